@@ -1,0 +1,1 @@
+//! Crash-proof change sets: the only crate of Greenroom that writes into a workspace.

@@ -1,0 +1,1 @@
+//! Bytes in, a validated edit script and a git-style unified diff out.

@@ -1,0 +1,1 @@
+//! The interface between Greenroom and diff strategy plugins.

@@ -1,0 +1,1 @@
+//! The full-replace diff strategy, linked in and as a loadable plugin.

@@ -1,0 +1,1 @@
+//! The histogram diff strategy, linked in and as a loadable plugin.

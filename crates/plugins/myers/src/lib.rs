@@ -1,0 +1,1 @@
+//! The myers diff strategy, linked in and as a loadable plugin.

@@ -1,0 +1,1 @@
+//! The patience diff strategy, linked in and as a loadable plugin.

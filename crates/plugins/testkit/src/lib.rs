@@ -1,0 +1,1 @@
+//! Conformance tests that the author of a diff strategy runs.

@@ -1,0 +1,1 @@
+//! Sessions, patches, signatures, events and the actors that own them.
