@@ -1,0 +1,209 @@
+//! What can go wrong, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::content::Digest;
+use crate::rel_path::RelPath;
+
+/// A path that is no path below a workspace's root.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathError {
+    /// Nothing is left after normalising.
+    #[error("the path is empty: name a file below the workspace")]
+    Empty,
+    /// It starts at the system's root.
+    #[error("`{path}` is absolute: name it relative to the workspace")]
+    Absolute {
+        /// The path, escaped.
+        path: String,
+    },
+    /// It climbs.
+    #[error("`{path}` holds `..`, which could lead out of the workspace")]
+    ParentComponent {
+        /// The path, escaped.
+        path: String,
+    },
+    /// It holds a NUL byte.
+    #[error("`{path}` holds a NUL byte")]
+    Nul {
+        /// The path, escaped.
+        path: String,
+    },
+    /// It is longer than the system takes.
+    #[error("`{path}` is longer than the system takes")]
+    TooLong {
+        /// The path, escaped.
+        path: String,
+    },
+    /// It is not Unicode where it has to be.
+    #[error("`{path}` is not valid Unicode")]
+    NotUnicode {
+        /// The path, lossily.
+        path: String,
+    },
+    /// An escaped path that [`RelPath`]'s `Display` cannot have written.
+    #[error("`{path}` holds a broken `\\xNN` escape")]
+    BadEscape {
+        /// The text.
+        path: String,
+    },
+}
+
+/// Why a path is refused although it is well formed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A symlink on the way, or the file itself, leads out of the workspace.
+    LeadsOut,
+    /// A component is `.git`, or a spelling that a file system takes for it.
+    Git,
+    /// The path lies in Greenroom's own state directory, or is one of its slots.
+    OwnState,
+    /// A mount point lies between the root and the file.
+    OtherMount,
+    /// The file has more than one name.
+    HardLinks {
+        /// How many names it has.
+        links: u64,
+    },
+    /// The file is setuid or setgid, or would become so.
+    SetId,
+    /// Something other than a regular file is there.
+    NotAFile {
+        /// What it is: `directory`, `symlink` or `special file`.
+        kind: &'static str,
+    },
+    /// A component that should be a directory is a file.
+    ParentNotADirectory,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::LeadsOut => f.write_str("a symlink on the way leads out of the workspace"),
+            Self::Git => f.write_str("git's own files are protected"),
+            Self::OwnState => f.write_str("Greenroom's own files are protected"),
+            Self::OtherMount => f.write_str("it lies on another mount"),
+            Self::HardLinks { links } => {
+                write!(f, "it has {links} names (hard links), and a swap would sever them")
+            }
+            Self::SetId => f.write_str("setuid and setgid files are not replaced"),
+            Self::NotAFile { kind } => write!(f, "it is a {kind}, not a regular file"),
+            Self::ParentNotADirectory => f.write_str("a parent of it is not a directory"),
+        }
+    }
+}
+
+/// An operation on the workspace failed.
+///
+/// Unless a variant says otherwise, nothing in the workspace has changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FsError {
+    /// A system call failed.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// What was being done, as a verb: `open`, `sync`, `swap`.
+        action: &'static str,
+        /// The path, relative to the root where it lies below it.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The path is not one.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The path is one that must not be changed.
+    #[error("`{path}` is refused: {refusal}")]
+    Refused {
+        /// The path as asked for.
+        path: RelPath,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The content source gave other bytes than the approved ones.
+    #[error("the staged content of `{path}` is damaged: expected {expected}, found {found}")]
+    DamagedContent {
+        /// The file it was for.
+        path: RelPath,
+        /// The approved digest.
+        expected: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// The change set contradicts itself.
+    #[error("the change set is not consistent: {reason}")]
+    BadChangeSet {
+        /// In what.
+        reason: String,
+    },
+    /// The file system lacks a call that the protocol needs.
+    #[error("the file system below `{path}` cannot {call}")]
+    Unsupported {
+        /// Where.
+        path: String,
+        /// The call.
+        call: &'static str,
+    },
+    /// A journal in the state directory cannot be read by this version.
+    #[error(
+        "journal `{}` is not understood: {reason}; run the version that wrote it, or move the file away",
+        path.display()
+    )]
+    UnknownJournal {
+        /// The journal's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl FsError {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl std::fmt::Display,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_string();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+/// A file is not what the change set expects. A value, not an error: nothing has
+/// changed, and the caller decides what to tell whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The file.
+    pub path: RelPath,
+    /// In what it differs.
+    pub difference: Difference,
+}
+
+/// How a file differs from what a change set expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Difference {
+    /// Its content is another.
+    Content,
+    /// Its permission bits are others.
+    Mode,
+    /// It is there although it should not be.
+    Exists,
+    /// It is gone.
+    Missing,
+    /// It is no regular file any more, or can no longer be reached safely.
+    Kind,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Content => "its content changed",
+            Self::Mode => "its mode changed",
+            Self::Exists => "it exists now",
+            Self::Missing => "it is gone",
+            Self::Kind => "it is no regular file any more",
+        })
+    }
+}

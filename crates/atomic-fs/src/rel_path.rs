@@ -1,0 +1,251 @@
+//! Paths relative to the workspace's root, checked before anything opens them.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::PathError;
+
+/// The longest path accepted, in bytes: Linux's `PATH_MAX` less its terminator.
+pub const PATH_BYTES_MAX: usize = 4095;
+/// The longest component accepted, in bytes: `NAME_MAX` of every file system
+/// that Greenroom knows, less the room that a slot's name needs beside it.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// A normalised path below the workspace's root.
+///
+/// Bytes with `/` between components: never empty, never absolute, no `.`, no
+/// `..`, no empty component, no NUL. On Unix the bytes are the file name's own;
+/// on Windows they are UTF-8.
+///
+/// [`Display`](fmt::Display) and serde use a lossless escape: valid UTF-8
+/// without control characters and backslashes stands for itself, every other
+/// byte is `\xNN`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelPath(Box<[u8]>);
+
+impl RelPath {
+    /// Checks and normalises a relative path: `./a//b/` becomes `a/b`.
+    ///
+    /// # Errors
+    /// [`PathError`] when the path is empty, absolute, has `..`, holds a NUL, or
+    /// is longer than the system takes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PathError> {
+        let shown = || escape(bytes);
+        if bytes.contains(&0) {
+            return Err(PathError::Nul { path: shown() });
+        }
+        if bytes.first() == Some(&b'/') {
+            return Err(PathError::Absolute { path: shown() });
+        }
+        let mut normal = Vec::with_capacity(bytes.len());
+        for component in bytes.split(|byte| *byte == b'/') {
+            match component {
+                b"" | b"." => continue,
+                b".." => return Err(PathError::ParentComponent { path: shown() }),
+                name if name.len() > NAME_BYTES_MAX => {
+                    return Err(PathError::TooLong { path: shown() });
+                }
+                name => {
+                    if !normal.is_empty() {
+                        normal.push(b'/');
+                    }
+                    normal.extend_from_slice(name);
+                }
+            }
+        }
+        if normal.is_empty() {
+            return Err(PathError::Empty);
+        }
+        if normal.len() > PATH_BYTES_MAX {
+            return Err(PathError::TooLong { path: shown() });
+        }
+        Ok(Self(normal.into_boxed_slice()))
+    }
+
+    /// The same from an operating system's path.
+    ///
+    /// # Errors
+    /// As [`RelPath::parse`]; on Windows also when the path is not Unicode.
+    pub fn from_path(path: &Path) -> Result<Self, PathError> {
+        Self::parse(&os_bytes(path.as_os_str())?)
+    }
+
+    /// Reads back what [`Display`](fmt::Display) wrote.
+    ///
+    /// # Errors
+    /// As [`RelPath::parse`], and [`PathError::BadEscape`].
+    pub fn from_escaped(text: &str) -> Result<Self, PathError> {
+        Self::parse(&unescape(text)?)
+    }
+
+    /// The path's bytes, `/` between components.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The path as the operating system takes it, still relative.
+    pub fn to_path_buf(&self) -> PathBuf {
+        PathBuf::from(os_string(&self.0))
+    }
+
+    /// The last component.
+    pub fn file_name(&self) -> &[u8] {
+        self.components().last().unwrap_or(&self.0)
+    }
+
+    /// The path without its last component, or `None` for a name at the root.
+    pub fn parent(&self) -> Option<RelPath> {
+        let end = self.0.iter().rposition(|byte| *byte == b'/')?;
+        Some(Self(self.0[..end].into()))
+    }
+
+    /// This path with one more component.
+    ///
+    /// # Errors
+    /// As [`RelPath::parse`].
+    pub fn join(&self, name: &[u8]) -> Result<Self, PathError> {
+        Self::parse(&[&self.0, b"/".as_slice(), name].concat())
+    }
+
+    /// The components, outermost first.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.0.split(|byte| *byte == b'/')
+    }
+
+    /// Whether `self` is `ancestor` or lies below it.
+    pub fn starts_with(&self, ancestor: &RelPath) -> bool {
+        self.0.strip_prefix(&*ancestor.0).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&escape(&self.0))
+    }
+}
+
+impl fmt::Debug for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RelPath({self})")
+    }
+}
+
+impl Serialize for RelPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RelPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_escaped(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Escapes bytes losslessly into printable text; see [`RelPath`].
+pub fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character.is_control() || character == '\\' {
+                let mut buffer = [0; 4];
+                for byte in character.encode_utf8(&mut buffer).bytes() {
+                    push_escaped(&mut text, byte);
+                }
+            } else {
+                text.push(character);
+            }
+        }
+        for byte in chunk.invalid() {
+            push_escaped(&mut text, *byte);
+        }
+    }
+    text
+}
+
+fn push_escaped(text: &mut String, byte: u8) {
+    use fmt::Write as _;
+    write!(text, "\\x{byte:02x}").expect("writing to a String cannot fail");
+}
+
+/// Reads back what [`escape`] wrote.
+fn unescape(text: &str) -> Result<Vec<u8>, PathError> {
+    let bad = || PathError::BadEscape { path: text.to_owned() };
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let hex = rest[at..].strip_prefix("\\x").and_then(|tail| tail.get(..2)).ok_or_else(bad)?;
+        bytes.push(u8::from_str_radix(hex, 16).map_err(|_| bad())?);
+        rest = &rest[at + 4..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn os_bytes(os: &OsStr) -> Result<Vec<u8>, PathError> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Ok(os.as_bytes().to_vec())
+}
+
+#[cfg(unix)]
+pub(crate) fn os_string(bytes: &[u8]) -> std::ffi::OsString {
+    use std::os::unix::ffi::OsStrExt as _;
+    OsStr::from_bytes(bytes).to_owned()
+}
+
+#[cfg(not(unix))]
+fn os_bytes(os: &OsStr) -> Result<Vec<u8>, PathError> {
+    let text = os
+        .to_str()
+        .ok_or_else(|| PathError::NotUnicode { path: os.to_string_lossy().into_owned() })?;
+    Ok(text.replace('\\', "/").into_bytes())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn os_string(bytes: &[u8]) -> std::ffi::OsString {
+    String::from_utf8_lossy(bytes).into_owned().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(b"./a//b/", "a/b")]
+    #[case(b"a\tb", "a\\x09b")]
+    #[case(b"a\\b", "a\\x5cb")]
+    #[case(b"\xff", "\\xff")]
+    #[case("ä ö".as_bytes(), "ä ö")]
+    fn paths_normalise_and_escape(#[case] bytes: &[u8], #[case] shown: &str) {
+        assert_eq!(RelPath::parse(bytes).expect("valid").to_string(), shown);
+    }
+
+    #[rstest]
+    #[case(b"")]
+    #[case(b"/a")]
+    #[case(b"a/../b")]
+    #[case(b"..")]
+    #[case(b"a\0b")]
+    #[case(b"./.")]
+    fn paths_that_could_lead_out_are_refused(#[case] bytes: &[u8]) {
+        assert!(RelPath::parse(bytes).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_escape_is_lossless(bytes in proptest::collection::vec(any::<u8>(), 1..40)) {
+            if let Ok(path) = RelPath::parse(&bytes) {
+                prop_assert_eq!(RelPath::from_escaped(&path.to_string()).expect("own output"), path);
+            }
+        }
+    }
+}
