@@ -1,13 +1,62 @@
 //! Crash-proof change sets: the only crate of Greenroom that writes into a
 //! workspace.
+//!
+//! # Map
+//! A [`ChangeSet`] is checked and planned into an intent, its new content is written
+//! into slots beside the targets, everything is synced (barrier 1), swapped and
+//! verified, and the directories are synced (barrier 2); only then comes the answer.
+//! Read `apply.rs` first, then `swap.rs`, then `recover.rs`. `disk.rs` is the seam to
+//! the file system.
+//!
+//! # Durability
+//! When [`Workspace::apply`] answers [`Outcome::Committed`], the whole set survives a
+//! power cut; when it answers `Conflicts` or `RolledBack`, nothing has changed, and
+//! that survives one too. A process killed in between leaves a journal, by which
+//! [`Workspace::recover`] finishes or undoes the set.
+//!
+//! # Limitations
+//! A set is crash-atomic, not isolated: another process can see some of its files
+//! swapped before others. A process that holds a file open and writes to it after it
+//! was displaced and verified writes into the displaced file; what it wrote by the
+//! time the slot is removed is kept in `conflicts/`.
 #![deny(missing_docs)]
 
+mod apply;
+mod beneath;
 mod change_set;
+mod conflicts;
 mod content;
+mod disk;
 mod error;
+mod ground;
+mod inspect;
+mod intent;
+mod journal;
+mod lock;
+mod parallel;
+mod policy;
+#[cfg(unix)]
+mod posix;
+mod recover;
 mod rel_path;
+mod slot;
+mod swap;
+mod sweep;
+mod workspace;
 
+pub use apply::{Applied, Outcome, Unfinished};
 pub use change_set::{Change, ChangeSet, Expected, Operation, Staged};
+pub use conflicts::Kept;
 pub use content::{ContentSource, Digest, DigestParseError, Fingerprint};
+pub use disk::{Disk, Entry, FileKind, Stat};
 pub use error::{Conflict, Difference, FsError, PathError, Refusal};
+pub use intent::is_slot_name;
+pub use lock::WorkspaceLock;
+pub use policy::Options;
+#[cfg(unix)]
+pub use posix::PosixDisk;
+pub use recover::{Recovered, RecoveredOutcome};
 pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, RelPath, escape};
+#[cfg(unix)]
+pub use workspace::SystemDisk;
+pub use workspace::{OpenFile, Workspace};

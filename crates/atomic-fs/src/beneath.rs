@@ -1,0 +1,79 @@
+//! Finding the file that a path really means, without ever leaving the root.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use crate::disk::{Disk, FileKind};
+use crate::error::{FsError, Refusal};
+use crate::ground::Ground;
+use crate::rel_path::RelPath;
+
+/// As many as Linux follows before it says ELOOP.
+const SYMLINKS_MAX: u32 = 40;
+
+/// Follows symlinks below the root, the last component included, and returns the
+/// path of the file behind them; the file itself may be absent.
+///
+/// # Errors
+/// [`Refusal::LeadsOut`] for a symlink that leaves the root or never ends.
+pub(crate) fn resolve<D: Disk>(
+    ground: &Ground<'_, D>,
+    root: &Path,
+    path: &RelPath,
+) -> Result<RelPath, FsError> {
+    let refused = |refusal| FsError::Refused { path: path.clone(), refusal };
+    let mut left: VecDeque<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
+    let mut done: Vec<Vec<u8>> = Vec::new();
+    let mut symlinks = 0;
+    while let Some(name) = left.pop_front() {
+        match name.as_slice() {
+            b"" | b"." => continue,
+            b".." => {
+                done.pop().ok_or_else(|| refused(Refusal::LeadsOut))?;
+                continue;
+            }
+            _ => {}
+        }
+        done.push(name);
+        let here = RelPath::parse(&done.join(&b'/'))?;
+        let Some(stat) = ground.stat(&here)? else { continue };
+        match stat.kind {
+            FileKind::Directory => {}
+            FileKind::Symlink => {
+                symlinks += 1;
+                if symlinks > SYMLINKS_MAX {
+                    return Err(refused(Refusal::LeadsOut));
+                }
+                let parent = ground.parent(&here)?;
+                let target = ground
+                    .disk
+                    .read_link(&parent, here.file_name())
+                    .map_err(FsError::io("read the symlink", &here))?;
+                done.pop();
+                let relative = if target.first() == Some(&b'/') {
+                    done.clear();
+                    below_root(root, &target).ok_or_else(|| refused(Refusal::LeadsOut))?
+                } else {
+                    target
+                };
+                for component in relative.rsplit(|byte| *byte == b'/') {
+                    left.push_front(component.to_vec());
+                }
+            }
+            FileKind::Regular | FileKind::Other if left.is_empty() => {}
+            FileKind::Regular | FileKind::Other => {
+                return Err(refused(Refusal::ParentNotADirectory));
+            }
+        }
+    }
+    RelPath::parse(&done.join(&b'/')).map_err(|_| refused(Refusal::NotAFile { kind: "directory" }))
+}
+
+/// What is left of an absolute path below the root, if it lies there as written.
+fn below_root(root: &Path, target: &[u8]) -> Option<Vec<u8>> {
+    let target = std::path::PathBuf::from(crate::rel_path::os_string(target));
+    let rest = target.strip_prefix(root).ok()?;
+    // `..` may climb out again: the walk counts it.
+    let bytes = rest.components().map(|part| part.as_os_str().as_encoded_bytes().to_vec());
+    Some(bytes.collect::<Vec<_>>().join(&b'/'))
+}

@@ -1,0 +1,148 @@
+//! The calls that a swap needs from a file system, and nothing else.
+
+use std::io;
+
+use crate::rel_path::RelPath;
+
+/// What kind of thing a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, a socket, a FIFO.
+    Other,
+}
+
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, one component.
+    pub name: Vec<u8>,
+    /// What it stands for, where the directory itself tells.
+    pub kind: Option<FileKind>,
+}
+
+/// A file's status, never following a symlink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits, `mode & 0o7777`.
+    pub mode: u32,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The device the file lies on.
+    pub device: u64,
+    /// The inode's number.
+    pub inode: u64,
+    /// How many names the inode has.
+    pub links: u64,
+    /// Modification time, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// Status change time, nanoseconds since 1970.
+    pub changed_ns: i64,
+}
+
+/// Whether a call failed because a symlink stands where none may be followed.
+pub(crate) fn is_symlink_error(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let code = rustix::io::Errno::LOOP.raw_os_error();
+    #[cfg(not(unix))]
+    let code = 1921; // ERROR_CANT_RESOLVE_FILENAME
+    error.raw_os_error() == Some(code)
+}
+
+/// A file system, as the swap protocol sees it.
+///
+/// Every call but [`open_dir_beneath`](Disk::open_dir_beneath) works on a single
+/// name in a directory that is already open, so that nothing between the root and
+/// the name can be exchanged for a symlink. Names are single components.
+///
+/// # Durability
+/// Nothing is durable before [`sync_file`](Disk::sync_file) for content and
+/// metadata, and [`sync_dir`](Disk::sync_dir) for names, has returned. After a
+/// failed sync the caller must not sync the same object again and believe the
+/// answer: Linux marks the pages clean (Rebello et al., "Can Applications Recover
+/// from fsync Failures?", ATC 2020).
+pub trait Disk: Send + Sync {
+    /// An open directory.
+    type Dir: Send + Sync;
+    /// An open regular file.
+    type File: Send + Sync;
+
+    /// How many calls are worth having in flight at once; 1 keeps their order.
+    fn calls_in_flight(&self) -> usize;
+
+    /// Opens a directory below `root` without following any symlink.
+    ///
+    /// # Errors
+    /// `CrossesDevices` when it lies on another mount and `cross_mounts` is false;
+    /// the system's own code for a loop (`ELOOP`) when a component is a symlink,
+    /// `NotADirectory` for a file.
+    fn open_dir_beneath(
+        &self,
+        root: &Self::Dir,
+        path: Option<&RelPath>,
+        cross_mounts: bool,
+    ) -> io::Result<Self::Dir>;
+    /// The device that a directory lies on.
+    fn device(&self, dir: &Self::Dir) -> io::Result<u64>;
+    /// The status of a name.
+    fn stat(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Stat>;
+    /// A symlink's target.
+    fn read_link(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Vec<u8>>;
+    /// The names in a directory, without `.` and `..`, in any order.
+    fn list(&self, dir: &Self::Dir) -> io::Result<Vec<Entry>>;
+
+    /// Opens for reading; fails on a symlink, never blocks on a FIFO.
+    fn open_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Self::File>;
+    /// Opens an existing file of Greenroom's own for reading and writing.
+    fn open_own_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Self::File>;
+    /// Creates a file that must not exist, readable and writable by its owner only.
+    fn create_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Self::File>;
+    /// The status of an open file.
+    fn file_stat(&self, file: &Self::File) -> io::Result<Stat>;
+    /// Reads; 0 at the end.
+    fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes; may be short.
+    fn write_at(&self, file: &Self::File, buffer: &[u8], offset: u64) -> io::Result<usize>;
+    /// Reserves space, so that a full disk shows before the first byte. A file
+    /// system that cannot reserve succeeds without doing so.
+    fn reserve(&self, file: &Self::File, bytes: u64) -> io::Result<()>;
+    /// Gives `to` the owner, the mode, and the extended attributes, access control
+    /// lists included, of `from`, in the order that keeps them all: owner, mode,
+    /// attributes, capabilities last.
+    fn copy_metadata(&self, from: &Self::File, to: &Self::File, mode: u32) -> io::Result<()>;
+    /// Sets the permission bits.
+    fn set_mode(&self, file: &Self::File, mode: u32) -> io::Result<()>;
+
+    /// Makes a file's content and metadata durable, not its name.
+    fn sync_file(&self, file: &Self::File) -> io::Result<()>;
+    /// Makes a directory's names durable, not what they stand for.
+    fn sync_dir(&self, dir: &Self::Dir) -> io::Result<()>;
+
+    /// Exchanges two names of one directory atomically.
+    fn exchange(&self, dir: &Self::Dir, one: &[u8], other: &[u8]) -> io::Result<()>;
+    /// Renames atomically; `AlreadyExists` rather than replacing anything.
+    fn rename(
+        &self,
+        from_dir: &Self::Dir,
+        from: &[u8],
+        to_dir: &Self::Dir,
+        to: &[u8],
+    ) -> io::Result<()>;
+    /// Removes a file's name.
+    fn remove_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
+    /// Makes a directory.
+    fn create_dir(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
+}

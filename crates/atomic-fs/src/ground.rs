@@ -1,0 +1,201 @@
+//! The workspace as a change set stands on it: open directories and what lies in
+//! them.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::change_set::Staged;
+use crate::content::{Digest, Fingerprint};
+use crate::disk::{Disk, FileKind, Stat, is_symlink_error};
+use crate::error::{Difference, FsError, Refusal};
+use crate::rel_path::RelPath;
+
+/// Reads are made in pieces of this many bytes, so that a file of any size costs
+/// the same memory.
+const PIECE_BYTES: u64 = 128 * 1024;
+
+/// The disk below one workspace's root, with directory handles opened once.
+pub(crate) struct Ground<'a, D: Disk> {
+    pub disk: &'a D,
+    pub root: &'a D::Dir,
+    pub conflicts: &'a D::Dir,
+    pub conflicts_path: &'a PathBuf,
+    pub cross_mounts: bool,
+    dirs: Mutex<HashMap<Option<RelPath>, Arc<D::Dir>>>,
+}
+
+/// What a name holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    Absent,
+    File {
+        stat: Stat,
+        digest: Digest,
+    },
+    /// A directory, a symlink, a device.
+    Other(FileKind),
+}
+
+impl Held {
+    pub(crate) fn is_base(&self, base: &Fingerprint) -> bool {
+        self.difference(base).is_none()
+    }
+
+    pub(crate) fn is_staged(&self, staged: &Staged) -> bool {
+        let Staged { digest, bytes, mode } = *staged;
+        self.is_base(&Fingerprint { digest, bytes, mode })
+    }
+
+    /// In what it differs from a file's expected state.
+    pub(crate) fn difference(&self, base: &Fingerprint) -> Option<Difference> {
+        match self {
+            Self::Absent => Some(Difference::Missing),
+            Self::Other(_) => Some(Difference::Kind),
+            Self::File { digest, .. } if *digest != base.digest => Some(Difference::Content),
+            Self::File { stat, .. } if stat.mode != base.mode => Some(Difference::Mode),
+            Self::File { .. } => None,
+        }
+    }
+
+    /// What it holds, whatever its metadata.
+    pub(crate) fn content(&self) -> Option<Digest> {
+        match self {
+            Self::File { digest, .. } => Some(*digest),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn inode(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::File { stat, .. } => Some((stat.device, stat.inode)),
+            _ => None,
+        }
+    }
+}
+
+impl<'a, D: Disk> Ground<'a, D> {
+    pub(crate) fn new(
+        disk: &'a D,
+        root: &'a D::Dir,
+        conflicts: &'a D::Dir,
+        conflicts_path: &'a PathBuf,
+        cross_mounts: bool,
+    ) -> Self {
+        Self { disk, root, conflicts, conflicts_path, cross_mounts, dirs: Mutex::default() }
+    }
+
+    /// The directory's handle; every later call for it gets the same one.
+    pub(crate) fn dir(&self, path: Option<&RelPath>) -> Result<Arc<D::Dir>, FsError> {
+        let key = path.cloned();
+        if let Some(dir) = self.open_dirs().get(&key) {
+            return Ok(dir.clone());
+        }
+        let dir = self
+            .disk
+            .open_dir_beneath(self.root, path, self.cross_mounts)
+            .map_err(|source| dir_error(path, source))?;
+        Ok(self.open_dirs().entry(key).or_insert_with(|| Arc::new(dir)).clone())
+    }
+
+    /// The handle of the directory that a file lies in.
+    pub(crate) fn parent(&self, path: &RelPath) -> Result<Arc<D::Dir>, FsError> {
+        self.dir(path.parent().as_ref())
+    }
+
+    fn open_dirs(&self) -> std::sync::MutexGuard<'_, HashMap<Option<RelPath>, Arc<D::Dir>>> {
+        // Only whole entries are ever inserted, so a panic elsewhere leaves it sound.
+        self.dirs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A name's status; `None` when it, or a directory on the way, is absent.
+    pub(crate) fn stat(&self, path: &RelPath) -> Result<Option<Stat>, FsError> {
+        let parent = match self.parent(path) {
+            Ok(parent) => parent,
+            Err(error) if is_absence(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match self.disk.stat(&parent, path.file_name()) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(FsError::io("look at", path)(error)),
+        }
+    }
+
+    /// Reads what a name holds, content and all.
+    pub(crate) fn held(&self, path: &RelPath) -> Result<Held, FsError> {
+        let Some(stat) = self.stat(path)? else { return Ok(Held::Absent) };
+        if stat.kind != FileKind::Regular {
+            return Ok(Held::Other(stat.kind));
+        }
+        let parent = self.parent(path)?;
+        let file = match self.disk.open_file(&parent, path.file_name()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Held::Absent),
+            Err(error) => return Err(FsError::io("open", path)(error)),
+        };
+        self.held_by(&file).map_err(FsError::io("read", path))
+    }
+
+    /// The same of an open file.
+    pub(crate) fn held_by(&self, file: &D::File) -> io::Result<Held> {
+        let stat = self.disk.file_stat(file)?;
+        if stat.kind != FileKind::Regular {
+            return Ok(Held::Other(stat.kind));
+        }
+        let mut reader = FileReader { disk: self.disk, file, offset: 0 };
+        let (digest, bytes) = digest_of(&mut reader, stat.bytes)?;
+        // The status may have changed while reading; what was read is what counts.
+        let stat = Stat { bytes, ..self.disk.file_stat(file)? };
+        Ok(Held::File { stat, digest })
+    }
+}
+
+fn digest_of(reader: &mut dyn Read, bytes_expected: u64) -> io::Result<(Digest, u64)> {
+    let mut hasher = blake3::Hasher::new();
+    let piece = (bytes_expected + 1).min(PIECE_BYTES);
+    let mut buffer = vec![0; usize::try_from(piece).expect("a piece fits in memory")];
+    let mut bytes = 0;
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok((hasher.finalize().into(), bytes)),
+            count => {
+                hasher.update(&buffer[..count]);
+                bytes += count as u64;
+            }
+        }
+    }
+}
+
+/// Reads an open file from its start.
+pub(crate) struct FileReader<'a, D: Disk> {
+    pub disk: &'a D,
+    pub file: &'a D::File,
+    pub offset: u64,
+}
+
+impl<D: Disk> Read for FileReader<'_, D> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.disk.read_at(self.file, buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// Turns an error of opening a directory into what it means for the path.
+fn dir_error(path: Option<&RelPath>, source: io::Error) -> FsError {
+    let Some(path) = path else { return FsError::io("open", ".")(source) };
+    let refusal = match source.kind() {
+        io::ErrorKind::CrossesDevices => Refusal::OtherMount,
+        _ if is_symlink_error(&source) => Refusal::LeadsOut,
+        _ => return FsError::io("open", path)(source),
+    };
+    FsError::Refused { path: path.clone(), refusal }
+}
+
+/// Whether the error says that something on the way is not there.
+pub(crate) fn is_absence(error: &FsError) -> bool {
+    matches!(error, FsError::Io { source, .. }
+        if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+}

@@ -1,0 +1,131 @@
+//! Where a unit stands, told from the disk alone.
+//!
+//! Recovery never trusts what a dead process meant to do: the slot and the file say
+//! what it did. The table in docs/design.md argues each row.
+
+use crate::content::Fingerprint;
+use crate::disk::Disk;
+use crate::error::{Conflict, Difference, FsError};
+use crate::ground::{Ground, Held};
+use crate::intent::{Action, Unit};
+use crate::rel_path::RelPath;
+
+/// How far a unit has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// Nothing is done and everything is ready.
+    Waiting,
+    /// A move whose file is in the slot.
+    HalfMoved,
+    /// Done, and, as far as the slot is still there, undoable.
+    Done,
+    /// Nothing is done and the slot is missing or torn: only going back is possible.
+    Unprepared,
+    /// The slot holds a user's version that an exchange or a move took out.
+    Displaced,
+    /// Nothing is done and the file is not what is expected.
+    Conflict(Conflict),
+}
+
+/// Looks at a unit's slot and file. `will_be_free` tells whether another unit of the
+/// set takes away what is at a path.
+pub(crate) fn inspect<D: Disk>(
+    ground: &Ground<'_, D>,
+    unit: &Unit,
+    will_be_free: &dyn Fn(&RelPath) -> bool,
+) -> Result<Condition, FsError> {
+    let slot = ground.held(&unit.slot)?;
+    let file = ground.held(&unit.path)?;
+    let conflict = |path: &RelPath, difference| {
+        Condition::Conflict(Conflict { path: path.clone(), difference })
+    };
+    Ok(match &unit.action {
+        Action::Replace { base, staged } => {
+            if slot.is_staged(staged) {
+                match file.difference(base) {
+                    None => Condition::Waiting,
+                    Some(difference) => conflict(&unit.path, difference),
+                }
+            } else if slot.is_base(base) {
+                Condition::Done
+            } else if file.is_staged(staged) {
+                // The slot is gone only once the outcome is durable, unless a user
+                // removed it.
+                if slot == Held::Absent { Condition::Done } else { Condition::Displaced }
+            } else {
+                Condition::Unprepared
+            }
+        }
+        Action::Create { staged, .. } => {
+            if slot.is_staged(staged) {
+                arrival(&slot, &file, &unit.path, will_be_free)
+            } else if slot == Held::Absent && file.is_staged(staged) {
+                Condition::Done
+            } else {
+                Condition::Unprepared
+            }
+        }
+        Action::Delete { base } => {
+            if slot.is_base(base) {
+                Condition::Done
+            } else if slot != Held::Absent {
+                Condition::Displaced
+            } else {
+                match file.difference(base) {
+                    None => Condition::Waiting,
+                    // The user took it away first.
+                    Some(Difference::Missing) => Condition::Done,
+                    Some(difference) => conflict(&unit.path, difference),
+                }
+            }
+        }
+        Action::Move { base, inode, to } => {
+            let goal = ground.held(to)?;
+            let arrived = goal.inode().is_some_and(|(_, goal)| goal == *inode)
+                || (slot == Held::Absent && file == Held::Absent && goal.is_base(base));
+            if arrived {
+                Condition::Done
+            } else if slot.is_base(base) {
+                match arrival(&slot, &goal, to, will_be_free) {
+                    Condition::Waiting => Condition::HalfMoved,
+                    other => other,
+                }
+            } else if slot != Held::Absent {
+                Condition::Displaced
+            } else {
+                match file.difference(base) {
+                    None => arrival(&file, &goal, to, will_be_free),
+                    Some(difference) => conflict(&unit.path, difference),
+                }
+            }
+        }
+        Action::SetMode { base, mode } => {
+            let changed = Fingerprint { mode: *mode, ..*base };
+            if file.is_base(&changed) {
+                Condition::Done
+            } else {
+                match file.difference(base) {
+                    None => Condition::Waiting,
+                    Some(difference) => conflict(&unit.path, difference),
+                }
+            }
+        }
+    })
+}
+
+/// Whether what is on its way can arrive at a path.
+fn arrival(
+    coming: &Held,
+    there: &Held,
+    path: &RelPath,
+    will_be_free: &dyn Fn(&RelPath) -> bool,
+) -> Condition {
+    match there {
+        Held::Absent => Condition::Waiting,
+        // A power cut can leave both names of one rename on a file system that
+        // writes its directories in any order.
+        Held::File { .. } if there.inode() == coming.inode() => Condition::Done,
+        _ if will_be_free(path) => Condition::Waiting,
+        _ => Condition::Conflict(Conflict { path: path.clone(), difference: Difference::Exists }),
+    }
+}

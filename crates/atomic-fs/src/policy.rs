@@ -1,0 +1,127 @@
+//! Which paths and files are refused, whoever asks.
+
+use crate::change_set::{Change, Operation};
+use crate::disk::{FileKind, Stat};
+use crate::error::{FsError, Refusal};
+use crate::intent::is_slot_name;
+use crate::rel_path::RelPath;
+
+const SET_ID: u32 = 0o6000;
+
+/// What the user allows beyond the strict default.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Changes below `.git`.
+    pub allow_git: bool,
+    /// Changes to files with more than one name; the swap severs them.
+    pub allow_hard_links: bool,
+    /// Changes below mount points that lie in the workspace.
+    pub allow_other_mounts: bool,
+}
+
+/// The options, and where Greenroom's own state lies if that is below the root.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub options: Options,
+    pub own_state: Option<RelPath>,
+}
+
+impl Policy {
+    /// Refuses a path by its names alone.
+    pub(crate) fn check_path(&self, path: &RelPath) -> Result<(), FsError> {
+        let refused = |refusal| Err(FsError::Refused { path: path.clone(), refusal });
+        if !self.options.allow_git && path.components().any(may_be_git) {
+            return refused(Refusal::Git);
+        }
+        let in_state = self.own_state.as_ref().is_some_and(|state| path.starts_with(state));
+        if in_state || path.components().any(is_slot_name) {
+            return refused(Refusal::OwnState);
+        }
+        Ok(())
+    }
+
+    /// Refuses a file by its own state.
+    pub(crate) fn check_file(&self, path: &RelPath, stat: &Stat) -> Result<(), FsError> {
+        let refused = |refusal| Err(FsError::Refused { path: path.clone(), refusal });
+        match stat.kind {
+            FileKind::Regular => {}
+            FileKind::Directory => return refused(Refusal::NotAFile { kind: "directory" }),
+            FileKind::Symlink => return refused(Refusal::NotAFile { kind: "symlink" }),
+            FileKind::Other => return refused(Refusal::NotAFile { kind: "special file" }),
+        }
+        if stat.links > 1 && !self.options.allow_hard_links {
+            return refused(Refusal::HardLinks { links: stat.links });
+        }
+        if stat.mode & SET_ID != 0 {
+            return refused(Refusal::SetId);
+        }
+        Ok(())
+    }
+
+    /// Refuses a change by its paths and by what it would make of the file.
+    pub(crate) fn check_change(&self, change: &Change) -> Result<(), FsError> {
+        self.check_path(&change.path)?;
+        let mode = match &change.operation {
+            Operation::Write(staged) => staged.mode,
+            Operation::SetMode { mode } => *mode,
+            Operation::Delete => 0,
+            Operation::Rename { to, staged } => {
+                self.check_path(to)?;
+                staged.map_or(0, |staged| staged.mode)
+            }
+        };
+        if mode & !0o1777 != 0 {
+            let refusal = Refusal::SetId;
+            return Err(FsError::Refused { path: change.path.clone(), refusal });
+        }
+        Ok(())
+    }
+}
+
+/// Whether some file system takes a name for `.git`: in any case, with the trailing
+/// dots and spaces or the stream that Windows ignores, by its short name, or with the
+/// code points that HFS+ ignores. The list is git's own (`is_ntfs_dotgit` and
+/// `is_hfs_dotgit` in its sources, CVE-2014-9390 and CVE-2019-1352).
+fn may_be_git(name: &[u8]) -> bool {
+    let visible: String = String::from_utf8_lossy(name)
+        .chars()
+        .filter(|character| !is_ignored_by_hfs(*character))
+        .collect::<String>()
+        .to_lowercase();
+    let stem = visible.split(':').next().unwrap_or("").trim_end_matches(['.', ' ']);
+    let parts = |text: &str| text.split('\\').any(|part| part == ".git" || part == "git~1");
+    parts(stem)
+}
+
+fn is_ignored_by_hfs(character: char) -> bool {
+    matches!(character,
+        '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(b".git")]
+    #[case(b".GIT")]
+    #[case(b".Git. .")]
+    #[case(b"git~1")]
+    #[case(b".git::$INDEX_ALLOCATION")]
+    #[case(".g\u{200c}it".as_bytes())]
+    fn spellings_of_dot_git_are_recognised(#[case] name: &[u8]) {
+        assert!(may_be_git(name));
+    }
+
+    #[rstest]
+    #[case(b".gitignore")]
+    #[case(b".github")]
+    #[case(b"git")]
+    #[case(b"a.git")]
+    #[case(b".gitmodules")]
+    fn names_that_only_resemble_it_pass(#[case] name: &[u8]) {
+        assert!(!may_be_git(name));
+    }
+}

@@ -1,0 +1,266 @@
+//! [`Disk`] on Linux, macOS and the BSDs.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use crate::disk::{Disk, Entry, FileKind, Stat};
+use crate::rel_path::RelPath;
+
+mod metadata;
+
+/// Syncs wait on the device, not on the processor: a journalling file system
+/// serves many of them with one commit.
+const CALLS_IN_FLIGHT: usize = 32;
+
+/// The machine's own file systems.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PosixDisk;
+
+impl PosixDisk {
+    /// Opens a directory by any path; the caller vouches for it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_dir(&self, path: &Path) -> io::Result<OwnedFd> {
+        Ok(fs::open(path, DIR_FLAGS, Mode::empty())?)
+    }
+}
+
+const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const READ_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+impl Disk for PosixDisk {
+    type Dir = OwnedFd;
+    type File = OwnedFd;
+
+    fn calls_in_flight(&self) -> usize {
+        CALLS_IN_FLIGHT
+    }
+
+    fn open_dir_beneath(
+        &self,
+        root: &OwnedFd,
+        path: Option<&RelPath>,
+        cross_mounts: bool,
+    ) -> io::Result<OwnedFd> {
+        let Some(path) = path else {
+            return Ok(rustix::io::fcntl_dupfd_cloexec(root, 0)?);
+        };
+        #[cfg(target_os = "linux")]
+        match open_dir_in_one_call(root, path, cross_mounts) {
+            // Kernels before 5.6, and sandboxes that filter the call.
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            answer => return Ok(answer?),
+        }
+        open_dir_step_by_step(root, path, cross_mounts)
+    }
+
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "differs by system")]
+    fn device(&self, dir: &OwnedFd) -> io::Result<u64> {
+        Ok(fs::fstat(dir)?.st_dev as u64)
+    }
+
+    fn stat(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<Stat> {
+        Ok(stat_from(&fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn read_link(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(fs::readlinkat(dir, name, Vec::new())?.into_bytes())
+    }
+
+    fn list(&self, dir: &OwnedFd) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::Dir::read_from(dir)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                let kind = match entry.file_type() {
+                    fs::FileType::Unknown => None,
+                    known => Some(kind_from(known)),
+                };
+                entries.push(Entry { name: name.to_vec(), kind });
+            }
+        }
+        Ok(entries)
+    }
+
+    fn open_file(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
+        Ok(fs::openat(dir, name, READ_FLAGS, Mode::empty())?)
+    }
+
+    fn open_own_file(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(fs::openat(dir, name, flags, Mode::empty())?)
+    }
+
+    fn create_file(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR)?)
+    }
+
+    fn file_stat(&self, file: &OwnedFd) -> io::Result<Stat> {
+        Ok(stat_from(&fs::fstat(file)?))
+    }
+
+    fn read_at(&self, file: &OwnedFd, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *buffer, offset))?)
+    }
+
+    fn write_at(&self, file: &OwnedFd, buffer: &[u8], offset: u64) -> io::Result<usize> {
+        Ok(rustix::io::retry_on_intr(|| rustix::io::pwrite(file, buffer, offset))?)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn reserve(&self, file: &OwnedFd, bytes: u64) -> io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        match fs::fallocate(file, fs::FallocateFlags::empty(), 0, bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            answer => Ok(answer?),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn reserve(&self, _file: &OwnedFd, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn copy_metadata(&self, from: &OwnedFd, to: &OwnedFd, mode: u32) -> io::Result<()> {
+        metadata::copy(from, to, mode)
+    }
+
+    fn set_mode(&self, file: &OwnedFd, mode: u32) -> io::Result<()> {
+        Ok(fs::fchmod(file, mode_bits(mode))?)
+    }
+
+    fn sync_file(&self, file: &OwnedFd) -> io::Result<()> {
+        sync(file)
+    }
+
+    fn sync_dir(&self, dir: &OwnedFd) -> io::Result<()> {
+        sync(dir)
+    }
+
+    fn exchange(&self, dir: &OwnedFd, one: &[u8], other: &[u8]) -> io::Result<()> {
+        Ok(fs::renameat_with(dir, one, dir, other, RenameFlags::EXCHANGE)?)
+    }
+
+    fn rename(
+        &self,
+        from_dir: &OwnedFd,
+        from: &[u8],
+        to_dir: &OwnedFd,
+        to: &[u8],
+    ) -> io::Result<()> {
+        Ok(fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE)?)
+    }
+
+    fn remove_file(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
+        Ok(fs::unlinkat(dir, name, AtFlags::empty())?)
+    }
+
+    fn create_dir(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
+        // The process's umask narrows this, as it does for the user's own mkdir.
+        Ok(fs::mkdirat(dir, name, Mode::from_bits_retain(0o777))?)
+    }
+
+    fn remove_dir(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
+        Ok(fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
+    }
+}
+
+/// One `openat2(2)`: the kernel refuses symlinks and anything above the root.
+#[cfg(target_os = "linux")]
+fn open_dir_in_one_call(
+    root: &OwnedFd,
+    path: &RelPath,
+    cross_mounts: bool,
+) -> Result<OwnedFd, Errno> {
+    use rustix::fs::ResolveFlags;
+    let mut resolve =
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    if !cross_mounts {
+        resolve |= ResolveFlags::NO_XDEV;
+    }
+    // A concurrent rename anywhere can make the kernel give up with EAGAIN.
+    let mut tries_left = 64;
+    loop {
+        match fs::openat2(root, path.as_bytes(), DIR_FLAGS, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) if tries_left > 0 => tries_left -= 1,
+            answer => return answer,
+        }
+    }
+}
+
+/// The same for systems without `openat2`: one component at a time, no symlinks.
+fn open_dir_step_by_step(
+    root: &OwnedFd,
+    path: &RelPath,
+    cross_mounts: bool,
+) -> io::Result<OwnedFd> {
+    let mut dir = rustix::io::fcntl_dupfd_cloexec(root, 0)?;
+    let device = fs::fstat(root)?.st_dev;
+    for name in path.components() {
+        dir = match fs::openat(&dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(next) => next,
+            // Linux says ENOTDIR, the BSDs ELOOP or EMLINK, for a symlink here.
+            Err(error) => {
+                let is_link = fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)
+                    .is_ok_and(|stat| fs::FileType::from_raw_mode(stat.st_mode).is_symlink());
+                return Err(if is_link { Errno::LOOP } else { error }.into());
+            }
+        };
+        if !cross_mounts && fs::fstat(&dir)?.st_dev != device {
+            return Err(Errno::XDEV.into());
+        }
+    }
+    Ok(dir)
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn sync(file: &OwnedFd) -> io::Result<()> {
+    Ok(fs::fsync(file)?)
+}
+
+/// A plain fsync on macOS may leave the drive's cache unordered (fcntl(2)).
+#[cfg(target_vendor = "apple")]
+fn sync(file: &OwnedFd) -> io::Result<()> {
+    Ok(fs::fcntl_fullfsync(file)?)
+}
+
+pub(crate) fn mode_bits(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode as fs::RawMode & 0o7777)
+}
+
+fn kind_from(file_type: fs::FileType) -> FileKind {
+    match file_type {
+        fs::FileType::RegularFile => FileKind::Regular,
+        fs::FileType::Directory => FileKind::Directory,
+        fs::FileType::Symlink => FileKind::Symlink,
+        _ => FileKind::Other,
+    }
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the fields' types differ between systems")]
+fn stat_from(stat: &fs::Stat) -> Stat {
+    let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000) + rest;
+    Stat {
+        kind: kind_from(fs::FileType::from_raw_mode(stat.st_mode)),
+        mode: stat.st_mode as u32 & 0o7777,
+        bytes: stat.st_size as u64,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        device: stat.st_dev as u64,
+        inode: stat.st_ino as u64,
+        links: stat.st_nlink as u64,
+        modified_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+        changed_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+    }
+}

@@ -1,0 +1,77 @@
+//! Carrying a file's metadata over to the slot that will take its place.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{self, Gid, Uid, XattrFlags};
+use rustix::io::Errno;
+
+use super::mode_bits;
+
+/// Both chown and write clear it, so it is set after everything else.
+const CAPABILITY: &CStr = c"security.capability";
+
+/// Owner, then mode, then extended attributes (POSIX ACLs are among them), then
+/// capabilities: each later step is one that an earlier one would undo.
+pub(super) fn copy(from: &OwnedFd, to: &OwnedFd, mode: u32) -> io::Result<()> {
+    let source = fs::fstat(from)?;
+    let target = fs::fstat(to)?;
+    if (source.st_uid, source.st_gid) != (target.st_uid, target.st_gid) {
+        fs::fchown(to, Some(Uid::from_raw(source.st_uid)), Some(Gid::from_raw(source.st_gid)))?;
+    }
+    let names = attribute_names(from)?;
+    for name in names.iter().filter(|name| name.as_c_str() != CAPABILITY) {
+        copy_attribute(from, to, name)?;
+    }
+    // After the ACL, whose mask and the group bits are one and the same: the mode
+    // that was approved decides.
+    fs::fchmod(to, mode_bits(mode))?;
+    if names.iter().any(|name| name.as_c_str() == CAPABILITY) {
+        copy_attribute(from, to, CAPABILITY)?;
+    }
+    Ok(())
+}
+
+fn copy_attribute(from: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<()> {
+    let Some(value) = read_attribute(from, name)? else { return Ok(()) };
+    // A security module labels the new file by itself; writing its attribute may
+    // need a privilege that changing the file does not. Only a real difference is
+    // worth failing for.
+    if read_attribute(to, name)?.as_ref() == Some(&value) {
+        return Ok(());
+    }
+    Ok(fs::fsetxattr(to, name, &value, XattrFlags::empty())?)
+}
+
+fn attribute_names(file: &OwnedFd) -> io::Result<Vec<std::ffi::CString>> {
+    let mut list = vec![0_u8; 1024];
+    let used = loop {
+        match fs::flistxattr(file, &mut list[..]) {
+            Ok(used) => break used,
+            Err(Errno::RANGE) => list.resize(list.len() * 4, 0),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        }
+    };
+    Ok(list[..used]
+        .split_inclusive(|byte| *byte == 0)
+        .filter_map(|name| CStr::from_bytes_with_nul(name).ok())
+        .map(CStr::to_owned)
+        .collect())
+}
+
+fn read_attribute(file: &OwnedFd, name: &CStr) -> io::Result<Option<Vec<u8>>> {
+    let mut value = vec![0_u8; 256];
+    loop {
+        match fs::fgetxattr(file, name, &mut value[..]) {
+            Ok(used) => {
+                value.truncate(used);
+                return Ok(Some(value));
+            }
+            Err(Errno::RANGE) => value.resize(value.len() * 8, 0),
+            Err(Errno::NODATA) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Finishing or undoing what a dead process left.
+//!
+//! Every step inspects before it acts, so that a crash inside recovery, or a second
+//! run of it, finds what it needs on the disk.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use crate::apply::{Apply, backward, clean_slots, forward, remove};
+use crate::conflicts::Kept;
+use crate::disk::Disk;
+use crate::error::{Conflict, FsError};
+use crate::ground::Ground;
+use crate::inspect::{Condition, inspect};
+use crate::intent::{Action, Intent};
+use crate::journal::{self, Journal, Progress, Record};
+use crate::parallel;
+use crate::policy::Policy;
+use crate::rel_path::RelPath;
+use crate::swap::{Obstacle, Swapper};
+
+/// A set that recovery brought to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The set's id.
+    pub set: String,
+    /// How it ended.
+    pub outcome: RecoveredOutcome,
+    /// Files that a user edited meanwhile: their edits stand.
+    pub edited: Vec<Conflict>,
+    /// User's edits that could not be put back in place.
+    pub kept: Vec<Kept>,
+}
+
+/// How recovery ended a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveredOutcome {
+    /// All of it is on disk, durably.
+    Committed,
+    /// None of it is.
+    RolledBack,
+}
+
+/// Recovers every set that has a journal.
+pub(crate) struct Recovery<'g, 'a, D: Disk> {
+    pub ground: &'g Ground<'a, D>,
+    pub journals: &'a D::Dir,
+    pub policy: &'g Policy,
+}
+
+impl<D: Disk> Recovery<'_, '_, D> {
+    pub(crate) fn run(
+        &self,
+        record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
+    ) -> Result<Vec<Recovered>, FsError> {
+        let disk = self.ground.disk;
+        let mut all = Vec::new();
+        for name in journal::names(disk, self.journals)? {
+            let Some((mut journal, found)) = Journal::open(disk, self.journals, &name)? else {
+                // Torn before barrier 1: the set never began to swap.
+                disk.remove_file(self.journals, &name)
+                    .map_err(FsError::io("remove", String::from_utf8_lossy(&name)))?;
+                continue;
+            };
+            let recovered = self.finish(&mut journal, &found.intent, found.progress)?;
+            tracing::info!(set = %recovered.set, outcome = ?recovered.outcome, "recovered");
+            record(&recovered).map_err(FsError::io("record the recovery of", &recovered.set))?;
+            journal.remove(disk, self.journals)?;
+            all.push(recovered);
+        }
+        Ok(all)
+    }
+
+    fn finish(
+        &self,
+        journal: &mut Journal<D>,
+        intent: &Intent,
+        progress: Progress,
+    ) -> Result<Recovered, FsError> {
+        let disk = self.ground.disk;
+        let swapper = Swapper::new(self.ground);
+        let mut edited = Vec::new();
+        let outcome = match progress {
+            Progress::Committed => RecoveredOutcome::Committed,
+            Progress::RolledBack => RecoveredOutcome::RolledBack,
+            Progress::Preparing | Progress::Swapping | Progress::Aborting => {
+                let may_finish = progress != Progress::Aborting;
+                let outcome = self.decide(&swapper, journal, intent, may_finish, &mut edited)?;
+                journal.append(
+                    disk,
+                    match outcome {
+                        RecoveredOutcome::Committed => &Record::Committed,
+                        RecoveredOutcome::RolledBack => &Record::RolledBack,
+                    },
+                )?;
+                journal.sync(disk)?;
+                outcome
+            }
+        };
+        // A slot that is neither base nor staged, in a set that never began to swap, is
+        // what the crash left of writing it.
+        clean_slots(&swapper, intent, progress == Progress::Preparing)?;
+        let kept = swapper.take_kept();
+        Ok(Recovered { set: intent.set.clone(), outcome, edited, kept })
+    }
+
+    /// Goes forward where every unit can, back otherwise. Durable on return.
+    fn decide(
+        &self,
+        swapper: &Swapper<'_, '_, D>,
+        journal: &mut Journal<D>,
+        intent: &Intent,
+        may_finish: bool,
+        edited: &mut Vec<Conflict>,
+    ) -> Result<RecoveredOutcome, FsError> {
+        self.drop_second_names(intent)?;
+        let mut conditions = self.conditions(intent)?;
+        let displaced: Vec<usize> = (0..intent.units.len())
+            .filter(|index| conditions[*index] == Condition::Displaced)
+            .collect();
+        for &index in &displaced {
+            let unit = &intent.units[index];
+            match &unit.action {
+                Action::Replace { staged, .. } => swapper.put_back(unit, staged)?,
+                _ => swapper.back_from_aside(unit)?,
+            }
+        }
+        if !displaced.is_empty() {
+            conditions = self.conditions(intent)?;
+        }
+        let can_finish = may_finish
+            && displaced.is_empty()
+            && conditions.iter().all(|condition| {
+                matches!(condition, Condition::Waiting | Condition::HalfMoved | Condition::Done)
+            });
+        let apply = self.apply();
+        if can_finish {
+            self.barrier_one(journal, intent, &conditions)?;
+            match forward(swapper, intent, &|index| conditions[index] == Condition::Done) {
+                Ok(()) => {
+                    apply.barrier_two(intent)?;
+                    return Ok(RecoveredOutcome::Committed);
+                }
+                Err((_, Obstacle::Failed(error))) => return Err(error),
+                Err((_, Obstacle::Conflict(conflict))) => edited.push(conflict),
+            }
+            conditions = self.conditions(intent)?;
+        }
+        edited.extend(conditions.iter().filter_map(|condition| match condition {
+            Condition::Conflict(conflict) => Some(conflict.clone()),
+            _ => None,
+        }));
+        // From here on the set must not be finished any more, whatever a crash leaves.
+        journal.append(self.ground.disk, &Record::Abort)?;
+        journal.sync(self.ground.disk)?;
+        let touched: Vec<usize> = (0..intent.units.len())
+            .filter(|index| matches!(conditions[*index], Condition::Done | Condition::HalfMoved))
+            .collect();
+        edited.extend(backward(swapper, intent, &touched)?);
+        apply.barrier_two(intent)?;
+        edited.dedup();
+        Ok(RecoveredOutcome::RolledBack)
+    }
+
+    fn conditions(&self, intent: &Intent) -> Result<Vec<Condition>, FsError> {
+        let freed: BTreeSet<&RelPath> =
+            intent.units.iter().filter(|unit| unit.frees_path()).map(|unit| &unit.path).collect();
+        intent
+            .units
+            .iter()
+            .map(|unit| {
+                inspect(self.ground, unit, &|path| {
+                    freed.contains(path) && self.still_there(intent, path).unwrap_or(false)
+                })
+            })
+            .collect()
+    }
+
+    /// Whether the file at a path is still the one that the set takes away from it.
+    fn still_there(&self, intent: &Intent, path: &RelPath) -> Result<bool, FsError> {
+        for unit in intent.units.iter().filter(|unit| unit.frees_path() && unit.path == *path) {
+            if self.ground.stat(&unit.slot)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A file system that writes its directories in any order can show both names of a
+    /// rename after a power cut. One inode, one content: the extra name goes.
+    fn drop_second_names(&self, intent: &Intent) -> Result<(), FsError> {
+        let ground = self.ground;
+        for unit in &intent.units {
+            let Action::Move { inode, to, .. } = &unit.action else { continue };
+            let has = |path: &RelPath| {
+                Ok::<_, FsError>(ground.stat(path)?.is_some_and(|stat| stat.inode == *inode))
+            };
+            let (at_path, in_slot, at_goal) = (has(&unit.path)?, has(&unit.slot)?, has(to)?);
+            if in_slot && (at_path || at_goal) {
+                remove(ground, &unit.slot)?;
+            }
+            if at_path && at_goal {
+                remove(ground, to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A kill may have come before barrier 1 was passed: what it makes durable has to
+    /// be durable before the first swap of recovery, too.
+    fn barrier_one(
+        &self,
+        journal: &Journal<D>,
+        intent: &Intent,
+        conditions: &[Condition],
+    ) -> Result<(), FsError> {
+        let disk = self.ground.disk;
+        let waiting: Vec<_> = intent
+            .units
+            .iter()
+            .zip(conditions)
+            .filter(|(unit, condition)| {
+                **condition == Condition::Waiting && unit.staged().is_some()
+            })
+            .map(|(unit, _)| unit)
+            .collect();
+        parallel::for_each(disk.calls_in_flight(), waiting.len() + 2, |index| {
+            let Some(unit) = index.checked_sub(2).map(|index| waiting[index]) else {
+                return match index {
+                    0 => journal.sync(disk),
+                    _ => disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/")),
+                };
+            };
+            let parent = self.ground.parent(&unit.slot)?;
+            disk.open_file(&parent, unit.slot.file_name())
+                .and_then(|file| disk.sync_file(&file))
+                .map_err(FsError::io("sync the new content of", &unit.path))
+        })
+        .into_iter()
+        .collect()
+    }
+
+    fn apply(&self) -> Apply<'_, '_, D> {
+        Apply { ground: self.ground, journals: self.journals, policy: self.policy }
+    }
+}

@@ -1,0 +1,91 @@
+//! The `.tmp` beside the target: written, given its metadata, synced.
+
+use std::io::{self, Read};
+
+use crate::change_set::Staged;
+use crate::content::ContentSource;
+use crate::disk::Disk;
+use crate::error::FsError;
+use crate::ground::Ground;
+use crate::intent::{Action, Unit};
+use crate::journal::write_all;
+use crate::rel_path::RelPath;
+
+const PIECE_BYTES: u64 = 256 * 1024;
+
+/// Writes a unit's slot, hashing the bytes on their way.
+///
+/// # Durability
+/// The slot's content and metadata are durable on return, its name is not: recovery
+/// takes a missing slot for a set that was not swapped.
+///
+/// # Errors
+/// [`FsError::DamagedContent`] when the source yields anything but the approved
+/// bytes; the slot may be left behind in part and is the caller's to remove.
+pub(crate) fn write<D: Disk>(
+    ground: &Ground<'_, D>,
+    unit: &Unit,
+    staged: &Staged,
+    source: &dyn ContentSource,
+) -> Result<(), FsError> {
+    let disk = ground.disk;
+    let dir = ground.parent(&unit.slot)?;
+    let file = disk
+        .create_file(&dir, unit.slot.file_name())
+        .map_err(FsError::io("write beside", &unit.path))?;
+    disk.reserve(&file, staged.bytes).map_err(FsError::io("make room for", &unit.path))?;
+    fill(disk, &file, &unit.path, staged, source)?;
+    let continues = match &unit.action {
+        Action::Replace { .. } => Some(&unit.path),
+        Action::Create { like, .. } => like.as_ref(),
+        _ => None,
+    };
+    match continues {
+        Some(old) => {
+            let parent = ground.parent(old)?;
+            disk.open_file(&parent, old.file_name())
+                .and_then(|original| disk.copy_metadata(&original, &file, staged.mode))
+                .map_err(FsError::io("keep the owner and attributes of", old))?;
+        }
+        None => {
+            disk.set_mode(&file, staged.mode)
+                .map_err(FsError::io("set the mode of", &unit.path))?;
+        }
+    }
+    disk.sync_file(&file).map_err(FsError::io("sync the new content of", &unit.path))
+}
+
+fn fill<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    path: &RelPath,
+    staged: &Staged,
+    source: &dyn ContentSource,
+) -> Result<(), FsError> {
+    let mut reader =
+        source.open(&staged.digest).map_err(FsError::io("read the staged content of", path))?;
+    let piece = (staged.bytes + 1).min(PIECE_BYTES);
+    let mut buffer = vec![0; usize::try_from(piece).expect("a piece fits in memory")];
+    let mut hasher = blake3::Hasher::new();
+    let mut offset = 0;
+    loop {
+        let count = match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(FsError::io("read the staged content of", path)(error)),
+        };
+        hasher.update(&buffer[..count]);
+        write_all(disk, file, &buffer[..count], offset)
+            .map_err(FsError::io("write the new content of", path))?;
+        offset += count as u64;
+        if offset > staged.bytes {
+            break;
+        }
+    }
+    let found = hasher.finalize().into();
+    if found != staged.digest || offset != staged.bytes {
+        return Err(FsError::DamagedContent { path: path.clone(), expected: staged.digest, found });
+    }
+    Ok(())
+}

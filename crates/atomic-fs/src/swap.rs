@@ -1,0 +1,405 @@
+//! Exchange, verify, put back: one unit's way to the disk.
+//!
+//! Every step looks at what came out of it before it is called done. What comes
+//! out and is neither base nor staged is a user's edit: it goes back, or, where the
+//! user has been faster once more, to `conflicts/`.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use crate::change_set::Staged;
+use crate::conflicts::{self, Kept};
+use crate::content::Fingerprint;
+use crate::disk::Disk;
+use crate::error::{Conflict, Difference, FsError};
+use crate::ground::{Ground, Held};
+use crate::intent::{Action, Unit};
+use crate::rel_path::RelPath;
+
+/// How often a put-back is tried again against a user who keeps saving.
+const PUT_BACK_TRIES: usize = 3;
+
+/// What stood in the way of a step.
+pub(crate) enum Obstacle {
+    /// The file is not what is expected; the step has been taken back.
+    Conflict(Conflict),
+    /// A call failed; the step was not made, or has been taken back.
+    Failed(FsError),
+}
+
+impl From<FsError> for Obstacle {
+    fn from(error: FsError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+type Step = Result<(), Obstacle>;
+
+/// Makes and takes back the steps of units.
+pub(crate) struct Swapper<'g, 'a, D: Disk> {
+    pub ground: &'g Ground<'a, D>,
+    kept: Mutex<Vec<Kept>>,
+}
+
+impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
+    pub(crate) fn new(ground: &'g Ground<'a, D>) -> Self {
+        Self { ground, kept: Mutex::default() }
+    }
+
+    /// The user's bytes that went to `conflicts/` so far.
+    pub(crate) fn take_kept(&self) -> Vec<Kept> {
+        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn keep(&self, unit: &Unit) -> Result<(), FsError> {
+        let kept = conflicts::keep(self.ground, &unit.slot, &unit.path)?;
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+        Ok(())
+    }
+
+    /// Exchanges the slot with the file and verifies what came out.
+    pub(crate) fn replace(&self, unit: &Unit, base: &Fingerprint, staged: &Staged) -> Step {
+        // Cheap, and it spares a user's editor the sight of a file that is exchanged
+        // and put back; what decides is the look after the exchange.
+        match self.ground.stat(&unit.path)? {
+            None => return conflict(&unit.path, Difference::Missing),
+            Some(stat) if stat.kind != crate::disk::FileKind::Regular => {
+                return conflict(&unit.path, Difference::Kind);
+            }
+            Some(stat) if stat.bytes != base.bytes => {
+                return conflict(&unit.path, Difference::Content);
+            }
+            Some(stat) if stat.mode != base.mode => {
+                return conflict(&unit.path, Difference::Mode);
+            }
+            Some(_) => {}
+        }
+        match self.exchange(unit) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return conflict(&unit.path, Difference::Missing);
+            }
+            Err(error) if is_unsupported(&error) => {
+                return Err(Obstacle::Failed(FsError::Unsupported {
+                    path: unit.path.to_string(),
+                    call: "exchange two names atomically",
+                }));
+            }
+            Err(error) => return Err(FsError::io("swap", &unit.path)(error).into()),
+        }
+        match self.ground.held(&unit.slot) {
+            Ok(held) => match held.difference(base) {
+                None => Ok(()),
+                Some(difference) => {
+                    self.put_back(unit, staged)?;
+                    conflict(&unit.path, difference)
+                }
+            },
+            Err(error) => {
+                self.put_back(unit, staged)?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Gives back a user's version that an exchange took out of place.
+    ///
+    /// Whatever the user saved last ends at the file's path; an older version that
+    /// was displaced together with a newer one goes to `conflicts/`.
+    pub(crate) fn put_back(&self, unit: &Unit, staged: &Staged) -> Result<(), FsError> {
+        let mut giving = self.ground.held(&unit.slot)?.content();
+        let mut given = None;
+        for _ in 0..PUT_BACK_TRIES {
+            match self.exchange(unit) {
+                Ok(()) => {}
+                // The user removed the file meanwhile; the version displaced before
+                // that is theirs to find.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) => return Err(FsError::io("put back", &unit.path)(error)),
+            }
+            let out = self.ground.held(&unit.slot)?;
+            if out.is_staged(staged) {
+                return Ok(());
+            }
+            if given.is_some() && out.content() == given {
+                break;
+            }
+            // Between the exchanges the user saved again and the newest version came
+            // out: the next exchange gives it back.
+            given = giving;
+            giving = out.content();
+        }
+        match self.ground.held(&unit.slot)? {
+            Held::Absent => Ok(()),
+            held if held.is_staged(staged) => Ok(()),
+            _ => self.keep(unit),
+        }
+    }
+
+    /// Moves the file aside into the slot and verifies it.
+    pub(crate) fn set_aside(&self, unit: &Unit, base: &Fingerprint) -> Step {
+        let parent = self.ground.parent(&unit.path)?;
+        let (name, slot) = (unit.path.file_name(), unit.slot.file_name());
+        match self.ground.disk.rename(&parent, name, &parent, slot) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return conflict(&unit.path, Difference::Missing);
+            }
+            Err(error) => return Err(self.rename_failed("move aside", &unit.path, error).into()),
+        }
+        match self.ground.held(&unit.slot) {
+            Ok(held) => match held.difference(base) {
+                None => Ok(()),
+                Some(difference) => {
+                    self.back_from_aside(unit)?;
+                    conflict(&unit.path, difference)
+                }
+            },
+            Err(error) => {
+                self.back_from_aside(unit)?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Moves the slot back to the file's path; where the user has put something
+    /// there, theirs stays and the slot's content is kept.
+    pub(crate) fn back_from_aside(&self, unit: &Unit) -> Result<(), FsError> {
+        let parent = self.ground.parent(&unit.path)?;
+        let (name, slot) = (unit.path.file_name(), unit.slot.file_name());
+        match self.ground.disk.rename(&parent, slot, &parent, name) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let slot = self.ground.stat(&unit.slot)?;
+                let file = self.ground.stat(&unit.path)?;
+                let identity = |stat: Option<crate::disk::Stat>| stat.map(|s| (s.device, s.inode));
+                // Two names of one file: cleaning up drops the slot.
+                if identity(slot) == identity(file) { Ok(()) } else { self.keep(unit) }
+            }
+            Err(error) => Err(FsError::io("put back", &unit.path)(error)),
+        }
+    }
+
+    /// Brings the slot to the path where its content is to be.
+    pub(crate) fn arrive(&self, unit: &Unit, path: &RelPath) -> Step {
+        let (from, to) = (self.ground.parent(&unit.slot)?, self.ground.parent(path)?);
+        match self.ground.disk.rename(&from, unit.slot.file_name(), &to, path.file_name()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                conflict(path, Difference::Exists)
+            }
+            Err(error) => Err(self.rename_failed("create", path, error).into()),
+        }
+    }
+
+    /// Takes an arrived file back into its slot, unless the user edited it.
+    pub(crate) fn depart(
+        &self,
+        unit: &Unit,
+        path: &RelPath,
+        arrived: &Fingerprint,
+    ) -> Result<Option<Conflict>, FsError> {
+        match self.ground.held(path)?.difference(arrived) {
+            None => {}
+            Some(Difference::Missing) => return Ok(None),
+            Some(difference) => return Ok(Some(Conflict { path: path.clone(), difference })),
+        }
+        let (from, to) = (self.ground.parent(path)?, self.ground.parent(&unit.slot)?);
+        let rename =
+            |from_dir, from, to_dir, to| self.ground.disk.rename(from_dir, from, to_dir, to);
+        match rename(&from, path.file_name(), &to, unit.slot.file_name()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.rename_failed("take back", path, error)),
+        }
+        let Some(difference) = self.ground.held(&unit.slot)?.difference(arrived) else {
+            return Ok(None);
+        };
+        match rename(&to, unit.slot.file_name(), &from, path.file_name()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.keep(unit)?,
+            Err(error) => return Err(FsError::io("put back", path)(error)),
+        }
+        Ok(Some(Conflict { path: path.clone(), difference }))
+    }
+
+    /// Changes the permission bits of a verified file.
+    pub(crate) fn set_mode(&self, unit: &Unit, base: &Fingerprint, mode: u32) -> Step {
+        let parent = self.ground.parent(&unit.path)?;
+        let file = match self.ground.disk.open_file(&parent, unit.path.file_name()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return conflict(&unit.path, Difference::Missing);
+            }
+            Err(error) => return Err(FsError::io("open", &unit.path)(error).into()),
+        };
+        let held = self.ground.held_by(&file).map_err(FsError::io("read", &unit.path))?;
+        if let Some(difference) = held.difference(base) {
+            return conflict(&unit.path, difference);
+        }
+        self.ground
+            .disk
+            .set_mode(&file, mode)
+            .map_err(FsError::io("change the mode of", &unit.path))?;
+        let changed = Fingerprint { mode, ..*base };
+        let now = self.ground.held(&unit.path)?;
+        match now.difference(&changed) {
+            None if now.inode() == held.inode() => Ok(()),
+            difference => {
+                // Saved over meanwhile, in place or by another file: theirs stays, and
+                // the file that was open gets back the mode it had.
+                self.ground
+                    .disk
+                    .set_mode(&file, base.mode)
+                    .map_err(FsError::io("put back the mode of", &unit.path))?;
+                conflict(&unit.path, difference.unwrap_or(Difference::Content))
+            }
+        }
+    }
+
+    /// Takes back a unit that stays at its path. What the user edited on top stays
+    /// and is reported.
+    pub(crate) fn undo(&self, unit: &Unit) -> Result<Option<Conflict>, FsError> {
+        match &unit.action {
+            Action::Replace { base, staged } => self.undo_replace(unit, base, staged),
+            Action::Create { staged, .. } => {
+                let Staged { digest, bytes, mode } = *staged;
+                if !matches!(self.ground.held(&unit.slot)?, Held::Absent) {
+                    return Ok(None);
+                }
+                self.depart(unit, &unit.path, &Fingerprint { digest, bytes, mode })
+            }
+            Action::SetMode { base, mode } => self.undo_set_mode(unit, base, *mode),
+            // What frees a path goes back by `depart` and `back_from_aside`, since other
+            // units may have to go back between the two.
+            Action::Delete { .. } | Action::Move { .. } => Ok(None),
+        }
+    }
+
+    fn undo_replace(
+        &self,
+        unit: &Unit,
+        base: &Fingerprint,
+        staged: &Staged,
+    ) -> Result<Option<Conflict>, FsError> {
+        if !self.ground.held(&unit.slot)?.is_base(base) {
+            return Ok(None);
+        }
+        let Staged { digest, bytes, mode } = *staged;
+        let new = Fingerprint { digest, bytes, mode };
+        if let Some(difference) = self.ground.held(&unit.path)?.difference(&new) {
+            return Ok(Some(Conflict { path: unit.path.clone(), difference }));
+        }
+        match self.exchange(unit) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let path = unit.path.clone();
+                return Ok(Some(Conflict { path, difference: Difference::Missing }));
+            }
+            Err(error) => return Err(FsError::io("take back", &unit.path)(error)),
+        }
+        let Some(difference) = self.ground.held(&unit.slot)?.difference(&new) else {
+            return Ok(None);
+        };
+        // The user saved between the look and the exchange: theirs goes back on top.
+        self.put_base_under(unit, base)?;
+        Ok(Some(Conflict { path: unit.path.clone(), difference }))
+    }
+
+    /// Puts a user's version back over the base that an undo had brought in.
+    fn put_base_under(&self, unit: &Unit, base: &Fingerprint) -> Result<(), FsError> {
+        let Fingerprint { digest, bytes, mode } = *base;
+        self.put_back(unit, &Staged { digest, bytes, mode })
+    }
+
+    fn undo_set_mode(
+        &self,
+        unit: &Unit,
+        base: &Fingerprint,
+        mode: u32,
+    ) -> Result<Option<Conflict>, FsError> {
+        let held = self.ground.held(&unit.path)?;
+        if held.is_base(base) {
+            return Ok(None);
+        }
+        if let Some(difference) = held.difference(&Fingerprint { mode, ..*base }) {
+            return Ok(Some(Conflict { path: unit.path.clone(), difference }));
+        }
+        let parent = self.ground.parent(&unit.path)?;
+        let disk = self.ground.disk;
+        let failed = || FsError::io("put back the mode of", &unit.path);
+        let file = disk.open_file(&parent, unit.path.file_name()).map_err(failed())?;
+        disk.set_mode(&file, base.mode).map_err(failed())?;
+        Ok(None)
+    }
+
+    /// Makes a directory; one that is there already will do.
+    pub(crate) fn make_dir(&self, path: &RelPath) -> Step {
+        let parent = self.ground.parent(path)?;
+        match self.ground.disk.create_dir(&parent, path.file_name()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match self.ground.stat(path)? {
+                    Some(stat) if stat.kind == crate::disk::FileKind::Directory => Ok(()),
+                    _ => conflict(path, Difference::Exists),
+                }
+            }
+            Err(error) => Err(FsError::io("make the directory", path)(error).into()),
+        }
+    }
+
+    /// Removes a directory that was made for the set, if nothing else is in it.
+    pub(crate) fn remove_dir(&self, path: &RelPath) -> Result<(), FsError> {
+        let parent = match self.ground.parent(path) {
+            Ok(parent) => parent,
+            Err(error) if crate::ground::is_absence(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        match self.ground.disk.remove_dir(&parent, path.file_name()) {
+            Ok(()) => Ok(()),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::DirectoryNotEmpty
+                        | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(FsError::io("remove the directory", path)(error)),
+        }
+    }
+
+    fn exchange(&self, unit: &Unit) -> io::Result<()> {
+        let parent = self.ground.parent(&unit.path).map_err(into_io)?;
+        self.ground.disk.exchange(&parent, unit.slot.file_name(), unit.path.file_name())
+    }
+
+    fn rename_failed(&self, action: &'static str, path: &RelPath, error: io::Error) -> FsError {
+        if is_unsupported(&error) {
+            return FsError::Unsupported {
+                path: path.to_string(),
+                call: "rename without replacing",
+            };
+        }
+        FsError::io(action, path)(error)
+    }
+}
+
+fn conflict(path: &RelPath, difference: Difference) -> Step {
+    Err(Obstacle::Conflict(Conflict { path: path.clone(), difference }))
+}
+
+/// File systems that take no rename flags say EINVAL for any of them.
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+}
+
+fn into_io(error: FsError) -> io::Error {
+    match error {
+        FsError::Io { source, .. } => source,
+        other => io::Error::other(other),
+    }
+}

@@ -1,0 +1,83 @@
+//! Slots that no journal knows.
+//!
+//! A power cut can keep a slot and lose the journal that was written with it, since
+//! neither name is durable before barrier 1. Nothing was swapped then, so what such a
+//! slot holds is new content, whole or torn; but a slot is a file in the user's tree,
+//! so anything in it that is not known content is kept.
+
+use crate::apply::remove;
+use crate::conflicts::{self, Kept};
+use crate::content::Digest;
+use crate::disk::{Disk, FileKind};
+use crate::error::FsError;
+use crate::ground::{Ground, Held, is_absence};
+use crate::intent::is_slot_name;
+use crate::rel_path::RelPath;
+
+/// Walks the tree and removes every slot; the caller holds the lock and has recovered
+/// every journal.
+pub(crate) fn run<D: Disk>(
+    ground: &Ground<'_, D>,
+    skip: Option<&RelPath>,
+    is_known: &dyn Fn(&Digest) -> bool,
+) -> Result<Vec<Kept>, FsError> {
+    let mut kept = Vec::new();
+    let mut dirs: Vec<Option<RelPath>> = vec![None];
+    while let Some(dir) = dirs.pop() {
+        let path_of = |name: &[u8]| match &dir {
+            Some(dir) => dir.join(name),
+            None => RelPath::parse(name),
+        };
+        let opened =
+            match ground.disk.open_dir_beneath(ground.root, dir.as_ref(), ground.cross_mounts) {
+                Ok(opened) => opened,
+                // Removed meanwhile, not ours to read, or another file system: no slot of
+                // ours can have been put there.
+                Err(_) if dir.is_some() => continue,
+                Err(error) => return Err(FsError::io("open", ".")(error)),
+            };
+        for entry in ground.disk.list(&opened).map_err(FsError::io("list", shown(&dir)))? {
+            let Ok(path) = path_of(&entry.name) else { continue };
+            if skip.is_some_and(|skip| path == *skip) {
+                continue;
+            }
+            let kind = match entry.kind {
+                Some(kind) => kind,
+                None => match ground.disk.stat(&opened, &entry.name) {
+                    Ok(stat) => stat.kind,
+                    Err(_) => continue,
+                },
+            };
+            match kind {
+                FileKind::Directory => dirs.push(Some(path)),
+                FileKind::Regular if is_slot_name(&entry.name) => {
+                    kept.extend(drop_slot(ground, &path, is_known)?);
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(kept)
+}
+
+fn drop_slot<D: Disk>(
+    ground: &Ground<'_, D>,
+    slot: &RelPath,
+    is_known: &dyn Fn(&Digest) -> bool,
+) -> Result<Option<Kept>, FsError> {
+    match ground.held(slot) {
+        Ok(Held::Absent) => Ok(None),
+        Ok(held @ Held::File { stat, .. })
+            if stat.bytes == 0 || held.content().is_some_and(|digest| is_known(&digest)) =>
+        {
+            remove(ground, slot).map(|()| None)
+        }
+        Ok(_) => conflicts::keep(ground, slot, slot).map(Some),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn shown(dir: &Option<RelPath>) -> String {
+    dir.as_ref().map_or_else(|| ".".to_owned(), ToString::to_string)
+}

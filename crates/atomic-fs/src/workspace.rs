@@ -1,0 +1,347 @@
+//! A workspace: the tree whose files are protected, and the state beside it.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::apply::{Applied, Apply, Outcome, Unfinished, clean_slots};
+use crate::beneath;
+use crate::change_set::ChangeSet;
+use crate::conflicts::Kept;
+use crate::content::{ContentSource, Digest};
+use crate::disk::{Disk, FileKind, Stat, is_symlink_error};
+use crate::error::{FsError, Refusal};
+use crate::ground::{FileReader, Ground};
+use crate::journal::{self, Journal};
+use crate::lock::WorkspaceLock;
+use crate::policy::{Options, Policy};
+use crate::recover::{Recovered, Recovery};
+use crate::rel_path::RelPath;
+use crate::swap::Swapper;
+use crate::sweep;
+
+/// The machine's own file systems.
+#[cfg(unix)]
+pub type SystemDisk = crate::posix::PosixDisk;
+
+const JOURNALS: &str = "journal";
+const CONFLICTS: &str = "conflicts";
+const LOCK: &str = "lock";
+
+/// A directory tree whose files are protected, opened together with the state
+/// directory that its journals lie in.
+pub struct Workspace<D: Disk = SystemDisk> {
+    disk: D,
+    root: D::Dir,
+    root_path: PathBuf,
+    journals: D::Dir,
+    conflicts: D::Dir,
+    conflicts_path: PathBuf,
+    lock_path: PathBuf,
+    policy: Policy,
+}
+
+#[cfg(unix)]
+impl Workspace {
+    /// Opens the tree below `root` with its state in `state`, an existing directory of
+    /// the user's own; `journal/`, `conflicts/` and `lock` are made in it.
+    ///
+    /// # Errors
+    /// [`FsError::Io`] when a directory cannot be opened or made.
+    pub fn open(root: &Path, state: &Path, options: Options) -> Result<Self, FsError> {
+        let canonical =
+            |path: &Path| path.canonicalize().map_err(FsError::io("find", path.display()));
+        let (root_path, state_path) = (canonical(root)?, canonical(state)?);
+        let disk = SystemDisk::default();
+        let open = |path: &Path| disk.open_dir(path).map_err(FsError::io("open", path.display()));
+        for name in [JOURNALS, CONFLICTS] {
+            make_private_dir(&state_path.join(name))?;
+        }
+        let own_state = state_path
+            .strip_prefix(&root_path)
+            .ok()
+            .filter(|inside| !inside.as_os_str().is_empty())
+            .map(RelPath::from_path)
+            .transpose()?;
+        Ok(Self {
+            root: open(&root_path)?,
+            journals: open(&state_path.join(JOURNALS))?,
+            conflicts: open(&state_path.join(CONFLICTS))?,
+            conflicts_path: state_path.join(CONFLICTS),
+            lock_path: state_path.join(LOCK),
+            policy: Policy { options, own_state },
+            root_path,
+            disk,
+        })
+    }
+}
+
+#[cfg(unix)]
+#[allow(clippy::disallowed_methods, reason = "a directory of the state, not of the workspace")]
+fn make_private_dir(path: &Path) -> Result<(), FsError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(FsError::io("make the directory", path.display())(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl<D: Disk> Workspace<D> {
+    /// The root, canonical.
+    pub fn root(&self) -> &Path {
+        &self.root_path
+    }
+
+    /// The file that a path really concerns: symlinks below the root are followed, and
+    /// everything that can be refused by its path is. The file may be absent.
+    ///
+    /// # Errors
+    /// [`FsError::Refused`].
+    pub fn resolve(&self, path: &RelPath) -> Result<RelPath, FsError> {
+        self.policy.check_path(path)?;
+        let ground = self.ground();
+        let resolved = beneath::resolve(&ground, &self.root_path, path)?;
+        self.policy.check_path(&resolved)?;
+        // Opens the parent as a change would, so that a mount is noticed now.
+        ground.stat(&resolved)?;
+        Ok(resolved)
+    }
+
+    /// The status of a name, not following symlinks; `None` when it, or a parent, is
+    /// absent.
+    ///
+    /// # Errors
+    /// [`FsError::Refused`] when a parent is a symlink or another mount.
+    pub fn stat(&self, path: &RelPath) -> Result<Option<Stat>, FsError> {
+        self.ground().stat(path)
+    }
+
+    /// The status of many names, with every directory opened once.
+    ///
+    /// # Errors
+    /// One for each name, as [`stat`](Self::stat).
+    pub fn stat_all<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p RelPath>,
+    ) -> Vec<Result<Option<Stat>, FsError>> {
+        let ground = self.ground();
+        paths.into_iter().map(|path| ground.stat(path)).collect()
+    }
+
+    /// Opens a regular file for reading, not following symlinks; `None` when it is
+    /// absent.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAFile`] for anything but a regular file.
+    pub fn open_file(&self, path: &RelPath) -> Result<Option<OpenFile<'_, D>>, FsError> {
+        let ground = self.ground();
+        let not_a_file =
+            |kind| FsError::Refused { path: path.clone(), refusal: Refusal::NotAFile { kind } };
+        match ground.stat(path)? {
+            None => return Ok(None),
+            Some(stat) => match stat.kind {
+                FileKind::Regular => {}
+                FileKind::Directory => return Err(not_a_file("directory")),
+                FileKind::Symlink => return Err(not_a_file("symlink")),
+                FileKind::Other => return Err(not_a_file("special file")),
+            },
+        }
+        let parent = ground.parent(path)?;
+        let file = match self.disk.open_file(&parent, path.file_name()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_symlink_error(&error) => return Err(not_a_file("symlink")),
+            Err(error) => return Err(FsError::io("open", path)(error)),
+        };
+        let stat = self.disk.file_stat(&file).map_err(FsError::io("look at", path))?;
+        if stat.kind != FileKind::Regular {
+            return Err(not_a_file("special file"));
+        }
+        Ok(Some(OpenFile { disk: &self.disk, file, stat, offset: 0 }))
+    }
+
+    /// Refuses a file by its own state: hard links, setuid, not a regular file.
+    ///
+    /// # Errors
+    /// [`FsError::Refused`].
+    pub fn check_target(&self, path: &RelPath, stat: &Stat) -> Result<(), FsError> {
+        self.policy.check_file(path, stat)
+    }
+
+    /// Waits for the workspace's lock.
+    ///
+    /// # Errors
+    /// [`FsError::Io`] when the lock's file cannot be opened.
+    pub fn lock(&self) -> Result<WorkspaceLock, FsError> {
+        WorkspaceLock::wait(&self.lock_path)
+    }
+
+    /// Takes the workspace's lock if nobody holds it.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub fn try_lock(&self) -> Result<Option<WorkspaceLock>, FsError> {
+        WorkspaceLock::try_take(&self.lock_path)
+    }
+
+    /// Whether a journal lies in the state directory: a set that is being applied right
+    /// now, or one that a dead process left.
+    ///
+    /// # Errors
+    /// [`FsError::Io`] when the directory cannot be listed.
+    pub fn needs_recovery(&self) -> Result<bool, FsError> {
+        Ok(!journal::names(&self.disk, &self.journals)?.is_empty())
+    }
+
+    /// Applies a change set whole or not at all.
+    ///
+    /// # Durability
+    /// With [`Outcome::Committed`] every change survives a power cut; with
+    /// `Conflicts` and `RolledBack` nothing has changed, and a power cut does not
+    /// change that.
+    pub fn apply(
+        &self,
+        _lock: &WorkspaceLock,
+        set: &ChangeSet,
+        source: &dyn ContentSource,
+    ) -> Applied {
+        match self.needs_recovery() {
+            Ok(false) => {}
+            Ok(true) => {
+                let reason = "an earlier set is not recovered yet".to_owned();
+                return Applied::unchanged(Outcome::RolledBack(FsError::BadChangeSet { reason }));
+            }
+            Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
+        }
+        let ground = self.ground();
+        let apply = Apply { ground: &ground, journals: &self.journals, policy: &self.policy };
+        apply.run(set, source)
+    }
+
+    /// Tidies up after an answer: records the outcome in the journal, durably, and then
+    /// removes the slots. Returns the user's bytes that were found in them.
+    ///
+    /// # Errors
+    /// [`FsError::Io`]; what is left then is recovery's.
+    pub fn clean_up(
+        &self,
+        _lock: &WorkspaceLock,
+        unfinished: &Unfinished,
+    ) -> Result<Vec<Kept>, FsError> {
+        let ground = self.ground();
+        let Some(mut journal) = self.journal_of(unfinished)? else { return Ok(Vec::new()) };
+        journal.append(&self.disk, &unfinished.record)?;
+        journal.sync(&self.disk)?;
+        let swapper = Swapper::new(&ground);
+        clean_slots(&swapper, &unfinished.intent, false)?;
+        Ok(swapper.take_kept())
+    }
+
+    /// Removes the journal, once the caller has made its own record of the outcome
+    /// durable.
+    ///
+    /// # Errors
+    /// [`FsError::Io`].
+    pub fn forget(&self, _lock: &WorkspaceLock, unfinished: Unfinished) -> Result<(), FsError> {
+        match self.journal_of(&unfinished)? {
+            Some(journal) => journal.remove(&self.disk, &self.journals),
+            None => Ok(()),
+        }
+    }
+
+    fn journal_of(&self, unfinished: &Unfinished) -> Result<Option<Journal<D>>, FsError> {
+        let name = journal::file_name(&unfinished.intent.set);
+        Ok(Journal::open(&self.disk, &self.journals, &name)?.map(|(journal, _)| journal))
+    }
+
+    /// Finishes or undoes every set that has a journal.
+    ///
+    /// `record` is told each outcome once it is durable on disk, before its journal is
+    /// removed. After a crash in between it is told again, so it must take the same
+    /// news twice. Where it fails, the journal stays.
+    ///
+    /// # Errors
+    /// [`FsError`] where the disk fails again; what was recovered so far stays so.
+    pub fn recover(
+        &self,
+        _lock: &WorkspaceLock,
+        record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
+    ) -> Result<Vec<Recovered>, FsError> {
+        let ground = self.ground();
+        let recovery = Recovery { ground: &ground, journals: &self.journals, policy: &self.policy };
+        recovery.run(record)
+    }
+
+    /// Walks the tree for slots that no journal knows and removes them, after
+    /// [`recover`](Self::recover). Content that `is_known` denies goes to `conflicts/`.
+    ///
+    /// # Errors
+    /// [`FsError::Io`].
+    pub fn sweep(
+        &self,
+        _lock: &WorkspaceLock,
+        is_known: &dyn Fn(&Digest) -> bool,
+    ) -> Result<Vec<Kept>, FsError> {
+        if self.needs_recovery()? {
+            return Ok(Vec::new());
+        }
+        sweep::run(&self.ground(), self.policy.own_state.as_ref(), is_known)
+    }
+
+    /// The files in `conflicts/`, sorted.
+    ///
+    /// # Errors
+    /// [`FsError::Io`] when it cannot be listed.
+    pub fn conflicts(&self) -> Result<Vec<PathBuf>, FsError> {
+        let entries = self.disk.list(&self.conflicts).map_err(FsError::io("list", "conflicts/"))?;
+        let mut files: Vec<PathBuf> = entries
+            .into_iter()
+            .map(|entry| self.conflicts_path.join(crate::rel_path::os_string(&entry.name)))
+            .collect();
+        files.sort();
+        Ok(files)
+    }
+
+    fn ground(&self) -> Ground<'_, D> {
+        Ground::new(
+            &self.disk,
+            &self.root,
+            &self.conflicts,
+            &self.conflicts_path,
+            self.policy.options.allow_other_mounts,
+        )
+    }
+}
+
+/// A regular file opened for reading.
+pub struct OpenFile<'w, D: Disk = SystemDisk> {
+    disk: &'w D,
+    file: D::File,
+    stat: Stat,
+    offset: u64,
+}
+
+impl<D: Disk> OpenFile<'_, D> {
+    /// Its status when it was opened.
+    pub fn stat(&self) -> Stat {
+        self.stat
+    }
+
+    /// Its status now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn stat_now(&self) -> io::Result<Stat> {
+        self.disk.file_stat(&self.file)
+    }
+}
+
+impl<D: Disk> Read for OpenFile<'_, D> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut reader = FileReader { disk: self.disk, file: &self.file, offset: self.offset };
+        let count = reader.read(buffer)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
