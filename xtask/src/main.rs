@@ -1,2 +1,108 @@
-//! Entry point.
-fn main() {}
+//! Runs the project's own tasks: `cargo xtask <task>`.
+//!
+//! Exit codes: 0 the task passed, 1 it failed, 2 the command line was not understood.
+
+use std::process::ExitCode;
+
+mod abi_hash;
+mod arrows;
+mod ci;
+mod files;
+mod lexer;
+mod links;
+mod machine_paths;
+mod sources;
+mod tidy;
+
+const TASKS: &str = "\
+usage: cargo xtask <task>
+
+tasks:
+  ci [--no-tests]          everything CI checks: formatting, tidy, clippy, rustdoc, tests, cargo-deny
+  tidy [--print-abi-hash]  the rules of the house that no other tool checks
+";
+
+#[derive(Debug, PartialEq, Eq)]
+enum Task {
+    Ci { with_tests: bool },
+    Tidy,
+    PrintAbiHash,
+    Help,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let task = match parse(&arguments) {
+        Ok(task) => task,
+        Err(complaint) => {
+            eprintln!("{complaint}\n\n{TASKS}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(arguments: &[String]) -> Result<Task, String> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["ci"] => Ok(Task::Ci { with_tests: true }),
+        ["ci", "--no-tests"] => Ok(Task::Ci { with_tests: false }),
+        ["tidy"] => Ok(Task::Tidy),
+        ["tidy", "--print-abi-hash"] => Ok(Task::PrintAbiHash),
+        ["help" | "--help" | "-h"] => Ok(Task::Help),
+        [] => Err("no task given".to_owned()),
+        [task @ ("ci" | "tidy"), rest @ ..] => {
+            Err(format!("`{task}` does not take `{}`", rest.join(" ")))
+        }
+        [unknown, ..] => Err(format!("there is no task `{unknown}`")),
+    }
+}
+
+fn run(task: &Task) -> miette::Result<()> {
+    match task {
+        Task::Ci { with_tests } => ci::run(&files::root()?, *with_tests),
+        Task::Tidy => tidy::run(&files::root()?),
+        Task::PrintAbiHash => abi_hash::print(&files::root()?),
+        Task::Help => {
+            print!("{TASKS}");
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: Result<Task, &str>) {
+        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(
+            parse(&arguments),
+            expected.map_err(str::to_owned),
+            "`cargo xtask {line}` is understood as documented"
+        );
+    }
+
+    #[test]
+    fn known_tasks_are_understood() {
+        check("ci", Ok(Task::Ci { with_tests: true }));
+        check("ci --no-tests", Ok(Task::Ci { with_tests: false }));
+        check("tidy", Ok(Task::Tidy));
+        check("tidy --print-abi-hash", Ok(Task::PrintAbiHash));
+        check("--help", Ok(Task::Help));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        check("", Err("no task given"));
+        check("publish", Err("there is no task `publish`"));
+        check("ci --fast", Err("`ci` does not take `--fast`"));
+        check("tidy --no-tests", Err("`tidy` does not take `--no-tests`"));
+    }
+}

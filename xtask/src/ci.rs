@@ -1,0 +1,230 @@
+//! Runs what CI runs, one step after the other, and stops at the first that fails.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use miette::miette;
+
+use crate::tidy;
+
+const CLIPPY: [&str; 7] =
+    ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Step {
+    name: &'static str,
+    action: Action,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Tidy,
+    Cargo {
+        arguments: &'static [&'static str],
+        environment: &'static [(&'static str, &'static str)],
+    },
+    CargoDeny,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(&'static str),
+}
+
+/// Runs the steps over the workspace at `root`.
+pub(crate) fn run(root: &Path, with_tests: bool) -> miette::Result<()> {
+    let say = |line: &str| println!("{line}");
+    run_all(&steps(with_tests), |step| run_one(root, step), say).map_err(|said| miette!("{said}"))
+}
+
+/// Cheap steps come first, so that a slip is found in seconds.
+fn steps(with_tests: bool) -> Vec<Step> {
+    let mut steps = vec![
+        cargo_step("fmt", &["fmt", "--all", "--check"]),
+        Step { name: "tidy", action: Action::Tidy },
+        cargo_step("clippy", &CLIPPY),
+        Step {
+            name: "doc",
+            action: Action::Cargo {
+                arguments: &["doc", "--workspace", "--no-deps", "--locked"],
+                environment: &[("RUSTDOCFLAGS", "-D warnings")],
+            },
+        },
+    ];
+    if with_tests {
+        steps.push(cargo_step("test", &["test", "--workspace", "--locked"]));
+    }
+    steps.push(Step { name: "deny", action: Action::CargoDeny });
+    steps
+}
+
+fn cargo_step(name: &'static str, arguments: &'static [&'static str]) -> Step {
+    let environment = &[];
+    let action = Action::Cargo { arguments, environment };
+    Step { name, action }
+}
+
+/// Runs `steps` in order by `run_step`, saying a line for each; the error is the summary.
+fn run_all(
+    steps: &[Step],
+    mut run_step: impl FnMut(&Step) -> Outcome,
+    mut say: impl FnMut(&str),
+) -> Result<(), String> {
+    let (mut passed, mut skipped) = (0_usize, 0_usize);
+    let begun = Instant::now();
+    for step in steps {
+        let step_begun = Instant::now();
+        let outcome = run_step(step);
+        let (name, took) = (step.name, seconds(step_begun.elapsed()));
+        match outcome {
+            Outcome::Passed => {
+                passed += 1;
+                say(&format!("ci: {name} passed in {took}"));
+            }
+            Outcome::Skipped(reason) => {
+                skipped += 1;
+                say(&format!("ci: {name} skipped: {reason}"));
+            }
+            Outcome::Failed(reason) => {
+                say(&format!("ci: {name} failed after {took}"));
+                let left = steps.len() - passed - skipped - 1;
+                return Err(format!(
+                    "{name} failed ({reason}); {passed} passed, {skipped} skipped, {left} not run, \
+                     in {}",
+                    seconds(begun.elapsed())
+                ));
+            }
+        }
+    }
+    let took = seconds(begun.elapsed());
+    say(&format!("ci: {passed} passed, {skipped} skipped, none failed, in {took}"));
+    Ok(())
+}
+
+fn run_one(root: &Path, step: &Step) -> Outcome {
+    match step.action {
+        Action::Tidy => match tidy::run(root) {
+            Ok(()) => Outcome::Passed,
+            Err(report) => Outcome::Failed(report.to_string()),
+        },
+        Action::Cargo { arguments, environment } => run_cargo(root, arguments, environment),
+        Action::CargoDeny if has_cargo_deny(root) => run_cargo(root, &["deny", "check"], &[]),
+        Action::CargoDeny => Outcome::Skipped("cargo-deny is not installed"),
+    }
+}
+
+fn run_cargo(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
+    let mut command = Command::new(cargo());
+    command.args(arguments).envs(environment.iter().copied()).current_dir(root);
+    outcome_of(command.status())
+}
+
+fn outcome_of(status: io::Result<ExitStatus>) -> Outcome {
+    match status {
+        Ok(status) if status.success() => Outcome::Passed,
+        Ok(status) => Outcome::Failed(status.to_string()),
+        Err(error) => Outcome::Failed(format!("cargo could not be started: {error}")),
+    }
+}
+
+fn has_cargo_deny(root: &Path) -> bool {
+    let status = Command::new(cargo())
+        .args(["deny", "--version"])
+        .current_dir(root)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// The cargo that runs this task, so that every step uses the same toolchain.
+pub(crate) fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(steps: &[Step]) -> Vec<&str> {
+        steps.iter().map(|step| step.name).collect()
+    }
+
+    /// Runs all steps, each with what `outcome` gives it; returns what ran and what was said.
+    fn check_run(
+        mut outcome: impl FnMut(&str) -> Outcome,
+    ) -> (Result<(), String>, Vec<&'static str>, String) {
+        let (mut ran, mut said) = (Vec::new(), String::new());
+        let run_step = |step: &Step| {
+            ran.push(step.name);
+            outcome(step.name)
+        };
+        let say = |line: &str| said = format!("{said}{line}\n");
+        let result = run_all(&steps(true), run_step, say);
+        (result, ran, said)
+    }
+
+    #[test]
+    fn the_steps_are_the_ones_documented() {
+        let all = ["fmt", "tidy", "clippy", "doc", "test", "deny"];
+        assert_eq!(names(&steps(true)), all);
+        let without_tests = ["fmt", "tidy", "clippy", "doc", "deny"];
+        assert_eq!(names(&steps(false)), without_tests);
+    }
+
+    #[test]
+    fn every_step_has_a_line_and_the_summary_counts_them() {
+        let (result, _, said) = check_run(|_| Outcome::Passed);
+        assert_eq!(result, Ok(()));
+        assert_eq!(said.lines().count(), 7, "{said}");
+        let summary = "ci: 6 passed, 0 skipped, none failed, in ";
+        assert!(said.lines().last().is_some_and(|line| line.starts_with(summary)), "{said}");
+    }
+
+    #[test]
+    fn the_first_failure_is_the_last_step() {
+        let (result, ran, said) = check_run(|name| match name {
+            "clippy" => Outcome::Failed("exit status: 101".to_owned()),
+            _ => Outcome::Passed,
+        });
+        assert_eq!(ran, ["fmt", "tidy", "clippy"]);
+        assert!(said.contains("ci: clippy failed after "), "{said}");
+        let summary = result.expect_err("a step failed");
+        let expected = "clippy failed (exit status: 101); 2 passed, 0 skipped, 3 not run, in ";
+        assert!(summary.starts_with(expected), "{summary}");
+    }
+
+    #[test]
+    fn a_skipped_step_says_so_and_does_not_fail() {
+        let (result, _, said) = check_run(|name| match name {
+            "deny" => Outcome::Skipped("cargo-deny is not installed"),
+            _ => Outcome::Passed,
+        });
+        assert_eq!(result, Ok(()));
+        let line = "ci: deny skipped: cargo-deny is not installed\n";
+        assert!(said.contains(line), "{said}");
+        assert!(said.contains("5 passed, 1 skipped"), "{said}");
+    }
+
+    #[test]
+    fn a_command_that_fails_or_is_missing_fails_the_step() {
+        let outcome = |command: &mut Command| outcome_of(command.stderr(Stdio::null()).status());
+        let unknown = outcome(Command::new(cargo()).arg("no-such-subcommand"));
+        assert!(matches!(unknown, Outcome::Failed(_)), "{unknown:?}");
+        let missing = outcome(&mut Command::new("no-such-cargo"));
+        assert!(matches!(missing, Outcome::Failed(_)), "{missing:?}");
+        assert_eq!(
+            outcome(Command::new(cargo()).arg("--version").stdout(Stdio::null())),
+            Outcome::Passed
+        );
+    }
+}
