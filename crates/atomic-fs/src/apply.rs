@@ -347,12 +347,13 @@ pub(crate) fn forward<D: Disk>(
         for &index in order.iter().filter(|index| !progress(**index)) {
             let unit = &intent.units[index];
             if let Action::Delete { base } | Action::Move { base, .. } = &unit.action {
+                // Noted before the step: a step that fails may have got half-way, and
+                // taking it back looks first.
+                touched.push(index);
                 if matches!(unit.action, Action::Move { .. }) && is_half_moved(swapper, unit)? {
-                    touched.push(index);
                     continue;
                 }
                 swapper.set_aside(unit, base)?;
-                touched.push(index);
             }
         }
         for dir in &intent.new_dirs {
@@ -360,15 +361,15 @@ pub(crate) fn forward<D: Disk>(
         }
         for &index in order.iter().filter(|index| !progress(**index)) {
             let unit = &intent.units[index];
+            if !unit.frees_path() {
+                touched.push(index);
+            }
             match &unit.action {
                 Action::Replace { base, staged } => swapper.replace(unit, base, staged)?,
                 Action::Create { .. } => swapper.arrive(unit, &unit.path)?,
                 Action::Move { to, .. } => swapper.arrive(unit, to)?,
                 Action::SetMode { base, mode } => swapper.set_mode(unit, base, *mode)?,
-                Action::Delete { .. } => continue,
-            }
-            if !unit.frees_path() {
-                touched.push(index);
+                Action::Delete { .. } => {}
             }
         }
         Ok(())

@@ -3,7 +3,6 @@
 //! Recovery never trusts what a dead process meant to do: the slot and the file say
 //! what it did. The table in docs/design.md argues each row.
 
-use crate::content::Fingerprint;
 use crate::disk::Disk;
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, Held};
@@ -100,14 +99,11 @@ pub(crate) fn inspect<D: Disk>(
             }
         }
         Action::SetMode { base, mode } => {
-            let changed = Fingerprint { mode: *mode, ..*base };
-            if file.is_base(&changed) {
-                Condition::Done
-            } else {
-                match file.difference(base) {
-                    None => Condition::Waiting,
-                    Some(difference) => conflict(&unit.path, difference),
-                }
+            match (&file, file.difference(base)) {
+                (_, None) => Condition::Waiting,
+                // Edited on top or not: the permission bits are the new ones.
+                (Held::File { stat, .. }, _) if stat.mode == *mode => Condition::Done,
+                (_, Some(difference)) => conflict(&unit.path, difference),
             }
         }
     })

@@ -42,8 +42,7 @@ pub(crate) enum Record {
 /// How far a set had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Progress {
-    Preparing,
-    Swapping,
+    Undecided,
     Aborting,
     RolledBack,
     Committed,
@@ -54,6 +53,8 @@ pub(crate) enum Progress {
 pub(crate) struct Found {
     pub intent: Intent,
     pub progress: Progress,
+    /// Whether a swap can have been made.
+    pub swapped: bool,
 }
 
 /// An open journal that records can be appended to.
@@ -107,7 +108,8 @@ impl<D: Disk> Journal<D> {
                 });
             }
         };
-        let mut progress = Progress::Preparing;
+        let mut progress = Progress::Undecided;
+        let mut swapped = false;
         for line in records {
             let Line::Known(record) = line else {
                 return Err(FsError::UnknownJournal {
@@ -115,15 +117,15 @@ impl<D: Disk> Journal<D> {
                     reason: "it holds a record that this version does not know".to_owned(),
                 });
             };
+            swapped |= record == Record::Swapping;
             progress = progress.max(match record {
-                Record::Intent { .. } => Progress::Preparing,
-                Record::Swapping => Progress::Swapping,
+                Record::Intent { .. } | Record::Swapping => Progress::Undecided,
                 Record::Abort => Progress::Aborting,
                 Record::Committed => Progress::Committed,
                 Record::RolledBack => Progress::RolledBack,
             });
         }
-        Ok(Some((Self { name: name.to_vec(), file, end }, Found { intent, progress })))
+        Ok(Some((Self { name: name.to_vec(), file, end }, Found { intent, progress, swapped })))
     }
 
     /// Appends a record; durable only after [`sync`](Journal::sync).

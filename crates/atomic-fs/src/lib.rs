@@ -59,4 +59,4 @@ pub use recover::{Recovered, RecoveredOutcome};
 pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, RelPath, escape};
 #[cfg(unix)]
 pub use workspace::SystemDisk;
-pub use workspace::{OpenFile, Workspace};
+pub use workspace::{OpenFile, Places, Workspace};

@@ -13,7 +13,7 @@ use crate::error::{Conflict, FsError};
 use crate::ground::Ground;
 use crate::inspect::{Condition, inspect};
 use crate::intent::{Action, Intent};
-use crate::journal::{self, Journal, Progress, Record};
+use crate::journal::{self, Found, Journal, Progress, Record};
 use crate::parallel;
 use crate::policy::Policy;
 use crate::rel_path::RelPath;
@@ -62,7 +62,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
                     .map_err(FsError::io("remove", String::from_utf8_lossy(&name)))?;
                 continue;
             };
-            let recovered = self.finish(&mut journal, &found.intent, found.progress)?;
+            let recovered = self.finish(&mut journal, &found)?;
             tracing::info!(set = %recovered.set, outcome = ?recovered.outcome, "recovered");
             record(&recovered).map_err(FsError::io("record the recovery of", &recovered.set))?;
             journal.remove(disk, self.journals)?;
@@ -71,20 +71,16 @@ impl<D: Disk> Recovery<'_, '_, D> {
         Ok(all)
     }
 
-    fn finish(
-        &self,
-        journal: &mut Journal<D>,
-        intent: &Intent,
-        progress: Progress,
-    ) -> Result<Recovered, FsError> {
+    fn finish(&self, journal: &mut Journal<D>, found: &Found) -> Result<Recovered, FsError> {
+        let intent = &found.intent;
         let disk = self.ground.disk;
         let swapper = Swapper::new(self.ground);
         let mut edited = Vec::new();
-        let outcome = match progress {
+        let outcome = match found.progress {
             Progress::Committed => RecoveredOutcome::Committed,
             Progress::RolledBack => RecoveredOutcome::RolledBack,
-            Progress::Preparing | Progress::Swapping | Progress::Aborting => {
-                let may_finish = progress != Progress::Aborting;
+            Progress::Undecided | Progress::Aborting => {
+                let may_finish = found.progress != Progress::Aborting;
                 let outcome = self.decide(&swapper, journal, intent, may_finish, &mut edited)?;
                 journal.append(
                     disk,
@@ -99,7 +95,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
         };
         // A slot that is neither base nor staged, in a set that never began to swap, is
         // what the crash left of writing it.
-        clean_slots(&swapper, intent, progress == Progress::Preparing)?;
+        let torn = !found.swapped && outcome == RecoveredOutcome::RolledBack;
+        clean_slots(&swapper, intent, torn)?;
         let kept = swapper.take_kept();
         Ok(Recovered { set: intent.set.clone(), outcome, edited, kept })
     }
@@ -136,6 +133,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let apply = self.apply();
         if can_finish {
             self.barrier_one(journal, intent, &conditions)?;
+            journal.append(self.ground.disk, &Record::Swapping)?;
             match forward(swapper, intent, &|index| conditions[index] == Condition::Done) {
                 Ok(()) => {
                     apply.barrier_two(intent)?;

@@ -283,7 +283,12 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         base: &Fingerprint,
         staged: &Staged,
     ) -> Result<Option<Conflict>, FsError> {
-        if !self.ground.held(&unit.slot)?.is_base(base) {
+        let slot = self.ground.held(&unit.slot)?;
+        if !slot.is_base(base) {
+            let displaced = slot != Held::Absent && !slot.is_staged(staged);
+            if displaced && self.ground.held(&unit.path)?.is_staged(staged) {
+                self.put_back(unit, staged)?;
+            }
             return Ok(None);
         }
         let Staged { digest, bytes, mode } = *staged;
@@ -320,18 +325,17 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         mode: u32,
     ) -> Result<Option<Conflict>, FsError> {
         let held = self.ground.held(&unit.path)?;
-        if held.is_base(base) {
+        let Held::File { stat, .. } = held else { return Ok(None) };
+        if stat.mode != mode {
             return Ok(None);
-        }
-        if let Some(difference) = held.difference(&Fingerprint { mode, ..*base }) {
-            return Ok(Some(Conflict { path: unit.path.clone(), difference }));
         }
         let parent = self.ground.parent(&unit.path)?;
         let disk = self.ground.disk;
         let failed = || FsError::io("put back the mode of", &unit.path);
         let file = disk.open_file(&parent, unit.path.file_name()).map_err(failed())?;
         disk.set_mode(&file, base.mode).map_err(failed())?;
-        Ok(None)
+        let difference = held.difference(&Fingerprint { mode, ..*base });
+        Ok(difference.map(|difference| Conflict { path: unit.path.clone(), difference }))
     }
 
     /// Makes a directory; one that is there already will do.

@@ -31,13 +31,26 @@ const LOCK: &str = "lock";
 /// directory that its journals lie in.
 pub struct Workspace<D: Disk = SystemDisk> {
     disk: D,
-    root: D::Dir,
-    root_path: PathBuf,
-    journals: D::Dir,
-    conflicts: D::Dir,
-    conflicts_path: PathBuf,
-    lock_path: PathBuf,
+    places: Places<D>,
     policy: Policy,
+}
+
+/// Where a workspace's tree and state lie on a disk.
+pub struct Places<D: Disk> {
+    /// The tree.
+    pub root: D::Dir,
+    /// The tree's path, canonical; absolute symlinks are read against it.
+    pub root_path: PathBuf,
+    /// Where journals are written.
+    pub journals: D::Dir,
+    /// Where displaced bytes of users are kept.
+    pub conflicts: D::Dir,
+    /// The same as a path, to tell people.
+    pub conflicts_path: PathBuf,
+    /// The lock's file, always on the machine's own file system.
+    pub lock_path: PathBuf,
+    /// The state directory as a path below the root, if it lies there.
+    pub own_state: Option<RelPath>,
 }
 
 #[cfg(unix)]
@@ -62,16 +75,16 @@ impl Workspace {
             .filter(|inside| !inside.as_os_str().is_empty())
             .map(RelPath::from_path)
             .transpose()?;
-        Ok(Self {
+        let places = Places {
             root: open(&root_path)?,
             journals: open(&state_path.join(JOURNALS))?,
             conflicts: open(&state_path.join(CONFLICTS))?,
             conflicts_path: state_path.join(CONFLICTS),
             lock_path: state_path.join(LOCK),
-            policy: Policy { options, own_state },
+            own_state,
             root_path,
-            disk,
-        })
+        };
+        Ok(Self::on_disk(disk, places, options))
     }
 }
 
@@ -88,9 +101,20 @@ fn make_private_dir(path: &Path) -> Result<(), FsError> {
 }
 
 impl<D: Disk> Workspace<D> {
+    /// A workspace on any disk, of directories that are open already.
+    pub fn on_disk(disk: D, places: Places<D>, options: Options) -> Self {
+        let policy = Policy { options, own_state: places.own_state.clone() };
+        Self { disk, places, policy }
+    }
+
+    /// The disk it lies on.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
     /// The root, canonical.
     pub fn root(&self) -> &Path {
-        &self.root_path
+        &self.places.root_path
     }
 
     /// The file that a path really concerns: symlinks below the root are followed, and
@@ -101,7 +125,7 @@ impl<D: Disk> Workspace<D> {
     pub fn resolve(&self, path: &RelPath) -> Result<RelPath, FsError> {
         self.policy.check_path(path)?;
         let ground = self.ground();
-        let resolved = beneath::resolve(&ground, &self.root_path, path)?;
+        let resolved = beneath::resolve(&ground, &self.places.root_path, path)?;
         self.policy.check_path(&resolved)?;
         // Opens the parent as a change would, so that a mount is noticed now.
         ground.stat(&resolved)?;
@@ -174,7 +198,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the lock's file cannot be opened.
     pub fn lock(&self) -> Result<WorkspaceLock, FsError> {
-        WorkspaceLock::wait(&self.lock_path)
+        WorkspaceLock::wait(&self.places.lock_path)
     }
 
     /// Takes the workspace's lock if nobody holds it.
@@ -182,7 +206,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// As [`lock`](Self::lock).
     pub fn try_lock(&self) -> Result<Option<WorkspaceLock>, FsError> {
-        WorkspaceLock::try_take(&self.lock_path)
+        WorkspaceLock::try_take(&self.places.lock_path)
     }
 
     /// Whether a journal lies in the state directory: a set that is being applied right
@@ -191,7 +215,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the directory cannot be listed.
     pub fn needs_recovery(&self) -> Result<bool, FsError> {
-        Ok(!journal::names(&self.disk, &self.journals)?.is_empty())
+        Ok(!journal::names(&self.disk, &self.places.journals)?.is_empty())
     }
 
     /// Applies a change set whole or not at all.
@@ -215,7 +239,8 @@ impl<D: Disk> Workspace<D> {
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         }
         let ground = self.ground();
-        let apply = Apply { ground: &ground, journals: &self.journals, policy: &self.policy };
+        let apply =
+            Apply { ground: &ground, journals: &self.places.journals, policy: &self.policy };
         apply.run(set, source)
     }
 
@@ -245,14 +270,14 @@ impl<D: Disk> Workspace<D> {
     /// [`FsError::Io`].
     pub fn forget(&self, _lock: &WorkspaceLock, unfinished: Unfinished) -> Result<(), FsError> {
         match self.journal_of(&unfinished)? {
-            Some(journal) => journal.remove(&self.disk, &self.journals),
+            Some(journal) => journal.remove(&self.disk, &self.places.journals),
             None => Ok(()),
         }
     }
 
     fn journal_of(&self, unfinished: &Unfinished) -> Result<Option<Journal<D>>, FsError> {
         let name = journal::file_name(&unfinished.intent.set);
-        Ok(Journal::open(&self.disk, &self.journals, &name)?.map(|(journal, _)| journal))
+        Ok(Journal::open(&self.disk, &self.places.journals, &name)?.map(|(journal, _)| journal))
     }
 
     /// Finishes or undoes every set that has a journal.
@@ -269,7 +294,8 @@ impl<D: Disk> Workspace<D> {
         record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
     ) -> Result<Vec<Recovered>, FsError> {
         let ground = self.ground();
-        let recovery = Recovery { ground: &ground, journals: &self.journals, policy: &self.policy };
+        let recovery =
+            Recovery { ground: &ground, journals: &self.places.journals, policy: &self.policy };
         recovery.run(record)
     }
 
@@ -294,10 +320,11 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when it cannot be listed.
     pub fn conflicts(&self) -> Result<Vec<PathBuf>, FsError> {
-        let entries = self.disk.list(&self.conflicts).map_err(FsError::io("list", "conflicts/"))?;
+        let entries =
+            self.disk.list(&self.places.conflicts).map_err(FsError::io("list", "conflicts/"))?;
         let mut files: Vec<PathBuf> = entries
             .into_iter()
-            .map(|entry| self.conflicts_path.join(crate::rel_path::os_string(&entry.name)))
+            .map(|entry| self.places.conflicts_path.join(crate::rel_path::os_string(&entry.name)))
             .collect();
         files.sort();
         Ok(files)
@@ -306,9 +333,9 @@ impl<D: Disk> Workspace<D> {
     fn ground(&self) -> Ground<'_, D> {
         Ground::new(
             &self.disk,
-            &self.root,
-            &self.conflicts,
-            &self.conflicts_path,
+            &self.places.root,
+            &self.places.conflicts,
+            &self.places.conflicts_path,
             self.policy.options.allow_other_mounts,
         )
     }

@@ -1,0 +1,239 @@
+//! What an apply promises on a real file system, through the public door.
+#![allow(clippy::disallowed_methods, reason = "tests play the user, who writes directly")]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+use atomic_fs::*;
+use common::{Fixture, rel};
+use rstest::rstest;
+
+fn committed(applied: &Applied) {
+    assert!(matches!(applied.outcome, Outcome::Committed), "{:?}", applied.outcome);
+}
+
+#[test]
+fn every_operation_of_one_set_is_on_disk_when_it_answers() {
+    let mut fixture = Fixture::default();
+    for name in ["modify", "delete", "rename", "mode", "src/a"] {
+        fixture.put(name, name.as_bytes());
+    }
+    let changes = vec![
+        fixture.modify("modify", b"new\r\n"),
+        fixture.delete("delete"),
+        fixture.rename("rename", "far/away/renamed"),
+        fixture.chmod("mode", 0o755),
+        fixture.create("new/dir/created", b""),
+        fixture.modify("src/a", b"\0\xff"),
+    ];
+    committed(&fixture.apply(changes));
+    let tree: Vec<_> = fixture
+        .tree()
+        .into_iter()
+        .filter_map(|(path, (mode, content))| Some((path.display().to_string(), mode, content?)))
+        .collect();
+    let file = |name: &str, mode, content: &[u8]| (name.to_owned(), mode, content.to_vec());
+    assert_eq!(
+        tree,
+        [
+            file("far/away/renamed", 0o644, b"rename"),
+            file("mode", 0o755, b"mode"),
+            file("modify", 0o644, b"new\r\n"),
+            file("new/dir/created", 0o644, b""),
+            file("src/a", 0o644, b"\0\xff"),
+        ]
+    );
+    assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
+}
+
+#[test]
+fn two_files_can_trade_places() {
+    let fixture = Fixture::default();
+    fixture.put("a", b"A");
+    fixture.put("b", b"B");
+    committed(&fixture.apply(vec![fixture.rename("a", "b"), fixture.rename("b", "a")]));
+    assert_eq!((fixture.read("a"), fixture.read("b")), (b"B".to_vec(), b"A".to_vec()));
+    assert!(fixture.debris().is_empty(), "no debris");
+}
+
+#[test]
+fn a_file_can_make_way_for_a_directory() {
+    let mut fixture = Fixture::default();
+    fixture.put("module", b"old");
+    let changes = vec![fixture.delete("module"), fixture.create("module/mod", b"new")];
+    committed(&fixture.apply(changes));
+    assert_eq!(fixture.read("module/mod"), b"new");
+}
+
+#[test]
+fn a_rename_with_new_content_keeps_the_files_metadata() {
+    let mut fixture = Fixture::default();
+    fixture.put_mode("old", b"old", 0o640);
+    let staged = Some(fixture.staged(b"new", 0o640));
+    let operation = Operation::Rename { to: rel("sub/new"), staged };
+    let change = Change { path: rel("old"), expected: fixture.base("old"), operation };
+    committed(&fixture.apply(vec![change]));
+    assert_eq!(fixture.read("sub/new"), b"new");
+    assert!(!fixture.at("old").exists());
+    assert_eq!(fs::metadata(fixture.at("sub/new")).expect("exists").mode() & 0o7777, 0o640);
+}
+
+#[test]
+fn extended_attributes_and_mode_survive_a_replacement() {
+    let mut fixture = Fixture::default();
+    fixture.put_mode("file", b"old", 0o604);
+    let name = c"user.greenroom.test";
+    let set =
+        rustix::fs::setxattr(fixture.at("file"), name, b"kept", rustix::fs::XattrFlags::empty());
+    let change = fixture.modify("file", b"new");
+    committed(&fixture.apply(vec![change]));
+    assert_eq!(fs::metadata(fixture.at("file")).expect("exists").mode() & 0o7777, 0o604);
+    if set.is_ok() {
+        let mut value = [0; 16];
+        let used = rustix::fs::getxattr(fixture.at("file"), name, &mut value[..]).expect("kept");
+        assert_eq!(&value[..used], b"kept");
+    }
+}
+
+#[rstest]
+#[case::content(|f: &Fixture| fs::write(f.at("b"), "user").expect("writable"), Difference::Content)]
+#[case::mode(|f: &Fixture| fs::set_permissions(f.at("b"), fs::Permissions::from_mode(0o600)).expect("ours"), Difference::Mode)]
+#[case::missing(|f: &Fixture| fs::remove_file(f.at("b")).expect("there"), Difference::Missing)]
+#[case::kind(|f: &Fixture| { fs::remove_file(f.at("b")).expect("there"); fs::create_dir(f.at("b")).expect("writable"); }, Difference::Kind)]
+fn an_edit_before_the_apply_stops_the_whole_set(
+    #[case] edit: fn(&Fixture),
+    #[case] difference: Difference,
+) {
+    let mut fixture = Fixture::default();
+    fixture.put("a", b"a");
+    fixture.put("b", b"b");
+    let changes =
+        vec![fixture.modify("a", b"A"), fixture.modify("b", b"B"), fixture.create("c", b"C")];
+    edit(&fixture);
+    let before = fixture.tree();
+    let applied = fixture.apply(changes);
+    let Outcome::Conflicts(conflicts) = applied.outcome else { panic!("{:?}", applied.outcome) };
+    assert_eq!(conflicts, [Conflict { path: rel("b"), difference }]);
+    assert_eq!(fixture.tree(), before, "nothing changed");
+    assert!(fixture.debris().is_empty(), "no debris");
+}
+
+#[test]
+fn a_touch_is_no_change() {
+    let mut fixture = Fixture::default();
+    fixture.put("a", b"a");
+    let change = fixture.modify("a", b"A");
+    fs::write(fixture.at("a"), b"a").expect("writable");
+    committed(&fixture.apply(vec![change]));
+}
+
+#[test]
+fn a_create_never_clobbers() {
+    let mut fixture = Fixture::default();
+    let change = fixture.create("a", b"A");
+    fixture.put("a", b"user");
+    let applied = fixture.apply(vec![change]);
+    assert!(matches!(applied.outcome, Outcome::Conflicts(_)), "{:?}", applied.outcome);
+    assert_eq!(fixture.read("a"), b"user");
+}
+
+#[test]
+fn damaged_staged_content_is_refused_with_nothing_changed() {
+    let mut fixture = Fixture::default();
+    fixture.put("a", b"a");
+    fixture.put("b", b"b");
+    let changes = vec![fixture.modify("a", b"good"), fixture.modify("b", b"fine")];
+    fixture.memory.0.insert(Digest::of(b"fine"), b"torn".to_vec());
+    let before = fixture.tree();
+    let applied = fixture.apply(changes);
+    assert!(
+        matches!(applied.outcome, Outcome::RolledBack(FsError::DamagedContent { .. })),
+        "{:?}",
+        applied.outcome
+    );
+    assert_eq!(fixture.tree(), before);
+    assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
+}
+
+#[test]
+fn what_leads_out_or_is_protected_is_refused() {
+    let mut fixture = Fixture::default();
+    let outside = fixture.folder.path().join("outside");
+    fs::create_dir(&outside).expect("writable");
+    fs::write(outside.join("secret"), b"secret").expect("writable");
+    symlink(&outside, fixture.at("out")).expect("writable");
+    symlink("../outside/secret", fixture.at("leaf")).expect("writable");
+    symlink("loop", fixture.at("loop")).expect("writable");
+    fs::create_dir(fixture.at(".git")).expect("writable");
+    symlink(".git", fixture.at("hidden")).expect("writable");
+    fixture.put("file", b"file");
+    fs::hard_link(fixture.at("file"), fixture.at("twin")).expect("same device");
+    let workspace = fixture.open();
+    for path in ["out/secret", "leaf", "loop", ".git/config", ".GIT/x", "hidden/config", "file/x"] {
+        let refused = workspace.resolve(&rel(path));
+        assert!(matches!(refused, Err(FsError::Refused { .. })), "{path}: {refused:?}");
+        let change = fixture.create(path, b"x");
+        let applied = fixture.apply(vec![change]);
+        assert!(!matches!(applied.outcome, Outcome::Committed), "{path} was written");
+    }
+    let change = fixture.modify("file", b"x");
+    let applied = fixture.apply(vec![change]);
+    assert!(
+        matches!(
+            applied.outcome,
+            Outcome::RolledBack(FsError::Refused { refusal: Refusal::HardLinks { .. }, .. })
+        ),
+        "{:?}",
+        applied.outcome
+    );
+    assert_eq!(fs::read(outside.join("secret")).expect("there"), b"secret");
+    assert_eq!(fs::read_dir(&outside).expect("there").count(), 1, "nothing was written outside");
+}
+
+#[test]
+fn a_symlink_inside_means_its_target() {
+    let fixture = Fixture::default();
+    fixture.put("real/file", b"x");
+    symlink("real", fixture.at("dir")).expect("writable");
+    symlink(fixture.at("real/file"), fixture.at("absolute")).expect("writable");
+    let workspace = fixture.open();
+    for path in ["dir/file", "absolute", "real/file"] {
+        assert_eq!(workspace.resolve(&rel(path)).expect("inside"), rel("real/file"), "{path}");
+    }
+    assert_eq!(workspace.resolve(&rel("dir/new/x")).expect("inside"), rel("real/new/x"));
+}
+
+#[test]
+fn contradictory_sets_are_refused() {
+    let mut fixture = Fixture::default();
+    fixture.put("a", b"a");
+    fixture.put("b", b"b");
+    let twice = vec![fixture.modify("a", b"1"), fixture.delete("a")];
+    let onto = vec![fixture.rename("a", "b"), fixture.modify("b", b"x")];
+    let two_arrivals = vec![fixture.create("c", b"1"), fixture.rename("a", "c")];
+    for changes in [twice, onto, two_arrivals, vec![]] {
+        let before = fixture.tree();
+        let applied = fixture.apply(changes);
+        assert!(
+            matches!(applied.outcome, Outcome::RolledBack(FsError::BadChangeSet { .. })),
+            "{:?}",
+            applied.outcome
+        );
+        assert_eq!(fixture.tree(), before);
+    }
+}
+
+#[test]
+fn a_set_of_many_files_needs_no_more_descriptors_than_directories() {
+    let mut fixture = Fixture::default();
+    let mut changes = Vec::new();
+    for index in 0..2_000 {
+        let path = format!("d{}/f{index}", index % 7);
+        changes.push(fixture.create(&path, format!("{index}").as_bytes()));
+    }
+    committed(&fixture.apply(changes));
+    assert_eq!(fixture.read("d0/f1400"), b"1400");
+    assert!(fixture.debris().is_empty(), "no debris");
+}

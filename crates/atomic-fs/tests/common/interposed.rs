@@ -1,0 +1,89 @@
+//! The machine's disk with somebody standing at every call.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use atomic_fs::*;
+
+use super::Fixture;
+
+/// What happens at a call, told before it is made.
+pub type Hook = Box<dyn Fn(usize, &'static str) -> io::Result<()> + Send + Sync>;
+
+pub struct Interposed {
+    disk: PosixDisk,
+    calls: AtomicUsize,
+    hook: Hook,
+}
+
+impl Interposed {
+    pub fn workspace(fixture: &Fixture, hook: Hook) -> Workspace<Self> {
+        drop(fixture.open()); // makes journal/ and conflicts/
+        let disk = PosixDisk;
+        let state = fixture.state();
+        let dir = |path: &std::path::Path| disk.open_dir(path).expect("it exists");
+        let places = Places {
+            root: dir(&fixture.root()),
+            root_path: fixture.root(),
+            journals: dir(&state.join("journal")),
+            conflicts: dir(&state.join("conflicts")),
+            conflicts_path: state.join("conflicts"),
+            lock_path: state.join("lock"),
+            own_state: None,
+        };
+        let disk = Self { disk, calls: AtomicUsize::new(0), hook };
+        Workspace::on_disk(disk, places, Options::default())
+    }
+
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn at(&self, call: &'static str) -> io::Result<()> {
+        (self.hook)(self.calls.fetch_add(1, Ordering::SeqCst), call)
+    }
+}
+
+/// Passes each call on after the hook has seen it.
+macro_rules! pass_on {
+    ($($name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        $(fn $name(&self, $($argument: $kind),*) -> io::Result<$answer> {
+            self.at(stringify!($name))?;
+            self.disk.$name($($argument),*)
+        })*
+    };
+}
+
+impl Disk for Interposed {
+    type Dir = OwnedFd;
+    type File = OwnedFd;
+
+    fn calls_in_flight(&self) -> usize {
+        1
+    }
+
+    pass_on! {
+        open_dir_beneath(root: &OwnedFd, path: Option<&RelPath>, cross_mounts: bool) -> OwnedFd;
+        device(dir: &OwnedFd) -> u64;
+        stat(dir: &OwnedFd, name: &[u8]) -> Stat;
+        read_link(dir: &OwnedFd, name: &[u8]) -> Vec<u8>;
+        list(dir: &OwnedFd) -> Vec<Entry>;
+        open_file(dir: &OwnedFd, name: &[u8]) -> OwnedFd;
+        open_own_file(dir: &OwnedFd, name: &[u8]) -> OwnedFd;
+        create_file(dir: &OwnedFd, name: &[u8]) -> OwnedFd;
+        file_stat(file: &OwnedFd) -> Stat;
+        read_at(file: &OwnedFd, buffer: &mut [u8], offset: u64) -> usize;
+        write_at(file: &OwnedFd, buffer: &[u8], offset: u64) -> usize;
+        reserve(file: &OwnedFd, bytes: u64) -> ();
+        copy_metadata(from: &OwnedFd, to: &OwnedFd, mode: u32) -> ();
+        set_mode(file: &OwnedFd, mode: u32) -> ();
+        sync_file(file: &OwnedFd) -> ();
+        sync_dir(dir: &OwnedFd) -> ();
+        exchange(dir: &OwnedFd, one: &[u8], other: &[u8]) -> ();
+        rename(from_dir: &OwnedFd, from: &[u8], to_dir: &OwnedFd, to: &[u8]) -> ();
+        remove_file(dir: &OwnedFd, name: &[u8]) -> ();
+        create_dir(dir: &OwnedFd, name: &[u8]) -> ();
+        remove_dir(dir: &OwnedFd, name: &[u8]) -> ();
+    }
+}

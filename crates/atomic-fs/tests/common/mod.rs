@@ -1,0 +1,186 @@
+//! A workspace in a temporary directory, with content held in memory.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::disallowed_methods, reason = "tests play the user, who writes directly")]
+
+pub mod interposed;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use atomic_fs::*;
+
+/// Staged content by its digest.
+#[derive(Default)]
+pub struct Memory(pub HashMap<Digest, Vec<u8>>);
+
+impl ContentSource for Memory {
+    fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + Send + '_>> {
+        match self.0.get(digest) {
+            Some(bytes) => Ok(Box::new(bytes.as_slice())),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+/// A name with its mode and content; directories have none.
+pub type Tree = BTreeMap<PathBuf, (u32, Option<Vec<u8>>)>;
+
+pub struct Fixture {
+    pub folder: tempfile::TempDir,
+    pub memory: Memory,
+}
+
+impl Default for Fixture {
+    fn default() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(folder.path().join("tree")).expect("writable");
+        fs::create_dir(folder.path().join("state")).expect("writable");
+        Self { folder, memory: Memory::default() }
+    }
+}
+
+impl Fixture {
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("tree").canonicalize().expect("it exists")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state").canonicalize().expect("it exists")
+    }
+
+    pub fn open(&self) -> Workspace {
+        self.open_with(Options::default())
+    }
+
+    pub fn open_with(&self, options: Options) -> Workspace {
+        Workspace::open(&self.root(), &self.state(), options).expect("opens")
+    }
+
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.root().join(path)
+    }
+
+    pub fn put(&self, path: &str, content: &[u8]) {
+        self.put_mode(path, content, 0o644);
+    }
+
+    pub fn put_mode(&self, path: &str, content: &[u8], mode: u32) {
+        let file = self.at(path);
+        fs::create_dir_all(file.parent().expect("below the root")).expect("writable");
+        fs::write(&file, content).expect("writable");
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
+    }
+
+    pub fn read(&self, path: &str) -> Vec<u8> {
+        fs::read(self.at(path)).expect("readable")
+    }
+
+    pub fn staged(&mut self, content: &[u8], mode: u32) -> Staged {
+        let digest = Digest::of(content);
+        self.memory.0.insert(digest, content.to_vec());
+        Staged { digest, bytes: content.len() as u64, mode }
+    }
+
+    pub fn base(&self, path: &str) -> Expected {
+        let bytes = self.read(path);
+        let mode = fs::metadata(self.at(path)).expect("exists").mode() & 0o7777;
+        let digest = Digest::of(&bytes);
+        Expected::Matches(Fingerprint { digest, bytes: bytes.len() as u64, mode })
+    }
+
+    pub fn create(&mut self, path: &str, content: &[u8]) -> Change {
+        let operation = Operation::Write(self.staged(content, 0o644));
+        Change { path: rel(path), expected: Expected::Absent, operation }
+    }
+
+    pub fn modify(&mut self, path: &str, content: &[u8]) -> Change {
+        let expected = self.base(path);
+        let Expected::Matches(base) = expected else { unreachable!("a base was read") };
+        let operation = Operation::Write(self.staged(content, base.mode));
+        Change { path: rel(path), expected, operation }
+    }
+
+    pub fn delete(&self, path: &str) -> Change {
+        Change { path: rel(path), expected: self.base(path), operation: Operation::Delete }
+    }
+
+    pub fn rename(&self, path: &str, to: &str) -> Change {
+        let operation = Operation::Rename { to: rel(to), staged: None };
+        Change { path: rel(path), expected: self.base(path), operation }
+    }
+
+    pub fn chmod(&self, path: &str, mode: u32) -> Change {
+        let operation = Operation::SetMode { mode };
+        Change { path: rel(path), expected: self.base(path), operation }
+    }
+
+    /// Applies and tidies up as a caller would.
+    pub fn apply(&self, changes: Vec<Change>) -> Applied {
+        self.apply_on(&self.open(), changes)
+    }
+
+    pub fn apply_on<D: Disk>(&self, workspace: &Workspace<D>, changes: Vec<Change>) -> Applied {
+        let lock = workspace.lock().expect("free");
+        let mut applied = workspace.apply(&lock, &set(changes), &self.memory);
+        if let Some(unfinished) = applied.unfinished.take() {
+            applied.kept.extend(workspace.clean_up(&lock, &unfinished).expect("tidies"));
+            workspace.forget(&lock, unfinished).expect("forgets");
+        }
+        applied
+    }
+
+    pub fn recover(&self) -> Vec<Recovered> {
+        let workspace = self.open();
+        let lock = workspace.lock().expect("free");
+        workspace.recover(&lock, &mut |_| Ok(())).expect("recovers")
+    }
+
+    pub fn tree(&self) -> Tree {
+        let mut tree = Tree::new();
+        walk(&self.root(), &self.root(), &mut tree);
+        tree
+    }
+
+    /// What would be debris: slots in the tree, journals in the state.
+    pub fn debris(&self) -> Vec<PathBuf> {
+        let slots = self.tree().into_keys().filter(|path| {
+            path.file_name().is_some_and(|name| is_slot_name(name.as_encoded_bytes()))
+        });
+        let journals = fs::read_dir(self.state().join("journal"))
+            .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+            .unwrap_or_else(|_| Vec::new());
+        slots.chain(journals).collect()
+    }
+
+    pub fn kept(&self) -> Vec<Vec<u8>> {
+        let files = self.open().conflicts().expect("listable");
+        files.iter().map(|file| fs::read(file).expect("readable")).collect()
+    }
+}
+
+fn walk(root: &Path, dir: &Path, tree: &mut Tree) {
+    for entry in fs::read_dir(dir).expect("listable") {
+        let entry = entry.expect("listable");
+        let path = entry.path();
+        let name = path.strip_prefix(root).expect("below the root").to_owned();
+        let metadata = fs::symlink_metadata(&path).expect("it was listed");
+        let mode = metadata.mode() & 0o7777;
+        if metadata.is_dir() {
+            tree.insert(name, (mode, None));
+            walk(root, &path, tree);
+        } else {
+            tree.insert(name, (mode, Some(fs::read(&path).unwrap_or_default())));
+        }
+    }
+}
+
+pub fn rel(path: &str) -> RelPath {
+    RelPath::parse(path.as_bytes()).expect("a path of a test")
+}
+
+pub fn set(changes: Vec<Change>) -> ChangeSet {
+    ChangeSet { id: "t1".to_owned(), changes }
+}

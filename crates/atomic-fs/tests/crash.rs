@@ -1,0 +1,269 @@
+//! A process that dies, a call that fails, a user who saves: at every call of the
+//! protocol, on a real file system.
+#![allow(clippy::disallowed_methods, reason = "tests play the user, who writes directly")]
+
+mod common;
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use atomic_fs::*;
+use common::interposed::{Hook, Interposed};
+use common::{Fixture, Tree, set};
+use rstest::rstest;
+
+/// One of each operation, two of the ones that meet in a directory.
+fn prepare(fixture: &mut Fixture) -> Vec<Change> {
+    for name in ["modify", "delete", "rename", "mode", "sub/modify"] {
+        fixture.put(name, format!("old {name}").as_bytes());
+    }
+    vec![
+        fixture.modify("modify", b"new content"),
+        fixture.delete("delete"),
+        fixture.rename("rename", "delete"),
+        fixture.chmod("mode", 0o755),
+        fixture.modify("sub/modify", b"new too"),
+        fixture.create("fresh/created", b"created"),
+    ]
+}
+
+/// The tree before and after the set.
+fn old_and_new() -> (Tree, Tree) {
+    let mut fixture = Fixture::default();
+    let changes = prepare(&mut fixture);
+    let old = fixture.tree();
+    let applied = fixture.apply(changes);
+    assert!(matches!(applied.outcome, Outcome::Committed), "{:?}", applied.outcome);
+    (old, fixture.tree())
+}
+
+fn run(fixture: &Fixture, changes: &[Change], hook: Hook) -> (Option<Outcome>, usize) {
+    let workspace = Interposed::workspace(fixture, hook);
+    let lock = workspace.lock().expect("free");
+    let mut applied = workspace.apply(&lock, &set(changes.to_vec()), &fixture.memory);
+    if let Some(unfinished) = applied.unfinished.take()
+        && workspace.clean_up(&lock, &unfinished).is_ok()
+    {
+        let _ = workspace.forget(&lock, unfinished);
+    }
+    let calls = workspace.disk().calls();
+    (Some(applied.outcome), calls)
+}
+
+fn recover(fixture: &Fixture, hook: Hook) -> (Result<Vec<Recovered>, FsError>, usize) {
+    let workspace = Interposed::workspace(fixture, hook);
+    let lock = workspace.lock().expect("free");
+    let recovered = workspace.recover(&lock, &mut |_| Ok(()));
+    let calls = workspace.disk().calls();
+    (recovered, calls)
+}
+
+fn never() -> Hook {
+    Box::new(|_, _| Ok(()))
+}
+
+/// From the call with this number on, nothing happens any more.
+fn killed_at(number: usize) -> Hook {
+    Box::new(move |call, _| if call < number { Ok(()) } else { Err(io::Error::other("killed")) })
+}
+
+fn failing_at(number: usize, errno: i32) -> Hook {
+    Box::new(
+        move |call, _| {
+            if call == number { Err(io::Error::from_raw_os_error(errno)) } else { Ok(()) }
+        },
+    )
+}
+
+fn is_mutating(call: &str) -> bool {
+    !matches!(
+        call,
+        "open_dir_beneath"
+            | "device"
+            | "stat"
+            | "read_link"
+            | "list"
+            | "open_file"
+            | "open_own_file"
+            | "file_stat"
+            | "read_at"
+    )
+}
+
+fn assert_whole(fixture: &Fixture, (old, new): &(Tree, Tree), case: &str) {
+    let tree = fixture.tree();
+    assert!(tree == *old || tree == *new, "{case}: a half-applied set: {tree:#?}");
+    assert!(fixture.debris().is_empty(), "{case}: debris {:?}", fixture.debris());
+    assert!(fixture.kept().is_empty(), "{case}: nobody edited anything");
+    let mutated = Arc::new(AtomicBool::new(false));
+    let seen = mutated.clone();
+    let watching: Hook = Box::new(move |_, call| {
+        seen.fetch_or(is_mutating(call), Ordering::SeqCst);
+        Ok(())
+    });
+    recover(fixture, watching).0.expect("recovers again");
+    assert!(!mutated.load(Ordering::SeqCst), "{case}: a second recovery changed something");
+}
+
+#[test]
+fn a_kill_at_any_call_leaves_all_old_or_all_new() {
+    let states = old_and_new();
+    let mut outcomes = [0, 0];
+    for number in 0.. {
+        let mut fixture = Fixture::default();
+        let changes = prepare(&mut fixture);
+        let (_, calls) = run(&fixture, &changes, killed_at(number));
+        recover(&fixture, never()).0.expect("recovers");
+        assert_whole(&fixture, &states, &format!("killed at call {number}"));
+        outcomes[usize::from(fixture.tree() == states.1)] += 1;
+        if calls <= number {
+            break;
+        }
+    }
+    assert!(outcomes[0] > 20 && outcomes[1] > 20, "both ends are reached: {outcomes:?}");
+}
+
+#[test]
+fn a_kill_inside_recovery_leaves_all_old_or_all_new() {
+    let states = old_and_new();
+    let mut runs = 0;
+    for first in (0..).step_by(5) {
+        let mut calls = 0;
+        for second in (0..).step_by(3) {
+            let mut fixture = Fixture::default();
+            let changes = prepare(&mut fixture);
+            calls = run(&fixture, &changes, killed_at(first)).1;
+            let (_, recovering) = recover(&fixture, killed_at(second));
+            recover(&fixture, never()).0.expect("recovers");
+            assert_whole(&fixture, &states, &format!("killed at {first}, then at {second}"));
+            runs += 1;
+            if recovering <= second {
+                break;
+            }
+        }
+        if calls <= first {
+            break;
+        }
+    }
+    assert!(runs > 500, "{runs} nested kills");
+}
+
+#[rstest]
+#[case::input_output(5)]
+#[case::permission(13)]
+#[case::no_space(28)]
+#[case::read_only(30)]
+fn a_failing_call_is_answered_by_what_is_on_disk(#[case] errno: i32) {
+    let states = old_and_new();
+    for number in 0.. {
+        let mut fixture = Fixture::default();
+        let changes = prepare(&mut fixture);
+        let (outcome, calls) = run(&fixture, &changes, failing_at(number, errno));
+        let case = format!("errno {errno} at call {number}: {outcome:?}");
+        match outcome {
+            Some(Outcome::Committed) => {
+                assert_eq!(fixture_files(&fixture), files(&states.1), "{case}")
+            }
+            Some(Outcome::RolledBack(_) | Outcome::Conflicts(_)) => {
+                assert_eq!(fixture_files(&fixture), files(&states.0), "{case}");
+            }
+            _ => {}
+        }
+        recover(&fixture, never()).0.expect("recovers");
+        assert_whole(&fixture, &states, &case);
+        match outcome {
+            Some(Outcome::Committed) => assert_eq!(fixture.tree(), states.1, "{case}"),
+            Some(Outcome::RolledBack(_) | Outcome::Conflicts(_)) => {
+                assert_eq!(fixture.tree(), states.0, "{case}");
+                let (again, _) = run(&fixture, &changes, never());
+                assert!(matches!(again, Some(Outcome::Committed)), "{case}: a retry works");
+            }
+            _ => {}
+        }
+        if calls <= number {
+            break;
+        }
+    }
+}
+
+/// A tree without the slots that a failed tidying leaves for recovery.
+fn files(tree: &Tree) -> Tree {
+    let mut tree = tree.clone();
+    tree.retain(|path, (_, content)| {
+        let name = path.file_name().expect("every entry has a name").as_encoded_bytes();
+        content.is_some() && !is_slot_name(name)
+    });
+    tree
+}
+
+fn fixture_files(fixture: &Fixture) -> Tree {
+    files(&fixture.tree())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Save {
+    InPlace,
+    ByRename,
+    UnlinkAndCreate,
+}
+
+fn save(how: Save, file: &std::path::Path, content: &[u8]) {
+    match how {
+        Save::InPlace => fs::write(file, content).expect("writable"),
+        Save::ByRename => {
+            let beside = file.with_extension("swp");
+            fs::write(&beside, content).expect("writable");
+            fs::rename(&beside, file).expect("writable");
+        }
+        Save::UnlinkAndCreate => {
+            let _ = fs::remove_file(file);
+            fs::write(file, content).expect("writable");
+        }
+    }
+}
+
+/// A user saves one of the set's files at every call, with and without a kill later.
+#[rstest]
+fn a_users_save_at_any_call_is_never_lost(
+    #[values(Save::InPlace, Save::ByRename, Save::UnlinkAndCreate)] how: Save,
+    #[values("modify", "delete", "rename", "mode", "fresh/created")] path: &'static str,
+    #[values(None, Some(1), Some(12))] killed_after: Option<usize>,
+) {
+    let mut landed = 0;
+    for number in 0.. {
+        let mut fixture = Fixture::default();
+        let changes = prepare(&mut fixture);
+        let file = fixture.at(path);
+        let saved = Arc::new(AtomicBool::new(false));
+        let done = saved.clone();
+        let hook: Hook = Box::new(move |call, _| {
+            if call == number && file.parent().is_some_and(std::path::Path::exists) {
+                save(how, &file, b"the user's own words");
+                done.store(true, Ordering::SeqCst);
+            }
+            match killed_after {
+                Some(later) if call >= number + later => Err(io::Error::other("killed")),
+                _ => Ok(()),
+            }
+        });
+        let (outcome, calls) = run(&fixture, &changes, hook);
+        recover(&fixture, never()).0.expect("recovers");
+        let case = format!("{how:?} of {path} at call {number}, {outcome:?}");
+        let tree = fixture.tree();
+        if saved.load(Ordering::SeqCst) {
+            landed += 1;
+            let on_disk = tree
+                .values()
+                .any(|(_, content)| content.as_deref() == Some(b"the user's own words".as_slice()));
+            let kept = fixture.kept().contains(&b"the user's own words".to_vec());
+            assert!(on_disk || kept, "{case}: the user's save is lost: {tree:#?}");
+        }
+        assert!(fixture.debris().is_empty(), "{case}: debris {:?}", fixture.debris());
+        if calls <= number {
+            break;
+        }
+    }
+    assert!(landed > 10, "{landed} saves landed");
+}
