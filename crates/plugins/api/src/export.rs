@@ -30,9 +30,7 @@ macro_rules! export_strategy {
 /// What [`export_strategy!`] expands to needs; not part of the interface.
 #[doc(hidden)]
 pub mod private {
-    pub use abi_stable::library::{
-        LibHeader, RootModuleResult, __call_root_module_loader as load,
-    };
+    pub use abi_stable::library::{__call_root_module_loader as load, LibHeader, RootModuleResult};
 
     use crate::abi::StrategyModuleRef;
     use abi_stable::library::CheckTypeLayout;

@@ -47,12 +47,12 @@
 
 #![deny(missing_docs)]
 
-mod strategy;
-mod op;
-mod ctl;
-pub mod toolbox;
 pub mod abi;
+mod ctl;
 mod export;
+mod op;
+mod strategy;
+pub mod toolbox;
 #[doc(hidden)]
 pub use export::private as __private;
 

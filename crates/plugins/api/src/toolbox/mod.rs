@@ -2,10 +2,10 @@
 //!
 //! Nothing here is part of the binary interface; it is ordinary code that a strategy links.
 
-mod script;
-mod trim;
 mod anchors;
 mod bounded;
+mod script;
+mod trim;
 
 pub use anchors::unique_anchors;
 pub use bounded::{Budget, Match, Stopped, bounded};
