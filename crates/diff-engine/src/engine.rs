@@ -165,8 +165,9 @@ impl DiffEngine {
             header.write_names(out)?;
             let context = options.context_lines.unwrap_or(self.policy.context_lines);
             write_hunks(script, &old, &new, context, out)?;
+            return Ok(());
         }
-        Ok(())
+        header.write_empty_index(out)
     }
 
     /// Writes one file's part of a patch from contents too large to load; `None` is no file.

@@ -58,8 +58,9 @@ pub(crate) fn write_full_replace(
         )?;
         write_lines(b'-', &mut old, out)?;
         write_lines(b'+', &mut new, out)?;
+        return Ok(());
     }
-    Ok(())
+    header.write_empty_index(out)
 }
 
 /// Says in words that a file is replaced: its sizes and digests.

@@ -126,6 +126,18 @@ impl<'a> FileHeader<'a> {
         Ok(())
     }
 
+    /// The index line of an empty file that comes or goes, in which git writes the ids of contents.
+    ///
+    /// `patch` takes it from there that the file is empty, and refuses the deletion without; no
+    /// other patch of text needs ids.
+    pub(crate) fn write_empty_index(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self.change {
+            FileChange::Create { .. } => writeln!(out, "index {NO_FILE_ID}..{EMPTY_ID}"),
+            FileChange::Delete { .. } => writeln!(out, "index {EMPTY_ID}..{NO_FILE_ID}"),
+            _ => Ok(()),
+        }
+    }
+
     /// The `---` and `+++` lines.
     pub(crate) fn write_names(&self, out: &mut dyn Write) -> io::Result<()> {
         let (old, new) = self.labels();
@@ -173,6 +185,11 @@ impl<'a> FileHeader<'a> {
         })
     }
 }
+
+/// What git calls the empty content.
+const EMPTY_ID: &str = "e69de29";
+/// What git calls no file.
+const NO_FILE_ID: &str = "0000000";
 
 fn prefixed(prefix: &[u8], name: &[u8]) -> Vec<u8> {
     [prefix, name].concat()

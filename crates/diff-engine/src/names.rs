@@ -2,6 +2,9 @@
 
 /// The name as it stands in a header: as it is, or in double quotes with C escapes where it holds
 /// a control byte, a quote, a backslash or anything that is not ASCII.
+///
+/// A name that ends in a space is quoted too, which git reads but would not write: `patch` drops
+/// the space otherwise.
 pub fn quote(name: &[u8]) -> Vec<u8> {
     quote_if(name, needs_quotes(name))
 }
@@ -12,8 +15,10 @@ pub(crate) fn quote_spaces(name: &[u8]) -> Vec<u8> {
 }
 
 fn needs_quotes(name: &[u8]) -> bool {
-    name.iter()
-        .any(|byte| !(b' '..=b'~').contains(byte) || matches!(byte, b'"' | b'\\'))
+    name.ends_with(b" ")
+        || name
+            .iter()
+            .any(|byte| !(b' '..=b'~').contains(byte) || matches!(byte, b'"' | b'\\'))
 }
 
 fn quote_if(name: &[u8], quoted: bool) -> Vec<u8> {
