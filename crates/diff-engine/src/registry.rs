@@ -1,8 +1,7 @@
 //! The strategies at hand, by name, and what happens when one of them fails.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use strategy_api::Strategy;
@@ -30,7 +29,8 @@ struct Registered {
     version: String,
     bundled: bool,
     strategy: Arc<dyn Run>,
-    failed: AtomicBool,
+    /// Why it is not asked any more.
+    failed: OnceLock<String>,
 }
 
 /// What came of lining up one pair.
@@ -54,6 +54,13 @@ impl Registry {
                 entry(Patience),
                 entry(FullReplace),
             ],
+        }
+    }
+
+    /// No strategies at all, to try one by itself. What it fails at is replaced as a whole.
+    pub fn empty() -> Self {
+        Self {
+            entries: Vec::new(),
         }
     }
 
@@ -97,7 +104,7 @@ impl Registry {
     /// Whether the strategy of this name has failed, so that it is not asked any more.
     pub fn has_failed(&self, name: &str) -> bool {
         self.find(name)
-            .is_some_and(|entry| entry.failed.load(Ordering::Relaxed))
+            .is_some_and(|entry| entry.failed.get().is_some())
     }
 
     /// Lines up two files with the strategy chosen, or with a bundled one where that fails.
@@ -176,7 +183,7 @@ impl Registered {
             version: version.to_owned(),
             bundled,
             strategy,
-            failed: AtomicBool::new(false),
+            failed: OnceLock::new(),
         }
     }
 
@@ -187,8 +194,8 @@ impl Registered {
         new: &Lines<'_>,
         deadline: Duration,
     ) -> Result<(EditScript, bool), String> {
-        if self.failed.load(Ordering::Relaxed) {
-            return Err("it failed before".to_owned());
+        if let Some(why) = self.failed.get() {
+            return Err(format!("it failed before: {why}"));
         }
         let answer = if self.bundled {
             run_inline(self.strategy.as_ref(), ids, old, new)
@@ -202,7 +209,7 @@ impl Registered {
         });
         checked.map_err(|why| {
             let why = one_line(&why);
-            if !self.failed.swap(true, Ordering::Relaxed) {
+            if self.failed.set(why.clone()).is_ok() {
                 tracing::warn!(strategy = %self.name, %why, "the strategy failed and is not used again");
             }
             why
