@@ -12,7 +12,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A way to line up two files.
 ///
-/// One value serves every file, from several threads at once. The same input must give the same
+/// A value may serve several threads at once. A library makes one by [`Default`] for each call, so
+/// nothing is carried from file to file. The same input must give the same
 /// script on every machine, so bound the work by counting steps rather than by the clock, and use
 /// [`Ctl::should_stop`] only to end early.
 pub trait Strategy: Send + Sync {

@@ -161,8 +161,8 @@ impl<F: FnMut(&[u32], &[u32], u32) -> Vec<Match>> Work<'_, F> {
             return self.split(middle, anchors.collect());
         }
         self.ctl.note_degraded();
-        if cells <= self.cells_left {
-            self.cut(middle, &shared, cells);
+        if let Some(count) = self.pieces_within_budget(cells) {
+            self.cut(middle, &shared, count);
         }
     }
 
@@ -184,9 +184,19 @@ impl<F: FnMut(&[u32], &[u32], u32) -> Vec<Match>> Work<'_, F> {
         self.pending[first..].reverse();
     }
 
-    /// Queues both sides cut into equally many pieces, so that each fits the budget.
-    fn cut(&mut self, middle: Piece, shared: &Shared, cells: u64) {
-        let count = cells.div_ceil(self.cells_at_once_max).max(2) as usize;
+    /// Into how many pieces to cut both sides so that each fits, and all together take at most
+    /// half of what is left; none where nothing is left.
+    ///
+    /// Both sides cut into n pieces make n pairs, each of `cells / n²`.
+    fn pieces_within_budget(&self, cells: u64) -> Option<usize> {
+        let for_all = cells.div_ceil((self.cells_left / 2).max(1));
+        let for_each = cells.div_ceil(self.cells_at_once_max).isqrt() + 1;
+        let count = for_all.max(for_each).max(2);
+        (self.cells_left > self.cells_at_once_max).then_some(count as usize)
+    }
+
+    /// Queues both sides cut into `count` pieces.
+    fn cut(&mut self, middle: Piece, shared: &Shared, count: usize) {
         let cut_at = |at: &[usize], step: usize, end: usize| {
             at.get(at.len() * step / count).copied().unwrap_or(end)
         };
