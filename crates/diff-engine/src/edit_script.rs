@@ -209,6 +209,11 @@ impl EditScript {
         out
     }
 
+    /// Puts a change in another's place, for one who keeps the script right.
+    pub(crate) fn replace_change(&mut self, at: usize, change: Change) {
+        self.changes[at] = change;
+    }
+
     fn push(&mut self, change: Change) {
         match self.changes.last_mut() {
             Some(last) if last.old.end == change.old.start && last.new.end == change.new.start => {

@@ -33,6 +33,7 @@ mod policy;
 mod registry;
 mod remarks;
 mod runner;
+mod slide;
 mod stat;
 mod unified;
 

@@ -15,6 +15,7 @@ use crate::error::RegistryError;
 use crate::lines::{Interned, Lines};
 use crate::loading::LoadedStrategy;
 use crate::runner::{Answer, Linked, Loaded, Run, run_inline, run_on_thread};
+use crate::slide::slide;
 
 /// The strategies an engine can choose from.
 ///
@@ -86,7 +87,7 @@ impl Registry {
     pub fn add_loaded(&mut self, loaded: LoadedStrategy) -> Result<(), RegistryError> {
         let (name, version) = (loaded.name(), loaded.version());
         let strategy = Arc::new(Loaded(loaded.module()));
-        self.push(Registered::new(&name, &version, false, strategy))
+        self.push(Registered::new(&name, &one_line(&version), false, strategy))
     }
 
     /// The name and version of each strategy, the bundled ones first.
@@ -203,8 +204,9 @@ impl Registered {
             run_on_thread(&self.strategy, ids, old, new, deadline)
         };
         let checked = answer.and_then(|Answer { ops, degraded }| {
-            let script =
+            let mut script =
                 EditScript::validated(&ops, old, new).map_err(|error| error.to_string())?;
+            slide(&mut script, old, new);
             Ok((script, degraded))
         });
         checked.map_err(|why| {

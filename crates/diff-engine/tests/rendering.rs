@@ -364,3 +364,44 @@ image      | Bin
 4 files changed, 102 insertions(+), 1 deletion(-)
 "#);
 }
+
+#[test]
+fn an_inserted_function_stands_by_itself() {
+    insta::assert_snapshot!(shown(Case::modify(
+        b"file.rs",
+        b"fn a() {\n    x();\n}\n\nfn c() {\n    x();\n}\n",
+        b"fn a() {\n    x();\n}\n\nfn b() {\n    x();\n}\n\nfn c() {\n    x();\n}\n",
+    )), @r#"
+diff --git a/file.rs b/file.rs
+--- a/file.rs
++++ b/file.rs
+@@ -2,6 +2,10 @@
+     x();
+ }
+ 
++fn b() {
++    x();
++}
++
+ fn c() {
+     x();
+ }
+"#);
+    insta::assert_snapshot!(shown(Case::modify(
+        b"file.c",
+        b"int f() {\n\tfor (;;) {\n\t\tone();\n\t}\n\tfor (;;) {\n\t\ttwo();\n\t}\n}\n",
+        b"int f() {\n\tfor (;;) {\n\t\ttwo();\n\t}\n}\n",
+    )), @r#"
+diff --git a/file.c b/file.c
+--- a/file.c
++++ b/file.c
+@@ -1,7 +1,4 @@
+ int f() {
+-	for (;;) {
+-		one();
+-	}
+ 	for (;;) {
+ 		two();
+ 	}
+"#);
+}
