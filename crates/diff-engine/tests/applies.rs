@@ -6,7 +6,8 @@
 
 mod common;
 
-use common::{Case, Files, Tool, apply, engine};
+use common::tools::{Tool, apply};
+use common::{Case, Files, engine};
 use diff_engine::{BinaryMode, DiffEngine, Policy, RenderOptions};
 use proptest::prelude::*;
 use rstest::rstest;
