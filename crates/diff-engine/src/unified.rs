@@ -39,7 +39,8 @@ pub(crate) fn write_hunks(
 ) -> io::Result<()> {
     let mut rest = script.changes();
     while let Some(first) = rest.first() {
-        let near = |pair: &[Change]| pair[1].old.start - pair[0].old.end <= context * 2;
+        let near =
+            |pair: &[Change]| pair[1].old.start - pair[0].old.end <= context.saturating_mul(2);
         let count = 1 + rest.windows(2).take_while(|pair| near(pair)).count();
         let (hunk, after) = rest.split_at(count);
         let last = hunk.last().unwrap_or(first);

@@ -224,6 +224,17 @@ diff --git a/file b/file
 }
 
 #[test]
+fn a_context_without_end_shows_the_whole_file() {
+    let case = Case::modify(b"file", b"1\n2\n3\n4\n5\n", b"X\n2\n3\n4\nY\n");
+    let options = RenderOptions {
+        context_lines: Some(u32::MAX),
+        ..RenderOptions::default()
+    };
+    let patch = case.patch_with(&engine("histogram"), &options);
+    assert!(patch.ends_with(b"@@ -1,5 +1,5 @@\n-1\n+X\n 2\n 3\n 4\n-5\n+Y\n"));
+}
+
+#[test]
 fn binary_contents_are_patched_as_git_does() {
     insta::assert_snapshot!(shown(Case::modify(b"file", b"\0old", b"\0new")), @r#"
 diff --git a/file b/file
