@@ -1,0 +1,242 @@
+//! The ordered regions kept, removed and inserted; validating and applying them.
+
+use std::ops::Range;
+
+use strategy_api::Op;
+
+use crate::error::ScriptError;
+use crate::lines::Lines;
+
+/// How one content becomes another, checked against both.
+///
+/// Only the changed regions are stored, in order and apart from each other, so that equal scripts
+/// are equal values however the strategy cut them up; in each, the old lines go before the new ones
+/// come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EditScript {
+    changes: Vec<Change>,
+    old_len: u32,
+    new_len: u32,
+}
+
+/// A region where old lines give way to new ones. Either range may be empty, not both.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Change {
+    /// The old lines, counted from 0.
+    pub old: Range<u32>,
+    /// The new lines, counted from 0.
+    pub new: Range<u32>,
+}
+
+/// One run of a script.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Lines that both sides have.
+    Keep {
+        /// The old lines.
+        old: Range<u32>,
+        /// The new lines, as many.
+        new: Range<u32>,
+    },
+    /// Old lines that go.
+    Delete(Range<u32>),
+    /// New lines that come.
+    Insert(Range<u32>),
+}
+
+impl EditScript {
+    /// Checks what a strategy answered, in time linear in the contents.
+    ///
+    /// Nothing about `ops` is trusted: kept lines are compared by their bytes.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it.
+    pub fn validated(ops: &[Op], old: &Lines<'_>, new: &Lines<'_>) -> Result<Self, ScriptError> {
+        let (old_len, new_len) = (old.len() as u32, new.len() as u32);
+        let lines = old.len() + new.len();
+        if ops.len() > lines {
+            return Err(ScriptError::TooManyOps {
+                ops: ops.len(),
+                lines,
+            });
+        }
+        let mut script = Self {
+            changes: Vec::new(),
+            old_len,
+            new_len,
+        };
+        let (mut old_at, mut new_at) = (0_u32, 0_u32);
+        for (at, op) in ops.iter().enumerate() {
+            let (old_lines, new_lines) = match op.kind {
+                Op::KEEP => (op.len, op.len),
+                Op::DELETE => (op.len, 0),
+                Op::INSERT => (0, op.len),
+                kind => return Err(ScriptError::UnknownKind { at, kind }),
+            };
+            if op.len == 0 {
+                return Err(ScriptError::Empty { at });
+            }
+            if (op.old, op.new) != (old_at, new_at) {
+                return Err(ScriptError::NotContiguous { at });
+            }
+            if old_lines > old_len - old_at || new_lines > new_len - new_at {
+                return Err(ScriptError::OutOfRange { at });
+            }
+            let change = Change {
+                old: old_at..old_at + old_lines,
+                new: new_at..new_at + new_lines,
+            };
+            (old_at, new_at) = (change.old.end, change.new.end);
+            if op.kind == Op::KEEP {
+                check_equal(&change, old, new)?;
+            } else {
+                script.push(change);
+            }
+        }
+        if (old_at, new_at) != (old_len, new_len) {
+            return Err(ScriptError::Incomplete {
+                old: old_len - old_at,
+                new: new_len - new_at,
+            });
+        }
+        Ok(script)
+    }
+
+    /// The script that keeps `len` lines and changes none.
+    pub fn unchanged(len: usize) -> Self {
+        Self {
+            changes: Vec::new(),
+            old_len: len as u32,
+            new_len: len as u32,
+        }
+    }
+
+    /// The script that replaces everything.
+    pub fn replacing(old_len: usize, new_len: usize) -> Self {
+        let whole = Change {
+            old: 0..old_len as u32,
+            new: 0..new_len as u32,
+        };
+        Self {
+            old_len: whole.old.end,
+            new_len: whole.new.end,
+            changes: if old_len + new_len == 0 {
+                Vec::new()
+            } else {
+                vec![whole]
+            },
+        }
+    }
+
+    /// The changed regions, in order, at least one kept line apart.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Whether nothing changes.
+    pub fn is_unchanged(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// How many lines the old content has.
+    pub fn old_len(&self) -> u32 {
+        self.old_len
+    }
+
+    /// How many lines the new content has.
+    pub fn new_len(&self) -> u32 {
+        self.new_len
+    }
+
+    /// How many lines come.
+    pub fn added(&self) -> u64 {
+        self.changes
+            .iter()
+            .map(|change| change.new.len() as u64)
+            .sum()
+    }
+
+    /// How many lines go.
+    pub fn removed(&self) -> u64 {
+        self.changes
+            .iter()
+            .map(|change| change.old.len() as u64)
+            .sum()
+    }
+
+    /// Every run in order, kept ones too; in a changed region the deletion comes first.
+    pub fn steps(&self) -> impl Iterator<Item = Step> + '_ {
+        let end = Change {
+            old: self.old_len..self.old_len,
+            new: self.new_len..self.new_len,
+        };
+        let mut at = (0, 0);
+        self.changes
+            .iter()
+            .cloned()
+            .chain(std::iter::once(end))
+            .flat_map(move |change| {
+                let keep = Step::Keep {
+                    old: at.0..change.old.start,
+                    new: at.1..change.new.start,
+                };
+                at = (change.old.end, change.new.end);
+                [keep, Step::Delete(change.old), Step::Insert(change.new)]
+            })
+            .filter(|step| match step {
+                Step::Keep { old: lines, .. } | Step::Delete(lines) | Step::Insert(lines) => {
+                    !lines.is_empty()
+                }
+            })
+    }
+
+    /// The new content, made of the old one's kept lines and the new one's inserted lines.
+    ///
+    /// # Panics
+    ///
+    /// When the contents are not those the script was checked against.
+    pub fn apply(&self, old: &Lines<'_>, new: &Lines<'_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(new.bytes().len());
+        for step in self.steps() {
+            let (lines, from) = match &step {
+                Step::Keep { old: kept, .. } => (old, kept),
+                Step::Insert(inserted) => (new, inserted),
+                Step::Delete(_) => continue,
+            };
+            out.extend_from_slice(lines.range(from.start as usize, from.end as usize));
+        }
+        out
+    }
+
+    /// Puts a change in another's place, for one who keeps the script right.
+    pub(crate) fn replace_change(&mut self, at: usize, change: Change) {
+        self.changes[at] = change;
+    }
+
+    fn push(&mut self, change: Change) {
+        match self.changes.last_mut() {
+            Some(last) if last.old.end == change.old.start && last.new.end == change.new.start => {
+                last.old.end = change.old.end;
+                last.new.end = change.new.end;
+            }
+            _ => self.changes.push(change),
+        }
+    }
+}
+
+/// Compares a kept run as one stretch, and looks for the culprit only where that differs.
+fn check_equal(kept: &Change, old: &Lines<'_>, new: &Lines<'_>) -> Result<(), ScriptError> {
+    let (old_from, new_from) = (kept.old.start as usize, kept.new.start as usize);
+    let (old_to, new_to) = (kept.old.end as usize, kept.new.end as usize);
+    if old.range(old_from, old_to) == new.range(new_from, new_to) {
+        return Ok(());
+    }
+    let culprit = (0..kept.old.len())
+        .find(|step| old.get(old_from + step) != new.get(new_from + step))
+        .unwrap_or(0) as u32;
+    Err(ScriptError::NotEqual {
+        old: kept.old.start + culprit,
+        new: kept.new.start + culprit,
+    })
+}

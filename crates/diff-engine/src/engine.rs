@@ -1,0 +1,300 @@
+//! The engine: from two contents to a diff, and from a diff to a patch.
+
+use std::io::{self, Cursor, Write};
+use std::sync::Arc;
+
+use crate::edit_script::EditScript;
+use crate::full_replace::{Content, write_description, write_full_replace};
+use crate::header::FileHeader;
+use crate::lines::{Lines, intern};
+use crate::policy::{Policy, Treatment, Why};
+use crate::registry::Registry;
+use crate::remarks::{self, Remark};
+use crate::unified::{BinaryMode, RenderOptions, write_hunks};
+
+/// Compares contents and writes patches. Cheap to clone; clones share the strategies.
+#[derive(Clone, Debug)]
+pub struct DiffEngine {
+    policy: Policy,
+    registry: Arc<Registry>,
+}
+
+/// One side of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side<'a> {
+    /// There is no file.
+    Absent,
+    /// The full content; any bytes, in spite of the name.
+    Text(&'a [u8]),
+    /// There is a file, over the limit, and its content was not loaded.
+    TooLarge {
+        /// Its size in bytes.
+        bytes: u64,
+    },
+}
+
+/// What became of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileDiff {
+    /// The checked script; `None` where the content is replaced as a whole.
+    pub script: Option<EditScript>,
+    /// The strategy that made the script. `full-replace` where none was asked.
+    pub strategy: String,
+    /// Lines that come; 0 where the content is binary or was not loaded.
+    pub added: u64,
+    /// Lines that go; 0 where the content is binary or was not loaded.
+    pub removed: u64,
+    /// Whether the content was not compared, being binary or over the limit. Applying such a
+    /// patch wants an explicit confirmation.
+    pub full_replace: bool,
+    /// Whether either content is binary.
+    pub binary: bool,
+    /// Whether the strategy's work budget ran out.
+    pub degraded: bool,
+    /// What the reader should not miss.
+    pub remarks: Vec<Remark>,
+}
+
+impl<'a> Side<'a> {
+    /// The size in bytes; none where there is no file.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Absent => None,
+            Self::Text(content) => Some(content.len() as u64),
+            Self::TooLarge { bytes } => Some(*bytes),
+        }
+    }
+
+    fn reader(self) -> Option<Cursor<&'a [u8]>> {
+        match self {
+            Self::Text(content) => Some(Cursor::new(content)),
+            Self::Absent | Self::TooLarge { .. } => None,
+        }
+    }
+
+    /// The content, where it is there.
+    fn content(self) -> &'a [u8] {
+        match self {
+            Self::Text(content) => content,
+            Self::Absent | Self::TooLarge { .. } => &[],
+        }
+    }
+}
+
+impl DiffEngine {
+    /// An engine with these limits and strategies.
+    pub fn new(policy: Policy, registry: Registry) -> Self {
+        Self {
+            policy,
+            registry: Arc::new(registry),
+        }
+    }
+
+    /// An engine with the bundled strategies alone.
+    pub fn bundled(policy: Policy) -> Self {
+        Self::new(policy, Registry::bundled())
+    }
+
+    /// The engine's limits and choices.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The engine's strategies.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Whether a pair of contents of these sizes is replaced as a whole, so that neither needs to
+    /// be loaded; pass 0 for a side that is not there.
+    pub fn over_limit(&self, old_bytes: u64, new_bytes: u64) -> bool {
+        old_bytes.max(new_bytes) > self.policy.size_max_bytes
+    }
+
+    /// Compares two contents. A strategy that fails is replaced, with a remark; this never fails.
+    pub fn diff(&self, old: Side<'_>, new: Side<'_>) -> FileDiff {
+        let treatment = self.policy.treatment(old, new);
+        let binary = treatment == Treatment::Replace(Why::Binary);
+        let mut diff = match treatment {
+            Treatment::Same => {
+                let lines = Lines::of(old.content()).len();
+                self.of_script(EditScript::unchanged(lines), &self.policy.strategy)
+            }
+            Treatment::OneSided => {
+                let lines = |side: Side<'_>| Lines::of(side.content()).len();
+                let script = EditScript::replacing(lines(old), lines(new));
+                self.of_script(script, &self.policy.strategy)
+            }
+            Treatment::Compare => self.compare(old.content(), new.content()),
+            Treatment::Replace(why) => self.replace(why, old, new),
+        };
+        if treatment != Treatment::Same {
+            diff.remarks.extend(remarks::of_contents(old, new, binary));
+        }
+        diff
+    }
+
+    /// Writes one file's part of a patch.
+    ///
+    /// `old` and `new` are what `diff` was made of. Nothing is written for a modification that
+    /// changes neither content nor mode.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`; and [`io::ErrorKind::InvalidInput`] where a content has to be written that
+    /// was not loaded: use [`DiffEngine::render_full_replace`] for it.
+    pub fn render(
+        &self,
+        header: &FileHeader<'_>,
+        diff: &FileDiff,
+        old: Side<'_>,
+        new: Side<'_>,
+        options: &RenderOptions,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let Some(script) = &diff.script else {
+            return self.render_replaced(header, diff, old, new, options, out);
+        };
+        if script.is_unchanged() && !header.stands_alone() {
+            return Ok(());
+        }
+        let (old, new) = (Lines::of(old.content()), Lines::of(new.content()));
+        let has_hunks = !script.is_unchanged();
+        header.write_extended(similarity(script, &old, &new), has_hunks, out)?;
+        if has_hunks {
+            header.write_names(out)?;
+            let context = options.context_lines.unwrap_or(self.policy.context_lines);
+            write_hunks(script, &old, &new, context, out)?;
+            return Ok(());
+        }
+        header.write_empty_index(out)
+    }
+
+    /// Writes one file's part of a patch from contents too large to load; `None` is no file.
+    ///
+    /// Each content is read up to three times from its start, and must not change meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of the contents and of `out`.
+    pub fn render_full_replace(
+        &self,
+        header: &FileHeader<'_>,
+        old: Option<&mut dyn Content>,
+        new: Option<&mut dyn Content>,
+        options: &RenderOptions,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        write_full_replace(header, old, new, options.binary, out)
+    }
+
+    fn compare(&self, old: &[u8], new: &[u8]) -> FileDiff {
+        let (old, new) = (Lines::of(old), Lines::of(new));
+        let ids = intern(&old, &new);
+        let chosen = &self.policy.strategy;
+        let outcome = self
+            .registry
+            .line_up(chosen, &ids, &old, &new, self.policy.deadline);
+        let mut diff = self.of_script(outcome.script, &outcome.used);
+        diff.degraded = outcome.degraded;
+        if let Some(why) = outcome.replaced_because {
+            diff.remarks.push(Remark::StrategyReplaced {
+                chosen: chosen.clone(),
+                used: outcome.used.clone(),
+                why,
+            });
+        }
+        if diff.degraded {
+            diff.remarks.push(Remark::Degraded {
+                strategy: outcome.used,
+            });
+        }
+        diff
+    }
+
+    fn of_script(&self, script: EditScript, strategy: &str) -> FileDiff {
+        FileDiff {
+            added: script.added(),
+            removed: script.removed(),
+            script: Some(script),
+            strategy: strategy.to_owned(),
+            full_replace: false,
+            binary: false,
+            degraded: false,
+            remarks: Vec::new(),
+        }
+    }
+
+    fn replace(&self, why: Why, old: Side<'_>, new: Side<'_>) -> FileDiff {
+        let binary = why == Why::Binary;
+        let lines = |side: Side<'_>| {
+            if binary {
+                0
+            } else {
+                Lines::of(side.content()).len() as u64
+            }
+        };
+        FileDiff {
+            script: None,
+            strategy: "full-replace".to_owned(),
+            added: lines(new),
+            removed: lines(old),
+            full_replace: true,
+            binary,
+            degraded: false,
+            remarks: vec![match why {
+                Why::Binary => Remark::ReplacedBinary,
+                Why::TooLarge => Remark::ReplacedTooLarge {
+                    limit_bytes: self.policy.size_max_bytes,
+                },
+            }],
+        }
+    }
+
+    fn render_replaced(
+        &self,
+        header: &FileHeader<'_>,
+        diff: &FileDiff,
+        old: Side<'_>,
+        new: Side<'_>,
+        options: &RenderOptions,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        if options.binary == BinaryMode::Describe {
+            let sizes = (old.bytes(), new.bytes());
+            return write_description(header, diff.binary, sizes, out);
+        }
+        if matches!(old, Side::TooLarge { .. }) || matches!(new, Side::TooLarge { .. }) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the content was not loaded; render it with render_full_replace",
+            ));
+        }
+        let (mut old, mut new) = (old.reader(), new.reader());
+        write_full_replace(
+            header,
+            old.as_mut().map(|content| content as &mut dyn Content),
+            new.as_mut().map(|content| content as &mut dyn Content),
+            options.binary,
+            out,
+        )
+    }
+}
+
+/// How much of the larger content is kept, in percent of its bytes; 100 only for equal contents.
+fn similarity(script: &EditScript, old: &Lines<'_>, new: &Lines<'_>) -> u8 {
+    if script.is_unchanged() {
+        return 100;
+    }
+    let removed: usize = script
+        .changes()
+        .iter()
+        .map(|change| {
+            old.range(change.old.start as usize, change.old.end as usize)
+                .len()
+        })
+        .sum();
+    let larger = old.bytes().len().max(new.bytes().len()).max(1);
+    let kept = old.bytes().len() - removed;
+    (kept * 100 / larger).min(99) as u8
+}

@@ -1,0 +1,167 @@
+//! Contents that are replaced as a whole: described, or written out without holding them.
+
+use std::io::{self, BufRead, Seek, Write};
+
+use crate::binary::write_binary_patch;
+use crate::header::FileHeader;
+use crate::policy::BINARY_LOOK_BYTES;
+use crate::unified::{BinaryMode, NO_NEWLINE, hunk_range};
+
+/// A content that can be read more than once from its start; an open file in a `BufReader` is one.
+pub trait Content: BufRead + Seek {}
+
+impl<T: BufRead + Seek> Content for T {}
+
+/// What one reading of a content tells.
+#[derive(Clone, Copy, Debug, Default)]
+struct Measure {
+    bytes: u64,
+    lines: u64,
+    binary: bool,
+}
+
+/// Writes the patch of one file without comparing; memory does not grow with the contents.
+pub(crate) fn write_full_replace(
+    header: &FileHeader<'_>,
+    mut old: Option<&mut dyn Content>,
+    mut new: Option<&mut dyn Content>,
+    mode: BinaryMode,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let old_measure = measure(&mut old)?;
+    let new_measure = measure(&mut new)?;
+    let binary = old_measure.binary || new_measure.binary;
+    if mode == BinaryMode::Describe {
+        let bytes = |content: &Option<&mut dyn Content>, measure: Measure| {
+            content.is_some().then_some(measure.bytes)
+        };
+        let sizes = (bytes(&old, old_measure), bytes(&new, new_measure));
+        return write_description(header, binary, sizes, out);
+    }
+    if binary {
+        header.write_extended(0, false, out)?;
+        return write_binary_patch(
+            old.map(|content| (content, old_measure.bytes)),
+            new.map(|content| (content, new_measure.bytes)),
+            out,
+        );
+    }
+    let has_lines = old_measure.lines + new_measure.lines > 0;
+    header.write_extended(0, has_lines, out)?;
+    if has_lines {
+        header.write_names(out)?;
+        writeln!(
+            out,
+            "@@ -{} +{} @@",
+            hunk_range(0, old_measure.lines),
+            hunk_range(0, new_measure.lines)
+        )?;
+        write_lines(b'-', &mut old, out)?;
+        write_lines(b'+', &mut new, out)?;
+        return Ok(());
+    }
+    header.write_empty_index(out)
+}
+
+/// Says in words that a file is replaced: its sizes and digests.
+///
+/// The line is the one by which git knows a patch that lacks its content, so that `git apply`
+/// refuses it instead of leaving the file out without a word.
+pub(crate) fn write_description(
+    header: &FileHeader<'_>,
+    binary: bool,
+    (old_bytes, new_bytes): (Option<u64>, Option<u64>),
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    header.write_extended(0, false, out)?;
+    let (old_label, new_label) = header.labels();
+    out.write_all(if binary { b"Binary files " } else { b"Files " })?;
+    out.write_all(&old_label)?;
+    out.write_all(b" and ")?;
+    out.write_all(&new_label)?;
+    out.write_all(b" differ\n")?;
+    for (side, bytes, digest) in [
+        ("old", old_bytes, header.old_digest),
+        ("new", new_bytes, header.new_digest),
+    ] {
+        if let Some(bytes) = bytes {
+            write!(out, "# {side}: {bytes} bytes")?;
+            if let Some(digest) = digest {
+                write!(out, ", blake3 {digest}")?;
+            }
+            out.write_all(b"\n")?;
+        }
+    }
+    Ok(())
+}
+
+fn measure(content: &mut Option<&mut dyn Content>) -> io::Result<Measure> {
+    let Some(content) = content else {
+        return Ok(Measure::default());
+    };
+    content.rewind()?;
+    let mut measure = Measure::default();
+    let mut unfinished = false;
+    loop {
+        let chunk = content.fill_buf()?;
+        let Some(last) = chunk.last() else {
+            break;
+        };
+        let look = (BINARY_LOOK_BYTES as u64).saturating_sub(measure.bytes) as usize;
+        measure.binary |= memchr::memchr(0, &chunk[..look.min(chunk.len())]).is_some();
+        measure.lines += memchr::memchr_iter(b'\n', chunk).count() as u64;
+        unfinished = *last != b'\n';
+        let length = chunk.len();
+        measure.bytes += length as u64;
+        content.consume(length);
+    }
+    measure.lines += u64::from(unfinished);
+    Ok(measure)
+}
+
+/// Writes every line behind a sign, in pieces, however long a line is.
+fn write_lines(
+    sign: u8,
+    content: &mut Option<&mut dyn Content>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let Some(content) = content else {
+        return Ok(());
+    };
+    content.rewind()?;
+    let mut at_start = true;
+    loop {
+        let chunk = content.fill_buf()?;
+        if chunk.is_empty() {
+            break;
+        }
+        let length = memchr::memchr(b'\n', chunk).map_or(chunk.len(), |feed| feed + 1);
+        if at_start {
+            out.write_all(&[sign])?;
+        }
+        out.write_all(&chunk[..length])?;
+        at_start = chunk[length - 1] == b'\n';
+        content.consume(length);
+    }
+    if !at_start {
+        out.write_all(NO_NEWLINE)?;
+    }
+    Ok(())
+}
+
+/// Reads a content from its start in pieces.
+pub(crate) fn for_each_piece(
+    content: &mut dyn Content,
+    mut piece: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    content.rewind()?;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match content.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => piece(&buffer[..length])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

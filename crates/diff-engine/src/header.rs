@@ -1,0 +1,201 @@
+//! The lines above a file's hunks: names, modes, renames.
+
+use std::io::{self, Write};
+
+use crate::names::{quote, quote_spaces};
+
+/// What a patch says about one file, besides its content.
+#[derive(Clone, Copy, Debug)]
+pub struct FileHeader<'a> {
+    /// What happens to the file.
+    pub change: FileChange<'a>,
+    /// The permission bits before, such as `0o644`.
+    pub old_mode: Option<u32>,
+    /// The permission bits after.
+    pub new_mode: Option<u32>,
+    /// The BLAKE3 digest before, in hexadecimal; shown where the content is not.
+    pub old_digest: Option<&'a str>,
+    /// The BLAKE3 digest after, in hexadecimal.
+    pub new_digest: Option<&'a str>,
+}
+
+/// What happens to a file. Paths are relative to the workspace, with `/` between their parts, and
+/// any bytes otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileChange<'a> {
+    /// The file comes to be.
+    Create {
+        /// Where.
+        path: &'a [u8],
+    },
+    /// The content changes, and perhaps the mode.
+    Modify {
+        /// Where.
+        path: &'a [u8],
+    },
+    /// The file goes.
+    Delete {
+        /// Where.
+        path: &'a [u8],
+    },
+    /// The file moves; content and mode may change with it.
+    Rename {
+        /// Where it was.
+        from: &'a [u8],
+        /// Where it will be.
+        to: &'a [u8],
+    },
+    /// Only the mode changes.
+    Mode {
+        /// Where.
+        path: &'a [u8],
+    },
+}
+
+impl<'a> FileChange<'a> {
+    /// The path before and the path after; the same but for a rename.
+    pub fn paths(&self) -> (&'a [u8], &'a [u8]) {
+        match *self {
+            Self::Create { path }
+            | Self::Modify { path }
+            | Self::Delete { path }
+            | Self::Mode { path } => (path, path),
+            Self::Rename { from, to } => (from, to),
+        }
+    }
+}
+
+impl<'a> FileHeader<'a> {
+    /// A header without modes and digests.
+    pub fn new(change: FileChange<'a>) -> Self {
+        Self {
+            change,
+            old_mode: None,
+            new_mode: None,
+            old_digest: None,
+            new_digest: None,
+        }
+    }
+
+    /// Whether the patch has anything to say when the content stays as it is.
+    pub(crate) fn stands_alone(&self) -> bool {
+        match self.change {
+            FileChange::Modify { .. } | FileChange::Mode { .. } => self.modes().is_some(),
+            _ => true,
+        }
+    }
+
+    /// `diff --git` and the extended lines. `similarity` is a percentage, for a rename.
+    ///
+    /// `names_follow` says that `---` and `+++` lines come after; where they do not, a name with a
+    /// space must stand in quotes, or `patch` takes its first word for the whole.
+    pub(crate) fn write_extended(
+        &self,
+        similarity: u8,
+        names_follow: bool,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let (from, to) = self.change.paths();
+        let name = if names_follow { quote } else { quote_spaces };
+        out.write_all(b"diff --git ")?;
+        out.write_all(&name(&prefixed(b"a/", from)))?;
+        out.write_all(b" ")?;
+        out.write_all(&name(&prefixed(b"b/", to)))?;
+        out.write_all(b"\n")?;
+        match self.change {
+            FileChange::Create { .. } => {
+                writeln!(out, "new file mode {}", git_mode(self.new_mode))?;
+            }
+            FileChange::Delete { .. } => {
+                writeln!(out, "deleted file mode {}", git_mode(self.old_mode))?;
+            }
+            FileChange::Modify { .. } | FileChange::Mode { .. } | FileChange::Rename { .. } => {
+                if let Some((old, new)) = self.modes() {
+                    writeln!(out, "old mode {old}\nnew mode {new}")?;
+                }
+            }
+        }
+        if let FileChange::Rename { from, to } = self.change {
+            writeln!(out, "similarity index {similarity}%")?;
+            out.write_all(b"rename from ")?;
+            out.write_all(&quote(from))?;
+            out.write_all(b"\nrename to ")?;
+            out.write_all(&quote(to))?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    /// The index line of an empty file that comes or goes, in which git writes the ids of contents.
+    ///
+    /// `patch` takes it from there that the file is empty, and refuses the deletion without; no
+    /// other patch of text needs ids.
+    pub(crate) fn write_empty_index(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self.change {
+            FileChange::Create { .. } => writeln!(out, "index {NO_FILE_ID}..{EMPTY_ID}"),
+            FileChange::Delete { .. } => writeln!(out, "index {EMPTY_ID}..{NO_FILE_ID}"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The `---` and `+++` lines.
+    pub(crate) fn write_names(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (old, new) = self.labels();
+        for (sign, label) in [(b"--- ", old), (b"+++ ", new)] {
+            out.write_all(sign)?;
+            out.write_all(&label)?;
+            // Where a name holds a space, `patch` would take the rest for a date but for the tab.
+            if label.contains(&b' ') && !label.starts_with(b"\"") {
+                out.write_all(b"\t")?;
+            }
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    /// `a/path` and `b/path` in quotes where needed, or `/dev/null`.
+    pub(crate) fn labels(&self) -> (Vec<u8>, Vec<u8>) {
+        let (from, to) = self.change.paths();
+        let nothing = b"/dev/null".to_vec();
+        let (old, new) = (quote(&prefixed(b"a/", from)), quote(&prefixed(b"b/", to)));
+        match self.change {
+            FileChange::Create { .. } => (nothing, new),
+            FileChange::Delete { .. } => (old, nothing),
+            _ => (old, new),
+        }
+    }
+
+    /// The modes as they are written, where they differ.
+    ///
+    /// git knows two modes; a difference they cannot express is written with all bits.
+    fn modes(&self) -> Option<(String, String)> {
+        let (old, new) = (self.old_mode? & 0o7777, self.new_mode? & 0o7777);
+        if old == new {
+            return None;
+        }
+        let made_executable = |mode: u32| mode | ((mode & 0o444) >> 2);
+        let git_can = new == made_executable(old) || old == made_executable(new);
+        Some(if git_can {
+            (git_mode(Some(old)), git_mode(Some(new)))
+        } else {
+            (
+                format!("{:06o}", 0o100000 | old),
+                format!("{:06o}", 0o100000 | new),
+            )
+        })
+    }
+}
+
+/// What git calls the empty content.
+const EMPTY_ID: &str = "e69de29";
+/// What git calls no file.
+const NO_FILE_ID: &str = "0000000";
+
+fn prefixed(prefix: &[u8], name: &[u8]) -> Vec<u8> {
+    [prefix, name].concat()
+}
+
+fn git_mode(mode: Option<u32>) -> String {
+    let executable = mode.is_some_and(|mode| mode & 0o100 != 0);
+    if executable { "100755" } else { "100644" }.to_owned()
+}

@@ -1,0 +1,199 @@
+//! Trusting and loading plugin libraries.
+//!
+//! Loading a library runs its code before anything about it can be asked, so everything is checked
+//! first, on one open file: that it is a plain file that nobody else can write, that its bytes are
+//! those the user allowed, and that it is whole. What is loaded is a private copy of the bytes that
+//! were hashed, so that nothing can be swapped or cut short in between.
+//!
+//! # Limitations
+//!
+//! A library is never unloaded. Outside Linux the copy is a file in a folder of the caller's, and
+//! on Windows who owns a file is not checked.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use abi_stable::library::{AbiHeaderRef, LibraryError, RawLibrary};
+use strategy_api::abi::{INTERFACE_VERSION, SYMBOL_PREFIX, StrategyModuleRef};
+
+use crate::error::LoadError;
+
+mod copy;
+mod elf;
+mod trust;
+
+pub use trust::Trust;
+
+/// A strategy from a library; it stays loaded until the process ends.
+#[derive(Clone)]
+pub struct LoadedStrategy {
+    module: StrategyModuleRef,
+    path: PathBuf,
+}
+
+impl LoadedStrategy {
+    /// What the strategy calls itself.
+    pub fn name(&self) -> String {
+        self.module.name().to_string()
+    }
+
+    /// The strategy's own version.
+    pub fn version(&self) -> String {
+        self.module.version().to_string()
+    }
+
+    /// Where the library was.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn module(&self) -> StrategyModuleRef {
+        self.module
+    }
+}
+
+impl fmt::Debug for LoadedStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedStrategy")
+            .field("name", &self.name())
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The digest by which a library is allowed. Runs nothing of it.
+///
+/// # Errors
+///
+/// When it could not be loaded either: no plain file, or writable by somebody else.
+pub fn digest_of(path: &Path, trust: &Trust) -> Result<blake3::Hash, LoadError> {
+    let bytes = trust::read_checked(path, trust)?;
+    Ok(blake3::hash(&bytes))
+}
+
+/// Loads a strategy into this process.
+///
+/// # Errors
+///
+/// When the file is not the one allowed or could be changed by somebody else, or when it is not a
+/// strategy for this interface. None of its code has run then, but in the last case.
+pub fn load_library(path: &Path, trust: &Trust) -> Result<LoadedStrategy, LoadError> {
+    let bytes = trust::read_checked(path, trust)?;
+    let actual = blake3::hash(&bytes);
+    if actual != trust.expected_digest {
+        return Err(LoadError::DigestMismatch {
+            path: path.to_owned(),
+            actual: actual.to_hex().to_string(),
+        });
+    }
+    elf::check_whole(&bytes).map_err(|why| LoadError::NotALibrary {
+        path: path.to_owned(),
+        why,
+    })?;
+    let symbols = exported_names(&bytes);
+    if symbols.is_empty() {
+        return Err(not_a_strategy(path, "it exports none"));
+    }
+    let private = copy::private_copy(&bytes, trust).map_err(|source| LoadError::Copy {
+        path: path.to_owned(),
+        source,
+    })?;
+    let library = RawLibrary::load_at(&private).map_err(|error| refusal(path, &error))?;
+    // Whatever comes of it, code of the library has run and may have left threads behind.
+    let library: &'static RawLibrary = Box::leak(Box::new(library));
+    let module = module_of(library, &symbols).map_err(|error| match error {
+        Some(error) => refusal(path, &error),
+        None => not_a_strategy(path, "it exports none"),
+    })?;
+    Ok(LoadedStrategy {
+        module,
+        path: path.to_owned(),
+    })
+}
+
+/// The names in the file that a header could be exported under, found by their prefix.
+///
+/// A symbol's name stands in the file as it is, with a zero byte behind it, in every format of
+/// library there is. A name that turns out not to be exported is passed over later.
+fn exported_names(bytes: &[u8]) -> Vec<Vec<u8>> {
+    const NAMES_MAX: usize = 64;
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    for start in memchr::memmem::find_iter(bytes, SYMBOL_PREFIX) {
+        let name = &bytes[start..];
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let length = name.iter().take_while(|byte| is_part(byte)).count();
+        let ends = name.get(length) == Some(&0);
+        let mut name = name[..length].to_vec();
+        name.push(0);
+        if ends && length > SYMBOL_PREFIX.len() && !names.contains(&name) {
+            names.push(name);
+        }
+        if names.len() == NAMES_MAX {
+            break;
+        }
+    }
+    names
+}
+
+/// The root module behind the first name that is exported.
+///
+/// Not `load_from_file`: that keeps one module for the whole process, whatever the path.
+fn module_of(
+    library: &'static RawLibrary,
+    names: &[Vec<u8>],
+) -> Result<StrategyModuleRef, Option<LibraryError>> {
+    for name in names {
+        // SAFETY: whatever exports a name with our prefix exports a header under it; this is the
+        // contract of `export_strategy!`, and the header itself starts with a magic text that is
+        // compared before anything else in it is used.
+        let Ok(symbol) = (unsafe { library.get::<AbiHeaderRef>(name) }) else {
+            continue;
+        };
+        return symbol
+            .upgrade()
+            .and_then(|header| header.init_root_module::<StrategyModuleRef>())
+            .map_err(Some);
+    }
+    Err(None)
+}
+
+/// One clear sentence for what takes `abi_stable` pages to say.
+fn refusal(path: &Path, error: &LibraryError) -> LoadError {
+    let why = match error {
+        LibraryError::OpenError { err, .. } => {
+            return LoadError::NotALibrary {
+                path: path.to_owned(),
+                why: first_line(&err.to_string()),
+            };
+        }
+        LibraryError::IncompatibleVersionNumber { actual_version, .. } => {
+            format!("it was built for interface {actual_version}")
+        }
+        LibraryError::AbiInstability(_) => {
+            "its types are laid out differently; build it again with the current strategy-api"
+                .to_owned()
+        }
+        LibraryError::InvalidAbiHeader(_) => {
+            "it was built with an incompatible abi_stable".to_owned()
+        }
+        other => first_line(&other.to_string()),
+    };
+    not_a_strategy(path, &why)
+}
+
+fn not_a_strategy(path: &Path, why: &str) -> LoadError {
+    LoadError::NotAStrategy {
+        path: path.to_owned(),
+        interface: INTERFACE_VERSION,
+        why: why.to_owned(),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    line.unwrap_or("no reason given")
+        .trim()
+        .chars()
+        .take(200)
+        .collect()
+}

@@ -1,0 +1,56 @@
+//! A private copy of a library's bytes that nobody can change, and a path to load it by.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::Trust;
+
+/// Copies into sealed memory.
+///
+/// The descriptor stays open until the process ends: the loader knows libraries by their path, so
+/// a number used again would give the library before.
+#[cfg(target_os = "linux")]
+pub(super) fn private_copy(bytes: &[u8], _trust: &Trust) -> io::Result<PathBuf> {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut memory = File::from(memfd_create("greenroom-strategy", flags)?);
+    memory.write_all(bytes)?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    fcntl_add_seals(&memory, seals)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
+    std::mem::forget(memory);
+    Ok(path)
+}
+
+/// Copies into a new file of the caller's private folder, named by its digest.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn private_copy(bytes: &[u8], trust: &Trust) -> io::Result<PathBuf> {
+    let folder = trust.private_folder.as_ref().ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "no private folder was given to copy it to",
+        )
+    })?;
+    let suffix = std::env::consts::DLL_EXTENSION;
+    let stamp = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos());
+    let name = format!(
+        "{}-{}-{stamp}.{suffix}",
+        blake3::hash(bytes).to_hex(),
+        std::process::id()
+    );
+    let path = folder.join(name);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o500);
+    }
+    options.open(&path)?.write_all(bytes)?;
+    Ok(path)
+}

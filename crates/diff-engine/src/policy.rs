@@ -1,0 +1,83 @@
+//! Which contents are compared, and by which strategy.
+
+use std::time::Duration;
+
+use crate::engine::Side;
+
+/// The limits and choices of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// A content of more bytes, on either side, is replaced as a whole and not compared.
+    pub size_max_bytes: u64,
+    /// How many unchanged lines are shown around a change.
+    pub context_lines: u32,
+    /// The name of the strategy.
+    pub strategy: String,
+    /// How long a strategy that is not bundled may take for one file. The bundled ones count
+    /// steps instead, so that their diffs are the same on every machine.
+    pub deadline: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            size_max_bytes: 1 << 20,
+            context_lines: 3,
+            strategy: "histogram".to_owned(),
+            deadline: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How git tells binary contents: a NUL among the first 8,000 bytes.
+pub fn is_binary(content: &[u8]) -> bool {
+    memchr::memchr(0, &content[..content.len().min(BINARY_LOOK_BYTES)]).is_some()
+}
+
+pub(crate) const BINARY_LOOK_BYTES: usize = 8000;
+
+/// How a pair of contents is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Treatment {
+    /// Both contents are the same.
+    Same,
+    /// One side is not there, so there is nothing to line up.
+    OneSided,
+    /// Lined up by a strategy.
+    Compare,
+    /// Replaced as a whole.
+    Replace(Why),
+}
+
+/// Why a pair is replaced as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    TooLarge,
+    Binary,
+}
+
+impl Policy {
+    pub(crate) fn treatment(&self, old: Side<'_>, new: Side<'_>) -> Treatment {
+        match (old, new) {
+            (Side::Absent, Side::Absent) => return Treatment::Same,
+            (Side::Text(old), Side::Text(new)) if old == new => return Treatment::Same,
+            _ => {}
+        }
+        let binary = |side| matches!(side, Side::Text(content) if is_binary(content));
+        if binary(old) || binary(new) {
+            return Treatment::Replace(Why::Binary);
+        }
+        let too_large = |side| match side {
+            Side::Absent => false,
+            Side::Text(content) => content.len() as u64 > self.size_max_bytes,
+            Side::TooLarge { .. } => true,
+        };
+        if too_large(old) || too_large(new) {
+            return Treatment::Replace(Why::TooLarge);
+        }
+        match (old, new) {
+            (Side::Absent, _) | (_, Side::Absent) => Treatment::OneSided,
+            _ => Treatment::Compare,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Which libraries are loaded, and what comes of those that are not.
+
+#![cfg(target_os = "linux")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use diff_engine::{
+    DiffEngine, LoadError, LoadedStrategy, Policy, Registry, Remark, Side, Trust, load_library,
+};
+use rstest::rstest;
+use tempfile::TempDir;
+
+/// The folder of the libraries that were built with this test.
+fn build_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a running program has a path");
+    let deps = test.parent().expect("a program is in a folder");
+    deps.parent().expect("the folder is in another").to_owned()
+}
+
+/// A library's bytes; where it has not been built with this test, it is built now.
+fn library(file: &str, build: &[&str]) -> Vec<u8> {
+    let folder = build_folder();
+    let places = [
+        folder.join("deps").join(file),
+        folder.join("examples").join(file),
+        folder.join(file),
+    ];
+    let find = || places.iter().find(|path| path.is_file());
+    if find().is_none() {
+        let profile = match folder.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(name) => name,
+        };
+        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["build", "--profile", profile])
+            .args(build)
+            .arg("--target-dir")
+            .arg(folder.parent().expect("profiles are in the target folder"))
+            .status()
+            .expect("cargo is installed");
+        assert!(status.success(), "{file} must build");
+    }
+    let path = find().expect("a build leaves its library in one of the places");
+    fs::read(path).expect("the library can be read")
+}
+
+fn myers() -> Vec<u8> {
+    library("libstrategy_myers.so", &["-p", "strategy-myers"])
+}
+
+/// A library in a folder that only the user can write.
+struct Installed {
+    _folder: TempDir,
+    path: PathBuf,
+    trust: Trust,
+}
+
+fn install(bytes: &[u8]) -> Installed {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join("plugin.so");
+    fs::write(&path, bytes).expect("the library can be written");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("its mode can be set");
+    let mut trust = Trust::in_digest(blake3::hash(bytes));
+    trust.allow_sticky_folders = true;
+    Installed {
+        _folder: folder,
+        path,
+        trust,
+    }
+}
+
+impl Installed {
+    fn load(&self) -> Result<LoadedStrategy, LoadError> {
+        load_library(&self.path, &self.trust)
+    }
+
+    /// One short sentence on why it is not loaded.
+    fn refusal(&self) -> String {
+        let error = self.load().expect_err("it must be refused");
+        let said = error.to_string();
+        assert!(said.len() < 500 && !said.contains('\n'), "too long: {said}");
+        said.replace(&self.path.display().to_string(), "PLUGIN")
+    }
+}
+
+#[test]
+fn loaded_and_linked_strategies_give_the_same_diff() {
+    for name in ["myers", "patience", "histogram", "full-replace"] {
+        let package = format!("strategy-{name}");
+        let file = format!("lib{}.so", package.replace('-', "_"));
+        let loaded = install(&library(&file, &["-p", &package])).load();
+        let loaded = loaded.expect("our own library is a strategy");
+        assert_eq!(loaded.name(), name, "each library gives its own strategy");
+        assert_eq!(loaded.version(), env!("CARGO_PKG_VERSION"));
+        let mut registry = Registry::empty();
+        registry.add_loaded(loaded).expect("the name is free");
+        let policy = Policy {
+            strategy: name.to_owned(),
+            ..Policy::default()
+        };
+        let with_library = DiffEngine::new(policy.clone(), registry);
+        let linked = DiffEngine::bundled(policy);
+        let old: Vec<u8> = (0..200)
+            .flat_map(|n| format!("{}\n", n % 37).into_bytes())
+            .collect();
+        let new: Vec<u8> = (0..200)
+            .flat_map(|n| format!("{}\n", n * 3 % 41).into_bytes())
+            .collect();
+        let (old, new) = (Side::Text(&old), Side::Text(&new));
+        assert_eq!(with_library.diff(old, new), linked.diff(old, new));
+    }
+}
+
+#[test]
+fn a_library_that_panics_is_replaced() {
+    let bytes = library("libpanicking_plugin.so", &["--example", "panicking_plugin"]);
+    let loaded = install(&bytes).load().expect("it is a strategy");
+    let mut registry = Registry::bundled();
+    registry.add_loaded(loaded).expect("the name is free");
+    let policy = Policy {
+        strategy: "panicking".to_owned(),
+        ..Policy::default()
+    };
+    let engine = DiffEngine::new(policy, registry);
+    let diff = engine.diff(Side::Text(b"a\n"), Side::Text(b"b\n"));
+    let replaced = Remark::StrategyReplaced {
+        chosen: "panicking".to_owned(),
+        used: "histogram".to_owned(),
+        why: "panicked: no idea  [31mwhat to do".to_owned(),
+    };
+    assert_eq!(diff.remarks, [replaced]);
+}
+
+#[test]
+fn a_loaded_strategy_cannot_take_a_bundled_name() {
+    let loaded = install(&myers()).load().expect("it is a strategy");
+    assert!(Registry::bundled().add_loaded(loaded).is_err());
+}
+
+#[test]
+fn a_library_that_changed_is_refused() {
+    let mut installed = install(&myers());
+    installed.trust.expected_digest = blake3::hash(b"another");
+    assert!(
+        installed
+            .refusal()
+            .contains("has changed since it was allowed")
+    );
+}
+
+#[rstest]
+#[case::group(0o620)]
+#[case::world(0o602)]
+fn a_library_that_others_can_write_is_refused(#[case] mode: u32) {
+    let installed = install(&myers());
+    fs::set_permissions(&installed.path, Permissions::from_mode(mode)).expect("it can be set");
+    assert!(
+        installed
+            .refusal()
+            .contains("can be written by other users")
+    );
+}
+
+#[test]
+fn a_library_in_a_folder_that_others_can_write_is_refused() {
+    let installed = install(&myers());
+    let folder = installed.path.parent().expect("it is in a folder");
+    fs::set_permissions(folder, Permissions::from_mode(0o777)).expect("it can be set");
+    let error = installed.load().expect_err("it must be refused");
+    assert!(matches!(error, LoadError::Unsafe { culprit, .. } if culprit == folder));
+}
+
+#[test]
+fn a_sticky_folder_is_no_safe_place_by_default() {
+    let mut installed = install(&myers());
+    let folder = installed.path.parent().expect("it is in a folder");
+    fs::set_permissions(folder, Permissions::from_mode(0o1777)).expect("it can be set");
+    assert!(installed.load().is_ok(), "the tests' own exception");
+    installed.trust.allow_sticky_folders = false;
+    assert!(
+        installed
+            .refusal()
+            .contains("can be written by other users")
+    );
+}
+
+#[test]
+fn links_folders_and_relative_paths_are_refused() {
+    let installed = install(&myers());
+    let folder = installed.path.parent().expect("it is in a folder");
+    let link = folder.join("link.so");
+    symlink(&installed.path, &link).expect("a symlink can be made");
+    for (path, what) in [
+        (link.as_path(), "a symlink"),
+        (folder, "no regular file"),
+        (Path::new("plugin.so"), "a relative path"),
+    ] {
+        let error = load_library(path, &installed.trust).expect_err("it must be refused");
+        assert!(error.to_string().contains(what), "{error}");
+    }
+}
+
+#[test]
+fn libraries_cut_short_are_refused_before_they_are_mapped() {
+    let whole = myers();
+    for part in [1, 2, 10, 50, 90, 99] {
+        let cut = &whole[..whole.len() * part / 100];
+        let said = install(cut).refusal();
+        assert!(said.contains("it is cut short"), "{part} %: {said}");
+    }
+    assert!(install(&whole[..3]).refusal().contains("not an ELF file"));
+}
+
+#[test]
+fn files_that_are_no_libraries_are_refused() {
+    for bytes in [&b""[..], b"#!/bin/sh\n", &[0x5a; 4096]] {
+        assert!(install(bytes).refusal().contains("not an ELF file"));
+    }
+}
+
+#[test]
+fn libraries_that_are_no_strategies_are_refused_without_running_them() {
+    let maps = fs::read_to_string("/proc/self/maps").expect("the system tells what is mapped");
+    let other = maps
+        .lines()
+        .filter_map(|line| line.split_whitespace().last())
+        .find(|path| path.contains("libc.so") || path.contains("libc-"))
+        .expect("the test is linked with the system's library");
+    let bytes = fs::read(other).expect("it can be read");
+    assert!(install(&bytes).refusal().ends_with("it exports none"));
+}
+
+#[test]
+fn a_header_that_is_not_exported_is_no_strategy() {
+    // The name stands in the file, but no symbol has it.
+    let mut bytes = myers();
+    let name = b"greenroom_strategy_v1_strategy_myers\0";
+    let places: Vec<_> = memchr::memmem::find_iter(&bytes, name).collect();
+    assert!(!places.is_empty(), "the library exports its header");
+    for place in places {
+        bytes[place + name.len() - 2] = b'z';
+    }
+    // The hash table of the symbols no longer matches the name, so looking it up finds nothing.
+    assert!(install(&bytes).refusal().ends_with("it exports none"));
+}

@@ -1,0 +1,138 @@
+//! What is compared, what is replaced as a whole, and what is said about it.
+
+use diff_engine::{DiffEngine, Policy, Remark, Side, is_binary};
+use rstest::rstest;
+
+fn engine() -> DiffEngine {
+    DiffEngine::bundled(Policy::default())
+}
+
+const MIB: usize = 1 << 20;
+
+#[test]
+fn a_mebibyte_is_compared_and_a_byte_more_is_not() {
+    let content = vec![b'\n'; MIB + 1];
+    let (at, over) = (Side::Text(&content[..MIB]), Side::Text(&content[..]));
+    let small = Side::Text(b"a\n");
+    assert!(!engine().diff(small, at).full_replace);
+    for (old, new) in [
+        (small, over),
+        (over, small),
+        (Side::Absent, over),
+        (over, Side::Absent),
+    ] {
+        let diff = engine().diff(old, new);
+        assert!(diff.full_replace && diff.script.is_none() && !diff.binary);
+        assert!(diff.remarks.contains(&Remark::ReplacedTooLarge {
+            limit_bytes: 1 << 20
+        }));
+    }
+    assert!(engine().over_limit(0, MIB as u64 + 1) && engine().over_limit(MIB as u64 + 1, 0));
+    assert!(!engine().over_limit(MIB as u64, MIB as u64));
+}
+
+#[test]
+fn content_that_was_not_loaded_is_replaced() {
+    let diff = engine().diff(Side::TooLarge { bytes: 9 << 20 }, Side::Text(b"a\n"));
+    assert!(diff.full_replace);
+    assert_eq!(diff.added, 1);
+}
+
+#[rstest]
+#[case::old(b"\0", b"a")]
+#[case::new(b"a", b"\0")]
+fn a_binary_side_makes_both_replaced(#[case] old: &[u8], #[case] new: &[u8]) {
+    let diff = engine().diff(Side::Text(old), Side::Text(new));
+    assert!(diff.full_replace && diff.binary && diff.script.is_none());
+    assert_eq!(diff.remarks, [Remark::ReplacedBinary]);
+}
+
+#[test]
+fn binary_is_a_nul_among_the_first_8000_bytes() {
+    let mut content = vec![b'a'; 9000];
+    content[8000] = 0;
+    assert!(!is_binary(&content));
+    content[7999] = 0;
+    assert!(is_binary(&content));
+}
+
+#[rstest]
+#[case::create(Side::Absent, Side::Text(b"a\nb"), 2, 0)]
+#[case::delete(Side::Text(b"a\nb"), Side::Absent, 0, 2)]
+fn text_that_comes_or_goes_is_no_full_replacement(
+    #[case] old: Side<'_>,
+    #[case] new: Side<'_>,
+    #[case] added: u64,
+    #[case] removed: u64,
+) {
+    let diff = engine().diff(old, new);
+    assert_eq!(
+        (diff.added, diff.removed, diff.full_replace),
+        (added, removed, false)
+    );
+    assert_eq!(diff.remarks, []);
+}
+
+#[test]
+fn equal_contents_are_unchanged_whatever_they_are() {
+    let large = vec![b'a'; 2 * MIB];
+    for content in [&b"\0"[..], b"", b"a\n", &large] {
+        let diff = engine().diff(Side::Text(content), Side::Text(content));
+        assert!(diff.script.expect("there is one").is_unchanged() && !diff.full_replace);
+    }
+}
+
+#[rstest]
+#[case::to_crlf(b"a\nb\nc\n", b"a\r\nb\r\nc\n", &["line endings flipped from LF to CRLF"])]
+#[case::to_lf(b"a\r\nb\r\n", b"a\nb\n", &["line endings flipped from CRLF to LF"])]
+#[case::one_line_end(b"a\nb\nc\n", b"a\r\nb\nc\n", &[])]
+#[case::encoding(b"a\n", b"\xff\n", &["no longer valid UTF-8"])]
+#[case::encoding_before(b"\xff\n", b"\xfe\n", &[])]
+#[case::shrank(b"0123456789\n", b"\n", &["shrank by more than 90 %, from 11 to 1 bytes"])]
+#[case::nine_tenths(b"012345678\n", b"\n", &[])]
+#[case::emptied(b"a", b"", &["shrank by more than 90 %, from 1 to 0 bytes"])]
+fn what_a_reader_should_not_miss_is_said(
+    #[case] old: &[u8],
+    #[case] new: &[u8],
+    #[case] expected: &[&str],
+) {
+    let diff = engine().diff(Side::Text(old), Side::Text(new));
+    let said: Vec<_> = diff.remarks.iter().map(ToString::to_string).collect();
+    assert_eq!(said, expected);
+}
+
+#[rstest]
+#[case::made(Some(0o644), Some(0o755), true)]
+#[case::created(None, Some(0o700), true)]
+#[case::was_before(Some(0o755), Some(0o777), false)]
+#[case::no_longer(Some(0o755), Some(0o644), false)]
+fn becoming_executable_is_said(
+    #[case] old: Option<u32>,
+    #[case] new: Option<u32>,
+    #[case] expected: bool,
+) {
+    let remark = Remark::of_modes(old, new);
+    assert_eq!(remark == Some(Remark::BecameExecutable), expected);
+}
+
+#[rstest]
+fn inputs_too_hard_are_compared_coarsely_and_it_is_said(
+    #[values("histogram", "myers", "patience")] strategy: &str,
+) {
+    let engine = DiffEngine::bundled(Policy {
+        strategy: strategy.to_owned(),
+        ..Policy::default()
+    });
+    // Two-byte lines of a few kinds, in no order: the shape that every algorithm takes minutes for.
+    let content = |step: u32| -> Vec<u8> {
+        let letters = (0..200_000_u32).map(|n| b'a' + (n.wrapping_mul(step) >> 13) as u8 % 4);
+        letters.flat_map(|letter| [letter, b'\n']).collect()
+    };
+    let (old, new) = (content(2_654_435_761), content(2_246_822_519));
+    let diff = engine.diff(Side::Text(&old), Side::Text(&new));
+    assert!(diff.degraded && !diff.full_replace);
+    let degraded = Remark::Degraded {
+        strategy: strategy.to_owned(),
+    };
+    assert_eq!(diff.remarks, [degraded]);
+}

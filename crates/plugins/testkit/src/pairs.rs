@@ -1,0 +1,142 @@
+//! Pairs of files, as line ids: the edges, seeded edits, and shapes that strategies choke on.
+
+use std::iter::repeat_n;
+
+/// Two files to line up.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// What is particular about them.
+    pub what: String,
+    /// The ids of the old file's lines.
+    pub old: Vec<u32>,
+    /// The ids of the new file's lines.
+    pub new: Vec<u32>,
+}
+
+impl Pair {
+    fn new(
+        what: &str,
+        old: impl IntoIterator<Item = u32>,
+        new: impl IntoIterator<Item = u32>,
+    ) -> Self {
+        Self {
+            what: what.to_owned(),
+            old: old.into_iter().collect(),
+            new: new.into_iter().collect(),
+        }
+    }
+}
+
+/// The edges: empty, equal, disjoint, all alike.
+pub fn small_pairs() -> Vec<Pair> {
+    vec![
+        Pair::new("two empty files", [], []),
+        Pair::new("an empty file that is filled", [], 0..5),
+        Pair::new("a file that is emptied", 0..5, []),
+        Pair::new("one line kept", [0], [0]),
+        Pair::new("one line changed", [0], [1]),
+        Pair::new("equal files", 0..50, 0..50),
+        Pair::new("disjoint files", 0..50, 50..100),
+        Pair::new("equal lines, more of them", [0; 20], [0; 33]),
+        Pair::new("equal lines, fewer of them", [0; 33], [0; 20]),
+        Pair::new("a reversed file", 0..50, (0..50).rev()),
+        Pair::new("a line in front", 0..10, [99].into_iter().chain(0..10)),
+        Pair::new("a line behind", 0..10, (0..10).chain([99])),
+        Pair::new("common ends that overlap", [0, 1, 0], [0, 1, 0, 1, 0]),
+        Pair::new("two blocks swapped", 0..40, (20..40).chain(0..20)),
+        Pair::new(
+            "every second line changed",
+            0..60,
+            (0..60).map(|id| id + 100 * (id % 2)),
+        ),
+    ]
+}
+
+/// Files and edits of them, the same for the same seed on every machine.
+pub fn random_pairs(seed: u64, count: usize) -> Vec<Pair> {
+    let mut random = Random(seed | 1);
+    (0..count)
+        .map(|index| {
+            let distinct = [2, 5, 30, 1000][index % 4];
+            let length = random.below(120);
+            let old: Vec<u32> = (0..length).map(|_| random.below(distinct)).collect();
+            let mut new = old.clone();
+            for _ in 0..random.below(10) {
+                edit(&mut new, distinct, &mut random);
+            }
+            Pair::new(&format!("random pair {index} of seed {seed:#x}"), old, new)
+        })
+        .collect()
+}
+
+/// Shapes that are quadratic, or deep, for one algorithm or another, at up to a million lines.
+pub fn large_pairs() -> Vec<Pair> {
+    let mut random = Random(0x1a26e);
+    let mut some = |count: u32, distinct: u32| -> Vec<u32> {
+        (0..count).map(|_| random.below(distinct)).collect()
+    };
+    let swapped = |count: u32| (0..count).map(|id| id ^ 1);
+    vec![
+        Pair::new(
+            "a million lines, one changed",
+            0..1_000_000,
+            (0..1_000_000).map(|id| if id == 500_000 { u32::MAX } else { id }),
+        ),
+        Pair::new("a million disjoint lines", 0..500_000, 500_000..1_000_000),
+        Pair::new(
+            "a million equal lines between edges",
+            [1].into_iter().chain(repeat_n(0, 500_000)).chain([2]),
+            [3].into_iter().chain(repeat_n(0, 499_000)).chain([4]),
+        ),
+        Pair::new("random lines, 2 distinct", some(60_000, 2), some(60_000, 2)),
+        Pair::new(
+            "random lines, 64 distinct",
+            some(60_000, 64),
+            some(60_000, 64),
+        ),
+        Pair::new(
+            "random lines, 5000 distinct",
+            some(40_000, 5000),
+            some(40_000, 5000),
+        ),
+        Pair::new("neighbours swapped", 0..100_000, swapped(100_000)),
+        Pair::new(
+            "every third line changed",
+            0..100_000,
+            (0..100_000).map(|id| if id % 3 == 0 { id + 1_000_000 } else { id }),
+        ),
+        Pair::new("a reversed large file", 0..60_000, (0..60_000).rev()),
+        Pair::new(
+            "periods of 7 and 11",
+            (0..80_000).map(|id| id % 7),
+            (0..80_000).map(|id| id % 11),
+        ),
+    ]
+}
+
+fn edit(lines: &mut Vec<u32>, distinct: u32, random: &mut Random) {
+    let at = random.below(lines.len() as u32 + 1) as usize;
+    let to = (at + random.below(8) as usize).min(lines.len());
+    match random.below(4) {
+        0 => drop(lines.drain(at..to)),
+        1 => lines.insert(at, random.below(distinct * 2)),
+        2 => lines[at..to].reverse(),
+        _ => {
+            let moved: Vec<u32> = lines.drain(at..to).collect();
+            let target = random.below(lines.len() as u32 + 1) as usize;
+            lines.splice(target..target, moved);
+        }
+    }
+}
+
+/// Marsaglia's xorshift: enough for shapes, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        ((self.0 >> 32) % u64::from(limit.max(1))) as u32
+    }
+}
