@@ -47,10 +47,7 @@ fn write_literal(
 ) -> io::Result<()> {
     let bytes = content.as_ref().map_or(0, |(_, bytes)| *bytes);
     writeln!(out, "literal {bytes}")?;
-    let lines = Base85Lines {
-        out: &mut *out,
-        line: Vec::with_capacity(LINE_BYTES),
-    };
+    let lines = Base85Lines { out: &mut *out, line: Vec::with_capacity(LINE_BYTES) };
     let mut encoder = ZlibEncoder::new(lines, Compression::default());
     if let Some((content, _)) = content {
         for_each_piece(*content, |piece| encoder.write_all(piece))?;

@@ -56,16 +56,9 @@ impl EditScript {
         let (old_len, new_len) = (old.len() as u32, new.len() as u32);
         let lines = old.len() + new.len();
         if ops.len() > lines {
-            return Err(ScriptError::TooManyOps {
-                ops: ops.len(),
-                lines,
-            });
+            return Err(ScriptError::TooManyOps { ops: ops.len(), lines });
         }
-        let mut script = Self {
-            changes: Vec::new(),
-            old_len,
-            new_len,
-        };
+        let mut script = Self { changes: Vec::new(), old_len, new_len };
         let (mut old_at, mut new_at) = (0_u32, 0_u32);
         for (at, op) in ops.iter().enumerate() {
             let (old_lines, new_lines) = match op.kind {
@@ -83,10 +76,8 @@ impl EditScript {
             if old_lines > old_len - old_at || new_lines > new_len - new_at {
                 return Err(ScriptError::OutOfRange { at });
             }
-            let change = Change {
-                old: old_at..old_at + old_lines,
-                new: new_at..new_at + new_lines,
-            };
+            let change =
+                Change { old: old_at..old_at + old_lines, new: new_at..new_at + new_lines };
             (old_at, new_at) = (change.old.end, change.new.end);
             if op.kind == Op::KEEP {
                 check_equal(&change, old, new)?;
@@ -95,37 +86,23 @@ impl EditScript {
             }
         }
         if (old_at, new_at) != (old_len, new_len) {
-            return Err(ScriptError::Incomplete {
-                old: old_len - old_at,
-                new: new_len - new_at,
-            });
+            return Err(ScriptError::Incomplete { old: old_len - old_at, new: new_len - new_at });
         }
         Ok(script)
     }
 
     /// The script that keeps `len` lines and changes none.
     pub fn unchanged(len: usize) -> Self {
-        Self {
-            changes: Vec::new(),
-            old_len: len as u32,
-            new_len: len as u32,
-        }
+        Self { changes: Vec::new(), old_len: len as u32, new_len: len as u32 }
     }
 
     /// The script that replaces everything.
     pub fn replacing(old_len: usize, new_len: usize) -> Self {
-        let whole = Change {
-            old: 0..old_len as u32,
-            new: 0..new_len as u32,
-        };
+        let whole = Change { old: 0..old_len as u32, new: 0..new_len as u32 };
         Self {
             old_len: whole.old.end,
             new_len: whole.new.end,
-            changes: if old_len + new_len == 0 {
-                Vec::new()
-            } else {
-                vec![whole]
-            },
+            changes: if old_len + new_len == 0 { Vec::new() } else { vec![whole] },
         }
     }
 
@@ -151,36 +128,24 @@ impl EditScript {
 
     /// How many lines come.
     pub fn added(&self) -> u64 {
-        self.changes
-            .iter()
-            .map(|change| change.new.len() as u64)
-            .sum()
+        self.changes.iter().map(|change| change.new.len() as u64).sum()
     }
 
     /// How many lines go.
     pub fn removed(&self) -> u64 {
-        self.changes
-            .iter()
-            .map(|change| change.old.len() as u64)
-            .sum()
+        self.changes.iter().map(|change| change.old.len() as u64).sum()
     }
 
     /// Every run in order, kept ones too; in a changed region the deletion comes first.
     pub fn steps(&self) -> impl Iterator<Item = Step> + '_ {
-        let end = Change {
-            old: self.old_len..self.old_len,
-            new: self.new_len..self.new_len,
-        };
+        let end = Change { old: self.old_len..self.old_len, new: self.new_len..self.new_len };
         let mut at = (0, 0);
         self.changes
             .iter()
             .cloned()
             .chain(std::iter::once(end))
             .flat_map(move |change| {
-                let keep = Step::Keep {
-                    old: at.0..change.old.start,
-                    new: at.1..change.new.start,
-                };
+                let keep = Step::Keep { old: at.0..change.old.start, new: at.1..change.new.start };
                 at = (change.old.end, change.new.end);
                 [keep, Step::Delete(change.old), Step::Insert(change.new)]
             })
@@ -235,8 +200,5 @@ fn check_equal(kept: &Change, old: &Lines<'_>, new: &Lines<'_>) -> Result<(), Sc
     let culprit = (0..kept.old.len())
         .find(|step| old.get(old_from + step) != new.get(new_from + step))
         .unwrap_or(0) as u32;
-    Err(ScriptError::NotEqual {
-        old: kept.old.start + culprit,
-        new: kept.new.start + culprit,
-    })
+    Err(ScriptError::NotEqual { old: kept.old.start + culprit, new: kept.new.start + culprit })
 }

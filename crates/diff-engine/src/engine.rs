@@ -84,10 +84,7 @@ impl<'a> Side<'a> {
 impl DiffEngine {
     /// An engine with these limits and strategies.
     pub fn new(policy: Policy, registry: Registry) -> Self {
-        Self {
-            policy,
-            registry: Arc::new(registry),
-        }
+        Self { policy, registry: Arc::new(registry) }
     }
 
     /// An engine with the bundled strategies alone.
@@ -192,9 +189,7 @@ impl DiffEngine {
         let (old, new) = (Lines::of(old), Lines::of(new));
         let ids = intern(&old, &new);
         let chosen = &self.policy.strategy;
-        let outcome = self
-            .registry
-            .line_up(chosen, &ids, &old, &new, self.policy.deadline);
+        let outcome = self.registry.line_up(chosen, &ids, &old, &new, self.policy.deadline);
         let mut diff = self.of_script(outcome.script, &outcome.used);
         diff.degraded = outcome.degraded;
         if let Some(why) = outcome.replaced_because {
@@ -205,9 +200,7 @@ impl DiffEngine {
             });
         }
         if diff.degraded {
-            diff.remarks.push(Remark::Degraded {
-                strategy: outcome.used,
-            });
+            diff.remarks.push(Remark::Degraded { strategy: outcome.used });
         }
         diff
     }
@@ -228,11 +221,7 @@ impl DiffEngine {
     fn replace(&self, why: Why, old: Side<'_>, new: Side<'_>) -> FileDiff {
         let binary = why == Why::Binary;
         let lines = |side: Side<'_>| {
-            if binary {
-                0
-            } else {
-                Lines::of(side.content()).len() as u64
-            }
+            if binary { 0 } else { Lines::of(side.content()).len() as u64 }
         };
         FileDiff {
             script: None,
@@ -244,9 +233,9 @@ impl DiffEngine {
             degraded: false,
             remarks: vec![match why {
                 Why::Binary => Remark::ReplacedBinary,
-                Why::TooLarge => Remark::ReplacedTooLarge {
-                    limit_bytes: self.policy.size_max_bytes,
-                },
+                Why::TooLarge => {
+                    Remark::ReplacedTooLarge { limit_bytes: self.policy.size_max_bytes }
+                }
             }],
         }
     }
@@ -289,10 +278,7 @@ fn similarity(script: &EditScript, old: &Lines<'_>, new: &Lines<'_>) -> u8 {
     let removed: usize = script
         .changes()
         .iter()
-        .map(|change| {
-            old.range(change.old.start as usize, change.old.end as usize)
-                .len()
-        })
+        .map(|change| old.range(change.old.start as usize, change.old.end as usize).len())
         .sum();
     let larger = old.bytes().len().max(new.bytes().len()).max(1);
     let kept = old.bytes().len() - removed;

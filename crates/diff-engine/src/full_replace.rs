@@ -80,10 +80,9 @@ pub(crate) fn write_description(
     out.write_all(b" and ")?;
     out.write_all(&new_label)?;
     out.write_all(b" differ\n")?;
-    for (side, bytes, digest) in [
-        ("old", old_bytes, header.old_digest),
-        ("new", new_bytes, header.new_digest),
-    ] {
+    for (side, bytes, digest) in
+        [("old", old_bytes, header.old_digest), ("new", new_bytes, header.new_digest)]
+    {
         if let Some(bytes) = bytes {
             write!(out, "# {side}: {bytes} bytes")?;
             if let Some(digest) = digest {

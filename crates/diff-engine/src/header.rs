@@ -68,13 +68,7 @@ impl<'a> FileChange<'a> {
 impl<'a> FileHeader<'a> {
     /// A header without modes and digests.
     pub fn new(change: FileChange<'a>) -> Self {
-        Self {
-            change,
-            old_mode: None,
-            new_mode: None,
-            old_digest: None,
-            new_digest: None,
-        }
+        Self { change, old_mode: None, new_mode: None, old_digest: None, new_digest: None }
     }
 
     /// Whether the patch has anything to say when the content stays as it is.
@@ -178,10 +172,7 @@ impl<'a> FileHeader<'a> {
         Some(if git_can {
             (git_mode(Some(old)), git_mode(Some(new)))
         } else {
-            (
-                format!("{:06o}", 0o100000 | old),
-                format!("{:06o}", 0o100000 | new),
-            )
+            (format!("{:06o}", 0o100000 | old), format!("{:06o}", 0o100000 | new))
         })
     }
 }

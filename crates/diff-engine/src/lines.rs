@@ -17,9 +17,7 @@ pub struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Splits in one pass.
     pub fn of(bytes: &'a [u8]) -> Self {
-        let mut ends: Vec<usize> = memchr::memchr_iter(b'\n', bytes)
-            .map(|feed| feed + 1)
-            .collect();
+        let mut ends: Vec<usize> = memchr::memchr_iter(b'\n', bytes).map(|feed| feed + 1).collect();
         if bytes.last().is_some_and(|last| *last != b'\n') {
             ends.push(bytes.len());
         }
@@ -98,9 +96,5 @@ pub fn intern(old: &Lines<'_>, new: &Lines<'_>) -> Interned {
     };
     let old = old.iter().map(&mut id_of).collect();
     let new = new.iter().map(&mut id_of).collect();
-    Interned {
-        old,
-        new,
-        distinct: ids.len() as u32,
-    }
+    Interned { old, new, distinct: ids.len() as u32 }
 }

@@ -86,18 +86,14 @@ pub fn load_library(path: &Path, trust: &Trust) -> Result<LoadedStrategy, LoadEr
             actual: actual.to_hex().to_string(),
         });
     }
-    elf::check_whole(&bytes).map_err(|why| LoadError::NotALibrary {
-        path: path.to_owned(),
-        why,
-    })?;
+    elf::check_whole(&bytes)
+        .map_err(|why| LoadError::NotALibrary { path: path.to_owned(), why })?;
     let symbols = exported_names(&bytes);
     if symbols.is_empty() {
         return Err(not_a_strategy(path, "it exports none"));
     }
-    let private = copy::private_copy(&bytes, trust).map_err(|source| LoadError::Copy {
-        path: path.to_owned(),
-        source,
-    })?;
+    let private = copy::private_copy(&bytes, trust)
+        .map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;
     let library = RawLibrary::load_at(&private).map_err(|error| refusal(path, &error))?;
     // Whatever comes of it, code of the library has run and may have left threads behind.
     let library: &'static RawLibrary = Box::leak(Box::new(library));
@@ -105,10 +101,7 @@ pub fn load_library(path: &Path, trust: &Trust) -> Result<LoadedStrategy, LoadEr
         Some(error) => refusal(path, &error),
         None => not_a_strategy(path, "it exports none"),
     })?;
-    Ok(LoadedStrategy {
-        module,
-        path: path.to_owned(),
-    })
+    Ok(LoadedStrategy { module, path: path.to_owned() })
 }
 
 /// The names in the file that a header could be exported under, found by their prefix.
@@ -191,9 +184,5 @@ fn not_a_strategy(path: &Path, why: &str) -> LoadError {
 
 fn first_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty());
-    line.unwrap_or("no reason given")
-        .trim()
-        .chars()
-        .take(200)
-        .collect()
+    line.unwrap_or("no reason given").trim().chars().take(200).collect()
 }

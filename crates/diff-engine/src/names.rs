@@ -16,9 +16,7 @@ pub(crate) fn quote_spaces(name: &[u8]) -> Vec<u8> {
 
 fn needs_quotes(name: &[u8]) -> bool {
     name.ends_with(b" ")
-        || name
-            .iter()
-            .any(|byte| !(b' '..=b'~').contains(byte) || matches!(byte, b'"' | b'\\'))
+        || name.iter().any(|byte| !(b' '..=b'~').contains(byte) || matches!(byte, b'"' | b'\\'))
 }
 
 fn quote_if(name: &[u8], quoted: bool) -> Vec<u8> {

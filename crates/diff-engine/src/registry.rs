@@ -48,21 +48,12 @@ impl Registry {
         fn entry<S: Strategy + 'static>(strategy: S) -> Registered {
             Registered::new(S::NAME, S::VERSION, true, Arc::new(Linked(strategy)))
         }
-        Self {
-            entries: vec![
-                entry(Histogram),
-                entry(Myers),
-                entry(Patience),
-                entry(FullReplace),
-            ],
-        }
+        Self { entries: vec![entry(Histogram), entry(Myers), entry(Patience), entry(FullReplace)] }
     }
 
     /// No strategies at all, to try one by itself. What it fails at is replaced as a whole.
     pub fn empty() -> Self {
-        Self {
-            entries: Vec::new(),
-        }
+        Self { entries: Vec::new() }
     }
 
     /// Adds a strategy that is part of the program. It runs on a thread of its own, within the
@@ -92,9 +83,7 @@ impl Registry {
 
     /// The name and version of each strategy, the bundled ones first.
     pub fn list(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries
-            .iter()
-            .map(|entry| (entry.name.as_str(), entry.version.as_str()))
+        self.entries.iter().map(|entry| (entry.name.as_str(), entry.version.as_str()))
     }
 
     /// Whether there is a strategy of this name.
@@ -104,8 +93,7 @@ impl Registry {
 
     /// Whether the strategy of this name has failed, so that it is not asked any more.
     pub fn has_failed(&self, name: &str) -> bool {
-        self.find(name)
-            .is_some_and(|entry| entry.failed.get().is_some())
+        self.find(name).is_some_and(|entry| entry.failed.get().is_some())
     }
 
     /// Lines up two files with the strategy chosen, or with a bundled one where that fails.
@@ -125,12 +113,7 @@ impl Registry {
             };
             match attempt {
                 Ok((script, degraded)) => {
-                    return Outcome {
-                        script,
-                        used: name.to_owned(),
-                        degraded,
-                        replaced_because,
-                    };
+                    return Outcome { script, used: name.to_owned(), degraded, replaced_because };
                 }
                 Err(why) => {
                     replaced_because.get_or_insert(why);
@@ -223,13 +206,7 @@ impl Registered {
 fn one_line(text: &str) -> String {
     const CHARACTERS_MAX: usize = 200;
     text.chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
+        .map(|character| if character.is_control() { ' ' } else { character })
         .take(CHARACTERS_MAX)
         .collect()
 }

@@ -57,27 +57,21 @@ impl fmt::Display for Remark {
             Self::LineEndingsFlipped { to_crlf: false } => {
                 f.write_str("line endings flipped from CRLF to LF")
             }
-            Self::Shrank {
-                old_bytes,
-                new_bytes,
-            } => write!(
-                f,
-                "shrank by more than 90 %, from {old_bytes} to {new_bytes} bytes"
-            ),
+            Self::Shrank { old_bytes, new_bytes } => {
+                write!(f, "shrank by more than 90 %, from {old_bytes} to {new_bytes} bytes")
+            }
             Self::BecameExecutable => f.write_str("became executable"),
             Self::NoLongerUtf8 => f.write_str("no longer valid UTF-8"),
             Self::ReplacedBinary => f.write_str("full replacement: the content is binary"),
-            Self::ReplacedTooLarge { limit_bytes } => write!(
-                f,
-                "full replacement: the content is over {limit_bytes} bytes"
-            ),
+            Self::ReplacedTooLarge { limit_bytes } => {
+                write!(f, "full replacement: the content is over {limit_bytes} bytes")
+            }
             Self::StrategyReplaced { chosen, used, why } => {
                 write!(f, "compared by {used} instead of {chosen}: {why}")
             }
-            Self::Degraded { strategy } => write!(
-                f,
-                "{strategy} reached its work limit, so the diff is coarser than usual"
-            ),
+            Self::Degraded { strategy } => {
+                write!(f, "{strategy} reached its work limit, so the diff is coarser than usual")
+            }
         }
     }
 }
@@ -97,10 +91,7 @@ pub(crate) fn of_contents(old: Side<'_>, new: Side<'_>, binary: bool) -> Vec<Rem
         && old_bytes > 0
         && u128::from(new_bytes) * 10 < u128::from(old_bytes)
     {
-        remarks.push(Remark::Shrank {
-            old_bytes,
-            new_bytes,
-        });
+        remarks.push(Remark::Shrank { old_bytes, new_bytes });
     }
     if let (Side::Text(old), Side::Text(new)) = (old, new)
         && !binary

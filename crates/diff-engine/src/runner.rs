@@ -43,14 +43,8 @@ impl<S: Strategy> Run for Linked<S> {
     fn run(&self, input: &Input<'_>, limits: Limits<'_>) -> Result<Answer, String> {
         guarded(|| {
             let ctl = Ctl::new(limits.cancelled, limits.time_allowed);
-            let ops = self
-                .0
-                .diff(input, &ctl)
-                .map_err(|error| error.to_string())?;
-            Ok(Answer {
-                ops,
-                degraded: ctl.degraded(),
-            })
+            let ops = self.0.diff(input, &ctl).map_err(|error| error.to_string())?;
+            Ok(Answer { ops, degraded: ctl.degraded() })
         })
     }
 }
@@ -69,19 +63,15 @@ impl Run for Loaded {
             cancelled: limits.cancelled,
             deadline_ns: limits.time_allowed.map_or(NO_DEADLINE, nanoseconds),
         };
-        let script = self.0.diff()(RawInput::from(*input), ctl)
-            .into_result()
-            .map_err(String::from)?;
+        let script =
+            self.0.diff()(RawInput::from(*input), ctl).into_result().map_err(String::from)?;
         let lines = input.old.len() + input.new.len();
         if script.ops.len() > lines {
             // Not worth a copy; the check of the script would refuse it for this alone.
             let ops = script.ops.len();
             return Err(format!("the script has {ops} operations for {lines} lines"));
         }
-        Ok(Answer {
-            ops: script.ops.as_slice().to_vec(),
-            degraded: script.degraded,
-        })
+        Ok(Answer { ops: script.ops.as_slice().to_vec(), degraded: script.degraded })
     }
 }
 
@@ -93,10 +83,7 @@ pub(crate) fn run_inline(
     new: &Lines<'_>,
 ) -> Result<Answer, String> {
     let never = AtomicBool::new(false);
-    let limits = Limits {
-        cancelled: &never,
-        time_allowed: None,
-    };
+    let limits = Limits { cancelled: &never, time_allowed: None };
     run_on(strategy, ids, old, new, limits)
 }
 
@@ -112,11 +99,7 @@ pub(crate) fn run_on_thread(
     time_allowed: Duration,
 ) -> Result<Answer, String> {
     let owned = |lines: &Lines<'_>| {
-        if strategy.needs_text() {
-            lines.bytes().to_vec()
-        } else {
-            Vec::new()
-        }
+        if strategy.needs_text() { lines.bytes().to_vec() } else { Vec::new() }
     };
     let (old, new) = (owned(old), owned(new));
     let (strategy, ids) = (Arc::clone(strategy), ids.clone());
@@ -127,10 +110,7 @@ pub(crate) fn run_on_thread(
         .name("diff-strategy".to_owned())
         .stack_size(STACK_BYTES)
         .spawn(move || {
-            let limits = Limits {
-                cancelled: &flag,
-                time_allowed: Some(time_allowed),
-            };
+            let limits = Limits { cancelled: &flag, time_allowed: Some(time_allowed) };
             let (old, new) = (Lines::of(&old), Lines::of(&new));
             // A closed channel means that nobody waits any more.
             let _ = sender.send(run_on(strategy.as_ref(), &ids, &old, &new, limits));
@@ -156,19 +136,10 @@ fn run_on(
     limits: Limits<'_>,
 ) -> Result<Answer, String> {
     let (old_text, new_text) = (text_for(strategy, old), text_for(strategy, new));
-    let input = Input {
-        old: &ids.old,
-        new: &ids.new,
-        old_text: &old_text,
-        new_text: &new_text,
-    };
+    let input = Input { old: &ids.old, new: &ids.new, old_text: &old_text, new_text: &new_text };
     strategy.run(&input, limits)
 }
 
 fn text_for<'a>(strategy: &dyn Run, lines: &Lines<'a>) -> Vec<Line<'a>> {
-    if strategy.needs_text() {
-        lines.iter().map(Line::new).collect()
-    } else {
-        Vec::new()
-    }
+    if strategy.needs_text() { lines.iter().map(Line::new).collect() } else { Vec::new() }
 }

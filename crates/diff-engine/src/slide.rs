@@ -47,15 +47,9 @@ pub(crate) fn slide(script: &mut EditScript, old: &Lines<'_>, new: &Lines<'_>) {
         };
         let (moving, other) = (shifted(moving), shifted(other));
         let change = if change.old.is_empty() {
-            Change {
-                old: other,
-                new: moving,
-            }
+            Change { old: other, new: moving }
         } else {
-            Change {
-                old: moving,
-                new: other,
-            }
+            Change { old: moving, new: other }
         };
         script.replace_change(at, change);
     }
@@ -81,10 +75,7 @@ fn best_shift(lines: &Lines<'_>, run: &Range<u32>, room_up: u32, room_down: u32)
         let mut score = Score::default();
         score.add(&Split::at(lines, run.end.saturating_add_signed(shift)));
         score.add(&Split::at(lines, run.start.saturating_add_signed(shift)));
-        if best
-            .as_ref()
-            .is_none_or(|(_, best)| score.is_no_worse_than(best))
-        {
+        if best.as_ref().is_none_or(|(_, best)| score.is_no_worse_than(best)) {
             best = Some((shift, score));
         }
     }
@@ -110,11 +101,7 @@ impl Split {
         let at_end = split >= lines.len();
         Self {
             at_end,
-            indent: if at_end {
-                None
-            } else {
-                indent_of(lines.get(split))
-            },
+            indent: if at_end { None } else { indent_of(lines.get(split)) },
             blanks_before,
             indent_before,
             blanks_after,

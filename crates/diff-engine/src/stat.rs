@@ -28,12 +28,7 @@ impl FileStat {
         } else {
             [quote(from), b" => ".to_vec(), quote(to)].concat()
         };
-        Self {
-            name,
-            added: diff.added,
-            removed: diff.removed,
-            binary: diff.binary,
-        }
+        Self { name, added: diff.added, removed: diff.removed, binary: diff.binary }
     }
 }
 
@@ -44,21 +39,11 @@ impl FileStat {
 /// Those of `out`.
 pub fn render_stat(files: &[FileStat], width: usize, out: &mut dyn Write) -> io::Result<()> {
     let columns = |name: &[u8]| String::from_utf8_lossy(name).chars().count();
-    let name_columns = files
-        .iter()
-        .map(|file| columns(&file.name))
-        .max()
-        .unwrap_or(0);
-    let most = files
-        .iter()
-        .map(|file| file.added + file.removed)
-        .max()
-        .unwrap_or(0);
+    let name_columns = files.iter().map(|file| columns(&file.name)).max().unwrap_or(0);
+    let most = files.iter().map(|file| file.added + file.removed).max().unwrap_or(0);
     let any_binary = files.iter().any(|file| file.binary);
     let number_columns = most.to_string().len().max(if any_binary { 3 } else { 0 });
-    let graph_columns = width
-        .saturating_sub(name_columns + number_columns + 5)
-        .max(10) as u64;
+    let graph_columns = width.saturating_sub(name_columns + number_columns + 5).max(10) as u64;
     for file in files {
         let padding = " ".repeat(name_columns - columns(&file.name));
         out.write_all(b" ")?;

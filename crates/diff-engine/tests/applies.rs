@@ -20,11 +20,7 @@ const CONTENTS: &[(&str, &[u8], &[u8])] = &[
     ("final newline lost", b"a\nb\n", b"a\nb"),
     ("final newline gained", b"a\nb", b"a\nb\n"),
     ("no final newline on either side", b"a\nb", b"A\nb"),
-    (
-        "no final newline in the context",
-        b"1\n2\n3\n4\n5",
-        b"1\nX\n3\n4\n5",
-    ),
+    ("no final newline in the context", b"1\n2\n3\n4\n5", b"1\nX\n3\n4\n5"),
     ("line ends flipped", b"a\r\nb\r\n", b"a\nb\n"),
     ("lone carriage returns", b"a\rb\rc\n", b"a\rB\rc\n"),
     ("a carriage return before the end", b"a\nb\r", b"a\nb"),
@@ -46,11 +42,7 @@ const CONTENTS: &[(&str, &[u8], &[u8])] = &[
         b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n",
         b"X\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\nY\n",
     ),
-    (
-        "repeated lines",
-        b"a\na\na\na\na\na\na\na\na\na\n",
-        b"a\na\na\na\na\na\nb\na\na\na\na\n",
-    ),
+    ("repeated lines", b"a\na\na\na\na\na\na\na\na\na\n", b"a\na\na\na\na\na\nb\na\na\na\na\n"),
     ("a NUL far behind", &NUL_BEHIND, b"short\n"),
 ];
 
@@ -82,10 +74,7 @@ fn created_and_deleted_files_arrive_exactly(
 ) {
     let engine = engine("histogram");
     for content in [&b"a\nb\n"[..], b"", b"no newline", b"\r\n\xff"] {
-        for case in [
-            Case::create(b"dir/file", content),
-            Case::delete(b"dir/file", content),
-        ] {
+        for case in [Case::create(b"dir/file", content), Case::delete(b"dir/file", content)] {
             let modes = (mode, mode);
             Case { modes, ..case }.check_applies(&engine, tool);
         }
@@ -144,12 +133,7 @@ fn odd_names_arrive_exactly(#[values(Tool::Git, Tool::Patch)] tool: Tool) {
 #[rstest]
 fn modes_arrive_with_contents(#[values(Tool::Git, Tool::Patch)] tool: Tool) {
     let engine = engine("histogram");
-    for modes in [
-        (0o644, 0o755),
-        (0o755, 0o644),
-        (0o600, 0o700),
-        (0o664, 0o775),
-    ] {
+    for modes in [(0o644, 0o755), (0o755, 0o644), (0o600, 0o700), (0o664, 0o775)] {
         let case = Case::modify(b"file", b"a\n", b"b\n");
         Case { modes, ..case }.check_applies(&engine, tool);
         let case = Case::rename(b"file", b"moved", b"a\n", b"a\n");
@@ -160,9 +144,7 @@ fn modes_arrive_with_contents(#[values(Tool::Git, Tool::Patch)] tool: Tool) {
 #[test]
 fn git_applies_binary_contents_exactly() {
     let engine = engine("histogram");
-    let long: Vec<u8> = (0..20_000_u32)
-        .flat_map(|n| (n * n).to_le_bytes())
-        .collect();
+    let long: Vec<u8> = (0..20_000_u32).flat_map(|n| (n * n).to_le_bytes()).collect();
     for (old, new) in [
         (&b"\0a"[..], &b"\0b"[..]),
         (b"text\n", b"\0\x01\x02"),
@@ -181,10 +163,7 @@ fn git_applies_binary_contents_exactly() {
 
 #[rstest]
 fn contents_over_the_limit_arrive_exactly(#[values(Tool::Git, Tool::Patch)] tool: Tool) {
-    let engine = DiffEngine::bundled(Policy {
-        size_max_bytes: 4,
-        ..Policy::default()
-    });
+    let engine = DiffEngine::bundled(Policy { size_max_bytes: 4, ..Policy::default() });
     for (old, new) in [
         (&b"a\nb\nc\n"[..], &b"a\nB\nc\n"[..]),
         (b"a\nb\nc", b"a\nb\nc\n"),
@@ -192,10 +171,7 @@ fn contents_over_the_limit_arrive_exactly(#[values(Tool::Git, Tool::Patch)] tool
         (b"a\nb\nc", b""),
     ] {
         let case = Case::modify(b"a file", old, new);
-        assert!(
-            case.diff(&engine).full_replace,
-            "one side is over the limit"
-        );
+        assert!(case.diff(&engine).full_replace, "one side is over the limit");
         case.check_applies(&engine, tool);
     }
     Case::create(b"file", b"a\nb\nc").check_applies(&engine, tool);
@@ -204,22 +180,13 @@ fn contents_over_the_limit_arrive_exactly(#[values(Tool::Git, Tool::Patch)] tool
 
 #[test]
 fn git_refuses_a_description_rather_than_skip_the_file() {
-    let engine = DiffEngine::bundled(Policy {
-        size_max_bytes: 4,
-        ..Policy::default()
-    });
-    let options = RenderOptions {
-        binary: BinaryMode::Describe,
-        ..RenderOptions::default()
-    };
+    let engine = DiffEngine::bundled(Policy { size_max_bytes: 4, ..Policy::default() });
+    let options = RenderOptions { binary: BinaryMode::Describe, ..RenderOptions::default() };
     for (old, new) in [(&b"\0a"[..], &b"\0b"[..]), (b"a\nb\nc\n", b"d\n")] {
         let case = Case::modify(b"file", old, new);
         let patch = case.patch_with(&engine, &options);
         let applied = apply(Tool::Git, &case.before(), &patch);
-        assert!(
-            applied.is_err(),
-            "a patch without the content must not apply"
-        );
+        assert!(applied.is_err(), "a patch without the content must not apply");
     }
 }
 

@@ -23,11 +23,8 @@ fn build_folder() -> PathBuf {
 /// A library's bytes; where it has not been built with this test, it is built now.
 fn library(file: &str, build: &[&str]) -> Vec<u8> {
     let folder = build_folder();
-    let places = [
-        folder.join("deps").join(file),
-        folder.join("examples").join(file),
-        folder.join(file),
-    ];
+    let places =
+        [folder.join("deps").join(file), folder.join("examples").join(file), folder.join(file)];
     let find = || places.iter().find(|path| path.is_file());
     if find().is_none() {
         let profile = match folder.file_name().and_then(|name| name.to_str()) {
@@ -66,11 +63,7 @@ fn install(bytes: &[u8]) -> Installed {
     fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("its mode can be set");
     let mut trust = Trust::in_digest(blake3::hash(bytes));
     trust.allow_sticky_folders = true;
-    Installed {
-        _folder: folder,
-        path,
-        trust,
-    }
+    Installed { _folder: folder, path, trust }
 }
 
 impl Installed {
@@ -98,18 +91,12 @@ fn loaded_and_linked_strategies_give_the_same_diff() {
         assert_eq!(loaded.version(), env!("CARGO_PKG_VERSION"));
         let mut registry = Registry::empty();
         registry.add_loaded(loaded).expect("the name is free");
-        let policy = Policy {
-            strategy: name.to_owned(),
-            ..Policy::default()
-        };
+        let policy = Policy { strategy: name.to_owned(), ..Policy::default() };
         let with_library = DiffEngine::new(policy.clone(), registry);
         let linked = DiffEngine::bundled(policy);
-        let old: Vec<u8> = (0..200)
-            .flat_map(|n| format!("{}\n", n % 37).into_bytes())
-            .collect();
-        let new: Vec<u8> = (0..200)
-            .flat_map(|n| format!("{}\n", n * 3 % 41).into_bytes())
-            .collect();
+        let old: Vec<u8> = (0..200).flat_map(|n| format!("{}\n", n % 37).into_bytes()).collect();
+        let new: Vec<u8> =
+            (0..200).flat_map(|n| format!("{}\n", n * 3 % 41).into_bytes()).collect();
         let (old, new) = (Side::Text(&old), Side::Text(&new));
         assert_eq!(with_library.diff(old, new), linked.diff(old, new));
     }
@@ -121,10 +108,7 @@ fn a_library_that_panics_is_replaced() {
     let loaded = install(&bytes).load().expect("it is a strategy");
     let mut registry = Registry::bundled();
     registry.add_loaded(loaded).expect("the name is free");
-    let policy = Policy {
-        strategy: "panicking".to_owned(),
-        ..Policy::default()
-    };
+    let policy = Policy { strategy: "panicking".to_owned(), ..Policy::default() };
     let engine = DiffEngine::new(policy, registry);
     let diff = engine.diff(Side::Text(b"a\n"), Side::Text(b"b\n"));
     let replaced = Remark::StrategyReplaced {
@@ -145,11 +129,7 @@ fn a_loaded_strategy_cannot_take_a_bundled_name() {
 fn a_library_that_changed_is_refused() {
     let mut installed = install(&myers());
     installed.trust.expected_digest = blake3::hash(b"another");
-    assert!(
-        installed
-            .refusal()
-            .contains("has changed since it was allowed")
-    );
+    assert!(installed.refusal().contains("has changed since it was allowed"));
 }
 
 #[rstest]
@@ -158,11 +138,7 @@ fn a_library_that_changed_is_refused() {
 fn a_library_that_others_can_write_is_refused(#[case] mode: u32) {
     let installed = install(&myers());
     fs::set_permissions(&installed.path, Permissions::from_mode(mode)).expect("it can be set");
-    assert!(
-        installed
-            .refusal()
-            .contains("can be written by other users")
-    );
+    assert!(installed.refusal().contains("can be written by other users"));
 }
 
 #[test]
@@ -181,11 +157,7 @@ fn a_sticky_folder_is_no_safe_place_by_default() {
     fs::set_permissions(folder, Permissions::from_mode(0o1777)).expect("it can be set");
     assert!(installed.load().is_ok(), "the tests' own exception");
     installed.trust.allow_sticky_folders = false;
-    assert!(
-        installed
-            .refusal()
-            .contains("can be written by other users")
-    );
+    assert!(installed.refusal().contains("can be written by other users"));
 }
 
 #[test]

@@ -15,17 +15,10 @@ fn a_mebibyte_is_compared_and_a_byte_more_is_not() {
     let (at, over) = (Side::Text(&content[..MIB]), Side::Text(&content[..]));
     let small = Side::Text(b"a\n");
     assert!(!engine().diff(small, at).full_replace);
-    for (old, new) in [
-        (small, over),
-        (over, small),
-        (Side::Absent, over),
-        (over, Side::Absent),
-    ] {
+    for (old, new) in [(small, over), (over, small), (Side::Absent, over), (over, Side::Absent)] {
         let diff = engine().diff(old, new);
         assert!(diff.full_replace && diff.script.is_none() && !diff.binary);
-        assert!(diff.remarks.contains(&Remark::ReplacedTooLarge {
-            limit_bytes: 1 << 20
-        }));
+        assert!(diff.remarks.contains(&Remark::ReplacedTooLarge { limit_bytes: 1 << 20 }));
     }
     assert!(engine().over_limit(0, MIB as u64 + 1) && engine().over_limit(MIB as u64 + 1, 0));
     assert!(!engine().over_limit(MIB as u64, MIB as u64));
@@ -66,10 +59,7 @@ fn text_that_comes_or_goes_is_no_full_replacement(
     #[case] removed: u64,
 ) {
     let diff = engine().diff(old, new);
-    assert_eq!(
-        (diff.added, diff.removed, diff.full_replace),
-        (added, removed, false)
-    );
+    assert_eq!((diff.added, diff.removed, diff.full_replace), (added, removed, false));
     assert_eq!(diff.remarks, []);
 }
 
@@ -119,10 +109,7 @@ fn becoming_executable_is_said(
 fn inputs_too_hard_are_compared_coarsely_and_it_is_said(
     #[values("histogram", "myers", "patience")] strategy: &str,
 ) {
-    let engine = DiffEngine::bundled(Policy {
-        strategy: strategy.to_owned(),
-        ..Policy::default()
-    });
+    let engine = DiffEngine::bundled(Policy { strategy: strategy.to_owned(), ..Policy::default() });
     // Two-byte lines of a few kinds, in no order: the shape that every algorithm takes minutes for.
     let content = |step: u32| -> Vec<u8> {
         let letters = (0..200_000_u32).map(|n| b'a' + (n.wrapping_mul(step) >> 13) as u8 % 4);
@@ -131,8 +118,6 @@ fn inputs_too_hard_are_compared_coarsely_and_it_is_said(
     let (old, new) = (content(2_654_435_761), content(2_246_822_519));
     let diff = engine.diff(Side::Text(&old), Side::Text(&new));
     assert!(diff.degraded && !diff.full_replace);
-    let degraded = Remark::Degraded {
-        strategy: strategy.to_owned(),
-    };
+    let degraded = Remark::Degraded { strategy: strategy.to_owned() };
     assert_eq!(diff.remarks, [degraded]);
 }

@@ -24,11 +24,7 @@ macro_rules! strategy {
 }
 
 strategy!(Panics, "panics", |_, _| std::panic::panic_any("no idea"));
-strategy!(Lies, "lies", |input, _| Ok(vec![Op::keep(
-    0,
-    0,
-    input.old.len() as u32
-)]));
+strategy!(Lies, "lies", |input, _| Ok(vec![Op::keep(0, 0, input.old.len() as u32)]));
 strategy!(GivesUp, "gives-up", |_, _| Err("cannot\n\x1b[31m".into()));
 strategy!(Floods, "floods", |_, _| Ok(vec![Op::keep(0, 0, 1); 1000]));
 strategy!(Hangs, "hangs", |_, ctl| {
@@ -44,21 +40,14 @@ const PATIENT: Duration = Duration::from_secs(600);
 fn engine_with(strategy: impl Strategy + 'static, name: &str, deadline: Duration) -> DiffEngine {
     let mut registry = Registry::bundled();
     registry.add(strategy).expect("the name is free");
-    let policy = Policy {
-        strategy: name.to_owned(),
-        deadline,
-        ..Policy::default()
-    };
+    let policy = Policy { strategy: name.to_owned(), deadline, ..Policy::default() };
     DiffEngine::new(policy, registry)
 }
 
 fn check_replaced(engine: &DiffEngine, chosen: &str, reason: &str) {
     let expected = DiffEngine::bundled(Policy::default()).diff(OLD, NEW);
     let first = engine.diff(OLD, NEW);
-    assert_eq!(
-        first.script, expected.script,
-        "histogram takes the file over"
-    );
+    assert_eq!(first.script, expected.script, "histogram takes the file over");
     assert_eq!(first.strategy, "histogram");
     assert_eq!(why_replaced(&first, chosen), reason);
     assert!(engine.registry().has_failed(chosen));
@@ -82,11 +71,7 @@ fn why_replaced(diff: &FileDiff, expected: &str) -> String {
 
 #[test]
 fn a_panicking_strategy_is_replaced() {
-    check_replaced(
-        &engine_with(Panics, "panics", PATIENT),
-        "panics",
-        "panicked: no idea",
-    );
+    check_replaced(&engine_with(Panics, "panics", PATIENT), "panics", "panicked: no idea");
 }
 
 #[test]
@@ -97,11 +82,7 @@ fn a_lying_strategy_is_replaced() {
 
 #[test]
 fn a_strategy_that_gives_up_is_replaced_and_cannot_upset_the_terminal() {
-    check_replaced(
-        &engine_with(GivesUp, "gives-up", PATIENT),
-        "gives-up",
-        "cannot  [31m",
-    );
+    check_replaced(&engine_with(GivesUp, "gives-up", PATIENT), "gives-up", "cannot  [31m");
 }
 
 #[test]
@@ -124,34 +105,20 @@ fn a_hanging_strategy_is_replaced() {
 
 #[test]
 fn an_unknown_strategy_is_replaced() {
-    let engine = DiffEngine::bundled(Policy {
-        strategy: "nonesuch".to_owned(),
-        ..Policy::default()
-    });
+    let engine =
+        DiffEngine::bundled(Policy { strategy: "nonesuch".to_owned(), ..Policy::default() });
     let diff = engine.diff(OLD, NEW);
-    assert_eq!(
-        why_replaced(&diff, "nonesuch"),
-        "there is no strategy of that name"
-    );
+    assert_eq!(why_replaced(&diff, "nonesuch"), "there is no strategy of that name");
 }
 
 #[test]
 fn without_bundled_strategies_everything_is_replaced() {
     let mut registry = Registry::empty();
     registry.add(Lies).expect("the name is free");
-    let policy = Policy {
-        strategy: "lies".to_owned(),
-        ..Policy::default()
-    };
+    let policy = Policy { strategy: "lies".to_owned(), ..Policy::default() };
     let diff = DiffEngine::new(policy, registry).diff(OLD, NEW);
-    assert_eq!(
-        (diff.strategy.as_str(), diff.added, diff.removed),
-        ("full-replace", 3, 3)
-    );
-    assert!(
-        !diff.full_replace,
-        "the contents were small and could be compared"
-    );
+    assert_eq!((diff.strategy.as_str(), diff.added, diff.removed), ("full-replace", 3, 3));
+    assert!(!diff.full_replace, "the contents were small and could be compared");
 }
 
 /// Answers with what it was given, and counts its turns.
@@ -168,12 +135,7 @@ impl Strategy for WantsText {
         let text: Vec<_> = input.old_text.iter().map(|line| line.to_vec()).collect();
         assert_eq!(text, [b"a\n", b"b\n", b"c\n"]);
         assert_eq!(input.new_text.len(), 3);
-        Ok(vec![
-            Op::keep(0, 0, 1),
-            Op::delete(1, 1, 1),
-            Op::insert(2, 1, 1),
-            Op::keep(2, 2, 1),
-        ])
+        Ok(vec![Op::keep(0, 0, 1), Op::delete(1, 1, 1), Op::insert(2, 1, 1), Op::keep(2, 2, 1)])
     }
 }
 
@@ -181,10 +143,7 @@ impl Strategy for WantsText {
 fn a_strategy_that_wants_text_gets_it() {
     let engine = engine_with(WantsText, "wants-text", PATIENT);
     let diff = engine.diff(OLD, NEW);
-    assert_eq!(
-        (diff.strategy.as_str(), diff.remarks),
-        ("wants-text", vec![])
-    );
+    assert_eq!((diff.strategy.as_str(), diff.remarks), ("wants-text", vec![]));
     assert_eq!(TURNS.load(Ordering::Relaxed), 1);
 }
 
@@ -196,10 +155,7 @@ fn names_are_unique() -> Result<(), Box<dyn Error>> {
     assert!(matches!(refused, Err(RegistryError::NameTaken { name }) if name == "myers"));
     registry.add(Lies)?;
     let names: Vec<_> = registry.list().map(|(name, _)| name).collect();
-    assert_eq!(
-        names,
-        ["histogram", "myers", "patience", "full-replace", "lies"]
-    );
+    assert_eq!(names, ["histogram", "myers", "patience", "full-replace", "lies"]);
     Ok(())
 }
 
@@ -209,11 +165,7 @@ fn names_that_nobody_can_type_are_refused() {
     strategy!(Nameless, "", |_, _| Ok(vec![]));
     strategy!(Escapes, "\x1b[31m", |_, _| Ok(vec![]));
     let mut registry = Registry::bundled();
-    for refused in [
-        registry.add(Shouts),
-        registry.add(Nameless),
-        registry.add(Escapes),
-    ] {
+    for refused in [registry.add(Shouts), registry.add(Nameless), registry.add(Escapes)] {
         assert!(matches!(refused, Err(RegistryError::BadName { .. })));
     }
 }

@@ -208,10 +208,7 @@ fn nothing_is_written_for_no_change() {
 #[test]
 fn contexts_can_be_chosen() {
     let case = Case::modify(b"file", b"1\n2\n3\n4\n5\n", b"1\n2\nX\n4\n5\n");
-    let options = RenderOptions {
-        context_lines: Some(0),
-        ..RenderOptions::default()
-    };
+    let options = RenderOptions { context_lines: Some(0), ..RenderOptions::default() };
     let patch = case.patch_with(&engine("histogram"), &options);
     insta::assert_snapshot!(String::from_utf8_lossy(&patch), @r#"
 diff --git a/file b/file
@@ -226,10 +223,7 @@ diff --git a/file b/file
 #[test]
 fn a_context_without_end_shows_the_whole_file() {
     let case = Case::modify(b"file", b"1\n2\n3\n4\n5\n", b"X\n2\n3\n4\nY\n");
-    let options = RenderOptions {
-        context_lines: Some(u32::MAX),
-        ..RenderOptions::default()
-    };
+    let options = RenderOptions { context_lines: Some(u32::MAX), ..RenderOptions::default() };
     let patch = case.patch_with(&engine("histogram"), &options);
     assert!(patch.ends_with(b"@@ -1,5 +1,5 @@\n-1\n+X\n 2\n 3\n 4\n-5\n+Y\n"));
 }
@@ -261,26 +255,12 @@ Hc$@<O00001
 
 #[test]
 fn binary_and_large_contents_can_be_described() {
-    let engine = DiffEngine::bundled(Policy {
-        size_max_bytes: 4,
-        ..Policy::default()
-    });
-    let options = RenderOptions {
-        binary: BinaryMode::Describe,
-        ..RenderOptions::default()
-    };
+    let engine = DiffEngine::bundled(Policy { size_max_bytes: 4, ..Policy::default() });
+    let options = RenderOptions { binary: BinaryMode::Describe, ..RenderOptions::default() };
     let mut out = Vec::new();
     for (path, old, new) in [
-        (
-            &b"binary"[..],
-            Side::Text(&b"\0"[..]),
-            Side::Text(&b"\0\0"[..]),
-        ),
-        (
-            b"too large",
-            Side::TooLarge { bytes: 1 << 40 },
-            Side::Text(b"a\n"),
-        ),
+        (&b"binary"[..], Side::Text(&b"\0"[..]), Side::Text(&b"\0\0"[..])),
+        (b"too large", Side::TooLarge { bytes: 1 << 40 }, Side::Text(b"a\n")),
     ] {
         let header = FileHeader {
             old_digest: Some("01ab"),
@@ -311,14 +291,7 @@ fn contents_that_were_not_loaded_are_asked_for() {
     let header = FileHeader::new(FileChange::Modify { path: b"file" });
     let diff = engine.diff(old, new);
     let error = engine
-        .render(
-            &header,
-            &diff,
-            old,
-            new,
-            &RenderOptions::default(),
-            &mut io::sink(),
-        )
+        .render(&header, &diff, old, new, &RenderOptions::default(), &mut io::sink())
         .expect_err("the content is not there");
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
@@ -329,10 +302,7 @@ fn contents_that_were_not_loaded_are_asked_for() {
 #[case::binary(b"\0a", b"b\n")]
 #[case::emptied(b"a\n", b"")]
 fn streamed_and_loaded_contents_give_the_same_patch(#[case] old: &[u8], #[case] new: &[u8]) {
-    let engine = DiffEngine::bundled(Policy {
-        size_max_bytes: 0,
-        ..Policy::default()
-    });
+    let engine = DiffEngine::bundled(Policy { size_max_bytes: 0, ..Policy::default() });
     let case = Case::modify(b"file", old, new);
     let mut streamed = Vec::new();
     // A buffer of 7 bytes puts a boundary everywhere.
@@ -353,9 +323,7 @@ fn streamed_and_loaded_contents_give_the_same_patch(#[case] old: &[u8], #[case] 
 #[test]
 fn the_short_form_is_as_gits() {
     let engine = engine("histogram");
-    let hundred: Vec<u8> = (0..100)
-        .flat_map(|n| format!("{n}\n").into_bytes())
-        .collect();
+    let hundred: Vec<u8> = (0..100).flat_map(|n| format!("{n}\n").into_bytes()).collect();
     let stats: Vec<_> = [
         Case::modify(b"file", b"a\nb\n", b"a\nc\nd\n"),
         Case::rename(b"from", b"to", b"a\n", b"a\n"),

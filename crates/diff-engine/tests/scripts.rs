@@ -26,12 +26,7 @@ fn wrong_scripts_are_refused(#[case] ops: Vec<Op>, #[case] expected: ScriptError
 #[test]
 fn scripts_that_say_the_same_are_equal() {
     let (old, new) = (Lines::of(b"a\nb\nc\n"), Lines::of(b"a\nx\ny\nc\n"));
-    let tidy = [
-        Op::keep(0, 0, 1),
-        Op::delete(1, 1, 1),
-        Op::insert(2, 1, 2),
-        Op::keep(2, 3, 1),
-    ];
+    let tidy = [Op::keep(0, 0, 1), Op::delete(1, 1, 1), Op::insert(2, 1, 2), Op::keep(2, 3, 1)];
     let untidy = [
         Op::keep(0, 0, 1),
         Op::insert(1, 1, 1),
@@ -40,14 +35,8 @@ fn scripts_that_say_the_same_are_equal() {
         Op::keep(2, 3, 1),
     ];
     let tidy = EditScript::validated(&tidy, &old, &new).expect("it is valid");
-    assert_eq!(
-        EditScript::validated(&untidy, &old, &new).as_ref(),
-        Ok(&tidy)
-    );
-    let only = Change {
-        old: 1..2,
-        new: 1..3,
-    };
+    assert_eq!(EditScript::validated(&untidy, &old, &new).as_ref(), Ok(&tidy));
+    let only = Change { old: 1..2, new: 1..3 };
     assert_eq!(tidy.changes(), [only]);
 }
 
@@ -63,10 +52,7 @@ fn lines_end_at_line_feeds_only() {
 #[test]
 fn a_final_newline_makes_a_different_line() {
     let ids = intern(&Lines::of(b"a\nb\n"), &Lines::of(b"a\nb"));
-    assert_eq!(
-        (ids.old, ids.new, ids.distinct),
-        (vec![0, 1], vec![0, 2], 3)
-    );
+    assert_eq!((ids.old, ids.new, ids.distinct), (vec![0, 1], vec![0, 2], 3));
 }
 
 fn content() -> impl Strategy<Value = Vec<u8>> {

@@ -29,20 +29,13 @@ pub(super) fn private_copy(bytes: &[u8], _trust: &Trust) -> io::Result<PathBuf> 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn private_copy(bytes: &[u8], trust: &Trust) -> io::Result<PathBuf> {
     let folder = trust.private_folder.as_ref().ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "no private folder was given to copy it to",
-        )
+        io::Error::new(io::ErrorKind::InvalidInput, "no private folder was given to copy it to")
     })?;
     let suffix = std::env::consts::DLL_EXTENSION;
     let stamp = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |time| time.as_nanos());
-    let name = format!(
-        "{}-{}-{stamp}.{suffix}",
-        blake3::hash(bytes).to_hex(),
-        std::process::id()
-    );
+    let name = format!("{}-{}-{stamp}.{suffix}", blake3::hash(bytes).to_hex(), std::process::id());
     let path = folder.join(name);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -25,9 +25,7 @@ pub(super) fn check_whole(bytes: &[u8]) -> Result<(), String> {
         return Err("it has nothing to load".to_owned());
     }
     let within = |start: u64, length: u64| {
-        start
-            .checked_add(length)
-            .is_some_and(|end| end <= bytes.len() as u64)
+        start.checked_add(length).is_some_and(|end| end <= bytes.len() as u64)
     };
     if !within(programs, program_bytes * program_count)
         || !within(sections, section_bytes * section_count)
@@ -45,10 +43,5 @@ pub(super) fn check_whole(bytes: &[u8]) -> Result<(), String> {
 
 fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
     let field = bytes.get(at..at.checked_add(length)?)?;
-    Some(
-        field
-            .iter()
-            .rev()
-            .fold(0, |value, byte| value << 8 | u64::from(*byte)),
-    )
+    Some(field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }

@@ -22,24 +22,14 @@ pub struct Trust {
 impl Trust {
     /// Trust in one file's bytes.
     pub fn in_digest(expected_digest: blake3::Hash) -> Self {
-        Self {
-            expected_digest,
-            allow_sticky_folders: false,
-            private_folder: None,
-        }
+        Self { expected_digest, allow_sticky_folders: false, private_folder: None }
     }
 }
 
 /// The whole library, once who can write it has been checked on the file that is read.
 pub(super) fn read_checked(path: &Path, trust: &Trust) -> Result<Vec<u8>, LoadError> {
-    let read_error = |source| LoadError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let not_plain = |what| LoadError::NotAPlainFile {
-        path: path.to_owned(),
-        what,
-    };
+    let read_error = |source| LoadError::Read { path: path.to_owned(), source };
+    let not_plain = |what| LoadError::NotAPlainFile { path: path.to_owned(), what };
     if !path.is_absolute() {
         return Err(not_plain("a relative path"));
     }
@@ -93,10 +83,7 @@ mod owners {
             culprit: culprit.to_owned(),
             why,
         };
-        let read_error = |source| LoadError::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let read_error = |source| LoadError::Read { path: path.to_owned(), source };
         if let Some(why) = fault(file, false) {
             return Err(refuse(path, why));
         }

@@ -14,10 +14,7 @@ use diff_engine::{DiffEngine, FileChange, FileDiff, FileHeader, Policy, RenderOp
 pub(crate) type Files = BTreeMap<Vec<u8>, (Vec<u8>, bool)>;
 
 pub(crate) fn engine(strategy: &str) -> DiffEngine {
-    DiffEngine::bundled(Policy {
-        strategy: strategy.to_owned(),
-        ..Policy::default()
-    })
+    DiffEngine::bundled(Policy { strategy: strategy.to_owned(), ..Policy::default() })
 }
 
 /// One file's change: contents are `None` where there is no file.
@@ -67,12 +64,7 @@ impl<'a> Case<'a> {
     }
 
     pub(crate) fn mode(path: &'a [u8], content: &'a [u8], modes: (u32, u32)) -> Self {
-        Self {
-            change: FileChange::Mode { path },
-            old: Some(content),
-            new: Some(content),
-            modes,
-        }
+        Self { change: FileChange::Mode { path }, old: Some(content), new: Some(content), modes }
     }
 
     pub(crate) fn header(&self) -> FileHeader<'a> {

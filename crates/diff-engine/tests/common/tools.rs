@@ -88,11 +88,9 @@ impl Case<'_> {
         let patch = self.patch(engine);
         let shown = String::from_utf8_lossy(&patch);
         match apply(tool, &self.before(), &patch) {
-            Ok(after) => assert_eq!(
-                after,
-                self.after(),
-                "{tool:?} must give the staged bytes from\n{shown}"
-            ),
+            Ok(after) => {
+                assert_eq!(after, self.after(), "{tool:?} must give the staged bytes from\n{shown}")
+            }
             Err(said) => panic!("{tool:?} refused the patch: {said}\n{shown}"),
         }
     }

@@ -128,13 +128,8 @@ extern "C" fn diff_across<S: Strategy + Default>(
             old_text: input.old_text.as_slice(),
             new_text: input.new_text.as_slice(),
         };
-        let ops = S::default()
-            .diff(&input, &ctl)
-            .map_err(|error| error.to_string())?;
-        Ok(RawScript {
-            ops: ops.into(),
-            degraded: ctl.degraded(),
-        })
+        let ops = S::default().diff(&input, &ctl).map_err(|error| error.to_string())?;
+        Ok(RawScript { ops: ops.into(), degraded: ctl.degraded() })
     })
     .map_err(RString::from)
     .into()

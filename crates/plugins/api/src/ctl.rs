@@ -34,9 +34,7 @@ impl<'a> Ctl<'a> {
     /// killed with its process, and is not asked again.
     pub fn should_stop(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
-            || self
-                .deadline
-                .is_some_and(|deadline| Instant::now() >= deadline)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Notes that a work budget ran out, so that the script is valid but coarser than the

@@ -34,31 +34,16 @@ impl Op {
 
     /// A run of `len` lines that both files have.
     pub const fn keep(old: u32, new: u32, len: u32) -> Self {
-        Self {
-            kind: Self::KEEP,
-            old,
-            new,
-            len,
-        }
+        Self { kind: Self::KEEP, old, new, len }
     }
 
     /// A run of `len` lines that goes.
     pub const fn delete(old: u32, new: u32, len: u32) -> Self {
-        Self {
-            kind: Self::DELETE,
-            old,
-            new,
-            len,
-        }
+        Self { kind: Self::DELETE, old, new, len }
     }
 
     /// A run of `len` lines that comes.
     pub const fn insert(old: u32, new: u32, len: u32) -> Self {
-        Self {
-            kind: Self::INSERT,
-            old,
-            new,
-            len,
-        }
+        Self { kind: Self::INSERT, old, new, len }
     }
 }

@@ -56,12 +56,7 @@ pub struct Input<'a> {
 impl<'a> Input<'a> {
     /// An input of ids alone.
     pub fn of_ids(old: &'a [u32], new: &'a [u32]) -> Self {
-        Self {
-            old,
-            new,
-            old_text: &[],
-            new_text: &[],
-        }
+        Self { old, new, old_text: &[], new_text: &[] }
     }
 }
 

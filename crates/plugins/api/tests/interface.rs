@@ -11,12 +11,7 @@ use strategy_api::{Line, Op};
 fn fields_stay_where_they_are() {
     assert_eq!(INTERFACE_VERSION, "1.0.0");
     assert_eq!(SYMBOL_PREFIX, "greenroom_strategy_v1_");
-    let op = (
-        offset_of!(Op, kind),
-        offset_of!(Op, old),
-        offset_of!(Op, new),
-        offset_of!(Op, len),
-    );
+    let op = (offset_of!(Op, kind), offset_of!(Op, old), offset_of!(Op, new), offset_of!(Op, len));
     assert_eq!((op, size_of::<Op>()), ((0, 4, 8, 12), 16));
     let input = [
         offset_of!(RawInput<'_>, old_ids),
@@ -32,11 +27,8 @@ fn fields_stay_where_they_are() {
         size_of::<RawCtl<'_>>(),
     ];
     assert_eq!(ctl, [0, 8, 16]);
-    let script = [
-        offset_of!(RawScript, ops),
-        offset_of!(RawScript, degraded),
-        size_of::<RawScript>(),
-    ];
+    let script =
+        [offset_of!(RawScript, ops), offset_of!(RawScript, degraded), size_of::<RawScript>()];
     assert_eq!(script, [0, 32, 40]);
     assert_eq!(size_of::<Line<'_>>(), 16);
 }

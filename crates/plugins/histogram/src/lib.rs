@@ -13,13 +13,7 @@ impl Strategy for Histogram {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
     fn diff(&self, input: &Input<'_>, ctl: &Ctl<'_>) -> Result<Vec<Op>, BoxError> {
-        Ok(bounded(
-            input.old,
-            input.new,
-            ctl,
-            Budget::default(),
-            matches,
-        )?)
+        Ok(bounded(input.old, input.new, ctl, Budget::default(), matches)?)
     }
 }
 

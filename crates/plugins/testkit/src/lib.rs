@@ -71,11 +71,7 @@ pub fn check_pairs<S: Strategy>(strategy: &S, pairs: &[Pair]) {
     for pair in pairs {
         let first = run(strategy, pair);
         if let Err(why) = check_script(&pair.old, &pair.new, &first) {
-            panic!(
-                "{}: the script for {} is not valid: {why}",
-                S::NAME,
-                pair.what
-            );
+            panic!("{}: the script for {} is not valid: {why}", S::NAME, pair.what);
         }
         assert_eq!(
             reconstruct(&pair.old, &pair.new, &first),
@@ -172,11 +168,6 @@ fn run_with<S: Strategy>(
     let (old_text, new_text) = (text_of(&pair.old), text_of(&pair.new));
     let old_text: Vec<_> = old_text.iter().map(|line| Line::new(line)).collect();
     let new_text: Vec<_> = new_text.iter().map(|line| Line::new(line)).collect();
-    let input = Input {
-        old: &pair.old,
-        new: &pair.new,
-        old_text: &old_text,
-        new_text: &new_text,
-    };
+    let input = Input { old: &pair.old, new: &pair.new, old_text: &old_text, new_text: &new_text };
     strategy.diff(&input, ctl)
 }

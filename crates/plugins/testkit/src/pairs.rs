@@ -44,11 +44,7 @@ pub fn small_pairs() -> Vec<Pair> {
         Pair::new("a line behind", 0..10, (0..10).chain([99])),
         Pair::new("common ends that overlap", [0, 1, 0], [0, 1, 0, 1, 0]),
         Pair::new("two blocks swapped", 0..40, (20..40).chain(0..20)),
-        Pair::new(
-            "every second line changed",
-            0..60,
-            (0..60).map(|id| id + 100 * (id % 2)),
-        ),
+        Pair::new("every second line changed", 0..60, (0..60).map(|id| id + 100 * (id % 2))),
     ]
 }
 
@@ -89,16 +85,8 @@ pub fn large_pairs() -> Vec<Pair> {
             [3].into_iter().chain(repeat_n(0, 499_000)).chain([4]),
         ),
         Pair::new("random lines, 2 distinct", some(60_000, 2), some(60_000, 2)),
-        Pair::new(
-            "random lines, 64 distinct",
-            some(60_000, 64),
-            some(60_000, 64),
-        ),
-        Pair::new(
-            "random lines, 5000 distinct",
-            some(40_000, 5000),
-            some(40_000, 5000),
-        ),
+        Pair::new("random lines, 64 distinct", some(60_000, 64), some(60_000, 64)),
+        Pair::new("random lines, 5000 distinct", some(40_000, 5000), some(40_000, 5000)),
         Pair::new("neighbours swapped", 0..100_000, swapped(100_000)),
         Pair::new(
             "every third line changed",

@@ -14,9 +14,7 @@ pub fn check_script(old: &[u32], new: &[u32], ops: &[Op]) -> Result<(), String> 
             return Err(format!("operation {at} is empty"));
         }
         if (op.old as usize, op.new as usize) != (old_at, new_at) {
-            return Err(format!(
-                "operation {at} does not start where the last ended"
-            ));
+            return Err(format!("operation {at} does not start where the last ended"));
         }
         let length = op.len as usize;
         let (old_len, new_len) = match op.kind {

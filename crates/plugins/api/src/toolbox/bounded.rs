@@ -26,11 +26,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self {
-            cells_at_once_max: 1 << 22,
-            cells_max: 1 << 25,
-            passes_max: 64,
-        }
+        Self { cells_at_once_max: 1 << 22, cells_max: 1 << 25, passes_max: 64 }
     }
 }
 
@@ -72,10 +68,7 @@ pub fn bounded(
         cells_at_once_max: budget.cells_at_once_max,
         cells_left: budget.cells_max,
         looks_left: lines.saturating_mul(budget.passes_max),
-        pending: vec![Piece {
-            old: 0..old.len(),
-            new: 0..new.len(),
-        }],
+        pending: vec![Piece { old: 0..old.len(), new: 0..new.len() }],
         script: ScriptBuilder::new(),
         algorithm,
     };
@@ -171,16 +164,10 @@ impl<F: FnMut(&[u32], &[u32], u32) -> Vec<Match>> Work<'_, F> {
         let first = self.pending.len();
         let (mut old, mut new) = (middle.old.start, middle.new.start);
         for (anchor_old, anchor_new) in anchors {
-            self.pending.push(Piece {
-                old: old..anchor_old,
-                new: new..anchor_new,
-            });
+            self.pending.push(Piece { old: old..anchor_old, new: new..anchor_new });
             (old, new) = (anchor_old, anchor_new);
         }
-        self.pending.push(Piece {
-            old: old..middle.old.end,
-            new: new..middle.new.end,
-        });
+        self.pending.push(Piece { old: old..middle.old.end, new: new..middle.new.end });
         self.pending[first..].reverse();
     }
 
@@ -211,10 +198,7 @@ impl<F: FnMut(&[u32], &[u32], u32) -> Vec<Match>> Work<'_, F> {
                     cut_at(&shared.new_at, step, middle.new.end),
                 )
             };
-            self.pending.push(Piece {
-                old: old..old_end,
-                new: new..new_end,
-            });
+            self.pending.push(Piece { old: old..old_end, new: new..new_end });
             (old, new) = (old_end, new_end);
         }
         self.pending[first..].reverse();
@@ -239,10 +223,8 @@ struct Shared {
 impl Shared {
     fn of(old: &[u32], new: &[u32], piece: &Piece) -> Self {
         // Which sides have the id, and its new number once both have it.
-        let mut numbers: HashMap<u32, Option<u32>> = old[piece.old.clone()]
-            .iter()
-            .map(|id| (*id, None))
-            .collect();
+        let mut numbers: HashMap<u32, Option<u32>> =
+            old[piece.old.clone()].iter().map(|id| (*id, None)).collect();
         let mut shared = Self::default();
         for at in piece.new.clone() {
             if let Some(number) = numbers.get_mut(&new[at]) {

@@ -47,13 +47,11 @@ impl ScriptBuilder {
 
     fn change_up_to(&mut self, old: u32, new: u32) {
         if old > self.old {
-            self.ops
-                .push(Op::delete(self.old, self.new, old - self.old));
+            self.ops.push(Op::delete(self.old, self.new, old - self.old));
             self.old = old;
         }
         if new > self.new {
-            self.ops
-                .push(Op::insert(self.old, self.new, new - self.new));
+            self.ops.push(Op::insert(self.old, self.new, new - self.new));
             self.new = new;
         }
     }
