@@ -42,7 +42,7 @@ const TABLE: [(&str, May); 13] = [
     ("end-to-end", UseAnyAndBeUsedByNone),
 ];
 
-/// Strategies may run the conformance tests, and only as tests.
+/// Strategies, and the engine that runs them, may run the conformance tests, and only as tests.
 const TESTKIT: &str = "strategy-testkit";
 
 /// The crates that must work without an event loop.
@@ -169,9 +169,9 @@ fn is_allowed(name: &str, may: &May, dependency: &Dependency) -> bool {
     match may {
         UseAnyAndBeUsedByNone => true,
         Use(allowed) => {
-            let is_strategy = name.starts_with("strategy-") && allowed.contains(&"strategy-api");
+            let runs_strategies = allowed.contains(&"strategy-api");
             // A crate may test itself with a feature that it does not have on by default.
-            let for_tests = used == name || (used == TESTKIT && is_strategy);
+            let for_tests = used == name || (used == TESTKIT && runs_strategies);
             allowed.contains(&used) || (is_dev && for_tests)
         }
     }
