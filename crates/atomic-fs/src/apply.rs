@@ -145,6 +145,9 @@ impl<D: Disk> Apply<'_, '_, D> {
                     return conflict(&change.path, Difference::Kind);
                 };
                 self.policy.check_file(&change.path, &stat)?;
+                if matches!(change.operation, Operation::Write(_) | Operation::Delete) {
+                    self.ground.refuse_if_busy(&change.path)?;
+                }
                 stat.inode
             }
         };

@@ -51,6 +51,17 @@ pub struct Stat {
     pub changed_ns: i64,
 }
 
+/// What a file system says to a request for a lease; see [`Disk::lease`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// Nobody can open the file for writing without the lease being broken first.
+    Held,
+    /// Somebody has it open for writing, or mapped so.
+    Busy,
+    /// The file system, or the file's owner, does not let us have one.
+    Unavailable,
+}
+
 /// Whether a call failed because a symlink stands where none may be followed.
 pub(crate) fn is_symlink_error(error: &io::Error) -> bool {
     #[cfg(unix)]
@@ -123,6 +134,15 @@ pub trait Disk: Send + Sync {
     fn copy_metadata(&self, from: &Self::File, to: &Self::File, mode: u32) -> io::Result<()>;
     /// Sets the permission bits.
     fn set_mode(&self, file: &Self::File, mode: u32) -> io::Result<()>;
+
+    /// Asks to hold off everyone who opens the file for writing, until `file` is
+    /// dropped: they wait in their `open` meanwhile (`F_SETLEASE`, fcntl(2)).
+    fn lease(&self, file: &Self::File) -> io::Result<Lease>;
+    /// Whether nobody has asked to open the leased file for writing since.
+    fn lease_holds(&self, file: &Self::File) -> io::Result<bool>;
+    /// Who has the file open for writing, where the system tells: a name and a
+    /// process id.
+    fn writer(&self, file: &Stat) -> Option<String>;
 
     /// Makes a file's content and metadata durable, not its name.
     fn sync_file(&self, file: &Self::File) -> io::Result<()>;

@@ -123,6 +123,17 @@ pub enum FsError {
         /// Why.
         refusal: Refusal,
     },
+    /// Somebody has the file open for writing.
+    #[error(
+        "`{path}` is open for writing in {}: close it there and try again",
+        process.as_deref().unwrap_or("another process")
+    )]
+    Busy {
+        /// The file.
+        path: RelPath,
+        /// Name and process id of who has it, where the system tells.
+        process: Option<String>,
+    },
     /// The content source gave other bytes than the approved ones.
     #[error("the staged content of `{path}` is damaged: expected {expected}, found {found}")]
     DamagedContent {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::change_set::Staged;
 use crate::content::{Digest, Fingerprint};
-use crate::disk::{Disk, FileKind, Stat, is_symlink_error};
+use crate::disk::{Disk, FileKind, Lease, Stat, is_symlink_error};
 use crate::error::{Difference, FsError, Refusal};
 use crate::rel_path::RelPath;
 
@@ -138,7 +138,27 @@ impl<'a, D: Disk> Ground<'a, D> {
         self.held_by(&file).map_err(FsError::io("read", path))
     }
 
-    /// The same of an open file.
+    /// Refuses a file that somebody has open for writing.
+    pub(crate) fn refuse_if_busy(&self, path: &RelPath) -> Result<(), FsError> {
+        let parent = self.parent(path)?;
+        let file = match self.disk.open_file(&parent, path.file_name()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(FsError::io("open", path)(error)),
+        };
+        match self.disk.lease(&file).map_err(FsError::io("guard", path))? {
+            Lease::Held | Lease::Unavailable => Ok(()),
+            Lease::Busy => Err(self.busy(path, &file)),
+        }
+    }
+
+    /// Says who has the file open.
+    pub(crate) fn busy(&self, path: &RelPath, file: &D::File) -> FsError {
+        let process = self.disk.file_stat(file).ok().and_then(|stat| self.disk.writer(&stat));
+        FsError::Busy { path: path.clone(), process }
+    }
+
+    /// What an open file holds.
     pub(crate) fn held_by(&self, file: &D::File) -> io::Result<Held> {
         let stat = self.disk.file_stat(file)?;
         if stat.kind != FileKind::Regular {

@@ -16,9 +16,11 @@
 //!
 //! # Limitations
 //! A set is crash-atomic, not isolated: another process can see some of its files
-//! swapped before others. A process that holds a file open and writes to it after it
-//! was displaced and verified writes into the displaced file; what it wrote by the
-//! time the slot is removed is kept in `conflicts/`.
+//! swapped before others. A process that holds a file open for writing is found by a
+//! read lease on Linux, and the set is refused as busy. Where there are no leases, what
+//! such a process writes after the file was displaced and verified goes into the
+//! displaced file; what it wrote by the time the slot is removed is kept in
+//! `conflicts/`.
 #![deny(missing_docs)]
 
 mod apply;
@@ -48,7 +50,7 @@ pub use apply::{Applied, Outcome, Unfinished};
 pub use change_set::{Change, ChangeSet, Expected, Operation, Staged};
 pub use conflicts::Kept;
 pub use content::{ContentSource, Digest, DigestParseError, Fingerprint};
-pub use disk::{Disk, Entry, FileKind, Stat};
+pub use disk::{Disk, Entry, FileKind, Lease, Stat};
 pub use error::{Conflict, Difference, FsError, PathError, Refusal};
 pub use intent::is_slot_name;
 pub use lock::WorkspaceLock;

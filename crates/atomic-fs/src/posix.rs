@@ -7,9 +7,10 @@ use std::path::Path;
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::disk::{Disk, Entry, FileKind, Stat};
+use crate::disk::{Disk, Entry, FileKind, Lease, Stat};
 use crate::rel_path::RelPath;
 
+mod lease;
 mod metadata;
 
 /// Syncs wait on the device, not on the processor: a journalling file system
@@ -138,6 +139,18 @@ impl Disk for PosixDisk {
 
     fn set_mode(&self, file: &OwnedFd, mode: u32) -> io::Result<()> {
         Ok(fs::fchmod(file, mode_bits(mode))?)
+    }
+
+    fn lease(&self, file: &OwnedFd) -> io::Result<Lease> {
+        lease::take(file)
+    }
+
+    fn lease_holds(&self, file: &OwnedFd) -> io::Result<bool> {
+        lease::holds(file)
+    }
+
+    fn writer(&self, file: &Stat) -> Option<String> {
+        lease::writer(file)
     }
 
     fn sync_file(&self, file: &OwnedFd) -> io::Result<()> {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::change_set::Staged;
 use crate::conflicts::{self, Kept};
 use crate::content::Fingerprint;
-use crate::disk::Disk;
+use crate::disk::{Disk, FileKind, Lease};
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, Held};
 use crate::intent::{Action, Unit};
@@ -33,7 +33,21 @@ impl From<FsError> for Obstacle {
     }
 }
 
+impl Obstacle {
+    fn of(path: &RelPath, difference: Difference) -> Self {
+        Self::Conflict(Conflict { path: path.clone(), difference })
+    }
+}
+
 type Step = Result<(), Obstacle>;
+
+/// A file that was looked at and is about to be moved.
+struct Guard<D: Disk> {
+    file: D::File,
+    /// Whether writers are held off for as long as `file` is open.
+    leased: bool,
+    inode: Option<(u64, u64)>,
+}
 
 /// Makes and takes back the steps of units.
 pub(crate) struct Swapper<'g, 'a, D: Disk> {
@@ -59,21 +73,9 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
 
     /// Exchanges the slot with the file and verifies what came out.
     pub(crate) fn replace(&self, unit: &Unit, base: &Fingerprint, staged: &Staged) -> Step {
-        // Cheap, and it spares a user's editor the sight of a file that is exchanged
-        // and put back; what decides is the look after the exchange.
-        match self.ground.stat(&unit.path)? {
-            None => return conflict(&unit.path, Difference::Missing),
-            Some(stat) if stat.kind != crate::disk::FileKind::Regular => {
-                return conflict(&unit.path, Difference::Kind);
-            }
-            Some(stat) if stat.bytes != base.bytes => {
-                return conflict(&unit.path, Difference::Content);
-            }
-            Some(stat) if stat.mode != base.mode => {
-                return conflict(&unit.path, Difference::Mode);
-            }
-            Some(_) => {}
-        }
+        // Kept until the file is verified, or put back: who waits to write must not get
+        // at the file before.
+        let guard = self.guard(unit, base)?;
         match self.exchange(unit) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -87,18 +89,61 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             }
             Err(error) => return Err(FsError::io("swap", &unit.path)(error).into()),
         }
-        match self.ground.held(&unit.slot) {
-            Ok(held) => match held.difference(base) {
-                None => Ok(()),
-                Some(difference) => {
-                    self.put_back(unit, staged)?;
-                    conflict(&unit.path, difference)
-                }
-            },
-            Err(error) => {
-                self.put_back(unit, staged)?;
-                Err(error.into())
+        let verified = self.verify(unit, base, &guard);
+        if verified.is_err() {
+            self.put_back(unit, staged)?;
+        }
+        verified
+    }
+
+    /// Looks at the file before it is moved, and holds off writers where it can.
+    fn guard(&self, unit: &Unit, base: &Fingerprint) -> Result<Guard<D>, Obstacle> {
+        let (disk, path) = (self.ground.disk, &unit.path);
+        let missing = || Err(Obstacle::of(path, Difference::Missing));
+        match self.ground.stat(path)? {
+            None => return missing(),
+            Some(stat) if stat.kind != FileKind::Regular => {
+                return Err(Obstacle::of(path, Difference::Kind));
             }
+            Some(_) => {}
+        }
+        let parent = self.ground.parent(path)?;
+        let file = match disk.open_file(&parent, path.file_name()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return missing(),
+            Err(error) => return Err(FsError::io("open", path)(error).into()),
+        };
+        let leased = match disk.lease(&file).map_err(FsError::io("guard", path))? {
+            Lease::Held => true,
+            Lease::Unavailable => false,
+            Lease::Busy => return Err(self.ground.busy(path, &file).into()),
+        };
+        // Without a lease this look decides nothing, but it spares the user's editor the
+        // sight of a file that is taken out and put back.
+        let held = self.ground.held_by(&file).map_err(FsError::io("read", path))?;
+        match held.difference(base) {
+            None => Ok(Guard { file, leased, inode: held.inode() }),
+            Some(difference) => Err(Obstacle::of(path, difference)),
+        }
+    }
+
+    /// Whether what came out into the slot is the base.
+    fn verify(&self, unit: &Unit, base: &Fingerprint, guard: &Guard<D>) -> Step {
+        if guard.leased {
+            let out = self.ground.stat(&unit.slot)?;
+            let is_guarded = out.is_some_and(|out| Some((out.device, out.inode)) == guard.inode);
+            let holds = self.ground.disk.lease_holds(&guard.file);
+            if is_guarded && !holds.map_err(FsError::io("guard", &unit.path))? {
+                // Somebody waits in open(2) to write to what is in the slot now.
+                return Err(self.ground.busy(&unit.path, &guard.file).into());
+            }
+            if is_guarded && out.is_some_and(|out| out.mode == base.mode) {
+                return Ok(());
+            }
+        }
+        match self.ground.held(&unit.slot)?.difference(base) {
+            None => Ok(()),
+            Some(difference) => conflict(&unit.path, difference),
         }
     }
 
@@ -138,6 +183,11 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
 
     /// Moves the file aside into the slot and verifies it.
     pub(crate) fn set_aside(&self, unit: &Unit, base: &Fingerprint) -> Step {
+        let guard = match unit.action {
+            // Who writes to a file that only moves goes on writing to the same file.
+            Action::Move { .. } => None,
+            _ => Some(self.guard(unit, base)?),
+        };
         let parent = self.ground.parent(&unit.path)?;
         let (name, slot) = (unit.path.file_name(), unit.slot.file_name());
         match self.ground.disk.rename(&parent, name, &parent, slot) {
@@ -147,19 +197,20 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             }
             Err(error) => return Err(self.rename_failed("move aside", &unit.path, error).into()),
         }
-        match self.ground.held(&unit.slot) {
-            Ok(held) => match held.difference(base) {
-                None => Ok(()),
-                Some(difference) => {
-                    self.back_from_aside(unit)?;
-                    conflict(&unit.path, difference)
-                }
+        let verified = match &guard {
+            Some(guard) => self.verify(unit, base, guard),
+            None => match self.ground.held(&unit.slot) {
+                Ok(held) => match held.difference(base) {
+                    None => Ok(()),
+                    Some(difference) => conflict(&unit.path, difference),
+                },
+                Err(error) => Err(error.into()),
             },
-            Err(error) => {
-                self.back_from_aside(unit)?;
-                Err(error.into())
-            }
+        };
+        if verified.is_err() {
+            self.back_from_aside(unit)?;
         }
+        verified
     }
 
     /// Moves the slot back to the file's path; where the user has put something
@@ -345,7 +396,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match self.ground.stat(path)? {
-                    Some(stat) if stat.kind == crate::disk::FileKind::Directory => Ok(()),
+                    Some(stat) if stat.kind == FileKind::Directory => Ok(()),
                     _ => conflict(path, Difference::Exists),
                 }
             }
@@ -393,7 +444,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
 }
 
 fn conflict(path: &RelPath, difference: Difference) -> Step {
-    Err(Obstacle::Conflict(Conflict { path: path.clone(), difference }))
+    Err(Obstacle::of(path, difference))
 }
 
 /// File systems that take no rename flags say EINVAL for any of them.

@@ -237,3 +237,25 @@ fn a_set_of_many_files_needs_no_more_descriptors_than_directories() {
     assert_eq!(fixture.read("d0/f1400"), b"1400");
     assert!(fixture.debris().is_empty(), "no debris");
 }
+
+#[cfg(target_os = "linux")]
+#[rstest]
+#[case::modify(|f: &mut Fixture| f.modify("a", b"A"))]
+#[case::delete(|f: &mut Fixture| f.delete("a"))]
+fn a_file_that_is_open_for_writing_is_busy(#[case] change: fn(&mut Fixture) -> Change) {
+    let mut fixture = Fixture::default();
+    fixture.put("a", b"a");
+    let change = change(&mut fixture);
+    let writer = fs::OpenOptions::new().append(true).open(fixture.at("a")).expect("writable");
+    let before = fixture.tree();
+    let applied = fixture.apply(vec![change.clone()]);
+    let Outcome::RolledBack(FsError::Busy { path, process }) = applied.outcome else {
+        panic!("{:?}", applied.outcome)
+    };
+    assert_eq!(path, rel("a"));
+    let own_id = format!("(process {})", std::process::id());
+    assert!(process.is_some_and(|process| process.ends_with(&own_id)), "it says who");
+    assert_eq!(fixture.tree(), before, "nothing changed");
+    drop(writer);
+    committed(&fixture.apply(vec![change]));
+}

@@ -4,10 +4,13 @@
 
 mod common;
 
-use std::fs;
-use std::io;
-use std::sync::Arc;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use atomic_fs::*;
 use common::interposed::{Hook, Interposed};
@@ -89,6 +92,8 @@ fn is_mutating(call: &str) -> bool {
             | "open_own_file"
             | "file_stat"
             | "read_at"
+            | "lease"
+            | "lease_holds"
     )
 }
 
@@ -209,9 +214,29 @@ enum Save {
     UnlinkAndCreate,
 }
 
-fn save(how: Save, file: &std::path::Path, content: &[u8]) {
+/// Saves that wait for a lease to be released, as an editor's `open` does.
+type Waiting = Arc<Mutex<Vec<JoinHandle<()>>>>;
+
+fn save(how: Save, file: &Path, content: &'static [u8], waiting: &Waiting) {
     match how {
-        Save::InPlace => fs::write(file, content).expect("writable"),
+        Save::InPlace => {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true);
+            let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+            match options.clone().custom_flags(nonblocking).open(file) {
+                Ok(mut opened) => opened.write_all(content).expect("writable"),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // The lease is broken by now, and this thread is the one that holds it.
+                    let file = file.to_owned();
+                    let thread = std::thread::spawn(move || {
+                        let mut opened = options.open(file).expect("writable");
+                        opened.write_all(content).expect("writable");
+                    });
+                    waiting.lock().expect("no save panics").push(thread);
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
         Save::ByRename => {
             let beside = file.with_extension("swp");
             fs::write(&beside, content).expect("writable");
@@ -229,7 +254,8 @@ fn save(how: Save, file: &std::path::Path, content: &[u8]) {
 fn a_users_save_at_any_call_is_never_lost(
     #[values(Save::InPlace, Save::ByRename, Save::UnlinkAndCreate)] how: Save,
     #[values("modify", "delete", "rename", "mode", "fresh/created")] path: &'static str,
-    #[values(None, Some(1), Some(12))] killed_after: Option<usize>,
+    #[values(None, Some(7))] killed_after: Option<usize>,
+    #[values(true, false)] leases: bool,
 ) {
     let mut landed = 0;
     for number in 0.. {
@@ -238,9 +264,14 @@ fn a_users_save_at_any_call_is_never_lost(
         let file = fixture.at(path);
         let saved = Arc::new(AtomicBool::new(false));
         let done = saved.clone();
-        let hook: Hook = Box::new(move |call, _| {
-            if call == number && file.parent().is_some_and(std::path::Path::exists) {
-                save(how, &file, b"the user's own words");
+        let waiting = Waiting::default();
+        let waiters = waiting.clone();
+        let hook: Hook = Box::new(move |call, name| {
+            if name == "lease" && !leases {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+            if call == number && file.parent().is_some_and(Path::exists) {
+                save(how, &file, b"the user's own words", &waiters);
                 done.store(true, Ordering::SeqCst);
             }
             match killed_after {
@@ -249,6 +280,9 @@ fn a_users_save_at_any_call_is_never_lost(
             }
         });
         let (outcome, calls) = run(&fixture, &changes, hook);
+        for thread in waiting.lock().expect("no save panics").drain(..) {
+            thread.join().expect("saved once the lease was released");
+        }
         recover(&fixture, never()).0.expect("recovers");
         let case = format!("{how:?} of {path} at call {number}, {outcome:?}");
         let tree = fixture.tree();

@@ -73,6 +73,19 @@ impl Disk for Interposed {
         self.at("sync_dir")
     }
 
+    /// A hook that says `Unsupported` stands for a file system without leases.
+    fn lease(&self, file: &OwnedFd) -> io::Result<Lease> {
+        match self.at("lease") {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(Lease::Unavailable),
+            Err(error) => Err(error),
+            Ok(()) => self.disk.lease(file),
+        }
+    }
+
+    fn writer(&self, file: &Stat) -> Option<String> {
+        self.disk.writer(file)
+    }
+
     pass_on! {
         open_dir_beneath(root: &OwnedFd, path: Option<&RelPath>, cross_mounts: bool) -> OwnedFd;
         device(dir: &OwnedFd) -> u64;
@@ -87,6 +100,7 @@ impl Disk for Interposed {
         write_at(file: &OwnedFd, buffer: &[u8], offset: u64) -> usize;
         reserve(file: &OwnedFd, bytes: u64) -> ();
         copy_metadata(from: &OwnedFd, to: &OwnedFd, mode: u32) -> ();
+        lease_holds(file: &OwnedFd) -> bool;
         set_mode(file: &OwnedFd, mode: u32) -> ();
         exchange(dir: &OwnedFd, one: &[u8], other: &[u8]) -> ();
         rename(from_dir: &OwnedFd, from: &[u8], to_dir: &OwnedFd, to: &[u8]) -> ();

@@ -1,0 +1,91 @@
+//! Read leases: who writes to a file must wait until it is swapped.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use crate::disk::{Lease, Stat};
+
+/// fcntl(2); the libc crate leaves it out.
+#[cfg(target_os = "linux")]
+const F_SETSIG: libc::c_int = 10;
+
+#[cfg(target_os = "linux")]
+pub(super) fn take(file: &OwnedFd) -> io::Result<Lease> {
+    use std::os::fd::AsRawFd as _;
+    let fd = file.as_raw_fd();
+    // A broken lease raises SIGIO by default, which ends the process. SIGURG is ignored
+    // unless somebody handles it; `holds` is how a break is noticed.
+    // SAFETY: `fd` is open for as long as `file` is borrowed, and both commands take an
+    // integer.
+    let answer = unsafe {
+        match libc::fcntl(fd, F_SETSIG, libc::SIGURG) {
+            -1 => -1,
+            _ => libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK),
+        }
+    };
+    if answer != -1 {
+        return Ok(Lease::Held);
+    }
+    match io::Error::last_os_error().raw_os_error() {
+        Some(libc::EAGAIN) => Ok(Lease::Busy),
+        // Another user's file, a file system without leases, a sandbox that filters them:
+        // what came out of the swap is then read again instead.
+        _ => Ok(Lease::Unavailable),
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(super) fn holds(file: &OwnedFd) -> io::Result<bool> {
+    use std::os::fd::AsRawFd as _;
+    // SAFETY: as above; the command takes no argument.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) } {
+        -1 => Err(io::Error::last_os_error()),
+        lease => Ok(lease == libc::F_RDLCK),
+    }
+}
+
+/// Looks through `/proc` for a descriptor of the file that can write.
+#[cfg(target_os = "linux")]
+pub(super) fn writer(file: &Stat) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Ok(pid) = process.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(descriptors) = std::fs::read_dir(process.path().join("fd")) else { continue };
+        for descriptor in descriptors.flatten() {
+            let Ok(metadata) = std::fs::metadata(descriptor.path()) else { continue };
+            if (metadata.dev(), metadata.ino()) != (file.device, file.inode) {
+                continue;
+            }
+            let info = process.path().join("fdinfo").join(descriptor.file_name());
+            if std::fs::read_to_string(info).is_ok_and(|info| can_write(&info)) {
+                let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+                return Some(format!("{} (process {pid})", name.trim_end()));
+            }
+        }
+    }
+    None
+}
+
+/// Reads the `flags:` line of fdinfo, open(2)'s flags in octal.
+#[cfg(target_os = "linux")]
+fn can_write(info: &str) -> bool {
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags
+        .and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok())
+        .is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn take(_file: &OwnedFd) -> io::Result<Lease> {
+    Ok(Lease::Unavailable)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn holds(_file: &OwnedFd) -> io::Result<bool> {
+    Ok(false)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn writer(_file: &Stat) -> Option<String> {
+    None
+}
