@@ -1,1 +1,35 @@
 //! Sessions, patches, signatures, events and the actors that own them.
+
+pub mod actors;
+mod base;
+mod config;
+mod diffing;
+mod error;
+mod events;
+mod ids;
+mod layer;
+mod patch;
+mod session;
+mod signature;
+mod store;
+mod time;
+
+pub use atomic_fs::{Digest, FsError, Kept, PathError, Refusal, RelPath, escape};
+
+pub use base::{Base, Seen};
+pub use config::{StagingOptions, TrustedLibrary, workspace_key};
+pub use diffing::Policy;
+pub use error::{ErrorKind, StagingError};
+pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice};
+pub use ids::{ApplyId, IdParseError, PatchId, SessionId};
+pub use layer::{
+    ApplyOutcome, ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, Proposal, Proposed,
+    RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status,
+};
+pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
+pub use session::{Session, SessionState};
+pub use signature::{Signature, set_signature};
+pub use time::Timestamp;
+
+/// What every call of the layer comes to.
+pub type Result<T, E = StagingError> = std::result::Result<T, E>;

@@ -1,0 +1,193 @@
+//! The events actor: fans events out to subscribers.
+//!
+//! The layer's own events come through a bounded channel, with their diffs.
+//! Whatever did not fit, and what other processes wrote in between, is read from
+//! the store, so that each subscriber gets the log's order without gaps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::WeakAddr;
+use actix::prelude::*;
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::ActorError;
+use super::pool::Pool;
+use crate::events::{EventRecord, Notice};
+use crate::layer::DiffStagingLayer;
+
+/// How many notices wait for the actor; beyond it their diffs are dropped.
+const NOTICES_MAX: usize = 1024;
+/// How many events are read from the store at once.
+const BATCH: usize = 256;
+
+/// An event on its way to a subscriber.
+#[derive(Clone, Debug)]
+pub struct EventDelivery {
+    /// The event.
+    pub record: Arc<EventRecord>,
+    /// The diff of a proposed patch, unless it is long or came from another process.
+    pub diff: Option<Arc<[u8]>>,
+    /// How many events before this one did not fit into the subscriber's
+    /// mailbox; the store has them.
+    pub missed: u64,
+}
+
+impl Message for EventDelivery {
+    type Result = ();
+}
+
+/// Sends every event from now on to `recipient`.
+pub struct Subscribe {
+    /// Who is told.
+    pub recipient: Recipient<EventDelivery>,
+}
+
+impl Message for Subscribe {
+    type Result = Result<(), ActorError>;
+}
+
+/// There is something to deliver.
+struct Poke;
+
+impl Message for Poke {
+    type Result = ();
+}
+
+/// Fans events out to subscribers.
+pub struct EventsActor {
+    pool: Pool,
+    notices: Receiver<Notice>,
+    poked: Arc<AtomicBool>,
+    capacity: usize,
+    /// The last event that was delivered.
+    seq: u64,
+    subscribers: Vec<Subscriber>,
+}
+
+struct Subscriber {
+    recipient: Recipient<EventDelivery>,
+    missed: u64,
+}
+
+impl EventsActor {
+    /// Starts it on the current arbiter, from the events behind `seq` on.
+    pub(super) fn launch(layer: &DiffStagingLayer, pool: Pool, seq: u64) -> Addr<Self> {
+        let (sender, notices) = bounded(NOTICES_MAX);
+        let poked = Arc::new(AtomicBool::new(false));
+        let actor = Self {
+            pool,
+            notices,
+            poked: Arc::clone(&poked),
+            capacity: layer.options().mailbox_capacity,
+            seq,
+            subscribers: Vec::new(),
+        };
+        let addr = actor.start();
+        layer.observe(observer(sender, poked, addr.downgrade()));
+        addr
+    }
+
+    fn deliver(&mut self, records: Vec<EventRecord>, notices: Vec<Notice>) {
+        let mut notices = notices.into_iter().peekable();
+        for record in records {
+            while notices.next_if(|notice| notice.record.seq < record.seq).is_some() {}
+            let diff = notices
+                .next_if(|notice| notice.record.seq == record.seq)
+                .and_then(|notice| notice.diff);
+            self.seq = record.seq;
+            let record = Arc::new(record);
+            self.subscribers.retain_mut(|subscriber| subscriber.tell(&record, diff.as_ref()));
+        }
+    }
+}
+
+impl Subscriber {
+    /// Whether it is still there.
+    fn tell(&mut self, record: &Arc<EventRecord>, diff: Option<&Arc<[u8]>>) -> bool {
+        let delivery =
+            EventDelivery { record: Arc::clone(record), diff: diff.cloned(), missed: self.missed };
+        match self.recipient.try_send(delivery) {
+            Ok(()) => self.missed = 0,
+            Err(SendError::Full(_)) => self.missed += 1,
+            Err(SendError::Closed(_)) => return false,
+        }
+        true
+    }
+}
+
+/// What the layer calls under its lock: it must not wait.
+fn observer(
+    sender: Sender<Notice>,
+    poked: Arc<AtomicBool>,
+    addr: WeakAddr<EventsActor>,
+) -> Box<dyn Fn(Notice) + Send + Sync> {
+    Box::new(move |notice| {
+        // One that does not fit is read from the store.
+        drop(sender.try_send(notice));
+        if poked.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let reached = addr.upgrade().is_some_and(|addr| addr.try_send(Poke).is_ok());
+        if !reached {
+            // A full mailbox: the message at its end delivers as well.
+            poked.store(false, Ordering::Release);
+        }
+    })
+}
+
+impl Actor for EventsActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(self.capacity.max(1));
+    }
+}
+
+impl Handler<Subscribe> for EventsActor {
+    type Result = AtomicResponse<Self, Result<(), ActorError>>;
+
+    fn handle(&mut self, message: Subscribe, _: &mut Self::Context) -> Self::Result {
+        // What happened before is delivered first, to those who were there.
+        let caught_up = self.catch_up();
+        AtomicResponse::new(Box::pin(caught_up.map(|(), actor, _| {
+            actor.subscribers.push(Subscriber { recipient: message.recipient, missed: 0 });
+            Ok(())
+        })))
+    }
+}
+
+impl Handler<Poke> for EventsActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, _: Poke, _: &mut Self::Context) -> Self::Result {
+        AtomicResponse::new(Box::pin(self.catch_up()))
+    }
+}
+
+impl EventsActor {
+    /// Delivers everything that is in the store by now.
+    fn catch_up(&mut self) -> impl ActorFuture<Self, Output = ()> + use<> {
+        // Before reading, so that what is written after it pokes again.
+        self.poked.store(false, Ordering::Release);
+        let notices: Vec<Notice> = self.notices.try_iter().collect();
+        let (pool, from) = (self.pool.clone(), self.seq);
+        let read = pool.run(tracing::debug_span!("deliver_events"), move |layer| {
+            let (mut all, mut seq) = (Vec::new(), from);
+            loop {
+                let batch = layer.events_since(seq, BATCH)?;
+                let Some(last) = batch.last() else { return Ok(all) };
+                seq = last.seq;
+                let whole = batch.len() == BATCH;
+                all.extend(batch);
+                if !whole {
+                    return Ok(all);
+                }
+            }
+        });
+        fut::wrap_future::<_, Self>(read).map(|read, actor, _| match read {
+            Ok(records) => actor.deliver(records, notices),
+            Err(error) => tracing::warn!(%error, "events wait in the store"),
+        })
+    }
+}

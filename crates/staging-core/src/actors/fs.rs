@@ -1,0 +1,117 @@
+//! The FsActor: the one owner of every disk swap.
+
+use actix::prelude::*;
+
+use super::ActorError;
+use crate::layer::{ApplyReport, ApplyRequest, DiffStagingLayer, RecoverReport};
+
+/// Brings an approved set to the disk.
+#[derive(Clone, Debug)]
+pub struct PerformApply {
+    /// What was approved.
+    pub request: ApplyRequest,
+}
+
+impl Message for PerformApply {
+    type Result = Result<ApplyReport, ActorError>;
+}
+
+/// Finishes or undoes what a dead process left.
+#[derive(Clone, Copy, Debug)]
+pub struct Recover;
+
+impl Message for Recover {
+    type Result = Result<RecoverReport, ActorError>;
+}
+
+/// Removes what the last apply left, after its answer.
+struct Tidy;
+
+impl Message for Tidy {
+    type Result = ();
+}
+
+/// Stops once everything before it is done.
+pub(super) struct Stop;
+
+impl Message for Stop {
+    type Result = ();
+}
+
+/// Owns every disk swap of this process, on a thread of its own, so that its
+/// handlers may block.
+pub struct FsActor {
+    layer: DiffStagingLayer,
+}
+
+impl FsActor {
+    /// Starts it on a thread of its own.
+    pub(super) fn launch(layer: DiffStagingLayer) -> (Addr<Self>, Arbiter) {
+        let arbiter = Arbiter::new();
+        let addr = Self::start_in_arbiter(&arbiter.handle(), |_| Self { layer });
+        (addr, arbiter)
+    }
+
+    fn tidy(&self) {
+        match self.layer.tidy() {
+            Ok(kept) => {
+                for kept in kept {
+                    let file = kept.file.display().to_string();
+                    tracing::warn!(path = %kept.path, file, "a user's edit was kept beside");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "recovery tidies what the apply left"),
+        }
+    }
+}
+
+impl Actor for FsActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(self.layer.options().mailbox_capacity.max(1));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.tidy();
+    }
+}
+
+impl Handler<PerformApply> for FsActor {
+    type Result = Result<ApplyReport, ActorError>;
+
+    fn handle(&mut self, message: PerformApply, context: &mut Self::Context) -> Self::Result {
+        let _span =
+            tracing::info_span!("perform_apply", named = message.request.ids.len()).entered();
+        let outcome = self.layer.apply(&message.request);
+        // The answer goes out before this is handled.
+        context.notify(Tidy);
+        Ok(outcome?)
+    }
+}
+
+impl Handler<Recover> for FsActor {
+    type Result = Result<RecoverReport, ActorError>;
+
+    fn handle(&mut self, _: Recover, _: &mut Self::Context) -> Self::Result {
+        let _span = tracing::info_span!("recover").entered();
+        Ok(self.layer.recover()?)
+    }
+}
+
+impl Handler<Tidy> for FsActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tidy, _: &mut Self::Context) {
+        self.tidy();
+    }
+}
+
+impl Handler<Stop> for FsActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        self.tidy();
+        context.stop();
+    }
+}

@@ -1,0 +1,25 @@
+//! The actors: who may do what, in which order, on which thread.
+//!
+//! [`Registry::launch`] starts them all. Everything that blocks runs off the
+//! event loop: disk swaps on the FsActor's own thread, the rest on the blocking
+//! pool, at most `proposals_in_flight_max` calls at once; a session pauses its
+//! mailbox meanwhile, so its agent is answered in the order it asked.
+//!
+//! Mailboxes hold `mailbox_capacity` messages: use `send`, which waits for room,
+//! or `try_send`, which does not. `do_send` ignores the limit.
+
+mod error;
+mod events;
+mod fs;
+mod pool;
+mod registry;
+mod session;
+
+pub use error::ActorError;
+pub use events::{EventDelivery, EventsActor, Subscribe};
+pub use fs::{FsActor, PerformApply, Recover};
+pub use registry::{ListSessions, OpenSession, OpenedSession, Registry, Shutdown};
+pub use session::{
+    ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, ReadThrough, SafeDelete, SafeEdit,
+    SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, StageAll,
+};

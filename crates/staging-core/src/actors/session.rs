@@ -1,0 +1,388 @@
+//! The session actor: one per staging session, in the order its agent asked.
+//!
+//! A message is handled when the one before it is answered.
+
+use actix::prelude::*;
+use atomic_fs::RelPath;
+
+use super::ActorError;
+use super::fs::{FsActor, PerformApply};
+use super::pool::Pool;
+use crate::ids::{PatchId, SessionId};
+use crate::layer::{
+    ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, Proposal, Proposed, Selector,
+};
+use crate::patch::Patch;
+use crate::session::Session;
+use crate::signature::Signature;
+
+/// Proposes new content, whole.
+#[derive(Clone, Debug)]
+pub struct SafeWrite {
+    /// The file.
+    pub path: RelPath,
+    /// What it is to hold.
+    pub content: Vec<u8>,
+    /// Its permission bits; those of the file there, when not given.
+    pub mode: Option<u32>,
+}
+
+impl Message for SafeWrite {
+    type Result = Result<Proposed, ActorError>;
+}
+
+/// Proposes one piece of text replaced by another.
+#[derive(Clone, Debug)]
+pub struct SafeEdit {
+    /// The file.
+    pub path: RelPath,
+    /// What to replace; must occur exactly once unless all are replaced.
+    pub old: Vec<u8>,
+    /// What to put in its place.
+    pub new: Vec<u8>,
+    /// Whether every occurrence is replaced.
+    pub replace_all: bool,
+}
+
+impl Message for SafeEdit {
+    type Result = Result<Proposed, ActorError>;
+}
+
+/// Proposes that the file goes.
+#[derive(Clone, Debug)]
+pub struct SafeDelete {
+    /// The file.
+    pub path: RelPath,
+}
+
+impl Message for SafeDelete {
+    type Result = Result<Proposed, ActorError>;
+}
+
+/// Proposes that the file moves.
+#[derive(Clone, Debug)]
+pub struct SafeRename {
+    /// The file.
+    pub path: RelPath,
+    /// Where to.
+    pub to: RelPath,
+}
+
+impl Message for SafeRename {
+    type Result = Result<Proposed, ActorError>;
+}
+
+/// Proposes other permission bits.
+#[derive(Clone, Debug)]
+pub struct SafeSetMode {
+    /// The file.
+    pub path: RelPath,
+    /// The bits.
+    pub mode: u32,
+}
+
+impl Message for SafeSetMode {
+    type Result = Result<Proposed, ActorError>;
+}
+
+/// Reads a file as this session sees it; `None` when there is none.
+#[derive(Clone, Debug)]
+pub struct ReadThrough {
+    /// The file.
+    pub path: RelPath,
+}
+
+impl Message for ReadThrough {
+    type Result = Result<Option<Vec<u8>>, ActorError>;
+}
+
+/// Shows what is pending in this session as one diff.
+#[derive(Clone, Debug, Default)]
+pub struct ShowDiff {
+    /// How to write it.
+    pub options: DiffOptions,
+}
+
+impl Message for ShowDiff {
+    type Result = Result<ShownDiff, ActorError>;
+}
+
+/// A diff, and what approving it names.
+#[derive(Clone, Debug)]
+pub struct ShownDiff {
+    /// The patches shown.
+    pub patches: Vec<Patch>,
+    /// Git-style text.
+    pub text: Vec<u8>,
+    /// What an approval of exactly this names.
+    pub signature: Signature,
+    /// Patches that turned out stale and are discarded now.
+    pub stale: Vec<Patch>,
+}
+
+/// Applies one patch.
+#[derive(Clone, Debug)]
+pub struct ApplyPatch {
+    /// Which.
+    pub patch: PatchId,
+    /// The set signature that was approved (of this patch alone).
+    pub expect: Option<Signature>,
+    /// Whether the file may be replaced as a whole.
+    pub confirm_full_replace: bool,
+}
+
+impl Message for ApplyPatch {
+    type Result = Result<ApplyReport, ActorError>;
+}
+
+/// Applies patches together: all or none.
+#[derive(Clone, Debug, Default)]
+pub struct ApplyChangeSet {
+    /// Which; everything pending in this session when empty.
+    pub ids: Vec<Selector>,
+    /// The set signature that was approved.
+    pub expect: Option<Signature>,
+    /// Whether files may be replaced as a whole.
+    pub confirm_full_replace: bool,
+}
+
+impl Message for ApplyChangeSet {
+    type Result = Result<ApplyReport, ActorError>;
+}
+
+/// Rejects patches.
+#[derive(Clone, Debug, Default)]
+pub struct DiscardPatch {
+    /// Which; everything pending in this session when empty.
+    pub ids: Vec<Selector>,
+    /// Why, for the agent.
+    pub reason_text: Option<String>,
+}
+
+impl Message for DiscardPatch {
+    type Result = Result<Vec<Patch>, ActorError>;
+}
+
+/// Ends the session; what is pending in it is rejected.
+#[derive(Clone, Copy, Debug)]
+pub struct CloseSession;
+
+impl Message for CloseSession {
+    type Result = Result<Session, ActorError>;
+}
+
+/// Proposes several changes, each seeing those before it: all or none.
+#[derive(Clone, Debug)]
+pub struct StageAll {
+    /// The changes, in order.
+    pub proposals: Vec<Proposal>,
+}
+
+impl Message for StageAll {
+    type Result = Result<Vec<Proposed>, ActorError>;
+}
+
+/// Stops once everything before it is answered; the session stays open.
+pub(super) struct Stop;
+
+impl Message for Stop {
+    type Result = ();
+}
+
+/// Serves one session.
+pub struct SessionActor {
+    session: SessionId,
+    pool: Pool,
+    fs: Addr<FsActor>,
+    capacity: usize,
+}
+
+/// An answer that keeps the mailbox waiting until it is there.
+type Answer<T> = AtomicResponse<SessionActor, Result<T, ActorError>>;
+
+impl SessionActor {
+    pub(super) fn launch(
+        session: SessionId,
+        pool: Pool,
+        fs: Addr<FsActor>,
+        capacity: usize,
+    ) -> Addr<Self> {
+        Self { session, pool, fs, capacity }.start()
+    }
+
+    fn answer<T: Send + 'static>(
+        &self,
+        span: tracing::Span,
+        work: impl FnOnce(&DiffStagingLayer) -> crate::Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        let working = self.pool.clone().run(span, work);
+        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(working)))
+    }
+
+    fn propose(&self, name: &'static str, proposal: Proposal) -> Answer<Proposed> {
+        let session = self.session;
+        let span =
+            tracing::info_span!("propose", %session, operation = name, path = %proposal.path());
+        self.answer(span, move |layer| layer.propose(session, proposal))
+    }
+
+    fn apply(&self, request: ApplyRequest) -> Answer<ApplyReport> {
+        let applied = self.fs.send(PerformApply { request });
+        let answer =
+            async move { applied.await.map_err(|_| ActorError::Stopped { actor: "FsActor" })? };
+        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(answer)))
+    }
+
+    /// What is meant by ids: this session when there are none.
+    fn or_all(&self, ids: Vec<Selector>) -> Vec<Selector> {
+        if ids.is_empty() { vec![Selector::Session(self.session)] } else { ids }
+    }
+}
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(self.capacity.max(1));
+    }
+}
+
+impl Handler<SafeWrite> for SessionActor {
+    type Result = Answer<Proposed>;
+
+    fn handle(&mut self, message: SafeWrite, _: &mut Self::Context) -> Self::Result {
+        let SafeWrite { path, content, mode } = message;
+        self.propose("write", Proposal::Write { path, content, mode })
+    }
+}
+
+impl Handler<SafeEdit> for SessionActor {
+    type Result = Answer<Proposed>;
+
+    fn handle(&mut self, message: SafeEdit, _: &mut Self::Context) -> Self::Result {
+        let SafeEdit { path, old, new, replace_all } = message;
+        self.propose("edit", Proposal::Edit { path, old, new, replace_all })
+    }
+}
+
+impl Handler<SafeDelete> for SessionActor {
+    type Result = Answer<Proposed>;
+
+    fn handle(&mut self, message: SafeDelete, _: &mut Self::Context) -> Self::Result {
+        self.propose("delete", Proposal::Delete { path: message.path })
+    }
+}
+
+impl Handler<SafeRename> for SessionActor {
+    type Result = Answer<Proposed>;
+
+    fn handle(&mut self, message: SafeRename, _: &mut Self::Context) -> Self::Result {
+        let SafeRename { path, to } = message;
+        self.propose("rename", Proposal::Rename { path, to })
+    }
+}
+
+impl Handler<SafeSetMode> for SessionActor {
+    type Result = Answer<Proposed>;
+
+    fn handle(&mut self, message: SafeSetMode, _: &mut Self::Context) -> Self::Result {
+        let SafeSetMode { path, mode } = message;
+        self.propose("mode", Proposal::SetMode { path, mode })
+    }
+}
+
+impl Handler<StageAll> for SessionActor {
+    type Result = Answer<Vec<Proposed>>;
+
+    fn handle(&mut self, message: StageAll, _: &mut Self::Context) -> Self::Result {
+        let (session, proposals) = (self.session, message.proposals);
+        let span = tracing::info_span!("propose_all", %session, changes = proposals.len());
+        self.answer(span, move |layer| layer.propose_all(session, proposals))
+    }
+}
+
+impl Handler<ReadThrough> for SessionActor {
+    type Result = Answer<Option<Vec<u8>>>;
+
+    fn handle(&mut self, message: ReadThrough, _: &mut Self::Context) -> Self::Result {
+        let (session, path) = (self.session, message.path);
+        let span = tracing::info_span!("read_through", %session, %path);
+        self.answer(span, move |layer| layer.read_through(session, &path))
+    }
+}
+
+impl Handler<ShowDiff> for SessionActor {
+    type Result = Answer<ShownDiff>;
+
+    fn handle(&mut self, message: ShowDiff, _: &mut Self::Context) -> Self::Result {
+        let session = self.session;
+        let span = tracing::info_span!("show_diff", %session);
+        self.answer(span, move |layer| {
+            let selection = layer.select(&[Selector::Session(session)])?;
+            let mut text = Vec::new();
+            layer.write_diff(&selection.patches, &message.options, &mut text)?;
+            Ok(ShownDiff {
+                patches: selection.patches,
+                text,
+                signature: selection.signature,
+                stale: selection.stale,
+            })
+        })
+    }
+}
+
+impl Handler<ApplyPatch> for SessionActor {
+    type Result = Answer<ApplyReport>;
+
+    fn handle(&mut self, message: ApplyPatch, _: &mut Self::Context) -> Self::Result {
+        let ApplyPatch { patch, expect, confirm_full_replace } = message;
+        let ids = vec![Selector::Patch(patch)];
+        self.apply(ApplyRequest { ids, expect, confirm_full_replace, dry_run: false })
+    }
+}
+
+impl Handler<ApplyChangeSet> for SessionActor {
+    type Result = Answer<ApplyReport>;
+
+    fn handle(&mut self, message: ApplyChangeSet, _: &mut Self::Context) -> Self::Result {
+        let ApplyChangeSet { ids, expect, confirm_full_replace } = message;
+        let ids = self.or_all(ids);
+        self.apply(ApplyRequest { ids, expect, confirm_full_replace, dry_run: false })
+    }
+}
+
+impl Handler<DiscardPatch> for SessionActor {
+    type Result = Answer<Vec<Patch>>;
+
+    fn handle(&mut self, message: DiscardPatch, _: &mut Self::Context) -> Self::Result {
+        let ids = self.or_all(message.ids);
+        let span = tracing::info_span!("discard", session = %self.session);
+        self.answer(span, move |layer| layer.discard(&ids, message.reason_text.as_deref()))
+    }
+}
+
+impl Handler<CloseSession> for SessionActor {
+    type Result = Answer<Session>;
+
+    fn handle(&mut self, _: CloseSession, _: &mut Self::Context) -> Self::Result {
+        let session = self.session;
+        let span = tracing::info_span!("close_session", %session);
+        let closed = self.pool.clone().run(span, move |layer| layer.close_session(session));
+        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(closed).map(
+            |closed, _, context: &mut Context<Self>| {
+                if closed.is_ok() {
+                    context.stop();
+                }
+                closed
+            },
+        )))
+    }
+}
+
+impl Handler<Stop> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        context.stop();
+    }
+}

@@ -1,0 +1,93 @@
+//! Fingerprint of the file the agent saw, and how to tell cheaply that it still
+//! stands.
+
+use atomic_fs::{Digest, FileKind, Fingerprint, Stat};
+use serde::Serialize;
+
+use crate::time::Timestamp;
+
+/// A file that changed less than this before it was looked at may change again
+/// without its time stamps showing it: clocks of file systems tick coarsely.
+const RACY_NS: i64 = 1_000_000_000;
+
+/// The state of the file the agent saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Base {
+    /// BLAKE3 of its content.
+    #[serde(rename = "blake3")]
+    pub digest: Digest,
+    /// Its permission bits.
+    #[serde(serialize_with = "crate::patch::git_mode")]
+    pub mode: u32,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was last modified, in nanoseconds since 1970.
+    #[serde(skip)]
+    pub modified_ns: i64,
+    /// When it was last modified, for people.
+    pub modified_at: Timestamp,
+    /// What the file system said when the content was last known to be this.
+    #[serde(skip)]
+    pub seen: Seen,
+}
+
+/// What the file system said about a file, and when it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The inode's number.
+    pub inode: u64,
+    /// The device's number.
+    pub device: u64,
+    /// When the inode last changed.
+    pub changed_ns: i64,
+    /// When it was asked, by this machine's clock.
+    pub observed_ns: i64,
+}
+
+impl Seen {
+    pub(crate) fn new(stat: &Stat, observed_ns: i64) -> Self {
+        Self { inode: stat.inode, device: stat.device, changed_ns: stat.changed_ns, observed_ns }
+    }
+}
+
+impl Base {
+    /// A base from a digest and the file system's word on the same content.
+    pub(crate) fn new(digest: Digest, stat: &Stat, observed_ns: i64) -> Self {
+        Self {
+            digest,
+            mode: stat.mode,
+            bytes: stat.bytes,
+            modified_ns: stat.modified_ns,
+            modified_at: Timestamp::from_unix_ns(stat.modified_ns),
+            seen: Seen::new(stat, observed_ns),
+        }
+    }
+
+    /// What a change set must find.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint { digest: self.digest, bytes: self.bytes, mode: self.mode }
+    }
+
+    /// Whether the file system's word alone proves that the base still stands.
+    ///
+    /// As in git's index, a file that changed shortly before it was looked at
+    /// proves nothing: it may have changed again within the same clock tick.
+    pub(crate) fn stands_by(&self, stat: &Stat) -> bool {
+        !self.fallen_by(stat)
+            && self.has_stamps_of(stat)
+            && self.seen.changed_ns.saturating_add(RACY_NS) < self.seen.observed_ns
+    }
+
+    /// Whether the file is the same one, last touched when it was last looked at.
+    pub(crate) fn has_stamps_of(&self, stat: &Stat) -> bool {
+        stat.modified_ns == self.modified_ns
+            && stat.inode == self.seen.inode
+            && stat.device == self.seen.device
+            && stat.changed_ns == self.seen.changed_ns
+    }
+
+    /// Whether the file system's word alone proves that the base is gone.
+    pub(crate) fn fallen_by(&self, stat: &Stat) -> bool {
+        stat.kind != FileKind::Regular || stat.bytes != self.bytes || stat.mode != self.mode
+    }
+}

@@ -1,0 +1,112 @@
+//! What the layer is told by whoever embeds it: plain data, nothing read from
+//! home, environment or terminal.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use atomic_fs::Digest;
+
+use crate::diffing::Policy;
+
+/// How to stage one workspace.
+#[derive(Clone, Debug)]
+pub struct StagingOptions {
+    /// The directory tree that is protected.
+    pub workspace: PathBuf,
+    /// This workspace's own state directory, outside of it; created 0700.
+    pub state_dir: PathBuf,
+    /// Permission bits of files that an agent creates without naming any.
+    pub new_file_mode: u32,
+    /// How long a session without activity stays open.
+    pub session_expires_after: Duration,
+    /// How long decided patches keep their content.
+    pub history_keep_for: Duration,
+    /// Whether each proposal survives a power cut before it is acknowledged.
+    pub durable_proposals: bool,
+    /// Which diff strategy for which file.
+    pub diff: Policy,
+    /// Whether changes to `.git` may be staged.
+    pub allow_git: bool,
+    /// Whether files with several names may be replaced, which severs them.
+    pub allow_hard_links: bool,
+    /// Whether files on other mounts below the root may be changed.
+    pub allow_other_mounts: bool,
+    /// Strategy libraries to load into this process, each an explicit choice.
+    pub strategies: Vec<TrustedLibrary>,
+    /// How many messages each actor's mailbox holds.
+    pub mailbox_capacity: usize,
+    /// How many calls of all sessions run at once on the blocking pool.
+    pub proposals_in_flight_max: usize,
+    /// How many bytes a session's pending patches may stage.
+    pub session_bytes_max: u64,
+    /// How many patches a session may have pending.
+    pub session_patches_max: u32,
+}
+
+/// A strategy library that may be loaded, pinned by its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedLibrary {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it must hold.
+    pub blake3: Digest,
+}
+
+impl StagingOptions {
+    /// The defaults for this workspace and its state directory.
+    pub fn new(workspace: impl Into<PathBuf>, state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            workspace: workspace.into(),
+            state_dir: state_dir.into(),
+            new_file_mode: 0o644,
+            session_expires_after: Duration::from_secs(24 * 60 * 60),
+            history_keep_for: Duration::from_secs(7 * 24 * 60 * 60),
+            durable_proposals: false,
+            diff: Policy::default(),
+            allow_git: false,
+            allow_hard_links: false,
+            allow_other_mounts: false,
+            strategies: Vec::new(),
+            mailbox_capacity: 64,
+            proposals_in_flight_max: 16,
+            session_bytes_max: 1 << 30,
+            session_patches_max: 100_000,
+        }
+    }
+}
+
+/// The name of a workspace's directory below the state directory: the root's
+/// own name for people, and 16 hex digits of its path's BLAKE3 to tell
+/// namesakes apart. The root must be canonical.
+pub fn workspace_key(canonical_root: &Path) -> String {
+    let name: String = canonical_root
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' })
+        .take(40)
+        .collect();
+    let name = name.trim_start_matches('.');
+    let hex = blake3::hash(canonical_root.as_os_str().as_encoded_bytes()).to_hex();
+    format!("{}-{}", if name.is_empty() { "root" } else { name }, &hex[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namesakes_have_different_keys() {
+        let (a, b) = (workspace_key(Path::new("/a/app")), workspace_key(Path::new("/b/app")));
+        assert!(a.starts_with("app-") && b.starts_with("app-") && a != b, "{a} {b}");
+    }
+
+    #[test]
+    fn a_key_is_one_plain_file_name() {
+        for root in ["/", "/a/..b c/ä", "/.hidden"] {
+            let key = workspace_key(Path::new(root));
+            assert!(!key.contains('/') && !key.starts_with('.'), "{key}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The one place that talks to the diff engine.
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::sync::Arc;
+
+use atomic_fs::{Digest, RelPath};
+use diff_engine::{
+    Content, DiffEngine, FileChange, FileDiff, FileHeader, FileStat, Registry, Remark,
+    RenderOptions, Side, Trust, load_library,
+};
+
+pub use diff_engine::Policy;
+
+use crate::Result;
+use crate::config::StagingOptions;
+use crate::error::StagingError;
+use crate::layer::DiffOptions;
+use crate::patch::{DiffSummary, Operation, Patch};
+use crate::store::blobs::Blobs;
+
+/// A proposed patch's diff longer than this is left out of its notice.
+const NOTICE_DIFF_BYTES_MAX: usize = 256 * 1024;
+
+/// The columns of the short form.
+const STAT_COLUMNS: usize = 80;
+
+/// Compares bases with staged contents.
+pub(crate) struct Differ {
+    engine: DiffEngine,
+}
+
+/// Content of one side of a patch.
+#[derive(Clone)]
+pub(crate) enum Sided {
+    Absent,
+    Held(Arc<[u8]>),
+    TooLarge(u64),
+}
+
+impl Sided {
+    fn as_side(&self) -> Side<'_> {
+        match self {
+            Self::Absent => Side::Absent,
+            Self::Held(content) => Side::Text(content),
+            Self::TooLarge(bytes) => Side::TooLarge { bytes: *bytes },
+        }
+    }
+}
+
+impl Differ {
+    /// An engine with the bundled strategies and those the user allowed.
+    pub(crate) fn new(options: &StagingOptions) -> Result<Self> {
+        let failed =
+            |error: &dyn std::fmt::Display| StagingError::Diff { reason: error.to_string() };
+        let mut registry = Registry::bundled();
+        for library in &options.strategies {
+            let trust = Trust::in_digest(blake3::Hash::from_bytes(*library.blake3.as_bytes()));
+            let loaded = load_library(&library.path, &trust).map_err(|error| failed(&error))?;
+            registry.add_loaded(loaded).map_err(|error| failed(&error))?;
+        }
+        let name = &options.diff.strategy;
+        if !registry.contains(name) {
+            return Err(failed(&format_args!("there is no strategy `{name}`")));
+        }
+        Ok(Self { engine: DiffEngine::new(options.diff.clone(), registry) })
+    }
+
+    /// Content longer than this is not compared, so it need not be loaded.
+    pub(crate) fn bytes_max(&self) -> u64 {
+        self.engine.policy().size_max_bytes
+    }
+
+    /// The diff of a patch in numbers and, if wanted, as text.
+    pub(crate) fn summarise(
+        &self,
+        patch: &Patch,
+        old: &Sided,
+        new: &Sided,
+        with_text: bool,
+    ) -> (DiffSummary, Option<Arc<[u8]>>) {
+        let diff = self.compare(patch, old.as_side(), new.as_side());
+        let text = with_text.then(|| self.notice_text(patch, &diff, old, new)).flatten();
+        let modes = Remark::of_modes(
+            patch.base.as_ref().map(|base| base.mode),
+            patch.staged.map(|staged| staged.mode),
+        );
+        let remarks = diff.remarks.iter().chain(modes.as_ref()).map(ToString::to_string).collect();
+        let summary = DiffSummary {
+            strategy: diff.strategy,
+            added: diff.added,
+            removed: diff.removed,
+            full_replace: diff.full_replace,
+            binary: diff.binary,
+            remarks,
+        };
+        (summary, text)
+    }
+
+    /// What did not change is no replacement, however large it is.
+    fn compare(&self, patch: &Patch, old: Side<'_>, new: Side<'_>) -> FileDiff {
+        if same_content(patch) {
+            return self.engine.diff(Side::Text(b""), Side::Text(b""));
+        }
+        self.engine.diff(old, new)
+    }
+
+    fn notice_text(
+        &self,
+        patch: &Patch,
+        diff: &FileDiff,
+        old: &Sided,
+        new: &Sided,
+    ) -> Option<Arc<[u8]>> {
+        let mut out = Bounded(Vec::new());
+        let names = Names::of(patch);
+        let (old, new) = if same_content(patch) {
+            (Side::Text(b""), Side::Text(b""))
+        } else {
+            (old.as_side(), new.as_side())
+        };
+        // Too long, or not loaded: whoever wants it asks for it.
+        self.engine
+            .render(&names.header(patch), diff, old, new, &RenderOptions::default(), &mut out)
+            .ok()?;
+        Some(out.0.into())
+    }
+
+    /// Writes a patch's part of a diff, from its blobs.
+    pub(crate) fn write(
+        &self,
+        patch: &Patch,
+        blobs: &Blobs,
+        options: &DiffOptions,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let names = Names::of(patch);
+        let header = names.header(patch);
+        let render = RenderOptions {
+            context_lines: Some(options.context_lines),
+            ..RenderOptions::default()
+        };
+        let output = |source| StagingError::Output { source };
+        if same_content(patch) {
+            let side = Side::Text(b"");
+            let diff = self.engine.diff(side, side);
+            return self.engine.render(&header, &diff, side, side, &render, out).map_err(output);
+        }
+        let (old, new) = sides(patch);
+        let length = |side: Option<(Digest, u64)>| side.map_or(0, |(_, bytes)| bytes);
+        if self.engine.over_limit(length(old), length(new)) {
+            let open = |side: Option<(Digest, u64)>| {
+                side.map(|(digest, bytes)| open_checked(blobs, &patch.path, &digest, bytes))
+                    .transpose()
+            };
+            let (mut old, mut new) = (open(old)?, open(new)?);
+            return self
+                .engine
+                .render_full_replace(
+                    &header,
+                    old.as_mut().map(|file| file as &mut dyn Content),
+                    new.as_mut().map(|file| file as &mut dyn Content),
+                    &render,
+                    out,
+                )
+                .map_err(output);
+        }
+        let load = |side: Option<(Digest, u64)>| -> Result<Sided> {
+            side.map_or(Ok(Sided::Absent), |(digest, _)| load(blobs, &patch.path, &digest))
+        };
+        let (old, new) = (load(old)?, load(new)?);
+        let diff = self.engine.diff(old.as_side(), new.as_side());
+        self.engine
+            .render(&header, &diff, old.as_side(), new.as_side(), &render, out)
+            .map_err(output)
+    }
+
+    /// Writes the short form of a diff.
+    pub(crate) fn write_stat(&self, patches: &[Patch], out: &mut dyn Write) -> Result<()> {
+        let stats: Vec<FileStat> = patches
+            .iter()
+            .map(|patch| {
+                let names = Names::of(patch);
+                let empty = self.engine.diff(Side::Absent, Side::Absent);
+                let mut stat = FileStat::of(names.change(patch.operation), &empty);
+                stat.added = patch.diff.added;
+                stat.removed = patch.diff.removed;
+                stat.binary = patch.diff.binary;
+                stat
+            })
+            .collect();
+        diff_engine::render_stat(&stats, STAT_COLUMNS, out)
+            .map_err(|source| StagingError::Output { source })
+    }
+}
+
+/// Whether a patch leaves the content as it is.
+fn same_content(patch: &Patch) -> bool {
+    let (old, new) = sides(patch);
+    old.is_some() && old == new
+}
+
+type Sides = (Option<(Digest, u64)>, Option<(Digest, u64)>);
+
+fn sides(patch: &Patch) -> Sides {
+    (
+        patch.base.as_ref().map(|base| (base.digest, base.bytes)),
+        patch.staged.map(|staged| (staged.digest, staged.bytes)),
+    )
+}
+
+fn load(blobs: &Blobs, path: &RelPath, digest: &Digest) -> Result<Sided> {
+    let content = blobs.read(digest).map_err(damaged(path))?;
+    Ok(Sided::Held(content.into()))
+}
+
+/// A blob that is too large to hold, hashed once before it is shown.
+fn open_checked(
+    blobs: &Blobs,
+    path: &RelPath,
+    digest: &Digest,
+    bytes: u64,
+) -> Result<BufReader<File>> {
+    let mut file = blobs.open_blob(digest).map_err(damaged(path))?;
+    let found = Digest::of_reader(&mut file).map_err(damaged(path))?;
+    if found != (*digest, bytes) {
+        let reason = "its bytes are not those that were stored".to_owned();
+        return Err(StagingError::Damaged { path: path.clone(), reason });
+    }
+    io::Seek::rewind(&mut file).map_err(damaged(path))?;
+    Ok(BufReader::with_capacity(256 * 1024, file))
+}
+
+pub(crate) fn damaged(path: &RelPath) -> impl Fn(io::Error) -> StagingError {
+    let path = path.clone();
+    move |error| StagingError::Damaged { path: path.clone(), reason: error.to_string() }
+}
+
+/// What a header borrows.
+struct Names<'p> {
+    path: &'p [u8],
+    to: &'p [u8],
+    old_digest: Option<String>,
+    new_digest: Option<String>,
+}
+
+impl<'p> Names<'p> {
+    fn of(patch: &'p Patch) -> Self {
+        Self {
+            path: patch.path.as_bytes(),
+            to: patch.rename_to.as_ref().unwrap_or(&patch.path).as_bytes(),
+            old_digest: patch.base.as_ref().map(|base| base.digest.to_string()),
+            new_digest: patch.staged.map(|staged| staged.digest.to_string()),
+        }
+    }
+
+    fn change(&self, operation: Operation) -> FileChange<'p> {
+        let path = self.path;
+        match operation {
+            Operation::Create => FileChange::Create { path },
+            Operation::Modify => FileChange::Modify { path },
+            Operation::Delete => FileChange::Delete { path },
+            Operation::Rename => FileChange::Rename { from: path, to: self.to },
+            Operation::Mode => FileChange::Mode { path },
+        }
+    }
+
+    fn header(&self, patch: &Patch) -> FileHeader<'_> {
+        FileHeader {
+            change: self.change(patch.operation),
+            old_mode: patch.base.as_ref().map(|base| base.mode),
+            new_mode: patch.staged.map(|staged| staged.mode),
+            old_digest: self.old_digest.as_deref(),
+            new_digest: self.new_digest.as_deref(),
+        }
+    }
+}
+
+/// Text up to a length, and an error beyond it.
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > NOTICE_DIFF_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too long for a notice"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,390 @@
+//! What can go wrong, of which kind it is, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use atomic_fs::{FsError, PathError, RelPath};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::patch::{DiscardReason, Patch, PatchState};
+use crate::session::SessionState;
+use crate::signature::Signature;
+
+/// The kinds of errors, as machines tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request makes no sense as it is.
+    Usage,
+    /// There is no such session, patch or file.
+    NotFound,
+    /// An edit's old text is not in the file exactly once.
+    NoMatch,
+    /// The file changed since the agent saw it.
+    Stale,
+    /// The request contradicts something that is pending or on disk.
+    Conflict,
+    /// The path or the mode is protected.
+    Refused,
+    /// Something else than what was approved is pending now.
+    SignatureMismatch,
+    /// A full replacement wants a confirmation.
+    ConfirmationMissing,
+    /// The session or the patch is not open or pending any more.
+    Closed,
+    /// A limit is reached.
+    Limit,
+    /// Something else is at it; try again.
+    Busy,
+    /// A sync failed after the swaps: recovery decides.
+    InDoubt,
+    /// The system failed a call.
+    Io,
+    /// Stored content is not what it was.
+    Damaged,
+    /// The store failed.
+    Store,
+    /// The file system lacks a call that the protocol needs.
+    Unsupported,
+}
+
+/// A staging call failed. Unless its kind is `in_doubt`, the workspace is as it
+/// was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StagingError {
+    /// The workspace refused or failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The path is not one.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// No session has this id or label.
+    #[error("there is no session `{name}`: `session list` shows them")]
+    SessionNotFound {
+        /// What was asked for.
+        name: String,
+    },
+    /// The session takes no proposals any more.
+    #[error("session {session} is {}: open a new one", state.as_str())]
+    SessionNotOpen {
+        /// The session.
+        session: SessionId,
+        /// How it stands.
+        state: SessionState,
+    },
+    /// The label cannot be one.
+    #[error("`{label}` cannot be a session's label: {reason}")]
+    BadLabel {
+        /// The label, escaped.
+        label: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// No patch has this id.
+    #[error("there is no patch {patch}: `status` shows what is pending")]
+    PatchNotFound {
+        /// What was asked for.
+        patch: PatchId,
+    },
+    /// The patch was decided already.
+    #[error(
+        "patch {patch} is {state}{}: nothing is left to decide",
+        reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
+    )]
+    NotPending {
+        /// The patch.
+        patch: PatchId,
+        /// How it stands.
+        state: PatchState,
+        /// Why it was discarded.
+        reason: Option<DiscardReason>,
+    },
+    /// Nothing is pending where something was to be applied.
+    #[error("nothing is pending")]
+    NothingPending,
+    /// The session sees no file there.
+    #[error("there is no file `{path}`")]
+    NoSuchFile {
+        /// The path.
+        path: RelPath,
+    },
+    /// A rename would overwrite a file.
+    #[error("`{path}` exists: delete it first, or choose another name")]
+    TargetExists {
+        /// The rename's target.
+        path: RelPath,
+    },
+    /// The path lies below a file, or above files.
+    #[error("`{path}` cannot be a file: `{other}` is one")]
+    PathBlocked {
+        /// The path.
+        path: RelPath,
+        /// The file in its way.
+        other: RelPath,
+    },
+    /// An edit's old text is not in the file exactly once.
+    #[error(
+        "the text to replace occurs {found} times in `{path}`, not once: {}",
+        if *found == 0 { "read the file again" } else { "name more of its surroundings, or replace all" }
+    )]
+    NoMatch {
+        /// The file.
+        path: RelPath,
+        /// How often the text occurs.
+        found: u64,
+    },
+    /// The request makes no sense as it is.
+    #[error("{reason}")]
+    Usage {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The mode holds setuid or setgid bits, or bits that are no permissions.
+    #[error("mode {mode:o} of `{path}` is refused: only permission bits up to 1777 are staged")]
+    ModeRefused {
+        /// The file.
+        path: RelPath,
+        /// What was asked for.
+        mode: u32,
+    },
+    /// Files changed since the agent saw them; the patches are discarded.
+    #[error("{}", stale_message(patches))]
+    Stale {
+        /// The patches, discarded as stale.
+        patches: Vec<Patch>,
+    },
+    /// Two sessions want different things of one file.
+    #[error(
+        "{} of session {} and {} of session {} both concern `{path}`: apply or discard one first",
+        patches.0, sessions.0, patches.1, sessions.1
+    )]
+    Conflict {
+        /// The file.
+        path: RelPath,
+        /// The two patches.
+        patches: (PatchId, PatchId),
+        /// Their sessions.
+        sessions: (SessionId, SessionId),
+    },
+    /// A rename's target is freed by a patch that was not selected.
+    #[error("{patch} moves a file to `{path}`, which {needs} frees: select both")]
+    Incomplete {
+        /// The rename.
+        patch: PatchId,
+        /// The patch that must come along.
+        needs: PatchId,
+        /// The rename's target.
+        path: RelPath,
+    },
+    /// Something else than what was approved is pending now.
+    #[error("the set's signature is {found}, not {expected}: it changed since, review it again")]
+    SignatureMismatch {
+        /// What was approved.
+        expected: Signature,
+        /// What is pending.
+        found: Signature,
+    },
+    /// Files are replaced as a whole, unseen, which wants a confirmation.
+    #[error("{}", confirmation_message(patches))]
+    ConfirmationMissing {
+        /// The patches it is about.
+        patches: Vec<Patch>,
+    },
+    /// A limit is reached.
+    #[error("{what} is limited to {max}: apply or discard what is pending first")]
+    Limit {
+        /// What is limited.
+        what: &'static str,
+        /// To how much.
+        max: u64,
+    },
+    /// Something else is at it.
+    #[error("{what}: try again")]
+    Busy {
+        /// What keeps the call.
+        what: String,
+    },
+    /// The apply failed; everything is as it was and stays pending.
+    #[error("{apply} failed and was rolled back, nothing changed")]
+    RolledBack {
+        /// The apply.
+        apply: ApplyId,
+        /// What failed.
+        source: FsError,
+    },
+    /// A sync failed after the swaps.
+    #[error(
+        "{apply} is in doubt: the files are swapped but may not survive a power cut; `recover` decides"
+    )]
+    InDoubt {
+        /// The apply.
+        apply: ApplyId,
+        /// What failed.
+        source: FsError,
+    },
+    /// An earlier apply is in doubt and could not be decided yet.
+    #[error("the workspace could not be recovered from an earlier apply: {reason}")]
+    NotRecovered {
+        /// Why.
+        reason: String,
+    },
+    /// The store was written by a newer version.
+    #[error(
+        "the store has schema {found}, this version knows {known}: use the version that wrote it"
+    )]
+    NewerStore {
+        /// The store's schema.
+        found: u32,
+        /// The newest one known.
+        known: u32,
+    },
+    /// The state directory cannot be trusted.
+    #[error("the state directory `{}` {reason}", path.display())]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// Stored content is missing or not what it was.
+    #[error(
+        "stored content of `{path}` is damaged: {reason}; discard the patch and have it proposed again"
+    )]
+    Damaged {
+        /// The file whose content it is.
+        path: RelPath,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A row of the store makes no sense.
+    #[error("the store is damaged: {reason}")]
+    DamagedStore {
+        /// What is wrong.
+        reason: String,
+    },
+    /// SQLite failed.
+    #[error("the store failed")]
+    Store {
+        /// What it said.
+        #[from]
+        source: rusqlite::Error,
+    },
+    /// A strategy library cannot be loaded.
+    #[error("the diff engine failed: {reason}")]
+    Diff {
+        /// What it said.
+        reason: String,
+    },
+    /// The system failed a call outside of the workspace.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What is written to failed: a closed pipe, a full disk.
+    #[error("cannot write the output")]
+    Output {
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StagingError {
+    /// Which kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Fs(source) => fs_kind(source),
+            Self::Path(_) | Self::ModeRefused { .. } => ErrorKind::Refused,
+            Self::SessionNotFound { .. } | Self::PatchNotFound { .. } | Self::NoSuchFile { .. } => {
+                ErrorKind::NotFound
+            }
+            Self::SessionNotOpen { .. } | Self::NotPending { .. } => ErrorKind::Closed,
+            Self::NothingPending => ErrorKind::NotFound,
+            Self::BadLabel { .. } | Self::Usage { .. } => ErrorKind::Usage,
+            Self::NoMatch { .. } => ErrorKind::NoMatch,
+            Self::Stale { .. } => ErrorKind::Stale,
+            Self::TargetExists { .. }
+            | Self::PathBlocked { .. }
+            | Self::Conflict { .. }
+            | Self::Incomplete { .. } => ErrorKind::Conflict,
+            Self::SignatureMismatch { .. } => ErrorKind::SignatureMismatch,
+            Self::ConfirmationMissing { .. } => ErrorKind::ConfirmationMissing,
+            Self::Limit { .. } => ErrorKind::Limit,
+            Self::Busy { .. } => ErrorKind::Busy,
+            Self::RolledBack { source, .. } => fs_kind(source),
+            Self::InDoubt { .. } | Self::NotRecovered { .. } => ErrorKind::InDoubt,
+            Self::StateDir { .. } => ErrorKind::Refused,
+            Self::Damaged { .. } | Self::DamagedStore { .. } => ErrorKind::Damaged,
+            Self::NewerStore { .. } => ErrorKind::Store,
+            Self::Store { source } => match source.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                    ErrorKind::Busy
+                }
+                _ => ErrorKind::Store,
+            },
+            Self::Diff { .. } => ErrorKind::Usage,
+            Self::Io { .. } | Self::Output { .. } => ErrorKind::Io,
+        }
+    }
+
+    /// The file it is about, when it is about one.
+    pub fn path(&self) -> Option<&RelPath> {
+        match self {
+            Self::Fs(source) | Self::RolledBack { source, .. } | Self::InDoubt { source, .. } => {
+                match source {
+                    FsError::Refused { path, .. } | FsError::DamagedContent { path, .. } => {
+                        Some(path)
+                    }
+                    _ => None,
+                }
+            }
+            Self::NoSuchFile { path }
+            | Self::TargetExists { path }
+            | Self::PathBlocked { path, .. }
+            | Self::NoMatch { path, .. }
+            | Self::ModeRefused { path, .. }
+            | Self::Conflict { path, .. }
+            | Self::Incomplete { path, .. }
+            | Self::Damaged { path, .. } => Some(path),
+            Self::Stale { patches } | Self::ConfirmationMissing { patches } => {
+                patches.first().map(|patch| &patch.path)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn fs_kind(error: &FsError) -> ErrorKind {
+    match error {
+        FsError::Refused { .. } | FsError::Path(_) => ErrorKind::Refused,
+        FsError::DamagedContent { .. } | FsError::UnknownJournal { .. } => ErrorKind::Damaged,
+        FsError::BadChangeSet { .. } => ErrorKind::Conflict,
+        FsError::Unsupported { .. } => ErrorKind::Unsupported,
+        _ => ErrorKind::Io,
+    }
+}
+
+fn stale_message(patches: &[Patch]) -> String {
+    let named: Vec<_> =
+        patches.iter().map(|patch| format!("`{}` ({})", patch.path, patch.id)).collect();
+    format!(
+        "changed since the agent read it: {}; the patch is discarded, read the file again and propose anew",
+        named.join(", ")
+    )
+}
+
+fn confirmation_message(patches: &[Patch]) -> String {
+    let named: Vec<_> =
+        patches.iter().map(|patch| format!("`{}` ({})", patch.path, patch.id)).collect();
+    format!(
+        "replaced as a whole, without a diff to read: {}; confirm the full replacement",
+        named.join(", ")
+    )
+}

@@ -1,0 +1,179 @@
+//! The published event schema: what happened, in the order it happened.
+
+use std::sync::Arc;
+
+use atomic_fs::RelPath;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::patch::{DiffSummary, DiscardReason, Operation};
+use crate::signature::Signature;
+use crate::time::Timestamp;
+
+/// The version of the schema; it grows when a field changes its meaning.
+pub const EVENT_SCHEMA: u32 = 1;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A session was opened.
+    SessionOpened {
+        /// Which.
+        session: SessionId,
+        /// Its name.
+        label: String,
+    },
+    /// An agent proposed a change.
+    PatchProposed {
+        /// The patch.
+        patch: PatchId,
+        /// Its session.
+        session: SessionId,
+        /// Its file.
+        path: RelPath,
+        /// Where a rename moves it.
+        rename_to: Option<RelPath>,
+        /// What it does.
+        operation: Operation,
+        /// Which revision it is.
+        revision: u32,
+        /// What an approval of it names.
+        signature: Signature,
+        /// The diff in numbers.
+        diff: DiffSummary,
+    },
+    /// An agent replaced its patch, or took it back.
+    PatchSuperseded {
+        /// The patch.
+        patch: PatchId,
+        /// Its session.
+        session: SessionId,
+        /// Its file.
+        path: RelPath,
+        /// The patch in its place; `None` when the change was taken back.
+        by: Option<PatchId>,
+    },
+    /// A patch is on the disk.
+    PatchApplied {
+        /// The patch.
+        patch: PatchId,
+        /// Its session.
+        session: SessionId,
+        /// Its file.
+        path: RelPath,
+        /// The apply that brought it in.
+        apply: ApplyId,
+    },
+    /// A patch was rejected, or ended with its session.
+    PatchDiscarded {
+        /// The patch.
+        patch: PatchId,
+        /// Its session.
+        session: SessionId,
+        /// Its file.
+        path: RelPath,
+        /// Why.
+        reason: DiscardReason,
+        /// What the person said.
+        text: Option<String>,
+    },
+    /// The file changed since the agent saw it; the patch is discarded.
+    PatchStale {
+        /// The patch.
+        patch: PatchId,
+        /// Its session.
+        session: SessionId,
+        /// Its file.
+        path: RelPath,
+    },
+    /// An approved set is on its way to the disk.
+    ApplyStarted {
+        /// The apply.
+        apply: ApplyId,
+        /// Its patches.
+        patches: Vec<PatchId>,
+        /// What was approved.
+        signature: Signature,
+    },
+    /// An approved set is on the disk, durably.
+    ApplyCommitted {
+        /// The apply.
+        apply: ApplyId,
+    },
+    /// An apply failed, and everything is as it was.
+    ApplyRolledBack {
+        /// The apply.
+        apply: ApplyId,
+        /// What failed.
+        reason: String,
+    },
+    /// A sync failed after the swaps: recovery decides.
+    ApplyInDoubt {
+        /// The apply.
+        apply: ApplyId,
+        /// What failed.
+        reason: String,
+    },
+    /// A session was closed.
+    SessionClosed {
+        /// Which.
+        session: SessionId,
+    },
+    /// A session ended by silence.
+    SessionExpired {
+        /// Which.
+        session: SessionId,
+    },
+    /// Recovery decided a broken apply.
+    Recovered {
+        /// The apply, when the store still knew it.
+        apply: Option<ApplyId>,
+        /// The change set's id in the journal.
+        set: String,
+        /// Whether it is on the disk; else it was undone.
+        committed: bool,
+    },
+}
+
+/// An event as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// The schema's version.
+    pub schema: u32,
+    /// Its place: 1, 2, 3, without gaps.
+    pub seq: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// An event as it is handed to whoever observes the layer in this process.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// The event.
+    pub record: Arc<EventRecord>,
+    /// The diff of a proposed patch, unless it is long.
+    pub diff: Option<Arc<[u8]>>,
+}
+
+/// What checking the log's hash chain came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogCheck {
+    /// How many events were checked and found in order.
+    pub events: u64,
+    /// The last good event's hash, 64 hex digits.
+    pub head: String,
+    /// The first event that is not what was written, or is gone.
+    pub broken_at: Option<u64>,
+}
+
+impl LogCheck {
+    /// Whether the whole log is what was written.
+    pub fn is_intact(&self) -> bool {
+        self.broken_at.is_none()
+    }
+}

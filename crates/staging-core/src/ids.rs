@@ -1,0 +1,93 @@
+//! Short names for sessions, patches and applies: `s1`, `p1`, `a1`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The text was no id of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no {what} id: expected `{prefix}` and a number, like `{prefix}1`")]
+pub struct IdParseError {
+    text: String,
+    what: &'static str,
+    prefix: char,
+}
+
+macro_rules! id {
+    ($name:ident, $prefix:literal, $what:literal) => {
+        #[doc = concat!("Names one ", $what, "; shown as `", $prefix, "1`.")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}", $prefix, self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdParseError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                number(text, $prefix).map(Self).ok_or_else(|| IdParseError {
+                    text: text.to_owned(),
+                    what: $what,
+                    prefix: $prefix,
+                })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(SessionId, 's', "session");
+id!(PatchId, 'p', "patch");
+id!(ApplyId, 'a', "apply");
+
+/// The number of an id written as it is shown: no sign, no leading zero, and
+/// within SQLite's signed 64 bits.
+fn number(text: &str, prefix: char) -> Option<u64> {
+    let digits = text.strip_prefix(prefix)?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    plain.then(|| digits.parse().ok()).flatten().filter(|number| i64::try_from(*number).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_id_reads_back_as_it_was_shown(number in 1..=i64::MAX as u64) {
+            prop_assert_eq!(PatchId(number).to_string().parse(), Ok(PatchId(number)));
+        }
+    }
+
+    #[rstest]
+    #[case("s1")]
+    #[case("p")]
+    #[case("p0")]
+    #[case("p01")]
+    #[case("p+1")]
+    #[case("p-1")]
+    #[case("p9223372036854775808")]
+    #[case("P1")]
+    fn anything_else_is_no_patch_id(#[case] text: &str) {
+        assert!(text.parse::<PatchId>().is_err());
+    }
+}

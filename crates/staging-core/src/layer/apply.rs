@@ -1,0 +1,395 @@
+//! Bringing an approved set to the disk, and tidying up after the answer.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::MutexGuard;
+
+use atomic_fs::{
+    Applied, Change, ChangeSet, Conflict, Expected, FsError, Kept, Outcome, RelPath, Staged,
+    Unfinished, WorkspaceLock,
+};
+
+use super::request::{ApplyOutcome, ApplyReport, ApplyRequest};
+use super::review::not_pending;
+use super::sessions::{busy, discard_one};
+use super::{DiffStagingLayer, Inner};
+use crate::Result;
+use crate::error::StagingError;
+use crate::events::Event;
+use crate::ids::{ApplyId, PatchId};
+use crate::patch::{DiscardReason, Operation, Patch, PatchState};
+use crate::signature::{Signature, set_signature};
+use crate::store::applies::{self, ApplyState};
+use crate::store::{Write, patches, unpoisoned};
+
+/// What an apply left to tidy, with the lock that keeps others from it.
+pub(super) struct Tidying {
+    lock: WorkspaceLock,
+    unfinished: Unfinished,
+    apply: ApplyId,
+}
+
+impl DiffStagingLayer {
+    /// Applies one change set, whole or not at all; back when the outcome is on
+    /// the disk. Call [`tidy`](Self::tidy) once the answer is given.
+    ///
+    /// # Durability
+    /// A committed set survives a power cut when this returns. The store's record
+    /// of it may not before `tidy`; recovery then takes it from the journal.
+    ///
+    /// # Errors
+    /// `Stale` after the stale patches were discarded; `SignatureMismatch`,
+    /// `ConfirmationMissing`, `Conflict`, `Incomplete`; `RolledBack` when the disk
+    /// failed. With each of them nothing has changed and the rest stays pending.
+    /// `InDoubt` when a sync failed after the swaps: recovery decides.
+    pub fn apply(&self, request: &ApplyRequest) -> Result<ApplyReport> {
+        let inner = &*self.0;
+        let mut gate = unpoisoned(&inner.gate);
+        if let Err(error) = inner.finish_tidying(&mut gate) {
+            tracing::warn!(%error, "recovery tidies what the last apply left");
+        }
+        let lock = inner.workspace.lock()?;
+        inner.recover_under(&lock)?;
+        let patches = inner.approved(self, request)?;
+        let ids: Vec<PatchId> = patches.iter().map(|patch| patch.id).collect();
+        if request.dry_run {
+            return Ok(report(None, ids));
+        }
+        let (apply, set_id) = inner.start(&patches)?;
+        let set = ChangeSet { id: set_id, changes: patches.iter().map(change).collect() };
+        let span = tracing::info_span!("apply", %apply, changes = set.changes.len());
+        let applied = span.in_scope(|| inner.workspace.apply(&lock, &set, &inner.blobs));
+        inner.conclude(&mut gate, lock, apply, &patches, applied)
+    }
+
+    /// Removes what an apply left beside the files, and makes the store's record
+    /// of it durable. Gives the files with a user's bytes that were found.
+    pub fn tidy(&self) -> Result<Vec<Kept>> {
+        self.0.tidy()
+    }
+}
+
+impl Inner {
+    pub(super) fn tidy(&self) -> Result<Vec<Kept>> {
+        self.finish_tidying(&mut unpoisoned(&self.gate))
+    }
+
+    /// On an error the journal stays, and recovery finishes.
+    pub(super) fn finish_tidying(
+        &self,
+        gate: &mut MutexGuard<'_, Option<Tidying>>,
+    ) -> Result<Vec<Kept>> {
+        let Some(Tidying { lock, unfinished, apply }) = gate.take() else {
+            return Ok(Vec::new());
+        };
+        let kept = self.workspace.clean_up(&lock, &unfinished)?;
+        // Everything committed before is durable with this.
+        self.store.write_durably(|write| applies::set_tidied(write, apply))?;
+        self.workspace.forget(&lock, unfinished)?;
+        Ok(kept)
+    }
+
+    /// What may be applied of what was asked for, or why nothing may.
+    fn approved(&self, layer: &DiffStagingLayer, request: &ApplyRequest) -> Result<Vec<Patch>> {
+        let selection = match layer.select(&request.ids) {
+            // What was approved is not what is pending now.
+            Err(StagingError::NotPending { patch, reason, .. })
+                if reason == Some(DiscardReason::Superseded) && request.expect.is_some() =>
+            {
+                return Err(self.superseded(layer, request, patch)?);
+            }
+            selection => selection?,
+        };
+        if !selection.stale.is_empty() {
+            return Err(StagingError::Stale { patches: selection.stale });
+        }
+        let patches = selection.patches;
+        if let Some(expected) = request.expect
+            && expected != selection.signature
+        {
+            let found = selection.signature;
+            return Err(StagingError::SignatureMismatch { expected, found });
+        }
+        if patches.is_empty() {
+            return Err(StagingError::NothingPending);
+        }
+        check_conflicts(&patches)?;
+        self.check_complete(&patches)?;
+        let unconfirmed: Vec<Patch> =
+            patches.iter().filter(|patch| patch.diff.full_replace).cloned().collect();
+        if !unconfirmed.is_empty() && !request.confirm_full_replace {
+            return Err(StagingError::ConfirmationMissing { patches: unconfirmed });
+        }
+        Ok(patches)
+    }
+
+    /// The mismatch between what was approved and what replaced it.
+    fn superseded(
+        &self,
+        layer: &DiffStagingLayer,
+        request: &ApplyRequest,
+        patch: PatchId,
+    ) -> Result<StagingError> {
+        let old = layer.patch(patch)?;
+        let now = self.store.look(|c| patches::at_path(c, old.session, &old.path))?;
+        let found = set_signature(now.as_slice());
+        Ok(match request.expect {
+            Some(expected) => StagingError::SignatureMismatch { expected, found },
+            None => not_pending(&old),
+        })
+    }
+
+    /// Refuses a rename without the patch that frees its target.
+    fn check_complete(&self, patches: &[Patch]) -> Result<()> {
+        for patch in patches {
+            let Some(to) = &patch.rename_to else { continue };
+            let freeing = self
+                .store
+                .look(|c| patches::at_path(c, patch.session, to))?
+                .filter(|other| other.frees(to));
+            if let Some(needs) = freeing
+                && !patches.iter().any(|other| other.id == needs.id)
+            {
+                let (patch, needs, path) = (patch.id, needs.id, to.clone());
+                return Err(StagingError::Incomplete { patch, needs, path });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the patches for an apply, if they are still what was approved.
+    fn start(&self, approved: &[Patch]) -> Result<(ApplyId, String)> {
+        let signature = set_signature(approved);
+        self.store.write(|write| {
+            for patch in approved {
+                let now = patches::find(write, patch.id)?
+                    .ok_or(StagingError::PatchNotFound { patch: patch.id })?;
+                if now.state != PatchState::Pending {
+                    return Err(overtaken(write, approved, signature)?);
+                }
+                if let Some(apply) = now.apply {
+                    return Err(busy(apply));
+                }
+            }
+            let ids: Vec<PatchId> = approved.iter().map(|patch| patch.id).collect();
+            let now = write.now;
+            let (apply, set_id) = applies::start(write, &random_suffix(), signature, &ids, now)?;
+            write.log(Event::ApplyStarted { apply, patches: ids, signature })?;
+            Ok((apply, set_id))
+        })
+    }
+
+    /// Records the outcome, in one transaction, and answers.
+    fn conclude(
+        &self,
+        gate: &mut MutexGuard<'_, Option<Tidying>>,
+        lock: WorkspaceLock,
+        apply: ApplyId,
+        approved: &[Patch],
+        applied: Applied,
+    ) -> Result<ApplyReport> {
+        let Applied { outcome, unfinished, kept, edited, .. } = applied;
+        let recorded = self.store.write(|write| match &outcome {
+            Outcome::Committed => commit(write, apply).map(|()| Vec::new()),
+            Outcome::Conflicts(conflicts) => turn_back(write, apply, approved, conflicts),
+            Outcome::RolledBack(error) => {
+                let reason = reason_of(error);
+                roll_back(write, apply, &reason).map(|()| Vec::new())
+            }
+            outcome => {
+                let reason = match outcome {
+                    Outcome::InDoubt(error) => reason_of(error),
+                    _ => "an outcome this version does not know".to_owned(),
+                };
+                let now = write.now;
+                applies::decide(write, apply, ApplyState::InDoubt, Some(&reason), now)?;
+                write.log(Event::ApplyInDoubt { apply, reason })?;
+                Ok(Vec::new())
+            }
+        });
+        let stale = match recorded {
+            Ok(stale) => stale,
+            Err(error) => return Err(unrecorded(apply, outcome, error)),
+        };
+        self.drop_contents(&stale);
+        // While the outcome is in doubt the journal is recovery's, and nothing is
+        // left for us to finish.
+        if let Some(unfinished) = unfinished {
+            **gate = Some(Tidying { lock, unfinished, apply });
+        }
+        match outcome {
+            Outcome::Committed => {
+                let ids = approved.iter().map(|patch| patch.id).collect();
+                let mut report = report(Some(apply), ids);
+                report.kept = kept.iter().map(|kept| kept.file.display().to_string()).collect();
+                report.warnings = edited
+                    .iter()
+                    .map(|Conflict { path, difference }| {
+                        format!("`{path}` was edited meanwhile: {difference}")
+                    })
+                    .collect();
+                Ok(report)
+            }
+            Outcome::Conflicts(_) if !stale.is_empty() => {
+                Err(StagingError::Stale { patches: stale })
+            }
+            Outcome::Conflicts(conflicts) => {
+                let reason = reason_of_conflicts(&conflicts);
+                Err(StagingError::RolledBack { apply, source: FsError::BadChangeSet { reason } })
+            }
+            Outcome::RolledBack(source) => Err(StagingError::RolledBack { apply, source }),
+            Outcome::InDoubt(source) => Err(StagingError::InDoubt { apply, source }),
+            _ => Err(StagingError::NotRecovered { reason: "its outcome is unknown".to_owned() }),
+        }
+    }
+}
+
+/// Records that an apply's patches are on the disk.
+pub(super) fn commit(write: &mut Write<'_>, apply: ApplyId) -> Result<()> {
+    let now = write.now;
+    applies::decide(write, apply, ApplyState::Committed, None, now)?;
+    for patch in patches::of_apply(write, apply)? {
+        let (session, path) = (patch.session, patch.path);
+        write.log(Event::PatchApplied { patch: patch.id, session, path, apply })?;
+    }
+    write.log(Event::ApplyCommitted { apply })
+}
+
+/// Records that nothing changed; the patches can be decided again.
+pub(super) fn roll_back(write: &mut Write<'_>, apply: ApplyId, reason: &str) -> Result<()> {
+    let now = write.now;
+    applies::decide(write, apply, ApplyState::RolledBack, Some(reason), now)?;
+    write.log(Event::ApplyRolledBack { apply, reason: reason.to_owned() })
+}
+
+/// The same, when files were not what they had to be: their patches are stale.
+fn turn_back(
+    write: &mut Write<'_>,
+    apply: ApplyId,
+    approved: &[Patch],
+    conflicts: &[Conflict],
+) -> Result<Vec<Patch>> {
+    roll_back(write, apply, &reason_of_conflicts(conflicts))?;
+    let concerned = |patch: &&Patch| {
+        conflicts.iter().any(|conflict| {
+            conflict.path == patch.path || patch.rename_to.as_ref() == Some(&conflict.path)
+        })
+    };
+    let mut stale = Vec::new();
+    for patch in approved.iter().filter(concerned) {
+        stale.extend(discard_one(write, patch.id, DiscardReason::Stale, None)?);
+    }
+    Ok(stale)
+}
+
+fn reason_of_conflicts(conflicts: &[Conflict]) -> String {
+    let named: Vec<String> = conflicts
+        .iter()
+        .map(|Conflict { path, difference }| format!("`{path}`: {difference}"))
+        .collect();
+    named.join("; ")
+}
+
+/// An error with what is behind it, for the log.
+fn reason_of(error: &FsError) -> String {
+    use std::error::Error as _;
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        reason.push_str(": ");
+        reason.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    reason
+}
+
+/// The outcome stands, but the store could not be told. When the files are
+/// swapped, recovery tells it from the journal.
+fn unrecorded(apply: ApplyId, outcome: Outcome, error: StagingError) -> StagingError {
+    let source = std::io::Error::other(error.to_string());
+    let unsaid = FsError::Io { action: "record the outcome in", path: "the store".into(), source };
+    match outcome {
+        Outcome::Committed => StagingError::InDoubt { apply, source: unsaid },
+        Outcome::InDoubt(source) => StagingError::InDoubt { apply, source },
+        _ => error,
+    }
+}
+
+/// Why what was approved is no longer what is pending.
+fn overtaken(write: &Write<'_>, approved: &[Patch], expected: Signature) -> Result<StagingError> {
+    let mut now = Vec::new();
+    for patch in approved {
+        now.extend(patches::at_path(write, patch.session, &patch.path)?);
+    }
+    Ok(StagingError::SignatureMismatch { expected, found: set_signature(&now) })
+}
+
+fn report(apply: Option<ApplyId>, patches: Vec<PatchId>) -> ApplyReport {
+    ApplyReport {
+        apply,
+        outcome: ApplyOutcome::Committed,
+        patches,
+        stale: Vec::new(),
+        warnings: Vec::new(),
+        kept: Vec::new(),
+    }
+}
+
+/// Refuses two sessions' patches on one file.
+fn check_conflicts(patches: &[Patch]) -> Result<()> {
+    let mut by_path: BTreeMap<&RelPath, &Patch> = BTreeMap::new();
+    for patch in patches {
+        for path in std::iter::once(&patch.path).chain(&patch.rename_to) {
+            match by_path.insert(path, patch) {
+                Some(other) if other.session != patch.session => {
+                    return Err(StagingError::Conflict {
+                        path: path.clone(),
+                        patches: (other.id, patch.id),
+                        sessions: (other.session, patch.session),
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A patch as atomic-fs takes it.
+fn change(patch: &Patch) -> Change {
+    let staged = patch.staged.map(|staged| Staged {
+        digest: staged.digest,
+        bytes: staged.bytes,
+        mode: staged.mode,
+    });
+    let same = |staged: &Staged| {
+        patch.base.as_ref().is_some_and(|base| {
+            (base.digest, base.bytes, base.mode) == (staged.digest, staged.bytes, staged.mode)
+        })
+    };
+    let operation = match (patch.operation, staged, &patch.rename_to) {
+        (Operation::Rename, staged, Some(to)) => atomic_fs::Operation::Rename {
+            to: to.clone(),
+            staged: staged.filter(|staged| !same(staged)),
+        },
+        (Operation::Mode, Some(staged), _) => atomic_fs::Operation::SetMode { mode: staged.mode },
+        (Operation::Create | Operation::Modify, Some(staged), _) => {
+            atomic_fs::Operation::Write(staged)
+        }
+        _ => atomic_fs::Operation::Delete,
+    };
+    let expected = match &patch.base {
+        Some(base) => Expected::Matches(base.fingerprint()),
+        None => Expected::Absent,
+    };
+    Change { path: patch.path.clone(), expected, operation }
+}
+
+/// Tells change sets apart whose apply got the same number, because a power cut
+/// took the store's last second.
+fn random_suffix() -> String {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_i64(crate::time::now_ns());
+    hasher.write_u32(std::process::id());
+    format!("{:016x}", hasher.finish())
+}

@@ -1,0 +1,162 @@
+//! Getting content into the store: bases off the disk, staged bytes from agents.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use atomic_fs::{Digest, FsError, RelPath, Stat};
+
+use super::Inner;
+use crate::Result;
+use crate::base::Base;
+use crate::error::StagingError;
+use crate::patch::Patch;
+use crate::store::blobs::StreamError;
+use crate::store::patches;
+use crate::time::now_ns;
+
+/// How often a file that changes while it is read is read again.
+const READS_MAX: u32 = 8;
+
+/// Content in the store, and in memory when it is short enough to be compared.
+#[derive(Clone)]
+pub(super) struct Stored {
+    pub(super) digest: Digest,
+    pub(super) bytes: u64,
+    pub(super) content: Option<Arc<[u8]>>,
+}
+
+impl Inner {
+    /// Stores content that an agent sent.
+    pub(super) fn store_bytes(&self, content: &[u8]) -> Result<Stored> {
+        let bytes = content.len() as u64;
+        if bytes > self.options.session_bytes_max {
+            return Err(self.too_many_bytes());
+        }
+        let digest = self.blobs.put(content)?;
+        let content = (bytes <= self.differ.bytes_max()).then(|| content.into());
+        Ok(Stored { digest, bytes, content })
+    }
+
+    /// Stores the content of a file outside the workspace, in pieces.
+    pub(super) fn store_file(&self, path: &Path) -> Result<Stored> {
+        let failed = |source| StagingError::Io { action: "read", path: path.to_owned(), source };
+        let mut file = File::open(path).map_err(failed)?;
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(super::usage(format!("`{}` is no regular file", path.display())));
+        }
+        let max = self.options.session_bytes_max;
+        match self.blobs.put_stream(&mut file, self.differ.bytes_max(), max) {
+            Ok(streamed) => Ok(Stored {
+                digest: streamed.digest,
+                bytes: streamed.bytes,
+                content: streamed.content.map(Into::into),
+            }),
+            Err(StreamError::Read(source)) => Err(failed(source)),
+            Err(StreamError::TooLong) => Err(self.too_many_bytes()),
+            Err(StreamError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Reads, hashes and stores the file as it is on disk, in one pass; `None`
+    /// when none is there. A file that changes meanwhile is read again.
+    pub(super) fn read_base(&self, path: &RelPath) -> Result<Option<(Base, Stored)>> {
+        for _ in 0..READS_MAX {
+            let observed_ns = now_ns();
+            let Some(mut file) = self.workspace.open_file(path)? else { return Ok(None) };
+            let before = file.stat();
+            self.workspace.check_target(path, &before)?;
+            let stored = self.store_base(path, &mut file, &before)?;
+            let after = file.stat_now().map_err(read_failed(path))?;
+            let named = self.workspace.stat(path)?;
+            if stored.bytes == before.bytes
+                && same(&before, &after)
+                && named.is_some_and(|named| same(&before, &named))
+            {
+                return Ok(Some((Base::new(stored.digest, &before, observed_ns), stored)));
+            }
+        }
+        Err(StagingError::Busy { what: format!("`{path}` changes while it is read") })
+    }
+
+    fn store_base(&self, path: &RelPath, file: &mut dyn Read, stat: &Stat) -> Result<Stored> {
+        let max = self.differ.bytes_max();
+        if stat.bytes > max {
+            return match self.blobs.put_stream(file, max, u64::MAX) {
+                Ok(streamed) => Ok(Stored {
+                    digest: streamed.digest,
+                    bytes: streamed.bytes,
+                    content: streamed.content.map(Into::into),
+                }),
+                Err(StreamError::Read(source)) => Err(read_failed(path)(source)),
+                Err(StreamError::TooLong) => Err(self.too_many_bytes()),
+                Err(StreamError::Store(error)) => Err(error),
+            };
+        }
+        let mut content = Vec::with_capacity(stat.bytes as usize + 1);
+        // One byte more tells a file that has grown.
+        file.take(stat.bytes + 1).read_to_end(&mut content).map_err(read_failed(path))?;
+        let bytes = content.len() as u64;
+        Ok(Stored { digest: self.blobs.put(&content)?, bytes, content: Some(content.into()) })
+    }
+
+    /// Removes the contents of discarded patches that nobody else needs. What
+    /// cannot be removed now is swept later.
+    pub(super) fn drop_contents(&self, discarded: &[Patch]) {
+        let digests: Vec<Digest> = discarded
+            .iter()
+            .flat_map(|patch| {
+                let base = patch.base.as_ref().map(|base| base.digest);
+                base.into_iter().chain(patch.staged.map(|staged| staged.digest))
+            })
+            .collect();
+        self.drop_digests(&digests);
+    }
+
+    /// The same for contents that a call stored.
+    pub(super) fn drop_digests(&self, digests: &[Digest]) {
+        if digests.is_empty() {
+            return;
+        }
+        if let Err(error) = self.remove_unneeded(digests) {
+            tracing::warn!(%error, "contents that nobody needs stay until the next sweep");
+        }
+    }
+
+    /// Under the store's write lock no proposal can be about to need a blob: it
+    /// looks for its blobs under the same lock, and writes them again if they
+    /// are gone.
+    pub(super) fn remove_unneeded(&self, digests: &[Digest]) -> Result<u64> {
+        self.store.write(|write| {
+            let mut removed = 0;
+            for digest in digests {
+                if !patches::needs_blob(write, digest)? {
+                    self.blobs.remove(digest).map_err(|source| StagingError::Io {
+                        action: "remove a blob of",
+                        path: self.options.state_dir.clone(),
+                        source,
+                    })?;
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        })
+    }
+
+    pub(super) fn too_many_bytes(&self) -> StagingError {
+        let max = self.options.session_bytes_max;
+        StagingError::Limit { what: "what a session stages, in bytes,", max }
+    }
+}
+
+fn read_failed(path: &RelPath) -> impl FnOnce(io::Error) -> StagingError {
+    let path = path.to_string();
+    move |source| StagingError::Fs(FsError::Io { action: "read", path, source })
+}
+
+/// Whether a file can be taken for untouched between two looks.
+fn same(a: &Stat, b: &Stat) -> bool {
+    (a.device, a.inode, a.bytes, a.mode, a.modified_ns, a.changed_ns)
+        == (b.device, b.inode, b.bytes, b.mode, b.modified_ns, b.changed_ns)
+}

@@ -1,0 +1,122 @@
+//! The staging layer: every call that an agent or a reviewer makes, blocking.
+//!
+//! Handlers of the actors call these functions; so may anybody who can wait.
+
+mod apply;
+mod content;
+mod freshness;
+mod plan;
+mod propose;
+mod read;
+mod recover;
+mod request;
+mod review;
+mod sessions;
+mod view;
+
+use std::sync::{Arc, Mutex};
+
+use atomic_fs::{Options, Workspace};
+
+pub use request::{
+    ApplyOutcome, ApplyReport, ApplyRequest, DiffOptions, Proposal, Proposed, RecoverReport,
+    RecoveredApply, Selection, Selector, SessionStatus, Status,
+};
+
+use crate::Result;
+use crate::config::StagingOptions;
+use crate::diffing::Differ;
+use crate::error::StagingError;
+use crate::events::{EventRecord, LogCheck, Notice};
+use crate::store::blobs::Blobs;
+use crate::store::{Store, log, state_dir};
+use apply::Tidying;
+
+/// Holds every agent's writes outside the workspace until a person decides.
+///
+/// Cheap to clone; clones share everything. All calls block, and any thread may
+/// make them.
+#[derive(Clone)]
+pub struct DiffStagingLayer(Arc<Inner>);
+
+struct Inner {
+    options: StagingOptions,
+    store: Store,
+    blobs: Blobs,
+    differ: Differ,
+    workspace: Workspace,
+    /// Held through every apply and recovery of this process; what the last
+    /// apply left to tidy, with the workspace's lock.
+    gate: Mutex<Option<Tidying>>,
+}
+
+impl DiffStagingLayer {
+    /// Opens the workspace's state, creating it where there is none.
+    ///
+    /// Finishes or undoes what a dead process left, unless another process is at
+    /// it, and ends sessions whose time has run out.
+    pub fn open(options: StagingOptions) -> Result<Self> {
+        let state = state_dir::prepare(&options.state_dir)?;
+        let policies = Options {
+            allow_git: options.allow_git,
+            allow_hard_links: options.allow_hard_links,
+            allow_other_mounts: options.allow_other_mounts,
+        };
+        let workspace = Workspace::open(&options.workspace, &state, policies)?;
+        let layer = Self(Arc::new(Inner {
+            store: Store::open(&state)?,
+            blobs: Blobs::open(&state, options.durable_proposals)?,
+            differ: Differ::new(&options)?,
+            workspace,
+            gate: Mutex::new(None),
+            options,
+        }));
+        layer.0.recover_if_free()?;
+        layer.0.expire_overdue()?;
+        Ok(layer)
+    }
+
+    /// What it was opened with.
+    pub fn options(&self) -> &StagingOptions {
+        &self.0.options
+    }
+
+    /// Hands every event that this layer writes from now on to `observer`, in
+    /// order. It must not block, and must not call the layer.
+    pub fn observe(&self, observer: Box<dyn Fn(Notice) + Send + Sync>) {
+        self.0.store.observe(observer);
+    }
+
+    /// The events behind `seq`, in order, at most `limit`.
+    pub fn events_since(&self, seq: u64, limit: usize) -> Result<Vec<EventRecord>> {
+        self.0.store.read(|connection| log::since(connection, seq, limit))
+    }
+
+    /// The place of the newest event; 0 when there is none.
+    pub fn newest_event(&self) -> Result<u64> {
+        self.0.store.look(|connection| Ok(log::head(connection)?.seq()))
+    }
+
+    /// Recomputes the log's whole hash chain.
+    pub fn verify_log(&self) -> Result<LogCheck> {
+        self.0.store.read(log::check)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.tidy() {
+            tracing::warn!(%error, "what an apply left is tidied by the next start");
+        }
+    }
+}
+
+/// A label or a text from outside, made printable for a message.
+fn shown(text: &str) -> String {
+    atomic_fs::escape(text.as_bytes())
+}
+
+/// A request that makes no sense as it is.
+fn usage(reason: impl Into<String>) -> StagingError {
+    StagingError::Usage { reason: reason.into() }
+}

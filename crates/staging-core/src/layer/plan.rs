@@ -1,0 +1,315 @@
+//! What a proposal makes of the session's pending patches.
+//!
+//! A session has at most one pending patch for each path and one rename to each
+//! path. Every proposal is brought to a few moves that keep it so: putting
+//! content somewhere, taking a file away, moving one.
+
+use atomic_fs::RelPath;
+
+use super::request::Proposal;
+use super::usage;
+use super::view::{Found, View};
+use crate::Result;
+use crate::base::Base;
+use crate::diffing::damaged;
+use crate::error::StagingError;
+use crate::patch::{Operation, Patch, StagedContent};
+
+/// Edits hold the file in memory; what is larger is written whole.
+const EDIT_BYTES_MAX: u64 = 64 << 20;
+
+/// The patches' paths that a proposal concerned, the main one first.
+pub(super) type Touched = Vec<RelPath>;
+
+/// Content on its way to a path; without a mode it keeps the file's.
+#[derive(Clone, Copy)]
+struct Incoming {
+    digest: atomic_fs::Digest,
+    bytes: u64,
+    mode: Option<u32>,
+}
+
+impl Incoming {
+    fn or_mode(self, mode: u32) -> StagedContent {
+        StagedContent { digest: self.digest, bytes: self.bytes, mode: self.mode.unwrap_or(mode) }
+    }
+}
+
+impl From<StagedContent> for Incoming {
+    fn from(staged: StagedContent) -> Self {
+        Self { digest: staged.digest, bytes: staged.bytes, mode: Some(staged.mode) }
+    }
+}
+
+impl View<'_> {
+    /// Plans one proposal on top of what is planned already.
+    pub(super) fn propose(&mut self, proposal: &Proposal) -> Result<Touched> {
+        let path = self.inner.workspace.resolve(proposal.path())?;
+        match proposal {
+            Proposal::Write { content, mode, .. } => {
+                check_mode(&path, *mode)?;
+                let stored = self.inner.store_bytes(content)?;
+                self.hold(&stored);
+                self.put(
+                    &path,
+                    Incoming { digest: stored.digest, bytes: stored.bytes, mode: *mode },
+                )
+            }
+            Proposal::WriteFrom { file, mode, .. } => {
+                check_mode(&path, *mode)?;
+                let stored = self.inner.store_file(file)?;
+                self.hold(&stored);
+                self.put(
+                    &path,
+                    Incoming { digest: stored.digest, bytes: stored.bytes, mode: *mode },
+                )
+            }
+            Proposal::Edit { old, new, replace_all, .. } => {
+                self.edit(&path, old, new, *replace_all)
+            }
+            Proposal::Delete { .. } => self.remove(&path),
+            Proposal::Rename { to, .. } => {
+                let to = self.inner.workspace.resolve(to)?;
+                self.rename(&path, &to)
+            }
+            Proposal::SetMode { mode, .. } => {
+                check_mode(&path, Some(*mode))?;
+                let found = self.require(&path)?;
+                self.put(&path, Incoming { mode: Some(*mode), ..found.into() })
+            }
+        }
+    }
+
+    /// Makes the file at a path hold this.
+    fn put(&mut self, path: &RelPath, incoming: Incoming) -> Result<Touched> {
+        if let Some(rename) = self.at_target(path)? {
+            self.find(path)?;
+            let from = rename.path.clone();
+            let staged = rename.staged.map(|staged| incoming.or_mode(staged.mode));
+            self.plan(&from, Some(anew(Patch { staged, ..rename })));
+            return Ok(vec![from]);
+        }
+        let Some(patch) = self.at_path(path)? else {
+            let planned = match self.base(path)? {
+                Some(base) => {
+                    let staged = incoming.or_mode(base.mode);
+                    self.settled(path, base, staged)
+                }
+                None => {
+                    self.check_room(path)?;
+                    let staged = incoming.or_mode(self.inner.options.new_file_mode);
+                    Some(self.draft(path, Operation::Create, None, Some(staged)))
+                }
+            };
+            self.plan(path, planned);
+            return Ok(vec![path.clone()]);
+        };
+        self.find(path)?;
+        let Some(base) = patch.base else {
+            let mode = patch.staged.map_or(self.inner.options.new_file_mode, |staged| staged.mode);
+            let staged = incoming.or_mode(mode);
+            let planned = self.draft(path, Operation::Create, None, Some(staged));
+            self.plan(path, Some(planned));
+            return Ok(vec![path.clone()]);
+        };
+        let kept_mode = match patch.operation {
+            Operation::Modify | Operation::Mode => patch.staged.map_or(base.mode, |s| s.mode),
+            _ => base.mode,
+        };
+        let planned = self.settled(path, base, incoming.or_mode(kept_mode));
+        self.plan(path, planned);
+        let mut touched = vec![path.clone()];
+        if let (Operation::Rename, Some(to), Some(moved)) =
+            (patch.operation, patch.rename_to, patch.staged)
+        {
+            // The file moved away, and a new one takes its place: that is one
+            // file changed and another one brought.
+            touched.extend(self.put(&to, moved.into())?);
+        }
+        Ok(touched)
+    }
+
+    /// Takes the file at a path away.
+    fn remove(&mut self, path: &RelPath) -> Result<Touched> {
+        match self.find(path)? {
+            Found::Absent => Err(StagingError::NoSuchFile { path: path.clone() }),
+            Found::Disk(base) => {
+                let planned = self.draft(path, Operation::Delete, Some(*base), None);
+                self.plan(path, Some(planned));
+                Ok(vec![path.clone()])
+            }
+            Found::Pending(patch) => {
+                let from = patch.path.clone();
+                let planned =
+                    patch.base.map(|base| self.draft(&from, Operation::Delete, Some(base), None));
+                self.plan(&from, planned);
+                Ok(vec![from])
+            }
+        }
+    }
+
+    /// Moves the file at a path to where none is.
+    fn rename(&mut self, path: &RelPath, to: &RelPath) -> Result<Touched> {
+        if path == to {
+            return Err(usage(format!("`{path}` cannot be moved onto itself")));
+        }
+        let found = self.find(path)?;
+        if matches!(found, Found::Absent) {
+            return Err(StagingError::NoSuchFile { path: path.clone() });
+        }
+        self.check_vacant(to)?;
+        self.check_room(to)?;
+        let (from, base, staged) = match found {
+            Found::Absent => return Err(StagingError::NoSuchFile { path: path.clone() }),
+            Found::Disk(base) => {
+                let staged =
+                    StagedContent { digest: base.digest, mode: base.mode, bytes: base.bytes };
+                (path.clone(), Some(*base), staged)
+            }
+            Found::Pending(patch) => {
+                let staged =
+                    patch.staged.ok_or_else(|| StagingError::NoSuchFile { path: path.clone() })?;
+                (patch.path.clone(), patch.base, staged)
+            }
+        };
+        let Some(base) = base else {
+            // What is not on disk yet is simply brought elsewhere.
+            self.plan(&from, None);
+            self.moved.insert(from.clone(), to.clone());
+            let mut touched = self.put(to, staged.into())?;
+            touched.push(from);
+            return Ok(touched);
+        };
+        let planned = if *to == from {
+            self.settled(&from, base, staged)
+        } else {
+            let mut patch = self.draft(&from, Operation::Rename, Some(base), Some(staged));
+            patch.rename_to = Some(to.clone());
+            Some(patch)
+        };
+        self.plan(&from, planned);
+        Ok(vec![from])
+    }
+
+    fn edit(&mut self, path: &RelPath, old: &[u8], new: &[u8], all: bool) -> Result<Touched> {
+        if old.is_empty() {
+            return Err(usage("an edit needs some text to replace"));
+        }
+        let found = self.require(path)?;
+        if found.bytes > EDIT_BYTES_MAX {
+            let what = "a file that is edited, in bytes,";
+            return Err(StagingError::Limit { what, max: EDIT_BYTES_MAX });
+        }
+        let content = match self.held(&found.digest) {
+            Some(content) => content,
+            None => self.inner.blobs.read(&found.digest).map_err(damaged(path))?.into(),
+        };
+        let edited = replace(&content, old, new, all)
+            .map_err(|count| StagingError::NoMatch { path: path.clone(), found: count })?;
+        let stored = self.inner.store_bytes(&edited)?;
+        self.hold(&stored);
+        let mode = Some(found.mode);
+        self.put(path, Incoming { digest: stored.digest, bytes: stored.bytes, mode })
+    }
+
+    /// The content and mode of a file that the session must see.
+    fn require(&mut self, path: &RelPath) -> Result<StagedContent> {
+        let staged = match self.find(path)? {
+            Found::Absent => None,
+            Found::Disk(base) => {
+                Some(StagedContent { digest: base.digest, mode: base.mode, bytes: base.bytes })
+            }
+            Found::Pending(patch) => patch.staged,
+        };
+        staged.ok_or_else(|| StagingError::NoSuchFile { path: path.clone() })
+    }
+
+    fn check_vacant(&self, path: &RelPath) -> Result<()> {
+        let freed = self.at_path(path)?.map(|patch| patch.frees(path));
+        let taken = match freed {
+            Some(freed) => !freed,
+            None => self.inner.workspace.stat(path)?.is_some(),
+        };
+        if taken || self.at_target(path)?.is_some() {
+            return Err(StagingError::TargetExists { path: path.clone() });
+        }
+        Ok(())
+    }
+
+    /// The patch that turns a base into this; none when it is that already.
+    fn settled(&self, path: &RelPath, base: Base, staged: StagedContent) -> Option<Patch> {
+        let operation = match (base.digest == staged.digest, base.mode == staged.mode) {
+            (true, true) => return None,
+            (true, false) => Operation::Mode,
+            (false, _) => Operation::Modify,
+        };
+        Some(self.draft(path, operation, Some(base), Some(staged)))
+    }
+}
+
+/// A pending patch as a new one.
+fn anew(patch: Patch) -> Patch {
+    Patch { id: super::view::PLANNED, ..patch }
+}
+
+fn check_mode(path: &RelPath, mode: Option<u32>) -> Result<()> {
+    match mode {
+        Some(mode) if mode & !0o1777 != 0 => {
+            Err(StagingError::ModeRefused { path: path.clone(), mode })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Replaces the one occurrence, or all of them; else how many there are.
+/// Occurrences are counted from the left and do not overlap when all are
+/// replaced; one that overlaps another is not the only one.
+fn replace(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<u8>, u64> {
+    let mut places = Vec::new();
+    let mut from = 0;
+    while let Some(at) = find(&content[from..], old) {
+        places.push(from + at);
+        from += at + if all { old.len() } else { 1 };
+    }
+    if places.is_empty() || (!all && places.len() > 1) {
+        return Err(places.len() as u64);
+    }
+    let mut edited = Vec::with_capacity(content.len() + places.len() * new.len());
+    let mut copied = 0;
+    for place in places {
+        edited.extend_from_slice(&content[copied..place]);
+        edited.extend_from_slice(new);
+        copied = place + old.len();
+    }
+    edited.extend_from_slice(&content[copied..]);
+    Ok(edited)
+}
+
+fn find(content: &[u8], text: &[u8]) -> Option<usize> {
+    memchr::memmem::find(content, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("a b a", "b", "c", false, Ok("a c a"))]
+    #[case("a b a", "a", "", true, Ok(" b "))]
+    #[case("a b a", "a", "c", false, Err(2))]
+    #[case("a b a", "x", "c", true, Err(0))]
+    #[case("aaa", "aa", "b", false, Err(2))]
+    #[case("aaa", "aa", "b", true, Ok("ba"))]
+    fn an_edit_replaces_exactly_one_or_all(
+        #[case] content: &str,
+        #[case] old: &str,
+        #[case] new: &str,
+        #[case] all: bool,
+        #[case] expected: Result<&str, u64>,
+    ) {
+        let edited = replace(content.as_bytes(), old.as_bytes(), new.as_bytes(), all);
+        assert_eq!(edited, expected.map(|text| text.as_bytes().to_vec()));
+    }
+}

@@ -1,0 +1,244 @@
+//! What is asked of the layer, and what it answers.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use atomic_fs::RelPath;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ApplyId, IdParseError, PatchId, SessionId};
+use crate::patch::Patch;
+use crate::session::Session;
+use crate::signature::Signature;
+
+/// What an agent wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proposal {
+    /// New content, whole.
+    Write {
+        /// The file.
+        path: RelPath,
+        /// What it is to hold.
+        content: Vec<u8>,
+        /// Its permission bits; those of the file there, when not given.
+        mode: Option<u32>,
+    },
+    /// New content, whole, streamed from a file outside the workspace.
+    WriteFrom {
+        /// The file.
+        path: RelPath,
+        /// Where the content is.
+        file: PathBuf,
+        /// Its permission bits; those of the file there, when not given.
+        mode: Option<u32>,
+    },
+    /// One piece of text replaced by another, in what the session sees.
+    Edit {
+        /// The file.
+        path: RelPath,
+        /// What to replace; must occur exactly once unless all are replaced.
+        old: Vec<u8>,
+        /// What to put in its place.
+        new: Vec<u8>,
+        /// Whether every occurrence is replaced.
+        replace_all: bool,
+    },
+    /// No file there any more.
+    Delete {
+        /// The file.
+        path: RelPath,
+    },
+    /// The file elsewhere.
+    Rename {
+        /// The file.
+        path: RelPath,
+        /// Where no file may be, as the session sees it.
+        to: RelPath,
+    },
+    /// Other permission bits.
+    SetMode {
+        /// The file.
+        path: RelPath,
+        /// The bits, without setuid and setgid.
+        mode: u32,
+    },
+}
+
+impl Proposal {
+    /// The file it is about, as the agent named it.
+    pub fn path(&self) -> &RelPath {
+        match self {
+            Self::Write { path, .. }
+            | Self::WriteFrom { path, .. }
+            | Self::Edit { path, .. }
+            | Self::Delete { path }
+            | Self::Rename { path, .. }
+            | Self::SetMode { path, .. } => path,
+        }
+    }
+}
+
+/// What a proposal came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proposed {
+    /// The patch now pending; `None` when the session now wants nothing else
+    /// than what is on disk.
+    pub patch: Option<Patch>,
+    /// Other patches that the session now has because of it: a write to a path
+    /// that was renamed away splits the rename.
+    pub also_changed: Vec<Patch>,
+    /// The patch that this one replaced, or that was taken back.
+    pub superseded: Option<PatchId>,
+    /// Other sessions with a pending patch on the same file.
+    pub also_pending_in: Vec<SessionId>,
+    /// Whether the pending patch is gone, or none was needed: what is proposed
+    /// is what is on disk.
+    pub withdrawn: bool,
+}
+
+/// Picks patches by patch or by session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// One patch.
+    Patch(PatchId),
+    /// Everything pending in a session.
+    Session(SessionId),
+    /// Everything pending in the session of this label.
+    Label(String),
+}
+
+impl FromStr for Selector {
+    type Err = IdParseError;
+
+    /// `p1` is a patch, `s1` a session, anything else a session's label.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Patch(id));
+        }
+        Ok(text.parse().map_or_else(|_| Self::Label(text.to_owned()), Self::Session))
+    }
+}
+
+impl std::fmt::Display for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Patch(id) => id.fmt(f),
+            Self::Session(id) => id.fmt(f),
+            Self::Label(label) => f.write_str(label),
+        }
+    }
+}
+
+/// Patches that were picked, with what approving them names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// The pending ones, by path.
+    pub patches: Vec<Patch>,
+    /// Their signature as a set.
+    pub signature: Signature,
+    /// Picked ones that turned out stale and are discarded now.
+    pub stale: Vec<Patch>,
+}
+
+/// Everything that is pending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The open sessions, and ended ones only if a patch of theirs is pending.
+    pub sessions: Vec<SessionStatus>,
+    /// The signature of everything pending as one set.
+    pub signature: Signature,
+    /// Patches that turned out stale and are discarded now.
+    pub stale: Vec<Patch>,
+    /// Whether an earlier apply was broken off and waits for recovery.
+    pub needs_recovery: bool,
+}
+
+/// One session's part of the status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionStatus {
+    /// The session.
+    pub session: Session,
+    /// The signature of its pending patches as one set.
+    pub signature: Signature,
+    /// Its pending patches, by path.
+    pub patches: Vec<Patch>,
+}
+
+/// How to write a diff.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiffOptions {
+    /// Unchanged lines around each hunk.
+    pub context_lines: u32,
+}
+
+impl Default for DiffOptions {
+    fn default() -> Self {
+        Self { context_lines: 3 }
+    }
+}
+
+/// What to bring to the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApplyRequest {
+    /// Which patches; everything pending when empty.
+    pub ids: Vec<Selector>,
+    /// The signature that was approved.
+    pub expect: Option<Signature>,
+    /// Whether files may be replaced as a whole, without a diff.
+    pub confirm_full_replace: bool,
+    /// Whether to check everything and change nothing.
+    pub dry_run: bool,
+}
+
+/// What an apply came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ApplyReport {
+    /// Its id; `None` for a dry run.
+    pub apply: Option<ApplyId>,
+    /// How it ended.
+    pub outcome: ApplyOutcome,
+    /// Its patches, by path.
+    pub patches: Vec<PatchId>,
+    /// Always empty in a report of success; stale patches make an apply fail.
+    pub stale: Vec<Patch>,
+    /// What a person should know although it went well.
+    pub warnings: Vec<String>,
+    /// Files with bytes of a user's edit that could not stay in place.
+    pub kept: Vec<String>,
+}
+
+/// How an apply ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplyOutcome {
+    /// All of it is on disk, durably; for a dry run: would be.
+    Committed,
+    /// Nothing changed.
+    RolledBack,
+    /// Recovery decides.
+    InDoubt,
+}
+
+/// What recovery did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RecoverReport {
+    /// Broken applies, and whether each is on the disk now.
+    pub recovered: Vec<RecoveredApply>,
+    /// Files with bytes of a user's edit that could not stay in place.
+    pub kept: Vec<PathBuf>,
+    /// Stored contents that nothing referred to any more.
+    pub blobs_removed: u64,
+}
+
+/// One broken apply, decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecoveredApply {
+    /// Its id, when the store still knew it.
+    pub apply: Option<ApplyId>,
+    /// The change set's id in the journal; empty when none was begun.
+    pub set: String,
+    /// Committed or rolled back.
+    pub outcome: ApplyOutcome,
+    /// Files that changed meanwhile, and how.
+    pub conflicts: Vec<String>,
+}

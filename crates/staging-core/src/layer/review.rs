@@ -1,0 +1,203 @@
+//! What a reviewer looks at: the status, a selection, its diff; and rejecting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use atomic_fs::RelPath;
+
+use super::request::{DiffOptions, Selection, Selector, SessionStatus, Status};
+use super::sessions::{Thawed, discard_one};
+use super::{DiffStagingLayer, Inner};
+use crate::Result;
+use crate::error::StagingError;
+use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::patch::{DiscardReason, Operation, Patch, PatchState};
+use crate::signature::set_signature;
+use crate::store::{self, patches, sessions};
+
+impl DiffStagingLayer {
+    /// Everything that is pending, after a look at the files: what turned out
+    /// stale is discarded.
+    pub fn status(&self) -> Result<Status> {
+        let (sessions, pending) = self.0.store.read(|connection| {
+            Ok((sessions::current(connection)?, patches::pending(connection)?))
+        })?;
+        let (pending, stale) = self.0.refresh(pending)?;
+        let signature = set_signature(&pending);
+        let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
+        for patch in pending {
+            by_session.entry(patch.session).or_default().push(patch);
+        }
+        let sessions = sessions
+            .into_iter()
+            .map(|session| {
+                let patches = by_session.remove(&session.id).unwrap_or_default();
+                SessionStatus { signature: set_signature(&patches), session, patches }
+            })
+            .collect();
+        let needs_recovery = self.0.workspace.needs_recovery()?;
+        Ok(Status { sessions, signature, stale, needs_recovery })
+    }
+
+    /// One patch, whatever its state.
+    pub fn patch(&self, id: PatchId) -> Result<Patch> {
+        self.0.store.look(|connection| {
+            patches::find(connection, id)?.ok_or(StagingError::PatchNotFound { patch: id })
+        })
+    }
+
+    /// The pending patches that are meant, all of them when `ids` is empty, after
+    /// a look at their files.
+    ///
+    /// # Errors
+    /// `NotPending` when a patch that is named was decided already; one that was
+    /// discarded as stale is reported among the stale ones instead.
+    pub fn select(&self, ids: &[Selector]) -> Result<Selection> {
+        let (pending, mut stale) = self.0.named(ids)?;
+        let (patches, found) = self.0.refresh(pending)?;
+        stale.extend(found);
+        Ok(Selection { signature: set_signature(&patches), patches, stale })
+    }
+
+    /// Writes one git-style diff of these patches, by path; `git apply` turns the
+    /// bases into exactly the staged contents.
+    ///
+    /// # Errors
+    /// `NotPending` when a patch's content is gone because it was discarded
+    /// meanwhile; `Damaged` when the content is not what was stored.
+    pub fn write_diff(
+        &self,
+        patches: &[Patch],
+        options: &DiffOptions,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        for patch in sorted(patches) {
+            let written = self.0.differ.write(patch, &self.0.blobs, options, out);
+            if let Err(StagingError::Damaged { .. }) = written {
+                // The content of a discarded patch is dropped.
+                let now = self.patch(patch.id)?;
+                if now.state == PatchState::Discarded {
+                    return Err(not_pending(&now));
+                }
+            }
+            written?;
+        }
+        Ok(())
+    }
+
+    /// Writes one line for each patch, and the totals.
+    pub fn write_stat(&self, patches: &[Patch], out: &mut dyn Write) -> Result<()> {
+        let sorted: Vec<Patch> = sorted(patches).into_iter().cloned().collect();
+        self.0.differ.write_stat(&sorted, out)
+    }
+
+    /// Rejects patches, everything pending when `ids` is empty. The disk is not
+    /// touched, and their content is dropped.
+    pub fn discard(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
+        let discarded = self.0.thawed(|| {
+            let (pending, _) = self.0.named(ids)?;
+            let outcome = self.0.store.write_or(|write| reject(write, &pending, reason_text));
+            match outcome {
+                Ok(discarded) => Ok(Thawed::Done(discarded)),
+                Err(Held::By(apply)) => Ok(Thawed::Frozen(apply)),
+                Err(Held::Failed(error)) => Err(error),
+            }
+        })?;
+        self.0.drop_contents(&discarded);
+        Ok(discarded)
+    }
+}
+
+impl Inner {
+    /// The pending patches that are meant, each once, by path; and those among
+    /// the named ones that were found stale before.
+    pub(super) fn named(&self, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<Patch>)> {
+        self.store.read(|connection| {
+            if ids.is_empty() {
+                return Ok((patches::pending(connection)?, Vec::new()));
+            }
+            let mut found: BTreeMap<PatchId, Patch> = BTreeMap::new();
+            let mut stale = Vec::new();
+            for id in ids {
+                let session = match id {
+                    Selector::Patch(id) => {
+                        let patch = patches::find(connection, *id)?
+                            .ok_or(StagingError::PatchNotFound { patch: *id })?;
+                        if patch.state == PatchState::Pending {
+                            found.insert(patch.id, patch);
+                        } else if patch.reason == Some(DiscardReason::Stale) {
+                            stale.push(patch);
+                        } else {
+                            return Err(not_pending(&patch));
+                        }
+                        continue;
+                    }
+                    Selector::Session(id) => super::sessions::require(connection, *id)?.id,
+                    Selector::Label(label) => {
+                        sessions::find_label(connection, label)?
+                            .ok_or_else(|| StagingError::SessionNotFound {
+                                name: super::shown(label),
+                            })?
+                            .id
+                    }
+                };
+                let pending = patches::pending_in(connection, session)?;
+                found.extend(pending.into_iter().map(|patch| (patch.id, patch)));
+            }
+            let mut pending: Vec<Patch> = found.into_values().collect();
+            pending.sort_by(|a, b| (&a.path, a.id).cmp(&(&b.path, b.id)));
+            Ok((pending, stale))
+        })
+    }
+}
+
+/// Why a rejection was taken back.
+enum Held {
+    By(ApplyId),
+    Failed(StagingError),
+}
+
+impl From<StagingError> for Held {
+    fn from(error: StagingError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Rejects all of these, or none when an apply holds one.
+fn reject(
+    write: &mut store::Write<'_>,
+    pending: &[Patch],
+    text: Option<&str>,
+) -> Result<Vec<Patch>, Held> {
+    let mut discarded = Vec::with_capacity(pending.len());
+    for patch in pending {
+        match discard_one(write, patch.id, DiscardReason::Rejected, text)? {
+            Some(patch) => discarded.push(patch),
+            None => {
+                let now = patches::find(write, patch.id)?
+                    .ok_or(StagingError::PatchNotFound { patch: patch.id })?;
+                return Err(match (now.state, now.apply) {
+                    (PatchState::Pending, Some(apply)) => Held::By(apply),
+                    _ => not_pending(&now).into(),
+                });
+            }
+        }
+    }
+    Ok(discarded)
+}
+
+/// By path, but a delete whose name another file takes comes first: `git apply`
+/// would otherwise delete the file that has just arrived.
+fn sorted(patches: &[Patch]) -> Vec<&Patch> {
+    let taken: BTreeSet<&RelPath> =
+        patches.iter().filter_map(|patch| patch.rename_to.as_ref()).collect();
+    let makes_room =
+        |patch: &Patch| patch.operation == Operation::Delete && taken.contains(&patch.path);
+    let mut sorted: Vec<&Patch> = patches.iter().collect();
+    sorted.sort_by_key(|patch| (!makes_room(patch), &patch.path, patch.id));
+    sorted
+}
+
+pub(super) fn not_pending(patch: &Patch) -> StagingError {
+    StagingError::NotPending { patch: patch.id, state: patch.state, reason: patch.reason }
+}

@@ -1,0 +1,215 @@
+//! Opening, finding, closing and expiring sessions.
+
+use super::{DiffStagingLayer, Inner, shown};
+use crate::Result;
+use crate::error::StagingError;
+use crate::events::Event;
+use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::patch::{DiscardReason, Patch};
+use crate::session::{Session, SessionState};
+use crate::store::{Write, patches, sessions};
+use crate::time::Timestamp;
+
+const LABEL_BYTES_MAX: usize = 200;
+
+/// Reading bumps a session's expiry at most this often.
+const TOUCH_MS: i64 = 60_000;
+
+impl DiffStagingLayer {
+    /// The open session of this label, opened when there is none.
+    ///
+    /// # Errors
+    /// `BadLabel` when the label could be taken for an id, is empty, too long, or
+    /// holds control characters.
+    pub fn open_session(&self, label: &str) -> Result<Session> {
+        check_label(label)?;
+        self.0.expire_overdue()?;
+        let expires_after = self.0.options.session_expires_after;
+        self.0.store.write(|write| {
+            if let Some(session) = sessions::find_label(write, label)?
+                && session.state == SessionState::Open
+            {
+                return Ok(session);
+            }
+            let now = write.now;
+            let id = sessions::insert(write, label, now, now.plus(expires_after))?;
+            write.log(Event::SessionOpened { session: id, label: label.to_owned() })?;
+            require(write, id)
+        })
+    }
+
+    /// The session of this id, or the open (else the last) one of this label.
+    pub fn find_session(&self, id_or_label: &str) -> Result<Session> {
+        self.0.store.look(|connection| {
+            let found = match id_or_label.parse() {
+                Ok(id) => sessions::find(connection, id)?,
+                Err(_) => sessions::find_label(connection, id_or_label)?,
+            };
+            found.ok_or_else(|| StagingError::SessionNotFound { name: shown(id_or_label) })
+        })
+    }
+
+    /// Every session, in the order they were opened.
+    pub fn sessions(&self) -> Result<Vec<Session>> {
+        self.0.store.look(sessions::all)
+    }
+
+    /// Ends a session; what is pending in it is discarded as rejected.
+    pub fn close_session(&self, id: SessionId) -> Result<Session> {
+        self.0.thawed(|| {
+            self.0.end_session(id, SessionState::Closed, DiscardReason::Rejected).map(Thawed::from)
+        })
+    }
+}
+
+/// What a step came to that cannot decide about patches while an apply holds
+/// them.
+pub(super) enum Thawed<T> {
+    Done(T),
+    Frozen(ApplyId),
+}
+
+impl<T> From<Result<T, ApplyId>> for Thawed<T> {
+    fn from(outcome: Result<T, ApplyId>) -> Self {
+        match outcome {
+            Ok(done) => Self::Done(done),
+            Err(apply) => Self::Frozen(apply),
+        }
+    }
+}
+
+impl Inner {
+    /// Ends sessions whose time has run out.
+    pub(super) fn expire_overdue(&self) -> Result<()> {
+        let overdue =
+            self.store.look(|connection| sessions::overdue(connection, Timestamp::now()))?;
+        for session in overdue {
+            // One that an apply is at ends at the next look.
+            let _ = self.expire(session.id)?;
+        }
+        Ok(())
+    }
+
+    fn expire(&self, id: SessionId) -> Result<Result<Session, ApplyId>> {
+        self.end_session(id, SessionState::Expired, DiscardReason::SessionExpired)
+    }
+
+    fn end_session(
+        &self,
+        id: SessionId,
+        state: SessionState,
+        reason: DiscardReason,
+    ) -> Result<Result<Session, ApplyId>> {
+        let (outcome, discarded) = self.store.write(|write| {
+            let session = require(write, id)?;
+            let now = write.now;
+            if session.state != SessionState::Open
+                || (state == SessionState::Expired && session.expires_at > now)
+            {
+                return Ok((Ok(session), Vec::new()));
+            }
+            let pending = patches::pending_in(write, id)?;
+            if let Some(apply) = pending.iter().find_map(|patch| patch.apply) {
+                return Ok((Err(apply), Vec::new()));
+            }
+            let mut discarded = Vec::new();
+            for patch in pending {
+                discarded.extend(discard_one(write, patch.id, reason, None)?);
+            }
+            sessions::set_state(write, id, state)?;
+            write.log(match state {
+                SessionState::Expired => Event::SessionExpired { session: id },
+                _ => Event::SessionClosed { session: id },
+            })?;
+            Ok((Ok(require(write, id)?), discarded))
+        })?;
+        self.drop_contents(&discarded);
+        Ok(outcome)
+    }
+
+    /// The session, if it takes proposals; one whose time has run out ends now.
+    pub(super) fn require_open(&self, id: SessionId) -> Result<Session> {
+        let session = self.store.look(|connection| require(connection, id))?;
+        let session =
+            if session.state == SessionState::Open && session.expires_at <= Timestamp::now() {
+                match self.expire(id)? {
+                    Ok(session) => session,
+                    Err(apply) => return Err(busy(apply)),
+                }
+            } else {
+                session
+            };
+        match session.state {
+            SessionState::Open => Ok(session),
+            state => Err(StagingError::SessionNotOpen { session: id, state }),
+        }
+    }
+
+    /// Notes that the agent is there, without a write for every read.
+    pub(super) fn note_activity(&self, session: &Session) -> Result<()> {
+        let now = Timestamp::now();
+        let allowed = i64::try_from(self.options.session_expires_after.as_millis() / 10)
+            .unwrap_or(i64::MAX)
+            .min(TOUCH_MS);
+        if now.unix_ms().saturating_sub(session.last_active_at.unix_ms()) < allowed {
+            return Ok(());
+        }
+        let expires_at = now.plus(self.options.session_expires_after);
+        self.store.write(|write| sessions::touch(write, session.id, now, expires_at))
+    }
+}
+
+pub(super) fn busy(apply: ApplyId) -> StagingError {
+    StagingError::Busy { what: format!("{apply} is bringing these patches to the disk") }
+}
+
+pub(super) fn require(connection: &rusqlite::Connection, id: SessionId) -> Result<Session> {
+    sessions::find(connection, id)?
+        .ok_or_else(|| StagingError::SessionNotFound { name: id.to_string() })
+}
+
+/// Discards a patch with its event; `None` when it was decided, or is held by an
+/// apply.
+pub(super) fn discard_one(
+    write: &mut Write<'_>,
+    id: PatchId,
+    reason: DiscardReason,
+    text: Option<&str>,
+) -> Result<Option<Patch>> {
+    if !patches::discard(write, id, reason, text, write.now)? {
+        return Ok(None);
+    }
+    let patch = patches::find(write, id)?.ok_or(StagingError::PatchNotFound { patch: id })?;
+    let (session, path) = (patch.session, patch.path.clone());
+    write.log(match reason {
+        DiscardReason::Stale => Event::PatchStale { patch: id, session, path },
+        reason => Event::PatchDiscarded {
+            patch: id,
+            session,
+            path,
+            reason,
+            text: text.map(str::to_owned),
+        },
+    })?;
+    Ok(Some(patch))
+}
+
+fn check_label(label: &str) -> Result<()> {
+    let id_like = label
+        .strip_prefix(['s', 'p', 'a'])
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
+    let reason = if label.trim().is_empty() {
+        "it is empty"
+    } else if label.len() > LABEL_BYTES_MAX {
+        "it is longer than 200 bytes"
+    } else if label.chars().any(char::is_control) {
+        "it holds control characters"
+    } else if label.starts_with('-') {
+        "it starts like an option"
+    } else if id_like {
+        "it looks like an id"
+    } else {
+        return Ok(());
+    };
+    Err(StagingError::BadLabel { label: shown(label), reason })
+}

@@ -1,0 +1,208 @@
+//! What a session sees: its pending patches over the disk, and what the call at
+//! hand is about to change of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use atomic_fs::{Digest, RelPath};
+
+use super::Inner;
+use super::content::Stored;
+use crate::Result;
+use crate::base::Base;
+use crate::error::StagingError;
+use crate::ids::{PatchId, SessionId};
+use crate::patch::{DiffSummary, Operation, Patch, PatchState, StagedContent};
+use crate::signature::Signature;
+use crate::store::patches;
+use crate::time::Timestamp;
+
+/// Contents of one call that are held in memory to be compared.
+const HELD_BYTES_MAX: u64 = 32 << 20;
+
+/// What a session sees, and what is planned.
+pub(super) struct View<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) session: SessionId,
+    /// What each touched path's pending patch becomes; `None` is none.
+    pub(super) planned: BTreeMap<RelPath, Option<Patch>>,
+    /// Where a planned rename's target leads back to.
+    targets: BTreeMap<RelPath, RelPath>,
+    /// Pending creates that moved, from where to where.
+    pub(super) moved: HashMap<RelPath, RelPath>,
+    held: HashMap<Digest, Arc<[u8]>>,
+    held_bytes: u64,
+    /// Everything that the call stored.
+    pub(super) stored: Vec<Digest>,
+}
+
+/// A file as the session sees it.
+pub(super) enum Found {
+    /// It is what a pending patch makes of it.
+    Pending(Box<Patch>),
+    /// It is what is on disk.
+    Disk(Box<Base>),
+    /// None is there.
+    Absent,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(inner: &'a Inner, session: SessionId) -> Self {
+        Self {
+            inner,
+            session,
+            planned: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            moved: HashMap::new(),
+            held: HashMap::new(),
+            held_bytes: 0,
+            stored: Vec::new(),
+        }
+    }
+
+    /// The pending patch on a path.
+    pub(super) fn at_path(&self, path: &RelPath) -> Result<Option<Patch>> {
+        match self.planned.get(path) {
+            Some(planned) => Ok(planned.clone()),
+            None => self.inner.store.look(|c| patches::at_path(c, self.session, path)),
+        }
+    }
+
+    /// The pending rename to a path.
+    pub(super) fn at_target(&self, path: &RelPath) -> Result<Option<Patch>> {
+        if let Some(from) = self.targets.get(path) {
+            return self.at_path(from);
+        }
+        let found = self.inner.store.look(|c| patches::at_target(c, self.session, path))?;
+        Ok(found.filter(|patch| !self.planned.contains_key(&patch.path)))
+    }
+
+    /// The file at a path, with its base stored when it comes off the disk.
+    pub(super) fn find(&mut self, path: &RelPath) -> Result<Found> {
+        if let Some(patch) = self.at_target(path)? {
+            self.require_fresh(&patch)?;
+            return Ok(Found::Pending(Box::new(patch)));
+        }
+        if let Some(patch) = self.at_path(path)? {
+            self.require_fresh(&patch)?;
+            return Ok(match patch.operation {
+                Operation::Delete | Operation::Rename => Found::Absent,
+                _ => Found::Pending(Box::new(patch)),
+            });
+        }
+        Ok(self.base(path)?.map_or(Found::Absent, |base| Found::Disk(Box::new(base))))
+    }
+
+    /// The base of a path that nothing is pending on.
+    pub(super) fn base(&mut self, path: &RelPath) -> Result<Option<Base>> {
+        let Some((base, stored)) = self.inner.read_base(path)? else { return Ok(None) };
+        self.hold(&stored);
+        Ok(Some(base))
+    }
+
+    /// Notes content that was stored, and holds it while there is room.
+    pub(super) fn hold(&mut self, stored: &Stored) {
+        self.stored.push(stored.digest);
+        if let Some(content) = &stored.content
+            && self.held_bytes + stored.bytes <= HELD_BYTES_MAX
+            && self.held.insert(stored.digest, Arc::clone(content)).is_none()
+        {
+            self.held_bytes += stored.bytes;
+        }
+    }
+
+    pub(super) fn held(&self, digest: &Digest) -> Option<Arc<[u8]>> {
+        self.held.get(digest).cloned()
+    }
+
+    /// Plans what the pending patch on a path becomes.
+    pub(super) fn plan(&mut self, path: &RelPath, patch: Option<Patch>) {
+        if let Some(Some(before)) = self.planned.get(path)
+            && let Some(target) = &before.rename_to
+        {
+            self.targets.remove(target);
+        }
+        if let Some(target) = patch.as_ref().and_then(|patch| patch.rename_to.clone()) {
+            self.targets.insert(target, path.clone());
+        }
+        self.planned.insert(path.clone(), patch);
+    }
+
+    /// Refuses a path that lies below a file that the session brings, or above
+    /// one. What is on disk was looked at when the path was resolved.
+    pub(super) fn check_room(&self, path: &RelPath) -> Result<()> {
+        let blocked = |other: &RelPath| StagingError::PathBlocked {
+            path: path.clone(),
+            other: other.clone(),
+        };
+        let mut above = path.parent();
+        while let Some(parent) = above {
+            let created = self.at_path(&parent)?.is_some_and(|p| p.operation == Operation::Create);
+            if created || self.at_target(&parent)?.is_some() {
+                return Err(blocked(&parent));
+            }
+            above = parent.parent();
+        }
+        let brings = |patch: &Patch| {
+            matches!(patch.operation, Operation::Create | Operation::Rename)
+                .then(|| patch.target().cloned())
+                .flatten()
+                .filter(|target| target != path && target.starts_with(path))
+        };
+        if let Some(target) = self.planned.values().flatten().find_map(brings) {
+            return Err(blocked(&target));
+        }
+        let below = self.inner.store.look(|c| patches::below(c, self.session, path))?;
+        let standing = below.iter().filter(|patch| !self.planned.contains_key(&patch.path));
+        match standing.filter_map(brings).next() {
+            Some(target) => Err(blocked(&target)),
+            None => Ok(()),
+        }
+    }
+
+    /// Discards a patch whose base is gone and tells the agent to read again:
+    /// what it wants now rests on what it saw then.
+    fn require_fresh(&self, patch: &Patch) -> Result<()> {
+        // One that this call planned has just been looked at.
+        if patch.id == PLANNED {
+            return Ok(());
+        }
+        let (fresh, stale) = self.inner.refresh(vec![patch.clone()])?;
+        match (fresh.is_empty(), stale) {
+            (_, stale) if !stale.is_empty() => Err(StagingError::Stale { patches: stale }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A patch of this session that has yet to be numbered, signed and compared.
+    pub(super) fn draft(
+        &self,
+        path: &RelPath,
+        operation: Operation,
+        base: Option<Base>,
+        staged: Option<StagedContent>,
+    ) -> Patch {
+        let now = Timestamp::now();
+        Patch {
+            id: PLANNED,
+            session: self.session,
+            path: path.clone(),
+            rename_to: None,
+            operation,
+            state: PatchState::Pending,
+            reason: None,
+            reason_text: None,
+            signature: Signature::from_bytes([0; 32]),
+            revision: 1,
+            base,
+            staged,
+            diff: DiffSummary::default(),
+            created_at: now,
+            updated_at: now,
+            apply: None,
+        }
+    }
+}
+
+/// The id of a patch that has none yet.
+pub(super) const PLANNED: PatchId = PatchId(0);

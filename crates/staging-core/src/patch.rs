@@ -1,0 +1,165 @@
+//! One file's proposed change: pending, then applied or discarded.
+
+use atomic_fs::{Digest, RelPath};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::base::Base;
+use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::signature::Signature;
+use crate::time::Timestamp;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            /// The word used in the store and in JSON.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            pub(crate) fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a patch does to its file.
+    Operation {
+        /// Brings a file where none is.
+        Create = "create",
+        /// Replaces the content, and the mode when that differs too.
+        Modify = "modify",
+        /// Removes the file.
+        Delete = "delete",
+        /// Moves the file, perhaps with new content or mode.
+        Rename = "rename",
+        /// Changes the permission bits alone.
+        Mode = "mode",
+    }
+}
+
+words! {
+    /// Where a patch stands.
+    PatchState {
+        /// Waits for a decision.
+        Pending = "pending",
+        /// Is on the disk.
+        Applied = "applied",
+        /// Will never be.
+        Discarded = "discarded",
+    }
+}
+
+words! {
+    /// Why a patch was discarded.
+    DiscardReason {
+        /// A person said no.
+        Rejected = "rejected",
+        /// The file is no longer what the agent saw.
+        Stale = "stale",
+        /// The agent replaced or withdrew it.
+        Superseded = "superseded",
+        /// Its session ended by silence.
+        SessionExpired = "session_expired",
+    }
+}
+
+/// One file's proposed change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Patch {
+    /// Its id.
+    pub id: PatchId,
+    /// The session it was proposed in.
+    pub session: SessionId,
+    /// The file, free of symlinks.
+    pub path: RelPath,
+    /// Where a rename moves it.
+    pub rename_to: Option<RelPath>,
+    /// What it does.
+    pub operation: Operation,
+    /// Where it stands.
+    pub state: PatchState,
+    /// Why it was discarded.
+    pub reason: Option<DiscardReason>,
+    /// What the person who rejected it said.
+    pub reason_text: Option<String>,
+    /// What an approval of it names.
+    pub signature: Signature,
+    /// 1, and one more each time the agent replaces it.
+    pub revision: u32,
+    /// What the agent saw; `None` for a create.
+    pub base: Option<Base>,
+    /// What is to be there; `None` for a delete.
+    pub staged: Option<StagedContent>,
+    /// The diff in numbers.
+    pub diff: DiffSummary,
+    /// When this revision was proposed.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// The apply that brought it in, or that is running.
+    pub apply: Option<ApplyId>,
+}
+
+impl Patch {
+    /// Where the file is once the patch is applied; `None` after a delete.
+    pub fn target(&self) -> Option<&RelPath> {
+        match self.operation {
+            Operation::Delete => None,
+            Operation::Rename => self.rename_to.as_ref(),
+            Operation::Create | Operation::Modify | Operation::Mode => Some(&self.path),
+        }
+    }
+
+    /// Whether it takes a file away from `path`.
+    pub(crate) fn frees(&self, path: &RelPath) -> bool {
+        self.path == *path && matches!(self.operation, Operation::Delete | Operation::Rename)
+    }
+}
+
+/// What is to be there once a patch is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct StagedContent {
+    /// BLAKE3 of the content.
+    #[serde(rename = "blake3")]
+    pub digest: Digest,
+    /// Permission bits.
+    #[serde(serialize_with = "git_mode")]
+    pub mode: u32,
+    /// The content's length.
+    pub bytes: u64,
+}
+
+/// A diff in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiffSummary {
+    /// Which strategy made it.
+    pub strategy: String,
+    /// Lines added.
+    pub added: u64,
+    /// Lines removed.
+    pub removed: u64,
+    /// Whether the file is replaced as a whole, which wants a confirmation.
+    pub full_replace: bool,
+    /// Whether a side is binary.
+    pub binary: bool,
+    /// What a reader should not miss.
+    pub remarks: Vec<String>,
+}
+
+/// Permission bits as git writes them: `100644`.
+pub(crate) fn git_mode<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("100{:03o}", mode & 0o7777))
+}

@@ -1,0 +1,104 @@
+//! What an approval binds to: a digest over path, operation, base and staged
+//! content.
+//!
+//! Every field is length-prefixed and the whole is domain-separated, so that no
+//! two different patches or sets hash the same input. Times are no part of it: a
+//! bare `touch` does not void an approval.
+
+use std::fmt;
+use std::str::FromStr;
+
+use atomic_fs::{Digest, DigestParseError, RelPath};
+use serde::{Deserialize, Serialize};
+
+use crate::patch::{Operation, Patch};
+
+/// Names exactly what was shown; 64 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Signature(Digest);
+
+impl Signature {
+    /// A signature read back from storage.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Digest::from_bytes(bytes))
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Signature {
+    type Err = DigestParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// What a patch's signature covers.
+pub(crate) struct Bound<'a> {
+    pub(crate) path: &'a RelPath,
+    pub(crate) rename_to: Option<&'a RelPath>,
+    pub(crate) operation: Operation,
+    /// Digest and mode; `None` when nothing was there.
+    pub(crate) base: Option<(Digest, u32)>,
+    /// Digest and mode; `None` when nothing is to be there.
+    pub(crate) staged: Option<(Digest, u32)>,
+}
+
+/// The signature of one patch.
+pub(crate) fn patch_signature(bound: &Bound<'_>) -> Signature {
+    let mut hasher = blake3::Hasher::new_derive_key("greenroom 2026 patch signature v1");
+    field(&mut hasher, bound.path.as_bytes());
+    optional(&mut hasher, bound.rename_to.map(RelPath::as_bytes));
+    field(&mut hasher, bound.operation.as_str().as_bytes());
+    state(&mut hasher, bound.base);
+    state(&mut hasher, bound.staged);
+    Signature(hasher.finalize().into())
+}
+
+/// The signature of a set of patches, whatever their order.
+pub fn set_signature(patches: &[Patch]) -> Signature {
+    let mut sorted: Vec<_> =
+        patches.iter().map(|patch| (patch.path.as_bytes(), patch.signature)).collect();
+    sorted.sort_unstable();
+    let mut hasher = blake3::Hasher::new_derive_key("greenroom 2026 set signature v1");
+    hasher.update(&(sorted.len() as u64).to_le_bytes());
+    for (_, signature) in sorted {
+        hasher.update(signature.as_bytes());
+    }
+    Signature(hasher.finalize().into())
+}
+
+fn field(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    hasher.update(&(bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+}
+
+fn optional(hasher: &mut blake3::Hasher, bytes: Option<&[u8]>) {
+    hasher.update(&[u8::from(bytes.is_some())]);
+    if let Some(bytes) = bytes {
+        field(hasher, bytes);
+    }
+}
+
+/// Kind, content and mode of one side.
+fn state(hasher: &mut blake3::Hasher, state: Option<(Digest, u32)>) {
+    match state {
+        None => field(hasher, b"absent"),
+        Some((digest, mode)) => {
+            field(hasher, b"file");
+            field(hasher, digest.as_bytes());
+            field(hasher, &mode.to_le_bytes());
+        }
+    }
+}

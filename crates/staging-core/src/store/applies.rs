@@ -1,0 +1,142 @@
+//! Rows of the applies table, and what they do to their patches.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{sql, unsql};
+use crate::Result;
+use crate::ids::{ApplyId, PatchId};
+use crate::signature::Signature;
+use crate::time::Timestamp;
+
+/// How an apply stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ApplyState {
+    Started,
+    Committed,
+    RolledBack,
+    InDoubt,
+}
+
+impl ApplyState {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Committed => "committed",
+            Self::RolledBack => "rolled_back",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Started, Self::Committed, Self::RolledBack, Self::InDoubt]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+    }
+}
+
+/// Starts an apply over patches; the caller has checked that they are pending.
+/// From now on nobody else decides about them.
+pub(crate) fn start(
+    connection: &Connection,
+    set_suffix: &str,
+    signature: Signature,
+    patches: &[PatchId],
+    now: Timestamp,
+) -> Result<(ApplyId, String)> {
+    // The id is only known once the row is there.
+    connection.execute(
+        "INSERT INTO applies(set_id, state, signature, started_ms) VALUES(?1, 'started', ?2, ?3)",
+        params![set_suffix, signature.as_bytes(), now.unix_ms()],
+    )?;
+    let apply = ApplyId(unsql(connection.last_insert_rowid()));
+    let set_id = format!("{apply}-{set_suffix}");
+    connection
+        .execute("UPDATE applies SET set_id = ?2 WHERE id = ?1", params![sql(apply.0), set_id])?;
+    for patch in patches {
+        connection
+            .prepare_cached("INSERT INTO apply_patches(apply, patch) VALUES(?1, ?2)")?
+            .execute([sql(apply.0), sql(patch.0)])?;
+        connection
+            .prepare_cached("UPDATE patches SET apply = ?1, updated_ms = ?3 WHERE id = ?2")?
+            .execute([sql(apply.0), sql(patch.0), now.unix_ms()])?;
+    }
+    Ok((apply, set_id))
+}
+
+/// Enters an apply that only its journal still knew.
+pub(crate) fn insert_unknown(
+    connection: &Connection,
+    set_id: &str,
+    state: ApplyState,
+    now: Timestamp,
+) -> Result<()> {
+    connection.execute(
+        "INSERT INTO applies(set_id, state, reason, started_ms, ended_ms)
+         VALUES(?1, ?2, 'known from its journal alone', ?3, ?3)",
+        params![set_id, state.as_str(), now.unix_ms()],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn find_set(
+    connection: &Connection,
+    set_id: &str,
+) -> Result<Option<(ApplyId, ApplyState)>> {
+    let found = connection
+        .query_row("SELECT id, state FROM applies WHERE set_id = ?1", [set_id], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+        })
+        .optional()?;
+    found
+        .map(|(id, word)| {
+            let state = ApplyState::from_word(&word)
+                .ok_or_else(|| super::damaged(format!("an apply is `{word}`")))?;
+            Ok((ApplyId(unsql(id)), state))
+        })
+        .transpose()
+}
+
+/// Applies that nobody has decided yet.
+pub(crate) fn undecided(connection: &Connection) -> Result<Vec<(ApplyId, String)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, set_id FROM applies WHERE state IN ('started', 'in_doubt') ORDER BY id",
+    )?;
+    let rows = statement.query_map([], |row| Ok((ApplyId(unsql(row.get(0)?)), row.get(1)?)))?;
+    let found: rusqlite::Result<Vec<_>> = rows.collect();
+    Ok(found?)
+}
+
+/// Records how it ended. Its pending patches become applied, or are free again.
+pub(crate) fn decide(
+    connection: &Connection,
+    apply: ApplyId,
+    state: ApplyState,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    connection.execute(
+        "UPDATE applies SET state = ?2, reason = ?3, ended_ms = ?4 WHERE id = ?1",
+        params![sql(apply.0), state.as_str(), reason, now.unix_ms()],
+    )?;
+    let patches = match state {
+        ApplyState::Committed => {
+            "UPDATE patches SET state = 'applied', updated_ms = ?2
+             WHERE apply = ?1 AND state = 'pending'
+             AND id IN (SELECT patch FROM apply_patches WHERE apply = ?1)"
+        }
+        ApplyState::RolledBack => {
+            "UPDATE patches SET apply = NULL, updated_ms = ?2
+             WHERE apply = ?1 AND state = 'pending'
+             AND id IN (SELECT patch FROM apply_patches WHERE apply = ?1)"
+        }
+        ApplyState::Started | ApplyState::InDoubt => return Ok(()),
+    };
+    connection.execute(patches, params![sql(apply.0), now.unix_ms()])?;
+    Ok(())
+}
+
+/// Notes that nothing of it is left to tidy.
+pub(crate) fn set_tidied(connection: &Connection, apply: ApplyId) -> Result<()> {
+    connection.execute("UPDATE applies SET tidied = 1 WHERE id = ?1", [sql(apply.0)])?;
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The audit log: each event's hash covers the one before it.
+//!
+//! `hash = BLAKE3(previous hash, seq, at, payload)`, numbers in 8 bytes little
+//! endian, the payload's length before it; the first event's previous hash is
+//! all zeros. Editing, removing or reordering any event breaks every hash from
+//! there on; removing the last ones is seen by SQLite's own count of rows ever
+//! inserted.
+//!
+//! # Limitations
+//! Whoever can write the state directory can also write the whole chain anew.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{sql, unsql};
+use crate::Result;
+use crate::error::StagingError;
+use crate::events::{EVENT_SCHEMA, Event, EventRecord, LogCheck};
+use crate::time::Timestamp;
+
+/// The last event's place and hash.
+#[derive(Clone, Copy)]
+pub(crate) struct Head {
+    seq: u64,
+    hash: [u8; 32],
+}
+
+impl Head {
+    pub(crate) fn seq(self) -> u64 {
+        self.seq
+    }
+}
+
+pub(crate) fn head(connection: &Connection) -> Result<Head> {
+    let found = connection
+        .prepare_cached("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |row| Ok(Head { seq: unsql(row.get(0)?), hash: row.get(1)? }))
+        .optional()?;
+    Ok(found.unwrap_or(Head { seq: 0, hash: [0; 32] }))
+}
+
+/// Appends an event behind `head`, which moves on.
+pub(crate) fn append(
+    connection: &Connection,
+    head: &mut Head,
+    at: Timestamp,
+    event: Event,
+) -> Result<EventRecord> {
+    let payload = serde_json::to_string(&event).map_err(|error| StagingError::DamagedStore {
+        reason: format!("an event cannot be written: {error}"),
+    })?;
+    let seq = head.seq + 1;
+    let hash = chain(&head.hash, seq, at, &payload);
+    connection
+        .prepare_cached("INSERT INTO events(seq, at_ms, payload, hash) VALUES(?1, ?2, ?3, ?4)")?
+        .execute(params![sql(seq), at.unix_ms(), payload, hash])?;
+    *head = Head { seq, hash };
+    Ok(EventRecord { schema: EVENT_SCHEMA, seq, at, event })
+}
+
+fn chain(previous: &[u8; 32], seq: u64, at: Timestamp, payload: &str) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("greenroom 2026 event log v1");
+    hasher.update(previous);
+    hasher.update(&seq.to_le_bytes());
+    hasher.update(&at.unix_ms().to_le_bytes());
+    hasher.update(&(payload.len() as u64).to_le_bytes());
+    hasher.update(payload.as_bytes());
+    hasher.finalize().into()
+}
+
+/// The events behind `seq`, in order.
+pub(crate) fn since(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<EventRecord>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, at_ms, payload FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let from = i64::try_from(seq).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![from, limit])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (seq, payload): (u64, String) = (unsql(row.get(0)?), row.get(2)?);
+        let event = serde_json::from_str(&payload).map_err(|error| StagingError::DamagedStore {
+            reason: format!("event {seq} cannot be read: {error}"),
+        })?;
+        let at = Timestamp::from_unix_ms(row.get(1)?);
+        records.push(EventRecord { schema: EVENT_SCHEMA, seq, at, event });
+    }
+    Ok(records)
+}
+
+/// Recomputes every hash.
+pub(crate) fn check(connection: &Connection) -> Result<LogCheck> {
+    let mut statement =
+        connection.prepare_cached("SELECT seq, at_ms, payload, hash FROM events ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    let mut head = Head { seq: 0, hash: [0; 32] };
+    let shown = |head: Head, broken_at| LogCheck {
+        events: head.seq,
+        head: blake3::Hash::from_bytes(head.hash).to_hex().to_string(),
+        broken_at,
+    };
+    while let Some(row) = rows.next()? {
+        let expected = head.seq + 1;
+        // A tampered row may hold values of any type.
+        let read = || -> rusqlite::Result<(u64, i64, String, [u8; 32])> {
+            Ok((unsql(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?))
+        };
+        let Ok((seq, at, payload, hash)) = read() else {
+            return Ok(shown(head, Some(expected)));
+        };
+        let computed = chain(&head.hash, seq, Timestamp::from_unix_ms(at), &payload);
+        if seq != expected || hash != computed {
+            return Ok(shown(head, Some(expected)));
+        }
+        head = Head { seq, hash };
+    }
+    let written: Option<i64> = connection
+        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'events'", [], |row| row.get(0))
+        .optional()?;
+    let broken_at = (written.map_or(0, unsql) > head.seq).then_some(head.seq + 1);
+    Ok(shown(head, broken_at))
+}

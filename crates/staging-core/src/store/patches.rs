@@ -1,0 +1,303 @@
+//! Rows of the patches table.
+
+use atomic_fs::{Digest, RelPath};
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
+
+use super::{damaged, sql, unsql};
+use crate::Result;
+use crate::base::{Base, Seen};
+use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
+use crate::signature::Signature;
+use crate::time::Timestamp;
+
+const COLUMNS: &str = "id, session, path, rename_to, operation, state, reason, reason_text, \
+    signature, revision, base_digest, base_mode, base_bytes, base_modified_ns, base_inode, \
+    base_device, base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, \
+    strategy, added, removed, full_replace, binary, remarks, created_ms, updated_ms, apply";
+
+/// The row as a patch; the numbers are places in [`COLUMNS`].
+fn patch(row: &Row<'_>) -> Result<Patch> {
+    Ok(Patch {
+        id: PatchId(unsql(row.get(0)?)),
+        session: SessionId(unsql(row.get(1)?)),
+        path: path(row, 2)?.ok_or_else(|| damaged("a patch has no path"))?,
+        rename_to: path(row, 3)?,
+        operation: word(row, 4, Operation::from_word)?
+            .ok_or_else(|| damaged("a patch has no operation"))?,
+        state: word(row, 5, PatchState::from_word)?
+            .ok_or_else(|| damaged("a patch has no state"))?,
+        reason: word(row, 6, DiscardReason::from_word)?,
+        reason_text: row.get(7)?,
+        signature: Signature::from_bytes(row.get(8)?),
+        revision: row.get(9)?,
+        base: base(row)?,
+        staged: staged(row)?,
+        diff: DiffSummary {
+            strategy: row.get(21)?,
+            added: unsql(row.get(22)?),
+            removed: unsql(row.get(23)?),
+            full_replace: row.get(24)?,
+            binary: row.get(25)?,
+            remarks: remarks(row)?,
+        },
+        created_at: Timestamp::from_unix_ms(row.get(27)?),
+        updated_at: Timestamp::from_unix_ms(row.get(28)?),
+        apply: row.get::<_, Option<i64>>(29)?.map(|id| ApplyId(unsql(id))),
+    })
+}
+
+fn path(row: &Row<'_>, at: usize) -> Result<Option<RelPath>> {
+    match row.get_ref(at)?.as_blob_or_null().map_err(rusqlite::Error::from)? {
+        None => Ok(None),
+        Some(bytes) => Ok(Some(RelPath::parse(bytes)?)),
+    }
+}
+
+fn word<T>(row: &Row<'_>, at: usize, of: fn(&str) -> Option<T>) -> Result<Option<T>> {
+    match row.get_ref(at)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+        None => Ok(None),
+        Some(text) => {
+            of(text).map(Some).ok_or_else(|| damaged(format!("a patch holds the word `{text}`")))
+        }
+    }
+}
+
+fn base(row: &Row<'_>) -> Result<Option<Base>> {
+    let Some(digest) = row.get::<_, Option<[u8; 32]>>(10)? else { return Ok(None) };
+    let modified_ns = row.get(13)?;
+    Ok(Some(Base {
+        digest: Digest::from_bytes(digest),
+        mode: row.get(11)?,
+        bytes: unsql(row.get(12)?),
+        modified_ns,
+        modified_at: Timestamp::from_unix_ns(modified_ns),
+        seen: Seen {
+            inode: unsql(row.get(14)?),
+            device: unsql(row.get(15)?),
+            changed_ns: row.get(16)?,
+            observed_ns: row.get(17)?,
+        },
+    }))
+}
+
+fn staged(row: &Row<'_>) -> Result<Option<StagedContent>> {
+    let Some(digest) = row.get::<_, Option<[u8; 32]>>(18)? else { return Ok(None) };
+    Ok(Some(StagedContent {
+        digest: Digest::from_bytes(digest),
+        mode: row.get(19)?,
+        bytes: unsql(row.get(20)?),
+    }))
+}
+
+fn remarks(row: &Row<'_>) -> Result<Vec<String>> {
+    match row.get_ref(26)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+        None => Ok(Vec::new()),
+        Some(json) => serde_json::from_str(json)
+            .map_err(|error| damaged(format!("a patch's remarks cannot be read: {error}"))),
+    }
+}
+
+fn list(connection: &Connection, rest: &str, values: &[&dyn ToSql]) -> Result<Vec<Patch>> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM patches WHERE {rest}"))?;
+    let mut rows = statement.query(values)?;
+    let mut patches = Vec::new();
+    while let Some(row) = rows.next()? {
+        patches.push(patch(row)?);
+    }
+    Ok(patches)
+}
+
+fn one(connection: &Connection, rest: &str, values: &[&dyn ToSql]) -> Result<Option<Patch>> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM patches WHERE {rest}"))?;
+    let mut rows = statement.query(values)?;
+    rows.next()?.map(patch).transpose()
+}
+
+pub(crate) fn find(connection: &Connection, id: PatchId) -> Result<Option<Patch>> {
+    one(connection, "id = ?1", &[&sql(id.0)])
+}
+
+/// Everything pending, by path.
+pub(crate) fn pending(connection: &Connection) -> Result<Vec<Patch>> {
+    list(connection, "state = 'pending' ORDER BY path, id", &[])
+}
+
+/// A session's pending patches, by path.
+pub(crate) fn pending_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
+    list(connection, "session = ?1 AND state = 'pending' ORDER BY path", &[&sql(session.0)])
+}
+
+/// The session's pending patch on this path.
+pub(crate) fn at_path(
+    connection: &Connection,
+    session: SessionId,
+    path: &RelPath,
+) -> Result<Option<Patch>> {
+    let values: [&dyn ToSql; 2] = [&sql(session.0), &path.as_bytes()];
+    one(connection, "session = ?1 AND path = ?2 AND state = 'pending'", &values)
+}
+
+/// The session's pending rename to this path.
+pub(crate) fn at_target(
+    connection: &Connection,
+    session: SessionId,
+    path: &RelPath,
+) -> Result<Option<Patch>> {
+    let values: [&dyn ToSql; 2] = [&sql(session.0), &path.as_bytes()];
+    one(
+        connection,
+        "session = ?1 AND rename_to = ?2 AND rename_to IS NOT NULL AND state = 'pending'",
+        &values,
+    )
+}
+
+/// The session's pending patches that bring a file to a path below this one.
+pub(crate) fn below(
+    connection: &Connection,
+    session: SessionId,
+    path: &RelPath,
+) -> Result<Vec<Patch>> {
+    // `0` is the byte after `/`.
+    let (from, to) = ([path.as_bytes(), b"/"].concat(), [path.as_bytes(), b"0"].concat());
+    let values: [&dyn ToSql; 3] = [&sql(session.0), &from, &to];
+    let mut found = list(
+        connection,
+        "session = ?1 AND state = 'pending' AND path > ?2 AND path < ?3 AND operation = 'create'",
+        &values,
+    )?;
+    found.extend(list(
+        connection,
+        "session = ?1 AND state = 'pending' AND rename_to IS NOT NULL AND rename_to > ?2 AND rename_to < ?3",
+        &values,
+    )?);
+    Ok(found)
+}
+
+/// Other sessions with a pending patch that concerns this path.
+pub(crate) fn sessions_at(
+    connection: &Connection,
+    path: &RelPath,
+    but: SessionId,
+) -> Result<Vec<SessionId>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT session FROM patches WHERE state = 'pending' AND path = ?1 AND session <> ?2
+         UNION SELECT session FROM patches
+         WHERE state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1 AND session <> ?2
+         ORDER BY 1",
+    )?;
+    let rows = statement.query_map(params![path.as_bytes(), sql(but.0)], |row| row.get(0))?;
+    let ids: rusqlite::Result<Vec<i64>> = rows.collect();
+    Ok(ids?.into_iter().map(|id| SessionId(unsql(id))).collect())
+}
+
+/// The patches of an apply, by path.
+pub(crate) fn of_apply(connection: &Connection, apply: ApplyId) -> Result<Vec<Patch>> {
+    list(
+        connection,
+        "id IN (SELECT patch FROM apply_patches WHERE apply = ?1) ORDER BY path",
+        &[&sql(apply.0)],
+    )
+}
+
+/// Inserts a pending patch; its own id is not looked at.
+pub(crate) fn insert(connection: &Connection, patch: &Patch) -> Result<PatchId> {
+    let base = patch.base.as_ref();
+    let staged = patch.staged.as_ref();
+    let remarks = match patch.diff.remarks.as_slice() {
+        [] => None,
+        some => Some(
+            serde_json::to_string(some)
+                .map_err(|error| damaged(format!("remarks cannot be written: {error}")))?,
+        ),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO patches(session, path, rename_to, operation, state, signature, revision,
+             base_digest, base_mode, base_bytes, base_modified_ns, base_inode, base_device,
+             base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, strategy,
+             added, removed, full_replace, binary, remarks, created_ms, updated_ms)
+             VALUES(?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+             ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
+        )?
+        .execute(params![
+            sql(patch.session.0),
+            patch.path.as_bytes(),
+            patch.rename_to.as_ref().map(RelPath::as_bytes),
+            patch.operation.as_str(),
+            patch.signature.as_bytes(),
+            patch.revision,
+            base.map(|base| base.digest.as_bytes()),
+            base.map(|base| base.mode),
+            base.map(|base| sql(base.bytes)),
+            base.map(|base| base.modified_ns),
+            base.map(|base| sql(base.seen.inode)),
+            base.map(|base| sql(base.seen.device)),
+            base.map(|base| base.seen.changed_ns),
+            base.map(|base| base.seen.observed_ns),
+            staged.map(|staged| staged.digest.as_bytes()),
+            staged.map(|staged| staged.mode),
+            staged.map(|staged| sql(staged.bytes)),
+            patch.diff.strategy,
+            sql(patch.diff.added),
+            sql(patch.diff.removed),
+            patch.diff.full_replace,
+            patch.diff.binary,
+            remarks,
+            patch.created_at.unix_ms(),
+            patch.updated_at.unix_ms(),
+        ])?;
+    Ok(PatchId(unsql(connection.last_insert_rowid())))
+}
+
+/// Discards a pending patch that no apply holds; whether there was one.
+pub(crate) fn discard(
+    connection: &Connection,
+    id: PatchId,
+    reason: DiscardReason,
+    text: Option<&str>,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3, updated_ms = ?4
+             WHERE id = ?1 AND state = 'pending' AND apply IS NULL",
+        )?
+        .execute(params![sql(id.0), reason.as_str(), text, now.unix_ms()])?;
+    Ok(changed == 1)
+}
+
+/// Notes that the file system was asked again and the base still stands.
+pub(crate) fn refresh(connection: &Connection, id: PatchId, base: &Base) -> Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE patches SET base_modified_ns = ?2, base_inode = ?3, base_device = ?4,
+             base_changed_ns = ?5, base_observed_ns = ?6 WHERE id = ?1 AND base_digest = ?7",
+        )?
+        .execute(params![
+            sql(id.0),
+            base.modified_ns,
+            sql(base.seen.inode),
+            sql(base.seen.device),
+            base.seen.changed_ns,
+            base.seen.observed_ns,
+            base.digest.as_bytes(),
+        ])?;
+    Ok(())
+}
+
+/// Whether a patch that is not discarded needs this content.
+pub(crate) fn needs_blob(connection: &Connection, digest: &Digest) -> Result<bool> {
+    let found = connection
+        .prepare_cached(
+            "SELECT 1 FROM patches WHERE state <> 'discarded' AND staged_digest IS NOT NULL
+             AND staged_digest = ?1
+             UNION ALL SELECT 1 FROM patches WHERE state <> 'discarded'
+             AND base_digest IS NOT NULL AND base_digest = ?1 LIMIT 1",
+        )?
+        .query_row([digest.as_bytes()], |_| Ok(()))
+        .optional()?;
+    Ok(found.is_some())
+}

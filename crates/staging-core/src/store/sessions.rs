@@ -1,0 +1,123 @@
+//! Rows of the sessions table.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{damaged, sql, unsql};
+use crate::Result;
+use crate::ids::SessionId;
+use crate::session::{Session, SessionState};
+use crate::time::Timestamp;
+
+const COLUMNS: &str = "id, label, state, created_ms, active_ms, expires_ms, owner_pid";
+
+/// What else the store counts of a session.
+pub(crate) struct Counters {
+    /// Grows with every change of its pending patches.
+    pub(crate) generation: i64,
+    pub(crate) pending: u64,
+    pub(crate) pending_bytes: u64,
+}
+
+fn session(row: &Row<'_>) -> Result<Session> {
+    let word: String = row.get(2)?;
+    let state =
+        SessionState::from_word(&word).ok_or_else(|| damaged(format!("a session is `{word}`")))?;
+    Ok(Session {
+        id: SessionId(unsql(row.get(0)?)),
+        label: row.get(1)?,
+        state,
+        created_at: Timestamp::from_unix_ms(row.get(3)?),
+        last_active_at: Timestamp::from_unix_ms(row.get(4)?),
+        expires_at: Timestamp::from_unix_ms(row.get(5)?),
+        owner_pid: row.get(6)?,
+    })
+}
+
+pub(crate) fn find(connection: &Connection, id: SessionId) -> Result<Option<Session>> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1"))?;
+    let mut rows = statement.query([sql(id.0)])?;
+    rows.next()?.map(session).transpose()
+}
+
+/// The open session of this label; else the last one that had it.
+pub(crate) fn find_label(connection: &Connection, label: &str) -> Result<Option<Session>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM sessions WHERE label = ?1 ORDER BY state = 'open' DESC, id DESC LIMIT 1"
+    ))?;
+    let mut rows = statement.query([label])?;
+    rows.next()?.map(session).transpose()
+}
+
+pub(crate) fn all(connection: &Connection) -> Result<Vec<Session>> {
+    list(connection, "TRUE", [].as_slice())
+}
+
+/// Those that are open, or that have something pending.
+pub(crate) fn current(connection: &Connection) -> Result<Vec<Session>> {
+    list(connection, "state = 'open' OR pending > 0", [].as_slice())
+}
+
+/// Open ones whose time has run out.
+pub(crate) fn overdue(connection: &Connection, now: Timestamp) -> Result<Vec<Session>> {
+    list(connection, "state = 'open' AND expires_ms <= ?1", &[now.unix_ms()])
+}
+
+fn list(connection: &Connection, condition: &str, values: &[i64]) -> Result<Vec<Session>> {
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE {condition} ORDER BY id"))?;
+    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    let mut sessions = Vec::new();
+    while let Some(row) = rows.next()? {
+        sessions.push(session(row)?);
+    }
+    Ok(sessions)
+}
+
+pub(crate) fn insert(
+    connection: &Connection,
+    label: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<SessionId> {
+    connection
+        .prepare_cached(
+            "INSERT INTO sessions(label, state, created_ms, active_ms, expires_ms, owner_pid)
+             VALUES(?1, 'open', ?2, ?2, ?3, ?4)",
+        )?
+        .execute(params![label, now.unix_ms(), expires_at.unix_ms(), std::process::id()])?;
+    Ok(SessionId(unsql(connection.last_insert_rowid())))
+}
+
+pub(crate) fn touch(
+    connection: &Connection,
+    id: SessionId,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE sessions SET active_ms = ?2, expires_ms = ?3 WHERE id = ?1")?
+        .execute(params![sql(id.0), now.unix_ms(), expires_at.unix_ms()])?;
+    Ok(())
+}
+
+pub(crate) fn set_state(connection: &Connection, id: SessionId, state: SessionState) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE sessions SET state = ?2 WHERE id = ?1")?
+        .execute(params![sql(id.0), state.as_str()])?;
+    Ok(())
+}
+
+pub(crate) fn counters(connection: &Connection, id: SessionId) -> Result<Option<Counters>> {
+    let found = connection
+        .prepare_cached("SELECT generation, pending, pending_bytes FROM sessions WHERE id = ?1")?
+        .query_row([sql(id.0)], |row| {
+            Ok(Counters {
+                generation: row.get(0)?,
+                pending: unsql(row.get(1)?),
+                pending_bytes: unsql(row.get(2)?),
+            })
+        })
+        .optional()?;
+    Ok(found)
+}

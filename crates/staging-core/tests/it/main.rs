@@ -1,0 +1,14 @@
+//! The layer and its actors through their public doors, over real files.
+#![allow(clippy::disallowed_methods, reason = "tests play the user who edits files")]
+
+mod world;
+
+mod actors;
+mod apply;
+mod model;
+mod propose;
+mod recover;
+mod review;
+mod shared;
+mod stale;
+mod store;

@@ -1,0 +1,171 @@
+//! What dead processes leave: journals, applies nobody decided, stray blobs.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use atomic_fs::{Change, ChangeSet, Expected, Operation, Options, Outcome, Staged, Workspace};
+use rusqlite::Connection;
+use staging_core::{ApplyOutcome, ApplyRequest, DiffStagingLayer, Digest, PatchState};
+
+use crate::world::{World, path, write};
+
+/// Takes the pending patch of `world` for an apply, as a process does that then
+/// dies; with a journal when `swap`.
+fn die_in_apply(world: &World, content: &str, swap: bool) {
+    let patch = world.pending().pop().expect("one is pending");
+    let base = patch.base.clone().expect("it was there");
+    let store = Connection::open(world.state().join("store.sqlite")).expect("the store");
+    store
+        .execute_batch(&format!(
+            "INSERT INTO applies(set_id, state, started_ms) VALUES('a1-dead', 'started', 1);
+             INSERT INTO apply_patches(apply, patch) VALUES(1, {id});
+             UPDATE patches SET apply = 1 WHERE id = {id};",
+            id = patch.id.0
+        ))
+        .expect("a row as this version writes it");
+    if swap {
+        swap_and_die(world, "a1-dead", base.fingerprint(), content);
+    }
+}
+
+/// Swaps the file `a` and leaves the journal, as a process that dies before it
+/// tidies.
+fn swap_and_die(world: &World, set: &str, base: atomic_fs::Fingerprint, content: &str) {
+    struct Content(Vec<u8>);
+    impl atomic_fs::ContentSource for Content {
+        fn open(&self, _: &Digest) -> std::io::Result<Box<dyn std::io::Read + Send + '_>> {
+            Ok(Box::new(self.0.as_slice()))
+        }
+    }
+    let workspace = Workspace::open(&world.root(), &world.state(), Options::default());
+    let workspace = workspace.expect("the same workspace");
+    let lock = workspace.lock().expect("free");
+    let digest = Digest::of(content.as_bytes());
+    let staged = Staged { digest, bytes: content.len() as u64, mode: base.mode };
+    let change = Change {
+        path: path("a"),
+        expected: Expected::Matches(base),
+        operation: Operation::Write(staged),
+    };
+    let set = ChangeSet { id: set.to_owned(), changes: vec![change] };
+    let applied = workspace.apply(&lock, &set, &Content(content.into()));
+    assert!(matches!(applied.outcome, Outcome::Committed), "{:?}", applied.outcome);
+}
+
+#[test]
+fn an_apply_that_reached_the_disk_is_recorded_at_the_next_start() {
+    let world = World::new();
+    world.put("a", "base\n");
+    let s = world.session("agent");
+    let patch = world.write(s, "a", "agent\n").patch.expect("pending");
+    die_in_apply(&world, "agent\n", true);
+    let again = world.again();
+    let now = again.patch(patch.id).expect("kept");
+    assert_eq!(now.state, PatchState::Applied, "recovery took it from the journal");
+    assert_eq!(world.disk("a").as_deref(), Some("agent\n"));
+    assert_eq!(world.tree().len(), 1, "no slot is left");
+    let events = world.events();
+    assert_eq!(events.iter().filter(|event| *event == "recovered").count(), 1);
+    assert!(again.recover().expect("twice").recovered.is_empty(), "nothing the second time");
+    assert_eq!(world.events(), events);
+}
+
+#[test]
+fn an_apply_that_never_reached_the_disk_is_rolled_back_and_frees_its_patches() {
+    let world = World::new();
+    world.put("a", "base\n");
+    let s = world.session("agent");
+    let patch = world.write(s, "a", "agent\n").patch.expect("pending");
+    die_in_apply(&world, "", false);
+    // A write to a patch that an apply holds recovers by itself.
+    let second = world.write(s, "a", "more\n");
+    assert_eq!(second.superseded, Some(patch.id));
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    assert_eq!(world.disk("a").as_deref(), Some("more\n"));
+}
+
+#[test]
+fn a_held_patch_can_be_rejected_once_its_apply_is_dead() {
+    let world = World::new();
+    world.put("a", "base\n");
+    let s = world.session("agent");
+    world.write(s, "a", "agent\n");
+    die_in_apply(&world, "", false);
+    assert_eq!(world.layer.discard(&[], None).expect("rejected").len(), 1);
+    assert_eq!(world.disk("a").as_deref(), Some("base\n"));
+}
+
+#[test]
+fn a_journal_that_the_store_forgot_is_finished_and_noted() {
+    let world = World::new();
+    world.put("a", "base\n");
+    let s = world.session("agent");
+    let patch = world.write(s, "a", "agent\n").patch.expect("pending");
+    world.layer.discard(&[], None).expect("rejected");
+    let base = patch.base.expect("it was there").fingerprint();
+    swap_and_die(&world, "a7-forgotten", base, "agent\n");
+    let report = world.layer.recover().expect("recovered");
+    assert_eq!(report.recovered.len(), 1);
+    assert_eq!(report.recovered[0].apply, None);
+    assert_eq!(report.recovered[0].outcome, ApplyOutcome::Committed);
+    assert!(!world.layer.status().expect("a status").needs_recovery);
+    assert_eq!(world.events().last().map(String::as_str), Some("recovered"));
+    world.write(s, "a", "next\n");
+    let report = world.layer.apply(&ApplyRequest::default()).expect("ids are not taken twice");
+    assert_eq!(report.apply.map(|apply| apply.0), Some(2));
+}
+
+#[test]
+fn old_contents_that_nobody_needs_are_swept_and_others_stay() {
+    let world = World::new();
+    let s = world.session("agent");
+    world.write(s, "a", "needed\n");
+    let blobs = world.state().join("blobs");
+    let stray = Digest::of(b"stray").to_string();
+    let fresh = Digest::of(b"fresh").to_string();
+    let age = |name: &std::path::Path| {
+        let file = fs::File::options().write(true).open(name).expect("a blob");
+        file.set_modified(SystemTime::now() - Duration::from_secs(7200)).expect("aged");
+    };
+    for name in [&stray, &fresh] {
+        fs::create_dir_all(blobs.join(&name[..2])).expect("its folder");
+        fs::write(blobs.join(&name[..2]).join(name), "x").expect("a blob");
+    }
+    age(&blobs.join(&stray[..2]).join(&stray));
+    let needed = Digest::of(b"needed\n").to_string();
+    age(&blobs.join(&needed[..2]).join(&needed));
+    fs::write(blobs.join("tmp/1-1"), "torn").expect("a write that broke off");
+    age(&blobs.join("tmp/1-1"));
+    let report = world.layer.recover().expect("recovered");
+    assert_eq!(report.blobs_removed, 1);
+    assert_eq!(world.blobs(), 2, "the needed one, and the fresh one");
+    assert_eq!(world.read(s, "a").as_deref(), Some("needed\n"));
+}
+
+#[test]
+fn an_idle_session_expires_and_its_patches_are_discarded() {
+    let world = World::with(|options| options.session_expires_after = Duration::from_millis(1));
+    let s = world.session("agent");
+    std::thread::sleep(Duration::from_millis(5));
+    let error = world.layer.propose(s, write("a", "1")).expect_err("it has expired");
+    assert_eq!(error.kind(), staging_core::ErrorKind::Closed, "{error}");
+    let again = world.again();
+    let session = again.find_session("agent").expect("kept in the history");
+    assert_eq!(session.state, staging_core::SessionState::Expired);
+    let new = again.open_session("agent").expect("its label is free");
+    assert_ne!(new.id, s);
+}
+
+#[test]
+fn what_an_expired_session_had_pending_is_discarded_with_that_reason() {
+    let world = World::new();
+    let s = world.session("agent");
+    let patch = world.write(s, "a", "1").patch.expect("pending");
+    let store = Connection::open(world.state().join("store.sqlite")).expect("the store");
+    store.execute("UPDATE sessions SET expires_ms = 1", []).expect("long ago");
+    let again: DiffStagingLayer = world.again();
+    let now = again.patch(patch.id).expect("kept");
+    assert_eq!(now.reason, Some(staging_core::DiscardReason::SessionExpired));
+    let events = world.events();
+    assert!(events.ends_with(&["patch_discarded".to_owned(), "session_expired".to_owned()]));
+}

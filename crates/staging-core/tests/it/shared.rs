@@ -1,0 +1,1 @@
+//! Two layers on one state directory.
