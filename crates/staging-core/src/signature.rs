@@ -102,3 +102,50 @@ fn state(hasher: &mut blake3::Hasher, state: Option<(Digest, u32)>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Fields = (Vec<u8>, Option<Vec<u8>>, usize, Option<(u8, u32)>, Option<(u8, u32)>);
+
+    fn fields() -> impl Strategy<Value = Fields> {
+        let name = prop::collection::vec(b'a'..=b'b', 1..4);
+        let side = prop::option::of((0..2_u8, 0..3_u32));
+        (name.clone(), prop::option::of(name), 0..5_usize, side.clone(), side)
+    }
+
+    fn sign((path, rename_to, operation, base, staged): &Fields) -> Signature {
+        let parse = |bytes: &[u8]| RelPath::parse(bytes).expect("a plain name");
+        let side = |side: &Option<(u8, u32)>| side.map(|(n, mode)| (Digest::of(&[n]), mode));
+        let operations = [
+            Operation::Create,
+            Operation::Modify,
+            Operation::Delete,
+            Operation::Rename,
+            Operation::Mode,
+        ];
+        patch_signature(&Bound {
+            path: &parse(path),
+            rename_to: rename_to.as_deref().map(parse).as_ref(),
+            operation: operations[*operation],
+            base: side(base),
+            staged: side(staged),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_signature_changes_with_every_field_and_with_nothing_else(a in fields(), b in fields()) {
+            prop_assert_eq!(sign(&a) == sign(&b), a == b);
+        }
+
+        #[test]
+        fn a_signature_reads_back_as_it_was_shown(fields in fields()) {
+            let signature = sign(&fields);
+            prop_assert_eq!(signature.to_string().parse(), Ok(signature));
+        }
+    }
+}

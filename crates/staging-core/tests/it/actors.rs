@@ -1,1 +1,254 @@
-//! x
+//! The actors: order, limits, events, and stopping.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix::prelude::*;
+use staging_core::actors::{
+    ActorError, ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, EventDelivery,
+    ListSessions, OpenSession, OpenedSession, ReadThrough, Registry, SafeDelete, SafeEdit,
+    SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, Shutdown, Subscribe,
+};
+use staging_core::{ErrorKind, Event, StagingOptions};
+
+use crate::world::{World, path};
+
+fn run(
+    change: impl FnOnce(&mut StagingOptions),
+    test: impl AsyncFnOnce(&World, Addr<Registry>),
+) -> World {
+    let world = World::with(change);
+    System::new().block_on(async {
+        let registry = Registry::launch(world.layer.clone()).await.expect("launched");
+        test(&world, registry).await;
+    });
+    world
+}
+
+async fn open(registry: &Addr<Registry>, label: &str) -> OpenedSession {
+    let opened = registry.send(OpenSession { label: label.to_owned() }).await;
+    opened.expect("it runs").expect("a session")
+}
+
+fn safe_write(name: &str, content: &str) -> SafeWrite {
+    SafeWrite { path: path(name), content: content.into(), mode: None }
+}
+
+async fn staged(actor: &Addr<SessionActor>, name: &str, content: &str) {
+    actor.send(safe_write(name, content)).await.expect("it runs").expect("staged");
+}
+
+#[test]
+fn a_session_stages_shows_and_applies() {
+    let world = run(
+        |_| {},
+        async |world, registry| {
+            world.put("a", "a b\n");
+            world.put("gone", "gone\n");
+            let session = open(&registry, "agent").await.actor;
+            let edit = SafeEdit {
+                path: path("a"),
+                old: b"b".into(),
+                new: b"c".into(),
+                replace_all: false,
+            };
+            session.send(edit).await.expect("it runs").expect("staged");
+            session
+                .send(SafeDelete { path: path("gone") })
+                .await
+                .expect("it runs")
+                .expect("staged");
+            staged(&session, "new", "new\n").await;
+            let mode = SafeSetMode { path: path("new"), mode: 0o755 };
+            session.send(mode).await.expect("it runs").expect("staged");
+            let moved = SafeRename { path: path("new"), to: path("bin/new") };
+            session.send(moved).await.expect("it runs").expect("staged");
+            let read = session.send(ReadThrough { path: path("a") }).await.expect("it runs");
+            assert_eq!(read.expect("read").as_deref(), Some(b"a c\n".as_slice()));
+            let shown = session.send(ShowDiff::default()).await.expect("it runs").expect("shown");
+            assert!(String::from_utf8_lossy(&shown.text).contains("+a c\n"));
+            let apply = ApplyChangeSet { expect: Some(shown.signature), ..Default::default() };
+            session.send(apply).await.expect("it runs").expect("applied");
+            assert_eq!(world.disk("a").as_deref(), Some("a c\n"), "on disk when answered");
+            registry.send(Shutdown).await.expect("it runs").expect("stopped");
+            let late = session.send(ReadThrough { path: path("a") }).await;
+            assert!(late.is_err(), "a stopped session's mailbox is closed");
+        },
+    );
+    assert_eq!(world.tree().len(), 3, "tidied before it stopped: {:?}", world.tree().keys());
+    assert!(!world.layer.status().expect("a status").needs_recovery);
+}
+
+#[test]
+fn one_session_is_answered_in_the_order_it_asked() {
+    run(
+        |options| options.proposals_in_flight_max = 8,
+        async |world, registry| {
+            let session = open(&registry, "agent").await.actor;
+            let sent: Vec<_> =
+                (0..40).map(|n| session.send(safe_write("a", &n.to_string()))).collect();
+            for (n, answer) in sent.into_iter().enumerate() {
+                let patch = answer.await.expect("it runs").expect("staged").patch.expect("pending");
+                assert_eq!(patch.revision as usize, n + 1);
+            }
+            assert_eq!(world.pending().len(), 1);
+        },
+    );
+}
+
+#[test]
+fn a_full_mailbox_refuses_what_does_not_wait() {
+    run(
+        |options| options.mailbox_capacity = 1,
+        async |_, registry| {
+            let session = open(&registry, "agent").await.actor;
+            let outcomes: Vec<_> =
+                (0..50).map(|n| session.try_send(safe_write("a", &n.to_string()))).collect();
+            assert!(outcomes.iter().any(Result::is_err), "the queue has a limit");
+            staged(&session, "b", "sent with room").await;
+        },
+    );
+}
+
+#[test]
+fn rejecting_and_closing_are_answered_with_what_ended() {
+    run(
+        |_| {},
+        async |world, registry| {
+            let opened = open(&registry, "agent").await;
+            let session = opened.actor;
+            staged(&session, "a", "1").await;
+            let reject = DiscardPatch { ids: Vec::new(), reason_text: Some("no".to_owned()) };
+            let rejected = session.send(reject).await.expect("it runs").expect("rejected");
+            assert_eq!(rejected[0].reason_text.as_deref(), Some("no"));
+            staged(&session, "b", "1").await;
+            session.send(CloseSession).await.expect("it runs").expect("closed");
+            assert!(world.pending().is_empty());
+            assert!(session.send(CloseSession).await.is_err(), "its actor stopped");
+            let again = open(&registry, "agent").await;
+            assert_ne!(again.session.id, opened.session.id);
+            let listed = registry.send(ListSessions).await.expect("it runs").expect("listed");
+            assert_eq!(listed.len(), 2);
+        },
+    );
+}
+
+#[test]
+fn errors_of_the_layer_keep_their_kind() {
+    run(
+        |_| {},
+        async |_, registry| {
+            let session = open(&registry, "agent").await.actor;
+            let error = session.send(safe_write(".git/config", "x")).await.expect("it runs");
+            assert_eq!(error.expect_err("refused").kind(), ErrorKind::Refused);
+            let apply = ApplyPatch {
+                patch: staging_core::PatchId(99),
+                expect: None,
+                confirm_full_replace: false,
+            };
+            let error = session.send(apply).await.expect("it runs").expect_err("there is none");
+            assert!(matches!(error, ActorError::Staging(_)));
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+        },
+    );
+}
+
+type Seen = Arc<Mutex<Vec<EventDelivery>>>;
+
+struct Listener {
+    seen: Seen,
+    capacity: usize,
+    /// Whether it is busy with the first delivery for a while.
+    slow: bool,
+}
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(self.capacity);
+    }
+}
+
+impl Handler<EventDelivery> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, delivery: EventDelivery, context: &mut Self::Context) {
+        self.seen.lock().expect("no panic").push(delivery);
+        if std::mem::take(&mut self.slow) {
+            let pause = tokio::time::sleep(Duration::from_millis(200));
+            context.wait(fut::wrap_future(pause));
+        }
+    }
+}
+
+async fn listen(registry: &Addr<Registry>, capacity: usize, slow: bool) -> Seen {
+    let seen = Seen::default();
+    let listener = Listener { seen: Arc::clone(&seen), capacity, slow }.start();
+    let subscribe = Subscribe { recipient: listener.recipient() };
+    registry.send(subscribe).await.expect("it runs").expect("subscribed");
+    seen
+}
+
+/// Waits until a listener has seen an event that satisfies.
+async fn until(seen: &Seen, enough: impl Fn(&[EventDelivery]) -> bool) {
+    for _ in 0..500 {
+        if enough(&seen.lock().expect("no panic")) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came: {:?}", seen.lock().expect("no panic"));
+}
+
+#[test]
+fn a_subscriber_gets_every_event_in_order_with_its_diff() {
+    run(
+        |_| {},
+        async |world, registry| {
+            world.put("a", "old\n");
+            let before = open(&registry, "before").await.actor;
+            staged(&before, "b", "1").await;
+            let seen = listen(&registry, 100, false).await;
+            staged(&before, "a", "new\n").await;
+            // Another process's events come too, when there is one of ours.
+            let other = world.again();
+            let theirs = other.open_session("other").expect("a session").id;
+            other.propose(theirs, crate::world::write("c", "1")).expect("staged");
+            staged(&before, "b", "2").await;
+            until(&seen, |seen| seen.len() >= 5).await;
+            let seen = seen.lock().expect("no panic");
+            assert!(seen.windows(2).all(|pair| pair[0].record.seq + 1 == pair[1].record.seq));
+            assert!(
+                matches!(&seen[0].record.event, Event::PatchProposed { path: p, .. } if *p == path("a"))
+            );
+            let diff = seen[0].diff.as_deref().expect("a short diff comes along");
+            assert!(String::from_utf8_lossy(diff).ends_with("-old\n+new\n"));
+        },
+    );
+}
+
+#[test]
+fn a_subscriber_that_falls_behind_is_told_how_many_it_missed() {
+    run(
+        |_| {},
+        async |world, registry| {
+            let session = open(&registry, "agent").await.actor;
+            let seen = listen(&registry, 1, true).await;
+            for n in 0..20 {
+                staged(&session, &format!("file-{n}"), "1").await;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            staged(&session, "last", "1").await;
+            until(&seen, |seen| {
+                seen.last()
+                    .is_some_and(|last| last.record.seq == world.layer.newest_event().unwrap_or(0))
+            })
+            .await;
+            let seen = seen.lock().expect("no panic");
+            let missed: u64 = seen.iter().map(|delivery| delivery.missed).sum();
+            assert!(missed > 0, "its mailbox was full");
+            assert_eq!(seen.len() as u64 + missed, 21, "told about each, or how many were missed");
+        },
+    );
+}

@@ -1,1 +1,168 @@
-//! x
+//! A session against a model: a map from names to content and mode.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use proptest::prelude::*;
+use staging_core::{ApplyRequest, Proposal, set_signature};
+
+use crate::world::{World, delete, path, rename, set_mode};
+
+const NAMES: [&str; 5] = ["a", "b", "c", "d/e", "d/f"];
+
+type Files = BTreeMap<&'static str, (String, u32)>;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(usize, u8, Option<u32>),
+    Edit(usize),
+    Delete(usize),
+    Rename(usize, usize),
+    Mode(usize, u32),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let name = 0..NAMES.len();
+    let mode = prop_oneof![Just(0o644_u32), Just(0o755)];
+    let step = prop_oneof![
+        3 => (name.clone(), 0..3_u8, prop::option::of(mode.clone()))
+            .prop_map(|(name, content, mode)| Step::Write(name, content, mode)),
+        1 => name.clone().prop_map(Step::Edit),
+        3 => name.clone().prop_map(Step::Delete),
+        4 => (name.clone(), name.clone()).prop_map(|(from, to)| Step::Rename(from, to)),
+        1 => (name, mode).prop_map(|(name, mode)| Step::Mode(name, mode)),
+    ];
+    prop::collection::vec(step, 1..14)
+}
+
+fn start() -> Files {
+    [("a", "0"), ("b", "1"), ("d/e", "2")]
+        .into_iter()
+        .map(|(name, content)| (name, (content.to_owned(), 0o644)))
+        .collect()
+}
+
+/// What the step does to the model; `None` when it must be refused. `mode` is
+/// what a write without one gives a name that holds no file.
+fn take(files: &Files, step: &Step, mode: u32) -> Option<Files> {
+    let mut files = files.clone();
+    match *step {
+        Step::Write(name, content, wanted) => {
+            let kept = files.get(NAMES[name]).map_or(mode, |file| file.1);
+            files.insert(NAMES[name], (content.to_string(), wanted.unwrap_or(kept)));
+        }
+        Step::Edit(name) => {
+            let file = files.get_mut(NAMES[name])?;
+            if file.0 != "0" {
+                return None;
+            }
+            file.0 = "1".to_owned();
+        }
+        Step::Delete(name) => {
+            files.remove(NAMES[name])?;
+        }
+        Step::Rename(from, to) => {
+            if files.contains_key(NAMES[to]) {
+                return None;
+            }
+            let file = files.remove(NAMES[from])?;
+            files.insert(NAMES[to], file);
+        }
+        Step::Mode(name, mode) => files.get_mut(NAMES[name])?.1 = mode,
+    }
+    Some(files)
+}
+
+fn proposal(step: &Step) -> Proposal {
+    match *step {
+        Step::Write(name, content, mode) => {
+            Proposal::Write { path: path(NAMES[name]), content: content.to_string().into(), mode }
+        }
+        Step::Edit(name) => Proposal::Edit {
+            path: path(NAMES[name]),
+            old: b"0".into(),
+            new: b"1".into(),
+            replace_all: false,
+        },
+        Step::Delete(name) => delete(NAMES[name]),
+        Step::Rename(from, to) => rename(NAMES[from], NAMES[to]),
+        Step::Mode(name, mode) => set_mode(NAMES[name], mode),
+    }
+}
+
+fn world() -> World {
+    let world = World::new();
+    for (name, (content, mode)) in start() {
+        world.put(name, content);
+        world.chmod(name, mode);
+    }
+    world
+}
+
+fn on_disk(world: &World) -> Files {
+    NAMES
+        .into_iter()
+        .filter_map(|name| {
+            let at = world.root().join(name);
+            let mode = fs::metadata(&at).ok()?.permissions().mode() & 0o7777;
+            Some((name, (world.disk(name)?, mode)))
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn a_session_reads_what_it_wrote_and_apply_brings_exactly_that(steps in steps()) {
+        let world = world();
+        let s = world.session("agent");
+        let mut model = start();
+        let mut taken = Vec::new();
+        for step in &steps {
+            // The base's mode and that of new files are the same here.
+            let expected = take(&model, step, 0o644);
+            let answer = world.layer.propose(s, proposal(step));
+            match expected {
+                Some(files) => {
+                    prop_assert!(answer.is_ok(), "{step:?} of {steps:?}: {}", answer.unwrap_err());
+                    model = files;
+                    taken.push(step);
+                }
+                None => prop_assert!(answer.is_err(), "{step:?} of {steps:?} was not refused"),
+            }
+            for name in NAMES {
+                let seen = world.read(s, name);
+                prop_assert_eq!(seen.as_ref(), model.get(name).map(|file| &file.0));
+            }
+        }
+        prop_assert_eq!(on_disk(&world), start(), "the disk is untouched");
+        // The same proposals at once settle into the same set.
+        let at_once = self::world();
+        let t = at_once.session("agent");
+        at_once.layer.propose_all(t, taken.into_iter().map(proposal).collect()).expect("all taken");
+        let pending = world.pending();
+        prop_assert_eq!(set_signature(&at_once.pending()), set_signature(&pending));
+        if !pending.is_empty() {
+            let applied = world.layer.apply(&ApplyRequest::default());
+            prop_assert!(applied.is_ok(), "{steps:?}: {:?}", applied.unwrap_err());
+        }
+        prop_assert_eq!(on_disk(&world), model);
+        prop_assert!(world.layer.verify_log().expect("checked").is_intact());
+    }
+
+    #[test]
+    fn rejecting_takes_everything_back(steps in steps()) {
+        let world = world();
+        let before = world.tree();
+        let s = world.session("agent");
+        for step in &steps {
+            // Refused ones are part of the game.
+            let _ = world.layer.propose(s, proposal(step));
+        }
+        world.layer.discard(&[], None).expect("rejected");
+        prop_assert_eq!(world.tree(), before);
+        prop_assert_eq!(world.blobs(), 0);
+    }
+}
