@@ -15,6 +15,14 @@ pub(crate) const SCHEMA: u32 = 1;
 /// How long a statement waits for another process's transaction.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
 
+/// How much of the store a connection holds in memory, at most; SQLite's own
+/// default is too little for the indexes of ten thousand patches.
+const CACHE_KIB: i64 = 16 * 1024;
+
+/// How long the log may grow before it is folded back, which syncs: seldom, so
+/// that few proposals pay for it, and soon enough that opening stays quick.
+const CHECKPOINT_PAGES: i64 = 4000;
+
 /// Version 1. The triggers keep each session's counters and its generation, so
 /// that no statement can forget them.
 const TABLES: &str = "
@@ -130,6 +138,8 @@ pub(crate) fn connect(path: &Path) -> Result<Connection> {
     }
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     Ok(connection)
 }
 

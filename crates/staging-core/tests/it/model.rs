@@ -126,7 +126,7 @@ proptest! {
             let answer = world.layer.propose(s, proposal(step));
             match expected {
                 Some(files) => {
-                    prop_assert!(answer.is_ok(), "{step:?} of {steps:?}: {}", answer.unwrap_err());
+                    prop_assert!(answer.is_ok(), "{step:?} of {steps:?}: {answer:?}");
                     model = files;
                     taken.push(step);
                 }
@@ -142,11 +142,17 @@ proptest! {
         let at_once = self::world();
         let t = at_once.session("agent");
         at_once.layer.propose_all(t, taken.into_iter().map(proposal).collect()).expect("all taken");
-        let pending = world.pending();
-        prop_assert_eq!(set_signature(&at_once.pending()), set_signature(&pending));
+        let mut pending = world.pending();
+        let signature = set_signature(&pending);
+        prop_assert_eq!(set_signature(&at_once.pending()), signature);
+        pending.reverse();
+        prop_assert_eq!(set_signature(&pending), signature, "a set has no order");
+        if let Some(without) = pending.get(1..) {
+            prop_assert_ne!(set_signature(without), signature);
+        }
         if !pending.is_empty() {
             let applied = world.layer.apply(&ApplyRequest::default());
-            prop_assert!(applied.is_ok(), "{steps:?}: {:?}", applied.unwrap_err());
+            prop_assert!(applied.is_ok(), "{steps:?}: {applied:?}");
         }
         prop_assert_eq!(on_disk(&world), model);
         prop_assert!(world.layer.verify_log().expect("checked").is_intact());
