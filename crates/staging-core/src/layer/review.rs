@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use atomic_fs::RelPath;
+use rusqlite::Connection;
 
+use super::DiffStagingLayer;
 use super::request::{DiffOptions, Selection, Selector, SessionStatus, Status};
 use super::sessions::{Thawed, discard_one};
-use super::{DiffStagingLayer, Inner};
 use crate::Result;
 use crate::error::StagingError;
 use crate::ids::{ApplyId, PatchId, SessionId};
@@ -53,7 +54,7 @@ impl DiffStagingLayer {
     /// `NotPending` when a patch that is named was decided already; one that was
     /// discarded as stale is reported among the stale ones instead.
     pub fn select(&self, ids: &[Selector]) -> Result<Selection> {
-        let (pending, mut stale) = self.0.named(ids)?;
+        let (pending, mut stale) = self.0.store.read(|connection| named(connection, ids))?;
         let (patches, found) = self.0.refresh(pending)?;
         stale.extend(found);
         Ok(Selection { signature: set_signature(&patches), patches, stale })
@@ -95,8 +96,11 @@ impl DiffStagingLayer {
     /// touched, and their content is dropped.
     pub fn discard(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
         let discarded = self.0.thawed(|| {
-            let (pending, _) = self.0.named(ids)?;
-            let outcome = self.0.store.write_or(|write| reject(write, &pending, reason_text));
+            let outcome = self.0.store.write_or(|write| {
+                // Read under the write lock, so that nobody decides in between.
+                let (pending, _) = named(write, ids)?;
+                reject(write, &pending, reason_text)
+            });
             match outcome {
                 Ok(discarded) => Ok(Thawed::Done(discarded)),
                 Err(Held::By(apply)) => Ok(Thawed::Frozen(apply)),
@@ -108,47 +112,41 @@ impl DiffStagingLayer {
     }
 }
 
-impl Inner {
-    /// The pending patches that are meant, each once, by path; and those among
-    /// the named ones that were found stale before.
-    pub(super) fn named(&self, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<Patch>)> {
-        self.store.read(|connection| {
-            if ids.is_empty() {
-                return Ok((patches::pending(connection)?, Vec::new()));
-            }
-            let mut found: BTreeMap<PatchId, Patch> = BTreeMap::new();
-            let mut stale = Vec::new();
-            for id in ids {
-                let session = match id {
-                    Selector::Patch(id) => {
-                        let patch = patches::find(connection, *id)?
-                            .ok_or(StagingError::PatchNotFound { patch: *id })?;
-                        if patch.state == PatchState::Pending {
-                            found.insert(patch.id, patch);
-                        } else if patch.reason == Some(DiscardReason::Stale) {
-                            stale.push(patch);
-                        } else {
-                            return Err(not_pending(&patch));
-                        }
-                        continue;
-                    }
-                    Selector::Session(id) => super::sessions::require(connection, *id)?.id,
-                    Selector::Label(label) => {
-                        sessions::find_label(connection, label)?
-                            .ok_or_else(|| StagingError::SessionNotFound {
-                                name: super::shown(label),
-                            })?
-                            .id
-                    }
-                };
-                let pending = patches::pending_in(connection, session)?;
-                found.extend(pending.into_iter().map(|patch| (patch.id, patch)));
-            }
-            let mut pending: Vec<Patch> = found.into_values().collect();
-            pending.sort_by(|a, b| (&a.path, a.id).cmp(&(&b.path, b.id)));
-            Ok((pending, stale))
-        })
+/// The pending patches that are meant, each once, by path; and those among
+/// the named ones that were found stale before.
+fn named(connection: &Connection, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<Patch>)> {
+    if ids.is_empty() {
+        return Ok((patches::pending(connection)?, Vec::new()));
     }
+    let mut found: BTreeMap<PatchId, Patch> = BTreeMap::new();
+    let mut stale = Vec::new();
+    for id in ids {
+        let session = match id {
+            Selector::Patch(id) => {
+                let patch = patches::find(connection, *id)?
+                    .ok_or(StagingError::PatchNotFound { patch: *id })?;
+                if patch.state == PatchState::Pending {
+                    found.insert(patch.id, patch);
+                } else if patch.reason == Some(DiscardReason::Stale) {
+                    stale.push(patch);
+                } else {
+                    return Err(not_pending(&patch));
+                }
+                continue;
+            }
+            Selector::Session(id) => super::sessions::require(connection, *id)?.id,
+            Selector::Label(label) => {
+                sessions::find_label(connection, label)?
+                    .ok_or_else(|| StagingError::SessionNotFound { name: super::shown(label) })?
+                    .id
+            }
+        };
+        let pending = patches::pending_in(connection, session)?;
+        found.extend(pending.into_iter().map(|patch| (patch.id, patch)));
+    }
+    let mut pending: Vec<Patch> = found.into_values().collect();
+    pending.sort_by(|a, b| (&a.path, a.id).cmp(&(&b.path, b.id)));
+    Ok((pending, stale))
 }
 
 /// Why a rejection was taken back.
