@@ -339,9 +339,9 @@ impl StagingError {
         match self {
             Self::Fs(source) | Self::RolledBack { source, .. } | Self::InDoubt { source, .. } => {
                 match source {
-                    FsError::Refused { path, .. } | FsError::DamagedContent { path, .. } => {
-                        Some(path)
-                    }
+                    FsError::Refused { path, .. }
+                    | FsError::Busy { path, .. }
+                    | FsError::DamagedContent { path, .. } => Some(path),
                     _ => None,
                 }
             }
@@ -363,6 +363,7 @@ impl StagingError {
 
 fn fs_kind(error: &FsError) -> ErrorKind {
     match error {
+        FsError::Busy { .. } => ErrorKind::Busy,
         FsError::Refused { .. } | FsError::Path(_) => ErrorKind::Refused,
         FsError::DamagedContent { .. } | FsError::UnknownJournal { .. } => ErrorKind::Damaged,
         FsError::BadChangeSet { .. } => ErrorKind::Conflict,
