@@ -4,8 +4,11 @@
 
 use std::process::ExitCode;
 
+use bench::Bench;
+
 mod abi_hash;
 mod arrows;
+mod bench;
 mod ci;
 mod files;
 mod lexer;
@@ -20,6 +23,7 @@ usage: cargo xtask <task>
 tasks:
   ci [--no-tests]          everything CI checks: formatting, tidy, clippy, rustdoc, tests, cargo-deny
   tidy [--print-abi-hash]  the rules of the house that no other tool checks
+  bench apply              change sets of 1 to 10,000 files beside their peers
 ";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +31,7 @@ enum Task {
     Ci { with_tests: bool },
     Tidy,
     PrintAbiHash,
+    Bench(Bench),
     Help,
 }
 
@@ -55,9 +60,11 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         ["ci", "--no-tests"] => Ok(Task::Ci { with_tests: false }),
         ["tidy"] => Ok(Task::Tidy),
         ["tidy", "--print-abi-hash"] => Ok(Task::PrintAbiHash),
+        ["bench", "apply"] => Ok(Task::Bench(Bench::Apply)),
+        ["bench", "large-file"] => Ok(Task::Bench(Bench::LargeFile)),
         ["help" | "--help" | "-h"] => Ok(Task::Help),
         [] => Err("no task given".to_owned()),
-        [task @ ("ci" | "tidy"), rest @ ..] => {
+        [task @ ("ci" | "tidy" | "bench"), rest @ ..] => {
             Err(format!("`{task}` does not take `{}`", rest.join(" ")))
         }
         [unknown, ..] => Err(format!("there is no task `{unknown}`")),
@@ -69,6 +76,7 @@ fn run(task: &Task) -> miette::Result<()> {
         Task::Ci { with_tests } => ci::run(&files::root()?, *with_tests),
         Task::Tidy => tidy::run(&files::root()?),
         Task::PrintAbiHash => abi_hash::print(&files::root()?),
+        Task::Bench(bench) => bench::run(&files::root()?, *bench),
         Task::Help => {
             print!("{TASKS}");
             Ok(())
@@ -95,6 +103,7 @@ mod tests {
         check("ci --no-tests", Ok(Task::Ci { with_tests: false }));
         check("tidy", Ok(Task::Tidy));
         check("tidy --print-abi-hash", Ok(Task::PrintAbiHash));
+        check("bench apply", Ok(Task::Bench(Bench::Apply)));
         check("--help", Ok(Task::Help));
     }
 
@@ -103,6 +112,7 @@ mod tests {
         check("", Err("no task given"));
         check("publish", Err("there is no task `publish`"));
         check("ci --fast", Err("`ci` does not take `--fast`"));
+        check("bench everything", Err("`bench` does not take `everything`"));
         check("tidy --no-tests", Err("`tidy` does not take `--no-tests`"));
     }
 }
