@@ -174,6 +174,8 @@ pub(crate) fn run_large_file(root: &Path) -> Result<()> {
     let mut file = fs::File::create(tree.join("large")).into_diagnostic()?;
     std::io::copy(&mut Generated { left: LARGE_BYTES, seed: 1 }, &mut file).into_diagnostic()?;
     file.flush().and_then(|()| file.sync_all()).into_diagnostic()?;
+    // A file that somebody holds open for writing is busy.
+    drop(file);
     let digest = |seed| {
         Digest::of_reader(&mut Generated { left: LARGE_BYTES, seed })
             .map(|(digest, _)| digest)

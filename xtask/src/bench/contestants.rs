@@ -149,6 +149,8 @@ fn git_apply(folder: &Path, files: &[Replacement]) -> Result<Spent> {
     let mut git = Command::new("git")
         .arg("apply")
         .current_dir(folder.join("tree"))
+        // Inside a repository it would skip what lies outside of the current directory.
+        .env("GIT_CEILING_DIRECTORIES", folder)
         .stdin(Stdio::piped())
         .spawn()
         .into_diagnostic()?;
