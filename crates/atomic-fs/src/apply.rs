@@ -112,7 +112,9 @@ impl<D: Disk> Apply<'_, '_, D> {
         for (change, answer) in set.changes.iter().zip(answers) {
             match answer {
                 Ok(Ok(inode)) => {
-                    seen.inodes.insert(change.path.clone(), inode);
+                    if matches!(change.expected, Expected::Matches(_)) {
+                        seen.inodes.insert(change.path.clone(), inode);
+                    }
                 }
                 Ok(Err(conflict)) => conflicts.push(conflict),
                 Err(error) => return Err(Outcome::RolledBack(error)),

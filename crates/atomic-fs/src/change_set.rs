@@ -11,7 +11,8 @@ pub struct ChangeSet {
     /// The caller's name for it, kept in the journal and reported by recovery;
     /// ASCII letters, digits, `-` and `_`, at most 64 bytes.
     pub id: String,
-    /// The changes, in any order; no two may concern the same path.
+    /// The changes, in any order. One may take a file from a path and another bring
+    /// one to it; else no two may concern the same path.
     pub changes: Vec<Change>,
 }
 

@@ -59,6 +59,16 @@ fn two_files_can_trade_places() {
 }
 
 #[test]
+fn a_moved_file_can_make_way_for_a_new_one() {
+    let mut fixture = Fixture::default();
+    fixture.put("a", b"old");
+    let changes = vec![fixture.create("a", b"new"), fixture.rename("a", "b")];
+    committed(&fixture.apply(changes));
+    assert_eq!((fixture.read("a"), fixture.read("b")), (b"new".to_vec(), b"old".to_vec()));
+    assert!(fixture.debris().is_empty(), "no debris");
+}
+
+#[test]
 fn a_file_can_make_way_for_a_directory() {
     let mut fixture = Fixture::default();
     fixture.put("module", b"old");
