@@ -105,6 +105,27 @@ pub enum StagingError {
     /// Nothing is pending where something was to be applied.
     #[error("nothing is pending")]
     NothingPending,
+    /// The apply cannot be taken back, whatever the files hold.
+    #[error("{apply} cannot be undone: {reason}")]
+    NotUndoable {
+        /// The apply.
+        apply: ApplyId,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing was applied that could be taken back.
+    #[error("there is nothing to undo")]
+    NothingToUndo,
+    /// Files are no longer what was applied.
+    #[error("{apply} cannot be undone, files changed since: {reason}; nothing was changed")]
+    UndoConflict {
+        /// The apply.
+        apply: ApplyId,
+        /// The first of the files.
+        path: RelPath,
+        /// All of them, and how they differ.
+        reason: String,
+    },
     /// The session sees no file there.
     #[error("there is no file `{path}`")]
     NoSuchFile {
@@ -306,7 +327,9 @@ impl StagingError {
                 ErrorKind::NotFound
             }
             Self::SessionNotOpen { .. } | Self::NotPending { .. } => ErrorKind::Closed,
-            Self::NothingPending => ErrorKind::NotFound,
+            Self::NothingPending | Self::NothingToUndo => ErrorKind::NotFound,
+            Self::NotUndoable { .. } => ErrorKind::Closed,
+            Self::UndoConflict { .. } => ErrorKind::Stale,
             Self::BadLabel { .. } | Self::Usage { .. } => ErrorKind::Usage,
             Self::NoMatch { .. } => ErrorKind::NoMatch,
             Self::Stale { .. } => ErrorKind::Stale,
@@ -352,6 +375,7 @@ impl StagingError {
             | Self::ModeRefused { path, .. }
             | Self::Conflict { path, .. }
             | Self::Incomplete { path, .. }
+            | Self::UndoConflict { path, .. }
             | Self::Damaged { path, .. } => Some(path),
             Self::Stale { patches } | Self::ConfirmationMissing { patches } => {
                 patches.first().map(|patch| &patch.path)

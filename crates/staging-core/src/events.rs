@@ -116,6 +116,13 @@ pub enum Event {
         /// What failed.
         reason: String,
     },
+    /// An applied set was taken back: its files are what they were before it.
+    ApplyUndone {
+        /// The apply.
+        apply: ApplyId,
+        /// The apply that took it back.
+        by: ApplyId,
+    },
     /// A session was closed.
     SessionClosed {
         /// Which.

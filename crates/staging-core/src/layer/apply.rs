@@ -24,9 +24,9 @@ use crate::store::{Write, patches, unpoisoned};
 
 /// What an apply left to tidy, with the lock that keeps others from it.
 pub(super) struct Tidying {
-    lock: WorkspaceLock,
-    unfinished: Unfinished,
-    apply: ApplyId,
+    pub(super) lock: WorkspaceLock,
+    pub(super) unfinished: Unfinished,
+    pub(super) apply: ApplyId,
 }
 
 impl DiffStagingLayer {
@@ -252,6 +252,10 @@ pub(super) fn commit(write: &mut Write<'_>, apply: ApplyId) -> Result<()> {
         let (session, path) = (patch.session, patch.path);
         write.log(Event::PatchApplied { patch: patch.id, session, path, apply })?;
     }
+    if let Some(target) = applies::undoes(write, apply)? {
+        applies::set_undone(write, target, apply)?;
+        write.log(Event::ApplyUndone { apply: target, by: apply })?;
+    }
     write.log(Event::ApplyCommitted { apply })
 }
 
@@ -282,7 +286,7 @@ fn turn_back(
     Ok(stale)
 }
 
-fn reason_of_conflicts(conflicts: &[Conflict]) -> String {
+pub(super) fn reason_of_conflicts(conflicts: &[Conflict]) -> String {
     let named: Vec<String> = conflicts
         .iter()
         .map(|Conflict { path, difference }| format!("`{path}`: {difference}"))
@@ -291,7 +295,7 @@ fn reason_of_conflicts(conflicts: &[Conflict]) -> String {
 }
 
 /// An error with what is behind it, for the log.
-fn reason_of(error: &FsError) -> String {
+pub(super) fn reason_of(error: &FsError) -> String {
     use std::error::Error as _;
     let mut reason = error.to_string();
     let mut source = error.source();
@@ -305,7 +309,7 @@ fn reason_of(error: &FsError) -> String {
 
 /// The outcome stands, but the store could not be told. When the files are
 /// swapped, recovery tells it from the journal.
-fn unrecorded(apply: ApplyId, outcome: Outcome, error: StagingError) -> StagingError {
+pub(super) fn unrecorded(apply: ApplyId, outcome: Outcome, error: StagingError) -> StagingError {
     let source = std::io::Error::other(error.to_string());
     let unsaid = FsError::Io { action: "record the outcome in", path: "the store".into(), source };
     match outcome {
@@ -324,7 +328,7 @@ fn overtaken(write: &Write<'_>, approved: &[Patch], expected: Signature) -> Resu
     Ok(StagingError::SignatureMismatch { expected, found: set_signature(&now) })
 }
 
-fn report(apply: Option<ApplyId>, patches: Vec<PatchId>) -> ApplyReport {
+pub(super) fn report(apply: Option<ApplyId>, patches: Vec<PatchId>) -> ApplyReport {
     ApplyReport {
         apply,
         outcome: ApplyOutcome::Committed,
@@ -387,7 +391,7 @@ fn change(patch: &Patch) -> Change {
 
 /// Tells change sets apart whose apply got the same number, because a power cut
 /// took the store's last second.
-fn random_suffix() -> String {
+pub(super) fn random_suffix() -> String {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_i64(crate::time::now_ns());
     hasher.write_u32(std::process::id());

@@ -12,6 +12,7 @@ mod recover;
 mod request;
 mod review;
 mod sessions;
+mod undo;
 mod view;
 
 use std::sync::{Arc, Mutex};

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{sql, unsql};
 use crate::Result;
 use crate::ids::{ApplyId, PatchId};
-use crate::signature::Signature;
+use crate::signature::{Signature, set_signature};
 use crate::time::Timestamp;
 
 /// How an apply stands.
@@ -61,6 +61,81 @@ pub(crate) fn start(
             .execute([sql(apply.0), sql(patch.0), now.unix_ms()])?;
     }
     Ok((apply, set_id))
+}
+
+/// Starts taking an apply back.
+pub(crate) fn start_undo(
+    connection: &Connection,
+    set_suffix: &str,
+    target: ApplyId,
+    now: Timestamp,
+) -> Result<(ApplyId, String)> {
+    let none = set_signature(&[]);
+    let (apply, set_id) = start(connection, set_suffix, none, &[], now)?;
+    connection
+        .execute("UPDATE applies SET undoes = ?2 WHERE id = ?1", [sql(apply.0), sql(target.0)])?;
+    Ok((apply, set_id))
+}
+
+/// The apply that this one takes back, if it is an undo.
+pub(crate) fn undoes(connection: &Connection, apply: ApplyId) -> Result<Option<ApplyId>> {
+    let target = connection.query_row(
+        "SELECT undoes FROM applies WHERE id = ?1",
+        [sql(apply.0)],
+        |row| row.get::<_, Option<i64>>(0),
+    )?;
+    Ok(target.map(|id| ApplyId(unsql(id))))
+}
+
+/// Notes that an apply was taken back.
+pub(crate) fn set_undone(connection: &Connection, target: ApplyId, by: ApplyId) -> Result<()> {
+    connection
+        .execute("UPDATE applies SET undone_by = ?2 WHERE id = ?1", [sql(target.0), sql(by.0)])?;
+    Ok(())
+}
+
+/// The newest apply that is on the disk and was not taken back.
+pub(crate) fn newest_standing(connection: &Connection) -> Result<Option<ApplyId>> {
+    let found = connection
+        .query_row(
+            "SELECT max(id) FROM applies
+             WHERE state = 'committed' AND undoes IS NULL AND undone_by IS NULL",
+            [],
+            |row| row.get::<_, Option<i64>>(0),
+        )
+        .optional()?;
+    Ok(found.flatten().map(|id| ApplyId(unsql(id))))
+}
+
+/// What an apply is, for whoever wants to take it back.
+pub(crate) struct Standing {
+    pub(crate) state: ApplyState,
+    pub(crate) is_undo: bool,
+    pub(crate) undone_by: Option<ApplyId>,
+}
+
+pub(crate) fn standing(connection: &Connection, apply: ApplyId) -> Result<Option<Standing>> {
+    let found = connection
+        .query_row(
+            "SELECT state, undoes, undone_by FROM applies WHERE id = ?1",
+            [sql(apply.0)],
+            |row| {
+                Ok((
+                    row.get::<_, String>(0)?,
+                    row.get::<_, Option<i64>>(1)?,
+                    row.get::<_, Option<i64>>(2)?,
+                ))
+            },
+        )
+        .optional()?;
+    found
+        .map(|(word, undoes, undone_by)| {
+            let state = ApplyState::from_word(&word)
+                .ok_or_else(|| super::damaged(format!("an apply is `{word}`")))?;
+            let undone_by = undone_by.map(|id| ApplyId(unsql(id)));
+            Ok(Standing { state, is_undo: undoes.is_some(), undone_by })
+        })
+        .transpose()
 }
 
 /// Enters an apply that only its journal still knew.

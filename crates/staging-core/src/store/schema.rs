@@ -49,7 +49,9 @@ CREATE TABLE applies(
     reason TEXT,
     started_ms INTEGER NOT NULL,
     ended_ms INTEGER,
-    tidied INTEGER NOT NULL DEFAULT 0
+    tidied INTEGER NOT NULL DEFAULT 0,
+    undoes INTEGER REFERENCES applies(id),
+    undone_by INTEGER REFERENCES applies(id)
 );
 CREATE INDEX undecided ON applies(state) WHERE state IN ('started', 'in_doubt');
 

@@ -12,3 +12,4 @@ mod review;
 mod shared;
 mod stale;
 mod store;
+mod undo;
