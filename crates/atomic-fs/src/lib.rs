@@ -36,14 +36,18 @@ mod intent;
 mod journal;
 mod lock;
 mod parallel;
+mod plan;
 mod policy;
 #[cfg(unix)]
 mod posix;
 mod recover;
 mod rel_path;
+mod sequence;
 mod slot;
 mod swap;
 mod sweep;
+mod take_back;
+mod tidy;
 mod workspace;
 
 pub use apply::{Applied, Outcome, Unfinished};

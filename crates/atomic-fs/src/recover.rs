@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::apply::{Apply, backward, clean_slots, forward, remove};
+use crate::apply::Apply;
 use crate::conflicts::Kept;
 use crate::disk::Disk;
 use crate::error::{Conflict, FsError};
@@ -17,7 +17,9 @@ use crate::journal::{self, Found, Journal, Progress, Record};
 use crate::parallel;
 use crate::policy::Policy;
 use crate::rel_path::RelPath;
+use crate::sequence::{backward, forward};
 use crate::swap::{Obstacle, Swapper};
+use crate::tidy::{clean_slots, remove};
 
 /// A set that recovery brought to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 //! slot holds is new content, whole or torn; but a slot is a file in the user's tree,
 //! so anything in it that is not known content is kept.
 
-use crate::apply::remove;
 use crate::conflicts::{self, Kept};
 use crate::content::Digest;
 use crate::disk::{Disk, FileKind};
@@ -13,6 +12,7 @@ use crate::error::FsError;
 use crate::ground::{Ground, Held, is_absence};
 use crate::intent::is_slot_name;
 use crate::rel_path::RelPath;
+use crate::tidy::remove;
 
 /// Walks the tree and removes every slot; the caller holds the lock and has recovered
 /// every journal.

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::apply::{Applied, Apply, Outcome, Unfinished, clean_slots};
+use crate::apply::{Applied, Apply, Outcome, Unfinished};
 use crate::beneath;
 use crate::change_set::ChangeSet;
 use crate::conflicts::Kept;
@@ -18,6 +18,7 @@ use crate::recover::{Recovered, Recovery};
 use crate::rel_path::RelPath;
 use crate::swap::Swapper;
 use crate::sweep;
+use crate::tidy::clean_slots;
 
 /// The machine's own file systems.
 #[cfg(unix)]

@@ -1,0 +1,152 @@
+//! Checking a set against the disk before anything is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::apply::Outcome;
+use crate::change_set::{Change, ChangeSet, Expected, Operation};
+use crate::disk::{Disk, FileKind};
+use crate::error::{Conflict, Difference, FsError, Refusal};
+use crate::ground::{Ground, Held, is_absence};
+use crate::intent::{Intent, Terrain, check_consistency};
+use crate::parallel;
+use crate::policy::Policy;
+use crate::rel_path::RelPath;
+
+/// What a set is checked against.
+pub(crate) struct Planner<'g, 'a, D: Disk> {
+    pub ground: &'g Ground<'a, D>,
+    pub policy: &'g Policy,
+}
+
+impl<D: Disk> Planner<'_, '_, D> {
+    /// Checks every file against its expectation, and plans.
+    pub(crate) fn plan(&self, set: &ChangeSet) -> Result<Intent, Outcome> {
+        check_consistency(set).map_err(Outcome::RolledBack)?;
+        let freed: BTreeSet<&RelPath> = set
+            .changes
+            .iter()
+            .filter(|change| {
+                matches!(change.operation, Operation::Delete | Operation::Rename { .. })
+            })
+            .map(|change| &change.path)
+            .collect();
+        let answers =
+            parallel::for_each(self.ground.disk.calls_in_flight(), set.changes.len(), |index| {
+                self.check(&set.changes[index], &freed)
+            });
+        let mut conflicts = Vec::new();
+        let mut seen = Seen { ground: self.ground, inodes: BTreeMap::new() };
+        for (change, answer) in set.changes.iter().zip(answers) {
+            match answer {
+                Ok(Ok(inode)) => {
+                    if matches!(change.expected, Expected::Matches(_)) {
+                        seen.inodes.insert(change.path.clone(), inode);
+                    }
+                }
+                Ok(Err(conflict)) => conflicts.push(conflict),
+                Err(error) => return Err(Outcome::RolledBack(error)),
+            }
+        }
+        if !conflicts.is_empty() {
+            return Err(Outcome::Conflicts(conflicts));
+        }
+        Intent::plan(set, &seen).map_err(Outcome::RolledBack)
+    }
+
+    fn check(
+        &self,
+        change: &Change,
+        freed: &BTreeSet<&RelPath>,
+    ) -> Result<Result<u64, Conflict>, FsError> {
+        self.policy.check_change(change)?;
+        self.check_parents(&change.path, freed)?;
+        let held = self.ground.held(&change.path)?;
+        let conflict =
+            |path: &RelPath, difference| Ok(Err(Conflict { path: path.clone(), difference }));
+        let inode = match change.expected {
+            Expected::Absent if held == Held::Absent || freed.contains(&change.path) => 0,
+            Expected::Absent => return conflict(&change.path, Difference::Exists),
+            Expected::Matches(base) => {
+                if let Some(difference) = held.difference(&base) {
+                    return conflict(&change.path, difference);
+                }
+                let Held::File { stat, .. } = held else {
+                    return conflict(&change.path, Difference::Kind);
+                };
+                self.policy.check_file(&change.path, &stat)?;
+                if matches!(change.operation, Operation::Write(_) | Operation::Delete) {
+                    self.ground.refuse_if_busy(&change.path)?;
+                }
+                stat.inode
+            }
+        };
+        if let Operation::Rename { to, .. } = &change.operation {
+            self.check_parents(to, freed)?;
+            if !freed.contains(to) && self.ground.stat(to)?.is_some() {
+                return conflict(to, Difference::Exists);
+            }
+        }
+        Ok(Ok(inode))
+    }
+
+    /// Refuses a path whose parents are no directories, unless the set removes the
+    /// file that stands in the way.
+    fn check_parents(&self, path: &RelPath, freed: &BTreeSet<&RelPath>) -> Result<(), FsError> {
+        let mut parent = path.parent();
+        while let Some(dir) = parent {
+            match self.ground.dir(Some(&dir)) {
+                Ok(_) => return Ok(()),
+                Err(error) if is_absence(&error) => {
+                    let there = self.ground.stat(&dir)?;
+                    if there.is_some_and(|stat| stat.kind != FileKind::Directory)
+                        && !freed.contains(&dir)
+                    {
+                        let refusal = Refusal::ParentNotADirectory;
+                        return Err(FsError::Refused { path: path.clone(), refusal });
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            parent = dir.parent();
+        }
+        Ok(())
+    }
+}
+
+/// What planning needs, answered from the checks that were just made.
+struct Seen<'g, 'a, D: Disk> {
+    ground: &'g Ground<'a, D>,
+    inodes: BTreeMap<RelPath, u64>,
+}
+
+impl<D: Disk> Terrain for Seen<'_, '_, D> {
+    fn inode(&self, path: &RelPath) -> Option<u64> {
+        self.inodes.get(path).copied()
+    }
+
+    fn is_directory(&self, path: &RelPath) -> Result<bool, FsError> {
+        match self.ground.dir(Some(path)) {
+            Ok(_) => Ok(true),
+            Err(error) if is_absence(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn same_device(&self, one: &RelPath, other: &RelPath) -> Result<bool, FsError> {
+        let device = |path: &RelPath| {
+            let mut parent = path.parent();
+            loop {
+                match self.ground.dir(parent.as_ref()) {
+                    Ok(dir) => {
+                        return self.ground.disk.device(&dir).map_err(FsError::io("look at", path));
+                    }
+                    Err(error) if is_absence(&error) && parent.is_some() => {
+                        parent = parent.as_ref().and_then(RelPath::parent);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        Ok(device(one)? == device(other)?)
+    }
+}

@@ -1,0 +1,148 @@
+//! Taking back one unit's step, unless a user went on from it.
+
+use std::io;
+
+use crate::change_set::Staged;
+use crate::content::Fingerprint;
+use crate::disk::Disk;
+use crate::error::{Conflict, Difference, FsError};
+use crate::ground::{Held, is_absence};
+use crate::intent::{Action, Unit};
+use crate::rel_path::RelPath;
+use crate::swap::Swapper;
+
+impl<D: Disk> Swapper<'_, '_, D> {
+    /// Takes back a unit that stays at its path. What the user edited on top stays
+    /// and is reported.
+    pub(crate) fn undo(&self, unit: &Unit) -> Result<Option<Conflict>, FsError> {
+        match &unit.action {
+            Action::Replace { base, staged } => self.undo_replace(unit, base, staged),
+            Action::Create { staged, .. } => {
+                let Staged { digest, bytes, mode } = *staged;
+                if !matches!(self.ground.held(&unit.slot)?, Held::Absent) {
+                    return Ok(None);
+                }
+                self.depart(unit, &unit.path, &Fingerprint { digest, bytes, mode })
+            }
+            Action::SetMode { base, mode } => self.undo_set_mode(unit, base, *mode),
+            // What frees a path goes back by `depart` and `back_from_aside`, since other
+            // units may have to go back between the two.
+            Action::Delete { .. } | Action::Move { .. } => Ok(None),
+        }
+    }
+
+    fn undo_replace(
+        &self,
+        unit: &Unit,
+        base: &Fingerprint,
+        staged: &Staged,
+    ) -> Result<Option<Conflict>, FsError> {
+        let slot = self.ground.held(&unit.slot)?;
+        if !slot.is_base(base) {
+            let displaced = slot != Held::Absent && !slot.is_staged(staged);
+            if displaced && self.ground.held(&unit.path)?.is_staged(staged) {
+                self.put_back(unit, staged)?;
+            }
+            return Ok(None);
+        }
+        let Staged { digest, bytes, mode } = *staged;
+        let new = Fingerprint { digest, bytes, mode };
+        if let Some(difference) = self.ground.held(&unit.path)?.difference(&new) {
+            return Ok(Some(Conflict { path: unit.path.clone(), difference }));
+        }
+        match self.exchange(unit) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let path = unit.path.clone();
+                return Ok(Some(Conflict { path, difference: Difference::Missing }));
+            }
+            Err(error) => return Err(FsError::io("take back", &unit.path)(error)),
+        }
+        let Some(difference) = self.ground.held(&unit.slot)?.difference(&new) else {
+            return Ok(None);
+        };
+        // The user saved between the look and the exchange: theirs goes back on top.
+        self.put_base_under(unit, base)?;
+        Ok(Some(Conflict { path: unit.path.clone(), difference }))
+    }
+
+    /// Puts a user's version back over the base that an undo had brought in.
+    fn put_base_under(&self, unit: &Unit, base: &Fingerprint) -> Result<(), FsError> {
+        let Fingerprint { digest, bytes, mode } = *base;
+        self.put_back(unit, &Staged { digest, bytes, mode })
+    }
+
+    fn undo_set_mode(
+        &self,
+        unit: &Unit,
+        base: &Fingerprint,
+        mode: u32,
+    ) -> Result<Option<Conflict>, FsError> {
+        let held = self.ground.held(&unit.path)?;
+        let Held::File { stat, .. } = held else { return Ok(None) };
+        if stat.mode != mode {
+            return Ok(None);
+        }
+        let parent = self.ground.parent(&unit.path)?;
+        let disk = self.ground.disk;
+        let failed = || FsError::io("put back the mode of", &unit.path);
+        let file = disk.open_file(&parent, unit.path.file_name()).map_err(failed())?;
+        disk.set_mode(&file, base.mode).map_err(failed())?;
+        let difference = held.difference(&Fingerprint { mode, ..*base });
+        Ok(difference.map(|difference| Conflict { path: unit.path.clone(), difference }))
+    }
+
+    /// Takes an arrived file back into its slot, unless the user edited it.
+    pub(crate) fn depart(
+        &self,
+        unit: &Unit,
+        path: &RelPath,
+        arrived: &Fingerprint,
+    ) -> Result<Option<Conflict>, FsError> {
+        match self.ground.held(path)?.difference(arrived) {
+            None => {}
+            Some(Difference::Missing) => return Ok(None),
+            Some(difference) => return Ok(Some(Conflict { path: path.clone(), difference })),
+        }
+        let (from, to) = (self.ground.parent(path)?, self.ground.parent(&unit.slot)?);
+        let rename =
+            |from_dir, from, to_dir, to| self.ground.disk.rename(from_dir, from, to_dir, to);
+        match rename(&from, path.file_name(), &to, unit.slot.file_name()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.rename_failed("take back", path, error)),
+        }
+        let Some(difference) = self.ground.held(&unit.slot)?.difference(arrived) else {
+            return Ok(None);
+        };
+        match rename(&to, unit.slot.file_name(), &from, path.file_name()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.keep(unit)?,
+            Err(error) => return Err(FsError::io("put back", path)(error)),
+        }
+        Ok(Some(Conflict { path: path.clone(), difference }))
+    }
+
+    /// Removes a directory that was made for the set, if nothing else is in it.
+    pub(crate) fn remove_dir(&self, path: &RelPath) -> Result<(), FsError> {
+        let parent = match self.ground.parent(path) {
+            Ok(parent) => parent,
+            Err(error) if is_absence(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        match self.ground.disk.remove_dir(&parent, path.file_name()) {
+            Ok(()) => Ok(()),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::DirectoryNotEmpty
+                        | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(FsError::io("remove the directory", path)(error)),
+        }
+    }
+}

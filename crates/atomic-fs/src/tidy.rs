@@ -1,0 +1,62 @@
+//! Removing slots, and keeping what a user put into one.
+
+use crate::disk::Disk;
+use crate::error::FsError;
+use crate::ground::{Ground, Held, is_absence};
+use crate::intent::Intent;
+use crate::parallel;
+use crate::rel_path::RelPath;
+use crate::swap::Swapper;
+
+/// Removes what is left in the slots of a set whose outcome is durable. What is
+/// neither base nor staged is a user's and goes to `conflicts/`, except where
+/// `torn` says that it can only be what a crash left of a write.
+pub(crate) fn clean_slots<D: Disk>(
+    swapper: &Swapper<'_, '_, D>,
+    intent: &Intent,
+    torn: bool,
+) -> Result<(), FsError> {
+    let ground = swapper.ground;
+    parallel::for_each(ground.disk.calls_in_flight(), intent.units.len(), |index| {
+        let unit = &intent.units[index];
+        let held = ground.held(&unit.slot)?;
+        let base = unit.base().map(|base| base.digest);
+        let staged = unit.staged().map(|staged| staged.digest);
+        match held.content() {
+            None if held == Held::Absent => Ok(()),
+            content if content.is_some() && (content == base || content == staged) => {
+                remove(ground, &unit.slot)
+            }
+            _ if torn => remove(ground, &unit.slot),
+            _ => swapper.keep(unit),
+        }
+    })
+    .into_iter()
+    .collect()
+}
+
+/// Removes slots that were written but never swapped, whole or not.
+pub(crate) fn remove_untouched_slots<D: Disk>(
+    ground: &Ground<'_, D>,
+    intent: &Intent,
+) -> Result<(), FsError> {
+    for unit in intent.units.iter().filter(|unit| unit.staged().is_some()) {
+        remove(ground, &unit.slot)?;
+    }
+    Ok(())
+}
+
+/// Removes a name, which may be gone already.
+pub(crate) fn remove<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath) -> Result<(), FsError> {
+    let parent = match ground.parent(slot) {
+        Ok(parent) => parent,
+        Err(error) if is_absence(&error) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    match ground.disk.remove_file(&parent, slot.file_name()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(FsError::io("remove", slot)(error))
+        }
+        _ => Ok(()),
+    }
+}
