@@ -1,1 +1,43 @@
 //! The doors by which agents and orchestrators reach Greenroom.
+//!
+//! [`Staging`] is the Rust door: an orchestrator opens it over a workspace,
+//! opens a session per agent, and sends that session's actor messages. What an
+//! agent writes waits outside the workspace until somebody sends
+//! [`ApplyChangeSet`] or [`DiscardPatch`].
+//!
+//! ```no_run
+//! use orchestrator_adapter::{ApplyChangeSet, ShowDiff, Staging, StagingOptions, safe_write};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! actix::System::new().block_on(async {
+//!     let staging = Staging::open(StagingOptions::new("project", "state/project")).await?;
+//!     let session = staging.open_session("refactorer").await?;
+//!     safe_write(&session.actor, "src/greeting.txt", "good evening\n").await?;
+//!
+//!     let shown = session.actor.send(ShowDiff::default()).await??;
+//!     println!("{}", String::from_utf8_lossy(&shown.text));
+//!     let approval = ApplyChangeSet { expect: Some(shown.signature), ..Default::default() };
+//!     session.actor.send(approval).await??;
+//!     staging.shutdown().await?;
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//!
+//! `examples/orchestrator.rs` is the same at its real size.
+
+mod staging;
+
+pub use staging::{Staging, safe_write};
+
+pub use staging_core::actors::{
+    ActorError, ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, EventDelivery,
+    ListSessions, OpenSession, OpenedSession, ReadThrough, Registry, SafeDelete, SafeEdit,
+    SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, StageAll, Subscribe,
+};
+pub use staging_core::{
+    ApplyId, ApplyOutcome, ApplyReport, Base, DiffOptions, DiffStagingLayer, DiffSummary,
+    DiscardReason, ErrorKind, Event, EventRecord, Operation, Patch, PatchId, PatchState, Policy,
+    Proposal, Proposed, RelPath, Selector, Session, SessionId, SessionState, Signature,
+    StagedContent, StagingError, StagingOptions, Timestamp, TrustedLibrary, workspace_key,
+};
