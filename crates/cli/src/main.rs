@@ -1,2 +1,63 @@
-//! Entry point.
-fn main() {}
+//! The `greenroom` command: the reviewer's seat.
+//!
+//! Only this binary reads the environment, the home directory, the terminal and
+//! the umask; the libraries are handed what it found. It calls the blocking
+//! layer: one process runs one command, so its one thread owns every disk swap,
+//! and starting actors would cost more than most commands take.
+
+mod args;
+mod commands;
+mod console;
+mod failure;
+mod json;
+mod logging;
+mod paint;
+mod place;
+mod settings;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Arguments, Command};
+use crate::console::Console;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return explain(&error),
+    };
+    logging::start(arguments.global.verbose);
+    let console = Console::new(&arguments.global);
+    match commands::run(&arguments, &console) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has enough of it.
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => report(&failure, &console, Some(&arguments.command)),
+    }
+}
+
+fn report(failure: &Failure, console: &Console, command: Option<&Command>) -> ExitCode {
+    if console.json {
+        // With standard output gone the sentence below is all that is left.
+        let _ = console.object(failure.to_json());
+    }
+    console.warn(failure.to_text(command).trim_end());
+    ExitCode::from(failure.exit_code())
+}
+
+/// Help and version, or what is wrong with the command line.
+fn explain(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        let message = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ");
+        let failure = Failure::usage(message.trim_end());
+        if let Ok(object) = serde_json::to_string(&json::Object::new(failure.to_json())) {
+            let _ = writeln!(std::io::stdout(), "{object}");
+        }
+    }
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}

@@ -1,0 +1,192 @@
+//! The command line as it is typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use staging_core::{Selector, Signature};
+
+/// Holds the file changes of AI agents until you call them onto the disk.
+///
+/// Every write becomes a patch outside the workspace. Read them as one diff, then
+/// apply them whole or discard them.
+#[derive(Debug, Parser)]
+#[command(name = "greenroom", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done; 1 failed, nothing changed; 2 usage; 3 stale or in \
+    conflict, nothing changed; 4 refused; 5 in doubt, run `greenroom recover`.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The directory tree to protect [default: the nearest one above that holds .git, else the
+    /// current directory]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) workspace: Option<PathBuf>,
+    /// Where Greenroom keeps its state, a directory per workspace [default:
+    /// $XDG_STATE_HOME/greenroom]
+    #[arg(long, value_name = "DIR", env = "GREENROOM_STATE_DIR", hide_env_values = true)]
+    #[arg(global = true)]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to colour; never with NO_COLOR set
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub(crate) color: ColorChoice,
+    /// Say more on standard error, and more again with -vv
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Leave out remarks
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Stage a change; the workspace is not touched
+    Propose(Propose),
+    /// Show what is pending, and the signature an approval names
+    Status,
+    /// Write what is pending as a git-style patch
+    Diff {
+        /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
+        ids: Vec<Selector>,
+        /// Count lines instead
+        #[arg(long)]
+        stat: bool,
+    },
+    /// Show one patch in full
+    Show {
+        /// The patch, like p1
+        id: staging_core::PatchId,
+    },
+    /// Write a file as a session sees it
+    Cat {
+        /// The file
+        path: OsString,
+        /// The session, an id or a label
+        #[arg(long, value_name = "SESSION")]
+        session: String,
+    },
+    /// Bring patches to the disk: all of them or none
+    Apply(Apply),
+    /// Reject patches; the disk stays as it is
+    Discard {
+        /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
+        ids: Vec<Selector>,
+        /// Why, for the agent
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Do not ask before everything pending is discarded
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show everything that happened
+    Log {
+        /// Check that no entry was changed or removed
+        #[arg(long)]
+        verify: bool,
+    },
+    /// List or close sessions
+    #[command(subcommand)]
+    Session(Session),
+    /// Finish or undo a broken apply, and sweep what it left
+    Recover,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Propose {
+    /// The file, relative to the current directory
+    pub(crate) path: OsString,
+    /// The session's label, or the id of an open one; opened when there is none
+    #[arg(long, value_name = "SESSION", default_value = "cli")]
+    pub(crate) session: String,
+    /// Where the new content is; `-` is standard input [default: -]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["delete", "rename_to"])]
+    pub(crate) from: Option<PathBuf>,
+    /// The file goes
+    #[arg(long, conflicts_with_all = ["rename_to", "mode"])]
+    pub(crate) delete: bool,
+    /// The file moves
+    #[arg(long, value_name = "NEW", conflicts_with = "mode")]
+    pub(crate) rename_to: Option<OsString>,
+    /// The file's permission bits, like 755; the content stays unless --from is given
+    #[arg(long, value_name = "BITS", value_parser = octal)]
+    pub(crate) mode: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
+    pub(crate) ids: Vec<Selector>,
+    /// The signature that was reviewed; refused when it is not what is pending now
+    #[arg(long, value_name = "SIGNATURE", value_parser = signature)]
+    pub(crate) expect: Option<Signature>,
+    /// Apply what is pending without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Let files be replaced as a whole that were too large or binary to be compared
+    #[arg(long)]
+    pub(crate) confirm_full_replace: bool,
+    /// Check everything and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Session {
+    /// List every session
+    List,
+    /// End a session; what is pending in it is rejected
+    Close {
+        /// The session, an id or a label
+        session: String,
+    },
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    let bits = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
+    bits.ok_or_else(|| "expected three or four octal digits, like 755".to_owned())
+}
+
+fn signature(text: &str) -> Result<Signature, String> {
+    text.parse().map_err(|_| "expected the 64 hex digits that `greenroom status` shows".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[rstest]
+    #[case("755", Some(0o755))]
+    #[case("0644", Some(0o644))]
+    #[case("4755", Some(0o4755))]
+    #[case("75", None)]
+    #[case("789", None)]
+    #[case("100644", None)]
+    #[case("+75", None)]
+    fn a_mode_is_three_or_four_octal_digits(#[case] text: &str, #[case] expected: Option<u32>) {
+        assert_eq!(octal(text).ok(), expected);
+    }
+}

@@ -1,0 +1,120 @@
+//! `log` and `recover`: what happened, and what a dead process left.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use staging_core::{ApplyOutcome, ErrorKind, EventRecord};
+
+use super::{Stage, count};
+use crate::failure::Failure;
+use crate::place::shown;
+
+/// Events are read this many at a time.
+const PAGE: usize = 1000;
+
+/// The fields of an event in the order in which they read best.
+const FIELDS: [&str; 13] = [
+    "apply",
+    "patch",
+    "session",
+    "label",
+    "operation",
+    "path",
+    "rename_to",
+    "patches",
+    "by",
+    "reason",
+    "text",
+    "set",
+    "committed",
+];
+
+pub(super) fn log(stage: &Stage<'_>) -> Result<(), Failure> {
+    let mut events: Vec<EventRecord> = Vec::new();
+    let mut seq = 0;
+    loop {
+        let page = stage.layer.events_since(seq, PAGE)?;
+        let Some(last) = page.last() else { break };
+        seq = last.seq;
+        if stage.console.json {
+            events.extend(page);
+        } else {
+            let lines: String = page.iter().map(event_line).collect();
+            stage.console.text(&lines)?;
+        }
+    }
+    if stage.console.json {
+        return stage.console.object(json!({ "events": events }));
+    }
+    Ok(())
+}
+
+fn event_line(record: &EventRecord) -> String {
+    let fields = serde_json::to_value(&record.event).unwrap_or_default();
+    let name = fields["event"].as_str().unwrap_or_default();
+    let mut line = format!("{:>5} {} {name}", record.seq, record.at);
+    for field in FIELDS {
+        let shown = match &fields[field] {
+            Value::Null => continue,
+            Value::String(text) => text.clone(),
+            Value::Array(items) => {
+                items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+            }
+            other => format!("{field}={other}"),
+        };
+        let arrow = if field == "rename_to" { "-> " } else { "" };
+        let _ = write!(line, " {arrow}{shown}");
+    }
+    line.push('\n');
+    line
+}
+
+pub(super) fn verify(stage: &Stage<'_>) -> Result<(), Failure> {
+    let check = stage.layer.verify_log()?;
+    if let Some(seq) = check.broken_at {
+        return Err(Failure::new(
+            ErrorKind::Damaged,
+            format!("the log was changed: entry {seq} is not what was written, or is gone"),
+        )
+        .advise("What stands before it is as it was written."));
+    }
+    if stage.console.json {
+        return stage.console.object(json!({ "log": check }));
+    }
+    let events = count(usize::try_from(check.events).unwrap_or(usize::MAX), "entry", "entries");
+    stage.console.text(&format!("{events} as written, last hash {}\n", check.head))
+}
+
+pub(super) fn recover(stage: &Stage<'_>) -> Result<(), Failure> {
+    let report = stage.layer.recover()?;
+    let kept: Vec<_> = report.kept.iter().map(|file| shown(file)).collect();
+    if stage.console.json {
+        return stage.console.object(json!({
+            "recovered": report.recovered,
+            "kept": kept,
+            "blobs_removed": report.blobs_removed,
+        }));
+    }
+    let mut text = String::new();
+    for each in &report.recovered {
+        let apply = each.apply.map_or_else(|| each.set.clone(), |apply| apply.to_string());
+        let _ = match each.outcome {
+            ApplyOutcome::Committed => writeln!(text, "{apply} is on the disk"),
+            ApplyOutcome::RolledBack => writeln!(text, "{apply} is taken back"),
+            ApplyOutcome::InDoubt => writeln!(text, "{apply} is still in doubt"),
+        };
+        for conflict in &each.conflicts {
+            let _ = writeln!(text, "  {conflict}: left as it is");
+        }
+    }
+    if report.recovered.is_empty() {
+        text.push_str("no broken apply\n");
+    }
+    if report.blobs_removed > 0 {
+        let _ = writeln!(text, "{} stored contents swept", report.blobs_removed);
+    }
+    for file in kept {
+        let _ = writeln!(text, "bytes of an edit made meanwhile are kept in `{file}`");
+    }
+    stage.console.text(&text)
+}

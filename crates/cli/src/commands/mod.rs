@@ -1,0 +1,132 @@
+//! One function per command.
+
+mod decide;
+mod history;
+mod propose;
+mod review;
+mod sessions;
+
+use staging_core::{DiffStagingLayer, Patch, StagingOptions};
+
+use crate::args::{Arguments, Command, Global, Session};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::place::{Place, check_outside};
+use crate::settings::Settings;
+
+/// A command's surroundings.
+struct Stage<'a> {
+    console: &'a Console,
+    place: Place,
+    layer: DiffStagingLayer,
+}
+
+pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
+    let place = Place::find(&arguments.global)?;
+    let layer = DiffStagingLayer::open(options(&arguments.global, &place)?)?;
+    let stage = Stage { console, place, layer };
+    match &arguments.command {
+        Command::Propose(propose) => propose::propose(&stage, propose),
+        Command::Status => review::status(&stage),
+        Command::Diff { ids, stat } => review::diff(&stage, ids, *stat),
+        Command::Show { id } => review::show(&stage, *id),
+        Command::Cat { path, session } => review::cat(&stage, path, session),
+        Command::Apply(apply) => decide::apply(&stage, apply),
+        Command::Discard { ids, reason, yes } => {
+            decide::discard(&stage, ids, reason.as_deref(), *yes)
+        }
+        Command::Log { verify: false } => history::log(&stage),
+        Command::Log { verify: true } => history::verify(&stage),
+        Command::Session(Session::List) => sessions::list(&stage),
+        Command::Session(Session::Close { session }) => sessions::close(&stage, session),
+        Command::Recover => history::recover(&stage),
+    }
+}
+
+/// What the libraries are told, from the places and the user's configuration.
+fn options(global: &Global, place: &Place) -> Result<StagingOptions, Failure> {
+    let mut options = StagingOptions::new(&place.root, &place.state_dir);
+    options.new_file_mode = 0o666 & !umask();
+    if let Some(file) = &place.config_file {
+        if file.exists() {
+            let advice = "Keep it elsewhere and set XDG_CONFIG_HOME, or protect another directory.";
+            check_outside(file, &place.root, "the configuration", advice)?;
+        }
+        Settings::read(file)?.configure(&mut options);
+    }
+    tracing::debug!(workspace = ?place.root, state = ?place.state_dir, ?global, "found");
+    Ok(options)
+}
+
+/// The process's mask for new files. It can only be read by setting it, which is
+/// safe while there is one thread.
+#[cfg(unix)]
+fn umask() -> u32 {
+    let mask = rustix::process::umask(rustix::fs::Mode::empty());
+    rustix::process::umask(mask);
+    mask.bits() & 0o777
+}
+
+/// Where there is none, new files are for everybody to read.
+#[cfg(not(unix))]
+fn umask() -> u32 {
+    0o022
+}
+
+impl Stage<'_> {
+    /// A change is made; that its report cannot be written does not unmake it.
+    fn told(&self, printed: Result<(), Failure>, done: &str) {
+        match printed {
+            Err(failure) if !failure.is_closed_pipe() => {
+                self.console.warn(&format!("{done}, but {}", failure.message()));
+            }
+            _ => {}
+        }
+    }
+
+    fn remark_stale(&self, stale: &[Patch]) {
+        for patch in stale {
+            self.console.remark(&format!(
+                "{} `{}` changed on the disk since the agent read it: discarded as stale",
+                patch.id, patch.path
+            ));
+        }
+    }
+
+    fn remark_patches(&self, patches: &[Patch]) {
+        for patch in patches {
+            for remark in &patch.diff.remarks {
+                self.console.remark(&format!("{} `{}`: {remark}", patch.id, patch.path));
+            }
+        }
+    }
+}
+
+/// A patch in one line.
+fn line(patch: &Patch) -> String {
+    let diff = &patch.diff;
+    let to = patch.rename_to.as_ref().map(|to| format!(" -> {to}")).unwrap_or_default();
+    let numbers = match (diff.full_replace, &patch.base, patch.staged) {
+        (true, Some(base), Some(staged)) => format!("{} -> {} bytes", base.bytes, staged.bytes),
+        (true, None, Some(staged)) => format!("{} bytes", staged.bytes),
+        (true, Some(base), None) => format!("{} bytes gone", base.bytes),
+        _ => format!("+{} -{}", diff.added, diff.removed),
+    };
+    let whole = if diff.full_replace { ", full replacement" } else { "" };
+    let mode = match (&patch.base, patch.staged) {
+        (Some(base), Some(staged)) if base.mode != staged.mode => {
+            format!(", mode {:o} -> {:o}", base.mode, staged.mode)
+        }
+        _ => String::new(),
+    };
+    format!("{} {} {}{to} ({numbers}{whole}{mode})", patch.id, patch.operation, patch.path)
+}
+
+/// `1 patch`, `2 patches`.
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn names(ids: &[impl ToString]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,132 @@
+//! `propose`: stages a change.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::path::{Path, PathBuf};
+
+use staging_core::{Proposal, Proposed, RelPath, Session, SessionId};
+use tempfile::NamedTempFile;
+
+use super::{Stage, line, names};
+use crate::args::Propose;
+use crate::failure::Failure;
+use crate::json::{self, ProposedView};
+use crate::place::shown;
+
+/// Content that comes in a stream is held in memory up to this, else in a
+/// temporary file.
+const HELD_BYTES_MAX: u64 = 8 << 20;
+
+pub(super) fn propose(stage: &Stage<'_>, arguments: &Propose) -> Result<(), Failure> {
+    let path = stage.place.file(&arguments.path)?;
+    let (proposal, _spooled) = proposal(stage, arguments, path)?;
+    let session = session(stage, &arguments.session)?;
+    let proposed = stage.layer.propose(session.id, proposal)?;
+    stage.told(report(stage, &session, &proposed), "it is staged");
+    Ok(())
+}
+
+/// What is proposed; a temporary file has to live until it is staged.
+fn proposal(
+    stage: &Stage<'_>,
+    arguments: &Propose,
+    path: RelPath,
+) -> Result<(Proposal, Option<NamedTempFile>), Failure> {
+    if arguments.delete {
+        return Ok((Proposal::Delete { path }, None));
+    }
+    if let Some(to) = &arguments.rename_to {
+        let to = stage.place.file(to)?;
+        return Ok((Proposal::Rename { path, to }, None));
+    }
+    let mode = arguments.mode;
+    if let (Some(mode), None) = (mode, &arguments.from) {
+        return Ok((Proposal::SetMode { path, mode }, None));
+    }
+    Ok(match content(stage, arguments.from.as_deref())? {
+        Content::Held(content) => (Proposal::Write { path, content, mode }, None),
+        Content::File(file) => (Proposal::WriteFrom { path, file, mode }, None),
+        Content::Spooled(spooled) => {
+            let file = spooled.path().to_owned();
+            (Proposal::WriteFrom { path, file, mode }, Some(spooled))
+        }
+    })
+}
+
+enum Content {
+    Held(Vec<u8>),
+    File(PathBuf),
+    Spooled(NamedTempFile),
+}
+
+fn content(stage: &Stage<'_>, from: Option<&Path>) -> Result<Content, Failure> {
+    let Some(named) = from.filter(|from| *from != Path::new("-")) else {
+        let stdin = io::stdin();
+        if stdin.is_terminal() {
+            stage.console.remark("reading the new content from the terminal; Ctrl-D ends it");
+        }
+        return gather(&mut stdin.lock()).map_err(|error| cannot_read("standard input", &error));
+    };
+    let failed = |error: io::Error| cannot_read(&format!("`{}`", shown(named)), &error);
+    let file = stage.place.any_file(named);
+    let mut opened = File::open(&file).map_err(failed)?;
+    let metadata = opened.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(Failure::usage(format!("`{}` is a directory", shown(named))));
+    }
+    if metadata.is_file() {
+        return Ok(Content::File(file));
+    }
+    // A named pipe gives its content once, so it is gathered like standard input.
+    gather(&mut opened).map_err(failed)
+}
+
+fn gather(stream: &mut dyn Read) -> io::Result<Content> {
+    let mut held = Vec::new();
+    (&mut *stream).take(HELD_BYTES_MAX + 1).read_to_end(&mut held)?;
+    if held.len() as u64 <= HELD_BYTES_MAX {
+        return Ok(Content::Held(held));
+    }
+    let mut spooled = NamedTempFile::with_prefix("greenroom-")?;
+    spooled.write_all(&held)?;
+    drop(held);
+    io::copy(stream, &mut spooled)?;
+    spooled.flush()?;
+    Ok(Content::Spooled(spooled))
+}
+
+fn cannot_read(what: &str, error: &io::Error) -> Failure {
+    Failure::io(format_args!("cannot read the new content from {what}"), error)
+}
+
+/// The session of this id, or the open one of this label, opened if need be.
+fn session(stage: &Stage<'_>, named: &str) -> Result<Session, Failure> {
+    Ok(match named.parse::<SessionId>() {
+        Ok(_) => stage.layer.find_session(named)?,
+        Err(_) => stage.layer.open_session(named)?,
+    })
+}
+
+fn report(stage: &Stage<'_>, session: &Session, proposed: &Proposed) -> Result<(), Failure> {
+    let console = stage.console;
+    let patches: Vec<_> = proposed.patch.iter().chain(&proposed.also_changed).cloned().collect();
+    if console.json {
+        let patches = json::patches(&patches);
+        console.object(ProposedView { session: session.id, patches })?;
+    } else {
+        let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
+        if proposed.withdrawn {
+            text.push_str("nothing to decide: that is what is on the disk\n");
+        }
+        console.text(&text)?;
+    }
+    if let Some(superseded) = proposed.superseded {
+        console.remark(&format!("it takes the place of {superseded}"));
+    }
+    if !proposed.also_pending_in.is_empty() {
+        let others = names(&proposed.also_pending_in);
+        console.remark(&format!("the same file is also pending in {others}"));
+    }
+    stage.remark_patches(&patches);
+    Ok(())
+}

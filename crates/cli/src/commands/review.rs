@@ -1,0 +1,186 @@
+//! `status`, `diff`, `show`, `cat`: what a reviewer reads.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::slice;
+
+use serde_json::json;
+use staging_core::{
+    DiffOptions, ErrorKind, Patch, PatchId, PatchState, Selector, SessionState, StagingError,
+    Status,
+};
+
+use super::{Stage, count, line};
+use crate::failure::Failure;
+use crate::json::{self, PatchView, PendingView, SelectionView, ShownView, StatusView};
+use crate::place::shown;
+
+pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
+    let status = stage.layer.status()?;
+    if stage.console.json {
+        stage.console.object(StatusView {
+            workspace: shown(&stage.place.root),
+            signature: status.signature,
+            sessions: status.sessions.iter().map(PendingView::from).collect(),
+        })?;
+    } else {
+        stage.console.text(&status_text(stage, &status))?;
+    }
+    stage.remark_stale(&status.stale);
+    if status.needs_recovery {
+        stage
+            .console
+            .warn("an apply is running, or was broken off: `greenroom recover` finishes it");
+    }
+    Ok(())
+}
+
+fn status_text(stage: &Stage<'_>, status: &Status) -> String {
+    let mut text = format!("workspace {}\n", shown(&stage.place.root));
+    let mut pending = 0;
+    for each in &status.sessions {
+        let session = &each.session;
+        let patches = count(each.patches.len(), "patch", "patches");
+        let state = match session.state {
+            SessionState::Open => String::new(),
+            state => format!(", {}", state.as_str()),
+        };
+        let _ = writeln!(text, "\n{} {}{state}: {patches} pending", session.id, session.label);
+        for patch in &each.patches {
+            let _ = writeln!(text, "  {}", line(patch));
+        }
+        if !each.patches.is_empty() {
+            let _ = writeln!(text, "  signature {}", each.signature);
+        }
+        pending += each.patches.len();
+    }
+    if pending == 0 {
+        text.push_str("\nnothing is pending\n");
+    } else {
+        let all = count(pending, "patch", "patches");
+        let _ = writeln!(text, "\neverything pending, {all}: signature {}", status.signature);
+    }
+    text
+}
+
+pub(super) fn diff(stage: &Stage<'_>, ids: &[Selector], stat: bool) -> Result<(), Failure> {
+    let console = stage.console;
+    let selection = stage.layer.select(ids)?;
+    let patches = &selection.patches;
+    if patches.is_empty() && !selection.stale.is_empty() && !ids.is_empty() {
+        return Err(StagingError::Stale { patches: selection.stale }.into());
+    }
+    if console.json {
+        console.object(SelectionView {
+            signature: selection.signature,
+            patches: json::patches(patches),
+            text: text_of(stage, patches)?,
+        })?;
+    } else if stat {
+        console.diff(|out| stage.layer.write_stat(patches, out))?;
+    } else {
+        console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))?;
+    }
+    stage.remark_patches(patches);
+    stage.remark_stale(&selection.stale);
+    if patches.is_empty() {
+        console.remark("nothing is pending");
+    } else {
+        let all = count(patches.len(), "patch", "patches");
+        console.remark(&format!("{all}, signature {}", selection.signature));
+    }
+    Ok(())
+}
+
+pub(super) fn show(stage: &Stage<'_>, id: PatchId) -> Result<(), Failure> {
+    if stage.layer.patch(id)?.state == PatchState::Pending {
+        // Looks at the file, so that a stale patch is not shown as pending.
+        stage.layer.select(slice::from_ref(&Selector::Patch(id)))?;
+    }
+    let patch = stage.layer.patch(id)?;
+    let is_kept = patch.state != PatchState::Discarded;
+    if stage.console.json {
+        let text = if is_kept { text_of(stage, slice::from_ref(&patch))? } else { None };
+        return stage.console.object(ShownView {
+            session: patch.session,
+            patch: PatchView::from(&patch),
+            remarks: &patch.diff.remarks,
+            reason_text: patch.reason_text.as_deref(),
+            created_at: patch.created_at,
+            updated_at: patch.updated_at,
+            apply: patch.apply,
+            text,
+        });
+    }
+    stage.console.text(&patch_text(&patch))?;
+    if !is_kept {
+        return Ok(());
+    }
+    let patches = slice::from_ref(&patch);
+    stage.console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))
+}
+
+fn patch_text(patch: &Patch) -> String {
+    let mut text = line(patch) + "\n";
+    let mut row = |name: &str, value: &dyn std::fmt::Display| {
+        let _ = writeln!(text, "  {name:<10} {value}");
+    };
+    row("session", &patch.session);
+    match (patch.reason, patch.apply) {
+        (Some(reason), _) => row("state", &format_args!("{} ({reason})", patch.state)),
+        (None, Some(apply)) => row("state", &format_args!("{} ({apply})", patch.state)),
+        (None, None) => row("state", &patch.state),
+    }
+    if let Some(reason) = &patch.reason_text {
+        row("because", reason);
+    }
+    row("revision", &patch.revision);
+    row("signature", &patch.signature);
+    if let Some(base) = &patch.base {
+        let (mode, bytes) = (base.mode, base.bytes);
+        row("base", &format_args!("{} mode {mode:o}, {bytes} bytes", base.digest));
+        row("", &format_args!("modified {}", base.modified_at));
+    }
+    if let Some(staged) = &patch.staged {
+        let (mode, bytes) = (staged.mode, staged.bytes);
+        row("staged", &format_args!("{} mode {mode:o}, {bytes} bytes", staged.digest));
+    }
+    row("diff", &patch.diff.strategy);
+    for remark in &patch.diff.remarks {
+        row("remark", remark);
+    }
+    row("proposed", &patch.created_at);
+    text.push('\n');
+    text
+}
+
+/// The diff for a JSON string; none when it is not UTF-8.
+fn text_of(stage: &Stage<'_>, patches: &[Patch]) -> Result<Option<String>, Failure> {
+    let mut text = Vec::new();
+    stage.layer.write_diff(patches, &DiffOptions::default(), &mut text)?;
+    Ok(String::from_utf8(text).ok())
+}
+
+pub(super) fn cat(stage: &Stage<'_>, path: &OsStr, session: &str) -> Result<(), Failure> {
+    let path = stage.place.file(path)?;
+    let session = stage.layer.find_session(session)?;
+    let missing = || {
+        Failure::new(ErrorKind::NotFound, format!("{} sees no file `{path}`", session.id))
+            .about(&path)
+    };
+    if stage.console.json {
+        let content = stage.layer.read_through(session.id, &path)?.ok_or_else(missing)?;
+        return stage.console.object(json!({
+            "session": session.id,
+            "path": path,
+            "bytes": content.len(),
+            "text": String::from_utf8(content).ok(),
+        }));
+    }
+    let mut copied = None;
+    stage.console.content(|out| {
+        copied = stage.layer.copy_through(session.id, &path, out)?;
+        Ok(())
+    })?;
+    copied.map(|_| ()).ok_or_else(missing)
+}

@@ -1,0 +1,142 @@
+//! Standard output, remarks and questions.
+
+use std::env;
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+
+use serde::Serialize;
+use staging_core::StagingError;
+
+use crate::args::{ColorChoice, Global};
+use crate::failure::Failure;
+use crate::json::Object;
+use crate::paint::{Painter, harmless};
+
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Where a command's words go.
+pub(crate) struct Console {
+    pub(crate) json: bool,
+    is_quiet: bool,
+    is_coloured: bool,
+    /// A person reads standard output.
+    is_terminal: bool,
+    /// And can answer on standard input.
+    can_answer: bool,
+}
+
+impl Console {
+    pub(crate) fn new(options: &Global) -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        let wants_none = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let is_coloured = match options.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => is_terminal && !wants_none,
+        };
+        Self {
+            json: options.json,
+            is_quiet: options.quiet,
+            is_coloured,
+            is_terminal,
+            can_answer: is_terminal && io::stdin().is_terminal() && !options.json,
+        }
+    }
+
+    /// Whether somebody is there to be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.can_answer
+    }
+
+    /// Prints one JSON object, headed by the schema's version.
+    pub(crate) fn object(&self, fields: impl Serialize) -> Result<(), Failure> {
+        let mut text =
+            serde_json::to_string(&Object::new(fields)).expect("the shapes have string keys only");
+        text.push('\n');
+        self.bytes(|out| out.write_all(text.as_bytes()).map_err(output_failed))
+    }
+
+    /// Prints lines for people.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        self.bytes(|out| out.write_all(self.presentable(text).as_bytes()).map_err(output_failed))
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn bytes(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
+    ) -> Result<(), Failure> {
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
+        let written = write(&mut out);
+        let flushed = out.flush();
+        written?;
+        flushed.map_err(|source| Failure::output(&source))
+    }
+
+    /// Writes a diff: painted for a person, as it is into a pipe.
+    pub(crate) fn diff(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
+    ) -> Result<(), Failure> {
+        if !self.is_terminal && !self.is_coloured {
+            return self.bytes(write);
+        }
+        self.bytes(|out| {
+            let mut painter = Painter::new(out, self.is_coloured);
+            write(&mut painter)?;
+            painter.flush().map_err(output_failed)
+        })
+    }
+
+    /// Writes a file's content: harmless on a terminal, as it is into a pipe.
+    pub(crate) fn content(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
+    ) -> Result<(), Failure> {
+        if !self.is_terminal {
+            return self.bytes(write);
+        }
+        self.bytes(|out| {
+            let mut painter = Painter::new(out, false);
+            write(&mut painter)?;
+            painter.flush().map_err(output_failed)
+        })
+    }
+
+    /// Says something beside the output, on standard error.
+    pub(crate) fn remark(&self, text: &str) {
+        if !self.is_quiet {
+            self.warn(text);
+        }
+    }
+
+    /// Says something that nobody should miss.
+    pub(crate) fn warn(&self, text: &str) {
+        let text = if io::stderr().is_terminal() { presentable(text) } else { text.to_owned() };
+        // There is nowhere left to say that standard error is gone.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Asks for a yes; anything else is a no.
+    pub(crate) fn ask(&self, question: &str) -> Result<bool, Failure> {
+        let failed = |source: io::Error| Failure::io("cannot ask", &source);
+        let mut err = io::stderr();
+        write!(err, "{question} [y/N] ").and_then(|()| err.flush()).map_err(failed)?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).map_err(failed)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    fn presentable(&self, text: &str) -> String {
+        if self.is_terminal { presentable(text) } else { text.to_owned() }
+    }
+}
+
+/// The lines without anything that steers a terminal.
+fn presentable(text: &str) -> String {
+    text.split('\n').map(|line| harmless(line.as_bytes())).collect::<Vec<_>>().join("\n")
+}
+
+fn output_failed(source: io::Error) -> StagingError {
+    StagingError::Output { source }
+}

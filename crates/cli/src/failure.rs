@@ -1,0 +1,149 @@
+//! What went wrong, in one sentence, with what to do next and an exit code.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use staging_core::{ErrorKind, StagingError};
+
+use crate::args::Command;
+use crate::json::{ErrorFields, ErrorView};
+
+/// A command could not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: ErrorKind,
+    message: String,
+    path: Option<String>,
+    /// What to do next, when the kind alone does not say it.
+    advice: Option<String>,
+    /// Whoever read our output has gone: nothing to complain about.
+    is_closed_pipe: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind, message, path: None, advice: None, is_closed_pipe: false }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Refused, message)
+    }
+
+    /// The system failed a call.
+    pub(crate) fn io(what: impl fmt::Display, source: &io::Error) -> Self {
+        Self::new(ErrorKind::Io, format!("{what}: {source}"))
+    }
+
+    /// Standard output could not be written to.
+    pub(crate) fn output(source: &io::Error) -> Self {
+        let is_closed_pipe = source.kind() == io::ErrorKind::BrokenPipe;
+        Self { is_closed_pipe, ..Self::io("cannot write the output", source) }
+    }
+
+    pub(crate) fn about(self, path: impl fmt::Display) -> Self {
+        Self { path: Some(path.to_string()), ..self }
+    }
+
+    pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..self }
+    }
+
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        self.is_closed_pipe
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// 2 usage; 3 stale or in conflict; 4 refused; 5 in doubt; else 1.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.kind {
+            ErrorKind::Usage => 2,
+            ErrorKind::Stale | ErrorKind::Conflict | ErrorKind::NoMatch => 3,
+            ErrorKind::Refused | ErrorKind::SignatureMismatch | ErrorKind::ConfirmationMissing => 4,
+            ErrorKind::InDoubt => 5,
+            _ => 1,
+        }
+    }
+
+    /// The object that `--json` prints.
+    pub(crate) fn to_json(&self) -> ErrorView<'_> {
+        let path = self.path.as_deref();
+        ErrorView { error: ErrorFields { kind: self.kind, message: &self.message, path } }
+    }
+
+    /// What a person reads.
+    pub(crate) fn to_text(&self, command: Option<&Command>) -> String {
+        let mut text = format!("greenroom: {}\n", self.message);
+        let mut sentences = Vec::new();
+        if self.kind != ErrorKind::InDoubt {
+            sentences.extend(command.and_then(what_stands).map(str::to_owned));
+        }
+        sentences.extend(self.advice.clone().or_else(|| self.general_advice().map(str::to_owned)));
+        if !sentences.is_empty() {
+            text.push_str(&sentences.join(" "));
+            text.push('\n');
+        }
+        text
+    }
+
+    fn general_advice(&self) -> Option<&'static str> {
+        match self.kind {
+            ErrorKind::SignatureMismatch => {
+                Some("Read `greenroom diff` again and approve the signature that it names.")
+            }
+            ErrorKind::ConfirmationMissing => {
+                Some("Look at the files, then add --confirm-full-replace.")
+            }
+            ErrorKind::InDoubt => Some("Run `greenroom recover`."),
+            ErrorKind::Busy => Some("Try again in a moment."),
+            _ => None,
+        }
+    }
+}
+
+/// What a failed command has left as it was.
+fn what_stands(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Propose(_) => Some("Nothing was staged and no file was changed."),
+        Command::Apply(_) => Some("No file was changed."),
+        Command::Discard { .. } => Some("Nothing was discarded."),
+        _ => None,
+    }
+}
+
+impl From<StagingError> for Failure {
+    fn from(error: StagingError) -> Self {
+        if let StagingError::Output { source } = &error {
+            return Self::output(source);
+        }
+        let failure = Self::new(error.kind(), with_causes(&error));
+        match error.path() {
+            Some(path) => failure.about(path),
+            None => failure,
+        }
+    }
+}
+
+/// The error and everything that led to it, as one sentence.
+fn with_causes(error: &dyn Error) -> String {
+    let mut sentence = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let text = next.to_string();
+        // A transparent error repeats its source.
+        if !sentence.ends_with(&text) {
+            sentence.push_str(": ");
+            sentence.push_str(&text);
+        }
+        cause = next.source();
+    }
+    sentence
+}

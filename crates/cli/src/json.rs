@@ -1,0 +1,193 @@
+//! The shapes that `--json` prints.
+
+use serde::Serialize;
+use staging_core::{
+    ApplyId, Base, DiscardReason, ErrorKind, Operation, Patch, PatchId, PatchState, RelPath,
+    Session, SessionId, SessionState, SessionStatus, Signature, StagedContent, Timestamp,
+};
+
+/// The version of every shape here; it grows when a field changes its meaning.
+const SCHEMA: u32 = 1;
+
+/// What is printed: the fields behind the version.
+#[derive(Serialize)]
+pub(crate) struct Object<T> {
+    schema: u32,
+    #[serde(flatten)]
+    fields: T,
+}
+
+impl<T: Serialize> Object<T> {
+    pub(crate) fn new(fields: T) -> Self {
+        Self { schema: SCHEMA, fields }
+    }
+}
+
+/// `{"error": …}`.
+#[derive(Serialize)]
+pub(crate) struct ErrorView<'a> {
+    pub(crate) error: ErrorFields<'a>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct ErrorFields<'a> {
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: &'a str,
+    pub(crate) path: Option<&'a str>,
+}
+
+/// What `propose` staged.
+#[derive(Serialize)]
+pub(crate) struct ProposedView<'a> {
+    pub(crate) session: SessionId,
+    pub(crate) patches: Vec<PatchView<'a>>,
+}
+
+/// What `discard` rejected.
+#[derive(Serialize)]
+pub(crate) struct DiscardedView<'a> {
+    pub(crate) patches: Vec<PatchView<'a>>,
+}
+
+/// What `diff` shows.
+#[derive(Serialize)]
+pub(crate) struct SelectionView<'a> {
+    pub(crate) signature: Signature,
+    pub(crate) patches: Vec<PatchView<'a>>,
+    /// None when the diff is not UTF-8.
+    pub(crate) text: Option<String>,
+}
+
+/// What `show` shows.
+#[derive(Serialize)]
+pub(crate) struct ShownView<'a> {
+    pub(crate) session: SessionId,
+    pub(crate) patch: PatchView<'a>,
+    pub(crate) remarks: &'a [String],
+    pub(crate) reason_text: Option<&'a str>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) apply: Option<ApplyId>,
+    /// None when the diff is not UTF-8, or its content was dropped.
+    pub(crate) text: Option<String>,
+}
+
+/// What `apply` came to.
+#[derive(Serialize)]
+pub(crate) struct AppliedView<'a> {
+    pub(crate) apply: Option<ApplyId>,
+    pub(crate) outcome: &'a str,
+    pub(crate) patches: &'a [PatchId],
+    pub(crate) stale: Vec<PatchId>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct PatchView<'a> {
+    id: PatchId,
+    path: &'a RelPath,
+    operation: Operation,
+    rename_to: Option<&'a RelPath>,
+    state: PatchState,
+    reason: Option<DiscardReason>,
+    signature: Signature,
+    revision: u32,
+    base: Option<&'a Base>,
+    staged: Option<&'a StagedContent>,
+    diff: DiffView<'a>,
+}
+
+#[derive(Serialize)]
+struct DiffView<'a> {
+    strategy: &'a str,
+    added: u64,
+    removed: u64,
+    full_replace: bool,
+    binary: bool,
+}
+
+impl<'a> From<&'a Patch> for PatchView<'a> {
+    fn from(patch: &'a Patch) -> Self {
+        let diff = &patch.diff;
+        Self {
+            id: patch.id,
+            path: &patch.path,
+            operation: patch.operation,
+            rename_to: patch.rename_to.as_ref(),
+            state: patch.state,
+            reason: patch.reason,
+            signature: patch.signature,
+            revision: patch.revision,
+            base: patch.base.as_ref(),
+            staged: patch.staged.as_ref(),
+            diff: DiffView {
+                strategy: &diff.strategy,
+                added: diff.added,
+                removed: diff.removed,
+                full_replace: diff.full_replace,
+                binary: diff.binary,
+            },
+        }
+    }
+}
+
+pub(crate) fn patches(patches: &[Patch]) -> Vec<PatchView<'_>> {
+    patches.iter().map(PatchView::from).collect()
+}
+
+#[derive(Serialize)]
+pub(crate) struct StatusView<'a> {
+    pub(crate) workspace: String,
+    pub(crate) signature: Signature,
+    pub(crate) sessions: Vec<PendingView<'a>>,
+}
+
+/// A session with what is pending in it.
+#[derive(Serialize)]
+pub(crate) struct PendingView<'a> {
+    id: SessionId,
+    label: &'a str,
+    state: SessionState,
+    signature: Signature,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    patches: Vec<PatchView<'a>>,
+}
+
+impl<'a> From<&'a SessionStatus> for PendingView<'a> {
+    fn from(status: &'a SessionStatus) -> Self {
+        let session = &status.session;
+        Self {
+            id: session.id,
+            label: &session.label,
+            state: session.state,
+            signature: status.signature,
+            created_at: session.created_at,
+            expires_at: session.expires_at,
+            patches: patches(&status.patches),
+        }
+    }
+}
+
+/// A session as `session list` shows it.
+#[derive(Serialize)]
+pub(crate) struct SessionView<'a> {
+    id: SessionId,
+    label: &'a str,
+    state: SessionState,
+    created_at: Timestamp,
+    last_active_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl<'a> From<&'a Session> for SessionView<'a> {
+    fn from(session: &'a Session) -> Self {
+        Self {
+            id: session.id,
+            label: &session.label,
+            state: session.state,
+            created_at: session.created_at,
+            last_active_at: session.last_active_at,
+            expires_at: session.expires_at,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Where everything is: the workspace, its state, the configuration, and the
+//! files that arguments name.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use staging_core::{PathError, RelPath, escape, workspace_key};
+
+use crate::args::Global;
+use crate::failure::Failure;
+
+/// The places that a command works with.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The workspace's root, canonical.
+    pub(crate) root: PathBuf,
+    /// This workspace's own state directory.
+    pub(crate) state_dir: PathBuf,
+    /// The user's configuration, whether there is one or not.
+    pub(crate) config_file: Option<PathBuf>,
+    /// Where relative arguments begin, canonical.
+    current: PathBuf,
+}
+
+impl Place {
+    /// Finds everything from the options, the environment and the current
+    /// directory.
+    pub(crate) fn find(options: &Global) -> Result<Self, Failure> {
+        let current = env::current_dir()
+            .and_then(fs::canonicalize)
+            .map_err(|source| Failure::io("cannot find the current directory", &source))?;
+        let home = env::home_dir().filter(|home| home.is_absolute());
+        let root = match &options.workspace {
+            Some(named) => fs::canonicalize(named).map_err(|source| {
+                Failure::io(format_args!("cannot open the workspace {}", shown(named)), &source)
+            })?,
+            None => nearest_repository(&current).to_owned(),
+        };
+        check_root(&root, home.as_deref())?;
+        let base = match options.state_dir.as_ref().filter(|dir| !dir.as_os_str().is_empty()) {
+            Some(named) => current.join(named),
+            None => {
+                user_dir("XDG_STATE_HOME", home.as_deref(), ".local/state").ok_or_else(|| {
+                    Failure::usage("there is no home directory to keep state in")
+                        .advise("Name a directory with --state-dir.")
+                })?
+            }
+        };
+        check_outside(&base, &root, "the state directory", "Name another with --state-dir.")?;
+        let state_dir = base.join(workspace_key(&root));
+        let config_file = user_dir("XDG_CONFIG_HOME", home.as_deref(), ".config")
+            .map(|dir| dir.join("config.toml"));
+        Ok(Self { root, state_dir, config_file, current })
+    }
+
+    /// The file below the workspace that an argument names.
+    ///
+    /// Parents of an absolute path may be other names of the workspace's own
+    /// parents. Symlinks below the root are left to the core, which opens every
+    /// path beneath it.
+    pub(crate) fn file(&self, argument: &OsStr) -> Result<RelPath, Failure> {
+        let about = |failure: Failure| failure.about(shown_bytes(argument));
+        if argument.is_empty() {
+            return Err(Failure::usage("the path is empty: name a file below the workspace"));
+        }
+        let named = Path::new(argument);
+        let full = normalised(&self.current.join(named));
+        let below = match full.strip_prefix(&self.root) {
+            Ok(below) => Some(below.to_owned()),
+            Err(_) if named.is_absolute() => self.below_by_another_name(&full),
+            Err(_) => None,
+        };
+        let below = below.ok_or_else(|| {
+            about(Failure::refused(format!(
+                "`{}` lies outside of the workspace `{}`",
+                shown_bytes(argument),
+                shown(&self.root),
+            )))
+        })?;
+        RelPath::from_path(&below).map_err(|error| match error {
+            PathError::Empty => about(Failure::refused(format!(
+                "`{}` is the workspace itself: name a file below it",
+                shown_bytes(argument)
+            ))),
+            error => about(Failure::refused(error.to_string())),
+        })
+    }
+
+    fn below_by_another_name(&self, full: &Path) -> Option<PathBuf> {
+        full.ancestors().skip(1).find_map(|ancestor| {
+            let below = fs::canonicalize(ancestor).ok()?.strip_prefix(&self.root).ok()?.to_owned();
+            Some(below.join(full.strip_prefix(ancestor).ok()?))
+        })
+    }
+
+    /// A file anywhere, relative to the current directory.
+    pub(crate) fn any_file(&self, argument: &Path) -> PathBuf {
+        self.current.join(argument)
+    }
+}
+
+/// A path for a message.
+pub(crate) fn shown(path: &Path) -> String {
+    shown_bytes(path.as_os_str())
+}
+
+fn shown_bytes(text: &OsStr) -> String {
+    escape(text.as_encoded_bytes())
+}
+
+/// The nearest directory upwards that holds `.git`, else the one we are in.
+fn nearest_repository(current: &Path) -> &Path {
+    let holds_git = |dir: &&Path| fs::symlink_metadata(dir.join(".git")).is_ok();
+    current.ancestors().find(holds_git).unwrap_or(current)
+}
+
+fn check_root(root: &Path, home: Option<&Path>) -> Result<(), Failure> {
+    let advice = "Name a directory below it with --workspace, or change to one.";
+    let refused = |what| Failure::refused(format!("{what} cannot be a workspace")).advise(advice);
+    if !root.is_dir() {
+        return Err(Failure::refused(format!("`{}` is not a directory", shown(root))));
+    }
+    if root.parent().is_none() {
+        return Err(refused(format!("`{}`, the root of the file system,", shown(root))));
+    }
+    let is_home = home.and_then(|home| fs::canonicalize(home).ok()).is_some_and(|h| h == root);
+    if is_home {
+        return Err(refused(format!("`{}`, the home directory,", shown(root))));
+    }
+    Ok(())
+}
+
+/// `$VARIABLE/greenroom`, else the same below home. The XDG rules have a relative
+/// value ignored.
+fn user_dir(variable: &str, home: Option<&Path>, fallback: &str) -> Option<PathBuf> {
+    let set: Option<OsString> = env::var_os(variable);
+    let base = match set.map(PathBuf::from).filter(|dir| dir.is_absolute()) {
+        Some(base) => base,
+        None => home?.join(fallback),
+    };
+    Some(base.join("greenroom"))
+}
+
+/// Refuses what agents could reach, because they write in the workspace.
+pub(crate) fn check_outside(
+    path: &Path,
+    root: &Path,
+    what: &str,
+    advice: &str,
+) -> Result<(), Failure> {
+    let full = normalised(path);
+    let existing = full.ancestors().find_map(|ancestor| fs::canonicalize(ancestor).ok());
+    if full.starts_with(root) || existing.is_some_and(|existing| existing.starts_with(root)) {
+        return Err(Failure::refused(format!(
+            "{what} `{}` lies inside the workspace, where agents write",
+            shown(path)
+        ))
+        .advise(advice));
+    }
+    Ok(())
+}
+
+/// The path without `.` and `..`, by its text alone.
+fn normalised(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            component => normal.push(component),
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn place() -> Place {
+        Place {
+            root: PathBuf::from("/w/app"),
+            state_dir: PathBuf::new(),
+            config_file: None,
+            current: PathBuf::from("/w/app/src"),
+        }
+    }
+
+    #[rstest]
+    #[case("a.rs", "src/a.rs")]
+    #[case("./a.rs", "src/a.rs")]
+    #[case("../a.rs", "a.rs")]
+    #[case("../src/../src//a.rs", "src/a.rs")]
+    #[case("/w/app/src/a.rs", "src/a.rs")]
+    #[case("/w/./app/b", "b")]
+    fn an_argument_names_a_file_below_the_root(#[case] argument: &str, #[case] expected: &str) {
+        let file = place().file(OsStr::new(argument)).expect("lies below the root");
+        assert_eq!(file.to_string(), expected);
+    }
+
+    #[rstest]
+    #[case("../../x", 4)]
+    #[case("../../../../../../x", 4)]
+    #[case("../../application/x", 4)]
+    #[case("/etc/passwd", 4)]
+    #[case("/w/app/../x", 4)]
+    #[case("..", 4)]
+    #[case("/w/app", 4)]
+    #[case("", 2)]
+    fn an_argument_cannot_leave_the_root(#[case] argument: &str, #[case] exit_code: u8) {
+        let failure = place().file(OsStr::new(argument)).expect_err("leads out");
+        assert_eq!(failure.exit_code(), exit_code);
+    }
+}

@@ -1,0 +1,198 @@
+//! The user's configuration: `$XDG_CONFIG_HOME/greenroom/config.toml`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use staging_core::{Digest, StagingOptions, TrustedLibrary};
+
+use crate::failure::Failure;
+use crate::place::shown;
+
+/// Everything the file can say. What it does not say keeps its default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    diff: Diff,
+    session: Session,
+    history: History,
+    durable_proposals: Option<bool>,
+    allow_git: Option<bool>,
+    allow_hard_links: Option<bool>,
+    allow_other_mounts: Option<bool>,
+    strategies: Vec<Library>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Diff {
+    strategy: Option<String>,
+    size_max_bytes: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Session {
+    #[serde(deserialize_with = "duration")]
+    expires_after: Option<Duration>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct History {
+    #[serde(deserialize_with = "duration")]
+    keep_for: Option<Duration>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Library {
+    path: PathBuf,
+    #[serde(deserialize_with = "digest")]
+    blake3: Digest,
+}
+
+impl Settings {
+    /// Reads the file; defaults when there is none.
+    pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
+        match fs::read_to_string(file) {
+            Ok(text) => Self::parse(&text, file),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(Failure::io(
+                format_args!("cannot read the configuration `{}`", shown(file)),
+                &source,
+            )),
+        }
+    }
+
+    fn parse(text: &str, file: &Path) -> Result<Self, Failure> {
+        let wrong = |line: Option<usize>, reason: &str| {
+            let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+            Failure::usage(format!("the configuration `{}`{line}: {reason}", shown(file)))
+                .advise("Correct the file, or remove it to have the defaults.")
+        };
+        let settings: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+            wrong(line, error.message())
+        })?;
+        match settings.strategies.iter().find(|library| !library.path.is_absolute()) {
+            Some(library) => {
+                let reason = format!("the strategy path `{}` is relative", shown(&library.path));
+                Err(wrong(None, &reason))
+            }
+            None => Ok(settings),
+        }
+    }
+
+    /// Puts what the file says in place of the defaults.
+    pub(crate) fn configure(self, options: &mut StagingOptions) {
+        fn set<T>(to: &mut T, from: Option<T>) {
+            if let Some(from) = from {
+                *to = from;
+            }
+        }
+        set(&mut options.diff.strategy, self.diff.strategy);
+        set(&mut options.diff.size_max_bytes, self.diff.size_max_bytes);
+        set(&mut options.session_expires_after, self.session.expires_after);
+        set(&mut options.history_keep_for, self.history.keep_for);
+        set(&mut options.durable_proposals, self.durable_proposals);
+        set(&mut options.allow_git, self.allow_git);
+        set(&mut options.allow_hard_links, self.allow_hard_links);
+        set(&mut options.allow_other_mounts, self.allow_other_mounts);
+        let library =
+            |library: Library| TrustedLibrary { path: library.path, blake3: library.blake3 };
+        options.strategies.extend(self.strategies.into_iter().map(library));
+    }
+}
+
+/// A number and a unit: `90s`, `15m`, `24h`, `7d`.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).map(Some).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "`{text}` is no duration: expected a number above 0 and s, m, h or d, like 24h"
+        ))
+    })
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit_s = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return None,
+    };
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = plain.then(|| number.parse().ok()).flatten()?;
+    (number > 0).then(|| number.checked_mul(unit_s)).flatten().map(Duration::from_secs)
+}
+
+fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse()
+        .map_err(|_| serde::de::Error::custom("`blake3` wants the 64 hex digits of the library"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<StagingOptions, Failure> {
+        let mut options = StagingOptions::new("/w", "/s");
+        Settings::parse(text, Path::new("/c/config.toml"))?.configure(&mut options);
+        Ok(options)
+    }
+
+    #[test]
+    fn every_setting_reaches_the_options() {
+        let hex = "ab".repeat(32);
+        let options = parse(&format!(
+            "durable_proposals = true\nallow_git = true\nallow_hard_links = true\n\
+             allow_other_mounts = true\n\
+             strategies = [{{ path = \"/lib/x.so\", blake3 = \"{hex}\" }}]\n\
+             [diff]\nstrategy = \"myers\"\nsize_max_bytes = 10\n\
+             [session]\nexpires_after = \"2h\"\n[history]\nkeep_for = \"30d\"\n"
+        ))
+        .expect("all of it is known");
+        assert_eq!((options.diff.strategy.as_str(), options.diff.size_max_bytes), ("myers", 10));
+        assert_eq!(options.session_expires_after, Duration::from_secs(2 * 60 * 60));
+        assert_eq!(options.history_keep_for, Duration::from_secs(30 * 24 * 60 * 60));
+        assert!(options.durable_proposals && options.allow_git);
+        assert!(options.allow_hard_links && options.allow_other_mounts);
+        assert_eq!(options.strategies[0].path, Path::new("/lib/x.so"));
+        assert_eq!(options.strategies[0].blake3.to_string(), hex);
+    }
+
+    #[test]
+    fn an_empty_file_keeps_the_defaults() {
+        let options = parse("").expect("nothing is wrong with it");
+        assert_eq!(options.diff.strategy, "histogram");
+    }
+
+    #[rstest]
+    #[case("colour = true", "line 1: unknown field `colour`")]
+    #[case("\n[diff]\nsize = 1", "line 3: unknown field `size`")]
+    #[case("[session]\nexpires_after = \"soon\"", "line 2: `soon` is no duration")]
+    #[case("[session]\nexpires_after = \"0s\"", "`0s` is no duration")]
+    #[case("allow_git = 1", "line 1: invalid type")]
+    #[case("strategies = [{ path = \"x\", blake3 = \"12\" }]", "64 hex digits")]
+    #[case("[diff", "line 1: ")]
+    fn a_mistake_is_named_with_its_line(#[case] text: &str, #[case] expected: &str) {
+        let failure = parse(text).expect_err("the text is wrong");
+        assert!(failure.message().contains(expected), "{}", failure.message());
+        assert_eq!(failure.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_relative_strategy_path_is_refused() {
+        let hex = "ab".repeat(32);
+        let failure = parse(&format!("strategies = [{{ path = \"x.so\", blake3 = \"{hex}\" }}]"));
+        assert!(failure.expect_err("it could lie anywhere").message().contains("is relative"));
+    }
+}
