@@ -1,1 +1,12 @@
 //! End-to-end tests of Greenroom through its public doors.
+//!
+//! This library is the tests' stage: a temporary workspace with a state directory
+//! of its own, and the `greenroom` command run in it as a user would.
+
+mod binary;
+mod stage;
+mod tree;
+
+pub use binary::{greenroom_binary, panicking_plugin};
+pub use stage::{Ran, Stage, git, output, spawn};
+pub use tree::{Entry, Tree, tree_of};

@@ -1,0 +1,16 @@
+//! What a user sees of Greenroom, through the command and the Rust facade.
+
+mod facade;
+mod full_replace;
+mod json_shapes;
+mod kill;
+mod operations;
+mod plugins;
+mod processes;
+mod protected;
+mod rejecting;
+mod round_trip;
+mod signatures;
+mod stale;
+mod terminal;
+mod usage;

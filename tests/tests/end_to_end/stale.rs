@@ -1,0 +1,135 @@
+//! An edit that the user made meanwhile is never lost.
+
+use std::fs;
+use std::fs::FileTimes;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, SystemTime};
+
+use end_to_end::Stage;
+use rstest::rstest;
+
+fn edited(stage: &Stage) {
+    stage.write("a.txt", "one, by hand\ntwo\n");
+}
+fn removed(stage: &Stage) {
+    fs::remove_file(stage.path("a.txt")).expect("it is there");
+}
+fn made_executable(stage: &Stage) {
+    fs::set_permissions(stage.path("a.txt"), fs::Permissions::from_mode(0o755)).expect("ours");
+}
+fn made_a_folder(stage: &Stage) {
+    removed(stage);
+    fs::create_dir(stage.path("a.txt")).expect("the name is free");
+}
+/// The same length and the same times: only the content tells.
+fn edited_behind_the_clock(stage: &Stage) {
+    let modified = fs::metadata(stage.path("a.txt")).and_then(|m| m.modified()).expect("there");
+    stage.write("a.txt", "ONE\ntwo\n");
+    set_modified(stage, modified);
+}
+
+fn set_modified(stage: &Stage, time: SystemTime) {
+    // Opened to be read: a file that is open for writing is busy.
+    let file = fs::File::open(stage.path("a.txt")).expect("it is there");
+    file.set_times(FileTimes::new().set_modified(time)).expect("ours");
+}
+
+#[rstest]
+#[case::edited(edited)]
+#[case::removed(removed)]
+#[case::made_executable(made_executable)]
+#[case::made_a_folder(made_a_folder)]
+#[case::edited_behind_the_clock(edited_behind_the_clock)]
+fn a_change_by_hand_stands_and_the_patch_is_stale(
+    #[case] change: fn(&Stage),
+    #[values("modify", "delete", "rename")] operation: &str,
+) {
+    let stage = Stage::new();
+    stage.write("a.txt", "one\ntwo\n");
+    match operation {
+        "modify" => stage.run_with(["propose", "a.txt"], b"agent\n"),
+        "delete" => stage.run(["propose", "a.txt", "--delete"]),
+        _ => stage.run(["propose", "a.txt", "--rename-to", "b.txt"]),
+    }
+    .expect(0);
+    let signature = stage.signature();
+    change(&stage);
+    let by_hand = stage.tree();
+
+    let ran = stage.run(["apply", "--expect", &signature, "--json"]).expect(3);
+    assert_eq!(ran.error_kind(), "stale");
+    assert_eq!(ran.json()["error"]["path"], "a.txt");
+    assert!(ran.stderr.contains("No file was changed."), "{}", ran.stderr);
+    assert_eq!(stage.tree(), by_hand, "the hand's edit stands");
+    let patch = stage.patch("p1");
+    assert_eq!((&patch["state"], &patch["reason"]), (&"discarded".into(), &"stale".into()));
+}
+
+#[test]
+fn a_file_that_appeared_meanwhile_makes_a_create_stale() {
+    let stage = Stage::new();
+    stage.propose("a.txt", "agent\n");
+    stage.write("a.txt", "hand\n");
+    stage.run(["apply", "--yes"]).expect(3);
+    assert_eq!(stage.read("a.txt"), b"hand\n");
+}
+
+#[test]
+fn one_stale_patch_holds_back_the_whole_set_and_the_rest_stays_pending() {
+    let stage = Stage::new();
+    stage.write("a.txt", "a\n");
+    stage.write("b.txt", "b\n");
+    stage.propose("a.txt", "agent\n");
+    stage.propose("b.txt", "agent\n");
+    stage.write("a.txt", "hand\n");
+    stage.run(["apply", "--yes"]).expect(3);
+    assert_eq!(stage.read("a.txt"), b"hand\n");
+    assert_eq!(stage.read("b.txt"), b"b\n", "all or none");
+    assert_eq!(stage.pending(), 1, "b.txt still waits");
+    stage.run(["apply", "p2", "--yes"]).expect(0);
+    assert_eq!(stage.read("b.txt"), b"agent\n");
+}
+
+#[test]
+fn a_bare_touch_is_no_change() {
+    let stage = Stage::new();
+    stage.write("a.txt", "a\n");
+    stage.propose("a.txt", "agent\n");
+    let signature = stage.signature();
+    let later = SystemTime::now() + Duration::from_secs(60);
+    set_modified(&stage, later);
+    stage.run(["apply", "--expect", &signature]).expect(0);
+    assert_eq!(stage.read("a.txt"), b"agent\n");
+}
+
+#[rstest]
+#[case::status(&["status"], 0)]
+#[case::diff(&["diff"], 0)]
+#[case::diff_of_it(&["diff", "p1"], 3)]
+#[case::show(&["show", "p1"], 0)]
+fn looking_discards_what_is_stale(#[case] look: &[&str], #[case] code: i32) {
+    let stage = Stage::new();
+    stage.write("a.txt", "a\n");
+    stage.propose("a.txt", "agent\n");
+    stage.write("a.txt", "hand\n");
+    stage.run(look).expect(code);
+    assert_eq!(stage.patch("p1")["reason"], "stale");
+    stage.run(["apply", "p1", "--yes"]).expect(3);
+    assert_eq!(stage.read("a.txt"), b"hand\n");
+}
+
+#[test]
+fn two_sessions_on_one_file_are_a_conflict_and_nothing_changes() {
+    let stage = Stage::new();
+    stage.write("a.txt", "a\n");
+    stage.run_with(["propose", "a.txt", "--session", "one"], b"1\n").expect(0);
+    let second = stage.run_with(["propose", "a.txt", "--session", "two"], b"2\n").expect(0);
+    assert!(second.stderr.contains("also pending in s1"), "{}", second.stderr);
+    let ran = stage.run(["apply", "--yes", "--json"]).expect(3);
+    assert_eq!(ran.error_kind(), "conflict");
+    assert_eq!(stage.read("a.txt"), b"a\n");
+    stage.run(["apply", "two", "--yes"]).expect(0);
+    assert_eq!(stage.read("a.txt"), b"2\n");
+    stage.run(["apply", "one", "--yes"]).expect(3);
+    assert_eq!(stage.read("a.txt"), b"2\n", "the other session's patch is stale now");
+}

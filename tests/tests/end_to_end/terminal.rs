@@ -1,0 +1,116 @@
+//! On a terminal the reviewer is shown the diff and asked.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::process::Child;
+
+use end_to_end::{Stage, spawn};
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// The command on a pseudo-terminal of its own.
+struct Terminal {
+    child: Child,
+    controller: File,
+    seen: String,
+}
+
+impl Terminal {
+    fn run(stage: &Stage, arguments: &[&str]) -> Self {
+        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+            .expect("a terminal");
+        grantpt(&controller).expect("it is ours");
+        unlockpt(&controller).expect("it is ours");
+        let name = ptsname(&controller, Vec::new()).expect("it has a name");
+        let open = || -> OwnedFd {
+            rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+                .expect("ours")
+        };
+        let mut command = stage.command(arguments);
+        command.env("TERM", "xterm").stdin(open()).stdout(open()).stderr(open());
+        let child = spawn(&mut command);
+        Self { child, controller: controller.into(), seen: String::new() }
+    }
+
+    /// Reads until the command has asked.
+    fn until_asked(&mut self) -> &str {
+        let mut buffer = [0; 4096];
+        while !self.seen.contains("[y/N] ") {
+            let count = self.controller.read(&mut buffer).expect("the command asks");
+            self.seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+        &self.seen
+    }
+
+    /// Answers; the exit code.
+    fn answer(mut self, answer: &str) -> Option<i32> {
+        self.controller.write_all(answer.as_bytes()).expect("the command listens");
+        let mut rest = Vec::new();
+        // A terminal that nobody has open any more reads as an error.
+        let _ = self.controller.read_to_end(&mut rest);
+        self.child.wait().expect("the command ends").code()
+    }
+}
+
+fn stage() -> Stage {
+    let stage = Stage::new();
+    stage.write("a.txt", "one\n");
+    stage.propose("a.txt", "two\n");
+    stage
+}
+
+#[test]
+fn yes_applies_what_was_shown() {
+    let stage = stage();
+    let signature = stage.signature();
+    let mut terminal = Terminal::run(&stage, &["apply"]);
+    let seen = terminal.until_asked();
+    assert!(seen.contains("\x1b[31m-one\x1b[0m") && seen.contains("\x1b[32m+two\x1b[0m"), "{seen}");
+    assert!(seen.contains(&signature), "{seen}");
+    assert!(seen.contains("Apply 1 patch? [y/N] "), "{seen}");
+    assert_eq!(terminal.answer("y\n"), Some(0));
+    assert_eq!(stage.read("a.txt"), b"two\n");
+}
+
+#[test]
+fn anything_else_applies_nothing() {
+    for answer in ["n\n", "\n", "yep\n"] {
+        let stage = stage();
+        let mut terminal = Terminal::run(&stage, &["apply"]);
+        terminal.until_asked();
+        assert_eq!(terminal.answer(answer), Some(4), "{answer:?}");
+        assert_eq!(stage.read("a.txt"), b"one\n");
+        assert_eq!(stage.pending(), 1, "it stays pending");
+    }
+}
+
+#[test]
+fn a_yes_is_bound_to_what_was_shown() {
+    let stage = stage();
+    let mut terminal = Terminal::run(&stage, &["apply"]);
+    terminal.until_asked();
+    stage.propose("a.txt", "evil\n");
+    assert_eq!(terminal.answer("y\n"), Some(4), "the agent went on while the reviewer read");
+    assert_eq!(stage.read("a.txt"), b"one\n");
+}
+
+#[test]
+fn discarding_everything_is_asked_for() {
+    let stage = stage();
+    let mut terminal = Terminal::run(&stage, &["discard"]);
+    assert!(terminal.until_asked().contains("Discard 1 patch? [y/N] "));
+    assert_eq!(terminal.answer("y\n"), Some(0));
+    assert_eq!(stage.patch("p1")["reason"], "rejected");
+}
+
+#[test]
+fn what_an_agent_writes_cannot_steer_the_terminal() {
+    let stage = stage();
+    stage.propose("a.txt", "\x1b[2J\x1b[8mhidden\u{202e}\n");
+    let mut terminal = Terminal::run(&stage, &["apply", "--color", "never"]);
+    let seen = terminal.until_asked().to_owned();
+    assert!(seen.contains("+^[[2J^[[8mhidden<U+202E>"), "{seen}");
+    assert!(!seen.contains('\x1b'), "{seen}");
+    terminal.answer("n\n");
+}
