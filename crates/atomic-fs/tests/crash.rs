@@ -34,7 +34,7 @@ fn prepare(fixture: &mut Fixture) -> Vec<Change> {
 
 /// The tree before and after the set.
 fn old_and_new() -> (Tree, Tree) {
-    let mut fixture = Fixture::default();
+    let mut fixture = Fixture::in_memory();
     let changes = prepare(&mut fixture);
     let old = fixture.tree();
     let applied = fixture.apply(changes);
@@ -117,7 +117,7 @@ fn a_kill_at_any_call_leaves_all_old_or_all_new() {
     let states = old_and_new();
     let mut outcomes = [0, 0];
     for number in 0.. {
-        let mut fixture = Fixture::default();
+        let mut fixture = Fixture::in_memory();
         let changes = prepare(&mut fixture);
         let (_, calls) = run(&fixture, &changes, killed_at(number));
         recover(&fixture, never()).0.expect("recovers");
@@ -137,7 +137,7 @@ fn a_kill_inside_recovery_leaves_all_old_or_all_new() {
     for first in (0..).step_by(5) {
         let mut calls = 0;
         for second in (0..).step_by(3) {
-            let mut fixture = Fixture::default();
+            let mut fixture = Fixture::in_memory();
             let changes = prepare(&mut fixture);
             calls = run(&fixture, &changes, killed_at(first)).1;
             let (_, recovering) = recover(&fixture, killed_at(second));
@@ -163,7 +163,7 @@ fn a_kill_inside_recovery_leaves_all_old_or_all_new() {
 fn a_failing_call_is_answered_by_what_is_on_disk(#[case] errno: i32) {
     let states = old_and_new();
     for number in 0.. {
-        let mut fixture = Fixture::default();
+        let mut fixture = Fixture::in_memory();
         let changes = prepare(&mut fixture);
         let (outcome, calls) = run(&fixture, &changes, failing_at(number, errno));
         let case = format!("errno {errno} at call {number}: {outcome:?}");
@@ -259,7 +259,7 @@ fn a_users_save_at_any_call_is_never_lost(
 ) {
     let mut landed = 0;
     for number in 0.. {
-        let mut fixture = Fixture::default();
+        let mut fixture = Fixture::in_memory();
         let changes = prepare(&mut fixture);
         let file = fixture.at(path);
         let saved = Arc::new(AtomicBool::new(false));

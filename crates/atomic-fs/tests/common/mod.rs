@@ -35,14 +35,26 @@ pub struct Fixture {
 
 impl Default for Fixture {
     fn default() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        fs::create_dir(folder.path().join("tree")).expect("writable");
-        fs::create_dir(folder.path().join("state")).expect("writable");
-        Self { folder, memory: Memory::default() }
+        Self::in_folder(tempfile::tempdir().expect("a temporary directory"))
     }
 }
 
 impl Fixture {
+    /// On a file system in memory where there is one: for tests that make thousands of
+    /// workspaces and lose nothing by it, since they simulate no power cut.
+    pub fn in_memory() -> Self {
+        match tempfile::tempdir_in("/dev/shm") {
+            Ok(folder) => Self::in_folder(folder),
+            Err(_) => Self::default(),
+        }
+    }
+
+    fn in_folder(folder: tempfile::TempDir) -> Self {
+        fs::create_dir(folder.path().join("tree")).expect("writable");
+        fs::create_dir(folder.path().join("state")).expect("writable");
+        Self { folder, memory: Memory::default() }
+    }
+
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("tree").canonicalize().expect("it exists")
     }
