@@ -93,6 +93,11 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Take an applied set back, while its files are still what was applied
+    Undo {
+        /// The apply, like a1 [default: the newest that stands]
+        apply: Option<staging_core::ApplyId>,
+    },
     /// Show everything that happened
     Log {
         /// Check that no entry was changed or removed

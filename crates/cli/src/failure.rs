@@ -113,7 +113,7 @@ impl Failure {
 fn what_stands(command: &Command) -> Option<&'static str> {
     match command {
         Command::Propose(_) => Some("Nothing was staged and no file was changed."),
-        Command::Apply(_) => Some("No file was changed."),
+        Command::Apply(_) | Command::Undo { .. } => Some("No file was changed."),
         Command::Discard { .. } => Some("Nothing was discarded."),
         _ => None,
     }

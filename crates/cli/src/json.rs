@@ -81,6 +81,15 @@ pub(crate) struct AppliedView<'a> {
     pub(crate) stale: Vec<PatchId>,
 }
 
+/// What `undo` came to.
+#[derive(Serialize)]
+pub(crate) struct UndoneView<'a> {
+    pub(crate) apply: ApplyId,
+    pub(crate) undone: ApplyId,
+    pub(crate) outcome: &'a str,
+    pub(crate) patches: &'a [PatchId],
+}
+
 #[derive(Serialize)]
 pub(crate) struct PatchView<'a> {
     id: PatchId,

@@ -117,7 +117,7 @@ pub enum StagingError {
     #[error("there is nothing to undo")]
     NothingToUndo,
     /// Files are no longer what was applied.
-    #[error("{apply} cannot be undone, files changed since: {reason}; nothing was changed")]
+    #[error("{apply} cannot be undone, files changed since: {reason}")]
     UndoConflict {
         /// The apply.
         apply: ApplyId,

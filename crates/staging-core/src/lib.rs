@@ -24,7 +24,7 @@ pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice};
 pub use ids::{ApplyId, IdParseError, PatchId, SessionId};
 pub use layer::{
     ApplyOutcome, ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, Proposal, Proposed,
-    RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status,
+    RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status, UndoReport,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
 pub use session::{Session, SessionState};

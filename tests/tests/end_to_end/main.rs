@@ -13,4 +13,5 @@ mod round_trip;
 mod signatures;
 mod stale;
 mod terminal;
+mod undo;
 mod usage;

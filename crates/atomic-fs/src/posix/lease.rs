@@ -9,8 +9,25 @@ use crate::disk::{Lease, Stat};
 #[cfg(target_os = "linux")]
 const F_SETSIG: libc::c_int = 10;
 
+/// Milliseconds to wait between tries. A save that is just ending, or a process that
+/// was forked and has not replaced itself yet, is gone by then; an editor that keeps the
+/// file open is not.
+#[cfg(target_os = "linux")]
+const WAITS_MS: [u64; 6] = [1, 2, 4, 8, 16, 32];
+
 #[cfg(target_os = "linux")]
 pub(super) fn take(file: &OwnedFd) -> io::Result<Lease> {
+    for wait_ms in WAITS_MS {
+        match try_take(file) {
+            Lease::Busy => std::thread::sleep(std::time::Duration::from_millis(wait_ms)),
+            answer => return Ok(answer),
+        }
+    }
+    Ok(try_take(file))
+}
+
+#[cfg(target_os = "linux")]
+fn try_take(file: &OwnedFd) -> Lease {
     use std::os::fd::AsRawFd as _;
     let fd = file.as_raw_fd();
     // A broken lease raises SIGIO by default, which ends the process. SIGURG is ignored
@@ -24,13 +41,13 @@ pub(super) fn take(file: &OwnedFd) -> io::Result<Lease> {
         }
     };
     if answer != -1 {
-        return Ok(Lease::Held);
+        return Lease::Held;
     }
     match io::Error::last_os_error().raw_os_error() {
-        Some(libc::EAGAIN) => Ok(Lease::Busy),
+        Some(libc::EAGAIN) => Lease::Busy,
         // Another user's file, a file system without leases, a sandbox that filters them:
         // what came out of the swap is then read again instead.
-        _ => Ok(Lease::Unavailable),
+        _ => Lease::Unavailable,
     }
 }
 

@@ -1,14 +1,14 @@
 //! `apply` and `discard`: the reviewer's word.
 
 use staging_core::{
-    ApplyOutcome, ApplyReport, ApplyRequest, DiffOptions, ErrorKind, Patch, Selector, Signature,
-    StagingError,
+    ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, DiffOptions, ErrorKind, Patch, Selector,
+    Signature, StagingError, UndoReport,
 };
 
 use super::{Stage, count, line, names};
 use crate::args::Apply;
 use crate::failure::Failure;
-use crate::json::{self, AppliedView, DiscardedView};
+use crate::json::{self, AppliedView, DiscardedView, UndoneView};
 
 pub(super) fn apply(stage: &Stage<'_>, arguments: &Apply) -> Result<(), Failure> {
     let mut request = ApplyRequest {
@@ -25,7 +25,13 @@ pub(super) fn apply(stage: &Stage<'_>, arguments: &Apply) -> Result<(), Failure>
     for warning in &report.warnings {
         stage.console.warn(warning);
     }
-    let mut kept = report.kept;
+    tidy(stage, report.kept);
+    Ok(())
+}
+
+/// After the answer: removes what the swaps left, and says where a user's bytes are
+/// that were found in it.
+fn tidy(stage: &Stage<'_>, mut kept: Vec<String>) {
     match stage.layer.tidy() {
         Ok(found) => kept.extend(found.iter().map(|kept| crate::place::shown(&kept.file))),
         Err(error) => {
@@ -36,6 +42,19 @@ pub(super) fn apply(stage: &Stage<'_>, arguments: &Apply) -> Result<(), Failure>
     for file in kept {
         stage.console.warn(&format!("bytes of an edit made meanwhile are kept in `{file}`"));
     }
+}
+
+pub(super) fn undo(stage: &Stage<'_>, apply: Option<ApplyId>) -> Result<(), Failure> {
+    let UndoReport { apply, undone, patches, kept } = stage.layer.undo(apply)?;
+    let printed = if stage.console.json {
+        let outcome = "committed";
+        stage.console.object(UndoneView { apply, undone, outcome, patches: &patches })
+    } else {
+        let patches = names(&patches);
+        stage.console.text(&format!("took back {undone} ({patches}) as {apply}\n"))
+    };
+    stage.told(printed, "the change set is taken back");
+    tidy(stage, kept);
     Ok(())
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Discard { ids, reason, yes } => {
             decide::discard(&stage, ids, reason.as_deref(), *yes)
         }
+        Command::Undo { apply } => decide::undo(&stage, *apply),
         Command::Log { verify: false } => history::log(&stage),
         Command::Log { verify: true } => history::verify(&stage),
         Command::Session(Session::List) => sessions::list(&stage),

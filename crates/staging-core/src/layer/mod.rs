@@ -21,7 +21,7 @@ use atomic_fs::{Options, Workspace};
 
 pub use request::{
     ApplyOutcome, ApplyReport, ApplyRequest, DiffOptions, Proposal, Proposed, RecoverReport,
-    RecoveredApply, Selection, Selector, SessionStatus, Status,
+    RecoveredApply, Selection, Selector, SessionStatus, Status, UndoReport,
 };
 
 use crate::Result;

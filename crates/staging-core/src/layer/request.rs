@@ -207,6 +207,19 @@ pub struct ApplyReport {
     pub kept: Vec<String>,
 }
 
+/// What an undo came to: all of it is on disk, durably.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UndoReport {
+    /// Its own id.
+    pub apply: ApplyId,
+    /// The apply that it took back.
+    pub undone: ApplyId,
+    /// That apply's patches, by path.
+    pub patches: Vec<PatchId>,
+    /// Files with bytes of a user's edit that could not stay in place.
+    pub kept: Vec<String>,
+}
+
 /// How an apply ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,9 +6,9 @@ use atomic_fs::{
 };
 
 use super::apply::{
-    Tidying, commit, random_suffix, reason_of, reason_of_conflicts, report, roll_back, unrecorded,
+    Tidying, commit, random_suffix, reason_of, reason_of_conflicts, roll_back, unrecorded,
 };
-use super::request::ApplyReport;
+use super::request::UndoReport;
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
 use crate::base::Base;
@@ -35,7 +35,7 @@ impl DiffStagingLayer {
     /// `UndoConflict` when a file is no longer what was applied: it names all of them,
     /// and nothing has changed. `NotUndoable`, `NothingToUndo`; `RolledBack` and
     /// `InDoubt` as for an apply.
-    pub fn undo(&self, apply: Option<ApplyId>) -> Result<ApplyReport> {
+    pub fn undo(&self, apply: Option<ApplyId>) -> Result<UndoReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
         if let Err(error) = inner.finish_tidying(&mut gate) {
@@ -81,10 +81,9 @@ impl DiffStagingLayer {
         }
         match outcome {
             Outcome::Committed => {
-                let ids = applied.iter().map(|patch| patch.id).collect();
-                let mut report = report(Some(by), ids);
-                report.kept = kept.iter().map(|kept| kept.file.display().to_string()).collect();
-                Ok(report)
+                let patches = applied.iter().map(|patch| patch.id).collect();
+                let kept = kept.iter().map(|kept| kept.file.display().to_string()).collect();
+                Ok(UndoReport { apply: by, undone: target, patches, kept })
             }
             Outcome::Conflicts(conflicts) => Err(undo_conflict(target, &conflicts)),
             Outcome::RolledBack(source) => Err(StagingError::RolledBack { apply: by, source }),

@@ -47,7 +47,8 @@ fn an_undo_brings_every_file_back(#[case] proposals: Vec<Proposal>) {
     assert_ne!(files(&world), before, "the apply changed something");
     let report = world.layer.undo(None).expect("taken back");
     world.layer.tidy().expect("tidied");
-    assert_ne!(report.apply, Some(applied), "an undo has an id of its own");
+    assert_ne!(report.apply, applied, "an undo has an id of its own");
+    assert_eq!(report.undone, applied);
     assert_eq!(files(&world), before);
     let events = world.events();
     assert!(events.contains(&"apply_undone".to_owned()), "{events:?}");
@@ -84,7 +85,7 @@ fn undos_go_back_one_apply_after_the_other() {
     world.layer.undo(None).expect("the second");
     world.layer.tidy().expect("tidied");
     assert_eq!(files(&world), between);
-    let undo = world.layer.undo(None).expect("the first").apply.expect("an id");
+    let undo = world.layer.undo(None).expect("the first").apply;
     world.layer.tidy().expect("tidied");
     assert_eq!(files(&world), start);
     assert_eq!(world.layer.undo(Some(undo)).expect_err("an undo").kind(), ErrorKind::Closed);
