@@ -27,6 +27,7 @@ use orchestrator_adapter::{
 use tokio::time::timeout;
 
 use agents::{CurrentGoals, Documenter, Goals, Refactorer, Work};
+use events::Heard;
 use user::UserFiles;
 
 /// How much of a long diff is printed.
@@ -98,8 +99,22 @@ async fn tell() -> Story<()> {
 
     chapter("The refactorer reads the file again; the reviewer approves");
     heard.until_proposed_again(CONTESTED).await?;
-    let contested = RelPath::parse(CONTESTED.as_bytes())?;
     let goals = refactorer.send(CurrentGoals).await?;
+    apply_again(staging, &files, heard, &refactoring, &goals).await?;
+    println!("\nOne session is on the disk, {} patches, byte for byte as staged;", goals.len());
+    println!("the other is gone, and the user's edit in between was kept.");
+    Ok(())
+}
+
+/// Approves the set in which one patch was proposed anew, and looks at the disk.
+async fn apply_again(
+    staging: Staging,
+    files: &UserFiles,
+    mut heard: Heard,
+    refactoring: &OpenedSession,
+    goals: &Goals,
+) -> Story<()> {
+    let contested = RelPath::parse(CONTESTED.as_bytes())?;
     let shown = refactoring.actor.send(ShowDiff::default()).await??;
     check(shown.patches.len() == goals.len(), "the set is complete again")?;
     let anew: Vec<_> = shown.patches.iter().filter(|p| p.path == contested).cloned().collect();
@@ -108,7 +123,7 @@ async fn tell() -> Story<()> {
     print_lines(&text, 16);
     println!("signature {} of all {} patches", shown.signature, shown.patches.len());
     let before = files.contents()?;
-    let report = approve(&refactoring, &shown).await?;
+    let report = approve(refactoring, &shown).await?;
     check(report.outcome == ApplyOutcome::Committed, "the set is on the disk")?;
     heard.until(|event| matches!(event, Event::ApplyCommitted { .. })).await?;
 
@@ -116,11 +131,9 @@ async fn tell() -> Story<()> {
     check(left.patches.is_empty(), "nothing is left to decide")?;
     // What was displaced is removed after the answer; this waits for it.
     staging.shutdown().await?;
-    verify(&files, before, &goals)?;
+    verify(files, before, goals)?;
     let note = files.read(&contested)?.ok_or("the user's file is there")?;
     check(note.ends_with(b"// A note that the user has just made.\n"), "the user's edit is kept")?;
-    println!("\nOne session is on the disk, {} patches, byte for byte as staged;", goals.len());
-    println!("the other is gone, and the user's edit in between was kept.");
     Ok(())
 }
 

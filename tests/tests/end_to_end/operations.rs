@@ -71,6 +71,17 @@ fn two_files_can_swap_their_names_through_a_third() {
 }
 
 #[test]
+fn a_symlink_inside_the_workspace_is_followed_and_stays() {
+    let stage = stage();
+    std::os::unix::fs::symlink("a.txt", stage.path("link")).expect("the name is free");
+    let id = stage.propose("link", "through the link\n");
+    assert_eq!(stage.patch(&id)["path"], "a.txt", "the diff names the file that will change");
+    stage.run(["apply", "--yes"]).expect(0);
+    assert!(stage.path("link").is_symlink(), "the link is still one");
+    assert_eq!(stage.read("a.txt"), b"through the link\n");
+}
+
+#[test]
 fn a_rename_never_overwrites() {
     let stage = stage();
     stage.write("b.txt", "mine\n");
