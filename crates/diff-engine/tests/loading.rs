@@ -1,5 +1,5 @@
 //! Which libraries are loaded, and what comes of those that are not.
-
+#![allow(clippy::disallowed_methods, reason = "tests play the user, who writes directly")]
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, Permissions};

@@ -1,4 +1,5 @@
 //! Applying patches with `git apply` and `patch`.
+#![allow(clippy::disallowed_methods, reason = "tests play the user, who writes directly")]
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
