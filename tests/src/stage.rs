@@ -73,6 +73,12 @@ impl Stage {
         tree_of(&self.workspace())
     }
 
+    /// The workspace's own state, which the first command makes.
+    pub fn state_dir(&self) -> PathBuf {
+        let mut dirs = fs::read_dir(self.beside("state")).expect("the folder is there");
+        dirs.next().expect("a command has run").expect("readable").path()
+    }
+
     /// Writes the user's configuration.
     pub fn configure(&self, text: &str) {
         let dir = self.beside("config").join("greenroom");

@@ -148,6 +148,9 @@ pub(crate) struct StatusView<'a> {
     pub(crate) workspace: String,
     pub(crate) signature: Signature,
     pub(crate) sessions: Vec<PendingView<'a>>,
+    /// Files with users' bytes that could not stay in place; left out when there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kept: Vec<String>,
 }
 
 /// A session with what is pending in it.

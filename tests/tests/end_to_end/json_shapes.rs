@@ -69,6 +69,17 @@ fn stage() -> Stage {
 }
 
 #[test]
+fn status_names_files_that_hold_a_users_displaced_bytes() {
+    let stage = stage();
+    let conflicts = stage.state_dir().join("conflicts");
+    std::fs::write(conflicts.join("greenroom-a1-0.a.txt"), "by hand").expect("it is ours");
+    let status = stage.run(["status", "--json"]).expect(0);
+    let kept = status.json()["kept"][0].as_str().map(str::to_owned).expect("one file");
+    assert!(kept.ends_with("greenroom-a1-0.a.txt"), "{kept}");
+    assert!(status.stderr.contains("merge them by hand"));
+}
+
+#[test]
 fn status_names_sessions_and_patches() {
     let stage = stage();
     let status = stage.status();

@@ -8,7 +8,7 @@ use rstest::rstest;
 
 #[rstest]
 #[case::no_command(&[])]
-#[case::unknown_command(&["undo"])]
+#[case::unknown_command(&["frobnicate"])]
 #[case::no_path(&["propose"])]
 #[case::two_operations(&["propose", "a", "--delete", "--rename-to", "b"])]
 #[case::delete_with_content(&["propose", "a", "--delete", "--from", "b"])]

@@ -22,11 +22,18 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
             workspace: shown(&stage.place.root),
             signature: status.signature,
             sessions: status.sessions.iter().map(PendingView::from).collect(),
+            kept: status.kept.iter().map(|file| shown(file)).collect(),
         })?;
     } else {
         stage.console.text(&status_text(stage, &status))?;
     }
     stage.remark_stale(&status.stale);
+    for file in &status.kept {
+        let file = shown(file);
+        stage.console.warn(&format!(
+            "bytes of an edit that a swap displaced are in `{file}`: merge them by hand, and remove the file"
+        ));
+    }
     if status.needs_recovery {
         stage
             .console

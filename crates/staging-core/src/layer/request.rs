@@ -151,6 +151,9 @@ pub struct Status {
     pub stale: Vec<Patch>,
     /// Whether an earlier apply was broken off and waits for recovery.
     pub needs_recovery: bool,
+    /// Files in `conflicts/`: bytes of users' edits that could not stay in place, until
+    /// somebody takes them away.
+    pub kept: Vec<PathBuf>,
 }
 
 /// One session's part of the status.

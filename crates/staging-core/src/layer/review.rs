@@ -37,7 +37,8 @@ impl DiffStagingLayer {
             })
             .collect();
         let needs_recovery = self.0.workspace.needs_recovery()?;
-        Ok(Status { sessions, signature, stale, needs_recovery })
+        let kept = self.0.workspace.conflicts()?;
+        Ok(Status { sessions, signature, stale, needs_recovery, kept })
     }
 
     /// One patch, whatever its state.

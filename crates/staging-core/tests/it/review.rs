@@ -171,3 +171,16 @@ fn the_short_form_counts_lines() {
     let text = String::from_utf8(out).expect("plain text");
     assert!(text.contains("1 file changed, 2 insertions(+), 1 deletion(-)"), "{text}");
 }
+
+#[test]
+fn bytes_that_could_not_stay_in_place_are_shown_until_they_are_taken_away() {
+    let world = World::new();
+    assert!(world.layer.status().expect("a status").kept.is_empty());
+    let file = world.state().join("conflicts").join("greenroom-a1-0.notes.txt");
+    std::fs::write(&file, "a user's words").expect("the state is ours");
+    let kept = world.layer.status().expect("a status").kept;
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].file_name(), file.file_name());
+    std::fs::remove_file(&file).expect("taken away");
+    assert!(world.layer.status().expect("a status").kept.is_empty());
+}
