@@ -84,6 +84,9 @@ fn measure(
         .collect();
     let mut answers = vec![Vec::new(); ALL.len()];
     let mut tidyings = vec![Vec::new(); ALL.len()];
+    // Kept to the end: a file system that discards what is deleted would do so in the
+    // next contestant's time.
+    let mut folders = Vec::new();
     for round in 0..rounds {
         for turn in 0..ALL.len() {
             let index = (round + turn) % ALL.len();
@@ -96,8 +99,11 @@ fn measure(
                 .wrap_err_with(|| format!("{name} did not replace {files} files"))?;
             answers[index].push(spent.answer);
             tidyings[index].push(spent.tidying);
+            folders.push(folder);
         }
     }
+    drop(folders);
+    sync(target)?;
     Ok(ALL
         .iter()
         .enumerate()
@@ -124,7 +130,12 @@ fn populate(tree: &Path, files: &[Replacement]) -> Result<()> {
         fs::write(&path, &file.old).into_diagnostic()?;
     }
     // What the contestants wait for must be their own writes.
-    let synced = Command::new("sync").arg("-f").arg(tree).status().into_diagnostic()?;
+    sync(tree)
+}
+
+/// Waits until the whole file system that a path lies on is written.
+fn sync(path: &Path) -> Result<()> {
+    let synced = Command::new("sync").arg("-f").arg(path).status().into_diagnostic()?;
     if synced.success() { Ok(()) } else { Err(miette!("sync failed")) }
 }
 
