@@ -138,17 +138,27 @@ impl<'a, D: Disk> Ground<'a, D> {
         self.held_by(&file).map_err(FsError::io("read", path))
     }
 
-    /// Refuses a file that somebody has open for writing.
-    pub(crate) fn refuse_if_busy(&self, path: &RelPath) -> Result<(), FsError> {
-        let parent = self.parent(path)?;
-        let file = match self.disk.open_file(&parent, path.file_name()) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(FsError::io("open", path)(error)),
-        };
+    /// Reads what a name holds, and refuses a file that somebody has open for writing.
+    pub(crate) fn held_unless_busy(&self, path: &RelPath) -> Result<Held, FsError> {
+        let Some(file) = self.open(path)? else { return self.held(path) };
+        let held = self.held_by(&file).map_err(FsError::io("read", path))?;
         match self.disk.lease(&file).map_err(FsError::io("guard", path))? {
-            Lease::Held | Lease::Unavailable => Ok(()),
+            Lease::Held | Lease::Unavailable => Ok(held),
             Lease::Busy => Err(self.busy(path, &file)),
+        }
+    }
+
+    /// Opens a regular file; `None` for anything else, and where nothing is.
+    fn open(&self, path: &RelPath) -> Result<Option<D::File>, FsError> {
+        match self.stat(path)? {
+            Some(stat) if stat.kind == FileKind::Regular => {}
+            _ => return Ok(None),
+        }
+        let parent = self.parent(path)?;
+        match self.disk.open_file(&parent, path.file_name()) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(FsError::io("open", path)(error)),
         }
     }
 

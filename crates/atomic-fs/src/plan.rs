@@ -60,7 +60,12 @@ impl<D: Disk> Planner<'_, '_, D> {
     ) -> Result<Result<u64, Conflict>, FsError> {
         self.policy.check_change(change)?;
         self.check_parents(&change.path, freed)?;
-        let held = self.ground.held(&change.path)?;
+        let held = match (&change.operation, change.expected) {
+            (Operation::Write(_) | Operation::Delete, Expected::Matches(_)) => {
+                self.ground.held_unless_busy(&change.path)?
+            }
+            _ => self.ground.held(&change.path)?,
+        };
         let conflict =
             |path: &RelPath, difference| Ok(Err(Conflict { path: path.clone(), difference }));
         let inode = match change.expected {
@@ -74,9 +79,6 @@ impl<D: Disk> Planner<'_, '_, D> {
                     return conflict(&change.path, Difference::Kind);
                 };
                 self.policy.check_file(&change.path, &stat)?;
-                if matches!(change.operation, Operation::Write(_) | Operation::Delete) {
-                    self.ground.refuse_if_busy(&change.path)?;
-                }
                 stat.inode
             }
         };
