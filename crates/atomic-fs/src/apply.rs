@@ -159,20 +159,20 @@ impl<D: Disk> Apply<'_, '_, D> {
     /// Nothing has been swapped: removes the slots and the journal.
     fn abandon(&self, intent: &Intent, journal: &mut Journal<D>, cause: FsError) -> Applied {
         let disk = self.ground.disk;
-        let tidied = remove_untouched_slots(self.ground, intent).and_then(|()| {
-            // A journal that came back after a power cut would tell recovery of a set
-            // that nobody waits for, so its end is made durable one way or another.
-            let ended = journal
-                .append(disk, &Record::RolledBack)
-                .and_then(|()| journal.sync(disk))
-                .and_then(|()| journal.remove(disk, self.journals));
-            ended.or_else(|_| {
-                journal.remove(disk, self.journals)?;
-                disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/"))
-            })
-        });
-        if let Err(error) = tidied {
-            tracing::warn!(set = %intent.set, %error, "slots stay until recovery");
+        // Recorded before anything is removed: whole slots with an open intent are a set
+        // that recovery would finish, and this one is about to be answered as undone.
+        let recorded = journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk));
+        // The journal's removal is synced as well, since the sync that failed may have
+        // been the journal's own, and a second one of it proves nothing.
+        let removed = remove_untouched_slots(self.ground, intent)
+            .and_then(|()| journal.remove(disk, self.journals))
+            .and_then(|()| disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/")));
+        match (recorded, removed) {
+            (_, Ok(())) => {}
+            (Ok(()), Err(error)) => {
+                tracing::warn!(set = %intent.set, %error, "slots stay until recovery");
+            }
+            (Err(_), Err(_)) => return Applied::unchanged(Outcome::InDoubt(cause)),
         }
         Applied::unchanged(Outcome::RolledBack(cause))
     }

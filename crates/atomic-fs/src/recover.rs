@@ -12,7 +12,7 @@ use crate::disk::Disk;
 use crate::error::{Conflict, FsError};
 use crate::ground::Ground;
 use crate::inspect::{Condition, inspect};
-use crate::intent::{Action, Intent};
+use crate::intent::{Action, Intent, Unit};
 use crate::journal::{self, Found, Journal, Progress, Record};
 use crate::parallel;
 use crate::policy::Policy;
@@ -112,7 +112,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         may_finish: bool,
         edited: &mut Vec<Conflict>,
     ) -> Result<RecoveredOutcome, FsError> {
-        self.drop_second_names(intent)?;
+        self.drop_second_names(swapper, intent)?;
         let mut conditions = self.conditions(intent)?;
         let displaced: Vec<usize> = (0..intent.units.len())
             .filter(|index| conditions[*index] == Condition::Displaced)
@@ -188,7 +188,11 @@ impl<D: Disk> Recovery<'_, '_, D> {
 
     /// A file system that writes its directories in any order can show both names of a
     /// rename after a power cut. One inode, one content: the extra name goes.
-    fn drop_second_names(&self, intent: &Intent) -> Result<(), FsError> {
+    fn drop_second_names(
+        &self,
+        swapper: &Swapper<'_, '_, D>,
+        intent: &Intent,
+    ) -> Result<(), FsError> {
         let ground = self.ground;
         for unit in &intent.units {
             let Action::Move { inode, to, .. } = &unit.action else { continue };
@@ -200,10 +204,34 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 remove(ground, &unit.slot)?;
             }
             if at_path && at_goal {
-                remove(ground, to)?;
+                self.drop_name(swapper, unit, to, *inode)?;
             }
         }
         Ok(())
+    }
+
+    /// Drops one of an inode's two names by way of the slot, so that a file that a user
+    /// puts there in the same moment is moved, seen and given back, not unlinked.
+    fn drop_name(
+        &self,
+        swapper: &Swapper<'_, '_, D>,
+        unit: &Unit,
+        name: &RelPath,
+        inode: u64,
+    ) -> Result<(), FsError> {
+        let ground = self.ground;
+        let (from, to) = (ground.parent(name)?, ground.parent(&unit.slot)?);
+        ground
+            .disk
+            .rename(&from, name.file_name(), &to, unit.slot.file_name())
+            .map_err(FsError::io("move aside", name))?;
+        if ground.stat(&unit.slot)?.is_some_and(|stat| stat.inode == inode) {
+            return remove(ground, &unit.slot);
+        }
+        match ground.disk.rename(&to, unit.slot.file_name(), &from, name.file_name()) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => swapper.keep(unit),
+            answer => answer.map_err(FsError::io("put back", name)),
+        }
     }
 
     /// A kill may have come before barrier 1 was passed: what it makes durable has to

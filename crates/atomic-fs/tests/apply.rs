@@ -100,7 +100,10 @@ fn extended_attributes_and_mode_survive_a_replacement() {
     let change = fixture.modify("file", b"new");
     committed(&fixture.apply(vec![change]));
     assert_eq!(fs::metadata(fixture.at("file")).expect("exists").mode() & 0o7777, 0o604);
-    if set.is_ok() {
+    if let Err(error) = set {
+        assert_eq!(error, rustix::io::Errno::OPNOTSUPP, "only a lack of support excuses it");
+        eprintln!("skipped: this file system has no user attributes");
+    } else {
         let mut value = [0; 16];
         let used = rustix::fs::getxattr(fixture.at("file"), name, &mut value[..]).expect("kept");
         assert_eq!(&value[..used], b"kept");
@@ -236,7 +239,7 @@ fn contradictory_sets_are_refused() {
 }
 
 #[test]
-fn a_set_of_many_files_needs_no_more_descriptors_than_directories() {
+fn a_set_of_two_thousand_files_is_applied_whole() {
     let mut fixture = Fixture::default();
     let mut changes = Vec::new();
     for index in 0..2_000 {

@@ -193,6 +193,41 @@ fn a_failing_call_is_answered_by_what_is_on_disk(#[case] errno: i32) {
     }
 }
 
+/// What cannot be tidied up either must not come back as a set that is finished later.
+#[rstest]
+#[case::nothing_can_be_removed("remove_file")]
+#[case::no_file_can_be_synced("sync_file")]
+#[case::no_directory_can_be_synced("sync_dir")]
+#[case::nothing_can_be_written("write_at")]
+fn a_failure_whose_tidying_fails_too_is_answered_honestly(#[case] also: &'static str) {
+    let states = old_and_new();
+    for number in 0.. {
+        let mut fixture = Fixture::in_memory();
+        let changes = prepare(&mut fixture);
+        let hook: Hook = Box::new(move |call, name| {
+            if call == number || (call > number && name == also) {
+                Err(io::Error::from_raw_os_error(5))
+            } else {
+                Ok(())
+            }
+        });
+        let (outcome, calls) = run(&fixture, &changes, hook);
+        recover(&fixture, never()).0.expect("recovers");
+        let case = format!("call {number}, then every {also}: {outcome:?}");
+        assert_whole(&fixture, &states, &case);
+        match outcome {
+            Some(Outcome::Committed) => assert_eq!(fixture.tree(), states.1, "{case}"),
+            Some(Outcome::RolledBack(_) | Outcome::Conflicts(_)) => {
+                assert_eq!(fixture.tree(), states.0, "{case}");
+            }
+            _ => {}
+        }
+        if calls <= number {
+            break;
+        }
+    }
+}
+
 /// A tree without the slots that a failed tidying leaves for recovery.
 fn files(tree: &Tree) -> Tree {
     let mut tree = tree.clone();
