@@ -45,11 +45,7 @@ impl DiffStagingLayer {
     pub fn apply(&self, request: &ApplyRequest) -> Result<ApplyReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
-        if let Err(error) = inner.finish_tidying(&mut gate) {
-            tracing::warn!(%error, "recovery tidies what the last apply left");
-        }
-        let lock = inner.workspace.lock()?;
-        inner.recover_under(&lock)?;
+        let lock = inner.begin(&mut gate)?;
         let patches = inner.approved(self, request)?;
         let ids: Vec<PatchId> = patches.iter().map(|patch| patch.id).collect();
         if request.dry_run {
@@ -72,6 +68,19 @@ impl DiffStagingLayer {
 impl Inner {
     pub(super) fn tidy(&self) -> Result<Vec<Kept>> {
         self.finish_tidying(&mut unpoisoned(&self.gate))
+    }
+
+    /// Takes the workspace's lock with nothing left of any apply before.
+    pub(super) fn begin(
+        &self,
+        gate: &mut MutexGuard<'_, Option<Tidying>>,
+    ) -> Result<WorkspaceLock> {
+        if let Err(error) = self.finish_tidying(gate) {
+            tracing::warn!(%error, "recovery tidies what the last apply left");
+        }
+        let lock = self.workspace.lock()?;
+        self.recover_under(&lock)?;
+        Ok(lock)
     }
 
     /// On an error the journal stays, and recovery finishes.

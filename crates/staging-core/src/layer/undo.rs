@@ -38,11 +38,7 @@ impl DiffStagingLayer {
     pub fn undo(&self, apply: Option<ApplyId>) -> Result<UndoReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
-        if let Err(error) = inner.finish_tidying(&mut gate) {
-            tracing::warn!(%error, "recovery tidies what the last apply left");
-        }
-        let lock = inner.workspace.lock()?;
-        inner.recover_under(&lock)?;
+        let lock = inner.begin(&mut gate)?;
         let target = inner.standing(apply)?;
         let applied = inner.store.look(|connection| patches::of_apply(connection, target))?;
         let changes: Vec<Change> = applied.iter().filter_map(reverse).collect();
