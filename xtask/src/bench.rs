@@ -9,31 +9,75 @@ mod apply;
 mod contestants;
 mod table;
 
+#[cfg(test)]
+pub(crate) use apply::Scope;
+
 /// What can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Bench {
     /// Change sets of 1 to 10,000 files, and one file of 1 GiB.
-    Apply,
+    Apply(apply::Scope),
     /// The 1 GiB part, in a process of its own so that its peak memory is its own.
     LargeFile,
 }
 
 impl Bench {
-    fn word(self) -> &'static str {
+    /// Understands what follows `bench`.
+    ///
+    /// # Errors
+    /// A sentence for the person who typed it.
+    pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
+        match arguments {
+            ["large-file"] => Ok(Self::LargeFile),
+            ["apply", rest @ ..] => parse_scope(rest).map(Self::Apply),
+            _ => Err(format!("`bench` does not take `{}`", arguments.join(" "))),
+        }
+    }
+
+    fn arguments(&self) -> Vec<String> {
         match self {
-            Self::Apply => "apply",
-            Self::LargeFile => "large-file",
+            Self::LargeFile => vec!["large-file".to_owned()],
+            Self::Apply(apply::Scope { files, folder }) => {
+                let mut arguments = vec!["apply".to_owned()];
+                if let Some(files) = files {
+                    arguments.extend(["--files".to_owned(), files.to_string()]);
+                }
+                if let Some(folder) = folder {
+                    arguments.extend(["--in".to_owned(), folder.display().to_string()]);
+                }
+                arguments
+            }
+        }
+    }
+}
+
+fn parse_scope(mut arguments: &[&str]) -> Result<apply::Scope, String> {
+    let mut scope = apply::Scope::default();
+    loop {
+        arguments = match arguments {
+            [] => return Ok(scope),
+            ["--files", files, rest @ ..] => {
+                let count =
+                    files.parse().map_err(|_| format!("`{files}` is no number of files"))?;
+                scope.files = Some(count);
+                rest
+            }
+            ["--in", folder, rest @ ..] => {
+                scope.folder = Some(folder.into());
+                rest
+            }
+            _ => return Err(format!("`bench apply` does not take `{}`", arguments.join(" "))),
         }
     }
 }
 
 /// Runs a bench over the workspace at `root`, in a release build.
-pub(crate) fn run(root: &Path, bench: Bench) -> miette::Result<()> {
+pub(crate) fn run(root: &Path, bench: &Bench) -> miette::Result<()> {
     if cfg!(debug_assertions) {
         // A debug build would measure the compiler's defaults.
         let status = Command::new(env!("CARGO"))
             .args(["run", "--quiet", "--release", "--package", "xtask", "--", "bench"])
-            .arg(bench.word())
+            .args(bench.arguments())
             .current_dir(root)
             .status()
             .into_diagnostic()
@@ -41,7 +85,7 @@ pub(crate) fn run(root: &Path, bench: Bench) -> miette::Result<()> {
         return if status.success() { Ok(()) } else { Err(miette!("the bench failed")) };
     }
     match bench {
-        Bench::Apply => apply::run(root),
+        Bench::Apply(scope) => apply::run(root, scope),
         Bench::LargeFile => apply::run_large_file(root),
     }
 }

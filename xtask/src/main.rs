@@ -23,7 +23,8 @@ usage: cargo xtask <task>
 tasks:
   ci [--no-tests]          everything CI checks: formatting, tidy, clippy, rustdoc, tests, cargo-deny
   tidy [--print-abi-hash]  the rules of the house that no other tool checks
-  bench apply              change sets of 1 to 10,000 files beside their peers
+  bench apply [--files N] [--in DIR]
+                           change sets of 1 to 10,000 files beside their peers
 ";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -60,11 +61,10 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         ["ci", "--no-tests"] => Ok(Task::Ci { with_tests: false }),
         ["tidy"] => Ok(Task::Tidy),
         ["tidy", "--print-abi-hash"] => Ok(Task::PrintAbiHash),
-        ["bench", "apply"] => Ok(Task::Bench(Bench::Apply)),
-        ["bench", "large-file"] => Ok(Task::Bench(Bench::LargeFile)),
+        ["bench", what @ ..] => Bench::parse(what).map(Task::Bench),
         ["help" | "--help" | "-h"] => Ok(Task::Help),
         [] => Err("no task given".to_owned()),
-        [task @ ("ci" | "tidy" | "bench"), rest @ ..] => {
+        [task @ ("ci" | "tidy"), rest @ ..] => {
             Err(format!("`{task}` does not take `{}`", rest.join(" ")))
         }
         [unknown, ..] => Err(format!("there is no task `{unknown}`")),
@@ -76,7 +76,7 @@ fn run(task: &Task) -> miette::Result<()> {
         Task::Ci { with_tests } => ci::run(&files::root()?, *with_tests),
         Task::Tidy => tidy::run(&files::root()?),
         Task::PrintAbiHash => abi_hash::print(&files::root()?),
-        Task::Bench(bench) => bench::run(&files::root()?, *bench),
+        Task::Bench(bench) => bench::run(&files::root()?, bench),
         Task::Help => {
             print!("{TASKS}");
             Ok(())
@@ -87,6 +87,7 @@ fn run(task: &Task) -> miette::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::Scope;
 
     fn check(line: &str, expected: Result<Task, &str>) {
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -103,7 +104,11 @@ mod tests {
         check("ci --no-tests", Ok(Task::Ci { with_tests: false }));
         check("tidy", Ok(Task::Tidy));
         check("tidy --print-abi-hash", Ok(Task::PrintAbiHash));
-        check("bench apply", Ok(Task::Bench(Bench::Apply)));
+        check("bench apply", Ok(Task::Bench(Bench::Apply(Scope::default()))));
+        check(
+            "bench apply --files 10 --in /mnt",
+            Ok(Task::Bench(Bench::Apply(Scope { files: Some(10), folder: Some("/mnt".into()) }))),
+        );
         check("--help", Ok(Task::Help));
     }
 
@@ -113,6 +118,8 @@ mod tests {
         check("publish", Err("there is no task `publish`"));
         check("ci --fast", Err("`ci` does not take `--fast`"));
         check("bench everything", Err("`bench` does not take `everything`"));
+        check("bench apply --files many", Err("`many` is no number of files"));
+        check("bench apply --fast", Err("`bench apply` does not take `--fast`"));
         check("tidy --no-tests", Err("`tidy` does not take `--no-tests`"));
     }
 }

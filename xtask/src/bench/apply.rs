@@ -22,10 +22,27 @@ const SIZES: [(usize, usize, usize); 5] =
     [(1, 1, 41), (10, 2, 21), (100, 5, 11), (1_000, 40, 7), (10_000, 100, 3)];
 const LARGE_BYTES: u64 = 1 << 30;
 
-/// Prints a table and writes `target/bench/apply.json`.
-pub(crate) fn run(root: &Path) -> Result<()> {
-    let target = root.join("target/bench");
-    fs::create_dir_all(&target).into_diagnostic()?;
+/// What of the bench is run, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// Only the set of so many files.
+    pub files: Option<usize>,
+    /// The directory whose file system is measured, instead of the target folder's.
+    pub folder: Option<PathBuf>,
+}
+
+/// Prints a table and, where all of it was measured in the target folder, writes
+/// `target/bench/apply.json`.
+pub(crate) fn run(root: &Path, scope: &Scope) -> Result<()> {
+    if let Some(files) = scope.files.filter(|files| SIZES.iter().all(|size| size.0 != *files)) {
+        let known = SIZES.map(|size| size.0.to_string()).join(", ");
+        return Err(miette!("{files} files are not measured; one of {known} is"));
+    }
+    let report_folder = root.join("target/bench");
+    let target = scope.folder.clone().unwrap_or_else(|| report_folder.clone());
+    for folder in [&report_folder, &target] {
+        fs::create_dir_all(folder).into_diagnostic()?;
+    }
     let mut report = BTreeMap::new();
     let mut rows = vec![vec![
         "files".to_owned(),
@@ -35,6 +52,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         "tidying".to_owned(),
     ]];
     for (files, dirs, rounds) in SIZES {
+        if scope.files.is_some_and(|only| only != files) {
+            continue;
+        }
         let medians = measure(&target, files, dirs, rounds)?;
         let ours = medians[0].1;
         for (index, (name, answer, tidying)) in medians.iter().enumerate() {
@@ -55,8 +75,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         }
     }
     print(&rows);
+    if *scope != Scope::default() {
+        return Ok(());
+    }
     let json = serde_json::to_string_pretty(&report).into_diagnostic()?;
-    fs::write(target.join("apply.json"), json).into_diagnostic()?;
+    fs::write(report_folder.join("apply.json"), json).into_diagnostic()?;
     println!("\nwritten to target/bench/apply.json");
     let own = std::env::current_exe().into_diagnostic()?;
     let status = Command::new(own)
