@@ -17,6 +17,11 @@ use crate::slot;
 use crate::swap::{Obstacle, Swapper};
 use crate::tidy::{clean_slots, remove_untouched_slots};
 
+/// As many slots are written before the first of them is synced, by each of the calls in
+/// flight: a journalling file system then makes several durable with one commit. All of
+/// them are open meanwhile, which bounds the number.
+const SLOTS_IN_BATCH: usize = 4;
+
 /// What an apply came to.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -106,18 +111,31 @@ impl<D: Disk> Apply<'_, '_, D> {
     ) -> Result<(), FsError> {
         let disk = self.ground.disk;
         let slots: Vec<&Unit> = intent.units.iter().filter(|u| u.staged().is_some()).collect();
-        let tasks = slots.len() + 2;
-        parallel::for_each(disk.calls_in_flight(), tasks, |index| match index.checked_sub(2) {
-            Some(slot) => {
-                let unit = slots[slot];
-                let staged = unit.staged().expect("units without a slot were left out");
-                slot::write(self.ground, unit, &staged, source)
-            }
+        let in_flight = disk.calls_in_flight();
+        let batch = (slots.len() / in_flight).clamp(1, SLOTS_IN_BATCH);
+        let batches: Vec<&[&Unit]> = slots.chunks(batch).collect();
+        parallel::for_each(in_flight, batches.len() + 2, |index| match index.checked_sub(2) {
+            Some(index) => self.write_slots(batches[index], source),
             None if index == 0 => journal.sync(disk),
             None => disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/")),
         })
         .into_iter()
         .collect()
+    }
+
+    fn write_slots(&self, units: &[&Unit], source: &dyn ContentSource) -> Result<(), FsError> {
+        let mut files = Vec::with_capacity(units.len());
+        for unit in units {
+            let staged = unit.staged().expect("units without a slot were left out");
+            files.push(slot::write(self.ground, unit, &staged, source)?);
+        }
+        for (unit, file) in units.iter().zip(files) {
+            self.ground
+                .disk
+                .sync_file(&file)
+                .map_err(FsError::io("sync the new content of", &unit.path))?;
+        }
+        Ok(())
     }
 
     /// Syncs each directory that a swap touched once, and each file whose mode

@@ -89,7 +89,8 @@ pub trait Disk: Send + Sync {
     /// An open regular file.
     type File: Send + Sync;
 
-    /// How many calls are worth having in flight at once; 1 keeps their order.
+    /// How many syncs are worth having in flight at once; with 1 all calls are made one
+    /// after the other, in an order that a second run repeats.
     fn calls_in_flight(&self) -> usize;
 
     /// Opens a directory below `root` without following any symlink.

@@ -31,7 +31,7 @@ impl<D: Disk> Planner<'_, '_, D> {
             .map(|change| &change.path)
             .collect();
         let answers =
-            parallel::for_each(self.ground.disk.calls_in_flight(), set.changes.len(), |index| {
+            parallel::for_each(parallel::looks(self.ground.disk), set.changes.len(), |index| {
                 self.check(&set.changes[index], &freed)
             });
         let mut conflicts = Vec::new();

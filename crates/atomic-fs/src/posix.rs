@@ -15,7 +15,7 @@ mod metadata;
 
 /// Syncs wait on the device, not on the processor: a journalling file system
 /// serves many of them with one commit.
-const CALLS_IN_FLIGHT: usize = 32;
+const CALLS_IN_FLIGHT: usize = 64;
 
 /// The machine's own file systems.
 #[derive(Clone, Copy, Debug, Default)]

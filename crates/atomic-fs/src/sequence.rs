@@ -5,71 +5,99 @@ use std::collections::BTreeSet;
 use crate::disk::Disk;
 use crate::error::{Conflict, FsError};
 use crate::intent::{Action, Intent, Unit};
+use crate::parallel;
 use crate::rel_path::RelPath;
 use crate::swap::{Obstacle, Swapper};
 
-/// The order in which units are swapped: first what frees paths, then what fills
-/// them; new directories come between, since a file may make way for one.
-fn phase(action: &Action) -> u8 {
-    match action {
-        Action::Delete { .. } | Action::Move { .. } => 0,
-        Action::Replace { .. } => 1,
-        Action::Create { .. } => 2,
-        Action::SetMode { .. } => 3,
+/// The steps that may happen at the same time: first what frees paths, then what
+/// fills them; new directories come between, since a file may make way for one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Free,
+    Replace,
+    Arrive,
+    SetMode,
+}
+
+impl Phase {
+    fn concerns(self, action: &Action) -> bool {
+        match action {
+            Action::Delete { .. } => self == Self::Free,
+            Action::Move { .. } => matches!(self, Self::Free | Self::Arrive),
+            Action::Replace { .. } => self == Self::Replace,
+            Action::Create { .. } => self == Self::Arrive,
+            Action::SetMode { .. } => self == Self::SetMode,
+        }
     }
 }
 
-fn in_order(intent: &Intent) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..intent.units.len()).collect();
-    order.sort_by_key(|index| phase(&intent.units[*index].action));
-    order
-}
-
-/// Makes every step that `is_done` does not know to be made already. On an obstacle
-/// returns the units that may have been touched, in the order in which they were.
+/// Makes every step that `is_done` does not know to be made already, those of one
+/// phase side by side. On an obstacle returns the units that may have been touched,
+/// in the order in which they were.
 pub(crate) fn forward<D: Disk>(
     swapper: &Swapper<'_, '_, D>,
     intent: &Intent,
-    progress: &dyn Fn(usize) -> bool,
+    is_done: &(dyn Fn(usize) -> bool + Sync),
 ) -> Result<(), (Vec<usize>, Obstacle)> {
-    let order = in_order(intent);
     let mut touched = Vec::new();
     let result = (|| {
-        for &index in order.iter().filter(|index| !progress(**index)) {
-            let unit = &intent.units[index];
-            if let Action::Delete { base } | Action::Move { base, .. } = &unit.action {
-                // Noted before the step: a step that fails may have got half-way, and
-                // taking it back looks first.
-                touched.push(index);
-                if matches!(unit.action, Action::Move { .. }) && is_half_moved(swapper, unit)? {
-                    continue;
-                }
-                swapper.set_aside(unit, base)?;
-            }
-        }
+        run_phase(swapper, intent, Phase::Free, is_done, &mut touched)?;
         for dir in &intent.new_dirs {
             swapper.make_dir(dir)?;
         }
-        for &index in order.iter().filter(|index| !progress(**index)) {
-            let unit = &intent.units[index];
-            if !unit.frees_path() {
-                touched.push(index);
-            }
-            match &unit.action {
-                Action::Replace { base, staged } => swapper.replace(unit, base, staged)?,
-                Action::Create { .. } => swapper.arrive(unit, &unit.path)?,
-                Action::Move { to, .. } => swapper.arrive(unit, to)?,
-                Action::SetMode { base, mode } => swapper.set_mode(unit, base, *mode)?,
-                Action::Delete { .. } => {}
-            }
+        for phase in [Phase::Replace, Phase::Arrive, Phase::SetMode] {
+            run_phase(swapper, intent, phase, is_done, &mut touched)?;
         }
         Ok(())
     })();
     result.map_err(|obstacle| (touched, obstacle))
 }
 
-fn is_half_moved<D: Disk>(swapper: &Swapper<'_, '_, D>, unit: &Unit) -> Result<bool, FsError> {
-    Ok(swapper.ground.stat(&unit.slot)?.is_some())
+fn run_phase<D: Disk>(
+    swapper: &Swapper<'_, '_, D>,
+    intent: &Intent,
+    phase: Phase,
+    is_done: &(dyn Fn(usize) -> bool + Sync),
+    touched: &mut Vec<usize>,
+) -> Result<(), Obstacle> {
+    let todo: Vec<usize> = (0..intent.units.len())
+        .filter(|index| phase.concerns(&intent.units[*index].action) && !is_done(*index))
+        .collect();
+    // No two units of a set share a path or a slot, so those of one phase are independent.
+    let answers =
+        parallel::until_failure(parallel::looks(swapper.ground.disk), todo.len(), |index| {
+            make_step(swapper, &intent.units[todo[index]], phase)
+        });
+    let mut first_obstacle = Ok(());
+    for (index, answer) in answers {
+        // A step that fails may have got half-way, and taking it back looks first.
+        if phase == Phase::Free || !intent.units[todo[index]].frees_path() {
+            touched.push(todo[index]);
+        }
+        if first_obstacle.is_ok() {
+            first_obstacle = answer;
+        }
+    }
+    first_obstacle
+}
+
+fn make_step<D: Disk>(
+    swapper: &Swapper<'_, '_, D>,
+    unit: &Unit,
+    phase: Phase,
+) -> Result<(), Obstacle> {
+    match &unit.action {
+        Action::Delete { base } => swapper.set_aside(unit, base),
+        Action::Move { to, .. } if phase == Phase::Arrive => swapper.arrive(unit, to),
+        Action::Move { base, .. } => match swapper.ground.stat(&unit.slot)? {
+            // Half moved before a crash.
+            Some(_) => Ok(()),
+            None => swapper.set_aside(unit, base),
+        },
+        Action::Replace { base, staged } => swapper.replace(unit, base, staged),
+        Action::Create { .. } => swapper.arrive(unit, &unit.path),
+        Action::SetMode { base, mode } => swapper.set_mode(unit, base, *mode),
+    }
 }
 
 /// Takes units back in reverse, then the directories that were made.

@@ -1,4 +1,4 @@
-//! The `.tmp` beside the target: written, given its metadata, synced.
+//! The `.tmp` beside the target: written, and given its metadata.
 
 use std::io::{self, Read};
 
@@ -16,8 +16,8 @@ const PIECE_BYTES: u64 = 256 * 1024;
 /// Writes a unit's slot, hashing the bytes on their way.
 ///
 /// # Durability
-/// The slot's content and metadata are durable on return, its name is not: recovery
-/// takes a missing slot for a set that was not swapped.
+/// Nothing is durable before the caller has synced the file that is returned. Its name
+/// need not be: recovery takes a missing slot for a set that was not swapped.
 ///
 /// # Errors
 /// [`FsError::DamagedContent`] when the source yields anything but the approved
@@ -27,7 +27,7 @@ pub(crate) fn write<D: Disk>(
     unit: &Unit,
     staged: &Staged,
     source: &dyn ContentSource,
-) -> Result<(), FsError> {
+) -> Result<D::File, FsError> {
     let disk = ground.disk;
     let dir = ground.parent(&unit.slot)?;
     let file = disk
@@ -52,7 +52,7 @@ pub(crate) fn write<D: Disk>(
                 .map_err(FsError::io("set the mode of", &unit.path))?;
         }
     }
-    disk.sync_file(&file).map_err(FsError::io("sync the new content of", &unit.path))
+    Ok(file)
 }
 
 fn fill<D: Disk>(

@@ -17,7 +17,7 @@ pub(crate) fn clean_slots<D: Disk>(
     torn: bool,
 ) -> Result<(), FsError> {
     let ground = swapper.ground;
-    parallel::for_each(ground.disk.calls_in_flight(), intent.units.len(), |index| {
+    parallel::for_each(parallel::looks(ground.disk), intent.units.len(), |index| {
         let unit = &intent.units[index];
         let held = ground.held(&unit.slot)?;
         let base = unit.base().map(|base| base.digest);
