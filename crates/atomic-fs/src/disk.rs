@@ -150,10 +150,29 @@ pub trait Disk: Send + Sync {
     /// Makes a directory's names durable, not what they stand for.
     fn sync_dir(&self, dir: &Self::Dir) -> io::Result<()>;
 
-    /// Exchanges two names of one directory atomically.
+    /// Exchanges two names of one directory atomically; `InvalidInput` or `Unsupported`,
+    /// with nothing changed, where the file system cannot.
     fn exchange(&self, dir: &Self::Dir, one: &[u8], other: &[u8]) -> io::Result<()>;
-    /// Renames atomically; `AlreadyExists` rather than replacing anything.
+    /// Renames atomically; `AlreadyExists` rather than replacing anything. Where the file
+    /// system cannot promise that, `InvalidInput` or `Unsupported` with nothing changed.
     fn rename(
+        &self,
+        from_dir: &Self::Dir,
+        from: &[u8],
+        to_dir: &Self::Dir,
+        to: &[u8],
+    ) -> io::Result<()>;
+    /// Renames atomically, replacing a file that has the name; only ever onto a name of
+    /// Greenroom's own.
+    fn rename_replacing(
+        &self,
+        from_dir: &Self::Dir,
+        from: &[u8],
+        to_dir: &Self::Dir,
+        to: &[u8],
+    ) -> io::Result<()>;
+    /// Gives a file a second name; `AlreadyExists` rather than replacing anything.
+    fn link(
         &self,
         from_dir: &Self::Dir,
         from: &[u8],

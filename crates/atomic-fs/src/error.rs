@@ -150,13 +150,15 @@ pub enum FsError {
         /// In what.
         reason: String,
     },
-    /// The file system lacks a call that the protocol needs.
-    #[error("the file system below `{path}` cannot {call}")]
-    Unsupported {
-        /// Where.
-        path: String,
-        /// The call.
-        call: &'static str,
+    /// The file system cannot exchange two names, and nobody has allowed to do without.
+    #[error(
+        "the file system of `{path}` cannot exchange two files atomically; with \
+         `allow_move_aside = true` in the configuration, files on it are moved aside before \
+         they are replaced, and are absent for a moment"
+    )]
+    NoExchange {
+        /// The file.
+        path: RelPath,
     },
     /// A journal in the state directory cannot be read by this version.
     #[error(
@@ -172,6 +174,11 @@ pub enum FsError {
 }
 
 impl FsError {
+    /// Whether the system gave this answer.
+    pub(crate) fn is(&self, kind: io::ErrorKind) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == kind)
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl std::fmt::Display,

@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::change_set::Staged;
 use crate::content::{Digest, Fingerprint};
 use crate::disk::{Disk, FileKind, Lease, Stat, is_symlink_error};
 use crate::error::{Difference, FsError, Refusal};
+use crate::policy::Options;
 use crate::rel_path::RelPath;
 
 /// Reads are made in pieces of this many bytes, so that a file of any size costs
@@ -22,7 +24,9 @@ pub(crate) struct Ground<'a, D: Disk> {
     pub root: &'a D::Dir,
     pub conflicts: &'a D::Dir,
     pub conflicts_path: &'a PathBuf,
-    pub cross_mounts: bool,
+    pub options: &'a Options,
+    /// Whether a directory could not be synced in the middle of the swaps.
+    pub sync_failed: AtomicBool,
     dirs: Mutex<HashMap<Option<RelPath>, Arc<D::Dir>>>,
 }
 
@@ -81,9 +85,10 @@ impl<'a, D: Disk> Ground<'a, D> {
         root: &'a D::Dir,
         conflicts: &'a D::Dir,
         conflicts_path: &'a PathBuf,
-        cross_mounts: bool,
+        options: &'a Options,
     ) -> Self {
-        Self { disk, root, conflicts, conflicts_path, cross_mounts, dirs: Mutex::default() }
+        let (sync_failed, dirs) = (AtomicBool::new(false), Mutex::default());
+        Self { disk, root, conflicts, conflicts_path, options, sync_failed, dirs }
     }
 
     /// The directory's handle; every later call for it gets the same one.
@@ -94,7 +99,7 @@ impl<'a, D: Disk> Ground<'a, D> {
         }
         let dir = self
             .disk
-            .open_dir_beneath(self.root, path, self.cross_mounts)
+            .open_dir_beneath(self.root, path, self.options.allow_other_mounts)
             .map_err(|source| dir_error(path, source))?;
         Ok(self.open_dirs().entry(key).or_insert_with(|| Arc::new(dir)).clone())
     }

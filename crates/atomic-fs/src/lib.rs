@@ -35,6 +35,7 @@ mod inspect;
 mod intent;
 mod journal;
 mod lock;
+mod move_aside;
 mod parallel;
 mod plan;
 mod policy;

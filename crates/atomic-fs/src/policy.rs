@@ -17,6 +17,9 @@ pub struct Options {
     pub allow_hard_links: bool,
     /// Changes below mount points that lie in the workspace.
     pub allow_other_mounts: bool,
+    /// Replacing files on file systems that cannot exchange two names: the file is moved
+    /// aside first, so for a moment its path names nothing.
+    pub allow_move_aside: bool,
 }
 
 /// The options, and where Greenroom's own state lies if that is below the root.

@@ -175,6 +175,20 @@ impl Disk for PosixDisk {
         Ok(fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE)?)
     }
 
+    fn rename_replacing(
+        &self,
+        from_dir: &OwnedFd,
+        from: &[u8],
+        to_dir: &OwnedFd,
+        to: &[u8],
+    ) -> io::Result<()> {
+        Ok(fs::renameat(from_dir, from, to_dir, to)?)
+    }
+
+    fn link(&self, from_dir: &OwnedFd, from: &[u8], to_dir: &OwnedFd, to: &[u8]) -> io::Result<()> {
+        Ok(fs::linkat(from_dir, from, to_dir, to, AtFlags::empty())?)
+    }
+
     fn remove_file(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
         Ok(fs::unlinkat(dir, name, AtFlags::empty())?)
     }

@@ -14,6 +14,7 @@ use crate::ground::Ground;
 use crate::inspect::{Condition, inspect};
 use crate::intent::{Action, Intent, Unit};
 use crate::journal::{self, Found, Journal, Progress, Record};
+use crate::move_aside;
 use crate::parallel;
 use crate::policy::Policy;
 use crate::rel_path::RelPath;
@@ -113,6 +114,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         edited: &mut Vec<Conflict>,
     ) -> Result<RecoveredOutcome, FsError> {
         self.drop_second_names(swapper, intent)?;
+        move_aside::settle(self.ground, intent)?;
         let mut conditions = self.conditions(intent)?;
         let displaced: Vec<usize> = (0..intent.units.len())
             .filter(|index| conditions[*index] == Condition::Displaced)
@@ -201,7 +203,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             };
             let (at_path, in_slot, at_goal) = (has(&unit.path)?, has(&unit.slot)?, has(to)?);
             if in_slot && (at_path || at_goal) {
-                remove(ground, &unit.slot)?;
+                ground.drop_name(&unit.slot, if at_goal { to } else { &unit.path })?;
             }
             if at_path && at_goal {
                 self.drop_name(swapper, unit, to, *inode)?;
@@ -220,17 +222,13 @@ impl<D: Disk> Recovery<'_, '_, D> {
         inode: u64,
     ) -> Result<(), FsError> {
         let ground = self.ground;
-        let (from, to) = (ground.parent(name)?, ground.parent(&unit.slot)?);
-        ground
-            .disk
-            .rename(&from, name.file_name(), &to, unit.slot.file_name())
-            .map_err(FsError::io("move aside", name))?;
+        ground.rename_to_own(name, &unit.slot)?;
         if ground.stat(&unit.slot)?.is_some_and(|stat| stat.inode == inode) {
             return remove(ground, &unit.slot);
         }
-        match ground.disk.rename(&to, unit.slot.file_name(), &from, name.file_name()) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => swapper.keep(unit),
-            answer => answer.map_err(FsError::io("put back", name)),
+        match ground.rename_own_to(&unit.slot, name) {
+            Err(error) if error.is(io::ErrorKind::AlreadyExists) => swapper.keep(unit),
+            answer => answer,
         }
     }
 

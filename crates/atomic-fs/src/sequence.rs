@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::disk::Disk;
 use crate::error::{Conflict, FsError};
 use crate::intent::{Action, Intent, Unit};
+use crate::move_aside;
 use crate::parallel;
 use crate::rel_path::RelPath;
 use crate::swap::{Obstacle, Swapper};
@@ -107,6 +108,7 @@ pub(crate) fn backward<D: Disk>(
     touched: &[usize],
 ) -> Result<Vec<Conflict>, FsError> {
     let mut edited = Vec::new();
+    move_aside::settle(swapper.ground, intent)?;
     // All that arrived departs before anything that was set aside comes back: a path
     // may have been freed for another unit of the set.
     for &index in touched.iter().rev() {

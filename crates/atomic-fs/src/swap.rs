@@ -14,6 +14,7 @@ use crate::disk::{Disk, FileKind, Lease};
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, Held};
 use crate::intent::{Action, Unit};
+use crate::move_aside::is_unsupported;
 use crate::rel_path::RelPath;
 
 /// How often a put-back is tried again against a user who keeps saving.
@@ -66,9 +67,12 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     }
 
     pub(crate) fn keep(&self, unit: &Unit) -> Result<(), FsError> {
-        let kept = conflicts::keep(self.ground, &unit.slot, &unit.path)?;
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+        self.note_kept(conflicts::keep(self.ground, &unit.slot, &unit.path)?);
         Ok(())
+    }
+
+    pub(crate) fn note_kept(&self, kept: Kept) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 
     /// Exchanges the slot with the file and verifies what came out.
@@ -78,16 +82,14 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         let guard = self.guard(unit, base)?;
         match self.exchange(unit) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.is(io::ErrorKind::NotFound) => {
                 return conflict(&unit.path, Difference::Missing);
             }
-            Err(error) if is_unsupported(&error) => {
-                return Err(Obstacle::Failed(FsError::Unsupported {
-                    path: unit.path.to_string(),
-                    call: "exchange two names atomically",
-                }));
+            // Put there while the path was free.
+            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
+                return conflict(&unit.path, Difference::Content);
             }
-            Err(error) => return Err(FsError::io("swap", &unit.path)(error).into()),
+            Err(error) => return Err(error.into()),
         }
         let verified = self.verify(unit, base, &guard);
         if verified.is_err() {
@@ -159,8 +161,10 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
                 Ok(()) => {}
                 // The user removed the file meanwhile; the version displaced before
                 // that is theirs to find.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                Err(error) => return Err(FsError::io("put back", &unit.path)(error)),
+                Err(error) if error.is(io::ErrorKind::NotFound) => break,
+                // And put another in its place.
+                Err(error) if error.is(io::ErrorKind::AlreadyExists) => break,
+                Err(error) => return Err(error),
             }
             let out = self.ground.held(&unit.slot)?;
             if out.is_staged(staged) {
@@ -188,14 +192,12 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             Action::Move { .. } => None,
             _ => Some(self.guard(unit, base)?),
         };
-        let parent = self.ground.parent(&unit.path)?;
-        let (name, slot) = (unit.path.file_name(), unit.slot.file_name());
-        match self.ground.disk.rename(&parent, name, &parent, slot) {
+        match self.ground.rename_to_own(&unit.path, &unit.slot) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.is(io::ErrorKind::NotFound) => {
                 return conflict(&unit.path, Difference::Missing);
             }
-            Err(error) => return Err(self.rename_failed("move aside", &unit.path, error).into()),
+            Err(error) => return Err(error.into()),
         }
         let verified = match &guard {
             Some(guard) => self.verify(unit, base, guard),
@@ -216,31 +218,28 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     /// Moves the slot back to the file's path; where the user has put something
     /// there, theirs stays and the slot's content is kept.
     pub(crate) fn back_from_aside(&self, unit: &Unit) -> Result<(), FsError> {
-        let parent = self.ground.parent(&unit.path)?;
-        let (name, slot) = (unit.path.file_name(), unit.slot.file_name());
-        match self.ground.disk.rename(&parent, slot, &parent, name) {
+        match self.ground.rename_own_to(&unit.slot, &unit.path) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(error) if error.is(io::ErrorKind::NotFound) => Ok(()),
+            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
                 let slot = self.ground.stat(&unit.slot)?;
                 let file = self.ground.stat(&unit.path)?;
                 let identity = |stat: Option<crate::disk::Stat>| stat.map(|s| (s.device, s.inode));
                 // Two names of one file: cleaning up drops the slot.
                 if identity(slot) == identity(file) { Ok(()) } else { self.keep(unit) }
             }
-            Err(error) => Err(FsError::io("put back", &unit.path)(error)),
+            Err(error) => Err(error),
         }
     }
 
     /// Brings the slot to the path where its content is to be.
     pub(crate) fn arrive(&self, unit: &Unit, path: &RelPath) -> Step {
-        let (from, to) = (self.ground.parent(&unit.slot)?, self.ground.parent(path)?);
-        match self.ground.disk.rename(&from, unit.slot.file_name(), &to, path.file_name()) {
+        match self.ground.rename_own_to(&unit.slot, path) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
                 conflict(path, Difference::Exists)
             }
-            Err(error) => Err(self.rename_failed("create", path, error).into()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -293,39 +292,26 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         }
     }
 
-    pub(crate) fn exchange(&self, unit: &Unit) -> io::Result<()> {
-        let parent = self.ground.parent(&unit.path).map_err(into_io)?;
-        self.ground.disk.exchange(&parent, unit.slot.file_name(), unit.path.file_name())
-    }
-
-    pub(crate) fn rename_failed(
-        &self,
-        action: &'static str,
-        path: &RelPath,
-        error: io::Error,
-    ) -> FsError {
-        if is_unsupported(&error) {
-            return FsError::Unsupported {
-                path: path.to_string(),
-                call: "rename without replacing",
-            };
+    /// Exchanges the slot with the file.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no file at the path; `AlreadyExists` when the file system
+    /// cannot exchange and a user was faster than the replacement.
+    pub(crate) fn exchange(&self, unit: &Unit) -> Result<(), FsError> {
+        let parent = self.ground.parent(&unit.path)?;
+        let (slot, name) = (unit.slot.file_name(), unit.path.file_name());
+        match self.ground.disk.exchange(&parent, slot, name) {
+            Err(error) if is_unsupported(&error) => {
+                if self.ground.options.allow_move_aside {
+                    return self.exchange_by_moving_aside(unit);
+                }
+                Err(FsError::NoExchange { path: unit.path.clone() })
+            }
+            answer => answer.map_err(FsError::io("swap", &unit.path)),
         }
-        FsError::io(action, path)(error)
     }
 }
 
 fn conflict(path: &RelPath, difference: Difference) -> Step {
     Err(Obstacle::of(path, difference))
-}
-
-/// File systems that take no rename flags say EINVAL for any of them.
-fn is_unsupported(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
-}
-
-fn into_io(error: FsError) -> io::Error {
-    match error {
-        FsError::Io { source, .. } => source,
-        other => io::Error::other(other),
-    }
 }

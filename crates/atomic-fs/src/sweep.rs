@@ -28,14 +28,17 @@ pub(crate) fn run<D: Disk>(
             Some(dir) => dir.join(name),
             None => RelPath::parse(name),
         };
-        let opened =
-            match ground.disk.open_dir_beneath(ground.root, dir.as_ref(), ground.cross_mounts) {
-                Ok(opened) => opened,
-                // Removed meanwhile, not ours to read, or another file system: no slot of
-                // ours can have been put there.
-                Err(_) if dir.is_some() => continue,
-                Err(error) => return Err(FsError::io("open", ".")(error)),
-            };
+        let opened = match ground.disk.open_dir_beneath(
+            ground.root,
+            dir.as_ref(),
+            ground.options.allow_other_mounts,
+        ) {
+            Ok(opened) => opened,
+            // Removed meanwhile, not ours to read, or another file system: no slot of
+            // ours can have been put there.
+            Err(_) if dir.is_some() => continue,
+            Err(error) => return Err(FsError::io("open", ".")(error)),
+        };
         for entry in ground.disk.list(&opened).map_err(FsError::io("list", shown(&dir)))? {
             let Ok(path) = path_of(&entry.name) else { continue };
             if skip.is_some_and(|skip| path == *skip) {

@@ -52,11 +52,15 @@ impl<D: Disk> Swapper<'_, '_, D> {
         }
         match self.exchange(unit) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.is(io::ErrorKind::NotFound) => {
                 let path = unit.path.clone();
                 return Ok(Some(Conflict { path, difference: Difference::Missing }));
             }
-            Err(error) => return Err(FsError::io("take back", &unit.path)(error)),
+            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
+                let path = unit.path.clone();
+                return Ok(Some(Conflict { path, difference: Difference::Content }));
+            }
+            Err(error) => return Err(error),
         }
         let Some(difference) = self.ground.held(&unit.slot)?.difference(&new) else {
             return Ok(None);
@@ -104,21 +108,18 @@ impl<D: Disk> Swapper<'_, '_, D> {
             Some(Difference::Missing) => return Ok(None),
             Some(difference) => return Ok(Some(Conflict { path: path.clone(), difference })),
         }
-        let (from, to) = (self.ground.parent(path)?, self.ground.parent(&unit.slot)?);
-        let rename =
-            |from_dir, from, to_dir, to| self.ground.disk.rename(from_dir, from, to_dir, to);
-        match rename(&from, path.file_name(), &to, unit.slot.file_name()) {
+        match self.ground.rename_to_own(path, &unit.slot) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.rename_failed("take back", path, error)),
+            Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(None),
+            Err(error) => return Err(error),
         }
         let Some(difference) = self.ground.held(&unit.slot)?.difference(arrived) else {
             return Ok(None);
         };
-        match rename(&to, unit.slot.file_name(), &from, path.file_name()) {
+        match self.ground.rename_own_to(&unit.slot, path) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.keep(unit)?,
-            Err(error) => return Err(FsError::io("put back", path)(error)),
+            Err(error) if error.is(io::ErrorKind::AlreadyExists) => self.keep(unit)?,
+            Err(error) => return Err(error),
         }
         Ok(Some(Conflict { path: path.clone(), difference }))
     }

@@ -4,6 +4,7 @@ use crate::disk::Disk;
 use crate::error::FsError;
 use crate::ground::{Ground, Held, is_absence};
 use crate::intent::Intent;
+use crate::move_aside;
 use crate::parallel;
 use crate::rel_path::RelPath;
 use crate::swap::Swapper;
@@ -19,6 +20,7 @@ pub(crate) fn clean_slots<D: Disk>(
     let ground = swapper.ground;
     parallel::for_each(parallel::looks(ground.disk), intent.units.len(), |index| {
         let unit = &intent.units[index];
+        move_aside::clean_aside(swapper, unit)?;
         let held = ground.held(&unit.slot)?;
         let base = unit.base().map(|base| base.digest);
         let staged = unit.staged().map(|staged| staged.digest);

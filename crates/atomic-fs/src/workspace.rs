@@ -337,7 +337,7 @@ impl<D: Disk> Workspace<D> {
             &self.places.root,
             &self.places.conflicts,
             &self.places.conflicts_path,
-            self.policy.options.allow_other_mounts,
+            &self.policy.options,
         )
     }
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use atomic_fs::*;
+use common::interposed::{Hook, Interposed, Renames, Setup};
 use common::{Fixture, rel};
 use rstest::rstest;
 
@@ -271,4 +272,83 @@ fn a_file_that_is_open_for_writing_is_busy(#[case] change: fn(&mut Fixture) -> C
     assert_eq!(fixture.tree(), before, "nothing changed");
     drop(writer);
     committed(&fixture.apply(vec![change]));
+}
+
+fn nobody() -> Hook {
+    Box::new(|_, _| Ok(()))
+}
+
+/// Everything but the replacement of a file does without rename flags.
+#[test]
+fn a_file_system_without_rename_flags_still_creates_deletes_and_moves() {
+    let mut fixture = Fixture::default();
+    fixture.put("delete", b"D");
+    fixture.put("rename", b"R");
+    let changes = vec![
+        fixture.create("new/file", b"N"),
+        fixture.delete("delete"),
+        fixture.rename("rename", "renamed"),
+    ];
+    let setup = Setup { renames: Renames::NoFlags, ..Setup::default() };
+    committed(&fixture.apply_on(&Interposed::workspace(&fixture, nobody(), setup), changes));
+    assert_eq!((fixture.read("new/file"), fixture.read("renamed")), (b"N".to_vec(), b"R".to_vec()));
+    assert!(!fixture.at("delete").exists() && !fixture.at("rename").exists());
+    assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
+}
+
+#[rstest]
+fn a_file_system_without_exchange_is_refused_until_the_user_allows_to_do_without(
+    #[values(Renames::NoExchange, Renames::NoFlags)] renames: Renames,
+) {
+    let mut fixture = Fixture::default();
+    fixture.put("a", b"old");
+    let changes = vec![fixture.modify("a", b"new"), fixture.create("b", b"B")];
+    let before = fixture.tree();
+    let setup = Setup { renames, ..Setup::default() };
+    let workspace = Interposed::workspace(&fixture, nobody(), setup.clone());
+    let refused = fixture.apply_on(&workspace, changes.clone());
+    let Outcome::RolledBack(error @ FsError::NoExchange { .. }) = refused.outcome else {
+        panic!("{:?}", refused.outcome)
+    };
+    assert!(error.to_string().contains("allow_move_aside"), "it says what to do: {error}");
+    assert_eq!(fixture.tree(), before);
+    assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
+    let options = Options { allow_move_aside: true, ..Options::default() };
+    let workspace = Interposed::workspace(&fixture, nobody(), Setup { options, ..setup });
+    committed(&fixture.apply_on(&workspace, changes));
+    assert_eq!((fixture.read("a"), fixture.read("b")), (b"new".to_vec(), b"B".to_vec()));
+    assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
+}
+
+/// The user saves one of many files after all of them were checked: its swap fails while
+/// others are under way.
+#[test]
+fn a_conflict_among_many_swaps_in_flight_takes_all_of_them_back() {
+    let mut fixture = Fixture::default();
+    let names: Vec<String> = (0..200).map(|index| format!("d{}/f{index}", index % 7)).collect();
+    for name in &names {
+        fixture.put(name, name.as_bytes());
+    }
+    let changes = names.iter().map(|name| fixture.modify(name, b"staged")).collect();
+    let edited = fixture.at(&names[77]);
+    let saved = std::sync::atomic::AtomicBool::new(false);
+    let hook: Hook = Box::new(move |_, call| {
+        if call == "exchange" && !saved.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            // By a new file, since a save in place would wait for the lease.
+            fs::write(edited.with_extension("swp"), b"saved by the user")?;
+            fs::rename(edited.with_extension("swp"), &edited)?;
+        }
+        Ok(())
+    });
+    let setup = Setup { in_flight: 8, ..Setup::default() };
+    let applied = fixture.apply_on(&Interposed::workspace(&fixture, hook, setup), changes);
+    let Outcome::Conflicts(conflicts) = applied.outcome else { panic!("{:?}", applied.outcome) };
+    assert_eq!(conflicts.iter().map(|c| c.path.clone()).collect::<Vec<_>>(), [rel(&names[77])]);
+    for name in &names {
+        let expected: &[u8] =
+            if *name == names[77] { b"saved by the user" } else { name.as_bytes() };
+        assert_eq!(fixture.read(name), expected, "{name}");
+    }
+    assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
+    assert!(fixture.kept().is_empty(), "theirs is in its place");
 }

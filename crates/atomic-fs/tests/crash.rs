@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use atomic_fs::*;
-use common::interposed::{Hook, Interposed};
+use common::interposed::{Hook, Interposed, Renames, Setup};
 use common::{Fixture, Tree, set};
 use rstest::rstest;
 
@@ -42,8 +42,18 @@ fn old_and_new() -> (Tree, Tree) {
     (old, fixture.tree())
 }
 
-fn run(fixture: &Fixture, changes: &[Change], hook: Hook) -> (Option<Outcome>, usize) {
-    let workspace = Interposed::workspace(fixture, hook);
+fn workspace(fixture: &Fixture, hook: Hook, renames: Renames) -> Workspace<Interposed> {
+    let options = Options { allow_move_aside: true, ..Options::default() };
+    Interposed::workspace(fixture, hook, Setup { renames, options, ..Setup::default() })
+}
+
+fn run(
+    fixture: &Fixture,
+    changes: &[Change],
+    renames: Renames,
+    hook: Hook,
+) -> (Option<Outcome>, usize) {
+    let workspace = workspace(fixture, hook, renames);
     let lock = workspace.lock().expect("free");
     let mut applied = workspace.apply(&lock, &set(changes.to_vec()), &fixture.memory);
     if let Some(unfinished) = applied.unfinished.take()
@@ -55,8 +65,12 @@ fn run(fixture: &Fixture, changes: &[Change], hook: Hook) -> (Option<Outcome>, u
     (Some(applied.outcome), calls)
 }
 
-fn recover(fixture: &Fixture, hook: Hook) -> (Result<Vec<Recovered>, FsError>, usize) {
-    let workspace = Interposed::workspace(fixture, hook);
+fn recover(
+    fixture: &Fixture,
+    renames: Renames,
+    hook: Hook,
+) -> (Result<Vec<Recovered>, FsError>, usize) {
+    let workspace = workspace(fixture, hook, renames);
     let lock = workspace.lock().expect("free");
     let recovered = workspace.recover(&lock, &mut |_| Ok(()));
     let calls = workspace.disk().calls();
@@ -108,19 +122,21 @@ fn assert_whole(fixture: &Fixture, (old, new): &(Tree, Tree), case: &str) {
         seen.fetch_or(is_mutating(call), Ordering::SeqCst);
         Ok(())
     });
-    recover(fixture, watching).0.expect("recovers again");
+    recover(fixture, Renames::All, watching).0.expect("recovers again");
     assert!(!mutated.load(Ordering::SeqCst), "{case}: a second recovery changed something");
 }
 
-#[test]
-fn a_kill_at_any_call_leaves_all_old_or_all_new() {
+#[rstest]
+fn a_kill_at_any_call_leaves_all_old_or_all_new(
+    #[values(Renames::All, Renames::NoExchange, Renames::NoFlags)] renames: Renames,
+) {
     let states = old_and_new();
     let mut outcomes = [0, 0];
     for number in 0.. {
         let mut fixture = Fixture::in_memory();
         let changes = prepare(&mut fixture);
-        let (_, calls) = run(&fixture, &changes, killed_at(number));
-        recover(&fixture, never()).0.expect("recovers");
+        let (_, calls) = run(&fixture, &changes, renames, killed_at(number));
+        recover(&fixture, renames, never()).0.expect("recovers");
         assert_whole(&fixture, &states, &format!("killed at call {number}"));
         outcomes[usize::from(fixture.tree() == states.1)] += 1;
         if calls <= number {
@@ -130,8 +146,10 @@ fn a_kill_at_any_call_leaves_all_old_or_all_new() {
     assert!(outcomes[0] > 20 && outcomes[1] > 20, "both ends are reached: {outcomes:?}");
 }
 
-#[test]
-fn a_kill_inside_recovery_leaves_all_old_or_all_new() {
+#[rstest]
+fn a_kill_inside_recovery_leaves_all_old_or_all_new(
+    #[values(Renames::All, Renames::NoExchange, Renames::NoFlags)] renames: Renames,
+) {
     let states = old_and_new();
     let mut runs = 0;
     for first in (0..).step_by(5) {
@@ -139,9 +157,9 @@ fn a_kill_inside_recovery_leaves_all_old_or_all_new() {
         for second in (0..).step_by(3) {
             let mut fixture = Fixture::in_memory();
             let changes = prepare(&mut fixture);
-            calls = run(&fixture, &changes, killed_at(first)).1;
-            let (_, recovering) = recover(&fixture, killed_at(second));
-            recover(&fixture, never()).0.expect("recovers");
+            calls = run(&fixture, &changes, renames, killed_at(first)).1;
+            let (_, recovering) = recover(&fixture, renames, killed_at(second));
+            recover(&fixture, renames, never()).0.expect("recovers");
             assert_whole(&fixture, &states, &format!("killed at {first}, then at {second}"));
             runs += 1;
             if recovering <= second {
@@ -160,12 +178,15 @@ fn a_kill_inside_recovery_leaves_all_old_or_all_new() {
 #[case::permission(13)]
 #[case::no_space(28)]
 #[case::read_only(30)]
-fn a_failing_call_is_answered_by_what_is_on_disk(#[case] errno: i32) {
+fn a_failing_call_is_answered_by_what_is_on_disk(
+    #[case] errno: i32,
+    #[values(Renames::All, Renames::NoExchange, Renames::NoFlags)] renames: Renames,
+) {
     let states = old_and_new();
     for number in 0.. {
         let mut fixture = Fixture::in_memory();
         let changes = prepare(&mut fixture);
-        let (outcome, calls) = run(&fixture, &changes, failing_at(number, errno));
+        let (outcome, calls) = run(&fixture, &changes, renames, failing_at(number, errno));
         let case = format!("errno {errno} at call {number}: {outcome:?}");
         match outcome {
             Some(Outcome::Committed) => {
@@ -176,13 +197,13 @@ fn a_failing_call_is_answered_by_what_is_on_disk(#[case] errno: i32) {
             }
             _ => {}
         }
-        recover(&fixture, never()).0.expect("recovers");
+        recover(&fixture, renames, never()).0.expect("recovers");
         assert_whole(&fixture, &states, &case);
         match outcome {
             Some(Outcome::Committed) => assert_eq!(fixture.tree(), states.1, "{case}"),
             Some(Outcome::RolledBack(_) | Outcome::Conflicts(_)) => {
                 assert_eq!(fixture.tree(), states.0, "{case}");
-                let (again, _) = run(&fixture, &changes, never());
+                let (again, _) = run(&fixture, &changes, renames, never());
                 assert!(matches!(again, Some(Outcome::Committed)), "{case}: a retry works");
             }
             _ => {}
@@ -199,7 +220,10 @@ fn a_failing_call_is_answered_by_what_is_on_disk(#[case] errno: i32) {
 #[case::no_file_can_be_synced("sync_file")]
 #[case::no_directory_can_be_synced("sync_dir")]
 #[case::nothing_can_be_written("write_at")]
-fn a_failure_whose_tidying_fails_too_is_answered_honestly(#[case] also: &'static str) {
+fn a_failure_whose_tidying_fails_too_is_answered_honestly(
+    #[case] also: &'static str,
+    #[values(Renames::All, Renames::NoExchange, Renames::NoFlags)] renames: Renames,
+) {
     let states = old_and_new();
     for number in 0.. {
         let mut fixture = Fixture::in_memory();
@@ -211,8 +235,8 @@ fn a_failure_whose_tidying_fails_too_is_answered_honestly(#[case] also: &'static
                 Ok(())
             }
         });
-        let (outcome, calls) = run(&fixture, &changes, hook);
-        recover(&fixture, never()).0.expect("recovers");
+        let (outcome, calls) = run(&fixture, &changes, renames, hook);
+        recover(&fixture, renames, never()).0.expect("recovers");
         let case = format!("call {number}, then every {also}: {outcome:?}");
         assert_whole(&fixture, &states, &case);
         match outcome {
@@ -290,8 +314,12 @@ fn a_users_save_at_any_call_is_never_lost(
     #[values(Save::InPlace, Save::ByRename, Save::UnlinkAndCreate)] how: Save,
     #[values("modify", "delete", "rename", "mode", "fresh/created")] path: &'static str,
     #[values(None, Some(7))] killed_after: Option<usize>,
-    #[values(true, false)] leases: bool,
+    #[values((true, Renames::All), (false, Renames::All), (true, Renames::NoFlags))] system: (
+        bool,
+        Renames,
+    ),
 ) {
+    let (leases, renames) = system;
     let mut landed = 0;
     for number in 0.. {
         let mut fixture = Fixture::in_memory();
@@ -314,11 +342,11 @@ fn a_users_save_at_any_call_is_never_lost(
                 _ => Ok(()),
             }
         });
-        let (outcome, calls) = run(&fixture, &changes, hook);
+        let (outcome, calls) = run(&fixture, &changes, renames, hook);
         for thread in waiting.lock().expect("no save panics").drain(..) {
             thread.join().expect("saved once the lease was released");
         }
-        recover(&fixture, never()).0.expect("recovers");
+        recover(&fixture, renames, never()).0.expect("recovers");
         let case = format!("{how:?} of {path} at call {number}, {outcome:?}");
         let tree = fixture.tree();
         if saved.load(Ordering::SeqCst) {

@@ -22,6 +22,7 @@ pub(crate) struct Settings {
     allow_git: Option<bool>,
     allow_hard_links: Option<bool>,
     allow_other_mounts: Option<bool>,
+    allow_move_aside: Option<bool>,
     strategies: Vec<Library>,
 }
 
@@ -101,6 +102,7 @@ impl Settings {
         set(&mut options.allow_git, self.allow_git);
         set(&mut options.allow_hard_links, self.allow_hard_links);
         set(&mut options.allow_other_mounts, self.allow_other_mounts);
+        set(&mut options.allow_move_aside, self.allow_move_aside);
         let library =
             |library: Library| TrustedLibrary { path: library.path, blake3: library.blake3 };
         options.strategies.extend(self.strategies.into_iter().map(library));
@@ -154,7 +156,7 @@ mod tests {
         let hex = "ab".repeat(32);
         let options = parse(&format!(
             "durable_proposals = true\nallow_git = true\nallow_hard_links = true\n\
-             allow_other_mounts = true\n\
+             allow_other_mounts = true\nallow_move_aside = true\n\
              strategies = [{{ path = \"/lib/x.so\", blake3 = \"{hex}\" }}]\n\
              [diff]\nstrategy = \"myers\"\nsize_max_bytes = 10\n\
              [session]\nexpires_after = \"2h\"\n[history]\nkeep_for = \"30d\"\n"
@@ -165,6 +167,7 @@ mod tests {
         assert_eq!(options.history_keep_for, Duration::from_secs(30 * 24 * 60 * 60));
         assert!(options.durable_proposals && options.allow_git);
         assert!(options.allow_hard_links && options.allow_other_mounts);
+        assert!(options.allow_move_aside);
         assert_eq!(options.strategies[0].path, Path::new("/lib/x.so"));
         assert_eq!(options.strategies[0].blake3.to_string(), hex);
     }

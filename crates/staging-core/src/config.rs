@@ -31,6 +31,9 @@ pub struct StagingOptions {
     pub allow_hard_links: bool,
     /// Whether files on other mounts below the root may be changed.
     pub allow_other_mounts: bool,
+    /// Whether files may be replaced on file systems that cannot exchange two names,
+    /// where a path names nothing for a moment.
+    pub allow_move_aside: bool,
     /// Strategy libraries to load into this process, each an explicit choice.
     pub strategies: Vec<TrustedLibrary>,
     /// How many messages each actor's mailbox holds.
@@ -66,6 +69,7 @@ impl StagingOptions {
             allow_git: false,
             allow_hard_links: false,
             allow_other_mounts: false,
+            allow_move_aside: false,
             strategies: Vec::new(),
             mailbox_capacity: 64,
             proposals_in_flight_max: 16,

@@ -391,7 +391,7 @@ fn fs_kind(error: &FsError) -> ErrorKind {
         FsError::Refused { .. } | FsError::Path(_) => ErrorKind::Refused,
         FsError::DamagedContent { .. } | FsError::UnknownJournal { .. } => ErrorKind::Damaged,
         FsError::BadChangeSet { .. } => ErrorKind::Conflict,
-        FsError::Unsupported { .. } => ErrorKind::Unsupported,
+        FsError::NoExchange { .. } => ErrorKind::Unsupported,
         _ => ErrorKind::Io,
     }
 }

@@ -11,14 +11,41 @@ use super::Fixture;
 /// What happens at a call, told before it is made.
 pub type Hook = Box<dyn Fn(usize, &'static str) -> io::Result<()> + Send + Sync>;
 
+/// What the file system makes of a rename with flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renames {
+    /// Exchanges, and refuses to replace.
+    All,
+    /// Refuses to replace, as exFAT does.
+    NoExchange,
+    /// Takes no flags, as NFS does.
+    NoFlags,
+}
+
+/// The disk that is played, and what the user allows on it.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub renames: Renames,
+    pub in_flight: usize,
+    pub options: Options,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { renames: Renames::All, in_flight: 1, options: Options::default() }
+    }
+}
+
 pub struct Interposed {
     disk: PosixDisk,
     calls: AtomicUsize,
     hook: Hook,
+    renames: Renames,
+    in_flight: usize,
 }
 
 impl Interposed {
-    pub fn workspace(fixture: &Fixture, hook: Hook) -> Workspace<Self> {
+    pub fn workspace(fixture: &Fixture, hook: Hook, setup: Setup) -> Workspace<Self> {
         drop(fixture.open()); // makes journal/ and conflicts/
         let disk = PosixDisk;
         let state = fixture.state();
@@ -32,8 +59,9 @@ impl Interposed {
             lock_path: state.join("lock"),
             own_state: None,
         };
-        let disk = Self { disk, calls: AtomicUsize::new(0), hook };
-        Workspace::on_disk(disk, places, Options::default())
+        let Setup { renames, in_flight, options } = setup;
+        let disk = Self { disk, calls: AtomicUsize::new(0), hook, renames, in_flight };
+        Workspace::on_disk(disk, places, options)
     }
 
     pub fn calls(&self) -> usize {
@@ -60,7 +88,7 @@ impl Disk for Interposed {
     type File = OwnedFd;
 
     fn calls_in_flight(&self) -> usize {
-        1
+        self.in_flight
     }
 
     // A kill keeps what the system holds in memory, so a test of kills need not wait
@@ -79,6 +107,28 @@ impl Disk for Interposed {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(Lease::Unavailable),
             Err(error) => Err(error),
             Ok(()) => self.disk.lease(file),
+        }
+    }
+
+    fn exchange(&self, dir: &OwnedFd, one: &[u8], other: &[u8]) -> io::Result<()> {
+        self.at("exchange")?;
+        match self.renames {
+            Renames::All => self.disk.exchange(dir, one, other),
+            Renames::NoExchange | Renames::NoFlags => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn rename(
+        &self,
+        from_dir: &OwnedFd,
+        from: &[u8],
+        to_dir: &OwnedFd,
+        to: &[u8],
+    ) -> io::Result<()> {
+        self.at("rename")?;
+        match self.renames {
+            Renames::All | Renames::NoExchange => self.disk.rename(from_dir, from, to_dir, to),
+            Renames::NoFlags => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -102,8 +152,8 @@ impl Disk for Interposed {
         copy_metadata(from: &OwnedFd, to: &OwnedFd, mode: u32) -> ();
         lease_holds(file: &OwnedFd) -> bool;
         set_mode(file: &OwnedFd, mode: u32) -> ();
-        exchange(dir: &OwnedFd, one: &[u8], other: &[u8]) -> ();
-        rename(from_dir: &OwnedFd, from: &[u8], to_dir: &OwnedFd, to: &[u8]) -> ();
+        rename_replacing(from_dir: &OwnedFd, from: &[u8], to_dir: &OwnedFd, to: &[u8]) -> ();
+        link(from_dir: &OwnedFd, from: &[u8], to_dir: &OwnedFd, to: &[u8]) -> ();
         remove_file(dir: &OwnedFd, name: &[u8]) -> ();
         create_dir(dir: &OwnedFd, name: &[u8]) -> ();
         remove_dir(dir: &OwnedFd, name: &[u8]) -> ();

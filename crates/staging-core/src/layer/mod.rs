@@ -62,6 +62,7 @@ impl DiffStagingLayer {
             allow_git: options.allow_git,
             allow_hard_links: options.allow_hard_links,
             allow_other_mounts: options.allow_other_mounts,
+            allow_move_aside: options.allow_move_aside,
         };
         let workspace = Workspace::open(&options.workspace, &state, policies)?;
         let layer = Self(Arc::new(Inner {

@@ -1,0 +1,197 @@
+//! File systems that cannot exchange two names, or cannot refuse to replace one.
+//!
+//! NFS, 9p and FUSE file systems without `RENAME2` take no rename flags at all, exFAT
+//! takes only `RENAME_NOREPLACE` (rename(2)); all say EINVAL before they change
+//! anything, so the call itself is the probe.
+//!
+//! Without the exclusive rename a slot arrives by link(2), which refuses to replace, and
+//! loses its own name afterwards; a file leaves by a plain rename onto a name that only
+//! Greenroom uses. Both are lossless. Without the exchange a file is moved aside before
+//! its slot arrives, and for that moment its path names nothing: whoever opens it then
+//! does not find it. That is why the user has to allow it.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use crate::conflicts;
+use crate::disk::Disk;
+use crate::error::FsError;
+use crate::ground::{Ground, Held, is_absence};
+use crate::intent::{Action, Intent, Unit};
+use crate::rel_path::RelPath;
+use crate::swap::Swapper;
+use crate::tidy::remove;
+
+/// Whether the file system refuses a rename for its flags. Flags that it does not know
+/// are EINVAL.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+}
+
+impl<D: Disk> Ground<'_, D> {
+    /// Moves one of Greenroom's own names to any name, never replacing anything:
+    /// `AlreadyExists` then.
+    pub(crate) fn rename_own_to(&self, own: &RelPath, to: &RelPath) -> Result<(), FsError> {
+        let (own_dir, to_dir) = (self.parent(own)?, self.parent(to)?);
+        let (own_name, to_name) = (own.file_name(), to.file_name());
+        let moved = match self.disk.rename(&own_dir, own_name, &to_dir, to_name) {
+            Err(error) if is_unsupported(&error) => {
+                return match self.disk.link(&own_dir, own_name, &to_dir, to_name) {
+                    Ok(()) => self.drop_name(own, to),
+                    Err(error) => Err(FsError::io("move", to)(error)),
+                };
+            }
+            answer => answer,
+        };
+        moved.map_err(FsError::io("move", to))
+    }
+
+    /// Removes one of a file's two names, once the other is durable: were the other lost
+    /// in a power cut and the removal not, the file would be gone.
+    pub(crate) fn drop_name(&self, own: &RelPath, other: &RelPath) -> Result<(), FsError> {
+        self.sync_parent(other)?;
+        remove(self, own)
+    }
+
+    /// Makes the names beside a path durable in the middle of the swaps.
+    fn sync_parent(&self, path: &RelPath) -> Result<(), FsError> {
+        let synced = self.disk.sync_dir(&*self.parent(path)?);
+        synced.map_err(|error| {
+            // A later sync of the same directory proves nothing.
+            self.sync_failed.store(true, Ordering::Relaxed);
+            FsError::io("sync the directory of", path)(error)
+        })
+    }
+
+    /// Whether two names are one file's.
+    fn is_same_file(&self, one: &RelPath, other: &RelPath) -> Result<bool, FsError> {
+        let identity = |path: &RelPath| {
+            Ok::<_, FsError>(self.stat(path)?.map(|stat| (stat.device, stat.inode)))
+        };
+        let one = identity(one)?;
+        Ok(one.is_some() && one == identity(other)?)
+    }
+
+    /// Moves any name to one of Greenroom's own that is free.
+    pub(crate) fn rename_to_own(&self, from: &RelPath, own: &RelPath) -> Result<(), FsError> {
+        let (from_dir, own_dir) = (self.parent(from)?, self.parent(own)?);
+        let (from_name, own_name) = (from.file_name(), own.file_name());
+        let moved = match self.disk.rename(&from_dir, from_name, &own_dir, own_name) {
+            Err(error) if is_unsupported(&error) => match self.disk.stat(&own_dir, own_name) {
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
+                    self.disk.rename_replacing(&from_dir, from_name, &own_dir, own_name)
+                }
+                Err(error) => Err(error),
+            },
+            answer => answer,
+        };
+        moved.map_err(FsError::io("move aside", from))
+    }
+}
+
+impl Unit {
+    /// The name that holds the file while its slot arrives, on file systems without
+    /// exchange.
+    pub(crate) fn aside(&self) -> RelPath {
+        let slot = self.slot.file_name();
+        let stem = slot.strip_suffix(crate::intent::SLOT_SUFFIX.as_bytes()).unwrap_or(slot);
+        let name = [stem, b".aside", crate::intent::SLOT_SUFFIX.as_bytes()].concat();
+        match self.slot.parent() {
+            Some(dir) => dir.join(&name),
+            None => RelPath::parse(&name),
+        }
+        .expect("a slot's name with a few more letters is a name")
+    }
+}
+
+impl<D: Disk> Swapper<'_, '_, D> {
+    /// Exchanges the slot with the file by way of a third name.
+    ///
+    /// Each name is durable before the next step takes away the one that it replaces:
+    /// on a file system that writes a directory's names in any order, a power cut could
+    /// otherwise leave the file nowhere.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no file at the path; `AlreadyExists` when a user has put
+    /// one there while the path was free: theirs stays, and what was moved aside waits
+    /// for the slots to be cleaned.
+    pub(crate) fn exchange_by_moving_aside(&self, unit: &Unit) -> Result<(), FsError> {
+        let (ground, aside) = (self.ground, unit.aside());
+        ground.rename_to_own(&unit.path, &aside)?;
+        let arrived = ground
+            .sync_parent(&unit.path)
+            .and_then(|()| ground.rename_own_to(&unit.slot, &unit.path));
+        if let Err(error) = arrived {
+            // A slot that has arrived and not lost its own name is settled by whoever takes
+            // the set back.
+            if !ground.is_same_file(&unit.slot, &unit.path)? {
+                // Where the user's own stands now, this fails as the arrival did.
+                ground.rename_own_to(&aside, &unit.path)?;
+            }
+            return Err(error);
+        }
+        let synced = ground.sync_parent(&unit.path);
+        ground.rename_to_own(&aside, &unit.slot)?;
+        synced
+    }
+}
+
+/// Brings what a crash left of an exchange by way of a third name, or of a link whose
+/// first name was still to go, to a state that an exchange or a rename can leave.
+pub(crate) fn settle<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result<(), FsError> {
+    for unit in &intent.units {
+        for path in [Some(&unit.path), unit.arrives_at()].into_iter().flatten() {
+            if ground.is_same_file(&unit.slot, path)? {
+                ground.drop_name(&unit.slot, path)?;
+            }
+        }
+        if matches!(unit.action, Action::Replace { .. }) {
+            settle_aside(ground, unit)?;
+        }
+    }
+    Ok(())
+}
+
+fn settle_aside<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<(), FsError> {
+    let aside = unit.aside();
+    if ground.stat(&aside)?.is_none() {
+        return Ok(());
+    }
+    if ground.is_same_file(&aside, &unit.path)? {
+        return ground.drop_name(&aside, &unit.path);
+    }
+    let path_is_free = ground.stat(&unit.path)?.is_none();
+    if path_is_free {
+        // Whatever else is lost, the file is where it was.
+        match ground.rename_own_to(&aside, &unit.path) {
+            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {}
+            answer => return answer,
+        }
+    }
+    if ground.stat(&unit.slot)?.is_none() {
+        return ground.rename_to_own(&aside, &unit.slot);
+    }
+    // The user put a file there while the path was free.
+    Ok(())
+}
+
+/// Removes what was moved aside and not put back, because a user had put a file in its
+/// place. What is not the base is an earlier save of theirs, and kept.
+pub(crate) fn clean_aside<D: Disk>(
+    swapper: &Swapper<'_, '_, D>,
+    unit: &Unit,
+) -> Result<(), FsError> {
+    let Action::Replace { base, staged } = &unit.action else { return Ok(()) };
+    let aside = unit.aside();
+    let ground = swapper.ground;
+    match ground.held(&aside) {
+        Ok(Held::Absent) => Ok(()),
+        Ok(held) if [Some(base.digest), Some(staged.digest)].contains(&held.content()) => {
+            remove(ground, &aside)
+        }
+        Ok(_) => conflicts::keep(ground, &aside, &unit.path).map(|kept| swapper.note_kept(kept)),
+        Err(error) if is_absence(&error) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
