@@ -27,9 +27,9 @@ const LATER_RECORDS_BYTES: u64 = 512;
 pub(crate) enum Record {
     /// The first record: what is about to happen.
     Intent { version: u32, intent: Intent },
-    /// Barrier 1 is behind, swaps may have happened from here on. Not synced: it
-    /// tells a torn slot from a user's bytes after a kill, and its absence after a
-    /// power cut is harmless.
+    /// Barrier 1 is behind, swaps may have happened from here on. Not synced: without
+    /// it recovery takes the set back, which is right for a set that nobody was
+    /// answered about.
     Swapping,
     /// The set is being taken back: recovery must not finish it.
     Abort,

@@ -15,7 +15,6 @@ use crate::inspect::{Condition, inspect};
 use crate::intent::{Action, Intent, Unit};
 use crate::journal::{self, Found, Journal, Progress, Record};
 use crate::move_aside;
-use crate::parallel;
 use crate::policy::Policy;
 use crate::rel_path::RelPath;
 use crate::sequence::{backward, forward};
@@ -83,8 +82,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             Progress::Committed => RecoveredOutcome::Committed,
             Progress::RolledBack => RecoveredOutcome::RolledBack,
             Progress::Undecided | Progress::Aborting => {
-                let may_finish = found.progress != Progress::Aborting;
-                let outcome = self.decide(&swapper, journal, intent, may_finish, &mut edited)?;
+                let outcome = self.decide(&swapper, journal, found, &mut edited)?;
                 journal.append(
                     disk,
                     match outcome {
@@ -109,10 +107,10 @@ impl<D: Disk> Recovery<'_, '_, D> {
         &self,
         swapper: &Swapper<'_, '_, D>,
         journal: &mut Journal<D>,
-        intent: &Intent,
-        may_finish: bool,
+        found: &Found,
         edited: &mut Vec<Conflict>,
     ) -> Result<RecoveredOutcome, FsError> {
+        let intent = &found.intent;
         self.drop_second_names(swapper, intent)?;
         move_aside::settle(self.ground, intent)?;
         let mut conditions = self.conditions(intent)?;
@@ -129,15 +127,18 @@ impl<D: Disk> Recovery<'_, '_, D> {
         if !displaced.is_empty() {
             conditions = self.conditions(intent)?;
         }
-        let can_finish = may_finish
+        // Only the record says that a slot is finished and durable: before barrier 1 one can
+        // have its content and mode and lack its owner and attributes.
+        let can_go_on = |condition: &Condition| match condition {
+            Condition::Done => true,
+            Condition::Waiting | Condition::HalfMoved => found.swapped,
+            _ => false,
+        };
+        let can_finish = found.progress != Progress::Aborting
             && displaced.is_empty()
-            && conditions.iter().all(|condition| {
-                matches!(condition, Condition::Waiting | Condition::HalfMoved | Condition::Done)
-            });
+            && conditions.iter().all(can_go_on);
         let apply = self.apply();
         if can_finish {
-            self.barrier_one(journal, intent, &conditions)?;
-            journal.append(self.ground.disk, &Record::Swapping)?;
             match forward(swapper, intent, &|index| conditions[index] == Condition::Done) {
                 Ok(()) => {
                     apply.barrier_two(intent)?;
@@ -230,40 +231,6 @@ impl<D: Disk> Recovery<'_, '_, D> {
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => swapper.keep(unit),
             answer => answer,
         }
-    }
-
-    /// A kill may have come before barrier 1 was passed: what it makes durable has to
-    /// be durable before the first swap of recovery, too.
-    fn barrier_one(
-        &self,
-        journal: &Journal<D>,
-        intent: &Intent,
-        conditions: &[Condition],
-    ) -> Result<(), FsError> {
-        let disk = self.ground.disk;
-        let waiting: Vec<_> = intent
-            .units
-            .iter()
-            .zip(conditions)
-            .filter(|(unit, condition)| {
-                **condition == Condition::Waiting && unit.staged().is_some()
-            })
-            .map(|(unit, _)| unit)
-            .collect();
-        parallel::for_each(disk.calls_in_flight(), waiting.len() + 2, |index| {
-            let Some(unit) = index.checked_sub(2).map(|index| waiting[index]) else {
-                return match index {
-                    0 => journal.sync(disk),
-                    _ => disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/")),
-                };
-            };
-            let parent = self.ground.parent(&unit.slot)?;
-            disk.open_file(&parent, unit.slot.file_name())
-                .and_then(|file| disk.sync_file(&file))
-                .map_err(FsError::io("sync the new content of", &unit.path))
-        })
-        .into_iter()
-        .collect()
     }
 
     fn apply(&self) -> Apply<'_, '_, D> {

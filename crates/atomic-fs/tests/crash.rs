@@ -146,6 +146,35 @@ fn a_kill_at_any_call_leaves_all_old_or_all_new(
     assert!(outcomes[0] > 20 && outcomes[1] > 20, "both ends are reached: {outcomes:?}");
 }
 
+/// A slot is made private, so a private file's slot has its mode before it has its
+/// attributes.
+#[test]
+fn a_kill_at_any_call_never_drops_attributes() {
+    const NAME: &str = "user.origin";
+    let mut outcomes = [0, 0];
+    for number in 0.. {
+        let mut fixture = Fixture::in_memory();
+        fixture.put_mode("private", b"old", 0o600);
+        let file = fixture.at("private");
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::setxattr(&file, NAME, b"elsewhere", flags).is_err() {
+            eprintln!("not tested: the file system keeps no attributes");
+            return;
+        }
+        let changes = vec![fixture.modify("private", b"new")];
+        let (_, calls) = run(&fixture, &changes, Renames::All, killed_at(number));
+        recover(&fixture, Renames::All, never()).0.expect("recovers");
+        let mut value = [0; 16];
+        let length = rustix::fs::getxattr(&file, NAME, &mut value);
+        assert_eq!(length, Ok(9), "killed at call {number}: the attribute is kept");
+        outcomes[usize::from(fixture.read("private") == b"new")] += 1;
+        if calls <= number {
+            break;
+        }
+    }
+    assert!(outcomes[0] > 5 && outcomes[1] > 5, "both ends are reached: {outcomes:?}");
+}
+
 #[rstest]
 fn a_kill_inside_recovery_leaves_all_old_or_all_new(
     #[values(Renames::All, Renames::NoExchange, Renames::NoFlags)] renames: Renames,
