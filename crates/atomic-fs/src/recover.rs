@@ -198,15 +198,6 @@ impl<D: Disk> Recovery<'_, '_, D> {
     ) -> Result<(), FsError> {
         let ground = self.ground;
         for unit in &intent.units {
-            if let Action::Create { .. } = &unit.action {
-                let inode = |path: &RelPath| {
-                    Ok::<_, FsError>(ground.stat(path)?.map(|stat| (stat.device, stat.inode)))
-                };
-                let in_slot = inode(&unit.slot)?;
-                if in_slot.is_some() && in_slot == inode(&unit.path)? {
-                    remove(ground, &unit.slot)?;
-                }
-            }
             let Action::Move { inode, to, .. } = &unit.action else { continue };
             let has = |path: &RelPath| {
                 Ok::<_, FsError>(ground.stat(path)?.is_some_and(|stat| stat.inode == *inode))
