@@ -129,5 +129,10 @@ fn count(number: usize, one: &str, many: &str) -> String {
 }
 
 fn names(ids: &[impl ToString]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    const SHOWN_MAX: usize = 20;
+    let shown: Vec<String> = ids.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
+    match ids.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
