@@ -93,6 +93,11 @@ pub trait Disk: Send + Sync {
     /// after the other, in an order that a second run repeats.
     fn calls_in_flight(&self) -> usize;
 
+    /// How many directories may be held open at once.
+    fn open_dirs_max(&self) -> usize {
+        128
+    }
+
     /// Opens a directory below `root` without following any symlink.
     ///
     /// # Errors

@@ -91,7 +91,7 @@ impl<'a, D: Disk> Ground<'a, D> {
         Self { disk, root, conflicts, conflicts_path, options, sync_failed, dirs }
     }
 
-    /// The directory's handle; every later call for it gets the same one.
+    /// The directory's handle, kept for later calls as long as not too many are open.
     pub(crate) fn dir(&self, path: Option<&RelPath>) -> Result<Arc<D::Dir>, FsError> {
         let key = path.cloned();
         if let Some(dir) = self.open_dirs().get(&key) {
@@ -101,7 +101,12 @@ impl<'a, D: Disk> Ground<'a, D> {
             .disk
             .open_dir_beneath(self.root, path, self.options.allow_other_mounts)
             .map_err(|source| dir_error(path, source))?;
-        Ok(self.open_dirs().entry(key).or_insert_with(|| Arc::new(dir)).clone())
+        let mut open = self.open_dirs();
+        if open.len() >= self.disk.open_dirs_max() {
+            // All of them, since a set that touches so many goes from one to the next.
+            open.clear();
+        }
+        Ok(open.entry(key).or_insert_with(|| Arc::new(dir)).clone())
     }
 
     /// The handle of the directory that a file lies in.

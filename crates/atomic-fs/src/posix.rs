@@ -15,7 +15,21 @@ mod metadata;
 
 /// Syncs wait on the device, not on the processor: a journalling file system
 /// serves many of them with one commit.
-const CALLS_IN_FLIGHT: usize = 64;
+const CALLS_IN_FLIGHT_MAX: usize = 64;
+
+/// Each call in flight can have this many descriptors open: a batch of slots, the staged
+/// content, the original, and a directory that is just being opened; and half of what the
+/// process may open is not ours.
+const DESCRIPTORS_PER_CALL: usize = 16;
+
+/// The part of the process's descriptors that open directories may take.
+const DESCRIPTORS_PER_DIR: usize = 8;
+
+/// How many files this process may have open, getrlimit(2): often 1,024, on macOS 256.
+fn descriptors_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
 
 /// The machine's own file systems.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +54,11 @@ impl Disk for PosixDisk {
     type File = OwnedFd;
 
     fn calls_in_flight(&self) -> usize {
-        CALLS_IN_FLIGHT
+        (descriptors_max() / DESCRIPTORS_PER_CALL).clamp(1, CALLS_IN_FLIGHT_MAX)
+    }
+
+    fn open_dirs_max(&self) -> usize {
+        (descriptors_max() / DESCRIPTORS_PER_DIR).clamp(1, 1024)
     }
 
     fn open_dir_beneath(

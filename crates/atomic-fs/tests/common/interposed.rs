@@ -91,6 +91,10 @@ impl Disk for Interposed {
         self.in_flight
     }
 
+    fn open_dirs_max(&self) -> usize {
+        3
+    }
+
     // A kill keeps what the system holds in memory, so a test of kills need not wait
     // for the device.
     fn sync_file(&self, _file: &OwnedFd) -> io::Result<()> {
