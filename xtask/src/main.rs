@@ -14,6 +14,7 @@ mod files;
 mod lexer;
 mod links;
 mod machine_paths;
+mod real_disk;
 mod sources;
 mod tidy;
 
@@ -25,6 +26,8 @@ tasks:
   tidy [--print-abi-hash]  the rules of the house that no other tool checks
   bench apply [--files N] [--in DIR]
                            change sets of 1 to 10,000 files beside their peers
+  real-disk [kill] [editor] [refusals] [--seconds N] [--every N]
+                           the binary on real file systems: killed, raced, refused
 ";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +36,7 @@ enum Task {
     Tidy,
     PrintAbiHash,
     Bench(Bench),
+    RealDisk(real_disk::Scope),
     Help,
 }
 
@@ -62,6 +66,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         ["tidy"] => Ok(Task::Tidy),
         ["tidy", "--print-abi-hash"] => Ok(Task::PrintAbiHash),
         ["bench", what @ ..] => Bench::parse(what).map(Task::Bench),
+        ["real-disk", what @ ..] => real_disk::Scope::parse(what).map(Task::RealDisk),
         ["help" | "--help" | "-h"] => Ok(Task::Help),
         [] => Err("no task given".to_owned()),
         [task @ ("ci" | "tidy"), rest @ ..] => {
@@ -77,6 +82,7 @@ fn run(task: &Task) -> miette::Result<()> {
         Task::Tidy => tidy::run(&files::root()?),
         Task::PrintAbiHash => abi_hash::print(&files::root()?),
         Task::Bench(bench) => bench::run(&files::root()?, bench),
+        Task::RealDisk(scope) => real_disk::run(&files::root()?, scope),
         Task::Help => {
             print!("{TASKS}");
             Ok(())
@@ -109,6 +115,7 @@ mod tests {
             "bench apply --files 10 --in /mnt",
             Ok(Task::Bench(Bench::Apply(Scope { files: Some(10), folder: Some("/mnt".into()) }))),
         );
+        check("real-disk", Ok(Task::RealDisk(real_disk::Scope::default())));
         check("--help", Ok(Task::Help));
     }
 
@@ -118,6 +125,7 @@ mod tests {
         check("publish", Err("there is no task `publish`"));
         check("ci --fast", Err("`ci` does not take `--fast`"));
         check("bench everything", Err("`bench` does not take `everything`"));
+        check("real-disk --every so", Err("`so` is no number"));
         check("bench apply --files many", Err("`many` is no number of files"));
         check("bench apply --fast", Err("`bench apply` does not take `--fast`"));
         check("tidy --no-tests", Err("`tidy` does not take `--no-tests`"));

@@ -1,0 +1,136 @@
+//! `cargo xtask real-disk`: the `greenroom` binary on the machine's real file systems,
+//! killed, raced and refused.
+//!
+//! Needs strace; file systems other than the target folder's are loop-mounted, which
+//! needs root. What a machine cannot do is skipped with a line that says so.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use miette::{IntoDiagnostic as _, Result, miette};
+
+mod editor;
+mod ground;
+mod kill;
+mod refusals;
+mod tree;
+mod trial;
+
+/// What is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// SIGKILL at every system call of an apply, and recovery after each.
+    Kill,
+    /// An editor that saves one of the files beside applies.
+    Editor,
+    /// Full, read-only and forbidden disks, and a directory that vanishes.
+    Refusals,
+}
+
+/// Which parts, and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scope {
+    parts: Vec<Part>,
+    /// How long an editor saves in each of its ways.
+    editor_for: Duration,
+    /// Kill at every n-th system call.
+    every: usize,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self {
+            parts: vec![Part::Kill, Part::Editor, Part::Refusals],
+            editor_for: Duration::from_secs(20),
+            every: 1,
+        }
+    }
+}
+
+impl Scope {
+    /// Understands what follows `real-disk`.
+    ///
+    /// # Errors
+    /// A sentence for the person who typed it.
+    pub(crate) fn parse(mut arguments: &[&str]) -> Result<Self, String> {
+        let mut scope = Self::default();
+        let mut parts = Vec::new();
+        let number = |word: &str| word.parse().map_err(|_| format!("`{word}` is no number"));
+        loop {
+            arguments = match arguments {
+                [] => break,
+                ["kill", rest @ ..] => {
+                    parts.push(Part::Kill);
+                    rest
+                }
+                ["editor", rest @ ..] => {
+                    parts.push(Part::Editor);
+                    rest
+                }
+                ["refusals", rest @ ..] => {
+                    parts.push(Part::Refusals);
+                    rest
+                }
+                ["--seconds", seconds, rest @ ..] => {
+                    scope.editor_for = Duration::from_secs(number(seconds)?);
+                    rest
+                }
+                ["--every", calls, rest @ ..] => {
+                    scope.every = usize::try_from(number(calls)?).unwrap_or(usize::MAX).max(1);
+                    rest
+                }
+                _ => return Err(format!("`real-disk` does not take `{}`", arguments.join(" "))),
+            }
+        }
+        if !parts.is_empty() {
+            scope.parts = parts;
+        }
+        Ok(scope)
+    }
+}
+
+/// Runs the parts over every file system that can be had, and fails at the first broken
+/// promise.
+pub(crate) fn run(root: &Path, scope: &Scope) -> Result<()> {
+    let greenroom = build(root)?;
+    let scratch = root.join("target/real-disk");
+    std::fs::create_dir_all(&scratch).into_diagnostic()?;
+    let scratch = tempfile::tempdir_in(scratch).into_diagnostic()?;
+    for part in &scope.parts {
+        for (kind, ground) in ground::all(scratch.path()) {
+            let ground = match ground {
+                Ok(ground) => ground,
+                Err(reason) => {
+                    println!("{kind}: skipped, {reason}");
+                    continue;
+                }
+            };
+            match part {
+                Part::Kill => kill::run(&greenroom, &ground, scope.every)?,
+                Part::Editor => editor::run(&greenroom, &ground, scope.editor_for)?,
+                Part::Refusals => refusals::run(&greenroom, &ground)?,
+            }
+        }
+    }
+    println!("no promise was broken");
+    Ok(())
+}
+
+fn build(root: &Path) -> Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--package", "greenroom-cli"])
+        .current_dir(root)
+        .status()
+        .into_diagnostic()?;
+    if !status.success() {
+        return Err(miette!("the binary does not build"));
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    Ok(target.join("release/greenroom"))
+}
+
+/// Whether a program can be started.
+fn is_installed(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
+}
