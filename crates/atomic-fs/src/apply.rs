@@ -52,6 +52,8 @@ pub struct Applied {
     pub kept: Vec<Kept>,
     /// Files that a user edited in the middle of the set; their edits stand.
     pub edited: Vec<Conflict>,
+    /// Directories that a committed set made, outermost first.
+    pub made_dirs: Vec<RelPath>,
 }
 
 /// A set whose outcome is durable but whose slots and journal still lie about.
@@ -90,7 +92,10 @@ impl<D: Disk> Apply<'_, '_, D> {
         let swapper = Swapper::new(self.ground);
         let mut applied = match forward(&swapper, &intent, &|_| false) {
             Ok(()) => match self.barrier_two(&intent) {
-                Ok(()) => Applied::with(Outcome::Committed, intent, Record::Committed),
+                Ok(()) => Applied {
+                    made_dirs: intent.new_dirs.clone(),
+                    ..Applied::with(Outcome::Committed, intent, Record::Committed)
+                },
                 Err(error) => Applied::unchanged(Outcome::InDoubt(error)),
             },
             Err((done, obstacle)) => {
@@ -252,7 +257,13 @@ impl<D: Disk> Apply<'_, '_, D> {
 
 impl Applied {
     pub(crate) fn unchanged(outcome: Outcome) -> Self {
-        Self { outcome, unfinished: None, kept: Vec::new(), edited: Vec::new() }
+        Self {
+            outcome,
+            unfinished: None,
+            kept: Vec::new(),
+            edited: Vec::new(),
+            made_dirs: Vec::new(),
+        }
     }
 
     fn with(outcome: Outcome, intent: Intent, record: Record) -> Self {

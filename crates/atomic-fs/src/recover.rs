@@ -32,6 +32,8 @@ pub struct Recovered {
     pub edited: Vec<Conflict>,
     /// User's edits that could not be put back in place.
     pub kept: Vec<Kept>,
+    /// Directories that a committed set made, outermost first.
+    pub made_dirs: Vec<RelPath>,
 }
 
 /// How recovery ended a set.
@@ -99,7 +101,11 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let torn = !found.swapped && outcome == RecoveredOutcome::RolledBack;
         clean_slots(&swapper, intent, torn)?;
         let kept = swapper.take_kept();
-        Ok(Recovered { set: intent.set.clone(), outcome, edited, kept })
+        let made_dirs = match outcome {
+            RecoveredOutcome::Committed => intent.new_dirs.clone(),
+            RecoveredOutcome::RolledBack => Vec::new(),
+        };
+        Ok(Recovered { set: intent.set.clone(), outcome, edited, kept, made_dirs })
     }
 
     /// Goes forward where every unit can, back otherwise. Durable on return.

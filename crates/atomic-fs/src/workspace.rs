@@ -10,7 +10,7 @@ use crate::conflicts::Kept;
 use crate::content::{ContentSource, Digest};
 use crate::disk::{Disk, FileKind, Stat, is_symlink_error};
 use crate::error::{FsError, Refusal};
-use crate::ground::{FileReader, Ground};
+use crate::ground::{FileReader, Ground, is_absence};
 use crate::journal::{self, Journal};
 use crate::lock::WorkspaceLock;
 use crate::policy::{Options, Policy};
@@ -298,6 +298,39 @@ impl<D: Disk> Workspace<D> {
         let recovery =
             Recovery { ground: &ground, journals: &self.places.journals, policy: &self.policy };
         recovery.run(record)
+    }
+
+    /// Removes directories that hold nothing, innermost first. One that holds something, or
+    /// is gone, stays as it is.
+    ///
+    /// # Durability
+    /// What was removed stays so after a power cut. A crash in between leaves some of them.
+    ///
+    /// # Errors
+    /// [`FsError`]; directories are no part of what a change set promises.
+    pub fn remove_empty_dirs(
+        &self,
+        _lock: &WorkspaceLock,
+        dirs: &[RelPath],
+    ) -> Result<(), FsError> {
+        let ground = self.ground();
+        let swapper = Swapper::new(&ground);
+        let mut dirs: Vec<&RelPath> = dirs.iter().collect();
+        dirs.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
+        for dir in &dirs {
+            swapper.remove_dir(dir)?;
+        }
+        let parents: std::collections::BTreeSet<Option<RelPath>> =
+            dirs.iter().map(|dir| dir.parent()).collect();
+        for parent in parents {
+            match ground.dir(parent.as_ref()) {
+                // The handle of a directory that was just removed, too: its sync does nothing.
+                Ok(dir) => self.disk.sync_dir(&dir).map_err(FsError::io("sync", "a directory"))?,
+                Err(error) if is_absence(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Walks the tree for slots that no journal knows and removes them, after

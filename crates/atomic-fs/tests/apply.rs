@@ -352,3 +352,27 @@ fn a_conflict_among_many_swaps_in_flight_takes_all_of_them_back() {
     assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
     assert!(fixture.kept().is_empty(), "theirs is in its place");
 }
+
+#[test]
+fn directories_that_a_set_made_are_told_and_can_be_removed_while_they_are_empty() {
+    let mut fixture = Fixture::default();
+    fixture.put("there/file", b"F");
+    let changes = vec![
+        fixture.create("there/new/deep/a", b"A"),
+        fixture.create("other/b", b"B"),
+        fixture.create("there/c", b"C"),
+    ];
+    let applied = fixture.apply(changes);
+    let mut made = applied.made_dirs.clone();
+    made.sort();
+    assert_eq!(made, [rel("other"), rel("there/new"), rel("there/new/deep")]);
+    let deletions = ["there/new/deep/a", "other/b", "there/c"].map(|path| fixture.delete(path));
+    committed(&fixture.apply(deletions.into()));
+    fixture.put("other/mine", b"the user's");
+    let workspace = fixture.open();
+    let lock = workspace.lock().expect("free");
+    workspace.remove_empty_dirs(&lock, &made).expect("removes");
+    assert!(!fixture.at("there/new").exists());
+    assert_eq!(fixture.read("other/mine"), b"the user's");
+    workspace.remove_empty_dirs(&lock, &made).expect("a second time, too");
+}
