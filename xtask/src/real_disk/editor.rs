@@ -63,8 +63,10 @@ fn save_for(place: &Place<'_>, way: Way, each: Duration) -> Result<usize> {
         let text = marker(saves);
         save(&file, way, text.as_bytes()).into_diagnostic()?;
         find(place, &file, &text)?;
-        // Not in step with the agent, and not the same for two saves.
-        std::thread::sleep(Duration::from_micros((saves as u64 * 7919) % 12_000));
+        // Not in step with the agent: now and then long enough for a set to come through.
+        let scattered = saves as u64 * 7919;
+        let pause_us = if saves % 4 == 0 { scattered % 400_000 } else { scattered % 12_000 };
+        std::thread::sleep(Duration::from_micros(pause_us));
     }
     Ok(saves)
 }
@@ -118,8 +120,12 @@ struct Applies {
     discarded: usize,
 }
 
-/// An agent that adds a line to what it has read, and another file beside it. It takes
-/// its proposal back when the diff says that a line of the user's would go, as a reviewer
+/// Long enough that writing it takes as long as a save: the editor's saves then come
+/// between the last look at a file and its swap, too.
+const BESIDE_BYTES: usize = 900_000;
+
+/// An agent that adds a line to what it has read, and changes another file beside it. It
+/// takes its proposal back when it would remove a line of the user's, as a reviewer
 /// would.
 fn apply_until(place: &Place<'_>, stop: &AtomicBool) -> Result<Applies> {
     let mut applies = Applies::default();
@@ -127,26 +133,26 @@ fn apply_until(place: &Place<'_>, stop: &AtomicBool) -> Result<Applies> {
     let mut turn = 0;
     while !stop.load(Ordering::SeqCst) {
         turn += 1;
+        let mut beside = format!("beside {turn}\n").into_bytes();
+        beside.resize(BESIDE_BYTES, b'.');
+        place.propose("beside", &beside)?;
         let Ok(mut content) = fs::read(&file) else { continue };
         content.extend(format!("the agent's line {turn}\n").bytes());
-        place.propose("shared", &content)?;
-        place.propose("beside", format!("beside {turn}\n").as_bytes())?;
-        let diff = place.greenroom(&["diff"])?;
-        let removes = String::from_utf8_lossy(&diff.stdout)
-            .lines()
-            .any(|line| line.starts_with("-the user's"));
-        if removes || !diff.status.success() {
+        let proposed = place.propose("shared", &content)?;
+        if proposed["patches"][0]["diff"]["removed"] != 0 {
             place.greenroom(&["discard", "--yes"])?;
             applies.discarded += 1;
             continue;
         }
-        match place.greenroom(&["apply", "--yes"])?.status.code() {
-            Some(0) => applies.committed += 1,
-            Some(1 | 3) => {
+        let output = place.greenroom(&["--json", "apply", "--yes"])?;
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).into_diagnostic()?;
+        match (output.status.code(), answer["patches"].as_array().map(Vec::len)) {
+            (Some(0), Some(2)) => applies.committed += 1,
+            (Some(1 | 3), _) => {
                 applies.refused += 1;
                 place.greenroom(&["discard", "--yes"])?;
             }
-            code => return Err(miette!("apply ended with {code:?}")),
+            (code, _) => return Err(miette!("apply ended with {code:?}: {answer}")),
         }
     }
     Ok(applies)

@@ -74,11 +74,13 @@ impl<'a> Place<'a> {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    pub(super) fn propose(&self, path: &str, content: &[u8]) -> Result<()> {
+    /// Stages content; returns what `--json` says.
+    pub(super) fn propose(&self, path: &str, content: &[u8]) -> Result<serde_json::Value> {
         let from = self.state.join("proposed");
         fs::write(&from, content).into_diagnostic()?;
         let from = from.display().to_string();
-        self.must(&["propose", path, "--from", &from, "--session", "trial"]).map(drop)
+        let arguments = ["--json", "propose", path, "--from", &from, "--session", "trial"];
+        serde_json::from_str(&self.must(&arguments)?).into_diagnostic()
     }
 
     /// How many patches are pending.
