@@ -39,6 +39,9 @@
 //! end would already break: the layout check wants a plugin to have at least the host's fields, so
 //! every plugin built before the addition would be refused.
 //!
+//! This crate's own version is the interface's, for the check compares it too: a plugin built with
+//! another major version of the crate is refused, whatever its types look like.
+//!
 //! # Panics
 //!
 //! [`export_strategy!`] catches panics inside the plugin and hands them over as errors, because a

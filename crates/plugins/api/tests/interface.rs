@@ -33,6 +33,13 @@ fn fields_stay_where_they_are() {
     assert_eq!(size_of::<Line<'_>>(), 16);
 }
 
+/// The layout check compares the crate's version with the plugin's, and takes 0.1 and 0.2 for two
+/// major versions.
+#[test]
+fn the_crate_has_the_version_of_the_interface() {
+    assert_eq!(env!("CARGO_PKG_VERSION"), INTERFACE_VERSION);
+}
+
 #[test]
 fn kinds_keep_their_numbers() {
     assert_eq!((Op::KEEP, Op::DELETE, Op::INSERT), (0, 1, 2));
