@@ -18,13 +18,13 @@ pub fn greenroom_binary() -> &'static Path {
     })
 }
 
-/// The library of a diff strategy that panics whenever it is asked.
-pub fn panicking_plugin() -> &'static Path {
+/// The library of a diff strategy that does what a line of the new file tells it to.
+pub fn misbehaving_plugin() -> &'static Path {
     static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
     PLUGIN.get_or_init(|| {
         let (prefix, suffix) = (env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
-        let file = Path::new("examples").join(format!("{prefix}panicking_plugin{suffix}"));
-        built(&file, &["--workspace", "--example", "panicking_plugin"])
+        let file = Path::new("examples").join(format!("{prefix}misbehaving_plugin{suffix}"));
+        built(&file, &["--workspace", "--example", "misbehaving_plugin"])
     })
 }
 

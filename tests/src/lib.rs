@@ -7,6 +7,6 @@ mod binary;
 mod stage;
 mod tree;
 
-pub use binary::{greenroom_binary, panicking_plugin};
+pub use binary::{greenroom_binary, misbehaving_plugin};
 pub use stage::{Ran, Stage, git, output, spawn};
 pub use tree::{Entry, Tree, tree_of};

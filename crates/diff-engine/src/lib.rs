@@ -21,6 +21,7 @@
 #![deny(missing_docs)]
 
 mod binary;
+mod child;
 mod edit_script;
 mod engine;
 mod error;
@@ -37,6 +38,7 @@ mod slide;
 mod stat;
 mod unified;
 
+pub use child::{CheckOutcome, ChildLimits, Conformance, PluginHost, serve_plugin, test_library};
 pub use edit_script::{Change, EditScript, Step};
 pub use engine::{DiffEngine, FileDiff, Side};
 pub use error::{LoadError, RegistryError, ScriptError};
@@ -46,7 +48,7 @@ pub use lines::{Interned, Lines, intern};
 pub use loading::{LoadedStrategy, Trust, digest_of, load_library};
 pub use names::quote;
 pub use policy::{Policy, is_binary};
-pub use registry::Registry;
+pub use registry::{Library, Registry};
 pub use remarks::Remark;
 pub use stat::{FileStat, render_stat};
 pub use strategy_api::{Op, Strategy};

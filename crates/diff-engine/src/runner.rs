@@ -27,9 +27,29 @@ pub(crate) struct Limits<'a> {
     pub(crate) time_allowed: Option<Duration>,
 }
 
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) ops: Vec<Op>,
     pub(crate) degraded: bool,
+}
+
+/// Why a strategy gave no script that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// In a sentence.
+    pub(crate) why: String,
+    /// Whether code of the strategy is to blame, and not that it was never loaded.
+    pub(crate) misbehaved: bool,
+}
+
+impl Failure {
+    pub(crate) fn misbehaved(why: String) -> Self {
+        Self { why, misbehaved: true }
+    }
+
+    pub(crate) fn not_loaded(why: String) -> Self {
+        Self { why, misbehaved: false }
+    }
 }
 
 /// A strategy that is part of this program.

@@ -2,76 +2,30 @@
 #![allow(clippy::disallowed_methods, reason = "tests play the user, who writes directly")]
 #![cfg(target_os = "linux")]
 
+mod libraries;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use diff_engine::{
-    DiffEngine, LoadError, LoadedStrategy, Policy, Registry, Remark, Side, Trust, load_library,
+    DiffEngine, LoadError, LoadedStrategy, Policy, Registry, Remark, Side, load_library,
 };
+use libraries::{Installed, install, library, misbehaving, myers};
 use rstest::rstest;
-use tempfile::TempDir;
 
-/// The folder of the libraries that were built with this test.
-fn build_folder() -> PathBuf {
-    let test = std::env::current_exe().expect("a running program has a path");
-    let deps = test.parent().expect("a program is in a folder");
-    deps.parent().expect("the folder is in another").to_owned()
+trait Load {
+    fn load(&self) -> Result<LoadedStrategy, LoadError>;
+
+    /// One short sentence on why it is not loaded.
+    fn refusal(&self) -> String;
 }
 
-/// A library's bytes; where it has not been built with this test, it is built now.
-fn library(file: &str, build: &[&str]) -> Vec<u8> {
-    let folder = build_folder();
-    let places =
-        [folder.join("deps").join(file), folder.join("examples").join(file), folder.join(file)];
-    let find = || places.iter().find(|path| path.is_file());
-    if find().is_none() {
-        let profile = match folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(name) => name,
-        };
-        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "--profile", profile])
-            .args(build)
-            .arg("--target-dir")
-            .arg(folder.parent().expect("profiles are in the target folder"))
-            .status()
-            .expect("cargo is installed");
-        assert!(status.success(), "{file} must build");
-    }
-    let path = find().expect("a build leaves its library in one of the places");
-    fs::read(path).expect("the library can be read")
-}
-
-fn myers() -> Vec<u8> {
-    library("libstrategy_myers.so", &["-p", "strategy-myers"])
-}
-
-/// A library in a folder that only the user can write.
-struct Installed {
-    _folder: TempDir,
-    path: PathBuf,
-    trust: Trust,
-}
-
-fn install(bytes: &[u8]) -> Installed {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let path = folder.path().join("plugin.so");
-    fs::write(&path, bytes).expect("the library can be written");
-    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("its mode can be set");
-    let mut trust = Trust::in_digest(blake3::hash(bytes));
-    trust.allow_sticky_folders = true;
-    Installed { _folder: folder, path, trust }
-}
-
-impl Installed {
+impl Load for Installed {
     fn load(&self) -> Result<LoadedStrategy, LoadError> {
         load_library(&self.path, &self.trust)
     }
 
-    /// One short sentence on why it is not loaded.
     fn refusal(&self) -> String {
         let error = self.load().expect_err("it must be refused");
         let said = error.to_string();
@@ -104,15 +58,14 @@ fn loaded_and_linked_strategies_give_the_same_diff() {
 
 #[test]
 fn a_library_that_panics_is_replaced() {
-    let bytes = library("libpanicking_plugin.so", &["--example", "panicking_plugin"]);
-    let loaded = install(&bytes).load().expect("it is a strategy");
+    let loaded = install(&misbehaving()).load().expect("it is a strategy");
     let mut registry = Registry::bundled();
     registry.add_loaded(loaded).expect("the name is free");
-    let policy = Policy { strategy: "panicking".to_owned(), ..Policy::default() };
+    let policy = Policy { strategy: "misbehaving".to_owned(), ..Policy::default() };
     let engine = DiffEngine::new(policy, registry);
-    let diff = engine.diff(Side::Text(b"a\n"), Side::Text(b"b\n"));
+    let diff = engine.diff(Side::Text(b"a\n"), Side::Text(b"plugin: panic\n"));
     let replaced = Remark::StrategyReplaced {
-        chosen: "panicking".to_owned(),
+        chosen: "misbehaving".to_owned(),
         used: "histogram".to_owned(),
         why: "panicked: no idea  [31mwhat to do".to_owned(),
     };

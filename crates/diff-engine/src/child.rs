@@ -1,0 +1,104 @@
+//! Plugins in a process of their own, which cost their turn and nothing else.
+//!
+//! The host starts a program that calls [`serve_plugin`], on a socket; the child loads one library
+//! and lines up one pair of files after the other. It has no environment, none of the host's
+//! files, a process group of its own, limited memory and no core dump, and ends when the host
+//! does. A call has a deadline: a child that overruns it, crashes, answers with nonsense or writes
+//! to standard output is killed with everything it started, and the strategy is not asked again.
+//!
+//! The first start costs a process and one load; after that a call costs the ids' way there and
+//! the script's way back.
+//!
+//! # Limitations
+//!
+//! A library runs as the user and can read and write what the user can: this keeps a faulty
+//! plugin from doing harm and a hostile one from nothing, which is why only libraries that the
+//! user allowed are loaded. Windows has no such child yet; there a library is allowed into this
+//! process or not used.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[cfg(unix)]
+mod confine;
+#[cfg(unix)]
+mod conformance;
+#[cfg(unix)]
+mod launch;
+#[cfg(unix)]
+mod process;
+#[cfg(unix)]
+mod serve;
+#[cfg(unix)]
+mod strategy;
+#[cfg(unix)]
+mod timed;
+#[cfg(unix)]
+mod wire;
+
+#[cfg(not(unix))]
+mod elsewhere;
+
+#[cfg(unix)]
+pub use conformance::test_library;
+#[cfg(unix)]
+pub use serve::serve_plugin;
+#[cfg(unix)]
+pub(crate) use strategy::InChild;
+
+#[cfg(not(unix))]
+pub(crate) use elsewhere::InChild;
+#[cfg(not(unix))]
+pub use elsewhere::{serve_plugin, test_library};
+
+/// A program that serves plugins: it calls [`serve_plugin`] when started with these arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginHost {
+    /// The executable.
+    pub program: PathBuf,
+    /// What makes it a plugin host and nothing else.
+    pub arguments: Vec<OsString>,
+}
+
+/// What a child may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChildLimits {
+    /// The size of the child's memory in bytes, its program and libraries included.
+    pub memory_bytes_max: u64,
+}
+
+impl Default for ChildLimits {
+    fn default() -> Self {
+        Self { memory_bytes_max: 512 << 20 }
+    }
+}
+
+/// What the conformance kit found about a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conformance {
+    /// What the strategy calls itself.
+    pub name: String,
+    /// The strategy's version.
+    pub version: String,
+    /// Each check's claim, how long it took, and what broke it.
+    pub checks: Vec<CheckOutcome>,
+}
+
+/// What came of one check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckOutcome {
+    /// What holds when it passed.
+    pub claim: &'static str,
+    /// How long it took.
+    pub took: Duration,
+    /// What broke it.
+    pub failed: Option<String>,
+}
+
+impl Conformance {
+    /// Whether every check passed.
+    pub fn passed(&self) -> bool {
+        self.checks.iter().all(|check| check.failed.is_none())
+    }
+}

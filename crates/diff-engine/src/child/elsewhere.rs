@@ -1,0 +1,52 @@
+//! Systems where a plugin has no process of its own yet.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{ChildLimits, Conformance, PluginHost};
+use crate::lines::{Interned, Lines};
+use crate::registry::Library;
+use crate::runner::{Answer, Failure};
+
+const NOT_HERE: &str = "a plugin in a process of its own is not available on this system yet; allow it in this process";
+
+/// Says that there is none.
+pub(crate) struct InChild;
+
+impl InChild {
+    pub(crate) fn new(_library: Library, _host: PluginHost, _limits: ChildLimits) -> Self {
+        Self
+    }
+
+    pub(crate) fn run(
+        &self,
+        _ids: &Interned,
+        _old: &Lines<'_>,
+        _new: &Lines<'_>,
+        _time_allowed: Duration,
+    ) -> Result<Answer, Failure> {
+        Err(Failure::not_loaded(NOT_HERE.to_owned()))
+    }
+
+    pub(crate) fn stop(&self) {}
+}
+
+/// Serves a plugin to the process that started this one; not on this system yet.
+pub fn serve_plugin() -> ExitCode {
+    eprintln!("{NOT_HERE}");
+    ExitCode::from(2)
+}
+
+/// Runs every check of `strategy-testkit` over a library; not on this system yet.
+///
+/// # Errors
+///
+/// Always, here.
+pub fn test_library(
+    _host: &PluginHost,
+    _library: &Library,
+    _limits: ChildLimits,
+    _time_allowed: Duration,
+) -> Result<Conformance, String> {
+    Err(NOT_HERE.to_owned())
+}

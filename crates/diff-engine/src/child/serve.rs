@@ -1,0 +1,134 @@
+//! The child's side: a program that serves one library to its host.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use strategy_api::abi::guarded;
+use strategy_api::{Input, Line};
+use strategy_testkit::{Check, Library as Checked};
+
+use super::confine;
+use super::wire::{Frame, Kind, MAGIC, PROTOCOL, Received, garbled};
+use crate::lines::Lines;
+use crate::loading::{LoadedStrategy, Trust, load_library};
+use crate::runner::{Limits, Loaded, Run as _};
+
+/// Serves a plugin to the process that started this one, until that ends.
+///
+/// Call it first thing in `main`, where the program was started with the arguments of its
+/// [`PluginHost`](super::PluginHost), before any thread is started or file opened; then end with
+/// the code it gives. Standard input must be what [`Registry::add_in_child`] made it.
+///
+/// [`Registry::add_in_child`]: crate::Registry::add_in_child
+pub fn serve_plugin() -> ExitCode {
+    if !is_socket() {
+        eprintln!("this command is for greenroom itself: it serves a plugin to another process");
+        return ExitCode::from(2);
+    }
+    match confine::take_protocol().and_then(|mut host| serve(&mut host)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the plugin host failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether somebody put a socket in the place of standard input.
+fn is_socket() -> bool {
+    let stdin = io::stdin();
+    let found = rustix::fs::fstat(stdin.as_fd());
+    found.is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Socket
+    })
+}
+
+fn serve(host: &mut UnixStream) -> io::Result<()> {
+    const OPEN_BYTES_MAX: u64 = 64 << 10;
+    let Some(frame) = Received::read(host, OPEN_BYTES_MAX)? else { return Ok(()) };
+    let loaded = match open(frame)? {
+        Ok(loaded) => loaded,
+        Err(why) => return Frame::sentence(Kind::Refused, &why).send(host),
+    };
+    let module = Loaded(loaded.module());
+    let mut ready = Frame::new(Kind::Ready);
+    ready.bytes(loaded.name().as_bytes());
+    ready.bytes(loaded.version().as_bytes());
+    ready.u8(module.needs_text().into());
+    ready.send(host)?;
+    // The host is this process's own user, and no frame is longer than its files.
+    while let Some(frame) = Received::read(host, u64::MAX)? {
+        match frame.kind {
+            Kind::Diff => diff(&module, frame)?.send(host)?,
+            Kind::Check => check(&loaded, frame, host)?,
+            _ => return Err(garbled("a frame that a child is not sent")),
+        }
+    }
+    Ok(())
+}
+
+/// Loads the library that the first frame names; the inner error says why not.
+fn open(mut frame: Received) -> io::Result<Result<LoadedStrategy, String>> {
+    if frame.kind != Kind::Open || frame.raw(MAGIC.len())? != MAGIC || frame.u32()? != PROTOCOL {
+        return Ok(Err("the plugin host is of another version than who started it".to_owned()));
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(frame.raw(32)?);
+    let mut trust = Trust::in_digest(blake3::Hash::from_bytes(digest));
+    trust.allow_sticky_folders = frame.u8()? != 0;
+    let memory_bytes_max = frame.u64()?;
+    let path = |bytes: Vec<u8>| PathBuf::from(std::ffi::OsString::from_vec(bytes));
+    trust.private_folder = Some(path(frame.bytes()?)).filter(|path| !path.as_os_str().is_empty());
+    let library = path(frame.bytes()?);
+    confine::limit_memory(memory_bytes_max)?;
+    Ok(load_library(&library, &trust).map_err(|error| {
+        let source = std::error::Error::source(&error);
+        source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+    }))
+}
+
+fn diff(module: &Loaded, mut frame: Received) -> io::Result<Frame> {
+    let deadline_ns = frame.u64()?;
+    let (old, new) = (frame.ids()?, frame.ids()?);
+    let (old_text, new_text) = (frame.bytes()?, frame.bytes()?);
+    drop(frame);
+    let (old_lines, new_lines) = (Lines::of(&old_text), Lines::of(&new_text));
+    let old_text: Vec<_> = old_lines.iter().map(Line::new).collect();
+    let new_text: Vec<_> = new_lines.iter().map(Line::new).collect();
+    let input = Input { old: &old, new: &new, old_text: &old_text, new_text: &new_text };
+    let never = AtomicBool::new(false);
+    let limits =
+        Limits { cancelled: &never, time_allowed: Some(Duration::from_nanos(deadline_ns)) };
+    Ok(match module.run(&input, limits) {
+        Ok(answer) => {
+            let mut frame = Frame::new(Kind::Script);
+            frame.u8(answer.degraded.into());
+            frame.ops(&answer.ops);
+            frame
+        }
+        Err(why) => Frame::sentence(Kind::Failed, &why),
+    })
+}
+
+fn check(loaded: &LoadedStrategy, mut frame: Received, host: &mut UnixStream) -> io::Result<()> {
+    let check = Check::ALL.get(usize::from(frame.u8()?)).copied();
+    let check = check.ok_or_else(|| garbled("a check that there is not"))?;
+    let listened = Mutex::new(host.try_clone()?);
+    let listener = |pair: &str| {
+        let mut host = listened.lock().unwrap_or_else(PoisonError::into_inner);
+        // A host that is gone is found out by the answer.
+        let _ = Frame::sentence(Kind::Pair, pair).send(&mut *host);
+    };
+    let outcome = guarded(|| check.run(&Checked(loaded.module()), &listener));
+    match outcome {
+        Ok(()) => Frame::new(Kind::Passed).send(host),
+        Err(why) => Frame::sentence(Kind::Failed, &why).send(host),
+    }
+}

@@ -1,0 +1,98 @@
+//! A strategy whose library is served by a child.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::process::{Child, Fault};
+use super::{ChildLimits, PluginHost};
+use crate::lines::{Interned, Lines};
+use crate::registry::Library;
+use crate::runner::{Answer, Failure};
+
+/// Starts its child when it is first asked, and keeps it.
+pub(crate) struct InChild {
+    library: Library,
+    host: PluginHost,
+    limits: ChildLimits,
+    /// Calls take turns; who waits has its whole time still before it.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    child: Option<Child>,
+    /// How often something else ended a child.
+    found_gone: u32,
+    /// It misbehaved, and whoever waited for its turn meanwhile must not wait for it again.
+    broken: Option<Failure>,
+}
+
+/// A child that something else ends (a person, the system short of memory) is started again; one
+/// that is always gone is not worth it.
+const FOUND_GONE_MAX: u32 = 3;
+
+impl InChild {
+    pub(crate) fn new(library: Library, host: PluginHost, limits: ChildLimits) -> Self {
+        Self { library, host, limits, state: Mutex::default() }
+    }
+
+    /// Lines up two files, within the time allowed for the start and the call together.
+    pub(crate) fn run(
+        &self,
+        ids: &Interned,
+        old: &Lines<'_>,
+        new: &Lines<'_>,
+        time_allowed: Duration,
+    ) -> Result<Answer, Failure> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = &state.broken {
+            return Err(failure.clone());
+        }
+        let until = Instant::now() + time_allowed;
+        let mut attempt = || loop {
+            let mut child = match state.child.take() {
+                Some(child) => child,
+                None => self.start(until)?,
+            };
+            match child.diff(ids, old, new, time_allowed, until) {
+                Ok(answer) => {
+                    state.child = Some(child);
+                    return Ok(answer);
+                }
+                Err(Fault::Gone) if state.found_gone < FOUND_GONE_MAX => state.found_gone += 1,
+                Err(fault) => return Err(failure_of(fault)),
+            }
+        };
+        let outcome = attempt();
+        if let Err(failure) = &outcome {
+            state.broken = Some(failure.clone());
+        }
+        outcome
+    }
+
+    /// Ends the child, for a strategy that will not be asked again.
+    pub(crate) fn stop(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).child = None;
+    }
+
+    fn start(&self, until: Instant) -> Result<Child, Failure> {
+        let child =
+            Child::start(&self.host, &self.library, self.limits, until).map_err(failure_of)?;
+        if child.name != self.library.name {
+            let why = format!(
+                "its library calls itself {:?} and was allowed as {:?}; allow it again",
+                child.name, self.library.name
+            );
+            return Err(Failure::not_loaded(why));
+        }
+        Ok(child)
+    }
+}
+
+fn failure_of(fault: Fault) -> Failure {
+    match fault {
+        Fault::NotStarted(why) => Failure::not_loaded(why),
+        Fault::GaveUp(why) | Fault::Misbehaved(why) => Failure::misbehaved(why),
+        Fault::Gone => Failure::misbehaved("its process was killed again and again".to_owned()),
+    }
+}
