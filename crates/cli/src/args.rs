@@ -107,6 +107,9 @@ pub(crate) enum Command {
     /// List or close sessions
     #[command(subcommand)]
     Session(Session),
+    /// List, allow or test diff strategies from libraries
+    #[command(subcommand)]
+    Plugin(Plugin),
     /// Finish or undo a broken apply, and sweep what it left
     Recover,
 }
@@ -158,6 +161,28 @@ pub(crate) enum Session {
     Close {
         /// The session, an id or a label
         session: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// List every strategy, bundled and allowed, and what keeps one from being used
+    List,
+    /// Let a library be loaded, as it is now, in a process of its own
+    Allow {
+        /// The library
+        path: PathBuf,
+        /// Compare with it from now on
+        #[arg(long = "use")]
+        chosen: bool,
+        /// Load it into the command itself, whose crash its crash then is
+        #[arg(long)]
+        in_process: bool,
+    },
+    /// Run the conformance kit over a library, in a process of its own
+    Test {
+        /// The library
+        path: PathBuf,
     },
 }
 

@@ -19,12 +19,21 @@ pub(crate) struct Failure {
     advice: Option<String>,
     /// Whoever read our output has gone: nothing to complain about.
     is_closed_pipe: bool,
+    /// The command's own object says it already.
+    is_in_the_object: bool,
 }
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { kind, message, path: None, advice: None, is_closed_pipe: false }
+        Self {
+            kind,
+            message,
+            path: None,
+            advice: None,
+            is_closed_pipe: false,
+            is_in_the_object: false,
+        }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -52,6 +61,15 @@ impl Failure {
 
     pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(advice.into()), ..self }
+    }
+
+    /// A library did not pass the conformance kit, as the command's output tells in full.
+    pub(crate) fn plugin_failed(message: impl Into<String>) -> Self {
+        Self { is_in_the_object: true, ..Self::new(ErrorKind::Unsupported, message) }
+    }
+
+    pub(crate) fn is_in_the_object(&self) -> bool {
+        self.is_in_the_object
     }
 
     pub(crate) fn is_closed_pipe(&self) -> bool {

@@ -5,6 +5,7 @@
 //! layer: one process runs one command, so its one thread owns every disk swap,
 //! and starting actors would cost more than most commands take.
 
+mod allowed;
 mod args;
 mod commands;
 mod console;
@@ -13,18 +14,24 @@ mod json;
 mod logging;
 mod paint;
 mod place;
+mod plugin_host;
 mod settings;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use staging_core::PluginHost;
 
 use crate::args::{Arguments, Command};
 use crate::console::Console;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    // Before anything is opened or started: what serves a plugin takes nothing along.
+    if PluginHost::is_asked_for(std::env::args_os()) {
+        return staging_core::serve_plugin();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error),
@@ -40,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn report(failure: &Failure, console: &Console, command: Option<&Command>) -> ExitCode {
-    if console.json {
+    if console.json && !failure.is_in_the_object() {
         // With standard output gone the sentence below is all that is left.
         let _ = console.object(failure.to_json());
     }

@@ -31,7 +31,7 @@ impl Place {
         let current = env::current_dir()
             .and_then(fs::canonicalize)
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
-        let home = env::home_dir().filter(|home| home.is_absolute());
+        let home = home();
         let root = match &options.workspace {
             Some(named) => fs::canonicalize(named).map_err(|source| {
                 Failure::io(format_args!("cannot open the workspace {}", shown(named)), &source)
@@ -50,9 +50,7 @@ impl Place {
         };
         check_outside(&base, &root, "the state directory", "Name another with --state-dir.")?;
         let state_dir = base.join(workspace_key(&root));
-        let config_file = user_dir("XDG_CONFIG_HOME", home.as_deref(), ".config")
-            .map(|dir| dir.join("config.toml"));
-        Ok(Self { root, state_dir, config_file, current })
+        Ok(Self { root, state_dir, config_file: config_file(), current })
     }
 
     /// The file below the workspace that an argument names.
@@ -99,6 +97,16 @@ impl Place {
     pub(crate) fn any_file(&self, argument: &Path) -> PathBuf {
         self.current.join(argument)
     }
+}
+
+/// The user's configuration, whether there is one or not.
+pub(crate) fn config_file() -> Option<PathBuf> {
+    let dir = user_dir("XDG_CONFIG_HOME", home().as_deref(), ".config")?;
+    Some(dir.join("config.toml"))
+}
+
+fn home() -> Option<PathBuf> {
+    env::home_dir().filter(|home| home.is_absolute())
 }
 
 /// A path for a message.

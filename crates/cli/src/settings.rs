@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use staging_core::{Digest, StagingOptions, TrustedLibrary};
+use staging_core::{Digest, Hosting, StagingOptions, TrustedLibrary};
 
 use crate::failure::Failure;
 use crate::place::shown;
@@ -16,6 +16,7 @@ use crate::place::shown;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
     diff: Diff,
+    plugins: Plugins,
     session: Session,
     history: History,
     durable_proposals: Option<bool>,
@@ -35,6 +36,13 @@ struct Diff {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct Plugins {
+    deadline_ms: Option<u64>,
+    memory_max_bytes: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct Session {
     #[serde(deserialize_with = "duration")]
     expires_after: Option<Duration>,
@@ -50,9 +58,13 @@ struct History {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Library {
+    name: String,
     path: PathBuf,
     #[serde(deserialize_with = "digest")]
     blake3: Digest,
+    /// A crash of the library is then a crash of the command.
+    #[serde(default)]
+    in_process: bool,
 }
 
 impl Settings {
@@ -96,6 +108,8 @@ impl Settings {
         }
         set(&mut options.diff.strategy, self.diff.strategy);
         set(&mut options.diff.size_max_bytes, self.diff.size_max_bytes);
+        set(&mut options.diff.deadline, self.plugins.deadline_ms.map(Duration::from_millis));
+        set(&mut options.plugin_limits.memory_bytes_max, self.plugins.memory_max_bytes);
         set(&mut options.session_expires_after, self.session.expires_after);
         set(&mut options.history_keep_for, self.history.keep_for);
         set(&mut options.durable_proposals, self.durable_proposals);
@@ -103,9 +117,11 @@ impl Settings {
         set(&mut options.allow_hard_links, self.allow_hard_links);
         set(&mut options.allow_other_mounts, self.allow_other_mounts);
         set(&mut options.allow_move_aside, self.allow_move_aside);
-        let library =
-            |library: Library| TrustedLibrary { path: library.path, blake3: library.blake3 };
-        options.strategies.extend(self.strategies.into_iter().map(library));
+        options.strategies.extend(self.strategies.into_iter().map(|library| {
+            let Library { name, path, blake3, in_process } = library;
+            let hosting = if in_process { Hosting::InProcess } else { Hosting::Child };
+            TrustedLibrary { name, path, blake3, hosting }
+        }));
     }
 }
 
@@ -157,7 +173,8 @@ mod tests {
         let options = parse(&format!(
             "durable_proposals = true\nallow_git = true\nallow_hard_links = true\n\
              allow_other_mounts = true\nallow_move_aside = true\n\
-             strategies = [{{ path = \"/lib/x.so\", blake3 = \"{hex}\" }}]\n\
+             strategies = [{{ name = \"x\", path = \"/lib/x.so\", blake3 = \"{hex}\" }}]\n\
+             [plugins]\ndeadline_ms = 300\nmemory_max_bytes = 400\n\
              [diff]\nstrategy = \"myers\"\nsize_max_bytes = 10\n\
              [session]\nexpires_after = \"2h\"\n[history]\nkeep_for = \"30d\"\n"
         ))
@@ -168,6 +185,10 @@ mod tests {
         assert!(options.durable_proposals && options.allow_git);
         assert!(options.allow_hard_links && options.allow_other_mounts);
         assert!(options.allow_move_aside);
+        assert_eq!(options.diff.deadline, Duration::from_millis(300));
+        assert_eq!(options.plugin_limits.memory_bytes_max, 400);
+        assert_eq!(options.strategies[0].name, "x");
+        assert_eq!(options.strategies[0].hosting, Hosting::Child);
         assert_eq!(options.strategies[0].path, Path::new("/lib/x.so"));
         assert_eq!(options.strategies[0].blake3.to_string(), hex);
     }
@@ -178,13 +199,22 @@ mod tests {
         assert_eq!(options.diff.strategy, "histogram");
     }
 
+    #[test]
+    fn a_library_runs_in_this_process_when_that_is_said() {
+        let hex = "ab".repeat(32);
+        let library = format!("name = \"x\", path = \"/x.so\", blake3 = \"{hex}\"");
+        let parsed = parse(&format!("strategies = [{{ {library}, in_process = true }}]"));
+        let hosting = parsed.expect("nothing is wrong with it").strategies[0].hosting;
+        assert_eq!(hosting, Hosting::InProcess);
+    }
+
     #[rstest]
     #[case("colour = true", "line 1: unknown field `colour`")]
     #[case("\n[diff]\nsize = 1", "line 3: unknown field `size`")]
     #[case("[session]\nexpires_after = \"soon\"", "line 2: `soon` is no duration")]
     #[case("[session]\nexpires_after = \"0s\"", "`0s` is no duration")]
     #[case("allow_git = 1", "line 1: invalid type")]
-    #[case("strategies = [{ path = \"x\", blake3 = \"12\" }]", "64 hex digits")]
+    #[case("strategies = [{ name = \"x\", path = \"x\", blake3 = \"12\" }]", "64 hex digits")]
     #[case("[diff", "line 1: ")]
     fn a_mistake_is_named_with_its_line(#[case] text: &str, #[case] expected: &str) {
         let failure = parse(text).expect_err("the text is wrong");
@@ -195,7 +225,9 @@ mod tests {
     #[test]
     fn a_relative_strategy_path_is_refused() {
         let hex = "ab".repeat(32);
-        let failure = parse(&format!("strategies = [{{ path = \"x.so\", blake3 = \"{hex}\" }}]"));
+        let failure = parse(&format!(
+            "strategies = [{{ name = \"x\", path = \"x.so\", blake3 = \"{hex}\" }}]"
+        ));
         assert!(failure.expect_err("it could lie anywhere").message().contains("is relative"));
     }
 }

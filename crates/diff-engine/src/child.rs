@@ -41,7 +41,7 @@ mod wire;
 mod elsewhere;
 
 #[cfg(unix)]
-pub use conformance::test_library;
+pub use conformance::{inspect_library, test_library};
 #[cfg(unix)]
 pub use serve::serve_plugin;
 #[cfg(unix)]
@@ -50,7 +50,7 @@ pub(crate) use strategy::InChild;
 #[cfg(not(unix))]
 pub(crate) use elsewhere::InChild;
 #[cfg(not(unix))]
-pub use elsewhere::{serve_plugin, test_library};
+pub use elsewhere::{inspect_library, serve_plugin, test_library};
 
 /// A program that serves plugins: it calls [`serve_plugin`] when started with these arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,25 @@ pub struct PluginHost {
     pub program: PathBuf,
     /// What makes it a plugin host and nothing else.
     pub arguments: Vec<OsString>,
+}
+
+impl PluginHost {
+    /// What asks the `greenroom` command, and whoever else checks for it, to serve a plugin.
+    const SERVE: &str = "__serve-plugin";
+
+    /// A program that asks [`PluginHost::is_asked_for`] first thing, as the `greenroom` command
+    /// does.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), arguments: vec![OsString::from(Self::SERVE)] }
+    }
+
+    /// Whether these arguments, the program's own name among them, ask it to serve a plugin: to
+    /// call [`serve_plugin`] before anything else.
+    pub fn is_asked_for(arguments: impl IntoIterator<Item = OsString>) -> bool {
+        let mut arguments = arguments.into_iter().skip(1);
+        arguments.next().is_some_and(|argument| argument == Self::SERVE)
+            && arguments.next().is_none()
+    }
 }
 
 /// What a child may use.

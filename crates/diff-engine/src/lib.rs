@@ -38,7 +38,9 @@ mod slide;
 mod stat;
 mod unified;
 
-pub use child::{CheckOutcome, ChildLimits, Conformance, PluginHost, serve_plugin, test_library};
+pub use child::{
+    CheckOutcome, ChildLimits, Conformance, PluginHost, inspect_library, serve_plugin, test_library,
+};
 pub use edit_script::{Change, EditScript, Step};
 pub use engine::{DiffEngine, FileDiff, Side};
 pub use error::{LoadError, RegistryError, ScriptError};

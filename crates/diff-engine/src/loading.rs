@@ -94,7 +94,9 @@ pub fn load_library(path: &Path, trust: &Trust) -> Result<LoadedStrategy, LoadEr
     }
     let private = copy::private_copy(&bytes, trust)
         .map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;
-    let library = RawLibrary::load_at(&private).map_err(|error| refusal(path, &error))?;
+    let loaded = RawLibrary::load_at(&private).map_err(|error| refusal(path, &error));
+    copy::forget(&private);
+    let library = loaded?;
     // Whatever comes of it, code of the library has run and may have left threads behind.
     let library: &'static RawLibrary = Box::leak(Box::new(library));
     let module = module_of(library, &symbols).map_err(|error| match error {

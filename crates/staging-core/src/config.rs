@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use atomic_fs::Digest;
 
-use crate::diffing::Policy;
+use crate::diffing::{ChildLimits, PluginHost, Policy};
 
 /// How to stage one workspace.
 #[derive(Clone, Debug)]
@@ -34,8 +34,13 @@ pub struct StagingOptions {
     /// Whether files may be replaced on file systems that cannot exchange two names,
     /// where a path names nothing for a moment.
     pub allow_move_aside: bool,
-    /// Strategy libraries to load into this process, each an explicit choice.
+    /// Strategy libraries that the user allowed, each an explicit choice.
     pub strategies: Vec<TrustedLibrary>,
+    /// The program that serves libraries in a process of their own; needed where one is to run
+    /// there. It may be this program itself.
+    pub plugin_host: Option<PluginHost>,
+    /// What such a process may use.
+    pub plugin_limits: ChildLimits,
     /// How many messages each actor's mailbox holds.
     pub mailbox_capacity: usize,
     /// How many calls of all sessions run at once on the blocking pool.
@@ -49,10 +54,24 @@ pub struct StagingOptions {
 /// A strategy library that may be loaded, pinned by its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedLibrary {
+    /// What its strategy calls itself, for [`Policy::strategy`].
+    pub name: String,
     /// Where it is.
     pub path: PathBuf,
     /// What it must hold.
     pub blake3: Digest,
+    /// Where it runs.
+    pub hosting: Hosting,
+}
+
+/// Where a strategy library runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hosting {
+    /// In a process of its own, so that its crash or hang is its own.
+    #[default]
+    Child,
+    /// In this process, whose end its crash is. A choice to make in so many words.
+    InProcess,
 }
 
 impl StagingOptions {
@@ -71,6 +90,8 @@ impl StagingOptions {
             allow_other_mounts: false,
             allow_move_aside: false,
             strategies: Vec::new(),
+            plugin_host: None,
+            plugin_limits: ChildLimits::default(),
             mailbox_capacity: 64,
             proposals_in_flight_max: 16,
             session_bytes_max: 1 << 30,

@@ -7,17 +7,19 @@ use std::sync::Arc;
 use atomic_fs::{Digest, RelPath};
 use diff_engine::{
     Content, DiffEngine, FileChange, FileDiff, FileHeader, FileStat, Registry, Remark,
-    RenderOptions, Side, Trust, load_library,
+    RenderOptions, Side,
 };
 
-pub use diff_engine::Policy;
+pub use diff_engine::{ChildLimits, PluginHost, Policy};
 
 use crate::Result;
-use crate::config::StagingOptions;
+use crate::config::{Hosting, StagingOptions};
 use crate::error::StagingError;
 use crate::layer::DiffOptions;
 use crate::patch::{DiffSummary, Operation, Patch};
+use crate::plugins;
 use crate::store::blobs::Blobs;
+use crate::store::set_aside::SetAside;
 
 /// A proposed patch's diff longer than this is left out of its notice.
 const NOTICE_DIFF_BYTES_MAX: usize = 256 * 1024;
@@ -50,19 +52,46 @@ impl Sided {
 
 impl Differ {
     /// An engine with the bundled strategies and those the user allowed.
-    pub(crate) fn new(options: &StagingOptions) -> Result<Self> {
+    ///
+    /// What misbehaved in an earlier process, whoever ran it, is not asked in this one either.
+    pub(crate) fn new(options: &StagingOptions, set_aside: SetAside) -> Result<Self> {
         let failed =
             |error: &dyn std::fmt::Display| StagingError::Diff { reason: error.to_string() };
         let mut registry = Registry::bundled();
-        for library in &options.strategies {
-            let trust = Trust::in_digest(blake3::Hash::from_bytes(*library.blake3.as_bytes()));
-            let loaded = load_library(&library.path, &trust).map_err(|error| failed(&error))?;
-            registry.add_loaded(loaded).map_err(|error| failed(&error))?;
+        let needs_a_folder = cfg!(not(target_os = "linux")) && !options.strategies.is_empty();
+        if needs_a_folder {
+            set_aside.prepare().map_err(|error| failed(&error))?;
+        }
+        for allowed in &options.strategies {
+            let library = plugins::library(allowed, set_aside.folder());
+            match (allowed.hosting, &options.plugin_host) {
+                (Hosting::InProcess, _) => registry.add_in_process(library),
+                (Hosting::Child, Some(host)) => {
+                    registry.add_in_child(library, host, options.plugin_limits)
+                }
+                (Hosting::Child, None) => {
+                    return Err(failed(&format_args!(
+                        "the strategy `{}` has no plugin host to run in: name one, or allow it \
+                         in this process",
+                        allowed.name
+                    )));
+                }
+            }
+            .map_err(|error| failed(&error))?;
+            if let Some(why) = set_aside.reason(&allowed.blake3) {
+                registry.set_aside(&allowed.name, &why);
+            }
         }
         let name = &options.diff.strategy;
         if !registry.contains(name) {
             return Err(failed(&format_args!("there is no strategy `{name}`")));
         }
+        let libraries = options.strategies.clone();
+        registry.on_misbehaviour(move |name, why| {
+            if let Some(library) = libraries.iter().find(|library| library.name == name) {
+                set_aside.record(&library.blake3, why);
+            }
+        });
         Ok(Self { engine: DiffEngine::new(options.diff.clone(), registry) })
     }
 

@@ -9,6 +9,7 @@ mod events;
 mod ids;
 mod layer;
 mod patch;
+mod plugins;
 mod session;
 mod signature;
 mod store;
@@ -17,8 +18,8 @@ mod time;
 pub use atomic_fs::{Digest, FsError, Kept, PathError, Refusal, RelPath, escape};
 
 pub use base::{Base, Seen};
-pub use config::{StagingOptions, TrustedLibrary, workspace_key};
-pub use diffing::Policy;
+pub use config::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
+pub use diffing::{ChildLimits, PluginHost, Policy};
 pub use error::{ErrorKind, StagingError};
 pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice};
 pub use ids::{ApplyId, IdParseError, PatchId, SessionId};
@@ -27,9 +28,13 @@ pub use layer::{
     RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status, UndoReport,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
+pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
 pub use session::{Session, SessionState};
 pub use signature::{Signature, set_signature};
+pub use store::set_aside::SetAside;
 pub use time::Timestamp;
+
+pub use diff_engine::{CheckOutcome, Conformance, serve_plugin};
 
 /// What every call of the layer comes to.
 pub type Result<T, E = StagingError> = std::result::Result<T, E>;

@@ -31,9 +31,9 @@ fn a_mistake_on_the_command_line_exits_2(#[case] arguments: &[&str]) {
 #[case::unknown_key("colour = true\n", "unknown field `colour`")]
 #[case::no_duration("[session]\nexpires_after = \"soon\"\n", "line 2")]
 #[case::unknown_strategy("[diff]\nstrategy = \"magic\"\n", "magic")]
-#[case::library_that_is_not_there(
-    "strategies = [{ path = \"/nowhere.so\", blake3 = \"0000000000000000000000000000000000000000000000000000000000000000\" }]\n",
-    "/nowhere.so"
+#[case::library_by_a_relative_path(
+    "strategies = [{ name = \"x\", path = \"nowhere.so\", blake3 = \"0000000000000000000000000000000000000000000000000000000000000000\" }]\n",
+    "nowhere.so"
 )]
 fn a_mistake_in_the_configuration_is_named(#[case] text: &str, #[case] expected: &str) {
     let stage = Stage::new();

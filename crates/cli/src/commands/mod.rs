@@ -2,6 +2,7 @@
 
 mod decide;
 mod history;
+mod plugin;
 mod propose;
 mod review;
 mod sessions;
@@ -12,6 +13,7 @@ use crate::args::{Arguments, Command, Global, Session};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::place::{Place, check_outside};
+use crate::plugin_host;
 use crate::settings::Settings;
 
 /// A command's surroundings.
@@ -22,6 +24,9 @@ struct Stage<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
+    if let Command::Plugin(plugin) = &arguments.command {
+        return plugin::run(plugin, &arguments.global, console);
+    }
     let place = Place::find(&arguments.global)?;
     let layer = DiffStagingLayer::open(options(&arguments.global, &place)?)?;
     let stage = Stage { console, place, layer };
@@ -41,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Session(Session::List) => sessions::list(&stage),
         Command::Session(Session::Close { session }) => sessions::close(&stage, session),
         Command::Recover => history::recover(&stage),
+        Command::Plugin(_) => Ok(()),
     }
 }
 
@@ -48,12 +54,17 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
 fn options(global: &Global, place: &Place) -> Result<StagingOptions, Failure> {
     let mut options = StagingOptions::new(&place.root, &place.state_dir);
     options.new_file_mode = 0o666 & !umask();
+    options.plugin_host = plugin_host::of_this_program();
     if let Some(file) = &place.config_file {
         if file.exists() {
             let advice = "Keep it elsewhere and set XDG_CONFIG_HOME, or protect another directory.";
             check_outside(file, &place.root, "the configuration", advice)?;
         }
         Settings::read(file)?.configure(&mut options);
+        for library in &options.strategies {
+            let advice = "Keep it elsewhere and allow it there.";
+            check_outside(&library.path, &place.root, "the plugin", advice)?;
+        }
     }
     tracing::debug!(workspace = ?place.root, state = ?place.state_dir, ?global, "found");
     Ok(options)

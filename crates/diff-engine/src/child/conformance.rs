@@ -6,7 +6,7 @@ use strategy_testkit::Check;
 
 use super::process::{Child, Fault};
 use super::{CheckOutcome, ChildLimits, Conformance, PluginHost};
-use crate::registry::Library;
+use crate::registry::{Library, one_line};
 
 /// Runs every check of `strategy-testkit` over a library.
 ///
@@ -22,16 +22,11 @@ pub fn test_library(
     limits: ChildLimits,
     time_allowed: Duration,
 ) -> Result<Conformance, String> {
-    let start = || {
-        let until = Instant::now() + START_ALLOWED;
-        Child::start(host, library, limits, until).map_err(|fault| match fault {
-            Fault::NotStarted(why) | Fault::GaveUp(why) | Fault::Misbehaved(why) => why,
-            Fault::Gone => "the plugin host ended at once".to_owned(),
-        })
-    };
+    let start = || start(host, library, limits);
     let mut child = Some(start()?);
+    let said = |text: &String| one_line(text);
     let (name, version) =
-        child.as_ref().map_or_else(Default::default, |c| (c.name.clone(), c.version.clone()));
+        child.as_ref().map_or_else(Default::default, |c| (said(&c.name), said(&c.version)));
     let mut checks = Vec::with_capacity(Check::ALL.len());
     for check in Check::ALL {
         let begun = Instant::now();
@@ -48,10 +43,34 @@ pub fn test_library(
         checks.push(CheckOutcome {
             claim: check.claim(),
             took: begun.elapsed(),
-            failed: outcome.err(),
+            failed: outcome.err().as_ref().map(said),
         });
     }
     Ok(Conformance { name, version, checks })
+}
+
+/// Loads a library in a child and asks what it is called: its strategy's name and version.
+///
+/// `library.name` is not looked at.
+///
+/// # Errors
+///
+/// Why the library could not be loaded.
+pub fn inspect_library(
+    host: &PluginHost,
+    library: &Library,
+    limits: ChildLimits,
+) -> Result<(String, String), String> {
+    let child = start(host, library, limits)?;
+    Ok((child.name.clone(), one_line(&child.version)))
+}
+
+fn start(host: &PluginHost, library: &Library, limits: ChildLimits) -> Result<Child, String> {
+    let until = Instant::now() + START_ALLOWED;
+    Child::start(host, library, limits, until).map_err(|fault| match fault {
+        Fault::NotStarted(why) | Fault::GaveUp(why) | Fault::Misbehaved(why) => one_line(&why),
+        Fault::Gone => "something else ended the plugin host".to_owned(),
+    })
 }
 
 /// How long a library may take to be loaded.

@@ -50,3 +50,16 @@ pub fn test_library(
 ) -> Result<Conformance, String> {
     Err(NOT_HERE.to_owned())
 }
+
+/// Loads a library in a child and asks what it is called; not on this system yet.
+///
+/// # Errors
+///
+/// Always, here.
+pub fn inspect_library(
+    _host: &PluginHost,
+    _library: &Library,
+    _limits: ChildLimits,
+) -> Result<(String, String), String> {
+    Err(NOT_HERE.to_owned())
+}

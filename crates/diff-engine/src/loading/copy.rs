@@ -27,6 +27,7 @@ pub(super) fn private_copy(bytes: &[u8], _trust: &Trust) -> io::Result<PathBuf> 
 
 /// Copies into a new file of the caller's private folder, named by its digest.
 #[cfg(not(target_os = "linux"))]
+#[allow(clippy::disallowed_methods, reason = "the copy is ours, in a folder for such copies")]
 pub(super) fn private_copy(bytes: &[u8], trust: &Trust) -> io::Result<PathBuf> {
     let folder = trust.private_folder.as_ref().ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "no private folder was given to copy it to")
@@ -47,3 +48,15 @@ pub(super) fn private_copy(bytes: &[u8], trust: &Trust) -> io::Result<PathBuf> {
     options.open(&path)?.write_all(bytes)?;
     Ok(path)
 }
+
+/// Removes the name of a copy that is loaded, or was not. What is mapped stays.
+#[cfg(all(unix, not(target_os = "linux")))]
+#[allow(clippy::disallowed_methods, reason = "the copy is ours, in a folder for such copies")]
+pub(super) fn forget(copy: &std::path::Path) {
+    // One that cannot be removed is one more file in the state directory.
+    let _ = std::fs::remove_file(copy);
+}
+
+/// Memory has no name, and Windows keeps the file of a loaded library.
+#[cfg(not(all(unix, not(target_os = "linux"))))]
+pub(super) fn forget(_copy: &std::path::Path) {}

@@ -27,7 +27,9 @@ pub(crate) fn path_of(file: &str, build: &[&str]) -> PathBuf {
     let places =
         [folder.join("deps").join(file), folder.join("examples").join(file), folder.join(file)];
     let find = || places.iter().find(|path| path.is_file());
-    if !find().is_some_and(|path| is_current(path)) {
+    // The strategies are dependencies of the test, so they are as new as it is; an example is not.
+    let is_dependency = |path: &Path| path.parent().is_some_and(|dir| dir.ends_with("deps"));
+    if !find().is_some_and(|path| is_dependency(path) || is_current(path)) {
         let profile = match folder.file_name().and_then(|name| name.to_str()) {
             Some("debug") | None => "dev",
             Some(name) => name,

@@ -30,6 +30,7 @@ use crate::diffing::Differ;
 use crate::error::StagingError;
 use crate::events::{EventRecord, LogCheck, Notice};
 use crate::store::blobs::Blobs;
+use crate::store::set_aside::SetAside;
 use crate::store::{Store, log, state_dir};
 use apply::Tidying;
 
@@ -68,7 +69,7 @@ impl DiffStagingLayer {
         let layer = Self(Arc::new(Inner {
             store: Store::open(&state)?,
             blobs: Blobs::open(&state, options.durable_proposals)?,
-            differ: Differ::new(&options)?,
+            differ: Differ::new(&options, SetAside::new(&state, options.session_expires_after))?,
             workspace,
             gate: Mutex::new(None),
             options,

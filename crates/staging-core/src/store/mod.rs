@@ -15,6 +15,7 @@ pub(crate) mod log;
 pub(crate) mod patches;
 mod schema;
 pub(crate) mod sessions;
+pub(crate) mod set_aside;
 pub(crate) mod state_dir;
 
 use std::path::Path;

@@ -1,0 +1,222 @@
+//! `plugin list`, `plugin allow` and `plugin test`: strategies from libraries.
+//!
+//! None of them opens the store, so they work outside of a workspace too.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use staging_core::{
+    ErrorKind, Hosting, PluginError, PluginHost, SetAside, StagingOptions, TrustedLibrary,
+    check_plugin, identify_plugin, test_plugin,
+};
+
+use crate::allowed;
+use crate::args::{Global, Plugin};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::json::{AllowedView, CheckView, StrategiesView, StrategyView, TestedView};
+use crate::place::{Place, check_outside, config_file, shown};
+use crate::plugin_host;
+use crate::settings::Settings;
+
+/// How long one check of the conformance kit may take.
+const CHECK_ALLOWED: Duration = Duration::from_secs(120);
+
+/// The strategies that need no library.
+const BUNDLED: [&str; 4] = ["histogram", "myers", "patience", "full-replace"];
+
+/// What the commands work with.
+struct Bench<'a> {
+    console: &'a Console,
+    /// None outside of a workspace.
+    place: Option<Place>,
+    config_file: PathBuf,
+    options: StagingOptions,
+    host: PluginHost,
+}
+
+pub(crate) fn run(plugin: &Plugin, global: &Global, console: &Console) -> Result<(), Failure> {
+    let bench = Bench::open(global, console)?;
+    match plugin {
+        Plugin::List => bench.list(),
+        Plugin::Allow { path, chosen, in_process } => {
+            let hosting = if *in_process { Hosting::InProcess } else { Hosting::Child };
+            bench.allow(path, *chosen, hosting)
+        }
+        Plugin::Test { path } => bench.test(path),
+    }
+}
+
+impl<'a> Bench<'a> {
+    fn open(global: &Global, console: &'a Console) -> Result<Self, Failure> {
+        let place = match Place::find(global) {
+            Ok(place) => Some(place),
+            Err(failure) if global.workspace.is_some() => return Err(failure),
+            // The home directory is no workspace, and a fine place to allow a plugin from.
+            Err(_) => None,
+        };
+        let config_file = config_file().ok_or_else(|| {
+            Failure::usage("there is no home directory to keep a configuration in")
+                .advise("Set XDG_CONFIG_HOME.")
+        })?;
+        let root = place.as_ref().map_or(Path::new(""), |place| &place.root);
+        let state = place.as_ref().map_or(Path::new(""), |place| &place.state_dir);
+        let mut options = StagingOptions::new(root, state);
+        Settings::read(&config_file)?.configure(&mut options);
+        let host = plugin_host::of_this_program()
+            .ok_or_else(|| Failure::new(ErrorKind::Io, "cannot find this program's own file"))?;
+        Ok(Self { console, place, config_file, options, host })
+    }
+
+    /// The library that an argument names, outside of the workspace, where agents write.
+    fn library(&self, argument: &Path) -> Result<PathBuf, Failure> {
+        let path = std::path::absolute(argument).map_err(|source| {
+            Failure::io(format_args!("cannot find `{}`", shown(argument)), &source)
+        })?;
+        // `a/../b` may lead elsewhere than it reads; the folders are those that are there.
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Failure::usage(format!("`{}` names no file", shown(argument))));
+        };
+        let folder = folder.canonicalize().map_err(|source| {
+            Failure::io(format_args!("cannot find `{}`", shown(argument)), &source)
+        })?;
+        Ok(folder.join(name))
+    }
+
+    fn set_aside(&self) -> Option<SetAside> {
+        let place = self.place.as_ref()?;
+        Some(SetAside::new(&place.state_dir, self.options.session_expires_after))
+    }
+
+    fn allow(&self, argument: &Path, chosen: bool, hosting: Hosting) -> Result<(), Failure> {
+        let path = self.library(argument)?;
+        if let Some(place) = &self.place {
+            let advice = "Copy it to a folder of your own and allow it there.";
+            check_outside(&path, &place.root, "the plugin", advice)?;
+            let advice = "Keep it elsewhere and set XDG_CONFIG_HOME.";
+            check_outside(&self.config_file, &place.root, "the configuration", advice)?;
+        }
+        let found = identify_plugin(&path, &self.host, self.options.plugin_limits)
+            .map_err(|error| refused(&error))?;
+        if BUNDLED.contains(&found.name.as_str()) {
+            return Err(Failure::refused(format!(
+                "the plugin calls itself `{}`, as a bundled strategy does",
+                found.name
+            ))
+            .advise("Give it a name of its own and build it again."));
+        }
+        let library =
+            TrustedLibrary { name: found.name.clone(), path, blake3: found.blake3, hosting };
+        allowed::write(&self.config_file, &library, chosen)?;
+        if let Some(set_aside) = self.set_aside() {
+            // Allowing it again is a second chance.
+            set_aside.lift(&library.blake3).map_err(|source| {
+                Failure::io("cannot forget that it was set aside in this workspace", &source)
+            })?;
+        }
+        if self.console.json {
+            return self.console.object(AllowedView {
+                name: &found.name,
+                version: &found.version,
+                path: shown(&library.path),
+                blake3: found.blake3,
+                chosen: chosen || self.options.diff.strategy == found.name,
+            });
+        }
+        let then = if chosen || self.options.diff.strategy == found.name {
+            "It compares files from now on.".to_owned()
+        } else {
+            format!("To compare with it, add --use, or set [diff] strategy = \"{}\".", found.name)
+        };
+        self.console.text(&format!(
+            "allowed {} {} from {}\nblake3 {}\n{then}\n",
+            found.name,
+            found.version,
+            shown(&library.path),
+            found.blake3,
+        ))
+    }
+
+    fn test(&self, argument: &Path) -> Result<(), Failure> {
+        let path = self.library(argument)?;
+        let found = test_plugin(&path, &self.host, self.options.plugin_limits, CHECK_ALLOWED)
+            .map_err(|error| refused(&error))?;
+        let failed = found.checks.iter().filter(|check| check.failed.is_some()).count();
+        if self.console.json {
+            let checks = found.checks.iter().map(CheckView::from).collect();
+            let (name, version) = (&found.name, &found.version);
+            let passed = found.passed();
+            self.console.object(TestedView { name, version, passed, checks })?;
+        } else {
+            let mut text = format!("{} {}\n", found.name, found.version);
+            for check in &found.checks {
+                let took_ms = check.took.as_millis();
+                match &check.failed {
+                    None => text.push_str(&format!("passed  {} ({took_ms} ms)\n", check.claim)),
+                    Some(why) => text.push_str(&format!("FAILED  {}: {why}\n", check.claim)),
+                }
+            }
+            self.console.text(&text)?;
+        }
+        if failed == 0 {
+            return Ok(());
+        }
+        let checks = super::count(failed, "check", "checks");
+        Err(Failure::plugin_failed(format!("{} failed {checks}", found.name)))
+    }
+
+    fn list(&self) -> Result<(), Failure> {
+        let chosen = self.options.diff.strategy.as_str();
+        let mut strategies: Vec<StrategyView> =
+            BUNDLED.iter().map(|name| StrategyView::bundled(name, *name == chosen)).collect();
+        for library in &self.options.strategies {
+            strategies.push(StrategyView {
+                name: &library.name,
+                chosen: library.name == chosen,
+                runs: match library.hosting {
+                    Hosting::Child => "child",
+                    Hosting::InProcess => "in_process",
+                },
+                path: Some(shown(&library.path)),
+                blake3: Some(library.blake3),
+                problem: self.problem(library),
+            });
+        }
+        if self.console.json {
+            return self.console.object(StrategiesView { strategies });
+        }
+        let mut text = String::new();
+        for strategy in &strategies {
+            let mark = if strategy.chosen { '*' } else { ' ' };
+            text.push_str(&format!("{mark} {}", strategy.name));
+            match &strategy.path {
+                None => text.push_str("  bundled"),
+                Some(path) if strategy.runs == "in_process" => {
+                    text.push_str(&format!("  {path}, in the command itself"));
+                }
+                Some(path) => text.push_str(&format!("  {path}")),
+            }
+            if let Some(problem) = &strategy.problem {
+                text.push_str(&format!("\n    not used: {problem}"));
+            }
+            text.push('\n');
+        }
+        self.console.text(&text)
+    }
+
+    /// What keeps an allowed library from being asked.
+    fn problem(&self, library: &TrustedLibrary) -> Option<String> {
+        if BUNDLED.contains(&library.name.as_str()) {
+            return Some("it has the name of a bundled strategy".to_owned());
+        }
+        if let Err(error) = check_plugin(library) {
+            return Some(error.to_string());
+        }
+        let why = self.set_aside()?.reason(&library.blake3)?;
+        Some(format!("in this workspace for now: {why}"))
+    }
+}
+
+fn refused(error: &PluginError) -> Failure {
+    Failure::refused(error.to_string())
+}
