@@ -1,5 +1,6 @@
 //! What a user sees of Greenroom, through the command and the Rust facade.
 
+mod authors;
 mod facade;
 mod full_replace;
 mod json_shapes;
