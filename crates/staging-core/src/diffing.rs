@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use atomic_fs::{Digest, RelPath};
 use diff_engine::{
@@ -30,6 +30,8 @@ const STAT_COLUMNS: usize = 80;
 /// Compares bases with staged contents.
 pub(crate) struct Differ {
     engine: DiffEngine,
+    /// What a strategy did while a diff was shown, when no patch is there to carry the remark.
+    warnings: Mutex<Vec<String>>,
 }
 
 /// Content of one side of a patch.
@@ -92,7 +94,13 @@ impl Differ {
                 set_aside.record(&library.blake3, why);
             }
         });
-        Ok(Self { engine: DiffEngine::new(options.diff.clone(), registry) })
+        let engine = DiffEngine::new(options.diff.clone(), registry);
+        Ok(Self { engine, warnings: Mutex::default() })
+    }
+
+    /// What nobody has been told yet of strategies that failed while a diff was written.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Content longer than this is not compared, so it need not be loaded.
@@ -199,6 +207,12 @@ impl Differ {
         };
         let (old, new) = (load(old)?, load(new)?);
         let diff = self.engine.diff(old.as_side(), new.as_side());
+        let replaced = |remark: &&Remark| matches!(remark, Remark::StrategyReplaced { .. });
+        let warnings = diff.remarks.iter().filter(replaced);
+        self.warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(warnings.map(|remark| format!("`{}`: {remark}", patch.path)));
         self.engine
             .render(&header, &diff, old.as_side(), new.as_side(), &render, out)
             .map_err(output)

@@ -106,6 +106,21 @@ fn a_plugin_that_misbehaves_is_replaced_with_one_warning(
 }
 
 #[test]
+fn a_plugin_that_fails_while_a_diff_is_shown_is_warned_of_there() {
+    let Some(plugin) = install(misbehaving_plugin()) else { return };
+    let stage = Stage::new();
+    stage.write("a.txt", OLD);
+    stage.propose("a.txt", ordered("abort"));
+    plugin.configure(&stage, "");
+    let shown = stage.run(["diff"]).expect(0);
+    assert_eq!(shown.stdout, bundled_diff("abort"), "the diff is right");
+    let warned = remarks(&shown);
+    assert!(warned.len() == 1 && warned[0].contains("SIGABRT"), "{}", shown.stderr);
+    let again = stage.run(["diff"]).expect(0);
+    assert_eq!((remarks(&again).len(), again.stdout), (0, shown.stdout), "and once");
+}
+
+#[test]
 fn a_plugin_that_behaves_compares() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
     let stage = Stage::new();

@@ -105,7 +105,11 @@ impl Stage<'_> {
         }
     }
 
+    /// What is to be said beside patches that were shown or staged.
     fn remark_patches(&self, patches: &[Patch]) {
+        for warning in self.layer.take_strategy_warnings() {
+            self.console.remark(&warning);
+        }
         for patch in patches {
             for remark in &patch.diff.remarks {
                 self.console.remark(&format!("{} `{}`: {remark}", patch.id, patch.path));

@@ -87,6 +87,12 @@ impl DiffStagingLayer {
         Ok(())
     }
 
+    /// What nobody has been told yet of strategies that failed in [`Self::write_diff`], a sentence
+    /// for each. The diff is right all the same. Who proposes is told by the patch's remarks.
+    pub fn take_strategy_warnings(&self) -> Vec<String> {
+        self.0.differ.take_warnings()
+    }
+
     /// Writes one line for each patch, and the totals.
     pub fn write_stat(&self, patches: &[Patch], out: &mut dyn Write) -> Result<()> {
         let sorted: Vec<Patch> = sorted(patches).into_iter().cloned().collect();

@@ -81,3 +81,46 @@ impl SetAside {
         self.folder().join(library.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn what_is_recorded_is_known_to_others_until_it_is_lifted() {
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let record = SetAside::new(state.path(), LONG);
+        assert_eq!(record.reason(&one), None, "nothing happened yet");
+        record.record(&one, "it crashed");
+        record.record(&one, "it crashed\x1b[31m again");
+        let elsewhere = SetAside::new(state.path(), LONG);
+        let reason = elsewhere.reason(&one).expect("it is on the disk");
+        assert!(reason.starts_with("it crashed") && reason.ends_with(" again"), "{reason}");
+        assert!(!reason.contains('\x1b'), "a terminal is not upset by it");
+        assert_eq!(elsewhere.reason(&other), None);
+        elsewhere.lift(&one).expect("it is ours");
+        assert_eq!(record.reason(&one), None);
+        elsewhere.lift(&one).expect("what is not there is lifted");
+    }
+
+    #[test]
+    fn what_happened_long_ago_is_forgotten() {
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let one = Digest::of(b"one");
+        let record = SetAside::new(state.path(), LONG);
+        record.record(&one, "it crashed");
+        for (now, known) in [(SystemTime::now() - 2 * LONG, false), (SystemTime::now(), true)] {
+            let file =
+                fs::File::options().write(true).open(record.path(&one)).expect("it is there");
+            file.set_modified(now).expect("it is ours");
+            assert_eq!(record.reason(&one).is_some(), known);
+        }
+        // A clock that was set back.
+        let file = fs::File::options().write(true).open(record.path(&one)).expect("it is there");
+        file.set_modified(SystemTime::now() + 2 * LONG).expect("it is ours");
+        assert_eq!(record.reason(&one), None);
+    }
+}
