@@ -40,7 +40,9 @@ impl Strategy for Misbehaving {
                 ("mutter", _) => eprintln!("a remark of the plugin"),
                 ("flood", _) => (0..10_000).for_each(|_| eprintln!("{}", "x".repeat(1000))),
                 ("lie", _) => return Ok(vec![Op::keep(0, 0, input.old.len() as u32 + 1)]),
-                ("note", file) => std::fs::write(file, std::process::id().to_string())?,
+                ("tell", socket) => tell(socket, std::process::id())?,
+                ("write", file) => std::fs::write(file, "evil")?,
+                ("call", port) => drop(std::net::TcpStream::connect(("127.0.0.1", port.parse()?))?),
                 ("start", command) => start(command)?,
                 ("look", _) => return Err(surroundings().into()),
                 ("count", _) if first_time() => return Ok(replaced(input)),
@@ -84,9 +86,15 @@ fn allocate_without_end() {
 fn start(command: &str) -> std::io::Result<()> {
     let mut words = command.split(' ');
     let mut command = std::process::Command::new(words.next().unwrap_or_default());
-    let file = words.next_back().unwrap_or_default();
+    let socket = words.next_back().unwrap_or_default();
     let started = command.args(words).spawn()?;
-    std::fs::write(file, started.id().to_string())
+    tell(socket, started.id())
+}
+
+/// Tells a process's number to whoever listens; files cannot be written from here.
+fn tell(socket: &str, process: u32) -> std::io::Result<()> {
+    let datagram = std::os::unix::net::UnixDatagram::unbound()?;
+    datagram.send_to(process.to_string().as_bytes(), socket).map(drop)
 }
 
 /// What this process was left with.

@@ -11,9 +11,10 @@
 //!
 //! # Limitations
 //!
-//! A library runs as the user and can read and write what the user can: this keeps a faulty
-//! plugin from doing harm and a hostile one from nothing, which is why only libraries that the
-//! user allowed are loaded. Windows has no such child yet; there a library is allowed into this
+//! A library runs as the user and can read what the user can. Linux keeps it from writing files,
+//! from the network and from signalling others, as far as its version knows how; other systems
+//! do not. So this keeps a faulty plugin from doing harm, and a hostile one from some of it, which
+//! is why only libraries that the user allowed are loaded. Windows has no such child yet; there a library is allowed into this
 //! process or not used.
 
 use std::ffi::OsString;

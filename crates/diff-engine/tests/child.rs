@@ -5,6 +5,8 @@
 mod libraries;
 
 use std::fs;
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,8 +15,12 @@ use diff_engine::{
     ChildLimits, DiffEngine, FileDiff, Library, PluginHost, Policy, Registry, Remark, Side,
     test_library,
 };
+use landlock::{
+    AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetError,
+};
 use libraries::{Installed, install, library, misbehaving, myers, path_of};
 use rstest::rstest;
+use tempfile::TempDir;
 
 /// Long enough for any machine to answer in.
 const PATIENT: Duration = Duration::from_secs(60);
@@ -150,8 +156,28 @@ fn one_child_serves_every_file() {
     assert_eq!(changed(again()), (2, 1), "and the second");
 }
 
-fn noted(file: &Path) -> u32 {
-    fs::read_to_string(file).expect("it was noted").parse().expect("a number")
+/// Hears from the plugin which process it is.
+struct Ear {
+    folder: TempDir,
+    socket: UnixDatagram,
+}
+
+impl Ear {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let socket = UnixDatagram::bind(folder.path().join("ear")).expect("it is new");
+        Self { folder, socket }
+    }
+
+    fn path(&self) -> String {
+        self.folder.path().join("ear").display().to_string()
+    }
+
+    fn heard(&self) -> u32 {
+        let mut said = [0; 32];
+        let length = self.socket.recv(&mut said).expect("the plugin says so");
+        str::from_utf8(&said[..length]).expect("text").parse().expect("a number")
+    }
 }
 
 /// Waits until a process has ended, for as long as it takes.
@@ -172,13 +198,12 @@ fn kill(process: u32) {
 #[test]
 fn a_child_that_something_else_killed_is_started_again_and_not_for_ever() {
     let rig = Rig::new(&misbehaving(), "misbehaving", PATIENT);
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let file = folder.path().join("pid");
-    let order = format!("note {}", file.display());
+    let ear = Ear::new();
+    let order = format!("tell {}", ear.path());
     let mut seen = Vec::new();
     for _ in 0..4 {
         assert_eq!(rig.order(&order).strategy, "misbehaving");
-        let process = noted(&file);
+        let process = ear.heard();
         assert!(!seen.contains(&process), "it is another process");
         seen.push(process);
         kill(process);
@@ -190,11 +215,11 @@ fn a_child_that_something_else_killed_is_started_again_and_not_for_ever() {
 #[test]
 fn what_a_plugin_started_ends_with_it() {
     let rig = Rig::new(&misbehaving(), "misbehaving", PATIENT);
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let (own, other) = (folder.path().join("own"), folder.path().join("other"));
-    rig.order(&format!("note {}", own.display()));
-    rig.order(&format!("start /bin/sleep 1000000 {}", other.display()));
-    let (own, other) = (noted(&own), noted(&other));
+    let ear = Ear::new();
+    rig.order(&format!("tell {}", ear.path()));
+    let own = ear.heard();
+    rig.order(&format!("start /bin/sleep 1000000 {}", ear.path()));
+    let other = ear.heard();
     assert!(Path::new(&format!("/proc/{own}")).exists());
     drop(rig);
     for process in [own, other] {
@@ -211,6 +236,35 @@ fn a_child_has_nothing_of_its_host() {
     let diff = rig.order("look");
     let expected = "0 variables in / with /dev/null /memfd pipe pipe socket socket";
     assert_eq!(why_replaced(&diff), expected);
+}
+
+/// Whether this kernel can keep a process from what `rules` are about.
+fn kernel_knows(rules: impl FnOnce(Ruleset) -> Result<Ruleset, RulesetError>) -> bool {
+    let strict = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    rules(strict).and_then(Ruleset::create).is_ok()
+}
+
+#[test]
+fn a_plugin_writes_no_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join("evil");
+    let rig = Rig::new(&misbehaving(), "misbehaving", PATIENT);
+    let diff = rig.order(&format!("write {}", file.display()));
+    if kernel_knows(|rules| rules.handle_access(AccessFs::WriteFile)) {
+        assert!(why_replaced(&diff).starts_with("Permission denied"), "{:?}", diff.remarks);
+        assert!(!file.exists());
+    }
+}
+
+#[test]
+fn a_plugin_reaches_no_network() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    let rig = Rig::new(&misbehaving(), "misbehaving", PATIENT);
+    let diff = rig.order(&format!("call {port}"));
+    if kernel_knows(|rules| rules.handle_access(AccessNet::ConnectTcp)) {
+        assert!(why_replaced(&diff).starts_with("Permission denied"), "{:?}", diff.remarks);
+    }
 }
 
 #[test]

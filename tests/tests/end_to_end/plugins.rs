@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -42,6 +43,37 @@ impl Installed {
              {more} }}]\n[diff]\nstrategy = \"misbehaving\"\n[plugins]\ndeadline_ms = 5000\n\
              memory_max_bytes = 268435456\n"
         ));
+    }
+}
+
+/// Hears from the plugin which process it is.
+struct Ear {
+    dir: TempDir,
+    socket: UnixDatagram,
+}
+
+impl Ear {
+    fn new() -> Self {
+        let dir = TempDir::new().expect("a temporary folder");
+        let socket = UnixDatagram::bind(dir.path().join("ear")).expect("it is new");
+        Self { dir, socket }
+    }
+
+    fn order(&self) -> String {
+        format!("tell {}", self.dir.path().join("ear").display())
+    }
+
+    /// What the plugin says, once it does.
+    fn hears(&self) -> String {
+        let mut said = [0; 32];
+        let length = self.socket.recv(&mut said).expect("the plugin says so");
+        String::from_utf8_lossy(&said[..length]).into_owned()
+    }
+
+    /// Whether the plugin has said nothing so far.
+    fn is_silent(&self) -> bool {
+        self.socket.set_nonblocking(true).expect("ours");
+        self.socket.recv(&mut [0; 32]).is_err()
     }
 }
 
@@ -93,13 +125,13 @@ fn a_plugin_that_misbehaves_is_replaced_with_one_warning(
     assert_eq!(stage.patch("p1")["diff"]["strategy"], "histogram", "a bundled one took its turn");
     assert_eq!(stage.run(["diff"]).expect(0).stdout, bundled_diff(order), "the diff is right");
 
-    // The next process does not ask it: had it been started, it would have said so in the file.
-    let told = plugin.dir.path().join("asked");
-    let next = ordered(&format!("note {}", told.display()));
+    // The next process does not ask it: it would have been heard.
+    let ear = Ear::new();
+    let next = ordered(&ear.order());
     let ran = stage.run_with(["propose", "b.txt"], next.as_bytes()).expect(0);
     assert_eq!(remarks(&ran), [""; 0], "it was warned of before");
     assert_eq!(stage.patch("p2")["diff"]["strategy"], "histogram");
-    assert!(!told.exists(), "a plugin that misbehaved is left alone");
+    assert!(ear.is_silent(), "a plugin that misbehaved is left alone");
 
     stage.run(["apply", "--yes"]).expect(0);
     assert_eq!(stage.read("a.txt"), ordered(order).as_bytes());
@@ -143,8 +175,8 @@ fn in_this_process_only_when_that_is_said() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
     let stage = Stage::new();
     stage.write("a.txt", OLD);
-    let told = plugin.dir.path().join("process");
-    let order = ordered(&format!("note {}", told.display()));
+    let ear = Ear::new();
+    let order = ordered(&ear.order());
     for (more, own) in [("", false), (", in_process = true", true)] {
         plugin.configure(&stage, more);
         let mut command = stage.command(["propose", "a.txt"]);
@@ -153,8 +185,8 @@ fn in_this_process_only_when_that_is_said() {
         std::io::Write::write_all(&mut child.stdin.take().expect("piped"), order.as_bytes())
             .expect("it reads");
         assert!(child.wait().expect("ours").success());
-        let noted = fs::read_to_string(&told).expect("it was asked");
-        assert_eq!(noted == process, own, "in a child unless it is said: {noted} of {process}");
+        let heard = ear.hears();
+        assert_eq!(heard == process, own, "in a child unless it is said: {heard} of {process}");
         stage.run(["discard", "--yes"]).expect(0);
     }
 }
@@ -168,19 +200,13 @@ fn a_plugin_does_not_outlive_the_command() {
     let patient = fs::read_to_string(stage.beside("config").join("greenroom/config.toml"));
     stage.configure(&patient.expect("just written").replace("5000", "600000"));
     stage.write("a.txt", OLD);
-    let told = plugin.dir.path().join("process");
-    let order = format!("first\nplugin: note {}\nplugin: loop\n", told.display());
+    let ear = Ear::new();
+    let order = format!("first\nplugin: {}\nplugin: loop\n", ear.order());
     let mut command = stage.command(["propose", "a.txt"]);
     let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::null()));
     std::io::Write::write_all(&mut child.stdin.take().expect("piped"), order.as_bytes())
         .expect("it reads");
-    let process = loop {
-        let noted = fs::read_to_string(&told).unwrap_or_default();
-        if let Ok(process) = noted.parse::<u32>() {
-            break process;
-        }
-        std::thread::yield_now();
-    };
+    let process = ear.hears();
     child.kill().expect("ours");
     child.wait().expect("ours");
     let runs = || {
@@ -329,7 +355,7 @@ fn an_orchestrator_survives_a_plugin_that_misbehaves(#[case] order: &str, #[case
     for name in ["a.txt", "b.txt", "c.txt"] {
         stage.write(name, OLD);
     }
-    let told = plugin.dir.path().join("asked");
+    let ear = Ear::new();
     System::new().block_on(async {
         let staging = Staging::open(embedded(&stage, &plugin)).await.expect("it opens");
         let session = staging.open_session("agent").await.expect("a session opens").actor;
@@ -340,8 +366,8 @@ fn an_orchestrator_survives_a_plugin_that_misbehaves(#[case] order: &str, #[case
         };
         let mut warned = Vec::new();
         let mut strategies = Vec::new();
-        let note = format!("note {}", told.display());
-        for (name, order) in [("a.txt", "nothing"), ("b.txt", order), ("c.txt", note.as_str())] {
+        let tell = ear.order();
+        for (name, order) in [("a.txt", "nothing"), ("b.txt", order), ("c.txt", tell.as_str())] {
             let sent = session.send(write(name, order)).await.expect("it runs");
             let proposed = sent.expect("it is staged");
             let patch = proposed.patch.expect("it is new content");
@@ -357,7 +383,7 @@ fn an_orchestrator_survives_a_plugin_that_misbehaves(#[case] order: &str, #[case
         assert!(both, "every file is shown");
         staging.shutdown().await.expect("the actors stop");
     });
-    assert!(!told.exists(), "a plugin that misbehaved is left alone");
+    assert!(ear.is_silent(), "a plugin that misbehaved is left alone");
 }
 
 #[test]

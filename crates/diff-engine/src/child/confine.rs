@@ -1,7 +1,8 @@
 //! What a child gives up before it loads a library.
 //!
-//! Nothing here keeps a hostile library from harming the user it runs as: a library is only loaded
-//! once that user allowed it. It keeps a faulty one from harming anything by mistake.
+//! This keeps a faulty library from harming anything by mistake. A hostile one can still read what
+//! its user can, and more where the system is not Linux: it is only loaded once that user allowed
+//! it.
 
 use std::fs::File;
 use std::io;
@@ -42,6 +43,33 @@ pub(super) fn limit_memory(bytes_max: u64) -> io::Result<()> {
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => Ok(()),
         outcome => Ok(outcome?),
     }
+}
+
+/// Gives up writing: no file can be made, changed or removed from here on, no network be used, and
+/// no process outside of this one's own be signalled, as far as the kernel knows how to keep that.
+///
+/// This thread and all that it starts are bound by it, so what a library starts is too. Reading
+/// stays possible, because the library may need others.
+///
+/// The rules are those of landlock(7), which a kernel knows since Linux 5.13, each since its own
+/// version; an older one is asked for what it has.
+#[cfg(target_os = "linux")]
+pub(super) fn give_up_writing() -> io::Result<()> {
+    use landlock::{ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, Scope};
+    const KNOWN: ABI = ABI::V6;
+    let restricted = Ruleset::default()
+        .handle_access(AccessFs::from_write(KNOWN))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(KNOWN)))
+        .and_then(|rules| rules.scope(Scope::from_all(KNOWN)))
+        .and_then(Ruleset::create)
+        .and_then(landlock::RulesetCreated::restrict_self);
+    restricted.map(|_| ()).map_err(io::Error::other)
+}
+
+/// Other systems have nothing of the kind that a process could ask for itself.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn give_up_writing() -> io::Result<()> {
+    Ok(())
 }
 
 /// Closes what a careless host left open across the start of this process.

@@ -88,6 +88,8 @@ fn open(mut frame: Received) -> io::Result<Result<LoadedStrategy, String>> {
     trust.private_folder = Some(path(frame.bytes()?)).filter(|path| !path.as_os_str().is_empty());
     let library = path(frame.bytes()?);
     confine::limit_memory(memory_bytes_max)?;
+    // Before the library's first instruction. Linux needs no file for the copy it is loaded from.
+    confine::give_up_writing()?;
     Ok(load_library(&library, &trust).map_err(|error| {
         let source = std::error::Error::source(&error);
         source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
