@@ -365,6 +365,22 @@ fn the_conformance_kit_runs_over_a_library() {
 }
 
 #[test]
+fn a_check_that_takes_too_long_fails_and_the_next_one_runs() {
+    let bytes = library("libstrategy_full_replace.so", &["-p", "strategy-full-replace"]);
+    let installed = install(&bytes);
+    // No machine lines up a million lines in this time, or is asked to.
+    let hurry = Duration::from_micros(100);
+    let found = test_library(&host(), &named(&installed, ""), ChildLimits::default(), hurry);
+    let found = found.expect("it is a strategy");
+    assert_eq!(found.checks.len(), 6);
+    for check in &found.checks[4..] {
+        let failed = check.failed.as_deref().expect("there was no time");
+        assert!(failed.contains("it had not answered when its time was over"), "{failed}");
+    }
+    assert!(!found.passed());
+}
+
+#[test]
 fn the_conformance_kit_refuses_what_is_no_strategy() {
     let installed = install(b"#!/bin/sh\n");
     let refused = test_library(&host(), &named(&installed, ""), ChildLimits::default(), PATIENT);

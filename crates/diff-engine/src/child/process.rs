@@ -151,7 +151,7 @@ impl Child {
             let frame = match answer {
                 Ok(frame) => frame,
                 Err(error) => {
-                    let allowed = format!("in {} s", time_allowed.as_secs());
+                    let allowed = format!("in {} ms", time_allowed.as_millis());
                     let (Fault::NotStarted(why) | Fault::Misbehaved(why) | Fault::GaveUp(why)) =
                         self.end(&error, &allowed)
                     else {

@@ -288,6 +288,32 @@ mod tests {
         assert!(received.ids().is_err(), "more ids than bytes are announced");
     }
 
+    proptest::proptest! {
+        /// A child may send anything.
+        #[test]
+        fn whatever_comes_is_a_frame_or_an_error(bytes in proptest::collection::vec(0_u8.., 0..200)) {
+            let read = || Received::read(&mut &bytes[..], 100);
+            let Ok(Some(mut frame)) = read() else { return Ok(()) };
+            // None of these may panic, whatever the frame holds.
+            let _ = (frame.ops(), frame.sentence(), frame.ids(), frame.bytes(), frame.u64());
+        }
+
+        #[test]
+        fn any_payload_of_a_known_kind_can_be_looked_at(
+            kind in 0_usize..Kind::ALL.len(),
+            bytes in proptest::collection::vec(0_u8.., 0..100),
+        ) {
+            let mut frame = Frame::new(Kind::ALL[kind]);
+            frame.raw(&bytes);
+            let sent = sent(frame);
+            let mut received = Received::read(&mut &sent[..], 100)?.expect("a frame");
+            proptest::prop_assert_eq!(received.kind, Kind::ALL[kind]);
+            proptest::prop_assert_eq!(received.ops().is_ok(), bytes.len() % OP_BYTES == 0);
+            let ids = received.ids();
+            proptest::prop_assert!(ids.is_err() || bytes.len() >= 8, "a number comes first");
+        }
+    }
+
     #[test]
     fn a_long_sentence_is_cut() {
         let bytes = sent(Frame::sentence(Kind::Failed, &"x".repeat(1 << 20)));
