@@ -122,7 +122,7 @@ fn a_plugin_that_loops_is_killed_at_its_deadline() {
     let first = rig.order("loop");
     assert_eq!(first.script, bundled("loop").script);
     let why = why_replaced(&first);
-    assert_eq!(why, "it had not answered when its time was over, for one file in 700 ms");
+    assert!(why.starts_with("it had not answered when its time was over, "), "{why}");
     assert_eq!(rig.order("nothing").remarks, []);
 }
 
@@ -132,7 +132,8 @@ fn a_plugin_is_told_its_deadline() {
     let first = rig.order("stop-when-told");
     let why = why_replaced(&first);
     // Which of the two comes first is the machine's business.
-    assert!(["it was told to stop"].contains(&why) || why.contains("700 ms"), "{why}");
+    let is_over = why.starts_with("it had not answered when its time was over, ");
+    assert!(why == "it was told to stop" || is_over, "{why}");
 }
 
 #[test]
