@@ -17,7 +17,7 @@ enum May {
 use May::{Use, UseAnyAndBeUsedByNone};
 
 /// The table: a crate that is not in it may not exist, and a row without a crate is stale.
-const TABLE: [(&str, May); 13] = [
+const TABLE: [(&str, May); 14] = [
     ("strategy-api", Use(&[])),
     ("atomic-fs", Use(&[])),
     ("strategy-myers", Use(&["strategy-api"])),
@@ -40,6 +40,7 @@ const TABLE: [(&str, May); 13] = [
     ("staging-core", Use(&["diff-engine", "atomic-fs"])),
     ("orchestrator-adapter", Use(&["staging-core"])),
     ("greenroom-cli", Use(&["orchestrator-adapter", "staging-core"])),
+    ("fault-explorer", Use(&["atomic-fs"])),
     ("xtask", UseAnyAndBeUsedByNone),
     ("end-to-end", UseAnyAndBeUsedByNone),
 ];
@@ -48,8 +49,9 @@ const TABLE: [(&str, May); 13] = [
 const TESTKIT: &str = "strategy-testkit";
 
 /// The crates that must work without an event loop.
-const BELOW_THE_CORE: [&str; 8] = [
+const BELOW_THE_CORE: [&str; 9] = [
     "atomic-fs",
+    "fault-explorer",
     "diff-engine",
     "strategy-api",
     "strategy-myers",

@@ -44,6 +44,8 @@ mod posix;
 mod recover;
 mod rel_path;
 mod sequence;
+#[cfg(all(unix, feature = "simulated"))]
+pub mod simulated;
 mod slot;
 mod swap;
 mod sweep;

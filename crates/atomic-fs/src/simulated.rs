@@ -1,0 +1,30 @@
+//! A disk that loses power, dies, fails and is written to by a user, on demand.
+//!
+//! [`SimulatedDisk`] keeps a tree of inodes in memory and behaves like
+//! [`PosixDisk`](crate::PosixDisk) on a Linux file system in memory, call for call and
+//! error for error. What it adds is a [`Log`] of everything that happened, in effects
+//! smaller than a call: a rename between directories is a name that comes and a name
+//! that goes, a write is a piece of content and a length. From the log,
+//! [`states`](crate::simulated::states) makes every tree that a crash at any point may
+//! leave under a [`Persistence`] model. Whoever stands at its calls (a [`Bystander`])
+//! can fail them, cut them short, or change the tree as a user would.
+//!
+//! # Limitations
+//! Renames within a directory are atomic, as they are on every journalling file system;
+//! a rename between two directories may show both names after a power cut, never
+//! neither. Two changes of one name reach the disk in the order in which they were made.
+//! Inode numbers are never given out twice.
+
+mod disk;
+mod image;
+mod log;
+mod persistence;
+mod user;
+
+pub use disk::{Bystander, CallKind, Fault, SimulatedDir, SimulatedDisk, SimulatedFile, Step};
+pub use image::{Body, Image, Inode, Name, Node};
+pub use log::{Answer, Assignment, Effect, Entry, Log, Saved};
+pub use persistence::{
+    Choice, Part, Persistence, State, StateCap, boundaries, materialise, states,
+};
+pub use user::World;

@@ -1,0 +1,230 @@
+//! What happened on a simulated disk, in the order in which it happened.
+
+use std::sync::Arc;
+
+use super::image::{Image, Inode, Name, Node};
+
+/// Writes reach a device in pieces of this many bytes, each by itself.
+pub(super) const CHUNK_BYTES: usize = 4096;
+
+/// The smallest thing that a crash can keep or lose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Names that change together, all in one directory.
+    Names(Vec<Assignment>),
+    /// A piece of a file's content, at most 4 KiB.
+    Data {
+        /// The file.
+        inode: Inode,
+        /// Where, in bytes.
+        offset: u64,
+        /// What.
+        content: Arc<[u8]>,
+    },
+    /// A file's length.
+    Size {
+        /// The file.
+        inode: Inode,
+        /// The new length in bytes.
+        bytes: u64,
+    },
+    /// Permission bits.
+    Mode {
+        /// The file.
+        inode: Inode,
+        /// The new bits.
+        mode: u32,
+    },
+    /// Owner and group.
+    Owner {
+        /// The file.
+        inode: Inode,
+        /// The new ones.
+        owner: (u32, u32),
+    },
+    /// An extended attribute.
+    Attribute {
+        /// The file.
+        inode: Inode,
+        /// Its name.
+        name: Vec<u8>,
+        /// Its value; `None` removes it.
+        value: Option<Vec<u8>>,
+    },
+}
+
+/// A name's new meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The directory.
+    pub dir: Inode,
+    /// The name in it.
+    pub name: Name,
+    /// What it stands for now; `None` when it is gone.
+    pub inode: Option<Inode>,
+}
+
+impl Effect {
+    /// The file whose content or metadata changes.
+    pub fn inode(&self) -> Option<Inode> {
+        match self {
+            Self::Names(_) => None,
+            Self::Data { inode, .. }
+            | Self::Size { inode, .. }
+            | Self::Mode { inode, .. }
+            | Self::Owner { inode, .. }
+            | Self::Attribute { inode, .. } => Some(*inode),
+        }
+    }
+
+    /// Whether it is content, which journalling file systems write when they like.
+    pub fn is_content(&self) -> bool {
+        matches!(self, Self::Data { .. } | Self::Size { .. })
+    }
+
+    pub(super) fn assignments(&self) -> &[Assignment] {
+        match self {
+            Self::Names(assignments) => assignments,
+            _ => &[],
+        }
+    }
+}
+
+/// What was promised to somebody at this point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Answer {
+    /// The set is on disk, durably.
+    Committed,
+    /// Nothing has changed, and a power cut does not change that.
+    Unchanged,
+    /// Recovery decides.
+    InDoubt,
+}
+
+/// A save that a user's editor reported as done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The path, from the top of the simulated disk.
+    pub path: Vec<u8>,
+    /// What was saved; `None` when the user removed the file.
+    pub content: Option<Arc<[u8]>>,
+    /// What the user saw at that path and overwrote knowingly.
+    pub over: Option<Arc<[u8]>>,
+}
+
+/// One line of a log.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// Something changed. A user's own changes are durable at once: their editors sync.
+    Changed {
+        /// What.
+        effect: Effect,
+        /// Whether by a user.
+        by_user: bool,
+        /// For a name that goes in a rename between directories: the entry with the name
+        /// that comes, without which it does not reach the disk.
+        after: Option<usize>,
+    },
+    /// A file's sync returned.
+    SyncedFile(Inode),
+    /// A directory's sync returned.
+    SyncedDir(Inode),
+    /// A file's sync failed: later ones of it say nothing about what came before.
+    SyncFailed(Inode),
+    /// A sync failed and the system threw the unsynced content away: the entries between
+    /// this one and the file's last sync that concern its content never were.
+    Dropped(Inode),
+    /// Every sync that has returned so far counts from here on. Independent syncs and
+    /// writes may overlap until one of them is needed by what comes next.
+    Passed,
+    /// Somebody was told something.
+    Answered(Answer),
+    /// A user waits in open(2) for a lease to go, and then writes this.
+    Waiting {
+        /// The file, found when the user opened it.
+        inode: Inode,
+        /// The path it was opened by.
+        path: Vec<u8>,
+        /// What will be written.
+        content: Arc<[u8]>,
+    },
+    /// Those who waited for this file go on.
+    WokeUp(Inode),
+    /// A user's save is complete.
+    Saved(Saved),
+}
+
+/// Everything since a disk was made from an image.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// What was there at the start, durably.
+    pub start: Image,
+    /// Inodes that came to be since, as they were born; they follow the start's.
+    pub born: Vec<Arc<Node>>,
+    /// What happened.
+    pub entries: Vec<Entry>,
+}
+
+impl Log {
+    pub(super) fn new(start: Image) -> Self {
+        Self { start, born: Vec::new(), entries: Vec::new() }
+    }
+
+    /// The start with all inodes that exist by the end, most of them nameless.
+    pub(super) fn ground(&self) -> Image {
+        let mut image = self.start.clone();
+        for node in &self.born {
+            image.push(node.clone());
+        }
+        image
+    }
+
+    /// Whether an entry was thrown away by a failed sync before `end`.
+    pub(super) fn dropped(&self, end: usize) -> Vec<bool> {
+        let mut dropped = vec![false; end];
+        for (at, entry) in self.entries[..end].iter().enumerate() {
+            let Entry::Dropped(inode) = entry else { continue };
+            for before in (0..at).rev() {
+                match &self.entries[before] {
+                    Entry::SyncedFile(synced) if synced == inode => break,
+                    Entry::Changed { effect, by_user: false, .. }
+                        if effect.inode() == Some(*inode) && effect.is_content() =>
+                    {
+                        dropped[before] = true;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        dropped
+    }
+}
+
+/// A save that waits for a lease: the file, the path it was opened by, and the content.
+pub(super) type Waiter = (Inode, Vec<u8>, Arc<[u8]>);
+
+impl Log {
+    /// What who waits for a lease before entry `end` will have saved once it is gone.
+    pub fn saves_waiting(&self, end: usize) -> Vec<Saved> {
+        let mut saves = Vec::new();
+        for (_, path, content) in self.waiting(end) {
+            saves.push(Saved { path, content: Some(content), over: None });
+        }
+        saves
+    }
+
+    /// Who still waits for a lease before entry `end`.
+    pub(super) fn waiting(&self, end: usize) -> Vec<Waiter> {
+        let mut waiting: Vec<Waiter> = Vec::new();
+        for entry in &self.entries[..end] {
+            match entry {
+                Entry::Waiting { inode, path, content } => {
+                    waiting.push((*inode, path.clone(), content.clone()));
+                }
+                Entry::WokeUp(woken) => waiting.retain(|(inode, ..)| inode != woken),
+                _ => {}
+            }
+        }
+        waiting
+    }
+}

@@ -1,0 +1,166 @@
+//! A user at the same disk, who saves, removes and changes modes.
+
+use std::sync::Arc;
+
+use super::disk::Inner;
+use super::image::{Body, Image, Inode, Name, Node};
+use super::log::{Assignment, Effect, Entry, Saved};
+
+/// The disk as whoever stands at its calls can change it.
+///
+/// Paths are relative to the top of the simulated disk. What a user does is durable at
+/// once: editors sync, and a save that is not yet durable is not yet promised to anybody.
+pub struct World<'d> {
+    pub(super) inner: &'d mut Inner,
+}
+
+impl World<'_> {
+    /// What is on the disk now.
+    pub fn image(&self) -> &Image {
+        &self.inner.image
+    }
+
+    /// Opens the file, truncates and writes it, or creates it. Where the file is leased,
+    /// the user waits in `open` until the lease is gone, and writes then.
+    pub fn save_in_place(&mut self, path: &[u8], content: &[u8]) {
+        let Some(inode) = self.inner.image.lookup(path) else {
+            return self.save_by_rename(path, content);
+        };
+        if !matches!(self.inner.image.node(inode).body, Body::File { .. }) {
+            return;
+        }
+        if self.breaks_lease(inode) {
+            let (path, content) = (path.to_vec(), content.into());
+            self.inner.log.entries.push(Entry::Waiting { inode, path, content });
+        } else {
+            self.inner.write_as_user(inode, path, content);
+        }
+    }
+
+    /// Writes a new file and renames it over the path, as most editors do.
+    pub fn save_by_rename(&mut self, path: &[u8], content: &[u8]) {
+        let (parent, name) = split(path);
+        let Some(dir) = parent.map_or(Some(0), |parent| self.inner.image.lookup(parent)) else {
+            return;
+        };
+        if self.inner.image.names(dir).is_none() {
+            return;
+        }
+        let old = self.inner.image.child(dir, name);
+        if old.is_some_and(|old| self.inner.image.names(old).is_some()) {
+            return;
+        }
+        let over = self.content_at(path);
+        let mode = old.map_or(0o644, |old| self.inner.image.node(old).mode);
+        let device = self.inner.image.node(dir).device;
+        let inode = self.inner.born(Node::file(mode, device));
+        self.inner.write(inode, content, 0, true);
+        self.name(dir, name, Some(inode));
+        self.saved(path, Some(content), over);
+    }
+
+    /// Removes the file.
+    pub fn remove(&mut self, path: &[u8]) {
+        let (parent, name) = split(path);
+        let Some(dir) = parent.map_or(Some(0), |parent| self.inner.image.lookup(parent)) else {
+            return;
+        };
+        let there = self.inner.image.child(dir, name);
+        if there.is_none_or(|inode| self.inner.image.names(inode).is_some()) {
+            return;
+        }
+        let over = self.content_at(path);
+        self.name(dir, name, None);
+        self.saved(path, None, over);
+    }
+
+    /// Changes the permission bits.
+    pub fn set_mode(&mut self, path: &[u8], mode: u32) {
+        if let Some(inode) = self.inner.image.lookup(path) {
+            self.inner.change(Effect::Mode { inode, mode }, true, None);
+            self.saved(path, None, None);
+        }
+    }
+
+    /// Opens the file for writing and keeps it open; `None` where there is none, or where
+    /// a lease makes the user wait.
+    pub fn open_for_writing(&mut self, path: &[u8]) -> Option<Inode> {
+        let inode = self.inner.image.lookup(path)?;
+        if !matches!(self.inner.image.node(inode).body, Body::File { .. })
+            || self.breaks_lease(inode)
+        {
+            return None;
+        }
+        self.inner.writers.push(inode);
+        Some(inode)
+    }
+
+    /// Writes through a file that is open for writing, wherever its name is now.
+    pub fn write_through(&mut self, inode: Inode, path: &[u8], content: &[u8]) {
+        self.inner.write_as_user(inode, path, content);
+    }
+
+    /// Closes a file that was open for writing.
+    pub fn close(&mut self, inode: Inode) {
+        if let Some(at) = self.inner.writers.iter().position(|writer| *writer == inode) {
+            self.inner.writers.remove(at);
+        }
+    }
+
+    fn breaks_lease(&mut self, inode: Inode) -> bool {
+        let mut any = false;
+        for lease in self.inner.leases.iter_mut().filter(|lease| lease.inode == inode) {
+            lease.broken = true;
+            any = true;
+        }
+        any
+    }
+
+    fn name(&mut self, dir: Inode, name: &[u8], inode: Option<Inode>) {
+        let effect = Effect::Names(vec![Assignment { dir, name: Name::from(name), inode }]);
+        self.inner.change(effect, true, None);
+    }
+
+    fn content_at(&self, path: &[u8]) -> Option<Arc<[u8]>> {
+        let inode = self.inner.image.lookup(path)?;
+        self.inner.image.node(inode).content().map(Arc::from)
+    }
+
+    fn saved(&mut self, path: &[u8], content: Option<&[u8]>, over: Option<Arc<[u8]>>) {
+        let (path, content) = (path.to_vec(), content.map(Arc::from));
+        self.inner.log.entries.push(Entry::Saved(Saved { path, content, over }));
+    }
+}
+
+impl Inner {
+    pub(super) fn write_as_user(&mut self, inode: Inode, path: &[u8], content: &[u8]) {
+        let over = self.image.node(inode).content().map(Arc::from);
+        self.change(Effect::Size { inode, bytes: 0 }, true, None);
+        self.write(inode, content, 0, true);
+        let (path, content) = (path.to_vec(), Some(Arc::from(content)));
+        self.log.entries.push(Entry::Saved(Saved { path, content, over }));
+    }
+
+    /// Lets go on who waited for a lease, if it was the last one of the file.
+    pub(super) fn wake_up(&mut self, inode: Inode) {
+        if self.leases.iter().any(|lease| lease.inode == inode) {
+            return;
+        }
+        let waiting = self.log.waiting(self.log.entries.len());
+        let mine: Vec<_> = waiting.into_iter().filter(|(at, ..)| *at == inode).collect();
+        if mine.is_empty() {
+            return;
+        }
+        self.log.entries.push(Entry::WokeUp(inode));
+        for (inode, path, content) in mine {
+            self.write_as_user(inode, &path, &content);
+        }
+    }
+}
+
+fn split(path: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (Some(&path[..slash]), &path[slash + 1..]),
+        None => (None, path),
+    }
+}

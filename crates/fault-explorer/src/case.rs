@@ -1,0 +1,55 @@
+//! One history, written down so that it can be told again.
+
+use atomic_fs::simulated::{Choice, Persistence};
+use serde::{Deserialize, Serialize};
+
+use crate::oracle::Broken;
+use crate::plan::Plan;
+
+/// A history: a scenario, and one process after another over it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// The scenario's name.
+    pub scenario: String,
+    /// What survives a crash.
+    pub model: Persistence,
+    /// Whether the file system grants read leases.
+    pub leases: bool,
+    /// The broken variant of the protocol that runs, if any.
+    pub mutant: Option<String>,
+    /// An apply, and then recoveries.
+    pub stages: Vec<Stage>,
+}
+
+/// One process's life.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// What goes wrong and what a user does.
+    pub plan: Plan,
+    /// The crash that ends it; `None` when it comes to its end.
+    pub crash: Option<Choice>,
+}
+
+impl Case {
+    /// How long its telling is: fewer processes first, then fewer interferences, then an
+    /// earlier crash with fewer losses.
+    pub fn length(&self) -> (usize, usize, usize, usize) {
+        let interferences = |stage: &Stage| stage.plan.faults.len() + stage.plan.edits.len();
+        let end = |stage: &Stage| stage.crash.as_ref().map_or(0, |crash| crash.end);
+        (
+            self.stages.len(),
+            self.stages.iter().map(interferences).sum(),
+            self.scenario.len(),
+            self.stages.iter().map(end).sum(),
+        )
+    }
+}
+
+/// A history that breaks a promise.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// The history.
+    pub case: Case,
+    /// What it breaks.
+    pub broken: Broken,
+}

@@ -1,0 +1,17 @@
+//! Explores every crash, fault and user's edit that atomic-fs may meet, on a simulated disk.
+//!
+//! The code under test is the shipped code over the trait `Disk`; this crate decides what
+//! happens to it ([`plan`]), makes what crashes leave ([`search`]), and asks whether every
+//! promise holds ([`oracle`]). Nothing here depends on a clock or on the order of threads:
+//! the same seed gives the same counts on every machine.
+#![forbid(unsafe_code)]
+
+pub mod case;
+pub mod counts;
+pub mod oracle;
+pub mod plan;
+pub mod random;
+pub mod scenario;
+pub mod search;
+pub mod snapshot;
+pub mod stage;

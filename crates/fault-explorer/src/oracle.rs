@@ -1,0 +1,357 @@
+//! The promises, as questions to a tree.
+//!
+//! Written from what Greenroom says of itself (README.md), not from how it does it: the
+//! oracle knows what was there, what was approved, what was answered and what a user
+//! saved, and neither journals nor slots nor the order of calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use atomic_fs::is_slot_name;
+use atomic_fs::simulated::{Answer, Entry, Image, Persistence, Saved};
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::{ROOT, Scenario};
+use crate::snapshot::{Snapshot, Thing};
+use crate::stage::{Ending, Run};
+
+/// A promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promise {
+    /// A set is on disk whole or not at all, metadata included.
+    Whole,
+    /// What was answered is so, and stays so.
+    Answer,
+    /// Every byte string that a user saved is found.
+    Edits,
+    /// Approved changes are made over what was reviewed, and over nothing else.
+    Reviewed,
+    /// No file holds anything but old, new or a user's content.
+    Untorn,
+    /// Nothing outside the workspace is touched.
+    Outside,
+    /// Nothing is left behind.
+    Clean,
+    /// Recovery comes to an end, and a second one changes nothing.
+    Recovery,
+}
+
+impl std::fmt::Display for Promise {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Whole => "a change set is on disk whole or not at all",
+            Self::Answer => "what was answered is on disk, and stays",
+            Self::Edits => "no edit of a user is lost",
+            Self::Reviewed => "changes are made over what was reviewed",
+            Self::Untorn => "no file is torn",
+            Self::Outside => "nothing outside the workspace is touched",
+            Self::Clean => "nothing is left behind",
+            Self::Recovery => "recovery ends, and a second one changes nothing",
+        })
+    }
+}
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Which.
+    pub promise: Promise,
+    /// By what, in words.
+    pub details: String,
+}
+
+/// What was said and saved so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Known {
+    /// What the caller was told, last.
+    pub answered: Option<Answer>,
+    /// What a user saved and nobody overwrote knowingly: to be found.
+    pub owed: BTreeSet<Arc<[u8]>>,
+    /// Everything a user saved.
+    pub saved: BTreeSet<Arc<[u8]>>,
+    /// What a user did last to a path: the content saved, `None` for a removal.
+    pub last: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
+}
+
+impl Known {
+    /// Takes in one more line of a log.
+    ///
+    /// # Errors
+    /// When two answers contradict each other.
+    pub fn learn(&mut self, entry: &Entry) -> Result<(), Broken> {
+        match entry {
+            Entry::Answered(answer) => match (self.answered, *answer) {
+                (_, Answer::InDoubt) => {}
+                (Some(before), now) if before != now => {
+                    return broken(Promise::Answer, || format!("{before:?}, and later {now:?}"));
+                }
+                (_, now) => self.answered = Some(now),
+            },
+            Entry::Saved(saved) => self.learn_save(saved),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes in what a user saved.
+    pub fn learn_save(&mut self, saved: &Saved) {
+        if let Some(over) = &saved.over {
+            self.owed.remove(over);
+        }
+        if let Some(content) = &saved.content {
+            self.owed.insert(content.clone());
+            self.saved.insert(content.clone());
+        }
+        let below = saved.path.strip_prefix(ROOT.as_bytes()).unwrap_or(&saved.path);
+        let path = below.strip_prefix(b"/").unwrap_or(below).to_vec();
+        self.last.insert(path, saved.content.clone());
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.last.is_empty()
+    }
+}
+
+fn broken<T>(promise: Promise, details: impl FnOnce() -> String) -> Result<T, Broken> {
+    Err(Broken { promise, details: details() })
+}
+
+/// Judges a tree that nobody works on any more.
+pub struct Oracle<'s> {
+    scenario: &'s Scenario,
+}
+
+impl<'s> Oracle<'s> {
+    /// An oracle for a scenario.
+    pub fn new(scenario: &'s Scenario) -> Self {
+        Self { scenario }
+    }
+
+    /// What must hold when an apply has answered and its process goes on.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    pub fn after_apply(&self, run: &Run, known: &Known) -> Result<(), Broken> {
+        self.check_outside(&run.image)?;
+        self.check_saves(&run.image, known, true)?;
+        match known.answered {
+            Some(answer) => self.check_end(&run.image, known, &[answer]),
+            None => Ok(()),
+        }
+    }
+
+    /// What must hold after a recovery, however the process before it ended.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    pub fn after_recovery(
+        &self,
+        run: &Run,
+        known: &Known,
+        model: Persistence,
+    ) -> Result<(), Broken> {
+        let sets = match &run.ending {
+            Ending::Recovered { sets } => *sets,
+            other => return broken(Promise::Recovery, || format!("{other:?}")),
+        };
+        self.check_outside(&run.image)?;
+        self.check_debris(&run.image)?;
+        self.check_saves(&run.image, known, false)?;
+        self.check_kept(&run.image, known, model, sets)?;
+        match known.answered {
+            Some(answer) => self.check_end(&run.image, known, &[answer]),
+            None => self.check_end(&run.image, known, &[Answer::Committed, Answer::Unchanged]),
+        }
+    }
+
+    /// What must hold when recovery is run once more.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    pub fn after_second_recovery(&self, run: &Run) -> Result<(), Broken> {
+        let changing = run.steps.iter().filter(|step| step.kind.is_mutating()).count();
+        match &run.ending {
+            Ending::Recovered { .. } if changing == 0 => Ok(()),
+            ending => broken(Promise::Recovery, || {
+                format!("the second one made {changing} calls that change something: {ending:?}")
+            }),
+        }
+    }
+
+    /// The tree is one of the ends that these answers stand for, but for what a user
+    /// edited.
+    fn check_end(&self, image: &Image, known: &Known, ends: &[Answer]) -> Result<(), Broken> {
+        let scenario = self.scenario;
+        let root = image.lookup(ROOT.as_bytes()).unwrap_or(0);
+        if known.is_quiet() {
+            let digest = Snapshot::digest_of(image, root);
+            let is = |end: &Answer| digest == scenario.digest_after(*end);
+            if ends.iter().any(is) {
+                return Ok(());
+            }
+        }
+        let tree = without_slots(Snapshot::of(image, root));
+        let excused = self.excused(known);
+        let wrong = |end: &Answer| -> Vec<String> {
+            let expected = if *end == Answer::Committed { &scenario.new } else { &scenario.old };
+            let differ = tree.differences(expected).into_iter();
+            let differ = differ.filter(|path| !excused.contains(path));
+            differ.map(|path| in_words(&path, tree.get(&path), expected.get(&path))).collect()
+        };
+        let wrongs: Vec<Vec<String>> = ends.iter().map(wrong).collect();
+        if wrongs.iter().any(Vec::is_empty) {
+            return Ok(());
+        }
+        let promise = if ends.len() == 1 { Promise::Answer } else { Promise::Whole };
+        broken(promise, || {
+            let each = ends.iter().zip(&wrongs);
+            let each = each.map(|(end, wrong)| format!("not {end:?}: {}", wrong.join(", ")));
+            each.collect::<Vec<_>>().join("; ")
+        })
+    }
+
+    /// Paths at which a user's edit may stand instead of either end.
+    fn excused(&self, known: &Known) -> BTreeSet<Vec<u8>> {
+        if known.is_quiet() {
+            return BTreeSet::new();
+        }
+        let mut excused: BTreeSet<Vec<u8>> = known.last.keys().cloned().collect();
+        for group in &self.scenario.tied {
+            if group.iter().any(|path| known.last.contains_key(path)) {
+                excused.extend(group.iter().cloned());
+            }
+        }
+        // A directory that the set makes stays if a user has put something in it.
+        for (path, thing) in self.scenario.new.iter() {
+            if matches!(thing, Thing::Directory(_)) && self.scenario.old.get(path).is_none() {
+                excused.insert(path.clone());
+            }
+        }
+        excused
+    }
+
+    /// What users saved is there; what is there is old, new, or saved.
+    fn check_saves(&self, image: &Image, known: &Known, running: bool) -> Result<(), Broken> {
+        if known.is_quiet() {
+            return Ok(());
+        }
+        let root = image.lookup(ROOT.as_bytes()).unwrap_or(0);
+        let tree = Snapshot::of(image, root);
+        let kept = kept(image);
+        let is_slot =
+            |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().is_some_and(is_slot_name);
+        for owed in &known.owed {
+            let in_tree = tree.iter().any(|(path, thing)| {
+                let counts = running || !is_slot(path);
+                counts && matches!(thing, Thing::File { content, .. } if content[..] == owed[..])
+            });
+            if !in_tree && !kept.iter().any(|content| content[..] == owed[..]) {
+                return broken(Promise::Edits, || {
+                    format!("{:?} is nowhere", String::from_utf8_lossy(owed))
+                });
+            }
+        }
+        for (path, thing) in tree.iter().filter(|(path, _)| !is_slot(path)) {
+            if let Thing::File { content, .. } = thing
+                && !self.scenario.is_known(content)
+                && !known.saved.contains(content.as_slice())
+            {
+                return broken(Promise::Untorn, || {
+                    let path = String::from_utf8_lossy(path);
+                    format!("`{path}` holds {:?}", String::from_utf8_lossy(content))
+                });
+            }
+        }
+        if known.answered == Some(Answer::Committed) {
+            for (path, last) in &known.last {
+                let content = match tree.get(path) {
+                    Some(Thing::File { content, .. }) => Some(content.as_slice()),
+                    _ => None,
+                };
+                if let Some(last) = last
+                    && content != Some(&last[..])
+                    && known.owed.contains(last)
+                {
+                    return broken(Promise::Reviewed, || {
+                        let path = String::from_utf8_lossy(path);
+                        format!("committed over a user's save of `{path}`")
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `conflicts/` holds users' bytes, and after a power cut that took a journal what
+    /// was torn in its slots.
+    fn check_kept(
+        &self,
+        image: &Image,
+        known: &Known,
+        model: Persistence,
+        sets: usize,
+    ) -> Result<(), Broken> {
+        for content in kept(image) {
+            let is_users = known.saved.contains(content.as_slice());
+            let is_torn =
+                model != Persistence::Kill && sets == 0 && !self.scenario.is_known(&content);
+            let is_ours = self.scenario.is_known(&content);
+            // A user's edit of a file makes ours displaced bytes as well, and those may be
+            // kept to be on the safe side.
+            if !is_users && !is_torn && (known.is_quiet() || !is_ours) {
+                return broken(Promise::Clean, || {
+                    format!("conflicts/ holds {:?}", String::from_utf8_lossy(&content))
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_debris(&self, image: &Image) -> Result<(), Broken> {
+        let mut left = Vec::new();
+        image.walk(0, &mut |path, _, _| {
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+            if is_slot_name(name) || path.starts_with(b"state/journal/") {
+                left.push(String::from_utf8_lossy(path).into_owned());
+            }
+        });
+        if left.is_empty() { Ok(()) } else { broken(Promise::Clean, || left.join(", ")) }
+    }
+
+    fn check_outside(&self, image: &Image) -> Result<(), Broken> {
+        let digest = |image: &Image| {
+            image.lookup(b"outside").map(|outside| Snapshot::digest_of(image, outside))
+        };
+        if digest(image) == digest(&self.scenario.image) {
+            return Ok(());
+        }
+        broken(Promise::Outside, || "the sentinel beside the workspace changed".to_owned())
+    }
+}
+
+fn kept(image: &Image) -> Vec<Vec<u8>> {
+    let mut kept = Vec::new();
+    if let Some(conflicts) = image.lookup(b"state/conflicts") {
+        image.walk(conflicts, &mut |_, _, node| kept.extend(node.content()));
+    }
+    kept
+}
+
+fn without_slots(tree: Snapshot) -> Snapshot {
+    tree.filtered(&|path| !path.rsplit(|byte| *byte == b'/').next().is_some_and(is_slot_name))
+}
+
+fn in_words(path: &[u8], found: Option<&Thing>, expected: Option<&Thing>) -> String {
+    let say = |thing: Option<&Thing>| match thing {
+        None => "nothing".to_owned(),
+        Some(Thing::Directory(_)) => "a directory".to_owned(),
+        Some(Thing::Symlink(_)) => "a symlink".to_owned(),
+        Some(Thing::File { content, mode, owner, attributes }) => {
+            let shown: String = String::from_utf8_lossy(content).chars().take(32).collect();
+            format!("{shown:?} mode {mode:o} owner {owner:?} attributes {}", attributes.len())
+        }
+    };
+    let path = String::from_utf8_lossy(path);
+    format!("`{path}` is {} instead of {}", say(found), say(expected))
+}

@@ -1,0 +1,206 @@
+//! From one process's log to every crash in it, and on through recovery.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use atomic_fs::simulated::{Image, Persistence, StateCap, boundaries, states};
+
+use crate::case::{Case, Stage, Violation};
+use crate::counts::Counts;
+use crate::oracle::{Broken, Known, Oracle};
+use crate::plan::Plan;
+use crate::scenario::Scenario;
+use crate::stage::{Bench, Ending, Run, Terms};
+
+/// How far a search goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How many states of one crash point are made before it is sampled.
+    pub cap: StateCap,
+    /// How many crashes inside recovery follow the first one, exhaustively.
+    pub depth: u8,
+    /// How many more follow at every so-many-th state; 0 for none.
+    pub deeper_every: usize,
+}
+
+/// A search over one scenario under one model. States are told apart by their content,
+/// and by what was answered and saved before; each is recovered from once.
+pub struct Search<'a> {
+    bench: &'a Bench,
+    scenario: &'a Scenario,
+    oracle: Oracle<'a>,
+    model: Persistence,
+    terms: Terms,
+    bounds: Bounds,
+    seen: HashMap<u64, u8>,
+    stages: Vec<Stage>,
+    /// What has been explored so far.
+    pub counts: Counts,
+}
+
+/// A promise broken on the way; the stages tell where.
+pub type Verdict = Result<(), Box<Violation>>;
+
+impl<'a> Search<'a> {
+    /// A search that has seen nothing.
+    pub fn new(
+        bench: &'a Bench,
+        scenario: &'a Scenario,
+        model: Persistence,
+        terms: Terms,
+        bounds: Bounds,
+    ) -> Self {
+        Self {
+            bench,
+            scenario,
+            oracle: Oracle::new(scenario),
+            model,
+            terms,
+            bounds,
+            seen: HashMap::new(),
+            stages: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Applies the set under a plan, and judges the answer.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn apply(&mut self, plan: &Plan) -> Result<Run, Box<Violation>> {
+        self.stages = vec![Stage { plan: plan.clone(), crash: None }];
+        let run = self.bench.apply(self.scenario, &self.scenario.image, plan, self.terms);
+        let mut known = Known::default();
+        self.learn_all(&mut known, &run)?;
+        self.judge(|oracle| oracle.after_apply(&run, &known))?;
+        Ok(run)
+    }
+
+    /// Crashes at every point of an apply that [`Self::apply`] made, and recovers.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn crash_everywhere(&mut self, run: &Run) -> Verdict {
+        self.crashes(run, &Known::default(), self.bounds.depth)
+    }
+
+    /// The process ends as a kill at its last call would end it; then recovery, under a
+    /// plan of its own.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn recover_after(&mut self, run: &Run, plan: &Plan) -> Verdict {
+        let mut known = Known::default();
+        self.learn_all(&mut known, run)?;
+        self.recover(&run.image, known, plan, 0)
+    }
+
+    fn learn_all(&self, known: &mut Known, run: &Run) -> Verdict {
+        for entry in &run.log.entries {
+            known.learn(entry).map_err(|broken| self.violation(broken))?;
+        }
+        Ok(())
+    }
+
+    fn crashes(&mut self, run: &Run, before: &Known, depth: u8) -> Verdict {
+        let mut known = before.clone();
+        let mut learnt = 0;
+        for end in boundaries(&run.log, self.model) {
+            for entry in &run.log.entries[learnt..end] {
+                known.learn(entry).map_err(|broken| self.violation(broken))?;
+            }
+            learnt = end;
+            self.counts.crash_points += 1;
+            let mut at_crash = known.clone();
+            if self.model == Persistence::Kill {
+                // The dead process's leases are gone, and who waited has saved.
+                for saved in run.log.saves_waiting(end) {
+                    at_crash.learn_save(&saved);
+                }
+            }
+            let salt = hash(&at_crash);
+            let mut fresh = Vec::new();
+            let seen = &mut self.seen;
+            let counts = &mut self.counts;
+            let sampled = states(
+                &run.log,
+                end,
+                self.model,
+                self.bounds.cap,
+                &mut |digest| {
+                    let left = seen.entry(digest ^ salt).or_insert_with(|| {
+                        counts.states += 1;
+                        u8::MAX
+                    });
+                    // Known is what was explored as deep as this already.
+                    let is_known = *left != u8::MAX && *left >= depth;
+                    *left = if *left == u8::MAX { depth } else { depth.max(*left) };
+                    !is_known
+                },
+                &mut |state| fresh.push(state),
+            );
+            self.counts.sampled_points += u64::from(sampled);
+            for state in fresh {
+                let stage = self.stages.last_mut().expect("a run is a stage");
+                stage.crash = Some(state.choice);
+                self.recover(&state.image, at_crash.clone(), &Plan::default(), depth)?;
+            }
+        }
+        if let Some(stage) = self.stages.last_mut() {
+            stage.crash = None;
+        }
+        Ok(())
+    }
+
+    fn recover(&mut self, image: &Image, mut known: Known, plan: &Plan, depth: u8) -> Verdict {
+        self.stages.push(Stage { plan: plan.clone(), crash: None });
+        self.counts.recoveries += 1;
+        let run = self.bench.recover(self.scenario, image, plan, self.terms);
+        let before = known.clone();
+        self.learn_all(&mut known, &run)?;
+        let failed_by_plan = matches!(run.ending, Ending::Failed(_))
+            && (!plan.faults.is_empty() || plan.lasting.is_some());
+        let settled = if failed_by_plan {
+            // A recovery that failed is followed by another one.
+            let again = self.bench.recover(self.scenario, &run.image, &Plan::default(), self.terms);
+            self.stages.push(Stage::default());
+            self.learn_all(&mut known, &again)?;
+            self.judge(|oracle| oracle.after_recovery(&again, &known, self.model))?;
+            self.stages.pop();
+            again
+        } else {
+            self.judge(|oracle| oracle.after_recovery(&run, &known, self.model))?;
+            run
+        };
+        let again = self.bench.recover(self.scenario, &settled.image, &Plan::default(), self.terms);
+        self.judge(|oracle| oracle.after_second_recovery(&again))?;
+        let deeper = self.bounds.deeper_every > 0
+            && self.counts.recoveries.is_multiple_of(self.bounds.deeper_every as u64);
+        if !failed_by_plan && (depth > 0 || (deeper && self.stages.len() <= 3)) {
+            self.crashes(&settled, &before, depth.saturating_sub(1))?;
+        }
+        self.stages.pop();
+        Ok(())
+    }
+
+    fn judge(&self, question: impl FnOnce(&Oracle<'a>) -> Result<(), Broken>) -> Verdict {
+        question(&self.oracle).map_err(|broken| self.violation(broken))
+    }
+
+    fn violation(&self, broken: Broken) -> Box<Violation> {
+        let case = Case {
+            scenario: self.scenario.name.clone(),
+            model: self.model,
+            leases: self.terms.leases,
+            mutant: None,
+            stages: self.stages.clone(),
+        };
+        Box::new(Violation { case, broken })
+    }
+}
+
+fn hash(known: &Known) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    known.hash(&mut hasher);
+    hasher.finish()
+}

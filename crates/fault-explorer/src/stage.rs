@@ -1,0 +1,174 @@
+//! One process's life on the simulated disk: an apply, or a recovery, by the shipped code.
+
+use std::path::PathBuf;
+
+use atomic_fs::simulated::{Answer, Image, Log, SimulatedDir, SimulatedDisk, Step};
+use atomic_fs::{
+    Digest, Disk as _, FsError, Options, Outcome, Places, RecoveredOutcome, Workspace,
+    WorkspaceLock,
+};
+
+use crate::plan::{Fate, Plan};
+use crate::scenario::{ROOT, Scenario};
+
+/// What a process did.
+pub struct Run {
+    /// Everything that changed, in order.
+    pub log: Log,
+    /// Every call it made.
+    pub steps: Vec<Step>,
+    /// What is in memory at its end.
+    pub image: Image,
+    /// How it ended, in words.
+    pub ending: Ending,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// An apply with this answer; whether tidying up succeeded.
+    Applied {
+        /// The answer.
+        answer: Answer,
+        /// The answer in words.
+        words: String,
+    },
+    /// A recovery that went through: how many sets it found, and what it kept.
+    Recovered {
+        /// Sets that had a journal.
+        sets: usize,
+    },
+    /// A recovery that gave up.
+    Failed(String),
+}
+
+/// The conditions that all processes of a case share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether the file system grants read leases.
+    pub leases: bool,
+    /// Whether calls are described, for a trace.
+    pub described: bool,
+}
+
+/// A lock that is really held, since the code under test asks for one.
+pub struct Bench {
+    lock: WorkspaceLock,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Makes a lock of its own.
+    ///
+    /// # Errors
+    /// Where no temporary folder can be made.
+    pub fn new() -> miette::Result<Self> {
+        use miette::IntoDiagnostic as _;
+        let folder = tempfile::tempdir().into_diagnostic()?;
+        let workspace = open(SimulatedDisk::new(empty()), folder.path().join("lock"));
+        let lock = workspace.lock().into_diagnostic()?;
+        Ok(Self { lock, folder })
+    }
+
+    /// Applies the scenario's set, tidies up and forgets it, as a caller does.
+    pub fn apply(&self, scenario: &Scenario, image: &Image, plan: &Plan, terms: Terms) -> Run {
+        let disk = disk(image, plan, terms);
+        let workspace = self.open(disk.clone());
+        let mut applied = workspace.apply(&self.lock, &scenario.set, &scenario.content);
+        let answer = match &applied.outcome {
+            Outcome::Committed => Answer::Committed,
+            Outcome::InDoubt(_) => Answer::InDoubt,
+            _ => Answer::Unchanged,
+        };
+        disk.answered(answer);
+        if let Some(unfinished) = applied.unfinished.take()
+            && workspace.clean_up(&self.lock, &unfinished).is_ok()
+        {
+            // The caller's own record of the outcome becomes durable here.
+            let _ = workspace.forget(&self.lock, unfinished);
+        }
+        let words = format!("{:?}", applied.outcome);
+        end(disk, Ending::Applied { answer, words })
+    }
+
+    /// Recovers, and sweeps as `greenroom recover` does.
+    pub fn recover(&self, scenario: &Scenario, image: &Image, plan: &Plan, terms: Terms) -> Run {
+        let disk = disk(image, plan, terms);
+        let workspace = self.open(disk.clone());
+        let mut sets = 0;
+        let result = workspace
+            .recover(&self.lock, &mut |recovered| {
+                sets += 1;
+                disk.answered(match recovered.outcome {
+                    RecoveredOutcome::Committed => Answer::Committed,
+                    RecoveredOutcome::RolledBack => Answer::Unchanged,
+                });
+                Ok(())
+            })
+            .and_then(|_| {
+                let known = |digest: &Digest| scenario.knows(digest);
+                workspace.sweep(&self.lock, &known)
+            });
+        let ending = match result {
+            Ok(_) => Ending::Recovered { sets },
+            Err(error) => Ending::Failed(in_words(&error)),
+        };
+        end(disk, ending)
+    }
+
+    fn open(&self, disk: SimulatedDisk) -> Workspace<SimulatedDisk> {
+        open(disk, self.folder.path().join("lock"))
+    }
+}
+
+fn empty() -> Image {
+    let mut image = Image::default();
+    image.add_dir(0, ROOT.as_bytes(), 1);
+    let state = image.add_dir(0, b"state", 1);
+    image.add_dir(state, b"journal", 1);
+    image.add_dir(state, b"conflicts", 1);
+    image
+}
+
+fn disk(image: &Image, plan: &Plan, terms: Terms) -> SimulatedDisk {
+    let mut disk = SimulatedDisk::new(image.clone());
+    if !plan.is_quiet() {
+        disk = disk.watched_by(Box::new(Fate::new(plan.clone())));
+    }
+    if !terms.leases {
+        disk = disk.without_leases();
+    }
+    if terms.described { disk.describing() } else { disk }
+}
+
+fn open(disk: SimulatedDisk, lock_path: PathBuf) -> Workspace<SimulatedDisk> {
+    let image = disk.image();
+    let dir = |path: &[u8]| SimulatedDir(image.lookup(path).expect("every scene has it"));
+    let places = Places {
+        root: dir(ROOT.as_bytes()),
+        root_path: PathBuf::from("/tree"),
+        journals: dir(b"state/journal"),
+        conflicts: dir(b"state/conflicts"),
+        conflicts_path: PathBuf::from("/state/conflicts"),
+        lock_path,
+        own_state: None,
+    };
+    debug_assert_eq!(disk.calls_in_flight(), 1, "the calls of a run have an order");
+    Workspace::on_disk(disk, places, Options::default())
+}
+
+fn end(disk: SimulatedDisk, ending: Ending) -> Run {
+    let image = disk.image();
+    let (log, steps) = disk.into_log();
+    Run { log, steps, image, ending }
+}
+
+fn in_words(error: &FsError) -> String {
+    let mut words = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        words = format!("{words}: {error}");
+        source = error.source();
+    }
+    words
+}
