@@ -92,10 +92,17 @@ impl<D: Disk> Apply<'_, '_, D> {
         let swapper = Swapper::new(self.ground);
         let mut applied = match forward(&swapper, &intent, &|_| false) {
             Ok(()) => match self.barrier_two(&intent) {
-                Ok(()) => Applied {
-                    made_dirs: intent.new_dirs.clone(),
-                    ..Applied::with(Outcome::Committed, intent, Record::Committed)
-                },
+                Ok(()) => {
+                    // Not synced, and so at no cost: should the process die before it is
+                    // appended again and synced, a user may remove what was created, and
+                    // nothing else would tell that from what never arrived.
+                    let _ = journal.append(disk, &Record::Committed);
+                    let made_dirs = intent.new_dirs.clone();
+                    Applied {
+                        made_dirs,
+                        ..Applied::with(Outcome::Committed, intent, Record::Committed)
+                    }
+                }
                 Err(error) => Applied::unchanged(Outcome::InDoubt(error)),
             },
             Err((done, obstacle)) => {

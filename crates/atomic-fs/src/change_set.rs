@@ -71,3 +71,9 @@ pub struct Staged {
     /// Permission bits, `mode & 0o7777`.
     pub mode: u32,
 }
+
+impl From<Staged> for Fingerprint {
+    fn from(Staged { digest, bytes, mode }: Staged) -> Self {
+        Self { digest, bytes, mode }
+    }
+}

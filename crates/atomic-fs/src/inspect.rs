@@ -3,6 +3,7 @@
 //! Recovery never trusts what a dead process meant to do: the slot and the file say
 //! what it did. The table in docs/design.md argues each row.
 
+use crate::content::Fingerprint;
 use crate::disk::Disk;
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, Held};
@@ -24,6 +25,8 @@ pub(crate) enum Condition {
     Displaced,
     /// Nothing is done and the file is not what is expected.
     Conflict(Conflict),
+    /// The user went on from here so that nothing is left to do, or to take back.
+    Edited(Conflict),
 }
 
 /// Looks at a unit's slot and file. `will_be_free` tells whether another unit of the
@@ -38,6 +41,8 @@ pub(crate) fn inspect<D: Disk>(
     let conflict = |path: &RelPath, difference| {
         Condition::Conflict(Conflict { path: path.clone(), difference })
     };
+    let edited =
+        |path: &RelPath, difference| Condition::Edited(Conflict { path: path.clone(), difference });
     Ok(match &unit.action {
         Action::Replace { base, staged } => {
             if slot.is_staged(staged) {
@@ -58,10 +63,15 @@ pub(crate) fn inspect<D: Disk>(
         Action::Create { staged, .. } => {
             if slot.is_staged(staged) {
                 arrival(&slot, &file, &unit.path, will_be_free)
-            } else if slot == Held::Absent && file.is_staged(staged) {
-                Condition::Done
-            } else {
+            } else if slot != Held::Absent {
                 Condition::Unprepared
+            } else {
+                match file.difference(&Fingerprint::from(*staged)) {
+                    None => Condition::Done,
+                    // Removed by the user, or never arrived.
+                    Some(Difference::Missing) => Condition::Unprepared,
+                    Some(difference) => edited(&unit.path, difference),
+                }
             }
         }
         Action::Delete { base } => {
@@ -73,7 +83,7 @@ pub(crate) fn inspect<D: Disk>(
                 match file.difference(base) {
                     None => Condition::Waiting,
                     // The user took it away first.
-                    Some(Difference::Missing) => Condition::Done,
+                    Some(Difference::Missing) => edited(&unit.path, Difference::Missing),
                     Some(difference) => conflict(&unit.path, difference),
                 }
             }
@@ -94,6 +104,8 @@ pub(crate) fn inspect<D: Disk>(
             } else {
                 match file.difference(base) {
                     None => arrival(&file, &goal, to, will_be_free),
+                    // It arrived, and the user went on from there, or took it away first.
+                    Some(Difference::Missing) => edited(to, Difference::Missing),
                     Some(difference) => conflict(&unit.path, difference),
                 }
             }
@@ -103,7 +115,7 @@ pub(crate) fn inspect<D: Disk>(
                 (_, None) => Condition::Waiting,
                 // Edited on top or not: the permission bits are the new ones.
                 (Held::File { stat, .. }, _) if stat.mode == *mode => Condition::Done,
-                (_, Some(difference)) => conflict(&unit.path, difference),
+                (_, Some(difference)) => edited(&unit.path, difference),
             }
         }
     })

@@ -136,16 +136,25 @@ impl<D: Disk> Recovery<'_, '_, D> {
         // Only the record says that a slot is finished and durable: before barrier 1 one can
         // have its content and mode and lack its owner and attributes.
         let can_go_on = |condition: &Condition| match condition {
-            Condition::Done => true,
+            Condition::Done | Condition::Edited(_) => true,
             Condition::Waiting | Condition::HalfMoved => found.swapped,
             _ => false,
         };
+        // Swaps come after barrier 1, so a unit that is done says as much as the record.
+        let has_swapped = found.swapped || conditions.contains(&Condition::Done);
         let can_finish = found.progress != Progress::Aborting
             && displaced.is_empty()
+            && has_swapped
             && conditions.iter().all(can_go_on);
+        edited.extend(conditions.iter().filter_map(|condition| match condition {
+            Condition::Conflict(conflict) | Condition::Edited(conflict) => Some(conflict.clone()),
+            _ => None,
+        }));
         let apply = self.apply();
         if can_finish {
-            match forward(swapper, intent, &|index| conditions[index] == Condition::Done) {
+            let is_done =
+                |index: usize| matches!(conditions[index], Condition::Done | Condition::Edited(_));
+            match forward(swapper, intent, &is_done) {
                 Ok(()) => {
                     apply.barrier_two(intent)?;
                     return Ok(RecoveredOutcome::Committed);
@@ -155,10 +164,6 @@ impl<D: Disk> Recovery<'_, '_, D> {
             }
             conditions = self.conditions(intent)?;
         }
-        edited.extend(conditions.iter().filter_map(|condition| match condition {
-            Condition::Conflict(conflict) => Some(conflict.clone()),
-            _ => None,
-        }));
         // From here on the set must not be finished any more, whatever a crash leaves.
         journal.append(self.ground.disk, &Record::Abort)?;
         journal.sync(self.ground.disk)?;
