@@ -9,9 +9,11 @@
 pub mod case;
 pub mod counts;
 pub mod oracle;
+pub mod phases;
 pub mod plan;
 pub mod random;
 pub mod scenario;
 pub mod search;
 pub mod snapshot;
 pub mod stage;
+pub mod telling;

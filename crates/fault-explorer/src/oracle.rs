@@ -11,6 +11,7 @@ use atomic_fs::is_slot_name;
 use atomic_fs::simulated::{Answer, Entry, Image, Persistence, Saved};
 use serde::{Deserialize, Serialize};
 
+use crate::plan::{How, Plan};
 use crate::scenario::{ROOT, Scenario};
 use crate::snapshot::{Snapshot, Thing};
 use crate::stage::{Ending, Run};
@@ -72,23 +73,32 @@ pub struct Known {
     pub saved: BTreeSet<Arc<[u8]>>,
     /// What a user did last to a path: the content saved, `None` for a removal.
     pub last: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
+    /// Paths whose last save went through a file that was held open, wherever that is now.
+    pub held: BTreeSet<Vec<u8>>,
+    /// Whether a sync failed and lost what it should have kept.
+    pub dropped: bool,
 }
 
 impl Known {
     /// Takes in one more line of a log.
     ///
+    /// Where a user has changed every file of the set since, nothing on the disk tells what
+    /// the set came to, and nobody is told anything of it that is still there.
+    ///
     /// # Errors
     /// When two answers contradict each other.
-    pub fn learn(&mut self, entry: &Entry) -> Result<(), Broken> {
+    pub fn learn(&mut self, scenario: &Scenario, entry: &Entry) -> Result<(), Broken> {
         match entry {
             Entry::Answered(answer) => match (self.answered, *answer) {
                 (_, Answer::InDoubt) => {}
+                (Some(_), _) if self.has_touched_all(scenario) => {}
                 (Some(before), now) if before != now => {
                     return broken(Promise::Answer, || format!("{before:?}, and later {now:?}"));
                 }
                 (_, now) => self.answered = Some(now),
             },
             Entry::Saved(saved) => self.learn_save(saved),
+            Entry::Dropped(_) => self.dropped = true,
             _ => {}
         }
         Ok(())
@@ -105,11 +115,31 @@ impl Known {
         }
         let below = saved.path.strip_prefix(ROOT.as_bytes()).unwrap_or(&saved.path);
         let path = below.strip_prefix(b"/").unwrap_or(below).to_vec();
+        if saved.by_path {
+            self.held.remove(&path);
+        } else {
+            self.held.insert(path.clone());
+        }
         self.last.insert(path, saved.content.clone());
+    }
+
+    /// After a power cut nothing tells a new file that a user has removed since from one
+    /// that never arrived: the set may then be taken back, as a whole.
+    pub fn excuse(&mut self, model: Persistence, plan: &Plan) {
+        let removes = plan.edits.iter().any(|(_, edit)| edit.how == How::Remove);
+        if model != Persistence::Kill && removes && self.last.is_empty() {
+            self.answered = None;
+        }
     }
 
     fn is_quiet(&self) -> bool {
         self.last.is_empty()
+    }
+
+    fn has_touched_all(&self, scenario: &Scenario) -> bool {
+        let is_touched =
+            |group: &BTreeSet<_>| group.iter().any(|path| self.last.contains_key(path));
+        scenario.tied.iter().all(is_touched)
     }
 }
 
@@ -264,7 +294,7 @@ impl<'s> Oracle<'s> {
             }
         }
         if known.answered == Some(Answer::Committed) {
-            for (path, last) in &known.last {
+            for (path, last) in known.last.iter().filter(|(path, _)| !known.held.contains(*path)) {
                 let content = match tree.get(path) {
                     Some(Thing::File { content, .. }) => Some(content.as_slice()),
                     _ => None,
@@ -294,9 +324,8 @@ impl<'s> Oracle<'s> {
     ) -> Result<(), Broken> {
         for content in kept(image) {
             let is_users = known.saved.contains(content.as_slice());
-            let is_torn =
-                model != Persistence::Kill && sets == 0 && !self.scenario.is_known(&content);
             let is_ours = self.scenario.is_known(&content);
+            let is_torn = (model != Persistence::Kill || known.dropped) && sets == 0 && !is_ours;
             // A user's edit of a file makes ours displaced bytes as well, and those may be
             // kept to be on the safe side.
             if !is_users && !is_torn && (known.is_quiet() || !is_ours) {

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use atomic_fs::simulated::{Image, Persistence, StateCap, boundaries, states};
+use atomic_fs::simulated::{Answer, Image, Persistence, StateCap, boundaries, states};
 
 use crate::case::{Case, Stage, Violation};
 use crate::counts::Counts;
-use crate::oracle::{Broken, Known, Oracle};
+use crate::oracle::{Broken, Known, Oracle, Promise};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::stage::{Bench, Ending, Run, Terms};
@@ -95,9 +95,84 @@ impl<'a> Search<'a> {
         self.recover(&run.image, known, plan, 0)
     }
 
+    /// Where an apply was answered as having changed nothing, a second one goes through.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn retry_after(&mut self, run: &Run) -> Verdict {
+        if !run.left_unchanged() {
+            return Ok(());
+        }
+        let quiet = Plan::default();
+        let recovered = self.bench.recover(self.scenario, &run.image, &quiet, self.terms);
+        let again = self.bench.apply(self.scenario, &recovered.image, &quiet, self.terms);
+        match &again.ending {
+            Ending::Applied { answer: Answer::Committed, .. } => Ok(()),
+            ending => Err(self.violation(Broken {
+                promise: Promise::Whole,
+                details: format!("a second try of what changed nothing: {ending:?}"),
+            })),
+        }
+    }
+
+    /// Crashes at every point of an apply, and recovers from each state under each of
+    /// these plans.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn crash_then(&mut self, run: &Run, plans: &[Plan]) -> Verdict {
+        self.crash_then_planned(run, &|_| plans.to_vec())
+    }
+
+    /// The same with plans that are made from the undisturbed recovery of each state.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn crash_then_planned(&mut self, run: &Run, plans: &dyn Fn(&Run) -> Vec<Plan>) -> Verdict {
+        for (stage, image, known) in self.crash_states(run)? {
+            let undisturbed =
+                self.bench.recover(self.scenario, &image, &Plan::default(), self.terms);
+            for plan in plans(&undisturbed) {
+                self.counts.faults += u64::from(!plan.faults.is_empty());
+                self.counts.races += u64::from(!plan.edits.is_empty());
+                self.counts.landed += u64::from(!plan.edits.is_empty());
+                self.stages = vec![stage.clone()];
+                self.recover(&image, known.clone(), &plan, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn crash_states(&mut self, run: &Run) -> Result<Vec<(Stage, Image, Known)>, Box<Violation>> {
+        let mut all = Vec::new();
+        let mut known = Known::default();
+        let mut learnt = 0;
+        for end in boundaries(&run.log, self.model) {
+            for entry in &run.log.entries[learnt..end] {
+                known.learn(self.scenario, entry).map_err(|broken| self.violation(broken))?;
+            }
+            learnt = end;
+            self.counts.crash_points += 1;
+            let salt = hash(&known);
+            let (seen, counts) = (&mut self.seen, &mut self.counts);
+            let mut is_new = |digest| {
+                let is_new = seen.insert(digest ^ salt, 0).is_none();
+                counts.states += u64::from(is_new);
+                is_new
+            };
+            let sampled =
+                states(&run.log, end, self.model, self.bounds.cap, &mut is_new, &mut |state| {
+                    let stage = Stage { plan: Plan::default(), crash: Some(state.choice) };
+                    all.push((stage, state.image, known.clone()));
+                });
+            self.counts.sampled_points += u64::from(sampled);
+        }
+        Ok(all)
+    }
+
     fn learn_all(&self, known: &mut Known, run: &Run) -> Verdict {
         for entry in &run.log.entries {
-            known.learn(entry).map_err(|broken| self.violation(broken))?;
+            known.learn(self.scenario, entry).map_err(|broken| self.violation(broken))?;
         }
         Ok(())
     }
@@ -107,7 +182,7 @@ impl<'a> Search<'a> {
         let mut learnt = 0;
         for end in boundaries(&run.log, self.model) {
             for entry in &run.log.entries[learnt..end] {
-                known.learn(entry).map_err(|broken| self.violation(broken))?;
+                known.learn(self.scenario, entry).map_err(|broken| self.violation(broken))?;
             }
             learnt = end;
             self.counts.crash_points += 1;
@@ -156,10 +231,11 @@ impl<'a> Search<'a> {
         self.stages.push(Stage { plan: plan.clone(), crash: None });
         self.counts.recoveries += 1;
         let run = self.bench.recover(self.scenario, image, plan, self.terms);
+        known.excuse(self.model, plan);
         let before = known.clone();
         self.learn_all(&mut known, &run)?;
-        let failed_by_plan = matches!(run.ending, Ending::Failed(_))
-            && (!plan.faults.is_empty() || plan.lasting.is_some());
+        // A call that fails, or a user who is writing just then, can make it give up.
+        let failed_by_plan = matches!(run.ending, Ending::Failed(_)) && !plan.is_quiet();
         let settled = if failed_by_plan {
             // A recovery that failed is followed by another one.
             let again = self.bench.recover(self.scenario, &run.image, &Plan::default(), self.terms);

@@ -110,6 +110,8 @@ pub struct Saved {
     pub content: Option<Arc<[u8]>>,
     /// What the user saw at that path and overwrote knowingly.
     pub over: Option<Arc<[u8]>>,
+    /// Whether the file was found by its path just now, rather than held open.
+    pub by_path: bool,
 }
 
 /// One line of a log.
@@ -147,9 +149,14 @@ pub enum Entry {
         path: Vec<u8>,
         /// What will be written.
         content: Arc<[u8]>,
+        /// What the user saw when opening the file, and overwrites knowingly.
+        over: Option<Arc<[u8]>>,
     },
     /// Those who waited for this file go on.
     WokeUp(Inode),
+    /// The user removed or replaced a file that they also wait to write to: what they write
+    /// then goes nowhere, by their own doing.
+    Disowned(Inode),
     /// A user's save is complete.
     Saved(Saved),
 }
@@ -179,6 +186,21 @@ impl Log {
         image
     }
 
+    /// A path that an inode had at some time, for people.
+    pub fn path_of(&self, inode: Inode) -> String {
+        let mut image = self.ground();
+        for entry in &self.entries {
+            let path = image.path_of(inode);
+            if !path.starts_with('(') {
+                return path;
+            }
+            if let Entry::Changed { effect, .. } = entry {
+                image.apply(effect);
+            }
+        }
+        image.path_of(inode)
+    }
+
     /// Whether an entry was thrown away by a failed sync before `end`.
     pub(super) fn dropped(&self, end: usize) -> Vec<bool> {
         let mut dropped = vec![false; end];
@@ -200,17 +222,13 @@ impl Log {
     }
 }
 
-/// A save that waits for a lease: the file, the path it was opened by, and the content.
-pub(super) type Waiter = (Inode, Vec<u8>, Arc<[u8]>);
+/// A save that waits for a lease: the file, and what will have been saved.
+pub(super) type Waiter = (Inode, Saved);
 
 impl Log {
     /// What who waits for a lease before entry `end` will have saved once it is gone.
     pub fn saves_waiting(&self, end: usize) -> Vec<Saved> {
-        let mut saves = Vec::new();
-        for (_, path, content) in self.waiting(end) {
-            saves.push(Saved { path, content: Some(content), over: None });
-        }
-        saves
+        self.waiting(end).into_iter().map(|(_, saved)| saved).collect()
     }
 
     /// Who still waits for a lease before entry `end`.
@@ -218,10 +236,14 @@ impl Log {
         let mut waiting: Vec<Waiter> = Vec::new();
         for entry in &self.entries[..end] {
             match entry {
-                Entry::Waiting { inode, path, content } => {
-                    waiting.push((*inode, path.clone(), content.clone()));
+                Entry::Waiting { inode, path, content, over } => {
+                    let (path, content) = (path.clone(), Some(content.clone()));
+                    let saved = Saved { path, content, over: over.clone(), by_path: true };
+                    waiting.push((*inode, saved));
                 }
-                Entry::WokeUp(woken) => waiting.retain(|(inode, ..)| inode != woken),
+                Entry::WokeUp(gone) | Entry::Disowned(gone) => {
+                    waiting.retain(|(inode, _)| inode != gone);
+                }
                 _ => {}
             }
         }

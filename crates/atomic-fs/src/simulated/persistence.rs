@@ -149,6 +149,15 @@ pub fn boundaries(log: &Log, model: Persistence) -> Vec<usize> {
     all
 }
 
+impl Log {
+    /// The entries before `end` that a power cut there may lose.
+    pub fn unsure(&self, model: Persistence, end: usize) -> Vec<usize> {
+        let point = Point::new(self, end, model);
+        let changes = point.changes(end).map(|(at, _)| at);
+        changes.filter(|at| !point.sure[*at] && !point.dropped[*at]).collect()
+    }
+}
+
 fn kills(log: &Log, end: usize) -> Vec<Choice> {
     let mut choices = vec![Choice { end, survived: Vec::new() }];
     if let Some(Entry::Changed { effect: Effect::Data { content, .. }, by_user: false, .. }) =
@@ -196,7 +205,8 @@ pub fn materialise(log: &Log, model: Persistence, choice: &Choice) -> Image {
             }
         }
         // The dead process's leases are gone, and who waited for them writes.
-        for (inode, _, content) in log.waiting(choice.end) {
+        for (inode, saved) in log.waiting(choice.end) {
+            let content = saved.content.unwrap_or_default();
             image.apply(&Effect::Size { inode, bytes: 0 });
             image.apply(&Effect::Data { inode, offset: 0, content: content.clone() });
             image.apply(&Effect::Size { inode, bytes: content.len() as u64 });
@@ -539,15 +549,27 @@ impl<'l> Point<'l> {
     }
 }
 
-/// A name's changes reach the disk in order, and the name that goes in a rename between
+/// A name's changes reach the disk in order, the directories of a user's durable save before
+/// it, and the name that goes in a rename between
 /// directories after the one that comes.
 fn needs(log: &Log, end: usize) -> Vec<Vec<usize>> {
     let mut last: BTreeMap<(Inode, &[u8]), usize> = BTreeMap::new();
+    let mut named: BTreeMap<Inode, usize> = BTreeMap::new();
     let mut needs = vec![Vec::new(); end];
     for (at, entry) in log.entries[..end].iter().enumerate() {
-        let Entry::Changed { effect, after, .. } = entry else { continue };
+        let Entry::Changed { effect, after, by_user } = entry else { continue };
         needs[at].extend(after);
         for to in effect.assignments() {
+            // A user's editor has not saved before the file can be found.
+            let mut dir = to.dir;
+            while *by_user && let Some(made) = named.get(&dir) {
+                needs[at].push(*made);
+                let Entry::Changed { effect, .. } = &log.entries[*made] else { break };
+                let mut parents = effect.assignments().iter();
+                let Some(parent) = parents.find(|made| made.inode == Some(dir)) else { break };
+                dir = parent.dir;
+            }
+            named.extend(to.inode.map(|inode| (inode, at)));
             if let Some(before) = last.insert((to.dir, &to.name), at)
                 && before != at
             {

@@ -30,10 +30,11 @@ impl World<'_> {
             return;
         }
         if self.breaks_lease(inode) {
+            let over = self.inner.image.node(inode).content().map(Arc::from);
             let (path, content) = (path.to_vec(), content.into());
-            self.inner.log.entries.push(Entry::Waiting { inode, path, content });
+            self.inner.log.entries.push(Entry::Waiting { inode, path, content, over });
         } else {
-            self.inner.write_as_user(inode, path, content);
+            self.inner.write_as_user(inode, path, content, true);
         }
     }
 
@@ -55,6 +56,7 @@ impl World<'_> {
         let device = self.inner.image.node(dir).device;
         let inode = self.inner.born(Node::file(mode, device));
         self.inner.write(inode, content, 0, true);
+        self.inner.log.entries.extend(old.map(Entry::Disowned));
         self.name(dir, name, Some(inode));
         self.saved(path, Some(content), over);
     }
@@ -70,6 +72,7 @@ impl World<'_> {
             return;
         }
         let over = self.content_at(path);
+        self.inner.log.entries.extend(there.map(Entry::Disowned));
         self.name(dir, name, None);
         self.saved(path, None, over);
     }
@@ -97,7 +100,7 @@ impl World<'_> {
 
     /// Writes through a file that is open for writing, wherever its name is now.
     pub fn write_through(&mut self, inode: Inode, path: &[u8], content: &[u8]) {
-        self.inner.write_as_user(inode, path, content);
+        self.inner.write_as_user(inode, path, content, false);
     }
 
     /// Closes a file that was open for writing.
@@ -128,17 +131,18 @@ impl World<'_> {
 
     fn saved(&mut self, path: &[u8], content: Option<&[u8]>, over: Option<Arc<[u8]>>) {
         let (path, content) = (path.to_vec(), content.map(Arc::from));
-        self.inner.log.entries.push(Entry::Saved(Saved { path, content, over }));
+        let saved = Saved { path, content, over, by_path: true };
+        self.inner.log.entries.push(Entry::Saved(saved));
     }
 }
 
 impl Inner {
-    pub(super) fn write_as_user(&mut self, inode: Inode, path: &[u8], content: &[u8]) {
+    fn write_as_user(&mut self, inode: Inode, path: &[u8], content: &[u8], by_path: bool) {
         let over = self.image.node(inode).content().map(Arc::from);
         self.change(Effect::Size { inode, bytes: 0 }, true, None);
         self.write(inode, content, 0, true);
         let (path, content) = (path.to_vec(), Some(Arc::from(content)));
-        self.log.entries.push(Entry::Saved(Saved { path, content, over }));
+        self.log.entries.push(Entry::Saved(Saved { path, content, over, by_path }));
     }
 
     /// Lets go on who waited for a lease, if it was the last one of the file.
@@ -147,13 +151,13 @@ impl Inner {
             return;
         }
         let waiting = self.log.waiting(self.log.entries.len());
-        let mine: Vec<_> = waiting.into_iter().filter(|(at, ..)| *at == inode).collect();
+        let mine: Vec<_> = waiting.into_iter().filter(|(at, _)| *at == inode).collect();
         if mine.is_empty() {
             return;
         }
         self.log.entries.push(Entry::WokeUp(inode));
-        for (inode, path, content) in mine {
-            self.write_as_user(inode, &path, &content);
+        for (inode, Saved { path, content, .. }) in mine {
+            self.write_as_user(inode, &path, &content.unwrap_or_default(), true);
         }
     }
 }

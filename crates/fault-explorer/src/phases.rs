@@ -1,0 +1,419 @@
+//! What is explored: crashes, faults, and users' edits, over one scenario at a time.
+
+use atomic_fs::simulated::{Answer, CallKind, Persistence, StateCap};
+
+use crate::case::Violation;
+use crate::counts::Counts;
+use crate::plan::{EIO, Edit, How, Lasting, Mishap, Plan};
+use crate::random::Random;
+use crate::scenario::Scenario;
+use crate::search::{Bounds, Search, Verdict};
+use crate::stage::{Bench, Ending, Run, Terms};
+
+/// One piece of work, independent of all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The scenario's name.
+    pub scenario: String,
+    /// What is explored.
+    pub phase: Phase,
+}
+
+/// What is explored over a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Every crash under a model.
+    Crashes {
+        /// The model.
+        model: Persistence,
+        /// Where the sets that fail or meet an edit half-way are crashed as well.
+        obstacles: Obstacles,
+        /// How many crashes follow inside recovery.
+        depth: u8,
+        /// And one more at every so-many-th state.
+        deeper_every: usize,
+        /// How many states a crash point has before it is sampled.
+        cap: usize,
+        /// What samples are drawn by.
+        seed: u64,
+    },
+    /// A user's edit after every power cut, before recovery.
+    EditsAfterCuts {
+        /// The model.
+        model: Persistence,
+        /// As above.
+        cap: usize,
+        /// As above.
+        seed: u64,
+    },
+    /// Every call fails with every errno it can give.
+    Faults,
+    /// The same at every call of every recovery from a kill.
+    FaultsInRecovery,
+    /// Every two calls fail, and every call followed by a device that stays bad.
+    FaultPairs,
+    /// A user's edit before every call, alone and with a kill at every later point.
+    Races {
+        /// Whether the file system grants leases.
+        leases: bool,
+    },
+    /// A user's edit before every call of every recovery from a kill.
+    RacesInRecovery,
+    /// Two edits anywhere, by chance, with a kill at every later point.
+    RacesInPairs {
+        /// How many.
+        count: usize,
+        /// What they are drawn by.
+        seed: u64,
+    },
+}
+
+/// Which obstacles a set meets before it is crashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacles {
+    /// None.
+    No,
+    /// A failure at each call that moves a name.
+    Moves,
+    /// A failure at each call that changes something or syncs, and an edit before each
+    /// that moves a name.
+    All,
+}
+
+impl Phase {
+    /// The heading under which it is counted.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::Crashes { model, .. } | Self::EditsAfterCuts { model, .. } => model.word(),
+            Self::Faults | Self::FaultsInRecovery => "faults",
+            Self::FaultPairs => "fault pairs",
+            Self::Races { .. } | Self::RacesInRecovery | Self::RacesInPairs { .. } => "races",
+        }
+    }
+}
+
+/// What a job came to.
+pub struct Outcome {
+    /// What was explored.
+    pub counts: Counts,
+    /// The first promise that was broken.
+    pub violation: Option<Box<Violation>>,
+}
+
+const LEASES: Terms = Terms { leases: true, described: false };
+
+impl Job {
+    /// Does it.
+    pub fn run(&self, bench: &Bench) -> Outcome {
+        let scenario = Scenario::named(&self.scenario).expect("jobs name scenarios that exist");
+        let (model, bounds, leases) = match self.phase {
+            Phase::Crashes { model, depth, deeper_every, cap, seed, .. } => {
+                let cap = StateCap { contents: cap, names: cap, seed };
+                (model, Bounds { cap, depth, deeper_every }, true)
+            }
+            Phase::EditsAfterCuts { model, cap, seed } => {
+                let cap = StateCap { contents: cap, names: cap, seed };
+                (model, Bounds { cap, depth: 0, deeper_every: 0 }, true)
+            }
+            Phase::Races { leases } => (Persistence::Kill, Bounds::kill(), leases),
+            _ => (Persistence::Kill, Bounds::kill(), true),
+        };
+        let terms = Terms { leases, ..LEASES };
+        let search = Search::new(bench, &scenario, model, terms, bounds);
+        let mut work = Work { scenario: &scenario, search };
+        let verdict = work.explore(self.phase);
+        Outcome { counts: work.search.counts, violation: verdict.err() }
+    }
+}
+
+struct Work<'a> {
+    scenario: &'a Scenario,
+    search: Search<'a>,
+}
+
+impl Work<'_> {
+    fn explore(&mut self, phase: Phase) -> Verdict {
+        match phase {
+            Phase::Crashes { obstacles, .. } => self.crashes(obstacles),
+            Phase::EditsAfterCuts { .. } => self.edits_after_cuts(),
+            Phase::Faults => self.faults(),
+            Phase::FaultsInRecovery => self.in_recovery(&|run| {
+                let calls = run.steps.iter().enumerate();
+                calls
+                    .flat_map(|(call, step)| {
+                        mishaps(step.kind).iter().map(move |mishap| Plan::fault(call, *mishap))
+                    })
+                    .collect()
+            }),
+            Phase::FaultPairs => self.fault_pairs(),
+            Phase::Races { leases } => self.races(leases),
+            Phase::RacesInRecovery => {
+                let paths = self.scenario.paths();
+                self.in_recovery(&|run| {
+                    let all = (0..=run.steps.len())
+                        .flat_map(|call| edits(&paths, "in recovery").map(move |e| (call, e)));
+                    all.map(|(call, edit)| Plan::edit(call, edit)).collect()
+                })
+            }
+            Phase::RacesInPairs { count, seed } => self.races_in_pairs(count, seed),
+        }
+    }
+
+    fn crashes(&mut self, obstacles: Obstacles) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        self.search.crash_everywhere(&plain)?;
+        if obstacles == Obstacles::No {
+            return Ok(());
+        }
+        for (call, step) in plain.steps.iter().enumerate() {
+            let kind = step.kind;
+            let moves = matches!(kind, CallKind::Exchange | CallKind::Rename | CallKind::CreateDir);
+            let changes = kind.is_mutating() || kind.is_sync();
+            if moves || (obstacles == Obstacles::All && changes) {
+                let run = self.search.apply(&Plan::fault(call, Mishap::Fails(EIO)))?;
+                self.search.crash_everywhere(&run)?;
+            }
+            if obstacles == Obstacles::All && kind == CallKind::SyncFile {
+                let run = self.search.apply(&Plan::fault(call, Mishap::SyncDrops(EIO)))?;
+                self.search.crash_everywhere(&run)?;
+            }
+            if moves && obstacles == Obstacles::All {
+                for path in self.scenario.paths() {
+                    let edit = edit(&path, How::ByRename, "meanwhile");
+                    let run = self.search.apply(&Plan::edit(call, edit))?;
+                    self.search.crash_everywhere(&run)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn edits_after_cuts(&mut self) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        let mut plans = Vec::new();
+        for path in self.scenario.paths() {
+            for how in [How::InPlace, How::ByRename, How::Remove] {
+                plans.push(Plan::edit(0, edit(&path, how, "after the cut")));
+            }
+        }
+        self.search.crash_then(&plain, &plans)
+    }
+
+    fn faults(&mut self) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        for (call, step) in plain.steps.iter().enumerate() {
+            for mishap in mishaps(step.kind) {
+                self.fault(&Plan::fault(call, *mishap))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies with something going wrong, dies at any point or comes to an end, recovers,
+    /// and tries again where the answer was that nothing has changed.
+    fn fault(&mut self, plan: &Plan) -> Verdict {
+        self.search.counts.faults += 1;
+        let run = self.search.apply(plan)?;
+        self.search.recover_after(&run, &Plan::default())?;
+        self.search.crash_everywhere(&run)?;
+        self.search.retry_after(&run)
+    }
+
+    fn fault_pairs(&mut self) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        for (first, step) in plain.steps.iter().enumerate() {
+            let one = mishaps(step.kind).first().copied().unwrap_or(Mishap::Fails(EIO));
+            let alone = self.search.apply(&Plan::fault(first, one))?;
+            for second in first + 1..alone.steps.len() {
+                for other in mishaps(alone.steps[second].kind) {
+                    let faults = vec![(first, one), (second, *other)];
+                    self.pair(&Plan { faults, ..Plan::default() })?;
+                }
+            }
+            for lasting in Lasting::ALL {
+                let plan = Plan { lasting: Some((first + 1, lasting)), ..Plan::fault(first, one) };
+                self.pair(&plan)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pair(&mut self, plan: &Plan) -> Verdict {
+        self.search.counts.faults += 1;
+        let run = self.search.apply(plan)?;
+        self.search.recover_after(&run, &Plan::default())
+    }
+
+    fn races(&mut self, leases: bool) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        let paths = self.scenario.paths();
+        for call in 0..plain.steps.len() {
+            for edit in edits(&paths, "meanwhile") {
+                self.race(&Plan::edit(call, edit))?;
+            }
+            // Without leases a file that is held open is beyond what can be seen.
+            if leases {
+                for path in &paths {
+                    for calls in [1, 6, 25] {
+                        let edit = edit(path, How::Held { calls }, "through a held file");
+                        self.race(&Plan::edit(call, edit))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn race(&mut self, plan: &Plan) -> Verdict {
+        let before = self.search.counts.crash_points;
+        let run = self.search.apply(plan)?;
+        self.search.recover_after(&run, &Plan::default())?;
+        self.search.crash_everywhere(&run)?;
+        // Before the edit it is the same history as without it.
+        let first = plan.edits.iter().map(|(call, _)| *call).min().unwrap_or(0);
+        let unedited = run.steps.get(first).map_or(0, |step| step.entries_before) as u64;
+        let kills = self.search.counts.crash_points - before;
+        self.search.counts.races += 1 + kills.saturating_sub(unedited);
+        self.search.counts.landed += u64::from(run.has_saves());
+        Ok(())
+    }
+
+    fn races_in_pairs(&mut self, count: usize, seed: u64) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        let paths = self.scenario.paths();
+        let mut random = Random::new(seed);
+        for number in 0..count {
+            let mut one = |content: &str| {
+                let how = How::AT_ONCE[random.below(How::AT_ONCE.len())];
+                let path = &paths[random.below(paths.len())];
+                (random.below(plain.steps.len() + 10), edit(path, how, content))
+            };
+            let mut edits = vec![one(&format!("first {number}")), one(&format!("second {number}"))];
+            edits.sort_by_key(|(call, _)| *call);
+            self.race(&Plan { edits, ..Plan::default() })?;
+        }
+        Ok(())
+    }
+
+    /// Runs recovery from every kill under plans that are made from its undisturbed run.
+    fn in_recovery(&mut self, plans: &dyn Fn(&Run) -> Vec<Plan>) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        self.search.crash_then_planned(&plain, plans)
+    }
+}
+
+fn edit(path: &[u8], how: How, content: &str) -> Edit {
+    let path = String::from_utf8(path.to_vec()).expect("scenarios name files in UTF-8");
+    let content = format!("a user's own words, {content}, in {path}\n");
+    Edit { path, how, content }
+}
+
+fn edits<'p>(paths: &'p [Vec<u8>], content: &'p str) -> impl Iterator<Item = Edit> + 'p {
+    let all = paths.iter().flat_map(|path| How::AT_ONCE.map(|how| (path, how)));
+    all.map(move |(path, how)| edit(path, how, content))
+}
+
+/// Every way in which a call can go wrong. Errnos that would say something of the tree
+/// that is not so, such as `ENOENT` for a file that is there, are not among them.
+fn mishaps(kind: CallKind) -> &'static [Mishap] {
+    use Mishap::{Fails, FailsAfterwards, Short, SyncDrops};
+    const EPERM: i32 = 1;
+    const ENOMEM: i32 = 12;
+    const EACCES: i32 = 13;
+    const EBUSY: i32 = 16;
+    const EINVAL: i32 = 22;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const EFBIG: i32 = 27;
+    const ENOSPC: i32 = 28;
+    const EROFS: i32 = 30;
+    const EMLINK: i32 = 31;
+    const ENAMETOOLONG: i32 = 36;
+    const ENOTSUP: i32 = 95;
+    const EDQUOT: i32 = 122;
+    const ESTALE: i32 = 116;
+    match kind {
+        CallKind::OpenDir => {
+            &[Fails(EIO), Fails(EACCES), Fails(EMFILE), Fails(ENFILE), Fails(ENOMEM), Fails(ESTALE)]
+        }
+        CallKind::Device | CallKind::FileStat => &[Fails(EIO), Fails(ENOMEM), Fails(ESTALE)],
+        CallKind::Stat | CallKind::ReadLink => {
+            &[Fails(EIO), Fails(EACCES), Fails(ENOMEM), Fails(ESTALE)]
+        }
+        CallKind::List => &[Fails(EIO), Fails(ENOMEM), Fails(ESTALE)],
+        CallKind::OpenFile | CallKind::OpenOwnFile => {
+            &[Fails(EIO), Fails(EACCES), Fails(EMFILE), Fails(ENFILE), Fails(ENOMEM), Fails(ESTALE)]
+        }
+        CallKind::CreateFile => &[
+            Fails(EIO),
+            Fails(EACCES),
+            Fails(EMFILE),
+            Fails(ENOSPC),
+            Fails(EDQUOT),
+            Fails(EROFS),
+            Fails(ENAMETOOLONG),
+        ],
+        CallKind::ReadAt => &[Fails(EIO), Fails(ENOMEM), Short],
+        CallKind::WriteAt => &[Fails(EIO), Fails(ENOSPC), Fails(EDQUOT), Fails(EFBIG), Short],
+        CallKind::Reserve => &[Fails(EIO), Fails(ENOSPC), Fails(EDQUOT), Fails(EFBIG)],
+        CallKind::CopyMetadata => {
+            &[Fails(EIO), Fails(EPERM), Fails(ENOSPC), Fails(EDQUOT), Fails(ENOTSUP)]
+        }
+        CallKind::SetMode => &[Fails(EIO), Fails(EPERM), Fails(EROFS), FailsAfterwards(EIO)],
+        CallKind::Lease | CallKind::LeaseHolds => &[Fails(EIO)],
+        CallKind::SyncFile => {
+            &[Fails(EIO), Fails(ENOSPC), Fails(EDQUOT), Fails(EROFS), SyncDrops(EIO)]
+        }
+        CallKind::SyncDir => &[Fails(EIO), Fails(ENOSPC), Fails(EROFS)],
+        CallKind::Exchange => &[
+            Fails(EIO),
+            Fails(EACCES),
+            Fails(EINVAL),
+            Fails(ENOSPC),
+            Fails(EROFS),
+            FailsAfterwards(EIO),
+        ],
+        CallKind::Rename => &[
+            Fails(EIO),
+            Fails(EACCES),
+            Fails(EINVAL),
+            Fails(ENOSPC),
+            Fails(EDQUOT),
+            Fails(EROFS),
+            FailsAfterwards(EIO),
+        ],
+        CallKind::RemoveFile => {
+            &[Fails(EIO), Fails(EACCES), Fails(EBUSY), Fails(EROFS), FailsAfterwards(EIO)]
+        }
+        CallKind::CreateDir => &[
+            Fails(EIO),
+            Fails(EACCES),
+            Fails(ENOSPC),
+            Fails(EDQUOT),
+            Fails(EMLINK),
+            Fails(EROFS),
+            FailsAfterwards(EIO),
+        ],
+        CallKind::RemoveDir => &[Fails(EIO), Fails(EACCES), Fails(EBUSY), FailsAfterwards(EIO)],
+    }
+}
+
+impl Bounds {
+    /// For kills, whose states are few.
+    pub fn kill() -> Self {
+        let cap = StateCap { contents: 1, names: 1, seed: 0 };
+        Self { cap, depth: 0, deeper_every: 0 }
+    }
+}
+
+impl Run {
+    /// Whether a user saved something in it.
+    pub fn has_saves(&self) -> bool {
+        self.log.entries.iter().any(|e| matches!(e, atomic_fs::simulated::Entry::Saved(_)))
+    }
+
+    /// Whether it is an apply that was answered as having changed nothing.
+    pub fn left_unchanged(&self) -> bool {
+        matches!(self.ending, Ending::Applied { answer: Answer::Unchanged, .. })
+    }
+}

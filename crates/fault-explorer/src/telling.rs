@@ -1,0 +1,218 @@
+//! A history told step by step, for a person.
+
+use std::fmt::Write as _;
+
+use atomic_fs::simulated::{Effect, Entry, Image, Log, Part, Persistence, materialise};
+
+use crate::case::{Case, Stage};
+use crate::oracle::{Broken, Known, Oracle};
+use crate::scenario::{ROOT, Scenario};
+use crate::snapshot::{Snapshot, Thing};
+use crate::stage::{Bench, Ending, Run, Terms};
+
+/// A history, told and judged again.
+pub struct Told {
+    /// The story.
+    pub text: String,
+    /// The promise that it breaks, if it still does.
+    pub broken: Option<Broken>,
+}
+
+/// Lives a case again and tells it.
+///
+/// # Errors
+/// When the case names a scenario that does not exist.
+pub fn tell(case: &Case, bench: &Bench) -> miette::Result<Told> {
+    let scenario = Scenario::named(&case.scenario)
+        .ok_or_else(|| miette::miette!("there is no scenario `{}`", case.scenario))?;
+    let terms = Terms { leases: case.leases, described: true };
+    let mut teller = Teller { case, scenario: &scenario, text: String::new() };
+    teller.opening();
+    let broken = teller.live(bench, terms).err();
+    if let Some(broken) = &broken {
+        let _ = writeln!(teller.text, "\nbroken: {}\n  {}", broken.promise, broken.details);
+    } else {
+        teller.text.push_str("\nno promise is broken\n");
+    }
+    Ok(Told { text: teller.text, broken })
+}
+
+struct Teller<'c> {
+    case: &'c Case,
+    scenario: &'c Scenario,
+    text: String,
+}
+
+impl Teller<'_> {
+    fn opening(&mut self) {
+        let Case { scenario, model, leases, mutant, .. } = self.case;
+        let leases = if *leases { "" } else { ", no leases" };
+        let mutant = mutant.as_ref().map_or(String::new(), |name| format!(", mutant {name}"));
+        let _ = writeln!(self.text, "scenario {scenario}, model {}{leases}{mutant}", model.word());
+        for change in &self.scenario.set.changes {
+            let _ = writeln!(self.text, "  change: {} {}", change.path, operation(change));
+        }
+    }
+
+    fn live(&mut self, bench: &Bench, terms: Terms) -> Result<(), Broken> {
+        let mut image = self.scenario.image.clone();
+        let mut known = Known::default();
+        let oracle = Oracle::new(self.scenario);
+        for (number, stage) in self.case.stages.iter().enumerate() {
+            let run = if number == 0 {
+                bench.apply(self.scenario, &image, &stage.plan, terms)
+            } else {
+                bench.recover(self.scenario, &image, &stage.plan, terms)
+            };
+            let name = if number == 0 { "apply" } else { "recover" };
+            let _ = writeln!(self.text, "\n{name}");
+            let end = stage.crash.as_ref().map_or(run.log.entries.len(), |crash| crash.end);
+            self.steps(&run, stage, end);
+            known.excuse(self.case.model, &stage.plan);
+            for entry in &run.log.entries[..end] {
+                known.learn(self.scenario, entry)?;
+            }
+            match &stage.crash {
+                Some(choice) => {
+                    image = materialise(&run.log, self.case.model, choice);
+                    if self.case.model == Persistence::Kill {
+                        run.log.saves_waiting(end).iter().for_each(|saved| known.learn_save(saved));
+                    }
+                    self.crash(&run.log, stage);
+                    self.tree(&image);
+                }
+                None => {
+                    image = run.image.clone();
+                    let _ = writeln!(self.text, "  ends: {:?}", run.ending);
+                    self.tree(&image);
+                    match run.ending {
+                        Ending::Applied { .. } => oracle.after_apply(&run, &known)?,
+                        Ending::Failed(_) if !stage.plan.is_quiet() => {}
+                        _ => oracle.after_recovery(&run, &known, self.case.model)?,
+                    }
+                }
+            }
+        }
+        let again = bench.recover(self.scenario, &image, &Default::default(), terms);
+        let _ = writeln!(self.text, "\nrecover once more");
+        self.steps(&again, &Stage::default(), again.log.entries.len());
+        for entry in &again.log.entries {
+            known.learn(self.scenario, entry)?;
+        }
+        let ended = self.case.stages.last().is_some_and(|stage| stage.crash.is_none());
+        match (self.case.stages.len(), ended) {
+            (2.., true) => oracle.after_second_recovery(&again),
+            _ => oracle.after_recovery(&again, &known, self.case.model),
+        }
+    }
+
+    /// Calls that change, sync or fail, with what a user does in between.
+    fn steps(&mut self, run: &Run, stage: &Stage, end: usize) {
+        for (number, step) in run.steps.iter().enumerate() {
+            for (_, edit) in stage.plan.edits.iter().filter(|(call, _)| *call == number) {
+                let _ = writeln!(self.text, "  user: {:?} {}", edit.how, edit.path);
+            }
+            if step.entries_before >= end && stage.crash.is_some() {
+                return;
+            }
+            let matters = step.kind.is_mutating() || step.kind.is_sync() || step.errno.is_some();
+            if matters {
+                let failed = step.errno.map_or(String::new(), |errno| format!(" = errno {errno}"));
+                let _ = writeln!(self.text, "  {number:3} {:?} {}{failed}", step.kind, step.text);
+            }
+            let next =
+                run.steps.get(number + 1).map_or(run.log.entries.len(), |s| s.entries_before);
+            for entry in &run.log.entries[step.entries_before..next.min(end)] {
+                if let Entry::Answered(answer) = entry {
+                    let _ = writeln!(self.text, "  answer: {answer:?}");
+                }
+            }
+        }
+    }
+
+    fn crash(&mut self, log: &Log, stage: &Stage) {
+        let Some(choice) = &stage.crash else { return };
+        if self.case.model == Persistence::Kill {
+            let half = if choice.survived.is_empty() { "" } else { ", in the middle of a write" };
+            let _ = writeln!(self.text, "  killed{half}");
+            return;
+        }
+        let _ = writeln!(self.text, "  power is cut; of what was not synced");
+        let unsure = log.unsure(self.case.model, choice.end);
+        for at in unsure {
+            let Entry::Changed { effect, .. } = &log.entries[at] else { continue };
+            let part = choice.survived.iter().find(|(survivor, _)| *survivor == at);
+            let fate = match part {
+                None => "lost    ",
+                Some((_, Part::Whole)) => "kept    ",
+                Some((_, Part::Half)) => "torn    ",
+                Some((_, Part::Garbage)) => "garbage ",
+            };
+            let _ = writeln!(self.text, "    {fate} {}", describe(effect, log));
+        }
+    }
+
+    fn tree(&mut self, image: &Image) {
+        let Some(root) = image.lookup(ROOT.as_bytes()) else { return };
+        let tree = Snapshot::of(image, root);
+        for (path, thing) in tree.iter() {
+            let path = String::from_utf8_lossy(path);
+            if path == "bystander" || path == "way-out" {
+                continue;
+            }
+            if let Thing::File { content, mode, .. } = thing {
+                let content: String = String::from_utf8_lossy(content).chars().take(48).collect();
+                let _ = writeln!(self.text, "    {path}: {content:?} {mode:o}");
+            }
+        }
+        image.walk(0, &mut |path, _, node| {
+            if path.starts_with(b"state/") && path.split(|byte| *byte == b'/').count() == 3 {
+                let path = String::from_utf8_lossy(path);
+                let content = node.content().unwrap_or_default();
+                let records: Vec<String> = String::from_utf8_lossy(&content)
+                    .split("\"record\":\"")
+                    .skip(1)
+                    .filter_map(|rest| rest.split('"').next().map(str::to_owned))
+                    .collect();
+                let _ = writeln!(self.text, "    {path}: {}", records.join(", "));
+            }
+        });
+    }
+}
+
+fn operation(change: &atomic_fs::Change) -> String {
+    use atomic_fs::Operation;
+    match &change.operation {
+        Operation::Write(_) if change.expected == atomic_fs::Expected::Absent => "created".into(),
+        Operation::Write(_) => "replaced".into(),
+        Operation::Delete => "deleted".into(),
+        Operation::Rename { to, staged: None } => format!("moved to {to}"),
+        Operation::Rename { to, staged: Some(_) } => format!("moved to {to} with new content"),
+        Operation::SetMode { mode } => format!("given mode {mode:o}"),
+    }
+}
+
+fn describe(effect: &Effect, log: &Log) -> String {
+    let names = |dir| log.path_of(dir);
+    match effect {
+        Effect::Names(assignments) => {
+            let each = assignments.iter().map(|to| {
+                let name = String::from_utf8_lossy(&to.name);
+                let dir = names(to.dir);
+                to.inode.map_or(format!("{dir}/{name} gone"), |inode| {
+                    format!("{dir}/{name} is inode {inode}")
+                })
+            });
+            each.collect::<Vec<_>>().join(", ")
+        }
+        Effect::Data { inode, offset, content } => {
+            format!("{} bytes at {offset} of inode {inode}", content.len())
+        }
+        Effect::Size { inode, bytes } => format!("length {bytes} of inode {inode}"),
+        Effect::Mode { inode, mode } => format!("mode {mode:o} of inode {inode}"),
+        Effect::Owner { inode, owner } => format!("owner {owner:?} of inode {inode}"),
+        Effect::Attribute { inode, name, .. } => {
+            format!("attribute {} of inode {inode}", String::from_utf8_lossy(name))
+        }
+    }
+}
