@@ -62,12 +62,24 @@ fn needs_copy(error: &io::Error) -> bool {
     )
 }
 
+/// Copies under another name first, so that nothing half copied looks like a user's bytes.
 fn copy<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath, name: &[u8]) -> io::Result<()> {
     use std::io::Read as _;
     let (disk, conflicts) = (ground.disk, ground.conflicts);
     let dir = ground.parent(slot).map_err(io::Error::other)?;
+    let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    match disk.stat(conflicts, name) {
+        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if is_absent(&error) => {}
+        Err(error) => return Err(error),
+    }
+    let partial = [name, b".part"].concat();
+    match disk.remove_file(conflicts, &partial) {
+        Err(error) if !is_absent(&error) => return Err(error),
+        _ => {}
+    }
     let from = disk.open_file(&dir, slot.file_name())?;
-    let to = disk.create_file(conflicts, name)?;
+    let to = disk.create_file(conflicts, &partial)?;
     let mut reader = FileReader { disk, file: &from, offset: 0 };
     let mut buffer = vec![0; 128 * 1024];
     let mut offset = 0;
@@ -80,6 +92,13 @@ fn copy<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath, name: &[u8]) -> io::Res
         offset += count as u64;
     }
     disk.sync_file(&to)?;
+    match disk.rename(conflicts, &partial, conflicts, name) {
+        // Nobody else writes here, and the name was free a moment ago.
+        Err(error) if needs_copy(&error) => {
+            disk.rename_replacing(conflicts, &partial, conflicts, name)?;
+        }
+        answer => answer?,
+    }
     disk.sync_dir(conflicts)
 }
 
