@@ -17,6 +17,8 @@ pub(crate) enum Condition {
     Waiting,
     /// A move whose file is in the slot.
     HalfMoved,
+    /// The same, and its goal is taken.
+    Blocked(Conflict),
     /// Done, and, as far as the slot is still there, undoable.
     Done,
     /// Nothing is done and the slot is missing or torn: only going back is possible.
@@ -34,7 +36,7 @@ pub(crate) enum Condition {
 pub(crate) fn inspect<D: Disk>(
     ground: &Ground<'_, D>,
     unit: &Unit,
-    will_be_free: &dyn Fn(&RelPath) -> bool,
+    will_be_free: &dyn Fn(&RelPath) -> Result<bool, FsError>,
 ) -> Result<Condition, FsError> {
     let slot = ground.held(&unit.slot)?;
     let file = ground.held(&unit.path)?;
@@ -62,7 +64,7 @@ pub(crate) fn inspect<D: Disk>(
         }
         Action::Create { staged, .. } => {
             if slot.is_staged(staged) {
-                arrival(&slot, &file, &unit.path, will_be_free)
+                arrival(&slot, &file, &unit.path, will_be_free)?
             } else if slot != Held::Absent {
                 Condition::Unprepared
             } else {
@@ -70,6 +72,8 @@ pub(crate) fn inspect<D: Disk>(
                     None => Condition::Done,
                     // Removed by the user, or never arrived.
                     Some(Difference::Missing) => Condition::Unprepared,
+                    // What is there is still to make way.
+                    Some(_) if will_be_free(&unit.path)? => Condition::Unprepared,
                     Some(difference) => edited(&unit.path, difference),
                 }
             }
@@ -95,15 +99,16 @@ pub(crate) fn inspect<D: Disk>(
             if arrived {
                 Condition::Done
             } else if slot.is_base(base) {
-                match arrival(&slot, &goal, to, will_be_free) {
+                match arrival(&slot, &goal, to, will_be_free)? {
                     Condition::Waiting => Condition::HalfMoved,
+                    Condition::Conflict(conflict) => Condition::Blocked(conflict),
                     other => other,
                 }
             } else if slot != Held::Absent {
                 Condition::Displaced
             } else {
                 match file.difference(base) {
-                    None => arrival(&file, &goal, to, will_be_free),
+                    None => arrival(&file, &goal, to, will_be_free)?,
                     // It arrived, and the user went on from there, or took it away first.
                     Some(Difference::Missing) => edited(to, Difference::Missing),
                     Some(difference) => conflict(&unit.path, difference),
@@ -126,14 +131,14 @@ fn arrival(
     coming: &Held,
     there: &Held,
     path: &RelPath,
-    will_be_free: &dyn Fn(&RelPath) -> bool,
-) -> Condition {
-    match there {
+    will_be_free: &dyn Fn(&RelPath) -> Result<bool, FsError>,
+) -> Result<Condition, FsError> {
+    Ok(match there {
         Held::Absent => Condition::Waiting,
         // A power cut can leave both names of one rename on a file system that
         // writes its directories in any order.
         Held::File { .. } if there.inode() == coming.inode() => Condition::Done,
-        _ if will_be_free(path) => Condition::Waiting,
+        _ if will_be_free(path)? => Condition::Waiting,
         _ => Condition::Conflict(Conflict { path: path.clone(), difference: Difference::Exists }),
-    }
+    })
 }

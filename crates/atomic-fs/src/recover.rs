@@ -147,7 +147,9 @@ impl<D: Disk> Recovery<'_, '_, D> {
             && has_swapped
             && conditions.iter().all(can_go_on);
         edited.extend(conditions.iter().filter_map(|condition| match condition {
-            Condition::Conflict(conflict) | Condition::Edited(conflict) => Some(conflict.clone()),
+            Condition::Conflict(conflict)
+            | Condition::Blocked(conflict)
+            | Condition::Edited(conflict) => Some(conflict.clone()),
             _ => None,
         }));
         let apply = self.apply();
@@ -168,7 +170,12 @@ impl<D: Disk> Recovery<'_, '_, D> {
         journal.append(self.ground.disk, &Record::Abort)?;
         journal.sync(self.ground.disk)?;
         let touched: Vec<usize> = (0..intent.units.len())
-            .filter(|index| matches!(conditions[*index], Condition::Done | Condition::HalfMoved))
+            .filter(|index| {
+                matches!(
+                    conditions[*index],
+                    Condition::Done | Condition::HalfMoved | Condition::Blocked(_)
+                )
+            })
             .collect();
         edited.extend(backward(swapper, intent, &touched)?);
         apply.barrier_two(intent)?;
@@ -184,7 +191,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             .iter()
             .map(|unit| {
                 inspect(self.ground, unit, &|path| {
-                    freed.contains(path) && self.still_there(intent, path).unwrap_or(false)
+                    Ok(freed.contains(path) && self.still_there(intent, path)?)
                 })
             })
             .collect()
