@@ -21,7 +21,9 @@ mod log;
 mod persistence;
 mod user;
 
-pub use disk::{Bystander, CallKind, Fault, SimulatedDir, SimulatedDisk, SimulatedFile, Step};
+pub use disk::{
+    Bystander, CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, SimulatedFile, Step,
+};
 pub use image::{Body, Image, Inode, Name, Node};
 pub use log::{Answer, Assignment, Effect, Entry, Log, Saved};
 pub use persistence::{

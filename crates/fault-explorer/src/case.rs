@@ -1,6 +1,6 @@
 //! One history, written down so that it can be told again.
 
-use atomic_fs::simulated::{Choice, Persistence};
+use atomic_fs::simulated::{Choice, Persistence, Renames};
 use serde::{Deserialize, Serialize};
 
 use crate::oracle::Broken;
@@ -15,6 +15,8 @@ pub struct Case {
     pub model: Persistence,
     /// Whether the file system grants read leases.
     pub leases: bool,
+    /// Which kinds of rename it knows.
+    pub renames: Renames,
     /// The broken variant of the protocol that runs, if any.
     pub mutant: Option<String>,
     /// An apply, and then recoveries.

@@ -75,6 +75,8 @@ pub struct Known {
     pub last: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
     /// Paths whose last save went through a file that was held open, wherever that is now.
     pub held: BTreeSet<Vec<u8>>,
+    /// What a user overwrote or removed, and saw doing so.
+    pub overwritten: BTreeSet<Arc<[u8]>>,
     /// Whether a sync failed and lost what it should have kept.
     pub dropped: bool,
 }
@@ -108,6 +110,7 @@ impl Known {
     pub fn learn_save(&mut self, saved: &Saved) {
         if let Some(over) = &saved.over {
             self.owed.remove(over);
+            self.overwritten.insert(over.clone());
         }
         if let Some(content) = &saved.content {
             self.owed.insert(content.clone());
@@ -227,7 +230,9 @@ impl<'s> Oracle<'s> {
             let expected = if *end == Answer::Committed { &scenario.new } else { &scenario.old };
             let differ = tree.differences(expected).into_iter();
             let differ = differ.filter(|path| !excused.contains(path));
-            differ.map(|path| in_words(&path, tree.get(&path), expected.get(&path))).collect()
+            let differ = differ.map(|path| in_words(&path, tree.get(&path), expected.get(&path)));
+            let lost = self.lost(&tree, image, expected, known).into_iter();
+            differ.chain(lost).collect()
         };
         let wrongs: Vec<Vec<String>> = ends.iter().map(wrong).collect();
         if wrongs.iter().any(Vec::is_empty) {
@@ -239,6 +244,30 @@ impl<'s> Oracle<'s> {
             let each = each.map(|(end, wrong)| format!("not {end:?}: {}", wrong.join(", ")));
             each.collect::<Vec<_>>().join("; ")
         })
+    }
+
+    /// What should be at a path that shares its fate with one that a user edited: wherever
+    /// it is by now, it is not gone.
+    fn lost(
+        &self,
+        tree: &Snapshot,
+        image: &Image,
+        expected: &Snapshot,
+        known: &Known,
+    ) -> Vec<String> {
+        let mut lost = Vec::new();
+        let is_touched = |path: &Vec<u8>| known.last.contains_key(path);
+        for group in self.scenario.tied.iter().filter(|group| group.iter().any(is_touched)) {
+            for path in group.iter().filter(|path| !is_touched(path)) {
+                let Some(Thing::File { content, .. }) = expected.get(path) else { continue };
+                let overwritten = known.overwritten.contains(content.as_slice());
+                if !overwritten && !tree.has_content(content) && !kept(image).contains(content) {
+                    let path = String::from_utf8_lossy(path);
+                    lost.push(format!("what was in `{path}` is nowhere"));
+                }
+            }
+        }
+        lost
     }
 
     /// Paths at which a user's edit may stand instead of either end.

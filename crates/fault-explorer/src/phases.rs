@@ -1,6 +1,6 @@
 //! What is explored: crashes, faults, and users' edits, over one scenario at a time.
 
-use atomic_fs::simulated::{Answer, CallKind, Persistence, StateCap};
+use atomic_fs::simulated::{Answer, CallKind, Persistence, Renames, StateCap};
 
 use crate::case::Violation;
 use crate::counts::Counts;
@@ -15,6 +15,8 @@ use crate::stage::{Bench, Ending, Run, Terms};
 pub struct Job {
     /// The scenario's name.
     pub scenario: String,
+    /// Which kinds of rename the file system knows.
+    pub renames: Renames,
     /// What is explored.
     pub phase: Phase,
 }
@@ -100,8 +102,6 @@ pub struct Outcome {
     pub violation: Option<Box<Violation>>,
 }
 
-const LEASES: Terms = Terms { leases: true, described: false };
-
 impl Job {
     /// Does it.
     pub fn run(&self, bench: &Bench) -> Outcome {
@@ -118,7 +118,7 @@ impl Job {
             Phase::Races { leases } => (Persistence::Kill, Bounds::kill(), leases),
             _ => (Persistence::Kill, Bounds::kill(), true),
         };
-        let terms = Terms { leases, ..LEASES };
+        let terms = Terms { leases, renames: self.renames, described: false };
         let search = Search::new(bench, &scenario, model, terms, bounds);
         let mut work = Work { scenario: &scenario, search };
         let verdict = work.explore(self.phase);
@@ -167,7 +167,7 @@ impl Work<'_> {
         }
         for (call, step) in plain.steps.iter().enumerate() {
             let kind = step.kind;
-            let moves = matches!(kind, CallKind::Exchange | CallKind::Rename | CallKind::CreateDir);
+            let moves = kind.moves_names();
             let changes = kind.is_mutating() || kind.is_sync();
             if moves || (obstacles == Obstacles::All && changes) {
                 let run = self.search.apply(&Plan::fault(call, Mishap::Fails(EIO)))?;
@@ -373,7 +373,16 @@ fn mishaps(kind: CallKind) -> &'static [Mishap] {
             Fails(EROFS),
             FailsAfterwards(EIO),
         ],
-        CallKind::Rename => &[
+        CallKind::Link => &[
+            Fails(EIO),
+            Fails(EACCES),
+            Fails(EMLINK),
+            Fails(ENOSPC),
+            Fails(EDQUOT),
+            Fails(EROFS),
+            FailsAfterwards(EIO),
+        ],
+        CallKind::Rename | CallKind::RenameReplacing => &[
             Fails(EIO),
             Fails(EACCES),
             Fails(EINVAL),

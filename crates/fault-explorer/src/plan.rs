@@ -56,7 +56,7 @@ impl Lasting {
             Self::Syncs => kind.is_sync(),
             Self::Writes => kind == CallKind::WriteAt,
             Self::Removals => matches!(kind, CallKind::RemoveFile | CallKind::RemoveDir),
-            Self::Moves => matches!(kind, CallKind::Rename | CallKind::Exchange),
+            Self::Moves => kind.moves_names(),
             Self::Changes => kind.is_mutating() || kind.is_sync(),
         }
     }

@@ -268,6 +268,7 @@ impl<'a> Search<'a> {
             scenario: self.scenario.name.clone(),
             model: self.model,
             leases: self.terms.leases,
+            renames: self.terms.renames,
             mutant: None,
             stages: self.stages.clone(),
         };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use atomic_fs::simulated::{Answer, Image, Log, SimulatedDir, SimulatedDisk, Step};
+use atomic_fs::simulated::{Answer, Image, Log, Renames, SimulatedDir, SimulatedDisk, Step};
 use atomic_fs::{
     Digest, Disk as _, FsError, Options, Outcome, Places, RecoveredOutcome, Workspace,
     WorkspaceLock,
@@ -47,6 +47,8 @@ pub enum Ending {
 pub struct Terms {
     /// Whether the file system grants read leases.
     pub leases: bool,
+    /// Which kinds of rename it knows.
+    pub renames: Renames,
     /// Whether calls are described, for a trace.
     pub described: bool,
 }
@@ -131,7 +133,7 @@ fn empty() -> Image {
 }
 
 fn disk(image: &Image, plan: &Plan, terms: Terms) -> SimulatedDisk {
-    let mut disk = SimulatedDisk::new(image.clone());
+    let mut disk = SimulatedDisk::new(image.clone()).with_renames(terms.renames);
     if !plan.is_quiet() {
         disk = disk.watched_by(Box::new(Fate::new(plan.clone())));
     }
@@ -154,7 +156,9 @@ fn open(disk: SimulatedDisk, lock_path: PathBuf) -> Workspace<SimulatedDisk> {
         own_state: None,
     };
     debug_assert_eq!(disk.calls_in_flight(), 1, "the calls of a run have an order");
-    Workspace::on_disk(disk, places, Options::default())
+    // Files may be moved aside where the file system cannot exchange.
+    let options = Options { allow_move_aside: true, ..Options::default() };
+    Workspace::on_disk(disk, places, options)
 }
 
 fn end(disk: SimulatedDisk, ending: Ending) -> Run {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use atomic_fs::simulated::{Effect, Entry, Image, Log, Part, Persistence, materialise};
+use atomic_fs::simulated::{Effect, Entry, Image, Log, Part, Persistence, Renames, materialise};
 
 use crate::case::{Case, Stage};
 use crate::oracle::{Broken, Known, Oracle};
@@ -25,7 +25,7 @@ pub struct Told {
 pub fn tell(case: &Case, bench: &Bench) -> miette::Result<Told> {
     let scenario = Scenario::named(&case.scenario)
         .ok_or_else(|| miette::miette!("there is no scenario `{}`", case.scenario))?;
-    let terms = Terms { leases: case.leases, described: true };
+    let terms = Terms { leases: case.leases, renames: case.renames, described: true };
     let mut teller = Teller { case, scenario: &scenario, text: String::new() };
     teller.opening();
     let broken = teller.live(bench, terms).err();
@@ -45,10 +45,19 @@ struct Teller<'c> {
 
 impl Teller<'_> {
     fn opening(&mut self) {
-        let Case { scenario, model, leases, mutant, .. } = self.case;
+        let Case { scenario, model, leases, renames, mutant, .. } = self.case;
         let leases = if *leases { "" } else { ", no leases" };
+        let renames = match renames {
+            Renames::All => "",
+            Renames::NoExchange => ", no exchange",
+            Renames::Plain => ", plain renames only",
+        };
         let mutant = mutant.as_ref().map_or(String::new(), |name| format!(", mutant {name}"));
-        let _ = writeln!(self.text, "scenario {scenario}, model {}{leases}{mutant}", model.word());
+        let _ = writeln!(
+            self.text,
+            "scenario {scenario}, model {}{leases}{renames}{mutant}",
+            model.word()
+        );
         for change in &self.scenario.set.changes {
             let _ = writeln!(self.text, "  change: {} {}", change.path, operation(change));
         }

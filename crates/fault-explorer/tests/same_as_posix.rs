@@ -33,6 +33,8 @@ enum Call {
     SyncDir(usize),
     Exchange(usize, usize, usize),
     Rename(usize, usize, usize, usize),
+    RenameReplacing(usize, usize, usize, usize),
+    Link(usize, usize, usize, usize),
     RemoveFile(usize, usize),
     CreateDir(usize, usize),
     RemoveDir(usize, usize),
@@ -65,6 +67,8 @@ fn call() -> impl Strategy<Value = Call> {
         dir().prop_map(Call::SyncDir),
         (dir(), name(), name()).prop_map(|(d, a, b)| Call::Exchange(d, a, b)),
         (dir(), name(), dir(), name()).prop_map(|(d, a, e, b)| Call::Rename(d, a, e, b)),
+        (dir(), name(), dir(), name()).prop_map(|(d, a, e, b)| Call::RenameReplacing(d, a, e, b)),
+        (dir(), name(), dir(), name()).prop_map(|(d, a, e, b)| Call::Link(d, a, e, b)),
         (dir(), name()).prop_map(|(d, n)| Call::RemoveFile(d, n)),
         (dir(), name()).prop_map(|(d, n)| Call::CreateDir(d, n)),
         (dir(), name()).prop_map(|(d, n)| Call::RemoveDir(d, n)),
@@ -171,6 +175,14 @@ impl<D: Disk> Machine<D> {
             Call::Rename(d, from, e, to) => {
                 let result = disk.rename(dir(d), name(from), dir(e), name(to));
                 seen(result, |()| "renamed".to_owned())
+            }
+            Call::RenameReplacing(d, from, e, to) => {
+                let result = disk.rename_replacing(dir(d), name(from), dir(e), name(to));
+                seen(result, |()| "renamed".to_owned())
+            }
+            Call::Link(d, from, e, to) => {
+                let result = disk.link(dir(d), name(from), dir(e), name(to));
+                seen(result, |()| "linked".to_owned())
             }
             Call::RemoveFile(d, n) => {
                 seen(disk.remove_file(dir(d), name(n)), |()| "removed".to_owned())

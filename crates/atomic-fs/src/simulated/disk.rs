@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::image::{Body, Image, Inode, Name, Node};
 use super::log::{Answer, Assignment, CHUNK_BYTES, Effect, Entry, Log};
@@ -37,6 +38,8 @@ pub enum CallKind {
     SyncDir,
     Exchange,
     Rename,
+    RenameReplacing,
+    Link,
     RemoveFile,
     CreateDir,
     RemoveDir,
@@ -55,9 +58,13 @@ impl CallKind {
         matches!(self, Self::SyncFile | Self::SyncDir)
     }
 
-    fn moves_names(self) -> bool {
+    /// Whether it changes what names stand for.
+    pub fn moves_names(self) -> bool {
         use CallKind::*;
-        matches!(self, Exchange | Rename | RemoveFile | CreateDir | RemoveDir)
+        matches!(
+            self,
+            Exchange | Rename | RenameReplacing | Link | RemoveFile | CreateDir | RemoveDir
+        )
     }
 }
 
@@ -81,6 +88,19 @@ pub enum Fault {
 pub trait Bystander: Send {
     /// Called before each call with its number, counted from 0.
     fn at_call(&mut self, number: usize, kind: CallKind, world: &mut World<'_>) -> Option<Fault>;
+}
+
+/// Which kinds of rename a file system knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Renames {
+    /// All: exchange, and rename without replacing.
+    #[default]
+    All,
+    /// No exchange, as exFAT.
+    NoExchange,
+    /// None but the plain one, as NFS and 9p.
+    Plain,
 }
 
 /// A call that was made.
@@ -126,6 +146,7 @@ pub(super) struct Inner {
     bystander: Option<Box<dyn Bystander>>,
     next_handle: u64,
     has_leases: bool,
+    renames: Renames,
     describes: bool,
     died: bool,
     /// Syncs have returned since the last [`Entry::Passed`].
@@ -154,6 +175,7 @@ impl SimulatedDisk {
             bystander: None,
             next_handle: 0,
             has_leases: true,
+            renames: Renames::All,
             describes: false,
             died: false,
             unpassed: false,
@@ -174,6 +196,13 @@ impl SimulatedDisk {
     #[must_use]
     pub fn without_leases(self) -> Self {
         self.lock().has_leases = false;
+        self
+    }
+
+    /// Makes it a disk with these kinds of rename.
+    #[must_use]
+    pub fn with_renames(self, renames: Renames) -> Self {
+        self.lock().renames = renames;
         self
     }
 
@@ -390,16 +419,32 @@ impl Inner {
         &mut self,
         (from_dir, from): (Inode, &[u8]),
         (to_dir, to): (Inode, &[u8]),
+        replaces: bool,
     ) -> Result<(), Errno> {
         if self.image.node(from_dir).device != self.image.node(to_dir).device {
             return Err(Errno::XDEV);
         }
         let moving = self.find(from_dir, from)?;
-        if self.image.child(to_dir, to).is_some() {
+        let there = self.image.child(to_dir, to);
+        if there.is_some() && !replaces {
             return Err(Errno::EXIST);
         }
         if self.is_dir(moving) && self.is_below(to_dir, moving) {
             return Err(Errno::INVAL);
+        }
+        if there.is_some_and(|there| self.is_dir(there) && self.is_below(from_dir, there)) {
+            return Err(Errno::NOTEMPTY);
+        }
+        match there {
+            // Two names of one file: rename(2) does nothing, and says that it did.
+            Some(there) if there == moving => return Ok(()),
+            Some(there) if self.is_dir(there) && !self.is_dir(moving) => return Err(Errno::ISDIR),
+            Some(there) if !self.is_dir(there) && self.is_dir(moving) => return Err(Errno::NOTDIR),
+            Some(there) if self.image.names(there).is_some_and(|names| !names.is_empty()) => {
+                return Err(Errno::NOTEMPTY);
+            }
+            _ if !replaces && self.renames == Renames::Plain => return Err(Errno::INVAL),
+            _ => {}
         }
         self.check_alive(to_dir)?;
         self.fresh.remove(&moving);
@@ -695,6 +740,9 @@ impl Disk for SimulatedDisk {
         };
         self.call(CallKind::Exchange, describe, |inner, _| {
             let (first, second) = (inner.find(dir.0, one)?, inner.find(dir.0, other)?);
+            if inner.renames != Renames::All {
+                return Err(Errno::INVAL);
+            }
             if first != second {
                 inner.fresh.remove(&first);
                 inner.fresh.remove(&second);
@@ -715,7 +763,50 @@ impl Disk for SimulatedDisk {
             format!("{} -> {}", inner.describe(from_dir.0, from), inner.describe(to_dir.0, to))
         };
         self.call(CallKind::Rename, describe, |inner, _| {
-            inner.rename((from_dir.0, from), (to_dir.0, to))
+            inner.rename((from_dir.0, from), (to_dir.0, to), false)
+        })
+    }
+
+    fn rename_replacing(
+        &self,
+        from_dir: &SimulatedDir,
+        from: &[u8],
+        to_dir: &SimulatedDir,
+        to: &[u8],
+    ) -> io::Result<()> {
+        let describe = |inner: &Inner| {
+            format!("{} -> {}", inner.describe(from_dir.0, from), inner.describe(to_dir.0, to))
+        };
+        self.call(CallKind::RenameReplacing, describe, |inner, _| {
+            inner.rename((from_dir.0, from), (to_dir.0, to), true)
+        })
+    }
+
+    fn link(
+        &self,
+        from_dir: &SimulatedDir,
+        from: &[u8],
+        to_dir: &SimulatedDir,
+        to: &[u8],
+    ) -> io::Result<()> {
+        let describe = |inner: &Inner| {
+            format!("{} = {}", inner.describe(to_dir.0, to), inner.describe(from_dir.0, from))
+        };
+        self.call(CallKind::Link, describe, |inner, _| {
+            let inode = inner.find(from_dir.0, from)?;
+            if inner.image.child(to_dir.0, to).is_some() {
+                return Err(Errno::EXIST);
+            }
+            if inner.image.node(from_dir.0).device != inner.image.node(to_dir.0).device {
+                return Err(Errno::XDEV);
+            }
+            inner.check_alive(to_dir.0)?;
+            if inner.is_dir(inode) {
+                return Err(Errno::PERM);
+            }
+            inner.fresh.remove(&inode);
+            inner.assign(vec![(to_dir.0, to, Some(inode))]);
+            Ok(())
         })
     }
 
