@@ -10,6 +10,7 @@ use crate::error::{Conflict, FsError};
 use crate::ground::{Ground, is_absence};
 use crate::intent::{Action, Intent, Unit};
 use crate::journal::{Journal, Record};
+use crate::mutants::mutant;
 use crate::parallel;
 use crate::plan::Planner;
 use crate::policy::Policy;
@@ -86,17 +87,21 @@ impl<D: Disk> Apply<'_, '_, D> {
         if let Err(error) = self.barrier_one(&intent, &journal, source) {
             return self.abandon(&intent, &mut journal, error);
         }
-        if let Err(error) = journal.append(disk, &Record::Swapping) {
+        if !mutant!(SwappingUnrecorded)
+            && let Err(error) = journal.append(disk, &Record::Swapping)
+        {
             return self.abandon(&intent, &mut journal, error);
         }
         let swapper = Swapper::new(self.ground);
         let mut applied = match forward(&swapper, &intent, &|_| false) {
-            Ok(()) => match self.barrier_two(&intent) {
+            Ok(()) => match self.barrier_two_of_apply(&intent, &mut journal) {
                 Ok(()) => {
                     // Not synced, and so at no cost: should the process die before it is
                     // appended again and synced, a user may remove what was created, and
                     // nothing else would tell that from what never arrived.
-                    let _ = journal.append(disk, &Record::Committed);
+                    if !mutant!(CommittedTooLate) {
+                        let _ = journal.append(disk, &Record::Committed);
+                    }
                     let made_dirs = intent.new_dirs.clone();
                     Applied {
                         made_dirs,
@@ -130,7 +135,9 @@ impl<D: Disk> Apply<'_, '_, D> {
         let batches: Vec<&[&Unit]> = slots.chunks(batch).collect();
         parallel::for_each(in_flight, batches.len() + 2, |index| match index.checked_sub(2) {
             Some(index) => self.write_slots(batches[index], source),
+            None if index == 0 && mutant!(JournalUnsynced) => Ok(()),
             None if index == 0 => journal.sync(disk),
+            None if mutant!(JournalNameUnsynced) => Ok(()),
             None => disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/")),
         })
         .into_iter()
@@ -143,6 +150,9 @@ impl<D: Disk> Apply<'_, '_, D> {
             let staged = unit.staged().expect("units without a slot were left out");
             files.push(slot::write(self.ground, unit, &staged, source)?);
         }
+        if mutant!(SlotsUnsynced) {
+            return Ok(());
+        }
         for (unit, file) in units.iter().zip(files) {
             self.ground
                 .disk
@@ -150,6 +160,20 @@ impl<D: Disk> Apply<'_, '_, D> {
                 .map_err(FsError::io("sync the new content of", &unit.path))?;
         }
         Ok(())
+    }
+
+    fn barrier_two_of_apply(
+        &self,
+        intent: &Intent,
+        journal: &mut Journal<D>,
+    ) -> Result<(), FsError> {
+        if mutant!(CommittedTooEarly) {
+            journal.append(self.ground.disk, &Record::Committed)?;
+        }
+        if mutant!(BarrierTwoSkipped) {
+            return Ok(());
+        }
+        self.barrier_two(intent)
     }
 
     /// Syncs each directory that a swap touched once, and each file whose mode
@@ -182,6 +206,9 @@ impl<D: Disk> Apply<'_, '_, D> {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(FsError::io("open", path)(error)),
             };
+            if mutant!(ModeUnsynced) {
+                return Ok(());
+            }
             disk.sync_file(&file).map_err(FsError::io("sync the mode of", path))
         })
         .into_iter()
@@ -193,7 +220,11 @@ impl<D: Disk> Apply<'_, '_, D> {
         let disk = self.ground.disk;
         // Recorded before anything is removed: whole slots with an open intent are a set
         // that recovery would finish, and this one is about to be answered as undone.
-        let recorded = journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk));
+        let recorded = if mutant!(AbandonUnrecorded) {
+            Ok(())
+        } else {
+            journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk))
+        };
         // The journal's removal is synced as well, since the sync that failed may have
         // been the journal's own, and a second one of it proves nothing.
         let removed = remove_untouched_slots(self.ground, intent)
@@ -220,9 +251,13 @@ impl<D: Disk> Apply<'_, '_, D> {
         obstacle: Obstacle,
     ) -> Applied {
         let disk = self.ground.disk;
-        let recorded = journal.append(disk, &Record::Abort);
+        let recorded = match mutant!(AbortUnrecorded) {
+            true => Ok(()),
+            false => journal.append(disk, &Record::Abort),
+        };
         let undone = backward(swapper, &intent, done).and_then(|edited| {
             let synced = parallel::for_each(disk.calls_in_flight(), 2, |index| match index {
+                _ if mutant!(AbortUnsynced) => Ok(()),
                 0 if recorded.is_ok() => journal.sync(disk),
                 0 => Ok(()),
                 _ => self.barrier_two(&intent),

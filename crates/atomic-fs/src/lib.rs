@@ -36,6 +36,10 @@ mod intent;
 mod journal;
 mod lock;
 mod move_aside;
+#[cfg(feature = "mutants")]
+pub mod mutants;
+#[cfg(not(feature = "mutants"))]
+mod mutants;
 mod parallel;
 mod plan;
 mod policy;

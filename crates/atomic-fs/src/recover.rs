@@ -15,6 +15,7 @@ use crate::inspect::{Condition, inspect};
 use crate::intent::{Action, Intent, Unit};
 use crate::journal::{self, Found, Journal, Progress, Record};
 use crate::move_aside;
+use crate::mutants::mutant;
 use crate::policy::Policy;
 use crate::rel_path::RelPath;
 use crate::sequence::{backward, forward};
@@ -85,6 +86,9 @@ impl<D: Disk> Recovery<'_, '_, D> {
             Progress::RolledBack => RecoveredOutcome::RolledBack,
             Progress::Undecided | Progress::Aborting => {
                 let outcome = self.decide(&swapper, journal, found, &mut edited)?;
+                if mutant!(RecoveryUnrecorded) {
+                    clean_slots(&swapper, intent, false)?;
+                }
                 journal.append(
                     disk,
                     match outcome {
@@ -117,11 +121,14 @@ impl<D: Disk> Recovery<'_, '_, D> {
         edited: &mut Vec<Conflict>,
     ) -> Result<RecoveredOutcome, FsError> {
         let intent = &found.intent;
-        self.drop_second_names(swapper, intent)?;
-        move_aside::settle(self.ground, intent)?;
+        if !mutant!(SecondNamesKept) {
+            self.drop_second_names(swapper, intent)?;
+            move_aside::settle(self.ground, intent)?;
+        }
         let mut conditions = self.conditions(intent)?;
         let displaced: Vec<usize> = (0..intent.units.len())
             .filter(|index| conditions[*index] == Condition::Displaced)
+            .filter(|_| !mutant!(DisplacedIgnored))
             .collect();
         for &index in &displaced {
             let unit = &intent.units[index];
@@ -137,12 +144,13 @@ impl<D: Disk> Recovery<'_, '_, D> {
         // have its content and mode and lack its owner and attributes.
         let can_go_on = |condition: &Condition| match condition {
             Condition::Done | Condition::Edited(_) => true,
-            Condition::Waiting | Condition::HalfMoved => found.swapped,
+            Condition::Waiting | Condition::HalfMoved => found.swapped || mutant!(RecoveryTooEager),
             _ => false,
         };
         // Swaps come after barrier 1, so a unit that is done says as much as the record.
-        let has_swapped = found.swapped || conditions.contains(&Condition::Done);
-        let can_finish = found.progress != Progress::Aborting
+        let has_swapped =
+            found.swapped || conditions.contains(&Condition::Done) || mutant!(RecoveryTooEager);
+        let can_finish = (found.progress != Progress::Aborting || mutant!(AbortIgnored))
             && displaced.is_empty()
             && has_swapped
             && conditions.iter().all(can_go_on);
@@ -158,7 +166,9 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 |index: usize| matches!(conditions[index], Condition::Done | Condition::Edited(_));
             match forward(swapper, intent, &is_done) {
                 Ok(()) => {
-                    apply.barrier_two(intent)?;
+                    if !mutant!(RecoveryBarrierSkipped) {
+                        apply.barrier_two(intent)?;
+                    }
                     return Ok(RecoveredOutcome::Committed);
                 }
                 Err((_, Obstacle::Failed(error))) => return Err(error),
@@ -170,15 +180,16 @@ impl<D: Disk> Recovery<'_, '_, D> {
         journal.append(self.ground.disk, &Record::Abort)?;
         journal.sync(self.ground.disk)?;
         let touched: Vec<usize> = (0..intent.units.len())
-            .filter(|index| {
-                matches!(
-                    conditions[*index],
-                    Condition::Done | Condition::HalfMoved | Condition::Blocked(_)
-                )
+            .filter(|index| match conditions[*index] {
+                Condition::Done => true,
+                Condition::HalfMoved | Condition::Blocked(_) => !mutant!(HalfMovesForgotten),
+                _ => false,
             })
             .collect();
         edited.extend(backward(swapper, intent, &touched)?);
-        apply.barrier_two(intent)?;
+        if !mutant!(RecoveryBarrierSkipped) {
+            apply.barrier_two(intent)?;
+        }
         edited.dedup();
         Ok(RecoveredOutcome::RolledBack)
     }

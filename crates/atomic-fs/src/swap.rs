@@ -15,6 +15,7 @@ use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, Held};
 use crate::intent::{Action, Unit};
 use crate::move_aside::is_unsupported;
+use crate::mutants::mutant;
 use crate::rel_path::RelPath;
 
 /// How often a put-back is tried again against a user who keeps saving.
@@ -91,7 +92,10 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             }
             Err(error) => return Err(error.into()),
         }
-        let verified = self.verify(unit, base, &guard);
+        let verified = match mutant!(ReplaceUnverified) {
+            true => Ok(()),
+            false => self.verify(unit, base, &guard),
+        };
         if verified.is_err() {
             self.put_back(unit, staged)?;
         }
@@ -135,7 +139,8 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             let out = self.ground.stat(&unit.slot)?;
             let is_guarded = out.is_some_and(|out| Some((out.device, out.inode)) == guard.inode);
             let holds = self.ground.disk.lease_holds(&guard.file);
-            if is_guarded && !holds.map_err(FsError::io("guard", &unit.path))? {
+            let holds = holds.map_err(FsError::io("guard", &unit.path))? || mutant!(LeaseUnchecked);
+            if is_guarded && !holds {
                 // Somebody waits in open(2) to write to what is in the slot now.
                 return Err(self.ground.busy(&unit.path, &guard.file).into());
             }
@@ -154,6 +159,9 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     /// Whatever the user saved last ends at the file's path; an older version that
     /// was displaced together with a newer one goes to `conflicts/`.
     pub(crate) fn put_back(&self, unit: &Unit, staged: &Staged) -> Result<(), FsError> {
+        if mutant!(PutBackSkipped) {
+            return Ok(());
+        }
         let mut giving = self.ground.held(&unit.slot)?.content();
         let mut given = None;
         for _ in 0..PUT_BACK_TRIES {
@@ -192,6 +200,9 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             Action::Move { .. } => None,
             _ => Some(self.guard(unit, base)?),
         };
+        if mutant!(DeleteUnlinks) && matches!(unit.action, Action::Delete { .. }) {
+            return Ok(crate::tidy::remove(self.ground, &unit.path)?);
+        }
         match self.ground.rename_to_own(&unit.path, &unit.slot) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::NotFound) => {
@@ -200,6 +211,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             Err(error) => return Err(error.into()),
         }
         let verified = match &guard {
+            _ if mutant!(DeleteUnverified) => Ok(()),
             Some(guard) => self.verify(unit, base, guard),
             None => match self.ground.held(&unit.slot) {
                 Ok(held) => match held.difference(base) {
@@ -234,6 +246,13 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
 
     /// Brings the slot to the path where its content is to be.
     pub(crate) fn arrive(&self, unit: &Unit, path: &RelPath) -> Step {
+        if mutant!(ArrivalReplaces) {
+            let (from, to) = (self.ground.parent(&unit.slot)?, self.ground.parent(path)?);
+            let disk = self.ground.disk;
+            disk.rename_replacing(&from, unit.slot.file_name(), &to, path.file_name())
+                .map_err(FsError::io("move", path))?;
+            return Ok(());
+        }
         match self.ground.rename_own_to(&unit.slot, path) {
             Ok(()) => Ok(()),
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => {

@@ -8,6 +8,7 @@ use crate::disk::Disk;
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Held, is_absence};
 use crate::intent::{Action, Unit};
+use crate::mutants::mutant;
 use crate::rel_path::RelPath;
 use crate::swap::Swapper;
 
@@ -47,7 +48,9 @@ impl<D: Disk> Swapper<'_, '_, D> {
         }
         let Staged { digest, bytes, mode } = *staged;
         let new = Fingerprint { digest, bytes, mode };
-        if let Some(difference) = self.ground.held(&unit.path)?.difference(&new) {
+        if !mutant!(UndoUnchecked)
+            && let Some(difference) = self.ground.held(&unit.path)?.difference(&new)
+        {
             return Ok(Some(Conflict { path: unit.path.clone(), difference }));
         }
         match self.exchange(unit) {
@@ -65,6 +68,9 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let Some(difference) = self.ground.held(&unit.slot)?.difference(&new) else {
             return Ok(None);
         };
+        if mutant!(UndoUnverified) {
+            return Ok(None);
+        }
         // The user saved between the look and the exchange: theirs goes back on top.
         self.put_base_under(unit, base)?;
         Ok(Some(Conflict { path: unit.path.clone(), difference }))
@@ -116,6 +122,9 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let Some(difference) = self.ground.held(&unit.slot)?.difference(arrived) else {
             return Ok(None);
         };
+        if mutant!(DepartureUnverified) {
+            return Ok(None);
+        }
         match self.ground.rename_own_to(&unit.slot, path) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => self.keep(unit)?,
@@ -126,6 +135,9 @@ impl<D: Disk> Swapper<'_, '_, D> {
 
     /// Removes a directory that was made for the set, if nothing else is in it.
     pub(crate) fn remove_dir(&self, path: &RelPath) -> Result<(), FsError> {
+        if mutant!(DirectoriesStay) {
+            return Ok(());
+        }
         let parent = match self.ground.parent(path) {
             Ok(parent) => parent,
             Err(error) if is_absence(&error) => return Ok(()),

@@ -5,6 +5,7 @@ use crate::error::FsError;
 use crate::ground::{Ground, Held, is_absence};
 use crate::intent::Intent;
 use crate::move_aside;
+use crate::mutants::mutant;
 use crate::parallel;
 use crate::rel_path::RelPath;
 use crate::swap::Swapper;
@@ -26,6 +27,7 @@ pub(crate) fn clean_slots<D: Disk>(
         let staged = unit.staged().map(|staged| staged.digest);
         match held.content() {
             None if held == Held::Absent => Ok(()),
+            _ if mutant!(SlotsRemovedBlindly) => remove(ground, &unit.slot),
             content if content.is_some() && (content == base || content == staged) => {
                 remove(ground, &unit.slot)
             }

@@ -13,6 +13,7 @@ use crate::error::{FsError, Refusal};
 use crate::ground::{FileReader, Ground, is_absence};
 use crate::journal::{self, Journal};
 use crate::lock::WorkspaceLock;
+use crate::mutants::mutant;
 use crate::policy::{Options, Policy};
 use crate::recover::{Recovered, Recovery};
 use crate::rel_path::RelPath;
@@ -257,9 +258,14 @@ impl<D: Disk> Workspace<D> {
     ) -> Result<Vec<Kept>, FsError> {
         let ground = self.ground();
         let Some(mut journal) = self.journal_of(unfinished)? else { return Ok(Vec::new()) };
-        journal.append(&self.disk, &unfinished.record)?;
-        journal.sync(&self.disk)?;
         let swapper = Swapper::new(&ground);
+        if mutant!(SlotsRemovedTooEarly) {
+            clean_slots(&swapper, &unfinished.intent, false)?;
+        }
+        journal.append(&self.disk, &unfinished.record)?;
+        if !mutant!(OutcomeUnsynced) {
+            journal.sync(&self.disk)?;
+        }
         clean_slots(&swapper, &unfinished.intent, false)?;
         Ok(swapper.take_kept())
     }

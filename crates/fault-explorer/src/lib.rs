@@ -8,10 +8,15 @@
 
 pub mod case;
 pub mod counts;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 pub mod oracle;
 pub mod phases;
 pub mod plan;
+pub mod pool;
 pub mod random;
+pub mod report;
+pub mod runs;
 pub mod scenario;
 pub mod search;
 pub mod snapshot;

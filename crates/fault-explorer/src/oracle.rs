@@ -77,6 +77,8 @@ pub struct Known {
     pub held: BTreeSet<Vec<u8>>,
     /// What a user overwrote or removed, and saw doing so.
     pub overwritten: BTreeSet<Arc<[u8]>>,
+    /// How often a user changed something.
+    pub edits: u32,
     /// Whether a sync failed and lost what it should have kept.
     pub dropped: bool,
 }
@@ -108,6 +110,7 @@ impl Known {
 
     /// Takes in what a user saved.
     pub fn learn_save(&mut self, saved: &Saved) {
+        self.edits += 1;
         if let Some(over) = &saved.over {
             self.owed.remove(over);
             self.overwritten.insert(over.clone());
@@ -319,6 +322,22 @@ impl<'s> Oracle<'s> {
                 return broken(Promise::Untorn, || {
                     let path = String::from_utf8_lossy(path);
                     format!("`{path}` holds {:?}", String::from_utf8_lossy(content))
+                });
+            }
+        }
+        // Who saves once finds it where it was saved; `conflicts/` is for what would have to
+        // share its place.
+        if let (1, Some((path, Some(saved)))) = (known.edits, known.last.iter().next()) {
+            let holds = |path: &Vec<u8>| {
+                matches!(tree.get(path), Some(Thing::File { content, .. })
+                    if content[..] == saved[..])
+            };
+            // A moved file that goes back takes along what was saved to it.
+            let mut groups = self.scenario.tied.iter().filter(|group| group.contains(path));
+            let is_there = holds(path) || groups.any(|group| group.iter().any(holds));
+            if !is_there && !known.held.contains(path) {
+                return broken(Promise::Edits, || {
+                    format!("`{}` is not what the user saved", String::from_utf8_lossy(path))
                 });
             }
         }

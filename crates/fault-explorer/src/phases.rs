@@ -48,6 +48,8 @@ pub enum Phase {
         /// As above.
         seed: u64,
     },
+    /// Staged content that is not what was approved.
+    DamagedContent,
     /// Every call fails with every errno it can give.
     Faults,
     /// The same at every call of every recovery from a kill.
@@ -59,6 +61,9 @@ pub enum Phase {
         /// Whether the file system grants leases.
         leases: bool,
     },
+    /// A failure at every call that moves a name, and a user's edit before every call of
+    /// what takes the set back.
+    RacesInRollback,
     /// A user's edit before every call of every recovery from a kill.
     RacesInRecovery,
     /// Two edits anywhere, by chance, with a kill at every later point.
@@ -87,9 +92,12 @@ impl Phase {
     pub fn heading(self) -> &'static str {
         match self {
             Self::Crashes { model, .. } | Self::EditsAfterCuts { model, .. } => model.word(),
-            Self::Faults | Self::FaultsInRecovery => "faults",
+            Self::Faults | Self::FaultsInRecovery | Self::DamagedContent => "faults",
             Self::FaultPairs => "fault pairs",
-            Self::Races { .. } | Self::RacesInRecovery | Self::RacesInPairs { .. } => "races",
+            Self::Races { .. }
+            | Self::RacesInRollback
+            | Self::RacesInRecovery
+            | Self::RacesInPairs { .. } => "races",
         }
     }
 }
@@ -105,7 +113,10 @@ pub struct Outcome {
 impl Job {
     /// Does it.
     pub fn run(&self, bench: &Bench) -> Outcome {
-        let scenario = Scenario::named(&self.scenario).expect("jobs name scenarios that exist");
+        let mut scenario = Scenario::named(&self.scenario).expect("jobs name scenarios that exist");
+        if self.phase == Phase::DamagedContent {
+            scenario.content.damage();
+        }
         let (model, bounds, leases) = match self.phase {
             Phase::Crashes { model, depth, deeper_every, cap, seed, .. } => {
                 let cap = StateCap { contents: cap, names: cap, seed };
@@ -136,6 +147,7 @@ impl Work<'_> {
         match phase {
             Phase::Crashes { obstacles, .. } => self.crashes(obstacles),
             Phase::EditsAfterCuts { .. } => self.edits_after_cuts(),
+            Phase::DamagedContent => self.damaged_content(),
             Phase::Faults => self.faults(),
             Phase::FaultsInRecovery => self.in_recovery(&|run| {
                 let calls = run.steps.iter().enumerate();
@@ -155,6 +167,7 @@ impl Work<'_> {
                     all.map(|(call, edit)| Plan::edit(call, edit)).collect()
                 })
             }
+            Phase::RacesInRollback => self.races_in_rollback(),
             Phase::RacesInPairs { count, seed } => self.races_in_pairs(count, seed),
         }
     }
@@ -199,6 +212,13 @@ impl Work<'_> {
         self.search.crash_then(&plain, &plans)
     }
 
+    /// The scenario's own content was damaged before the search began.
+    fn damaged_content(&mut self) -> Verdict {
+        self.search.counts.faults += 1;
+        let run = self.search.apply(&Plan::default())?;
+        self.search.recover_after(&run, &Plan::default())
+    }
+
     fn faults(&mut self) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
         for (call, step) in plain.steps.iter().enumerate() {
@@ -222,7 +242,8 @@ impl Work<'_> {
     fn fault_pairs(&mut self) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
         for (first, step) in plain.steps.iter().enumerate() {
-            let one = mishaps(step.kind).first().copied().unwrap_or(Mishap::Fails(EIO));
+            let ways = mishaps(step.kind);
+            let one = ways.first().copied().unwrap_or(Mishap::Fails(EIO));
             let alone = self.search.apply(&Plan::fault(first, one))?;
             for second in first + 1..alone.steps.len() {
                 for other in mishaps(alone.steps[second].kind) {
@@ -230,9 +251,12 @@ impl Work<'_> {
                     self.pair(&Plan { faults, ..Plan::default() })?;
                 }
             }
-            for lasting in Lasting::ALL {
-                let plan = Plan { lasting: Some((first + 1, lasting)), ..Plan::fault(first, one) };
-                self.pair(&plan)?;
+            // The first fault in every way, and a device that stays bad after it.
+            for one in ways {
+                for lasting in Lasting::ALL {
+                    let lasting = Some((first + 1, lasting));
+                    self.pair(&Plan { lasting, ..Plan::fault(first, *one) })?;
+                }
             }
         }
         Ok(())
@@ -275,6 +299,30 @@ impl Work<'_> {
         let kills = self.search.counts.crash_points - before;
         self.search.counts.races += 1 + kills.saturating_sub(unedited);
         self.search.counts.landed += u64::from(run.has_saves());
+        Ok(())
+    }
+
+    fn races_in_rollback(&mut self) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        let paths = self.scenario.paths();
+        for (call, step) in plain.steps.iter().enumerate() {
+            if !step.kind.moves_names() {
+                continue;
+            }
+            let fault = Plan::fault(call, Mishap::Fails(EIO));
+            let failed = self.search.apply(&fault)?;
+            for later in call + 1..failed.steps.len() {
+                for path in &paths {
+                    for how in [How::InPlace, How::ByRename] {
+                        let edits = vec![(later, edit(path, how, "meanwhile"))];
+                        let run = self.search.apply(&Plan { edits, ..fault.clone() })?;
+                        self.search.recover_after(&run, &Plan::default())?;
+                        self.search.counts.races += 1;
+                        self.search.counts.landed += u64::from(run.has_saves());
+                    }
+                }
+            }
+        }
         Ok(())
     }
 
@@ -354,7 +402,9 @@ fn mishaps(kind: CallKind) -> &'static [Mishap] {
             Fails(ENAMETOOLONG),
         ],
         CallKind::ReadAt => &[Fails(EIO), Fails(ENOMEM), Short],
-        CallKind::WriteAt => &[Fails(EIO), Fails(ENOSPC), Fails(EDQUOT), Fails(EFBIG), Short],
+        CallKind::WriteAt => {
+            &[Fails(EIO), Fails(ENOSPC), Fails(EDQUOT), Fails(EFBIG), Short, FailsAfterwards(EIO)]
+        }
         CallKind::Reserve => &[Fails(EIO), Fails(ENOSPC), Fails(EDQUOT), Fails(EFBIG)],
         CallKind::CopyMetadata => {
             &[Fails(EIO), Fails(EPERM), Fails(ENOSPC), Fails(EDQUOT), Fails(ENOTSUP)]

@@ -39,6 +39,15 @@ pub struct Scenario {
 #[derive(Clone, Default)]
 pub struct Content(BTreeMap<Digest, Vec<u8>>);
 
+impl Content {
+    /// Makes everything staged other than what was approved, at the same length.
+    pub fn damage(&mut self) {
+        for byte in self.0.values_mut().flatten() {
+            *byte = byte.wrapping_add(1);
+        }
+    }
+}
+
 impl ContentSource for Content {
     fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + Send + '_>> {
         match self.0.get(digest) {

@@ -28,13 +28,32 @@ pub fn tell(case: &Case, bench: &Bench) -> miette::Result<Told> {
     let terms = Terms { leases: case.leases, renames: case.renames, described: true };
     let mut teller = Teller { case, scenario: &scenario, text: String::new() };
     teller.opening();
+    activate(case.mutant.as_deref())?;
     let broken = teller.live(bench, terms).err();
+    activate(None)?;
     if let Some(broken) = &broken {
         let _ = writeln!(teller.text, "\nbroken: {}\n  {}", broken.promise, broken.details);
     } else {
         teller.text.push_str("\nno promise is broken\n");
     }
     Ok(Told { text: teller.text, broken })
+}
+
+#[cfg(feature = "mutants")]
+fn activate(mutant: Option<&str>) -> miette::Result<()> {
+    let named = |name| {
+        crate::mutants::named(name).ok_or_else(|| miette::miette!("there is no mutant `{name}`"))
+    };
+    atomic_fs::mutants::activate(mutant.map(named).transpose()?);
+    Ok(())
+}
+
+#[cfg(not(feature = "mutants"))]
+fn activate(mutant: Option<&str>) -> miette::Result<()> {
+    match mutant {
+        None => Ok(()),
+        Some(name) => Err(miette::miette!("mutant `{name}` is not compiled in")),
+    }
 }
 
 struct Teller<'c> {
@@ -224,4 +243,35 @@ fn describe(effect: &Effect, log: &Log) -> String {
             format!("attribute {} of inode {inode}", String::from_utf8_lossy(name))
         }
     }
+}
+
+/// The same history with fewer losses in its last crash, and without interferences that do
+/// not matter, as long as it still breaks a promise.
+///
+/// # Errors
+/// When the case names a scenario that does not exist.
+pub fn shorten(case: &Case, bench: &Bench) -> miette::Result<Case> {
+    let mut best = case.clone();
+    if tell(&best, bench)?.broken.is_none() {
+        return Ok(best);
+    }
+    let Some(last) = best.stages.iter().rposition(|stage| stage.crash.is_some()) else {
+        return Ok(best);
+    };
+    if best.model == Persistence::Kill {
+        return Ok(best);
+    }
+    let end = best.stages[last].crash.as_ref().map_or(0, |crash| crash.end);
+    for at in 0..end {
+        let mut kinder = best.clone();
+        if let Some(crash) = &mut kinder.stages[last].crash {
+            crash.survived.retain(|(survivor, _)| *survivor != at);
+            crash.survived.push((at, Part::Whole));
+            crash.survived.sort_unstable_by_key(|(survivor, _)| *survivor);
+        }
+        if tell(&kinder, bench)?.broken.is_some() {
+            best = kinder;
+        }
+    }
+    Ok(best)
 }

@@ -1,0 +1,142 @@
+//! Broken variants of the protocol, to show that the tests notice.
+//!
+//! Each is one thing that the protocol must do, left out. They are compiled in with the
+//! feature `mutants` alone; without it [`mutant!`](crate::mutants) is the constant
+//! `false` and leaves no code behind.
+
+#[cfg(feature = "mutants")]
+use std::cell::Cell;
+
+macro_rules! define {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// One thing left out.
+        #[cfg(feature = "mutants")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Mutant {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        #[cfg(feature = "mutants")]
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// What it leaves out, as a sentence.
+            pub fn description(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+define! {
+    /// New content is not synced before it is swapped in.
+    SlotsUnsynced,
+    /// The journal is not synced before the first swap.
+    JournalUnsynced,
+    /// The journal's name is not synced before the first swap.
+    JournalNameUnsynced,
+    /// Directories are not synced before the answer.
+    BarrierTwoSkipped,
+    /// A changed mode is not synced before the answer.
+    ModeUnsynced,
+    /// The outcome is recorded before the directories are synced.
+    CommittedTooEarly,
+    /// The outcome is not in the journal when the answer is given.
+    CommittedTooLate,
+    /// The record that barrier 1 is passed is left out.
+    SwappingUnrecorded,
+    /// A set that fails before its swaps is removed without a record of it.
+    AbandonUnrecorded,
+    /// A set that fails in its swaps is taken back without a record of it.
+    AbortUnrecorded,
+    /// What was taken back is answered before it is synced.
+    AbortUnsynced,
+    /// Slots are removed before the outcome is recorded.
+    SlotsRemovedTooEarly,
+    /// Slots are removed before the record of the outcome is synced.
+    OutcomeUnsynced,
+    /// What came out of an exchange is not looked at.
+    ReplaceUnverified,
+    /// What was moved aside is not looked at.
+    DeleteUnverified,
+    /// What an exchange took out is not given back.
+    PutBackSkipped,
+    /// A writer who waits for the lease is not noticed.
+    LeaseUnchecked,
+    /// A file that arrives replaces what is at its path.
+    ArrivalReplaces,
+    /// A deleted file is removed at once instead of being moved aside.
+    DeleteUnlinks,
+    /// Going back does not look whether the file is still what was brought in.
+    UndoUnchecked,
+    /// Going back does not look at what came out.
+    UndoUnverified,
+    /// A created file is taken back without a look at what was taken.
+    DepartureUnverified,
+    /// Recovery finishes a set that may not have passed barrier 1.
+    RecoveryTooEager,
+    /// Recovery finishes a set that was being taken back.
+    AbortIgnored,
+    /// Recovery leaves what a swap took out of place in the slot.
+    DisplacedIgnored,
+    /// Recovery removes slots before it records the outcome.
+    RecoveryUnrecorded,
+    /// Recovery answers before the directories are synced.
+    RecoveryBarrierSkipped,
+    /// Recovery takes a file with two names for two files.
+    SecondNamesKept,
+    /// Recovery forgets a file that was half-way through a move.
+    HalfMovesForgotten,
+    /// Slots are removed without a look at what they hold.
+    SlotsRemovedBlindly,
+    /// A torn record of the journal is taken for a whole one.
+    ChecksumIgnored,
+    /// A short write is taken for a whole one.
+    ShortWriteIgnored,
+    /// New content does not get the owner and attributes of the old.
+    MetadataDropped,
+    /// Staged content is not compared with what was approved.
+    DigestIgnored,
+    /// Made directories stay when a set is taken back.
+    DirectoriesStay,
+}
+
+#[cfg(feature = "mutants")]
+thread_local! {
+    static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
+}
+
+/// Makes this thread run a broken variant, or the real thing again.
+#[cfg(feature = "mutants")]
+pub fn activate(mutant: Option<Mutant>) {
+    ACTIVE.set(mutant);
+}
+
+#[cfg(feature = "mutants")]
+pub(crate) fn is_active(mutant: Mutant) -> bool {
+    ACTIVE.get() == Some(mutant)
+}
+
+/// Whether this broken variant runs.
+#[cfg(feature = "mutants")]
+macro_rules! mutant {
+    ($name:ident) => {
+        $crate::mutants::is_active($crate::mutants::Mutant::$name)
+    };
+}
+
+/// Whether this broken variant runs: it is not compiled in.
+#[cfg(not(feature = "mutants"))]
+macro_rules! mutant {
+    ($name:ident) => {
+        false
+    };
+}
+
+pub(crate) use mutant;

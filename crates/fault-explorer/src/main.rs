@@ -1,0 +1,232 @@
+//! `fault-inject`: explores, prints what it explored, and fails on the first broken promise.
+//!
+//! Exit codes: 0 every promise holds, 1 one is broken or a mutant survived, 2 the command
+//! line was not understood.
+
+#![allow(clippy::disallowed_methods, reason = "it writes reports under target/")]
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use atomic_fs::simulated::Persistence;
+use fault_explorer::case::{Case, Violation};
+use fault_explorer::counts::Counts;
+use fault_explorer::phases::Job;
+use fault_explorer::report::Report;
+use fault_explorer::runs::{Effort, jobs};
+use fault_explorer::stage::Bench;
+use fault_explorer::{pool, telling};
+use miette::{IntoDiagnostic as _, WrapErr as _};
+
+const USAGE: &str = "\
+usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--seed NUMBER]
+       cargo xtask fault-inject --replay FILE
+
+  --quick        under a minute, for continuous integration
+  --deep         for hours
+  --model NAME   kill, weak, ordered or treelog alone; faults and races go with kill
+  --seed NUMBER  what samples are drawn by, 1 by default; the same gives the same counts
+  --replay FILE  tells one history again, step by step
+";
+
+struct Options {
+    effort: Effort,
+    model: Option<Persistence>,
+    seed: u64,
+    replay: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let options = match parse(&arguments) {
+        Ok(options) => options,
+        Err(complaint) => {
+            eprintln!("{complaint}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let result = match &options.replay {
+        Some(file) => replay(file),
+        None => explore(&options),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(arguments: &[String]) -> Result<Options, String> {
+    let mut options = Options { effort: Effort::Default, model: None, seed: 1, replay: None };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| format!("`{argument}` wants a value"));
+        match argument.as_str() {
+            "--quick" => options.effort = Effort::Quick,
+            "--deep" => options.effort = Effort::Deep,
+            "--model" => {
+                let name = value()?;
+                let model = Persistence::ALL.into_iter().find(|model| model.word() == name);
+                options.model = Some(model.ok_or_else(|| format!("there is no model `{name}`"))?);
+            }
+            "--seed" => {
+                let number = value()?;
+                options.seed =
+                    number.parse().map_err(|_| format!("`{number}` is no number for a seed"))?;
+            }
+            "--replay" => options.replay = Some(PathBuf::from(value()?)),
+            unknown => return Err(format!("`{unknown}` was not understood")),
+        }
+    }
+    Ok(options)
+}
+
+fn explore(options: &Options) -> miette::Result<bool> {
+    let begun = Instant::now();
+    let jobs = jobs(options.effort, options.seed, options.model);
+    let progress = Progress::new("exploring", jobs.len());
+    let outcomes = pool::run_all(&jobs, Job::run, |_, outcome| {
+        progress.step(outcome.counts.recoveries);
+    })?;
+    progress.end();
+    let mut rows: BTreeMap<String, Counts> = BTreeMap::new();
+    let mut violations: Vec<Box<Violation>> = Vec::new();
+    for (job, outcome) in jobs.iter().zip(outcomes) {
+        rows.entry(job.phase.heading().to_owned()).or_default().add(&outcome.counts);
+        violations.extend(outcome.violation);
+    }
+    let mut report = Report {
+        effort: options.effort.word().to_owned(),
+        seed: options.seed,
+        rows,
+        violations: violations.len(),
+        ..Report::default()
+    };
+    hunt_mutants(&mut report, options)?;
+    println!("\n{}", report.tables());
+    let folder = Path::new("target/fault-inject");
+    std::fs::create_dir_all(folder).into_diagnostic()?;
+    write_json(&folder.join(format!("{}.json", report.effort)), &report)?;
+    for violation in violations.iter().take(20) {
+        let Violation { case, broken } = violation.as_ref();
+        println!("  {} ({}): {}", case.scenario, case.model.word(), broken.promise);
+        println!("    {}", broken.details);
+    }
+    let shortest = violations.iter().min_by_key(|violation| violation.case.length());
+    if let Some(shortest) = shortest {
+        let case = telling::shorten(&shortest.case, &Bench::new()?)?;
+        println!("{}", telling::tell(&case, &Bench::new()?)?.text);
+        let file = folder.join("violation.json");
+        write_json(&file, &case)?;
+        println!("again: cargo xtask fault-inject --replay {}", file.display());
+    }
+    let survived = report.mutants.iter().any(|mutant| mutant.by.is_none());
+    println!("{} in {:.0} s", report.effort, begun.elapsed().as_secs_f64());
+    Ok(violations.is_empty() && !survived)
+}
+
+#[cfg(feature = "mutants")]
+fn hunt_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
+    use atomic_fs::mutants::Mutant;
+    use fault_explorer::{mutants, runs};
+    if options.model.is_some() {
+        return Ok(());
+    }
+    let jobs = runs::hunt(options.seed);
+    let progress = Progress::new("hunting mutants", Mutant::ALL.len());
+    // A mutant may panic, which is as good a way to be caught as any other.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let found = pool::run_all(
+        Mutant::ALL,
+        |mutant, bench| mutants::hunt(*mutant, &jobs, bench).0,
+        |_, caught| progress.step(caught.after),
+    );
+    std::panic::set_hook(hook);
+    progress.end();
+    report.mutants = found?;
+    Ok(())
+}
+
+#[cfg(not(feature = "mutants"))]
+fn hunt_mutants(_report: &mut Report, _options: &Options) -> miette::Result<()> {
+    println!("mutants are not compiled in: cargo xtask fault-inject does that");
+    Ok(())
+}
+
+fn replay(file: &Path) -> miette::Result<bool> {
+    let text = std::fs::read_to_string(file)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot read {}", file.display()))?;
+    let case: Case = serde_json::from_str(&text)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("{} is no history", file.display()))?;
+    let told = telling::tell(&case, &Bench::new()?)?;
+    println!("{}", told.text);
+    Ok(told.broken.is_none())
+}
+
+fn write_json(file: &Path, value: &impl serde::Serialize) -> miette::Result<()> {
+    let mut text = serde_json::to_string_pretty(value).into_diagnostic()?;
+    text.push('\n');
+    std::fs::write(file, text).into_diagnostic()
+}
+
+/// A bar on a terminal, a line now and then in a pipe.
+struct Progress {
+    name: &'static str,
+    total: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    done: usize,
+    recoveries: u64,
+    begun: Instant,
+    said: Instant,
+}
+
+impl Progress {
+    fn new(name: &'static str, total: usize) -> Self {
+        let (begun, said) = (Instant::now(), Instant::now());
+        Self { name, total, state: Mutex::new(State { done: 0, recoveries: 0, begun, said }) }
+    }
+
+    fn step(&self, recoveries: u64) {
+        let mut state = self.state.lock().expect("saying something does not panic");
+        state.done += 1;
+        state.recoveries += recoveries;
+        let terminal = std::io::stdout().is_terminal();
+        let pause = if terminal { Duration::from_millis(100) } else { Duration::from_secs(10) };
+        if state.said.elapsed() < pause {
+            return;
+        }
+        state.said = Instant::now();
+        let State { done, recoveries, begun, .. } = *state;
+        let (name, total, seconds) = (self.name, self.total, begun.elapsed().as_secs());
+        if terminal {
+            let filled = done * 30 / total.max(1);
+            let bar = format!("{}{}", "#".repeat(filled), ".".repeat(30 - filled));
+            print!("\r{name} [{bar}] {done}/{total}, {recoveries} recoveries, {seconds} s ");
+            let _ = std::io::stdout().flush();
+        } else {
+            println!("{name}: {done} of {total} jobs, {recoveries} recoveries, {seconds} s");
+        }
+    }
+
+    fn end(&self) {
+        if std::io::stdout().is_terminal() {
+            print!("\r{:100}\r", "");
+        }
+        let state = self.state.lock().expect("saying something does not panic");
+        let (seconds, jobs) = (state.begun.elapsed().as_secs_f64(), state.done);
+        println!("{}: {jobs} jobs, {} recoveries, {seconds:.1} s", self.name, state.recoveries);
+    }
+}

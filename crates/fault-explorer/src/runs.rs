@@ -1,0 +1,170 @@
+//! Which jobs a run is made of.
+
+use atomic_fs::simulated::{Persistence, Renames};
+
+use crate::phases::{Job, Obstacles, Phase};
+use crate::random::Random;
+use crate::scenario::{CHAINS, Scenario};
+
+/// How much is explored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// Under a minute.
+    Quick,
+    /// Under five minutes on two cores.
+    Default,
+    /// Hours.
+    Deep,
+}
+
+impl Effort {
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Default => "default",
+            Self::Deep => "deep",
+        }
+    }
+}
+
+/// The jobs of a run, the small ones first, so that the first violation is a short one.
+pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
+    let mut list = List { jobs: Vec::new(), seed, renames: Renames::All };
+    let (ones, twos, threes) = (Scenario::all_of(1), Scenario::all_of(2), Scenario::all_of(3));
+    let chains: Vec<String> = CHAINS.iter().map(|name| (*name).to_owned()).collect();
+    let small: Vec<String> = ones.iter().chain(&chains).cloned().collect();
+    // A directory that a set made stays when its files are taken back, so that one set cannot
+    // be taken back by another.
+    let reversible = small.iter().filter(|name| *name != "file-to-directory");
+    let undone: Vec<String> = reversible.map(|name| format!("undo-of-{name}")).collect();
+    let mut random = Random::new(seed);
+    let mut larger = |count: usize, sizes: &[usize]| -> Vec<String> {
+        let all = sizes.iter().flat_map(|size| std::iter::repeat_n(*size, count));
+        all.map(|size| Scenario::random(size, &mut random)).collect()
+    };
+    for model in Persistence::ALL {
+        if effort == Effort::Quick {
+            list.crashes(&ones, model, Obstacles::All, (2, 7), 300);
+            list.crashes(&chains, model, Obstacles::Moves, (1, 0), 60);
+            list.edits_after_cuts(&ones, model, 100);
+            list.crashes(&twos, model, Obstacles::Moves, (0, 0), 40);
+            continue;
+        }
+        list.crashes(&small, model, Obstacles::All, (2, 7), 100);
+        list.crashes(&undone, model, Obstacles::All, (1, 0), 60);
+        list.edits_after_cuts(&ones, model, 300);
+        list.crashes(&twos, model, Obstacles::All, (1, 11), 40);
+        list.edits_after_cuts(&twos, model, 40);
+        list.edits_after_cuts(&chains, model, 40);
+        list.crashes(&threes, model, Obstacles::No, (0, 0), 4096);
+        list.crashes(&larger(6, &[5, 8]), model, Obstacles::Moves, (0, 0), 24);
+        if model == Persistence::Kill {
+            // Kills leave few states each, so more of them are affordable.
+            list.crashes(&twos, model, Obstacles::All, (2, 0), 1);
+            list.crashes(&threes, model, Obstacles::All, (1, 0), 1);
+        }
+        if effort == Effort::Deep {
+            let twos_undone: Vec<String> =
+                twos.iter().map(|name| format!("undo-of-{name}")).collect();
+            list.crashes(&twos_undone, model, Obstacles::All, (2, 3), 4096);
+            list.crashes(&threes, model, Obstacles::All, (2, 3), 20_000);
+            list.edits_after_cuts(&threes, model, 4096);
+            list.crashes(&larger(100, &[4, 6, 10, 20]), model, Obstacles::All, (1, 9), 4096);
+        }
+    }
+    let first = if effort == Effort::Quick { &ones } else { &small };
+    list.each(first, &[Phase::DamagedContent, Phase::Faults, Phase::FaultsInRecovery]);
+    list.each(first, &[Phase::FaultPairs, Phase::RacesInRollback, Phase::RacesInRecovery]);
+    list.each(first, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
+    list.each(first, &[Phase::RacesInPairs { count: 150, seed }]);
+    if effort > Effort::Quick {
+        list.each(&undone, &[Phase::Faults, Phase::Races { leases: true }]);
+        list.each(&twos, &[Phase::DamagedContent, Phase::Faults, Phase::FaultsInRecovery]);
+        list.each(&twos, &[Phase::FaultPairs, Phase::RacesInRollback, Phase::RacesInRecovery]);
+        list.each(&twos, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
+        list.each(&twos, &[Phase::RacesInPairs { count: 200, seed }]);
+    }
+    if effort == Effort::Deep {
+        list.each(&threes, &[Phase::Faults, Phase::FaultsInRecovery, Phase::FaultPairs]);
+        list.each(&threes, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
+        list.each(&threes, &[Phase::RacesInRecovery, Phase::RacesInPairs { count: 5000, seed }]);
+        list.each(&larger(20, &[4, 6]), &[Phase::Faults, Phase::Races { leases: true }]);
+    }
+    let wanted = |job: &Job| match (only, job.phase) {
+        (None, _) => true,
+        (Some(only), Phase::Crashes { model, .. } | Phase::EditsAfterCuts { model, .. }) => {
+            model == only
+        }
+        (Some(only), _) => only == Persistence::Kill,
+    };
+    list.jobs.retain(wanted);
+    list.jobs
+}
+
+/// The jobs that a broken variant must not survive, the quick ones first.
+pub fn hunt(seed: u64) -> Vec<Job> {
+    let mut list = List { jobs: Vec::new(), seed, renames: Renames::All };
+    let (ones, twos) = (Scenario::all_of(1), Scenario::all_of(2));
+    let chains: Vec<String> = CHAINS.iter().map(|name| (*name).to_owned()).collect();
+    list.each(&ones, &[Phase::DamagedContent]);
+    for model in Persistence::ALL {
+        list.crashes(&ones, model, Obstacles::All, (1, 0), 60);
+    }
+    list.each(&ones, &[Phase::Faults, Phase::Races { leases: true }]);
+    list.each(&ones, &[Phase::RacesInRollback, Phase::Races { leases: false }]);
+    for model in Persistence::ALL {
+        list.crashes(&twos, model, Obstacles::Moves, (0, 0), 16);
+        list.edits_after_cuts(&ones, model, 60);
+    }
+    list.each(&ones, &[Phase::RacesInPairs { count: 150, seed }, Phase::FaultPairs]);
+    list.each(&twos, &[Phase::RacesInRollback]);
+    list.each(&chains, &[Phase::Races { leases: true }, Phase::RacesInRollback]);
+    list.each(&ones, &[Phase::FaultsInRecovery, Phase::RacesInRecovery]);
+    list.each(&chains, &[Phase::Faults, Phase::RacesInPairs { count: 150, seed }]);
+    for model in Persistence::ALL {
+        list.crashes(&chains, model, Obstacles::All, (1, 0), 60);
+        list.crashes(&twos, model, Obstacles::All, (1, 0), 60);
+        list.edits_after_cuts(&twos, model, 60);
+    }
+    list.each(&twos, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
+    list.jobs
+}
+
+struct List {
+    jobs: Vec<Job>,
+    seed: u64,
+    renames: Renames,
+}
+
+impl List {
+    fn each(&mut self, scenarios: &[String], phases: &[Phase]) {
+        for phase in phases {
+            for scenario in scenarios {
+                let (scenario, renames) = (scenario.clone(), self.renames);
+                self.jobs.push(Job { scenario, renames, phase: *phase });
+            }
+        }
+    }
+
+    /// `depth` is of crashes inside recovery, and at every so-many-th state one deeper.
+    fn crashes(
+        &mut self,
+        scenarios: &[String],
+        model: Persistence,
+        obstacles: Obstacles,
+        (depth, deeper_every): (u8, usize),
+        cap: usize,
+    ) {
+        let seed = self.seed;
+        self.each(
+            scenarios,
+            &[Phase::Crashes { model, obstacles, depth, deeper_every, cap, seed }],
+        );
+    }
+
+    fn edits_after_cuts(&mut self, scenarios: &[String], model: Persistence, cap: usize) {
+        let seed = self.seed;
+        self.each(scenarios, &[Phase::EditsAfterCuts { model, cap, seed }]);
+    }
+}

@@ -1,0 +1,114 @@
+//! What the explorer itself must be: thorough, repeatable, and able to see a broken promise.
+
+use atomic_fs::simulated::{Persistence, Renames};
+use fault_explorer::counts::Counts;
+use fault_explorer::phases::{Job, Obstacles, Phase};
+use fault_explorer::plan::{Edit, How, Plan};
+use fault_explorer::scenario::{CHAINS, Scenario};
+use fault_explorer::stage::Bench;
+use fault_explorer::telling::tell;
+use fault_explorer::{case, oracle, runs};
+use rstest::rstest;
+
+fn explore(scenario: &str, phase: Phase) -> Counts {
+    let bench = Bench::new().expect("a temporary folder");
+    let scenario = scenario.to_owned();
+    let outcome = Job { scenario, renames: Renames::All, phase }.run(&bench);
+    if let Some(violation) = outcome.violation {
+        let told = tell(&violation.case, &bench).expect("the scenario exists");
+        panic!("{:?}\n{}", violation.broken, told.text);
+    }
+    outcome.counts
+}
+
+fn crashes(model: Persistence, seed: u64) -> Phase {
+    let obstacles = Obstacles::Moves;
+    Phase::Crashes { model, obstacles, depth: 1, deeper_every: 5, cap: 40, seed }
+}
+
+#[rstest]
+fn every_crash_of_every_kind_of_change_is_survived(
+    #[values("M", "O", "C", "N", "D", "V", "A", "R", "X")] scenario: &str,
+    #[values(Persistence::Kill, Persistence::Weak, Persistence::Ordered, Persistence::Treelog)]
+    model: Persistence,
+) {
+    let counts = explore(scenario, crashes(model, 1));
+    assert!(counts.states >= 10, "{counts:?}");
+    assert!(counts.recoveries >= counts.states, "each state is recovered from: {counts:?}");
+}
+
+#[rstest]
+#[case::faults(Phase::Faults)]
+#[case::faults_in_recovery(Phase::FaultsInRecovery)]
+#[case::damaged_content(Phase::DamagedContent)]
+#[case::rollbacks(Phase::RacesInRollback)]
+#[case::edits(Phase::RacesInPairs { count: 20, seed: 3 })]
+fn every_interference_is_survived(#[case] phase: Phase) {
+    let counts = explore("MC", phase);
+    assert!(counts.faults + counts.races > 0, "{counts:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_counts() {
+    let once = explore("rotation", crashes(Persistence::Weak, 7));
+    assert_eq!(once, explore("rotation", crashes(Persistence::Weak, 7)));
+}
+
+#[test]
+fn every_scenario_of_a_run_exists() {
+    for effort in [runs::Effort::Quick, runs::Effort::Default, runs::Effort::Deep] {
+        for job in runs::jobs(effort, 1, None) {
+            assert!(Scenario::named(&job.scenario).is_some(), "{}", job.scenario);
+        }
+    }
+    assert!(CHAINS.iter().all(|name| Scenario::named(name).is_some()));
+    assert!(Scenario::named("no such letters").is_none());
+}
+
+#[test]
+fn a_run_of_one_model_has_no_other() {
+    let jobs = runs::jobs(runs::Effort::Quick, 1, Some(Persistence::Weak));
+    assert!(!jobs.is_empty());
+    assert!(jobs.iter().all(|job| job.phase.heading() == "weak"));
+}
+
+/// A tree that is neither old nor new is seen by the oracle, whatever made it.
+#[test]
+fn half_a_set_is_a_broken_promise() {
+    let bench = Bench::new().expect("a temporary folder");
+    let scenario = Scenario::named("MM").expect("letters of kinds");
+    let half = Scenario::named("MX").expect("letters of kinds");
+    let terms =
+        fault_explorer::stage::Terms { leases: true, renames: Renames::All, described: false };
+    // The first of the two changes alone.
+    let run = bench.apply(&half, &scenario.image, &Plan::default(), terms);
+    let recovered = bench.recover(&scenario, &run.image, &Plan::default(), terms);
+    let judged = oracle::Oracle::new(&scenario).after_recovery(
+        &recovered,
+        &oracle::Known::default(),
+        Persistence::Kill,
+    );
+    let broken = judged.expect_err("one file is new, the other has only a new mode");
+    assert_eq!(broken.promise, oracle::Promise::Whole);
+}
+
+#[test]
+fn a_history_can_be_written_down_and_told_again() {
+    let bench = Bench::new().expect("a temporary folder");
+    let how = How::ByRename;
+    let edit = Edit { path: "f0".to_owned(), how, content: "a user's own words\n".to_owned() };
+    let written = case::Case {
+        scenario: "M".to_owned(),
+        model: Persistence::Kill,
+        leases: true,
+        renames: Renames::All,
+        mutant: None,
+        stages: vec![case::Stage { plan: Plan::edit(20, edit), crash: None }],
+    };
+    let json = serde_json::to_string(&written).expect("a history is plain data");
+    let read: case::Case = serde_json::from_str(&json).expect("as it was written");
+    assert_eq!(read, written);
+    let told = tell(&read, &bench).expect("the scenario exists");
+    assert_eq!(told.broken, None, "{}", told.text);
+    assert!(told.text.contains("user: ByRename f0"), "{}", told.text);
+}
