@@ -111,6 +111,8 @@ pub(crate) fn inspect<D: Disk>(
                     None => arrival(&file, &goal, to, will_be_free)?,
                     // It arrived, and the user went on from there, or took it away first.
                     Some(Difference::Missing) => edited(to, Difference::Missing),
+                    // Both are another's: the set's own next file, or a user's.
+                    Some(_) if goal != Held::Absent => edited(to, Difference::Content),
                     Some(difference) => conflict(&unit.path, difference),
                 }
             }
