@@ -13,6 +13,34 @@ use crate::tidy;
 const CLIPPY: [&str; 7] =
     ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
 
+/// The broken variants of the protocol are compiled in nowhere else.
+const CLIPPY_MUTANTS: [&str; 10] = [
+    "clippy",
+    "--package=atomic-fs",
+    "--package=fault-explorer",
+    "--features=atomic-fs/mutants,fault-explorer/mutants",
+    "--all-targets",
+    "--locked",
+    "--no-deps",
+    "--",
+    "-D",
+    "warnings",
+];
+
+/// As `fault_inject::CARGO`, with what is bounded to less than a minute.
+const FAULTS: [&str; 10] = [
+    "run",
+    "--quiet",
+    "--release",
+    "--locked",
+    "--package",
+    "fault-explorer",
+    "--features",
+    "mutants",
+    "--",
+    "--quick",
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Step {
     name: &'static str,
@@ -48,6 +76,7 @@ fn steps(with_tests: bool) -> Vec<Step> {
         cargo_step("fmt", &["fmt", "--all", "--check"]),
         Step { name: "tidy", action: Action::Tidy },
         cargo_step("clippy", &CLIPPY),
+        cargo_step("clippy-mutants", &CLIPPY_MUTANTS),
         Step {
             name: "doc",
             action: Action::Cargo {
@@ -59,6 +88,7 @@ fn steps(with_tests: bool) -> Vec<Step> {
     if with_tests {
         steps.push(cargo_step("test", &["test", "--workspace", "--locked"]));
     }
+    steps.push(cargo_step("fault-inject", &FAULTS));
     steps.push(Step { name: "deny", action: Action::CargoDeny });
     steps
 }
@@ -175,18 +205,26 @@ mod tests {
 
     #[test]
     fn the_steps_are_the_ones_documented() {
-        let all = ["fmt", "tidy", "clippy", "doc", "test", "deny"];
+        let all =
+            ["fmt", "tidy", "clippy", "clippy-mutants", "doc", "test", "fault-inject", "deny"];
         assert_eq!(names(&steps(true)), all);
-        let without_tests = ["fmt", "tidy", "clippy", "doc", "deny"];
+        let without_tests =
+            ["fmt", "tidy", "clippy", "clippy-mutants", "doc", "fault-inject", "deny"];
         assert_eq!(names(&steps(false)), without_tests);
+    }
+
+    #[test]
+    fn faults_are_injected_as_the_task_does_it() {
+        let (quick, rest) = FAULTS.split_last().expect("it is not empty");
+        assert_eq!((*quick, rest), ("--quick", crate::fault_inject::CARGO.as_slice()));
     }
 
     #[test]
     fn every_step_has_a_line_and_the_summary_counts_them() {
         let (result, _, said) = check_run(|_| Outcome::Passed);
         assert_eq!(result, Ok(()));
-        assert_eq!(said.lines().count(), 7, "{said}");
-        let summary = "ci: 6 passed, 0 skipped, none failed, in ";
+        assert_eq!(said.lines().count(), 9, "{said}");
+        let summary = "ci: 8 passed, 0 skipped, none failed, in ";
         assert!(said.lines().last().is_some_and(|line| line.starts_with(summary)), "{said}");
     }
 
@@ -199,7 +237,7 @@ mod tests {
         assert_eq!(ran, ["fmt", "tidy", "clippy"]);
         assert!(said.contains("ci: clippy failed after "), "{said}");
         let summary = result.expect_err("a step failed");
-        let expected = "clippy failed (exit status: 101); 2 passed, 0 skipped, 3 not run, in ";
+        let expected = "clippy failed (exit status: 101); 2 passed, 0 skipped, 5 not run, in ";
         assert!(summary.starts_with(expected), "{summary}");
     }
 
@@ -212,7 +250,7 @@ mod tests {
         assert_eq!(result, Ok(()));
         let line = "ci: deny skipped: cargo-deny is not installed\n";
         assert!(said.contains(line), "{said}");
-        assert!(said.contains("5 passed, 1 skipped"), "{said}");
+        assert!(said.contains("7 passed, 1 skipped"), "{said}");
     }
 
     #[test]

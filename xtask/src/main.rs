@@ -10,6 +10,7 @@ mod abi_hash;
 mod arrows;
 mod bench;
 mod ci;
+mod fault_inject;
 mod files;
 mod lexer;
 mod links;
@@ -26,6 +27,8 @@ tasks:
   tidy [--print-abi-hash]  the rules of the house that no other tool checks
   bench apply [--files N] [--in DIR]
                            change sets of 1 to 10,000 files beside their peers
+  fault-inject [--quick | --deep] [--model NAME] [--seed NUMBER] | --replay FILE
+                           every crash, fault and edit on a simulated disk, and broken variants
   real-disk [kill] [editor] [refusals] [--seconds N] [--every N]
                            the binary on real file systems: killed, raced, refused
 ";
@@ -36,6 +39,7 @@ enum Task {
     Tidy,
     PrintAbiHash,
     Bench(Bench),
+    FaultInject(Vec<String>),
     RealDisk(real_disk::Scope),
     Help,
 }
@@ -66,6 +70,9 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         ["tidy"] => Ok(Task::Tidy),
         ["tidy", "--print-abi-hash"] => Ok(Task::PrintAbiHash),
         ["bench", what @ ..] => Bench::parse(what).map(Task::Bench),
+        ["fault-inject", what @ ..] => {
+            Ok(Task::FaultInject(what.iter().map(|word| (*word).to_owned()).collect()))
+        }
         ["real-disk", what @ ..] => real_disk::Scope::parse(what).map(Task::RealDisk),
         ["help" | "--help" | "-h"] => Ok(Task::Help),
         [] => Err("no task given".to_owned()),
@@ -82,6 +89,7 @@ fn run(task: &Task) -> miette::Result<()> {
         Task::Tidy => tidy::run(&files::root()?),
         Task::PrintAbiHash => abi_hash::print(&files::root()?),
         Task::Bench(bench) => bench::run(&files::root()?, bench),
+        Task::FaultInject(what) => fault_inject::run(&files::root()?, what),
         Task::RealDisk(scope) => real_disk::run(&files::root()?, scope),
         Task::Help => {
             print!("{TASKS}");
@@ -117,6 +125,13 @@ mod tests {
         );
         check("real-disk", Ok(Task::RealDisk(real_disk::Scope::default())));
         check("--help", Ok(Task::Help));
+    }
+
+    #[test]
+    fn what_fault_inject_takes_is_its_own_to_understand() {
+        let given = ["--quick", "--seed", "7"].map(str::to_owned).to_vec();
+        check("fault-inject --quick --seed 7", Ok(Task::FaultInject(given)));
+        check("fault-inject", Ok(Task::FaultInject(Vec::new())));
     }
 
     #[test]
