@@ -7,6 +7,7 @@ use miette::{IntoDiagnostic as _, WrapErr as _, miette};
 
 mod apply;
 mod contestants;
+mod stage;
 mod table;
 
 #[cfg(test)]
@@ -19,6 +20,8 @@ pub(crate) enum Bench {
     Apply(apply::Scope),
     /// The 1 GiB part, in a process of its own so that its peak memory is its own.
     LargeFile,
+    /// Proposals through the actors, reviewing with 10,000 pending, and start-up.
+    Stage,
 }
 
 impl Bench {
@@ -29,6 +32,7 @@ impl Bench {
     pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
         match arguments {
             ["large-file"] => Ok(Self::LargeFile),
+            ["stage"] => Ok(Self::Stage),
             ["apply", rest @ ..] => parse_scope(rest).map(Self::Apply),
             _ => Err(format!("`bench` does not take `{}`", arguments.join(" "))),
         }
@@ -37,6 +41,7 @@ impl Bench {
     fn arguments(&self) -> Vec<String> {
         match self {
             Self::LargeFile => vec!["large-file".to_owned()],
+            Self::Stage => vec!["stage".to_owned()],
             Self::Apply(apply::Scope { files, folder }) => {
                 let mut arguments = vec!["apply".to_owned()];
                 if let Some(files) = files {
@@ -87,5 +92,6 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> miette::Result<()> {
     match bench {
         Bench::Apply(scope) => apply::run(root, scope),
         Bench::LargeFile => apply::run_large_file(root),
+        Bench::Stage => stage::run(root),
     }
 }

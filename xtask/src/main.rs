@@ -27,6 +27,7 @@ tasks:
   tidy [--print-abi-hash]  the rules of the house that no other tool checks
   bench apply [--files N] [--in DIR]
                            change sets of 1 to 10,000 files beside their peers
+  bench stage              proposals through the actors, 10,000 pending patches, start-up
   fault-inject [--quick | --deep] [--model NAME] [--seed NUMBER] | --replay FILE
                            every crash, fault and edit on a simulated disk, and broken variants
   real-disk [kill] [editor] [refusals] [--seconds N] [--every N]

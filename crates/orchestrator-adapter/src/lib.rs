@@ -36,9 +36,9 @@ pub use staging_core::actors::{
     SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, StageAll, Subscribe,
 };
 pub use staging_core::{
-    ApplyId, ApplyOutcome, ApplyReport, Base, ChildLimits, DiffOptions, DiffStagingLayer,
-    DiffSummary, DiscardReason, ErrorKind, Event, EventRecord, Hosting, Operation, Patch, PatchId,
-    PatchState, PluginHost, Policy, Proposal, Proposed, RelPath, Selector, Session, SessionId,
-    SessionState, Signature, StagedContent, StagingError, StagingOptions, Timestamp,
-    TrustedLibrary, serve_plugin, workspace_key,
+    ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, Base, ChildLimits, DiffOptions,
+    DiffStagingLayer, DiffSummary, DiscardReason, ErrorKind, Event, EventRecord, Hosting,
+    Operation, Patch, PatchId, PatchState, PluginHost, Policy, Proposal, Proposed, RelPath,
+    Selector, Session, SessionId, SessionState, Signature, StagedContent, StagingError,
+    StagingOptions, Timestamp, TrustedLibrary, serve_plugin, workspace_key,
 };

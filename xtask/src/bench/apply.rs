@@ -157,7 +157,7 @@ fn populate(tree: &Path, files: &[Replacement]) -> Result<()> {
 }
 
 /// Waits until the whole file system that a path lies on is written.
-fn sync(path: &Path) -> Result<()> {
+pub(super) fn sync(path: &Path) -> Result<()> {
     let synced = Command::new("sync").arg("-f").arg(path).status().into_diagnostic()?;
     if synced.success() { Ok(()) } else { Err(miette!("sync failed")) }
 }
@@ -233,7 +233,7 @@ pub(crate) fn run_large_file(root: &Path) -> Result<()> {
 }
 
 /// The most memory this process ever held, by Linux's own count.
-fn peak_memory_mib() -> Result<u64> {
+pub(super) fn peak_memory_mib() -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status").into_diagnostic()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok())
