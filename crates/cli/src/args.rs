@@ -112,6 +112,8 @@ pub(crate) enum Command {
     Plugin(Plugin),
     /// Finish or undo a broken apply, and sweep what it left
     Recover,
+    /// Sweep what dead processes left, what is too old, and what nobody needs
+    Gc,
 }
 
 #[derive(Debug, Args)]

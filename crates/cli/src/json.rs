@@ -163,6 +163,9 @@ pub(crate) struct PendingView<'a> {
     signature: Signature,
     created_at: Timestamp,
     expires_at: Timestamp,
+    /// When the process that serves it was found dead; left out while it lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orphaned_at: Option<Timestamp>,
     patches: Vec<PatchView<'a>>,
 }
 
@@ -176,6 +179,7 @@ impl<'a> From<&'a SessionStatus> for PendingView<'a> {
             signature: status.signature,
             created_at: session.created_at,
             expires_at: session.expires_at,
+            orphaned_at: session.orphaned_at,
             patches: patches(&status.patches),
         }
     }
@@ -190,6 +194,8 @@ pub(crate) struct SessionView<'a> {
     created_at: Timestamp,
     last_active_at: Timestamp,
     expires_at: Timestamp,
+    owner_pid: Option<u32>,
+    orphaned_at: Option<Timestamp>,
 }
 
 impl<'a> From<&'a Session> for SessionView<'a> {
@@ -201,6 +207,8 @@ impl<'a> From<&'a Session> for SessionView<'a> {
             created_at: session.created_at,
             last_active_at: session.last_active_at,
             expires_at: session.expires_at,
+            owner_pid: session.owner_pid,
+            orphaned_at: session.orphaned_at,
         }
     }
 }

@@ -19,8 +19,14 @@ pub struct StagingOptions {
     pub new_file_mode: u32,
     /// How long a session without activity stays open.
     pub session_expires_after: Duration,
-    /// How long decided patches keep their content.
+    /// How long decided patches are kept with their contents, to be looked at,
+    /// proposed again or undone; with zero nothing of a discarded one is kept.
     pub history_keep_for: Duration,
+    /// Whether this process serves the sessions that it opens, so that they are
+    /// orphaned when it dies. Not of processes that end by nature.
+    pub owns_sessions: bool,
+    /// How often a process that runs the actors sweeps.
+    pub sweep_every: Duration,
     /// Whether each proposal survives a power cut before it is acknowledged.
     pub durable_proposals: bool,
     /// Which diff strategy for which file.
@@ -47,6 +53,9 @@ pub struct StagingOptions {
     pub proposals_in_flight_max: usize,
     /// How many bytes a session's pending patches may stage.
     pub session_bytes_max: u64,
+    /// How many bytes the contents of all patches may have, pending and decided,
+    /// each content counted once.
+    pub stored_bytes_max: u64,
     /// How many patches a session may have pending.
     pub session_patches_max: u32,
 }
@@ -83,6 +92,8 @@ impl StagingOptions {
             new_file_mode: 0o644,
             session_expires_after: Duration::from_secs(24 * 60 * 60),
             history_keep_for: Duration::from_secs(7 * 24 * 60 * 60),
+            owns_sessions: true,
+            sweep_every: Duration::from_secs(60),
             durable_proposals: false,
             diff: Policy::default(),
             allow_git: false,
@@ -95,6 +106,7 @@ impl StagingOptions {
             mailbox_capacity: 64,
             proposals_in_flight_max: 16,
             session_bytes_max: 1 << 30,
+            stored_bytes_max: 16 << 30,
             session_patches_max: 100_000,
         }
     }

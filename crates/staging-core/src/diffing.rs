@@ -1,6 +1,5 @@
 //! The one place that talks to the diff engine.
 
-use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +17,7 @@ use crate::error::StagingError;
 use crate::layer::DiffOptions;
 use crate::patch::{DiffSummary, Operation, Patch};
 use crate::plugins;
-use crate::store::blobs::Blobs;
+use crate::store::blobs::{BlobReader, Blobs};
 use crate::store::set_aside::SetAside;
 
 /// A proposed patch's diff longer than this is left out of its notice.
@@ -263,7 +262,7 @@ fn open_checked(
     path: &RelPath,
     digest: &Digest,
     bytes: u64,
-) -> Result<BufReader<File>> {
+) -> Result<BufReader<BlobReader>> {
     let mut file = blobs.open_blob(digest).map_err(damaged(path))?;
     let found = Digest::of_reader(&mut file).map_err(damaged(path))?;
     if found != (*digest, bytes) {

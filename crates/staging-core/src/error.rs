@@ -293,6 +293,20 @@ pub enum StagingError {
         #[from]
         source: rusqlite::Error,
     },
+    /// What was to be stored was not.
+    #[error("the store did not take it: {reason}")]
+    NotCommitted {
+        /// Why.
+        reason: String,
+    },
+    /// The state directory does not take what is written to it.
+    #[error("`{}`: {reason}", path.display())]
+    StateUnwritable {
+        /// The store's file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: &'static str,
+    },
     /// A strategy library cannot be loaded.
     #[error("the diff engine failed: {reason}")]
     Diff {
@@ -345,7 +359,8 @@ impl StagingError {
             Self::InDoubt { .. } | Self::NotRecovered { .. } => ErrorKind::InDoubt,
             Self::StateDir { .. } => ErrorKind::Refused,
             Self::Damaged { .. } | Self::DamagedStore { .. } => ErrorKind::Damaged,
-            Self::NewerStore { .. } => ErrorKind::Store,
+            Self::NewerStore { .. } | Self::NotCommitted { .. } => ErrorKind::Store,
+            Self::StateUnwritable { .. } => ErrorKind::Store,
             Self::Store { source } => match source.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
                     ErrorKind::Busy

@@ -123,6 +123,21 @@ pub enum Event {
         /// The apply that took it back.
         by: ApplyId,
     },
+    /// The process that served a session is gone; the session stays open until it
+    /// expires.
+    SessionOrphaned {
+        /// Which.
+        session: SessionId,
+        /// The number of the process.
+        pid: u32,
+    },
+    /// Another process serves an orphaned session now.
+    SessionAdopted {
+        /// Which.
+        session: SessionId,
+        /// The number of the process.
+        pid: u32,
+    },
     /// A session was closed.
     SessionClosed {
         /// Which.

@@ -8,6 +8,7 @@ mod error;
 mod events;
 mod ids;
 mod layer;
+mod owner;
 mod patch;
 mod plugins;
 mod session;
@@ -25,7 +26,8 @@ pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice};
 pub use ids::{ApplyId, IdParseError, PatchId, SessionId};
 pub use layer::{
     ApplyOutcome, ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, Proposal, Proposed,
-    RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status, UndoReport,
+    RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status, SweepReport,
+    UndoReport,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};

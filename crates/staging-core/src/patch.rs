@@ -111,6 +111,9 @@ pub struct Patch {
     pub updated_at: Timestamp,
     /// The apply that brought it in, or that is running.
     pub apply: Option<ApplyId>,
+    /// Whether its contents are still stored, so that it can be shown, proposed
+    /// again, or undone.
+    pub content_kept: bool,
 }
 
 impl Patch {

@@ -47,6 +47,9 @@ pub struct Session {
     pub last_active_at: Timestamp,
     /// When silence ends it.
     pub expires_at: Timestamp,
-    /// The process that opened it.
+    /// The process that serves it; `None` when it is served by short-lived ones.
     pub owner_pid: Option<u32>,
+    /// When that process was found dead. The session stays open until it expires,
+    /// and whoever opens it again takes it over.
+    pub orphaned_at: Option<Timestamp>,
 }

@@ -40,6 +40,14 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// This much earlier; the beginning of time when it would lie before it.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
 /// Nanoseconds since 1970 by the system's clock; 0 when it stands before 1970.
 pub(crate) fn now_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -163,7 +163,16 @@ fn reading_commands_answer_with_the_same_patches() {
     let sessions = stage.run(["session", "list", "--json"]).expect(0).json();
     check_keys(
         &sessions["sessions"][0],
-        &["id", "label", "state", "created_at", "last_active_at", "expires_at"],
+        &[
+            "id",
+            "label",
+            "state",
+            "created_at",
+            "last_active_at",
+            "expires_at",
+            "owner_pid",
+            "orphaned_at",
+        ],
     );
 }
 

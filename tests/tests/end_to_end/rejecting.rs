@@ -50,8 +50,9 @@ fn the_tree_is_identical_after_a_rejection(#[case] reject: &[&str]) {
 }
 
 #[test]
-fn rejected_content_is_dropped_from_the_state() {
+fn rejected_content_is_kept_for_as_long_as_the_history_and_goes_then() {
     let stage = Stage::new();
+    stage.configure("[history]\nkeep_for = \"1s\"\n");
     let secret = "a line that nobody else has\n".repeat(20);
     stage.propose("a.txt", &secret);
     let held = |stage: &Stage| {
@@ -61,7 +62,14 @@ fn rejected_content_is_dropped_from_the_state() {
     };
     assert!(held(&stage) > 0, "the staged content is held outside of the workspace");
     stage.run(["discard", "p1"]).expect(0);
-    assert_eq!(held(&stage), 0, "and goes when it is rejected");
+    let shown = stage.run(["show", "p1"]).expect(0);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("+a line that nobody else has"));
+    // Until the second that it is kept for is over.
+    while stage.run(["show", "p1"]).code == Some(0) {
+        stage.run(["gc"]).expect(0);
+    }
+    stage.run(["gc"]).expect(0);
+    assert_eq!(held(&stage), 0, "nothing of it is left");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One function per command.
 
+mod care;
 mod decide;
 mod history;
 mod plugin;
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Session(Session::Close { session }) => sessions::close(&stage, session),
         Command::Recover => history::recover(&stage),
         Command::Plugin(_) => Ok(()),
+        Command::Gc => care::gc(&stage),
     }
 }
 
@@ -55,6 +57,8 @@ fn options(global: &Global, place: &Place) -> Result<StagingOptions, Failure> {
     let mut options = StagingOptions::new(&place.root, &place.state_dir);
     options.new_file_mode = 0o666 & !umask();
     options.plugin_host = plugin_host::of_this_program();
+    // Most commands end before the session that they open does.
+    options.owns_sessions = false;
     if let Some(file) = &place.config_file {
         if file.exists() {
             let advice = "Keep it elsewhere and set XDG_CONFIG_HOME, or protect another directory.";

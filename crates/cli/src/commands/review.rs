@@ -52,6 +52,10 @@ fn status_text(stage: &Stage<'_>, status: &Status) -> String {
             SessionState::Open => String::new(),
             state => format!(", {}", state.as_str()),
         };
+        let state = match session.orphaned_at {
+            Some(_) => format!("{state}, its process is gone"),
+            None => state,
+        };
         let _ = writeln!(text, "\n{} {}{state}: {patches} pending", session.id, session.label);
         for patch in &each.patches {
             let _ = writeln!(text, "  {}", line(patch));
@@ -105,7 +109,7 @@ pub(super) fn show(stage: &Stage<'_>, id: PatchId) -> Result<(), Failure> {
         stage.layer.select(slice::from_ref(&Selector::Patch(id)))?;
     }
     let patch = stage.layer.patch(id)?;
-    let is_kept = patch.state != PatchState::Discarded;
+    let is_kept = patch.content_kept;
     if stage.console.json {
         let text = if is_kept { text_of(stage, slice::from_ref(&patch))? } else { None };
         return stage.console.object(ShownView {

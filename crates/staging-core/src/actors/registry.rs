@@ -1,6 +1,7 @@
 //! The registry: opens, finds, expires and lists sessions.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use actix::prelude::*;
 
@@ -57,7 +58,15 @@ pub struct Registry {
     fs_arbiter: Option<Arbiter>,
     events: Addr<EventsActor>,
     sessions: HashMap<SessionId, Addr<SessionActor>>,
+    /// Whether a flush or a sweep is under way.
+    caring: bool,
 }
+
+/// How much a power cut may take: what was acknowledged within this.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// How long one sweep may take; the next one goes on.
+const SWEEP_BUDGET: Duration = Duration::from_millis(500);
 
 impl Registry {
     /// Starts the registry with its FsActor (on a thread of its own) and its
@@ -73,7 +82,27 @@ impl Registry {
         let (fs, arbiter) = FsActor::launch(layer.clone());
         let events = EventsActor::launch(&layer, pool.clone(), seq);
         let fs_arbiter = Some(arbiter);
-        Ok(Self { layer, pool, fs, fs_arbiter, events, sessions: HashMap::new() }.start())
+        let sessions = HashMap::new();
+        Ok(Self { layer, pool, fs, fs_arbiter, events, sessions, caring: false }.start())
+    }
+
+    /// Runs what nobody waits for, one at a time.
+    fn care(
+        &mut self,
+        context: &mut Context<Self>,
+        name: &'static str,
+        work: impl FnOnce(&DiffStagingLayer) -> crate::Result<()> + Send + 'static,
+    ) {
+        if std::mem::replace(&mut self.caring, true) {
+            return;
+        }
+        let cared = self.pool.clone().run(tracing::debug_span!("care", name), work);
+        context.spawn(fut::wrap_future::<_, Self>(cared).map(move |cared, registry, _| {
+            registry.caring = false;
+            if let Err(error) = cared {
+                tracing::warn!(%error, name, "tried again later");
+            }
+        }));
     }
 
     fn actor_of(&mut self, session: &Session) -> Addr<SessionActor> {
@@ -93,6 +122,14 @@ impl Actor for Registry {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(self.layer.options().mailbox_capacity.max(1));
+        context.run_interval(FLUSH_EVERY, |registry, context| {
+            if registry.layer.needs_flush() {
+                registry.care(context, "flush", DiffStagingLayer::flush);
+            }
+        });
+        context.run_interval(self.layer.options().sweep_every, |registry, context| {
+            registry.care(context, "sweep", |layer| layer.sweep(SWEEP_BUDGET).map(drop));
+        });
     }
 }
 

@@ -5,8 +5,8 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::MutexGuard;
 
 use atomic_fs::{
-    Applied, Change, ChangeSet, Conflict, Expected, FsError, Kept, Outcome, RelPath, Staged,
-    Unfinished, WorkspaceLock,
+    Applied, Change, ChangeSet, Conflict, Digest, Expected, FsError, Kept, Outcome, RelPath,
+    Staged, Unfinished, WorkspaceLock,
 };
 
 use super::request::{ApplyOutcome, ApplyReport, ApplyRequest};
@@ -54,8 +54,14 @@ impl DiffStagingLayer {
         let (apply, set_id) = inner.start(&patches)?;
         let set = ChangeSet { id: set_id, changes: patches.iter().map(change).collect() };
         let span = tracing::info_span!("apply", %apply, changes = set.changes.len());
-        let applied = span.in_scope(|| inner.workspace.apply(&lock, &set, &inner.blobs));
-        inner.conclude(&mut gate, lock, apply, &patches, applied)
+        let (applied, undo_data) = inner.beside_undo_data(&patches, || {
+            span.in_scope(|| inner.workspace.apply(&lock, &set, &inner.blobs))
+        });
+        let mut concluded = inner.conclude(&mut gate, lock, apply, &patches, applied);
+        if let (Ok(report), Err(error)) = (&mut concluded, undo_data) {
+            report.warnings.push(format!("a power cut may take what undo needs: {error}"));
+        }
+        concluded
     }
 
     /// Removes what an apply left beside the files, and makes the store's record
@@ -66,6 +72,26 @@ impl DiffStagingLayer {
 }
 
 impl Inner {
+    /// Makes the bases durable while the set is applied, so that undo works after a
+    /// power cut: one sync more, whatever the number of files, when they lie in one
+    /// pack.
+    fn beside_undo_data<T>(&self, patches: &[Patch], work: impl FnOnce() -> T) -> (T, Result<()>) {
+        let bases: Vec<Digest> = patches
+            .iter()
+            .filter_map(|patch| patch.base.as_ref())
+            .map(|base| base.digest)
+            .collect();
+        if bases.is_empty() {
+            return (work(), Ok(()));
+        }
+        std::thread::scope(|scope| {
+            let syncing = scope.spawn(|| self.blobs.sync_contents(&bases));
+            let worked = work();
+            let panicked = || StagingError::NotCommitted { reason: "the sync panicked".to_owned() };
+            (worked, syncing.join().unwrap_or_else(|_| Err(panicked())))
+        })
+    }
+
     pub(super) fn tidy(&self) -> Result<Vec<Kept>> {
         self.finish_tidying(&mut unpoisoned(&self.gate))
     }
@@ -200,7 +226,9 @@ impl Inner {
         let Applied { outcome, unfinished, kept, edited, .. } = applied;
         let recorded = self.store.write(|write| match &outcome {
             Outcome::Committed => commit(write, apply).map(|()| Vec::new()),
-            Outcome::Conflicts(conflicts) => turn_back(write, apply, approved, conflicts),
+            Outcome::Conflicts(conflicts) => {
+                turn_back(write, apply, approved, conflicts, self.keeps_history())
+            }
             Outcome::RolledBack(error) => {
                 let reason = reason_of(error);
                 roll_back(write, apply, &reason).map(|()| Vec::new())
@@ -220,7 +248,6 @@ impl Inner {
             Ok(stale) => stale,
             Err(error) => return Err(unrecorded(apply, outcome, error)),
         };
-        self.drop_contents(&stale);
         // While the outcome is in doubt the journal is recovery's, and nothing is
         // left for us to finish.
         if let Some(unfinished) = unfinished {
@@ -281,6 +308,7 @@ fn turn_back(
     apply: ApplyId,
     approved: &[Patch],
     conflicts: &[Conflict],
+    keep: bool,
 ) -> Result<Vec<Patch>> {
     roll_back(write, apply, &reason_of_conflicts(conflicts))?;
     let concerned = |patch: &&Patch| {
@@ -290,7 +318,7 @@ fn turn_back(
     };
     let mut stale = Vec::new();
     for patch in approved.iter().filter(concerned) {
-        stale.extend(discard_one(write, patch.id, DiscardReason::Stale, None)?);
+        stale.extend(discard_one(write, patch.id, DiscardReason::Stale, None, keep)?);
     }
     Ok(stale)
 }

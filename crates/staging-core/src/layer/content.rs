@@ -11,9 +11,8 @@ use super::Inner;
 use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
-use crate::patch::Patch;
-use crate::store::blobs::StreamError;
-use crate::store::patches;
+use crate::store::blobs::{Put, StreamError};
+use crate::store::contents::{Dead, Entry};
 use crate::time::now_ns;
 
 /// How often a file that changes while it is read is read again.
@@ -25,6 +24,17 @@ pub(super) struct Stored {
     pub(super) digest: Digest,
     pub(super) bytes: u64,
     pub(super) content: Option<Arc<[u8]>>,
+    entry: Option<Entry>,
+}
+
+impl Stored {
+    fn new(put: Put, bytes: u64, content: Option<Arc<[u8]>>) -> Self {
+        Self { digest: put.digest, bytes, content, entry: put.entry }
+    }
+
+    pub(super) fn put(&self) -> Put {
+        Put { digest: self.digest, entry: self.entry }
+    }
 }
 
 impl Inner {
@@ -34,9 +44,9 @@ impl Inner {
         if bytes > self.options.session_bytes_max {
             return Err(self.too_many_bytes());
         }
-        let digest = self.blobs.put(content)?;
+        let put = self.blobs.put(content)?;
         let content = (bytes <= self.differ.bytes_max()).then(|| content.into());
-        Ok(Stored { digest, bytes, content })
+        Ok(Stored::new(put, bytes, content))
     }
 
     /// Stores the content of a file outside the workspace, in pieces.
@@ -48,11 +58,9 @@ impl Inner {
         }
         let max = self.options.session_bytes_max;
         match self.blobs.put_stream(&mut file, self.differ.bytes_max(), max) {
-            Ok(streamed) => Ok(Stored {
-                digest: streamed.digest,
-                bytes: streamed.bytes,
-                content: streamed.content.map(Into::into),
-            }),
+            Ok(streamed) => {
+                Ok(Stored::new(streamed.put, streamed.bytes, streamed.content.map(Into::into)))
+            }
             Err(StreamError::Read(source)) => Err(failed(source)),
             Err(StreamError::TooLong) => Err(self.too_many_bytes()),
             Err(StreamError::Store(error)) => Err(error),
@@ -76,6 +84,7 @@ impl Inner {
             {
                 return Ok(Some((Base::new(stored.digest, &before, observed_ns), stored)));
             }
+            self.bury(&[stored.put()], &[]);
         }
         Err(StagingError::Busy { what: format!("`{path}` changes while it is read") })
     }
@@ -84,11 +93,9 @@ impl Inner {
         let max = self.differ.bytes_max();
         if stat.bytes > max {
             return match self.blobs.put_stream(file, max, u64::MAX) {
-                Ok(streamed) => Ok(Stored {
-                    digest: streamed.digest,
-                    bytes: streamed.bytes,
-                    content: streamed.content.map(Into::into),
-                }),
+                Ok(streamed) => {
+                    Ok(Stored::new(streamed.put, streamed.bytes, streamed.content.map(Into::into)))
+                }
                 Err(StreamError::Read(source)) => Err(read_failed(path)(source)),
                 Err(StreamError::TooLong) => Err(self.too_many_bytes()),
                 Err(StreamError::Store(error)) => Err(error),
@@ -98,50 +105,32 @@ impl Inner {
         // One byte more tells a file that has grown.
         file.take(stat.bytes + 1).read_to_end(&mut content).map_err(read_failed(path))?;
         let bytes = content.len() as u64;
-        Ok(Stored { digest: self.blobs.put(&content)?, bytes, content: Some(content.into()) })
+        Ok(Stored::new(self.blobs.put(&content)?, bytes, Some(content.into())))
     }
 
-    /// Removes the contents of discarded patches that nobody else needs. What
-    /// cannot be removed now is swept later.
-    pub(super) fn drop_contents(&self, discarded: &[Patch]) {
-        let digests: Vec<Digest> = discarded
-            .iter()
-            .flat_map(|patch| {
-                let base = patch.base.as_ref().map(|base| base.digest);
-                base.into_iter().chain(patch.staged.map(|staged| staged.digest))
-            })
-            .collect();
-        self.drop_digests(&digests);
+    /// Notes contents that were put for nothing.
+    pub(super) fn bury(&self, stored: &[Put], taken: &[Entry]) {
+        let unneeded = stored.iter().filter_map(|put| {
+            let entry = put.entry.filter(|entry| !taken.contains(entry))?;
+            Some(Dead { digest: put.digest, entry })
+        });
+        self.store.bury(unneeded);
     }
 
-    /// The same for contents that a call stored.
-    pub(super) fn drop_digests(&self, digests: &[Digest]) {
-        if digests.is_empty() {
-            return;
+    /// Makes durable what was committed, and gives back the space of contents
+    /// that nobody has needed since.
+    pub(super) fn flush(&self) -> Result<()> {
+        // Taken first: what is buried later may rest on a later commit.
+        let dead = self.store.take_dead();
+        let flushed = self
+            .blobs
+            .sync()
+            .and_then(|()| if self.store.is_dirty() { self.store.sync() } else { Ok(()) });
+        let reclaimed = flushed.and_then(|()| self.blobs.reclaim(&dead));
+        if reclaimed.is_err() {
+            self.store.bury(dead);
         }
-        if let Err(error) = self.remove_unneeded(digests) {
-            tracing::warn!(%error, "contents that nobody needs stay until the next sweep");
-        }
-    }
-
-    /// Under the store's write lock no proposal can be about to need a blob: it
-    /// looks for its blobs under the same lock, and writes them again if they
-    /// are gone.
-    pub(super) fn remove_unneeded(&self, digests: &[Digest]) -> Result<u64> {
-        self.store.write(|write| {
-            let mut removed = 0;
-            for digest in digests {
-                if !patches::needs_blob(write, digest)? {
-                    self.blobs.remove(digest).map_err(|source| StagingError::Io {
-                        action: "remove a blob of",
-                        path: self.options.state_dir.clone(),
-                        source,
-                    })?;
-                    removed += 1;
-                }
-            }
-            Ok(removed)
-        })
+        reclaimed
     }
 
     pub(super) fn too_many_bytes(&self) -> StagingError {

@@ -50,13 +50,14 @@ impl Inner {
         if refreshed.is_empty() && stale.is_empty() {
             return Ok((standing, stale));
         }
+        let keep = self.keeps_history();
         let (discarded, held) = self.store.write(|write| {
             for (id, base) in &refreshed {
                 patches::refresh(write, *id, base)?;
             }
             let (mut discarded, mut held) = (Vec::new(), Vec::new());
             for patch in &stale {
-                match discard_one(write, patch.id, DiscardReason::Stale, None)? {
+                match discard_one(write, patch.id, DiscardReason::Stale, None, keep)? {
                     Some(patch) => discarded.push(patch),
                     // Decided by somebody else, or an apply has just taken it.
                     None => held.extend(
@@ -68,7 +69,6 @@ impl Inner {
         })?;
         let pending = |patch: &Patch| patch.state == crate::patch::PatchState::Pending;
         standing.extend(held.into_iter().filter(pending));
-        self.drop_contents(&discarded);
         Ok((standing, discarded))
     }
 

@@ -12,6 +12,7 @@ mod recover;
 mod request;
 mod review;
 mod sessions;
+mod sweep;
 mod undo;
 mod view;
 
@@ -23,6 +24,8 @@ pub use request::{
     ApplyOutcome, ApplyReport, ApplyRequest, DiffOptions, Proposal, Proposed, RecoverReport,
     RecoveredApply, Selection, Selector, SessionStatus, Status, UndoReport,
 };
+
+pub use sweep::SweepReport;
 
 use crate::Result;
 use crate::config::StagingOptions;
@@ -43,7 +46,7 @@ pub struct DiffStagingLayer(Arc<Inner>);
 
 struct Inner {
     options: StagingOptions,
-    store: Store,
+    store: Arc<Store>,
     blobs: Blobs,
     differ: Differ,
     workspace: Workspace,
@@ -66,16 +69,17 @@ impl DiffStagingLayer {
             allow_move_aside: options.allow_move_aside,
         };
         let workspace = Workspace::open(&options.workspace, &state, policies)?;
+        let store = Arc::new(Store::open(&state)?);
         let layer = Self(Arc::new(Inner {
-            store: Store::open(&state)?,
-            blobs: Blobs::open(&state, options.durable_proposals)?,
+            blobs: Blobs::open(&state, Arc::clone(&store), options.durable_proposals)?,
+            store,
             differ: Differ::new(&options, SetAside::new(&state, options.session_expires_after))?,
             workspace,
             gate: Mutex::new(None),
             options,
         }));
         layer.0.recover_if_free()?;
-        layer.0.expire_overdue()?;
+        layer.0.sweep_at_start()?;
         Ok(layer)
     }
 
@@ -110,6 +114,9 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if let Err(error) = self.tidy() {
             tracing::warn!(%error, "what an apply left is tidied by the next start");
+        }
+        if let Err(error) = self.flush() {
+            tracing::warn!(%error, "a power cut may take what was proposed last");
         }
     }
 }

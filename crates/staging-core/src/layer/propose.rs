@@ -1,7 +1,7 @@
 //! Taking proposals: planned against what the session sees, then committed if
 //! nothing else happened to the session meanwhile.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiscardReason, Patch};
 use crate::session::SessionState;
 use crate::signature::{Bound, patch_signature};
-use crate::store::{Write, patches, sessions};
+use crate::store::contents::{self, Entry, Place, Referred};
+use crate::store::{Write, meta, patches, sessions};
 
 /// How often a plan is made anew because the session changed under it.
 const PLANS_MAX: u32 = 64;
@@ -104,18 +105,12 @@ impl Inner {
         })?;
         self.require_open(session)?;
         let mut view = View::new(self, session);
-        let attempt = self.attempt_in(&mut view, generation, proposals);
-        let unneeded = match &attempt {
-            // What the session wants now was written last; what it does not want
-            // any more may be somebody else's as well, which is looked up.
-            Ok(Attempt::Done(proposed)) => {
-                let wanted: HashSet<Digest> =
-                    proposed.iter().flat_map(Proposed::patches).flat_map(digests).collect();
-                view.stored.iter().filter(|digest| !wanted.contains(digest)).copied().collect()
-            }
-            _ => view.stored.clone(),
-        };
-        self.drop_digests(&unneeded);
+        let mut taken = Vec::new();
+        let attempt = self.attempt_in(&mut view, generation, proposals, &mut taken);
+        if attempt.is_err() {
+            taken.clear();
+        }
+        self.bury(&view.stored, &taken);
         attempt
     }
 
@@ -124,29 +119,37 @@ impl Inner {
         view: &mut View<'_>,
         generation: i64,
         proposals: &[Proposal],
+        taken: &mut Vec<Entry>,
     ) -> Result<Attempt> {
         let mut touched = Vec::with_capacity(proposals.len());
         for proposal in proposals {
             touched.push(view.propose(proposal)?);
         }
         let steps = self.steps(view)?;
-        let outcome = self.store.write_or(|write| {
+        if self.options.durable_proposals {
+            // What the rows refer to has to be there before they are.
+            self.blobs.sync()?;
+        }
+        let outcome = self.store.write_on(self.options.durable_proposals, |write| {
             let counters = sessions::counters(write, view.session)?;
             if counters.is_none_or(|counters| counters.generation != generation) {
                 return Ok(Committed::Overtaken);
             }
-            self.commit(write, view, &steps, &touched)
+            self.commit(write, view, &steps, &touched, taken)
         });
         match outcome {
-            Ok(Committed::Done { proposed, superseded }) => {
-                self.drop_contents(&superseded);
-                Ok(Attempt::Done(proposed))
+            Ok(Committed::Done(proposed)) => return Ok(Attempt::Done(proposed)),
+            Ok(Committed::Overtaken) => {}
+            Err(CommitError::Frozen(apply)) => {
+                taken.clear();
+                return Ok(Attempt::Frozen(apply));
             }
-            Ok(Committed::Overtaken) => Ok(Attempt::Overtaken),
-            Err(CommitError::Frozen(apply)) => Ok(Attempt::Frozen(apply)),
-            Err(CommitError::Blobless) => Ok(Attempt::Overtaken),
-            Err(CommitError::Staging(error)) => Err(error),
+            Err(CommitError::Blobless) => {}
+            Err(CommitError::Staging(error)) => return Err(error),
         }
+        // Nothing was committed, so nothing that was put is taken.
+        taken.clear();
+        Ok(Attempt::Overtaken)
     }
 
     /// What becomes of each touched path, signed and compared.
@@ -198,13 +201,21 @@ impl Inner {
         view: &View<'_>,
         steps: &[Step],
         touched: &[Touched],
+        taken: &mut Vec<Entry>,
     ) -> Result<Committed, CommitError> {
         let session = super::sessions::require(write, view.session)?;
         if session.state != SessionState::Open {
             let (session, state) = (session.id, session.state);
             return Err(StagingError::SessionNotOpen { session, state }.into());
         }
+        if session.orphaned_at.is_some() {
+            super::sessions::adopt_orphan(write, &session, self.owner())?;
+        }
         let busy_steps: Vec<&Step> = steps.iter().filter(|step| !step.is_idle()).collect();
+        // Before the old ones are released: a content may be in both.
+        for new in busy_steps.iter().filter_map(|step| step.new.as_ref()) {
+            self.refer(write, view, new, taken)?;
+        }
         self.discard_old(write, &busy_steps)?;
         let mut now: BTreeMap<&RelPath, Option<Patch>> = BTreeMap::new();
         for step in steps {
@@ -223,19 +234,50 @@ impl Inner {
             .iter()
             .map(|paths| answer(write, view.session, paths, steps, &now))
             .collect::<Result<Vec<_>>>()?;
-        let superseded = busy_steps.iter().filter_map(|step| step.old.clone()).collect();
-        Ok(Committed::Done { proposed, superseded })
+        Ok(Committed::Done(proposed))
     }
 
-    fn discard_old(&self, write: &Write<'_>, steps: &[&Step]) -> Result<(), CommitError> {
+    fn discard_old(&self, write: &mut Write<'_>, steps: &[&Step]) -> Result<(), CommitError> {
         for old in steps.iter().filter_map(|step| step.old.as_ref()) {
             let reason = DiscardReason::Superseded;
-            if patches::discard(write, old.id, reason, None, write.now)? {
+            // Nobody asks for what its own agent replaced.
+            if patches::discard(write, old.id, reason, None, false)? {
                 continue;
             }
             // The session has not changed, so an apply must have taken it.
             let apply = patches::find(write, old.id)?.and_then(|patch| patch.apply);
             return Err(apply.map_or(CommitError::Blobless, CommitError::Frozen));
+        }
+        Ok(())
+    }
+
+    /// Counts a patch's need of its contents.
+    fn refer(
+        &self,
+        write: &Write<'_>,
+        view: &View<'_>,
+        new: &Patch,
+        taken: &mut Vec<Entry>,
+    ) -> Result<(), CommitError> {
+        let contents = [
+            new.base.as_ref().map(|base| (base.digest, base.bytes)),
+            new.staged.map(|staged| (staged.digest, staged.bytes)),
+        ];
+        for (digest, bytes) in contents.into_iter().flatten() {
+            let put = view.entry(&digest);
+            match contents::refer(write, &digest, put)? {
+                Referred::ToTheirs => {}
+                Referred::ToOurs => {
+                    // A file of its own is removed under the write lock that is
+                    // held now, and only while it has no row.
+                    let own = put.is_some_and(|put| put.place == Place::Own);
+                    if own && !self.blobs.has_own(&digest, bytes) {
+                        return Err(CommitError::Blobless);
+                    }
+                    taken.extend(put);
+                }
+                Referred::Gone => return Err(CommitError::Blobless),
+            }
         }
         Ok(())
     }
@@ -248,14 +290,6 @@ impl Inner {
         step: &Step,
         new: &Patch,
     ) -> Result<Patch, CommitError> {
-        // Whoever removes blobs does so under the write lock that is held now.
-        let contents = [
-            new.base.as_ref().map(|base| (base.digest, base.bytes)),
-            new.staged.map(|staged| (staged.digest, staged.bytes)),
-        ];
-        if contents.iter().flatten().any(|(digest, bytes)| !self.blobs.has(digest, *bytes)) {
-            return Err(CommitError::Blobless);
-        }
         let from = view.moved.iter().find(|(_, to)| **to == step.path).map(|(from, _)| from);
         let moved = from.and_then(|from| steps.iter().find(|step| step.path == *from));
         let before = step.old.as_ref().or(moved.and_then(|step| step.old.as_ref()));
@@ -313,6 +347,11 @@ impl Inner {
         if counters.pending_bytes > self.options.session_bytes_max {
             return Err(self.too_many_bytes());
         }
+        let max = self.options.stored_bytes_max;
+        if meta::content_bytes(write)? > max {
+            let what = "what is stored of all patches, in bytes,";
+            return Err(StagingError::Limit { what, max });
+        }
         Ok(())
     }
 
@@ -337,7 +376,7 @@ impl Inner {
 
 /// What committing came to.
 enum Committed {
-    Done { proposed: Vec<Proposed>, superseded: Vec<Patch> },
+    Done(Vec<Proposed>),
     Overtaken,
 }
 
@@ -353,17 +392,6 @@ impl From<StagingError> for CommitError {
     fn from(error: StagingError) -> Self {
         Self::Staging(error)
     }
-}
-
-impl Proposed {
-    fn patches(&self) -> impl Iterator<Item = &Patch> {
-        self.patch.iter().chain(&self.also_changed)
-    }
-}
-
-fn digests(patch: &Patch) -> impl Iterator<Item = Digest> {
-    let base = patch.base.as_ref().map(|base| base.digest);
-    base.into_iter().chain(patch.staged.map(|staged| staged.digest))
 }
 
 /// The signature that belongs to a patch's content.

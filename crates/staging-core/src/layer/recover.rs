@@ -9,14 +9,10 @@ use super::apply::{commit, roll_back};
 use super::request::{ApplyOutcome, RecoverReport, RecoveredApply};
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
-use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::ApplyId;
 use crate::store::applies::{self, ApplyState};
 use crate::store::{Write, unpoisoned};
-
-/// How many blobs are looked up in one transaction.
-const SWEEP_BATCH: usize = 500;
 
 impl DiffStagingLayer {
     /// Finishes or undoes every broken apply, removes stray slots by a walk over
@@ -36,7 +32,7 @@ impl DiffStagingLayer {
         report.kept.extend(kept);
         let stray = inner.workspace.sweep(&lock, &|digest| inner.blobs.knows(digest))?;
         report.kept.extend(stray.into_iter().map(|kept| kept.file));
-        report.blobs_removed = inner.sweep_blobs()?;
+        report.blobs_removed = inner.sweep_contents()?.removed;
         Ok(report)
     }
 }
@@ -122,16 +118,6 @@ impl Inner {
             }
             Ok(ended)
         })
-    }
-
-    /// Removes contents that no patch needs any more.
-    fn sweep_blobs(&self) -> Result<u64> {
-        let candidates = self.blobs.sweep_candidates().map_err(|source| StagingError::Io {
-            action: "sweep the blobs of",
-            path: self.options.state_dir.clone(),
-            source,
-        })?;
-        candidates.chunks(SWEEP_BATCH).map(|batch| self.remove_unneeded(batch)).sum()
     }
 }
 

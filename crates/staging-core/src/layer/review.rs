@@ -76,9 +76,9 @@ impl DiffStagingLayer {
         for patch in sorted(patches) {
             let written = self.0.differ.write(patch, &self.0.blobs, options, out);
             if let Err(StagingError::Damaged { .. }) = written {
-                // The content of a discarded patch is dropped.
+                // The content of a decided patch goes in time.
                 let now = self.patch(patch.id)?;
-                if now.state == PatchState::Discarded {
+                if !now.content_kept {
                     return Err(not_pending(&now));
                 }
             }
@@ -102,20 +102,19 @@ impl DiffStagingLayer {
     /// Rejects patches, everything pending when `ids` is empty. The disk is not
     /// touched, and their content is dropped.
     pub fn discard(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
-        let discarded = self.0.thawed(|| {
+        let keep = self.0.keeps_history();
+        self.0.thawed(|| {
             let outcome = self.0.store.write_or(|write| {
                 // Read under the write lock, so that nobody decides in between.
                 let (pending, _) = named(write, ids)?;
-                reject(write, &pending, reason_text)
+                reject(write, &pending, reason_text, keep)
             });
             match outcome {
                 Ok(discarded) => Ok(Thawed::Done(discarded)),
                 Err(Held::By(apply)) => Ok(Thawed::Frozen(apply)),
                 Err(Held::Failed(error)) => Err(error),
             }
-        })?;
-        self.0.drop_contents(&discarded);
-        Ok(discarded)
+        })
     }
 }
 
@@ -173,10 +172,11 @@ fn reject(
     write: &mut store::Write<'_>,
     pending: &[Patch],
     text: Option<&str>,
+    keep: bool,
 ) -> Result<Vec<Patch>, Held> {
     let mut discarded = Vec::with_capacity(pending.len());
     for patch in pending {
-        match discard_one(write, patch.id, DiscardReason::Rejected, text)? {
+        match discard_one(write, patch.id, DiscardReason::Rejected, text, keep)? {
             Some(patch) => discarded.push(patch),
             None => {
                 let now = patches::find(write, patch.id)?

@@ -5,6 +5,7 @@ use crate::Result;
 use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::owner::Owner;
 use crate::patch::{DiscardReason, Patch};
 use crate::session::{Session, SessionState};
 use crate::store::{Write, patches, sessions};
@@ -25,14 +26,23 @@ impl DiffStagingLayer {
         check_label(label)?;
         self.0.expire_overdue()?;
         let expires_after = self.0.options.session_expires_after;
+        let owner = self.0.owner();
+        let open = self.0.store.look(|connection| sessions::find_label(connection, label))?;
+        if let Some(session) = open
+            && session.state == SessionState::Open
+            && session.orphaned_at.is_none()
+            && (session.owner_pid.is_some() || owner.is_none())
+        {
+            return Ok(session);
+        }
         self.0.store.write(|write| {
             if let Some(session) = sessions::find_label(write, label)?
                 && session.state == SessionState::Open
             {
-                return Ok(session);
+                return adopt_orphan(write, &session, owner);
             }
             let now = write.now;
-            let id = sessions::insert(write, label, now, now.plus(expires_after))?;
+            let id = sessions::insert(write, label, now, now.plus(expires_after), owner)?;
             write.log(Event::SessionOpened { session: id, label: label.to_owned() })?;
             require(write, id)
         })
@@ -79,15 +89,22 @@ impl<T> From<Result<T, ApplyId>> for Thawed<T> {
 }
 
 impl Inner {
-    /// Ends sessions whose time has run out.
-    pub(super) fn expire_overdue(&self) -> Result<()> {
+    /// The process as the owner of what it opens.
+    pub(super) fn owner(&self) -> Option<&'static Owner> {
+        self.options.owns_sessions.then(Owner::this)
+    }
+
+    /// Ends sessions whose time has run out; which.
+    pub(super) fn expire_overdue(&self) -> Result<Vec<SessionId>> {
         let overdue =
             self.store.look(|connection| sessions::overdue(connection, Timestamp::now()))?;
+        let mut expired = Vec::new();
         for session in overdue {
             // One that an apply is at ends at the next look.
-            let _ = self.expire(session.id)?;
+            let ended = self.expire(session.id)?;
+            expired.extend(ended.ok().filter(|s| s.state == SessionState::Expired).map(|s| s.id));
         }
-        Ok(())
+        Ok(expired)
     }
 
     fn expire(&self, id: SessionId) -> Result<Result<Session, ApplyId>> {
@@ -100,31 +117,34 @@ impl Inner {
         state: SessionState,
         reason: DiscardReason,
     ) -> Result<Result<Session, ApplyId>> {
-        let (outcome, discarded) = self.store.write(|write| {
+        let keep = self.keeps_history();
+        self.store.write(|write| {
             let session = require(write, id)?;
             let now = write.now;
             if session.state != SessionState::Open
                 || (state == SessionState::Expired && session.expires_at > now)
             {
-                return Ok((Ok(session), Vec::new()));
+                return Ok(Ok(session));
             }
             let pending = patches::pending_in(write, id)?;
             if let Some(apply) = pending.iter().find_map(|patch| patch.apply) {
-                return Ok((Err(apply), Vec::new()));
+                return Ok(Err(apply));
             }
-            let mut discarded = Vec::new();
             for patch in pending {
-                discarded.extend(discard_one(write, patch.id, reason, None)?);
+                discard_one(write, patch.id, reason, None, keep)?;
             }
             sessions::set_state(write, id, state)?;
             write.log(match state {
                 SessionState::Expired => Event::SessionExpired { session: id },
                 _ => Event::SessionClosed { session: id },
             })?;
-            Ok((Ok(require(write, id)?), discarded))
-        })?;
-        self.drop_contents(&discarded);
-        Ok(outcome)
+            Ok(Ok(require(write, id)?))
+        })
+    }
+
+    /// Whether the contents of discarded patches are kept for a while.
+    pub(super) fn keeps_history(&self) -> bool {
+        !self.options.history_keep_for.is_zero()
     }
 
     /// The session, if it takes proposals; one whose time has run out ends now.
@@ -159,6 +179,24 @@ impl Inner {
     }
 }
 
+/// A session that nobody serves is served by this process from now on.
+pub(super) fn adopt_orphan(
+    write: &mut Write<'_>,
+    session: &Session,
+    owner: Option<&Owner>,
+) -> Result<Session> {
+    let unserved = session.orphaned_at.is_some() || session.owner_pid.is_none();
+    if let Some(owner) = owner
+        && unserved
+    {
+        sessions::adopt(write, session.id, owner)?;
+        if session.orphaned_at.is_some() {
+            write.log(Event::SessionAdopted { session: session.id, pid: owner.pid })?;
+        }
+    }
+    require(write, session.id)
+}
+
 pub(super) fn busy(apply: ApplyId) -> StagingError {
     StagingError::Busy { what: format!("{apply} is bringing these patches to the disk") }
 }
@@ -175,8 +213,9 @@ pub(super) fn discard_one(
     id: PatchId,
     reason: DiscardReason,
     text: Option<&str>,
+    keep: bool,
 ) -> Result<Option<Patch>> {
-    if !patches::discard(write, id, reason, text, write.now)? {
+    if !patches::discard(write, id, reason, text, keep)? {
         return Ok(None);
     }
     let patch = patches::find(write, id)?.ok_or(StagingError::PatchNotFound { patch: id })?;

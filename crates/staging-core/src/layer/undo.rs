@@ -107,6 +107,9 @@ impl Inner {
                 applies::Standing { is_undo: true, .. } => {
                     refused("it is an undo itself; propose the changes anew".to_owned())
                 }
+                applies::Standing { is_forgotten: true, .. } => {
+                    refused("it is older than old contents are kept".to_owned())
+                }
                 applies::Standing { state: ApplyState::Committed, .. } => Ok(apply),
                 _ => refused("it never reached the disk".to_owned()),
             }

@@ -14,6 +14,8 @@ use crate::error::StagingError;
 use crate::ids::{PatchId, SessionId};
 use crate::patch::{DiffSummary, Operation, Patch, PatchState, StagedContent};
 use crate::signature::Signature;
+use crate::store::blobs::Put;
+use crate::store::contents::Entry;
 use crate::store::patches;
 use crate::time::Timestamp;
 
@@ -33,7 +35,7 @@ pub(super) struct View<'a> {
     held: HashMap<Digest, Arc<[u8]>>,
     held_bytes: u64,
     /// Everything that the call stored.
-    pub(super) stored: Vec<Digest>,
+    pub(super) stored: Vec<Put>,
 }
 
 /// A file as the session sees it.
@@ -102,13 +104,18 @@ impl<'a> View<'a> {
 
     /// Notes content that was stored, and holds it while there is room.
     pub(super) fn hold(&mut self, stored: &Stored) {
-        self.stored.push(stored.digest);
+        self.stored.push(stored.put());
         if let Some(content) = &stored.content
             && self.held_bytes + stored.bytes <= HELD_BYTES_MAX
             && self.held.insert(stored.digest, Arc::clone(content)).is_none()
         {
             self.held_bytes += stored.bytes;
         }
+    }
+
+    /// Where this call put a content, if it did.
+    pub(super) fn entry(&self, digest: &Digest) -> Option<Entry> {
+        self.stored.iter().filter(|put| put.digest == *digest).find_map(|put| put.entry)
     }
 
     pub(super) fn held(&self, digest: &Digest) -> Option<Arc<[u8]>> {
@@ -200,6 +207,7 @@ impl<'a> View<'a> {
             created_at: now,
             updated_at: now,
             apply: None,
+            content_kept: true,
         }
     }
 }

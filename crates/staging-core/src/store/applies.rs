@@ -99,7 +99,8 @@ pub(crate) fn newest_standing(connection: &Connection) -> Result<Option<ApplyId>
     let found = connection
         .query_row(
             "SELECT max(id) FROM applies
-             WHERE state = 'committed' AND undoes IS NULL AND undone_by IS NULL",
+             WHERE state = 'committed' AND undoes IS NULL AND undone_by IS NULL
+             AND forgotten = 0",
             [],
             |row| row.get::<_, Option<i64>>(0),
         )
@@ -112,28 +113,31 @@ pub(crate) struct Standing {
     pub(crate) state: ApplyState,
     pub(crate) is_undo: bool,
     pub(crate) undone_by: Option<ApplyId>,
+    /// Whether some of its patches were older than the history is kept.
+    pub(crate) is_forgotten: bool,
 }
 
 pub(crate) fn standing(connection: &Connection, apply: ApplyId) -> Result<Option<Standing>> {
     let found = connection
         .query_row(
-            "SELECT state, undoes, undone_by FROM applies WHERE id = ?1",
+            "SELECT state, undoes, undone_by, forgotten FROM applies WHERE id = ?1",
             [sql(apply.0)],
             |row| {
                 Ok((
                     row.get::<_, String>(0)?,
                     row.get::<_, Option<i64>>(1)?,
                     row.get::<_, Option<i64>>(2)?,
+                    row.get::<_, bool>(3)?,
                 ))
             },
         )
         .optional()?;
     found
-        .map(|(word, undoes, undone_by)| {
+        .map(|(word, undoes, undone_by, is_forgotten)| {
             let state = ApplyState::from_word(&word)
                 .ok_or_else(|| super::damaged(format!("an apply is `{word}`")))?;
             let undone_by = undone_by.map(|id| ApplyId(unsql(id)));
-            Ok(Standing { state, is_undo: undoes.is_some(), undone_by })
+            Ok(Standing { state, is_undo: undoes.is_some(), undone_by, is_forgotten })
         })
         .transpose()
 }

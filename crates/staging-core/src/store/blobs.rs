@@ -1,43 +1,54 @@
-//! Contents by their BLAKE3, one file each: `blobs/xx/…`.
+//! Contents by their BLAKE3: short ones in packs, longer ones in a file each,
+//! `blobs/xx/…`.
 //!
-//! A blob is written under a temporary name while it is hashed, and renamed to
-//! its digest when it is whole. Nothing here trusts a blob's name: whoever reads
-//! one for the workspace hashes it again.
+//! The rows of [`contents`] say which contents there are and where they lie. A
+//! content is put before its row is committed, and given back after its row's
+//! removal is durable. Nothing here trusts a place: whoever reads a content for
+//! the workspace hashes it again.
 //!
 //! # Durability
-//! As the store's: a blob survives the process at once, and a power cut within
-//! seconds; with `durable` it is synced before its name is given.
+//! As the store's: a content survives the process at once, and a power cut after
+//! [`Blobs::sync`].
 #![allow(clippy::disallowed_methods, reason = "the store owns the blobs")]
 
-use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
 
 use atomic_fs::{ContentSource, Digest};
 
+use super::Store;
+use super::contents::{self, Dead, Entry, Place};
+use super::packs::{PACKED_BYTES_MAX, Packs};
 use crate::Result;
 use crate::error::StagingError;
-
-/// A blob or a temporary file younger than this may belong to a proposal that
-/// is still on its way.
-const SWEEP_AGE: Duration = Duration::from_secs(60 * 60);
+use crate::owner::{Liveness, Owner};
 
 /// How much of a stream is held in memory.
-const CHUNK_BYTES: usize = 256 * 1024;
+const CHUNK_BYTES: usize = PACKED_BYTES_MAX as usize;
 
 /// The directory of contents.
 pub(crate) struct Blobs {
     dir: PathBuf,
+    store: Arc<Store>,
+    packs: Packs,
     durable: bool,
     next_temporary: AtomicU64,
 }
 
+/// A content that was put.
+#[derive(Clone, Copy)]
+pub(crate) struct Put {
+    pub(crate) digest: Digest,
+    /// Where it was put; `None` when it was there already.
+    pub(crate) entry: Option<Entry>,
+}
+
 /// What a stream held.
 pub(crate) struct Streamed {
-    pub(crate) digest: Digest,
+    pub(crate) put: Put,
     pub(crate) bytes: u64,
     /// The content itself, when it is no longer than was asked for.
     pub(crate) content: Option<Vec<u8>>,
@@ -53,32 +64,69 @@ pub(crate) enum StreamError {
     Store(StagingError),
 }
 
+/// A content opened for reading; nobody has checked it.
+pub(crate) enum BlobReader {
+    File(File),
+    Held(Cursor<Vec<u8>>),
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Held(content) => content.read(buffer),
+        }
+    }
+}
+
+impl Seek for BlobReader {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Held(content) => content.seek(to),
+        }
+    }
+}
+
 impl Blobs {
-    pub(crate) fn open(state_dir: &Path, durable: bool) -> Result<Self> {
+    pub(crate) fn open(state_dir: &Path, store: Arc<Store>, durable: bool) -> Result<Self> {
         let dir = state_dir.join("blobs");
         make_dir(&dir).map_err(failed("make", &dir))?;
         let temporary = dir.join("tmp");
         make_dir(&temporary).map_err(failed("make", &temporary))?;
-        Ok(Self { dir, durable, next_temporary: AtomicU64::new(0) })
+        let packs = Packs::new(dir.clone());
+        Ok(Self { dir, store, packs, durable, next_temporary: AtomicU64::new(0) })
     }
 
     /// Stores content that is in memory.
-    pub(crate) fn put(&self, content: &[u8]) -> Result<Digest> {
+    pub(crate) fn put(&self, content: &[u8]) -> Result<Put> {
         let digest = Digest::of(content);
-        let path = self.path(&digest);
-        if holds(&path, content) {
-            if self.durable {
-                // Whoever wrote it may not have synced it.
-                self.sync(&path)?;
+        let bytes = content.len() as u64;
+        let there = self.store.look(|connection| contents::find(connection, &digest))?;
+        match there {
+            Some(entry) if self.holds(&digest, entry, content) => {}
+            Some(Entry { place: Place::Pack { pack, at }, .. }) => {
+                // Torn by a power cut; these are its bytes.
+                self.packs.repair(pack, at, content).map_err(failed("write", &self.dir))?;
             }
-            return Ok(digest);
+            Some(Entry { place: Place::Own, .. }) => self.put_own(&digest, content)?,
+            None if bytes <= PACKED_BYTES_MAX => {
+                let (pack, at) = self.packs.append(content).map_err(failed("write", &self.dir))?;
+                let entry = Some(Entry { place: Place::Pack { pack, at }, bytes });
+                return Ok(Put { digest, entry });
+            }
+            None => {
+                self.put_own(&digest, content)?;
+                return Ok(Put { digest, entry: Some(Entry { place: Place::Own, bytes }) });
+            }
         }
+        Ok(Put { digest, entry: None })
+    }
+
+    fn put_own(&self, digest: &Digest, content: &[u8]) -> Result<()> {
         let (temporary, mut file) = self.temporary()?;
-        let written = file
-            .write_all(content)
-            .map_err(failed("write", temporary.path()))
-            .and_then(|()| self.settle(temporary, &file, &path));
-        written.map(|()| digest)
+        file.write_all(content).map_err(failed("write", temporary.path()))?;
+        self.settle(temporary, &file, &self.path(digest))
     }
 
     /// Stores a stream, holding no more of it in memory than `keep_max` and a
@@ -89,11 +137,27 @@ impl Blobs {
         keep_max: u64,
         bytes_max: u64,
     ) -> Result<Streamed, StreamError> {
+        let mut first = Vec::with_capacity(8 * 1024);
+        reader.take(PACKED_BYTES_MAX + 1).read_to_end(&mut first).map_err(StreamError::Read)?;
+        let mut bytes = first.len() as u64;
+        if bytes > bytes_max {
+            return Err(StreamError::TooLong);
+        }
+        if bytes <= PACKED_BYTES_MAX {
+            let put = self.put(&first).map_err(StreamError::Store)?;
+            return Ok(Streamed { put, bytes, content: (bytes <= keep_max).then_some(first) });
+        }
         let (temporary, mut file) = self.temporary().map_err(StreamError::Store)?;
         let mut hasher = blake3::Hasher::new();
+        let mut write = |hasher: &mut blake3::Hasher, chunk: &[u8]| {
+            hasher.update(chunk);
+            file.write_all(chunk)
+                .map_err(failed("write", temporary.path()))
+                .map_err(StreamError::Store)
+        };
+        write(&mut hasher, &first)?;
+        let mut kept = (bytes <= keep_max).then_some(first);
         let mut chunk = vec![0; CHUNK_BYTES];
-        let mut kept = Some(Vec::new());
-        let mut bytes = 0_u64;
         loop {
             let count = match reader.read(&mut chunk) {
                 Ok(0) => break,
@@ -105,10 +169,7 @@ impl Blobs {
             if bytes > bytes_max {
                 return Err(StreamError::TooLong);
             }
-            hasher.update(&chunk[..count]);
-            file.write_all(&chunk[..count])
-                .map_err(failed("write", temporary.path()))
-                .map_err(StreamError::Store)?;
+            write(&mut hasher, &chunk[..count])?;
             kept = kept.filter(|_| bytes <= keep_max);
             if let Some(kept) = &mut kept {
                 kept.extend_from_slice(&chunk[..count]);
@@ -116,72 +177,157 @@ impl Blobs {
         }
         let digest = Digest::from(hasher.finalize());
         self.settle(temporary, &file, &self.path(&digest)).map_err(StreamError::Store)?;
-        Ok(Streamed { digest, bytes, content: kept })
+        let put = Put { digest, entry: Some(Entry { place: Place::Own, bytes }) };
+        Ok(Streamed { put, bytes, content: kept })
     }
 
-    /// Opens a blob; its content is not checked.
-    pub(crate) fn open_blob(&self, digest: &Digest) -> io::Result<File> {
-        File::open(self.path(digest))
+    /// Opens a content; it is not checked.
+    pub(crate) fn open_blob(&self, digest: &Digest) -> io::Result<BlobReader> {
+        let entry = self.entry(digest)?;
+        Ok(match entry.place {
+            Place::Own => BlobReader::File(File::open(self.path(digest))?),
+            Place::Pack { pack, at } => {
+                BlobReader::Held(Cursor::new(self.packs.read(pack, at, entry.bytes)?))
+            }
+        })
     }
 
-    /// Reads a whole blob and checks it; `InvalidData` when it is damaged.
+    /// Reads a whole content and checks it; `InvalidData` when it is damaged.
     pub(crate) fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
-        let content = fs::read(self.path(digest))?;
+        let mut content = Vec::new();
+        self.open_blob(digest)?.read_to_end(&mut content)?;
         if Digest::of(&content) == *digest {
             return Ok(content);
         }
+        // Given back between looking it up and reading it.
+        self.entry(digest)?;
         Err(io::Error::new(io::ErrorKind::InvalidData, "its bytes are not those that were stored"))
     }
 
-    /// Whether a blob of this length is there.
-    pub(crate) fn has(&self, digest: &Digest, bytes: u64) -> bool {
+    fn entry(&self, digest: &Digest) -> io::Result<Entry> {
+        let found = self.store.look(|connection| contents::find(connection, digest));
+        found
+            .map_err(|error| io::Error::other(error.to_string()))?
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    /// Whether a file of its own holds a content of this length.
+    pub(crate) fn has_own(&self, digest: &Digest, bytes: u64) -> bool {
         fs::metadata(self.path(digest)).is_ok_and(|found| found.len() == bytes)
     }
 
-    /// Whether a blob is there, of whatever length.
+    /// Whether a content is in the store.
     pub(crate) fn knows(&self, digest: &Digest) -> bool {
-        self.path(digest).exists()
+        self.entry(digest).is_ok()
     }
 
-    /// Removes a blob; the caller's transaction proves that nobody needs it.
-    pub(crate) fn remove(&self, digest: &Digest) -> io::Result<()> {
-        match fs::remove_file(self.path(digest)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    /// Makes the short contents durable that this process put.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.packs.sync().map_err(failed("sync", &self.dir))
+    }
+
+    /// Makes these contents durable, whoever put them: one sync for each pack and
+    /// each file of its own.
+    pub(crate) fn sync_contents(&self, digests: &[Digest]) -> Result<()> {
+        let mut packs = std::collections::BTreeSet::new();
+        for digest in digests {
+            // What is missing is told by whoever needs it.
+            match self.entry(digest).map(|entry| entry.place) {
+                Ok(Place::Pack { pack, .. }) => {
+                    packs.insert(pack);
+                }
+                Ok(Place::Own) => self.sync_own(&self.path(digest))?,
+                Err(_) => {}
+            }
         }
+        for pack in packs {
+            self.packs.sync_pack(pack).map_err(failed("sync", &self.dir))?;
+        }
+        Ok(())
     }
 
-    /// Blobs that are old enough for nobody to be about to need them, and
-    /// removes what was left of writes that broke off.
-    pub(crate) fn sweep_candidates(&self) -> io::Result<Vec<Digest>> {
-        let mut found = HashSet::new();
+    /// Gives the space of contents back whose rows are gone, durably.
+    pub(crate) fn reclaim(&self, dead: &[Dead]) -> Result<()> {
+        let mut places: Vec<_> = dead
+            .iter()
+            .filter_map(|dead| match dead.entry.place {
+                Place::Pack { pack, at } => Some((pack, at, dead.entry.bytes)),
+                Place::Own => None,
+            })
+            .collect();
+        self.packs.give_back(&mut places).map_err(failed("give back space in", &self.dir))?;
+        // A file may have been put anew since, for a row that is about to be
+        // committed; under the write lock none can be.
+        let own = dead.iter().filter(|dead| dead.entry.place == Place::Own);
+        self.remove_unneeded(own.map(|dead| dead.digest)).map(drop)
+    }
+
+    /// Removes files of contents that have no row; how many.
+    pub(crate) fn remove_unneeded(&self, digests: impl Iterator<Item = Digest>) -> Result<u64> {
+        let digests: Vec<Digest> = digests.collect();
+        if digests.is_empty() {
+            return Ok(0);
+        }
+        self.store.write(|write| {
+            let mut removed = 0;
+            for digest in &digests {
+                if contents::find(write, digest)?.is_none() {
+                    let path = self.path(digest);
+                    match fs::remove_file(&path) {
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        outcome => {
+                            outcome.map_err(failed("remove", &path))?;
+                            removed += 1;
+                        }
+                    }
+                }
+            }
+            Ok(removed)
+        })
+    }
+
+    /// The packs, for a sweep.
+    pub(crate) fn packs(&self) -> &Packs {
+        &self.packs
+    }
+
+    /// The digests that have a file of their own, and how many temporary files of
+    /// dead processes were removed.
+    pub(crate) fn own_files(&self) -> io::Result<(Vec<Digest>, u64)> {
+        let (mut found, mut removed) = (Vec::new(), 0);
         for folder in fs::read_dir(&self.dir)? {
             let folder = folder?;
-            let temporary = folder.file_name() == "tmp";
             if !folder.file_type()?.is_dir() {
                 continue;
             }
+            let temporary = folder.file_name() == "tmp";
             for file in fs::read_dir(folder.path())? {
                 let file = file?;
-                let modified = match file.metadata() {
-                    Ok(metadata) => metadata.modified()?,
-                    // Another process was faster.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(error),
-                };
-                let age = SystemTime::now().duration_since(modified).unwrap_or_default();
-                if age < SWEEP_AGE {
-                    continue;
-                }
                 let name = file.file_name();
-                if temporary {
-                    fs::remove_file(file.path())?;
-                } else if let Some(digest) = name.to_str().and_then(|name| name.parse().ok()) {
-                    found.insert(digest);
+                let Some(name) = name.to_str() else { continue };
+                if !temporary {
+                    found.extend(name.parse::<Digest>());
+                } else if is_of_the_dead(name) {
+                    match fs::remove_file(file.path()) {
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        outcome => {
+                            outcome?;
+                            removed += 1;
+                        }
+                    }
                 }
             }
         }
-        Ok(found.into_iter().collect())
+        Ok((found, removed))
+    }
+
+    fn holds(&self, digest: &Digest, entry: Entry, content: &[u8]) -> bool {
+        match entry.place {
+            Place::Own => holds(&self.path(digest), content),
+            Place::Pack { pack, at } => {
+                self.packs.read(pack, at, entry.bytes).is_ok_and(|found| found == content)
+            }
+        }
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
@@ -192,7 +338,7 @@ impl Blobs {
     fn temporary(&self) -> Result<(Temporary, File)> {
         loop {
             let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-            let path = self.dir.join("tmp").join(format!("{}-{number}", std::process::id()));
+            let path = self.dir.join("tmp").join(format!("{}-{number}", Owner::this().name()));
             let mut options = OpenOptions::new();
             options.write(true).create_new(true);
             #[cfg(unix)]
@@ -229,7 +375,7 @@ impl Blobs {
         Ok(())
     }
 
-    fn sync(&self, path: &Path) -> Result<()> {
+    fn sync_own(&self, path: &Path) -> Result<()> {
         File::open(path).and_then(|file| file.sync_data()).map_err(failed("sync", path))?;
         sync_dir(path.parent().expect("a blob lies in a folder of its own"))
     }
@@ -264,7 +410,19 @@ impl Drop for Temporary {
     }
 }
 
-/// Whether a blob holds exactly this; a power cut may have torn one that has
+/// Whether a temporary file's name says that its process is gone.
+fn is_of_the_dead(name: &str) -> bool {
+    let owner = name.rsplit_once('-').and_then(|(owner, _)| Owner::parse(owner));
+    // Names of an older version say less.
+    owner.is_none_or(|owner| owner.liveness() == Liveness::Dead)
+}
+
+/// Opens a file that is there for writing, without truncating it.
+pub(super) fn open_for_writing(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).open(path)
+}
+
+/// Whether a file holds exactly this; a power cut may have torn one that has
 /// the right name and length.
 fn holds(path: &Path, content: &[u8]) -> bool {
     let Ok(mut file) = File::open(path) else { return false };
@@ -294,12 +452,12 @@ fn make_dir(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn sync_dir(path: &Path) -> Result<()> {
+pub(super) fn sync_dir(path: &Path) -> Result<()> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(failed("sync", path))
 }
 
 #[cfg(not(unix))]
-fn sync_dir(_: &Path) -> Result<()> {
+pub(super) fn sync_dir(_: &Path) -> Result<()> {
     // Windows has no call for it; NTFS journals the name.
     Ok(())
 }
@@ -313,10 +471,19 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Stagin
 mod tests {
     use super::*;
 
+    const LONG: usize = PACKED_BYTES_MAX as usize + 1;
+
     fn blobs() -> (tempfile::TempDir, Blobs) {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let blobs = Blobs::open(dir.path(), false).expect("a new directory");
+        let store = Arc::new(Store::open(dir.path()).expect("a new store"));
+        let blobs = Blobs::open(dir.path(), store, false).expect("a new directory");
         (dir, blobs)
+    }
+
+    /// Commits the row of a content, as a patch that needs it does.
+    fn need(blobs: &Blobs, put: Put) {
+        let referred = blobs.store.write(|write| contents::refer(write, &put.digest, put.entry));
+        assert_ne!(referred.expect("committed"), contents::Referred::Gone);
     }
 
     fn files(dir: &Path) -> usize {
@@ -329,27 +496,40 @@ mod tests {
             .sum()
     }
 
-    #[test]
-    fn equal_content_is_stored_once() {
+    #[rstest::rstest]
+    #[case::packed(4)]
+    #[case::own(LONG)]
+    fn equal_content_is_stored_once(#[case] bytes: usize) {
         let (dir, blobs) = blobs();
-        let one = blobs.put(b"same").expect("stored");
-        let two = blobs.put(b"same").expect("stored");
-        let Ok(three) = blobs.put_stream(&mut b"same".as_slice(), 10, 10) else {
+        let content = vec![7; bytes];
+        let one = blobs.put(&content).expect("stored");
+        need(&blobs, one);
+        let two = blobs.put(&content).expect("stored");
+        let Ok(three) = blobs.put_stream(&mut content.as_slice(), 10, LONG as u64) else {
             panic!("a stream of equal content is stored");
         };
-        assert_eq!((one, one), (two, three.digest));
-        assert_eq!(three.content.as_deref(), Some(b"same".as_slice()));
-        assert_eq!(files(dir.path()), 1, "one blob, and nothing temporary");
+        assert_eq!((one.digest, one.digest), (two.digest, three.put.digest));
+        assert!(one.entry.is_some() && two.entry.is_none(), "the second one was there");
+        assert_eq!(three.content.is_some(), bytes <= 10);
+        assert_eq!(files(&dir.path().join("blobs")), 1, "one file, and nothing temporary");
     }
 
-    #[test]
-    fn a_torn_blob_is_replaced_by_the_next_put_of_its_content() {
-        let (_dir, blobs) = blobs();
-        let digest = blobs.put(b"whole").expect("stored");
-        fs::write(blobs.path(&digest), b"\0\0\0\0\0").expect("torn");
-        assert!(blobs.read(&digest).is_err(), "a torn blob is not handed out");
-        blobs.put(b"whole").expect("stored");
-        assert_eq!(blobs.read(&digest).expect("whole again"), b"whole");
+    #[rstest::rstest]
+    #[case::packed(5)]
+    #[case::own(LONG)]
+    fn a_torn_blob_is_replaced_by_the_next_put_of_its_content(#[case] bytes: usize) {
+        let (dir, blobs) = blobs();
+        let content = vec![7; bytes];
+        let put = blobs.put(&content).expect("stored");
+        need(&blobs, put);
+        let torn = match put.entry.expect("it is new").place {
+            Place::Own => blobs.path(&put.digest),
+            Place::Pack { pack, .. } => dir.path().join(format!("blobs/{pack:016x}.pack")),
+        };
+        fs::write(torn, vec![0; bytes]).expect("torn");
+        assert!(blobs.read(&put.digest).is_err(), "a torn blob is not handed out");
+        blobs.put(&content).expect("stored");
+        assert_eq!(blobs.read(&put.digest).expect("whole again"), content);
     }
 
     #[test]
@@ -361,19 +541,52 @@ mod tests {
             }
         }
         let (dir, blobs) = blobs();
-        let long = blobs.put_stream(&mut [0_u8; 100].as_slice(), 10, 99);
-        assert!(matches!(long, Err(StreamError::TooLong)));
-        let failed = blobs.put_stream(&mut b"begun".chain(Failing), 10, 99);
-        assert!(matches!(failed, Err(StreamError::Read(_))));
-        assert_eq!(files(dir.path()), 0);
+        for begun in [100, 2 * LONG] {
+            let begun = vec![0_u8; begun];
+            let max = begun.len() as u64 - 1;
+            let long = blobs.put_stream(&mut begun.as_slice(), 10, max);
+            assert!(matches!(long, Err(StreamError::TooLong)));
+            let failed = blobs.put_stream(&mut begun.chain(Failing), 10, u64::MAX);
+            assert!(matches!(failed, Err(StreamError::Read(_))));
+        }
+        assert_eq!(files(&dir.path().join("blobs")), 0);
     }
 
     #[test]
     fn a_stream_is_kept_in_memory_only_up_to_what_was_asked_for() {
         let (_dir, blobs) = blobs();
-        let Ok(streamed) = blobs.put_stream(&mut [7_u8; 11].as_slice(), 10, 99) else {
-            panic!("it is not too long");
-        };
-        assert_eq!((streamed.bytes, streamed.content), (11, None));
+        for bytes in [11, LONG] {
+            let content = vec![7_u8; bytes];
+            let Ok(streamed) = blobs.put_stream(&mut content.as_slice(), 10, u64::MAX) else {
+                panic!("it is not too long");
+            };
+            assert_eq!((streamed.bytes, streamed.content), (bytes as u64, None));
+        }
+    }
+
+    #[test]
+    fn reclaiming_takes_what_has_no_row_and_leaves_what_has_one_again() {
+        let (_dir, blobs) = blobs();
+        let content = vec![7; LONG];
+        let put = blobs.put(&content).expect("stored");
+        need(&blobs, put);
+        let dead = blobs.store.write(|write| contents::release(write, &put.digest));
+        let dead = dead.expect("released").expect("it was the last need");
+        let again = blobs.put(&content).expect("stored anew");
+        need(&blobs, again);
+        blobs.reclaim(&[dead]).expect("nothing to do");
+        assert_eq!(blobs.read(&put.digest).expect("it is needed"), content);
+    }
+
+    #[test]
+    fn temporary_files_of_the_dead_are_removed_and_those_of_the_living_stay() {
+        let (dir, blobs) = blobs();
+        let temporary = dir.path().join("blobs/tmp");
+        let living = format!("{}-1", Owner::this().name());
+        for name in [living.as_str(), "4999999-1", "1.0_0_1-1"] {
+            fs::write(temporary.join(name), "torn").expect("begun");
+        }
+        assert_eq!(blobs.own_files().expect("listed").1, 2);
+        assert!(temporary.join(living).exists());
     }
 }

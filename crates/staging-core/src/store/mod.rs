@@ -1,50 +1,87 @@
 //! What outlives a process: sessions, patches, applies and events in SQLite,
-//! contents as blobs.
+//! contents in packs.
 //!
 //! Several processes share one store. Every state decision is made in an
 //! immediate transaction that reads the state again, and each change stands in
-//! the same transaction as its event.
+//! the same transaction as its event. Threads of one process that want to write
+//! at the same time share a transaction, each in a savepoint of its own, so that
+//! the pages which all of them change are written once.
 //!
 //! # Durability
-//! A commit survives the process at once and a power cut within about a second;
-//! [`Store::write_durably`] returns when it survives a power cut as well.
+//! A commit survives the process at once, and a power cut once [`Store::sync`]
+//! has returned; [`Store::write_durably`] includes that.
 
 pub(crate) mod applies;
 pub(crate) mod blobs;
+pub(crate) mod contents;
 pub(crate) mod log;
+pub(crate) mod meta;
+pub(crate) mod packs;
 pub(crate) mod patches;
 mod schema;
 pub(crate) mod sessions;
 pub(crate) mod set_aside;
 pub(crate) mod state_dir;
+mod turn;
 
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 
 use crate::Result;
 use crate::error::StagingError;
 use crate::events::{Event, Notice};
 use crate::time::Timestamp;
+use contents::Dead;
+use turn::{Turn, Writer};
 
 type Observer = Box<dyn Fn(Notice) + Send + Sync>;
 
-/// The connection to the store.
+const FILE: &str = "store.sqlite";
+
+/// A log longer than this is folded back by whoever closes the store, since the
+/// next process to open it would have to read all of it.
+const CLOSING_LOG_BYTES_MAX: u64 = 1 << 20;
+
+/// The connections to the store.
 pub(crate) struct Store {
-    connection: Mutex<Connection>,
+    path: PathBuf,
+    writer: Mutex<Writer>,
+    /// How many threads wait for the writer.
+    waiting: AtomicUsize,
+    /// Told when a shared transaction has ended.
+    ended: Condvar,
+    /// Opened once somebody reads while another writes.
+    reader: Mutex<Option<Connection>>,
     observers: Mutex<Vec<Observer>>,
     observed: AtomicBool,
+    /// Contents that nobody needs since a commit, until they are reclaimed.
+    dead: Mutex<Vec<Dead>>,
+    /// Whether something was committed since the last sync.
+    dirty: AtomicBool,
+    /// Whether the log's own name is durable.
+    log_named: AtomicBool,
 }
 
 impl Store {
     /// Opens `store.sqlite` in a state directory that was prepared.
     pub(crate) fn open(state_dir: &Path) -> Result<Self> {
+        let path = state_dir.join(FILE);
+        let connection = schema::connect(&path).map_err(|error| explained(error, &path))?;
         Ok(Self {
-            connection: Mutex::new(schema::connect(&state_dir.join("store.sqlite"))?),
+            writer: Mutex::new(Writer::new(connection)),
+            path,
+            waiting: AtomicUsize::new(0),
+            ended: Condvar::new(),
+            reader: Mutex::new(None),
             observers: Mutex::new(Vec::new()),
             observed: AtomicBool::new(false),
+            dead: Mutex::new(Vec::new()),
+            dirty: AtomicBool::new(false),
+            log_named: AtomicBool::new(false),
         })
     }
 
@@ -61,16 +98,28 @@ impl Store {
 
     /// Reads one consistent state.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let mut connection = unpoisoned(&self.connection);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let answer = work(&transaction)?;
-        transaction.commit()?;
-        Ok(answer)
+        self.look(|connection| {
+            let transaction = connection.unchecked_transaction()?;
+            let answer = work(&transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        })
     }
 
     /// Runs one statement or a few that need not agree with each other.
     pub(crate) fn look<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        work(&unpoisoned(&self.connection))
+        // What a shared transaction has not committed yet is nobody's to see.
+        if let Ok(writer) = self.writer.try_lock()
+            && let Some(connection) = writer.idle()
+        {
+            return work(connection).map_err(|error| explained(error, &self.path));
+        }
+        let mut reader = unpoisoned(&self.reader);
+        let connection = match &mut *reader {
+            Some(connection) => connection,
+            none => none.insert(schema::connect_reader(&self.path)?),
+        };
+        work(connection).map_err(|error| explained(error, &self.path))
     }
 
     /// Changes the state; everything in it happens or, on an error, nothing.
@@ -83,7 +132,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.write_on(&mut unpoisoned(&self.connection), work)
+        self.write_on(false, work)
     }
 
     /// The same, and back only when it survives a power cut, together with
@@ -92,45 +141,96 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Write<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut connection = unpoisoned(&self.connection);
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        let outcome = self.write_on(&mut connection, work);
-        if let Err(error) = connection.pragma_update(None, "synchronous", "NORMAL") {
-            tracing::warn!(%error, "every commit stays durable, and slow");
-        }
-        outcome
+        self.write_on(true, work)
     }
 
-    fn write_on<T, E: From<StagingError>>(
+    /// The same, durable or not.
+    pub(crate) fn write_on<T, E: From<StagingError>>(
         &self,
-        connection: &mut Connection,
+        durable: bool,
         work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(StagingError::from)?;
-        let mut write =
-            Write { transaction, now: Timestamp::now(), head: None, notices: Vec::new() };
-        let answer = work(&mut write)?;
-        write.transaction.commit().map_err(StagingError::from)?;
-        // Under the connection's lock, so that observers see the log's order.
-        let observers = unpoisoned(&self.observers);
-        for notice in write.notices {
-            for observer in observers.iter() {
-                observer(notice.clone());
+        let mut turn = Turn::take(self).map_err(|error| E::from(explained(error, &self.path)))?;
+        let answer = turn.work(work)?;
+        turn.end(durable).map_err(|error| E::from(explained(error, &self.path)))?;
+        Ok(answer)
+    }
+
+    /// Contents that became unneeded; their space may be given back once the
+    /// commits that said so are durable.
+    pub(crate) fn take_dead(&self) -> Vec<Dead> {
+        std::mem::take(&mut *unpoisoned(&self.dead))
+    }
+
+    /// Notes contents that no row ever named.
+    pub(crate) fn bury(&self, dead: impl IntoIterator<Item = Dead>) {
+        unpoisoned(&self.dead).extend(dead);
+    }
+
+    /// Whether something was committed that a power cut could still take.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty.load(Ordering::Acquire)
+    }
+
+    /// Makes durable what was committed, by any process.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.dirty.store(false, Ordering::Release);
+        let synced = self.sync_log();
+        if synced.is_err() {
+            self.dirty.store(true, Ordering::Release);
+        }
+        synced
+    }
+
+    /// SQLite writes the log and syncs it only when it is folded back. No lock
+    /// lies on it, so it may be opened beside SQLite.
+    fn sync_log(&self) -> Result<()> {
+        let log = self.log_path();
+        let io = |source| StagingError::Io { action: "sync", path: log.clone(), source };
+        let opened = if cfg!(windows) { blobs::open_for_writing(&log) } else { File::open(&log) };
+        match opened {
+            Ok(file) => file.sync_data().map_err(io)?,
+            // It was folded back, which syncs.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(io(error)),
+        }
+        if !self.log_named.swap(true, Ordering::AcqRel) {
+            blobs::sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
+        }
+        Ok(())
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.path.with_file_name(format!("{FILE}-wal"))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let long = std::fs::metadata(self.log_path())
+            .is_ok_and(|metadata| metadata.len() > CLOSING_LOG_BYTES_MAX);
+        if long {
+            // Whoever else is at it does so in turn.
+            let writer = unpoisoned(&self.writer);
+            let folded =
+                writer.connection().busy_timeout(std::time::Duration::ZERO).and_then(|()| {
+                    writer.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+                });
+            if let Err(error) = folded {
+                tracing::debug!(%error, "the store's log stays as long as it is");
             }
         }
-        Ok(answer)
     }
 }
 
 /// A change of state on its way.
 pub(crate) struct Write<'c> {
-    transaction: Transaction<'c>,
+    connection: &'c Connection,
     /// The time of everything in it.
     pub(crate) now: Timestamp,
-    head: Option<log::Head>,
-    notices: Vec<Notice>,
+    head: &'c mut Option<log::Head>,
+    notices: &'c mut Vec<Notice>,
+    dead: &'c mut Vec<Dead>,
 }
 
 impl Write<'_> {
@@ -141,14 +241,19 @@ impl Write<'_> {
 
     /// The same, with a diff for whoever observes in this process.
     pub(crate) fn log_with_diff(&mut self, event: Event, diff: Option<Arc<[u8]>>) -> Result<()> {
-        let mut head = match self.head {
+        let mut head = match *self.head {
             Some(head) => head,
-            None => log::head(&self.transaction)?,
+            None => log::head(self.connection)?,
         };
-        let record = log::append(&self.transaction, &mut head, self.now, event)?;
-        self.head = Some(head);
+        let record = log::append(self.connection, &mut head, self.now, event)?;
+        *self.head = Some(head);
         self.notices.push(Notice { record: Arc::new(record), diff });
         Ok(())
+    }
+
+    /// Notes contents that nobody needs when this is committed.
+    pub(crate) fn bury(&mut self, dead: impl IntoIterator<Item = Dead>) {
+        self.dead.extend(dead);
     }
 }
 
@@ -156,7 +261,7 @@ impl std::ops::Deref for Write<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        &self.transaction
+        self.connection
     }
 }
 
@@ -169,6 +274,31 @@ pub(crate) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A row that this version cannot have written.
 pub(crate) fn damaged(reason: impl Into<String>) -> StagingError {
     StagingError::DamagedStore { reason: reason.into() }
+}
+
+/// What SQLite said, as what a person can do about it.
+pub(crate) fn explained(error: StagingError, path: &Path) -> StagingError {
+    use rusqlite::ErrorCode;
+    let StagingError::Store { source } = &error else { return error };
+    let shown = atomic_fs::escape(path.as_os_str().as_encoded_bytes());
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(format!(
+            "{source}; no file of the workspace is touched by that. `greenroom doctor` looks \
+             closer; to go on without what was pending, move `{shown}` and its `-wal` and `-shm` \
+             away"
+        )),
+        Some(ErrorCode::DiskFull) => StagingError::StateUnwritable {
+            path: path.to_owned(),
+            reason: "the disk is full; free some space, or run `greenroom gc`",
+        },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            StagingError::StateUnwritable {
+                path: path.to_owned(),
+                reason: "it cannot be written to; make the state directory writable, or name another",
+            }
+        }
+        _ => error,
+    }
 }
 
 /// SQLite's numbers are signed; ours fit, by how they are parsed and made.

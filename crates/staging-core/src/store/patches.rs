@@ -3,7 +3,7 @@
 use atomic_fs::{Digest, RelPath};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 
-use super::{damaged, sql, unsql};
+use super::{Write, contents, damaged, sql, unsql};
 use crate::Result;
 use crate::base::{Base, Seen};
 use crate::ids::{ApplyId, PatchId, SessionId};
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 const COLUMNS: &str = "id, session, path, rename_to, operation, state, reason, reason_text, \
     signature, revision, base_digest, base_mode, base_bytes, base_modified_ns, base_inode, \
     base_device, base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, \
-    strategy, added, removed, full_replace, binary, remarks, created_ms, updated_ms, apply";
+    strategy, added, removed, full_replace, binary, remarks, created_ms, updated_ms, apply, kept";
 
 /// The row as a patch; the numbers are places in [`COLUMNS`].
 fn patch(row: &Row<'_>) -> Result<Patch> {
@@ -44,6 +44,7 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
         created_at: Timestamp::from_unix_ms(row.get(27)?),
         updated_at: Timestamp::from_unix_ms(row.get(28)?),
         apply: row.get::<_, Option<i64>>(29)?.map(|id| ApplyId(unsql(id))),
+        content_kept: row.get(30)?,
     })
 }
 
@@ -252,21 +253,90 @@ pub(crate) fn insert(connection: &Connection, patch: &Patch) -> Result<PatchId> 
     Ok(PatchId(unsql(connection.last_insert_rowid())))
 }
 
-/// Discards a pending patch that no apply holds; whether there was one.
+/// Discards a pending patch that no apply holds; whether there was one. Without
+/// `keep` its contents are needed no more.
 pub(crate) fn discard(
-    connection: &Connection,
+    write: &mut Write<'_>,
     id: PatchId,
     reason: DiscardReason,
     text: Option<&str>,
-    now: Timestamp,
+    keep: bool,
 ) -> Result<bool> {
-    let changed = connection
+    let digests = write
         .prepare_cached(
-            "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3, updated_ms = ?4
-             WHERE id = ?1 AND state = 'pending' AND apply IS NULL",
+            "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3, updated_ms = ?4,
+             kept = ?5 WHERE id = ?1 AND state = 'pending' AND apply IS NULL
+             RETURNING base_digest, staged_digest",
         )?
-        .execute(params![sql(id.0), reason.as_str(), text, now.unix_ms()])?;
-    Ok(changed == 1)
+        .query_row(params![sql(id.0), reason.as_str(), text, write.now.unix_ms(), keep], digests)
+        .optional()?;
+    let Some(digests) = digests else { return Ok(false) };
+    if !keep {
+        release(write, digests)?;
+    }
+    Ok(true)
+}
+
+type Digests = [Option<[u8; 32]>; 2];
+
+fn digests(row: &Row<'_>) -> rusqlite::Result<Digests> {
+    Ok([row.get(0)?, row.get(1)?])
+}
+
+fn release(write: &mut Write<'_>, digests: Digests) -> Result<()> {
+    for digest in digests.into_iter().flatten() {
+        let dead = contents::release(write, &Digest::from_bytes(digest))?;
+        write.bury(dead);
+    }
+    Ok(())
+}
+
+/// Drops the contents of a decided patch; whether it still had them.
+pub(crate) fn drop_contents(write: &mut Write<'_>, id: PatchId) -> Result<bool> {
+    let digests = write
+        .prepare_cached(
+            "UPDATE patches SET kept = 0 WHERE id = ?1 AND kept AND state <> 'pending'
+             RETURNING base_digest, staged_digest",
+        )?
+        .query_row([sql(id.0)], digests)
+        .optional()?;
+    let Some(digests) = digests else { return Ok(false) };
+    release(write, digests)?;
+    Ok(true)
+}
+
+/// Patches that were decided before this, oldest first, except those of an apply
+/// that is younger or not over yet.
+pub(crate) fn decided_before(
+    connection: &Connection,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<PatchId>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM patches WHERE state <> 'pending' AND updated_ms < ?1
+         AND NOT EXISTS (SELECT 1 FROM applies WHERE applies.id = patches.apply
+             AND (ended_ms IS NULL OR ended_ms >= ?1 OR state IN ('started', 'in_doubt')))
+         ORDER BY updated_ms LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map([before.unix_ms(), limit], |row| row.get(0))?;
+    let ids: rusqlite::Result<Vec<i64>> = rows.collect();
+    Ok(ids?.into_iter().map(|id| PatchId(unsql(id))).collect())
+}
+
+/// Removes a decided patch, its contents with it; the log keeps what happened.
+pub(crate) fn forget(write: &mut Write<'_>, id: PatchId) -> Result<()> {
+    drop_contents(write, id)?;
+    for statement in [
+        // What is left of its apply cannot be taken back without it.
+        "UPDATE applies SET forgotten = 1
+         WHERE id IN (SELECT apply FROM apply_patches WHERE patch = ?1)",
+        "DELETE FROM apply_patches WHERE patch = ?1",
+        "DELETE FROM patches WHERE id = ?1 AND state <> 'pending'",
+    ] {
+        write.prepare_cached(statement)?.execute([sql(id.0)])?;
+    }
+    Ok(())
 }
 
 /// Notes that the file system was asked again and the base still stands.
@@ -286,18 +356,4 @@ pub(crate) fn refresh(connection: &Connection, id: PatchId, base: &Base) -> Resu
             base.digest.as_bytes(),
         ])?;
     Ok(())
-}
-
-/// Whether a patch that is not discarded needs this content.
-pub(crate) fn needs_blob(connection: &Connection, digest: &Digest) -> Result<bool> {
-    let found = connection
-        .prepare_cached(
-            "SELECT 1 FROM patches WHERE state <> 'discarded' AND staged_digest IS NOT NULL
-             AND staged_digest = ?1
-             UNION ALL SELECT 1 FROM patches WHERE state <> 'discarded'
-             AND base_digest IS NOT NULL AND base_digest = ?1 LIMIT 1",
-        )?
-        .query_row([digest.as_bytes()], |_| Ok(()))
-        .optional()?;
-    Ok(found.is_some())
 }

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::error::StagingError;
 
 /// The schema this version writes.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
 
 /// How long a statement waits for another process's transaction.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -19,11 +19,12 @@ const BUSY_WAIT: Duration = Duration::from_secs(10);
 /// default is too little for the indexes of ten thousand patches.
 const CACHE_KIB: i64 = 16 * 1024;
 
-/// How long the log may grow before it is folded back, which syncs: seldom, so
-/// that few proposals pay for it, and soon enough that opening stays quick.
+/// How long the log may grow before whoever commits folds it back, which syncs:
+/// seldom, so that few proposals pay for it. Whoever closes the store folds back
+/// much less, so that opening stays quick.
 const CHECKPOINT_PAGES: i64 = 4000;
 
-/// Version 1. The triggers keep each session's counters and its generation, so
+/// Version 2. The triggers keep each session's counters and its generation, so
 /// that no statement can forget them.
 const TABLES: &str = "
 CREATE TABLE sessions(
@@ -34,6 +35,8 @@ CREATE TABLE sessions(
     active_ms INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL,
     owner_pid INTEGER,
+    owner_start TEXT,
+    orphaned_ms INTEGER,
     generation INTEGER NOT NULL DEFAULT 0,
     pending INTEGER NOT NULL DEFAULT 0,
     pending_bytes INTEGER NOT NULL DEFAULT 0
@@ -51,9 +54,12 @@ CREATE TABLE applies(
     ended_ms INTEGER,
     tidied INTEGER NOT NULL DEFAULT 0,
     undoes INTEGER REFERENCES applies(id),
-    undone_by INTEGER REFERENCES applies(id)
+    undone_by INTEGER REFERENCES applies(id),
+    request TEXT,
+    forgotten INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX undecided ON applies(state) WHERE state IN ('started', 'in_doubt');
+CREATE UNIQUE INDEX apply_requests ON applies(request) WHERE request IS NOT NULL;
 
 CREATE TABLE patches(
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -85,7 +91,8 @@ CREATE TABLE patches(
     remarks TEXT,
     created_ms INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL,
-    apply INTEGER REFERENCES applies(id)
+    apply INTEGER REFERENCES applies(id),
+    kept INTEGER NOT NULL DEFAULT 1
 );
 CREATE UNIQUE INDEX pending_paths ON patches(session, path) WHERE state = 'pending';
 CREATE UNIQUE INDEX pending_targets ON patches(session, rename_to)
@@ -93,10 +100,7 @@ CREATE UNIQUE INDEX pending_targets ON patches(session, rename_to)
 CREATE INDEX pending_anywhere ON patches(path) WHERE state = 'pending';
 CREATE INDEX pending_targets_anywhere ON patches(rename_to)
     WHERE state = 'pending' AND rename_to IS NOT NULL;
-CREATE INDEX base_in_use ON patches(base_digest)
-    WHERE state <> 'discarded' AND base_digest IS NOT NULL;
-CREATE INDEX staged_in_use ON patches(staged_digest)
-    WHERE state <> 'discarded' AND staged_digest IS NOT NULL;
+CREATE INDEX decided ON patches(updated_ms) WHERE state <> 'pending';
 
 CREATE TRIGGER patch_added AFTER INSERT ON patches WHEN NEW.state = 'pending' BEGIN
     UPDATE sessions SET generation = generation + 1, pending = pending + 1,
@@ -113,6 +117,27 @@ CREATE TABLE apply_patches(
     patch INTEGER NOT NULL REFERENCES patches(id),
     PRIMARY KEY(apply, patch)
 ) WITHOUT ROWID;
+CREATE INDEX applied_patches ON apply_patches(patch);
+
+CREATE TABLE contents(
+    digest BLOB PRIMARY KEY,
+    pack INTEGER,
+    at INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    refs INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE meta(
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO meta VALUES('content_bytes', 0);
+CREATE TRIGGER content_added AFTER INSERT ON contents BEGIN
+    UPDATE meta SET value = value + NEW.bytes WHERE name = 'content_bytes';
+END;
+CREATE TRIGGER content_gone AFTER DELETE ON contents BEGIN
+    UPDATE meta SET value = value - OLD.bytes WHERE name = 'content_bytes';
+END;
 
 CREATE TABLE events(
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -122,26 +147,81 @@ CREATE TABLE events(
 );
 ";
 
-/// Opens the store, creating the tables where there are none.
+/// What makes version 2 of version 1, in which every content had a file of its
+/// own and the contents of discarded patches were gone.
+const FROM_1: &str = "
+ALTER TABLE sessions ADD COLUMN owner_start TEXT;
+ALTER TABLE sessions ADD COLUMN orphaned_ms INTEGER;
+UPDATE sessions SET owner_pid = NULL;
+ALTER TABLE applies ADD COLUMN request TEXT;
+ALTER TABLE applies ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX applied_patches ON apply_patches(patch);
+CREATE UNIQUE INDEX apply_requests ON applies(request) WHERE request IS NOT NULL;
+ALTER TABLE patches ADD COLUMN kept INTEGER NOT NULL DEFAULT 1;
+UPDATE patches SET kept = 0 WHERE state = 'discarded';
+DROP INDEX base_in_use;
+DROP INDEX staged_in_use;
+CREATE INDEX decided ON patches(updated_ms) WHERE state <> 'pending';
+CREATE TABLE contents(
+    digest BLOB PRIMARY KEY,
+    pack INTEGER,
+    at INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    refs INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO contents
+    SELECT digest, NULL, 0, max(bytes), count(*) FROM (
+        SELECT base_digest AS digest, base_bytes AS bytes FROM patches
+            WHERE kept AND base_digest IS NOT NULL
+        UNION ALL SELECT staged_digest, staged_bytes FROM patches
+            WHERE kept AND staged_digest IS NOT NULL
+    ) GROUP BY digest;
+CREATE TABLE meta(
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO meta SELECT 'content_bytes', coalesce(sum(bytes), 0) FROM contents;
+CREATE TRIGGER content_added AFTER INSERT ON contents BEGIN
+    UPDATE meta SET value = value + NEW.bytes WHERE name = 'content_bytes';
+END;
+CREATE TRIGGER content_gone AFTER DELETE ON contents BEGIN
+    UPDATE meta SET value = value - OLD.bytes WHERE name = 'content_bytes';
+END;
+";
+
+/// Opens the store, creating the tables where there are none, and bringing those
+/// of an older version up to date.
 ///
 /// When the version matches nothing but the connection's own settings is done.
 pub(crate) fn connect(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_WAIT)?;
-    connection.set_prepared_statement_cache_capacity(96);
+    connection.set_prepared_statement_cache_capacity(128);
     // A short-lived process must not pay for a checkpoint when it leaves.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    let version = version(&connection)?;
-    if version == 0 {
-        switch_to_wal(&connection)?;
-        create_tables(&mut connection)?;
-    } else if version > SCHEMA {
-        return Err(StagingError::NewerStore { found: version, known: SCHEMA });
+    match version(&connection)? {
+        SCHEMA => {}
+        0 => {
+            switch_to_wal(&connection)?;
+            bring_up_to_date(&mut connection)?;
+        }
+        _ => bring_up_to_date(&mut connection)?,
     }
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    Ok(connection)
+}
+
+/// A second connection to a store that is open, which cannot change it.
+pub(crate) fn connect_reader(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     Ok(connection)
 }
 
@@ -165,17 +245,17 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
     }
 }
 
-fn create_tables(connection: &mut Connection) -> Result<()> {
+/// One transaction, which looks again: another process may have been faster.
+fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    match version(&transaction)? {
-        0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", SCHEMA)?;
-            transaction.commit()?;
-        }
-        // Another process was faster.
-        SCHEMA => {}
+    let statements = match version(&transaction)? {
+        0 => TABLES,
+        1 => FROM_1,
+        SCHEMA => return Ok(()),
         found => return Err(StagingError::NewerStore { found, known: SCHEMA }),
-    }
+    };
+    transaction.execute_batch(statements)?;
+    transaction.pragma_update(None, "user_version", SCHEMA)?;
+    transaction.commit()?;
     Ok(())
 }

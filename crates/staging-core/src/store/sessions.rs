@@ -5,10 +5,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{damaged, sql, unsql};
 use crate::Result;
 use crate::ids::SessionId;
+use crate::owner::Owner;
 use crate::session::{Session, SessionState};
 use crate::time::Timestamp;
 
-const COLUMNS: &str = "id, label, state, created_ms, active_ms, expires_ms, owner_pid";
+const COLUMNS: &str = "id, label, state, created_ms, active_ms, expires_ms, owner_pid, orphaned_ms";
 
 /// What else the store counts of a session.
 pub(crate) struct Counters {
@@ -30,6 +31,7 @@ fn session(row: &Row<'_>) -> Result<Session> {
         last_active_at: Timestamp::from_unix_ms(row.get(4)?),
         expires_at: Timestamp::from_unix_ms(row.get(5)?),
         owner_pid: row.get(6)?,
+        orphaned_at: row.get::<_, Option<i64>>(7)?.map(Timestamp::from_unix_ms),
     })
 }
 
@@ -79,14 +81,72 @@ pub(crate) fn insert(
     label: &str,
     now: Timestamp,
     expires_at: Timestamp,
+    owner: Option<&Owner>,
 ) -> Result<SessionId> {
     connection
         .prepare_cached(
-            "INSERT INTO sessions(label, state, created_ms, active_ms, expires_ms, owner_pid)
-             VALUES(?1, 'open', ?2, ?2, ?3, ?4)",
+            "INSERT INTO sessions(label, state, created_ms, active_ms, expires_ms, owner_pid,
+             owner_start) VALUES(?1, 'open', ?2, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![label, now.unix_ms(), expires_at.unix_ms(), std::process::id()])?;
+        .execute(params![
+            label,
+            now.unix_ms(),
+            expires_at.unix_ms(),
+            owner.map(|owner| owner.pid),
+            owner.and_then(|owner| owner.start.as_deref()),
+        ])?;
     Ok(SessionId(unsql(connection.last_insert_rowid())))
+}
+
+/// Open sessions that a process owns which was not found dead.
+pub(crate) fn owned(connection: &Connection) -> Result<Vec<(SessionId, Owner)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, owner_pid, owner_start FROM sessions
+         WHERE state = 'open' AND owner_pid IS NOT NULL AND orphaned_ms IS NULL",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok((SessionId(unsql(row.get(0)?)), Owner { pid: row.get(1)?, start: row.get(2)? }))
+    })?;
+    let found: rusqlite::Result<Vec<_>> = rows.collect();
+    Ok(found?)
+}
+
+/// Notes that a session's owner is dead; whether it still was the owner.
+pub(crate) fn orphan(
+    connection: &Connection,
+    id: SessionId,
+    owner: &Owner,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE sessions SET orphaned_ms = ?2 WHERE id = ?1 AND state = 'open'
+             AND owner_pid = ?3 AND owner_start IS ?4 AND orphaned_ms IS NULL",
+        )?
+        .execute(params![sql(id.0), now.unix_ms(), owner.pid, owner.start])?;
+    Ok(changed == 1)
+}
+
+/// Gives a session whose owner is gone, or that had none, to another process.
+pub(crate) fn adopt(connection: &Connection, id: SessionId, owner: &Owner) -> Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET owner_pid = ?2, owner_start = ?3, orphaned_ms = NULL WHERE id = ?1",
+        )?
+        .execute(params![sql(id.0), owner.pid, owner.start])?;
+    Ok(())
+}
+
+/// Removes ended sessions without patches that were last active before this.
+pub(crate) fn forget(connection: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(connection
+        .prepare_cached(
+            "DELETE FROM sessions WHERE id IN (
+                 SELECT id FROM sessions WHERE state <> 'open' AND active_ms < ?1
+                 AND id NOT IN (SELECT session FROM patches) LIMIT ?2)",
+        )?
+        .execute(params![before.unix_ms(), limit])?)
 }
 
 pub(crate) fn touch(

@@ -5,6 +5,7 @@ mod world;
 
 mod actors;
 mod apply;
+mod lifecycle;
 mod model;
 mod propose;
 mod recover;

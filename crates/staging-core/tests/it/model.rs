@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use staging_core::{ApplyRequest, Proposal, set_signature};
@@ -92,7 +93,7 @@ fn proposal(step: &Step) -> Proposal {
 }
 
 fn world() -> World {
-    let world = World::new();
+    let world = World::with(|options| options.history_keep_for = Duration::ZERO);
     for (name, (content, mode)) in start() {
         world.put(name, content);
         world.chmod(name, mode);

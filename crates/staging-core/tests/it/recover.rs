@@ -1,7 +1,6 @@
 //! What dead processes leave: journals, applies nobody decided, stray blobs.
 
-use std::fs;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use atomic_fs::{Change, ChangeSet, Expected, Operation, Options, Outcome, Staged, Workspace};
 use rusqlite::Connection;
@@ -113,33 +112,6 @@ fn a_journal_that_the_store_forgot_is_finished_and_noted() {
     world.write(s, "a", "next\n");
     let report = world.layer.apply(&ApplyRequest::default()).expect("ids are not taken twice");
     assert_eq!(report.apply.map(|apply| apply.0), Some(2));
-}
-
-#[test]
-fn old_contents_that_nobody_needs_are_swept_and_others_stay() {
-    let world = World::new();
-    let s = world.session("agent");
-    world.write(s, "a", "needed\n");
-    let blobs = world.state().join("blobs");
-    let stray = Digest::of(b"stray").to_string();
-    let fresh = Digest::of(b"fresh").to_string();
-    let age = |name: &std::path::Path| {
-        let file = fs::File::options().write(true).open(name).expect("a blob");
-        file.set_modified(SystemTime::now() - Duration::from_secs(7200)).expect("aged");
-    };
-    for name in [&stray, &fresh] {
-        fs::create_dir_all(blobs.join(&name[..2])).expect("its folder");
-        fs::write(blobs.join(&name[..2]).join(name), "x").expect("a blob");
-    }
-    age(&blobs.join(&stray[..2]).join(&stray));
-    let needed = Digest::of(b"needed\n").to_string();
-    age(&blobs.join(&needed[..2]).join(&needed));
-    fs::write(blobs.join("tmp/1-1"), "torn").expect("a write that broke off");
-    age(&blobs.join("tmp/1-1"));
-    let report = world.layer.recover().expect("recovered");
-    assert_eq!(report.blobs_removed, 1);
-    assert_eq!(world.blobs(), 2, "the needed one, and the fresh one");
-    assert_eq!(world.read(s, "a").as_deref(), Some("needed\n"));
 }
 
 #[test]

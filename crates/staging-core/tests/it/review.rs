@@ -24,12 +24,34 @@ fn rejecting_leaves_the_tree_as_it_was_and_clears_the_buffer() {
             && patch.reason_text.as_deref() == Some("not like this")
     }));
     assert_eq!(world.tree(), before);
-    assert_eq!(world.blobs(), 0, "no content is kept");
     assert_eq!(world.read(s, "a").as_deref(), Some("a\n"));
     let error = world.layer.discard(&[Selector::Patch(discarded[0].id)], None);
     assert_eq!(error.expect_err("decided already").kind(), ErrorKind::Closed);
-    let mut sink = Vec::new();
-    let error = world.layer.write_diff(&discarded, &Default::default(), &mut sink);
+    assert!(world.pending().is_empty());
+}
+
+#[test]
+fn what_was_rejected_can_be_looked_at_while_the_history_is_kept() {
+    let world = World::new();
+    let s = world.session("agent");
+    world.write(s, "a", "rejected\n");
+    let discarded = world.layer.discard(&[], None).expect("rejected");
+    let mut shown = Vec::new();
+    world
+        .layer
+        .write_diff(&discarded, &Default::default(), &mut shown)
+        .expect("its content is kept");
+    assert!(String::from_utf8_lossy(&shown).contains("+rejected\n"));
+}
+
+#[test]
+fn without_a_history_the_content_goes_when_it_is_rejected() {
+    let world = World::with(|options| options.history_keep_for = std::time::Duration::ZERO);
+    let s = world.session("agent");
+    world.write(s, "a", "rejected\n");
+    let discarded = world.layer.discard(&[], None).expect("rejected");
+    assert_eq!(world.blobs(), 0, "no content is kept");
+    let error = world.layer.write_diff(&discarded, &Default::default(), &mut Vec::new());
     assert_eq!(error.expect_err("its content is gone").kind(), ErrorKind::Closed);
 }
 

@@ -73,6 +73,117 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     assert!(matches!(error, StagingError::NewerStore { found: 99, .. }), "{error}");
 }
 
+/// A state directory as version 1 left it: one patch pending, one rejected, one
+/// applied, and the contents of the first and the last in files of their own.
+fn of_version_1() -> World {
+    let world = World::new();
+    let mut options = world.layer.options().clone();
+    options.state_dir = world.dir.path().join("old");
+    let blobs = options.state_dir.join("blobs");
+    fs::create_dir_all(&blobs).expect("ours");
+    fs::set_permissions(&options.state_dir, fs::Permissions::from_mode(0o700)).expect("ours");
+    let store = Connection::open(options.state_dir.join("store.sqlite")).expect("a new file");
+    store.pragma_update(None, "journal_mode", "WAL").expect("as version 1 did");
+    store.execute_batch(include_str!("fixtures/store-1.sql")).expect("its tables");
+    let put = |content: &str| {
+        let digest = staging_core::Digest::of(content.as_bytes());
+        let name = digest.to_string();
+        fs::create_dir_all(blobs.join(&name[..2])).expect("ours");
+        fs::write(blobs.join(&name[..2]).join(&name), content).expect("ours");
+        digest
+    };
+    let (base, pending, applied) = (put("base\n"), put("pending\n"), put("applied\n"));
+    let rejected = staging_core::Digest::of(b"rejected\n");
+    store
+        .execute_batch(
+            "INSERT INTO sessions(label, state, created_ms, active_ms, expires_ms, owner_pid)
+                 VALUES('agent', 'open', 1, 1, 99999999999999, 1);
+             INSERT INTO applies(set_id, state, started_ms, ended_ms, tidied)
+                 VALUES('a1-x', 'committed', 1, 99999999999999, 1);",
+        )
+        .expect("rows of version 1");
+    let patch = |path: &str, state: &str, base: Option<_>, staged: staging_core::Digest, bytes| {
+        let operation = if base.is_some() { "modify" } else { "create" };
+        let reason = (state == "discarded").then_some("rejected");
+        let apply = (state == "applied").then_some(1);
+        store
+            .execute(
+                "INSERT INTO patches(session, path, operation, state, reason, signature, revision,
+                 base_digest, base_mode, base_bytes, base_modified_ns, base_inode, base_device,
+                 base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes,
+                 strategy, added, removed, full_replace, binary, created_ms, updated_ms, apply)
+                 VALUES(1, CAST(?1 AS BLOB), ?2, ?3, ?4, zeroblob(32), 1,
+                 ?5, 420, 5, 1, 1, 1, 1, 1, ?6, 420, ?7, 'histogram', 1, 1, 0, 0, 1,
+                 99999999999999, ?8)",
+                rusqlite::params![
+                    path,
+                    operation,
+                    state,
+                    reason,
+                    base.map(|digest: staging_core::Digest| *digest.as_bytes()),
+                    staged.as_bytes(),
+                    bytes,
+                    apply
+                ],
+            )
+            .expect("a row of version 1");
+    };
+    patch("a", "pending", Some(base), pending, 8);
+    patch("b", "discarded", Some(base), rejected, 9);
+    patch("c", "applied", Some(base), applied, 8);
+    store.execute("INSERT INTO apply_patches VALUES(1, 3)", []).expect("a row of version 1");
+    drop(store);
+    world.put("a", "base\n");
+    world.put("c", "applied\n");
+    let layer = DiffStagingLayer::open(options).expect("brought up to date");
+    World { layer, dir: world.dir }
+}
+
+#[test]
+fn a_store_of_version_1_is_brought_up_to_date_with_everything_in_it() {
+    let world = of_version_1();
+    let pending = world.pending();
+    assert_eq!(pending.len(), 1);
+    let mut diff = Vec::new();
+    world.layer.write_diff(&pending, &Default::default(), &mut diff).expect("its contents");
+    assert!(String::from_utf8_lossy(&diff).ends_with("-base\n+pending\n"));
+    let ids: Vec<_> =
+        [1, 2, 3].map(|id| world.layer.patch(staging_core::PatchId(id)).expect("kept")).to_vec();
+    let kept: Vec<_> = ids.iter().map(|patch| patch.content_kept).collect();
+    assert_eq!(kept, [true, false, true], "version 1 dropped what was discarded");
+    world.layer.undo(None).expect("what version 1 applied can be taken back");
+    assert_eq!(world.disk("c").as_deref(), Some("base\n"));
+    world.layer.apply(&Default::default()).expect("what version 1 staged can be applied");
+    assert_eq!(world.disk("a").as_deref(), Some("pending\n"));
+    world.layer.tidy().expect("tidied");
+    let session = world.layer.find_session("agent").expect("kept");
+    assert_eq!(session.owner_pid, None, "its process is not known well enough");
+}
+
+#[test]
+fn processes_that_open_an_old_store_at_once_bring_it_up_to_date_once() {
+    let world = World::new();
+    let mut options = world.layer.options().clone();
+    options.state_dir = world.dir.path().join("old");
+    fs::create_dir(&options.state_dir).expect("ours");
+    fs::set_permissions(&options.state_dir, fs::Permissions::from_mode(0o700)).expect("ours");
+    let store = Connection::open(options.state_dir.join("store.sqlite")).expect("a new file");
+    store.pragma_update(None, "journal_mode", "WAL").expect("as version 1 did");
+    store.execute_batch(include_str!("fixtures/store-1.sql")).expect("its tables");
+    drop(store);
+    std::thread::scope(|scope| {
+        for label in ["a", "b", "c", "d"] {
+            let options = options.clone();
+            scope.spawn(move || {
+                let layer = DiffStagingLayer::open(options).expect("opened");
+                layer.open_session(label).expect("a session");
+            });
+        }
+    });
+    let layer = DiffStagingLayer::open(options).expect("opened");
+    assert_eq!(layer.sessions().expect("listed").len(), 4);
+}
+
 #[test]
 fn an_untouched_log_is_intact() {
     let world = World::new();

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
 use staging_core::{
-    DiffStagingLayer, Patch, Proposal, Proposed, RelPath, SessionId, StagingOptions,
+    DiffStagingLayer, Digest, Patch, Proposal, Proposed, RelPath, SessionId, StagingOptions,
 };
 use tempfile::TempDir;
 
@@ -83,11 +84,42 @@ impl World {
         tree
     }
 
-    /// How many blobs there are.
+    /// The store, as whoever tampers with it sees it.
+    pub(crate) fn store(&self) -> Connection {
+        Connection::open(self.state().join("store.sqlite")).expect("the store")
+    }
+
+    /// How many contents are stored.
     pub(crate) fn blobs(&self) -> usize {
+        let count =
+            self.store().query_row("SELECT count(*) FROM contents", [], |row| row.get::<_, i64>(0));
+        usize::try_from(count.expect("the table is there")).expect("few")
+    }
+
+    /// Overwrites a stored content where it lies, with bytes of the same length.
+    pub(crate) fn tear(&self, content: &[u8]) {
+        let digest = Digest::of(content);
+        let (pack, at): (i64, i64) = self
+            .store()
+            .query_row(
+                "SELECT pack, at FROM contents WHERE digest = ?1",
+                [digest.as_bytes()],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .expect("it is stored, in a pack");
+        let pack = self.state().join(format!("blobs/{pack:016x}.pack"));
+        let pack = fs::File::options().write(true).open(pack).expect("the pack");
+        pack.write_all_at(&vec![b'!'; content.len()], at.unsigned_abs()).expect("ours");
+    }
+
+    /// How many bytes of the disk the contents' directory takes.
+    pub(crate) fn content_blocks(&self) -> u64 {
         let mut tree = BTreeMap::new();
         walk(&self.state().join("blobs"), &mut tree);
-        tree.into_iter().filter(|(path, _)| path.is_file()).count()
+        tree.into_keys()
+            .filter(|path| path.is_file())
+            .map(|path| fs::metadata(path).expect("it is there").blocks() * 512)
+            .sum()
     }
 
     pub(crate) fn events(&self) -> Vec<String> {

@@ -1,0 +1,190 @@
+//! Sweeping: what the dead left, what has become too old, and what nobody needs.
+
+use std::time::{Duration, Instant};
+
+use atomic_fs::Digest;
+use serde::Serialize;
+
+use super::{DiffStagingLayer, Inner};
+use crate::Result;
+use crate::error::StagingError;
+use crate::events::Event;
+use crate::ids::{PatchId, SessionId};
+use crate::owner::{Liveness, Owner};
+use crate::store::{contents, meta, patches, sessions};
+use crate::time::Timestamp;
+
+/// How many rows one transaction of a sweep changes: others wait for it.
+const BATCH: usize = 200;
+
+/// How long the sweep of a process that has just started may take.
+const START_BUDGET: Duration = Duration::from_millis(3);
+
+/// What a sweep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SweepReport {
+    /// Sessions that silence has ended.
+    pub expired: Vec<SessionId>,
+    /// Open sessions whose process is gone; they stay open until they expire.
+    pub orphaned: Vec<SessionId>,
+    /// Patches whose file has changed, discarded now.
+    pub stale: Vec<PatchId>,
+    /// Decided patches that were older than the history is kept.
+    pub forgotten: u64,
+    /// Contents and temporary files that nobody needed.
+    pub removed: u64,
+    /// How many bytes of the disk that gave back.
+    pub bytes: u64,
+    /// Whether everything was looked at; else the next sweep goes on.
+    pub complete: bool,
+}
+
+/// How much contents were swept.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Swept {
+    pub(super) removed: u64,
+    pub(super) bytes: u64,
+}
+
+impl DiffStagingLayer {
+    /// Ends what is overdue, finds sessions whose process is gone and patches that
+    /// are stale, and gives back what is too old or not needed by anybody; stops
+    /// between two steps once `budget` is over.
+    pub fn sweep(&self, budget: Duration) -> Result<SweepReport> {
+        let inner = &*self.0;
+        let deadline = Instant::now() + budget;
+        inner.recover_if_free()?;
+        let mut report = SweepReport {
+            expired: inner.expire_overdue()?,
+            orphaned: inner.find_orphans()?,
+            ..SweepReport::default()
+        };
+        let (standing, stale) = inner.refresh(inner.store.read(patches::pending)?)?;
+        drop(standing);
+        report.stale = stale.into_iter().map(|patch| patch.id).collect();
+        let (forgotten, all) = inner.forget_old(deadline)?;
+        report.forgotten = forgotten;
+        inner.flush()?;
+        if all && Instant::now() < deadline {
+            let before = Timestamp::now().minus(inner.options.history_keep_for);
+            inner.store.write(|write| sessions::forget(write, before, BATCH))?;
+            let swept = inner.sweep_contents()?;
+            (report.removed, report.bytes) = (swept.removed, swept.bytes);
+            report.complete = true;
+        }
+        Ok(report)
+    }
+
+    /// Makes durable what was committed so far, by any process, and gives back
+    /// the space of contents that nobody has needed since the last time.
+    pub fn flush(&self) -> Result<()> {
+        self.0.flush()
+    }
+
+    /// Whether something was committed that a power cut could still take.
+    pub fn needs_flush(&self) -> bool {
+        self.0.store.is_dirty()
+    }
+}
+
+impl Inner {
+    /// What every process does when it starts.
+    pub(super) fn sweep_at_start(&self) -> Result<()> {
+        self.expire_overdue()?;
+        self.find_orphans()?;
+        self.forget_old(Instant::now() + START_BUDGET)?;
+        Ok(())
+    }
+
+    /// Marks open sessions whose process is gone.
+    pub(super) fn find_orphans(&self) -> Result<Vec<SessionId>> {
+        let owned = self.store.look(sessions::owned)?;
+        let mut known: Vec<(Owner, Liveness)> = Vec::new();
+        let mut dead = Vec::new();
+        for (session, owner) in owned {
+            let liveness = match known.iter().find(|(known, _)| *known == owner) {
+                Some((_, liveness)) => *liveness,
+                None => {
+                    let liveness = owner.liveness();
+                    known.push((owner.clone(), liveness));
+                    liveness
+                }
+            };
+            if liveness == Liveness::Dead {
+                dead.push((session, owner));
+            }
+        }
+        if dead.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.store.write(|write| {
+            let mut orphaned = Vec::new();
+            for (session, owner) in &dead {
+                // Another process may have taken it over meanwhile.
+                if sessions::orphan(write, *session, owner, write.now)? {
+                    write.log(Event::SessionOrphaned { session: *session, pid: owner.pid })?;
+                    orphaned.push(*session);
+                }
+            }
+            Ok(orphaned)
+        })
+    }
+
+    /// Forgets decided patches that are older than the history is kept; how many,
+    /// and whether those were all.
+    pub(super) fn forget_old(&self, deadline: Instant) -> Result<(u64, bool)> {
+        let before = Timestamp::now().minus(self.options.history_keep_for);
+        let mut forgotten = 0;
+        loop {
+            let old =
+                self.store.look(|connection| patches::decided_before(connection, before, BATCH))?;
+            if old.is_empty() {
+                return Ok((forgotten, true));
+            }
+            self.store.write(|write| {
+                for patch in &old {
+                    patches::forget(write, *patch)?;
+                }
+                Ok(())
+            })?;
+            forgotten += old.len() as u64;
+            if Instant::now() >= deadline {
+                return Ok((forgotten, false));
+            }
+        }
+    }
+
+    /// Gives back everything in the contents' directory that no row names.
+    pub(super) fn sweep_contents(&self) -> Result<Swept> {
+        let failed = |source| StagingError::Io {
+            action: "sweep the contents of",
+            path: self.options.state_dir.clone(),
+            source,
+        };
+        let (own, temporary) = self.blobs.own_files().map_err(failed)?;
+        let mut swept = Swept { removed: temporary, bytes: 0 };
+        for batch in own.chunks(BATCH) {
+            let unneeded = self.store.look(|connection| {
+                let mut unneeded: Vec<Digest> = Vec::new();
+                for digest in batch {
+                    if contents::find(connection, digest)?.is_none() {
+                        unneeded.push(*digest);
+                    }
+                }
+                Ok(unneeded)
+            })?;
+            swept.removed += self.blobs.remove_unneeded(unneeded.into_iter())?;
+        }
+        let packs = self.blobs.packs();
+        for pack in packs.list().map_err(failed)? {
+            // A row of this pack can only be new while its writer lives, who has
+            // it locked.
+            let live = || self.store.look(|connection| contents::in_pack(connection, pack));
+            let bytes = packs.sweep(pack, live)?;
+            swept.removed += u64::from(bytes > 0);
+            swept.bytes += bytes;
+        }
+        self.store.write(|write| meta::set(write, meta::SWEPT_MS, write.now.unix_ms()))?;
+        Ok(swept)
+    }
+}

@@ -1,0 +1,113 @@
+//! Rows of the contents table: which contents are needed, how often, and where
+//! they lie.
+
+use atomic_fs::Digest;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{sql, unsql};
+use crate::Result;
+
+/// Where a content lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In a file of its own, named by its digest.
+    Own,
+    /// In a pack, from this byte on.
+    Pack { pack: i64, at: u64 },
+}
+
+/// A content that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) place: Place,
+    pub(crate) bytes: u64,
+}
+
+/// A content that nobody needs, whose space can be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dead {
+    pub(crate) digest: Digest,
+    pub(crate) entry: Entry,
+}
+
+/// Whether a content could be referred to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Referred {
+    /// It lies where the caller put it.
+    ToOurs,
+    /// It lay elsewhere already.
+    ToTheirs,
+    /// It was there when the caller looked, and is gone.
+    Gone,
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let pack: Option<i64> = row.get(0)?;
+    let place = match pack {
+        None => Place::Own,
+        Some(pack) => Place::Pack { pack, at: unsql(row.get(1)?) },
+    };
+    Ok(Entry { place, bytes: unsql(row.get(2)?) })
+}
+
+pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<Entry>> {
+    let found = connection
+        .prepare_cached("SELECT pack, at, bytes FROM contents WHERE digest = ?1")?
+        .query_row([digest.as_bytes()], entry)
+        .optional()?;
+    Ok(found)
+}
+
+/// Counts one more need of a content, which lies where the caller put it unless
+/// it was there before.
+pub(crate) fn refer(
+    connection: &Connection,
+    digest: &Digest,
+    put: Option<Entry>,
+) -> Result<Referred> {
+    let raised = connection
+        .prepare_cached("UPDATE contents SET refs = refs + 1 WHERE digest = ?1")?
+        .execute([digest.as_bytes()])?;
+    if raised == 1 {
+        return Ok(Referred::ToTheirs);
+    }
+    let Some(put) = put else { return Ok(Referred::Gone) };
+    let (pack, at) = match put.place {
+        Place::Own => (None, 0),
+        Place::Pack { pack, at } => (Some(pack), sql(at)),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO contents(digest, pack, at, bytes, refs) VALUES(?1, ?2, ?3, ?4, 1)",
+        )?
+        .execute(params![digest.as_bytes(), pack, at, sql(put.bytes)])?;
+    Ok(Referred::ToOurs)
+}
+
+/// Takes one need back; the content when it was the last one.
+pub(crate) fn release(connection: &Connection, digest: &Digest) -> Result<Option<Dead>> {
+    let left = connection
+        .prepare_cached(
+            "UPDATE contents SET refs = refs - 1 WHERE digest = ?1
+             RETURNING pack, at, bytes, refs",
+        )?
+        .query_row([digest.as_bytes()], |row| Ok((entry(row)?, row.get::<_, i64>(3)?)))
+        .optional()?;
+    let Some((entry, refs)) = left else { return Ok(None) };
+    if refs > 0 {
+        return Ok(None);
+    }
+    connection
+        .prepare_cached("DELETE FROM contents WHERE digest = ?1")?
+        .execute([digest.as_bytes()])?;
+    Ok(Some(Dead { digest: *digest, entry }))
+}
+
+/// The contents in a pack: first byte and length, in order.
+pub(crate) fn in_pack(connection: &Connection, pack: i64) -> Result<Vec<(u64, u64)>> {
+    let mut statement =
+        connection.prepare_cached("SELECT at, bytes FROM contents WHERE pack = ?1 ORDER BY at")?;
+    let rows = statement.query_map([pack], |row| Ok((unsql(row.get(0)?), unsql(row.get(1)?))))?;
+    let found: rusqlite::Result<Vec<_>> = rows.collect();
+    Ok(found?)
+}

@@ -1,0 +1,28 @@
+//! A few numbers that are true of the whole store.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::unsql;
+use crate::Result;
+
+/// When contents were last swept completely, in milliseconds since 1970.
+pub(crate) const SWEPT_MS: &str = "swept_ms";
+
+pub(crate) fn get(connection: &Connection, name: &str) -> Result<Option<i64>> {
+    Ok(connection
+        .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
+}
+
+pub(crate) fn set(connection: &Connection, name: &str, value: i64) -> Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)")?
+        .execute(params![name, value])?;
+    Ok(())
+}
+
+/// How many bytes all contents have, each counted once; triggers keep it.
+pub(crate) fn content_bytes(connection: &Connection) -> Result<u64> {
+    Ok(get(connection, "content_bytes")?.map_or(0, unsql))
+}
