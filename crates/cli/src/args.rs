@@ -112,6 +112,16 @@ pub(crate) enum Command {
     Plugin(Plugin),
     /// Finish or undo a broken apply, and sweep what it left
     Recover,
+    /// Follow what happens, in every process, and find stale patches at once
+    Watch {
+        /// Begin behind this entry of the log, to go on where another watch ended [default: now]
+        #[arg(long, value_name = "SEQ")]
+        since: Option<u64>,
+    },
+    /// Say how this machine and the state directory are
+    Doctor,
+    /// Print the JSON Schema of the events that log and watch print
+    Schema,
     /// Sweep what dead processes left, what is too old, and what nobody needs
     Gc,
 }

@@ -56,6 +56,13 @@ impl Console {
         self.bytes(|out| out.write_all(text.as_bytes()).map_err(output_failed))
     }
 
+    /// Prints one JSON object that names its schema itself, on one line.
+    pub(crate) fn raw_object(&self, object: &impl Serialize) -> Result<(), Failure> {
+        let mut text = serde_json::to_string(object).expect("the shapes have string keys only");
+        text.push('\n');
+        self.bytes(|out| out.write_all(text.as_bytes()).map_err(output_failed))
+    }
+
     /// Prints lines for people.
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
         self.bytes(|out| out.write_all(self.presentable(text).as_bytes()).map_err(output_failed))

@@ -68,6 +68,11 @@ impl Failure {
         Self { is_in_the_object: true, ..Self::new(ErrorKind::Unsupported, message) }
     }
 
+    /// The command's own object says it already.
+    pub(crate) fn in_the_object(self) -> Self {
+        Self { is_in_the_object: true, ..self }
+    }
+
     pub(crate) fn is_in_the_object(&self) -> bool {
         self.is_in_the_object
     }

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use staging_core::{
-    ApplyId, Base, CheckOutcome, Digest, DiscardReason, ErrorKind, Operation, Patch, PatchId,
-    PatchState, RelPath, Session, SessionId, SessionState, SessionStatus, Signature, StagedContent,
-    Timestamp,
+    ApplyId, Base, CheckOutcome, Contested, Digest, DiscardReason, ErrorKind, Operation, Patch,
+    PatchId, PatchState, RelPath, Session, SessionId, SessionState, SessionStatus, Signature,
+    StagedContent, Timestamp,
 };
 
 /// The version of every shape here; it grows when a field changes its meaning.
@@ -42,6 +42,9 @@ pub(crate) struct ErrorFields<'a> {
 pub(crate) struct ProposedView<'a> {
     pub(crate) session: SessionId,
     pub(crate) patches: Vec<PatchView<'a>>,
+    /// Other sessions that want to change the same file; left out when there are none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) also_pending_in: &'a [SessionId],
 }
 
 /// What `discard` rejected.
@@ -149,6 +152,9 @@ pub(crate) struct StatusView<'a> {
     pub(crate) workspace: String,
     pub(crate) signature: Signature,
     pub(crate) sessions: Vec<PendingView<'a>>,
+    /// Files that several sessions want to change; left out when there are none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) contested: &'a [Contested],
     /// Files with users' bytes that could not stay in place; left out when there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) kept: Vec<String>,

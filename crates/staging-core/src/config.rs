@@ -27,6 +27,10 @@ pub struct StagingOptions {
     pub owns_sessions: bool,
     /// How often a process that runs the actors sweeps.
     pub sweep_every: Duration,
+    /// How often the log is asked for what other processes wrote, for subscribers.
+    pub follow_every: Duration,
+    /// Whether a process that runs the actors watches the files of pending patches.
+    pub watch_files: bool,
     /// Whether each proposal survives a power cut before it is acknowledged.
     pub durable_proposals: bool,
     /// Which diff strategy for which file.
@@ -93,7 +97,9 @@ impl StagingOptions {
             session_expires_after: Duration::from_secs(24 * 60 * 60),
             history_keep_for: Duration::from_secs(7 * 24 * 60 * 60),
             owns_sessions: true,
+            watch_files: true,
             sweep_every: Duration::from_secs(60),
+            follow_every: Duration::from_millis(100),
             durable_proposals: false,
             diff: Policy::default(),
             allow_git: false,

@@ -290,7 +290,6 @@ pub enum StagingError {
     #[error("the store failed")]
     Store {
         /// What it said.
-        #[from]
         source: rusqlite::Error,
     },
     /// What was to be stored was not.
@@ -300,10 +299,8 @@ pub enum StagingError {
         reason: String,
     },
     /// The state directory does not take what is written to it.
-    #[error("`{}`: {reason}", path.display())]
+    #[error("the state directory cannot be written to: {reason}")]
     StateUnwritable {
-        /// The store's file.
-        path: PathBuf,
         /// What is wrong, and what to do.
         reason: &'static str,
     },
@@ -329,6 +326,30 @@ pub enum StagingError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What SQLite said, as what a person can do about it.
+impl From<rusqlite::Error> for StagingError {
+    fn from(source: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                let reason = format!(
+                    "{source}; the workspace is not touched by that. `greenroom doctor` looks \
+                     closer. To go on without what was pending, move `store.sqlite` and its \
+                     `-wal` and `-shm` out of the state directory"
+                );
+                Self::DamagedStore { reason }
+            }
+            Some(ErrorCode::DiskFull) => Self::StateUnwritable {
+                reason: "the disk is full: free some space, or run `greenroom gc`",
+            },
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::StateUnwritable { reason: "make it writable, or name another" }
+            }
+            _ => Self::Store { source },
+        }
+    }
 }
 
 impl StagingError {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atomic_fs::RelPath;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ApplyId, PatchId, SessionId};
@@ -14,7 +15,7 @@ use crate::time::Timestamp;
 pub const EVENT_SCHEMA: u32 = 1;
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
@@ -32,8 +33,10 @@ pub enum Event {
         /// Its session.
         session: SessionId,
         /// Its file.
+        #[schemars(with = "String")]
         path: RelPath,
         /// Where a rename moves it.
+        #[schemars(with = "Option<String>")]
         rename_to: Option<RelPath>,
         /// What it does.
         operation: Operation,
@@ -51,6 +54,7 @@ pub enum Event {
         /// Its session.
         session: SessionId,
         /// Its file.
+        #[schemars(with = "String")]
         path: RelPath,
         /// The patch in its place; `None` when the change was taken back.
         by: Option<PatchId>,
@@ -62,6 +66,7 @@ pub enum Event {
         /// Its session.
         session: SessionId,
         /// Its file.
+        #[schemars(with = "String")]
         path: RelPath,
         /// The apply that brought it in.
         apply: ApplyId,
@@ -73,6 +78,7 @@ pub enum Event {
         /// Its session.
         session: SessionId,
         /// Its file.
+        #[schemars(with = "String")]
         path: RelPath,
         /// Why.
         reason: DiscardReason,
@@ -86,6 +92,7 @@ pub enum Event {
         /// Its session.
         session: SessionId,
         /// Its file.
+        #[schemars(with = "String")]
         path: RelPath,
     },
     /// An approved set is on its way to the disk.
@@ -160,7 +167,7 @@ pub enum Event {
 }
 
 /// An event as it stands in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventRecord {
     /// The schema's version.
     pub schema: u32,
@@ -171,6 +178,15 @@ pub struct EventRecord {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+/// The JSON Schema (2020-12) of one [`EventRecord`], as `log --json` and
+/// `watch --json` print it.
+///
+/// A later version may add events and fields; what is there keeps its meaning while
+/// `schema` stays the same.
+pub fn event_schema() -> serde_json::Value {
+    schemars::schema_for!(EventRecord).to_value()
 }
 
 /// An event as it is handed to whoever observes the layer in this process.

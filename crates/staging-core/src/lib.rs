@@ -4,6 +4,7 @@ pub mod actors;
 mod base;
 mod config;
 mod diffing;
+mod doctor;
 mod error;
 mod events;
 mod ids;
@@ -15,19 +16,21 @@ mod session;
 mod signature;
 mod store;
 mod time;
+mod watching;
 
 pub use atomic_fs::{Digest, FsError, Kept, PathError, Refusal, RelPath, escape};
 
 pub use base::{Base, Seen};
 pub use config::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
 pub use diffing::{ChildLimits, PluginHost, Policy};
+pub use doctor::{Finding, Health, examine};
 pub use error::{ErrorKind, StagingError};
-pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice};
+pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schema};
 pub use ids::{ApplyId, IdParseError, PatchId, SessionId};
 pub use layer::{
-    ApplyOutcome, ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, Proposal, Proposed,
-    RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status, SweepReport,
-    UndoReport,
+    ApplyOutcome, ApplyReport, ApplyRequest, Contested, DiffOptions, DiffStagingLayer, Proposal,
+    Proposed, RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status,
+    SweepReport, UndoReport,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
@@ -35,6 +38,7 @@ pub use session::{Session, SessionState};
 pub use signature::{Signature, set_signature};
 pub use store::set_aside::SetAside;
 pub use time::Timestamp;
+pub use watching::{WatchHealth, Watching};
 
 pub use diff_engine::{CheckOutcome, Conformance, serve_plugin};
 

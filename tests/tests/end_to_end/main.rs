@@ -16,3 +16,4 @@ mod stale;
 mod terminal;
 mod undo;
 mod usage;
+mod watching;

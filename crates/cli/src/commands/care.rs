@@ -1,9 +1,13 @@
-//! `gc`: what keeps the state directory small.
+//! `gc` and `doctor`: keeping the state in order, and looking it over.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde_json::json;
+use staging_core::{ErrorKind, Health, StagingOptions, examine};
+
 use super::{Stage, count, names};
+use crate::console::Console;
 use crate::failure::Failure;
 
 /// A sweep by hand looks at everything, however long that takes.
@@ -40,4 +44,33 @@ pub(super) fn gc(stage: &Stage<'_>) -> Result<(), Failure> {
         text.push_str("nothing to sweep\n");
     }
     stage.console.text(&text)
+}
+
+pub(super) fn doctor(console: &Console, options: &StagingOptions) -> Result<(), Failure> {
+    let findings = examine(options);
+    if console.json {
+        console.object(json!({ "findings": findings }))?;
+    } else {
+        let mut text = String::new();
+        for finding in &findings {
+            let mark = match finding.health {
+                Health::Good => "ok",
+                Health::Notice => "note",
+                Health::Bad => "BAD",
+            };
+            let _ = writeln!(text, "{mark:<4} {}: {}", finding.name, finding.text);
+        }
+        console.text(&text)?;
+    }
+    let bad: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding.health == Health::Bad)
+        .map(|finding| finding.name)
+        .collect();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    // Its object is printed; a second one would be no JSON.
+    Err(Failure::new(ErrorKind::Damaged, format!("not in order: {}", bad.join(", ")))
+        .in_the_object())
 }

@@ -49,7 +49,7 @@ pub(super) fn log(stage: &Stage<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn event_line(record: &EventRecord) -> String {
+pub(super) fn event_line(record: &EventRecord) -> String {
     let fields = serde_json::to_value(&record.event).unwrap_or_default();
     let name = fields["event"].as_str().unwrap_or_default();
     let mut line = format!("{:>5} {} {name}", record.seq, record.at);

@@ -7,6 +7,7 @@ mod plugin;
 mod propose;
 mod review;
 mod sessions;
+mod watch;
 
 use staging_core::{DiffStagingLayer, Patch, StagingOptions};
 
@@ -28,8 +29,15 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     if let Command::Plugin(plugin) = &arguments.command {
         return plugin::run(plugin, &arguments.global, console);
     }
+    if matches!(arguments.command, Command::Schema) {
+        return watch::schema(console);
+    }
     let place = Place::find(&arguments.global)?;
-    let layer = DiffStagingLayer::open(options(&arguments.global, &place)?)?;
+    let options = options(&arguments.global, &place)?;
+    if matches!(arguments.command, Command::Doctor) {
+        return care::doctor(console, &options);
+    }
+    let layer = DiffStagingLayer::open(options)?;
     let stage = Stage { console, place, layer };
     match &arguments.command {
         Command::Propose(propose) => propose::propose(&stage, propose),
@@ -49,6 +57,9 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Recover => history::recover(&stage),
         Command::Plugin(_) => Ok(()),
         Command::Gc => care::gc(&stage),
+        Command::Watch { since } => watch::watch(&stage, *since),
+        // They need no layer.
+        Command::Doctor | Command::Schema => Ok(()),
     }
 }
 

@@ -112,7 +112,8 @@ fn report(stage: &Stage<'_>, session: &Session, proposed: &Proposed) -> Result<(
     let patches: Vec<_> = proposed.patch.iter().chain(&proposed.also_changed).cloned().collect();
     if console.json {
         let patches = json::patches(&patches);
-        console.object(ProposedView { session: session.id, patches })?;
+        let also_pending_in = &proposed.also_pending_in;
+        console.object(ProposedView { session: session.id, patches, also_pending_in })?;
     } else {
         let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
         if proposed.withdrawn {

@@ -10,7 +10,7 @@ use staging_core::{
     Status,
 };
 
-use super::{Stage, count, line};
+use super::{Stage, count, line, names};
 use crate::failure::Failure;
 use crate::json::{self, PatchView, PendingView, SelectionView, ShownView, StatusView};
 use crate::place::shown;
@@ -22,6 +22,7 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
             workspace: shown(&stage.place.root),
             signature: status.signature,
             sessions: status.sessions.iter().map(PendingView::from).collect(),
+            contested: &status.contested,
             kept: status.kept.iter().map(|file| shown(file)).collect(),
         })?;
     } else {
@@ -64,6 +65,11 @@ fn status_text(stage: &Stage<'_>, status: &Status) -> String {
             let _ = writeln!(text, "  signature {}", each.signature);
         }
         pending += each.patches.len();
+    }
+    for contested in &status.contested {
+        let (path, patches) = (&contested.path, names(&contested.patches));
+        let _ =
+            writeln!(text, "\n{path} is wanted by {patches}: applying one makes the others stale");
     }
     if pending == 0 {
         text.push_str("\nnothing is pending\n");

@@ -1,11 +1,13 @@
 //! The events actor: fans events out to subscribers.
 //!
 //! The layer's own events come through a bounded channel, with their diffs.
-//! Whatever did not fit, and what other processes wrote in between, is read from
-//! the store, so that each subscriber gets the log's order without gaps.
+//! Whatever did not fit, and what other processes wrote, is read from the store,
+//! at once when this process writes and else every `follow_every`, so that each
+//! subscriber gets the log's order without gaps and without repetitions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use actix::WeakAddr;
 use actix::prelude::*;
@@ -60,6 +62,9 @@ pub struct EventsActor {
     notices: Receiver<Notice>,
     poked: Arc<AtomicBool>,
     capacity: usize,
+    follow_every: Duration,
+    /// Whether the store is being read.
+    reading: bool,
     /// The last event that was delivered.
     seq: u64,
     subscribers: Vec<Subscriber>,
@@ -80,6 +85,8 @@ impl EventsActor {
             notices,
             poked: Arc::clone(&poked),
             capacity: layer.options().mailbox_capacity,
+            follow_every: layer.options().follow_every,
+            reading: false,
             seq,
             subscribers: Vec::new(),
         };
@@ -141,6 +148,11 @@ impl Actor for EventsActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(self.capacity.max(1));
+        context.run_interval(self.follow_every, |actor, context| {
+            if !actor.subscribers.is_empty() && !actor.reading {
+                context.wait(actor.catch_up());
+            }
+        });
     }
 }
 
@@ -170,6 +182,7 @@ impl EventsActor {
     fn catch_up(&mut self) -> impl ActorFuture<Self, Output = ()> + use<> {
         // Before reading, so that what is written after it pokes again.
         self.poked.store(false, Ordering::Release);
+        self.reading = true;
         let notices: Vec<Notice> = self.notices.try_iter().collect();
         let (pool, from) = (self.pool.clone(), self.seq);
         let read = pool.run(tracing::debug_span!("deliver_events"), move |layer| {
@@ -185,9 +198,12 @@ impl EventsActor {
                 }
             }
         });
-        fut::wrap_future::<_, Self>(read).map(|read, actor, _| match read {
-            Ok(records) => actor.deliver(records, notices),
-            Err(error) => tracing::warn!(%error, "events wait in the store"),
+        fut::wrap_future::<_, Self>(read).map(|read, actor, _| {
+            actor.reading = false;
+            match read {
+                Ok(records) => actor.deliver(records, notices),
+                Err(error) => tracing::warn!(%error, "events wait in the store"),
+            }
         })
     }
 }

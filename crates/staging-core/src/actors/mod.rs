@@ -18,7 +18,7 @@ mod session;
 pub use error::ActorError;
 pub use events::{EventDelivery, EventsActor, Subscribe};
 pub use fs::{FsActor, PerformApply, Recover};
-pub use registry::{ListSessions, OpenSession, OpenedSession, Registry, Shutdown};
+pub use registry::{AskWatchHealth, ListSessions, OpenSession, OpenedSession, Registry, Shutdown};
 pub use session::{
     ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, ReadThrough, SafeDelete, SafeEdit,
     SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, StageAll,

@@ -12,6 +12,7 @@ use super::{ActorError, SessionActor, Subscribe};
 use crate::ids::SessionId;
 use crate::layer::DiffStagingLayer;
 use crate::session::{Session, SessionState};
+use crate::watching::{WatchHealth, Watching};
 
 /// Opens the session of this label, or finds it open.
 #[derive(Clone, Debug)]
@@ -41,6 +42,15 @@ impl Message for ListSessions {
     type Result = Result<Vec<Session>, ActorError>;
 }
 
+/// Asks how well the files of pending patches are watched; `None` when they are
+/// not, because `watch_files` says so.
+#[derive(Clone, Copy, Debug)]
+pub struct AskWatchHealth;
+
+impl Message for AskWatchHealth {
+    type Result = Option<WatchHealth>;
+}
+
 /// Stops every actor after what is queued is done, and finishes the tidying;
 /// answers when nothing of them is left to do.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +68,8 @@ pub struct Registry {
     fs_arbiter: Option<Arbiter>,
     events: Addr<EventsActor>,
     sessions: HashMap<SessionId, Addr<SessionActor>>,
+    /// Until the registry stops.
+    watching: Option<Watching>,
     /// Whether a flush or a sweep is under way.
     caring: bool,
 }
@@ -79,11 +91,18 @@ impl Registry {
         let newest =
             pool.clone().run(tracing::debug_span!("newest_event"), |layer| layer.newest_event());
         let seq = newest.await?;
+        let watching = if layer.options().watch_files {
+            let watch =
+                pool.clone().run(tracing::debug_span!("watch"), DiffStagingLayer::watch).await?;
+            Some(watch)
+        } else {
+            None
+        };
         let (fs, arbiter) = FsActor::launch(layer.clone());
         let events = EventsActor::launch(&layer, pool.clone(), seq);
         let fs_arbiter = Some(arbiter);
         let sessions = HashMap::new();
-        Ok(Self { layer, pool, fs, fs_arbiter, events, sessions, caring: false }.start())
+        Ok(Self { layer, pool, fs, fs_arbiter, events, sessions, watching, caring: false }.start())
     }
 
     /// Runs what nobody waits for, one at a time.
@@ -183,13 +202,30 @@ impl Handler<Subscribe> for Registry {
     }
 }
 
+impl Handler<AskWatchHealth> for Registry {
+    type Result = Option<WatchHealth>;
+
+    fn handle(&mut self, _: AskWatchHealth, _: &mut Self::Context) -> Self::Result {
+        self.watching.as_ref().map(Watching::health)
+    }
+}
+
 impl Handler<Shutdown> for Registry {
     type Result = AtomicResponse<Self, Result<(), ActorError>>;
 
     fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
         let sessions: Vec<_> = self.sessions.drain().map(|(_, actor)| actor).collect();
-        let fs = self.fs.clone();
+        let (fs, pool) = (self.fs.clone(), self.pool.clone());
+        let watching = self.watching.take();
         let stopped = async move {
+            // Its thread is waited for, and what was proposed last is made durable.
+            let flushed = pool.run(tracing::debug_span!("shutdown"), move |layer| {
+                drop(watching);
+                layer.flush()
+            });
+            if let Err(error) = flushed.await {
+                tracing::warn!(%error, "a power cut may take what was proposed last");
+            }
             for session in sessions {
                 if session.send(super::session::Stop).await.is_err() {
                     tracing::debug!("a session's actor had stopped already");

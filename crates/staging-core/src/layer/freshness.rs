@@ -4,16 +4,22 @@
 //! content is hashed again. A bare `touch` is no change, and what it changed is
 //! remembered so that the next look is cheap again.
 
+use std::path::Path;
+
 use atomic_fs::{Digest, FsError, RelPath, Stat};
 
-use super::Inner;
 use super::sessions::discard_one;
+use super::{DiffStagingLayer, Inner};
 use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
+use crate::events::Event;
 use crate::patch::{DiscardReason, Patch};
 use crate::store::patches;
 use crate::time::now_ns;
+
+/// With more events than this at once everything pending is looked at.
+const FOLLOWED_MAX: usize = 4096;
 
 /// How a patch's base stands.
 enum Judgement {
@@ -21,6 +27,53 @@ enum Judgement {
     /// It stands, and the file system's word on it is new.
     Refreshed(Base),
     Stale,
+}
+
+impl DiffStagingLayer {
+    /// The root of the workspace, canonical.
+    pub(crate) fn root(&self) -> &Path {
+        self.0.workspace.root()
+    }
+
+    /// The files that pending patches are about.
+    pub(crate) fn pending_paths(&self) -> Result<Vec<RelPath>> {
+        self.0.store.look(patches::pending_paths)
+    }
+
+    /// The files of what was proposed behind an event, and the newest event; no
+    /// files when there are too many events to read them one by one.
+    pub(crate) fn proposed_since(&self, seq: u64) -> Result<(u64, Option<Vec<RelPath>>)> {
+        let records = self.events_since(seq, FOLLOWED_MAX)?;
+        let newest = records.last().map_or(seq, |record| record.seq);
+        if records.len() == FOLLOWED_MAX {
+            return Ok((newest, None));
+        }
+        let mut paths = Vec::new();
+        for record in records {
+            if let Event::PatchProposed { path, rename_to, .. } = record.event {
+                paths.push(path);
+                paths.extend(rename_to);
+            }
+        }
+        Ok((newest, Some(paths)))
+    }
+
+    /// Looks at the files of pending patches on these paths; how many are stale.
+    pub(crate) fn look_again_at(&self, paths: &[RelPath]) -> Result<usize> {
+        let concerned = self.0.store.read(|connection| {
+            let mut concerned = Vec::new();
+            for path in paths {
+                concerned.extend(patches::on_path(connection, path)?);
+            }
+            Ok(concerned)
+        })?;
+        Ok(self.0.refresh(concerned)?.1.len())
+    }
+
+    /// Looks at the files of everything pending; how many patches are stale.
+    pub(crate) fn look_again(&self) -> Result<usize> {
+        Ok(self.0.refresh(self.0.store.read(patches::pending)?)?.1.len())
+    }
 }
 
 impl Inner {

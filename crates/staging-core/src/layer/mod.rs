@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex};
 use atomic_fs::{Options, Workspace};
 
 pub use request::{
-    ApplyOutcome, ApplyReport, ApplyRequest, DiffOptions, Proposal, Proposed, RecoverReport,
-    RecoveredApply, Selection, Selector, SessionStatus, Status, UndoReport,
+    ApplyOutcome, ApplyReport, ApplyRequest, Contested, DiffOptions, Proposal, Proposed,
+    RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status, UndoReport,
 };
 
 pub use sweep::SweepReport;

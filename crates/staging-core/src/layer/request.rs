@@ -149,11 +149,25 @@ pub struct Status {
     pub signature: Signature,
     /// Patches that turned out stale and are discarded now.
     pub stale: Vec<Patch>,
+    /// Files that several sessions want to change: once one of them is applied,
+    /// the others are stale.
+    pub contested: Vec<Contested>,
     /// Whether an earlier apply was broken off and waits for recovery.
     pub needs_recovery: bool,
     /// Files in `conflicts/`: bytes of users' edits that could not stay in place, until
     /// somebody takes them away.
     pub kept: Vec<PathBuf>,
+}
+
+/// A file that several sessions want to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Contested {
+    /// The file.
+    pub path: RelPath,
+    /// The patches, oldest first.
+    pub patches: Vec<PatchId>,
+    /// Their sessions.
+    pub sessions: Vec<SessionId>,
 }
 
 /// One session's part of the status.

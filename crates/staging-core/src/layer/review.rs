@@ -7,7 +7,7 @@ use atomic_fs::RelPath;
 use rusqlite::Connection;
 
 use super::DiffStagingLayer;
-use super::request::{DiffOptions, Selection, Selector, SessionStatus, Status};
+use super::request::{Contested, DiffOptions, Selection, Selector, SessionStatus, Status};
 use super::sessions::{Thawed, discard_one};
 use crate::Result;
 use crate::error::StagingError;
@@ -25,6 +25,7 @@ impl DiffStagingLayer {
         })?;
         let (pending, stale) = self.0.refresh(pending)?;
         let signature = set_signature(&pending);
+        let contested = contested(&pending);
         let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
         for patch in pending {
             by_session.entry(patch.session).or_default().push(patch);
@@ -38,7 +39,7 @@ impl DiffStagingLayer {
             .collect();
         let needs_recovery = self.0.workspace.needs_recovery()?;
         let kept = self.0.workspace.conflicts()?;
-        Ok(Status { sessions, signature, stale, needs_recovery, kept })
+        Ok(Status { sessions, signature, stale, contested, needs_recovery, kept })
     }
 
     /// One patch, whatever its state.
@@ -153,6 +154,27 @@ fn named(connection: &Connection, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<P
     let mut pending: Vec<Patch> = found.into_values().collect();
     pending.sort_by(|a, b| (&a.path, a.id).cmp(&(&b.path, b.id)));
     Ok((pending, stale))
+}
+
+/// The files that patches of more than one session are about.
+fn contested(pending: &[Patch]) -> Vec<Contested> {
+    let mut by_path: BTreeMap<&RelPath, BTreeSet<(PatchId, SessionId)>> = BTreeMap::new();
+    for patch in pending {
+        for path in std::iter::once(&patch.path).chain(&patch.rename_to) {
+            by_path.entry(path).or_default().insert((patch.id, patch.session));
+        }
+    }
+    by_path
+        .into_iter()
+        .filter_map(|(path, by)| {
+            let sessions: BTreeSet<SessionId> = by.iter().map(|(_, session)| *session).collect();
+            (sessions.len() > 1).then(|| Contested {
+                path: path.clone(),
+                patches: by.into_iter().map(|(patch, _)| patch).collect(),
+                sessions: sessions.into_iter().collect(),
+            })
+        })
+        .collect()
 }
 
 /// Why a rejection was taken back.

@@ -1,5 +1,6 @@
 //! Sweeping: what the dead left, what has become too old, and what nobody needs.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use atomic_fs::Digest;
@@ -79,6 +80,26 @@ impl DiffStagingLayer {
     /// the space of contents that nobody has needed since the last time.
     pub fn flush(&self) -> Result<()> {
         self.0.flush()
+    }
+
+    /// Reads every content that a patch needs; how many there are, and the patches
+    /// of which one is not what was stored.
+    pub fn check_contents(&self) -> Result<(u64, Vec<PatchId>)> {
+        let inner = &*self.0;
+        let mut sound: HashMap<Digest, bool> = HashMap::new();
+        let mut damaged = Vec::new();
+        for (patch, digest) in inner.store.look(patches::contents_needed)? {
+            let is_sound = *sound.entry(digest).or_insert_with(|| {
+                let found = inner.blobs.open_blob(&digest);
+                found
+                    .and_then(|mut blob| Digest::of_reader(&mut blob))
+                    .is_ok_and(|(found, _)| found == digest)
+            });
+            if !is_sound && damaged.last() != Some(&patch) {
+                damaged.push(patch);
+            }
+        }
+        Ok((sound.len() as u64, damaged))
     }
 
     /// Whether something was committed that a power cut could still take.

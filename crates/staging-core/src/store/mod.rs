@@ -70,7 +70,7 @@ impl Store {
     /// Opens `store.sqlite` in a state directory that was prepared.
     pub(crate) fn open(state_dir: &Path) -> Result<Self> {
         let path = state_dir.join(FILE);
-        let connection = schema::connect(&path).map_err(|error| explained(error, &path))?;
+        let connection = schema::connect(&path)?;
         Ok(Self {
             writer: Mutex::new(Writer::new(connection)),
             path,
@@ -112,14 +112,14 @@ impl Store {
         if let Ok(writer) = self.writer.try_lock()
             && let Some(connection) = writer.idle()
         {
-            return work(connection).map_err(|error| explained(error, &self.path));
+            return work(connection);
         }
         let mut reader = unpoisoned(&self.reader);
         let connection = match &mut *reader {
             Some(connection) => connection,
             none => none.insert(schema::connect_reader(&self.path)?),
         };
-        work(connection).map_err(|error| explained(error, &self.path))
+        work(connection)
     }
 
     /// Changes the state; everything in it happens or, on an error, nothing.
@@ -150,9 +150,9 @@ impl Store {
         durable: bool,
         work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut turn = Turn::take(self).map_err(|error| E::from(explained(error, &self.path)))?;
+        let mut turn = Turn::take(self)?;
         let answer = turn.work(work)?;
-        turn.end(durable).map_err(|error| E::from(explained(error, &self.path)))?;
+        turn.end(durable)?;
         Ok(answer)
     }
 
@@ -276,31 +276,6 @@ pub(crate) fn damaged(reason: impl Into<String>) -> StagingError {
     StagingError::DamagedStore { reason: reason.into() }
 }
 
-/// What SQLite said, as what a person can do about it.
-pub(crate) fn explained(error: StagingError, path: &Path) -> StagingError {
-    use rusqlite::ErrorCode;
-    let StagingError::Store { source } = &error else { return error };
-    let shown = atomic_fs::escape(path.as_os_str().as_encoded_bytes());
-    match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(format!(
-            "{source}; no file of the workspace is touched by that. `greenroom doctor` looks \
-             closer; to go on without what was pending, move `{shown}` and its `-wal` and `-shm` \
-             away"
-        )),
-        Some(ErrorCode::DiskFull) => StagingError::StateUnwritable {
-            path: path.to_owned(),
-            reason: "the disk is full; free some space, or run `greenroom gc`",
-        },
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            StagingError::StateUnwritable {
-                path: path.to_owned(),
-                reason: "it cannot be written to; make the state directory writable, or name another",
-            }
-        }
-        _ => error,
-    }
-}
-
 /// SQLite's numbers are signed; ours fit, by how they are parsed and made.
 pub(crate) fn sql(number: u64) -> i64 {
     i64::from_ne_bytes(number.to_ne_bytes())
@@ -310,3 +285,6 @@ pub(crate) fn sql(number: u64) -> i64 {
 pub(crate) fn unsql(number: i64) -> u64 {
     u64::from_ne_bytes(number.to_ne_bytes())
 }
+
+#[cfg(test)]
+mod tests;

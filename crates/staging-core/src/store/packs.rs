@@ -93,7 +93,13 @@ impl Packs {
 
     /// Writes a content anew where it lies, because it is torn there.
     pub(crate) fn repair(&self, pack: i64, at: u64, content: &[u8]) -> io::Result<()> {
-        let file = self.file(pack)?;
+        let file = match self.file(pack) {
+            // Gone with a power cut, or swept just now: then nobody will need this.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Arc::new(options().create(true).truncate(false).open(self.path(pack))?)
+            }
+            file => file?,
+        };
         write_all_at(&file, content, at)?;
         file.sync_data()
     }
@@ -212,10 +218,15 @@ impl Packs {
             hasher.write_i64(crate::time::now_ns());
             let pack = i64::try_from(hasher.finish() >> 1).unwrap_or(i64::MAX);
             match options().create_new(true).open(self.path(pack)) {
-                Ok(file) => {
-                    file.try_lock().map_err(io::Error::other)?;
-                    return Ok(Current { pack, file: Arc::new(file), end: 0 });
-                }
+                Ok(file) => match file.try_lock() {
+                    Ok(()) if self.path(pack).exists() => {
+                        return Ok(Current { pack, file: Arc::new(file), end: 0 });
+                    }
+                    Ok(()) => {}
+                    // Taken over, or swept, by another process as soon as it was there.
+                    Err(TryLockError::WouldBlock) => {}
+                    Err(TryLockError::Error(error)) => return Err(error),
+                },
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }

@@ -126,6 +126,32 @@ pub(crate) fn pending(connection: &Connection) -> Result<Vec<Patch>> {
     list(connection, "state = 'pending' ORDER BY path, id", &[])
 }
 
+/// The paths that pending patches are about, and those they move files to.
+pub(crate) fn pending_paths(connection: &Connection) -> Result<Vec<RelPath>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT path FROM patches WHERE state = 'pending'
+         UNION SELECT rename_to FROM patches WHERE state = 'pending' AND rename_to IS NOT NULL",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut paths = Vec::new();
+    while let Some(row) = rows.next()? {
+        paths.extend(path(row, 0)?);
+    }
+    Ok(paths)
+}
+
+/// Every session's pending patches from or to this path.
+pub(crate) fn on_path(connection: &Connection, path: &RelPath) -> Result<Vec<Patch>> {
+    let path: [&dyn ToSql; 1] = [&path.as_bytes()];
+    let mut found = list(connection, "state = 'pending' AND path = ?1", &path)?;
+    found.extend(list(
+        connection,
+        "state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1",
+        &path,
+    )?);
+    Ok(found)
+}
+
 /// A session's pending patches, by path.
 pub(crate) fn pending_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
     list(connection, "session = ?1 AND state = 'pending' ORDER BY path", &[&sql(session.0)])
@@ -322,6 +348,19 @@ pub(crate) fn decided_before(
     let rows = statement.query_map([before.unix_ms(), limit], |row| row.get(0))?;
     let ids: rusqlite::Result<Vec<i64>> = rows.collect();
     Ok(ids?.into_iter().map(|id| PatchId(unsql(id))).collect())
+}
+
+/// Which contents which patches need, by patch.
+pub(crate) fn contents_needed(connection: &Connection) -> Result<Vec<(PatchId, Digest)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, base_digest FROM patches WHERE kept AND base_digest IS NOT NULL
+         UNION SELECT id, staged_digest FROM patches WHERE kept AND staged_digest IS NOT NULL
+         ORDER BY 1",
+    )?;
+    let rows = statement
+        .query_map([], |row| Ok((PatchId(unsql(row.get(0)?)), Digest::from_bytes(row.get(1)?))))?;
+    let found: rusqlite::Result<Vec<_>> = rows.collect();
+    Ok(found?)
 }
 
 /// Removes a decided patch, its contents with it; the log keeps what happened.

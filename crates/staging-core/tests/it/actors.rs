@@ -11,6 +11,8 @@ use staging_core::actors::{
 };
 use staging_core::{ErrorKind, Event, StagingOptions};
 
+use tokio::sync::oneshot;
+
 use crate::world::{World, path};
 
 fn run(
@@ -158,8 +160,8 @@ type Seen = Arc<Mutex<Vec<EventDelivery>>>;
 struct Listener {
     seen: Seen,
     capacity: usize,
-    /// Whether it is busy with the first delivery for a while.
-    slow: bool,
+    /// What it waits for after the first delivery, if for anything.
+    gate: Option<oneshot::Receiver<()>>,
 }
 
 impl Actor for Listener {
@@ -175,16 +177,19 @@ impl Handler<EventDelivery> for Listener {
 
     fn handle(&mut self, delivery: EventDelivery, context: &mut Self::Context) {
         self.seen.lock().expect("no panic").push(delivery);
-        if std::mem::take(&mut self.slow) {
-            let pause = tokio::time::sleep(Duration::from_millis(200));
-            context.wait(fut::wrap_future(pause));
+        if let Some(gate) = self.gate.take() {
+            context.wait(fut::wrap_future(gate).map(|_, _, _| ()));
         }
     }
 }
 
-async fn listen(registry: &Addr<Registry>, capacity: usize, slow: bool) -> Seen {
+async fn listen(
+    registry: &Addr<Registry>,
+    capacity: usize,
+    gate: Option<oneshot::Receiver<()>>,
+) -> Seen {
     let seen = Seen::default();
-    let listener = Listener { seen: Arc::clone(&seen), capacity, slow }.start();
+    let listener = Listener { seen: Arc::clone(&seen), capacity, gate }.start();
     let subscribe = Subscribe { recipient: listener.recipient() };
     registry.send(subscribe).await.expect("it runs").expect("subscribed");
     seen
@@ -209,9 +214,9 @@ fn a_subscriber_gets_every_event_in_order_with_its_diff() {
             world.put("a", "old\n");
             let before = open(&registry, "before").await.actor;
             staged(&before, "b", "1").await;
-            let seen = listen(&registry, 100, false).await;
+            let seen = listen(&registry, 100, None).await;
             staged(&before, "a", "new\n").await;
-            // Another process's events come too, when there is one of ours.
+            // Another process's events come too.
             let other = world.again();
             let theirs = other.open_session("other").expect("a session").id;
             other.propose(theirs, crate::world::write("c", "1")).expect("staged");
@@ -234,21 +239,55 @@ fn a_subscriber_that_falls_behind_is_told_how_many_it_missed() {
         |_| {},
         async |world, registry| {
             let session = open(&registry, "agent").await.actor;
-            let seen = listen(&registry, 1, true).await;
+            let (open_gate, gate) = oneshot::channel();
+            let seen = listen(&registry, 1, Some(gate)).await;
             for n in 0..20 {
                 staged(&session, &format!("file-{n}"), "1").await;
             }
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            open_gate.send(()).expect("it waits");
             staged(&session, "last", "1").await;
-            until(&seen, |seen| {
-                seen.last()
-                    .is_some_and(|last| last.record.seq == world.layer.newest_event().unwrap_or(0))
-            })
-            .await;
+            // Whoever missed the newest is told so with the next one, which is one
+            // event by itself and finds room.
+            let heard = || seen.lock().expect("no panic").last().map(|last| last.record.seq);
+            for number in 0.. {
+                open(&registry, &format!("more-{number}")).await;
+                let newest = world.layer.newest_event().ok();
+                for _ in 0..100 {
+                    if heard() != newest {
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
+                }
+                if heard() == newest {
+                    break;
+                }
+            }
             let seen = seen.lock().expect("no panic");
             let missed: u64 = seen.iter().map(|delivery| delivery.missed).sum();
             assert!(missed > 0, "its mailbox was full");
-            assert_eq!(seen.len() as u64 + missed, 21, "told about each, or how many were missed");
+            let newest = world.layer.newest_event().expect("there are some");
+            let told = seen.last().expect("the newest").record.seq - seen[0].record.seq + 1;
+            assert_eq!(told, seen.len() as u64 + missed, "told of each, or how many were missed");
+            assert_eq!(seen.last().expect("the newest").record.seq, newest);
+        },
+    );
+}
+
+#[test]
+fn a_subscriber_hears_of_other_processes_while_this_one_is_silent() {
+    run(
+        |options| options.follow_every = Duration::from_millis(5),
+        async |world, registry| {
+            let seen = listen(&registry, 100, None).await;
+            let other = world.again();
+            let theirs = other.open_session("other").expect("a session").id;
+            for n in 0..10 {
+                other.propose(theirs, crate::world::write("a", &n.to_string())).expect("staged");
+            }
+            // One that is opened, ten that are proposed, nine that are superseded.
+            until(&seen, |seen| seen.len() >= 20).await;
+            let seen = seen.lock().expect("no panic");
+            let seqs: Vec<u64> = seen.iter().map(|delivery| delivery.record.seq).collect();
+            assert_eq!(seqs, (1..=20).collect::<Vec<_>>(), "each once, in order");
         },
     );
 }

@@ -1,0 +1,199 @@
+//! Looking a workspace's state over, without changing it: what `doctor` says.
+//!
+//! It works where the layer does not open.
+
+use std::path::Path;
+
+use atomic_fs::{Options, Workspace};
+use rusqlite::{Connection, OpenFlags};
+use serde::Serialize;
+
+use crate::Result;
+use crate::config::StagingOptions;
+use crate::layer::DiffStagingLayer;
+use crate::store::state_dir;
+use crate::watching::WatchHealth;
+
+/// How one thing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// As it should be.
+    Good,
+    /// It works; somebody should know.
+    Notice,
+    /// It does not work.
+    Bad,
+}
+
+/// What was found about one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The thing, in a word or two.
+    pub name: &'static str,
+    /// How it stands.
+    pub health: Health,
+    /// What was found, and what to do about it.
+    pub text: String,
+}
+
+/// Looks everything over.
+pub fn examine(options: &StagingOptions) -> Vec<Finding> {
+    let mut findings = vec![system(options)];
+    let state = match state_dir::prepare(&options.state_dir) {
+        Ok(state) => {
+            let text = format!("{}, for you alone", shown(&state));
+            findings.push(good("state directory", text));
+            state
+        }
+        Err(error) => {
+            findings.push(bad("state directory", error));
+            return findings;
+        }
+    };
+    findings.push(workspace(options, &state));
+    let intact = integrity(&state);
+    let is_sound = intact.health != Health::Bad;
+    findings.push(intact);
+    if !is_sound {
+        return findings;
+    }
+    match DiffStagingLayer::open(options.clone()) {
+        Ok(layer) => findings.extend([log(&layer), contents(&layer), kept(&layer), watch(&layer)]),
+        Err(error) => findings.push(bad("opening", error)),
+    }
+    findings
+}
+
+fn system(options: &StagingOptions) -> Finding {
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    let text = format!("greenroom {} on {os} {arch}", env!("CARGO_PKG_VERSION"));
+    match same_device(&options.workspace, &options.state_dir) {
+        Some(false) => notice(
+            "system",
+            format!("{text}; the state lies on another file system than the workspace"),
+        ),
+        _ => good("system", text),
+    }
+}
+
+#[cfg(unix)]
+fn same_device(a: &Path, b: &Path) -> Option<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = |path: &Path| {
+        path.ancestors().find_map(|path| std::fs::metadata(path).ok()).map(|found| found.dev())
+    };
+    Some(device(a)? == device(b)?)
+}
+
+#[cfg(not(unix))]
+fn same_device(_: &Path, _: &Path) -> Option<bool> {
+    None
+}
+
+fn workspace(options: &StagingOptions, state: &Path) -> Finding {
+    let policies = Options {
+        allow_git: options.allow_git,
+        allow_hard_links: options.allow_hard_links,
+        allow_other_mounts: options.allow_other_mounts,
+        allow_move_aside: options.allow_move_aside,
+    };
+    let opened = Workspace::open(&options.workspace, state, policies);
+    match opened.and_then(|workspace| Ok((workspace.needs_recovery()?, workspace))) {
+        Ok((false, workspace)) => {
+            good("workspace", format!("{}, no apply is broken off", shown(workspace.root())))
+        }
+        Ok((true, _)) => notice(
+            "workspace",
+            "an apply is running, or was broken off: `greenroom recover` finishes it".to_owned(),
+        ),
+        Err(error) => bad("workspace", error),
+    }
+}
+
+/// What SQLite says of its own file.
+fn integrity(state: &Path) -> Finding {
+    let path = state.join("store.sqlite");
+    if !path.exists() {
+        return good("store", "none yet".to_owned());
+    }
+    let checked = || -> Result<(u32, String)> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags)?;
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let said = connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
+        Ok((version, said))
+    };
+    match checked() {
+        Ok((version, said)) if said == "ok" => {
+            let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            good("store", format!("schema {version}, {bytes} bytes, in order"))
+        }
+        Ok((_, said)) => bad("store", said),
+        Err(error) => bad("store", error),
+    }
+}
+
+fn log(layer: &DiffStagingLayer) -> Finding {
+    match layer.verify_log() {
+        Ok(check) => match check.broken_at {
+            None => good("log", format!("{} entries as written", check.events)),
+            Some(seq) => bad("log", format!("entry {seq} is not what was written, or is gone")),
+        },
+        Err(error) => bad("log", error),
+    }
+}
+
+fn contents(layer: &DiffStagingLayer) -> Finding {
+    match layer.check_contents() {
+        Ok((read, damaged)) if damaged.is_empty() => {
+            good("contents", format!("{read} stored contents are what was stored"))
+        }
+        Ok((_, damaged)) => {
+            let patches: Vec<String> = damaged.iter().map(ToString::to_string).collect();
+            bad(
+                "contents",
+                format!(
+                    "damaged ones in {}: discard these patches and have them proposed again",
+                    patches.join(", ")
+                ),
+            )
+        }
+        Err(error) => bad("contents", error),
+    }
+}
+
+fn kept(layer: &DiffStagingLayer) -> Finding {
+    match layer.status() {
+        Ok(status) if status.kept.is_empty() => good("displaced edits", "none".to_owned()),
+        Ok(status) => {
+            let files: Vec<String> = status.kept.iter().map(|file| shown(file)).collect();
+            notice("displaced edits", format!("merge by hand and remove: {}", files.join(", ")))
+        }
+        Err(error) => bad("displaced edits", error),
+    }
+}
+
+fn watch(layer: &DiffStagingLayer) -> Finding {
+    match layer.watch().map(|watching| watching.health()) {
+        Ok(health @ WatchHealth::Watching { .. }) => good("watching", health.to_string()),
+        Ok(health) => notice("watching", health.to_string()),
+        Err(error) => bad("watching", error),
+    }
+}
+
+fn good(name: &'static str, text: String) -> Finding {
+    Finding { name, health: Health::Good, text }
+}
+
+fn notice(name: &'static str, text: String) -> Finding {
+    Finding { name, health: Health::Notice, text }
+}
+
+fn bad(name: &'static str, what: impl std::fmt::Display) -> Finding {
+    Finding { name, health: Health::Bad, text: what.to_string() }
+}
+
+fn shown(path: &Path) -> String {
+    atomic_fs::escape(path.as_os_str().as_encoded_bytes())
+}
