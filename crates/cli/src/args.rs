@@ -112,6 +112,11 @@ pub(crate) enum Command {
     Plugin(Plugin),
     /// Finish or undo a broken apply, and sweep what it left
     Recover,
+    /// Propose a stale or rejected patch anew, merged with what its file has become
+    Refresh {
+        /// The patch, like p1
+        id: staging_core::PatchId,
+    },
     /// Follow what happens, in every process, and find stale patches at once
     Watch {
         /// Begin behind this entry of the log, to go on where another watch ended [default: now]

@@ -135,7 +135,9 @@ impl Failure {
 /// What a failed command has left as it was.
 fn what_stands(command: &Command) -> Option<&'static str> {
     match command {
-        Command::Propose(_) => Some("Nothing was staged and no file was changed."),
+        Command::Propose(_) | Command::Refresh { .. } => {
+            Some("Nothing was staged and no file was changed.")
+        }
         Command::Apply(_) | Command::Undo { .. } => Some("No file was changed."),
         Command::Discard { .. } => Some("Nothing was discarded."),
         _ => None,

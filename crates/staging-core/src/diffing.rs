@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use atomic_fs::{Digest, RelPath};
 use diff_engine::{
-    Content, DiffEngine, FileChange, FileDiff, FileHeader, FileStat, Registry, Remark,
+    Content, DiffEngine, FileChange, FileDiff, FileHeader, FileStat, Merge, Registry, Remark,
     RenderOptions, Side,
 };
 
@@ -105,6 +105,11 @@ impl Differ {
     /// Content longer than this is not compared, so it need not be loaded.
     pub(crate) fn bytes_max(&self) -> u64 {
         self.engine.policy().size_max_bytes
+    }
+
+    /// Merges what two sides made of a base.
+    pub(crate) fn merge(&self, base: &[u8], ours: &[u8], theirs: &[u8]) -> Merge {
+        self.engine.merge(base, ours, theirs)
     }
 
     /// The diff of a patch in numbers and, if wanted, as text.

@@ -190,6 +190,24 @@ pub enum StagingError {
         /// Their sessions.
         sessions: (SessionId, SessionId),
     },
+    /// The patch cannot be proposed anew.
+    #[error("{patch} cannot be refreshed: {reason}")]
+    NotRefreshable {
+        /// The patch.
+        patch: PatchId,
+        /// Why.
+        reason: String,
+    },
+    /// The agent and somebody else changed the same lines.
+    #[error("{patch} cannot be merged into `{path}`: {reason}; have the agent read it again")]
+    MergeConflict {
+        /// The patch.
+        patch: PatchId,
+        /// The file.
+        path: RelPath,
+        /// Which lines, or what else.
+        reason: String,
+    },
     /// A rename's target is freed by a patch that was not selected.
     #[error("{patch} moves a file to `{path}`, which {needs} frees: select both")]
     Incomplete {
@@ -371,7 +389,9 @@ impl StagingError {
             Self::TargetExists { .. }
             | Self::PathBlocked { .. }
             | Self::Conflict { .. }
+            | Self::MergeConflict { .. }
             | Self::Incomplete { .. } => ErrorKind::Conflict,
+            Self::NotRefreshable { .. } => ErrorKind::Closed,
             Self::SignatureMismatch { .. } => ErrorKind::SignatureMismatch,
             Self::ConfirmationMissing { .. } => ErrorKind::ConfirmationMissing,
             Self::Limit { .. } => ErrorKind::Limit,
@@ -410,6 +430,7 @@ impl StagingError {
             | Self::NoMatch { path, .. }
             | Self::ModeRefused { path, .. }
             | Self::Conflict { path, .. }
+            | Self::MergeConflict { path, .. }
             | Self::Incomplete { path, .. }
             | Self::UndoConflict { path, .. }
             | Self::Damaged { path, .. } => Some(path),

@@ -133,3 +133,18 @@ fn two_sessions_on_one_file_are_a_conflict_and_nothing_changes() {
     stage.run(["apply", "one", "--yes"]).expect(3);
     assert_eq!(stage.read("a.txt"), b"2\n", "the other session's patch is stale now");
 }
+
+#[test]
+fn a_stale_patch_is_refreshed_over_the_users_edit_or_says_which_lines() {
+    let stage = Stage::new();
+    stage.write("a.txt", "1\n2\n3\n4\n5\n");
+    stage.propose("a.txt", "1\nagent\n3\n4\n5\n");
+    stage.write("a.txt", "1\n2\n3\n4\nuser\n");
+    let refreshed = stage.run(["refresh", "p1", "--json"]).expect(0).json();
+    assert_eq!(refreshed["patches"][0]["id"], "p2");
+    assert_eq!(stage.patch("p1")["reason"], "stale");
+    stage.write("a.txt", "1\nuser\n3\n4\n5\n");
+    let ran = stage.run(["refresh", "p1"]).expect(3);
+    assert!(ran.stderr.contains("line 2"), "{}", ran.stderr);
+    assert_eq!(stage.read("a.txt"), b"1\nuser\n3\n4\n5\n");
+}

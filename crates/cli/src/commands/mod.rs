@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Session(Session::Close { session }) => sessions::close(&stage, session),
         Command::Recover => history::recover(&stage),
         Command::Plugin(_) => Ok(()),
+        Command::Refresh { id } => propose::refresh(&stage, *id),
         Command::Gc => care::gc(&stage),
         Command::Watch { since } => watch::watch(&stage, *since),
         // They need no layer.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use staging_core::{Proposal, Proposed, RelPath, Session, SessionId};
+use staging_core::{PatchId, Proposal, Proposed, RelPath, Session, SessionId};
 use tempfile::NamedTempFile;
 
 use super::{Stage, line, names};
@@ -23,6 +23,17 @@ pub(super) fn propose(stage: &Stage<'_>, arguments: &Propose) -> Result<(), Fail
     let session = session(stage, &arguments.session)?;
     let proposed = stage.layer.propose(session.id, proposal)?;
     stage.told(report(stage, &session, &proposed), "it is staged");
+    Ok(())
+}
+
+pub(super) fn refresh(stage: &Stage<'_>, id: PatchId) -> Result<(), Failure> {
+    let proposed = stage.layer.refresh(id)?;
+    let session = match &proposed.patch {
+        Some(patch) => patch.session,
+        None => stage.layer.patch(id)?.session,
+    };
+    let session = stage.layer.find_session(&session.to_string())?;
+    stage.told(report(stage, &session, &proposed), "it is staged anew");
     Ok(())
 }
 

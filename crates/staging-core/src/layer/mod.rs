@@ -9,6 +9,7 @@ mod plan;
 mod propose;
 mod read;
 mod recover;
+mod refresh;
 mod request;
 mod review;
 mod sessions;

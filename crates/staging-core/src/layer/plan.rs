@@ -23,10 +23,10 @@ pub(super) type Touched = Vec<RelPath>;
 
 /// Content on its way to a path; without a mode it keeps the file's.
 #[derive(Clone, Copy)]
-struct Incoming {
-    digest: atomic_fs::Digest,
-    bytes: u64,
-    mode: Option<u32>,
+pub(super) struct Incoming {
+    pub(super) digest: atomic_fs::Digest,
+    pub(super) bytes: u64,
+    pub(super) mode: Option<u32>,
 }
 
 impl Incoming {
@@ -81,7 +81,7 @@ impl View<'_> {
     }
 
     /// Makes the file at a path hold this.
-    fn put(&mut self, path: &RelPath, incoming: Incoming) -> Result<Touched> {
+    pub(super) fn put(&mut self, path: &RelPath, incoming: Incoming) -> Result<Touched> {
         if let Some(rename) = self.at_target(path)? {
             self.find(path)?;
             let from = rename.path.clone();
@@ -224,7 +224,7 @@ impl View<'_> {
         staged.ok_or_else(|| StagingError::NoSuchFile { path: path.clone() })
     }
 
-    fn check_vacant(&self, path: &RelPath) -> Result<()> {
+    pub(super) fn check_vacant(&self, path: &RelPath) -> Result<()> {
         let freed = self.at_path(path)?.map(|patch| patch.frees(path));
         let taken = match freed {
             Some(freed) => !freed,
@@ -237,7 +237,12 @@ impl View<'_> {
     }
 
     /// The patch that turns a base into this; none when it is that already.
-    fn settled(&self, path: &RelPath, base: Base, staged: StagedContent) -> Option<Patch> {
+    pub(super) fn settled(
+        &self,
+        path: &RelPath,
+        base: Base,
+        staged: StagedContent,
+    ) -> Option<Patch> {
         let operation = match (base.digest == staged.digest, base.mode == staged.mode) {
             (true, true) => return None,
             (true, false) => Operation::Mode,

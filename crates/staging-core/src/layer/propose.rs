@@ -50,11 +50,27 @@ impl DiffStagingLayer {
         session: SessionId,
         proposals: Vec<Proposal>,
     ) -> Result<Vec<Proposed>> {
+        self.0.plan_and_commit(session, &|view| {
+            proposals.iter().map(|proposal| view.propose(proposal)).collect()
+        })
+    }
+}
+
+/// Plans a change of what is pending in a session, and says which paths it is about.
+pub(super) type Plan<'p> = dyn Fn(&mut View<'_>) -> Result<Vec<Touched>> + 'p;
+
+impl Inner {
+    /// Plans and commits, anew when something else happens to the session meanwhile.
+    pub(super) fn plan_and_commit(
+        &self,
+        session: SessionId,
+        plan: &Plan<'_>,
+    ) -> Result<Vec<Proposed>> {
         let mut plans = 0;
-        self.0.thawed(|| {
+        self.thawed(|| {
             loop {
                 plans += 1;
-                match self.0.attempt(session, &proposals)? {
+                match self.attempt(session, plan)? {
                     Attempt::Done(proposed) => return Ok(Thawed::Done(proposed)),
                     Attempt::Frozen(apply) => return Ok(Thawed::Frozen(apply)),
                     Attempt::Overtaken if plans < PLANS_MAX => {}
@@ -97,7 +113,7 @@ impl Step {
 }
 
 impl Inner {
-    fn attempt(&self, session: SessionId, proposals: &[Proposal]) -> Result<Attempt> {
+    fn attempt(&self, session: SessionId, plan: &Plan<'_>) -> Result<Attempt> {
         let generation = self.store.look(|c| {
             sessions::counters(c, session)?
                 .map(|counters| counters.generation)
@@ -106,7 +122,7 @@ impl Inner {
         self.require_open(session)?;
         let mut view = View::new(self, session);
         let mut taken = Vec::new();
-        let attempt = self.attempt_in(&mut view, generation, proposals, &mut taken);
+        let attempt = self.attempt_in(&mut view, generation, plan, &mut taken);
         if attempt.is_err() {
             taken.clear();
         }
@@ -118,13 +134,10 @@ impl Inner {
         &self,
         view: &mut View<'_>,
         generation: i64,
-        proposals: &[Proposal],
+        plan: &Plan<'_>,
         taken: &mut Vec<Entry>,
     ) -> Result<Attempt> {
-        let mut touched = Vec::with_capacity(proposals.len());
-        for proposal in proposals {
-            touched.push(view.propose(proposal)?);
-        }
+        let touched = plan(view)?;
         let steps = self.steps(view)?;
         if self.options.durable_proposals {
             // What the rows refer to has to be there before they are.

@@ -169,7 +169,7 @@ impl<'a> View<'a> {
 
     /// Discards a patch whose base is gone and tells the agent to read again:
     /// what it wants now rests on what it saw then.
-    fn require_fresh(&self, patch: &Patch) -> Result<()> {
+    pub(super) fn require_fresh(&self, patch: &Patch) -> Result<()> {
         // One that this call planned has just been looked at.
         if patch.id == PLANNED {
             return Ok(());

@@ -9,6 +9,7 @@ mod lifecycle;
 mod model;
 mod propose;
 mod recover;
+mod refresh;
 mod review;
 mod shared;
 mod stale;

@@ -1,0 +1,204 @@
+//! Proposing a discarded patch anew: over the file as it is now, merged where the
+//! agent's change and the user's do not touch.
+
+use atomic_fs::{Digest, RelPath};
+use diff_engine::{Merge, MergeConflict};
+
+use super::plan::{Incoming, Touched};
+use super::view::View;
+use super::{DiffStagingLayer, Inner};
+use crate::Result;
+use crate::base::Base;
+use crate::diffing::damaged;
+use crate::error::StagingError;
+use crate::ids::{PatchId, SessionId};
+use crate::patch::{Operation, Patch, PatchState, StagedContent};
+use crate::session::SessionState;
+use crate::store::sessions;
+
+impl DiffStagingLayer {
+    /// Proposes a discarded patch anew, as a new pending patch with a new signature:
+    /// as it was when its file is what it was, else merged with what the file has
+    /// become. It comes back in its own session, or, when that has ended, in the open
+    /// one of the same label.
+    ///
+    /// # Errors
+    /// `MergeConflict` where both changed the same lines, or lines next to each other,
+    /// with these lines; `NotRefreshable` when the patch is pending and its file
+    /// unchanged, applied, or too old to be kept. Nothing changes then.
+    pub fn refresh(&self, id: PatchId) -> Result<super::Proposed> {
+        let inner = &*self.0;
+        let patch = inner.to_refresh(self.patch(id)?)?;
+        let session = self.session_for(&patch)?;
+        // What is pending there may be stale as well.
+        self.look_again_at(std::slice::from_ref(&patch.path))?;
+        let mut proposed = inner.plan_and_commit(session, &|view| {
+            let there = match view.at_path(&patch.path)? {
+                None => view.at_target(&patch.path)?,
+                there => there,
+            };
+            if let Some(other) = there {
+                let reason = format!("{} is pending on the same file", other.id);
+                return Err(StagingError::NotRefreshable { patch: id, reason });
+            }
+            Ok(vec![view.reapply(&patch)?])
+        })?;
+        Ok(proposed.pop().expect("one plan gives one answer"))
+    }
+
+    fn session_for(&self, patch: &Patch) -> Result<SessionId> {
+        let session = self
+            .0
+            .store
+            .look(|connection| sessions::find(connection, patch.session))?
+            .ok_or_else(|| StagingError::SessionNotFound { name: patch.session.to_string() })?;
+        match session.state {
+            SessionState::Open => Ok(session.id),
+            SessionState::Closed | SessionState::Expired => {
+                Ok(self.open_session(&session.label)?.id)
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// The patch if it can be proposed anew; a pending one whose file has changed is
+    /// discarded for it.
+    fn to_refresh(&self, patch: Patch) -> Result<Patch> {
+        let id = patch.id;
+        let refused = |reason: &str| {
+            Err(StagingError::NotRefreshable { patch: id, reason: reason.to_owned() })
+        };
+        let patch = match patch.state {
+            PatchState::Applied => return refused("it is on the disk"),
+            PatchState::Discarded => patch,
+            PatchState::Pending => {
+                let (_, mut stale) = self.refresh(vec![patch])?;
+                match stale.pop() {
+                    Some(stale) => stale,
+                    None => return refused("it is pending, and its file is what the agent saw"),
+                }
+            }
+        };
+        if patch.content_kept { Ok(patch) } else { refused("its content is no longer kept") }
+    }
+}
+
+impl View<'_> {
+    /// Plans what a patch wanted, on the file as it is now.
+    fn reapply(&mut self, patch: &Patch) -> Result<Touched> {
+        let path = &patch.path;
+        let now = self.base(path)?;
+        let planned = match (patch.operation, now, patch.staged) {
+            (Operation::Create, None, Some(staged)) => {
+                let Incoming { digest, bytes, .. } = Incoming::from(staged);
+                return self.put(path, Incoming { digest, bytes, mode: Some(staged.mode) });
+            }
+            (Operation::Create, Some(now), Some(staged)) if now.digest == staged.digest => {
+                self.settled(path, now, staged)
+            }
+            (Operation::Create, Some(_), _) => {
+                return Err(whole(patch, "it has been created since"));
+            }
+            (Operation::Delete, None, _) => None,
+            (Operation::Delete, Some(now), _) => {
+                if patch.base.as_ref().is_none_or(|base| base.digest != now.digest) {
+                    return Err(whole(patch, "what was to be deleted has been changed since"));
+                }
+                Some(self.draft(path, Operation::Delete, Some(now), None))
+            }
+            (_, None, _) => return Err(whole(patch, "it is gone")),
+            (_, Some(now), None) => {
+                // Every other operation stages something.
+                Some(self.draft(path, patch.operation, Some(now), None))
+            }
+            (Operation::Rename, Some(now), Some(staged)) => {
+                let staged = self.merged(patch, &now, staged)?;
+                let to = patch.rename_to.as_ref().unwrap_or(path);
+                self.check_vacant(to)?;
+                self.check_room(to)?;
+                let mut renamed = self.draft(path, Operation::Rename, Some(now), Some(staged));
+                renamed.rename_to = Some(to.clone());
+                Some(renamed)
+            }
+            (Operation::Modify | Operation::Mode, Some(now), Some(staged)) => {
+                let staged = self.merged(patch, &now, staged)?;
+                self.settled(path, now, staged)
+            }
+        };
+        self.plan(path, planned);
+        Ok(vec![path.clone()])
+    }
+
+    /// What the patch staged, with what became of its file since.
+    fn merged(
+        &mut self,
+        patch: &Patch,
+        now: &Base,
+        staged: StagedContent,
+    ) -> Result<StagedContent> {
+        let Some(base) = &patch.base else { return Ok(staged) };
+        let mode = match (staged.mode == base.mode, now.mode == base.mode) {
+            (true, _) => now.mode,
+            (false, true) => staged.mode,
+            (false, false) if now.mode == staged.mode => now.mode,
+            (false, false) => return Err(whole(patch, "both changed its mode")),
+        };
+        if now.digest == base.digest || now.digest == staged.digest {
+            return Ok(StagedContent { mode, ..staged });
+        }
+        if staged.digest == base.digest {
+            return Ok(StagedContent { digest: now.digest, bytes: now.bytes, mode });
+        }
+        let contents = [base.digest, staged.digest, now.digest]
+            .map(|digest| self.content(&patch.path, &digest, now));
+        let [base, ours, theirs] = contents;
+        match self.inner.differ.merge(&base?, &ours?, &theirs?) {
+            Merge::Merged(merged) => {
+                let stored = self.inner.store_bytes(&merged)?;
+                self.hold(&stored);
+                Ok(StagedContent { digest: stored.digest, bytes: stored.bytes, mode })
+            }
+            Merge::Conflicts(conflicts) => Err(StagingError::MergeConflict {
+                patch: patch.id,
+                path: patch.path.clone(),
+                reason: conflicts.iter().map(lines).collect::<Vec<_>>().join("; "),
+            }),
+            Merge::NotCompared => Err(whole(patch, "it is too large or binary to be merged")),
+        }
+    }
+
+    /// A stored content. The file as it is now has been put by this call, and is not in
+    /// the store yet when it is new.
+    fn content(&self, path: &RelPath, digest: &Digest, now: &Base) -> Result<Vec<u8>> {
+        if let Some(held) = self.held(digest) {
+            return Ok(held.to_vec());
+        }
+        if now.digest == *digest && now.bytes > self.inner.differ.bytes_max() {
+            // It is compared with nothing.
+            return Ok(vec![0]);
+        }
+        self.inner.blobs.read(digest).map_err(damaged(path))
+    }
+}
+
+/// A conflict that is not about single lines.
+fn whole(patch: &Patch, reason: &str) -> StagingError {
+    let (path, reason) = (patch.path.clone(), reason.to_owned());
+    StagingError::MergeConflict { patch: patch.id, path, reason }
+}
+
+/// The lines of a conflict as people count them.
+fn lines(conflict: &MergeConflict) -> String {
+    let shown = |range: &std::ops::Range<u32>| match range.end - range.start {
+        0 => format!("before line {}", range.start + 1),
+        1 => format!("line {}", range.end),
+        _ => format!("lines {} to {}", range.start + 1, range.end),
+    };
+    format!(
+        "{} of what the agent saw became {} of the patch and {} of the file",
+        shown(&conflict.base),
+        shown(&conflict.ours),
+        shown(&conflict.theirs)
+    )
+}
