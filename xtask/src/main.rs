@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use bench::Bench;
+use torture::Torture;
 
 mod abi_hash;
 mod arrows;
@@ -18,6 +19,7 @@ mod machine_paths;
 mod real_disk;
 mod sources;
 mod tidy;
+mod torture;
 
 const TASKS: &str = "\
 usage: cargo xtask <task>
@@ -30,6 +32,7 @@ tasks:
   bench stage              proposals through the actors, 10,000 pending patches, start-up
   fault-inject [--quick | --deep] [--model NAME] [--seed NUMBER] | --replay FILE
                            every crash, fault and edit on a simulated disk, and broken variants
+  torture [--seconds N]    8 processes x 8 sessions x 500 proposals, a reviewer, and kills
   real-disk [kill] [editor] [refusals] [--seconds N] [--every N]
                            the binary on real file systems: killed, raced, refused
 ";
@@ -41,6 +44,7 @@ enum Task {
     PrintAbiHash,
     Bench(Bench),
     FaultInject(Vec<String>),
+    Torture(Torture),
     RealDisk(real_disk::Scope),
     Help,
 }
@@ -70,6 +74,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         ["ci", "--no-tests"] => Ok(Task::Ci { with_tests: false }),
         ["tidy"] => Ok(Task::Tidy),
         ["tidy", "--print-abi-hash"] => Ok(Task::PrintAbiHash),
+        ["torture", what @ ..] => Torture::parse(what).map(Task::Torture),
         ["bench", what @ ..] => Bench::parse(what).map(Task::Bench),
         ["fault-inject", what @ ..] => {
             Ok(Task::FaultInject(what.iter().map(|word| (*word).to_owned()).collect()))
@@ -89,6 +94,7 @@ fn run(task: &Task) -> miette::Result<()> {
         Task::Ci { with_tests } => ci::run(&files::root()?, *with_tests),
         Task::Tidy => tidy::run(&files::root()?),
         Task::PrintAbiHash => abi_hash::print(&files::root()?),
+        Task::Torture(torture) => torture::run(&files::root()?, torture),
         Task::Bench(bench) => bench::run(&files::root()?, bench),
         Task::FaultInject(what) => fault_inject::run(&files::root()?, what),
         Task::RealDisk(scope) => real_disk::run(&files::root()?, scope),
@@ -140,6 +146,7 @@ mod tests {
         check("", Err("no task given"));
         check("publish", Err("there is no task `publish`"));
         check("ci --fast", Err("`ci` does not take `--fast`"));
+        check("torture --fast", Err("`torture` does not take `--fast`"));
         check("bench everything", Err("`bench` does not take `everything`"));
         check("real-disk --every so", Err("`so` is no number"));
         check("bench apply --files many", Err("`many` is no number of files"));

@@ -21,8 +21,9 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use orchestrator_adapter::{
-    ActorError, ApplyChangeSet, ApplyOutcome, ApplyReport, DiffOptions, DiscardPatch, ErrorKind,
-    Event, OpenedSession, RelPath, SessionActor, ShowDiff, ShownDiff, Staging, StagingOptions,
+    ActorError, ApplyChangeSet, ApplyError, ApplyOutcome, ApplyReport, DiffOptions, DiscardPatch,
+    ErrorKind, Event, OpenedSession, RelPath, SessionActor, ShowDiff, ShownDiff, Staging,
+    StagingOptions,
 };
 use tokio::time::timeout;
 
@@ -165,9 +166,9 @@ fn print_lines(text: &[u8], at_most: usize) {
 }
 
 /// Approves exactly what was shown.
-async fn approve(session: &OpenedSession, shown: &ShownDiff) -> Result<ApplyReport, ActorError> {
+async fn approve(session: &OpenedSession, shown: &ShownDiff) -> Result<ApplyReport, ApplyError> {
     let approval = ApplyChangeSet { expect: Some(shown.signature), ..Default::default() };
-    let stopped = ActorError::Stopped { actor: "session" };
+    let stopped = ActorError::Stopped { actor: "session" }.into();
     session.actor.send(approval).await.unwrap_or(Err(stopped))
 }
 

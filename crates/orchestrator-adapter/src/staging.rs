@@ -4,10 +4,14 @@ use std::path::Path;
 
 use actix::prelude::*;
 use staging_core::actors::{
-    ActorError, EventDelivery, ListSessions, OpenSession, OpenedSession, Registry, SafeWrite,
-    SessionActor, Shutdown, Subscribe,
+    ActorError, AskApply, AskError, AskWatchHealth, EventDelivery, ListError, ListSessions,
+    OpenError, OpenSession, OpenedSession, ProposeError, Registry, SafeWrite, SessionActor,
+    Shutdown, ShutdownError, Subscribe, SubscribeError,
 };
-use staging_core::{DiffStagingLayer, Proposed, RelPath, Session, StagingError, StagingOptions};
+use staging_core::{
+    ApplyStatus, DiffStagingLayer, Proposed, RelPath, RequestId, Session, StagingError,
+    StagingOptions, WatchHealth,
+};
 
 /// One workspace under Greenroom, with its actors running.
 ///
@@ -37,7 +41,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the label cannot be one, or the store fails.
-    pub async fn open_session(&self, label: &str) -> Result<OpenedSession, ActorError> {
+    pub async fn open_session(&self, label: &str) -> Result<OpenedSession, OpenError> {
         answered(self.registry.send(OpenSession { label: label.to_owned() }).await)
     }
 
@@ -45,7 +49,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn sessions(&self) -> Result<Vec<Session>, ActorError> {
+    pub async fn sessions(&self) -> Result<Vec<Session>, ListError> {
         answered(self.registry.send(ListSessions).await)
     }
 
@@ -53,8 +57,25 @@ impl Staging {
     ///
     /// # Errors
     /// When the actors have stopped.
-    pub async fn subscribe(&self, recipient: Recipient<EventDelivery>) -> Result<(), ActorError> {
+    pub async fn subscribe(
+        &self,
+        recipient: Recipient<EventDelivery>,
+    ) -> Result<(), SubscribeError> {
         answered(self.registry.send(Subscribe { recipient }).await)
+    }
+
+    /// How the apply of this name stands, after a timeout or a restart; `None` while
+    /// nothing of that name has begun.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn apply_status(&self, request: RequestId) -> Result<Option<ApplyStatus>, AskError> {
+        answered(self.registry.send(AskApply { request }).await)
+    }
+
+    /// How well the files of pending patches are watched; `None` when they are not.
+    pub async fn watch_health(&self) -> Option<WatchHealth> {
+        self.registry.send(AskWatchHealth).await.ok().flatten()
     }
 
     /// The actor that opens sessions, for those who would rather send messages.
@@ -72,7 +93,7 @@ impl Staging {
     ///
     /// # Errors
     /// When they had stopped already, or the last tidying failed.
-    pub async fn shutdown(self) -> Result<(), ActorError> {
+    pub async fn shutdown(self) -> Result<(), ShutdownError> {
         answered(self.registry.send(Shutdown).await)
     }
 }
@@ -85,12 +106,12 @@ pub async fn safe_write(
     session: &Addr<SessionActor>,
     path: impl AsRef<Path>,
     content: impl Into<Vec<u8>>,
-) -> Result<Proposed, ActorError> {
+) -> Result<Proposed, ProposeError> {
     let path = RelPath::from_path(path.as_ref()).map_err(StagingError::Path)?;
     let sent = session.send(SafeWrite { path, content: content.into(), mode: None }).await;
-    sent.unwrap_or(Err(ActorError::Stopped { actor: "session" }))
+    sent.unwrap_or(Err(ActorError::Stopped { actor: "session" }.into()))
 }
 
-fn answered<T>(sent: Result<Result<T, ActorError>, MailboxError>) -> Result<T, ActorError> {
-    sent.unwrap_or(Err(ActorError::Stopped { actor: "registry" }))
+fn answered<T, E: From<ActorError>>(sent: Result<Result<T, E>, MailboxError>) -> Result<T, E> {
+    sent.unwrap_or_else(|_| Err(ActorError::Stopped { actor: "registry" }.into()))
 }

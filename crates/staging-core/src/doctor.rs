@@ -4,13 +4,13 @@
 
 use std::path::Path;
 
-use atomic_fs::{Options, Workspace};
+use atomic_fs::Workspace;
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 
 use crate::Result;
 use crate::config::StagingOptions;
-use crate::layer::DiffStagingLayer;
+use crate::layer::{DiffStagingLayer, policies};
 use crate::store::state_dir;
 use crate::watching::WatchHealth;
 
@@ -92,13 +92,7 @@ fn same_device(_: &Path, _: &Path) -> Option<bool> {
 }
 
 fn workspace(options: &StagingOptions, state: &Path) -> Finding {
-    let policies = Options {
-        allow_git: options.allow_git,
-        allow_hard_links: options.allow_hard_links,
-        allow_other_mounts: options.allow_other_mounts,
-        allow_move_aside: options.allow_move_aside,
-    };
-    let opened = Workspace::open(&options.workspace, state, policies);
+    let opened = Workspace::open(&options.workspace, state, policies(options));
     match opened.and_then(|workspace| Ok((workspace.needs_recovery()?, workspace))) {
         Ok((false, workspace)) => {
             good("workspace", format!("{}, no apply is broken off", shown(workspace.root())))

@@ -246,6 +246,14 @@ pub enum StagingError {
         /// What keeps the call.
         what: String,
     },
+    /// A request of this name has had its apply.
+    #[error("a request of this name was asked before: {apply} {how}; give a new one a new name")]
+    AlreadyAsked {
+        /// The apply.
+        apply: ApplyId,
+        /// How it ended.
+        how: &'static str,
+    },
     /// The apply failed; everything is as it was and stays pending.
     #[error("{apply} failed and was rolled back, nothing changed")]
     RolledBack {
@@ -391,7 +399,7 @@ impl StagingError {
             | Self::Conflict { .. }
             | Self::MergeConflict { .. }
             | Self::Incomplete { .. } => ErrorKind::Conflict,
-            Self::NotRefreshable { .. } => ErrorKind::Closed,
+            Self::NotRefreshable { .. } | Self::AlreadyAsked { .. } => ErrorKind::Closed,
             Self::SignatureMismatch { .. } => ErrorKind::SignatureMismatch,
             Self::ConfirmationMissing { .. } => ErrorKind::ConfirmationMissing,
             Self::Limit { .. } => ErrorKind::Limit,

@@ -70,6 +70,40 @@ id!(SessionId, 's', "session");
 id!(PatchId, 'p', "patch");
 id!(ApplyId, 'a', "apply");
 
+/// A name that an orchestrator gives an apply, to ask for it later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(String);
+
+/// The text cannot name a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a request's name has 1 to 128 printable ASCII characters without spaces")]
+pub struct RequestIdError;
+
+impl FromStr for RequestId {
+    type Err = RequestIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if plain && (1..=128).contains(&text.len()) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(RequestIdError)
+    }
+}
+
+impl RequestId {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The number of an id written as it is shown: no sign, no leading zero, and
 /// within SQLite's signed 64 bits.
 fn number(text: &str, prefix: char) -> Option<u64> {

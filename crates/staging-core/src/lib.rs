@@ -26,10 +26,10 @@ pub use diffing::{ChildLimits, PluginHost, Policy};
 pub use doctor::{Finding, Health, examine};
 pub use error::{ErrorKind, StagingError};
 pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schema};
-pub use ids::{ApplyId, IdParseError, PatchId, SessionId};
+pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, SessionId};
 pub use layer::{
-    ApplyOutcome, ApplyReport, ApplyRequest, Contested, DiffOptions, DiffStagingLayer, Proposal,
-    Proposed, RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status,
+    ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, DiffStagingLayer,
+    Proposal, Proposed, RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status,
     SweepReport, UndoReport,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};

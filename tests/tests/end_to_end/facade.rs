@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use actix::prelude::*;
 use end_to_end::Stage;
 use orchestrator_adapter::{
-    ActorError, ApplyChangeSet, ApplyOutcome, CloseSession, DiscardPatch, ErrorKind, Event,
-    EventDelivery, ReadThrough, RelPath, SafeDelete, SafeEdit, SafeRename, ShowDiff, Staging,
-    StagingOptions, safe_write, workspace_key,
+    ApplyChangeSet, ApplyOutcome, CloseSession, DiscardPatch, ErrorKind, Event, EventDelivery,
+    ReadThrough, RelPath, SafeDelete, SafeEdit, SafeRename, ShowDiff, Staging, StagingOptions,
+    safe_write, workspace_key,
 };
 use tokio::sync::mpsc;
 
@@ -141,7 +141,7 @@ fn a_path_that_leads_out_is_refused() {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
         let session = staging.open_session("agent").await.expect("a session opens").actor;
         for outside in ["../x", "/etc/hostname", ".git/config", ".GIT/config"] {
-            let refused: ActorError =
+            let refused: orchestrator_adapter::ProposeError =
                 safe_write(&session, outside, "evil").await.expect_err("it leads out");
             assert_eq!(refused.kind(), ErrorKind::Refused, "{outside}");
         }

@@ -13,7 +13,7 @@ use actix::WeakAddr;
 use actix::prelude::*;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use super::ActorError;
+use super::error::SubscribeError;
 use super::pool::Pool;
 use crate::events::{EventRecord, Notice};
 use crate::layer::DiffStagingLayer;
@@ -46,7 +46,7 @@ pub struct Subscribe {
 }
 
 impl Message for Subscribe {
-    type Result = Result<(), ActorError>;
+    type Result = Result<(), SubscribeError>;
 }
 
 /// There is something to deliver.
@@ -157,7 +157,7 @@ impl Actor for EventsActor {
 }
 
 impl Handler<Subscribe> for EventsActor {
-    type Result = AtomicResponse<Self, Result<(), ActorError>>;
+    type Result = AtomicResponse<Self, Result<(), SubscribeError>>;
 
     fn handle(&mut self, message: Subscribe, _: &mut Self::Context) -> Self::Result {
         // What happened before is delivered first, to those who were there.

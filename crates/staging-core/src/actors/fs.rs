@@ -1,8 +1,10 @@
 //! The FsActor: the one owner of every disk swap.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use actix::prelude::*;
 
-use super::ActorError;
+use super::error::{ActorError, ApplyError, RecoverError};
 use crate::layer::{ApplyReport, ApplyRequest, DiffStagingLayer, RecoverReport};
 
 /// Brings an approved set to the disk.
@@ -13,7 +15,7 @@ pub struct PerformApply {
 }
 
 impl Message for PerformApply {
-    type Result = Result<ApplyReport, ActorError>;
+    type Result = Result<ApplyReport, ApplyError>;
 }
 
 /// Finishes or undoes what a dead process left.
@@ -21,7 +23,7 @@ impl Message for PerformApply {
 pub struct Recover;
 
 impl Message for Recover {
-    type Result = Result<RecoverReport, ActorError>;
+    type Result = Result<RecoverReport, RecoverError>;
 }
 
 /// Removes what the last apply left, after its answer.
@@ -65,6 +67,15 @@ impl FsActor {
     }
 }
 
+/// A panic ends this call, not the actor: the layer's locks and transactions take back
+/// what it had begun, and recovery decides the rest before the next call.
+fn caught<T>(work: impl FnOnce() -> crate::Result<T>) -> Result<T, ActorError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(ActorError::Panicked),
+    }
+}
+
 impl Actor for FsActor {
     type Context = Context<Self>;
 
@@ -78,12 +89,12 @@ impl Actor for FsActor {
 }
 
 impl Handler<PerformApply> for FsActor {
-    type Result = Result<ApplyReport, ActorError>;
+    type Result = Result<ApplyReport, ApplyError>;
 
     fn handle(&mut self, message: PerformApply, context: &mut Self::Context) -> Self::Result {
         let _span =
             tracing::info_span!("perform_apply", named = message.request.ids.len()).entered();
-        let outcome = self.layer.apply(&message.request);
+        let outcome = caught(|| self.layer.apply(&message.request));
         // The answer goes out before this is handled.
         context.notify(Tidy);
         Ok(outcome?)
@@ -91,11 +102,11 @@ impl Handler<PerformApply> for FsActor {
 }
 
 impl Handler<Recover> for FsActor {
-    type Result = Result<RecoverReport, ActorError>;
+    type Result = Result<RecoverReport, RecoverError>;
 
     fn handle(&mut self, _: Recover, _: &mut Self::Context) -> Self::Result {
         let _span = tracing::info_span!("recover").entered();
-        Ok(self.layer.recover()?)
+        Ok(caught(|| self.layer.recover())?)
     }
 }
 

@@ -15,10 +15,15 @@ mod pool;
 mod registry;
 mod session;
 
-pub use error::ActorError;
+pub use error::{
+    ActorError, ApplyError, AskError, CloseError, DiscardError, ListError, OpenError, ProposeError,
+    ReadError, RecoverError, ShowError, ShutdownError, SubscribeError,
+};
 pub use events::{EventDelivery, EventsActor, Subscribe};
 pub use fs::{FsActor, PerformApply, Recover};
-pub use registry::{AskWatchHealth, ListSessions, OpenSession, OpenedSession, Registry, Shutdown};
+pub use registry::{
+    AskApply, AskWatchHealth, ListSessions, OpenSession, OpenedSession, Registry, Shutdown,
+};
 pub use session::{
     ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, ReadThrough, SafeDelete, SafeEdit,
     SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, StageAll,

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use super::error::{ActorError, AskError, ListError, OpenError, ShutdownError, SubscribeError};
 use super::events::EventsActor;
 use super::fs::{FsActor, Stop};
 use super::pool::Pool;
-use super::{ActorError, SessionActor, Subscribe};
-use crate::ids::SessionId;
-use crate::layer::DiffStagingLayer;
+use super::{SessionActor, Subscribe};
+use crate::ids::{RequestId, SessionId};
+use crate::layer::{ApplyStatus, DiffStagingLayer};
 use crate::session::{Session, SessionState};
 use crate::watching::{WatchHealth, Watching};
 
@@ -22,7 +23,7 @@ pub struct OpenSession {
 }
 
 impl Message for OpenSession {
-    type Result = Result<OpenedSession, ActorError>;
+    type Result = Result<OpenedSession, OpenError>;
 }
 
 /// An open session and the actor that serves it.
@@ -39,7 +40,22 @@ pub struct OpenedSession {
 pub struct ListSessions;
 
 impl Message for ListSessions {
-    type Result = Result<Vec<Session>, ActorError>;
+    type Result = Result<Vec<Session>, ListError>;
+}
+
+/// Asks how an apply of this name stands, after a timeout or a restart, in any process;
+/// `None` while nothing of that name has begun. It is answered while the apply runs.
+///
+/// What has not begun was refused, is still queued, or never arrived: the same message
+/// with the same name may be sent again, and is applied once at most.
+#[derive(Clone, Debug)]
+pub struct AskApply {
+    /// The name that the apply was given.
+    pub request: RequestId,
+}
+
+impl Message for AskApply {
+    type Result = Result<Option<ApplyStatus>, AskError>;
 }
 
 /// Asks how well the files of pending patches are watched; `None` when they are
@@ -57,7 +73,7 @@ impl Message for AskWatchHealth {
 pub struct Shutdown;
 
 impl Message for Shutdown {
-    type Result = Result<(), ActorError>;
+    type Result = Result<(), ShutdownError>;
 }
 
 /// Opens, finds, expires and lists sessions; one actor for each open one.
@@ -153,7 +169,7 @@ impl Actor for Registry {
 }
 
 impl Handler<OpenSession> for Registry {
-    type Result = AtomicResponse<Self, Result<OpenedSession, ActorError>>;
+    type Result = AtomicResponse<Self, Result<OpenedSession, OpenError>>;
 
     fn handle(&mut self, message: OpenSession, _: &mut Self::Context) -> Self::Result {
         let label = message.label;
@@ -172,7 +188,7 @@ impl Handler<OpenSession> for Registry {
 }
 
 impl Handler<ListSessions> for Registry {
-    type Result = AtomicResponse<Self, Result<Vec<Session>, ActorError>>;
+    type Result = AtomicResponse<Self, Result<Vec<Session>, ListError>>;
 
     fn handle(&mut self, _: ListSessions, _: &mut Self::Context) -> Self::Result {
         let listed =
@@ -185,20 +201,31 @@ impl Handler<ListSessions> for Registry {
                         registry.sessions.remove(&session.id);
                     }
                 }
-                listed
+                Ok(listed?)
             },
         )))
     }
 }
 
 impl Handler<Subscribe> for Registry {
-    type Result = ResponseFuture<Result<(), ActorError>>;
+    type Result = ResponseFuture<Result<(), SubscribeError>>;
 
     fn handle(&mut self, message: Subscribe, _: &mut Self::Context) -> Self::Result {
         let subscribed = self.events.send(message);
         Box::pin(async move {
             subscribed.await.map_err(|_| ActorError::Stopped { actor: "events actor" })?
         })
+    }
+}
+
+impl Handler<AskApply> for Registry {
+    type Result = ResponseFuture<Result<Option<ApplyStatus>, AskError>>;
+
+    fn handle(&mut self, message: AskApply, _: &mut Self::Context) -> Self::Result {
+        let request = message.request;
+        let span = tracing::info_span!("ask_apply", %request);
+        let asked = self.pool.clone().run(span, move |layer| layer.apply_status(&request));
+        Box::pin(async move { Ok(asked.await?) })
     }
 }
 
@@ -211,7 +238,7 @@ impl Handler<AskWatchHealth> for Registry {
 }
 
 impl Handler<Shutdown> for Registry {
-    type Result = AtomicResponse<Self, Result<(), ActorError>>;
+    type Result = AtomicResponse<Self, Result<(), ShutdownError>>;
 
     fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
         let sessions: Vec<_> = self.sessions.drain().map(|(_, actor)| actor).collect();
@@ -239,7 +266,7 @@ impl Handler<Shutdown> for Registry {
                     arbiter.stop();
                 }
                 context.stop();
-                stopped
+                Ok(stopped?)
             },
         )))
     }

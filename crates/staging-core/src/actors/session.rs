@@ -5,10 +5,12 @@
 use actix::prelude::*;
 use atomic_fs::RelPath;
 
-use super::ActorError;
+use super::error::{
+    ActorError, ApplyError, CloseError, DiscardError, ProposeError, ReadError, ShowError,
+};
 use super::fs::{FsActor, PerformApply};
 use super::pool::Pool;
-use crate::ids::{PatchId, SessionId};
+use crate::ids::{PatchId, RequestId, SessionId};
 use crate::layer::{
     ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, Proposal, Proposed, Selector,
 };
@@ -28,7 +30,7 @@ pub struct SafeWrite {
 }
 
 impl Message for SafeWrite {
-    type Result = Result<Proposed, ActorError>;
+    type Result = Result<Proposed, ProposeError>;
 }
 
 /// Proposes one piece of text replaced by another.
@@ -45,7 +47,7 @@ pub struct SafeEdit {
 }
 
 impl Message for SafeEdit {
-    type Result = Result<Proposed, ActorError>;
+    type Result = Result<Proposed, ProposeError>;
 }
 
 /// Proposes that the file goes.
@@ -56,7 +58,7 @@ pub struct SafeDelete {
 }
 
 impl Message for SafeDelete {
-    type Result = Result<Proposed, ActorError>;
+    type Result = Result<Proposed, ProposeError>;
 }
 
 /// Proposes that the file moves.
@@ -69,7 +71,7 @@ pub struct SafeRename {
 }
 
 impl Message for SafeRename {
-    type Result = Result<Proposed, ActorError>;
+    type Result = Result<Proposed, ProposeError>;
 }
 
 /// Proposes other permission bits.
@@ -82,7 +84,7 @@ pub struct SafeSetMode {
 }
 
 impl Message for SafeSetMode {
-    type Result = Result<Proposed, ActorError>;
+    type Result = Result<Proposed, ProposeError>;
 }
 
 /// Reads a file as this session sees it; `None` when there is none.
@@ -93,7 +95,7 @@ pub struct ReadThrough {
 }
 
 impl Message for ReadThrough {
-    type Result = Result<Option<Vec<u8>>, ActorError>;
+    type Result = Result<Option<Vec<u8>>, ReadError>;
 }
 
 /// Shows what is pending in this session as one diff.
@@ -104,7 +106,7 @@ pub struct ShowDiff {
 }
 
 impl Message for ShowDiff {
-    type Result = Result<ShownDiff, ActorError>;
+    type Result = Result<ShownDiff, ShowError>;
 }
 
 /// A diff, and what approving it names.
@@ -129,10 +131,13 @@ pub struct ApplyPatch {
     pub expect: Option<Signature>,
     /// Whether the file may be replaced as a whole.
     pub confirm_full_replace: bool,
+    /// A name for asking how it ended, with `AskApply`; sent again with the same name
+    /// it is applied no second time.
+    pub request: Option<RequestId>,
 }
 
 impl Message for ApplyPatch {
-    type Result = Result<ApplyReport, ActorError>;
+    type Result = Result<ApplyReport, ApplyError>;
 }
 
 /// Applies patches together: all or none.
@@ -144,10 +149,13 @@ pub struct ApplyChangeSet {
     pub expect: Option<Signature>,
     /// Whether files may be replaced as a whole.
     pub confirm_full_replace: bool,
+    /// A name for asking how it ended, with `AskApply`; sent again with the same name
+    /// it is applied no second time.
+    pub request: Option<RequestId>,
 }
 
 impl Message for ApplyChangeSet {
-    type Result = Result<ApplyReport, ActorError>;
+    type Result = Result<ApplyReport, ApplyError>;
 }
 
 /// Rejects patches.
@@ -160,7 +168,7 @@ pub struct DiscardPatch {
 }
 
 impl Message for DiscardPatch {
-    type Result = Result<Vec<Patch>, ActorError>;
+    type Result = Result<Vec<Patch>, DiscardError>;
 }
 
 /// Ends the session; what is pending in it is rejected.
@@ -168,7 +176,7 @@ impl Message for DiscardPatch {
 pub struct CloseSession;
 
 impl Message for CloseSession {
-    type Result = Result<Session, ActorError>;
+    type Result = Result<Session, CloseError>;
 }
 
 /// Proposes several changes, each seeing those before it: all or none.
@@ -179,7 +187,7 @@ pub struct StageAll {
 }
 
 impl Message for StageAll {
-    type Result = Result<Vec<Proposed>, ActorError>;
+    type Result = Result<Vec<Proposed>, ProposeError>;
 }
 
 /// Stops once everything before it is answered; the session stays open.
@@ -198,7 +206,7 @@ pub struct SessionActor {
 }
 
 /// An answer that keeps the mailbox waiting until it is there.
-type Answer<T> = AtomicResponse<SessionActor, Result<T, ActorError>>;
+type Answer<T, E> = AtomicResponse<SessionActor, Result<T, E>>;
 
 impl SessionActor {
     pub(super) fn launch(
@@ -210,23 +218,24 @@ impl SessionActor {
         Self { session, pool, fs, capacity }.start()
     }
 
-    fn answer<T: Send + 'static>(
+    fn answer<T: Send + 'static, E: From<ActorError> + 'static>(
         &self,
         span: tracing::Span,
         work: impl FnOnce(&DiffStagingLayer) -> crate::Result<T> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> Answer<T, E> {
         let working = self.pool.clone().run(span, work);
-        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(working)))
+        let answer = async move { Ok(working.await?) };
+        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(answer)))
     }
 
-    fn propose(&self, name: &'static str, proposal: Proposal) -> Answer<Proposed> {
+    fn propose(&self, name: &'static str, proposal: Proposal) -> Answer<Proposed, ProposeError> {
         let session = self.session;
         let span =
             tracing::info_span!("propose", %session, operation = name, path = %proposal.path());
         self.answer(span, move |layer| layer.propose(session, proposal))
     }
 
-    fn apply(&self, request: ApplyRequest) -> Answer<ApplyReport> {
+    fn apply(&self, request: ApplyRequest) -> Answer<ApplyReport, ApplyError> {
         let applied = self.fs.send(PerformApply { request });
         let answer =
             async move { applied.await.map_err(|_| ActorError::Stopped { actor: "FsActor" })? };
@@ -248,7 +257,7 @@ impl Actor for SessionActor {
 }
 
 impl Handler<SafeWrite> for SessionActor {
-    type Result = Answer<Proposed>;
+    type Result = Answer<Proposed, ProposeError>;
 
     fn handle(&mut self, message: SafeWrite, _: &mut Self::Context) -> Self::Result {
         let SafeWrite { path, content, mode } = message;
@@ -257,7 +266,7 @@ impl Handler<SafeWrite> for SessionActor {
 }
 
 impl Handler<SafeEdit> for SessionActor {
-    type Result = Answer<Proposed>;
+    type Result = Answer<Proposed, ProposeError>;
 
     fn handle(&mut self, message: SafeEdit, _: &mut Self::Context) -> Self::Result {
         let SafeEdit { path, old, new, replace_all } = message;
@@ -266,7 +275,7 @@ impl Handler<SafeEdit> for SessionActor {
 }
 
 impl Handler<SafeDelete> for SessionActor {
-    type Result = Answer<Proposed>;
+    type Result = Answer<Proposed, ProposeError>;
 
     fn handle(&mut self, message: SafeDelete, _: &mut Self::Context) -> Self::Result {
         self.propose("delete", Proposal::Delete { path: message.path })
@@ -274,7 +283,7 @@ impl Handler<SafeDelete> for SessionActor {
 }
 
 impl Handler<SafeRename> for SessionActor {
-    type Result = Answer<Proposed>;
+    type Result = Answer<Proposed, ProposeError>;
 
     fn handle(&mut self, message: SafeRename, _: &mut Self::Context) -> Self::Result {
         let SafeRename { path, to } = message;
@@ -283,7 +292,7 @@ impl Handler<SafeRename> for SessionActor {
 }
 
 impl Handler<SafeSetMode> for SessionActor {
-    type Result = Answer<Proposed>;
+    type Result = Answer<Proposed, ProposeError>;
 
     fn handle(&mut self, message: SafeSetMode, _: &mut Self::Context) -> Self::Result {
         let SafeSetMode { path, mode } = message;
@@ -292,7 +301,7 @@ impl Handler<SafeSetMode> for SessionActor {
 }
 
 impl Handler<StageAll> for SessionActor {
-    type Result = Answer<Vec<Proposed>>;
+    type Result = Answer<Vec<Proposed>, ProposeError>;
 
     fn handle(&mut self, message: StageAll, _: &mut Self::Context) -> Self::Result {
         let (session, proposals) = (self.session, message.proposals);
@@ -302,7 +311,7 @@ impl Handler<StageAll> for SessionActor {
 }
 
 impl Handler<ReadThrough> for SessionActor {
-    type Result = Answer<Option<Vec<u8>>>;
+    type Result = Answer<Option<Vec<u8>>, ReadError>;
 
     fn handle(&mut self, message: ReadThrough, _: &mut Self::Context) -> Self::Result {
         let (session, path) = (self.session, message.path);
@@ -312,7 +321,7 @@ impl Handler<ReadThrough> for SessionActor {
 }
 
 impl Handler<ShowDiff> for SessionActor {
-    type Result = Answer<ShownDiff>;
+    type Result = Answer<ShownDiff, ShowError>;
 
     fn handle(&mut self, message: ShowDiff, _: &mut Self::Context) -> Self::Result {
         let session = self.session;
@@ -332,27 +341,27 @@ impl Handler<ShowDiff> for SessionActor {
 }
 
 impl Handler<ApplyPatch> for SessionActor {
-    type Result = Answer<ApplyReport>;
+    type Result = Answer<ApplyReport, ApplyError>;
 
     fn handle(&mut self, message: ApplyPatch, _: &mut Self::Context) -> Self::Result {
-        let ApplyPatch { patch, expect, confirm_full_replace } = message;
+        let ApplyPatch { patch, expect, confirm_full_replace, request } = message;
         let ids = vec![Selector::Patch(patch)];
-        self.apply(ApplyRequest { ids, expect, confirm_full_replace, dry_run: false })
+        self.apply(ApplyRequest { ids, expect, confirm_full_replace, dry_run: false, request })
     }
 }
 
 impl Handler<ApplyChangeSet> for SessionActor {
-    type Result = Answer<ApplyReport>;
+    type Result = Answer<ApplyReport, ApplyError>;
 
     fn handle(&mut self, message: ApplyChangeSet, _: &mut Self::Context) -> Self::Result {
-        let ApplyChangeSet { ids, expect, confirm_full_replace } = message;
+        let ApplyChangeSet { ids, expect, confirm_full_replace, request } = message;
         let ids = self.or_all(ids);
-        self.apply(ApplyRequest { ids, expect, confirm_full_replace, dry_run: false })
+        self.apply(ApplyRequest { ids, expect, confirm_full_replace, dry_run: false, request })
     }
 }
 
 impl Handler<DiscardPatch> for SessionActor {
-    type Result = Answer<Vec<Patch>>;
+    type Result = Answer<Vec<Patch>, DiscardError>;
 
     fn handle(&mut self, message: DiscardPatch, _: &mut Self::Context) -> Self::Result {
         let ids = self.or_all(message.ids);
@@ -362,7 +371,7 @@ impl Handler<DiscardPatch> for SessionActor {
 }
 
 impl Handler<CloseSession> for SessionActor {
-    type Result = Answer<Session>;
+    type Result = Answer<Session, CloseError>;
 
     fn handle(&mut self, _: CloseSession, _: &mut Self::Context) -> Self::Result {
         let session = self.session;
@@ -373,7 +382,7 @@ impl Handler<CloseSession> for SessionActor {
                 if closed.is_ok() {
                     context.stop();
                 }
-                closed
+                Ok(closed?)
             },
         )))
     }

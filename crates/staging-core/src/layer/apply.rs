@@ -9,14 +9,14 @@ use atomic_fs::{
     Staged, Unfinished, WorkspaceLock,
 };
 
-use super::request::{ApplyOutcome, ApplyReport, ApplyRequest};
+use super::request::{ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus};
 use super::review::not_pending;
 use super::sessions::{busy, discard_one};
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
 use crate::error::StagingError;
 use crate::events::Event;
-use crate::ids::{ApplyId, PatchId};
+use crate::ids::{ApplyId, PatchId, RequestId};
 use crate::patch::{DiscardReason, Operation, Patch, PatchState};
 use crate::signature::{Signature, set_signature};
 use crate::store::applies::{self, ApplyState};
@@ -46,12 +46,17 @@ impl DiffStagingLayer {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
         let lock = inner.begin(&mut gate)?;
+        if let Some(name) = &request.request
+            && let Some(status) = self.apply_status(name)?
+        {
+            return already(status);
+        }
         let patches = inner.approved(self, request)?;
         let ids: Vec<PatchId> = patches.iter().map(|patch| patch.id).collect();
         if request.dry_run {
             return Ok(report(None, ids));
         }
-        let (apply, set_id) = inner.start(&patches)?;
+        let (apply, set_id) = inner.start(&patches, request.request.as_ref())?;
         let set = ChangeSet { id: set_id, changes: patches.iter().map(change).collect() };
         let span = tracing::info_span!("apply", %apply, changes = set.changes.len());
         let (applied, undo_data) = inner.beside_undo_data(&patches, || {
@@ -62,6 +67,24 @@ impl DiffStagingLayer {
             report.warnings.push(format!("a power cut may take what undo needs: {error}"));
         }
         concluded
+    }
+
+    /// How the apply of this name stands, in whatever process it ran; `None` when none
+    /// has begun. Does not wait for one that runs.
+    pub fn apply_status(&self, request: &RequestId) -> Result<Option<ApplyStatus>> {
+        self.0.store.read(|connection| {
+            let Some((apply, state, reason)) = applies::named(connection, request)? else {
+                return Ok(None);
+            };
+            let outcome = match state {
+                ApplyState::Started => None,
+                ApplyState::Committed => Some(ApplyOutcome::Committed),
+                ApplyState::RolledBack => Some(ApplyOutcome::RolledBack),
+                ApplyState::InDoubt => Some(ApplyOutcome::InDoubt),
+            };
+            let patches = applies::patches(connection, apply)?;
+            Ok(Some(ApplyStatus { apply, outcome, patches, reason }))
+        })
     }
 
     /// Removes what an apply left beside the files, and makes the store's record
@@ -193,7 +216,7 @@ impl Inner {
     }
 
     /// Takes the patches for an apply, if they are still what was approved.
-    fn start(&self, approved: &[Patch]) -> Result<(ApplyId, String)> {
+    fn start(&self, approved: &[Patch], request: Option<&RequestId>) -> Result<(ApplyId, String)> {
         let signature = set_signature(approved);
         self.store.write(|write| {
             for patch in approved {
@@ -209,6 +232,9 @@ impl Inner {
             let ids: Vec<PatchId> = approved.iter().map(|patch| patch.id).collect();
             let now = write.now;
             let (apply, set_id) = applies::start(write, &random_suffix(), signature, &ids, now)?;
+            if let Some(request) = request {
+                applies::name(write, apply, request)?;
+            }
             write.log(Event::ApplyStarted { apply, patches: ids, signature })?;
             Ok((apply, set_id))
         })
@@ -277,6 +303,20 @@ impl Inner {
             Outcome::InDoubt(source) => Err(StagingError::InDoubt { apply, source }),
             _ => Err(StagingError::NotRecovered { reason: "its outcome is unknown".to_owned() }),
         }
+    }
+}
+
+/// The answer to an apply whose name was used before: how that one ended.
+fn already(status: ApplyStatus) -> Result<ApplyReport> {
+    match status.outcome {
+        Some(ApplyOutcome::Committed) => Ok(report(Some(status.apply), status.patches)),
+        outcome => Err(StagingError::AlreadyAsked {
+            apply: status.apply,
+            how: match outcome {
+                Some(ApplyOutcome::RolledBack) => "was rolled back, nothing changed",
+                _ => "is in doubt: `recover` decides",
+            },
+        }),
     }
 }
 

@@ -22,8 +22,9 @@ use std::sync::{Arc, Mutex};
 use atomic_fs::{Options, Workspace};
 
 pub use request::{
-    ApplyOutcome, ApplyReport, ApplyRequest, Contested, DiffOptions, Proposal, Proposed,
-    RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status, UndoReport,
+    ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, Proposal,
+    Proposed, RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status,
+    UndoReport,
 };
 
 pub use sweep::SweepReport;
@@ -63,13 +64,7 @@ impl DiffStagingLayer {
     /// it, and ends sessions whose time has run out.
     pub fn open(options: StagingOptions) -> Result<Self> {
         let state = state_dir::prepare(&options.state_dir)?;
-        let policies = Options {
-            allow_git: options.allow_git,
-            allow_hard_links: options.allow_hard_links,
-            allow_other_mounts: options.allow_other_mounts,
-            allow_move_aside: options.allow_move_aside,
-        };
-        let workspace = Workspace::open(&options.workspace, &state, policies)?;
+        let workspace = Workspace::open(&options.workspace, &state, policies(&options))?;
         let store = Arc::new(Store::open(&state)?);
         let layer = Self(Arc::new(Inner {
             blobs: Blobs::open(&state, Arc::clone(&store), options.durable_proposals)?,
@@ -119,6 +114,16 @@ impl Drop for Inner {
         if let Err(error) = self.flush() {
             tracing::warn!(%error, "a power cut may take what was proposed last");
         }
+    }
+}
+
+/// What atomic-fs is told to allow.
+pub(crate) fn policies(options: &StagingOptions) -> Options {
+    Options {
+        allow_git: options.allow_git,
+        allow_hard_links: options.allow_hard_links,
+        allow_other_mounts: options.allow_other_mounts,
+        allow_move_aside: options.allow_move_aside,
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use atomic_fs::RelPath;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ApplyId, IdParseError, PatchId, SessionId};
+use crate::ids::{ApplyId, IdParseError, PatchId, RequestId, SessionId};
 use crate::patch::Patch;
 use crate::session::Session;
 use crate::signature::Signature;
@@ -205,6 +205,21 @@ pub struct ApplyRequest {
     pub confirm_full_replace: bool,
     /// Whether to check everything and change nothing.
     pub dry_run: bool,
+    /// A name for asking how it ended; the same name is applied once at most.
+    pub request: Option<RequestId>,
+}
+
+/// How an apply stands that was given a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ApplyStatus {
+    /// The apply.
+    pub apply: ApplyId,
+    /// How it ended; `None` while it runs.
+    pub outcome: Option<ApplyOutcome>,
+    /// Its patches, by path.
+    pub patches: Vec<PatchId>,
+    /// Why it did not reach the disk, or is in doubt.
+    pub reason: Option<String>,
 }
 
 /// What an apply came to.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{sql, unsql};
 use crate::Result;
-use crate::ids::{ApplyId, PatchId};
+use crate::ids::{ApplyId, PatchId, RequestId};
 use crate::signature::{Signature, set_signature};
 use crate::time::Timestamp;
 
@@ -61,6 +61,47 @@ pub(crate) fn start(
             .execute([sql(apply.0), sql(patch.0), now.unix_ms()])?;
     }
     Ok((apply, set_id))
+}
+
+/// Gives an apply a name to be asked for by.
+pub(crate) fn name(connection: &Connection, apply: ApplyId, request: &RequestId) -> Result<()> {
+    connection.execute(
+        "UPDATE applies SET request = ?2 WHERE id = ?1",
+        params![sql(apply.0), request.as_str()],
+    )?;
+    Ok(())
+}
+
+/// The apply of this name, how it stands, and why.
+pub(crate) fn named(
+    connection: &Connection,
+    request: &RequestId,
+) -> Result<Option<(ApplyId, ApplyState, Option<String>)>> {
+    let found = connection
+        .query_row(
+            "SELECT id, state, reason FROM applies WHERE request = ?1",
+            [request.as_str()],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?)),
+        )
+        .optional()?;
+    found
+        .map(|(id, word, reason)| {
+            let state = ApplyState::from_word(&word)
+                .ok_or_else(|| super::damaged(format!("an apply is `{word}`")))?;
+            Ok((ApplyId(unsql(id)), state, reason))
+        })
+        .transpose()
+}
+
+/// The patches of an apply, by path.
+pub(crate) fn patches(connection: &Connection, apply: ApplyId) -> Result<Vec<PatchId>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT patch FROM apply_patches JOIN patches ON patches.id = patch
+         WHERE apply_patches.apply = ?1 ORDER BY path",
+    )?;
+    let rows = statement.query_map([sql(apply.0)], |row| row.get(0))?;
+    let ids: rusqlite::Result<Vec<i64>> = rows.collect();
+    Ok(ids?.into_iter().map(|id| PatchId(unsql(id))).collect())
 }
 
 /// Starts taking an apply back.

@@ -194,6 +194,8 @@ impl<'s> Turn<'s> {
             self.store.dirty.store(true, Ordering::Release);
             if shared.durable { self.store.sync() } else { Ok(()) }
         });
+        // First of all: whatever happens to an observer, nobody waits for ever.
+        self.tell(shared.number, shared.members, &outcome);
         if outcome.is_ok() {
             unpoisoned(&self.store.dead).extend(shared.dead);
             // Under the writer's lock, so that observers see the log's order.
@@ -204,7 +206,6 @@ impl<'s> Turn<'s> {
                 }
             }
         }
-        self.tell(shared.number, shared.members, &outcome);
         outcome
     }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use staging_core::actors::{
-    ActorError, ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, EventDelivery,
-    ListSessions, OpenSession, OpenedSession, ReadThrough, Registry, SafeDelete, SafeEdit,
-    SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, Shutdown, Subscribe,
+    ActorError, ApplyChangeSet, ApplyError, ApplyPatch, AskApply, CloseSession, DiscardPatch,
+    EventDelivery, ListSessions, OpenSession, OpenedSession, ProposeError, ReadThrough, Registry,
+    SafeDelete, SafeEdit, SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, Shutdown,
+    Subscribe,
 };
 use staging_core::{ErrorKind, Event, StagingOptions};
 
@@ -147,9 +148,10 @@ fn errors_of_the_layer_keep_their_kind() {
                 patch: staging_core::PatchId(99),
                 expect: None,
                 confirm_full_replace: false,
+                request: None,
             };
             let error = session.send(apply).await.expect("it runs").expect_err("there is none");
-            assert!(matches!(error, ActorError::Staging(_)));
+            assert!(matches!(error, ApplyError::NotFound(_)), "{error}");
             assert_eq!(error.kind(), ErrorKind::NotFound);
         },
     );
@@ -291,3 +293,123 @@ fn a_subscriber_hears_of_other_processes_while_this_one_is_silent() {
         },
     );
 }
+
+fn named(request: &str) -> ApplyChangeSet {
+    ApplyChangeSet {
+        request: Some(request.parse().expect("a plain name")),
+        ..ApplyChangeSet::default()
+    }
+}
+
+#[test]
+fn an_apply_that_nobody_waited_for_can_be_asked_for_and_is_never_done_twice() {
+    run(
+        |_| {},
+        async |world, registry| {
+            let session = open(&registry, "agent").await.actor;
+            staged(&session, "a", "1\n").await;
+            let ask = async || {
+                let request = "deploy-7".parse().expect("a plain name");
+                let asked = registry.send(AskApply { request }).await.expect("it runs");
+                asked.expect("the store is read")
+            };
+            assert_eq!(ask().await, None, "it has not begun");
+            let request = session.send(named("deploy-7"));
+            // Whoever sent it does not wait for the answer.
+            drop(tokio::time::timeout(Duration::ZERO, request).await);
+            session.send(named("deploy-7")).await.expect("it runs").expect("applied, once");
+            let status = ask().await.expect("it is known");
+            assert_eq!(status.outcome, Some(staging_core::ApplyOutcome::Committed));
+            assert_eq!(status.patches.len(), 1);
+            staged(&session, "b", "1\n").await;
+            let again = session.send(named("deploy-7")).await.expect("it runs").expect("as before");
+            assert_eq!(again.apply, Some(status.apply));
+            assert_eq!(world.disk("b"), None, "the name stands for what it was given to");
+            let commits = world.events().into_iter().filter(|event| event == "apply_committed");
+            assert_eq!(commits.count(), 1);
+            // Another process, or this one after a restart, is told the same.
+            let request = "deploy-7".parse().expect("a plain name");
+            assert_eq!(world.again().apply_status(&request).expect("asked"), Some(status));
+        },
+    );
+}
+
+#[test]
+fn an_apply_that_was_refused_has_not_begun_and_may_be_sent_again() {
+    run(
+        |_| {},
+        async |world, registry| {
+            world.put("a", "old\n");
+            let session = open(&registry, "agent").await.actor;
+            staged(&session, "a", "new\n").await;
+            world.put("a", "the user's\n");
+            let refused = session.send(named("x")).await.expect("it runs").expect_err("stale");
+            assert!(matches!(refused, ApplyError::Stale(_) | ApplyError::NotFound(_)), "{refused}");
+            let request = "x".parse().expect("a plain name");
+            assert_eq!(world.layer.apply_status(&request).expect("asked"), None);
+            staged(&session, "a", "new\n").await;
+            session.send(named("x")).await.expect("it runs").expect("applied");
+        },
+    );
+}
+
+#[test]
+fn a_panic_is_reported_and_the_next_call_works() {
+    run(
+        |_| {},
+        async |world, registry| {
+            let session = open(&registry, "agent").await.actor;
+            let fuse = Arc::new(std::sync::atomic::AtomicU32::new(0));
+            let burning = Arc::clone(&fuse);
+            world.layer.observe(Box::new(move |_| {
+                let burns = burning.load(std::sync::atomic::Ordering::Acquire) > 0;
+                if burns {
+                    burning.store(0, std::sync::atomic::Ordering::Release);
+                    std::panic::panic_any("wanted");
+                }
+            }));
+            let light = || fuse.store(1, std::sync::atomic::Ordering::Release);
+            light();
+            let error = session.send(safe_write("a", "1\n")).await.expect("it runs");
+            assert!(matches!(error, Err(ProposeError::Unanswered(ActorError::Panicked))));
+            staged(&session, "a", "2\n").await;
+            light();
+            let error = session.send(named("x")).await.expect("it runs");
+            assert!(matches!(error, Err(ApplyError::Unanswered(ActorError::Panicked))));
+            staged(&session, "b", "2\n").await;
+            session.send(ApplyChangeSet::default()).await.expect("it runs").expect("applied");
+            assert_eq!(world.disk("a").as_deref(), Some("2\n"));
+            assert_eq!(world.disk("b").as_deref(), Some("2\n"));
+            assert!(world.layer.verify_log().expect("checked").is_intact());
+        },
+    );
+}
+
+#[test]
+fn shutting_down_in_the_middle_loses_nothing_that_was_acknowledged() {
+    let world = run(
+        |_| {},
+        async |_, registry| {
+            let session = open(&registry, "agent").await.actor;
+            let sent: Vec<_> = (0..30)
+                .map(|n| actix::spawn(session.send(safe_write(&format!("file-{n}"), "1\n"))))
+                .collect();
+            staged(&session, "first", "1\n").await;
+            registry.send(Shutdown).await.expect("it runs").expect("stopped");
+            let mut acknowledged = 1;
+            for answer in sent {
+                // A closed mailbox is an answer as well.
+                if let Ok(Ok(outcome)) = answer.await {
+                    outcome.expect("staged");
+                    acknowledged += 1;
+                }
+            }
+            ACKNOWLEDGED.store(acknowledged, std::sync::atomic::Ordering::Release);
+        },
+    );
+    let acknowledged = ACKNOWLEDGED.load(std::sync::atomic::Ordering::Acquire);
+    assert_eq!(world.pending().len(), acknowledged);
+    assert!(!world.layer.needs_flush(), "and a power cut takes none of it");
+}
+
+static ACKNOWLEDGED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
