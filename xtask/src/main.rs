@@ -126,6 +126,8 @@ mod tests {
         check("tidy", Ok(Task::Tidy));
         check("tidy --print-abi-hash", Ok(Task::PrintAbiHash));
         check("bench apply", Ok(Task::Bench(Bench::Apply(Scope::default()))));
+        check("bench stage", Ok(Task::Bench(Bench::Stage)));
+        check("torture --seconds 9", Ok(Task::Torture(Torture::Parent { seconds: 9 })));
         check(
             "bench apply --files 10 --in /mnt",
             Ok(Task::Bench(Bench::Apply(Scope { files: Some(10), folder: Some("/mnt".into()) }))),

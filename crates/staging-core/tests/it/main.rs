@@ -6,6 +6,7 @@ mod world;
 mod actors;
 mod apply;
 mod lifecycle;
+mod lives;
 mod model;
 mod propose;
 mod recover;

@@ -1,0 +1,229 @@
+//! Sessions against a model of their states, as users, reviewers, time and death
+//! change them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use staging_core::{ApplyRequest, ErrorKind, Selector, SessionState};
+
+use crate::world::World;
+
+const LABELS: [&str; 3] = ["one", "two", "three"];
+const FILES: [&str; 3] = ["a", "b", "d/c"];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Open(usize),
+    Write(usize, usize, u8),
+    Reject(usize),
+    Close(usize),
+    Expire(usize),
+    Orphan(usize),
+    Apply(usize),
+    UserWrites(usize, u8),
+    UserRemoves(usize),
+    Sweep,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let (label, file) = (0..LABELS.len(), 0..FILES.len());
+    let step = prop_oneof![
+        1 => label.clone().prop_map(Step::Open),
+        8 => (label.clone(), file.clone(), 0..3_u8).prop_map(|(l, f, c)| Step::Write(l, f, c)),
+        2 => label.clone().prop_map(Step::Reject),
+        1 => label.clone().prop_map(Step::Close),
+        1 => label.clone().prop_map(Step::Expire),
+        1 => label.clone().prop_map(Step::Orphan),
+        3 => label.prop_map(Step::Apply),
+        2 => (file.clone(), 0..3_u8).prop_map(|(f, c)| Step::UserWrites(f, c)),
+        1 => file.prop_map(Step::UserRemoves),
+        1 => Just(Step::Sweep),
+    ];
+    prop::collection::vec(step, 1..10)
+}
+
+/// What a patch rests on, and what it brings.
+type Pending = BTreeMap<&'static str, (Option<u8>, u8)>;
+
+#[derive(Default)]
+struct Model {
+    /// What is pending in each open session, and whether its process is dead.
+    open: BTreeMap<&'static str, (Pending, bool)>,
+    /// How the last session of a label that is not open ended.
+    ended: BTreeMap<&'static str, SessionState>,
+    disk: BTreeMap<&'static str, u8>,
+}
+
+impl Model {
+    fn end(&mut self, label: &'static str, state: SessionState) -> bool {
+        let was_open = self.open.remove(label).is_some();
+        if was_open {
+            self.ended.insert(label, state);
+        }
+        was_open
+    }
+
+    /// What rests on something else than what is on the disk now is stale.
+    fn drop_stale(&mut self) {
+        let disk = &self.disk;
+        for (pending, _) in self.open.values_mut() {
+            pending.retain(|file, (base, _)| disk.get(file) == base.as_ref());
+        }
+    }
+
+    fn pending(&self) -> Vec<(String, String, u8)> {
+        let mut pending = Vec::new();
+        for (label, (patches, _)) in &self.open {
+            for (file, (_, content)) in patches {
+                pending.push(((*label).to_owned(), (*file).to_owned(), *content));
+            }
+        }
+        pending
+    }
+}
+
+fn take(world: &World, model: &mut Model, step: &Step) {
+    match *step {
+        Step::Open(label) => {
+            world.session(LABELS[label]);
+            model.open.entry(LABELS[label]).or_default().1 = false;
+        }
+        Step::Write(label, file, content) => {
+            let s = world.session(LABELS[label]);
+            world.write(s, FILES[file], &content.to_string());
+            let disk = model.disk.get(FILES[file]).copied();
+            let (pending, orphaned) = model.open.entry(LABELS[label]).or_default();
+            *orphaned = false;
+            let base = pending.get(FILES[file]).map_or(disk, |(base, _)| *base);
+            if base == Some(content) {
+                pending.remove(FILES[file]);
+            } else {
+                pending.insert(FILES[file], (base, content));
+            }
+        }
+        Step::Reject(label) => {
+            let Some((pending, _)) = model.open.get_mut(LABELS[label]) else { return };
+            let ids = [Selector::Label(LABELS[label].to_owned())];
+            let discarded = world.layer.discard(&ids, None).expect("rejected");
+            assert_eq!(discarded.len(), pending.len());
+            pending.clear();
+        }
+        Step::Close(label) => {
+            if model.end(LABELS[label], SessionState::Closed) {
+                let s = world.layer.find_session(LABELS[label]).expect("open").id;
+                world.layer.close_session(s).expect("closed");
+            }
+        }
+        Step::Expire(label) => {
+            let late = "UPDATE sessions SET expires_ms = 1 WHERE label = ?1 AND state = 'open'";
+            world.store().execute(late, [LABELS[label]]).expect("a day later");
+            model.end(LABELS[label], SessionState::Expired);
+            world.layer.sweep(Duration::from_secs(60)).expect("swept");
+        }
+        Step::Orphan(label) => {
+            let dead = "UPDATE sessions SET owner_pid = 4999999, orphaned_ms = NULL
+                        WHERE label = ?1 AND state = 'open'";
+            world.store().execute(dead, [LABELS[label]]).expect("its process died");
+            world.layer.sweep(Duration::from_secs(60)).expect("swept");
+            if let Some((_, orphaned)) = model.open.get_mut(LABELS[label]) {
+                *orphaned = true;
+            }
+        }
+        Step::Apply(label) => {
+            let Some((pending, _)) = model.open.get_mut(LABELS[label]) else { return };
+            let ids = vec![Selector::Label(LABELS[label].to_owned())];
+            let applied = world.layer.apply(&ApplyRequest { ids, ..Default::default() });
+            if pending.is_empty() {
+                assert_eq!(applied.expect_err("nothing").kind(), ErrorKind::NotFound);
+                return;
+            }
+            assert_eq!(applied.expect("applied").patches.len(), pending.len());
+            world.layer.tidy().expect("tidied");
+            for (file, (_, content)) in std::mem::take(pending) {
+                model.disk.insert(file, content);
+            }
+        }
+        Step::UserWrites(file, content) => {
+            world.put(FILES[file], content.to_string());
+            model.disk.insert(FILES[file], content);
+        }
+        Step::UserRemoves(file) => {
+            if model.disk.remove(FILES[file]).is_some() {
+                fs::remove_file(world.root().join(FILES[file])).expect("the user's file");
+            }
+        }
+        Step::Sweep => {
+            world.layer.sweep(Duration::from_secs(60)).expect("swept");
+        }
+    }
+}
+
+/// Everything that can be seen of the sessions is what the model says.
+fn compare(world: &World, model: &Model) -> Result<(), TestCaseError> {
+    let status = world.layer.status().expect("a status");
+    let mut pending = Vec::new();
+    for each in &status.sessions {
+        for patch in &each.patches {
+            let content = world.read(each.session.id, &patch.path.to_string());
+            let content = content.expect("it sees its own").parse().expect("a number");
+            pending.push((each.session.label.clone(), patch.path.to_string(), content));
+        }
+    }
+    pending.sort();
+    let mut expected = model.pending();
+    expected.sort();
+    prop_assert_eq!(pending, expected);
+    for label in LABELS {
+        let found = world.layer.find_session(label).ok();
+        match (model.open.get(label), model.ended.get(label)) {
+            (Some((_, orphaned)), _) => {
+                let session = found.expect("it is open");
+                prop_assert_eq!(session.state, SessionState::Open);
+                prop_assert_eq!(session.orphaned_at.is_some(), *orphaned);
+            }
+            (None, Some(state)) => prop_assert_eq!(found.map(|s| s.state), Some(*state)),
+            (None, None) => {}
+        }
+    }
+    for file in FILES {
+        let on_disk = world.disk(file).map(|content| content.parse().expect("a number"));
+        prop_assert_eq!(on_disk, model.disk.get(file).copied());
+    }
+    Ok(())
+}
+
+/// Nothing is open and nothing on the disk, whatever the case before left.
+fn clear(world: &World) {
+    for session in world.layer.sessions().expect("listed") {
+        if session.state == SessionState::Open {
+            world.layer.close_session(session.id).expect("closed");
+        }
+    }
+    for file in FILES {
+        let _ = fs::remove_file(world.root().join(file));
+    }
+}
+
+#[test]
+fn sessions_live_and_end_as_their_model_says() {
+    let world = World::new();
+    let config = Config { cases: 2_000, failure_persistence: None, ..Config::default() };
+    let lived = TestRunner::new(config).run(&steps(), |steps| {
+        clear(&world);
+        let mut model = Model::default();
+        for step in &steps {
+            take(&world, &mut model, step);
+            // A look at the files finds what is stale.
+            model.drop_stale();
+            compare(&world, &model)?;
+        }
+        Ok(())
+    });
+    lived.unwrap_or_else(|error| panic!("{error}"));
+    assert!(world.layer.verify_log().expect("checked").is_intact());
+    let (_, damaged) = world.layer.check_contents().expect("read");
+    assert!(damaged.is_empty(), "{damaged:?}");
+}
