@@ -5,7 +5,7 @@
 //! error for error. What it adds is a [`Log`] of everything that happened, in effects
 //! smaller than a call: a rename between directories is a name that comes and a name
 //! that goes, a write is a piece of content and a length. From the log,
-//! [`states`](crate::simulated::states) makes every tree that a crash at any point may
+//! [`states`] makes every tree that a crash at any point may
 //! leave under a [`Persistence`] model. Whoever stands at its calls (a [`Bystander`])
 //! can fail them, cut them short, or change the tree as a user would.
 //!

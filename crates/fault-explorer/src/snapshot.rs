@@ -52,7 +52,7 @@ impl Snapshot {
         Self(things)
     }
 
-    /// The same as a number, to compare quickly: equal to [`Self::digest`] of the snapshot.
+    /// The same as a number: equal trees have equal ones.
     pub fn digest_of(image: &Image, dir: Inode) -> u64 {
         let mut hasher = DefaultHasher::new();
         image.walk(dir, &mut |path, _, node| (path, node.digest()).hash(&mut hasher));
