@@ -141,10 +141,25 @@ impl Inner {
             return Ok(Vec::new());
         };
         let kept = self.workspace.clean_up(&lock, &unfinished)?;
+        self.remove_emptied_dirs(&lock, apply)?;
         // Everything committed before is durable with this.
         self.store.write_durably(|write| applies::set_tidied(write, apply))?;
         self.workspace.forget(&lock, unfinished)?;
         Ok(kept)
+    }
+
+    /// Where an apply took another one back: removes the directories that the other had
+    /// made, as far as they are empty. They are no part of the promise: where one cannot
+    /// be removed it stays.
+    pub(super) fn remove_emptied_dirs(&self, lock: &WorkspaceLock, apply: ApplyId) -> Result<()> {
+        let dirs = self.store.read(|connection| match applies::undoes(connection, apply)? {
+            Some(target) => applies::made_dirs(connection, target),
+            None => Ok(Vec::new()),
+        })?;
+        if let Err(error) = self.workspace.remove_empty_dirs(lock, &dirs) {
+            tracing::warn!(%apply, %error, "a directory that it had made stays");
+        }
+        Ok(())
     }
 
     /// What may be applied of what was asked for, or why nothing may.
@@ -249,9 +264,9 @@ impl Inner {
         approved: &[Patch],
         applied: Applied,
     ) -> Result<ApplyReport> {
-        let Applied { outcome, unfinished, kept, edited, .. } = applied;
+        let Applied { outcome, unfinished, kept, edited, made_dirs } = applied;
         let recorded = self.store.write(|write| match &outcome {
-            Outcome::Committed => commit(write, apply).map(|()| Vec::new()),
+            Outcome::Committed => commit(write, apply, &made_dirs).map(|()| Vec::new()),
             Outcome::Conflicts(conflicts) => {
                 turn_back(write, apply, approved, conflicts, self.keeps_history())
             }
@@ -321,9 +336,10 @@ fn already(status: ApplyStatus) -> Result<ApplyReport> {
 }
 
 /// Records that an apply's patches are on the disk.
-pub(super) fn commit(write: &mut Write<'_>, apply: ApplyId) -> Result<()> {
+pub(super) fn commit(write: &mut Write<'_>, apply: ApplyId, made_dirs: &[RelPath]) -> Result<()> {
     let now = write.now;
     applies::decide(write, apply, ApplyState::Committed, None, now)?;
+    applies::set_made_dirs(write, apply, made_dirs)?;
     for patch in patches::of_apply(write, apply)? {
         let (session, path) = (patch.session, patch.path);
         write.log(Event::PatchApplied { patch: patch.id, session, path, apply })?;

@@ -87,6 +87,11 @@ impl Inner {
                 Ok(())
             })?;
             kept.extend(recovered.into_iter().flat_map(|recovered| recovered.kept));
+            for RecoveredApply { apply, outcome, .. } in &done {
+                if let (Some(apply), ApplyOutcome::Committed) = (apply, outcome) {
+                    self.remove_emptied_dirs(lock, *apply)?;
+                }
+            }
         }
         done.extend(self.end_unjournaled()?);
         Ok((done, kept.into_iter().map(|kept| kept.file).collect()))
@@ -129,7 +134,7 @@ fn record(write: &mut Write<'_>, recovered: &Recovered) -> Result<Option<ApplyId
     match applies::find_set(write, &set)? {
         Some((apply, ApplyState::Started | ApplyState::InDoubt)) => {
             if committed {
-                commit(write, apply)?;
+                commit(write, apply, &recovered.made_dirs)?;
             } else {
                 roll_back(write, apply, "it broke off and was undone")?;
             }

@@ -24,7 +24,8 @@ impl DiffStagingLayer {
     /// at all, as it was applied. Call [`tidy`](Self::tidy) once the answer is given.
     ///
     /// A deleted file comes back with its content and mode; its owner and attributes
-    /// are those of a new file. Directories that the apply made stay. The old contents
+    /// are those of a new file. Directories that the apply made go when they are empty, as
+    /// a part of the tidying. The old contents
     /// are as durable as proposals are: where a power cut soon after them tore one, the
     /// undo is refused, since no content is brought in that does not have its digest.
     ///
@@ -56,10 +57,10 @@ impl DiffStagingLayer {
         })?;
         let set = ChangeSet { id: set_id, changes };
         let span = tracing::info_span!("undo", %target, %by, changes = set.changes.len());
-        let Applied { outcome, unfinished, kept, .. } =
+        let Applied { outcome, unfinished, kept, made_dirs, .. } =
             span.in_scope(|| inner.workspace.apply(&lock, &set, &inner.blobs));
         let recorded = inner.store.write(|write| match &outcome {
-            Outcome::Committed => commit(write, by),
+            Outcome::Committed => commit(write, by, &made_dirs),
             Outcome::Conflicts(conflicts) => roll_back(write, by, &reason_of_conflicts(conflicts)),
             Outcome::RolledBack(error) => roll_back(write, by, &reason_of(error)),
             Outcome::InDoubt(error) => {

@@ -1,5 +1,6 @@
 //! Rows of the applies table, and what they do to their patches.
 
+use atomic_fs::RelPath;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{sql, unsql};
@@ -126,6 +127,36 @@ pub(crate) fn undoes(connection: &Connection, apply: ApplyId) -> Result<Option<A
         |row| row.get::<_, Option<i64>>(0),
     )?;
     Ok(target.map(|id| ApplyId(unsql(id))))
+}
+
+/// Notes which directories an apply made, for whoever takes it back.
+pub(crate) fn set_made_dirs(
+    connection: &Connection,
+    apply: ApplyId,
+    dirs: &[RelPath],
+) -> Result<()> {
+    if !dirs.is_empty() {
+        let text =
+            serde_json::to_string(dirs).map_err(|error| super::damaged(error.to_string()))?;
+        connection.execute(
+            "UPDATE applies SET made_dirs = ?2 WHERE id = ?1",
+            params![sql(apply.0), text],
+        )?;
+    }
+    Ok(())
+}
+
+/// The directories that an apply made; none when it made none, or when an older version
+/// applied it.
+pub(crate) fn made_dirs(connection: &Connection, apply: ApplyId) -> Result<Vec<RelPath>> {
+    let text: Option<String> = connection.query_row(
+        "SELECT made_dirs FROM applies WHERE id = ?1",
+        [sql(apply.0)],
+        |row| row.get(0),
+    )?;
+    text.map_or(Ok(Vec::new()), |text| {
+        serde_json::from_str(&text).map_err(|error| super::damaged(error.to_string()))
+    })
 }
 
 /// Notes that an apply was taken back.

@@ -56,7 +56,8 @@ CREATE TABLE applies(
     undoes INTEGER REFERENCES applies(id),
     undone_by INTEGER REFERENCES applies(id),
     request TEXT,
-    forgotten INTEGER NOT NULL DEFAULT 0
+    forgotten INTEGER NOT NULL DEFAULT 0,
+    made_dirs TEXT
 );
 CREATE INDEX undecided ON applies(state) WHERE state IN ('started', 'in_doubt');
 CREATE UNIQUE INDEX apply_requests ON applies(request) WHERE request IS NOT NULL;
@@ -155,6 +156,7 @@ ALTER TABLE sessions ADD COLUMN orphaned_ms INTEGER;
 UPDATE sessions SET owner_pid = NULL;
 ALTER TABLE applies ADD COLUMN request TEXT;
 ALTER TABLE applies ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE applies ADD COLUMN made_dirs TEXT;
 CREATE INDEX applied_patches ON apply_patches(patch);
 CREATE UNIQUE INDEX apply_requests ON applies(request) WHERE request IS NOT NULL;
 ALTER TABLE patches ADD COLUMN kept INTEGER NOT NULL DEFAULT 1;

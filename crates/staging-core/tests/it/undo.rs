@@ -7,10 +7,13 @@ use staging_core::{ApplyId, ApplyRequest, ErrorKind, Proposal};
 
 use crate::world::{World, delete, edit, rename, set_mode, write};
 
-/// The user's files: names, contents and modes. Directories that an apply made stay.
+/// The user's files and directories: names, contents and modes.
 fn files(world: &World) -> Vec<(String, Vec<u8>, u32)> {
-    let tree = world.tree().into_iter().filter(|(path, _)| path.is_file());
-    tree.map(|(path, (content, mode, ..))| (path.display().to_string(), content, mode)).collect()
+    world
+        .tree()
+        .into_iter()
+        .map(|(path, (content, mode, ..))| (path.display().to_string(), content, mode))
+        .collect()
 }
 
 fn populated() -> World {
