@@ -2,8 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use strategy_api::toolbox::{Budget, Match, ScriptBuilder, Trim, bounded, trim, unique_anchors};
-use strategy_api::{Ctl, Op};
+use strategy_api::toolbox::{Lineup, ScriptBuilder, Trim, trim, unique_anchors};
+use strategy_api::{Ctl, Input, Op};
 
 #[test]
 fn common_ends_never_overlap() {
@@ -34,42 +34,67 @@ fn touching_runs_become_one() {
     assert_eq!(script.finish(5, 5), expected);
 }
 
-/// Keeps nothing, and counts the cells it was given.
-fn cells_asked_for(old: &[u32], new: &[u32], budget: Budget) -> (u64, u64, bool) {
-    let (mut cells, mut largest) = (0, 0);
+/// What is kept by a script that a lineup of all lines with Myers diff gives, and whether it is
+/// degraded.
+fn kept_within(old: &[u32], new: &[u32], steps: u64) -> (u32, bool) {
     let ctl = Ctl::unlimited();
-    bounded(old, new, &ctl, budget, |old, new, distinct| {
-        assert!(old.iter().chain(new).all(|id| *id < distinct), "ids are numbered afresh");
-        let piece = old.len() as u64 * new.len() as u64;
-        cells += piece;
-        largest = largest.max(piece);
-        Vec::<Match>::new()
-    })
-    .expect("nobody asked to stop");
-    (cells, largest, ctl.degraded())
+    let mut lineup = Lineup::within(&Input::of_ids(old, new), &ctl, steps);
+    lineup.line_up(lineup.whole()).expect("nobody asked to stop");
+    let script = lineup.script();
+    for op in script.iter().filter(|op| op.kind == Op::KEEP) {
+        let kept = |ids: &[u32], from: u32| ids[from as usize..][..op.len as usize].to_vec();
+        assert_eq!(kept(old, op.old), kept(new, op.new), "kept lines must be equal");
+    }
+    let kept = |op: &Op| if op.kind == Op::KEEP { op.len } else { 0 };
+    (script.iter().map(kept).sum(), ctl.degraded())
 }
 
 #[test]
-fn the_algorithm_never_gets_more_than_the_budget() {
-    let old: Vec<u32> = (0..20_000).map(|n| n * 7 % 13).collect();
-    let new: Vec<u32> = (0..20_000).map(|n| n * 5 % 11).collect();
-    let budget = Budget { cells_at_once_max: 1000, cells_max: 100_000, passes_max: 64 };
-    let (cells, largest, degraded) = cells_asked_for(&old, &new, budget);
-    assert!(cells <= budget.cells_max && largest <= budget.cells_at_once_max);
+fn steps_decide_how_fine_a_script_is_and_the_reader_is_told() {
+    let old: Vec<u32> = (0..300).map(|n| n * n % 31 % 5).collect();
+    let new: Vec<u32> = (0..300).map(|n| n * n % 37 % 5).collect();
+    let (kept_coarsely, degraded) = kept_within(&old, &new, 0);
     assert!(degraded, "the reader must be told");
+    let (kept, degraded) = kept_within(&old, &new, u64::MAX);
+    assert!(!degraded, "there was nothing to tell");
+    assert!(kept > kept_coarsely && kept_coarsely > 0, "{kept} and {kept_coarsely} lines kept");
 }
 
 #[test]
-fn lines_of_one_side_are_never_the_algorithms_work() {
+fn unique_lines_are_found_without_any_steps() {
+    let old: Vec<u32> = (0..1000).collect();
+    let new: Vec<u32> =
+        (0..1000).map(|n| if n % 100 == 0 { (n + 100) % 1000 } else { n }).collect();
+    assert_eq!(kept_within(&old, &new, 0), (990, true));
+}
+
+#[test]
+fn lines_of_one_side_cost_nothing() {
     let old: Vec<u32> = (0..1000).collect();
     let new: Vec<u32> = (1000..2000).collect();
-    assert_eq!(cells_asked_for(&old, &new, Budget::default()), (0, 0, false));
+    assert_eq!(kept_within(&old, &new, 0), (0, false));
+    let every_second_changed: Vec<u32> = (0..1000).map(|n| n + 1000 * (n % 2)).collect();
+    assert_eq!(kept_within(&old, &every_second_changed, 0), (500, false));
+}
+
+#[test]
+fn a_lineup_shows_what_both_sides_have_between_their_common_ends() {
+    let ctl = Ctl::unlimited();
+    let (old, new) = ([7, 7, 90, 30, 50, 80], [7, 7, 50, 60, 30, 30, 80]);
+    let lineup = Lineup::of(&Input::of_ids(&old, &new), &ctl);
+    assert_eq!((lineup.old_ids(), lineup.new_ids()), (&[1, 0][..], &[0, 1, 1][..]));
+    assert_eq!(lineup.distinct(), 2, "ids are numbered afresh");
+}
+
+#[test]
+fn sparse_ids_are_lined_up_too() {
+    assert_eq!(kept_within(&[u32::MAX, 5, 1 << 30], &[5, u32::MAX, 5], u64::MAX), (2, false));
 }
 
 #[test]
 fn who_is_told_to_stop_stops() {
     let cancelled = AtomicBool::new(true);
     let ctl = Ctl::new(&cancelled, None);
-    let stopped = bounded(&[1, 2], &[2, 1], &ctl, Budget::default(), |_, _, _| Vec::new());
-    assert!(stopped.is_err());
+    let mut lineup = Lineup::of(&Input::of_ids(&[1, 2], &[2, 1]), &ctl);
+    assert!(lineup.line_up(lineup.whole()).is_err());
 }

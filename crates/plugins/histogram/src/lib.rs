@@ -1,7 +1,14 @@
-//! Histogram diff: the rarest common lines first, as git's `--histogram`, by imara-diff.
+//! Histogram diff: the rarest common lines first, as git's `--histogram`.
+//!
+//! An extension of patience diff from JGit: a piece is split at the run of common lines that holds
+//! the rarest line, at the longest one where several are as rare; lines need not be unique. Where
+//! every common line is frequent, Myers diff decides. What the search for runs may cost is bounded,
+//! because it is quadratic where every second line has changed or two files are interleaved.
 
-use imara_diff::{Algorithm, Diff, Token};
-use strategy_api::toolbox::{Budget, Match, bounded};
+mod occurrences;
+
+use occurrences::{Found, Occurrences};
+use strategy_api::toolbox::{Lineup, Piece};
 use strategy_api::{BoxError, Ctl, Input, Op, Strategy, export_strategy};
 
 /// The default strategy; its diffs read best where code has moved.
@@ -13,22 +20,53 @@ impl Strategy for Histogram {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
     fn diff(&self, input: &Input<'_>, ctl: &Ctl<'_>) -> Result<Vec<Op>, BoxError> {
-        Ok(bounded(input.old, input.new, ctl, Budget::default(), matches)?)
+        let mut lineup = Lineup::of(input, ctl);
+        let mut occurrences = Occurrences::of(&lineup);
+        // What is left for Myers diff when the search for runs has used up its part.
+        let reserve = lineup.steps_left() / 4;
+        let mut open = vec![lineup.whole()];
+        while let Some(piece) = open.pop() {
+            let Some(piece) = lineup.trim(piece) else {
+                continue;
+            };
+            lineup.check_stop()?;
+            let steps = lineup.steps_left().saturating_sub(reserve);
+            let (found, spent) = occurrences.rarest_run(&lineup, &piece, steps);
+            lineup.spend(spent);
+            match found {
+                Found::Run(run) => {
+                    open.push(Piece {
+                        old: run.old.end..piece.old.end,
+                        new: run.new.end..piece.new.end,
+                    });
+                    open.push(Piece {
+                        old: piece.old.start..run.old.start,
+                        new: piece.new.start..run.new.start,
+                    });
+                }
+                Found::Nothing => lineup.replace(&piece),
+                Found::OnlyFrequent => lineup.line_up(piece)?,
+                Found::TooDear => split_at_unique_lines(&mut lineup, piece, ctl)?,
+            }
+        }
+        Ok(lineup.script())
     }
 }
 
-fn matches(old: &[u32], new: &[u32], distinct: u32) -> Vec<Match> {
-    let tokens = |ids: &[u32]| ids.iter().copied().map(Token).collect::<Vec<_>>();
-    let mut diff = Diff::default();
-    diff.compute_with(Algorithm::Histogram, &tokens(old), &tokens(new), distinct);
-    let mut runs = Vec::new();
-    let (mut old_at, mut new_at) = (0, 0);
-    for hunk in diff.hunks() {
-        runs.push((old_at, new_at, hunk.before.start - old_at));
-        (old_at, new_at) = (hunk.before.end, hunk.after.end);
+/// What patience diff would do: cheaper than a search for runs, and as good where blocks moved.
+fn split_at_unique_lines(
+    lineup: &mut Lineup<'_>,
+    piece: Piece,
+    ctl: &Ctl<'_>,
+) -> Result<(), BoxError> {
+    ctl.note_degraded();
+    let anchors = lineup.anchors(&piece);
+    let mut between = Vec::with_capacity(anchors.len() + 1);
+    Lineup::push_between(&piece, &anchors, &mut between);
+    while let Some(piece) = between.pop() {
+        lineup.line_up(piece)?;
     }
-    runs.push((old_at, new_at, old.len() as u32 - old_at));
-    runs
+    Ok(())
 }
 
 export_strategy!(Histogram);

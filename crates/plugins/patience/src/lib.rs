@@ -1,7 +1,9 @@
-//! Patience diff: lines that are unique on both sides first, by similar.
+//! Patience diff: lines that are unique on both sides first, as git's `--patience`.
+//!
+//! By Bram Cohen. Between the lines that are unique in the whole file, others are unique in what
+//! lies between, and so on; where none is, Myers diff decides.
 
-use similar::algorithms::{Algorithm, DiffHook, diff_slices};
-use strategy_api::toolbox::{Budget, Match, bounded};
+use strategy_api::toolbox::Lineup;
 use strategy_api::{BoxError, Ctl, Input, Op, Strategy, export_strategy};
 
 /// The strategy for files whose blocks have moved; unique lines decide.
@@ -13,28 +15,26 @@ impl Strategy for Patience {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
     fn diff(&self, input: &Input<'_>, ctl: &Ctl<'_>) -> Result<Vec<Op>, BoxError> {
-        Ok(bounded(input.old, input.new, ctl, Budget::default(), matches)?)
-    }
-}
-
-fn matches(old: &[u32], new: &[u32], _distinct: u32) -> Vec<Match> {
-    let mut runs = Runs::default();
-    match diff_slices(Algorithm::Patience, &mut runs, old, new) {
-        Ok(()) => runs.0,
-        Err(never) => match never {},
-    }
-}
-
-/// Collects what is equal and lets the rest pass.
-#[derive(Default)]
-struct Runs(Vec<Match>);
-
-impl DiffHook for Runs {
-    type Error = std::convert::Infallible;
-
-    fn equal(&mut self, old: usize, new: usize, len: usize) -> Result<(), Self::Error> {
-        self.0.push((old as u32, new as u32, len as u32));
-        Ok(())
+        let mut lineup = Lineup::of(input, ctl);
+        let mut open = vec![lineup.whole()];
+        while let Some(piece) = open.pop() {
+            let Some(piece) = lineup.trim(piece) else {
+                continue;
+            };
+            lineup.check_stop()?;
+            if lineup.steps_left() < 2 * piece.lines() {
+                // Looking for anchors once more would not be paid for.
+                lineup.line_up_coarsely(piece);
+                continue;
+            }
+            let anchors = lineup.anchors(&piece);
+            if anchors.is_empty() {
+                lineup.line_up(piece)?;
+            } else {
+                Lineup::push_between(&piece, &anchors, &mut open);
+            }
+        }
+        Ok(lineup.script())
     }
 }
 

@@ -1,13 +1,16 @@
-//! Plain helpers for strategies: building scripts, trimming, anchors, and bounding the work.
+//! Plain helpers for strategies: building scripts, trimming, anchors, and lining up within a bound.
 //!
 //! Nothing here is part of the binary interface; it is ordinary code that a strategy links.
 
 mod anchors;
-mod bounded;
+mod coarse;
+mod lineup;
+mod myers;
 mod script;
+mod shared;
 mod trim;
 
 pub use anchors::unique_anchors;
-pub use bounded::{Budget, Match, Stopped, bounded};
+pub use lineup::{Lineup, Piece, Stopped};
 pub use script::ScriptBuilder;
 pub use trim::{Trim, trim};

@@ -1,0 +1,156 @@
+//! Where each line of a piece occurs, and the run of common lines that holds the rarest.
+
+use std::ops::Range;
+
+use strategy_api::toolbox::{Lineup, Piece};
+
+/// A line that occurs more often in a piece is no place to split it at; as in JGit and git.
+const FREQUENT: u32 = 64;
+
+const NONE: u32 = u32::MAX;
+
+/// The old lines of one piece by id, in chains; kept from piece to piece and clean in between.
+pub(super) struct Occurrences {
+    /// By id: the first place in the piece.
+    first: Vec<u32>,
+    /// By id: how many places.
+    count: Vec<u32>,
+    /// By place: the next one with the same id.
+    next: Vec<u32>,
+}
+
+/// What the search for a run came to.
+pub(super) enum Found {
+    /// Common lines, as many on both sides.
+    Run(Piece),
+    /// The sides have no line in common.
+    Nothing,
+    /// Every common line is frequent.
+    OnlyFrequent,
+    /// It would cost, or has cost, more than it may.
+    TooDear,
+}
+
+/// The best run so far.
+struct Best {
+    run: Option<Piece>,
+    /// How often its rarest line occurs.
+    count: u32,
+    any_common: bool,
+}
+
+impl Occurrences {
+    /// Room for the pieces of a lineup.
+    pub(super) fn of(lineup: &Lineup<'_>) -> Self {
+        Self {
+            first: vec![NONE; lineup.distinct()],
+            count: vec![0; lineup.distinct()],
+            next: vec![NONE; lineup.old_ids().len()],
+        }
+    }
+
+    /// Looks for the run that holds the rarest line, and among those for the longest; also says
+    /// how many steps that took, which is little over `steps_max`.
+    pub(super) fn rarest_run(
+        &mut self,
+        lineup: &Lineup<'_>,
+        piece: &Piece,
+        steps_max: u64,
+    ) -> (Found, u64) {
+        let to_fill_and_scan = 3 * piece.lines();
+        if steps_max < to_fill_and_scan {
+            return (Found::TooDear, 0);
+        }
+        let (old, new) = (lineup.old_ids(), lineup.new_ids());
+        self.fill(old, piece.old.clone());
+        let mut best = Best { run: None, count: FREQUENT + 1, any_common: false };
+        let mut steps = to_fill_and_scan;
+        let mut new_at = piece.new.start;
+        while new_at < piece.new.end && steps <= steps_max {
+            new_at = self.try_line(old, new, piece, new_at, &mut best, &mut steps);
+        }
+        for id in &old[piece.old.clone()] {
+            self.first[*id as usize] = NONE;
+            self.count[*id as usize] = 0;
+        }
+        let found = match best.run {
+            _ if steps > steps_max => Found::TooDear,
+            Some(run) => Found::Run(run),
+            None if best.any_common => Found::OnlyFrequent,
+            None => Found::Nothing,
+        };
+        (found, steps)
+    }
+
+    fn fill(&mut self, old: &[u32], range: Range<usize>) {
+        for at in range.rev() {
+            let id = old[at] as usize;
+            self.next[at] = self.first[id];
+            self.first[id] = at as u32;
+            self.count[id] += 1;
+        }
+    }
+
+    /// Looks at the runs through one new line, and returns the next line to look at.
+    fn try_line(
+        &self,
+        old: &[u32],
+        new: &[u32],
+        piece: &Piece,
+        new_at: usize,
+        best: &mut Best,
+        steps: &mut u64,
+    ) -> usize {
+        let id = new[new_at] as usize;
+        let count = self.count[id];
+        best.any_common |= count > 0;
+        let mut go_on_at = new_at + 1;
+        if count == 0 || count > best.count {
+            return go_on_at;
+        }
+        let mut place = self.first[id];
+        while place != NONE {
+            let (run, rarest) = self.run_through(old, new, piece, (place as usize, new_at), count);
+            *steps += 1 + run.old.len() as u64;
+            go_on_at = go_on_at.max(run.new.end);
+            let longer = best.run.as_ref().is_none_or(|best| run.old.len() > best.old.len());
+            let end = run.old.end;
+            if longer || rarest < best.count {
+                best.count = rarest;
+                best.run = Some(run);
+            }
+            // Places inside this run would give parts of it.
+            while place != NONE && (place as usize) < end {
+                place = self.next[place as usize];
+                *steps += 1;
+            }
+        }
+        go_on_at
+    }
+
+    /// The run of equal lines around a pair of equal ones, and how often its rarest occurs.
+    fn run_through(
+        &self,
+        old: &[u32],
+        new: &[u32],
+        piece: &Piece,
+        (old_at, new_at): (usize, usize),
+        count: u32,
+    ) -> (Piece, u32) {
+        let above = old[piece.old.start..old_at]
+            .iter()
+            .rev()
+            .zip(new[piece.new.start..new_at].iter().rev())
+            .take_while(|(old, new)| old == new)
+            .count();
+        let below = old[old_at..piece.old.end]
+            .iter()
+            .zip(&new[new_at..piece.new.end])
+            .take_while(|(old, new)| old == new)
+            .count();
+        let run =
+            Piece { old: old_at - above..old_at + below, new: new_at - above..new_at + below };
+        let rarest = old[run.old.clone()].iter().map(|id| self.count[*id as usize]).min();
+        (run, rarest.unwrap_or(count))
+    }
+}
