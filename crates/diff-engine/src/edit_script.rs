@@ -174,9 +174,23 @@ impl EditScript {
         out
     }
 
-    /// Puts a change in another's place, for one who keeps the script right.
-    pub(crate) fn replace_change(&mut self, at: usize, change: Change) {
-        self.changes[at] = change;
+    /// Puts other changes in the place of these, for one who keeps the script right.
+    pub(crate) fn set_changes(&mut self, changes: Vec<Change>) {
+        self.changes = changes;
+    }
+
+    /// The script of contents that have as many equal lines more before and behind.
+    pub(crate) fn within(mut self, lines_before: u64, lines_behind: u64) -> Self {
+        let before = lines_before as u32;
+        for change in &mut self.changes {
+            for range in [&mut change.old, &mut change.new] {
+                *range = range.start + before..range.end + before;
+            }
+        }
+        let around = before + lines_behind as u32;
+        self.old_len += around;
+        self.new_len += around;
+        self
     }
 
     fn push(&mut self, change: Change) {

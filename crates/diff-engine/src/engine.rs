@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use crate::edit_script::EditScript;
 use crate::full_replace::{Content, write_description, write_full_replace};
-use crate::header::FileHeader;
-use crate::lines::{Lines, intern};
+use crate::header::{FileChange, FileHeader};
+use crate::intern::intern;
+use crate::lines::{Lines, count_lines};
 use crate::policy::{Policy, Treatment, Why};
 use crate::registry::Registry;
 use crate::remarks::{self, Remark};
 use crate::unified::{BinaryMode, RenderOptions, write_hunks};
+use crate::window::Window;
 
 /// Compares contents and writes patches. Cheap to clone; clones share the strategies.
 #[derive(Clone, Debug)]
@@ -114,11 +116,11 @@ impl DiffEngine {
         let binary = treatment == Treatment::Replace(Why::Binary);
         let mut diff = match treatment {
             Treatment::Same => {
-                let lines = Lines::of(old.content()).len();
-                self.of_script(EditScript::unchanged(lines), &self.policy.strategy)
+                let lines = count_lines(old.content());
+                self.of_script(EditScript::unchanged(lines as usize), &self.policy.strategy)
             }
             Treatment::OneSided => {
-                let lines = |side: Side<'_>| Lines::of(side.content()).len();
+                let lines = |side: Side<'_>| count_lines(side.content()) as usize;
                 let script = EditScript::replacing(lines(old), lines(new));
                 self.of_script(script, &self.policy.strategy)
             }
@@ -155,13 +157,17 @@ impl DiffEngine {
         if script.is_unchanged() && !header.stands_alone() {
             return Ok(());
         }
-        let (old, new) = (Lines::of(old.content()), Lines::of(new.content()));
+        let (old, new) = (old.content(), new.content());
         let has_hunks = !script.is_unchanged();
-        header.write_extended(similarity(script, &old, &new), has_hunks, out)?;
+        let similarity = match header.change {
+            FileChange::Rename { .. } => similarity(script, old, new),
+            _ => 0,
+        };
+        header.write_extended(similarity, has_hunks, out)?;
         if has_hunks {
             header.write_names(out)?;
             let context = options.context_lines.unwrap_or(self.policy.context_lines);
-            write_hunks(script, &old, &new, context, out)?;
+            write_hunks(script, old, new, context, out)?;
             return Ok(());
         }
         header.write_empty_index(out)
@@ -186,11 +192,17 @@ impl DiffEngine {
     }
 
     fn compare(&self, old: &[u8], new: &[u8]) -> FileDiff {
-        let (old, new) = (Lines::of(old), Lines::of(new));
-        let ids = intern(&old, &new);
         let chosen = &self.policy.strategy;
+        let window = if self.registry.needs_changes_only(chosen) {
+            Window::of_changes(old, new)
+        } else {
+            Window::whole(old, new)
+        };
+        let (old, new) = (Lines::of(window.old), Lines::of(window.new));
+        let ids = intern(&old, &new);
         let outcome = self.registry.line_up(chosen, &ids, &old, &new, self.policy.deadline);
-        let mut diff = self.of_script(outcome.script, &outcome.used);
+        let script = outcome.script.within(window.lines_before, window.lines_behind);
+        let mut diff = self.of_script(script, &outcome.used);
         diff.degraded = outcome.degraded;
         if let Some(why) = outcome.replaced_because {
             diff.remarks.push(Remark::StrategyReplaced {
@@ -221,7 +233,7 @@ impl DiffEngine {
     fn replace(&self, why: Why, old: Side<'_>, new: Side<'_>) -> FileDiff {
         let binary = why == Why::Binary;
         let lines = |side: Side<'_>| {
-            if binary { 0 } else { Lines::of(side.content()).len() as u64 }
+            if binary { 0 } else { count_lines(side.content()) }
         };
         FileDiff {
             script: None,
@@ -271,16 +283,17 @@ impl DiffEngine {
 }
 
 /// How much of the larger content is kept, in percent of its bytes; 100 only for equal contents.
-fn similarity(script: &EditScript, old: &Lines<'_>, new: &Lines<'_>) -> u8 {
+fn similarity(script: &EditScript, old: &[u8], new: &[u8]) -> u8 {
     if script.is_unchanged() {
         return 100;
     }
+    let lines = Lines::of(old);
     let removed: usize = script
         .changes()
         .iter()
-        .map(|change| old.range(change.old.start as usize, change.old.end as usize).len())
+        .map(|change| lines.range(change.old.start as usize, change.old.end as usize).len())
         .sum();
-    let larger = old.bytes().len().max(new.bytes().len()).max(1);
-    let kept = old.bytes().len() - removed;
+    let larger = old.len().max(new.len()).max(1);
+    let kept = old.len() - removed;
     (kept * 100 / larger).min(99) as u8
 }

@@ -27,6 +27,7 @@ mod engine;
 mod error;
 mod full_replace;
 mod header;
+mod intern;
 mod lines;
 mod loading;
 mod merge;
@@ -38,6 +39,7 @@ mod runner;
 mod slide;
 mod stat;
 mod unified;
+mod window;
 
 pub use child::{
     CheckOutcome, ChildLimits, Conformance, PluginHost, inspect_library, serve_plugin, test_library,
@@ -47,7 +49,8 @@ pub use engine::{DiffEngine, FileDiff, Side};
 pub use error::{LoadError, RegistryError, ScriptError};
 pub use full_replace::Content;
 pub use header::{FileChange, FileHeader};
-pub use lines::{Interned, Lines, intern};
+pub use intern::{Interned, intern};
+pub use lines::Lines;
 pub use loading::{LoadedStrategy, Trust, digest_of, load_library};
 pub use merge::{Merge, MergeConflict};
 pub use names::quote;

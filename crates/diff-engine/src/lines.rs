@@ -1,7 +1,4 @@
-//! Splitting into lines and giving equal lines equal ids.
-
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+//! Splitting into lines.
 
 /// A content as lines, each with its line feed where it has one.
 ///
@@ -17,7 +14,8 @@ pub struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Splits in one pass.
     pub fn of(bytes: &'a [u8]) -> Self {
-        let mut ends: Vec<usize> = memchr::memchr_iter(b'\n', bytes).map(|feed| feed + 1).collect();
+        let mut ends = Vec::with_capacity(bytes.len() / LINE_BYTES_GUESSED);
+        for_each_feed(bytes, |feed| ends.push(feed + 1));
         if bytes.last().is_some_and(|last| *last != b'\n') {
             ends.push(bytes.len());
         }
@@ -70,31 +68,81 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Two contents as line ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interned {
-    /// The ids of the old lines.
-    pub old: Vec<u32>,
-    /// The ids of the new lines.
-    pub new: Vec<u32>,
-    /// How many ids there are; each is below it.
-    pub distinct: u32,
+/// Room for lines of this length is made at first.
+const LINE_BYTES_GUESSED: usize = 32;
+
+/// Calls `found` with the place of every line feed.
+///
+/// Eight bytes at a time, so that a content of nothing but line feeds costs no more than a few
+/// calls of `memchr` would for lines of ordinary length.
+fn for_each_feed(bytes: &[u8], mut found: impl FnMut(usize)) {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        // A byte that is a line feed is 0 here, and its highest bit the only one set below: for
+        // any other byte either that bit is set or the addition carries into it. No carry leaves
+        // a byte, so no neighbour is taken for a line feed.
+        let differing = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'\n'));
+        let mut feeds = !(((differing & LOW_BITS) + LOW_BITS) | differing | LOW_BITS);
+        while feeds != 0 {
+            found(index * 8 + feeds.trailing_zeros() as usize / 8);
+            feeds &= feeds - 1;
+        }
+    }
+    let rest_at = bytes.len() - rest.len();
+    for (at, byte) in (rest_at..).zip(rest) {
+        if *byte == b'\n' {
+            found(at);
+        }
+    }
 }
 
-/// Gives lines the same id exactly when their bytes are equal, numbered by first appearance.
-///
-/// The table is keyed afresh in each run, so that no content can be made to collide, and compares
-/// bytes, so that a collision would cost time and nothing else.
-pub fn intern(old: &Lines<'_>, new: &Lines<'_>) -> Interned {
-    let mut ids: HashMap<&[u8], u32> = HashMap::with_capacity(old.len().max(new.len()));
-    let mut id_of = |line| {
-        let next = ids.len() as u32;
-        match ids.entry(line) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(unknown) => *unknown.insert(next),
+/// Where line `count`, counted from 0, starts, or the end where there are no more lines.
+pub(crate) fn skip_lines(bytes: &[u8], count: u64) -> usize {
+    const CHUNK_BYTES: usize = 4 << 10;
+    let mut left = count;
+    let mut at = 0;
+    while left > 0 && at < bytes.len() {
+        let chunk = &bytes[at..bytes.len().min(at + CHUNK_BYTES)];
+        let feeds = memchr::memchr_iter(b'\n', chunk).count() as u64;
+        if feeds < left {
+            left -= feeds;
+            at += chunk.len();
+            continue;
         }
-    };
-    let old = old.iter().map(&mut id_of).collect();
-    let new = new.iter().map(&mut id_of).collect();
-    Interned { old, new, distinct: ids.len() as u32 }
+        let last = memchr::memchr_iter(b'\n', chunk).nth(left as usize - 1);
+        return at + last.map_or(chunk.len(), |feed| feed + 1);
+    }
+    at
+}
+
+/// How many lines there are, as [`Lines`] counts them.
+pub(crate) fn count_lines(bytes: &[u8]) -> u64 {
+    let unfinished = bytes.last().is_some_and(|last| *last != b'\n');
+    memchr::memchr_iter(b'\n', bytes).count() as u64 + u64::from(unfinished)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_line_feed_ends_a_line(
+            bytes in prop::collection::vec(prop::sample::select(b"\n\n\x0b\x8a\x00\xff\x09a".to_vec()), 0..80),
+        ) {
+            let lines = Lines::of(&bytes);
+            let split: Vec<_> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+            prop_assert_eq!(lines.iter().collect::<Vec<_>>(), split.clone());
+            prop_assert_eq!(count_lines(&bytes), split.len() as u64);
+            for count in 0..split.len() + 2 {
+                let skipped: usize = split.iter().take(count).map(|line| line.len()).sum();
+                prop_assert_eq!(skip_lines(&bytes, count as u64), skipped);
+            }
+        }
+    }
 }

@@ -14,7 +14,8 @@ use strategy_patience::Patience;
 use crate::child::{ChildLimits, InChild, PluginHost};
 use crate::edit_script::EditScript;
 use crate::error::RegistryError;
-use crate::lines::{Interned, Lines};
+use crate::intern::Interned;
+use crate::lines::Lines;
 use crate::loading::{LoadedStrategy, Trust, load_library};
 use crate::runner::{Answer, Failure, Linked, Loaded, Run, run_inline, run_on_thread};
 use crate::slide::slide;
@@ -184,6 +185,14 @@ impl Registry {
         self.find(name)?.failed.get().map(String::as_str)
     }
 
+    /// Whether the strategy of this name needs to see only what differs, and some lines around it.
+    ///
+    /// One that is not bundled may look at the whole file to decide about a part of it.
+    pub(crate) fn needs_changes_only(&self, name: &str) -> bool {
+        let bundled = |entry: &Registered| matches!(entry.hosting, Hosting::Inline(_));
+        self.find(name).is_some_and(bundled) && name != FullReplace::NAME
+    }
+
     /// Lines up two files with the strategy chosen, or with a bundled one where that fails.
     pub(crate) fn line_up(
         &self,
@@ -231,8 +240,8 @@ impl Registry {
         let checked = answer.and_then(|Answer { ops, degraded }| {
             let mut script = EditScript::validated(&ops, old, new)
                 .map_err(|error| Failure::misbehaved(error.to_string()))?;
-            slide(&mut script, old, new);
-            Ok((script, degraded))
+            let all_settled = slide(&mut script, ids, old, new);
+            Ok((script, degraded || !all_settled))
         });
         checked.map_err(|Failure { why, misbehaved }| {
             let why = one_line(&why);

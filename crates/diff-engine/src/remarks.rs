@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::engine::Side;
-use crate::lines::Lines;
 
 /// Something about a change that its diff does not make plain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -108,16 +107,10 @@ pub(crate) fn of_contents(old: Side<'_>, new: Side<'_>, binary: bool) -> Vec<Rem
 
 /// Whether most lines ended one way and most end the other way now, and which.
 fn line_endings_flipped(old: &[u8], new: &[u8]) -> Option<bool> {
-    let mostly_crlf = |content| {
-        let (mut crlf, mut lf) = (0_u64, 0_u64);
-        for line in Lines::of(content).iter() {
-            if line.ends_with(b"\r\n") {
-                crlf += 1;
-            } else if line.ends_with(b"\n") {
-                lf += 1;
-            }
-        }
-        (crlf != lf).then_some(crlf > lf)
+    let mostly_crlf = |content: &[u8]| {
+        let feeds = memchr::memchr_iter(b'\n', content).count();
+        let crlf = memchr::memmem::find_iter(content, b"\r\n").count();
+        (crlf * 2 != feeds).then_some(crlf * 2 > feeds)
     };
     let (before, after) = (mostly_crlf(old)?, mostly_crlf(new)?);
     (before != after).then_some(after)

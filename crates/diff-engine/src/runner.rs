@@ -9,7 +9,8 @@ use std::time::Duration;
 use strategy_api::abi::{NO_DEADLINE, RawCtl, RawInput, StrategyModuleRef, guarded};
 use strategy_api::{Ctl, Input, Line, Op, Strategy};
 
-use crate::lines::{Interned, Lines};
+use crate::intern::Interned;
+use crate::lines::Lines;
 
 /// A strategy without its type.
 pub(crate) trait Run: Send + Sync {

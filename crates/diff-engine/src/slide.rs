@@ -1,192 +1,252 @@
-//! Moving a change to where a reader expects it.
+//! Moving changes to where a reader expects them.
 //!
 //! Lines that come or go can often stand in several places: when a function is inserted, the brace
-//! that ends it may be the new one or the one that was there. This picks the place as git does
-//! with `diff.indentHeuristic`, by blank lines and indentation; the rules and weights are those of
-//! git's `xdiff/xdiffi.c`, which were fitted to diffs that people rated.
+//! that ends it may be the new one or the one that was there. Changes that can be moved together
+//! become one; a change that can be moved beside one of the other side is; any other is put where
+//! blank lines and indentation say, as git does it with `diff.indentHeuristic`. The rules and
+//! weights are those of git's `xdiff/xdiffi.c`, which were fitted to diffs that people rated; see
+//! [`indent`](self::indent).
 //!
 //! # Limitations
 //!
-//! Changes are not merged where one could slide into the next, and a change that has both old and
-//! new lines stays where it is.
+//! What moving may cost is bounded by the number of lines. Where thousands of changes could each
+//! move over thousands of lines, those at the end stay where they are, and the diff says that it
+//! is degraded.
 
-use std::ops::Range;
+mod indent;
 
 use crate::edit_script::{Change, EditScript};
+use crate::intern::Interned;
 use crate::lines::Lines;
+use indent::{SLIDE_MAX, Score, Split};
 
-/// Slides every change that only inserts or only deletes. The script stays right: each step swaps
-/// two equal lines.
-pub(crate) fn slide(script: &mut EditScript, old: &Lines<'_>, new: &Lines<'_>) {
-    let count = script.changes().len();
-    for at in 0..count {
-        let changes = script.changes();
-        let change = changes[at].clone();
-        let (lines, moving, other) = if change.old.is_empty() {
-            (new, &change.new, &change.old)
-        } else if change.new.is_empty() {
-            (old, &change.old, &change.new)
-        } else {
-            continue;
-        };
-        // One kept line stays between neighbours, so that no change runs into another.
-        let room_up = match at.checked_sub(1) {
-            Some(before) => change.old.start - changes[before].old.end - 1,
-            None => change.old.start.min(change.new.start),
-        };
-        let room_down = match changes.get(at + 1) {
-            Some(after) => after.old.start - change.old.end - 1,
-            None => script.old_len() - change.old.end,
-        };
-        let Some(shift) = best_shift(lines, moving, room_up, room_down) else {
-            continue;
-        };
-        let shifted = |range: &Range<u32>| {
-            let moved = |bound: u32| bound.saturating_add_signed(shift);
-            moved(range.start)..moved(range.end)
-        };
-        let (moving, other) = (shifted(moving), shifted(other));
-        let change = if change.old.is_empty() {
-            Change { old: other, new: moving }
-        } else {
-            Change { old: moving, new: other }
-        };
-        script.replace_change(at, change);
+/// Slides the changes of either side. The script stays right: each step swaps two equal lines.
+///
+/// Returns whether every change was looked at.
+pub(crate) fn slide(
+    script: &mut EditScript,
+    ids: &Interned,
+    old: &Lines<'_>,
+    new: &Lines<'_>,
+) -> bool {
+    if script.is_unchanged() {
+        return true;
+    }
+    let changed = |len: usize| vec![false; len];
+    let mut old = Side { ids: &ids.old, lines: old, changed: changed(ids.old.len()) };
+    let mut new = Side { ids: &ids.new, lines: new, changed: changed(ids.new.len()) };
+    for change in script.changes() {
+        old.changed[change.old.start as usize..change.old.end as usize].fill(true);
+        new.changed[change.new.start as usize..change.new.end as usize].fill(true);
+    }
+    let mut steps_left = 500_000 + 2 * (ids.old.len() + ids.new.len());
+    let all = settle(&mut old, &new, &mut steps_left) && settle(&mut new, &old, &mut steps_left);
+    script.set_changes(changes_of(&old.changed, &new.changed));
+    all
+}
+
+/// One content and which of its lines are changed.
+struct Side<'a> {
+    ids: &'a [u32],
+    lines: &'a Lines<'a>,
+    changed: Vec<bool>,
+}
+
+/// The changed lines between two kept ones; none where `start` is `end`.
+///
+/// Both sides have as many kept lines, so they have as many groups, and the groups belong together
+/// by their number.
+#[derive(Clone, Copy)]
+struct Group {
+    start: usize,
+    end: usize,
+}
+
+impl Group {
+    fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    fn is_empty(self) -> bool {
+        self.start == self.end
     }
 }
 
-/// How far the run moves down, or up where negative; none where it stays.
-fn best_shift(lines: &Lines<'_>, run: &Range<u32>, room_up: u32, room_down: u32) -> Option<i32> {
-    const SLIDE_MAX: u32 = 100;
-    let line = |at: u32| lines.get(at as usize);
-    let mut up = 0;
-    while up < room_up.min(SLIDE_MAX) && line(run.start - up - 1) == line(run.end - up - 1) {
-        up += 1;
+impl Side<'_> {
+    fn first(&self) -> Group {
+        Group { start: 0, end: self.end_from(0) }
     }
-    let mut down = 0;
-    while down < room_down.min(SLIDE_MAX) && line(run.start + down) == line(run.end + down) {
-        down += 1;
+
+    fn next(&self, group: Group) -> Option<Group> {
+        let start = group.end + 1;
+        (group.end < self.ids.len()).then(|| Group { start, end: self.end_from(start) })
     }
-    if up == 0 && down == 0 {
-        return None;
+
+    fn previous(&self, group: Group) -> Option<Group> {
+        let end = group.start.checked_sub(1)?;
+        Some(Group { start: self.start_from(end), end })
     }
-    let mut best: Option<(i32, Score)> = None;
-    for shift in -(up as i32)..=down as i32 {
+
+    fn end_from(&self, at: usize) -> usize {
+        at + self.changed[at..].iter().take_while(|changed| **changed).count()
+    }
+
+    fn start_from(&self, at: usize) -> usize {
+        at - self.changed[..at].iter().rev().take_while(|changed| **changed).count()
+    }
+
+    /// Moves a group up by one line where that changes nothing, and takes in the one it meets.
+    fn slide_up(&mut self, group: &mut Group) -> bool {
+        let Group { start, end } = *group;
+        if start == 0 || self.ids[start - 1] != self.ids[end - 1] {
+            return false;
+        }
+        self.changed[start - 1] = true;
+        self.changed[end - 1] = false;
+        *group = Group { start: self.start_from(start - 1), end: end - 1 };
+        true
+    }
+
+    /// Moves a group down by one line where that changes nothing, and takes in the one it meets.
+    fn slide_down(&mut self, group: &mut Group) -> bool {
+        let Group { start, end } = *group;
+        if end == self.ids.len() || self.ids[start] != self.ids[end] {
+            return false;
+        }
+        self.changed[start] = false;
+        self.changed[end] = true;
+        *group = Group { start: start + 1, end: self.end_from(end + 1) };
+        true
+    }
+}
+
+/// The group that is moved and the one of the other side that has its number.
+struct Pair<'s, 'a> {
+    side: &'s mut Side<'a>,
+    other: &'s Side<'a>,
+    group: Group,
+    other_group: Group,
+}
+
+impl Pair<'_, '_> {
+    fn slide_up(&mut self) -> bool {
+        let slid = self.side.slide_up(&mut self.group);
+        if slid && let Some(previous) = self.other.previous(self.other_group) {
+            self.other_group = previous;
+        }
+        slid
+    }
+
+    fn slide_down(&mut self) -> bool {
+        let slid = self.side.slide_down(&mut self.group);
+        if slid && let Some(next) = self.other.next(self.other_group) {
+            self.other_group = next;
+        }
+        slid
+    }
+
+    fn next(&mut self) -> bool {
+        let next = (self.side.next(self.group), self.other.next(self.other_group));
+        let (Some(group), Some(other_group)) = next else {
+            return false;
+        };
+        (self.group, self.other_group) = (group, other_group);
+        true
+    }
+}
+
+/// Puts every group of `side` where it is best; returns whether the steps were enough.
+fn settle<'a>(side: &mut Side<'a>, other: &Side<'a>, steps_left: &mut usize) -> bool {
+    let (group, other_group) = (side.first(), other.first());
+    let mut pair = Pair { side, other, group, other_group };
+    loop {
+        if !pair.group.is_empty() {
+            if *steps_left == 0 {
+                return false;
+            }
+            *steps_left = steps_left.saturating_sub(settle_one(&mut pair));
+        }
+        if !pair.next() {
+            return true;
+        }
+    }
+}
+
+/// Puts one group where it is best; returns how many steps that took.
+fn settle_one(pair: &mut Pair<'_, '_>) -> usize {
+    let mut steps = 1;
+    let (highest_end, beside_other) = loop {
+        let len = pair.group.len();
+        while pair.slide_up() {
+            steps += 1;
+        }
+        let highest_end = pair.group.end;
+        let mut beside_other = !pair.other_group.is_empty();
+        while pair.slide_down() {
+            steps += 1;
+            beside_other |= !pair.other_group.is_empty();
+        }
+        // A group that has met another can perhaps go further now.
+        if pair.group.len() == len {
+            break (highest_end, beside_other);
+        }
+    };
+    // It is as far down as it can be, so what follows only moves it up.
+    if pair.group.end == highest_end {
+        return steps;
+    }
+    if beside_other {
+        while pair.other_group.is_empty() && pair.slide_up() {
+            steps += 1;
+        }
+        return steps;
+    }
+    let (best_end, looks) = best_end(pair.side.lines, pair.group, highest_end);
+    while pair.group.end > best_end && pair.slide_up() {
+        steps += 1;
+    }
+    steps + looks
+}
+
+/// Where a group that can end anywhere from `highest_end` to where it does would end best, and what
+/// it took to find out.
+fn best_end(lines: &Lines<'_>, group: Group, highest_end: usize) -> (usize, usize) {
+    /// What looking at one place costs, in steps of a slide.
+    const STEPS_TO_LOOK: usize = 16;
+    let first = highest_end
+        .max(group.end.saturating_sub(group.len() + 1))
+        .max(group.end.saturating_sub(SLIDE_MAX));
+    let mut best: Option<(usize, Score)> = None;
+    for end in first..=group.end {
         let mut score = Score::default();
-        score.add(&Split::at(lines, run.end.saturating_add_signed(shift)));
-        score.add(&Split::at(lines, run.start.saturating_add_signed(shift)));
+        score.add(&Split::at(lines, end));
+        score.add(&Split::at(lines, end - group.len()));
         if best.as_ref().is_none_or(|(_, best)| score.is_no_worse_than(best)) {
-            best = Some((shift, score));
+            best = Some((end, score));
         }
     }
-    best.map(|(shift, _)| shift)
+    let looks = (group.end + 1 - first) * STEPS_TO_LOOK;
+    (best.map_or(group.end, |(end, _)| end), looks)
 }
 
-/// What surrounds a place between two lines. Indents are in columns; none is a blank line, or the
-/// end of the file.
-struct Split {
-    at_end: bool,
-    indent: Option<i32>,
-    blanks_before: i32,
-    indent_before: Option<i32>,
-    blanks_after: i32,
-    indent_after: Option<i32>,
-}
-
-impl Split {
-    fn at(lines: &Lines<'_>, split: u32) -> Self {
-        let split = split as usize;
-        let (blanks_before, indent_before) = look((0..split).rev(), lines);
-        let (blanks_after, indent_after) = look(split + 1..lines.len(), lines);
-        let at_end = split >= lines.len();
-        Self {
-            at_end,
-            indent: if at_end { None } else { indent_of(lines.get(split)) },
-            blanks_before,
-            indent_before,
-            blanks_after,
-            indent_after,
-        }
-    }
-}
-
-/// How many blank lines come first, and the indent of the line after them.
-fn look(range: impl Iterator<Item = usize>, lines: &Lines<'_>) -> (i32, Option<i32>) {
-    const BLANKS_MAX: i32 = 20;
-    let mut blanks = 0;
-    for at in range {
-        if let Some(indent) = indent_of(lines.get(at)) {
-            return (blanks, Some(indent));
-        }
-        blanks += 1;
-        if blanks == BLANKS_MAX {
-            return (blanks, Some(0));
-        }
-    }
-    (blanks, None)
-}
-
-fn indent_of(line: &[u8]) -> Option<i32> {
-    const INDENT_MAX: i32 = 200;
-    const TAB_COLUMNS: i32 = 8;
-    let mut indent = 0;
-    for byte in line {
-        match byte {
-            b' ' => indent += 1,
-            b'\t' => indent += TAB_COLUMNS - indent % TAB_COLUMNS,
-            b'\n' | b'\r' | 0x0b | 0x0c => {}
-            _ => return Some(indent),
-        }
-        if indent >= INDENT_MAX {
-            return Some(INDENT_MAX);
-        }
-    }
-    None
-}
-
-/// How ill two places at once suit a reader; less is better.
-#[derive(Default)]
-struct Score {
-    indent: i32,
-    penalty: i32,
-}
-
-impl Score {
-    fn add(&mut self, split: &Split) {
-        if split.indent_before.is_none() && split.blanks_before == 0 {
-            self.penalty += 1;
-        }
-        if split.at_end {
-            self.penalty += 21;
-        }
-        let blanks_after = match split.indent {
-            None => 1 + split.blanks_after,
-            Some(_) => 0,
+/// The changed regions, from which lines are.
+fn changes_of(old: &[bool], new: &[bool]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let (mut old_at, mut new_at) = (0, 0);
+    loop {
+        let run = |changed: &[bool], kind: bool| {
+            changed.iter().take_while(|changed| **changed == kind).count()
         };
-        let blanks = split.blanks_before + blanks_after;
-        self.penalty += -30 * blanks + 6 * blanks_after;
-        let indent = split.indent.or(split.indent_after);
-        self.indent += indent.unwrap_or(-1);
-        let (Some(indent), Some(before)) = (indent, split.indent_before) else {
-            return;
-        };
-        let near_blank = blanks != 0;
-        self.penalty += if indent > before {
-            if near_blank { 10 } else { -4 }
-        } else if indent == before {
-            0
-        } else if split.indent_after.is_some_and(|after| after > indent) {
-            if near_blank { 17 } else { 24 }
-        } else if near_blank {
-            17
-        } else {
-            23
-        };
-    }
-
-    fn is_no_worse_than(&self, other: &Self) -> bool {
-        const INDENT_WEIGHT: i32 = 60;
-        let indents = (self.indent - other.indent).signum();
-        INDENT_WEIGHT * indents + self.penalty - other.penalty <= 0
+        let kept = run(&old[old_at..], false).min(run(&new[new_at..], false));
+        (old_at, new_at) = (old_at + kept, new_at + kept);
+        let (goes, comes) = (run(&old[old_at..], true), run(&new[new_at..], true));
+        if goes + comes == 0 {
+            return changes;
+        }
+        changes.push(Change {
+            old: old_at as u32..(old_at + goes) as u32,
+            new: new_at as u32..(new_at + comes) as u32,
+        });
+        (old_at, new_at) = (old_at + goes, new_at + comes);
     }
 }

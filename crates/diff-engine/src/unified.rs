@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use crate::edit_script::{Change, EditScript};
-use crate::lines::Lines;
+use crate::lines::skip_lines;
 
 /// How a patch is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,14 +29,19 @@ pub enum BinaryMode {
     Describe,
 }
 
-/// Writes the hunks of a script.
+/// Writes the hunks of a script, holding no more than a piece of them.
+///
+/// Both contents are walked through once, from change to change.
 pub(crate) fn write_hunks(
     script: &EditScript,
-    old: &Lines<'_>,
-    new: &Lines<'_>,
+    old: &[u8],
+    new: &[u8],
     context: u32,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let (mut old, mut new) = (Cursor::of(old), Cursor::of(new));
+    let mut out = Buffered { out, pending: Vec::with_capacity(BUFFER_BYTES) };
+    let mut headings = Headings::default();
     let mut rest = script.changes();
     while let Some(first) = rest.first() {
         let near =
@@ -46,31 +51,156 @@ pub(crate) fn write_hunks(
         let last = hunk.last().unwrap_or(first);
         let before = context.min(first.old.start);
         let behind = context.min(script.old_len() - last.old.end);
-        write_hunk_header(
+        old.skip_to(first.old.start - before);
+        let heading = headings.above(&old);
+        out.write_hunk_header(
             first.old.start - before..last.old.end + behind,
             first.new.start - before..last.new.end + behind,
-            out,
+            heading,
         )?;
-        let mut kept_from = first.old.start - before;
         for change in hunk {
-            write_lines(b' ', old, kept_from..change.old.start, out)?;
-            write_lines(b'-', old, change.old.clone(), out)?;
-            write_lines(b'+', new, change.new.clone(), out)?;
-            kept_from = change.old.end;
+            out.write_lines(b' ', old.take_to(change.old.start))?;
+            out.write_lines(b'-', old.take_to(change.old.end))?;
+            new.skip_to(change.new.start);
+            out.write_lines(b'+', new.take_to(change.new.end))?;
         }
-        write_lines(b' ', old, kept_from..last.old.end + behind, out)?;
+        out.write_lines(b' ', old.take_to(last.old.end + behind))?;
         rest = after;
     }
-    Ok(())
+    out.flush()
 }
 
-/// `@@ -start,count +start,count @@`; lines are counted from 1 here.
-fn write_hunk_header(old: Range<u32>, new: Range<u32>, out: &mut dyn Write) -> io::Result<()> {
-    let (old_range, new_range) = (
-        hunk_range(old.start.into(), old.len() as u64),
-        hunk_range(new.start.into(), new.len() as u64),
-    );
-    writeln!(out, "@@ -{old_range} +{new_range} @@")
+/// A content that is read line by line, and how far that has come.
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: u32,
+}
+
+impl<'a> Cursor<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, line: 0 }
+    }
+
+    fn skip_to(&mut self, line: u32) {
+        self.take_to(line);
+    }
+
+    /// The bytes of the lines from here up to and without `line`, which is not behind this one.
+    fn take_to(&mut self, line: u32) -> &'a [u8] {
+        let rest = &self.bytes[self.at..];
+        let length = skip_lines(rest, (line - self.line).into());
+        self.at += length;
+        self.line = line;
+        &rest[..length]
+    }
+}
+
+/// Finds the line that tells a reader where a hunk is, by git's rule for files it knows nothing
+/// about: the last one above that starts with a letter, `_` or `$`.
+#[derive(Default)]
+struct Headings<'a> {
+    searched_to: usize,
+    found: &'a [u8],
+}
+
+impl<'a> Headings<'a> {
+    /// The heading for a hunk that starts at `hunk`; empty where there is none.
+    ///
+    /// Only what lies between this hunk and the one before is searched, so that all hunks together
+    /// cost one pass.
+    fn above(&mut self, hunk: &Cursor<'a>) -> &'a [u8] {
+        const HEADING_BYTES_MAX: usize = 80;
+        let between = &hunk.bytes[self.searched_to..hunk.at];
+        self.searched_to = hunk.at;
+        let mut end = between.len();
+        while end > 0 {
+            let start = memchr::memrchr(b'\n', &between[..end - 1]).map_or(0, |feed| feed + 1);
+            let line = &between[start..end];
+            if line[0].is_ascii_alphabetic() || matches!(line[0], b'_' | b'$') {
+                let shown = &line[..line.len().min(HEADING_BYTES_MAX)];
+                let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+                let blanks = shown.iter().rev().take_while(blank).count();
+                self.found = valid_utf8(&shown[..shown.len() - blanks]);
+                break;
+            }
+            end = start;
+        }
+        self.found
+    }
+}
+
+/// What comes before anything that is not UTF-8, such as a character that was cut in two.
+fn valid_utf8(text: &[u8]) -> &[u8] {
+    match std::str::from_utf8(text) {
+        Ok(_) => text,
+        Err(error) => &text[..error.valid_up_to()],
+    }
+}
+
+/// When so much has gathered, it is written.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Gathers short writes.
+struct Buffered<'a> {
+    out: &'a mut dyn Write,
+    pending: Vec<u8>,
+}
+
+impl Buffered<'_> {
+    /// `@@ -start,count +start,count @@ heading`; lines are counted from 1 here.
+    fn write_hunk_header(
+        &mut self,
+        old: Range<u32>,
+        new: Range<u32>,
+        heading: &[u8],
+    ) -> io::Result<()> {
+        let (old_range, new_range) = (
+            hunk_range(old.start.into(), old.len() as u64),
+            hunk_range(new.start.into(), new.len() as u64),
+        );
+        write!(self.pending, "@@ -{old_range} +{new_range} @@")?;
+        if !heading.is_empty() {
+            self.pending.push(b' ');
+            self.pending.extend_from_slice(heading);
+        }
+        self.pending.push(b'\n');
+        Ok(())
+    }
+
+    /// Writes each line behind a sign.
+    fn write_lines(&mut self, sign: u8, mut lines: &[u8]) -> io::Result<()> {
+        while !lines.is_empty() {
+            let feed = memchr::memchr(b'\n', lines);
+            let (line, rest) = lines.split_at(feed.map_or(lines.len(), |feed| feed + 1));
+            if self.pending.len() + line.len() >= BUFFER_BYTES {
+                self.write_pending()?;
+            }
+            self.pending.push(sign);
+            if line.len() < BUFFER_BYTES {
+                self.pending.extend_from_slice(line);
+            } else {
+                self.write_pending()?;
+                self.out.write_all(line)?;
+            }
+            if feed.is_none() {
+                self.pending.extend_from_slice(NO_NEWLINE);
+            }
+            lines = rest;
+        }
+        Ok(())
+    }
+
+    fn write_pending(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.pending)?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Hands over everything that was gathered.
+    fn flush(mut self) -> io::Result<()> {
+        self.write_pending()
+    }
 }
 
 /// One side of a hunk header; a count of 1 is left out, and no lines stand after line `start`.
@@ -80,23 +210,6 @@ pub(crate) fn hunk_range(start: u64, count: u64) -> String {
         1 => format!("{}", start + 1),
         _ => format!("{},{count}", start + 1),
     }
-}
-
-fn write_lines(
-    sign: u8,
-    lines: &Lines<'_>,
-    range: Range<u32>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    for at in range {
-        let line = lines.get(at as usize);
-        out.write_all(&[sign])?;
-        out.write_all(line)?;
-        if !line.ends_with(b"\n") {
-            out.write_all(NO_NEWLINE)?;
-        }
-    }
-    Ok(())
 }
 
 pub(crate) const NO_NEWLINE: &[u8] = b"\n\\ No newline at end of file\n";

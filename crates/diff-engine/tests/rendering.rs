@@ -39,7 +39,7 @@ diff --git a/file b/file
  1
  2
  3
-@@ -13,4 +13,4 @@
+@@ -13,4 +13,4 @@ b
  5
  6
  7
@@ -354,7 +354,7 @@ fn an_inserted_function_stands_by_itself() {
 diff --git a/file.rs b/file.rs
 --- a/file.rs
 +++ b/file.rs
-@@ -2,6 +2,10 @@
+@@ -2,6 +2,10 @@ fn a() {
      x();
  }
  

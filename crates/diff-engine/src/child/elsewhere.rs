@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{ChildLimits, Conformance, PluginHost};
-use crate::lines::{Interned, Lines};
+use crate::intern::Interned;
+use crate::lines::Lines;
 use crate::registry::Library;
 use crate::runner::{Answer, Failure};
 

@@ -16,7 +16,8 @@ use super::launch::launch;
 use super::timed::Timed;
 use super::wire::{Frame, Kind, MAGIC, OP_BYTES, PROTOCOL, Received, SENTENCE_BYTES_MAX};
 use super::{ChildLimits, PluginHost};
-use crate::lines::{Interned, Lines};
+use crate::intern::Interned;
+use crate::lines::Lines;
 use crate::registry::Library;
 use crate::runner::Answer;
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::process::{Child, Fault};
 use super::{ChildLimits, PluginHost};
-use crate::lines::{Interned, Lines};
+use crate::intern::Interned;
+use crate::lines::Lines;
 use crate::registry::Library;
 use crate::runner::{Answer, Failure};
 
