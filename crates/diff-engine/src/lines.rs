@@ -103,16 +103,19 @@ pub(crate) fn skip_lines(bytes: &[u8], count: u64) -> usize {
     const CHUNK_BYTES: usize = 4 << 10;
     let mut left = count;
     let mut at = 0;
-    while left > 0 && at < bytes.len() {
+    // Counting in a whole chunk is cheap, but not for a chunk's worth of lines or fewer.
+    while left > CHUNK_BYTES as u64 / LINE_BYTES_GUESSED as u64 && at < bytes.len() {
         let chunk = &bytes[at..bytes.len().min(at + CHUNK_BYTES)];
         let feeds = memchr::memchr_iter(b'\n', chunk).count() as u64;
-        if feeds < left {
-            left -= feeds;
-            at += chunk.len();
-            continue;
+        if feeds >= left {
+            break;
         }
-        let last = memchr::memchr_iter(b'\n', chunk).nth(left as usize - 1);
-        return at + last.map_or(chunk.len(), |feed| feed + 1);
+        left -= feeds;
+        at += chunk.len();
+    }
+    while left > 0 && at < bytes.len() {
+        left -= 1;
+        at = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |feed| at + feed + 1);
     }
     at
 }

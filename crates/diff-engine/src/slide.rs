@@ -126,23 +126,33 @@ struct Pair<'s, 'a> {
     other: &'s Side<'a>,
     group: Group,
     other_group: Group,
+    steps_left: &'s mut usize,
 }
 
 impl Pair<'_, '_> {
     fn slide_up(&mut self) -> bool {
-        let slid = self.side.slide_up(&mut self.group);
+        let slid = *self.steps_left > 0 && self.side.slide_up(&mut self.group);
         if slid && let Some(previous) = self.other.previous(self.other_group) {
             self.other_group = previous;
         }
+        self.pay();
         slid
     }
 
     fn slide_down(&mut self) -> bool {
-        let slid = self.side.slide_down(&mut self.group);
+        let slid = *self.steps_left > 0 && self.side.slide_down(&mut self.group);
         if slid && let Some(next) = self.other.next(self.other_group) {
             self.other_group = next;
         }
+        self.pay();
         slid
+    }
+
+    /// One step, and more where the other side's group is long, for its ends have to be found.
+    fn pay(&mut self) {
+        const LINES_FOR_A_STEP: usize = 16;
+        let steps = 1 + self.other_group.len() / LINES_FOR_A_STEP;
+        *self.steps_left = self.steps_left.saturating_sub(steps);
     }
 
     fn next(&mut self) -> bool {
@@ -158,13 +168,13 @@ impl Pair<'_, '_> {
 /// Puts every group of `side` where it is best; returns whether the steps were enough.
 fn settle<'a>(side: &mut Side<'a>, other: &Side<'a>, steps_left: &mut usize) -> bool {
     let (group, other_group) = (side.first(), other.first());
-    let mut pair = Pair { side, other, group, other_group };
+    let mut pair = Pair { side, other, group, other_group, steps_left };
     loop {
         if !pair.group.is_empty() {
-            if *steps_left == 0 {
+            settle_one(&mut pair);
+            if *pair.steps_left == 0 {
                 return false;
             }
-            *steps_left = steps_left.saturating_sub(settle_one(&mut pair));
         }
         if !pair.next() {
             return true;
@@ -172,18 +182,14 @@ fn settle<'a>(side: &mut Side<'a>, other: &Side<'a>, steps_left: &mut usize) -> 
     }
 }
 
-/// Puts one group where it is best; returns how many steps that took.
-fn settle_one(pair: &mut Pair<'_, '_>) -> usize {
-    let mut steps = 1;
+/// Puts one group where it is best.
+fn settle_one(pair: &mut Pair<'_, '_>) {
     let (highest_end, beside_other) = loop {
         let len = pair.group.len();
-        while pair.slide_up() {
-            steps += 1;
-        }
+        while pair.slide_up() {}
         let highest_end = pair.group.end;
         let mut beside_other = !pair.other_group.is_empty();
         while pair.slide_down() {
-            steps += 1;
             beside_other |= !pair.other_group.is_empty();
         }
         // A group that has met another can perhaps go further now.
@@ -193,19 +199,15 @@ fn settle_one(pair: &mut Pair<'_, '_>) -> usize {
     };
     // It is as far down as it can be, so what follows only moves it up.
     if pair.group.end == highest_end {
-        return steps;
+        return;
     }
     if beside_other {
-        while pair.other_group.is_empty() && pair.slide_up() {
-            steps += 1;
-        }
-        return steps;
+        while pair.other_group.is_empty() && pair.slide_up() {}
+        return;
     }
-    let (best_end, looks) = best_end(pair.side.lines, pair.group, highest_end);
-    while pair.group.end > best_end && pair.slide_up() {
-        steps += 1;
-    }
-    steps + looks
+    let (best_end, steps) = best_end(pair.side.lines, pair.group, highest_end);
+    *pair.steps_left = pair.steps_left.saturating_sub(steps);
+    while pair.group.end > best_end && pair.slide_up() {}
 }
 
 /// Where a group that can end anywhere from `highest_end` to where it does would end best, and what
@@ -234,12 +236,11 @@ fn changes_of(old: &[bool], new: &[bool]) -> Vec<Change> {
     let mut changes = Vec::new();
     let (mut old_at, mut new_at) = (0, 0);
     loop {
-        let run = |changed: &[bool], kind: bool| {
-            changed.iter().take_while(|changed| **changed == kind).count()
-        };
-        let kept = run(&old[old_at..], false).min(run(&new[new_at..], false));
+        let both = old[old_at..].iter().zip(&new[new_at..]);
+        let kept = both.take_while(|(goes, comes)| !**goes && !**comes).count();
         (old_at, new_at) = (old_at + kept, new_at + kept);
-        let (goes, comes) = (run(&old[old_at..], true), run(&new[new_at..], true));
+        let run = |changed: &[bool]| changed.iter().take_while(|changed| **changed).count();
+        let (goes, comes) = (run(&old[old_at..]), run(&new[new_at..]));
         if goes + comes == 0 {
             return changes;
         }

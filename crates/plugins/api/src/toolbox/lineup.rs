@@ -203,8 +203,8 @@ impl<'a> Lineup<'a> {
 
 /// How many steps files with this many shared lines get.
 fn steps_for(lines: u64) -> u64 {
-    const STEPS_MAX: u64 = 6_000_000;
-    const STEPS_MIN: u64 = 1_500_000;
-    const STEPS_LESS_FOR_EACH_LINE: u64 = 4;
+    const STEPS_MAX: u64 = 2_000_000;
+    const STEPS_MIN: u64 = 500_000;
+    const STEPS_LESS_FOR_EACH_LINE: u64 = 2;
     STEPS_MAX.saturating_sub(lines * STEPS_LESS_FOR_EACH_LINE).max(STEPS_MIN)
 }

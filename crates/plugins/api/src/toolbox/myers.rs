@@ -210,16 +210,29 @@ impl Search<'_> {
 
     /// How many lines are equal from these places on. A path may have left the piece by one line.
     fn equal_below(&self, old_at: i32, new_at: i32) -> i32 {
-        let old = self.old.get(old_at as usize..).unwrap_or_default();
-        let new = self.new.get(new_at as usize..).unwrap_or_default();
-        old.iter().zip(new).take_while(|(old, new)| old == new).count() as i32
+        let (mut old, mut new) = (old_at as usize, new_at as usize);
+        while let (Some(a), Some(b)) = (self.old.get(old), self.new.get(new))
+            && a == b
+        {
+            old += 1;
+            new += 1;
+        }
+        old as i32 - old_at
     }
 
     /// How many lines are equal before these places.
     fn equal_above(&self, old_at: i32, new_at: i32) -> i32 {
-        let old = self.old.get(..old_at as usize).unwrap_or_default();
-        let new = self.new.get(..new_at as usize).unwrap_or_default();
-        old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count() as i32
+        // Before the first line comes a place that no content has.
+        let before = |at: usize| at.wrapping_sub(1);
+        let (mut old, mut new) = (before(old_at as usize), before(new_at as usize));
+        let mut run = 0;
+        while let (Some(a), Some(b)) = (self.old.get(old), self.new.get(new))
+            && a == b
+        {
+            (old, new) = (before(old), before(new));
+            run += 1;
+        }
+        run
     }
 
     /// The end of a long run of equal lines on a path that has come far for its cost.
