@@ -71,20 +71,36 @@ impl<'a> Lines<'a> {
 /// Room for lines of this length is made at first.
 const LINE_BYTES_GUESSED: usize = 32;
 
+/// The line feeds among eight bytes: the highest bit of each that is one.
+fn feeds_in(word: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    // A byte that is a line feed is 0 here. For any other, its highest bit is set or the addition
+    // carries into it. No carry leaves a byte, so no neighbour is taken for a line feed.
+    let differing = u64::from_le_bytes(word) ^ (ONES * u64::from(b'\n'));
+    !(((differing & LOW_BITS) + LOW_BITS) | differing | LOW_BITS)
+}
+
+/// Where the first line ends, past its line feed.
+pub(crate) fn first_line_end(bytes: &[u8]) -> usize {
+    // A call of `memchr` costs more than it saves where lines are short.
+    if let Some(word) = bytes.first_chunk::<8>() {
+        let feeds = feeds_in(*word);
+        if feeds != 0 {
+            return feeds.trailing_zeros() as usize / 8 + 1;
+        }
+    }
+    memchr::memchr(b'\n', bytes).map_or(bytes.len(), |feed| feed + 1)
+}
+
 /// Calls `found` with the place of every line feed.
 ///
 /// Eight bytes at a time, so that a content of nothing but line feeds costs no more than a few
 /// calls of `memchr` would for lines of ordinary length.
 fn for_each_feed(bytes: &[u8], mut found: impl FnMut(usize)) {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let (words, rest) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
-        // A byte that is a line feed is 0 here, and its highest bit the only one set below: for
-        // any other byte either that bit is set or the addition carries into it. No carry leaves
-        // a byte, so no neighbour is taken for a line feed.
-        let differing = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'\n'));
-        let mut feeds = !(((differing & LOW_BITS) + LOW_BITS) | differing | LOW_BITS);
+        let mut feeds = feeds_in(*word);
         while feeds != 0 {
             found(index * 8 + feeds.trailing_zeros() as usize / 8);
             feeds &= feeds - 1;
@@ -115,7 +131,7 @@ pub(crate) fn skip_lines(bytes: &[u8], count: u64) -> usize {
     }
     while left > 0 && at < bytes.len() {
         left -= 1;
-        at = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |feed| at + feed + 1);
+        at += first_line_end(&bytes[at..]);
     }
     at
 }

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use crate::edit_script::{Change, EditScript};
-use crate::lines::skip_lines;
+use crate::lines::{first_line_end, skip_lines};
 
 /// How a patch is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,6 +141,9 @@ fn valid_utf8(text: &[u8]) -> &[u8] {
 /// When so much has gathered, it is written.
 const BUFFER_BYTES: usize = 64 << 10;
 
+/// A line so short is copied byte by byte.
+const SHORT_LINE_BYTES: usize = 8;
+
 /// Gathers short writes.
 struct Buffered<'a> {
     out: &'a mut dyn Write,
@@ -171,19 +174,21 @@ impl Buffered<'_> {
     /// Writes each line behind a sign.
     fn write_lines(&mut self, sign: u8, mut lines: &[u8]) -> io::Result<()> {
         while !lines.is_empty() {
-            let feed = memchr::memchr(b'\n', lines);
-            let (line, rest) = lines.split_at(feed.map_or(lines.len(), |feed| feed + 1));
+            let (line, rest) = lines.split_at(first_line_end(lines));
             if self.pending.len() + line.len() >= BUFFER_BYTES {
                 self.write_pending()?;
             }
             self.pending.push(sign);
-            if line.len() < BUFFER_BYTES {
+            if line.len() <= SHORT_LINE_BYTES {
+                // Many of these are in one call each what takes longest.
+                self.pending.extend(line.iter().copied());
+            } else if line.len() < BUFFER_BYTES {
                 self.pending.extend_from_slice(line);
             } else {
                 self.write_pending()?;
                 self.out.write_all(line)?;
             }
-            if feed.is_none() {
+            if !line.ends_with(b"\n") {
                 self.pending.extend_from_slice(NO_NEWLINE);
             }
             lines = rest;

@@ -11,7 +11,9 @@ impl Lineup<'_> {
             return;
         };
         self.ctl.note_degraded();
-        let anchors = self.anchors(&piece);
+        // With so few distinct lines hardly one is unique, and looking for it takes four passes.
+        let few_distinct = piece.lines() > 256 * self.distinct() as u64;
+        let anchors = if few_distinct { Vec::new() } else { self.anchors(&piece) };
         let mut pieces = Vec::with_capacity(anchors.len() + 1);
         Self::push_between(&piece, &anchors, &mut pieces);
         while let Some(piece) = pieces.pop() {

@@ -187,13 +187,22 @@ impl<'a> Lineup<'a> {
             while new_comes.get(new) == Some(&true) {
                 new += 1;
             }
+            let kept = (old_goes[old..].iter().zip(&new_comes[new..]))
+                .zip(shared.old_at[old..].iter().zip(&shared.new_at[new..]));
             let (Some(&old_at), Some(&new_at)) = (shared.old_at.get(old), shared.new_at.get(new))
             else {
                 break;
             };
-            script.keep(old_at, new_at, 1);
-            old += 1;
-            new += 1;
+            // As far as nothing goes, comes, or was left out on either side.
+            let run = (0..)
+                .zip(kept)
+                .take_while(|(step, ((goes, comes), (old, new)))| {
+                    !**goes && !**comes && **old == old_at + step && **new == new_at + step
+                })
+                .count();
+            script.keep(old_at, new_at, run as u32);
+            old += run;
+            new += run;
         }
         let suffix = shared.suffix;
         script.keep(old_len - suffix, new_len - suffix, suffix);
@@ -203,8 +212,8 @@ impl<'a> Lineup<'a> {
 
 /// How many steps files with this many shared lines get.
 fn steps_for(lines: u64) -> u64 {
-    const STEPS_MAX: u64 = 2_000_000;
-    const STEPS_MIN: u64 = 500_000;
+    const STEPS_MAX: u64 = 1_200_000;
+    const STEPS_MIN: u64 = 300_000;
     const STEPS_LESS_FOR_EACH_LINE: u64 = 2;
     STEPS_MAX.saturating_sub(lines * STEPS_LESS_FOR_EACH_LINE).max(STEPS_MIN)
 }

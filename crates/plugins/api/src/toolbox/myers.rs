@@ -79,7 +79,9 @@ const LONG_RUN: i32 = 20;
 const ROUNDS_BEFORE_RUNS: i32 = 256;
 /// How many times further than its cost a path must be to be worth stopping at.
 const RUN_FACTOR: i32 = 4;
-/// The fewest rounds after which a search may end early.
+/// How many searches must be possible with the steps that are left.
+const SEARCHES_AFFORDED: u64 = 8;
+/// The fewest rounds after which a search may end early, while steps last.
 const ROUNDS_MIN: i32 = 256;
 
 impl Diagonals {
@@ -107,7 +109,9 @@ impl Diagonals {
 impl Search<'_> {
     fn split(&mut self, steps_left: &mut u64) -> (usize, usize) {
         let (old_len, new_len) = (self.old.len() as i32, self.new.len() as i32);
-        let rounds_max = ROUNDS_MIN.max((old_len + new_len).isqrt());
+        // So many rounds take about their square in steps; no search may use up what all need.
+        let affordable = (*steps_left / SEARCHES_AFFORDED).isqrt().max(1) as i32;
+        let rounds_max = ROUNDS_MIN.max((old_len + new_len).isqrt()).min(affordable);
         let mut down = Reach { middle: 0, low: 0, high: 0 };
         let mut up =
             Reach { middle: old_len - new_len, low: old_len - new_len, high: old_len - new_len };
