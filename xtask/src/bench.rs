@@ -7,11 +7,12 @@ use miette::{IntoDiagnostic as _, WrapErr as _, miette};
 
 mod apply;
 mod contestants;
+mod diff;
 mod stage;
 mod table;
 
 #[cfg(test)]
-pub(crate) use apply::Scope;
+pub(crate) use {apply::Scope, diff::Scope as DiffScope};
 
 /// What can be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(crate) enum Bench {
     LargeFile,
     /// Proposals through the actors, reviewing with 10,000 pending, and start-up.
     Stage,
+    /// The diff strategies beside their peers.
+    Diff(diff::Scope),
 }
 
 impl Bench {
@@ -34,6 +37,7 @@ impl Bench {
             ["large-file"] => Ok(Self::LargeFile),
             ["stage"] => Ok(Self::Stage),
             ["apply", rest @ ..] => parse_scope(rest).map(Self::Apply),
+            ["diff", rest @ ..] => parse_diff_scope(rest).map(Self::Diff),
             _ => Err(format!("`bench` does not take `{}`", arguments.join(" "))),
         }
     }
@@ -52,6 +56,40 @@ impl Bench {
                 }
                 arguments
             }
+            Self::Diff(diff::Scope { only, ours_only, without_applying }) => {
+                let mut arguments = vec!["diff".to_owned()];
+                if let Some(part) = only {
+                    arguments.extend(["--only".to_owned(), part.clone()]);
+                }
+                arguments.extend(ours_only.then(|| OURS_ONLY.to_owned()));
+                arguments.extend(without_applying.then(|| WITHOUT_APPLYING.to_owned()));
+                arguments
+            }
+        }
+    }
+}
+
+const OURS_ONLY: &str = "--ours-only";
+const WITHOUT_APPLYING: &str = "--without-applying";
+
+fn parse_diff_scope(mut arguments: &[&str]) -> Result<diff::Scope, String> {
+    let mut scope = diff::Scope::default();
+    loop {
+        arguments = match arguments {
+            [] => return Ok(scope),
+            [OURS_ONLY, rest @ ..] => {
+                scope.ours_only = true;
+                rest
+            }
+            [WITHOUT_APPLYING, rest @ ..] => {
+                scope.without_applying = true;
+                rest
+            }
+            ["--only", part, rest @ ..] => {
+                scope.only = Some((*part).to_owned());
+                rest
+            }
+            _ => return Err(format!("`bench diff` does not take `{}`", arguments.join(" "))),
         }
     }
 }
@@ -93,5 +131,6 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> miette::Result<()> {
         Bench::Apply(scope) => apply::run(root, scope),
         Bench::LargeFile => apply::run_large_file(root),
         Bench::Stage => stage::run(root),
+        Bench::Diff(scope) => diff::run(root, scope),
     }
 }

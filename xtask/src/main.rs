@@ -33,6 +33,8 @@ tasks:
   fault-inject [--quick | --deep] [--model NAME] [--seed NUMBER] | --replay FILE
                            every crash, fault and edit on a simulated disk, and broken variants
   torture [--seconds N]    8 processes x 8 sessions x 500 proposals, a reviewer, and kills
+  bench diff [--only NAME-PART] [--ours-only] [--without-applying]
+                           diffs of real, AI-shaped and adversarial pairs beside their peers
   real-disk [kill] [editor] [refusals] [--seconds N] [--every N]
                            the binary on real file systems: killed, raced, refused
 ";
@@ -108,7 +110,7 @@ fn run(task: &Task) -> miette::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::Scope;
+    use crate::bench::{DiffScope, Scope};
 
     fn check(line: &str, expected: Result<Task, &str>) {
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -132,6 +134,15 @@ mod tests {
             "bench apply --files 10 --in /mnt",
             Ok(Task::Bench(Bench::Apply(Scope { files: Some(10), folder: Some("/mnt".into()) }))),
         );
+        check("bench diff", Ok(Task::Bench(Bench::Diff(DiffScope::default()))));
+        check(
+            "bench diff --only few2 --ours-only --without-applying",
+            Ok(Task::Bench(Bench::Diff(DiffScope {
+                only: Some("few2".to_owned()),
+                ours_only: true,
+                without_applying: true,
+            }))),
+        );
         check("real-disk", Ok(Task::RealDisk(real_disk::Scope::default())));
         check("--help", Ok(Task::Help));
     }
@@ -153,6 +164,7 @@ mod tests {
         check("real-disk --every so", Err("`so` is no number"));
         check("bench apply --files many", Err("`many` is no number of files"));
         check("bench apply --fast", Err("`bench apply` does not take `--fast`"));
+        check("bench diff --fast", Err("`bench diff` does not take `--fast`"));
         check("tidy --no-tests", Err("`tidy` does not take `--no-tests`"));
     }
 }
