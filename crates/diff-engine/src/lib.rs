@@ -57,6 +57,6 @@ pub use names::quote;
 pub use policy::{Policy, is_binary};
 pub use registry::{Library, Registry};
 pub use remarks::Remark;
-pub use stat::{FileStat, render_stat};
+pub use stat::{Amount, FileStat, render_stat};
 pub use strategy_api::{Op, Strategy};
 pub use unified::{BinaryMode, RenderOptions};

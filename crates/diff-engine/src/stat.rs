@@ -1,93 +1,218 @@
 //! The short form: one line for each file, and the totals, as `git diff --stat`.
+//!
+//! The layout is git's for output that is no terminal: see `git-diff(1)`, "--stat".
 
 use std::io::{self, Write};
+use std::iter;
 
-use crate::engine::FileDiff;
+use crate::engine::{FileDiff, Side};
 use crate::header::FileChange;
 use crate::names::quote;
 
 /// One file's line in the short form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileStat {
-    /// The name shown; `old => new` for a rename.
+    /// The name shown; `{old => new}` around what differs for a rename.
     pub name: Vec<u8>,
-    /// Lines that come.
-    pub added: u64,
-    /// Lines that go.
-    pub removed: u64,
-    /// Whether the content is binary, so that lines mean nothing.
-    pub binary: bool,
+    /// How much changes.
+    pub amount: Amount,
+}
+
+/// How much changes in one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// Lines, of a content that was compared.
+    Lines {
+        /// How many come.
+        added: u64,
+        /// How many go.
+        removed: u64,
+    },
+    /// Bytes, of a content that was not, being binary or too large.
+    Bytes {
+        /// The size before; 0 where there is no file.
+        old: u64,
+        /// The size after.
+        new: u64,
+    },
 }
 
 impl FileStat {
     /// The line for one file.
-    pub fn of(change: FileChange<'_>, diff: &FileDiff) -> Self {
+    pub fn of(change: FileChange<'_>, amount: Amount) -> Self {
         let (from, to) = change.paths();
-        let name = if from == to {
-            quote(to)
-        } else {
-            [quote(from), b" => ".to_vec(), quote(to)].concat()
-        };
-        Self { name, added: diff.added, removed: diff.removed, binary: diff.binary }
+        let name = if from == to { quote(to) } else { renamed(from, to) };
+        Self { name, amount }
     }
 }
 
-/// Writes the lines and the totals, at most `width` columns wide where names allow it.
+impl Amount {
+    /// What a comparison of two sides came to.
+    pub fn of(diff: &FileDiff, old: Side<'_>, new: Side<'_>) -> Self {
+        if diff.full_replace {
+            let bytes = |side: Side<'_>| side.bytes().unwrap_or(0);
+            return Self::Bytes { old: bytes(old), new: bytes(new) };
+        }
+        Self::Lines { added: diff.added, removed: diff.removed }
+    }
+
+    fn lines(self) -> (u64, u64) {
+        match self {
+            Self::Lines { added, removed } => (added, removed),
+            Self::Bytes { .. } => (0, 0),
+        }
+    }
+}
+
+/// Writes the lines and the totals, at most `width` columns wide where that leaves room for 10
+/// columns of a name and 6 of signs.
 ///
 /// # Errors
 ///
 /// Those of `out`.
 pub fn render_stat(files: &[FileStat], width: usize, out: &mut dyn Write) -> io::Result<()> {
-    let columns = |name: &[u8]| String::from_utf8_lossy(name).chars().count();
-    let name_columns = files.iter().map(|file| columns(&file.name)).max().unwrap_or(0);
-    let most = files.iter().map(|file| file.added + file.removed).max().unwrap_or(0);
-    let any_binary = files.iter().any(|file| file.binary);
-    let number_columns = most.to_string().len().max(if any_binary { 3 } else { 0 });
-    let graph_columns = width.saturating_sub(name_columns + number_columns + 5).max(10) as u64;
+    let columns = Columns::of(files, width);
     for file in files {
-        let padding = " ".repeat(name_columns - columns(&file.name));
+        let (dots, name) = shortened(&file.name, columns.name);
+        let padding = columns.name.saturating_sub(dots.len() + name.len());
         out.write_all(b" ")?;
-        out.write_all(&file.name)?;
-        if file.binary {
-            writeln!(out, "{padding} | {:>number_columns$}", "Bin")?;
-            continue;
+        out.write_all(dots)?;
+        out.write_all(name)?;
+        write!(out, "{:padding$} | ", "")?;
+        let number = columns.number;
+        match file.amount {
+            Amount::Bytes { old: 0, new: 0 } => writeln!(out, "{:>number$}", "Bin")?,
+            Amount::Bytes { old, new } => {
+                writeln!(out, "{:>number$} {old} -> {new} bytes", "Bin")?;
+            }
+            Amount::Lines { added: 0, removed: 0 } => writeln!(out, "{:>number$}", 0)?,
+            Amount::Lines { added, removed } => {
+                let (plus, minus) = columns.signs(added, removed);
+                let signs = ["+".repeat(plus), "-".repeat(minus)].concat();
+                writeln!(out, "{:>number$} {signs}", added + removed)?;
+            }
         }
-        let changed = file.added + file.removed;
-        let graph = format!(
-            "{}{}",
-            "+".repeat(scaled(file.added, most, graph_columns)),
-            "-".repeat(scaled(file.removed, most, graph_columns))
-        );
-        let line = format!("{padding} | {changed:>number_columns$} {graph}");
-        writeln!(out, "{}", line.trim_end())?;
     }
     write_totals(files, out)
 }
 
-/// How many signs stand for `count`; never none for some.
-fn scaled(count: u64, most: u64, columns: u64) -> usize {
-    if count == 0 {
-        return 0;
+/// How wide each part of a line is.
+struct Columns {
+    name: usize,
+    number: usize,
+    signs: usize,
+    /// The most lines that change in one file.
+    most: u64,
+}
+
+impl Columns {
+    fn of(files: &[FileStat], width: usize) -> Self {
+        const BETWEEN: usize = 6;
+        const NAME_MIN: usize = 10;
+        const SIGNS_MIN: usize = 6;
+        let digits = |number: u64| number.to_string().len();
+        let longest = files.iter().map(|file| file.name.len()).max().unwrap_or(0);
+        let changed = |file: &FileStat| {
+            let (added, removed) = file.amount.lines();
+            added + removed
+        };
+        let most = files.iter().map(changed).max().unwrap_or(0);
+        let bytes_shown = |file: &FileStat| match file.amount {
+            Amount::Bytes { old, new } => Some("Bin  ->  bytes".len() + digits(old) + digits(new)),
+            Amount::Lines { .. } => None,
+        };
+        let widest_bytes = files.iter().filter_map(bytes_shown).max();
+        let number = digits(most).max(widest_bytes.map_or(0, |_| "Bin".len()));
+        let width = width.max(NAME_MIN + SIGNS_MIN + number + BETWEEN);
+        // What follows `Bin` and its blank has to fit where signs stand.
+        let signs_wanted = (most as usize).max(widest_bytes.unwrap_or(0).saturating_sub(4));
+        let (mut name, mut signs) = (longest, signs_wanted);
+        if name + number + BETWEEN + signs > width {
+            // Signs get three eighths of a line, names the rest, and either what the other leaves.
+            let fair = (width * 3 / 8).saturating_sub(number + BETWEEN);
+            if signs > fair {
+                signs = fair.max(SIGNS_MIN);
+            }
+            let room = width - number - BETWEEN;
+            if name > room - signs {
+                name = room - signs;
+            } else {
+                signs = room - name;
+            }
+        }
+        Self { name, number, signs, most }
     }
-    let signs = if most <= columns {
-        count
-    } else {
-        (u128::from(count) * u128::from(columns) / u128::from(most)) as u64
-    };
-    signs.max(1) as usize
+
+    /// How many signs stand for so many lines; at least one for any.
+    fn signs(&self, added: u64, removed: u64) -> (usize, usize) {
+        if self.signs as u64 > self.most {
+            return (added as usize, removed as usize);
+        }
+        let scaled = |count: u64| match count {
+            0 => 0,
+            _ => 1 + (count as u128 * (self.signs as u128 - 1) / u128::from(self.most)) as usize,
+        };
+        let both = usize::from(added > 0) + usize::from(removed > 0);
+        let total = scaled(added + removed).max(both);
+        if added < removed {
+            let plus = scaled(added);
+            (plus, total - plus)
+        } else {
+            let minus = scaled(removed);
+            (total - minus, minus)
+        }
+    }
+}
+
+/// The end of a name that is too long, from a `/` on where it has one, behind dots.
+fn shortened(name: &[u8], columns: usize) -> (&'static [u8], &[u8]) {
+    const DOTS: &[u8] = b"...";
+    if name.len() <= columns {
+        return (b"", name);
+    }
+    let end = &name[name.len() - columns.saturating_sub(DOTS.len())..];
+    let slash = end.iter().position(|byte| *byte == b'/').unwrap_or(0);
+    (DOTS, &end[slash..])
+}
+
+/// Both names of a rename, with the folders that they share written once.
+fn renamed(from: &[u8], to: &[u8]) -> Vec<u8> {
+    let (quoted_from, quoted_to) = (quote(from), quote(to));
+    if quoted_from != from || quoted_to != to {
+        return [&quoted_from[..], b" => ", &quoted_to].concat();
+    }
+    let common = iter::zip(from, to).take_while(|(from, to)| from == to).count();
+    let start = from[..common].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    // The slash that ends the common start may be the one that begins the common end.
+    let overlap = start.saturating_sub(1);
+    let (from_rest, to_rest) = (&from[overlap..], &to[overlap..]);
+    let equal = iter::zip(from_rest.iter().rev(), to_rest.iter().rev())
+        .take_while(|(from, to)| from == to)
+        .count();
+    let tail = &from[from.len() - equal..];
+    let end = tail.iter().position(|byte| *byte == b'/').map_or(0, |slash| tail.len() - slash);
+    let middle = |name: &[u8]| name[start..name.len().saturating_sub(end).max(start)].to_vec();
+    let both = [middle(from), b" => ".to_vec(), middle(to)].concat();
+    if start + end == 0 {
+        return both;
+    }
+    [&from[..start], b"{", &both, b"}", &from[from.len() - end..]].concat()
 }
 
 fn write_totals(files: &[FileStat], out: &mut dyn Write) -> io::Result<()> {
     let counted = |count: u64, one: &str, many: &str| {
         format!("{count} {}", if count == 1 { one } else { many })
     };
-    let added: u64 = files.iter().map(|file| file.added).sum();
-    let removed: u64 = files.iter().map(|file| file.removed).sum();
+    if files.is_empty() {
+        return Ok(());
+    }
+    let added: u64 = files.iter().map(|file| file.amount.lines().0).sum();
+    let removed: u64 = files.iter().map(|file| file.amount.lines().1).sum();
     let mut parts = vec![counted(files.len() as u64, "file changed", "files changed")];
-    if added > 0 {
+    if added > 0 || removed == 0 {
         parts.push(counted(added, "insertion(+)", "insertions(+)"));
     }
-    if removed > 0 {
+    if removed > 0 || added == 0 {
         parts.push(counted(removed, "deletion(-)", "deletions(-)"));
     }
     writeln!(out, " {}", parts.join(", "))

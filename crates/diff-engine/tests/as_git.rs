@@ -7,11 +7,15 @@
 
 mod common;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
-use common::{Case, engine};
+use common::{Case, Files, engine};
+use diff_engine::{Amount, FileStat, render_stat};
 use proptest::prelude::*;
+use rstest::rstest;
 
 /// What `git diff` says of two contents by Myers diff, from the first hunk on.
 fn hunks_of_git(old: &[u8], new: &[u8]) -> String {
@@ -64,6 +68,73 @@ fn hunks_name_the_function_they_are_in() {
     check(old.as_bytes(), old.replace("line 8", "line x").as_bytes());
     let latin1 = [b"caf\xe9 open\n", body.as_bytes()].concat();
     check(&latin1, &[&latin1[..], b"end\n"].concat());
+}
+
+/// What `git diff --stat` says of the files before and after.
+fn stat_of_git(width: usize, cases: &[Case<'_>]) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .args(arguments)
+            .current_dir(folder.path())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .output()
+            .expect("git is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("names are quoted")
+    };
+    let tree_of = |files: Files| {
+        for (name, (content, _)) in files {
+            let path = folder.path().join(OsStr::from_bytes(&name));
+            fs::create_dir_all(path.parent().expect("a file has a folder")).expect("it is made");
+            fs::write(path, content).expect("the file can be written");
+        }
+        git(&["add", "-A"]);
+        git(&["write-tree"]).trim().to_owned()
+    };
+    git(&["init", "--quiet"]);
+    let old = tree_of(cases.iter().flat_map(Case::before).collect());
+    for case in cases {
+        let (from, _) = case.change.paths();
+        // Where it was created there is nothing yet.
+        let _ = fs::remove_file(folder.path().join(OsStr::from_bytes(from)));
+    }
+    let new = tree_of(cases.iter().flat_map(Case::after).collect());
+    git(&["diff", &format!("--stat={width}"), "-M01", &old, &new])
+}
+
+#[rstest]
+fn the_short_form_is_gits(#[values(80, 60, 30, 12)] width: usize) {
+    let many: Vec<u8> = (0..997).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+    let some: Vec<u8> = (0..41).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
+    let few = b"a\nb\nc\nd\ne\nf\ng\nh\n".as_slice();
+    let deep = b"a/folder/within/a folder/that/is/deep/and/has/a/name/that/is/long.rs";
+    let cases = [
+        Case::modify(deep, &some, few),
+        Case::modify(b"file", b"a\nb\n", b"a\nc\nd\n"),
+        Case::create(b"created", &many),
+        Case::delete(b"gone", &some),
+        Case::modify(b"image", b"\0old", b"\0newer content"),
+        Case::create(b"new image", &[0; 5000]),
+        Case::rename(b"d/here/x.rs", b"d/there/x.rs", few, few),
+        Case::rename(b"top/y", b"elsewhere/y", &many[..400], &many[..404]),
+        Case::rename(b"same/a/a/z", b"same/a/z", &many[500..900], &many[500..900]),
+        Case::modify("umlaut-\u{e4}".as_bytes(), b"a\n", b"b\n"),
+    ];
+    let engine = engine("histogram");
+    let mut by_name = cases.to_vec();
+    by_name.sort_by_key(|case| case.change.paths().1.to_vec());
+    let stats: Vec<_> = by_name
+        .iter()
+        .map(|case| {
+            let (old, new) = case.sides();
+            FileStat::of(case.change, Amount::of(&case.diff(&engine), old, new))
+        })
+        .collect();
+    let mut out = Vec::new();
+    render_stat(&stats, width, &mut out).expect("writing to memory works");
+    assert_eq!(String::from_utf8_lossy(&out), stat_of_git(width, &cases));
 }
 
 /// Text with blank lines, indentation and few distinct lines, so that most changes can slide.

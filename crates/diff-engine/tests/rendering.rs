@@ -6,8 +6,7 @@ use std::io::{self, BufReader, Cursor};
 
 use common::{Case, engine};
 use diff_engine::{
-    BinaryMode, Content, DiffEngine, FileChange, FileHeader, FileStat, Policy, RenderOptions, Side,
-    quote, render_stat,
+    BinaryMode, Content, DiffEngine, FileChange, FileHeader, Policy, RenderOptions, Side, quote,
 };
 use rstest::rstest;
 
@@ -318,30 +317,6 @@ fn streamed_and_loaded_contents_give_the_same_patch(#[case] old: &[u8], #[case] 
         )
         .expect("reading and writing memory works");
     assert_eq!(streamed, case.patch(&engine));
-}
-
-#[test]
-fn the_short_form_is_as_gits() {
-    let engine = engine("histogram");
-    let hundred: Vec<u8> = (0..100).flat_map(|n| format!("{n}\n").into_bytes()).collect();
-    let stats: Vec<_> = [
-        Case::modify(b"file", b"a\nb\n", b"a\nc\nd\n"),
-        Case::rename(b"from", b"to", b"a\n", b"a\n"),
-        Case::create(b"long one", &hundred),
-        Case::create(b"image", b"\0"),
-    ]
-    .iter()
-    .map(|case| FileStat::of(case.change, &case.diff(&engine)))
-    .collect();
-    let mut out = Vec::new();
-    render_stat(&stats, 60, &mut out).expect("writing to memory works");
-    insta::assert_snapshot!(String::from_utf8_lossy(&out), @r#"
-file       |   3 +-
-from => to |   0
-long one   | 100 ++++++++++++++++++++++++++++++++++++++++++
-image      | Bin
-4 files changed, 102 insertions(+), 1 deletion(-)
-"#);
 }
 
 #[test]

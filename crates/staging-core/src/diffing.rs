@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use atomic_fs::{Digest, RelPath};
 use diff_engine::{
-    Content, DiffEngine, FileChange, FileDiff, FileHeader, FileStat, Merge, Registry, Remark,
-    RenderOptions, Side,
+    Amount, Content, DiffEngine, FileChange, FileDiff, FileHeader, FileStat, Merge, Registry,
+    Remark, RenderOptions, Side,
 };
 
 pub use diff_engine::{ChildLimits, PluginHost, Policy};
@@ -227,13 +227,15 @@ impl Differ {
         let stats: Vec<FileStat> = patches
             .iter()
             .map(|patch| {
-                let names = Names::of(patch);
-                let empty = self.engine.diff(Side::Absent, Side::Absent);
-                let mut stat = FileStat::of(names.change(patch.operation), &empty);
-                stat.added = patch.diff.added;
-                stat.removed = patch.diff.removed;
-                stat.binary = patch.diff.binary;
-                stat
+                let diff = &patch.diff;
+                let amount = if diff.full_replace {
+                    let (old, new) = sides(patch);
+                    let bytes = |side: Option<(Digest, u64)>| side.map_or(0, |(_, bytes)| bytes);
+                    Amount::Bytes { old: bytes(old), new: bytes(new) }
+                } else {
+                    Amount::Lines { added: diff.added, removed: diff.removed }
+                };
+                FileStat::of(Names::of(patch).change(patch.operation), amount)
             })
             .collect();
         diff_engine::render_stat(&stats, STAT_COLUMNS, out)
