@@ -3,6 +3,7 @@
 // Each test program uses some of this.
 #![allow(dead_code)]
 
+pub(crate) mod patch;
 #[cfg(unix)]
 pub(crate) mod tools;
 
