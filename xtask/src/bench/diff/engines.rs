@@ -14,7 +14,7 @@ use similar::{Algorithm as Similar, TextDiff};
 use super::pairs::Pair;
 
 /// A peer that has not answered after so long is not waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -174,7 +174,9 @@ impl Runner {
         command
             .args(["old", "new"])
             .current_dir(&self.folder)
-            .env("GIT_CEILING_DIRECTORIES", &self.folder)
+            // It looks no further up than here: the attributes of the repository around the folder
+            // are not part of the comparison.
+            .env("GIT_CEILING_DIRECTORIES", self.folder.parent().unwrap_or(&self.folder))
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .stdin(Stdio::null())
