@@ -17,9 +17,10 @@ enum May {
 use May::{Use, UseAnyAndBeUsedByNone};
 
 /// The table: a crate that is not in it may not exist, and a row without a crate is stale.
-const TABLE: [(&str, May); 14] = [
+const TABLE: [(&str, May); 15] = [
     ("strategy-api", Use(&[])),
     ("atomic-fs", Use(&[])),
+    ("patch-formats", Use(&[])),
     ("strategy-myers", Use(&["strategy-api"])),
     ("strategy-patience", Use(&["strategy-api"])),
     ("strategy-histogram", Use(&["strategy-api"])),
@@ -37,7 +38,7 @@ const TABLE: [(&str, May); 14] = [
             "strategy-testkit",
         ]),
     ),
-    ("staging-core", Use(&["diff-engine", "atomic-fs"])),
+    ("staging-core", Use(&["diff-engine", "atomic-fs", "patch-formats"])),
     ("orchestrator-adapter", Use(&["staging-core"])),
     ("greenroom-cli", Use(&["orchestrator-adapter", "staging-core"])),
     ("fault-explorer", Use(&["atomic-fs"])),
@@ -49,9 +50,10 @@ const TABLE: [(&str, May); 14] = [
 const TESTKIT: &str = "strategy-testkit";
 
 /// The crates that must work without an event loop.
-const BELOW_THE_CORE: [&str; 9] = [
+const BELOW_THE_CORE: [&str; 10] = [
     "atomic-fs",
     "fault-explorer",
+    "patch-formats",
     "diff-engine",
     "strategy-api",
     "strategy-myers",

@@ -1,0 +1,160 @@
+//! Why a patch cannot be read, and why one does not fit.
+
+use crate::model::PATCH_BYTES_MAX;
+
+/// The patch cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatchError {
+    /// There is no change in it in any format known here.
+    #[error(
+        "there is no change in the patch: give a unified diff, a git diff or a `*** Begin Patch`"
+    )]
+    NoPatch,
+    /// It is longer than is read.
+    #[error("the patch has {bytes} bytes, more than {PATCH_BYTES_MAX}: split it")]
+    TooLarge {
+        /// How long it is.
+        bytes: u64,
+    },
+    /// It has more lines than are read.
+    #[error("the patch has more than {max} lines: split it")]
+    TooManyLines {
+        /// How many are read.
+        max: usize,
+    },
+    /// A line is not what the format has there.
+    #[error("line {line} of the patch: {reason}")]
+    Malformed {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The format can say it, and it is not done here.
+    #[error("line {line} of the patch: {what}")]
+    Unsupported {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is asked for, and what to do instead.
+        what: &'static str,
+    },
+    /// A name that cannot be a file's in a workspace.
+    #[error("line {line} of the patch names `{name}`, {reason}")]
+    BadName {
+        /// The line, counted from 1.
+        line: usize,
+        /// The name, escaped.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Two parts of the patch change the same file.
+    #[error("line {line} of the patch: `{name}` is changed twice: bring its changes together")]
+    NamedTwice {
+        /// The line of the second one, counted from 1.
+        line: usize,
+        /// The name, escaped.
+        name: String,
+    },
+}
+
+/// One file's change does not fit the bytes that are there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MisfitError {
+    /// What the hunk removes or keeps is not there.
+    #[error(
+        "hunk {hunk} (line {line} of the patch) does not fit: at line {at} it expects {expected}, and there is {found}"
+    )]
+    NotFound {
+        /// The hunk, counted from 1 within the file.
+        hunk: usize,
+        /// Where it begins in the patch, counted from 1.
+        line: usize,
+        /// The line of the file at which they part, counted from 1.
+        at: usize,
+        /// The line that is expected there, escaped.
+        expected: String,
+        /// The line that is there, escaped.
+        found: String,
+    },
+    /// The hunk would fit in more than one place.
+    #[error(
+        "hunk {hunk} (line {line} of the patch) is ambiguous: it fits at line {first} and at line {second}; give it more context"
+    )]
+    Ambiguous {
+        /// The hunk, counted from 1 within the file.
+        hunk: usize,
+        /// Where it begins in the patch, counted from 1.
+        line: usize,
+        /// A line of the file where it fits, counted from 1.
+        first: usize,
+        /// Another one.
+        second: usize,
+    },
+    /// The hunk fits, but not where it would have to.
+    #[error("hunk {hunk} (line {line} of the patch) {reason}")]
+    Misplaced {
+        /// The hunk, counted from 1 within the file.
+        hunk: usize,
+        /// Where it begins in the patch, counted from 1.
+        line: usize,
+        /// What keeps it from being put anywhere.
+        reason: String,
+    },
+    /// A deletion that leaves something.
+    #[error(
+        "the patch deletes the file and leaves {bytes} bytes of it: it was made from another one"
+    )]
+    NotEmptied {
+        /// How much would be left.
+        bytes: usize,
+    },
+    /// The file or the search is larger than is done here.
+    #[error("{what} is limited to {max}: write the file whole")]
+    Limit {
+        /// What is limited.
+        what: &'static str,
+        /// To how much.
+        max: usize,
+    },
+}
+
+/// At most this much of a line is shown in a message.
+const SHOWN_BYTES_MAX: usize = 120;
+
+/// Bytes made printable for a message: in backquotes, what is not printable as `\xNN`.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let cut = &bytes[..bytes.len().min(SHOWN_BYTES_MAX)];
+    let mut text = String::from("`");
+    text.push_str(&escaped(cut));
+    text.push('`');
+    if cut.len() < bytes.len() {
+        text.push('…');
+    }
+    text
+}
+
+/// Bytes made printable, without backquotes.
+pub(crate) fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            // Bidirectional overrides and the like are no control characters to Rust.
+            let hides = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+            match letter {
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\t' => text.push_str("\\t"),
+                '\\' => text.push_str("\\\\"),
+                letter if letter.is_control() || hides => text.extend(letter.escape_unicode()),
+                letter => text.push(letter),
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}

@@ -1,0 +1,58 @@
+//! Reads the formats in which agents write changes, and fits them to a file's bytes.
+//!
+//! [`PatchText::parse`] takes a unified or git diff and says, file by file, what it
+//! changes; [`FilePatch::fit`] brings one file's change to the bytes that are there.
+//! [`replace`] is a format too: one piece of text for another. Bytes go in and bytes come
+//! out: nothing here opens a file, and contents and names are never taken for text.
+//!
+//! A change either fits or is refused with the hunk, what it expects and what is there. A hunk
+//! that is not where its header says may be elsewhere, if it is there exactly once in the whole
+//! file; its context is never given up. What a patch does not say is kept: where a patch is
+//! written with other line endings than a file that has only one kind, or without the file's byte
+//! order mark, the file's own stay.
+//!
+//! ```
+//! use patch_formats::PatchText;
+//!
+//! let patch = PatchText::parse(b"--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n")?;
+//! let fitted = patch.files[0].fit(b"a\nb\n", false)?;
+//! assert_eq!(fitted.content, b"a\nc\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Limits
+//! A patch has at most [`PATCH_BYTES_MAX`] bytes and [`PATCH_LINES_MAX`] lines, a file
+//! [`FILE_LINES_MAX`] lines. Fitting takes time in proportion to both and, where hunks have to be
+//! looked for, to [`SEARCH_STEPS_MAX`] at most; what would need more is refused.
+//!
+//! # Why no library
+//! The parsers on crates.io that take bytes (diffy, its fork flickzeug) fit a hunk where it
+//! matches first, nearest to its line, and try every place line by line: an ambiguous hunk lands
+//! somewhere, and a repetitive file costs the product of both lengths. The others (patch,
+//! gitpatch) read text, not bytes, and only parse. None can be told to refuse.
+//!
+//! The format of a unified diff is that of POSIX `diff -u`, with the extended headers of
+//! git-diff(1), "Generating patch text with -p".
+
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod error;
+mod git_header;
+mod hunks;
+mod lines;
+mod model;
+mod names;
+mod place;
+mod replace;
+mod search;
+mod unified;
+
+pub use error::{MisfitError, PatchError};
+pub use lines::FILE_LINES_MAX;
+pub use model::{
+    Change, FilePatch, Fitted, Format, MatchLevel, ModeChange, PATCH_BYTES_MAX, PATCH_LINES_MAX,
+    PatchText, Placement,
+};
+pub use replace::{ReplaceError, replace};
+pub use search::SEARCH_STEPS_MAX;

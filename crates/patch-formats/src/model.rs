@@ -1,0 +1,219 @@
+//! What a patch says, file by file.
+
+use std::collections::HashSet;
+
+use sha1::{Digest as _, Sha1};
+
+use crate::error::{MisfitError, PatchError, escaped};
+use crate::hunks::Hunk;
+use crate::place;
+use crate::unified;
+
+/// The longest patch that is read.
+pub const PATCH_BYTES_MAX: usize = 64 << 20;
+/// The most lines that a patch may have.
+pub const PATCH_LINES_MAX: usize = 4_000_000;
+
+/// The formats of a patch over many files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A unified diff, with or without git's headers.
+    Unified,
+}
+
+/// A patch that was read. No file is the source of two of its changes, and none the target of two.
+#[derive(Clone, Debug)]
+pub struct PatchText<'p> {
+    /// How it is written.
+    pub format: Format,
+    /// Its changes, in its order.
+    pub files: Vec<FilePatch<'p>>,
+}
+
+/// What a patch says of one file.
+#[derive(Clone, Debug)]
+pub struct FilePatch<'p> {
+    /// What happens to it.
+    pub change: Change,
+    /// What happens to its permission bits.
+    pub mode: Option<ModeChange>,
+    /// The abbreviated name that git has for the content the patch was made from, in hexadecimal.
+    pub base_blob: Option<Vec<u8>>,
+    /// Where the file's part of the patch begins, counted from 1.
+    pub line: usize,
+    pub(crate) body: Body<'p>,
+}
+
+/// What happens to a file. Names are relative, with `/` between their parts; none is empty,
+/// absolute, or has a part that is empty, `.` or `..`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It comes to be.
+    Create {
+        /// Where.
+        path: Vec<u8>,
+    },
+    /// Its content or mode changes.
+    Modify {
+        /// Where.
+        path: Vec<u8>,
+    },
+    /// It goes.
+    Delete {
+        /// Where.
+        path: Vec<u8>,
+    },
+    /// It moves, and content and mode may change with it.
+    Rename {
+        /// From where.
+        from: Vec<u8>,
+        /// To where.
+        to: Vec<u8>,
+    },
+}
+
+impl Change {
+    /// Where the file is before, if there is one.
+    pub fn source(&self) -> Option<&[u8]> {
+        match self {
+            Self::Create { .. } => None,
+            Self::Modify { path } | Self::Delete { path } => Some(path),
+            Self::Rename { from, .. } => Some(from),
+        }
+    }
+
+    /// Where the file is afterwards, if there is one.
+    pub fn target(&self) -> Option<&[u8]> {
+        match self {
+            Self::Delete { .. } => None,
+            Self::Create { path } | Self::Modify { path } => Some(path),
+            Self::Rename { to, .. } => Some(to),
+        }
+    }
+}
+
+/// What happens to a file's permission bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModeChange {
+    /// As git means its two modes: who may read may execute, or nobody may. The file has to be
+    /// of the other kind before, unless it comes to be.
+    Executable(bool),
+    /// From these bits to those.
+    Exact {
+        /// The bits before; nothing when the file comes to be.
+        old: Option<u32>,
+        /// The bits afterwards.
+        new: u32,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body<'p> {
+    /// The content stays, or is empty.
+    Nothing,
+    /// From a unified diff; `from_crlf` when every line of the patch itself ends in CR LF.
+    Hunks { hunks: Vec<Hunk<'p>>, from_crlf: bool },
+}
+
+/// How much of what a hunk expects is what is there, from the strictest down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MatchLevel {
+    /// Every byte.
+    Exact,
+    /// Every byte but line endings or the byte order mark, of which the file's own stay.
+    LineEndings,
+}
+
+/// Where a hunk fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The hunk, counted from 1 within the file.
+    pub hunk: usize,
+    /// The first line of the file that it covers, counted from 1.
+    pub line: usize,
+    /// How many lines that is from where its header says; nothing when it does not say.
+    pub offset: Option<i64>,
+    /// How it matches.
+    pub level: MatchLevel,
+}
+
+/// A change that fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fitted {
+    /// The file afterwards; empty when it goes.
+    pub content: Vec<u8>,
+    /// Where its hunks fit, in order.
+    pub placements: Vec<Placement>,
+}
+
+impl<'p> PatchText<'p> {
+    /// Reads a patch, whole.
+    ///
+    /// # Errors
+    /// [`PatchError`] names the line that cannot be read.
+    pub fn parse(text: &'p [u8]) -> Result<Self, PatchError> {
+        if text.len() > PATCH_BYTES_MAX {
+            return Err(PatchError::TooLarge { bytes: text.len() as u64 });
+        }
+        if memchr::memchr_iter(b'\n', text).nth(PATCH_LINES_MAX).is_some() {
+            return Err(PatchError::TooManyLines { max: PATCH_LINES_MAX });
+        }
+        let (format, files) = (Format::Unified, unified::parse(text)?);
+        if files.is_empty() {
+            return Err(PatchError::NoPatch);
+        }
+        refuse_twice(&files)?;
+        Ok(Self { format, files })
+    }
+}
+
+fn refuse_twice(files: &[FilePatch<'_>]) -> Result<(), PatchError> {
+    let (mut sources, mut targets) = (HashSet::new(), HashSet::new());
+    for file in files {
+        let source = file.change.source().filter(|name| !sources.insert(*name));
+        let target = file.change.target().filter(|name| !targets.insert(*name));
+        if let Some(name) = source.or(target) {
+            return Err(PatchError::NamedTwice { line: file.line, name: escaped(name) });
+        }
+    }
+    Ok(())
+}
+
+impl FilePatch<'_> {
+    /// Brings the change to a file's content, which is empty when the file comes to be.
+    ///
+    /// `is_base` says that this is known to be the content that the patch was made from: only
+    /// then are hunks without any context taken to be where their headers say.
+    ///
+    /// # Errors
+    /// [`MisfitError`] names the hunk that does not fit.
+    pub fn fit(&self, content: &[u8], is_base: bool) -> Result<Fitted, MisfitError> {
+        let is_base = is_base || self.names_base(content) == Some(true);
+        let fitted = match &self.body {
+            Body::Nothing => Fitted { content: content.to_vec(), placements: Vec::new() },
+            Body::Hunks { hunks, from_crlf } => place::fit(hunks, *from_crlf, content, is_base)?,
+        };
+        if matches!(self.change, Change::Delete { .. }) && !fitted.content.is_empty() {
+            return Err(MisfitError::NotEmptied { bytes: fitted.content.len() });
+        }
+        Ok(fitted)
+    }
+
+    /// Whether this is the content that the patch says it was made from; nothing when it does not
+    /// say, or says it in a way that git's SHA-1 cannot answer.
+    pub fn names_base(&self, content: &[u8]) -> Option<bool> {
+        let named = self.base_blob.as_deref()?;
+        let is_name = (SHORTEST_ID..=40).contains(&named.len());
+        if !is_name || self.change.source().is_none() {
+            return None;
+        }
+        let mut sha1 = Sha1::new();
+        sha1.update(format!("blob {}\0", content.len()));
+        sha1.update(content);
+        let id: String = sha1.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(id.as_bytes().starts_with(named))
+    }
+}
+
+/// Git abbreviates to seven digits or more unless told otherwise; less says too little.
+const SHORTEST_ID: usize = 7;

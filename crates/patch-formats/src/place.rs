@@ -1,0 +1,251 @@
+//! Fitting the hunks of a unified diff: where they say, or in the one place where they match.
+//!
+//! The ends are held as `git apply` holds them: a hunk that begins with the file's first line
+//! fits nowhere else, and one without context behind its change reaches the file's end.
+
+use std::borrow::Cow;
+
+use crate::error::{MisfitError, shown};
+use crate::hunks::{Hunk, Op};
+use crate::lines::{BOM, Endings, split};
+use crate::model::{Fitted, MatchLevel, Placement};
+use crate::search::{Budget, Table};
+
+/// Fits every hunk, or says which does not.
+pub(crate) fn fit(
+    hunks: &[Hunk<'_>],
+    from_crlf: bool,
+    content: &[u8],
+    is_base: bool,
+) -> Result<Fitted, MisfitError> {
+    let plain = attempt(hunks, content, is_base, MatchLevel::Exact);
+    let Err(error @ MisfitError::NotFound { .. }) = plain else { return plain };
+    // What is there has other line endings or a mark that the patch leaves out: the file's stay.
+    let (mark, text) = match content.strip_prefix(BOM) {
+        Some(text) if !mentions_mark(hunks) => (BOM, text),
+        _ => (&b""[..], content),
+    };
+    let adapted = adapt(hunks, from_crlf, text)?;
+    if mark.is_empty() && adapted.is_none() {
+        return Err(error);
+    }
+    let owned: Vec<Hunk<'_>> = match &adapted {
+        Some(adapted) => adapted.iter().map(OwnedHunk::borrow).collect(),
+        None => hunks.to_vec(),
+    };
+    match attempt(&owned, text, is_base, MatchLevel::LineEndings) {
+        Ok(fitted) => {
+            let content = [mark, &fitted.content].concat();
+            Ok(Fitted { content, ..fitted })
+        }
+        Err(ambiguous @ MisfitError::Ambiguous { .. }) => Err(ambiguous),
+        Err(_) => Err(error),
+    }
+}
+
+fn mentions_mark(hunks: &[Hunk<'_>]) -> bool {
+    hunks.iter().flat_map(|hunk| &hunk.lines).any(|(_, line)| line.starts_with(BOM))
+}
+
+/// A hunk whose lines were given other ends.
+struct OwnedHunk<'a> {
+    hunk: &'a Hunk<'a>,
+    lines: Vec<(Op, Vec<u8>)>,
+}
+
+impl OwnedHunk<'_> {
+    fn borrow(&self) -> Hunk<'_> {
+        let lines = self.lines.iter().map(|(op, line)| (*op, line.as_slice())).collect();
+        Hunk { line: self.hunk.line, old: self.hunk.old, new: self.hunk.new, lines }
+    }
+}
+
+/// The hunks with the file's line endings, where both have only one kind, and not the same.
+fn adapt<'a>(
+    hunks: &'a [Hunk<'a>],
+    from_crlf: bool,
+    content: &[u8],
+) -> Result<Option<Vec<OwnedHunk<'a>>>, MisfitError> {
+    let lines = hunks.iter().flat_map(|hunk| &hunk.lines).map(|(_, line)| *line);
+    let theirs = Endings::of(lines);
+    let ours = Endings::of(split(content)?);
+    let change: fn(&[u8]) -> Vec<u8> = match (theirs, ours) {
+        (Endings::Lf, Endings::CrLf) => |line| match line.strip_suffix(b"\n") {
+            Some(text) => [text, b"\r\n"].concat(),
+            None => line.to_vec(),
+        },
+        (Endings::CrLf, Endings::Lf) if from_crlf => |line| match line.strip_suffix(b"\r\n") {
+            Some(text) => [text, b"\n"].concat(),
+            // A line without an end stands before `\ No newline`, and its CR was the patch's.
+            None => line.strip_suffix(b"\r").unwrap_or(line).to_vec(),
+        },
+        _ => return Ok(None),
+    };
+    let adapted = |hunk: &'a Hunk<'a>| OwnedHunk {
+        hunk,
+        lines: hunk.lines.iter().map(|(op, line)| (*op, change(line))).collect(),
+    };
+    Ok(Some(hunks.iter().map(adapted).collect()))
+}
+
+fn attempt(
+    hunks: &[Hunk<'_>],
+    content: &[u8],
+    is_base: bool,
+    level: MatchLevel,
+) -> Result<Fitted, MisfitError> {
+    let lines = split(content)?;
+    let mut file = File { lines: &lines, table: None, budget: Budget::new(), is_base };
+    let mut out = Vec::with_capacity(content.len());
+    let mut placements = Vec::with_capacity(hunks.len());
+    // How many lines of the file are done with, and by how many the hunks so far have grown it.
+    let (mut done, mut grown) = (0, 0);
+    for (index, hunk) in hunks.iter().enumerate() {
+        let this = Numbered { hunk, number: index + 1 };
+        let at = file.place(&this, done, grown)?;
+        let covers = hunk.old.count as usize;
+        this.write(&lines[done..at], &lines[at..at + covers], &mut out)?;
+        let offset = at as i64 - hunk.old.first() as i64;
+        placements.push(Placement { hunk: index + 1, line: at + 1, offset: Some(offset), level });
+        done = at + covers;
+        grown += hunk.new.count as i64 - hunk.old.count as i64;
+        if done < lines.len() && !out.is_empty() && !out.ends_with(b"\n") {
+            return Err(this.misplaced("says that the file ends with it, and it does not"));
+        }
+    }
+    lines[done..].iter().for_each(|line| out.extend_from_slice(line));
+    Ok(Fitted { content: out, placements })
+}
+
+struct Numbered<'a> {
+    hunk: &'a Hunk<'a>,
+    number: usize,
+}
+
+struct File<'a> {
+    lines: &'a [&'a [u8]],
+    /// Made when a hunk is not where it says.
+    table: Option<Table<'a>>,
+    budget: Budget,
+    is_base: bool,
+}
+
+impl<'a> File<'a> {
+    /// The first line that the hunk covers, counted from 0, not before `done`.
+    fn place(
+        &mut self,
+        this: &Numbered<'_>,
+        done: usize,
+        grown: i64,
+    ) -> Result<usize, MisfitError> {
+        let hunk = this.hunk;
+        let old: Vec<&[u8]> = this.old().collect();
+        let has_context = hunk.lines.iter().any(|(op, _)| *op == Op::Keep);
+        let is_sure = self.is_base && !has_context;
+        let at_top = hunk.old.start <= 1 && !is_sure;
+        let at_end = hunk.lines.last().is_none_or(|(op, _)| *op != Op::Keep) && !is_sure;
+        let last = self.lines.len().checked_sub(old.len());
+        let may =
+            |at: usize| Some(at) <= last && (!at_top || at == 0) && (!at_end || Some(at) == last);
+        let stated = usize::try_from(hunk.old.first()).unwrap_or(usize::MAX);
+        // Where the two sides of a header disagree, one of them is wrong.
+        let agrees = hunk.old.first() as i64 + grown == hunk.new.first() as i64;
+        let is_at = |at: usize| may(at) && self.lines[at..at + old.len()] == old;
+        if agrees && stated >= done && is_at(stated) {
+            return Ok(stated);
+        }
+        if !has_context {
+            return Err(match (may(stated), old.is_empty()) {
+                (true, false) => self.not_found(this, &old, stated),
+                _ => this
+                    .misplaced("has no context and is not where it says: give it lines of context"),
+            });
+        }
+        let mut found = Vec::new();
+        if at_top || at_end {
+            let only = if at_top { 0 } else { last.unwrap_or(0) };
+            found.extend(is_at(only).then_some(only));
+        } else {
+            let lines = self.lines;
+            let table = self
+                .table
+                .get_or_insert_with(|| Table::new(lines.iter().map(|line| Cow::Borrowed(*line))));
+            let run: Option<Vec<u32>> = old.iter().map(|line| table.number(line)).collect();
+            if let Some(run) = run {
+                table.find(&run, &mut self.budget, |at| {
+                    found.push(at);
+                    found.len() < 2
+                })?;
+            }
+        }
+        match found[..] {
+            [at] if at >= done => Ok(at),
+            [_] => Err(this.misplaced("fits only above the hunk before: bring them into order")),
+            [first, second, ..] => Err(MisfitError::Ambiguous {
+                hunk: this.number,
+                line: hunk.line,
+                first: first + 1,
+                second: second + 1,
+            }),
+            [] => Err(self.not_found(this, &old, if at_top { 0 } else { stated.max(done) })),
+        }
+    }
+
+    /// The first line at which the hunk and the file part.
+    fn not_found(&self, this: &Numbered<'_>, old: &[&[u8]], at: usize) -> MisfitError {
+        let there = |index: usize| at.checked_add(index).and_then(|at| self.lines.get(at)).copied();
+        let parts = (0..old.len()).find(|index| there(*index) != Some(old[*index]));
+        let (at, expected, found) = match parts {
+            Some(index) => (at.saturating_add(index), Some(old[index]), there(index)),
+            // All of it is there, and more behind it.
+            None => (at.saturating_add(old.len()), None, there(old.len())),
+        };
+        let line = |line: Option<&[u8]>| line.map_or("the end of the file".to_owned(), shown);
+        MisfitError::NotFound {
+            hunk: this.number,
+            line: this.hunk.line,
+            at: at.saturating_add(1),
+            expected: line(expected),
+            found: line(found),
+        }
+    }
+}
+
+impl<'a> Numbered<'a> {
+    fn old(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.hunk.lines.iter().filter(|(op, _)| *op != Op::Add).map(|(_, line)| *line)
+    }
+
+    fn misplaced(&self, reason: &str) -> MisfitError {
+        let (hunk, line) = (self.number, self.hunk.line);
+        MisfitError::Misplaced { hunk, line, reason: reason.to_owned() }
+    }
+
+    /// Writes what stands before the hunk, and what it makes of the lines it covers.
+    fn write(
+        &self,
+        before: &[&[u8]],
+        covered: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Result<(), MisfitError> {
+        let mut push = |line: &[u8]| {
+            if !out.is_empty() && !out.ends_with(b"\n") {
+                return Err(self.misplaced("puts a line behind one that does not end"));
+            }
+            out.extend_from_slice(line);
+            Ok(())
+        };
+        before.iter().try_for_each(|line| push(line))?;
+        let mut covered = covered.iter();
+        for (op, line) in &self.hunk.lines {
+            match op {
+                Op::Add => push(line)?,
+                Op::Keep => covered.next().map_or(Ok(()), |line| push(line))?,
+                Op::Remove => {
+                    covered.next();
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! Finding runs of lines in time that does not depend on how often they nearly match.
+//!
+//! Lines become numbers, and runs of them are found by Knuth, Morris and Pratt's algorithm ("Fast
+//! pattern matching in strings", 1977): each line of the file is looked at twice at most.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::error::MisfitError;
+
+/// How many lines are looked at to find the hunks of one file.
+pub const SEARCH_STEPS_MAX: usize = 100_000_000;
+
+/// What is left of the steps for one file.
+pub(crate) struct Budget(usize);
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Self(SEARCH_STEPS_MAX)
+    }
+
+    pub(crate) fn spend(&mut self, steps: usize) -> Result<(), MisfitError> {
+        let what = "how many lines are looked at to find hunks";
+        let left = self.0.checked_sub(steps);
+        self.0 = left.ok_or(MisfitError::Limit { what, max: SEARCH_STEPS_MAX })?;
+        Ok(())
+    }
+}
+
+/// A file's lines as numbers, equal where the lines are.
+pub(crate) struct Table<'a> {
+    numbers: HashMap<Cow<'a, [u8]>, u32>,
+    pub(crate) lines: Vec<u32>,
+}
+
+impl<'a> Table<'a> {
+    pub(crate) fn new(lines: impl IntoIterator<Item = Cow<'a, [u8]>>) -> Self {
+        let mut table = Self { numbers: HashMap::new(), lines: Vec::new() };
+        for line in lines {
+            let next = u32::try_from(table.numbers.len()).unwrap_or(u32::MAX);
+            table.lines.push(*table.numbers.entry(line).or_insert(next));
+        }
+        table
+    }
+
+    /// The number of a line; nothing when the file has no such line.
+    pub(crate) fn number(&self, line: &[u8]) -> Option<u32> {
+        self.numbers.get(line).copied()
+    }
+
+    /// Where this run of lines is, from the top, until `take` has enough.
+    pub(crate) fn find(
+        &self,
+        run: &[u32],
+        budget: &mut Budget,
+        mut take: impl FnMut(usize) -> bool,
+    ) -> Result<(), MisfitError> {
+        if run.is_empty() || run.len() > self.lines.len() {
+            return Ok(());
+        }
+        budget.spend(self.lines.len())?;
+        let borders = borders(run);
+        let mut matched = 0;
+        for (at, line) in self.lines.iter().enumerate() {
+            while matched > 0 && run[matched] != *line {
+                matched = borders[matched - 1];
+            }
+            if run[matched] == *line {
+                matched += 1;
+            }
+            if matched == run.len() {
+                if !take(at + 1 - run.len()) {
+                    return Ok(());
+                }
+                matched = borders[matched - 1];
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For each head of the run, how long its longest proper head is that is also its tail.
+fn borders(run: &[u32]) -> Vec<usize> {
+    let mut borders = vec![0; run.len()];
+    let mut length = 0;
+    for at in 1..run.len() {
+        while length > 0 && run[at] != run[length] {
+            length = borders[length - 1];
+        }
+        if run[at] == run[length] {
+            length += 1;
+        }
+        borders[at] = length;
+    }
+    borders
+}

@@ -1,0 +1,190 @@
+//! Reading unified diffs, with git's headers and without.
+
+use crate::error::{PatchError, escaped, shown};
+use crate::git_header;
+use crate::hunks;
+use crate::model::{Body, Change, FilePatch};
+use crate::names;
+
+/// Goes through the lines of a patch.
+#[derive(Clone)]
+pub(crate) struct Reader<'p> {
+    rest: &'p [u8],
+    line: usize,
+    /// Whether every line of the patch ends in CR LF.
+    pub(crate) is_crlf: bool,
+}
+
+impl<'p> Reader<'p> {
+    pub(crate) fn new(text: &'p [u8]) -> Self {
+        let ends = |at: usize| at > 0 && text[at - 1] == b'\r';
+        let is_crlf = text.ends_with(b"\r\n") && memchr::memchr_iter(b'\n', text).all(ends);
+        Self { rest: text, line: 1, is_crlf }
+    }
+
+    /// The next line's place, counted from 1.
+    pub(crate) fn line(&self) -> usize {
+        self.line
+    }
+
+    /// The next line as it stands.
+    pub(crate) fn peek_full(&self) -> Option<&'p [u8]> {
+        let end = memchr::memchr(b'\n', self.rest).map_or(self.rest.len(), |at| at + 1);
+        (end > 0).then(|| &self.rest[..end])
+    }
+
+    /// The next line without its end.
+    pub(crate) fn peek(&self) -> Option<&'p [u8]> {
+        let full = self.peek_full()?;
+        let line = full.strip_suffix(b"\n").unwrap_or(full);
+        Some(if self.is_crlf { line.strip_suffix(b"\r").unwrap_or(line) } else { line })
+    }
+
+    pub(crate) fn next(&mut self) {
+        if let Some(full) = self.peek_full() {
+            self.rest = &self.rest[full.len()..];
+            self.line += 1;
+        }
+    }
+
+    /// Whether a `---` line, a `+++` line and a hunk come next.
+    pub(crate) fn at_file_names(&self) -> bool {
+        let mut ahead = self.clone();
+        [&b"--- "[..], b"+++ ", b"@@ -"].into_iter().all(|head| {
+            let is_next = ahead.peek().is_some_and(|line| line.starts_with(head));
+            ahead.next();
+            is_next
+        })
+    }
+}
+
+/// Every file's part; text between them is passed over, as `git apply` does.
+pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
+    let mut reader = Reader::new(text);
+    let mut files = Vec::new();
+    while let Some(line) = reader.peek() {
+        if let Some(names) = line.strip_prefix(b"diff --git ") {
+            files.push(git_header::read(&mut reader, names)?);
+        } else if reader.at_file_names() {
+            files.push(plain(&mut reader)?);
+        } else if line.starts_with(b"@@ -") {
+            let reason = "a hunk without the file's name (`---` and `+++` lines) above".into();
+            return Err(PatchError::Malformed { line: reader.line(), reason });
+        } else if line.starts_with(b"Binary files ") && line.ends_with(b" differ") {
+            return Err(binary(reader.line()));
+        } else {
+            reader.next();
+        }
+    }
+    Ok(files)
+}
+
+pub(crate) fn binary(line: usize) -> PatchError {
+    let what = "binary patches are not read: propose the file whole";
+    PatchError::Unsupported { line, what }
+}
+
+/// What the `---` and `+++` lines say: two names, each with what stands behind it.
+pub(crate) type Labels<'p> = [(Vec<u8>, &'p [u8]); 2];
+
+pub(crate) fn labels<'p>(reader: &mut Reader<'p>) -> Result<Labels<'p>, PatchError> {
+    let mut read = || {
+        let line = reader.line();
+        let text = reader.peek().unwrap_or_default();
+        reader.next();
+        names::label(text.get(4..).unwrap_or_default()).ok_or_else(|| PatchError::Malformed {
+            line,
+            reason: format!("the name in {} is not quoted as it should be", shown(text)),
+        })
+    };
+    Ok([read()?, read()?])
+}
+
+pub(crate) const NOTHING: &[u8] = b"/dev/null";
+
+/// One file's part without git's header.
+fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
+    let line = reader.line();
+    let [(old, behind_old), (new, behind_new)] = labels(reader)?;
+    let hunks = hunks::read(reader)?;
+    let strip = |name: &[u8], prefix: &[u8]| name.strip_prefix(prefix).unwrap_or(name).to_vec();
+    let whole = hunks.len() == 1;
+    let no_old = whole && hunks[0].old.start == 0 && hunks[0].old.count == 0;
+    let no_new = whole && hunks[0].new.start == 0 && hunks[0].new.count == 0;
+    let common = || {
+        names::common(&old, &new).ok_or_else(|| PatchError::Malformed {
+            line,
+            reason: format!(
+                "`{}` and `{}` are two files: name the one that is changed on both lines",
+                escaped(&old),
+                escaped(&new)
+            ),
+        })
+    };
+    let change = if old == NOTHING && new == NOTHING {
+        let reason = "both names are /dev/null".into();
+        return Err(PatchError::Malformed { line, reason });
+    } else if old == NOTHING {
+        Change::Create { path: strip(&new, b"b/") }
+    } else if new == NOTHING {
+        Change::Delete { path: strip(&old, b"a/") }
+    } else if no_old && is_epoch(behind_old) {
+        Change::Create { path: common()? }
+    } else if no_new && is_epoch(behind_new) {
+        Change::Delete { path: common()? }
+    } else {
+        Change::Modify { path: common()? }
+    };
+    let body = Body::Hunks { hunks, from_crlf: reader.is_crlf };
+    finish(FilePatch { change, mode: None, base_blob: None, line, body })
+}
+
+/// Checks what holds for every file's part.
+pub(crate) fn finish(file: FilePatch<'_>) -> Result<FilePatch<'_>, PatchError> {
+    let names = [file.change.source(), file.change.target()];
+    for name in names.into_iter().flatten() {
+        names::check(name, file.line)?;
+    }
+    let Body::Hunks { hunks, .. } = &file.body else { return Ok(file) };
+    let sides = match file.change {
+        Change::Create { .. } => hunks.iter().any(|hunk| hunk.old.count > 0).then_some("has"),
+        Change::Delete { .. } => hunks.iter().any(|hunk| hunk.new.count > 0).then_some("keeps"),
+        _ => None,
+    };
+    match sides {
+        None => Ok(file),
+        Some(verb) => {
+            let reason = format!("a file that is created or deleted {verb} lines it cannot have");
+            Err(PatchError::Malformed { line: file.line, reason })
+        }
+    }
+}
+
+/// Whether this is the time by which GNU diff says that a file is not there: 1970 began.
+fn is_epoch(behind: &[u8]) -> bool {
+    let read = || {
+        let text = std::str::from_utf8(behind).ok()?.trim();
+        let mut parts = text.split_ascii_whitespace();
+        let (date, time, zone) = (parts.next()?, parts.next()?, parts.next()?);
+        let day = match date {
+            "1970-01-01" => 0,
+            "1969-12-31" => -24 * 60,
+            _ => return None,
+        };
+        let (clock, seconds) = (time.get(..5)?, time.get(5..)?);
+        let (hours, minutes) = clock.split_once(':')?;
+        let fraction = seconds.strip_prefix(":00")?;
+        if !fraction.bytes().all(|byte| matches!(byte, b'.' | b'0')) {
+            return None;
+        }
+        let number = |text: &str| text.parse::<i32>().ok().filter(|_| text.len() == 2);
+        let sign = match zone.get(..1)? {
+            "+" => 1,
+            "-" => -1,
+            _ => return None,
+        };
+        let offset = number(zone.get(1..3)?)? * 60 + number(zone.get(3..)?)?;
+        Some(day + number(hours)? * 60 + number(minutes)? - sign * offset == 0)
+    };
+    read() == Some(true)
+}

@@ -1,0 +1,268 @@
+//! What a unified diff says, what fits, and what is refused in which words.
+
+use patch_formats::{Change, MatchLevel, ModeChange, PATCH_BYTES_MAX, PatchText};
+use rstest::rstest;
+
+/// The only file's part, brought to a content; else the sentence that refuses it.
+fn fit(patch: &[u8], content: &[u8]) -> Result<Vec<u8>, String> {
+    let patch = PatchText::parse(patch).map_err(|error| error.to_string())?;
+    let [file] = &patch.files[..] else { return Err(format!("{} files", patch.files.len())) };
+    file.fit(content, false).map(|fitted| fitted.content).map_err(|error| error.to_string())
+}
+
+fn changes(patch: &[u8]) -> Result<Vec<Change>, String> {
+    let patch = PatchText::parse(patch).map_err(|error| error.to_string())?;
+    Ok(patch.files.into_iter().map(|file| file.change).collect())
+}
+
+fn with_head(hunks: &str) -> Vec<u8> {
+    format!("--- a/f\n+++ b/f\n{hunks}").into_bytes()
+}
+
+fn modify(path: &[u8]) -> Change {
+    Change::Modify { path: path.to_vec() }
+}
+
+const MIDDLE: &str = "@@ -2,3 +2,3 @@\n 2\n-3\n+X\n 4\n";
+
+#[rstest]
+#[case::where_it_says("1\n2\n3\n4\n5\n", Ok("1\n2\nX\n4\n5\n"))]
+#[case::moved_down("0\n0\n1\n2\n3\n4\n5\n", Ok("0\n0\n1\n2\nX\n4\n5\n"))]
+#[case::moved_up("2\n3\n4\n5\n", Ok("2\nX\n4\n5\n"))]
+#[case::where_it_says_and_elsewhere("1\n2\n3\n4\n2\n3\n4\n", Ok("1\n2\nX\n4\n2\n3\n4\n"))]
+#[case::twice_elsewhere(
+    "2\n3\n4\n2\n3\n4\n",
+    Err(
+        "hunk 1 (line 3 of the patch) is ambiguous: it fits at line 1 and at line 4; give it more context"
+    )
+)]
+#[case::context_changed(
+    "1\n2\n3\nfour\n5\n",
+    Err(
+        "hunk 1 (line 3 of the patch) does not fit: at line 4 it expects `4\\n`, and there is `four\\n`"
+    )
+)]
+#[case::too_short(
+    "1\n2\n",
+    Err(
+        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, and there is the end of the file"
+    )
+)]
+#[case::crlf_is_kept("1\r\n2\r\n3\r\n4\r\n", Ok("1\r\n2\r\nX\r\n4\r\n"))]
+#[case::mixed_endings_are_not_guessed(
+    "1\r\n2\n3\r\n4\n",
+    Err(
+        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, and there is `3\\r\\n`"
+    )
+)]
+fn a_hunk_fits_where_it_says_or_in_one_place(
+    #[case] content: &str,
+    #[case] expected: Result<&str, &str>,
+) {
+    let fitted = fit(&with_head(MIDDLE), content.as_bytes());
+    let expected = expected.map(|text| text.as_bytes().to_vec()).map_err(str::to_owned);
+    assert_eq!(fitted, expected);
+}
+
+#[rstest]
+#[case::top_is_the_top("@@ -1,2 +1,2 @@\n-a\n+b\n c\n", "0\na\nc\n", false)]
+#[case::end_is_the_end("@@ -1,2 +1,2 @@\n c\n-a\n+b\n", "c\na\n0\n", false)]
+#[case::no_context("@@ -2 +2 @@\n-b\n+c\n", "a\nb\nc\n", false)]
+#[case::no_context_at_the_end("@@ -2 +2 @@\n-b\n+c\n", "a\nb\n", true)]
+#[case::insertion_without_context("@@ -2,0 +3 @@\n+c\n", "a\nb\nc\n", false)]
+#[case::final_newline_expected("@@ -1,2 +1,2 @@\n-a\n+b\n c\n", "a\nc", false)]
+#[case::no_final_newline_expected(
+    "@@ -1,2 +1,2 @@\n-a\n+b\n c\n\\ No newline at end of file\n",
+    "a\nc\n",
+    false
+)]
+#[case::marker_in_another_language("@@ -1 +1 @@\n-a\n\\ Pas de fin\n+b\n", "a", true)]
+#[case::byte_order_mark("@@ -1,2 +1,2 @@\n-a\n+b\n c\n", "\u{feff}a\nc\n", true)]
+#[case::line_behind_one_that_does_not_end("@@ -1 +1,2 @@\n a\n+b\n", "a", false)]
+fn ends_of_files_are_held(#[case] hunk: &str, #[case] content: &str, #[case] fits: bool) {
+    let fitted = fit(&with_head(hunk), content.as_bytes());
+    assert_eq!(fitted.is_ok(), fits, "{fitted:?}");
+}
+
+#[test]
+fn a_byte_order_mark_and_line_endings_stay() {
+    let patch = with_head("@@ -1,2 +1,3 @@\n-a\n+b\n+d\n c\n");
+    let patch = PatchText::parse(&patch).expect("it is a patch");
+    let fitted = patch.files[0].fit(b"\xef\xbb\xbfa\r\nc\r\n", false).expect("it fits");
+    assert_eq!(fitted.content, b"\xef\xbb\xbfb\r\nd\r\nc\r\n");
+    assert_eq!(fitted.placements[0].level, MatchLevel::LineEndings, "the reader is told");
+}
+
+#[test]
+fn a_patch_that_was_sent_with_crlf_fits_either_file() {
+    let patch = b"--- a/f\r\n+++ b/f\r\n@@ -1,2 +1,2 @@\r\n-a\r\n+b\r\n c\r\n";
+    assert_eq!(fit(patch, b"a\nc\n"), Ok(b"b\nc\n".to_vec()));
+    assert_eq!(fit(patch, b"a\r\nc\r\n"), Ok(b"b\r\nc\r\n".to_vec()));
+}
+
+#[test]
+fn hunks_without_context_want_the_base_to_be_known() {
+    let patch = with_head("@@ -1,0 +2 @@\n+b\n@@ -3 +4 @@\n-d\n+e\n");
+    let patch = PatchText::parse(&patch).expect("it is a patch");
+    assert!(patch.files[0].fit(b"a\nc\nd\nf\n", false).is_err(), "nothing shows the place");
+    let fitted = patch.files[0].fit(b"a\nc\nd\nf\n", true).expect("the base is known");
+    assert_eq!(fitted.content, b"a\nb\nc\ne\nf\n");
+}
+
+#[test]
+fn an_index_line_names_the_base() {
+    // `printf 'a\n' | git hash-object --stdin` begins so.
+    let patch = b"diff --git a/f b/f\nindex 78981922..61780798 100644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
+    let patch = PatchText::parse(patch).expect("it is a patch");
+    assert_eq!(patch.files[0].names_base(b"a\n"), Some(true));
+    assert_eq!(patch.files[0].names_base(b"b\n"), Some(false));
+}
+
+#[rstest]
+#[case(b"--- f\n+++ f\n@@ -1 +1 @@\n-a\n+b\n", modify(b"f"))]
+#[case(b"--- a/f\t2026-01-01 10:00:00\n+++ b/f\t2026-01-01\n@@ -1 +1 @@\n-a\n+b\n", modify(b"f"))]
+#[case(b"--- a/x y\t\n+++ b/x y\t\n@@ -1 +1 @@\n-a\n+b\n", modify(b"x y"))]
+#[case(
+    b"--- \"a/\\303\\244\\n\"\n+++ \"b/\\303\\244\\n\"\n@@ -1 +1 @@\n-a\n+b\n",
+    modify(b"\xc3\xa4\n")
+)]
+#[case(b"--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+b\n", Change::Create { path: b"f".to_vec() })]
+#[case(b"--- f\t1970-01-01 01:00:00.000000000 +0100\n+++ f\t2026-01-01\n@@ -0,0 +1 @@\n+b\n", Change::Create { path: b"f".to_vec() })]
+#[case(b"--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-b\n", Change::Delete { path: b"f".to_vec() })]
+#[case(b"diff --git i/f w/f\nold mode 100644\nnew mode 100755\n", modify(b"f"))]
+#[case(b"diff --git a/f b/f\nnew file mode 100644\nindex 0000000..e69de29\n", Change::Create { path: b"f".to_vec() })]
+#[case(b"From: me\n\ntext\n---\n f | 2 +-\n\ndiff --git a/f b/f\nsimilarity index 100%\nrename from f\nrename to g h\n-- \n2.47\n", Change::Rename { from: b"f".to_vec(), to: b"g h".to_vec() })]
+fn headers_say_what_happens_to_which_file(#[case] patch: &[u8], #[case] expected: Change) {
+    assert_eq!(changes(patch), Ok(vec![expected]));
+}
+
+#[rstest]
+#[case("old mode 100644\nnew mode 100755\n", Some(ModeChange::Executable(true)))]
+#[case("old mode 100600\nnew mode 100640\n", Some(ModeChange::Exact { old: Some(0o600), new: 0o640 }))]
+#[case("new file mode 100755\n", Some(ModeChange::Executable(true)))]
+#[case("deleted file mode 100755\n", None)]
+fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<ModeChange>) {
+    let patch = format!("diff --git a/f b/f\n{lines}");
+    let patch = PatchText::parse(patch.as_bytes()).expect("it is a patch");
+    assert_eq!(patch.files[0].mode, expected);
+}
+
+#[rstest]
+#[case::nothing(b"", "there is no change in the patch")]
+#[case::prose(b"please change a to b\n", "there is no change in the patch")]
+#[case::out_of_the_root(
+    b"--- a/../f\n+++ b/../f\n@@ -1 +1 @@\n-a\n+b\n",
+    "leads out of its folder"
+)]
+#[case::escaped_out_of_the_root(
+    b"--- \"a/\\056./f\"\n+++ \"b/\\056./f\"\n@@ -1 +1 @@\n-a\n+b\n",
+    "leads out of its folder"
+)]
+#[case::absolute(b"--- /etc/f\n+++ /etc/f\n@@ -1 +1 @@\n-a\n+b\n", "is absolute")]
+#[case::absolute_behind_the_prefix(
+    b"--- a//etc/f\n+++ b//etc/f\n@@ -1 +1 @@\n-a\n+b\n",
+    "is absolute"
+)]
+#[case::nul(b"--- \"a/\\000\"\n+++ \"b/\\000\"\n@@ -1 +1 @@\n-a\n+b\n", "holds a NUL")]
+#[case::a_bad_quote(
+    b"--- \"a/\\q\"\n+++ \"b/\\q\"\n@@ -1 +1 @@\n-a\n+b\n",
+    "is not quoted as it should be"
+)]
+#[case::two_names(b"--- f.orig\n+++ f\n@@ -1 +1 @@\n-a\n+b\n", "are two files")]
+#[case::names_disagree(
+    b"diff --git a/f b/f\n--- a/f\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n",
+    "is not `f`"
+)]
+#[case::no_name(b"@@ -1 +1 @@\n-a\n+b\n", "a hunk without the file's name")]
+#[case::binary(
+    b"diff --git a/f b/f\nindex 1234567..2345678\nGIT binary patch\nliteral 0\n",
+    "binary patches are not read"
+)]
+#[case::binary_in_words(
+    b"diff --git a/f b/f\nindex 1234567..2345678\nBinary files a/f and b/f differ\n",
+    "binary patches are not read"
+)]
+#[case::binary_of_gnu(b"Binary files f and g differ\n", "binary patches are not read")]
+#[case::copy(
+    b"diff --git a/f b/g\nsimilarity index 100%\ncopy from f\ncopy to g\n",
+    "copies are not read"
+)]
+#[case::symlink(
+    b"diff --git a/f b/f\nnew file mode 120000\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+g\n",
+    "symbolic links are not read"
+)]
+#[case::submodule(b"diff --git a/f b/f\nnew file mode 160000\n", "submodules are not read")]
+#[case::overflow(
+    b"--- a/f\n+++ b/f\n@@ -99999999999999999999,1 +1 @@\n-a\n+b\n",
+    "is no hunk header"
+)]
+#[case::too_large_a_count(
+    b"--- a/f\n+++ b/f\n@@ -1,4294967296 +1 @@\n-a\n+b\n",
+    "is no hunk header"
+)]
+#[case::huge_count(b"--- a/f\n+++ b/f\n@@ -1,4294967295 +1 @@\n-a\n+b\n", "lacks 4294967294 old")]
+#[case::too_few(b"--- a/f\n+++ b/f\n@@ -1,3 +1 @@\n-a\n+b\n", "lacks 2 old")]
+#[case::too_many(
+    b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n+c\n",
+    "more lines than it says, from line 6 on"
+)]
+#[case::cut_off(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b", "it was cut off")]
+#[case::out_of_order(
+    b"--- a/f\n+++ b/f\n@@ -5 +5 @@\n-a\n+b\n@@ -1 +1 @@\n-a\n+b\n",
+    "out of order"
+)]
+#[case::overlapping(
+    b"--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-a\n+b\n c\n@@ -2 +2 @@\n-c\n+b\n",
+    "overlaps"
+)]
+#[case::twice(
+    b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-b\n+c\n",
+    "`f` is changed twice"
+)]
+#[case::no_change(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n a\n", "changes nothing")]
+#[case::empty_part(b"diff --git a/f b/f\nindex 1234567..2345678\n", "changes nothing")]
+#[case::half_a_rename(
+    b"diff --git a/f b/g\nrename from f\n",
+    "wants `rename from` and `rename to`"
+)]
+fn what_cannot_be_read_is_refused_in_words(#[case] patch: &[u8], #[case] words: &str) {
+    let refusal = changes(patch).expect_err("it is refused");
+    assert!(refusal.contains(words), "{refusal}");
+}
+
+#[test]
+fn a_deletion_of_another_file_is_refused() {
+    let patch = b"diff --git a/f b/f\ndeleted file mode 100644\n";
+    assert_eq!(fit(patch, b""), Ok(Vec::new()));
+    assert!(fit(patch, b"a\n").is_err(), "the file holds more than the patch takes away");
+}
+
+#[test]
+fn a_patch_of_100_megabytes_is_refused_before_it_is_read() {
+    let patch = vec![b'\n'; 100_000_000];
+    let refusal = changes(&patch).expect_err("it is refused");
+    assert!(refusal.contains(&PATCH_BYTES_MAX.to_string()), "{refusal}");
+    let refusal = changes(&patch[..PATCH_BYTES_MAX]).expect_err("it is refused");
+    assert!(refusal.contains("lines"), "{refusal}");
+}
+
+/// Trying each place line by line would look at 10^10 lines here.
+#[test]
+fn context_that_nearly_matches_everywhere_does_not_cost_the_product() {
+    let content = "a\n".repeat(200_000);
+    let context = " a\n".repeat(50_000);
+    let hunk = format!("@@ -7,50002 +7,50002 @@\n{context}-b\n+c\n a\n");
+    assert!(fit(&with_head(&hunk), content.as_bytes()).is_err(), "no line is `b`");
+}
+
+#[test]
+fn many_hunks_that_have_to_be_looked_for_end_with_a_limit() {
+    let content: String = (0..100_000).map(|n| format!("{n}\n")).collect();
+    let hunk = |n: u32| {
+        let at = n * 3;
+        format!("@@ -{},3 +{},3 @@\n {}\n-{}\n+x\n {}\n", at + 2, at + 2, at, at + 1, at + 2)
+    };
+    let hunks: String = (1..5000).map(hunk).collect();
+    let refusal = fit(&with_head(&hunks), content.as_bytes()).expect_err("the search is bounded");
+    assert!(refusal.contains("is limited to 100000000"), "{refusal}");
+}
