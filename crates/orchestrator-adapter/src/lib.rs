@@ -33,15 +33,15 @@ pub use staging::{Staging, safe_write};
 pub use staging_core::actors::{
     ActorError, ApplyChangeSet, ApplyError, ApplyPatch, AskApply, AskError, AskWatchHealth,
     CloseError, CloseSession, DiscardError, DiscardPatch, EventDelivery, ListError, ListSessions,
-    OpenError, OpenSession, OpenedSession, ProposeError, ReadError, ReadThrough, Registry,
-    SafeDelete, SafeEdit, SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShowError,
-    ShownDiff, ShutdownError, StageAll, Subscribe, SubscribeError,
+    OpenError, OpenSession, OpenedSession, ProposeError, ProposePatch, ReadError, ReadThrough,
+    Registry, SafeDelete, SafeEdit, SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff,
+    ShowError, ShownDiff, ShutdownError, StageAll, Subscribe, SubscribeError,
 };
 pub use staging_core::{
     ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Base, ChildLimits, DiffOptions,
     DiffStagingLayer, DiffSummary, DiscardReason, ErrorKind, Event, EventRecord, Hosting,
-    Operation, Patch, PatchId, PatchState, PluginHost, Policy, Proposal, Proposed, RelPath,
-    RequestId, RequestIdError, Selector, Session, SessionId, SessionState, Signature,
-    StagedContent, StagingError, StagingOptions, Timestamp, TrustedLibrary, WatchHealth,
-    serve_plugin, workspace_key,
+    Operation, Patch, PatchId, PatchProposed, PatchRequest, PatchState, PluginHost, Policy,
+    Proposal, Proposed, RelPath, RequestId, RequestIdError, Selector, Session, SessionId,
+    SessionState, Signature, StagedContent, StagingError, StagingOptions, Timestamp,
+    TrustedLibrary, WatchHealth, serve_plugin, workspace_key,
 };

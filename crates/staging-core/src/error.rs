@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use atomic_fs::{FsError, PathError, RelPath};
+use atomic_fs::{Digest, FsError, PathError, RelPath};
+use patch_formats::PatchError;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ApplyId, PatchId, SessionId};
@@ -156,6 +157,30 @@ pub enum StagingError {
         path: RelPath,
         /// How often the text occurs.
         found: u64,
+    },
+    /// A patch over many files cannot be read.
+    #[error(transparent)]
+    Patch(#[from] PatchError),
+    /// A part of a patch does not fit its file.
+    #[error("the patch does not fit `{path}`: {reason}")]
+    PatchMisfit {
+        /// The file.
+        path: RelPath,
+        /// Which hunk, what is expected and what is there.
+        reason: String,
+    },
+    /// The file is not what the proposal was made from.
+    #[error(
+        "`{path}` is not what the proposal was made from: it is {}, not {expected}; read the file again",
+        found.map_or("absent".to_owned(), |found| found.to_string())
+    )]
+    NotTheBase {
+        /// The file.
+        path: RelPath,
+        /// The content that was expected.
+        expected: Digest,
+        /// The content there, if the session sees a file.
+        found: Option<Digest>,
     },
     /// The request makes no sense as it is.
     #[error("{reason}")]
@@ -391,9 +416,9 @@ impl StagingError {
             Self::NothingPending | Self::NothingToUndo => ErrorKind::NotFound,
             Self::NotUndoable { .. } => ErrorKind::Closed,
             Self::UndoConflict { .. } => ErrorKind::Stale,
-            Self::BadLabel { .. } | Self::Usage { .. } => ErrorKind::Usage,
-            Self::NoMatch { .. } => ErrorKind::NoMatch,
-            Self::Stale { .. } => ErrorKind::Stale,
+            Self::BadLabel { .. } | Self::Usage { .. } | Self::Patch(_) => ErrorKind::Usage,
+            Self::NoMatch { .. } | Self::PatchMisfit { .. } => ErrorKind::NoMatch,
+            Self::Stale { .. } | Self::NotTheBase { .. } => ErrorKind::Stale,
             Self::TargetExists { .. }
             | Self::PathBlocked { .. }
             | Self::Conflict { .. }
@@ -436,6 +461,8 @@ impl StagingError {
             | Self::TargetExists { path }
             | Self::PathBlocked { path, .. }
             | Self::NoMatch { path, .. }
+            | Self::PatchMisfit { path, .. }
+            | Self::NotTheBase { path, .. }
             | Self::ModeRefused { path, .. }
             | Self::Conflict { path, .. }
             | Self::MergeConflict { path, .. }

@@ -29,8 +29,8 @@ pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schem
 pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, SessionId};
 pub use layer::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, DiffStagingLayer,
-    Proposal, Proposed, RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status,
-    SweepReport, UndoReport,
+    FittedFile, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport, RecoveredApply,
+    Selection, Selector, SessionStatus, Status, SweepReport, UndoReport,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
@@ -39,6 +39,8 @@ pub use signature::{Signature, set_signature};
 pub use store::set_aside::SetAside;
 pub use time::Timestamp;
 pub use watching::{WatchHealth, Watching};
+
+pub use patch_formats::{MatchLevel, PATCH_BYTES_MAX, PatchError, Placement};
 
 pub use diff_engine::{CheckOutcome, Conformance, serve_plugin};
 

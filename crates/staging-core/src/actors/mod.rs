@@ -25,6 +25,6 @@ pub use registry::{
     AskApply, AskWatchHealth, ListSessions, OpenSession, OpenedSession, Registry, Shutdown,
 };
 pub use session::{
-    ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, ReadThrough, SafeDelete, SafeEdit,
-    SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, StageAll,
+    ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, ProposePatch, ReadThrough, SafeDelete,
+    SafeEdit, SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, StageAll,
 };

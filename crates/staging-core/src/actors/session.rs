@@ -12,7 +12,8 @@ use super::fs::{FsActor, PerformApply};
 use super::pool::Pool;
 use crate::ids::{PatchId, RequestId, SessionId};
 use crate::layer::{
-    ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, Proposal, Proposed, Selector,
+    ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, PatchProposed, PatchRequest,
+    Proposal, Proposed, Selector,
 };
 use crate::patch::Patch;
 use crate::session::Session;
@@ -190,6 +191,17 @@ impl Message for StageAll {
     type Result = Result<Vec<Proposed>, ProposeError>;
 }
 
+/// Proposes every change of a patch over many files: all or none.
+#[derive(Clone, Debug)]
+pub struct ProposePatch {
+    /// The patch, where it belongs, and what it was made from.
+    pub request: PatchRequest,
+}
+
+impl Message for ProposePatch {
+    type Result = Result<PatchProposed, ProposeError>;
+}
+
 /// Stops once everything before it is answered; the session stays open.
 pub(super) struct Stop;
 
@@ -307,6 +319,16 @@ impl Handler<StageAll> for SessionActor {
         let (session, proposals) = (self.session, message.proposals);
         let span = tracing::info_span!("propose_all", %session, changes = proposals.len());
         self.answer(span, move |layer| layer.propose_all(session, proposals))
+    }
+}
+
+impl Handler<ProposePatch> for SessionActor {
+    type Result = Answer<PatchProposed, ProposeError>;
+
+    fn handle(&mut self, message: ProposePatch, _: &mut Self::Context) -> Self::Result {
+        let (session, request) = (self.session, message.request);
+        let span = tracing::info_span!("propose_patch", %session, bytes = request.text.len());
+        self.answer(span, move |layer| layer.propose_patch(session, &request))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod apply;
 mod content;
+mod formats;
 mod freshness;
 mod plan;
 mod propose;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex};
 
 use atomic_fs::{Options, Workspace};
 
+pub use formats::{FittedFile, PatchProposed, PatchRequest};
 pub use request::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, Proposal,
     Proposed, RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status,

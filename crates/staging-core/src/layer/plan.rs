@@ -6,17 +6,17 @@
 
 use atomic_fs::RelPath;
 
+use super::formats::check_base;
 use super::request::Proposal;
 use super::usage;
 use super::view::{Found, View};
 use crate::Result;
 use crate::base::Base;
-use crate::diffing::damaged;
 use crate::error::StagingError;
 use crate::patch::{Operation, Patch, StagedContent};
 
 /// Edits hold the file in memory; what is larger is written whole.
-const EDIT_BYTES_MAX: u64 = 64 << 20;
+pub(super) const EDIT_BYTES_MAX: u64 = 64 << 20;
 
 /// The patches' paths that a proposal concerned, the main one first.
 pub(super) type Touched = Vec<RelPath>;
@@ -68,6 +68,14 @@ impl View<'_> {
                 self.edit(&path, old, new, *replace_all)
             }
             Proposal::Delete { .. } => self.remove(&path),
+            Proposal::Expecting { base, proposal } => {
+                let found = match self.find(&path)? {
+                    Found::Absent => None,
+                    _ => Some(self.require(&path)?),
+                };
+                check_base(&path, *base, found)?;
+                self.propose(proposal)
+            }
             Proposal::Rename { to, .. } => {
                 let to = self.inner.workspace.resolve(to)?;
                 self.rename(&path, &to)
@@ -130,7 +138,7 @@ impl View<'_> {
     }
 
     /// Takes the file at a path away.
-    fn remove(&mut self, path: &RelPath) -> Result<Touched> {
+    pub(super) fn remove(&mut self, path: &RelPath) -> Result<Touched> {
         match self.find(path)? {
             Found::Absent => Err(StagingError::NoSuchFile { path: path.clone() }),
             Found::Disk(base) => {
@@ -149,7 +157,7 @@ impl View<'_> {
     }
 
     /// Moves the file at a path to where none is.
-    fn rename(&mut self, path: &RelPath, to: &RelPath) -> Result<Touched> {
+    pub(super) fn rename(&mut self, path: &RelPath, to: &RelPath) -> Result<Touched> {
         if path == to {
             return Err(usage(format!("`{path}` cannot be moved onto itself")));
         }
@@ -196,16 +204,9 @@ impl View<'_> {
             return Err(usage("an edit needs some text to replace"));
         }
         let found = self.require(path)?;
-        if found.bytes > EDIT_BYTES_MAX {
-            let what = "a file that is edited, in bytes,";
-            return Err(StagingError::Limit { what, max: EDIT_BYTES_MAX });
-        }
-        let content = match self.held(&found.digest) {
-            Some(content) => content,
-            None => self.inner.blobs.read(&found.digest).map_err(damaged(path))?.into(),
-        };
-        let edited = replace(&content, old, new, all)
-            .map_err(|count| StagingError::NoMatch { path: path.clone(), found: count })?;
+        let content = self.editable(path, found)?;
+        let edited = patch_formats::replace(&content, old, new, all)
+            .map_err(|error| StagingError::NoMatch { path: path.clone(), found: error.found })?;
         let stored = self.inner.store_bytes(&edited)?;
         self.hold(&stored);
         let mode = Some(found.mode);
@@ -213,7 +214,7 @@ impl View<'_> {
     }
 
     /// The content and mode of a file that the session must see.
-    fn require(&mut self, path: &RelPath) -> Result<StagedContent> {
+    pub(super) fn require(&mut self, path: &RelPath) -> Result<StagedContent> {
         let staged = match self.find(path)? {
             Found::Absent => None,
             Found::Disk(base) => {
@@ -257,64 +258,11 @@ fn anew(patch: Patch) -> Patch {
     Patch { id: super::view::PLANNED, ..patch }
 }
 
-fn check_mode(path: &RelPath, mode: Option<u32>) -> Result<()> {
+pub(super) fn check_mode(path: &RelPath, mode: Option<u32>) -> Result<()> {
     match mode {
         Some(mode) if mode & !0o1777 != 0 => {
             Err(StagingError::ModeRefused { path: path.clone(), mode })
         }
         _ => Ok(()),
-    }
-}
-
-/// Replaces the one occurrence, or all of them; else how many there are.
-/// Occurrences are counted from the left and do not overlap when all are
-/// replaced; one that overlaps another is not the only one.
-fn replace(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<u8>, u64> {
-    let mut places = Vec::new();
-    let mut from = 0;
-    while let Some(at) = find(&content[from..], old) {
-        places.push(from + at);
-        from += at + if all { old.len() } else { 1 };
-    }
-    if places.is_empty() || (!all && places.len() > 1) {
-        return Err(places.len() as u64);
-    }
-    let mut edited = Vec::with_capacity(content.len() + places.len() * new.len());
-    let mut copied = 0;
-    for place in places {
-        edited.extend_from_slice(&content[copied..place]);
-        edited.extend_from_slice(new);
-        copied = place + old.len();
-    }
-    edited.extend_from_slice(&content[copied..]);
-    Ok(edited)
-}
-
-fn find(content: &[u8], text: &[u8]) -> Option<usize> {
-    memchr::memmem::find(content, text)
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case("a b a", "b", "c", false, Ok("a c a"))]
-    #[case("a b a", "a", "", true, Ok(" b "))]
-    #[case("a b a", "a", "c", false, Err(2))]
-    #[case("a b a", "x", "c", true, Err(0))]
-    #[case("aaa", "aa", "b", false, Err(2))]
-    #[case("aaa", "aa", "b", true, Ok("ba"))]
-    fn an_edit_replaces_exactly_one_or_all(
-        #[case] content: &str,
-        #[case] old: &str,
-        #[case] new: &str,
-        #[case] all: bool,
-        #[case] expected: Result<&str, u64>,
-    ) {
-        let edited = replace(content.as_bytes(), old.as_bytes(), new.as_bytes(), all);
-        assert_eq!(edited, expected.map(|text| text.as_bytes().to_vec()));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use atomic_fs::RelPath;
+use atomic_fs::{Digest, RelPath};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ApplyId, IdParseError, PatchId, RequestId, SessionId};
@@ -62,6 +62,13 @@ pub enum Proposal {
         /// The bits, without setuid and setgid.
         mode: u32,
     },
+    /// A change of a file that has to be what the agent read; refused as stale when it is not.
+    Expecting {
+        /// The content of the file as the session sees it.
+        base: Digest,
+        /// What to do then.
+        proposal: Box<Proposal>,
+    },
 }
 
 impl Proposal {
@@ -74,6 +81,7 @@ impl Proposal {
             | Self::Delete { path }
             | Self::Rename { path, .. }
             | Self::SetMode { path, .. } => path,
+            Self::Expecting { proposal, .. } => proposal.path(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The layer and its actors through their public doors, over real files.
 #![allow(clippy::disallowed_methods, reason = "tests play the user who edits files")]
 
+mod formats;
 mod world;
 
 mod actors;

@@ -1,0 +1,281 @@
+//! Proposing by a patch over many files: every file's part fits and is staged, or nothing is.
+//!
+//! A patch speaks of the files as the session sees them before any of it is staged. So every part
+//! is fitted first, and then planned in an order in which no part is in another's way: what goes,
+//! what moves (into a freed place after that place is freed), then contents.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+use atomic_fs::{Digest, RelPath};
+use patch_formats::{Change, FilePatch, ModeChange, PatchText, Placement};
+
+use super::plan::{EDIT_BYTES_MAX, Incoming, Touched};
+use super::request::Proposed;
+use super::view::View;
+use super::{DiffStagingLayer, usage};
+use crate::Result;
+use crate::error::StagingError;
+use crate::ids::SessionId;
+use crate::patch::StagedContent;
+
+/// A patch over many files, in a format that [`patch_formats`] reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PatchRequest {
+    /// The patch, as the agent wrote it.
+    pub text: Vec<u8>,
+    /// The folder to which its names are relative; the workspace's root when not given.
+    pub directory: Option<RelPath>,
+    /// What files have to hold, as the session sees them: the patch is refused as stale otherwise.
+    /// Hunks of such a file may do without context.
+    pub bases: BTreeMap<RelPath, Digest>,
+}
+
+/// What a patch came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchProposed {
+    /// One answer for each file of the patch, deletions first.
+    pub proposed: Vec<Proposed>,
+    /// How its hunks fitted, in the patch's order.
+    pub fitted: Vec<FittedFile>,
+}
+
+/// How a patch's hunks fitted one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FittedFile {
+    /// The file, before it moves.
+    pub path: RelPath,
+    /// Where its hunks fitted.
+    pub placements: Vec<Placement>,
+    /// Whether the file is what the patch says it was made from; nothing when it does not say.
+    pub is_base: Option<bool>,
+}
+
+impl DiffStagingLayer {
+    /// Stages every change of a patch, or none. The workspace is not touched.
+    ///
+    /// # Errors
+    /// `Usage` when the patch cannot be read, `NoMatch` when a part does not fit what the session
+    /// sees, with the file and the hunk; else as [`propose`](Self::propose).
+    pub fn propose_patch(
+        &self,
+        session: SessionId,
+        request: &PatchRequest,
+    ) -> Result<PatchProposed> {
+        let patch = PatchText::parse(&request.text)?;
+        let fitted = RefCell::new(Vec::new());
+        let proposed = self.0.plan_and_commit(session, &|view| {
+            let (touched, placed) = view.propose_patch(&patch, request)?;
+            fitted.replace(placed);
+            Ok(touched)
+        })?;
+        Ok(PatchProposed { proposed, fitted: fitted.into_inner() })
+    }
+}
+
+/// A file's part that fits, with its content stored.
+struct Part {
+    /// Where the file is before; where it will be when it comes to be.
+    path: RelPath,
+    kind: Kind,
+    incoming: Incoming,
+}
+
+enum Kind {
+    Create,
+    Modify,
+    Delete,
+    Rename(RelPath),
+}
+
+impl View<'_> {
+    fn propose_patch(
+        &mut self,
+        patch: &PatchText<'_>,
+        request: &PatchRequest,
+    ) -> Result<(Vec<Touched>, Vec<FittedFile>)> {
+        let mut parts = Vec::with_capacity(patch.files.len());
+        let mut fitted = Vec::with_capacity(patch.files.len());
+        let mut bases: BTreeMap<RelPath, Digest> = BTreeMap::new();
+        for (path, digest) in &request.bases {
+            bases.insert(self.inner.workspace.resolve(path)?, *digest);
+        }
+        for file in &patch.files {
+            let (part, file) = self.fit(file, request.directory.as_ref(), &mut bases)?;
+            parts.push(part);
+            fitted.push(file);
+        }
+        if let Some(path) = bases.into_keys().next() {
+            return Err(usage(format!("the patch does not read `{path}`, whose base is given")));
+        }
+        Ok((self.bring(parts)?, fitted))
+    }
+
+    /// Fits one file's part to what the session sees, and stores what comes of it.
+    fn fit(
+        &mut self,
+        file: &FilePatch<'_>,
+        directory: Option<&RelPath>,
+        bases: &mut BTreeMap<RelPath, Digest>,
+    ) -> Result<(Part, FittedFile)> {
+        let resolve = |view: &Self, name: &[u8]| {
+            let path = match directory {
+                Some(directory) => directory.join(name)?,
+                None => RelPath::parse(name)?,
+            };
+            Ok::<_, StagingError>(view.inner.workspace.resolve(&path)?)
+        };
+        let (name, kind) = match &file.change {
+            Change::Create { path } => (path, Kind::Create),
+            Change::Modify { path } => (path, Kind::Modify),
+            Change::Delete { path } => (path, Kind::Delete),
+            Change::Rename { from, to } => (from, Kind::Rename(resolve(self, to)?)),
+        };
+        let path = resolve(self, name)?;
+        let misfit = |reason: String| StagingError::PatchMisfit { path: path.clone(), reason };
+        let found = match kind {
+            Kind::Create => None,
+            _ => Some(self.require(&path)?),
+        };
+        let expected = found.and_then(|_| bases.remove(&path));
+        if let Some(expected) = expected {
+            check_base(&path, expected, found)?;
+        }
+        let content = match found {
+            Some(found) => self.editable(&path, found)?,
+            None => Vec::new().into(),
+        };
+        let fit =
+            file.fit(&content, expected.is_some()).map_err(|source| misfit(source.to_string()))?;
+        let mode = match (file.mode, found) {
+            (None, found) => found.map(|found| found.mode),
+            (Some(change), found) => Some(self.mode(change, found).map_err(misfit)?),
+        };
+        let incoming = match kind {
+            // Nothing of it is stored: it goes.
+            Kind::Delete => Incoming { digest: Digest::of(b""), bytes: 0, mode: None },
+            _ => {
+                let stored = self.inner.store_bytes(&fit.content)?;
+                self.hold(&stored);
+                Incoming { digest: stored.digest, bytes: stored.bytes, mode }
+            }
+        };
+        let is_base = file.names_base(&content).or(expected.map(|_| true));
+        let fitted = FittedFile { path: path.clone(), placements: fit.placements, is_base };
+        Ok((Part { path, kind, incoming }, fitted))
+    }
+
+    /// The content of a file that the session sees, as far as it is held in memory to be edited.
+    pub(super) fn editable(
+        &self,
+        path: &RelPath,
+        found: StagedContent,
+    ) -> Result<std::sync::Arc<[u8]>> {
+        if found.bytes > EDIT_BYTES_MAX {
+            let what = "a file that is edited, in bytes,";
+            return Err(StagingError::Limit { what, max: EDIT_BYTES_MAX });
+        }
+        match self.held(&found.digest) {
+            Some(content) => Ok(content),
+            None => {
+                let content = self.inner.blobs.read(&found.digest);
+                Ok(content.map_err(crate::diffing::damaged(path))?.into())
+            }
+        }
+    }
+
+    /// A file's bits after a change of mode, or why it cannot be meant of this file.
+    fn mode(&self, change: ModeChange, found: Option<StagedContent>) -> Result<u32, String> {
+        let before = found.map_or(self.inner.options.new_file_mode, |found| found.mode);
+        match change {
+            ModeChange::Executable(wanted) => {
+                let is_executable = before & 0o100 != 0;
+                if found.is_some() && is_executable == wanted {
+                    let state = if wanted { "executable already" } else { "not executable" };
+                    return Err(format!("the patch changes its mode, and it is {state}"));
+                }
+                Ok(if wanted { before | ((before & 0o444) >> 2) } else { before & !0o111 })
+            }
+            ModeChange::Exact { old: Some(old), .. } if old != before => {
+                Err(format!("the patch changes its mode from {old:o}, and it is {before:o}"))
+            }
+            ModeChange::Exact { new, .. } => Ok(new),
+        }
+    }
+
+    /// Plans parts that fit.
+    fn bring(&mut self, parts: Vec<Part>) -> Result<Vec<Touched>> {
+        let mut touched = Vec::with_capacity(parts.len());
+        for part in parts.iter().filter(|part| matches!(part.kind, Kind::Delete)) {
+            touched.push(self.remove(&part.path)?);
+        }
+        for part in in_order(&parts)? {
+            let Kind::Rename(to) = &part.kind else { continue };
+            super::plan::check_mode(to, part.incoming.mode)?;
+            let mut paths = self.rename(&part.path, to)?;
+            for path in self.put(to, part.incoming)? {
+                if !paths.contains(&path) {
+                    paths.push(path);
+                }
+            }
+            touched.push(paths);
+        }
+        for part in &parts {
+            if matches!(part.kind, Kind::Create) {
+                self.check_vacant(&part.path)?;
+            } else if !matches!(part.kind, Kind::Modify) {
+                continue;
+            }
+            super::plan::check_mode(&part.path, part.incoming.mode)?;
+            touched.push(self.put(&part.path, part.incoming)?);
+        }
+        Ok(touched)
+    }
+}
+
+/// Refuses a file that is not what it is expected to be.
+pub(super) fn check_base(
+    path: &RelPath,
+    expected: Digest,
+    found: Option<StagedContent>,
+) -> Result<()> {
+    let found = found.map(|found| found.digest);
+    if found == Some(expected) {
+        return Ok(());
+    }
+    Err(StagingError::NotTheBase { path: path.clone(), expected, found })
+}
+
+/// The renames, each behind the one that frees its target.
+fn in_order(parts: &[Part]) -> Result<Vec<&Part>> {
+    let renames = || parts.iter().filter(|part| matches!(part.kind, Kind::Rename(_)));
+    let by_source: HashMap<&RelPath, &Part> = renames().map(|part| (&part.path, part)).collect();
+    let mut done: HashMap<&RelPath, bool> = HashMap::new();
+    let mut ordered = Vec::new();
+    for first in renames() {
+        let mut chain = Vec::new();
+        let mut next = Some(first);
+        while let Some(part) = next {
+            match done.insert(&part.path, false) {
+                Some(true) => {
+                    done.insert(&part.path, true);
+                    break;
+                }
+                Some(false) => {
+                    let path = &part.path;
+                    return Err(usage(format!(
+                        "the patch renames `{path}` and others in a circle: use a third name"
+                    )));
+                }
+                None => chain.push(part),
+            }
+            let Kind::Rename(to) = &part.kind else { break };
+            next = by_source.get(to).copied();
+        }
+        for part in chain.into_iter().rev() {
+            done.insert(&part.path, true);
+            ordered.push(part);
+        }
+    }
+    Ok(ordered)
+}

@@ -1,0 +1,119 @@
+//! Patches over many files: what they stage, and that one part that does not fit stages nothing.
+
+use rstest::rstest;
+use staging_core::{Digest, ErrorKind, Operation, PatchRequest, Proposal, StagingError};
+
+use crate::world::{World, path, write};
+
+fn request(text: &str) -> PatchRequest {
+    PatchRequest { text: text.into(), ..PatchRequest::default() }
+}
+
+const MANY: &str = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n\
+    diff --git a/gone b/gone\ndeleted file mode 100644\n--- a/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-gone\n\
+    diff --git a/old b/gone\nrename from old\nrename to gone\n\
+    diff --git a/dir/new b/dir/new\nnew file mode 100755\n--- /dev/null\n+++ b/dir/new\n@@ -0,0 +1 @@\n+new\n\
+    diff --git a/run b/run\nold mode 100644\nnew mode 100755\n";
+
+fn world() -> World {
+    let world = World::new();
+    for (name, content) in [("a", "one\ntwo\n"), ("gone", "gone\n"), ("old", "old\n"), ("run", "")]
+    {
+        world.put(name, content);
+        world.chmod(name, 0o644);
+    }
+    world
+}
+
+#[test]
+fn a_patch_stages_every_operation_and_touches_nothing() {
+    let world = world();
+    let before = world.tree();
+    let s = world.session("agent");
+    world.layer.propose_patch(s, &request(MANY)).expect("it fits");
+    assert_eq!(world.tree(), before, "names, bytes, modes and times are as they were");
+    let read = |name| world.read(s, name);
+    assert_eq!(read("a").as_deref(), Some("one\nTWO\n"));
+    assert_eq!(read("gone").as_deref(), Some("old\n"));
+    assert_eq!(read("old"), None);
+    assert_eq!(read("dir/new").as_deref(), Some("new\n"));
+    let modes: Vec<_> =
+        world.pending().into_iter().map(|p| (p.operation, p.staged.map(|s| s.mode))).collect();
+    assert!(modes.contains(&(Operation::Mode, Some(0o755))), "{modes:?}");
+}
+
+#[test]
+fn what_is_shown_as_a_diff_can_be_proposed_again() {
+    let world = world();
+    let s = world.session("agent");
+    world.layer.propose_patch(s, &request(MANY)).expect("it fits");
+    let mut text = Vec::new();
+    world.layer.write_diff(&world.pending(), &Default::default(), &mut text).expect("a diff");
+    let again = world.session("again");
+    let request = PatchRequest { text, ..PatchRequest::default() };
+    world.layer.propose_patch(again, &request).expect("our own diff is read");
+    for name in ["a", "gone", "old", "dir/new", "run"] {
+        assert_eq!(world.read(again, name), world.read(s, name), "{name}");
+    }
+}
+
+#[rstest]
+#[case::misfit("--- a/old\n+++ b/old\n@@ -1 +1 @@\n-other\n+x\n", ErrorKind::NoMatch)]
+#[case::no_file("--- a/none\n+++ b/none\n@@ -1 +1 @@\n-other\n+x\n", ErrorKind::NotFound)]
+#[case::create_over_a_file("--- /dev/null\n+++ b/old\n@@ -0,0 +1 @@\n+x\n", ErrorKind::Conflict)]
+#[case::rename_over_a_file(
+    "diff --git a/old b/run\nrename from old\nrename to run\n",
+    ErrorKind::Conflict
+)]
+#[case::renames_in_a_circle(
+    "diff --git a/old b/run\nrename from old\nrename to run\ndiff --git a/run b/old\nrename from run\nrename to old\n",
+    ErrorKind::Usage
+)]
+#[case::protected("--- /dev/null\n+++ b/.git/config\n@@ -0,0 +1 @@\n+x\n", ErrorKind::Refused)]
+#[case::out_of_the_root("--- a/../x\n+++ b/../x\n@@ -1 +1 @@\n-a\n+b\n", ErrorKind::Usage)]
+#[case::wrong_mode(
+    "diff --git a/old b/old\nold mode 100755\nnew mode 100644\n",
+    ErrorKind::NoMatch
+)]
+#[case::setuid("diff --git a/old b/old\nold mode 100644\nnew mode 104755\n", ErrorKind::Refused)]
+fn one_part_that_does_not_fit_stages_nothing(#[case] bad: &str, #[case] kind: ErrorKind) {
+    let world = world();
+    let s = world.session("agent");
+    let good = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n";
+    for text in [format!("{good}{bad}"), format!("{bad}{good}")] {
+        let error = world.layer.propose_patch(s, &request(&text)).expect_err("it is refused");
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!((world.pending().len(), world.blobs()), (0, 0), "nothing is staged by halves");
+    }
+}
+
+#[test]
+fn a_patch_speaks_of_what_the_session_sees() {
+    let world = world();
+    let s = world.session("agent");
+    world.write(s, "a", "one\nmine\n");
+    let text = "--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n one\n-mine\n+yours\n";
+    world.layer.propose_patch(s, &request(text)).expect("it fits the staged content");
+    assert_eq!(world.read(s, "a").as_deref(), Some("one\nyours\n"));
+}
+
+#[test]
+fn an_expected_base_is_held() {
+    let world = world();
+    let s = world.session("agent");
+    let expecting = |content: &[u8]| Proposal::Expecting {
+        base: Digest::of(content),
+        proposal: Box::new(write("a", "new\n")),
+    };
+    let error = world.layer.propose(s, expecting(b"other")).expect_err("it is another file");
+    assert!(matches!(error, StagingError::NotTheBase { .. }), "{error}");
+    assert_eq!((error.kind(), world.pending().len()), (ErrorKind::Stale, 0));
+    world.layer.propose(s, expecting(b"one\ntwo\n")).expect("it is that file");
+
+    let mut request = request("--- a/a\n+++ b/a\n@@ -1 +1 @@\n-new\n+newer\n");
+    request.bases.insert(path("a"), Digest::of(b"one\ntwo\n"));
+    let error = world.layer.propose_patch(s, &request).expect_err("the session sees its write");
+    assert_eq!(error.kind(), ErrorKind::Stale, "{error}");
+    request.bases.insert(path("a"), Digest::of(b"new\n"));
+    world.layer.propose_patch(s, &request).expect("it is that file");
+}
