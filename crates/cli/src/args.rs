@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use staging_core::{Selector, Signature};
+use staging_core::{Digest, Selector, Signature};
 
 /// Holds the file changes of AI agents until you call them onto the disk.
 ///
@@ -134,7 +134,16 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Propose {
     /// The file, relative to the current directory
-    pub(crate) path: OsString,
+    #[arg(required_unless_present = "patch")]
+    pub(crate) path: Option<OsString>,
+    /// A unified or git diff over many files, all or none; `-` is standard input. Its names are
+    /// relative to the workspace
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["path", "from", "delete", "rename_to", "mode", "base"])]
+    pub(crate) patch: Option<PathBuf>,
+    /// What the file has to hold, as the session sees it; refused as stale otherwise
+    #[arg(long, value_name = "BLAKE3", value_parser = digest)]
+    pub(crate) base: Option<Digest>,
     /// The session's label, or the id of an open one; opened when there is none
     #[arg(long, value_name = "SESSION", default_value = "cli")]
     pub(crate) session: String,
@@ -207,6 +216,10 @@ fn octal(text: &str) -> Result<u32, String> {
     let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
     let bits = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
     bits.ok_or_else(|| "expected three or four octal digits, like 755".to_owned())
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    text.parse().map_err(|_| "expected the 64 hex digits of a BLAKE3 digest".to_owned())
 }
 
 fn signature(text: &str) -> Result<Signature, String> {

@@ -4,7 +4,10 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use staging_core::{PatchId, Proposal, Proposed, RelPath, Session, SessionId};
+use staging_core::{
+    MatchLevel, PATCH_BYTES_MAX, PatchId, PatchProposed, PatchRequest, Proposal, Proposed, RelPath,
+    Session, SessionId,
+};
 use tempfile::NamedTempFile;
 
 use super::{Stage, line, names};
@@ -18,11 +21,92 @@ use crate::place::shown;
 const HELD_BYTES_MAX: u64 = 8 << 20;
 
 pub(super) fn propose(stage: &Stage<'_>, arguments: &Propose) -> Result<(), Failure> {
-    let path = stage.place.file(&arguments.path)?;
-    let (proposal, _spooled) = proposal(stage, arguments, path)?;
+    if let Some(patch) = &arguments.patch {
+        return propose_patch(stage, patch, &arguments.session);
+    }
+    let Some(path) = &arguments.path else { return Err(Failure::usage("name a file")) };
+    let path = stage.place.file(path)?;
+    let (mut proposal, _spooled) = proposal(stage, arguments, path)?;
+    if let Some(base) = arguments.base {
+        proposal = Proposal::Expecting { base, proposal: Box::new(proposal) };
+    }
     let session = session(stage, &arguments.session)?;
     let proposed = stage.layer.propose(session.id, proposal)?;
     stage.told(report(stage, &session, &proposed), "it is staged");
+    Ok(())
+}
+
+/// Stages a patch over many files.
+fn propose_patch(stage: &Stage<'_>, named: &Path, label: &str) -> Result<(), Failure> {
+    let from = Some(named).filter(|named| *named != Path::new("-"));
+    let read = match content(stage, from)? {
+        Content::Held(text) => Ok(text),
+        Content::File(file) => read_patch(&file),
+        Content::Spooled(spooled) => read_patch(spooled.path()),
+    };
+    let text = read.map_err(|error| cannot_read("the patch", &error))?;
+    let session = session(stage, label)?;
+    let request = PatchRequest { text, ..PatchRequest::default() };
+    let answer = stage.layer.propose_patch(session.id, &request)?;
+    stage.told(report_patch(stage, &session, &answer), "it is staged");
+    Ok(())
+}
+
+/// A patch that is longer than is read anyway is not taken into memory whole.
+fn read_patch(file: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(file)?.take(PATCH_BYTES_MAX as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn report_patch(
+    stage: &Stage<'_>,
+    session: &Session,
+    answer: &PatchProposed,
+) -> Result<(), Failure> {
+    let console = stage.console;
+    let all = answer.proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
+    let mut seen = std::collections::HashSet::new();
+    let patches: Vec<_> = all.filter(|patch| seen.insert(patch.id)).cloned().collect();
+    let others: std::collections::BTreeSet<SessionId> =
+        answer.proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
+    let others: Vec<SessionId> = others.into_iter().collect();
+    if console.json {
+        let patches = json::patches(&patches);
+        console.object(ProposedView { session: session.id, patches, also_pending_in: &others })?;
+    } else {
+        let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
+        if patches.is_empty() {
+            text.push_str("nothing to decide: that is what is on the disk\n");
+        }
+        console.text(&text)?;
+    }
+    for file in &answer.fitted {
+        for place in &file.placements {
+            let (hunk, at, path) = (place.hunk, place.line, &file.path);
+            if let Some(offset) = place.offset.filter(|offset| *offset != 0) {
+                console.remark(&format!(
+                    "hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from where it says"
+                ));
+            }
+            if place.level != MatchLevel::Exact {
+                console.remark(&format!(
+                    "hunk {hunk} of `{path}` fits but for line endings or the byte order mark; the file's stay"
+                ));
+            }
+        }
+        if file.is_base == Some(false) {
+            let path = &file.path;
+            console.remark(&format!("`{path}` is not the file that the patch was made from"));
+        }
+    }
+    for superseded in answer.proposed.iter().filter_map(|one| one.superseded) {
+        console.remark(&format!("it takes the place of {superseded}"));
+    }
+    if !others.is_empty() {
+        console.remark(&format!("some of the files are also pending in {}", names(&others)));
+    }
+    stage.remark_patches(&patches);
     Ok(())
 }
 
