@@ -7,9 +7,7 @@ use crate::model::PATCH_BYTES_MAX;
 #[non_exhaustive]
 pub enum PatchError {
     /// There is no change in it in any format known here.
-    #[error(
-        "there is no change in the patch: give a unified diff, a git diff or a `*** Begin Patch`"
-    )]
+    #[error("there is no change in the patch: give a unified or git diff")]
     NoPatch,
     /// It is longer than is read.
     #[error("the patch has {bytes} bytes, more than {PATCH_BYTES_MAX}: split it")]
