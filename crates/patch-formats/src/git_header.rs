@@ -128,10 +128,7 @@ impl Extended {
             let what = "copies are not read: create the new file with its content";
             return Err(PatchError::Unsupported { line, what });
         } else if let Some(rest) = text.strip_prefix(b"index ") {
-            let end = memchr::memmem::find(rest, b"..");
-            let id = end.map(|end| &rest[..end]).unwrap_or_default();
-            let is_id = id.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
-            self.base_blob = (is_id && !id.is_empty()).then(|| id.to_vec());
+            self.base_blob = Some(index(rest, line)?.to_vec());
         } else {
             return Ok(
                 text.starts_with(b"similarity index ") || text.starts_with(b"dissimilarity index ")
@@ -159,6 +156,32 @@ impl Extended {
             _ => Err("a change of mode wants `old mode` and `new mode`"),
         }
     }
+}
+
+/// The id of the old content in an `index` line, `OLD..NEW` with the mode behind it when that
+/// stays as it is. The mode is checked too: it is what tells the text of a symbolic link from that
+/// of a file.
+fn index(rest: &[u8], line: usize) -> Result<&[u8], PatchError> {
+    let malformed = || PatchError::Malformed {
+        line,
+        reason: format!("{} does not name two contents", shown(rest)),
+    };
+    let is_id = |id: &[u8]| {
+        !id.is_empty() && id.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+    };
+    let (ids, kept_mode) = match memchr::memchr(b' ', rest) {
+        Some(space) => (&rest[..space], Some(&rest[space + 1..])),
+        None => (rest, None),
+    };
+    let dots = memchr::memmem::find(ids, b"..").ok_or_else(malformed)?;
+    let (old, new) = (&ids[..dots], &ids[dots + 2..]);
+    if !is_id(old) || !is_id(new) {
+        return Err(malformed());
+    }
+    if let Some(kept_mode) = kept_mode {
+        mode(kept_mode, line)?;
+    }
+    Ok(old)
 }
 
 /// A regular file's mode in octal.

@@ -232,7 +232,13 @@ fn agrees(patch: &[u8], content: &[u8]) -> Result<(), TestCaseError> {
     let gits = git_apply(content, patch);
     // Git wants a hunk without any context to be confirmed by an option.
     if gits.is_some() || !file.names_base(content).unwrap_or(false) {
-        prop_assert_eq!(gits, Some(fitted.content));
+        prop_assert_eq!(
+            gits,
+            Some(fitted.content),
+            "the patch:\n{}\nthe content:\n{}",
+            patch.escape_ascii(),
+            content.escape_ascii()
+        );
     }
     Ok(())
 }

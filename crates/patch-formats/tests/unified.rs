@@ -191,6 +191,18 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
     b"diff --git a/f b/f\nnew file mode 120000\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+g\n",
     "symbolic links are not read"
 )]
+#[case::symlink_kept(
+    b"diff --git a/f b/f\nindex 1234567..2345678 120000\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
+    "symbolic links are not read"
+)]
+#[case::index_without_a_mode(
+    b"diff --git a/f b/f\nindex 1234567..2345678 x00644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
+    "no regular file's mode"
+)]
+#[case::index_without_ids(
+    b"diff --git a/f b/f\nindex 123456x..2345678 100644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
+    "does not name two contents"
+)]
 #[case::submodule(b"diff --git a/f b/f\nnew file mode 160000\n", "submodules are not read")]
 #[case::overflow(
     b"--- a/f\n+++ b/f\n@@ -99999999999999999999,1 +1 @@\n-a\n+b\n",
