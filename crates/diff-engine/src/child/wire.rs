@@ -145,8 +145,15 @@ impl Received {
     /// Reads one frame of at most `bytes_max` bytes; none at the end of the stream.
     pub(super) fn read(from: &mut impl Read, bytes_max: u64) -> io::Result<Option<Self>> {
         let mut header = [0; HEADER_BYTES];
-        if from.read(&mut header[..1])? == 0 {
-            return Ok(None);
+        // A socket with a timeout is interrupted by every signal that is handled, whatever
+        // `SA_RESTART` says: signal(7).
+        loop {
+            match from.read(&mut header[..1]) {
+                Ok(0) => return Ok(None),
+                Ok(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
         from.read_exact(&mut header[1..])?;
         let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == header[0]);
@@ -274,6 +281,20 @@ mod tests {
         for part in 1..whole.len() {
             Received::read(&mut &whole[..part], 10).expect_err("a frame is whole");
         }
+    }
+
+    #[test]
+    fn a_signal_while_waiting_is_no_fault_of_the_other_side() {
+        struct Interrupted<'a>(&'a [u8], bool);
+        impl Read for Interrupted<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(buffer) }
+            }
+        }
+        let bytes = sent(Frame::sentence(Kind::Failed, "sorry"));
+        let received = Received::read(&mut Interrupted(&bytes, false), 10).expect("no error");
+        assert_eq!(received.expect("a frame").sentence(), "sorry");
     }
 
     #[test]
