@@ -5,7 +5,7 @@
 //! what moves (into a freed place after that place is freed), then contents.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use atomic_fs::{Digest, RelPath};
 use patch_formats::{Change, FilePatch, ModeChange, PatchText, Placement};
@@ -105,6 +105,7 @@ impl View<'_> {
             parts.push(part);
             fitted.push(file);
         }
+        refuse_two_names(&parts)?;
         if let Some(path) = bases.into_keys().next() {
             return Err(usage(format!("the patch does not read `{path}`, whose base is given")));
         }
@@ -231,6 +232,28 @@ impl View<'_> {
         }
         Ok(touched)
     }
+}
+
+/// Refuses a patch of which two parts are about one file by different names, as a symbolic link
+/// makes possible: each was fitted to the file as it is before, so one would undo the other.
+fn refuse_two_names(parts: &[Part]) -> Result<()> {
+    let (mut sources, mut targets) = (HashSet::new(), HashSet::new());
+    for Part { path, kind, .. } in parts {
+        let (source, target) = match kind {
+            Kind::Create => (None, Some(path)),
+            Kind::Modify => (Some(path), Some(path)),
+            Kind::Delete => (Some(path), None),
+            Kind::Rename(to) => (Some(path), Some(to)),
+        };
+        let twice = source.filter(|path| !sources.insert(*path));
+        let twice = twice.or(target.filter(|path| !targets.insert(*path)));
+        if let Some(path) = twice {
+            return Err(usage(format!(
+                "the patch changes `{path}` twice, by different names: bring its changes together"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a file that is not what it is expected to be.

@@ -88,6 +88,19 @@ fn one_part_that_does_not_fit_stages_nothing(#[case] bad: &str, #[case] kind: Er
 }
 
 #[test]
+fn two_parts_about_one_file_by_two_names_stage_nothing() {
+    let world = world();
+    std::os::unix::fs::symlink("a", world.root().join("link")).expect("a link can be made");
+    let s = world.session("agent");
+    let text = "--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n-one\n+ONE\n two\n\
+        --- a/link\n+++ b/link\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n";
+    let refused =
+        world.layer.propose_patch(s, &request(text)).expect_err("one would undo the other");
+    assert_eq!(refused.kind(), ErrorKind::Usage, "{refused}");
+    assert!(world.pending().is_empty());
+}
+
+#[test]
 fn a_patch_speaks_of_what_the_session_sees() {
     let world = world();
     let s = world.session("agent");
