@@ -114,6 +114,18 @@ pub trait Disk: Send + Sync {
     fn device(&self, dir: &Self::Dir) -> io::Result<u64>;
     /// The status of a name.
     fn stat(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Stat>;
+    /// Whether another case, or a short form, names the same file.
+    fn has_other_spellings(&self) -> bool {
+        false
+    }
+    /// How the directory itself spells a name that is there.
+    fn spelling(&self, _dir: &Self::Dir, name: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(name.to_vec())
+    }
+    /// The permission bits that a file has after these were asked for.
+    fn kept_mode(&self, mode: u32) -> u32 {
+        mode
+    }
     /// A symlink's target.
     fn read_link(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Vec<u8>>;
     /// The names in a directory, without `.` and `..`, in any order.
@@ -158,6 +170,19 @@ pub trait Disk: Send + Sync {
     /// Exchanges two names of one directory atomically; `InvalidInput` or `Unsupported`,
     /// with nothing changed, where the file system cannot.
     fn exchange(&self, dir: &Self::Dir, one: &[u8], other: &[u8]) -> io::Result<()>;
+    /// Brings `slot` to the place of the file `target`, which gets the free name `aside`, by
+    /// a call of the system's own that is made for it and need not be atomic: whatever it
+    /// answers, the names tell what it did. `Unsupported`, with nothing changed, where the
+    /// system has none.
+    fn replace(
+        &self,
+        _dir: &Self::Dir,
+        _target: &[u8],
+        _slot: &[u8],
+        _aside: &[u8],
+    ) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Renames atomically; `AlreadyExists` rather than replacing anything. Where the file
     /// system cannot promise that, `InvalidInput` or `Unsupported` with nothing changed.
     fn rename(

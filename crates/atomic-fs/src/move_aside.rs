@@ -106,6 +106,68 @@ impl Unit {
 }
 
 impl<D: Disk> Swapper<'_, '_, D> {
+    /// Exchanges the slot with the file by the system's own call that replaces a file and
+    /// keeps the old one, `ReplaceFileW`; nothing where there is none.
+    ///
+    /// That call can fail half-way, and its documentation and its copies disagree on what
+    /// each code leaves. So the code decides nothing: the three names are looked at, and what
+    /// was begun is finished, or taken back. A crash in it leaves one of the same states, and
+    /// [`settle`] finds it.
+    ///
+    /// # Errors
+    /// As [`exchange_by_moving_aside`](Self::exchange_by_moving_aside).
+    pub(crate) fn exchange_by_replacing(
+        &self,
+        unit: &Unit,
+        parent: &D::Dir,
+    ) -> Option<Result<(), FsError>> {
+        let aside = unit.aside();
+        let (target, slot) = (unit.path.file_name(), unit.slot.file_name());
+        match self.ground.disk.replace(parent, target, slot, aside.file_name()) {
+            Err(error) if is_unsupported(&error) => None,
+            answer => Some(self.finish_replacing(unit, &aside, answer)),
+        }
+    }
+
+    fn finish_replacing(
+        &self,
+        unit: &Unit,
+        aside: &RelPath,
+        answer: io::Result<()>,
+    ) -> Result<(), FsError> {
+        let ground = self.ground;
+        let is_there = |path: &RelPath| Ok::<_, FsError>(ground.stat(path)?.is_some());
+        let failed = |kind: io::ErrorKind| {
+            let error = answer.as_ref().err().map_or_else(|| kind.into(), copied);
+            FsError::io("swap", &unit.path)(error)
+        };
+        match (is_there(&unit.path)?, is_there(&unit.slot)?, is_there(aside)?) {
+            // Replaced; if the path is free, the user has removed the new file already.
+            (_, false, true) => ground.rename_to_own(aside, &unit.slot),
+            // The file is moved aside, and the slot has not arrived.
+            (false, true, true) => {
+                if let Err(error) = ground.rename_own_to(&unit.slot, &unit.path) {
+                    if !error.is(io::ErrorKind::AlreadyExists) {
+                        ground.rename_own_to(aside, &unit.path)?;
+                    }
+                    return Err(error);
+                }
+                ground.rename_to_own(aside, &unit.slot)
+            }
+            // The same, and the user has put another file in its place: theirs stays.
+            (true, true, true) => {
+                Err(FsError::io("swap", &unit.path)(io::ErrorKind::AlreadyExists.into()))
+            }
+            // Nothing has changed.
+            (true, true, false) => Err(failed(io::ErrorKind::Other)),
+            (false, _, false) => {
+                Err(FsError::io("swap", &unit.path)(io::ErrorKind::NotFound.into()))
+            }
+            // Somebody has removed what was moved aside, or the slot.
+            (true, false, false) => Err(failed(io::ErrorKind::Other)),
+        }
+    }
+
     /// Exchanges the slot with the file by way of a third name.
     ///
     /// Each name is durable before the next step takes away the one that it replaces:
@@ -134,6 +196,14 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let synced = ground.sync_parent(&unit.path);
         ground.rename_to_own(&aside, &unit.slot)?;
         synced
+    }
+}
+
+/// An error of the system's once more.
+fn copied(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error.kind().into(),
     }
 }
 

@@ -321,6 +321,9 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         let (slot, name) = (unit.slot.file_name(), unit.path.file_name());
         match self.ground.disk.exchange(&parent, slot, name) {
             Err(error) if is_unsupported(&error) => {
+                if let Some(answer) = self.exchange_by_replacing(unit, &parent) {
+                    return answer;
+                }
                 if self.ground.options.allow_move_aside {
                     return self.exchange_by_moving_aside(unit);
                 }

@@ -6,15 +6,14 @@ mod common;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use atomic_fs::*;
-use common::interposed::{Hook, Interposed, Renames, Setup};
-use common::{Fixture, Tree, set};
+use common::interposed::{Hook, Interposed, Renames, Replaced, Setup};
+use common::{Fixture, Tree, kept, set};
 use rstest::rstest;
 
 /// One of each operation, two of the ones that meet in a directory.
@@ -26,7 +25,7 @@ fn prepare(fixture: &mut Fixture) -> Vec<Change> {
         fixture.modify("modify", b"new content"),
         fixture.delete("delete"),
         fixture.rename("rename", "delete"),
-        fixture.chmod("mode", 0o755),
+        fixture.chmod("mode", kept(0o555)),
         fixture.modify("sub/modify", b"new too"),
         fixture.create("fresh/created", b"created"),
     ]
@@ -128,7 +127,13 @@ fn assert_whole(fixture: &Fixture, (old, new): &(Tree, Tree), case: &str) {
 
 #[rstest]
 fn a_kill_at_any_call_leaves_all_old_or_all_new(
-    #[values(Renames::All, Renames::NoExchange, Renames::NoFlags)] renames: Renames,
+    #[values(
+        Renames::All,
+        Renames::NoExchange,
+        Renames::NoFlags,
+        Renames::Replaces(Replaced::Whole)
+    )]
+    renames: Renames,
 ) {
     let states = old_and_new();
     let mut outcomes = [0, 0];
@@ -146,8 +151,46 @@ fn a_kill_at_any_call_leaves_all_old_or_all_new(
     assert!(outcomes[0] > 20 && outcomes[1] > 20, "both ends are reached: {outcomes:?}");
 }
 
+/// A call that replaces a file in several steps can fail after any of them, and its code need
+/// not tell which: what it left is finished or taken back, by whoever asked or by recovery.
+#[rstest]
+fn whatever_a_replacement_left_and_said_the_set_is_whole(
+    #[values(
+        Replaced::Whole,
+        Replaced::WholeButFails,
+        Replaced::Nothing,
+        Replaced::NothingButSucceeds,
+        Replaced::MovedAside
+    )]
+    replaced: Replaced,
+) {
+    let renames = Renames::Replaces(replaced);
+    let nothing = matches!(replaced, Replaced::Nothing | Replaced::NothingButSucceeds);
+    let states = old_and_new();
+    for number in 0.. {
+        let mut fixture = Fixture::in_memory();
+        let changes = prepare(&mut fixture);
+        let (outcome, calls) = run(&fixture, &changes, renames, killed_at(number));
+        let case = format!("{replaced:?}, killed at call {number}: {outcome:?}");
+        // Recovery's own first replacement is answered like this as well.
+        if let Err(error) = recover(&fixture, renames, never()).0 {
+            assert!(nothing, "{case}: {error}");
+            let whole = Renames::Replaces(Replaced::Whole);
+            recover(&fixture, whole, never()).0.expect("recovers the next time");
+        }
+        assert_whole(&fixture, &states, &case);
+        if calls <= number {
+            let is_new = matches!(outcome, Some(Outcome::Committed));
+            assert_eq!(is_new, !nothing, "{case}");
+            assert_eq!(fixture.tree() == states.1, is_new, "{case}");
+            break;
+        }
+    }
+}
+
 /// A slot is made private, so a private file's slot has its mode before it has its
 /// attributes.
+#[cfg(unix)]
 #[test]
 fn a_kill_at_any_call_never_drops_attributes() {
     const NAME: &str = "user.origin";
@@ -177,7 +220,13 @@ fn a_kill_at_any_call_never_drops_attributes() {
 
 #[rstest]
 fn a_kill_inside_recovery_leaves_all_old_or_all_new(
-    #[values(Renames::All, Renames::NoExchange, Renames::NoFlags)] renames: Renames,
+    #[values(
+        Renames::All,
+        Renames::NoExchange,
+        Renames::NoFlags,
+        Renames::Replaces(Replaced::Whole)
+    )]
+    renames: Renames,
 ) {
     let states = old_and_new();
     let mut runs = 0;
@@ -209,7 +258,13 @@ fn a_kill_inside_recovery_leaves_all_old_or_all_new(
 #[case::read_only(30)]
 fn a_failing_call_is_answered_by_what_is_on_disk(
     #[case] errno: i32,
-    #[values(Renames::All, Renames::NoExchange, Renames::NoFlags)] renames: Renames,
+    #[values(
+        Renames::All,
+        Renames::NoExchange,
+        Renames::NoFlags,
+        Renames::Replaces(Replaced::Whole)
+    )]
+    renames: Renames,
 ) {
     let states = old_and_new();
     for number in 0.. {
@@ -251,7 +306,13 @@ fn a_failing_call_is_answered_by_what_is_on_disk(
 #[case::nothing_can_be_written("write_at")]
 fn a_failure_whose_tidying_fails_too_is_answered_honestly(
     #[case] also: &'static str,
-    #[values(Renames::All, Renames::NoExchange, Renames::NoFlags)] renames: Renames,
+    #[values(
+        Renames::All,
+        Renames::NoExchange,
+        Renames::NoFlags,
+        Renames::Replaces(Replaced::Whole)
+    )]
+    renames: Renames,
 ) {
     let states = old_and_new();
     for number in 0.. {
@@ -305,7 +366,10 @@ enum Save {
 /// Saves that wait for a lease to be released, as an editor's `open` does.
 type Waiting = Arc<Mutex<Vec<JoinHandle<()>>>>;
 
-fn save(how: Save, file: &Path, content: &'static [u8], waiting: &Waiting) {
+/// Saves as an editor does; whether it was let.
+#[cfg(unix)]
+fn save(how: Save, file: &Path, content: &'static [u8], waiting: &Waiting) -> bool {
+    use std::os::unix::fs::OpenOptionsExt as _;
     match how {
         Save::InPlace => {
             let mut options = OpenOptions::new();
@@ -335,6 +399,33 @@ fn save(how: Save, file: &Path, content: &'static [u8], waiting: &Waiting) {
             fs::write(file, content).expect("writable");
         }
     }
+    true
+}
+
+/// The same: who holds a file's guard has the editor told that the file is in use, and the
+/// editor tells its user.
+#[cfg(windows)]
+fn save(how: Save, file: &Path, content: &'static [u8], _: &Waiting) -> bool {
+    match how {
+        Save::InPlace => {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true);
+            options.open(file).is_ok_and(|mut opened| opened.write_all(content).is_ok())
+        }
+        Save::ByRename => {
+            let beside = file.with_extension("swp");
+            fs::write(&beside, content).expect("writable");
+            let saved = fs::rename(&beside, file).is_ok();
+            if !saved {
+                fs::remove_file(&beside).expect("it was just written");
+            }
+            saved
+        }
+        Save::UnlinkAndCreate => {
+            let _ = fs::remove_file(file);
+            fs::write(file, content).is_ok()
+        }
+    }
 }
 
 /// A user saves one of the set's files at every call, with and without a kill later.
@@ -343,10 +434,14 @@ fn a_users_save_at_any_call_is_never_lost(
     #[values(Save::InPlace, Save::ByRename, Save::UnlinkAndCreate)] how: Save,
     #[values("modify", "delete", "rename", "mode", "fresh/created")] path: &'static str,
     #[values(None, Some(7))] killed_after: Option<usize>,
-    #[values((true, Renames::All), (false, Renames::All), (true, Renames::NoFlags))] system: (
-        bool,
-        Renames,
-    ),
+    #[values(
+        (true, Renames::All),
+        (false, Renames::All),
+        (true, Renames::NoFlags),
+        (false, Renames::Replaces(Replaced::Whole)),
+        (false, Renames::Replaces(Replaced::MovedAside))
+    )]
+    system: (bool, Renames),
 ) {
     let (leases, renames) = system;
     let mut landed = 0;
@@ -363,8 +458,8 @@ fn a_users_save_at_any_call_is_never_lost(
                 return Err(io::ErrorKind::Unsupported.into());
             }
             if call == number && file.parent().is_some_and(Path::exists) {
-                save(how, &file, b"the user's own words", &waiters);
-                done.store(true, Ordering::SeqCst);
+                let is_saved = save(how, &file, b"the user's own words", &waiters);
+                done.fetch_or(is_saved, Ordering::SeqCst);
             }
             match killed_after {
                 Some(later) if call >= number + later => Err(io::Error::other("killed")),

@@ -1,12 +1,14 @@
 //! The machine's disk with somebody standing at every call.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use atomic_fs::*;
 
 use super::Fixture;
+
+type Dir = <SystemDisk as Disk>::Dir;
+type File = <SystemDisk as Disk>::File;
 
 /// What happens at a call, told before it is made.
 pub type Hook = Box<dyn Fn(usize, &'static str) -> io::Result<()> + Send + Sync>;
@@ -14,12 +16,30 @@ pub type Hook = Box<dyn Fn(usize, &'static str) -> io::Result<()> + Send + Sync>
 /// What the file system makes of a rename with flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renames {
-    /// Exchanges, and refuses to replace.
+    /// What the machine's own file system does.
     All,
+    /// Replaces a file by a call of its own that keeps the old one, as Windows does, and
+    /// answers the first such call like this.
+    Replaces(Replaced),
     /// Refuses to replace, as exFAT does.
     NoExchange,
     /// Takes no flags, as NFS does.
     NoFlags,
+}
+
+/// What `ReplaceFileW` did, and what it said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// Everything, and success.
+    Whole,
+    /// Everything, and a failure.
+    WholeButFails,
+    /// Nothing, and a failure: 1175, 1176, and most others.
+    Nothing,
+    /// Nothing, and success.
+    NothingButSucceeds,
+    /// The old file has its new name, and its own is free: 1177.
+    MovedAside,
 }
 
 /// The disk that is played, and what the user allows on it.
@@ -37,17 +57,18 @@ impl Default for Setup {
 }
 
 pub struct Interposed {
-    disk: PosixDisk,
+    disk: SystemDisk,
     calls: AtomicUsize,
     hook: Hook,
     renames: Renames,
+    replaced: AtomicUsize,
     in_flight: usize,
 }
 
 impl Interposed {
     pub fn workspace(fixture: &Fixture, hook: Hook, setup: Setup) -> Workspace<Self> {
         drop(fixture.open()); // makes journal/ and conflicts/
-        let disk = PosixDisk;
+        let disk = SystemDisk::default();
         let state = fixture.state();
         let dir = |path: &std::path::Path| disk.open_dir(path).expect("it exists");
         let places = Places {
@@ -60,7 +81,8 @@ impl Interposed {
             own_state: None,
         };
         let Setup { renames, in_flight, options } = setup;
-        let disk = Self { disk, calls: AtomicUsize::new(0), hook, renames, in_flight };
+        let (calls, replaced) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let disk = Self { disk, calls, hook, renames, replaced, in_flight };
         Workspace::on_disk(disk, places, options)
     }
 
@@ -84,8 +106,8 @@ macro_rules! pass_on {
 }
 
 impl Disk for Interposed {
-    type Dir = OwnedFd;
-    type File = OwnedFd;
+    type Dir = Dir;
+    type File = File;
 
     fn calls_in_flight(&self) -> usize {
         self.in_flight
@@ -97,16 +119,16 @@ impl Disk for Interposed {
 
     // A kill keeps what the system holds in memory, so a test of kills need not wait
     // for the device.
-    fn sync_file(&self, _file: &OwnedFd) -> io::Result<()> {
+    fn sync_file(&self, _file: &File) -> io::Result<()> {
         self.at("sync_file")
     }
 
-    fn sync_dir(&self, _dir: &OwnedFd) -> io::Result<()> {
+    fn sync_dir(&self, _dir: &Dir) -> io::Result<()> {
         self.at("sync_dir")
     }
 
     /// A hook that says `Unsupported` stands for a file system without leases.
-    fn lease(&self, file: &OwnedFd) -> io::Result<Lease> {
+    fn lease(&self, file: &File) -> io::Result<Lease> {
         match self.at("lease") {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(Lease::Unavailable),
             Err(error) => Err(error),
@@ -114,26 +136,61 @@ impl Disk for Interposed {
         }
     }
 
-    fn exchange(&self, dir: &OwnedFd, one: &[u8], other: &[u8]) -> io::Result<()> {
+    fn exchange(&self, dir: &Dir, one: &[u8], other: &[u8]) -> io::Result<()> {
         self.at("exchange")?;
         match self.renames {
             Renames::All => self.disk.exchange(dir, one, other),
-            Renames::NoExchange | Renames::NoFlags => Err(io::ErrorKind::InvalidInput.into()),
+            Renames::Replaces(_) | Renames::NoExchange | Renames::NoFlags => {
+                Err(io::ErrorKind::InvalidInput.into())
+            }
         }
     }
 
-    fn rename(
-        &self,
-        from_dir: &OwnedFd,
-        from: &[u8],
-        to_dir: &OwnedFd,
-        to: &[u8],
-    ) -> io::Result<()> {
+    fn replace(&self, dir: &Dir, target: &[u8], slot: &[u8], aside: &[u8]) -> io::Result<()> {
+        let replaced = match self.renames {
+            Renames::All => {
+                self.at("replace")?;
+                return self.disk.replace(dir, target, slot, aside);
+            }
+            Renames::NoExchange | Renames::NoFlags => {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+            Renames::Replaces(replaced) => replaced,
+        };
+        self.at("replace")?;
+        let first = self.replaced.fetch_add(1, Ordering::SeqCst) == 0;
+        let replaced = if first { replaced } else { Replaced::Whole };
+        let failed = || Err(io::Error::other("1177, or any other code"));
+        match replaced {
+            Replaced::Nothing => return failed(),
+            Replaced::NothingButSucceeds => return Ok(()),
+            _ => self.disk.rename(dir, target, dir, aside)?,
+        }
+        if replaced == Replaced::MovedAside {
+            return failed();
+        }
+        // Where a crash, or a user, can come between.
+        self.at("replace")?;
+        self.disk.rename(dir, slot, dir, target)?;
+        if replaced == Replaced::WholeButFails { failed() } else { Ok(()) }
+    }
+
+    fn rename(&self, from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> io::Result<()> {
         self.at("rename")?;
         match self.renames {
-            Renames::All | Renames::NoExchange => self.disk.rename(from_dir, from, to_dir, to),
+            Renames::All | Renames::Replaces(_) | Renames::NoExchange => {
+                self.disk.rename(from_dir, from, to_dir, to)
+            }
             Renames::NoFlags => Err(io::ErrorKind::InvalidInput.into()),
         }
+    }
+
+    fn has_other_spellings(&self) -> bool {
+        self.disk.has_other_spellings()
+    }
+
+    fn kept_mode(&self, mode: u32) -> u32 {
+        self.disk.kept_mode(mode)
     }
 
     fn writer(&self, file: &Stat) -> Option<String> {
@@ -141,25 +198,26 @@ impl Disk for Interposed {
     }
 
     pass_on! {
-        open_dir_beneath(root: &OwnedFd, path: Option<&RelPath>, cross_mounts: bool) -> OwnedFd;
-        device(dir: &OwnedFd) -> u64;
-        stat(dir: &OwnedFd, name: &[u8]) -> Stat;
-        read_link(dir: &OwnedFd, name: &[u8]) -> Vec<u8>;
-        list(dir: &OwnedFd) -> Vec<Entry>;
-        open_file(dir: &OwnedFd, name: &[u8]) -> OwnedFd;
-        open_own_file(dir: &OwnedFd, name: &[u8]) -> OwnedFd;
-        create_file(dir: &OwnedFd, name: &[u8]) -> OwnedFd;
-        file_stat(file: &OwnedFd) -> Stat;
-        read_at(file: &OwnedFd, buffer: &mut [u8], offset: u64) -> usize;
-        write_at(file: &OwnedFd, buffer: &[u8], offset: u64) -> usize;
-        reserve(file: &OwnedFd, bytes: u64) -> ();
-        copy_metadata(from: &OwnedFd, to: &OwnedFd, mode: u32) -> ();
-        lease_holds(file: &OwnedFd) -> bool;
-        set_mode(file: &OwnedFd, mode: u32) -> ();
-        rename_replacing(from_dir: &OwnedFd, from: &[u8], to_dir: &OwnedFd, to: &[u8]) -> ();
-        link(from_dir: &OwnedFd, from: &[u8], to_dir: &OwnedFd, to: &[u8]) -> ();
-        remove_file(dir: &OwnedFd, name: &[u8]) -> ();
-        create_dir(dir: &OwnedFd, name: &[u8]) -> ();
-        remove_dir(dir: &OwnedFd, name: &[u8]) -> ();
+        open_dir_beneath(root: &Dir, path: Option<&RelPath>, cross_mounts: bool) -> Dir;
+        device(dir: &Dir) -> u64;
+        stat(dir: &Dir, name: &[u8]) -> Stat;
+        spelling(dir: &Dir, name: &[u8]) -> Vec<u8>;
+        read_link(dir: &Dir, name: &[u8]) -> Vec<u8>;
+        list(dir: &Dir) -> Vec<Entry>;
+        open_file(dir: &Dir, name: &[u8]) -> File;
+        open_own_file(dir: &Dir, name: &[u8]) -> File;
+        create_file(dir: &Dir, name: &[u8]) -> File;
+        file_stat(file: &File) -> Stat;
+        read_at(file: &File, buffer: &mut [u8], offset: u64) -> usize;
+        write_at(file: &File, buffer: &[u8], offset: u64) -> usize;
+        reserve(file: &File, bytes: u64) -> ();
+        copy_metadata(from: &File, to: &File, mode: u32) -> ();
+        lease_holds(file: &File) -> bool;
+        set_mode(file: &File, mode: u32) -> ();
+        rename_replacing(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> ();
+        link(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> ();
+        remove_file(dir: &Dir, name: &[u8]) -> ();
+        create_dir(dir: &Dir, name: &[u8]) -> ();
+        remove_dir(dir: &Dir, name: &[u8]) -> ();
     }
 }

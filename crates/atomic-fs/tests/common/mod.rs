@@ -7,7 +7,6 @@ pub mod interposed;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use atomic_fs::*;
@@ -83,7 +82,7 @@ impl Fixture {
         let file = self.at(path);
         fs::create_dir_all(file.parent().expect("below the root")).expect("writable");
         fs::write(&file, content).expect("writable");
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
+        set_mode(&file, mode);
     }
 
     pub fn read(&self, path: &str) -> Vec<u8> {
@@ -98,13 +97,13 @@ impl Fixture {
 
     pub fn base(&self, path: &str) -> Expected {
         let bytes = self.read(path);
-        let mode = fs::metadata(self.at(path)).expect("exists").mode() & 0o7777;
+        let mode = mode_of(&fs::metadata(self.at(path)).expect("exists"));
         let digest = Digest::of(&bytes);
         Expected::Matches(Fingerprint { digest, bytes: bytes.len() as u64, mode })
     }
 
     pub fn create(&mut self, path: &str, content: &[u8]) -> Change {
-        let operation = Operation::Write(self.staged(content, 0o644));
+        let operation = Operation::Write(self.staged(content, kept(0o644)));
         Change { path: rel(path), expected: Expected::Absent, operation }
     }
 
@@ -173,13 +172,47 @@ impl Fixture {
     }
 }
 
+#[cfg(unix)]
+pub fn mode_of(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::mode(metadata) & 0o7777
+}
+
+#[cfg(unix)]
+pub fn set_mode(file: &Path, mode: u32) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    fs::set_permissions(file, mode).expect("ours");
+}
+
+/// The two modes that Windows has.
+#[cfg(windows)]
+pub fn mode_of(metadata: &fs::Metadata) -> u32 {
+    match metadata.permissions().readonly() {
+        _ if metadata.is_dir() => 0o755,
+        true => 0o444,
+        false => 0o644,
+    }
+}
+
+#[cfg(windows)]
+#[allow(clippy::permissions_set_readonly_false, reason = "it is an attribute here")]
+pub fn set_mode(file: &Path, mode: u32) {
+    let mut permissions = fs::metadata(file).expect("exists").permissions();
+    permissions.set_readonly(mode & 0o200 == 0);
+    fs::set_permissions(file, permissions).expect("ours");
+}
+
+/// A mode as files have it on this system.
+pub fn kept(mode: u32) -> u32 {
+    SystemDisk::default().kept_mode(mode)
+}
+
 fn walk(root: &Path, dir: &Path, tree: &mut Tree) {
     for entry in fs::read_dir(dir).expect("listable") {
         let entry = entry.expect("listable");
         let path = entry.path();
         let name = path.strip_prefix(root).expect("below the root").to_owned();
         let metadata = fs::symlink_metadata(&path).expect("it was listed");
-        let mode = metadata.mode() & 0o7777;
+        let mode = mode_of(&metadata);
         if metadata.is_dir() {
             tree.insert(name, (mode, None));
             walk(root, &path, tree);
