@@ -37,6 +37,11 @@ pub(crate) fn resolve<D: Disk>(
         done.push(name);
         let here = RelPath::parse(&done.join(&b'/'))?;
         let Some(stat) = ground.stat(&here)? else { continue };
+        if ground.disk.has_other_spellings() {
+            let spelling = ground.disk.spelling(&*ground.parent(&here)?, here.file_name());
+            done.pop();
+            done.push(spelling.map_err(FsError::io("look at", &here))?);
+        }
         match stat.kind {
             FileKind::Directory => {}
             FileKind::Symlink => {

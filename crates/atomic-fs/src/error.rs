@@ -77,6 +77,11 @@ pub enum Refusal {
     },
     /// A component that should be a directory is a file.
     ParentNotADirectory,
+    /// The system cannot keep a name as it is written.
+    Name {
+        /// Why not.
+        reason: &'static str,
+    },
 }
 
 impl std::fmt::Display for Refusal {
@@ -92,6 +97,7 @@ impl std::fmt::Display for Refusal {
             Self::SetId => f.write_str("setuid and setgid files are not replaced"),
             Self::NotAFile { kind } => write!(f, "it is a {kind}, not a regular file"),
             Self::ParentNotADirectory => f.write_str("a parent of it is not a directory"),
+            Self::Name { reason } => f.write_str(reason),
         }
     }
 }

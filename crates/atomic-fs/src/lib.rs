@@ -55,6 +55,11 @@ mod swap;
 mod sweep;
 mod take_back;
 mod tidy;
+#[cfg(windows)]
+mod windows;
+#[cfg(any(windows, test))]
+#[path = "windows/names.rs"]
+mod windows_names;
 mod workspace;
 
 pub use apply::{Applied, Outcome, Unfinished};
@@ -69,7 +74,7 @@ pub use policy::Options;
 #[cfg(unix)]
 pub use posix::PosixDisk;
 pub use recover::{Recovered, RecoveredOutcome};
-pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, RelPath, escape};
-#[cfg(unix)]
-pub use workspace::SystemDisk;
-pub use workspace::{OpenFile, Places, Workspace};
+pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, RelPath, escape, escape_path};
+#[cfg(windows)]
+pub use windows::{WindowsDisk, WindowsFile};
+pub use workspace::{OpenFile, Places, SystemDisk, Workspace};

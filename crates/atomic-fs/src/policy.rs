@@ -36,6 +36,10 @@ impl Policy {
         if !self.options.allow_git && path.components().any(may_be_git) {
             return refused(Refusal::Git);
         }
+        #[cfg(windows)]
+        if let Some(reason) = path.components().find_map(crate::windows_names::fault) {
+            return refused(Refusal::Name { reason });
+        }
         let in_state = self.own_state.as_ref().is_some_and(|state| path.starts_with(state));
         if in_state || path.components().any(is_slot_name) {
             return refused(Refusal::OwnState);

@@ -167,6 +167,17 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
+/// Escapes a system's own path into printable text, so that a terminal shows it as it is. On
+/// Windows a backslash stands for itself: it is in no name there.
+pub fn escape_path(path: &OsStr) -> String {
+    let text = path.as_encoded_bytes();
+    if cfg!(windows) {
+        let parts: Vec<String> = text.split(|byte| *byte == b'\\').map(escape).collect();
+        return parts.join("\\");
+    }
+    escape(text)
+}
+
 fn push_escaped(text: &mut String, byte: u8) {
     use fmt::Write as _;
     write!(text, "\\x{byte:02x}").expect("writing to a String cannot fail");

@@ -24,6 +24,9 @@ use crate::tidy::clean_slots;
 /// The machine's own file systems.
 #[cfg(unix)]
 pub type SystemDisk = crate::posix::PosixDisk;
+/// The machine's own file systems.
+#[cfg(windows)]
+pub type SystemDisk = crate::windows::WindowsDisk;
 
 const JOURNALS: &str = "journal";
 const CONFLICTS: &str = "conflicts";
@@ -55,7 +58,6 @@ pub struct Places<D: Disk> {
     pub own_state: Option<RelPath>,
 }
 
-#[cfg(unix)]
 impl Workspace {
     /// Opens the tree below `root` with its state in `state`, an existing directory of
     /// the user's own; `journal/`, `conflicts/` and `lock` are made in it.
@@ -64,7 +66,7 @@ impl Workspace {
     /// [`FsError::Io`] when a directory cannot be opened or made.
     pub fn open(root: &Path, state: &Path, options: Options) -> Result<Self, FsError> {
         let canonical =
-            |path: &Path| path.canonicalize().map_err(FsError::io("find", path.display()));
+            |path: &Path| dunce::canonicalize(path).map_err(FsError::io("find", path.display()));
         let (root_path, state_path) = (canonical(root)?, canonical(state)?);
         let disk = SystemDisk::default();
         let open = |path: &Path| disk.open_dir(path).map_err(FsError::io("open", path.display()));
@@ -90,11 +92,14 @@ impl Workspace {
     }
 }
 
-#[cfg(unix)]
 #[allow(clippy::disallowed_methods, reason = "a directory of the state, not of the workspace")]
 fn make_private_dir(path: &Path) -> Result<(), FsError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+    // What a directory inherits on Windows is the state directory's own, which is the user's.
+    #[cfg_attr(windows, allow(unused_mut))]
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(FsError::io("make the directory", path.display())(error))
         }
@@ -112,6 +117,11 @@ impl<D: Disk> Workspace<D> {
     /// The disk it lies on.
     pub fn disk(&self) -> &D {
         &self.disk
+    }
+
+    /// The permission bits that a file has on this system after these were asked for.
+    pub fn kept_mode(&self, mode: u32) -> u32 {
+        self.disk.kept_mode(mode)
     }
 
     /// The root, canonical.
