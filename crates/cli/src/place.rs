@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use staging_core::{PathError, RelPath, escape, workspace_key};
+use staging_core::{PathError, RelPath, escape_path, workspace_key};
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -29,11 +29,11 @@ impl Place {
     /// directory.
     pub(crate) fn find(options: &Global) -> Result<Self, Failure> {
         let current = env::current_dir()
-            .and_then(fs::canonicalize)
+            .and_then(dunce::canonicalize)
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
         let home = home();
         let root = match &options.workspace {
-            Some(named) => fs::canonicalize(named).map_err(|source| {
+            Some(named) => dunce::canonicalize(named).map_err(|source| {
                 Failure::io(format_args!("cannot open the workspace {}", shown(named)), &source)
             })?,
             None => nearest_repository(&current).to_owned(),
@@ -41,12 +41,10 @@ impl Place {
         check_root(&root, home.as_deref())?;
         let base = match options.state_dir.as_ref().filter(|dir| !dir.as_os_str().is_empty()) {
             Some(named) => current.join(named),
-            None => {
-                user_dir("XDG_STATE_HOME", home.as_deref(), ".local/state").ok_or_else(|| {
-                    Failure::usage("there is no home directory to keep state in")
-                        .advise("Name a directory with --state-dir.")
-                })?
-            }
+            None => STATE.find(home.as_deref()).ok_or_else(|| {
+                Failure::usage("there is no home directory to keep state in")
+                    .advise("Name a directory with --state-dir.")
+            })?,
         };
         check_outside(&base, &root, "the state directory", "Name another with --state-dir.")?;
         let state_dir = base.join(workspace_key(&root));
@@ -88,7 +86,8 @@ impl Place {
 
     fn below_by_another_name(&self, full: &Path) -> Option<PathBuf> {
         full.ancestors().skip(1).find_map(|ancestor| {
-            let below = fs::canonicalize(ancestor).ok()?.strip_prefix(&self.root).ok()?.to_owned();
+            let below =
+                dunce::canonicalize(ancestor).ok()?.strip_prefix(&self.root).ok()?.to_owned();
             Some(below.join(full.strip_prefix(ancestor).ok()?))
         })
     }
@@ -101,7 +100,7 @@ impl Place {
 
 /// The user's configuration, whether there is one or not.
 pub(crate) fn config_file() -> Option<PathBuf> {
-    let dir = user_dir("XDG_CONFIG_HOME", home().as_deref(), ".config")?;
+    let dir = CONFIG.find(home().as_deref())?;
     Some(dir.join("config.toml"))
 }
 
@@ -115,7 +114,7 @@ pub(crate) fn shown(path: &Path) -> String {
 }
 
 fn shown_bytes(text: &OsStr) -> String {
-    escape(text.as_encoded_bytes())
+    escape_path(text)
 }
 
 /// The nearest directory upwards that holds `.git`, else the one we are in.
@@ -133,22 +132,49 @@ fn check_root(root: &Path, home: Option<&Path>) -> Result<(), Failure> {
     if root.parent().is_none() {
         return Err(refused(format!("`{}`, the root of the file system,", shown(root))));
     }
-    let is_home = home.and_then(|home| fs::canonicalize(home).ok()).is_some_and(|h| h == root);
+    let is_home = home.and_then(|home| dunce::canonicalize(home).ok()).is_some_and(|h| h == root);
     if is_home {
         return Err(refused(format!("`{}`, the home directory,", shown(root))));
     }
     Ok(())
 }
 
-/// `$VARIABLE/greenroom`, else the same below home. The XDG rules have a relative
-/// value ignored.
-fn user_dir(variable: &str, home: Option<&Path>, fallback: &str) -> Option<PathBuf> {
-    let set: Option<OsString> = env::var_os(variable);
-    let base = match set.map(PathBuf::from).filter(|dir| dir.is_absolute()) {
-        Some(base) => base,
-        None => home?.join(fallback),
-    };
-    Some(base.join("greenroom"))
+/// Where a kind of the user's own files lies: the directory that the XDG rules say, whose
+/// variable is ignored when it is relative, else the system's own below home.
+struct UserDir {
+    variable: &'static str,
+    /// What Windows calls it; `%LOCALAPPDATA%` does not roam to other machines.
+    on_windows: (&'static str, &'static str),
+    elsewhere: &'static str,
+}
+
+const STATE: UserDir = UserDir {
+    variable: "XDG_STATE_HOME",
+    on_windows: ("LOCALAPPDATA", "AppData/Local"),
+    elsewhere: ".local/state",
+};
+
+const CONFIG: UserDir = UserDir {
+    variable: "XDG_CONFIG_HOME",
+    on_windows: ("APPDATA", "AppData/Roaming"),
+    elsewhere: ".config",
+};
+
+impl UserDir {
+    /// Greenroom's directory in it.
+    fn find(&self, home: Option<&Path>) -> Option<PathBuf> {
+        let set = |variable| {
+            let set: Option<OsString> = env::var_os(variable);
+            set.map(PathBuf::from).filter(|dir| dir.is_absolute())
+        };
+        let base = match cfg!(windows) {
+            true => set(self.variable)
+                .or_else(|| set(self.on_windows.0))
+                .or_else(|| Some(home?.join(self.on_windows.1))),
+            false => set(self.variable).or_else(|| Some(home?.join(self.elsewhere))),
+        };
+        Some(base?.join("greenroom"))
+    }
 }
 
 /// Refuses what agents could reach, because they write in the workspace.
@@ -159,7 +185,7 @@ pub(crate) fn check_outside(
     advice: &str,
 ) -> Result<(), Failure> {
     let full = normalised(path);
-    let existing = full.ancestors().find_map(|ancestor| fs::canonicalize(ancestor).ok());
+    let existing = full.ancestors().find_map(|ancestor| dunce::canonicalize(ancestor).ok());
     if full.starts_with(root) || existing.is_some_and(|existing| existing.starts_with(root)) {
         return Err(Failure::refused(format!(
             "{what} `{}` lies inside the workspace, where agents write",

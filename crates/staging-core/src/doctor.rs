@@ -189,5 +189,5 @@ fn bad(name: &'static str, what: impl std::fmt::Display) -> Finding {
 }
 
 fn shown(path: &Path) -> String {
-    atomic_fs::escape(path.as_os_str().as_encoded_bytes())
+    atomic_fs::escape_path(path.as_os_str())
 }

@@ -18,7 +18,7 @@ mod store;
 mod time;
 mod watching;
 
-pub use atomic_fs::{Digest, FsError, Kept, PathError, Refusal, RelPath, escape};
+pub use atomic_fs::{Digest, FsError, Kept, PathError, Refusal, RelPath, escape, escape_path};
 
 pub use base::{Base, Seen};
 pub use config::{Hosting, StagingOptions, TrustedLibrary, workspace_key};

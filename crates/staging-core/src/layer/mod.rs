@@ -64,9 +64,10 @@ impl DiffStagingLayer {
     ///
     /// Finishes or undoes what a dead process left, unless another process is at
     /// it, and ends sessions whose time has run out.
-    pub fn open(options: StagingOptions) -> Result<Self> {
+    pub fn open(mut options: StagingOptions) -> Result<Self> {
         let state = state_dir::prepare(&options.state_dir)?;
         let workspace = Workspace::open(&options.workspace, &state, policies(&options))?;
+        options.new_file_mode = workspace.kept_mode(options.new_file_mode);
         let store = Arc::new(Store::open(&state)?);
         let layer = Self(Arc::new(Inner {
             blobs: Blobs::open(&state, Arc::clone(&store), options.durable_proposals)?,

@@ -90,6 +90,8 @@ impl View<'_> {
 
     /// Makes the file at a path hold this.
     pub(super) fn put(&mut self, path: &RelPath, incoming: Incoming) -> Result<Touched> {
+        let kept = |mode| self.inner.workspace.kept_mode(mode);
+        let incoming = Incoming { mode: incoming.mode.map(kept), ..incoming };
         if let Some(rename) = self.at_target(path)? {
             self.find(path)?;
             let from = rename.path.clone();

@@ -442,6 +442,7 @@ fn holds(path: &Path, content: &[u8]) -> bool {
 }
 
 fn make_dir(path: &Path) -> io::Result<()> {
+    #[cfg_attr(windows, allow(unused_mut, reason = "there is no mode to set"))]
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -16,7 +16,7 @@ pub(crate) fn prepare(path: &Path) -> Result<PathBuf> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(io("create the state directory"))?;
-    let canonical = fs::canonicalize(path).map_err(io("find the state directory"))?;
+    let canonical = dunce::canonicalize(path).map_err(io("find the state directory"))?;
     let metadata = fs::metadata(&canonical).map_err(io("look at the state directory"))?;
     check_private(&canonical, &metadata)?;
     Ok(canonical)
