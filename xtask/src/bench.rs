@@ -12,7 +12,7 @@ mod stage;
 mod table;
 
 #[cfg(test)]
-pub(crate) use {apply::Scope, diff::Scope as DiffScope};
+pub(crate) use {apply::Scope, diff::Scope as DiffScope, stage::Scope as StageScope};
 
 /// What can be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) enum Bench {
     /// The 1 GiB part, in a process of its own so that its peak memory is its own.
     LargeFile,
     /// Proposals through the actors, reviewing with 10,000 pending, and start-up.
-    Stage,
+    Stage(stage::Scope),
     /// The diff strategies beside their peers.
     Diff(diff::Scope),
 }
@@ -35,7 +35,10 @@ impl Bench {
     pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
         match arguments {
             ["large-file"] => Ok(Self::LargeFile),
-            ["stage"] => Ok(Self::Stage),
+            ["stage"] => Ok(Self::Stage(stage::Scope::default())),
+            ["stage", "--propose", part] => {
+                Ok(Self::Stage(stage::Scope { propose: Some((*part).to_owned()) }))
+            }
             ["apply", rest @ ..] => parse_scope(rest).map(Self::Apply),
             ["diff", rest @ ..] => parse_diff_scope(rest).map(Self::Diff),
             _ => Err(format!("`bench` does not take `{}`", arguments.join(" "))),
@@ -45,7 +48,13 @@ impl Bench {
     fn arguments(&self) -> Vec<String> {
         match self {
             Self::LargeFile => vec!["large-file".to_owned()],
-            Self::Stage => vec!["stage".to_owned()],
+            Self::Stage(stage::Scope { propose }) => {
+                let mut arguments = vec!["stage".to_owned()];
+                if let Some(part) = propose {
+                    arguments.extend(["--propose".to_owned(), part.clone()]);
+                }
+                arguments
+            }
             Self::Apply(apply::Scope { files, folder }) => {
                 let mut arguments = vec!["apply".to_owned()];
                 if let Some(files) = files {
@@ -130,7 +139,7 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> miette::Result<()> {
     match bench {
         Bench::Apply(scope) => apply::run(root, scope),
         Bench::LargeFile => apply::run_large_file(root),
-        Bench::Stage => stage::run(root),
+        Bench::Stage(scope) => stage::run(root, scope),
         Bench::Diff(scope) => diff::run(root, scope),
     }
 }

@@ -29,7 +29,8 @@ tasks:
   tidy [--print-abi-hash]  the rules of the house that no other tool checks
   bench apply [--files N] [--in DIR]
                            change sets of 1 to 10,000 files beside their peers
-  bench stage              proposals through the actors, 10,000 pending patches, start-up
+  bench stage [--propose NAME-PART]
+                           proposals through the actors, 10,000 pending patches, start-up
   fault-inject [--quick | --deep] [--model NAME] [--seed NUMBER] | --replay FILE
                            every crash, fault and edit on a simulated disk, and broken variants
   torture [--seconds N]    8 processes x 8 sessions x 500 proposals, a reviewer, and kills
@@ -110,7 +111,7 @@ fn run(task: &Task) -> miette::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::{DiffScope, Scope};
+    use crate::bench::{DiffScope, Scope, StageScope};
 
     fn check(line: &str, expected: Result<Task, &str>) {
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -128,7 +129,11 @@ mod tests {
         check("tidy", Ok(Task::Tidy));
         check("tidy --print-abi-hash", Ok(Task::PrintAbiHash));
         check("bench apply", Ok(Task::Bench(Bench::Apply(Scope::default()))));
-        check("bench stage", Ok(Task::Bench(Bench::Stage)));
+        check("bench stage", Ok(Task::Bench(Bench::Stage(StageScope::default()))));
+        check(
+            "bench stage --propose durable",
+            Ok(Task::Bench(Bench::Stage(StageScope { propose: Some("durable".to_owned()) }))),
+        );
         check("torture --seconds 9", Ok(Task::Torture(Torture::Parent { seconds: 9 })));
         check(
             "bench apply --files 10 --in /mnt",

@@ -4,53 +4,57 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use actix::System;
 use miette::{IntoDiagnostic as _, Result, miette};
-use orchestrator_adapter::{
-    ApplyRequest, DiffStagingLayer, OpenedSession, Proposal, RelPath, SafeWrite, Staging,
-    StagingOptions,
-};
+use orchestrator_adapter::{ApplyRequest, DiffStagingLayer, Proposal, RelPath, StagingOptions};
 use tempfile::TempDir;
 
 use super::apply::{peak_memory_mib, sync};
 use super::table::{median, print, shown};
 
+mod propose;
+
+use propose::{FILES, SHAPES, measure};
+
 const FILE_BYTES: usize = 10 * 1024;
-/// Every second proposal is the first one on its file, the other replaces it.
-const FILES: usize = 6_000;
 const PENDING: usize = 10_000;
-/// Sessions, and how many messages of each wait in its mailbox at once.
-const SHAPES: [(usize, usize); 5] = [(1, 1), (1, 16), (8, 1), (8, 16), (64, 1)];
 const STARTS: usize = 60;
 
+/// What is measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// Only the proposals whose shape's name holds this.
+    pub(crate) propose: Option<String>,
+}
+
 /// Prints tables and writes `target/bench/stage.json`.
-pub(crate) fn run(root: &Path) -> Result<()> {
+pub(crate) fn run(root: &Path, scope: &Scope) -> Result<()> {
     let target = root.join("target/bench");
     fs::create_dir_all(&target).into_diagnostic()?;
     let mut report = BTreeMap::new();
-    let header = ["sessions", "in flight each", "a second", "p50", "p99", "longest"];
+    let header = ["proposals", "a second", "p50", "p99", "longest"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    for (sessions, in_flight) in SHAPES {
-        let (rate, mut latencies) = propose(&target, sessions, in_flight)?;
-        latencies.sort();
-        let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
-        let (p50, p99, max) = (at(0.5), at(0.99), at(1.0));
-        rows.push(vec![
-            sessions.to_string(),
-            in_flight.to_string(),
-            format!("{rate:.0}"),
-            shown(p50),
-            shown(p99),
-            shown(max),
-        ]);
+    let wanted = scope.propose.as_deref().unwrap_or_default();
+    // Proposing changes nothing in it, so that one tree does for all of them.
+    let world = World::new(&target, FILES)?;
+    settle();
+    for shape in SHAPES.iter().filter(|shape| shape.name().contains(wanted)) {
+        let measured = measure(&world, shape)?;
+        let (rate, p50, p99) = (measured.rate, measured.at(0.5), measured.at(0.99));
+        let max = measured.at(1.0);
+        let row = [shape.name(), format!("{rate:.0}"), shown(p50), shown(p99), shown(max)];
+        rows.push(row.to_vec());
         report.insert(
-            format!("propose, {sessions:02} sessions, {in_flight:02} in flight"),
+            format!("propose, {}", shape.name()),
             serde_json::json!({ "a_second": rate, "p50_ms": ms(p50), "p99_ms": ms(p99), "max_ms": ms(max) }),
         );
     }
     print(&rows);
+    if scope.propose.is_some() {
+        return Ok(());
+    }
     println!();
     let mut rows = vec![vec!["with 10,000 pending".to_owned(), "median".to_owned()]];
     for (name, duration) in review(&target)? {
@@ -104,6 +108,12 @@ impl World {
     }
 }
 
+/// Files that changed just now could change again within the clock's tick, and are
+/// looked into; agents and reviewers come later.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(1100));
+}
+
 fn name(index: usize) -> String {
     format!("d{}/f{index}.rs", index % 60)
 }
@@ -113,60 +123,29 @@ fn path(index: usize) -> Result<RelPath> {
 }
 
 /// 10 KiB of lines; a later revision differs in a few of them, as an agent's edit does.
+///
+/// Stamped into a text that is made once, so that making it costs next to nothing beside
+/// what is measured.
 fn content(index: usize, revision: usize) -> Vec<u8> {
-    let mut text = String::with_capacity(FILE_BYTES + 64);
-    let mut line = 0;
-    while text.len() < FILE_BYTES {
-        line += 1;
-        let changed = if revision > 0 && line % 60 == 7 { revision } else { 0 };
-        text.push_str(&format!("    let value_{line} = compute({index}, {changed});\n"));
+    static TEXT: LazyLock<(Vec<u8>, Vec<usize>)> = LazyLock::new(|| {
+        let (mut text, mut stamps, mut line) = (String::new(), Vec::new(), 0);
+        while text.len() < FILE_BYTES {
+            line += 1;
+            text.push_str(&format!("    let value_{line} = compute({line}, "));
+            if line % 60 == 7 {
+                stamps.push(text.len());
+            }
+            text.push_str("000000, 000000);\n");
+        }
+        (text.into_bytes(), stamps)
+    });
+    let (text, stamps) = &*TEXT;
+    let mut content = text.clone();
+    let stamp = format!("{index:06}, {revision:06}");
+    for at in stamps {
+        content[*at..at + stamp.len()].copy_from_slice(stamp.as_bytes());
     }
-    text.into_bytes()
-}
-
-/// Proposals a second, and how long each took from being sent to being answered.
-fn propose(target: &Path, sessions: usize, in_flight: usize) -> Result<(f64, Vec<Duration>)> {
-    let world = World::new(target, FILES)?;
-    let options = world.options();
-    System::new().block_on(async {
-        let staging = Staging::open(options).await.into_diagnostic()?;
-        let mut agents = Vec::new();
-        for session in 0..sessions {
-            let opened = staging.open_session(&format!("agent-{session}")).await;
-            agents.push(opened.into_diagnostic()?);
-        }
-        let begun = Instant::now();
-        let working: Vec<_> = agents
-            .into_iter()
-            .enumerate()
-            .flat_map(|(number, agent)| {
-                (0..in_flight).map(move |lane| (number * in_flight + lane, agent.clone()))
-            })
-            .map(|(lane, agent)| actix::spawn(work(agent, lane, sessions * in_flight)))
-            .collect();
-        let mut latencies = Vec::new();
-        for lane in working {
-            latencies.extend(lane.await.into_diagnostic()??);
-        }
-        let rate = latencies.len() as f64 / begun.elapsed().as_secs_f64();
-        staging.shutdown().await.into_diagnostic()?;
-        Ok((rate, latencies))
-    })
-}
-
-/// One lane of one session: each of its files is proposed, and proposed anew.
-async fn work(agent: OpenedSession, lane: usize, lanes: usize) -> Result<Vec<Duration>> {
-    let mut latencies = Vec::new();
-    for index in (lane..FILES).step_by(lanes) {
-        for revision in 1..=2 {
-            let message =
-                SafeWrite { path: path(index)?, content: content(index, revision), mode: None };
-            let begun = Instant::now();
-            agent.actor.send(message).await.into_diagnostic()?.into_diagnostic()?;
-            latencies.push(begun.elapsed());
-        }
-    }
-    Ok(latencies)
+    content
 }
 
 /// What a reviewer waits for with 10,000 pending.
@@ -174,9 +153,7 @@ fn review(target: &Path) -> Result<Vec<(&'static str, Duration)>> {
     let world = World::new(target, PENDING)?;
     let layer = DiffStagingLayer::open(world.options()).into_diagnostic()?;
     let session = layer.open_session("agent").into_diagnostic()?.id;
-    // Files that changed just now could change again within the clock's tick, and are
-    // looked into; a reviewer comes later.
-    std::thread::sleep(Duration::from_millis(1100));
+    settle();
     for batch in 0..PENDING / 100 {
         let proposals = (batch * 100..(batch + 1) * 100)
             .map(|index| {
