@@ -4,6 +4,9 @@
 //! Whatever did not fit, and what other processes wrote, is read from the store,
 //! at once when this process writes and else every `follow_every`, so that each
 //! subscriber gets the log's order without gaps and without repetitions.
+//!
+//! Nobody pays for what nobody reads: the layer is observed from the first
+//! subscription on, and while nobody is there nothing is read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,14 +61,16 @@ impl Message for Poke {
 
 /// Fans events out to subscribers.
 pub struct EventsActor {
+    layer: DiffStagingLayer,
     pool: Pool,
-    notices: Receiver<Notice>,
+    /// What the layer tells, once it is observed.
+    notices: Option<Receiver<Notice>>,
     poked: Arc<AtomicBool>,
     capacity: usize,
     follow_every: Duration,
     /// Whether the store is being read.
     reading: bool,
-    /// The last event that was delivered.
+    /// The last event that was delivered, or that nobody was there for.
     seq: u64,
     subscribers: Vec<Subscriber>,
 }
@@ -76,23 +81,37 @@ struct Subscriber {
 }
 
 impl EventsActor {
-    /// Starts it on the current arbiter, from the events behind `seq` on.
-    pub(super) fn launch(layer: &DiffStagingLayer, pool: Pool, seq: u64) -> Addr<Self> {
-        let (sender, notices) = bounded(NOTICES_MAX);
+    /// Starts it on the current arbiter.
+    pub(super) fn launch(layer: DiffStagingLayer, pool: Pool) -> Addr<Self> {
+        let (capacity, follow_every) =
+            (layer.options().mailbox_capacity, layer.options().follow_every);
         let poked = Arc::new(AtomicBool::new(false));
-        let actor = Self {
+        let (notices, subscribers) = (None, Vec::new());
+        Self {
+            layer,
             pool,
             notices,
-            poked: Arc::clone(&poked),
-            capacity: layer.options().mailbox_capacity,
-            follow_every: layer.options().follow_every,
+            poked,
+            capacity,
+            follow_every,
             reading: false,
-            seq,
-            subscribers: Vec::new(),
-        };
-        let addr = actor.start();
-        layer.observe(observer(sender, poked, addr.downgrade()));
-        addr
+            seq: 0,
+            subscribers,
+        }
+        .start()
+    }
+
+    /// Has the layer tell what it does from now on.
+    fn observe(&mut self, addr: &Addr<Self>) {
+        if self.notices.is_none() {
+            let (sender, notices) = bounded(NOTICES_MAX);
+            self.notices = Some(notices);
+            self.layer.observe(observer(sender, Arc::clone(&self.poked), addr.downgrade()));
+        }
+    }
+
+    fn waiting_notices(&self) -> Vec<Notice> {
+        self.notices.iter().flat_map(Receiver::try_iter).collect()
     }
 
     fn deliver(&mut self, records: Vec<EventRecord>, notices: Vec<Notice>) {
@@ -102,10 +121,13 @@ impl EventsActor {
             let diff = notices
                 .next_if(|notice| notice.record.seq == record.seq)
                 .and_then(|notice| notice.diff);
-            self.seq = record.seq;
-            let record = Arc::new(record);
-            self.subscribers.retain_mut(|subscriber| subscriber.tell(&record, diff.as_ref()));
+            self.tell(&Arc::new(record), diff.as_ref());
         }
+    }
+
+    fn tell(&mut self, record: &Arc<EventRecord>, diff: Option<&Arc<[u8]>>) {
+        self.seq = record.seq;
+        self.subscribers.retain_mut(|subscriber| subscriber.tell(record, diff));
     }
 }
 
@@ -159,11 +181,24 @@ impl Actor for EventsActor {
 impl Handler<Subscribe> for EventsActor {
     type Result = AtomicResponse<Self, Result<(), SubscribeError>>;
 
-    fn handle(&mut self, message: Subscribe, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: Subscribe, context: &mut Self::Context) -> Self::Result {
+        self.observe(&context.address());
+        let subscriber = Subscriber { recipient: message.recipient, missed: 0 };
+        if self.subscribers.is_empty() {
+            let newest = tracing::debug_span!("newest_event");
+            let newest = self.pool.clone().run(newest, |layer| layer.newest_event());
+            return AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(newest).map(
+                |newest, actor, _| {
+                    actor.seq = newest?;
+                    actor.subscribers.push(subscriber);
+                    Ok(())
+                },
+            )));
+        }
         // What happened before is delivered first, to those who were there.
         let caught_up = self.catch_up();
         AtomicResponse::new(Box::pin(caught_up.map(|(), actor, _| {
-            actor.subscribers.push(Subscriber { recipient: message.recipient, missed: 0 });
+            actor.subscribers.push(subscriber);
             Ok(())
         })))
     }
@@ -173,17 +208,43 @@ impl Handler<Poke> for EventsActor {
     type Result = AtomicResponse<Self, ()>;
 
     fn handle(&mut self, _: Poke, _: &mut Self::Context) -> Self::Result {
-        AtomicResponse::new(Box::pin(self.catch_up()))
+        // Before the notices are taken, so that what is told after it pokes again.
+        self.poked.store(false, Ordering::Release);
+        let notices = self.waiting_notices();
+        if self.subscribers.is_empty() {
+            return AtomicResponse::new(Box::pin(fut::ready(())));
+        }
+        match self.deliver_in_order(notices) {
+            rest if rest.is_empty() => AtomicResponse::new(Box::pin(fut::ready(()))),
+            rest => AtomicResponse::new(Box::pin(self.read_and_deliver(rest))),
+        }
     }
 }
 
 impl EventsActor {
+    /// Delivers what follows on the last event without a gap; the rest is given back, for
+    /// which the store has to be read: something before it came from elsewhere.
+    fn deliver_in_order(&mut self, notices: Vec<Notice>) -> Vec<Notice> {
+        let mut notices = notices.into_iter().peekable();
+        while let Some(notice) = notices.next_if(|notice| notice.record.seq <= self.seq + 1) {
+            if notice.record.seq == self.seq + 1 {
+                self.tell(&notice.record, notice.diff.as_ref());
+            }
+        }
+        notices.collect()
+    }
+
     /// Delivers everything that is in the store by now.
     fn catch_up(&mut self) -> impl ActorFuture<Self, Output = ()> + use<> {
-        // Before reading, so that what is written after it pokes again.
-        self.poked.store(false, Ordering::Release);
+        let notices = self.waiting_notices();
+        self.read_and_deliver(notices)
+    }
+
+    fn read_and_deliver(
+        &mut self,
+        notices: Vec<Notice>,
+    ) -> impl ActorFuture<Self, Output = ()> + use<> {
         self.reading = true;
-        let notices: Vec<Notice> = self.notices.try_iter().collect();
         let (pool, from) = (self.pool.clone(), self.seq);
         let read = pool.run(tracing::debug_span!("deliver_events"), move |layer| {
             let (mut all, mut seq) = (Vec::new(), from);

@@ -104,9 +104,6 @@ impl Registry {
     /// What the store reports.
     pub async fn launch(layer: DiffStagingLayer) -> Result<Addr<Self>, ActorError> {
         let pool = Pool::new(layer.clone());
-        let newest =
-            pool.clone().run(tracing::debug_span!("newest_event"), |layer| layer.newest_event());
-        let seq = newest.await?;
         let watching = if layer.options().watch_files {
             let watch =
                 pool.clone().run(tracing::debug_span!("watch"), DiffStagingLayer::watch).await?;
@@ -115,7 +112,7 @@ impl Registry {
             None
         };
         let (fs, arbiter) = FsActor::launch(layer.clone());
-        let events = EventsActor::launch(&layer, pool.clone(), seq);
+        let events = EventsActor::launch(layer.clone(), pool.clone());
         let fs_arbiter = Some(arbiter);
         let sessions = HashMap::new();
         Ok(Self { layer, pool, fs, fs_arbiter, events, sessions, watching, caring: false }.start())
