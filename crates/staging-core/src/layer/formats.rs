@@ -64,7 +64,7 @@ impl DiffStagingLayer {
     ) -> Result<PatchProposed> {
         let patch = PatchText::parse(&request.text)?;
         let fitted = RefCell::new(Vec::new());
-        let proposed = self.0.plan_and_commit(session, &|view| {
+        let proposed = self.0.plan_and_commit(session, None, &|view| {
             let (touched, placed) = view.propose_patch(&patch, request)?;
             fitted.replace(placed);
             Ok(touched)

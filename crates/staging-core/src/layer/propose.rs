@@ -10,7 +10,7 @@ use atomic_fs::{Digest, RelPath};
 use super::plan::Touched;
 use super::request::{Proposal, Proposed};
 use super::sessions::{Thawed, busy};
-use super::view::View;
+use super::view::{At, View};
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
 use crate::diffing::Sided;
@@ -29,6 +29,10 @@ const PLANS_MAX: u32 = 64;
 /// How long a call waits for an apply that holds its patches.
 const FROZEN_WAIT: Duration = Duration::from_secs(10);
 const FROZEN_POLL: Duration = Duration::from_millis(20);
+
+/// Proposals put a session's expiry off at most this often: the index of expiries would
+/// be written for each of them.
+const PROPOSAL_TOUCH_MS: i64 = 1000;
 
 impl DiffStagingLayer {
     /// Stages one change. The workspace is not touched.
@@ -50,7 +54,8 @@ impl DiffStagingLayer {
         session: SessionId,
         proposals: Vec<Proposal>,
     ) -> Result<Vec<Proposed>> {
-        self.0.plan_and_commit(session, &|view| {
+        let first = proposals.first().map(Proposal::path);
+        self.0.plan_and_commit(session, first, &|view| {
             proposals.iter().map(|proposal| view.propose(proposal)).collect()
         })
     }
@@ -60,17 +65,19 @@ impl DiffStagingLayer {
 pub(super) type Plan<'p> = dyn Fn(&mut View<'_>) -> Result<Vec<Touched>> + 'p;
 
 impl Inner {
-    /// Plans and commits, anew when something else happens to the session meanwhile.
+    /// Plans and commits, anew when something else happens to the session meanwhile. What
+    /// is pending at `likely` is read together with the session.
     pub(super) fn plan_and_commit(
         &self,
         session: SessionId,
+        likely: Option<&RelPath>,
         plan: &Plan<'_>,
     ) -> Result<Vec<Proposed>> {
         let mut plans = 0;
         self.thawed(|| {
             loop {
                 plans += 1;
-                match self.attempt(session, plan)? {
+                match self.attempt(session, likely, plan)? {
                     Attempt::Done(proposed) => return Ok(Thawed::Done(proposed)),
                     Attempt::Frozen(apply) => return Ok(Thawed::Frozen(apply)),
                     Attempt::Overtaken if plans < PLANS_MAX => {}
@@ -113,14 +120,23 @@ impl Step {
 }
 
 impl Inner {
-    fn attempt(&self, session: SessionId, plan: &Plan<'_>) -> Result<Attempt> {
-        let generation = self.store.look(|c| {
-            sessions::counters(c, session)?
-                .map(|counters| counters.generation)
-                .ok_or_else(|| StagingError::SessionNotFound { name: session.to_string() })
+    fn attempt(
+        &self,
+        session: SessionId,
+        likely: Option<&RelPath>,
+        plan: &Plan<'_>,
+    ) -> Result<Attempt> {
+        let (found, generation, at) = self.store.read(|c| {
+            let found = super::sessions::require(c, session)?;
+            let generation = sessions::counters(c, session)?.map(|counters| counters.generation);
+            let at = likely.map(|path| At::read(c, session, path)).transpose()?;
+            Ok((found, generation.unwrap_or_default(), at))
         })?;
-        self.require_open(session)?;
+        self.still_open(found)?;
         let mut view = View::new(self, session);
+        if let (Some(path), Some(at)) = (likely, at) {
+            view.note(path.clone(), at);
+        }
         let mut taken = Vec::new();
         let attempt = self.attempt_in(&mut view, generation, plan, &mut taken);
         if attempt.is_err() {
@@ -169,8 +185,7 @@ impl Inner {
     fn steps(&self, view: &View<'_>) -> Result<Vec<Step>> {
         let mut steps = Vec::with_capacity(view.planned.len());
         for (path, planned) in &view.planned {
-            let old =
-                self.store.look(|connection| patches::at_path(connection, view.session, path))?;
+            let old = view.stored_at(path)?;
             let mut step = Step { path: path.clone(), old, new: planned.clone(), diff: None };
             if let Some(new) = &mut step.new {
                 new.signature = signature_of(new);
@@ -241,8 +256,7 @@ impl Inner {
         }
         self.log_steps(write, view, &busy_steps, &now)?;
         self.check_limits(write, view.session)?;
-        let expires_at = write.now.plus(self.options.session_expires_after);
-        sessions::touch(write, view.session, write.now, expires_at)?;
+        self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
         let proposed = touched
             .iter()
             .map(|paths| answer(write, view.session, paths, steps, &now))

@@ -32,7 +32,7 @@ impl DiffStagingLayer {
         let session = self.session_for(&patch)?;
         // What is pending there may be stale as well.
         self.look_again_at(std::slice::from_ref(&patch.path))?;
-        let mut proposed = inner.plan_and_commit(session, &|view| {
+        let mut proposed = inner.plan_and_commit(session, None, &|view| {
             let there = match view.at_path(&patch.path)? {
                 None => view.at_target(&patch.path)?,
                 there => there,

@@ -149,7 +149,12 @@ impl Inner {
 
     /// The session, if it takes proposals; one whose time has run out ends now.
     pub(super) fn require_open(&self, id: SessionId) -> Result<Session> {
-        let session = self.store.look(|connection| require(connection, id))?;
+        self.still_open(self.store.look(|connection| require(connection, id))?)
+    }
+
+    /// The same of a session that was just read.
+    pub(super) fn still_open(&self, session: Session) -> Result<Session> {
+        let id = session.id;
         let session =
             if session.state == SessionState::Open && session.expires_at <= Timestamp::now() {
                 match self.expire(id)? {
@@ -167,15 +172,33 @@ impl Inner {
 
     /// Notes that the agent is there, without a write for every read.
     pub(super) fn note_activity(&self, session: &Session) -> Result<()> {
-        let now = Timestamp::now();
-        let allowed = i64::try_from(self.options.session_expires_after.as_millis() / 10)
-            .unwrap_or(i64::MAX)
-            .min(TOUCH_MS);
-        if now.unix_ms().saturating_sub(session.last_active_at.unix_ms()) < allowed {
+        if !self.is_to_be_touched(session, Timestamp::now(), TOUCH_MS) {
             return Ok(());
         }
-        let expires_at = now.plus(self.options.session_expires_after);
-        self.store.write(|write| sessions::touch(write, session.id, now, expires_at))
+        self.store.write(|write| self.touch(write, session, TOUCH_MS))
+    }
+
+    /// Puts a session's expiry off, unless that was done shortly before.
+    pub(super) fn touch(
+        &self,
+        write: &Write<'_>,
+        session: &Session,
+        at_most_every_ms: i64,
+    ) -> Result<()> {
+        if !self.is_to_be_touched(session, write.now, at_most_every_ms) {
+            return Ok(());
+        }
+        let expires_at = write.now.plus(self.options.session_expires_after);
+        sessions::touch(write, session.id, write.now, expires_at)
+    }
+
+    fn is_to_be_touched(&self, session: &Session, now: Timestamp, at_most_every_ms: i64) -> bool {
+        let allowed = i64::try_from(self.options.session_expires_after.as_millis() / 10)
+            .unwrap_or(i64::MAX)
+            .min(at_most_every_ms);
+        let silent = now.unix_ms().saturating_sub(session.last_active_at.unix_ms());
+        // A clock that was set back must not stop it.
+        silent >= allowed || silent < 0
     }
 }
 

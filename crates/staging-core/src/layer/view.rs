@@ -1,10 +1,12 @@
 //! What a session sees: its pending patches over the disk, and what the call at
 //! hand is about to change of them.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use atomic_fs::{Digest, RelPath};
+use rusqlite::Connection;
 
 use super::Inner;
 use super::content::Stored;
@@ -32,10 +34,29 @@ pub(super) struct View<'a> {
     targets: BTreeMap<RelPath, RelPath>,
     /// Pending creates that moved, from where to where.
     pub(super) moved: HashMap<RelPath, RelPath>,
+    /// What the store had at each path that was asked for, read once: whoever commits
+    /// checks that the session is as it was.
+    seen: RefCell<HashMap<RelPath, At>>,
     held: HashMap<Digest, Arc<[u8]>>,
     held_bytes: u64,
     /// Everything that the call stored.
     pub(super) stored: Vec<Put>,
+}
+
+/// What is pending at a path.
+pub(super) struct At {
+    /// The patch on the path.
+    patch: Option<Patch>,
+    /// The rename to it.
+    rename: Option<Patch>,
+}
+
+impl At {
+    /// Reads it.
+    pub(super) fn read(connection: &Connection, id: SessionId, path: &RelPath) -> Result<Self> {
+        let patch = patches::at_path(connection, id, path)?;
+        Ok(Self { patch, rename: patches::at_target(connection, id, path)? })
+    }
 }
 
 /// A file as the session sees it.
@@ -56,6 +77,7 @@ impl<'a> View<'a> {
             planned: BTreeMap::new(),
             targets: BTreeMap::new(),
             moved: HashMap::new(),
+            seen: RefCell::default(),
             held: HashMap::new(),
             held_bytes: 0,
             stored: Vec::new(),
@@ -66,8 +88,28 @@ impl<'a> View<'a> {
     pub(super) fn at_path(&self, path: &RelPath) -> Result<Option<Patch>> {
         match self.planned.get(path) {
             Some(planned) => Ok(planned.clone()),
-            None => self.inner.store.look(|c| patches::at_path(c, self.session, path)),
+            None => self.stored_at(path),
         }
+    }
+
+    /// The pending patch on a path in the store, before this call.
+    pub(super) fn stored_at(&self, path: &RelPath) -> Result<Option<Patch>> {
+        self.seen(path, |at| at.patch.clone())
+    }
+
+    /// Notes what the store had at a path.
+    pub(super) fn note(&self, path: RelPath, at: At) {
+        self.seen.borrow_mut().insert(path, at);
+    }
+
+    fn seen<T>(&self, path: &RelPath, take: impl FnOnce(&At) -> T) -> Result<T> {
+        if let Some(at) = self.seen.borrow().get(path) {
+            return Ok(take(at));
+        }
+        let at = self.inner.store.read(|c| At::read(c, self.session, path))?;
+        let taken = take(&at);
+        self.note(path.clone(), at);
+        Ok(taken)
     }
 
     /// The pending rename to a path.
@@ -75,7 +117,7 @@ impl<'a> View<'a> {
         if let Some(from) = self.targets.get(path) {
             return self.at_path(from);
         }
-        let found = self.inner.store.look(|c| patches::at_target(c, self.session, path))?;
+        let found = self.seen(path, |at| at.rename.clone())?;
         Ok(found.filter(|patch| !self.planned.contains_key(&patch.path)))
     }
 

@@ -99,9 +99,9 @@ impl Store {
     /// Reads one consistent state.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.look(|connection| {
-            let transaction = connection.unchecked_transaction()?;
-            let answer = work(&transaction)?;
-            transaction.commit()?;
+            let reading = Reading::begin(connection)?;
+            let answer = work(connection)?;
+            reading.end()?;
             Ok(answer)
         })
     }
@@ -219,6 +219,33 @@ impl Drop for Store {
             if let Err(error) = folded {
                 tracing::debug!(%error, "the store's log stays as long as it is");
             }
+        }
+    }
+}
+
+/// A transaction that only reads, by statements that are prepared once.
+struct Reading<'c>(Option<&'c Connection>);
+
+impl<'c> Reading<'c> {
+    fn begin(connection: &'c Connection) -> Result<Self> {
+        connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
+        Ok(Self(Some(connection)))
+    }
+
+    fn end(mut self) -> Result<()> {
+        if let Some(connection) = self.0.take() {
+            connection.prepare_cached("COMMIT")?.execute([])?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0
+            && let Err(error) = connection.execute_batch("ROLLBACK")
+        {
+            tracing::debug!(%error, "SQLite had ended it already");
         }
     }
 }
