@@ -33,7 +33,9 @@ tasks:
                            proposals through the actors, 10,000 pending patches, start-up
   fault-inject [--quick | --deep] [--model NAME] [--seed NUMBER] | --replay FILE
                            every crash, fault and edit on a simulated disk, and broken variants
-  torture [--seconds N]    8 processes x 8 sessions x 500 proposals, a reviewer, and kills
+  torture [--seconds N] [--agents N]
+                           8 processes x 8 sessions x 500 proposals, a reviewer, and kills
+  torture checkout         git checkout of another branch under 1,000 pending patches
   bench diff [--only NAME-PART] [--ours-only] [--without-applying]
                            diffs of real, AI-shaped and adversarial pairs beside their peers
   real-disk [kill] [editor] [refusals] [--seconds N] [--every N]
@@ -134,7 +136,9 @@ mod tests {
             "bench stage --propose durable",
             Ok(Task::Bench(Bench::Stage(StageScope { propose: Some("durable".to_owned()) }))),
         );
-        check("torture --seconds 9", Ok(Task::Torture(Torture::Parent { seconds: 9 })));
+        let few = Torture::Parent { seconds: 9, agents: 2 };
+        check("torture --seconds 9 --agents 2", Ok(Task::Torture(few)));
+        check("torture checkout", Ok(Task::Torture(Torture::Checkout)));
         check(
             "bench apply --files 10 --in /mnt",
             Ok(Task::Bench(Bench::Apply(Scope { files: Some(10), folder: Some("/mnt".into()) }))),

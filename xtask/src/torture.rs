@@ -8,6 +8,7 @@
 //!
 //! * every acknowledged proposal is in the store, with the content that was sent;
 //! * every acknowledged decision stands;
+//! * one sweep finds every session of the killed orphaned, with its patches pending;
 //! * the log's hash chain holds, and its places have no gap;
 //! * the workspace holds exactly what was applied, and nothing beside it;
 //! * after `gc` the state directory holds only what is referenced.
@@ -27,6 +28,7 @@ use orchestrator_adapter::{
 };
 
 mod check;
+mod checkout;
 
 const AGENTS: usize = 8;
 const SESSIONS: usize = 8;
@@ -41,7 +43,11 @@ pub(crate) enum Torture {
     Parent {
         /// For how long.
         seconds: u64,
+        /// How many agents' processes.
+        agents: usize,
     },
+    /// `git checkout` under a thousand pending patches.
+    Checkout,
     /// An agents' process: its number and the folder.
     Agent(usize, PathBuf),
     /// The reviewer's process: the folder.
@@ -55,18 +61,32 @@ impl Torture {
     /// A sentence for the person who typed it.
     pub(crate) fn parse(arguments: &[&str]) -> std::result::Result<Self, String> {
         match arguments {
-            [] => Ok(Self::Parent { seconds: 120 }),
-            ["--seconds", seconds] => {
-                let seconds = seconds.parse();
-                let seconds = seconds.map_err(|_| "`--seconds` wants a number".to_owned())?;
-                Ok(Self::Parent { seconds })
-            }
+            ["checkout"] => Ok(Self::Checkout),
             ["agent", number, folder] => {
                 let number = number.parse().map_err(|_| "an agent has a number".to_owned())?;
                 Ok(Self::Agent(number, folder.into()))
             }
             ["reviewer", folder] => Ok(Self::Reviewer(folder.into())),
-            _ => Err(format!("`torture` does not take `{}`", arguments.join(" "))),
+            _ => Self::parse_parent(arguments),
+        }
+    }
+
+    fn parse_parent(mut arguments: &[&str]) -> std::result::Result<Self, String> {
+        let (mut seconds, mut agents) = (120, AGENTS);
+        loop {
+            arguments = match arguments {
+                [] => return Ok(Self::Parent { seconds, agents }),
+                ["--seconds", number, rest @ ..] => {
+                    seconds =
+                        number.parse().map_err(|_| "`--seconds` wants a number".to_owned())?;
+                    rest
+                }
+                ["--agents", number, rest @ ..] => {
+                    agents = number.parse().map_err(|_| "`--agents` wants a number".to_owned())?;
+                    rest
+                }
+                _ => return Err(format!("`torture` does not take `{}`", arguments.join(" "))),
+            }
         }
     }
 }
@@ -74,7 +94,8 @@ impl Torture {
 /// Runs one of the processes.
 pub(crate) fn run(root: &Path, torture: &Torture) -> Result<()> {
     match torture {
-        Torture::Parent { seconds } => parent(root, Duration::from_secs(*seconds)),
+        Torture::Parent { seconds, agents } => parent(root, Duration::from_secs(*seconds), *agents),
+        Torture::Checkout => checkout::run(root),
         Torture::Agent(number, folder) => agent(*number, folder),
         Torture::Reviewer(folder) => reviewer(folder),
     }
@@ -86,14 +107,17 @@ fn options(folder: &Path) -> StagingOptions {
     options
 }
 
-fn parent(root: &Path, time: Duration) -> Result<()> {
+fn parent(root: &Path, time: Duration, agents: usize) -> Result<()> {
     let target = root.join("target/torture");
     fs::create_dir_all(&target).into_diagnostic()?;
     let folder = tempfile::tempdir_in(&target).into_diagnostic()?;
     let before = populate(folder.path())?;
     let mut random = Random::new();
-    let mut processes: Vec<Child> =
-        (0..=AGENTS).map(|number| start(number, folder.path())).collect::<Result<_>>()?;
+    let mut running = Running(Vec::new());
+    let processes = &mut running.0;
+    for number in 0..=agents {
+        processes.push(start(number, agents, folder.path())?);
+    }
     let (begun, mut kills, mut finished) = (Instant::now(), 0, 0);
     while begun.elapsed() < time {
         std::thread::sleep(Duration::from_millis(20 + random.below(400)));
@@ -107,9 +131,9 @@ fn parent(root: &Path, time: Duration) -> Result<()> {
                 kills += 1;
             }
         }
-        processes[victim] = start(victim, folder.path())?;
+        processes[victim] = start(victim, agents, folder.path())?;
     }
-    for process in &mut processes {
+    for process in processes {
         process.kill().into_diagnostic()?;
         let status = process.wait().into_diagnostic()?;
         if status.code().is_some_and(|code| code != 0) {
@@ -120,11 +144,24 @@ fn parent(root: &Path, time: Duration) -> Result<()> {
     check::everything(folder.path(), &before)
 }
 
+/// Processes that do not outlive whoever started them.
+struct Running(Vec<Child>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for process in &mut self.0 {
+            // It may have ended.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
 /// The number after the last agent is the reviewer's.
-fn start(number: usize, folder: &Path) -> Result<Child> {
+fn start(number: usize, agents: usize, folder: &Path) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe().into_diagnostic()?);
     command.arg("torture");
-    if number == AGENTS {
+    if number == agents {
         command.arg("reviewer");
     } else {
         command.arg("agent").arg(number.to_string());

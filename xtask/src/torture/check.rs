@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use orchestrator_adapter::{Patch, PatchId};
+use orchestrator_adapter::{Patch, PatchId, SessionState};
 
 use super::*;
 
@@ -13,6 +13,7 @@ pub(super) fn everything(folder: &Path, before: &BTreeMap<String, Vec<u8>>) -> R
     let log = layer.verify_log().into_diagnostic()?;
     must(log.is_intact(), || format!("the log is broken at {:?}", log.broken_at))?;
     let (proposed, decided) = acknowledged(folder, &layer)?;
+    let orphans = orphans(&layer)?;
     let files = workspace(folder, &layer, before)?;
     let swept = layer.sweep(Duration::from_secs(3600)).into_diagnostic()?;
     must(swept.complete, || "the sweep is complete".to_owned())?;
@@ -20,6 +21,7 @@ pub(super) fn everything(folder: &Path, before: &BTreeMap<String, Vec<u8>>) -> R
     let (contents, bytes) = state(folder, layer)?;
     println!(
         "{proposed} acknowledged proposals and {decided} decisions found as they were left; \
+         {orphans} sessions orphaned with what they had pending; \
          {} events in an unbroken chain; {files} files as they were applied; {} applies \
          recovered at the end; after gc {contents} contents in {bytes} bytes of disk",
         log.events,
@@ -28,8 +30,27 @@ pub(super) fn everything(folder: &Path, before: &BTreeMap<String, Vec<u8>>) -> R
     Ok(())
 }
 
-fn must(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
+pub(super) fn must(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(miette!("{}", otherwise())) }
+}
+
+/// With every process killed, one sweep finds all of their sessions orphaned, and what
+/// they had pending still waits; how many.
+fn orphans(layer: &DiffStagingLayer) -> Result<usize> {
+    let pending = || -> Result<Vec<PatchId>> {
+        let status = layer.status().into_diagnostic()?;
+        let patches = status.sessions.iter().flat_map(|session| &session.patches);
+        Ok(patches.map(|patch| patch.id).collect())
+    };
+    let before = pending()?;
+    layer.sweep(Duration::from_secs(3600)).into_diagnostic()?;
+    let open = layer.sessions().into_diagnostic()?;
+    let open: Vec<_> = open.iter().filter(|s| s.state == SessionState::Open).collect();
+    for session in &open {
+        must(session.orphaned_at.is_some(), || format!("{} has no owner", session.id))?;
+    }
+    must(pending()? == before, || "a sweep took what was pending".to_owned())?;
+    Ok(open.len())
 }
 
 /// Every line that a process wrote down stands in the store.
