@@ -18,6 +18,7 @@ mod sweep;
 mod undo;
 mod view;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use atomic_fs::{Options, Workspace};
@@ -53,7 +54,10 @@ struct Inner {
     store: Arc<Store>,
     blobs: Blobs,
     differ: Differ,
+    set_aside: SetAside,
     workspace: Workspace,
+    /// Which step of the walk through the state directory the next sweep begins with.
+    sweep_from: AtomicUsize,
     /// Held through every apply and recovery of this process; what the last
     /// apply left to tidy, with the workspace's lock.
     gate: Mutex<Option<Tidying>>,
@@ -69,11 +73,14 @@ impl DiffStagingLayer {
         let workspace = Workspace::open(&options.workspace, &state, policies(&options))?;
         options.new_file_mode = workspace.kept_mode(options.new_file_mode);
         let store = Arc::new(Store::open(&state)?);
+        let set_aside = SetAside::new(&state, options.session_expires_after);
         let layer = Self(Arc::new(Inner {
             blobs: Blobs::open(&state, Arc::clone(&store), options.durable_proposals)?,
             store,
-            differ: Differ::new(&options, SetAside::new(&state, options.session_expires_after))?,
+            differ: Differ::new(&options, set_aside.clone())?,
+            set_aside,
             workspace,
+            sweep_from: AtomicUsize::new(0),
             gate: Mutex::new(None),
             options,
         }));

@@ -32,7 +32,7 @@ impl DiffStagingLayer {
         report.kept.extend(kept);
         let stray = inner.workspace.sweep(&lock, &|digest| inner.blobs.knows(digest))?;
         report.kept.extend(stray.into_iter().map(|kept| kept.file));
-        report.blobs_removed = inner.sweep_contents()?.removed;
+        report.blobs_removed = inner.sweep_state(None)?.removed;
         Ok(report)
     }
 }

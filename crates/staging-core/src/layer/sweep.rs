@@ -1,6 +1,8 @@
 //! Sweeping: what the dead left, what has become too old, and what nobody needs.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use atomic_fs::Digest;
@@ -40,11 +42,22 @@ pub struct SweepReport {
     pub complete: bool,
 }
 
-/// How much contents were swept.
+/// What a walk through the state directory gave back.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Swept {
     pub(super) removed: u64,
     pub(super) bytes: u64,
+    /// Whether it came to its end.
+    complete: bool,
+}
+
+/// One step of a walk through the state directory.
+enum Place {
+    /// Contents that have a file of their own.
+    Folder(PathBuf),
+    Pack(i64),
+    /// The strategies that misbehaved.
+    SetAside,
 }
 
 impl DiffStagingLayer {
@@ -69,9 +82,9 @@ impl DiffStagingLayer {
         if all && Instant::now() < deadline {
             let before = Timestamp::now().minus(inner.options.history_keep_for);
             inner.store.write(|write| sessions::forget(write, before, BATCH))?;
-            let swept = inner.sweep_contents()?;
+            let swept = inner.sweep_state(Some(deadline))?;
             (report.removed, report.bytes) = (swept.removed, swept.bytes);
-            report.complete = true;
+            report.complete = swept.complete;
         }
         Ok(report)
     }
@@ -175,15 +188,57 @@ impl Inner {
         }
     }
 
-    /// Gives back everything in the contents' directory that no row names.
-    pub(super) fn sweep_contents(&self) -> Result<Swept> {
+    /// Gives back everything in the state directory that nobody needs: contents that no row
+    /// names, and what is remembered of strategies for too long. The journal is recovery's,
+    /// and `conflicts/` the user's.
+    ///
+    /// Stops between two steps at the deadline; the next walk begins where it stopped.
+    pub(super) fn sweep_state(&self, deadline: Option<Instant>) -> Result<Swept> {
         let failed = |source| StagingError::Io {
-            action: "sweep the contents of",
+            action: "sweep",
             path: self.options.state_dir.clone(),
             source,
         };
-        let (own, temporary) = self.blobs.own_files().map_err(failed)?;
-        let mut swept = Swept { removed: temporary, bytes: 0 };
+        let mut places: Vec<Place> =
+            self.blobs.folders().map_err(failed)?.into_iter().map(Place::Folder).collect();
+        places.extend(self.blobs.packs().list().map_err(failed)?.into_iter().map(Place::Pack));
+        places.push(Place::SetAside);
+        let from = match deadline {
+            Some(_) => self.sweep_from.load(Ordering::Relaxed) % places.len(),
+            None => 0,
+        };
+        places.rotate_left(from);
+        let mut swept = Swept::default();
+        for (step, place) in places.iter().enumerate() {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                self.sweep_from.store(from + step, Ordering::Relaxed);
+                return Ok(swept);
+            }
+            match place {
+                Place::Folder(folder) => {
+                    let (own, temporary) = self.blobs.own_files(folder).map_err(failed)?;
+                    swept.removed += temporary + self.remove_unneeded(&own)?;
+                }
+                Place::Pack(pack) => {
+                    // A row of this pack can only be new while its writer lives, who has
+                    // it locked.
+                    let live =
+                        || self.store.look(|connection| contents::in_pack(connection, *pack));
+                    let bytes = self.blobs.packs().sweep(*pack, live)?;
+                    swept.removed += u64::from(bytes > 0);
+                    swept.bytes += bytes;
+                }
+                Place::SetAside => swept.removed += self.set_aside.sweep().map_err(failed)?,
+            }
+        }
+        self.sweep_from.store(0, Ordering::Relaxed);
+        self.store.write(|write| meta::set(write, meta::SWEPT_MS, write.now.unix_ms()))?;
+        swept.complete = true;
+        Ok(swept)
+    }
+
+    fn remove_unneeded(&self, own: &[Digest]) -> Result<u64> {
+        let mut removed = 0;
         for batch in own.chunks(BATCH) {
             let unneeded = self.store.look(|connection| {
                 let mut unneeded: Vec<Digest> = Vec::new();
@@ -194,18 +249,8 @@ impl Inner {
                 }
                 Ok(unneeded)
             })?;
-            swept.removed += self.blobs.remove_unneeded(unneeded.into_iter())?;
+            removed += self.blobs.remove_unneeded(unneeded.into_iter())?;
         }
-        let packs = self.blobs.packs();
-        for pack in packs.list().map_err(failed)? {
-            // A row of this pack can only be new while its writer lives, who has
-            // it locked.
-            let live = || self.store.look(|connection| contents::in_pack(connection, pack));
-            let bytes = packs.sweep(pack, live)?;
-            swept.removed += u64::from(bytes > 0);
-            swept.bytes += bytes;
-        }
-        self.store.write(|write| meta::set(write, meta::SWEPT_MS, write.now.unix_ms()))?;
-        Ok(swept)
+        Ok(removed)
     }
 }

@@ -291,29 +291,36 @@ impl Blobs {
         &self.packs
     }
 
-    /// The digests that have a file of their own, and how many temporary files of
-    /// dead processes were removed.
-    pub(crate) fn own_files(&self) -> io::Result<(Vec<Digest>, u64)> {
-        let (mut found, mut removed) = (Vec::new(), 0);
+    /// The folders that files of their own lie in, in order.
+    pub(crate) fn folders(&self) -> io::Result<Vec<PathBuf>> {
+        let mut folders = Vec::new();
         for folder in fs::read_dir(&self.dir)? {
             let folder = folder?;
-            if !folder.file_type()?.is_dir() {
-                continue;
+            if folder.file_type()?.is_dir() {
+                folders.push(folder.path());
             }
-            let temporary = folder.file_name() == "tmp";
-            for file in fs::read_dir(folder.path())? {
-                let file = file?;
-                let name = file.file_name();
-                let Some(name) = name.to_str() else { continue };
-                if !temporary {
-                    found.extend(name.parse::<Digest>());
-                } else if is_of_the_dead(name) {
-                    match fs::remove_file(file.path()) {
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                        outcome => {
-                            outcome?;
-                            removed += 1;
-                        }
+        }
+        folders.sort_unstable();
+        Ok(folders)
+    }
+
+    /// The digests that have a file of their own in one of [`folders`](Self::folders), and
+    /// how many temporary files of dead processes were removed from it.
+    pub(crate) fn own_files(&self, folder: &Path) -> io::Result<(Vec<Digest>, u64)> {
+        let (mut found, mut removed) = (Vec::new(), 0);
+        let temporary = folder.ends_with("tmp");
+        for file in fs::read_dir(folder)? {
+            let file = file?;
+            let name = file.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if !temporary {
+                found.extend(name.parse::<Digest>());
+            } else if is_of_the_dead(name) {
+                match fs::remove_file(file.path()) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    outcome => {
+                        outcome?;
+                        removed += 1;
                     }
                 }
             }
@@ -587,7 +594,7 @@ mod tests {
         for name in [living.as_str(), "4999999-1", "1.0_0_1-1"] {
             fs::write(temporary.join(name), "torn").expect("begun");
         }
-        assert_eq!(blobs.own_files().expect("listed").1, 2);
+        assert_eq!(blobs.own_files(&temporary).expect("listed").1, 2);
         assert!(temporary.join(living).exists());
     }
 }

@@ -67,6 +67,37 @@ impl SetAside {
         }
     }
 
+    /// Removes records that are forgotten, and what a dead process left half-written; how
+    /// many.
+    pub(crate) fn sweep(&self) -> std::io::Result<u64> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+            entries => entries?,
+        };
+        let mut removed = 0;
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            // Copies of libraries lie here as well, where a system needs them.
+            let is_ours = name.parse::<Digest>().is_ok() || name.ends_with(".tmp");
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let is_old = modified.is_ok_and(|modified| {
+                SystemTime::now().duration_since(modified).is_ok_and(|ago| ago >= self.keep_for)
+            });
+            if is_ours && is_old {
+                match fs::remove_file(entry.path()) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    outcome => {
+                        outcome?;
+                        removed += 1;
+                    }
+                }
+            }
+        }
+        Ok(removed)
+    }
+
     /// Makes the folder, in a state directory that is private already.
     pub(crate) fn prepare(&self) -> std::io::Result<()> {
         fs::create_dir_all(&self.folder)
@@ -104,6 +135,28 @@ mod tests {
         elsewhere.lift(&one).expect("it is ours");
         assert_eq!(record.reason(&one), None);
         elsewhere.lift(&one).expect("what is not there is lifted");
+    }
+
+    #[test]
+    fn a_sweep_removes_what_is_forgotten_or_half_written_and_nothing_else() {
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
+        let record = SetAside::new(state.path(), LONG);
+        assert_eq!(record.sweep().expect("there is no folder yet"), 0);
+        record.record(&old, "it crashed");
+        record.record(&new, "it crashed");
+        let half = record.folder().join(format!("{old}.1.tmp"));
+        let other = record.folder().join("a library's copy");
+        for path in [&half, &other] {
+            fs::write(path, "half").expect("it is ours");
+        }
+        for path in [record.path(&old), half.clone(), other.clone()] {
+            let file = fs::File::options().write(true).open(path).expect("it is there");
+            file.set_modified(SystemTime::now() - 2 * LONG).expect("it is ours");
+        }
+        assert_eq!(record.sweep().expect("swept"), 2);
+        assert!(!record.path(&old).exists() && !half.exists());
+        assert!(record.reason(&new).is_some() && other.exists());
     }
 
     #[test]
