@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     plugins: Plugins,
     session: Session,
     history: History,
+    limits: Limits,
     durable_proposals: Option<bool>,
     allow_git: Option<bool>,
     allow_hard_links: Option<bool>,
@@ -53,6 +54,14 @@ struct Session {
 struct History {
     #[serde(deserialize_with = "duration")]
     keep_for: Option<Duration>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Limits {
+    session_bytes_max: Option<u64>,
+    session_patches_max: Option<u32>,
+    stored_bytes_max: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,6 +121,9 @@ impl Settings {
         set(&mut options.plugin_limits.memory_bytes_max, self.plugins.memory_max_bytes);
         set(&mut options.session_expires_after, self.session.expires_after);
         set(&mut options.history_keep_for, self.history.keep_for);
+        set(&mut options.session_bytes_max, self.limits.session_bytes_max);
+        set(&mut options.session_patches_max, self.limits.session_patches_max);
+        set(&mut options.stored_bytes_max, self.limits.stored_bytes_max);
         set(&mut options.durable_proposals, self.durable_proposals);
         set(&mut options.allow_git, self.allow_git);
         set(&mut options.allow_hard_links, self.allow_hard_links);
@@ -176,12 +188,15 @@ mod tests {
              strategies = [{{ name = \"x\", path = \"/lib/x.so\", blake3 = \"{hex}\" }}]\n\
              [plugins]\ndeadline_ms = 300\nmemory_max_bytes = 400\n\
              [diff]\nstrategy = \"myers\"\nsize_max_bytes = 10\n\
-             [session]\nexpires_after = \"2h\"\n[history]\nkeep_for = \"30d\"\n"
+             [session]\nexpires_after = \"2h\"\n[history]\nkeep_for = \"30d\"\n\
+             [limits]\nsession_bytes_max = 1\nsession_patches_max = 2\nstored_bytes_max = 3\n"
         ))
         .expect("all of it is known");
         assert_eq!((options.diff.strategy.as_str(), options.diff.size_max_bytes), ("myers", 10));
         assert_eq!(options.session_expires_after, Duration::from_secs(2 * 60 * 60));
         assert_eq!(options.history_keep_for, Duration::from_secs(30 * 24 * 60 * 60));
+        assert_eq!((options.session_bytes_max, options.session_patches_max), (1, 2));
+        assert_eq!(options.stored_bytes_max, 3);
         assert!(options.durable_proposals && options.allow_git);
         assert!(options.allow_hard_links && options.allow_other_mounts);
         assert!(options.allow_move_aside);

@@ -46,6 +46,9 @@ pub struct StagingOptions {
     pub allow_move_aside: bool,
     /// Strategy libraries that the user allowed, each an explicit choice.
     pub strategies: Vec<TrustedLibrary>,
+    /// Whether a library may lie below folders that others can write where they are sticky,
+    /// as `/tmp` is. For tests.
+    pub allow_sticky_folders: bool,
     /// The program that serves libraries in a process of their own; needed where one is to run
     /// there. It may be this program itself.
     pub plugin_host: Option<PluginHost>,
@@ -107,6 +110,7 @@ impl StagingOptions {
             allow_other_mounts: false,
             allow_move_aside: false,
             strategies: Vec::new(),
+            allow_sticky_folders: false,
             plugin_host: None,
             plugin_limits: ChildLimits::default(),
             mailbox_capacity: 64,

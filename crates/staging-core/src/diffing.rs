@@ -64,7 +64,8 @@ impl Differ {
             set_aside.prepare().map_err(|error| failed(&error))?;
         }
         for allowed in &options.strategies {
-            let library = plugins::library(allowed, set_aside.folder());
+            let sticky = options.allow_sticky_folders;
+            let library = plugins::library(allowed, set_aside.folder(), sticky);
             match (allowed.hosting, &options.plugin_host) {
                 (Hosting::InProcess, _) => registry.add_in_process(library),
                 (Hosting::Child, Some(host)) => {

@@ -93,8 +93,9 @@ fn digest(path: &Path) -> Result<Digest, PluginError> {
 }
 
 /// The library as the engine takes it; systems that cannot load from memory copy it to `private`.
-pub(crate) fn library(allowed: &TrustedLibrary, private: &Path) -> Library {
+pub(crate) fn library(allowed: &TrustedLibrary, private: &Path, sticky: bool) -> Library {
     let mut trust = Trust::in_digest(blake3::Hash::from_bytes(*allowed.blake3.as_bytes()));
     trust.private_folder = Some(private.to_owned());
+    trust.allow_sticky_folders = sticky;
     Library { name: allowed.name.clone(), path: allowed.path.clone(), trust }
 }
