@@ -23,6 +23,8 @@ fn check(stage: &Stage, path: &str) {
     }
     fs::remove_file(stage.path("mine.txt")).expect("it is there");
     assert_eq!(stage.pending(), 0, "nothing is staged");
+    let sessions = stage.status()["sessions"].clone();
+    assert_eq!(sessions.as_array().map(Vec::len), Some(0), "no session is left open for it");
     assert_eq!(tree_of(&stage.beside("outside")), outside, "nothing outside changed");
     let names = |tree: end_to_end::Tree| tree.into_keys().collect::<Vec<_>>();
     assert_eq!(names(stage.tree()), names(inside), "nothing inside changed");

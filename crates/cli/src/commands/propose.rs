@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use staging_core::{
     MatchLevel, PATCH_BYTES_MAX, PatchId, PatchProposed, PatchRequest, Proposal, Proposed, RelPath,
-    Session, SessionId,
+    Session, SessionId, StagingError,
 };
 use tempfile::NamedTempFile;
 
@@ -31,7 +31,7 @@ pub(super) fn propose(stage: &Stage<'_>, arguments: &Propose) -> Result<(), Fail
         proposal = Proposal::Expecting { base, proposal: Box::new(proposal) };
     }
     let session = session(stage, &arguments.session)?;
-    let proposed = stage.layer.propose(session.id, proposal)?;
+    let proposed = or_unopened(stage, &session, stage.layer.propose(session.id, proposal))?;
     stage.told(report(stage, &session, &proposed), "it is staged");
     Ok(())
 }
@@ -47,7 +47,7 @@ fn propose_patch(stage: &Stage<'_>, named: &Path, label: &str) -> Result<(), Fai
     let text = read.map_err(|error| cannot_read("the patch", &error))?;
     let session = session(stage, label)?;
     let request = PatchRequest { text, ..PatchRequest::default() };
-    let answer = stage.layer.propose_patch(session.id, &request)?;
+    let answer = or_unopened(stage, &session, stage.layer.propose_patch(session.id, &request))?;
     stage.told(report_patch(stage, &session, &answer), "it is staged");
     Ok(())
 }
@@ -199,6 +199,20 @@ fn session(stage: &Stage<'_>, named: &str) -> Result<Session, Failure> {
     Ok(match named.parse::<SessionId>() {
         Ok(_) => stage.layer.find_session(named)?,
         Err(_) => stage.layer.open_session(named)?,
+    })
+}
+
+/// A session that was opened for a proposal ends with it when that is refused.
+fn or_unopened<T>(
+    stage: &Stage<'_>,
+    session: &Session,
+    outcome: Result<T, StagingError>,
+) -> Result<T, Failure> {
+    outcome.map_err(|error| {
+        if let Err(error) = stage.layer.close_unused_session(session.id) {
+            tracing::warn!(%error, "the session stays open without a patch");
+        }
+        error.into()
     })
 }
 

@@ -64,6 +64,21 @@ impl DiffStagingLayer {
         self.0.store.look(sessions::all)
     }
 
+    /// Ends a session that has no owner and never had a patch; whether it did. For
+    /// processes that open one for a single proposal, which was refused.
+    pub fn close_unused_session(&self, id: SessionId) -> Result<bool> {
+        self.0.store.write(|write| {
+            let session = require(write, id)?;
+            let used = sessions::counters(write, id)?.is_none_or(|found| found.generation > 0);
+            if used || session.state != SessionState::Open || session.owner_pid.is_some() {
+                return Ok(false);
+            }
+            sessions::set_state(write, id, SessionState::Closed)?;
+            write.log(Event::SessionClosed { session: id })?;
+            Ok(true)
+        })
+    }
+
     /// Ends a session; what is pending in it is discarded as rejected.
     pub fn close_session(&self, id: SessionId) -> Result<Session> {
         self.0.thawed(|| {

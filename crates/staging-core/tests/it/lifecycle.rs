@@ -259,3 +259,56 @@ fn all_contents_together_have_a_limit() {
     sweep(&world);
     world.write(s, "b", &"y".repeat(6_000));
 }
+
+#[test]
+fn a_sweep_without_time_left_says_so_and_the_next_one_ends_it() {
+    let world = World::new();
+    let stray = staging_core::Digest::of(b"stray").to_string();
+    let blob = world.state().join("blobs").join(&stray[..2]).join(&stray);
+    fs::create_dir_all(blob.parent().expect("a folder")).expect("its folder");
+    fs::write(&blob, "x").expect("a blob that no row names");
+    // A strategy that misbehaved a month ago, and one that did just now.
+    let record = |name: &[u8]| {
+        let name = staging_core::Digest::of(name).to_string();
+        world.state().join("strategies").join(name)
+    };
+    fs::create_dir_all(world.state().join("strategies")).expect("its folder");
+    for name in [b"old", b"new"] {
+        fs::write(record(name), "it crashed").expect("a record");
+    }
+    let month = Duration::from_secs(30 * 24 * 60 * 60);
+    let file = fs::File::options().write(true).open(record(b"old")).expect("it is there");
+    file.set_modified(std::time::SystemTime::now() - month).expect("ours");
+    let hurried = world.layer.sweep(Duration::ZERO).expect("swept");
+    assert_eq!((hurried.complete, hurried.removed), (false, 0));
+    assert!(blob.exists() && record(b"old").exists());
+    let report = sweep(&world);
+    assert_eq!((report.complete, report.removed), (true, 2));
+    assert!(!blob.exists() && !record(b"old").exists() && record(b"new").exists());
+}
+
+#[test]
+fn a_durable_proposal_leaves_nothing_that_a_power_cut_could_take() {
+    for durable in [true, false] {
+        let world = World::with(|options| options.durable_proposals = durable);
+        let s = world.session("agent");
+        world.layer.flush().expect("the session itself");
+        for bytes in [1, 400_000] {
+            world.write(s, "a", &"x".repeat(bytes));
+            assert_eq!(world.layer.needs_flush(), !durable);
+        }
+    }
+}
+
+#[test]
+fn a_session_that_was_opened_for_nothing_ends_and_one_that_was_used_stays() {
+    let world = World::with(|options| options.owns_sessions = false);
+    let (used, unused) = (world.session("used"), world.session("unused"));
+    world.write(used, "a", "1\n");
+    world.layer.discard(&[], None).expect("rejected");
+    assert!(!world.layer.close_unused_session(used).expect("asked"), "it has a history");
+    assert!(world.layer.close_unused_session(unused).expect("asked"));
+    assert!(!world.layer.close_unused_session(unused).expect("asked"), "it has ended");
+    let state = |label: &str| world.layer.find_session(label).expect("it is there").state;
+    assert_eq!((state("used"), state("unused")), (SessionState::Open, SessionState::Closed));
+}
