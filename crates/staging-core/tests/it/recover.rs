@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use atomic_fs::{Change, ChangeSet, Expected, Operation, Options, Outcome, Staged, Workspace};
 use rusqlite::Connection;
-use staging_core::{ApplyOutcome, ApplyRequest, DiffStagingLayer, Digest, PatchState};
+use staging_core::{
+    ApplyOutcome, ApplyRequest, DiffStagingLayer, Digest, ErrorKind, PatchState, RequestId,
+};
 
 use crate::world::{World, path, write};
 
@@ -140,4 +142,48 @@ fn what_an_expired_session_had_pending_is_discarded_with_that_reason() {
     assert_eq!(now.reason, Some(staging_core::DiscardReason::SessionExpired));
     let events = world.events();
     assert!(events.ends_with(&["patch_discarded".to_owned(), "session_expired".to_owned()]));
+}
+
+#[test]
+fn what_a_living_apply_holds_is_busy_after_a_while_and_stays_pending() {
+    let world = World::new();
+    world.put("a", "base\n");
+    let s = world.session("agent");
+    let patch = world.write(s, "a", "agent\n").patch.expect("pending");
+    die_in_apply(&world, "", false);
+    let workspace = Workspace::open(&world.root(), &world.state(), Options::default());
+    let workspace = workspace.expect("the same workspace");
+    // Whoever applies holds the lock, so that nobody takes it for dead.
+    let lock = workspace.lock().expect("free");
+    let (proposed, discarded) = std::thread::scope(|scope| {
+        let proposing = scope.spawn(|| world.layer.propose(s, write("a", "more\n")));
+        let discarded = world.layer.discard(&[], None);
+        (proposing.join().expect("it answers"), discarded)
+    });
+    assert_eq!(proposed.expect_err("held").kind(), ErrorKind::Busy);
+    assert_eq!(discarded.expect_err("held").kind(), ErrorKind::Busy);
+    drop(lock);
+    let now = world.layer.patch(patch.id).expect("kept");
+    assert_eq!(now.state, PatchState::Pending, "nobody decided");
+    assert_eq!(world.layer.discard(&[], None).expect("free now").len(), 1);
+}
+
+#[test]
+fn an_apply_in_doubt_is_asked_for_and_then_decided_by_recovery() {
+    let world = World::new();
+    world.put("a", "base\n");
+    let s = world.session("agent");
+    let patch = world.write(s, "a", "agent\n").patch.expect("pending");
+    die_in_apply(&world, "agent\n", true);
+    let request: RequestId = "mine".parse().expect("a name");
+    let store = world.store();
+    store
+        .execute("UPDATE applies SET state = 'in_doubt', request = 'mine' WHERE id = 1", [])
+        .expect("as after a sync that failed");
+    let status = world.layer.apply_status(&request).expect("asked").expect("it is known");
+    assert_eq!(status.outcome, Some(ApplyOutcome::InDoubt));
+    assert_eq!(world.layer.recover().expect("recovered").recovered.len(), 1);
+    let status = world.layer.apply_status(&request).expect("asked").expect("it is known");
+    assert_eq!(status.outcome, Some(ApplyOutcome::Committed), "its bytes are on the disk");
+    assert_eq!(world.layer.patch(patch.id).expect("kept").state, PatchState::Applied);
 }
