@@ -13,6 +13,7 @@ mod rejecting;
 mod round_trip;
 mod signatures;
 mod stale;
+mod state_dir;
 mod terminal;
 mod undo;
 mod usage;

@@ -104,7 +104,7 @@ impl Inner {
             return Ok((standing, stale));
         }
         let keep = self.keeps_history();
-        let (discarded, held) = self.store.write(|write| {
+        let written = self.store.write(|write| {
             for (id, base) in &refreshed {
                 patches::refresh(write, *id, base)?;
             }
@@ -119,7 +119,16 @@ impl Inner {
                 }
             }
             Ok::<_, StagingError>((discarded, held))
-        })?;
+        });
+        let (discarded, held) = match written {
+            // Only the next look is dearer for it: a store that cannot be written to can
+            // still be looked at.
+            Err(error) if stale.is_empty() => {
+                tracing::debug!(%error, "that the files were touched is not written down");
+                Default::default()
+            }
+            written => written?,
+        };
         let pending = |patch: &Patch| patch.state == crate::patch::PatchState::Pending;
         standing.extend(held.into_iter().filter(pending));
         Ok((standing, discarded))
