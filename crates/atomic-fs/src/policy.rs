@@ -47,6 +47,15 @@ impl Policy {
         Ok(())
     }
 
+    /// Whether a name in a directory is Greenroom's: a slot, or its state.
+    pub(crate) fn is_own(&self, dir: Option<&RelPath>, name: &[u8]) -> bool {
+        let is_state = self
+            .own_state
+            .as_ref()
+            .is_some_and(|state| state.file_name() == name && state.parent().as_ref() == dir);
+        is_state || is_slot_name(name)
+    }
+
     /// Refuses a file by its own state.
     pub(crate) fn check_file(&self, path: &RelPath, stat: &Stat) -> Result<(), FsError> {
         let refused = |refusal| Err(FsError::Refused { path: path.clone(), refusal });

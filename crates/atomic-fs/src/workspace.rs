@@ -8,7 +8,7 @@ use crate::beneath;
 use crate::change_set::ChangeSet;
 use crate::conflicts::Kept;
 use crate::content::{ContentSource, Digest};
-use crate::disk::{Disk, FileKind, Stat, is_symlink_error};
+use crate::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
 use crate::error::{FsError, Refusal};
 use crate::ground::{FileReader, Ground, is_absence};
 use crate::journal::{self, Journal};
@@ -163,6 +163,27 @@ impl<D: Disk> Workspace<D> {
     ) -> Vec<Result<Option<Stat>, FsError>> {
         let ground = self.ground();
         paths.into_iter().map(|path| ground.stat(path)).collect()
+    }
+
+    /// The names in a directory, the root when none is given, without Greenroom's own, in
+    /// any order; `None` when it is absent, or no directory. Symlinks are not followed.
+    ///
+    /// # Errors
+    /// [`FsError::Refused`] when the path is protected, or a part of it a symlink or
+    /// another mount.
+    pub fn list(&self, dir: Option<&RelPath>) -> Result<Option<Vec<Entry>>, FsError> {
+        if let Some(dir) = dir {
+            self.policy.check_path(dir)?;
+        }
+        let opened = match self.ground().dir(dir) {
+            Ok(opened) => opened,
+            Err(error) if is_absence(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let shown = || dir.map_or_else(|| ".".to_owned(), RelPath::to_string);
+        let mut entries = self.disk.list(&opened).map_err(FsError::io("list", shown()))?;
+        entries.retain(|entry| !self.policy.is_own(dir, &entry.name));
+        Ok(Some(entries))
     }
 
     /// Opens a regular file for reading, not following symlinks; `None` when it is

@@ -168,6 +168,33 @@ impl Differ {
         Some(out.0.into())
     }
 
+    /// Writes the diff of one file's content before and after an edit.
+    pub(crate) fn write_edit(
+        &self,
+        path: &RelPath,
+        old: &[u8],
+        new: &[u8],
+        options: &DiffOptions,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let header = FileHeader {
+            change: FileChange::Modify { path: path.as_bytes() },
+            old_mode: None,
+            new_mode: None,
+            old_digest: None,
+            new_digest: None,
+        };
+        let (old, new) = (Side::Text(old), Side::Text(new));
+        let diff = self.engine.diff(old, new);
+        let render = RenderOptions {
+            context_lines: Some(options.context_lines),
+            ..RenderOptions::default()
+        };
+        self.engine
+            .render(&header, &diff, old, new, &render, out)
+            .map_err(|source| StagingError::Output { source })
+    }
+
     /// Writes a patch's part of a diff, from its blobs.
     pub(crate) fn write(
         &self,

@@ -18,7 +18,9 @@ mod store;
 mod time;
 mod watching;
 
-pub use atomic_fs::{Digest, FsError, Kept, PathError, Refusal, RelPath, escape, escape_path};
+pub use atomic_fs::{
+    Digest, FileKind, FsError, Kept, PathError, Refusal, RelPath, escape, escape_path,
+};
 
 pub use base::{Base, Seen};
 pub use config::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
@@ -29,8 +31,9 @@ pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schem
 pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, SessionId};
 pub use layer::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, DiffStagingLayer,
-    FittedFile, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport, RecoveredApply,
-    Selection, Selector, SessionStatus, Status, SweepReport, UndoReport,
+    FileStatus, FittedFile, Listed, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport,
+    RecoveredApply, Selection, Selector, SessionStatus, SessionView, Status, SweepReport,
+    UndoReport,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
@@ -40,7 +43,9 @@ pub use store::set_aside::SetAside;
 pub use time::Timestamp;
 pub use watching::{WatchHealth, Watching};
 
-pub use patch_formats::{MatchLevel, PATCH_BYTES_MAX, PatchError, Placement};
+pub use patch_formats::{
+    MatchLevel, PATCH_BYTES_MAX, PatchError, Placement, ReplaceError, replace,
+};
 
 pub use diff_engine::{CheckOutcome, Conformance, serve_plugin};
 

@@ -6,6 +6,7 @@ mod apply;
 mod content;
 mod formats;
 mod freshness;
+mod look;
 mod plan;
 mod propose;
 mod read;
@@ -30,6 +31,7 @@ pub use request::{
     UndoReport,
 };
 
+pub use look::{FileStatus, Listed, SessionView};
 pub use sweep::SweepReport;
 
 use crate::Result;

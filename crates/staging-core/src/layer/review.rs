@@ -88,6 +88,21 @@ impl DiffStagingLayer {
         Ok(())
     }
 
+    /// Writes the diff between two contents of one file, proposed or not.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn write_edit_diff(
+        &self,
+        path: &RelPath,
+        old: &[u8],
+        new: &[u8],
+        options: &DiffOptions,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        self.0.differ.write_edit(path, old, new, options, out)
+    }
+
     /// What nobody has been told yet of strategies that failed in [`Self::write_diff`], a sentence
     /// for each. The diff is right all the same. Who proposes is told by the patch's remarks.
     pub fn take_strategy_warnings(&self) -> Vec<String> {

@@ -8,6 +8,7 @@ mod actors;
 mod apply;
 mod lifecycle;
 mod lives;
+mod look;
 mod model;
 mod propose;
 mod recover;

@@ -1,0 +1,127 @@
+//! Looking around: the tree as a session sees it is the tree that applying makes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use staging_core::{
+    ApplyRequest, ErrorKind, FileKind, Proposal, RelPath, SessionView, StagingError,
+};
+
+use crate::world::{World, delete, path, rename, set_mode, write};
+
+/// Every file below the root with its length and mode, and every directory.
+fn seen(view: &SessionView) -> BTreeMap<String, Option<(u64, u32)>> {
+    let mut seen = BTreeMap::new();
+    let mut open: Vec<Option<RelPath>> = vec![None];
+    while let Some(dir) = open.pop() {
+        for listed in view.list(dir.as_ref()).expect("listable").expect("a directory") {
+            let path = match &dir {
+                Some(dir) => dir.join(&listed.name).expect("a path"),
+                None => RelPath::parse(&listed.name).expect("a path"),
+            };
+            let status = view.status(&path).expect("readable").expect("it was listed");
+            assert_eq!(status.kind, listed.kind, "{path} is one thing, listed or looked at");
+            if listed.kind == FileKind::Directory {
+                seen.insert(path.to_string(), None);
+                open.push(Some(path));
+            } else {
+                seen.insert(path.to_string(), Some((status.bytes, status.mode)));
+            }
+        }
+    }
+    seen
+}
+
+fn world() -> World {
+    let world = World::new();
+    for name in ["kept", "changed", "gone", "moved", "script", "dir/a", "dir/b", "dir2/c"] {
+        world.put(name, format!("{name}\n"));
+    }
+    world
+}
+
+fn changes() -> Vec<Proposal> {
+    vec![
+        write("changed", "longer than before\n"),
+        write("new/deep/er", "new\n"),
+        write("dir/d", "new\n"),
+        delete("gone"),
+        delete("dir2/c"),
+        rename("moved", "elsewhere/moved"),
+        rename("dir/a", "gone"),
+        set_mode("script", 0o755),
+    ]
+}
+
+#[test]
+fn a_session_sees_the_tree_that_applying_makes() {
+    let world = world();
+    let (s, other) = (world.session("agent"), world.session("other"));
+    let before = seen(&world.layer.look(other).expect("a view"));
+    world.layer.propose_all(s, changes()).expect("staged");
+    let promised = seen(&world.layer.look(s).expect("a view"));
+    assert_eq!(seen(&world.layer.look(other).expect("a view")), before, "others see the disk");
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    world.layer.tidy().expect("tidied");
+    assert_eq!(seen(&world.layer.look(other).expect("a view")), promised);
+    assert_ne!(promised, before, "something was proposed");
+    assert!(!promised.contains_key("moved") && !promised.contains_key("dir2/c"));
+    assert_eq!(promised["dir2"], None, "an emptied directory stays");
+}
+
+#[test]
+fn what_is_pending_says_which_patch_it_is() {
+    let world = world();
+    let s = world.session("agent");
+    let patch = world.write(s, "changed", "new\n").patch.expect("a patch");
+    let view = world.layer.look(s).expect("a view");
+    let status = |name: &str| view.status(&path(name)).expect("readable");
+    assert_eq!(status("changed").expect("there").patch, Some(patch.id));
+    assert_eq!(status("kept").expect("there").patch, None);
+    assert_eq!(status("nowhere"), None);
+}
+
+#[test]
+fn where_a_file_goes_nothing_is_seen_or_listed() {
+    let world = world();
+    let s = world.session("agent");
+    world.layer.propose(s, delete("gone")).expect("staged");
+    let view = world.layer.look(s).expect("a view");
+    assert_eq!(view.status(&path("gone")).expect("readable"), None);
+    assert_eq!(view.list(Some(&path("gone"))).expect("readable"), None);
+    assert_eq!(view.list(Some(&path("kept"))).expect("readable"), None, "a file lists nothing");
+}
+
+#[test]
+fn a_symlink_is_listed_as_one_and_resolved_below_the_root_only() {
+    let world = world();
+    symlink("dir", world.root().join("link")).expect("the user's link");
+    symlink("/", world.root().join("out")).expect("the user's link");
+    let s = world.session("agent");
+    world.write(s, "link/new", "new\n");
+    let view = world.layer.look(s).expect("a view");
+    let top = view.list(None).expect("listable").expect("the root");
+    let link = top.iter().find(|listed| listed.name == b"link").expect("it is listed");
+    assert_eq!(link.kind, FileKind::Symlink);
+    let dir = view.resolve(&path("link")).expect("it leads to a directory");
+    let names = view.list(Some(&dir)).expect("listable").expect("a directory");
+    assert!(names.iter().any(|listed| listed.name == b"new"), "what is pending there is seen");
+    let refused = view.resolve(&path("out/etc")).expect_err("it leads out");
+    assert_eq!(refused.kind(), ErrorKind::Refused);
+    let refused: StagingError = view.list(Some(&path("link"))).expect_err("a link is not entered");
+    assert_eq!(refused.kind(), ErrorKind::Refused);
+}
+
+#[test]
+fn what_is_protected_is_named_and_not_entered() {
+    let world = world();
+    fs::create_dir(world.root().join(".git")).expect("the user's repository");
+    world.put(".greenroom-1.tmp", "what a dead apply left");
+    let view = world.layer.look(world.session("agent")).expect("a view");
+    let top = view.list(None).expect("listable").expect("the root");
+    assert!(top.iter().any(|listed| listed.name == b".git"));
+    assert!(top.iter().all(|listed| listed.name != b".greenroom-1.tmp"), "slots are no files");
+    let refused = view.list(Some(&path(".git"))).expect_err("it is protected");
+    assert_eq!(refused.kind(), ErrorKind::Refused);
+}
