@@ -17,7 +17,7 @@ enum May {
 use May::{Use, UseAnyAndBeUsedByNone};
 
 /// The table: a crate that is not in it may not exist, and a row without a crate is stale.
-const TABLE: [(&str, May); 15] = [
+const TABLE: [(&str, May); 16] = [
     ("strategy-api", Use(&[])),
     ("atomic-fs", Use(&[])),
     ("patch-formats", Use(&[])),
@@ -40,7 +40,8 @@ const TABLE: [(&str, May); 15] = [
     ),
     ("staging-core", Use(&["diff-engine", "atomic-fs", "patch-formats"])),
     ("orchestrator-adapter", Use(&["staging-core"])),
-    ("greenroom-cli", Use(&["orchestrator-adapter", "staging-core"])),
+    ("mcp-server", Use(&["orchestrator-adapter", "staging-core"])),
+    ("greenroom-cli", Use(&["mcp-server", "orchestrator-adapter", "staging-core"])),
     ("fault-explorer", Use(&["atomic-fs"])),
     ("xtask", UseAnyAndBeUsedByNone),
     ("end-to-end", UseAnyAndBeUsedByNone),

@@ -1,0 +1,151 @@
+//! What the agent is told of its patches, and how the user decides about them.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use staging_core::{Patch, PatchState, Proposed, Session, SessionId, set_signature};
+
+/// So many patches are named one by one in a command.
+const NAMED_MAX: usize = 40;
+
+/// What a tool answers.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    /// The pending patches that it is about, for programs.
+    pub(crate) patches: Vec<Patch>,
+}
+
+impl Answer {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), patches: Vec::new() }
+    }
+
+    /// What was staged, and how the user approves it.
+    pub(crate) fn staged(session: &Session, proposed: &[Proposed]) -> Self {
+        let mut seen = HashSet::new();
+        let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
+        let patches: Vec<Patch> = all.filter(|patch| seen.insert(patch.id)).cloned().collect();
+        let mut text = String::new();
+        for patch in &patches {
+            sentence(&mut text, &format!("Staged {}.", line(patch)));
+        }
+        let superseded: BTreeSet<_> = proposed.iter().filter_map(|one| one.superseded).collect();
+        if patches.is_empty() {
+            let gone = names(superseded.iter());
+            let gone = if gone.is_empty() { gone } else { format!(", and {gone} is taken back") };
+            sentence(&mut text, &format!("Nothing to decide: that is what is on the disk{gone}."));
+            return Self { text, patches };
+        }
+        if !superseded.is_empty() {
+            sentence(&mut text, &format!("It takes the place of {}.", names(superseded.iter())));
+        }
+        for patch in &patches {
+            for remark in &patch.diff.remarks {
+                sentence(&mut text, &format!("{} `{}`: {remark}.", patch.id, patch.path));
+            }
+        }
+        let others: BTreeSet<SessionId> =
+            proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
+        if !others.is_empty() {
+            let others = names(others.iter());
+            sentence(
+                &mut text,
+                &format!("Also pending in {others}: once one is applied, the others are stale."),
+            );
+        }
+        text.push_str(&how_to_approve(session, &patches));
+        Self { text, patches }
+    }
+
+    /// The patches for programs: what the tools of Greenroom's own give beside the text.
+    pub(crate) fn structured(&self, session: &Session) -> Value {
+        let signature = (!self.patches.is_empty()).then(|| set_signature(&self.patches));
+        let patches: Vec<Value> = self.patches.iter().map(patch_json).collect();
+        json!({
+            "content": self.text,
+            "session": session.id.to_string(),
+            "signature": signature.map(|signature| signature.to_string()),
+            "patches": patches,
+        })
+    }
+}
+
+fn sentence(text: &mut String, sentence: &str) {
+    text.push_str(sentence);
+    text.push('\n');
+}
+
+/// The commands by which the user reviews and approves these patches.
+pub(crate) fn how_to_approve(session: &Session, patches: &[Patch]) -> String {
+    let signature = set_signature(patches);
+    let mut text = String::from("The disk is unchanged until the user approves.\n");
+    let ids = if patches.len() <= NAMED_MAX {
+        patches.iter().map(|patch| patch.id.to_string()).collect::<Vec<_>>().join(" ")
+    } else {
+        session.id.to_string()
+    };
+    let full = if patches.iter().any(|patch| patch.diff.full_replace) {
+        " --confirm-full-replace"
+    } else {
+        ""
+    };
+    let expect =
+        if patches.len() <= NAMED_MAX { format!(" --expect {signature}") } else { String::new() };
+    writeln!(text, "signature: {signature}").expect("writing to a String cannot fail");
+    writeln!(text, "to review: greenroom diff {ids}").expect("writing to a String cannot fail");
+    write!(text, "to approve: greenroom apply {ids}{expect}{full}")
+        .expect("writing to a String cannot fail");
+    text
+}
+
+/// A patch in one line.
+pub(crate) fn line(patch: &Patch) -> String {
+    let to = patch.rename_to.as_ref().map(|to| format!(" -> {to}")).unwrap_or_default();
+    let diff = &patch.diff;
+    let numbers = if diff.full_replace {
+        "full replacement".to_owned()
+    } else {
+        format!("+{} -{}", diff.added, diff.removed)
+    };
+    let mode = match (&patch.base, patch.staged) {
+        (Some(base), Some(staged)) if base.mode != staged.mode => {
+            format!(", mode {:o} -> {:o}", base.mode, staged.mode)
+        }
+        _ => String::new(),
+    };
+    format!("{} {} {}{to} ({numbers}{mode})", patch.id, patch.operation, patch.path)
+}
+
+/// How a patch was decided, for the agent.
+pub(crate) fn fate(patch: &Patch) -> String {
+    let reason = patch.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let said = patch.reason_text.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+    let advice = match patch.state {
+        PatchState::Discarded if patch.reason_text.is_none() => {
+            "; read the file again before another proposal"
+        }
+        _ => "",
+    };
+    format!("{} {} is {}{reason}{said}{advice}", patch.id, patch.path, patch.state)
+}
+
+fn patch_json(patch: &Patch) -> Value {
+    json!({
+        "id": patch.id.to_string(),
+        "path": patch.path.to_string(),
+        "rename_to": patch.rename_to.as_ref().map(ToString::to_string),
+        "operation": patch.operation,
+        "revision": patch.revision,
+        "signature": patch.signature.to_string(),
+        "added": patch.diff.added,
+        "removed": patch.diff.removed,
+        "full_replace": patch.diff.full_replace,
+        "remarks": patch.diff.remarks,
+    })
+}
+
+fn names<T: ToString>(ids: impl Iterator<Item = T>) -> String {
+    ids.map(|id| id.to_string()).collect::<Vec<_>>().join(", ")
+}

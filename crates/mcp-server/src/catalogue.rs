@@ -1,0 +1,65 @@
+//! The tools that are offered, with their schemas.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use rmcp::model::Tool;
+use serde_json::Value;
+
+/// Names, descriptions, schemas and annotations. The first fourteen have the names and schemas
+/// of the reference filesystem server, so that agents that know it know these.
+const TOOLS: &str = include_str!("tools.json");
+
+/// Every tool, in the order in which they are listed.
+pub(crate) fn tools() -> &'static [Tool] {
+    static CATALOGUE: OnceLock<Vec<Tool>> = OnceLock::new();
+    CATALOGUE.get_or_init(|| {
+        let values: Vec<Value> = serde_json::from_str(TOOLS).expect("the file is JSON, as tested");
+        let read = |value| serde_json::from_value(value).expect("each is a tool, as tested");
+        values.into_iter().map(read).collect()
+    })
+}
+
+/// The tool of this name.
+pub(crate) fn find(name: &str) -> Option<&'static Tool> {
+    tools().iter().find(|tool| tool.name == Cow::Borrowed(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_staged_write_is_annotated_as_not_destructive() {
+        for tool in tools() {
+            let annotations = tool.annotations.as_ref().expect("each tool says what it does");
+            let read_only = annotations.read_only_hint == Some(true);
+            assert_ne!(annotations.destructive_hint, Some(true), "{}", tool.name);
+            assert!(read_only || annotations.destructive_hint == Some(false), "{}", tool.name);
+        }
+    }
+
+    #[test]
+    fn no_tool_approves() {
+        let names: Vec<&str> = tools().iter().map(|tool| tool.name.as_ref()).collect();
+        assert_eq!(names.len(), 19);
+        for word in ["apply", "approve", "undo", "accept"] {
+            assert!(names.iter().all(|name| !name.contains(word)), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn every_tool_refuses_arguments_that_it_does_not_know() {
+        for tool in tools() {
+            let known = tool.input_schema.get("additionalProperties");
+            // The reference server's one tool without arguments says nothing of others.
+            assert!(
+                known == Some(&json!(false)) || tool.name == "list_allowed_directories",
+                "{}",
+                tool.name
+            );
+        }
+    }
+}

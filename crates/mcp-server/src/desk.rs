@@ -1,0 +1,168 @@
+//! What the reading tools stand on: one session's view of the tree, off the event loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use staging_core::{
+    DiffStagingLayer, FileKind, FileStatus, Listed, RelPath, SessionId, SessionView, Timestamp,
+};
+
+use crate::failure::Failure;
+use crate::paths::{Allowed, Place, shown};
+
+/// How many names a tree or a search looks at.
+const NAMES_MAX: usize = 200_000;
+/// How deep a tree or a search goes.
+pub(crate) const DEPTH_MAX: usize = 128;
+
+/// One call's surroundings, for work that blocks.
+pub(crate) struct Desk {
+    pub(crate) layer: DiffStagingLayer,
+    pub(crate) session: SessionId,
+    pub(crate) allowed: Arc<Allowed>,
+    pub(crate) view: SessionView,
+    /// Directories that the agent asked for, and that hold nothing yet.
+    pub(crate) wanted_dirs: BTreeSet<RelPath>,
+    /// Whether the client does not wait any more.
+    pub(crate) is_cancelled: Box<dyn Fn() -> bool + Send>,
+}
+
+/// A name found on a walk.
+pub(crate) struct Found<'w> {
+    pub(crate) path: &'w RelPath,
+    /// The path from where the walk began.
+    pub(crate) relative: &'w [u8],
+    pub(crate) kind: FileKind,
+}
+
+impl Desk {
+    /// The place that a path really concerns.
+    pub(crate) fn resolve(&self, named: &str) -> Result<Place, Failure> {
+        self.allowed.resolve(&self.view, named)
+    }
+
+    /// The file that a path really concerns; whether one is there is not said.
+    pub(crate) fn file(&self, named: &str) -> Result<RelPath, Failure> {
+        self.allowed.file(&self.view, named)
+    }
+
+    /// What is at a path.
+    pub(crate) fn status(&self, path: &RelPath) -> Result<Option<FileStatus>, Failure> {
+        if let Some(status) = self.view.status(path)? {
+            return Ok(Some(status));
+        }
+        let is_wanted = self.wanted_dirs.iter().any(|dir| dir.starts_with(path));
+        Ok(is_wanted.then(|| {
+            let (kind, bytes, mode) = (FileKind::Directory, 0, 0o755);
+            FileStatus { kind, bytes, mode, modified_at: None, patch: None }
+        }))
+    }
+
+    /// The names in a directory that is known to be one, by name.
+    fn entries(&self, place: &Place) -> Result<Option<Vec<Listed>>, Failure> {
+        let listed = self.view.list(place.as_ref())?;
+        let mut names: BTreeMap<Vec<u8>, FileKind> = BTreeMap::new();
+        for dir in &self.wanted_dirs {
+            if let Some(name) = child_towards(place, dir) {
+                names.insert(name.to_vec(), FileKind::Directory);
+            }
+        }
+        let is_wanted = place.as_ref().is_some_and(|path| self.wanted_dirs.contains(path));
+        if listed.is_none() && names.is_empty() && !is_wanted {
+            return Ok(None);
+        }
+        names.extend(listed.into_iter().flatten().map(|listed| (listed.name, listed.kind)));
+        Ok(Some(names.into_iter().map(|(name, kind)| Listed { name, kind }).collect()))
+    }
+
+    /// The names in a directory, by name.
+    pub(crate) fn list(&self, named: &str) -> Result<(Place, Vec<Listed>), Failure> {
+        let place = self.resolve(named)?;
+        match self.entries(&place)? {
+            Some(entries) => Ok((place, entries)),
+            None => Err(Failure::new(format!("there is no directory `{}`", shown(named)))),
+        }
+    }
+
+    /// Visits everything below a directory, each directory before what it holds, by name.
+    /// `visit` says whether a directory is entered. One that cannot be is taken for empty.
+    pub(crate) fn walk(
+        &self,
+        named: &str,
+        visit: &mut dyn FnMut(Found<'_>) -> bool,
+    ) -> Result<Place, Failure> {
+        let (place, entries) = self.list(named)?;
+        let start = place.as_ref().map_or(0, |path| path.as_bytes().len() + 1);
+        let mut seen = 0;
+        let mut open = vec![(place.clone(), entries.into_iter())];
+        while let Some((directory, entries)) = open.last_mut() {
+            let Some(entry) = entries.next() else {
+                open.pop();
+                continue;
+            };
+            seen += 1;
+            if seen > NAMES_MAX {
+                return Err(Failure::new(format!(
+                    "more than {NAMES_MAX} names lie below `{}`: name a directory further down, or exclude some",
+                    shown(named)
+                )));
+            }
+            if (self.is_cancelled)() {
+                return Err(Failure::new("the call was cancelled"));
+            }
+            let Ok(path) = child(directory, &entry.name) else { continue };
+            let relative = path.as_bytes()[start..].to_vec();
+            let found = Found { path: &path, relative: &relative, kind: entry.kind };
+            if !visit(found) || entry.kind != FileKind::Directory {
+                continue;
+            }
+            if open.len() >= DEPTH_MAX {
+                return Err(Failure::new(format!(
+                    "`{path}` lies deeper than {DEPTH_MAX} directories: name one further down"
+                )));
+            }
+            let place = Some(path);
+            if let Ok(Some(entries)) = self.entries(&place) {
+                open.push((place, entries.into_iter()));
+            }
+        }
+        Ok(place)
+    }
+
+    /// The root's own status.
+    pub(crate) fn root_status(&self) -> Result<FileStatus, Failure> {
+        let metadata = std::fs::metadata(self.allowed.root())
+            .map_err(|error| Failure::new(format!("the workspace cannot be looked at: {error}")))?;
+        let since =
+            metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        let modified_at = since
+            .and_then(|since| i64::try_from(since.as_nanos()).ok())
+            .map(Timestamp::from_unix_ns);
+        #[cfg(unix)]
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
+        #[cfg(not(unix))]
+        let mode = 0o755;
+        let (kind, bytes) = (FileKind::Directory, metadata.len());
+        Ok(FileStatus { kind, bytes, mode, modified_at, patch: None })
+    }
+}
+
+/// A name in a directory as a path.
+pub(crate) fn child(directory: &Place, name: &[u8]) -> Result<RelPath, Failure> {
+    let joined = match directory {
+        Some(directory) => directory.join(name),
+        None => RelPath::parse(name),
+    };
+    joined.map_err(|error| Failure::new(error.to_string()))
+}
+
+/// The name in a directory that leads to what lies below it.
+fn child_towards<'p>(directory: &Place, below: &'p RelPath) -> Option<&'p [u8]> {
+    let rest = match directory {
+        Some(directory) => {
+            below.as_bytes().strip_prefix(directory.as_bytes())?.strip_prefix(b"/")?
+        }
+        None => below.as_bytes(),
+    };
+    rest.split(|byte| *byte == b'/').next()
+}

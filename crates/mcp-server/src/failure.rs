@@ -1,0 +1,71 @@
+//! Why a tool did not do what it was asked, in words for the agent.
+
+use std::error::Error;
+
+use orchestrator_adapter::{ActorError, DiscardError, OpenError, ProposeError};
+use staging_core::StagingError;
+
+/// A tool call came to nothing: nothing was staged by it, and nothing taken back.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    /// The session takes no calls any more.
+    pub(crate) session_ended: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), session_ended: false }
+    }
+
+    fn of(error: &dyn Error, staging: Option<&StagingError>) -> Self {
+        let session_ended = matches!(
+            staging,
+            Some(StagingError::SessionNotOpen { .. } | StagingError::SessionNotFound { .. })
+        );
+        Self { message: with_causes(error), session_ended }
+    }
+}
+
+impl From<StagingError> for Failure {
+    fn from(error: StagingError) -> Self {
+        Self::of(&error, Some(&error))
+    }
+}
+
+impl From<ActorError> for Failure {
+    fn from(error: ActorError) -> Self {
+        match error {
+            ActorError::Staging(error) => error.into(),
+            error => Self::of(&error, None),
+        }
+    }
+}
+
+macro_rules! from_message_errors {
+    ($($name:ident),+) => {
+        $(impl From<$name> for Failure {
+            fn from(error: $name) -> Self {
+                Self::of(&error, error.staging())
+            }
+        })+
+    };
+}
+
+from_message_errors!(DiscardError, OpenError, ProposeError);
+
+/// The error and everything that led to it, as one sentence.
+fn with_causes(error: &dyn Error) -> String {
+    let mut sentence = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let text = next.to_string();
+        // A transparent error repeats its source.
+        if !sentence.ends_with(&text) {
+            sentence.push_str(": ");
+            sentence.push_str(&text);
+        }
+        cause = next.source();
+    }
+    sentence
+}

@@ -1,0 +1,115 @@
+//! The door for agents that speak the Model Context Protocol.
+//!
+//! A server over lines of JSON-RPC that stands in for the reference filesystem server: the same
+//! tools and schemas, but what they write waits for a person. Reading tools show a session its
+//! own pending changes; no tool approves. It serves the protocol's versions with a handshake
+//! (2024-11-05 to 2025-11-25) and the one without (2026-07-28).
+//!
+//! # Limitations
+//! What an agent writes by other means, such as a shell, does not come by here.
+
+#![forbid(unsafe_code)]
+
+mod answers;
+mod arguments;
+mod calls;
+mod catalogue;
+mod desk;
+mod failure;
+mod listing;
+mod paths;
+mod patterns;
+mod reading;
+mod review;
+mod server;
+mod sessions;
+mod top_level_id;
+mod transport;
+mod writing;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use orchestrator_adapter::{ActorError, ShutdownError, Staging, StagingOptions};
+use rmcp::service::{QuitReason, ServerInitializeError, ServiceExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use sessions::SessionName;
+
+use paths::Allowed;
+use server::Door;
+use transport::LineTransport;
+
+/// Serving a client came to an end before its time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The workspace or its state cannot be opened, or the actors failed.
+    #[error(transparent)]
+    Staging(#[from] ActorError),
+    /// What was staged is safe, but not all of the tidying is done.
+    #[error(transparent)]
+    Shutdown(#[from] ShutdownError),
+    /// The workspace's root cannot be found.
+    #[error("cannot find the workspace `{}`", path.display())]
+    Workspace {
+        /// The root, as it was given.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The client could not be talked to.
+    #[error("the client cannot be served: {reason}")]
+    Client {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Serves one client on this process's standard input and output until its input ends.
+///
+/// Standard output carries the protocol and nothing else. When the input ends, every request
+/// that was read is answered first; the session stays open with what is pending in it.
+///
+/// # Errors
+/// When the workspace cannot be opened or the client cannot be written to.
+pub fn serve_standard_streams(
+    options: StagingOptions,
+    session: SessionName,
+) -> Result<(), ServeError> {
+    actix::System::new().block_on(serve(options, session, tokio::io::stdin(), tokio::io::stdout()))
+}
+
+/// Serves one client on these streams; it has to run where an actix system does.
+///
+/// # Errors
+/// As [`serve_standard_streams`].
+pub async fn serve<R, W>(
+    options: StagingOptions,
+    session: SessionName,
+    input: R,
+    output: W,
+) -> Result<(), ServeError>
+where
+    R: AsyncRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    let path = options.workspace.clone();
+    let root = path.canonicalize().map_err(|source| ServeError::Workspace { path, source })?;
+    let staging = Staging::open(options).await?;
+    let begun = Arc::new(AtomicBool::new(false));
+    let transport = LineTransport::new(input, output, Arc::clone(&begun));
+    let door = Door::new(staging.clone(), session, Allowed::workspace(root), begun);
+    let served = match door.serve(transport).await {
+        Ok(service) => match service.waiting().await {
+            Ok(QuitReason::JoinError(error)) | Err(error) => Err(error.to_string()),
+            Ok(_) => Ok(()),
+        },
+        // A client that leaves before it has asked for anything is a client, too.
+        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    };
+    staging.shutdown().await?;
+    served.map_err(|reason| ServeError::Client { reason })
+}

@@ -1,0 +1,327 @@
+//! The tools that read files.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rmcp::model::{ContentBlock, ResourceContents};
+use staging_core::{DiffStagingLayer, RelPath, SessionId, StagingError};
+
+use crate::arguments::{OnePath, ReadMultiple, ReadText};
+use crate::desk::Desk;
+use crate::failure::Failure;
+use crate::paths::shown;
+
+/// How much one call reads.
+pub(crate) const READ_BYTES_MAX: usize = 32 << 20;
+/// How many files one call reads.
+const PATHS_MAX: usize = 10_000;
+
+/// A media file as the client shows it.
+pub(crate) struct Media {
+    pub(crate) block: ContentBlock,
+}
+
+/// `read_file`, `read_text_file`
+pub(crate) fn read_text_file(desk: &Desk, arguments: &ReadText) -> Result<String, Failure> {
+    let (head, tail) = (lines(arguments.head, "head")?, lines(arguments.tail, "tail")?);
+    let path = desk.file(&arguments.path)?;
+    let bytes = match (head, tail) {
+        (Some(_), Some(_)) => return Err(Failure::new("give either `head` or `tail`, not both")),
+        (Some(count), None) => read(desk, &path, Head { left: count, bytes: Vec::new() })?.bytes,
+        (None, Some(count)) => read(desk, &path, Tail::last(count))?.bytes(),
+        (None, None) => whole(&desk.layer, desk.session, &path)?,
+    };
+    Ok(text(bytes))
+}
+
+/// A count of lines; zero is none, as with the reference server.
+fn lines(count: Option<f64>, name: &str) -> Result<Option<usize>, Failure> {
+    match count {
+        None => Ok(None),
+        Some(count) if count >= 0.0 && count.fract() == 0.0 => {
+            // Larger than any file has lines is as good as all of them.
+            Ok(Some(count as usize).filter(|count| *count > 0))
+        }
+        Some(_) => Err(Failure::new(format!("`{name}` is a whole number of lines"))),
+    }
+}
+
+/// `read_multiple_files`
+pub(crate) fn read_multiple_files(
+    desk: &Desk,
+    arguments: &ReadMultiple,
+) -> Result<String, Failure> {
+    if arguments.paths.is_empty() || arguments.paths.len() > PATHS_MAX {
+        return Err(Failure::new(format!("name 1 to {PATHS_MAX} paths")));
+    }
+    let (mut parts, mut total) = (Vec::with_capacity(arguments.paths.len()), 0);
+    for named in &arguments.paths {
+        let content = desk.file(named).and_then(|path| whole(&desk.layer, desk.session, &path));
+        let part = match content {
+            Ok(content) => format!("{named}:\n{}\n", text(content)),
+            Err(failure) => format!("{named}: Error - {}", failure.message),
+        };
+        total += part.len();
+        if total > READ_BYTES_MAX {
+            return Err(Failure::new(format!(
+                "the files are longer than {READ_BYTES_MAX} bytes together: read fewer at once"
+            )));
+        }
+        parts.push(part);
+    }
+    Ok(parts.join("\n---\n"))
+}
+
+/// `read_media_file`
+pub(crate) fn read_media_file(desk: &Desk, arguments: &OnePath) -> Result<Media, Failure> {
+    let path = desk.file(&arguments.path)?;
+    let data = STANDARD.encode(whole(&desk.layer, desk.session, &path)?);
+    let mime = mime_type(path.file_name());
+    let block = if mime.starts_with("image/") {
+        ContentBlock::image(data, mime)
+    } else if mime.starts_with("audio/") {
+        ContentBlock::audio(data, mime)
+    } else {
+        let full = desk.allowed.full(&Some(path));
+        ContentBlock::resource(ResourceContents::BlobResourceContents {
+            uri: file_uri(full.as_os_str().as_encoded_bytes()),
+            mime_type: Some(mime.to_owned()),
+            blob: data,
+            meta: None,
+        })
+    };
+    Ok(Media { block })
+}
+
+fn mime_type(name: &[u8]) -> &'static str {
+    let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    match extension.to_ascii_lowercase().as_slice() {
+        _ if extension.len() == name.len() => "application/octet-stream",
+        b"png" => "image/png",
+        b"jpg" | b"jpeg" => "image/jpeg",
+        b"gif" => "image/gif",
+        b"webp" => "image/webp",
+        b"bmp" => "image/bmp",
+        b"svg" => "image/svg+xml",
+        b"mp3" => "audio/mpeg",
+        b"wav" => "audio/wav",
+        b"ogg" => "audio/ogg",
+        b"flac" => "audio/flac",
+        _ => "application/octet-stream",
+    }
+}
+
+/// A path as a URI (RFC 8089), with everything but unreserved characters encoded.
+fn file_uri(path: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut uri = String::from("file://");
+    for &byte in path {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            write!(uri, "%{byte:02X}").expect("writing to a String cannot fail");
+        }
+    }
+    uri
+}
+
+/// A file's whole content as the session sees it.
+pub(crate) fn whole(
+    layer: &DiffStagingLayer,
+    session: SessionId,
+    path: &RelPath,
+) -> Result<Vec<u8>, Failure> {
+    Ok(read_by(layer, session, path, Whole(Vec::new()))?.0)
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// What is taken of a file as it goes by.
+trait Taker: Write {
+    /// Whether it has all that it wants, so that an error means nothing.
+    fn has_enough(&self) -> bool {
+        false
+    }
+}
+
+fn read<T: Taker>(desk: &Desk, path: &RelPath, taker: T) -> Result<T, Failure> {
+    read_by(&desk.layer, desk.session, path, taker)
+}
+
+fn read_by<T: Taker>(
+    layer: &DiffStagingLayer,
+    session: SessionId,
+    path: &RelPath,
+    mut taker: T,
+) -> Result<T, Failure> {
+    match layer.copy_through(session, path, &mut taker) {
+        Ok(Some(_)) => Ok(taker),
+        Ok(None) => Err(Failure::new(format!("there is no file `{path}`"))),
+        Err(StagingError::Output { .. }) if taker.has_enough() => Ok(taker),
+        Err(StagingError::Output { .. }) => Err(Failure::new(format!(
+            "`{path}` is longer than {READ_BYTES_MAX} bytes: read a part of it with `head` or `tail`"
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn too_long() -> io::Error {
+    io::Error::from(io::ErrorKind::FileTooLarge)
+}
+
+/// All of it.
+struct Whole(Vec<u8>);
+
+impl Taker for Whole {}
+
+impl Write for Whole {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > READ_BYTES_MAX {
+            return Err(too_long());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The first lines, without the end of the last one.
+struct Head {
+    left: usize,
+    bytes: Vec<u8>,
+}
+
+impl Taker for Head {
+    fn has_enough(&self) -> bool {
+        self.left == 0
+    }
+}
+
+impl Write for Head {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if self.left == 0 {
+                return Err(too_long());
+            }
+            if self.bytes.len() + line.len() > READ_BYTES_MAX {
+                return Err(too_long());
+            }
+            self.bytes.extend_from_slice(line);
+            if line.ends_with(b"\n") {
+                self.left -= 1;
+                if self.left == 0 {
+                    self.bytes.pop();
+                }
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The last lines.
+struct Tail {
+    count: usize,
+    /// Lines, of which the last may go on.
+    lines: VecDeque<Vec<u8>>,
+    held: usize,
+}
+
+impl Tail {
+    fn last(count: usize) -> Self {
+        Self { count, lines: VecDeque::new(), held: 0 }
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        self.lines.into_iter().flatten().collect()
+    }
+}
+
+impl Taker for Tail {}
+
+impl Write for Tail {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            match self.lines.back_mut() {
+                Some(line) if !line.ends_with(b"\n") => line.extend_from_slice(piece),
+                _ => self.lines.push_back(piece.to_vec()),
+            }
+            self.held += piece.len();
+            if self.lines.len() > self.count
+                && let Some(first) = self.lines.pop_front()
+            {
+                self.held -= first.len();
+            }
+            if self.held > READ_BYTES_MAX {
+                return Err(too_long());
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a path is called when the file is asked for and none is there.
+pub(crate) fn no_file(named: &str) -> Failure {
+    Failure::new(format!("there is no file `{}`", shown(named)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn in_pieces(taker: &mut dyn Write, text: &str, piece_bytes: usize) {
+        for piece in text.as_bytes().chunks(piece_bytes) {
+            if taker.write_all(piece).is_err() {
+                return;
+            }
+        }
+    }
+
+    #[rstest]
+    #[case("a\nb\nc\n", 2, "a\nb", "b\nc\n")]
+    #[case("a\nb\nc", 2, "a\nb", "b\nc")]
+    #[case("a\r\nb\r\nc\r\n", 1, "a\r", "c\r\n")]
+    #[case("a\n", 5, "a\n", "a\n")]
+    #[case("", 5, "", "")]
+    #[case("\n\n\n", 2, "\n", "\n\n")]
+    fn the_first_and_the_last_lines_are_taken(
+        #[case] text: &str,
+        #[case] count: usize,
+        #[case] first: &str,
+        #[case] last: &str,
+    ) {
+        for piece_bytes in [1, 2, 1000] {
+            let mut head = Head { left: count, bytes: Vec::new() };
+            in_pieces(&mut head, text, piece_bytes);
+            assert_eq!(String::from_utf8_lossy(&head.bytes), first, "head by {piece_bytes}");
+            let mut tail = Tail::last(count);
+            in_pieces(&mut tail, text, piece_bytes);
+            assert_eq!(String::from_utf8_lossy(&tail.bytes()), last, "tail by {piece_bytes}");
+        }
+    }
+
+    #[rstest]
+    #[case(b"a.PNG".as_slice(), "image/png")]
+    #[case(b"a.tar.gz", "application/octet-stream")]
+    #[case(b"png", "application/octet-stream")]
+    fn a_type_is_told_by_the_end_of_the_name(#[case] name: &[u8], #[case] expected: &str) {
+        assert_eq!(mime_type(name), expected);
+    }
+}

@@ -1,0 +1,129 @@
+//! The tools by which an agent looks at what it has pending, and takes it back.
+
+use orchestrator_adapter::DiscardPatch;
+use staging_core::{DiffOptions, Patch, PatchId, PatchState, Selector, Session};
+
+use crate::answers::{Answer, fate, how_to_approve, line};
+use crate::arguments::{Diff, Discard};
+use crate::desk::Desk;
+use crate::failure::Failure;
+use crate::paths::shown;
+use crate::reading::READ_BYTES_MAX;
+
+/// How many ids one call may name.
+const IDS_MAX: usize = 10_000;
+
+/// `pending`; and which of `undecided` are decided now.
+pub(crate) fn pending(
+    desk: &Desk,
+    session: &Session,
+    undecided: &[PatchId],
+) -> Result<(Answer, Vec<PatchId>), Failure> {
+    let selection = desk.layer.select(&[Selector::Session(session.id)])?;
+    let mut text = String::new();
+    let mut decided = Vec::new();
+    for id in undecided {
+        let patch = desk.layer.patch(*id)?;
+        if patch.state != PatchState::Pending {
+            decided.push(*id);
+            text.push_str(&fate(&patch));
+            text.push('\n');
+        }
+    }
+    if !decided.is_empty() {
+        text.push('\n');
+    }
+    if selection.patches.is_empty() {
+        text.push_str("Nothing is pending in this session.");
+        return Ok((Answer::text(text), decided));
+    }
+    for patch in &selection.patches {
+        text.push_str(&line(patch));
+        text.push('\n');
+    }
+    text.push_str(&how_to_approve(session, &selection.patches));
+    Ok((Answer { text, patches: selection.patches }, decided))
+}
+
+/// `diff`
+pub(crate) fn diff(desk: &Desk, session: &Session, arguments: &Diff) -> Result<Answer, Failure> {
+    let ids = own(desk, session, arguments.ids.as_deref())?;
+    let selection = desk.layer.select(&ids)?;
+    let mut out = Bounded(Vec::new());
+    let written = desk.layer.write_diff(&selection.patches, &DiffOptions::default(), &mut out);
+    if out.0.len() > READ_BYTES_MAX {
+        return Err(Failure::new("the diff is too long to be sent: name fewer patches"));
+    }
+    written?;
+    let mut text = String::from_utf8_lossy(&out.0).into_owned();
+    for patch in &selection.stale {
+        text.push_str(&format!("{}\n", fate(patch)));
+    }
+    if selection.patches.is_empty() {
+        text.push_str("Nothing is pending in this session.");
+    }
+    Ok(Answer { text, patches: selection.patches })
+}
+
+/// Text up to a length, and an error beyond it.
+struct Bounded(Vec<u8>);
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        if self.0.len() > READ_BYTES_MAX {
+            return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `discard`: the message to send.
+pub(crate) fn discard(
+    desk: &Desk,
+    session: &Session,
+    arguments: &Discard,
+) -> Result<DiscardPatch, Failure> {
+    let ids = own(desk, session, arguments.ids.as_deref())?;
+    let why = arguments.reason.as_deref().map(|reason| format!(": {}", shown(reason)));
+    let reason_text = Some(format!("taken back by the agent{}", why.unwrap_or_default()));
+    Ok(DiscardPatch { ids, reason_text })
+}
+
+/// What was taken back.
+pub(crate) fn discarded(patches: &[Patch]) -> Answer {
+    let lines: Vec<String> =
+        patches.iter().map(|patch| format!("Discarded {}.", line(patch))).collect();
+    if lines.is_empty() {
+        Answer::text("Nothing was pending.")
+    } else {
+        Answer::text(lines.join("\n"))
+    }
+}
+
+/// The named patches, which have to be this session's; all of it when none is named.
+fn own(desk: &Desk, session: &Session, ids: Option<&[String]>) -> Result<Vec<Selector>, Failure> {
+    let Some(ids) = ids else { return Ok(vec![Selector::Session(session.id)]) };
+    if ids.is_empty() || ids.len() > IDS_MAX {
+        return Err(Failure::new(format!(
+            "name 1 to {IDS_MAX} patches, or leave `ids` out for everything"
+        )));
+    }
+    let mut own = Vec::with_capacity(ids.len());
+    for text in ids {
+        let id: PatchId = text.parse().map_err(|_| {
+            Failure::new(format!("`{}` is no patch: they are called like p1", shown(text)))
+        })?;
+        // Whose patches there are otherwise is not said.
+        let is_own = desk.layer.patch(id).is_ok_and(|patch| patch.session == session.id);
+        if !is_own {
+            return Err(Failure::new(format!("this session has no patch {id}")));
+        }
+        own.push(Selector::Patch(id));
+    }
+    Ok(own)
+}

@@ -1,0 +1,208 @@
+//! The protocol's side: which tool is meant, for which session, and how its answer is sent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use orchestrator_adapter::Staging;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
+    CustomResult, ErrorCode, Implementation, InitializeRequestParams, InitializeResult,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::{NotificationContext, Peer, RequestContext};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::json;
+use tokio::sync::{Mutex, RwLock};
+
+use crate::calls::{self, Outcome};
+use crate::catalogue;
+use crate::failure::Failure;
+use crate::paths::{Allowed, shown};
+use crate::sessions::{SessionName, Sessions};
+
+/// How long a client may take to say what its roots are.
+const ROOTS_WAIT: Duration = Duration::from_secs(5);
+
+const INSTRUCTIONS: &str = "Greenroom stages file changes: every write waits outside the \
+    workspace until the user approves it. Reading tools show your own pending changes; programs \
+    that you run in a shell do not see them. Tell the user which patches are pending and the \
+    `greenroom apply` command from the answer; no tool here approves. `pending` says what was \
+    decided.";
+
+/// Serves one client.
+pub(crate) struct Door {
+    staging: Staging,
+    /// One call has it at a time, in the order in which they came, so that a call sees what the
+    /// ones before it staged.
+    sessions: Mutex<Sessions>,
+    /// Held for writing while the client is asked for its roots, so that no call overtakes them.
+    allowed: RwLock<Allowed>,
+    begun: Arc<AtomicBool>,
+}
+
+impl Door {
+    pub(crate) fn new(
+        staging: Staging,
+        name: SessionName,
+        allowed: Allowed,
+        begun: Arc<AtomicBool>,
+    ) -> Self {
+        let sessions = Mutex::new(Sessions::new(staging.clone(), name));
+        Self { staging, sessions, allowed: RwLock::new(allowed), begun }
+    }
+
+    fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+    }
+
+    /// Narrows what may be looked at to the client's roots, if it has any.
+    #[expect(deprecated, reason = "clients of the protocol's older versions have roots")]
+    async fn ask_for_roots(&self, peer: &Peer<RoleServer>) {
+        let has_roots = peer.peer_info().is_some_and(|info| info.capabilities.roots.is_some());
+        if !has_roots {
+            return;
+        }
+        let mut allowed = self.allowed.write().await;
+        let asked = tokio::time::timeout(ROOTS_WAIT, peer.list_roots()).await;
+        match asked {
+            Ok(Ok(listed)) => {
+                let uris: Vec<String> = listed.roots.into_iter().map(|root| root.uri).collect();
+                allowed.narrow(&uris);
+                tracing::debug!(roots = uris.len(), "the client said what its roots are");
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "the client does not say its roots"),
+            Err(_) => tracing::warn!("the client does not say its roots in time"),
+        }
+    }
+
+    async fn call(
+        &self,
+        name: &str,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Outcome, Failure> {
+        let claimed = match context.meta.0.get("sessionId") {
+            None => None,
+            Some(id) => Some(
+                id.as_str().ok_or_else(|| Failure::new("`_meta.sessionId` has to be a text"))?,
+            ),
+        };
+        let mut sessions = self.sessions.lock().await;
+        let allowed = Arc::new(self.allowed.read().await.clone());
+        let seat = sessions.seat(claimed).await?;
+        let cancelled = context.ct.clone();
+        let is_cancelled = move || cancelled.is_cancelled();
+        let call = calls::Call {
+            name,
+            arguments: request.arguments.unwrap_or_default(),
+            layer: self.staging.layer().clone(),
+            allowed,
+            is_cancelled: Box::new(is_cancelled),
+        };
+        match call.run(&seat).await {
+            Err(failure) if failure.session_ended => {
+                // It was closed by the user, or its time ran out. What the agent built on is
+                // gone, so it has to be told before it goes on.
+                let next = sessions.replace(&seat).await?;
+                Err(Failure::new(format!(
+                    "{}. What was pending in it is discarded. Session {} is open now: read the \
+                     files again, then repeat the call",
+                    failure.message, next.session.session.id
+                )))
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl ServerHandler for Door {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let server = Implementation::new("greenroom", env!("CARGO_PKG_VERSION"));
+        ServerConfig::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS)
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        self.begin();
+        context.peer.set_peer_info(request.clone());
+        self.negotiate_initialize(&request)
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.ask_for_roots(&context.peer).await;
+    }
+
+    async fn on_roots_list_changed(&self, context: NotificationContext<RoleServer>) {
+        self.ask_for_roots(&context.peer).await;
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        self.begin();
+        Ok(ListToolsResult::with_all_items(catalogue::tools().to_vec()))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        catalogue::find(name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        self.begin();
+        let Some(tool) = catalogue::find(&request.name) else {
+            let message = format!("there is no tool `{}`", shown(&request.name));
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let result = match self.call(&tool.name, request, &context).await {
+            Ok(Outcome { content, structured }) => {
+                let mut result = CallToolResult::success(content);
+                result.structured_content = Some(structured);
+                result
+            }
+            Err(failure) => {
+                CallToolResult::error(vec![ContentBlock::text(shortened(failure.message))])
+            }
+        };
+        Ok(result.into())
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        // What the SDK could not read as one of the protocol's own lands here, too.
+        if matches!(request.method.as_str(), "tools/call" | "tools/list" | "initialize") {
+            let message =
+                format!("the parameters of `{}` are not those of the protocol", request.method);
+            return Err(ErrorData::invalid_params(message, None));
+        }
+        let data = Some(json!({"method": shown(&request.method)}));
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "there is no such method", data))
+    }
+}
+
+/// A message that a model can bear, whatever it was made of.
+fn shortened(mut message: String) -> String {
+    const MESSAGE_BYTES_MAX: usize = 4096;
+    if message.len() > MESSAGE_BYTES_MAX {
+        let mut cut = MESSAGE_BYTES_MAX;
+        while !message.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        message.truncate(cut);
+        message.push('…');
+    }
+    message
+}

@@ -1,0 +1,301 @@
+//! Messages as lines: bounded, counted, and every one that cannot be read answered.
+//!
+//! The SDK's own transport drops what it cannot read or finds too long, which leaves a client
+//! waiting for good, and ends with requests unanswered when the input ends. This one answers
+//! with JSON-RPC errors (JSON-RPC 2.0, section 5.1), reads on, and lets every request that it
+//! took be answered before it says that the input has ended.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rmcp::RoleServer;
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
+};
+use rmcp::transport::Transport;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+
+use crate::top_level_id::TopLevelId;
+
+/// The longest line that is read.
+pub(crate) const LINE_BYTES_MAX: usize = 64 << 20;
+/// How many requests may wait for their answer before the next line is read.
+const IN_FLIGHT_MAX: usize = 64;
+
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+
+/// Lines in, lines out.
+pub(crate) struct LineTransport<R, W> {
+    input: BufReader<R>,
+    line: Vec<u8>,
+    /// The rest of a line that is too long, and what is known of its id.
+    skipping: Option<TopLevelId>,
+    line_bytes_max: usize,
+    output: Arc<AsyncMutex<W>>,
+    in_flight: Arc<InFlight>,
+    /// Whether the handler has been reached. What needs no answer and comes before that
+    /// is left out: the SDK would take it for the end of a client that cannot be served.
+    begun: Arc<AtomicBool>,
+}
+
+/// What was taken and not answered yet.
+#[derive(Default)]
+struct InFlight {
+    held: Mutex<Held>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Held {
+    requests: HashSet<RequestId>,
+    /// Errors of this transport's own that are being written.
+    errors: usize,
+}
+
+impl Held {
+    fn count(&self) -> usize {
+        self.requests.len() + self.errors
+    }
+}
+
+impl InFlight {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // Whole entries come and go, so a panic elsewhere leaves it sound.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
+        let changed = change(&mut self.held());
+        self.changed.notify_waiters();
+        changed
+    }
+
+    /// Waits until no more than this many are left.
+    async fn at_most(&self, max: usize) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on a change is not missed.
+            changed.as_mut().enable();
+            if self.held().count() <= max {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// What reading came to.
+enum Read {
+    Line,
+    TooLong(Option<Value>),
+    End,
+}
+
+impl<R, W> LineTransport<R, W>
+where
+    R: AsyncRead + Unpin + Send,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    pub(crate) fn new(input: R, output: W, begun: Arc<AtomicBool>) -> Self {
+        Self {
+            input: BufReader::with_capacity(64 * 1024, input),
+            line: Vec::new(),
+            skipping: None,
+            line_bytes_max: LINE_BYTES_MAX,
+            output: Arc::new(AsyncMutex::new(output)),
+            in_flight: Arc::default(),
+            begun,
+        }
+    }
+
+    /// Reads one line into `self.line`. What was read stays there when this is dropped
+    /// half-way, as the SDK does.
+    async fn read(&mut self) -> io::Result<Read> {
+        loop {
+            let available = self.input.fill_buf().await?;
+            if available.is_empty() {
+                return Ok(Read::End);
+            }
+            let newline = available.iter().position(|byte| *byte == b'\n');
+            let part = &available[..newline.unwrap_or(available.len())];
+            match &mut self.skipping {
+                Some(id) => id.feed(part),
+                None if self.line.len() + part.len() > self.line_bytes_max => {
+                    let mut id = TopLevelId::default();
+                    id.feed(&self.line);
+                    id.feed(part);
+                    self.skipping = Some(id);
+                    self.line = Vec::new();
+                }
+                None => self.line.extend_from_slice(part),
+            }
+            let consumed = part.len() + usize::from(newline.is_some());
+            self.input.consume(consumed);
+            if newline.is_some() {
+                return Ok(match self.skipping.take() {
+                    Some(id) => Read::TooLong(id.found()),
+                    None => Read::Line,
+                });
+            }
+        }
+    }
+
+    /// Answers what the SDK is not shown.
+    fn refuse(&self, id: Option<Value>, code: i32, message: &str) {
+        let error = json!({"code": code, "message": message});
+        let mut line = json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string();
+        line.push('\n');
+        let (output, in_flight) = (Arc::clone(&self.output), Arc::clone(&self.in_flight));
+        in_flight.update(|held| held.errors += 1);
+        // A task of its own, so that it is written whole whatever becomes of the reading.
+        tokio::spawn(async move {
+            if let Err(error) = write(&output, line.as_bytes()).await {
+                tracing::debug!(%error, "the client does not read any more");
+            }
+            in_flight.update(|held| held.errors -= 1);
+        });
+    }
+
+    /// The message in the line, unless it is answered here or needs no answer.
+    fn message(&mut self) -> Option<ClientJsonRpcMessage> {
+        let line = self.line.trim_ascii();
+        if line.is_empty() {
+            return None;
+        }
+        let value: Value = match serde_json::from_slice(line) {
+            Ok(value) => value,
+            Err(error) => {
+                self.refuse(None, PARSE_ERROR, &format!("this line is no JSON message: {error}"));
+                return None;
+            }
+        };
+        let Value::Object(object) = &value else {
+            self.refuse(
+                None,
+                INVALID_REQUEST,
+                "a message is one JSON object, batches are not read",
+            );
+            return None;
+        };
+        let id = object.get("id").cloned();
+        let is_request = id.is_some() && object.contains_key("method");
+        match serde_json::from_value::<ClientJsonRpcMessage>(value) {
+            Ok(message) => self.admitted(message),
+            Err(error) if is_request => {
+                let message = format!("the request cannot be read: {error}");
+                // An id that can be none is not repeated.
+                let id = id.filter(|id| id.is_string() || id.is_i64() || id.is_u64());
+                self.refuse(id, INVALID_REQUEST, &message);
+                None
+            }
+            // Neither a notification nor a response is ever answered.
+            Err(_) => None,
+        }
+    }
+
+    fn admitted(&mut self, message: ClientJsonRpcMessage) -> Option<ClientJsonRpcMessage> {
+        match &message {
+            JsonRpcMessage::Request(request) => {
+                let id = request.id.clone();
+                if !self.in_flight.update(|held| held.requests.insert(id)) {
+                    let id = serde_json::to_value(&request.id).ok();
+                    self.refuse(id, INVALID_REQUEST, "a request with this id is being answered");
+                    return None;
+                }
+            }
+            _ if !self.begun.load(Ordering::Acquire) => return None,
+            JsonRpcMessage::Notification(notification) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    // The SDK answers it no more.
+                    self.in_flight.update(|held| held.requests.remove(id));
+                }
+            }
+            _ => {}
+        }
+        Some(message)
+    }
+}
+
+impl<R, W> Transport<RoleServer> for LineTransport<R, W>
+where
+    R: AsyncRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: ServerJsonRpcMessage,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let (output, in_flight) = (Arc::clone(&self.output), Arc::clone(&self.in_flight));
+        async move {
+            let answered = match &message {
+                JsonRpcMessage::Response(response) => Some(response.id.clone()),
+                JsonRpcMessage::Error(error) => error.id.clone(),
+                _ => None,
+            };
+            let line = serde_json::to_vec(&message);
+            drop(message);
+            let written = match line {
+                Ok(mut line) => {
+                    line.push(b'\n');
+                    write(&output, &line).await
+                }
+                Err(error) => Err(io::Error::other(error)),
+            };
+            if let Some(id) = answered {
+                in_flight.update(|held| held.requests.remove(&id));
+            }
+            written
+        }
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        loop {
+            self.in_flight.at_most(IN_FLIGHT_MAX - 1).await;
+            match self.read().await {
+                Ok(Read::Line) => {
+                    let message = self.message();
+                    // One long line does not keep its memory.
+                    self.line = Vec::new();
+                    if message.is_some() {
+                        return message;
+                    }
+                }
+                Ok(Read::TooLong(id)) => {
+                    let message = format!(
+                        "the message is longer than {} bytes: send less at once",
+                        self.line_bytes_max
+                    );
+                    self.refuse(id, INVALID_REQUEST, &message);
+                }
+                Ok(Read::End) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "standard input cannot be read any more");
+                    break;
+                }
+            }
+        }
+        self.in_flight.at_most(0).await;
+        None
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.output.lock().await.flush().await
+    }
+}
+
+async fn write<W: AsyncWrite + Unpin>(output: &AsyncMutex<W>, line: &[u8]) -> io::Result<()> {
+    let mut output = output.lock().await;
+    output.write_all(line).await?;
+    output.flush().await
+}

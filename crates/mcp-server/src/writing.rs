@@ -1,0 +1,285 @@
+//! The tools that propose changes. Each stages all that it was asked, or nothing.
+
+use actix::Addr;
+use orchestrator_adapter::{
+    PatchProposed, ProposePatch, Proposed, SafeDelete, SafeRename, SafeWrite, SessionActor,
+    StageAll,
+};
+use staging_core::{
+    DiffOptions, Digest, FileKind, MatchLevel, PatchRequest, Proposal, RelPath, replace,
+};
+
+use crate::arguments::{Edit, Move, OnePath, Propose, Write};
+use crate::desk::Desk;
+use crate::failure::Failure;
+use crate::paths::{Place, shown};
+use crate::reading::{no_file, whole};
+
+/// What is to be sent to the session, once the looking is done.
+pub(crate) enum Wish {
+    Write(SafeWrite),
+    Delete(SafeDelete),
+    Rename(SafeRename),
+    All(StageAll),
+    /// Nothing is staged: the directory alone is remembered, or moved.
+    Directory {
+        from: Option<RelPath>,
+        to: Option<RelPath>,
+    },
+}
+
+/// What is said before the patches are.
+pub(crate) struct Prepared {
+    pub(crate) wish: Option<Wish>,
+    pub(crate) text: String,
+}
+
+impl Wish {
+    /// Sends it to the session's actor.
+    pub(crate) async fn send(self, actor: &Addr<SessionActor>) -> Result<Vec<Proposed>, Failure> {
+        Ok(match self {
+            Self::Write(message) => vec![answered(actor.send(message).await)?],
+            Self::Delete(message) => vec![answered(actor.send(message).await)?],
+            Self::Rename(message) => vec![answered(actor.send(message).await)?],
+            Self::All(message) => answered(actor.send(message).await)?,
+            Self::Directory { .. } => Vec::new(),
+        })
+    }
+}
+
+/// An actor's answer, or that there is none.
+pub(crate) fn answered<T, E: Into<Failure>>(
+    sent: Result<Result<T, E>, actix::MailboxError>,
+) -> Result<T, Failure> {
+    match sent {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(_) => Err(Failure::new("the session's actor has stopped: start the server again")),
+    }
+}
+
+/// `write_file`
+pub(crate) fn write_file(desk: &Desk, arguments: Write) -> Result<Prepared, Failure> {
+    let path = desk.file(&arguments.path)?;
+    if arguments.content.contains(char::REPLACEMENT_CHARACTER)
+        && let Ok(there) = whole(&desk.layer, desk.session, &path)
+        && std::str::from_utf8(&there).is_err()
+    {
+        // What the agent read was a rendering: written back, the file's own bytes were lost.
+        return Err(Failure::new(format!(
+            "`{path}` is not UTF-8, and the content has U+FFFD where its bytes could not be \
+             shown: change it with edit_file or propose, which keep the rest as it is"
+        )));
+    }
+    let content = arguments.content.into_bytes();
+    let wish = Wish::Write(SafeWrite { path, content, mode: None });
+    Ok(Prepared { wish: Some(wish), text: String::new() })
+}
+
+/// `edit_file`
+pub(crate) fn edit_file(desk: &Desk, arguments: &Edit) -> Result<Prepared, Failure> {
+    if arguments.edits.is_empty() {
+        return Err(Failure::new("there is no edit in `edits`"));
+    }
+    let path = desk.file(&arguments.path)?;
+    let before = whole(&desk.layer, desk.session, &path)?;
+    let mut after = before.clone();
+    for (index, edit) in arguments.edits.iter().enumerate() {
+        let (old, new) = (edit.old_text.as_bytes(), edit.new_text.as_bytes());
+        after = replace(&after, old, new, false).map_err(|error| {
+            let advice = match error.found {
+                0 if old.is_empty() => "it is empty: use write_file for a whole file",
+                0 => "read the file again",
+                _ => "name more of its surroundings",
+            };
+            Failure::new(format!(
+                "edit {} of {}: the text to replace occurs {} times in `{path}`, not once: \
+                 {advice}. Nothing was staged",
+                index + 1,
+                arguments.edits.len(),
+                error.found
+            ))
+        })?;
+        if after.len() > crate::reading::READ_BYTES_MAX {
+            return Err(Failure::new("the edited file is too long: nothing was staged"));
+        }
+    }
+    let mut diff = Vec::new();
+    desk.layer.write_edit_diff(&path, &before, &after, &DiffOptions::default(), &mut diff)?;
+    let text = fenced(&String::from_utf8_lossy(&diff));
+    if arguments.dry_run {
+        return Ok(Prepared { wish: None, text });
+    }
+    let base = Digest::of(&before);
+    let write = Proposal::Write { path, content: after, mode: None };
+    // What the diff shows is what is staged, whoever wrote meanwhile.
+    let proposal = Proposal::Expecting { base, proposal: Box::new(write) };
+    let wish = Wish::All(StageAll { proposals: vec![proposal] });
+    Ok(Prepared { wish: Some(wish), text })
+}
+
+/// A diff between fences that are longer than any in it.
+fn fenced(diff: &str) -> String {
+    let mut fence = String::from("```");
+    while diff.contains(&fence) {
+        fence.push('`');
+    }
+    let newline = if diff.is_empty() || diff.ends_with('\n') { "" } else { "\n" };
+    format!("{fence}diff\n{diff}{newline}{fence}\n\n")
+}
+
+/// `delete_file`
+pub(crate) fn delete_file(desk: &Desk, arguments: &OnePath) -> Result<Prepared, Failure> {
+    let path = desk.file(&arguments.path)?;
+    match desk.status(&path)? {
+        None => return Err(no_file(&arguments.path)),
+        Some(status) if status.kind == FileKind::Directory => {
+            return Err(Failure::new(format!(
+                "`{path}` is a directory: delete its files; an empty one is no part of a patch"
+            )));
+        }
+        Some(_) => {}
+    }
+    Ok(Prepared { wish: Some(Wish::Delete(SafeDelete { path })), text: String::new() })
+}
+
+/// `create_directory`
+pub(crate) fn create_directory(desk: &Desk, arguments: &OnePath) -> Result<Prepared, Failure> {
+    let place = desk.resolve(&arguments.path)?;
+    let mut to = None;
+    if let Some(path) = place {
+        let mut part = Some(path.clone());
+        while let Some(here) = part {
+            if let Some(status) = desk.status(&here)?
+                && status.kind != FileKind::Directory
+            {
+                return Err(Failure::new(format!("`{here}` is no directory")));
+            }
+            part = here.parent();
+        }
+        to = desk.status(&path)?.is_none().then_some(path);
+    }
+    let text = match &to {
+        None => format!("The directory {} is there.", shown(&arguments.path)),
+        Some(path) => format!(
+            "Noted the directory {path}. There is nothing to approve: it comes to be on the disk \
+             with the first file that is approved in it."
+        ),
+    };
+    let wish = to.map(|to| Wish::Directory { from: None, to: Some(to) });
+    Ok(Prepared { wish, text })
+}
+
+/// `move_file`
+pub(crate) fn move_file(desk: &Desk, arguments: &Move) -> Result<Prepared, Failure> {
+    let path = desk.file(&arguments.source)?;
+    let to = desk.file(&arguments.destination)?;
+    let status = desk.status(&path)?.ok_or_else(|| no_file(&arguments.source))?;
+    if desk.status(&to)?.is_some() {
+        return Err(Failure::new(format!("`{to}` exists: choose another destination")));
+    }
+    if status.kind != FileKind::Directory {
+        return Ok(Prepared {
+            wish: Some(Wish::Rename(SafeRename { path, to })),
+            text: String::new(),
+        });
+    }
+    if to.starts_with(&path) {
+        return Err(Failure::new(format!("`{path}` cannot move into itself")));
+    }
+    let proposals = moves_of(desk, &arguments.source, &path, &to)?;
+    if proposals.is_empty() {
+        let text =
+            format!("Noted that the empty directory {path} is {to} now; nothing to approve.");
+        let wish = Some(Wish::Directory { from: Some(path), to: Some(to) });
+        return Ok(Prepared { wish, text });
+    }
+    let text =
+        format!("{} files move; the directory {path} itself stays, empty.\n", proposals.len());
+    Ok(Prepared { wish: Some(Wish::All(StageAll { proposals })), text })
+}
+
+/// How many files of a directory move at once.
+const MOVES_MAX: usize = 10_000;
+
+fn moves_of(
+    desk: &Desk,
+    named: &str,
+    directory: &RelPath,
+    to: &RelPath,
+) -> Result<Vec<Proposal>, Failure> {
+    let (mut proposals, mut problem) = (Vec::new(), None);
+    let walked = desk.walk(named, &mut |found| {
+        let target = to.join(found.relative);
+        match (found.kind, target) {
+            (FileKind::Directory, _) => {}
+            (FileKind::Regular, Ok(to)) => {
+                proposals.push(Proposal::Rename { path: found.path.clone(), to });
+            }
+            (FileKind::Regular, Err(error)) => problem = Some(error.to_string()),
+            _ => problem = Some(format!("`{}` is a symlink or a special file", found.path)),
+        }
+        // What is protected is not entered, and would stay behind unsaid.
+        if found.kind == FileKind::Directory && desk.view.resolve(found.path).is_err() {
+            problem = Some(format!("`{}` is protected", found.path));
+        }
+        problem.is_none()
+    })?;
+    debug_assert_eq!(walked.as_ref(), Some(directory), "both were resolved from one path");
+    if proposals.len() > MOVES_MAX {
+        problem = Some(format!("it holds more than {MOVES_MAX} files"));
+    }
+    match problem {
+        Some(problem) => Err(Failure::new(format!("`{directory}` cannot move: {problem}"))),
+        None => Ok(proposals),
+    }
+}
+
+/// `propose`: the message to send, and the directories that it has to stay in.
+pub(crate) fn propose(desk: &Desk, arguments: Propose) -> Result<ProposePatch, Failure> {
+    let directory: Place = match &arguments.directory {
+        Some(named) => desk.resolve(named)?,
+        None => match desk.allowed.directories().into_iter().next() {
+            Some(first) => first,
+            None => return Err(Failure::new("the client's roots leave no directory")),
+        },
+    };
+    let request =
+        PatchRequest { text: arguments.patch.into_bytes(), directory, ..PatchRequest::default() };
+    Ok(ProposePatch { request })
+}
+
+/// What there is to say of how a patch fitted.
+pub(crate) fn fitted(answer: &PatchProposed) -> String {
+    let mut text = String::new();
+    for file in &answer.fitted {
+        for place in &file.placements {
+            let (hunk, at, path) = (place.hunk, place.line, &file.path);
+            if let Some(offset) = place.offset.filter(|offset| *offset != 0) {
+                text.push_str(&format!(
+                    "Hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from where it says.\n"
+                ));
+            }
+            if place.level != MatchLevel::Exact {
+                text.push_str(&format!(
+                    "Hunk {hunk} of `{path}` fits, but not letter by letter; the file's own stay.\n"
+                ));
+            }
+        }
+        if file.is_base == Some(false) {
+            let path = &file.path;
+            text.push_str(&format!("`{path}` is not the file that the patch was made from.\n"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fenced;
+
+    #[test]
+    fn a_fence_is_longer_than_any_in_the_diff() {
+        assert_eq!(fenced("+a\n"), "```diff\n+a\n```\n\n");
+        assert_eq!(fenced("+````\n"), "`````diff\n+````\n`````\n\n");
+    }
+}
