@@ -129,6 +129,12 @@ pub(crate) enum Command {
     Schema,
     /// Sweep what dead processes left, what is too old, and what nobody needs
     Gc,
+    /// Serve an agent over the Model Context Protocol, on standard input and output
+    Mcp {
+        /// The label of the session that the agent works in [default: one for each client]
+        #[arg(long, value_name = "LABEL", env = "GREENROOM_SESSION", hide_env_values = true)]
+        session: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod facade;
 mod full_replace;
 mod json_shapes;
 mod kill;
+mod mcp;
 mod operations;
 mod plugins;
 mod processes;

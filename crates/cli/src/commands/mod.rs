@@ -3,6 +3,7 @@
 mod care;
 mod decide;
 mod history;
+mod mcp;
 mod plugin;
 mod propose;
 mod review;
@@ -37,6 +38,9 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     if matches!(arguments.command, Command::Doctor) {
         return care::doctor(console, &options);
     }
+    if let Command::Mcp { session } = &arguments.command {
+        return mcp::serve(options, session.as_deref());
+    }
     let layer = DiffStagingLayer::open(options)?;
     let stage = Stage { console, place, layer };
     match &arguments.command {
@@ -59,8 +63,8 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Refresh { id } => propose::refresh(&stage, *id),
         Command::Gc => care::gc(&stage),
         Command::Watch { since } => watch::watch(&stage, *since),
-        // They need no layer.
-        Command::Doctor | Command::Schema => Ok(()),
+        // They need no layer, or open one of their own.
+        Command::Doctor | Command::Schema | Command::Mcp { .. } => Ok(()),
     }
 }
 

@@ -1,0 +1,42 @@
+//! `mcp`: the door for agents that speak the Model Context Protocol.
+
+use std::env;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mcp_server::{ServeError, SessionName};
+use orchestrator_adapter::ActorError;
+use staging_core::{ErrorKind, StagingOptions};
+
+use crate::failure::Failure;
+
+/// What Claude Code calls its session, in the environment of the servers that it starts.
+const CLAUDE_CODE_SESSION: &str = "CLAUDE_CODE_SESSION_ID";
+
+pub(super) fn serve(mut options: StagingOptions, session: Option<&str>) -> Result<(), Failure> {
+    // It serves the session until it ends, so a session whose server is gone is orphaned.
+    options.owns_sessions = true;
+    let name = match session.filter(|label| !label.is_empty()) {
+        Some(label) => SessionName::Fixed(label.to_owned()),
+        None => SessionName::PerCall { otherwise: default_label() },
+    };
+    mcp_server::serve_standard_streams(options, name).map_err(|error| match error {
+        ServeError::Staging(ActorError::Staging(error)) => error.into(),
+        error => Failure::new(ErrorKind::Io, error.to_string()),
+    })
+}
+
+/// The session that the client is in, by its own word; else one for this process.
+fn default_label() -> String {
+    let claimed = env::var(CLAUDE_CODE_SESSION).ok();
+    let plain = |id: &String| {
+        let letters = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        letters && (1..=120).contains(&id.len())
+    };
+    claimed.filter(plain).map_or_else(
+        || {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            format!("mcp-{}-{}", std::process::id(), since.as_millis())
+        },
+        |id| format!("agent:{id}"),
+    )
+}

@@ -1,0 +1,9 @@
+//! `greenroom mcp` as clients meet it: lines of JSON-RPC over a process's streams.
+
+mod client;
+mod eras;
+mod hostile;
+mod reading;
+mod review;
+mod sessions;
+mod writing;

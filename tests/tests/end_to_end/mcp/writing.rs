@@ -1,0 +1,205 @@
+//! Every writing tool stages whole or not at all, and keeps the bytes that it was not asked about.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use end_to_end::Stage;
+use rstest::rstest;
+use serde_json::json;
+
+use super::client::Client;
+
+/// The words of the command that the answer says approves it, after `greenroom`.
+fn approval(text: &str) -> Vec<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix("to approve: greenroom "));
+    let line = line.unwrap_or_else(|| panic!("the answer says how to approve: {text}"));
+    line.split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn a_write_waits_for_the_command_that_its_answer_names() {
+    let stage = Stage::new();
+    stage.write("src/a.txt", "old\n");
+    let before = stage.tree();
+    let mut client = Client::new(&stage);
+    let text = client.ok("write_file", json!({"path": "src/a.txt", "content": "new\n"}));
+    assert!(text.starts_with("Staged p1 modify src/a.txt (+1 -1).\n"), "{text}");
+    assert!(text.contains("\nto review: greenroom diff p1\n"), "{text}");
+    assert_eq!(client.ok("read_file", json!({"path": "src/a.txt"})), "new\n");
+    assert_eq!(stage.tree(), before, "the disk is as it was");
+    stage.run(approval(&text)).expect(0);
+    assert_eq!(stage.read("src/a.txt"), b"new\n");
+    let pending = client.ok("pending", json!({}));
+    assert_eq!(pending, "p1 src/a.txt is applied\n\nNothing is pending in this session.");
+    assert_eq!(client.ok("pending", json!({})), "Nothing is pending in this session.");
+}
+
+#[test]
+fn an_approval_of_what_was_replaced_since_is_refused() {
+    let stage = Stage::new();
+    let mut client = Client::new(&stage);
+    let first = client.ok("write_file", json!({"path": "a.txt", "content": "first\n"}));
+    let second = client.ok("write_file", json!({"path": "a.txt", "content": "second\n"}));
+    assert!(second.contains("It takes the place of p1."), "{second}");
+    stage.run(approval(&first)).expect(4);
+    assert!(!stage.path("a.txt").exists());
+    stage.run(approval(&second)).expect(0);
+    assert_eq!(stage.read("a.txt"), b"second\n");
+}
+
+#[rstest]
+#[case::crlf(b"one\r\ntwo\r\n", "two\n", "TWO\n2\n", b"one\r\nTWO\r\n2\r\n")]
+#[case::byte_order_mark(b"\xef\xbb\xbfone\ntwo\n", "two", "TWO", b"\xef\xbb\xbfone\nTWO\n")]
+#[case::no_final_newline(b"one\ntwo", "two", "TWO", b"one\nTWO")]
+#[case::not_utf8(b"caf\xe9\ntwo\n", "two", "TWO", b"caf\xe9\nTWO\n")]
+#[case::mixed_endings(b"one\r\ntwo\nthree\r\n", "two", "TWO", b"one\r\nTWO\nthree\r\n")]
+#[case::dollars(b"a b\n", "b", "$& $1 $$", b"a $& $1 $$\n")]
+fn an_edit_keeps_every_byte_that_it_was_not_asked_about(
+    #[case] before: &[u8],
+    #[case] old: &str,
+    #[case] new: &str,
+    #[case] after: &[u8],
+) {
+    let stage = Stage::new();
+    stage.write("a.txt", before);
+    fs::set_permissions(stage.path("a.txt"), fs::Permissions::from_mode(0o750)).expect("ours");
+    let mut client = Client::new(&stage);
+    let edits = json!([{"oldText": old, "newText": new}]);
+    let text = client.ok("edit_file", json!({"path": "a.txt", "edits": edits}));
+    assert!(text.starts_with("```diff\ndiff --git a/a.txt b/a.txt\n"), "{text}");
+    assert_eq!(stage.read("a.txt"), before);
+    stage.run(approval(&text)).expect(0);
+    assert_eq!(stage.read("a.txt"), after);
+    assert_eq!(stage.mode("a.txt"), 0o750);
+}
+
+#[test]
+fn edits_are_staged_all_or_none() {
+    let stage = Stage::new();
+    stage.write("a.txt", "one\ntwo\ntwo\n");
+    let mut client = Client::new(&stage);
+    let mut edit = |edits: serde_json::Value, dry_run: bool| {
+        client.call("edit_file", json!({"path": "a.txt", "edits": edits, "dryRun": dry_run}))
+    };
+    let fits = json!({"oldText": "one", "newText": "1"});
+    for (old, says) in [("three", "occurs 0 times"), ("two", "occurs 2 times"), ("", "write_file")]
+    {
+        let called = edit(json!([fits, {"oldText": old, "newText": "x"}]), false);
+        assert!(called.is_error && called.text.contains("edit 2 of 2"), "{}", called.text);
+        assert!(called.text.contains(says), "{}", called.text);
+    }
+    assert!(edit(json!([]), false).is_error);
+    let dry = edit(json!([fits, {"oldText": "1\n", "newText": ""}]), true);
+    assert_eq!(
+        dry.text,
+        "```diff\ndiff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n\
+         @@ -1,3 +1,2 @@\n-one\n two\n two\n```\n\n"
+    );
+    assert_eq!(stage.pending(), 0, "neither a refusal nor a preview stages anything");
+}
+
+#[test]
+fn what_could_not_be_shown_is_not_written_back() {
+    let stage = Stage::new();
+    stage.write("latin1.txt", b"caf\xe9\n");
+    let mut client = Client::new(&stage);
+    let read = client.ok("read_text_file", json!({"path": "latin1.txt"}));
+    assert_eq!(read, "caf\u{fffd}\n");
+    let text = client.refused("write_file", json!({"path": "latin1.txt", "content": read}));
+    assert!(text.contains("is not UTF-8"), "{text}");
+    client.ok("write_file", json!({"path": "latin1.txt", "content": "café\n"}));
+    client.ok("write_file", json!({"path": "new.txt", "content": "\u{fffd}\n"}));
+}
+
+#[test]
+fn files_and_directories_move_where_nothing_is() {
+    let stage = Stage::new();
+    for name in ["a.txt", "dir/b.txt", "dir/in/c.txt", "taken.txt"] {
+        stage.write(name, name);
+    }
+    let mut client = Client::new(&stage);
+    let mut moved =
+        |from: &str, to: &str| client.call("move_file", json!({"source": from, "destination": to}));
+    assert!(moved("a.txt", "taken.txt").is_error);
+    assert!(moved("nowhere", "x").is_error);
+    assert!(moved("dir", "dir/in/deeper").is_error, "not into itself");
+    assert!(moved("a.txt", "../a.txt").is_error);
+    assert!(!moved("a.txt", "new/a.txt").is_error);
+    let all = moved("dir", "other");
+    assert!(all.text.starts_with("2 files move"), "{}", all.text);
+    assert_eq!(client.ok("read_text_file", json!({"path": "other/in/c.txt"})), "dir/in/c.txt");
+    let pending = client.ok("pending", json!({}));
+    stage.run(approval(&pending)).expect(0);
+    assert_eq!(stage.read("other/b.txt"), b"dir/b.txt");
+    assert_eq!(stage.read("new/a.txt"), b"a.txt");
+    assert!(!stage.path("dir/b.txt").exists() && !stage.path("a.txt").exists());
+}
+
+#[test]
+fn a_directory_that_is_asked_for_holds_what_is_put_there() {
+    let stage = Stage::new();
+    stage.write("file", "");
+    let before = stage.tree();
+    let mut client = Client::new(&stage);
+    client.ok("create_directory", json!({"path": "a/b"}));
+    client.ok("create_directory", json!({"path": "a/b"}));
+    assert_eq!(client.ok("list_directory", json!({"path": "a"})), "[DIR] b");
+    client.refused("create_directory", json!({"path": "file/x"}));
+    client.refused("create_directory", json!({"path": "file"}));
+    client.refused("create_directory", json!({"path": "../x"}));
+    client.refused("delete_file", json!({"path": "a"}));
+    client.ok("move_file", json!({"source": "a", "destination": "c"}));
+    assert_eq!(
+        client.ok("list_directory", json!({"path": "."})),
+        "[DIR] .git\n[DIR] c\n[FILE] file"
+    );
+    assert_eq!((stage.pending(), stage.tree()), (0, before), "there is nothing to approve");
+    let text = client.ok("write_file", json!({"path": "c/x.txt", "content": "x"}));
+    stage.run(approval(&text)).expect(0);
+    assert_eq!(stage.read("c/x.txt"), b"x");
+}
+
+#[test]
+fn a_patch_is_staged_whole_or_not_at_all() {
+    let stage = Stage::new();
+    stage.write("a.txt", "one\ntwo\n");
+    stage.write("b.txt", "b\n");
+    let mut client = Client::new(&stage);
+    let good = "--- a/a.txt\n+++ b/a.txt\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n";
+    let bad = "--- a/b.txt\n+++ b/b.txt\n@@ -1 +1 @@\n-c\n+C\n";
+    let text = client.refused("propose", json!({"patch": format!("{good}{bad}")}));
+    assert!(text.contains("b.txt"), "{text}");
+    client.refused("propose", json!({"patch": "no patch at all"}));
+    client.refused("propose", json!({"patch": good.replace("a.txt", "../a.txt")}));
+    assert_eq!(stage.pending(), 0);
+    let called = client.call("propose", json!({"patch": good}));
+    let staged = &called.result["structuredContent"];
+    assert_eq!(staged["session"], "s1");
+    assert_eq!(staged["patches"][0]["path"], "a.txt");
+    assert_eq!(staged["signature"], stage.signature(), "it is all that is pending");
+    let shown = client.ok("diff", json!({}));
+    assert_eq!(shown.as_bytes(), stage.run(["diff"]).expect(0).stdout);
+    stage.run(approval(&called.text)).expect(0);
+    assert_eq!(stage.read("a.txt"), b"one\nTWO\n");
+}
+
+#[rstest]
+#[case::git(json!({"path": ".git/hooks/x", "content": ""}))]
+#[case::outside(json!({"path": "../x", "content": ""}))]
+#[case::through_a_link(json!({"path": "out/x", "content": ""}))]
+#[case::hard_linked(json!({"path": "hard.txt", "content": "new"}))]
+#[case::the_root(json!({"path": ".", "content": ""}))]
+#[case::a_directory(json!({"path": "dir", "content": ""}))]
+#[case::below_a_file(json!({"path": "hard.txt/x", "content": ""}))]
+#[case::too_long_a_name(json!({"path": "x".repeat(300), "content": ""}))]
+fn what_may_not_be_written_is_refused_and_nothing_is_staged(#[case] write: serde_json::Value) {
+    let stage = Stage::new();
+    stage.write("hard.txt", "both\n");
+    stage.write("dir/x", "");
+    fs::hard_link(stage.path("hard.txt"), stage.path("other.txt")).expect("ours");
+    std::os::unix::fs::symlink(stage.beside(""), stage.path("out")).expect("ours");
+    let before = stage.tree();
+    let mut client = Client::new(&stage);
+    client.refused("write_file", write);
+    assert_eq!((stage.pending(), stage.tree()), (0, before));
+}
