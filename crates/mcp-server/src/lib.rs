@@ -96,7 +96,8 @@ where
     W: AsyncWrite + Unpin + Send + 'static,
 {
     let path = options.workspace.clone();
-    let root = path.canonicalize().map_err(|source| ServeError::Workspace { path, source })?;
+    let root =
+        dunce::canonicalize(&path).map_err(|source| ServeError::Workspace { path, source })?;
     let staging = Staging::open(options).await?;
     let begun = Arc::new(AtomicBool::new(false));
     let transport = LineTransport::new(input, output, Arc::clone(&begun));

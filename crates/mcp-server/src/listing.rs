@@ -8,6 +8,7 @@ use crate::desk::{Desk, child};
 use crate::failure::Failure;
 use crate::paths::shown;
 use crate::patterns::Patterns;
+use crate::reading::READ_BYTES_MAX;
 
 /// `list_directory`
 pub(crate) fn list_directory(desk: &Desk, arguments: &OnePath) -> Result<String, Failure> {
@@ -108,17 +109,22 @@ fn close_to(levels: &mut Vec<Vec<Node>>, depth: usize) {
 pub(crate) fn search_files(desk: &Desk, arguments: &Search) -> Result<String, Failure> {
     let wanted = Patterns::plain(std::slice::from_ref(&arguments.pattern))?;
     let excluded = Patterns::plain(&arguments.exclude_patterns)?;
-    let mut found_paths = Vec::new();
+    let (mut found_paths, mut bytes) = (Vec::new(), 0);
     desk.walk(&arguments.path, &mut |found| {
         if excluded.matches(found.relative) {
             return false;
         }
-        if wanted.matches(found.relative) {
+        if wanted.matches(found.relative) && bytes <= READ_BYTES_MAX {
             let full = desk.allowed.full(&Some(found.path.clone()));
-            found_paths.push(escape_path(full.as_os_str()));
+            let path = escape_path(full.as_os_str());
+            bytes += path.len() + 1;
+            found_paths.push(path);
         }
         true
     })?;
+    if bytes > READ_BYTES_MAX {
+        return Err(Failure::new("too much is found to be sent: look for less at once"));
+    }
     Ok(if found_paths.is_empty() { "No matches found".into() } else { found_paths.join("\n") })
 }
 

@@ -34,7 +34,7 @@ impl Allowed {
         let mut left = Vec::new();
         for root in roots.iter().filter_map(|uri| directory_of(uri)) {
             // One that cannot be found is as it is written.
-            let root = root.canonicalize().unwrap_or(root);
+            let root = dunce::canonicalize(&root).unwrap_or(root);
             if self.root.starts_with(&root) {
                 self.narrowed = None;
                 return;
@@ -144,7 +144,8 @@ impl Allowed {
     /// Parents of the workspace may have other names, by symlinks.
     fn below_by_another_name(&self, full: &Path) -> Option<PathBuf> {
         full.ancestors().find_map(|ancestor| {
-            let below = ancestor.canonicalize().ok()?.strip_prefix(&self.root).ok()?.to_owned();
+            let below =
+                dunce::canonicalize(ancestor).ok()?.strip_prefix(&self.root).ok()?.to_owned();
             Some(below.join(full.strip_prefix(ancestor).ok()?))
         })
     }

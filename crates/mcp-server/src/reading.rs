@@ -1,6 +1,5 @@
 //! The tools that read files.
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use base64::Engine as _;
@@ -230,21 +229,29 @@ impl Write for Head {
     }
 }
 
-/// The last lines.
+/// The last lines, with their ends.
 struct Tail {
     count: usize,
-    /// Lines, of which the last may go on.
-    lines: VecDeque<Vec<u8>>,
-    held: usize,
+    /// What is kept begins at `start`.
+    bytes: Vec<u8>,
+    start: usize,
+    /// How many ends of lines are kept.
+    ends: usize,
 }
 
 impl Tail {
     fn last(count: usize) -> Self {
-        Self { count, lines: VecDeque::new(), held: 0 }
+        Self { count, bytes: Vec::new(), start: 0, ends: 0 }
     }
 
-    fn bytes(self) -> Vec<u8> {
-        self.lines.into_iter().flatten().collect()
+    fn bytes(mut self) -> Vec<u8> {
+        self.bytes.drain(..self.start);
+        self.bytes
+    }
+
+    fn lines(&self) -> usize {
+        let goes_on = self.start < self.bytes.len() && self.bytes.last() != Some(&b'\n');
+        self.ends + usize::from(goes_on)
     }
 }
 
@@ -252,20 +259,19 @@ impl Taker for Tail {}
 
 impl Write for Tail {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            match self.lines.back_mut() {
-                Some(line) if !line.ends_with(b"\n") => line.extend_from_slice(piece),
-                _ => self.lines.push_back(piece.to_vec()),
-            }
-            self.held += piece.len();
-            if self.lines.len() > self.count
-                && let Some(first) = self.lines.pop_front()
-            {
-                self.held -= first.len();
-            }
-            if self.held > READ_BYTES_MAX {
-                return Err(too_long());
-            }
+        self.bytes.extend_from_slice(bytes);
+        self.ends += bytes.iter().filter(|byte| **byte == b'\n').count();
+        while self.lines() > self.count {
+            let line = self.bytes[self.start..].iter().position(|byte| *byte == b'\n');
+            self.start += line.map_or(0, |end| end + 1);
+            self.ends -= 1;
+        }
+        if self.start > self.bytes.len() / 2 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        if self.bytes.len() - self.start > READ_BYTES_MAX {
+            return Err(too_long());
         }
         Ok(bytes.len())
     }

@@ -148,7 +148,7 @@ fn one_id_is_one_request_at_a_time() {
 }
 
 #[test]
-fn a_client_that_does_not_read_for_long_is_still_served() {
+fn more_requests_than_are_taken_at_once_are_all_answered() {
     let stage = Stage::new();
     let mut client = Client::new(&stage);
     for id in 1000..2000 {
