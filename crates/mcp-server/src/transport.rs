@@ -120,7 +120,12 @@ where
         loop {
             let available = self.input.fill_buf().await?;
             if available.is_empty() {
-                return Ok(Read::End);
+                // A last line without its end is one all the same.
+                return Ok(match self.skipping.take() {
+                    Some(id) => Read::TooLong(id.found()),
+                    None if self.line.is_empty() => Read::End,
+                    None => Read::Line,
+                });
             }
             let newline = available.iter().position(|byte| *byte == b'\n');
             let part = &available[..newline.unwrap_or(available.len())];

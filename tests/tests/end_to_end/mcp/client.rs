@@ -1,7 +1,7 @@
 //! A client that speaks the protocol by hand, so that it can also speak it wrongly.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -32,7 +32,11 @@ pub(crate) struct Called {
 impl Client {
     /// A server in the stage's workspace, before any handshake.
     pub(crate) fn start(stage: &Stage, arguments: &[&str]) -> Self {
-        let mut command = stage.command(["mcp"].iter().chain(arguments));
+        Self::of(stage.command(["mcp"].iter().chain(arguments)))
+    }
+
+    /// The server that a command starts.
+    pub(crate) fn of(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = spawn(&mut command);
         let input = child.stdin.take();
@@ -84,6 +88,12 @@ impl Client {
         let input = self.input.as_mut().expect("the input is open");
         input.write_all(line).and_then(|()| input.write_all(b"\n")).expect("the server reads");
         input.flush().expect("the server reads");
+    }
+
+    /// Writes the beginning of a line.
+    pub(crate) fn send_unended(&mut self, line: &[u8]) {
+        let input = self.input.as_mut().expect("the input is open");
+        input.write_all(line).and_then(|()| input.flush()).expect("the server reads");
     }
 
     /// The next message that fits.

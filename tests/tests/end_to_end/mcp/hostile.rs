@@ -159,6 +159,23 @@ fn more_requests_than_are_taken_at_once_are_all_answered() {
     }
 }
 
+#[rstest]
+#[case::whole(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#, json!(7), "result")]
+#[case::cut_off(
+    r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"na"#,
+    Value::Null,
+    "error"
+)]
+fn the_last_line_may_lack_its_end(#[case] line: &str, #[case] id: Value, #[case] field: &str) {
+    let stage = Stage::new();
+    let mut client = Client::new(&stage);
+    client.send_unended(line.as_bytes());
+    let (answers, code) = client.end();
+    assert_eq!(code, Some(0));
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert!(answers[0]["id"] == id && answers[0].get(field).is_some(), "{answers:?}");
+}
+
 /// Lines that are nearly right, and lines that are not.
 fn lines() -> impl Strategy<Value = Vec<u8>> {
     let name = prop_oneof![

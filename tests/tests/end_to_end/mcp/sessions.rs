@@ -1,6 +1,7 @@
 //! Which session a call belongs to, and what becomes of it.
 
 use end_to_end::Stage;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -50,6 +51,21 @@ fn the_command_line_names_the_session_before_the_client_does() {
                             "arguments": {"path": "a.txt", "content": "a"}}));
     assert_eq!(labels(&stage), ["mine"]);
     assert_eq!(stage.run(["cat", "a.txt", "--session", "mine"]).expect(0).stdout, b"a");
+}
+
+#[rstest]
+#[case("0a1b-2c", "agent:0a1b-2c")]
+#[case("not an id", "mcp-")]
+#[case("", "mcp-")]
+fn an_agents_own_name_for_its_session_is_a_label(#[case] id: &str, #[case] label: &str) {
+    let stage = Stage::new();
+    let mut command = stage.command(["mcp"]);
+    command.env("CLAUDE_CODE_SESSION_ID", id);
+    let mut client = Client::of(command);
+    client.greet("2025-11-25", json!({}));
+    client.ok("write_file", json!({"path": "a.txt", "content": "a"}));
+    let found = labels(&stage);
+    assert!(found.len() == 1 && found[0].starts_with(label), "{found:?}");
 }
 
 #[test]
