@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::OnceLock;
 
 use atomic_fs::{FileKind, RelPath, Stat};
 
@@ -12,16 +13,20 @@ use crate::patch::{Operation, Patch};
 use crate::store::patches;
 use crate::time::Timestamp;
 
-/// The directories of a workspace as one session sees them: what was pending in it when it
-/// was asked for, over the disk as it is at each call.
+/// The directories of a workspace as one session sees them: what was pending in it when the
+/// first name was looked for, over the disk as it is at each call.
 ///
 /// Directories that a pending file needs are there; those that pending deletions empty stay,
 /// as they do when the deletions are applied.
 pub struct SessionView {
     layer: DiffStagingLayer,
-    /// By the path's bytes, so that what lies below a directory is one range.
-    pending: BTreeMap<Vec<u8>, Overlaid>,
+    session: SessionId,
+    /// Loaded when it is needed: thousands of patches may be pending.
+    pending: OnceLock<Pending>,
 }
+
+/// By the path's bytes, so that what lies below a directory is one range.
+type Pending = BTreeMap<Vec<u8>, Overlaid>;
 
 /// What is pending at a path.
 enum Overlaid {
@@ -62,20 +67,7 @@ impl DiffStagingLayer {
     pub fn look(&self, session: SessionId) -> Result<SessionView> {
         let found = self.0.require_open(session)?;
         self.0.note_activity(&found)?;
-        let patches = self.0.store.look(|connection| patches::pending_in(connection, session))?;
-        let mut pending = BTreeMap::new();
-        for patch in &patches {
-            if matches!(patch.operation, Operation::Delete | Operation::Rename) {
-                pending.insert(patch.path.as_bytes().to_vec(), Overlaid::Gone);
-            }
-        }
-        // A file may take a place that another patch frees.
-        for patch in &patches {
-            if let (Some(target), Some(status)) = (patch.target(), FileStatus::of(patch)) {
-                pending.insert(target.as_bytes().to_vec(), Overlaid::File(status));
-            }
-        }
-        Ok(SessionView { layer: self.clone(), pending })
+        Ok(SessionView { layer: self.clone(), session, pending: OnceLock::new() })
     }
 }
 
@@ -109,6 +101,27 @@ impl FileStatus {
 }
 
 impl SessionView {
+    fn pending(&self) -> Result<&Pending> {
+        if let Some(pending) = self.pending.get() {
+            return Ok(pending);
+        }
+        let patches =
+            self.layer.0.store.look(|connection| patches::pending_in(connection, self.session))?;
+        let mut pending = BTreeMap::new();
+        for patch in &patches {
+            if matches!(patch.operation, Operation::Delete | Operation::Rename) {
+                pending.insert(patch.path.as_bytes().to_vec(), Overlaid::Gone);
+            }
+        }
+        // A file may take a place that another patch frees.
+        for patch in &patches {
+            if let (Some(target), Some(status)) = (patch.target(), FileStatus::of(patch)) {
+                pending.insert(target.as_bytes().to_vec(), Overlaid::File(status));
+            }
+        }
+        Ok(self.pending.get_or_init(|| pending))
+    }
+
     /// The path that a path really concerns: symlinks below the root are followed.
     ///
     /// # Errors
@@ -123,9 +136,9 @@ impl SessionView {
     /// # Errors
     /// When the disk fails.
     pub fn status(&self, path: &RelPath) -> Result<Option<FileStatus>> {
-        match self.pending.get(path.as_bytes()) {
+        match self.pending()?.get(path.as_bytes()) {
             Some(Overlaid::File(status)) => return Ok(Some(*status)),
-            _ if self.comes_with_files(path) => {
+            _ if self.comes_with_files(path)? => {
                 let there = self.layer.0.workspace.stat(path)?;
                 let there = there.filter(|stat| stat.kind == FileKind::Directory);
                 let status = there.as_ref().map(FileStatus::on_disk);
@@ -144,7 +157,7 @@ impl SessionView {
     /// `Refused` when the path is protected, or a symlink.
     pub fn list(&self, dir: Option<&RelPath>) -> Result<Option<Vec<Listed>>> {
         let on_disk = match dir {
-            Some(dir) if matches!(self.pending.get(dir.as_bytes()), Some(Overlaid::File(_))) => {
+            Some(dir) if matches!(self.pending()?.get(dir.as_bytes()), Some(Overlaid::File(_))) => {
                 return Ok(None);
             }
             dir => self.layer.0.workspace.list(dir)?,
@@ -157,7 +170,7 @@ impl SessionView {
             }
         }
         let mut brings_any = false;
-        for (below, overlaid) in self.below(dir) {
+        for (below, overlaid) in self.below(dir)? {
             let direct = !below.contains(&b'/');
             match overlaid {
                 Overlaid::Gone if direct => {
@@ -194,22 +207,23 @@ impl SessionView {
     }
 
     /// Whether a pending file lies below a path.
-    fn comes_with_files(&self, path: &RelPath) -> bool {
-        self.below(Some(path)).any(|(_, overlaid)| matches!(overlaid, Overlaid::File(_)))
+    fn comes_with_files(&self, path: &RelPath) -> Result<bool> {
+        Ok(self.below(Some(path))?.any(|(_, overlaid)| matches!(overlaid, Overlaid::File(_))))
     }
 
     /// What is pending below a directory, by the path from there.
     fn below<'v>(
         &'v self,
         dir: Option<&RelPath>,
-    ) -> impl Iterator<Item = (&'v [u8], &'v Overlaid)> + use<'v> {
+    ) -> Result<impl Iterator<Item = (&'v [u8], &'v Overlaid)> + use<'v>> {
         let mut prefix = dir.map(|dir| dir.as_bytes().to_vec()).unwrap_or_default();
         if dir.is_some() {
             prefix.push(b'/');
         }
         let from = (Bound::Included(prefix.clone()), Bound::Unbounded);
-        self.pending.range::<Vec<u8>, _>(from).map_while(move |(path, overlaid)| {
+        let pending = self.pending()?.range::<Vec<u8>, _>(from);
+        Ok(pending.map_while(move |(path, overlaid)| {
             Some((path.strip_prefix(prefix.as_slice())?, overlaid))
-        })
+        }))
     }
 }
