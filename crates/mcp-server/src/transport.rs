@@ -5,7 +5,8 @@
 //! with JSON-RPC errors (JSON-RPC 2.0, section 5.1), reads on, and lets every request that it
 //! took be answered before it says that the input has ended.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,8 @@ use crate::top_level_id::TopLevelId;
 pub(crate) const LINE_BYTES_MAX: usize = 64 << 20;
 /// How many requests may wait for their answer before the next line is read.
 const IN_FLIGHT_MAX: usize = 64;
+/// How long their lines may be together before the next one is read.
+const IN_FLIGHT_BYTES_MAX: usize = LINE_BYTES_MAX;
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
@@ -52,7 +55,8 @@ struct InFlight {
 
 #[derive(Default)]
 struct Held {
-    requests: HashSet<RequestId>,
+    /// With the lengths of their lines.
+    requests: HashMap<RequestId, usize>,
     /// Errors of this transport's own that are being written.
     errors: usize,
 }
@@ -60,6 +64,14 @@ struct Held {
 impl Held {
     fn count(&self) -> usize {
         self.requests.len() + self.errors
+    }
+
+    fn bytes(&self) -> usize {
+        self.requests.values().sum()
+    }
+
+    fn has_room(&self) -> bool {
+        self.count() < IN_FLIGHT_MAX && self.bytes() < IN_FLIGHT_BYTES_MAX
     }
 }
 
@@ -75,14 +87,14 @@ impl InFlight {
         changed
     }
 
-    /// Waits until no more than this many are left.
-    async fn at_most(&self, max: usize) {
+    /// Waits until it is so.
+    async fn until(&self, is_so: impl Fn(&Held) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // From here on a change is not missed.
             changed.as_mut().enable();
-            if self.held().count() <= max {
+            if is_so(&self.held()) {
                 return;
             }
             changed.await;
@@ -208,7 +220,15 @@ where
         match &message {
             JsonRpcMessage::Request(request) => {
                 let id = request.id.clone();
-                if !self.in_flight.update(|held| held.requests.insert(id)) {
+                let bytes = self.line.len();
+                let is_new = self.in_flight.update(|held| match held.requests.entry(id) {
+                    Entry::Occupied(_) => false,
+                    Entry::Vacant(place) => {
+                        place.insert(bytes);
+                        true
+                    }
+                });
+                if !is_new {
                     let id = serde_json::to_value(&request.id).ok();
                     self.refuse(id, INVALID_REQUEST, "a request with this id is being answered");
                     return None;
@@ -266,7 +286,7 @@ where
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
-            self.in_flight.at_most(IN_FLIGHT_MAX - 1).await;
+            self.in_flight.until(Held::has_room).await;
             match self.read().await {
                 Ok(Read::Line) => {
                     let message = self.message();
@@ -290,7 +310,7 @@ where
                 }
             }
         }
-        self.in_flight.at_most(0).await;
+        self.in_flight.until(|held| held.count() == 0).await;
         None
     }
 
