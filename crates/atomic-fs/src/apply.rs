@@ -1,7 +1,5 @@
 //! Prepare, intent, barrier 1, swaps, barrier 2: a set's way to the disk.
 
-use std::sync::atomic::Ordering;
-
 use crate::change_set::ChangeSet;
 use crate::conflicts::Kept;
 use crate::content::ContentSource;
@@ -251,6 +249,11 @@ impl<D: Disk> Apply<'_, '_, D> {
         obstacle: Obstacle,
     ) -> Applied {
         let disk = self.ground.disk;
+        // Taking back removes names on the word of a sync, and a sync of that directory proves
+        // nothing any more.
+        if self.ground.has_sync_failed() {
+            return Applied::unchanged(Outcome::InDoubt(obstacle.into_error()));
+        }
         let recorded = match mutant!(AbortUnrecorded) {
             true => Ok(()),
             false => journal.append(disk, &Record::Abort),
@@ -277,16 +280,6 @@ impl<D: Disk> Apply<'_, '_, D> {
             Err(error) => return Applied::unchanged(Outcome::InDoubt(error)),
         };
         let outcome = match obstacle {
-            // What was taken back was synced by a directory whose sync has failed before.
-            _ if self.ground.sync_failed.load(Ordering::Relaxed) => {
-                let cause = match obstacle {
-                    Obstacle::Failed(error) => error,
-                    Obstacle::Conflict(conflict) => {
-                        FsError::io("sync beside", conflict.path)(std::io::ErrorKind::Other.into())
-                    }
-                };
-                return Applied { edited, ..Applied::unchanged(Outcome::InDoubt(cause)) };
-            }
             Obstacle::Conflict(conflict) => Outcome::Conflicts(vec![conflict]),
             Obstacle::Failed(error) => Outcome::RolledBack(error),
         };

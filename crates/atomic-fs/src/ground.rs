@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::change_set::Staged;
@@ -25,8 +24,9 @@ pub(crate) struct Ground<'a, D: Disk> {
     pub conflicts: &'a D::Dir,
     pub conflicts_path: &'a PathBuf,
     pub options: &'a Options,
-    /// Whether a directory could not be synced in the middle of the swaps.
-    pub sync_failed: AtomicBool,
+    /// Whether a directory could not be synced in the middle of the swaps. Held while one
+    /// is, since of two syncs at once only one is told of a failure.
+    pub sync_failed: Mutex<bool>,
     dirs: Mutex<HashMap<Option<RelPath>, Arc<D::Dir>>>,
 }
 
@@ -87,7 +87,7 @@ impl<'a, D: Disk> Ground<'a, D> {
         conflicts_path: &'a PathBuf,
         options: &'a Options,
     ) -> Self {
-        let (sync_failed, dirs) = (AtomicBool::new(false), Mutex::default());
+        let (sync_failed, dirs) = (Mutex::new(false), Mutex::default());
         Self { disk, root, conflicts, conflicts_path, options, sync_failed, dirs }
     }
 
@@ -112,6 +112,12 @@ impl<'a, D: Disk> Ground<'a, D> {
     /// The handle of the directory that a file lies in.
     pub(crate) fn parent(&self, path: &RelPath) -> Result<Arc<D::Dir>, FsError> {
         self.dir(path.parent().as_ref())
+    }
+
+    /// Whether a directory could not be synced in the middle of the swaps: what happened in
+    /// it since its last sync may be lost, whatever a later one says.
+    pub(crate) fn has_sync_failed(&self) -> bool {
+        *self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_dirs(&self) -> std::sync::MutexGuard<'_, HashMap<Option<RelPath>, Arc<D::Dir>>> {

@@ -11,13 +11,14 @@
 //! does not find it. That is why the user has to allow it.
 
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::PoisonError;
 
 use crate::conflicts;
 use crate::disk::Disk;
 use crate::error::FsError;
 use crate::ground::{Ground, Held, is_absence};
 use crate::intent::{Action, Intent, Unit};
+use crate::mutants::mutant;
 use crate::rel_path::RelPath;
 use crate::swap::Swapper;
 use crate::tidy::remove;
@@ -34,6 +35,10 @@ impl<D: Disk> Ground<'_, D> {
     pub(crate) fn rename_own_to(&self, own: &RelPath, to: &RelPath) -> Result<(), FsError> {
         let (own_dir, to_dir) = (self.parent(own)?, self.parent(to)?);
         let (own_name, to_name) = (own.file_name(), to.file_name());
+        if mutant!(GapOverwritten) {
+            let moved = self.disk.rename_replacing(&own_dir, own_name, &to_dir, to_name);
+            return moved.map_err(FsError::io("move", to));
+        }
         let moved = match self.disk.rename(&own_dir, own_name, &to_dir, to_name) {
             Err(error) if is_unsupported(&error) => {
                 return match self.disk.link(&own_dir, own_name, &to_dir, to_name) {
@@ -49,18 +54,23 @@ impl<D: Disk> Ground<'_, D> {
     /// Removes one of a file's two names, once the other is durable: were the other lost
     /// in a power cut and the removal not, the file would be gone.
     pub(crate) fn drop_name(&self, own: &RelPath, other: &RelPath) -> Result<(), FsError> {
-        self.sync_parent(other)?;
+        if !mutant!(OtherNameUnsynced) {
+            self.sync_parent(other)?;
+        }
         remove(self, own)
     }
 
     /// Makes the names beside a path durable in the middle of the swaps.
     fn sync_parent(&self, path: &RelPath) -> Result<(), FsError> {
-        let synced = self.disk.sync_dir(&*self.parent(path)?);
-        synced.map_err(|error| {
+        let parent = self.parent(path)?;
+        let mut has_failed = self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let synced = match *has_failed {
             // A later sync of the same directory proves nothing.
-            self.sync_failed.store(true, Ordering::Relaxed);
-            FsError::io("sync the directory of", path)(error)
-        })
+            true => Err(io::Error::other("another sync has failed")),
+            false => self.disk.sync_dir(&parent),
+        };
+        *has_failed |= synced.is_err() && !mutant!(SyncFailureForgotten);
+        synced.map_err(FsError::io("sync the directory of", path))
     }
 
     /// Whether two names are one file's.
@@ -187,7 +197,8 @@ impl<D: Disk> Swapper<'_, '_, D> {
         if let Err(error) = arrived {
             // A slot that has arrived and not lost its own name is settled by whoever takes
             // the set back.
-            if !ground.is_same_file(&unit.slot, &unit.path)? {
+            let has_arrived = ground.is_same_file(&unit.slot, &unit.path)?;
+            if !has_arrived && !mutant!(AsideNotPutBack) {
                 // Where the user's own stands now, this fails as the arrival did.
                 ground.rename_own_to(&aside, &unit.path)?;
             }
@@ -212,7 +223,7 @@ fn copied(error: &io::Error) -> io::Error {
 pub(crate) fn settle<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result<(), FsError> {
     for unit in &intent.units {
         for path in [Some(&unit.path), unit.arrives_at()].into_iter().flatten() {
-            if ground.is_same_file(&unit.slot, path)? {
+            if ground.is_same_file(&unit.slot, path)? && !mutant!(LinkedSlotsForgotten) {
                 ground.drop_name(&unit.slot, path)?;
             }
         }
@@ -225,7 +236,7 @@ pub(crate) fn settle<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result
 
 fn settle_aside<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<(), FsError> {
     let aside = unit.aside();
-    if ground.stat(&aside)?.is_none() {
+    if mutant!(AsideForgotten) || ground.stat(&aside)?.is_none() {
         return Ok(());
     }
     if ground.is_same_file(&aside, &unit.path)? {
@@ -257,6 +268,7 @@ pub(crate) fn clean_aside<D: Disk>(
     let ground = swapper.ground;
     match ground.held(&aside) {
         Ok(Held::Absent) => Ok(()),
+        Ok(_) if mutant!(AsideRemovedBlindly) => remove(ground, &aside),
         Ok(held) if [Some(base.digest), Some(staged.digest)].contains(&held.content()) => {
             remove(ground, &aside)
         }

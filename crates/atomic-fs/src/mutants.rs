@@ -105,6 +105,24 @@ define! {
     DigestIgnored,
     /// Made directories stay when a set is taken back.
     DirectoriesStay,
+    /// A file that was copied to `conflicts/` goes while somebody waits to write to it.
+    WaitersShutOut,
+    /// What a crash left of a copy to `conflicts/` stays there.
+    PartialCopiesStay,
+    /// What arrives where a file was moved aside replaces what a user put there.
+    GapOverwritten,
+    /// A file that was moved aside is not put back where its slot did not arrive.
+    AsideNotPutBack,
+    /// Recovery does not look for files that were moved aside.
+    AsideForgotten,
+    /// What was moved aside and stays there is removed without a look at it.
+    AsideRemovedBlindly,
+    /// One of a file's two names goes before the other is durable.
+    OtherNameUnsynced,
+    /// Recovery does not look for slots that have arrived and kept their own name.
+    LinkedSlotsForgotten,
+    /// A directory whose sync has failed is believed when it is synced again.
+    SyncFailureForgotten,
 }
 
 #[cfg(feature = "mutants")]

@@ -39,12 +39,22 @@ impl Obstacle {
     fn of(path: &RelPath, difference: Difference) -> Self {
         Self::Conflict(Conflict { path: path.clone(), difference })
     }
+
+    /// What to say of it where the set cannot be taken back.
+    pub(crate) fn into_error(self) -> FsError {
+        match self {
+            Self::Failed(error) => error,
+            Self::Conflict(conflict) => {
+                FsError::io("sync beside", conflict.path)(io::ErrorKind::Other.into())
+            }
+        }
+    }
 }
 
 type Step = Result<(), Obstacle>;
 
 /// A file that was looked at and is about to be moved.
-struct Guard<D: Disk> {
+pub(crate) struct Guard<D: Disk> {
     file: D::File,
     /// Whether writers are held off for as long as `file` is open.
     leased: bool,
