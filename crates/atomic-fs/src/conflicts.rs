@@ -3,10 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Lease};
 use crate::error::FsError;
 use crate::ground::{FileReader, Ground};
+use crate::intent::{SLOT_SUFFIX, is_slot_name};
 use crate::journal::write_all;
+use crate::mutants::mutant;
 use crate::rel_path::{RelPath, escape};
 
 /// Where a user's bytes are kept that a swap displaced.
@@ -38,7 +40,14 @@ pub(crate) fn keep<D: Disk>(
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) if needs_copy(&error) => {
-                match copy(ground, slot, name.as_bytes()) {
+                let from = disk.open_file(&dir, slot.file_name()).map_err(failed())?;
+                // What is written to the file once it is copied would be removed with it, so
+                // whoever writes to it comes first.
+                let is_busy = disk.lease(&from).map_err(failed())? == Lease::Busy;
+                if is_busy && !mutant!(WaitersShutOut) {
+                    return Err(ground.busy(path, &from));
+                }
+                match copy(ground, &from, name.as_bytes()) {
                     Ok(()) => {
                         disk.remove_file(&dir, slot.file_name()).map_err(failed())?;
                         return Ok(kept());
@@ -63,24 +72,22 @@ fn needs_copy(error: &io::Error) -> bool {
 }
 
 /// Copies under another name first, so that nothing half copied looks like a user's bytes.
-fn copy<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath, name: &[u8]) -> io::Result<()> {
+fn copy<D: Disk>(ground: &Ground<'_, D>, from: &D::File, name: &[u8]) -> io::Result<()> {
     use std::io::Read as _;
     let (disk, conflicts) = (ground.disk, ground.conflicts);
-    let dir = ground.parent(slot).map_err(io::Error::other)?;
     let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     match disk.stat(conflicts, name) {
         Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) if is_absent(&error) => {}
         Err(error) => return Err(error),
     }
-    let partial = [name, b".part"].concat();
+    let partial = [b".", name, SLOT_SUFFIX.as_bytes()].concat();
     match disk.remove_file(conflicts, &partial) {
         Err(error) if !is_absent(&error) => return Err(error),
         _ => {}
     }
-    let from = disk.open_file(&dir, slot.file_name())?;
     let to = disk.create_file(conflicts, &partial)?;
-    let mut reader = FileReader { disk, file: &from, offset: 0 };
+    let mut reader = FileReader { disk, file: from, offset: 0 };
     let mut buffer = vec![0; 128 * 1024];
     let mut offset = 0;
     loop {
@@ -100,6 +107,19 @@ fn copy<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath, name: &[u8]) -> io::Res
         answer => answer?,
     }
     disk.sync_dir(conflicts)
+}
+
+/// Removes what a crash left of a copy. Nothing that is kept has such a name: the slot's
+/// comes first in it, without its dot.
+pub(crate) fn remove_partial<D: Disk>(ground: &Ground<'_, D>) -> Result<(), FsError> {
+    let (disk, conflicts) = (ground.disk, ground.conflicts);
+    for entry in disk.list(conflicts).map_err(FsError::io("list", "conflicts/"))? {
+        if is_slot_name(&entry.name) && !mutant!(PartialCopiesStay) {
+            disk.remove_file(conflicts, &entry.name)
+                .map_err(FsError::io("remove", String::from_utf8_lossy(&entry.name)))?;
+        }
+    }
+    Ok(())
 }
 
 /// Names the kept file after the slot (unique for each set) and the file it was.

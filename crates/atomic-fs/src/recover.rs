@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::apply::Apply;
-use crate::conflicts::Kept;
+use crate::conflicts::{self, Kept};
 use crate::disk::Disk;
 use crate::error::{Conflict, FsError};
 use crate::ground::Ground;
@@ -60,7 +60,11 @@ impl<D: Disk> Recovery<'_, '_, D> {
     ) -> Result<Vec<Recovered>, FsError> {
         let disk = self.ground.disk;
         let mut all = Vec::new();
-        for name in journal::names(disk, self.journals)? {
+        let names = journal::names(disk, self.journals)?;
+        if !names.is_empty() {
+            conflicts::remove_partial(self.ground)?;
+        }
+        for name in names {
             let Some((mut journal, found)) = Journal::open(disk, self.journals, &name)? else {
                 // Torn before barrier 1: the set never began to swap.
                 disk.remove_file(self.journals, &name)
@@ -133,8 +137,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
         for &index in &displaced {
             let unit = &intent.units[index];
             match &unit.action {
-                Action::Replace { staged, .. } => swapper.put_back(unit, staged)?,
-                _ => swapper.back_from_aside(unit)?,
+                Action::Replace { staged, .. } => swapper.put_back(unit, staged, None)?,
+                _ => swapper.back_from_aside(unit, None)?,
             }
         }
         if !displaced.is_empty() {

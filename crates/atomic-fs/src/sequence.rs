@@ -127,7 +127,7 @@ pub(crate) fn backward<D: Disk>(
     for &index in touched.iter().rev() {
         let unit = &intent.units[index];
         if unit.frees_path() {
-            swapper.back_from_aside(unit)?;
+            swapper.back_from_aside(unit, None)?;
         }
     }
     Ok(edited)

@@ -107,7 +107,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             false => self.verify(unit, base, &guard),
         };
         if verified.is_err() {
-            self.put_back(unit, staged)?;
+            self.put_back(unit, staged, Some(guard))?;
         }
         verified
     }
@@ -167,8 +167,14 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     /// Gives back a user's version that an exchange took out of place.
     ///
     /// Whatever the user saved last ends at the file's path; an older version that
-    /// was displaced together with a newer one goes to `conflicts/`.
-    pub(crate) fn put_back(&self, unit: &Unit, staged: &Staged) -> Result<(), FsError> {
+    /// was displaced together with a newer one goes to `conflicts/`. Who waits to write to
+    /// the guarded file does so before.
+    pub(crate) fn put_back(
+        &self,
+        unit: &Unit,
+        staged: &Staged,
+        guard: Option<Guard<D>>,
+    ) -> Result<(), FsError> {
         if mutant!(PutBackSkipped) {
             return Ok(());
         }
@@ -199,7 +205,10 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         match self.ground.held(&unit.slot)? {
             Held::Absent => Ok(()),
             held if held.is_staged(staged) => Ok(()),
-            _ => self.keep(unit),
+            _ => {
+                let _kept = guard.filter(|_| mutant!(WaitersShutOut));
+                self.keep(unit)
+            }
         }
     }
 
@@ -232,14 +241,19 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             },
         };
         if verified.is_err() {
-            self.back_from_aside(unit)?;
+            self.back_from_aside(unit, guard)?;
         }
         verified
     }
 
     /// Moves the slot back to the file's path; where the user has put something
-    /// there, theirs stays and the slot's content is kept.
-    pub(crate) fn back_from_aside(&self, unit: &Unit) -> Result<(), FsError> {
+    /// there, theirs stays and the slot's content is kept, with what is written to it by
+    /// whoever waits for that.
+    pub(crate) fn back_from_aside(
+        &self,
+        unit: &Unit,
+        guard: Option<Guard<D>>,
+    ) -> Result<(), FsError> {
         match self.ground.rename_own_to(&unit.slot, &unit.path) {
             Ok(()) => Ok(()),
             Err(error) if error.is(io::ErrorKind::NotFound) => Ok(()),
@@ -248,7 +262,11 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
                 let file = self.ground.stat(&unit.path)?;
                 let identity = |stat: Option<crate::disk::Stat>| stat.map(|s| (s.device, s.inode));
                 // Two names of one file: cleaning up drops the slot.
-                if identity(slot) == identity(file) { Ok(()) } else { self.keep(unit) }
+                if identity(slot) == identity(file) {
+                    return Ok(());
+                }
+                let _kept = guard.filter(|_| mutant!(WaitersShutOut));
+                self.keep(unit)
             }
             Err(error) => Err(error),
         }

@@ -21,6 +21,7 @@ pub(crate) fn run<D: Disk>(
     skip: Option<&RelPath>,
     is_known: &dyn Fn(&Digest) -> bool,
 ) -> Result<Vec<Kept>, FsError> {
+    conflicts::remove_partial(ground)?;
     let mut kept = Vec::new();
     let mut dirs: Vec<Option<RelPath>> = vec![None];
     while let Some(dir) = dirs.pop() {

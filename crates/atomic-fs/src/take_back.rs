@@ -42,7 +42,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         if !slot.is_base(base) {
             let displaced = slot != Held::Absent && !slot.is_staged(staged);
             if displaced && self.ground.held(&unit.path)?.is_staged(staged) {
-                self.put_back(unit, staged)?;
+                self.put_back(unit, staged, None)?;
             }
             return Ok(None);
         }
@@ -79,7 +79,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// Puts a user's version back over the base that an undo had brought in.
     fn put_base_under(&self, unit: &Unit, base: &Fingerprint) -> Result<(), FsError> {
         let Fingerprint { digest, bytes, mode } = *base;
-        self.put_back(unit, &Staged { digest, bytes, mode })
+        self.put_back(unit, &Staged { digest, bytes, mode }, None)
     }
 
     fn undo_set_mode(

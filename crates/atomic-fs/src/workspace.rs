@@ -11,6 +11,7 @@ use crate::content::{ContentSource, Digest};
 use crate::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
 use crate::error::{FsError, Refusal};
 use crate::ground::{FileReader, Ground, is_absence};
+use crate::intent::is_slot_name;
 use crate::journal::{self, Journal};
 use crate::lock::WorkspaceLock;
 use crate::mutants::mutant;
@@ -395,6 +396,8 @@ impl<D: Disk> Workspace<D> {
             self.disk.list(&self.places.conflicts).map_err(FsError::io("list", "conflicts/"))?;
         let mut files: Vec<PathBuf> = entries
             .into_iter()
+            // What is only half copied is nobody's to look at.
+            .filter(|entry| !is_slot_name(&entry.name))
             .map(|entry| self.places.conflicts_path.join(crate::rel_path::os_string(&entry.name)))
             .collect();
         files.sort();

@@ -103,6 +103,20 @@ pub enum Renames {
     Plain,
 }
 
+impl Renames {
+    /// Every kind of file system.
+    pub const ALL: [Self; 3] = [Self::All, Self::NoExchange, Self::Plain];
+
+    /// Its name on a command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::NoExchange => "no-exchange",
+            Self::Plain => "plain",
+        }
+    }
+}
+
 /// A call that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {

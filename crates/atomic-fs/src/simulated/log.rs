@@ -238,7 +238,11 @@ impl Log {
             match entry {
                 Entry::Waiting { inode, path, content, over } => {
                     let (path, content) = (path.clone(), Some(content.clone()));
-                    let saved = Saved { path, content, over: over.clone(), by_path: true };
+                    // Who waits behind another overwrites what that one wrote.
+                    let first = waiting.iter().rev().find(|(other, _)| other == inode);
+                    let over =
+                        first.map_or_else(|| over.clone(), |(_, saved)| saved.content.clone());
+                    let saved = Saved { path, content, over, by_path: true };
                     waiting.push((*inode, saved));
                 }
                 Entry::WokeUp(gone) | Entry::Disowned(gone) => {
