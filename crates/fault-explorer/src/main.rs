@@ -12,23 +12,28 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use atomic_fs::simulated::Persistence;
+use atomic_fs::simulated::{Persistence, Renames};
 use fault_explorer::case::{Case, Violation};
 use fault_explorer::counts::Counts;
 use fault_explorer::phases::Job;
 use fault_explorer::report::Report;
 use fault_explorer::runs::{Effort, jobs};
+use fault_explorer::scenario::Scenario;
 use fault_explorer::stage::Bench;
 use fault_explorer::{pool, telling};
 use miette::{IntoDiagnostic as _, WrapErr as _};
 
 const USAGE: &str = "\
-usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--seed NUMBER]
+usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--renames NAME]
+                                [--scenario NAME] [--seed NUMBER]
        cargo xtask fault-inject --replay FILE
 
   --quick        under a minute, for continuous integration
   --deep         for hours
   --model NAME   kill, weak, ordered or treelog alone; faults and races go with kill
+  --renames NAME disks alone that know all kinds of rename, no-exchange or plain ones alone
+  --scenario NAME
+                 one set alone, by its letters or its name
   --seed NUMBER  what samples are drawn by, 1 by default; the same gives the same counts
   --replay FILE  tells one history again, step by step
 ";
@@ -36,6 +41,8 @@ usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--seed NUMBER
 struct Options {
     effort: Effort,
     model: Option<Persistence>,
+    renames: Option<Renames>,
+    scenario: Option<String>,
     seed: u64,
     replay: Option<PathBuf>,
 }
@@ -64,7 +71,14 @@ fn main() -> ExitCode {
 }
 
 fn parse(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { effort: Effort::Default, model: None, seed: 1, replay: None };
+    let mut options = Options {
+        effort: Effort::Default,
+        model: None,
+        renames: None,
+        scenario: None,
+        seed: 1,
+        replay: None,
+    };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let mut value = || rest.next().ok_or_else(|| format!("`{argument}` wants a value"));
@@ -75,6 +89,18 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
                 let name = value()?;
                 let model = Persistence::ALL.into_iter().find(|model| model.word() == name);
                 options.model = Some(model.ok_or_else(|| format!("there is no model `{name}`"))?);
+            }
+            "--renames" => {
+                let name = value()?;
+                let renames = Renames::ALL.into_iter().find(|renames| renames.word() == name);
+                let complaint = || format!("there is no disk with renames `{name}`");
+                options.renames = Some(renames.ok_or_else(complaint)?);
+            }
+            "--scenario" => {
+                let name = value()?;
+                let found = Scenario::named(name).map(|scenario| scenario.name);
+                let complaint = || format!("there is no scenario `{name}`");
+                options.scenario = Some(found.ok_or_else(complaint)?);
             }
             "--seed" => {
                 let number = value()?;
@@ -90,7 +116,9 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
 
 fn explore(options: &Options) -> miette::Result<bool> {
     let begun = Instant::now();
-    let jobs = jobs(options.effort, options.seed, options.model);
+    let mut jobs = jobs(options.effort, options.seed, options.model);
+    jobs.retain(|job| options.renames.is_none_or(|renames| job.renames == renames));
+    jobs.retain(|job| options.scenario.as_ref().is_none_or(|name| job.scenario == *name));
     let progress = Progress::new("exploring", jobs.len());
     let outcomes = pool::run_all(&jobs, Job::run, |_, outcome| {
         progress.step(outcome.counts.recoveries);
@@ -99,7 +127,7 @@ fn explore(options: &Options) -> miette::Result<bool> {
     let mut rows: BTreeMap<String, Counts> = BTreeMap::new();
     let mut violations: Vec<Box<Violation>> = Vec::new();
     for (job, outcome) in jobs.iter().zip(outcomes) {
-        rows.entry(job.phase.heading().to_owned()).or_default().add(&outcome.counts);
+        rows.entry(job.heading()).or_default().add(&outcome.counts);
         violations.extend(outcome.violation);
     }
     let mut report = Report {
@@ -116,7 +144,8 @@ fn explore(options: &Options) -> miette::Result<bool> {
     write_json(&folder.join(format!("{}.json", report.effort)), &report)?;
     for violation in violations.iter().take(20) {
         let Violation { case, broken } = violation.as_ref();
-        println!("  {} ({}): {}", case.scenario, case.model.word(), broken.promise);
+        let (model, renames) = (case.model.word(), case.renames.word());
+        println!("  {} ({model}, {renames}): {}", case.scenario, broken.promise);
         println!("    {}", broken.details);
     }
     let shortest = violations.iter().min_by_key(|violation| violation.case.length());
@@ -136,17 +165,20 @@ fn explore(options: &Options) -> miette::Result<bool> {
 fn hunt_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
     use atomic_fs::mutants::Mutant;
     use fault_explorer::{mutants, runs};
-    if options.model.is_some() {
+    if options.model.is_some() || options.renames.is_some() || options.scenario.is_some() {
         return Ok(());
     }
-    let jobs = runs::hunt(options.seed);
+    let jobs = [false, true].map(|aside| runs::hunt(options.seed, aside));
     let progress = Progress::new("hunting mutants", Mutant::ALL.len());
     // A mutant may panic, which is as good a way to be caught as any other.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let found = pool::run_all(
         Mutant::ALL,
-        |mutant, bench| mutants::hunt(*mutant, &jobs, bench).0,
+        |mutant, bench| {
+            let jobs = &jobs[usize::from(mutants::is_of_moving_aside(*mutant))];
+            mutants::hunt(*mutant, jobs, bench).0
+        },
         |_, caught| progress.step(caught.after),
     );
     std::panic::set_hook(hook);

@@ -14,6 +14,23 @@ pub fn named(name: &str) -> Option<Mutant> {
     Mutant::ALL.iter().copied().find(|mutant| mutant.name() == name)
 }
 
+/// Whether it is about disks that cannot exchange two names, or refuse to replace one.
+pub fn is_of_moving_aside(mutant: Mutant) -> bool {
+    use Mutant::*;
+    matches!(
+        mutant,
+        WaitersShutOut
+            | PartialCopiesStay
+            | GapOverwritten
+            | AsideNotPutBack
+            | AsideForgotten
+            | AsideRemovedBlindly
+            | OtherNameUnsynced
+            | LinkedSlotsForgotten
+            | SyncFailureForgotten
+    )
+}
+
 /// Runs the jobs over a broken variant until one of them catches it.
 pub fn hunt(mutant: Mutant, jobs: &[Job], bench: &Bench) -> (Caught, Option<Box<Violation>>) {
     let mut caught = Caught {
@@ -32,7 +49,7 @@ pub fn hunt(mutant: Mutant, jobs: &[Job], bench: &Bench) -> (Caught, Option<Box<
                 caught.after += outcome.counts.recoveries;
                 if let Some(mut violation) = outcome.violation {
                     violation.case.mutant = Some(mutant.name().to_owned());
-                    caught.by = Some(format!("{} ({})", job.phase.heading(), job.scenario));
+                    caught.by = Some(format!("{} ({})", job.heading(), job.scenario));
                     caught.promise = Some(violation.broken.promise.to_string());
                     return (caught, Some(violation));
                 }

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use atomic_fs::is_slot_name;
 use atomic_fs::simulated::{Answer, Entry, Image, Persistence, Saved};
+use atomic_fs::{Expected, Operation, is_slot_name};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{How, Plan};
@@ -36,6 +36,8 @@ pub enum Promise {
     Clean,
     /// Recovery comes to an end, and a second one changes nothing.
     Recovery,
+    /// A file that stays at its path is there when the answer is given.
+    Present,
 }
 
 impl std::fmt::Display for Promise {
@@ -49,6 +51,7 @@ impl std::fmt::Display for Promise {
             Self::Outside => "nothing outside the workspace is touched",
             Self::Clean => "nothing is left behind",
             Self::Recovery => "recovery ends, and a second one changes nothing",
+            Self::Present => "a file that stays at its path is there when the answer is given",
         })
     }
 }
@@ -175,6 +178,26 @@ impl<'s> Oracle<'s> {
             Some(answer) => self.check_end(&run.image, known, &[answer]),
             None => Ok(()),
         }
+    }
+
+    /// What must hold besides when one call failed on the way to the answer: nobody has to
+    /// recover first to find a file where it was before and is to be.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    pub fn after_one_fault(&self, run: &Run) -> Result<(), Broken> {
+        let changes = self.scenario.set.changes.iter();
+        let staying = changes.filter(|change| {
+            matches!(change.operation, Operation::Write(_) | Operation::SetMode { .. })
+                && matches!(change.expected, Expected::Matches(_))
+        });
+        for change in staying {
+            let path = [ROOT.as_bytes(), b"/", change.path.as_bytes()].concat();
+            if run.image.lookup(&path).is_none() {
+                return broken(Promise::Present, || format!("`{}` is not there", change.path));
+            }
+        }
+        Ok(())
     }
 
     /// What must hold after a recovery, however the process before it ended.

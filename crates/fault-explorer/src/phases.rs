@@ -111,6 +111,14 @@ pub struct Outcome {
 }
 
 impl Job {
+    /// The heading under which it is counted.
+    pub fn heading(&self) -> String {
+        match self.renames {
+            Renames::All => self.phase.heading().to_owned(),
+            renames => format!("{}, {}", self.phase.heading(), renames.word()),
+        }
+    }
+
     /// Does it.
     pub fn run(&self, bench: &Bench) -> Outcome {
         let mut scenario = Scenario::named(&self.scenario).expect("jobs name scenarios that exist");
@@ -234,6 +242,7 @@ impl Work<'_> {
     fn fault(&mut self, plan: &Plan) -> Verdict {
         self.search.counts.faults += 1;
         let run = self.search.apply(plan)?;
+        self.search.judge(|oracle| oracle.after_one_fault(&run))?;
         self.search.recover_after(&run, &Plan::default())?;
         self.search.crash_everywhere(&run)?;
         self.search.retry_after(&run)

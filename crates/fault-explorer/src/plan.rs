@@ -111,6 +111,11 @@ impl Plan {
         Self { faults: vec![(call, mishap)], ..Self::default() }
     }
 
+    /// Whether one call goes wrong and nothing else happens.
+    pub fn is_one_fault(&self) -> bool {
+        self.faults.len() == 1 && self.edits.is_empty() && self.lasting.is_none()
+    }
+
     /// Whether nothing is planned.
     pub fn is_quiet(&self) -> bool {
         *self == Self::default()

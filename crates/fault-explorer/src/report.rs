@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use atomic_fs::simulated::Renames;
 use serde::Serialize;
 
 use crate::counts::Counts;
@@ -45,21 +46,27 @@ impl Report {
         let mut text = String::new();
         let heading = ["", "crash points", "states", "recoveries", "faults", "schedules", "edits"];
         let mut lines = vec![heading.map(str::to_owned)];
-        let rows = ORDER.iter().filter_map(|name| Some((*name, self.rows.get(*name)?)));
-        for (name, counts) in rows {
+        let headings = Renames::ALL.into_iter().flat_map(|renames| {
+            ORDER.iter().map(move |name| match renames {
+                Renames::All => (*name).to_owned(),
+                renames => format!("{name}, {}", renames.word()),
+            })
+        });
+        let rows = headings.filter_map(|name| Some((self.rows.get(&name)?, name)));
+        for (counts, name) in rows {
             let Counts { crash_points, states, recoveries, faults, races, landed, .. } = *counts;
             let figures = [crash_points, states, recoveries, faults, races, landed];
             let mut line = [const { String::new() }; 7];
-            name.clone_into(&mut line[0]);
+            line[0] = name;
             for (cell, figure) in line[1..].iter_mut().zip(figures) {
                 *cell = if figure == 0 { "-".to_owned() } else { grouped(figure) };
             }
             lines.push(line);
         }
         for line in lines {
-            let _ = write!(text, "{:<12}", line[0]);
+            let _ = write!(text, "{:<26}", line[0]);
             for cell in &line[1..] {
-                let _ = write!(text, "{cell:>14}");
+                let _ = write!(text, "{cell:>13}");
             }
             text.push('\n');
         }

@@ -91,6 +91,7 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
         list.each(&threes, &[Phase::RacesInRecovery, Phase::RacesInPairs { count: 5000, seed }]);
         list.each(&larger(20, &[4, 6]), &[Phase::Faults, Phase::Races { leases: true }]);
     }
+    without_exchange(&mut list, effort, &Sets { ones, twos, chains });
     let wanted = |job: &Job| match (only, job.phase) {
         (None, _) => true,
         (Some(only), Phase::Crashes { model, .. } | Phase::EditsAfterCuts { model, .. }) => {
@@ -102,11 +103,55 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
     list.jobs
 }
 
-/// The jobs that a broken variant must not survive, the quick ones first.
-pub fn hunt(seed: u64) -> Vec<Job> {
+/// Disks that cannot exchange, and disks that know the plain rename alone: files are moved
+/// aside there. What does not move a name is the same as elsewhere.
+fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
+    let Sets { ones, twos, chains } = sets;
+    let small: Vec<String> = ones.iter().chain(chains).cloned().collect();
+    let seed = list.seed;
+    for renames in [Renames::NoExchange, Renames::Plain] {
+        list.renames = renames;
+        if effort == Effort::Quick {
+            for model in Persistence::ALL {
+                list.crashes(ones, model, Obstacles::Moves, (0, 0), 40);
+            }
+            list.each(ones, &[Phase::RacesInRollback, Phase::Races { leases: false }]);
+            list.each(ones, &[Phase::RacesInPairs { count: 40, seed }]);
+            continue;
+        }
+        for model in Persistence::ALL {
+            list.crashes(&small, model, Obstacles::All, (1, 13), 40);
+            list.edits_after_cuts(&small, model, 40);
+            list.crashes(twos, model, Obstacles::Moves, (0, 0), 24);
+            if effort == Effort::Deep {
+                list.crashes(twos, model, Obstacles::All, (2, 7), 300);
+            }
+        }
+        list.each(&small, &[Phase::Faults, Phase::FaultsInRecovery, Phase::FaultPairs]);
+        list.each(&small, &[Phase::RacesInRollback, Phase::RacesInRecovery]);
+        list.each(&small, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
+        list.each(&small, &[Phase::RacesInPairs { count: 150, seed }]);
+        list.each(twos, &[Phase::Faults, Phase::RacesInRollback]);
+        list.each(twos, &[Phase::Races { leases: false }]);
+        list.each(twos, &[Phase::RacesInPairs { count: 50, seed }]);
+        if effort == Effort::Deep {
+            list.each(twos, &[Phase::FaultsInRecovery, Phase::RacesInRecovery, Phase::FaultPairs]);
+            list.each(twos, &[Phase::Races { leases: true }]);
+            list.each(twos, &[Phase::RacesInPairs { count: 2000, seed }]);
+        }
+    }
+    list.renames = Renames::All;
+}
+
+/// The jobs that a broken variant must not survive, the quick ones first; those over disks
+/// without exchange come before all others where `aside` says so.
+pub fn hunt(seed: u64, aside: bool) -> Vec<Job> {
     let mut list = List { jobs: Vec::new(), seed, renames: Renames::All };
     let (ones, twos) = (Scenario::all_of(1), Scenario::all_of(2));
     let chains: Vec<String> = CHAINS.iter().map(|name| (*name).to_owned()).collect();
+    if aside {
+        hunt_without_exchange(&mut list, &ones, &chains);
+    }
     list.each(&ones, &[Phase::DamagedContent]);
     for model in Persistence::ALL {
         list.crashes(&ones, model, Obstacles::All, (1, 0), 60);
@@ -128,7 +173,35 @@ pub fn hunt(seed: u64) -> Vec<Job> {
         list.edits_after_cuts(&twos, model, 60);
     }
     list.each(&twos, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
+    if !aside {
+        hunt_without_exchange(&mut list, &ones, &chains);
+    }
     list.jobs
+}
+
+fn hunt_without_exchange(list: &mut List, ones: &[String], chains: &[String]) {
+    let seed = list.seed;
+    for renames in [Renames::Plain, Renames::NoExchange] {
+        list.renames = renames;
+        list.each(ones, &[Phase::Races { leases: false }]);
+        list.each(ones, &[Phase::RacesInPairs { count: 150, seed }, Phase::Faults]);
+        for model in Persistence::ALL {
+            list.crashes(ones, model, Obstacles::All, (1, 0), 60);
+        }
+        list.each(ones, &[Phase::RacesInRollback, Phase::RacesInRecovery]);
+        for model in Persistence::ALL {
+            list.crashes(chains, model, Obstacles::All, (1, 0), 60);
+        }
+        list.each(chains, &[Phase::RacesInPairs { count: 150, seed }]);
+    }
+    list.renames = Renames::All;
+}
+
+/// Sets by size, by name.
+struct Sets {
+    ones: Vec<String>,
+    twos: Vec<String>,
+    chains: Vec<String>,
 }
 
 struct List {

@@ -259,7 +259,11 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn judge(&self, question: impl FnOnce(&Oracle<'a>) -> Result<(), Broken>) -> Verdict {
+    /// Asks the oracle something about the history so far.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    pub fn judge(&self, question: impl FnOnce(&Oracle<'a>) -> Result<(), Broken>) -> Verdict {
         question(&self.oracle).map_err(|broken| self.violation(broken))
     }
 

@@ -114,7 +114,12 @@ impl Teller<'_> {
                     let _ = writeln!(self.text, "  ends: {:?}", run.ending);
                     self.tree(&image);
                     match run.ending {
-                        Ending::Applied { .. } => oracle.after_apply(&run, &known)?,
+                        Ending::Applied { .. } => {
+                            oracle.after_apply(&run, &known)?;
+                            if stage.plan.is_one_fault() {
+                                oracle.after_one_fault(&run)?;
+                            }
+                        }
                         Ending::Failed(_) if !stage.plan.is_quiet() => {}
                         _ => oracle.after_recovery(&run, &known, self.case.model)?,
                     }

@@ -11,9 +11,13 @@ use fault_explorer::{case, oracle, runs};
 use rstest::rstest;
 
 fn explore(scenario: &str, phase: Phase) -> Counts {
+    explore_over(Renames::All, scenario, phase)
+}
+
+fn explore_over(renames: Renames, scenario: &str, phase: Phase) -> Counts {
     let bench = Bench::new().expect("a temporary folder");
     let scenario = scenario.to_owned();
-    let outcome = Job { scenario, renames: Renames::All, phase }.run(&bench);
+    let outcome = Job { scenario, renames, phase }.run(&bench);
     if let Some(violation) = outcome.violation {
         let told = tell(&violation.case, &bench).expect("the scenario exists");
         panic!("{:?}\n{}", violation.broken, told.text);
@@ -46,6 +50,37 @@ fn every_crash_of_every_kind_of_change_is_survived(
 fn every_interference_is_survived(#[case] phase: Phase) {
     let counts = explore("MC", phase);
     assert!(counts.faults + counts.races > 0, "{counts:?}");
+}
+
+#[rstest]
+#[case::a_directory_whose_sync_has_failed_is_not_believed(
+    "M",
+    Phase::Crashes {
+        model: Persistence::Weak,
+        obstacles: Obstacles::All,
+        depth: 0,
+        deeper_every: 0,
+        cap: 40,
+        seed: 1,
+    }
+)]
+#[case::a_copy_that_was_cut_short_is_removed("M", Phase::RacesInPairs { count: 150, seed: 1 })]
+#[case::who_waits_to_write_writes_before_a_copy("D", Phase::RacesInPairs { count: 150, seed: 1 })]
+#[case::a_failure_leaves_no_path_empty("M", Phase::Faults)]
+fn moving_aside_is_survived(
+    #[case] scenario: &str,
+    #[case] phase: Phase,
+    #[values(Renames::NoExchange, Renames::Plain)] renames: Renames,
+) {
+    let counts = explore_over(renames, scenario, phase);
+    assert!(counts.recoveries > 100, "{counts:?}");
+}
+
+/// Moving to `conflicts/` takes the writers along; copying to another file system does not.
+#[test]
+fn who_waits_to_write_writes_before_a_copy_to_another_file_system() {
+    let phase = Phase::RacesInPairs { count: 150, seed: 1 };
+    explore_over(Renames::NoExchange, "state-elsewhere", phase);
 }
 
 #[test]
