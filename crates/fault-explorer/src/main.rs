@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use atomic_fs::simulated::{Persistence, Renames};
 use fault_explorer::case::{Case, Violation};
 use fault_explorer::counts::Counts;
-use fault_explorer::phases::Job;
 use fault_explorer::report::Report;
 use fault_explorer::runs::{Effort, jobs};
 use fault_explorer::scenario::Scenario;
@@ -25,7 +24,7 @@ use miette::{IntoDiagnostic as _, WrapErr as _};
 
 const USAGE: &str = "\
 usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--renames NAME]
-                                [--scenario NAME] [--seed NUMBER]
+                                [--scenario NAME] [--seed NUMBER] [--minutes NUMBER]
        cargo xtask fault-inject --replay FILE
 
   --quick        under a minute, for continuous integration
@@ -35,6 +34,8 @@ usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--renames NAM
   --scenario NAME
                  one set alone, by its letters or its name
   --seed NUMBER  what samples are drawn by, 1 by default; the same gives the same counts
+  --minutes NUMBER
+                 ends after so many, and says how many jobs were not finished
   --replay FILE  tells one history again, step by step
 ";
 
@@ -44,6 +45,7 @@ struct Options {
     renames: Option<Renames>,
     scenario: Option<String>,
     seed: u64,
+    minutes: Option<u64>,
     replay: Option<PathBuf>,
 }
 
@@ -77,6 +79,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         renames: None,
         scenario: None,
         seed: 1,
+        minutes: None,
         replay: None,
     };
     let mut rest = arguments.iter();
@@ -107,6 +110,12 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
                 options.seed =
                     number.parse().map_err(|_| format!("`{number}` is no number for a seed"))?;
             }
+            "--minutes" => {
+                let number = value()?;
+                options.minutes = Some(
+                    number.parse().map_err(|_| format!("`{number}` is no number of minutes"))?,
+                );
+            }
             "--replay" => options.replay = Some(PathBuf::from(value()?)),
             unknown => return Err(format!("`{unknown}` was not understood")),
         }
@@ -120,13 +129,32 @@ fn explore(options: &Options) -> miette::Result<bool> {
     jobs.retain(|job| options.renames.is_none_or(|renames| job.renames == renames));
     jobs.retain(|job| options.scenario.as_ref().is_none_or(|name| job.scenario == *name));
     let progress = Progress::new("exploring", jobs.len());
-    let outcomes = pool::run_all(&jobs, Job::run, |_, outcome| {
-        progress.step(outcome.counts.recoveries);
-    })?;
+    let deadline = options.minutes.map(|minutes| begun + Duration::from_secs(minutes * 60));
+    let outcomes = pool::run_all(
+        &jobs,
+        deadline,
+        |job, bench| {
+            let outcome = (!bench.is_over()).then(|| job.run(bench));
+            (outcome, bench.is_over())
+        },
+        |job, (outcome, _)| {
+            let Some(outcome) = outcome else { return };
+            if let Some(violation) = &outcome.violation {
+                let promise = violation.broken.promise;
+                println!("\nbroken by {} ({}): {promise}", job.heading(), job.scenario);
+            }
+            progress.step(outcome.counts.recoveries);
+        },
+    )?;
     progress.end();
+    let left_out = outcomes.iter().filter(|(_, is_over)| *is_over).count();
+    if left_out > 0 {
+        println!("{left_out} of {} jobs were not finished in time", jobs.len());
+    }
     let mut rows: BTreeMap<String, Counts> = BTreeMap::new();
     let mut violations: Vec<Box<Violation>> = Vec::new();
-    for (job, outcome) in jobs.iter().zip(outcomes) {
+    for (job, (outcome, _)) in jobs.iter().zip(outcomes) {
+        let Some(outcome) = outcome else { continue };
         rows.entry(job.heading()).or_default().add(&outcome.counts);
         violations.extend(outcome.violation);
     }
@@ -175,6 +203,7 @@ fn hunt_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
     std::panic::set_hook(Box::new(|_| {}));
     let found = pool::run_all(
         Mutant::ALL,
+        None,
         |mutant, bench| {
             let jobs = &jobs[usize::from(mutants::is_of_moving_aside(*mutant))];
             mutants::hunt(*mutant, jobs, bench).0

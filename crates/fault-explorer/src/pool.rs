@@ -2,21 +2,24 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use crate::stage::Bench;
 
-/// Runs every job and returns what each came to, in the jobs' order. `done` is told after
+/// Runs every job, those after the deadline in vain, and returns what each came to, in the jobs' order. `done` is told after
 /// each, in any order.
 ///
 /// # Errors
 /// Where no bench can be made.
 pub fn run_all<J: Sync, T: Send>(
     jobs: &[J],
+    deadline: Option<Instant>,
     run: impl Fn(&J, &Bench) -> T + Sync,
     done: impl Fn(&J, &T) + Sync,
 ) -> miette::Result<Vec<T>> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let benches = (0..workers).map(|_| Bench::new()).collect::<miette::Result<Vec<_>>>()?;
+    let bench = |_| Ok(Bench::new()?.until(deadline));
+    let benches = (0..workers).map(bench).collect::<miette::Result<Vec<_>>>()?;
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(jobs.len()));
     std::thread::scope(|scope| {

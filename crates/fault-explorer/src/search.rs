@@ -148,6 +148,9 @@ impl<'a> Search<'a> {
         let mut known = Known::default();
         let mut learnt = 0;
         for end in boundaries(&run.log, self.model) {
+            if self.bench.is_over() {
+                break;
+            }
             for entry in &run.log.entries[learnt..end] {
                 known.learn(self.scenario, entry).map_err(|broken| self.violation(broken))?;
             }
@@ -181,6 +184,9 @@ impl<'a> Search<'a> {
         let mut known = before.clone();
         let mut learnt = 0;
         for end in boundaries(&run.log, self.model) {
+            if self.bench.is_over() {
+                break;
+            }
             for entry in &run.log.entries[learnt..end] {
                 known.learn(self.scenario, entry).map_err(|broken| self.violation(broken))?;
             }
@@ -228,6 +234,9 @@ impl<'a> Search<'a> {
     }
 
     fn recover(&mut self, image: &Image, mut known: Known, plan: &Plan, depth: u8) -> Verdict {
+        if self.bench.is_over() {
+            return Ok(());
+        }
         self.stages.push(Stage { plan: plan.clone(), crash: None });
         self.counts.recoveries += 1;
         let run = self.bench.recover(self.scenario, image, plan, self.terms);

@@ -1,6 +1,7 @@
 //! One process's life on the simulated disk: an apply, or a recovery, by the shipped code.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use atomic_fs::simulated::{Answer, Image, Log, Renames, SimulatedDir, SimulatedDisk, Step};
 use atomic_fs::{
@@ -57,6 +58,7 @@ pub struct Terms {
 pub struct Bench {
     lock: WorkspaceLock,
     folder: tempfile::TempDir,
+    deadline: Option<Instant>,
 }
 
 impl Bench {
@@ -69,7 +71,18 @@ impl Bench {
         let folder = tempfile::tempdir().into_diagnostic()?;
         let workspace = open(SimulatedDisk::new(empty()), folder.path().join("lock"));
         let lock = workspace.lock().into_diagnostic()?;
-        Ok(Self { lock, folder })
+        Ok(Self { lock, folder, deadline: None })
+    }
+
+    /// The same, for searches that end early at this time.
+    #[must_use]
+    pub fn until(self, deadline: Option<Instant>) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Whether the time is over.
+    pub fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Applies the scenario's set, tidies up and forgets it, as a caller does.

@@ -147,3 +147,12 @@ fn a_history_can_be_written_down_and_told_again() {
     assert_eq!(told.broken, None, "{}", told.text);
     assert!(told.text.contains("user: ByRename f0"), "{}", told.text);
 }
+
+#[test]
+fn nothing_is_explored_after_the_deadline() {
+    let bench = Bench::new().expect("a temporary folder").until(Some(std::time::Instant::now()));
+    let scenario = "M".to_owned();
+    let phase = crashes(Persistence::Kill, 1);
+    let outcome = Job { scenario, renames: Renames::All, phase }.run(&bench);
+    assert_eq!(outcome.counts.recoveries, 0, "the deadline has passed before the job begins");
+}
