@@ -15,8 +15,10 @@
 //! neither. Two changes of one name reach the disk in the order in which they were made.
 //! Inode numbers are never given out twice.
 
+mod calls;
 mod disk;
 mod image;
+mod kernel;
 mod log;
 mod persistence;
 mod user;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::disk::Inner;
 use super::image::{Body, Image, Inode, Name, Node};
+use super::kernel::Inner;
 use super::log::{Assignment, Effect, Entry, Saved};
 
 /// The disk as whoever stands at its calls can change it.

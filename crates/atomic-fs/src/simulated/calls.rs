@@ -1,0 +1,385 @@
+//! The calls of [`Disk`], one by one, as Linux answers them.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use rustix::io::Errno;
+
+use super::disk::{CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, SimulatedFile};
+use super::image::{Body, Inode, Name, Node};
+use super::kernel::{HeldLease, Inner};
+use super::log::{Effect, Entry};
+use crate::disk::{Disk, Entry as DirEntry, Lease, Stat};
+use crate::rel_path::RelPath;
+
+impl Disk for SimulatedDisk {
+    type Dir = SimulatedDir;
+    type File = SimulatedFile;
+
+    fn calls_in_flight(&self) -> usize {
+        1
+    }
+
+    fn open_dir_beneath(
+        &self,
+        root: &SimulatedDir,
+        path: Option<&RelPath>,
+        cross_mounts: bool,
+    ) -> io::Result<SimulatedDir> {
+        let describe = |inner: &Inner| {
+            let root = inner.image.path_of(root.0);
+            path.map_or_else(|| root.clone(), |path| format!("{root}/{path}"))
+        };
+        self.call(CallKind::OpenDir, describe, |inner, _| {
+            let mut dir = root.0;
+            for name in path.iter().flat_map(|path| path.components()) {
+                dir = inner.find(dir, name)?;
+                match inner.image.node(dir).body {
+                    Body::Directory(_) => {}
+                    Body::Symlink(_) => return Err(Errno::LOOP),
+                    Body::File { .. } => return Err(Errno::NOTDIR),
+                }
+                let (here, there) = (inner.image.node(root.0), inner.image.node(dir));
+                if !cross_mounts && here.device != there.device {
+                    return Err(Errno::XDEV);
+                }
+            }
+            Ok(SimulatedDir(dir))
+        })
+    }
+
+    fn device(&self, dir: &SimulatedDir) -> io::Result<u64> {
+        let describe = |inner: &Inner| inner.image.path_of(dir.0);
+        self.call(CallKind::Device, describe, |inner, _| Ok(inner.image.node(dir.0).device))
+    }
+
+    fn stat(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<Stat> {
+        let describe = |inner: &Inner| inner.describe(dir.0, name);
+        self.call(CallKind::Stat, describe, |inner, _| Ok(inner.stat(inner.find(dir.0, name)?)))
+    }
+
+    fn read_link(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<Vec<u8>> {
+        let describe = |inner: &Inner| inner.describe(dir.0, name);
+        self.call(CallKind::ReadLink, describe, |inner, _| {
+            match &inner.image.node(inner.find(dir.0, name)?).body {
+                Body::Symlink(target) => Ok(target.clone()),
+                _ => Err(Errno::INVAL),
+            }
+        })
+    }
+
+    fn list(&self, dir: &SimulatedDir) -> io::Result<Vec<DirEntry>> {
+        let describe = |inner: &Inner| inner.image.path_of(dir.0);
+        self.call(CallKind::List, describe, |inner, _| {
+            let names = inner.image.names(dir.0).ok_or(Errno::NOTDIR)?;
+            let entry = |(name, inode): (&Name, &Inode)| DirEntry {
+                name: name.to_vec(),
+                kind: Some(inner.stat(*inode).kind),
+            };
+            Ok(names.iter().map(entry).collect())
+        })
+    }
+
+    fn open_file(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<SimulatedFile> {
+        let describe = |inner: &Inner| inner.describe(dir.0, name);
+        let inode = self.call(CallKind::OpenFile, describe, |inner, _| {
+            let inode = inner.find(dir.0, name)?;
+            match inner.image.node(inode).body {
+                Body::Symlink(_) => Err(Errno::LOOP),
+                _ => Ok(inode),
+            }
+        })?;
+        Ok(self.file(inode, false))
+    }
+
+    fn open_own_file(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<SimulatedFile> {
+        let describe = |inner: &Inner| inner.describe(dir.0, name);
+        let inode = self.call(CallKind::OpenOwnFile, describe, |inner, _| {
+            let inode = inner.find(dir.0, name)?;
+            inner.regular(inode)?;
+            Ok(inode)
+        })?;
+        Ok(self.file(inode, true))
+    }
+
+    fn create_file(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<SimulatedFile> {
+        let describe = |inner: &Inner| inner.describe(dir.0, name);
+        let inode = self.call(CallKind::CreateFile, describe, |inner, _| {
+            if inner.image.child(dir.0, name).is_some() {
+                return Err(Errno::EXIST);
+            }
+            inner.check_alive(dir.0)?;
+            let device = inner.image.node(dir.0).device;
+            let inode = inner.born(Node::file(0o600, device));
+            inner.assign(vec![(dir.0, name, Some(inode))]);
+            inner.fresh.insert(inode);
+            inner.new_in_phase.insert(inode);
+            Ok(inode)
+        })?;
+        Ok(self.file(inode, true))
+    }
+
+    fn file_stat(&self, file: &SimulatedFile) -> io::Result<Stat> {
+        let describe = |inner: &Inner| inner.image.path_of(file.inode);
+        self.call(CallKind::FileStat, describe, |inner, _| Ok(inner.stat(file.inode)))
+    }
+
+    fn read_at(&self, file: &SimulatedFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let describe = |inner: &Inner| format!("{} at {offset}", inner.image.path_of(file.inode));
+        self.call(CallKind::ReadAt, describe, |inner, fault| {
+            inner.regular(file.inode)?;
+            let content = inner.image.node(file.inode).content().unwrap_or_default();
+            let from = content.len().min(usize::try_from(offset).unwrap_or(usize::MAX));
+            let mut count = buffer.len().min(content.len() - from);
+            if fault == Some(Fault::Short) {
+                count = count.div_ceil(2);
+            }
+            buffer[..count].copy_from_slice(&content[from..from + count]);
+            Ok(count)
+        })
+    }
+
+    fn write_at(&self, file: &SimulatedFile, buffer: &[u8], offset: u64) -> io::Result<usize> {
+        let describe = |inner: &Inner| {
+            format!("{} bytes to {} at {offset}", buffer.len(), inner.image.path_of(file.inode))
+        };
+        self.call(CallKind::WriteAt, describe, |inner, fault| {
+            if !file.writable {
+                return Err(Errno::BADF);
+            }
+            // Only a slot is written while other calls are in flight, and only for as long as
+            // nobody has synced it.
+            if !inner.new_in_phase.contains(&file.inode) {
+                inner.pass();
+            }
+            let short = fault == Some(Fault::Short);
+            let count = if short { buffer.len().div_ceil(2) } else { buffer.len() };
+            inner.write(file.inode, &buffer[..count], offset, false);
+            Ok(count)
+        })
+    }
+
+    fn reserve(&self, file: &SimulatedFile, bytes: u64) -> io::Result<()> {
+        let describe =
+            |inner: &Inner| format!("{bytes} bytes for {}", inner.image.path_of(file.inode));
+        self.call(CallKind::Reserve, describe, |inner, _| {
+            if bytes == 0 {
+                return Ok(());
+            }
+            if !file.writable {
+                return Err(Errno::BADF);
+            }
+            if bytes > inner.size(file.inode) {
+                inner.changed(Effect::Size { inode: file.inode, bytes });
+            }
+            Ok(())
+        })
+    }
+
+    fn copy_metadata(&self, from: &SimulatedFile, to: &SimulatedFile, mode: u32) -> io::Result<()> {
+        let describe = |inner: &Inner| {
+            let (from, to) = (inner.image.path_of(from.inode), inner.image.path_of(to.inode));
+            format!("{from} -> {to}, mode {mode:o}")
+        };
+        self.call(CallKind::CopyMetadata, describe, |inner, _| {
+            let inode = to.inode;
+            if !inner.fresh.contains(&inode) {
+                inner.pass();
+            }
+            let (old, new) =
+                (inner.image.node(from.inode).clone(), inner.image.node(inode).clone());
+            if old.owner != new.owner {
+                inner.changed(Effect::Owner { inode, owner: old.owner });
+            }
+            for (name, value) in old.attributes.iter() {
+                if new.attributes.get(name) != Some(value) {
+                    let (name, value) = (name.clone(), Some(value.clone()));
+                    inner.changed(Effect::Attribute { inode, name, value });
+                }
+            }
+            inner.changed(Effect::Mode { inode, mode });
+            Ok(())
+        })
+    }
+
+    fn set_mode(&self, file: &SimulatedFile, mode: u32) -> io::Result<()> {
+        let describe = |inner: &Inner| format!("{} to {mode:o}", inner.image.path_of(file.inode));
+        self.call(CallKind::SetMode, describe, |inner, _| {
+            if !inner.fresh.contains(&file.inode) {
+                inner.pass();
+            }
+            inner.changed(Effect::Mode { inode: file.inode, mode });
+            Ok(())
+        })
+    }
+
+    fn lease(&self, file: &SimulatedFile) -> io::Result<Lease> {
+        let describe = |inner: &Inner| inner.image.path_of(file.inode);
+        self.call(CallKind::Lease, describe, |inner, _| {
+            if !inner.has_leases || inner.regular(file.inode).is_err() {
+                return Ok(Lease::Unavailable);
+            }
+            if inner.writers.contains(&file.inode) {
+                return Ok(Lease::Busy);
+            }
+            let (handle, inode) = (file.handle, file.inode);
+            inner.leases.push(HeldLease { handle, inode, broken: false });
+            file.leased.store(true, Ordering::Relaxed);
+            Ok(Lease::Held)
+        })
+    }
+
+    fn lease_holds(&self, file: &SimulatedFile) -> io::Result<bool> {
+        let describe = |inner: &Inner| inner.image.path_of(file.inode);
+        self.call(CallKind::LeaseHolds, describe, |inner, _| {
+            Ok(inner.leases.iter().any(|lease| lease.handle == file.handle && !lease.broken))
+        })
+    }
+
+    fn writer(&self, _file: &Stat) -> Option<String> {
+        None
+    }
+
+    fn sync_file(&self, file: &SimulatedFile) -> io::Result<()> {
+        let describe = |inner: &Inner| inner.image.path_of(file.inode);
+        self.call(CallKind::SyncFile, describe, |inner, fault| inner.sync(file.inode, fault))
+            .inspect_err(|_| self.sync_failed(file.inode))
+    }
+
+    fn sync_dir(&self, dir: &SimulatedDir) -> io::Result<()> {
+        let describe = |inner: &Inner| inner.image.path_of(dir.0);
+        self.call(CallKind::SyncDir, describe, |inner, fault| inner.sync(dir.0, fault))
+            .inspect_err(|_| self.sync_failed(dir.0))
+    }
+
+    fn exchange(&self, dir: &SimulatedDir, one: &[u8], other: &[u8]) -> io::Result<()> {
+        let describe = |inner: &Inner| {
+            format!("{} <-> {}", inner.describe(dir.0, one), inner.describe(dir.0, other))
+        };
+        self.call(CallKind::Exchange, describe, |inner, _| {
+            let (first, second) = (inner.find(dir.0, one)?, inner.find(dir.0, other)?);
+            if inner.renames != Renames::All {
+                return Err(Errno::INVAL);
+            }
+            if first != second {
+                inner.fresh.remove(&first);
+                inner.fresh.remove(&second);
+                inner.assign(vec![(dir.0, one, Some(second)), (dir.0, other, Some(first))]);
+            }
+            Ok(())
+        })
+    }
+
+    fn rename(
+        &self,
+        from_dir: &SimulatedDir,
+        from: &[u8],
+        to_dir: &SimulatedDir,
+        to: &[u8],
+    ) -> io::Result<()> {
+        self.move_name((from_dir.0, from), (to_dir.0, to), CallKind::Rename)
+    }
+
+    fn rename_replacing(
+        &self,
+        from_dir: &SimulatedDir,
+        from: &[u8],
+        to_dir: &SimulatedDir,
+        to: &[u8],
+    ) -> io::Result<()> {
+        self.move_name((from_dir.0, from), (to_dir.0, to), CallKind::RenameReplacing)
+    }
+
+    fn link(
+        &self,
+        from_dir: &SimulatedDir,
+        from: &[u8],
+        to_dir: &SimulatedDir,
+        to: &[u8],
+    ) -> io::Result<()> {
+        let describe = |inner: &Inner| {
+            format!("{} = {}", inner.describe(to_dir.0, to), inner.describe(from_dir.0, from))
+        };
+        self.call(CallKind::Link, describe, |inner, _| {
+            let inode = inner.find(from_dir.0, from)?;
+            if inner.image.child(to_dir.0, to).is_some() {
+                return Err(Errno::EXIST);
+            }
+            if inner.image.node(from_dir.0).device != inner.image.node(to_dir.0).device {
+                return Err(Errno::XDEV);
+            }
+            inner.check_alive(to_dir.0)?;
+            if inner.is_dir(inode) {
+                return Err(Errno::PERM);
+            }
+            inner.fresh.remove(&inode);
+            inner.assign(vec![(to_dir.0, to, Some(inode))]);
+            Ok(())
+        })
+    }
+
+    fn remove_file(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<()> {
+        let describe = |inner: &Inner| inner.describe(dir.0, name);
+        self.call(CallKind::RemoveFile, describe, |inner, _| {
+            let inode = inner.find(dir.0, name)?;
+            if inner.is_dir(inode) {
+                return Err(Errno::ISDIR);
+            }
+            inner.assign(vec![(dir.0, name, None)]);
+            Ok(())
+        })
+    }
+
+    fn create_dir(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<()> {
+        let describe = |inner: &Inner| inner.describe(dir.0, name);
+        self.call(CallKind::CreateDir, describe, |inner, _| {
+            if inner.image.child(dir.0, name).is_some() {
+                return Err(Errno::EXIST);
+            }
+            inner.check_alive(dir.0)?;
+            let device = inner.image.node(dir.0).device;
+            let inode = inner.born(Node::directory(device));
+            inner.assign(vec![(dir.0, name, Some(inode))]);
+            Ok(())
+        })
+    }
+
+    fn remove_dir(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<()> {
+        let describe = |inner: &Inner| inner.describe(dir.0, name);
+        self.call(CallKind::RemoveDir, describe, |inner, _| {
+            let inode = inner.find(dir.0, name)?;
+            match inner.image.names(inode) {
+                None => Err(Errno::NOTDIR),
+                Some(names) if !names.is_empty() => Err(Errno::NOTEMPTY),
+                Some(_) => {
+                    inner.assign(vec![(dir.0, name, None)]);
+                    Ok(())
+                }
+            }
+        })
+    }
+}
+
+impl SimulatedDisk {
+    fn move_name(
+        &self,
+        (from_dir, from): (Inode, &[u8]),
+        (to_dir, to): (Inode, &[u8]),
+        kind: CallKind,
+    ) -> io::Result<()> {
+        let describe = |inner: &Inner| {
+            format!("{} -> {}", inner.describe(from_dir, from), inner.describe(to_dir, to))
+        };
+        self.call(kind, describe, |inner, _| {
+            inner.rename((from_dir, from), (to_dir, to), kind == CallKind::RenameReplacing)
+        })
+    }
+
+    fn sync_failed(&self, inode: Inode) {
+        let mut inner = self.lock();
+        // A dead process's sync did not fail, it was never made.
+        if !inner.died {
+            inner.log.entries.push(Entry::SyncFailed(inode));
+        }
+    }
+}
