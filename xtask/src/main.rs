@@ -38,8 +38,8 @@ tasks:
   torture checkout         git checkout of another branch under 1,000 pending patches
   bench diff [--only NAME-PART] [--ours-only] [--without-applying]
                            diffs of real, AI-shaped and adversarial pairs beside their peers
-  real-disk [kill] [editor] [refusals] [--seconds N] [--every N]
-                           the binary on real file systems: killed, raced, refused
+  real-disk [kill] [errno] [editor] [refusals] [--seconds N] [--every N] [--here]
+                           the binary on real file systems: killed, failed, raced, refused
 ";
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! `cargo xtask real-disk`: the `greenroom` binary on the machine's real file systems,
-//! killed, raced and refused.
+//! killed, failed, raced and refused.
 //!
 //! Needs strace; file systems other than the target folder's are loop-mounted, which
 //! needs root. What a machine cannot do is skipped with a line that says so.
@@ -11,6 +11,7 @@ use std::time::Duration;
 use miette::{IntoDiagnostic as _, Result, miette};
 
 mod editor;
+mod errno;
 mod ground;
 mod kill;
 mod refusals;
@@ -22,6 +23,8 @@ mod trial;
 pub(crate) enum Part {
     /// SIGKILL at every system call of an apply, and recovery after each.
     Kill,
+    /// Each system call of an apply failed with each errno it can give.
+    Errno,
     /// An editor that saves one of the files beside applies.
     Editor,
     /// Full, read-only and forbidden disks, and a directory that vanishes.
@@ -34,21 +37,35 @@ pub(crate) struct Scope {
     parts: Vec<Part>,
     /// How long an editor saves in each of its ways.
     editor_for: Duration,
-    /// Kill at every n-th system call.
+    /// Kill or fail every n-th system call.
     every: usize,
+    /// The target folder's file system alone.
+    only_here: bool,
 }
 
 impl Default for Scope {
     fn default() -> Self {
         Self {
-            parts: vec![Part::Kill, Part::Editor, Part::Refusals],
+            parts: vec![Part::Kill, Part::Errno, Part::Editor, Part::Refusals],
             editor_for: Duration::from_secs(20),
             every: 1,
+            only_here: false,
         }
     }
 }
 
 impl Scope {
+    /// Some kills and failures on the target folder's file system, in half a minute.
+    pub(crate) fn bounded() -> Self {
+        let parts = vec![Part::Kill, Part::Errno];
+        Self { parts, every: 29, only_here: true, ..Self::default() }
+    }
+
+    /// All kills and failures, on every file system that can be had.
+    pub(crate) fn exhaustive() -> Self {
+        Self { parts: vec![Part::Kill, Part::Errno], ..Self::default() }
+    }
+
     /// Understands what follows `real-disk`.
     ///
     /// # Errors
@@ -64,12 +81,20 @@ impl Scope {
                     parts.push(Part::Kill);
                     rest
                 }
+                ["errno", rest @ ..] => {
+                    parts.push(Part::Errno);
+                    rest
+                }
                 ["editor", rest @ ..] => {
                     parts.push(Part::Editor);
                     rest
                 }
                 ["refusals", rest @ ..] => {
                     parts.push(Part::Refusals);
+                    rest
+                }
+                ["--here", rest @ ..] => {
+                    scope.only_here = true;
                     rest
                 }
                 ["--seconds", seconds, rest @ ..] => {
@@ -98,7 +123,8 @@ pub(crate) fn run(root: &Path, scope: &Scope) -> Result<()> {
     std::fs::create_dir_all(&scratch).into_diagnostic()?;
     let scratch = tempfile::tempdir_in(scratch).into_diagnostic()?;
     for part in &scope.parts {
-        for (kind, ground) in ground::all(scratch.path()) {
+        let grounds = if scope.only_here { 1 } else { usize::MAX };
+        for (kind, ground) in ground::all(scratch.path()).take(grounds) {
             let ground = match ground {
                 Ok(ground) => ground,
                 Err(reason) => {
@@ -108,6 +134,7 @@ pub(crate) fn run(root: &Path, scope: &Scope) -> Result<()> {
             };
             match part {
                 Part::Kill => kill::run(&greenroom, &ground, scope.every)?,
+                Part::Errno => errno::run(&greenroom, &ground, scope.every)?,
                 Part::Editor => editor::run(&greenroom, &ground, scope.editor_for)?,
                 Part::Refusals => refusals::run(&greenroom, &ground)?,
             }

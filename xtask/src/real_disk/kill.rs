@@ -56,7 +56,7 @@ pub(super) fn run(greenroom: &Path, ground: &Ground, every: usize) -> Result<()>
 
 /// How often each system call is made. strace counts an injection for each call's name by
 /// itself.
-fn calls(log: &str) -> BTreeMap<String, usize> {
+pub(super) fn calls(log: &str) -> BTreeMap<String, usize> {
     let mut calls = BTreeMap::new();
     for line in log.lines() {
         let rest = line.split_once(' ').map_or("", |(_, rest)| rest.trim_start());

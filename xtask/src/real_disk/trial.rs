@@ -220,6 +220,15 @@ impl<'a> Trial<'a> {
         command.output().into_diagnostic()
     }
 
+    /// Which end a tree is, if it is one.
+    pub(super) fn ending_of(&self, tree: &Tree) -> Option<Ending> {
+        match tree {
+            tree if *tree == self.old => Some(Ending::Old),
+            tree if *tree == self.new => Some(Ending::New),
+            _ => None,
+        }
+    }
+
     /// Recovers twice and judges what is there.
     ///
     /// # Errors
@@ -228,10 +237,8 @@ impl<'a> Trial<'a> {
         let broken = |what: String| Err(miette!("{case}: {what}"));
         self.place.must(&["recover"]).wrap_err_with(|| case.to_owned())?;
         let tree = tree::read(&self.place.tree).into_diagnostic()?;
-        let ending = match &tree {
-            tree if *tree == self.old => Ending::Old,
-            tree if *tree == self.new => Ending::New,
-            tree => return broken(format!("neither all old nor all new: {:?}", tree.keys())),
+        let Some(ending) = self.ending_of(&tree) else {
+            return broken(format!("neither all old nor all new: {:?}", tree.keys()));
         };
         let debris = self.place.debris()?;
         if !debris.is_empty() {
