@@ -90,6 +90,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         {
             return self.abandon(&intent, &mut journal, error);
         }
+        self.ground.swaps_begin(journal.file());
         let swapper = Swapper::new(self.ground);
         let mut applied = match forward(&swapper, &intent, &|_| false) {
             Ok(()) => match self.barrier_two_of_apply(&intent, &mut journal) {

@@ -27,6 +27,8 @@ pub(crate) struct Ground<'a, D: Disk> {
     /// Whether a directory could not be synced in the middle of the swaps. Held while one
     /// is, since of two syncs at once only one is told of a failure.
     pub sync_failed: Mutex<bool>,
+    /// The journal of a set whose record of its swaps is not durable yet.
+    begun: Mutex<Option<Arc<D::File>>>,
     dirs: Mutex<HashMap<Option<RelPath>, Arc<D::Dir>>>,
 }
 
@@ -87,8 +89,8 @@ impl<'a, D: Disk> Ground<'a, D> {
         conflicts_path: &'a PathBuf,
         options: &'a Options,
     ) -> Self {
-        let (sync_failed, dirs) = (Mutex::new(false), Mutex::default());
-        Self { disk, root, conflicts, conflicts_path, options, sync_failed, dirs }
+        let (sync_failed, begun, dirs) = (Mutex::new(false), Mutex::default(), Mutex::default());
+        Self { disk, root, conflicts, conflicts_path, options, sync_failed, begun, dirs }
     }
 
     /// The directory's handle, kept for later calls as long as not too many are open.
@@ -118,6 +120,25 @@ impl<'a, D: Disk> Ground<'a, D> {
     /// it since its last sync may be lost, whatever a later one says.
     pub(crate) fn has_sync_failed(&self) -> bool {
         *self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the journal that says, not durably yet, that swaps have begun.
+    pub(crate) fn swaps_begin(&self, journal: Arc<D::File>) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(journal);
+    }
+
+    /// Makes durable that swaps have begun, before what a user wrote is moved through a slot:
+    /// without the record recovery would take it for what a crash left of writing that slot.
+    pub(crate) fn record_swaps(&self) -> Result<(), FsError> {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(journal) = begun.as_ref() else { return Ok(()) };
+        let synced = self.disk.sync_file(journal);
+        if synced.is_err() {
+            *self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        }
+        synced.map_err(FsError::io("sync", "the journal"))?;
+        *begun = None;
+        Ok(())
     }
 
     fn open_dirs(&self) -> std::sync::MutexGuard<'_, HashMap<Option<RelPath>, Arc<D::Dir>>> {

@@ -6,6 +6,7 @@
 //! what a crash left of an append.
 
 use std::io;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +62,7 @@ pub(crate) struct Found {
 /// An open journal that records can be appended to.
 pub(crate) struct Journal<D: Disk> {
     name: Vec<u8>,
-    file: D::File,
+    file: Arc<D::File>,
     end: u64,
 }
 
@@ -72,7 +73,7 @@ impl<D: Disk> Journal<D> {
         let shown = String::from_utf8_lossy(&name).into_owned();
         let file =
             disk.create_file(dir, &name).map_err(FsError::io("create the journal", &shown))?;
-        let mut journal = Self { name, file, end: 0 };
+        let mut journal = Self { name, file: Arc::new(file), end: 0 };
         let line = encode(&Record::Intent { version: VERSION, intent: intent.clone() });
         let written = disk
             .reserve(&journal.file, line.len() as u64 + LATER_RECORDS_BYTES)
@@ -126,7 +127,10 @@ impl<D: Disk> Journal<D> {
                 Record::RolledBack => Progress::RolledBack,
             });
         }
-        Ok(Some((Self { name: name.to_vec(), file, end }, Found { intent, progress, swapped })))
+        Ok(Some((
+            Self { name: name.to_vec(), file: Arc::new(file), end },
+            Found { intent, progress, swapped },
+        )))
     }
 
     /// Appends a record; durable only after [`sync`](Journal::sync).
@@ -140,6 +144,11 @@ impl<D: Disk> Journal<D> {
             .map_err(|source| FsError::io("write the journal", shown())(source))?;
         self.end += line.len() as u64;
         Ok(())
+    }
+
+    /// What it is written to.
+    pub(crate) fn file(&self) -> Arc<D::File> {
+        self.file.clone()
     }
 
     /// Makes what was appended durable.

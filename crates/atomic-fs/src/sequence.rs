@@ -108,6 +108,7 @@ pub(crate) fn backward<D: Disk>(
     touched: &[usize],
 ) -> Result<Vec<Conflict>, FsError> {
     let mut edited = Vec::new();
+    swapper.ground.record_swaps()?;
     move_aside::settle(swapper.ground, intent)?;
     // All that arrived departs before anything that was set aside comes back: a path
     // may have been freed for another unit of the set.

@@ -178,6 +178,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         if mutant!(PutBackSkipped) {
             return Ok(());
         }
+        self.ground.record_swaps()?;
         let mut giving = self.ground.held(&unit.slot)?.content();
         let mut given = None;
         for _ in 0..PUT_BACK_TRIES {

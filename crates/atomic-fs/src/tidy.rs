@@ -3,7 +3,7 @@
 use crate::disk::Disk;
 use crate::error::FsError;
 use crate::ground::{Ground, Held, is_absence};
-use crate::intent::Intent;
+use crate::intent::{Intent, Unit};
 use crate::move_aside;
 use crate::mutants::mutant;
 use crate::parallel;
@@ -12,7 +12,8 @@ use crate::swap::Swapper;
 
 /// Removes what is left in the slots of a set whose outcome is durable. What is
 /// neither base nor staged is a user's and goes to `conflicts/`, except where
-/// `torn` says that it can only be what a crash left of a write.
+/// `torn` says that no swap is on record and the file says that there was none: then it is
+/// what a crash left of a write.
 pub(crate) fn clean_slots<D: Disk>(
     swapper: &Swapper<'_, '_, D>,
     intent: &Intent,
@@ -31,12 +32,22 @@ pub(crate) fn clean_slots<D: Disk>(
             content if content.is_some() && (content == base || content == staged) => {
                 remove(ground, &unit.slot)
             }
-            _ if torn => remove(ground, &unit.slot),
+            // A power cut can lose the record and keep the swap; the file tells then.
+            _ if torn && is_untouched(ground, unit)? => remove(ground, &unit.slot),
             _ => swapper.keep(unit),
         }
     })
     .into_iter()
     .collect()
+}
+
+/// Whether a unit's file is as it was before the set, as far as one look tells.
+fn is_untouched<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<bool, FsError> {
+    match unit.base() {
+        Some(base) => Ok(ground.held(&unit.path)?.is_base(&base)),
+        // Nothing but what was written for it comes into the slot of a created file.
+        None => Ok(true),
+    }
 }
 
 /// Removes slots that were written but never swapped, whole or not.

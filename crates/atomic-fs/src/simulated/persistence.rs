@@ -549,9 +549,9 @@ impl<'l> Point<'l> {
     }
 }
 
-/// A name's changes reach the disk in order, the directories of a user's durable save before
-/// it, and the name that goes in a rename between
-/// directories after the one that comes.
+/// A name's changes reach the disk in order, a user's durable save after its file's name and the
+/// directories on the way, and the name that goes in a rename between directories after the one
+/// that comes.
 fn needs(log: &Log, end: usize) -> Vec<Vec<usize>> {
     let mut last: BTreeMap<(Inode, &[u8]), usize> = BTreeMap::new();
     let mut named: BTreeMap<Inode, usize> = BTreeMap::new();
@@ -559,6 +559,9 @@ fn needs(log: &Log, end: usize) -> Vec<Vec<usize>> {
     for (at, entry) in log.entries[..end].iter().enumerate() {
         let Entry::Changed { effect, after, by_user } = entry else { continue };
         needs[at].extend(after);
+        // Nor before the name by which it was opened is on the disk.
+        let own = effect.inode().filter(|_| *by_user);
+        needs[at].extend(own.and_then(|inode| named.get(&inode)));
         for to in effect.assignments() {
             // A user's editor has not saved before the file can be found.
             let mut dir = to.dir;
