@@ -82,6 +82,8 @@ pub struct Known {
     pub overwritten: BTreeSet<Arc<[u8]>>,
     /// How often a user changed something.
     pub edits: u32,
+    /// Whether a user had to wait to write, who may never have come to it.
+    pub waited: bool,
     /// Whether a sync failed and lost what it should have kept.
     pub dropped: bool,
 }
@@ -106,6 +108,7 @@ impl Known {
             },
             Entry::Saved(saved) => self.learn_save(saved),
             Entry::Dropped(_) => self.dropped = true,
+            Entry::Waiting { .. } => self.waited = true,
             _ => {}
         }
         Ok(())
@@ -173,7 +176,7 @@ impl<'s> Oracle<'s> {
     /// The promise that is broken.
     pub fn after_apply(&self, run: &Run, known: &Known) -> Result<(), Broken> {
         self.check_outside(&run.image)?;
-        self.check_saves(&run.image, known, true)?;
+        self.check_saves(&run.image, known, true, Persistence::Kill)?;
         match known.answered {
             Some(answer) => self.check_end(&run.image, known, &[answer]),
             None => Ok(()),
@@ -216,7 +219,7 @@ impl<'s> Oracle<'s> {
         };
         self.check_outside(&run.image)?;
         self.check_debris(&run.image)?;
-        self.check_saves(&run.image, known, false)?;
+        self.check_saves(&run.image, known, false, model)?;
         self.check_kept(&run.image, known, model, sets)?;
         match known.answered {
             Some(answer) => self.check_end(&run.image, known, &[answer]),
@@ -317,7 +320,13 @@ impl<'s> Oracle<'s> {
     }
 
     /// What users saved is there; what is there is old, new, or saved.
-    fn check_saves(&self, image: &Image, known: &Known, running: bool) -> Result<(), Broken> {
+    fn check_saves(
+        &self,
+        image: &Image,
+        known: &Known,
+        running: bool,
+        model: Persistence,
+    ) -> Result<(), Broken> {
         if known.is_quiet() {
             return Ok(());
         }
@@ -349,8 +358,12 @@ impl<'s> Oracle<'s> {
             }
         }
         // Who saves once finds it where it was saved; `conflicts/` is for what would have to
-        // share its place.
-        if let (1, Some((path, Some(saved)))) = (known.edits, known.last.iter().next()) {
+        // share its place, and for what a power cut met while it was given back to one user and
+        // another one wrote.
+        let met_another = known.waited && model != Persistence::Kill;
+        if !met_another
+            && let (1, Some((path, Some(saved)))) = (known.edits, known.last.iter().next())
+        {
             let holds = |path: &Vec<u8>| {
                 matches!(tree.get(path), Some(Thing::File { content, .. })
                     if content[..] == saved[..])
@@ -397,9 +410,9 @@ impl<'s> Oracle<'s> {
             let is_users = known.saved.contains(content.as_slice());
             let is_ours = self.scenario.is_known(&content);
             let is_torn = (model != Persistence::Kill || known.dropped) && sets == 0 && !is_ours;
-            // A user's edit of a file makes ours displaced bytes as well, and those may be
-            // kept to be on the safe side.
-            if !is_users && !is_torn && (known.is_quiet() || !is_ours) {
+            // A user's edit of a file makes ours displaced bytes as well, torn ones too, and
+            // those may be kept to be on the safe side.
+            if !is_users && !is_torn && known.is_quiet() {
                 return broken(Promise::Clean, || {
                     format!("conflicts/ holds {:?}", String::from_utf8_lossy(&content))
                 });

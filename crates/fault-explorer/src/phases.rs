@@ -66,8 +66,10 @@ pub enum Phase {
     RacesInRollback,
     /// A user's edit before every call of every recovery from a kill.
     RacesInRecovery,
-    /// Two edits anywhere, by chance, with a kill at every later point.
+    /// Two edits anywhere, by chance, with a crash at every later point.
     RacesInPairs {
+        /// The model.
+        model: Persistence,
         /// How many.
         count: usize,
         /// What they are drawn by.
@@ -134,6 +136,10 @@ impl Job {
                 let cap = StateCap { contents: cap, names: cap, seed };
                 (model, Bounds { cap, depth: 0, deeper_every: 0 }, true)
             }
+            Phase::RacesInPairs { model, seed, .. } if model != Persistence::Kill => {
+                let cap = StateCap { contents: 6, names: 12, seed };
+                (model, Bounds { cap, depth: 0, deeper_every: 0 }, true)
+            }
             Phase::Races { leases } => (Persistence::Kill, Bounds::kill(), leases),
             _ => (Persistence::Kill, Bounds::kill(), true),
         };
@@ -176,7 +182,7 @@ impl Work<'_> {
                 })
             }
             Phase::RacesInRollback => self.races_in_rollback(),
-            Phase::RacesInPairs { count, seed } => self.races_in_pairs(count, seed),
+            Phase::RacesInPairs { count, seed, .. } => self.races_in_pairs(count, seed),
         }
     }
 

@@ -77,18 +77,19 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
     list.each(first, &[Phase::DamagedContent, Phase::Faults, Phase::FaultsInRecovery]);
     list.each(first, &[Phase::FaultPairs, Phase::RacesInRollback, Phase::RacesInRecovery]);
     list.each(first, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
-    list.each(first, &[Phase::RacesInPairs { count: 150, seed }]);
+    list.pairs(first, 150);
     if effort > Effort::Quick {
         list.each(&undone, &[Phase::Faults, Phase::Races { leases: true }]);
         list.each(&twos, &[Phase::DamagedContent, Phase::Faults, Phase::FaultsInRecovery]);
         list.each(&twos, &[Phase::FaultPairs, Phase::RacesInRollback, Phase::RacesInRecovery]);
         list.each(&twos, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
-        list.each(&twos, &[Phase::RacesInPairs { count: 200, seed }]);
+        list.pairs(&twos, 200);
     }
     if effort == Effort::Deep {
         list.each(&threes, &[Phase::Faults, Phase::FaultsInRecovery, Phase::FaultPairs]);
         list.each(&threes, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
-        list.each(&threes, &[Phase::RacesInRecovery, Phase::RacesInPairs { count: 5000, seed }]);
+        list.each(&threes, &[Phase::RacesInRecovery]);
+        list.pairs(&threes, 5000);
         list.each(&larger(20, &[4, 6]), &[Phase::Faults, Phase::Races { leases: true }]);
     }
     without_exchange(&mut list, effort, &Sets { ones, twos, chains });
@@ -108,7 +109,6 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
 fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
     let Sets { ones, twos, chains } = sets;
     let small: Vec<String> = ones.iter().chain(chains).cloned().collect();
-    let seed = list.seed;
     for renames in [Renames::NoExchange, Renames::Plain] {
         list.renames = renames;
         if effort == Effort::Quick {
@@ -116,7 +116,7 @@ fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
                 list.crashes(ones, model, Obstacles::Moves, (0, 0), 40);
             }
             list.each(ones, &[Phase::RacesInRollback, Phase::Races { leases: false }]);
-            list.each(ones, &[Phase::RacesInPairs { count: 40, seed }]);
+            list.pairs(ones, 40);
             continue;
         }
         for model in Persistence::ALL {
@@ -130,14 +130,14 @@ fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
         list.each(&small, &[Phase::Faults, Phase::FaultsInRecovery, Phase::FaultPairs]);
         list.each(&small, &[Phase::RacesInRollback, Phase::RacesInRecovery]);
         list.each(&small, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
-        list.each(&small, &[Phase::RacesInPairs { count: 150, seed }]);
+        list.pairs(&small, 150);
         list.each(twos, &[Phase::Faults, Phase::RacesInRollback]);
         list.each(twos, &[Phase::Races { leases: false }]);
-        list.each(twos, &[Phase::RacesInPairs { count: 50, seed }]);
+        list.pairs(twos, 50);
         if effort == Effort::Deep {
             list.each(twos, &[Phase::FaultsInRecovery, Phase::RacesInRecovery, Phase::FaultPairs]);
             list.each(twos, &[Phase::Races { leases: true }]);
-            list.each(twos, &[Phase::RacesInPairs { count: 2000, seed }]);
+            list.pairs(twos, 2000);
         }
     }
     list.renames = Renames::All;
@@ -162,11 +162,13 @@ pub fn hunt(seed: u64, aside: bool) -> Vec<Job> {
         list.crashes(&twos, model, Obstacles::Moves, (0, 0), 16);
         list.edits_after_cuts(&ones, model, 60);
     }
-    list.each(&ones, &[Phase::RacesInPairs { count: 150, seed }, Phase::FaultPairs]);
+    list.pairs(&ones, 150);
+    list.each(&ones, &[Phase::FaultPairs]);
     list.each(&twos, &[Phase::RacesInRollback]);
     list.each(&chains, &[Phase::Races { leases: true }, Phase::RacesInRollback]);
     list.each(&ones, &[Phase::FaultsInRecovery, Phase::RacesInRecovery]);
-    list.each(&chains, &[Phase::Faults, Phase::RacesInPairs { count: 150, seed }]);
+    list.each(&chains, &[Phase::Faults]);
+    list.pairs(&chains, 150);
     for model in Persistence::ALL {
         list.crashes(&chains, model, Obstacles::All, (1, 0), 60);
         list.crashes(&twos, model, Obstacles::All, (1, 0), 60);
@@ -180,11 +182,11 @@ pub fn hunt(seed: u64, aside: bool) -> Vec<Job> {
 }
 
 fn hunt_without_exchange(list: &mut List, ones: &[String], chains: &[String]) {
-    let seed = list.seed;
     for renames in [Renames::Plain, Renames::NoExchange] {
         list.renames = renames;
         list.each(ones, &[Phase::Races { leases: false }]);
-        list.each(ones, &[Phase::RacesInPairs { count: 150, seed }, Phase::Faults]);
+        list.pairs(ones, 150);
+        list.each(ones, &[Phase::Faults]);
         for model in Persistence::ALL {
             list.crashes(ones, model, Obstacles::All, (1, 0), 60);
         }
@@ -192,7 +194,7 @@ fn hunt_without_exchange(list: &mut List, ones: &[String], chains: &[String]) {
         for model in Persistence::ALL {
             list.crashes(chains, model, Obstacles::All, (1, 0), 60);
         }
-        list.each(chains, &[Phase::RacesInPairs { count: 150, seed }]);
+        list.pairs(chains, 150);
     }
     list.renames = Renames::All;
 }
@@ -234,6 +236,12 @@ impl List {
             scenarios,
             &[Phase::Crashes { model, obstacles, depth, deeper_every, cap, seed }],
         );
+    }
+
+    /// So many pairs of edits, with kills.
+    fn pairs(&mut self, scenarios: &[String], count: usize) {
+        let (model, seed) = (Persistence::Kill, self.seed);
+        self.each(scenarios, &[Phase::RacesInPairs { model, count, seed }]);
     }
 
     fn edits_after_cuts(&mut self, scenarios: &[String], model: Persistence, cap: usize) {

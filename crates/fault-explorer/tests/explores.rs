@@ -46,7 +46,7 @@ fn every_crash_of_every_kind_of_change_is_survived(
 #[case::faults_in_recovery(Phase::FaultsInRecovery)]
 #[case::damaged_content(Phase::DamagedContent)]
 #[case::rollbacks(Phase::RacesInRollback)]
-#[case::edits(Phase::RacesInPairs { count: 20, seed: 3 })]
+#[case::edits(Phase::RacesInPairs { model: Persistence::Kill, count: 20, seed: 3 })]
 fn every_interference_is_survived(#[case] phase: Phase) {
     let counts = explore("MC", phase);
     assert!(counts.faults + counts.races > 0, "{counts:?}");
@@ -64,8 +64,8 @@ fn every_interference_is_survived(#[case] phase: Phase) {
         seed: 1,
     }
 )]
-#[case::a_copy_that_was_cut_short_is_removed("M", Phase::RacesInPairs { count: 150, seed: 1 })]
-#[case::who_waits_to_write_writes_before_a_copy("D", Phase::RacesInPairs { count: 150, seed: 1 })]
+#[case::a_copy_that_was_cut_short_is_removed("M", Phase::RacesInPairs { model: Persistence::Kill, count: 150, seed: 1 })]
+#[case::who_waits_to_write_writes_before_a_copy("D", Phase::RacesInPairs { model: Persistence::Kill, count: 150, seed: 1 })]
 #[case::a_failure_leaves_no_path_empty("M", Phase::Faults)]
 fn moving_aside_is_survived(
     #[case] scenario: &str,
@@ -76,10 +76,18 @@ fn moving_aside_is_survived(
     assert!(counts.recoveries > 100, "{counts:?}");
 }
 
+/// The record that swaps have begun is durable before a user's version is given back.
+#[rstest]
+fn two_edits_and_a_power_cut_lose_neither(
+    #[values(Persistence::Weak, Persistence::Ordered, Persistence::Treelog)] model: Persistence,
+) {
+    explore("M", Phase::RacesInPairs { model, count: 150, seed: 1 });
+}
+
 /// Moving to `conflicts/` takes the writers along; copying to another file system does not.
 #[test]
 fn who_waits_to_write_writes_before_a_copy_to_another_file_system() {
-    let phase = Phase::RacesInPairs { count: 150, seed: 1 };
+    let phase = Phase::RacesInPairs { model: Persistence::Kill, count: 150, seed: 1 };
     explore_over(Renames::NoExchange, "state-elsewhere", phase);
 }
 
