@@ -142,8 +142,8 @@ pub(crate) struct Propose {
     /// The file, relative to the current directory
     #[arg(required_unless_present = "patch")]
     pub(crate) path: Option<OsString>,
-    /// A unified or git diff over many files, all or none; `-` is standard input. Its names are
-    /// relative to the workspace
+    /// A unified or git diff or a `*** Begin Patch` over many files, all or none; `-` is standard
+    /// input. Its names are relative to the workspace
     #[arg(long, value_name = "FILE",
           conflicts_with_all = ["path", "from", "delete", "rename_to", "mode", "base"])]
     pub(crate) patch: Option<PathBuf>,

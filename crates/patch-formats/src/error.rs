@@ -7,7 +7,9 @@ use crate::model::PATCH_BYTES_MAX;
 #[non_exhaustive]
 pub enum PatchError {
     /// There is no change in it in any format known here.
-    #[error("there is no change in the patch: give a unified or git diff")]
+    #[error(
+        "there is no change in the patch: give a unified or git diff, or one that begins with `*** Begin Patch`"
+    )]
     NoPatch,
     /// It is longer than is read.
     #[error("the patch has {bytes} bytes, more than {PATCH_BYTES_MAX}: split it")]
@@ -90,6 +92,20 @@ pub enum MisfitError {
         first: usize,
         /// Another one.
         second: usize,
+    },
+    /// Not even the first line of what the hunk removes or keeps is there.
+    #[error(
+        "hunk {hunk} (line {line} of the patch) does not fit: {expected} is no line of the file{below}"
+    )]
+    Nowhere {
+        /// The hunk, counted from 1 within the file.
+        hunk: usize,
+        /// Where it begins in the patch, counted from 1.
+        line: usize,
+        /// The line that is expected, escaped.
+        expected: String,
+        /// Which part of the file was looked at: nothing, or `below line N`.
+        below: String,
     },
     /// The hunk fits, but not where it would have to.
     #[error("hunk {hunk} (line {line} of the patch) {reason}")]

@@ -1,7 +1,7 @@
 //! Reads the formats in which agents write changes, and fits them to a file's bytes.
 //!
-//! [`PatchText::parse`] takes a unified or git diff and says, file by file, what it
-//! changes; [`FilePatch::fit`] brings one file's change to the bytes that are there.
+//! [`PatchText::parse`] takes a unified or git diff, or a `*** Begin Patch`, and says, file by
+//! file, what it changes; [`FilePatch::fit`] brings one file's change to the bytes that are there.
 //! [`replace`] is a format too: one piece of text for another. Bytes go in and bytes come
 //! out: nothing here opens a file, and contents and names are never taken for text.
 //!
@@ -10,6 +10,10 @@
 //! file; its context is never given up. What a patch does not say is kept: where a patch is
 //! written with other line endings than a file that has only one kind, or without the file's byte
 //! order mark, the file's own stay.
+//!
+//! A `*** Begin Patch` has no line numbers: its hunks are looked for, in order, as strictly as they
+//! match at all ([`MatchLevel`]), and each has to match in exactly one place behind the one before
+//! it and, where it has `@@` lines, below those.
 //!
 //! ```
 //! use patch_formats::PatchText;
@@ -32,14 +36,18 @@
 //! gitpatch) read text, not bytes, and only parse. None can be told to refuse.
 //!
 //! The format of a unified diff is that of POSIX `diff -u`, with the extended headers of
-//! git-diff(1), "Generating patch text with -p".
+//! git-diff(1), "Generating patch text with -p". `*** Begin Patch` is what the apply_patch tool of
+//! OpenAI's Codex reads; its crate `codex-apply-patch` is not published, decodes contents as UTF-8,
+//! takes the first of several places and writes what fits before it finds what does not.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod begin_patch;
 mod error;
 mod git_header;
 mod hunks;
+mod ladder;
 mod lines;
 mod model;
 mod names;

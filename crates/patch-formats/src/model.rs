@@ -1,11 +1,14 @@
 //! What a patch says, file by file.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use sha1::{Digest as _, Sha1};
 
+use crate::begin_patch::{self, Chunk};
 use crate::error::{MisfitError, PatchError, escaped};
 use crate::hunks::Hunk;
+use crate::ladder;
 use crate::place;
 use crate::unified;
 
@@ -19,6 +22,8 @@ pub const PATCH_LINES_MAX: usize = 4_000_000;
 pub enum Format {
     /// A unified diff, with or without git's headers.
     Unified,
+    /// `*** Begin Patch`, as the apply_patch tool of Codex reads it.
+    BeginPatch,
 }
 
 /// A patch that was read. No file is the source of two of its changes, and none the target of two.
@@ -113,6 +118,10 @@ pub(crate) enum Body<'p> {
     Nothing,
     /// From a unified diff; `from_crlf` when every line of the patch itself ends in CR LF.
     Hunks { hunks: Vec<Hunk<'p>>, from_crlf: bool },
+    /// From a `*** Begin Patch`; `from_crlf` as above.
+    Chunks { chunks: Vec<Chunk<'p>>, from_crlf: bool },
+    /// The content is this, whatever was there.
+    Whole(Vec<u8>),
 }
 
 /// How much of what a hunk expects is what is there, from the strictest down.
@@ -122,6 +131,25 @@ pub enum MatchLevel {
     Exact,
     /// Every byte but line endings or the byte order mark, of which the file's own stay.
     LineEndings,
+    /// All but blanks at the ends of lines. Only `*** Begin Patch` goes so far down, and further.
+    TrailingBlanks,
+    /// All but blanks at both ends of lines, so indentation may differ.
+    Blanks,
+    /// All but blanks, and dashes, quotation marks and spaces of Unicode for those of ASCII.
+    Punctuation,
+}
+
+impl fmt::Display for MatchLevel {
+    /// What may differ, as it goes behind "but for".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exact => "nothing",
+            Self::LineEndings => "line endings or the byte order mark",
+            Self::TrailingBlanks => "blanks at the ends of lines",
+            Self::Blanks => "blanks at the beginnings and ends of lines",
+            Self::Punctuation => "blanks and Unicode punctuation",
+        })
+    }
 }
 
 /// Where a hunk fits.
@@ -158,7 +186,11 @@ impl<'p> PatchText<'p> {
         if memchr::memchr_iter(b'\n', text).nth(PATCH_LINES_MAX).is_some() {
             return Err(PatchError::TooManyLines { max: PATCH_LINES_MAX });
         }
-        let (format, files) = (Format::Unified, unified::parse(text)?);
+        let (format, files) = if begin_patch::begins(text) {
+            (Format::BeginPatch, begin_patch::parse(text)?)
+        } else {
+            (Format::Unified, unified::parse(text)?)
+        };
         if files.is_empty() {
             return Err(PatchError::NoPatch);
         }
@@ -192,6 +224,8 @@ impl FilePatch<'_> {
         let fitted = match &self.body {
             Body::Nothing => Fitted { content: content.to_vec(), placements: Vec::new() },
             Body::Hunks { hunks, from_crlf } => place::fit(hunks, *from_crlf, content, is_base)?,
+            Body::Chunks { chunks, from_crlf } => ladder::fit(chunks, *from_crlf, content)?,
+            Body::Whole(whole) => Fitted { content: whole.clone(), placements: Vec::new() },
         };
         if matches!(self.change, Change::Delete { .. }) && !fitted.content.is_empty() {
             return Err(MisfitError::NotEmptied { bytes: fitted.content.len() });

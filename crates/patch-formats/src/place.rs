@@ -172,7 +172,7 @@ impl<'a> File<'a> {
                 .get_or_insert_with(|| Table::new(lines.iter().map(|line| Cow::Borrowed(*line))));
             let run: Option<Vec<u32>> = old.iter().map(|line| table.number(line)).collect();
             if let Some(run) = run {
-                table.find(&run, &mut self.budget, |at| {
+                table.find(&run, 0..lines.len(), &mut self.budget, |at| {
                     found.push(at);
                     found.len() < 2
                 })?;

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::error::MisfitError;
 
@@ -48,35 +49,50 @@ impl<'a> Table<'a> {
         self.numbers.get(line).copied()
     }
 
-    /// Where this run of lines is, from the top, until `take` has enough.
+    /// Where this run of lines is within a range of lines, from the top, until `take` has enough.
+    /// The answer is the longest head of the run that was met on the way, of these the topmost.
     pub(crate) fn find(
         &self,
         run: &[u32],
+        within: Range<usize>,
         budget: &mut Budget,
         mut take: impl FnMut(usize) -> bool,
-    ) -> Result<(), MisfitError> {
-        if run.is_empty() || run.len() > self.lines.len() {
-            return Ok(());
+    ) -> Result<Head, MisfitError> {
+        let mut longest = Head { at: within.start, length: 0 };
+        if run.is_empty() {
+            return Ok(longest);
         }
-        budget.spend(self.lines.len())?;
+        budget.spend(within.len() + run.len())?;
         let borders = borders(run);
         let mut matched = 0;
-        for (at, line) in self.lines.iter().enumerate() {
+        for (at, line) in self.lines.iter().enumerate().take(within.end).skip(within.start) {
             while matched > 0 && run[matched] != *line {
                 matched = borders[matched - 1];
             }
             if run[matched] == *line {
                 matched += 1;
             }
+            if matched > longest.length {
+                longest = Head { at: at + 1 - matched, length: matched };
+            }
             if matched == run.len() {
                 if !take(at + 1 - run.len()) {
-                    return Ok(());
+                    return Ok(longest);
                 }
                 matched = borders[matched - 1];
             }
         }
-        Ok(())
+        Ok(longest)
     }
+}
+
+/// The head of a run of lines, where it stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Head {
+    /// Its first line.
+    pub(crate) at: usize,
+    /// How many lines it has.
+    pub(crate) length: usize,
 }
 
 /// For each head of the run, how long its longest proper head is that is also its tail.

@@ -1,0 +1,268 @@
+//! Reading `*** Begin Patch`: files by name, and hunks without line numbers.
+//!
+//! The grammar is that of the apply_patch tool of Codex, with what that tool lets pass: blanks
+//! around the markers of files, a here-document around the whole, a first hunk without `@@`.
+
+use std::collections::HashSet;
+
+use crate::error::{PatchError, escaped, shown};
+use crate::hunks::Op;
+use crate::model::{Body, Change, FilePatch};
+use crate::names;
+use crate::unified::Reader;
+
+const BEGIN: &[u8] = b"*** Begin Patch";
+const END: &[u8] = b"*** End Patch";
+const ADD: &[u8] = b"*** Add File:";
+const DELETE: &[u8] = b"*** Delete File:";
+const UPDATE: &[u8] = b"*** Update File:";
+const MOVE: &[u8] = b"*** Move to:";
+const END_OF_FILE: &[u8] = b"*** End of File";
+
+/// How a here-document begins that ends with the line `EOF`.
+const HERE_DOCUMENTS: [&[u8]; 3] = [b"<<EOF", b"<<'EOF'", b"<<\"EOF\""];
+
+/// One changed region of a file, to be found by its lines alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk<'p> {
+    /// Where it begins in the patch, counted from 1.
+    pub(crate) line: usize,
+    /// Lines of the file below which it is, each below the one before.
+    pub(crate) below: Vec<&'p [u8]>,
+    /// Without line feeds, and with carriage returns where the patch has them.
+    pub(crate) lines: Vec<(Op, &'p [u8])>,
+    /// How many of the last lines lack even the blank of a line of context: they may be context
+    /// or only keep two hunks apart.
+    pub(crate) loose: usize,
+    /// Whether the file ends with it.
+    pub(crate) at_end: bool,
+}
+
+/// Whether a text is written in this format.
+pub(crate) fn begins(text: &[u8]) -> bool {
+    let mut reader = Reader::new(text);
+    skip_blank(&mut reader);
+    let first = reader.peek().unwrap_or_default().trim_ascii();
+    if !is_here_document(first) {
+        return first == BEGIN;
+    }
+    reader.next();
+    reader.peek().unwrap_or_default().trim_ascii() == BEGIN
+}
+
+fn is_here_document(line: &[u8]) -> bool {
+    let operator = line.strip_prefix(b"apply_patch").unwrap_or(line).trim_ascii();
+    HERE_DOCUMENTS.contains(&operator)
+}
+
+fn skip_blank(reader: &mut Reader<'_>) {
+    while reader.peek().is_some_and(|line| line.trim_ascii().is_empty()) {
+        reader.next();
+    }
+}
+
+/// Every file's part.
+pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
+    let mut reader = Reader::new(text);
+    skip_blank(&mut reader);
+    let is_wrapped = is_here_document(reader.peek().unwrap_or_default().trim_ascii());
+    if is_wrapped {
+        reader.next();
+    }
+    // `begins` has seen the marker here.
+    reader.next();
+    let mut files = Vec::new();
+    // What parts so far bring: this format is read from the top, so nothing later may take it up.
+    let mut brought: HashSet<Vec<u8>> = HashSet::new();
+    loop {
+        let line = reader.line();
+        let Some(text) = reader.peek() else {
+            let reason = "`*** End Patch` is missing: the patch was cut off".to_owned();
+            return Err(PatchError::Malformed { line, reason });
+        };
+        let marker = text.trim_ascii();
+        reader.next();
+        if marker.is_empty() {
+            continue;
+        }
+        if marker == END {
+            break;
+        }
+        let file = part(&mut reader, marker, line)?;
+        for name in [file.change.source(), file.change.target()].into_iter().flatten() {
+            names::check(name, line)?;
+        }
+        if let Some(name) = file.change.source().filter(|name| brought.contains(*name)) {
+            return Err(PatchError::NamedTwice { line, name: escaped(name) });
+        }
+        brought.extend(file.change.target().map(<[u8]>::to_vec));
+        files.push(file);
+    }
+    skip_blank(&mut reader);
+    if is_wrapped && reader.peek().is_some_and(|line| line.trim_ascii() == b"EOF") {
+        reader.next();
+        skip_blank(&mut reader);
+    }
+    match reader.peek() {
+        None => Ok(files),
+        Some(text) => {
+            let reason = format!("{} stands behind `*** End Patch`", shown(text));
+            Err(PatchError::Malformed { line: reader.line(), reason })
+        }
+    }
+}
+
+/// One file's part, whose marker was just read.
+fn part<'p>(
+    reader: &mut Reader<'p>,
+    marker: &[u8],
+    line: usize,
+) -> Result<FilePatch<'p>, PatchError> {
+    let named = |head: &[u8]| marker.strip_prefix(head).map(|name| name.trim_ascii().to_vec());
+    let (change, body) = if let Some(path) = named(ADD) {
+        (Change::Create { path }, Body::Whole(added(reader)))
+    } else if let Some(path) = named(DELETE) {
+        (Change::Delete { path }, Body::Whole(Vec::new()))
+    } else if let Some(path) = named(UPDATE) {
+        update(reader, path, line)?
+    } else {
+        let reason = format!(
+            "{} is not `*** Add File: `, `*** Update File: `, `*** Delete File: ` or `*** End Patch`",
+            shown(marker)
+        );
+        return Err(PatchError::Malformed { line, reason });
+    };
+    Ok(FilePatch { change, mode: None, base_blob: None, line, body })
+}
+
+/// The content of a new file, with the line endings of the patch.
+fn added(reader: &mut Reader<'_>) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let Some(line) = reader.peek_full().and_then(|line| line.strip_prefix(b"+")) {
+        content.extend_from_slice(line);
+        reader.next();
+    }
+    content
+}
+
+fn update<'p>(
+    reader: &mut Reader<'p>,
+    path: Vec<u8>,
+    line: usize,
+) -> Result<(Change, Body<'p>), PatchError> {
+    let malformed = |reason: String| PatchError::Malformed { line, reason };
+    let to = reader.peek().and_then(|line| line.trim_ascii().strip_prefix(MOVE));
+    let change = match to.map(|to| to.trim_ascii().to_vec()) {
+        None => Change::Modify { path },
+        Some(to) if to == path => {
+            return Err(malformed(format!("`{}` is moved onto itself", escaped(&path))));
+        }
+        Some(to) => {
+            reader.next();
+            Change::Rename { from: path, to }
+        }
+    };
+    let chunks = chunks(reader)?;
+    if !chunks.is_empty() {
+        return Ok((change, Body::Chunks { chunks, from_crlf: reader.is_crlf }));
+    }
+    match change {
+        Change::Rename { .. } => Ok((change, Body::Nothing)),
+        _ => Err(malformed("the file's part changes nothing".to_owned())),
+    }
+}
+
+fn chunks<'p>(reader: &mut Reader<'p>) -> Result<Vec<Chunk<'p>>, PatchError> {
+    let mut chunks: Vec<Chunk<'p>> = Vec::new();
+    loop {
+        skip_empty(reader);
+        match reader.peek() {
+            Some(line) if line.starts_with(b"***") || is_end(line, reader) => return Ok(chunks),
+            Some(line) if !chunks.is_empty() && !line.starts_with(b"@@") => {
+                let reason = format!("{} should be `@@`, which begins a hunk", shown(line));
+                return Err(PatchError::Malformed { line: reader.line(), reason });
+            }
+            Some(_) => chunks.push(chunk(reader)?),
+            None => return Ok(chunks),
+        }
+    }
+}
+
+/// Lines without anything in them, between hunks.
+fn skip_empty(reader: &mut Reader<'_>) {
+    while reader.peek().is_some_and(|line| matches!(line, b"" | b"\r")) {
+        reader.next();
+    }
+}
+
+/// One hunk; only a file's first one may lack its `@@`.
+fn chunk<'p>(reader: &mut Reader<'p>) -> Result<Chunk<'p>, PatchError> {
+    let line = reader.line();
+    let malformed = |line: usize, reason: String| PatchError::Malformed { line, reason };
+    let mut below = Vec::new();
+    while let Some(text) = reader.peek().filter(|text| text.starts_with(b"@@")) {
+        match text.strip_prefix(b"@@ ") {
+            Some(text) if !text.trim_ascii().is_empty() => below.push(text),
+            _ if text.trim_ascii_end() == b"@@" => {}
+            _ => {
+                let reason = format!("{} is neither `@@` nor `@@ ` and a line", shown(text));
+                return Err(malformed(reader.line(), reason));
+            }
+        }
+        reader.next();
+    }
+    let mut chunk = Chunk { line, below, lines: Vec::new(), loose: 0, at_end: false };
+    while let Some(text) = reader.peek() {
+        // What decides is the line as it is meant; what is kept is the line as it was sent.
+        let full = reader.peek_full().unwrap_or_default();
+        let sent = full.strip_suffix(b"\n").unwrap_or(full);
+        let (op, sent) = match text.first() {
+            None | Some(b'\r') if text.len() <= 1 => {
+                chunk.loose += 1;
+                chunk.lines.push((Op::Keep, sent));
+                reader.next();
+                continue;
+            }
+            Some(b' ') if is_end(text, reader) => break,
+            Some(b' ') => (Op::Keep, &sent[1..]),
+            Some(b'+') => (Op::Add, &sent[1..]),
+            Some(b'-') => (Op::Remove, &sent[1..]),
+            _ if text.trim_ascii_end() == END_OF_FILE => {
+                chunk.at_end = true;
+                reader.next();
+                break;
+            }
+            _ if text.starts_with(b"@@") || text.starts_with(b"***") => break,
+            _ => {
+                let reason = format!("{} should begin with a blank, `+` or `-`", shown(text));
+                return Err(malformed(reader.line(), reason));
+            }
+        };
+        chunk.loose = 0;
+        chunk.lines.push((op, sent));
+        reader.next();
+    }
+    if chunk.lines.iter().all(|(op, _)| *op == Op::Keep) {
+        let reason = "the hunk changes nothing".to_owned();
+        return Err(malformed(line, reason));
+    }
+    Ok(chunk)
+}
+
+/// Whether a padded `*** End Patch` is the patch's last line rather than context.
+fn is_end(text: &[u8], reader: &Reader<'_>) -> bool {
+    if text.trim_ascii() != END {
+        return false;
+    }
+    let mut ahead = reader.clone();
+    ahead.next();
+    skip_blank(&mut ahead);
+    match ahead.peek() {
+        None => true,
+        Some(line) => {
+            ahead.next();
+            skip_blank(&mut ahead);
+            line.trim_ascii() == b"EOF" && ahead.peek().is_none()
+        }
+    }
+}
