@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use staging_core::{
-    ApplyId, Base, CheckOutcome, Contested, Digest, DiscardReason, ErrorKind, Operation, Patch,
-    PatchId, PatchState, RelPath, Session, SessionId, SessionState, SessionStatus, Signature,
-    StagedContent, Timestamp,
+    ApplyId, Base, CheckOutcome, Contested, Digest, DiscardReason, ErrorKind, FittedFile,
+    MatchLevel, Operation, Patch, PatchId, PatchState, RelPath, Session, SessionId, SessionState,
+    SessionStatus, Signature, StagedContent, Timestamp,
 };
 
 /// The version of every shape here; it grows when a field changes its meaning.
@@ -45,6 +45,44 @@ pub(crate) struct ProposedView<'a> {
     /// Other sessions that want to change the same file; left out when there are none.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) also_pending_in: &'a [SessionId],
+    /// How a patch over many files fitted them, in its order; left out of other proposals.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fitted: Vec<FittedView<'a>>,
+}
+
+/// How a patch fitted one file.
+#[derive(Serialize)]
+pub(crate) struct FittedView<'a> {
+    path: &'a RelPath,
+    /// Whether the file is what the patch was made from; none when it does not say.
+    is_base: Option<bool>,
+    hunks: Vec<PlacementView>,
+}
+
+#[derive(Serialize)]
+struct PlacementView {
+    hunk: usize,
+    line: usize,
+    offset: Option<i64>,
+    level: &'static str,
+}
+
+impl<'a> From<&'a FittedFile> for FittedView<'a> {
+    fn from(file: &'a FittedFile) -> Self {
+        let hunks = file.placements.iter().map(|place| PlacementView {
+            hunk: place.hunk,
+            line: place.line,
+            offset: place.offset,
+            level: match place.level {
+                MatchLevel::Exact => "exact",
+                MatchLevel::LineEndings => "line_endings",
+                MatchLevel::TrailingBlanks => "trailing_blanks",
+                MatchLevel::Blanks => "blanks",
+                MatchLevel::Punctuation => "punctuation",
+            },
+        });
+        Self { path: &file.path, is_base: file.is_base, hunks: hunks.collect() }
+    }
 }
 
 /// What `discard` rejected.

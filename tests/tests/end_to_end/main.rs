@@ -7,6 +7,7 @@ mod json_shapes;
 mod kill;
 mod mcp;
 mod operations;
+mod patches;
 mod plugins;
 mod processes;
 mod protected;

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use super::{Stage, line, names};
 use crate::args::Propose;
 use crate::failure::Failure;
-use crate::json::{self, ProposedView};
+use crate::json::{self, FittedView, ProposedView};
 use crate::place::shown;
 
 /// Content that comes in a stream is held in memory up to this, else in a
@@ -73,7 +73,9 @@ fn report_patch(
     let others: Vec<SessionId> = others.into_iter().collect();
     if console.json {
         let patches = json::patches(&patches);
-        console.object(ProposedView { session: session.id, patches, also_pending_in: &others })?;
+        let fitted = answer.fitted.iter().map(FittedView::from).collect();
+        let session = session.id;
+        console.object(ProposedView { session, patches, also_pending_in: &others, fitted })?;
     } else {
         let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
         if patches.is_empty() {
@@ -90,8 +92,9 @@ fn report_patch(
                 ));
             }
             if place.level != MatchLevel::Exact {
+                let level = place.level;
                 console.remark(&format!(
-                    "hunk {hunk} of `{path}` fits but for line endings or the byte order mark; the file's stay"
+                    "hunk {hunk} of `{path}` fits at line {at}, but for {level}; the file's own stay"
                 ));
             }
         }
@@ -222,7 +225,8 @@ fn report(stage: &Stage<'_>, session: &Session, proposed: &Proposed) -> Result<(
     if console.json {
         let patches = json::patches(&patches);
         let also_pending_in = &proposed.also_pending_in;
-        console.object(ProposedView { session: session.id, patches, also_pending_in })?;
+        let (session, fitted) = (session.id, Vec::new());
+        console.object(ProposedView { session, patches, also_pending_in, fitted })?;
     } else {
         let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
         if proposed.withdrawn {
