@@ -135,6 +135,35 @@ pub(crate) enum Command {
         #[arg(long, value_name = "LABEL", env = "GREENROOM_SESSION", hide_env_values = true)]
         session: Option<String>,
     },
+    /// Stage what an agent's own tools are about to write: for the agent's hooks, which give the
+    /// call on standard input
+    Hook(Hook),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Hook {
+    /// Whose hooks
+    #[arg(value_name = "AGENT")]
+    pub(crate) agent: Harness,
+    /// Deny the call when there is no answer in this time
+    #[arg(long, value_name = "MS", default_value_t = 30_000)]
+    pub(crate) deadline_ms: u64,
+}
+
+/// An agent whose hooks are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Harness {
+    ClaudeCode,
+    Codex,
+}
+
+impl Harness {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "claude-code",
+            Self::Codex => "codex",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

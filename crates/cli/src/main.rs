@@ -37,6 +37,9 @@ fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     logging::start(arguments.global.verbose);
+    if let Command::Hook(hook) = &arguments.command {
+        return commands::hook(hook, &arguments.global);
+    }
     let console = Console::new(&arguments.global);
     match commands::run(&arguments, &console) {
         Ok(()) => ExitCode::SUCCESS,

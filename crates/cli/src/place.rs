@@ -29,7 +29,13 @@ impl Place {
     /// directory.
     pub(crate) fn find(options: &Global) -> Result<Self, Failure> {
         let current = env::current_dir()
-            .and_then(dunce::canonicalize)
+            .map_err(|source| Failure::io("cannot find the current directory", &source))?;
+        Self::find_from(options, &current)
+    }
+
+    /// The same, as if this were the current directory.
+    pub(crate) fn find_from(options: &Global, current: &Path) -> Result<Self, Failure> {
+        let current = dunce::canonicalize(current)
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
         let home = home();
         let root = match &options.workspace {
@@ -49,6 +55,11 @@ impl Place {
         check_outside(&base, &root, "the state directory", "Name another with --state-dir.")?;
         let state_dir = base.join(workspace_key(&root));
         Ok(Self { root, state_dir, config_file: config_file(), current })
+    }
+
+    /// The same places, with relative arguments beginning at a directory, which is canonical.
+    pub(crate) fn standing_in(self, current: PathBuf) -> Self {
+        Self { current, ..self }
     }
 
     /// The file below the workspace that an argument names.

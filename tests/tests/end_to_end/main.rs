@@ -3,6 +3,7 @@
 mod authors;
 mod facade;
 mod full_replace;
+mod hooks;
 mod json_shapes;
 mod kill;
 mod mcp;

@@ -3,6 +3,7 @@
 mod care;
 mod decide;
 mod history;
+mod hook;
 mod mcp;
 mod plugin;
 mod propose;
@@ -18,6 +19,8 @@ use crate::failure::Failure;
 use crate::place::{Place, check_outside};
 use crate::plugin_host;
 use crate::settings::Settings;
+
+pub(crate) use hook::run as hook;
 
 /// A command's surroundings.
 struct Stage<'a> {
@@ -64,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Gc => care::gc(&stage),
         Command::Watch { since } => watch::watch(&stage, *since),
         // They need no layer, or open one of their own.
-        Command::Doctor | Command::Schema | Command::Mcp { .. } => Ok(()),
+        Command::Doctor | Command::Schema | Command::Mcp { .. } | Command::Hook(_) => Ok(()),
     }
 }
 
@@ -91,7 +94,7 @@ fn options(global: &Global, place: &Place) -> Result<StagingOptions, Failure> {
 }
 
 /// The process's mask for new files. It can only be read by setting it, which is
-/// safe while there is one thread.
+/// safe while no other thread makes files.
 #[cfg(unix)]
 fn umask() -> u32 {
     let mask = rustix::process::umask(rustix::fs::Mode::empty());

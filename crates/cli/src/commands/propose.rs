@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    MatchLevel, PATCH_BYTES_MAX, PatchId, PatchProposed, PatchRequest, Proposal, Proposed, RelPath,
-    Session, SessionId, StagingError,
+    FittedFile, MatchLevel, PATCH_BYTES_MAX, PatchId, PatchProposed, PatchRequest, Proposal,
+    Proposed, RelPath, Session, SessionId, StagingError,
 };
 use tempfile::NamedTempFile;
 
@@ -83,25 +83,8 @@ fn report_patch(
         }
         console.text(&text)?;
     }
-    for file in &answer.fitted {
-        for place in &file.placements {
-            let (hunk, at, path) = (place.hunk, place.line, &file.path);
-            if let Some(offset) = place.offset.filter(|offset| *offset != 0) {
-                console.remark(&format!(
-                    "hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from where it says"
-                ));
-            }
-            if place.level != MatchLevel::Exact {
-                let level = place.level;
-                console.remark(&format!(
-                    "hunk {hunk} of `{path}` fits at line {at}, but for {level}; the file's own stay"
-                ));
-            }
-        }
-        if file.is_base == Some(false) {
-            let path = &file.path;
-            console.remark(&format!("`{path}` is not the file that the patch was made from"));
-        }
+    for remark in placement_remarks(&answer.fitted) {
+        console.remark(&remark);
     }
     for superseded in answer.proposed.iter().filter_map(|one| one.superseded) {
         console.remark(&format!("it takes the place of {superseded}"));
@@ -111,6 +94,31 @@ fn report_patch(
     }
     stage.remark_patches(&patches);
     Ok(())
+}
+
+/// What to say of hunks that fit otherwise or elsewhere than they say.
+pub(super) fn placement_remarks(fitted: &[FittedFile]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for file in fitted {
+        let path = &file.path;
+        for place in &file.placements {
+            let (hunk, at, level) = (place.hunk, place.line, place.level);
+            if let Some(offset) = place.offset.filter(|offset| *offset != 0) {
+                remarks.push(format!(
+                    "hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from where it says"
+                ));
+            }
+            if level != MatchLevel::Exact {
+                remarks.push(format!(
+                    "hunk {hunk} of `{path}` fits at line {at}, but for {level}; the file's own stay"
+                ));
+            }
+        }
+        if file.is_base == Some(false) {
+            remarks.push(format!("`{path}` is not the file that the patch was made from"));
+        }
+    }
+    remarks
 }
 
 pub(super) fn refresh(stage: &Stage<'_>, id: PatchId) -> Result<(), Failure> {
