@@ -138,6 +138,46 @@ pub(crate) enum Command {
     /// Stage what an agent's own tools are about to write: for the agent's hooks, which give the
     /// call on standard input
     Hook(Hook),
+    /// Change an agent's settings so that its writes wait; shows the change and asks
+    Init(Init),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Whose settings
+    #[arg(value_name = "AGENT")]
+    pub(crate) agent: Agent,
+    /// Take out again what init put there
+    #[arg(long)]
+    pub(crate) remove: bool,
+    /// Change your own settings, for every workspace, instead of the workspace's
+    #[arg(long, conflicts_with = "workspace")]
+    pub(crate) user: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// An agent whose settings are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Agent {
+    ClaudeCode,
+    Codex,
+    Gemini,
+    Opencode,
+    Cursor,
+}
+
+impl Agent {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "claude-code",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Opencode => "opencode",
+            Self::Cursor => "cursor",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

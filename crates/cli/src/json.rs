@@ -257,6 +257,15 @@ impl<'a> From<&'a Session> for SessionView<'a> {
     }
 }
 
+/// What `init` changed.
+#[derive(Serialize)]
+pub(crate) struct InitView<'a> {
+    pub(crate) agent: &'a str,
+    pub(crate) changed: Vec<&'a RelPath>,
+    pub(crate) apply: Option<ApplyId>,
+    pub(crate) notes: &'a [&'a str],
+}
+
 /// What `plugin list` shows.
 #[derive(Serialize)]
 pub(crate) struct StrategiesView<'a> {

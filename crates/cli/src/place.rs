@@ -45,15 +45,22 @@ impl Place {
             None => nearest_repository(&current).to_owned(),
         };
         check_root(&root, home.as_deref())?;
-        let base = match options.state_dir.as_ref().filter(|dir| !dir.as_os_str().is_empty()) {
-            Some(named) => current.join(named),
-            None => STATE.find(home.as_deref()).ok_or_else(|| {
-                Failure::usage("there is no home directory to keep state in")
-                    .advise("Name a directory with --state-dir.")
-            })?,
-        };
+        let base = state_base(options, &current)?;
         check_outside(&base, &root, "the state directory", "Name another with --state-dir.")?;
         let state_dir = base.join(workspace_key(&root));
+        Ok(Self { root, state_dir, config_file: config_file(), current })
+    }
+
+    /// The places for settings of the user's own, below a folder that agents do not work in: the
+    /// home directory, or one that the user keeps settings in. It may hold the state too, which
+    /// no change can name.
+    pub(crate) fn of_settings(options: &Global, root: &Path) -> Result<Self, Failure> {
+        let root = dunce::canonicalize(root).map_err(|source| {
+            Failure::io(format_args!("cannot open the folder {}", shown(root)), &source)
+        })?;
+        let current = env::current_dir()
+            .map_err(|source| Failure::io("cannot find the current directory", &source))?;
+        let state_dir = state_base(options, &current)?.join(workspace_key(&root));
         Ok(Self { root, state_dir, config_file: config_file(), current })
     }
 
@@ -109,13 +116,25 @@ impl Place {
     }
 }
 
+/// Where the states of all workspaces are.
+fn state_base(options: &Global, current: &Path) -> Result<PathBuf, Failure> {
+    match options.state_dir.as_ref().filter(|dir| !dir.as_os_str().is_empty()) {
+        Some(named) => Ok(current.join(named)),
+        None => STATE.find(home().as_deref()).ok_or_else(|| {
+            Failure::usage("there is no home directory to keep state in")
+                .advise("Name a directory with --state-dir.")
+        }),
+    }
+}
+
 /// The user's configuration, whether there is one or not.
 pub(crate) fn config_file() -> Option<PathBuf> {
     let dir = CONFIG.find(home().as_deref())?;
     Some(dir.join("config.toml"))
 }
 
-fn home() -> Option<PathBuf> {
+/// The user's home directory.
+pub(crate) fn home() -> Option<PathBuf> {
     env::home_dir().filter(|home| home.is_absolute())
 }
 

@@ -4,6 +4,7 @@ mod authors;
 mod facade;
 mod full_replace;
 mod hooks;
+mod init;
 mod json_shapes;
 mod kill;
 mod mcp;

@@ -105,6 +105,19 @@ fn discarding_everything_is_asked_for() {
 }
 
 #[test]
+fn settings_are_changed_on_a_yes_alone() {
+    for (answer, code) in [("n\n", 4), ("y\n", 0)] {
+        let stage = Stage::new();
+        let mut terminal = Terminal::run(&stage, &["init", "codex"]);
+        let seen = terminal.until_asked();
+        assert!(seen.contains("sandbox_mode") && seen.contains("Change 1 file? [y/N] "), "{seen}");
+        assert_eq!(terminal.answer(answer), Some(code));
+        assert_eq!(stage.path(".codex/config.toml").exists(), code == 0);
+        assert_eq!(stage.pending(), 0, "a no leaves nothing behind");
+    }
+}
+
+#[test]
 fn what_an_agent_writes_cannot_steer_the_terminal() {
     let stage = stage();
     stage.propose("a.txt", "\x1b[2J\x1b[8mhidden\u{202e}\n");

@@ -32,7 +32,7 @@ pub(super) fn apply(stage: &Stage<'_>, arguments: &Apply) -> Result<(), Failure>
 
 /// After the answer: removes what the swaps left, and says where a user's bytes are
 /// that were found in it.
-fn tidy(stage: &Stage<'_>, mut kept: Vec<String>) {
+pub(super) fn tidy(stage: &Stage<'_>, mut kept: Vec<String>) {
     match stage.layer.tidy() {
         Ok(found) => kept.extend(found.iter().map(|kept| crate::place::shown(&kept.file))),
         Err(error) => {

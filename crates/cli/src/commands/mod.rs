@@ -4,6 +4,7 @@ mod care;
 mod decide;
 mod history;
 mod hook;
+mod init;
 mod mcp;
 mod plugin;
 mod propose;
@@ -36,6 +37,9 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     if matches!(arguments.command, Command::Schema) {
         return watch::schema(console);
     }
+    if let Command::Init(init) = &arguments.command {
+        return init::run(init, &arguments.global, console);
+    }
     let place = Place::find(&arguments.global)?;
     let options = options(&arguments.global, &place)?;
     if matches!(arguments.command, Command::Doctor) {
@@ -67,7 +71,11 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Gc => care::gc(&stage),
         Command::Watch { since } => watch::watch(&stage, *since),
         // They need no layer, or open one of their own.
-        Command::Doctor | Command::Schema | Command::Mcp { .. } | Command::Hook(_) => Ok(()),
+        Command::Doctor
+        | Command::Schema
+        | Command::Mcp { .. }
+        | Command::Hook(_)
+        | Command::Init(_) => Ok(()),
     }
 }
 

@@ -1,0 +1,191 @@
+//! What each agent's settings have to say so that its writes wait.
+//!
+//! The server is named `greenroom` and started as `greenroom mcp`; the tools that the agent was
+//! built with and that write past it are denied, where its settings can.
+
+use serde_json::{Value, json};
+
+use crate::args::Agent;
+
+/// One thing that a settings file has to say.
+#[derive(Clone, Debug)]
+pub(super) enum Want {
+    /// A key has this value.
+    Set { at: &'static [&'static str], value: Value },
+    /// A list holds this value.
+    Include { at: &'static [&'static str], value: Value },
+}
+
+impl Want {
+    /// For a person who does it by hand.
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Self::Set { at, value } => format!("set `{}` to {value}", at.join(".")),
+            Self::Include { at, value } => format!("add {value} to the list `{}`", at.join(".")),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Toml,
+}
+
+/// A settings file of an agent.
+pub(super) struct Settings {
+    /// Names below the workspace, or below the folder of the user that the agent keeps settings in;
+    /// the first that is there is the one, else the last.
+    pub(super) names: &'static [&'static str],
+    pub(super) format: Format,
+    pub(super) wants: Vec<Want>,
+    /// Keys beside which what is wanted would not count.
+    pub(super) unlike: &'static [&'static [&'static str]],
+}
+
+/// Whose settings are changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those of the workspace, for everybody who works in it.
+    Project,
+    /// Those of the user, for every workspace.
+    User,
+}
+
+fn json(names: &'static [&'static str], wants: Vec<Want>) -> Settings {
+    Settings { names, format: Format::Json, wants, unlike: &[] }
+}
+
+fn set(at: &'static [&'static str], value: Value) -> Want {
+    Want::Set { at, value }
+}
+
+fn include(at: &'static [&'static str], values: &[&str]) -> Vec<Want> {
+    values.iter().map(|value| Want::Include { at, value: json!(value) }).collect()
+}
+
+fn server(at: &'static [&'static str]) -> Want {
+    set(at, json!({"command": "greenroom", "args": ["mcp"]}))
+}
+
+/// The files, and what is in them.
+pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
+    match agent {
+        Agent::ClaudeCode => claude_code(scope),
+        Agent::Codex => vec![Settings {
+            names: match scope {
+                Scope::Project => &[".codex/config.toml"],
+                Scope::User => &["config.toml"],
+            },
+            format: Format::Toml,
+            wants: vec![
+                set(&["sandbox_mode"], json!("read-only")),
+                set(&["approval_policy"], json!("never")),
+                set(&["mcp_servers", "greenroom", "command"], json!("greenroom")),
+                set(&["mcp_servers", "greenroom", "args"], json!(["mcp"])),
+            ],
+            // Either names a place further on that says what the sandbox is.
+            unlike: &[&["default_permissions"], &["profile"]],
+        }],
+        Agent::Gemini => {
+            let mut wants = vec![server(&["mcpServers", "greenroom"])];
+            let writers = ["write_file", "replace", "run_shell_command"];
+            wants.extend(include(&["tools", "exclude"], &writers));
+            let names: &[&str] = match scope {
+                Scope::Project => &[".gemini/settings.json"],
+                Scope::User => &["settings.json"],
+            };
+            vec![json(names, wants)]
+        }
+        Agent::Opencode => {
+            let command = json!(["greenroom", "mcp"]);
+            let wants = vec![
+                set(
+                    &["mcp", "greenroom"],
+                    json!({"type": "local", "command": command, "enabled": true}),
+                ),
+                set(&["permission", "edit"], json!("deny")),
+                set(&["permission", "bash"], json!("deny")),
+            ];
+            let names: &[&str] = match scope {
+                Scope::Project => &["opencode.jsonc", "opencode.json"],
+                Scope::User => &["opencode/opencode.jsonc", "opencode/opencode.json"],
+            };
+            // The spelling of its second version, beside which the first does not count.
+            vec![Settings {
+                unlike: &[&["permissions"], &["mcp", "servers"]],
+                ..json(names, wants)
+            }]
+        }
+        Agent::Cursor => {
+            let rules = ["Write(**)", "Shell(*)", "Shell(**)"];
+            let rules = include(&["permissions", "deny"], &rules);
+            let servers = vec![server(&["mcpServers", "greenroom"])];
+            match scope {
+                Scope::Project => {
+                    vec![json(&[".cursor/mcp.json"], servers), json(&[".cursor/cli.json"], rules)]
+                }
+                Scope::User => {
+                    vec![json(&["mcp.json"], servers), json(&["cli-config.json"], rules)]
+                }
+            }
+        }
+    }
+}
+
+fn claude_code(scope: Scope) -> Vec<Settings> {
+    let hook = json!({"type": "command", "command": "greenroom hook claude-code || exit 2", "timeout": 60});
+    let writers = ["Write", "Edit", "MultiEdit", "NotebookEdit", "Bash", "Monitor", "PowerShell"];
+    let mut wants = include(&["permissions", "allow"], &["mcp__greenroom"]);
+    wants.extend(include(&["permissions", "deny"], &writers));
+    // Should somebody take the denials out, what writes files still waits.
+    wants.push(Want::Include {
+        at: &["hooks", "PreToolUse"],
+        value: json!({"matcher": "Write|Edit|MultiEdit|NotebookEdit|Read", "hooks": [hook]}),
+    });
+    match scope {
+        Scope::Project => vec![
+            json(&[".mcp.json"], vec![server(&["mcpServers", "greenroom"])]),
+            json(&[".claude/settings.json"], wants),
+        ],
+        Scope::User => vec![json(&["settings.json"], wants)],
+    }
+}
+
+/// Where an agent keeps the settings of a user: a variable that names the folder, and the folder
+/// below home when it is not set.
+pub(super) fn user_folder(agent: Agent) -> (Option<&'static str>, &'static str) {
+    match agent {
+        Agent::ClaudeCode => (Some("CLAUDE_CONFIG_DIR"), ".claude"),
+        Agent::Codex => (Some("CODEX_HOME"), ".codex"),
+        Agent::Gemini => (None, ".gemini"),
+        Agent::Opencode => (Some("XDG_CONFIG_HOME"), ".config"),
+        Agent::Cursor => (None, ".cursor"),
+    }
+}
+
+/// What is left to the user, and what these settings do not hold.
+pub(super) fn notes(agent: Agent, scope: Scope, remove: bool) -> &'static [&'static str] {
+    match (agent, scope) {
+        (Agent::ClaudeCode, Scope::User) if remove => &[
+            "Claude Code keeps the servers of a user in a file that it writes itself: run `claude mcp remove --scope user greenroom`.",
+        ],
+        _ if remove => &[],
+        (Agent::ClaudeCode, Scope::User) => &[
+            "Claude Code keeps the servers of a user in a file that it writes itself: run `claude mcp add --scope user greenroom -- greenroom mcp`.",
+        ],
+        (Agent::ClaudeCode, Scope::Project) => &[
+            "Claude Code asks once whether the servers of `.mcp.json` may be used: say yes to greenroom.",
+        ],
+        (Agent::Codex | Agent::Gemini, Scope::Project) => &[
+            "The agent reads the settings of a project only when you have said that you trust it.",
+        ],
+        (Agent::Codex | Agent::Gemini, Scope::User) => &[],
+        (Agent::Opencode, _) => {
+            &["An agent of opencode that has permissions of its own in its settings keeps those."]
+        }
+        (Agent::Cursor, _) => &[
+            "These rules hold Cursor's command-line agent. The editor has no setting that keeps its agent from writing: what it writes there does not wait.",
+        ],
+    }
+}

@@ -1,0 +1,272 @@
+//! Changing JSON that people write: comments, order and layout stay as they are.
+
+use jsonc_parser::ParseOptions;
+use jsonc_parser::cst::{CstArray, CstInputValue, CstObject, CstObjectProp, CstRootNode};
+use serde_json::Value;
+
+use super::agents::Want;
+
+/// UTF-8's byte order mark, which stands before the text and is none of it.
+const MARK: char = '\u{feff}';
+
+/// The text with everything wanted in it, or with nothing of that. Says in words why it cannot be.
+pub(super) fn edit(text: &str, wants: &[Want], remove: bool) -> Result<String, String> {
+    let (mark, text) = match text.strip_prefix(MARK) {
+        Some(text) => ("\u{feff}", text),
+        None => ("", text),
+    };
+    let is_blank = text.trim().is_empty();
+    let root = CstRootNode::parse(if is_blank { "{}\n" } else { text }, &options())
+        .map_err(|error| format!("it is not read as JSON: {error}"))?;
+    let top = root.object_value().ok_or("it holds no object")?;
+    for want in wants {
+        match want {
+            Want::Set { at, value } if remove => unset(&top, at, value)?,
+            Want::Include { at, value } if remove => exclude(&top, at, value)?,
+            Want::Set { at, value } => set(&top, at, value)?,
+            Want::Include { at, value } => include(&top, at, value)?,
+        }
+    }
+    let edited = root.to_string();
+    if is_blank && remove {
+        return Ok(format!("{mark}{text}"));
+    }
+    Ok(format!("{mark}{edited}"))
+}
+
+/// Whether nothing is said in a text.
+pub(super) fn is_empty(text: &str) -> bool {
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    text.chars().filter(|letter| !letter.is_whitespace()).eq("{}".chars())
+}
+
+/// Whether an object in the text has a key; a text that cannot be read has none.
+pub(super) fn has(text: &str, at: &[&str]) -> bool {
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    let Ok(root) = CstRootNode::parse(text, &options()) else { return false };
+    let Some(top) = root.object_value() else { return false };
+    let [path @ .., key] = at else { return false };
+    let last = path.iter().try_fold(top, |object, key| object.object_value(key));
+    last.is_some_and(|object| object.get(key).is_some())
+}
+
+/// Comments and trailing commas, which several agents let pass; nothing else that JSON has not.
+fn options() -> ParseOptions {
+    ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    }
+}
+
+fn set(top: &CstObject, at: &[&str], value: &Value) -> Result<(), String> {
+    let Some((object, key)) = parent(top, at, Missing::Make)? else { return Ok(()) };
+    match property(&object, key)? {
+        Some(there) if there.to_serde_value().as_ref() == Some(value) => {}
+        Some(there) => there.set_value(input(value)),
+        None => {
+            object.append(key, input(value));
+        }
+    }
+    Ok(())
+}
+
+fn unset(top: &CstObject, at: &[&str], value: &Value) -> Result<(), String> {
+    let Some((object, key)) = parent(top, at, Missing::Leave)? else { return Ok(()) };
+    if let Some(there) = property(&object, key)?
+        && there.to_serde_value().as_ref() == Some(value)
+    {
+        there.remove();
+        prune(top, &at[..at.len() - 1]);
+    }
+    Ok(())
+}
+
+fn include(top: &CstObject, at: &[&str], value: &Value) -> Result<(), String> {
+    let Some((object, key)) = parent(top, at, Missing::Make)? else { return Ok(()) };
+    let Some(there) = property(&object, key)? else {
+        object.append(key, input(&Value::Array(vec![value.clone()])));
+        return Ok(());
+    };
+    let list = list(&there, at)?;
+    if !list.elements().iter().any(|one| one.to_serde_value().as_ref() == Some(value)) {
+        list.append(input(value));
+    }
+    Ok(())
+}
+
+fn exclude(top: &CstObject, at: &[&str], value: &Value) -> Result<(), String> {
+    let Some((object, key)) = parent(top, at, Missing::Leave)? else { return Ok(()) };
+    let Some(there) = property(&object, key)? else { return Ok(()) };
+    let list = list(&there, at)?;
+    let mut is_changed = false;
+    for one in list.elements() {
+        if one.to_serde_value().as_ref() == Some(value) {
+            one.remove();
+            is_changed = true;
+        }
+    }
+    if is_changed && list.elements().is_empty() {
+        there.remove();
+        prune(top, &at[..at.len() - 1]);
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Missing {
+    Make,
+    Leave,
+}
+
+/// The object that holds the last key; nothing when it is not there and is not to be made.
+fn parent<'k>(
+    top: &CstObject,
+    at: &[&'k str],
+    missing: Missing,
+) -> Result<Option<(CstObject, &'k str)>, String> {
+    let [path @ .., key] = at else { return Ok(None) };
+    let mut object = top.clone();
+    for (depth, key) in path.iter().enumerate() {
+        object = match (property(&object, key)?, missing) {
+            (Some(there), _) => there
+                .object_value()
+                .ok_or_else(|| format!("`{}` is no object", path[..=depth].join(".")))?,
+            (None, Missing::Leave) => return Ok(None),
+            (None, Missing::Make) => object.object_value_or_set(key),
+        };
+    }
+    Ok(Some((object, key)))
+}
+
+/// A key's property. Of two of one name, programs do not agree which one counts.
+fn property(object: &CstObject, key: &str) -> Result<Option<CstObjectProp>, String> {
+    let named = |there: &CstObjectProp| there.decoded_name().as_deref() == Some(key);
+    let mut found = object.properties().into_iter().filter(named);
+    match (found.next(), found.next()) {
+        (_, Some(_)) => Err(format!("`{key}` is there twice")),
+        (found, None) => Ok(found),
+    }
+}
+
+fn list(there: &CstObjectProp, at: &[&str]) -> Result<CstArray, String> {
+    there.array_value().ok_or_else(|| format!("`{}` is no list", at.join(".")))
+}
+
+/// Takes away objects that are empty now, from the innermost out.
+fn prune(top: &CstObject, at: &[&str]) {
+    let Some((key, path)) = at.split_last() else { return };
+    let parent = path.iter().try_fold(top.clone(), |object, key| object.object_value(key));
+    let Some(parent) = parent else { return };
+    let is_empty = |there: &CstObjectProp| {
+        there.object_value().is_some_and(|object| object.properties().is_empty())
+    };
+    if let Some(there) = parent.get(key).filter(is_empty) {
+        there.remove();
+        prune(top, path);
+    }
+}
+
+fn input(value: &Value) -> CstInputValue {
+    match value {
+        Value::Null => CstInputValue::Null,
+        Value::Bool(is) => CstInputValue::Bool(*is),
+        Value::Number(number) => CstInputValue::Number(number.to_string()),
+        Value::String(text) => CstInputValue::String(text.clone()),
+        Value::Array(list) => CstInputValue::Array(list.iter().map(input).collect()),
+        Value::Object(object) => {
+            let mut fields: Vec<_> = object.iter().collect();
+            // In the order in which people write them.
+            fields.sort_by_key(|(key, _)| {
+                let rank = HEAD.iter().position(|head| head == key);
+                (rank.unwrap_or(HEAD.len()), *key)
+            });
+            let fields = fields.into_iter().map(|(key, value)| (key.clone(), input(value)));
+            CstInputValue::Object(fields.collect())
+        }
+    }
+}
+
+/// The keys that come first.
+const HEAD: [&str; 3] = ["type", "matcher", "command"];
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn wants() -> Vec<Want> {
+        vec![
+            Want::Set { at: &["mcpServers", "greenroom"], value: json!({"command": "greenroom"}) },
+            Want::Include { at: &["permissions", "deny"], value: json!("Write") },
+            Want::Include { at: &["permissions", "deny"], value: json!("Edit") },
+        ]
+    }
+
+    #[rstest]
+    #[case::nothing("")]
+    #[case::blank("\n")]
+    #[case::empty("{}")]
+    #[case::one_line("{\"a\": 1}")]
+    #[case::tabs(
+        "{\n\t\"a\": [1, 2], // why\n\t\"permissions\": {\n\t\t\"allow\": [\"Read\"]\n\t}\n}\n"
+    )]
+    #[case::comments(
+        "// head\n{\n  /* a */ \"a\": 1e2,\n  // servers\n  \"mcpServers\": {\n    \"other\": {\"command\": \"x\"}\n  }\n}\n// tail\n"
+    )]
+    #[case::trailing_commas(
+        "{\n  \"permissions\": {\n    \"deny\": [\n      \"WebFetch\",\n    ],\n  },\n}\n"
+    )]
+    #[case::crlf("{\r\n  \"a\": \"\\u00e4\"\r\n}\r\n")]
+    #[case::byte_order_mark("\u{feff}{\n  \"a\": 1\n}\n")]
+    fn what_is_there_stays_and_comes_back(#[case] text: &str) {
+        let edited = edit(text, &wants(), false).expect("it can be changed");
+        assert_eq!(edit(&edited, &wants(), false).as_deref(), Ok(&*edited), "once is enough");
+        let plain = edited.trim_start_matches(MARK);
+        let root = CstRootNode::parse(plain, &options()).expect("it is still JSON");
+        let value = root.to_serde_value().expect("a value");
+        assert_eq!(value["mcpServers"]["greenroom"]["command"], "greenroom");
+        let denied = value["permissions"]["deny"].as_array().expect("a list");
+        assert!(["Write", "Edit"].iter().all(|tool| denied.contains(&json!(tool))), "{edited}");
+        let squeeze = |text: &str| -> String {
+            text.chars().filter(|letter| !letter.is_whitespace()).collect()
+        };
+        for line in text.lines() {
+            let line = squeeze(line);
+            let line = line.trim_start_matches('{').trim_end_matches([',', '}', ']']);
+            assert!(squeeze(&edited).contains(line), "`{line}` is gone in\n{edited}");
+        }
+        assert_eq!(text.contains("\r\n"), edited.contains("\r\n"), "line endings stay");
+        let back = edit(&edited, &wants(), true).expect("it can be taken out");
+        let before = if squeeze(text).is_empty() { "{}".to_owned() } else { squeeze(text) };
+        assert_eq!(squeeze(&back), before, "nothing else went with it");
+        assert_eq!(edit(&back, &wants(), true).as_deref(), Ok(&*back), "and nothing more goes");
+    }
+
+    #[rstest]
+    #[case::no_json("{", "not read as JSON")]
+    #[case::json5("{a: 1}", "not read as JSON")]
+    #[case::a_list("[]", "holds no object")]
+    #[case::another_shape("{\"permissions\": []}", "`permissions` is no object")]
+    #[case::no_list("{\"permissions\": {\"deny\": \"all\"}}", "`permissions.deny` is no list")]
+    #[case::twice("{\"permissions\": {}, \"permissions\": {}}", "`permissions` is there twice")]
+    fn what_cannot_be_changed_safely_is_refused(#[case] text: &str, #[case] words: &str) {
+        let refusal = edit(text, &wants(), false).expect_err("it is refused");
+        assert!(refusal.contains(words), "{refusal}");
+    }
+
+    #[test]
+    fn what_was_changed_since_is_not_taken_out() {
+        let text = "{\n  \"mcpServers\": {\n    \"greenroom\": {\"command\": \"mine\"}\n  }\n}\n";
+        assert_eq!(edit(text, &wants(), true).as_deref(), Ok(text));
+    }
+}

@@ -1,0 +1,218 @@
+//! `init`: what it writes, that it keeps what is there, and that it takes out what it put in.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use end_to_end::{Ran, Stage};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+const AGENTS: [&str; 5] = ["claude-code", "codex", "gemini", "opencode", "cursor"];
+
+fn settings(file: &Path) -> Value {
+    serde_json::from_slice(&fs::read(file).expect("it was written")).expect("it is JSON")
+}
+
+#[track_caller]
+fn check_holds(list: &Value, expected: &[&str]) {
+    let list = list.as_array().expect("a list");
+    assert!(expected.iter().all(|one| list.contains(&json!(one))), "{list:?}");
+}
+
+#[rstest]
+#[case("claude-code")]
+#[case("codex")]
+#[case("gemini")]
+#[case("opencode")]
+#[case("cursor")]
+fn twice_is_once_and_removing_brings_back_what_was(#[case] agent: &str) {
+    let stage = Stage::new();
+    // The file that each agent has most likely, with what a person wrote into it.
+    let json = "{\n  \"mine\": 1\n}\n";
+    for file in
+        [".claude/settings.json", ".gemini/settings.json", "opencode.json", ".cursor/mcp.json"]
+    {
+        stage.write(file, json);
+    }
+    stage.write(".codex/config.toml", "# mine\nmodel = \"m\"\n\n[tui]\n");
+    let names = |stage: &Stage| -> Vec<_> {
+        let tree = stage.tree();
+        tree.keys().filter(|name| !name.starts_with(".git/")).cloned().collect()
+    };
+    let names_before = names(&stage);
+    let contents = |stage: &Stage| {
+        [
+            ".claude/settings.json",
+            ".gemini/settings.json",
+            "opencode.json",
+            ".cursor/mcp.json",
+            ".codex/config.toml",
+        ]
+        .map(|file| stage.read(file))
+    };
+    let were = contents(&stage);
+    let ran = stage.run(["init", agent, "--yes", "--json"]).expect(0).json();
+    assert!(!ran["changed"].as_array().expect("a list").is_empty(), "{ran}");
+    assert_ne!(contents(&stage), were);
+    let again = stage.run(["init", agent, "--yes", "--json"]).expect(0).json();
+    assert_eq!((&again["changed"], &again["apply"]), (&json!([]), &Value::Null));
+    stage.run(["init", agent, "--remove", "--yes"]).expect(0);
+    assert_eq!((names(&stage), contents(&stage)), (names_before, were), "byte for byte");
+    let again = stage.run(["init", agent, "--remove", "--yes"]).expect(0);
+    assert_eq!(again.stdout, b"nothing to take out\n");
+    assert_eq!(stage.pending(), 0);
+}
+
+#[test]
+fn claude_code_gets_the_server_and_no_way_around_it() {
+    let stage = Stage::new();
+    stage.write(
+        ".claude/settings.json",
+        "{\n  // mine\n  \"permissions\": { \"deny\": [\"WebFetch\"] }\n}\n",
+    );
+    stage.run(["init", "claude-code", "--yes"]).expect(0);
+    let server = settings(&stage.path(".mcp.json"))["mcpServers"]["greenroom"].clone();
+    assert_eq!(server, json!({"command": "greenroom", "args": ["mcp"]}));
+    let text = String::from_utf8(stage.read(".claude/settings.json")).expect("text");
+    assert!(text.contains("  // mine\n"), "{text}");
+    let found: Value = serde_json::from_str(&text.replace("// mine", "")).expect("JSON");
+    let writers = ["WebFetch", "Write", "Edit", "MultiEdit", "NotebookEdit", "Bash"];
+    check_holds(&found["permissions"]["deny"], &writers);
+    check_holds(&found["permissions"]["allow"], &["mcp__greenroom"]);
+    let hook = &found["hooks"]["PreToolUse"][0];
+    assert_eq!(hook["hooks"][0]["command"], "greenroom hook claude-code || exit 2");
+}
+
+#[test]
+fn the_others_get_the_server_and_no_way_around_it() {
+    let stage = Stage::new();
+    for agent in &AGENTS[1..] {
+        stage.run(["init", agent, "--yes"]).expect(0);
+    }
+    let codex = String::from_utf8(stage.read(".codex/config.toml")).expect("text");
+    assert_eq!(
+        codex,
+        "sandbox_mode = \"read-only\"\napproval_policy = \"never\"\n\n\
+         [mcp_servers.greenroom]\ncommand = \"greenroom\"\nargs = [\"mcp\"]\n"
+    );
+    let server = json!({"command": "greenroom", "args": ["mcp"]});
+    let gemini = settings(&stage.path(".gemini/settings.json"));
+    assert_eq!(gemini["mcpServers"]["greenroom"], server);
+    check_holds(&gemini["tools"]["exclude"], &["write_file", "replace", "run_shell_command"]);
+    let opencode = settings(&stage.path("opencode.json"));
+    assert_eq!(opencode["mcp"]["greenroom"]["command"], json!(["greenroom", "mcp"]));
+    assert_eq!(opencode["permission"], json!({"edit": "deny", "bash": "deny"}));
+    assert_eq!(settings(&stage.path(".cursor/mcp.json"))["mcpServers"]["greenroom"], server);
+    let cursor = settings(&stage.path(".cursor/cli.json"));
+    check_holds(&cursor["permissions"]["deny"], &["Write(**)", "Shell(*)"]);
+}
+
+#[test]
+fn nothing_changes_without_a_word() {
+    let stage = Stage::new();
+    let before = stage.tree();
+    let ran = stage.run(["init", "claude-code"]).expect(4);
+    let shown = String::from_utf8(ran.stdout).expect("text");
+    assert!(shown.contains("+++ b/.mcp.json"), "the change is shown all the same: {shown}");
+    assert_eq!((stage.tree(), stage.pending()), (before, 0));
+}
+
+#[test]
+fn a_change_of_settings_can_be_undone() {
+    let stage = Stage::new();
+    stage.write(".codex/config.toml", "sandbox_mode = \"workspace-write\" # for now\n");
+    let before = stage.tree();
+    stage.run(["init", "codex", "--yes"]).expect(0);
+    let text = String::from_utf8(stage.read(".codex/config.toml")).expect("text");
+    assert!(text.starts_with("sandbox_mode = \"read-only\" # for now\n"), "{text}");
+    stage.run(["undo"]).expect(0);
+    assert_eq!(stage.read(".codex/config.toml"), b"sandbox_mode = \"workspace-write\" # for now\n");
+    assert_eq!(stage.tree().len(), before.len());
+}
+
+#[test]
+fn the_file_that_is_there_is_the_one() {
+    let stage = Stage::new();
+    stage.write("opencode.jsonc", "{}\n");
+    stage.run(["init", "opencode", "--yes"]).expect(0);
+    assert!(!stage.path("opencode.json").exists());
+    assert_eq!(settings(&stage.path("opencode.jsonc"))["permission"]["bash"], "deny");
+}
+
+#[rstest]
+#[case::no_json("gemini", ".gemini/settings.json", "{\"a\": }", "not read as JSON")]
+#[case::no_text("gemini", ".gemini/settings.json", "{\"\u{ff}\": 1}", "")]
+#[case::another_shape(
+    "claude-code",
+    ".claude/settings.json",
+    "{\"permissions\": \"all\"}",
+    "`permissions` is no object"
+)]
+#[case::another_version(
+    "opencode",
+    "opencode.json",
+    "{\"permissions\": []}",
+    "another way to say it"
+)]
+#[case::a_profile("codex", ".codex/config.toml", "profile = \"mine\"\n", "another way to say it")]
+#[case::no_toml("codex", ".codex/config.toml", "sandbox_mode =\n", "not read as TOML")]
+fn what_cannot_be_changed_safely_is_left_with_words_what_to_do(
+    #[case] agent: &str,
+    #[case] file: &str,
+    #[case] content: &str,
+    #[case] words: &str,
+) {
+    let stage = Stage::new();
+    // One case is Latin-1.
+    let content: Vec<u8> = match words {
+        "" => content.chars().map(|letter| letter as u8).collect(),
+        _ => content.into(),
+    };
+    stage.write(file, content);
+    let before = stage.tree();
+    let ran = stage.run(["init", agent, "--yes"]).expect(4);
+    let words = if words.is_empty() { "is not UTF-8" } else { words };
+    assert!(ran.stderr.contains(words) && ran.stderr.contains("by hand"), "{}", ran.stderr);
+    assert_eq!((stage.tree(), stage.pending()), (before, 0));
+}
+
+#[test]
+fn settings_that_lead_out_of_the_workspace_are_left_alone() {
+    let stage = Stage::new();
+    fs::write(stage.beside("home/shared.json"), "{}\n").expect("it is ours");
+    fs::create_dir(stage.path(".gemini")).expect("it is ours");
+    symlink(stage.beside("home/shared.json"), stage.path(".gemini/settings.json")).expect("ours");
+    stage.run(["init", "gemini", "--yes"]).expect(4);
+    assert_eq!(fs::read(stage.beside("home/shared.json")).expect("there"), b"{}\n");
+}
+
+#[test]
+fn a_users_own_settings_are_changed_when_that_is_asked_for() {
+    let stage = Stage::new();
+    let before = stage.tree();
+    for (agent, file) in [
+        ("claude-code", ".claude/settings.json"),
+        ("codex", ".codex/config.toml"),
+        ("gemini", ".gemini/settings.json"),
+        ("cursor", ".cursor/mcp.json"),
+    ] {
+        stage.run(["init", agent, "--user", "--yes"]).expect(0);
+        assert!(stage.beside("home").join(file).exists(), "{file}");
+        stage.run(["init", agent, "--user", "--remove", "--yes"]).expect(0);
+        assert!(!stage.beside("home").join(file).exists(), "{file}");
+    }
+    stage.run(["init", "opencode", "--user", "--yes"]).expect(0);
+    assert!(stage.beside("config/opencode/opencode.json").exists(), "XDG_CONFIG_HOME is heeded");
+    assert_eq!(stage.tree(), before, "the workspace is left alone");
+}
+
+#[test]
+fn the_state_may_lie_in_the_home_whose_settings_are_changed() {
+    let stage = Stage::new();
+    let mut command = stage.command(["init", "gemini", "--user", "--yes"]);
+    let ran: Ran = end_to_end::output(command.env_remove("GREENROOM_STATE_DIR")).into();
+    ran.expect(0);
+    assert!(stage.beside("home/.gemini/settings.json").exists());
+    assert!(stage.beside("home/.local/state/greenroom").exists());
+}
