@@ -73,7 +73,7 @@ fn writes_of_claude_code_wait_and_are_read_back() {
     assert!(told.ends_with("\n\nnew\n"), "{told}");
     assert_eq!(stage.tree(), before, "nothing reaches the disk before an approval");
     let sessions = stage.status()["sessions"].clone();
-    assert_eq!((sessions[0]["label"].as_str(), sessions[1].is_null()), (Some("6f0c"), true));
+    assert_eq!((sessions[0]["label"].as_str(), sessions[1].is_null()), (Some("agent:6f0c"), true));
     stage.run(["apply", "--expect", &stage.signature()]).expect(0);
     assert_eq!(stage.read("a.txt"), b"1\r\nzwei\r\n");
     assert_eq!(
@@ -125,12 +125,25 @@ fn the_workspace_is_the_projects_wherever_the_agent_has_gone() {
 fn a_file_that_is_staged_to_go_is_gone_for_its_agent() {
     let stage = Stage::new();
     stage.write("a.txt", "a\n");
-    stage.run(["propose", "a.txt", "--delete", "--session", "6f0c"]).expect(0);
+    stage.run(["propose", "a.txt", "--delete", "--session", "agent:6f0c"]).expect(0);
     let told = reason(hook(&stage, "claude-code", &read(&stage, "a.txt")));
     assert!(told.contains("Take it for gone"), "{told}");
     let mut another = read(&stage, "a.txt");
     another["session_id"] = json!("another");
     passed(hook(&stage, "claude-code", &another));
+}
+
+#[test]
+fn an_agent_cannot_name_its_way_into_a_persons_session() {
+    let stage = Stage::new();
+    stage.propose("mine.txt", "mine\n");
+    for name in ["cli", "s1"] {
+        let mut call = write(&stage, "a.txt", "x");
+        call["session_id"] = json!(name);
+        reason(hook(&stage, "claude-code", &call));
+        let labels = stage.status()["sessions"].clone();
+        assert_eq!(labels[0]["patches"].as_array().map(Vec::len), Some(1), "{labels}");
+    }
 }
 
 #[test]
@@ -160,16 +173,11 @@ fn what_is_written_as_it_is_already_stages_nothing() {
     call["hook_event_name"] = json!("PostToolUse");
     call
 }, "made for `PreToolUse`")]
-#[case::an_id_for_a_session(|stage: &Stage| {
-    let mut call = write(stage, "a.txt", "x");
-    call["session_id"] = json!("s1");
-    call
-}, "like an id")]
 #[case::a_session_that_is_no_name(|stage: &Stage| {
     let mut call = write(stage, "a.txt", "x");
     call["session_id"] = json!("a\nb");
     call
-}, "control characters")]
+}, "without spaces")]
 #[case::a_patch_that_is_none(|_: &Stage| json!("please write x"), "cannot be read")]
 fn whatever_fails_is_denied_and_stages_nothing(
     #[case] call: fn(&Stage) -> Value,

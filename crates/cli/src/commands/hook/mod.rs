@@ -19,8 +19,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use staging_core::{
-    DiffStagingLayer, ErrorKind, Patch, PatchRequest, Proposal, RelPath, Session, SessionId,
-    set_signature,
+    DiffStagingLayer, ErrorKind, Patch, PatchRequest, Proposal, RelPath, Session, set_signature,
 };
 
 use self::payload::{Call, Payload};
@@ -31,6 +30,9 @@ use crate::place::Place;
 
 /// The longest call that is read: a file that may be edited, with room for JSON's escapes.
 const INPUT_BYTES_MAX: u64 = 128 << 20;
+
+/// The longest name of a session that a harness gives.
+const CLAIMED_BYTES_MAX: usize = 120;
 
 /// So many patches are named one by one in a command for the user.
 const NAMED_MAX: usize = 20;
@@ -153,11 +155,7 @@ impl Door {
             .map_err(|source| Failure::io("cannot find the agent's directory", &source))?;
         let place = Place::find_from(global, &project)?.standing_in(current.clone());
         let layer = DiffStagingLayer::open(options(global, &place)?)?;
-        // What the harness says of itself is a name for people to read, and no more.
-        let label = payload.session_id.clone().unwrap_or_else(|| agent.name().to_owned());
-        if label.parse::<SessionId>().is_ok() {
-            return Err(Failure::usage("the agent's session has a name like an id of Greenroom's"));
-        }
+        let label = label(payload.session_id.as_deref().unwrap_or(agent.name()))?;
         Ok(Self { place, layer, label, current })
     }
 
@@ -275,6 +273,20 @@ impl Door {
         ));
         text
     }
+}
+
+/// The label of the session that a harness names. That is what it says of itself: a name for people
+/// to read, and no more. The prefix keeps it apart from the labels that people give, so that no agent
+/// can name its way into their sessions; `greenroom mcp` makes the same of the same name.
+fn label(claimed: &str) -> Result<String, Failure> {
+    let is_plain = !claimed.is_empty()
+        && claimed.len() <= CLAIMED_BYTES_MAX
+        && claimed.chars().all(|letter| !letter.is_control() && !letter.is_whitespace());
+    if is_plain {
+        return Ok(format!("agent:{claimed}"));
+    }
+    let reason = format!("`session_id` has to be 1 to {CLAIMED_BYTES_MAX} bytes without spaces");
+    Err(Failure::usage(reason))
 }
 
 /// The folder to which a patch's names are relative; none for the workspace's root.
