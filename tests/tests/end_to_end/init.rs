@@ -77,7 +77,7 @@ fn claude_code_gets_the_server_and_no_way_around_it() {
     let text = String::from_utf8(stage.read(".claude/settings.json")).expect("text");
     assert!(text.contains("  // mine\n"), "{text}");
     let found: Value = serde_json::from_str(&text.replace("// mine", "")).expect("JSON");
-    let writers = ["WebFetch", "Write", "Edit", "MultiEdit", "NotebookEdit", "Bash"];
+    let writers = ["WebFetch", "Write", "Edit", "NotebookEdit", "Bash"];
     check_holds(&found["permissions"]["deny"], &writers);
     check_holds(&found["permissions"]["allow"], &["mcp__greenroom"]);
     let hook = &found["hooks"]["PreToolUse"][0];
@@ -96,6 +96,9 @@ fn the_others_get_the_server_and_no_way_around_it() {
         "sandbox_mode = \"read-only\"\napproval_policy = \"never\"\n\n\
          [mcp_servers.greenroom]\ncommand = \"greenroom\"\nargs = [\"mcp\"]\n"
     );
+    let hook = settings(&stage.path(".codex/hooks.json"))["hooks"]["PreToolUse"][0].clone();
+    assert_eq!(hook["matcher"], "^apply_patch$");
+    assert_eq!(hook["hooks"][0]["command"], "greenroom hook codex || exit 2");
     let server = json!({"command": "greenroom", "args": ["mcp"]});
     let gemini = settings(&stage.path(".gemini/settings.json"));
     assert_eq!(gemini["mcpServers"]["greenroom"], server);

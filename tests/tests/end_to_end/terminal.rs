@@ -110,7 +110,7 @@ fn settings_are_changed_on_a_yes_alone() {
         let stage = Stage::new();
         let mut terminal = Terminal::run(&stage, &["init", "codex"]);
         let seen = terminal.until_asked();
-        assert!(seen.contains("sandbox_mode") && seen.contains("Change 1 file? [y/N] "), "{seen}");
+        assert!(seen.contains("sandbox_mode") && seen.contains("Change 2 files? [y/N] "), "{seen}");
         assert_eq!(terminal.answer(answer), Some(code));
         assert_eq!(stage.path(".codex/config.toml").exists(), code == 0);
         assert_eq!(stage.pending(), 0, "a no leaves nothing behind");

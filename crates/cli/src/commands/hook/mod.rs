@@ -131,8 +131,14 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
     }))
 }
 
+/// Claude Code looks at the disk before it asks a hook, and refuses an edit of text that is only
+/// staged.
+const CLAUDE_CODE_ADVICE: &str = "To change it again, give the whole file with Write: Edit looks \
+    for its text on the disk.";
+
 /// The workspace, and who writes into it.
 struct Door {
+    agent: Harness,
     place: Place,
     layer: DiffStagingLayer,
     label: String,
@@ -156,7 +162,7 @@ impl Door {
         let place = Place::find_from(global, &project)?.standing_in(current.clone());
         let layer = DiffStagingLayer::open(options(global, &place)?)?;
         let label = label(payload.session_id.as_deref().unwrap_or(agent.name()))?;
-        Ok(Self { place, layer, label, current })
+        Ok(Self { agent, place, layer, label, current })
     }
 
     fn file(&self, named: &str) -> Result<RelPath, Failure> {
@@ -204,6 +210,14 @@ impl Door {
         }
     }
 
+    /// What the agent has to know to go on, behind a sentence.
+    fn advice(&self) -> String {
+        match self.agent {
+            Harness::ClaudeCode => format!(" {CLAUDE_CODE_ADVICE}"),
+            Harness::Codex => String::new(),
+        }
+    }
+
     fn is_empty(&self, session: &Session, path: &RelPath) -> Result<bool, Failure> {
         let content = self.layer.read_through(session.id, path)?;
         Ok(content.is_none_or(|content| content.is_empty()))
@@ -239,8 +253,10 @@ impl Door {
         let mut text = String::from(
             "Staged in Greenroom, where it waits for the user's approval. That this tool call is \
              denied is meant so and no error: the file on the disk stays as it is until then. Do \
-             not write it again and not in another way; go on as if it were written.\n",
+             not write it again and not in another way; go on as if it were written.",
         );
+        text.push_str(&self.advice());
+        text.push('\n');
         for patch in &owned {
             text.push_str(&line(patch));
             text.push('\n');

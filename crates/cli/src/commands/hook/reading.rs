@@ -51,7 +51,8 @@ pub(super) fn look(
     let content = door.layer.read_through(id, &path)?.unwrap_or_default();
     let head = format!(
         "`{path}` has a staged change of yours in Greenroom ({id}) that the user has yet to approve, \
-         so the disk still has the content before it. This is no error. What you staged"
+         so the disk still has the content before it. This is no error.{} What you staged",
+        door.advice(),
     );
     Ok(Some(match std::str::from_utf8(&content) {
         Ok(text) => format!("{head}{}", shown(text, from, count)),

@@ -72,21 +72,7 @@ fn server(at: &'static [&'static str]) -> Want {
 pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
     match agent {
         Agent::ClaudeCode => claude_code(scope),
-        Agent::Codex => vec![Settings {
-            names: match scope {
-                Scope::Project => &[".codex/config.toml"],
-                Scope::User => &["config.toml"],
-            },
-            format: Format::Toml,
-            wants: vec![
-                set(&["sandbox_mode"], json!("read-only")),
-                set(&["approval_policy"], json!("never")),
-                set(&["mcp_servers", "greenroom", "command"], json!("greenroom")),
-                set(&["mcp_servers", "greenroom", "args"], json!(["mcp"])),
-            ],
-            // Either names a place further on that says what the sandbox is.
-            unlike: &[&["default_permissions"], &["profile"]],
-        }],
+        Agent::Codex => codex(scope),
         Agent::Gemini => {
             let mut wants = vec![server(&["mcpServers", "greenroom"])];
             let writers = ["write_file", "replace", "run_shell_command"];
@@ -134,21 +120,50 @@ pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
 }
 
 fn claude_code(scope: Scope) -> Vec<Settings> {
-    let hook = json!({"type": "command", "command": "greenroom hook claude-code || exit 2", "timeout": 60});
-    let writers = ["Write", "Edit", "MultiEdit", "NotebookEdit", "Bash", "Monitor", "PowerShell"];
+    // A rule for a tool that a version does not have is a warning there, so old names are left to
+    // the hook.
+    let writers =
+        ["Write", "Edit", "NotebookEdit", "Bash", "EnterWorktree", "Monitor", "PowerShell"];
     let mut wants = include(&["permissions", "allow"], &["mcp__greenroom"]);
     wants.extend(include(&["permissions", "deny"], &writers));
     // Should somebody take the denials out, what writes files still waits.
-    wants.push(Want::Include {
-        at: &["hooks", "PreToolUse"],
-        value: json!({"matcher": "Write|Edit|MultiEdit|NotebookEdit|Read", "hooks": [hook]}),
-    });
+    let matcher = "Write|Edit|MultiEdit|NotebookEdit|Read";
+    wants.push(hook(matcher, "greenroom hook claude-code || exit 2"));
     match scope {
         Scope::Project => vec![
             json(&[".mcp.json"], vec![server(&["mcpServers", "greenroom"])]),
             json(&[".claude/settings.json"], wants),
         ],
         Scope::User => vec![json(&["settings.json"], wants)],
+    }
+}
+
+fn codex(scope: Scope) -> Vec<Settings> {
+    let (config, hooks): (&[&str], &[&str]) = match scope {
+        Scope::Project => (&[".codex/config.toml"], &[".codex/hooks.json"]),
+        Scope::User => (&["config.toml"], &["hooks.json"]),
+    };
+    let config = Settings {
+        names: config,
+        format: Format::Toml,
+        wants: vec![
+            set(&["sandbox_mode"], json!("read-only")),
+            set(&["approval_policy"], json!("never")),
+            set(&["mcp_servers", "greenroom", "command"], json!("greenroom")),
+            set(&["mcp_servers", "greenroom", "args"], json!(["mcp"])),
+        ],
+        // Either names a place further on that says what the sandbox is.
+        unlike: &[&["default_permissions"], &["profile"]],
+    };
+    // The sandbox refuses what the agent's own tool writes; the hook stages it instead.
+    vec![config, json(hooks, vec![hook("^apply_patch$", "greenroom hook codex || exit 2")])]
+}
+
+fn hook(matcher: &str, command: &str) -> Want {
+    let hook = json!({"type": "command", "command": command, "timeout": 60});
+    Want::Include {
+        at: &["hooks", "PreToolUse"],
+        value: json!({"matcher": matcher, "hooks": [hook]}),
     }
 }
 
@@ -175,12 +190,19 @@ pub(super) fn notes(agent: Agent, scope: Scope, remove: bool) -> &'static [&'sta
             "Claude Code keeps the servers of a user in a file that it writes itself: run `claude mcp add --scope user greenroom -- greenroom mcp`.",
         ],
         (Agent::ClaudeCode, Scope::Project) => &[
-            "Claude Code asks once whether the servers of `.mcp.json` may be used: say yes to greenroom.",
+            "Claude Code asks once whether you trust the workspace, and whether its servers may be used: say yes to greenroom.",
         ],
-        (Agent::Codex | Agent::Gemini, Scope::Project) => &[
-            "The agent reads the settings of a project only when you have said that you trust it.",
+        (Agent::Codex, Scope::Project) => &[
+            "Codex reads the settings of a project only when you have said that you trust it.",
+            "Codex runs the hook only when you have reviewed it; until then what its own tool writes is refused rather than staged.",
         ],
-        (Agent::Codex | Agent::Gemini, Scope::User) => &[],
+        (Agent::Codex, Scope::User) => &[
+            "Codex runs the hook only when you have reviewed it; until then what its own tool writes is refused rather than staged.",
+        ],
+        (Agent::Gemini, Scope::Project) => &[
+            "Gemini CLI reads the settings of a project only when you have said that you trust it.",
+        ],
+        (Agent::Gemini, Scope::User) => &[],
         (Agent::Opencode, _) => {
             &["An agent of opencode that has permissions of its own in its settings keeps those."]
         }
