@@ -229,6 +229,8 @@ fn chunk<'p>(reader: &mut Reader<'p>) -> Result<Chunk<'p>, PatchError> {
             Some(b'-') => (Op::Remove, &sent[1..]),
             _ if text.trim_ascii_end() == END_OF_FILE => {
                 chunk.at_end = true;
+                // Nothing else comes behind this hunk that blank lines could keep apart.
+                chunk.loose = 0;
                 reader.next();
                 break;
             }

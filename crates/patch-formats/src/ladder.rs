@@ -94,6 +94,9 @@ impl File<'_> {
         let scope = scope.as_ref();
         let whole = &this.chunk.lines[..];
         let tight = &whole[..whole.len() - this.chunk.loose];
+        // Blank lines that may only keep hunks apart are no place to put lines at.
+        let is_placed = tight.iter().any(|(op, _)| *op != Op::Add);
+        let whole = if is_placed { whole } else { tight };
         let missed = match self.search(this, whole, from, scope)? {
             Ok(found) => return Ok(found),
             Err(missed) => missed,

@@ -88,6 +88,7 @@ fn a_patch_adds_deletes_moves_and_updates_files() {
 )]
 #[case::at_the_end("@@\n-a\n+b\n*** End of File\n", "a\na\n", "a\nb\n")]
 #[case::appended("@@\n+b\n*** End of File\n", "a\n", "a\nb\n")]
+#[case::before_a_blank_line_at_the_end("@@\n+b\n\n*** End of File\n", "a\n\n", "a\nb\n\n")]
 #[case::into_an_empty_file("@@\n+b\n", "", "b\n")]
 #[case::to_an_empty_file("@@\n-b\n", "b\n", "")]
 #[case::blank_line_of_context("@@\n a\n\n-b\n+c\n", "a\n\nb\n", "a\n\nc\n")]
@@ -318,6 +319,16 @@ fn a_file_that_is_deleted_may_be_written_anew() {
     "is ambiguous: it fits at line 2 and at line 4"
 )]
 #[case::nowhere_to_put_it("@@\n+y\n", "a\n", "shows no line to put its lines at")]
+#[case::nowhere_to_put_it_but_a_blank_line(
+    "@@\n+y\n\n@@\n-c\n+d\n",
+    "a\n\nc\n",
+    "shows no line to put its lines at"
+)]
+#[case::blank_line_before_the_end_is_meant(
+    "@@\n+y\n\n*** End of File\n",
+    "a\n",
+    "at line 1 it expects ``, and there is `a\\n`"
+)]
 #[case::nowhere_to_put_it_below_its_head(
     "@@ a\n+y\n",
     "a\nb\n",
