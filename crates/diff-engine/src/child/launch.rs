@@ -32,6 +32,9 @@ pub(super) fn launch(host: &PluginHost) -> io::Result<Launched> {
     command
         .args(&host.arguments)
         .env_clear()
+        // The limit is one of addresses, and glibc sets 64 MiB of them aside for every thread that
+        // gets an arena of its own: mallopt(3).
+        .env("MALLOC_ARENA_MAX", "1")
         .current_dir("/")
         .process_group(0)
         .stdin(Stdio::from(OwnedFd::from(theirs)))
