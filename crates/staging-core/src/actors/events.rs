@@ -70,6 +70,8 @@ pub struct EventsActor {
     follow_every: Duration,
     /// Whether the store is being read.
     reading: bool,
+    /// Notices behind a gap, for which the store is to be read.
+    later: Vec<Notice>,
     /// The last event that was delivered, or that nobody was there for.
     seq: u64,
     subscribers: Vec<Subscriber>,
@@ -95,6 +97,7 @@ impl EventsActor {
             capacity,
             follow_every,
             reading: false,
+            later: Vec::new(),
             seq: 0,
             subscribers,
         }
@@ -110,11 +113,14 @@ impl EventsActor {
         }
     }
 
-    fn waiting_notices(&self) -> Vec<Notice> {
-        self.notices.iter().flat_map(Receiver::try_iter).collect()
+    fn waiting_notices(&mut self) -> Vec<Notice> {
+        let mut notices = std::mem::take(&mut self.later);
+        notices.extend(self.notices.iter().flat_map(Receiver::try_iter));
+        notices
     }
 
-    fn deliver(&mut self, records: Vec<EventRecord>, notices: Vec<Notice>) {
+    /// Delivers what was read; the notices of what comes behind it are given back.
+    fn deliver(&mut self, records: Vec<EventRecord>, notices: Vec<Notice>) -> Vec<Notice> {
         let mut notices = notices.into_iter().peekable();
         for record in records {
             while notices.next_if(|notice| notice.record.seq < record.seq).is_some() {}
@@ -123,6 +129,7 @@ impl EventsActor {
                 .and_then(|notice| notice.diff);
             self.tell(&Arc::new(record), diff.as_ref());
         }
+        notices.collect()
     }
 
     fn tell(&mut self, record: &Arc<EventRecord>, diff: Option<&Arc<[u8]>>) {
@@ -250,19 +257,30 @@ impl EventsActor {
             let (mut all, mut seq) = (Vec::new(), from);
             loop {
                 let batch = layer.events_since(seq, BATCH)?;
-                let Some(last) = batch.last() else { return Ok(all) };
+                let Some(last) = batch.last() else { break };
                 seq = last.seq;
                 let whole = batch.len() == BATCH;
                 all.extend(batch);
                 if !whole {
-                    return Ok(all);
+                    break;
                 }
             }
+            // What was read may have been committed a moment ago, and its diff is in a notice.
+            layer.wait_for_observers();
+            Ok(all)
         });
-        fut::wrap_future::<_, Self>(read).map(|read, actor, _| {
+        fut::wrap_future::<_, Self>(read).map(|read, actor, context| {
             actor.reading = false;
             match read {
-                Ok(records) => actor.deliver(records, notices),
+                Ok(records) => {
+                    let mut notices = notices;
+                    notices.extend(actor.waiting_notices());
+                    let behind = actor.deliver(records, notices);
+                    actor.later = actor.deliver_in_order(behind);
+                    if !actor.later.is_empty() {
+                        context.notify(Poke);
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "events wait in the store"),
             }
         })

@@ -107,6 +107,12 @@ impl DiffStagingLayer {
         self.0.store.read(|connection| log::since(connection, seq, limit))
     }
 
+    /// Waits until the observers have been told of every event of this process that
+    /// [`events_since`](Self::events_since) has shown.
+    pub(crate) fn wait_for_observers(&self) {
+        self.0.store.wait_for_observers();
+    }
+
     /// The place of the newest event; 0 when there is none.
     pub fn newest_event(&self) -> Result<u64> {
         self.0.store.look(|connection| Ok(log::head(connection)?.seq()))

@@ -96,6 +96,13 @@ impl Store {
         self.observed.load(Ordering::Acquire)
     }
 
+    /// Waits until observers have been told of every commit of this process that can be read
+    /// by now.
+    pub(crate) fn wait_for_observers(&self) {
+        // They are told by whoever commits, who has the writer meanwhile.
+        drop(unpoisoned(&self.writer));
+    }
+
     /// Reads one consistent state.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.look(|connection| {
