@@ -99,7 +99,9 @@ fn tell(socket: &str, process: u32) -> std::io::Result<()> {
 
 /// What this process was left with.
 fn surroundings() -> String {
-    let variables = std::env::vars_os().count();
+    let variables: Vec<String> =
+        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    let variables = variables.join(" ");
     let folder = std::env::current_dir().unwrap_or_default();
     let listing = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let opened = listing.filter_map(|entry| std::fs::read_link(entry.path()).ok());
@@ -112,7 +114,7 @@ fn surroundings() -> String {
         .collect();
     kinds.sort();
     let kinds = kinds.join(" ");
-    format!("{variables} variables in {} with {kinds}", folder.display())
+    format!("{variables} set in {} with {kinds}", folder.display())
 }
 
 export_strategy!(Misbehaving);

@@ -1,7 +1,7 @@
 //! Plugins in a process of their own, which cost their turn and nothing else.
 //!
 //! The host starts a program that calls [`serve_plugin`], on a socket; the child loads one library
-//! and lines up one pair of files after the other. It has no environment, none of the host's
+//! and lines up one pair of files after the other. It has no environment of the host, none of its
 //! files, a process group of its own, limited memory and no core dump, and ends when the host
 //! does. A call has a deadline: a child that overruns it, crashes, answers with nonsense or writes
 //! to standard output is killed with everything it started, and the strategy is not asked again.
