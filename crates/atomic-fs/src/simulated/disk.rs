@@ -13,7 +13,7 @@ use super::kernel::Inner;
 use super::log::{Answer, Entry, Log};
 use super::user::World;
 
-/// Which call of [`Disk`] it is.
+/// Which call of [`Disk`](crate::Disk) it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "each is named after its call")]
 pub enum CallKind {
