@@ -4,11 +4,12 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+#[cfg(unix)]
+use std::os::unix::fs::symlink;
 
 use atomic_fs::*;
 use common::interposed::{Hook, Interposed, Renames, Setup};
-use common::{Fixture, rel};
+use common::{Fixture, kept, mode_of, rel, set_mode};
 use rstest::rstest;
 
 fn committed(applied: &Applied) {
@@ -25,7 +26,7 @@ fn every_operation_of_one_set_is_on_disk_when_it_answers() {
         fixture.modify("modify", b"new\r\n"),
         fixture.delete("delete"),
         fixture.rename("rename", "far/away/renamed"),
-        fixture.chmod("mode", 0o755),
+        fixture.chmod("mode", kept(0o555)),
         fixture.create("new/dir/created", b""),
         fixture.modify("src/a", b"\0\xff"),
     ];
@@ -33,14 +34,14 @@ fn every_operation_of_one_set_is_on_disk_when_it_answers() {
     let tree: Vec<_> = fixture
         .tree()
         .into_iter()
-        .filter_map(|(path, (mode, content))| Some((path.display().to_string(), mode, content?)))
+        .filter_map(|(path, (mode, content))| Some((path, mode, content?)))
         .collect();
-    let file = |name: &str, mode, content: &[u8]| (name.to_owned(), mode, content.to_vec());
+    let file = |name: &str, mode, content: &[u8]| (name.into(), kept(mode), content.to_vec());
     assert_eq!(
         tree,
         [
             file("far/away/renamed", 0o644, b"rename"),
-            file("mode", 0o755, b"mode"),
+            file("mode", 0o555, b"mode"),
             file("modify", 0o644, b"new\r\n"),
             file("new/dir/created", 0o644, b""),
             file("src/a", 0o644, b"\0\xff"),
@@ -82,15 +83,16 @@ fn a_file_can_make_way_for_a_directory() {
 fn a_rename_with_new_content_keeps_the_files_metadata() {
     let mut fixture = Fixture::default();
     fixture.put_mode("old", b"old", 0o640);
-    let staged = Some(fixture.staged(b"new", 0o640));
+    let staged = Some(fixture.staged(b"new", kept(0o640)));
     let operation = Operation::Rename { to: rel("sub/new"), staged };
     let change = Change { path: rel("old"), expected: fixture.base("old"), operation };
     committed(&fixture.apply(vec![change]));
     assert_eq!(fixture.read("sub/new"), b"new");
     assert!(!fixture.at("old").exists());
-    assert_eq!(fs::metadata(fixture.at("sub/new")).expect("exists").mode() & 0o7777, 0o640);
+    assert_eq!(mode_of(&fs::metadata(fixture.at("sub/new")).expect("exists")), kept(0o640));
 }
 
+#[cfg(unix)]
 #[test]
 fn extended_attributes_and_mode_survive_a_replacement() {
     let mut fixture = Fixture::default();
@@ -100,7 +102,7 @@ fn extended_attributes_and_mode_survive_a_replacement() {
         rustix::fs::setxattr(fixture.at("file"), name, b"kept", rustix::fs::XattrFlags::empty());
     let change = fixture.modify("file", b"new");
     committed(&fixture.apply(vec![change]));
-    assert_eq!(fs::metadata(fixture.at("file")).expect("exists").mode() & 0o7777, 0o604);
+    assert_eq!(mode_of(&fs::metadata(fixture.at("file")).expect("exists")), 0o604);
     if let Err(error) = set {
         assert_eq!(error, rustix::io::Errno::OPNOTSUPP, "only a lack of support excuses it");
         eprintln!("skipped: this file system has no user attributes");
@@ -113,7 +115,7 @@ fn extended_attributes_and_mode_survive_a_replacement() {
 
 #[rstest]
 #[case::content(|f: &Fixture| fs::write(f.at("b"), "user").expect("writable"), Difference::Content)]
-#[case::mode(|f: &Fixture| fs::set_permissions(f.at("b"), fs::Permissions::from_mode(0o600)).expect("ours"), Difference::Mode)]
+#[case::mode(|f: &Fixture| set_mode(&f.at("b"), 0o400), Difference::Mode)]
 #[case::missing(|f: &Fixture| fs::remove_file(f.at("b")).expect("there"), Difference::Missing)]
 #[case::kind(|f: &Fixture| { fs::remove_file(f.at("b")).expect("there"); fs::create_dir(f.at("b")).expect("writable"); }, Difference::Kind)]
 fn an_edit_before_the_apply_stops_the_whole_set(
@@ -171,6 +173,7 @@ fn damaged_staged_content_is_refused_with_nothing_changed() {
     assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
 }
 
+#[cfg(unix)]
 #[test]
 fn what_leads_out_or_is_protected_is_refused() {
     let mut fixture = Fixture::default();
@@ -206,6 +209,7 @@ fn what_leads_out_or_is_protected_is_refused() {
     assert_eq!(fs::read_dir(&outside).expect("there").count(), 1, "nothing was written outside");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_symlink_inside_means_its_target() {
     let fixture = Fixture::default();

@@ -12,8 +12,8 @@ use std::ptr;
 use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
 use windows_sys::Wdk::Storage::FileSystem as nt;
 use windows_sys::Win32::Foundation::{
-    ERROR_INVALID_NAME, ERROR_NO_MORE_FILES, HANDLE, INVALID_HANDLE_VALUE, NTSTATUS,
-    OBJ_CASE_INSENSITIVE, RtlNtStatusToDosError, UNICODE_STRING,
+    ERROR_INVALID_NAME, ERROR_MORE_DATA, ERROR_NO_MORE_FILES, HANDLE, INVALID_HANDLE_VALUE,
+    NTSTATUS, OBJ_CASE_INSENSITIVE, RtlNtStatusToDosError, UNICODE_STRING,
 };
 use windows_sys::Win32::Storage::FileSystem as win;
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, IO_STATUS_BLOCK_0};
@@ -249,6 +249,9 @@ pub(super) fn replace(dir: &File, target: &[u8], slot: &[u8], backup: &[u8]) -> 
     })
 }
 
+/// No path of Windows is longer, in units of UTF-16.
+const PATH_UNITS_MAX: usize = 32_767;
+
 /// An open file's path in the form that is not limited in length, without a zero at its end.
 pub(super) fn path_of(file: &File) -> io::Result<Vec<u16>> {
     let mut path = vec![0_u16; 512];
@@ -259,7 +262,15 @@ pub(super) fn path_of(file: &File) -> io::Result<Vec<u16>> {
             unsafe { win::GetFinalPathNameByHandleW(handle(file), path.as_mut_ptr(), room, 0) }
                 as usize;
         match length {
-            0 => return Err(io::Error::last_os_error()),
+            0 => {
+                let error = io::Error::last_os_error();
+                // Wine says so for a path of more than 512 characters, rather than how many.
+                let is_short = error.raw_os_error() == Some(ERROR_MORE_DATA.cast_signed());
+                if !is_short || path.len() > PATH_UNITS_MAX {
+                    return Err(error);
+                }
+                path.resize(path.len() * 2, 0);
+            }
             fits if fits < path.len() => {
                 path.truncate(length);
                 if path.last() == Some(&u16::from(b'\\')) {
