@@ -1,10 +1,9 @@
 //! What went wrong, in one sentence, with what to do next and an exit code.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 
-use staging_core::{ErrorKind, StagingError};
+use staging_core::{ErrorKind, StagingError, with_causes};
 
 use crate::args::Command;
 use crate::json::{ErrorFields, ErrorView};
@@ -155,20 +154,4 @@ impl From<StagingError> for Failure {
             None => failure,
         }
     }
-}
-
-/// The error and everything that led to it, as one sentence.
-fn with_causes(error: &dyn Error) -> String {
-    let mut sentence = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let text = next.to_string();
-        // A transparent error repeats its source.
-        if !sentence.ends_with(&text) {
-            sentence.push_str(": ");
-            sentence.push_str(&text);
-        }
-        cause = next.source();
-    }
-    sentence
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use orchestrator_adapter::{ActorError, DiscardError, OpenError, ProposeError};
-use staging_core::StagingError;
+use staging_core::{StagingError, with_causes};
 
 /// A tool call came to nothing: nothing was staged by it, and nothing taken back.
 #[derive(Debug)]
@@ -53,19 +53,3 @@ macro_rules! from_message_errors {
 }
 
 from_message_errors!(DiscardError, OpenError, ProposeError);
-
-/// The error and everything that led to it, as one sentence.
-fn with_causes(error: &dyn Error) -> String {
-    let mut sentence = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let text = next.to_string();
-        // A transparent error repeats its source.
-        if !sentence.ends_with(&text) {
-            sentence.push_str(": ");
-            sentence.push_str(&text);
-        }
-        cause = next.source();
-    }
-    sentence
-}

@@ -505,3 +505,19 @@ fn confirmation_message(patches: &[Patch]) -> String {
         named.join(", ")
     )
 }
+
+/// The error and everything that led to it, as one sentence.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut sentence = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let text = next.to_string();
+        // A transparent error repeats its source.
+        if !sentence.ends_with(&text) {
+            sentence.push_str(": ");
+            sentence.push_str(&text);
+        }
+        cause = next.source();
+    }
+    sentence
+}

@@ -26,7 +26,7 @@ pub use base::{Base, Seen};
 pub use config::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
 pub use diffing::{ChildLimits, PluginHost, Policy};
 pub use doctor::{Finding, Health, examine};
-pub use error::{ErrorKind, StagingError};
+pub use error::{ErrorKind, StagingError, with_causes};
 pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schema};
 pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, SessionId};
 pub use layer::{

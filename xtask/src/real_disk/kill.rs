@@ -17,14 +17,7 @@ pub(super) fn run(greenroom: &Path, ground: &Ground, every: usize) -> Result<()>
         return Ok(());
     }
     let trial = Trial::new(greenroom, ground)?;
-    let log = ground.folder.join("strace.log");
-    let log_shown = log.display().to_string();
-    let counted = trial.apply_traced(&[&log_shown])?;
-    if !counted.status.success() {
-        let said = String::from_utf8_lossy(&counted.stderr);
-        return Err(miette!("{}: the traced apply failed: {said}", ground.name));
-    }
-    let calls = calls(&fs::read_to_string(&log).into_diagnostic()?);
+    let calls = calls(&trial, ground)?;
     let total: usize = calls.values().sum();
     let points = calls.iter().flat_map(|(name, count)| (1..=*count).map(move |nth| (name, nth)));
     let (mut old, mut new, mut killed, mut tried) = (0, 0, 0, 0);
@@ -54,9 +47,19 @@ pub(super) fn run(greenroom: &Path, ground: &Ground, every: usize) -> Result<()>
     Ok(())
 }
 
-/// How often each system call is made. strace counts an injection for each call's name by
-/// itself.
-pub(super) fn calls(log: &str) -> BTreeMap<String, usize> {
+/// How often an apply makes each system call.
+pub(super) fn calls(trial: &Trial<'_>, ground: &Ground) -> Result<BTreeMap<String, usize>> {
+    let log = ground.folder.join("strace.log");
+    let counted = trial.apply_traced(&[&log.display().to_string()])?;
+    if !counted.status.success() {
+        let said = String::from_utf8_lossy(&counted.stderr);
+        return Err(miette!("{}: the traced apply failed: {said}", ground.name));
+    }
+    Ok(count(&fs::read_to_string(&log).into_diagnostic()?))
+}
+
+/// The same of what strace wrote. It counts an injection for each call's name by itself.
+fn count(log: &str) -> BTreeMap<String, usize> {
     let mut calls = BTreeMap::new();
     for line in log.lines() {
         let rest = line.split_once(' ').map_or("", |(_, rest)| rest.trim_start());
@@ -77,6 +80,6 @@ mod tests {
     fn only_calls_are_counted() {
         let log = "12 execve(\"a\") = 0\n12 read(3,  <unfinished ...>\n13 <... read resumed>) = 1\n\
                    12 --- SIGCHLD ---\n12 +++ exited with 0 +++\n";
-        assert_eq!(calls(log), [("execve".to_owned(), 1), ("read".to_owned(), 1)].into());
+        assert_eq!(count(log), [("execve".to_owned(), 1), ("read".to_owned(), 1)].into());
     }
 }
