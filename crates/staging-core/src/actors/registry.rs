@@ -93,6 +93,9 @@ pub struct Registry {
 /// How much a power cut may take: what was acknowledged within this.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
+/// How often the store's log is looked at.
+const FOLD_EVERY: Duration = Duration::from_millis(200);
+
 /// How long one sweep may take; the next one goes on.
 const SWEEP_BUDGET: Duration = Duration::from_millis(500);
 
@@ -104,6 +107,8 @@ impl Registry {
     /// What the store reports.
     pub async fn launch(layer: DiffStagingLayer) -> Result<Addr<Self>, ActorError> {
         let pool = Pool::new(layer.clone());
+        let leave = tracing::debug_span!("leave_log_to_folding");
+        pool.clone().run(leave, DiffStagingLayer::leave_log_to_folding).await?;
         let watching = if layer.options().watch_files {
             let watch =
                 pool.clone().run(tracing::debug_span!("watch"), DiffStagingLayer::watch).await?;
@@ -156,7 +161,12 @@ impl Actor for Registry {
         context.set_mailbox_capacity(self.layer.options().mailbox_capacity.max(1));
         context.run_interval(FLUSH_EVERY, |registry, context| {
             if registry.layer.needs_flush() {
-                registry.care(context, "flush", DiffStagingLayer::flush);
+                registry.care(context, "flush", DiffStagingLayer::flush_beside_work);
+            }
+        });
+        context.run_interval(FOLD_EVERY, |registry, context| {
+            if registry.layer.has_long_log() {
+                registry.care(context, "fold the log", DiffStagingLayer::fold_log);
             }
         });
         context.run_interval(self.layer.options().sweep_every, |registry, context| {
@@ -242,18 +252,18 @@ impl Handler<Shutdown> for Registry {
         let (fs, pool) = (self.fs.clone(), self.pool.clone());
         let watching = self.watching.take();
         let stopped = async move {
-            // Its thread is waited for, and what was proposed last is made durable.
+            for session in sessions {
+                if session.send(super::session::Stop).await.is_err() {
+                    tracing::debug!("a session's actor had stopped already");
+                }
+            }
+            // The watcher's thread is waited for, and what was proposed last is made durable.
             let flushed = pool.run(tracing::debug_span!("shutdown"), move |layer| {
                 drop(watching);
                 layer.flush()
             });
             if let Err(error) = flushed.await {
                 tracing::warn!(%error, "a power cut may take what was proposed last");
-            }
-            for session in sessions {
-                if session.send(super::session::Stop).await.is_err() {
-                    tracing::debug!("a session's actor had stopped already");
-                }
             }
             fs.send(Stop).await.map_err(|_| ActorError::Stopped { actor: "FsActor" })
         };

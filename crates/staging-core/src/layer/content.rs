@@ -37,6 +37,16 @@ impl Stored {
     }
 }
 
+/// Whose space a flush gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Space {
+    /// Of everything that nobody needs.
+    All,
+    /// The pack that this process appends to keeps its own until it is full, or until the
+    /// process ends: punching holes keeps appends waiting.
+    WhereNothingIsAppended,
+}
+
 impl Inner {
     /// Stores content that an agent sent.
     pub(super) fn store_bytes(&self, content: &[u8]) -> Result<Stored> {
@@ -119,13 +129,17 @@ impl Inner {
 
     /// Makes durable what was committed, and gives back the space of contents
     /// that nobody has needed since.
-    pub(super) fn flush(&self) -> Result<()> {
+    pub(super) fn flush(&self, space: Space) -> Result<()> {
         // Taken first: what is buried later may rest on a later commit.
-        let dead = self.store.take_dead();
+        let mut dead = self.store.take_dead();
         let flushed = self
             .blobs
             .sync()
             .and_then(|()| if self.store.is_dirty() { self.store.sync() } else { Ok(()) });
+        if space == Space::WhereNothingIsAppended {
+            let current = |pack| self.blobs.packs().is_current(pack);
+            self.store.bury(dead.extract_if(.., |dead| dead.pack().is_some_and(current)));
+        }
         let reclaimed = flushed.and_then(|()| self.blobs.reclaim(&dead));
         if reclaimed.is_err() {
             self.store.bury(dead);

@@ -129,7 +129,7 @@ impl Drop for Inner {
         if let Err(error) = self.tidy() {
             tracing::warn!(%error, "what an apply left is tidied by the next start");
         }
-        if let Err(error) = self.flush() {
+        if let Err(error) = self.flush(content::Space::All) {
             tracing::warn!(%error, "a power cut may take what was proposed last");
         }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use atomic_fs::Digest;
 use serde::Serialize;
 
+use super::content::Space;
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
 use crate::error::StagingError;
@@ -78,7 +79,7 @@ impl DiffStagingLayer {
         report.stale = stale.into_iter().map(|patch| patch.id).collect();
         let (forgotten, all) = inner.forget_old(deadline)?;
         report.forgotten = forgotten;
-        inner.flush()?;
+        inner.flush(Space::All)?;
         if all && Instant::now() < deadline {
             let before = Timestamp::now().minus(inner.options.history_keep_for);
             inner.store.write(|write| sessions::forget(write, before, BATCH))?;
@@ -92,7 +93,29 @@ impl DiffStagingLayer {
     /// Makes durable what was committed so far, by any process, and gives back
     /// the space of contents that nobody has needed since the last time.
     pub fn flush(&self) -> Result<()> {
-        self.0.flush()
+        self.0.flush(Space::All)
+    }
+
+    /// The same for a process that lives on and is in the middle of its work, which it must
+    /// not keep waiting.
+    pub(crate) fn flush_beside_work(&self) -> Result<()> {
+        self.0.flush(Space::WhereNothingIsAppended)
+    }
+
+    /// From now on somebody calls [`fold_log`](Self::fold_log) every now and then, so that
+    /// those who commit need not do it.
+    pub(crate) fn leave_log_to_folding(&self) -> Result<()> {
+        self.0.store.leave_log_to_folding()
+    }
+
+    /// Folds the store's log back beside those who write, if it has grown.
+    pub(crate) fn fold_log(&self) -> Result<()> {
+        self.0.store.fold_log()
+    }
+
+    /// Whether the store's log has grown enough for [`fold_log`](Self::fold_log).
+    pub(crate) fn has_long_log(&self) -> bool {
+        self.0.store.has_long_log()
     }
 
     /// Reads every content that a patch needs; how many there are, and the patches

@@ -30,6 +30,16 @@ pub(crate) struct Dead {
     pub(crate) entry: Entry,
 }
 
+impl Dead {
+    /// The pack it lies in.
+    pub(crate) fn pack(&self) -> Option<i64> {
+        match self.entry.place {
+            Place::Own => None,
+            Place::Pack { pack, .. } => Some(pack),
+        }
+    }
+}
+
 /// Whether a content could be referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Referred {

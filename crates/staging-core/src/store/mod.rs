@@ -14,6 +14,7 @@
 pub(crate) mod applies;
 pub(crate) mod blobs;
 pub(crate) mod contents;
+mod folding;
 pub(crate) mod log;
 pub(crate) mod meta;
 pub(crate) mod packs;
@@ -36,6 +37,7 @@ use crate::error::StagingError;
 use crate::events::{Event, Notice};
 use crate::time::Timestamp;
 use contents::Dead;
+use folding::Folding;
 use turn::{Turn, Writer};
 
 type Observer = Box<dyn Fn(Notice) + Send + Sync>;
@@ -64,6 +66,7 @@ pub(crate) struct Store {
     dirty: AtomicBool,
     /// Whether the log's own name is durable.
     log_named: AtomicBool,
+    folding: Folding,
 }
 
 impl Store {
@@ -82,6 +85,7 @@ impl Store {
             dead: Mutex::new(Vec::new()),
             dirty: AtomicBool::new(false),
             log_named: AtomicBool::new(false),
+            folding: Folding::default(),
         })
     }
 

@@ -132,6 +132,11 @@ impl Packs {
         self.file(pack)?.sync_data()
     }
 
+    /// Whether this process appends to a pack.
+    pub(crate) fn is_current(&self, pack: i64) -> bool {
+        unpoisoned(&self.current).as_ref().is_some_and(|current| current.pack == pack)
+    }
+
     /// Gives the space of contents back that nobody needs, where the file system
     /// can; where it cannot, the space comes back with the whole pack.
     pub(crate) fn give_back(&self, places: &mut [(i64, u64, u64)]) -> io::Result<()> {
@@ -180,7 +185,7 @@ impl Packs {
             source,
         };
         // What this process has appended may not be in the store yet.
-        if unpoisoned(&self.current).as_ref().is_some_and(|current| current.pack == pack) {
+        if self.is_current(pack) {
             return Ok(0);
         }
         let Some(file) = lock_if_free(&path).map_err(failed)? else { return Ok(0) };

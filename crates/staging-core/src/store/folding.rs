@@ -1,0 +1,89 @@
+//! Folding SQLite's write-ahead log back into the store beside those who write.
+//!
+//! By default whoever commits when the log has become long folds it back, and everybody who
+//! wants to write waits for the copying and its two syncs. A process that lives on does nearly
+//! all of that on a connection of its own: a passive checkpoint runs beside a writer. It cannot
+//! let the log begin anew, though, while somebody writes on. So what came meanwhile, which is
+//! little, is folded back in a second step while no thread of this process writes.
+//! See <https://www.sqlite.org/wal.html> and `sqlite3_wal_checkpoint_v2`.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::{Store, schema, unpoisoned};
+use crate::Result;
+
+/// So many commits make a log worth folding back; each is a few pages.
+const COMMITS: u32 = 250;
+
+/// Passive checkpoints are repeated while one takes longer than this: the next one has less to
+/// do. What is left then is done while nobody writes.
+const SHORT: Duration = Duration::from_millis(2);
+const PASSES_MAX: u32 = 4;
+
+/// How long the last step waits for those who read, and others for it.
+const READERS_WAIT: Duration = Duration::from_millis(5);
+
+/// How long the log may grow when it is folded back by somebody: a limit for when that
+/// does not come about.
+const UNFOLDED_PAGES_MAX: i64 = 32_000;
+
+/// What is known of the log, and the connection that folds it back.
+#[derive(Default)]
+pub(super) struct Folding {
+    commits: AtomicU32,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Folding {
+    /// Notes that the log has grown.
+    pub(super) fn note_commit(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Store {
+    pub(crate) fn leave_log_to_folding(&self) -> Result<()> {
+        let writer = unpoisoned(&self.writer);
+        let pages = UNFOLDED_PAGES_MAX;
+        Ok(writer.connection().pragma_update(None, "wal_autocheckpoint", pages)?)
+    }
+
+    pub(crate) fn has_long_log(&self) -> bool {
+        self.folding.commits.load(Ordering::Relaxed) >= COMMITS
+    }
+
+    /// Folds the log back; what others write meanwhile may stay in it.
+    pub(crate) fn fold_log(&self) -> Result<()> {
+        self.folding.commits.store(0, Ordering::Relaxed);
+        let mut connection = unpoisoned(&self.folding.connection);
+        let connection = match &mut *connection {
+            Some(connection) => connection,
+            none => {
+                let connection = schema::connect(&self.path)?;
+                connection.busy_timeout(READERS_WAIT)?;
+                none.insert(connection)
+            }
+        };
+        for _ in 0..PASSES_MAX {
+            let begun = Instant::now();
+            checkpoint(connection, "PASSIVE")?;
+            if begun.elapsed() < SHORT {
+                break;
+            }
+        }
+        let writer = unpoisoned(&self.writer);
+        if writer.idle().is_some() {
+            checkpoint(connection, "RESTART")?;
+        }
+        Ok(())
+    }
+}
+
+/// Does as much as can be done; that something was in the way is no error.
+fn checkpoint(connection: &Connection, mode: &str) -> Result<()> {
+    Ok(connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?)
+}
