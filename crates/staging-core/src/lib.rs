@@ -32,8 +32,8 @@ pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, Session
 pub use layer::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, DiffStagingLayer,
     FileStatus, FittedFile, Listed, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport,
-    RecoveredApply, Selection, Selector, SessionStatus, SessionView, Status, SweepReport,
-    UndoReport,
+    RecoveredApply, Selection, Selector, SessionProposals, SessionStatus, SessionView, Status,
+    SweepReport, UndoReport,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};

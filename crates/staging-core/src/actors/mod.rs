@@ -2,8 +2,10 @@
 //!
 //! [`Registry::launch`] starts them all. Everything that blocks runs off the
 //! event loop: disk swaps on the FsActor's own thread, the rest on the blocking
-//! pool, at most `proposals_in_flight_max` calls at once; a session pauses its
-//! mailbox meanwhile, so its agent is answered in the order it asked.
+//! pool, at most `proposals_in_flight_max` calls at once. A session takes messages out
+//! of its mailbox into a short line and serves that one after the other, so its agent
+//! is answered in the order it asked; proposals next to each other in line are staged
+//! together.
 //!
 //! Mailboxes hold `mailbox_capacity` messages: use `send`, which waits for room,
 //! or `try_send`, which does not. `do_send` ignores the limit.
@@ -14,6 +16,7 @@ mod fs;
 mod pool;
 mod registry;
 mod session;
+mod worker;
 
 pub use error::{
     ActorError, ApplyError, AskError, CloseError, DiscardError, ListError, OpenError, ProposeError,
@@ -28,3 +31,4 @@ pub use session::{
     ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, ProposePatch, ReadThrough, SafeDelete,
     SafeEdit, SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, StageAll,
 };
+pub use worker::InTurn;

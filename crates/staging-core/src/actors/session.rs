@@ -1,6 +1,7 @@
 //! The session actor: one per staging session, in the order its agent asked.
 //!
-//! A message is handled when the one before it is answered.
+//! A message is handled when the one before it is answered, except that proposals which stand
+//! next to each other are handled together.
 
 use actix::prelude::*;
 use atomic_fs::RelPath;
@@ -10,6 +11,7 @@ use super::error::{
 };
 use super::fs::{FsActor, PerformApply};
 use super::pool::Pool;
+use super::worker::{Asked, InTurn, Line, Task};
 use crate::ids::{PatchId, RequestId, SessionId};
 use crate::layer::{
     ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, PatchProposed, PatchRequest,
@@ -215,10 +217,8 @@ pub struct SessionActor {
     pool: Pool,
     fs: Addr<FsActor>,
     capacity: usize,
+    line: Line,
 }
-
-/// An answer that keeps the mailbox waiting until it is there.
-type Answer<T, E> = AtomicResponse<SessionActor, Result<T, E>>;
 
 impl SessionActor {
     pub(super) fn launch(
@@ -227,31 +227,32 @@ impl SessionActor {
         fs: Addr<FsActor>,
         capacity: usize,
     ) -> Addr<Self> {
-        Self { session, pool, fs, capacity }.start()
+        let line = Line::begin(session, pool.clone(), capacity);
+        Self { session, pool, fs, capacity, line }.start()
     }
 
     fn answer<T: Send + 'static, E: From<ActorError> + 'static>(
         &self,
         span: tracing::Span,
         work: impl FnOnce(&DiffStagingLayer) -> crate::Result<T> + Send + 'static,
-    ) -> Answer<T, E> {
-        let working = self.pool.clone().run(span, work);
-        let answer = async move { Ok(working.await?) };
-        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(answer)))
+    ) -> InTurn<T, E> {
+        let pool = self.pool.clone();
+        InTurn::of(&self.line, async move { Ok(pool.run(span, work).await?) })
     }
 
-    fn propose(&self, name: &'static str, proposal: Proposal) -> Answer<Proposed, ProposeError> {
+    fn propose(&self, name: &'static str, proposal: Proposal) -> InTurn<Proposed, ProposeError> {
         let session = self.session;
         let span =
             tracing::info_span!("propose", %session, operation = name, path = %proposal.path());
-        self.answer(span, move |layer| layer.propose(session, proposal))
+        InTurn::new(&self.line, |answer| Task::Propose(Asked { span, proposal, answer }))
     }
 
-    fn apply(&self, request: ApplyRequest) -> Answer<ApplyReport, ApplyError> {
-        let applied = self.fs.send(PerformApply { request });
-        let answer =
-            async move { applied.await.map_err(|_| ActorError::Stopped { actor: "FsActor" })? };
-        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(answer)))
+    fn apply(&self, request: ApplyRequest) -> InTurn<ApplyReport, ApplyError> {
+        let fs = self.fs.clone();
+        InTurn::of(&self.line, async move {
+            let applied = fs.send(PerformApply { request }).await;
+            applied.map_err(|_| ActorError::Stopped { actor: "FsActor" })?
+        })
     }
 
     /// What is meant by ids: this session when there are none.
@@ -269,7 +270,7 @@ impl Actor for SessionActor {
 }
 
 impl Handler<SafeWrite> for SessionActor {
-    type Result = Answer<Proposed, ProposeError>;
+    type Result = InTurn<Proposed, ProposeError>;
 
     fn handle(&mut self, message: SafeWrite, _: &mut Self::Context) -> Self::Result {
         let SafeWrite { path, content, mode } = message;
@@ -278,7 +279,7 @@ impl Handler<SafeWrite> for SessionActor {
 }
 
 impl Handler<SafeEdit> for SessionActor {
-    type Result = Answer<Proposed, ProposeError>;
+    type Result = InTurn<Proposed, ProposeError>;
 
     fn handle(&mut self, message: SafeEdit, _: &mut Self::Context) -> Self::Result {
         let SafeEdit { path, old, new, replace_all } = message;
@@ -287,7 +288,7 @@ impl Handler<SafeEdit> for SessionActor {
 }
 
 impl Handler<SafeDelete> for SessionActor {
-    type Result = Answer<Proposed, ProposeError>;
+    type Result = InTurn<Proposed, ProposeError>;
 
     fn handle(&mut self, message: SafeDelete, _: &mut Self::Context) -> Self::Result {
         self.propose("delete", Proposal::Delete { path: message.path })
@@ -295,7 +296,7 @@ impl Handler<SafeDelete> for SessionActor {
 }
 
 impl Handler<SafeRename> for SessionActor {
-    type Result = Answer<Proposed, ProposeError>;
+    type Result = InTurn<Proposed, ProposeError>;
 
     fn handle(&mut self, message: SafeRename, _: &mut Self::Context) -> Self::Result {
         let SafeRename { path, to } = message;
@@ -304,7 +305,7 @@ impl Handler<SafeRename> for SessionActor {
 }
 
 impl Handler<SafeSetMode> for SessionActor {
-    type Result = Answer<Proposed, ProposeError>;
+    type Result = InTurn<Proposed, ProposeError>;
 
     fn handle(&mut self, message: SafeSetMode, _: &mut Self::Context) -> Self::Result {
         let SafeSetMode { path, mode } = message;
@@ -313,7 +314,7 @@ impl Handler<SafeSetMode> for SessionActor {
 }
 
 impl Handler<StageAll> for SessionActor {
-    type Result = Answer<Vec<Proposed>, ProposeError>;
+    type Result = InTurn<Vec<Proposed>, ProposeError>;
 
     fn handle(&mut self, message: StageAll, _: &mut Self::Context) -> Self::Result {
         let (session, proposals) = (self.session, message.proposals);
@@ -323,7 +324,7 @@ impl Handler<StageAll> for SessionActor {
 }
 
 impl Handler<ProposePatch> for SessionActor {
-    type Result = Answer<PatchProposed, ProposeError>;
+    type Result = InTurn<PatchProposed, ProposeError>;
 
     fn handle(&mut self, message: ProposePatch, _: &mut Self::Context) -> Self::Result {
         let (session, request) = (self.session, message.request);
@@ -333,7 +334,7 @@ impl Handler<ProposePatch> for SessionActor {
 }
 
 impl Handler<ReadThrough> for SessionActor {
-    type Result = Answer<Option<Vec<u8>>, ReadError>;
+    type Result = InTurn<Option<Vec<u8>>, ReadError>;
 
     fn handle(&mut self, message: ReadThrough, _: &mut Self::Context) -> Self::Result {
         let (session, path) = (self.session, message.path);
@@ -343,7 +344,7 @@ impl Handler<ReadThrough> for SessionActor {
 }
 
 impl Handler<ShowDiff> for SessionActor {
-    type Result = Answer<ShownDiff, ShowError>;
+    type Result = InTurn<ShownDiff, ShowError>;
 
     fn handle(&mut self, message: ShowDiff, _: &mut Self::Context) -> Self::Result {
         let session = self.session;
@@ -363,7 +364,7 @@ impl Handler<ShowDiff> for SessionActor {
 }
 
 impl Handler<ApplyPatch> for SessionActor {
-    type Result = Answer<ApplyReport, ApplyError>;
+    type Result = InTurn<ApplyReport, ApplyError>;
 
     fn handle(&mut self, message: ApplyPatch, _: &mut Self::Context) -> Self::Result {
         let ApplyPatch { patch, expect, confirm_full_replace, request } = message;
@@ -373,7 +374,7 @@ impl Handler<ApplyPatch> for SessionActor {
 }
 
 impl Handler<ApplyChangeSet> for SessionActor {
-    type Result = Answer<ApplyReport, ApplyError>;
+    type Result = InTurn<ApplyReport, ApplyError>;
 
     fn handle(&mut self, message: ApplyChangeSet, _: &mut Self::Context) -> Self::Result {
         let ApplyChangeSet { ids, expect, confirm_full_replace, request } = message;
@@ -383,7 +384,7 @@ impl Handler<ApplyChangeSet> for SessionActor {
 }
 
 impl Handler<DiscardPatch> for SessionActor {
-    type Result = Answer<Vec<Patch>, DiscardError>;
+    type Result = InTurn<Vec<Patch>, DiscardError>;
 
     fn handle(&mut self, message: DiscardPatch, _: &mut Self::Context) -> Self::Result {
         let ids = self.or_all(message.ids);
@@ -393,14 +394,16 @@ impl Handler<DiscardPatch> for SessionActor {
 }
 
 impl Handler<CloseSession> for SessionActor {
-    type Result = Answer<Session, CloseError>;
+    type Result = AtomicResponse<Self, Result<Session, CloseError>>;
 
-    fn handle(&mut self, _: CloseSession, _: &mut Self::Context) -> Self::Result {
-        let session = self.session;
+    fn handle(&mut self, _: CloseSession, context: &mut Self::Context) -> Self::Result {
+        let (session, pool) = (self.session, self.pool.clone());
         let span = tracing::info_span!("close_session", %session);
-        let closed = self.pool.clone().run(span, move |layer| layer.close_session(session));
+        let close = pool.run(span, move |layer| layer.close_session(session));
+        let closed = self.line.in_turn(context, close);
         AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(closed).map(
             |closed, _, context: &mut Context<Self>| {
+                let closed = closed.flatten();
                 if closed.is_ok() {
                     context.stop();
                 }
@@ -411,9 +414,13 @@ impl Handler<CloseSession> for SessionActor {
 }
 
 impl Handler<Stop> for SessionActor {
-    type Result = ();
+    type Result = AtomicResponse<Self, ()>;
 
-    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        context.stop();
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) -> Self::Result {
+        let answered = self.line.in_turn(context, std::future::ready(()));
+        AtomicResponse::new(Box::pin(
+            fut::wrap_future::<_, Self>(answered)
+                .map(|_, _, context: &mut Context<Self>| context.stop()),
+        ))
     }
 }

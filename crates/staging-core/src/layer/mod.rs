@@ -3,6 +3,7 @@
 //! Handlers of the actors call these functions; so may anybody who can wait.
 
 mod apply;
+mod commit;
 mod content;
 mod formats;
 mod freshness;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex};
 use atomic_fs::{Options, Workspace};
 
 pub use formats::{FittedFile, PatchProposed, PatchRequest};
+pub use propose::SessionProposals;
 pub use request::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, Proposal,
     Proposed, RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status,

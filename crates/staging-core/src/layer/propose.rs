@@ -1,12 +1,13 @@
 //! Taking proposals: planned against what the session sees, then committed if
 //! nothing else happened to the session meanwhile.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atomic_fs::{Digest, RelPath};
+use rusqlite::Connection;
+use tracing::Span;
 
+use super::commit::{CommitError, Committed, Plans, Ready, Step};
 use super::plan::Touched;
 use super::request::{Proposal, Proposed};
 use super::sessions::{Thawed, busy};
@@ -15,13 +16,11 @@ use super::{DiffStagingLayer, Inner};
 use crate::Result;
 use crate::diffing::Sided;
 use crate::error::StagingError;
-use crate::events::Event;
-use crate::ids::{ApplyId, PatchId, SessionId};
-use crate::patch::{DiscardReason, Patch};
-use crate::session::SessionState;
-use crate::signature::{Bound, patch_signature};
-use crate::store::contents::{self, Entry, Place, Referred};
-use crate::store::{Write, meta, patches, sessions};
+use crate::ids::{ApplyId, SessionId};
+use crate::patch::Patch;
+use crate::session::Session;
+use crate::signature::{Bound, Signature, patch_signature};
+use crate::store::sessions;
 
 /// How often a plan is made anew because the session changed under it.
 const PLANS_MAX: u32 = 64;
@@ -30,10 +29,6 @@ const PLANS_MAX: u32 = 64;
 const FROZEN_WAIT: Duration = Duration::from_secs(10);
 const FROZEN_POLL: Duration = Duration::from_millis(20);
 
-/// Proposals put a session's expiry off at most this often: the index of expiries would
-/// be written for each of them.
-const PROPOSAL_TOUCH_MS: i64 = 1000;
-
 impl DiffStagingLayer {
     /// Stages one change. The workspace is not touched.
     ///
@@ -41,8 +36,7 @@ impl DiffStagingLayer {
     /// `Stale` when the session had a patch on the file and the file has changed
     /// since: the patch is discarded, and the agent has to read the file again.
     pub fn propose(&self, session: SessionId, proposal: Proposal) -> Result<Proposed> {
-        let mut proposed = self.propose_all(session, vec![proposal])?;
-        Ok(proposed.pop().expect("one proposal gives one answer"))
+        self.propose_alone(session, &proposal)
     }
 
     /// Stages changes in their order, each seeing those before it: all or none.
@@ -59,6 +53,57 @@ impl DiffStagingLayer {
             proposals.iter().map(|proposal| view.propose(proposal)).collect()
         })
     }
+
+    /// Stages changes of several sessions, each session's in their order, each change seeing
+    /// those before it and each by itself: one that fails leaves the others. The answers are
+    /// in the same order, and are those of [`propose`](Self::propose).
+    ///
+    /// Changes that do not depend on each other share a transaction, which makes many of them
+    /// cheap. A session must not be named twice.
+    pub fn propose_each(&self, asked: &[SessionProposals]) -> Vec<Vec<Result<Proposed>>> {
+        let mut answers: Vec<Vec<_>> = asked.iter().map(|_| Vec::new()).collect();
+        loop {
+            let left: Vec<_> = asked
+                .iter()
+                .zip(&mut answers)
+                .map(|(asked, answers)| (asked.session, &asked.proposals[answers.len()..], answers))
+                .filter(|(_, proposals, _)| !proposals.is_empty())
+                .collect();
+            if left.is_empty() {
+                return answers;
+            }
+            let sessions: Vec<_> =
+                left.iter().map(|(id, proposals, _)| (*id, *proposals)).collect();
+            let together = match sessions.as_slice() {
+                [(_, [_])] => vec![None],
+                several => self.0.propose_together(several),
+            };
+            for ((session, proposals, answers), together) in left.into_iter().zip(together) {
+                match together {
+                    Some(some) => answers.extend(some),
+                    // Whatever is the matter with one of them is told to it alone.
+                    None => answers.extend(proposals.iter().map(|(span, proposal)| {
+                        span.in_scope(|| self.propose_alone(session, proposal))
+                    })),
+                }
+            }
+        }
+    }
+
+    fn propose_alone(&self, session: SessionId, proposal: &Proposal) -> Result<Proposed> {
+        let plan = |view: &mut View<'_>| Ok(vec![view.propose(proposal)?]);
+        let mut proposed = self.0.plan_and_commit(session, Some(proposal.path()), &plan)?;
+        Ok(proposed.pop().expect("one proposal gives one answer"))
+    }
+}
+
+/// What one session proposes.
+#[derive(Clone, Debug)]
+pub struct SessionProposals {
+    /// The session.
+    pub session: SessionId,
+    /// The changes in their order, each with the span that what is logged of it belongs to.
+    pub proposals: Vec<(Span, Proposal)>,
 }
 
 /// Plans a change of what is pending in a session, and says which paths it is about.
@@ -100,22 +145,22 @@ enum Attempt {
     Frozen(ApplyId),
 }
 
-/// One path's pending patch before and after.
-struct Step {
-    path: RelPath,
-    old: Option<Patch>,
-    new: Option<Patch>,
-    diff: Option<Arc<[u8]>>,
+/// A session as it is before a plan is made.
+struct Before {
+    session: Session,
+    /// Which a commit finds again unless something else happened to the session.
+    generation: i64,
+    /// What is pending at the paths that were asked for.
+    at: Vec<At>,
 }
 
-impl Step {
-    /// Whether the session already wants exactly this.
-    fn is_idle(&self) -> bool {
-        match (&self.old, &self.new) {
-            (None, None) => true,
-            (Some(old), Some(new)) => old.signature == new.signature,
-            _ => false,
-        }
+impl Before {
+    fn read(connection: &Connection, id: SessionId, paths: &[&RelPath]) -> Result<Self> {
+        let session = super::sessions::require(connection, id)?;
+        let generation = sessions::counters(connection, id)?.map(|counters| counters.generation);
+        let at = paths.iter().map(|path| At::read(connection, id, path));
+        let at = at.collect::<Result<Vec<_>>>()?;
+        Ok(Self { session, generation: generation.unwrap_or_default(), at })
     }
 }
 
@@ -126,59 +171,116 @@ impl Inner {
         likely: Option<&RelPath>,
         plan: &Plan<'_>,
     ) -> Result<Attempt> {
-        let (found, generation, at) = self.store.read(|c| {
-            let found = super::sessions::require(c, session)?;
-            let generation = sessions::counters(c, session)?.map(|counters| counters.generation);
-            let at = likely.map(|path| At::read(c, session, path)).transpose()?;
-            Ok((found, generation.unwrap_or_default(), at))
-        })?;
-        self.still_open(found)?;
+        let paths = likely.as_slice();
+        let [before] = self.store.read(|c| Ok([Before::read(c, session, paths)?]))?;
+        self.still_open(before.session)?;
         let mut view = View::new(self, session);
-        if let (Some(path), Some(at)) = (likely, at) {
+        if let (Some(path), Some(at)) = (likely, before.at.into_iter().next()) {
             view.note(path.clone(), at);
         }
-        let mut taken = Vec::new();
-        let attempt = self.attempt_in(&mut view, generation, plan, &mut taken);
-        if attempt.is_err() {
-            taken.clear();
+        let planned = plan(&mut view).and_then(|touched| Ok((touched, self.steps(&view)?)));
+        let (touched, steps) = match planned {
+            Ok(planned) => planned,
+            Err(error) => {
+                self.bury(&view.stored, &[]);
+                return Err(error);
+            }
+        };
+        let ready = vec![Ready { view, steps, touched }];
+        let plans = [Plans { session, generation: before.generation, ready }];
+        match self.commit_plans(&plans) {
+            Ok(committed) => match committed.into_iter().next() {
+                Some(Committed::Done(answers)) => {
+                    Ok(Attempt::Done(answers.into_iter().flatten().collect()))
+                }
+                Some(Committed::Overtaken) | None => Ok(Attempt::Overtaken),
+            },
+            Err(CommitError::Frozen(apply)) => Ok(Attempt::Frozen(apply)),
+            Err(CommitError::Blobless) => Ok(Attempt::Overtaken),
+            Err(CommitError::Staging(error)) => Err(error),
         }
-        self.bury(&view.stored, &taken);
-        attempt
     }
 
-    fn attempt_in(
+    /// Plans the first changes of each session, each by itself, up to one that depends on what
+    /// those before it bring, and commits them together: their answers, one at least for each
+    /// session; nothing, and nothing of the session changed, where they have to be proposed one
+    /// after the other.
+    fn propose_together(
         &self,
-        view: &mut View<'_>,
-        generation: i64,
-        plan: &Plan<'_>,
-        taken: &mut Vec<Entry>,
-    ) -> Result<Attempt> {
-        let touched = plan(view)?;
-        let steps = self.steps(view)?;
-        if self.options.durable_proposals {
-            // What the rows refer to has to be there before they are.
-            self.blobs.sync()?;
-        }
-        let outcome = self.store.write_on(self.options.durable_proposals, |write| {
-            let counters = sessions::counters(write, view.session)?;
-            if counters.is_none_or(|counters| counters.generation != generation) {
-                return Ok(Committed::Overtaken);
-            }
-            self.commit(write, view, &steps, &touched, taken)
+        asked: &[(SessionId, &[(Span, Proposal)])],
+    ) -> Vec<Option<Vec<Result<Proposed>>>> {
+        let none = || asked.iter().map(|_| None).collect();
+        let before = self.store.read(|c| {
+            let each = asked.iter().map(|(session, proposals)| {
+                let paths = proposals.iter().map(|(_, proposal)| proposal.path());
+                Before::read(c, *session, &paths.collect::<Vec<_>>())
+            });
+            each.collect::<Result<Vec<_>>>()
         });
-        match outcome {
-            Ok(Committed::Done(proposed)) => return Ok(Attempt::Done(proposed)),
-            Ok(Committed::Overtaken) => {}
-            Err(CommitError::Frozen(apply)) => {
-                taken.clear();
-                return Ok(Attempt::Frozen(apply));
-            }
-            Err(CommitError::Blobless) => {}
-            Err(CommitError::Staging(error)) => return Err(error),
+        let Ok(before) = before else { return none() };
+        let (mut refused, mut plans) = (Vec::new(), Vec::new());
+        for ((_, proposals), before) in asked.iter().zip(before) {
+            let Before { session, generation, at } = before;
+            let session = self.still_open(session).map(|session| session.id);
+            let (errors, ready) = match session {
+                Ok(session) => self.plan_each(session, proposals, at),
+                Err(_) => (Vec::new(), Vec::new()),
+            };
+            refused.push(errors);
+            plans.push(Plans { session: asked[plans.len()].0, generation, ready });
         }
-        // Nothing was committed, so nothing that was put is taken.
-        taken.clear();
-        Ok(Attempt::Overtaken)
+        let Ok(committed) = self.commit_plans(&plans) else { return none() };
+        let settle = |(refused, committed): (Vec<Option<StagingError>>, Committed)| {
+            let Committed::Done(proposed) = committed else { return None };
+            let mut proposed = proposed.into_iter().flatten();
+            let answers = refused.into_iter().map(|refused| match refused {
+                Some(error) => Err(error),
+                None => Ok(proposed.next().expect("each plan gives one answer")),
+            });
+            let answers: Vec<_> = answers.collect();
+            (!answers.is_empty()).then_some(answers)
+        };
+        refused.into_iter().zip(committed).map(settle).collect()
+    }
+
+    /// The plans of the first changes that do not depend on each other, and for each change
+    /// what it is refused for, if it is.
+    fn plan_each(
+        &self,
+        session: SessionId,
+        proposals: &[(Span, Proposal)],
+        at: Vec<At>,
+    ) -> (Vec<Option<StagingError>>, Vec<Ready<'_>>) {
+        let (mut refused, mut ready) = (Vec::new(), Vec::<Ready<'_>>::new());
+        for ((span, proposal), at) in proposals.iter().zip(at) {
+            let mut view = View::new(self, session);
+            view.note(proposal.path().clone(), at);
+            let depends = |view: &View<'_>| {
+                ready.iter().any(|before| view.has_seen_what_changes(&before.view))
+            };
+            if depends(&view) {
+                break;
+            }
+            let planned = span.in_scope(|| {
+                let touched = view.propose(proposal)?;
+                Ok((touched, self.steps(&view)?))
+            });
+            if depends(&view) {
+                self.bury(&view.stored, &[]);
+                break;
+            }
+            match planned {
+                Ok((touched, steps)) => {
+                    refused.push(None);
+                    ready.push(Ready { view, steps, touched: vec![touched] });
+                }
+                Err(error) => {
+                    refused.push(Some(error));
+                    self.bury(&view.stored, &[]);
+                }
+            }
+        }
+        (refused, ready)
     }
 
     /// What becomes of each touched path, signed and compared.
@@ -222,166 +324,6 @@ impl Inner {
         Ok((side(base)?, side(staged)?))
     }
 
-    /// Under the store's write lock, with the session as it was when planned.
-    fn commit(
-        &self,
-        write: &mut Write<'_>,
-        view: &View<'_>,
-        steps: &[Step],
-        touched: &[Touched],
-        taken: &mut Vec<Entry>,
-    ) -> Result<Committed, CommitError> {
-        let session = super::sessions::require(write, view.session)?;
-        if session.state != SessionState::Open {
-            let (session, state) = (session.id, session.state);
-            return Err(StagingError::SessionNotOpen { session, state }.into());
-        }
-        if session.orphaned_at.is_some() {
-            super::sessions::adopt_orphan(write, &session, self.owner())?;
-        }
-        let busy_steps: Vec<&Step> = steps.iter().filter(|step| !step.is_idle()).collect();
-        // Before the old ones are released: a content may be in both.
-        for new in busy_steps.iter().filter_map(|step| step.new.as_ref()) {
-            self.refer(write, view, new, taken)?;
-        }
-        self.discard_old(write, &busy_steps)?;
-        let mut now: BTreeMap<&RelPath, Option<Patch>> = BTreeMap::new();
-        for step in steps {
-            let patch = match &step.new {
-                _ if step.is_idle() => step.old.clone(),
-                None => None,
-                Some(new) => Some(self.insert_new(write, view, steps, step, new)?),
-            };
-            now.insert(&step.path, patch);
-        }
-        self.log_steps(write, view, &busy_steps, &now)?;
-        self.check_limits(write, view.session)?;
-        self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
-        let proposed = touched
-            .iter()
-            .map(|paths| answer(write, view.session, paths, steps, &now))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Committed::Done(proposed))
-    }
-
-    fn discard_old(&self, write: &mut Write<'_>, steps: &[&Step]) -> Result<(), CommitError> {
-        for old in steps.iter().filter_map(|step| step.old.as_ref()) {
-            let reason = DiscardReason::Superseded;
-            // Nobody asks for what its own agent replaced.
-            if patches::discard(write, old.id, reason, None, false)? {
-                continue;
-            }
-            // The session has not changed, so an apply must have taken it.
-            let apply = patches::find(write, old.id)?.and_then(|patch| patch.apply);
-            return Err(apply.map_or(CommitError::Blobless, CommitError::Frozen));
-        }
-        Ok(())
-    }
-
-    /// Counts a patch's need of its contents.
-    fn refer(
-        &self,
-        write: &Write<'_>,
-        view: &View<'_>,
-        new: &Patch,
-        taken: &mut Vec<Entry>,
-    ) -> Result<(), CommitError> {
-        let contents = [
-            new.base.as_ref().map(|base| (base.digest, base.bytes)),
-            new.staged.map(|staged| (staged.digest, staged.bytes)),
-        ];
-        for (digest, bytes) in contents.into_iter().flatten() {
-            let put = view.entry(&digest);
-            match contents::refer(write, &digest, put)? {
-                Referred::ToTheirs => {}
-                Referred::ToOurs => {
-                    // A file of its own is removed under the write lock that is
-                    // held now, and only while it has no row.
-                    let own = put.is_some_and(|put| put.place == Place::Own);
-                    if own && !self.blobs.has_own(&digest, bytes) {
-                        return Err(CommitError::Blobless);
-                    }
-                    taken.extend(put);
-                }
-                Referred::Gone => return Err(CommitError::Blobless),
-            }
-        }
-        Ok(())
-    }
-
-    fn insert_new(
-        &self,
-        write: &Write<'_>,
-        view: &View<'_>,
-        steps: &[Step],
-        step: &Step,
-        new: &Patch,
-    ) -> Result<Patch, CommitError> {
-        let from = view.moved.iter().find(|(_, to)| **to == step.path).map(|(from, _)| from);
-        let moved = from.and_then(|from| steps.iter().find(|step| step.path == *from));
-        let before = step.old.as_ref().or(moved.and_then(|step| step.old.as_ref()));
-        let mut patch = new.clone();
-        patch.revision = before.map_or(1, |before| before.revision.saturating_add(1));
-        patch.created_at = write.now;
-        patch.updated_at = write.now;
-        patch.id = patches::insert(write, &patch)?;
-        Ok(patch)
-    }
-
-    fn log_steps(
-        &self,
-        write: &mut Write<'_>,
-        view: &View<'_>,
-        steps: &[&Step],
-        now: &BTreeMap<&RelPath, Option<Patch>>,
-    ) -> Result<()> {
-        let id_at =
-            |path: &RelPath| now.get(path).and_then(|patch| patch.as_ref()).map(|patch| patch.id);
-        for step in steps {
-            let Some(old) = &step.old else { continue };
-            let moved = view.moved.get(&step.path).and_then(id_at);
-            write.log(Event::PatchSuperseded {
-                patch: old.id,
-                session: old.session,
-                path: old.path.clone(),
-                by: id_at(&step.path).or(moved),
-            })?;
-        }
-        for step in steps {
-            let Some(Some(patch)) = now.get(&step.path) else { continue };
-            let event = Event::PatchProposed {
-                patch: patch.id,
-                session: patch.session,
-                path: patch.path.clone(),
-                rename_to: patch.rename_to.clone(),
-                operation: patch.operation,
-                revision: patch.revision,
-                signature: patch.signature,
-                diff: patch.diff.clone(),
-            };
-            write.log_with_diff(event, step.diff.clone())?;
-        }
-        Ok(())
-    }
-
-    fn check_limits(&self, write: &Write<'_>, session: SessionId) -> Result<()> {
-        let Some(counters) = sessions::counters(write, session)? else { return Ok(()) };
-        let patches_max = u64::from(self.options.session_patches_max);
-        if counters.pending > patches_max {
-            let what = "how many patches a session has pending";
-            return Err(StagingError::Limit { what, max: patches_max });
-        }
-        if counters.pending_bytes > self.options.session_bytes_max {
-            return Err(self.too_many_bytes());
-        }
-        let max = self.options.stored_bytes_max;
-        if meta::content_bytes(write)? > max {
-            let what = "what is stored of all patches, in bytes,";
-            return Err(StagingError::Limit { what, max });
-        }
-        Ok(())
-    }
-
     /// Repeats a step until no apply holds its patches. When the process of that
     /// apply is dead, the workspace's lock is free, and recovery frees them.
     pub(super) fn thawed<T>(&self, mut step: impl FnMut() -> Result<Thawed<T>>) -> Result<T> {
@@ -401,64 +343,13 @@ impl Inner {
     }
 }
 
-/// What committing came to.
-enum Committed {
-    Done(Vec<Proposed>),
-    Overtaken,
-}
-
-/// Why a commit was taken back.
-enum CommitError {
-    Staging(StagingError),
-    Frozen(ApplyId),
-    /// A blob is gone that another call no longer needed: it is written again.
-    Blobless,
-}
-
-impl From<StagingError> for CommitError {
-    fn from(error: StagingError) -> Self {
-        Self::Staging(error)
-    }
-}
-
 /// The signature that belongs to a patch's content.
-fn signature_of(patch: &Patch) -> crate::signature::Signature {
+fn signature_of(patch: &Patch) -> Signature {
     patch_signature(&Bound {
         path: &patch.path,
         rename_to: patch.rename_to.as_ref(),
         operation: patch.operation,
         base: patch.base.as_ref().map(|base| (base.digest, base.mode)),
         staged: patch.staged.map(|staged| (staged.digest, staged.mode)),
-    })
-}
-
-fn answer(
-    write: &Write<'_>,
-    session: SessionId,
-    paths: &Touched,
-    steps: &[Step],
-    now: &BTreeMap<&RelPath, Option<Patch>>,
-) -> Result<Proposed> {
-    let at = |path: &RelPath| now.get(path).cloned().flatten();
-    let (main, others) = paths.split_first().expect("a proposal concerns a path");
-    let patch = at(main);
-    let superseded: Option<PatchId> = paths
-        .iter()
-        .filter_map(|path| steps.iter().find(|step| step.path == *path))
-        .filter(|step| !step.is_idle())
-        .find_map(|step| step.old.as_ref())
-        .map(|old| old.id);
-    let mut also_pending_in = patches::sessions_at(write, main, session)?;
-    if let Some(to) = patch.as_ref().and_then(|patch| patch.rename_to.as_ref()) {
-        also_pending_in.extend(patches::sessions_at(write, to, session)?);
-        also_pending_in.sort_unstable();
-        also_pending_in.dedup();
-    }
-    Ok(Proposed {
-        withdrawn: patch.is_none(),
-        also_changed: others.iter().filter_map(at).collect(),
-        patch,
-        superseded,
-        also_pending_in,
     })
 }

@@ -84,6 +84,17 @@ impl Proposal {
             Self::Expecting { proposal, .. } => proposal.path(),
         }
     }
+
+    /// How many bytes of content it holds in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Write { content, .. } => content.len(),
+            Self::Edit { old, new, .. } => old.len() + new.len(),
+            Self::Expecting { proposal, .. } => proposal.bytes(),
+            Self::WriteFrom { .. } | Self::Delete { .. } => 0,
+            Self::Rename { .. } | Self::SetMode { .. } => 0,
+        }
+    }
 }
 
 /// What a proposal came to.

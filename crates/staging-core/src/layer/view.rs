@@ -102,6 +102,17 @@ impl<'a> View<'a> {
         self.seen.borrow_mut().insert(path, at);
     }
 
+    /// Whether anything that was asked for here is what another view's plan changes, or lies
+    /// above it.
+    pub(super) fn has_seen_what_changes(&self, other: &View<'_>) -> bool {
+        let (seen, theirs) = (self.seen.borrow(), other.seen.borrow());
+        // A rename that is planned away frees its target.
+        let freed = |path| theirs.get(path).and_then(|at| at.patch.as_ref()?.rename_to.as_ref());
+        let freed = other.planned.keys().filter_map(freed);
+        let mut changes = other.planned.keys().chain(other.targets.keys()).chain(freed);
+        changes.any(|path| seen.keys().any(|seen| path.starts_with(seen)))
+    }
+
     fn seen<T>(&self, path: &RelPath, take: impl FnOnce(&At) -> T) -> Result<T> {
         if let Some(at) = self.seen.borrow().get(path) {
             return Ok(take(at));

@@ -100,6 +100,52 @@ fn one_session_is_answered_in_the_order_it_asked() {
 }
 
 #[test]
+fn proposals_that_wait_together_fail_each_by_itself_and_messages_between_them_keep_their_turn() {
+    run(
+        |options| options.session_patches_max = 20,
+        async |world, registry| {
+            let one = open(&registry, "one").await.actor;
+            let two = open(&registry, "two").await.actor;
+            let read = |name: &str| ReadThrough { path: path(name) };
+            let mut early = None;
+            let mut sent = Vec::new();
+            for n in 0..40 {
+                let name = if n % 4 == 1 { ".git/config".to_owned() } else { format!("f{n}") };
+                sent.push((
+                    n,
+                    one.send(safe_write(&name, "1\n")),
+                    two.send(safe_write("x", "1\n")),
+                ));
+                if n == 20 {
+                    early = Some((one.send(read("f20")), one.send(read("f22"))));
+                }
+            }
+            let (seen, unseen) = early.expect("asked in the middle");
+            let mut accepted = 0;
+            for (n, first, second) in sent {
+                second.await.expect("it runs").expect("the other session's are its own");
+                match first.await.expect("it runs") {
+                    Ok(proposed) => {
+                        accepted += 1;
+                        assert_eq!(proposed.patch.expect("pending").path, path(&format!("f{n}")));
+                    }
+                    Err(ProposeError::Refused(_)) => assert_eq!(n % 4, 1, "only what is protected"),
+                    Err(ProposeError::Limit(_)) => {
+                        assert_eq!(accepted, 20, "not before it is full")
+                    }
+                    Err(other) => panic!("{n}: {other:?}"),
+                }
+            }
+            assert_eq!(accepted, 20);
+            let content = seen.await.expect("it runs").expect("read");
+            assert_eq!(content.as_deref(), Some(b"1\n".as_slice()), "sent before it was asked");
+            assert_eq!(unseen.await.expect("it runs").expect("read"), None, "sent after it");
+            assert_eq!(world.pending().len(), 21);
+        },
+    );
+}
+
+#[test]
 fn a_full_mailbox_refuses_what_does_not_wait() {
     run(
         |options| options.mailbox_capacity = 1,

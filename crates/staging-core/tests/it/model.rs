@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use staging_core::{ApplyRequest, Proposal, set_signature};
+use staging_core::{ApplyRequest, Proposal, Proposed, SessionProposals, set_signature};
 
 use crate::world::{World, delete, path, rename, set_mode};
 
@@ -112,6 +112,18 @@ fn on_disk(world: &World) -> Files {
         .collect()
 }
 
+/// An answer without what tells two worlds apart: times and inodes.
+fn told(answer: staging_core::Result<Proposed>) -> Result<String, String> {
+    let Proposed { patch, also_changed, superseded, also_pending_in, withdrawn } =
+        answer.map_err(|error| error.to_string())?;
+    let patches: Vec<_> = patch
+        .iter()
+        .chain(&also_changed)
+        .map(|patch| (patch.id, patch.operation, patch.revision, patch.signature, &patch.diff))
+        .collect();
+    Ok(format!("{patches:?} {superseded:?} {also_pending_in:?} {withdrawn}"))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
 
@@ -157,6 +169,32 @@ proptest! {
         }
         prop_assert_eq!(on_disk(&world), model);
         prop_assert!(world.layer.verify_log().expect("checked").is_intact());
+    }
+
+    #[test]
+    fn proposals_staged_together_come_to_what_they_come_to_one_by_one(
+        steps in steps(),
+        groups in prop::collection::vec(1..6_usize, 14),
+    ) {
+        let (alone, together) = (world(), world());
+        let (s, t) = (alone.session("agent"), together.session("agent"));
+        let mut left = steps.as_slice();
+        for count in groups {
+            let (group, rest) = left.split_at(count.min(left.len()));
+            left = rest;
+            let one_by_one: Vec<_> =
+                group.iter().map(|step| told(alone.layer.propose(s, proposal(step)))).collect();
+            let proposals = group.iter().map(|step| (tracing::Span::none(), proposal(step)));
+            let asked = SessionProposals { session: t, proposals: proposals.collect() };
+            let answers = together.layer.propose_each(&[asked]).pop().expect("one session's");
+            let at_once: Vec<_> = answers.into_iter().map(told).collect();
+            prop_assert_eq!(at_once, one_by_one, "{:?} of {:?}", group, steps);
+        }
+        prop_assert_eq!(together.events(), alone.events());
+        prop_assert_eq!(together.blobs(), alone.blobs());
+        together.layer.discard(&[], None).expect("rejected");
+        prop_assert_eq!(together.blobs(), 0, "each need of a content was counted");
+        prop_assert!(together.layer.verify_log().expect("checked").is_intact());
     }
 
     #[test]

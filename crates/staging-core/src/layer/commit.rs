@@ -1,0 +1,319 @@
+//! Committing what was planned: patches, what they need of contents, and their events, in
+//! one transaction, if nothing else happened to the session meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use atomic_fs::RelPath;
+
+use super::Inner;
+use super::plan::Touched;
+use super::request::Proposed;
+use super::view::View;
+use crate::Result;
+use crate::error::StagingError;
+use crate::events::Event;
+use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::patch::{DiscardReason, Patch};
+use crate::session::SessionState;
+use crate::store::contents::{self, Entry, Place, Referred};
+use crate::store::{Write, meta, patches, sessions};
+
+/// Proposals put a session's expiry off at most this often: the index of expiries would
+/// be written for each of them.
+const PROPOSAL_TOUCH_MS: i64 = 1000;
+
+/// Plans of one session that are committed together, each made as if it were alone: none is
+/// about a path of another.
+pub(super) struct Plans<'a> {
+    pub(super) session: SessionId,
+    /// The session's, as it was planned for.
+    pub(super) generation: i64,
+    pub(super) ready: Vec<Ready<'a>>,
+}
+
+/// A plan that can be committed.
+pub(super) struct Ready<'a> {
+    pub(super) view: View<'a>,
+    /// What becomes of each path.
+    pub(super) steps: Vec<Step>,
+    /// Which paths each of its proposals is about.
+    pub(super) touched: Vec<Touched>,
+}
+
+/// One path's pending patch before and after.
+pub(super) struct Step {
+    pub(super) path: RelPath,
+    pub(super) old: Option<Patch>,
+    pub(super) new: Option<Patch>,
+    pub(super) diff: Option<Arc<[u8]>>,
+}
+
+impl Step {
+    /// Whether the session already wants exactly this.
+    pub(super) fn is_idle(&self) -> bool {
+        match (&self.old, &self.new) {
+            (None, None) => true,
+            (Some(old), Some(new)) => old.signature == new.signature,
+            _ => false,
+        }
+    }
+}
+
+/// What committing one session's plans came to.
+pub(super) enum Committed {
+    /// The answers of each plan.
+    Done(Vec<Vec<Proposed>>),
+    /// Something else happened to the session; nothing of it was changed.
+    Overtaken,
+}
+
+/// Why a commit was taken back.
+pub(super) enum CommitError {
+    Staging(StagingError),
+    /// A patch to replace is on its way to the disk.
+    Frozen(ApplyId),
+    /// A content is gone that another call no longer needed: it is written again.
+    Blobless,
+}
+
+impl From<StagingError> for CommitError {
+    fn from(error: StagingError) -> Self {
+        Self::Staging(error)
+    }
+}
+
+impl Inner {
+    /// Commits plans of several sessions in one transaction, and says what came of each
+    /// session's; all of it is taken back on an error. What they put is given back as far as
+    /// it is not needed.
+    pub(super) fn commit_plans(&self, plans: &[Plans<'_>]) -> Result<Vec<Committed>, CommitError> {
+        let mut taken = Vec::new();
+        let committed = self.commit_taking(plans, &mut taken);
+        if committed.is_err() {
+            // Nothing was committed, so nothing that was put is needed.
+            taken.clear();
+        }
+        for ready in plans.iter().flat_map(|plans| &plans.ready) {
+            self.bury(&ready.view.stored, &taken);
+        }
+        committed
+    }
+
+    fn commit_taking(
+        &self,
+        plans: &[Plans<'_>],
+        taken: &mut Vec<Entry>,
+    ) -> Result<Vec<Committed>, CommitError> {
+        if self.options.durable_proposals {
+            // What the rows refer to has to be there before they are.
+            self.blobs.sync()?;
+        }
+        self.store.write_on(self.options.durable_proposals, |write| {
+            plans.iter().map(|plans| self.write_plans(write, plans, taken)).collect()
+        })
+    }
+
+    /// Under the store's write lock.
+    fn write_plans(
+        &self,
+        write: &mut Write<'_>,
+        plans: &Plans<'_>,
+        taken: &mut Vec<Entry>,
+    ) -> Result<Committed, CommitError> {
+        let counters = sessions::counters(write, plans.session)?;
+        if counters.is_none_or(|counters| counters.generation != plans.generation) {
+            return Ok(Committed::Overtaken);
+        }
+        let session = super::sessions::require(write, plans.session)?;
+        if session.state != SessionState::Open {
+            let (session, state) = (session.id, session.state);
+            return Err(StagingError::SessionNotOpen { session, state }.into());
+        }
+        if session.orphaned_at.is_some() {
+            super::sessions::adopt_orphan(write, &session, self.owner())?;
+        }
+        let mut answers = Vec::with_capacity(plans.ready.len());
+        for ready in &plans.ready {
+            answers.push(self.write_plan(write, ready, taken)?);
+        }
+        self.check_limits(write, session.id)?;
+        self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
+        Ok(Committed::Done(answers))
+    }
+
+    fn write_plan(
+        &self,
+        write: &mut Write<'_>,
+        plan: &Ready<'_>,
+        taken: &mut Vec<Entry>,
+    ) -> Result<Vec<Proposed>, CommitError> {
+        let Ready { view, steps, touched } = plan;
+        let busy_steps: Vec<&Step> = steps.iter().filter(|step| !step.is_idle()).collect();
+        // Before the old ones are released: a content may be in both.
+        for new in busy_steps.iter().filter_map(|step| step.new.as_ref()) {
+            self.refer(write, view, new, taken)?;
+        }
+        self.discard_old(write, &busy_steps)?;
+        let mut now: BTreeMap<&RelPath, Option<Patch>> = BTreeMap::new();
+        for step in steps {
+            let patch = match &step.new {
+                _ if step.is_idle() => step.old.clone(),
+                None => None,
+                Some(new) => Some(self.insert_new(write, view, steps, step, new)?),
+            };
+            now.insert(&step.path, patch);
+        }
+        self.log_steps(write, view, &busy_steps, &now)?;
+        touched.iter().map(|paths| Ok(answer(write, view.session, paths, steps, &now)?)).collect()
+    }
+
+    fn discard_old(&self, write: &mut Write<'_>, steps: &[&Step]) -> Result<(), CommitError> {
+        for old in steps.iter().filter_map(|step| step.old.as_ref()) {
+            let reason = DiscardReason::Superseded;
+            // Nobody asks for what its own agent replaced.
+            if patches::discard(write, old.id, reason, None, false)? {
+                continue;
+            }
+            // The session has not changed, so an apply must have taken it.
+            let apply = patches::find(write, old.id)?.and_then(|patch| patch.apply);
+            return Err(apply.map_or(CommitError::Blobless, CommitError::Frozen));
+        }
+        Ok(())
+    }
+
+    /// Counts a patch's need of its contents.
+    fn refer(
+        &self,
+        write: &Write<'_>,
+        view: &View<'_>,
+        new: &Patch,
+        taken: &mut Vec<Entry>,
+    ) -> Result<(), CommitError> {
+        let contents = [
+            new.base.as_ref().map(|base| (base.digest, base.bytes)),
+            new.staged.map(|staged| (staged.digest, staged.bytes)),
+        ];
+        for (digest, bytes) in contents.into_iter().flatten() {
+            let put = view.entry(&digest);
+            match contents::refer(write, &digest, put)? {
+                Referred::ToTheirs => {}
+                Referred::ToOurs => {
+                    // A file of its own is removed under the write lock that is
+                    // held now, and only while it has no row.
+                    let own = put.is_some_and(|put| put.place == Place::Own);
+                    if own && !self.blobs.has_own(&digest, bytes) {
+                        return Err(CommitError::Blobless);
+                    }
+                    taken.extend(put);
+                }
+                Referred::Gone => return Err(CommitError::Blobless),
+            }
+        }
+        Ok(())
+    }
+
+    fn insert_new(
+        &self,
+        write: &Write<'_>,
+        view: &View<'_>,
+        steps: &[Step],
+        step: &Step,
+        new: &Patch,
+    ) -> Result<Patch, CommitError> {
+        let from = view.moved.iter().find(|(_, to)| **to == step.path).map(|(from, _)| from);
+        let moved = from.and_then(|from| steps.iter().find(|step| step.path == *from));
+        let before = step.old.as_ref().or(moved.and_then(|step| step.old.as_ref()));
+        let mut patch = new.clone();
+        patch.revision = before.map_or(1, |before| before.revision.saturating_add(1));
+        patch.created_at = write.now;
+        patch.updated_at = write.now;
+        patch.id = patches::insert(write, &patch)?;
+        Ok(patch)
+    }
+
+    fn log_steps(
+        &self,
+        write: &mut Write<'_>,
+        view: &View<'_>,
+        steps: &[&Step],
+        now: &BTreeMap<&RelPath, Option<Patch>>,
+    ) -> Result<()> {
+        let id_at =
+            |path: &RelPath| now.get(path).and_then(|patch| patch.as_ref()).map(|patch| patch.id);
+        for step in steps {
+            let Some(old) = &step.old else { continue };
+            let moved = view.moved.get(&step.path).and_then(id_at);
+            write.log(Event::PatchSuperseded {
+                patch: old.id,
+                session: old.session,
+                path: old.path.clone(),
+                by: id_at(&step.path).or(moved),
+            })?;
+        }
+        for step in steps {
+            let Some(Some(patch)) = now.get(&step.path) else { continue };
+            let event = Event::PatchProposed {
+                patch: patch.id,
+                session: patch.session,
+                path: patch.path.clone(),
+                rename_to: patch.rename_to.clone(),
+                operation: patch.operation,
+                revision: patch.revision,
+                signature: patch.signature,
+                diff: patch.diff.clone(),
+            };
+            write.log_with_diff(event, step.diff.clone())?;
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self, write: &Write<'_>, session: SessionId) -> Result<()> {
+        let Some(counters) = sessions::counters(write, session)? else { return Ok(()) };
+        let patches_max = u64::from(self.options.session_patches_max);
+        if counters.pending > patches_max {
+            let what = "how many patches a session has pending";
+            return Err(StagingError::Limit { what, max: patches_max });
+        }
+        if counters.pending_bytes > self.options.session_bytes_max {
+            return Err(self.too_many_bytes());
+        }
+        let max = self.options.stored_bytes_max;
+        if meta::content_bytes(write)? > max {
+            let what = "what is stored of all patches, in bytes,";
+            return Err(StagingError::Limit { what, max });
+        }
+        Ok(())
+    }
+}
+
+fn answer(
+    write: &Write<'_>,
+    session: SessionId,
+    paths: &Touched,
+    steps: &[Step],
+    now: &BTreeMap<&RelPath, Option<Patch>>,
+) -> Result<Proposed> {
+    let at = |path: &RelPath| now.get(path).cloned().flatten();
+    let (main, others) = paths.split_first().expect("a proposal concerns a path");
+    let patch = at(main);
+    let superseded: Option<PatchId> = paths
+        .iter()
+        .filter_map(|path| steps.iter().find(|step| step.path == *path))
+        .filter(|step| !step.is_idle())
+        .find_map(|step| step.old.as_ref())
+        .map(|old| old.id);
+    let mut also_pending_in = patches::sessions_at(write, main, session)?;
+    if let Some(to) = patch.as_ref().and_then(|patch| patch.rename_to.as_ref()) {
+        also_pending_in.extend(patches::sessions_at(write, to, session)?);
+        also_pending_in.sort_unstable();
+        also_pending_in.dedup();
+    }
+    Ok(Proposed {
+        withdrawn: patch.is_none(),
+        also_changed: others.iter().filter_map(at).collect(),
+        patch,
+        superseded,
+        also_pending_in,
+    })
+}
