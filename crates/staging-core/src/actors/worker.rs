@@ -147,12 +147,11 @@ async fn serve(session: SessionId, pool: Pool, mut tasks: Receiver<Task>) {
 /// Takes the proposals at the head of the line; the task that comes after them, if it was taken
 /// out as well.
 fn gather(asked: &mut Vec<Asked>, tasks: &mut Receiver<Task>) -> Option<Task> {
-    let bytes_of = |asked: &Asked| asked.proposal.bytes();
-    let mut bytes = asked.iter().map(bytes_of).sum::<usize>();
+    let mut bytes = asked.iter().map(|asked| asked.proposal.bytes()).sum::<usize>();
     while asked.len() < TOGETHER_MAX && bytes < TOGETHER_BYTES_MAX {
         match tasks.try_recv() {
             Ok(Task::Propose(another)) => {
-                bytes += bytes_of(&another);
+                bytes += another.proposal.bytes();
                 asked.push(another);
             }
             Ok(other) => return Some(other),

@@ -1,15 +1,15 @@
 //! Committing what was planned: patches, what they need of contents, and their events, in
 //! one transaction, if nothing else happened to the session meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use atomic_fs::RelPath;
+use atomic_fs::{Digest, RelPath};
 
 use super::Inner;
 use super::plan::Touched;
 use super::request::Proposed;
-use super::view::View;
+use super::view::{PLANNED, View};
 use crate::Result;
 use crate::error::StagingError;
 use crate::events::Event;
@@ -17,14 +17,15 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiscardReason, Patch};
 use crate::session::SessionState;
 use crate::store::contents::{self, Entry, Place, Referred};
+use crate::store::patches::Needs;
 use crate::store::{Write, meta, patches, sessions};
 
 /// Proposals put a session's expiry off at most this often: the index of expiries would
 /// be written for each of them.
 const PROPOSAL_TOUCH_MS: i64 = 1000;
 
-/// Plans of one session that are committed together, each made as if it were alone: none is
-/// about a path of another.
+/// Plans of one session that are committed together, in their order. Each was made as if those
+/// before it were not there, except where [`Ready::outcome_at`] told it what they leave.
 pub(super) struct Plans<'a> {
     pub(super) session: SessionId,
     /// The session's, as it was planned for.
@@ -39,6 +40,34 @@ pub(super) struct Ready<'a> {
     pub(super) steps: Vec<Step>,
     /// Which paths each of its proposals is about.
     pub(super) touched: Vec<Touched>,
+}
+
+impl Ready<'_> {
+    /// Whether something pending at a path becomes something else.
+    pub(super) fn changes(&self, path: &RelPath) -> bool {
+        self.steps.iter().any(|step| step.path == *path)
+    }
+
+    /// The patch that this plan leaves at a path, when that is all it is about. As long as it
+    /// is not committed its id is [`PLANNED`].
+    pub(super) fn outcome_at(&self, path: &RelPath) -> Option<&Patch> {
+        let [step] = self.steps.as_slice() else { return None };
+        if step.path != *path || !self.view.moved.is_empty() {
+            return None;
+        }
+        let is_rename = |patch: &Patch| patch.rename_to.is_some();
+        if step.old.as_ref().is_some_and(is_rename) {
+            return None;
+        }
+        let patch = if step.is_idle() { step.old.as_ref() } else { step.new.as_ref() };
+        // Who goes on from there may need the contents, which the store does not know yet.
+        let at_hand =
+            |digest: &Digest| self.view.held(digest).is_some() || self.view.entry(digest).is_none();
+        patch.filter(|patch| {
+            let mut contents = contents_of(patch).into_iter().flatten();
+            !is_rename(patch) && contents.all(|(digest, _)| at_hand(&digest))
+        })
+    }
 }
 
 /// One path's pending patch before and after.
@@ -58,6 +87,27 @@ impl Step {
             _ => false,
         }
     }
+
+    /// The contents that the old patch needs and the new one needs as well: most often the
+    /// base. Their need is left as it is counted.
+    fn taken_over(&self) -> Vec<Digest> {
+        let (Some(old), Some(new)) = (&self.old, &self.new) else { return Vec::new() };
+        let mut held = contents_of(old);
+        let mut take = |digest: &Digest| {
+            let at = held.iter_mut().find(|held| held.is_some_and(|held| held.0 == *digest));
+            at.and_then(Option::take).is_some()
+        };
+        let needed = contents_of(new).into_iter().flatten().map(|(digest, _)| digest);
+        needed.filter(|digest| take(digest)).collect()
+    }
+}
+
+/// What a patch needs: its base's content and its staged one, each with its length.
+fn contents_of(patch: &Patch) -> [Option<(Digest, u64)>; 2] {
+    [
+        patch.base.as_ref().map(|base| (base.digest, base.bytes)),
+        patch.staged.map(|staged| (staged.digest, staged.bytes)),
+    ]
 }
 
 /// What committing one session's plans came to.
@@ -87,7 +137,10 @@ impl Inner {
     /// Commits plans of several sessions in one transaction, and says what came of each
     /// session's; all of it is taken back on an error. What they put is given back as far as
     /// it is not needed.
-    pub(super) fn commit_plans(&self, plans: &[Plans<'_>]) -> Result<Vec<Committed>, CommitError> {
+    pub(super) fn commit_plans(
+        &self,
+        plans: &mut [Plans<'_>],
+    ) -> Result<Vec<Committed>, CommitError> {
         let mut taken = Vec::new();
         let committed = self.commit_taking(plans, &mut taken);
         if committed.is_err() {
@@ -102,7 +155,7 @@ impl Inner {
 
     fn commit_taking(
         &self,
-        plans: &[Plans<'_>],
+        plans: &mut [Plans<'_>],
         taken: &mut Vec<Entry>,
     ) -> Result<Vec<Committed>, CommitError> {
         if self.options.durable_proposals {
@@ -110,7 +163,7 @@ impl Inner {
             self.blobs.sync()?;
         }
         self.store.write_on(self.options.durable_proposals, |write| {
-            plans.iter().map(|plans| self.write_plans(write, plans, taken)).collect()
+            plans.iter_mut().map(|plans| self.write_plans(write, plans, taken)).collect()
         })
     }
 
@@ -118,7 +171,7 @@ impl Inner {
     fn write_plans(
         &self,
         write: &mut Write<'_>,
-        plans: &Plans<'_>,
+        plans: &mut Plans<'_>,
         taken: &mut Vec<Entry>,
     ) -> Result<Committed, CommitError> {
         let counters = sessions::counters(write, plans.session)?;
@@ -134,45 +187,57 @@ impl Inner {
             super::sessions::adopt_orphan(write, &session, self.owner())?;
         }
         let mut answers = Vec::with_capacity(plans.ready.len());
-        for ready in &plans.ready {
-            answers.push(self.write_plan(write, ready, taken)?);
+        let mut written: HashMap<RelPath, Patch> = HashMap::new();
+        for ready in &mut plans.ready {
+            for step in &mut ready.steps {
+                if step.old.as_ref().is_some_and(|old| old.id == PLANNED) {
+                    step.old = written.remove(&step.path);
+                }
+            }
+            let now = self.write_plan(write, ready, taken)?;
+            let patches = ready.touched.iter().map(|paths| answer(write, ready, paths, &now));
+            answers.push(patches.collect::<Result<Vec<_>>>()?);
+            written.extend(now.into_iter().filter_map(|(path, patch)| Some((path, patch?))));
         }
         self.check_limits(write, session.id)?;
         self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
         Ok(Committed::Done(answers))
     }
 
+    /// Gives what is pending at each of its paths afterwards.
     fn write_plan(
         &self,
         write: &mut Write<'_>,
         plan: &Ready<'_>,
         taken: &mut Vec<Entry>,
-    ) -> Result<Vec<Proposed>, CommitError> {
-        let Ready { view, steps, touched } = plan;
+    ) -> Result<BTreeMap<RelPath, Option<Patch>>, CommitError> {
+        let Ready { view, steps, .. } = plan;
         let busy_steps: Vec<&Step> = steps.iter().filter(|step| !step.is_idle()).collect();
         // Before the old ones are released: a content may be in both.
-        for new in busy_steps.iter().filter_map(|step| step.new.as_ref()) {
-            self.refer(write, view, new, taken)?;
+        for step in &busy_steps {
+            self.refer(write, view, step, taken)?;
         }
         self.discard_old(write, &busy_steps)?;
-        let mut now: BTreeMap<&RelPath, Option<Patch>> = BTreeMap::new();
+        let mut now = BTreeMap::new();
         for step in steps {
             let patch = match &step.new {
                 _ if step.is_idle() => step.old.clone(),
                 None => None,
                 Some(new) => Some(self.insert_new(write, view, steps, step, new)?),
             };
-            now.insert(&step.path, patch);
+            now.insert(step.path.clone(), patch);
         }
         self.log_steps(write, view, &busy_steps, &now)?;
-        touched.iter().map(|paths| Ok(answer(write, view.session, paths, steps, &now)?)).collect()
+        Ok(now)
     }
 
     fn discard_old(&self, write: &mut Write<'_>, steps: &[&Step]) -> Result<(), CommitError> {
-        for old in steps.iter().filter_map(|step| step.old.as_ref()) {
-            let reason = DiscardReason::Superseded;
+        for step in steps {
+            let Some(old) = &step.old else { continue };
+            let (reason, taken_over) = (DiscardReason::Superseded, step.taken_over());
             // Nobody asks for what its own agent replaced.
-            if patches::discard(write, old.id, reason, None, false)? {
+            let needs = Needs::End { taken_over: &taken_over };
+            if patches::discard(write, old.id, reason, None, needs)? {
                 continue;
             }
             // The session has not changed, so an apply must have taken it.
@@ -182,19 +247,20 @@ impl Inner {
         Ok(())
     }
 
-    /// Counts a patch's need of its contents.
+    /// Counts a new patch's need of its contents, but for what it takes over from the old one.
     fn refer(
         &self,
         write: &Write<'_>,
         view: &View<'_>,
-        new: &Patch,
+        step: &Step,
         taken: &mut Vec<Entry>,
     ) -> Result<(), CommitError> {
-        let contents = [
-            new.base.as_ref().map(|base| (base.digest, base.bytes)),
-            new.staged.map(|staged| (staged.digest, staged.bytes)),
-        ];
-        for (digest, bytes) in contents.into_iter().flatten() {
+        let mut taken_over = step.taken_over();
+        for (digest, bytes) in step.new.as_ref().map(contents_of).into_iter().flatten().flatten() {
+            if let Some(at) = taken_over.iter().position(|taken| *taken == digest) {
+                taken_over.swap_remove(at);
+                continue;
+            }
             let put = view.entry(&digest);
             match contents::refer(write, &digest, put)? {
                 Referred::ToTheirs => {}
@@ -237,7 +303,7 @@ impl Inner {
         write: &mut Write<'_>,
         view: &View<'_>,
         steps: &[&Step],
-        now: &BTreeMap<&RelPath, Option<Patch>>,
+        now: &BTreeMap<RelPath, Option<Patch>>,
     ) -> Result<()> {
         let id_at =
             |path: &RelPath| now.get(path).and_then(|patch| patch.as_ref()).map(|patch| patch.id);
@@ -289,11 +355,11 @@ impl Inner {
 
 fn answer(
     write: &Write<'_>,
-    session: SessionId,
+    plan: &Ready<'_>,
     paths: &Touched,
-    steps: &[Step],
-    now: &BTreeMap<&RelPath, Option<Patch>>,
+    now: &BTreeMap<RelPath, Option<Patch>>,
 ) -> Result<Proposed> {
+    let Ready { view: View { session, .. }, steps, .. } = plan;
     let at = |path: &RelPath| now.get(path).cloned().flatten();
     let (main, others) = paths.split_first().expect("a proposal concerns a path");
     let patch = at(main);
@@ -303,9 +369,9 @@ fn answer(
         .filter(|step| !step.is_idle())
         .find_map(|step| step.old.as_ref())
         .map(|old| old.id);
-    let mut also_pending_in = patches::sessions_at(write, main, session)?;
+    let mut also_pending_in = patches::sessions_at(write, main, *session)?;
     if let Some(to) = patch.as_ref().and_then(|patch| patch.rename_to.as_ref()) {
-        also_pending_in.extend(patches::sessions_at(write, to, session)?);
+        also_pending_in.extend(patches::sessions_at(write, to, *session)?);
         also_pending_in.sort_unstable();
         also_pending_in.dedup();
     }

@@ -187,8 +187,8 @@ impl Inner {
             }
         };
         let ready = vec![Ready { view, steps, touched }];
-        let plans = [Plans { session, generation: before.generation, ready }];
-        match self.commit_plans(&plans) {
+        let mut plans = [Plans { session, generation: before.generation, ready }];
+        match self.commit_plans(&mut plans) {
             Ok(committed) => match committed.into_iter().next() {
                 Some(Committed::Done(answers)) => {
                     Ok(Attempt::Done(answers.into_iter().flatten().collect()))
@@ -229,7 +229,7 @@ impl Inner {
             refused.push(errors);
             plans.push(Plans { session: asked[plans.len()].0, generation, ready });
         }
-        let Ok(committed) = self.commit_plans(&plans) else { return none() };
+        let Ok(committed) = self.commit_plans(&mut plans) else { return none() };
         let settle = |(refused, committed): (Vec<Option<StagingError>>, Committed)| {
             let Committed::Done(proposed) = committed else { return None };
             let mut proposed = proposed.into_iter().flatten();
@@ -243,8 +243,8 @@ impl Inner {
         refused.into_iter().zip(committed).map(settle).collect()
     }
 
-    /// The plans of the first changes that do not depend on each other, and for each change
-    /// what it is refused for, if it is.
+    /// The plans of the first changes that can be planned before any is committed, and for
+    /// each change what it is refused for, if it is.
     fn plan_each(
         &self,
         session: SessionId,
@@ -254,9 +254,18 @@ impl Inner {
         let (mut refused, mut ready) = (Vec::new(), Vec::<Ready<'_>>::new());
         for ((span, proposal), at) in proposals.iter().zip(at) {
             let mut view = View::new(self, session);
-            view.note(proposal.path().clone(), at);
+            let path = proposal.path();
+            // A file that was written a moment ago is most likely to be written again.
+            let last = ready.iter().rev().find(|before| before.changes(path));
+            let before = last.and_then(|last| Some((last, last.outcome_at(path)?.clone())));
+            let noted = before.as_ref().map(|_| path);
+            let at = before.map_or(at, |(last, patch)| {
+                view.hold_as(&last.view);
+                At::planned(patch)
+            });
+            view.note(path.clone(), at);
             let depends = |view: &View<'_>| {
-                ready.iter().any(|before| view.has_seen_what_changes(&before.view))
+                ready.iter().any(|before| view.has_seen_what_changes(&before.view, noted))
             };
             if depends(&view) {
                 break;

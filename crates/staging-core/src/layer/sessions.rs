@@ -8,6 +8,7 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::owner::Owner;
 use crate::patch::{DiscardReason, Patch};
 use crate::session::{Session, SessionState};
+use crate::store::patches::Needs;
 use crate::store::{Write, patches, sessions};
 use crate::time::Timestamp;
 
@@ -253,7 +254,8 @@ pub(super) fn discard_one(
     text: Option<&str>,
     keep: bool,
 ) -> Result<Option<Patch>> {
-    if !patches::discard(write, id, reason, text, keep)? {
+    let needs = if keep { Needs::Stay } else { Needs::End { taken_over: &[] } };
+    if !patches::discard(write, id, reason, text, needs)? {
         return Ok(None);
     }
     let patch = patches::find(write, id)?.ok_or(StagingError::PatchNotFound { patch: id })?;

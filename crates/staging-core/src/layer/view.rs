@@ -57,6 +57,11 @@ impl At {
         let patch = patches::at_path(connection, id, path)?;
         Ok(Self { patch, rename: patches::at_target(connection, id, path)? })
     }
+
+    /// What is there when nothing is but this patch.
+    pub(super) fn planned(patch: Patch) -> Self {
+        Self { patch: Some(patch), rename: None }
+    }
 }
 
 /// A file as the session sees it.
@@ -103,13 +108,14 @@ impl<'a> View<'a> {
     }
 
     /// Whether anything that was asked for here is what another view's plan changes, or lies
-    /// above it.
-    pub(super) fn has_seen_what_changes(&self, other: &View<'_>) -> bool {
+    /// above it; except for a path that was noted as that plan leaves it.
+    pub(super) fn has_seen_what_changes(&self, other: &View<'_>, noted: Option<&RelPath>) -> bool {
         let (seen, theirs) = (self.seen.borrow(), other.seen.borrow());
         // A rename that is planned away frees its target.
         let freed = |path| theirs.get(path).and_then(|at| at.patch.as_ref()?.rename_to.as_ref());
         let freed = other.planned.keys().filter_map(freed);
-        let mut changes = other.planned.keys().chain(other.targets.keys()).chain(freed);
+        let changes = other.planned.keys().chain(other.targets.keys()).chain(freed);
+        let mut changes = changes.filter(|path| Some(*path) != noted);
         changes.any(|path| seen.keys().any(|seen| path.starts_with(seen)))
     }
 
@@ -164,6 +170,12 @@ impl<'a> View<'a> {
         {
             self.held_bytes += stored.bytes;
         }
+    }
+
+    /// Holds what another view holds as well.
+    pub(super) fn hold_as(&mut self, other: &View<'_>) {
+        self.held.extend(other.held.iter().map(|(digest, held)| (*digest, Arc::clone(held))));
+        self.held_bytes += other.held_bytes;
     }
 
     /// Where this call put a content, if it did.

@@ -75,23 +75,31 @@ pub(crate) fn refer(
     digest: &Digest,
     put: Option<Entry>,
 ) -> Result<Referred> {
+    // What was put is most often new.
+    if let Some(put) = put
+        && insert(connection, digest, put)?
+    {
+        return Ok(Referred::ToOurs);
+    }
     let raised = connection
         .prepare_cached("UPDATE contents SET refs = refs + 1 WHERE digest = ?1")?
         .execute([digest.as_bytes()])?;
-    if raised == 1 {
-        return Ok(Referred::ToTheirs);
-    }
-    let Some(put) = put else { return Ok(Referred::Gone) };
+    Ok(if raised == 1 { Referred::ToTheirs } else { Referred::Gone })
+}
+
+/// Adds a content that is needed once; whether it was not there yet.
+fn insert(connection: &Connection, digest: &Digest, put: Entry) -> Result<bool> {
     let (pack, at) = match put.place {
         Place::Own => (None, 0),
         Place::Pack { pack, at } => (Some(pack), sql(at)),
     };
-    connection
+    let added = connection
         .prepare_cached(
-            "INSERT INTO contents(digest, pack, at, bytes, refs) VALUES(?1, ?2, ?3, ?4, 1)",
+            "INSERT OR IGNORE INTO contents(digest, pack, at, bytes, refs)
+             VALUES(?1, ?2, ?3, ?4, 1)",
         )?
         .execute(params![digest.as_bytes(), pack, at, sql(put.bytes)])?;
-    Ok(Referred::ToOurs)
+    Ok(added == 1)
 }
 
 /// Takes one need back; the content when it was the last one.

@@ -11,12 +11,21 @@ use crate::patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, Sta
 use crate::signature::Signature;
 use crate::time::Timestamp;
 
-const COLUMNS: &str = "id, session, path, rename_to, operation, state, reason, reason_text, \
-    signature, revision, base_digest, base_mode, base_bytes, base_modified_ns, base_inode, \
-    base_device, base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, \
-    strategy, added, removed, full_replace, binary, remarks, created_ms, updated_ms, apply, kept";
+/// A statement that selects whole patches, as [`patch`] reads them.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, session, path, rename_to, operation, state, reason, reason_text, signature,
+             revision, base_digest, base_mode, base_bytes, base_modified_ns, base_inode,
+             base_device, base_changed_ns, base_observed_ns, staged_digest, staged_mode,
+             staged_bytes, strategy, added, removed, full_replace, binary, remarks, created_ms,
+             updated_ms, apply, kept FROM patches WHERE ",
+            $rest
+        )
+    };
+}
 
-/// The row as a patch; the numbers are places in [`COLUMNS`].
+/// The row as a patch; the numbers are places in what [`select`] selects.
 fn patch(row: &Row<'_>) -> Result<Patch> {
     Ok(Patch {
         id: PatchId(unsql(row.get(0)?)),
@@ -99,9 +108,8 @@ fn remarks(row: &Row<'_>) -> Result<Vec<String>> {
     }
 }
 
-fn list(connection: &Connection, rest: &str, values: &[&dyn ToSql]) -> Result<Vec<Patch>> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM patches WHERE {rest}"))?;
+fn list(connection: &Connection, statement: &str, values: &[&dyn ToSql]) -> Result<Vec<Patch>> {
+    let mut statement = connection.prepare_cached(statement)?;
     let mut rows = statement.query(values)?;
     let mut patches = Vec::new();
     while let Some(row) = rows.next()? {
@@ -110,20 +118,19 @@ fn list(connection: &Connection, rest: &str, values: &[&dyn ToSql]) -> Result<Ve
     Ok(patches)
 }
 
-fn one(connection: &Connection, rest: &str, values: &[&dyn ToSql]) -> Result<Option<Patch>> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM patches WHERE {rest}"))?;
+fn one(connection: &Connection, statement: &str, values: &[&dyn ToSql]) -> Result<Option<Patch>> {
+    let mut statement = connection.prepare_cached(statement)?;
     let mut rows = statement.query(values)?;
     rows.next()?.map(patch).transpose()
 }
 
 pub(crate) fn find(connection: &Connection, id: PatchId) -> Result<Option<Patch>> {
-    one(connection, "id = ?1", &[&sql(id.0)])
+    one(connection, select!("id = ?1"), &[&sql(id.0)])
 }
 
 /// Everything pending, by path.
 pub(crate) fn pending(connection: &Connection) -> Result<Vec<Patch>> {
-    list(connection, "state = 'pending' ORDER BY path, id", &[])
+    list(connection, select!("state = 'pending' ORDER BY path, id"), &[])
 }
 
 /// The paths that pending patches are about, and those they move files to.
@@ -143,10 +150,10 @@ pub(crate) fn pending_paths(connection: &Connection) -> Result<Vec<RelPath>> {
 /// Every session's pending patches from or to this path.
 pub(crate) fn on_path(connection: &Connection, path: &RelPath) -> Result<Vec<Patch>> {
     let path: [&dyn ToSql; 1] = [&path.as_bytes()];
-    let mut found = list(connection, "state = 'pending' AND path = ?1", &path)?;
+    let mut found = list(connection, select!("state = 'pending' AND path = ?1"), &path)?;
     found.extend(list(
         connection,
-        "state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1",
+        select!("state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1"),
         &path,
     )?);
     Ok(found)
@@ -154,7 +161,11 @@ pub(crate) fn on_path(connection: &Connection, path: &RelPath) -> Result<Vec<Pat
 
 /// A session's pending patches, by path.
 pub(crate) fn pending_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
-    list(connection, "session = ?1 AND state = 'pending' ORDER BY path", &[&sql(session.0)])
+    list(
+        connection,
+        select!("session = ?1 AND state = 'pending' ORDER BY path"),
+        &[&sql(session.0)],
+    )
 }
 
 /// The session's pending patch on this path.
@@ -164,7 +175,7 @@ pub(crate) fn at_path(
     path: &RelPath,
 ) -> Result<Option<Patch>> {
     let values: [&dyn ToSql; 2] = [&sql(session.0), &path.as_bytes()];
-    one(connection, "session = ?1 AND path = ?2 AND state = 'pending'", &values)
+    one(connection, select!("session = ?1 AND path = ?2 AND state = 'pending'"), &values)
 }
 
 /// The session's pending rename to this path.
@@ -176,7 +187,7 @@ pub(crate) fn at_target(
     let values: [&dyn ToSql; 2] = [&sql(session.0), &path.as_bytes()];
     one(
         connection,
-        "session = ?1 AND rename_to = ?2 AND rename_to IS NOT NULL AND state = 'pending'",
+        select!("session = ?1 AND rename_to = ?2 AND rename_to IS NOT NULL AND state = 'pending'"),
         &values,
     )
 }
@@ -192,12 +203,14 @@ pub(crate) fn below(
     let values: [&dyn ToSql; 3] = [&sql(session.0), &from, &to];
     let mut found = list(
         connection,
-        "session = ?1 AND state = 'pending' AND path > ?2 AND path < ?3 AND operation = 'create'",
+        select!(
+            "session = ?1 AND state = 'pending' AND path > ?2 AND path < ?3 AND operation = 'create'"
+        ),
         &values,
     )?;
     found.extend(list(
         connection,
-        "session = ?1 AND state = 'pending' AND rename_to IS NOT NULL AND rename_to > ?2 AND rename_to < ?3",
+        select!("session = ?1 AND state = 'pending' AND rename_to IS NOT NULL AND rename_to > ?2 AND rename_to < ?3"),
         &values,
     )?);
     Ok(found)
@@ -209,22 +222,28 @@ pub(crate) fn sessions_at(
     path: &RelPath,
     but: SessionId,
 ) -> Result<Vec<SessionId>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT session FROM patches WHERE state = 'pending' AND path = ?1 AND session <> ?2
-         UNION SELECT session FROM patches
-         WHERE state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1 AND session <> ?2
-         ORDER BY 1",
-    )?;
-    let rows = statement.query_map(params![path.as_bytes(), sql(but.0)], |row| row.get(0))?;
-    let ids: rusqlite::Result<Vec<i64>> = rows.collect();
-    Ok(ids?.into_iter().map(|id| SessionId(unsql(id))).collect())
+    let mut found = Vec::new();
+    for statement in [
+        "SELECT session FROM patches WHERE state = 'pending' AND path = ?1 AND session <> ?2",
+        "SELECT session FROM patches
+         WHERE state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1 AND session <> ?2",
+    ] {
+        let mut statement = connection.prepare_cached(statement)?;
+        let mut rows = statement.query(params![path.as_bytes(), sql(but.0)])?;
+        while let Some(row) = rows.next()? {
+            found.push(SessionId(unsql(row.get(0)?)));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
 }
 
 /// The patches of an apply, by path.
 pub(crate) fn of_apply(connection: &Connection, apply: ApplyId) -> Result<Vec<Patch>> {
     list(
         connection,
-        "id IN (SELECT patch FROM apply_patches WHERE apply = ?1) ORDER BY path",
+        select!("id IN (SELECT patch FROM apply_patches WHERE apply = ?1) ORDER BY path"),
         &[&sql(apply.0)],
     )
 }
@@ -279,15 +298,24 @@ pub(crate) fn insert(connection: &Connection, patch: &Patch) -> Result<PatchId> 
     Ok(PatchId(unsql(connection.last_insert_rowid())))
 }
 
-/// Discards a pending patch that no apply holds; whether there was one. Without
-/// `keep` its contents are needed no more.
+/// What becomes of a discarded patch's need of its contents.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Needs<'c> {
+    /// It stays, so that the patch can be looked at and proposed again.
+    Stay,
+    /// It ends, but for these contents, whose need another patch takes over.
+    End { taken_over: &'c [Digest] },
+}
+
+/// Discards a pending patch that no apply holds; whether there was one.
 pub(crate) fn discard(
     write: &mut Write<'_>,
     id: PatchId,
     reason: DiscardReason,
     text: Option<&str>,
-    keep: bool,
+    needs: Needs<'_>,
 ) -> Result<bool> {
+    let keep = matches!(needs, Needs::Stay);
     let digests = write
         .prepare_cached(
             "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3, updated_ms = ?4,
@@ -296,8 +324,14 @@ pub(crate) fn discard(
         )?
         .query_row(params![sql(id.0), reason.as_str(), text, write.now.unix_ms(), keep], digests)
         .optional()?;
-    let Some(digests) = digests else { return Ok(false) };
-    if !keep {
+    let Some(mut digests) = digests else { return Ok(false) };
+    if let Needs::End { taken_over } = needs {
+        for taken in taken_over {
+            let held = digests.iter_mut().find(|held| held.as_ref() == Some(taken.as_bytes()));
+            if let Some(held) = held {
+                *held = None;
+            }
+        }
         release(write, digests)?;
     }
     Ok(true)

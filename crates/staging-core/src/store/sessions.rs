@@ -9,7 +9,16 @@ use crate::owner::Owner;
 use crate::session::{Session, SessionState};
 use crate::time::Timestamp;
 
-const COLUMNS: &str = "id, label, state, created_ms, active_ms, expires_ms, owner_pid, orphaned_ms";
+/// A statement that selects whole sessions, as [`session`] reads them.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, label, state, created_ms, active_ms, expires_ms, owner_pid, orphaned_ms
+             FROM sessions WHERE ",
+            $rest
+        )
+    };
+}
 
 /// What else the store counts of a session.
 pub(crate) struct Counters {
@@ -36,38 +45,36 @@ fn session(row: &Row<'_>) -> Result<Session> {
 }
 
 pub(crate) fn find(connection: &Connection, id: SessionId) -> Result<Option<Session>> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1"))?;
+    let mut statement = connection.prepare_cached(select!("id = ?1"))?;
     let mut rows = statement.query([sql(id.0)])?;
     rows.next()?.map(session).transpose()
 }
 
 /// The open session of this label; else the last one that had it.
 pub(crate) fn find_label(connection: &Connection, label: &str) -> Result<Option<Session>> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM sessions WHERE label = ?1 ORDER BY state = 'open' DESC, id DESC LIMIT 1"
-    ))?;
+    let mut statement = connection
+        .prepare_cached(select!("label = ?1 ORDER BY state = 'open' DESC, id DESC LIMIT 1"))?;
     let mut rows = statement.query([label])?;
     rows.next()?.map(session).transpose()
 }
 
 pub(crate) fn all(connection: &Connection) -> Result<Vec<Session>> {
-    list(connection, "TRUE", [].as_slice())
+    list(connection, select!("TRUE ORDER BY id"), [].as_slice())
 }
 
 /// Those that are open, or that have something pending.
 pub(crate) fn current(connection: &Connection) -> Result<Vec<Session>> {
-    list(connection, "state = 'open' OR pending > 0", [].as_slice())
+    list(connection, select!("state = 'open' OR pending > 0 ORDER BY id"), [].as_slice())
 }
 
 /// Open ones whose time has run out.
 pub(crate) fn overdue(connection: &Connection, now: Timestamp) -> Result<Vec<Session>> {
-    list(connection, "state = 'open' AND expires_ms <= ?1", &[now.unix_ms()])
+    let statement = select!("state = 'open' AND expires_ms <= ?1 ORDER BY id");
+    list(connection, statement, &[now.unix_ms()])
 }
 
-fn list(connection: &Connection, condition: &str, values: &[i64]) -> Result<Vec<Session>> {
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE {condition} ORDER BY id"))?;
+fn list(connection: &Connection, statement: &str, values: &[i64]) -> Result<Vec<Session>> {
+    let mut statement = connection.prepare_cached(statement)?;
     let mut rows = statement.query(rusqlite::params_from_iter(values))?;
     let mut sessions = Vec::new();
     while let Some(row) = rows.next()? {
