@@ -20,6 +20,7 @@ mod real_disk;
 mod sources;
 mod tidy;
 mod torture;
+mod windows;
 
 const TASKS: &str = "\
 usage: cargo xtask <task>
@@ -40,6 +41,8 @@ tasks:
                            diffs of real, AI-shaped and adversarial pairs beside their peers
   real-disk [kill] [errno] [editor] [refusals] [--seconds N] [--every N] [--here]
                            the binary on real file systems: killed, failed, raced, refused
+  windows [--quick] [--within SECONDS] [--set-up-only]
+                           built for Windows, its tests and the binary run under Wine
 ";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +54,7 @@ enum Task {
     FaultInject(Vec<String>),
     Torture(Torture),
     RealDisk(real_disk::Scope),
+    Windows(windows::Scope),
     Help,
 }
 
@@ -85,6 +89,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
             Ok(Task::FaultInject(what.iter().map(|word| (*word).to_owned()).collect()))
         }
         ["real-disk", what @ ..] => real_disk::Scope::parse(what).map(Task::RealDisk),
+        ["windows", what @ ..] => windows::Scope::parse(what).map(Task::Windows),
         ["help" | "--help" | "-h"] => Ok(Task::Help),
         [] => Err("no task given".to_owned()),
         [task @ ("ci" | "tidy"), rest @ ..] => {
@@ -103,6 +108,7 @@ fn run(task: &Task) -> miette::Result<()> {
         Task::Bench(bench) => bench::run(&files::root()?, bench),
         Task::FaultInject(what) => fault_inject::run(&files::root()?, what),
         Task::RealDisk(scope) => real_disk::run(&files::root()?, scope),
+        Task::Windows(scope) => windows::run(&files::root()?, scope),
         Task::Help => {
             print!("{TASKS}");
             Ok(())
@@ -153,6 +159,8 @@ mod tests {
             }))),
         );
         check("real-disk", Ok(Task::RealDisk(real_disk::Scope::default())));
+        let quick = windows::Scope { quick: true, ..windows::Scope::default() };
+        check("windows --quick", Ok(Task::Windows(quick)));
         check("--help", Ok(Task::Help));
     }
 

@@ -5,10 +5,12 @@
 mod common;
 
 use std::fs::{self, OpenOptions};
-use std::os::windows::fs::OpenOptionsExt as _;
+use std::io::Write as _;
+use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
 
 use atomic_fs::*;
-use common::{Fixture, rel};
+use common::{Fixture, NOT_PROVABLE, on_windows_itself, rel};
 use rstest::rstest;
 
 const SHARE_READ: u32 = 1;
@@ -126,4 +128,66 @@ fn a_new_files_path_may_be_longer_than_two_hundred_and_sixty_characters() {
     committed(&fixture.apply(vec![change]));
     assert_eq!(fixture.read(&path), b"one");
     assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
+}
+
+/// What `ReplaceFileW` takes over from the file that it replaces, and what is copied beforehand.
+#[test]
+fn a_replaced_file_keeps_what_belongs_to_its_user() {
+    const HIDDEN: u32 = 2;
+    let mut fixture = Fixture::default();
+    let file = fixture.at("a");
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).attributes(HIDDEN);
+    options.open(&file).and_then(|mut file| file.write_all(b"old")).expect("written");
+    let stream = PathBuf::from(format!("{}:origin", file.display()));
+    let has_stream = fs::write(&stream, b"elsewhere").is_ok();
+    let before = fs::metadata(&file).expect("there");
+    let change = fixture.modify("a", b"new");
+    committed(&fixture.apply(vec![change]));
+    assert_eq!(fixture.read("a"), b"new");
+    let after = fs::metadata(&file).expect("there");
+    on_windows_itself(
+        "a replaced file stays hidden",
+        "its ReplaceFileW does not take the attribute over",
+        || after.file_attributes() & HIDDEN != 0,
+    );
+    on_windows_itself(
+        "a replaced file keeps its time of creation",
+        "it has none of its own",
+        || after.creation_time() == before.creation_time(),
+    );
+    on_windows_itself("a replaced file keeps its alternate streams", "it has no streams", || {
+        has_stream && fs::read(&stream).is_ok_and(|held| held == b"elsewhere")
+    });
+}
+
+#[test]
+fn a_file_at_a_path_longer_than_two_hundred_and_sixty_characters_is_replaced_or_left_as_it_is() {
+    let mut fixture = Fixture::default();
+    let path = vec!["a-folder-with-a-long-name"; 11].join("/") + "/file";
+    fixture.put(&path, b"old");
+    let change = fixture.modify(&path, b"new");
+    let applied = fixture.apply(vec![change]);
+    let is_new = matches!(applied.outcome, Outcome::Committed);
+    assert_eq!(fixture.read(&path), if is_new { b"new" } else { b"old" }, "{:?}", applied.outcome);
+    assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
+    on_windows_itself(
+        "a file at a path longer than 260 characters is replaced",
+        "its ReplaceFileW fails there",
+        || is_new,
+    );
+}
+
+/// What a replacement and its barriers leave after a power cut, only a disk that loses power shows.
+#[test]
+fn what_was_answered_is_read_back_through_a_new_handle() {
+    let mut fixture = Fixture::default();
+    fixture.put("a", b"old");
+    let change = fixture.modify("a", b"new");
+    committed(&fixture.apply(vec![change]));
+    assert_eq!(fixture.read("a"), b"new");
+    println!(
+        "{NOT_PROVABLE}what FlushFileBuffers of a file and of a directory makes durable on NTFS: \
+         it calls fsync on this machine's file system"
+    );
 }
