@@ -22,6 +22,13 @@ pub struct Options {
     pub allow_move_aside: bool,
 }
 
+impl RelPath {
+    /// Whether a name on the way may lead into `.git`, on whatever file system it lies.
+    pub fn names_git(&self) -> bool {
+        self.components().any(may_be_git)
+    }
+}
+
 /// The options, and where Greenroom's own state lies if that is below the root.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
@@ -33,7 +40,7 @@ impl Policy {
     /// Refuses a path by its names alone.
     pub(crate) fn check_path(&self, path: &RelPath) -> Result<(), FsError> {
         let refused = |refusal| Err(FsError::Refused { path: path.clone(), refusal });
-        if !self.options.allow_git && path.components().any(may_be_git) {
+        if !self.options.allow_git && path.names_git() {
             return refused(Refusal::Git);
         }
         #[cfg(windows)]

@@ -38,10 +38,10 @@ pub use staging_core::actors::{
     ShowError, ShownDiff, ShutdownError, StageAll, Subscribe, SubscribeError,
 };
 pub use staging_core::{
-    ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Base, ChildLimits, DiffOptions,
-    DiffStagingLayer, DiffSummary, DiscardReason, ErrorKind, Event, EventRecord, Hosting,
-    Operation, Patch, PatchId, PatchProposed, PatchRequest, PatchState, PluginHost, Policy,
-    Proposal, Proposed, RelPath, RequestId, RequestIdError, Selector, Session, SessionId,
-    SessionState, Signature, StagedContent, StagingError, StagingOptions, Timestamp,
+    ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Base, ChildLimits,
+    ClientAttestation, DiffOptions, DiffStagingLayer, DiffSummary, DiscardReason, ErrorKind, Event,
+    EventRecord, Hosting, Operation, Patch, PatchId, PatchProposed, PatchRequest, PatchState,
+    PluginHost, Policy, Proposal, Proposed, RelPath, RequestId, RequestIdError, Selector, Session,
+    SessionId, SessionState, Signature, StagedContent, StagingError, StagingOptions, Timestamp,
     TrustedLibrary, WatchHealth, serve_plugin, workspace_key,
 };

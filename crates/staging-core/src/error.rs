@@ -257,6 +257,16 @@ pub enum StagingError {
         /// The patches it is about.
         patches: Vec<Patch>,
     },
+    /// A client's word is not enough for a file that decides what runs or who is asked.
+    #[error(
+        "{patch} changes `{path}`, which is never approved through a client: use `greenroom apply {patch}` at the terminal"
+    )]
+    NotByClient {
+        /// The patch.
+        patch: PatchId,
+        /// Its guarded path.
+        path: RelPath,
+    },
     /// A limit is reached.
     #[error("{what} is limited to {max}: apply or discard what is pending first")]
     Limit {
@@ -426,6 +436,7 @@ impl StagingError {
             | Self::Incomplete { .. } => ErrorKind::Conflict,
             Self::NotRefreshable { .. } | Self::AlreadyAsked { .. } => ErrorKind::Closed,
             Self::SignatureMismatch { .. } => ErrorKind::SignatureMismatch,
+            Self::NotByClient { .. } => ErrorKind::Refused,
             Self::ConfirmationMissing { .. } => ErrorKind::ConfirmationMissing,
             Self::Limit { .. } => ErrorKind::Limit,
             Self::Busy { .. } => ErrorKind::Busy,
@@ -468,6 +479,7 @@ impl StagingError {
             | Self::MergeConflict { path, .. }
             | Self::Incomplete { path, .. }
             | Self::UndoConflict { path, .. }
+            | Self::NotByClient { path, .. }
             | Self::Damaged { path, .. } => Some(path),
             Self::Stale { patches } | Self::ConfirmationMissing { patches } => {
                 patches.first().map(|patch| &patch.path)

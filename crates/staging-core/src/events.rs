@@ -103,6 +103,10 @@ pub enum Event {
         patches: Vec<PatchId>,
         /// What was approved.
         signature: Signature,
+        /// The client by whose word it was approved; not there when a reviewer gave it to
+        /// Greenroom itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attested_by: Option<ClientAttestation>,
     },
     /// An approved set is on the disk, durably.
     ApplyCommitted {
@@ -164,6 +168,15 @@ pub enum Event {
         /// Whether it is on the disk; else it was undone.
         committed: bool,
     },
+}
+
+/// A client's word that a person approved. Whether one did, only the client knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientAttestation {
+    /// What the client calls itself.
+    pub client: String,
+    /// The version that it says it has.
+    pub version: String,
 }
 
 /// An event as it stands in the log.

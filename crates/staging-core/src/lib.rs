@@ -27,13 +27,15 @@ pub use config::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
 pub use diffing::{ChildLimits, PluginHost, Policy};
 pub use doctor::{Finding, Health, examine};
 pub use error::{ErrorKind, StagingError, with_causes};
-pub use events::{EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schema};
+pub use events::{
+    ClientAttestation, EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schema,
+};
 pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, SessionId};
 pub use layer::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, DiffStagingLayer,
     FileStatus, FittedFile, Listed, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport,
     RecoveredApply, Selection, Selector, SessionProposals, SessionStatus, SessionView, Status,
-    SweepReport, UndoReport,
+    SweepReport, UndoReport, attestable,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};

@@ -17,6 +17,7 @@ pub(super) fn apply(stage: &Stage<'_>, arguments: &Apply) -> Result<(), Failure>
         confirm_full_replace: arguments.confirm_full_replace,
         dry_run: arguments.dry_run,
         request: None,
+        attested_by: None,
     };
     if request.expect.is_none() && !arguments.yes && !request.dry_run {
         request.expect = Some(confirm(stage, &request)?);

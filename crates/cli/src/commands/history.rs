@@ -13,7 +13,7 @@ use crate::place::shown;
 const PAGE: usize = 1000;
 
 /// The fields of an event in the order in which they read best.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "apply",
     "patch",
     "session",
@@ -22,6 +22,7 @@ const FIELDS: [&str; 13] = [
     "path",
     "rename_to",
     "patches",
+    "attested_by",
     "by",
     "reason",
     "text",
@@ -59,6 +60,10 @@ pub(super) fn event_line(record: &EventRecord) -> String {
             Value::String(text) => text.clone(),
             Value::Array(items) => {
                 items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+            }
+            Value::Object(client) if field == "attested_by" => {
+                let part = |name: &str| client[name].as_str().unwrap_or_default().to_owned();
+                format!("attested by the client {} {}", part("client"), part("version"))
             }
             other => format!("{field}={other}"),
         };

@@ -12,6 +12,7 @@ use super::error::{
 use super::fs::{FsActor, PerformApply};
 use super::pool::Pool;
 use super::worker::{Asked, InTurn, Line, Task};
+use crate::events::ClientAttestation;
 use crate::ids::{PatchId, RequestId, SessionId};
 use crate::layer::{
     ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, PatchProposed, PatchRequest,
@@ -155,6 +156,8 @@ pub struct ApplyChangeSet {
     /// A name for asking how it ended, with `AskApply`; sent again with the same name
     /// it is applied no second time.
     pub request: Option<RequestId>,
+    /// The client by whose word it is approved, when no reviewer said so to Greenroom itself.
+    pub attested_by: Option<ClientAttestation>,
 }
 
 impl Message for ApplyChangeSet {
@@ -369,7 +372,13 @@ impl Handler<ApplyPatch> for SessionActor {
     fn handle(&mut self, message: ApplyPatch, _: &mut Self::Context) -> Self::Result {
         let ApplyPatch { patch, expect, confirm_full_replace, request } = message;
         let ids = vec![Selector::Patch(patch)];
-        self.apply(ApplyRequest { ids, expect, confirm_full_replace, dry_run: false, request })
+        self.apply(ApplyRequest {
+            ids,
+            expect,
+            confirm_full_replace,
+            request,
+            ..Default::default()
+        })
     }
 }
 
@@ -377,9 +386,16 @@ impl Handler<ApplyChangeSet> for SessionActor {
     type Result = InTurn<ApplyReport, ApplyError>;
 
     fn handle(&mut self, message: ApplyChangeSet, _: &mut Self::Context) -> Self::Result {
-        let ApplyChangeSet { ids, expect, confirm_full_replace, request } = message;
+        let ApplyChangeSet { ids, expect, confirm_full_replace, request, attested_by } = message;
         let ids = self.or_all(ids);
-        self.apply(ApplyRequest { ids, expect, confirm_full_replace, dry_run: false, request })
+        self.apply(ApplyRequest {
+            ids,
+            expect,
+            confirm_full_replace,
+            dry_run: false,
+            request,
+            attested_by,
+        })
     }
 }
 

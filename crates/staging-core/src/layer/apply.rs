@@ -9,6 +9,7 @@ use atomic_fs::{
     Staged, Unfinished, WorkspaceLock,
 };
 
+use super::attested::attestable;
 use super::request::{ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus};
 use super::review::not_pending;
 use super::sessions::{busy, discard_one};
@@ -56,7 +57,7 @@ impl DiffStagingLayer {
         if request.dry_run {
             return Ok(report(None, ids));
         }
-        let (apply, set_id) = inner.start(&patches, request.request.as_ref())?;
+        let (apply, set_id) = inner.start(&patches, request)?;
         let set = ChangeSet { id: set_id, changes: patches.iter().map(change).collect() };
         let span = tracing::info_span!("apply", %apply, changes = set.changes.len());
         let (applied, undo_data) = inner.beside_undo_data(&patches, || {
@@ -186,6 +187,9 @@ impl Inner {
         if patches.is_empty() {
             return Err(StagingError::NothingPending);
         }
+        if request.attested_by.is_some() {
+            attestable(&patches, request.expect)?;
+        }
         check_conflicts(&patches)?;
         self.check_complete(&patches)?;
         let unconfirmed: Vec<Patch> =
@@ -231,7 +235,7 @@ impl Inner {
     }
 
     /// Takes the patches for an apply, if they are still what was approved.
-    fn start(&self, approved: &[Patch], request: Option<&RequestId>) -> Result<(ApplyId, String)> {
+    fn start(&self, approved: &[Patch], request: &ApplyRequest) -> Result<(ApplyId, String)> {
         let signature = set_signature(approved);
         self.store.write(|write| {
             for patch in approved {
@@ -245,12 +249,13 @@ impl Inner {
                 }
             }
             let ids: Vec<PatchId> = approved.iter().map(|patch| patch.id).collect();
+            let attested_by = request.attested_by.clone();
             let now = write.now;
             let (apply, set_id) = applies::start(write, &random_suffix(), signature, &ids, now)?;
-            if let Some(request) = request {
-                applies::name(write, apply, request)?;
+            if let Some(name) = &request.request {
+                applies::name(write, apply, name)?;
             }
-            write.log(Event::ApplyStarted { apply, patches: ids, signature })?;
+            write.log(Event::ApplyStarted { apply, patches: ids, signature, attested_by })?;
             Ok((apply, set_id))
         })
     }

@@ -3,6 +3,7 @@
 //! Handlers of the actors call these functions; so may anybody who can wait.
 
 mod apply;
+mod attested;
 mod commit;
 mod content;
 mod formats;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex};
 
 use atomic_fs::{Options, Workspace};
 
+pub use attested::attestable;
 pub use formats::{FittedFile, PatchProposed, PatchRequest};
 pub use propose::SessionProposals;
 pub use request::{

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use atomic_fs::{Digest, RelPath};
 use serde::{Deserialize, Serialize};
 
+use crate::events::ClientAttestation;
 use crate::ids::{ApplyId, IdParseError, PatchId, RequestId, SessionId};
 use crate::patch::Patch;
 use crate::session::Session;
@@ -226,6 +227,9 @@ pub struct ApplyRequest {
     pub dry_run: bool,
     /// A name for asking how it ended; the same name is applied once at most.
     pub request: Option<RequestId>,
+    /// The client by whose word it is approved, when no reviewer said so to Greenroom itself.
+    /// It approves less: see [`attestable`](crate::attestable).
+    pub attested_by: Option<ClientAttestation>,
 }
 
 /// How an apply stands that was given a name.

@@ -52,7 +52,12 @@ impl DiffStagingLayer {
             let started = applies::start_undo(write, &random_suffix(), target, now)?;
             let ids = applied.iter().map(|patch| patch.id).collect();
             let signature = crate::signature::set_signature(&applied);
-            write.log(Event::ApplyStarted { apply: started.0, patches: ids, signature })?;
+            write.log(Event::ApplyStarted {
+                apply: started.0,
+                patches: ids,
+                signature,
+                attested_by: None,
+            })?;
             Ok(started)
         })?;
         let set = ChangeSet { id: set_id, changes };
