@@ -20,6 +20,7 @@ pub(crate) struct Settings {
     session: Session,
     history: History,
     limits: Limits,
+    mcp: Mcp,
     durable_proposals: Option<bool>,
     allow_git: Option<bool>,
     allow_hard_links: Option<bool>,
@@ -64,6 +65,16 @@ struct Limits {
     stored_bytes_max: Option<u64>,
 }
 
+/// What only the user decides about agents that speak the Model Context Protocol. None of it is an
+/// option of the command, whose command line may stand in a file of the workspace.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Mcp {
+    approve_by_elicitation: bool,
+    #[serde(deserialize_with = "duration")]
+    elicitation_wait: Option<Duration>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Library {
@@ -106,6 +117,13 @@ impl Settings {
             }
             None => Ok(settings),
         }
+    }
+
+    /// How long a question to the client's user stays open; none unless the user turned such
+    /// questions on.
+    pub(crate) fn elicitation_wait(&self) -> Option<Duration> {
+        const DEFAULT: Duration = Duration::from_secs(5 * 60);
+        self.mcp.approve_by_elicitation.then(|| self.mcp.elicitation_wait.unwrap_or(DEFAULT))
     }
 
     /// Puts what the file says in place of the defaults.

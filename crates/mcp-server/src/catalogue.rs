@@ -10,6 +10,8 @@ use serde_json::Value;
 /// of the reference filesystem server, so that agents that know it know these.
 const TOOLS: &str = include_str!("tools.json");
 
+const ASKING_TOOL: &str = include_str!("asking_tool.json");
+
 /// Every tool, in the order in which they are listed.
 pub(crate) fn tools() -> &'static [Tool] {
     static CATALOGUE: OnceLock<Vec<Tool>> = OnceLock::new();
@@ -23,6 +25,12 @@ pub(crate) fn tools() -> &'static [Tool] {
 /// The tool of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Tool> {
     tools().iter().find(|tool| tool.name == Cow::Borrowed(name))
+}
+
+/// The tool that asks the client's user; offered only where the user turned it on.
+pub(crate) fn asking_tool() -> &'static Tool {
+    static TOOL: OnceLock<Tool> = OnceLock::new();
+    TOOL.get_or_init(|| serde_json::from_str(ASKING_TOOL).expect("the file is a tool, as tested"))
 }
 
 #[cfg(test)]

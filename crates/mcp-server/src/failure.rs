@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use orchestrator_adapter::{ActorError, DiscardError, OpenError, ProposeError};
+use orchestrator_adapter::{ActorError, ApplyError, DiscardError, OpenError, ProposeError};
 use staging_core::{StagingError, with_causes};
 
 /// A tool call came to nothing: nothing was staged by it, and nothing taken back.
@@ -52,4 +52,4 @@ macro_rules! from_message_errors {
     };
 }
 
-from_message_errors!(DiscardError, OpenError, ProposeError);
+from_message_errors!(ApplyError, DiscardError, OpenError, ProposeError);

@@ -2,8 +2,9 @@
 //!
 //! A server over lines of JSON-RPC that stands in for the reference filesystem server: the same
 //! tools and schemas, but what they write waits for a person. Reading tools show a session its
-//! own pending changes; no tool approves. It serves the protocol's versions with a handshake
-//! (2024-11-05 to 2025-11-25) and the one without (2026-07-28).
+//! own pending changes; no tool approves, and one that only asks is there when the user wants it.
+//! It serves the protocol's versions with a handshake (2024-11-05 to 2025-11-25) and the one
+//! without (2026-07-28).
 //!
 //! # Limitations
 //! What an agent writes by other means, such as a shell, does not come by here.
@@ -11,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod approval;
 mod arguments;
 mod calls;
 mod catalogue;
@@ -19,6 +21,7 @@ mod failure;
 mod listing;
 mod paths;
 mod patterns;
+mod question;
 mod reading;
 mod review;
 mod server;
@@ -30,6 +33,7 @@ mod writing;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use orchestrator_adapter::{ActorError, ShutdownError, Staging, StagingOptions};
 use rmcp::service::{QuitReason, ServerInitializeError, ServiceExt as _};
@@ -37,6 +41,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use sessions::SessionName;
 
+use approval::Approvals;
 use paths::Allowed;
 use server::Door;
 use transport::LineTransport;
@@ -59,6 +64,12 @@ pub enum ServeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The system gives no random bytes for the key that questions are sealed with.
+    #[error("cannot make a key for questions to the client: {reason}")]
+    Key {
+        /// What the system said.
+        reason: String,
+    },
     /// The client could not be talked to.
     #[error("the client cannot be served: {reason}")]
     Client {
@@ -72,13 +83,18 @@ pub enum ServeError {
 /// Standard output carries the protocol and nothing else. When the input ends, every request
 /// that was read is answered first; the session stays open with what is pending in it.
 ///
+/// With an `elicitation_wait` a tool may ask the client's user to approve; a question stays open
+/// for that time. Without one nothing is ever approved here.
+///
 /// # Errors
 /// When the workspace cannot be opened or the client cannot be written to.
 pub fn serve_standard_streams(
     options: StagingOptions,
     session: SessionName,
+    elicitation_wait: Option<Duration>,
 ) -> Result<(), ServeError> {
-    actix::System::new().block_on(serve(options, session, tokio::io::stdin(), tokio::io::stdout()))
+    let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
+    actix::System::new().block_on(serve(options, session, elicitation_wait, input, output))
 }
 
 /// Serves one client on these streams; it has to run where an actix system does.
@@ -88,6 +104,7 @@ pub fn serve_standard_streams(
 pub async fn serve<R, W>(
     options: StagingOptions,
     session: SessionName,
+    elicitation_wait: Option<Duration>,
     input: R,
     output: W,
 ) -> Result<(), ServeError>
@@ -100,8 +117,10 @@ where
         dunce::canonicalize(&path).map_err(|source| ServeError::Workspace { path, source })?;
     let staging = Staging::open(options).await?;
     let begun = Arc::new(AtomicBool::new(false));
-    let transport = LineTransport::new(input, output, Arc::clone(&begun));
-    let door = Door::new(staging.clone(), session, Allowed::workspace(root), begun);
+    let (ending, ended) = tokio::sync::watch::channel(false);
+    let transport = LineTransport::new(input, output, Arc::clone(&begun), ending);
+    let approvals = elicitation_wait.map(|wait| Approvals::new(wait, ended)).transpose()?;
+    let door = Door::new(staging.clone(), session, Allowed::workspace(root), begun, approvals);
     let served = match door.serve(transport).await {
         Ok(service) => match service.waiting().await {
             Ok(QuitReason::JoinError(error)) | Err(error) => Err(error.to_string()),

@@ -1,7 +1,7 @@
 //! The tools by which an agent looks at what it has pending, and takes it back.
 
 use orchestrator_adapter::DiscardPatch;
-use staging_core::{DiffOptions, Patch, PatchId, PatchState, Selector, Session};
+use staging_core::{DiffOptions, DiffStagingLayer, Patch, PatchId, PatchState, Selector, Session};
 
 use crate::answers::{Answer, fate, how_to_approve, line};
 use crate::arguments::{Diff, Discard};
@@ -47,7 +47,7 @@ pub(crate) fn pending(
 
 /// `diff`
 pub(crate) fn diff(desk: &Desk, session: &Session, arguments: &Diff) -> Result<Answer, Failure> {
-    let ids = own(desk, session, arguments.ids.as_deref())?;
+    let ids = own(&desk.layer, session, arguments.ids.as_deref())?;
     let selection = desk.layer.select(&ids)?;
     let mut out = Bounded(Vec::new());
     let written = desk.layer.write_diff(&selection.patches, &DiffOptions::default(), &mut out);
@@ -88,7 +88,7 @@ pub(crate) fn discard(
     session: &Session,
     arguments: &Discard,
 ) -> Result<DiscardPatch, Failure> {
-    let ids = own(desk, session, arguments.ids.as_deref())?;
+    let ids = own(&desk.layer, session, arguments.ids.as_deref())?;
     let why = arguments.reason.as_deref().map(|reason| format!(": {}", shown(reason)));
     let reason_text = Some(format!("taken back by the agent{}", why.unwrap_or_default()));
     Ok(DiscardPatch { ids, reason_text })
@@ -106,7 +106,11 @@ pub(crate) fn discarded(patches: &[Patch]) -> Answer {
 }
 
 /// The named patches, which have to be this session's; all of it when none is named.
-fn own(desk: &Desk, session: &Session, ids: Option<&[String]>) -> Result<Vec<Selector>, Failure> {
+pub(crate) fn own(
+    layer: &DiffStagingLayer,
+    session: &Session,
+    ids: Option<&[String]>,
+) -> Result<Vec<Selector>, Failure> {
     let Some(ids) = ids else { return Ok(vec![Selector::Session(session.id)]) };
     if ids.is_empty() || ids.len() > IDS_MAX {
         return Err(Failure::new(format!(
@@ -119,7 +123,7 @@ fn own(desk: &Desk, session: &Session, ids: Option<&[String]>) -> Result<Vec<Sel
             Failure::new(format!("`{}` is no patch: they are called like p1", shown(text)))
         })?;
         // Whose patches there are otherwise is not said.
-        let is_own = desk.layer.patch(id).is_ok_and(|patch| patch.session == session.id);
+        let is_own = layer.patch(id).is_ok_and(|patch| patch.session == session.id);
         if !is_own {
             return Err(Failure::new(format!("this session has no patch {id}")));
         }

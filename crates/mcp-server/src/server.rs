@@ -15,6 +15,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 use tokio::sync::{Mutex, RwLock};
 
+use crate::approval::Approvals;
 use crate::calls::{self, Outcome};
 use crate::catalogue;
 use crate::failure::Failure;
@@ -39,6 +40,8 @@ pub(crate) struct Door {
     /// Held for writing while the client is asked for its roots, so that no call overtakes them.
     allowed: RwLock<Allowed>,
     begun: Arc<AtomicBool>,
+    /// There when the user wants to be asked through the client.
+    approvals: Option<Approvals>,
 }
 
 impl Door {
@@ -47,9 +50,10 @@ impl Door {
         name: SessionName,
         allowed: Allowed,
         begun: Arc<AtomicBool>,
+        approvals: Option<Approvals>,
     ) -> Self {
         let sessions = Mutex::new(Sessions::new(staging.clone(), name));
-        Self { staging, sessions, allowed: RwLock::new(allowed), begun }
+        Self { staging, sessions, allowed: RwLock::new(allowed), begun, approvals }
     }
 
     fn begin(&self) {
@@ -76,18 +80,35 @@ impl Door {
         }
     }
 
+    /// The tool of this name, if it is offered.
+    fn tool(&self, name: &str) -> Option<&'static Tool> {
+        let asking = self.approvals.is_some().then(catalogue::asking_tool);
+        asking.filter(|tool| tool.name == name).or_else(|| catalogue::find(name))
+    }
+
+    /// Asks the client's user, or takes the answer. No other call waits for it: the set is
+    /// worked out in turn, and its signature tells whether it is still the same.
+    async fn ask(
+        &self,
+        approvals: &Approvals,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, Failure> {
+        let claimed = claimed(context)?;
+        let mut sessions = self.sessions.lock().await;
+        let seat = sessions.seat(claimed).await?;
+        let asked = approvals.take(request, &seat, self.staging.layer()).await?;
+        drop(sessions);
+        approvals.conclude(asked, &seat, context).await
+    }
+
     async fn call(
         &self,
         name: &str,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<Outcome, Failure> {
-        let claimed = match context.meta.0.get("sessionId") {
-            None => None,
-            Some(id) => Some(
-                id.as_str().ok_or_else(|| Failure::new("`_meta.sessionId` has to be a text"))?,
-            ),
-        };
+        let claimed = claimed(context)?;
         let mut sessions = self.sessions.lock().await;
         let allowed = Arc::new(self.allowed.read().await.clone());
         let seat = sessions.seat(claimed).await?;
@@ -147,11 +168,13 @@ impl ServerHandler for Door {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         self.begin();
-        Ok(ListToolsResult::with_all_items(catalogue::tools().to_vec()))
+        let mut tools = catalogue::tools().to_vec();
+        tools.extend(self.approvals.is_some().then(|| catalogue::asking_tool().clone()));
+        Ok(ListToolsResult::with_all_items(tools))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        catalogue::find(name).cloned()
+        self.tool(name).cloned()
     }
 
     async fn call_tool(
@@ -160,19 +183,25 @@ impl ServerHandler for Door {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         self.begin();
-        let Some(tool) = catalogue::find(&request.name) else {
+        let Some(tool) = self.tool(&request.name) else {
             let message = format!("there is no tool `{}`", shown(&request.name));
             return Err(ErrorData::invalid_params(message, None));
         };
+        if let Some(approvals) = &self.approvals
+            && tool.name == catalogue::asking_tool().name
+        {
+            return Ok(match self.ask(approvals, request, &context).await {
+                Ok(response) => response,
+                Err(failure) => refusal(failure).into(),
+            });
+        }
         let result = match self.call(&tool.name, request, &context).await {
             Ok(Outcome { content, structured }) => {
                 let mut result = CallToolResult::success(content);
                 result.structured_content = Some(structured);
                 result
             }
-            Err(failure) => {
-                CallToolResult::error(vec![ContentBlock::text(shortened(failure.message))])
-            }
+            Err(failure) => refusal(failure),
         };
         Ok(result.into())
     }
@@ -191,6 +220,16 @@ impl ServerHandler for Door {
         let data = Some(json!({"method": shown(&request.method)}));
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "there is no such method", data))
     }
+}
+
+fn refusal(failure: Failure) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(shortened(failure.message))])
+}
+
+/// The session that the client says the call belongs to.
+fn claimed(context: &RequestContext<RoleServer>) -> Result<Option<&str>, Failure> {
+    let Some(id) = context.meta.0.get("sessionId") else { return Ok(None) };
+    id.as_str().map(Some).ok_or_else(|| Failure::new("`_meta.sessionId` has to be a text"))
 }
 
 /// A message that a model can bear, whatever it was made of.

@@ -18,7 +18,7 @@ use rmcp::model::{
 use rmcp::transport::Transport;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
-use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
 use crate::top_level_id::TopLevelId;
 
@@ -44,6 +44,8 @@ pub(crate) struct LineTransport<R, W> {
     /// Whether the handler has been reached. What needs no answer and comes before that
     /// is left out: the SDK would take it for the end of a client that cannot be served.
     begun: Arc<AtomicBool>,
+    /// Told that no answer of the client comes any more.
+    ending: watch::Sender<bool>,
 }
 
 /// What was taken and not answered yet.
@@ -114,7 +116,12 @@ where
     R: AsyncRead + Unpin + Send,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    pub(crate) fn new(input: R, output: W, begun: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(
+        input: R,
+        output: W,
+        begun: Arc<AtomicBool>,
+        ending: watch::Sender<bool>,
+    ) -> Self {
         Self {
             input: BufReader::with_capacity(64 * 1024, input),
             line: Vec::new(),
@@ -123,6 +130,7 @@ where
             output: Arc::new(AsyncMutex::new(output)),
             in_flight: Arc::default(),
             begun,
+            ending,
         }
     }
 
@@ -310,6 +318,8 @@ where
                 }
             }
         }
+        // Whoever waits for the client itself would otherwise wait for good.
+        self.ending.send_replace(true);
         self.in_flight.until(|held| held.count() == 0).await;
         None
     }

@@ -1,7 +1,7 @@
 //! `mcp`: the door for agents that speak the Model Context Protocol.
 
 use std::env;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_server::{ServeError, SessionName};
 use orchestrator_adapter::ActorError;
@@ -12,14 +12,19 @@ use crate::failure::Failure;
 /// What Claude Code calls its session, in the environment of the servers that it starts.
 const CLAUDE_CODE_SESSION: &str = "CLAUDE_CODE_SESSION_ID";
 
-pub(super) fn serve(mut options: StagingOptions, session: Option<&str>) -> Result<(), Failure> {
+pub(super) fn serve(
+    mut options: StagingOptions,
+    session: Option<&str>,
+    elicitation_wait: Option<Duration>,
+) -> Result<(), Failure> {
     // It serves the session until it ends, so a session whose server is gone is orphaned.
     options.owns_sessions = true;
     let name = match session.filter(|label| !label.is_empty()) {
         Some(label) => SessionName::Fixed(label.to_owned()),
         None => SessionName::PerCall { otherwise: default_label() },
     };
-    mcp_server::serve_standard_streams(options, name).map_err(|error| match error {
+    mcp_server::serve_standard_streams(options, name, elicitation_wait).map_err(|error| match error
+    {
         ServeError::Staging(ActorError::Staging(error)) => error.into(),
         error => Failure::new(ErrorKind::Io, error.to_string()),
     })

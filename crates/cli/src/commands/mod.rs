@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         return care::doctor(console, &options);
     }
     if let Command::Mcp { session } = &arguments.command {
-        return mcp::serve(options, session.as_deref());
+        return mcp::serve(options, session.as_deref(), elicitation_wait(&place)?);
     }
     let layer = DiffStagingLayer::open(options)?;
     let stage = Stage { console, place, layer };
@@ -76,6 +76,14 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         | Command::Mcp { .. }
         | Command::Hook(_)
         | Command::Init(_) => Ok(()),
+    }
+}
+
+/// What the user's configuration says of questions to an agent's client.
+fn elicitation_wait(place: &Place) -> Result<Option<std::time::Duration>, Failure> {
+    match &place.config_file {
+        Some(file) => Ok(Settings::read(file)?.elicitation_wait()),
+        None => Ok(None),
     }
 }
 

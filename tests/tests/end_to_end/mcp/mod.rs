@@ -1,5 +1,6 @@
 //! `greenroom mcp` as clients meet it: lines of JSON-RPC over a process's streams.
 
+mod approval;
 mod client;
 mod eras;
 mod hostile;

@@ -1,0 +1,318 @@
+//! Approval by a question that the client puts to its user, where the user turned that on.
+//!
+//! A client's word is weaker than a reviewer's at the terminal: whether a person saw the question,
+//! only the client knows. So it approves less (`staging_core::attestable`), only what the question
+//! showed in full, and the log names the client. A question is answered once: it is forgotten
+//! with its first answer, after its time, and with the server.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use orchestrator_adapter::ApplyChangeSet;
+use rmcp::RoleServer;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ElicitRequest,
+    ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, EnumSchema,
+    InputRequest, InputRequiredResult, InputResponses, PrimitiveSchemaDefinition,
+    RequestStateCodec, SealOptions,
+};
+use rmcp::service::{RequestContext, ServiceError};
+use serde_json::{Value, json};
+use staging_core::{ClientAttestation, DiffStagingLayer, PatchId, Selector, Signature};
+use tokio::sync::watch;
+
+use crate::ServeError;
+use crate::arguments::Diff;
+use crate::failure::Failure;
+use crate::question::{self, Question};
+use crate::sessions::Seat;
+use crate::writing::answered;
+
+/// How many questions may be open at once.
+const OPEN_MAX: usize = 16;
+/// The name of the one question in an answer that asks for input.
+const QUESTION: &str = "approval";
+/// The field of the form, and what it may hold.
+const DECISION: &str = "decision";
+const APPROVE: &str = "approve";
+const KEEP: &str = "keep pending";
+
+/// The questions of one server.
+pub(crate) struct Approvals {
+    wait: Duration,
+    codec: RequestStateCodec,
+    /// By what their state holds; those that a client may come back to.
+    open: Mutex<HashMap<String, (Instant, Shown)>>,
+    /// Questions that the protocol's older versions wait for.
+    waiting: tokio::sync::Semaphore,
+    ended: watch::Receiver<bool>,
+}
+
+/// What a question showed, and its answer would approve.
+#[derive(Clone, Debug)]
+struct Shown {
+    patches: Vec<PatchId>,
+    signature: Signature,
+}
+
+/// What a call of the tool came to, before anybody is waited for.
+pub(crate) enum Asked {
+    /// A question to be put; with what the state is bound to.
+    Question { question: Question, bound_to: Vec<u8> },
+    /// A client came back with an answer.
+    Answer { shown: Answered, result: ElicitResult },
+}
+
+/// A question that has had its answer, so that no other one can be given.
+pub(crate) struct Answered(Shown);
+
+impl Approvals {
+    pub(crate) fn new(wait: Duration, ended: watch::Receiver<bool>) -> Result<Self, ServeError> {
+        let key = random().map_err(|reason| ServeError::Key { reason })?;
+        let codec = RequestStateCodec::try_new(key)
+            .map_err(|error| ServeError::Key { reason: error.to_string() })?;
+        let waiting = tokio::sync::Semaphore::new(OPEN_MAX);
+        Ok(Self { wait, codec, open: Mutex::default(), waiting, ended })
+    }
+
+    /// Reads what is asked for, or the answer that a client came back with.
+    pub(crate) async fn take(
+        &self,
+        request: CallToolRequestParams,
+        seat: &Seat,
+        layer: &DiffStagingLayer,
+    ) -> Result<Asked, Failure> {
+        let arguments = Value::Object(request.arguments.unwrap_or_default());
+        let bound_to = format!("{}\n{arguments}", seat.session.session.id).into_bytes();
+        let arguments: Diff = serde_json::from_value(arguments).map_err(|error| {
+            Failure::new(format!("the arguments are not those of the tool: {error}"))
+        })?;
+        match (request.request_state, request.input_responses) {
+            (None, None) => {
+                let (layer, session) = (layer.clone(), seat.session.session.clone());
+                let asked = tokio::task::spawn_blocking(move || {
+                    question::of(&layer, &session, arguments.ids.as_deref())
+                });
+                let question = asked
+                    .await
+                    .map_err(|_| Failure::new("the tool failed inside: nothing is applied"))??;
+                Ok(Asked::Question { question, bound_to })
+            }
+            (Some(state), Some(responses)) => {
+                let shown = self.reopen(&state, &bound_to)?;
+                Ok(Asked::Answer { shown, result: answer_in(responses)? })
+            }
+            _ => Err(Failure::new(
+                "an answer comes with the state of its question: nothing is applied",
+            )),
+        }
+    }
+
+    /// Puts the question, and does what the answer says.
+    pub(crate) async fn conclude(
+        &self,
+        asked: Asked,
+        seat: &Seat,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, Failure> {
+        let (Answered(shown), result) = match asked {
+            Asked::Answer { shown, result } => (shown, result),
+            Asked::Question { question, bound_to } => {
+                let capabilities = context.client_capabilities();
+                let elicitation = capabilities.and_then(|all| all.elicitation);
+                // One that names neither kind has forms, as in the version without the others.
+                if elicitation.is_none_or(|kinds| kinds.form.is_none() && kinds.url.is_some()) {
+                    return Err(Failure::new(format!(
+                        "this client cannot ask its user: the user approves at the terminal, with \
+                         `{}`",
+                        question.command()
+                    )));
+                }
+                let has_initialize =
+                    context.protocol_version().is_none_or(|version| version.has_initialize());
+                let shown =
+                    Shown { patches: question.patches.clone(), signature: question.signature };
+                if !has_initialize {
+                    return self.hand_over(question, shown, &bound_to);
+                }
+                let result = self.wait_for(question, context).await?;
+                (Answered(shown), result)
+            }
+        };
+        if !approves(&result)? {
+            let text = "The user did not approve. Everything stays pending, and the disk is \
+                        unchanged.";
+            return Ok(said(text.to_owned(), &shown, false));
+        }
+        self.apply(shown, seat, context).await
+    }
+
+    /// The question as an answer that the client comes back from (protocol 2026-07-28).
+    fn hand_over(
+        &self,
+        question: Question,
+        shown: Shown,
+        bound_to: &[u8],
+    ) -> Result<CallToolResponse, Failure> {
+        let name = random().map_err(|reason| Failure::new(format!("no question: {reason}")))?;
+        let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
+        let now = Instant::now();
+        {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.retain(|_, (until, _)| *until > now);
+            if open.len() >= OPEN_MAX {
+                return Err(too_many());
+            }
+            open.insert(name.clone(), (now + self.wait, shown));
+        }
+        let options = SealOptions::new().associated_data(bound_to).ttl(self.wait);
+        let state = self.codec.seal_with(name.as_bytes(), &options);
+        let asked = InputRequest::Elicitation(ElicitRequest::new(form(question.message)?));
+        let requests = std::iter::once((QUESTION.to_owned(), asked)).collect();
+        Ok(InputRequiredResult::new(Some(requests), Some(state)).into())
+    }
+
+    /// The question of a state, which nobody can answer again.
+    fn reopen(&self, state: &str, bound_to: &[u8]) -> Result<Answered, Failure> {
+        let gone = |why: &str| {
+            Failure::new(format!("{why}: nothing is applied; call `request_approval` again"))
+        };
+        let name = self
+            .codec
+            .open_with(state, bound_to)
+            .map_err(|error| gone(&format!("the question's state is not accepted ({error})")))?;
+        let name = String::from_utf8(name).map_err(|_| gone("the question is not known"))?;
+        let taken = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        match taken {
+            Some((until, shown)) if until > Instant::now() => Ok(Answered(shown)),
+            Some(_) => Err(gone("the question was open for too long")),
+            None => Err(gone("the question is answered already, or not known")),
+        }
+    }
+
+    /// The question as a request of the server's own (protocols with a handshake).
+    async fn wait_for(
+        &self,
+        question: Question,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<ElicitResult, Failure> {
+        let _place = self.waiting.try_acquire().map_err(|_| too_many())?;
+        let form = form(question.message)?;
+        let mut ended = self.ended.clone();
+        let asked = context.peer.create_elicitation_with_timeout(form, Some(self.wait));
+        let answer = tokio::select! {
+            biased;
+            () = context.ct.cancelled() => {
+                return Err(Failure::new("the call was cancelled: nothing is applied"));
+            }
+            _ = ended.wait_for(|ended| *ended) => {
+                return Err(Failure::new("the client left without an answer: nothing is applied"));
+            }
+            answer = asked => answer,
+        };
+        answer.map_err(|error| match error {
+            ServiceError::Timeout { .. } => Failure::new(
+                "the user did not answer in time: nothing is applied, everything stays pending",
+            ),
+            error => Failure::new(format!(
+                "the client did not ask its user ({error}): nothing is applied"
+            )),
+        })
+    }
+
+    async fn apply(
+        &self,
+        shown: Shown,
+        seat: &Seat,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, Failure> {
+        let message = ApplyChangeSet {
+            ids: shown.patches.iter().copied().map(Selector::Patch).collect(),
+            expect: Some(shown.signature),
+            attested_by: Some(attestation(context)),
+            ..ApplyChangeSet::default()
+        };
+        let report = answered(seat.session.actor.send(message).await)?;
+        seat.memory().undecided.retain(|id| !report.patches.contains(id));
+        let ids: Vec<String> = report.patches.iter().map(ToString::to_string).collect();
+        let by = report.apply.map(|apply| format!(" as {apply}")).unwrap_or_default();
+        let mut text = format!("The user approved: {} is on the disk{by}.", ids.join(", "));
+        for warning in report.warnings.iter().chain(&report.kept) {
+            text.push_str(&format!("\nnote: {warning}"));
+        }
+        Ok(said(text, &shown, true))
+    }
+}
+
+fn said(text: String, shown: &Shown, applied: bool) -> CallToolResponse {
+    let ids: Vec<String> = shown.patches.iter().map(ToString::to_string).collect();
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text.clone())]);
+    result.structured_content = Some(json!({
+        "content": text,
+        "applied": applied,
+        "signature": shown.signature.to_string(),
+        "patches": ids,
+    }));
+    result.into()
+}
+
+fn too_many() -> Failure {
+    Failure::new(format!("{OPEN_MAX} questions are open already: wait until some are answered"))
+}
+
+/// The form wants a choice, and has no default: a client that accepts it empty approves nothing.
+fn form(message: String) -> Result<ElicitRequestParams, Failure> {
+    let choice = EnumSchema::builder(vec![APPROVE.to_owned(), KEEP.to_owned()])
+        .title("Decision")
+        .description("Approving applies exactly what is shown; anything else leaves it pending")
+        .build();
+    let requested_schema = ElicitationSchema::builder()
+        .required_property(DECISION, PrimitiveSchemaDefinition::Enum(choice))
+        .build()
+        .map_err(|reason| Failure::new(format!("no question: {reason}")))?;
+    Ok(ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema })
+}
+
+fn answer_in(mut responses: InputResponses) -> Result<ElicitResult, Failure> {
+    let answer = responses.remove(QUESTION).filter(|_| responses.is_empty());
+    answer.and_then(|answer| serde_json::from_value(answer).ok()).ok_or_else(|| {
+        Failure::new("the answer is not to the question that was asked: nothing is applied")
+    })
+}
+
+/// Whether an answer is the word that was asked for, and not only an acceptance.
+fn approves(result: &ElicitResult) -> Result<bool, Failure> {
+    if result.action != ElicitationAction::Accept {
+        return Ok(false);
+    }
+    match result.content.as_ref().and_then(|content| content[DECISION].as_str()) {
+        Some(APPROVE) => Ok(true),
+        Some(KEEP) => Ok(false),
+        _ => Err(Failure::new(format!(
+            "the form came back without `{APPROVE}` or `{KEEP}`: nothing is applied"
+        ))),
+    }
+}
+
+/// What the client says of itself, as far as a line of the log can bear it.
+fn attestation(context: &RequestContext<RoleServer>) -> ClientAttestation {
+    const LETTERS_MAX: usize = 80;
+    let plain = |text: &str| -> String {
+        let letters = text.chars().take(LETTERS_MAX);
+        letters.map(|letter| if letter.is_ascii_graphic() { letter } else { '_' }).collect()
+    };
+    let info = context.client_info();
+    let (client, version) = match &info {
+        Some(info) => (plain(&info.name), plain(&info.version)),
+        None => (String::new(), String::new()),
+    };
+    let client = if client.is_empty() { "unnamed".to_owned() } else { client };
+    ClientAttestation { client, version }
+}
+
+fn random() -> Result<[u8; 32], String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}

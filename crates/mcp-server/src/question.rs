@@ -1,0 +1,164 @@
+//! The question itself: everything that would be approved, in words that cannot mislead.
+
+use std::fmt::Write as _;
+
+use staging_core::{
+    DiffOptions, DiffStagingLayer, Patch, PatchId, Session, Signature, StagingError, attestable,
+};
+
+use crate::answers::line;
+use crate::failure::Failure;
+use crate::review::own;
+
+/// How much text a question may have: what a person reads in a dialogue, and more.
+const DIFF_BYTES_MAX: usize = 24 << 10;
+/// How many patches one question may be about.
+const PATCHES_MAX: usize = 20;
+
+/// A question to a person.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) patches: Vec<PatchId>,
+    pub(crate) signature: Signature,
+    pub(crate) message: String,
+}
+
+impl Question {
+    /// How the same is approved at the terminal.
+    pub(crate) fn command(&self) -> String {
+        command(&self.patches, self.signature)
+    }
+}
+
+/// The question about these patches of a session, all of them when none are named; refused where
+/// a client's word is not enough, or the question could not show everything.
+pub(crate) fn of(
+    layer: &DiffStagingLayer,
+    session: &Session,
+    ids: Option<&[String]>,
+) -> Result<Question, Failure> {
+    let selection = layer.select(&own(layer, session, ids)?)?;
+    if !selection.stale.is_empty() {
+        return Err(StagingError::Stale { patches: selection.stale }.into());
+    }
+    let (patches, signature) = (selection.patches, selection.signature);
+    if patches.is_empty() {
+        return Err(StagingError::NothingPending.into());
+    }
+    attestable(&patches, Some(signature)).map_err(|error| match error {
+        StagingError::ConfirmationMissing { patches } => Failure::new(format!(
+            "{} replaces a whole file unseen, which is never approved through a client: the user \
+             approves it with `greenroom apply` at the terminal",
+            patches.first().map(line).unwrap_or_default()
+        )),
+        error => error.into(),
+    })?;
+    let named: Vec<PatchId> = patches.iter().map(|patch| patch.id).collect();
+    let mut diff = Limited(Vec::new());
+    let written = layer.write_diff(&patches, &DiffOptions::default(), &mut diff);
+    if patches.len() > PATCHES_MAX || diff.0.len() > DIFF_BYTES_MAX {
+        return Err(Failure::new(format!(
+            "this is more than a question can show ({PATCHES_MAX} patches, {DIFF_BYTES_MAX} bytes \
+             of diff): name fewer patches in `ids`, or the user approves at the terminal"
+        )));
+    }
+    written?;
+    let message = message(session, &patches, signature, &diff.0);
+    Ok(Question { patches: named, signature, message })
+}
+
+fn message(session: &Session, patches: &[Patch], signature: Signature, diff: &[u8]) -> String {
+    let (id, label) = (session.id, &session.label);
+    let mut text =
+        format!("An agent asks to change files on the disk (session {id} `{label}`).\n\n");
+    for patch in patches {
+        let bytes = match (&patch.base, patch.staged) {
+            (Some(base), Some(staged)) => format!("{} -> {} bytes", base.bytes, staged.bytes),
+            (None, Some(staged)) => format!("{} bytes", staged.bytes),
+            (Some(base), None) => format!("{} bytes gone", base.bytes),
+            (None, None) => String::new(),
+        };
+        let _ = writeln!(text, "{}, {bytes}", line(patch));
+        for remark in &patch.diff.remarks {
+            let _ = writeln!(text, "  note: {remark}");
+        }
+    }
+    let ids: Vec<PatchId> = patches.iter().map(|patch| patch.id).collect();
+    let terminal = command(&ids, signature);
+    let mut bytes = format!("{text}signature: {signature}\n\n").into_bytes();
+    bytes.extend_from_slice(diff);
+    let word =
+        "\nYour answer counts as the word of this client. To decide at the terminal instead:";
+    bytes.extend_from_slice(format!("{word} `{terminal}`").as_bytes());
+    visible(&bytes)
+}
+
+fn command(ids: &[PatchId], signature: Signature) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!("greenroom apply {} --expect {signature}", ids.join(" "))
+}
+
+/// Text in which nothing hides: what steers a display, or reorders what is read, is spelt out, and
+/// so is every byte that is no text.
+fn visible(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                '\n' | '\t' => text.push(letter),
+                letter if hides(letter) => {
+                    let _ = write!(text, "\\u{{{:x}}}", u32::from(letter));
+                }
+                letter => text.push(letter),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02X}");
+        }
+    }
+    text
+}
+
+/// Control characters, and the invisible ones that Unicode's reports on source code warn of
+/// (UTS #55): marks of direction, joiners, spaces without width, tags.
+fn hides(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Text up to a little more than a question can have, and an error beyond it.
+struct Limited(Vec<u8>);
+
+impl std::io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        if self.0.len() > DIFF_BYTES_MAX {
+            return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(b"+a\n\tb\n", "+a\n\tb\n")]
+    #[case(b"+\x1b[2K\r", "+\\u{1b}[2K\\u{d}")]
+    #[case("+\u{202e}a".as_bytes(), "+\\u{202e}a")]
+    #[case(b"+\xff", "+\\xFF")]
+    #[case("+ä".as_bytes(), "+ä")]
+    fn nothing_hides_in_a_question(#[case] bytes: &[u8], #[case] expected: &str) {
+        assert_eq!(visible(bytes), expected);
+    }
+}
