@@ -15,6 +15,7 @@ pub mod phases;
 pub mod plan;
 pub mod pool;
 pub mod random;
+pub mod recorded;
 pub mod report;
 pub mod runs;
 pub mod scenario;

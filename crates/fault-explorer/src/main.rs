@@ -19,12 +19,13 @@ use fault_explorer::report::Report;
 use fault_explorer::runs::{Effort, jobs};
 use fault_explorer::scenario::Scenario;
 use fault_explorer::stage::Bench;
-use fault_explorer::{pool, telling};
+use fault_explorer::{pool, recorded, telling};
 use miette::{IntoDiagnostic as _, WrapErr as _};
 
 const USAGE: &str = "\
 usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--renames NAME]
                                 [--scenario NAME] [--seed NUMBER] [--minutes NUMBER]
+       cargo xtask fault-inject --quick --record
        cargo xtask fault-inject --replay FILE
 
   --quick        under a minute, for continuous integration
@@ -34,6 +35,7 @@ usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--renames NAM
   --scenario NAME
                  one set alone, by its letters or its name
   --seed NUMBER  what samples are drawn by, 1 by default; the same gives the same counts
+  --record       keeps the report of --quick with seed 1, which every such run compares with
   --minutes NUMBER
                  ends after so many, and says how many jobs were not finished
   --replay FILE  tells one history again, step by step
@@ -46,7 +48,17 @@ struct Options {
     scenario: Option<String>,
     seed: u64,
     minutes: Option<u64>,
+    record: bool,
     replay: Option<PathBuf>,
+}
+
+impl Options {
+    /// Whether this is the run whose report is kept.
+    fn is_recorded(&self) -> bool {
+        let all = self.model.is_none() && self.renames.is_none() && self.scenario.is_none();
+        let whole = all && self.minutes.is_none() && cfg!(feature = "mutants");
+        self.effort == Effort::Quick && self.seed == 1 && whole
+    }
 }
 
 fn main() -> ExitCode {
@@ -80,6 +92,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         scenario: None,
         seed: 1,
         minutes: None,
+        record: false,
         replay: None,
     };
     let mut rest = arguments.iter();
@@ -116,9 +129,13 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
                     number.parse().map_err(|_| format!("`{number}` is no number of minutes"))?,
                 );
             }
+            "--record" => options.record = true,
             "--replay" => options.replay = Some(PathBuf::from(value()?)),
             unknown => return Err(format!("`{unknown}` was not understood")),
         }
+    }
+    if options.record && !options.is_recorded() {
+        return Err("`--record` goes with `--quick` and seed 1 alone".to_owned());
     }
     Ok(options)
 }
@@ -185,8 +202,38 @@ fn explore(options: &Options) -> miette::Result<bool> {
         println!("again: cargo xtask fault-inject --replay {}", file.display());
     }
     let survived = report.mutants.iter().any(|mutant| mutant.by.is_none());
+    let is_sound = violations.is_empty() && !survived;
+    let as_recorded = !options.is_recorded() || !is_sound || as_recorded(&report, options.record)?;
     println!("{} in {:.0} s", report.effort, begun.elapsed().as_secs_f64());
-    Ok(violations.is_empty() && !survived)
+    Ok(is_sound && as_recorded)
+}
+
+/// Whether the counts are those that other machines had; with `--record` they are from now on.
+fn as_recorded(report: &Report, record: bool) -> miette::Result<bool> {
+    let file = Path::new(recorded::FILE);
+    if record {
+        std::fs::create_dir_all(file.parent().unwrap_or(file)).into_diagnostic()?;
+        write_json(file, report)?;
+        println!("kept in {}", file.display());
+        return Ok(true);
+    }
+    let text = std::fs::read_to_string(file).into_diagnostic().wrap_err("nothing is recorded")?;
+    let recorded: serde_json::Value = serde_json::from_str(&text).into_diagnostic()?;
+    let found = serde_json::to_value(report).into_diagnostic()?;
+    let differences = recorded::differences(&recorded, &found);
+    if differences.is_empty() {
+        println!("every count is the one in {}", file.display());
+        return Ok(true);
+    }
+    println!("counts are not those in {}:", file.display());
+    for difference in &differences {
+        println!("  {difference}");
+    }
+    println!(
+        "If the protocol, the explorer or the simulated disk was changed, keep them with\n\
+         `cargo xtask fault-inject --quick --record`. If not, something depends on the machine."
+    );
+    Ok(false)
 }
 
 #[cfg(feature = "mutants")]

@@ -14,7 +14,8 @@ pub fn named(name: &str) -> Option<Mutant> {
     Mutant::ALL.iter().copied().find(|mutant| mutant.name() == name)
 }
 
-/// Whether it is about disks that cannot exchange two names, or refuse to replace one.
+/// Whether it is about disks that cannot exchange two names, or refuse to replace one, or found
+/// there soonest.
 pub fn is_of_moving_aside(mutant: Mutant) -> bool {
     use Mutant::*;
     matches!(
@@ -28,6 +29,7 @@ pub fn is_of_moving_aside(mutant: Mutant) -> bool {
             | OtherNameUnsynced
             | LinkedSlotsForgotten
             | SyncFailureForgotten
+            | SwappingUnrecorded
     )
 }
 

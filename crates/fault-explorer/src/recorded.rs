@@ -1,0 +1,60 @@
+//! What a quick run comes to on every machine: its report is kept beside the explorer.
+//!
+//! The same seed must give the same counts wherever it runs, or a history that one machine found
+//! could not be told again by another. So each machine that runs `--quick` compares.
+
+use serde_json::Value;
+
+/// Where the report of `--quick` with seed 1 is kept, from the workspace's root.
+pub const FILE: &str = "crates/fault-explorer/recorded/quick.json";
+
+/// Each figure in which two reports differ, in words.
+pub fn differences(recorded: &Value, found: &Value) -> Vec<String> {
+    let mut told = Vec::new();
+    compare("", recorded, found, &mut told);
+    told
+}
+
+fn compare(place: &str, recorded: &Value, found: &Value, told: &mut Vec<String>) {
+    let below =
+        |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}, {name}") };
+    match (recorded, found) {
+        (Value::Object(recorded), Value::Object(found)) => {
+            for (name, value) in recorded {
+                compare(&below(name), value, found.get(name).unwrap_or(&Value::Null), told);
+            }
+            for (name, value) in found.iter().filter(|(name, _)| !recorded.contains_key(*name)) {
+                compare(&below(name), &Value::Null, value, told);
+            }
+        }
+        (Value::Array(recorded), Value::Array(found)) if recorded.len() == found.len() => {
+            for (number, (recorded, found)) in recorded.iter().zip(found).enumerate() {
+                compare(&below(&number.to_string()), recorded, found, told);
+            }
+        }
+        (recorded, found) if recorded == found => {}
+        (recorded, found) => told.push(format!("{place}: {recorded} recorded, {found} found")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_figure_that_differs_is_told() {
+        let recorded = json!({ "rows": { "kill": { "states": 1, "faults": 2 } }, "mutants": [1] });
+        assert!(differences(&recorded, &recorded).is_empty());
+        let found = json!({ "rows": { "kill": { "states": 3, "faults": 2 }, "weak": 4 } });
+        assert_eq!(
+            differences(&recorded, &found),
+            [
+                "mutants: [1] recorded, null found",
+                "rows, kill, states: 1 recorded, 3 found",
+                "rows, weak: null recorded, 4 found",
+            ]
+        );
+    }
+}
