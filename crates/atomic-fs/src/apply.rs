@@ -93,14 +93,13 @@ impl<D: Disk> Apply<'_, '_, D> {
         self.ground.swaps_begin(journal.file());
         let swapper = Swapper::new(self.ground);
         let mut applied = match forward(&swapper, &intent, &|_| false) {
-            Ok(()) => match self.barrier_two_of_apply(&intent, &mut journal) {
+            // Durable before the answer: a user may remove at once what was created, and after a
+            // power cut nothing else would tell that from what never arrived.
+            Ok(()) => match self
+                .barrier_two_of_apply(&intent, &mut journal)
+                .and_then(|()| self.record_committed(&swapper, &intent, &mut journal))
+            {
                 Ok(()) => {
-                    // Not synced, and so at no cost: should the process die before it is
-                    // appended again and synced, a user may remove what was created, and
-                    // nothing else would tell that from what never arrived.
-                    if !mutant!(CommittedTooLate) {
-                        let _ = journal.append(disk, &Record::Committed);
-                    }
                     let made_dirs = intent.new_dirs.clone();
                     Applied {
                         made_dirs,
@@ -115,6 +114,25 @@ impl<D: Disk> Apply<'_, '_, D> {
         };
         applied.kept = swapper.take_kept();
         applied
+    }
+
+    fn record_committed(
+        &self,
+        swapper: &Swapper<'_, '_, D>,
+        intent: &Intent,
+        journal: &mut Journal<D>,
+    ) -> Result<(), FsError> {
+        if mutant!(SlotsRemovedTooEarly) {
+            clean_slots(swapper, intent, false)?;
+        }
+        if mutant!(CommittedTooLate) {
+            return Ok(());
+        }
+        journal.append(self.ground.disk, &Record::Committed)?;
+        if mutant!(CommittedUnsynced) {
+            return Ok(());
+        }
+        journal.sync(self.ground.disk)
     }
 
     /// Writes and syncs all slots, and syncs the journal and its name.

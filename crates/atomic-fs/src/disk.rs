@@ -1,6 +1,7 @@
 //! The calls that a swap needs from a file system, and nothing else.
 
 use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::rel_path::RelPath;
 
@@ -152,6 +153,13 @@ pub trait Disk: Send + Sync {
     fn copy_metadata(&self, from: &Self::File, to: &Self::File, mode: u32) -> io::Result<()>;
     /// Sets the permission bits.
     fn set_mode(&self, file: &Self::File, mode: u32) -> io::Result<()>;
+    /// A time of modification that no other file has, in nanoseconds since 1970: now.
+    fn new_stamp(&self) -> i64 {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_1970.as_nanos()).unwrap_or(0)
+    }
+    /// Sets the time of modification, as exactly as the file system keeps it (utimensat(2)).
+    fn set_modified(&self, file: &Self::File, modified_ns: i64) -> io::Result<()>;
 
     /// Asks to hold off everyone who opens the file for writing, until `file` is
     /// dropped: they wait in their `open` meanwhile (`F_SETLEASE`, fcntl(2)).
@@ -170,6 +178,10 @@ pub trait Disk: Send + Sync {
     /// Exchanges two names of one directory atomically; `InvalidInput` or `Unsupported`,
     /// with nothing changed, where the file system cannot.
     fn exchange(&self, dir: &Self::Dir, one: &[u8], other: &[u8]) -> io::Result<()>;
+    /// Whether it has [`replace`](Disk::replace) instead of an exchange.
+    fn replaces_in_steps(&self) -> bool {
+        false
+    }
     /// Brings `slot` to the place of the file `target`, which gets the free name `aside`, by
     /// a call of the system's own that is made for it and need not be atomic: whatever it
     /// answers, the names tell what it did. `Unsupported`, with nothing changed, where the

@@ -10,6 +10,7 @@ use crate::change_set::Staged;
 use crate::content::{Digest, Fingerprint};
 use crate::disk::{Disk, FileKind, Lease, Stat, is_symlink_error};
 use crate::error::{Difference, FsError, Refusal};
+use crate::mutants::mutant;
 use crate::policy::Options;
 use crate::rel_path::RelPath;
 
@@ -54,6 +55,12 @@ impl Held {
         self.is_base(&Fingerprint { digest, bytes, mode })
     }
 
+    /// Whether it is the very file that a unit's slot was, with its content.
+    pub(crate) fn is_arrived(&self, staged: &Staged, stamp: i64) -> bool {
+        let Self::File { stat, .. } = self else { return false };
+        self.is_staged(staged) && (has_stamp(stat.modified_ns, stamp) || mutant!(StampIgnored))
+    }
+
     /// In what it differs from a file's expected state.
     pub(crate) fn difference(&self, base: &Fingerprint) -> Option<Difference> {
         match self {
@@ -79,6 +86,13 @@ impl Held {
             _ => None,
         }
     }
+}
+
+/// Whether a time of modification is this one, as exactly as some file system may keep it: NTFS
+/// in steps of 100 ns, others of 1 us, 1 ms, 1 s, and FAT of 2 s.
+fn has_stamp(modified_ns: i64, stamp: i64) -> bool {
+    const STEPS_NS: [i64; 6] = [1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000];
+    STEPS_NS.iter().any(|step| modified_ns == stamp - stamp.rem_euclid(*step))
 }
 
 impl<'a, D: Disk> Ground<'a, D> {

@@ -46,7 +46,7 @@ pub(crate) fn inspect<D: Disk>(
     let edited =
         |path: &RelPath, difference| Condition::Edited(Conflict { path: path.clone(), difference });
     Ok(match &unit.action {
-        Action::Replace { base, staged } => {
+        Action::Replace { base, staged, .. } => {
             if slot.is_staged(staged) {
                 match file.difference(base) {
                     None => Condition::Waiting,
@@ -54,7 +54,7 @@ pub(crate) fn inspect<D: Disk>(
                 }
             } else if slot.is_base(base) {
                 Condition::Done
-            } else if file.is_staged(staged) {
+            } else if file.is_arrived(staged, unit.stamp) {
                 // The slot is gone only once the outcome is durable, unless a user
                 // removed it.
                 if slot == Held::Absent { Condition::Done } else { Condition::Displaced }
@@ -69,7 +69,9 @@ pub(crate) fn inspect<D: Disk>(
                 Condition::Unprepared
             } else {
                 match file.difference(&Fingerprint::from(*staged)) {
-                    None => Condition::Done,
+                    None if file.is_arrived(staged, unit.stamp) => Condition::Done,
+                    // A user put the same there.
+                    None => edited(&unit.path, Difference::Exists),
                     // Removed by the user, or never arrived.
                     Some(Difference::Missing) => Condition::Unprepared,
                     // What is there is still to make way.

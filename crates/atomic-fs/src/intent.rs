@@ -37,14 +37,18 @@ pub(crate) struct Unit {
     pub slot: RelPath,
     /// What is done with the two.
     pub action: Action,
+    /// The time of modification that the slot is given, by which a file that the set brought in
+    /// is told from one with the same content that a user put there.
+    pub stamp: i64,
 }
 
 /// How a unit changes its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Action {
-    /// The slot holds new content and is exchanged with the file.
-    Replace { base: Fingerprint, staged: Staged },
+    /// The slot holds new content and is exchanged with the file. The inode is the one that
+    /// was checked; it tells a file that was never exchanged from one with the same content.
+    Replace { base: Fingerprint, inode: u64, staged: Staged },
     /// The slot holds new content and becomes the file. `like` names the file whose
     /// owner and attributes it takes, when it continues one.
     Create { staged: Staged, like: Option<RelPath> },
@@ -93,6 +97,8 @@ impl Unit {
 
 /// What the planner needs to know of the disk.
 pub(crate) trait Terrain {
+    /// As [`Disk::new_stamp`](crate::Disk::new_stamp).
+    fn new_stamp(&self) -> i64;
     /// The inode of the file at a path that has passed its check.
     fn inode(&self, path: &RelPath) -> Option<u64>;
     /// Whether a directory is there.
@@ -122,7 +128,8 @@ impl Intent {
         let path = &change.path;
         match (&change.operation, change.expected) {
             (Operation::Write(staged), Expected::Matches(base)) => {
-                self.push(path, Action::Replace { base, staged: *staged }, terrain)
+                let inode = terrain.inode(path).unwrap_or(0);
+                self.push(path, Action::Replace { base, inode, staged: *staged }, terrain)
             }
             (Operation::Write(staged), Expected::Absent) => {
                 self.push(path, Action::Create { staged: *staged, like: None }, terrain)
@@ -167,7 +174,8 @@ impl Intent {
             Some(dir) => dir.join(name.as_bytes())?,
             None => RelPath::parse(name.as_bytes())?,
         };
-        self.units.push(Unit { path: path.clone(), slot, action });
+        let stamp = terrain.new_stamp();
+        self.units.push(Unit { path: path.clone(), slot, action, stamp });
         Ok(())
     }
 

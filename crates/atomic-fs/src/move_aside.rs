@@ -117,7 +117,7 @@ impl Unit {
 
 impl<D: Disk> Swapper<'_, '_, D> {
     /// Exchanges the slot with the file by the system's own call that replaces a file and
-    /// keeps the old one, `ReplaceFileW`; nothing where there is none.
+    /// keeps the old one, `ReplaceFileW`.
     ///
     /// That call can fail half-way, and its documentation and its copies disagree on what
     /// each code leaves. So the code decides nothing: the three names are looked at, and what
@@ -130,13 +130,20 @@ impl<D: Disk> Swapper<'_, '_, D> {
         &self,
         unit: &Unit,
         parent: &D::Dir,
-    ) -> Option<Result<(), FsError>> {
+    ) -> Result<(), FsError> {
         let aside = unit.aside();
         let (target, slot) = (unit.path.file_name(), unit.slot.file_name());
-        match self.ground.disk.replace(parent, target, slot, aside.file_name()) {
-            Err(error) if is_unsupported(&error) => None,
-            answer => Some(self.finish_replacing(unit, &aside, answer)),
+        // The call overwrites what has the name that it is to give the old file, and that may
+        // be what an earlier one took out and a user has put another file before.
+        match self.ground.stat(&aside) {
+            Ok(None) => {}
+            Ok(Some(_)) if mutant!(BackupOverwritten) => {}
+            Ok(Some(_)) => return Err(replaced_by_another(unit)),
+            Err(error) => return Err(error),
         }
+        let kept = if mutant!(BackupNotGiven) { b"" } else { aside.file_name() };
+        let answer = self.ground.disk.replace(parent, target, slot, kept);
+        self.finish_replacing(unit, &aside, answer)
     }
 
     fn finish_replacing(
@@ -151,6 +158,13 @@ impl<D: Disk> Swapper<'_, '_, D> {
             let error = answer.as_ref().err().map_or_else(|| kind.into(), copied);
             FsError::io("swap", &unit.path)(error)
         };
+        if answer.is_ok() && mutant!(SuccessTrusted) {
+            let _ = ground.rename_to_own(aside, &unit.slot);
+            return Ok(());
+        }
+        if answer.is_err() && (mutant!(FailureTrusted) || mutant!(HalfReplacedUnfinished)) {
+            return Err(failed(io::ErrorKind::Other));
+        }
         match (is_there(&unit.path)?, is_there(&unit.slot)?, is_there(aside)?) {
             // Replaced; if the path is free, the user has removed the new file already.
             (_, false, true) => ground.rename_to_own(aside, &unit.slot),
@@ -165,11 +179,12 @@ impl<D: Disk> Swapper<'_, '_, D> {
                 ground.rename_to_own(aside, &unit.slot)
             }
             // The same, and the user has put another file in its place: theirs stays.
-            (true, true, true) => {
-                Err(FsError::io("swap", &unit.path)(io::ErrorKind::AlreadyExists.into()))
-            }
-            // Nothing has changed.
-            (true, true, false) => Err(failed(io::ErrorKind::Other)),
+            (true, true, true) => Err(replaced_by_another(unit)),
+            // Nothing has changed. Where the call is not supported, renames do the same.
+            (true, true, false) => match &answer {
+                Err(error) if is_unsupported(error) => self.exchange_by_moving_aside(unit),
+                _ => Err(failed(io::ErrorKind::Other)),
+            },
             (false, _, false) => {
                 Err(FsError::io("swap", &unit.path)(io::ErrorKind::NotFound.into()))
             }
@@ -208,6 +223,10 @@ impl<D: Disk> Swapper<'_, '_, D> {
         ground.rename_to_own(&aside, &unit.slot)?;
         synced
     }
+}
+
+fn replaced_by_another(unit: &Unit) -> FsError {
+    FsError::io("swap", &unit.path)(io::ErrorKind::AlreadyExists.into())
 }
 
 /// An error of the system's once more.
@@ -263,7 +282,7 @@ pub(crate) fn clean_aside<D: Disk>(
     swapper: &Swapper<'_, '_, D>,
     unit: &Unit,
 ) -> Result<(), FsError> {
-    let Action::Replace { base, staged } = &unit.action else { return Ok(()) };
+    let Action::Replace { base, staged, .. } = &unit.action else { return Ok(()) };
     let aside = unit.aside();
     let ground = swapper.ground;
     match ground.held(&aside) {

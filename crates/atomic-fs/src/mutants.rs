@@ -49,6 +49,8 @@ define! {
     CommittedTooEarly,
     /// The outcome is not in the journal when the answer is given.
     CommittedTooLate,
+    /// The outcome is in the journal, and not durable, when the answer is given.
+    CommittedUnsynced,
     /// The record that barrier 1 is passed is left out.
     SwappingUnrecorded,
     /// A set that fails before its swaps is removed without a record of it.
@@ -59,8 +61,12 @@ define! {
     AbortUnsynced,
     /// Slots are removed before the outcome is recorded.
     SlotsRemovedTooEarly,
-    /// Slots are removed before the record of the outcome is synced.
-    OutcomeUnsynced,
+    /// Slots are not given a time of modification of their own.
+    StampLeftOut,
+    /// Whoever has the approved content is taken for what the set brought in.
+    StampIgnored,
+    /// A displaced file is taken for a torn slot where the path has the base's content.
+    DisplacedByContent,
     /// What came out of an exchange is not looked at.
     ReplaceUnverified,
     /// What was moved aside is not looked at.
@@ -123,6 +129,20 @@ define! {
     LinkedSlotsForgotten,
     /// A directory whose sync has failed is believed when it is synced again.
     SyncFailureForgotten,
+    /// A replacement has no backup, so that what it takes out of place is gone.
+    BackupNotGiven,
+    /// A replacement is made although the name of its backup is taken.
+    BackupOverwritten,
+    /// A replacement that says that it was made is believed.
+    SuccessTrusted,
+    /// A replacement that says that it has failed is taken for one that changed nothing.
+    FailureTrusted,
+    /// What a failed replacement has begun is not finished.
+    HalfReplacedUnfinished,
+    /// Recovery does not look for what a replacement left half-made.
+    HalfReplacedForgotten,
+    /// A file that somebody has open for writing is swapped all the same.
+    BusyIgnored,
 }
 
 #[cfg(feature = "mutants")]

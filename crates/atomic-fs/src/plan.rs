@@ -122,6 +122,10 @@ struct Seen<'g, 'a, D: Disk> {
 }
 
 impl<D: Disk> Terrain for Seen<'_, '_, D> {
+    fn new_stamp(&self) -> i64 {
+        self.ground.disk.new_stamp()
+    }
+
     fn inode(&self, path: &RelPath) -> Option<u64> {
         self.inodes.get(path).copied()
     }

@@ -159,6 +159,17 @@ impl Disk for PosixDisk {
         Ok(fs::fchmod(file, mode_bits(mode))?)
     }
 
+    fn set_modified(&self, file: &OwnedFd, modified_ns: i64) -> io::Result<()> {
+        const NS: i64 = 1_000_000_000;
+        let omitted = fs::Timespec { tv_sec: 0, tv_nsec: fs::UTIME_OMIT };
+        let modified = fs::Timespec {
+            tv_sec: modified_ns.div_euclid(NS),
+            tv_nsec: modified_ns.rem_euclid(NS),
+        };
+        let times = fs::Timestamps { last_access: omitted, last_modification: modified };
+        Ok(fs::futimens(file, &times)?)
+    }
+
     fn lease(&self, file: &OwnedFd) -> io::Result<Lease> {
         lease::take(file)
     }

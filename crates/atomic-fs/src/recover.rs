@@ -86,8 +86,9 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let swapper = Swapper::new(self.ground);
         let mut edited = Vec::new();
         let outcome = match found.progress {
-            Progress::Committed => RecoveredOutcome::Committed,
-            Progress::RolledBack => RecoveredOutcome::RolledBack,
+            // Whoever wrote it may have been killed before it was durable.
+            Progress::Committed => journal.sync(disk).map(|()| RecoveredOutcome::Committed)?,
+            Progress::RolledBack => journal.sync(disk).map(|()| RecoveredOutcome::RolledBack)?,
             Progress::Undecided | Progress::Aborting => {
                 let outcome = self.decide(&swapper, journal, found, &mut edited)?;
                 if mutant!(RecoveryUnrecorded) {
@@ -127,7 +128,9 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let intent = &found.intent;
         if !mutant!(SecondNamesKept) {
             self.drop_second_names(swapper, intent)?;
-            move_aside::settle(self.ground, intent)?;
+            if !mutant!(HalfReplacedForgotten) {
+                move_aside::settle(self.ground, intent)?;
+            }
         }
         let mut conditions = self.conditions(intent)?;
         let displaced: Vec<usize> = (0..intent.units.len())

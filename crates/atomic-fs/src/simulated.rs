@@ -7,7 +7,8 @@
 //! that goes, a write is a piece of content and a length. From the log,
 //! [`states`] makes every tree that a crash at any point may
 //! leave under a [`Persistence`] model. Whoever stands at its calls (a [`Bystander`])
-//! can fail them, cut them short, or change the tree as a user would.
+//! can fail them, cut them short, or change the tree as a user would. It can also be a disk
+//! that behaves as [`WindowsDisk`](crate::Disk) is documented to ([`Renames::Windows`]).
 //!
 //! # Limitations
 //! Renames within a directory are atomic, as they are on every journalling file system;
@@ -22,6 +23,7 @@ mod kernel;
 mod log;
 mod persistence;
 mod user;
+mod windows;
 
 pub use disk::{
     Bystander, CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, SimulatedFile, Step,
@@ -32,3 +34,4 @@ pub use persistence::{
     Choice, Part, Persistence, State, StateCap, boundaries, materialise, states,
 };
 pub use user::World;
+pub use windows::{ACCESS_LIST, Sharing};

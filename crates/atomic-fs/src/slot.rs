@@ -53,6 +53,10 @@ pub(crate) fn write<D: Disk>(
                 .map_err(FsError::io("set the mode of", &unit.path))?;
         }
     }
+    if !mutant!(StampLeftOut) {
+        disk.set_modified(&file, unit.stamp)
+            .map_err(FsError::io("set the time of modification of", &unit.path))?;
+    }
     Ok(file)
 }
 

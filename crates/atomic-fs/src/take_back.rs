@@ -17,7 +17,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// and is reported.
     pub(crate) fn undo(&self, unit: &Unit) -> Result<Option<Conflict>, FsError> {
         match &unit.action {
-            Action::Replace { base, staged } => self.undo_replace(unit, base, staged),
+            Action::Replace { base, staged, .. } => self.undo_replace(unit, base, staged),
             Action::Create { staged, .. } => {
                 let Staged { digest, bytes, mode } = *staged;
                 if !matches!(self.ground.held(&unit.slot)?, Held::Absent) {
@@ -41,16 +41,18 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let slot = self.ground.held(&unit.slot)?;
         if !slot.is_base(base) {
             let displaced = slot != Held::Absent && !slot.is_staged(staged);
-            if displaced && self.ground.held(&unit.path)?.is_staged(staged) {
+            if displaced && self.ground.held(&unit.path)?.is_arrived(staged, unit.stamp) {
                 self.put_back(unit, staged, None)?;
             }
             return Ok(None);
         }
         let Staged { digest, bytes, mode } = *staged;
         let new = Fingerprint { digest, bytes, mode };
-        if !mutant!(UndoUnchecked)
-            && let Some(difference) = self.ground.held(&unit.path)?.difference(&new)
-        {
+        let held = self.ground.held(&unit.path)?;
+        let is_another = !held.is_arrived(staged, unit.stamp);
+        if !mutant!(UndoUnchecked) && is_another {
+            // Edited, or replaced by another file with the same content.
+            let difference = held.difference(&new).unwrap_or(Difference::Content);
             return Ok(Some(Conflict { path: unit.path.clone(), difference }));
         }
         match self.exchange(unit) {
@@ -65,9 +67,11 @@ impl<D: Disk> Swapper<'_, '_, D> {
             }
             Err(error) => return Err(error),
         }
-        let Some(difference) = self.ground.held(&unit.slot)?.difference(&new) else {
+        let held = self.ground.held(&unit.slot)?;
+        if held.is_arrived(staged, unit.stamp) {
             return Ok(None);
-        };
+        }
+        let difference = held.difference(&new).unwrap_or(Difference::Content);
         if mutant!(UndoUnverified) {
             return Ok(None);
         }
@@ -109,7 +113,13 @@ impl<D: Disk> Swapper<'_, '_, D> {
         path: &RelPath,
         arrived: &Fingerprint,
     ) -> Result<Option<Conflict>, FsError> {
-        match self.ground.held(path)?.difference(arrived) {
+        // A user who put the same content there keeps it.
+        let difference = |held: &Held| {
+            let is_another = |staged| !held.is_arrived(&staged, unit.stamp);
+            held.difference(arrived)
+                .or_else(|| unit.staged().is_some_and(is_another).then_some(Difference::Exists))
+        };
+        match difference(&self.ground.held(path)?) {
             None => {}
             Some(Difference::Missing) => return Ok(None),
             Some(difference) => return Ok(Some(Conflict { path: path.clone(), difference })),
@@ -119,7 +129,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
             Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(None),
             Err(error) => return Err(error),
         }
-        let Some(difference) = self.ground.held(&unit.slot)?.difference(arrived) else {
+        let Some(difference) = difference(&self.ground.held(&unit.slot)?) else {
             return Ok(None);
         };
         if mutant!(DepartureUnverified) {

@@ -3,7 +3,7 @@
 use crate::disk::Disk;
 use crate::error::FsError;
 use crate::ground::{Ground, Held, is_absence};
-use crate::intent::{Intent, Unit};
+use crate::intent::{Action, Intent, Unit};
 use crate::move_aside;
 use crate::mutants::mutant;
 use crate::parallel;
@@ -41,13 +41,16 @@ pub(crate) fn clean_slots<D: Disk>(
     .collect()
 }
 
-/// Whether a unit's file is as it was before the set, as far as one look tells.
+/// Whether a unit's file is the one that was checked, as far as one look tells. Its content alone
+/// does not: a user may have put back what was there before.
 fn is_untouched<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<bool, FsError> {
-    match unit.base() {
-        Some(base) => Ok(ground.held(&unit.path)?.is_base(&base)),
+    let Action::Replace { base, inode, .. } = &unit.action else {
         // Nothing but what was written for it comes into the slot of a created file.
-        None => Ok(true),
-    }
+        return Ok(unit.base().is_none());
+    };
+    let held = ground.held(&unit.path)?;
+    let is_same = mutant!(DisplacedByContent) || held.inode().is_some_and(|(_, now)| now == *inode);
+    Ok(is_same && held.is_base(base))
 }
 
 /// Removes slots that were written but never swapped, whole or not.

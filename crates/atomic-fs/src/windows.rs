@@ -112,6 +112,13 @@ const MOVE: Opening = Opening {
     options: nt::FILE_OPEN_FOR_BACKUP_INTENT,
 };
 
+/// Opens a file once more for its attributes, whose change is then in the file system's log on the
+/// device before the call that makes it returns (`CreateFileW`, "Caching Behavior").
+fn through(file: &File) -> io::Result<File> {
+    let rights = win::FILE_READ_ATTRIBUTES | win::FILE_WRITE_ATTRIBUTES;
+    native::reopen_with(file, rights, SHARE_ALL, win::FILE_FLAG_WRITE_THROUGH)
+}
+
 impl Disk for WindowsDisk {
     type Dir = File;
     type File = WindowsFile;
@@ -229,6 +236,10 @@ impl Disk for WindowsDisk {
     /// Times of creation and attributes. The access control list and the streams of the file that
     /// is replaced are kept by the replacement itself.
     fn copy_metadata(&self, from: &WindowsFile, to: &WindowsFile, mode: u32) -> io::Result<()> {
+        // The call that replaces a file does it as well, but the renames that are made where it
+        // is not supported, and for read-only files, do not.
+        let rights = win::READ_CONTROL | win::WRITE_DAC;
+        native::copy_access(&from.file, &native::reopen(&to.file, rights, SHARE_ALL)?)?;
         let original = native::basic(&from.file)?;
         let kept = original.FileAttributes & KEPT_ATTRIBUTES;
         let basic = win::FILE_BASIC_INFO {
@@ -240,12 +251,18 @@ impl Disk for WindowsDisk {
     }
 
     fn set_mode(&self, file: &WindowsFile, mode: u32) -> io::Result<()> {
-        let rights = win::FILE_READ_ATTRIBUTES | win::FILE_WRITE_ATTRIBUTES;
-        let file = native::reopen(&file.file, rights, SHARE_ALL)?;
+        let file = through(&file.file)?;
         let kept = native::basic(&file)?.FileAttributes & !win::FILE_ATTRIBUTE_READONLY;
         let basic =
             win::FILE_BASIC_INFO { FileAttributes: attributes(kept, mode), ..Default::default() };
         native::set_basic(&file, &basic)
+    }
+
+    fn set_modified(&self, file: &WindowsFile, modified_ns: i64) -> io::Result<()> {
+        // An attribute of 0 leaves all of them as they are, and so does a time of 0.
+        let basic =
+            win::FILE_BASIC_INFO { LastWriteTime: since_1601(modified_ns), ..Default::default() };
+        native::set_basic(&file.file, &basic)
     }
 
     fn lease(&self, file: &WindowsFile) -> io::Result<Lease> {
@@ -269,13 +286,25 @@ impl Disk for WindowsDisk {
     }
 
     fn sync_file(&self, file: &WindowsFile) -> io::Result<()> {
+        let denied = |error: &io::Error| is_code(error, ERROR_ACCESS_DENIED);
+        // Flushing takes the right to write, which a file that was opened to be read lacks.
         match file.file.sync_all() {
-            // Flushing takes the right to write, which a file that was opened to be read lacks.
-            Err(error) if is_code(&error, ERROR_ACCESS_DENIED) => {
-                native::reopen(&file.file, GENERIC_WRITE, SHARE_ALL)?.sync_all()
-            }
-            answer => answer,
+            Err(error) if denied(&error) => {}
+            answer => return answer,
         }
+        match native::reopen(&file.file, GENERIC_WRITE, SHARE_ALL) {
+            Err(error) if denied(&error) => {}
+            answer => return answer?.sync_all(),
+        }
+        // And which nobody gets to a read-only file, whose attributes can be written through.
+        let file = through(&file.file)?;
+        let basic = native::basic(&file)?;
+        if basic.FileAttributes & win::FILE_ATTRIBUTE_READONLY == 0 {
+            return Err(io::Error::from_raw_os_error(ERROR_ACCESS_DENIED.cast_signed()));
+        }
+        let same =
+            win::FILE_BASIC_INFO { FileAttributes: basic.FileAttributes, ..Default::default() };
+        native::set_basic(&file, &same)
     }
 
     fn sync_dir(&self, dir: &File) -> io::Result<()> {
@@ -291,7 +320,18 @@ impl Disk for WindowsDisk {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn replaces_in_steps(&self) -> bool {
+        true
+    }
+
     fn replace(&self, dir: &File, target: &[u8], slot: &[u8], aside: &[u8]) -> io::Result<()> {
+        // The call refuses read-only files, the one or the other; renames do not.
+        for name in [target, slot] {
+            let status = native::status(&native::open_in(dir, name, LOOK)?)?;
+            if status.attributes & win::FILE_ATTRIBUTE_READONLY != 0 {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+        }
         // Without write-through, which the call does not support: names are flushed later.
         while_held(|| native::replace(dir, target, slot, aside))
     }
@@ -398,8 +438,13 @@ fn stat_from(status: &native::Status) -> Stat {
     }
 }
 
-/// From steps of 100 ns since 1601.
+/// 1970 in steps of 100 ns since 1601.
+const UNIX_EPOCH: i64 = 116_444_736_000_000_000;
+
 fn since_1970_ns(steps: i64) -> i64 {
-    const UNIX_EPOCH: i64 = 116_444_736_000_000_000;
     steps.saturating_sub(UNIX_EPOCH).saturating_mul(100)
+}
+
+fn since_1601(ns: i64) -> i64 {
+    UNIX_EPOCH + ns.div_euclid(100)
 }

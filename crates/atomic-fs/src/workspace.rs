@@ -12,7 +12,7 @@ use crate::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
 use crate::error::{FsError, Refusal};
 use crate::ground::{FileReader, Ground, is_absence};
 use crate::intent::is_slot_name;
-use crate::journal::{self, Journal};
+use crate::journal::{self, Journal, Record};
 use crate::lock::WorkspaceLock;
 use crate::mutants::mutant;
 use crate::policy::{Options, Policy};
@@ -278,8 +278,8 @@ impl<D: Disk> Workspace<D> {
         apply.run(set, source)
     }
 
-    /// Tidies up after an answer: records the outcome in the journal, durably, and then
-    /// removes the slots. Returns the user's bytes that were found in them.
+    /// Tidies up after an answer: records in the journal, durably, that a set was rolled back,
+    /// and then removes the slots. Returns the user's bytes that were found in them.
     ///
     /// # Errors
     /// [`FsError::Io`]; what is left then is recovery's.
@@ -291,11 +291,9 @@ impl<D: Disk> Workspace<D> {
         let ground = self.ground();
         let Some(mut journal) = self.journal_of(unfinished)? else { return Ok(Vec::new()) };
         let swapper = Swapper::new(&ground);
-        if mutant!(SlotsRemovedTooEarly) {
-            clean_slots(&swapper, &unfinished.intent, false)?;
-        }
-        journal.append(&self.disk, &unfinished.record)?;
-        if !mutant!(OutcomeUnsynced) {
+        // That a set is committed was recorded before it was answered.
+        if unfinished.record != Record::Committed || mutant!(CommittedTooLate) {
+            journal.append(&self.disk, &unfinished.record)?;
             journal.sync(&self.disk)?;
         }
         clean_slots(&swapper, &unfinished.intent, false)?;

@@ -119,6 +119,21 @@ fn a_read_only_file_can_be_moved_deleted_and_made_writable() {
     assert!(!fs::metadata(fixture.at("mode")).expect("there").permissions().readonly());
 }
 
+/// `ReplaceFileW` refuses read-only files, and nothing flushes one that is open to be read.
+#[test]
+fn a_read_only_file_can_be_replaced_and_a_file_be_made_read_only() {
+    let mut fixture = Fixture::default();
+    fixture.put_mode("replace", b"old", 0o444);
+    fixture.put("mode", b"mode");
+    let changes = vec![fixture.modify("replace", b"new"), fixture.chmod("mode", 0o444)];
+    committed(&fixture.apply(changes));
+    assert_eq!(fixture.read("replace"), b"new");
+    for name in ["replace", "mode"] {
+        assert!(fs::metadata(fixture.at(name)).expect("there").permissions().readonly(), "{name}");
+    }
+    assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
+}
+
 #[test]
 fn a_new_files_path_may_be_longer_than_two_hundred_and_sixty_characters() {
     let mut fixture = Fixture::default();

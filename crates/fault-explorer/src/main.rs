@@ -30,7 +30,8 @@ usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--renames NAM
 
   --quick        under a minute, for continuous integration
   --deep         for hours
-  --model NAME   kill, weak, ordered or treelog alone; faults and races go with kill
+  --model NAME   kill, weak, ordered or treelog alone; faults and races go with kill;
+                 windows for all that is done over a disk of Windows, and its mutants
   --renames NAME disks alone that know all kinds of rename, no-exchange or plain ones alone
   --scenario NAME
                  one set alone, by its letters or its name
@@ -103,6 +104,10 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             "--deep" => options.effort = Effort::Deep,
             "--model" => {
                 let name = value()?;
+                if name == Renames::Windows.word() {
+                    options.renames = Some(Renames::Windows);
+                    continue;
+                }
                 let model = Persistence::ALL.into_iter().find(|model| model.word() == name);
                 options.model = Some(model.ok_or_else(|| format!("there is no model `{name}`"))?);
             }
@@ -240,20 +245,29 @@ fn as_recorded(report: &Report, record: bool) -> miette::Result<bool> {
 fn hunt_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
     use atomic_fs::mutants::Mutant;
     use fault_explorer::{mutants, runs};
-    if options.model.is_some() || options.renames.is_some() || options.scenario.is_some() {
+    let on_windows = options.renames == Some(Renames::Windows);
+    let in_part = options.renames.is_some() && !on_windows;
+    if options.model.is_some() || in_part || options.scenario.is_some() {
         return Ok(());
     }
+    let hunted = |mutant: &Mutant| !on_windows || mutants::is_of_windows(*mutant);
+    let hunted: Vec<Mutant> = Mutant::ALL.iter().copied().filter(hunted).collect();
     let jobs = [false, true].map(|aside| runs::hunt(options.seed, aside));
-    let progress = Progress::new("hunting mutants", Mutant::ALL.len());
+    let jobs_on_windows = runs::hunt_on_windows(options.seed);
+    let progress = Progress::new("hunting mutants", hunted.len());
     // A mutant may panic, which is as good a way to be caught as any other.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let found = pool::run_all(
-        Mutant::ALL,
+        &hunted,
         None,
         |mutant, bench| {
-            let jobs = &jobs[usize::from(mutants::is_of_moving_aside(*mutant))];
-            mutants::hunt(*mutant, jobs, bench).0
+            let jobs = match mutants::is_of_windows(*mutant) {
+                true => &jobs_on_windows,
+                false => &jobs[usize::from(mutants::is_of_moving_aside(*mutant))],
+            };
+            let first = mutants::soonest(*mutant, options.seed);
+            mutants::hunt(*mutant, first.iter().chain(jobs), bench).0
         },
         |_, caught| progress.step(caught.after),
     );

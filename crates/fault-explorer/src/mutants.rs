@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use atomic_fs::mutants::{Mutant, activate};
+use atomic_fs::simulated::{Persistence, Renames};
 
 use crate::case::Violation;
-use crate::phases::Job;
+use crate::phases::{Job, Phase};
 use crate::report::Caught;
 use crate::stage::Bench;
 
@@ -14,8 +15,7 @@ pub fn named(name: &str) -> Option<Mutant> {
     Mutant::ALL.iter().copied().find(|mutant| mutant.name() == name)
 }
 
-/// Whether it is about disks that cannot exchange two names, or refuse to replace one, or found
-/// there soonest.
+/// Whether it is about disks that cannot exchange two names, or refuse to replace one.
 pub fn is_of_moving_aside(mutant: Mutant) -> bool {
     use Mutant::*;
     matches!(
@@ -29,12 +29,48 @@ pub fn is_of_moving_aside(mutant: Mutant) -> bool {
             | OtherNameUnsynced
             | LinkedSlotsForgotten
             | SyncFailureForgotten
-            | SwappingUnrecorded
     )
 }
 
+/// Whether it is about what Windows alone does.
+pub fn is_of_windows(mutant: Mutant) -> bool {
+    use Mutant::*;
+    matches!(
+        mutant,
+        BackupNotGiven
+            | BackupOverwritten
+            | SuccessTrusted
+            | FailureTrusted
+            | HalfReplacedUnfinished
+            | HalfReplacedForgotten
+            | BusyIgnored
+    )
+}
+
+/// Where a variant is caught that would otherwise take long to find.
+pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
+    let pairs = |model| Phase::RacesInPairs { model, count: 150, seed };
+    let around = |model| Phase::EditsAroundCuts { model, count: 60, seed };
+    let (scenario, renames, phase) = match mutant {
+        Mutant::AbandonUnrecorded => ("M", Renames::All, Phase::FaultPairs),
+        Mutant::CommittedTooLate => ("large", Renames::All, Phase::Races { leases: true }),
+        Mutant::DepartureUnverified => ("CC", Renames::All, Phase::RacesInRollback),
+        Mutant::DisplacedByContent => ("M", Renames::All, around(Persistence::Treelog)),
+        Mutant::SlotsRemovedBlindly => ("M", Renames::All, pairs(Persistence::Kill)),
+        Mutant::SwappingUnrecorded => ("large", Renames::Plain, pairs(Persistence::Kill)),
+        Mutant::UndoUnverified => ("MM", Renames::All, Phase::RacesInRollback),
+        Mutant::WaitersShutOut => ("empty-files", Renames::Plain, pairs(Persistence::Kill)),
+        _ => return None,
+    };
+    Some(Job { scenario: scenario.to_owned(), renames, phase })
+}
+
 /// Runs the jobs over a broken variant until one of them catches it.
-pub fn hunt(mutant: Mutant, jobs: &[Job], bench: &Bench) -> (Caught, Option<Box<Violation>>) {
+pub fn hunt<'j>(
+    mutant: Mutant,
+    jobs: impl Iterator<Item = &'j Job>,
+    bench: &Bench,
+) -> (Caught, Option<Box<Violation>>) {
     let mut caught = Caught {
         mutant: mutant.name().to_owned(),
         description: mutant.description().to_owned(),

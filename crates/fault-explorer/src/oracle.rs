@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use atomic_fs::simulated::{Answer, Entry, Image, Persistence, Saved};
+use atomic_fs::simulated::{Answer, CallKind, Entry, Image, Persistence, Saved};
 use atomic_fs::{Expected, Operation, is_slot_name};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{How, Plan};
+use crate::plan::{Mishap, Plan};
 use crate::scenario::{ROOT, Scenario};
 use crate::snapshot::{Snapshot, Thing};
 use crate::stage::{Ending, Run};
@@ -38,6 +38,8 @@ pub enum Promise {
     Recovery,
     /// A file that stays at its path is there when the answer is given.
     Present,
+    /// A replacement that was begun is finished, whatever the call said that made it.
+    Finished,
 }
 
 impl std::fmt::Display for Promise {
@@ -52,6 +54,7 @@ impl std::fmt::Display for Promise {
             Self::Clean => "nothing is left behind",
             Self::Recovery => "recovery ends, and a second one changes nothing",
             Self::Present => "a file that stays at its path is there when the answer is given",
+            Self::Finished => "a replacement that was begun is finished",
         })
     }
 }
@@ -106,7 +109,7 @@ impl Known {
                 }
                 (_, now) => self.answered = Some(now),
             },
-            Entry::Saved(saved) => self.learn_save(saved),
+            Entry::Saved(saved) => self.learn_save(scenario, saved),
             Entry::Dropped(_) => self.dropped = true,
             Entry::Waiting { .. } => self.waited = true,
             _ => {}
@@ -115,33 +118,27 @@ impl Known {
     }
 
     /// Takes in what a user saved.
-    pub fn learn_save(&mut self, saved: &Saved) {
+    pub fn learn_save(&mut self, scenario: &Scenario, saved: &Saved) {
         self.edits += 1;
+        let below = saved.path.strip_prefix(ROOT.as_bytes()).unwrap_or(&saved.path);
+        let path = below.strip_prefix(b"/").unwrap_or(below).to_vec();
         if let Some(over) = &saved.over {
             self.owed.remove(over);
             self.overwritten.insert(over.clone());
         }
         if let Some(content) = &saved.content {
-            self.owed.insert(content.clone());
+            // Who saves what was reviewed gets what was approved over it.
+            if !scenario.old.is_at(&path, content) {
+                self.owed.insert(content.clone());
+            }
             self.saved.insert(content.clone());
         }
-        let below = saved.path.strip_prefix(ROOT.as_bytes()).unwrap_or(&saved.path);
-        let path = below.strip_prefix(b"/").unwrap_or(below).to_vec();
         if saved.by_path {
             self.held.remove(&path);
         } else {
             self.held.insert(path.clone());
         }
         self.last.insert(path, saved.content.clone());
-    }
-
-    /// After a power cut nothing tells a new file that a user has removed since from one
-    /// that never arrived: the set may then be taken back, as a whole.
-    pub fn excuse(&mut self, model: Persistence, plan: &Plan) {
-        let removes = plan.edits.iter().any(|(_, edit)| edit.how == How::Remove);
-        if model != Persistence::Kill && removes && self.last.is_empty() {
-            self.answered = None;
-        }
     }
 
     fn is_quiet(&self) -> bool {
@@ -188,7 +185,16 @@ impl<'s> Oracle<'s> {
     ///
     /// # Errors
     /// The promise that is broken.
-    pub fn after_one_fault(&self, run: &Run) -> Result<(), Broken> {
+    pub fn after_one_fault(&self, run: &Run, plan: &Plan) -> Result<(), Broken> {
+        let is_half_made = plan.faults.iter().any(|(call, mishap)| {
+            let kind = run.steps.get(*call).map(|step| step.kind);
+            kind == Some(CallKind::ReplaceArrive)
+                || (kind == Some(CallKind::ReplaceAway)
+                    && matches!(mishap, Mishap::FailsAfterwards(_)))
+        });
+        if is_half_made && run.left_unchanged() {
+            return broken(Promise::Finished, || format!("{:?}", run.ending));
+        }
         let changes = self.scenario.set.changes.iter();
         let staying = changes.filter(|change| {
             matches!(change.operation, Operation::Write(_) | Operation::SetMode { .. })
@@ -363,6 +369,7 @@ impl<'s> Oracle<'s> {
         let met_another = known.waited && model != Persistence::Kill;
         if !met_another
             && let (1, Some((path, Some(saved)))) = (known.edits, known.last.iter().next())
+            && known.owed.contains(saved)
         {
             let holds = |path: &Vec<u8>| {
                 matches!(tree.get(path), Some(Thing::File { content, .. })

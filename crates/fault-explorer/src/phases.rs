@@ -10,6 +10,8 @@ use crate::scenario::Scenario;
 use crate::search::{Bounds, Search, Verdict};
 use crate::stage::{Bench, Ending, Run, Terms};
 
+mod windows;
+
 /// One piece of work, independent of all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
@@ -75,6 +77,21 @@ pub enum Phase {
         /// What they are drawn by.
         seed: u64,
     },
+    /// Files that a user holds open on Windows, before every call and for some time.
+    HeldShut,
+    /// A user's edits before a replacement and between its halves.
+    RacesInReplacement,
+    /// An edit in the apply, a power cut at some later point, and another edit in recovery,
+    /// all by chance. A third of the later edits bring back what was there before the set, and
+    /// a third bring what was approved.
+    EditsAroundCuts {
+        /// The model.
+        model: Persistence,
+        /// How many applies.
+        count: usize,
+        /// What they are drawn by.
+        seed: u64,
+    },
 }
 
 /// Which obstacles a set meets before it is crashed.
@@ -99,7 +116,16 @@ impl Phase {
             Self::Races { .. }
             | Self::RacesInRollback
             | Self::RacesInRecovery
-            | Self::RacesInPairs { .. } => "races",
+            | Self::HeldShut
+            | Self::RacesInReplacement
+            | Self::RacesInPairs { model: Persistence::Kill, .. } => "races",
+            Self::RacesInPairs { model, .. } | Self::EditsAroundCuts { model, .. } => match model {
+                Persistence::Kill => "edit pairs, kill",
+                Persistence::Weak => "edit pairs, weak",
+                Persistence::Ordered => "edit pairs, ordered",
+                Persistence::Treelog => "edit pairs, treelog",
+                Persistence::Ntfs => "edit pairs, ntfs",
+            },
         }
     }
 }
@@ -123,7 +149,8 @@ impl Job {
 
     /// Does it.
     pub fn run(&self, bench: &Bench) -> Outcome {
-        let mut scenario = Scenario::named(&self.scenario).expect("jobs name scenarios that exist");
+        let scenario = Scenario::over(&self.scenario, self.renames);
+        let mut scenario = scenario.expect("jobs name scenarios that exist");
         if self.phase == Phase::DamagedContent {
             scenario.content.damage();
         }
@@ -136,7 +163,10 @@ impl Job {
                 let cap = StateCap { contents: cap, names: cap, seed };
                 (model, Bounds { cap, depth: 0, deeper_every: 0 }, true)
             }
-            Phase::RacesInPairs { model, seed, .. } if model != Persistence::Kill => {
+            Phase::RacesInPairs { model, seed, .. }
+            | Phase::EditsAroundCuts { model, seed, .. }
+                if model != Persistence::Kill =>
+            {
                 let cap = StateCap { contents: 6, names: 12, seed };
                 (model, Bounds { cap, depth: 0, deeper_every: 0 }, true)
             }
@@ -145,7 +175,7 @@ impl Job {
         };
         let terms = Terms { leases, renames: self.renames, described: false };
         let search = Search::new(bench, &scenario, model, terms, bounds);
-        let mut work = Work { scenario: &scenario, search };
+        let mut work = Work { scenario: &scenario, renames: self.renames, search };
         let verdict = work.explore(self.phase);
         Outcome { counts: work.search.counts, violation: verdict.err() }
     }
@@ -153,11 +183,13 @@ impl Job {
 
 struct Work<'a> {
     scenario: &'a Scenario,
+    renames: Renames,
     search: Search<'a>,
 }
 
 impl Work<'_> {
     fn explore(&mut self, phase: Phase) -> Verdict {
+        let renames = self.renames;
         match phase {
             Phase::Crashes { obstacles, .. } => self.crashes(obstacles),
             Phase::EditsAfterCuts { .. } => self.edits_after_cuts(),
@@ -167,7 +199,8 @@ impl Work<'_> {
                 let calls = run.steps.iter().enumerate();
                 calls
                     .flat_map(|(call, step)| {
-                        mishaps(step.kind).iter().map(move |mishap| Plan::fault(call, *mishap))
+                        let ways = mishaps(step.kind, renames).iter();
+                        ways.map(move |mishap| Plan::fault(call, *mishap))
                     })
                     .collect()
             }),
@@ -183,6 +216,9 @@ impl Work<'_> {
             }
             Phase::RacesInRollback => self.races_in_rollback(),
             Phase::RacesInPairs { count, seed, .. } => self.races_in_pairs(count, seed),
+            Phase::HeldShut => self.held_shut(),
+            Phase::RacesInReplacement => self.races_in_replacement(),
+            Phase::EditsAroundCuts { count, seed, .. } => self.edits_around_cuts(count, seed),
         }
     }
 
@@ -222,6 +258,13 @@ impl Work<'_> {
             for how in [How::InPlace, How::ByRename, How::Remove] {
                 plans.push(Plan::edit(0, edit(&path, how, "after the cut")));
             }
+            for version in [&self.scenario.old, &self.scenario.new] {
+                let content = version.file(&path).map(String::from_utf8_lossy);
+                plans.extend(content.map(|content| {
+                    let content = content.into_owned();
+                    Plan::edit(0, Edit { content, ..edit(&path, How::ByRename, "") })
+                }));
+            }
         }
         self.search.crash_then(&plain, &plans)
     }
@@ -236,7 +279,7 @@ impl Work<'_> {
     fn faults(&mut self) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
         for (call, step) in plain.steps.iter().enumerate() {
-            for mishap in mishaps(step.kind) {
+            for mishap in mishaps(step.kind, self.renames) {
                 self.fault(&Plan::fault(call, *mishap))?;
             }
         }
@@ -248,7 +291,7 @@ impl Work<'_> {
     fn fault(&mut self, plan: &Plan) -> Verdict {
         self.search.counts.faults += 1;
         let run = self.search.apply(plan)?;
-        self.search.judge(|oracle| oracle.after_one_fault(&run))?;
+        self.search.judge(|oracle| oracle.after_one_fault(&run, plan))?;
         self.search.recover_after(&run, &Plan::default())?;
         self.search.crash_everywhere(&run)?;
         self.search.retry_after(&run)
@@ -257,11 +300,11 @@ impl Work<'_> {
     fn fault_pairs(&mut self) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
         for (first, step) in plain.steps.iter().enumerate() {
-            let ways = mishaps(step.kind);
+            let ways = mishaps(step.kind, self.renames);
             let one = ways.first().copied().unwrap_or(Mishap::Fails(EIO));
             let alone = self.search.apply(&Plan::fault(first, one))?;
             for second in first + 1..alone.steps.len() {
-                for other in mishaps(alone.steps[second].kind) {
+                for other in mishaps(alone.steps[second].kind, self.renames) {
                     let faults = vec![(first, one), (second, *other)];
                     self.pair(&Plan { faults, ..Plan::default() })?;
                 }
@@ -358,6 +401,36 @@ impl Work<'_> {
         Ok(())
     }
 
+    fn edits_around_cuts(&mut self, count: usize, seed: u64) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        let paths = self.scenario.paths();
+        let mut random = Random::new(seed);
+        for number in 0..count {
+            let how = How::AT_ONCE[random.below(How::AT_ONCE.len())];
+            let path = &paths[random.below(paths.len())];
+            let at = random.below(plain.steps.len());
+            let first = edit(path, how, &format!("first {number}"));
+            let run = self.search.apply(&Plan::edit(at, first))?;
+            let (scenario, landed) = (self.scenario, run.steps.get(at).map(|s| s.entries_before));
+            self.search.crash_once_after(
+                &run,
+                landed.unwrap_or(0),
+                &mut random,
+                &mut |recovery, random| {
+                    let how = How::AT_ONCE[random.below(How::AT_ONCE.len())];
+                    let path = &paths[random.below(paths.len())];
+                    let mut second = edit(path, how, &format!("second {number}"));
+                    let version = [None, Some(&scenario.old), Some(&scenario.new)][random.below(3)];
+                    if let Some(content) = version.and_then(|version| version.file(path)) {
+                        second.content = String::from_utf8_lossy(content).into_owned();
+                    }
+                    Plan::edit(random.below(recovery.steps.len() + 1), second)
+                },
+            )?;
+        }
+        Ok(())
+    }
+
     /// Runs recovery from every kill under plans that are made from its undisturbed run.
     fn in_recovery(&mut self, plans: &dyn Fn(&Run) -> Vec<Plan>) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
@@ -378,7 +451,10 @@ fn edits<'p>(paths: &'p [Vec<u8>], content: &'p str) -> impl Iterator<Item = Edi
 
 /// Every way in which a call can go wrong. Errnos that would say something of the tree
 /// that is not so, such as `ENOENT` for a file that is there, are not among them.
-fn mishaps(kind: CallKind) -> &'static [Mishap] {
+fn mishaps(kind: CallKind, renames: Renames) -> &'static [Mishap] {
+    if renames == Renames::Windows {
+        return windows::mishaps(kind);
+    }
     use Mishap::{Fails, FailsAfterwards, Short, SyncDrops};
     const EPERM: i32 = 1;
     const ENOMEM: i32 = 12;
@@ -424,6 +500,7 @@ fn mishaps(kind: CallKind) -> &'static [Mishap] {
         CallKind::CopyMetadata => {
             &[Fails(EIO), Fails(EPERM), Fails(ENOSPC), Fails(EDQUOT), Fails(ENOTSUP)]
         }
+        CallKind::SetModified => &[Fails(EIO), Fails(EPERM), Fails(EROFS)],
         CallKind::SetMode => &[Fails(EIO), Fails(EPERM), Fails(EROFS), FailsAfterwards(EIO)],
         CallKind::Lease | CallKind::LeaseHolds => &[Fails(EIO)],
         CallKind::SyncFile => {
@@ -469,6 +546,8 @@ fn mishaps(kind: CallKind) -> &'static [Mishap] {
             FailsAfterwards(EIO),
         ],
         CallKind::RemoveDir => &[Fails(EIO), Fails(EACCES), Fails(EBUSY), FailsAfterwards(EIO)],
+        // Of Windows alone.
+        CallKind::ReplaceAway | CallKind::ReplaceArrive => &[],
     }
 }
 

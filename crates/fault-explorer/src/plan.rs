@@ -1,6 +1,6 @@
 //! What goes wrong during a run, and what a user does meanwhile, by the number of the call.
 
-use atomic_fs::simulated::{Bystander, CallKind, Fault, Inode, World};
+use atomic_fs::simulated::{Bystander, CallKind, Fault, Inode, Sharing, World};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::ROOT;
@@ -28,6 +28,8 @@ pub enum Mishap {
     Short,
     /// A sync that loses what it should have kept.
     SyncDrops(i32),
+    /// Half of a replacement that does not happen, and the whole is answered as done.
+    Pretends,
 }
 
 /// A device that has gone bad in one way.
@@ -85,12 +87,21 @@ pub enum How {
     Remove,
     /// Removes it and writes a new one in its place.
     RemoveAndCreate,
-    /// Makes it executable for its owner alone.
+    /// Makes it executable for its owner alone, or read-only on Windows.
     SetMode,
     /// Opens it for writing, writes after so many calls, and closes it.
     Held {
         /// Calls between opening and writing.
         calls: usize,
+    },
+    /// The same on Windows, sharing so little that nobody can rename the file meanwhile.
+    HeldShut {
+        /// Calls between opening and closing.
+        calls: usize,
+        /// Whether it is only read, or written to before it is closed.
+        writes: bool,
+        /// Whether nobody can so much as read it meanwhile.
+        alone: bool,
     },
 }
 
@@ -129,6 +140,15 @@ pub(crate) struct Fate {
     held: Vec<(usize, Inode, Edit)>,
 }
 
+/// How a user who shares no deletion holds a file open.
+fn sharing(writes: bool, alone: bool) -> Sharing {
+    match (writes, alone) {
+        (_, true) => Sharing::Nothing,
+        (true, false) => Sharing::Writing,
+        (false, false) => Sharing::Reading,
+    }
+}
+
 impl Fate {
     pub(crate) fn new(plan: Plan) -> Self {
         Self { plan, held: Vec::new() }
@@ -139,19 +159,29 @@ impl Bystander for Fate {
     fn at_call(&mut self, number: usize, kind: CallKind, world: &mut World<'_>) -> Option<Fault> {
         self.held.retain(|(when, inode, edit)| {
             if *when <= number {
-                world.write_through(*inode, &from_top(&edit.path), edit.content.as_bytes());
-                world.close(*inode);
+                if !matches!(edit.how, How::HeldShut { writes: false, .. }) {
+                    world.write_through(*inode, &from_top(&edit.path), edit.content.as_bytes());
+                }
+                match edit.how {
+                    How::HeldShut { .. } => world.let_go(*inode),
+                    _ => world.close(*inode),
+                }
             }
             *when > number
         });
         for (_, edit) in self.plan.edits.iter().filter(|(call, _)| *call == number) {
-            if let How::Held { calls } = edit.how {
-                if let Some(inode) = world.open_for_writing(&from_top(&edit.path)) {
-                    self.held.push((number + calls, inode, edit.clone()));
+            let path = from_top(&edit.path);
+            let (opened, calls) = match edit.how {
+                How::Held { calls } => (world.open_for_writing(&path), calls),
+                How::HeldShut { calls, writes, alone } => {
+                    (world.hold_open(&path, sharing(writes, alone)), calls)
                 }
-            } else {
-                make(edit, world);
-            }
+                _ => {
+                    make(edit, world);
+                    continue;
+                }
+            };
+            self.held.extend(opened.map(|inode| (number + calls, inode, edit.clone())));
         }
         if let Some((from, lasting)) = self.plan.lasting
             && number >= from
@@ -165,6 +195,7 @@ impl Bystander for Fate {
             Mishap::FailsAfterwards(errno) => Fault::FailsAfterwards(errno),
             Mishap::Short => Fault::Short,
             Mishap::SyncDrops(errno) => Fault::SyncDrops(errno),
+            Mishap::Pretends => Fault::Pretends,
         })
     }
 }
@@ -176,14 +207,16 @@ pub const EIO: i32 = 5;
 pub(crate) fn make(edit: &Edit, world: &mut World<'_>) {
     let path = from_top(&edit.path);
     match edit.how {
-        How::InPlace | How::Held { .. } => world.save_in_place(&path, edit.content.as_bytes()),
+        How::InPlace | How::Held { .. } | How::HeldShut { .. } => {
+            world.save_in_place(&path, edit.content.as_bytes())
+        }
         How::ByRename => world.save_by_rename(&path, edit.content.as_bytes()),
         How::Remove => world.remove(&path),
         How::RemoveAndCreate => {
             world.remove(&path);
             world.save_by_rename(&path, edit.content.as_bytes());
         }
-        How::SetMode => world.set_mode(&path, 0o700),
+        How::SetMode => world.set_mode(&path, if world.is_windows() { 0o444 } else { 0o700 }),
     }
 }
 

@@ -38,7 +38,20 @@ pub struct Caught {
     pub after: u64,
 }
 
-const ORDER: [&str; 7] = ["kill", "weak", "ordered", "treelog", "faults", "fault pairs", "races"];
+const ORDER: [&str; 12] = [
+    "kill",
+    "weak",
+    "ordered",
+    "treelog",
+    "ntfs",
+    "faults",
+    "fault pairs",
+    "races",
+    "edit pairs, weak",
+    "edit pairs, ordered",
+    "edit pairs, treelog",
+    "edit pairs, ntfs",
+];
 
 impl Report {
     /// The tables.

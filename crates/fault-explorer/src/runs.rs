@@ -6,6 +6,10 @@ use crate::phases::{Job, Obstacles, Phase};
 use crate::random::Random;
 use crate::scenario::{CHAINS, Scenario};
 
+mod windows;
+
+pub use windows::hunt as hunt_on_windows;
+
 /// How much is explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
@@ -51,13 +55,17 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
             list.crashes(&twos, model, Obstacles::Moves, (0, 0), 40);
             continue;
         }
-        list.crashes(&small, model, Obstacles::All, (2, 7), 100);
+        // The weak model has so many states that fewer of each point are looked at.
+        let is_weak = model == Persistence::Weak && effort < Effort::Deep;
+        list.crashes(&small, model, Obstacles::All, (2, 7), if is_weak { 40 } else { 100 });
         list.crashes(&undone, model, Obstacles::All, (1, 0), 60);
-        list.edits_after_cuts(&ones, model, 300);
-        list.crashes(&twos, model, Obstacles::All, (1, 11), 40);
-        list.edits_after_cuts(&twos, model, 40);
-        list.edits_after_cuts(&chains, model, 40);
-        list.crashes(&threes, model, Obstacles::No, (0, 0), 4096);
+        list.edits_after_cuts(&ones, model, 100);
+        list.crashes(&twos, model, Obstacles::All, (1, 11), if is_weak { 16 } else { 40 });
+        if !is_weak {
+            list.edits_after_cuts(&twos, model, 12);
+        }
+        list.edits_after_cuts(&chains, model, 24);
+        list.crashes(&threes, model, Obstacles::No, (0, 0), if is_weak { 60 } else { 4096 });
         list.crashes(&larger(6, &[5, 8]), model, Obstacles::Moves, (0, 0), 24);
         if model == Persistence::Kill {
             // Kills leave few states each, so more of them are affordable.
@@ -81,23 +89,36 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
     if effort > Effort::Quick {
         list.each(&undone, &[Phase::Faults, Phase::Races { leases: true }]);
         list.each(&twos, &[Phase::DamagedContent, Phase::Faults, Phase::FaultsInRecovery]);
-        list.each(&twos, &[Phase::FaultPairs, Phase::RacesInRollback, Phase::RacesInRecovery]);
-        list.each(&twos, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
-        list.pairs(&twos, 200);
+        list.each(&twos, &[Phase::FaultPairs, Phase::RacesInRollback]);
+        list.each(&twos, &[Phase::Races { leases: true }]);
+        list.pairs(&twos, if effort == Effort::Deep { 200 } else { 60 });
     }
     if effort == Effort::Deep {
+        list.each(&twos, &[Phase::RacesInRecovery, Phase::Races { leases: false }]);
         list.each(&threes, &[Phase::Faults, Phase::FaultsInRecovery, Phase::FaultPairs]);
         list.each(&threes, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
         list.each(&threes, &[Phase::RacesInRecovery]);
         list.pairs(&threes, 5000);
         list.each(&larger(20, &[4, 6]), &[Phase::Faults, Phase::Races { leases: true }]);
     }
-    without_exchange(&mut list, effort, &Sets { ones, twos, chains });
+    if effort > Effort::Quick {
+        for model in Persistence::POWER_CUTS {
+            list.pairs_with_cuts(&small, model, 60);
+            list.pairs_with_cuts(&twos, model, 20);
+        }
+    }
+    let sets = Sets { ones, twos, threes, chains };
+    without_exchange(&mut list, effort, &sets);
+    windows::explore(&mut list, effort, &sets);
     let wanted = |job: &Job| match (only, job.phase) {
         (None, _) => true,
-        (Some(only), Phase::Crashes { model, .. } | Phase::EditsAfterCuts { model, .. }) => {
-            model == only
-        }
+        (
+            Some(only),
+            Phase::Crashes { model, .. }
+            | Phase::EditsAfterCuts { model, .. }
+            | Phase::RacesInPairs { model, .. }
+            | Phase::EditsAroundCuts { model, .. },
+        ) => model == only,
         (Some(only), _) => only == Persistence::Kill,
     };
     list.jobs.retain(wanted);
@@ -107,7 +128,7 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
 /// Disks that cannot exchange, and disks that know the plain rename alone: files are moved
 /// aside there. What does not move a name is the same as elsewhere.
 fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
-    let Sets { ones, twos, chains } = sets;
+    let Sets { ones, twos, chains, .. } = sets;
     let small: Vec<String> = ones.iter().chain(chains).cloned().collect();
     for renames in [Renames::NoExchange, Renames::Plain] {
         list.renames = renames;
@@ -120,9 +141,11 @@ fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
             continue;
         }
         for model in Persistence::ALL {
-            list.crashes(&small, model, Obstacles::All, (1, 13), 40);
-            list.edits_after_cuts(&small, model, 40);
-            list.crashes(twos, model, Obstacles::Moves, (0, 0), 24);
+            list.crashes(&small, model, Obstacles::All, (1, 13), 24);
+            list.edits_after_cuts(ones, model, 16);
+            let is_weak = model == Persistence::Weak && effort < Effort::Deep;
+            let obstacles = if is_weak { Obstacles::No } else { Obstacles::Moves };
+            list.crashes(twos, model, obstacles, (0, 0), 16);
             if effort == Effort::Deep {
                 list.crashes(twos, model, Obstacles::All, (2, 7), 300);
             }
@@ -131,9 +154,12 @@ fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
         list.each(&small, &[Phase::RacesInRollback, Phase::RacesInRecovery]);
         list.each(&small, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
         list.pairs(&small, 150);
-        list.each(twos, &[Phase::Faults, Phase::RacesInRollback]);
-        list.each(twos, &[Phase::Races { leases: false }]);
+        list.each(twos, &[Phase::Faults]);
         list.pairs(twos, 50);
+        // What is without flags is without the exchange as well.
+        if renames == Renames::Plain || effort == Effort::Deep {
+            list.each(twos, &[Phase::RacesInRollback, Phase::Races { leases: false }]);
+        }
         if effort == Effort::Deep {
             list.each(twos, &[Phase::FaultsInRecovery, Phase::RacesInRecovery, Phase::FaultPairs]);
             list.each(twos, &[Phase::Races { leases: true }]);
@@ -163,6 +189,9 @@ pub fn hunt(seed: u64, aside: bool) -> Vec<Job> {
         list.edits_after_cuts(&ones, model, 60);
     }
     list.pairs(&ones, 150);
+    for model in Persistence::POWER_CUTS {
+        list.pairs_with_cuts(&ones, model, 60);
+    }
     list.each(&ones, &[Phase::FaultPairs]);
     list.each(&twos, &[Phase::RacesInRollback]);
     list.each(&chains, &[Phase::Races { leases: true }, Phase::RacesInRollback]);
@@ -203,6 +232,7 @@ fn hunt_without_exchange(list: &mut List, ones: &[String], chains: &[String]) {
 struct Sets {
     ones: Vec<String>,
     twos: Vec<String>,
+    threes: Vec<String>,
     chains: Vec<String>,
 }
 
@@ -242,6 +272,13 @@ impl List {
     fn pairs(&mut self, scenarios: &[String], count: usize) {
         let (model, seed) = (Persistence::Kill, self.seed);
         self.each(scenarios, &[Phase::RacesInPairs { model, count, seed }]);
+    }
+
+    /// So many pairs of edits in an apply, and so many around the cut, with power cuts.
+    fn pairs_with_cuts(&mut self, scenarios: &[String], model: Persistence, count: usize) {
+        let seed = self.seed;
+        self.each(scenarios, &[Phase::RacesInPairs { model, count, seed }]);
+        self.each(scenarios, &[Phase::EditsAroundCuts { model, count, seed }]);
     }
 
     fn edits_after_cuts(&mut self, scenarios: &[String], model: Persistence, cap: usize) {

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
-use atomic_fs::simulated::{Answer, Image, Inode};
+use atomic_fs::simulated::{Answer, Image, Inode, Renames};
 use atomic_fs::{
     Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, Operation, RelPath, Staged,
 };
 
 use crate::snapshot::Snapshot;
+
+mod windows;
 
 /// The workspace's root on the simulated disk.
 pub const ROOT: &str = "tree";
@@ -197,6 +199,12 @@ impl Scenario {
             }
         }
         (!builder.set.changes.is_empty()).then(|| builder.build(name))
+    }
+
+    /// The same over a disk of this kind: Windows has one bit of permission and no owners.
+    pub fn over(name: &str, renames: Renames) -> Option<Self> {
+        let scenario = Self::named(name)?;
+        Some(if renames == Renames::Windows { windows::moved_to(scenario) } else { scenario })
     }
 
     /// Every multiset of kinds of this size, by name.

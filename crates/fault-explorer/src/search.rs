@@ -9,6 +9,7 @@ use crate::case::{Case, Stage, Violation};
 use crate::counts::Counts;
 use crate::oracle::{Broken, Known, Oracle, Promise};
 use crate::plan::Plan;
+use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::stage::{Bench, Ending, Run, Terms};
 
@@ -143,6 +144,43 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
+    /// Crashes once at each point after entry `from` that has states not seen yet, at one of
+    /// them by chance, and recovers under a plan that is made from the undisturbed recovery.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn crash_once_after(
+        &mut self,
+        run: &Run,
+        from: usize,
+        random: &mut Random,
+        plan: &mut dyn FnMut(&Run, &mut Random) -> Plan,
+    ) -> Verdict {
+        let first = self.stages.clone();
+        let mut states = self.crash_states(run)?;
+        states.retain(|(stage, ..)| stage.crash.as_ref().is_some_and(|crash| crash.end > from));
+        let mut begin = 0;
+        let end_of = |(stage, ..): &(Stage, Image, Known)| stage.crash.as_ref().map(|c| c.end);
+        while begin < states.len() {
+            let end = end_of(&states[begin]);
+            let count = states[begin..].iter().take_while(|state| end_of(state) == end).count();
+            let (stage, image, known) = &states[begin + random.below(count)];
+            begin += count;
+            let quiet = Plan::default();
+            let undisturbed = self.bench.recover(self.scenario, image, &quiet, self.terms);
+            let plan = plan(&undisturbed, random);
+            self.counts.races += 1;
+            self.counts.landed += 1;
+            self.stages = first.clone();
+            if let Some(last) = self.stages.last_mut() {
+                last.crash.clone_from(&stage.crash);
+            }
+            self.recover(image, known.clone(), &plan, 0)?;
+        }
+        self.stages = first;
+        Ok(())
+    }
+
     fn crash_states(&mut self, run: &Run) -> Result<Vec<(Stage, Image, Known)>, Box<Violation>> {
         let mut all = Vec::new();
         let mut known = Known::default();
@@ -196,7 +234,7 @@ impl<'a> Search<'a> {
             if self.model == Persistence::Kill {
                 // The dead process's leases are gone, and who waited has saved.
                 for saved in run.log.saves_waiting(end) {
-                    at_crash.learn_save(&saved);
+                    at_crash.learn_save(self.scenario, &saved);
                 }
             }
             let salt = hash(&at_crash);
@@ -240,7 +278,6 @@ impl<'a> Search<'a> {
         self.stages.push(Stage { plan: plan.clone(), crash: None });
         self.counts.recoveries += 1;
         let run = self.bench.recover(self.scenario, image, plan, self.terms);
-        known.excuse(self.model, plan);
         let before = known.clone();
         self.learn_all(&mut known, &run)?;
         // A call that fails, or a user who is writing just then, can make it give up.

@@ -64,6 +64,14 @@ impl Snapshot {
         self.0.get(path)
     }
 
+    /// The content of the file at a path.
+    pub(crate) fn file(&self, path: &[u8]) -> Option<&[u8]> {
+        match self.0.get(path)? {
+            Thing::File { content, .. } => Some(content),
+            _ => None,
+        }
+    }
+
     /// Only the paths that pass.
     #[must_use]
     pub fn filtered(mut self, passes: &dyn Fn(&[u8]) -> bool) -> Self {
@@ -170,6 +178,11 @@ impl Snapshot {
     pub(crate) fn has_content(&self, bytes: &[u8]) -> bool {
         let has = |thing: &Thing| matches!(thing, Thing::File { content, .. } if content == bytes);
         self.0.values().any(has)
+    }
+
+    /// Whether the file at a path has this content.
+    pub(crate) fn is_at(&self, path: &[u8], bytes: &[u8]) -> bool {
+        matches!(self.0.get(path), Some(Thing::File { content, .. }) if content == bytes)
     }
 
     pub(crate) fn fingerprint(&self, path: &[u8]) -> Option<Fingerprint> {

@@ -23,7 +23,7 @@ pub struct Told {
 /// # Errors
 /// When the case names a scenario that does not exist.
 pub fn tell(case: &Case, bench: &Bench) -> miette::Result<Told> {
-    let scenario = Scenario::named(&case.scenario)
+    let scenario = Scenario::over(&case.scenario, case.renames)
         .ok_or_else(|| miette::miette!("there is no scenario `{}`", case.scenario))?;
     let terms = Terms { leases: case.leases, renames: case.renames, described: true };
     let mut teller = Teller { case, scenario: &scenario, text: String::new() };
@@ -70,6 +70,7 @@ impl Teller<'_> {
             Renames::All => "",
             Renames::NoExchange => ", no exchange",
             Renames::Plain => ", plain renames only",
+            Renames::Windows => ", on Windows",
         };
         let mutant = mutant.as_ref().map_or(String::new(), |name| format!(", mutant {name}"));
         let _ = writeln!(
@@ -96,7 +97,6 @@ impl Teller<'_> {
             let _ = writeln!(self.text, "\n{name}");
             let end = stage.crash.as_ref().map_or(run.log.entries.len(), |crash| crash.end);
             self.steps(&run, stage, end);
-            known.excuse(self.case.model, &stage.plan);
             for entry in &run.log.entries[..end] {
                 known.learn(self.scenario, entry)?;
             }
@@ -104,7 +104,9 @@ impl Teller<'_> {
                 Some(choice) => {
                     image = materialise(&run.log, self.case.model, choice);
                     if self.case.model == Persistence::Kill {
-                        run.log.saves_waiting(end).iter().for_each(|saved| known.learn_save(saved));
+                        for saved in run.log.saves_waiting(end) {
+                            known.learn_save(self.scenario, &saved);
+                        }
                     }
                     self.crash(&run.log, stage);
                     self.tree(&image);
@@ -117,7 +119,7 @@ impl Teller<'_> {
                         Ending::Applied { .. } => {
                             oracle.after_apply(&run, &known)?;
                             if stage.plan.is_one_fault() {
-                                oracle.after_one_fault(&run)?;
+                                oracle.after_one_fault(&run, &stage.plan)?;
                             }
                         }
                         Ending::Failed(_) if !stage.plan.is_quiet() => {}
@@ -242,6 +244,7 @@ fn describe(effect: &Effect, log: &Log) -> String {
             format!("{} bytes at {offset} of inode {inode}", content.len())
         }
         Effect::Size { inode, bytes } => format!("length {bytes} of inode {inode}"),
+        Effect::Modified { inode, .. } => format!("time of modification of inode {inode}"),
         Effect::Mode { inode, mode } => format!("mode {mode:o} of inode {inode}"),
         Effect::Owner { inode, owner } => format!("owner {owner:?} of inode {inode}"),
         Effect::Attribute { inode, name, .. } => {

@@ -53,6 +53,14 @@ impl Disk for SimulatedDisk {
         self.call(CallKind::Device, describe, |inner, _| Ok(inner.image.node(dir.0).device))
     }
 
+    fn replaces_in_steps(&self) -> bool {
+        self.lock().is_windows()
+    }
+
+    fn kept_mode(&self, mode: u32) -> u32 {
+        self.lock().kept_mode(mode)
+    }
+
     fn stat(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<Stat> {
         let describe = |inner: &Inner| inner.describe(dir.0, name);
         self.call(CallKind::Stat, describe, |inner, _| Ok(inner.stat(inner.find(dir.0, name)?)))
@@ -84,6 +92,7 @@ impl Disk for SimulatedDisk {
         let describe = |inner: &Inner| inner.describe(dir.0, name);
         let inode = self.call(CallKind::OpenFile, describe, |inner, _| {
             let inode = inner.find(dir.0, name)?;
+            inner.check_readable(inode)?;
             match inner.image.node(inode).body {
                 Body::Symlink(_) => Err(Errno::LOOP),
                 _ => Ok(inode),
@@ -110,7 +119,8 @@ impl Disk for SimulatedDisk {
             }
             inner.check_alive(dir.0)?;
             let device = inner.image.node(dir.0).device;
-            let inode = inner.born(Node::file(0o600, device));
+            let mode = inner.kept_mode(0o600);
+            let inode = inner.born(Node::file(mode, device));
             inner.assign(vec![(dir.0, name, Some(inode))]);
             inner.fresh.insert(inode);
             inner.new_in_phase.insert(inode);
@@ -188,6 +198,7 @@ impl Disk for SimulatedDisk {
             }
             let (old, new) =
                 (inner.image.node(from.inode).clone(), inner.image.node(inode).clone());
+            let mode = inner.kept_mode(mode);
             if old.owner != new.owner {
                 inner.changed(Effect::Owner { inode, owner: old.owner });
             }
@@ -208,7 +219,23 @@ impl Disk for SimulatedDisk {
             if !inner.fresh.contains(&file.inode) {
                 inner.pass();
             }
+            let mode = inner.kept_mode(mode);
             inner.changed(Effect::Mode { inode: file.inode, mode });
+            Ok(())
+        })
+    }
+
+    fn new_stamp(&self) -> i64 {
+        self.lock().new_stamp()
+    }
+
+    fn set_modified(&self, file: &SimulatedFile, modified_ns: i64) -> io::Result<()> {
+        let describe = |inner: &Inner| inner.image.path_of(file.inode);
+        self.call(CallKind::SetModified, describe, |inner, _| {
+            if !inner.fresh.contains(&file.inode) {
+                inner.pass();
+            }
+            inner.changed(Effect::Modified { inode: file.inode, modified_ns });
             Ok(())
         })
     }
@@ -219,7 +246,7 @@ impl Disk for SimulatedDisk {
             if !inner.has_leases || inner.regular(file.inode).is_err() {
                 return Ok(Lease::Unavailable);
             }
-            if inner.writers.contains(&file.inode) {
+            if inner.writers.contains(&file.inode) || inner.is_shut(file.inode) {
                 return Ok(Lease::Busy);
             }
             let (handle, inode) = (file.handle, file.inode);
@@ -242,8 +269,16 @@ impl Disk for SimulatedDisk {
 
     fn sync_file(&self, file: &SimulatedFile) -> io::Result<()> {
         let describe = |inner: &Inner| inner.image.path_of(file.inode);
-        self.call(CallKind::SyncFile, describe, |inner, fault| inner.sync(file.inode, fault))
-            .inspect_err(|_| self.sync_failed(file.inode))
+        let sync = |inner: &mut Inner, fault| {
+            if !file.writable && inner.is_read_only(file.inode) {
+                return inner.sync_attributes(file.inode, fault);
+            }
+            if !file.writable {
+                inner.check_writable(file.inode)?;
+            }
+            inner.sync(file.inode, fault)
+        };
+        self.call(CallKind::SyncFile, describe, sync).inspect_err(|_| self.sync_failed(file.inode))
     }
 
     fn sync_dir(&self, dir: &SimulatedDir) -> io::Result<()> {
@@ -268,6 +303,16 @@ impl Disk for SimulatedDisk {
             }
             Ok(())
         })
+    }
+
+    fn replace(
+        &self,
+        dir: &SimulatedDir,
+        target: &[u8],
+        slot: &[u8],
+        aside: &[u8],
+    ) -> io::Result<()> {
+        self.replace_in_steps(dir.0, target, slot, aside)
     }
 
     fn rename(
@@ -325,6 +370,7 @@ impl Disk for SimulatedDisk {
             if inner.is_dir(inode) {
                 return Err(Errno::ISDIR);
             }
+            inner.check_movable(inode)?;
             inner.assign(vec![(dir.0, name, None)]);
             Ok(())
         })

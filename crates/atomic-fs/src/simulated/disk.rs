@@ -31,11 +31,16 @@ pub enum CallKind {
     Reserve,
     CopyMetadata,
     SetMode,
+    SetModified,
     Lease,
     LeaseHolds,
     SyncFile,
     SyncDir,
     Exchange,
+    /// The first half of `replace`: the old file gets its new name.
+    ReplaceAway,
+    /// The second half: the slot comes to the old file's place.
+    ReplaceArrive,
     Rename,
     RenameReplacing,
     Link,
@@ -49,7 +54,7 @@ impl CallKind {
     pub fn is_mutating(self) -> bool {
         use CallKind::*;
         self.moves_names()
-            || matches!(self, CreateFile | WriteAt | Reserve | CopyMetadata | SetMode)
+            || matches!(self, CreateFile | WriteAt | Reserve | CopyMetadata | SetMode | SetModified)
     }
 
     /// Whether it is a sync.
@@ -63,7 +68,12 @@ impl CallKind {
         matches!(
             self,
             Exchange | Rename | RenameReplacing | Link | RemoveFile | CreateDir | RemoveDir
-        )
+        ) || self.replaces()
+    }
+
+    /// Whether it is half of a replacement.
+    pub fn replaces(self) -> bool {
+        matches!(self, Self::ReplaceAway | Self::ReplaceArrive)
     }
 }
 
@@ -79,6 +89,8 @@ pub enum Fault {
     /// A sync fails with this errno, and what it should have made durable is gone from
     /// memory as well (Rebello et al., ATC 2020, found file systems of both kinds).
     SyncDrops(i32),
+    /// Half of a replacement does not happen, and the whole is answered as done.
+    Pretends,
     /// The process dies before the call: nothing happens any more.
     Dies,
 }
@@ -100,11 +112,14 @@ pub enum Renames {
     NoExchange,
     /// None but the plain one, as NFS and 9p.
     Plain,
+    /// No exchange, and a call that replaces a file in two steps: Windows, with all that its
+    /// handles, modes and errors have of their own (`windows.rs`).
+    Windows,
 }
 
 impl Renames {
     /// Every kind of file system.
-    pub const ALL: [Self; 3] = [Self::All, Self::NoExchange, Self::Plain];
+    pub const ALL: [Self; 4] = [Self::All, Self::NoExchange, Self::Plain, Self::Windows];
 
     /// Its name on a command line.
     pub fn word(self) -> &'static str {
@@ -112,6 +127,7 @@ impl Renames {
             Self::All => "all",
             Self::NoExchange => "no-exchange",
             Self::Plain => "plain",
+            Self::Windows => "windows",
         }
     }
 }
@@ -159,8 +175,10 @@ impl SimulatedDisk {
             steps: Vec::new(),
             leases: Vec::new(),
             writers: Vec::new(),
+            held: Vec::new(),
             bystander: None,
             next_handle: 0,
+            stamps: 0,
             has_leases: true,
             renames: Renames::All,
             describes: false,

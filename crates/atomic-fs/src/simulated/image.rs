@@ -24,6 +24,8 @@ pub struct Node {
     pub mode: u32,
     /// Owner and group.
     pub owner: (u32, u32),
+    /// The time of modification; 0 unless it was set, since no clock runs here.
+    pub modified_ns: i64,
     /// Extended attributes.
     pub attributes: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
     /// The device it lies on.
@@ -51,7 +53,7 @@ pub enum Body {
 
 impl Node {
     pub(super) fn new(body: Body, mode: u32, device: u64) -> Self {
-        Self { mode, owner: (1000, 1000), attributes: Arc::default(), device, body }
+        Self { mode, owner: (1000, 1000), modified_ns: 0, attributes: Arc::default(), device, body }
     }
 
     pub(super) fn file(mode: u32, device: u64) -> Self {
@@ -74,7 +76,7 @@ impl Node {
     /// A digest of its metadata and of what it holds; a directory's names are not in it.
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.mode, self.owner).hash(&mut hasher);
+        (self.mode, self.owner, self.modified_ns).hash(&mut hasher);
         if !self.attributes.is_empty() {
             self.attributes.hash(&mut hasher);
         }
@@ -116,6 +118,7 @@ impl Node {
             }
             Effect::Mode { mode, .. } => self.mode = *mode,
             Effect::Owner { owner, .. } => self.owner = *owner,
+            Effect::Modified { modified_ns, .. } => self.modified_ns = *modified_ns,
             Effect::Attribute { name, value, .. } => {
                 let attributes = Arc::make_mut(&mut self.attributes);
                 match value {
@@ -226,6 +229,7 @@ impl Image {
             | Effect::Size { inode, .. }
             | Effect::Mode { inode, .. }
             | Effect::Owner { inode, .. }
+            | Effect::Modified { inode, .. }
             | Effect::Attribute { inode, .. } => {
                 Arc::make_mut(&mut self.nodes[*inode as usize]).apply(effect);
             }

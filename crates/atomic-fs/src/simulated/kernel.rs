@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::disk::{Bystander, Fault, Renames, Step};
 use super::image::{Body, Image, Inode, Name, Node};
 use super::log::{Assignment, CHUNK_BYTES, Effect, Entry, Log};
+use super::windows::HeldOpen;
 use crate::disk::{FileKind, Stat};
 
 pub(super) struct Inner {
@@ -16,8 +17,11 @@ pub(super) struct Inner {
     pub steps: Vec<Step>,
     pub leases: Vec<HeldLease>,
     pub writers: Vec<Inode>,
+    /// Files that a user has open on Windows without letting anybody rename them.
+    pub held: Vec<HeldOpen>,
     pub bystander: Option<Box<dyn Bystander>>,
     pub next_handle: u64,
+    pub stamps: i64,
     pub has_leases: bool,
     pub renames: Renames,
     pub describes: bool,
@@ -60,6 +64,13 @@ impl Inner {
                 .collect(),
         );
         self.changed(effect);
+    }
+
+    /// Different every time, and the same in every run.
+    pub(super) fn new_stamp(&mut self) -> i64 {
+        const FIRST: i64 = 1_234_567_891_234_567_800;
+        self.stamps += 1;
+        FIRST + self.stamps
     }
 
     pub(super) fn born(&mut self, node: Node) -> Inode {
@@ -128,7 +139,7 @@ impl Inner {
             device: node.device,
             inode: u64::from(inode),
             links: self.image.links(inode),
-            modified_ns: 0,
+            modified_ns: node.modified_ns,
             changed_ns: 0,
         }
     }
@@ -177,6 +188,10 @@ impl Inner {
             _ => {}
         }
         self.check_alive(to_dir)?;
+        self.check_movable(moving)?;
+        if let Some(there) = there {
+            self.check_replaceable(there)?;
+        }
         self.fresh.remove(&moving);
         if from_dir == to_dir {
             self.assign(vec![(from_dir, from, None), (to_dir, to, Some(moving))]);

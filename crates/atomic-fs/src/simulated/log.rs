@@ -42,6 +42,13 @@ pub enum Effect {
         /// The new ones.
         owner: (u32, u32),
     },
+    /// The time of modification.
+    Modified {
+        /// The file.
+        inode: Inode,
+        /// The new one.
+        modified_ns: i64,
+    },
     /// An extended attribute.
     Attribute {
         /// The file.
@@ -73,6 +80,7 @@ impl Effect {
             | Self::Size { inode, .. }
             | Self::Mode { inode, .. }
             | Self::Owner { inode, .. }
+            | Self::Modified { inode, .. }
             | Self::Attribute { inode, .. } => Some(*inode),
         }
     }
@@ -129,6 +137,8 @@ pub enum Entry {
     },
     /// A file's sync returned.
     SyncedFile(Inode),
+    /// A file's attributes became durable, its content not.
+    SyncedAttributes(Inode),
     /// A directory's sync returned.
     SyncedDir(Inode),
     /// A file's sync failed: later ones of it say nothing about what came before.

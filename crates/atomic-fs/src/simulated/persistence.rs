@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::image::{Image, Inode, Node, leaf_digest};
-use super::log::{Effect, Entry, Log};
+use super::log::{Assignment, Effect, Entry, Log};
 
 /// What survives a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,11 +31,19 @@ pub enum Persistence {
     /// Power is cut on a file system with a log of synced inodes (btrfs): as the last,
     /// but a sync commits one file with its names, or one directory, ahead of the order.
     Treelog,
+    /// Power is cut on a file system with one log that is written as far as it has to be
+    /// (NTFS): as `Ordered`, but a flush commits the log only up to the last record of the file
+    /// or directory that is flushed.
+    Ntfs,
 }
 
 impl Persistence {
-    /// All of them.
+    /// Those of the systems that [`super::SimulatedDisk`] is like.
     pub const ALL: [Self; 4] = [Self::Kill, Self::Weak, Self::Ordered, Self::Treelog];
+    /// Those of them in which power is cut.
+    pub const POWER_CUTS: [Self; 3] = [Self::Weak, Self::Ordered, Self::Treelog];
+    /// Those of Windows.
+    pub const WINDOWS: [Self; 2] = [Self::Kill, Self::Ntfs];
 
     /// Its name on a command line.
     pub fn word(self) -> &'static str {
@@ -44,6 +52,7 @@ impl Persistence {
             Self::Weak => "weak",
             Self::Ordered => "ordered",
             Self::Treelog => "treelog",
+            Self::Ntfs => "ntfs",
         }
     }
 }
@@ -260,8 +269,14 @@ impl<'l> Point<'l> {
         for at in 0..end {
             match &log.entries[at] {
                 Entry::SyncedFile(inode) if at < counting => point.sync_file(*inode, at),
+                Entry::SyncedAttributes(inode) if at < counting => point.flush_log(*inode, at),
                 Entry::SyncedDir(dir) if at < counting => point.sync_dir(*dir, at),
-                Entry::Changed { by_user: true, .. } => point.make_sure(at),
+                Entry::Changed { by_user: true, effect, .. } => {
+                    point.make_sure(at);
+                    if let Some(inode) = effect.inode() {
+                        point.make_way_sure(inode, at);
+                    }
+                }
                 _ => {}
             }
         }
@@ -284,7 +299,35 @@ impl<'l> Point<'l> {
             .any(|entry| matches!(entry, Entry::SyncFailed(failed) if *failed == inode))
     }
 
+    /// Where a flush finds the last record that it has to write, and writes all before it.
+    fn flush_log(&mut self, object: Inode, sync: usize) {
+        let concerns = |effect: &Effect| match effect {
+            Effect::Data { .. } => false,
+            Effect::Names(to) => to.iter().any(|to| to.dir == object || to.inode == Some(object)),
+            other => other.inode() == Some(object),
+        };
+        let last = self
+            .changes(sync)
+            .filter(|(at, effect)| concerns(effect) && !self.is_poisoned(*at, sync, object))
+            .last();
+        let Some((mut last, _)) = last else { return };
+        // Both names of a rename between directories are one transaction.
+        if let Some(Entry::Changed { after: Some(coming), .. }) = self.log.entries.get(last + 1)
+            && *coming == last
+        {
+            last += 1;
+        }
+        for (at, effect) in self.changes(last + 1) {
+            if !effect.is_content() {
+                self.make_sure(at);
+            }
+        }
+    }
+
     fn sync_file(&mut self, inode: Inode, sync: usize) {
+        if self.model == Persistence::Ntfs {
+            self.flush_log(inode, sync);
+        }
         for (at, effect) in self.changes(sync) {
             let own = effect.inode() == Some(inode) && !self.is_poisoned(at, sync, inode);
             let named = self.model == Persistence::Treelog
@@ -297,11 +340,30 @@ impl<'l> Point<'l> {
     }
 
     fn sync_dir(&mut self, dir: Inode, sync: usize) {
+        if self.model == Persistence::Ntfs {
+            self.flush_log(dir, sync);
+        }
         for (at, effect) in self.changes(sync) {
             let own = effect.assignments().iter().any(|to| to.dir == dir);
-            let poisoned = self.model == Persistence::Weak && self.is_poisoned(at, sync, dir);
+            let forgets = matches!(self.model, Persistence::Weak | Persistence::Ntfs);
+            let poisoned = forgets && self.is_poisoned(at, sync, dir);
             let committed = self.model == Persistence::Ordered && !effect.is_content();
             if (own && !poisoned) || committed {
+                self.make_sure(at);
+            }
+        }
+    }
+
+    /// What a user saved in place stays where it was saved: the names on the way to it survive.
+    fn make_way_sure(&mut self, inode: Inode, before: usize) {
+        let mut on_the_way = vec![inode];
+        for at in (0..before).rev() {
+            let Entry::Changed { effect, .. } = &self.log.entries[at] else { continue };
+            let leads = |to: &&Assignment| to.inode.is_some_and(|to| on_the_way.contains(&to));
+            let dirs: Vec<Inode> =
+                effect.assignments().iter().filter(leads).map(|to| to.dir).collect();
+            if !dirs.is_empty() {
+                on_the_way.extend(dirs);
                 self.make_sure(at);
             }
         }
@@ -537,7 +599,7 @@ impl<'l> Point<'l> {
         // In a journal a rename is one transaction, both of its names; a log of synced inodes
         // has shown the one without the other (Mohan et al., OSDI 2018, found it on btrfs).
         let splits_rename = |length: usize| {
-            self.model == Persistence::Ordered
+            matches!(self.model, Persistence::Ordered | Persistence::Ntfs)
                 && ordered.get(length).is_some_and(|at| {
                     matches!(self.log.entries[*at], Entry::Changed { after: Some(_), .. })
                 })

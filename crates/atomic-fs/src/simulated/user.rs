@@ -29,6 +29,9 @@ impl World<'_> {
         if !matches!(self.inner.image.node(inode).body, Body::File { .. }) {
             return;
         }
+        if self.inner.refuses_to_be_written(inode) {
+            return;
+        }
         if self.breaks_lease(inode) {
             let over = self.inner.image.node(inode).content().map(Arc::from);
             let (path, content) = (path.to_vec(), content.into());
@@ -77,9 +80,12 @@ impl World<'_> {
         self.saved(path, None, over);
     }
 
-    /// Changes the permission bits.
+    /// Changes the permission bits of a file; directories have none here.
     pub fn set_mode(&mut self, path: &[u8], mode: u32) {
-        if let Some(inode) = self.inner.image.lookup(path) {
+        if let Some(inode) = self.inner.image.lookup(path)
+            && matches!(self.inner.image.node(inode).body, Body::File { .. })
+        {
+            let mode = self.inner.kept_mode(mode);
             self.inner.change(Effect::Mode { inode, mode }, true, None);
             self.saved(path, None, None);
         }
@@ -90,6 +96,7 @@ impl World<'_> {
     pub fn open_for_writing(&mut self, path: &[u8]) -> Option<Inode> {
         let inode = self.inner.image.lookup(path)?;
         if !matches!(self.inner.image.node(inode).body, Body::File { .. })
+            || self.inner.refuses_to_be_written(inode)
             || self.breaks_lease(inode)
         {
             return None;
@@ -141,6 +148,9 @@ impl Inner {
         let over = self.image.node(inode).content().map(Arc::from);
         self.change(Effect::Size { inode, bytes: 0 }, true, None);
         self.write(inode, content, 0, true);
+        if self.image.node(inode).modified_ns != 0 {
+            self.change(Effect::Modified { inode, modified_ns: 0 }, true, None);
+        }
         let (path, content) = (path.to_vec(), Some(Arc::from(content)));
         self.log.entries.push(Entry::Saved(Saved { path, content, over, by_path }));
     }

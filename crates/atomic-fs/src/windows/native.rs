@@ -15,6 +15,7 @@ use windows_sys::Win32::Foundation::{
     ERROR_INVALID_NAME, ERROR_MORE_DATA, ERROR_NO_MORE_FILES, HANDLE, INVALID_HANDLE_VALUE,
     NTSTATUS, OBJ_CASE_INSENSITIVE, RtlNtStatusToDosError, UNICODE_STRING,
 };
+use windows_sys::Win32::Security as win_security;
 use windows_sys::Win32::Storage::FileSystem as win;
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, IO_STATUS_BLOCK_0};
 
@@ -122,10 +123,50 @@ pub(super) fn open_in(dir: &File, name: &[u8], how: Opening) -> io::Result<File>
     Ok(File::from(unsafe { OwnedHandle::from_raw_handle(opened) }))
 }
 
+/// Gives one open file the access control list of another. Both handles need their rights to it.
+pub(super) fn copy_access(from: &File, to: &File) -> io::Result<()> {
+    let mut length = 0;
+    // SAFETY: no buffer is given, so that only the length is asked for.
+    unsafe {
+        win_security::GetKernelObjectSecurity(
+            handle(from),
+            win_security::DACL_SECURITY_INFORMATION,
+            ptr::null_mut(),
+            0,
+            &raw mut length,
+        );
+    }
+    // Of words, so that it is aligned as a descriptor has to be.
+    let mut descriptor = vec![0_u64; (length as usize).div_ceil(8).max(1)];
+    // SAFETY: the buffer has the length that was asked for, and lives until both calls are over.
+    succeeded(unsafe {
+        win_security::GetKernelObjectSecurity(
+            handle(from),
+            win_security::DACL_SECURITY_INFORMATION,
+            descriptor.as_mut_ptr().cast(),
+            length,
+            &raw mut length,
+        )
+    })?;
+    // SAFETY: as above; the call before has filled the buffer.
+    succeeded(unsafe {
+        win_security::SetKernelObjectSecurity(
+            handle(to),
+            win_security::DACL_SECURITY_INFORMATION,
+            descriptor.as_mut_ptr().cast(),
+        )
+    })
+}
+
 /// Opens an open file anew with other rights, whatever its name is by now.
 pub(super) fn reopen(file: &File, access: u32, share: u32) -> io::Result<File> {
+    reopen_with(file, access, share, 0)
+}
+
+/// The same with `FILE_FLAG_` bits.
+pub(super) fn reopen_with(file: &File, access: u32, share: u32, flags: u32) -> io::Result<File> {
     // SAFETY: the handle is open for as long as `file` is borrowed; the rest are numbers.
-    let opened = unsafe { win::ReOpenFile(handle(file), access, share, 0) };
+    let opened = unsafe { win::ReOpenFile(handle(file), access, share, flags) };
     if opened == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());
     }

@@ -128,6 +128,11 @@ impl Disk for Interposed {
     }
 
     /// A hook that says `Unsupported` stands for a file system without leases.
+    fn set_modified(&self, file: &File, modified_ns: i64) -> io::Result<()> {
+        self.at("set_modified")?;
+        self.disk.set_modified(file, modified_ns)
+    }
+
     fn lease(&self, file: &File) -> io::Result<Lease> {
         match self.at("lease") {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(Lease::Unavailable),
@@ -143,6 +148,14 @@ impl Disk for Interposed {
             Renames::Replaces(_) | Renames::NoExchange | Renames::NoFlags => {
                 Err(io::ErrorKind::InvalidInput.into())
             }
+        }
+    }
+
+    fn replaces_in_steps(&self) -> bool {
+        match self.renames {
+            Renames::All => self.disk.replaces_in_steps(),
+            Renames::Replaces(_) => true,
+            Renames::NoExchange | Renames::NoFlags => false,
         }
     }
 
