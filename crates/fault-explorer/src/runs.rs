@@ -141,11 +141,14 @@ fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
             continue;
         }
         for model in Persistence::ALL {
-            list.crashes(&small, model, Obstacles::All, (1, 13), 24);
-            list.edits_after_cuts(ones, model, 16);
             let is_weak = model == Persistence::Weak && effort < Effort::Deep;
-            let obstacles = if is_weak { Obstacles::No } else { Obstacles::Moves };
-            list.crashes(twos, model, obstacles, (0, 0), 16);
+            let (of_small, of_twos) = match is_weak {
+                true => (Obstacles::Moves, Obstacles::No),
+                false => (Obstacles::All, Obstacles::Moves),
+            };
+            list.crashes(&small, model, of_small, (1, 13), 24);
+            list.edits_after_cuts(ones, model, 16);
+            list.crashes(twos, model, of_twos, (0, 0), 16);
             if effort == Effort::Deep {
                 list.crashes(twos, model, Obstacles::All, (2, 7), 300);
             }
