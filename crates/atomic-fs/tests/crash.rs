@@ -422,7 +422,14 @@ fn save(how: Save, file: &Path, content: &'static [u8], _: &Waiting) -> bool {
             saved
         }
         Save::UnlinkAndCreate => {
-            let _ = fs::remove_file(file);
+            if fs::remove_file(file).is_ok() && fs::File::open(file).is_ok() {
+                common::on_windows_itself(
+                    "a removed file that somebody has open cannot be opened by its name any more",
+                    "what is written there is lost when they close it, whoever they are",
+                    || false,
+                );
+                return false;
+            }
             fs::write(file, content).is_ok()
         }
     }
