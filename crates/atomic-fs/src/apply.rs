@@ -268,11 +268,6 @@ impl<D: Disk> Apply<'_, '_, D> {
         obstacle: Obstacle,
     ) -> Applied {
         let disk = self.ground.disk;
-        // Taking back removes names on the word of a sync, and a sync of that directory proves
-        // nothing any more.
-        if self.ground.has_sync_failed() {
-            return Applied::unchanged(Outcome::InDoubt(obstacle.into_error()));
-        }
         let recorded = match mutant!(AbortUnrecorded) {
             true => Ok(()),
             false => journal.append(disk, &Record::Abort),
@@ -298,11 +293,18 @@ impl<D: Disk> Apply<'_, '_, D> {
             Ok(edited) => edited,
             Err(error) => return Applied::unchanged(Outcome::InDoubt(error)),
         };
+        // Before the answer: a user may wish for the set's own mode at once, and recovery would
+        // take that for what the set has left, and take it back.
+        let ended = match mutant!(RolledBackTooLate) {
+            true => Ok(()),
+            false => journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk)),
+        };
         let outcome = match obstacle {
             Obstacle::Conflict(conflict) => Outcome::Conflicts(vec![conflict]),
             Obstacle::Failed(error) => Outcome::RolledBack(error),
         };
-        if recorded.is_err() {
+        if recorded.is_err() || ended.is_err() {
+            // Without a journal nothing is left; with one, what is left is recovery's.
             return Applied { edited, ..Applied::unchanged(outcome) };
         }
         Applied { edited, ..Applied::with(outcome, intent, Record::RolledBack) }

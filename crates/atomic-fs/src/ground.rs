@@ -130,12 +130,6 @@ impl<'a, D: Disk> Ground<'a, D> {
         self.dir(path.parent().as_ref())
     }
 
-    /// Whether a directory could not be synced in the middle of the swaps: what happened in
-    /// it since its last sync may be lost, whatever a later one says.
-    pub(crate) fn has_sync_failed(&self) -> bool {
-        *self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes the journal that says, not durably yet, that swaps have begun.
     pub(crate) fn swaps_begin(&self, journal: Arc<D::File>) {
         *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(journal);

@@ -61,7 +61,7 @@ impl<D: Disk> Ground<'_, D> {
     }
 
     /// Makes the names beside a path durable in the middle of the swaps.
-    fn sync_parent(&self, path: &RelPath) -> Result<(), FsError> {
+    pub(crate) fn sync_parent(&self, path: &RelPath) -> Result<(), FsError> {
         let parent = self.parent(path)?;
         let mut has_failed = self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner);
         let synced = match *has_failed {
@@ -206,9 +206,11 @@ impl<D: Disk> Swapper<'_, '_, D> {
     pub(crate) fn exchange_by_moving_aside(&self, unit: &Unit) -> Result<(), FsError> {
         let (ground, aside) = (self.ground, unit.aside());
         ground.rename_to_own(&unit.path, &aside)?;
-        let arrived = ground
-            .sync_parent(&unit.path)
-            .and_then(|()| ground.rename_own_to(&unit.slot, &unit.path));
+        let left = match mutant!(AsideUnsynced) {
+            true => Ok(()),
+            false => ground.sync_parent(&unit.path),
+        };
+        let arrived = left.and_then(|()| ground.rename_own_to(&unit.slot, &unit.path));
         if let Err(error) = arrived {
             // A slot that has arrived and not lost its own name is settled by whoever takes
             // the set back.
@@ -219,9 +221,12 @@ impl<D: Disk> Swapper<'_, '_, D> {
             }
             return Err(error);
         }
-        let synced = ground.sync_parent(&unit.path);
-        ground.rename_to_own(&aside, &unit.slot)?;
-        synced
+        // The slot says that the file has arrived, so it gets the old one no sooner. Where the sync
+        // fails, that waits for recovery.
+        if !mutant!(ArrivalUnsynced) {
+            ground.sync_parent(&unit.path)?;
+        }
+        ground.rename_to_own(&aside, &unit.slot)
     }
 }
 
@@ -270,6 +275,10 @@ fn settle_aside<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<(), FsEr
         }
     }
     if ground.stat(&unit.slot)?.is_none() {
+        // Who was killed may not have come to it.
+        if !mutant!(SettledUnsynced) {
+            ground.sync_parent(&unit.path)?;
+        }
         return ground.rename_to_own(&aside, &unit.slot);
     }
     // The user put a file there while the path was free.

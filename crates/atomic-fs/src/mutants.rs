@@ -51,6 +51,8 @@ define! {
     CommittedTooLate,
     /// The outcome is in the journal, and not durable, when the answer is given.
     CommittedUnsynced,
+    /// That a set was taken back is not in the journal when the answer is given.
+    RolledBackTooLate,
     /// The record that barrier 1 is passed is left out.
     SwappingUnrecorded,
     /// A set that fails before its swaps is removed without a record of it.
@@ -69,6 +71,8 @@ define! {
     DisplacedByContent,
     /// What came out of an exchange is not looked at.
     ReplaceUnverified,
+    /// A file whose mode was changed is not looked at again.
+    ModeUnverified,
     /// What was moved aside is not looked at.
     DeleteUnverified,
     /// What an exchange took out is not given back.
@@ -123,6 +127,18 @@ define! {
     AsideForgotten,
     /// What was moved aside and stays there is removed without a look at it.
     AsideRemovedBlindly,
+    /// A path is taken before it is durable that what was there has another name.
+    HandoverUnsynced,
+    /// The same where a file is moved aside for its slot.
+    AsideUnsynced,
+    /// A slot gets what was moved aside before what has arrived is durable.
+    ArrivalUnsynced,
+    /// The same in recovery.
+    SettledUnsynced,
+    /// A file is moved aside again before its last way back is durable.
+    AsideReusedUnsynced,
+    /// A slot goes to `conflicts/` before it is durable where its last content went.
+    KeptUnsynced,
     /// One of a file's two names goes before the other is durable.
     OtherNameUnsynced,
     /// Recovery does not look for slots that have arrived and kept their own name.

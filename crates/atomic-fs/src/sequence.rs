@@ -44,6 +44,7 @@ pub(crate) fn forward<D: Disk>(
     let mut touched = Vec::new();
     let result = (|| {
         run_phase(swapper, intent, Phase::Free, is_done, &mut touched)?;
+        sync_handed_over(swapper, intent)?;
         for dir in &intent.new_dirs {
             swapper.make_dir(dir)?;
         }
@@ -128,6 +129,7 @@ pub(crate) fn backward<D: Disk>(
     for dir in intent.new_dirs.iter().rev() {
         swapper.remove_dir(dir)?;
     }
+    sync_handed_over(swapper, intent)?;
     for &index in touched.iter().rev() {
         let unit = &intent.units[index];
         if unit.frees_path() {
@@ -135,6 +137,25 @@ pub(crate) fn backward<D: Disk>(
         }
     }
     Ok(edited)
+}
+
+/// Makes durable that paths are free which one unit leaves and another, or a new directory, takes:
+/// on a file system that writes its directories in any order, what comes could otherwise survive
+/// a power cut without the name that what goes was given.
+fn sync_handed_over<D: Disk>(swapper: &Swapper<'_, '_, D>, intent: &Intent) -> Result<(), FsError> {
+    if mutant!(HandoverUnsynced) {
+        return Ok(());
+    }
+    let taken: BTreeSet<&RelPath> =
+        intent.units.iter().filter_map(Unit::arrives_at).chain(&intent.new_dirs).collect();
+    let handed_over = intent.units.iter().filter(|unit| unit.frees_path());
+    let mut synced = BTreeSet::new();
+    for path in handed_over.map(|unit| &unit.path).filter(|path| taken.contains(path)) {
+        if synced.insert(path.parent()) {
+            swapper.ground.sync_parent(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Every directory in which a name may have changed.

@@ -5,7 +5,7 @@
 //! error for error. What it adds is a [`Log`] of everything that happened, in effects
 //! smaller than a call: a rename between directories is a name that comes and a name
 //! that goes, a write is a piece of content and a length. From the log,
-//! [`states`] makes every tree that a crash at any point may
+//! [`Crashes`] makes every tree that a crash at any point may
 //! leave under a [`Persistence`] model. Whoever stands at its calls (a [`Bystander`])
 //! can fail them, cut them short, or change the tree as a user would. It can also be a disk
 //! that behaves as [`WindowsDisk`](crate::Disk) is documented to ([`Renames::Windows`]).
@@ -13,7 +13,8 @@
 //! # Limitations
 //! Renames within a directory are atomic, as they are on every journalling file system;
 //! a rename between two directories may show both names after a power cut, never
-//! neither. Two changes of one name reach the disk in the order in which they were made.
+//! neither. Two changes of one name reach the disk in the order in which they were made, but in
+//! the weak model.
 //! Inode numbers are never given out twice.
 
 mod calls;
@@ -28,10 +29,10 @@ mod windows;
 pub use disk::{
     Bystander, CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, SimulatedFile, Step,
 };
-pub use image::{Body, Image, Inode, Name, Node};
+pub use image::{Body, Image, Inode, Name, Node, new_hasher};
 pub use log::{Answer, Assignment, Effect, Entry, Log, Saved};
 pub use persistence::{
-    Choice, Part, Persistence, State, StateCap, boundaries, materialise, states,
+    Choice, Crashes, Part, Persistence, State, StateCap, boundaries, materialise,
 };
 pub use user::World;
 pub use windows::{ACCESS_LIST, Sharing};

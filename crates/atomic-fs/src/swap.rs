@@ -39,16 +39,6 @@ impl Obstacle {
     fn of(path: &RelPath, difference: Difference) -> Self {
         Self::Conflict(Conflict { path: path.clone(), difference })
     }
-
-    /// What to say of it where the set cannot be taken back.
-    pub(crate) fn into_error(self) -> FsError {
-        match self {
-            Self::Failed(error) => error,
-            Self::Conflict(conflict) => {
-                FsError::io("sync beside", conflict.path)(io::ErrorKind::Other.into())
-            }
-        }
-    }
 }
 
 type Step = Result<(), Obstacle>;
@@ -59,6 +49,13 @@ pub(crate) struct Guard<D: Disk> {
     /// Whether writers are held off for as long as `file` is open.
     leased: bool,
     inode: Option<(u64, u64)>,
+}
+
+/// Whether a unit's slot and file have been exchanged before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    First,
+    Again,
 }
 
 /// Makes and takes back the steps of units.
@@ -91,7 +88,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         // Kept until the file is verified, or put back: who waits to write must not get
         // at the file before.
         let guard = self.guard(unit, base)?;
-        match self.exchange(unit) {
+        match self.exchange(unit, Turn::First) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::NotFound) => {
                 return conflict(&unit.path, Difference::Missing);
@@ -188,7 +185,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         let mut giving = self.ground.held(&unit.slot)?.content();
         let mut given = None;
         for _ in 0..PUT_BACK_TRIES {
-            match self.exchange(unit) {
+            match self.exchange(unit, Turn::Again) {
                 Ok(()) => {}
                 // The user removed the file meanwhile; the version displaced before
                 // that is theirs to find.
@@ -315,6 +312,9 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             .disk
             .set_mode(&file, mode)
             .map_err(FsError::io("change the mode of", &unit.path))?;
+        if mutant!(ModeUnverified) {
+            return Ok(());
+        }
         let changed = Fingerprint { mode, ..*base };
         let now = self.ground.held(&unit.path)?;
         match now.difference(&changed) {
@@ -351,7 +351,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     /// # Errors
     /// `NotFound` when there is no file at the path; `AlreadyExists` when the file system
     /// cannot exchange and a user was faster than the replacement.
-    pub(crate) fn exchange(&self, unit: &Unit) -> Result<(), FsError> {
+    pub(crate) fn exchange(&self, unit: &Unit, turn: Turn) -> Result<(), FsError> {
         let parent = self.ground.parent(&unit.path)?;
         let (slot, name) = (unit.slot.file_name(), unit.path.file_name());
         match self.ground.disk.exchange(&parent, slot, name) {
@@ -360,6 +360,10 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
                     return self.exchange_by_replacing(unit, &parent);
                 }
                 if self.ground.options.allow_move_aside {
+                    if turn == Turn::Again && !mutant!(AsideReusedUnsynced) {
+                        // The name is taken again that the file was moved away from last time.
+                        self.ground.sync_parent(&unit.path)?;
+                    }
                     return self.exchange_by_moving_aside(unit);
                 }
                 Err(FsError::NoExchange { path: unit.path.clone() })

@@ -10,7 +10,7 @@ use crate::ground::{Held, is_absence};
 use crate::intent::{Action, Unit};
 use crate::mutants::mutant;
 use crate::rel_path::RelPath;
-use crate::swap::Swapper;
+use crate::swap::{Swapper, Turn};
 
 impl<D: Disk> Swapper<'_, '_, D> {
     /// Takes back a unit that stays at its path. What the user edited on top stays
@@ -55,7 +55,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
             let difference = held.difference(&new).unwrap_or(Difference::Content);
             return Ok(Some(Conflict { path: unit.path.clone(), difference }));
         }
-        match self.exchange(unit) {
+        match self.exchange(unit, Turn::Again) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::NotFound) => {
                 let path = unit.path.clone();

@@ -278,8 +278,8 @@ impl<D: Disk> Workspace<D> {
         apply.run(set, source)
     }
 
-    /// Tidies up after an answer: records in the journal, durably, that a set was rolled back,
-    /// and then removes the slots. Returns the user's bytes that were found in them.
+    /// Tidies up after an answer: removes the slots. Returns the user's bytes that were found in
+    /// them.
     ///
     /// # Errors
     /// [`FsError::Io`]; what is left then is recovery's.
@@ -291,8 +291,12 @@ impl<D: Disk> Workspace<D> {
         let ground = self.ground();
         let Some(mut journal) = self.journal_of(unfinished)? else { return Ok(Vec::new()) };
         let swapper = Swapper::new(&ground);
-        // That a set is committed was recorded before it was answered.
-        if unfinished.record != Record::Committed || mutant!(CommittedTooLate) {
+        // What it came to was recorded before it was answered.
+        let is_late = match unfinished.record {
+            Record::Committed => mutant!(CommittedTooLate),
+            _ => mutant!(RolledBackTooLate),
+        };
+        if is_late {
             journal.append(&self.disk, &unfinished.record)?;
             journal.sync(&self.disk)?;
         }

@@ -30,6 +30,10 @@ pub struct Stage {
     pub plan: Plan,
     /// The crash that ends it; `None` when it comes to its end.
     pub crash: Option<Choice>,
+    /// Whether the system lives on after that crash, which is a kill then whatever the model is:
+    /// the next process finds all that was done, durable or not.
+    #[serde(default)]
+    pub killed: bool,
 }
 
 impl Case {

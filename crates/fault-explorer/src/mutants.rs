@@ -6,7 +6,7 @@ use atomic_fs::mutants::{Mutant, activate};
 use atomic_fs::simulated::{Persistence, Renames};
 
 use crate::case::Violation;
-use crate::phases::{Job, Phase};
+use crate::phases::{Job, Obstacles, Phase};
 use crate::report::Caught;
 use crate::stage::Bench;
 
@@ -26,6 +26,10 @@ pub fn is_of_moving_aside(mutant: Mutant) -> bool {
             | AsideNotPutBack
             | AsideForgotten
             | AsideRemovedBlindly
+            | ArrivalUnsynced
+            | SettledUnsynced
+            | AsideReusedUnsynced
+            | AsideUnsynced
             | OtherNameUnsynced
             | LinkedSlotsForgotten
             | SyncFailureForgotten
@@ -51,13 +55,31 @@ pub fn is_of_windows(mutant: Mutant) -> bool {
 pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
     let pairs = |model| Phase::RacesInPairs { model, count: 150, seed };
     let around = |model| Phase::EditsAroundCuts { model, count: 60, seed };
+    let cuts = |obstacles| {
+        let model = Persistence::Weak;
+        Phase::Crashes { model, obstacles, depth: 1, deeper_every: 0, cap: 60, seed }
+    };
     let (scenario, renames, phase) = match mutant {
-        Mutant::AbandonUnrecorded => ("M", Renames::All, Phase::FaultPairs),
+        Mutant::AbandonUnrecorded | Mutant::AbortIgnored | Mutant::AbortUnrecorded => {
+            ("M", Renames::All, Phase::PAIRS)
+        }
+        Mutant::ArrivalUnsynced => ("M", Renames::NoExchange, cuts(Obstacles::All)),
         Mutant::CommittedTooLate => ("large", Renames::All, Phase::Races { leases: true }),
         Mutant::DepartureUnverified => ("CC", Renames::All, Phase::RacesInRollback),
         Mutant::DisplacedByContent => ("M", Renames::All, around(Persistence::Treelog)),
+        Mutant::HandoverUnsynced => ("onto-deleted", Renames::All, cuts(Obstacles::No)),
+        Mutant::KeptUnsynced => ("M", Renames::All, pairs(Persistence::Weak)),
+        Mutant::ModeUnverified => ("X", Renames::All, Phase::Races { leases: true }),
+        Mutant::RolledBackTooLate => {
+            ("X", Renames::All, Phase::ModesInRollback { model: Persistence::Kill })
+        }
+        Mutant::SettledUnsynced => {
+            let (model, obstacles) = (Persistence::Weak, Obstacles::Moves);
+            ("M", Renames::NoExchange, Phase::CutsAfterKills { model, obstacles, cap: 16, seed })
+        }
         Mutant::SlotsRemovedBlindly => ("M", Renames::All, pairs(Persistence::Kill)),
         Mutant::SwappingUnrecorded => ("large", Renames::Plain, pairs(Persistence::Kill)),
+        Mutant::UndoUnchecked => ("create-onto-deleted", Renames::All, cuts(Obstacles::All)),
         Mutant::UndoUnverified => ("MM", Renames::All, Phase::RacesInRollback),
         Mutant::WaitersShutOut => ("empty-files", Renames::Plain, pairs(Persistence::Kill)),
         _ => return None,

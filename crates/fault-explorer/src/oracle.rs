@@ -89,6 +89,10 @@ pub struct Known {
     pub waited: bool,
     /// Whether a sync failed and lost what it should have kept.
     pub dropped: bool,
+    /// The permission bits that a user gave to files after the answer.
+    pub modes: BTreeMap<Vec<u8>, u32>,
+    /// Whether everything was on disk before a user saved over it.
+    pub arrived: bool,
 }
 
 impl Known {
@@ -120,8 +124,17 @@ impl Known {
     /// Takes in what a user saved.
     pub fn learn_save(&mut self, scenario: &Scenario, saved: &Saved) {
         self.edits += 1;
-        let below = saved.path.strip_prefix(ROOT.as_bytes()).unwrap_or(&saved.path);
-        let path = below.strip_prefix(b"/").unwrap_or(below).to_vec();
+        let path = below_root(&saved.path).to_vec();
+        match saved.mode {
+            Some(mode) if self.answered.is_some() => {
+                self.modes.insert(path.clone(), mode);
+            }
+            Some(_) => {}
+            // A save by rename may bring other bits, and what is removed has none.
+            None => {
+                self.modes.remove(&path);
+            }
+        }
         if let Some(over) = &saved.over {
             self.owed.remove(over);
             self.overwritten.insert(over.clone());
@@ -152,6 +165,12 @@ impl Known {
     }
 }
 
+/// A path from the top of the simulated disk, as one relative to the workspace's root.
+fn below_root(path: &[u8]) -> &[u8] {
+    let below = path.strip_prefix(ROOT.as_bytes()).unwrap_or(path);
+    below.strip_prefix(b"/").unwrap_or(below)
+}
+
 fn broken<T>(promise: Promise, details: impl FnOnce() -> String) -> Result<T, Broken> {
     Err(Broken { promise, details: details() })
 }
@@ -174,10 +193,82 @@ impl<'s> Oracle<'s> {
     pub fn after_apply(&self, run: &Run, known: &Known) -> Result<(), Broken> {
         self.check_outside(&run.image)?;
         self.check_saves(&run.image, known, true, Persistence::Kill)?;
+        self.check_modes(&run.image, known)?;
+        if known.answered == Some(Answer::Committed) {
+            self.check_was_there(run)?;
+        }
         match known.answered {
             Some(answer) => self.check_end(&run.image, known, &[answer]),
             None => Ok(()),
         }
+    }
+
+    /// What was answered as committed was there at some time, in each file for itself: a user's
+    /// save may come after it, and not instead of it.
+    fn check_was_there(&self, run: &Run) -> Result<(), Broken> {
+        let mut early: BTreeSet<&[u8]> = BTreeSet::new();
+        let mut was_there: BTreeSet<&[u8]> = BTreeSet::new();
+        let mut has_answered = false;
+        for entry in &run.log.entries {
+            match entry {
+                Entry::Answered(_) => has_answered = true,
+                Entry::Saved(saved) => {
+                    let path = below_root(&saved.path);
+                    if !has_answered {
+                        early.insert(path);
+                    }
+                    let was = saved.was.as_ref().map(|(content, mode)| (&content[..], *mode));
+                    if was == self.approved_at(path) {
+                        was_there.insert(path);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for path in early.difference(&was_there) {
+            let file = [ROOT.as_bytes(), b"/", path].concat();
+            let node = run.image.lookup(&file).map(|inode| run.image.node(inode));
+            let content = node.and_then(|node| Some((node.content()?, node.mode)));
+            let now = content.as_ref().map(|(content, mode)| (&content[..], *mode));
+            if now != self.approved_at(path) {
+                return broken(Promise::Reviewed, || {
+                    let path = String::from_utf8_lossy(path);
+                    format!("committed, and `{path}` was never what was approved")
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A file of the new tree: its content and permission bits.
+    fn approved_at(&self, path: &[u8]) -> Option<(&[u8], u32)> {
+        match self.scenario.new.get(path)? {
+            Thing::File { content, mode, .. } => Some((content, *mode)),
+            _ => None,
+        }
+    }
+
+    /// Permission bits that a user set after the answer stay.
+    fn check_modes(&self, image: &Image, known: &Known) -> Result<(), Broken> {
+        for (path, mode) in &known.modes {
+            let file = [ROOT.as_bytes(), b"/", path.as_slice()].concat();
+            let now = image.lookup(&file).map(|inode| image.node(inode).mode);
+            if now.is_some_and(|now| now != *mode) {
+                return broken(Promise::Answer, || {
+                    let (path, now) = (String::from_utf8_lossy(path), now.unwrap_or_default());
+                    format!(
+                        "a user gave `{path}` mode {mode:o} after the answer, and it is {now:o}"
+                    )
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a tree is all new, but for slots.
+    pub fn has_arrived(&self, image: &Image) -> bool {
+        let root = image.lookup(ROOT.as_bytes()).unwrap_or(0);
+        without_slots(Snapshot::of(image, root)).differences(&self.scenario.new).is_empty()
     }
 
     /// What must hold besides when one call failed on the way to the answer: nobody has to
@@ -227,8 +318,11 @@ impl<'s> Oracle<'s> {
         self.check_debris(&run.image)?;
         self.check_saves(&run.image, known, false, model)?;
         self.check_kept(&run.image, known, model, sets)?;
+        self.check_modes(&run.image, known)?;
         match known.answered {
             Some(answer) => self.check_end(&run.image, known, &[answer]),
+            // What a user saved over is new, and theirs; the rest is not taken away from under it.
+            None if known.arrived => self.check_end(&run.image, known, &[Answer::Committed]),
             None => self.check_end(&run.image, known, &[Answer::Committed, Answer::Unchanged]),
         }
     }

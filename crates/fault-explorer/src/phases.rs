@@ -8,6 +8,7 @@ use crate::plan::{EIO, Edit, How, Lasting, Mishap, Plan};
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::search::{Bounds, Search, Verdict};
+use crate::snapshot::{Snapshot, Thing};
 use crate::stage::{Bench, Ending, Run, Terms};
 
 mod windows;
@@ -41,6 +42,18 @@ pub enum Phase {
         /// What samples are drawn by.
         seed: u64,
     },
+    /// A kill at every point, and a power cut at every point of the recovery that follows, with
+    /// and without a user who removes a file, or changes a mode, once it has answered.
+    CutsAfterKills {
+        /// The model.
+        model: Persistence,
+        /// As above.
+        obstacles: Obstacles,
+        /// As above.
+        cap: usize,
+        /// As above.
+        seed: u64,
+    },
     /// A user's edit after every power cut, before recovery.
     EditsAfterCuts {
         /// The model.
@@ -56,8 +69,12 @@ pub enum Phase {
     Faults,
     /// The same at every call of every recovery from a kill.
     FaultsInRecovery,
-    /// Every two calls fail, and every call followed by a device that stays bad.
-    FaultPairs,
+    /// Every two calls fail, and every call followed by a device that stays bad; then the process
+    /// ends, or power is cut.
+    FaultPairs {
+        /// The model.
+        model: Persistence,
+    },
     /// A user's edit before every call, alone and with a kill at every later point.
     Races {
         /// Whether the file system grants leases.
@@ -66,6 +83,12 @@ pub enum Phase {
     /// A failure at every call that moves a name, and a user's edit before every call of
     /// what takes the set back.
     RacesInRollback,
+    /// A failure at every call of a set that changes a mode, the user's own change of that mode
+    /// before every call after it, and a crash at every later point.
+    ModesInRollback {
+        /// The model.
+        model: Persistence,
+    },
     /// A user's edit before every call of every recovery from a kill.
     RacesInRecovery,
     /// Two edits anywhere, by chance, with a crash at every later point.
@@ -107,14 +130,20 @@ pub enum Obstacles {
 }
 
 impl Phase {
+    /// Two faults, after which the process ends.
+    pub const PAIRS: Self = Self::FaultPairs { model: Persistence::Kill };
+
     /// The heading under which it is counted.
     pub fn heading(self) -> &'static str {
         match self {
-            Self::Crashes { model, .. } | Self::EditsAfterCuts { model, .. } => model.word(),
+            Self::Crashes { model, .. }
+            | Self::CutsAfterKills { model, .. }
+            | Self::EditsAfterCuts { model, .. } => model.word(),
             Self::Faults | Self::FaultsInRecovery | Self::DamagedContent => "faults",
-            Self::FaultPairs => "fault pairs",
+            Self::FaultPairs { .. } => "fault pairs",
             Self::Races { .. }
             | Self::RacesInRollback
+            | Self::ModesInRollback { .. }
             | Self::RacesInRecovery
             | Self::HeldShut
             | Self::RacesInReplacement
@@ -159,8 +188,15 @@ impl Job {
                 let cap = StateCap { contents: cap, names: cap, seed };
                 (model, Bounds { cap, depth, deeper_every }, true)
             }
-            Phase::EditsAfterCuts { model, cap, seed } => {
+            Phase::CutsAfterKills { model, cap, seed, .. }
+            | Phase::EditsAfterCuts { model, cap, seed } => {
                 let cap = StateCap { contents: cap, names: cap, seed };
+                (model, Bounds { cap, depth: 0, deeper_every: 0 }, true)
+            }
+            Phase::FaultPairs { model } | Phase::ModesInRollback { model }
+                if model != Persistence::Kill =>
+            {
+                let cap = StateCap { contents: 4, names: 8, seed: 0 };
                 (model, Bounds { cap, depth: 0, deeper_every: 0 }, true)
             }
             Phase::RacesInPairs { model, seed, .. }
@@ -191,7 +227,19 @@ impl Work<'_> {
     fn explore(&mut self, phase: Phase) -> Verdict {
         let renames = self.renames;
         match phase {
-            Phase::Crashes { obstacles, .. } => self.crashes(obstacles),
+            Phase::Crashes { obstacles, .. } => {
+                self.crashes(obstacles, &mut |search, run| search.crash_everywhere(run))
+            }
+            Phase::CutsAfterKills { obstacles, .. } => {
+                let mut edits = Vec::new();
+                for path in self.scenario.paths() {
+                    edits.push(edit(&path, How::Remove, ""));
+                    edits.extend(self.modes_of(&path).map(|how| edit(&path, how, "")));
+                }
+                self.crashes(obstacles, &mut |search, run| {
+                    search.cut_recoveries_from_kills(run, &edits)
+                })
+            }
             Phase::EditsAfterCuts { .. } => self.edits_after_cuts(),
             Phase::DamagedContent => self.damaged_content(),
             Phase::Faults => self.faults(),
@@ -204,13 +252,14 @@ impl Work<'_> {
                     })
                     .collect()
             }),
-            Phase::FaultPairs => self.fault_pairs(),
+            Phase::FaultPairs { .. } => self.fault_pairs(),
+            Phase::ModesInRollback { .. } => self.modes_in_rollback(),
             Phase::Races { leases } => self.races(leases),
             Phase::RacesInRecovery => {
-                let paths = self.scenario.paths();
+                let edits = self.edits("in recovery");
                 self.in_recovery(&|run| {
                     let all = (0..=run.steps.len())
-                        .flat_map(|call| edits(&paths, "in recovery").map(move |e| (call, e)));
+                        .flat_map(|call| edits.iter().map(move |edit| (call, edit.clone())));
                     all.map(|(call, edit)| Plan::edit(call, edit)).collect()
                 })
             }
@@ -222,29 +271,35 @@ impl Work<'_> {
         }
     }
 
-    fn crashes(&mut self, obstacles: Obstacles) -> Verdict {
+    /// Crashes a set in this way, and the same set with each of the obstacles.
+    fn crashes(
+        &mut self,
+        obstacles: Obstacles,
+        crash: &mut dyn FnMut(&mut Search<'_>, &Run) -> Verdict,
+    ) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
-        self.search.crash_everywhere(&plain)?;
+        crash(&mut self.search, &plain)?;
         if obstacles == Obstacles::No {
             return Ok(());
         }
         for (call, step) in plain.steps.iter().enumerate() {
             let kind = step.kind;
-            let moves = kind.moves_names();
+            // A mode is changed in place.
+            let moves = kind.moves_names() || kind == CallKind::SetMode;
             let changes = kind.is_mutating() || kind.is_sync();
             if moves || (obstacles == Obstacles::All && changes) {
                 let run = self.search.apply(&Plan::fault(call, Mishap::Fails(EIO)))?;
-                self.search.crash_everywhere(&run)?;
+                crash(&mut self.search, &run)?;
             }
             if obstacles == Obstacles::All && kind == CallKind::SyncFile {
                 let run = self.search.apply(&Plan::fault(call, Mishap::SyncDrops(EIO)))?;
-                self.search.crash_everywhere(&run)?;
+                crash(&mut self.search, &run)?;
             }
             if moves && obstacles == Obstacles::All {
                 for path in self.scenario.paths() {
                     let edit = edit(&path, How::ByRename, "meanwhile");
                     let run = self.search.apply(&Plan::edit(call, edit))?;
-                    self.search.crash_everywhere(&run)?;
+                    crash(&mut self.search, &run)?;
                 }
             }
         }
@@ -323,14 +378,14 @@ impl Work<'_> {
     fn pair(&mut self, plan: &Plan) -> Verdict {
         self.search.counts.faults += 1;
         let run = self.search.apply(plan)?;
-        self.search.recover_after(&run, &Plan::default())
+        self.search.end_after(&run)
     }
 
     fn races(&mut self, leases: bool) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
         let paths = self.scenario.paths();
         for call in 0..plain.steps.len() {
-            for edit in edits(&paths, "meanwhile") {
+            for edit in self.edits("meanwhile") {
                 self.race(&Plan::edit(call, edit))?;
             }
             // Without leases a file that is held open is beyond what can be seen.
@@ -377,6 +432,23 @@ impl Work<'_> {
                         self.search.recover_after(&run, &Plan::default())?;
                         self.search.counts.races += 1;
                         self.search.counts.landed += u64::from(run.has_saves());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn modes_in_rollback(&mut self) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        for path in self.scenario.paths() {
+            for how in self.modes_of(&path) {
+                for call in 0..plain.steps.len() {
+                    let fault = Plan::fault(call, Mishap::Fails(EIO));
+                    let failed = self.search.apply(&fault)?;
+                    for later in call + 1..failed.steps.len() {
+                        let edits = vec![(later, edit(&path, how, "meanwhile"))];
+                        self.race(&Plan { edits, ..fault.clone() })?;
                     }
                 }
             }
@@ -431,6 +503,29 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Every edit of every file that is over at once; where the set changes a mode, the user may
+    /// have wished for the same one, or for the one that was there before.
+    fn edits(&self, content: &str) -> Vec<Edit> {
+        let mut all = Vec::new();
+        for path in self.scenario.paths() {
+            all.extend(How::AT_ONCE.map(|how| edit(&path, how, content)));
+            all.extend(self.modes_of(&path).map(|how| edit(&path, how, content)));
+        }
+        all
+    }
+
+    /// Giving a file the permission bits that it had, and those that it is to have, where the
+    /// two differ.
+    fn modes_of(&self, path: &[u8]) -> impl Iterator<Item = How> + use<> {
+        let mode = |version: &Snapshot| match version.get(path) {
+            Some(Thing::File { mode, .. }) => Some(*mode),
+            _ => None,
+        };
+        let (old, new) = (mode(&self.scenario.old), mode(&self.scenario.new));
+        let modes = old.zip(new).filter(|(old, new)| old != new);
+        modes.into_iter().flat_map(|(old, new)| [How::SetModeTo(old), How::SetModeTo(new)])
+    }
+
     /// Runs recovery from every kill under plans that are made from its undisturbed run.
     fn in_recovery(&mut self, plans: &dyn Fn(&Run) -> Vec<Plan>) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
@@ -442,11 +537,6 @@ fn edit(path: &[u8], how: How, content: &str) -> Edit {
     let path = String::from_utf8(path.to_vec()).expect("scenarios name files in UTF-8");
     let content = format!("a user's own words, {content}, in {path}\n");
     Edit { path, how, content }
-}
-
-fn edits<'p>(paths: &'p [Vec<u8>], content: &'p str) -> impl Iterator<Item = Edit> + 'p {
-    let all = paths.iter().flat_map(|path| How::AT_ONCE.map(|how| (path, how)));
-    all.map(move |(path, how)| edit(path, how, content))
 }
 
 /// Every way in which a call can go wrong. Errnos that would say something of the tree

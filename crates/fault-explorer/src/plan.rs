@@ -89,6 +89,8 @@ pub enum How {
     RemoveAndCreate,
     /// Makes it executable for its owner alone, or read-only on Windows.
     SetMode,
+    /// Gives it these permission bits.
+    SetModeTo(u32),
     /// Opens it for writing, writes after so many calls, and closes it.
     Held {
         /// Calls between opening and writing.
@@ -125,6 +127,15 @@ impl Plan {
     /// Whether one call goes wrong and nothing else happens.
     pub fn is_one_fault(&self) -> bool {
         self.faults.len() == 1 && self.edits.is_empty() && self.lasting.is_none()
+    }
+
+    /// Whether a user saves files, and neither removes any nor changes a mode.
+    pub fn only_saves(&self) -> bool {
+        let saves = |edit: &Edit| matches!(edit.how, How::InPlace | How::ByRename);
+        self.faults.is_empty()
+            && self.lasting.is_none()
+            && !self.edits.is_empty()
+            && self.edits.iter().all(|(_, edit)| saves(edit))
     }
 
     /// Whether nothing is planned.
@@ -217,6 +228,7 @@ pub(crate) fn make(edit: &Edit, world: &mut World<'_>) {
             world.save_by_rename(&path, edit.content.as_bytes());
         }
         How::SetMode => world.set_mode(&path, if world.is_windows() { 0o444 } else { 0o700 }),
+        How::SetModeTo(mode) => world.set_mode(&path, mode),
     }
 }
 

@@ -18,6 +18,9 @@ pub fn differences(recorded: &Value, found: &Value) -> Vec<String> {
 fn compare(place: &str, recorded: &Value, found: &Value, told: &mut Vec<String>) {
     let below =
         |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}, {name}") };
+    if let (Some(recorded), Some(found)) = (by_mutant(recorded), by_mutant(found)) {
+        return compare(place, &recorded, &found, told);
+    }
     match (recorded, found) {
         (Value::Object(recorded), Value::Object(found)) => {
             for (name, value) in recorded {
@@ -37,11 +40,34 @@ fn compare(place: &str, recorded: &Value, found: &Value, told: &mut Vec<String>)
     }
 }
 
+/// A list of what caught each mutant, under the mutants' names: a new one moves all that follow.
+fn by_mutant(list: &Value) -> Option<Value> {
+    let entries = list.as_array().filter(|list| !list.is_empty())?;
+    let named = entries
+        .iter()
+        .map(|entry| Some((entry.get("mutant")?.as_str()?.to_owned(), entry.clone())));
+    Some(Value::Object(named.collect::<Option<_>>()?))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_new_mutant_does_not_make_all_others_differ() {
+        let caught = |name: &str, after: u64| json!({ "mutant": name, "after": after });
+        let recorded = json!({ "mutants": [caught("a", 1), caught("b", 2)] });
+        let found = json!({ "mutants": [caught("a", 1), caught("new", 5), caught("b", 3)] });
+        assert_eq!(
+            differences(&recorded, &found),
+            [
+                "mutants, b, after: 2 recorded, 3 found",
+                "mutants, new: null recorded, {\"after\":5,\"mutant\":\"new\"} found",
+            ]
+        );
+    }
 
     #[test]
     fn every_figure_that_differs_is_told() {

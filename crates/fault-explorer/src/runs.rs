@@ -51,6 +51,7 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
         if effort == Effort::Quick {
             list.crashes(&ones, model, Obstacles::All, (2, 7), 300);
             list.crashes(&chains, model, Obstacles::Moves, (1, 0), 60);
+            list.cuts_after_kills(&ones, model, Obstacles::Moves, 20);
             list.edits_after_cuts(&ones, model, 100);
             list.crashes(&twos, model, Obstacles::Moves, (0, 0), 40);
             continue;
@@ -59,6 +60,9 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
         let is_weak = model == Persistence::Weak && effort < Effort::Deep;
         list.crashes(&small, model, Obstacles::All, (2, 7), if is_weak { 40 } else { 100 });
         list.crashes(&undone, model, Obstacles::All, (1, 0), 60);
+        list.cuts_after_kills(&ones, model, Obstacles::Moves, 24);
+        list.cuts_after_kills(&chains, model, Obstacles::No, 6);
+        list.cuts_after_kills(&twos, model, Obstacles::No, 6);
         list.edits_after_cuts(&ones, model, 100);
         list.crashes(&twos, model, Obstacles::All, (1, 11), if is_weak { 16 } else { 40 });
         if !is_weak {
@@ -83,19 +87,25 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
     }
     let first = if effort == Effort::Quick { &ones } else { &small };
     list.each(first, &[Phase::DamagedContent, Phase::Faults, Phase::FaultsInRecovery]);
-    list.each(first, &[Phase::FaultPairs, Phase::RacesInRollback, Phase::RacesInRecovery]);
+    list.each(first, &[Phase::PAIRS, Phase::RacesInRollback, Phase::RacesInRecovery]);
     list.each(first, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
+    list.modes_in_rollback(&ones, Persistence::Kill);
     list.pairs(first, 150);
     if effort > Effort::Quick {
+        for model in Persistence::POWER_CUTS {
+            list.each(&ones, &[Phase::FaultPairs { model }]);
+            list.modes_in_rollback(&ones, model);
+        }
         list.each(&undone, &[Phase::Faults, Phase::Races { leases: true }]);
         list.each(&twos, &[Phase::DamagedContent, Phase::Faults, Phase::FaultsInRecovery]);
-        list.each(&twos, &[Phase::FaultPairs, Phase::RacesInRollback]);
+        list.each(&twos, &[Phase::PAIRS, Phase::RacesInRollback]);
         list.each(&twos, &[Phase::Races { leases: true }]);
         list.pairs(&twos, if effort == Effort::Deep { 200 } else { 60 });
     }
     if effort == Effort::Deep {
+        list.modes_in_rollback(&twos, Persistence::Kill);
         list.each(&twos, &[Phase::RacesInRecovery, Phase::Races { leases: false }]);
-        list.each(&threes, &[Phase::Faults, Phase::FaultsInRecovery, Phase::FaultPairs]);
+        list.each(&threes, &[Phase::Faults, Phase::FaultsInRecovery, Phase::PAIRS]);
         list.each(&threes, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
         list.each(&threes, &[Phase::RacesInRecovery]);
         list.pairs(&threes, 5000);
@@ -115,6 +125,9 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
         (
             Some(only),
             Phase::Crashes { model, .. }
+            | Phase::CutsAfterKills { model, .. }
+            | Phase::FaultPairs { model }
+            | Phase::ModesInRollback { model }
             | Phase::EditsAfterCuts { model, .. }
             | Phase::RacesInPairs { model, .. }
             | Phase::EditsAroundCuts { model, .. },
@@ -137,6 +150,7 @@ fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
                 list.crashes(ones, model, Obstacles::Moves, (0, 0), 40);
             }
             list.each(ones, &[Phase::RacesInRollback, Phase::Races { leases: false }]);
+            list.modes_in_rollback(ones, Persistence::Kill);
             list.pairs(ones, 40);
             continue;
         }
@@ -147,14 +161,18 @@ fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
                 false => (Obstacles::All, Obstacles::Moves),
             };
             list.crashes(&small, model, of_small, (1, 13), 24);
+            list.crashes(ones, model, Obstacles::All, (0, 0), 24);
+            list.cuts_after_kills(ones, model, Obstacles::Moves, 16);
+            list.cuts_after_kills(chains, model, Obstacles::No, 6);
             list.edits_after_cuts(ones, model, 16);
             list.crashes(twos, model, of_twos, (0, 0), 16);
             if effort == Effort::Deep {
                 list.crashes(twos, model, Obstacles::All, (2, 7), 300);
             }
         }
-        list.each(&small, &[Phase::Faults, Phase::FaultsInRecovery, Phase::FaultPairs]);
+        list.each(&small, &[Phase::Faults, Phase::FaultsInRecovery, Phase::PAIRS]);
         list.each(&small, &[Phase::RacesInRollback, Phase::RacesInRecovery]);
+        list.modes_in_rollback(ones, Persistence::Kill);
         list.each(&small, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
         list.pairs(&small, 150);
         list.each(twos, &[Phase::Faults]);
@@ -164,7 +182,7 @@ fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
             list.each(twos, &[Phase::RacesInRollback, Phase::Races { leases: false }]);
         }
         if effort == Effort::Deep {
-            list.each(twos, &[Phase::FaultsInRecovery, Phase::RacesInRecovery, Phase::FaultPairs]);
+            list.each(twos, &[Phase::FaultsInRecovery, Phase::RacesInRecovery, Phase::PAIRS]);
             list.each(twos, &[Phase::Races { leases: true }]);
             list.pairs(twos, 2000);
         }
@@ -187,6 +205,7 @@ pub fn hunt(seed: u64, aside: bool) -> Vec<Job> {
     }
     list.each(&ones, &[Phase::Faults, Phase::Races { leases: true }]);
     list.each(&ones, &[Phase::RacesInRollback, Phase::Races { leases: false }]);
+    list.modes_in_rollback(&ones, Persistence::Kill);
     for model in Persistence::ALL {
         list.crashes(&twos, model, Obstacles::Moves, (0, 0), 16);
         list.edits_after_cuts(&ones, model, 60);
@@ -195,7 +214,7 @@ pub fn hunt(seed: u64, aside: bool) -> Vec<Job> {
     for model in Persistence::POWER_CUTS {
         list.pairs_with_cuts(&ones, model, 60);
     }
-    list.each(&ones, &[Phase::FaultPairs]);
+    list.each(&ones, &[Phase::PAIRS]);
     list.each(&twos, &[Phase::RacesInRollback]);
     list.each(&chains, &[Phase::Races { leases: true }, Phase::RacesInRollback]);
     list.each(&ones, &[Phase::FaultsInRecovery, Phase::RacesInRecovery]);
@@ -224,6 +243,7 @@ fn hunt_without_exchange(list: &mut List, ones: &[String], chains: &[String]) {
         }
         list.each(ones, &[Phase::RacesInRollback, Phase::RacesInRecovery]);
         for model in Persistence::ALL {
+            list.cuts_after_kills(ones, model, Obstacles::Moves, 16);
             list.crashes(chains, model, Obstacles::All, (1, 0), 60);
         }
         list.pairs(chains, 150);
@@ -269,6 +289,26 @@ impl List {
             scenarios,
             &[Phase::Crashes { model, obstacles, depth, deeper_every, cap, seed }],
         );
+    }
+
+    fn cuts_after_kills(
+        &mut self,
+        scenarios: &[String],
+        model: Persistence,
+        obstacles: Obstacles,
+        cap: usize,
+    ) {
+        let seed = self.seed;
+        if model != Persistence::Kill {
+            self.each(scenarios, &[Phase::CutsAfterKills { model, obstacles, cap, seed }]);
+        }
+    }
+
+    /// For those that change the mode of a file that they leave otherwise as it is.
+    fn modes_in_rollback(&mut self, scenarios: &[String], model: Persistence) {
+        let of_modes: Vec<String> =
+            scenarios.iter().filter(|name| name.contains('X')).cloned().collect();
+        self.each(&of_modes, &[Phase::ModesInRollback { model }]);
     }
 
     /// So many pairs of edits, with kills.

@@ -152,8 +152,10 @@ impl Scenario {
             }
             "create-onto-deleted" => {
                 builder.file("a", "old a\n");
+                builder.file("b", "old b\n");
                 builder.delete("a");
                 builder.create("a", "new a\n");
+                builder.modify("b", "new b\n", 0o644);
             }
             "rotation" => {
                 for name in ["a", "b", "c"] {

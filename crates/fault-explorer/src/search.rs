@@ -1,14 +1,16 @@
 //! From one process's log to every crash in it, and on through recovery.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{Hash as _, Hasher as _};
 
-use atomic_fs::simulated::{Answer, Image, Persistence, StateCap, boundaries, states};
+use atomic_fs::simulated::{
+    Answer, Choice, Crashes, Entry, Image, Persistence, StateCap, boundaries, new_hasher,
+};
 
 use crate::case::{Case, Stage, Violation};
 use crate::counts::Counts;
 use crate::oracle::{Broken, Known, Oracle, Promise};
-use crate::plan::Plan;
+use crate::plan::{Edit, Plan};
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::stage::{Bench, Ending, Run, Terms};
@@ -69,7 +71,7 @@ impl<'a> Search<'a> {
     /// # Errors
     /// The first broken promise.
     pub fn apply(&mut self, plan: &Plan) -> Result<Run, Box<Violation>> {
-        self.stages = vec![Stage { plan: plan.clone(), crash: None }];
+        self.stages = vec![Stage { plan: plan.clone(), ..Stage::default() }];
         let run = self.bench.apply(self.scenario, &self.scenario.image, plan, self.terms);
         let mut known = Known::default();
         self.learn_all(&mut known, &run)?;
@@ -85,6 +87,55 @@ impl<'a> Search<'a> {
         self.crashes(run, &Known::default(), self.bounds.depth)
     }
 
+    /// Kills an apply at every point and recovers; then power is cut at every point of that
+    /// recovery, which finds in memory what the killed process had not made durable. Once it has
+    /// answered, a user may make one of these edits.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn cut_recoveries_from_kills(&mut self, run: &Run, edits: &[Edit]) -> Verdict {
+        let first = self.stages.clone();
+        for end in boundaries(&run.log, Persistence::Kill) {
+            if self.bench.is_over() {
+                break;
+            }
+            self.stages.clone_from(&first);
+            if let Some(last) = self.stages.last_mut() {
+                last.crash = Some(Choice { end, survived: Vec::new() });
+                last.killed = true;
+            }
+            let quiet = self.cut_recovery_from_kill(run, end, Plan::default())?;
+            let later = quiet.log.entries[end..].iter();
+            let answered = later.rev().position(|entry| matches!(entry, Entry::Answered(_)));
+            let Some(answered) = answered.map(|back| quiet.log.entries.len() - back) else {
+                continue;
+            };
+            let after = quiet.steps.iter().position(|step| step.entries_before >= answered);
+            for edit in edits {
+                let plan = Plan::edit(after.unwrap_or(quiet.steps.len()), edit.clone());
+                self.counts.races += 1;
+                self.counts.landed += 1;
+                self.cut_recovery_from_kill(run, end, plan)?;
+            }
+        }
+        self.stages = first;
+        Ok(())
+    }
+
+    fn cut_recovery_from_kill(
+        &mut self,
+        run: &Run,
+        end: usize,
+        plan: Plan,
+    ) -> Result<Run, Box<Violation>> {
+        let (scenario, log) = (self.scenario, run.log.clone());
+        let recovery = self.bench.recover_after_kill(scenario, log, end, &plan, self.terms);
+        self.stages.push(Stage { plan, ..Stage::default() });
+        self.crashes_from(end, &recovery, &Known::default(), 0)?;
+        self.stages.pop();
+        Ok(recovery)
+    }
+
     /// The process ends as a kill at its last call would end it; then recovery, under a
     /// plan of its own.
     ///
@@ -94,6 +145,17 @@ impl<'a> Search<'a> {
         let mut known = Known::default();
         self.learn_all(&mut known, run)?;
         self.recover(&run.image, known, plan, 0)
+    }
+
+    /// The process ends; or power is cut then, where that is the model.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn end_after(&mut self, run: &Run) -> Verdict {
+        match self.model {
+            Persistence::Kill => self.recover_after(run, &Plan::default()),
+            _ => self.crashes_from(run.log.entries.len(), run, &Known::default(), 0),
+        }
     }
 
     /// Where an apply was answered as having changed nothing, a second one goes through.
@@ -133,12 +195,18 @@ impl<'a> Search<'a> {
         for (stage, image, known) in self.crash_states(run)? {
             let undisturbed =
                 self.bench.recover(self.scenario, &image, &Plan::default(), self.terms);
+            // After a power cut a file that never arrived looks like one that a user removed.
+            let arrived = self.model == Persistence::Kill
+                && known == Known::default()
+                && self.oracle.has_arrived(&image);
             for plan in plans(&undisturbed) {
                 self.counts.faults += u64::from(!plan.faults.is_empty());
                 self.counts.races += u64::from(!plan.edits.is_empty());
                 self.counts.landed += u64::from(!plan.edits.is_empty());
                 self.stages = vec![stage.clone()];
-                self.recover(&image, known.clone(), &plan, 0)?;
+                let mut known = known.clone();
+                known.arrived = arrived && plan.only_saves();
+                self.recover(&image, known, &plan, 0)?;
             }
         }
         Ok(())
@@ -185,6 +253,7 @@ impl<'a> Search<'a> {
         let mut all = Vec::new();
         let mut known = Known::default();
         let mut learnt = 0;
+        let mut crashes = Crashes::new(&run.log, self.model);
         for end in boundaries(&run.log, self.model) {
             if self.bench.is_over() {
                 break;
@@ -201,11 +270,10 @@ impl<'a> Search<'a> {
                 counts.states += u64::from(is_new);
                 is_new
             };
-            let sampled =
-                states(&run.log, end, self.model, self.bounds.cap, &mut is_new, &mut |state| {
-                    let stage = Stage { plan: Plan::default(), crash: Some(state.choice) };
-                    all.push((stage, state.image, known.clone()));
-                });
+            let sampled = crashes.states(end, self.bounds.cap, &mut is_new, &mut |state| {
+                let stage = Stage { crash: Some(state.choice), ..Stage::default() };
+                all.push((stage, state.image, known.clone()));
+            });
             self.counts.sampled_points += u64::from(sampled);
         }
         Ok(all)
@@ -219,9 +287,15 @@ impl<'a> Search<'a> {
     }
 
     fn crashes(&mut self, run: &Run, before: &Known, depth: u8) -> Verdict {
+        self.crashes_from(0, run, before, depth)
+    }
+
+    /// Crashes at the points from entry `from` on.
+    fn crashes_from(&mut self, from: usize, run: &Run, before: &Known, depth: u8) -> Verdict {
         let mut known = before.clone();
         let mut learnt = 0;
-        for end in boundaries(&run.log, self.model) {
+        let mut crashes = Crashes::new(&run.log, self.model);
+        for end in boundaries(&run.log, self.model).into_iter().filter(|end| *end >= from) {
             if self.bench.is_over() {
                 break;
             }
@@ -241,10 +315,8 @@ impl<'a> Search<'a> {
             let mut fresh = Vec::new();
             let seen = &mut self.seen;
             let counts = &mut self.counts;
-            let sampled = states(
-                &run.log,
+            let sampled = crashes.states(
                 end,
-                self.model,
                 self.bounds.cap,
                 &mut |digest| {
                     let left = seen.entry(digest ^ salt).or_insert_with(|| {
@@ -275,7 +347,7 @@ impl<'a> Search<'a> {
         if self.bench.is_over() {
             return Ok(());
         }
-        self.stages.push(Stage { plan: plan.clone(), crash: None });
+        self.stages.push(Stage { plan: plan.clone(), ..Stage::default() });
         self.counts.recoveries += 1;
         let run = self.bench.recover(self.scenario, image, plan, self.terms);
         let before = known.clone();
@@ -327,7 +399,7 @@ impl<'a> Search<'a> {
 }
 
 fn hash(known: &Known) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = new_hasher();
     known.hash(&mut hasher);
     hasher.finish()
 }

@@ -1,9 +1,9 @@
 //! A tree as a person would compare it: paths, contents and metadata, no inodes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{Hash as _, Hasher as _};
 
-use atomic_fs::simulated::{Body, Image, Inode};
+use atomic_fs::simulated::{Body, Image, Inode, new_hasher};
 use atomic_fs::{Change, Digest, Expected, Fingerprint, Operation, RelPath};
 
 type Attributes = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -54,7 +54,7 @@ impl Snapshot {
 
     /// The same as a number: equal trees have equal ones.
     pub fn digest_of(image: &Image, dir: Inode) -> u64 {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = new_hasher();
         image.walk(dir, &mut |path, _, node| (path, node.digest()).hash(&mut hasher));
         hasher.finish()
     }

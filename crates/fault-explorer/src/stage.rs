@@ -108,7 +108,23 @@ impl Bench {
 
     /// Recovers, and sweeps as `greenroom recover` does.
     pub fn recover(&self, scenario: &Scenario, image: &Image, plan: &Plan, terms: Terms) -> Run {
-        let disk = disk(image, plan, terms);
+        self.recover_on(scenario, disk(image, plan, terms))
+    }
+
+    /// The same after a process was killed before entry `end` of its log, on a system that lives
+    /// on: the new log goes on from that one.
+    pub fn recover_after_kill(
+        &self,
+        scenario: &Scenario,
+        log: Log,
+        end: usize,
+        plan: &Plan,
+        terms: Terms,
+    ) -> Run {
+        self.recover_on(scenario, on_terms(SimulatedDisk::after_kill(log, end), plan, terms))
+    }
+
+    fn recover_on(&self, scenario: &Scenario, disk: SimulatedDisk) -> Run {
         let workspace = self.open(disk.clone());
         let mut sets = 0;
         let result = workspace
@@ -146,7 +162,11 @@ fn empty() -> Image {
 }
 
 fn disk(image: &Image, plan: &Plan, terms: Terms) -> SimulatedDisk {
-    let mut disk = SimulatedDisk::new(image.clone()).with_renames(terms.renames);
+    on_terms(SimulatedDisk::new(image.clone()), plan, terms)
+}
+
+fn on_terms(disk: SimulatedDisk, plan: &Plan, terms: Terms) -> SimulatedDisk {
+    let mut disk = disk.with_renames(terms.renames);
     if !plan.is_quiet() {
         disk = disk.watched_by(Box::new(Fate::new(plan.clone())));
     }

@@ -87,8 +87,13 @@ impl Teller<'_> {
         let mut image = self.scenario.image.clone();
         let mut known = Known::default();
         let oracle = Oracle::new(self.scenario);
+        let mut killed: Option<(Log, usize)> = None;
         for (number, stage) in self.case.stages.iter().enumerate() {
-            let run = if number == 0 {
+            let mut begin = 0;
+            let run = if let Some((log, end)) = killed.take() {
+                begin = end;
+                bench.recover_after_kill(self.scenario, log, end, &stage.plan, terms)
+            } else if number == 0 {
                 bench.apply(self.scenario, &image, &stage.plan, terms)
             } else {
                 bench.recover(self.scenario, &image, &stage.plan, terms)
@@ -97,10 +102,16 @@ impl Teller<'_> {
             let _ = writeln!(self.text, "\n{name}");
             let end = stage.crash.as_ref().map_or(run.log.entries.len(), |crash| crash.end);
             self.steps(&run, stage, end);
-            for entry in &run.log.entries[..end] {
+            for entry in &run.log.entries[begin..end] {
                 known.learn(self.scenario, entry)?;
             }
             match &stage.crash {
+                Some(choice) if stage.killed => {
+                    image = materialise(&run.log, Persistence::Kill, choice);
+                    self.crash(&run.log, stage);
+                    self.tree(&image);
+                    killed = Some((run.log, choice.end));
+                }
                 Some(choice) => {
                     image = materialise(&run.log, self.case.model, choice);
                     if self.case.model == Persistence::Kill {
@@ -167,7 +178,7 @@ impl Teller<'_> {
 
     fn crash(&mut self, log: &Log, stage: &Stage) {
         let Some(choice) = &stage.crash else { return };
-        if self.case.model == Persistence::Kill {
+        if self.case.model == Persistence::Kill || stage.killed {
             let half = if choice.survived.is_empty() { "" } else { ", in the middle of a write" };
             let _ = writeln!(self.text, "  killed{half}");
             return;

@@ -146,7 +146,7 @@ fn a_history_can_be_written_down_and_told_again() {
         leases: true,
         renames: Renames::All,
         mutant: None,
-        stages: vec![case::Stage { plan: Plan::edit(20, edit), crash: None }],
+        stages: vec![case::Stage { plan: Plan::edit(20, edit), ..case::Stage::default() }],
     };
     let json = serde_json::to_string(&written).expect("a history is plain data");
     let read: case::Case = serde_json::from_str(&json).expect("as it was written");

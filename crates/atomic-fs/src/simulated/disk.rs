@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::image::{Image, Inode};
 use super::kernel::Inner;
 use super::log::{Answer, Entry, Log};
+use super::persistence::everything;
 use super::user::World;
 
 /// Which call of [`Disk`](crate::Disk) it is.
@@ -188,6 +189,17 @@ impl SimulatedDisk {
             new_in_phase: BTreeSet::new(),
         };
         Self { shared: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// The disk as another process finds it once the one that made this log was killed before
+    /// entry `end`: everything is there, and what was not synced still is not.
+    pub fn after_kill(mut log: Log, end: usize) -> Self {
+        log.entries.truncate(end);
+        let image = everything(&log, end);
+        log.entries.push(Entry::Passed);
+        let disk = Self::new(image);
+        disk.lock().log = log;
+        disk
     }
 
     /// Puts somebody at every call.

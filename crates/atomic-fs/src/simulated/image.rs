@@ -1,7 +1,7 @@
 //! A tree of inodes: what is on a simulated disk at one moment.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::hash::{BuildHasher as _, Hash, Hasher};
 use std::sync::Arc;
 
 use super::log::Effect;
@@ -75,7 +75,7 @@ impl Node {
 
     /// A digest of its metadata and of what it holds; a directory's names are not in it.
     pub fn digest(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = new_hasher();
         (self.mode, self.owner, self.modified_ns).hash(&mut hasher);
         if !self.attributes.is_empty() {
             self.attributes.hash(&mut hasher);
@@ -286,7 +286,7 @@ impl Image {
 
     /// A digest of the names alone, and the inodes behind them, each once.
     pub(super) fn structure(&self) -> (u64, Vec<Inode>) {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = new_hasher();
         let mut leaves = Vec::with_capacity(self.nodes.len());
         let mut seen = vec![false; self.nodes.len()];
         self.hash_names(0, &mut hasher, &mut leaves, &mut seen);
@@ -296,7 +296,7 @@ impl Image {
     fn hash_names(
         &self,
         dir: Inode,
-        hasher: &mut DefaultHasher,
+        hasher: &mut impl Hasher,
         leaves: &mut Vec<Inode>,
         seen: &mut [bool],
     ) {
@@ -328,9 +328,14 @@ impl Image {
     }
 }
 
+/// A hasher of 64 bits that gives the same in every run and on every machine.
+pub fn new_hasher() -> impl Hasher {
+    foldhash::quality::FixedState::default().build_hasher()
+}
+
 /// Spreads a leaf's digest, so that a sum of several tells who has which.
 pub(super) fn leaf_digest(inode: Inode, node: u64) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = new_hasher();
     (inode, node).hash(&mut hasher);
     hasher.finish()
 }

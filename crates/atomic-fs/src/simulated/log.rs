@@ -120,6 +120,10 @@ pub struct Saved {
     pub over: Option<Arc<[u8]>>,
     /// Whether the file was found by its path just now, rather than held open.
     pub by_path: bool,
+    /// The permission bits that the user gave the file, where that is all they did.
+    pub mode: Option<u32>,
+    /// What the path named right before: content and permission bits.
+    pub was: Option<(Arc<[u8]>, u32)>,
 }
 
 /// One line of a log.
@@ -252,7 +256,7 @@ impl Log {
                     let first = waiting.iter().rev().find(|(other, _)| other == inode);
                     let over =
                         first.map_or_else(|| over.clone(), |(_, saved)| saved.content.clone());
-                    let saved = Saved { path, content, over, by_path: true };
+                    let saved = Saved { path, content, over, by_path: true, mode: None, was: None };
                     waiting.push((*inode, saved));
                 }
                 Entry::WokeUp(gone) | Entry::Disowned(gone) => {

@@ -5,7 +5,7 @@
 //! weak one, and Mohan et al., "Finding Crash-Consistency Bugs with Bounded Black-Box
 //! Crash Testing" (OSDI 2018), for the journalling ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -99,29 +99,61 @@ pub struct StateCap {
     pub seed: u64,
 }
 
-/// Makes every tree that a crash between the last two boundaries before entry `end` may
-/// leave, or samples of them beyond `cap`; returns whether it had to sample.
-///
-/// `is_new` gets each tree's digest and says whether `found` is to see the tree.
-pub fn states(
-    log: &Log,
-    end: usize,
+/// The crashes in one log under one model.
+pub struct Crashes<'l> {
+    log: &'l Log,
     model: Persistence,
-    cap: StateCap,
-    is_new: &mut dyn FnMut(u64) -> bool,
-    found: &mut dyn FnMut(State),
-) -> bool {
-    if model == Persistence::Kill {
-        for choice in kills(log, end) {
-            let image = materialise(log, model, &choice);
-            if is_new(image.digest()) {
-                found(State { image, choice });
+    /// What everything before an entry comes to, so that the next kill need not begin anew.
+    so_far: (usize, Image),
+}
+
+impl<'l> Crashes<'l> {
+    /// Those in this log.
+    pub fn new(log: &'l Log, model: Persistence) -> Self {
+        Self { log, model, so_far: (0, log.ground()) }
+    }
+
+    /// Makes every tree that a crash between the last two boundaries before entry `end` may
+    /// leave, or samples of them beyond `cap`; returns whether it had to sample.
+    ///
+    /// `is_new` gets each tree's digest and says whether `found` is to see the tree. It is
+    /// quickest where each `end` comes after the last.
+    pub fn states(
+        &mut self,
+        end: usize,
+        cap: StateCap,
+        is_new: &mut dyn FnMut(u64) -> bool,
+        found: &mut dyn FnMut(State),
+    ) -> bool {
+        if self.model == Persistence::Kill {
+            self.roll_to(end);
+            for choice in kills(self.log, end) {
+                let image = killed(self.log, self.so_far.1.clone(), &choice);
+                if is_new(image.digest()) {
+                    found(State { image, choice });
+                }
+            }
+            return false;
+        }
+        let point = Point::new(self.log, end, self.model);
+        point.visit(cap, is_new, found)
+    }
+
+    fn roll_to(&mut self, end: usize) {
+        let (done, image) = &mut self.so_far;
+        let drops = |entry: &Entry| matches!(entry, Entry::Dropped(_));
+        if *done > end || self.log.entries[*done..end].iter().any(drops) {
+            // What a failed sync throws away came before it.
+            *image = everything(self.log, end);
+        } else {
+            for entry in &self.log.entries[*done..end] {
+                if let Entry::Changed { effect, .. } = entry {
+                    image.apply(effect);
+                }
             }
         }
-        return false;
+        *done = end;
     }
-    let point = Point::new(log, end, model);
-    point.visit(cap, is_new, found)
 }
 
 /// The crash points that matter for a power cut: between two of them, the trees that an
@@ -180,46 +212,60 @@ fn kills(log: &Log, end: usize) -> Vec<Choice> {
 
 /// Makes the tree of one crash again.
 pub fn materialise(log: &Log, model: Persistence, choice: &Choice) -> Image {
+    if model == Persistence::Kill {
+        return killed(log, everything(log, choice.end), choice);
+    }
     let mut image = log.ground();
-    let dropped = log.dropped(choice.end);
-    let sure = match model {
-        Persistence::Kill => vec![true; choice.end],
-        _ => Point::new(log, choice.end, model).sure,
-    };
-    for (at, entry) in log.entries[..choice.end].iter().enumerate() {
-        let Entry::Changed { effect, .. } = entry else { continue };
-        if dropped[at] {
+    let point = Point::new(log, choice.end, model);
+    for (at, effect) in point.changes(choice.end) {
+        if point.dropped[at] {
             continue;
         }
-        let part = choice.survived.iter().find(|(survivor, _)| *survivor == at);
-        match part {
-            _ if sure[at] => image.apply(effect),
+        match choice.survived.iter().find(|(survivor, _)| *survivor == at) {
+            _ if point.sure[at] => image.apply(effect),
             Some((_, part)) => image.apply(&cut(effect, *part)),
             None => {}
         }
     }
-    if model == Persistence::Kill {
-        for (at, part) in &choice.survived {
-            if let Entry::Changed { effect, .. } = &log.entries[*at] {
-                let effect = cut(effect, *part);
-                if let Effect::Data { inode, offset, content } = &effect
-                    && let super::image::Body::File { bytes, .. } = image.node(*inode).body
-                {
-                    let end = offset + content.len() as u64;
-                    if end > bytes {
-                        image.apply(&Effect::Size { inode: *inode, bytes: end });
-                    }
+    image
+}
+
+/// All that was done before an entry, but for what a failed sync threw away.
+pub(super) fn everything(log: &Log, end: usize) -> Image {
+    let mut image = log.ground();
+    let dropped = log.dropped(end);
+    for (entry, dropped) in log.entries[..end].iter().zip(dropped) {
+        if let Entry::Changed { effect, .. } = entry
+            && !dropped
+        {
+            image.apply(effect);
+        }
+    }
+    image
+}
+
+/// What a process leaves that is killed once everything in an image is done.
+fn killed(log: &Log, mut image: Image, choice: &Choice) -> Image {
+    for (at, part) in &choice.survived {
+        if let Entry::Changed { effect, .. } = &log.entries[*at] {
+            let effect = cut(effect, *part);
+            if let Effect::Data { inode, offset, content } = &effect
+                && let super::image::Body::File { bytes, .. } = image.node(*inode).body
+            {
+                let end = offset + content.len() as u64;
+                if end > bytes {
+                    image.apply(&Effect::Size { inode: *inode, bytes: end });
                 }
-                image.apply(&effect);
             }
+            image.apply(&effect);
         }
-        // The dead process's leases are gone, and who waited for them writes.
-        for (inode, saved) in log.waiting(choice.end) {
-            let content = saved.content.unwrap_or_default();
-            image.apply(&Effect::Size { inode, bytes: 0 });
-            image.apply(&Effect::Data { inode, offset: 0, content: content.clone() });
-            image.apply(&Effect::Size { inode, bytes: content.len() as u64 });
-        }
+    }
+    // The dead process's leases are gone, and who waited for them writes.
+    for (inode, saved) in log.waiting(choice.end) {
+        let content = saved.content.unwrap_or_default();
+        image.apply(&Effect::Size { inode, bytes: 0 });
+        image.apply(&Effect::Data { inode, offset: 0, content: content.clone() });
+        image.apply(&Effect::Size { inode, bytes: content.len() as u64 });
     }
     image
 }
@@ -260,7 +306,7 @@ struct Variant {
 impl<'l> Point<'l> {
     fn new(log: &'l Log, end: usize, model: Persistence) -> Self {
         let dropped = log.dropped(end);
-        let needs = needs(log, end);
+        let needs = needs(log, end, model);
         let mut point = Self { log, end, model, sure: vec![false; end], dropped, needs };
         let counting = (0..end)
             .rev()
@@ -383,12 +429,14 @@ impl<'l> Point<'l> {
         is_new: &mut dyn FnMut(u64) -> bool,
         found: &mut dyn FnMut(State),
     ) -> bool {
-        let mut ground = self.log.ground();
+        let bare = self.log.ground();
+        let mut ground = bare.clone();
         for (at, effect) in self.changes(self.end) {
             if self.sure[at] && matches!(effect, Effect::Names(_)) {
                 ground.apply(effect);
             }
         }
+        let is_overtaken = self.is_overtaken();
         let mut random = Random(cap.seed ^ (self.end as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let (surviving, mut sampled) = match self.model {
             Persistence::Weak => self.subsets(cap.names, &mut random),
@@ -396,9 +444,10 @@ impl<'l> Point<'l> {
         };
         let mut variants_of: BTreeMap<Inode, Vec<Variant>> = BTreeMap::new();
         for survivors in surviving {
-            let mut image = ground.clone();
+            let mut image = if is_overtaken { bare.clone() } else { ground.clone() };
             for (at, effect) in self.changes(self.end) {
-                if !self.sure[at] && survivors.contains(&at) {
+                let is_there = is_overtaken && matches!(effect, Effect::Names(_)) && self.sure[at];
+                if is_there || (!self.sure[at] && survivors.contains(&at)) {
                     image.apply(effect);
                 }
             }
@@ -530,6 +579,19 @@ impl<'l> Point<'l> {
         variants
     }
 
+    /// Whether a name's sure change comes after one that may be lost.
+    fn is_overtaken(&self) -> bool {
+        let mut unsure: BTreeSet<(Inode, &[u8])> = BTreeSet::new();
+        self.changes(self.end).any(|(at, effect)| {
+            let mut names = effect.assignments().iter().map(|to| (to.dir, &*to.name));
+            if self.sure[at] {
+                return names.any(|name| unsure.contains(&name));
+            }
+            unsure.extend(names);
+            false
+        })
+    }
+
     fn unsure_names(&self) -> Vec<usize> {
         self.changes(self.end)
             .filter(|(at, effect)| !self.sure[*at] && matches!(effect, Effect::Names(_)))
@@ -611,10 +673,11 @@ impl<'l> Point<'l> {
     }
 }
 
-/// A name's changes reach the disk in order, a user's durable save after its file's name and the
-/// directories on the way, and the name that goes in a rename between directories after the one
-/// that comes.
-fn needs(log: &Log, end: usize) -> Vec<Vec<usize>> {
+/// A user's durable save reaches the disk after its file's name, the directories on the way, and
+/// what that name stood for before; the name that goes in a rename between directories after the
+/// one that comes. Two changes of one name reach the disk in order, but in the weak model: a
+/// directory is written in blocks, and a name that goes and comes again may lie in another one.
+fn needs(log: &Log, end: usize, model: Persistence) -> Vec<Vec<usize>> {
     let mut last: BTreeMap<(Inode, &[u8]), usize> = BTreeMap::new();
     let mut named: BTreeMap<Inode, usize> = BTreeMap::new();
     let mut needs = vec![Vec::new(); end];
@@ -637,6 +700,7 @@ fn needs(log: &Log, end: usize) -> Vec<Vec<usize>> {
             named.extend(to.inode.map(|inode| (inode, at)));
             if let Some(before) = last.insert((to.dir, &to.name), at)
                 && before != at
+                && (*by_user || model != Persistence::Weak)
             {
                 needs[at].push(before);
             }

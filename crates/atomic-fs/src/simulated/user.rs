@@ -54,14 +54,14 @@ impl World<'_> {
         if old.is_some_and(|old| self.inner.image.names(old).is_some()) {
             return;
         }
-        let over = self.content_at(path);
+        let was = self.inner.file_at(path);
         let mode = old.map_or(0o644, |old| self.inner.image.node(old).mode);
         let device = self.inner.image.node(dir).device;
         let inode = self.inner.born(Node::file(mode, device));
         self.inner.write(inode, content, 0, true);
         self.inner.log.entries.extend(old.map(Entry::Disowned));
         self.name(dir, name, Some(inode));
-        self.saved(path, Some(content), over);
+        self.saved(path, Some(content), was);
     }
 
     /// Removes the file.
@@ -74,10 +74,10 @@ impl World<'_> {
         if there.is_none_or(|inode| self.inner.image.names(inode).is_some()) {
             return;
         }
-        let over = self.content_at(path);
+        let was = self.inner.file_at(path);
         self.inner.log.entries.extend(there.map(Entry::Disowned));
         self.name(dir, name, None);
-        self.saved(path, None, over);
+        self.saved(path, None, was);
     }
 
     /// Changes the permission bits of a file; directories have none here.
@@ -86,8 +86,12 @@ impl World<'_> {
             && matches!(self.inner.image.node(inode).body, Body::File { .. })
         {
             let mode = self.inner.kept_mode(mode);
+            let was = self.inner.file_at(path);
             self.inner.change(Effect::Mode { inode, mode }, true, None);
-            self.saved(path, None, None);
+            let path = path.to_vec();
+            let (content, over, mode) = (None, None, Some(mode));
+            let saved = Saved { path, content, over, by_path: true, mode, was };
+            self.inner.log.entries.push(Entry::Saved(saved));
         }
     }
 
@@ -131,28 +135,31 @@ impl World<'_> {
         self.inner.change(effect, true, None);
     }
 
-    fn content_at(&self, path: &[u8]) -> Option<Arc<[u8]>> {
-        let inode = self.inner.image.lookup(path)?;
-        self.inner.image.node(inode).content().map(Arc::from)
-    }
-
-    fn saved(&mut self, path: &[u8], content: Option<&[u8]>, over: Option<Arc<[u8]>>) {
+    fn saved(&mut self, path: &[u8], content: Option<&[u8]>, was: Option<(Arc<[u8]>, u32)>) {
         let (path, content) = (path.to_vec(), content.map(Arc::from));
-        let saved = Saved { path, content, over, by_path: true };
+        let over = was.as_ref().map(|(content, _)| content.clone());
+        let saved = Saved { path, content, over, by_path: true, mode: None, was };
         self.inner.log.entries.push(Entry::Saved(saved));
     }
 }
 
 impl Inner {
+    /// What a path names, where that is a file: its content and permission bits.
+    fn file_at(&self, path: &[u8]) -> Option<(Arc<[u8]>, u32)> {
+        let node = self.image.node(self.image.lookup(path)?);
+        node.content().map(|content| (Arc::from(content), node.mode))
+    }
+
     fn write_as_user(&mut self, inode: Inode, path: &[u8], content: &[u8], by_path: bool) {
-        let over = self.image.node(inode).content().map(Arc::from);
+        let (over, was) = (self.image.node(inode).content().map(Arc::from), self.file_at(path));
         self.change(Effect::Size { inode, bytes: 0 }, true, None);
         self.write(inode, content, 0, true);
         if self.image.node(inode).modified_ns != 0 {
             self.change(Effect::Modified { inode, modified_ns: 0 }, true, None);
         }
         let (path, content) = (path.to_vec(), Some(Arc::from(content)));
-        self.log.entries.push(Entry::Saved(Saved { path, content, over, by_path }));
+        let saved = Saved { path, content, over, by_path, mode: None, was };
+        self.log.entries.push(Entry::Saved(saved));
     }
 
     /// Lets go on who waited for a lease, if it was the last one of the file.

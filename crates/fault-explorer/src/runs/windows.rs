@@ -30,13 +30,14 @@ pub(super) fn explore(list: &mut List, effort: Effort, sets: &Sets) {
     list.each(first, &[Phase::DamagedContent, Phase::Faults, Phase::FaultsInRecovery]);
     list.each(first, &[Phase::Races { leases: true }, Phase::RacesInReplacement]);
     list.each(first, &[Phase::HeldShut, Phase::RacesInRollback]);
+    list.modes_in_rollback(ones, Persistence::Kill);
     if effort > Effort::Quick {
-        list.each(first, &[Phase::FaultPairs, Phase::RacesInRecovery]);
+        list.each(first, &[Phase::PAIRS, Phase::RacesInRecovery]);
         list.each(twos, &[Phase::Faults, Phase::RacesInReplacement, Phase::RacesInRollback]);
         list.pairs(first, 150);
     }
     if effort == Effort::Deep {
-        list.each(twos, &[Phase::FaultsInRecovery, Phase::FaultPairs, Phase::RacesInRecovery]);
+        list.each(twos, &[Phase::FaultsInRecovery, Phase::PAIRS, Phase::RacesInRecovery]);
         list.each(twos, &[Phase::Races { leases: true }, Phase::HeldShut]);
         list.pairs(twos, 2000);
     }
@@ -53,7 +54,7 @@ pub fn hunt(seed: u64) -> Vec<Job> {
     for model in Persistence::WINDOWS {
         list.crashes(&ones, model, Obstacles::All, (1, 0), 60);
     }
-    list.each(&ones, &[Phase::FaultsInRecovery, Phase::RacesInRecovery, Phase::FaultPairs]);
+    list.each(&ones, &[Phase::FaultsInRecovery, Phase::RacesInRecovery, Phase::PAIRS]);
     let twos = Scenario::all_of(2);
     list.each(&twos, &[Phase::Faults, Phase::RacesInRollback]);
     for model in Persistence::WINDOWS {
