@@ -91,7 +91,7 @@ impl<D: Disk> Apply<'_, '_, D> {
             return self.abandon(&intent, &mut journal, error);
         }
         self.ground.swaps_begin(journal.file());
-        let swapper = Swapper::new(self.ground);
+        let swapper = Swapper::of_apply(self.ground);
         let mut applied = match forward(&swapper, &intent, &|_| false) {
             // Durable before the answer: a user may remove at once what was created, and after a
             // power cut nothing else would tell that from what never arrived.

@@ -30,11 +30,6 @@ pub(crate) fn keep<D: Disk>(
     let (disk, conflicts) = (ground.disk, ground.conflicts);
     let dir = ground.parent(slot)?;
     let failed = || FsError::io("keep the displaced content of", path);
-    if !mutant!(KeptUnsynced) {
-        // What was in this slot before has gone to another name, which is durable before this
-        // one goes: a user's newer save may have had it.
-        ground.sync_parent(slot)?;
-    }
     for attempt in 0_u32.. {
         let name = file_name(slot, path, attempt);
         let kept = || Kept { path: path.clone(), file: ground.conflicts_path.join(&name) };

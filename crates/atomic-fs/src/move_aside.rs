@@ -286,7 +286,7 @@ fn settle_aside<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<(), FsEr
 }
 
 /// Removes what was moved aside and not put back, because a user had put a file in its
-/// place. What is not the base is an earlier save of theirs, and kept.
+/// place. What is neither the base nor the set's own is an earlier save of theirs, and kept.
 pub(crate) fn clean_aside<D: Disk>(
     swapper: &Swapper<'_, '_, D>,
     unit: &Unit,
@@ -297,9 +297,8 @@ pub(crate) fn clean_aside<D: Disk>(
     match ground.held(&aside) {
         Ok(Held::Absent) => Ok(()),
         Ok(_) if mutant!(AsideRemovedBlindly) => remove(ground, &aside),
-        Ok(held) if [Some(base.digest), Some(staged.digest)].contains(&held.content()) => {
-            remove(ground, &aside)
-        }
+        Ok(held) if held.content() == Some(base.digest) => remove(ground, &aside),
+        Ok(held) if held.is_arrived(staged, unit.stamp) => remove(ground, &aside),
         Ok(_) => conflicts::keep(ground, &aside, &unit.path).map(|kept| swapper.note_kept(kept)),
         Err(error) if is_absence(&error) => Ok(()),
         Err(error) => Err(error),

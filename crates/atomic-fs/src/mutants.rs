@@ -137,8 +137,6 @@ define! {
     SettledUnsynced,
     /// A file is moved aside again before its last way back is durable.
     AsideReusedUnsynced,
-    /// A slot goes to `conflicts/` before it is durable where its last content went.
-    KeptUnsynced,
     /// One of a file's two names goes before the other is durable.
     OtherNameUnsynced,
     /// Recovery does not look for slots that have arrived and kept their own name.

@@ -140,7 +140,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         for &index in &displaced {
             let unit = &intent.units[index];
             match &unit.action {
-                Action::Replace { staged, .. } => swapper.put_back(unit, staged, None)?,
+                Action::Replace { staged, .. } => swapper.put_back(unit, staged)?,
                 _ => swapper.back_from_aside(unit, None)?,
             }
         }

@@ -61,12 +61,20 @@ pub(crate) enum Turn {
 /// Makes and takes back the steps of units.
 pub(crate) struct Swapper<'g, 'a, D: Disk> {
     pub ground: &'g Ground<'a, D>,
+    /// Whether an inode's number is still that of the file that was checked: some file systems
+    /// give new ones when they are mounted again.
+    pub knows_inodes: bool,
     kept: Mutex<Vec<Kept>>,
 }
 
 impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     pub(crate) fn new(ground: &'g Ground<'a, D>) -> Self {
-        Self { ground, kept: Mutex::default() }
+        Self { ground, knows_inodes: false, kept: Mutex::default() }
+    }
+
+    /// For the process that checked the files.
+    pub(crate) fn of_apply(ground: &'g Ground<'a, D>) -> Self {
+        Self { knows_inodes: true, ..Self::new(ground) }
     }
 
     /// The user's bytes that went to `conflicts/` so far.
@@ -104,7 +112,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             false => self.verify(unit, base, &guard),
         };
         if verified.is_err() {
-            self.put_back(unit, staged, Some(guard))?;
+            self.put_back(unit, staged)?;
         }
         verified
     }
@@ -164,15 +172,9 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
 
     /// Gives back a user's version that an exchange took out of place.
     ///
-    /// Whatever the user saved last ends at the file's path; an older version that
-    /// was displaced together with a newer one goes to `conflicts/`. Who waits to write to
-    /// the guarded file does so before.
-    pub(crate) fn put_back(
-        &self,
-        unit: &Unit,
-        staged: &Staged,
-        guard: Option<Guard<D>>,
-    ) -> Result<(), FsError> {
+    /// Whatever the user saved last ends at the file's path; an older version that was displaced
+    /// together with a newer one stays in the slot, and is kept when the slots are cleaned up.
+    pub(crate) fn put_back(&self, unit: &Unit, staged: &Staged) -> Result<(), FsError> {
         if mutant!(PutBackSkipped) {
             return Ok(());
         }
@@ -206,14 +208,8 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             given = giving;
             giving = out.content();
         }
-        match self.ground.held(&unit.slot)? {
-            Held::Absent => Ok(()),
-            held if is_own(&held) => Ok(()),
-            _ => {
-                let _kept = guard.filter(|_| mutant!(WaitersShutOut));
-                self.keep(unit)
-            }
-        }
+        // What is in the slot now is kept when the slots are cleaned up.
+        Ok(())
     }
 
     /// Moves the file aside into the slot and verifies it.
@@ -250,9 +246,8 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         verified
     }
 
-    /// Moves the slot back to the file's path; where the user has put something
-    /// there, theirs stays and the slot's content is kept, with what is written to it by
-    /// whoever waits for that.
+    /// Moves the slot back to the file's path; where the user has put something there, theirs
+    /// stays and the slot's content is kept, with what is written to it by whoever waits for that.
     pub(crate) fn back_from_aside(
         &self,
         unit: &Unit,

@@ -42,7 +42,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         if !slot.is_base(base) {
             let displaced = slot != Held::Absent && !slot.is_staged(staged);
             if displaced && self.ground.held(&unit.path)?.is_arrived(staged, unit.stamp) {
-                self.put_back(unit, staged, None)?;
+                self.put_back(unit, staged)?;
             }
             return Ok(None);
         }
@@ -83,7 +83,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// Puts a user's version back over the base that an undo had brought in.
     fn put_base_under(&self, unit: &Unit, base: &Fingerprint) -> Result<(), FsError> {
         let Fingerprint { digest, bytes, mode } = *base;
-        self.put_back(unit, &Staged { digest, bytes, mode }, None)
+        self.put_back(unit, &Staged { digest, bytes, mode })
     }
 
     fn undo_set_mode(
@@ -114,10 +114,15 @@ impl<D: Disk> Swapper<'_, '_, D> {
         arrived: &Fingerprint,
     ) -> Result<Option<Conflict>, FsError> {
         // A user who put the same content there keeps it.
+        let is_another = |held: &Held| match (&unit.action, unit.staged()) {
+            (Action::Move { inode, .. }, _) => {
+                self.knows_inodes && held.inode().is_some_and(|(_, now)| now != *inode)
+            }
+            (_, Some(staged)) => !held.is_arrived(&staged, unit.stamp),
+            (_, None) => false,
+        };
         let difference = |held: &Held| {
-            let is_another = |staged| !held.is_arrived(&staged, unit.stamp);
-            held.difference(arrived)
-                .or_else(|| unit.staged().is_some_and(is_another).then_some(Difference::Exists))
+            held.difference(arrived).or_else(|| is_another(held).then_some(Difference::Exists))
         };
         match difference(&self.ground.held(path)?) {
             None => {}

@@ -25,11 +25,12 @@ pub(crate) fn clean_slots<D: Disk>(
         move_aside::clean_aside(swapper, unit)?;
         let held = ground.held(&unit.slot)?;
         let base = unit.base().map(|base| base.digest);
-        let staged = unit.staged().map(|staged| staged.digest);
+        // A user may have saved what was approved, over an older save of theirs.
+        let is_own = unit.staged().is_some_and(|staged| held.is_arrived(&staged, unit.stamp));
         match held.content() {
             None if held == Held::Absent => Ok(()),
             _ if mutant!(SlotsRemovedBlindly) => remove(ground, &unit.slot),
-            content if content.is_some() && (content == base || content == staged) => {
+            content if is_own || (content.is_some() && content == base) => {
                 remove(ground, &unit.slot)
             }
             // A power cut can lose the record and keep the swap; the file tells then.

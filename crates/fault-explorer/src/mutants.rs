@@ -64,11 +64,12 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
             ("M", Renames::All, Phase::PAIRS)
         }
         Mutant::ArrivalUnsynced => ("M", Renames::NoExchange, cuts(Obstacles::All)),
+        Mutant::AsideNotPutBack => ("M", Renames::NoExchange, Phase::PAIRS),
+        Mutant::AsideRemovedBlindly => ("M", Renames::NoExchange, pairs(Persistence::Kill)),
         Mutant::CommittedTooLate => ("large", Renames::All, Phase::Races { leases: true }),
         Mutant::DepartureUnverified => ("CC", Renames::All, Phase::RacesInRollback),
         Mutant::DisplacedByContent => ("M", Renames::All, around(Persistence::Treelog)),
         Mutant::HandoverUnsynced => ("onto-deleted", Renames::All, cuts(Obstacles::No)),
-        Mutant::KeptUnsynced => ("M", Renames::All, pairs(Persistence::Weak)),
         Mutant::ModeUnverified => ("X", Renames::All, Phase::Races { leases: true }),
         Mutant::RolledBackTooLate => {
             ("X", Renames::All, Phase::ModesInRollback { model: Persistence::Kill })
@@ -81,7 +82,8 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
         Mutant::SwappingUnrecorded => ("large", Renames::Plain, pairs(Persistence::Kill)),
         Mutant::UndoUnchecked => ("create-onto-deleted", Renames::All, cuts(Obstacles::All)),
         Mutant::UndoUnverified => ("MM", Renames::All, Phase::RacesInRollback),
-        Mutant::WaitersShutOut => ("empty-files", Renames::Plain, pairs(Persistence::Kill)),
+        Mutant::PartialCopiesStay => ("exchange", Renames::Plain, pairs(Persistence::Kill)),
+        Mutant::WaitersShutOut => ("create-onto-deleted", Renames::Plain, pairs(Persistence::Kill)),
         _ => return None,
     };
     Some(Job { scenario: scenario.to_owned(), renames, phase })

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atomic_fs::simulated::{Answer, CallKind, Entry, Image, Persistence, Saved};
-use atomic_fs::{Expected, Operation, is_slot_name};
+use atomic_fs::{Change, Expected, Operation, is_slot_name};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Mishap, Plan};
@@ -91,6 +91,8 @@ pub struct Known {
     pub dropped: bool,
     /// The permission bits that a user gave to files after the answer.
     pub modes: BTreeMap<Vec<u8>, u32>,
+    /// Files that the set takes away, in whose place a user put another, having found none there.
+    pub replaced: BTreeSet<Vec<u8>>,
     /// Whether everything was on disk before a user saved over it.
     pub arrived: bool,
 }
@@ -138,6 +140,15 @@ impl Known {
         if let Some(over) = &saved.over {
             self.owed.remove(over);
             self.overwritten.insert(over.clone());
+        }
+        let was_removed = self.last.get(&path).is_some_and(Option::is_none);
+        if saved.was.is_none() && saved.content.is_some() && saved.by_path && !was_removed {
+            let takes_away = |change: &&Change| {
+                change.path.as_bytes() == path
+                    && matches!(change.operation, Operation::Delete | Operation::Rename { .. })
+            };
+            self.replaced
+                .extend(scenario.set.changes.iter().find(takes_away).map(|_| path.clone()));
         }
         if let Some(content) = &saved.content {
             // Who saves what was reviewed gets what was approved over it.
@@ -196,6 +207,16 @@ impl<'s> Oracle<'s> {
         self.check_modes(&run.image, known)?;
         if known.answered == Some(Answer::Committed) {
             self.check_was_there(run)?;
+        }
+        // Without a journal nobody comes to finish it.
+        let journals = run.image.lookup(b"state/journal");
+        let has_journal = journals.is_some_and(|dir| {
+            let mut any = false;
+            run.image.walk(dir, &mut |_, _, _| any = true);
+            any
+        });
+        if matches!(run.ending, Ending::Applied { tidied: true, .. }) && !has_journal {
+            self.check_debris(&run.image)?;
         }
         match known.answered {
             Some(answer) => self.check_end(&run.image, known, &[answer]),
@@ -286,6 +307,14 @@ impl<'s> Oracle<'s> {
         if is_half_made && run.left_unchanged() {
             return broken(Promise::Finished, || format!("{:?}", run.ending));
         }
+        self.files_are_present(run)
+    }
+
+    /// Files that stay at their paths are there.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    pub fn files_are_present(&self, run: &Run) -> Result<(), Broken> {
         let changes = self.scenario.set.changes.iter();
         let staying = changes.filter(|change| {
             matches!(change.operation, Operation::Write(_) | Operation::SetMode { .. })
@@ -396,6 +425,14 @@ impl<'s> Oracle<'s> {
                 }
             }
         }
+        // Who finds no file and puts one there has not given up the old one.
+        for path in known.replaced.iter().filter(|_| std::ptr::eq(expected, &self.scenario.old)) {
+            let old = self.scenario.old.file(path).unwrap_or_default();
+            let overwritten = known.overwritten.contains(old);
+            if !overwritten && !tree.has_content(old) && !kept(image).iter().any(|it| it == old) {
+                lost.push(format!("what was in `{}` is nowhere", String::from_utf8_lossy(path)));
+            }
+        }
         lost
     }
 
@@ -436,6 +473,11 @@ impl<'s> Oracle<'s> {
         let is_slot =
             |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().is_some_and(is_slot_name);
         for owed in &known.owed {
+            // The store has what was approved; it is asked for only as a user's last word.
+            let is_last = known.last.values().any(|last| last.as_ref() == Some(owed));
+            if self.scenario.new.has_content(owed) && !is_last {
+                continue;
+            }
             let in_tree = tree.iter().any(|(path, thing)| {
                 let counts = running || !is_slot(path);
                 counts && matches!(thing, Thing::File { content, .. } if content[..] == owed[..])
@@ -455,6 +497,22 @@ impl<'s> Oracle<'s> {
                     let path = String::from_utf8_lossy(path);
                     format!("`{path}` holds {:?}", String::from_utf8_lossy(content))
                 });
+            }
+        }
+        // Who is not killed lets no newer save make way for an older one.
+        if running && !known.waited {
+            for (path, last) in known.last.iter().filter(|(path, _)| !known.held.contains(*path)) {
+                if let (Some(last), Some(Thing::File { content, .. })) = (last, tree.get(path))
+                    && content[..] != last[..]
+                    && known.saved.contains(content.as_slice())
+                    && !self.scenario.is_known(content)
+                    && known.owed.contains(last)
+                {
+                    return broken(Promise::Edits, || {
+                        let path = String::from_utf8_lossy(path);
+                        format!("`{path}` is not what the user saved last")
+                    });
+                }
             }
         }
         // Who saves once finds it where it was saved; `conflicts/` is for what would have to
@@ -478,7 +536,9 @@ impl<'s> Oracle<'s> {
                 });
             }
         }
-        if known.answered == Some(Answer::Committed) {
+        // Who waited to write, and put another file there meanwhile, wrote to the first one.
+        let wrote_elsewhere = known.waited && known.edits > 1;
+        if known.answered == Some(Answer::Committed) && !wrote_elsewhere {
             for (path, last) in known.last.iter().filter(|(path, _)| !known.held.contains(*path)) {
                 let content = match tree.get(path) {
                     Some(Thing::File { content, .. }) => Some(content.as_slice()),

@@ -361,7 +361,11 @@ impl Work<'_> {
             for second in first + 1..alone.steps.len() {
                 for other in mishaps(alone.steps[second].kind, self.renames) {
                     let faults = vec![(first, one), (second, *other)];
-                    self.pair(&Plan { faults, ..Plan::default() })?;
+                    let run = self.pair(&Plan { faults, ..Plan::default() })?;
+                    // Nothing but the sync goes wrong on the way back from what it stopped.
+                    if alone.steps[second].kind == CallKind::SyncDir {
+                        self.search.judge(|oracle| oracle.files_are_present(&run))?;
+                    }
                 }
             }
             // The first fault in every way, and a device that stays bad after it.
@@ -375,10 +379,11 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn pair(&mut self, plan: &Plan) -> Verdict {
+    fn pair(&mut self, plan: &Plan) -> Result<Run, Box<Violation>> {
         self.search.counts.faults += 1;
         let run = self.search.apply(plan)?;
-        self.search.end_after(&run)
+        self.search.end_after(&run)?;
+        Ok(run)
     }
 
     fn races(&mut self, leases: bool) -> Verdict {
@@ -468,6 +473,7 @@ impl Work<'_> {
             };
             let mut edits = vec![one(&format!("first {number}")), one(&format!("second {number}"))];
             edits.sort_by_key(|(call, _)| *call);
+            say_what_is_known(self.scenario, &mut edits[1].1, &mut random);
             self.race(&Plan { edits, ..Plan::default() })?;
         }
         Ok(())
@@ -492,10 +498,7 @@ impl Work<'_> {
                     let how = How::AT_ONCE[random.below(How::AT_ONCE.len())];
                     let path = &paths[random.below(paths.len())];
                     let mut second = edit(path, how, &format!("second {number}"));
-                    let version = [None, Some(&scenario.old), Some(&scenario.new)][random.below(3)];
-                    if let Some(content) = version.and_then(|version| version.file(path)) {
-                        second.content = String::from_utf8_lossy(content).into_owned();
-                    }
+                    say_what_is_known(scenario, &mut second, random);
                     Plan::edit(random.below(recovery.steps.len() + 1), second)
                 },
             )?;
@@ -530,6 +533,15 @@ impl Work<'_> {
     fn in_recovery(&mut self, plans: &dyn Fn(&Run) -> Vec<Plan>) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
         self.search.crash_then_planned(&plain, plans)
+    }
+}
+
+/// Makes one edit of three bring back what was there before the set, and one bring what was
+/// approved.
+fn say_what_is_known(scenario: &Scenario, edit: &mut Edit, random: &mut Random) {
+    let version = [None, Some(&scenario.old), Some(&scenario.new)][random.below(3)];
+    if let Some(content) = version.and_then(|version| version.file(edit.path.as_bytes())) {
+        edit.content = String::from_utf8_lossy(content).into_owned();
     }
 }
 

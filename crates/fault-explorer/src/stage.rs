@@ -33,6 +33,8 @@ pub enum Ending {
         answer: Answer,
         /// The answer in words.
         words: String,
+        /// Whether everything was tidied up, as far as the caller can tell.
+        tidied: bool,
     },
     /// A recovery that went through: how many sets it found, and what it kept.
     Recovered {
@@ -96,14 +98,13 @@ impl Bench {
             _ => Answer::Unchanged,
         };
         disk.answered(answer);
-        if let Some(unfinished) = applied.unfinished.take()
-            && workspace.clean_up(&self.lock, &unfinished).is_ok()
-        {
-            // The caller's own record of the outcome becomes durable here.
-            let _ = workspace.forget(&self.lock, unfinished);
-        }
+        // Between the two the caller's own record of the outcome becomes durable.
+        let tidied = applied.unfinished.take().is_none_or(|unfinished| {
+            workspace.clean_up(&self.lock, &unfinished).is_ok()
+                && workspace.forget(&self.lock, unfinished).is_ok()
+        });
         let words = format!("{:?}", applied.outcome);
-        end(disk, Ending::Applied { answer, words })
+        end(disk, Ending::Applied { answer, words, tidied })
     }
 
     /// Recovers, and sweeps as `greenroom recover` does.
