@@ -76,6 +76,42 @@ fn moving_aside_is_survived(
     assert!(counts.recoveries > 100, "{counts:?}");
 }
 
+/// What a killed process had not synced may still be lost once another one has recovered.
+#[rstest]
+fn a_power_cut_after_the_recovery_from_a_kill_is_survived(
+    #[values("M", "C", "D", "V", "X")] scenario: &str,
+    #[values(Persistence::Weak, Persistence::Ordered, Persistence::Treelog)] model: Persistence,
+) {
+    let obstacles = Obstacles::Moves;
+    let phase = Phase::CutsAfterKills { model, obstacles, cap: 12, seed: 1 };
+    let counts = explore(scenario, phase);
+    assert!(counts.states >= 10 && counts.races > 0, "{counts:?}");
+}
+
+#[rstest]
+fn two_faults_and_a_power_cut_are_survived(
+    #[values(Persistence::Weak, Persistence::Ordered, Persistence::Treelog)] model: Persistence,
+) {
+    assert!(explore("M", Phase::FaultPairs { model }).faults > 1000);
+}
+
+/// Who gives a file the very mode that a set had wished for, once that was taken back, keeps it.
+#[rstest]
+fn a_mode_that_is_set_after_the_answer_stays(
+    #[values(Persistence::Kill, Persistence::Weak)] model: Persistence,
+) {
+    assert!(explore("X", Phase::ModesInRollback { model }).races > 1000);
+}
+
+/// Where two changes of one name reach the disk in any order, a path is freed durably first.
+#[rstest]
+fn a_file_that_makes_way_for_another_is_not_lost(
+    #[values("onto-deleted", "create-onto-deleted", "rotation", "exchange", "file-to-directory")]
+    scenario: &str,
+) {
+    explore(scenario, crashes(Persistence::Weak, 1));
+}
+
 /// The record that swaps have begun is durable before a user's version is given back.
 #[rstest]
 fn two_edits_and_a_power_cut_lose_neither(
