@@ -313,15 +313,15 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         let changed = Fingerprint { mode, ..*base };
         let now = self.ground.held(&unit.path)?;
         match now.difference(&changed) {
-            None if now.inode() == held.inode() => Ok(()),
-            difference => {
+            None => Ok(()),
+            Some(difference) => {
                 // Saved over meanwhile, in place or by another file: theirs stays, and
                 // the file that was open gets back the mode it had.
                 self.ground
                     .disk
                     .set_mode(&file, base.mode)
                     .map_err(FsError::io("put back the mode of", &unit.path))?;
-                conflict(&unit.path, difference.unwrap_or(Difference::Content))
+                conflict(&unit.path, difference)
             }
         }
     }

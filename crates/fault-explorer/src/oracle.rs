@@ -91,6 +91,8 @@ pub struct Known {
     pub dropped: bool,
     /// The permission bits that a user gave to files after the answer.
     pub modes: BTreeMap<Vec<u8>, u32>,
+    /// Files whose permission bits a user changed.
+    pub chmodded: BTreeSet<Vec<u8>>,
     /// Files that the set takes away, in whose place a user put another, having found none there.
     pub replaced: BTreeSet<Vec<u8>>,
     /// Whether everything was on disk before a user saved over it.
@@ -127,6 +129,9 @@ impl Known {
     pub fn learn_save(&mut self, scenario: &Scenario, saved: &Saved) {
         self.edits += 1;
         let path = below_root(&saved.path).to_vec();
+        if saved.mode.is_some() {
+            self.chmodded.insert(path.clone());
+        }
         match saved.mode {
             Some(mode) if self.answered.is_some() => {
                 self.modes.insert(path.clone(), mode);
@@ -269,8 +274,27 @@ impl<'s> Oracle<'s> {
         }
     }
 
-    /// Permission bits that a user set after the answer stay.
+    /// Permission bits that a user set after the answer stay; those that only the set brought do
+    /// not where it is taken back, whatever a user saved meanwhile.
     fn check_modes(&self, image: &Image, known: &Known) -> Result<(), Broken> {
+        let answer = known.answered;
+        for change in self.scenario.set.changes.iter().filter(|_| answer == Some(Answer::Unchanged))
+        {
+            let Operation::SetMode { mode } = change.operation else { continue };
+            // A user's new file has these.
+            if mode == 0o644 {
+                continue;
+            }
+            let path = change.path.as_bytes();
+            let file = [ROOT.as_bytes(), b"/", path].concat();
+            let now = image.lookup(&file).map(|inode| image.node(inode).mode);
+            if known.last.contains_key(path) && !known.chmodded.contains(path) && now == Some(mode)
+            {
+                return broken(Promise::Whole, || {
+                    format!("`{}` has the set's mode, which was taken back", change.path)
+                });
+            }
+        }
         for (path, mode) in &known.modes {
             let file = [ROOT.as_bytes(), b"/", path.as_slice()].concat();
             let now = image.lookup(&file).map(|inode| image.node(inode).mode);
@@ -286,10 +310,17 @@ impl<'s> Oracle<'s> {
         Ok(())
     }
 
-    /// Whether a tree is all new, but for slots.
+    /// Whether a tree is all new, and nothing in it has another name beside it: a file that arrives
+    /// by two steps is on its way while it has both.
     pub fn has_arrived(&self, image: &Image) -> bool {
         let root = image.lookup(ROOT.as_bytes()).unwrap_or(0);
-        without_slots(Snapshot::of(image, root)).differences(&self.scenario.new).is_empty()
+        let mut is_on_its_way = false;
+        image.walk(root, &mut |path, inode, _| {
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+            is_on_its_way |= is_slot_name(name) && image.links(inode) > 1;
+        });
+        !is_on_its_way
+            && without_slots(Snapshot::of(image, root)).differences(&self.scenario.new).is_empty()
     }
 
     /// What must hold besides when one call failed on the way to the answer: nobody has to
@@ -349,9 +380,9 @@ impl<'s> Oracle<'s> {
         self.check_kept(&run.image, known, model, sets)?;
         self.check_modes(&run.image, known)?;
         match known.answered {
-            Some(answer) => self.check_end(&run.image, known, &[answer]),
             // What a user saved over is new, and theirs; the rest is not taken away from under it.
-            None if known.arrived => self.check_end(&run.image, known, &[Answer::Committed]),
+            _ if known.arrived => self.check_end(&run.image, known, &[Answer::Committed]),
+            Some(answer) => self.check_end(&run.image, known, &[answer]),
             None => self.check_end(&run.image, known, &[Answer::Committed, Answer::Unchanged]),
         }
     }

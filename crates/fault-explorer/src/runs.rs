@@ -113,7 +113,8 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
     }
     if effort > Effort::Quick {
         for model in Persistence::POWER_CUTS {
-            list.pairs_with_cuts(&small, model, 60);
+            list.pairs_with_cuts(&ones, model, 250);
+            list.pairs_with_cuts(&chains, model, 60);
             list.pairs_with_cuts(&twos, model, 20);
         }
     }
