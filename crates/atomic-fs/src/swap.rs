@@ -311,18 +311,11 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             return Ok(());
         }
         let changed = Fingerprint { mode, ..*base };
-        let now = self.ground.held(&unit.path)?;
-        match now.difference(&changed) {
+        match self.ground.held(&unit.path)?.difference(&changed) {
             None => Ok(()),
-            Some(difference) => {
-                // Saved over meanwhile, in place or by another file: theirs stays, and
-                // the file that was open gets back the mode it had.
-                self.ground
-                    .disk
-                    .set_mode(&file, base.mode)
-                    .map_err(FsError::io("put back the mode of", &unit.path))?;
-                conflict(&unit.path, difference)
-            }
+            // Saved over meanwhile, in place or by another file: theirs stays, and taking the set
+            // back gives it the mode it had.
+            Some(difference) => conflict(&unit.path, difference),
         }
     }
 

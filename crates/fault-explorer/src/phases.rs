@@ -100,6 +100,14 @@ pub enum Phase {
         /// What they are drawn by.
         seed: u64,
     },
+    /// A save in place before each call that moves a name, which waits for a lease where there is
+    /// one, and another save before every call after it, with a crash at every later point.
+    SavesInTurn {
+        /// The model.
+        model: Persistence,
+        /// What is sampled by.
+        seed: u64,
+    },
     /// Files that a user holds open on Windows, before every call and for some time.
     HeldShut,
     /// A user's edits before a replacement and between its halves.
@@ -148,7 +156,9 @@ impl Phase {
             | Self::HeldShut
             | Self::RacesInReplacement
             | Self::RacesInPairs { model: Persistence::Kill, .. } => "races",
-            Self::RacesInPairs { model, .. } | Self::EditsAroundCuts { model, .. } => match model {
+            Self::RacesInPairs { model, .. }
+            | Self::SavesInTurn { model, .. }
+            | Self::EditsAroundCuts { model, .. } => match model {
                 Persistence::Kill => "edit pairs, kill",
                 Persistence::Weak => "edit pairs, weak",
                 Persistence::Ordered => "edit pairs, ordered",
@@ -200,6 +210,7 @@ impl Job {
                 (model, Bounds { cap, depth: 0, deeper_every: 0 }, true)
             }
             Phase::RacesInPairs { model, seed, .. }
+            | Phase::SavesInTurn { model, seed }
             | Phase::EditsAroundCuts { model, seed, .. }
                 if model != Persistence::Kill =>
             {
@@ -265,6 +276,7 @@ impl Work<'_> {
             }
             Phase::RacesInRollback => self.races_in_rollback(),
             Phase::RacesInPairs { count, seed, .. } => self.races_in_pairs(count, seed),
+            Phase::SavesInTurn { .. } => self.saves_in_turn(),
             Phase::HeldShut => self.held_shut(),
             Phase::RacesInReplacement => self.races_in_replacement(),
             Phase::EditsAroundCuts { count, seed, .. } => self.edits_around_cuts(count, seed),
@@ -432,15 +444,25 @@ impl Work<'_> {
             for later in call + 1..failed.steps.len() {
                 for path in &paths {
                     for how in [How::InPlace, How::ByRename] {
-                        let edits = vec![(later, edit(path, how, "meanwhile"))];
-                        let run = self.search.apply(&Plan { edits, ..fault.clone() })?;
-                        self.search.recover_after(&run, &Plan::default())?;
-                        self.search.counts.races += 1;
-                        self.search.counts.landed += u64::from(run.has_saves());
+                        self.race_in_rollback(&fault, later, edit(path, how, "meanwhile"))?;
+                    }
+                    // What was approved, by the user's own hand.
+                    if let Some(content) = self.scenario.new.file(path) {
+                        let content = String::from_utf8_lossy(content).into_owned();
+                        let own = Edit { content, ..edit(path, How::ByRename, "") };
+                        self.race_in_rollback(&fault, later, own)?;
                     }
                 }
             }
         }
+        Ok(())
+    }
+
+    fn race_in_rollback(&mut self, fault: &Plan, call: usize, edit: Edit) -> Verdict {
+        let run = self.search.apply(&Plan { edits: vec![(call, edit)], ..fault.clone() })?;
+        self.search.recover_after(&run, &Plan::default())?;
+        self.search.counts.races += 1;
+        self.search.counts.landed += u64::from(run.has_saves());
         Ok(())
     }
 
@@ -475,6 +497,34 @@ impl Work<'_> {
             edits.sort_by_key(|(call, _)| *call);
             say_what_is_known(self.scenario, &mut edits[1].1, &mut random);
             self.race(&Plan { edits, ..Plan::default() })?;
+        }
+        Ok(())
+    }
+
+    fn saves_in_turn(&mut self) -> Verdict {
+        let plain = self.search.apply(&Plan::default())?;
+        for (call, step) in plain.steps.iter().enumerate() {
+            if !step.kind.moves_names() {
+                continue;
+            }
+            for path in self.scenario.paths() {
+                let first = (call, edit(&path, How::InPlace, "first"));
+                let run = self.search.apply(&Plan::edit(first.0, first.1.clone()))?;
+                for later in call + 1..=run.steps.len() {
+                    for version in [None, Some(&self.scenario.old), Some(&self.scenario.new)] {
+                        let mut second = edit(&path, How::ByRename, "second");
+                        match version.map(|version| version.file(&path)) {
+                            None => {}
+                            Some(None) => continue,
+                            Some(Some(content)) => {
+                                second.content = String::from_utf8_lossy(content).into_owned();
+                            }
+                        }
+                        let edits = vec![first.clone(), (later, second)];
+                        self.race(&Plan { edits, ..Plan::default() })?;
+                    }
+                }
+            }
         }
         Ok(())
     }

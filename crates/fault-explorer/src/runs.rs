@@ -113,8 +113,8 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
     }
     if effort > Effort::Quick {
         for model in Persistence::POWER_CUTS {
-            list.pairs_with_cuts(&ones, model, 250);
-            list.pairs_with_cuts(&chains, model, 60);
+            list.pairs_with_cuts(&small, model, 60);
+            list.saves_in_turn(&ones, model);
             list.pairs_with_cuts(&twos, model, 20);
         }
     }
@@ -131,6 +131,7 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
             | Phase::ModesInRollback { model }
             | Phase::EditsAfterCuts { model, .. }
             | Phase::RacesInPairs { model, .. }
+            | Phase::SavesInTurn { model, .. }
             | Phase::EditsAroundCuts { model, .. },
         ) => model == only,
         (Some(only), _) => only == Persistence::Kill,
@@ -303,6 +304,11 @@ impl List {
         if model != Persistence::Kill {
             self.each(scenarios, &[Phase::CutsAfterKills { model, obstacles, cap, seed }]);
         }
+    }
+
+    fn saves_in_turn(&mut self, scenarios: &[String], model: Persistence) {
+        let seed = self.seed;
+        self.each(scenarios, &[Phase::SavesInTurn { model, seed }]);
     }
 
     /// For those that change the mode of a file that they leave otherwise as it is.
