@@ -57,8 +57,13 @@ impl Held {
 
     /// Whether it is the very file that a unit's slot was, with its content.
     pub(crate) fn is_arrived(&self, staged: &Staged, stamp: i64) -> bool {
-        let Self::File { stat, .. } = self else { return false };
-        self.is_staged(staged) && (has_stamp(stat.modified_ns, stamp) || mutant!(StampIgnored))
+        self.is_staged(staged) && self.is_of_set(staged, stamp)
+    }
+
+    /// The same whatever its mode: some file systems keep none.
+    pub(crate) fn is_of_set(&self, staged: &Staged, stamp: i64) -> bool {
+        matches!(self, Self::File { stat, digest } if *digest == staged.digest
+            && (has_stamp(stat.modified_ns, stamp) || mutant!(StampIgnored)))
     }
 
     /// In what it differs from a file's expected state.

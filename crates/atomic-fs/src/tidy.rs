@@ -26,7 +26,7 @@ pub(crate) fn clean_slots<D: Disk>(
         let held = ground.held(&unit.slot)?;
         let base = unit.base().map(|base| base.digest);
         // A user may have saved what was approved, over an older save of theirs.
-        let is_own = unit.staged().is_some_and(|staged| held.is_arrived(&staged, unit.stamp));
+        let is_own = unit.staged().is_some_and(|staged| held.is_of_set(&staged, unit.stamp));
         match held.content() {
             None if held == Held::Absent => Ok(()),
             _ if mutant!(SlotsRemovedBlindly) => remove(ground, &unit.slot),
