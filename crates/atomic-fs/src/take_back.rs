@@ -49,10 +49,10 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let Staged { digest, bytes, mode } = *staged;
         let new = Fingerprint { digest, bytes, mode };
         let held = self.ground.held(&unit.path)?;
-        let is_another = !held.is_arrived(staged, unit.stamp);
-        if !mutant!(UndoUnchecked) && is_another {
-            // Edited, or replaced by another file with the same content.
-            let difference = held.difference(&new).unwrap_or(Difference::Content);
+        // Another file with the same content comes out of the exchange, is seen there, and goes back.
+        if !mutant!(UndoUnchecked)
+            && let Some(difference) = held.difference(&new)
+        {
             return Ok(Some(Conflict { path: unit.path.clone(), difference }));
         }
         match self.exchange(unit, Turn::Again) {

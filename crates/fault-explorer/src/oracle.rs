@@ -89,6 +89,8 @@ pub struct Known {
     pub waited: bool,
     /// Whether a sync failed and lost what it should have kept.
     pub dropped: bool,
+    /// Where a user's bytes are kept, as was said.
+    pub kept: BTreeSet<Vec<u8>>,
     /// The permission bits that a user gave to files after the answer.
     pub modes: BTreeMap<Vec<u8>, u32>,
     /// Files whose permission bits a user changed.
@@ -118,6 +120,9 @@ impl Known {
                 (_, now) => self.answered = Some(now),
             },
             Entry::Saved(saved) => self.learn_save(scenario, saved),
+            Entry::Kept(path) => {
+                self.kept.insert(path.clone());
+            }
             Entry::Dropped(_) => self.dropped = true,
             Entry::Waiting { .. } => self.waited = true,
             _ => {}
@@ -374,6 +379,11 @@ impl<'s> Oracle<'s> {
             Ending::Recovered { sets } => *sets,
             other => return broken(Promise::Recovery, || format!("{other:?}")),
         };
+        if let Some(gone) = known.kept.iter().find(|path| run.image.lookup(path).is_none()) {
+            return broken(Promise::Edits, || {
+                format!("`{}` was said to be kept, and is gone", String::from_utf8_lossy(gone))
+            });
+        }
         self.check_outside(&run.image)?;
         self.check_debris(&run.image)?;
         self.check_saves(&run.image, known, false, model)?;

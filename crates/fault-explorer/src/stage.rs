@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use atomic_fs::simulated::{Answer, Image, Log, Renames, SimulatedDir, SimulatedDisk, Step};
 use atomic_fs::{
-    Digest, Disk as _, FsError, Options, Outcome, Places, RecoveredOutcome, Workspace,
+    Digest, Disk as _, FsError, Kept, Options, Outcome, Places, RecoveredOutcome, Workspace,
     WorkspaceLock,
 };
 
@@ -98,10 +98,12 @@ impl Bench {
             _ => Answer::Unchanged,
         };
         disk.answered(answer);
+        tell_kept(&disk, &applied.kept);
         // Between the two the caller's own record of the outcome becomes durable.
         let tidied = applied.unfinished.take().is_none_or(|unfinished| {
-            workspace.clean_up(&self.lock, &unfinished).is_ok()
-                && workspace.forget(&self.lock, unfinished).is_ok()
+            let cleaned = workspace.clean_up(&self.lock, &unfinished);
+            tell_kept(&disk, cleaned.as_deref().unwrap_or_default());
+            cleaned.is_ok() && workspace.forget(&self.lock, unfinished).is_ok()
         });
         let words = format!("{:?}", applied.outcome);
         end(disk, Ending::Applied { answer, words, tidied })
@@ -135,6 +137,7 @@ impl Bench {
                     RecoveredOutcome::Committed => Answer::Committed,
                     RecoveredOutcome::RolledBack => Answer::Unchanged,
                 });
+                tell_kept(&disk, &recovered.kept);
                 Ok(())
             })
             .and_then(|_| {
@@ -150,6 +153,13 @@ impl Bench {
 
     fn open(&self, disk: SimulatedDisk) -> Workspace<SimulatedDisk> {
         open(disk, self.folder.path().join("lock"))
+    }
+}
+
+fn tell_kept(disk: &SimulatedDisk, kept: &[Kept]) {
+    for kept in kept {
+        let name = kept.file.file_name().unwrap_or_default().as_encoded_bytes();
+        disk.kept(&[b"state/conflicts/", name].concat());
     }
 }
 

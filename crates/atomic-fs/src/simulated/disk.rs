@@ -237,6 +237,13 @@ impl SimulatedDisk {
         inner.log.entries.push(Entry::Answered(answer));
     }
 
+    /// Notes that somebody was told where a user's bytes are kept. Everything synced before counts.
+    pub fn kept(&self, path: &[u8]) {
+        let mut inner = self.lock();
+        inner.pass();
+        inner.log.entries.push(Entry::Kept(path.to_vec()));
+    }
+
     /// What is on it now, in memory.
     pub fn image(&self) -> Image {
         self.lock().image.clone()

@@ -155,6 +155,9 @@ pub enum Entry {
     Passed,
     /// Somebody was told something.
     Answered(Answer),
+    /// Somebody was told that a user's bytes are kept in this file, by its path from the top of the
+    /// simulated disk.
+    Kept(Vec<u8>),
     /// A user waits in open(2) for a lease to go, and then writes this.
     Waiting {
         /// The file, found when the user opened it.

@@ -174,6 +174,7 @@ pub fn boundaries(log: &Log, model: Persistence) -> Vec<usize> {
             entry,
             Entry::Passed
                 | Entry::Answered(_)
+                | Entry::Kept(_)
                 | Entry::Dropped(_)
                 | Entry::SyncFailed(_)
                 | Entry::Saved(_)
