@@ -69,9 +69,8 @@ pub(crate) fn inspect<D: Disk>(
                 Condition::Unprepared
             } else {
                 match file.difference(&Fingerprint::from(*staged)) {
-                    None if file.is_arrived(staged, unit.stamp) => Condition::Done,
-                    // A user put the same there.
-                    None => edited(&unit.path, Difference::Exists),
+                    // By whosever hand: taking back looks whose it is.
+                    None => Condition::Done,
                     // Removed by the user, or never arrived.
                     Some(Difference::Missing) => Condition::Unprepared,
                     // What is there is still to make way.
