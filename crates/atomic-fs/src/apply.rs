@@ -299,6 +299,9 @@ impl<D: Disk> Apply<'_, '_, D> {
             true => Ok(()),
             false => journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk)),
         };
+        if let Err(error) = &ended {
+            tracing::warn!(set = %intent.set, %error, "slots stay until recovery");
+        }
         let outcome = match obstacle {
             Obstacle::Conflict(conflict) => Outcome::Conflicts(vec![conflict]),
             Obstacle::Failed(error) => Outcome::RolledBack(error),
