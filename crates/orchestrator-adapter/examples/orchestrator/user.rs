@@ -2,9 +2,10 @@
 #![allow(clippy::disallowed_methods, reason = "this is the user, who writes files freely")]
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use orchestrator_adapter::RelPath;
 use tempfile::TempDir;
@@ -22,7 +23,7 @@ pub(crate) struct UserFiles {
 impl UserFiles {
     /// Copies the sources of this repository's crates.
     pub(crate) fn copy_of_our_sources() -> Story<Self> {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let repository = own_folder().join("../..");
         let files = Self { dir: TempDir::with_prefix("greenroom-example-")? };
         for source in sources(&repository.join("crates"))? {
             let to = files.workspace().join(source.strip_prefix(&repository)?);
@@ -81,22 +82,39 @@ impl UserFiles {
     }
 }
 
-/// Every file in a folder named `src`.
-fn sources(crates: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = walk(crates)?;
-    files.retain(|file| file.components().any(|component| component.as_os_str() == "src"));
+/// This crate's folder, where it lies now: a clone may be moved together with what was built.
+fn own_folder() -> PathBuf {
+    let compiled_in = || PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    env::var_os("CARGO_MANIFEST_DIR").map_or_else(compiled_in, PathBuf::from)
+}
+
+/// The Rust files of every crate's `src` folder. Only names below `crates` count, since the clone
+/// itself may lie in a folder named `src`, and hidden files belong to editors.
+fn sources(crates: &Path) -> Story<Vec<PathBuf>> {
+    let is_hidden =
+        |component: Component| component.as_os_str().as_encoded_bytes().starts_with(b".");
+    let mut files = Vec::new();
+    for file in walk(crates)? {
+        let below = file.strip_prefix(crates)?;
+        let is_in_src = below.components().any(|component| component.as_os_str() == "src");
+        let is_rust = below.extension().is_some_and(|extension| extension == "rs");
+        if is_in_src && is_rust && !below.components().any(is_hidden) {
+            files.push(file);
+        }
+    }
     Ok(files)
 }
 
-/// Every file below a folder, in order.
+/// Every regular file below a folder, in order.
 fn walk(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut entries: Vec<_> = fs::read_dir(dir)?.collect::<Result<_, _>>()?;
     entries.sort_by_key(fs::DirEntry::path);
     let mut files = Vec::new();
     for entry in entries {
-        if entry.file_type()?.is_dir() {
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
             files.extend(walk(&entry.path())?);
-        } else {
+        } else if kind.is_file() {
             files.push(entry.path());
         }
     }
