@@ -3,7 +3,8 @@
 
 use atomic_fs::simulated::CallKind;
 
-use super::{Work, edit};
+use super::Work;
+use super::edits::edit;
 use crate::plan::{Edit, How, Mishap, Plan};
 use crate::search::Verdict;
 

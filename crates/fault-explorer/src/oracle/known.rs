@@ -1,0 +1,128 @@
+//! What is known of a history: what was answered, and what a user saved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use atomic_fs::simulated::{Answer, Entry, Saved};
+use atomic_fs::{Change, Operation};
+
+use super::{Broken, Promise, below_root, broken};
+use crate::scenario::Scenario;
+
+/// What was said and saved so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Known {
+    /// What the caller was told, last.
+    pub answered: Option<Answer>,
+    /// What a user saved and nobody overwrote knowingly: to be found.
+    pub owed: BTreeSet<Arc<[u8]>>,
+    /// Everything a user saved.
+    pub saved: BTreeSet<Arc<[u8]>>,
+    /// What a user did last to a path: the content saved, `None` for a removal.
+    pub last: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
+    /// Paths whose last save went through a file that was held open, wherever that is now.
+    pub held: BTreeSet<Vec<u8>>,
+    /// What a user overwrote or removed, and saw doing so.
+    pub overwritten: BTreeSet<Arc<[u8]>>,
+    /// How often a user changed something.
+    pub edits: u32,
+    /// Whether a user had to wait to write, who may never have come to it.
+    pub waited: bool,
+    /// Whether a sync failed and lost what it should have kept.
+    pub dropped: bool,
+    /// Where a user's bytes are kept, as was said.
+    pub kept: BTreeSet<Vec<u8>>,
+    /// The permission bits that a user gave to files after the answer.
+    pub modes: BTreeMap<Vec<u8>, u32>,
+    /// Files whose permission bits a user changed.
+    pub chmodded: BTreeSet<Vec<u8>>,
+    /// Files that the set takes away, in whose place a user put another, having found none there.
+    pub replaced: BTreeSet<Vec<u8>>,
+    /// Whether everything was on disk before a user saved over it.
+    pub arrived: bool,
+}
+
+impl Known {
+    /// Takes in one more line of a log.
+    ///
+    /// Where a user has changed every file of the set since, nothing on the disk tells what
+    /// the set came to, and nobody is told anything of it that is still there.
+    ///
+    /// # Errors
+    /// When two answers contradict each other.
+    pub fn learn(&mut self, scenario: &Scenario, entry: &Entry) -> Result<(), Broken> {
+        match entry {
+            Entry::Answered(answer) => match (self.answered, *answer) {
+                (_, Answer::InDoubt) => {}
+                (Some(_), _) if self.has_touched_all(scenario) => {}
+                (Some(before), now) if before != now => {
+                    return broken(Promise::Answer, || format!("{before:?}, and later {now:?}"));
+                }
+                (_, now) => self.answered = Some(now),
+            },
+            Entry::Saved(saved) => self.learn_save(scenario, saved),
+            Entry::Kept(path) => {
+                self.kept.insert(path.clone());
+            }
+            Entry::Dropped(_) => self.dropped = true,
+            Entry::Waiting { .. } => self.waited = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes in what a user saved.
+    pub fn learn_save(&mut self, scenario: &Scenario, saved: &Saved) {
+        self.edits += 1;
+        let path = below_root(&saved.path).to_vec();
+        if saved.mode.is_some() {
+            self.chmodded.insert(path.clone());
+        }
+        match saved.mode {
+            Some(mode) if self.answered.is_some() => {
+                self.modes.insert(path.clone(), mode);
+            }
+            Some(_) => {}
+            // A save by rename may bring other bits, and what is removed has none.
+            None => {
+                self.modes.remove(&path);
+            }
+        }
+        if let Some(over) = &saved.over {
+            self.owed.remove(over);
+            self.overwritten.insert(over.clone());
+        }
+        let was_removed = self.last.get(&path).is_some_and(Option::is_none);
+        if saved.was.is_none() && saved.content.is_some() && saved.by_path && !was_removed {
+            let takes_away = |change: &&Change| {
+                change.path.as_bytes() == path
+                    && matches!(change.operation, Operation::Delete | Operation::Rename { .. })
+            };
+            self.replaced
+                .extend(scenario.set.changes.iter().find(takes_away).map(|_| path.clone()));
+        }
+        if let Some(content) = &saved.content {
+            // Who saves what was reviewed gets what was approved over it.
+            if !scenario.old.is_at(&path, content) {
+                self.owed.insert(content.clone());
+            }
+            self.saved.insert(content.clone());
+        }
+        if saved.by_path {
+            self.held.remove(&path);
+        } else {
+            self.held.insert(path.clone());
+        }
+        self.last.insert(path, saved.content.clone());
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.last.is_empty()
+    }
+
+    fn has_touched_all(&self, scenario: &Scenario) -> bool {
+        let is_touched =
+            |group: &BTreeSet<_>| group.iter().any(|path| self.last.contains_key(path));
+        scenario.tied.iter().all(is_touched)
+    }
+}

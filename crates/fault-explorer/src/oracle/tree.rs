@@ -1,0 +1,122 @@
+//! Whether a tree is one of the two ends of a set, but for what a user edited.
+
+use std::collections::BTreeSet;
+
+use atomic_fs::is_slot_name;
+use atomic_fs::simulated::{Answer, Image};
+
+use super::saves::kept;
+use super::{Broken, Known, Oracle, Promise, broken};
+use crate::scenario::ROOT;
+use crate::snapshot::{Snapshot, Thing};
+
+impl Oracle<'_> {
+    /// The tree is one of the ends that these answers stand for, but for what a user
+    /// edited.
+    pub(super) fn check_end(
+        &self,
+        image: &Image,
+        known: &Known,
+        ends: &[Answer],
+    ) -> Result<(), Broken> {
+        let scenario = self.scenario;
+        let root = image.lookup(ROOT.as_bytes()).unwrap_or(0);
+        if known.is_quiet() {
+            let digest = Snapshot::digest_of(image, root);
+            let is = |end: &Answer| digest == scenario.digest_after(*end);
+            if ends.iter().any(is) {
+                return Ok(());
+            }
+        }
+        let tree = without_slots(Snapshot::of(image, root));
+        let excused = self.excused(known);
+        let wrong = |end: &Answer| -> Vec<String> {
+            let expected = if *end == Answer::Committed { &scenario.new } else { &scenario.old };
+            let differ = tree.differences(expected).into_iter();
+            let differ = differ.filter(|path| !excused.contains(path));
+            let differ = differ.map(|path| in_words(&path, tree.get(&path), expected.get(&path)));
+            let lost = self.lost(&tree, image, expected, known).into_iter();
+            differ.chain(lost).collect()
+        };
+        let wrongs: Vec<Vec<String>> = ends.iter().map(wrong).collect();
+        if wrongs.iter().any(Vec::is_empty) {
+            return Ok(());
+        }
+        let promise = if ends.len() == 1 { Promise::Answer } else { Promise::Whole };
+        broken(promise, || {
+            let each = ends.iter().zip(&wrongs);
+            let each = each.map(|(end, wrong)| format!("not {end:?}: {}", wrong.join(", ")));
+            each.collect::<Vec<_>>().join("; ")
+        })
+    }
+
+    /// What should be at a path that shares its fate with one that a user edited: wherever
+    /// it is by now, it is not gone.
+    pub(super) fn lost(
+        &self,
+        tree: &Snapshot,
+        image: &Image,
+        expected: &Snapshot,
+        known: &Known,
+    ) -> Vec<String> {
+        let mut lost = Vec::new();
+        let is_touched = |path: &Vec<u8>| known.last.contains_key(path);
+        for group in self.scenario.tied.iter().filter(|group| group.iter().any(is_touched)) {
+            for path in group.iter().filter(|path| !is_touched(path)) {
+                let Some(Thing::File { content, .. }) = expected.get(path) else { continue };
+                let overwritten = known.overwritten.contains(content.as_slice());
+                if !overwritten && !tree.has_content(content) && !kept(image).contains(content) {
+                    let path = String::from_utf8_lossy(path);
+                    lost.push(format!("what was in `{path}` is nowhere"));
+                }
+            }
+        }
+        // Who finds no file and puts one there has not given up the old one.
+        for path in known.replaced.iter().filter(|_| std::ptr::eq(expected, &self.scenario.old)) {
+            let old = self.scenario.old.file(path).unwrap_or_default();
+            let overwritten = known.overwritten.contains(old);
+            if !overwritten && !tree.has_content(old) && !kept(image).iter().any(|it| it == old) {
+                lost.push(format!("what was in `{}` is nowhere", String::from_utf8_lossy(path)));
+            }
+        }
+        lost
+    }
+
+    /// Paths at which a user's edit may stand instead of either end.
+    pub(super) fn excused(&self, known: &Known) -> BTreeSet<Vec<u8>> {
+        if known.is_quiet() {
+            return BTreeSet::new();
+        }
+        let mut excused: BTreeSet<Vec<u8>> = known.last.keys().cloned().collect();
+        for group in &self.scenario.tied {
+            if group.iter().any(|path| known.last.contains_key(path)) {
+                excused.extend(group.iter().cloned());
+            }
+        }
+        // A directory that the set makes stays if a user has put something in it.
+        for (path, thing) in self.scenario.new.iter() {
+            if matches!(thing, Thing::Directory(_)) && self.scenario.old.get(path).is_none() {
+                excused.insert(path.clone());
+            }
+        }
+        excused
+    }
+}
+
+pub(super) fn without_slots(tree: Snapshot) -> Snapshot {
+    tree.filtered(&|path| !path.rsplit(|byte| *byte == b'/').next().is_some_and(is_slot_name))
+}
+
+fn in_words(path: &[u8], found: Option<&Thing>, expected: Option<&Thing>) -> String {
+    let say = |thing: Option<&Thing>| match thing {
+        None => "nothing".to_owned(),
+        Some(Thing::Directory(_)) => "a directory".to_owned(),
+        Some(Thing::Symlink(_)) => "a symlink".to_owned(),
+        Some(Thing::File { content, mode, owner, attributes }) => {
+            let shown: String = String::from_utf8_lossy(content).chars().take(32).collect();
+            format!("{shown:?} mode {mode:o} owner {owner:?} attributes {}", attributes.len())
+        }
+    };
+    let path = String::from_utf8_lossy(path);
+    format!("`{path}` is {} instead of {}", say(found), say(expected))
+}
