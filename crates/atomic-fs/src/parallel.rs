@@ -60,25 +60,29 @@ fn run<T: Send>(
     let next = AtomicUsize::new(0);
     let ended = AtomicBool::new(false);
     let answers: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(count));
-    crossbeam::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|_| {
-                while !ended.load(Ordering::Relaxed) {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count {
-                        return;
-                    }
-                    let answer = task(index);
-                    if ends_it(&answer) {
-                        ended.store(true, Ordering::Relaxed);
-                    }
-                    answers
-                        .lock()
-                        .expect("no task panics while it holds the lock")
-                        .push((index, answer));
-                }
-            });
+    let work = || {
+        while !ended.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return;
+            }
+            let answer = task(index);
+            if ends_it(&answer) {
+                ended.store(true, Ordering::Relaxed);
+            }
+            answers.lock().expect("no task panics while it holds the lock").push((index, answer));
         }
+    };
+    crossbeam::thread::scope(|scope| {
+        // This thread works as well, so that where the system refuses every other one
+        // (RLIMIT_NPROC, a container's pids.max) all is done nevertheless.
+        for _ in 1..workers {
+            if let Err(error) = spawn(scope, &work) {
+                tracing::debug!(%error, "fewer calls are in flight: no more threads");
+                break;
+            }
+        }
+        work();
     })
     .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let mut answers = answers.into_inner().expect("all workers have ended");
@@ -86,9 +90,37 @@ fn run<T: Send>(
     answers
 }
 
+fn spawn<'env>(
+    scope: &crossbeam::thread::Scope<'env>,
+    work: &'env (dyn Fn() + Sync),
+) -> std::io::Result<()> {
+    #[cfg(test)]
+    if tests::NO_THREADS.get() {
+        return Err(std::io::ErrorKind::WouldBlock.into());
+    }
+    scope.builder().spawn(move |_| work()).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// Whether the system is to refuse new threads to this one.
+        pub(super) static NO_THREADS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    #[test]
+    fn everything_is_done_when_no_thread_can_be_made() {
+        NO_THREADS.set(true);
+        let here = std::thread::current().id();
+        let answers = for_each(8, 50, |index| (index, std::thread::current().id()));
+        assert_eq!(answers, (0..50).map(|index| (index, here)).collect::<Vec<_>>());
+        let answers = until_failure(8, 50, |index| if index == 3 { Err(()) } else { Ok(()) });
+        assert_eq!(answers.len(), 4, "nothing begins after the failure");
+    }
 
     #[test]
     fn answers_come_in_order_however_many_are_in_flight() {
