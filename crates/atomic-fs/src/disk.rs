@@ -177,7 +177,11 @@ pub trait Disk: Send + Sync {
 
     /// Exchanges two names of one directory atomically; `InvalidInput` or `Unsupported`,
     /// with nothing changed, where the file system cannot.
-    fn exchange(&self, dir: &Self::Dir, one: &[u8], other: &[u8]) -> io::Result<()>;
+    ///
+    /// The user's file is given first. Linux reports the exchange as two moves, that of the
+    /// first name before that of the second: a watcher's last event of `file` is then that
+    /// something arrived there, and not that it went away.
+    fn exchange(&self, dir: &Self::Dir, file: &[u8], slot: &[u8]) -> io::Result<()>;
     /// Whether it has [`replace`](Disk::replace) instead of an exchange.
     fn replaces_in_steps(&self) -> bool {
         false

@@ -190,8 +190,8 @@ impl Disk for PosixDisk {
         sync(dir)
     }
 
-    fn exchange(&self, dir: &OwnedFd, one: &[u8], other: &[u8]) -> io::Result<()> {
-        Ok(fs::renameat_with(dir, one, dir, other, RenameFlags::EXCHANGE)?)
+    fn exchange(&self, dir: &OwnedFd, file: &[u8], slot: &[u8]) -> io::Result<()> {
+        Ok(fs::renameat_with(dir, file, dir, slot, RenameFlags::EXCHANGE)?)
     }
 
     fn rename(

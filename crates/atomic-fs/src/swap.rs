@@ -342,7 +342,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     pub(crate) fn exchange(&self, unit: &Unit, turn: Turn) -> Result<(), FsError> {
         let parent = self.ground.parent(&unit.path)?;
         let (slot, name) = (unit.slot.file_name(), unit.path.file_name());
-        match self.ground.disk.exchange(&parent, slot, name) {
+        match self.ground.disk.exchange(&parent, name, slot) {
             Err(error) if is_unsupported(&error) => {
                 if self.ground.disk.replaces_in_steps() {
                     return self.exchange_by_replacing(unit, &parent);
