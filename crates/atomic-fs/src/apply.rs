@@ -216,12 +216,11 @@ impl<D: Disk> Apply<'_, '_, D> {
                 return disk.sync_dir(&opened).map_err(FsError::io("sync the directory", shown));
             }
             let path = &chmodded[index - dirs.len()].path;
-            let parent = self.ground.parent(path)?;
-            let file = match disk.open_file(&parent, path.file_name()) {
+            let file = match self.ground.open_file(path) {
                 Ok(file) => file,
                 // Removed by the user since: there is no mode left to make durable.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-                Err(error) => return Err(FsError::io("open", path)(error)),
+                Err(error) if error.is(std::io::ErrorKind::NotFound) => return Ok(()),
+                Err(error) => return Err(error),
             };
             if mutant!(ModeUnsynced) {
                 return Ok(());

@@ -143,6 +143,9 @@ pub trait Disk: Send + Sync {
     /// Reads; 0 at the end.
     fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes; may be short.
+    ///
+    /// # Errors
+    /// `CrossesDevices` for a file that is a mount point by itself.
     fn write_at(&self, file: &Self::File, buffer: &[u8], offset: u64) -> io::Result<usize>;
     /// Reserves space, so that a full disk shows before the first byte. A file
     /// system that cannot reserve succeeds without doing so.

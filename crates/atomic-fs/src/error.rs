@@ -68,6 +68,14 @@ pub enum Refusal {
         /// How many names it has.
         links: u64,
     },
+    /// The file has more than one name, and only its mode is to change: all of them would show
+    /// the new mode, also those outside of the workspace.
+    ModeOfHardLinks {
+        /// How many names it has.
+        links: u64,
+    },
+    /// The file is immutable, or can only be appended to.
+    Immutable,
     /// The file is setuid or setgid, or would become so.
     SetId,
     /// Something other than a regular file is there.
@@ -93,6 +101,12 @@ impl std::fmt::Display for Refusal {
             Self::OtherMount => f.write_str("it lies on another mount"),
             Self::HardLinks { links } => {
                 write!(f, "it has {links} names (hard links), and a swap would sever them")
+            }
+            Self::ModeOfHardLinks { links } => {
+                write!(f, "it has {links} hard links, and a new mode would apply to all of them")
+            }
+            Self::Immutable => {
+                f.write_str("it is immutable or append-only: remove that flag with chattr first")
             }
             Self::SetId => f.write_str("setuid and setgid files are not replaced"),
             Self::NotAFile { kind } => write!(f, "it is a {kind}, not a regular file"),
@@ -164,6 +178,13 @@ pub enum FsError {
     )]
     NoExchange {
         /// The file.
+        path: RelPath,
+    },
+    /// A directory was moved or replaced while the set was applied. What was done in it has been
+    /// taken back where it is now.
+    #[error("the directory `{path}` was moved or replaced during the apply: try again")]
+    DirectoryMoved {
+        /// The directory, by the path at which it was found first.
         path: RelPath,
     },
     /// A journal in the state directory cannot be read by this version.

@@ -95,7 +95,7 @@ impl Held {
 
 /// Whether a time of modification is this one, as exactly as some file system may keep it: NTFS
 /// in steps of 100 ns, others of 1 us, 1 ms, 1 s, and FAT of 2 s.
-fn has_stamp(modified_ns: i64, stamp: i64) -> bool {
+pub(crate) fn has_stamp(modified_ns: i64, stamp: i64) -> bool {
     const STEPS_NS: [i64; 6] = [1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000];
     STEPS_NS.iter().any(|step| modified_ns == stamp - stamp.rem_euclid(*step))
 }
@@ -173,17 +173,25 @@ impl<'a, D: Disk> Ground<'a, D> {
         }
     }
 
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherMount`] for a file that is a mount point by itself.
+    pub(crate) fn open_file(&self, path: &RelPath) -> Result<D::File, FsError> {
+        let parent = self.parent(path)?;
+        self.disk.open_file(&parent, path.file_name()).map_err(|source| file_error(path, source))
+    }
+
     /// Reads what a name holds, content and all.
     pub(crate) fn held(&self, path: &RelPath) -> Result<Held, FsError> {
         let Some(stat) = self.stat(path)? else { return Ok(Held::Absent) };
         if stat.kind != FileKind::Regular {
             return Ok(Held::Other(stat.kind));
         }
-        let parent = self.parent(path)?;
-        let file = match self.disk.open_file(&parent, path.file_name()) {
+        let file = match self.open_file(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Held::Absent),
-            Err(error) => return Err(FsError::io("open", path)(error)),
+            Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(Held::Absent),
+            Err(error) => return Err(error),
         };
         self.held_by(&file).map_err(FsError::io("read", path))
     }
@@ -204,11 +212,10 @@ impl<'a, D: Disk> Ground<'a, D> {
             Some(stat) if stat.kind == FileKind::Regular => {}
             _ => return Ok(None),
         }
-        let parent = self.parent(path)?;
-        match self.disk.open_file(&parent, path.file_name()) {
+        match self.open_file(path) {
             Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(FsError::io("open", path)(error)),
+            Err(error) if error.is(io::ErrorKind::NotFound) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -272,6 +279,16 @@ fn dir_error(path: Option<&RelPath>, source: io::Error) -> FsError {
         _ => return FsError::io("open", path)(source),
     };
     FsError::Refused { path: path.clone(), refusal }
+}
+
+/// Turns an error of opening a file into what it means for the path.
+pub(crate) fn file_error(path: &RelPath, source: io::Error) -> FsError {
+    match source.kind() {
+        io::ErrorKind::CrossesDevices => {
+            FsError::Refused { path: path.clone(), refusal: Refusal::OtherMount }
+        }
+        _ => FsError::io("open", path)(source),
+    }
 }
 
 /// Whether the error says that something on the way is not there.

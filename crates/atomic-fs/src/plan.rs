@@ -9,7 +9,7 @@ use crate::error::{Conflict, Difference, FsError, Refusal};
 use crate::ground::{Ground, Held, is_absence};
 use crate::intent::{Intent, Terrain, check_consistency};
 use crate::parallel;
-use crate::policy::Policy;
+use crate::policy::{Policy, check_mode_change};
 use crate::rel_path::RelPath;
 
 /// What a set is checked against.
@@ -36,13 +36,16 @@ impl<D: Disk> Planner<'_, '_, D> {
             });
         let mut conflicts = Vec::new();
         let mut seen = Seen { ground: self.ground, inodes: BTreeMap::new() };
+        let mut names = BTreeMap::new();
         for (change, answer) in set.changes.iter().zip(answers) {
             match answer {
-                Ok(Ok(inode)) => {
-                    if matches!(change.expected, Expected::Matches(_)) {
-                        seen.inodes.insert(change.path.clone(), inode);
+                Ok(Ok(Some(identity))) => {
+                    if let Some(other) = names.insert(identity, &change.path) {
+                        return Err(Outcome::RolledBack(two_names(other, &change.path)));
                     }
+                    seen.inodes.insert(change.path.clone(), identity.1);
                 }
+                Ok(Ok(None)) => {}
                 Ok(Err(conflict)) => conflicts.push(conflict),
                 Err(error) => return Err(Outcome::RolledBack(error)),
             }
@@ -57,7 +60,7 @@ impl<D: Disk> Planner<'_, '_, D> {
         &self,
         change: &Change,
         freed: &BTreeSet<&RelPath>,
-    ) -> Result<Result<u64, Conflict>, FsError> {
+    ) -> Result<Result<Option<(u64, u64)>, Conflict>, FsError> {
         self.policy.check_change(change)?;
         self.check_parents(&change.path, freed)?;
         let held = match (&change.operation, change.expected) {
@@ -68,8 +71,8 @@ impl<D: Disk> Planner<'_, '_, D> {
         };
         let conflict =
             |path: &RelPath, difference| Ok(Err(Conflict { path: path.clone(), difference }));
-        let inode = match change.expected {
-            Expected::Absent if held == Held::Absent || freed.contains(&change.path) => 0,
+        let identity = match change.expected {
+            Expected::Absent if held == Held::Absent || freed.contains(&change.path) => None,
             Expected::Absent => return conflict(&change.path, Difference::Exists),
             Expected::Matches(base) => {
                 if let Some(difference) = held.difference(&base) {
@@ -79,7 +82,10 @@ impl<D: Disk> Planner<'_, '_, D> {
                     return conflict(&change.path, Difference::Kind);
                 };
                 self.policy.check_file(&change.path, &stat)?;
-                stat.inode
+                if matches!(change.operation, Operation::SetMode { .. }) {
+                    check_mode_change(&change.path, &stat)?;
+                }
+                held.inode()
             }
         };
         if let Operation::Rename { to, .. } = &change.operation {
@@ -88,7 +94,7 @@ impl<D: Disk> Planner<'_, '_, D> {
                 return conflict(to, Difference::Exists);
             }
         }
-        Ok(Ok(inode))
+        Ok(Ok(identity))
     }
 
     /// Refuses a path whose parents are no directories, unless the set removes the
@@ -112,6 +118,14 @@ impl<D: Disk> Planner<'_, '_, D> {
             parent = dir.parent();
         }
         Ok(())
+    }
+}
+
+/// Two hard links, two spellings in a directory that ignores case, or a directory that is
+/// mounted twice: what one change does to the file, the other one does not expect.
+fn two_names(one: &RelPath, other: &RelPath) -> FsError {
+    FsError::BadChangeSet {
+        reason: format!("`{one}` and `{other}` are one file: apply them one after the other"),
     }
 }
 

@@ -101,6 +101,18 @@ impl Policy {
     }
 }
 
+/// Refuses a change of the permission bits alone where a file has other names: the bits are
+/// the file's and not the name's, and no exchange severs the names.
+pub(crate) fn check_mode_change(path: &RelPath, stat: &Stat) -> Result<(), FsError> {
+    match stat.links {
+        0 | 1 => Ok(()),
+        links => {
+            let refusal = Refusal::ModeOfHardLinks { links };
+            Err(FsError::Refused { path: path.clone(), refusal })
+        }
+    }
+}
+
 /// Whether some file system takes a name for `.git`: in any case, with the trailing
 /// dots and spaces or the stream that Windows ignores, by its short name, or with the
 /// code points that HFS+ ignores. The list is git's own (`is_ntfs_dotgit` and

@@ -14,6 +14,7 @@ mod lease;
 mod metadata;
 
 /// Syncs wait on the device, not on the processor: a journalling file system
+mod open;
 /// serves many of them with one commit.
 const CALLS_IN_FLIGHT_MAX: usize = 64;
 
@@ -46,8 +47,6 @@ impl PosixDisk {
 }
 
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-const READ_FLAGS: OFlags =
-    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 impl Disk for PosixDisk {
     type Dir = OwnedFd;
@@ -67,16 +66,7 @@ impl Disk for PosixDisk {
         path: Option<&RelPath>,
         cross_mounts: bool,
     ) -> io::Result<OwnedFd> {
-        let Some(path) = path else {
-            return Ok(rustix::io::fcntl_dupfd_cloexec(root, 0)?);
-        };
-        #[cfg(target_os = "linux")]
-        match open_dir_in_one_call(root, path, cross_mounts) {
-            // Kernels before 5.6, and sandboxes that filter the call.
-            Err(Errno::NOSYS | Errno::PERM) => {}
-            answer => return Ok(answer?),
-        }
-        open_dir_step_by_step(root, path, cross_mounts)
+        open::dir_beneath(root, path, cross_mounts)
     }
 
     #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "differs by system")]
@@ -109,7 +99,7 @@ impl Disk for PosixDisk {
     }
 
     fn open_file(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
-        Ok(fs::openat(dir, name, READ_FLAGS, Mode::empty())?)
+        open::file(dir, name)
     }
 
     fn open_own_file(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
@@ -230,54 +220,6 @@ impl Disk for PosixDisk {
     fn remove_dir(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
         Ok(fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
     }
-}
-
-/// One `openat2(2)`: the kernel refuses symlinks and anything above the root.
-#[cfg(target_os = "linux")]
-fn open_dir_in_one_call(
-    root: &OwnedFd,
-    path: &RelPath,
-    cross_mounts: bool,
-) -> Result<OwnedFd, Errno> {
-    use rustix::fs::ResolveFlags;
-    let mut resolve =
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    if !cross_mounts {
-        resolve |= ResolveFlags::NO_XDEV;
-    }
-    // A concurrent rename anywhere can make the kernel give up with EAGAIN.
-    let mut tries_left = 64;
-    loop {
-        match fs::openat2(root, path.as_bytes(), DIR_FLAGS, Mode::empty(), resolve) {
-            Err(Errno::AGAIN | Errno::INTR) if tries_left > 0 => tries_left -= 1,
-            answer => return answer,
-        }
-    }
-}
-
-/// The same for systems without `openat2`: one component at a time, no symlinks.
-fn open_dir_step_by_step(
-    root: &OwnedFd,
-    path: &RelPath,
-    cross_mounts: bool,
-) -> io::Result<OwnedFd> {
-    let mut dir = rustix::io::fcntl_dupfd_cloexec(root, 0)?;
-    let device = fs::fstat(root)?.st_dev;
-    for name in path.components() {
-        dir = match fs::openat(&dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(next) => next,
-            // Linux says ENOTDIR, the BSDs ELOOP or EMLINK, for a symlink here.
-            Err(error) => {
-                let is_link = fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .is_ok_and(|stat| fs::FileType::from_raw_mode(stat.st_mode).is_symlink());
-                return Err(if is_link { Errno::LOOP } else { error }.into());
-            }
-        };
-        if !cross_mounts && fs::fstat(&dir)?.st_dev != device {
-            return Err(Errno::XDEV.into());
-        }
-    }
-    Ok(dir)
 }
 
 #[cfg(not(target_vendor = "apple"))]

@@ -16,6 +16,7 @@ use crate::ground::{Ground, Held};
 use crate::intent::{Action, Unit};
 use crate::move_aside::is_unsupported;
 use crate::mutants::mutant;
+use crate::policy::check_mode_change;
 use crate::rel_path::RelPath;
 
 /// How often a put-back is tried again against a user who keeps saving.
@@ -128,11 +129,10 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             }
             Some(_) => {}
         }
-        let parent = self.ground.parent(path)?;
-        let file = match disk.open_file(&parent, path.file_name()) {
+        let file = match self.ground.open_file(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return missing(),
-            Err(error) => return Err(FsError::io("open", path)(error).into()),
+            Err(error) if error.is(io::ErrorKind::NotFound) => return missing(),
+            Err(error) => return Err(error.into()),
         };
         let leased = match disk.lease(&file).map_err(FsError::io("guard", path))? {
             Lease::Held => true,
@@ -291,27 +291,37 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
 
     /// Changes the permission bits of a verified file.
     pub(crate) fn set_mode(&self, unit: &Unit, base: &Fingerprint, mode: u32) -> Step {
-        let parent = self.ground.parent(&unit.path)?;
-        let file = match self.ground.disk.open_file(&parent, unit.path.file_name()) {
+        let file = match self.ground.open_file(&unit.path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.is(io::ErrorKind::NotFound) => {
                 return conflict(&unit.path, Difference::Missing);
             }
-            Err(error) => return Err(FsError::io("open", &unit.path)(error).into()),
+            Err(error) => return Err(error.into()),
         };
         let held = self.ground.held_by(&file).map_err(FsError::io("read", &unit.path))?;
         if let Some(difference) = held.difference(base) {
             return conflict(&unit.path, difference);
         }
-        self.ground
-            .disk
-            .set_mode(&file, mode)
-            .map_err(FsError::io("change the mode of", &unit.path))?;
+        if let Held::File { stat, .. } = &held {
+            // A name may have come since the check.
+            check_mode_change(&unit.path, stat)?;
+        }
+        let set = |mode| {
+            let failed = FsError::io("change the mode of", &unit.path);
+            self.ground.disk.set_mode(&file, mode).map_err(failed)
+        };
+        set(mode)?;
         if mutant!(ModeUnverified) {
             return Ok(());
         }
         let changed = Fingerprint { mode, ..*base };
-        match self.ground.held(&unit.path)?.difference(&changed) {
+        let found = self.ground.held(&unit.path)?;
+        if found.inode() != held.inode() {
+            // Moved away or replaced in between: wherever the file is now, it is not to have
+            // another mode.
+            set(base.mode)?;
+        }
+        match found.difference(&changed) {
             None => Ok(()),
             // Saved over meanwhile, in place or by another file: theirs stays, and taking the set
             // back gives it the mode it had.

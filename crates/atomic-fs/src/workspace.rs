@@ -10,7 +10,7 @@ use crate::conflicts::Kept;
 use crate::content::{ContentSource, Digest};
 use crate::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
 use crate::error::{FsError, Refusal};
-use crate::ground::{FileReader, Ground, is_absence};
+use crate::ground::{FileReader, Ground, file_error, is_absence};
 use crate::intent::is_slot_name;
 use crate::journal::{self, Journal, Record};
 use crate::lock::WorkspaceLock;
@@ -191,7 +191,8 @@ impl<D: Disk> Workspace<D> {
     /// absent.
     ///
     /// # Errors
-    /// [`Refusal::NotAFile`] for anything but a regular file.
+    /// [`Refusal::NotAFile`] for anything but a regular file, [`Refusal::OtherMount`] for one
+    /// that is a mount point by itself.
     pub fn open_file(&self, path: &RelPath) -> Result<Option<OpenFile<'_, D>>, FsError> {
         let ground = self.ground();
         let not_a_file =
@@ -210,7 +211,7 @@ impl<D: Disk> Workspace<D> {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if is_symlink_error(&error) => return Err(not_a_file("symlink")),
-            Err(error) => return Err(FsError::io("open", path)(error)),
+            Err(error) => return Err(file_error(path, error)),
         };
         let stat = self.disk.file_stat(&file).map_err(FsError::io("look at", path))?;
         if stat.kind != FileKind::Regular {
