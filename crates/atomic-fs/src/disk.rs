@@ -63,6 +63,16 @@ pub enum Lease {
     Unavailable,
 }
 
+/// Whether a file goes on with the content of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// It has the same content.
+    Same,
+    /// It has new content. What vouches for the old one, file capabilities above all, is not
+    /// carried over: a write to the file would clear it.
+    New,
+}
+
 /// Whether a call failed because a symlink stands where none may be followed.
 pub(crate) fn is_symlink_error(error: &io::Error) -> bool {
     #[cfg(unix)]
@@ -133,6 +143,9 @@ pub trait Disk: Send + Sync {
     fn list(&self, dir: &Self::Dir) -> io::Result<Vec<Entry>>;
 
     /// Opens for reading; fails on a symlink, never blocks on a FIFO.
+    ///
+    /// # Errors
+    /// `CrossesDevices` for a file that is a mount point by itself.
     fn open_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Self::File>;
     /// Opens an existing file of Greenroom's own for reading and writing.
     fn open_own_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Self::File>;
@@ -143,17 +156,27 @@ pub trait Disk: Send + Sync {
     /// Reads; 0 at the end.
     fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes; may be short.
-    ///
-    /// # Errors
-    /// `CrossesDevices` for a file that is a mount point by itself.
     fn write_at(&self, file: &Self::File, buffer: &[u8], offset: u64) -> io::Result<usize>;
     /// Reserves space, so that a full disk shows before the first byte. A file
     /// system that cannot reserve succeeds without doing so.
     fn reserve(&self, file: &Self::File, bytes: u64) -> io::Result<()>;
-    /// Gives `to` the owner, the mode, and the extended attributes, access control
-    /// lists included, of `from`, in the order that keeps them all: owner, mode,
-    /// attributes, capabilities last.
-    fn copy_metadata(&self, from: &Self::File, to: &Self::File, mode: u32) -> io::Result<()>;
+    /// Gives `to`, which is empty, the flags of `from` (chattr(1)), as far as they can be set.
+    ///
+    /// # Errors
+    /// `PermissionDenied` when `from` is immutable or can only be appended to.
+    fn copy_flags(&self, _from: &Self::File, _to: &Self::File) -> io::Result<()> {
+        Ok(())
+    }
+    /// Gives `to` the owner and the extended attributes, access control lists included, of
+    /// `from`, and no others, and the mode, in the order that keeps them all: owner,
+    /// attributes, mode, capabilities last. At no time can more users read `to` than `from`.
+    fn copy_metadata(
+        &self,
+        from: &Self::File,
+        to: &Self::File,
+        mode: u32,
+        content: Carried,
+    ) -> io::Result<()>;
     /// Sets the permission bits.
     fn set_mode(&self, file: &Self::File, mode: u32) -> io::Result<()>;
     /// A time of modification that no other file has, in nanoseconds since 1970: now.

@@ -66,7 +66,7 @@ pub use apply::{Applied, Outcome, Unfinished};
 pub use change_set::{Change, ChangeSet, Expected, Operation, Staged};
 pub use conflicts::Kept;
 pub use content::{ContentSource, Digest, DigestParseError, Fingerprint};
-pub use disk::{Disk, Entry, FileKind, Lease, Stat};
+pub use disk::{Carried, Disk, Entry, FileKind, Lease, Stat};
 pub use error::{Conflict, Difference, FsError, PathError, Refusal};
 pub use intent::is_slot_name;
 pub use lock::WorkspaceLock;

@@ -7,14 +7,16 @@ use std::path::Path;
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::disk::{Disk, Entry, FileKind, Lease, Stat};
+use crate::disk::{Carried, Disk, Entry, FileKind, Lease, Stat};
+use crate::ground::has_stamp;
 use crate::rel_path::RelPath;
 
+mod flags;
 mod lease;
 mod metadata;
+mod open;
 
 /// Syncs wait on the device, not on the processor: a journalling file system
-mod open;
 /// serves many of them with one commit.
 const CALLS_IN_FLIGHT_MAX: usize = 64;
 
@@ -141,8 +143,18 @@ impl Disk for PosixDisk {
         Ok(())
     }
 
-    fn copy_metadata(&self, from: &OwnedFd, to: &OwnedFd, mode: u32) -> io::Result<()> {
-        metadata::copy(from, to, mode)
+    fn copy_flags(&self, from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
+        flags::copy(from, to)
+    }
+
+    fn copy_metadata(
+        &self,
+        from: &OwnedFd,
+        to: &OwnedFd,
+        mode: u32,
+        content: Carried,
+    ) -> io::Result<()> {
+        metadata::copy(from, to, mode, content)
     }
 
     fn set_mode(&self, file: &OwnedFd, mode: u32) -> io::Result<()> {
@@ -151,13 +163,21 @@ impl Disk for PosixDisk {
 
     fn set_modified(&self, file: &OwnedFd, modified_ns: i64) -> io::Result<()> {
         const NS: i64 = 1_000_000_000;
-        let omitted = fs::Timespec { tv_sec: 0, tv_nsec: fs::UTIME_OMIT };
         let modified = fs::Timespec {
             tv_sec: modified_ns.div_euclid(NS),
             tv_nsec: modified_ns.rem_euclid(NS),
         };
-        let times = fs::Timestamps { last_access: omitted, last_modification: modified };
-        Ok(fs::futimens(file, &times)?)
+        // Both times, since file systems over libfuse 2 ignore a call that sets one alone.
+        let times = fs::Timestamps { last_access: modified, last_modification: modified };
+        fs::futimens(file, &times)?;
+        // A file that does not keep the time cannot be told from a user's with the same content.
+        if has_stamp(self.file_stat(file)?.modified_ns, modified_ns) {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the file system does not keep times of modification",
+        ))
     }
 
     fn lease(&self, file: &OwnedFd) -> io::Result<Lease> {

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use crate::change_set::Staged;
 use crate::content::ContentSource;
-use crate::disk::Disk;
-use crate::error::FsError;
+use crate::disk::{Carried, Disk};
+use crate::error::{FsError, Refusal};
 use crate::ground::Ground;
 use crate::intent::{Action, Unit};
 use crate::journal::write_all;
@@ -31,21 +31,32 @@ pub(crate) fn write<D: Disk>(
 ) -> Result<D::File, FsError> {
     let disk = ground.disk;
     let dir = ground.parent(&unit.slot)?;
-    let file = disk
-        .create_file(&dir, unit.slot.file_name())
-        .map_err(FsError::io("write beside", &unit.path))?;
-    disk.reserve(&file, staged.bytes).map_err(FsError::io("make room for", &unit.path))?;
-    fill(disk, &file, &unit.path, staged, source)?;
     let continues = match &unit.action {
         Action::Replace { .. } => Some(&unit.path),
         Action::Create { like, .. } => like.as_ref(),
         _ => None,
     };
-    match continues {
-        Some(old) if !mutant!(MetadataDropped) => {
-            let parent = ground.parent(old)?;
-            disk.open_file(&parent, old.file_name())
-                .and_then(|original| disk.copy_metadata(&original, &file, staged.mode))
+    let continues = continues.filter(|_| !mutant!(MetadataDropped));
+    let original = continues.map(|old| ground.open_file(old)).transpose()?;
+    let file = disk
+        .create_file(&dir, unit.slot.file_name())
+        .map_err(FsError::io("write beside", &unit.path))?;
+    if let (Some(old), Some(original)) = (continues, &original) {
+        // Before the first byte, since some flags are taken by an empty file only.
+        disk.copy_flags(original, &file).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                FsError::Refused { path: old.clone(), refusal: Refusal::Immutable }
+            }
+            _ => FsError::io("keep the flags of", old)(error),
+        })?;
+    }
+    disk.reserve(&file, staged.bytes).map_err(FsError::io("make room for", &unit.path))?;
+    fill(disk, &file, &unit.path, staged, source)?;
+    match (continues, original) {
+        (Some(old), Some(original)) => {
+            let content = carried(ground, unit, staged, &original);
+            content
+                .and_then(|content| disk.copy_metadata(&original, &file, staged.mode, content))
                 .map_err(FsError::io("keep the owner and attributes of", old))?;
         }
         _ => {
@@ -58,6 +69,22 @@ pub(crate) fn write<D: Disk>(
             .map_err(FsError::io("set the time of modification of", &unit.path))?;
     }
     Ok(file)
+}
+
+/// Whether the file that a slot continues has the slot's content.
+fn carried<D: Disk>(
+    ground: &Ground<'_, D>,
+    unit: &Unit,
+    staged: &Staged,
+    original: &D::File,
+) -> io::Result<Carried> {
+    let is_same = match &unit.action {
+        Action::Replace { base, .. } => base.digest == staged.digest,
+        // A file that moves to another device.
+        _ if ground.disk.file_stat(original)?.bytes != staged.bytes => false,
+        _ => ground.held_by(original)?.content() == Some(staged.digest),
+    };
+    Ok(if is_same { Carried::Same } else { Carried::New })
 }
 
 fn fill<D: Disk>(

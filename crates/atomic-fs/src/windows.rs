@@ -17,7 +17,7 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Storage::FileSystem as win;
 
-use crate::disk::{Disk, Entry, FileKind, Lease, Stat};
+use crate::disk::{Carried, Disk, Entry, FileKind, Lease, Stat};
 use crate::rel_path::RelPath;
 
 mod native;
@@ -235,7 +235,13 @@ impl Disk for WindowsDisk {
 
     /// Times of creation and attributes. The access control list and the streams of the file that
     /// is replaced are kept by the replacement itself.
-    fn copy_metadata(&self, from: &WindowsFile, to: &WindowsFile, mode: u32) -> io::Result<()> {
+    fn copy_metadata(
+        &self,
+        from: &WindowsFile,
+        to: &WindowsFile,
+        mode: u32,
+        _content: Carried,
+    ) -> io::Result<()> {
         // The call that replaces a file does it as well, but the renames that are made where it
         // is not supported, and for read-only files, do not.
         let rights = win::READ_CONTROL | win::WRITE_DAC;

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use atomic_fs::simulated::{Image, SimulatedDir, SimulatedDisk, SimulatedFile};
-use atomic_fs::{Disk, FileKind, Lease, PosixDisk, RelPath};
+use atomic_fs::{Carried, Disk, FileKind, Lease, PosixDisk, RelPath};
 use proptest::prelude::*;
 
 /// A call with small numbers for its arguments: directories and files that are open, and
@@ -152,7 +152,7 @@ impl<D: Disk> Machine<D> {
                 seen(disk.reserve(file(f)?, bytes), |()| "reserved".to_owned())
             }
             Call::CopyMetadata(f, t) => {
-                let result = disk.copy_metadata(file(f)?, file(t)?, 0o640);
+                let result = disk.copy_metadata(file(f)?, file(t)?, 0o640, Carried::New);
                 seen(result, |()| "copied".to_owned())
             }
             Call::SetMode(f, mode) => seen(disk.set_mode(file(f)?, mode), |()| "set".to_owned()),

@@ -8,29 +8,53 @@ use rustix::fs::{self, Gid, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::mode_bits;
+use crate::disk::Carried;
 
 /// Both chown and write clear it, so it is set after everything else.
 const CAPABILITY: &CStr = c"security.capability";
 
-/// Owner, then mode, then extended attributes (POSIX ACLs are among them), then
-/// capabilities: each later step is one that an earlier one would undo.
-pub(super) fn copy(from: &OwnedFd, to: &OwnedFd, mode: u32) -> io::Result<()> {
+/// What a security module has said of this very content or inode: a digest, a signature.
+const MEASUREMENTS: [&CStr; 2] = [c"security.ima", c"security.evm"];
+
+/// Owner, then extended attributes (POSIX ACLs are among them), then mode, then capabilities:
+/// each later step is one that an earlier one would undo.
+///
+/// The slot is made with mode 0600, so that the mask of an access control list that it inherits
+/// is empty: until its list is removed, or replaced by the file's, it grants nothing.
+pub(super) fn copy(from: &OwnedFd, to: &OwnedFd, mode: u32, content: Carried) -> io::Result<()> {
     let source = fs::fstat(from)?;
     let target = fs::fstat(to)?;
     if (source.st_uid, source.st_gid) != (target.st_uid, target.st_gid) {
         fs::fchown(to, Some(Uid::from_raw(source.st_uid)), Some(Gid::from_raw(source.st_gid)))?;
     }
     let names = attribute_names(from)?;
-    for name in names.iter().filter(|name| name.as_c_str() != CAPABILITY) {
+    for name in attribute_names(to)?.iter().filter(|name| !names.contains(name)) {
+        remove_attribute(to, name)?;
+    }
+    let is_later = |name: &CStr| {
+        name == CAPABILITY || (content == Carried::New && MEASUREMENTS.contains(&name))
+    };
+    for name in names.iter().filter(|name| !is_later(name)) {
         copy_attribute(from, to, name)?;
     }
     // After the ACL, whose mask and the group bits are one and the same: the mode
     // that was approved decides.
     fs::fchmod(to, mode_bits(mode))?;
-    if names.iter().any(|name| name.as_c_str() == CAPABILITY) {
+    if content == Carried::Same && names.iter().any(|name| name.as_c_str() == CAPABILITY) {
         copy_attribute(from, to, CAPABILITY)?;
     }
     Ok(())
+}
+
+/// Removes what the directory's default list, or another property of it, has given the new
+/// file.
+fn remove_attribute(to: &OwnedFd, name: &CStr) -> io::Result<()> {
+    match fs::fremovexattr(to, name) {
+        Ok(()) | Err(Errno::NODATA) => Ok(()),
+        // A security module's label is the module's own.
+        Err(_) if name.to_bytes().starts_with(b"security.") => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn copy_attribute(from: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<()> {

@@ -9,7 +9,7 @@ use super::disk::{CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, Simulat
 use super::image::{Body, Inode, Name, Node};
 use super::kernel::{HeldLease, Inner};
 use super::log::{Effect, Entry};
-use crate::disk::{Disk, Entry as DirEntry, Lease, Stat};
+use crate::disk::{Carried, Disk, Entry as DirEntry, Lease, Stat};
 use crate::rel_path::RelPath;
 
 impl Disk for SimulatedDisk {
@@ -186,7 +186,13 @@ impl Disk for SimulatedDisk {
         })
     }
 
-    fn copy_metadata(&self, from: &SimulatedFile, to: &SimulatedFile, mode: u32) -> io::Result<()> {
+    fn copy_metadata(
+        &self,
+        from: &SimulatedFile,
+        to: &SimulatedFile,
+        mode: u32,
+        _content: Carried,
+    ) -> io::Result<()> {
         let describe = |inner: &Inner| {
             let (from, to) = (inner.image.path_of(from.inode), inner.image.path_of(to.inode));
             format!("{from} -> {to}, mode {mode:o}")
@@ -201,6 +207,9 @@ impl Disk for SimulatedDisk {
             let mode = inner.kept_mode(mode);
             if old.owner != new.owner {
                 inner.changed(Effect::Owner { inode, owner: old.owner });
+            }
+            for name in new.attributes.keys().filter(|name| !old.attributes.contains_key(*name)) {
+                inner.changed(Effect::Attribute { inode, name: name.clone(), value: None });
             }
             for (name, value) in old.attributes.iter() {
                 if new.attributes.get(name) != Some(value) {

@@ -224,7 +224,8 @@ impl Disk for Interposed {
         read_at(file: &File, buffer: &mut [u8], offset: u64) -> usize;
         write_at(file: &File, buffer: &[u8], offset: u64) -> usize;
         reserve(file: &File, bytes: u64) -> ();
-        copy_metadata(from: &File, to: &File, mode: u32) -> ();
+        copy_metadata(from: &File, to: &File, mode: u32, content: Carried) -> ();
+        copy_flags(from: &File, to: &File) -> ();
         lease_holds(file: &File) -> bool;
         set_mode(file: &File, mode: u32) -> ();
         rename_replacing(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> ();
