@@ -2,6 +2,7 @@
 
 pub mod actors;
 mod base;
+mod boot;
 mod config;
 mod diffing;
 mod doctor;

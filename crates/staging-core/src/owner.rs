@@ -119,8 +119,7 @@ mod system {
     fn here() -> Option<&'static (String, String)> {
         static HERE: OnceLock<Option<(String, String)>> = OnceLock::new();
         let read = || {
-            let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-            let boot = boot.trim().split('-').next()?.to_owned();
+            let boot = crate::boot::id()?.split('-').next()?.to_owned();
             let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
             let digits: String = namespace.to_str()?.chars().filter(char::is_ascii_digit).collect();
             Some((boot, digits))

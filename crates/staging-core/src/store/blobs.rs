@@ -11,7 +11,7 @@
 //! [`Blobs::sync`].
 #![allow(clippy::disallowed_methods, reason = "the store owns the blobs")]
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use atomic_fs::{ContentSource, Digest};
 
 use super::Store;
 use super::contents::{self, Dead, Entry, Place};
+use super::own_file::{self, Access};
 use super::packs::{PACKED_BYTES_MAX, Packs};
 use crate::Result;
 use crate::error::StagingError;
@@ -105,15 +106,12 @@ impl Blobs {
         let there = self.store.look(|connection| contents::find(connection, &digest))?;
         match there {
             Some(entry) if self.holds(&digest, entry, content) => {}
-            Some(Entry { place: Place::Pack { pack, at }, .. }) => {
-                // Torn by a power cut; these are its bytes.
-                self.packs.repair(pack, at, content).map_err(failed("write", &self.dir))?;
+            Some(torn @ Entry { place: Place::Pack { .. }, .. }) => {
+                return self.put_anew(digest, torn, content);
             }
             Some(Entry { place: Place::Own, .. }) => self.put_own(&digest, content)?,
             None if bytes <= PACKED_BYTES_MAX => {
-                let (pack, at) = self.packs.append(content).map_err(failed("write", &self.dir))?;
-                let entry = Some(Entry { place: Place::Pack { pack, at }, bytes });
-                return Ok(Put { digest, entry });
+                return Ok(Put { digest, entry: Some(self.append(content)?) });
             }
             None => {
                 self.put_own(&digest, content)?;
@@ -121,6 +119,21 @@ impl Blobs {
             }
         }
         Ok(Put { digest, entry: None })
+    }
+
+    fn append(&self, content: &[u8]) -> Result<Entry> {
+        let (pack, at) = self.packs.append(content).map_err(failed("write", &self.dir))?;
+        Ok(Entry { place: Place::Pack { pack, at }, bytes: content.len() as u64 })
+    }
+
+    /// Puts a content elsewhere that was torn by a power cut, for everybody who needs it. Where
+    /// it lay nothing is written: what a pack lost may be another content's place by now.
+    fn put_anew(&self, digest: Digest, torn: Entry, content: &[u8]) -> Result<Put> {
+        let whole = self.append(content)?;
+        self.packs.sync().map_err(failed("sync", &self.dir))?;
+        let moved = self.store.write(|write| contents::relocate(write, &digest, torn, whole))?;
+        // Whoever has moved it meanwhile, or no longer needs it, decides where it lies.
+        Ok(Put { digest, entry: (!moved).then_some(whole) })
     }
 
     fn put_own(&self, digest: &Digest, content: &[u8]) -> Result<()> {
@@ -185,7 +198,7 @@ impl Blobs {
     pub(crate) fn open_blob(&self, digest: &Digest) -> io::Result<BlobReader> {
         let entry = self.entry(digest)?;
         Ok(match entry.place {
-            Place::Own => BlobReader::File(File::open(self.path(digest))?),
+            Place::Own => BlobReader::File(own_file::open(&self.path(digest), Access::Read)?),
             Place::Pack { pack, at } => {
                 BlobReader::Held(Cursor::new(self.packs.read(pack, at, entry.bytes)?))
             }
@@ -207,13 +220,14 @@ impl Blobs {
     fn entry(&self, digest: &Digest) -> io::Result<Entry> {
         let found = self.store.look(|connection| contents::find(connection, digest));
         found
-            .map_err(|error| io::Error::other(error.to_string()))?
+            .map_err(|error| io::Error::other(crate::error::with_causes(&error)))?
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
     /// Whether a file of its own holds a content of this length.
     pub(crate) fn has_own(&self, digest: &Digest, bytes: u64) -> bool {
-        fs::metadata(self.path(digest)).is_ok_and(|found| found.len() == bytes)
+        let found = fs::symlink_metadata(self.path(digest));
+        found.is_ok_and(|found| found.is_file() && found.len() == bytes)
     }
 
     /// Whether a content is in the store.
@@ -346,11 +360,7 @@ impl Blobs {
         loop {
             let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
             let path = self.dir.join("tmp").join(format!("{}-{number}", Owner::this().name()));
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            match options.open(&path) {
+            match own_file::open(&path, Access::CreateNew) {
                 Ok(file) => return Ok((Temporary(Some(path)), file)),
                 // A dead process had our number.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -383,7 +393,9 @@ impl Blobs {
     }
 
     fn sync_own(&self, path: &Path) -> Result<()> {
-        File::open(path).and_then(|file| file.sync_data()).map_err(failed("sync", path))?;
+        let access = if cfg!(windows) { Access::Write } else { Access::Read };
+        let file = own_file::open(path, access).map_err(failed("sync", path))?;
+        file.sync_data().map_err(failed("sync", path))?;
         sync_dir(path.parent().expect("a blob lies in a folder of its own"))
     }
 }
@@ -424,15 +436,10 @@ fn is_of_the_dead(name: &str) -> bool {
     owner.is_none_or(|owner| owner.liveness() == Liveness::Dead)
 }
 
-/// Opens a file that is there for writing, without truncating it.
-pub(super) fn open_for_writing(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).open(path)
-}
-
 /// Whether a file holds exactly this; a power cut may have torn one that has
 /// the right name and length.
 fn holds(path: &Path, content: &[u8]) -> bool {
-    let Ok(mut file) = File::open(path) else { return false };
+    let Ok(mut file) = own_file::open(path, Access::Read) else { return false };
     if !file.metadata().is_ok_and(|metadata| metadata.len() == content.len() as u64) {
         return false;
     }
@@ -538,6 +545,26 @@ mod tests {
         assert!(blobs.read(&put.digest).is_err(), "a torn blob is not handed out");
         blobs.put(&content).expect("stored");
         assert_eq!(blobs.read(&put.digest).expect("whole again"), content);
+    }
+
+    #[test]
+    fn a_torn_content_is_put_elsewhere_and_nothing_is_written_where_it_lay() {
+        let (dir, blobs) = blobs();
+        let put = blobs.put(b"first").expect("stored");
+        need(&blobs, put);
+        let Some(Entry { place: Place::Pack { pack, .. }, .. }) = put.entry else {
+            panic!("a short content lies in a pack");
+        };
+        // As a power cut leaves it that took the pack's end, and another process that went on.
+        fs::write(dir.path().join(format!("blobs/{pack:016x}.pack")), b"other").expect("lost");
+        let again = blobs.put(b"first").expect("stored again");
+        assert!(again.entry.is_none(), "its row says where it lies");
+        assert_eq!(blobs.read(&put.digest).expect("whole"), b"first");
+        assert_eq!(blobs.packs.read(pack, 0, 5).expect("read"), b"other");
+        let dead = blobs.store.write(|write| contents::release(write, &put.digest));
+        let dead = dead.expect("released").expect("it was needed once");
+        blobs.reclaim(&[dead]).expect("given back");
+        assert_eq!(blobs.packs.read(pack, 0, 5).expect("read"), b"other", "nor given back");
     }
 
     #[test]

@@ -89,10 +89,7 @@ pub(crate) fn refer(
 
 /// Adds a content that is needed once; whether it was not there yet.
 fn insert(connection: &Connection, digest: &Digest, put: Entry) -> Result<bool> {
-    let (pack, at) = match put.place {
-        Place::Own => (None, 0),
-        Place::Pack { pack, at } => (Some(pack), sql(at)),
-    };
+    let (pack, at) = columns(put.place);
     let added = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO contents(digest, pack, at, bytes, refs)
@@ -100,6 +97,30 @@ fn insert(connection: &Connection, digest: &Digest, put: Entry) -> Result<bool> 
         )?
         .execute(params![digest.as_bytes(), pack, at, sql(put.bytes)])?;
     Ok(added == 1)
+}
+
+/// Enters another place of a content, if it still lies at the one that is given; whether it did.
+pub(crate) fn relocate(
+    connection: &Connection,
+    digest: &Digest,
+    from: Entry,
+    to: Entry,
+) -> Result<bool> {
+    if find(connection, digest)? != Some(from) {
+        return Ok(false);
+    }
+    let (pack, at) = columns(to.place);
+    connection
+        .prepare_cached("UPDATE contents SET pack = ?2, at = ?3 WHERE digest = ?1")?
+        .execute(params![digest.as_bytes(), pack, at])?;
+    Ok(true)
+}
+
+fn columns(place: Place) -> (Option<i64>, i64) {
+    match place {
+        Place::Own => (None, 0),
+        Place::Pack { pack, at } => (Some(pack), sql(at)),
+    }
 }
 
 /// Takes one need back; the content when it was the last one.

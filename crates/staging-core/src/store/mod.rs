@@ -17,6 +17,7 @@ pub(crate) mod contents;
 mod folding;
 pub(crate) mod log;
 pub(crate) mod meta;
+pub(crate) mod own_file;
 pub(crate) mod packs;
 pub(crate) mod patches;
 mod schema;
@@ -25,7 +26,6 @@ pub(crate) mod set_aside;
 pub(crate) mod state_dir;
 mod turn;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -198,8 +198,9 @@ impl Store {
     fn sync_log(&self) -> Result<()> {
         let log = self.log_path();
         let io = |source| StagingError::Io { action: "sync", path: log.clone(), source };
-        let opened = if cfg!(windows) { blobs::open_for_writing(&log) } else { File::open(&log) };
-        match opened {
+        // What is open only to be read cannot be flushed on Windows.
+        let access = if cfg!(windows) { own_file::Access::Write } else { own_file::Access::Read };
+        match own_file::open(&log, access) {
             Ok(file) => file.sync_data().map_err(io)?,
             // It was folded back, which syncs.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

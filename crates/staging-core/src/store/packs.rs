@@ -10,12 +10,18 @@
 //! nobody needs is given back to the file system as a hole, and a pack in which
 //! nobody needs anything is removed. Places lie on whole blocks for that.
 //!
+//! Where a pack ends is what the file system says of it once it is locked, so
+//! whoever made it looks as well: another process may have taken it over between
+//! the two. A power cut can leave a pack shorter than the store knows it to be, so
+//! one of an earlier boot is read and swept, and not appended to. A pack's number
+//! holds a tag of the boot for that.
+//!
 //! # Durability
 //! [`Packs::sync`].
 #![allow(clippy::disallowed_methods, reason = "the store owns the packs")]
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +29,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::own_file::{self, Access};
 use super::unpoisoned;
+use crate::boot;
 
 /// A content longer than this has a file of its own.
 pub(crate) const PACKED_BYTES_MAX: u64 = 256 * 1024;
@@ -36,6 +44,9 @@ const BLOCK: u64 = 4096;
 
 /// How many packs are tried before a new one is made.
 const ADOPTIONS_MAX: usize = 8;
+
+/// The bits of a pack's number below the boot's tag.
+const RANDOM_BITS: u32 = 32;
 
 /// How long a full pack stays locked: longer than any proposal takes.
 const FULL_LOCKED: Duration = Duration::from_secs(10 * 60);
@@ -91,19 +102,6 @@ impl Packs {
         Ok((pack, at))
     }
 
-    /// Writes a content anew where it lies, because it is torn there.
-    pub(crate) fn repair(&self, pack: i64, at: u64, content: &[u8]) -> io::Result<()> {
-        let file = match self.file(pack) {
-            // Gone with a power cut, or swept just now: then nobody will need this.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Arc::new(options().create(true).truncate(false).open(self.path(pack))?)
-            }
-            file => file?,
-        };
-        write_all_at(&file, content, at)?;
-        file.sync_data()
-    }
-
     /// Reads a content's bytes, which nobody has checked.
     pub(crate) fn read(&self, pack: i64, at: u64, bytes: u64) -> io::Result<Vec<u8>> {
         let file = self.file(pack)?;
@@ -129,7 +127,9 @@ impl Packs {
 
     /// Makes a pack durable, whoever wrote it.
     pub(crate) fn sync_pack(&self, pack: i64) -> io::Result<()> {
-        self.file(pack)?.sync_data()
+        // What is open only to be read cannot be flushed on Windows.
+        let file = if cfg!(windows) { self.to_write(pack)? } else { self.file(pack)? };
+        file.sync_data()
     }
 
     /// Whether this process appends to a pack.
@@ -142,16 +142,23 @@ impl Packs {
     pub(crate) fn give_back(&self, places: &mut [(i64, u64, u64)]) -> io::Result<()> {
         places.sort_unstable();
         let mut places = places.iter().copied().peekable();
+        let mut opened: Option<(i64, Option<Arc<File>>)> = None;
         while let Some((pack, at, bytes)) = places.next() {
             let mut end = rounded(at + bytes);
             while let Some(next) = places.next_if(|next| next.0 == pack && next.1 == end) {
                 end = rounded(next.1 + next.2);
             }
-            match self.file(pack) {
-                Ok(file) => punch(&file, at, end - at)?,
-                // Removed with its last content.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+            if opened.as_ref().is_none_or(|(open, _)| *open != pack) {
+                let file = match self.to_write(pack) {
+                    Ok(file) => Some(file),
+                    // Removed with its last content, or nothing of ours.
+                    Err(error) if is_none_of_ours(&error) => None,
+                    Err(error) => return Err(error),
+                };
+                opened = Some((pack, file));
+            }
+            if let Some((_, Some(file))) = &opened {
+                punch(file, at, end - at)?;
             }
         }
         Ok(())
@@ -188,7 +195,10 @@ impl Packs {
         if self.is_current(pack) {
             return Ok(0);
         }
-        let Some(file) = lock_if_free(&path).map_err(failed)? else { return Ok(0) };
+        let Some(file) = open_if_ours(&path).map_err(failed)? else { return Ok(0) };
+        if !lock_at(&file, &path).map_err(failed)? {
+            return Ok(0);
+        }
         let live = live()?;
         let before = allocated(&file).map_err(failed)?;
         if live.is_empty() {
@@ -209,46 +219,85 @@ impl Packs {
 
     /// Takes over a pack that nobody appends to, or makes a new one.
     fn begin(&self) -> io::Result<Current> {
-        for pack in self.list()?.into_iter().take(ADOPTIONS_MAX) {
+        let is_ours = |pack: &i64| boot::tag().is_none_or(|tag| tag_of(*pack) == tag);
+        let mut tried = 0;
+        for pack in self.list()?.into_iter().filter(is_ours) {
             let path = self.path(pack);
-            if let Some(file) = lock_if_free(&path)? {
-                let end = rounded(file.metadata()?.len());
-                if end < PACK_BYTES_MAX {
-                    return Ok(Current { pack, file: Arc::new(file), end });
-                }
+            let length = match fs::symlink_metadata(&path) {
+                Ok(found) => found.len(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            if rounded(length) >= PACK_BYTES_MAX {
+                continue;
+            }
+            if tried == ADOPTIONS_MAX {
+                break;
+            }
+            tried += 1;
+            if let Some(file) = open_if_ours(&path)?
+                && let Some(current) = self.take(pack, file)?
+            {
+                return Ok(current);
             }
         }
         loop {
-            let mut hasher = RandomState::new().build_hasher();
-            hasher.write_i64(crate::time::now_ns());
-            let pack = i64::try_from(hasher.finish() >> 1).unwrap_or(i64::MAX);
-            match options().create_new(true).open(self.path(pack)) {
-                Ok(file) => match file.try_lock() {
-                    Ok(()) if self.path(pack).exists() => {
-                        return Ok(Current { pack, file: Arc::new(file), end: 0 });
-                    }
-                    Ok(()) => {}
-                    // Taken over, or swept, by another process as soon as it was there.
-                    Err(TryLockError::WouldBlock) => {}
-                    Err(TryLockError::Error(error)) => return Err(error),
-                },
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
+            let (pack, file) = self.create()?;
+            if let Some(current) = self.take(pack, file)? {
+                return Ok(current);
             }
         }
     }
 
+    /// Makes an empty pack, which anybody may take as soon as it is there.
+    fn create(&self) -> io::Result<(i64, File)> {
+        loop {
+            let mut hasher = RandomState::new().build_hasher();
+            hasher.write_i64(crate::time::now_ns());
+            let random = hasher.finish() >> (64 - RANDOM_BITS);
+            let tag = boot::tag().unwrap_or_else(|| (hasher.finish() as u32) >> 1);
+            let pack = (i64::from(tag) << RANDOM_BITS) | random as i64;
+            match own_file::open(&self.path(pack), Access::CreateNew) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return Ok((pack, made?)),
+            }
+        }
+    }
+
+    /// Takes a pack to append to it behind what is there, unless a living process appends to
+    /// it, or it was swept, or it is full.
+    fn take(&self, pack: i64, file: File) -> io::Result<Option<Current>> {
+        if !lock_at(&file, &self.path(pack))? {
+            return Ok(None);
+        }
+        // Under the lock: another process may have had it since it was made or found.
+        let end = rounded(file.metadata()?.len());
+        Ok((end < PACK_BYTES_MAX).then(|| Current { pack, file: Arc::new(file), end }))
+    }
+
+    fn current(&self, pack: i64) -> Option<Arc<File>> {
+        let current = unpoisoned(&self.current);
+        current.as_ref().filter(|current| current.pack == pack).map(|found| found.file.clone())
+    }
+
+    /// A pack to change what is in it.
+    fn to_write(&self, pack: i64) -> io::Result<Arc<File>> {
+        match self.current(pack) {
+            Some(file) => Ok(file),
+            None => own_file::open(&self.path(pack), Access::Write).map(Arc::new),
+        }
+    }
+
+    /// A pack to read from.
     fn file(&self, pack: i64) -> io::Result<Arc<File>> {
-        if let Some(current) = &*unpoisoned(&self.current)
-            && current.pack == pack
-        {
-            return Ok(Arc::clone(&current.file));
+        if let Some(file) = self.current(pack) {
+            return Ok(file);
         }
         let mut open = unpoisoned(&self.open);
         if let Some(file) = open.get(&pack) {
             return Ok(Arc::clone(file));
         }
-        let file = Arc::new(options().open(self.path(pack))?);
+        let file = Arc::new(own_file::open(&self.path(pack), Access::Read)?);
         if open.len() >= OPEN_MAX {
             open.clear();
         }
@@ -265,28 +314,34 @@ fn rounded(at: u64) -> u64 {
     at.next_multiple_of(BLOCK)
 }
 
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+/// The boot that a pack was begun in.
+fn tag_of(pack: i64) -> u32 {
+    u32::try_from(pack >> RANDOM_BITS).unwrap_or(u32::MAX)
 }
 
-/// The pack, locked, unless a living process appends to it or it is gone.
-fn lock_if_free(path: &Path) -> io::Result<Option<File>> {
-    let file = match options().open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
+/// A pack, unless it is gone or something else has its name: `doctor` names the patches whose
+/// contents are missing then.
+fn open_if_ours(path: &Path) -> io::Result<Option<File>> {
+    match own_file::open(path, Access::Write) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_none_of_ours(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_none_of_ours(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData)
+}
+
+/// Locks a pack, unless a living process appends to it or it is gone; whether it did.
+fn lock_at(file: &File, path: &Path) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::WouldBlock) => return Ok(false),
         Err(TryLockError::Error(error)) => return Err(error),
     }
     // Whoever swept it held the lock until it was gone.
-    Ok(path.exists().then_some(file))
+    own_file::is_at(file, path)
 }
 
 #[cfg(unix)]
@@ -382,6 +437,82 @@ mod tests {
         drop((one, two));
         let (third, at) = Packs::new(dir.path().to_owned()).append(b"three").expect("appended");
         assert!([first, second].contains(&third) && at == BLOCK, "behind what is there");
+    }
+
+    #[test]
+    fn a_pack_that_another_process_took_over_before_its_maker_had_locked_it_is_not_written_over() {
+        let (dir, maker) = packs();
+        let (pack, made) = maker.create().expect("made");
+        let other = Packs::new(dir.path().to_owned());
+        let theirs = other.append(b"acknowledged").expect("appended");
+        assert_eq!(theirs, (pack, 0), "it was there, and nobody had it");
+        drop(other);
+        let current = maker.take(pack, made).expect("asked").expect("nobody has it any more");
+        *unpoisoned(&maker.current) = Some(current);
+        let ours = maker.append(b"mine").expect("appended");
+        assert_eq!(ours, (pack, BLOCK), "behind what the other process has appended");
+        assert_eq!(maker.read(pack, 0, 12).expect("read"), b"acknowledged");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pack_that_was_swept_before_its_maker_had_locked_it_is_not_appended_to() {
+        let (dir, maker) = packs();
+        let (pack, made) = maker.create().expect("made");
+        let other = Packs::new(dir.path().to_owned());
+        other.sweep(pack, || Ok(Vec::new())).expect("swept");
+        assert!(maker.take(pack, made).expect("asked").is_none(), "its file has no name any more");
+        let (_, found) = maker.create().expect("made");
+        let path = maker.path(pack);
+        own_file::open(&path, Access::CreateNew).expect("another pack of the same number");
+        assert!(maker.take(pack, found).expect("asked").is_none(), "not the file of that name");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_pack_of_an_earlier_boot_is_read_and_swept_but_not_appended_to() {
+        let (_dir, packs) = packs();
+        let tag = boot::tag().expect("Linux names its boots");
+        let earlier = i64::from(tag ^ 1) << RANDOM_BITS;
+        fs::write(packs.path(earlier), b"as far as it was durable").expect("left");
+        let (pack, _) = packs.append(b"new").expect("appended");
+        assert_eq!(tag_of(pack), tag);
+        assert_eq!(packs.read(earlier, 0, 5).expect("read"), b"as fa");
+        packs.sweep(earlier, || Ok(Vec::new())).expect("swept");
+        assert_eq!(packs.list().expect("listed"), [pack]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_put_in_a_packs_place_is_neither_written_to_nor_waited_for() {
+        let (dir, packs) = packs();
+        let (pack, at) = packs.append(b"mine").expect("appended");
+        drop(packs);
+        let packs = Packs::new(dir.path().to_owned());
+        let outside = tempfile::NamedTempFile::new().expect("a temporary file");
+        fs::remove_file(packs.path(pack)).expect("removed");
+        std::os::unix::fs::symlink(outside.path(), packs.path(pack)).expect("linked");
+        let (other, _) = packs.append(b"more").expect("to another pack");
+        assert_ne!(other, pack);
+        let error = packs.read(pack, at, 4).expect_err("not a pack");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        packs.give_back(&mut [(pack, at, 4)]).expect("there is nothing to give back");
+        assert_eq!(packs.sweep(pack, || Ok(Vec::new())).expect("passed over"), 0);
+        assert_eq!(outside.as_file().metadata().expect("there").len(), 0);
+    }
+
+    #[test]
+    fn full_packs_do_not_keep_one_with_room_from_being_taken() {
+        let (dir, packs) = packs();
+        let (pack, _) = packs.append(b"one").expect("appended");
+        drop(packs);
+        for below in 0..2 * ADOPTIONS_MAX as i64 {
+            let number = (pack >> RANDOM_BITS << RANDOM_BITS) + below;
+            let full = fs::File::create(dir.path().join(format!("{number:016x}{SUFFIX}")));
+            full.and_then(|file| file.set_len(PACK_BYTES_MAX)).expect("a full pack");
+        }
+        let (taken, _) = Packs::new(dir.path().to_owned()).append(b"two").expect("appended");
+        assert_eq!(taken, pack);
     }
 
     #[test]

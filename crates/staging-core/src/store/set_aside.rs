@@ -5,10 +5,15 @@
 #![allow(clippy::disallowed_methods, reason = "the store owns the state directory")]
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use atomic_fs::Digest;
+
+use super::own_file::{self, Access};
+use crate::owner::Owner;
 
 /// The record in one state directory.
 #[derive(Clone, Debug)]
@@ -18,7 +23,7 @@ pub struct SetAside {
 }
 
 /// A reason is a sentence.
-const REASON_BYTES_MAX: usize = 4096;
+const REASON_BYTES_MAX: u64 = 4096;
 
 impl SetAside {
     /// The record of this state directory, whether that is there or not. What happened longer ago
@@ -29,25 +34,27 @@ impl SetAside {
 
     /// Why this library is not asked now, if so.
     pub fn reason(&self, library: &Digest) -> Option<String> {
-        let path = self.path(library);
-        let happened = fs::metadata(&path).and_then(|found| found.modified()).ok()?;
+        let file = own_file::open(&self.path(library), Access::Read).ok()?;
+        let happened = file.metadata().and_then(|found| found.modified()).ok()?;
         // A clock that was set back must not keep a library out for ever.
         let ago = SystemTime::now().duration_since(happened).unwrap_or(self.keep_for);
         if ago >= self.keep_for {
             return None;
         }
-        let reason = fs::read(path).ok()?;
-        let reason = &reason[..reason.len().min(REASON_BYTES_MAX)];
-        Some(atomic_fs::escape(reason))
+        let mut reason = Vec::new();
+        file.take(REASON_BYTES_MAX).read_to_end(&mut reason).ok()?;
+        Some(atomic_fs::escape(&reason))
     }
 
     /// Keeps a library from being asked for a while.
     pub fn record(&self, library: &Digest, why: &str) {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let write = || {
             self.prepare()?;
-            // Renamed, so that nobody reads half a sentence.
-            let half = self.folder.join(format!("{library}.{}.tmp", std::process::id()));
-            fs::write(&half, why)?;
+            // Renamed, so that nobody reads half a sentence; named for this call alone.
+            let (owner, number) = (Owner::this().name(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let half = self.folder.join(format!("{library}.{owner}-{number}.tmp"));
+            own_file::open(&half, Access::CreateNew)?.write_all(why.as_bytes())?;
             fs::rename(half, self.path(library))
         };
         if let Err(error) = write() {

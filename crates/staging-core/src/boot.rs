@@ -1,0 +1,37 @@
+//! Which start of the system this is, where the system tells.
+//!
+//! Linux names each boot: `/proc/sys/kernel/random/boot_id` (random(4)).
+
+use std::sync::OnceLock;
+
+/// The boot's name; none where the system has none, or keeps it from this process.
+pub(crate) fn id() -> Option<&'static str> {
+    static ID: OnceLock<Option<String>> = OnceLock::new();
+    ID.get_or_init(|| {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+    })
+    .as_deref()
+}
+
+/// The boot in 31 bits.
+pub(crate) fn tag() -> Option<u32> {
+    id().map(tag_of)
+}
+
+fn tag_of(id: &str) -> u32 {
+    let hash = blake3::hash(id.as_bytes());
+    let first: [u8; 4] = hash.as_bytes()[..4].try_into().expect("a hash has 32 bytes");
+    u32::from_le_bytes(first) >> 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_the_same_all_through_a_boot_and_another_in_the_next() {
+        assert_eq!(tag(), id().map(tag_of));
+        assert_ne!(tag_of("3ac0"), tag_of("3ac1"));
+    }
+}
