@@ -17,7 +17,7 @@ use crate::error::StagingError;
 use crate::layer::DiffOptions;
 use crate::patch::{DiffSummary, Operation, Patch};
 use crate::plugins;
-use crate::store::blobs::{BlobReader, Blobs};
+use crate::store::blobs::{BlobReader, Blobs, is_damage};
 use crate::store::set_aside::SetAside;
 
 /// A proposed patch's diff longer than this is left out of its notice.
@@ -308,9 +308,17 @@ fn open_checked(
     Ok(BufReader::with_capacity(256 * 1024, file))
 }
 
+/// A stored content could not be read: because it is damaged, or because the system failed a
+/// call, which says nothing about the content.
 pub(crate) fn damaged(path: &RelPath) -> impl Fn(io::Error) -> StagingError {
     let path = path.clone();
-    move |error| StagingError::Damaged { path: path.clone(), reason: error.to_string() }
+    move |source| {
+        let path = path.clone();
+        if is_damage(&source) {
+            return StagingError::Damaged { path, reason: source.to_string() };
+        }
+        StagingError::ContentUnreadable { path, source }
+    }
 }
 
 /// What a header borrows.

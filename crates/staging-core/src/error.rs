@@ -341,6 +341,17 @@ pub enum StagingError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Stored content could not be read; it may be sound.
+    #[error("cannot read the stored content of `{path}`")]
+    ContentUnreadable {
+        /// The file whose content it is.
+        path: RelPath,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The process may open no more files.
+    #[error("too many files are open: raise the limit (`ulimit -n`)")]
+    TooManyFiles,
     /// A row of the store makes no sense.
     #[error("the store is damaged: {reason}")]
     DamagedStore {
@@ -405,12 +416,44 @@ impl From<rusqlite::Error> for StagingError {
             Some(ErrorCode::DiskFull) => Self::StateUnwritable {
                 reason: "the disk is full: free some space, or run `greenroom gc`",
             },
+            // SQLite does not pass on why it cannot open a file.
+            Some(ErrorCode::CannotOpen) if is_out_of_descriptors() => Self::TooManyFiles,
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::StateUnwritable { reason: "make it writable, or name another" }
             }
             _ => Self::Store { source },
         }
     }
+}
+
+/// The database, its log, the log's index and their directory.
+const SQLITE_FILES: usize = 4;
+
+/// Whether this process could not open as many files now as a connection to the store needs.
+fn is_out_of_descriptors() -> bool {
+    let mut opened = Vec::with_capacity(SQLITE_FILES);
+    for _ in 0..SQLITE_FILES {
+        match std::fs::File::open(std::path::Component::CurDir.as_os_str()) {
+            Ok(file) => opened.push(file),
+            Err(error) => return is_too_many_files(&error),
+        }
+    }
+    false
+}
+
+/// Whether the system refused to open one file more.
+#[cfg(unix)]
+fn is_too_many_files(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let too_many = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    too_many.contains(&error.raw_os_error())
+}
+
+/// Whether the system refused to open one file more.
+#[cfg(not(unix))]
+fn is_too_many_files(error: &io::Error) -> bool {
+    const ERROR_TOO_MANY_OPEN_FILES: i32 = 4;
+    error.raw_os_error() == Some(ERROR_TOO_MANY_OPEN_FILES)
 }
 
 impl StagingError {
@@ -453,6 +496,7 @@ impl StagingError {
                 _ => ErrorKind::Store,
             },
             Self::Diff { .. } => ErrorKind::Usage,
+            Self::ContentUnreadable { .. } | Self::TooManyFiles => ErrorKind::Io,
             Self::Io { .. } | Self::Output { .. } => ErrorKind::Io,
         }
     }
@@ -480,6 +524,7 @@ impl StagingError {
             | Self::Incomplete { path, .. }
             | Self::UndoConflict { path, .. }
             | Self::NotByClient { path, .. }
+            | Self::ContentUnreadable { path, .. }
             | Self::Damaged { path, .. } => Some(path),
             Self::Stale { patches } | Self::ConfirmationMissing { patches } => {
                 patches.first().map(|patch| &patch.path)

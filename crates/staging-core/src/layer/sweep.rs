@@ -15,6 +15,7 @@ use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::{PatchId, SessionId};
 use crate::owner::{Liveness, Owner};
+use crate::store::blobs::is_damage;
 use crate::store::{contents, meta, patches, sessions};
 use crate::time::Timestamp;
 
@@ -125,12 +126,22 @@ impl DiffStagingLayer {
         let mut sound: HashMap<Digest, bool> = HashMap::new();
         let mut damaged = Vec::new();
         for (patch, digest) in inner.store.look(patches::contents_needed)? {
-            let is_sound = *sound.entry(digest).or_insert_with(|| {
-                let found = inner.blobs.open_blob(&digest);
-                found
-                    .and_then(|mut blob| Digest::of_reader(&mut blob))
-                    .is_ok_and(|(found, _)| found == digest)
-            });
+            let is_sound = match sound.get(&digest) {
+                Some(is_sound) => *is_sound,
+                None => {
+                    let found = inner.blobs.open_blob(&digest);
+                    let is_sound = match found.and_then(|mut blob| Digest::of_reader(&mut blob)) {
+                        Ok((found, _)) => found == digest,
+                        Err(error) if is_damage(&error) => false,
+                        Err(source) => {
+                            let path = inner.options.state_dir.join("blobs");
+                            return Err(StagingError::Io { action: "read", path, source });
+                        }
+                    };
+                    sound.insert(digest, is_sound);
+                    is_sound
+                }
+            };
             if !is_sound && damaged.last() != Some(&patch) {
                 damaged.push(patch);
             }

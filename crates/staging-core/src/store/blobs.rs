@@ -436,6 +436,13 @@ fn is_of_the_dead(name: &str) -> bool {
     owner.is_none_or(|owner| owner.liveness() == Liveness::Dead)
 }
 
+/// Whether reading a content failed because it is not there as it was stored; else the system
+/// failed a call, and the content may be sound.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    matches!(error.kind(), NotFound | InvalidData | UnexpectedEof)
+}
+
 /// Whether a file holds exactly this; a power cut may have torn one that has
 /// the right name and length.
 fn holds(path: &Path, content: &[u8]) -> bool {
