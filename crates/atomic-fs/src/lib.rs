@@ -29,7 +29,9 @@ mod change_set;
 mod conflicts;
 mod content;
 mod disk;
+mod display;
 mod error;
+mod folding;
 mod ground;
 mod inspect;
 mod intent;
@@ -67,7 +69,12 @@ pub use change_set::{Change, ChangeSet, Expected, Operation, Staged};
 pub use conflicts::Kept;
 pub use content::{ContentSource, Digest, DigestParseError, Fingerprint};
 pub use disk::{Carried, Disk, Entry, FileKind, Lease, Stat};
+pub use display::{
+    escape_for_display, escape_json_line, escape_line_for_display, is_default_ignorable,
+    is_invisible,
+};
 pub use error::{Conflict, Difference, FsError, PathError, Refusal};
+pub use folding::{folded_name, folded_stem, folds_alike};
 pub use intent::is_slot_name;
 pub use lock::WorkspaceLock;
 pub use policy::Options;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::display::{Part, parts};
 use crate::error::PathError;
 
 /// The longest path accepted, in bytes: Linux's `PATH_MAX` less its terminator.
@@ -20,9 +21,11 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// `..`, no empty component, no NUL. On Unix the bytes are the file name's own;
 /// on Windows they are UTF-8.
 ///
-/// [`Display`](fmt::Display) and serde use a lossless escape: valid UTF-8
+/// serde and [`RelPath::to_escaped`] use a lossless escape for programs: valid UTF-8
 /// without control characters and backslashes stands for itself, every other
-/// byte is `\xNN`.
+/// byte is `\xNN`. [`Display`](fmt::Display) is for people: it writes what
+/// [`is_invisible`](crate::is_invisible) in the same way, so that no two paths look alike
+/// for it. [`RelPath::from_escaped`] reads both.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelPath(Box<[u8]>);
 
@@ -33,7 +36,7 @@ impl RelPath {
     /// [`PathError`] when the path is empty, absolute, has `..`, holds a NUL, or
     /// is longer than the system takes.
     pub fn parse(bytes: &[u8]) -> Result<Self, PathError> {
-        let shown = || escape(bytes);
+        let shown = || escape_shown(bytes);
         if bytes.contains(&0) {
             return Err(PathError::Nul { path: shown() });
         }
@@ -73,7 +76,12 @@ impl RelPath {
         Self::parse(&os_bytes(path.as_os_str())?)
     }
 
-    /// Reads back what [`Display`](fmt::Display) wrote.
+    /// The path for programs; see [`RelPath`].
+    pub fn to_escaped(&self) -> String {
+        escape(&self.0)
+    }
+
+    /// Reads back what [`RelPath::to_escaped`] or [`Display`](fmt::Display) wrote.
     ///
     /// # Errors
     /// As [`RelPath::parse`], and [`PathError::BadEscape`].
@@ -123,7 +131,7 @@ impl RelPath {
 
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escape(&self.0))
+        f.write_str(&escape_shown(&self.0))
     }
 }
 
@@ -135,7 +143,7 @@ impl fmt::Debug for RelPath {
 
 impl Serialize for RelPath {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.to_escaped())
     }
 }
 
@@ -146,7 +154,21 @@ impl<'de> Deserialize<'de> for RelPath {
     }
 }
 
-/// Escapes bytes losslessly into printable text; see [`RelPath`].
+/// Escapes bytes losslessly for people: as [`escape`], and what is invisible in the same way.
+fn escape_shown(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    parts(bytes, |part| match part {
+        Part::Shown(shown) => text.push_str(&shown.replace('\\', "\\x5c")),
+        Part::Hidden(hidden) => {
+            let bytes = hidden.encode_utf8(&mut [0; 4]).bytes().collect::<Vec<_>>();
+            bytes.into_iter().for_each(|byte| push_escaped(&mut text, byte));
+        }
+        Part::Invalid(byte) => push_escaped(&mut text, byte),
+    });
+    text
+}
+
+/// Escapes bytes losslessly for programs; see [`RelPath`].
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -167,7 +189,7 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
-/// Escapes a system's own path into printable text, so that a terminal shows it as it is. On
+/// Escapes a system's own path for programs; see [`RelPath`]. On
 /// Windows a backslash stands for itself: it is in no name there.
 pub fn escape_path(path: &OsStr) -> String {
     let text = path.as_encoded_bytes();
@@ -236,6 +258,8 @@ mod tests {
     #[case(b"a\\b", "a\\x5cb")]
     #[case(b"\xff", "\\xff")]
     #[case("ä ö".as_bytes(), "ä ö")]
+    #[case("a\u{200b}b".as_bytes(), "a\\xe2\\x80\\x8bb")]
+    #[case("👩‍💻\u{fe0f}".as_bytes(), "👩‍💻\u{fe0f}")]
     fn paths_normalise_and_escape(#[case] bytes: &[u8], #[case] shown: &str) {
         assert_eq!(RelPath::parse(bytes).expect("valid").to_string(), shown);
     }
@@ -255,8 +279,24 @@ mod tests {
         #[test]
         fn the_escape_is_lossless(bytes in proptest::collection::vec(any::<u8>(), 1..40)) {
             if let Ok(path) = RelPath::parse(&bytes) {
-                prop_assert_eq!(RelPath::from_escaped(&path.to_string()).expect("own output"), path);
+                prop_assert_eq!(RelPath::from_escaped(&path.to_string()).expect("own output"), path.clone());
+                prop_assert_eq!(RelPath::from_escaped(&path.to_escaped()).expect("own output"), path);
             }
+        }
+
+        #[test]
+        fn a_path_for_people_shows_everything_and_reads_back(text in any::<String>()) {
+            if let Ok(path) = RelPath::parse(text.as_bytes()) {
+                let shown = path.to_string();
+                prop_assert_eq!(&crate::escape_line_for_display(&shown), &shown);
+                prop_assert_eq!(RelPath::from_escaped(&shown).expect("own output"), path);
+            }
+        }
+
+        #[test]
+        fn a_path_for_programs_is_exact_but_for_controls_and_backslashes(text in "[^\\pC\\\\/.]{1,20}") {
+            let path = RelPath::parse(text.as_bytes()).expect("a plain name is a path");
+            prop_assert_eq!(path.to_escaped(), text);
         }
     }
 }

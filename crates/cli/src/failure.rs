@@ -54,8 +54,9 @@ impl Failure {
         Self { is_closed_pipe, ..Self::io("cannot write the output", source) }
     }
 
-    pub(crate) fn about(self, path: impl fmt::Display) -> Self {
-        Self { path: Some(path.to_string()), ..self }
+    /// The path that it is about, as programs read it.
+    pub(crate) fn about(self, path: impl Into<String>) -> Self {
+        Self { path: Some(path.into()), ..self }
     }
 
     pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
@@ -150,7 +151,7 @@ impl From<StagingError> for Failure {
         }
         let failure = Self::new(error.kind(), with_causes(&error));
         match error.path() {
-            Some(path) => failure.about(path),
+            Some(path) => failure.about(path.to_escaped()),
             None => failure,
         }
     }

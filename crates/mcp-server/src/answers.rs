@@ -134,8 +134,8 @@ pub(crate) fn fate(patch: &Patch) -> String {
 fn patch_json(patch: &Patch) -> Value {
     json!({
         "id": patch.id.to_string(),
-        "path": patch.path.to_string(),
-        "rename_to": patch.rename_to.as_ref().map(ToString::to_string),
+        "path": patch.path,
+        "rename_to": patch.rename_to,
         "operation": patch.operation,
         "revision": patch.revision,
         "signature": patch.signature.to_string(),

@@ -20,7 +20,8 @@ mod time;
 mod watching;
 
 pub use atomic_fs::{
-    Digest, FileKind, FsError, Kept, PathError, Refusal, RelPath, escape, escape_path,
+    Digest, FileKind, FsError, Kept, PathError, Refusal, RelPath, escape, escape_for_display,
+    escape_json_line, escape_line_for_display, escape_path, folds_alike, is_invisible,
 };
 
 pub use base::{Base, Seen};

@@ -49,6 +49,13 @@ fn stage() -> Stage {
 #[case::git_in_capitals(".GIT/config")]
 #[case::git_in_mixed_case("sub/.Git/config")]
 #[case::git_itself(".git")]
+#[case::git_with_an_ignorable_character(".g\u{200b}it/hooks/post-commit")]
+#[case::git_behind_a_soft_hyphen("\u{ad}.git/config")]
+#[case::git_with_a_variation_selector("sub/.git\u{e0100}/config")]
+#[case::git_in_wide_letters(".\u{ff47}it/config")]
+#[case::git_by_another_short_name("GIT~2/config")]
+#[case::a_slot_in_capitals(".GREENROOM-a1-0.tmp")]
+#[case::a_slot_with_an_ignorable_character("sub/.greenroom-\u{2060}a1-0.tmp")]
 fn a_path_that_leads_out_or_is_gits_is_refused(#[case] path: &str) {
     check(&stage(), path);
 }

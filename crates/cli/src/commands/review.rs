@@ -183,7 +183,7 @@ pub(super) fn cat(stage: &Stage<'_>, path: &OsStr, session: &str) -> Result<(), 
     let session = stage.layer.find_session(session)?;
     let missing = || {
         Failure::new(ErrorKind::NotFound, format!("{} sees no file `{path}`", session.id))
-            .about(&path)
+            .about(path.to_escaped())
     };
     if stage.console.json {
         let content = stage.layer.read_through(session.id, &path)?.ok_or_else(missing)?;

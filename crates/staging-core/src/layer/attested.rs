@@ -1,6 +1,6 @@
 //! What a client may approve by its word, which is less than a reviewer may.
 
-use atomic_fs::RelPath;
+use atomic_fs::{RelPath, folded_name, folded_stem};
 
 use crate::Result;
 use crate::error::StagingError;
@@ -37,12 +37,11 @@ pub fn attestable(patches: &[Patch], expect: Option<Signature>) -> Result<()> {
 }
 
 /// Whether a path is the repository's own, or one of the hidden names under which tools and
-/// agents keep what they run and whom they ask.
+/// agents keep what they run and whom they ask, on whatever file system it lies.
 fn is_guarded(path: &RelPath) -> bool {
     let is_hidden = |name: &[u8]| {
-        name.starts_with(b".")
-            || name.eq_ignore_ascii_case(b"opencode.json")
-            || name.eq_ignore_ascii_case(b"opencode.jsonc")
+        folded_name(name).starts_with(b".")
+            || matches!(folded_stem(name).as_slice(), b"opencode.json" | b"opencode.jsonc")
     };
     path.names_git() || path.components().any(is_hidden)
 }
@@ -60,8 +59,15 @@ mod tests {
     #[case(".mcp.json", true)]
     #[case("a/.claude/settings.json", true)]
     #[case("OpenCode.json", true)]
+    #[case("opencode.jsonc. ", true)]
+    #[case("open\u{ad}code.json", true)]
+    #[case("\u{ad}.git/config", true)]
+    #[case("\u{200b}.mcp.json", true)]
+    #[case("a/\u{feff}.claude/settings.json", true)]
+    #[case("\u{ff0e}env", true)]
     #[case("src/main.rs", false)]
     #[case("a.git.rs", false)]
+    #[case("na\u{200b}me.rs", false)]
     fn names_that_decide_what_runs_are_guarded(#[case] path: &str, #[case] expected: bool) {
         let path = RelPath::parse(path.as_bytes()).expect("it is a path");
         assert_eq!(is_guarded(&path), expected, "{path}");

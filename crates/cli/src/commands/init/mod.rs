@@ -100,7 +100,7 @@ fn change(
         };
         let words: Vec<_> = settings.wants.iter().map(agents::Want::in_words).collect();
         Failure::refused(format!("`{}` is not changed: {why}", shown(&file)))
-            .about(&path)
+            .about(path.to_escaped())
             .advise(format!("{verb}: {}.", words.join("; ")))
     };
     let bytes = before.as_deref().unwrap_or_default();
