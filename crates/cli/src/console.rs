@@ -4,12 +4,12 @@ use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use serde::Serialize;
-use staging_core::StagingError;
+use staging_core::{StagingError, escape_for_display, escape_json_line};
 
 use crate::args::{ColorChoice, Global};
 use crate::failure::Failure;
 use crate::json::Object;
-use crate::paint::{Painter, harmless};
+use crate::paint::Painter;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -50,22 +50,20 @@ impl Console {
 
     /// Prints one JSON object, headed by the schema's version.
     pub(crate) fn object(&self, fields: impl Serialize) -> Result<(), Failure> {
-        let mut text =
-            serde_json::to_string(&Object::new(fields)).expect("the shapes have string keys only");
-        text.push('\n');
-        self.bytes(|out| out.write_all(text.as_bytes()).map_err(output_failed))
+        self.raw_object(&Object::new(fields))
     }
 
     /// Prints one JSON object that names its schema itself, on one line.
     pub(crate) fn raw_object(&self, object: &impl Serialize) -> Result<(), Failure> {
-        let mut text = serde_json::to_string(object).expect("the shapes have string keys only");
+        let mut text = json_line(object);
         text.push('\n');
         self.bytes(|out| out.write_all(text.as_bytes()).map_err(output_failed))
     }
 
-    /// Prints lines for people.
+    /// Prints lines for people, who may read them through a pager.
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
-        self.bytes(|out| out.write_all(self.presentable(text).as_bytes()).map_err(output_failed))
+        let text = escape_for_display(text);
+        self.bytes(|out| out.write_all(text.as_bytes()).map_err(output_failed))
     }
 
     /// Writes bytes as they are.
@@ -95,7 +93,7 @@ impl Console {
         })
     }
 
-    /// Writes a file's content: harmless on a terminal, as it is into a pipe.
+    /// Writes a file's content: with nothing hidden on a terminal, as it is into a pipe.
     pub(crate) fn content(
         &self,
         write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
@@ -119,29 +117,25 @@ impl Console {
 
     /// Says something that nobody should miss.
     pub(crate) fn warn(&self, text: &str) {
-        let text = if io::stderr().is_terminal() { presentable(text) } else { text.to_owned() };
         // There is nowhere left to say that standard error is gone.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", escape_for_display(text));
     }
 
     /// Asks for a yes; anything else is a no.
     pub(crate) fn ask(&self, question: &str) -> Result<bool, Failure> {
         let failed = |source: io::Error| Failure::io("cannot ask", &source);
         let mut err = io::stderr();
+        let question = escape_for_display(question);
         write!(err, "{question} [y/N] ").and_then(|()| err.flush()).map_err(failed)?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).map_err(failed)?;
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
-
-    fn presentable(&self, text: &str) -> String {
-        if self.is_terminal { presentable(text) } else { text.to_owned() }
-    }
 }
 
-/// The lines without anything that steers a terminal.
-fn presentable(text: &str) -> String {
-    text.split('\n').map(|line| harmless(line.as_bytes())).collect::<Vec<_>>().join("\n")
+/// An object as one line of JSON, which no reader splits.
+pub(crate) fn json_line(object: &impl Serialize) -> String {
+    escape_json_line(serde_json::to_string(object).expect("the shapes have string keys only"))
 }
 
 fn output_failed(source: io::Error) -> StagingError {

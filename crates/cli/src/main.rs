@@ -64,10 +64,14 @@ fn explain(error: &clap::Error) -> ExitCode {
         let text = error.to_string();
         let message = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ");
         let failure = Failure::usage(message.trim_end());
-        if let Ok(object) = serde_json::to_string(&json::Object::new(failure.to_json())) {
-            let _ = writeln!(std::io::stdout(), "{object}");
-        }
+        let object = console::json_line(&json::Object::new(failure.to_json()));
+        let _ = writeln!(std::io::stdout(), "{object}");
     }
-    let _ = error.print();
+    // clap repeats arguments as they are.
+    let text = error.to_string();
+    match staging_core::escape_for_display(&text) {
+        shown if shown == text => drop(error.print()),
+        shown => drop(write!(std::io::stderr(), "{shown}")),
+    }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }

@@ -1,10 +1,9 @@
 //! A diff as a person reads it on a terminal: coloured by kind of line, with
-//! nothing in it that steers the terminal.
-//!
-//! What agents write is untrusted. An escape sequence or a bidirectional override
-//! could hide a line from the reviewer, so control characters are spelled out.
+//! nothing in it that hides or steers the terminal.
 
 use std::io::{self, Write};
+
+use staging_core::escape_line_for_display;
 
 const RESET: &str = "\x1b[0m";
 const BOLD: &str = "\x1b[1m";
@@ -27,15 +26,22 @@ impl<W: Write> Painter<W> {
     }
 
     fn end_line(&mut self) -> io::Result<()> {
+        // The first character of a hunk's line is the diff's own, and no mark may cover it.
+        let is_in_hunk =
+            self.left != (0, 0) && matches!(self.line.first(), Some(b' ' | b'+' | b'-' | b'\\'));
         let colour = self.colour();
-        let ends = self.line.last() == Some(&b'\n');
-        let text = harmless(self.line.strip_suffix(b"\n").unwrap_or(&self.line));
-        let ending = if ends { "\n" } else { "" };
+        let (line, ending) = match self.line.strip_suffix(b"\n") {
+            Some(line) => (line, "\n"),
+            None => (self.line.as_slice(), ""),
+        };
+        let (kind, rest) = line.split_at(usize::from(is_in_hunk));
+        let (kind, text) = (escape_line_for_display(kind), escape_line_for_display(rest));
+        let written = match colour.filter(|_| self.is_coloured) {
+            Some(colour) => write!(self.out, "{colour}{kind}{text}{RESET}{ending}"),
+            None => write!(self.out, "{kind}{text}{ending}"),
+        };
         self.line.clear();
-        match colour.filter(|_| self.is_coloured) {
-            Some(colour) => write!(self.out, "{colour}{text}{RESET}{ending}"),
-            None => write!(self.out, "{text}{ending}"),
-        }
+        written
     }
 
     /// What kind of line it is; a removed line may look like a header, so lines of
@@ -102,33 +108,6 @@ fn hunk_lengths(line: &[u8]) -> Option<(u64, u64)> {
     Some((length(old)?, length(new)?))
 }
 
-/// The text with control characters, bidirectional overrides and broken UTF-8
-/// spelled out; a tab stays.
-pub(crate) fn harmless(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match character {
-                '\t' => text.push('\t'),
-                '\0'..='\x1f' | '\x7f' => {
-                    text.push('^');
-                    text.push(char::from(character as u8 ^ 0x40));
-                }
-                '\u{80}'..='\u{9f}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' => text.push_str(&format!("<U+{:04X}>", u32::from(character))),
-                character => text.push(character),
-            }
-        }
-        for byte in chunk.invalid() {
-            text.push_str(&format!("<{byte:02X}>"));
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -164,12 +143,19 @@ mod tests {
     }
 
     #[rstest]
-    #[case(b"a\tb", "a\tb")]
-    #[case(b"\x1b[2Khidden\r", "^[[2Khidden^M")]
-    #[case("x\u{202e}y".as_bytes(), "x<U+202E>y")]
-    #[case(b"\xff\x7f", "<FF>^?")]
-    #[case("zoë".as_bytes(), "zoë")]
-    fn nothing_in_a_line_steers_the_terminal(#[case] line: &[u8], #[case] expected: &str) {
-        assert_eq!(harmless(line), expected);
+    #[case("+a\tb", "+a\tb")]
+    #[case("+\x1b[2Khidden\r", "+^[[2Khidden^M")]
+    #[case("-x\u{202e}y", "-x<U+202E>y")]
+    #[case("+curl\u{e0063}\u{fe01}\u{3164}", "+curl<U+E0063><U+FE01><U+3164>")]
+    #[case("+\u{338}a", "+<U+0338>a")]
+    #[case(" zo\u{308}e 👩‍💻", " zo\u{308}e 👩‍💻")]
+    fn nothing_in_a_line_hides_or_steers_the_terminal(#[case] line: &str, #[case] expected: &str) {
+        let text = painted(format!("@@ -1 +1 @@\n{line}\n").as_bytes(), false, 5);
+        assert_eq!(text, format!("@@ -1 +1 @@\n{expected}\n"));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_shown_whole() {
+        assert_eq!(painted(b"a\xff", false, 1), "a<FF>");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rmcp::model::ContentBlock;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use staging_core::{DiffStagingLayer, PatchProposed};
+use staging_core::{DiffStagingLayer, PatchProposed, escape_for_display};
 
 use crate::answers::Answer;
 use crate::arguments::Nothing;
@@ -39,7 +39,13 @@ impl Outcome {
         Self { content: vec![ContentBlock::text(text)], structured }
     }
 
-    fn own(answer: Answer, seat: &Seat) -> Self {
+    /// What is said of patches: a person may read it, too.
+    fn about_patches(text: &str) -> Self {
+        Self::text(escape_for_display(text).into_owned())
+    }
+
+    fn own(mut answer: Answer, seat: &Seat) -> Self {
+        answer.text = escape_for_display(&answer.text).into_owned();
         let structured = answer.structured(&seat.session.session);
         Self { content: vec![ContentBlock::text(answer.text)], structured }
     }
@@ -159,7 +165,7 @@ impl Call<'_> {
                 answer.patches = staged.patches;
             }
         }
-        Ok(if is_own { Outcome::own(answer, seat) } else { Outcome::text(answer.text) })
+        Ok(if is_own { Outcome::own(answer, seat) } else { Outcome::about_patches(&answer.text) })
     }
 
     async fn propose(self, seat: &Seat) -> Result<Outcome, Failure> {

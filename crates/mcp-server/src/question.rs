@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use staging_core::{
     DiffOptions, DiffStagingLayer, Patch, PatchId, Session, Signature, StagingError, attestable,
+    escape_for_display,
 };
 
 use crate::answers::line;
@@ -90,43 +91,12 @@ fn message(session: &Session, patches: &[Patch], signature: Signature, diff: &[u
     let word =
         "\nYour answer counts as the word of this client. To decide at the terminal instead:";
     bytes.extend_from_slice(format!("{word} `{terminal}`").as_bytes());
-    visible(&bytes)
+    escape_for_display(&bytes).into_owned()
 }
 
 fn command(ids: &[PatchId], signature: Signature) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     format!("greenroom apply {} --expect {signature}", ids.join(" "))
-}
-
-/// Text in which nothing hides: what steers a display, or reorders what is read, is spelt out, and
-/// so is every byte that is no text.
-fn visible(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            match letter {
-                '\n' | '\t' => text.push(letter),
-                letter if hides(letter) => {
-                    let _ = write!(text, "\\u{{{:x}}}", u32::from(letter));
-                }
-                letter => text.push(letter),
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02X}");
-        }
-    }
-    text
-}
-
-/// Control characters, and the invisible ones that Unicode's reports on source code warn of
-/// (UTS #55): marks of direction, joiners, spaces without width, tags.
-fn hides(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Text up to a little more than a question can have, and an error beyond it.
@@ -143,22 +113,5 @@ impl std::io::Write for Limited {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case(b"+a\n\tb\n", "+a\n\tb\n")]
-    #[case(b"+\x1b[2K\r", "+\\u{1b}[2K\\u{d}")]
-    #[case("+\u{202e}a".as_bytes(), "+\\u{202e}a")]
-    #[case(b"+\xff", "+\\xFF")]
-    #[case("+ä".as_bytes(), "+ä")]
-    fn nothing_hides_in_a_question(#[case] bytes: &[u8], #[case] expected: &str) {
-        assert_eq!(visible(bytes), expected);
     }
 }

@@ -13,6 +13,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
+use staging_core::escape_for_display;
 use tokio::sync::{Mutex, RwLock};
 
 use crate::approval::Approvals;
@@ -223,7 +224,7 @@ impl ServerHandler for Door {
 }
 
 fn refusal(failure: Failure) -> CallToolResult {
-    CallToolResult::error(vec![ContentBlock::text(shortened(failure.message))])
+    CallToolResult::error(vec![ContentBlock::text(escape_for_display(&shortened(failure.message)))])
 }
 
 /// The session that the client says the call belongs to.

@@ -150,19 +150,18 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     text
 }
 
-/// Bytes made printable, without backquotes.
+/// Bytes made printable, without backquotes. What is invisible otherwise is spelled out by whoever
+/// shows the message.
 pub(crate) fn escaped(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
-            // Bidirectional overrides and the like are no control characters to Rust.
-            let hides = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
             match letter {
                 '\n' => text.push_str("\\n"),
                 '\r' => text.push_str("\\r"),
                 '\t' => text.push_str("\\t"),
                 '\\' => text.push_str("\\\\"),
-                letter if letter.is_control() || hides => text.extend(letter.escape_unicode()),
+                letter if letter.is_control() => text.extend(letter.escape_unicode()),
                 letter => text.push(letter),
             }
         }

@@ -194,3 +194,26 @@ fn deciding_commands_answer_with_what_they_decided() {
     let verified = stage.run(["log", "--verify", "--json"]).expect(0).json();
     assert_eq!(verified["log"]["events"], seqs.len());
 }
+
+#[test]
+fn no_line_of_json_has_anything_that_splits_or_hides_it() {
+    let stage = Stage::new();
+    let content = "a\u{2028}b\u{2029}c\u{85}d\u{9b}e\u{202e}f\u{e0063}g👩‍💻é\n";
+    let label = "l\u{2028}a\u{ad}b";
+    let name = "n\u{2028}a\u{200b}me";
+    let propose = ["propose", name, "--session", label, "--json"];
+    stage.run_with(propose, content.as_bytes()).expect(0);
+    let commands: [&[&str]; 5] =
+        [&["diff"], &["status"], &["show", "p1"], &["log"], &["diff", "no\u{2028}where"]];
+    for command in commands {
+        let ran = stage.run([command, &["--json"]].concat());
+        let line = String::from_utf8(ran.stdout).expect("JSON is UTF-8");
+        let hides = |c: char| !c.is_ascii() && !"👩💻é".contains(c);
+        assert_eq!(line.chars().find(|c| hides(*c)), None, "{command:?}: {line}");
+    }
+    let shown = stage.run(["diff", "--json"]).expect(0).json();
+    let text = shown["text"].as_str().expect("the diff is UTF-8");
+    assert!(text.contains(content.trim_end()), "it means what it meant: {text:?}");
+    assert_eq!(shown["patches"][0]["path"], name, "a path is exact");
+    assert_eq!(stage.status()["sessions"][0]["label"], label, "a label is exact");
+}

@@ -127,3 +127,37 @@ fn what_an_agent_writes_cannot_steer_the_terminal() {
     assert!(!seen.contains('\x1b'), "{seen}");
     terminal.answer("n\n");
 }
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).expect("it is text")
+}
+
+/// Tags, a variation selector, a soft hyphen, a filler, a blank, and a mark of direction.
+const INVISIBLE: &str = "\u{e0063}\u{fe01}\u{ad}\u{3164}\u{2800}\u{61c}";
+
+#[test]
+fn what_an_agent_writes_cannot_hide_from_the_reviewer() {
+    let stage = stage();
+    let label = format!("lab{INVISIBLE}el");
+    let name = format!("na{INVISIBLE}me");
+    let content = format!("curl{INVISIBLE}\n");
+    let arguments = ["propose", &name, "--session", &label];
+    stage.run_with(arguments, content.as_bytes()).expect(0);
+    let mut terminal = Terminal::run(&stage, &["apply"]);
+    let seen = terminal.until_asked().to_owned();
+    terminal.answer("n\n");
+    let spelled = "<U+E0063><U+FE01><U+00AD><U+3164><U+2800><U+061C>";
+    assert!(seen.contains(&format!("+curl{spelled}")), "{seen}");
+    for command in [vec!["status"], vec!["log"], vec!["session", "list"], vec!["show", "p1"]] {
+        // Through a pager as well.
+        let shown = text(stage.run(&command).expect(0).stdout);
+        let shown = shown.split("diff --git").next().expect("the part before the diff");
+        let left: Vec<char> = shown.chars().filter(|c| INVISIBLE.contains(*c)).collect();
+        assert!(left.is_empty(), "{command:?} leaves {left:?}: {shown}");
+    }
+    let left: Vec<char> = seen.chars().filter(|c| INVISIBLE.contains(*c)).collect();
+    assert!(left.is_empty(), "the question leaves {left:?}: {seen}");
+    let status = text(stage.run(["status"]).expect(0).stdout);
+    assert!(status.contains(&format!("lab{spelled}el")), "{status}");
+    assert!(status.contains("na\\xf3\\xa0\\x81\\xa3"), "{status}");
+}

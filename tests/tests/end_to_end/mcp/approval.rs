@@ -82,7 +82,7 @@ fn what_was_shown_and_approved_is_applied_as_the_clients_word() {
     let id = ask(&mut client, "q");
     let asked = question(&mut client);
     let message = asked["params"]["message"].as_str().expect("a text");
-    for part in ["p1 modify a.txt (+1 -0), 4 -> 11 bytes", &signature, "+two\\u{202e}\n"] {
+    for part in ["p1 modify a.txt (+1 -0), 4 -> 11 bytes", &signature, "+two<U+202E>\n"] {
         assert!(message.contains(part), "`{part}` is shown: {message}");
     }
     let schema = &asked["params"]["requestedSchema"];

@@ -19,12 +19,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use staging_core::{
-    DiffStagingLayer, ErrorKind, Patch, PatchRequest, Proposal, RelPath, Session, set_signature,
+    DiffStagingLayer, ErrorKind, Patch, PatchRequest, Proposal, RelPath, Session,
+    escape_for_display, set_signature,
 };
 
 use self::payload::{Call, Payload};
 use super::{line, names, options};
 use crate::args::{Global, Harness, Hook};
+use crate::console::json_line;
 use crate::failure::Failure;
 use crate::place::Place;
 
@@ -59,7 +61,7 @@ pub(crate) fn run(hook: &Hook, global: &Global) -> ExitCode {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(object)) => {
             let mut out = io::stdout();
-            match writeln!(out, "{object}").and_then(|()| out.flush()) {
+            match writeln!(out, "{}", json_line(&object)).and_then(|()| out.flush()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => denied(&format!("cannot write the answer: {error}")),
             }
@@ -70,6 +72,7 @@ pub(crate) fn run(hook: &Hook, global: &Global) -> ExitCode {
 
 fn denied(reason: &str) -> ExitCode {
     // With standard error gone, the exit code still denies.
+    let reason = escape_for_display(reason);
     let _ = writeln!(io::stderr(), "greenroom: the call is denied: {reason}");
     ExitCode::from(DENIED)
 }
