@@ -1,4 +1,5 @@
-//! Finds a message's id without holding the message, for one that is too long to hold.
+//! Finds a message's id without holding or parsing the message, for one that is too long to hold
+//! or no valid JSON.
 
 use serde_json::Value;
 
@@ -16,6 +17,8 @@ pub(crate) struct TopLevelId {
     /// The bytes of the current pair that belong to the object itself.
     pair: Vec<u8>,
     found: Option<Value>,
+    /// A response is never answered.
+    is_response: bool,
 }
 
 impl TopLevelId {
@@ -26,9 +29,9 @@ impl TopLevelId {
         }
     }
 
-    /// The id, if one was found: a string or an integer.
+    /// The id under which the message is answered, if one was found: a string or an integer.
     pub(crate) fn found(self) -> Option<Value> {
-        self.found
+        self.found.filter(|_| !self.is_response)
     }
 
     fn step(&mut self, byte: u8) {
@@ -71,6 +74,8 @@ impl TopLevelId {
 
     fn end_pair(&mut self) {
         let pair = std::mem::take(&mut self.pair);
+        let start = pair.trim_ascii_start();
+        self.is_response |= start.starts_with(b"\"result\"") || start.starts_with(b"\"error\"");
         if pair.len() > PAIR_BYTES_MAX {
             return;
         }
@@ -105,9 +110,26 @@ mod tests {
     #[case(r#"{"id":1.5}"#, None)]
     #[case(r#"[{"id":1}]"#, None)]
     #[case("{\"id\":9,\"unfinished\":\"", Some(json!(9)))]
+    #[case("{\"id\":9,\"cut within the number\":1,\"id\":1", Some(json!(9)))]
+    #[case(r#"{"id":1,"params":{"content":"cut \ud83d here"}}"#, Some(json!(1)))]
+    #[case(r#"{"method":"x","id":1,}"#, Some(json!(1)))]
+    #[case("\u{feff}{\"id\":1}", Some(json!(1)))]
+    #[case("{\"text\":\"a\x01b\",\"id\":1}", Some(json!(1)))]
+    #[case(r#"{"id":1,"result":{"x":"\ud83d"}}"#, None)]
+    #[case(r#"{"error":{"code":1},"id":1,}"#, None)]
+    #[case(r#"{"id":1,"results":2}"#, Some(json!(1)))]
     fn the_id_of_the_message_itself_is_found(#[case] text: &str, #[case] id: Option<Value>) {
         for piece_bytes in [1, 3, 1000] {
             assert_eq!(scan(text.as_bytes(), piece_bytes), id, "in pieces of {piece_bytes}");
+        }
+    }
+
+    #[test]
+    fn the_id_is_found_beside_bytes_that_are_no_text_and_below_any_depth() {
+        let invalid = b"{\"text\":\"\xff\xfe\",\"id\":1}";
+        let deep = format!("{{\"x\":{}{},\"id\":1}}", "[".repeat(3000), "]".repeat(3000));
+        for text in [invalid.as_slice(), deep.as_bytes()] {
+            assert_eq!(scan(text, 7), Some(json!(1)));
         }
     }
 

@@ -17,6 +17,7 @@ use rmcp::model::{
 };
 use rmcp::transport::Transport;
 use serde_json::{Value, json};
+use staging_core::escape_json_line;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
@@ -174,7 +175,8 @@ where
     /// Answers what the SDK is not shown.
     fn refuse(&self, id: Option<Value>, code: i32, message: &str) {
         let error = json!({"code": code, "message": message});
-        let mut line = json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string();
+        let line = json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string();
+        let mut line = escape_json_line(line);
         line.push('\n');
         let (output, in_flight) = (Arc::clone(&self.output), Arc::clone(&self.in_flight));
         in_flight.update(|held| held.errors += 1);
@@ -196,7 +198,17 @@ where
         let value: Value = match serde_json::from_slice(line) {
             Ok(value) => value,
             Err(error) => {
-                self.refuse(None, PARSE_ERROR, &format!("this line is no JSON message: {error}"));
+                // The client waits for an answer under the id, whatever else it got wrong.
+                let mut id = TopLevelId::default();
+                id.feed(line);
+                let hint = match error.to_string() {
+                    text if text.contains("surrogate") || text.contains("hex escape") => {
+                        ": half of a surrogate pair is no character, send both halves or U+FFFD"
+                    }
+                    _ => "",
+                };
+                let message = format!("this line is not valid JSON ({error}){hint}");
+                self.refuse(id.found(), PARSE_ERROR, &message);
                 return None;
             }
         };
@@ -276,12 +288,12 @@ where
                 JsonRpcMessage::Error(error) => error.id.clone(),
                 _ => None,
             };
-            let line = serde_json::to_vec(&message);
+            let line = serde_json::to_string(&message).map(escape_json_line);
             drop(message);
             let written = match line {
                 Ok(mut line) => {
-                    line.push(b'\n');
-                    write(&output, &line).await
+                    line.push('\n');
+                    write(&output, line.as_bytes()).await
                 }
                 Err(error) => Err(io::Error::other(error)),
             };

@@ -15,6 +15,10 @@ use crate::failure::Failure;
 use crate::paths::{Place, shown};
 use crate::reading::{no_file, whole};
 
+/// How much of a diff an edit is answered with, and how much of one line of it.
+const DIFF_SHOWN_BYTES_MAX: usize = 16 << 10;
+const LINE_SHOWN_BYTES_MAX: usize = 1 << 10;
+
 /// What is to be sent to the session, once the looking is done.
 pub(crate) enum Wish {
     Write(SafeWrite),
@@ -105,7 +109,7 @@ pub(crate) fn edit_file(desk: &Desk, arguments: &Edit) -> Result<Prepared, Failu
     }
     let mut diff = Vec::new();
     desk.layer.write_edit_diff(&path, &before, &after, &DiffOptions::default(), &mut diff)?;
-    let text = fenced(&String::from_utf8_lossy(&diff));
+    let text = shown_diff(&diff, arguments.dry_run);
     if arguments.dry_run {
         return Ok(Prepared { wish: None, text });
     }
@@ -115,6 +119,43 @@ pub(crate) fn edit_file(desk: &Desk, arguments: &Edit) -> Result<Prepared, Failu
     let proposal = Proposal::Expecting { base, proposal: Box::new(write) };
     let wish = Wish::All(StageAll { proposals: vec![proposal] });
     Ok(Prepared { wish: Some(wish), text })
+}
+
+/// The diff for the answer: whole when it is short. A model that edits one word of a minified file
+/// is not sent the file twice.
+fn shown_diff(diff: &[u8], is_dry_run: bool) -> String {
+    let (shown, left_out) = shortened(&String::from_utf8_lossy(diff));
+    if left_out == 0 {
+        return fenced(&shown);
+    }
+    let way = if is_dry_run {
+        "without `dryRun` the edit is staged, and the tool `diff` gives it in full"
+    } else {
+        "the tool `diff` gives it in full"
+    };
+    format!("{}The diff is {left_out} bytes longer than shown: {way}.\n\n", fenced(&shown))
+}
+
+/// A diff without the ends of long lines, and without what is too much; and how many bytes of it
+/// were left out.
+fn shortened(diff: &str) -> (String, usize) {
+    let (mut shown, mut left_out) = (String::new(), 0);
+    for line in diff.split_inclusive('\n') {
+        if shown.len() + line.len().min(LINE_SHOWN_BYTES_MAX) > DIFF_SHOWN_BYTES_MAX {
+            left_out += line.len();
+            continue;
+        }
+        if line.len() <= LINE_SHOWN_BYTES_MAX {
+            shown.push_str(line);
+            continue;
+        }
+        let cut = line.floor_char_boundary(LINE_SHOWN_BYTES_MAX);
+        let rest = line.len() - cut;
+        shown.push_str(&line[..cut]);
+        shown.push_str(&format!(" [{rest} bytes more]\n"));
+        left_out += rest;
+    }
+    (shown, left_out)
 }
 
 /// A diff between fences that are longer than any in it.
@@ -275,7 +316,29 @@ pub(crate) fn fitted(answer: &PatchProposed) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::fenced;
+    use super::{DIFF_SHOWN_BYTES_MAX, fenced, shortened, shown_diff};
+
+    #[test]
+    fn a_short_diff_is_answered_whole() {
+        assert_eq!(shown_diff(b"+a\n", false), "```diff\n+a\n```\n\n");
+    }
+
+    #[test]
+    fn a_long_diff_is_bounded_and_says_how_much_is_left_out() {
+        let long_line = format!("+{}\n", "ä".repeat(400_000));
+        let many_lines = "+line\n".repeat(100_000);
+        for diff in [long_line, many_lines] {
+            let (shown, left_out) = shortened(&diff);
+            assert!(shown.len() < DIFF_SHOWN_BYTES_MAX + 100, "{}", shown.len());
+            let note: usize = shown.matches(" bytes more]").count() * "[".len();
+            let kept = shown.split(" [").next().expect("the first part").len();
+            let whole = if note > 0 { kept } else { shown.len() };
+            assert_eq!(whole + left_out, diff.len(), "nothing is left out unsaid");
+            let answer = shown_diff(diff.as_bytes(), false);
+            assert!(answer.contains(&format!("{left_out} bytes longer")), "{answer}");
+            assert!(answer.contains("the tool `diff` gives it in full"), "{answer}");
+        }
+    }
 
     #[test]
     fn a_fence_is_longer_than_any_in_the_diff() {

@@ -15,7 +15,25 @@ const INVALID_PARAMS: i64 = -32602;
 
 #[rstest]
 #[case::no_json(b"hello".as_slice(), Value::Null, PARSE_ERROR)]
-#[case::cut_off(br#"{"jsonrpc":"2.0","id":7,"met"#, Value::Null, PARSE_ERROR)]
+#[case::cut_off(br#"{"jsonrpc":"2.0","id":7,"met"#, json!(7), PARSE_ERROR)]
+#[case::half_a_surrogate_pair(
+    br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"write_file","arguments":{"path":"f","content":"cut \ud83d here"}}}"#,
+    json!(7), PARSE_ERROR
+)]
+#[case::not_utf8_in_an_argument(
+    b"{\"jsonrpc\":\"2.0\",\"method\":\"tools/call\",\"params\":{\"x\":\"\xff\"},\"id\":\"a\"}",
+    json!("a"), PARSE_ERROR
+)]
+#[case::a_bare_control_character(
+    b"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\"params\":{\"x\":\"\x01\"}}",
+    json!(7), PARSE_ERROR
+)]
+#[case::a_comma_too_many(br#"{"jsonrpc":"2.0","id":7,"method":"ping",}"#, json!(7), PARSE_ERROR)]
+#[case::a_response_that_is_none(
+    br#"{"jsonrpc":"2.0","id":7,"result":{"x":"\ud83d"}}"#,
+    Value::Null,
+    PARSE_ERROR
+)]
 #[case::not_utf8(b"{\"id\":\"\xff\"}", Value::Null, PARSE_ERROR)]
 #[case::a_batch(br#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#, Value::Null, INVALID_REQUEST)]
 #[case::a_number(b"7", Value::Null, INVALID_REQUEST)]
@@ -89,7 +107,7 @@ fn json_that_is_nested_too_deep_is_refused() {
         let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
         let head = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":"#;
         client.send_line(format!("{head}{nested}}}").as_bytes());
-        assert_eq!(client.answer_to(&Value::Null)["error"]["code"], PARSE_ERROR);
+        assert_eq!(client.answer_to(&json!(7))["error"]["code"], PARSE_ERROR);
         client.assert_serves();
     }
 }
@@ -163,7 +181,7 @@ fn more_requests_than_are_taken_at_once_are_all_answered() {
 #[case::whole(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#, json!(7), "result")]
 #[case::cut_off(
     r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"na"#,
-    Value::Null,
+    json!(7),
     "error"
 )]
 fn the_last_line_may_lack_its_end(#[case] line: &str, #[case] id: Value, #[case] field: &str) {

@@ -203,3 +203,41 @@ fn what_may_not_be_written_is_refused_and_nothing_is_staged(#[case] write: serde
     client.refused("write_file", write);
     assert_eq!((stage.pending(), stage.tree()), (0, before));
 }
+
+#[test]
+fn the_answer_to_an_edit_is_short_however_long_the_line_is() {
+    let stage = Stage::new();
+    let (head, tail) = ("var a=1;".repeat(40_000), "var b=2;".repeat(40_000));
+    stage.write("app.min.js", format!("{head}MARK;{tail}\n"));
+    let mut client = Client::new(&stage);
+    let edit = |dry_run: bool| {
+        json!({"path": "app.min.js", "dryRun": dry_run,
+               "edits": [{"oldText": "MARK", "newText": "mark"}]})
+    };
+    for dry_run in [true, false] {
+        let called = client.call("edit_file", edit(dry_run));
+        assert!(called.result.to_string().len() < 20_000, "twice the text, and no more");
+        let text = called.text;
+        assert!(text.contains("bytes longer than shown"), "{text}");
+        assert!(text.contains("the tool `diff` gives it in full"), "{text}");
+    }
+    let whole = client.ok("diff", json!({"ids": ["p1"]}));
+    assert!(whole.contains(&format!("+{head}mark;{tail}\n")), "nothing is left out of it");
+}
+
+#[test]
+fn what_is_said_of_a_patch_hides_nothing_and_what_is_read_is_exact() {
+    let stage = Stage::new();
+    let mut client = Client::new(&stage);
+    let name = "na\u{200b}me";
+    let content = "a\u{e0063}\u{202e}b\u{2028}\n";
+    let staged = client.ok("write_file", json!({"path": name, "content": content}));
+    let diff = client.ok("diff", json!({}));
+    let refused = client.refused("read_text_file", json!({"path": "no\u{202e}where"}));
+    for text in [&staged, &diff, &refused] {
+        let left: Vec<char> = text.chars().filter(|c| !c.is_ascii()).collect();
+        assert!(left.is_empty(), "{left:?} in {text}");
+    }
+    assert!(diff.contains("+a<U+E0063><U+202E>b<U+2028>\n"), "{diff}");
+    assert_eq!(client.ok("read_text_file", json!({"path": name})), content);
+}
