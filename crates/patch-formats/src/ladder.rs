@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::begin_patch::Chunk;
 use crate::error::{MisfitError, shown};
 use crate::hunks::Op;
-use crate::lines::{BOM, split};
+use crate::lines::{BOM, FreedEnds, end_around, split};
 use crate::model::{Fitted, MatchLevel, Placement};
 use crate::search::{Budget, Head, Table};
 
@@ -286,38 +286,36 @@ impl<'a> Out<'a> {
             self.written.extend_from_slice(self.pending);
             self.written.extend_from_slice(self.lines[at]);
             let is_ended = self.lines[at].ends_with(b"\n");
-            self.pending = if is_ended { b"" } else { self.ending(at) };
+            self.pending = if is_ended { b"" } else { end_around(self.lines, at) };
             self.is_added = false;
         }
     }
 
     /// Writes what a hunk makes of the lines from `at` on; the line behind them.
     fn bring(&mut self, lines: &[(Op, &[u8])], mut at: usize, is_literal: bool) -> usize {
+        let mut freed = FreedEnds::default();
         for (op, line) in lines {
             match op {
                 Op::Keep => {
                     self.copy(at..at + 1);
+                    freed.clear();
                     at += 1;
                 }
-                Op::Remove => at += 1,
+                Op::Remove => {
+                    freed.take(self.lines[at]);
+                    at += 1;
+                }
                 Op::Add => {
                     let text = if is_literal { line } else { without_return(line) };
                     self.written.extend_from_slice(self.pending);
                     self.written.extend_from_slice(text);
-                    self.pending = if is_literal { b"\n" } else { self.ending(at) };
+                    let end = freed.give(self.lines, at);
+                    self.pending = if is_literal { b"\n" } else { end };
                     self.is_added = true;
                 }
             }
         }
         at
-    }
-
-    /// How lines end around here; those that were just covered come first.
-    fn ending(&self, at: usize) -> &'static [u8] {
-        let near = [at.checked_sub(1), Some(at), at.checked_sub(2)];
-        let lines = near.into_iter().flatten().filter_map(|at| self.lines.get(at));
-        let ended = lines.copied().find(|line| line.ends_with(b"\n"));
-        if ended.is_some_and(|line| line.ends_with(b"\r\n")) { b"\r\n" } else { b"\n" }
     }
 
     /// The content. A last line of the patch ends as the file's last line did.

@@ -8,8 +8,8 @@
 //! A change either fits or is refused with the hunk, what it expects and what is there. A hunk
 //! that is not where its header says may be elsewhere, if it is there exactly once in the whole
 //! file; its context is never given up. What a patch does not say is kept: where a patch is
-//! written with other line endings than a file that has only one kind, or without the file's byte
-//! order mark, the file's own stay.
+//! written with other line endings than the file, or without the file's byte order mark, the file's
+//! own stay, and a line that is added ends as those around it do.
 //!
 //! A `*** Begin Patch` has no line numbers: its hunks are looked for, in order, as strictly as they
 //! match at all ([`MatchLevel`]), and each has to match in exactly one place behind the one before
@@ -62,5 +62,5 @@ pub use model::{
     Change, FilePatch, Fitted, Format, MatchLevel, ModeChange, PATCH_BYTES_MAX, PATCH_LINES_MAX,
     PatchText, Placement,
 };
-pub use replace::{ReplaceError, replace};
+pub use replace::{ReplaceError, is_utf16, replace};
 pub use search::SEARCH_STEPS_MAX;

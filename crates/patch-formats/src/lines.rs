@@ -50,5 +50,43 @@ impl Endings {
     }
 }
 
+/// The end of a line; nothing where it has none.
+pub(crate) fn end_of(line: &[u8]) -> Option<&'static [u8]> {
+    if line.ends_with(b"\r\n") { Some(b"\r\n") } else { line.ends_with(b"\n").then_some(b"\n") }
+}
+
+/// How lines end around a place between lines: the one before it decides, then the one behind.
+pub(crate) fn end_around(lines: &[&[u8]], at: usize) -> &'static [u8] {
+    let near = [at.checked_sub(1), Some(at), at.checked_sub(2)];
+    let ends = near.into_iter().flatten().filter_map(|at| lines.get(at)).copied();
+    ends.filter_map(end_of).next().unwrap_or(b"\n")
+}
+
+/// The ends of lines that were taken out in one place, for those that come in their place.
+#[derive(Default)]
+pub(crate) struct FreedEnds {
+    ends: Vec<Option<&'static [u8]>>,
+    given: usize,
+}
+
+impl FreedEnds {
+    /// Notes a line that was taken out.
+    pub(crate) fn take(&mut self, line: &[u8]) {
+        self.ends.push(end_of(line));
+    }
+
+    /// What stood here goes on: a line that comes later takes no line's place.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The end for the next line that comes, in front of line `at` of the file.
+    pub(crate) fn give(&mut self, lines: &[&[u8]], at: usize) -> &'static [u8] {
+        let freed = self.ends.get(self.given).copied().flatten();
+        self.given += 1;
+        freed.unwrap_or_else(|| end_around(lines, at))
+    }
+}
+
 /// UTF-8's byte order mark.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";

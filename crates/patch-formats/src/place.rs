@@ -4,10 +4,11 @@
 //! fits nowhere else, and one without context behind its change reaches the file's end.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::error::{MisfitError, shown};
 use crate::hunks::{Hunk, Op};
-use crate::lines::{BOM, Endings, split};
+use crate::lines::{BOM, Endings, FreedEnds, split};
 use crate::model::{Fitted, MatchLevel, Placement};
 use crate::search::{Budget, Table};
 
@@ -18,22 +19,26 @@ pub(crate) fn fit(
     content: &[u8],
     is_base: bool,
 ) -> Result<Fitted, MisfitError> {
-    let plain = attempt(hunks, content, is_base, MatchLevel::Exact);
+    let plain = attempt(hunks, content, is_base, Ends::Same, MatchLevel::Exact);
     let Err(error @ MisfitError::NotFound { .. }) = plain else { return plain };
     // What is there has other line endings or a mark that the patch leaves out: the file's stay.
     let (mark, text) = match content.strip_prefix(BOM) {
         Some(text) if !mentions_mark(hunks) => (BOM, text),
         _ => (&b""[..], content),
     };
-    let adapted = adapt(hunks, from_crlf, text)?;
-    if mark.is_empty() && adapted.is_none() {
+    let ends = ends(hunks, from_crlf, text)?;
+    if mark.is_empty() && ends == Ends::Same {
         return Err(error);
     }
-    let owned: Vec<Hunk<'_>> = match &adapted {
-        Some(adapted) => adapted.iter().map(OwnedHunk::borrow).collect(),
-        None => hunks.to_vec(),
+    let plain: Vec<Vec<(Op, Vec<u8>)>> = match from_crlf {
+        true => hunks.iter().map(without_returns).collect(),
+        false => Vec::new(),
     };
-    match attempt(&owned, text, is_base, MatchLevel::LineEndings) {
+    let hunks: Vec<Hunk<'_>> = match (ends, from_crlf) {
+        (Ends::Folded, true) => hunks.iter().zip(&plain).map(with_lines).collect(),
+        _ => hunks.to_vec(),
+    };
+    match attempt(&hunks, text, is_base, ends, MatchLevel::LineEndings) {
         Ok(fitted) => {
             let content = [mark, &fitted.content].concat();
             Ok(Fitted { content, ..fitted })
@@ -47,55 +52,52 @@ fn mentions_mark(hunks: &[Hunk<'_>]) -> bool {
     hunks.iter().flat_map(|hunk| &hunk.lines).any(|(_, line)| line.starts_with(BOM))
 }
 
-/// A hunk whose lines were given other ends.
-struct OwnedHunk<'a> {
-    hunk: &'a Hunk<'a>,
-    lines: Vec<(Op, Vec<u8>)>,
+/// How the ends of a patch's lines are compared with those of the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// Byte by byte.
+    Same,
+    /// A line feed of the patch stands for either end. Lines that come get the ends around them.
+    Folded,
 }
 
-impl OwnedHunk<'_> {
-    fn borrow(&self) -> Hunk<'_> {
-        let lines = self.lines.iter().map(|(op, line)| (*op, line.as_slice())).collect();
-        Hunk { line: self.hunk.line, old: self.hunk.old, new: self.hunk.new, lines }
-    }
-}
-
-/// The hunks with the file's line endings, where both have only one kind, and not the same.
-fn adapt<'a>(
-    hunks: &'a [Hunk<'a>],
-    from_crlf: bool,
-    content: &[u8],
-) -> Result<Option<Vec<OwnedHunk<'a>>>, MisfitError> {
+/// A patch that says nothing of line ends, having one kind that its own lines have as well, may
+/// differ in them from the file.
+fn ends(hunks: &[Hunk<'_>], from_crlf: bool, content: &[u8]) -> Result<Ends, MisfitError> {
     let lines = hunks.iter().flat_map(|hunk| &hunk.lines).map(|(_, line)| *line);
     let theirs = Endings::of(lines);
     let ours = Endings::of(split(content)?);
-    let change: fn(&[u8]) -> Vec<u8> = match (theirs, ours) {
-        (Endings::Lf, Endings::CrLf) => |line| match line.strip_suffix(b"\n") {
-            Some(text) => [text, b"\r\n"].concat(),
-            None => line.to_vec(),
-        },
-        (Endings::CrLf, Endings::Lf) if from_crlf => |line| match line.strip_suffix(b"\r\n") {
-            Some(text) => [text, b"\n"].concat(),
-            // A line without an end stands before `\ No newline`, and its CR was the patch's.
-            None => line.strip_suffix(b"\r").unwrap_or(line).to_vec(),
-        },
-        _ => return Ok(None),
+    Ok(match (theirs, ours) {
+        (Endings::Lf, Endings::CrLf | Endings::Mixed) => Ends::Folded,
+        (Endings::CrLf, Endings::Lf | Endings::Mixed) if from_crlf => Ends::Folded,
+        _ => Ends::Same,
+    })
+}
+
+/// The lines of a hunk without the carriage returns that every line of the patch has.
+fn without_returns(hunk: &Hunk<'_>) -> Vec<(Op, Vec<u8>)> {
+    let plain = |line: &[u8]| match line.strip_suffix(b"\r\n") {
+        Some(text) => [text, b"\n"].concat(),
+        // A line without an end stands before `\ No newline`, and its CR was the patch's.
+        None => line.strip_suffix(b"\r").unwrap_or(line).to_vec(),
     };
-    let adapted = |hunk: &'a Hunk<'a>| OwnedHunk {
-        hunk,
-        lines: hunk.lines.iter().map(|(op, line)| (*op, change(line))).collect(),
-    };
-    Ok(Some(hunks.iter().map(adapted).collect()))
+    hunk.lines.iter().map(|(op, line)| (*op, plain(line))).collect()
+}
+
+fn with_lines<'a>((hunk, lines): (&Hunk<'_>, &'a Vec<(Op, Vec<u8>)>)) -> Hunk<'a> {
+    let lines = lines.iter().map(|(op, line)| (*op, line.as_slice())).collect();
+    Hunk { line: hunk.line, old: hunk.old, new: hunk.new, lines }
 }
 
 fn attempt(
     hunks: &[Hunk<'_>],
     content: &[u8],
     is_base: bool,
+    ends: Ends,
     level: MatchLevel,
 ) -> Result<Fitted, MisfitError> {
     let lines = split(content)?;
-    let mut file = File { lines: &lines, table: None, budget: Budget::new(), is_base };
+    let mut file = File { lines: &lines, ends, table: None, budget: Budget::new(), is_base };
     let mut out = Vec::with_capacity(content.len());
     let mut placements = Vec::with_capacity(hunks.len());
     // How many lines of the file are done with, and by how many the hunks so far have grown it.
@@ -103,11 +105,10 @@ fn attempt(
     for (index, hunk) in hunks.iter().enumerate() {
         let this = Numbered { hunk, number: index + 1 };
         let at = file.place(&this, done, grown)?;
-        let covers = hunk.old.count as usize;
-        this.write(&lines[done..at], &lines[at..at + covers], &mut out)?;
+        this.write(&lines, done..at, ends, &mut out)?;
         let offset = at as i64 - hunk.old.first() as i64;
         placements.push(Placement { hunk: index + 1, line: at + 1, offset: Some(offset), level });
-        done = at + covers;
+        done = at + hunk.old.count as usize;
         grown += hunk.new.count as i64 - hunk.old.count as i64;
         if done < lines.len() && !out.is_empty() && !out.ends_with(b"\n") {
             return Err(this.misplaced("says that the file ends with it, and it does not"));
@@ -117,6 +118,14 @@ fn attempt(
     Ok(Fitted { content: out, placements })
 }
 
+/// A line of the file as it is compared.
+fn compared<'l>(line: &'l [u8], ends: Ends) -> Cow<'l, [u8]> {
+    match line.strip_suffix(b"\r\n") {
+        Some(text) if ends == Ends::Folded => Cow::Owned([text, b"\n"].concat()),
+        _ => Cow::Borrowed(line),
+    }
+}
+
 struct Numbered<'a> {
     hunk: &'a Hunk<'a>,
     number: usize,
@@ -124,6 +133,7 @@ struct Numbered<'a> {
 
 struct File<'a> {
     lines: &'a [&'a [u8]],
+    ends: Ends,
     /// Made when a hunk is not where it says.
     table: Option<Table<'a>>,
     budget: Budget,
@@ -150,7 +160,9 @@ impl<'a> File<'a> {
         let stated = usize::try_from(hunk.old.first()).unwrap_or(usize::MAX);
         // Where the two sides of a header disagree, one of them is wrong.
         let agrees = hunk.old.first() as i64 + grown == hunk.new.first() as i64;
-        let is_at = |at: usize| may(at) && self.lines[at..at + old.len()] == old;
+        let is_at = |at: usize| {
+            may(at) && self.lines[at..].iter().zip(&old).all(|(there, old)| self.is(there, old))
+        };
         if agrees && stated >= done && is_at(stated) {
             return Ok(stated);
         }
@@ -166,10 +178,10 @@ impl<'a> File<'a> {
             let only = if at_top { 0 } else { last.unwrap_or(0) };
             found.extend(is_at(only).then_some(only));
         } else {
-            let lines = self.lines;
+            let (lines, ends) = (self.lines, self.ends);
             let table = self
                 .table
-                .get_or_insert_with(|| Table::new(lines.iter().map(|line| Cow::Borrowed(*line))));
+                .get_or_insert_with(|| Table::new(lines.iter().map(|line| compared(line, ends))));
             let run: Option<Vec<u32>> = old.iter().map(|line| table.number(line)).collect();
             if let Some(run) = run {
                 table.find(&run, 0..lines.len(), &mut self.budget, |at| {
@@ -191,10 +203,16 @@ impl<'a> File<'a> {
         }
     }
 
+    /// Whether a line of the file is what a hunk has.
+    fn is(&self, line: &[u8], old: &[u8]) -> bool {
+        line == old || (self.ends == Ends::Folded && compared(line, self.ends) == old)
+    }
+
     /// The first line at which the hunk and the file part.
     fn not_found(&self, this: &Numbered<'_>, old: &[&[u8]], at: usize) -> MisfitError {
         let there = |index: usize| at.checked_add(index).and_then(|at| self.lines.get(at)).copied();
-        let parts = (0..old.len()).find(|index| there(*index) != Some(old[*index]));
+        let is_there = |index: usize| there(index).is_some_and(|there| self.is(there, old[index]));
+        let parts = (0..old.len()).find(|index| !is_there(*index));
         let (at, expected, found) = match parts {
             Some(index) => (at.saturating_add(index), Some(old[index]), there(index)),
             // All of it is there, and more behind it.
@@ -224,25 +242,36 @@ impl<'a> Numbered<'a> {
     /// Writes what stands before the hunk, and what it makes of the lines it covers.
     fn write(
         &self,
-        before: &[&[u8]],
-        covered: &[&[u8]],
+        lines: &[&[u8]],
+        before: Range<usize>,
+        ends: Ends,
         out: &mut Vec<u8>,
     ) -> Result<(), MisfitError> {
-        let mut push = |line: &[u8]| {
+        let mut push = |line: &[u8], end: &[u8]| {
             if !out.is_empty() && !out.ends_with(b"\n") {
                 return Err(self.misplaced("puts a line behind one that does not end"));
             }
             out.extend_from_slice(line);
+            out.extend_from_slice(end);
             Ok(())
         };
-        before.iter().try_for_each(|line| push(line))?;
-        let mut covered = covered.iter();
+        let mut at = before.end;
+        lines[before].iter().try_for_each(|line| push(line, b""))?;
+        let mut freed = FreedEnds::default();
         for (op, line) in &self.hunk.lines {
             match op {
-                Op::Add => push(line)?,
-                Op::Keep => covered.next().map_or(Ok(()), |line| push(line))?,
+                Op::Add => match line.strip_suffix(b"\n").filter(|_| ends == Ends::Folded) {
+                    Some(text) => push(text, freed.give(lines, at))?,
+                    None => push(line, b"")?,
+                },
+                Op::Keep => {
+                    push(lines[at], b"")?;
+                    freed.clear();
+                    at += 1;
+                }
                 Op::Remove => {
-                    covered.next();
+                    freed.take(lines[at]);
+                    at += 1;
                 }
             }
         }

@@ -49,10 +49,11 @@ const MIDDLE: &str = "@@ -2,3 +2,3 @@\n 2\n-3\n+X\n 4\n";
     )
 )]
 #[case::crlf_is_kept("1\r\n2\r\n3\r\n4\r\n", Ok("1\r\n2\r\nX\r\n4\r\n"))]
-#[case::mixed_endings_are_not_guessed(
-    "1\r\n2\n3\r\n4\n",
+#[case::mixed_ends_are_kept("1\r\n2\n3\r\n4\n", Ok("1\r\n2\nX\r\n4\n"))]
+#[case::a_lone_return_is_no_end(
+    "1\n2\n3\r4\n",
     Err(
-        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, and there is `3\\r\\n`"
+        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, and there is `3\\r4\\n`"
     )
 )]
 fn a_hunk_fits_where_it_says_or_in_one_place(
@@ -98,6 +99,29 @@ fn a_patch_that_was_sent_with_crlf_fits_either_file() {
     let patch = b"--- a/f\r\n+++ b/f\r\n@@ -1,2 +1,2 @@\r\n-a\r\n+b\r\n c\r\n";
     assert_eq!(fit(patch, b"a\nc\n"), Ok(b"b\nc\n".to_vec()));
     assert_eq!(fit(patch, b"a\r\nc\r\n"), Ok(b"b\r\nc\r\n".to_vec()));
+}
+
+/// Line ends by line: what the patch does not change keeps its own, what comes gets those around.
+#[rstest]
+#[case::one_for_one("@@ -2,3 +2,3 @@\n b\n-c\n+C\n d\n", "a\r\nb\r\nC\nd\r\n")]
+#[case::two_for_two("@@ -1,4 +1,4 @@\n a\n-b\n-c\n+B\n+C\n d\n", "a\r\nB\r\nC\nd\r\n")]
+#[case::two_for_one("@@ -2,3 +2,4 @@\n b\n-c\n+C\n+X\n d\n", "a\r\nb\r\nC\nX\nd\r\n")]
+#[case::one_comes("@@ -1,2 +1,3 @@\n a\n+X\n b\n", "a\r\nX\r\nb\r\nc\nd\r\n")]
+#[case::one_comes_first("@@ -1,2 +1,3 @@\n+X\n a\n b\n", "X\r\na\r\nb\r\nc\nd\r\n")]
+#[case::ends_are_changed_in_so_many_words(
+    "@@ -1,3 +1,3 @@\n a\r\n-b\r\n+b\n c\n",
+    "a\r\nb\nc\nd\r\n"
+)]
+fn mixed_line_ends_are_kept_line_by_line(#[case] hunk: &str, #[case] expected: &str) {
+    let fitted = fit(&with_head(hunk), b"a\r\nb\r\nc\nd\r\n").expect("it fits");
+    assert_eq!(String::from_utf8_lossy(&fitted), expected);
+}
+
+#[test]
+fn what_fits_twice_but_for_line_ends_is_refused() {
+    let patch = with_head("@@ -9,3 +9,3 @@\n a\n-b\n+B\n c\n");
+    let refusal = fit(&patch, b"0\na\r\nb\nc\n0\na\nb\r\nc\n0\n").expect_err("two places");
+    assert!(refusal.contains("is ambiguous"), "{refusal}");
 }
 
 #[test]
