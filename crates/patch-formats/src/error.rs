@@ -31,6 +31,12 @@ pub enum PatchError {
         /// What is wrong there.
         reason: String,
     },
+    /// It ends before what it has begun to say does.
+    #[error("line {line} of the patch: the patch ends in the middle of it: it was cut off")]
+    CutOff {
+        /// The last line, counted from 1.
+        line: usize,
+    },
     /// The format can say it, and it is not done here.
     #[error("line {line} of the patch: {what}")]
     Unsupported {

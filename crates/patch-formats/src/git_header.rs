@@ -16,6 +16,8 @@ struct Extended {
     from: Option<Vec<u8>>,
     to: Option<Vec<u8>>,
     base_blob: Option<Vec<u8>>,
+    /// Whether lines of the header say that the content changes.
+    changes_content: bool,
 }
 
 /// One file's part that begins with `diff --git`, whose names are `pair`.
@@ -24,7 +26,8 @@ pub(crate) fn read<'p>(reader: &mut Reader<'p>, pair: &[u8]) -> Result<FilePatch
     let malformed = |reason: &str| PatchError::Malformed { line, reason: reason.to_owned() };
     reader.next();
     let mut extended = Extended::default();
-    while let Some(text) = reader.peek() {
+    while let Some(text) = reader.peek_header() {
+        reader.check_cut()?;
         if !extended.take(text, reader.line())? {
             break;
         }
@@ -32,7 +35,7 @@ pub(crate) fn read<'p>(reader: &mut Reader<'p>, pair: &[u8]) -> Result<FilePatch
     }
     let change = change(&extended, pair, line)?;
     let mut body = Body::Nothing;
-    if let Some(text) = reader.peek() {
+    if let Some(text) = reader.peek_header() {
         let differ = text.starts_with(b"Binary files ") && text.ends_with(b" differ");
         if differ || text == b"GIT binary patch" {
             return Err(binary(reader.line()));
@@ -49,6 +52,13 @@ pub(crate) fn read<'p>(reader: &mut Reader<'p>, pair: &[u8]) -> Result<FilePatch
             let reason = "a `---` line, a `+++` line and a hunk should follow here".to_owned();
             return Err(PatchError::Malformed { line, reason });
         }
+    }
+    if matches!(body, Body::Nothing) && extended.changes_content {
+        let is_end = reader.peek().is_none();
+        return Err(match is_end {
+            true => PatchError::CutOff { line: reader.line() - 1 },
+            false => malformed("the content that the header speaks of does not follow"),
+        });
     }
     let mode = extended.mode().map_err(malformed)?;
     let is_idle = mode.is_none() && matches!(change, Change::Modify { .. });
@@ -128,11 +138,16 @@ impl Extended {
             let what = "copies are not read: create the new file with its content";
             return Err(PatchError::Unsupported { line, what });
         } else if let Some(rest) = text.strip_prefix(b"index ") {
-            self.base_blob = Some(index(rest, line)?.to_vec());
+            let (old, new) = index(rest, line)?;
+            // An empty file comes or goes without a hunk; what else differs is written out.
+            let is_empty = |id: &[u8]| EMPTY_ID.starts_with(id) || id.starts_with(EMPTY_ID);
+            self.changes_content |=
+                old != new && !is_empty(if self.is_deleted { old } else { new });
+            self.base_blob = Some(old.to_vec());
+        } else if let Some(rest) = text.strip_prefix(b"similarity index ") {
+            self.changes_content |= rest != b"100%";
         } else {
-            return Ok(
-                text.starts_with(b"similarity index ") || text.starts_with(b"dissimilarity index ")
-            );
+            return Ok(text.starts_with(b"dissimilarity index "));
         }
         Ok(true)
     }
@@ -158,10 +173,13 @@ impl Extended {
     }
 }
 
-/// The id of the old content in an `index` line, `OLD..NEW` with the mode behind it when that
+/// What git calls the empty content.
+const EMPTY_ID: &[u8] = b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+
+/// The ids of the two contents in an `index` line, `OLD..NEW` with the mode behind it when that
 /// stays as it is. The mode is checked too: it is what tells the text of a symbolic link from that
 /// of a file.
-fn index(rest: &[u8], line: usize) -> Result<&[u8], PatchError> {
+fn index(rest: &[u8], line: usize) -> Result<(&[u8], &[u8]), PatchError> {
     let malformed = || PatchError::Malformed {
         line,
         reason: format!("{} does not name two contents", shown(rest)),
@@ -181,7 +199,7 @@ fn index(rest: &[u8], line: usize) -> Result<&[u8], PatchError> {
     if let Some(kept_mode) = kept_mode {
         mode(kept_mode, line)?;
     }
-    Ok(old)
+    Ok((old, new))
 }
 
 /// A regular file's mode in octal.

@@ -1,7 +1,7 @@
 //! Reading hunks: a header with line numbers, and exactly as many lines as it says.
 
 use crate::error::{PatchError, shown};
-use crate::unified::Reader;
+use crate::unified::{Reader, may_be_cut_off};
 
 /// What a line of a hunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ fn body<'p>(
         };
         let Some(full) = reader.peek_full() else { return Err(short()) };
         if !full.ends_with(b"\n") {
-            return Err(malformed("the patch ends in the middle of a line: it was cut off"));
+            return Err(PatchError::CutOff { line });
         }
         let (op, text) = match full[0] {
             b' ' => (Op::Keep, &full[1..]),
@@ -128,6 +128,10 @@ fn body<'p>(
         reader.next();
     }
     if reader.peek().is_some_and(|text| text.starts_with(b"\\ ")) {
+        // As `git apply` has it: `\ No newline` in any language is no shorter.
+        if reader.is_cut() && reader.peek().is_some_and(|text| text.len() < NO_NEWLINE_BYTES_MIN) {
+            return Err(PatchError::CutOff { line: reader.line() });
+        }
         strip_newline(&mut lines).ok_or_else(|| PatchError::Malformed {
             line: reader.line(),
             reason: "no line stands before that could lack its end".into(),
@@ -139,6 +143,9 @@ fn body<'p>(
         return Err(PatchError::Malformed { line: header, reason });
     }
     match reader.peek() {
+        Some(text) if reader.is_cut() && may_be_cut_off(text) => {
+            Err(PatchError::CutOff { line: reader.line() })
+        }
         Some(text) if goes_on(text, reader) => Err(PatchError::Malformed {
             line: header,
             reason: format!("the hunk has more lines than it says, from line {} on", reader.line()),
@@ -146,6 +153,8 @@ fn body<'p>(
         _ => Ok(lines),
     }
 }
+
+const NO_NEWLINE_BYTES_MIN: usize = 13;
 
 /// Takes the line feed off the last line.
 fn strip_newline(lines: &mut [(Op, &[u8])]) -> Option<()> {
@@ -157,7 +166,7 @@ fn strip_newline(lines: &mut [(Op, &[u8])]) -> Option<()> {
 /// Whether the line behind a hunk looks like one more of its lines.
 fn goes_on(text: &[u8], reader: &Reader<'_>) -> bool {
     // The signature of a mail that git writes.
-    if matches!(text, b"-- " | b"--") || reader.at_file_names() {
+    if (matches!(text, b"-- " | b"--") && !reader.is_cut()) || reader.at_file_names() {
         return false;
     }
     matches!(text.first(), Some(b' ' | b'+' | b'-' | b'\\'))

@@ -15,22 +15,28 @@ const PREFIXES: [(&[u8], &[u8]); 7] = [
 
 /// The name on a `---` or `+++` line, and what stands behind it.
 ///
-/// A quoted name ends at its quote, any other at a tab.
+/// A quoted name ends at its quote, any other at a tab. A name that holds a carriage return is in
+/// quotes.
 pub(crate) fn label(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     if text.starts_with(b"\"") {
         return unquote(text);
     }
     let end = memchr::memchr(b'\t', text).unwrap_or(text.len());
-    Some((text[..end].to_vec(), &text[end..]))
+    Some((plain(&text[..end])?, &text[end..]))
 }
 
 /// A name that fills its line.
 pub(crate) fn whole(text: &[u8]) -> Option<Vec<u8>> {
     if !text.starts_with(b"\"") {
-        return Some(text.to_vec());
+        return plain(text);
     }
     let (name, rest) = unquote(text)?;
     rest.is_empty().then_some(name)
+}
+
+/// A name without quotes.
+fn plain(text: &[u8]) -> Option<Vec<u8>> {
+    (!text.contains(&b'\r')).then(|| text.to_vec())
 }
 
 /// The name in double quotes with C escapes at the head of a text, and the rest.
@@ -80,12 +86,12 @@ pub(crate) fn git_pair(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     }
     if text.ends_with(b"\"") {
         let at = memchr::memmem::find(text, b" \"")?;
-        return Some((text[..at].to_vec(), whole(&text[at + 1..])?));
+        return Some((plain(&text[..at])?, whole(&text[at + 1..])?));
     }
     // Prefixes of a pair are equally long, so equal names leave the space in the middle.
     let middle = text.len() / 2;
-    (text.get(middle) == Some(&b' '))
-        .then(|| (text[..middle].to_vec(), text[middle + 1..].to_vec()))
+    let is_middle = text.get(middle) == Some(&b' ');
+    is_middle.then(|| Some((plain(&text[..middle])?, plain(&text[middle + 1..])?))).flatten()
 }
 
 /// The one name that both of a pair stand for, with git's prefixes or without any.

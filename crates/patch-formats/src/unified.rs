@@ -11,14 +11,15 @@ use crate::names;
 pub(crate) struct Reader<'p> {
     rest: &'p [u8],
     line: usize,
-    /// Whether every line of the patch ends in CR LF.
+    /// Whether every line of the patch ends in CR LF; the last one may have no end.
     pub(crate) is_crlf: bool,
 }
 
 impl<'p> Reader<'p> {
     pub(crate) fn new(text: &'p [u8]) -> Self {
         let ends = |at: usize| at > 0 && text[at - 1] == b'\r';
-        let is_crlf = text.ends_with(b"\r\n") && memchr::memchr_iter(b'\n', text).all(ends);
+        let mut feeds = memchr::memchr_iter(b'\n', text).peekable();
+        let is_crlf = feeds.peek().is_some() && feeds.all(ends);
         Self { rest: text, line: 1, is_crlf }
     }
 
@@ -47,6 +48,22 @@ impl<'p> Reader<'p> {
         }
     }
 
+    /// The next line of a header, which may end in a CR: names that do are in quotes.
+    pub(crate) fn peek_header(&self) -> Option<&'p [u8]> {
+        self.peek().map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    /// Whether the next line is the last one and has no end.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.peek_full().is_some_and(|line| !line.ends_with(b"\n"))
+    }
+
+    /// Refuses a last line that has no end where more of the patch was under way.
+    pub(crate) fn check_cut(&self) -> Result<(), PatchError> {
+        let is_cut = self.is_cut() && self.peek().is_some_and(may_be_cut_off);
+        if is_cut { Err(PatchError::CutOff { line: self.line }) } else { Ok(()) }
+    }
+
     /// Whether a `---` line, a `+++` line and a hunk come next.
     pub(crate) fn at_file_names(&self) -> bool {
         let mut ahead = self.clone();
@@ -58,15 +75,32 @@ impl<'p> Reader<'p> {
     }
 }
 
+impl Reader<'_> {
+    /// Whether a file's `---` and `+++` lines are the last ones, so that its hunks are missing.
+    fn at_last_file_names(&self) -> bool {
+        let mut ahead = self.clone();
+        let Some(old) = ahead.peek().filter(|line| line.starts_with(b"--- ")) else { return false };
+        ahead.next();
+        let new = ahead.peek();
+        ahead.next();
+        let is_name =
+            [&b"--- a/"[..], b"--- \"a/", b"--- /dev/null"].iter().any(|n| old.starts_with(n));
+        ahead.peek().is_none() && new.map_or(is_name, |line| line.starts_with(b"+++ "))
+    }
+}
+
 /// Every file's part; text between them is passed over, as `git apply` does.
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
     let mut reader = Reader::new(text);
     let mut files = Vec::new();
-    while let Some(line) = reader.peek() {
+    while let Some(line) = reader.peek_header() {
+        reader.check_cut()?;
         if let Some(names) = line.strip_prefix(b"diff --git ") {
             files.push(git_header::read(&mut reader, names)?);
         } else if reader.at_file_names() {
             files.push(plain(&mut reader)?);
+        } else if reader.at_last_file_names() {
+            return Err(PatchError::CutOff { line: reader.line() });
         } else if line.starts_with(b"@@ -") {
             let reason = "a hunk without the file's name (`---` and `+++` lines) above".into();
             return Err(PatchError::Malformed { line: reader.line(), reason });
@@ -77,6 +111,35 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
         }
     }
     Ok(files)
+}
+
+/// How the lines of a patch begin that say something.
+const BEGINNINGS: [&[u8]; 19] = [
+    b"diff --git ",
+    b"--- ",
+    b"+++ ",
+    b"@@ -",
+    b"index ",
+    b"old mode ",
+    b"new mode ",
+    b"new file mode ",
+    b"deleted file mode ",
+    b"rename from ",
+    b"rename to ",
+    b"rename old ",
+    b"rename new ",
+    b"copy from ",
+    b"copy to ",
+    b"similarity index ",
+    b"dissimilarity index ",
+    b"GIT binary patch",
+    b"Binary files ",
+];
+
+/// Whether a last line without an end may be what is left of one that says something.
+pub(crate) fn may_be_cut_off(line: &[u8]) -> bool {
+    !line.is_empty()
+        && BEGINNINGS.iter().any(|head| line.starts_with(head) || head.starts_with(line))
 }
 
 pub(crate) fn binary(line: usize) -> PatchError {
@@ -90,7 +153,7 @@ pub(crate) type Labels<'p> = [(Vec<u8>, &'p [u8]); 2];
 pub(crate) fn labels<'p>(reader: &mut Reader<'p>) -> Result<Labels<'p>, PatchError> {
     let mut read = || {
         let line = reader.line();
-        let text = reader.peek().unwrap_or_default();
+        let text = reader.peek_header().unwrap_or_default();
         reader.next();
         names::label(text.get(4..).unwrap_or_default()).ok_or_else(|| PatchError::Malformed {
             line,

@@ -155,6 +155,12 @@ fn an_index_line_names_the_base() {
 #[case(b"--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-b\n", Change::Delete { path: b"f".to_vec() })]
 #[case(b"diff --git i/f w/f\nold mode 100644\nnew mode 100755\n", modify(b"f"))]
 #[case(b"diff --git a/f b/f\nnew file mode 100644\nindex 0000000..e69de29\n", Change::Create { path: b"f".to_vec() })]
+#[case(b"diff --git a/f b/g\nsimilarity index 100%\r\nrename from f\nrename to g\r\n", Change::Rename { from: b"f".to_vec(), to: b"g".to_vec() })]
+#[case(b"diff --git a/f b/f\r\nold mode 100644\r\nnew mode 100755\n", modify(b"f"))]
+#[case(b"--- a/f\r\n+++ b/f\r\n@@ -1 +1 @@\n-a\n+b\n", modify(b"f"))]
+#[case(b"diff --git \"a/f\\r\" \"b/f\\r\"\nold mode 100644\nnew mode 100755\n", modify(b"f\r"))]
+#[case(b"```diff\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n```", modify(b"f"))]
+#[case(b"diff --git a/f b/f\nnew file mode 100644\n```", Change::Create { path: b"f".to_vec() })]
 #[case(b"From: me\n\ntext\n---\n f | 2 +-\n\ndiff --git a/f b/f\nsimilarity index 100%\nrename from f\nrename to g h\n-- \n2.47\n", Change::Rename { from: b"f".to_vec(), to: b"g h".to_vec() })]
 fn headers_say_what_happens_to_which_file(#[case] patch: &[u8], #[case] expected: Change) {
     assert_eq!(changes(patch), Ok(vec![expected]));
@@ -256,7 +262,31 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
     "`f` is changed twice"
 )]
 #[case::no_change(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n a\n", "changes nothing")]
-#[case::empty_part(b"diff --git a/f b/f\nindex 1234567..2345678\n", "changes nothing")]
+#[case::empty_part(b"diff --git a/f b/f\nindex 1234567..2345678\n", "it was cut off")]
+#[case::nothing_at_all(b"diff --git a/f b/f\nindex 1234567..1234567\n", "changes nothing")]
+#[case::cut_off_in_a_mode(b"diff --git a/f b/f\nnew file mode 100644", "it was cut off")]
+#[case::cut_off_in_a_name(b"diff --git a/f b/g\nrename from f\nrename to g", "it was cut off")]
+#[case::cut_off_before_the_content_of_a_new_file(
+    b"diff --git a/f b/f\nnew file mode 100644\nindex 0000000..1234567\n",
+    "it was cut off"
+)]
+#[case::cut_off_before_the_change_of_a_renamed_file(
+    b"diff --git a/f b/g\nsimilarity index 90%\nrename from f\nrename to g\n",
+    "it was cut off"
+)]
+#[case::a_change_that_does_not_follow(
+    b"diff --git a/f b/f\nold mode 100644\nnew mode 100755\nindex 1234567..2345678\n\nBye.\n",
+    "does not follow"
+)]
+#[case::cut_off_behind_the_names(b"--- a/f\n+++ b/f\n", "it was cut off")]
+#[case::cut_off_behind_a_name(b"--- a/f\n+++", "it was cut off")]
+#[case::cut_off_in_the_next_file(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n--", "it was cut off")]
+#[case::cut_off_in_the_next_hunk(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n@@", "it was cut off")]
+#[case::cut_off_in_no_newline(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n\\ No", "it was cut off")]
+#[case::a_return_within_a_name(
+    b"diff --git a/f b/f\nrename from f\nrename to g\rh\n",
+    "is not quoted as it should be"
+)]
 #[case::half_a_rename(
     b"diff --git a/f b/g\nrename from f\n",
     "wants `rename from` and `rename to`"
