@@ -4,6 +4,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use staging_core::{PathError, RelPath, escape_path, workspace_key};
@@ -42,7 +43,7 @@ impl Place {
             Some(named) => dunce::canonicalize(named).map_err(|source| {
                 Failure::io(format_args!("cannot open the workspace {}", shown(named)), &source)
             })?,
-            None => nearest_repository(&current).to_owned(),
+            None => nearest_repository(&current, home.as_deref()).to_owned(),
         };
         check_root(&root, home.as_deref())?;
         let base = state_base(options, &current)?;
@@ -119,7 +120,9 @@ impl Place {
 /// Where the states of all workspaces are.
 fn state_base(options: &Global, current: &Path) -> Result<PathBuf, Failure> {
     match options.state_dir.as_ref().filter(|dir| !dir.as_os_str().is_empty()) {
-        Some(named) => Ok(current.join(named)),
+        Some(named) => resolved(&current.join(named)).map_err(|source| {
+            Failure::io(format_args!("cannot find the state directory {}", shown(named)), &source)
+        }),
         None => STATE.find(home().as_deref()).ok_or_else(|| {
             Failure::usage("there is no home directory to keep state in")
                 .advise("Name a directory with --state-dir.")
@@ -147,10 +150,42 @@ fn shown_bytes(text: &OsStr) -> String {
     escape_path(text)
 }
 
-/// The nearest directory upwards that holds `.git`, else the one we are in.
-fn nearest_repository(current: &Path) -> &Path {
-    let holds_git = |dir: &&Path| fs::symlink_metadata(dir.join(".git")).is_ok();
-    current.ancestors().find(holds_git).unwrap_or(current)
+/// The nearest directory upwards that holds a `.git` of somebody we trust, else the one we are in.
+///
+/// The home directory and the root of the file system cannot be a workspace, so a repository of
+/// dotfiles there says nothing of the projects below it.
+fn nearest_repository<'p>(current: &'p Path, home: Option<&Path>) -> &'p Path {
+    let home = home.and_then(|home| dunce::canonicalize(home).ok());
+    let is_workspace = |dir: &&Path| {
+        dir.parent().is_some()
+            && home.as_deref() != Some(*dir)
+            && fs::symlink_metadata(dir.join(".git"))
+                .is_ok_and(|git| is_trusted(&git, dir, current))
+    };
+    current.ancestors().find(is_workspace).unwrap_or(current)
+}
+
+/// Whether a `.git` may say where the workspace begins: another user could put one into a
+/// directory that everybody writes to, `/tmp` above all, and so widen what agents may change.
+/// As git's `safe.directory` has it, it must belong to us, to root, or to who called sudo.
+/// Beyond that, whoever owns it together with its directory and the one that we are in has
+/// nothing to gain, as with a container's root in a mounted project.
+#[cfg(unix)]
+fn is_trusted(git: &fs::Metadata, dir: &Path, current: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let us = rustix::process::geteuid().as_raw();
+    let by_sudo = || env::var("SUDO_UID").ok()?.parse::<u32>().ok();
+    let owner = git.uid();
+    if owner == us || owner == 0 || (us == 0 && by_sudo() == Some(owner)) {
+        return true;
+    }
+    let owns = |path: &Path| fs::metadata(path).is_ok_and(|found| found.uid() == owner);
+    owns(dir) && owns(current)
+}
+
+#[cfg(not(unix))]
+fn is_trusted(_git: &fs::Metadata, _dir: &Path, _current: &Path) -> bool {
+    true
 }
 
 fn check_root(root: &Path, home: Option<&Path>) -> Result<(), Failure> {
@@ -214,9 +249,10 @@ pub(crate) fn check_outside(
     what: &str,
     advice: &str,
 ) -> Result<(), Failure> {
-    let full = normalised(path);
-    let existing = full.ancestors().find_map(|ancestor| dunce::canonicalize(ancestor).ok());
-    if full.starts_with(root) || existing.is_some_and(|existing| existing.starts_with(root)) {
+    let full = resolved(path).map_err(|source| {
+        Failure::io(format_args!("cannot find {what} {}", shown(path)), &source)
+    })?;
+    if full.starts_with(root) {
         return Err(Failure::refused(format!(
             "{what} `{}` lies inside the workspace, where agents write",
             shown(path)
@@ -224,6 +260,41 @@ pub(crate) fn check_outside(
         .advise(advice));
     }
     Ok(())
+}
+
+/// The path as the system would follow it, symlinks and `..` in their order; what does not exist
+/// yet is left as it is.
+///
+/// # Errors
+/// `NotFound` where a part that does not exist is followed by `..`, and for a symlink that leads
+/// nowhere: what it will lead to is not known.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let mut found = PathBuf::new();
+    let mut components = path.components();
+    while let Some(component) = components.next() {
+        let next = found.join(component);
+        match component {
+            Component::Prefix(_) | Component::RootDir => found = next,
+            _ => match dunce::canonicalize(&next) {
+                Ok(canonical) => found = canonical,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let rest = components.as_path();
+                    let is_plain =
+                        rest.components().all(|part| matches!(part, Component::Normal(_)));
+                    if is_plain && fs::symlink_metadata(&next).is_err() {
+                        return Ok(if rest.as_os_str().is_empty() {
+                            next
+                        } else {
+                            next.join(rest)
+                        });
+                    }
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    Ok(found)
 }
 
 /// The path without `.` and `..`, by its text alone.
@@ -242,6 +313,7 @@ fn normalised(path: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the test plays the user, who writes files freely")]
 mod tests {
     use rstest::rstest;
 
@@ -266,6 +338,91 @@ mod tests {
     fn an_argument_names_a_file_below_the_root(#[case] argument: &str, #[case] expected: &str) {
         let file = place().file(OsStr::new(argument)).expect("lies below the root");
         assert_eq!(file.to_string(), expected);
+    }
+
+    /// A directory with `dir/inner`, a link `link` to that, and `ws`.
+    #[cfg(unix)]
+    fn tree() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let root = dunce::canonicalize(folder.path()).expect("it exists");
+        for dir in ["dir/inner", "ws"] {
+            fs::create_dir_all(root.join(dir)).expect("writable");
+        }
+        std::os::unix::fs::symlink(root.join("dir/inner"), root.join("ws/link")).expect("writable");
+        std::os::unix::fs::symlink("nowhere", root.join("dangling")).expect("writable");
+        (folder, root)
+    }
+
+    #[cfg(unix)]
+    #[rstest]
+    #[case::behind_a_link("ws/link/../st", Some("dir/st"))]
+    #[case::back_into("dir/inner/../../ws/st", Some("ws/st"))]
+    #[case::not_there("new/deep", Some("new/deep"))]
+    #[case::plain("dir/./inner/", Some("dir/inner"))]
+    #[case::behind_nothing("new/../ws", None)]
+    #[case::dangling("dangling", None)]
+    #[case::below_a_dangling_link("dangling/st", None)]
+    fn a_path_is_followed_as_the_system_follows_it(
+        #[case] path: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        let (_folder, root) = tree();
+        let found = resolved(&root.join(path)).ok();
+        assert_eq!(found, expected.map(|expected| root.join(expected)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_state_directory_behind_a_link_is_checked_where_it_is() {
+        let (_folder, root) = tree();
+        let behind = root.join("dir/inner/../../ws/link/../../ws/state");
+        let refused = check_outside(&behind, &root.join("ws"), "the state directory", "");
+        assert_eq!(refused.expect_err("it lies in the workspace").exit_code(), 4);
+        let outside = check_outside(&root.join("ws/link/../st"), &root.join("ws"), "it", "");
+        outside.expect("by its text it lies inside");
+    }
+
+    #[test]
+    fn a_repository_in_the_home_directory_is_not_one_of_the_projects_below() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let home = dunce::canonicalize(folder.path()).expect("it exists");
+        for dir in [".git", "project/src", "other/.git", "other/src"] {
+            fs::create_dir_all(home.join(dir)).expect("writable");
+        }
+        for (from, root) in [("project/src", "project/src"), ("other/src", "other")] {
+            let from = home.join(from);
+            assert_eq!(nearest_repository(&from, Some(&home)), home.join(root));
+        }
+        let elsewhere = home.join("project");
+        assert_eq!(nearest_repository(&elsewhere, None), home, "it is no home directory");
+    }
+
+    /// Root can give directories away; nobody else can play another user.
+    #[cfg(unix)]
+    #[rstest]
+    #[case::planted((0, 1, 0), false)]
+    #[case::of_another_users_whole_project((1, 1, 1), true)]
+    #[case::in_ours_by_another_user((1, 2, 1), false)]
+    fn only_the_repository_of_somebody_trusted_is_a_workspace(
+        #[case] (dir, git, inner): (u32, u32, u32),
+        #[case] is_root: bool,
+    ) {
+        use std::os::unix::fs::chown;
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let root = dunce::canonicalize(folder.path()).expect("it exists");
+        for name in ["shared/.git", "shared/mine"] {
+            fs::create_dir_all(root.join(name)).expect("writable");
+        }
+        for (name, owner) in [("shared", dir), ("shared/.git", git), ("shared/mine", inner)] {
+            let owner = if owner == 0 { 0 } else { 65_530 + owner };
+            if chown(root.join(name), Some(owner), None).is_err() {
+                eprintln!("skipped: only root can give directories to another user");
+                return;
+            }
+        }
+        let mine = root.join("shared/mine");
+        let expected = if is_root { root.join("shared") } else { mine.clone() };
+        assert_eq!(nearest_repository(&mine, None), expected);
     }
 
     #[rstest]
