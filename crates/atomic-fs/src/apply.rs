@@ -13,7 +13,7 @@ use crate::parallel;
 use crate::plan::Planner;
 use crate::policy::Policy;
 use crate::rel_path::RelPath;
-use crate::sequence::{backward, forward, touched_dirs};
+use crate::sequence::{backward, find_moved, forward, touched_dirs};
 use crate::slot;
 use crate::swap::{Obstacle, Swapper};
 use crate::tidy::{clean_slots, remove_untouched_slots};
@@ -267,6 +267,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         obstacle: Obstacle,
     ) -> Applied {
         let disk = self.ground.disk;
+        let moved = find_moved(self.ground, &intent);
         let recorded = match mutant!(AbortUnrecorded) {
             true => Ok(()),
             false => journal.append(disk, &Record::Abort),
@@ -300,10 +301,17 @@ impl<D: Disk> Apply<'_, '_, D> {
         };
         if let Err(error) = &ended {
             tracing::warn!(set = %intent.set, %error, "slots stay until recovery");
+        } else if moved.is_some()
+            && let Err(error) = clean_slots(swapper, &intent, false)
+        {
+            // Only the handles lead to them; who cleans up later looks at their old paths.
+            tracing::warn!(set = %intent.set, %error, "slots stay in a directory that was moved");
         }
-        let outcome = match obstacle {
-            Obstacle::Conflict(conflict) => Outcome::Conflicts(vec![conflict]),
-            Obstacle::Failed(error) => Outcome::RolledBack(error),
+        // Whatever failed first, it failed because of that.
+        let outcome = match (moved, obstacle) {
+            (Some(moved), _) => Outcome::RolledBack(moved),
+            (None, Obstacle::Conflict(conflict)) => Outcome::Conflicts(vec![conflict]),
+            (None, Obstacle::Failed(error)) => Outcome::RolledBack(error),
         };
         if recorded.is_err() || ended.is_err() {
             // Without a journal nothing is left; with one, what is left is recovery's.

@@ -121,8 +121,8 @@ pub trait Disk: Send + Sync {
         path: Option<&RelPath>,
         cross_mounts: bool,
     ) -> io::Result<Self::Dir>;
-    /// The device that a directory lies on.
-    fn device(&self, dir: &Self::Dir) -> io::Result<u64>;
+    /// The device that a directory lies on, and its inode's number.
+    fn identity(&self, dir: &Self::Dir) -> io::Result<(u64, u64)>;
     /// The status of a name.
     fn stat(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Stat>;
     /// Whether another case, or a short form, names the same file.

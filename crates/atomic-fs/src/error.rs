@@ -182,7 +182,10 @@ pub enum FsError {
     },
     /// A directory was moved or replaced while the set was applied. What was done in it has been
     /// taken back where it is now.
-    #[error("the directory `{path}` was moved or replaced during the apply: try again")]
+    #[error(
+        "the directory `{path}` was moved or replaced during the apply; what was changed in it has \
+         been undone where it is now"
+    )]
     DirectoryMoved {
         /// The directory, by the path at which it was found first.
         path: RelPath,

@@ -30,7 +30,15 @@ pub(crate) struct Ground<'a, D: Disk> {
     pub sync_failed: Mutex<bool>,
     /// The journal of a set whose record of its swaps is not durable yet.
     begun: Mutex<Option<Arc<D::File>>>,
-    dirs: Mutex<HashMap<Option<RelPath>, Arc<D::Dir>>>,
+    dirs: Mutex<Dirs<D>>,
+}
+
+/// Directories that have been opened.
+struct Dirs<D: Disk> {
+    open: HashMap<Option<RelPath>, Arc<D::Dir>>,
+    /// Device and inode of those whose handle has been closed, so that another directory that
+    /// has come to a path is not taken for the one that was worked in before.
+    closed: HashMap<RelPath, (u64, u64)>,
 }
 
 /// What a name holds.
@@ -108,26 +116,75 @@ impl<'a, D: Disk> Ground<'a, D> {
         conflicts_path: &'a PathBuf,
         options: &'a Options,
     ) -> Self {
-        let (sync_failed, begun, dirs) = (Mutex::new(false), Mutex::default(), Mutex::default());
+        let (sync_failed, begun) = (Mutex::new(false), Mutex::default());
+        let dirs = Mutex::new(Dirs { open: HashMap::new(), closed: HashMap::new() });
         Self { disk, root, conflicts, conflicts_path, options, sync_failed, begun, dirs }
     }
 
     /// The directory's handle, kept for later calls as long as not too many are open.
+    ///
+    /// # Errors
+    /// [`FsError::DirectoryMoved`] when one has been open at this path and another one, or
+    /// none, is there now.
     pub(crate) fn dir(&self, path: Option<&RelPath>) -> Result<Arc<D::Dir>, FsError> {
         let key = path.cloned();
-        if let Some(dir) = self.open_dirs().get(&key) {
+        if let Some(dir) = self.dirs().open.get(&key) {
             return Ok(dir.clone());
         }
-        let dir = self
-            .disk
-            .open_dir_beneath(self.root, path, self.options.allow_other_mounts)
-            .map_err(|source| dir_error(path, source))?;
-        let mut open = self.open_dirs();
-        if open.len() >= self.disk.open_dirs_max() {
-            // All of them, since a set that touches so many goes from one to the next.
-            open.clear();
+        let opened = self.open_dir(path);
+        let mut dirs = self.dirs();
+        if let Some(path) = path
+            && let Some(before) = dirs.closed.get(path)
+        {
+            let moved = || FsError::DirectoryMoved { path: path.clone() };
+            match &opened {
+                Ok(dir) if self.identity(path, dir)? == *before => {}
+                Ok(_) => return Err(moved()),
+                Err(error) if is_absence(error) => return Err(moved()),
+                Err(_) => {}
+            }
         }
-        Ok(open.entry(key).or_insert_with(|| Arc::new(dir)).clone())
+        let opened = opened?;
+        if dirs.open.len() >= self.disk.open_dirs_max() {
+            // All of them, since a set that touches so many goes from one to the next.
+            for (path, dir) in std::mem::take(&mut dirs.open) {
+                let Some(path) = path else { continue };
+                let identity = self.identity(&path, &dir)?;
+                dirs.closed.insert(path, identity);
+            }
+        }
+        Ok(dirs.open.entry(key).or_insert_with(|| Arc::new(opened)).clone())
+    }
+
+    fn open_dir(&self, path: Option<&RelPath>) -> Result<D::Dir, FsError> {
+        self.disk
+            .open_dir_beneath(self.root, path, self.options.allow_other_mounts)
+            .map_err(|source| dir_error(path, source))
+    }
+
+    fn identity(&self, path: &RelPath, dir: &D::Dir) -> Result<(u64, u64), FsError> {
+        self.disk.identity(dir).map_err(FsError::io("look at", path))
+    }
+
+    /// Refuses to go on when a directory that has been worked in is not at its path any more:
+    /// its handle leads to wherever it is now.
+    pub(crate) fn check_in_place(&self, path: &RelPath) -> Result<(), FsError> {
+        let worked_in = self.dir(Some(path))?;
+        let moved = || FsError::DirectoryMoved { path: path.clone() };
+        match self.open_dir(Some(path)) {
+            Ok(there) if self.identity(path, &there)? == self.identity(path, &worked_in)? => Ok(()),
+            // A symlink, another mount, nothing.
+            Ok(_) | Err(FsError::Refused { .. }) => Err(moved()),
+            Err(error) if is_absence(&error) => Err(moved()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets a directory that has just been removed.
+    pub(crate) fn forget_dir(&self, path: &RelPath) {
+        let mut dirs = self.dirs();
+        dirs.open.remove(&Some(path.clone()));
+        dirs.closed.remove(path);
     }
 
     /// The handle of the directory that a file lies in.
@@ -154,7 +211,7 @@ impl<'a, D: Disk> Ground<'a, D> {
         Ok(())
     }
 
-    fn open_dirs(&self) -> std::sync::MutexGuard<'_, HashMap<Option<RelPath>, Arc<D::Dir>>> {
+    fn dirs(&self) -> std::sync::MutexGuard<'_, Dirs<D>> {
         // Only whole entries are ever inserted, so a panic elsewhere leaves it sound.
         self.dirs.lock().unwrap_or_else(PoisonError::into_inner)
     }

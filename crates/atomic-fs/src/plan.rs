@@ -158,7 +158,10 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
             loop {
                 match self.ground.dir(parent.as_ref()) {
                     Ok(dir) => {
-                        return self.ground.disk.device(&dir).map_err(FsError::io("look at", path));
+                        let identity = self.ground.disk.identity(&dir);
+                        return identity
+                            .map(|(device, _)| device)
+                            .map_err(FsError::io("look at", path));
                     }
                     Err(error) if is_absence(&error) && parent.is_some() => {
                         parent = parent.as_ref().and_then(RelPath::parent);

@@ -72,8 +72,9 @@ impl Disk for PosixDisk {
     }
 
     #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "differs by system")]
-    fn device(&self, dir: &OwnedFd) -> io::Result<u64> {
-        Ok(fs::fstat(dir)?.st_dev as u64)
+    fn identity(&self, dir: &OwnedFd) -> io::Result<(u64, u64)> {
+        let stat = fs::fstat(dir)?;
+        Ok((stat.st_dev as u64, stat.st_ino as u64))
     }
 
     fn stat(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<Stat> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::disk::Disk;
 use crate::error::{Conflict, FsError};
+use crate::ground::Ground;
 use crate::intent::{Action, Intent, Unit};
 use crate::move_aside;
 use crate::mutants::mutant;
@@ -51,9 +52,28 @@ pub(crate) fn forward<D: Disk>(
         for phase in [Phase::Replace, Phase::Arrive, Phase::SetMode] {
             run_phase(swapper, intent, phase, is_done, &mut touched)?;
         }
-        Ok(())
+        let checked: Result<(), FsError> =
+            check_in_place(swapper.ground, intent).into_iter().collect();
+        Ok(checked?)
     })();
     result.map_err(|obstacle| (touched, obstacle))
+}
+
+/// Looks whether all was done where it was meant to be: handles go with a directory that is moved,
+/// out of the workspace even. A directory that is moved later takes files with it that are done.
+fn check_in_place<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Vec<Result<(), FsError>> {
+    let mut dirs: BTreeSet<RelPath> = touched_dirs(intent).into_iter().flatten().collect();
+    dirs.extend(intent.units.iter().filter_map(|unit| unit.path.parent()));
+    let dirs: Vec<RelPath> = dirs.into_iter().collect();
+    parallel::for_each(parallel::looks(ground.disk), dirs.len(), |index| {
+        ground.check_in_place(&dirs[index])
+    })
+}
+
+/// A directory of a set that is not at its path any more.
+pub(crate) fn find_moved<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Option<FsError> {
+    let is_moved = |error: &FsError| matches!(error, FsError::DirectoryMoved { .. });
+    check_in_place(ground, intent).into_iter().filter_map(Result::err).find(is_moved)
 }
 
 fn run_phase<D: Disk>(

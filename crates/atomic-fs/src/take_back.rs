@@ -159,11 +159,16 @@ impl<D: Disk> Swapper<'_, '_, D> {
             Err(error) => return Err(error),
         };
         match self.ground.disk.remove_dir(&parent, path.file_name()) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.ground.forget_dir(path);
+                Ok(())
+            }
             Err(error)
                 if matches!(
                     error.kind(),
-                    io::ErrorKind::NotFound
+                    // Somebody has mounted something on it.
+                    io::ErrorKind::ResourceBusy
+                        | io::ErrorKind::NotFound
                         | io::ErrorKind::DirectoryNotEmpty
                         | io::ErrorKind::NotADirectory
                 ) =>

@@ -153,8 +153,9 @@ impl Disk for WindowsDisk {
         Ok(dir)
     }
 
-    fn device(&self, dir: &File) -> io::Result<u64> {
-        Ok(native::status(dir)?.volume)
+    fn identity(&self, dir: &File) -> io::Result<(u64, u64)> {
+        let status = native::status(dir)?;
+        Ok((status.volume, status.id))
     }
 
     fn stat(&self, dir: &File, name: &[u8]) -> io::Result<Stat> {

@@ -97,7 +97,7 @@ fn is_mutating(call: &str) -> bool {
     !matches!(
         call,
         "open_dir_beneath"
-            | "device"
+            | "identity"
             | "stat"
             | "read_link"
             | "list"

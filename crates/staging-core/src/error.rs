@@ -539,7 +539,7 @@ fn fs_kind(error: &FsError) -> ErrorKind {
         FsError::Busy { .. } => ErrorKind::Busy,
         FsError::Refused { .. } | FsError::Path(_) => ErrorKind::Refused,
         FsError::DamagedContent { .. } | FsError::UnknownJournal { .. } => ErrorKind::Damaged,
-        FsError::BadChangeSet { .. } => ErrorKind::Conflict,
+        FsError::BadChangeSet { .. } | FsError::DirectoryMoved { .. } => ErrorKind::Conflict,
         FsError::NoExchange { .. } => ErrorKind::Unsupported,
         _ => ErrorKind::Io,
     }

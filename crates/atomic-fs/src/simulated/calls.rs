@@ -48,9 +48,12 @@ impl Disk for SimulatedDisk {
         })
     }
 
-    fn device(&self, dir: &SimulatedDir) -> io::Result<u64> {
+    fn identity(&self, dir: &SimulatedDir) -> io::Result<(u64, u64)> {
         let describe = |inner: &Inner| inner.image.path_of(dir.0);
-        self.call(CallKind::Device, describe, |inner, _| Ok(inner.image.node(dir.0).device))
+        self.call(CallKind::Identity, describe, |inner, _| {
+            let stat = inner.stat(dir.0);
+            Ok((stat.device, stat.inode))
+        })
     }
 
     fn replaces_in_steps(&self) -> bool {

@@ -19,7 +19,7 @@ use super::user::World;
 #[allow(missing_docs, reason = "each is named after its call")]
 pub enum CallKind {
     OpenDir,
-    Device,
+    Identity,
     Stat,
     ReadLink,
     List,

@@ -47,12 +47,14 @@ pub enum Replaced {
 pub struct Setup {
     pub renames: Renames,
     pub in_flight: usize,
+    pub open_dirs_max: usize,
     pub options: Options,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { renames: Renames::All, in_flight: 1, options: Options::default() }
+        let options = Options::default();
+        Self { renames: Renames::All, in_flight: 1, open_dirs_max: 3, options }
     }
 }
 
@@ -63,6 +65,7 @@ pub struct Interposed {
     renames: Renames,
     replaced: AtomicUsize,
     in_flight: usize,
+    open_dirs_max: usize,
 }
 
 impl Interposed {
@@ -80,9 +83,9 @@ impl Interposed {
             lock_path: state.join("lock"),
             own_state: None,
         };
-        let Setup { renames, in_flight, options } = setup;
+        let Setup { renames, in_flight, open_dirs_max, options } = setup;
         let (calls, replaced) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let disk = Self { disk, calls, hook, renames, replaced, in_flight };
+        let disk = Self { disk, calls, hook, renames, replaced, in_flight, open_dirs_max };
         Workspace::on_disk(disk, places, options)
     }
 
@@ -114,7 +117,7 @@ impl Disk for Interposed {
     }
 
     fn open_dirs_max(&self) -> usize {
-        3
+        self.open_dirs_max
     }
 
     // A kill keeps what the system holds in memory, so a test of kills need not wait
@@ -212,7 +215,8 @@ impl Disk for Interposed {
 
     pass_on! {
         open_dir_beneath(root: &Dir, path: Option<&RelPath>, cross_mounts: bool) -> Dir;
-        device(dir: &Dir) -> u64;
+        identity(dir: &Dir) -> (u64, u64);
+        default_mode(dir: &Dir) -> Option<u32>;
         stat(dir: &Dir, name: &[u8]) -> Stat;
         spelling(dir: &Dir, name: &[u8]) -> Vec<u8>;
         read_link(dir: &Dir, name: &[u8]) -> Vec<u8>;

@@ -98,7 +98,7 @@ pub(super) fn mishaps(kind: CallKind, renames: Renames) -> &'static [Mishap] {
         CallKind::OpenDir => {
             &[Fails(EIO), Fails(EACCES), Fails(EMFILE), Fails(ENFILE), Fails(ENOMEM), Fails(ESTALE)]
         }
-        CallKind::Device | CallKind::FileStat => &[Fails(EIO), Fails(ENOMEM), Fails(ESTALE)],
+        CallKind::Identity | CallKind::FileStat => &[Fails(EIO), Fails(ENOMEM), Fails(ESTALE)],
         CallKind::Stat | CallKind::ReadLink => {
             &[Fails(EIO), Fails(EACCES), Fails(ENOMEM), Fails(ESTALE)]
         }

@@ -95,7 +95,7 @@ pub(super) fn mishaps(kind: CallKind) -> &'static [Mishap] {
         CallKind::OpenDir | CallKind::OpenFile | CallKind::OpenOwnFile => {
             &[Fails(ANY), Fails(DENIED), Fails(IN_USE), Fails(TOO_MANY), Fails(NO_MEMORY)]
         }
-        CallKind::Device | CallKind::FileStat | CallKind::List | CallKind::ReadLink => {
+        CallKind::Identity | CallKind::FileStat | CallKind::List | CallKind::ReadLink => {
             &[Fails(ANY), Fails(NO_MEMORY)]
         }
         CallKind::Stat => &[Fails(ANY), Fails(DENIED), Fails(NO_MEMORY)],
