@@ -75,7 +75,7 @@ pub(crate) fn resolve<D: Disk>(
 }
 
 /// What is left of an absolute path below the root, if it lies there as written.
-fn below_root(root: &Path, target: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn below_root(root: &Path, target: &[u8]) -> Option<Vec<u8>> {
     let target = std::path::PathBuf::from(crate::rel_path::os_string(target));
     let rest = target.strip_prefix(root).ok()?;
     // `..` may climb out again: the walk counts it.

@@ -10,6 +10,7 @@ use crate::change_set::Staged;
 use crate::content::{Digest, Fingerprint};
 use crate::disk::{Disk, FileKind, Lease, Stat, is_symlink_error};
 use crate::error::{Difference, FsError, Refusal};
+use crate::git_dirs::GitFacts;
 use crate::mutants::mutant;
 use crate::policy::Options;
 use crate::rel_path::RelPath;
@@ -31,6 +32,7 @@ pub(crate) struct Ground<'a, D: Disk> {
     /// The journal of a set whose record of its swaps is not durable yet.
     begun: Mutex<Option<Arc<D::File>>>,
     dirs: Mutex<Dirs<D>>,
+    git_dirs: Mutex<HashMap<Option<RelPath>, Arc<GitFacts>>>,
 }
 
 /// Directories that have been opened.
@@ -118,7 +120,8 @@ impl<'a, D: Disk> Ground<'a, D> {
     ) -> Self {
         let (sync_failed, begun) = (Mutex::new(false), Mutex::default());
         let dirs = Mutex::new(Dirs { open: HashMap::new(), closed: HashMap::new() });
-        Self { disk, root, conflicts, conflicts_path, options, sync_failed, begun, dirs }
+        let git_dirs = Mutex::default();
+        Self { disk, root, conflicts, conflicts_path, options, sync_failed, begun, dirs, git_dirs }
     }
 
     /// The directory's handle, kept for later calls as long as not too many are open.
@@ -214,6 +217,13 @@ impl<'a, D: Disk> Ground<'a, D> {
     fn dirs(&self) -> std::sync::MutexGuard<'_, Dirs<D>> {
         // Only whole entries are ever inserted, so a panic elsewhere leaves it sound.
         self.dirs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of git's directories so far.
+    pub(crate) fn git_dirs(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<Option<RelPath>, Arc<GitFacts>>> {
+        self.git_dirs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A name's status; `None` when it, or a directory on the way, is absent.

@@ -32,6 +32,7 @@ mod disk;
 mod display;
 mod error;
 mod folding;
+mod git_dirs;
 mod ground;
 mod inspect;
 mod intent;

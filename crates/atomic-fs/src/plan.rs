@@ -62,6 +62,7 @@ impl<D: Disk> Planner<'_, '_, D> {
         freed: &BTreeSet<&RelPath>,
     ) -> Result<Result<Option<(u64, u64)>, Conflict>, FsError> {
         self.policy.check_change(change)?;
+        self.policy.check_place(self.ground, &change.path)?;
         self.check_parents(&change.path, freed)?;
         let held = match (&change.operation, change.expected) {
             (Operation::Write(_) | Operation::Delete, Expected::Matches(_)) => {
@@ -89,6 +90,7 @@ impl<D: Disk> Planner<'_, '_, D> {
             }
         };
         if let Operation::Rename { to, .. } = &change.operation {
+            self.policy.check_place(self.ground, to)?;
             self.check_parents(to, freed)?;
             if !freed.contains(to) && self.ground.stat(to)?.is_some() {
                 return conflict(to, Difference::Exists);

@@ -1,9 +1,12 @@
 //! Which paths and files are refused, whoever asks.
 
+use std::path::PathBuf;
+
 use crate::change_set::{Change, Operation};
-use crate::disk::{FileKind, Stat};
+use crate::disk::{Disk, FileKind, Stat};
 use crate::error::{FsError, Refusal};
 use crate::folding::{folded_stem, folds_alike};
+use crate::ground::Ground;
 use crate::intent::{SLOT_PREFIX, SLOT_SUFFIX, is_slot_name};
 use crate::rel_path::RelPath;
 
@@ -41,6 +44,8 @@ impl RelPath {
 pub(crate) struct Policy {
     pub options: Options,
     pub own_state: Option<RelPath>,
+    /// The workspace's root, canonical: a `.git` file may name a directory by its whole path.
+    pub root_path: PathBuf,
 }
 
 impl Policy {
@@ -57,6 +62,20 @@ impl Policy {
         let in_state = self.own_state.as_ref().is_some_and(|state| path.may_lie_below(state));
         if in_state || path.components().any(may_be_slot_name) {
             return refused(Refusal::OwnState);
+        }
+        Ok(())
+    }
+
+    /// Refuses a path by its names and by the directories that it leads through, which may be
+    /// git's under another name.
+    pub(crate) fn check_place<D: Disk>(
+        &self,
+        ground: &Ground<'_, D>,
+        path: &RelPath,
+    ) -> Result<(), FsError> {
+        self.check_path(path)?;
+        if !self.options.allow_git && ground.is_in_git_dir(&self.root_path, path)? {
+            return Err(FsError::Refused { path: path.clone(), refusal: Refusal::Git });
         }
         Ok(())
     }

@@ -111,7 +111,8 @@ fn make_private_dir(path: &Path) -> Result<(), FsError> {
 impl<D: Disk> Workspace<D> {
     /// A workspace on any disk, of directories that are open already.
     pub fn on_disk(disk: D, places: Places<D>, options: Options) -> Self {
-        let policy = Policy { options, own_state: places.own_state.clone() };
+        let own_state = places.own_state.clone();
+        let policy = Policy { options, own_state, root_path: places.root_path.clone() };
         Self { disk, places, policy }
     }
 
@@ -139,7 +140,7 @@ impl<D: Disk> Workspace<D> {
         self.policy.check_path(path)?;
         let ground = self.ground();
         let resolved = beneath::resolve(&ground, &self.places.root_path, path)?;
-        self.policy.check_path(&resolved)?;
+        self.policy.check_place(&ground, &resolved)?;
         // Opens the parent as a change would, so that a mount is noticed now.
         ground.stat(&resolved)?;
         Ok(resolved)

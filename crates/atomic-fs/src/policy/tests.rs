@@ -87,7 +87,7 @@ fn names_that_only_resemble_a_slot_pass(#[case] name: &[u8]) {
 #[case("a/state", false)]
 fn the_state_directory_is_refused_however_it_is_spelled(#[case] path: &str, #[case] refused: bool) {
     let own_state = Some(RelPath::parse(b"state").expect("it is a path"));
-    let policy = Policy { options: Options::default(), own_state };
+    let policy = Policy { options: Options::default(), own_state, root_path: "/w".into() };
     let path = RelPath::parse(path.as_bytes()).expect("it is a path");
     assert_eq!(policy.check_path(&path).is_err(), refused, "{path}");
 }
