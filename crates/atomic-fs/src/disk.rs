@@ -137,6 +137,11 @@ pub trait Disk: Send + Sync {
     fn kept_mode(&self, mode: u32) -> u32 {
         mode
     }
+    /// The permission bits that a directory's default access control list leaves a new file, in
+    /// place of the process's umask (acl(5)); `None` where it has no such list.
+    fn default_mode(&self, _dir: &Self::Dir) -> io::Result<Option<u32>> {
+        Ok(None)
+    }
     /// A symlink's target.
     fn read_link(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Vec<u8>>;
     /// The names in a directory, without `.` and `..`, in any order.

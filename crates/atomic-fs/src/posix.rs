@@ -81,6 +81,11 @@ impl Disk for PosixDisk {
         Ok(stat_from(&fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
+    #[cfg(target_os = "linux")]
+    fn default_mode(&self, dir: &OwnedFd) -> io::Result<Option<u32>> {
+        metadata::default_mode(dir)
+    }
+
     fn read_link(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<Vec<u8>> {
         Ok(fs::readlinkat(dir, name, Vec::new())?.into_bytes())
     }

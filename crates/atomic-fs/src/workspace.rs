@@ -15,7 +15,7 @@ use crate::intent::is_slot_name;
 use crate::journal::{self, Journal, Record};
 use crate::lock::WorkspaceLock;
 use crate::mutants::mutant;
-use crate::policy::{Options, Policy};
+use crate::policy::{Options, Policy, check_mode_change};
 use crate::recover::{Recovered, Recovery};
 use crate::rel_path::RelPath;
 use crate::swap::Swapper;
@@ -126,6 +126,31 @@ impl<D: Disk> Workspace<D> {
         self.disk.kept_mode(mode)
     }
 
+    /// The permission bits that the system would give a new file, of which a program asks for
+    /// 0666: where the directory has a default access control list, the umask does not count.
+    ///
+    /// # Errors
+    /// [`FsError::Refused`] when a parent is a symlink or another mount.
+    pub fn new_file_mode(&self, path: &RelPath, by_umask: u32) -> Result<u32, FsError> {
+        let ground = self.ground();
+        let mut parent = path.parent();
+        loop {
+            match ground.dir(parent.as_ref()) {
+                Ok(dir) => {
+                    let allowed = self.disk.default_mode(&dir);
+                    let allowed =
+                        allowed.map_err(FsError::io("read the access control of", path))?;
+                    return Ok(allowed.map_or(by_umask, |allowed| 0o666 & allowed));
+                }
+                // New directories inherit the list of the one that they are made in.
+                Err(error) if is_absence(&error) && parent.is_some() => {
+                    parent = parent.as_ref().and_then(RelPath::parent);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// The root, canonical.
     pub fn root(&self) -> &Path {
         &self.places.root_path
@@ -227,6 +252,15 @@ impl<D: Disk> Workspace<D> {
     /// [`FsError::Refused`].
     pub fn check_target(&self, path: &RelPath, stat: &Stat) -> Result<(), FsError> {
         self.policy.check_file(path, stat)
+    }
+
+    /// Refuses a change of the mode alone of a file that has other names; its new content would
+    /// sever them.
+    ///
+    /// # Errors
+    /// [`FsError::Refused`].
+    pub fn check_mode_change(&self, path: &RelPath) -> Result<(), FsError> {
+        self.stat(path)?.map_or(Ok(()), |stat| check_mode_change(path, &stat))
     }
 
     /// Waits for the workspace's lock.

@@ -150,6 +150,32 @@ fn a_created_file_gets_the_default_list_of_its_directory_with_the_approved_mode(
     }
 }
 
+/// `std` asks for 0666, as most programs do.
+#[test]
+fn a_new_files_mode_is_the_one_that_the_system_would_give_it() {
+    let fixture = Fixture::default();
+    for dir in ["with", "without"] {
+        fixture.put(&format!("{dir}/there"), b"");
+    }
+    for (mask, others) in [(7, 5), (5, 0), (6, 6), (0, 0)] {
+        if !could_set(&fixture.at("with"), DEFAULT, &shared_with(65534, mask, others)) {
+            return;
+        }
+        for path in ["with/new", "with/deep/er/new"] {
+            let workspace = fixture.open();
+            let said = workspace.new_file_mode(&rel(path), 0o111).expect("readable");
+            std::fs::create_dir_all(fixture.at(path).parent().expect("below the root"))
+                .expect("writable");
+            std::fs::write(fixture.at(path), "").expect("writable");
+            assert_eq!(said, mode(&fixture, path), "{path}, {mask} {others}");
+            std::fs::remove_file(fixture.at(path)).expect("ours");
+        }
+        let _ = std::fs::remove_dir_all(fixture.at("with/deep"));
+    }
+    let said = fixture.open().new_file_mode(&rel("without/new"), 0o640).expect("readable");
+    assert_eq!(said, 0o640, "the umask decides");
+}
+
 #[test]
 fn inode_flags_stay_with_a_replaced_file() {
     let mut fixture = Fixture::default();

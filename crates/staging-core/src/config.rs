@@ -15,7 +15,8 @@ pub struct StagingOptions {
     pub workspace: PathBuf,
     /// This workspace's own state directory, outside of it; created 0700.
     pub state_dir: PathBuf,
-    /// Permission bits of files that an agent creates without naming any.
+    /// Permission bits of files that an agent creates without naming any; a default access
+    /// control list of their directory takes precedence.
     pub new_file_mode: u32,
     /// How long a session without activity stays open.
     pub session_expires_after: Duration,

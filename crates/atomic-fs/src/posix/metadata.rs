@@ -57,6 +57,35 @@ fn remove_attribute(to: &OwnedFd, name: &CStr) -> io::Result<()> {
     }
 }
 
+/// The permission bits of a directory's default access control list: owner, mask or group,
+/// others.
+#[cfg(target_os = "linux")]
+pub(super) fn default_mode(dir: &OwnedFd) -> io::Result<Option<u32>> {
+    const USER: u16 = 0x01;
+    const GROUP: u16 = 0x04;
+    const MASK: u16 = 0x10;
+    const OTHER: u16 = 0x20;
+    let list = match read_attribute(dir, c"system.posix_acl_default") {
+        Ok(Some(list)) => list,
+        Ok(None) => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    // A version of four bytes, then a tag, permissions and an id for each entry.
+    let permissions = |wanted: u16| {
+        list.get(4..)?.chunks_exact(8).find_map(|entry| {
+            let tag = u16::from_le_bytes([entry[0], entry[1]]);
+            (tag == wanted).then(|| u32::from(u16::from_le_bytes([entry[2], entry[3]]) & 7))
+        })
+    };
+    let user = permissions(USER);
+    let group = permissions(MASK).or_else(|| permissions(GROUP));
+    let other = permissions(OTHER);
+    Ok(user.zip(group).zip(other).map(|((user, group), other)| user << 6 | group << 3 | other))
+}
+
 fn copy_attribute(from: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<()> {
     let Some(value) = read_attribute(from, name)? else { return Ok(()) };
     // A security module labels the new file by itself; writing its attribute may

@@ -109,7 +109,12 @@ impl Inner {
             return (work(), Ok(()));
         }
         std::thread::scope(|scope| {
-            let syncing = scope.spawn(|| self.blobs.sync_contents(&bases));
+            let (blobs, bases) = (&self.blobs, &bases);
+            let sync = move || blobs.sync_contents(bases);
+            // Where the system gives no more threads, one after the other.
+            let Ok(syncing) = std::thread::Builder::new().spawn_scoped(scope, sync) else {
+                return (work(), sync());
+            };
             let worked = work();
             let panicked = || StagingError::NotCommitted { reason: "the sync panicked".to_owned() };
             (worked, syncing.join().unwrap_or_else(|_| Err(panicked())))

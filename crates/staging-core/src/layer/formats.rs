@@ -150,7 +150,13 @@ impl View<'_> {
             file.fit(&content, expected.is_some()).map_err(|source| misfit(source.to_string()))?;
         let mode = match (file.mode, found) {
             (None, found) => found.map(|found| found.mode),
-            (Some(change), found) => Some(self.mode(change, found).map_err(misfit)?),
+            (Some(change), found) => {
+                let before = match found {
+                    Some(found) => found.mode,
+                    None => self.inner.new_file_mode(&path)?,
+                };
+                Some(changed_mode(change, found.is_some(), before).map_err(misfit)?)
+            }
         };
         let incoming = match kind {
             // Nothing of it is stored: it goes.
@@ -182,25 +188,6 @@ impl View<'_> {
                 let content = self.inner.blobs.read(&found.digest);
                 Ok(content.map_err(crate::diffing::damaged(path))?.into())
             }
-        }
-    }
-
-    /// A file's bits after a change of mode, or why it cannot be meant of this file.
-    fn mode(&self, change: ModeChange, found: Option<StagedContent>) -> Result<u32, String> {
-        let before = found.map_or(self.inner.options.new_file_mode, |found| found.mode);
-        match change {
-            ModeChange::Executable(wanted) => {
-                let is_executable = before & 0o100 != 0;
-                if found.is_some() && is_executable == wanted {
-                    let state = if wanted { "executable already" } else { "not executable" };
-                    return Err(format!("the patch changes its mode, and it is {state}"));
-                }
-                Ok(if wanted { before | ((before & 0o444) >> 2) } else { before & !0o111 })
-            }
-            ModeChange::Exact { old: Some(old), .. } if old != before => {
-                Err(format!("the patch changes its mode from {old:o}, and it is {before:o}"))
-            }
-            ModeChange::Exact { new, .. } => Ok(new),
         }
     }
 
@@ -267,6 +254,24 @@ pub(super) fn check_base(
         return Ok(());
     }
     Err(StagingError::NotTheBase { path: path.clone(), expected, found })
+}
+
+/// A file's bits after a change of mode, or why it cannot be meant of this file.
+fn changed_mode(change: ModeChange, is_there: bool, before: u32) -> Result<u32, String> {
+    match change {
+        ModeChange::Executable(wanted) => {
+            let is_executable = before & 0o100 != 0;
+            if is_there && is_executable == wanted {
+                let state = if wanted { "executable already" } else { "not executable" };
+                return Err(format!("the patch changes its mode, and it is {state}"));
+            }
+            Ok(if wanted { before | ((before & 0o444) >> 2) } else { before & !0o111 })
+        }
+        ModeChange::Exact { old: Some(old), .. } if old != before => {
+            Err(format!("the patch changes its mode from {old:o}, and it is {before:o}"))
+        }
+        ModeChange::Exact { new, .. } => Ok(new),
+    }
 }
 
 /// The renames, each behind the one that frees its target.

@@ -24,7 +24,7 @@ mod view;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use atomic_fs::{Options, Workspace};
+use atomic_fs::{Options, RelPath, Workspace};
 
 pub use attested::attestable;
 pub use formats::{FittedFile, PatchProposed, PatchRequest};
@@ -67,6 +67,13 @@ struct Inner {
     /// Held through every apply and recovery of this process; what the last
     /// apply left to tidy, with the workspace's lock.
     gate: Mutex<Option<Tidying>>,
+}
+
+impl Inner {
+    /// The bits of a file that is created without naming any, as the system would give them.
+    fn new_file_mode(&self, path: &RelPath) -> Result<u32> {
+        Ok(self.workspace.new_file_mode(path, self.options.new_file_mode)?)
+    }
 }
 
 impl DiffStagingLayer {

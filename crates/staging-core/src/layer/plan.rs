@@ -83,9 +83,19 @@ impl View<'_> {
             Proposal::SetMode { mode, .. } => {
                 check_mode(&path, Some(*mode))?;
                 let found = self.require(&path)?;
+                self.inner.workspace.check_mode_change(&path)?;
                 self.put(&path, Incoming { mode: Some(*mode), ..found.into() })
             }
         }
+    }
+
+    /// A created file's bits, when nobody has named any.
+    fn or_new_file_mode(&self, path: &RelPath, incoming: Incoming) -> Result<StagedContent> {
+        let mode = match incoming.mode {
+            Some(mode) => mode,
+            None => self.inner.new_file_mode(path)?,
+        };
+        Ok(incoming.or_mode(mode))
     }
 
     /// Makes the file at a path hold this.
@@ -107,7 +117,7 @@ impl View<'_> {
                 }
                 None => {
                     self.check_room(path)?;
-                    let staged = incoming.or_mode(self.inner.options.new_file_mode);
+                    let staged = self.or_new_file_mode(path, incoming)?;
                     Some(self.draft(path, Operation::Create, None, Some(staged)))
                 }
             };
@@ -116,8 +126,10 @@ impl View<'_> {
         };
         self.find(path)?;
         let Some(base) = patch.base else {
-            let mode = patch.staged.map_or(self.inner.options.new_file_mode, |staged| staged.mode);
-            let staged = incoming.or_mode(mode);
+            let staged = match patch.staged {
+                Some(before) => incoming.or_mode(before.mode),
+                None => self.or_new_file_mode(path, incoming)?,
+            };
             let planned = self.draft(path, Operation::Create, None, Some(staged));
             self.plan(path, Some(planned));
             return Ok(vec![path.clone()]);
