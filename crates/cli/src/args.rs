@@ -111,7 +111,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Plugin(Plugin),
     /// Finish or undo a broken apply, and sweep what it left
-    Recover,
+    Recover(Recover),
     /// Propose a stale or rejected patch anew, merged with what its file has become
     Refresh {
         /// The patch, like p1
@@ -140,6 +140,14 @@ pub(crate) enum Command {
     Hook(Hook),
     /// Change an agent's settings so that its writes wait; shows the change and asks
     Init(Init),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    /// First take over the state of a directory that was here before, as after a restore from a
+    /// backup: the only one, or the one whose state or path is DIR
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adopt: Option<Option<PathBuf>>,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,9 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use staging_core::{PathError, RelPath, escape_path, workspace_key};
+use staging_core::{
+    ErrorKind, PathError, RelPath, StateFound, WorkspaceState, adopt_state, escape_path, find_state,
+};
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -19,6 +21,10 @@ pub(crate) struct Place {
     pub(crate) root: PathBuf,
     /// This workspace's own state directory.
     pub(crate) state_dir: PathBuf,
+    /// Where the states of all workspaces are.
+    base: PathBuf,
+    /// How this workspace's was found.
+    state: WorkspaceState,
     /// The user's configuration, whether there is one or not.
     pub(crate) config_file: Option<PathBuf>,
     /// Where relative arguments begin, canonical.
@@ -48,8 +54,7 @@ impl Place {
         check_root(&root, home.as_deref())?;
         let base = state_base(options, &current)?;
         check_outside(&base, &root, "the state directory", "Name another with --state-dir.")?;
-        let state_dir = base.join(workspace_key(&root));
-        Ok(Self { root, state_dir, config_file: config_file(), current })
+        Self::with_state(root, base, current)
     }
 
     /// The places for settings of the user's own, below a folder that agents do not work in: the
@@ -61,8 +66,68 @@ impl Place {
         })?;
         let current = env::current_dir()
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
-        let state_dir = state_base(options, &current)?.join(workspace_key(&root));
-        Ok(Self { root, state_dir, config_file: config_file(), current })
+        let base = state_base(options, &current)?;
+        Self::with_state(root, base, current)
+    }
+
+    fn with_state(root: PathBuf, base: PathBuf, current: PathBuf) -> Result<Self, Failure> {
+        let state = find_state(&base, &root)?;
+        let state_dir = state.dir.clone();
+        Ok(Self { root, state_dir, base, state, config_file: config_file(), current })
+    }
+
+    /// Takes over the state of a directory that was here before, or that this one was: the one
+    /// that is named by its state directory or its old path, else the only one.
+    pub(crate) fn adopt(self, named: Option<&Path>) -> Result<Self, Failure> {
+        let is_named =
+            |name: &Path| named.is_none_or(|named| name == named || name.ends_with(named));
+        let all = &self.state.unclaimed;
+        let named: Vec<_> =
+            all.iter().filter(|state| is_named(&state.dir) || is_named(&state.root)).collect();
+        let with_work: Vec<_> = named.iter().copied().filter(|state| state.has_work).collect();
+        let chosen = match (named.as_slice(), with_work.as_slice()) {
+            ([only], _) | (_, [only]) => only,
+            ([], _) => {
+                return Err(Failure::new(
+                    ErrorKind::NotFound,
+                    "there is no state of an earlier directory to take over",
+                ));
+            }
+            _ => {
+                let dirs: Vec<String> =
+                    named.iter().map(|state| format!("`{}`", shown(&state.dir))).collect();
+                return Err(Failure::usage(format!(
+                    "several states can be taken over: {}",
+                    dirs.join(", ")
+                ))
+                .advise("Name one of them: `greenroom recover --adopt DIR`."));
+            }
+        };
+        adopt_state(&self.base, &self.root, &chosen.dir)?;
+        Self::with_state(self.root, self.base, self.current)
+    }
+
+    /// What a person should know of the state: a line each.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let StateFound::Moved { from } = &self.state.found {
+            notes.push(format!("this workspace was at `{}`; its state moved with it", shown(from)));
+        }
+        for state in self.state.unclaimed.iter().filter(|state| state.has_work) {
+            let root = shown(&state.root);
+            notes.push(if state.root == self.root {
+                format!(
+                    "another directory was at `{root}` before, and has patches pending; \
+                     `greenroom recover --adopt` takes them over"
+                )
+            } else {
+                format!(
+                    "patches are pending for `{root}`, which is gone and may be this directory; \
+                     `greenroom recover --adopt` takes them over"
+                )
+            });
+        }
+        notes
     }
 
     /// The same places, with relative arguments beginning at a directory, which is canonical.
@@ -323,6 +388,12 @@ mod tests {
         Place {
             root: PathBuf::from("/w/app"),
             state_dir: PathBuf::new(),
+            base: PathBuf::new(),
+            state: WorkspaceState {
+                dir: PathBuf::new(),
+                found: StateFound::New,
+                unclaimed: Vec::new(),
+            },
             config_file: None,
             current: PathBuf::from("/w/app/src"),
         }

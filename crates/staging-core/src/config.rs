@@ -123,9 +123,11 @@ impl StagingOptions {
     }
 }
 
-/// The name of a workspace's directory below the state directory: the root's
+/// The name that a workspace's directory below the state directory is made with: the root's
 /// own name for people, and 16 hex digits of its path's BLAKE3 to tell
 /// namesakes apart. The root must be canonical.
+///
+/// [`find_state`](crate::find_state) finds the directory also after the workspace was moved.
 pub fn workspace_key(canonical_root: &Path) -> String {
     let name: String = canonical_root
         .file_name()

@@ -15,6 +15,7 @@ mod patch;
 mod plugins;
 mod session;
 mod signature;
+mod states;
 mod store;
 mod time;
 mod watching;
@@ -43,6 +44,9 @@ pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, Staged
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
 pub use session::{Session, SessionState};
 pub use signature::{Signature, set_signature};
+pub use states::{
+    KnownState, StateFound, UnclaimedState, WorkspaceState, adopt_state, find_state, known_states,
+};
 pub use store::set_aside::SetAside;
 pub use time::Timestamp;
 pub use watching::{WatchHealth, Watching};

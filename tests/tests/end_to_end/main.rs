@@ -8,6 +8,7 @@ mod init;
 mod json_shapes;
 mod kill;
 mod mcp;
+mod moved;
 mod operations;
 mod patches;
 mod plugins;

@@ -14,10 +14,10 @@ mod watch;
 
 use staging_core::{DiffStagingLayer, Patch, StagingOptions};
 
-use crate::args::{Arguments, Command, Global, Session};
+use crate::args::{Arguments, Command, Global, Recover, Session};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::place::{Place, check_outside};
+use crate::place::{Place, check_outside, shown};
 use crate::plugin_host;
 use crate::settings::Settings;
 
@@ -40,7 +40,14 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     if let Command::Init(init) = &arguments.command {
         return init::run(init, &arguments.global, console);
     }
-    let place = Place::find(&arguments.global)?;
+    let mut place = Place::find(&arguments.global)?;
+    if let Command::Recover(Recover { adopt: Some(named), .. }) = &arguments.command {
+        place = place.adopt(named.as_deref())?;
+        console.remark(&format!("took over the state in `{}`", shown(&place.state_dir)));
+    }
+    for note in place.notes() {
+        console.remark(&note);
+    }
     let options = options(&arguments.global, &place)?;
     if matches!(arguments.command, Command::Doctor) {
         return care::doctor(console, &options);
@@ -65,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Log { verify: true } => history::verify(&stage),
         Command::Session(Session::List) => sessions::list(&stage),
         Command::Session(Session::Close { session }) => sessions::close(&stage, session),
-        Command::Recover => history::recover(&stage),
+        Command::Recover(_) => history::recover(&stage),
         Command::Plugin(_) => Ok(()),
         Command::Refresh { id } => propose::refresh(&stage, *id),
         Command::Gc => care::gc(&stage),

@@ -84,6 +84,7 @@ impl DiffStagingLayer {
     pub fn open(mut options: StagingOptions) -> Result<Self> {
         let state = state_dir::prepare(&options.state_dir)?;
         let workspace = Workspace::open(&options.workspace, &state, policies(&options))?;
+        crate::states::claim(&state, workspace.root())?;
         options.new_file_mode = workspace.kept_mode(options.new_file_mode);
         let store = Arc::new(Store::open(&state)?);
         let set_aside = SetAside::new(&state, options.session_expires_after);

@@ -15,6 +15,7 @@ pub(crate) mod applies;
 pub(crate) mod blobs;
 pub(crate) mod contents;
 mod folding;
+pub(crate) mod identity;
 pub(crate) mod log;
 pub(crate) mod meta;
 pub(crate) mod own_file;

@@ -16,5 +16,6 @@ mod refresh;
 mod review;
 mod shared;
 mod stale;
+mod states;
 mod store;
 mod undo;

@@ -72,6 +72,23 @@ fn an_apply_that_reached_the_disk_is_recorded_at_the_next_start() {
 }
 
 #[test]
+fn an_apply_that_was_broken_off_is_recovered_where_its_workspace_is_now() {
+    let world = World::new();
+    world.put("a", "base\n");
+    let s = world.session("agent");
+    let patch = world.write(s, "a", "agent\n").patch.expect("pending");
+    die_in_apply(&world, "agent\n", true);
+    let moved = world.root().with_file_name("moved");
+    std::fs::rename(world.root(), &moved).expect("renamed");
+    let mut options = world.layer.options().clone();
+    options.workspace.clone_from(&moved);
+    let again = DiffStagingLayer::open(options).expect("the state is this directory's");
+    assert_eq!(again.patch(patch.id).expect("kept").state, PatchState::Applied);
+    assert_eq!(std::fs::read_dir(&moved).expect("listed").count(), 1, "no slot is left");
+    assert_eq!(std::fs::read(moved.join("a")).expect("there"), b"agent\n");
+}
+
+#[test]
 fn an_apply_that_never_reached_the_disk_is_rolled_back_and_frees_its_patches() {
     let world = World::new();
     world.put("a", "base\n");

@@ -121,8 +121,13 @@ fn git_apply_gives_exactly_the_staged_bytes(
     // Back to the base, and the same by our own hands.
     let base_tree = before.keys().map(|path| path.to_owned()).collect::<Vec<_>>();
     let root = world.root();
-    std::fs::remove_dir_all(&root).expect("cleared");
-    std::fs::create_dir(&root).expect("a workspace");
+    // Not the root itself: another directory is another workspace.
+    for entry in std::fs::read_dir(&root).expect("a workspace") {
+        let entry = entry.expect("an entry").path();
+        let is_dir = entry.is_dir();
+        let cleared = if is_dir { std::fs::remove_dir_all } else { std::fs::remove_file }(&entry);
+        cleared.expect("cleared");
+    }
     for entry in base_tree {
         let (content, mode, ..) = &before[&entry];
         let name = entry.strip_prefix(&root).expect("below it").to_string_lossy().into_owned();
