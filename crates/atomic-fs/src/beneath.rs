@@ -6,20 +6,31 @@ use std::path::Path;
 use crate::disk::{Disk, FileKind};
 use crate::error::{FsError, Refusal};
 use crate::ground::Ground;
-use crate::rel_path::RelPath;
+use crate::rel_path::{RelPath, escape};
 
 /// As many as Linux follows before it says ELOOP.
 const SYMLINKS_MAX: u32 = 40;
 
-/// Follows symlinks below the root, the last component included, and returns the
-/// path of the file behind them; the file itself may be absent.
+/// What is done with a symlink that the last component of a path is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LastSymlink {
+    /// It is followed, as by whoever reads or writes.
+    Followed,
+    /// It is refused: whoever takes a name away or moves it means the name, not what is behind it.
+    Refused,
+}
+
+/// Follows symlinks below the root, and returns the path of the file behind them; the file itself
+/// may be absent.
 ///
 /// # Errors
-/// [`Refusal::LeadsOut`] for a symlink that leaves the root or never ends.
+/// [`Refusal::LeadsOut`] for a symlink that leaves the root or never ends, and
+/// [`Refusal::Symlink`] for the last one, if it is not to be followed.
 pub(crate) fn resolve<D: Disk>(
     ground: &Ground<'_, D>,
     root: &Path,
     path: &RelPath,
+    last: LastSymlink,
 ) -> Result<RelPath, FsError> {
     let refused = |refusal| FsError::Refused { path: path.clone(), refusal };
     let mut left: VecDeque<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
@@ -54,6 +65,9 @@ pub(crate) fn resolve<D: Disk>(
                     .disk
                     .read_link(&parent, here.file_name())
                     .map_err(FsError::io("read the symlink", &here))?;
+                if left.is_empty() && last == LastSymlink::Refused {
+                    return Err(refused(Refusal::Symlink { target: escape(&target) }));
+                }
                 done.pop();
                 let relative = if target.first() == Some(&b'/') {
                     done.clear();

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::apply::{Applied, Apply, Outcome, Unfinished};
-use crate::beneath;
+use crate::beneath::{self, LastSymlink};
 use crate::change_set::ChangeSet;
 use crate::conflicts::Kept;
 use crate::content::{ContentSource, Digest};
@@ -162,9 +162,24 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Refused`].
     pub fn resolve(&self, path: &RelPath) -> Result<RelPath, FsError> {
+        self.resolve_to(path, LastSymlink::Followed)
+    }
+
+    /// The name that a path really means when the file at it is deleted or moved, or another
+    /// arrives there: symlinks on the way are followed, but none that the name itself is. The
+    /// file may be absent.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve), and [`Refusal::Symlink`] when the name is a symlink,
+    /// whatever is behind it.
+    pub fn resolve_name(&self, path: &RelPath) -> Result<RelPath, FsError> {
+        self.resolve_to(path, LastSymlink::Refused)
+    }
+
+    fn resolve_to(&self, path: &RelPath, last: LastSymlink) -> Result<RelPath, FsError> {
         self.policy.check_path(path)?;
         let ground = self.ground();
-        let resolved = beneath::resolve(&ground, &self.places.root_path, path)?;
+let resolved = beneath::resolve(&ground, &self.places.root_path, path, last)?;
         self.policy.check_place(&ground, &resolved)?;
         // Opens the parent as a change would, so that a mount is noticed now.
         ground.stat(&resolved)?;
