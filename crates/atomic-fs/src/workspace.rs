@@ -179,7 +179,7 @@ impl<D: Disk> Workspace<D> {
     fn resolve_to(&self, path: &RelPath, last: LastSymlink) -> Result<RelPath, FsError> {
         self.policy.check_path(path)?;
         let ground = self.ground();
-let resolved = beneath::resolve(&ground, &self.places.root_path, path, last)?;
+        let resolved = beneath::resolve(&ground, &self.places.root_path, path, last)?;
         self.policy.check_place(&ground, &resolved)?;
         // Opens the parent as a change would, so that a mount is noticed now.
         ground.stat(&resolved)?;

@@ -158,6 +158,14 @@ pub enum StagingError {
         /// How often the text occurs.
         found: u64,
     },
+    /// An edit or a patch of text in a file that is UTF-16.
+    #[error(
+        "`{path}` is UTF-16, where no text of an edit or patch can be found: write the file whole"
+    )]
+    Utf16 {
+        /// The file.
+        path: RelPath,
+    },
     /// A patch over many files cannot be read.
     #[error(transparent)]
     Patch(#[from] PatchError),
@@ -470,7 +478,9 @@ impl StagingError {
             Self::NotUndoable { .. } => ErrorKind::Closed,
             Self::UndoConflict { .. } => ErrorKind::Stale,
             Self::BadLabel { .. } | Self::Usage { .. } | Self::Patch(_) => ErrorKind::Usage,
-            Self::NoMatch { .. } | Self::PatchMisfit { .. } => ErrorKind::NoMatch,
+            Self::NoMatch { .. } | Self::PatchMisfit { .. } | Self::Utf16 { .. } => {
+                ErrorKind::NoMatch
+            }
             Self::Stale { .. } | Self::NotTheBase { .. } => ErrorKind::Stale,
             Self::TargetExists { .. }
             | Self::PathBlocked { .. }
@@ -517,6 +527,7 @@ impl StagingError {
             | Self::PathBlocked { path, .. }
             | Self::NoMatch { path, .. }
             | Self::PatchMisfit { path, .. }
+            | Self::Utf16 { path }
             | Self::NotTheBase { path, .. }
             | Self::ModeRefused { path, .. }
             | Self::Conflict { path, .. }

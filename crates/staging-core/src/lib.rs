@@ -34,6 +34,8 @@ pub use events::{
     ClientAttestation, EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schema,
 };
 pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, SessionId};
+#[doc(hidden)]
+pub use layer::ReadStep;
 pub use layer::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, DiffStagingLayer,
     FileStatus, FittedFile, Listed, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport,
@@ -52,7 +54,7 @@ pub use time::Timestamp;
 pub use watching::{WatchHealth, Watching};
 
 pub use patch_formats::{
-    MatchLevel, PATCH_BYTES_MAX, PatchError, Placement, ReplaceError, replace,
+    MatchLevel, PATCH_BYTES_MAX, PatchError, Placement, ReplaceError, is_utf16, replace,
 };
 
 pub use diff_engine::{CheckOutcome, Conformance, serve_plugin};

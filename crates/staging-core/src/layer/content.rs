@@ -12,11 +12,45 @@ use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
 use crate::store::blobs::{Put, StreamError};
-use crate::store::contents::{Dead, Entry};
+use crate::store::contents::{self, Dead, Entry};
+use crate::store::meta;
 use crate::time::now_ns;
 
 /// How often a file that changes while it is read is read again.
 const READS_MAX: u32 = 8;
+
+/// A step of reading a file of the workspace.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadStep {
+    /// The file is about to be opened.
+    Opens,
+    /// All of it has been read, and it was not looked yet whether it changed meanwhile.
+    WasRead,
+    /// What was read is what a patch will rest on.
+    IsTaken,
+}
+
+/// What is called at each step, on the thread that reads.
+pub(super) type ReadObserver = dyn Fn(ReadStep, &RelPath) + Send + Sync;
+
+/// What a file on the disk is, read once.
+pub(super) struct BaseRead {
+    pub(super) base: Base,
+    pub(super) stored: Stored,
+    /// Whether the file system says that the file has one name and no other.
+    pub(super) has_one_name: bool,
+}
+
+/// How long a file may be that is read for a proposal.
+#[derive(Clone, Copy)]
+pub(super) struct ReadLimit {
+    /// What is limited, for the message.
+    pub(super) what: &'static str,
+    pub(super) bytes_max: u64,
+    /// How much the call has put in the store already, uncommitted.
+    pub(super) put_bytes: u64,
+}
 
 /// Content in the store, and in memory when it is short enough to be compared.
 #[derive(Clone)]
@@ -63,10 +97,14 @@ impl Inner {
     pub(super) fn store_file(&self, path: &Path) -> Result<Stored> {
         let failed = |source| StagingError::Io { action: "read", path: path.to_owned(), source };
         let mut file = File::open(path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
             return Err(super::usage(format!("`{}` is no regular file", path.display())));
         }
         let max = self.options.session_bytes_max;
+        if metadata.len() > max {
+            return Err(self.too_many_bytes());
+        }
         match self.blobs.put_stream(&mut file, self.differ.bytes_max(), max) {
             Ok(streamed) => {
                 Ok(Stored::new(streamed.put, streamed.bytes, streamed.content.map(Into::into)))
@@ -77,37 +115,70 @@ impl Inner {
         }
     }
 
+    /// Tells whoever plays the user of a step of reading a file.
+    pub(super) fn at_read(&self, step: ReadStep, path: &RelPath) {
+        if let Some(observer) = self.read_observer.get() {
+            observer(step, path);
+        }
+    }
+
     /// Reads, hashes and stores the file as it is on disk, in one pass; `None`
     /// when none is there. A file that changes meanwhile is read again.
-    pub(super) fn read_base(&self, path: &RelPath) -> Result<Option<(Base, Stored)>> {
+    ///
+    /// # Errors
+    /// `Limit` before anything is read or stored when the file is longer than allowed.
+    pub(super) fn read_base(&self, path: &RelPath, limit: ReadLimit) -> Result<Option<BaseRead>> {
         for _ in 0..READS_MAX {
             let observed_ns = now_ns();
+            self.at_read(ReadStep::Opens, path);
             let Some(mut file) = self.workspace.open_file(path)? else { return Ok(None) };
             let before = file.stat();
             self.workspace.check_target(path, &before)?;
-            let stored = self.store_base(path, &mut file, &before)?;
+            if before.bytes > limit.bytes_max {
+                return Err(StagingError::Limit { what: limit.what, max: limit.bytes_max });
+            }
+            let Some(stored) = self.store_base(path, &mut file, &before, limit.put_bytes)? else {
+                // It has grown.
+                continue;
+            };
+            self.at_read(ReadStep::WasRead, path);
             let after = file.stat_now().map_err(read_failed(path))?;
             let named = self.workspace.stat(path)?;
             if stored.bytes == before.bytes
                 && same(&before, &after)
                 && named.is_some_and(|named| same(&before, &named))
             {
-                return Ok(Some((Base::new(stored.digest, &before, observed_ns), stored)));
+                self.at_read(ReadStep::IsTaken, path);
+                let base = Base::new(stored.digest, &before, observed_ns);
+                return Ok(Some(BaseRead { base, stored, has_one_name: before.links == 1 }));
             }
             self.bury(&[stored.put()], &[]);
         }
         Err(StagingError::Busy { what: format!("`{path}` changes while it is read") })
     }
 
-    fn store_base(&self, path: &RelPath, file: &mut dyn Read, stat: &Stat) -> Result<Stored> {
+    /// Nothing when the file is longer than it was.
+    fn store_base(
+        &self,
+        path: &RelPath,
+        file: &mut dyn Read,
+        stat: &Stat,
+        put_bytes: u64,
+    ) -> Result<Option<Stored>> {
         let max = self.differ.bytes_max();
+        // A store that is full is found out by the commit; what is much is asked for before.
+        if put_bytes.saturating_add(stat.bytes) > max && !self.has_room(put_bytes, stat.bytes)? {
+            return self.find_stored(path, file, stat).map(Some);
+        }
         if stat.bytes > max {
-            return match self.blobs.put_stream(file, max, u64::MAX) {
-                Ok(streamed) => {
-                    Ok(Stored::new(streamed.put, streamed.bytes, streamed.content.map(Into::into)))
-                }
+            return match self.blobs.put_stream(file, max, stat.bytes) {
+                Ok(streamed) => Ok(Some(Stored::new(
+                    streamed.put,
+                    streamed.bytes,
+                    streamed.content.map(Into::into),
+                ))),
                 Err(StreamError::Read(source)) => Err(read_failed(path)(source)),
-                Err(StreamError::TooLong) => Err(self.too_many_bytes()),
+                Err(StreamError::TooLong) => Ok(None),
                 Err(StreamError::Store(error)) => Err(error),
             };
         }
@@ -115,7 +186,33 @@ impl Inner {
         // One byte more tells a file that has grown.
         file.take(stat.bytes + 1).read_to_end(&mut content).map_err(read_failed(path))?;
         let bytes = content.len() as u64;
-        Ok(Stored::new(self.blobs.put(&content)?, bytes, Some(content.into())))
+        Ok(Some(Stored::new(self.blobs.put(&content)?, bytes, Some(content.into()))))
+    }
+
+    /// Whether the store may hold so much more, besides what a call has put already.
+    fn has_room(&self, put_bytes: u64, bytes: u64) -> Result<bool> {
+        let held = self.store.look(meta::content_bytes)?;
+        let wanted = held.saturating_add(put_bytes).saturating_add(bytes);
+        Ok(wanted <= self.options.stored_bytes_max)
+    }
+
+    /// The content of a file for which the store has no room, if it is there already.
+    fn find_stored(&self, path: &RelPath, file: &mut dyn Read, stat: &Stat) -> Result<Stored> {
+        let full = || {
+            let what = "what is stored of all patches, in bytes,";
+            StagingError::Limit { what, max: self.options.stored_bytes_max }
+        };
+        // A file of any length may be there, a sparse one for example: it is read only if it can
+        // be one of the contents, all of which fit the limit.
+        if !self.store.look(|connection| contents::has_length(connection, stat.bytes))? {
+            return Err(full());
+        }
+        let mut file = file.take(stat.bytes + 1);
+        let (digest, bytes) = Digest::of_reader(&mut file).map_err(read_failed(path))?;
+        if !self.blobs.knows(&digest) {
+            return Err(full());
+        }
+        Ok(Stored { digest, bytes, content: None, entry: None })
     }
 
     /// Notes contents that were put for nothing.

@@ -12,7 +12,7 @@ use patch_formats::{Change, FilePatch, ModeChange, PatchText, Placement};
 
 use super::plan::{EDIT_BYTES_MAX, Incoming, Touched};
 use super::request::Proposed;
-use super::view::View;
+use super::view::{Reading, View};
 use super::{DiffStagingLayer, usage};
 use crate::Result;
 use crate::error::StagingError;
@@ -119,24 +119,25 @@ impl View<'_> {
         directory: Option<&RelPath>,
         bases: &mut BTreeMap<RelPath, Digest>,
     ) -> Result<(Part, FittedFile)> {
-        let resolve = |view: &Self, name: &[u8]| {
-            let path = match directory {
-                Some(directory) => directory.join(name)?,
-                None => RelPath::parse(name)?,
-            };
-            Ok::<_, StagingError>(view.inner.workspace.resolve(&path)?)
+        let named = |name: &[u8]| match directory {
+            Some(directory) => directory.join(name),
+            None => RelPath::parse(name),
         };
-        let (name, kind) = match &file.change {
-            Change::Create { path } => (path, Kind::Create),
-            Change::Modify { path } => (path, Kind::Modify),
-            Change::Delete { path } => (path, Kind::Delete),
-            Change::Rename { from, to } => (from, Kind::Rename(resolve(self, to)?)),
+        let workspace = &self.inner.workspace;
+        // What goes or moves is a name; what is written may lie behind a link.
+        let (path, kind) = match &file.change {
+            Change::Create { path } => (workspace.resolve(&named(path)?)?, Kind::Create),
+            Change::Modify { path } => (workspace.resolve(&named(path)?)?, Kind::Modify),
+            Change::Delete { path } => (workspace.resolve_name(&named(path)?)?, Kind::Delete),
+            Change::Rename { from, to } => {
+                let to = workspace.resolve_name(&named(to)?)?;
+                (workspace.resolve_name(&named(from)?)?, Kind::Rename(to))
+            }
         };
-        let path = resolve(self, name)?;
         let misfit = |reason: String| StagingError::PatchMisfit { path: path.clone(), reason };
         let found = match kind {
             Kind::Create => None,
-            _ => Some(self.require(&path)?),
+            _ => Some(self.require(&path, Reading::BaseToEdit)?),
         };
         let expected = found.and_then(|_| bases.remove(&path));
         if let Some(expected) = expected {
@@ -146,8 +147,12 @@ impl View<'_> {
             Some(found) => self.editable(&path, found)?,
             None => Vec::new().into(),
         };
-        let fit =
-            file.fit(&content, expected.is_some()).map_err(|source| misfit(source.to_string()))?;
+        let fit = file.fit(&content, expected.is_some()).map_err(|source| {
+            if patch_formats::is_utf16(&content) {
+                return StagingError::Utf16 { path: path.clone() };
+            }
+            misfit(source.to_string())
+        })?;
         let mode = match (file.mode, found) {
             (None, found) => found.map(|found| found.mode),
             (Some(change), found) => {
@@ -164,7 +169,7 @@ impl View<'_> {
             _ => {
                 let stored = self.inner.store_bytes(&fit.content)?;
                 self.hold(&stored);
-                Incoming { digest: stored.digest, bytes: stored.bytes, mode }
+                Incoming { mode, ..Incoming::of(&stored) }
             }
         };
         let is_base = file.names_base(&content).or(expected.map(|_| true));
@@ -182,13 +187,7 @@ impl View<'_> {
             let what = "a file that is edited, in bytes,";
             return Err(StagingError::Limit { what, max: EDIT_BYTES_MAX });
         }
-        match self.held(&found.digest) {
-            Some(content) => Ok(content),
-            None => {
-                let content = self.inner.blobs.read(&found.digest);
-                Ok(content.map_err(crate::diffing::damaged(path))?.into())
-            }
-        }
+        self.content(path, &found.digest)
     }
 
     /// Plans parts that fit.

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use atomic_fs::{Digest, FsError, RelPath, Stat};
 
+use super::content::ReadStep;
 use super::sessions::discard_one;
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
@@ -172,6 +173,7 @@ impl Inner {
     }
 
     fn hash_again(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Judgement> {
+        self.at_read(ReadStep::Opens, &patch.path);
         let mut file = match self.workspace.open_file(&patch.path) {
             Ok(Some(file)) => file,
             Ok(None) | Err(FsError::Refused { .. }) => return Ok(Judgement::Stale),
@@ -183,6 +185,7 @@ impl Inner {
             StagingError::Fs(FsError::Io { action: "read", path, source })
         };
         let (digest, bytes) = Digest::of_reader(&mut file).map_err(failed)?;
+        self.at_read(ReadStep::WasRead, &patch.path);
         if (digest, bytes, stat.mode) != (base.digest, base.bytes, base.mode) {
             return Ok(Judgement::Stale);
         }

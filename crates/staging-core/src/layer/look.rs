@@ -130,6 +130,15 @@ impl SessionView {
         Ok(self.layer.0.workspace.resolve(path)?)
     }
 
+    /// The name that a path really means when what is there is deleted or moved, or something
+    /// else arrives there.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve), and `Refused` when a symlink is there.
+    pub fn resolve_name(&self, path: &RelPath) -> Result<RelPath> {
+        Ok(self.layer.0.workspace.resolve_name(path)?)
+    }
+
     /// What is at a path that [`resolve`](Self::resolve) gave, or that was listed; `None` when
     /// nothing is.
     ///

@@ -22,11 +22,13 @@ mod undo;
 mod view;
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use atomic_fs::{Options, RelPath, Workspace};
 
 pub use attested::attestable;
+#[doc(hidden)]
+pub use content::ReadStep;
 pub use formats::{FittedFile, PatchProposed, PatchRequest};
 pub use propose::SessionProposals;
 pub use request::{
@@ -67,6 +69,8 @@ struct Inner {
     /// Held through every apply and recovery of this process; what the last
     /// apply left to tidy, with the workspace's lock.
     gate: Mutex<Option<Tidying>>,
+    /// Who is told of each step of reading a file: tests that play the user.
+    read_observer: OnceLock<Box<content::ReadObserver>>,
 }
 
 impl Inner {
@@ -96,6 +100,7 @@ impl DiffStagingLayer {
             workspace,
             sweep_from: AtomicUsize::new(0),
             gate: Mutex::new(None),
+            read_observer: OnceLock::new(),
             options,
         }));
         layer.0.recover_if_free()?;
@@ -112,6 +117,13 @@ impl DiffStagingLayer {
     /// order. It must not block, and must not call the layer.
     pub fn observe(&self, observer: Box<dyn Fn(Notice) + Send + Sync>) {
         self.0.store.observe(observer);
+    }
+
+    /// Calls `observer` at each step of reading a file of the workspace, on the thread that
+    /// reads: for tests that save a file at exactly that moment. The first observer stays.
+    #[doc(hidden)]
+    pub fn observe_reads(&self, observer: Box<dyn Fn(ReadStep, &RelPath) + Send + Sync>) {
+        self.0.read_observer.get_or_init(|| observer);
     }
 
     /// The events behind `seq`, in order, at most `limit`.

@@ -6,10 +6,11 @@
 
 use atomic_fs::RelPath;
 
+use super::content::Stored;
 use super::formats::check_base;
 use super::request::Proposal;
 use super::usage;
-use super::view::{Found, View};
+use super::view::{Found, Reading, View};
 use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
@@ -30,6 +31,11 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
+    /// What was stored, keeping the file's mode.
+    pub(super) fn of(stored: &Stored) -> Self {
+        Self { digest: stored.digest, bytes: stored.bytes, mode: None }
+    }
+
     fn or_mode(self, mode: u32) -> StagedContent {
         StagedContent { digest: self.digest, bytes: self.bytes, mode: self.mode.unwrap_or(mode) }
     }
@@ -44,47 +50,45 @@ impl From<StagedContent> for Incoming {
 impl View<'_> {
     /// Plans one proposal on top of what is planned already.
     pub(super) fn propose(&mut self, proposal: &Proposal) -> Result<Touched> {
-        let path = self.inner.workspace.resolve(proposal.path())?;
+        let workspace = &self.inner.workspace;
+        let path = match proposal.acts_on_name() {
+            true => workspace.resolve_name(proposal.path())?,
+            false => workspace.resolve(proposal.path())?,
+        };
+        self.propose_at(&path, proposal)
+    }
+
+    /// The same at the path that the proposal's really concerns, which is found out once.
+    fn propose_at(&mut self, path: &RelPath, proposal: &Proposal) -> Result<Touched> {
         match proposal {
             Proposal::Write { content, mode, .. } => {
-                check_mode(&path, *mode)?;
+                check_mode(path, *mode)?;
                 let stored = self.inner.store_bytes(content)?;
                 self.hold(&stored);
-                self.put(
-                    &path,
-                    Incoming { digest: stored.digest, bytes: stored.bytes, mode: *mode },
-                )
+                self.put(path, Incoming { mode: *mode, ..Incoming::of(&stored) })
             }
             Proposal::WriteFrom { file, mode, .. } => {
-                check_mode(&path, *mode)?;
+                check_mode(path, *mode)?;
                 let stored = self.inner.store_file(file)?;
                 self.hold(&stored);
-                self.put(
-                    &path,
-                    Incoming { digest: stored.digest, bytes: stored.bytes, mode: *mode },
-                )
+                self.put(path, Incoming { mode: *mode, ..Incoming::of(&stored) })
             }
-            Proposal::Edit { old, new, replace_all, .. } => {
-                self.edit(&path, old, new, *replace_all)
-            }
-            Proposal::Delete { .. } => self.remove(&path),
+            Proposal::Edit { old, new, replace_all, .. } => self.edit(path, old, new, *replace_all),
+            Proposal::Delete { .. } => self.remove(path),
             Proposal::Expecting { base, proposal } => {
-                let found = match self.find(&path)? {
-                    Found::Absent => None,
-                    _ => Some(self.require(&path)?),
-                };
-                check_base(&path, *base, found)?;
-                self.propose(proposal)
+                let found = self.find(path, proposal.reading())?.content();
+                check_base(path, *base, found)?;
+                self.propose_at(path, proposal)
             }
             Proposal::Rename { to, .. } => {
-                let to = self.inner.workspace.resolve(to)?;
-                self.rename(&path, &to)
+                let to = self.inner.workspace.resolve_name(to)?;
+                self.rename(path, &to)
             }
             Proposal::SetMode { mode, .. } => {
-                check_mode(&path, Some(*mode))?;
-                let found = self.require(&path)?;
-                self.inner.workspace.check_mode_change(&path)?;
-                self.put(&path, Incoming { mode: Some(*mode), ..found.into() })
+                check_mode(path, Some(*mode))?;
+                let found = self.require(path, Reading::BaseToStage)?;
+                self.inner.workspace.check_mode_change(path)?;
+                self.put(path, Incoming { mode: Some(*mode), ..found.into() })
             }
         }
     }
@@ -103,14 +107,14 @@ impl View<'_> {
         let kept = |mode| self.inner.workspace.kept_mode(mode);
         let incoming = Incoming { mode: incoming.mode.map(kept), ..incoming };
         if let Some(rename) = self.at_target(path)? {
-            self.find(path)?;
+            self.require_fresh(&rename)?;
             let from = rename.path.clone();
             let staged = rename.staged.map(|staged| incoming.or_mode(staged.mode));
             self.plan(&from, Some(anew(Patch { staged, ..rename })));
             return Ok(vec![from]);
         }
         let Some(patch) = self.at_path(path)? else {
-            let planned = match self.base(path)? {
+            let planned = match self.base(path, Reading::Base)? {
                 Some(base) => {
                     let staged = incoming.or_mode(base.mode);
                     self.settled(path, base, staged)
@@ -124,7 +128,7 @@ impl View<'_> {
             self.plan(path, planned);
             return Ok(vec![path.clone()]);
         };
-        self.find(path)?;
+        self.require_fresh(&patch)?;
         let Some(base) = patch.base else {
             let staged = match patch.staged {
                 Some(before) => incoming.or_mode(before.mode),
@@ -153,7 +157,7 @@ impl View<'_> {
 
     /// Takes the file at a path away.
     pub(super) fn remove(&mut self, path: &RelPath) -> Result<Touched> {
-        match self.find(path)? {
+        match self.find(path, Reading::Base)? {
             Found::Absent => Err(StagingError::NoSuchFile { path: path.clone() }),
             Found::Disk(base) => {
                 let planned = self.draft(path, Operation::Delete, Some(*base), None);
@@ -175,7 +179,7 @@ impl View<'_> {
         if path == to {
             return Err(usage(format!("`{path}` cannot be moved onto itself")));
         }
-        let found = self.find(path)?;
+        let found = self.find(path, Reading::BaseToStage)?;
         if matches!(found, Found::Absent) {
             return Err(StagingError::NoSuchFile { path: path.clone() });
         }
@@ -215,35 +219,47 @@ impl View<'_> {
 
     fn edit(&mut self, path: &RelPath, old: &[u8], new: &[u8], all: bool) -> Result<Touched> {
         if old.is_empty() {
-            return Err(usage("an edit needs some text to replace"));
+            return self.fill(path, new);
         }
-        let found = self.require(path)?;
+        let found = self.require(path, Reading::BaseToEdit)?;
         let content = self.editable(path, found)?;
-        let edited = patch_formats::replace(&content, old, new, all)
-            .map_err(|error| StagingError::NoMatch { path: path.clone(), found: error.found })?;
+        let edited = patch_formats::replace(&content, old, new, all).map_err(|error| {
+            let path = path.clone();
+            match error.found {
+                0 if patch_formats::is_utf16(&content) => StagingError::Utf16 { path },
+                found => StagingError::NoMatch { path, found },
+            }
+        })?;
         let stored = self.inner.store_bytes(&edited)?;
         self.hold(&stored);
-        let mode = Some(found.mode);
-        self.put(path, Incoming { digest: stored.digest, bytes: stored.bytes, mode })
+        self.put(path, Incoming { mode: Some(found.mode), ..Incoming::of(&stored) })
+    }
+
+    /// Gives a file that is absent or empty its first text.
+    fn fill(&mut self, path: &RelPath, new: &[u8]) -> Result<Touched> {
+        let found = self.find(path, Reading::BaseToEdit)?.content();
+        if found.is_some_and(|found| found.bytes > 0) {
+            return Err(usage(format!(
+                "an edit needs some text to replace: `{path}` is not empty"
+            )));
+        }
+        let stored = self.inner.store_bytes(new)?;
+        self.hold(&stored);
+        let mode = found.map(|found| found.mode);
+        self.put(path, Incoming { mode, ..Incoming::of(&stored) })
     }
 
     /// The content and mode of a file that the session must see.
-    pub(super) fn require(&mut self, path: &RelPath) -> Result<StagedContent> {
-        let staged = match self.find(path)? {
-            Found::Absent => None,
-            Found::Disk(base) => {
-                Some(StagedContent { digest: base.digest, mode: base.mode, bytes: base.bytes })
-            }
-            Found::Pending(patch) => patch.staged,
-        };
-        staged.ok_or_else(|| StagingError::NoSuchFile { path: path.clone() })
+    pub(super) fn require(&mut self, path: &RelPath, reading: Reading) -> Result<StagedContent> {
+        let found = self.find(path, reading)?.content();
+        found.ok_or_else(|| StagingError::NoSuchFile { path: path.clone() })
     }
 
-    pub(super) fn check_vacant(&self, path: &RelPath) -> Result<()> {
+    pub(super) fn check_vacant(&mut self, path: &RelPath) -> Result<()> {
         let freed = self.at_path(path)?.map(|patch| patch.frees(path));
         let taken = match freed {
             Some(freed) => !freed,
-            None => self.inner.workspace.stat(path)?.is_some(),
+            None => !self.is_vacant(path)?,
         };
         if taken || self.at_target(path)?.is_some() {
             return Err(StagingError::TargetExists { path: path.clone() });

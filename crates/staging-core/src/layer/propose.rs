@@ -183,7 +183,7 @@ impl Inner {
             Ok(planned) => planned,
             Err(error) => {
                 self.bury(&view.stored, &[]);
-                return Err(error);
+                return if view.has_raced.get() { Ok(Attempt::Overtaken) } else { Err(error) };
             }
         };
         let ready = vec![Ready { view, steps, touched }];
@@ -274,7 +274,7 @@ impl Inner {
                 let touched = view.propose(proposal)?;
                 Ok((touched, self.steps(&view)?))
             });
-            if depends(&view) {
+            if depends(&view) || view.has_raced.get() {
                 self.bury(&view.stored, &[]);
                 break;
             }
@@ -321,14 +321,7 @@ impl Inner {
             if bytes > self.differ.bytes_max() {
                 return Ok(Sided::TooLarge(bytes));
             }
-            match view.held(&digest) {
-                Some(content) => Ok(Sided::Held(content)),
-                None => {
-                    let content =
-                        self.blobs.read(&digest).map_err(crate::diffing::damaged(&patch.path))?;
-                    Ok(Sided::Held(content.into()))
-                }
-            }
+            Ok(Sided::Held(view.content(&patch.path, &digest)?))
         };
         Ok((side(base)?, side(staged)?))
     }

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 
 use atomic_fs::RelPath;
 
+use super::content::ReadStep;
 use super::view::View;
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
@@ -56,6 +57,7 @@ impl Inner {
             return match self.place(session, path)? {
                 Place::Nowhere => Ok(None),
                 Place::Disk => {
+                    self.at_read(ReadStep::Opens, path);
                     let file = self.workspace.open_file(path)?;
                     Ok(file.map(|file| Box::new(file) as Box<dyn Read>))
                 }

@@ -1,15 +1,13 @@
 //! Proposing a discarded patch anew: over the file as it is now, merged where the
 //! agent's change and the user's do not touch.
 
-use atomic_fs::{Digest, RelPath};
 use diff_engine::{Merge, MergeConflict};
 
 use super::plan::{Incoming, Touched};
-use super::view::View;
+use super::view::{Reading, View};
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
 use crate::base::Base;
-use crate::diffing::damaged;
 use crate::error::StagingError;
 use crate::ids::{PatchId, SessionId};
 use crate::patch::{Operation, Patch, PatchState, StagedContent};
@@ -88,11 +86,10 @@ impl View<'_> {
     /// Plans what a patch wanted, on the file as it is now.
     fn reapply(&mut self, patch: &Patch) -> Result<Touched> {
         let path = &patch.path;
-        let now = self.base(path)?;
+        let now = self.base(path, Reading::Base)?;
         let planned = match (patch.operation, now, patch.staged) {
             (Operation::Create, None, Some(staged)) => {
-                let Incoming { digest, bytes, .. } = Incoming::from(staged);
-                return self.put(path, Incoming { digest, bytes, mode: Some(staged.mode) });
+                return self.put(path, Incoming::from(staged));
             }
             (Operation::Create, Some(now), Some(staged)) if now.digest == staged.digest => {
                 self.settled(path, now, staged)
@@ -150,10 +147,18 @@ impl View<'_> {
         if staged.digest == base.digest {
             return Ok(StagedContent { digest: now.digest, bytes: now.bytes, mode });
         }
-        let contents = [base.digest, staged.digest, now.digest]
-            .map(|digest| self.content(&patch.path, &digest, now));
-        let [base, ours, theirs] = contents;
-        match self.inner.differ.merge(&base?, &ours?, &theirs?) {
+        let bytes_max = self.inner.differ.bytes_max();
+        let sides = [(base.digest, base.bytes), (staged.digest, staged.bytes)];
+        let contents = sides.into_iter().chain([(now.digest, now.bytes)]).map(|(digest, bytes)| {
+            // What is too large is compared with nothing; a NUL says as much.
+            let is_compared = bytes <= bytes_max;
+            if is_compared { self.content(&patch.path, &digest) } else { Ok([0].into()) }
+        });
+        let contents = contents.collect::<Result<Vec<_>>>()?;
+        let [base, ours, theirs] = &contents[..] else {
+            unreachable!("each side has its content");
+        };
+        match self.inner.differ.merge(base, ours, theirs) {
             Merge::Merged(merged) => {
                 let stored = self.inner.store_bytes(&merged)?;
                 self.hold(&stored);
@@ -166,19 +171,6 @@ impl View<'_> {
             }),
             Merge::NotCompared => Err(whole(patch, "it is too large or binary to be merged")),
         }
-    }
-
-    /// A stored content. The file as it is now has been put by this call, and is not in
-    /// the store yet when it is new.
-    fn content(&self, path: &RelPath, digest: &Digest, now: &Base) -> Result<Vec<u8>> {
-        if let Some(held) = self.held(digest) {
-            return Ok(held.to_vec());
-        }
-        if now.digest == *digest && now.bytes > self.inner.differ.bytes_max() {
-            // It is compared with nothing.
-            return Ok(vec![0]);
-        }
-        self.inner.blobs.read(digest).map_err(damaged(path))
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use atomic_fs::{Digest, RelPath};
 use serde::{Deserialize, Serialize};
 
+use super::view::Reading;
 use crate::events::ClientAttestation;
 use crate::ids::{ApplyId, IdParseError, PatchId, RequestId, SessionId};
 use crate::patch::Patch;
@@ -37,7 +38,8 @@ pub enum Proposal {
     Edit {
         /// The file.
         path: RelPath,
-        /// What to replace; must occur exactly once unless all are replaced.
+        /// What to replace; must occur exactly once unless all are replaced. Nothing, for a file
+        /// that is absent or empty.
         old: Vec<u8>,
         /// What to put in its place.
         new: Vec<u8>,
@@ -46,12 +48,12 @@ pub enum Proposal {
     },
     /// No file there any more.
     Delete {
-        /// The file.
+        /// The file; a symbolic link is refused.
         path: RelPath,
     },
     /// The file elsewhere.
     Rename {
-        /// The file.
+        /// The file; a symbolic link is refused.
         path: RelPath,
         /// Where no file may be, as the session sees it.
         to: RelPath,
@@ -83,6 +85,26 @@ impl Proposal {
             | Self::Rename { path, .. }
             | Self::SetMode { path, .. } => path,
             Self::Expecting { proposal, .. } => proposal.path(),
+        }
+    }
+
+    /// Whether it is about a name, and not about what is behind it if that is a symbolic link.
+    pub(crate) fn acts_on_name(&self) -> bool {
+        match self {
+            Self::Delete { .. } | Self::Rename { .. } => true,
+            Self::Expecting { proposal, .. } => proposal.acts_on_name(),
+            Self::Write { .. } | Self::WriteFrom { .. } => false,
+            Self::Edit { .. } | Self::SetMode { .. } => false,
+        }
+    }
+
+    /// How much of the file it reads.
+    pub(super) fn reading(&self) -> Reading {
+        match self {
+            Self::Write { .. } | Self::WriteFrom { .. } | Self::Delete { .. } => Reading::Base,
+            Self::Rename { .. } | Self::SetMode { .. } => Reading::BaseToStage,
+            Self::Edit { .. } => Reading::BaseToEdit,
+            Self::Expecting { proposal, .. } => proposal.reading(),
         }
     }
 

@@ -1,17 +1,20 @@
 //! What a session sees: its pending patches over the disk, and what the call at
 //! hand is about to change of them.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
 use std::sync::Arc;
 
 use atomic_fs::{Digest, RelPath};
 use rusqlite::Connection;
 
-use super::Inner;
-use super::content::Stored;
+use super::content::{BaseRead, ReadLimit, Stored};
+use super::plan::EDIT_BYTES_MAX;
+use super::{Inner, usage};
 use crate::Result;
 use crate::base::Base;
+use crate::diffing::damaged;
 use crate::error::StagingError;
 use crate::ids::{PatchId, SessionId};
 use crate::patch::{DiffSummary, Operation, Patch, PatchState, StagedContent};
@@ -37,10 +40,35 @@ pub(super) struct View<'a> {
     /// What the store had at each path that was asked for, read once: whoever commits
     /// checks that the session is as it was.
     seen: RefCell<HashMap<RelPath, At>>,
+    /// What is on the disk at each path that was asked for. A path is read once: what is edited
+    /// or compared is the very content that the patch rests on, and what a user saves after that
+    /// makes the patch stale.
+    bases: HashMap<RelPath, Option<Base>>,
+    /// The files of these bases, by device and inode.
+    files: HashMap<(u64, u64), RelPath>,
+    /// Pending patches whose files were looked at.
+    looked_at: RefCell<HashSet<PatchId>>,
     held: HashMap<Digest, Arc<[u8]>>,
     held_bytes: u64,
     /// Everything that the call stored.
     pub(super) stored: Vec<Put>,
+    /// Where it lies, as far as it was not in the store before.
+    entries: HashMap<Digest, Entry>,
+    /// How much that is.
+    put_bytes: u64,
+    /// Whether a content was given back by another call before this one could read it.
+    pub(super) has_raced: Cell<bool>,
+}
+
+/// How much of a file is read for a proposal.
+#[derive(Clone, Copy)]
+pub(super) enum Reading {
+    /// All of it, as far as the store has room.
+    Base,
+    /// As much as a session may stage: the content is staged as well.
+    BaseToStage,
+    /// As much as is edited in memory.
+    BaseToEdit,
 }
 
 /// What is pending at a path.
@@ -74,6 +102,19 @@ pub(super) enum Found {
     Absent,
 }
 
+impl Found {
+    /// What the session sees there.
+    pub(super) fn content(self) -> Option<StagedContent> {
+        match self {
+            Self::Absent => None,
+            Self::Disk(base) => {
+                Some(StagedContent { digest: base.digest, mode: base.mode, bytes: base.bytes })
+            }
+            Self::Pending(patch) => patch.staged,
+        }
+    }
+}
+
 impl<'a> View<'a> {
     pub(super) fn new(inner: &'a Inner, session: SessionId) -> Self {
         Self {
@@ -83,9 +124,15 @@ impl<'a> View<'a> {
             targets: BTreeMap::new(),
             moved: HashMap::new(),
             seen: RefCell::default(),
+            bases: HashMap::new(),
+            files: HashMap::new(),
+            looked_at: RefCell::default(),
             held: HashMap::new(),
             held_bytes: 0,
             stored: Vec::new(),
+            entries: HashMap::new(),
+            put_bytes: 0,
+            has_raced: Cell::new(false),
         }
     }
 
@@ -139,7 +186,7 @@ impl<'a> View<'a> {
     }
 
     /// The file at a path, with its base stored when it comes off the disk.
-    pub(super) fn find(&mut self, path: &RelPath) -> Result<Found> {
+    pub(super) fn find(&mut self, path: &RelPath, reading: Reading) -> Result<Found> {
         if let Some(patch) = self.at_target(path)? {
             self.require_fresh(&patch)?;
             return Ok(Found::Pending(Box::new(patch)));
@@ -151,19 +198,72 @@ impl<'a> View<'a> {
                 _ => Found::Pending(Box::new(patch)),
             });
         }
-        Ok(self.base(path)?.map_or(Found::Absent, |base| Found::Disk(Box::new(base))))
+        Ok(self.base(path, reading)?.map_or(Found::Absent, |base| Found::Disk(Box::new(base))))
     }
 
-    /// The base of a path that nothing is pending on.
-    pub(super) fn base(&mut self, path: &RelPath) -> Result<Option<Base>> {
-        let Some((base, stored)) = self.inner.read_base(path)? else { return Ok(None) };
-        self.hold(&stored);
-        Ok(Some(base))
+    /// The base of a path that nothing is pending on, read once in a call.
+    pub(super) fn base(&mut self, path: &RelPath, reading: Reading) -> Result<Option<Base>> {
+        if let Some(base) = self.bases.get(path) {
+            return Ok(base.clone());
+        }
+        let (what, bytes_max) = match reading {
+            Reading::Base => ("a file, in bytes,", u64::MAX),
+            Reading::BaseToStage => {
+                ("what a session stages, in bytes,", self.inner.options.session_bytes_max)
+            }
+            Reading::BaseToEdit => ("a file that is edited, in bytes,", EDIT_BYTES_MAX),
+        };
+        let limit = ReadLimit { what, bytes_max, put_bytes: self.put_bytes };
+        let read = self.inner.read_base(path, limit)?;
+        let base = match read {
+            None => None,
+            Some(BaseRead { base, stored, has_one_name }) => {
+                self.hold(&stored);
+                if has_one_name {
+                    self.refuse_second_spelling(path, &base)?;
+                }
+                Some(base)
+            }
+        };
+        self.bases.insert(path.clone(), base.clone());
+        Ok(base)
+    }
+
+    /// Whether nothing is on the disk at a path that nothing is pending on; if so it stays the
+    /// base of whatever comes there.
+    pub(super) fn is_vacant(&mut self, path: &RelPath) -> Result<bool> {
+        if let Some(base) = self.bases.get(path) {
+            return Ok(base.is_none());
+        }
+        let is_vacant = self.inner.workspace.stat(path)?.is_none();
+        if is_vacant {
+            self.bases.insert(path.clone(), None);
+        }
+        Ok(is_vacant)
+    }
+
+    /// Refuses a file that was read by another path in this call and has one name: a file system
+    /// that folds names, or a mount, shows one file twice, and two patches of it would undo each
+    /// other.
+    fn refuse_second_spelling(&mut self, path: &RelPath, base: &Base) -> Result<()> {
+        let file = (base.seen.device, base.seen.inode);
+        match self.files.insert(file, path.clone()) {
+            Some(other) if other != *path => Err(usage(format!(
+                "`{other}` and `{path}` are one file: bring its changes together under one name"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Notes content that was stored, and holds it while there is room.
     pub(super) fn hold(&mut self, stored: &Stored) {
-        self.stored.push(stored.put());
+        let put = stored.put();
+        self.stored.push(put);
+        if let Some(entry) = put.entry
+            && self.entries.insert(put.digest, entry).is_none()
+        {
+            self.put_bytes += entry.bytes;
+        }
         if let Some(content) = &stored.content
             && self.held_bytes + stored.bytes <= HELD_BYTES_MAX
             && self.held.insert(stored.digest, Arc::clone(content)).is_none()
@@ -180,11 +280,29 @@ impl<'a> View<'a> {
 
     /// Where this call put a content, if it did.
     pub(super) fn entry(&self, digest: &Digest) -> Option<Entry> {
-        self.stored.iter().filter(|put| put.digest == *digest).find_map(|put| put.entry)
+        self.entries.get(digest).copied()
     }
 
     pub(super) fn held(&self, digest: &Digest) -> Option<Arc<[u8]>> {
         self.held.get(digest).cloned()
+    }
+
+    /// A content that this call put, or that is in the store.
+    pub(super) fn content(&self, path: &RelPath, digest: &Digest) -> Result<Arc<[u8]>> {
+        if let Some(held) = self.held(digest) {
+            return Ok(held);
+        }
+        let blobs = &self.inner.blobs;
+        let read = match self.entry(digest) {
+            // It has no row before the call is committed.
+            Some(entry) => blobs.read_put(digest, entry),
+            None => blobs.read(digest),
+        };
+        read.map(Into::into).map_err(|error| {
+            let is_gone = error.kind() == io::ErrorKind::NotFound && !blobs.knows(digest);
+            self.has_raced.set(self.has_raced.get() || is_gone);
+            damaged(path)(error)
+        })
     }
 
     /// Plans what the pending patch on a path becomes.
@@ -236,14 +354,11 @@ impl<'a> View<'a> {
     /// what it wants now rests on what it saw then.
     pub(super) fn require_fresh(&self, patch: &Patch) -> Result<()> {
         // One that this call planned has just been looked at.
-        if patch.id == PLANNED {
+        if patch.id == PLANNED || !self.looked_at.borrow_mut().insert(patch.id) {
             return Ok(());
         }
-        let (fresh, stale) = self.inner.refresh(vec![patch.clone()])?;
-        match (fresh.is_empty(), stale) {
-            (_, stale) if !stale.is_empty() => Err(StagingError::Stale { patches: stale }),
-            _ => Ok(()),
-        }
+        let (_, stale) = self.inner.refresh(vec![patch.clone()])?;
+        if stale.is_empty() { Ok(()) } else { Err(StagingError::Stale { patches: stale }) }
     }
 
     /// A patch of this session that has yet to be numbered, signed and compared.

@@ -143,7 +143,7 @@ impl Blobs {
     }
 
     /// Stores a stream, holding no more of it in memory than `keep_max` and a
-    /// chunk.
+    /// chunk. Long runs of zeros become holes.
     pub(crate) fn put_stream(
         &self,
         reader: &mut dyn Read,
@@ -164,9 +164,12 @@ impl Blobs {
         let mut hasher = blake3::Hasher::new();
         let mut write = |hasher: &mut blake3::Hasher, chunk: &[u8]| {
             hasher.update(chunk);
-            file.write_all(chunk)
-                .map_err(failed("write", temporary.path()))
-                .map_err(StreamError::Store)
+            let is_hole = chunk.iter().all(|byte| *byte == 0);
+            let written = match is_hole {
+                true => file.seek_relative(chunk.len() as i64),
+                false => file.write_all(chunk),
+            };
+            written.map_err(failed("write", temporary.path())).map_err(StreamError::Store)
         };
         write(&mut hasher, &first)?;
         let mut kept = (bytes <= keep_max).then_some(first);
@@ -188,6 +191,10 @@ impl Blobs {
                 kept.extend_from_slice(&chunk[..count]);
             }
         }
+        // A hole at the end is no part of the file yet.
+        file.set_len(bytes)
+            .map_err(failed("write", temporary.path()))
+            .map_err(StreamError::Store)?;
         let digest = Digest::from(hasher.finalize());
         self.settle(temporary, &file, &self.path(&digest)).map_err(StreamError::Store)?;
         let put = Put { digest, entry: Some(Entry { place: Place::Own, bytes }) };
@@ -196,13 +203,23 @@ impl Blobs {
 
     /// Opens a content; it is not checked.
     pub(crate) fn open_blob(&self, digest: &Digest) -> io::Result<BlobReader> {
-        let entry = self.entry(digest)?;
+        self.open_entry(digest, self.entry(digest)?)
+    }
+
+    fn open_entry(&self, digest: &Digest, entry: Entry) -> io::Result<BlobReader> {
         Ok(match entry.place {
             Place::Own => BlobReader::File(own_file::open(&self.path(digest), Access::Read)?),
             Place::Pack { pack, at } => {
                 BlobReader::Held(Cursor::new(self.packs.read(pack, at, entry.bytes)?))
             }
         })
+    }
+
+    /// Reads a whole content that was put here and has no row yet, and checks it.
+    pub(crate) fn read_put(&self, digest: &Digest, entry: Entry) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.open_entry(digest, entry)?.read_to_end(&mut content)?;
+        if Digest::of(&content) == *digest { Ok(content) } else { Err(altered()) }
     }
 
     /// Reads a whole content and checks it; `InvalidData` when it is damaged.
@@ -214,7 +231,7 @@ impl Blobs {
         }
         // Given back between looking it up and reading it.
         self.entry(digest)?;
-        Err(io::Error::new(io::ErrorKind::InvalidData, "its bytes are not those that were stored"))
+        Err(altered())
     }
 
     fn entry(&self, digest: &Digest) -> io::Result<Entry> {
@@ -398,6 +415,10 @@ impl Blobs {
         file.sync_data().map_err(failed("sync", path))?;
         sync_dir(path.parent().expect("a blob lies in a folder of its own"))
     }
+}
+
+fn altered() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "its bytes are not those that were stored")
 }
 
 impl ContentSource for Blobs {

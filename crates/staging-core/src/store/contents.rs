@@ -68,6 +68,13 @@ pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<En
     Ok(found)
 }
 
+/// Whether any content has this length. Looks at all of them.
+pub(crate) fn has_length(connection: &Connection, bytes: u64) -> Result<bool> {
+    let mut statement =
+        connection.prepare_cached("SELECT 1 FROM contents WHERE bytes = ?1 LIMIT 1")?;
+    Ok(statement.exists([sql(bytes)])?)
+}
+
 /// Counts one more need of a content, which lies where the caller put it unless
 /// it was there before.
 pub(crate) fn refer(

@@ -10,6 +10,7 @@ mod lifecycle;
 mod lives;
 mod look;
 mod model;
+mod one_read;
 mod propose;
 mod recover;
 mod refresh;

@@ -186,21 +186,13 @@ impl Door {
             }
             payload::Change::Edits { path, edits } => {
                 let path = self.file(&path)?;
-                let session = self.layer.open_session(&self.label)?;
-                let mut proposals = Vec::with_capacity(edits.len());
-                for (index, edit) in edits.into_iter().enumerate() {
-                    let (old, new) = (edit.old.into_bytes(), edit.new.into_bytes());
-                    let (path, replace_all) = (path.clone(), edit.replace_all);
-                    // Claude Code creates a file by replacing nothing in it.
-                    proposals.push(
-                        if old.is_empty() && index == 0 && self.is_empty(&session, &path)? {
-                            Proposal::Write { path, content: new, mode: None }
-                        } else {
-                            Proposal::Edit { path, old, new, replace_all }
-                        },
-                    );
-                }
-                self.propose(proposals)
+                let proposals = edits.into_iter().map(|edit| Proposal::Edit {
+                    path: path.clone(),
+                    old: edit.old.into_bytes(),
+                    new: edit.new.into_bytes(),
+                    replace_all: edit.replace_all,
+                });
+                self.propose(proposals.collect())
             }
             payload::Change::Patch { text } => {
                 let session = self.layer.open_session(&self.label)?;
@@ -219,11 +211,6 @@ impl Door {
             Harness::ClaudeCode => format!(" {CLAUDE_CODE_ADVICE}"),
             Harness::Codex => String::new(),
         }
-    }
-
-    fn is_empty(&self, session: &Session, path: &RelPath) -> Result<bool, Failure> {
-        let content = self.layer.read_through(session.id, path)?;
-        Ok(content.is_none_or(|content| content.is_empty()))
     }
 
     fn propose(&self, proposals: Vec<Proposal>) -> Result<String, Failure> {
