@@ -46,6 +46,11 @@ impl Desk {
         self.allowed.file(&self.view, named)
     }
 
+    /// The name that a path really means, when what is there is to be deleted or moved.
+    pub(crate) fn name(&self, named: &str) -> Result<RelPath, Failure> {
+        self.allowed.name(&self.view, named)
+    }
+
     /// What is at a path.
     pub(crate) fn status(&self, path: &RelPath) -> Result<Option<FileStatus>, Failure> {
         if let Some(status) = self.view.status(path)? {

@@ -113,22 +113,25 @@ impl Allowed {
         let Some(spelled) = self.spelled(named)? else { return Ok(None) };
         let resolved = Some(view.resolve(&spelled)?);
         if !self.allows(&resolved) {
-            return Err(Failure::new(format!(
-                "`{}` leads out of the allowed directories",
-                shown(named)
-            )));
+            return Err(leads_out(named));
         }
         Ok(resolved)
     }
 
+    /// The name that a path really means, when what is there is to be deleted or moved, or
+    /// something else to arrive there. A symlink on the way is followed, one at the end refused.
+    pub(crate) fn name(&self, view: &SessionView, named: &str) -> Result<RelPath, Failure> {
+        let spelled = self.spelled(named)?.ok_or_else(|| is_root(named))?;
+        let name = Some(view.resolve_name(&spelled)?);
+        if !self.allows(&name) {
+            return Err(leads_out(named));
+        }
+        name.ok_or_else(|| is_root(named))
+    }
+
     /// The file that a path really concerns.
     pub(crate) fn file(&self, view: &SessionView, named: &str) -> Result<RelPath, Failure> {
-        self.resolve(view, named)?.ok_or_else(|| {
-            Failure::new(format!(
-                "`{}` is the workspace itself: name a file below it",
-                shown(named)
-            ))
-        })
+        self.resolve(view, named)?.ok_or_else(|| is_root(named))
     }
 
     /// Whether a place lies in an allowed directory.
@@ -149,6 +152,14 @@ impl Allowed {
             Some(below.join(full.strip_prefix(ancestor).ok()?))
         })
     }
+}
+
+fn leads_out(named: &str) -> Failure {
+    Failure::new(format!("`{}` leads out of the allowed directories", shown(named)))
+}
+
+fn is_root(named: &str) -> Failure {
+    Failure::new(format!("`{}` is the workspace itself: name a file below it", shown(named)))
 }
 
 /// A text from outside, made printable for a message.

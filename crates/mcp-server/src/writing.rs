@@ -6,7 +6,7 @@ use orchestrator_adapter::{
     StageAll,
 };
 use staging_core::{
-    DiffOptions, Digest, FileKind, MatchLevel, PatchRequest, Proposal, RelPath, replace,
+    DiffOptions, Digest, FileKind, MatchLevel, PatchRequest, Proposal, RelPath, is_utf16, replace,
 };
 
 use crate::arguments::{Edit, Move, OnePath, Propose, Write};
@@ -92,6 +92,7 @@ pub(crate) fn edit_file(desk: &Desk, arguments: &Edit) -> Result<Prepared, Failu
         after = replace(&after, old, new, false).map_err(|error| {
             let advice = match error.found {
                 0 if old.is_empty() => "it is empty: use write_file for a whole file",
+                0 if is_utf16(&before) => "the file is UTF-16: use write_file for a whole file",
                 0 => "read the file again",
                 _ => "name more of its surroundings",
             };
@@ -170,7 +171,7 @@ fn fenced(diff: &str) -> String {
 
 /// `delete_file`
 pub(crate) fn delete_file(desk: &Desk, arguments: &OnePath) -> Result<Prepared, Failure> {
-    let path = desk.file(&arguments.path)?;
+    let path = desk.name(&arguments.path)?;
     match desk.status(&path)? {
         None => return Err(no_file(&arguments.path)),
         Some(status) if status.kind == FileKind::Directory => {
@@ -212,8 +213,8 @@ pub(crate) fn create_directory(desk: &Desk, arguments: &OnePath) -> Result<Prepa
 
 /// `move_file`
 pub(crate) fn move_file(desk: &Desk, arguments: &Move) -> Result<Prepared, Failure> {
-    let path = desk.file(&arguments.source)?;
-    let to = desk.file(&arguments.destination)?;
+    let path = desk.name(&arguments.source)?;
+    let to = desk.name(&arguments.destination)?;
     let status = desk.status(&path)?.ok_or_else(|| no_file(&arguments.source))?;
     if desk.status(&to)?.is_some() {
         return Err(Failure::new(format!("`{to}` exists: choose another destination")));
