@@ -98,7 +98,7 @@ impl<'a> FileHeader<'a> {
         out.write_all(b"\n")?;
         match self.change {
             FileChange::Create { .. } => {
-                writeln!(out, "new file mode {}", git_mode(self.new_mode))?;
+                writeln!(out, "new file mode {}", created_mode(self.new_mode))?;
             }
             FileChange::Delete { .. } => {
                 writeln!(out, "deleted file mode {}", git_mode(self.old_mode))?;
@@ -184,6 +184,15 @@ const NO_FILE_ID: &str = "0000000";
 
 fn prefixed(prefix: &[u8], name: &[u8]) -> Vec<u8> {
     [prefix, name].concat()
+}
+
+/// The mode of a file that comes to be: git's word where that is all of it, else all bits, which
+/// `git apply` reads as one of its two modes and `patch` sets.
+fn created_mode(mode: Option<u32>) -> String {
+    match mode.map(|mode| mode & 0o7777) {
+        None => git_mode(None),
+        Some(mode) => format!("{:06o}", 0o100000 | mode),
+    }
 }
 
 fn git_mode(mode: Option<u32>) -> String {

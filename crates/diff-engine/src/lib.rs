@@ -56,7 +56,7 @@ pub use merge::{Merge, MergeConflict};
 pub use names::quote;
 pub use policy::{Policy, is_binary};
 pub use registry::{Library, Registry};
-pub use remarks::Remark;
+pub use remarks::{HEAD_BYTES, Remark};
 pub use stat::{Amount, FileStat, render_stat};
 pub use strategy_api::{Op, Strategy};
 pub use unified::{BinaryMode, RenderOptions};

@@ -22,8 +22,31 @@ pub enum Remark {
     },
     /// The file can be run now and could not before.
     BecameExecutable,
+    /// The file comes to be with other bits than a file that is created without naming any.
+    CreatedWithMode {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Everybody can write to the file now and could not before.
+    BecameWritableByAll,
+    /// Everybody can read the file now and could not before.
+    BecameReadableByAll,
+    /// The file's owner cannot read it any more.
+    BecameUnreadable,
     /// The file was valid UTF-8 and is not any more.
     NoLongerUtf8,
+    /// The file was not valid UTF-8 and is now.
+    BecameUtf8,
+    /// The file began with a byte order mark and does not any more, or the other way round.
+    ByteOrderMark {
+        /// Whether it begins with one now.
+        is_there: bool,
+    },
+    /// The file is UTF-16 now, or was.
+    Utf16 {
+        /// Whether it is now.
+        is_now: bool,
+    },
     /// The content is binary, so it is replaced as a whole.
     ReplacedBinary,
     /// The content is over the limit, so it is replaced as a whole.
@@ -60,7 +83,18 @@ impl fmt::Display for Remark {
                 write!(f, "shrank by more than 90 %, from {old_bytes} to {new_bytes} bytes")
             }
             Self::BecameExecutable => f.write_str("became executable"),
+            Self::CreatedWithMode { mode } => write!(f, "created with mode {mode:03o}"),
+            Self::BecameWritableByAll => f.write_str("became writable by everybody"),
+            Self::BecameReadableByAll => f.write_str("became readable by everybody"),
+            Self::BecameUnreadable => f.write_str("its owner cannot read it"),
             Self::NoLongerUtf8 => f.write_str("no longer valid UTF-8"),
+            Self::BecameUtf8 => f.write_str("was not valid UTF-8 and is now"),
+            Self::ByteOrderMark { is_there: true } => f.write_str("gained a byte order mark (BOM)"),
+            Self::ByteOrderMark { is_there: false } => {
+                f.write_str("lost its byte order mark (BOM)")
+            }
+            Self::Utf16 { is_now: true } => f.write_str("encoding changed to UTF-16"),
+            Self::Utf16 { is_now: false } => f.write_str("encoding changed from UTF-16"),
             Self::ReplacedBinary => f.write_str("full replacement: the content is binary"),
             Self::ReplacedTooLarge { limit_bytes } => {
                 write!(f, "full replacement: the content is over {limit_bytes} bytes")
@@ -76,12 +110,52 @@ impl fmt::Display for Remark {
 }
 
 impl Remark {
-    /// What a change of permission bits calls for.
-    pub fn of_modes(old_mode: Option<u32>, new_mode: Option<u32>) -> Option<Self> {
-        let executable = |mode: Option<u32>| mode.is_some_and(|mode| mode & 0o111 != 0);
-        (executable(new_mode) && !executable(old_mode)).then_some(Self::BecameExecutable)
+    /// What a change of permission bits calls for. A file that comes to be is compared with
+    /// `plain_mode`, the bits of a file that is created without naming any.
+    pub fn of_modes(old_mode: Option<u32>, new_mode: Option<u32>, plain_mode: u32) -> Vec<Self> {
+        let Some(new) = new_mode.map(|mode| mode & 0o7777) else { return Vec::new() };
+        let old = old_mode.unwrap_or(plain_mode);
+        let gains = |bits: u32| new & bits != 0 && old & bits == 0;
+        let mut remarks = Vec::new();
+        let made_executable = plain_mode | ((plain_mode & 0o444) >> 2);
+        if old_mode.is_none() && new != plain_mode && new != made_executable {
+            remarks.push(Self::CreatedWithMode { mode: new });
+        }
+        if new & 0o111 != 0 && old_mode.is_none_or(|old| old & 0o111 == 0) {
+            remarks.push(Self::BecameExecutable);
+        }
+        if gains(0o002) {
+            remarks.push(Self::BecameWritableByAll);
+        }
+        if gains(0o004) {
+            remarks.push(Self::BecameReadableByAll);
+        }
+        if new & 0o400 == 0 && old & 0o400 != 0 {
+            remarks.push(Self::BecameUnreadable);
+        }
+        remarks
+    }
+
+    /// What the first bytes of two contents call for: [`HEAD_BYTES`] of each are enough. A
+    /// content without bytes has no encoding that it could lose or gain.
+    pub fn of_heads(old: &[u8], new: &[u8]) -> Vec<Self> {
+        if old.is_empty() || new.is_empty() {
+            return Vec::new();
+        }
+        let is_utf16 = |head: &[u8]| head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
+        let has_mark = |head: &[u8]| head.starts_with(b"\xef\xbb\xbf");
+        let mut remarks = Vec::new();
+        if is_utf16(old) != is_utf16(new) {
+            remarks.push(Self::Utf16 { is_now: is_utf16(new) });
+        } else if has_mark(old) != has_mark(new) {
+            remarks.push(Self::ByteOrderMark { is_there: has_mark(new) });
+        }
+        remarks
     }
 }
+
+/// How much of a content tells whether it has a byte order mark.
+pub const HEAD_BYTES: usize = 3;
 
 /// What a change of content calls for.
 pub(crate) fn of_contents(old: Side<'_>, new: Side<'_>, binary: bool) -> Vec<Remark> {
@@ -92,14 +166,17 @@ pub(crate) fn of_contents(old: Side<'_>, new: Side<'_>, binary: bool) -> Vec<Rem
     {
         remarks.push(Remark::Shrank { old_bytes, new_bytes });
     }
-    if let (Side::Text(old), Side::Text(new)) = (old, new)
-        && !binary
-    {
+    let (Side::Text(old), Side::Text(new)) = (old, new) else { return remarks };
+    remarks.extend(Remark::of_heads(old, new));
+    if !binary {
         if let Some(to_crlf) = line_endings_flipped(old, new) {
             remarks.push(Remark::LineEndingsFlipped { to_crlf });
         }
-        if std::str::from_utf8(new).is_err() && std::str::from_utf8(old).is_ok() {
-            remarks.push(Remark::NoLongerUtf8);
+        match (std::str::from_utf8(old).is_ok(), std::str::from_utf8(new).is_ok()) {
+            (true, false) => remarks.push(Remark::NoLongerUtf8),
+            // An empty file is in every encoding.
+            (false, true) if !new.is_empty() => remarks.push(Remark::BecameUtf8),
+            _ => {}
         }
     }
     remarks

@@ -101,8 +101,71 @@ fn becoming_executable_is_said(
     #[case] new: Option<u32>,
     #[case] expected: bool,
 ) {
-    let remark = Remark::of_modes(old, new);
-    assert_eq!(remark == Some(Remark::BecameExecutable), expected);
+    let remarks = Remark::of_modes(old, new, 0o644);
+    assert_eq!(remarks.contains(&Remark::BecameExecutable), expected);
+}
+
+#[rstest]
+#[case::plain(None, 0o644, 0o644, &[])]
+#[case::plain_that_runs(None, 0o755, 0o644, &["became executable"])]
+#[case::plain_elsewhere(None, 0o664, 0o664, &[])]
+#[case::created_open(None, 0o666, 0o644, &["created with mode 666", "became writable by everybody"])]
+#[case::created_sticky(
+    None,
+    0o1777,
+    0o644,
+    &["created with mode 1777", "became executable", "became writable by everybody"]
+)]
+#[case::created_closed(None, 0, 0o644, &["created with mode 000", "its owner cannot read it"])]
+#[case::created_wider(
+    None,
+    0o644,
+    0o600,
+    &["created with mode 644", "became readable by everybody"]
+)]
+#[case::opened(Some(0o600), 0o606, 0o644, &["became writable by everybody", "became readable by everybody"])]
+#[case::was_open(Some(0o666), 0o666, 0o644, &[])]
+#[case::closed(Some(0o644), 0o200, 0o644, &["its owner cannot read it"])]
+fn what_a_mode_opens_is_said(
+    #[case] old: Option<u32>,
+    #[case] new: u32,
+    #[case] plain: u32,
+    #[case] expected: &[&str],
+) {
+    let remarks = Remark::of_modes(old, Some(new), plain);
+    let said: Vec<_> = remarks.iter().map(ToString::to_string).collect();
+    assert_eq!(said, expected);
+}
+
+const MARKED: &[u8] = b"\xef\xbb\xbfa\nb\n";
+const UTF16: &[u8] = b"\xff\xfea\0\n\0";
+
+#[rstest]
+#[case::mark_lost(MARKED, b"a\nc\n", &["lost its byte order mark (BOM)"])]
+#[case::mark_gained(b"a\nc\n", MARKED, &["gained a byte order mark (BOM)"])]
+#[case::mark_kept(MARKED, b"\xef\xbb\xbfa\nc\n", &[])]
+#[case::mark_of_nothing(b"", MARKED, &[])]
+#[case::emptied(b"\xef\xbb\xbfa", b"", &["shrank by more than 90 %, from 4 to 0 bytes"])]
+#[case::latin1_to_utf8(b"gr\xfc\xdfe\n", "gr\u{fc}\u{df}e\n".as_bytes(), &["was not valid UTF-8 and is now"])]
+#[case::utf8_to_latin1("gr\u{fc}\u{df}e\n".as_bytes(), b"gr\xfc\xdfe\n", &["no longer valid UTF-8"])]
+#[case::latin1_stays(b"gr\xfc\n", b"gr\xfcn\n", &[])]
+#[case::from_utf16(UTF16, b"a\nb\n", &["full replacement: the content is binary", "encoding changed from UTF-16"])]
+#[case::to_utf16(MARKED, UTF16, &["full replacement: the content is binary", "encoding changed to UTF-16"])]
+#[case::utf16_stays(UTF16, b"\xff\xfeb\0\n\0", &["full replacement: the content is binary"])]
+#[case::mark_and_encoding(
+    MARKED,
+    b"gr\xfc\n",
+    &["lost its byte order mark (BOM)", "no longer valid UTF-8"]
+)]
+fn a_mark_or_an_encoding_that_changes_is_said(
+    #[case] old: &[u8],
+    #[case] new: &[u8],
+    #[case] expected: &[&str],
+) {
+    let engine = DiffEngine::bundled(Policy::default());
+    let diff = engine.diff(Side::Text(old), Side::Text(new));
+    let said: Vec<_> = diff.remarks.iter().map(ToString::to_string).collect();
+    assert_eq!(said, expected);
 }
 
 #[rstest]

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use atomic_fs::{Digest, RelPath};
 use diff_engine::{
-    Amount, Content, DiffEngine, FileChange, FileDiff, FileHeader, FileStat, Merge, Registry,
-    Remark, RenderOptions, Side,
+    Amount, Content, DiffEngine, FileChange, FileDiff, FileHeader, FileStat, HEAD_BYTES, Merge,
+    Registry, Remark, RenderOptions, Side,
 };
 
 pub use diff_engine::{ChildLimits, PluginHost, Policy};
@@ -29,6 +29,8 @@ const STAT_COLUMNS: usize = 80;
 /// Compares bases with staged contents.
 pub(crate) struct Differ {
     engine: DiffEngine,
+    /// The bits of a file that is created without naming any.
+    plain_mode: u32,
     /// What a strategy did while a diff was shown, when no patch is there to carry the remark.
     warnings: Mutex<Vec<String>>,
 }
@@ -38,7 +40,8 @@ pub(crate) struct Differ {
 pub(crate) enum Sided {
     Absent,
     Held(Arc<[u8]>),
-    TooLarge(u64),
+    /// Its length, and its first bytes.
+    TooLarge(u64, Vec<u8>),
 }
 
 impl Sided {
@@ -46,8 +49,21 @@ impl Sided {
         match self {
             Self::Absent => Side::Absent,
             Self::Held(content) => Side::Text(content),
-            Self::TooLarge(bytes) => Side::TooLarge { bytes: *bytes },
+            Self::TooLarge(bytes, _) => Side::TooLarge { bytes: *bytes },
         }
+    }
+
+    /// Its first bytes.
+    fn head(&self) -> &[u8] {
+        match self {
+            Self::Absent => b"",
+            Self::Held(content) => &content[..content.len().min(HEAD_BYTES)],
+            Self::TooLarge(_, head) => head,
+        }
+    }
+
+    fn is_compared(&self) -> bool {
+        !matches!(self, Self::TooLarge(..))
     }
 }
 
@@ -95,7 +111,8 @@ impl Differ {
             }
         });
         let engine = DiffEngine::new(options.diff.clone(), registry);
-        Ok(Self { engine, warnings: Mutex::default() })
+        let plain_mode = options.new_file_mode;
+        Ok(Self { engine, plain_mode, warnings: Mutex::default() })
     }
 
     /// What nobody has been told yet of strategies that failed while a diff was written.
@@ -126,8 +143,15 @@ impl Differ {
         let modes = Remark::of_modes(
             patch.base.as_ref().map(|base| base.mode),
             patch.staged.map(|staged| staged.mode),
+            self.plain_mode,
         );
-        let remarks = diff.remarks.iter().chain(modes.as_ref()).map(ToString::to_string).collect();
+        // Of contents that are compared the engine says it.
+        let heads = match old.is_compared() && new.is_compared() || same_content(patch) {
+            true => Vec::new(),
+            false => Remark::of_heads(old.head(), new.head()),
+        };
+        let remarks = diff.remarks.iter().chain(&heads).chain(&modes);
+        let remarks = remarks.map(ToString::to_string).collect();
         let summary = DiffSummary {
             strategy: diff.strategy,
             added: diff.added,
@@ -163,7 +187,14 @@ impl Differ {
         };
         // Too long, or not loaded: whoever wants it asks for it.
         self.engine
-            .render(&names.header(patch), diff, old, new, &RenderOptions::default(), &mut out)
+            .render(
+                &names.header(patch, self.plain_mode),
+                diff,
+                old,
+                new,
+                &RenderOptions::default(),
+                &mut out,
+            )
             .ok()?;
         Some(out.0.into())
     }
@@ -204,7 +235,7 @@ impl Differ {
         out: &mut dyn Write,
     ) -> Result<()> {
         let names = Names::of(patch);
-        let header = names.header(patch);
+        let header = names.header(patch, self.plain_mode);
         let render = RenderOptions {
             context_lines: Some(options.context_lines),
             ..RenderOptions::default()
@@ -350,11 +381,18 @@ impl<'p> Names<'p> {
         }
     }
 
-    fn header(&self, patch: &Patch) -> FileHeader<'_> {
+    fn header(&self, patch: &Patch, plain_mode: u32) -> FileHeader<'_> {
+        let made_executable = plain_mode | ((plain_mode & 0o444) >> 2);
+        // Git's two modes stand for what a plain file, and a plain one that can be run, get here.
+        let shown = |mode: u32| match patch.operation {
+            Operation::Create if mode == plain_mode => 0o644,
+            Operation::Create if mode == made_executable => 0o755,
+            _ => mode,
+        };
         FileHeader {
             change: self.change(patch.operation),
             old_mode: patch.base.as_ref().map(|base| base.mode),
-            new_mode: patch.staged.map(|staged| staged.mode),
+            new_mode: patch.staged.map(|staged| shown(staged.mode)),
             old_digest: self.old_digest.as_deref(),
             new_digest: self.new_digest.as_deref(),
         }

@@ -163,7 +163,7 @@ pub struct DiffSummary {
     pub remarks: Vec<String>,
 }
 
-/// Permission bits as git writes them: `100644`.
+/// Permission bits as git writes them, all of them: `100644`, `101777`.
 pub(crate) fn git_mode<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("100{:03o}", mode & 0o7777))
+    serializer.collect_str(&format_args!("{:06o}", 0o100000 | (mode & 0o7777)))
 }

@@ -12,6 +12,8 @@ mod review;
 mod sessions;
 mod watch;
 
+use std::sync::OnceLock;
+
 use staging_core::{DiffStagingLayer, Patch, StagingOptions};
 
 use crate::args::{Arguments, Command, Global, Recover, Session};
@@ -97,7 +99,7 @@ fn elicitation_wait(place: &Place) -> Result<Option<std::time::Duration>, Failur
 /// What the libraries are told, from the places and the user's configuration.
 fn options(global: &Global, place: &Place) -> Result<StagingOptions, Failure> {
     let mut options = StagingOptions::new(&place.root, &place.state_dir);
-    options.new_file_mode = 0o666 & !umask();
+    options.new_file_mode = new_file_mode();
     options.plugin_host = plugin_host::of_this_program();
     // Most commands end before the session that they open does.
     options.owns_sessions = false;
@@ -114,6 +116,13 @@ fn options(global: &Global, place: &Place) -> Result<StagingOptions, Failure> {
     }
     tracing::debug!(workspace = ?place.root, state = ?place.state_dir, ?global, "found");
     Ok(options)
+}
+
+/// The permission bits of a file that is created without naming any. They stay what they are when
+/// they are first asked for, before other threads make files.
+fn new_file_mode() -> u32 {
+    static MODE: OnceLock<u32> = OnceLock::new();
+    *MODE.get_or_init(|| 0o666 & !umask())
 }
 
 /// The process's mask for new files. It can only be read by setting it, which is
@@ -178,6 +187,9 @@ fn line(patch: &Patch) -> String {
     let mode = match (&patch.base, patch.staged) {
         (Some(base), Some(staged)) if base.mode != staged.mode => {
             format!(", mode {:o} -> {:o}", base.mode, staged.mode)
+        }
+        (None, Some(staged)) if staged.mode != new_file_mode() => {
+            format!(", mode {:03o}", staged.mode)
         }
         _ => String::new(),
     };

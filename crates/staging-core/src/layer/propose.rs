@@ -319,7 +319,7 @@ impl Inner {
         let side = |side: Option<(Digest, u64)>| -> Result<Sided> {
             let Some((digest, bytes)) = side else { return Ok(Sided::Absent) };
             if bytes > self.differ.bytes_max() {
-                return Ok(Sided::TooLarge(bytes));
+                return Ok(Sided::TooLarge(bytes, view.head(&patch.path, &digest)?));
             }
             Ok(Sided::Held(view.content(&patch.path, &digest)?))
         };

@@ -3,10 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use atomic_fs::{Digest, RelPath};
+use diff_engine::HEAD_BYTES;
 use rusqlite::Connection;
 
 use super::content::{BaseRead, ReadLimit, Stored};
@@ -287,6 +288,17 @@ impl<'a> View<'a> {
         self.held.get(digest).cloned()
     }
 
+    /// The first bytes of such a content, which may be of any length; nobody has checked them.
+    pub(super) fn head(&self, path: &RelPath, digest: &Digest) -> Result<Vec<u8>> {
+        let read = || {
+            let mut head = Vec::with_capacity(HEAD_BYTES);
+            let blob = self.inner.blobs.open_put(digest, self.entry(digest))?;
+            blob.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+            Ok(head)
+        };
+        read().map_err(|error| self.unread(path, digest, error))
+    }
+
     /// A content that this call put, or that is in the store.
     pub(super) fn content(&self, path: &RelPath, digest: &Digest) -> Result<Arc<[u8]>> {
         if let Some(held) = self.held(digest) {
@@ -298,11 +310,15 @@ impl<'a> View<'a> {
             Some(entry) => blobs.read_put(digest, entry),
             None => blobs.read(digest),
         };
-        read.map(Into::into).map_err(|error| {
-            let is_gone = error.kind() == io::ErrorKind::NotFound && !blobs.knows(digest);
-            self.has_raced.set(self.has_raced.get() || is_gone);
-            damaged(path)(error)
-        })
+        read.map(Into::into).map_err(|error| self.unread(path, digest, error))
+    }
+
+    /// A content could not be read. Another call may have given it back: then this one is begun
+    /// again.
+    fn unread(&self, path: &RelPath, digest: &Digest, error: io::Error) -> StagingError {
+        let is_gone = error.kind() == io::ErrorKind::NotFound && !self.inner.blobs.knows(digest);
+        self.has_raced.set(self.has_raced.get() || is_gone);
+        damaged(path)(error)
     }
 
     /// Plans what the pending patch on a path becomes.

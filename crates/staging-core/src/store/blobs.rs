@@ -206,6 +206,14 @@ impl Blobs {
         self.open_entry(digest, self.entry(digest)?)
     }
 
+    /// The same of a content that was put here, at `entry`, and may have no row yet.
+    pub(crate) fn open_put(&self, digest: &Digest, entry: Option<Entry>) -> io::Result<BlobReader> {
+        match entry {
+            Some(entry) => self.open_entry(digest, entry),
+            None => self.open_blob(digest),
+        }
+    }
+
     fn open_entry(&self, digest: &Digest, entry: Entry) -> io::Result<BlobReader> {
         Ok(match entry.place {
             Place::Own => BlobReader::File(own_file::open(&self.path(digest), Access::Read)?),

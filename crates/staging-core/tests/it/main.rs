@@ -16,6 +16,7 @@ mod recover;
 mod refresh;
 mod review;
 mod shared;
+mod shown;
 mod stale;
 mod states;
 mod store;

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,9 +38,53 @@ fn save(file: &Path) {
     file.write_all(SAVED.as_bytes()).expect("saved");
 }
 
-/// Proposes anew for each step of reading, with a save at that step. Up to the step `taken` the
-/// save is a part of what the change is made from, and may go with it.
+/// What the user does meanwhile.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Saves,
+    Narrows,
+    Removes,
+}
+
+impl Act {
+    fn run(self, file: &Path) {
+        match self {
+            Self::Saves => save(file),
+            Self::Narrows => fs::set_permissions(file, fs::Permissions::from_mode(0o600))
+                .expect("the user's own"),
+            Self::Removes => fs::remove_file(file).expect("the user's own"),
+        }
+    }
+
+    /// Whether what the user did is still so, where `f` and `g` are one file that may have moved.
+    fn stands(self, world: &World) -> bool {
+        let there: Vec<_> = ["f", "g"].iter().filter_map(|name| world.disk(name)).collect();
+        let is_narrow = |name: &&str| {
+            let there = fs::metadata(world.root().join(name));
+            there.is_ok_and(|there| there.permissions().mode() & 0o004 == 0)
+        };
+        match self {
+            Self::Saves => there.concat().contains(SAVED),
+            Self::Narrows => ["f", "g"].iter().any(is_narrow),
+            Self::Removes => there.is_empty(),
+        }
+    }
+}
+
+/// Proposes anew for each step of reading, with an act of the user at that step. Up to the step
+/// `taken` what they did is a part of what the change is made from, and may go with it.
 fn check(taken: ReadStep, opens_max: usize, propose: impl Fn(&World, SessionId) -> Done) {
+    for act in [Act::Saves, Act::Narrows, Act::Removes] {
+        check_act(act, taken, opens_max, &propose);
+    }
+}
+
+fn check_act(
+    act: Act,
+    taken: ReadStep,
+    opens_max: usize,
+    propose: &impl Fn(&World, SessionId) -> Done,
+) {
     for at in 0.. {
         let world = World::new();
         world.put("f", OLD);
@@ -53,7 +97,7 @@ fn check(taken: ReadStep, opens_max: usize, propose: impl Fn(&World, SessionId) 
                 let mut seen = seen.lock().expect("no panic");
                 seen.push(step);
                 if seen.len() == at + 1 {
-                    save(&file);
+                    act.run(&file);
                 }
             }
         }));
@@ -66,11 +110,12 @@ fn check(taken: ReadStep, opens_max: usize, propose: impl Fn(&World, SessionId) 
             return;
         };
         let applied = world.layer.apply(&ApplyRequest::default());
-        let there = ["f", "g"].iter().filter_map(|name| world.disk(name)).collect::<String>();
-        let may_go = taken == ReadStep::IsTaken && *step != ReadStep::IsTaken;
+        // A mode is no part of what is compared before: it may go with the file.
+        let is_compared = taken != ReadStep::IsTaken && !matches!(act, Act::Narrows);
+        let may_go = *step != ReadStep::IsTaken && !is_compared;
         assert!(
-            there.contains(SAVED) || may_go,
-            "{step:?}, {at}: the user's line is gone: {there:?}, {proposed:?}, {applied:?}"
+            act.stands(&world) || may_go,
+            "{act:?} at {step:?}, {at}: undone: {proposed:?}, {applied:?}"
         );
     }
 }
