@@ -15,6 +15,7 @@ use crate::policy::Policy;
 use crate::rel_path::RelPath;
 use crate::sequence::{backward, find_moved, forward, touched_dirs};
 use crate::slot;
+use crate::spellings;
 use crate::swap::{Obstacle, Swapper};
 use crate::tidy::{clean_slots, remove_untouched_slots};
 
@@ -82,7 +83,8 @@ impl<D: Disk> Apply<'_, '_, D> {
             Ok(journal) => journal,
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         };
-        if let Err(error) = self.barrier_one(&intent, &journal, source) {
+        let prepared = self.barrier_one(&intent, &journal, source);
+        if let Err(error) = prepared.and_then(|()| spellings::check(self.ground, &intent)) {
             return self.abandon(&intent, &mut journal, error);
         }
         if !mutant!(SwappingUnrecorded)

@@ -33,7 +33,7 @@ impl<D: Disk> Ground<'_, D> {
         let mut dir = path.parent();
         loop {
             let facts = self.git_facts(root, dir.as_ref())?;
-            if facts.is_git_dir || facts.named.iter().any(|named| path.starts_with(named)) {
+            if facts.is_git_dir || facts.named.iter().any(|named| path.may_lie_below(named)) {
                 return Ok(true);
             }
             match dir {

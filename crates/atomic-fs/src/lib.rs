@@ -54,6 +54,7 @@ mod sequence;
 #[cfg(all(unix, feature = "simulated"))]
 pub mod simulated;
 mod slot;
+mod spellings;
 mod swap;
 mod sweep;
 mod take_back;

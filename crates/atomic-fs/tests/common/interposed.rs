@@ -48,13 +48,16 @@ pub struct Setup {
     pub renames: Renames,
     pub in_flight: usize,
     pub open_dirs_max: usize,
+    /// Whether two cases of a name are one name, as in a directory with casefold.
+    pub folds_case: bool,
     pub options: Options,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let options = Options::default();
-        Self { renames: Renames::All, in_flight: 1, open_dirs_max: 3, options }
+        let (in_flight, open_dirs_max, folds_case) = (1, 3, false);
+        Self { renames: Renames::All, in_flight, open_dirs_max, folds_case, options }
     }
 }
 
@@ -66,6 +69,7 @@ pub struct Interposed {
     replaced: AtomicUsize,
     in_flight: usize,
     open_dirs_max: usize,
+    folds_case: bool,
 }
 
 impl Interposed {
@@ -83,14 +87,22 @@ impl Interposed {
             lock_path: state.join("lock"),
             own_state: None,
         };
-        let Setup { renames, in_flight, open_dirs_max, options } = setup;
+        let Setup { renames, in_flight, open_dirs_max, folds_case, options } = setup;
         let (calls, replaced) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let disk = Self { disk, calls, hook, renames, replaced, in_flight, open_dirs_max };
+        let disk =
+            Self { disk, calls, hook, renames, replaced, in_flight, open_dirs_max, folds_case };
         Workspace::on_disk(disk, places, options)
     }
 
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// The name as the directory has it.
+    fn spelled(&self, dir: &Dir, name: &[u8]) -> io::Result<Vec<u8>> {
+        let entries = if self.folds_case { self.disk.list(dir)? } else { Vec::new() };
+        let found = entries.into_iter().find(|entry| entry.name.eq_ignore_ascii_case(name));
+        Ok(found.map_or_else(|| name.to_vec(), |entry| entry.name))
     }
 
     fn at(&self, call: &'static str) -> io::Result<()> {
@@ -144,6 +156,16 @@ impl Disk for Interposed {
         }
     }
 
+    fn stat(&self, dir: &Dir, name: &[u8]) -> io::Result<Stat> {
+        self.at("stat")?;
+        self.disk.stat(dir, &self.spelled(dir, name)?)
+    }
+
+    fn open_file(&self, dir: &Dir, name: &[u8]) -> io::Result<File> {
+        self.at("open_file")?;
+        self.disk.open_file(dir, &self.spelled(dir, name)?)
+    }
+
     fn exchange(&self, dir: &Dir, one: &[u8], other: &[u8]) -> io::Result<()> {
         self.at("exchange")?;
         match self.renames {
@@ -193,6 +215,7 @@ impl Disk for Interposed {
 
     fn rename(&self, from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> io::Result<()> {
         self.at("rename")?;
+        let to = &*self.spelled(to_dir, to)?;
         match self.renames {
             Renames::All | Renames::Replaces(_) | Renames::NoExchange => {
                 self.disk.rename(from_dir, from, to_dir, to)
@@ -217,11 +240,9 @@ impl Disk for Interposed {
         open_dir_beneath(root: &Dir, path: Option<&RelPath>, cross_mounts: bool) -> Dir;
         identity(dir: &Dir) -> (u64, u64);
         default_mode(dir: &Dir) -> Option<u32>;
-        stat(dir: &Dir, name: &[u8]) -> Stat;
         spelling(dir: &Dir, name: &[u8]) -> Vec<u8>;
         read_link(dir: &Dir, name: &[u8]) -> Vec<u8>;
         list(dir: &Dir) -> Vec<Entry>;
-        open_file(dir: &Dir, name: &[u8]) -> File;
         open_own_file(dir: &Dir, name: &[u8]) -> File;
         create_file(dir: &Dir, name: &[u8]) -> File;
         file_stat(file: &File) -> Stat;

@@ -1,0 +1,63 @@
+//! Two names of one set that a directory takes for one.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::disk::Disk;
+use crate::error::FsError;
+use crate::folding::folded_name;
+use crate::ground::{Ground, is_absence};
+use crate::intent::Intent;
+use crate::rel_path::RelPath;
+
+/// Refuses a set that brings files to two spellings of one name, `New` and `NEW`, in a directory
+/// that does not tell them apart. No inode tells while neither is there, so the directory is
+/// asked with a name that it holds; after the slots are written it holds one.
+///
+/// # Errors
+/// [`FsError::BadChangeSet`].
+pub(crate) fn check<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result<(), FsError> {
+    let arriving = intent.units.iter().filter_map(|unit| unit.arrives_at());
+    let mut names: BTreeMap<Vec<Vec<u8>>, &RelPath> = BTreeMap::new();
+    for path in arriving.chain(&intent.new_dirs) {
+        let folded = path.components().map(|name| folded_name(name).into_owned()).collect();
+        let Some(other) = names.insert(folded, path) else { continue };
+        if other != path && folds_case(ground, path)? {
+            let reason = format!("`{other}` and `{path}` are one name in their directory");
+            return Err(FsError::BadChangeSet { reason });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the nearest directory above a path finds a name in another case.
+fn folds_case<D: Disk>(ground: &Ground<'_, D>, path: &RelPath) -> Result<bool, FsError> {
+    let mut parent = path.parent();
+    let dir = loop {
+        match ground.dir(parent.as_ref()) {
+            Ok(dir) => break dir,
+            Err(error) if is_absence(&error) && parent.is_some() => {
+                parent = parent.as_ref().and_then(RelPath::parent);
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    let failed = || FsError::io("look beside", path);
+    let entries = ground.disk.list(&dir).map_err(failed())?;
+    for entry in &entries {
+        let other: Vec<u8> = entry.name.iter().map(|byte| byte ^ case_bit(*byte)).collect();
+        if other == entry.name || entries.iter().any(|entry| entry.name == other) {
+            continue;
+        }
+        return match ground.disk.stat(&dir, &other) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed()(error)),
+        };
+    }
+    Ok(false)
+}
+
+fn case_bit(byte: u8) -> u8 {
+    if byte.is_ascii_alphabetic() { 0x20 } else { 0 }
+}
