@@ -165,6 +165,10 @@ pub trait Disk: Send + Sync {
     /// Reserves space, so that a full disk shows before the first byte. A file
     /// system that cannot reserve succeeds without doing so.
     fn reserve(&self, file: &Self::File, bytes: u64) -> io::Result<()>;
+    /// Whether the file has capabilities that it gives to who runs it (capabilities(7)).
+    fn has_capabilities(&self, _file: &Self::File) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Gives `to`, which is empty, the flags of `from` (chattr(1)), as far as they can be set.
     ///
     /// # Errors

@@ -149,6 +149,11 @@ impl Disk for PosixDisk {
         Ok(())
     }
 
+    #[cfg(target_os = "linux")]
+    fn has_capabilities(&self, file: &OwnedFd) -> io::Result<bool> {
+        metadata::has_capabilities(file)
+    }
+
     fn copy_flags(&self, from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
         flags::copy(from, to)
     }

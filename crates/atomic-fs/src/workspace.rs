@@ -269,6 +269,20 @@ impl<D: Disk> Workspace<D> {
         self.policy.check_file(path, stat)
     }
 
+    /// Whether the file at a path gives capabilities to who runs it; new content does not keep
+    /// them.
+    ///
+    /// # Errors
+    /// [`FsError::Refused`] where it lies on another mount, [`FsError::Io`].
+    pub fn has_capabilities(&self, path: &RelPath) -> Result<bool, FsError> {
+        let file = match self.ground().open_file(path) {
+            Ok(file) => file,
+            Err(error) if is_absence(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        self.disk.has_capabilities(&file).map_err(FsError::io("look at", path))
+    }
+
     /// Refuses a change of the mode alone of a file that has other names; its new content would
     /// sever them.
     ///

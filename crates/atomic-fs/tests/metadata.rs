@@ -253,6 +253,8 @@ fn capabilities_do_not_go_to_new_content() {
     let changes =
         vec![fixture.modify("changed", b"new"), moved, kept, fixture.chmod("mode", 0o700)];
     committed(&fixture.apply(changes));
+    let has = |path| fixture.open().has_capabilities(&rel(path)).expect("readable");
+    assert_eq!((has("changed"), has("mode"), has("nothing")), (false, true, false));
     assert_eq!(attribute(&fixture.at("changed"), CAPABILITY), None);
     assert_eq!(attribute(&fixture.at("moved2"), CAPABILITY), None);
     assert_eq!(attribute(&fixture.at("kept2"), CAPABILITY), Some(value.clone()), "same content");

@@ -57,6 +57,23 @@ fn remove_attribute(to: &OwnedFd, name: &CStr) -> io::Result<()> {
     }
 }
 
+/// Whether a file system has no extended attributes, or a sandbox filters the calls.
+#[cfg(target_os = "linux")]
+fn is_unsupported(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [Errno::OPNOTSUPP, Errno::NOSYS].into_iter().any(|no| code == Some(no.raw_os_error()))
+}
+
+/// Whether a file gives capabilities to who runs it.
+#[cfg(target_os = "linux")]
+pub(super) fn has_capabilities(file: &OwnedFd) -> io::Result<bool> {
+    match read_attribute(file, CAPABILITY) {
+        Ok(value) => Ok(value.is_some()),
+        Err(error) if is_unsupported(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The permission bits of a directory's default access control list: owner, mask or group,
 /// others.
 #[cfg(target_os = "linux")]
@@ -68,9 +85,7 @@ pub(super) fn default_mode(dir: &OwnedFd) -> io::Result<Option<u32>> {
     let list = match read_attribute(dir, c"system.posix_acl_default") {
         Ok(Some(list)) => list,
         Ok(None) => return Ok(None),
-        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {
-            return Ok(None);
-        }
+        Err(error) if is_unsupported(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
     // A version of four bytes, then a tag, permissions and an id for each entry.

@@ -251,6 +251,7 @@ impl Disk for Interposed {
         reserve(file: &File, bytes: u64) -> ();
         copy_metadata(from: &File, to: &File, mode: u32, content: Carried) -> ();
         copy_flags(from: &File, to: &File) -> ();
+        has_capabilities(file: &File) -> bool;
         lease_holds(file: &File) -> bool;
         set_mode(file: &File, mode: u32) -> ();
         rename_replacing(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> ();

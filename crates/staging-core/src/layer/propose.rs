@@ -307,10 +307,22 @@ impl Inner {
                 let with_text = self.store.is_observed();
                 let (old, staged) = self.sides(view, new)?;
                 (new.diff, step.diff) = self.differ.summarise(new, &old, &staged, with_text);
+                new.diff.remarks.extend(self.dropped_capabilities(new)?);
             }
             steps.push(step);
         }
         Ok(steps)
+    }
+
+    /// That a program loses its capabilities with its old content, which no diff shows.
+    fn dropped_capabilities(&self, patch: &Patch) -> Result<Option<String>> {
+        let (Some(base), Some(staged)) = (&patch.base, patch.staged) else { return Ok(None) };
+        // Nobody can run anything else, so only programs are looked at.
+        let is_new_program = base.mode & 0o111 != 0 && base.digest != staged.digest;
+        if !is_new_program || !self.workspace.has_capabilities(&patch.path)? {
+            return Ok(None);
+        }
+        Ok(Some("file capabilities (setcap) are dropped with the old content".to_owned()))
     }
 
     fn sides(&self, view: &View<'_>, patch: &Patch) -> Result<(Sided, Sided)> {

@@ -280,3 +280,73 @@ fn limits_are_errors_that_leave_what_was_pending() {
     world.layer.discard(&[], None).expect("discarded");
     world.write(s, "c", "1234567890");
 }
+
+/// A directory's default access control list takes the place of the umask.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_created_file_has_the_mode_of_its_directorys_default_list() {
+    let world = World::with(|options| options.new_file_mode = 0o600);
+    world.put("shared/there", "");
+    // Version 2, then owner rwx, group rwx and others r-x: tag, permissions, id.
+    let mut list = vec![2, 0, 0, 0];
+    for (tag, permissions) in [(1, 7), (4, 7), (32, 5)] {
+        list.extend([tag, 0, permissions, 0, 255, 255, 255, 255]);
+    }
+    let (shared, name) = (world.root().join("shared"), c"system.posix_acl_default");
+    let flags = rustix::fs::XattrFlags::empty();
+    if let Err(error) = rustix::fs::setxattr(&shared, name, &list, flags) {
+        eprintln!("skipped: no access control lists here: {error}");
+        return;
+    }
+    let s = world.session("agent");
+    let mode = |name| {
+        let patch = world.write(s, name, "a\n").patch.expect("pending");
+        patch.staged.map(|staged| staged.mode)
+    };
+    assert_eq!(mode("shared/new"), Some(0o664));
+    assert_eq!(mode("shared/deep/new"), Some(0o664), "new directories inherit the list");
+    assert_eq!(mode("new"), Some(0o600));
+}
+
+/// Only root can give a file capabilities.
+#[cfg(target_os = "linux")]
+#[test]
+fn that_a_program_loses_its_capabilities_is_remarked() {
+    let world = World::new();
+    world.put("tool", "old\n");
+    world.chmod("tool", 0o755);
+    // cap_net_raw+ep; capabilities(7), struct vfs_cap_data of revision 2.
+    let mut value = (0x0200_0001_u32).to_le_bytes().to_vec();
+    value.extend((1_u32 << 13).to_le_bytes());
+    value.extend([0; 12]);
+    let (tool, flags) = (world.root().join("tool"), rustix::fs::XattrFlags::empty());
+    if let Err(error) = rustix::fs::setxattr(&tool, c"security.capability", &value, flags) {
+        eprintln!("skipped: no capabilities can be set here: {error}");
+        return;
+    }
+    let s = world.session("agent");
+    let changed = world.write(s, "tool", "new\n").patch.expect("pending");
+    assert!(
+        changed.diff.remarks.iter().any(|remark| remark.contains("capabilities")),
+        "{:?}",
+        changed.diff.remarks
+    );
+    world.layer.propose(s, set_mode("tool", 0o700)).expect("staged");
+    world.layer.propose(s, write("tool", "old\n")).expect("staged");
+    let pending = world.pending();
+    assert!(
+        pending.iter().all(|patch| patch.diff.remarks.is_empty()),
+        "a mode alone keeps them: {pending:?}"
+    );
+}
+
+#[test]
+fn a_mode_alone_is_refused_where_a_file_has_another_name() {
+    let world = World::with(|options| options.allow_hard_links = true);
+    world.put("one", "content\n");
+    std::fs::hard_link(world.root().join("one"), world.root().join("two")).expect("one disk");
+    let s = world.session("agent");
+    let refused = world.layer.propose(s, set_mode("one", 0o600)).expect_err("refused");
+    assert_eq!(refused.kind(), ErrorKind::Refused, "{refused}");
+    world.write(s, "one", "new content severs it\n").patch.expect("pending");
+}
