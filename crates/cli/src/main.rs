@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     if PluginHost::is_asked_for(std::env::args_os()) {
         return staging_core::serve_plugin();
     }
+    fail_at_the_file_size_limit();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error),
@@ -48,6 +49,22 @@ fn main() -> ExitCode {
         Err(failure) => report(&failure, &console, Some(&arguments.command)),
     }
 }
+
+/// Has a write beyond the limit of file sizes (setrlimit(2)) fail as one to a full disk does,
+/// where the default is a signal that ends the process.
+///
+/// A handler rather than `SIG_IGN`, which the programs that this one starts would inherit.
+#[cfg(unix)]
+fn fail_at_the_file_size_limit() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let handler: extern "C" fn(libc::c_int) = nothing;
+    // SAFETY: the handler touches nothing, so it may interrupt any thread anywhere; no thread has
+    // been started that could set another one.
+    unsafe { libc::signal(libc::SIGXFSZ, handler as libc::sighandler_t) };
+}
+
+#[cfg(not(unix))]
+fn fail_at_the_file_size_limit() {}
 
 fn report(failure: &Failure, console: &Console, command: Option<&Command>) -> ExitCode {
     if console.json && !failure.is_in_the_object() {

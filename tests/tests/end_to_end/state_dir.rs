@@ -24,6 +24,24 @@ fn each(dir: &Path, act: &mut dyn FnMut(&Path)) {
 }
 
 #[test]
+fn a_limit_on_the_size_of_files_fails_the_command_and_does_not_kill_it() {
+    let stage = Stage::new();
+    stage.propose("before", "small\n");
+    fs::write(stage.beside("big"), vec![b'x'; 4 << 20]).expect("ours");
+    let mut command = Command::new("sh");
+    let greenroom = stage.command(["propose", "big", "--from", "../big"]);
+    command.arg("-c").arg("ulimit -f 1024; exec \"$@\"").arg("sh").arg(greenroom.get_program());
+    command.args(greenroom.get_args()).current_dir(stage.workspace());
+    for (name, value) in greenroom.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    let ran: end_to_end::Ran = output(&mut command).into();
+    let ran = ran.expect(1);
+    assert!(ran.stderr.contains("File too large"), "{}", ran.stderr);
+    assert_eq!(stage.pending(), 1, "what was staged before is there");
+}
+
+#[test]
 fn a_state_directory_that_is_read_only_is_said_and_the_workspace_stays_as_it_was() {
     let stage = Stage::new();
     stage.write("a.txt", "old\n");
