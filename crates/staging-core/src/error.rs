@@ -315,6 +315,14 @@ pub enum StagingError {
         /// What failed.
         source: FsError,
     },
+    /// The set is on the disk, and the store does not know it yet.
+    #[error("{apply} is on the disk, but that could not be recorded; the next command records it")]
+    NotRecorded {
+        /// The apply.
+        apply: ApplyId,
+        /// Why it could not be recorded.
+        source: Box<StagingError>,
+    },
     /// An earlier apply is in doubt and could not be decided yet.
     #[error("the workspace could not be recovered from an earlier apply: {reason}")]
     NotRecovered {
@@ -421,9 +429,7 @@ impl From<rusqlite::Error> for StagingError {
                 );
                 Self::DamagedStore { reason }
             }
-            Some(ErrorCode::DiskFull) => Self::StateUnwritable {
-                reason: "the disk is full: free some space, or run `greenroom gc`",
-            },
+            Some(ErrorCode::DiskFull) => Self::StateUnwritable { reason: DISK_FULL },
             // SQLite does not pass on why it cannot open a file.
             Some(ErrorCode::CannotOpen) if is_out_of_descriptors() => Self::TooManyFiles,
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
@@ -464,7 +470,31 @@ fn is_too_many_files(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_TOO_MANY_OPEN_FILES)
 }
 
+const DISK_FULL: &str = "its disk is full: free some space there, or run `greenroom gc`";
+
 impl StagingError {
+    /// Whether the disk that the state lies on is full.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::StateUnwritable { reason } => *reason == DISK_FULL,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
+    /// Whether the state directory takes nothing at present: it is read-only or full.
+    pub(crate) fn is_unwritable(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        match self {
+            Self::StateUnwritable { .. } => true,
+            Self::Io { source, .. } => {
+                self.is_disk_full()
+                    || matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem)
+            }
+            _ => false,
+        }
+    }
+
     /// Which kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -494,7 +524,9 @@ impl StagingError {
             Self::Limit { .. } => ErrorKind::Limit,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::RolledBack { source, .. } => fs_kind(source),
-            Self::InDoubt { .. } | Self::NotRecovered { .. } => ErrorKind::InDoubt,
+            Self::InDoubt { .. } | Self::NotRecorded { .. } | Self::NotRecovered { .. } => {
+                ErrorKind::InDoubt
+            }
             Self::StateDir { .. } => ErrorKind::Refused,
             Self::Damaged { .. } | Self::DamagedStore { .. } => ErrorKind::Damaged,
             Self::NewerStore { .. } | Self::NotCommitted { .. } => ErrorKind::Store,

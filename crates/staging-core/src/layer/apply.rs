@@ -275,7 +275,7 @@ impl Inner {
         applied: Applied,
     ) -> Result<ApplyReport> {
         let Applied { outcome, unfinished, kept, edited, made_dirs } = applied;
-        let recorded = self.store.write(|write| match &outcome {
+        let record = |write: &mut Write<'_>| match &outcome {
             Outcome::Committed => commit(write, apply, &made_dirs).map(|()| Vec::new()),
             Outcome::Conflicts(conflicts) => {
                 turn_back(write, apply, approved, conflicts, self.keeps_history())
@@ -294,7 +294,8 @@ impl Inner {
                 write.log(Event::ApplyInDoubt { apply, reason })?;
                 Ok(Vec::new())
             }
-        });
+        };
+        let recorded = self.store.with_reserve(|| self.store.write(record));
         let stale = match recorded {
             Ok(stale) => stale,
             Err(error) => return Err(unrecorded(apply, outcome, error)),
@@ -413,10 +414,8 @@ pub(super) fn reason_of(error: &FsError) -> String {
 /// The outcome stands, but the store could not be told. When the files are
 /// swapped, recovery tells it from the journal.
 pub(super) fn unrecorded(apply: ApplyId, outcome: Outcome, error: StagingError) -> StagingError {
-    let source = std::io::Error::other(error.to_string());
-    let unsaid = FsError::Io { action: "record the outcome in", path: "the store".into(), source };
     match outcome {
-        Outcome::Committed => StagingError::InDoubt { apply, source: unsaid },
+        Outcome::Committed => StagingError::NotRecorded { apply, source: Box::new(error) },
         Outcome::InDoubt(source) => StagingError::InDoubt { apply, source },
         _ => error,
     }

@@ -128,6 +128,8 @@ impl Inner {
                 tracing::debug!(%error, "that the files were touched is not written down");
                 Default::default()
             }
+            // Not written down, and found again by the next look.
+            Err(error) if error.is_unwritable() => (stale, Vec::new()),
             written => written?,
         };
         let pending = |patch: &Patch| patch.state == crate::patch::PatchState::Pending;

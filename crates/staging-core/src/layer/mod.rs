@@ -104,7 +104,13 @@ impl DiffStagingLayer {
             options,
         }));
         layer.0.recover_if_free()?;
-        layer.0.sweep_at_start()?;
+        match layer.0.sweep_at_start() {
+            // What cannot be written to can still be read; whoever changes something finds out.
+            Err(error) if error.is_unwritable() => {
+                tracing::debug!(%error, "what is old or orphaned stays until the next start");
+            }
+            swept => swept?,
+        }
         Ok(layer)
     }
 

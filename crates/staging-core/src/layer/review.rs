@@ -118,6 +118,10 @@ impl DiffStagingLayer {
     /// Rejects patches, everything pending when `ids` is empty. The disk is not
     /// touched, and their content is dropped.
     pub fn discard(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
+        self.0.store.with_reserve(|| self.discard_once(ids, reason_text))
+    }
+
+    fn discard_once(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
         let keep = self.0.keeps_history();
         self.0.thawed(|| {
             let outcome = self.0.store.write_or(|write| {

@@ -82,9 +82,8 @@ impl DiffStagingLayer {
 
     /// Ends a session; what is pending in it is discarded as rejected.
     pub fn close_session(&self, id: SessionId) -> Result<Session> {
-        self.0.thawed(|| {
-            self.0.end_session(id, SessionState::Closed, DiscardReason::Rejected).map(Thawed::from)
-        })
+        let end = || self.0.end_session(id, SessionState::Closed, DiscardReason::Rejected);
+        self.0.store.with_reserve(|| self.0.thawed(|| end().map(Thawed::from)))
     }
 }
 

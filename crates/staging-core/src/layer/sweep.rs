@@ -67,6 +67,10 @@ impl DiffStagingLayer {
     /// are stale, and gives back what is too old or not needed by anybody; stops
     /// between two steps once `budget` is over.
     pub fn sweep(&self, budget: Duration) -> Result<SweepReport> {
+        self.0.store.with_reserve(|| self.sweep_once(budget))
+    }
+
+    fn sweep_once(&self, budget: Duration) -> Result<SweepReport> {
         let inner = &*self.0;
         let deadline = Instant::now() + budget;
         inner.recover_if_free()?;
@@ -266,7 +270,9 @@ impl Inner {
             }
         }
         self.sweep_from.store(0, Ordering::Relaxed);
-        self.store.write(|write| meta::set(write, meta::SWEPT_MS, write.now.unix_ms()))?;
+        self.store.with_reserve(|| {
+            self.store.write(|write| meta::set(write, meta::SWEPT_MS, write.now.unix_ms()))
+        })?;
         swept.complete = true;
         Ok(swept)
     }

@@ -21,6 +21,7 @@ pub(crate) mod meta;
 pub(crate) mod own_file;
 pub(crate) mod packs;
 pub(crate) mod patches;
+mod reserve;
 mod schema;
 pub(crate) mod sessions;
 pub(crate) mod set_aside;
@@ -75,7 +76,7 @@ impl Store {
     pub(crate) fn open(state_dir: &Path) -> Result<Self> {
         let path = state_dir.join(FILE);
         let connection = schema::connect(&path)?;
-        Ok(Self {
+        let store = Self {
             writer: Mutex::new(Writer::new(connection)),
             path,
             waiting: AtomicUsize::new(0),
@@ -87,7 +88,9 @@ impl Store {
             dirty: AtomicBool::new(false),
             log_named: AtomicBool::new(false),
             folding: Folding::default(),
-        })
+        };
+        store.keep_reserve();
+        Ok(store)
     }
 
     /// Hands every event written from now on to `observer`.
