@@ -22,6 +22,7 @@ mod disk;
 mod image;
 mod kernel;
 mod log;
+mod other;
 mod persistence;
 mod user;
 mod windows;
@@ -34,5 +35,5 @@ pub use log::{Answer, Assignment, Effect, Entry, Log, Saved};
 pub use persistence::{
     Choice, Crashes, Part, Persistence, State, StateCap, boundaries, materialise,
 };
-pub use user::World;
+pub use user::{Instead, World};
 pub use windows::{ACCESS_LIST, Sharing};

@@ -208,6 +208,43 @@ impl Image {
         path.split(|byte| *byte == b'/').try_fold(0, |dir, name| self.child(dir, name))
     }
 
+    /// Takes a path's name away with everything below it, outside of any log, as another tool does
+    /// while no process of ours lives; whether there was one.
+    pub fn remove(&mut self, path: &[u8]) -> bool {
+        self.rename_to(path, None)
+    }
+
+    /// Gives what a path names another one, outside of any log, over whatever is there; whether
+    /// there was something, and a directory for it to go to.
+    pub fn rename(&mut self, from: &[u8], to: &[u8]) -> bool {
+        self.rename_to(from, Some(to))
+    }
+
+    fn rename_to(&mut self, from: &[u8], to: Option<&[u8]>) -> bool {
+        let split = |path: &[u8]| -> (Vec<u8>, Name) {
+            let slash = path.iter().rposition(|byte| *byte == b'/');
+            let name = &path[slash.map_or(0, |slash| slash + 1)..];
+            (path[..slash.unwrap_or(0)].to_vec(), Name::from(name))
+        };
+        let dir_of = |image: &Self, dir: &[u8]| {
+            let found = if dir.is_empty() { Some(0) } else { image.lookup(dir) };
+            found.filter(|dir| image.names(*dir).is_some())
+        };
+        let Some(moving) = self.lookup(from) else { return false };
+        let (old_dir, old_name) = split(from);
+        let Some(old_dir) = dir_of(self, &old_dir) else { return false };
+        let goal = to.map(split);
+        let goal = goal.map(|(dir, name)| dir_of(self, &dir).map(|dir| (dir, name)));
+        if goal.as_ref().is_some_and(Option::is_none) {
+            return false;
+        }
+        self.assign(old_dir, &old_name, None);
+        if let Some((dir, name)) = goal.flatten() {
+            self.assign(dir, &name, Some(moving));
+        }
+        true
+    }
+
     pub(super) fn assign(&mut self, dir: Inode, name: &Name, inode: Option<Inode>) {
         let Body::Directory(names) = &mut Arc::make_mut(&mut self.nodes[dir as usize]).body else {
             return;

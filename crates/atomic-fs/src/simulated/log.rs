@@ -158,6 +158,8 @@ pub enum Entry {
     /// Somebody was told that a user's bytes are kept in this file, by its path from the top of the
     /// simulated disk.
     Kept(Vec<u8>),
+    /// A process of another state over the same tree has ended, with this answer if it came to one.
+    OtherEnded(Option<Answer>),
     /// A user waits in open(2) for a lease to go, and then writes this.
     Waiting {
         /// The file, found when the user opened it.
@@ -174,6 +176,8 @@ pub enum Entry {
     /// The user removed or replaced a file that they also wait to write to: what they write
     /// then goes nowhere, by their own doing.
     Disowned(Inode),
+    /// A user has moved a directory.
+    Relocated,
     /// A user's save is complete.
     Saved(Saved),
 }

@@ -177,6 +177,8 @@ pub fn boundaries(log: &Log, model: Persistence) -> Vec<usize> {
             Entry::Passed
                 | Entry::Answered(_)
                 | Entry::Kept(_)
+                | Entry::OtherEnded(_)
+                | Entry::Relocated
                 | Entry::Dropped(_)
                 | Entry::SyncFailed(_)
                 | Entry::Saved(_)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::image::{Body, Image, Inode, Name, Node};
 use super::kernel::Inner;
 use super::log::{Assignment, Effect, Entry, Saved};
@@ -12,6 +14,18 @@ use super::log::{Assignment, Effect, Entry, Saved};
 /// once: editors sync, and a save that is not yet durable is not yet promised to anybody.
 pub struct World<'d> {
     pub(super) inner: &'d mut Inner,
+}
+
+/// What a user puts in the place of a directory that was moved away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Instead {
+    /// Nothing.
+    Nothing,
+    /// An empty directory.
+    Directory,
+    /// A symbolic link to where it is now.
+    Symlink,
 }
 
 impl World<'_> {
@@ -93,6 +107,35 @@ impl World<'_> {
             let saved = Saved { path, content, over, by_path: true, mode, was };
             self.inner.log.entries.push(Entry::Saved(saved));
         }
+    }
+
+    /// Renames a directory over nothing, and puts a new one, or a symlink to it, in its old place
+    /// where asked to. Nothing happens where the names do not allow it.
+    pub fn relocate(&mut self, from: &[u8], to: &[u8], instead: Instead) {
+        let image = &self.inner.image;
+        let (Some(moving), None) = (image.lookup(from), image.lookup(to)) else { return };
+        let ((from_dir, from_name), (to_dir, to_name)) = (split(from), split(to));
+        let dir = |path: Option<&[u8]>| path.map_or(Some(0), |path| image.lookup(path));
+        let (Some(old), Some(new)) = (dir(from_dir), dir(to_dir)) else { return };
+        if image.names(new).is_none() || self.inner.is_below(new, moving) {
+            return;
+        }
+        let device = image.node(moving).device;
+        self.name(new, to_name, Some(moving));
+        self.name(old, from_name, None);
+        let node = match instead {
+            Instead::Nothing => None,
+            Instead::Directory => Some(Node::directory(device)),
+            Instead::Symlink => {
+                let target = [b"/", to].concat();
+                Some(Node::new(Body::Symlink(target), 0o777, device))
+            }
+        };
+        if let Some(node) = node {
+            let inode = self.inner.born(node);
+            self.name(old, from_name, Some(inode));
+        }
+        self.inner.log.entries.push(Entry::Relocated);
     }
 
     /// Opens the file for writing and keeps it open; `None` where there is none, or where
