@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::oracle::Broken;
 use crate::plan::Plan;
+use crate::tamper::Tamper;
 
 /// A history: a scenario, and one process after another over it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +35,23 @@ pub struct Stage {
     /// the next process finds all that was done, durable or not.
     #[serde(default)]
     pub killed: bool,
+    /// Whether it is the second state that recovers.
+    #[serde(default)]
+    pub second: bool,
+    /// What others do once it has ended, before the next process.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tampered: Vec<Tamper>,
 }
 
 impl Case {
     /// How long its telling is: fewer processes first, then fewer interferences, then an
     /// earlier crash with fewer losses.
     pub fn length(&self) -> (usize, usize, usize, usize) {
-        let interferences = |stage: &Stage| stage.plan.faults.len() + stage.plan.edits.len();
+        let interferences = |stage: &Stage| {
+            let plan = &stage.plan;
+            let beside = usize::from(plan.beside.is_some());
+            plan.faults.len() + plan.edits.len() + stage.tampered.len() + beside
+        };
         let end = |stage: &Stage| stage.crash.as_ref().map_or(0, |crash| crash.end);
         (
             self.stages.len(),

@@ -19,6 +19,8 @@ pub struct Counts {
     pub races: u64,
     /// Of these, edits that changed something.
     pub landed: u64,
+    /// Trees and states that others changed before a recovery, or beside a process.
+    pub others: u64,
 }
 
 impl Counts {
@@ -31,5 +33,6 @@ impl Counts {
         self.faults += other.faults;
         self.races += other.races;
         self.landed += other.landed;
+        self.others += other.others;
     }
 }

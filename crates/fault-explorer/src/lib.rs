@@ -6,6 +6,7 @@
 //! the same seed gives the same counts on every machine.
 #![forbid(unsafe_code)]
 
+pub mod beside;
 pub mod case;
 pub mod counts;
 #[cfg(feature = "mutants")]
@@ -22,4 +23,5 @@ pub mod scenario;
 pub mod search;
 pub mod snapshot;
 pub mod stage;
+pub mod tamper;
 pub mod telling;

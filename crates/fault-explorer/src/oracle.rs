@@ -10,7 +10,7 @@ use atomic_fs::simulated::{Answer, CallKind, Entry, Image, Persistence};
 use atomic_fs::{Expected, Operation, is_slot_name};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Mishap, Plan};
+use crate::plan::{Mishap, Plan, Relocation};
 use crate::scenario::{ROOT, Scenario};
 use crate::snapshot::{Snapshot, Thing};
 use crate::stage::{Ending, Run};
@@ -112,7 +112,8 @@ impl<'s> Oracle<'s> {
             run.image.walk(dir, &mut |_, _, _| any = true);
             any
         });
-        if matches!(run.ending, Ending::Applied { tidied: true, .. }) && !has_journal {
+        let is_alone = !known.other_died;
+        if matches!(run.ending, Ending::Applied { tidied: true, .. }) && !has_journal && is_alone {
             self.check_debris(&run.image)?;
         }
         match known.answered {
@@ -275,12 +276,71 @@ impl<'s> Oracle<'s> {
         self.check_debris(&run.image)?;
         self.check_saves(&run.image, known, false, model)?;
         self.check_kept(&run.image, known, model, sets)?;
+        self.check_brought(&run.image, known)?;
         self.check_modes(&run.image, known)?;
         match known.answered {
             // What a user saved over is new, and theirs; the rest is not taken away from under it.
             _ if known.arrived => self.check_end(&run.image, known, &[Answer::Committed]),
             Some(answer) => self.check_end(&run.image, known, &[answer]),
             None => self.check_end(&run.image, known, &[Answer::Committed, Answer::Unchanged]),
+        }
+    }
+
+    /// What must hold when an apply has answered in which a directory was moved: as if it had been
+    /// moved back, and nothing was changed in it where it was not in the workspace any more and the
+    /// set is answered as committed.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    pub fn after_relocation(
+        &self,
+        run: &Run,
+        relocation: &Relocation,
+        at_move: Option<&Image>,
+        known: &Known,
+    ) -> Result<(), Broken> {
+        let within = |image: &Image| {
+            let dir = image.lookup(relocation.to.as_bytes())?;
+            Some(without_slots(Snapshot::of(image, dir)))
+        };
+        if let Some(at_move) = at_move
+            && known.answered == Some(Answer::Committed)
+            && within(at_move) != within(&run.image)
+        {
+            return broken(Promise::Outside, || {
+                format!("committed, and changed in `{}` after it was moved there", relocation.to)
+            });
+        }
+        let mut image = run.image.clone();
+        relocation.take_back(&mut image);
+        self.check_outside(&image)?;
+        match known.answered {
+            Some(answer) => self.check_end(&image, known, &[answer]),
+            None => Ok(()),
+        }
+    }
+
+    /// What must hold once both states have recovered, in either order.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    pub fn after_both(&self, runs: [&Run; 2], known: &Known) -> Result<(), Broken> {
+        for run in runs {
+            if !matches!(run.ending, Ending::Recovered { .. }) {
+                return broken(Promise::Recovery, || format!("{:?}", run.ending));
+            }
+        }
+        let image = &runs[1].image;
+        self.check_outside(image)?;
+        self.check_debris(image)?;
+        if let Some(content) = saves::kept(image).first() {
+            return broken(Promise::Clean, || {
+                format!("conflicts/ holds {:?}", String::from_utf8_lossy(content))
+            });
+        }
+        match known.answered {
+            Some(answer) => self.check_end(image, known, &[answer]),
+            None => self.check_end(image, known, &[Answer::Committed, Answer::Unchanged]),
         }
     }
 
@@ -301,8 +361,11 @@ impl<'s> Oracle<'s> {
     fn check_debris(&self, image: &Image) -> Result<(), Broken> {
         let mut left = Vec::new();
         image.walk(0, &mut |path, _, _| {
+            let is_journal = |path: &[u8]| {
+                path.starts_with(b"state/journal/") || path.starts_with(b"state2/journal/")
+            };
             let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-            if is_slot_name(name) || path.starts_with(b"state/journal/") {
+            if is_slot_name(name) || is_journal(path) {
                 left.push(String::from_utf8_lossy(path).into_owned());
             }
         });

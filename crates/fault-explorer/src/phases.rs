@@ -12,6 +12,7 @@ use crate::stage::{Bench, Ending, Run, Terms};
 mod crashes;
 mod edits;
 mod faults;
+mod others;
 mod windows;
 
 use edits::edit;
@@ -67,12 +68,55 @@ pub enum Phase {
         /// As above.
         seed: u64,
     },
+    /// Any of the slots taken away after a crash, before recovery.
+    SlotsRemoved {
+        /// The model.
+        model: Persistence,
+        /// As above.
+        cap: usize,
+        /// As above.
+        seed: u64,
+    },
+    /// Slots that are something else, or somewhere else, after a crash.
+    SlotsReplaced {
+        /// The model.
+        model: Persistence,
+        /// As above.
+        cap: usize,
+        /// As above.
+        seed: u64,
+    },
+    /// A journal that was damaged after a crash.
+    JournalsDamaged {
+        /// The model.
+        model: Persistence,
+        /// From one byte that is damaged to the next.
+        step: usize,
+        /// As above.
+        cap: usize,
+        /// As above.
+        seed: u64,
+    },
+    /// A second state over the same tree, before every `step`-th call of an apply.
+    Beside {
+        /// As above.
+        step: usize,
+    },
+    /// The same before the calls of every recovery from a kill.
+    BesideRecovery {
+        /// As above.
+        step: usize,
+    },
+    /// A directory with a part of the set moved away before each call of an apply.
+    DirectoriesMoved,
     /// Staged content that is not what was approved.
     DamagedContent,
     /// Every call fails with every errno it can give.
     Faults,
     /// The same at every call of every recovery from a kill.
     FaultsInRecovery,
+    /// No more descriptors from any call on, in an apply and in recovery.
+    Descriptors,
     /// Every two calls fail, and every call followed by a device that stays bad; then the process
     /// ends, or power is cut.
     FaultPairs {
@@ -151,6 +195,12 @@ impl Phase {
             Self::Crashes { model, .. }
             | Self::CutsAfterKills { model, .. }
             | Self::EditsAfterCuts { model, .. } => model.word(),
+            Self::SlotsRemoved { .. } => "slots removed",
+            Self::SlotsReplaced { .. } => "slots replaced",
+            Self::JournalsDamaged { .. } => "journals damaged",
+            Self::Beside { .. } | Self::BesideRecovery { .. } => "second state",
+            Self::Descriptors => "descriptors",
+            Self::DirectoriesMoved => "directories moved",
             Self::Faults | Self::FaultsInRecovery | Self::DamagedContent => "faults",
             Self::FaultPairs { .. } => "fault pairs",
             Self::Races { .. }
@@ -197,13 +247,19 @@ impl Job {
         if self.phase == Phase::DamagedContent {
             scenario.content.damage();
         }
+        if matches!(self.phase, Phase::Beside { .. } | Phase::BesideRecovery { .. }) {
+            crate::beside::add_state(&mut scenario.image);
+        }
         let (model, bounds, leases) = match self.phase {
             Phase::Crashes { model, depth, deeper_every, cap, seed, .. } => {
                 let cap = StateCap { contents: cap, names: cap, seed };
                 (model, Bounds { cap, depth, deeper_every }, true)
             }
             Phase::CutsAfterKills { model, cap, seed, .. }
-            | Phase::EditsAfterCuts { model, cap, seed } => {
+            | Phase::EditsAfterCuts { model, cap, seed }
+            | Phase::SlotsRemoved { model, cap, seed }
+            | Phase::SlotsReplaced { model, cap, seed }
+            | Phase::JournalsDamaged { model, cap, seed, .. } => {
                 let cap = StateCap { contents: cap, names: cap, seed };
                 (model, Bounds { cap, depth: 0, deeper_every: 0 }, true)
             }
@@ -256,6 +312,13 @@ impl Work<'_> {
                 })
             }
             Phase::EditsAfterCuts { .. } => self.edits_after_cuts(),
+            Phase::SlotsRemoved { .. } => self.slots_removed(),
+            Phase::SlotsReplaced { .. } => self.slots_replaced(),
+            Phase::JournalsDamaged { step, .. } => self.journals_damaged(step),
+            Phase::Beside { step } => self.beside(step),
+            Phase::BesideRecovery { step } => self.beside_recovery(step),
+            Phase::Descriptors => self.descriptors(),
+            Phase::DirectoriesMoved => self.directories_moved(),
             Phase::DamagedContent => self.damaged_content(),
             Phase::Faults => self.faults(),
             Phase::FaultsInRecovery => self.in_recovery(&|run| {
@@ -300,6 +363,12 @@ impl Run {
     /// Whether a user saved something in it.
     pub fn has_saves(&self) -> bool {
         self.log.entries.iter().any(|e| matches!(e, atomic_fs::simulated::Entry::Saved(_)))
+    }
+
+    /// Whether the second state's process died in it.
+    pub fn other_died(&self) -> bool {
+        use atomic_fs::simulated::Entry;
+        self.log.entries.iter().any(|entry| matches!(entry, Entry::OtherEnded(None)))
     }
 
     /// Whether it is an apply that was answered as having changed nothing.

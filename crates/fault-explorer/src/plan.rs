@@ -1,8 +1,11 @@
 //! What goes wrong during a run, and what a user does meanwhile, by the number of the call.
 
-use atomic_fs::simulated::{Bystander, CallKind, Fault, Inode, Sharing, World};
+use std::sync::Arc;
+
+use atomic_fs::simulated::{Bystander, CallKind, Fault, Image, Inode, Instead, Sharing, World};
 use serde::{Deserialize, Serialize};
 
+use crate::beside::{Beside, Second};
 use crate::scenario::ROOT;
 
 /// What happens at which calls of a run.
@@ -14,6 +17,51 @@ pub struct Plan {
     pub edits: Vec<(usize, Edit)>,
     /// Every later call of a kind fails as well, from this call on.
     pub lasting: Option<(usize, Lasting)>,
+    /// What a second state's process does right before a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<(usize, Beside)>,
+    /// Where a user moves a directory right before a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relocated: Option<(usize, Relocation)>,
+}
+
+/// A directory that a user moves; paths are from the top of the simulated disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relocation {
+    /// The directory.
+    pub from: String,
+    /// Where it is then.
+    pub to: String,
+    /// What is in its place then.
+    pub instead: Instead,
+}
+
+impl Relocation {
+    /// Moves it back, over what was put in its place; beside what the set itself put there.
+    pub fn take_back(&self, image: &mut Image) {
+        let Some(moved) = image.lookup(self.to.as_bytes()) else { return };
+        let children = |image: &Image, dir| {
+            let mut names = Vec::new();
+            image.walk(dir, &mut |path, _, _| {
+                if !path.contains(&b'/') {
+                    names.push(path.to_vec());
+                }
+            });
+            names
+        };
+        let there = image.lookup(self.from.as_bytes());
+        if there.is_none_or(|there| children(image, there).is_empty()) {
+            image.rename(self.to.as_bytes(), self.from.as_bytes());
+            return;
+        }
+        for name in children(image, moved) {
+            let below = |dir: &str| [dir.as_bytes(), b"/", &name].concat();
+            if image.lookup(&below(&self.from)).is_none() {
+                image.rename(&below(&self.to), &below(&self.from));
+            }
+        }
+        image.remove(self.to.as_bytes());
+    }
 }
 
 /// How a call goes wrong; what [`Fault`] says, in a form that can be written down.
@@ -46,20 +94,32 @@ pub enum Lasting {
     Moves,
     /// Nothing that changes anything succeeds, as on a file system gone read-only.
     Changes,
+    /// Nothing can be opened or created: the process has no descriptors left.
+    Opens,
 }
 
 impl Lasting {
     /// Every way.
-    pub const ALL: [Self; 5] =
-        [Self::Syncs, Self::Writes, Self::Removals, Self::Moves, Self::Changes];
+    pub const ALL: [Self; 6] =
+        [Self::Syncs, Self::Writes, Self::Removals, Self::Moves, Self::Changes, Self::Opens];
 
-    fn concerns(self, kind: CallKind) -> bool {
+    /// What such a call fails with.
+    fn errno(self) -> i32 {
+        const EMFILE: i32 = 24;
+        if self == Self::Opens { EMFILE } else { EIO }
+    }
+
+    pub(crate) fn concerns(self, kind: CallKind) -> bool {
         match self {
             Self::Syncs => kind.is_sync(),
             Self::Writes => kind == CallKind::WriteAt,
             Self::Removals => matches!(kind, CallKind::RemoveFile | CallKind::RemoveDir),
             Self::Moves => kind.moves_names(),
             Self::Changes => kind.is_mutating() || kind.is_sync(),
+            Self::Opens => {
+                use CallKind::{CreateFile, OpenDir, OpenFile, OpenOwnFile};
+                matches!(kind, OpenDir | OpenFile | OpenOwnFile | CreateFile)
+            }
         }
     }
 }
@@ -119,6 +179,11 @@ impl Plan {
         Self { edits: vec![(call, edit)], ..Self::default() }
     }
 
+    /// A second state's process alone.
+    pub fn beside(call: usize, beside: Beside) -> Self {
+        Self { beside: Some((call, beside)), ..Self::default() }
+    }
+
     /// A single mishap.
     pub fn fault(call: usize, mishap: Mishap) -> Self {
         Self { faults: vec![(call, mishap)], ..Self::default() }
@@ -149,6 +214,7 @@ pub(crate) struct Fate {
     plan: Plan,
     /// Files that are held open: at which call they are written to, and with what.
     held: Vec<(usize, Inode, Edit)>,
+    second: Arc<Second>,
 }
 
 /// How a user who shares no deletion holds a file open.
@@ -161,8 +227,8 @@ fn sharing(writes: bool, alone: bool) -> Sharing {
 }
 
 impl Fate {
-    pub(crate) fn new(plan: Plan) -> Self {
-        Self { plan, held: Vec::new() }
+    pub(crate) fn new(plan: Plan, second: Arc<Second>) -> Self {
+        Self { plan, held: Vec::new(), second }
     }
 }
 
@@ -194,11 +260,18 @@ impl Bystander for Fate {
             };
             self.held.extend(opened.map(|inode| (number + calls, inode, edit.clone())));
         }
+        if let Some((_, beside)) = self.plan.beside.as_ref().filter(|(call, _)| *call == number) {
+            let answer = world.beside(|disk| self.second.run(beside, disk));
+            world.other_ended(answer);
+        }
+        if let Some((_, moved)) = self.plan.relocated.as_ref().filter(|(call, _)| *call == number) {
+            world.relocate(moved.from.as_bytes(), moved.to.as_bytes(), moved.instead);
+        }
         if let Some((from, lasting)) = self.plan.lasting
             && number >= from
             && lasting.concerns(kind)
         {
-            return Some(Fault::Fails(EIO));
+            return Some(Fault::Fails(lasting.errno()));
         }
         let mishap = self.plan.faults.iter().find(|(call, _)| *call == number);
         mishap.map(|(_, mishap)| match *mishap {

@@ -38,7 +38,7 @@ pub struct Caught {
     pub after: u64,
 }
 
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 18] = [
     "kill",
     "weak",
     "ordered",
@@ -51,13 +51,20 @@ const ORDER: [&str; 12] = [
     "edit pairs, ordered",
     "edit pairs, treelog",
     "edit pairs, ntfs",
+    "descriptors",
+    "slots removed",
+    "slots replaced",
+    "journals damaged",
+    "second state",
+    "directories moved",
 ];
 
 impl Report {
     /// The tables.
     pub fn tables(&self) -> String {
         let mut text = String::new();
-        let heading = ["", "crash points", "states", "recoveries", "faults", "schedules", "edits"];
+        let heading =
+            ["", "crash points", "states", "recoveries", "faults", "schedules", "edits", "others"];
         let mut lines = vec![heading.map(str::to_owned)];
         let headings = Renames::ALL.into_iter().flat_map(|renames| {
             ORDER.iter().map(move |name| match renames {
@@ -67,9 +74,10 @@ impl Report {
         });
         let rows = headings.filter_map(|name| Some((self.rows.get(&name)?, name)));
         for (counts, name) in rows {
-            let Counts { crash_points, states, recoveries, faults, races, landed, .. } = *counts;
-            let figures = [crash_points, states, recoveries, faults, races, landed];
-            let mut line = [const { String::new() }; 7];
+            let Counts { crash_points, states, recoveries, faults, races, landed, others, .. } =
+                *counts;
+            let figures = [crash_points, states, recoveries, faults, races, landed, others];
+            let mut line = [const { String::new() }; 8];
             line[0] = name;
             for (cell, figure) in line[1..].iter_mut().zip(figures) {
                 *cell = if figure == 0 { "-".to_owned() } else { grouped(figure) };

@@ -6,6 +6,7 @@ use crate::phases::{Job, Obstacles, Phase};
 use crate::random::Random;
 use crate::scenario::{CHAINS, Scenario};
 
+mod others;
 mod windows;
 
 pub use windows::hunt as hunt_on_windows;
@@ -119,6 +120,7 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
         }
     }
     let sets = Sets { ones, twos, threes, chains };
+    others::explore(&mut list, &sets);
     without_exchange(&mut list, effort, &sets);
     windows::explore(&mut list, effort, &sets);
     let wanted = |job: &Job| match (only, job.phase) {
@@ -130,6 +132,9 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
             | Phase::FaultPairs { model }
             | Phase::ModesInRollback { model }
             | Phase::EditsAfterCuts { model, .. }
+            | Phase::SlotsRemoved { model, .. }
+            | Phase::SlotsReplaced { model, .. }
+            | Phase::JournalsDamaged { model, .. }
             | Phase::RacesInPairs { model, .. }
             | Phase::SavesInTurn { model, .. }
             | Phase::EditsAroundCuts { model, .. },

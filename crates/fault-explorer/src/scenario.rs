@@ -42,6 +42,13 @@ pub struct Scenario {
 pub struct Content(BTreeMap<Digest, Vec<u8>>);
 
 impl Content {
+    /// Takes in a content and returns its digest.
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        self.0.insert(digest, bytes.to_vec());
+        digest
+    }
+
     /// Makes everything staged other than what was approved, at the same length.
     pub fn damage(&mut self) {
         for byte in self.0.values_mut().flatten() {

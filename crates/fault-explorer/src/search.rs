@@ -15,6 +15,10 @@ use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::stage::{Bench, Ending, Run, Terms};
 
+mod others;
+
+pub(crate) use others::at_relocation;
+
 /// How far a search goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {

@@ -6,6 +6,8 @@ use std::hash::{Hash as _, Hasher as _};
 use atomic_fs::simulated::{Body, Image, Inode, new_hasher};
 use atomic_fs::{Change, Digest, Expected, Fingerprint, Operation, RelPath};
 
+use crate::beside::Beside;
+
 type Attributes = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Everything below a directory.
@@ -137,6 +139,26 @@ impl Snapshot {
             after.0.insert(path.as_bytes().to_vec(), thing);
         }
         after
+    }
+
+    /// The tree with what a second state's set brings.
+    pub(crate) fn with_other(&self, beside: &Beside) -> Self {
+        let mut tree = self.clone();
+        for (path, change) in beside.paths().zip(&beside.changes) {
+            let content = change.new.clone().into_bytes();
+            let mut file = Thing::File {
+                content: content.clone(),
+                mode: change.mode,
+                owner: (1000, 1000),
+                attributes: Attributes::new(),
+            };
+            if let Some(Thing::File { owner, attributes, .. }) = tree.0.get(&path) {
+                let (owner, attributes) = (*owner, attributes.clone());
+                file = Thing::File { content, mode: change.mode, owner, attributes };
+            }
+            tree.0.insert(path, file);
+        }
+        tree
     }
 
     /// Builds this tree below an empty or older version of it.

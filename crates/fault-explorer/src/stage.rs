@@ -1,6 +1,7 @@
 //! One process's life on the simulated disk: an apply, or a recovery, by the shipped code.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use atomic_fs::simulated::{Answer, Image, Log, Renames, SimulatedDir, SimulatedDisk, Step};
@@ -9,6 +10,7 @@ use atomic_fs::{
     WorkspaceLock,
 };
 
+use crate::beside::Second;
 use crate::plan::{Fate, Plan};
 use crate::scenario::{ROOT, Scenario};
 
@@ -59,6 +61,7 @@ pub struct Terms {
 /// A lock that is really held, since the code under test asks for one.
 pub struct Bench {
     lock: WorkspaceLock,
+    second: Arc<Second>,
     folder: tempfile::TempDir,
     deadline: Option<Instant>,
 }
@@ -71,9 +74,14 @@ impl Bench {
     pub fn new() -> miette::Result<Self> {
         use miette::IntoDiagnostic as _;
         let folder = tempfile::tempdir().into_diagnostic()?;
-        let workspace = open(SimulatedDisk::new(empty()), folder.path().join("lock"));
-        let lock = workspace.lock().into_diagnostic()?;
-        Ok(Self { lock, folder, deadline: None })
+        let lock = |name: &str| {
+            let path = folder.path().join(name);
+            let workspace = open(SimulatedDisk::new(empty()), ROOT, STATE, path.clone());
+            Ok::<_, miette::Report>((workspace.lock().into_diagnostic()?, path))
+        };
+        let (lock, (second, path)) = (lock("lock")?.0, lock("lock2")?);
+        let second = Arc::new(Second::new(second, path));
+        Ok(Self { lock, second, folder, deadline: None })
     }
 
     /// The same, for searches that end early at this time.
@@ -89,7 +97,7 @@ impl Bench {
 
     /// Applies the scenario's set, tidies up and forgets it, as a caller does.
     pub fn apply(&self, scenario: &Scenario, image: &Image, plan: &Plan, terms: Terms) -> Run {
-        let disk = disk(image, plan, terms);
+        let disk = self.disk(image, plan, terms);
         let workspace = self.open(disk.clone());
         let mut applied = workspace.apply(&self.lock, &scenario.set, &scenario.content);
         let answer = match &applied.outcome {
@@ -111,7 +119,7 @@ impl Bench {
 
     /// Recovers, and sweeps as `greenroom recover` does.
     pub fn recover(&self, scenario: &Scenario, image: &Image, plan: &Plan, terms: Terms) -> Run {
-        self.recover_on(scenario, disk(image, plan, terms))
+        self.recover_on(scenario, self.disk(image, plan, terms))
     }
 
     /// The same after a process was killed before entry `end` of its log, on a system that lives
@@ -124,7 +132,7 @@ impl Bench {
         plan: &Plan,
         terms: Terms,
     ) -> Run {
-        self.recover_on(scenario, on_terms(SimulatedDisk::after_kill(log, end), plan, terms))
+        self.recover_on(scenario, self.on_terms(SimulatedDisk::after_kill(log, end), plan, terms))
     }
 
     fn recover_on(&self, scenario: &Scenario, disk: SimulatedDisk) -> Run {
@@ -151,10 +159,43 @@ impl Bench {
         end(disk, ending)
     }
 
+    /// The second state recovers, and sweeps.
+    pub fn recover_second(&self, image: &Image, terms: Terms) -> Run {
+        let disk = self.disk(image, &Plan::default(), terms);
+        let ending = match self.second.recover_on(&disk) {
+            Ok(answer) => {
+                if answer.is_some() {
+                    disk.other_ended(answer);
+                }
+                Ending::Recovered { sets: usize::from(answer.is_some()) }
+            }
+            Err(error) => Ending::Failed(in_words(&error)),
+        };
+        end(disk, ending)
+    }
+
     fn open(&self, disk: SimulatedDisk) -> Workspace<SimulatedDisk> {
-        open(disk, self.folder.path().join("lock"))
+        open(disk, ROOT, STATE, self.folder.path().join("lock"))
+    }
+
+    fn disk(&self, image: &Image, plan: &Plan, terms: Terms) -> SimulatedDisk {
+        self.on_terms(SimulatedDisk::new(image.clone()), plan, terms)
+    }
+
+    fn on_terms(&self, disk: SimulatedDisk, plan: &Plan, terms: Terms) -> SimulatedDisk {
+        let mut disk = disk.with_renames(terms.renames);
+        if !plan.is_quiet() {
+            disk = disk.watched_by(Box::new(Fate::new(plan.clone(), self.second.clone())));
+        }
+        if !terms.leases {
+            disk = disk.without_leases();
+        }
+        if terms.described { disk.describing() } else { disk }
     }
 }
+
+/// Where the state lies on the simulated disk.
+const STATE: &str = "state";
 
 fn tell_kept(disk: &SimulatedDisk, kept: &[Kept]) {
     for kept in kept {
@@ -172,29 +213,20 @@ fn empty() -> Image {
     image
 }
 
-fn disk(image: &Image, plan: &Plan, terms: Terms) -> SimulatedDisk {
-    on_terms(SimulatedDisk::new(image.clone()), plan, terms)
-}
-
-fn on_terms(disk: SimulatedDisk, plan: &Plan, terms: Terms) -> SimulatedDisk {
-    let mut disk = disk.with_renames(terms.renames);
-    if !plan.is_quiet() {
-        disk = disk.watched_by(Box::new(Fate::new(plan.clone())));
-    }
-    if !terms.leases {
-        disk = disk.without_leases();
-    }
-    if terms.described { disk.describing() } else { disk }
-}
-
-fn open(disk: SimulatedDisk, lock_path: PathBuf) -> Workspace<SimulatedDisk> {
+/// A workspace over the tree at `root` with its state at `state`.
+pub(crate) fn open(
+    disk: SimulatedDisk,
+    root: &str,
+    state: &str,
+    lock_path: PathBuf,
+) -> Workspace<SimulatedDisk> {
     let image = disk.image();
-    let dir = |path: &[u8]| SimulatedDir(image.lookup(path).expect("every scene has it"));
+    let dir = |path: &str| SimulatedDir(image.lookup(path.as_bytes()).expect("every scene has it"));
     let places = Places {
-        root: dir(ROOT.as_bytes()),
+        root: dir(root),
         root_path: PathBuf::from("/tree"),
-        journals: dir(b"state/journal"),
-        conflicts: dir(b"state/conflicts"),
+        journals: dir(&format!("{state}/journal")),
+        conflicts: dir(&format!("{state}/conflicts")),
         conflicts_path: PathBuf::from("/state/conflicts"),
         lock_path,
         own_state: None,

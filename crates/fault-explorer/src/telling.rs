@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 
 use atomic_fs::simulated::{Effect, Entry, Image, Log, Part, Persistence, Renames, materialise};
 
+use crate::beside::add_state;
 use crate::case::{Case, Stage};
 use crate::oracle::{Broken, Known, Oracle};
 use crate::scenario::{ROOT, Scenario};
+use crate::search::at_relocation;
 use crate::snapshot::{Snapshot, Thing};
 use crate::stage::{Bench, Ending, Run, Terms};
+use crate::tamper::Tamper;
 
 /// A history, told and judged again.
 pub struct Told {
@@ -85,12 +88,26 @@ impl Teller<'_> {
 
     fn live(&mut self, bench: &Bench, terms: Terms) -> Result<(), Broken> {
         let mut image = self.scenario.image.clone();
+        let is_beside = self.case.stages.iter().any(|stage| stage.plan.beside.is_some());
+        if is_beside {
+            add_state(&mut image);
+        }
         let mut known = Known::default();
         let oracle = Oracle::new(self.scenario);
         let mut killed: Option<(Log, usize)> = None;
+        let mut settled: Vec<Run> = Vec::new();
         for (number, stage) in self.case.stages.iter().enumerate() {
             let mut begin = 0;
-            let run = if let Some((log, end)) = killed.take() {
+            if let Some((call, beside)) = &stage.plan.beside {
+                known.beside = Some(beside.clone());
+                let _ = writeln!(self.text, "\nbefore call {call}: {beside:?}");
+            }
+            if let Some((call, moved)) = &stage.plan.relocated {
+                let _ = writeln!(self.text, "\nbefore call {call}: {moved:?}");
+            }
+            let run = if stage.second {
+                bench.recover_second(&image, terms)
+            } else if let Some((log, end)) = killed.take() {
                 begin = end;
                 bench.recover_after_kill(self.scenario, log, end, &stage.plan, terms)
             } else if number == 0 {
@@ -98,7 +115,11 @@ impl Teller<'_> {
             } else {
                 bench.recover(self.scenario, &image, &stage.plan, terms)
             };
-            let name = if number == 0 { "apply" } else { "recover" };
+            let name = match (number, stage.second) {
+                (0, _) => "apply",
+                (_, true) => "the second state recovers",
+                (_, false) => "recover",
+            };
             let _ = writeln!(self.text, "\n{name}");
             let end = stage.crash.as_ref().map_or(run.log.entries.len(), |crash| crash.end);
             self.steps(&run, stage, end);
@@ -126,18 +147,48 @@ impl Teller<'_> {
                     image = run.image.clone();
                     let _ = writeln!(self.text, "  ends: {:?}", run.ending);
                     self.tree(&image);
-                    match run.ending {
-                        Ending::Applied { .. } => {
+                    let relocated = stage.plan.relocated.as_ref().map(|(_, moved)| moved);
+                    let goes_back = match stage.tampered.as_slice() {
+                        [Tamper::TakeBack(moved)] => Some(moved),
+                        _ => None,
+                    };
+                    match (&run.ending, relocated, goes_back) {
+                        (_, Some(moved), _) => {
+                            let at_move = at_relocation(&run.log);
+                            oracle.after_relocation(&run, moved, at_move.as_ref(), &known)?;
+                        }
+                        (_, None, Some(moved)) => {
+                            oracle.after_relocation(&run, moved, None, &known)?;
+                        }
+                        (Ending::Applied { .. }, ..) => {
                             oracle.after_apply(&run, &known)?;
                             if stage.plan.is_one_fault() {
                                 oracle.after_one_fault(&run, &stage.plan)?;
                             }
                         }
-                        Ending::Failed(_) if !stage.plan.is_quiet() => {}
+                        (Ending::Failed(_), ..) if !stage.plan.is_quiet() => {}
+                        // Judged once both have recovered.
+                        _ if is_beside => {
+                            known.other_died &= !stage.second;
+                            settled.push(run);
+                            match settled.as_slice() {
+                                [one, other] => oracle.after_both([one, other], &known)?,
+                                [_, _, .., again] => oracle.after_second_recovery(again)?,
+                                _ => {}
+                            }
+                        }
                         _ => oracle.after_recovery(&run, &known, self.case.model)?,
                     }
                 }
             }
+            for tamper in &stage.tampered {
+                let _ = writeln!(self.text, "  others: {tamper:?}");
+                tamper.apply(&mut image);
+            }
+            known.learn_tampering(&stage.tampered, &image);
+        }
+        if is_beside {
+            return Ok(());
         }
         let again = bench.recover(self.scenario, &image, &Default::default(), terms);
         let _ = writeln!(self.text, "\nrecover once more");

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use atomic_fs::simulated::{Answer, Entry, Saved};
+use atomic_fs::simulated::{Answer, Entry, Image, Saved};
 use atomic_fs::{Change, Operation};
 
 use super::{Broken, Promise, below_root, broken};
+use crate::beside::Beside;
 use crate::scenario::Scenario;
+use crate::tamper::Tamper;
 
 /// What was said and saved so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,6 +42,18 @@ pub struct Known {
     pub replaced: BTreeSet<Vec<u8>>,
     /// Whether everything was on disk before a user saved over it.
     pub arrived: bool,
+    /// A user's bytes that came to be in a slot's place, or beside the tree's files: to be found.
+    pub brought: BTreeSet<Arc<[u8]>>,
+    /// What a second state's process did meanwhile.
+    pub beside: Option<Beside>,
+    /// What it was answered, last.
+    pub other: Option<Answer>,
+    /// Whether it died and nobody has recovered for it yet.
+    pub other_died: bool,
+    /// Whether a journal was damaged, without which nothing tells a torn slot from a user's bytes.
+    pub rotten: bool,
+    /// Paths at which others left something that is in neither tree.
+    pub left: BTreeSet<Vec<u8>>,
 }
 
 impl Known {
@@ -64,6 +78,16 @@ impl Known {
             Entry::Kept(path) => {
                 self.kept.insert(path.clone());
             }
+            Entry::OtherEnded(None) => self.other_died = true,
+            Entry::OtherEnded(Some(Answer::InDoubt)) => {}
+            Entry::OtherEnded(Some(now)) => match self.other {
+                Some(before) if before != *now => {
+                    return broken(Promise::Answer, || {
+                        format!("the second state: {before:?}, and later {now:?}")
+                    });
+                }
+                _ => self.other = Some(*now),
+            },
             Entry::Dropped(_) => self.dropped = true,
             Entry::Waiting { .. } => self.waited = true,
             _ => {}
@@ -114,6 +138,40 @@ impl Known {
             self.held.insert(path.clone());
         }
         self.last.insert(path, saved.content.clone());
+    }
+
+    /// Takes in what others did, and left behind.
+    pub fn learn_tampering(&mut self, tampered: &[Tamper], image: &Image) {
+        for tamper in tampered {
+            self.rotten |= tamper.concerns_a_journal();
+            self.brought.extend(tamper.brings());
+            self.left.extend(tamper.leaves());
+            // What is left of a file that was cut off is nobody's, and may be kept.
+            if let Tamper::Truncate { path, .. } = tamper {
+                let inode = image.lookup(path.as_bytes());
+                let content = inode.and_then(|inode| image.node(inode).content());
+                self.saved.extend(content.map(Arc::from));
+            }
+        }
+        self.saved.extend(self.brought.iter().cloned());
+    }
+
+    /// Whether the second state's set may be on disk, beside this end of the first one's.
+    pub(super) fn other_ends(&self, scenario: &Scenario, end: Answer) -> Vec<bool> {
+        let Some(beside) = self.beside.as_ref().filter(|beside| !beside.changes.is_empty()) else {
+            return vec![false];
+        };
+        let mut ends = match self.other {
+            Some(Answer::Committed) => vec![true],
+            Some(Answer::Unchanged) => vec![false],
+            _ => vec![false, true],
+        };
+        // Both are made over the same file: who comes second finds another one.
+        let paths = scenario.paths();
+        if end == Answer::Committed && beside.paths().any(|path| paths.contains(&path)) {
+            ends.retain(|is_there| !is_there);
+        }
+        ends
     }
 
     pub(super) fn is_quiet(&self) -> bool {

@@ -110,6 +110,23 @@ impl Oracle<'_> {
         Ok(())
     }
 
+    /// What a user put where others do not write is there, or was kept.
+    pub(super) fn check_brought(&self, image: &Image, known: &Known) -> Result<(), Broken> {
+        if known.brought.is_empty() {
+            return Ok(());
+        }
+        let root = image.lookup(ROOT.as_bytes()).unwrap_or(0);
+        let (tree, kept) = (Snapshot::of(image, root), kept(image));
+        for bytes in &known.brought {
+            if !tree.has_content(bytes) && !kept.iter().any(|content| content[..] == bytes[..]) {
+                return broken(Promise::Edits, || {
+                    format!("{:?} is nowhere", String::from_utf8_lossy(bytes))
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// `conflicts/` holds users' bytes, and after a power cut that took a journal what
     /// was torn in its slots.
     pub(super) fn check_kept(
@@ -122,7 +139,8 @@ impl Oracle<'_> {
         for content in kept(image) {
             let is_users = known.saved.contains(content.as_slice());
             let is_ours = self.scenario.is_known(&content);
-            let is_torn = (model != Persistence::Kill || known.dropped) && sets == 0 && !is_ours;
+            let was_cut = (model != Persistence::Kill || known.dropped) && sets == 0;
+            let is_torn = (was_cut || known.rotten) && !is_ours;
             // A user's edit of a file makes ours displaced bytes as well, torn ones too, and
             // those may be kept to be on the safe side.
             if !is_users && !is_torn && known.is_quiet() {
@@ -137,8 +155,10 @@ impl Oracle<'_> {
 
 pub(super) fn kept(image: &Image) -> Vec<Vec<u8>> {
     let mut kept = Vec::new();
-    if let Some(conflicts) = image.lookup(b"state/conflicts") {
-        image.walk(conflicts, &mut |_, _, node| kept.extend(node.content()));
+    for conflicts in [&b"state/conflicts"[..], b"state2/conflicts"] {
+        if let Some(conflicts) = image.lookup(conflicts) {
+            image.walk(conflicts, &mut |_, _, node| kept.extend(node.content()));
+        }
     }
     kept
 }

@@ -26,6 +26,21 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// No descriptors are left from any call on that needs one: in an apply, and in recovery.
+    pub(super) fn descriptors(&mut self) -> Verdict {
+        let opens = |run: &Run| -> Vec<Plan> {
+            let calls = run.steps.iter().enumerate();
+            let calls = calls.filter(|(_, step)| Lasting::Opens.concerns(step.kind));
+            let plan = |call| Plan { lasting: Some((call, Lasting::Opens)), ..Plan::default() };
+            calls.map(|(call, _)| plan(call)).collect()
+        };
+        let plain = self.search.apply(&Plan::default())?;
+        for plan in opens(&plain) {
+            self.fault(&plan)?;
+        }
+        self.in_recovery(&opens)
+    }
+
     /// Applies with something going wrong, dies at any point or comes to an end, recovers,
     /// and tries again where the answer was that nothing has changed.
     pub(super) fn fault(&mut self, plan: &Plan) -> Verdict {
