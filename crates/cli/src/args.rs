@@ -82,7 +82,7 @@ pub(crate) enum Command {
     },
     /// Bring patches to the disk: all of them or none
     Apply(Apply),
-    /// Reject patches; the disk stays as it is
+    /// Reject patches, and dismiss stale and expired ones; the disk stays as it is
     Discard {
         /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
         ids: Vec<Selector>,
@@ -93,10 +93,25 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Take an applied set back, while its files are still what was applied
+    /// Take an applied set back, while its files are still what was applied; its patches are
+    /// pending again
     Undo {
-        /// The apply, like a1 [default: the newest that stands]
+        /// The apply, like a1 [default: the newest on the disk, but for changes by `init`]
         apply: Option<staging_core::ApplyId>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Apply an undone set again
+    Redo {
+        /// The undone apply, like a1 [default: the one that was undone last]
+        apply: Option<staging_core::ApplyId>,
+        /// The signature that was reviewed; refused when it is not the set's
+        #[arg(long, value_name = "SIGNATURE", value_parser = signature)]
+        expect: Option<ExpectedSignature>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Show everything that happened
     Log {
@@ -112,10 +127,11 @@ pub(crate) enum Command {
     Plugin(Plugin),
     /// Finish or undo a broken apply, and sweep what it left
     Recover(Recover),
-    /// Propose a stale or rejected patch anew, merged with what its file has become
+    /// Propose stale, expired or rejected patches anew, merged with what their files have become
     Refresh {
-        /// The patch, like p1
-        id: staging_core::PatchId,
+        /// Patches (p1), or sessions (s1, or a label) for what is stale or expired in them
+        /// [default: everything stale or expired]
+        ids: Vec<Selector>,
     },
     /// Follow what happens, in every process, and find stale patches at once
     Watch {
@@ -248,12 +264,16 @@ pub(crate) struct Propose {
 pub(crate) struct Apply {
     /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
     pub(crate) ids: Vec<Selector>,
-    /// The signature that was reviewed; refused when it is not what is pending now
+    /// The signature that was reviewed, or its first 8 digits or more; refused when it is not
+    /// what is pending now
     #[arg(long, value_name = "SIGNATURE", value_parser = signature)]
-    pub(crate) expect: Option<Signature>,
+    pub(crate) expect: Option<ExpectedSignature>,
     /// Apply what is pending without asking
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Apply what is left of a set of which patches are stale or expired
+    #[arg(long)]
+    pub(crate) rest: bool,
     /// Let files be replaced as a whole that were too large or binary to be compared
     #[arg(long)]
     pub(crate) confirm_full_replace: bool,
@@ -305,8 +325,29 @@ fn digest(text: &str) -> Result<Digest, String> {
     text.parse().map_err(|_| "expected the 64 hex digits of a BLAKE3 digest".to_owned())
 }
 
-fn signature(text: &str) -> Result<Signature, String> {
-    text.parse().map_err(|_| "expected the 64 hex digits that `greenroom status` shows".to_owned())
+/// A signature as the reviewer gives it: the first digits, or all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExpectedSignature(String);
+
+impl ExpectedSignature {
+    /// Whether it names this signature.
+    pub(crate) fn names(&self, signature: Signature) -> bool {
+        signature.to_string().starts_with(&self.0)
+    }
+}
+
+impl std::fmt::Display for ExpectedSignature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn signature(text: &str) -> Result<ExpectedSignature, String> {
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hex && (8..=64).contains(&text.len()) {
+        return Ok(ExpectedSignature(text.to_ascii_lowercase()));
+    }
+    Err("expected the hex digits that `greenroom status` shows, 8 of them at least".to_owned())
 }
 
 #[cfg(test)]

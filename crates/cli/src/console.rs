@@ -121,9 +121,11 @@ impl Console {
         let _ = writeln!(io::stderr(), "{}", escape_for_display(text));
     }
 
-    /// Asks for a yes; anything else is a no.
+    /// Asks for a yes; anything else is a no. What was typed before the question is no answer
+    /// to it.
     pub(crate) fn ask(&self, question: &str) -> Result<bool, Failure> {
         let failed = |source: io::Error| Failure::io("cannot ask", &source);
+        discard_typed_ahead().map_err(failed)?;
         let mut err = io::stderr();
         let question = escape_for_display(question);
         write!(err, "{question} [y/N] ").and_then(|()| err.flush()).map_err(failed)?;
@@ -136,6 +138,25 @@ impl Console {
 /// An object as one line of JSON, which no reader splits.
 pub(crate) fn json_line(object: &impl Serialize) -> String {
     escape_json_line(serde_json::to_string(object).expect("the shapes have string keys only"))
+}
+
+/// Discards what the terminal holds and nobody has read.
+#[cfg(unix)]
+fn discard_typed_ahead() -> io::Result<()> {
+    use rustix::termios::{QueueSelector, tcflush};
+    Ok(tcflush(io::stdin(), QueueSelector::IFlush)?)
+}
+
+/// The same of the console's input.
+#[cfg(windows)]
+fn discard_typed_ahead() -> io::Result<()> {
+    use std::os::windows::io::AsRawHandle as _;
+    let console = io::stdin().as_raw_handle();
+    // SAFETY: the handle is standard input's, which lives as long as the process.
+    match unsafe { windows_sys::Win32::System::Console::FlushConsoleInputBuffer(console) } {
+        0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 fn output_failed(source: io::Error) -> StagingError {

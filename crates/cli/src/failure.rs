@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use staging_core::{ErrorKind, StagingError, with_causes};
+use staging_core::{ErrorKind, PatchId, StagingError, with_causes};
 
 use crate::args::Command;
 use crate::json::{ErrorFields, ErrorView};
@@ -14,12 +14,15 @@ pub(crate) struct Failure {
     kind: ErrorKind,
     message: String,
     path: Option<String>,
+    patches: Vec<PatchId>,
     /// What to do next, when the kind alone does not say it.
     advice: Option<String>,
     /// Whoever read our output has gone: nothing to complain about.
     is_closed_pipe: bool,
     /// The command's own object says it already.
     is_in_the_object: bool,
+    /// Parts of the set are missing, and what is left can be asked for.
+    lacks_parts: bool,
 }
 
 impl Failure {
@@ -29,9 +32,11 @@ impl Failure {
             kind,
             message,
             path: None,
+            patches: Vec::new(),
             advice: None,
             is_closed_pipe: false,
             is_in_the_object: false,
+            lacks_parts: false,
         }
     }
 
@@ -99,7 +104,8 @@ impl Failure {
     /// The object that `--json` prints.
     pub(crate) fn to_json(&self) -> ErrorView<'_> {
         let path = self.path.as_deref();
-        ErrorView { error: ErrorFields { kind: self.kind, message: &self.message, path } }
+        let (message, patches) = (&self.message, &self.patches);
+        ErrorView { error: ErrorFields { kind: self.kind, message, path, patches } }
     }
 
     /// What a person reads.
@@ -109,12 +115,35 @@ impl Failure {
         if self.kind != ErrorKind::InDoubt {
             sentences.extend(command.and_then(what_stands).map(str::to_owned));
         }
+        sentences.extend(command.and_then(|command| self.remedy(command)));
         sentences.extend(self.advice.clone().or_else(|| self.general_advice().map(str::to_owned)));
         if !sentences.is_empty() {
             text.push_str(&sentences.join(" "));
             text.push('\n');
         }
         text
+    }
+
+    /// What a reviewer, or whoever proposes, does about stale and expired patches.
+    fn remedy(&self, command: &Command) -> Option<String> {
+        if self.kind != ErrorKind::Stale {
+            return None;
+        }
+        if matches!(command, Command::Propose(_)) {
+            return Some("Read the file again and propose anew.".to_owned());
+        }
+        if self.patches.is_empty() || !matches!(command, Command::Apply(_) | Command::Diff { .. }) {
+            return None;
+        }
+        let ids = names_of(&self.patches);
+        let rest = match command {
+            Command::Apply(_) if self.lacks_parts => ", or apply what is left with `--rest`",
+            _ => "",
+        };
+        Some(format!(
+            "Propose anew with `greenroom refresh {ids}`, dismiss with `greenroom discard \
+             {ids}`{rest}."
+        ))
     }
 
     fn general_advice(&self) -> Option<&'static str> {
@@ -132,13 +161,23 @@ impl Failure {
     }
 }
 
+/// Patches as a command names them.
+fn names_of(patches: &[PatchId]) -> String {
+    const NAMED_MAX: usize = 20;
+    let named: Vec<String> = patches.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    let more = if patches.len() > NAMED_MAX { " …" } else { "" };
+    named.join(" ") + more
+}
+
 /// What a failed command has left as it was.
 fn what_stands(command: &Command) -> Option<&'static str> {
     match command {
         Command::Propose(_) | Command::Refresh { .. } => {
             Some("Nothing was staged and no file was changed.")
         }
-        Command::Apply(_) | Command::Undo { .. } => Some("No file was changed."),
+        Command::Apply(_) | Command::Undo { .. } | Command::Redo { .. } => {
+            Some("No file was changed.")
+        }
         Command::Discard { .. } => Some("Nothing was discarded."),
         _ => None,
     }
@@ -149,7 +188,11 @@ impl From<StagingError> for Failure {
         if let StagingError::Output { source } = &error {
             return Self::output(source);
         }
-        let failure = Self::new(error.kind(), with_causes(&error));
+        let failure = Self {
+            patches: error.patches(),
+            lacks_parts: matches!(error, StagingError::LostParts { .. }),
+            ..Self::new(error.kind(), with_causes(&error))
+        };
         match error.path() {
             Some(path) => failure.about(path.to_escaped()),
             None => failure,

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use staging_core::{
     ApplyId, Base, CheckOutcome, Contested, Digest, DiscardReason, ErrorKind, FittedFile,
-    MatchLevel, Operation, Patch, PatchId, PatchState, RelPath, Session, SessionId, SessionState,
-    SessionStatus, Signature, StagedContent, Timestamp,
+    MatchLevel, Operation, Patch, PatchApply, PatchId, PatchState, RelPath, Session, SessionId,
+    SessionState, SessionStatus, Signature, StagedContent, Timestamp,
 };
 
 /// The version of every shape here; it grows when a field changes its meaning.
@@ -35,12 +35,16 @@ pub(crate) struct ErrorFields<'a> {
     pub(crate) kind: ErrorKind,
     pub(crate) message: &'a str,
     pub(crate) path: Option<&'a str>,
+    /// The patches it is about; left out when it is about none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) patches: &'a [PatchId],
 }
 
 /// What `propose` staged.
 #[derive(Serialize)]
 pub(crate) struct ProposedView<'a> {
-    pub(crate) session: SessionId,
+    /// None when nothing was stale.
+    pub(crate) session: Option<SessionId>,
     pub(crate) patches: Vec<PatchView<'a>>,
     /// Other sessions that want to change the same file; left out when there are none.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -96,6 +100,9 @@ pub(crate) struct DiscardedView<'a> {
 pub(crate) struct SelectionView<'a> {
     pub(crate) signature: Signature,
     pub(crate) patches: Vec<PatchView<'a>>,
+    /// What the selection lacks, stale or expired; left out when it is whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lapsed: Vec<PatchView<'a>>,
     /// None when the diff is not UTF-8.
     pub(crate) text: Option<String>,
 }
@@ -110,6 +117,8 @@ pub(crate) struct ShownView<'a> {
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) apply: Option<ApplyId>,
+    /// Every apply that it was in, oldest first.
+    pub(crate) applies: &'a [PatchApply],
     /// None when the diff is not UTF-8, or its content was dropped.
     pub(crate) text: Option<String>,
 }
@@ -128,6 +137,17 @@ pub(crate) struct AppliedView<'a> {
 pub(crate) struct UndoneView<'a> {
     pub(crate) apply: ApplyId,
     pub(crate) undone: ApplyId,
+    pub(crate) outcome: &'a str,
+    pub(crate) patches: &'a [PatchId],
+    /// Those that wait for a decision again.
+    pub(crate) pending: &'a [PatchId],
+}
+
+/// What `redo` came to.
+#[derive(Serialize)]
+pub(crate) struct RedoneView<'a> {
+    pub(crate) apply: Option<ApplyId>,
+    pub(crate) redone: ApplyId,
     pub(crate) outcome: &'a str,
     pub(crate) patches: &'a [PatchId],
 }
@@ -211,6 +231,9 @@ pub(crate) struct PendingView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     orphaned_at: Option<Timestamp>,
     patches: Vec<PatchView<'a>>,
+    /// What it lacks, stale or expired; left out when it is whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lapsed: Vec<PatchView<'a>>,
 }
 
 impl<'a> From<&'a SessionStatus> for PendingView<'a> {
@@ -225,6 +248,7 @@ impl<'a> From<&'a SessionStatus> for PendingView<'a> {
             expires_at: session.expires_at,
             orphaned_at: session.orphaned_at,
             patches: patches(&status.patches),
+            lapsed: patches(&status.lapsed),
         }
     }
 }

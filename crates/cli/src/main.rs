@@ -5,6 +5,7 @@
 //! layer: one process runs one command, so its one thread owns every disk swap,
 //! and starting actors would cost more than most commands take.
 
+mod agent;
 mod allowed;
 mod args;
 mod commands;

@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     history: History,
     limits: Limits,
     mcp: Mcp,
+    allow_yes_under_agents: bool,
     durable_proposals: Option<bool>,
     allow_git: Option<bool>,
     allow_hard_links: Option<bool>,
@@ -124,6 +125,11 @@ impl Settings {
     pub(crate) fn elicitation_wait(&self) -> Option<Duration> {
         const DEFAULT: Duration = Duration::from_secs(5 * 60);
         self.mcp.approve_by_elicitation.then(|| self.mcp.elicitation_wait.unwrap_or(DEFAULT))
+    }
+
+    /// Whether a command that does not ask may change files in an agent's environment.
+    pub(crate) fn allows_yes_under_agents(&self) -> bool {
+        self.allow_yes_under_agents
     }
 
     /// Puts what the file says in place of the defaults.

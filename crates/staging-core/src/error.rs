@@ -210,6 +210,23 @@ pub enum StagingError {
         /// The patches, discarded as stale.
         patches: Vec<Patch>,
     },
+    /// Patches of the set are stale or expired, and nobody has refreshed or dismissed them.
+    #[error("{}", lost_message(patches))]
+    LostParts {
+        /// The patches that the set lacks.
+        patches: Vec<Patch>,
+    },
+    /// The apply cannot be applied again.
+    #[error("{apply} cannot be redone: {reason}")]
+    NotRedoable {
+        /// The apply.
+        apply: ApplyId,
+        /// Why.
+        reason: String,
+    },
+    /// No apply was undone that can be applied again.
+    #[error("there is nothing to redo")]
+    NothingToRedo,
     /// Two sessions want different things of one file.
     #[error(
         "{} of session {} and {} of session {} both concern `{path}`: apply or discard one first",
@@ -504,14 +521,16 @@ impl StagingError {
                 ErrorKind::NotFound
             }
             Self::SessionNotOpen { .. } | Self::NotPending { .. } => ErrorKind::Closed,
-            Self::NothingPending | Self::NothingToUndo => ErrorKind::NotFound,
-            Self::NotUndoable { .. } => ErrorKind::Closed,
+            Self::NothingPending | Self::NothingToUndo | Self::NothingToRedo => ErrorKind::NotFound,
+            Self::NotUndoable { .. } | Self::NotRedoable { .. } => ErrorKind::Closed,
             Self::UndoConflict { .. } => ErrorKind::Stale,
             Self::BadLabel { .. } | Self::Usage { .. } | Self::Patch(_) => ErrorKind::Usage,
             Self::NoMatch { .. } | Self::PatchMisfit { .. } | Self::Utf16 { .. } => {
                 ErrorKind::NoMatch
             }
-            Self::Stale { .. } | Self::NotTheBase { .. } => ErrorKind::Stale,
+            Self::Stale { .. } | Self::LostParts { .. } | Self::NotTheBase { .. } => {
+                ErrorKind::Stale
+            }
             Self::TargetExists { .. }
             | Self::PathBlocked { .. }
             | Self::Conflict { .. }
@@ -543,6 +562,25 @@ impl StagingError {
         }
     }
 
+    /// The patches it is about, when it is about some.
+    pub fn patches(&self) -> Vec<PatchId> {
+        match self {
+            Self::Stale { patches }
+            | Self::LostParts { patches }
+            | Self::ConfirmationMissing { patches } => {
+                patches.iter().map(|patch| patch.id).collect()
+            }
+            Self::PatchNotFound { patch }
+            | Self::NotPending { patch, .. }
+            | Self::NotRefreshable { patch, .. }
+            | Self::MergeConflict { patch, .. }
+            | Self::NotByClient { patch, .. } => vec![*patch],
+            Self::Conflict { patches, .. } => vec![patches.0, patches.1],
+            Self::Incomplete { patch, needs, .. } => vec![*patch, *needs],
+            _ => Vec::new(),
+        }
+    }
+
     /// The file it is about, when it is about one.
     pub fn path(&self) -> Option<&RelPath> {
         match self {
@@ -569,9 +607,9 @@ impl StagingError {
             | Self::NotByClient { path, .. }
             | Self::ContentUnreadable { path, .. }
             | Self::Damaged { path, .. } => Some(path),
-            Self::Stale { patches } | Self::ConfirmationMissing { patches } => {
-                patches.first().map(|patch| &patch.path)
-            }
+            Self::Stale { patches }
+            | Self::LostParts { patches }
+            | Self::ConfirmationMissing { patches } => patches.first().map(|patch| &patch.path),
             _ => None,
         }
     }
@@ -589,12 +627,45 @@ fn fs_kind(error: &FsError) -> ErrorKind {
 }
 
 fn stale_message(patches: &[Patch]) -> String {
-    let named: Vec<_> =
-        patches.iter().map(|patch| format!("`{}` ({})", patch.path, patch.id)).collect();
-    format!(
-        "changed since the agent read it: {}; the patch is discarded, read the file again and propose anew",
-        named.join(", ")
-    )
+    let is_expired = |patch: &&Patch| patch.reason == Some(DiscardReason::SessionExpired);
+    let (expired, stale): (Vec<&Patch>, Vec<&Patch>) = patches.iter().partition(is_expired);
+    let mut parts = Vec::new();
+    if !stale.is_empty() {
+        parts.push(format!("{} changed since the agent read it", named(&stale)));
+    }
+    if !expired.is_empty() {
+        parts.push(format!("the session of {} expired", named(&expired)));
+    }
+    parts.join("; ")
+}
+
+fn lost_message(patches: &[Patch]) -> String {
+    let named: Vec<_> = patches
+        .iter()
+        .map(|patch| {
+            let why = match patch.reason {
+                Some(DiscardReason::SessionExpired) => "expired",
+                _ => "stale",
+            };
+            format!("`{}` ({}, {why})", patch.path, patch.id)
+        })
+        .collect();
+    format!("parts of the set are missing: {}", listed(named))
+}
+
+fn named(patches: &[&Patch]) -> String {
+    listed(patches.iter().map(|patch| format!("`{}` ({})", patch.path, patch.id)).collect())
+}
+
+/// Some of them by name, and how many more there are.
+fn listed(mut named: Vec<String>) -> String {
+    const NAMED_MAX: usize = 20;
+    let more = named.len().saturating_sub(NAMED_MAX);
+    named.truncate(NAMED_MAX);
+    match more {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 fn confirmation_message(patches: &[Patch]) -> String {

@@ -6,6 +6,7 @@ use atomic_fs::RelPath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Approval;
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiffSummary, DiscardReason, Operation};
 use crate::signature::Signature;
@@ -95,6 +96,41 @@ pub enum Event {
         #[schemars(with = "String")]
         path: RelPath,
     },
+    /// A patch that was stale or had expired was proposed anew.
+    PatchRefreshed {
+        /// The patch.
+        patch: PatchId,
+        /// Its session.
+        session: SessionId,
+        /// Its file.
+        #[schemars(with = "String")]
+        path: RelPath,
+        /// The patch in its place; `None` when the change is on the disk already.
+        by: Option<PatchId>,
+    },
+    /// A patch that was stale or had expired is dismissed: its session does not list it any
+    /// longer.
+    PatchDismissed {
+        /// The patch.
+        patch: PatchId,
+        /// Its session.
+        session: SessionId,
+        /// Its file.
+        #[schemars(with = "String")]
+        path: RelPath,
+        /// What the person said.
+        text: Option<String>,
+    },
+    /// An undo took a patch off the disk; it waits for a decision again.
+    PatchReopened {
+        /// The patch.
+        patch: PatchId,
+        /// Its session.
+        session: SessionId,
+        /// Its file.
+        #[schemars(with = "String")]
+        path: RelPath,
+    },
     /// An approved set is on its way to the disk.
     ApplyStarted {
         /// The apply.
@@ -107,6 +143,15 @@ pub enum Event {
         /// Greenroom itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         attested_by: Option<ClientAttestation>,
+        /// How the approval was given; not there in entries of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<Approval>,
+        /// The apply that it takes back, when it is an undo.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undoes: Option<ApplyId>,
+        /// The undone apply whose patches it applies again, when it is a redo.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        redoes: Option<ApplyId>,
     },
     /// An approved set is on the disk, durably.
     ApplyCommitted {

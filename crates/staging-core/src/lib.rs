@@ -1,6 +1,7 @@
 //! Sessions, patches, signatures, events and the actors that own them.
 
 pub mod actors;
+mod approval;
 mod base;
 mod boot;
 mod config;
@@ -25,6 +26,7 @@ pub use atomic_fs::{
     escape_json_line, escape_line_for_display, escape_path, folds_alike, is_invisible,
 };
 
+pub use approval::{Approval, ApprovalMeans};
 pub use base::{Base, Seen};
 pub use config::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
 pub use diffing::{ChildLimits, PluginHost, Policy};
@@ -38,9 +40,9 @@ pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, Session
 pub use layer::ReadStep;
 pub use layer::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, DiffStagingLayer,
-    FileStatus, FittedFile, Listed, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport,
-    RecoveredApply, Selection, Selector, SessionProposals, SessionStatus, SessionView, Status,
-    SweepReport, UndoReport, attestable,
+    FileStatus, FittedFile, Listed, PatchApply, PatchProposed, PatchRequest, Proposal, Proposed,
+    RecoverReport, RecoveredApply, RedoReport, RedoRequest, Reversible, Selection, Selector,
+    SessionProposals, SessionStatus, SessionView, Status, SweepReport, UndoReport, attestable,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};

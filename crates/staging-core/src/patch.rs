@@ -74,6 +74,21 @@ words! {
         Superseded = "superseded",
         /// Its session ended by silence.
         SessionExpired = "session_expired",
+        /// An undo took it off the disk, or took away what it builds on; `redo` brings it back.
+        Undone = "undone",
+    }
+}
+
+impl DiscardReason {
+    /// Whether the system discarded the patch by itself, so that a reviewer has to see that it
+    /// is missing.
+    pub(crate) const fn lapses(self) -> bool {
+        matches!(self, Self::Stale | Self::SessionExpired)
+    }
+
+    /// Whether the agent does not know it already.
+    pub(crate) const fn is_to_be_reported(self) -> bool {
+        !matches!(self, Self::Superseded)
     }
 }
 
@@ -96,7 +111,7 @@ pub struct Patch {
     pub reason: Option<DiscardReason>,
     /// What the person who rejected it said.
     pub reason_text: Option<String>,
-    /// What an approval of it names.
+    /// What an approval of this patch alone names; computed from the fields here, never stored.
     pub signature: Signature,
     /// 1, and one more each time the agent replaces it.
     pub revision: u32,
@@ -115,6 +130,11 @@ pub struct Patch {
     /// Whether its contents are still stored, so that it can be shown, proposed
     /// again, or undone.
     pub content_kept: bool,
+    /// Whether it was discarded because its file changed or its session expired, and nobody has
+    /// refreshed or dismissed it since: its session lacks it, and says so.
+    pub lapsed: bool,
+    /// The first of the patches that were staged together with it, all or none.
+    pub batch: Option<PatchId>,
 }
 
 impl Patch {

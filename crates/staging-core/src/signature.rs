@@ -69,6 +69,19 @@ pub(crate) struct Bound<'a> {
     pub(crate) staged: Option<(Digest, u32)>,
 }
 
+impl<'a> Bound<'a> {
+    /// What is covered of a patch.
+    pub(crate) fn of(patch: &'a Patch) -> Self {
+        Self {
+            path: &patch.path,
+            rename_to: patch.rename_to.as_ref(),
+            operation: patch.operation,
+            base: patch.base.as_ref().map(|base| (base.digest, base.mode)),
+            staged: patch.staged.map(|staged| (staged.digest, staged.mode)),
+        }
+    }
+}
+
 /// The signature of one patch.
 pub(crate) fn patch_signature(bound: &Bound<'_>) -> Signature {
     let mut hasher = blake3::Hasher::new_derive_key("greenroom 2026 patch signature v1");
@@ -80,8 +93,17 @@ pub(crate) fn patch_signature(bound: &Bound<'_>) -> Signature {
     Signature(hasher.finalize().into())
 }
 
-/// The signature of a set of patches, whatever their order.
+/// The signature of a set of patches, whatever their order. A set of one patch has that patch's
+/// signature.
 pub fn set_signature(patches: &[Patch]) -> Signature {
+    match patches {
+        [patch] => patch.signature,
+        several => signature_of_several(several),
+    }
+}
+
+/// The signature of a set as versions before schema 3 computed it, of one patch as well.
+pub(crate) fn signature_of_several(patches: &[Patch]) -> Signature {
     let mut sorted: Vec<_> =
         patches.iter().map(|patch| (patch.path.as_bytes(), patch.signature)).collect();
     sorted.sort_unstable();

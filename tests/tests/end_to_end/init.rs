@@ -129,7 +129,9 @@ fn a_change_of_settings_can_be_undone() {
     stage.run(["init", "codex", "--yes"]).expect(0);
     let text = String::from_utf8(stage.read(".codex/config.toml")).expect("text");
     assert!(text.starts_with("sandbox_mode = \"read-only\" # for now\n"), "{text}");
-    stage.run(["undo"]).expect(0);
+    stage.run(["undo"]).expect(1);
+    stage.run(["undo", "a1"]).expect(0);
+    assert_eq!(stage.pending(), 0, "they are not offered again");
     assert_eq!(stage.read(".codex/config.toml"), b"sandbox_mode = \"workspace-write\" # for now\n");
     assert_eq!(stage.tree().len(), before.len());
 }

@@ -20,6 +20,7 @@ mod signatures;
 mod stale;
 mod state_dir;
 mod terminal;
+mod under_agents;
 mod undo;
 mod usage;
 mod watching;

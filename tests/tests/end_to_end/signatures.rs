@@ -76,6 +76,39 @@ fn each_session_has_a_signature_of_its_own() {
 }
 
 #[test]
+fn the_signature_that_is_printed_with_a_patch_approves_it() {
+    let stage = Stage::new();
+    let ran = stage.run_with(["propose", "a.txt", "--json"], b"a\n").expect(0).json();
+    let proposed = ran["patches"][0]["signature"].as_str().expect("it has one").to_owned();
+    stage.propose("b.txt", "b\n");
+    assert_eq!(stage.patch("p1")["signature"], proposed.as_str());
+    let diff = stage.run(["diff", "p1", "--json"]).expect(0).json();
+    assert_eq!(diff["signature"], proposed.as_str(), "a set of one has its patch's signature");
+    stage.run(["apply", "p1", "--expect", &proposed]).expect(0);
+    assert_eq!(stage.read("a.txt"), b"a\n");
+}
+
+#[test]
+fn the_first_digits_name_a_signature_if_it_is_what_is_pending() {
+    let stage = Stage::new();
+    stage.propose("a.txt", "a\n");
+    let signature = stage.signature();
+    stage.run(["apply", "--expect", &signature[..7]]).expect(2);
+    let other = if signature.starts_with('0') { "1" } else { "0" };
+    for wrong in
+        [format!("{other}{}", &signature[1..8]), format!("{}{other}{other}", &signature[..62])]
+    {
+        let ran = stage.run(["apply", "--expect", &wrong, "--json"]);
+        if signature.starts_with(&wrong) {
+            continue;
+        }
+        assert_eq!(ran.expect(4).error_kind(), "signature_mismatch");
+    }
+    stage.run(["apply", "--expect", &signature[..8].to_uppercase()]).expect(0);
+    assert_eq!(stage.read("a.txt"), b"a\n");
+}
+
+#[test]
 fn without_a_word_from_the_reviewer_nothing_is_applied() {
     let stage = Stage::new();
     stage.propose("a.txt", "x\n");

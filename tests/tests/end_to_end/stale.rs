@@ -91,6 +91,58 @@ fn one_stale_patch_holds_back_the_whole_set_and_the_rest_stays_pending() {
 }
 
 #[test]
+fn a_set_that_lost_a_part_is_not_applied_by_asking_again() {
+    let stage = Stage::new();
+    stage.write("lib.txt", "f\n");
+    stage.write("app.txt", "f\n");
+    let patch = "--- a/lib.txt\n+++ b/lib.txt\n@@ -1 +1 @@\n-f\n+g\n\
+                 --- a/app.txt\n+++ b/app.txt\n@@ -1 +1 @@\n-f\n+g\n";
+    stage.run_with(["propose", "--patch", "-"], patch.as_bytes()).expect(0);
+    stage.write("app.txt", "f\nby hand\n");
+    let status = stage.run(["status"]).expect(0);
+    let text = String::from_utf8(status.stdout).expect("text");
+    assert!(text.contains("  stale: p1 modify app.txt (+1 -1)\n"), "{text}");
+    let lapsed = stage.status()["sessions"][0]["lapsed"].clone();
+    assert_eq!((&lapsed[0]["id"], &lapsed[0]["reason"]), (&"p1".into(), &"stale".into()));
+    let diff = stage.run(["diff", "--json"]).expect(0).json();
+    assert_eq!(diff["lapsed"][0]["id"], "p1");
+    for ids in [&[][..], &["cli"], &["s1"], &["p2"]] {
+        let mut arguments = vec!["apply", "--yes", "--json"];
+        arguments.extend(ids);
+        let ran = stage.run(arguments).expect(3);
+        assert_eq!(ran.error_kind(), "stale");
+        assert_eq!(ran.json()["error"]["patches"][0], "p1");
+        assert!(ran.stderr.contains("greenroom refresh p1"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("--rest"), "{}", ran.stderr);
+    }
+    stage.run(["apply", "--dry-run"]).expect(3);
+    stage.run(["apply", "--expect", &stage.signature()]).expect(3);
+    assert_eq!(stage.read("lib.txt"), b"f\n", "no half of it");
+    stage.write("app.txt", "f\n");
+    let refreshed = stage.run(["refresh", "p1", "--json"]).expect(0).json();
+    assert_eq!(refreshed["patches"][0]["id"], "p3");
+    stage.run(["apply", "--yes"]).expect(0);
+    assert_eq!((stage.read("lib.txt"), stage.read("app.txt")), (b"g\n".into(), b"g\n".into()));
+}
+
+#[test]
+fn what_is_left_of_a_set_is_applied_when_that_is_said() {
+    let stage = Stage::new();
+    stage.write("a.txt", "a\n");
+    stage.propose("a.txt", "agent\n");
+    stage.propose("b.txt", "agent\n");
+    stage.write("a.txt", "hand\n");
+    stage.run(["status"]).expect(0);
+    stage.run(["apply", "--rest", "--yes"]).expect(0);
+    assert_eq!((stage.read("a.txt"), stage.read("b.txt")), (b"hand\n".into(), b"agent\n".into()));
+    let text = String::from_utf8(stage.run(["status"]).expect(0).stdout).expect("text");
+    assert!(text.contains("stale: p1"), "it stays listed: {text}");
+    let text = String::from_utf8(stage.run(["discard", "p1"]).expect(0).stdout).expect("text");
+    assert!(text.starts_with("dismissed p1"), "{text}");
+    assert!(stage.status()["sessions"][0]["lapsed"].is_null());
+}
+
+#[test]
 fn a_bare_touch_is_no_change() {
     let stage = Stage::new();
     stage.write("a.txt", "a\n");

@@ -18,8 +18,15 @@ struct Terminal {
 
 impl Terminal {
     fn run(stage: &Stage, arguments: &[&str]) -> Self {
-        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
-            .expect("a terminal");
+        Self::run_with_typed_ahead(stage, arguments, "")
+    }
+
+    /// The same, with something typed before the command has begun.
+    fn run_with_typed_ahead(stage: &Stage, arguments: &[&str], typed: &str) -> Self {
+        let mut controller: File =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+                .expect("a terminal")
+                .into();
         grantpt(&controller).expect("it is ours");
         unlockpt(&controller).expect("it is ours");
         let name = ptsname(&controller, Vec::new()).expect("it has a name");
@@ -29,8 +36,9 @@ impl Terminal {
         };
         let mut command = stage.command(arguments);
         command.env("TERM", "xterm").stdin(open()).stdout(open()).stderr(open());
+        controller.write_all(typed.as_bytes()).expect("the terminal takes it");
         let child = spawn(&mut command);
-        Self { child, controller: controller.into(), seen: String::new() }
+        Self { child, controller, seen: String::new() }
     }
 
     /// Reads until the command has asked.
@@ -44,12 +52,18 @@ impl Terminal {
     }
 
     /// Answers; the exit code.
-    fn answer(mut self, answer: &str) -> Option<i32> {
+    fn answer(self, answer: &str) -> Option<i32> {
+        self.answer_and_read(answer).0
+    }
+
+    /// The same, with what the command wrote since.
+    fn answer_and_read(mut self, answer: &str) -> (Option<i32>, String) {
         self.controller.write_all(answer.as_bytes()).expect("the command listens");
         let mut rest = Vec::new();
         // A terminal that nobody has open any more reads as an error.
         let _ = self.controller.read_to_end(&mut rest);
-        self.child.wait().expect("the command ends").code()
+        let code = self.child.wait().expect("the command ends").code();
+        (code, String::from_utf8_lossy(&rest).into_owned())
     }
 }
 
@@ -93,6 +107,77 @@ fn a_yes_is_bound_to_what_was_shown() {
     stage.propose("a.txt", "evil\n");
     assert_eq!(terminal.answer("y\n"), Some(4), "the agent went on while the reviewer read");
     assert_eq!(stage.read("a.txt"), b"one\n");
+}
+
+#[test]
+fn what_was_typed_before_the_question_is_no_answer() {
+    for (arguments, typed) in [
+        (&["apply"][..], "y\n"),
+        (&["apply", "p1"], "y\ny\ny\n"),
+        (&["discard"], "yes\n"),
+        (&["init", "codex"], "y\n"),
+    ] {
+        let stage = stage();
+        let mut terminal = Terminal::run_with_typed_ahead(&stage, arguments, typed);
+        terminal.until_asked();
+        assert_eq!(terminal.answer("n\n"), Some(4), "{arguments:?}");
+        assert_eq!((stage.read("a.txt"), stage.pending()), (b"one\n".into(), 1));
+        assert!(!stage.path(".codex").exists());
+    }
+}
+
+#[test]
+fn a_yes_applies_what_was_shown_and_what_came_meanwhile_stays_pending() {
+    let stage = stage();
+    let mut terminal = Terminal::run(&stage, &["apply"]);
+    terminal.until_asked();
+    stage.propose("late.txt", "late\n");
+    stage.run_with(["propose", "other.txt", "--session", "other"], b"late\n").expect(0);
+    let (code, said) = terminal.answer_and_read("y\n");
+    assert_eq!(code, Some(0));
+    assert!(said.contains("2 patches that were not shown stay pending"), "{said}");
+    assert_eq!((stage.read("a.txt"), stage.pending()), (b"two\n".into(), 2));
+    let log = String::from_utf8(stage.run(["log"]).expect(0).stdout).expect("text");
+    assert!(log.contains("apply_started a1 p1 approved by a yes on a terminal\n"), "{log}");
+    let shown = String::from_utf8(stage.run(["show", "p1"]).expect(0).stdout).expect("text");
+    assert!(shown.contains("a1 applied, approved by a yes on a terminal\n"), "{shown}");
+}
+
+#[test]
+fn a_set_of_which_parts_are_missing_is_not_asked_about() {
+    let stage = stage();
+    stage.propose("b.txt", "b\n");
+    stage.write("a.txt", "by hand\n");
+    stage.run(["status"]).expect(0);
+    let terminal = Terminal::run(&stage, &["apply"]);
+    assert_eq!(terminal.answer("y\n"), Some(3));
+    let mut terminal = Terminal::run(&stage, &["apply", "--rest"]);
+    assert!(terminal.until_asked().contains("p1 `a.txt` is stale"), "it says what is missing");
+    assert_eq!(terminal.answer("y\n"), Some(0));
+    assert_eq!(stage.read("b.txt"), b"b\n");
+}
+
+#[test]
+fn an_undo_shows_its_files_and_asks_and_so_does_a_redo() {
+    let stage = stage();
+    stage.run(["apply", "--yes"]).expect(0);
+    for (answer, code, content) in [("n\n", 4, "two\n"), ("y\n", 0, "one\n")] {
+        let mut terminal = Terminal::run(&stage, &["undo"]);
+        let seen = terminal.until_asked();
+        assert!(seen.contains("p1 modify a.txt (+1 -1)"), "{seen}");
+        assert!(seen.contains("Undo a1, 1 file? [y/N] "), "{seen}");
+        assert_eq!(terminal.answer(answer), Some(code));
+        assert_eq!(stage.read("a.txt"), content.as_bytes());
+    }
+    for (answer, code, content) in [("n\n", 4, "one\n"), ("y\n", 0, "two\n")] {
+        let mut terminal = Terminal::run(&stage, &["redo"]);
+        let seen = terminal.until_asked();
+        assert!(seen.contains("+two") && seen.contains("Apply a1 again, 1 file? [y/N] "), "{seen}");
+        assert_eq!(terminal.answer(answer), Some(code));
+        assert_eq!(stage.read("a.txt"), content.as_bytes());
+    }
+    let terminal = Terminal::run(&stage, &["undo", "--yes"]);
+    assert_eq!(terminal.answer(""), Some(0), "nothing is asked");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use staging_core::{ApplyOutcome, ErrorKind, EventRecord};
+use staging_core::{ApplyOutcome, Approval, ErrorKind, EventRecord};
 
 use super::{Stage, count};
 use crate::failure::Failure;
@@ -13,7 +13,7 @@ use crate::place::shown;
 const PAGE: usize = 1000;
 
 /// The fields of an event in the order in which they read best.
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 17] = [
     "apply",
     "patch",
     "session",
@@ -23,6 +23,9 @@ const FIELDS: [&str; 14] = [
     "rename_to",
     "patches",
     "attested_by",
+    "approval",
+    "undoes",
+    "redoes",
     "by",
     "reason",
     "text",
@@ -61,14 +64,27 @@ pub(super) fn event_line(record: &EventRecord) -> String {
             Value::Array(items) => {
                 items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
             }
+            Value::Object(_) if field == "approval" => {
+                // The client is named already.
+                if !fields["attested_by"].is_null() {
+                    continue;
+                }
+                let approval = serde_json::from_value::<Approval>(fields[field].clone());
+                format!("approved by {}", approval.unwrap_or_default())
+            }
             Value::Object(client) if field == "attested_by" => {
                 let part = |name: &str| client[name].as_str().unwrap_or_default().to_owned();
                 format!("attested by the client {} {}", part("client"), part("version"))
             }
             other => format!("{field}={other}"),
         };
-        let arrow = if field == "rename_to" { "-> " } else { "" };
-        let _ = write!(line, " {arrow}{shown}");
+        let before = match field {
+            "rename_to" => "-> ",
+            "undoes" => "undoes ",
+            "redoes" => "redoes ",
+            _ => "",
+        };
+        let _ = write!(line, " {before}{shown}");
     }
     line.push('\n');
     line

@@ -14,7 +14,9 @@ mod watch;
 
 use std::sync::OnceLock;
 
-use staging_core::{DiffStagingLayer, Patch, StagingOptions};
+use staging_core::{
+    Approval, ApprovalMeans, DiffStagingLayer, DiscardReason, Patch, StagingOptions,
+};
 
 use crate::args::{Arguments, Command, Global, Recover, Session};
 use crate::console::Console;
@@ -69,14 +71,15 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Discard { ids, reason, yes } => {
             decide::discard(&stage, ids, reason.as_deref(), *yes)
         }
-        Command::Undo { apply } => decide::undo(&stage, *apply),
+        Command::Undo { apply, yes } => decide::undo(&stage, *apply, *yes),
+        Command::Redo { apply, expect, yes } => decide::redo(&stage, *apply, expect.as_ref(), *yes),
         Command::Log { verify: false } => history::log(&stage),
         Command::Log { verify: true } => history::verify(&stage),
         Command::Session(Session::List) => sessions::list(&stage),
         Command::Session(Session::Close { session }) => sessions::close(&stage, session),
         Command::Recover(_) => history::recover(&stage),
         Command::Plugin(_) => Ok(()),
-        Command::Refresh { id } => propose::refresh(&stage, *id),
+        Command::Refresh { ids } => propose::refresh(&stage, ids),
         Command::Gc => care::gc(&stage),
         Command::Watch { since } => watch::watch(&stage, *since),
         // They need no layer, or open one of their own.
@@ -94,6 +97,36 @@ fn elicitation_wait(place: &Place) -> Result<Option<std::time::Duration>, Failur
         Some(file) => Ok(Settings::read(file)?.elicitation_wait()),
         None => Ok(None),
     }
+}
+
+/// An approval by the command line, without a question; `command` names it for a message.
+///
+/// # Errors
+/// `Refused` in the environment of an agent, unless the user's configuration allows it.
+fn unasked(place: &Place, means: ApprovalMeans, command: &str) -> Result<Approval, Failure> {
+    let agent = crate::agent::in_environment();
+    if let (Some(agent), ApprovalMeans::Yes) = (agent, means) {
+        let allowed = match &place.config_file {
+            Some(file) => Settings::read(file)?.allows_yes_under_agents(),
+            None => false,
+        };
+        if !allowed {
+            return Err(Failure::refused(format!(
+                "`{command}` without a question is refused in the environment of {agent}"
+            ))
+            .advise(
+                "The user runs it in a terminal of their own, or sets `allow_yes_under_agents = \
+                 true` in their configuration.",
+            ));
+        }
+    }
+    Ok(Approval { means, agent: agent.map(str::to_owned) })
+}
+
+/// An approval by a yes to a question.
+fn asked() -> Approval {
+    let agent = crate::agent::in_environment().map(str::to_owned);
+    Approval { means: ApprovalMeans::Asked, agent }
 }
 
 /// What the libraries are told, from the places and the user's configuration.
@@ -153,9 +186,18 @@ impl Stage<'_> {
 
     fn remark_stale(&self, stale: &[Patch]) {
         for patch in stale {
+            self.console.remark(&format!("{} `{}` {}", patch.id, patch.path, why_lapsed(patch)));
+        }
+    }
+
+    /// What a selection lacks, and what to do about it.
+    fn remark_lapsed(&self, lapsed: &[Patch]) {
+        self.remark_stale(lapsed);
+        if !lapsed.is_empty() {
+            let ids: Vec<_> = lapsed.iter().map(|patch| patch.id.to_string()).collect();
+            let ids = ids.join(" ");
             self.console.remark(&format!(
-                "{} `{}` changed on the disk since the agent read it: discarded as stale",
-                patch.id, patch.path
+                "propose anew with `greenroom refresh {ids}`, or dismiss with `greenroom discard {ids}`"
             ));
         }
     }
@@ -170,6 +212,14 @@ impl Stage<'_> {
                 self.console.remark(&format!("{} `{}`: {remark}", patch.id, patch.path));
             }
         }
+    }
+}
+
+/// Why a patch is stale or expired, behind its name.
+fn why_lapsed(patch: &Patch) -> &'static str {
+    match patch.reason {
+        Some(DiscardReason::SessionExpired) => "is not pending any more: its session expired",
+        _ => "is stale: it changed on the disk since the agent read it",
     }
 }
 

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    FittedFile, MatchLevel, PATCH_BYTES_MAX, PatchId, PatchProposed, PatchRequest, Proposal,
-    Proposed, RelPath, Session, SessionId, StagingError,
+    FittedFile, MatchLevel, PATCH_BYTES_MAX, PatchProposed, PatchRequest, Proposal, Proposed,
+    RelPath, Selector, Session, SessionId, StagingError,
 };
 use tempfile::NamedTempFile;
 
@@ -74,7 +74,7 @@ fn report_patch(
     if console.json {
         let patches = json::patches(&patches);
         let fitted = answer.fitted.iter().map(FittedView::from).collect();
-        let session = session.id;
+        let session = Some(session.id);
         console.object(ProposedView { session, patches, also_pending_in: &others, fitted })?;
     } else {
         let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
@@ -121,14 +121,44 @@ pub(super) fn placement_remarks(fitted: &[FittedFile]) -> Vec<String> {
     remarks
 }
 
-pub(super) fn refresh(stage: &Stage<'_>, id: PatchId) -> Result<(), Failure> {
-    let proposed = stage.layer.refresh(id)?;
-    let session = match &proposed.patch {
-        Some(patch) => patch.session,
-        None => stage.layer.patch(id)?.session,
-    };
-    let session = stage.layer.find_session(&session.to_string())?;
-    stage.told(report(stage, &session, &proposed), "it is staged anew");
+pub(super) fn refresh(stage: &Stage<'_>, ids: &[Selector]) -> Result<(), Failure> {
+    let proposed = stage.layer.refresh_all(ids)?;
+    stage.told(report_refreshed(stage, ids, &proposed), "they are staged anew");
+    Ok(())
+}
+
+fn report_refreshed(
+    stage: &Stage<'_>,
+    ids: &[Selector],
+    proposed: &[Proposed],
+) -> Result<(), Failure> {
+    let console = stage.console;
+    let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
+    let patches: Vec<_> = all.cloned().collect();
+    if console.json {
+        let session = match (patches.first(), ids.first()) {
+            (Some(patch), _) => Some(patch.session),
+            (None, Some(Selector::Patch(id))) => Some(stage.layer.patch(*id)?.session),
+            (None, _) => None,
+        };
+        let others: std::collections::BTreeSet<SessionId> =
+            proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
+        let others: Vec<SessionId> = others.into_iter().collect();
+        let (patches, fitted) = (json::patches(&patches), Vec::new());
+        return console.object(ProposedView { session, patches, also_pending_in: &others, fitted });
+    }
+    let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
+    if proposed.is_empty() {
+        text.push_str("nothing is stale\n");
+    } else if patches.is_empty() {
+        text.push_str("nothing to decide: that is what is on the disk\n");
+    }
+    console.text(&text)?;
+    for one in proposed.iter().filter(|one| !one.also_pending_in.is_empty()) {
+        let others = names(&one.also_pending_in);
+        console.remark(&format!("the same file is also pending in {others}"));
+    }
+    stage.remark_patches(&patches);
     Ok(())
 }
 
@@ -233,7 +263,7 @@ fn report(stage: &Stage<'_>, session: &Session, proposed: &Proposed) -> Result<(
     if console.json {
         let patches = json::patches(&patches);
         let also_pending_in = &proposed.also_pending_in;
-        let (session, fitted) = (session.id, Vec::new());
+        let (session, fitted) = (Some(session.id), Vec::new());
         console.object(ProposedView { session, patches, also_pending_in, fitted })?;
     } else {
         let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();

@@ -6,8 +6,8 @@ use std::slice;
 
 use serde_json::json;
 use staging_core::{
-    DiffOptions, ErrorKind, Patch, PatchId, PatchState, Selector, SessionState, StagingError,
-    Status,
+    ApplyOutcome, DiffOptions, DiscardReason, ErrorKind, Patch, PatchApply, PatchId, PatchState,
+    Selector, SessionState, StagingError, Status,
 };
 
 use super::{Stage, count, line, names};
@@ -28,7 +28,9 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
     } else {
         stage.console.text(&status_text(stage, &status))?;
     }
-    stage.remark_stale(&status.stale);
+    if stage.console.json {
+        stage.remark_stale(&status.stale);
+    }
     for file in &status.kept {
         let file = shown(file);
         stage.console.warn(&format!(
@@ -64,6 +66,7 @@ fn status_text(stage: &Stage<'_>, status: &Status) -> String {
         if !each.patches.is_empty() {
             let _ = writeln!(text, "  signature {}", each.signature);
         }
+        text.push_str(&lapsed_text(&each.lapsed));
         pending += each.patches.len();
     }
     for contested in &status.contested {
@@ -80,6 +83,33 @@ fn status_text(stage: &Stage<'_>, status: &Status) -> String {
     text
 }
 
+/// What a session lacks, and what to do about it.
+fn lapsed_text(lapsed: &[Patch]) -> String {
+    let mut text = String::new();
+    for patch in lapsed {
+        let why = match patch.reason {
+            Some(DiscardReason::SessionExpired) => "expired",
+            _ => "stale",
+        };
+        let _ = writeln!(text, "  {why}: {}", line(patch));
+    }
+    if !lapsed.is_empty() {
+        const NAMED_MAX: usize = 10;
+        let ids = match lapsed {
+            few if few.len() <= NAMED_MAX => {
+                few.iter().map(|patch| patch.id.to_string()).collect::<Vec<_>>().join(" ")
+            }
+            many => many[0].session.to_string(),
+        };
+        let _ = writeln!(text, "  `greenroom refresh {ids}` proposes anew what is missing");
+        // A session's id would reject what is pending in it as well.
+        if lapsed.len() <= NAMED_MAX {
+            let _ = writeln!(text, "  `greenroom discard {ids}` dismisses it");
+        }
+    }
+    text
+}
+
 pub(super) fn diff(stage: &Stage<'_>, ids: &[Selector], stat: bool) -> Result<(), Failure> {
     let console = stage.console;
     let selection = stage.layer.select(ids)?;
@@ -91,6 +121,7 @@ pub(super) fn diff(stage: &Stage<'_>, ids: &[Selector], stat: bool) -> Result<()
         console.object(SelectionView {
             signature: selection.signature,
             patches: json::patches(patches),
+            lapsed: json::patches(&selection.lapsed),
             text: text_of(stage, patches)?,
         })?;
     } else if stat {
@@ -99,7 +130,11 @@ pub(super) fn diff(stage: &Stage<'_>, ids: &[Selector], stat: bool) -> Result<()
         console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))?;
     }
     stage.remark_patches(patches);
-    stage.remark_stale(&selection.stale);
+    let is_listed = |patch: &&Patch| selection.lapsed.iter().any(|lapsed| lapsed.id == patch.id);
+    let others: Vec<Patch> =
+        selection.stale.iter().filter(|patch| !is_listed(patch)).cloned().collect();
+    stage.remark_stale(&others);
+    stage.remark_lapsed(&selection.lapsed);
     if patches.is_empty() {
         console.remark("nothing is pending");
     } else {
@@ -115,6 +150,7 @@ pub(super) fn show(stage: &Stage<'_>, id: PatchId) -> Result<(), Failure> {
         stage.layer.select(slice::from_ref(&Selector::Patch(id)))?;
     }
     let patch = stage.layer.patch(id)?;
+    let applies = stage.layer.applies_of(id)?;
     let is_kept = patch.content_kept;
     if stage.console.json {
         let text = if is_kept { text_of(stage, slice::from_ref(&patch))? } else { None };
@@ -126,10 +162,11 @@ pub(super) fn show(stage: &Stage<'_>, id: PatchId) -> Result<(), Failure> {
             created_at: patch.created_at,
             updated_at: patch.updated_at,
             apply: patch.apply,
+            applies: &applies,
             text,
         });
     }
-    stage.console.text(&patch_text(&patch))?;
+    stage.console.text(&patch_text(&patch, &applies))?;
     if !is_kept {
         return Ok(());
     }
@@ -137,19 +174,33 @@ pub(super) fn show(stage: &Stage<'_>, id: PatchId) -> Result<(), Failure> {
     stage.console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))
 }
 
-fn patch_text(patch: &Patch) -> String {
+fn patch_text(patch: &Patch, applies: &[PatchApply]) -> String {
     let mut text = line(patch) + "\n";
     let mut row = |name: &str, value: &dyn std::fmt::Display| {
         let _ = writeln!(text, "  {name:<10} {value}");
     };
     row("session", &patch.session);
     match (patch.reason, patch.apply) {
+        (Some(reason), _) if patch.lapsed => {
+            row("state", &format_args!("{} ({reason}), to be refreshed or dismissed", patch.state));
+        }
         (Some(reason), _) => row("state", &format_args!("{} ({reason})", patch.state)),
         (None, Some(apply)) => row("state", &format_args!("{} ({apply})", patch.state)),
         (None, None) => row("state", &patch.state),
     }
     if let Some(reason) = &patch.reason_text {
         row("because", reason);
+    }
+    for each in applies {
+        let outcome = match (each.outcome, each.undone_by) {
+            (_, Some(by)) => format!("applied, undone by {by}"),
+            (Some(ApplyOutcome::Committed), None) => "applied".to_owned(),
+            (Some(ApplyOutcome::RolledBack), None) => "rolled back".to_owned(),
+            (Some(ApplyOutcome::InDoubt), None) => "in doubt".to_owned(),
+            (None, None) => "running".to_owned(),
+        };
+        let how = each.approval.as_ref().map(|how| format!(", approved by {how}"));
+        row("apply", &format_args!("{} {outcome}{}", each.apply, how.unwrap_or_default()));
     }
     row("revision", &patch.revision);
     row("signature", &patch.signature);

@@ -12,6 +12,7 @@ use super::error::{
 use super::fs::{FsActor, PerformApply};
 use super::pool::Pool;
 use super::worker::{Asked, InTurn, Line, Task};
+use crate::approval::{Approval, ApprovalMeans};
 use crate::events::ClientAttestation;
 use crate::ids::{PatchId, RequestId, SessionId};
 use crate::layer::{
@@ -124,6 +125,9 @@ pub struct ShownDiff {
     pub signature: Signature,
     /// Patches that turned out stale and are discarded now.
     pub stale: Vec<Patch>,
+    /// What the session lacks: stale and expired patches that nobody has refreshed or dismissed.
+    /// Applying what is left of it has to be asked for.
+    pub lapsed: Vec<Patch>,
 }
 
 /// Applies one patch.
@@ -131,7 +135,7 @@ pub struct ShownDiff {
 pub struct ApplyPatch {
     /// Which.
     pub patch: PatchId,
-    /// The set signature that was approved (of this patch alone).
+    /// The signature that was approved: the patch's own.
     pub expect: Option<Signature>,
     /// Whether the file may be replaced as a whole.
     pub confirm_full_replace: bool,
@@ -153,6 +157,8 @@ pub struct ApplyChangeSet {
     pub expect: Option<Signature>,
     /// Whether files may be replaced as a whole.
     pub confirm_full_replace: bool,
+    /// Whether to apply what is left of a set that lost patches to staleness or expiry.
+    pub rest: bool,
     /// A name for asking how it ended, with `AskApply`; sent again with the same name
     /// it is applied no second time.
     pub request: Option<RequestId>,
@@ -361,6 +367,7 @@ impl Handler<ShowDiff> for SessionActor {
                 text,
                 signature: selection.signature,
                 stale: selection.stale,
+                lapsed: selection.lapsed,
             })
         })
     }
@@ -386,15 +393,24 @@ impl Handler<ApplyChangeSet> for SessionActor {
     type Result = InTurn<ApplyReport, ApplyError>;
 
     fn handle(&mut self, message: ApplyChangeSet, _: &mut Self::Context) -> Self::Result {
-        let ApplyChangeSet { ids, expect, confirm_full_replace, request, attested_by } = message;
+        let ApplyChangeSet { ids, expect, confirm_full_replace, rest, request, attested_by } =
+            message;
         let ids = self.or_all(ids);
         self.apply(ApplyRequest {
             ids,
             expect,
             confirm_full_replace,
-            dry_run: false,
+            rest,
             request,
+            approval: match &attested_by {
+                Some(ClientAttestation { client, version }) => Approval {
+                    means: ApprovalMeans::Client,
+                    agent: Some(format!("{client} {version}")),
+                },
+                None => Approval::default(),
+            },
             attested_by,
+            ..Default::default()
         })
     }
 }

@@ -10,13 +10,15 @@ use atomic_fs::{
 };
 
 use super::attested::attestable;
-use super::request::{ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus};
+use super::request::{ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, PatchApply};
 use super::review::not_pending;
 use super::sessions::{busy, discard_one};
+use super::undo::{put_back, reopen};
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
+use crate::approval::Approval;
 use crate::error::StagingError;
-use crate::events::Event;
+use crate::events::{ClientAttestation, Event};
 use crate::ids::{ApplyId, PatchId, RequestId};
 use crate::patch::{DiscardReason, Operation, Patch, PatchState};
 use crate::signature::{Signature, set_signature};
@@ -57,17 +59,7 @@ impl DiffStagingLayer {
         if request.dry_run {
             return Ok(report(None, ids));
         }
-        let (apply, set_id) = inner.start(&patches, request)?;
-        let set = ChangeSet { id: set_id, changes: patches.iter().map(change).collect() };
-        let span = tracing::info_span!("apply", %apply, changes = set.changes.len());
-        let (applied, undo_data) = inner.beside_undo_data(&patches, || {
-            span.in_scope(|| inner.workspace.apply(&lock, &set, &inner.blobs))
-        });
-        let mut concluded = inner.conclude(&mut gate, lock, apply, &patches, applied);
-        if let (Ok(report), Err(error)) = (&mut concluded, undo_data) {
-            report.warnings.push(format!("a power cut may take what undo needs: {error}"));
-        }
-        concluded
+        inner.bring(&mut gate, lock, &patches, &Plan::of(request))
     }
 
     /// How the apply of this name stands, in whatever process it ran; `None` when none
@@ -77,15 +69,21 @@ impl DiffStagingLayer {
             let Some((apply, state, reason)) = applies::named(connection, request)? else {
                 return Ok(None);
             };
-            let outcome = match state {
-                ApplyState::Started => None,
-                ApplyState::Committed => Some(ApplyOutcome::Committed),
-                ApplyState::RolledBack => Some(ApplyOutcome::RolledBack),
-                ApplyState::InDoubt => Some(ApplyOutcome::InDoubt),
-            };
             let patches = applies::patches(connection, apply)?;
-            Ok(Some(ApplyStatus { apply, outcome, patches, reason }))
+            Ok(Some(ApplyStatus { apply, outcome: outcome_of(state), patches, reason }))
         })
+    }
+
+    /// The applies that a patch was in, oldest first.
+    pub fn applies_of(&self, patch: PatchId) -> Result<Vec<PatchApply>> {
+        let found = self.0.store.look(|connection| applies::of_patch(connection, patch))?;
+        let each = found.into_iter().map(|of| PatchApply {
+            apply: of.apply,
+            outcome: outcome_of(of.state),
+            undone_by: of.undone_by,
+            approval: of.approval,
+        });
+        Ok(each.collect())
     }
 
     /// Removes what an apply left beside the files, and makes the store's record
@@ -95,7 +93,59 @@ impl DiffStagingLayer {
     }
 }
 
+fn outcome_of(state: ApplyState) -> Option<ApplyOutcome> {
+    match state {
+        ApplyState::Started => None,
+        ApplyState::Committed => Some(ApplyOutcome::Committed),
+        ApplyState::RolledBack => Some(ApplyOutcome::RolledBack),
+        ApplyState::InDoubt => Some(ApplyOutcome::InDoubt),
+    }
+}
+
+/// What is noted of an apply beside its patches.
+pub(super) struct Plan<'p> {
+    pub(super) request: Option<&'p RequestId>,
+    pub(super) attested_by: Option<ClientAttestation>,
+    pub(super) approval: &'p Approval,
+    pub(super) is_own: bool,
+    /// The undone apply that it repeats.
+    pub(super) redoes: Option<ApplyId>,
+}
+
+impl<'p> Plan<'p> {
+    fn of(request: &'p ApplyRequest) -> Self {
+        Self {
+            request: request.request.as_ref(),
+            attested_by: request.attested_by.clone(),
+            approval: &request.approval,
+            is_own: request.is_own,
+            redoes: None,
+        }
+    }
+}
+
 impl Inner {
+    /// Brings approved patches to the disk, whole or not at all, and records the outcome.
+    pub(super) fn bring(
+        &self,
+        gate: &mut MutexGuard<'_, Option<Tidying>>,
+        lock: WorkspaceLock,
+        patches: &[Patch],
+        plan: &Plan<'_>,
+    ) -> Result<ApplyReport> {
+        let (apply, set_id) = self.start(patches, plan)?;
+        let set = ChangeSet { id: set_id, changes: patches.iter().map(change).collect() };
+        let span = tracing::info_span!("apply", %apply, changes = set.changes.len());
+        let (applied, undo_data) = self.beside_undo_data(patches, || {
+            span.in_scope(|| self.workspace.apply(&lock, &set, &self.blobs))
+        });
+        let mut concluded = self.conclude(gate, lock, apply, patches, applied);
+        if let (Ok(report), Err(error)) = (&mut concluded, undo_data) {
+            report.warnings.push(format!("a power cut may take what undo needs: {error}"));
+        }
+        concluded
+    }
+
     /// Makes the bases durable while the set is applied, so that undo works after a
     /// power cut: one sync more, whatever the number of files, when they lie in one
     /// pack.
@@ -182,6 +232,9 @@ impl Inner {
         if !selection.stale.is_empty() {
             return Err(StagingError::Stale { patches: selection.stale });
         }
+        if !selection.lapsed.is_empty() && !request.rest {
+            return Err(StagingError::LostParts { patches: selection.lapsed });
+        }
         let patches = selection.patches;
         if let Some(expected) = request.expect
             && expected != selection.signature
@@ -240,10 +293,13 @@ impl Inner {
     }
 
     /// Takes the patches for an apply, if they are still what was approved.
-    fn start(&self, approved: &[Patch], request: &ApplyRequest) -> Result<(ApplyId, String)> {
+    fn start(&self, approved: &[Patch], plan: &Plan<'_>) -> Result<(ApplyId, String)> {
         let signature = set_signature(approved);
         self.store.write(|write| {
             for patch in approved {
+                if plan.redoes.is_some() && patch.state != PatchState::Pending {
+                    reopen(write, patch)?;
+                }
                 let now = patches::find(write, patch.id)?
                     .ok_or(StagingError::PatchNotFound { patch: patch.id })?;
                 if now.state != PatchState::Pending {
@@ -254,13 +310,26 @@ impl Inner {
                 }
             }
             let ids: Vec<PatchId> = approved.iter().map(|patch| patch.id).collect();
-            let attested_by = request.attested_by.clone();
+            let start = applies::Start {
+                set_suffix: &random_suffix(),
+                signature,
+                approval: plan.approval,
+                is_own: plan.is_own,
+            };
             let now = write.now;
-            let (apply, set_id) = applies::start(write, &random_suffix(), signature, &ids, now)?;
-            if let Some(name) = &request.request {
+            let (apply, set_id) = applies::start(write, &start, &ids, now)?;
+            if let Some(name) = plan.request {
                 applies::name(write, apply, name)?;
             }
-            write.log(Event::ApplyStarted { apply, patches: ids, signature, attested_by })?;
+            write.log(Event::ApplyStarted {
+                apply,
+                patches: ids,
+                signature,
+                attested_by: plan.attested_by.clone(),
+                approval: Some(plan.approval.clone()),
+                undoes: None,
+                redoes: plan.redoes,
+            })?;
             Ok((apply, set_id))
         })
     }
@@ -358,6 +427,7 @@ pub(super) fn commit(write: &mut Write<'_>, apply: ApplyId, made_dirs: &[RelPath
     if let Some(target) = applies::undoes(write, apply)? {
         applies::set_undone(write, target, apply)?;
         write.log(Event::ApplyUndone { apply: target, by: apply })?;
+        put_back(write, target)?;
     }
     write.log(Event::ApplyCommitted { apply })
 }

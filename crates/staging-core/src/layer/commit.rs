@@ -1,7 +1,7 @@
 //! Committing what was planned: patches, what they need of contents, and their events, in
 //! one transaction, if nothing else happened to the session meanwhile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use atomic_fs::{Digest, RelPath};
@@ -186,6 +186,8 @@ impl Inner {
         if session.orphaned_at.is_some() {
             super::sessions::adopt_orphan(write, &session, self.owner())?;
         }
+        // Most often there are none, and nothing has to be looked for.
+        let any_lapsed = patches::any_lapsed(write)?;
         let mut answers = Vec::with_capacity(plans.ready.len());
         let mut written: HashMap<RelPath, Patch> = HashMap::new();
         for ready in &mut plans.ready {
@@ -194,7 +196,7 @@ impl Inner {
                     step.old = written.remove(&step.path);
                 }
             }
-            let now = self.write_plan(write, ready, taken)?;
+            let now = self.write_plan(write, ready, any_lapsed, taken)?;
             let patches = ready.touched.iter().map(|paths| answer(write, ready, paths, &now));
             answers.push(patches.collect::<Result<Vec<_>>>()?);
             written.extend(now.into_iter().filter_map(|(path, patch)| Some((path, patch?))));
@@ -209,6 +211,7 @@ impl Inner {
         &self,
         write: &mut Write<'_>,
         plan: &Ready<'_>,
+        any_lapsed: bool,
         taken: &mut Vec<Entry>,
     ) -> Result<BTreeMap<RelPath, Option<Patch>>, CommitError> {
         let Ready { view, steps, .. } = plan;
@@ -218,7 +221,12 @@ impl Inner {
             self.refer(write, view, step, taken)?;
         }
         self.discard_old(write, &busy_steps)?;
-        let mut now = BTreeMap::new();
+        let settled = match any_lapsed {
+            true => settle_lapsed(write, view.session, steps)?,
+            false => Vec::new(),
+        };
+        let batch = batch_of(write, steps, &settled)?;
+        let mut now: BTreeMap<RelPath, Option<Patch>> = BTreeMap::new();
         for step in steps {
             let patch = match &step.new {
                 _ if step.is_idle() => step.old.clone(),
@@ -227,7 +235,16 @@ impl Inner {
             };
             now.insert(step.path.clone(), patch);
         }
+        set_batch(write, &mut now, batch)?;
         self.log_steps(write, view, &busy_steps, &now)?;
+        for patch in settled {
+            write.log(Event::PatchRefreshed {
+                by: now.get(&patch.path).and_then(|now| now.as_ref()).map(|now| now.id),
+                patch: patch.id,
+                session: patch.session,
+                path: patch.path,
+            })?;
+        }
         Ok(now)
     }
 
@@ -351,6 +368,47 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// A new proposal on a file, or the same again, takes the place of a lapsed one of its agent's.
+fn settle_lapsed(write: &Write<'_>, session: SessionId, steps: &[Step]) -> Result<Vec<Patch>> {
+    let mut settled = Vec::new();
+    for step in steps {
+        for patch in patches::lapsed_at(write, session, &step.path)? {
+            patches::settle(write, patch.id, None)?;
+            settled.push(patch);
+        }
+    }
+    Ok(settled)
+}
+
+/// The batch of what takes the place of patches that were staged together with others, made one
+/// of several; none where nothing was.
+fn batch_of(write: &Write<'_>, steps: &[Step], settled: &[Patch]) -> Result<Option<PatchId>> {
+    let old = steps.iter().filter_map(|step| step.old.as_ref()).chain(settled);
+    let batches: BTreeSet<PatchId> = old.filter_map(|patch| patch.batch).collect();
+    let mut batches = batches.into_iter();
+    let Some(first) = batches.next() else { return Ok(None) };
+    for other in batches {
+        patches::join_batches(write, other, first)?;
+    }
+    Ok(Some(first))
+}
+
+/// Notes that patches were staged together.
+fn set_batch(
+    write: &Write<'_>,
+    now: &mut BTreeMap<RelPath, Option<Patch>>,
+    batch: Option<PatchId>,
+) -> Result<()> {
+    let first = now.values().flatten().map(|patch| patch.id).min();
+    let several = now.values().flatten().nth(1).is_some();
+    let Some(batch) = batch.or(first.filter(|_| several)) else { return Ok(()) };
+    for patch in now.values_mut().flatten().filter(|patch| patch.batch != Some(batch)) {
+        patches::set_batch(write, patch.id, batch)?;
+        patch.batch = Some(batch);
+    }
+    Ok(())
 }
 
 fn answer(

@@ -6,6 +6,7 @@ mod apply;
 mod attested;
 mod commit;
 mod content;
+mod decisions;
 mod formats;
 mod freshness;
 mod look;
@@ -13,6 +14,7 @@ mod plan;
 mod propose;
 mod read;
 mod recover;
+mod redo;
 mod refresh;
 mod request;
 mod review;
@@ -32,9 +34,9 @@ pub use content::ReadStep;
 pub use formats::{FittedFile, PatchProposed, PatchRequest};
 pub use propose::SessionProposals;
 pub use request::{
-    ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, Proposal,
-    Proposed, RecoverReport, RecoveredApply, Selection, Selector, SessionStatus, Status,
-    UndoReport,
+    ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, PatchApply,
+    Proposal, Proposed, RecoverReport, RecoveredApply, RedoReport, RedoRequest, Reversible,
+    Selection, Selector, SessionStatus, Status, UndoReport,
 };
 
 pub use look::{FileStatus, Listed, SessionView};

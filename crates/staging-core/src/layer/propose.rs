@@ -359,11 +359,5 @@ impl Inner {
 
 /// The signature that belongs to a patch's content.
 fn signature_of(patch: &Patch) -> Signature {
-    patch_signature(&Bound {
-        path: &patch.path,
-        rename_to: patch.rename_to.as_ref(),
-        operation: patch.operation,
-        base: patch.base.as_ref().map(|base| (base.digest, base.mode)),
-        staged: patch.staged.map(|staged| (staged.digest, staged.mode)),
-    })
+    patch_signature(&Bound::of(patch))
 }

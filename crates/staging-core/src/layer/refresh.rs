@@ -1,8 +1,12 @@
 //! Proposing a discarded patch anew: over the file as it is now, merged where the
 //! agent's change and the user's do not touch.
 
+use std::collections::BTreeMap;
+
+use atomic_fs::RelPath;
 use diff_engine::{Merge, MergeConflict};
 
+use super::Selector;
 use super::plan::{Incoming, Touched};
 use super::view::{Reading, View};
 use super::{DiffStagingLayer, Inner};
@@ -25,23 +29,45 @@ impl DiffStagingLayer {
     /// with these lines; `NotRefreshable` when the patch is pending and its file
     /// unchanged, applied, or too old to be kept. Nothing changes then.
     pub fn refresh(&self, id: PatchId) -> Result<super::Proposed> {
+        let mut proposed = self.refresh_all(&[Selector::Patch(id)])?;
+        Ok(proposed.pop().expect("one patch gives one answer"))
+    }
+
+    /// The same for several patches, and for everything stale or expired in sessions; for all of
+    /// it when `ids` is empty. All of one session's come back together, or none of them.
+    ///
+    /// # Errors
+    /// As [`refresh`](Self::refresh). Nothing of the session changes then, and nothing of those
+    /// behind it; sessions are taken in the order in which they were opened.
+    pub fn refresh_all(&self, ids: &[Selector]) -> Result<Vec<super::Proposed>> {
         let inner = &*self.0;
-        let patch = inner.to_refresh(self.patch(id)?)?;
-        let session = self.session_for(&patch)?;
-        // What is pending there may be stale as well.
-        self.look_again_at(std::slice::from_ref(&patch.path))?;
-        let mut proposed = inner.plan_and_commit(session, None, &|view| {
-            let there = match view.at_path(&patch.path)? {
-                None => view.at_target(&patch.path)?,
-                there => there,
-            };
-            if let Some(other) = there {
-                let reason = format!("{} is pending on the same file", other.id);
-                return Err(StagingError::NotRefreshable { patch: id, reason });
+        if ids.iter().any(|id| !matches!(id, Selector::Patch(_))) || ids.is_empty() {
+            // What is pending there may be stale as well.
+            self.look_again()?;
+        }
+        let mut chosen: BTreeMap<PatchId, Patch> = BTreeMap::new();
+        for id in ids {
+            if let Selector::Patch(id) = id {
+                chosen.insert(*id, inner.to_refresh(self.patch(*id)?)?);
             }
-            Ok(vec![view.reapply(&patch)?])
-        })?;
-        Ok(proposed.pop().expect("one plan gives one answer"))
+        }
+        for patch in inner.store.read(|connection| super::review::of_sessions(connection, ids))? {
+            chosen.insert(patch.id, inner.to_refresh(patch)?);
+        }
+        let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
+        for patch in chosen.into_values() {
+            by_session.entry(self.session_for(&patch)?).or_default().push(patch);
+        }
+        let mut proposed = Vec::new();
+        for (session, patches) in by_session {
+            let paths: Vec<RelPath> = patches.iter().map(|patch| patch.path.clone()).collect();
+            self.look_again_at(&paths)?;
+            let ordered = in_order(&patches);
+            proposed.extend(inner.plan_and_commit(session, None, &|view| {
+                ordered.iter().map(|patch| view.reapply_alone(patch)).collect()
+            })?);
+        }
+        Ok(proposed)
     }
 
     fn session_for(&self, patch: &Patch) -> Result<SessionId> {
@@ -82,7 +108,40 @@ impl Inner {
     }
 }
 
+/// What goes away first, then moves, each behind the one that frees its target, then contents.
+fn in_order(patches: &[Patch]) -> Vec<&Patch> {
+    let of = |operations: fn(&Operation) -> bool| {
+        patches.iter().filter(move |patch| operations(&patch.operation))
+    };
+    let mut ordered: Vec<&Patch> = of(|operation| *operation == Operation::Delete).collect();
+    let mut moves: Vec<&Patch> = of(|operation| *operation == Operation::Rename).collect();
+    while !moves.is_empty() {
+        let is_free = |patch: &&Patch| {
+            let waits = |other: &&Patch| Some(&other.path) == patch.rename_to.as_ref();
+            !moves.iter().any(waits)
+        };
+        // Moves in a circle are refused where they are planned.
+        let next = moves.iter().position(is_free).unwrap_or_default();
+        ordered.push(moves.remove(next));
+    }
+    ordered.extend(of(|operation| !matches!(operation, Operation::Delete | Operation::Rename)));
+    ordered
+}
+
 impl View<'_> {
+    /// Plans what a patch wanted, unless something else is pending on its file.
+    fn reapply_alone(&mut self, patch: &Patch) -> Result<Touched> {
+        let there = match self.at_path(&patch.path)? {
+            None => self.at_target(&patch.path)?,
+            there => there,
+        };
+        if let Some(other) = there.filter(|other| !self.planned.contains_key(&other.path)) {
+            let reason = format!("{} is pending on the same file", other.id);
+            return Err(StagingError::NotRefreshable { patch: patch.id, reason });
+        }
+        self.reapply(patch)
+    }
+
     /// Plans what a patch wanted, on the file as it is now.
     fn reapply(&mut self, patch: &Patch) -> Result<Touched> {
         let path = &patch.path;

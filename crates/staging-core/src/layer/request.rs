@@ -7,6 +7,7 @@ use atomic_fs::{Digest, RelPath};
 use serde::{Deserialize, Serialize};
 
 use super::view::Reading;
+use crate::approval::Approval;
 use crate::events::ClientAttestation;
 use crate::ids::{ApplyId, IdParseError, PatchId, RequestId, SessionId};
 use crate::patch::Patch;
@@ -180,12 +181,16 @@ pub struct Selection {
     pub signature: Signature,
     /// Picked ones that turned out stale and are discarded now.
     pub stale: Vec<Patch>,
+    /// What is missing of the picked sessions, and of what was staged together with a picked
+    /// patch: stale and expired patches that nobody has refreshed or dismissed. Applying the
+    /// rest has to be asked for.
+    pub lapsed: Vec<Patch>,
 }
 
 /// Everything that is pending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The open sessions, and ended ones only if a patch of theirs is pending.
+    /// The open sessions, and ended ones only if a patch of theirs is pending or lapsed.
     pub sessions: Vec<SessionStatus>,
     /// The signature of everything pending as one set.
     pub signature: Signature,
@@ -221,6 +226,8 @@ pub struct SessionStatus {
     pub signature: Signature,
     /// Its pending patches, by path.
     pub patches: Vec<Patch>,
+    /// Its stale and expired patches that nobody has refreshed or dismissed, by path.
+    pub lapsed: Vec<Patch>,
 }
 
 /// How to write a diff.
@@ -247,11 +254,62 @@ pub struct ApplyRequest {
     pub confirm_full_replace: bool,
     /// Whether to check everything and change nothing.
     pub dry_run: bool,
+    /// Whether to apply what is left of a set that lost patches to staleness or expiry; it is
+    /// refused otherwise.
+    pub rest: bool,
     /// A name for asking how it ended; the same name is applied once at most.
     pub request: Option<RequestId>,
     /// The client by whose word it is approved, when no reviewer said so to Greenroom itself.
     /// It approves less: see [`attestable`](crate::attestable).
     pub attested_by: Option<ClientAttestation>,
+    /// How the approval was given, for the log.
+    pub approval: Approval,
+    /// Whether it changes agents' settings for Greenroom itself: a plain undo passes over it.
+    pub is_own: bool,
+}
+
+/// An applied set that can be undone, or an undone one that can be applied again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reversible {
+    /// The apply.
+    pub apply: ApplyId,
+    /// Its patches, by path.
+    pub patches: Vec<Patch>,
+    /// Their signature as a set.
+    pub signature: Signature,
+}
+
+/// An undone apply to be applied again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedoRequest {
+    /// Which; the one that was undone last when not given.
+    pub apply: Option<ApplyId>,
+    /// The signature that was approved.
+    pub expect: Option<Signature>,
+    /// How the approval was given, for the log.
+    pub approval: Approval,
+}
+
+/// What a redo came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RedoReport {
+    /// The undone apply that was repeated.
+    pub redone: ApplyId,
+    /// The new apply.
+    pub report: ApplyReport,
+}
+
+/// One apply that a patch was in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PatchApply {
+    /// The apply.
+    pub apply: ApplyId,
+    /// How it ended; `None` while it runs.
+    pub outcome: Option<ApplyOutcome>,
+    /// The apply that took it back.
+    pub undone_by: Option<ApplyId>,
+    /// How it was approved; `None` when an older version applied it.
+    pub approval: Option<Approval>,
 }
 
 /// How an apply stands that was given a name.
@@ -293,6 +351,8 @@ pub struct UndoReport {
     pub undone: ApplyId,
     /// That apply's patches, by path.
     pub patches: Vec<PatchId>,
+    /// Those that wait for a decision again.
+    pub pending: Vec<PatchId>,
     /// Files with bytes of a user's edit that could not stay in place.
     pub kept: Vec<String>,
 }

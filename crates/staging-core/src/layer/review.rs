@@ -11,6 +11,7 @@ use super::request::{Contested, DiffOptions, Selection, Selector, SessionStatus,
 use super::sessions::{Thawed, discard_one};
 use crate::Result;
 use crate::error::StagingError;
+use crate::events::Event;
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiscardReason, Operation, Patch, PatchState};
 use crate::signature::set_signature;
@@ -20,21 +21,27 @@ impl DiffStagingLayer {
     /// Everything that is pending, after a look at the files: what turned out
     /// stale is discarded.
     pub fn status(&self) -> Result<Status> {
-        let (sessions, pending) = self.0.store.read(|connection| {
-            Ok((sessions::current(connection)?, patches::pending(connection)?))
-        })?;
+        let pending = self.0.store.read(patches::pending)?;
         let (pending, stale) = self.0.refresh(pending)?;
+        let (sessions, lapsed) = self.0.store.read(|connection| {
+            Ok((sessions::current(connection)?, patches::lapsed(connection)?))
+        })?;
         let signature = set_signature(&pending);
         let contested = contested(&pending);
         let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
         for patch in pending {
             by_session.entry(patch.session).or_default().push(patch);
         }
+        let mut lost: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
+        for patch in lapsed {
+            lost.entry(patch.session).or_default().push(patch);
+        }
         let sessions = sessions
             .into_iter()
             .map(|session| {
                 let patches = by_session.remove(&session.id).unwrap_or_default();
-                SessionStatus { signature: set_signature(&patches), session, patches }
+                let lapsed = lost.remove(&session.id).unwrap_or_default();
+                SessionStatus { signature: set_signature(&patches), session, patches, lapsed }
             })
             .collect();
         let needs_recovery = self.0.workspace.needs_recovery()?;
@@ -53,13 +60,14 @@ impl DiffStagingLayer {
     /// a look at their files.
     ///
     /// # Errors
-    /// `NotPending` when a patch that is named was decided already; one that was
-    /// discarded as stale is reported among the stale ones instead.
+    /// `NotPending` when a patch that is named was decided already; one that is stale, or
+    /// expired with its session, is reported among the stale ones instead.
     pub fn select(&self, ids: &[Selector]) -> Result<Selection> {
         let (pending, mut stale) = self.0.store.read(|connection| named(connection, ids))?;
         let (patches, found) = self.0.refresh(pending)?;
         stale.extend(found);
-        Ok(Selection { signature: set_signature(&patches), patches, stale })
+        let lapsed = self.0.store.read(|connection| missing(connection, ids, &patches))?;
+        Ok(Selection { signature: set_signature(&patches), patches, stale, lapsed })
     }
 
     /// Writes one git-style diff of these patches, by path; `git apply` turns the
@@ -115,8 +123,12 @@ impl DiffStagingLayer {
         self.0.differ.write_stat(&sorted, out)
     }
 
-    /// Rejects patches, everything pending when `ids` is empty. The disk is not
-    /// touched, and their content is dropped.
+    /// Rejects patches, everything pending when `ids` is empty, and dismisses stale and expired
+    /// ones, which are no longer listed then. The disk is not touched, and contents are kept as
+    /// long as the history.
+    ///
+    /// # Errors
+    /// `NotPending` when a patch that is named was decided already; nothing changes then.
     pub fn discard(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
         self.0.store.with_reserve(|| self.discard_once(ids, reason_text))
     }
@@ -126,8 +138,16 @@ impl DiffStagingLayer {
         self.0.thawed(|| {
             let outcome = self.0.store.write_or(|write| {
                 // Read under the write lock, so that nobody decides in between.
-                let (pending, _) = named(write, ids)?;
-                reject(write, &pending, reason_text, keep)
+                let (pending, stale) = named(write, ids)?;
+                if let Some(settled) = stale.iter().find(|patch| !patch.lapsed) {
+                    return Err(not_pending(settled).into());
+                }
+                let lapsed = of_sessions(write, ids)?;
+                let mut discarded = reject(write, &pending, reason_text, keep)?;
+                for patch in stale.iter().chain(&lapsed) {
+                    discarded.extend(dismiss(write, patch, reason_text)?);
+                }
+                Ok(discarded)
             });
             match outcome {
                 Ok(discarded) => Ok(Thawed::Done(discarded)),
@@ -153,7 +173,7 @@ fn named(connection: &Connection, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<P
                     .ok_or(StagingError::PatchNotFound { patch: *id })?;
                 if patch.state == PatchState::Pending {
                     found.insert(patch.id, patch);
-                } else if patch.reason == Some(DiscardReason::Stale) {
+                } else if patch.lapsed || patch.reason == Some(DiscardReason::Stale) {
                     stale.push(patch);
                 } else {
                     return Err(not_pending(&patch));
@@ -173,6 +193,66 @@ fn named(connection: &Connection, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<P
     let mut pending: Vec<Patch> = found.into_values().collect();
     pending.sort_by(|a, b| (&a.path, a.id).cmp(&(&b.path, b.id)));
     Ok((pending, stale))
+}
+
+/// The sessions that selectors name.
+fn sessions_of(connection: &Connection, ids: &[Selector]) -> Result<BTreeSet<SessionId>> {
+    let mut found = BTreeSet::new();
+    for id in ids {
+        match id {
+            Selector::Patch(_) => {}
+            Selector::Session(id) => {
+                found.insert(*id);
+            }
+            Selector::Label(label) => {
+                found.extend(sessions::find_label(connection, label)?.map(|session| session.id));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The lapsed patches of the sessions that are meant, of all of them when `ids` is empty.
+pub(super) fn of_sessions(connection: &Connection, ids: &[Selector]) -> Result<Vec<Patch>> {
+    let lapsed = patches::lapsed(connection)?;
+    if ids.is_empty() || lapsed.is_empty() {
+        return Ok(lapsed);
+    }
+    let sessions = sessions_of(connection, ids)?;
+    Ok(lapsed.into_iter().filter(|patch| sessions.contains(&patch.session)).collect())
+}
+
+/// The same, and those that were staged together with one of the pending patches.
+fn missing(connection: &Connection, ids: &[Selector], pending: &[Patch]) -> Result<Vec<Patch>> {
+    let lapsed = patches::lapsed(connection)?;
+    if ids.is_empty() || lapsed.is_empty() {
+        return Ok(lapsed);
+    }
+    let sessions = sessions_of(connection, ids)?;
+    let batches: BTreeSet<PatchId> = pending.iter().filter_map(|patch| patch.batch).collect();
+    let concerns = |patch: &Patch| {
+        sessions.contains(&patch.session)
+            || patch.batch.is_some_and(|batch| batches.contains(&batch))
+    };
+    Ok(lapsed.into_iter().filter(concerns).collect())
+}
+
+/// Dismisses a lapsed patch, with its event; `None` when it is not lapsed any more.
+pub(super) fn dismiss(
+    write: &mut store::Write<'_>,
+    patch: &Patch,
+    text: Option<&str>,
+) -> Result<Option<Patch>> {
+    if !patches::settle(write, patch.id, text)? {
+        return Ok(None);
+    }
+    write.log(Event::PatchDismissed {
+        patch: patch.id,
+        session: patch.session,
+        path: patch.path.clone(),
+        text: text.map(str::to_owned),
+    })?;
+    patches::find(write, patch.id)
 }
 
 /// The files that patches of more than one session are about.

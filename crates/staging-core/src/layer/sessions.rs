@@ -1,5 +1,6 @@
 //! Opening, finding, closing and expiring sessions.
 
+use super::review::dismiss;
 use super::{DiffStagingLayer, Inner, shown};
 use crate::Result;
 use crate::error::StagingError;
@@ -80,7 +81,8 @@ impl DiffStagingLayer {
         })
     }
 
-    /// Ends a session; what is pending in it is discarded as rejected.
+    /// Ends a session; what is pending in it is discarded as rejected, and what is stale in it
+    /// dismissed.
     pub fn close_session(&self, id: SessionId) -> Result<Session> {
         let end = || self.0.end_session(id, SessionState::Closed, DiscardReason::Rejected);
         self.0.store.with_reserve(|| self.0.thawed(|| end().map(Thawed::from)))
@@ -147,6 +149,11 @@ impl Inner {
             }
             for patch in pending {
                 discard_one(write, patch.id, reason, None, keep)?;
+            }
+            if state == SessionState::Closed {
+                for lapsed in patches::lapsed_in(write, id)? {
+                    dismiss(write, &lapsed, None)?;
+                }
             }
             sessions::set_state(write, id, state)?;
             write.log(match state {

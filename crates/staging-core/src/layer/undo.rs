@@ -8,20 +8,35 @@ use atomic_fs::{
 use super::apply::{
     Tidying, commit, random_suffix, reason_of, reason_of_conflicts, roll_back, unrecorded,
 };
-use super::request::UndoReport;
+use super::request::{Reversible, UndoReport};
+use super::sessions::discard_one;
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
+use crate::approval::Approval;
 use crate::base::Base;
 use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::ApplyId;
-use crate::patch::{Operation, Patch, StagedContent};
+use crate::patch::{DiscardReason, Operation, Patch, PatchState, StagedContent};
+use crate::signature::{set_signature, signature_of_several};
 use crate::store::applies::{self, ApplyState};
-use crate::store::{patches, unpoisoned};
+use crate::store::{Write, patches, unpoisoned};
 
 impl DiffStagingLayer {
+    /// The applied set that [`undo`](Self::undo) would take back.
+    ///
+    /// # Errors
+    /// `NotUndoable`, `NothingToUndo`.
+    pub fn undoable(&self, apply: Option<ApplyId>) -> Result<Reversible> {
+        let apply = self.0.standing(apply)?;
+        let patches = self.0.store.look(|connection| patches::of_apply(connection, apply))?;
+        Ok(Reversible { apply, signature: set_signature(&patches), patches })
+    }
+
     /// Takes an applied set back, the newest one that stands by default: whole or not
-    /// at all, as it was applied. Call [`tidy`](Self::tidy) once the answer is given.
+    /// at all, as it was applied. By default it passes over changes that Greenroom made to
+    /// agents' settings. Its patches are pending again, unless something else is pending
+    /// on their files; patches that were proposed on top of them are stale. Call [`tidy`](Self::tidy) once the answer is given.
     ///
     /// A deleted file comes back with its content and mode; its owner and attributes
     /// are those of a new file. Directories that the apply made go when they are empty, as
@@ -37,6 +52,14 @@ impl DiffStagingLayer {
     /// and nothing has changed. `NotUndoable`, `NothingToUndo`; `RolledBack` and
     /// `InDoubt` as for an apply.
     pub fn undo(&self, apply: Option<ApplyId>) -> Result<UndoReport> {
+        self.undo_by(apply, &Approval::default())
+    }
+
+    /// The same, with how it was approved, for the log.
+    ///
+    /// # Errors
+    /// As [`undo`](Self::undo).
+    pub fn undo_by(&self, apply: Option<ApplyId>, approval: &Approval) -> Result<UndoReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
         let lock = inner.begin(&mut gate)?;
@@ -47,16 +70,26 @@ impl DiffStagingLayer {
             let reason = "its record is not complete".to_owned();
             return Err(StagingError::NotUndoable { apply: target, reason });
         }
+        let recorded =
+            inner.store.look(|connection| applies::approved_signature(connection, target))?;
+        let found = [set_signature(&applied), signature_of_several(&applied)];
+        if recorded.is_some_and(|recorded| !found.contains(&recorded)) {
+            let reason = "its record is not what was approved".to_owned();
+            return Err(StagingError::NotUndoable { apply: target, reason });
+        }
         let (by, set_id) = inner.store.write(|write| {
             let now = write.now;
-            let started = applies::start_undo(write, &random_suffix(), target, now)?;
+            let started = applies::start_undo(write, &random_suffix(), target, approval, now)?;
             let ids = applied.iter().map(|patch| patch.id).collect();
-            let signature = crate::signature::set_signature(&applied);
+            let signature = set_signature(&applied);
             write.log(Event::ApplyStarted {
                 apply: started.0,
                 patches: ids,
                 signature,
                 attested_by: None,
+                approval: Some(approval.clone()),
+                undoes: Some(target),
+                redoes: None,
             })?;
             Ok(started)
         })?;
@@ -84,8 +117,11 @@ impl DiffStagingLayer {
         match outcome {
             Outcome::Committed => {
                 let patches = applied.iter().map(|patch| patch.id).collect();
+                let now = inner.store.look(|connection| patches::of_apply(connection, target))?;
+                let is_pending = |patch: &Patch| patch.state == PatchState::Pending;
+                let pending = now.into_iter().filter(is_pending).map(|patch| patch.id).collect();
                 let kept = kept.iter().map(|kept| kept.file.display().to_string()).collect();
-                Ok(UndoReport { apply: by, undone: target, patches, kept })
+                Ok(UndoReport { apply: by, undone: target, patches, pending, kept })
             }
             Outcome::Conflicts(conflicts) => Err(undo_conflict(target, &conflicts)),
             Outcome::RolledBack(source) => Err(StagingError::RolledBack { apply: by, source }),
@@ -111,7 +147,7 @@ impl Inner {
                     refused(format!("{by} took it back already"))
                 }
                 applies::Standing { is_undo: true, .. } => {
-                    refused("it is an undo itself; propose the changes anew".to_owned())
+                    refused("it is an undo itself: `redo` applies the changes again".to_owned())
                 }
                 applies::Standing { is_forgotten: true, .. } => {
                     refused("it is older than old contents are kept".to_owned())
@@ -121,6 +157,94 @@ impl Inner {
             }
         })
     }
+}
+
+/// Makes the patches of an apply pending again that was just taken back. What is pending on top
+/// of them is stale; what they cannot be pending beside stays, and they are discarded as undone.
+pub(super) fn put_back(write: &mut Write<'_>, target: ApplyId) -> Result<()> {
+    let is_applied = |patch: &Patch| patch.state == PatchState::Applied;
+    let undone: Vec<Patch> =
+        patches::of_apply(write, target)?.into_iter().filter(is_applied).collect();
+    for patch in &undone {
+        for other in displaced(write, patch, &undone)? {
+            let reason = match patches::was_undone(write, other.id)? {
+                true => DiscardReason::Undone,
+                false => DiscardReason::Stale,
+            };
+            discard_one(write, other.id, reason, None, true)?;
+        }
+    }
+    let is_own = applies::is_own(write, target)?;
+    for patch in undone {
+        if is_own || in_the_way(write, &patch)?.is_some() {
+            patches::discard_undone(write, patch.id)?;
+            let (session, path, reason) = (patch.session, patch.path, DiscardReason::Undone);
+            write.log(Event::PatchDiscarded {
+                patch: patch.id,
+                session,
+                path,
+                reason,
+                text: None,
+            })?;
+        } else {
+            reopen(write, &patch)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a patch pending that an undo took off the disk.
+///
+/// # Errors
+/// `NotRefreshable` when something else is pending in its place.
+pub(super) fn reopen(write: &mut Write<'_>, patch: &Patch) -> Result<()> {
+    if let Some(other) = in_the_way(write, patch)? {
+        let reason = format!("{} is pending on the same file", other.id);
+        return Err(StagingError::NotRefreshable { patch: patch.id, reason });
+    }
+    patches::reopen(write, patch.id)?;
+    let (session, path) = (patch.session, patch.path.clone());
+    write.log(Event::PatchReopened { patch: patch.id, session, path })
+}
+
+/// A pending patch of its session beside which it cannot be pending.
+fn in_the_way(write: &Write<'_>, patch: &Patch) -> Result<Option<Patch>> {
+    let (session, path) = (patch.session, &patch.path);
+    let mut other = patches::at_path(write, session, path)?;
+    if other.is_none() && patch.base.is_none() {
+        other = patches::at_target(write, session, path)?;
+    }
+    if let (None, Some(to)) = (&other, &patch.rename_to) {
+        other = patches::at_target(write, session, to)?;
+        if other.is_none() {
+            other = patches::at_path(write, session, to)?.filter(|there| !there.frees(to));
+        }
+    }
+    Ok(other)
+}
+
+/// The pending patches that do not fit what the undo of a patch leaves on the disk.
+fn displaced(write: &Write<'_>, patch: &Patch, undone: &[Patch]) -> Result<Vec<Patch>> {
+    let before = patch.base.as_ref().map(|base| (base.digest, base.mode));
+    let mut displaced = Vec::new();
+    for (path, left) in
+        std::iter::once((&patch.path, before)).chain(patch.rename_to.as_ref().map(|to| (to, None)))
+    {
+        for other in patches::on_path(write, path)? {
+            let fits = if other.path == *path {
+                other.base.as_ref().map(|base| (base.digest, base.mode)) == left
+            } else {
+                let frees = |one: &Patch| one.session == other.session && one.frees(path);
+                left.is_none()
+                    || undone.iter().any(frees)
+                    || patches::at_path(write, other.session, path)?.is_some_and(|one| frees(&one))
+            };
+            if !fits && other.apply.is_none() {
+                displaced.push(other);
+            }
+        }
+    }
+    Ok(displaced)
 }
 
 fn undo_conflict(apply: ApplyId, conflicts: &[atomic_fs::Conflict]) -> StagingError {

@@ -404,6 +404,8 @@ impl<'a> View<'a> {
             updated_at: now,
             apply: None,
             content_kept: true,
+            lapsed: false,
+            batch: None,
         }
     }
 }

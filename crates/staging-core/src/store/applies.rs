@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{sql, unsql};
 use crate::Result;
+use crate::approval::{Approval, ApprovalMeans};
 use crate::ids::{ApplyId, PatchId, RequestId};
 use crate::signature::{Signature, set_signature};
 use crate::time::Timestamp;
@@ -35,19 +36,40 @@ impl ApplyState {
     }
 }
 
+/// What is noted of an apply when it starts.
+#[derive(Clone, Debug)]
+pub(crate) struct Start<'s> {
+    /// What tells its change set's id from others of the same number.
+    pub(crate) set_suffix: &'s str,
+    /// What was approved.
+    pub(crate) signature: Signature,
+    /// How.
+    pub(crate) approval: &'s Approval,
+    /// Whether it changes agents' settings for Greenroom, so that a plain undo passes over it.
+    pub(crate) is_own: bool,
+}
+
 /// Starts an apply over patches; the caller has checked that they are pending.
 /// From now on nobody else decides about them.
 pub(crate) fn start(
     connection: &Connection,
-    set_suffix: &str,
-    signature: Signature,
+    start: &Start<'_>,
     patches: &[PatchId],
     now: Timestamp,
 ) -> Result<(ApplyId, String)> {
+    let Start { set_suffix, signature, approval, is_own } = start;
     // The id is only known once the row is there.
     connection.execute(
-        "INSERT INTO applies(set_id, state, signature, started_ms) VALUES(?1, 'started', ?2, ?3)",
-        params![set_suffix, signature.as_bytes(), now.unix_ms()],
+        "INSERT INTO applies(set_id, state, signature, started_ms, approval, agent, own)
+         VALUES(?1, 'started', ?2, ?3, ?4, ?5, ?6)",
+        params![
+            set_suffix,
+            signature.as_bytes(),
+            now.unix_ms(),
+            approval.means.as_str(),
+            approval.agent,
+            is_own
+        ],
     )?;
     let apply = ApplyId(unsql(connection.last_insert_rowid()));
     let set_id = format!("{apply}-{set_suffix}");
@@ -110,10 +132,12 @@ pub(crate) fn start_undo(
     connection: &Connection,
     set_suffix: &str,
     target: ApplyId,
+    approval: &Approval,
     now: Timestamp,
 ) -> Result<(ApplyId, String)> {
-    let none = set_signature(&[]);
-    let (apply, set_id) = start(connection, set_suffix, none, &[], now)?;
+    let signature = set_signature(&[]);
+    let (apply, set_id) =
+        start(connection, &Start { set_suffix, signature, approval, is_own: false }, &[], now)?;
     connection
         .execute("UPDATE applies SET undoes = ?2 WHERE id = ?1", [sql(apply.0), sql(target.0)])?;
     Ok((apply, set_id))
@@ -166,18 +190,89 @@ pub(crate) fn set_undone(connection: &Connection, target: ApplyId, by: ApplyId) 
     Ok(())
 }
 
-/// The newest apply that is on the disk and was not taken back.
+/// The newest apply that is on the disk and was not taken back, but for changes of agents'
+/// settings for Greenroom.
 pub(crate) fn newest_standing(connection: &Connection) -> Result<Option<ApplyId>> {
     let found = connection
         .query_row(
             "SELECT max(id) FROM applies
              WHERE state = 'committed' AND undoes IS NULL AND undone_by IS NULL
-             AND forgotten = 0",
+             AND forgotten = 0 AND own = 0",
             [],
             |row| row.get::<_, Option<i64>>(0),
         )
         .optional()?;
     Ok(found.flatten().map(|id| ApplyId(unsql(id))))
+}
+
+/// The apply that was taken back last and can be applied again as far as its patches tell.
+pub(crate) fn newest_undone(connection: &Connection) -> Result<Option<ApplyId>> {
+    let found = connection
+        .query_row(
+            "SELECT id FROM applies WHERE undone_by IS NOT NULL AND forgotten = 0 AND own = 0
+             AND EXISTS (SELECT 1 FROM apply_patches JOIN patches ON patches.id = patch
+                 WHERE apply_patches.apply = applies.id
+                 AND (patches.state = 'pending' OR patches.reason = 'undone'))
+             ORDER BY undone_by DESC LIMIT 1",
+            [],
+            |row| row.get::<_, i64>(0),
+        )
+        .optional()?;
+    Ok(found.map(|id| ApplyId(unsql(id))))
+}
+
+/// What was approved for an apply; none of an undo, or of one known from its journal alone.
+pub(crate) fn approved_signature(
+    connection: &Connection,
+    apply: ApplyId,
+) -> Result<Option<Signature>> {
+    let bytes: Option<[u8; 32]> = connection.query_row(
+        "SELECT signature FROM applies WHERE id = ?1",
+        [sql(apply.0)],
+        |row| row.get(0),
+    )?;
+    Ok(bytes.map(Signature::from_bytes))
+}
+
+/// Whether it changed agents' settings for Greenroom.
+pub(crate) fn is_own(connection: &Connection, apply: ApplyId) -> Result<bool> {
+    Ok(connection
+        .query_row("SELECT own FROM applies WHERE id = ?1", [sql(apply.0)], |row| row.get(0))?)
+}
+
+/// One apply of a patch.
+pub(crate) struct OfPatch {
+    pub(crate) apply: ApplyId,
+    pub(crate) state: ApplyState,
+    pub(crate) undone_by: Option<ApplyId>,
+    /// None when an older version applied it.
+    pub(crate) approval: Option<Approval>,
+}
+
+/// The applies that a patch was in, oldest first.
+pub(crate) fn of_patch(connection: &Connection, patch: PatchId) -> Result<Vec<OfPatch>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, state, undone_by, approval, agent FROM applies
+         WHERE id IN (SELECT apply FROM apply_patches WHERE patch = ?1) ORDER BY id",
+    )?;
+    let mut rows = statement.query([sql(patch.0)])?;
+    let mut applies = Vec::new();
+    while let Some(row) = rows.next()? {
+        let word: String = row.get(1)?;
+        let means: Option<String> = row.get(3)?;
+        let agent = row.get(4)?;
+        let approval = means
+            .and_then(|word| ApprovalMeans::parse(&word))
+            .map(|means| Approval { means, agent });
+        applies.push(OfPatch {
+            apply: ApplyId(unsql(row.get(0)?)),
+            state: ApplyState::from_word(&word)
+                .ok_or_else(|| super::damaged(format!("an apply is `{word}`")))?,
+            undone_by: row.get::<_, Option<i64>>(2)?.map(|id| ApplyId(unsql(id))),
+            approval,
+        });
+    }
+    Ok(applies)
 }
 
 /// What an apply is, for whoever wants to take it back.
@@ -271,7 +366,7 @@ pub(crate) fn decide(
     )?;
     let patches = match state {
         ApplyState::Committed => {
-            "UPDATE patches SET state = 'applied', updated_ms = ?2
+            "UPDATE patches SET state = 'applied', unreported = 1, updated_ms = ?2
              WHERE apply = ?1 AND state = 'pending'
              AND id IN (SELECT patch FROM apply_patches WHERE apply = ?1)"
         }

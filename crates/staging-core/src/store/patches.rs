@@ -8,18 +8,18 @@ use crate::Result;
 use crate::base::{Base, Seen};
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
-use crate::signature::Signature;
+use crate::signature::{Bound, Signature, patch_signature};
 use crate::time::Timestamp;
 
 /// A statement that selects whole patches, as [`patch`] reads them.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, session, path, rename_to, operation, state, reason, reason_text, signature,
+            "SELECT id, session, path, rename_to, operation, state, reason, reason_text, lapsed,
              revision, base_digest, base_mode, base_bytes, base_modified_ns, base_inode,
              base_device, base_changed_ns, base_observed_ns, staged_digest, staged_mode,
              staged_bytes, strategy, added, removed, full_replace, binary, remarks, created_ms,
-             updated_ms, apply, kept FROM patches WHERE ",
+             updated_ms, apply, kept, batch FROM patches WHERE ",
             $rest
         )
     };
@@ -27,7 +27,7 @@ macro_rules! select {
 
 /// The row as a patch; the numbers are places in what [`select`] selects.
 fn patch(row: &Row<'_>) -> Result<Patch> {
-    Ok(Patch {
+    let mut patch = Patch {
         id: PatchId(unsql(row.get(0)?)),
         session: SessionId(unsql(row.get(1)?)),
         path: path(row, 2)?.ok_or_else(|| damaged("a patch has no path"))?,
@@ -38,7 +38,9 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
             .ok_or_else(|| damaged("a patch has no state"))?,
         reason: word(row, 6, DiscardReason::from_word)?,
         reason_text: row.get(7)?,
-        signature: Signature::from_bytes(row.get(8)?),
+        // Never stored: what is approved is what the row says now.
+        signature: Signature::from_bytes([0; 32]),
+        lapsed: row.get(8)?,
         revision: row.get(9)?,
         base: base(row)?,
         staged: staged(row)?,
@@ -54,7 +56,10 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
         updated_at: Timestamp::from_unix_ms(row.get(28)?),
         apply: row.get::<_, Option<i64>>(29)?.map(|id| ApplyId(unsql(id))),
         content_kept: row.get(30)?,
-    })
+        batch: row.get::<_, Option<i64>>(31)?.map(|id| PatchId(unsql(id))),
+    };
+    patch.signature = patch_signature(&Bound::of(&patch));
+    Ok(patch)
 }
 
 fn path(row: &Row<'_>, at: usize) -> Result<Option<RelPath>> {
@@ -261,7 +266,7 @@ pub(crate) fn insert(connection: &Connection, patch: &Patch) -> Result<PatchId> 
     };
     connection
         .prepare_cached(
-            "INSERT INTO patches(session, path, rename_to, operation, state, signature, revision,
+            "INSERT INTO patches(session, path, rename_to, operation, state, batch, revision,
              base_digest, base_mode, base_bytes, base_modified_ns, base_inode, base_device,
              base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, strategy,
              added, removed, full_replace, binary, remarks, created_ms, updated_ms)
@@ -273,7 +278,7 @@ pub(crate) fn insert(connection: &Connection, patch: &Patch) -> Result<PatchId> 
             patch.path.as_bytes(),
             patch.rename_to.as_ref().map(RelPath::as_bytes),
             patch.operation.as_str(),
-            patch.signature.as_bytes(),
+            patch.batch.map(|batch| sql(batch.0)),
             patch.revision,
             base.map(|base| base.digest.as_bytes()),
             base.map(|base| base.mode),
@@ -298,6 +303,120 @@ pub(crate) fn insert(connection: &Connection, patch: &Patch) -> Result<PatchId> 
     Ok(PatchId(unsql(connection.last_insert_rowid())))
 }
 
+/// Patches that were discarded because their file changed or their session expired, and that
+/// nobody has refreshed or dismissed, by path.
+pub(crate) fn lapsed(connection: &Connection) -> Result<Vec<Patch>> {
+    list(connection, select!("lapsed = 1 ORDER BY path, id"), &[])
+}
+
+/// Whether there is any.
+pub(crate) fn any_lapsed(connection: &Connection) -> Result<bool> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS(SELECT 1 FROM patches WHERE lapsed = 1)")?
+        .query_row([], |row| row.get(0))?)
+}
+
+/// Those of a session, by path.
+pub(crate) fn lapsed_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
+    list(connection, select!("lapsed = 1 AND session = ?1 ORDER BY path, id"), &[&sql(session.0)])
+}
+
+/// Those on this path that were proposed in sessions of the same label.
+pub(crate) fn lapsed_at(
+    connection: &Connection,
+    session: SessionId,
+    path: &RelPath,
+) -> Result<Vec<Patch>> {
+    let values: [&dyn ToSql; 2] = [&sql(session.0), &path.as_bytes()];
+    list(
+        connection,
+        select!(
+            "lapsed = 1 AND path = ?2 AND session IN (SELECT id FROM sessions
+             WHERE label = (SELECT label FROM sessions WHERE id = ?1)) ORDER BY id"
+        ),
+        &values,
+    )
+}
+
+/// Notes that a lapsed patch is refreshed or dismissed, with what the reviewer said; whether
+/// it still was lapsed.
+pub(crate) fn settle(write: &Write<'_>, id: PatchId, text: Option<&str>) -> Result<bool> {
+    let changed = write
+        .prepare_cached(
+            "UPDATE patches SET lapsed = 0, reason_text = coalesce(?2, reason_text),
+             unreported = max(unreported, ?2 IS NOT NULL), updated_ms = ?3 WHERE id = ?1 AND lapsed = 1",
+        )?
+        .execute(params![sql(id.0), text, write.now.unix_ms()])?;
+    Ok(changed == 1)
+}
+
+/// Notes that a pending patch was staged together with others.
+pub(crate) fn set_batch(connection: &Connection, id: PatchId, batch: PatchId) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE patches SET batch = ?2 WHERE id = ?1")?
+        .execute([sql(id.0), sql(batch.0)])?;
+    Ok(())
+}
+
+/// Makes one batch of two.
+pub(crate) fn join_batches(connection: &Connection, from: PatchId, to: PatchId) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE patches SET batch = ?2 WHERE batch = ?1")?
+        .execute([sql(from.0), sql(to.0)])?;
+    Ok(())
+}
+
+/// Makes a patch pending again that an undo took off the disk, or that such an undo discarded.
+pub(crate) fn reopen(write: &Write<'_>, id: PatchId) -> Result<()> {
+    write
+        .prepare_cached(
+            "UPDATE patches SET state = 'pending', reason = NULL, reason_text = NULL, apply = NULL,
+             lapsed = 0, unreported = 1, updated_ms = ?2 WHERE id = ?1 AND state <> 'pending'",
+        )?
+        .execute(params![sql(id.0), write.now.unix_ms()])?;
+    Ok(())
+}
+
+/// Discards an applied patch that an undo took off the disk and that cannot be pending again.
+pub(crate) fn discard_undone(write: &Write<'_>, id: PatchId) -> Result<()> {
+    write
+        .prepare_cached(
+            "UPDATE patches SET state = 'discarded', reason = 'undone', unreported = 1,
+             updated_ms = ?2 WHERE id = ?1 AND state = 'applied'",
+        )?
+        .execute(params![sql(id.0), write.now.unix_ms()])?;
+    Ok(())
+}
+
+/// Whether an undo took an apply of this patch back.
+pub(crate) fn was_undone(connection: &Connection, id: PatchId) -> Result<bool> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS(SELECT 1 FROM apply_patches JOIN applies ON applies.id = apply
+             WHERE patch = ?1 AND undone_by IS NOT NULL)",
+        )?
+        .query_row([sql(id.0)], |row| row.get(0))?)
+}
+
+/// What was decided about patches of sessions of this label, and not told their agent yet.
+pub(crate) fn unreported(connection: &Connection, label: &str) -> Result<Vec<Patch>> {
+    list(
+        connection,
+        select!(
+            "unreported = 1 AND session IN (SELECT id FROM sessions WHERE label = ?1) ORDER BY id"
+        ),
+        &[&label],
+    )
+}
+
+/// Notes that the agent of these patches knows what was decided.
+pub(crate) fn set_reported(connection: &Connection, id: PatchId) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE patches SET unreported = 0 WHERE id = ?1")?
+        .execute([sql(id.0)])?;
+    Ok(())
+}
+
 /// What becomes of a discarded patch's need of its contents.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Needs<'c> {
@@ -319,10 +438,21 @@ pub(crate) fn discard(
     let digests = write
         .prepare_cached(
             "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3, updated_ms = ?4,
-             kept = ?5 WHERE id = ?1 AND state = 'pending' AND apply IS NULL
+             kept = ?5, lapsed = ?6, unreported = ?7 WHERE id = ?1 AND state = 'pending' AND apply IS NULL
              RETURNING base_digest, staged_digest",
         )?
-        .query_row(params![sql(id.0), reason.as_str(), text, write.now.unix_ms(), keep], digests)
+        .query_row(
+            params![
+                sql(id.0),
+                reason.as_str(),
+                text,
+                write.now.unix_ms(),
+                keep,
+                reason.lapses(),
+                reason.is_to_be_reported()
+            ],
+            digests,
+        )
         .optional()?;
     let Some(mut digests) = digests else { return Ok(false) };
     if let Needs::End { taken_over } = needs {
@@ -374,6 +504,7 @@ pub(crate) fn decided_before(
 ) -> Result<Vec<PatchId>> {
     let mut statement = connection.prepare_cached(
         "SELECT id FROM patches WHERE state <> 'pending' AND updated_ms < ?1
+         AND (lapsed = 0 OR kept)
          AND NOT EXISTS (SELECT 1 FROM applies WHERE applies.id = patches.apply
              AND (ended_ms IS NULL OR ended_ms >= ?1 OR state IN ('started', 'in_doubt')))
          ORDER BY updated_ms LIMIT ?2",
@@ -397,9 +528,17 @@ pub(crate) fn contents_needed(connection: &Connection) -> Result<Vec<(PatchId, D
     Ok(found?)
 }
 
-/// Removes a decided patch, its contents with it; the log keeps what happened.
+/// Removes a decided patch, its contents with it; the log keeps what happened. A lapsed one
+/// stays listed without its contents.
 pub(crate) fn forget(write: &mut Write<'_>, id: PatchId) -> Result<()> {
     drop_contents(write, id)?;
+    let lapsed: Option<bool> = write
+        .prepare_cached("SELECT lapsed FROM patches WHERE id = ?1")?
+        .query_row([sql(id.0)], |row| row.get(0))
+        .optional()?;
+    if lapsed == Some(true) {
+        return Ok(());
+    }
     for statement in [
         // What is left of its apply cannot be taken back without it.
         "UPDATE applies SET forgotten = 1

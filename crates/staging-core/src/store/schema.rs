@@ -10,7 +10,7 @@ use crate::Result;
 use crate::error::StagingError;
 
 /// The schema this version writes.
-pub(crate) const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 3;
 
 /// How long a statement waits for another process's transaction.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const CACHE_KIB: i64 = 16 * 1024;
 /// much less, so that opening stays quick.
 const CHECKPOINT_PAGES: i64 = 4000;
 
-/// Version 2. The triggers keep each session's counters and its generation, so
+/// Version 3. The triggers keep each session's counters and its generation, so
 /// that no statement can forget them.
 const TABLES: &str = "
 CREATE TABLE sessions(
@@ -57,7 +57,10 @@ CREATE TABLE applies(
     undone_by INTEGER REFERENCES applies(id),
     request TEXT,
     forgotten INTEGER NOT NULL DEFAULT 0,
-    made_dirs TEXT
+    made_dirs TEXT,
+    approval TEXT,
+    agent TEXT,
+    own INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX undecided ON applies(state) WHERE state IN ('started', 'in_doubt');
 CREATE UNIQUE INDEX apply_requests ON applies(request) WHERE request IS NOT NULL;
@@ -71,7 +74,6 @@ CREATE TABLE patches(
     state TEXT NOT NULL,
     reason TEXT,
     reason_text TEXT,
-    signature BLOB NOT NULL,
     revision INTEGER NOT NULL,
     base_digest BLOB,
     base_mode INTEGER,
@@ -93,7 +95,10 @@ CREATE TABLE patches(
     created_ms INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL,
     apply INTEGER REFERENCES applies(id),
-    kept INTEGER NOT NULL DEFAULT 1
+    kept INTEGER NOT NULL DEFAULT 1,
+    lapsed INTEGER NOT NULL DEFAULT 0,
+    unreported INTEGER NOT NULL DEFAULT 0,
+    batch INTEGER
 );
 CREATE UNIQUE INDEX pending_paths ON patches(session, path) WHERE state = 'pending';
 CREATE UNIQUE INDEX pending_targets ON patches(session, rename_to)
@@ -102,6 +107,9 @@ CREATE INDEX pending_anywhere ON patches(path) WHERE state = 'pending';
 CREATE INDEX pending_targets_anywhere ON patches(rename_to)
     WHERE state = 'pending' AND rename_to IS NOT NULL;
 CREATE INDEX decided ON patches(updated_ms) WHERE state <> 'pending';
+CREATE INDEX lapsed ON patches(path) WHERE lapsed = 1;
+CREATE INDEX unreported ON patches(session) WHERE unreported = 1;
+CREATE INDEX batches ON patches(batch) WHERE batch IS NOT NULL;
 
 CREATE TRIGGER patch_added AFTER INSERT ON patches WHEN NEW.state = 'pending' BEGIN
     UPDATE sessions SET generation = generation + 1, pending = pending + 1,
@@ -111,6 +119,12 @@ CREATE TRIGGER patch_decided AFTER UPDATE OF state ON patches
 WHEN OLD.state = 'pending' AND NEW.state <> 'pending' BEGIN
     UPDATE sessions SET generation = generation + 1, pending = pending - 1,
         pending_bytes = pending_bytes - coalesce(OLD.staged_bytes, 0) WHERE id = OLD.session;
+END;
+
+CREATE TRIGGER patch_reopened AFTER UPDATE OF state ON patches
+WHEN OLD.state <> 'pending' AND NEW.state = 'pending' BEGIN
+    UPDATE sessions SET generation = generation + 1, pending = pending + 1,
+        pending_bytes = pending_bytes + coalesce(NEW.staged_bytes, 0) WHERE id = NEW.session;
 END;
 
 CREATE TABLE apply_patches(
@@ -191,6 +205,34 @@ CREATE TRIGGER content_gone AFTER DELETE ON contents BEGIN
 END;
 ";
 
+/// What makes version 3 of version 2. A signature is computed from what a patch proposes, so
+/// the column that held one is gone. What was undone was still called applied. Patches that
+/// became stale under version 2 were reported then, and are not listed.
+const FROM_2: &str = "
+ALTER TABLE applies ADD COLUMN approval TEXT;
+ALTER TABLE applies ADD COLUMN agent TEXT;
+ALTER TABLE applies ADD COLUMN own INTEGER NOT NULL DEFAULT 0;
+UPDATE applies SET own = 1 WHERE id IN (
+    SELECT apply_patches.apply FROM apply_patches
+    JOIN patches ON patches.id = apply_patches.patch
+    JOIN sessions ON sessions.id = patches.session
+    WHERE sessions.label = 'greenroom init');
+ALTER TABLE patches DROP COLUMN signature;
+ALTER TABLE patches ADD COLUMN lapsed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE patches ADD COLUMN unreported INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE patches ADD COLUMN batch INTEGER;
+UPDATE patches SET state = 'discarded', reason = 'undone'
+    WHERE state = 'applied' AND apply IN (SELECT id FROM applies WHERE undone_by IS NOT NULL);
+CREATE INDEX lapsed ON patches(path) WHERE lapsed = 1;
+CREATE INDEX unreported ON patches(session) WHERE unreported = 1;
+CREATE INDEX batches ON patches(batch) WHERE batch IS NOT NULL;
+CREATE TRIGGER patch_reopened AFTER UPDATE OF state ON patches
+WHEN OLD.state <> 'pending' AND NEW.state = 'pending' BEGIN
+    UPDATE sessions SET generation = generation + 1, pending = pending + 1,
+        pending_bytes = pending_bytes + coalesce(NEW.staged_bytes, 0) WHERE id = NEW.session;
+END;
+";
+
 /// Opens the store, creating the tables where there are none, and bringing those
 /// of an older version up to date.
 ///
@@ -252,13 +294,16 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
 /// One transaction, which looks again: another process may have been faster.
 fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let statements = match version(&transaction)? {
-        0 => TABLES,
-        1 => FROM_1,
+    let steps: &[&str] = match version(&transaction)? {
+        0 => &[TABLES],
+        1 => &[FROM_1, FROM_2],
+        2 => &[FROM_2],
         SCHEMA => return Ok(()),
         found => return Err(StagingError::NewerStore { found, known: SCHEMA }),
     };
-    transaction.execute_batch(statements)?;
+    for statements in steps {
+        transaction.execute_batch(statements)?;
+    }
     transaction.pragma_update(None, "user_version", SCHEMA)?;
     transaction.commit()?;
     Ok(())

@@ -62,9 +62,16 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<Session>> {
     list(connection, select!("TRUE ORDER BY id"), [].as_slice())
 }
 
-/// Those that are open, or that have something pending.
+/// Those that are open, or that have something pending or lapsed.
 pub(crate) fn current(connection: &Connection) -> Result<Vec<Session>> {
-    list(connection, select!("state = 'open' OR pending > 0 ORDER BY id"), [].as_slice())
+    list(
+        connection,
+        select!(
+            "state = 'open' OR pending > 0
+             OR id IN (SELECT session FROM patches WHERE lapsed = 1) ORDER BY id"
+        ),
+        [].as_slice(),
+    )
 }
 
 /// Open ones whose time has run out.

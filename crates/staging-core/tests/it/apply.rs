@@ -76,6 +76,32 @@ fn an_approval_of_what_was_replaced_since_is_refused(#[case] by_id: bool) {
     assert_eq!((world.disk("a"), world.pending().len()), (None, 1));
 }
 
+#[rstest]
+#[case::path("path = CAST('b' AS BLOB)")]
+#[case::mode("staged_mode = 493")]
+#[case::operation("operation = 'delete', staged_digest = NULL, staged_mode = NULL")]
+#[case::target("operation = 'rename', rename_to = CAST('c' AS BLOB)")]
+#[case::content("staged_digest = base_digest, staged_bytes = base_bytes")]
+#[case::base("base_mode = 384")]
+fn a_row_that_was_changed_after_the_review_is_not_what_was_approved(#[case] change: &str) {
+    let world = World::new();
+    world.put("a", "old");
+    world.put("b", "old");
+    let s = world.session("agent");
+    let patch = world.write(s, "a", "new").patch.expect("pending");
+    let before = world.tree();
+    world.store().execute(&format!("UPDATE patches SET {change}"), []).expect("tampered with");
+    for ids in [Vec::new(), vec![Selector::Patch(patch.id)]] {
+        let expect = Some(patch.signature);
+        let outcome = world.layer.apply(&ApplyRequest { ids, expect, ..Default::default() });
+        let kind = outcome.expect_err("it was never shown").kind();
+        assert!(matches!(kind, ErrorKind::SignatureMismatch | ErrorKind::Stale), "{kind:?}");
+        assert_eq!(world.tree(), before, "nothing was changed");
+    }
+    let now = world.layer.patch(patch.id).expect("kept").signature;
+    assert_ne!(now, patch.signature, "what is shown is what the row says");
+}
+
 #[test]
 fn a_full_replacement_wants_a_confirmation() {
     let world = World::new();

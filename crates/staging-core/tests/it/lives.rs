@@ -1,7 +1,7 @@
 //! Sessions against a model of their states, as users, reviewers, time and death
 //! change them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
@@ -55,11 +55,14 @@ struct Model {
     /// How the last session of a label that is not open ended.
     ended: BTreeMap<&'static str, SessionState>,
     disk: BTreeMap<&'static str, u8>,
+    /// The files of which an open session has lost a patch, and nobody has settled that.
+    lapsed: BTreeMap<&'static str, BTreeSet<&'static str>>,
 }
 
 impl Model {
     fn end(&mut self, label: &'static str, state: SessionState) -> bool {
         let was_open = self.open.remove(label).is_some();
+        self.lapsed.remove(label);
         if was_open {
             self.ended.insert(label, state);
         }
@@ -69,8 +72,15 @@ impl Model {
     /// What rests on something else than what is on the disk now is stale.
     fn drop_stale(&mut self) {
         let disk = &self.disk;
-        for (pending, _) in self.open.values_mut() {
-            pending.retain(|file, (base, _)| disk.get(file) == base.as_ref());
+        for (label, (pending, _)) in &mut self.open {
+            let lapsed = self.lapsed.entry(label).or_default();
+            pending.retain(|file, (base, _)| {
+                let stands = disk.get(file) == base.as_ref();
+                if !stands {
+                    lapsed.insert(file);
+                }
+                stands
+            });
         }
     }
 
@@ -97,6 +107,7 @@ fn take(world: &World, model: &mut Model, step: &Step) {
             let disk = model.disk.get(FILES[file]).copied();
             let (pending, orphaned) = model.open.entry(LABELS[label]).or_default();
             *orphaned = false;
+            model.lapsed.entry(LABELS[label]).or_default().remove(FILES[file]);
             let base = pending.get(FILES[file]).map_or(disk, |(base, _)| *base);
             if base == Some(content) {
                 pending.remove(FILES[file]);
@@ -108,7 +119,8 @@ fn take(world: &World, model: &mut Model, step: &Step) {
             let Some((pending, _)) = model.open.get_mut(LABELS[label]) else { return };
             let ids = [Selector::Label(LABELS[label].to_owned())];
             let discarded = world.layer.discard(&ids, None).expect("rejected");
-            assert_eq!(discarded.len(), pending.len());
+            let lapsed = model.lapsed.remove(LABELS[label]).unwrap_or_default();
+            assert_eq!(discarded.len(), pending.len() + lapsed.len());
             pending.clear();
         }
         Step::Close(label) => {
@@ -135,7 +147,14 @@ fn take(world: &World, model: &mut Model, step: &Step) {
         Step::Apply(label) => {
             let Some((pending, _)) = model.open.get_mut(LABELS[label]) else { return };
             let ids = vec![Selector::Label(LABELS[label].to_owned())];
-            let applied = world.layer.apply(&ApplyRequest { ids, ..Default::default() });
+            let lost = model.lapsed.get(LABELS[label]).is_some_and(|lost| !lost.is_empty());
+            if lost {
+                let whole = ApplyRequest { ids: ids.clone(), ..Default::default() };
+                let refused = world.layer.apply(&whole).expect_err("a part is missing");
+                assert_eq!(refused.kind(), ErrorKind::Stale);
+            }
+            let request = ApplyRequest { ids, rest: lost, ..Default::default() };
+            let applied = world.layer.apply(&request);
             if pending.is_empty() {
                 assert_eq!(applied.expect_err("nothing").kind(), ErrorKind::NotFound);
                 return;
@@ -172,6 +191,9 @@ fn compare(world: &World, model: &Model) -> Result<(), TestCaseError> {
             pending.push((each.session.label.clone(), patch.path.to_string(), content));
         }
     }
+    let lapsed = status.sessions.iter().filter(|one| one.session.state == SessionState::Open);
+    let lapsed: usize = lapsed.map(|one| one.lapsed.len()).sum();
+    prop_assert_eq!(lapsed, model.lapsed.values().map(BTreeSet::len).sum::<usize>());
     pending.sort();
     let mut expected = model.pending();
     expected.sort();
@@ -197,6 +219,7 @@ fn compare(world: &World, model: &Model) -> Result<(), TestCaseError> {
 
 /// Nothing is open and nothing on the disk, whatever the case before left.
 fn clear(world: &World) {
+    world.layer.discard(&[], None).expect("rejected and dismissed");
     for session in world.layer.sessions().expect("listed") {
         if session.state == SessionState::Open {
             world.layer.close_session(session.id).expect("closed");

@@ -6,6 +6,8 @@ mod world;
 
 mod actors;
 mod apply;
+mod chains;
+mod lapsed;
 mod lifecycle;
 mod lives;
 mod look;

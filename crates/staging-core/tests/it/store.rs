@@ -160,6 +160,97 @@ fn a_store_of_version_1_is_brought_up_to_date_with_everything_in_it() {
     assert_eq!(session.owner_pid, None, "its process is not known well enough");
 }
 
+/// A state directory with a store of version 2, and what the rows say.
+fn of_version_2(rows: &str) -> World {
+    let world = World::new();
+    let mut options = world.layer.options().clone();
+    options.state_dir = world.dir.path().join("old");
+    fs::create_dir(&options.state_dir).expect("ours");
+    fs::set_permissions(&options.state_dir, fs::Permissions::from_mode(0o700)).expect("ours");
+    let store = Connection::open(options.state_dir.join("store.sqlite")).expect("a new file");
+    store.pragma_update(None, "journal_mode", "WAL").expect("as version 2 did");
+    store.execute_batch(include_str!("fixtures/store-2.sql")).expect("its tables");
+    store.execute_batch(rows).expect("rows of version 2");
+    drop(store);
+    let layer = DiffStagingLayer::open(options).expect("brought up to date");
+    World { layer, dir: world.dir }
+}
+
+#[test]
+fn a_store_of_version_2_is_brought_up_to_date_and_tells_what_was_undone() {
+    let patch = |id: u32, session: u32, state: &str, reason: &str, apply: &str| {
+        format!(
+            "INSERT INTO patches(id, session, path, operation, state, reason, signature, revision,
+                 staged_digest, staged_mode, staged_bytes, strategy, added, removed, full_replace,
+                 binary, created_ms, updated_ms, apply)
+             VALUES({id}, {session}, CAST('f{id}' AS BLOB), 'create', '{state}', {reason},
+                 zeroblob(32), 1, zeroblob(32), 420, 1, 'histogram', 1, 0, 0, 0, 1,
+                 99999999999999, {apply});"
+        )
+    };
+    let world = of_version_2(&format!(
+        "INSERT INTO sessions(label, state, created_ms, active_ms, expires_ms)
+             VALUES('agent', 'open', 1, 1, 99999999999999),
+                   ('greenroom init', 'closed', 1, 1, 99999999999999);
+         INSERT INTO applies(set_id, state, started_ms, ended_ms, tidied)
+             VALUES('a1-x', 'committed', 1, 99999999999999, 1),
+                   ('a2-x', 'committed', 1, 99999999999999, 1),
+                   ('a3-x', 'committed', 1, 99999999999999, 1);
+         UPDATE applies SET undoes = 1 WHERE id = 2; UPDATE applies SET undone_by = 2 WHERE id = 1;
+         {} {} {} {}
+         INSERT INTO apply_patches VALUES(1, 1), (3, 3);",
+        patch(1, 1, "applied", "NULL", "1"),
+        patch(2, 1, "discarded", "'stale'", "NULL"),
+        patch(3, 2, "applied", "NULL", "3"),
+        patch(4, 1, "pending", "NULL", "NULL"),
+    ));
+    let of = |id| world.layer.patch(staging_core::PatchId(id)).expect("kept");
+    assert_eq!(of(1).reason, Some(staging_core::DiscardReason::Undone), "it is on no disk");
+    assert_eq!(world.layer.redoable(None).expect("it was undone").apply.to_string(), "a1");
+    assert!(!of(2).lapsed, "version 2 reported it");
+    assert_ne!(of(4).signature.as_bytes(), &[0; 32], "computed, whatever a column said");
+    let error = world.layer.undoable(None).expect_err("a3 was made by init");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(world.pending().len(), 1);
+    world.layer.discard(&[], None).expect("rejected");
+}
+
+#[rstest]
+#[case::version_1(include_str!("fixtures/store-1.sql"))]
+#[case::version_2(include_str!("fixtures/store-2.sql"))]
+fn an_old_store_has_the_tables_of_a_new_one_when_it_is_brought_up_to_date(#[case] tables: &str) {
+    let columns = |world: &World, state: &str| -> Vec<String> {
+        let store = Connection::open(world.dir.path().join(state).join("store.sqlite"));
+        let store = store.expect("the store");
+        let mut all = Vec::new();
+        let mut names = store
+            .prepare("SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'")
+            .expect("SQLite's own table");
+        let names = names.query_map([], |row| row.get::<_, String>(0)).expect("listed");
+        for name in names.map(|name| name.expect("text")) {
+            if let Some(table) = name.strip_prefix("table ") {
+                let sql = format!("SELECT name || ' ' || type FROM pragma_table_info('{table}')");
+                let mut columns = store.prepare(&sql).expect("a table");
+                let columns = columns.query_map([], |row| row.get::<_, String>(0)).expect("listed");
+                all.extend(columns.map(|column| format!("{table}.{}", column.expect("text"))));
+            }
+            all.push(name);
+        }
+        all.sort();
+        all
+    };
+    let world = World::new();
+    let mut options = world.layer.options().clone();
+    options.state_dir = world.dir.path().join("old");
+    fs::create_dir(&options.state_dir).expect("ours");
+    fs::set_permissions(&options.state_dir, fs::Permissions::from_mode(0o700)).expect("ours");
+    let store = Connection::open(options.state_dir.join("store.sqlite")).expect("a new file");
+    store.execute_batch(tables).expect("its tables");
+    drop(store);
+    drop(DiffStagingLayer::open(options).expect("brought up to date"));
+    assert_eq!(columns(&world, "old"), columns(&world, "state"));
+}
+
 #[test]
 fn processes_that_open_an_old_store_at_once_bring_it_up_to_date_once() {
     let world = World::new();

@@ -13,12 +13,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    ApplyRequest, DiffOptions, DiffStagingLayer, Digest, ErrorKind, Patch, Proposal, RelPath,
-    Selector, StagingOptions, set_signature,
+    ApplyRequest, Approval, ApprovalMeans, DiffOptions, DiffStagingLayer, Digest, ErrorKind, Patch,
+    Proposal, RelPath, Selector, StagingOptions, set_signature,
 };
 
 use self::agents::{Format, Scope, Settings};
-use super::{Stage, count, decide, options, umask};
+use super::{Stage, asked, count, decide, options, umask, unasked};
 use crate::args::{Global, Init};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -159,10 +159,12 @@ fn decide(
     let decided =
         stage.layer.propose_all(session, proposals).map_err(Failure::from).and_then(|proposed| {
             let patches: Vec<Patch> = proposed.into_iter().filter_map(|one| one.patch).collect();
-            confirm(stage, init, &patches)?;
+            let approval = confirm(stage, init, &patches)?;
             let request = ApplyRequest {
                 ids: patches.iter().map(|patch| Selector::Patch(patch.id)).collect(),
                 expect: Some(set_signature(&patches)),
+                approval,
+                is_own: true,
                 ..ApplyRequest::default()
             };
             Ok((patches, stage.layer.apply(&request)?))
@@ -179,20 +181,23 @@ fn decide(
     Ok(())
 }
 
-fn confirm(stage: &Stage<'_>, init: &Init, patches: &[Patch]) -> Result<(), Failure> {
+fn confirm(stage: &Stage<'_>, init: &Init, patches: &[Patch]) -> Result<Approval, Failure> {
     if !stage.console.json {
         stage.console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))?;
     }
     if init.yes {
-        return Ok(());
+        return unasked(&stage.place, ApprovalMeans::Yes, "init --yes");
     }
     let missing = |why| Failure::new(ErrorKind::ConfirmationMissing, why);
     if !stage.console.can_ask() {
-        let why = "changing settings wants your word; nothing was changed";
-        return Err(missing(why).advise("Read the diff and give --yes."));
+        let advice = match crate::agent::in_environment() {
+            Some(_) => "The user gives it in a terminal of their own.",
+            None => "Read the diff and pass --yes.",
+        };
+        return Err(missing("init needs confirmation; nothing was changed").advise(advice));
     }
     if stage.console.ask(&format!("Change {}?", count(patches.len(), "file", "files")))? {
-        return Ok(());
+        return Ok(asked());
     }
     Err(missing("nothing was changed: the answer was no").advise("Nothing stays pending."))
 }
