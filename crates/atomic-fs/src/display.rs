@@ -189,7 +189,7 @@ fn flag_length(text: &str) -> usize {
         let tags = name.bytes().map(|letter| char::from_u32(0xe0000 + u32::from(letter)));
         text[..end].chars().map(Some).eq(tags)
     };
-    if TAGGED_FLAGS.iter().any(|name| is_flag(&name)) { end + CANCEL_TAG.len_utf8() } else { 0 }
+    if TAGGED_FLAGS.iter().any(is_flag) { end + CANCEL_TAG.len_utf8() } else { 0 }
 }
 
 /// Lines of text in which nothing hides: what [`is_invisible`] and what is no UTF-8 is spelled out,

@@ -20,13 +20,12 @@ use std::time::Duration;
 use serde_json::json;
 use staging_core::{
     DiffStagingLayer, ErrorKind, Patch, PatchRequest, Proposal, RelPath, Session,
-    escape_for_display, set_signature,
+    escape_for_display, escape_json_line, set_signature,
 };
 
 use self::payload::{Call, Payload};
 use super::{line, names, options};
 use crate::args::{Global, Harness, Hook};
-use crate::console::json_line;
 use crate::failure::Failure;
 use crate::place::Place;
 
@@ -61,7 +60,7 @@ pub(crate) fn run(hook: &Hook, global: &Global) -> ExitCode {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(object)) => {
             let mut out = io::stdout();
-            match writeln!(out, "{}", json_line(&object)).and_then(|()| out.flush()) {
+            match writeln!(out, "{}", escape_json_line(object)).and_then(|()| out.flush()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => denied(&format!("cannot write the answer: {error}")),
             }
