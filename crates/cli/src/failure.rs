@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use staging_core::{ErrorKind, PatchId, StagingError, with_causes};
+use staging_core::{ErrorKind, PatchId, StagingError, escape_for_display, with_causes};
 
 use crate::args::Command;
 use crate::json::{ErrorFields, ErrorView};
@@ -27,10 +27,10 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let message = message.into();
         Self {
             kind,
-            message,
+            // People read it, in the JSON object as well.
+            message: escape_for_display(&message.into()).into_owned(),
             path: None,
             patches: Vec::new(),
             advice: None,

@@ -43,5 +43,6 @@ pub use staging_core::{
     EventRecord, Hosting, Operation, Patch, PatchId, PatchProposed, PatchRequest, PatchState,
     PluginHost, Policy, Proposal, Proposed, RelPath, RequestId, RequestIdError, Selector, Session,
     SessionId, SessionState, Signature, StagedContent, StagingError, StagingOptions, Timestamp,
-    TrustedLibrary, WatchHealth, serve_plugin, workspace_key,
+    TrustedLibrary, WatchHealth, escape_for_display, escape_line_for_display, serve_plugin,
+    workspace_key,
 };

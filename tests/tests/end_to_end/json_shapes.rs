@@ -215,5 +215,8 @@ fn no_line_of_json_has_anything_that_splits_or_hides_it() {
     let text = shown["text"].as_str().expect("the diff is UTF-8");
     assert!(text.contains(content.trim_end()), "it means what it meant: {text:?}");
     assert_eq!(shown["patches"][0]["path"], name, "a path is exact");
+    let failed = stage.run(["diff", "no\u{2028}where", "--json"]).json();
+    let message = failed["error"]["message"].as_str().expect("a failure has a message");
+    assert!(message.is_ascii() && message.contains("no<U+2028>where"), "people read it: {message}");
     assert_eq!(stage.status()["sessions"][0]["label"], label, "a label is exact");
 }
