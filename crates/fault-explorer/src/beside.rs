@@ -85,8 +85,14 @@ impl Second {
         open(disk.clone(), root, STATE, self.lock_path.clone())
     }
 
-    /// Runs its process to its end, or to its death; returns what it was answered about its set.
-    pub(crate) fn run(&self, beside: &Beside, disk: &SimulatedDisk) -> Option<Answer> {
+    /// Runs its process to its end, or to its death; returns what it was answered about its set,
+    /// and whether it died.
+    pub(crate) fn run(&self, beside: &Beside, disk: &SimulatedDisk) -> (Option<Answer>, bool) {
+        let (answer, disk) = self.live(beside, disk);
+        (answer, disk.died())
+    }
+
+    fn live(&self, beside: &Beside, disk: &SimulatedDisk) -> (Option<Answer>, SimulatedDisk) {
         let disk = match beside.dies_at {
             Some(call) => disk.clone().watched_by(Box::new(Killer(call))),
             None => disk.clone(),
@@ -94,12 +100,13 @@ impl Second {
         let workspace = self.open(&beside.root, &disk);
         if beside.changes.is_empty() {
             let answer = self.recover(&workspace);
-            return if disk.died() { None } else { answer.ok().flatten() };
+            let answer = answer.ok().flatten().filter(|_| !disk.died());
+            return (answer, disk);
         }
         let (set, content) = set_of(&beside.changes);
         let mut applied = workspace.apply(&self.lock, &set, &content);
         if disk.died() {
-            return None;
+            return (None, disk);
         }
         let answer = match &applied.outcome {
             Outcome::Committed => Answer::Committed,
@@ -112,7 +119,7 @@ impl Second {
                 let _ = workspace.forget(&self.lock, unfinished);
             }
         }
-        Some(answer)
+        (Some(answer), disk)
     }
 
     /// Recovers and sweeps; what became of its set, if it found one.

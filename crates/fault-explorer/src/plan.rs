@@ -261,8 +261,13 @@ impl Bystander for Fate {
             self.held.extend(opened.map(|inode| (number + calls, inode, edit.clone())));
         }
         if let Some((_, beside)) = self.plan.beside.as_ref().filter(|(call, _)| *call == number) {
-            let answer = world.beside(|disk| self.second.run(beside, disk));
-            world.other_ended(answer);
+            let (answer, died) = world.beside(|disk| self.second.run(beside, disk));
+            if answer.is_some() {
+                world.other_ended(answer);
+            }
+            if died || answer.is_none() {
+                world.other_ended(None);
+            }
         }
         if let Some((_, moved)) = self.plan.relocated.as_ref().filter(|(call, _)| *call == number) {
             world.relocate(moved.from.as_bytes(), moved.to.as_bytes(), moved.instead);

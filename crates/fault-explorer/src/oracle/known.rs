@@ -48,6 +48,8 @@ pub struct Known {
     pub beside: Option<Beside>,
     /// What it was answered, last.
     pub other: Option<Answer>,
+    /// Whether the first state's process died before it was answered.
+    pub undecided: bool,
     /// Whether it died and nobody has recovered for it yet.
     pub other_died: bool,
     /// Whether a journal was damaged, without which nothing tells a torn slot from a user's bytes.
@@ -156,6 +158,12 @@ impl Known {
         self.saved.extend(self.brought.iter().cloned());
     }
 
+    /// Whether the second state's set changes a file of the first one's.
+    pub(super) fn other_overlaps(&self, scenario: &Scenario) -> bool {
+        let paths = scenario.paths();
+        self.beside.iter().flat_map(Beside::paths).any(|path| paths.contains(&path))
+    }
+
     /// Whether the second state's set may be on disk, beside this end of the first one's.
     pub(super) fn other_ends(&self, scenario: &Scenario, end: Answer) -> Vec<bool> {
         let Some(beside) = self.beside.as_ref().filter(|beside| !beside.changes.is_empty()) else {
@@ -167,8 +175,11 @@ impl Known {
             _ => vec![false, true],
         };
         // Both are made over the same file: who comes second finds another one.
-        let paths = scenario.paths();
-        if end == Answer::Committed && beside.paths().any(|path| paths.contains(&path)) {
+        // Where recovery finds every file changed since, nothing tells what became of the set.
+        let changed: Vec<Vec<u8>> = beside.paths().collect();
+        let touches = |group: &BTreeSet<_>| group.iter().any(|path| changed.contains(path));
+        let has_changed_all = self.undecided && scenario.tied.iter().all(touches);
+        if end == Answer::Committed && !has_changed_all && self.other_overlaps(scenario) {
             ends.retain(|is_there| !is_there);
         }
         ends

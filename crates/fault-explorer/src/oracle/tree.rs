@@ -97,7 +97,7 @@ impl Oracle<'_> {
         let mut excused = known.left.clone();
         let unfinished = known.beside.iter().filter(|_| known.other_died);
         excused.extend(unfinished.flat_map(|beside| beside.paths()));
-        if known.is_quiet() {
+        if known.is_quiet() && !known.other_overlaps(self.scenario) {
             return excused;
         }
         excused.extend(known.last.keys().cloned());
@@ -106,7 +106,7 @@ impl Oracle<'_> {
                 excused.extend(group.iter().cloned());
             }
         }
-        // A directory that the set makes stays if a user has put something in it.
+        // A directory that the set makes stays if somebody else has put something in it.
         for (path, thing) in self.scenario.new.iter() {
             if matches!(thing, Thing::Directory(_)) && self.scenario.old.get(path).is_none() {
                 excused.insert(path.clone());

@@ -181,7 +181,7 @@ impl Search<'_> {
     fn recover_both(&mut self, image: &Image, known: &Known) -> Verdict {
         let before = self.stages.len();
         for second_first in [false, true] {
-            let mut known = known.clone();
+            let mut known = Known { undecided: known.answered.is_none(), ..known.clone() };
             let one = self.recover_one(image, second_first, &mut known)?;
             let other = self.recover_one(&one.image, !second_first, &mut known)?;
             self.judge(|oracle| oracle.after_both([&one, &other], &known))?;
