@@ -1,5 +1,7 @@
 //! Prepare, intent, barrier 1, swaps, barrier 2: a set's way to the disk.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::change_set::ChangeSet;
 use crate::conflicts::Kept;
 use crate::content::ContentSource;
@@ -17,7 +19,7 @@ use crate::sequence::{backward, find_moved, forward, touched_dirs};
 use crate::slot;
 use crate::spellings;
 use crate::swap::{Obstacle, Swapper};
-use crate::tidy::{clean_slots, remove_untouched_slots};
+use crate::tidy::{Unknown, clean_slots, remove_untouched_slots};
 
 /// As many slots are written before the first of them is synced, by each of the calls in
 /// flight: a journalling file system then makes several durable with one commit. All of
@@ -83,14 +85,16 @@ impl<D: Disk> Apply<'_, '_, D> {
             Ok(journal) => journal,
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         };
-        let prepared = self.barrier_one(&intent, &journal, source);
+        let taken = Mutex::default();
+        let prepared = self.barrier_one(&intent, &journal, source, &taken);
         if let Err(error) = prepared.and_then(|()| spellings::check(self.ground, &intent)) {
-            return self.abandon(&intent, &mut journal, error);
+            let taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+            return self.abandon(&intent, &mut journal, &taken, error);
         }
         if !mutant!(SwappingUnrecorded)
             && let Err(error) = journal.append(disk, &Record::Swapping)
         {
-            return self.abandon(&intent, &mut journal, error);
+            return self.abandon(&intent, &mut journal, &[], error);
         }
         self.ground.swaps_begin(journal.file());
         let swapper = Swapper::of_apply(self.ground);
@@ -125,7 +129,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         journal: &mut Journal<D>,
     ) -> Result<(), FsError> {
         if mutant!(SlotsRemovedTooEarly) {
-            clean_slots(swapper, intent, false)?;
+            clean_slots(swapper, intent, Unknown::Users)?;
         }
         if mutant!(CommittedTooLate) {
             return Ok(());
@@ -137,7 +141,8 @@ impl<D: Disk> Apply<'_, '_, D> {
         journal.sync(self.ground.disk)
     }
 
-    /// Writes and syncs all slots, and syncs the journal and its name.
+    /// Writes and syncs all slots, and syncs the journal and its name, and the caller's record of
+    /// the set.
     ///
     /// The slots' names are not synced: a slot whose name a power cut took away is a
     /// unit that was not swapped, and recovery then takes the others back.
@@ -146,14 +151,18 @@ impl<D: Disk> Apply<'_, '_, D> {
         intent: &Intent,
         journal: &Journal<D>,
         source: &dyn ContentSource,
+        taken: &Mutex<Vec<RelPath>>,
     ) -> Result<(), FsError> {
         let disk = self.ground.disk;
         let slots: Vec<&Unit> = intent.units.iter().filter(|u| u.staged().is_some()).collect();
         let in_flight = disk.calls_in_flight();
         let batch = (slots.len() / in_flight).clamp(1, SLOTS_IN_BATCH);
         let batches: Vec<&[&Unit]> = slots.chunks(batch).collect();
-        parallel::for_each(in_flight, batches.len() + 2, |index| match index.checked_sub(2) {
-            Some(index) => self.write_slots(batches[index], source),
+        parallel::for_each(in_flight, batches.len() + 3, |index| match index.checked_sub(3) {
+            Some(index) => self.write_slots(batches[index], source, taken),
+            None if index == 2 => {
+                source.sync_record().map_err(FsError::io("sync", "the record of the set"))
+            }
             None if index == 0 && mutant!(JournalUnsynced) => Ok(()),
             None if index == 0 => journal.sync(disk),
             None if mutant!(JournalNameUnsynced) => Ok(()),
@@ -163,11 +172,21 @@ impl<D: Disk> Apply<'_, '_, D> {
         .collect()
     }
 
-    fn write_slots(&self, units: &[&Unit], source: &dyn ContentSource) -> Result<(), FsError> {
+    /// Notes in `taken` the slots whose names something else has.
+    fn write_slots(
+        &self,
+        units: &[&Unit],
+        source: &dyn ContentSource,
+        taken: &Mutex<Vec<RelPath>>,
+    ) -> Result<(), FsError> {
         let mut files = Vec::with_capacity(units.len());
         for unit in units {
             let staged = unit.staged().expect("units without a slot were left out");
-            files.push(slot::write(self.ground, unit, &staged, source)?);
+            let written = slot::write(self.ground, unit, &staged, source);
+            if matches!(&written, Err(error) if error.is(std::io::ErrorKind::AlreadyExists)) {
+                taken.lock().unwrap_or_else(PoisonError::into_inner).push(unit.slot.clone());
+            }
+            files.push(written?);
         }
         if mutant!(SlotsUnsynced) {
             return Ok(());
@@ -234,7 +253,13 @@ impl<D: Disk> Apply<'_, '_, D> {
     }
 
     /// Nothing has been swapped: removes the slots and the journal.
-    fn abandon(&self, intent: &Intent, journal: &mut Journal<D>, cause: FsError) -> Applied {
+    fn abandon(
+        &self,
+        intent: &Intent,
+        journal: &mut Journal<D>,
+        taken: &[RelPath],
+        cause: FsError,
+    ) -> Applied {
         let disk = self.ground.disk;
         // Recorded before anything is removed: whole slots with an open intent are a set
         // that recovery would finish, and this one is about to be answered as undone.
@@ -245,7 +270,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         };
         // The journal's removal is synced as well, since the sync that failed may have
         // been the journal's own, and a second one of it proves nothing.
-        let removed = remove_untouched_slots(self.ground, intent)
+        let removed = remove_untouched_slots(self.ground, intent, taken)
             .and_then(|()| journal.remove(disk, self.journals))
             .and_then(|()| disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/")));
         match (recorded, removed) {
@@ -285,7 +310,7 @@ impl<D: Disk> Apply<'_, '_, D> {
             if recorded.is_err() {
                 // Without a record that forbids it, recovery would finish the set; so
                 // what it would finish it with goes, and the journal after it.
-                clean_slots(swapper, &intent, false)?;
+                clean_slots(swapper, &intent, Unknown::Users)?;
                 journal.remove(disk, self.journals)?;
                 disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/"))?;
             }
@@ -304,7 +329,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         if let Err(error) = &ended {
             tracing::warn!(set = %intent.set, %error, "slots stay until recovery");
         } else if moved.is_some()
-            && let Err(error) = clean_slots(swapper, &intent, false)
+            && let Err(error) = clean_slots(swapper, &intent, Unknown::Users)
         {
             // Only the handles lead to them; who cleans up later looks at their old paths.
             tracing::warn!(set = %intent.set, %error, "slots stay in a directory that was moved");

@@ -77,3 +77,9 @@ impl From<Staged> for Fingerprint {
         Self { digest, bytes, mode }
     }
 }
+
+impl From<Fingerprint> for Staged {
+    fn from(Fingerprint { digest, bytes, mode }: Fingerprint) -> Self {
+        Self { digest, bytes, mode }
+    }
+}

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::disk::{Disk, Lease};
+use crate::disk::{Disk, FileKind, Lease};
 use crate::error::FsError;
 use crate::ground::{FileReader, Ground};
 use crate::intent::{SLOT_SUFFIX, is_slot_name};
@@ -16,7 +16,8 @@ use crate::rel_path::{RelPath, escape};
 pub struct Kept {
     /// The file they were saved to.
     pub path: RelPath,
-    /// Where they are now.
+    /// Where they are now; a path relative to the workspace's root for a directory or a special
+    /// file that could not be moved and stays beside it.
     pub file: PathBuf,
 }
 
@@ -39,6 +40,16 @@ pub(crate) fn keep<D: Disk>(
                 return Ok(kept());
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error)
+                if needs_copy(&error)
+                    && disk
+                        .stat(&dir, slot.file_name())
+                        .is_ok_and(|stat| stat.kind != FileKind::Regular) =>
+            {
+                // Nothing of the set's, and nothing that can be copied: it stays.
+                let file = PathBuf::from(crate::rel_path::os_string(slot.as_bytes()));
+                return Ok(Kept { path: path.clone(), file });
+            }
             Err(error) if needs_copy(&error) => {
                 let from = disk.open_file(&dir, slot.file_name()).map_err(failed())?;
                 // What is written to the file once it is copied would be removed with it, so

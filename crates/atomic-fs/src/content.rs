@@ -114,4 +114,14 @@ pub trait ContentSource: Send + Sync {
     /// # Errors
     /// What the store behind it reports; `NotFound` when it has no such content.
     fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + Send + '_>>;
+
+    /// Makes the caller's record of the set durable. Called once for each apply, beside the
+    /// syncs of barrier 1 and before the first swap, since recovery acts on no journal whose set
+    /// is not recorded. Callers without such a record leave it out.
+    ///
+    /// # Errors
+    /// What the store reports; the set is then given up with nothing changed.
+    fn sync_record(&self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -1,7 +1,7 @@
 //! The calls that a swap needs from a file system, and nothing else.
 
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::rel_path::RelPath;
 
@@ -71,6 +71,17 @@ pub enum Carried {
     /// It has new content. What vouches for the old one, file capabilities above all, is not
     /// carried over: a write to the file would clear it.
     New,
+}
+
+/// What a file system says to a request to lock a directory; see [`Disk::lock_dir`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirLock {
+    /// Nobody else can lock it until it is unlocked or the process ends.
+    Held,
+    /// Somebody has it locked.
+    Busy,
+    /// The file system does not lock directories.
+    Unavailable,
 }
 
 /// Whether a call failed because a symlink stands where none may be followed.
@@ -204,6 +215,19 @@ pub trait Disk: Send + Sync {
     /// Who has the file open for writing, where the system tells: a name and a
     /// process id.
     fn writer(&self, file: &Stat) -> Option<String>;
+
+    /// Locks a directory against other Greenroom states over the same tree, without waiting
+    /// (`flock(2)`). The lock belongs to this handle: another one of the same directory finds it
+    /// locked, in this process as well.
+    fn lock_dir(&self, _dir: &Self::Dir) -> DirLock {
+        DirLock::Unavailable
+    }
+    /// How long a directory that another state has locked is waited for.
+    fn dir_lock_wait(&self) -> Duration {
+        Duration::from_secs(2)
+    }
+    /// Ends [`lock_dir`](Disk::lock_dir).
+    fn unlock_dir(&self, _dir: &Self::Dir) {}
 
     /// Makes a file's content and metadata durable, not its name.
     fn sync_file(&self, file: &Self::File) -> io::Result<()>;

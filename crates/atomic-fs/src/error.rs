@@ -200,6 +200,21 @@ pub enum FsError {
         /// The directory, by the path at which it was found first.
         path: RelPath,
     },
+    /// Another Greenroom state is changing the same directory.
+    #[error(
+        "`{dir}` is being changed by another process (an apply, undo or recovery of another \
+         Greenroom state): try again when it has ended"
+    )]
+    InUse {
+        /// The directory, `.` for the root.
+        dir: String,
+    },
+    /// The caller could not tell what it recorded of its change sets.
+    #[error("cannot read the record of the change sets")]
+    Records {
+        /// What it said.
+        source: io::Error,
+    },
     /// A journal in the state directory cannot be read by this version.
     #[error(
         "journal `{}` is not understood: {reason}; run the version that wrote it, or move the file away",
@@ -252,6 +267,12 @@ pub enum Difference {
     Missing,
     /// It is no regular file any more, or can no longer be reached safely.
     Kind,
+    /// Recovery needs its old or its new content, which is in no slot and not in the store.
+    Unrestorable,
+    /// Something that is no regular file has the name of its slot.
+    SlotTaken,
+    /// The configuration does not allow a change of this path any more.
+    Refused,
 }
 
 impl std::fmt::Display for Difference {
@@ -262,6 +283,9 @@ impl std::fmt::Display for Difference {
             Self::Exists => "it exists now",
             Self::Missing => "it is gone",
             Self::Kind => "it is no regular file any more",
+            Self::Unrestorable => "what it held is neither beside it nor in the store",
+            Self::SlotTaken => "a directory or a special file has the name of its slot",
+            Self::Refused => "the configuration does not allow to change it",
         })
     }
 }

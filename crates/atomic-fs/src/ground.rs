@@ -11,6 +11,7 @@ use crate::content::{Digest, Fingerprint};
 use crate::disk::{Disk, FileKind, Lease, Stat, is_symlink_error};
 use crate::error::{Difference, FsError, Refusal};
 use crate::git_dirs::GitFacts;
+use crate::intent::UNKNOWN_STAMP;
 use crate::mutants::mutant;
 use crate::policy::Options;
 use crate::rel_path::RelPath;
@@ -95,6 +96,13 @@ impl Held {
         }
     }
 
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::File { stat, .. } => Some(stat.bytes),
+            _ => None,
+        }
+    }
+
     pub(crate) fn inode(&self) -> Option<(u64, u64)> {
         match self {
             Self::File { stat, .. } => Some((stat.device, stat.inode)),
@@ -106,6 +114,10 @@ impl Held {
 /// Whether a time of modification is this one, as exactly as some file system may keep it: NTFS
 /// in steps of 100 ns, others of 1 us, 1 ms, 1 s, and FAT of 2 s.
 pub(crate) fn has_stamp(modified_ns: i64, stamp: i64) -> bool {
+    // The journal is lost, and nothing else tells the set's own file.
+    if stamp == UNKNOWN_STAMP {
+        return true;
+    }
     const STEPS_NS: [i64; 6] = [1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000];
     STEPS_NS.iter().any(|step| modified_ns == stamp - stamp.rem_euclid(*step))
 }

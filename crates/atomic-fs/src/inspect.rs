@@ -19,10 +19,19 @@ pub(crate) enum Condition {
     HalfMoved,
     /// The same, and its goal is taken.
     Blocked(Conflict),
-    /// Done, and, as far as the slot is still there, undoable.
+    /// Done, and undoable.
     Done,
-    /// Nothing is done and the slot is missing or torn: only going back is possible.
+    /// A replacement that is done, and whose slot with the old content is gone.
+    DoneAlone,
+    /// Nothing is done and the slot is torn: only going back is possible.
     Unprepared,
+    /// Nothing is done and the slot is gone; it can be written again.
+    Bare,
+    /// What was to be taken away is neither at its path nor in the slot, nor at the goal: the user
+    /// took it away, or the set did and something removed the slot.
+    Gone(Conflict),
+    /// Something that is no regular file has the slot's name.
+    Foreign,
     /// The slot holds a user's version that an exchange or a move took out.
     Displaced,
     /// Nothing is done and the file is not what is expected.
@@ -32,11 +41,12 @@ pub(crate) enum Condition {
 }
 
 /// Looks at a unit's slot and file. `will_be_free` tells whether another unit of the
-/// set takes away what is at a path.
+/// set takes away what is at a path, `is_brought` whether another unit has brought it there.
 pub(crate) fn inspect<D: Disk>(
     ground: &Ground<'_, D>,
     unit: &Unit,
     will_be_free: &dyn Fn(&RelPath) -> Result<bool, FsError>,
+    is_brought: &dyn Fn(&RelPath, &Held) -> Result<bool, FsError>,
 ) -> Result<Condition, FsError> {
     let slot = ground.held(&unit.slot)?;
     let file = ground.held(&unit.path)?;
@@ -45,6 +55,12 @@ pub(crate) fn inspect<D: Disk>(
     };
     let edited =
         |path: &RelPath, difference| Condition::Edited(Conflict { path: path.clone(), difference });
+    if matches!(slot, Held::Other(_)) && !matches!(unit.action, Action::SetMode { .. }) {
+        return Ok(Condition::Foreign);
+    }
+    let gone = |path: &RelPath| {
+        Condition::Gone(Conflict { path: path.clone(), difference: Difference::Missing })
+    };
     Ok(match &unit.action {
         Action::Replace { base, staged, .. } => {
             if slot.is_staged(staged) {
@@ -55,9 +71,14 @@ pub(crate) fn inspect<D: Disk>(
             } else if slot.is_base(base) {
                 Condition::Done
             } else if file.is_arrived(staged, unit.stamp) {
-                // The slot is gone only once the outcome is durable, unless a user
+                // The slot is gone only once the outcome is durable, unless something else
                 // removed it.
-                if slot == Held::Absent { Condition::Done } else { Condition::Displaced }
+                if slot == Held::Absent { Condition::DoneAlone } else { Condition::Displaced }
+            } else if slot == Held::Absent {
+                match file.difference(base) {
+                    None => Condition::Bare,
+                    Some(difference) => conflict(&unit.path, difference),
+                }
             } else {
                 Condition::Unprepared
             }
@@ -72,9 +93,9 @@ pub(crate) fn inspect<D: Disk>(
                     // By whosever hand: taking back looks whose it is.
                     None => Condition::Done,
                     // Removed by the user, or never arrived.
-                    Some(Difference::Missing) => Condition::Unprepared,
+                    Some(Difference::Missing) => Condition::Bare,
                     // What is there is still to make way.
-                    Some(_) if will_be_free(&unit.path)? => Condition::Unprepared,
+                    Some(_) if will_be_free(&unit.path)? => Condition::Bare,
                     Some(difference) => edited(&unit.path, difference),
                 }
             }
@@ -86,9 +107,9 @@ pub(crate) fn inspect<D: Disk>(
                 Condition::Displaced
             } else {
                 match file.difference(base) {
+                    _ if is_brought(&unit.path, &file)? => gone(&unit.path),
                     None => Condition::Waiting,
-                    // The user took it away first.
-                    Some(Difference::Missing) => edited(&unit.path, Difference::Missing),
+                    Some(Difference::Missing) => gone(&unit.path),
                     Some(difference) => conflict(&unit.path, difference),
                 }
             }
@@ -108,7 +129,9 @@ pub(crate) fn inspect<D: Disk>(
             } else if slot != Held::Absent {
                 Condition::Displaced
             } else {
+                let is_absent = file == Held::Absent || is_brought(&unit.path, &file)?;
                 match file.difference(base) {
+                    _ if is_absent && goal == Held::Absent => gone(to),
                     None => arrival(&file, &goal, to, will_be_free)?,
                     // It arrived, and the user went on from there, or took it away first.
                     Some(Difference::Missing) => edited(to, Difference::Missing),

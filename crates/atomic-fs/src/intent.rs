@@ -1,5 +1,7 @@
 //! What is about to be swapped: the durable form of a change set.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::change_set::{Change, ChangeSet, Expected, Operation, Staged};
@@ -11,10 +13,42 @@ use crate::rel_path::RelPath;
 /// unit's number, and `.tmp` ends it.
 pub(crate) const SLOT_PREFIX: &str = ".greenroom-";
 pub(crate) const SLOT_SUFFIX: &str = ".tmp";
+/// Comes before the suffix in the name that a file has while its slot arrives.
+pub(crate) const ASIDE_MARKER: &str = ".aside";
+/// The same in the name of a slot that recovery is still writing.
+pub(crate) const PART_MARKER: &str = ".part";
+/// Ends the set's id in the slots of an intent that was rebuilt for a set whose slots may be
+/// numbered otherwise. No set's id holds a dot.
+const REBUILT_MARKER: &str = ".r";
+/// The stamp of a slot whose journal is lost.
+pub(crate) const UNKNOWN_STAMP: i64 = i64::MIN;
 
 /// Whether a name can only be a slot of Greenroom's.
 pub fn is_slot_name(name: &[u8]) -> bool {
     name.starts_with(SLOT_PREFIX.as_bytes()) && name.ends_with(SLOT_SUFFIX.as_bytes())
+}
+
+/// The set that a slot belongs to, by the slot's name.
+pub fn set_of_slot(name: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(name).ok()?;
+    let mut rest = name.strip_prefix(SLOT_PREFIX)?.strip_suffix(SLOT_SUFFIX)?;
+    for marker in [ASIDE_MARKER, PART_MARKER] {
+        rest = rest.strip_suffix(marker).unwrap_or(rest);
+    }
+    let (set, unit) = rest.rsplit_once('-')?;
+    let is_number = !unit.is_empty() && unit.bytes().all(|byte| byte.is_ascii_digit());
+    let set = set.strip_suffix(REBUILT_MARKER).unwrap_or(set);
+    (is_number && is_set_id(set)).then_some(set)
+}
+
+fn slot_name(set: &str, number: usize) -> String {
+    format!("{SLOT_PREFIX}{set}-{number}{SLOT_SUFFIX}")
+}
+
+/// Whether a text can name a change set: it becomes a part of files' names.
+pub(crate) fn is_set_id(text: &str) -> bool {
+    let well_formed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(well_formed)
 }
 
 /// Everything that recovery needs to finish or to undo a change set.
@@ -60,7 +94,46 @@ pub(crate) enum Action {
     SetMode { base: Fingerprint, mode: u32 },
 }
 
+impl Action {
+    /// Tells the kinds apart.
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Replace { .. } => 0,
+            Self::Create { .. } => 1,
+            Self::Delete { .. } => 2,
+            Self::Move { .. } => 3,
+            Self::SetMode { .. } => 4,
+        }
+    }
+
+    /// The same change, whatever the number of the file that was checked.
+    fn is_alike(&self, other: &Self) -> bool {
+        let mut own = self.clone();
+        if let Self::Replace { inode, .. } | Self::Move { inode, .. } = &mut own {
+            *inode = 0;
+        }
+        own == *other
+    }
+}
+
 impl Unit {
+    /// The name under which recovery writes the slot anew.
+    pub(crate) fn part(&self) -> RelPath {
+        self.beside_slot(PART_MARKER)
+    }
+
+    /// The slot's name with a marker in it.
+    pub(crate) fn beside_slot(&self, marker: &str) -> RelPath {
+        let slot = self.slot.file_name();
+        let stem = slot.strip_suffix(SLOT_SUFFIX.as_bytes()).unwrap_or(slot);
+        let name = [stem, marker.as_bytes(), SLOT_SUFFIX.as_bytes()].concat();
+        match self.slot.parent() {
+            Some(dir) => dir.join(&name),
+            None => RelPath::parse(&name),
+        }
+        .expect("a slot's name with a few more letters is a name")
+    }
+
     /// The content that the slot must hold before the swaps begin, if any.
     pub(crate) fn staged(&self) -> Option<Staged> {
         match &self.action {
@@ -116,12 +189,88 @@ impl Intent {
     /// directory that is there.
     pub(crate) fn plan(set: &ChangeSet, terrain: &dyn Terrain) -> Result<Self, FsError> {
         let mut intent = Self { set: set.id.clone(), new_dirs: Vec::new(), units: Vec::new() };
-        for change in &set.changes {
+        // By path, so that whoever rebuilds the intent numbers the slots alike. What leaves a path
+        // comes before what arrives there.
+        let mut changes: Vec<&Change> = set.changes.iter().collect();
+        changes.sort_by_key(|change| (&change.path, change.expected == Expected::Absent));
+        for change in changes {
             intent.add(change, terrain)?;
         }
         intent.new_dirs.sort_by_key(|dir| dir.components().count());
         intent.new_dirs.dedup();
         Ok(intent)
+    }
+
+    /// Gives the slots names of their own, for a set whose slots may be numbered otherwise.
+    pub(crate) fn rename_slots(&mut self) -> Result<(), FsError> {
+        for (number, unit) in self.units.iter_mut().enumerate() {
+            let name = slot_name(&format!("{}{REBUILT_MARKER}", self.set), number);
+            unit.slot = match unit.slot.parent() {
+                Some(dir) => dir.join(name.as_bytes())?,
+                None => RelPath::parse(name.as_bytes())?,
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether every slot has a name that only this set's slots have, beside its file or in a
+    /// directory above it, and every directory to make is one of a file's.
+    pub(crate) fn has_own_slots(&self) -> bool {
+        let is_above = |dir: Option<RelPath>, path: &RelPath| {
+            dir.is_none_or(|dir| path.parent().is_some_and(|parent| parent.starts_with(&dir)))
+        };
+        let own = self.units.iter().enumerate().all(|(number, unit)| {
+            let name = unit.slot.file_name();
+            let rebuilt = format!("{}{REBUILT_MARKER}", self.set);
+            let is_named = name == slot_name(&self.set, number).as_bytes()
+                || name == slot_name(&rebuilt, number).as_bytes();
+            is_named && is_above(unit.slot.parent(), &unit.path)
+        });
+        let arrivals = || self.units.iter().filter_map(Unit::arrives_at);
+        own && self
+            .new_dirs
+            .iter()
+            .all(|dir| arrivals().any(|path| is_above(Some(dir.clone()), path)))
+    }
+
+    /// Whether these are the changes that it makes, as far as they do not depend on the disk.
+    pub(crate) fn makes(&self, changes: &[Change]) -> bool {
+        let units: HashMap<(&RelPath, u8), &Action> = self
+            .units
+            .iter()
+            .map(|unit| ((&unit.path, unit.action.kind()), &unit.action))
+            .collect();
+        let mut expected = 0;
+        let mut has = |path: &RelPath, action: &Action| {
+            expected += 1;
+            units.get(&(path, action.kind())).is_some_and(|found| found.is_alike(action))
+        };
+        let all = changes.iter().all(|change| {
+            let path = &change.path;
+            match (&change.operation, change.expected) {
+                (Operation::Write(staged), Expected::Matches(base)) => {
+                    has(path, &Action::Replace { base, inode: 0, staged: *staged })
+                }
+                (Operation::Write(staged), Expected::Absent) => {
+                    has(path, &Action::Create { staged: *staged, like: None })
+                }
+                (Operation::Delete, Expected::Matches(base)) => has(path, &Action::Delete { base }),
+                (Operation::SetMode { mode }, Expected::Matches(base)) => {
+                    has(path, &Action::SetMode { base, mode: *mode })
+                }
+                (Operation::Rename { to, staged }, Expected::Matches(base)) => {
+                    let moved = Action::Move { base, inode: 0, to: to.clone() };
+                    if units.contains_key(&(path, moved.kind())) {
+                        return staged.is_none() && has(path, &moved);
+                    }
+                    let staged = staged.unwrap_or_else(|| base.into());
+                    has(path, &Action::Delete { base })
+                        && has(to, &Action::Create { staged, like: Some(path.clone()) })
+                }
+                (_, Expected::Absent) => false,
+            }
+        });
+        all && expected == self.units.len() && units.len() == self.units.len()
     }
 
     fn add(&mut self, change: &Change, terrain: &dyn Terrain) -> Result<(), FsError> {
@@ -147,11 +296,7 @@ impl Intent {
                     self.add_parents(to, terrain)?;
                     return self.push(path, Action::Move { base, inode, to: to.clone() }, terrain);
                 }
-                let staged = staged.unwrap_or(Staged {
-                    digest: base.digest,
-                    bytes: base.bytes,
-                    mode: base.mode,
-                });
+                let staged = staged.unwrap_or_else(|| base.into());
                 self.push(path, Action::Delete { base }, terrain)?;
                 let like = Some(path.clone());
                 self.push(to, Action::Create { staged, like }, terrain)
@@ -169,7 +314,7 @@ impl Intent {
         terrain: &dyn Terrain,
     ) -> Result<(), FsError> {
         let beside = self.add_parents(path, terrain)?;
-        let name = format!("{SLOT_PREFIX}{}-{}{SLOT_SUFFIX}", self.set, self.units.len());
+        let name = slot_name(&self.set, self.units.len());
         let slot = match beside {
             Some(dir) => dir.join(name.as_bytes())?,
             None => RelPath::parse(name.as_bytes())?,
@@ -204,8 +349,7 @@ impl Intent {
 /// Refuses a set that contradicts itself before anything is looked at.
 pub(crate) fn check_consistency(set: &ChangeSet) -> Result<(), FsError> {
     let bad = |reason: String| Err(FsError::BadChangeSet { reason });
-    let well_formed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if set.id.is_empty() || set.id.len() > 64 || !set.id.bytes().all(well_formed) {
+    if !is_set_id(&set.id) {
         return bad(format!("`{}` is no id for a change set", set.id));
     }
     if set.changes.is_empty() {

@@ -28,6 +28,7 @@ mod beneath;
 mod change_set;
 mod conflicts;
 mod content;
+mod dir_locks;
 mod disk;
 mod display;
 mod error;
@@ -48,8 +49,10 @@ mod plan;
 mod policy;
 #[cfg(unix)]
 mod posix;
+mod records;
 mod recover;
 mod rel_path;
+mod restore;
 mod sequence;
 #[cfg(all(unix, feature = "simulated"))]
 pub mod simulated;
@@ -70,20 +73,22 @@ pub use apply::{Applied, Outcome, Unfinished};
 pub use change_set::{Change, ChangeSet, Expected, Operation, Staged};
 pub use conflicts::Kept;
 pub use content::{ContentSource, Digest, DigestParseError, Fingerprint};
-pub use disk::{Carried, Disk, Entry, FileKind, Lease, Stat};
+pub use disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, Stat};
 pub use display::{
     escape_for_display, escape_json_line, escape_line_for_display, is_default_ignorable,
     is_invisible,
 };
 pub use error::{Conflict, Difference, FsError, PathError, Refusal};
 pub use folding::{folded_name, folded_stem, folds_alike};
-pub use intent::is_slot_name;
+pub use intent::{is_slot_name, set_of_slot};
 pub use lock::WorkspaceLock;
 pub use policy::Options;
 #[cfg(unix)]
 pub use posix::PosixDisk;
-pub use recover::{Recovered, RecoveredOutcome};
+pub use records::{RecordedSet, SetRecords, SlotNumbers};
+pub use recover::{Quarantined, Recovered, RecoveredOutcome, RecoveryReport};
 pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, RelPath, escape, escape_path};
+pub use sweep::Swept;
 #[cfg(windows)]
 pub use windows::{WindowsDisk, WindowsFile};
 pub use workspace::{OpenFile, Places, SystemDisk, Workspace};

@@ -20,8 +20,19 @@ impl WorkspaceLock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path).map_err(FsError::io("open the lock", path.display()))
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            // What was put in its place may be a link, or a FIFO.
+            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+            options.mode(0o600).custom_flags(flags.bits().cast_signed());
+        }
+        let failed = || FsError::io("open the lock", path.display());
+        let file = options.open(path).map_err(failed())?;
+        if !file.metadata().map_err(failed())?.is_file() {
+            let error = std::io::Error::other("it is no regular file: remove it");
+            return Err(failed()(error));
+        }
+        Ok(file)
     }
 
     /// Waits until the lock is free.

@@ -74,7 +74,7 @@ impl<D: Disk> Ground<'_, D> {
     }
 
     /// Whether two names are one file's.
-    fn is_same_file(&self, one: &RelPath, other: &RelPath) -> Result<bool, FsError> {
+    pub(crate) fn is_same_file(&self, one: &RelPath, other: &RelPath) -> Result<bool, FsError> {
         let identity = |path: &RelPath| {
             Ok::<_, FsError>(self.stat(path)?.map(|stat| (stat.device, stat.inode)))
         };
@@ -104,14 +104,7 @@ impl Unit {
     /// The name that holds the file while its slot arrives, on file systems without
     /// exchange.
     pub(crate) fn aside(&self) -> RelPath {
-        let slot = self.slot.file_name();
-        let stem = slot.strip_suffix(crate::intent::SLOT_SUFFIX.as_bytes()).unwrap_or(slot);
-        let name = [stem, b".aside", crate::intent::SLOT_SUFFIX.as_bytes()].concat();
-        match self.slot.parent() {
-            Some(dir) => dir.join(&name),
-            None => RelPath::parse(&name),
-        }
-        .expect("a slot's name with a few more letters is a name")
+        self.beside_slot(crate::intent::ASIDE_MARKER)
     }
 }
 

@@ -157,6 +157,14 @@ define! {
     HalfReplacedForgotten,
     /// A file that somebody has open for writing is swapped all the same.
     BusyIgnored,
+    /// Slots that something else has removed are not written anew.
+    SlotsNotRestored,
+    /// What is written anew is not synced before it is a slot.
+    RestoredUnsynced,
+    /// A journal is acted on whether its set was begun or not.
+    JournalBelieved,
+    /// A sweep takes the slots of another state as well.
+    ForeignSlotsSwept,
 }
 
 #[cfg(feature = "mutants")]

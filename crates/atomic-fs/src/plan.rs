@@ -7,9 +7,10 @@ use crate::change_set::{Change, ChangeSet, Expected, Operation};
 use crate::disk::{Disk, FileKind};
 use crate::error::{Conflict, Difference, FsError, Refusal};
 use crate::ground::{Ground, Held, is_absence};
-use crate::intent::{Intent, Terrain, check_consistency};
+use crate::intent::{Intent, Terrain, UNKNOWN_STAMP, check_consistency};
 use crate::parallel;
 use crate::policy::{Policy, check_mode_change};
+use crate::records::SlotNumbers;
 use crate::rel_path::RelPath;
 
 /// What a set is checked against.
@@ -128,6 +129,83 @@ impl<D: Disk> Planner<'_, '_, D> {
 fn two_names(one: &RelPath, other: &RelPath) -> FsError {
     FsError::BadChangeSet {
         reason: format!("`{one}` and `{other}` are one file: apply them one after the other"),
+    }
+}
+
+/// Plans a set as it was planned when it was applied, without looking at what its files hold now.
+///
+/// What only the journal knew is unknown: stamps, the numbers of the files that were checked, and
+/// which directories were made for the set, but for those that are missing now.
+///
+/// # Errors
+/// [`FsError`] where the disk fails, or when the set contradicts itself.
+pub(crate) fn rebuild<D: Disk>(
+    ground: &Ground<'_, D>,
+    set: &ChangeSet,
+    slots: SlotNumbers,
+) -> Result<Intent, FsError> {
+    check_consistency(set)?;
+    let mut intent = match Intent::plan(set, &Seen { ground, inodes: BTreeMap::new() }) {
+        // A directory on the way is a symlink or a mount by now: that is found once more, and
+        // reported, before anything is done.
+        Err(FsError::Refused { .. }) => Intent::plan(set, &Unseen)?,
+        planned => planned?,
+    };
+    for unit in &mut intent.units {
+        unit.stamp = UNKNOWN_STAMP;
+    }
+    match slots {
+        SlotNumbers::Unknown => intent.rename_slots()?,
+        SlotNumbers::ByPath => find_slots_above(ground, &mut intent)?,
+    }
+    Ok(intent)
+}
+
+/// The slot of a file whose directory was still to be made lies above that directory, which may be
+/// there by now.
+fn find_slots_above<D: Disk>(ground: &Ground<'_, D>, intent: &mut Intent) -> Result<(), FsError> {
+    for unit in &mut intent.units {
+        let name = unit.slot.file_name().to_vec();
+        let mut dir = unit.slot.parent();
+        let mut candidate = Some(unit.slot.clone());
+        while let Some(slot) = candidate {
+            if matches!(ground.stat(&slot), Ok(Some(_))) {
+                unit.slot = slot;
+                break;
+            }
+            candidate = match dir.take() {
+                None => None,
+                Some(inner) => {
+                    dir = inner.parent();
+                    Some(match &dir {
+                        Some(dir) => dir.join(&name)?,
+                        None => RelPath::parse(&name)?,
+                    })
+                }
+            };
+        }
+    }
+    Ok(())
+}
+
+/// A disk that is not looked at.
+struct Unseen;
+
+impl Terrain for Unseen {
+    fn new_stamp(&self) -> i64 {
+        UNKNOWN_STAMP
+    }
+
+    fn inode(&self, _path: &RelPath) -> Option<u64> {
+        None
+    }
+
+    fn is_directory(&self, _path: &RelPath) -> Result<bool, FsError> {
+        Ok(true)
+    }
+
+    fn same_device(&self, _one: &RelPath, _other: &RelPath) -> Result<bool, FsError> {
+        Ok(true)
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::disk::{Carried, Disk, Entry, FileKind, Lease, Stat};
+use crate::disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, Stat};
 use crate::ground::has_stamp;
 use crate::rel_path::RelPath;
 
@@ -111,7 +111,8 @@ impl Disk for PosixDisk {
     }
 
     fn open_own_file(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // NONBLOCK: what was put in its place may be a FIFO.
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(fs::openat(dir, name, flags, Mode::empty())?)
     }
 
@@ -201,6 +202,22 @@ impl Disk for PosixDisk {
 
     fn writer(&self, file: &Stat) -> Option<String> {
         lease::writer(file)
+    }
+
+    fn lock_dir(&self, dir: &OwnedFd) -> DirLock {
+        match rustix::io::retry_on_intr(|| {
+            fs::flock(dir, fs::FlockOperation::NonBlockingLockExclusive)
+        }) {
+            Ok(()) => DirLock::Held,
+            Err(Errno::WOULDBLOCK) => DirLock::Busy,
+            // NFS wants a descriptor that can write, others have no locks at all.
+            Err(_) => DirLock::Unavailable,
+        }
+    }
+
+    fn unlock_dir(&self, dir: &OwnedFd) {
+        // Closing it would do the same, later.
+        let _ = fs::flock(dir, fs::FlockOperation::Unlock);
     }
 
     fn sync_file(&self, file: &OwnedFd) -> io::Result<()> {

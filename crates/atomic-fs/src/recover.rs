@@ -1,28 +1,33 @@
 //! Finishing or undoing what a dead process left.
 //!
 //! Every step inspects before it acts, so that a crash inside recovery, or a second
-//! run of it, finds what it needs on the disk.
+//! run of it, finds what it needs on the disk. [`Recovery::run`] lists the steps.
 
 use std::collections::BTreeSet;
 use std::io;
 
 use crate::apply::Apply;
+use crate::change_set::ChangeSet;
 use crate::conflicts::{self, Kept};
+use crate::dir_locks;
 use crate::disk::Disk;
-use crate::error::{Conflict, FsError};
-use crate::ground::Ground;
+use crate::error::{Conflict, Difference, FsError};
+use crate::ground::{Ground, Held};
 use crate::inspect::{Condition, inspect};
 use crate::intent::{Action, Intent, Unit};
-use crate::journal::{self, Found, Journal, Progress, Record};
+use crate::journal::{self, Found, Journal, Opened, Progress, Record};
 use crate::move_aside;
 use crate::mutants::mutant;
+use crate::plan;
 use crate::policy::Policy;
+use crate::records::SetRecords;
 use crate::rel_path::RelPath;
+use crate::restore::{self, Refill, Wanted};
 use crate::sequence::{backward, forward};
 use crate::swap::{Obstacle, Swapper};
-use crate::tidy::{clean_slots, remove};
+use crate::tidy::{Unknown, clean_slots, remove};
 
-/// A set that recovery brought to its end.
+/// What recovery did with one set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// The set's id.
@@ -35,6 +40,14 @@ pub struct Recovered {
     pub kept: Vec<Kept>,
     /// Directories that a committed set made, outermost first.
     pub made_dirs: Vec<RelPath>,
+    /// Files whose old or new content came from the caller's store, because something else had
+    /// removed their slots.
+    pub restored: Vec<RelPath>,
+    /// Why the set is in doubt: the files that can be neither finished nor taken back. Empty for
+    /// every other outcome.
+    pub unresolved: Vec<Conflict>,
+    /// Whether there was no sound journal, so that the caller's record of the set stood for it.
+    pub from_record: bool,
 }
 
 /// How recovery ended a set.
@@ -42,96 +55,392 @@ pub struct Recovered {
 pub enum RecoveredOutcome {
     /// All of it is on disk, durably.
     Committed,
-    /// None of it is.
+    /// None of it is, but for what users edited.
     RolledBack,
+    /// Neither: nothing was changed, and nothing will be until
+    /// [`Workspace::reopen_in_doubt`](crate::Workspace::reopen_in_doubt) or
+    /// [`Workspace::forget_in_doubt`](crate::Workspace::forget_in_doubt) is called. Other sets can
+    /// be applied.
+    InDoubt,
 }
 
-/// Recovers every set that has a journal.
+/// A journal that recovery did not act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Its name in `journal/` now.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a recovery did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// The sets that it came to, in order.
+    pub sets: Vec<Recovered>,
+    /// Journals that are damaged, or whose set the caller has no record of.
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// Recovers every set that has a journal, or that the caller's record calls undecided.
 pub(crate) struct Recovery<'g, 'a, D: Disk> {
     pub ground: &'g Ground<'a, D>,
     pub journals: &'a D::Dir,
     pub policy: &'g Policy,
+    pub records: &'g dyn SetRecords,
+}
+
+/// Whether a journal may be acted on.
+enum Verdict {
+    /// It may; the set may be known to have ended.
+    Sound(Option<RecoveredOutcome>),
+    /// It may not, and why.
+    Foreign(&'static str),
+}
+
+/// What recovery finds out about a set on its way.
+#[derive(Default)]
+struct Findings {
+    edited: Vec<Conflict>,
+    restored: Vec<RelPath>,
+    unresolved: Vec<Conflict>,
 }
 
 impl<D: Disk> Recovery<'_, '_, D> {
+    /// Settles the sets that have a journal first, and then those that should have one: a journal
+    /// that is damaged, forged or gone says nothing, and the caller's record stands for it.
     pub(crate) fn run(
         &self,
         record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
-    ) -> Result<Vec<Recovered>, FsError> {
+    ) -> Result<RecoveryReport, FsError> {
         let disk = self.ground.disk;
-        let mut all = Vec::new();
+        let mut report = RecoveryReport::default();
         let names = journal::names(disk, self.journals)?;
-        if !names.is_empty() {
+        let mut undecided = self.records.undecided().map_err(unrecorded)?;
+        if !names.is_empty() || !undecided.is_empty() {
             conflicts::remove_partial(self.ground)?;
         }
         for name in names {
-            let Some((mut journal, found)) = Journal::open(disk, self.journals, &name)? else {
-                // Torn before barrier 1: the set never began to swap.
-                disk.remove_file(self.journals, &name)
-                    .map_err(FsError::io("remove", String::from_utf8_lossy(&name)))?;
-                continue;
+            let (mut journal, found) = match Journal::open(disk, self.journals, &name)? {
+                Opened::Sound(journal, found) => (journal, found),
+                Opened::Torn => {
+                    // Torn before barrier 1: the set never began to swap.
+                    disk.remove_file(self.journals, &name)
+                        .map_err(FsError::io("remove", String::from_utf8_lossy(&name)))?;
+                    continue;
+                }
+                Opened::Damaged { reason } => {
+                    self.quarantine(&name, reason, &mut report)?;
+                    continue;
+                }
             };
-            let recovered = self.finish(&mut journal, &found)?;
-            tracing::info!(set = %recovered.set, outcome = ?recovered.outcome, "recovered");
-            record(&recovered).map_err(FsError::io("record the recovery of", &recovered.set))?;
-            journal.remove(disk, self.journals)?;
-            all.push(recovered);
+            match self.examine(&name, &found)? {
+                Verdict::Sound(ended) => {
+                    let recovered = self.settle(&mut journal, &found, ended, record)?;
+                    undecided.retain(|set| *set != recovered.set);
+                    report.sets.push(recovered);
+                }
+                Verdict::Foreign(reason) => self.quarantine(&name, reason, &mut report)?,
+            }
         }
-        Ok(all)
+        let parked = journal::parked(disk, self.journals)?;
+        undecided.retain(|set| parked.iter().all(|(waiting, _)| waiting != set));
+        for set in undecided {
+            if let Some((mut journal, found)) = self.rebuild(&set)? {
+                report.sets.push(self.settle(&mut journal, &found, None, record)?);
+            }
+        }
+        Ok(report)
     }
 
-    fn finish(&self, journal: &mut Journal<D>, found: &Found) -> Result<Recovered, FsError> {
+    fn quarantine(
+        &self,
+        name: &[u8],
+        reason: &str,
+        report: &mut RecoveryReport,
+    ) -> Result<(), FsError> {
+        let now = journal::quarantine(self.ground.disk, self.journals, name)?;
+        let name = String::from_utf8_lossy(&now).into_owned();
+        tracing::warn!(journal = %name, reason, "a journal is not acted on");
+        report.quarantined.push(Quarantined { name, reason: reason.to_owned() });
+        Ok(())
+    }
+
+    /// A journal is a file that anything can write. It acts where the caller has begun just this
+    /// set, and on nothing but the set's own names.
+    fn examine(&self, name: &[u8], found: &Found) -> Result<Verdict, FsError> {
+        let intent = &found.intent;
+        if mutant!(JournalBelieved) {
+            return Ok(Verdict::Sound(None));
+        }
+        if journal::set_of(name) != Some(intent.set.as_str()) {
+            return Ok(Verdict::Foreign("it names another set than its file does"));
+        }
+        let Some(recorded) = self.records.find(&intent.set).map_err(unrecorded)? else {
+            return Ok(Verdict::Foreign("no such apply was begun here"));
+        };
+        if recorded.changes.is_some_and(|changes| !intent.makes(&changes)) {
+            return Ok(Verdict::Foreign("it makes other changes than were approved"));
+        }
+        if !intent.has_own_slots() {
+            return Ok(Verdict::Foreign("it names files that are no slots of its set"));
+        }
+        Ok(Verdict::Sound(recorded.ended))
+    }
+
+    /// Plans the set once more from the caller's record, and writes the journal that it should
+    /// have. Whether anything was swapped is told by the disk alone then.
+    fn rebuild(&self, set: &str) -> Result<Option<(Journal<D>, Found)>, FsError> {
+        let recorded = self.records.find(set).map_err(unrecorded)?;
+        let Some(recorded) = recorded else { return Ok(None) };
+        let Some(changes) = recorded.changes else { return Ok(None) };
+        let set = ChangeSet { id: set.to_owned(), changes };
+        let intent = plan::rebuild(self.ground, &set, recorded.slots)?;
+        let disk = self.ground.disk;
+        let journal = Journal::create(disk, self.journals, &intent)?;
+        journal.sync(disk)?;
+        disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/"))?;
+        let progress = Progress::Undecided;
+        Ok(Some((journal, Found { intent, progress, swapped: false, is_rebuilt: true })))
+    }
+
+    /// Brings one set to its end, tells the caller, and removes its journal.
+    fn settle(
+        &self,
+        journal: &mut Journal<D>,
+        found: &Found,
+        ended: Option<RecoveredOutcome>,
+        record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
+    ) -> Result<Recovered, FsError> {
+        let disk = self.ground.disk;
+        let units = &found.intent.units;
+        let paths = units
+            .iter()
+            .flat_map(|unit| [&unit.path, &unit.slot].into_iter().chain(unit.arrives_at()));
+        let _locks = dir_locks::take(self.ground, paths)?;
+        let recovered = self.finish(journal, found, ended)?;
+        tracing::info!(set = %recovered.set, outcome = ?recovered.outcome, "recovered");
+        record(&recovered).map_err(FsError::io("record the recovery of", &recovered.set))?;
+        match recovered.outcome {
+            RecoveredOutcome::InDoubt => journal.park(disk, self.journals, &recovered.set)?,
+            _ => journal.remove(disk, self.journals)?,
+        }
+        Ok(recovered)
+    }
+
+    fn finish(
+        &self,
+        journal: &mut Journal<D>,
+        found: &Found,
+        ended: Option<RecoveredOutcome>,
+    ) -> Result<Recovered, FsError> {
         let intent = &found.intent;
         let disk = self.ground.disk;
         let swapper = Swapper::new(self.ground);
-        let mut edited = Vec::new();
-        let outcome = match found.progress {
+        let mut findings = Findings::default();
+        let outcome = match (ended, found.progress) {
+            // The caller records an outcome only once it is durable on the disk.
+            (Some(outcome), _) => outcome,
             // Whoever wrote it may have been killed before it was durable.
-            Progress::Committed => journal.sync(disk).map(|()| RecoveredOutcome::Committed)?,
-            Progress::RolledBack => journal.sync(disk).map(|()| RecoveredOutcome::RolledBack)?,
-            Progress::Undecided | Progress::Aborting => {
-                let outcome = self.decide(&swapper, journal, found, &mut edited)?;
+            (None, Progress::Committed) => {
+                journal.sync(disk).map(|()| RecoveredOutcome::Committed)?
+            }
+            (None, Progress::RolledBack) => {
+                journal.sync(disk).map(|()| RecoveredOutcome::RolledBack)?
+            }
+            (None, Progress::Undecided | Progress::Aborting) => {
+                let outcome = match self.refused(intent) {
+                    refused if refused.is_empty() => {
+                        self.decide(&swapper, journal, found, &mut findings)?
+                    }
+                    refused => {
+                        findings.unresolved = refused;
+                        RecoveredOutcome::InDoubt
+                    }
+                };
                 if mutant!(RecoveryUnrecorded) {
-                    clean_slots(&swapper, intent, false)?;
+                    clean_slots(&swapper, intent, Unknown::Users)?;
                 }
-                journal.append(
-                    disk,
-                    match outcome {
-                        RecoveredOutcome::Committed => &Record::Committed,
-                        RecoveredOutcome::RolledBack => &Record::RolledBack,
-                    },
-                )?;
-                journal.sync(disk)?;
+                let end = match outcome {
+                    RecoveredOutcome::Committed => Some(Record::Committed),
+                    RecoveredOutcome::RolledBack => Some(Record::RolledBack),
+                    RecoveredOutcome::InDoubt => None,
+                };
+                if let Some(end) = end {
+                    journal.append(disk, &end)?;
+                    journal.sync(disk)?;
+                }
                 outcome
             }
         };
-        // A slot that is neither base nor staged, in a set that never began to swap, is
-        // what the crash left of writing it.
-        let torn = !found.swapped && outcome == RecoveredOutcome::RolledBack;
-        clean_slots(&swapper, intent, torn)?;
-        let kept = swapper.take_kept();
+        if outcome != RecoveredOutcome::InDoubt {
+            // A slot that is neither base nor staged, in a set that never began to swap, is
+            // what the crash left of writing it.
+            let is_back = outcome == RecoveredOutcome::RolledBack;
+            let unknown = match found.is_rebuilt {
+                true => Unknown::Untold,
+                false if !found.swapped && is_back => Unknown::UsersOrTorn,
+                false => Unknown::Users,
+            };
+            clean_slots(&swapper, intent, unknown)?;
+        }
         let made_dirs = match outcome {
             RecoveredOutcome::Committed => intent.new_dirs.clone(),
-            RecoveredOutcome::RolledBack => Vec::new(),
+            _ => Vec::new(),
         };
-        Ok(Recovered { set: intent.set.clone(), outcome, edited, kept, made_dirs })
+        let Findings { mut edited, restored, unresolved } = findings;
+        edited.dedup();
+        Ok(Recovered {
+            set: intent.set.clone(),
+            outcome,
+            edited,
+            kept: swapper.take_kept(),
+            made_dirs,
+            restored,
+            unresolved,
+            from_record: found.is_rebuilt,
+        })
     }
 
-    /// Goes forward where every unit can, back otherwise. Durable on return.
+    /// Paths that may not be changed now, whatever was allowed when the set was approved.
+    fn refused(&self, intent: &Intent) -> Vec<Conflict> {
+        let paths = intent.units.iter().flat_map(|unit| {
+            std::iter::once(&unit.path).chain(unit.arrives_at().filter(|to| **to != unit.path))
+        });
+        let is_refused = |path: &&RelPath| {
+            self.policy.check_path(path).is_err()
+                || matches!(self.ground.stat(path), Err(FsError::Refused { .. }))
+        };
+        let conflict =
+            |path: &RelPath| Conflict { path: path.clone(), difference: Difference::Refused };
+        paths.filter(is_refused).map(conflict).collect()
+    }
+
+    /// Goes forward where every unit can, back otherwise; slots that something else removed are
+    /// written anew from the store. Where neither way is open, nothing is changed. Durable on
+    /// return.
     fn decide(
         &self,
         swapper: &Swapper<'_, '_, D>,
         journal: &mut Journal<D>,
         found: &Found,
-        edited: &mut Vec<Conflict>,
+        findings: &mut Findings,
     ) -> Result<RecoveredOutcome, FsError> {
         let intent = &found.intent;
+        restore::remove_parts(self.ground, intent)?;
         if !mutant!(SecondNamesKept) {
             self.drop_second_names(swapper, intent)?;
             if !mutant!(HalfReplacedForgotten) {
                 move_aside::settle(self.ground, intent)?;
             }
         }
+        let (mut conditions, was_displaced) = self.settled_conditions(swapper, intent)?;
+        // Swaps come after barrier 1, so a unit that is done says as much as the record.
+        let is_done = |it: &Condition| matches!(it, Condition::Done | Condition::DoneAlone);
+        let has_swapped =
+            found.swapped || conditions.iter().any(is_done) || mutant!(RecoveryTooEager);
+        let may_finish = has_swapped
+            && !was_displaced
+            && (found.progress != Progress::Aborting || mutant!(AbortIgnored));
+        let goes_on = |index: usize| can_go_on(&intent.units[index], &conditions[index], found);
+        let mut is_forward = may_finish && (0..intent.units.len()).all(goes_on);
+        let lost = undo_lost(intent, &conditions, has_swapped);
+        if may_finish && !is_forward && !lost.is_empty() {
+            // Old content is lost from its slots, so going forward needs less from the store, and
+            // keeps more of what only the files themselves have.
+            let wanted = staged_lost(intent, &conditions);
+            let can = |index: usize| wanted.iter().any(|(it, _)| *it == index) || goes_on(index);
+            if (0..intent.units.len()).all(can) {
+                is_forward = self.refill(found, &wanted, findings)?.is_empty();
+            }
+            if is_forward {
+                conditions = self.conditions(intent)?;
+            }
+        }
+        findings.edited.extend(conditions.iter().filter_map(|condition| match condition {
+            Condition::Conflict(conflict)
+            | Condition::Blocked(conflict)
+            | Condition::Edited(conflict) => Some(conflict.clone()),
+            // Else it is restored, or in doubt.
+            Condition::Gone(conflict) if is_forward || !has_swapped => Some(conflict.clone()),
+            _ => None,
+        }));
+        let apply = self.apply();
+        if is_forward {
+            let is_done = |index: usize| {
+                matches!(
+                    conditions[index],
+                    Condition::Done
+                        | Condition::DoneAlone
+                        | Condition::Gone(_)
+                        | Condition::Edited(_)
+                )
+            };
+            match forward(swapper, intent, &is_done) {
+                Ok(()) => {
+                    if !mutant!(RecoveryBarrierSkipped) {
+                        apply.barrier_two(intent)?;
+                    }
+                    return Ok(RecoveredOutcome::Committed);
+                }
+                Err((_, Obstacle::Failed(error))) => return Err(error),
+                Err((_, Obstacle::Conflict(conflict))) => findings.edited.push(conflict),
+            }
+            conditions = self.conditions(intent)?;
+        }
+        let foreign = |(unit, condition): (&Unit, &Condition)| {
+            let (path, difference) = (unit.path.clone(), Difference::SlotTaken);
+            (*condition == Condition::Foreign).then_some(Conflict { path, difference })
+        };
+        findings.unresolved = intent.units.iter().zip(&conditions).filter_map(foreign).collect();
+        let lost = undo_lost(intent, &conditions, has_swapped);
+        if findings.unresolved.is_empty() && !lost.is_empty() {
+            findings.unresolved = self.refill(found, &lost, findings)?;
+            conditions = self.conditions(intent)?;
+        }
+        if !findings.unresolved.is_empty() {
+            return Ok(RecoveredOutcome::InDoubt);
+        }
+        // From here on the set must not be finished any more, whatever a crash leaves.
+        journal.append(self.ground.disk, &Record::Abort)?;
+        journal.sync(self.ground.disk)?;
+        let touched: Vec<usize> = (0..intent.units.len())
+            .filter(|index| match conditions[*index] {
+                Condition::Done => true,
+                Condition::HalfMoved | Condition::Blocked(_) => !mutant!(HalfMovesForgotten),
+                _ => false,
+            })
+            .collect();
+        findings.edited.extend(backward(swapper, intent, &touched)?);
+        if !mutant!(RecoveryBarrierSkipped) {
+            apply.barrier_two(intent)?;
+        }
+        Ok(RecoveredOutcome::RolledBack)
+    }
+
+    /// Writes slots anew and notes their files; returns those for which the store cannot.
+    fn refill(
+        &self,
+        found: &Found,
+        wanted: &[Wanted],
+        findings: &mut Findings,
+    ) -> Result<Vec<Conflict>, FsError> {
+        let intent = &found.intent;
+        let missing = restore::refill(self.ground, intent, wanted, self.records.contents())?;
+        if missing.is_empty() {
+            let paths = wanted.iter().map(|(index, _)| intent.units[*index].path.clone());
+            findings.restored.extend(paths);
+        }
+        Ok(missing)
+    }
+
+    /// Where every unit stands, once what does not belong in a slot is out of it; whether a
+    /// user's version was put back.
+    fn settled_conditions(
+        &self,
+        swapper: &Swapper<'_, '_, D>,
+        intent: &Intent,
+    ) -> Result<(Vec<Condition>, bool), FsError> {
         let mut conditions = self.conditions(intent)?;
         let displaced: Vec<usize> = (0..intent.units.len())
             .filter(|index| conditions[*index] == Condition::Displaced)
@@ -144,61 +453,18 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 _ => swapper.back_from_aside(unit, None)?,
             }
         }
-        if !displaced.is_empty() {
-            conditions = self.conditions(intent)?;
-        }
-        // Only the record says that a slot is finished and durable: before barrier 1 one can
-        // have its content and mode and lack its owner and attributes.
-        let can_go_on = |condition: &Condition| match condition {
-            Condition::Done | Condition::Edited(_) => true,
-            Condition::Waiting | Condition::HalfMoved => found.swapped || mutant!(RecoveryTooEager),
-            _ => false,
-        };
-        // Swaps come after barrier 1, so a unit that is done says as much as the record.
-        let has_swapped =
-            found.swapped || conditions.contains(&Condition::Done) || mutant!(RecoveryTooEager);
-        let can_finish = (found.progress != Progress::Aborting || mutant!(AbortIgnored))
-            && displaced.is_empty()
-            && has_swapped
-            && conditions.iter().all(can_go_on);
-        edited.extend(conditions.iter().filter_map(|condition| match condition {
-            Condition::Conflict(conflict)
-            | Condition::Blocked(conflict)
-            | Condition::Edited(conflict) => Some(conflict.clone()),
-            _ => None,
-        }));
-        let apply = self.apply();
-        if can_finish {
-            let is_done =
-                |index: usize| matches!(conditions[index], Condition::Done | Condition::Edited(_));
-            match forward(swapper, intent, &is_done) {
-                Ok(()) => {
-                    if !mutant!(RecoveryBarrierSkipped) {
-                        apply.barrier_two(intent)?;
-                    }
-                    return Ok(RecoveredOutcome::Committed);
-                }
-                Err((_, Obstacle::Failed(error))) => return Err(error),
-                Err((_, Obstacle::Conflict(conflict))) => edited.push(conflict),
+        let mut has_moved = !displaced.is_empty();
+        for (unit, condition) in intent.units.iter().zip(&conditions) {
+            // Where it cannot be moved away, it stays in the way.
+            if *condition == Condition::Foreign {
+                swapper.keep(unit)?;
+                has_moved = true;
             }
+        }
+        if has_moved {
             conditions = self.conditions(intent)?;
         }
-        // From here on the set must not be finished any more, whatever a crash leaves.
-        journal.append(self.ground.disk, &Record::Abort)?;
-        journal.sync(self.ground.disk)?;
-        let touched: Vec<usize> = (0..intent.units.len())
-            .filter(|index| match conditions[*index] {
-                Condition::Done => true,
-                Condition::HalfMoved | Condition::Blocked(_) => !mutant!(HalfMovesForgotten),
-                _ => false,
-            })
-            .collect();
-        edited.extend(backward(swapper, intent, &touched)?);
-        if !mutant!(RecoveryBarrierSkipped) {
-            apply.barrier_two(intent)?;
-        }
-        edited.dedup();
-        Ok(RecoveredOutcome::RolledBack)
+        Ok((conditions, !displaced.is_empty()))
     }
 
     fn conditions(&self, intent: &Intent) -> Result<Vec<Condition>, FsError> {
@@ -208,11 +474,35 @@ impl<D: Disk> Recovery<'_, '_, D> {
             .units
             .iter()
             .map(|unit| {
-                inspect(self.ground, unit, &|path| {
-                    Ok(freed.contains(path) && self.still_there(intent, path)?)
-                })
+                inspect(
+                    self.ground,
+                    unit,
+                    &|path| Ok(freed.contains(path) && self.still_there(intent, path)?),
+                    &|path, held| self.is_brought(intent, path, held),
+                )
             })
             .collect()
+    }
+
+    /// Whether a unit of the set has brought what is at a path.
+    fn is_brought(&self, intent: &Intent, path: &RelPath, held: &Held) -> Result<bool, FsError> {
+        for unit in intent.units.iter().filter(|unit| unit.arrives_at() == Some(path)) {
+            let is_it = match &unit.action {
+                Action::Create { staged, .. } => held.is_arrived(staged, unit.stamp),
+                // A file that recovery wrote anew has another number.
+                Action::Move { base, inode, .. } => {
+                    held.inode().is_some_and(|(_, now)| now == *inode)
+                        || (held.is_base(base)
+                            && self.ground.stat(&unit.path)?.is_none()
+                            && self.ground.stat(&unit.slot)?.is_none())
+                }
+                _ => false,
+            };
+            if is_it {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the file at a path is still the one that the set takes away from it.
@@ -272,4 +562,46 @@ impl<D: Disk> Recovery<'_, '_, D> {
     fn apply(&self) -> Apply<'_, '_, D> {
         Apply { ground: self.ground, journals: self.journals, policy: self.policy }
     }
+}
+
+/// Whether nothing is left to do for a unit, or what is left can be done.
+fn can_go_on(unit: &Unit, condition: &Condition, found: &Found) -> bool {
+    match condition {
+        Condition::Done | Condition::DoneAlone | Condition::Edited(_) => true,
+        // Only the record says that a slot is finished and durable: before barrier 1 one can
+        // have its content and mode and lack its owner and attributes.
+        Condition::Waiting | Condition::HalfMoved => found.swapped || mutant!(RecoveryTooEager),
+        // A deletion is at its goal, a move is not.
+        Condition::Gone(_) => matches!(unit.action, Action::Delete { .. }),
+        _ => false,
+    }
+}
+
+/// The units whose new content is needed to go forward and is in no slot.
+fn staged_lost(intent: &Intent, conditions: &[Condition]) -> Vec<Wanted> {
+    let lost = |(index, condition): (usize, &Condition)| match condition {
+        Condition::Bare => Some((index, Refill::Staged)),
+        // The content of a file that moves is its old one.
+        Condition::Gone(_) if matches!(intent.units[index].action, Action::Move { .. }) => {
+            Some((index, Refill::Base))
+        }
+        _ => None,
+    };
+    conditions.iter().enumerate().filter_map(lost).collect()
+}
+
+/// The units whose old content is needed to go back and is in no slot. Where nothing was swapped,
+/// a file that is gone was taken away by a user.
+fn undo_lost(intent: &Intent, conditions: &[Condition], has_swapped: bool) -> Vec<Wanted> {
+    let lost = |(index, condition): (usize, &Condition)| match condition {
+        Condition::DoneAlone => Some((index, Refill::Base)),
+        Condition::Gone(_) if has_swapped => Some((index, Refill::Base)),
+        _ => None,
+    };
+    debug_assert_eq!(intent.units.len(), conditions.len());
+    conditions.iter().enumerate().filter_map(lost).collect()
+}
+
+fn unrecorded(source: io::Error) -> FsError {
+    FsError::Records { source }
 }

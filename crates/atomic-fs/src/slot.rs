@@ -29,61 +29,96 @@ pub(crate) fn write<D: Disk>(
     staged: &Staged,
     source: &dyn ContentSource,
 ) -> Result<D::File, FsError> {
-    let disk = ground.disk;
-    let dir = ground.parent(&unit.slot)?;
     let continues = match &unit.action {
         Action::Replace { .. } => Some(&unit.path),
         Action::Create { like, .. } => like.as_ref(),
         _ => None,
     };
-    let continues = continues.filter(|_| !mutant!(MetadataDropped));
-    let original = continues.map(|old| ground.open_file(old)).transpose()?;
-    let file = disk
-        .create_file(&dir, unit.slot.file_name())
-        .map_err(FsError::io("write beside", &unit.path))?;
-    if let (Some(old), Some(original)) = (continues, &original) {
-        // Before the first byte, since some flags are taken by an empty file only.
-        disk.copy_flags(original, &file).map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                FsError::Refused { path: old.clone(), refusal: Refusal::Immutable }
-            }
-            _ => FsError::io("keep the flags of", old)(error),
-        })?;
-    }
-    disk.reserve(&file, staged.bytes).map_err(FsError::io("make room for", &unit.path))?;
-    fill(disk, &file, &unit.path, staged, source)?;
-    match (continues, original) {
-        (Some(old), Some(original)) => {
-            let content = carried(ground, unit, staged, &original);
-            content
-                .and_then(|content| disk.copy_metadata(&original, &file, staged.mode, content))
-                .map_err(FsError::io("keep the owner and attributes of", old))?;
-        }
-        _ => {
-            disk.set_mode(&file, staged.mode)
-                .map_err(FsError::io("set the mode of", &unit.path))?;
-        }
-    }
-    if !mutant!(StampLeftOut) {
-        disk.set_modified(&file, unit.stamp)
-            .map_err(FsError::io("set the time of modification of", &unit.path))?;
-    }
-    Ok(file)
+    let new = NewFile {
+        own: &unit.slot,
+        path: &unit.path,
+        content: staged,
+        continues,
+        stamp: Some(unit.stamp),
+    };
+    let known = match &unit.action {
+        Action::Replace { base, .. } if base.digest == staged.digest => Some(Carried::Same),
+        Action::Replace { .. } => Some(Carried::New),
+        _ => None,
+    };
+    new.write(ground, known, source)
 }
 
-/// Whether the file that a slot continues has the slot's content.
+/// A file of Greenroom's own that is to be written beside a user's.
+pub(crate) struct NewFile<'u> {
+    /// Its name.
+    pub own: &'u RelPath,
+    /// The user's file that it is for.
+    pub path: &'u RelPath,
+    pub content: &'u Staged,
+    /// The file whose owner and attributes it gets.
+    pub continues: Option<&'u RelPath>,
+    /// The time of modification that it gets.
+    pub stamp: Option<i64>,
+}
+
+impl NewFile<'_> {
+    /// Writes it, hashing the bytes on their way. Whether the file that it continues has the same
+    /// content is looked at where it is not `known`.
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub(crate) fn write<D: Disk>(
+        &self,
+        ground: &Ground<'_, D>,
+        known: Option<Carried>,
+        source: &dyn ContentSource,
+    ) -> Result<D::File, FsError> {
+        let Self { own, path, content, .. } = *self;
+        let disk = ground.disk;
+        let dir = ground.parent(own)?;
+        let continues = self.continues.filter(|_| !mutant!(MetadataDropped));
+        let original = continues.map(|old| ground.open_file(old)).transpose()?;
+        let file =
+            disk.create_file(&dir, own.file_name()).map_err(FsError::io("write beside", path))?;
+        if let (Some(old), Some(original)) = (continues, &original) {
+            // Before the first byte, since some flags are taken by an empty file only.
+            disk.copy_flags(original, &file).map_err(|error| match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    FsError::Refused { path: old.clone(), refusal: Refusal::Immutable }
+                }
+                _ => FsError::io("keep the flags of", old)(error),
+            })?;
+        }
+        disk.reserve(&file, content.bytes).map_err(FsError::io("make room for", path))?;
+        fill(disk, &file, path, content, source)?;
+        match (continues, original) {
+            (Some(old), Some(original)) => {
+                let carried = known.map_or_else(|| carried(ground, content, &original), Ok);
+                carried
+                    .and_then(|it| disk.copy_metadata(&original, &file, content.mode, it))
+                    .map_err(FsError::io("keep the owner and attributes of", old))?;
+            }
+            _ => {
+                disk.set_mode(&file, content.mode).map_err(FsError::io("set the mode of", path))?;
+            }
+        }
+        if let Some(stamp) = self.stamp.filter(|_| !mutant!(StampLeftOut)) {
+            disk.set_modified(&file, stamp)
+                .map_err(FsError::io("set the time of modification of", path))?;
+        }
+        Ok(file)
+    }
+}
+
+/// Whether the file that a new one continues has its content.
 fn carried<D: Disk>(
     ground: &Ground<'_, D>,
-    unit: &Unit,
-    staged: &Staged,
+    content: &Staged,
     original: &D::File,
 ) -> io::Result<Carried> {
-    let is_same = match &unit.action {
-        Action::Replace { base, .. } => base.digest == staged.digest,
-        // A file that moves to another device.
-        _ if ground.disk.file_stat(original)?.bytes != staged.bytes => false,
-        _ => ground.held_by(original)?.content() == Some(staged.digest),
-    };
+    let is_same = ground.disk.file_stat(original)?.bytes == content.bytes
+        && ground.held_by(original)?.content() == Some(content.digest);
     Ok(if is_same { Carried::Same } else { Carried::New })
 }
 

@@ -4,25 +4,39 @@
 //! neither name is durable before barrier 1. Nothing was swapped then, so what such a
 //! slot holds is new content, whole or torn; but a slot is a file in the user's tree,
 //! so anything in it that is not known content is kept.
+//!
+//! Another Greenroom state may be over the same tree, or over a part of it. Its slots are its own:
+//! they may hold the only copy of what it has yet to take back.
 
 use crate::conflicts::{self, Kept};
 use crate::content::Digest;
 use crate::disk::{Disk, FileKind};
 use crate::error::FsError;
 use crate::ground::{Ground, Held, is_absence};
-use crate::intent::is_slot_name;
+use crate::intent::{is_slot_name, set_of_slot};
+use crate::mutants::mutant;
 use crate::rel_path::RelPath;
 use crate::tidy::remove;
 
-/// Walks the tree and removes every slot; the caller holds the lock and has recovered
-/// every journal.
+/// What a sweep of the tree found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Where content is now that nobody knew.
+    pub kept: Vec<Kept>,
+    /// Slots of other sets, left as they are.
+    pub foreign: Vec<RelPath>,
+}
+
+/// Walks the tree and removes the slots of the sets that `is_own` names; the caller holds the
+/// lock and has recovered every journal.
 pub(crate) fn run<D: Disk>(
     ground: &Ground<'_, D>,
     skip: Option<&RelPath>,
+    is_own: &dyn Fn(&str) -> bool,
     is_known: &dyn Fn(&Digest) -> bool,
-) -> Result<Vec<Kept>, FsError> {
+) -> Result<Swept, FsError> {
     conflicts::remove_partial(ground)?;
-    let mut kept = Vec::new();
+    let mut swept = Swept::default();
     let mut dirs: Vec<Option<RelPath>> = vec![None];
     while let Some(dir) = dirs.pop() {
         let path_of = |name: &[u8]| match &dir {
@@ -55,13 +69,17 @@ pub(crate) fn run<D: Disk>(
             match kind {
                 FileKind::Directory => dirs.push(Some(path)),
                 FileKind::Regular if is_slot_name(&entry.name) => {
-                    kept.extend(drop_slot(ground, &path, is_known)?);
+                    if set_of_slot(&entry.name).is_some_and(is_own) || mutant!(ForeignSlotsSwept) {
+                        swept.kept.extend(drop_slot(ground, &path, is_known)?);
+                    } else {
+                        swept.foreign.push(path);
+                    }
                 }
                 _ => {}
             }
         }
     }
-    Ok(kept)
+    Ok(swept)
 }
 
 fn drop_slot<D: Disk>(

@@ -10,14 +10,24 @@ use crate::parallel;
 use crate::rel_path::RelPath;
 use crate::swap::Swapper;
 
+/// What a slot's content can be that is neither base nor staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// A user's save.
+    Users,
+    /// That, or, where the file says that it was never swapped, what a crash left of a write: no
+    /// swap is on record.
+    UsersOrTorn,
+    /// The same, and nothing tells the two apart but that an empty file holds no save.
+    Untold,
+}
+
 /// Removes what is left in the slots of a set whose outcome is durable. What is
-/// neither base nor staged is a user's and goes to `conflicts/`, except where
-/// `torn` says that no swap is on record and the file says that there was none: then it is
-/// what a crash left of a write.
+/// neither base nor staged is a user's and goes to `conflicts/`, but for what `unknown` says of it.
 pub(crate) fn clean_slots<D: Disk>(
     swapper: &Swapper<'_, '_, D>,
     intent: &Intent,
-    torn: bool,
+    unknown: Unknown,
 ) -> Result<(), FsError> {
     let ground = swapper.ground;
     parallel::for_each(parallel::looks(ground.disk), intent.units.len(), |index| {
@@ -33,8 +43,15 @@ pub(crate) fn clean_slots<D: Disk>(
             content if is_own || (content.is_some() && content == base) => {
                 remove(ground, &unit.slot)
             }
+            // A directory or a special file is nothing that the set has written.
+            None => swapper.keep(unit),
             // A power cut can lose the record and keep the swap; the file tells then.
-            _ if torn && is_untouched(ground, unit)? => remove(ground, &unit.slot),
+            _ if unknown == Unknown::UsersOrTorn && is_untouched(ground, unit)? => {
+                remove(ground, &unit.slot)
+            }
+            _ if unknown == Unknown::Untold && held.bytes() == Some(0) => {
+                remove(ground, &unit.slot)
+            }
             _ => swapper.keep(unit),
         }
     })
@@ -54,13 +71,17 @@ fn is_untouched<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<bool, Fs
     Ok(is_same && held.is_base(base))
 }
 
-/// Removes slots that were written but never swapped, whole or not.
+/// Removes slots that were written but never swapped, whole or not, and leaves alone those whose
+/// names were `taken` by another's file.
 pub(crate) fn remove_untouched_slots<D: Disk>(
     ground: &Ground<'_, D>,
     intent: &Intent,
+    taken: &[RelPath],
 ) -> Result<(), FsError> {
     for unit in intent.units.iter().filter(|unit| unit.staged().is_some()) {
-        remove(ground, &unit.slot)?;
+        if !taken.contains(&unit.slot) {
+            remove(ground, &unit.slot)?;
+        }
     }
     Ok(())
 }

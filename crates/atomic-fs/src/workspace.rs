@@ -5,22 +5,25 @@ use std::path::{Path, PathBuf};
 
 use crate::apply::{Applied, Apply, Outcome, Unfinished};
 use crate::beneath::{self, LastSymlink};
-use crate::change_set::ChangeSet;
+use crate::change_set::{ChangeSet, Operation};
 use crate::conflicts::Kept;
 use crate::content::{ContentSource, Digest};
+use crate::dir_locks;
 use crate::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
 use crate::error::{FsError, Refusal};
 use crate::ground::{FileReader, Ground, file_error, is_absence};
 use crate::intent::is_slot_name;
-use crate::journal::{self, Journal, Record};
+use crate::journal::{self, Journal, Opened, Record};
 use crate::lock::WorkspaceLock;
 use crate::mutants::mutant;
 use crate::policy::{Options, Policy, check_mode_change};
-use crate::recover::{Recovered, Recovery};
+use crate::records::SetRecords;
+use crate::recover::{Recovered, Recovery, RecoveryReport};
 use crate::rel_path::RelPath;
+use crate::restore;
 use crate::swap::Swapper;
-use crate::sweep;
-use crate::tidy::clean_slots;
+use crate::sweep::{self, Swept};
+use crate::tidy::{Unknown, clean_slots};
 
 /// The machine's own file systems.
 #[cfg(unix)]
@@ -104,7 +107,15 @@ fn make_private_dir(path: &Path) -> Result<(), FsError> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(FsError::io("make the directory", path.display())(error))
         }
-        _ => Ok(()),
+        _ => match std::fs::symlink_metadata(path) {
+            Ok(found) if found.is_dir() => Ok(()),
+            // A link would lead what is kept for the user somewhere else.
+            Ok(_) => {
+                let error = io::Error::other("something else has its name: move it away");
+                Err(FsError::io("use the directory", path.display())(error))
+            }
+            Err(error) => Err(FsError::io("look at", path.display())(error)),
+        },
     }
 }
 
@@ -338,6 +349,15 @@ impl<D: Disk> Workspace<D> {
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         }
         let ground = self.ground();
+        let arrivals = set.changes.iter().filter_map(|change| match &change.operation {
+            Operation::Rename { to, .. } => Some(to),
+            _ => None,
+        });
+        let paths = set.changes.iter().map(|change| &change.path).chain(arrivals);
+        let _locks = match dir_locks::take(&ground, paths) {
+            Ok(locks) => locks,
+            Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
+        };
         let apply =
             Apply { ground: &ground, journals: &self.places.journals, policy: &self.policy };
         apply.run(set, source)
@@ -365,7 +385,7 @@ impl<D: Disk> Workspace<D> {
             journal.append(&self.disk, &unfinished.record)?;
             journal.sync(&self.disk)?;
         }
-        clean_slots(&swapper, &unfinished.intent, false)?;
+        clean_slots(&swapper, &unfinished.intent, Unknown::Users)?;
         Ok(swapper.take_kept())
     }
 
@@ -383,10 +403,20 @@ impl<D: Disk> Workspace<D> {
 
     fn journal_of(&self, unfinished: &Unfinished) -> Result<Option<Journal<D>>, FsError> {
         let name = journal::file_name(&unfinished.intent.set);
-        Ok(Journal::open(&self.disk, &self.places.journals, &name)?.map(|(journal, _)| journal))
+        match Journal::open(&self.disk, &self.places.journals, &name) {
+            Ok(Opened::Sound(journal, _)) => Ok(Some(journal)),
+            // Recovery's, or gone.
+            Ok(_) => Ok(None),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Finishes or undoes every set that has a journal.
+    /// Finishes or undoes every set that has a journal, or that `records` calls undecided.
+    ///
+    /// A journal acts only where `records` has its set, and with the same changes. What else lies
+    /// in `journal/`, and what is damaged, is renamed and reported. Slots that something removed
+    /// are written anew from the contents of `records`.
     ///
     /// `record` is told each outcome once it is durable on disk, before its journal is
     /// removed. After a crash in between it is told again, so it must take the same
@@ -394,15 +424,74 @@ impl<D: Disk> Workspace<D> {
     ///
     /// # Errors
     /// [`FsError`] where the disk fails again; what was recovered so far stays so.
+    /// [`FsError::InUse`] when another state keeps changing the same directories.
     pub fn recover(
         &self,
         _lock: &WorkspaceLock,
+        records: &dyn SetRecords,
         record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
-    ) -> Result<Vec<Recovered>, FsError> {
+    ) -> Result<RecoveryReport, FsError> {
         let ground = self.ground();
-        let recovery =
-            Recovery { ground: &ground, journals: &self.places.journals, policy: &self.policy };
-        recovery.run(record)
+        let (journals, policy) = (&self.places.journals, &self.policy);
+        Recovery { ground: &ground, journals, policy, records }.run(record)
+    }
+
+    /// The sets that recovery could neither finish nor take back, and that wait for a person.
+    ///
+    /// # Errors
+    /// [`FsError::Io`] when the directory of journals cannot be listed.
+    pub fn in_doubt(&self) -> Result<Vec<String>, FsError> {
+        let parked = journal::parked(&self.disk, &self.places.journals)?;
+        Ok(parked.into_iter().map(|(set, _)| set).collect())
+    }
+
+    /// Lets the next [`recover`](Self::recover) try the sets in doubt again.
+    ///
+    /// # Errors
+    /// [`FsError::Io`] when a journal cannot be renamed.
+    pub fn reopen_in_doubt(&self, _lock: &WorkspaceLock) -> Result<(), FsError> {
+        let journals = &self.places.journals;
+        for (set, name) in journal::parked(&self.disk, journals)? {
+            self.disk
+                .rename_replacing(journals, &name, journals, &journal::file_name(&set))
+                .map_err(FsError::io("open the journal of", &set))?;
+        }
+        Ok(())
+    }
+
+    /// Gives a set in doubt up, after a person has put its files in order: removes its slots, and
+    /// then its journal. Content that is neither old nor new goes to `conflicts/`.
+    ///
+    /// The caller records the outcome first: without a journal nothing tells of the set.
+    ///
+    /// # Errors
+    /// [`FsError`] where the disk fails; the journal stays then.
+    pub fn forget_in_doubt(&self, _lock: &WorkspaceLock, set: &str) -> Result<Vec<Kept>, FsError> {
+        let journals = &self.places.journals;
+        let Some((_, name)) =
+            journal::parked(&self.disk, journals)?.into_iter().find(|(waiting, _)| waiting == set)
+        else {
+            return Ok(Vec::new());
+        };
+        let ground = self.ground();
+        let swapper = Swapper::new(&ground);
+        if let Opened::Sound(journal, found) = Journal::open(&self.disk, journals, &name)? {
+            restore::remove_parts(&ground, &found.intent)?;
+            clean_slots(&swapper, &found.intent, Unknown::Users)?;
+            journal.remove(&self.disk, journals)?;
+        } else {
+            journal::quarantine(&self.disk, journals, &name)?;
+        }
+        Ok(swapper.take_kept())
+    }
+
+    /// The names in `journal/` of the journals that are not acted on.
+    ///
+    /// # Errors
+    /// [`FsError::Io`] when the directory cannot be listed.
+    pub fn quarantined_journals(&self) -> Result<Vec<String>, FsError> {
+        let names = journal::quarantined(&self.disk, &self.places.journals)?;
+        Ok(names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
     /// Removes directories that hold nothing, innermost first. One that holds something, or
@@ -438,20 +527,24 @@ impl<D: Disk> Workspace<D> {
         Ok(())
     }
 
-    /// Walks the tree for slots that no journal knows and removes them, after
-    /// [`recover`](Self::recover). Content that `is_known` denies goes to `conflicts/`.
+    /// Walks the tree for slots that no journal knows, after [`recover`](Self::recover), and
+    /// removes those of the sets that `is_own` names. Content that `is_known` denies goes to
+    /// `conflicts/`. What belongs to others, to another state over the same tree above all, stays.
     ///
     /// # Errors
     /// [`FsError::Io`].
     pub fn sweep(
         &self,
         _lock: &WorkspaceLock,
+        is_own: &dyn Fn(&str) -> bool,
         is_known: &dyn Fn(&Digest) -> bool,
-    ) -> Result<Vec<Kept>, FsError> {
+    ) -> Result<Swept, FsError> {
         if self.needs_recovery()? {
-            return Ok(Vec::new());
+            return Ok(Swept::default());
         }
-        sweep::run(&self.ground(), self.policy.own_state.as_ref(), is_known)
+        let waiting = self.in_doubt()?;
+        let is_own = |set: &str| is_own(set) && waiting.iter().all(|waiting| waiting != set);
+        sweep::run(&self.ground(), self.policy.own_state.as_ref(), &is_own, is_known)
     }
 
     /// The files in `conflicts/`, sorted.

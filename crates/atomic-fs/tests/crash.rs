@@ -71,7 +71,8 @@ fn recover(
 ) -> (Result<Vec<Recovered>, FsError>, usize) {
     let workspace = workspace(fixture, hook, renames);
     let lock = workspace.lock().expect("free");
-    let recovered = workspace.recover(&lock, &mut |_| Ok(()));
+    let recovered = workspace.recover(&lock, &fixture.records(), &mut |_| Ok(()));
+    let recovered = recovered.map(|report| report.sets);
     let calls = workspace.disk().calls();
     (recovered, calls)
 }

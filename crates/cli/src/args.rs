@@ -164,6 +164,9 @@ pub(crate) struct Recover {
     /// backup: the only one, or the one whose state or path is DIR
     #[arg(long, value_name = "DIR")]
     pub(crate) adopt: Option<Option<PathBuf>>,
+    /// Give up an apply in doubt, like a3, whose files you have put in order by hand
+    #[arg(long, value_name = "APPLY")]
+    pub(crate) acknowledge: Option<staging_core::ApplyId>,
 }
 
 #[derive(Debug, Args)]

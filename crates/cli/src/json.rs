@@ -3,8 +3,8 @@
 use serde::Serialize;
 use staging_core::{
     ApplyId, Base, CheckOutcome, Contested, Digest, DiscardReason, ErrorKind, FittedFile,
-    MatchLevel, Operation, Patch, PatchApply, PatchId, PatchState, RelPath, Session, SessionId,
-    SessionState, SessionStatus, Signature, StagedContent, Timestamp,
+    InDoubtApply, MatchLevel, Operation, Patch, PatchApply, PatchId, PatchState, RelPath, Session,
+    SessionId, SessionState, SessionStatus, Signature, StagedContent, Timestamp,
 };
 
 /// The version of every shape here; it grows when a field changes its meaning.
@@ -213,6 +213,12 @@ pub(crate) struct StatusView<'a> {
     /// Files that several sessions want to change; left out when there are none.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) contested: &'a [Contested],
+    /// Applies that recovery could not decide; left out when there are none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) in_doubt: &'a [InDoubtApply],
+    /// Journals that are not acted on; left out when there are none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) quarantined: &'a [String],
     /// Files with users' bytes that could not stay in place; left out when there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) kept: Vec<String>,

@@ -13,10 +13,13 @@ use atomic_fs::{
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Content, ROOT};
-use crate::stage::open;
+use crate::stage::{Records, open};
 
 /// Where the second state lies on the simulated disk.
 pub const STATE: &str = "state2";
+
+/// The id of the second state's set.
+const SET: &str = "u1";
 
 /// What a process of the second state does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -128,14 +131,16 @@ impl Second {
         workspace: &Workspace<SimulatedDisk>,
     ) -> Result<Option<Answer>, FsError> {
         let mut answer = None;
-        workspace.recover(&self.lock, &mut |recovered| {
+        let records = Records { set: SET, contents: &Content::default() };
+        workspace.recover(&self.lock, &records, &mut |recovered| {
             answer = Some(match recovered.outcome {
                 RecoveredOutcome::Committed => Answer::Committed,
                 RecoveredOutcome::RolledBack => Answer::Unchanged,
+                RecoveredOutcome::InDoubt => Answer::InDoubt,
             });
             Ok(())
         })?;
-        workspace.sweep(&self.lock, &|_: &Digest| false)?;
+        workspace.sweep(&self.lock, &|set| set == SET, &|_: &Digest| false)?;
         Ok(answer)
     }
 
@@ -158,7 +163,7 @@ fn set_of(changes: &[OtherChange]) -> (ChangeSet, Content) {
         Change { path, expected, operation: Operation::Write(staged) }
     });
     let changes = changes.collect();
-    (ChangeSet { id: "u1".to_owned(), changes }, content)
+    (ChangeSet { id: SET.to_owned(), changes }, content)
 }
 
 struct Killer(usize);

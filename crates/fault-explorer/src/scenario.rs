@@ -33,7 +33,7 @@ pub struct Scenario {
     /// Paths that change together: what a user's edit of one of them excuses.
     pub tied: Vec<BTreeSet<Vec<u8>>>,
     /// Digests of everything that was there before or is brought in.
-    known: BTreeSet<Digest>,
+    known: Content,
     digests: (u64, u64),
 }
 
@@ -302,9 +302,14 @@ impl Scenario {
         }
     }
 
+    /// Every old and new content, as the store of a caller holds them.
+    pub fn contents(&self) -> &Content {
+        &self.known
+    }
+
     /// The same by a digest, as the store of blobs answers it.
     pub fn knows(&self, digest: &Digest) -> bool {
-        self.known.contains(digest)
+        self.known.0.contains_key(digest)
     }
 }
 
@@ -432,7 +437,7 @@ impl Builder {
         let digests = (digest(&self.image), digest(&after));
         let known = old.contents().into_iter().chain(new.contents());
         Scenario {
-            known: known.map(|content| Digest::of(&content)).collect(),
+            known: Content(known.map(|content| (Digest::of(&content), content.to_vec())).collect()),
             digests,
             name: name.to_owned(),
             tied: tie(&self.set.changes),

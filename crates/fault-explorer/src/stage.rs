@@ -1,18 +1,19 @@
 //! One process's life on the simulated disk: an apply, or a recovery, by the shipped code.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use atomic_fs::simulated::{Answer, Image, Log, Renames, SimulatedDir, SimulatedDisk, Step};
 use atomic_fs::{
-    Digest, Disk as _, FsError, Kept, Options, Outcome, Places, RecoveredOutcome, Workspace,
-    WorkspaceLock,
+    ContentSource, Digest, Disk as _, FsError, Kept, Options, Outcome, Places, RecordedSet,
+    RecoveredOutcome, SetRecords, Workspace, WorkspaceLock,
 };
 
 use crate::beside::Second;
 use crate::plan::{Fate, Plan};
-use crate::scenario::{ROOT, Scenario};
+use crate::scenario::{Content, ROOT, Scenario};
 
 /// What a process did.
 pub struct Run {
@@ -138,19 +139,21 @@ impl Bench {
     fn recover_on(&self, scenario: &Scenario, disk: SimulatedDisk) -> Run {
         let workspace = self.open(disk.clone());
         let mut sets = 0;
+        let records = Records { set: &scenario.set.id, contents: scenario.contents() };
         let result = workspace
-            .recover(&self.lock, &mut |recovered| {
+            .recover(&self.lock, &records, &mut |recovered| {
                 sets += 1;
                 disk.answered(match recovered.outcome {
                     RecoveredOutcome::Committed => Answer::Committed,
                     RecoveredOutcome::RolledBack => Answer::Unchanged,
+                    RecoveredOutcome::InDoubt => Answer::InDoubt,
                 });
                 tell_kept(&disk, &recovered.kept);
                 Ok(())
             })
             .and_then(|_| {
                 let known = |digest: &Digest| scenario.knows(digest);
-                workspace.sweep(&self.lock, &known)
+                workspace.sweep(&self.lock, &|set| set == scenario.set.id, &known)
             });
         let ending = match result {
             Ok(_) => Ending::Recovered { sets },
@@ -196,6 +199,28 @@ impl Bench {
 
 /// Where the state lies on the simulated disk.
 const STATE: &str = "state";
+
+/// A caller that has begun a set and keeps contents. It leaves the set's changes to the journal, so
+/// that a broken protocol is not mended by what the caller remembers.
+pub(crate) struct Records<'s> {
+    /// The set's id.
+    pub(crate) set: &'s str,
+    pub(crate) contents: &'s Content,
+}
+
+impl SetRecords for Records<'_> {
+    fn find(&self, set: &str) -> io::Result<Option<RecordedSet>> {
+        Ok((set == self.set).then(RecordedSet::default))
+    }
+
+    fn undecided(&self) -> io::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn contents(&self) -> &dyn ContentSource {
+        self.contents
+    }
+}
 
 fn tell_kept(disk: &SimulatedDisk, kept: &[Kept]) {
     for kept in kept {

@@ -93,11 +93,31 @@ fn same_device(_: &Path, _: &Path) -> Option<bool> {
 
 fn workspace(options: &StagingOptions, state: &Path) -> Finding {
     let opened = Workspace::open(&options.workspace, state, policies(options));
-    match opened.and_then(|workspace| Ok((workspace.needs_recovery()?, workspace))) {
-        Ok((false, workspace)) => {
+    let looked = opened.and_then(|workspace| {
+        let waiting = (workspace.in_doubt()?, workspace.quarantined_journals()?);
+        Ok((workspace.needs_recovery()?, waiting, workspace))
+    });
+    match looked {
+        Ok((false, (in_doubt, _), _)) if !in_doubt.is_empty() => bad(
+            "workspace",
+            format!(
+                "{} in doubt: `greenroom status` names the files; put them in order by hand, then \
+                 run `greenroom recover --acknowledge APPLY`",
+                in_doubt.join(", ")
+            ),
+        ),
+        Ok((false, (_, quarantined), _)) if !quarantined.is_empty() => notice(
+            "workspace",
+            format!(
+                "journals that are damaged or foreign are not acted on: {} in `journal/`; look at \
+                 them, and remove them",
+                quarantined.join(", ")
+            ),
+        ),
+        Ok((false, _, workspace)) => {
             good("workspace", format!("{}, no apply is broken off", shown(workspace.root())))
         }
-        Ok((true, _)) => notice(
+        Ok((true, ..)) => notice(
             "workspace",
             "an apply is running, or was broken off: `greenroom recover` finishes it".to_owned(),
         ),

@@ -617,7 +617,7 @@ impl StagingError {
 
 fn fs_kind(error: &FsError) -> ErrorKind {
     match error {
-        FsError::Busy { .. } => ErrorKind::Busy,
+        FsError::Busy { .. } | FsError::InUse { .. } => ErrorKind::Busy,
         FsError::Refused { .. } | FsError::Path(_) => ErrorKind::Refused,
         FsError::DamagedContent { .. } | FsError::UnknownJournal { .. } => ErrorKind::Damaged,
         FsError::BadChangeSet { .. } | FsError::DirectoryMoved { .. } => ErrorKind::Conflict,

@@ -132,6 +132,14 @@ impl Disk for Interposed {
         self.open_dirs_max
     }
 
+    fn lock_dir(&self, dir: &Dir) -> DirLock {
+        self.disk.lock_dir(dir)
+    }
+
+    fn unlock_dir(&self, dir: &Dir) {
+        self.disk.unlock_dir(dir);
+    }
+
     // A kill keeps what the system holds in memory, so a test of kills need not wait
     // for the device.
     fn sync_file(&self, _file: &File) -> io::Result<()> {

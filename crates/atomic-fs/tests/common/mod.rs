@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use atomic_fs::*;
 
 /// Staged content by its digest.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Memory(pub HashMap<Digest, Vec<u8>>);
 
 impl ContentSource for Memory {
@@ -24,12 +24,38 @@ impl ContentSource for Memory {
     }
 }
 
+/// What a caller has on record of its sets, and all contents that a test has made.
+pub struct Records {
+    pub sets: BTreeMap<String, RecordedSet>,
+    pub undecided: Vec<String>,
+    /// Sets that are not in `sets` are known as well, without their changes.
+    pub knows_all: bool,
+    pub contents: Memory,
+}
+
+impl SetRecords for Records {
+    fn find(&self, set: &str) -> io::Result<Option<RecordedSet>> {
+        let unlisted = self.knows_all.then(RecordedSet::default);
+        Ok(self.sets.get(set).cloned().or(unlisted))
+    }
+
+    fn undecided(&self) -> io::Result<Vec<String>> {
+        Ok(self.undecided.clone())
+    }
+
+    fn contents(&self) -> &dyn ContentSource {
+        &self.contents
+    }
+}
+
 /// A name with its mode and content; directories have none.
 pub type Tree = BTreeMap<PathBuf, (u32, Option<Vec<u8>>)>;
 
 pub struct Fixture {
     pub folder: tempfile::TempDir,
     pub memory: Memory,
+    /// What files have held, as a caller stores it when a change of them is proposed.
+    pub bases: std::sync::Mutex<BTreeMap<Digest, Vec<u8>>>,
 }
 
 impl Default for Fixture {
@@ -51,7 +77,7 @@ impl Fixture {
     fn in_folder(folder: tempfile::TempDir) -> Self {
         fs::create_dir(folder.path().join("tree")).expect("writable");
         fs::create_dir(folder.path().join("state")).expect("writable");
-        Self { folder, memory: Memory::default() }
+        Self { folder, memory: Memory::default(), bases: std::sync::Mutex::default() }
     }
 
     pub fn root(&self) -> PathBuf {
@@ -83,6 +109,8 @@ impl Fixture {
         fs::create_dir_all(file.parent().expect("below the root")).expect("writable");
         fs::write(&file, content).expect("writable");
         set_mode(&file, mode);
+        let mut bases = self.bases.lock().expect("no test panics while it holds the lock");
+        bases.insert(Digest::of(content), content.to_vec());
     }
 
     pub fn read(&self, path: &str) -> Vec<u8> {
@@ -143,10 +171,36 @@ impl Fixture {
         applied
     }
 
+    /// What the store of a caller holds: old and new contents.
+    pub fn contents(&self) -> Memory {
+        let mut contents = self.memory.clone();
+        let bases = self.bases.lock().expect("no test panics while it holds the lock");
+        contents.0.extend(bases.iter().map(|(digest, bytes)| (*digest, bytes.clone())));
+        contents
+    }
+
+    /// Whoever began every set that has a journal, and remembers nothing but contents.
+    pub fn records(&self) -> Records {
+        let (sets, undecided) = (BTreeMap::new(), Vec::new());
+        Records { sets, undecided, knows_all: true, contents: self.contents() }
+    }
+
+    /// Whoever began this set, and has its changes on record.
+    pub fn records_of(&self, changes: &[Change]) -> Records {
+        let recorded = RecordedSet { changes: Some(changes.to_vec()), ..RecordedSet::default() };
+        let sets = BTreeMap::from([("t1".to_owned(), recorded)]);
+        let undecided = vec!["t1".to_owned()];
+        Records { sets, undecided, knows_all: false, contents: self.contents() }
+    }
+
     pub fn recover(&self) -> Vec<Recovered> {
+        self.recover_by(&self.records()).sets
+    }
+
+    pub fn recover_by(&self, records: &Records) -> RecoveryReport {
         let workspace = self.open();
         let lock = workspace.lock().expect("free");
-        workspace.recover(&lock, &mut |_| Ok(())).expect("recovers")
+        workspace.recover(&lock, records, &mut |_| Ok(())).expect("recovers")
     }
 
     pub fn tree(&self) -> Tree {

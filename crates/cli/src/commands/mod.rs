@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         Command::Log { verify: true } => history::verify(&stage),
         Command::Session(Session::List) => sessions::list(&stage),
         Command::Session(Session::Close { session }) => sessions::close(&stage, session),
-        Command::Recover(_) => history::recover(&stage),
+        Command::Recover(recover) => history::recover(&stage, recover.acknowledge),
         Command::Plugin(_) => Ok(()),
         Command::Refresh { ids } => propose::refresh(&stage, ids),
         Command::Gc => care::gc(&stage),

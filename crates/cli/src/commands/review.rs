@@ -6,8 +6,8 @@ use std::slice;
 
 use serde_json::json;
 use staging_core::{
-    ApplyOutcome, DiffOptions, DiscardReason, ErrorKind, Patch, PatchApply, PatchId, PatchState,
-    Selector, SessionState, StagingError, Status,
+    ApplyOutcome, DiffOptions, DiscardReason, ErrorKind, InDoubtApply, Patch, PatchApply, PatchId,
+    PatchState, Selector, SessionState, StagingError, Status,
 };
 
 use super::{Stage, count, line, names};
@@ -23,6 +23,8 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
             signature: status.signature,
             sessions: status.sessions.iter().map(PendingView::from).collect(),
             contested: &status.contested,
+            in_doubt: &status.in_doubt,
+            quarantined: &status.quarantined,
             kept: status.kept.iter().map(|file| shown(file)).collect(),
         })?;
     } else {
@@ -35,6 +37,16 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
         let file = shown(file);
         stage.console.warn(&format!(
             "bytes of an edit that a swap displaced are in `{file}`: merge them by hand, and remove the file"
+        ));
+    }
+    for InDoubtApply { apply, reason } in &status.in_doubt {
+        let remedy = super::history::acknowledging(*apply);
+        stage.console.warn(&format!("{apply} is in doubt: {reason}. {remedy}"));
+    }
+    for journal in &status.quarantined {
+        stage.console.warn(&format!(
+            "journal `{journal}` is damaged or foreign and is not acted on: look at it in the \
+             state directory, and remove it"
         ));
     }
     if status.needs_recovery {

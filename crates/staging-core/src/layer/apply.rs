@@ -1,7 +1,6 @@
 //! Bringing an approved set to the disk, and tidying up after the answer.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::MutexGuard;
 
 use atomic_fs::{
@@ -14,7 +13,7 @@ use super::request::{ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Patch
 use super::review::not_pending;
 use super::sessions::{busy, discard_one};
 use super::undo::{put_back, reopen};
-use super::{DiffStagingLayer, Inner};
+use super::{DiffStagingLayer, Inner, set_ids};
 use crate::Result;
 use crate::approval::Approval;
 use crate::error::StagingError;
@@ -310,8 +309,9 @@ impl Inner {
                 }
             }
             let ids: Vec<PatchId> = approved.iter().map(|patch| patch.id).collect();
+            let set_suffix = set_ids::suffix(write)?;
             let start = applies::Start {
-                set_suffix: &random_suffix(),
+                set_suffix: &set_suffix,
                 signature,
                 approval: plan.approval,
                 is_own: plan.is_own,
@@ -532,7 +532,7 @@ fn check_conflicts(patches: &[Patch]) -> Result<()> {
 }
 
 /// A patch as atomic-fs takes it.
-fn change(patch: &Patch) -> Change {
+pub(super) fn change(patch: &Patch) -> Change {
     let staged = patch.staged.map(|staged| Staged {
         digest: staged.digest,
         bytes: staged.bytes,
@@ -559,13 +559,4 @@ fn change(patch: &Patch) -> Change {
         None => Expected::Absent,
     };
     Change { path: patch.path.clone(), expected, operation }
-}
-
-/// Tells change sets apart whose apply got the same number, because a power cut
-/// took the store's last second.
-pub(super) fn random_suffix() -> String {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_i64(crate::time::now_ns());
-    hasher.write_u32(std::process::id());
-    format!("{:016x}", hasher.finish())
 }

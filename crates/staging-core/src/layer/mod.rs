@@ -19,6 +19,7 @@ mod refresh;
 mod request;
 mod review;
 mod sessions;
+mod set_ids;
 mod sweep;
 mod undo;
 mod view;
@@ -34,9 +35,9 @@ pub use content::ReadStep;
 pub use formats::{FittedFile, PatchProposed, PatchRequest};
 pub use propose::SessionProposals;
 pub use request::{
-    ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, PatchApply,
-    Proposal, Proposed, RecoverReport, RecoveredApply, RedoReport, RedoRequest, Reversible,
-    Selection, Selector, SessionStatus, Status, UndoReport,
+    ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, InDoubtApply,
+    PatchApply, Proposal, Proposed, QuarantinedJournal, RecoverReport, RecoveredApply, RedoReport,
+    RedoRequest, Reversible, Selection, Selector, SessionStatus, Status, UndoReport,
 };
 
 pub use look::{FileStatus, Listed, SessionView};
@@ -73,6 +74,8 @@ struct Inner {
     gate: Mutex<Option<Tidying>>,
     /// Who is told of each step of reading a file: tests that play the user.
     read_observer: OnceLock<Box<content::ReadObserver>>,
+    /// What was recovered on the way to other things, and nobody has been told of.
+    recovered: Mutex<RecoverReport>,
 }
 
 impl Inner {
@@ -103,9 +106,13 @@ impl DiffStagingLayer {
             sweep_from: AtomicUsize::new(0),
             gate: Mutex::new(None),
             read_observer: OnceLock::new(),
+            recovered: Mutex::default(),
             options,
         }));
-        layer.0.recover_if_free()?;
+        // Reading goes on without it; whoever changes the workspace recovers first, and is told.
+        if let Err(error) = layer.0.recover_if_free() {
+            tracing::warn!(%error, "what a dead process left is not recovered yet");
+        }
         match layer.0.sweep_at_start() {
             // What cannot be written to can still be read; whoever changes something finds out.
             Err(error) if error.is_unwritable() => {

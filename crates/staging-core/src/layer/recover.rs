@@ -3,21 +3,32 @@
 use std::io;
 use std::sync::TryLockError;
 
-use atomic_fs::{Recovered, RecoveredOutcome, WorkspaceLock};
+use atomic_fs::{
+    Change, Conflict, ContentSource, RecordedSet, Recovered, RecoveredOutcome, RelPath, SetRecords,
+    SlotNumbers, WorkspaceLock,
+};
+use rusqlite::Connection;
 
-use super::apply::{commit, roll_back};
-use super::request::{ApplyOutcome, RecoverReport, RecoveredApply};
-use super::{DiffStagingLayer, Inner};
+use super::apply::{change, commit, reason_of_conflicts, roll_back};
+use super::request::{
+    ApplyOutcome, InDoubtApply, QuarantinedJournal, RecoverReport, RecoveredApply,
+};
+use super::undo::reverse;
+use super::{DiffStagingLayer, Inner, set_ids};
 use crate::Result;
+use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::ApplyId;
 use crate::store::applies::{self, ApplyState};
-use crate::store::{Write, unpoisoned};
+use crate::store::{Write, patches, unpoisoned};
 
 impl DiffStagingLayer {
-    /// Finishes or undoes every broken apply, removes stray slots by a walk over
-    /// the whole tree, and contents that nobody needs. Waits for an apply that is
+    /// Finishes or undoes every broken apply, those in doubt once more, removes stray slots by a
+    /// walk over the whole tree, and contents that nobody needs. Waits for an apply that is
     /// running. Doing it twice changes nothing the second time.
+    ///
+    /// What was recovered before by another call, and not taken by
+    /// [`take_recovered`](Self::take_recovered), is in the report as well.
     pub fn recover(&self) -> Result<RecoverReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
@@ -27,21 +38,73 @@ impl DiffStagingLayer {
             Err(error) => tracing::warn!(%error, "recovery tidies what the last apply left"),
         }
         let lock = inner.workspace.lock()?;
-        let (recovered, kept) = inner.recover_under(&lock)?;
-        report.recovered = recovered;
-        report.kept.extend(kept);
-        let stray = inner.workspace.sweep(&lock, &|digest| inner.blobs.knows(digest))?;
-        report.kept.extend(stray.into_iter().map(|kept| kept.file));
+        inner.workspace.reopen_in_doubt(&lock)?;
+        inner.recover_under(&lock)?;
+        report.add(std::mem::take(&mut unpoisoned(&inner.recovered)));
+        let is_own = |set: &str| inner.is_own_set(set);
+        let swept = inner.workspace.sweep(&lock, &is_own, &|digest| inner.blobs.knows(digest))?;
+        report.kept.extend(swept.kept.into_iter().map(|kept| kept.file));
+        report.foreign_slots = swept.foreign.iter().map(RelPath::to_string).collect();
         report.blobs_removed = inner.sweep_state(None)?.removed;
         Ok(report)
+    }
+
+    /// What this layer has recovered on its way to something else, since it was opened or since
+    /// the last call.
+    pub fn take_recovered(&self) -> RecoverReport {
+        std::mem::take(&mut unpoisoned(&self.0.recovered))
+    }
+
+    /// The applies that recovery could neither finish nor take back.
+    pub fn in_doubt(&self) -> Result<Vec<InDoubtApply>> {
+        self.0.store.look(applies::in_doubt)
+    }
+
+    /// Gives up an apply in doubt whose files a person has put in order: its patches can be decided
+    /// again, and what is left of it beside the files is removed.
+    ///
+    /// # Errors
+    /// `Usage` when the apply is not in doubt.
+    pub fn acknowledge(&self, apply: ApplyId) -> Result<RecoverReport> {
+        let inner = &*self.0;
+        let mut gate = unpoisoned(&inner.gate);
+        let lock = inner.begin(&mut gate)?;
+        let set = inner.store.write_durably(|write| {
+            let undecided = applies::undecided(write)?.into_iter();
+            let found = undecided.map(|(id, set)| (id == apply, set)).find(|(is_it, _)| *is_it);
+            let Some((_, set)) = found else {
+                let reason = format!("{apply} is not in doubt");
+                return Err(StagingError::Usage { reason });
+            };
+            roll_back(write, apply, "acknowledged: its files were put in order by hand")?;
+            write.log(Event::Recovered {
+                apply: Some(apply),
+                set: set.clone(),
+                committed: false,
+            })?;
+            Ok(set)
+        })?;
+        let kept = inner.workspace.forget_in_doubt(&lock, &set)?;
+        let recovered = RecoveredApply {
+            apply: Some(apply),
+            set,
+            outcome: ApplyOutcome::RolledBack,
+            conflicts: Vec::new(),
+            restored: Vec::new(),
+            from_record: false,
+        };
+        Ok(RecoverReport {
+            recovered: vec![recovered],
+            kept: kept.into_iter().map(|kept| kept.file).collect(),
+            ..RecoverReport::default()
+        })
     }
 }
 
 impl Inner {
     /// Recovers if something is left and nobody is at it; whether it did.
     pub(super) fn recover_if_free(&self) -> Result<bool> {
-        let undecided = self.store.look(applies::undecided)?;
-        if undecided.is_empty() && !self.workspace.needs_recovery()? {
+        if !self.has_broken()? {
             return Ok(false);
         }
         let gate = match self.gate.try_lock() {
@@ -59,101 +122,202 @@ impl Inner {
         Ok(true)
     }
 
-    /// Recovers under the workspace's lock, which proves that whoever left
-    /// something is dead.
-    pub(super) fn recover_under(
-        &self,
-        lock: &WorkspaceLock,
-    ) -> Result<(Vec<RecoveredApply>, Vec<std::path::PathBuf>)> {
-        let mut done = Vec::new();
-        let mut kept = Vec::new();
+    /// Whether a journal lies about, or an apply is undecided that does not wait for a person.
+    fn has_broken(&self) -> Result<bool> {
         if self.workspace.needs_recovery()? {
-            let recovered = self.workspace.recover(lock, &mut |recovered| {
-                // The journal goes when this returns, so it must be durable.
-                let apply = self
-                    .store
-                    .write_durably(|write| record(write, recovered))
-                    .map_err(|error| io::Error::other(error.to_string()))?;
-                done.push(RecoveredApply {
-                    apply,
-                    set: recovered.set.clone(),
-                    outcome: outcome(recovered.outcome),
-                    conflicts: recovered
-                        .edited
-                        .iter()
-                        .map(|conflict| format!("`{}`: {}", conflict.path, conflict.difference))
-                        .collect(),
-                });
-                Ok(())
-            })?;
-            kept.extend(recovered.into_iter().flat_map(|recovered| recovered.kept));
-            for RecoveredApply { apply, outcome, .. } in &done {
-                if let (Some(apply), ApplyOutcome::Committed) = (apply, outcome) {
-                    self.remove_emptied_dirs(lock, *apply)?;
-                }
-            }
+            return Ok(true);
         }
-        done.extend(self.end_unjournaled()?);
-        Ok((done, kept.into_iter().map(|kept| kept.file).collect()))
+        let undecided = self.store.look(applies::undecided)?;
+        if undecided.is_empty() {
+            return Ok(false);
+        }
+        let waiting = self.workspace.in_doubt()?;
+        Ok(undecided.iter().any(|(_, set)| !waiting.contains(set)))
     }
 
-    /// Applies that nobody decided and that have no journal never reached the
-    /// disk: a journal goes only once the store's record is durable.
-    fn end_unjournaled(&self) -> Result<Vec<RecoveredApply>> {
-        if self.store.look(applies::undecided)?.is_empty() {
-            return Ok(Vec::new());
+    /// Recovers under the workspace's lock, which proves that whoever left
+    /// something is dead. What it did is noted in `recovered`.
+    pub(super) fn recover_under(&self, lock: &WorkspaceLock) -> Result<()> {
+        if !self.has_broken()? {
+            return Ok(());
         }
-        self.store.write(|write| {
-            let undecided = applies::undecided(write)?;
-            let mut ended = Vec::with_capacity(undecided.len());
-            for (apply, set) in undecided {
-                roll_back(write, apply, "its process died before it reached the disk")?;
-                write.log(Event::Recovered {
-                    apply: Some(apply),
-                    set: set.clone(),
-                    committed: false,
-                })?;
-                let outcome = ApplyOutcome::RolledBack;
-                ended.push(RecoveredApply {
+        let mut done = Vec::new();
+        let outcome = self.workspace.recover(lock, &StoreRecords(self), &mut |recovered| {
+            // The journal goes when this returns, so it must be durable.
+            let apply = self
+                .store
+                .write_durably(|write| record(write, recovered))
+                .map_err(|error| io::Error::other(error.to_string()))?;
+            done.push(recovered_apply(apply, recovered));
+            Ok(())
+        });
+        let mut report = RecoverReport::default();
+        let failed = match outcome {
+            Ok(recovery) => {
+                let kept = recovery.sets.into_iter().flat_map(|set| set.kept);
+                report.kept.extend(kept.map(|kept| kept.file));
+                let journals = self.options.state_dir.join("journal");
+                report.quarantined.extend(recovery.quarantined.into_iter().map(|journal| {
+                    let (file, reason) = (journals.join(journal.name), journal.reason);
+                    QuarantinedJournal { file, reason }
+                }));
+                None
+            }
+            Err(error) => Some(error),
+        };
+        for RecoveredApply { apply, outcome, .. } in &done {
+            if let (Some(apply), ApplyOutcome::Committed) = (apply, outcome) {
+                self.remove_emptied_dirs(lock, *apply)?;
+            }
+        }
+        report.recovered = done;
+        if failed.is_none() {
+            report.recovered.extend(self.doubt_incomplete()?);
+        }
+        unpoisoned(&self.recovered).add(report);
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// What an apply whose record is incomplete did to the disk nobody knows any more.
+    fn doubt_incomplete(&self) -> Result<Vec<RecoveredApply>> {
+        let incomplete = self.store.read(|connection| {
+            let mut incomplete = Vec::new();
+            for (apply, set) in applies::undecided(connection)? {
+                if changes(connection, apply)?.is_none() {
+                    incomplete.push((apply, set));
+                }
+            }
+            Ok(incomplete)
+        })?;
+        let reason = "its record in the store is incomplete";
+        let mut doubted = Vec::new();
+        for (apply, set) in incomplete {
+            let is_news = self.store.write(|write| {
+                if applies::reason(write, apply)?.as_deref() == Some(reason) {
+                    return Ok(false);
+                }
+                let now = write.now;
+                applies::decide(write, apply, ApplyState::InDoubt, Some(reason), now)?;
+                write.log(Event::ApplyInDoubt { apply, reason: reason.to_owned() })?;
+                Ok(true)
+            })?;
+            if is_news {
+                doubted.push(RecoveredApply {
                     apply: Some(apply),
                     set,
-                    outcome,
-                    conflicts: Vec::new(),
+                    outcome: ApplyOutcome::InDoubt,
+                    conflicts: vec![reason.to_owned()],
+                    restored: Vec::new(),
+                    from_record: true,
                 });
             }
-            Ok(ended)
-        })
+        }
+        Ok(doubted)
     }
+
+    /// Whether a slot's set was begun by this state.
+    fn is_own_set(&self, set: &str) -> bool {
+        let answer = self.store.read(|connection| match set_ids::is_own(connection, set)? {
+            Some(is_own) => Ok(is_own),
+            None => Ok(applies::find_set(connection, set)?.is_some()),
+        });
+        // What is not known to be ours is not touched.
+        answer.unwrap_or(false)
+    }
+}
+
+/// The store, as recovery asks it.
+struct StoreRecords<'i>(&'i Inner);
+
+impl SetRecords for StoreRecords<'_> {
+    fn find(&self, set: &str) -> io::Result<Option<RecordedSet>> {
+        let found = self.0.store.read(|connection| {
+            let Some((apply, state)) = applies::find_set(connection, set)? else {
+                return Ok(None);
+            };
+            let (ended, changes) = match state {
+                ApplyState::Committed => (Some(RecoveredOutcome::Committed), None),
+                ApplyState::RolledBack => (Some(RecoveredOutcome::RolledBack), None),
+                ApplyState::Started | ApplyState::InDoubt => (None, changes(connection, apply)?),
+            };
+            let slots = match set_ids::is_tagged(set) {
+                true => SlotNumbers::ByPath,
+                false => SlotNumbers::Unknown,
+            };
+            Ok(Some(RecordedSet { changes, ended, slots }))
+        });
+        found.map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    fn undecided(&self) -> io::Result<Vec<String>> {
+        let undecided = self.0.store.look(applies::undecided);
+        let undecided = undecided.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(undecided.into_iter().map(|(_, set)| set).collect())
+    }
+
+    fn contents(&self) -> &dyn ContentSource {
+        &self.0.blobs
+    }
+}
+
+/// The changes that an apply or an undo was to make; `None` where its record is incomplete.
+fn changes(connection: &Connection, apply: ApplyId) -> Result<Option<Vec<Change>>> {
+    let changes: Option<Vec<Change>> = match applies::undoes(connection, apply)? {
+        Some(target) => patches::of_apply(connection, target)?.iter().map(reverse).collect(),
+        None => Some(patches::of_apply(connection, apply)?.iter().map(change).collect()),
+    };
+    Ok(changes.filter(|changes| !changes.is_empty()))
 }
 
 /// Enters what recovery did; the same news twice changes nothing.
 fn record(write: &mut Write<'_>, recovered: &Recovered) -> Result<Option<ApplyId>> {
-    let committed = recovered.outcome == RecoveredOutcome::Committed;
     let set = recovered.set.clone();
-    let now = write.now;
-    match applies::find_set(write, &set)? {
-        Some((apply, ApplyState::Started | ApplyState::InDoubt)) => {
-            if committed {
-                commit(write, apply, &recovered.made_dirs)?;
-            } else {
-                roll_back(write, apply, "it broke off and was undone")?;
-            }
-            write.log(Event::Recovered { apply: Some(apply), set, committed })?;
-            Ok(Some(apply))
-        }
-        Some((apply, ApplyState::Committed | ApplyState::RolledBack)) => Ok(Some(apply)),
-        None => {
-            let state = if committed { ApplyState::Committed } else { ApplyState::RolledBack };
-            applies::insert_unknown(write, &set, state, now)?;
-            write.log(Event::Recovered { apply: None, set, committed })?;
-            Ok(None)
-        }
+    let Some((apply, state)) = applies::find_set(write, &set)? else { return Ok(None) };
+    if matches!(state, ApplyState::Committed | ApplyState::RolledBack) {
+        return Ok(Some(apply));
     }
+    let committed = match recovered.outcome {
+        RecoveredOutcome::Committed => {
+            commit(write, apply, &recovered.made_dirs)?;
+            true
+        }
+        RecoveredOutcome::RolledBack => {
+            let reason = match reason_of_conflicts(&recovered.edited) {
+                edited if edited.is_empty() => "it broke off and was undone".to_owned(),
+                edited => {
+                    format!("it broke off and was undone, but for what changed since: {edited}")
+                }
+            };
+            roll_back(write, apply, &reason)?;
+            false
+        }
+        RecoveredOutcome::InDoubt => {
+            let reason = reason_of_conflicts(&recovered.unresolved);
+            // Tried again with the same result, it is no news.
+            if applies::reason(write, apply)?.as_deref() != Some(&reason) {
+                let now = write.now;
+                applies::decide(write, apply, ApplyState::InDoubt, Some(&reason), now)?;
+                write.log(Event::ApplyInDoubt { apply, reason })?;
+            }
+            return Ok(Some(apply));
+        }
+    };
+    write.log(Event::Recovered { apply: Some(apply), set, committed })?;
+    Ok(Some(apply))
 }
 
-fn outcome(outcome: RecoveredOutcome) -> ApplyOutcome {
-    match outcome {
-        RecoveredOutcome::Committed => ApplyOutcome::Committed,
-        RecoveredOutcome::RolledBack => ApplyOutcome::RolledBack,
+fn recovered_apply(apply: Option<ApplyId>, recovered: &Recovered) -> RecoveredApply {
+    let in_words = |Conflict { path, difference }: &Conflict| format!("`{path}`: {difference}");
+    RecoveredApply {
+        apply,
+        set: recovered.set.clone(),
+        outcome: match recovered.outcome {
+            RecoveredOutcome::Committed => ApplyOutcome::Committed,
+            RecoveredOutcome::RolledBack => ApplyOutcome::RolledBack,
+            RecoveredOutcome::InDoubt => ApplyOutcome::InDoubt,
+        },
+        conflicts: recovered.unresolved.iter().chain(&recovered.edited).map(in_words).collect(),
+        restored: recovered.restored.iter().map(RelPath::to_string).collect(),
+        from_record: recovered.from_record,
     }
 }

@@ -201,6 +201,10 @@ pub struct Status {
     pub contested: Vec<Contested>,
     /// Whether an earlier apply was broken off and waits for recovery.
     pub needs_recovery: bool,
+    /// Applies that recovery could not decide and that wait for a person.
+    pub in_doubt: Vec<InDoubtApply>,
+    /// Names of files in `journal/` that recovery does not act on.
+    pub quarantined: Vec<String>,
     /// Files in `conflicts/`: bytes of users' edits that could not stay in place, until
     /// somebody takes them away.
     pub kept: Vec<PathBuf>,
@@ -378,6 +382,43 @@ pub struct RecoverReport {
     pub kept: Vec<PathBuf>,
     /// Stored contents that nothing referred to any more.
     pub blobs_removed: u64,
+    /// Journals that are damaged, or of sets that were not begun here; nothing acts on them.
+    pub quarantined: Vec<QuarantinedJournal>,
+    /// Temporary files of other Greenroom states over the same tree, left as they are.
+    pub foreign_slots: Vec<String>,
+}
+
+impl RecoverReport {
+    /// Whether there is nothing to tell of applies and journals.
+    pub fn is_quiet(&self) -> bool {
+        self.recovered.is_empty() && self.kept.is_empty() && self.quarantined.is_empty()
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.recovered.extend(other.recovered);
+        self.kept.extend(other.kept);
+        self.blobs_removed += other.blobs_removed;
+        self.quarantined.extend(other.quarantined);
+        self.foreign_slots.extend(other.foreign_slots);
+    }
+}
+
+/// A journal that recovery does not act on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QuarantinedJournal {
+    /// Where it is.
+    pub file: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+/// An apply that recovery could neither finish nor take back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InDoubtApply {
+    /// The apply.
+    pub apply: ApplyId,
+    /// Which files stand in the way, and how.
+    pub reason: String,
 }
 
 /// One broken apply, decided.
@@ -385,10 +426,15 @@ pub struct RecoverReport {
 pub struct RecoveredApply {
     /// Its id, when the store still knew it.
     pub apply: Option<ApplyId>,
-    /// The change set's id in the journal; empty when none was begun.
+    /// The change set's id.
     pub set: String,
-    /// Committed or rolled back.
+    /// Committed, rolled back, or in doubt: then nothing was changed.
     pub outcome: ApplyOutcome,
-    /// Files that changed meanwhile, and how.
+    /// Files that changed meanwhile, and how; with an apply in doubt, those that stand in the
+    /// way.
     pub conflicts: Vec<String>,
+    /// Files whose content came from the store, because its slot was gone.
+    pub restored: Vec<String>,
+    /// Whether the journal was missing or damaged, so that the store's record stood for it.
+    pub from_record: bool,
 }

@@ -46,7 +46,18 @@ impl DiffStagingLayer {
             .collect();
         let needs_recovery = self.0.workspace.needs_recovery()?;
         let kept = self.0.workspace.conflicts()?;
-        Ok(Status { sessions, signature, stale, contested, needs_recovery, kept })
+        let in_doubt = self.in_doubt()?;
+        let quarantined = self.0.workspace.quarantined_journals()?;
+        Ok(Status {
+            sessions,
+            signature,
+            stale,
+            contested,
+            needs_recovery,
+            in_doubt,
+            quarantined,
+            kept,
+        })
     }
 
     /// One patch, whatever its state.

@@ -5,12 +5,10 @@ use atomic_fs::{
     RelPath, Staged,
 };
 
-use super::apply::{
-    Tidying, commit, random_suffix, reason_of, reason_of_conflicts, roll_back, unrecorded,
-};
+use super::apply::{Tidying, commit, reason_of, reason_of_conflicts, roll_back, unrecorded};
 use super::request::{Reversible, UndoReport};
 use super::sessions::discard_one;
-use super::{DiffStagingLayer, Inner};
+use super::{DiffStagingLayer, Inner, set_ids};
 use crate::Result;
 use crate::approval::Approval;
 use crate::base::Base;
@@ -79,7 +77,8 @@ impl DiffStagingLayer {
         }
         let (by, set_id) = inner.store.write(|write| {
             let now = write.now;
-            let started = applies::start_undo(write, &random_suffix(), target, approval, now)?;
+            let suffix = set_ids::suffix(write)?;
+            let started = applies::start_undo(write, &suffix, target, approval, now)?;
             let ids = applied.iter().map(|patch| patch.id).collect();
             let signature = set_signature(&applied);
             write.log(Event::ApplyStarted {
@@ -263,7 +262,7 @@ fn undo_conflict(apply: ApplyId, conflicts: &[atomic_fs::Conflict]) -> StagingEr
 
 /// The change that brings back what a patch changed; `None` for a row that lacks what
 /// its operation needs.
-fn reverse(patch: &Patch) -> Option<Change> {
+pub(super) fn reverse(patch: &Patch) -> Option<Change> {
     let change =
         |path: &RelPath, expected, operation| Change { path: path.clone(), expected, operation };
     let path = &patch.path;

@@ -7,6 +7,7 @@ use super::{sql, unsql};
 use crate::Result;
 use crate::approval::{Approval, ApprovalMeans};
 use crate::ids::{ApplyId, PatchId, RequestId};
+use crate::layer::InDoubtApply;
 use crate::signature::{Signature, set_signature};
 use crate::time::Timestamp;
 
@@ -309,19 +310,22 @@ pub(crate) fn standing(connection: &Connection, apply: ApplyId) -> Result<Option
         .transpose()
 }
 
-/// Enters an apply that only its journal still knew.
-pub(crate) fn insert_unknown(
-    connection: &Connection,
-    set_id: &str,
-    state: ApplyState,
-    now: Timestamp,
-) -> Result<()> {
-    connection.execute(
-        "INSERT INTO applies(set_id, state, reason, started_ms, ended_ms)
-         VALUES(?1, ?2, 'known from its journal alone', ?3, ?3)",
-        params![set_id, state.as_str(), now.unix_ms()],
+/// Applies that recovery could not decide, and why.
+pub(crate) fn in_doubt(connection: &Connection) -> Result<Vec<InDoubtApply>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, coalesce(reason, '') FROM applies WHERE state = 'in_doubt' ORDER BY id",
     )?;
-    Ok(())
+    let rows = statement.query_map([], |row| {
+        Ok(InDoubtApply { apply: ApplyId(unsql(row.get(0)?)), reason: row.get(1)? })
+    })?;
+    let found: rusqlite::Result<Vec<_>> = rows.collect();
+    Ok(found?)
+}
+
+/// Why an apply ended as it did, or is in doubt.
+pub(crate) fn reason(connection: &Connection, apply: ApplyId) -> Result<Option<String>> {
+    Ok(connection
+        .query_row("SELECT reason FROM applies WHERE id = ?1", [sql(apply.0)], |row| row.get(0))?)
 }
 
 pub(crate) fn find_set(

@@ -433,6 +433,10 @@ impl ContentSource for Blobs {
     fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(Box::new(self.open_blob(digest)?))
     }
+
+    fn sync_record(&self) -> io::Result<()> {
+        self.store.sync().map_err(|error| io::Error::other(error.to_string()))
+    }
 }
 
 /// A file that is removed unless it was given its name.

@@ -8,6 +8,9 @@ use crate::Result;
 /// When contents were last swept completely, in milliseconds since 1970.
 pub(crate) const SWEPT_MS: &str = "swept_ms";
 
+/// A random number that tells this state's change sets from those of every other state.
+pub(crate) const STATE_TAG: &str = "state_tag";
+
 pub(crate) fn get(connection: &Connection, name: &str) -> Result<Option<i64>> {
     Ok(connection
         .prepare_cached("SELECT value FROM meta WHERE name = ?1")?

@@ -5,7 +5,7 @@ use std::time::Duration;
 use atomic_fs::{Change, ChangeSet, Expected, Operation, Options, Outcome, Staged, Workspace};
 use rusqlite::Connection;
 use staging_core::{
-    ApplyOutcome, ApplyRequest, DiffStagingLayer, Digest, ErrorKind, PatchState, RequestId,
+    ApplyOutcome, ApplyRequest, DiffStagingLayer, Digest, ErrorKind, PatchId, PatchState, RequestId,
 };
 
 use crate::world::{World, path, write};
@@ -67,6 +67,8 @@ fn an_apply_that_reached_the_disk_is_recorded_at_the_next_start() {
     assert_eq!(world.tree().len(), 1, "no slot is left");
     let events = world.events();
     assert_eq!(events.iter().filter(|event| *event == "recovered").count(), 1);
+    let report = again.recover().expect("by hand");
+    assert_eq!(report.recovered.len(), 1, "it tells what was recovered when it was opened");
     assert!(again.recover().expect("twice").recovered.is_empty(), "nothing the second time");
     assert_eq!(world.events(), events);
 }
@@ -113,8 +115,10 @@ fn a_held_patch_can_be_rejected_once_its_apply_is_dead() {
     assert_eq!(world.disk("a").as_deref(), Some("base\n"));
 }
 
+/// A power cut cannot take the store's record of a set and leave its swaps: the record is durable
+/// before the first of them. So a journal that the store does not know is not Greenroom's own.
 #[test]
-fn a_journal_that_the_store_forgot_is_finished_and_noted() {
+fn a_journal_that_the_store_does_not_know_moves_nothing_and_is_reported() {
     let world = World::new();
     world.put("a", "base\n");
     let s = world.session("agent");
@@ -122,15 +126,123 @@ fn a_journal_that_the_store_forgot_is_finished_and_noted() {
     world.layer.discard(&[], None).expect("rejected");
     let base = patch.base.expect("it was there").fingerprint();
     swap_and_die(&world, "a7-forgotten", base, "agent\n");
+    let before = world.tree();
     let report = world.layer.recover().expect("recovered");
-    assert_eq!(report.recovered.len(), 1);
-    assert_eq!(report.recovered[0].apply, None);
-    assert_eq!(report.recovered[0].outcome, ApplyOutcome::Committed);
-    assert!(!world.layer.status().expect("a status").needs_recovery);
-    assert_eq!(world.events().last().map(String::as_str), Some("recovered"));
+    assert_eq!(report.recovered, []);
+    let [journal] = report.quarantined.as_slice() else { panic!("one: {report:?}") };
+    assert!(journal.file.exists(), "{journal:?}");
+    assert_eq!(world.tree(), before, "nothing is moved on a journal's word");
+    let status = world.layer.status().expect("a status");
+    assert!(!status.needs_recovery, "work goes on");
+    assert_eq!(status.quarantined.len(), 1);
+    assert_eq!(world.layer.recover().expect("twice").quarantined, [], "it is no news");
     world.write(s, "a", "next\n");
-    let report = world.layer.apply(&ApplyRequest::default()).expect("ids are not taken twice");
-    assert_eq!(report.apply.map(|apply| apply.0), Some(2));
+    world.layer.apply(&ApplyRequest::default()).expect("others can be applied");
+}
+
+/// Two patches of one apply whose process died when the first file was swapped and the second was
+/// not, and whose slots and journal something has removed since.
+fn die_half_way(world: &World) -> (PatchId, PatchId) {
+    world.put("a", "base of a\n");
+    world.put("b", "base of b\n");
+    let s = world.session("agent");
+    let first = world.write(s, "a", "new a\n").patch.expect("pending").id;
+    let second = world.write(s, "b", "new b\n").patch.expect("pending").id;
+    let store = world.store();
+    store
+        .execute_batch(&format!(
+            "INSERT INTO applies(set_id, state, started_ms)
+                 VALUES('a1-0000002a-0123456789abcdef', 'started', 1);
+             INSERT INTO apply_patches(apply, patch) VALUES(1, {0}), (1, {1});
+             UPDATE patches SET apply = 1 WHERE id IN ({0}, {1});",
+            first.0, second.0
+        ))
+        .expect("a row as this version writes it");
+    world.put("a", "new a\n");
+    (first, second)
+}
+
+fn both(world: &World) -> (Option<String>, Option<String>) {
+    (world.disk("a"), world.disk("b"))
+}
+
+#[test]
+fn half_a_set_without_slots_and_journal_is_made_whole_from_the_store() {
+    let world = World::new();
+    let (first, _) = die_half_way(&world);
+    let again = world.again();
+    let report = again.take_recovered();
+    let [recovered] = report.recovered.as_slice() else { panic!("one: {report:?}") };
+    assert!(recovered.from_record, "{recovered:?}");
+    assert_eq!(recovered.outcome, ApplyOutcome::Committed, "{recovered:?}");
+    assert_eq!(both(&world), (Some("new a\n".to_owned()), Some("new b\n".to_owned())));
+    assert_eq!(again.patch(first).expect("kept").state, PatchState::Applied);
+    assert_eq!(world.tree().len(), 2, "no slot is left");
+    again.undo(None).expect("it can be undone as any other");
+    assert_eq!(both(&world), (Some("base of a\n".to_owned()), Some("base of b\n".to_owned())));
+}
+
+#[test]
+fn half_a_set_whose_new_content_is_damaged_goes_back() {
+    let world = World::new();
+    die_half_way(&world);
+    world.tear(b"new b\n");
+    let report = world.again().take_recovered();
+    let [recovered] = report.recovered.as_slice() else { panic!("one: {report:?}") };
+    assert_eq!(recovered.outcome, ApplyOutcome::RolledBack, "{recovered:?}");
+    assert_eq!(recovered.restored, ["a"]);
+    assert_eq!(both(&world), (Some("base of a\n".to_owned()), Some("base of b\n".to_owned())));
+}
+
+#[test]
+fn half_a_set_that_no_content_can_mend_stays_in_doubt_until_a_person_has_mended_it() {
+    let world = World::new();
+    let (first, _) = die_half_way(&world);
+    world.tear(b"new b\n");
+    world.tear(b"base of a\n");
+    let layer = world.again();
+    let report = layer.take_recovered();
+    let [recovered] = report.recovered.as_slice() else { panic!("one: {report:?}") };
+    assert_eq!(recovered.outcome, ApplyOutcome::InDoubt, "{recovered:?}");
+    assert!(recovered.conflicts.iter().any(|conflict| conflict.contains("`a`")), "{recovered:?}");
+    assert_eq!(both(&world), (Some("new a\n".to_owned()), Some("base of b\n".to_owned())));
+    // It is kept, shown, and no news the second time.
+    let events = world.events();
+    assert_eq!(events.iter().filter(|event| *event == "apply_in_doubt").count(), 1);
+    assert!(!events.contains(&"apply_rolled_back".to_owned()), "nobody says that it is undone");
+    let layer = world.again();
+    assert_eq!(layer.take_recovered().recovered, []);
+    let status = layer.status().expect("a status");
+    let [in_doubt] = status.in_doubt.as_slice() else { panic!("one: {status:?}") };
+    assert!(in_doubt.reason.contains("`a`"), "{in_doubt:?}");
+    let report = layer.recover().expect("asked for by hand");
+    assert_eq!(report.recovered[0].outcome, ApplyOutcome::InDoubt);
+    assert_eq!(world.events().len(), events.len(), "the same result is no news");
+    // Other work goes on meanwhile.
+    let other = layer.open_session("other").expect("a session opens").id;
+    layer.propose(other, write("c", "unrelated\n")).expect("staged");
+    let request =
+        ApplyRequest { ids: vec!["other".parse().expect("a label")], ..Default::default() };
+    layer.apply(&request).expect("applied");
+    assert_eq!(world.disk("c").as_deref(), Some("unrelated\n"));
+    // A person puts the old file back.
+    world.put("a", "base of a\n");
+    layer.acknowledge(in_doubt.apply).expect("given up");
+    assert_eq!(layer.status().expect("a status").in_doubt, []);
+    let patch = layer.patch(first).expect("kept");
+    assert_eq!((patch.state, patch.apply), (PatchState::Pending, None), "free to be decided");
+    assert_eq!(layer.acknowledge(in_doubt.apply).expect_err("once").kind(), ErrorKind::Usage);
+}
+
+#[test]
+fn a_second_state_over_the_same_tree_leaves_the_others_slots() {
+    let world = World::new();
+    world.put(".greenroom-a1-0000002a-0123456789abcdef-0.tmp", "undo data of another state");
+    world.put(".greenroom-a1-0123456789abcdef-0.tmp", "of an older version of it");
+    let report = world.layer.recover().expect("recovered");
+    assert_eq!(report.foreign_slots.len(), 2, "{report:?}");
+    assert_eq!(report.kept.len(), 0);
+    assert_eq!(world.tree().len(), 2);
 }
 
 #[test]

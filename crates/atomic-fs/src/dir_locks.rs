@@ -1,0 +1,109 @@
+//! Locks on the directories that a set touches, against other Greenroom states over the same tree.
+//!
+//! The workspace's lock lies in the state directory, so it orders the processes of one state. Two
+//! states can be over one tree: a parent and a child workspace, a bind mount, another user, another
+//! `--state-dir`. What all of them share is the directory itself, and `flock(2)` on its descriptor
+//! needs no permission to write and ends with the process.
+//!
+//! # Limitations
+//! Where the file system has no such locks (some network file systems) nothing is locked. At most
+//! [`Disk::open_dirs_max`] directories are locked, the root always among them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::disk::{DirLock, Disk};
+use crate::error::FsError;
+use crate::ground::{Ground, is_absence};
+use crate::rel_path::RelPath;
+
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Directories that no other state changes meanwhile; unlocked when dropped.
+pub(crate) struct DirLocks<'a, D: Disk> {
+    disk: &'a D,
+    held: Vec<Arc<D::Dir>>,
+}
+
+impl<D: Disk> Drop for DirLocks<'_, D> {
+    fn drop(&mut self) {
+        for dir in &self.held {
+            self.disk.unlock_dir(dir);
+        }
+    }
+}
+
+/// Locks the directories that these paths lie in, or the nearest ones above that are there.
+///
+/// Nothing is waited for while anything is locked, so that two states never wait for each other.
+///
+/// # Errors
+/// [`FsError::InUse`] when another state keeps one of them locked.
+pub(crate) fn take<'a, 'p, D: Disk>(
+    ground: &Ground<'a, D>,
+    paths: impl Iterator<Item = &'p RelPath>,
+) -> Result<DirLocks<'a, D>, FsError> {
+    let mut dirs: BTreeSet<Option<RelPath>> = paths.map(RelPath::parent).collect();
+    dirs.insert(None);
+    let mut opened = Vec::new();
+    let mut above = Vec::new();
+    for dir in dirs {
+        let mut nearest = dir;
+        loop {
+            match ground.dir(nearest.as_ref()) {
+                Ok(handle) => {
+                    if !above.contains(&nearest) {
+                        opened.push((nearest.clone(), handle));
+                        above.push(nearest);
+                    }
+                    break;
+                }
+                Err(error) if nearest.is_some() && is_absence(&error) => {
+                    nearest = nearest.as_ref().and_then(RelPath::parent);
+                }
+                // Whoever acts on the path says what is wrong with it.
+                Err(_) => break,
+            }
+        }
+        if opened.len() >= ground.disk.open_dirs_max() {
+            break;
+        }
+    }
+    let deadline = Instant::now() + ground.disk.dir_lock_wait();
+    loop {
+        match try_all(ground, &opened) {
+            Ok(locks) => return Ok(locks),
+            Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            Err(dir) => {
+                let dir = dir.map_or_else(|| ".".to_owned(), |dir| dir.to_string());
+                return Err(FsError::InUse { dir });
+            }
+        }
+    }
+}
+
+/// All of them, or the first one that somebody else has locked.
+fn try_all<'a, D: Disk>(
+    ground: &Ground<'a, D>,
+    opened: &[(Option<RelPath>, Arc<D::Dir>)],
+) -> Result<DirLocks<'a, D>, Option<RelPath>> {
+    let disk = ground.disk;
+    let mut locks = DirLocks { disk, held: Vec::with_capacity(opened.len()) };
+    for (path, dir) in opened {
+        match disk.lock_dir(dir) {
+            DirLock::Held => locks.held.push(dir.clone()),
+            DirLock::Unavailable => {}
+            // One directory by two paths of this set.
+            DirLock::Busy if locks.held.iter().any(|held| is_same(disk, held, dir)) => {}
+            DirLock::Busy => return Err(path.clone()),
+        }
+    }
+    Ok(locks)
+}
+
+fn is_same<D: Disk>(disk: &D, one: &D::Dir, other: &D::Dir) -> bool {
+    let identity = |dir: &D::Dir| disk.stat(dir, b".").ok().map(|stat| (stat.device, stat.inode));
+    let one = identity(one);
+    one.is_some() && one == identity(other)
+}

@@ -1,0 +1,174 @@
+//! Writing slots anew that something else has removed, from the contents of the caller's store.
+//!
+//! Between a crash and the recovery anything can happen to a slot: `git clean`, a tool that mirrors
+//! the tree, a user who tidies up. A slot that is written anew makes the unit one that the table
+//! in docs/design.md knows, so that nothing else has to change: new content in it can go forward,
+//! old content can go back.
+
+use std::io;
+
+use crate::change_set::Staged;
+use crate::content::{ContentSource, Digest};
+use crate::disk::{Disk, FileKind};
+use crate::error::{Conflict, Difference, FsError};
+use crate::ground::{Ground, is_absence};
+use crate::intent::{Action, Intent, Unit};
+use crate::mutants::mutant;
+use crate::rel_path::RelPath;
+use crate::slot::NewFile;
+use crate::tidy::remove;
+
+/// What a slot is to hold again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refill {
+    /// What the file was before the set.
+    Base,
+    /// What the set brings.
+    Staged,
+}
+
+/// A unit whose slot is to be written anew.
+pub(crate) type Wanted = (usize, Refill);
+
+/// Removes what a crash left of writing slots anew: none of it was ever at a path.
+pub(crate) fn remove_parts<D: Disk>(
+    ground: &Ground<'_, D>,
+    intent: &Intent,
+) -> Result<(), FsError> {
+    for unit in &intent.units {
+        let part = unit.part();
+        if ground.stat(&part)?.is_none() {
+            continue;
+        }
+        // Where the exclusive rename is a link, both names can be there.
+        match ground.is_same_file(&part, &unit.slot)? {
+            true => ground.drop_name(&part, &unit.slot)?,
+            false => remove(ground, &part)?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes slots anew; returns the files for which that is not possible, and then none is written.
+///
+/// # Durability
+/// The contents are durable when this returns, the slots' names are not.
+///
+/// # Errors
+/// [`FsError`] where the disk fails; some of the slots may be written then, which the next
+/// recovery finds.
+pub(crate) fn refill<D: Disk>(
+    ground: &Ground<'_, D>,
+    intent: &Intent,
+    wanted: &[Wanted],
+    contents: &dyn ContentSource,
+) -> Result<Vec<Conflict>, FsError> {
+    let mut missing = Vec::new();
+    for &(index, refill) in wanted {
+        let unit = &intent.units[index];
+        let is_there = content_of(unit, refill)
+            .is_some_and(|content| is_readable(contents, &content.digest, content.bytes));
+        if !is_there || mutant!(SlotsNotRestored) {
+            let (path, difference) = (unit.path.clone(), Difference::Unrestorable);
+            missing.push(Conflict { path, difference });
+        }
+    }
+    if !missing.is_empty() {
+        return Ok(missing);
+    }
+    for &(index, refill) in wanted {
+        let unit = &intent.units[index];
+        let content = content_of(unit, refill).expect("looked for above");
+        write(ground, intent, unit, refill, &content, contents)?;
+    }
+    Ok(Vec::new())
+}
+
+fn content_of(unit: &Unit, refill: Refill) -> Option<Staged> {
+    match refill {
+        Refill::Base => unit.base().map(Staged::from),
+        Refill::Staged => unit.staged(),
+    }
+}
+
+fn is_readable(contents: &dyn ContentSource, digest: &Digest, bytes: u64) -> bool {
+    let read = contents.open(digest).and_then(|mut reader| Digest::of_reader(&mut reader));
+    read.is_ok_and(|found| found == (*digest, bytes))
+}
+
+fn write<D: Disk>(
+    ground: &Ground<'_, D>,
+    intent: &Intent,
+    unit: &Unit,
+    refill: Refill,
+    content: &Staged,
+    contents: &dyn ContentSource,
+) -> Result<(), FsError> {
+    make_parents(ground, &unit.slot)?;
+    let part = unit.part();
+    remove(ground, &part)?;
+    let continues = continued(ground, intent, unit)?;
+    let stamp = (refill == Refill::Staged).then_some(unit.stamp);
+    let stamp = stamp.filter(|stamp| *stamp != crate::intent::UNKNOWN_STAMP);
+    let (own, path, continues) = (&part, &unit.path, continues.as_ref());
+    let file = NewFile { own, path, content, continues, stamp }.write(ground, None, contents)?;
+    if !mutant!(RestoredUnsynced) {
+        ground.disk.sync_file(&file).map_err(FsError::io("sync the content of", &unit.path))?;
+    }
+    ground.rename_own_to(&part, &unit.slot)
+}
+
+/// The file that has the owner and attributes of what is written anew.
+fn continued<D: Disk>(
+    ground: &Ground<'_, D>,
+    intent: &Intent,
+    unit: &Unit,
+) -> Result<Option<RelPath>, FsError> {
+    let other = |wanted: &dyn Fn(&Unit) -> bool| intent.units.iter().find(|unit| wanted(unit));
+    let candidates: Vec<RelPath> = match &unit.action {
+        Action::Replace { .. } => vec![unit.path.clone()],
+        // The file that it continues may be in its slot by now.
+        Action::Create { like: Some(like), .. } => {
+            let left = other(&|unit| unit.frees_path() && unit.path == *like);
+            left.map(|unit| unit.slot.clone()).into_iter().chain([like.clone()]).collect()
+        }
+        // And the other way round.
+        Action::Delete { .. } => {
+            let is_continued = |other: &Unit| matches!(&other.action, Action::Create { like: Some(like), .. } if *like == unit.path);
+            let next = other(&is_continued);
+            next.map(|next| [next.path.clone(), next.slot.clone()]).into_iter().flatten().collect()
+        }
+        _ => Vec::new(),
+    };
+    for path in candidates {
+        if ground.stat(&path)?.is_some_and(|stat| stat.kind == FileKind::Regular) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// Makes the directories above a slot that something else has removed.
+fn make_parents<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath) -> Result<(), FsError> {
+    let mut missing = Vec::new();
+    let mut parent = slot.parent();
+    while let Some(dir) = parent {
+        match ground.dir(Some(&dir)) {
+            Ok(_) => break,
+            Err(error) if is_absence(&error) => {}
+            Err(error) => return Err(error),
+        }
+        parent = dir.parent();
+        missing.push(dir);
+    }
+    for dir in missing.iter().rev() {
+        let parent = ground.parent(dir)?;
+        match ground.disk.create_dir(&parent, dir.file_name()) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(FsError::io("make the directory", dir)(error));
+            }
+            _ => ground.disk.sync_dir(&parent).map_err(FsError::io("sync", "a directory"))?,
+        }
+    }
+    Ok(())
+}
