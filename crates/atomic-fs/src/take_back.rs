@@ -166,9 +166,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
             Err(error)
                 if matches!(
                     error.kind(),
-                    // Somebody has mounted something on it.
-                    io::ErrorKind::ResourceBusy
-                        | io::ErrorKind::NotFound
+                    io::ErrorKind::NotFound
                         | io::ErrorKind::DirectoryNotEmpty
                         | io::ErrorKind::NotADirectory
                 ) =>

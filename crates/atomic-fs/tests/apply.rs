@@ -409,3 +409,24 @@ fn two_spellings_of_one_name_are_refused_where_the_directory_takes_them_for_one(
     assert_eq!(fixture.tree(), before);
     assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
 }
+
+/// Something else may keep it busy than what a user has put there.
+#[cfg(unix)]
+#[test]
+fn a_set_is_in_doubt_when_a_directory_that_it_made_cannot_be_removed() {
+    let mut fixture = Fixture::default();
+    fixture.put("a", b"old");
+    let changes = vec![fixture.modify("a", b"new"), fixture.create("made/b", b"B")];
+    let hook: Hook = Box::new(|_, call| match call {
+        "exchange" => Err(std::io::Error::other("refused by the test")),
+        "remove_dir" => Err(std::io::ErrorKind::ResourceBusy.into()),
+        _ => Ok(()),
+    });
+    let workspace = Interposed::workspace(&fixture, hook, Setup::default());
+    let applied = fixture.apply_on(&workspace, changes);
+    assert!(matches!(applied.outcome, Outcome::InDoubt(_)), "{:?}", applied.outcome);
+    fixture.recover();
+    assert_eq!(fixture.read("a"), b"old");
+    assert!(!fixture.at("made").exists(), "recovery removes it");
+    assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
+}
