@@ -41,12 +41,14 @@ pub(crate) enum Condition {
 }
 
 /// Looks at a unit's slot and file. `will_be_free` tells whether another unit of the
-/// set takes away what is at a path, `is_brought` whether another unit has brought it there.
+/// set takes away what is at a path, `is_brought` whether the set has brought it there, and
+/// `is_to_leave` whether it is still the very file that another unit takes away.
 pub(crate) fn inspect<D: Disk>(
     ground: &Ground<'_, D>,
     unit: &Unit,
     will_be_free: &dyn Fn(&RelPath) -> Result<bool, FsError>,
     is_brought: &dyn Fn(&RelPath, &Held) -> Result<bool, FsError>,
+    is_to_leave: &dyn Fn(&RelPath, &Held) -> Result<bool, FsError>,
 ) -> Result<Condition, FsError> {
     let slot = ground.held(&unit.slot)?;
     let file = ground.held(&unit.path)?;
@@ -117,7 +119,10 @@ pub(crate) fn inspect<D: Disk>(
         Action::Move { base, inode, to } => {
             let goal = ground.held(to)?;
             let arrived = goal.inode().is_some_and(|(_, goal)| goal == *inode)
-                || (slot == Held::Absent && file == Held::Absent && goal.is_base(base));
+                || (slot == Held::Absent
+                    && file == Held::Absent
+                    && goal.is_base(base)
+                    && !is_to_leave(to, &goal)?);
             if arrived {
                 Condition::Done
             } else if slot.is_base(base) {
@@ -131,7 +136,8 @@ pub(crate) fn inspect<D: Disk>(
             } else {
                 let is_absent = file == Held::Absent || is_brought(&unit.path, &file)?;
                 match file.difference(base) {
-                    _ if is_absent && goal == Held::Absent => gone(to),
+                    // What leaves the goal leaves it before anything arrives there.
+                    _ if is_absent && (goal == Held::Absent || is_to_leave(to, &goal)?) => gone(to),
                     None => arrival(&file, &goal, to, will_be_free)?,
                     // It arrived, and the user went on from there, or took it away first.
                     Some(Difference::Missing) => edited(to, Difference::Missing),

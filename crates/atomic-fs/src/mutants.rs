@@ -159,6 +159,10 @@ define! {
     BusyIgnored,
     /// Slots that something else has removed are not written anew.
     SlotsNotRestored,
+    /// A file whose goal another file of the set is still to leave is taken for one that arrived.
+    CyclesForgotten,
+    /// A directory that the set made where a file was is taken for a user's.
+    NewDirectoriesForgotten,
     /// What is written anew is not synced before it is a slot.
     RestoredUnsynced,
     /// A journal is acted on whether its set was begun or not.

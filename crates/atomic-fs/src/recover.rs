@@ -10,7 +10,7 @@ use crate::apply::Apply;
 use crate::change_set::ChangeSet;
 use crate::conflicts::{self, Kept};
 use crate::dir_locks;
-use crate::disk::Disk;
+use crate::disk::{Disk, FileKind};
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, Held};
 use crate::inspect::{Condition, inspect};
@@ -479,13 +479,17 @@ impl<D: Disk> Recovery<'_, '_, D> {
                     unit,
                     &|path| Ok(freed.contains(path) && self.still_there(intent, path)?),
                     &|path, held| self.is_brought(intent, path, held),
+                    &|path, held| self.is_to_leave(intent, path, held),
                 )
             })
             .collect()
     }
 
-    /// Whether a unit of the set has brought what is at a path.
+    /// Whether the set has brought what is at a path: a unit's file, or a directory for one.
     fn is_brought(&self, intent: &Intent, path: &RelPath, held: &Held) -> Result<bool, FsError> {
+        if *held == Held::Other(FileKind::Directory) && !mutant!(NewDirectoriesForgotten) {
+            return Ok(intent.new_dirs.contains(path));
+        }
         for unit in intent.units.iter().filter(|unit| unit.arrives_at() == Some(path)) {
             let is_it = match &unit.action {
                 Action::Create { staged, .. } => held.is_arrived(staged, unit.stamp),
@@ -499,6 +503,24 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 _ => false,
             };
             if is_it {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether this is still the very file that the set takes away from a path. Its slot being
+    /// absent does not tell: a file that has moved has left it.
+    fn is_to_leave(&self, intent: &Intent, path: &RelPath, held: &Held) -> Result<bool, FsError> {
+        if mutant!(CyclesForgotten) {
+            return Ok(false);
+        }
+        let is_it = |unit: &Unit| {
+            let is_base = unit.base().is_some_and(|base| held.is_base(&base));
+            unit.frees_path() && unit.path == *path && is_base
+        };
+        for unit in intent.units.iter().filter(|unit| is_it(unit)) {
+            if self.ground.stat(&unit.slot)?.is_none() && !self.is_brought(intent, path, held)? {
                 return Ok(true);
             }
         }

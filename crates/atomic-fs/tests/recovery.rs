@@ -171,6 +171,106 @@ fn slots_that_something_removed_or_replaced_after_a_kill_leave_no_half_set(
     assert!(restored > 0 || matches!(which, Which::First), "some content came from the store");
 }
 
+/// Sets in which one path, or one directory, is handed over between files.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Exchange,
+    Rotation,
+    FileToDirectory,
+    MovedFileToDirectory,
+    Move,
+    Delete,
+    Modify,
+    Create,
+    NewDirectory,
+    ModifyAndNewDirectory,
+    DeleteAndModify,
+}
+
+impl Kind {
+    fn prepare(self, fixture: &mut Fixture) -> Vec<Change> {
+        for name in ["a", "b", "c"] {
+            fixture.put(name, format!("old {name}").as_bytes());
+        }
+        match self {
+            Self::Exchange => vec![fixture.rename("a", "b"), fixture.rename("b", "a")],
+            Self::Rotation => {
+                vec![fixture.rename("a", "b"), fixture.rename("b", "c"), fixture.rename("c", "a")]
+            }
+            Self::FileToDirectory => vec![fixture.delete("a"), fixture.create("a/sub/f", b"new")],
+            Self::MovedFileToDirectory => {
+                vec![fixture.rename("a", "moved"), fixture.create("a/f", b"new")]
+            }
+            Self::Move => vec![fixture.rename("a", "moved")],
+            Self::Delete => vec![fixture.delete("a")],
+            Self::Modify => vec![fixture.modify("a", b"new a")],
+            Self::Create => vec![fixture.create("created", b"new")],
+            Self::NewDirectory => vec![fixture.create("fresh/sub/f", b"new")],
+            Self::ModifyAndNewDirectory => {
+                vec![fixture.modify("a", b"new a"), fixture.create("fresh/sub/f", b"new")]
+            }
+            Self::DeleteAndModify => vec![fixture.delete("a"), fixture.modify("b", b"new b")],
+        }
+    }
+
+    fn states(self) -> (Tree, Tree) {
+        let mut fixture = Fixture::in_memory();
+        let changes = self.prepare(&mut fixture);
+        let old = fixture.tree();
+        let applied = fixture.apply(changes);
+        assert!(matches!(applied.outcome, Outcome::Committed), "{:?}", applied.outcome);
+        (old, fixture.tree())
+    }
+}
+
+/// The tree, directories and all, is the end that recovery says.
+fn assert_end(fixture: &Fixture, (old, new): &(Tree, Tree), report: &RecoveryReport, case: &str) {
+    let now = fixture.tree();
+    match report.sets.first().map(|set| set.outcome) {
+        Some(RecoveredOutcome::Committed) => assert_eq!(now, *new, "{case}: {report:#?}"),
+        Some(RecoveredOutcome::RolledBack) => assert_eq!(now, *old, "{case}: {report:#?}"),
+        Some(RecoveredOutcome::InDoubt) => panic!("{case}: all contents are there: {report:#?}"),
+        None => assert!(now == *old || now == *new, "{case}: {now:#?}"),
+    }
+}
+
+#[rstest]
+fn a_removed_slot_leaves_no_path_empty_that_files_hand_over(
+    #[values(
+        Kind::Exchange,
+        Kind::Rotation,
+        Kind::FileToDirectory,
+        Kind::MovedFileToDirectory,
+        Kind::Move,
+        Kind::Delete,
+        Kind::Modify,
+        Kind::Create,
+        Kind::NewDirectory,
+        Kind::ModifyAndNewDirectory,
+        Kind::DeleteAndModify
+    )]
+    kind: Kind,
+    #[values(Which::All, Which::Even, Which::Odd, Which::First)] which: Which,
+) {
+    let states = kind.states();
+    for number in 0.. {
+        let mut fixture = Fixture::in_memory();
+        let changes = kind.prepare(&mut fixture);
+        let calls = killed_at(&fixture, &changes, number);
+        let chosen = which.of(slots(&fixture));
+        chosen.iter().for_each(|slot| Fate::Removed.befalls(&fixture.root().join(slot)));
+        // Who forgets the journal has recorded the outcome.
+        let mut records = fixture.records_of(&changes);
+        records.undecided.retain(|_| journal(&fixture).exists());
+        let report = fixture.recover_by(&records);
+        let case = format!("{kind:?}, {which:?}, killed at call {number}: {chosen:?}");
+        assert_end(&fixture, &states, &report, &case);
+        if calls <= number {
+            break;
+        }
+    }
+}
+
 #[rstest]
 fn a_kill_while_slots_are_restored_leaves_no_half_set(
     #[values(Which::All, Which::Even)] which: Which,
