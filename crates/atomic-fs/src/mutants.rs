@@ -163,6 +163,8 @@ define! {
     CyclesForgotten,
     /// A directory that the set made where a file was is taken for a user's.
     NewDirectoriesForgotten,
+    /// Whatever has a slot's name before the swaps is taken for what a crash left of it.
+    OthersSlotsTorn,
     /// What is written anew is not synced before it is a slot.
     RestoredUnsynced,
     /// A journal is acted on whether its set was begun or not.

@@ -279,7 +279,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             let is_back = outcome == RecoveredOutcome::RolledBack;
             let unknown = match found.is_rebuilt {
                 true => Unknown::Untold,
-                false if !found.swapped && is_back => Unknown::UsersOrTorn,
+                false if !found.swapped && is_back => Unknown::UsersOrTorn(self.records.contents()),
                 false => Unknown::Users,
             };
             clean_slots(&swapper, intent, unknown)?;

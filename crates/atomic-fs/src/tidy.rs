@@ -1,8 +1,12 @@
 //! Removing slots, and keeping what a user put into one.
 
+use std::io::{self, Read};
+
+use crate::change_set::Staged;
+use crate::content::ContentSource;
 use crate::disk::Disk;
 use crate::error::FsError;
-use crate::ground::{Ground, Held, is_absence};
+use crate::ground::{FileReader, Ground, Held, has_stamp, is_absence};
 use crate::intent::{Action, Intent, Unit};
 use crate::move_aside;
 use crate::mutants::mutant;
@@ -11,13 +15,13 @@ use crate::rel_path::RelPath;
 use crate::swap::Swapper;
 
 /// What a slot's content can be that is neither base nor staged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
+#[derive(Clone, Copy)]
+pub(crate) enum Unknown<'c> {
     /// A user's save.
     Users,
     /// That, or, where the file says that it was never swapped, what a crash left of a write: no
-    /// swap is on record.
-    UsersOrTorn,
+    /// swap is on record. The contents tell a part of what was to be written.
+    UsersOrTorn(&'c dyn ContentSource),
     /// The same, and nothing tells the two apart but that an empty file holds no save.
     Untold,
 }
@@ -27,7 +31,7 @@ pub(crate) enum Unknown {
 pub(crate) fn clean_slots<D: Disk>(
     swapper: &Swapper<'_, '_, D>,
     intent: &Intent,
-    unknown: Unknown,
+    unknown: Unknown<'_>,
 ) -> Result<(), FsError> {
     let ground = swapper.ground;
     parallel::for_each(parallel::looks(ground.disk), intent.units.len(), |index| {
@@ -45,14 +49,16 @@ pub(crate) fn clean_slots<D: Disk>(
             }
             // A directory or a special file is nothing that the set has written.
             None => swapper.keep(unit),
-            // A power cut can lose the record and keep the swap; the file tells then.
-            _ if unknown == Unknown::UsersOrTorn && is_untouched(ground, unit)? => {
-                remove(ground, &unit.slot)
-            }
-            _ if unknown == Unknown::Untold && held.bytes() == Some(0) => {
-                remove(ground, &unit.slot)
-            }
-            _ => swapper.keep(unit),
+            _ => match unknown {
+                // A power cut can lose the record and keep the swap; the file tells then.
+                Unknown::UsersOrTorn(contents)
+                    if is_untouched(ground, unit)? && is_torn(ground, unit, &held, contents)? =>
+                {
+                    remove(ground, &unit.slot)
+                }
+                Unknown::Untold if held.bytes() == Some(0) => remove(ground, &unit.slot),
+                _ => swapper.keep(unit),
+            },
         }
     })
     .into_iter()
@@ -69,6 +75,46 @@ fn is_untouched<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<bool, Fs
     let held = ground.held(&unit.path)?;
     let is_same = mutant!(DisplacedByContent) || held.inode().is_some_and(|(_, now)| now == *inode);
     Ok(is_same && held.is_base(base))
+}
+
+/// Whether a slot can be what a crash left of writing it, and not another's file that has come to
+/// its name since. Where blocks reach the disk in any order, it can hold anything, in the length
+/// that was reserved for it; else it is a part of what was to be written, or zeros.
+fn is_torn<D: Disk>(
+    ground: &Ground<'_, D>,
+    unit: &Unit,
+    held: &Held,
+    contents: &dyn ContentSource,
+) -> Result<bool, FsError> {
+    let (Some(staged), Held::File { stat, .. }) = (unit.staged(), held) else { return Ok(false) };
+    if stat.bytes == staged.bytes
+        || has_stamp(stat.modified_ns, unit.stamp)
+        || mutant!(OthersSlotsTorn)
+    {
+        return Ok(true);
+    }
+    let file = match ground.open_file(&unit.slot) {
+        Ok(file) => file,
+        Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let reader = FileReader { disk: ground.disk, file: &file, offset: 0 };
+    is_part(reader, &staged, contents).map_err(FsError::io("read", &unit.slot))
+}
+
+/// Whether every byte is the one that was to be written there, or zero.
+fn is_part(slot: impl Read, staged: &Staged, contents: &dyn ContentSource) -> io::Result<bool> {
+    // Without the content nothing shows that it is the set's own.
+    let Ok(whole) = contents.open(&staged.digest) else { return Ok(false) };
+    let mut whole = io::BufReader::new(whole).bytes();
+    for byte in io::BufReader::new(slot).bytes() {
+        let byte = byte?;
+        let Some(Ok(expected)) = whole.next() else { return Ok(false) };
+        if byte != expected && byte != 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Removes slots that were written but never swapped, whole or not, and leaves alone those whose

@@ -272,6 +272,51 @@ fn a_removed_slot_leaves_no_path_empty_that_files_hand_over(
 }
 
 #[rstest]
+fn a_file_that_something_put_in_a_slots_place_is_never_lost(
+    #[values(
+        Kind::Exchange,
+        Kind::FileToDirectory,
+        Kind::Move,
+        Kind::Delete,
+        Kind::Modify,
+        Kind::Create,
+        Kind::NewDirectory,
+        Kind::ModifyAndNewDirectory,
+        Kind::DeleteAndModify
+    )]
+    kind: Kind,
+    #[values(Which::All, Which::First)] which: Which,
+) {
+    let mut found = 0;
+    for number in 0.. {
+        let mut fixture = Fixture::in_memory();
+        let changes = kind.prepare(&mut fixture);
+        let calls = killed_at(&fixture, &changes, number);
+        let chosen = which.of(slots(&fixture));
+        for slot in &chosen {
+            let slot = fixture.root().join(slot);
+            fs::remove_file(&slot).expect("it is there");
+            fs::write(&slot, format!("a user's {}", slot.display())).expect("the name is free");
+        }
+        let mut records = fixture.records_of(&changes);
+        records.undecided.retain(|_| journal(&fixture).exists());
+        fixture.recover_by(&records);
+        let mut left = fixture.kept();
+        left.extend(files(&fixture).into_values().filter_map(|(_, content)| content));
+        for slot in &chosen {
+            let users = format!("a user's {}", fixture.root().join(slot).display());
+            let is_left = left.iter().any(|content| *content == users.as_bytes());
+            assert!(is_left, "{kind:?}, {which:?}, killed at call {number}: {slot:?}: {left:?}");
+            found += 1;
+        }
+        if calls <= number {
+            break;
+        }
+    }
+    assert!(found > 0, "some slot is replaced");
+}
+
+#[rstest]
 fn a_kill_while_slots_are_restored_leaves_no_half_set(
     #[values(Which::All, Which::Even)] which: Which,
 ) {
