@@ -120,7 +120,7 @@ pub(crate) fn inspect<D: Disk>(
             let goal = ground.held(to)?;
             let arrived = goal.inode().is_some_and(|(_, goal)| goal == *inode)
                 || (slot == Held::Absent
-                    && file == Held::Absent
+                    && has_left(&file, base, *inode)
                     && goal.is_base(base)
                     && !is_to_leave(to, &goal)?);
             if arrived {
@@ -156,6 +156,12 @@ pub(crate) fn inspect<D: Disk>(
             }
         }
     })
+}
+
+/// Whether what is at the path of a file that moves shows that it is there no more. Where the
+/// file's number is unknown, another content does.
+pub(crate) fn has_left(file: &Held, base: &Fingerprint, inode: u64) -> bool {
+    *file == Held::Absent || (inode == 0 && !file.is_base(base))
 }
 
 /// Whether what is on its way can arrive at a path.

@@ -165,6 +165,8 @@ define! {
     NewDirectoriesForgotten,
     /// Whatever has a slot's name before the swaps is taken for what a crash left of it.
     OthersSlotsTorn,
+    /// A file that is gone is taken for one that a user removed where the journal is lost.
+    RebuiltUnswapped,
     /// What is written anew is not synced before it is a slot.
     RestoredUnsynced,
     /// A journal is acted on whether its set was begun or not.

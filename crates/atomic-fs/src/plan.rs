@@ -36,7 +36,7 @@ impl<D: Disk> Planner<'_, '_, D> {
                 self.check(&set.changes[index], &freed)
             });
         let mut conflicts = Vec::new();
-        let mut seen = Seen { ground: self.ground, inodes: BTreeMap::new() };
+        let mut seen = Seen::new(self.ground);
         let mut names = BTreeMap::new();
         for (change, answer) in set.changes.iter().zip(answers) {
             match answer {
@@ -145,7 +145,10 @@ pub(crate) fn rebuild<D: Disk>(
     slots: SlotNumbers,
 ) -> Result<Intent, FsError> {
     check_consistency(set)?;
-    let mut intent = match Intent::plan(set, &Seen { ground, inodes: BTreeMap::new() }) {
+    let leaves =
+        |change: &&Change| matches!(change.operation, Operation::Delete | Operation::Rename { .. });
+    let were_files = set.changes.iter().filter(leaves).map(|change| change.path.clone()).collect();
+    let mut intent = match Intent::plan(set, &Seen { were_files, ..Seen::new(ground) }) {
         // A directory on the way is a symlink or a mount by now: that is found once more, and
         // reported, before anything is done.
         Err(FsError::Refused { .. }) => Intent::plan(set, &Unseen)?,
@@ -162,7 +165,7 @@ pub(crate) fn rebuild<D: Disk>(
 }
 
 /// The slot of a file whose directory was still to be made lies above that directory, which may be
-/// there by now.
+/// there by now: the set made it then.
 fn find_slots_above<D: Disk>(ground: &Ground<'_, D>, intent: &mut Intent) -> Result<(), FsError> {
     for unit in &mut intent.units {
         let name = unit.slot.file_name().to_vec();
@@ -170,6 +173,11 @@ fn find_slots_above<D: Disk>(ground: &Ground<'_, D>, intent: &mut Intent) -> Res
         let mut candidate = Some(unit.slot.clone());
         while let Some(slot) = candidate {
             if matches!(ground.stat(&slot), Ok(Some(_))) {
+                let mut made = if unit.staged().is_some() { unit.path.parent() } else { None };
+                while let Some(dir) = made.filter(|dir| Some(dir) != slot.parent().as_ref()) {
+                    made = dir.parent();
+                    intent.new_dirs.push(dir);
+                }
                 unit.slot = slot;
                 break;
             }
@@ -185,6 +193,8 @@ fn find_slots_above<D: Disk>(ground: &Ground<'_, D>, intent: &mut Intent) -> Res
             };
         }
     }
+    intent.new_dirs.sort_by_key(|dir| (dir.components().count(), dir.clone()));
+    intent.new_dirs.dedup();
     Ok(())
 }
 
@@ -213,6 +223,14 @@ impl Terrain for Unseen {
 struct Seen<'g, 'a, D: Disk> {
     ground: &'g Ground<'a, D>,
     inodes: BTreeMap<RelPath, u64>,
+    /// Where files were that the set takes away: a directory there, and what is in it, came later.
+    were_files: BTreeSet<RelPath>,
+}
+
+impl<'g, 'a, D: Disk> Seen<'g, 'a, D> {
+    fn new(ground: &'g Ground<'a, D>) -> Self {
+        Self { ground, inodes: BTreeMap::new(), were_files: BTreeSet::new() }
+    }
 }
 
 impl<D: Disk> Terrain for Seen<'_, '_, D> {
@@ -225,6 +243,9 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
     }
 
     fn is_directory(&self, path: &RelPath) -> Result<bool, FsError> {
+        if self.were_files.iter().any(|file| path.starts_with(file)) {
+            return Ok(false);
+        }
         match self.ground.dir(Some(path)) {
             Ok(_) => Ok(true),
             Err(error) if is_absence(&error) => Ok(false),

@@ -13,7 +13,7 @@ use crate::dir_locks;
 use crate::disk::{Disk, FileKind};
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, Held};
-use crate::inspect::{Condition, inspect};
+use crate::inspect::{Condition, has_left, inspect};
 use crate::intent::{Action, Intent, Unit};
 use crate::journal::{self, Found, Journal, Opened, Progress, Record};
 use crate::move_aside;
@@ -339,12 +339,14 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let is_done = |it: &Condition| matches!(it, Condition::Done | Condition::DoneAlone);
         let has_swapped =
             found.swapped || conditions.iter().any(is_done) || mutant!(RecoveryTooEager);
+        // Without a journal nothing says that nothing was.
+        let may_have_swapped = has_swapped || (found.is_rebuilt && !mutant!(RebuiltUnswapped));
         let may_finish = has_swapped
             && !was_displaced
             && (found.progress != Progress::Aborting || mutant!(AbortIgnored));
         let goes_on = |index: usize| can_go_on(&intent.units[index], &conditions[index], found);
         let mut is_forward = may_finish && (0..intent.units.len()).all(goes_on);
-        let lost = undo_lost(intent, &conditions, has_swapped);
+        let lost = undo_lost(intent, &conditions, may_have_swapped);
         if may_finish && !is_forward && !lost.is_empty() {
             // Old content is lost from its slots, so going forward needs less from the store, and
             // keeps more of what only the files themselves have.
@@ -362,7 +364,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             | Condition::Blocked(conflict)
             | Condition::Edited(conflict) => Some(conflict.clone()),
             // Else it is restored, or in doubt.
-            Condition::Gone(conflict) if is_forward || !has_swapped => Some(conflict.clone()),
+            Condition::Gone(conflict) if is_forward || !may_have_swapped => Some(conflict.clone()),
             _ => None,
         }));
         let apply = self.apply();
@@ -393,7 +395,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             (*condition == Condition::Foreign).then_some(Conflict { path, difference })
         };
         findings.unresolved = intent.units.iter().zip(&conditions).filter_map(foreign).collect();
-        let lost = undo_lost(intent, &conditions, has_swapped);
+        let lost = undo_lost(intent, &conditions, may_have_swapped);
         if findings.unresolved.is_empty() && !lost.is_empty() {
             findings.unresolved = self.refill(found, &lost, findings)?;
             conditions = self.conditions(intent)?;
@@ -497,7 +499,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 Action::Move { base, inode, .. } => {
                     held.inode().is_some_and(|(_, now)| now == *inode)
                         || (held.is_base(base)
-                            && self.ground.stat(&unit.path)?.is_none()
+                            && has_left(&self.ground.held(&unit.path)?, base, *inode)
                             && self.ground.stat(&unit.slot)?.is_none())
                 }
                 _ => false,
@@ -614,10 +616,10 @@ fn staged_lost(intent: &Intent, conditions: &[Condition]) -> Vec<Wanted> {
 
 /// The units whose old content is needed to go back and is in no slot. Where nothing was swapped,
 /// a file that is gone was taken away by a user.
-fn undo_lost(intent: &Intent, conditions: &[Condition], has_swapped: bool) -> Vec<Wanted> {
+fn undo_lost(intent: &Intent, conditions: &[Condition], may_have_swapped: bool) -> Vec<Wanted> {
     let lost = |(index, condition): (usize, &Condition)| match condition {
         Condition::DoneAlone => Some((index, Refill::Base)),
-        Condition::Gone(_) if has_swapped => Some((index, Refill::Base)),
+        Condition::Gone(_) if may_have_swapped => Some((index, Refill::Base)),
         _ => None,
     };
     debug_assert_eq!(intent.units.len(), conditions.len());

@@ -463,6 +463,71 @@ fn a_journal_that_is_damaged_or_gone_leaves_no_half_set(
     assert_eq!(outcomes.len(), 2, "both ends are reached");
 }
 
+#[rstest]
+fn a_lost_journal_leaves_neither_half_a_set_nor_a_directory(
+    #[values(
+        Kind::Exchange,
+        Kind::Rotation,
+        Kind::FileToDirectory,
+        Kind::MovedFileToDirectory,
+        Kind::Move,
+        Kind::Delete,
+        Kind::Modify,
+        Kind::Create,
+        Kind::NewDirectory,
+        Kind::ModifyAndNewDirectory,
+        Kind::DeleteAndModify
+    )]
+    kind: Kind,
+    #[values(Harm::Gone, Harm::Flipped(0))] harm: Harm,
+) {
+    let states = kind.states();
+    for number in 0.. {
+        let mut fixture = Fixture::in_memory();
+        let changes = kind.prepare(&mut fixture);
+        let calls = killed_at(&fixture, &changes, number);
+        harm.befalls(&journal(&fixture));
+        let report = fixture.recover_by(&fixture.records_of(&changes));
+        assert_end(&fixture, &states, &report, &format!("{kind:?}, {harm:?}, at call {number}"));
+        if calls <= number {
+            break;
+        }
+    }
+}
+
+#[rstest]
+fn a_lost_journal_and_removed_slots_leave_no_half_set(
+    #[values(
+        Kind::Exchange,
+        Kind::Rotation,
+        Kind::FileToDirectory,
+        Kind::MovedFileToDirectory,
+        Kind::Move,
+        Kind::Delete,
+        Kind::Modify,
+        Kind::Create,
+        Kind::DeleteAndModify
+    )]
+    kind: Kind,
+    #[values(Which::All, Which::Even, Which::Odd)] which: Which,
+) {
+    let states = kind.states();
+    for number in 0.. {
+        let mut fixture = Fixture::in_memory();
+        let changes = kind.prepare(&mut fixture);
+        let calls = killed_at(&fixture, &changes, number);
+        Harm::Flipped(0).befalls(&journal(&fixture));
+        let chosen = which.of(slots(&fixture));
+        chosen.iter().for_each(|slot| Fate::Removed.befalls(&fixture.root().join(slot)));
+        let report = fixture.recover_by(&fixture.records_of(&changes));
+        let case = format!("{kind:?}, {which:?}, killed at call {number}: {chosen:?}");
+        assert_end(&fixture, &states, &report, &case);
+        if calls <= number {
+            break;
+        }
+    }
+}
+
 /// In the middle of the swaps: some files are new, some are old.
 fn half_made(fixture: &mut Fixture) -> Vec<Change> {
     let states = old_and_new();
