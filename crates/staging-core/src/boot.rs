@@ -3,6 +3,7 @@
 //! Linux names each boot: `/proc/sys/kernel/random/boot_id` (random(4)).
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// The boot's name; none where the system has none, or keeps it from this process.
 pub(crate) fn id() -> Option<&'static str> {
@@ -23,6 +24,19 @@ fn tag_of(id: &str) -> u32 {
     let hash = blake3::hash(id.as_bytes());
     let first: [u8; 4] = hash.as_bytes()[..4].try_into().expect("a hash has 32 bytes");
     u32::from_le_bytes(first) >> 1
+}
+
+/// The time since the boot, the time that the machine slept included; none where the system does
+/// not name its boots, since it says nothing there from one process to the next.
+#[cfg(target_os = "linux")]
+pub(crate) fn elapsed() -> Option<Duration> {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn elapsed() -> Option<Duration> {
+    None
 }
 
 #[cfg(test)]

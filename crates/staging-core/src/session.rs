@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::SessionId;
+use crate::store::age::Age;
 use crate::time::Timestamp;
 
 /// Where a session stands.
@@ -52,4 +53,10 @@ pub struct Session {
     /// When that process was found dead. The session stays open until it expires,
     /// and whoever opens it again takes it over.
     pub orphaned_at: Option<Timestamp>,
+    /// How old the state was when an agent last did something in it.
+    #[serde(skip)]
+    pub(crate) active_age: Age,
+    /// How old the state is when silence ends it: a clock can be wrong.
+    #[serde(skip)]
+    pub(crate) expires_age: Age,
 }

@@ -48,10 +48,13 @@ impl Timestamp {
     }
 }
 
-/// Nanoseconds since 1970 by the system's clock; 0 when it stands before 1970.
+/// Nanoseconds since 1970 by the system's clock, negative before it.
 pub(crate) fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    let in_ns = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => in_ns(since),
+        Err(before) => -in_ns(before.duration()),
+    }
 }
 
 impl fmt::Display for Timestamp {

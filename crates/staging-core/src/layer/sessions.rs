@@ -9,9 +9,9 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::owner::Owner;
 use crate::patch::{DiscardReason, Patch};
 use crate::session::{Session, SessionState};
+use crate::store::age::Age;
 use crate::store::patches::Needs;
 use crate::store::{Write, patches, sessions};
-use crate::time::Timestamp;
 
 const LABEL_BYTES_MAX: usize = 200;
 
@@ -43,8 +43,7 @@ impl DiffStagingLayer {
             {
                 return adopt_orphan(write, &session, owner);
             }
-            let now = write.now;
-            let id = sessions::insert(write, label, now, now.plus(expires_after), owner)?;
+            let id = sessions::insert(write, label, expires_after, owner)?;
             write.log(Event::SessionOpened { session: id, label: label.to_owned() })?;
             require(write, id)
         })
@@ -113,8 +112,8 @@ impl Inner {
 
     /// Ends sessions whose time has run out; which.
     pub(super) fn expire_overdue(&self) -> Result<Vec<SessionId>> {
-        let overdue =
-            self.store.look(|connection| sessions::overdue(connection, Timestamp::now()))?;
+        let age = self.store.age()?;
+        let overdue = self.store.look(|connection| sessions::overdue(connection, age))?;
         let mut expired = Vec::new();
         for session in overdue {
             // One that an apply is at ends at the next look.
@@ -137,9 +136,8 @@ impl Inner {
         let keep = self.keeps_history();
         self.store.write(|write| {
             let session = require(write, id)?;
-            let now = write.now;
             if session.state != SessionState::Open
-                || (state == SessionState::Expired && session.expires_at > now)
+                || (state == SessionState::Expired && session.expires_age > write.age)
             {
                 return Ok(Ok(session));
             }
@@ -178,7 +176,7 @@ impl Inner {
     pub(super) fn still_open(&self, session: Session) -> Result<Session> {
         let id = session.id;
         let session =
-            if session.state == SessionState::Open && session.expires_at <= Timestamp::now() {
+            if session.state == SessionState::Open && session.expires_age <= self.store.age()? {
                 match self.expire(id)? {
                     Ok(session) => session,
                     Err(apply) => return Err(busy(apply)),
@@ -194,7 +192,7 @@ impl Inner {
 
     /// Notes that the agent is there, without a write for every read.
     pub(super) fn note_activity(&self, session: &Session) -> Result<()> {
-        if !self.is_to_be_touched(session, Timestamp::now(), TOUCH_MS) {
+        if !self.is_to_be_touched(session, self.store.age()?, TOUCH_MS) {
             return Ok(());
         }
         self.store.write(|write| self.touch(write, session, TOUCH_MS))
@@ -207,20 +205,17 @@ impl Inner {
         session: &Session,
         at_most_every_ms: i64,
     ) -> Result<()> {
-        if !self.is_to_be_touched(session, write.now, at_most_every_ms) {
+        if !self.is_to_be_touched(session, write.age, at_most_every_ms) {
             return Ok(());
         }
-        let expires_at = write.now.plus(self.options.session_expires_after);
-        sessions::touch(write, session.id, write.now, expires_at)
+        sessions::touch(write, session.id, self.options.session_expires_after)
     }
 
-    fn is_to_be_touched(&self, session: &Session, now: Timestamp, at_most_every_ms: i64) -> bool {
+    fn is_to_be_touched(&self, session: &Session, now: Age, at_most_every_ms: i64) -> bool {
         let allowed = i64::try_from(self.options.session_expires_after.as_millis() / 10)
             .unwrap_or(i64::MAX)
             .min(at_most_every_ms);
-        let silent = now.unix_ms().saturating_sub(session.last_active_at.unix_ms());
-        // A clock that was set back must not stop it.
-        silent >= allowed || silent < 0
+        now.0.saturating_sub(session.active_age.0) >= allowed
     }
 }
 

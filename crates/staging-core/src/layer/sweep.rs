@@ -17,7 +17,6 @@ use crate::ids::{PatchId, SessionId};
 use crate::owner::{Liveness, Owner};
 use crate::store::blobs::is_damage;
 use crate::store::{contents, meta, patches, sessions};
-use crate::time::Timestamp;
 
 /// How many rows one transaction of a sweep changes: others wait for it.
 const BATCH: usize = 200;
@@ -74,6 +73,7 @@ impl DiffStagingLayer {
         let inner = &*self.0;
         let deadline = Instant::now() + budget;
         inner.recover_if_free()?;
+        inner.store.note_age()?;
         let mut report = SweepReport {
             expired: inner.expire_overdue()?,
             orphaned: inner.find_orphans()?,
@@ -86,7 +86,7 @@ impl DiffStagingLayer {
         report.forgotten = forgotten;
         inner.flush(Space::All)?;
         if all && Instant::now() < deadline {
-            let before = Timestamp::now().minus(inner.options.history_keep_for);
+            let before = inner.store.age()?.minus(inner.options.history_keep_for);
             inner.store.write(|write| sessions::forget(write, before, BATCH))?;
             let swept = inner.sweep_state(Some(deadline))?;
             (report.removed, report.bytes) = (swept.removed, swept.bytes);
@@ -162,6 +162,7 @@ impl DiffStagingLayer {
 impl Inner {
     /// What every process does when it starts.
     pub(super) fn sweep_at_start(&self) -> Result<()> {
+        self.store.note_age()?;
         self.expire_overdue()?;
         self.find_orphans()?;
         self.forget_old(Instant::now() + START_BUDGET)?;
@@ -205,7 +206,7 @@ impl Inner {
     /// Forgets decided patches that are older than the history is kept; how many,
     /// and whether those were all.
     pub(super) fn forget_old(&self, deadline: Instant) -> Result<(u64, bool)> {
-        let before = Timestamp::now().minus(self.options.history_keep_for);
+        let before = self.store.age()?.minus(self.options.history_keep_for);
         let mut forgotten = 0;
         loop {
             let old =

@@ -10,6 +10,14 @@ pub(crate) const SWEPT_MS: &str = "swept_ms";
 
 /// A random number that tells this state's change sets from those of every other state.
 pub(crate) const STATE_TAG: &str = "state_tag";
+/// How long the state has lived, in milliseconds, when it was looked at last; see [`age`](super::age).
+pub(crate) const AGE_MS: &str = "age_ms";
+/// That look's boot; negative where the system does not name it.
+pub(crate) const AGE_BOOT: &str = "age_boot";
+/// That look's time since the boot, in milliseconds.
+pub(crate) const AGE_SINCE_BOOT_MS: &str = "age_since_boot_ms";
+/// What the clock said then, in milliseconds since 1970.
+pub(crate) const AGE_CLOCK_MS: &str = "age_clock_ms";
 
 pub(crate) fn get(connection: &Connection, name: &str) -> Result<Option<i64>> {
     Ok(connection

@@ -11,6 +11,7 @@
 //! A commit survives the process at once, and a power cut once [`Store::sync`]
 //! has returned; [`Store::write_durably`] includes that.
 
+pub(crate) mod age;
 pub(crate) mod applies;
 pub(crate) mod blobs;
 pub(crate) mod contents;
@@ -38,6 +39,7 @@ use crate::Result;
 use crate::error::StagingError;
 use crate::events::{Event, Notice};
 use crate::time::Timestamp;
+use age::{Age, Aging};
 use contents::Dead;
 use folding::Folding;
 use turn::{Turn, Writer};
@@ -69,6 +71,7 @@ pub(crate) struct Store {
     /// Whether the log's own name is durable.
     log_named: AtomicBool,
     folding: Folding,
+    aging: Aging,
 }
 
 impl Store {
@@ -88,9 +91,34 @@ impl Store {
             dirty: AtomicBool::new(false),
             log_named: AtomicBool::new(false),
             folding: Folding::default(),
+            aging: Aging::default(),
         };
         store.keep_reserve();
         Ok(store)
+    }
+
+    /// How old the state is; what expires goes by this, and not by the clock.
+    pub(crate) fn age(&self) -> Result<Age> {
+        match self.aging.known() {
+            Some(age) => Ok(age),
+            None => self.look(|connection| self.aging.read(connection)),
+        }
+    }
+
+    /// Writes down how old the state is, unless that was done a moment ago or nothing can be
+    /// written: every other change does so too.
+    pub(crate) fn note_age(&self) -> Result<()> {
+        self.age()?;
+        if self.aging.known().is_some() {
+            return Ok(());
+        }
+        match self.write(|_| Ok(())) {
+            Err(error) if error.is_unwritable() => {
+                tracing::debug!(%error, "the age of the state is not written down");
+                Ok(())
+            }
+            noted => noted,
+        }
     }
 
     /// Hands every event written from now on to `observer`.
@@ -271,6 +299,8 @@ pub(crate) struct Write<'c> {
     connection: &'c Connection,
     /// The time of everything in it.
     pub(crate) now: Timestamp,
+    /// How old the state is.
+    pub(crate) age: Age,
     head: &'c mut Option<log::Head>,
     notices: &'c mut Vec<Notice>,
     dead: &'c mut Vec<Dead>,

@@ -3,6 +3,7 @@
 use atomic_fs::{Digest, RelPath};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 
+use super::age::Age;
 use super::{Write, contents, damaged, sql, unsql};
 use crate::Result;
 use crate::base::{Base, Seen};
@@ -438,7 +439,8 @@ pub(crate) fn discard(
     let digests = write
         .prepare_cached(
             "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3, updated_ms = ?4,
-             kept = ?5, lapsed = ?6, unreported = ?7 WHERE id = ?1 AND state = 'pending' AND apply IS NULL
+             kept = ?5, lapsed = ?6, unreported = ?7, decided_age_ms = ?8
+             WHERE id = ?1 AND state = 'pending' AND apply IS NULL
              RETURNING base_digest, staged_digest",
         )?
         .query_row(
@@ -449,7 +451,8 @@ pub(crate) fn discard(
                 write.now.unix_ms(),
                 keep,
                 reason.lapses(),
-                reason.is_to_be_reported()
+                reason.is_to_be_reported(),
+                write.age.0
             ],
             digests,
         )
@@ -496,21 +499,21 @@ pub(crate) fn drop_contents(write: &mut Write<'_>, id: PatchId) -> Result<bool> 
 }
 
 /// Patches that were decided before this, oldest first, except those of an apply
-/// that is younger or not over yet.
+/// that is not over yet.
 pub(crate) fn decided_before(
     connection: &Connection,
-    before: Timestamp,
+    before: Age,
     limit: usize,
 ) -> Result<Vec<PatchId>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM patches WHERE state <> 'pending' AND updated_ms < ?1
+        "SELECT id FROM patches WHERE state <> 'pending' AND decided_age_ms < ?1
          AND (lapsed = 0 OR kept)
          AND NOT EXISTS (SELECT 1 FROM applies WHERE applies.id = patches.apply
-             AND (ended_ms IS NULL OR ended_ms >= ?1 OR state IN ('started', 'in_doubt')))
-         ORDER BY updated_ms LIMIT ?2",
+             AND (ended_ms IS NULL OR state IN ('started', 'in_doubt')))
+         ORDER BY decided_age_ms LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map([before.unix_ms(), limit], |row| row.get(0))?;
+    let rows = statement.query_map([before.0, limit], |row| row.get(0))?;
     let ids: rusqlite::Result<Vec<i64>> = rows.collect();
     Ok(ids?.into_iter().map(|id| PatchId(unsql(id))).collect())
 }

@@ -34,6 +34,8 @@ CREATE TABLE sessions(
     created_ms INTEGER NOT NULL,
     active_ms INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL,
+    active_age_ms INTEGER NOT NULL,
+    expires_age_ms INTEGER NOT NULL,
     owner_pid INTEGER,
     owner_start TEXT,
     orphaned_ms INTEGER,
@@ -42,7 +44,7 @@ CREATE TABLE sessions(
     pending_bytes INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX open_labels ON sessions(label) WHERE state = 'open';
-CREATE INDEX open_expiry ON sessions(expires_ms) WHERE state = 'open';
+CREATE INDEX open_expiry ON sessions(expires_age_ms) WHERE state = 'open';
 
 CREATE TABLE applies(
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -98,7 +100,8 @@ CREATE TABLE patches(
     kept INTEGER NOT NULL DEFAULT 1,
     lapsed INTEGER NOT NULL DEFAULT 0,
     unreported INTEGER NOT NULL DEFAULT 0,
-    batch INTEGER
+    batch INTEGER,
+    decided_age_ms INTEGER
 );
 CREATE UNIQUE INDEX pending_paths ON patches(session, path) WHERE state = 'pending';
 CREATE UNIQUE INDEX pending_targets ON patches(session, rename_to)
@@ -106,7 +109,7 @@ CREATE UNIQUE INDEX pending_targets ON patches(session, rename_to)
 CREATE INDEX pending_anywhere ON patches(path) WHERE state = 'pending';
 CREATE INDEX pending_targets_anywhere ON patches(rename_to)
     WHERE state = 'pending' AND rename_to IS NOT NULL;
-CREATE INDEX decided ON patches(updated_ms) WHERE state <> 'pending';
+CREATE INDEX decided ON patches(decided_age_ms) WHERE state <> 'pending';
 CREATE INDEX lapsed ON patches(path) WHERE lapsed = 1;
 CREATE INDEX unreported ON patches(session) WHERE unreported = 1;
 CREATE INDEX batches ON patches(batch) WHERE batch IS NOT NULL;
@@ -125,6 +128,11 @@ CREATE TRIGGER patch_reopened AFTER UPDATE OF state ON patches
 WHEN OLD.state <> 'pending' AND NEW.state = 'pending' BEGIN
     UPDATE sessions SET generation = generation + 1, pending = pending + 1,
         pending_bytes = pending_bytes + coalesce(NEW.staged_bytes, 0) WHERE id = NEW.session;
+END;
+CREATE TRIGGER patch_aged AFTER UPDATE OF state ON patches
+WHEN NEW.state <> 'pending' AND NEW.decided_age_ms IS OLD.decided_age_ms BEGIN
+    UPDATE patches SET decided_age_ms = (SELECT value FROM meta WHERE name = 'age_ms')
+        WHERE id = NEW.id;
 END;
 
 CREATE TABLE apply_patches(
@@ -207,7 +215,8 @@ END;
 
 /// What makes version 3 of version 2. A signature is computed from what a patch proposes, so
 /// the column that held one is gone. What was undone was still called applied. Patches that
-/// became stale under version 2 were reported then, and are not listed.
+/// became stale under version 2 were reported then, and are not listed. Sessions and history
+/// begin to age when the store is brought up to date: only a clock says how old they are.
 const FROM_2: &str = "
 ALTER TABLE applies ADD COLUMN approval TEXT;
 ALTER TABLE applies ADD COLUMN agent TEXT;
@@ -230,6 +239,20 @@ CREATE TRIGGER patch_reopened AFTER UPDATE OF state ON patches
 WHEN OLD.state <> 'pending' AND NEW.state = 'pending' BEGIN
     UPDATE sessions SET generation = generation + 1, pending = pending + 1,
         pending_bytes = pending_bytes + coalesce(NEW.staged_bytes, 0) WHERE id = NEW.session;
+END;
+ALTER TABLE sessions ADD COLUMN active_age_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN expires_age_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE sessions SET expires_age_ms = max(0, expires_ms - active_ms);
+DROP INDEX open_expiry;
+CREATE INDEX open_expiry ON sessions(expires_age_ms) WHERE state = 'open';
+ALTER TABLE patches ADD COLUMN decided_age_ms INTEGER;
+UPDATE patches SET decided_age_ms = 0 WHERE state <> 'pending';
+DROP INDEX decided;
+CREATE INDEX decided ON patches(decided_age_ms) WHERE state <> 'pending';
+CREATE TRIGGER patch_aged AFTER UPDATE OF state ON patches
+WHEN NEW.state <> 'pending' AND NEW.decided_age_ms IS OLD.decided_age_ms BEGIN
+    UPDATE patches SET decided_age_ms = (SELECT value FROM meta WHERE name = 'age_ms')
+        WHERE id = NEW.id;
 END;
 ";
 

@@ -1,8 +1,11 @@
 //! Rows of the sessions table.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{damaged, sql, unsql};
+use super::age::Age;
+use super::{Write, damaged, sql, unsql};
 use crate::Result;
 use crate::ids::SessionId;
 use crate::owner::Owner;
@@ -13,7 +16,8 @@ use crate::time::Timestamp;
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, label, state, created_ms, active_ms, expires_ms, owner_pid, orphaned_ms
+            "SELECT id, label, state, created_ms, active_ms, expires_ms, owner_pid, orphaned_ms,
+             active_age_ms, expires_age_ms
              FROM sessions WHERE ",
             $rest
         )
@@ -41,6 +45,8 @@ fn session(row: &Row<'_>) -> Result<Session> {
         expires_at: Timestamp::from_unix_ms(row.get(5)?),
         owner_pid: row.get(6)?,
         orphaned_at: row.get::<_, Option<i64>>(7)?.map(Timestamp::from_unix_ms),
+        active_age: Age(row.get(8)?),
+        expires_age: Age(row.get(9)?),
     })
 }
 
@@ -75,9 +81,9 @@ pub(crate) fn current(connection: &Connection) -> Result<Vec<Session>> {
 }
 
 /// Open ones whose time has run out.
-pub(crate) fn overdue(connection: &Connection, now: Timestamp) -> Result<Vec<Session>> {
-    let statement = select!("state = 'open' AND expires_ms <= ?1 ORDER BY id");
-    list(connection, statement, &[now.unix_ms()])
+pub(crate) fn overdue(connection: &Connection, now: Age) -> Result<Vec<Session>> {
+    let statement = select!("state = 'open' AND expires_age_ms <= ?1 ORDER BY id");
+    list(connection, statement, &[now.0])
 }
 
 fn list(connection: &Connection, statement: &str, values: &[i64]) -> Result<Vec<Session>> {
@@ -91,25 +97,27 @@ fn list(connection: &Connection, statement: &str, values: &[i64]) -> Result<Vec<
 }
 
 pub(crate) fn insert(
-    connection: &Connection,
+    write: &Write<'_>,
     label: &str,
-    now: Timestamp,
-    expires_at: Timestamp,
+    expires_after: Duration,
     owner: Option<&Owner>,
 ) -> Result<SessionId> {
-    connection
+    let (now, age) = (write.now, write.age);
+    write
         .prepare_cached(
-            "INSERT INTO sessions(label, state, created_ms, active_ms, expires_ms, owner_pid,
-             owner_start) VALUES(?1, 'open', ?2, ?2, ?3, ?4, ?5)",
+            "INSERT INTO sessions(label, state, created_ms, active_ms, expires_ms, active_age_ms,
+             expires_age_ms, owner_pid, owner_start) VALUES(?1, 'open', ?2, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             label,
             now.unix_ms(),
-            expires_at.unix_ms(),
+            now.plus(expires_after).unix_ms(),
+            age.0,
+            age.plus(expires_after).0,
             owner.map(|owner| owner.pid),
             owner.and_then(|owner| owner.start.as_deref()),
         ])?;
-    Ok(SessionId(unsql(connection.last_insert_rowid())))
+    Ok(SessionId(unsql(write.last_insert_rowid())))
 }
 
 /// Open sessions that a process owns which was not found dead.
@@ -152,26 +160,32 @@ pub(crate) fn adopt(connection: &Connection, id: SessionId, owner: &Owner) -> Re
 }
 
 /// Removes ended sessions without patches that were last active before this.
-pub(crate) fn forget(connection: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
+pub(crate) fn forget(connection: &Connection, before: Age, limit: usize) -> Result<usize> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     Ok(connection
         .prepare_cached(
             "DELETE FROM sessions WHERE id IN (
-                 SELECT id FROM sessions WHERE state <> 'open' AND active_ms < ?1
+                 SELECT id FROM sessions WHERE state <> 'open' AND active_age_ms < ?1
                  AND id NOT IN (SELECT session FROM patches) LIMIT ?2)",
         )?
-        .execute(params![before.unix_ms(), limit])?)
+        .execute(params![before.0, limit])?)
 }
 
-pub(crate) fn touch(
-    connection: &Connection,
-    id: SessionId,
-    now: Timestamp,
-    expires_at: Timestamp,
-) -> Result<()> {
-    connection
-        .prepare_cached("UPDATE sessions SET active_ms = ?2, expires_ms = ?3 WHERE id = ?1")?
-        .execute(params![sql(id.0), now.unix_ms(), expires_at.unix_ms()])?;
+/// Puts a session's expiry off.
+pub(crate) fn touch(write: &Write<'_>, id: SessionId, expires_after: Duration) -> Result<()> {
+    let (now, age) = (write.now, write.age);
+    write
+        .prepare_cached(
+            "UPDATE sessions SET active_ms = ?2, expires_ms = ?3, active_age_ms = ?4,
+             expires_age_ms = ?5 WHERE id = ?1",
+        )?
+        .execute(params![
+            sql(id.0),
+            now.unix_ms(),
+            now.plus(expires_after).unix_ms(),
+            age.0,
+            age.plus(expires_after).0,
+        ])?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn open_session(write: &mut Write<'_>, label: &str) -> Result<SessionId> {
-    let id = sessions::insert(write, label, write.now, write.now, None)?;
+    let id = sessions::insert(write, label, std::time::Duration::ZERO, None)?;
     write.log(Event::SessionOpened { session: id, label: label.to_owned() })?;
     Ok(id)
 }
@@ -184,4 +184,30 @@ fn a_long_log_is_folded_back_by_whoever_closes_the_store() {
     drop(store);
     assert_eq!(length(), 0, "the next process has nothing to read");
     assert_eq!(labels(&Store::open(dir.path()).expect("opened")).len(), 600);
+}
+
+/// Lets an hour pass since the age was noted, and makes the store look for the note again.
+fn pass_an_hour(store: &Store) {
+    let statement = "UPDATE meta SET value = value - 3600000
+         WHERE name IN ('age_clock_ms', 'age_since_boot_ms')";
+    store.look(|connection| Ok(connection.execute_batch(statement)?)).expect("an hour later");
+    store.aging.forget();
+}
+
+#[test]
+fn every_change_is_dated_by_an_age_that_is_written_down_with_it() {
+    let (_state, store) = store();
+    let noted = || {
+        store.look(|connection| meta::get(connection, meta::AGE_MS)).expect("read").expect("noted")
+    };
+    store.write(|write| open_session(write, "first")).expect("opened");
+    pass_an_hour(&store);
+    let failed: Result<()> = store.write(|_| Err(damaged("on purpose")));
+    assert!(failed.is_err() && noted() < 3_600_000, "the note was taken back with the change");
+    let age = store.write(|write| Ok(write.age)).expect("written");
+    assert!((3_600_000..3_660_000).contains(&age.0), "{age:?}");
+    assert_eq!(noted(), age.0);
+    pass_an_hour(&store);
+    assert!(store.age().expect("read").0 >= 7_200_000, "reading counts on");
+    assert_eq!(noted(), age.0, "and writes nothing");
 }

@@ -119,6 +119,7 @@ impl<'s> Turn<'s> {
         let mut write = Write {
             connection,
             now: Timestamp::now(),
+            age: self.store.aging.note(connection)?,
             head: &mut head,
             notices: &mut notices,
             dead: &mut dead,
@@ -187,6 +188,9 @@ impl<'s> Turn<'s> {
     fn commit(&mut self) -> Result<()> {
         let Some(shared) = self.writer.open.take() else { return Ok(()) };
         let committed = self.writer.run("COMMIT");
+        if committed.is_err() {
+            self.store.aging.forget();
+        }
         if committed.is_err() && !self.writer.connection.is_autocommit() {
             let _ = self.writer.run("ROLLBACK");
         }
@@ -237,6 +241,7 @@ impl Drop for Turn<'_> {
         if !self.unsettled {
             return;
         }
+        self.store.aging.forget();
         let taken_back = if self.in_savepoint {
             self.writer.run("ROLLBACK TO turn").and_then(|()| self.writer.run("RELEASE turn"))
         } else {

@@ -144,7 +144,8 @@ fn a_part_that_its_agent_replaces_stays_a_part_of_what_was_staged_as_one() {
 fn a_session_that_expires_takes_nothing_with_it_unseen() {
     let world = World::new();
     world.write(world.session(AGENT), "a", "new\n");
-    world.store().execute("UPDATE sessions SET expires_ms = 1", []).expect("a day later");
+    let late = "UPDATE sessions SET expires_age_ms = -1";
+    world.store().execute(late, []).expect("a day later");
     world.layer.sweep(Duration::from_secs(60)).expect("swept");
     let status = world.layer.status().expect("a status");
     assert_eq!(lapsed(&status), [PatchId(1)]);

@@ -26,9 +26,8 @@ fn age(world: &World) {
     let month = 30 * 24 * HOUR_MS;
     let store = world.store();
     for statement in [
-        "UPDATE patches SET updated_ms = updated_ms - ?1 WHERE state <> 'pending'",
-        "UPDATE applies SET ended_ms = ended_ms - ?1",
-        "UPDATE sessions SET active_ms = active_ms - ?1",
+        "UPDATE patches SET decided_age_ms = decided_age_ms - ?1 WHERE state <> 'pending'",
+        "UPDATE sessions SET active_age_ms = active_age_ms - ?1",
     ] {
         store.execute(statement, [month]).expect("aged");
     }
@@ -73,7 +72,7 @@ fn a_session_whose_process_died_is_orphaned_and_its_patches_wait_until_it_expire
     assert!(session.orphaned_at.is_some());
     assert_eq!(world.pending().len(), 1, "still reviewable");
     assert!(sweep(&world).orphaned.is_empty(), "said once");
-    world.store().execute("UPDATE sessions SET expires_ms = 1", []).expect("a day later");
+    world.store().execute("UPDATE sessions SET expires_age_ms = -1", []).expect("a day later");
     assert_eq!(sweep(&world).expired, [s]);
     assert!(world.pending().is_empty(), "then gone");
     let now = world.layer.patch(patch.id).expect("in the history");
@@ -143,9 +142,11 @@ fn an_apply_is_forgotten_whole() {
     world.layer.tidy().expect("tidied");
     world
         .store()
-        .execute("UPDATE patches SET updated_ms = 1 WHERE path = CAST('a' AS BLOB)", [])
+        .execute(
+            "UPDATE patches SET decided_age_ms = -30000000000 WHERE path = CAST('a' AS BLOB)",
+            [],
+        )
         .expect("one patch is older");
-    world.store().execute("UPDATE applies SET ended_ms = 1", []).expect("and the apply");
     assert_eq!(sweep(&world).forgotten, 1);
     let error = world.layer.undo(apply).expect_err("half of it would come back");
     assert!(matches!(error, StagingError::NotUndoable { .. }), "{error}");

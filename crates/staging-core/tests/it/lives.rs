@@ -130,7 +130,8 @@ fn take(world: &World, model: &mut Model, step: &Step) {
             }
         }
         Step::Expire(label) => {
-            let late = "UPDATE sessions SET expires_ms = 1 WHERE label = ?1 AND state = 'open'";
+            let late =
+                "UPDATE sessions SET expires_age_ms = -1 WHERE label = ?1 AND state = 'open'";
             world.store().execute(late, [LABELS[label]]).expect("a day later");
             model.end(LABELS[label], SessionState::Expired);
             world.layer.sweep(Duration::from_secs(60)).expect("swept");

@@ -7,6 +7,7 @@ mod world;
 mod actors;
 mod apply;
 mod chains;
+mod clock;
 mod lapsed;
 mod lifecycle;
 mod lives;

@@ -265,7 +265,7 @@ fn what_an_expired_session_had_pending_is_discarded_with_that_reason() {
     let s = world.session("agent");
     let patch = world.write(s, "a", "1").patch.expect("pending");
     let store = Connection::open(world.state().join("store.sqlite")).expect("the store");
-    store.execute("UPDATE sessions SET expires_ms = 1", []).expect("long ago");
+    store.execute("UPDATE sessions SET expires_age_ms = -1", []).expect("long ago");
     let again: DiffStagingLayer = world.again();
     let now = again.patch(patch.id).expect("kept");
     assert_eq!(now.reason, Some(staging_core::DiscardReason::SessionExpired));
