@@ -328,6 +328,16 @@ impl<D: Disk> Workspace<D> {
         Ok(!journal::names(&self.disk, &self.places.journals)?.is_empty())
     }
 
+    /// The names in `journal/` of the journals that [`needs_recovery`](Self::needs_recovery)
+    /// looks for.
+    ///
+    /// # Errors
+    /// [`FsError::Io`] when the directory cannot be listed.
+    pub fn open_journals(&self) -> Result<Vec<String>, FsError> {
+        let names = journal::names(&self.disk, &self.places.journals)?;
+        Ok(names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    }
+
     /// Applies a change set whole or not at all.
     ///
     /// # Durability

@@ -167,6 +167,10 @@ pub(crate) struct Recover {
     /// Give up an apply in doubt, like a3, whose files you have put in order by hand
     #[arg(long, value_name = "APPLY")]
     pub(crate) acknowledge: Option<staging_core::ApplyId>,
+    /// Visit every workspace of yours with a broken apply, or one in doubt, as at login or boot.
+    /// One that is gone, or that an apply is running in, is reported and does not stop the others
+    #[arg(long, conflicts_with_all = ["adopt", "acknowledge", "workspace"])]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,15 +1,19 @@
 //! Standard output, remarks and questions.
 
+use std::cell::RefCell;
 use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use serde::Serialize;
-use staging_core::{StagingError, escape_for_display, escape_json_line};
+use staging_core::{
+    DiffStagingLayer, RecoverReport, StagingError, escape_for_display, escape_json_line,
+};
 
 use crate::args::{ColorChoice, Global};
 use crate::failure::Failure;
 use crate::json::Object;
 use crate::paint::Painter;
+use crate::recovery;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -17,11 +21,16 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub(crate) struct Console {
     pub(crate) json: bool,
     is_quiet: bool,
+    is_verbose: bool,
     is_coloured: bool,
     /// A person reads standard output.
     is_terminal: bool,
     /// And can answer on standard input.
     can_answer: bool,
+    /// The command's layer, which may recover something at any call.
+    layer: RefCell<Option<DiffStagingLayer>>,
+    /// What it has recovered and was told of.
+    recovered: RefCell<RecoverReport>,
 }
 
 impl Console {
@@ -37,10 +46,47 @@ impl Console {
         Self {
             json: options.json,
             is_quiet: options.quiet,
+            is_verbose: options.verbose > 0,
             is_coloured,
             is_terminal,
             can_answer: is_terminal && io::stdin().is_terminal() && !options.json,
+            layer: RefCell::new(None),
+            recovered: RefCell::default(),
         }
+    }
+
+    /// Says what the command's layer has recovered, now and from now on, before what the command
+    /// itself has to say.
+    pub(crate) fn follow(&self, layer: &DiffStagingLayer) {
+        self.layer.replace(Some(layer.clone()));
+        self.tell_recovered();
+    }
+
+    /// Says what is left to say of that, and lets go of the layer.
+    pub(crate) fn unfollow(&self) {
+        self.tell_recovered();
+        self.layer.replace(None);
+    }
+
+    fn tell_recovered(&self) {
+        let report = match &*self.layer.borrow() {
+            Some(layer) => layer.take_recovered(),
+            None => return,
+        };
+        self.tell(report);
+    }
+
+    /// Says what was recovered on the way to what the command was asked for.
+    pub(crate) fn tell(&self, report: RecoverReport) {
+        for line in recovery::lines(&report, self.is_verbose) {
+            self.warn(&line);
+        }
+        self.recovered.borrow_mut().add(report);
+    }
+
+    /// Whether everything is to be named.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.is_verbose
     }
 
     /// Whether somebody is there to be asked.
@@ -48,9 +94,10 @@ impl Console {
         self.can_answer
     }
 
-    /// Prints one JSON object, headed by the schema's version.
+    /// Prints one JSON object, headed by the schema's version, with what was recovered on the way.
     pub(crate) fn object(&self, fields: impl Serialize) -> Result<(), Failure> {
-        self.raw_object(&Object::new(fields))
+        self.tell_recovered();
+        self.raw_object(&Object::new(fields).with_recovery(&self.recovered.borrow()))
     }
 
     /// Prints one JSON object that names its schema itself, on one line.

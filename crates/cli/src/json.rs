@@ -3,24 +3,35 @@
 use serde::Serialize;
 use staging_core::{
     ApplyId, Base, CheckOutcome, Contested, Digest, DiscardReason, ErrorKind, FittedFile,
-    InDoubtApply, MatchLevel, Operation, Patch, PatchApply, PatchId, PatchState, RelPath, Session,
-    SessionId, SessionState, SessionStatus, Signature, StagedContent, Timestamp,
+    InDoubtApply, MatchLevel, Operation, Patch, PatchApply, PatchId, PatchState, RecoverReport,
+    RelPath, Session, SessionId, SessionState, SessionStatus, Signature, StagedContent, Timestamp,
 };
+
+use crate::recovery::RecoveryView;
 
 /// The version of every shape here; it grows when a field changes its meaning.
 const SCHEMA: u32 = 1;
 
 /// What is printed: the fields behind the version.
 #[derive(Serialize)]
-pub(crate) struct Object<T> {
+pub(crate) struct Object<'a, T> {
     schema: u32,
     #[serde(flatten)]
     fields: T,
+    /// What the command recovered on its way; left out when that is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<RecoveryView<'a>>,
 }
 
-impl<T: Serialize> Object<T> {
+impl<'a, T: Serialize> Object<'a, T> {
     pub(crate) fn new(fields: T) -> Self {
-        Self { schema: SCHEMA, fields }
+        Self { schema: SCHEMA, fields, recovery: None }
+    }
+
+    /// The same with what was recovered on the way.
+    pub(crate) fn with_recovery(self, report: &'a RecoverReport) -> Self {
+        let recovery = (!report.is_quiet()).then(|| report.into());
+        Self { recovery, ..self }
     }
 }
 
@@ -216,6 +227,9 @@ pub(crate) struct StatusView<'a> {
     /// Applies that recovery could not decide; left out when there are none.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) in_doubt: &'a [InDoubtApply],
+    /// Journals of applies that are running or wait for recovery; left out when there are none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) open_journals: &'a [String],
     /// Journals that are not acted on; left out when there are none.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) quarantined: &'a [String],

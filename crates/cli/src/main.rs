@@ -16,6 +16,7 @@ mod logging;
 mod paint;
 mod place;
 mod plugin_host;
+mod recovery;
 mod settings;
 
 use std::io::Write as _;

@@ -22,7 +22,7 @@ pub(crate) struct Place {
     /// This workspace's own state directory.
     pub(crate) state_dir: PathBuf,
     /// Where the states of all workspaces are.
-    base: PathBuf,
+    pub(crate) base: PathBuf,
     /// How this workspace's was found.
     state: WorkspaceState,
     /// The user's configuration, whether there is one or not.
@@ -67,6 +67,13 @@ impl Place {
         let current = env::current_dir()
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
         let base = state_base(options, &current)?;
+        Self::with_state(root, base, current)
+    }
+
+    /// The places of a workspace whose state names it, whatever directory that is.
+    pub(crate) fn of_state(options: &Global, root: PathBuf) -> Result<Self, Failure> {
+        let base = states_of(options)?;
+        let current = root.clone();
         Self::with_state(root, base, current)
     }
 
@@ -180,6 +187,13 @@ impl Place {
     pub(crate) fn any_file(&self, argument: &Path) -> PathBuf {
         self.current.join(argument)
     }
+}
+
+/// Where the states of all workspaces are, for a command that is about no workspace.
+pub(crate) fn states_of(options: &Global) -> Result<PathBuf, Failure> {
+    // Where a path is absolute, as it is in a unit of the system, none is needed.
+    let current = env::current_dir().unwrap_or_default();
+    state_base(options, &current)
 }
 
 /// Where the states of all workspaces are.

@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::config::StagingOptions;
+use crate::ids::ApplyId;
 use crate::layer::{DiffStagingLayer, policies};
+use crate::states;
 use crate::store::state_dir;
 use crate::watching::WatchHealth;
 
@@ -37,7 +39,7 @@ pub struct Finding {
     pub text: String,
 }
 
-/// Looks everything over.
+/// Looks everything over, and leaves a broken apply as it is.
 pub fn examine(options: &StagingOptions) -> Vec<Finding> {
     let mut findings = vec![system(options)];
     let state = match state_dir::prepare(&options.state_dir) {
@@ -58,7 +60,7 @@ pub fn examine(options: &StagingOptions) -> Vec<Finding> {
     if !is_sound {
         return findings;
     }
-    match DiffStagingLayer::open(options.clone()) {
+    match DiffStagingLayer::open_as_it_is(options.clone()) {
         Ok(layer) => findings.extend([log(&layer), contents(&layer), kept(&layer), watch(&layer)]),
         Err(error) => findings.push(bad("opening", error)),
     }
@@ -95,18 +97,39 @@ fn workspace(options: &StagingOptions, state: &Path) -> Finding {
     let opened = Workspace::open(&options.workspace, state, policies(options));
     let looked = opened.and_then(|workspace| {
         let waiting = (workspace.in_doubt()?, workspace.quarantined_journals()?);
-        Ok((workspace.needs_recovery()?, waiting, workspace))
+        Ok((workspace.open_journals()?, waiting, workspace))
     });
+    // A store that cannot be read is a finding of its own.
+    let (doubted, started): (Vec<_>, Vec<_>) =
+        states::undecided(state).unwrap_or_default().into_iter().partition(|(_, doubt)| *doubt);
+    let names = |applies: &[(ApplyId, bool)]| {
+        applies.iter().map(|(apply, _)| apply.to_string()).collect::<Vec<_>>().join(", ")
+    };
     match looked {
-        Ok((false, (in_doubt, _), _)) if !in_doubt.is_empty() => bad(
-            "workspace",
-            format!(
-                "{} in doubt: `greenroom status` names the files; put them in order by hand, then \
-                 run `greenroom recover --acknowledge APPLY`",
-                in_doubt.join(", ")
-            ),
-        ),
-        Ok((false, (_, quarantined), _)) if !quarantined.is_empty() => notice(
+        Ok((open, ..)) if !open.is_empty() || !started.is_empty() => {
+            let what = match open.as_slice() {
+                [] => format!("{}, without a journal", names(&started)),
+                open => format!("journal {}", open.join(", ")),
+            };
+            notice(
+                "workspace",
+                format!(
+                    "an apply is running, or was broken off ({what}): `greenroom recover` finishes \
+                     it or rolls it back"
+                ),
+            )
+        }
+        Ok((_, (in_doubt, _), _)) if !in_doubt.is_empty() || !doubted.is_empty() => {
+            let which = if doubted.is_empty() { in_doubt.join(", ") } else { names(&doubted) };
+            bad(
+                "workspace",
+                format!(
+                    "{which} in doubt: `greenroom status` names the files; put them in order by \
+                     hand, then run `greenroom recover --acknowledge APPLY`"
+                ),
+            )
+        }
+        Ok((_, (_, quarantined), _)) if !quarantined.is_empty() => notice(
             "workspace",
             format!(
                 "journals that are damaged or foreign are not acted on: {} in `journal/`; look at \
@@ -114,13 +137,9 @@ fn workspace(options: &StagingOptions, state: &Path) -> Finding {
                 quarantined.join(", ")
             ),
         ),
-        Ok((false, _, workspace)) => {
+        Ok((.., workspace)) => {
             good("workspace", format!("{}, no apply is broken off", shown(workspace.root())))
         }
-        Ok((true, ..)) => notice(
-            "workspace",
-            "an apply is running, or was broken off: `greenroom recover` finishes it".to_owned(),
-        ),
         Err(error) => bad("workspace", error),
     }
 }
@@ -178,10 +197,10 @@ fn contents(layer: &DiffStagingLayer) -> Finding {
 }
 
 fn kept(layer: &DiffStagingLayer) -> Finding {
-    match layer.status() {
-        Ok(status) if status.kept.is_empty() => good("displaced edits", "none".to_owned()),
-        Ok(status) => {
-            let files: Vec<String> = status.kept.iter().map(|file| shown(file)).collect();
+    match layer.kept_files() {
+        Ok(kept) if kept.is_empty() => good("displaced edits", "none".to_owned()),
+        Ok(kept) => {
+            let files: Vec<String> = kept.iter().map(|file| shown(file)).collect();
             notice("displaced edits", format!("merge by hand and remove: {}", files.join(", ")))
         }
         Err(error) => bad("displaced edits", error),

@@ -12,7 +12,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::Result;
 use crate::config::workspace_key;
-use crate::error::StagingError;
+use crate::error::{StagingError, with_causes};
+use crate::ids::ApplyId;
 use crate::store::identity::{self, Identity, Record};
 
 /// How many workspaces there can have been at one path.
@@ -69,8 +70,11 @@ pub struct KnownState {
     pub root: Option<PathBuf>,
     /// Whether the workspace is there.
     pub is_there: bool,
-    /// Whether an apply was broken off, or is running.
+    /// Whether an apply was broken off, is running, or is in doubt; also when that cannot be
+    /// found out.
     pub needs_recovery: bool,
+    /// Why it cannot be told whose state it is.
+    pub problem: Option<String>,
 }
 
 /// Finds the state of a workspace among those below `base`. The root must be canonical.
@@ -164,24 +168,30 @@ pub fn adopt_state(base: &Path, canonical_root: &Path, state: &Path) -> Result<(
     identity::write(state, &record).map_err(io_failed("change", state))
 }
 
-/// Every state below `base`.
+/// Every state below `base`. One that cannot be looked at is listed with its problem.
 ///
 /// # Errors
-/// `Io` when they cannot be looked at.
+/// `Io` when `base` cannot be listed.
 pub fn known_states(base: &Path) -> Result<Vec<KnownState>> {
     let mut known = Vec::new();
     for dir in directories(base)? {
         if !dir.join("store.sqlite").exists() {
             continue;
         }
-        let record = record_of(&dir)?;
-        let is_there = match &record {
-            Some(record) => matches!(live(record)?, Live::Exactly(_)),
-            None => false,
-        };
         let needs_recovery = has_journal(&dir) || counts(&dir, UNDECIDED);
-        let root = record.map(|record| record.root);
-        known.push(KnownState { dir, root, is_there, needs_recovery });
+        let (root, looked) = match record_of(&dir) {
+            Ok(Some(record)) => {
+                let looked = live(&record).map(|live| matches!(live, Live::Exactly(_)));
+                (Some(record.root), looked)
+            }
+            Ok(None) => (None, Ok(false)),
+            Err(error) => (None, Err(error)),
+        };
+        let (is_there, problem) = match looked {
+            Ok(is_there) => (is_there, None),
+            Err(error) => (false, Some(with_causes(&error))),
+        };
+        known.push(KnownState { dir, root, is_there, needs_recovery, problem });
     }
     Ok(known)
 }
@@ -294,6 +304,24 @@ fn has_journal(state: &Path) -> bool {
     entries.is_ok_and(|entries| {
         entries.flatten().any(|entry| entry.path().extension().is_some_and(|end| end == "journal"))
     })
+}
+
+/// The applies of a state that no answer was recorded for, and whether each is in doubt.
+pub(crate) fn undecided(state: &Path) -> rusqlite::Result<Vec<(ApplyId, bool)>> {
+    const LIST: &str = "SELECT id, state = 'in_doubt' FROM applies
+                        WHERE state IN ('started', 'in_doubt') ORDER BY id";
+    let path = state.join("store.sqlite");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    let mut statement = connection.prepare(LIST)?;
+    let rows = statement.query_map([], |row| {
+        let id: i64 = row.get(0)?;
+        Ok((ApplyId(id.unsigned_abs()), row.get(1)?))
+    })?;
+    rows.collect()
 }
 
 /// Whether a statement finds a row; a store that cannot be read may hold one.

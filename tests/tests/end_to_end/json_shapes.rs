@@ -186,7 +186,8 @@ fn deciding_commands_answer_with_what_they_decided() {
     let closed = stage.run(["session", "close", "cli", "--json"]).expect(0).json();
     assert_eq!(closed["session"]["state"], "closed");
     let recovered = stage.run(["recover", "--json"]).expect(0).json();
-    check_keys(&recovered, &["schema", "recovered", "kept", "blobs_removed"]);
+    let keys = ["schema", "recovered", "kept", "blobs_removed", "quarantined", "foreign_slots"];
+    check_keys(&recovered, &keys);
     let log = stage.run(["log", "--json"]).expect(0).json();
     let seqs: Vec<_> =
         log["events"].as_array().expect("a list").iter().map(|e| &e["seq"]).collect();

@@ -14,6 +14,7 @@ mod patches;
 mod plugins;
 mod processes;
 mod protected;
+mod recovering;
 mod rejecting;
 mod round_trip;
 mod signatures;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 use staging_core::{ErrorKind, Health, StagingOptions, examine};
 
-use super::{Stage, count, names};
+use super::{Stage, count, names, recover};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::place::Place;
 
 /// A sweep by hand looks at everything, however long that takes.
 const NO_HURRY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -17,6 +18,7 @@ pub(super) fn gc(stage: &Stage<'_>) -> Result<(), Failure> {
     let recovered = stage.layer.recover()?;
     let mut report = stage.layer.sweep(NO_HURRY)?;
     report.removed += recovered.blobs_removed;
+    stage.console.tell(recovered);
     if stage.console.json {
         return stage.console.object(&report);
     }
@@ -46,8 +48,13 @@ pub(super) fn gc(stage: &Stage<'_>) -> Result<(), Failure> {
     stage.console.text(&text)
 }
 
-pub(super) fn doctor(console: &Console, options: &StagingOptions) -> Result<(), Failure> {
-    let findings = examine(options);
+pub(super) fn doctor(
+    console: &Console,
+    place: &Place,
+    options: &StagingOptions,
+) -> Result<(), Failure> {
+    let mut findings = examine(options);
+    findings.extend(recover::others(place));
     if console.json {
         console.object(json!({ "findings": findings }))?;
     } else {

@@ -1,13 +1,12 @@
-//! `log` and `recover`: what happened, and what a dead process left.
+//! `log`: what happened.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use staging_core::{ApplyId, ApplyOutcome, Approval, ErrorKind, EventRecord, RecoverReport};
+use staging_core::{Approval, ErrorKind, EventRecord};
 
 use super::{Stage, count};
 use crate::failure::Failure;
-use crate::place::shown;
 
 /// Events are read this many at a time.
 const PAGE: usize = 1000;
@@ -104,83 +103,4 @@ pub(super) fn verify(stage: &Stage<'_>) -> Result<(), Failure> {
     }
     let events = count(usize::try_from(check.events).unwrap_or(usize::MAX), "entry", "entries");
     stage.console.text(&format!("{events} as written, last hash {}\n", check.head))
-}
-
-pub(super) fn recover(stage: &Stage<'_>, acknowledged: Option<ApplyId>) -> Result<(), Failure> {
-    let report = match acknowledged {
-        Some(apply) => stage.layer.acknowledge(apply)?,
-        None => stage.layer.recover()?,
-    };
-    let kept: Vec<_> = report.kept.iter().map(|file| shown(file)).collect();
-    if stage.console.json {
-        let quarantined = report
-            .quarantined
-            .iter()
-            .map(|journal| json!({ "file": shown(&journal.file), "reason": journal.reason }));
-        stage.console.object(json!({
-            "recovered": report.recovered,
-            "kept": kept,
-            "blobs_removed": report.blobs_removed,
-            "quarantined": quarantined.collect::<Vec<_>>(),
-            "foreign_slots": report.foreign_slots,
-        }))?;
-    } else {
-        stage.console.text(&recovery_text(&report, &kept))?;
-    }
-    let in_doubt = report.recovered.iter().filter(|it| it.outcome == ApplyOutcome::InDoubt);
-    match in_doubt.filter_map(|it| it.apply).next() {
-        None => Ok(()),
-        Some(apply) => Err(Failure::new(ErrorKind::InDoubt, format!("{apply} is in doubt"))
-            .advise(acknowledging(apply))
-            .in_the_object()),
-    }
-}
-
-/// What to do about an apply that recovery could not decide.
-pub(super) fn acknowledging(apply: ApplyId) -> String {
-    format!(
-        "Put its files in order by hand, then run `greenroom recover --acknowledge {apply}`; \
-         `greenroom recover` tries it again."
-    )
-}
-
-fn recovery_text(report: &RecoverReport, kept: &[String]) -> String {
-    let mut text = String::new();
-    for each in &report.recovered {
-        let apply = each.apply.map_or_else(|| each.set.clone(), |apply| apply.to_string());
-        let _ = match each.outcome {
-            ApplyOutcome::Committed => writeln!(text, "{apply} is on the disk"),
-            ApplyOutcome::RolledBack => writeln!(text, "{apply} is taken back"),
-            ApplyOutcome::InDoubt => {
-                writeln!(text, "{apply} is in doubt: it can be neither finished nor taken back")
-            }
-        };
-        for conflict in &each.conflicts {
-            let _ = writeln!(text, "  {conflict}: left as it is");
-        }
-        for path in &each.restored {
-            let _ = writeln!(text, "  `{path}`: restored from the store");
-        }
-        if each.from_record {
-            text.push_str("  its journal was missing or damaged\n");
-        }
-    }
-    if report.recovered.is_empty() {
-        text.push_str("no broken apply\n");
-    }
-    for journal in &report.quarantined {
-        let (file, reason) = (shown(&journal.file), &journal.reason);
-        let _ = writeln!(text, "journal `{file}` is not acted on: {reason}");
-    }
-    if !report.foreign_slots.is_empty() {
-        let files = count(report.foreign_slots.len(), "temporary file", "temporary files");
-        let _ = writeln!(text, "{files} of another Greenroom state left as they are");
-    }
-    if report.blobs_removed > 0 {
-        let _ = writeln!(text, "{} stored contents swept", report.blobs_removed);
-    }
-    for file in kept {
-        let _ = writeln!(text, "bytes of an edit made meanwhile are kept in `{file}`");
-    }
-    text
 }

@@ -5,12 +5,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_server::{ServeError, SessionName};
 use orchestrator_adapter::ActorError;
-use staging_core::{ErrorKind, StagingOptions};
+use staging_core::{DiffStagingLayer, ErrorKind, StagingOptions};
 
+use crate::console::Console;
 use crate::failure::Failure;
 
 /// What Claude Code calls its session, in the environment of the servers that it starts.
 const CLAUDE_CODE_SESSION: &str = "CLAUDE_CODE_SESSION_ID";
+
+/// Decides what a dead process left before the server starts, and says so where the user's client
+/// keeps what a server says.
+pub(super) fn recover_first(options: &StagingOptions, console: &Console) {
+    // What keeps it from opening, the server says.
+    if let Ok(layer) = DiffStagingLayer::open(options.clone()) {
+        console.tell(layer.take_recovered());
+    }
+}
 
 pub(super) fn serve(
     mut options: StagingOptions,

@@ -8,6 +8,7 @@ mod init;
 mod mcp;
 mod plugin;
 mod propose;
+mod recover;
 mod review;
 mod sessions;
 mod watch;
@@ -44,6 +45,9 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     if let Command::Init(init) = &arguments.command {
         return init::run(init, &arguments.global, console);
     }
+    if let Command::Recover(Recover { all: true, .. }) = &arguments.command {
+        return recover::all(&arguments.global, console);
+    }
     let mut place = Place::find(&arguments.global)?;
     if let Command::Recover(Recover { adopt: Some(named), .. }) = &arguments.command {
         place = place.adopt(named.as_deref())?;
@@ -54,34 +58,44 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     }
     let options = options(&arguments.global, &place)?;
     if matches!(arguments.command, Command::Doctor) {
-        return care::doctor(console, &options);
+        return care::doctor(console, &place, &options);
     }
     if let Command::Mcp { session } = &arguments.command {
+        mcp::recover_first(&options, console);
         return mcp::serve(options, session.as_deref(), elicitation_wait(&place)?);
     }
     let layer = DiffStagingLayer::open(options)?;
-    let stage = Stage { console, place, layer };
-    match &arguments.command {
-        Command::Propose(propose) => propose::propose(&stage, propose),
-        Command::Status => review::status(&stage),
-        Command::Diff { ids, stat } => review::diff(&stage, ids, *stat),
-        Command::Show { id } => review::show(&stage, *id),
-        Command::Cat { path, session } => review::cat(&stage, path, session),
-        Command::Apply(apply) => decide::apply(&stage, apply),
+    // What `recover` itself does is its answer.
+    if !matches!(arguments.command, Command::Recover(_)) {
+        console.follow(&layer);
+    }
+    let done = dispatch(&arguments.command, &Stage { console, place, layer });
+    console.unfollow();
+    done
+}
+
+fn dispatch(command: &Command, stage: &Stage<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Propose(propose) => propose::propose(stage, propose),
+        Command::Status => review::status(stage),
+        Command::Diff { ids, stat } => review::diff(stage, ids, *stat),
+        Command::Show { id } => review::show(stage, *id),
+        Command::Cat { path, session } => review::cat(stage, path, session),
+        Command::Apply(apply) => decide::apply(stage, apply),
         Command::Discard { ids, reason, yes } => {
-            decide::discard(&stage, ids, reason.as_deref(), *yes)
+            decide::discard(stage, ids, reason.as_deref(), *yes)
         }
-        Command::Undo { apply, yes } => decide::undo(&stage, *apply, *yes),
-        Command::Redo { apply, expect, yes } => decide::redo(&stage, *apply, expect.as_ref(), *yes),
-        Command::Log { verify: false } => history::log(&stage),
-        Command::Log { verify: true } => history::verify(&stage),
-        Command::Session(Session::List) => sessions::list(&stage),
-        Command::Session(Session::Close { session }) => sessions::close(&stage, session),
-        Command::Recover(recover) => history::recover(&stage, recover.acknowledge),
+        Command::Undo { apply, yes } => decide::undo(stage, *apply, *yes),
+        Command::Redo { apply, expect, yes } => decide::redo(stage, *apply, expect.as_ref(), *yes),
+        Command::Log { verify: false } => history::log(stage),
+        Command::Log { verify: true } => history::verify(stage),
+        Command::Session(Session::List) => sessions::list(stage),
+        Command::Session(Session::Close { session }) => sessions::close(stage, session),
+        Command::Recover(recover) => recover::recover(stage, recover.acknowledge),
         Command::Plugin(_) => Ok(()),
-        Command::Refresh { ids } => propose::refresh(&stage, ids),
-        Command::Gc => care::gc(&stage),
-        Command::Watch { since } => watch::watch(&stage, *since),
+        Command::Refresh { ids } => propose::refresh(stage, ids),
+        Command::Gc => care::gc(stage),
+        Command::Watch { since } => watch::watch(stage, *since),
         // They need no layer, or open one of their own.
         Command::Doctor
         | Command::Schema

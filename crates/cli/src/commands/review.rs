@@ -14,6 +14,7 @@ use super::{Stage, count, line, names};
 use crate::failure::Failure;
 use crate::json::{self, PatchView, PendingView, SelectionView, ShownView, StatusView};
 use crate::place::shown;
+use crate::recovery;
 
 pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
     let status = stage.layer.status()?;
@@ -24,6 +25,7 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
             sessions: status.sessions.iter().map(PendingView::from).collect(),
             contested: &status.contested,
             in_doubt: &status.in_doubt,
+            open_journals: &status.open_journals,
             quarantined: &status.quarantined,
             kept: status.kept.iter().map(|file| shown(file)).collect(),
         })?;
@@ -40,7 +42,7 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
         ));
     }
     for InDoubtApply { apply, reason } in &status.in_doubt {
-        let remedy = super::history::acknowledging(*apply);
+        let remedy = recovery::acknowledging(*apply);
         stage.console.warn(&format!("{apply} is in doubt: {reason}. {remedy}"));
     }
     for journal in &status.quarantined {
@@ -50,9 +52,11 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
         ));
     }
     if status.needs_recovery {
-        stage
-            .console
-            .warn("an apply is running, or was broken off: `greenroom recover` finishes it");
+        let journals = status.open_journals.join(", ");
+        stage.console.warn(&format!(
+            "an apply is running, or was broken off (journal {journals}): `greenroom recover` \
+             finishes it or rolls it back"
+        ));
     }
     Ok(())
 }

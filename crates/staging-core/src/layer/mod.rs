@@ -90,7 +90,24 @@ impl DiffStagingLayer {
     ///
     /// Finishes or undoes what a dead process left, unless another process is at
     /// it, and ends sessions whose time has run out.
-    pub fn open(mut options: StagingOptions) -> Result<Self> {
+    pub fn open(options: StagingOptions) -> Result<Self> {
+        let layer = Self::open_as_it_is(options)?;
+        // Reading goes on without it; whoever changes the workspace recovers first, and is told.
+        if let Err(error) = layer.0.recover_if_free() {
+            tracing::warn!(%error, "what a dead process left is not recovered yet");
+        }
+        match layer.0.sweep_at_start() {
+            // What cannot be written to can still be read; whoever changes something finds out.
+            Err(error) if error.is_unwritable() => {
+                tracing::debug!(%error, "what is old or orphaned stays until the next start");
+            }
+            swept => swept?,
+        }
+        Ok(layer)
+    }
+
+    /// Opens the workspace's state and leaves what is in it as it is: no recovery, no sweep.
+    pub(crate) fn open_as_it_is(mut options: StagingOptions) -> Result<Self> {
         let state = state_dir::prepare(&options.state_dir)?;
         let workspace = Workspace::open(&options.workspace, &state, policies(&options))?;
         crate::states::claim(&state, workspace.root())?;
@@ -109,18 +126,12 @@ impl DiffStagingLayer {
             recovered: Mutex::default(),
             options,
         }));
-        // Reading goes on without it; whoever changes the workspace recovers first, and is told.
-        if let Err(error) = layer.0.recover_if_free() {
-            tracing::warn!(%error, "what a dead process left is not recovered yet");
-        }
-        match layer.0.sweep_at_start() {
-            // What cannot be written to can still be read; whoever changes something finds out.
-            Err(error) if error.is_unwritable() => {
-                tracing::debug!(%error, "what is old or orphaned stays until the next start");
-            }
-            swept => swept?,
-        }
         Ok(layer)
+    }
+
+    /// Files in `conflicts/`, as in [`Status::kept`].
+    pub(crate) fn kept_files(&self) -> Result<Vec<std::path::PathBuf>> {
+        Ok(self.0.workspace.conflicts()?)
     }
 
     /// What it was opened with.

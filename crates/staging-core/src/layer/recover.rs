@@ -1,7 +1,8 @@
 //! Finishing or undoing what a dead process left.
 
 use std::io;
-use std::sync::TryLockError;
+use std::path::PathBuf;
+use std::sync::{MutexGuard, TryLockError};
 
 use atomic_fs::{
     Change, Conflict, ContentSource, RecordedSet, Recovered, RecoveredOutcome, RelPath, SetRecords,
@@ -9,7 +10,7 @@ use atomic_fs::{
 };
 use rusqlite::Connection;
 
-use super::apply::{change, commit, reason_of_conflicts, roll_back};
+use super::apply::{Tidying, change, commit, reason_of_conflicts, roll_back};
 use super::request::{
     ApplyOutcome, InDoubtApply, QuarantinedJournal, RecoverReport, RecoveredApply,
 };
@@ -32,21 +33,19 @@ impl DiffStagingLayer {
     pub fn recover(&self) -> Result<RecoverReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
-        let mut report = RecoverReport::default();
-        match inner.finish_tidying(&mut gate) {
-            Ok(kept) => report.kept.extend(kept.into_iter().map(|kept| kept.file)),
-            Err(error) => tracing::warn!(%error, "recovery tidies what the last apply left"),
-        }
+        let kept = inner.tidy_for_recovery(&mut gate);
         let lock = inner.workspace.lock()?;
-        inner.workspace.reopen_in_doubt(&lock)?;
-        inner.recover_under(&lock)?;
-        report.add(std::mem::take(&mut unpoisoned(&inner.recovered)));
-        let is_own = |set: &str| inner.is_own_set(set);
-        let swept = inner.workspace.sweep(&lock, &is_own, &|digest| inner.blobs.knows(digest))?;
-        report.kept.extend(swept.kept.into_iter().map(|kept| kept.file));
-        report.foreign_slots = swept.foreign.iter().map(RelPath::to_string).collect();
-        report.blobs_removed = inner.sweep_state(None)?.removed;
-        Ok(report)
+        inner.recover_all_under(&lock, kept)
+    }
+
+    /// [`recover`](Self::recover) without waiting: none while another process is at an apply, and
+    /// then nothing was changed.
+    pub fn try_recover(&self) -> Result<Option<RecoverReport>> {
+        let inner = &*self.0;
+        let mut gate = unpoisoned(&inner.gate);
+        let kept = inner.tidy_for_recovery(&mut gate);
+        let Some(lock) = inner.workspace.try_lock()? else { return Ok(None) };
+        inner.recover_all_under(&lock, kept).map(Some)
     }
 
     /// What this layer has recovered on its way to something else, since it was opened or since
@@ -85,9 +84,12 @@ impl DiffStagingLayer {
             Ok(set)
         })?;
         let kept = inner.workspace.forget_in_doubt(&lock, &set)?;
+        let (undoes, files) = inner.store.read(|connection| contents(connection, apply))?;
         let recovered = RecoveredApply {
             apply: Some(apply),
             set,
+            undoes,
+            files,
             outcome: ApplyOutcome::RolledBack,
             conflicts: Vec::new(),
             restored: Vec::new(),
@@ -102,6 +104,30 @@ impl DiffStagingLayer {
 }
 
 impl Inner {
+    fn tidy_for_recovery(&self, gate: &mut MutexGuard<'_, Option<Tidying>>) -> Vec<PathBuf> {
+        self.finish_tidying(gate).map_or_else(
+            |error| {
+                tracing::warn!(%error, "recovery tidies what the last apply left");
+                Vec::new()
+            },
+            |kept| kept.into_iter().map(|kept| kept.file).collect(),
+        )
+    }
+
+    /// Everything that [`DiffStagingLayer::recover`] does once nobody else is at it.
+    fn recover_all_under(&self, lock: &WorkspaceLock, kept: Vec<PathBuf>) -> Result<RecoverReport> {
+        let mut report = RecoverReport { kept, ..RecoverReport::default() };
+        self.workspace.reopen_in_doubt(lock)?;
+        self.recover_under(lock)?;
+        report.add(std::mem::take(&mut unpoisoned(&self.recovered)));
+        let is_own = |set: &str| self.is_own_set(set);
+        let swept = self.workspace.sweep(lock, &is_own, &|digest| self.blobs.knows(digest))?;
+        report.kept.extend(swept.kept.into_iter().map(|kept| kept.file));
+        report.foreign_slots = swept.foreign.iter().map(RelPath::to_string).collect();
+        report.blobs_removed = self.sweep_state(None)?.removed;
+        Ok(report)
+    }
+
     /// Recovers if something is left and nobody is at it; whether it did.
     pub(super) fn recover_if_free(&self) -> Result<bool> {
         if !self.has_broken()? {
@@ -148,7 +174,7 @@ impl Inner {
                 .store
                 .write_durably(|write| record(write, recovered))
                 .map_err(|error| io::Error::other(error.to_string()))?;
-            done.push(recovered_apply(apply, recovered));
+            done.push(self.recovered_apply(apply, recovered));
             Ok(())
         });
         let mut report = RecoverReport::default();
@@ -202,9 +228,12 @@ impl Inner {
                 Ok(true)
             })?;
             if is_news {
+                let (undoes, files) = self.store.read(|connection| contents(connection, apply))?;
                 doubted.push(RecoveredApply {
                     apply: Some(apply),
                     set,
+                    undoes,
+                    files,
                     outcome: ApplyOutcome::InDoubt,
                     conflicts: vec![reason.to_owned()],
                     restored: Vec::new(),
@@ -213,6 +242,30 @@ impl Inner {
             }
         }
         Ok(doubted)
+    }
+
+    fn recovered_apply(&self, apply: Option<ApplyId>, recovered: &Recovered) -> RecoveredApply {
+        let in_words = |Conflict { path, difference }: &Conflict| format!("`{path}`: {difference}");
+        // It is decided; that its files cannot be named changes nothing of that.
+        let known = apply.and_then(|apply| {
+            let read = self.store.read(|connection| contents(connection, apply));
+            read.inspect_err(|error| tracing::debug!(%error, "the files of {apply}")).ok()
+        });
+        let (undoes, files) = known.unwrap_or_default();
+        RecoveredApply {
+            apply,
+            set: recovered.set.clone(),
+            undoes,
+            files,
+            outcome: match recovered.outcome {
+                RecoveredOutcome::Committed => ApplyOutcome::Committed,
+                RecoveredOutcome::RolledBack => ApplyOutcome::RolledBack,
+                RecoveredOutcome::InDoubt => ApplyOutcome::InDoubt,
+            },
+            conflicts: recovered.unresolved.iter().chain(&recovered.edited).map(in_words).collect(),
+            restored: recovered.restored.iter().map(RelPath::to_string).collect(),
+            from_record: recovered.from_record,
+        }
     }
 
     /// Whether a slot's set was begun by this state.
@@ -269,6 +322,13 @@ fn changes(connection: &Connection, apply: ApplyId) -> Result<Option<Vec<Change>
     Ok(changes.filter(|changes| !changes.is_empty()))
 }
 
+/// What an apply takes back, and the files that it changes.
+fn contents(connection: &Connection, apply: ApplyId) -> Result<(Option<ApplyId>, Vec<String>)> {
+    let undoes = applies::undoes(connection, apply)?;
+    let patches = patches::of_apply(connection, undoes.unwrap_or(apply))?;
+    Ok((undoes, patches.iter().map(|patch| patch.path.to_string()).collect()))
+}
+
 /// Enters what recovery did; the same news twice changes nothing.
 fn record(write: &mut Write<'_>, recovered: &Recovered) -> Result<Option<ApplyId>> {
     let set = recovered.set.clone();
@@ -304,20 +364,4 @@ fn record(write: &mut Write<'_>, recovered: &Recovered) -> Result<Option<ApplyId
     };
     write.log(Event::Recovered { apply: Some(apply), set, committed })?;
     Ok(Some(apply))
-}
-
-fn recovered_apply(apply: Option<ApplyId>, recovered: &Recovered) -> RecoveredApply {
-    let in_words = |Conflict { path, difference }: &Conflict| format!("`{path}`: {difference}");
-    RecoveredApply {
-        apply,
-        set: recovered.set.clone(),
-        outcome: match recovered.outcome {
-            RecoveredOutcome::Committed => ApplyOutcome::Committed,
-            RecoveredOutcome::RolledBack => ApplyOutcome::RolledBack,
-            RecoveredOutcome::InDoubt => ApplyOutcome::InDoubt,
-        },
-        conflicts: recovered.unresolved.iter().chain(&recovered.edited).map(in_words).collect(),
-        restored: recovered.restored.iter().map(RelPath::to_string).collect(),
-        from_record: recovered.from_record,
-    }
 }

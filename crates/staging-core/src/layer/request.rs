@@ -201,6 +201,8 @@ pub struct Status {
     pub contested: Vec<Contested>,
     /// Whether an earlier apply was broken off and waits for recovery.
     pub needs_recovery: bool,
+    /// Names of files in `journal/` of applies that are running, or wait for recovery.
+    pub open_journals: Vec<String>,
     /// Applies that recovery could not decide and that wait for a person.
     pub in_doubt: Vec<InDoubtApply>,
     /// Names of files in `journal/` that recovery does not act on.
@@ -394,7 +396,8 @@ impl RecoverReport {
         self.recovered.is_empty() && self.kept.is_empty() && self.quarantined.is_empty()
     }
 
-    pub(super) fn add(&mut self, other: Self) {
+    /// Adds what another recovery did.
+    pub fn add(&mut self, other: Self) {
         self.recovered.extend(other.recovered);
         self.kept.extend(other.kept);
         self.blobs_removed += other.blobs_removed;
@@ -428,6 +431,10 @@ pub struct RecoveredApply {
     pub apply: Option<ApplyId>,
     /// The change set's id.
     pub set: String,
+    /// The apply that it takes back, if it is an undo.
+    pub undoes: Option<ApplyId>,
+    /// The files of the set, as far as the store knows them.
+    pub files: Vec<String>,
     /// Committed, rolled back, or in doubt: then nothing was changed.
     pub outcome: ApplyOutcome,
     /// Files that changed meanwhile, and how; with an apply in doubt, those that stand in the

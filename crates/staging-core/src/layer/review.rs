@@ -44,7 +44,8 @@ impl DiffStagingLayer {
                 SessionStatus { signature: set_signature(&patches), session, patches, lapsed }
             })
             .collect();
-        let needs_recovery = self.0.workspace.needs_recovery()?;
+        let open_journals = self.0.workspace.open_journals()?;
+        let needs_recovery = !open_journals.is_empty();
         let kept = self.0.workspace.conflicts()?;
         let in_doubt = self.in_doubt()?;
         let quarantined = self.0.workspace.quarantined_journals()?;
@@ -54,6 +55,7 @@ impl DiffStagingLayer {
             stale,
             contested,
             needs_recovery,
+            open_journals,
             in_doubt,
             quarantined,
             kept,

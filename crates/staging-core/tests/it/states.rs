@@ -228,3 +228,17 @@ fn states_with_a_broken_apply_are_known_by_where_their_workspace_is() {
         .collect();
     assert_eq!(shown, [(Some(root.as_path()), true, false), (Some(gone.as_path()), false, true)]);
 }
+
+#[test]
+fn a_state_that_cannot_be_looked_at_is_listed_with_its_problem_among_the_others() {
+    let places = Places::new();
+    let (_, damaged) = places.used("damaged");
+    let (root, _) = places.used("work");
+    fs::remove_file(damaged.join("workspace")).expect("removed");
+    fs::create_dir(damaged.join("workspace")).expect("made");
+    let known = known_states(&places.base()).expect("listed");
+    let problem = known.iter().find(|known| known.dir == damaged).expect("listed");
+    assert!(problem.problem.is_some() && !problem.is_there, "{problem:?}");
+    let other = known.iter().find(|known| known.root.as_deref() == Some(&root)).expect("listed");
+    assert!(other.problem.is_none() && other.is_there, "{other:?}");
+}

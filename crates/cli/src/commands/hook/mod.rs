@@ -28,6 +28,7 @@ use super::{line, names, options};
 use crate::args::{Global, Harness, Hook};
 use crate::failure::Failure;
 use crate::place::Place;
+use crate::recovery;
 
 /// The longest call that is read: a file that may be edited, with room for JSON's escapes.
 const INPUT_BYTES_MAX: u64 = 128 << 20;
@@ -163,6 +164,9 @@ impl Door {
             .map_err(|source| Failure::io("cannot find the agent's directory", &source))?;
         let place = Place::find_from(global, &project)?.standing_in(current.clone());
         let layer = DiffStagingLayer::open(options(global, &place)?)?;
+        for line in recovery::lines(&layer.take_recovered(), false) {
+            let _ = writeln!(io::stderr(), "{}", escape_for_display(&line));
+        }
         let label = label(payload.session_id.as_deref().unwrap_or(agent.name()))?;
         Ok(Self { agent, place, layer, label, current })
     }

@@ -31,17 +31,24 @@ const LABEL: &str = "greenroom init";
 pub(super) fn run(init: &Init, global: &Global, console: &Console) -> Result<(), Failure> {
     let scope = if init.user { Scope::User } else { Scope::Project };
     let (stage, folder) = open(init, scope, global, console)?;
+    console.follow(&stage.layer);
+    let done = run_in(&stage, &folder, init, scope);
+    console.unfollow();
+    done
+}
+
+fn run_in(stage: &Stage<'_>, folder: &Path, init: &Init, scope: Scope) -> Result<(), Failure> {
     let mut proposals = Vec::new();
     for settings in agents::settings(init.agent, scope) {
-        proposals.extend(change(&stage.place.root, &folder, &settings, init.remove)?);
+        proposals.extend(change(&stage.place.root, folder, &settings, init.remove)?);
     }
     if proposals.is_empty() {
-        report(&stage, init, scope, &[], None)?;
+        report(stage, init, scope, &[], None)?;
     } else {
-        decide(&stage, init, scope, proposals)?;
+        decide(stage, init, scope, proposals)?;
     }
     if !init.remove && !is_on_the_path() {
-        console.remark("`greenroom` is not on your PATH: agents will not find it");
+        stage.console.remark("`greenroom` is not on your PATH: agents will not find it");
     }
     Ok(())
 }

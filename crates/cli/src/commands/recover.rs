@@ -1,0 +1,248 @@
+//! `recover`: what a dead process left, here or in every workspace.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::json;
+use staging_core::{
+    ApplyId, DiffStagingLayer, ErrorKind, Finding, Health, InDoubtApply, KnownState, RecoverReport,
+    StagingOptions, known_states,
+};
+
+use super::{Stage, count, new_file_mode};
+use crate::args::Global;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::place::{Place, shown, states_of};
+use crate::recovery::{self, RecoveryView};
+use crate::settings::Settings;
+
+pub(super) fn recover(stage: &Stage<'_>, acknowledged: Option<ApplyId>) -> Result<(), Failure> {
+    let report = match acknowledged {
+        Some(apply) => stage.layer.acknowledge(apply)?,
+        None => stage.layer.recover()?,
+    };
+    if stage.console.json {
+        let RecoveryView { recovered, kept, quarantined } = (&report).into();
+        stage.console.object(json!({
+            "recovered": recovered,
+            "kept": kept,
+            "blobs_removed": report.blobs_removed,
+            "quarantined": quarantined,
+            "foreign_slots": report.foreign_slots,
+        }))?;
+    } else {
+        stage.console.text(&text(&report, stage.console.is_verbose()))?;
+    }
+    // Also what no recovery speaks of any more, because it is no news.
+    match stage.layer.in_doubt()?.first() {
+        None => Ok(()),
+        Some(InDoubtApply { apply, .. }) => {
+            Err(Failure::new(ErrorKind::InDoubt, format!("{apply} is in doubt"))
+                .advise(recovery::acknowledging(*apply))
+                .in_the_object())
+        }
+    }
+}
+
+fn text(report: &RecoverReport, names_all: bool) -> String {
+    let mut text = String::new();
+    if report.recovered.is_empty() {
+        text.push_str("no broken apply\n");
+    }
+    for line in recovery::lines(report, names_all) {
+        let _ = writeln!(text, "{line}");
+    }
+    if !report.foreign_slots.is_empty() {
+        let files = count(report.foreign_slots.len(), "temporary file", "temporary files");
+        let _ = writeln!(text, "{files} of another Greenroom state left as they are");
+    }
+    if report.blobs_removed > 0 {
+        let _ = writeln!(text, "{} stored contents swept", report.blobs_removed);
+    }
+    text
+}
+
+/// What became of a workspace that was visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Visit {
+    /// Nothing is undecided in it any more.
+    Recovered,
+    /// An apply can be neither finished nor rolled back.
+    InDoubt,
+    /// Another process is at an apply there.
+    Locked,
+    /// No directory is there, or another one.
+    Gone,
+    /// It could not be opened or recovered.
+    Failed,
+}
+
+#[derive(Serialize)]
+struct VisitView<'a> {
+    workspace: Option<String>,
+    state: String,
+    result: Visit,
+    /// Why it is not recovered.
+    problem: Option<&'a str>,
+    #[serde(flatten)]
+    recovery: RecoveryView<'a>,
+}
+
+struct Visited {
+    known: KnownState,
+    result: Visit,
+    problem: Option<String>,
+    report: RecoverReport,
+}
+
+/// Visits every workspace of the user with something undecided.
+pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
+    let base = states_of(global)?;
+    let known = known_states(&base)?.into_iter().filter(|known| known.needs_recovery);
+    let visited: Vec<Visited> = known.map(|known| visit(global, known)).collect();
+    if console.json {
+        let views = visited.iter().map(|each| VisitView {
+            workspace: each.known.root.as_deref().map(shown),
+            state: shown(&each.known.dir),
+            result: each.result,
+            problem: each.problem.as_deref(),
+            recovery: (&each.report).into(),
+        });
+        console.object(json!({ "workspaces": views.collect::<Vec<_>>() }))?;
+    } else {
+        let mut text = String::new();
+        for each in &visited {
+            let _ = writeln!(text, "{}", name(&each.known));
+            for line in recovery::lines(&each.report, console.is_verbose()) {
+                let _ = writeln!(text, "  {line}");
+            }
+            if let Some(problem) = &each.problem {
+                let _ = writeln!(text, "  not recovered: {problem}");
+            } else if each.report.is_quiet() {
+                text.push_str("  nothing is left to recover\n");
+            }
+        }
+        if visited.is_empty() {
+            text.push_str("no workspace has a broken apply\n");
+        }
+        console.text(&text)?;
+    }
+    let left = visited.iter().filter(|each| each.result != Visit::Recovered).count();
+    if left == 0 {
+        return Ok(());
+    }
+    let workspaces = count(left, "workspace has", "workspaces have");
+    Err(Failure::new(ErrorKind::InDoubt, format!("{workspaces} an apply that is not decided"))
+        .advise("What to do is said with each.")
+        .in_the_object())
+}
+
+fn name(known: &KnownState) -> String {
+    match &known.root {
+        Some(root) => format!("workspace {}", shown(root)),
+        None => format!("state {}", shown(&known.dir)),
+    }
+}
+
+fn visit(global: &Global, known: KnownState) -> Visited {
+    let state = shown(&known.dir);
+    let mut report = RecoverReport::default();
+    let (result, problem) = match (&known.problem, &known.root) {
+        (Some(problem), _) => (Visit::Failed, Some(problem.clone())),
+        (None, None) => (
+            Visit::Failed,
+            Some(format!(
+                "the state `{state}` does not say whose it is: run `greenroom recover` in its \
+                 workspace"
+            )),
+        ),
+        (None, Some(_)) if !known.is_there => (
+            Visit::Gone,
+            Some(format!(
+                "the workspace is gone; if it was moved, run `greenroom recover` in it, and if it \
+                 was deleted for good, remove the state `{state}`"
+            )),
+        ),
+        (None, Some(_)) => match recover_known(global, &known, &mut report) {
+            Ok((result, problem)) => (result, problem),
+            Err(failure) => (Visit::Failed, Some(failure.message().to_owned())),
+        },
+    };
+    Visited { known, result, problem, report }
+}
+
+/// Recovers a workspace that is there; what it did goes to `report` also where it fails later.
+fn recover_known(
+    global: &Global,
+    known: &KnownState,
+    report: &mut RecoverReport,
+) -> Result<(Visit, Option<String>), Failure> {
+    let root = known.root.clone().unwrap_or_default();
+    let place = Place::of_state(global, root)?;
+    if place.state_dir != known.dir {
+        let problem = format!(
+            "the workspace's state is `{}`, and `{}` claims it too: one is a copy, remove it",
+            shown(&place.state_dir),
+            shown(&known.dir)
+        );
+        return Ok((Visit::Failed, Some(problem)));
+    }
+    let layer = DiffStagingLayer::open(options(&place)?)?;
+    report.add(layer.take_recovered());
+    let Some(done) = layer.try_recover()? else {
+        let problem = "an apply is running there, which decides it: run `greenroom recover --all` \
+                       again when it has ended";
+        return Ok((Visit::Locked, Some(problem.to_owned())));
+    };
+    report.add(done);
+    let in_doubt = layer.in_doubt()?;
+    let Some(InDoubtApply { apply, reason }) = in_doubt.first() else {
+        return Ok((Visit::Recovered, None));
+    };
+    let remedy = recovery::acknowledging(*apply);
+    Ok((
+        Visit::InDoubt,
+        Some(format!("{apply} is in doubt: {reason}. In that workspace: {remedy}")),
+    ))
+}
+
+/// What recovery has to be told: everything that the user's configuration says but for strategies,
+/// which compare files and are not needed. The configuration may lie in the workspace where that
+/// is a folder of the user's settings.
+fn options(place: &Place) -> Result<StagingOptions, Failure> {
+    let mut options = StagingOptions::new(&place.root, &place.state_dir);
+    let (strategies, diff) = (options.strategies.clone(), options.diff.clone());
+    if let Some(file) = &place.config_file {
+        Settings::read(file)?.configure(&mut options);
+    }
+    options.new_file_mode = new_file_mode();
+    options.owns_sessions = false;
+    options.strategies = strategies;
+    options.diff = diff;
+    Ok(options)
+}
+
+/// The finding of `doctor` about all other workspaces of the user.
+pub(super) fn others(place: &Place) -> Option<Finding> {
+    let finding = |health, text| Some(Finding { name: "other workspaces", health, text });
+    let known = match known_states(&place.base) {
+        Ok(known) => known,
+        Err(error) => return finding(Health::Notice, Failure::from(error).message().to_owned()),
+    };
+    let broken: Vec<String> = known
+        .iter()
+        .filter(|known| known.needs_recovery && known.dir != place.state_dir)
+        .map(|known| format!("`{}`", shown(known.root.as_deref().unwrap_or(&known.dir))))
+        .collect();
+    if broken.is_empty() {
+        return finding(Health::Good, "no apply is broken off in them".to_owned());
+    }
+    let text = format!(
+        "an apply is running, was broken off or is in doubt in {}: `greenroom recover --all` \
+         decides them",
+        super::names(&broken)
+    );
+    finding(Health::Notice, text)
+}

@@ -1,0 +1,205 @@
+//! What recovery did, in words and for `--json`.
+
+use serde::Serialize;
+use staging_core::{ApplyId, ApplyOutcome, RecoverReport, RecoveredApply};
+
+use crate::place::shown;
+
+/// So many files are named without `-v`.
+const NAMED_MAX: usize = 10;
+
+/// What recovery did, as programs read it.
+#[derive(Serialize)]
+pub(crate) struct RecoveryView<'a> {
+    pub(crate) recovered: &'a [RecoveredApply],
+    /// Files with users' bytes that could not stay in place.
+    pub(crate) kept: Vec<String>,
+    pub(crate) quarantined: Vec<QuarantinedView<'a>>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct QuarantinedView<'a> {
+    file: String,
+    reason: &'a str,
+}
+
+impl<'a> From<&'a RecoverReport> for RecoveryView<'a> {
+    fn from(report: &'a RecoverReport) -> Self {
+        let quarantined = report
+            .quarantined
+            .iter()
+            .map(|journal| QuarantinedView { file: shown(&journal.file), reason: &journal.reason });
+        Self {
+            recovered: &report.recovered,
+            kept: report.kept.iter().map(|file| shown(file)).collect(),
+            quarantined: quarantined.collect(),
+        }
+    }
+}
+
+/// What recovery did to applies and journals, and what to do next; nothing when it did nothing.
+pub(crate) fn lines(report: &RecoverReport, names_all: bool) -> Vec<String> {
+    let named_max = if names_all { usize::MAX } else { NAMED_MAX };
+    let mut lines = Vec::new();
+    for each in &report.recovered {
+        lines.push(sentence(each));
+        if names_all && !each.files.is_empty() {
+            lines.push(format!("  files: {}", each.files.join(", ")));
+        }
+        let stays = |conflict: &String| format!("  {conflict}: left as it is");
+        push_some(&mut lines, each.conflicts.iter().map(stays), named_max, "left as they are");
+        if !each.restored.is_empty() {
+            let restored = each.restored.iter().map(|path| format!("  `{path}`: {RESTORED}"));
+            push_some(&mut lines, restored, named_max, RESTORED);
+        }
+        if each.from_record {
+            lines.push(
+                "  its journal was missing or damaged: the store's record stood for it".into(),
+            );
+        }
+        if let (ApplyOutcome::InDoubt, Some(apply)) = (each.outcome, each.apply) {
+            lines.push(format!("  {}", acknowledging(apply)));
+        }
+    }
+    for journal in &report.quarantined {
+        let (file, reason) = (shown(&journal.file), &journal.reason);
+        lines
+            .push(format!("journal `{file}` is not acted on: {reason}; look at it, and remove it"));
+    }
+    for file in &report.kept {
+        let file = shown(file);
+        lines.push(format!(
+            "bytes of an edit made meanwhile are kept in `{file}`: merge them by hand, and remove \
+             the file"
+        ));
+    }
+    lines
+}
+
+const RESTORED: &str = "restored from the store";
+
+/// Some lines, and how many more there are.
+fn push_some(
+    lines: &mut Vec<String>,
+    all: impl ExactSizeIterator<Item = String>,
+    named_max: usize,
+    what: &str,
+) {
+    let more = all.len().saturating_sub(named_max);
+    lines.extend(all.take(named_max));
+    if more > 0 {
+        lines.push(format!("  {more} more {what}; -v names them"));
+    }
+}
+
+/// One broken apply, what became of it, and the next step.
+fn sentence(recovered: &RecoveredApply) -> String {
+    let RecoveredApply { apply, undoes, .. } = recovered;
+    let name = match (apply, undoes) {
+        (Some(apply), Some(undone)) => format!("{apply}, the undo of {undone},"),
+        (Some(apply), None) => apply.to_string(),
+        (None, _) => recovered.set.clone(),
+    };
+    let files = match recovered.files.len() {
+        0 => String::new(),
+        1 => " (1 file)".to_owned(),
+        several => format!(" ({several} files)"),
+    };
+    match (recovered.outcome, apply, undoes) {
+        (ApplyOutcome::Committed, _, Some(undone)) => format!(
+            "recovered: {name} was broken off and is finished{files}; `greenroom redo {undone}` \
+             applies {undone} again"
+        ),
+        (ApplyOutcome::Committed, Some(apply), None) => format!(
+            "recovered: {name} was broken off and is finished{files}; `greenroom undo {apply}` \
+             takes it back"
+        ),
+        (ApplyOutcome::Committed, None, None) => {
+            format!("recovered: {name} was broken off and is finished{files}")
+        }
+        (ApplyOutcome::RolledBack, _, Some(undone)) => format!(
+            "recovered: {name} was broken off and is rolled back{files}; {undone} is applied as \
+             before"
+        ),
+        (ApplyOutcome::RolledBack, _, None) => format!(
+            "recovered: {name} was broken off and is rolled back{files}; its patches can be \
+             decided again"
+        ),
+        (ApplyOutcome::InDoubt, ..) => {
+            format!("{name} is in doubt{files}: it can be neither finished nor rolled back")
+        }
+    }
+}
+
+/// What to do about an apply that recovery could not decide.
+pub(crate) fn acknowledging(apply: ApplyId) -> String {
+    format!(
+        "Put its files in order by hand, then run `greenroom recover --acknowledge {apply}`; \
+         `greenroom recover` tries it again."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use rstest::rstest;
+    use staging_core::QuarantinedJournal;
+
+    use super::*;
+
+    fn recovered(outcome: ApplyOutcome, undoes: Option<u64>) -> RecoveredApply {
+        RecoveredApply {
+            apply: Some(ApplyId(3)),
+            set: "a3-set".to_owned(),
+            undoes: undoes.map(ApplyId),
+            files: vec!["a".to_owned()],
+            outcome,
+            conflicts: Vec::new(),
+            restored: Vec::new(),
+            from_record: false,
+        }
+    }
+
+    #[rstest]
+    #[case(ApplyOutcome::Committed, None, "a3 was broken off and is finished (1 file)", "undo a3")]
+    #[case(ApplyOutcome::Committed, Some(2), "a3, the undo of a2, was", "redo a2")]
+    #[case(ApplyOutcome::RolledBack, None, "is rolled back", "can be decided again")]
+    #[case(ApplyOutcome::RolledBack, Some(2), "a3, the undo of a2, was", "a2 is applied as before")]
+    #[case(ApplyOutcome::InDoubt, None, "a3 is in doubt (1 file)", "neither finished nor")]
+    fn an_outcome_is_said_with_the_next_step(
+        #[case] outcome: ApplyOutcome,
+        #[case] undoes: Option<u64>,
+        #[case] what: &str,
+        #[case] next: &str,
+    ) {
+        let line = sentence(&recovered(outcome, undoes));
+        assert!(line.contains(what) && line.contains(next), "{line}");
+    }
+
+    #[test]
+    fn users_bytes_and_journals_are_said_with_where_they_are() {
+        let quarantined = QuarantinedJournal { file: "/s/j".into(), reason: "torn".to_owned() };
+        let report = RecoverReport {
+            kept: vec![PathBuf::from("/s/conflicts/a")],
+            quarantined: vec![quarantined],
+            ..RecoverReport::default()
+        };
+        let lines = lines(&report, false).join("\n");
+        assert!(lines.contains("kept in `/s/conflicts/a`: merge them by hand"), "{lines}");
+        assert!(lines.contains("journal `/s/j` is not acted on: torn"), "{lines}");
+        assert_eq!(super::lines(&RecoverReport::default(), true), Vec::<String>::new());
+    }
+
+    #[test]
+    fn of_many_files_the_first_are_named_and_the_others_counted() {
+        let restored: Vec<String> = (0..NAMED_MAX + 2).map(|number| number.to_string()).collect();
+        let each = RecoveredApply { restored, ..recovered(ApplyOutcome::Committed, None) };
+        let report = RecoverReport { recovered: vec![each], ..RecoverReport::default() };
+        let few = lines(&report, false);
+        assert_eq!(few.len(), 1 + NAMED_MAX + 1, "{few:?}");
+        assert_eq!(few.last().expect("some"), "  2 more restored from the store; -v names them");
+        let all = lines(&report, true);
+        assert!(all.iter().any(|line| line.contains("`11`: restored")), "{all:?}");
+    }
+}
