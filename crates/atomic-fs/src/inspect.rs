@@ -135,14 +135,15 @@ pub(crate) fn inspect<D: Disk>(
                 Condition::Displaced
             } else {
                 let is_absent = file == Held::Absent || is_brought(&unit.path, &file)?;
+                // What leaves the goal leaves it before anything arrives there.
+                let is_goal_ahead = goal == Held::Absent || is_to_leave(to, &goal)?;
                 match file.difference(base) {
-                    // What leaves the goal leaves it before anything arrives there.
-                    _ if is_absent && (goal == Held::Absent || is_to_leave(to, &goal)?) => gone(to),
+                    _ if is_absent && is_goal_ahead => gone(to),
                     None => arrival(&file, &goal, to, will_be_free)?,
                     // It arrived, and the user went on from there, or took it away first.
                     Some(Difference::Missing) => edited(to, Difference::Missing),
                     // Both are another's: the set's own next file, or a user's.
-                    Some(_) if goal != Held::Absent => edited(to, Difference::Content),
+                    Some(_) if !is_goal_ahead => edited(to, Difference::Content),
                     Some(difference) => conflict(&unit.path, difference),
                 }
             }

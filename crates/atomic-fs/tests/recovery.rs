@@ -272,7 +272,7 @@ fn a_removed_slot_leaves_no_path_empty_that_files_hand_over(
 }
 
 #[rstest]
-fn a_file_that_something_put_in_a_slots_place_is_never_lost(
+fn a_file_that_something_put_in_a_slots_place_is_kept_or_said(
     #[values(
         Kind::Exchange,
         Kind::FileToDirectory,
@@ -287,6 +287,7 @@ fn a_file_that_something_put_in_a_slots_place_is_never_lost(
     kind: Kind,
     #[values(Which::All, Which::First)] which: Which,
 ) {
+    let states = kind.states();
     let mut found = 0;
     for number in 0.. {
         let mut fixture = Fixture::in_memory();
@@ -300,13 +301,26 @@ fn a_file_that_something_put_in_a_slots_place_is_never_lost(
         }
         let mut records = fixture.records_of(&changes);
         records.undecided.retain(|_| journal(&fixture).exists());
-        fixture.recover_by(&records);
+        let report = fixture.recover_by(&records);
+        let case = format!("{kind:?}, {which:?}, killed at call {number}: {report:#?}");
+        if let [recovered] = report.sets.as_slice() {
+            let committed = recovered.outcome == RecoveredOutcome::Committed;
+            let end = if committed { &states.1 } else { &states.0 };
+            let now = fixture.tree();
+            let differ =
+                now.keys().chain(end.keys()).filter(|path| now.get(*path) != end.get(*path));
+            for path in differ {
+                let path = rel(path.to_str().expect("a path of a test"));
+                let is_said = recovered.edited.iter().any(|conflict| conflict.path == path);
+                assert!(is_said, "{path} is not what was answered, {case}");
+            }
+        }
         let mut left = fixture.kept();
         left.extend(files(&fixture).into_values().filter_map(|(_, content)| content));
         for slot in &chosen {
             let users = format!("a user's {}", fixture.root().join(slot).display());
             let is_left = left.iter().any(|content| *content == users.as_bytes());
-            assert!(is_left, "{kind:?}, {which:?}, killed at call {number}: {slot:?}: {left:?}");
+            assert!(is_left, "{slot:?}, {case}");
             found += 1;
         }
         if calls <= number {
