@@ -90,6 +90,11 @@ impl Failure {
         &self.message
     }
 
+    /// Whether a file changed since the agent read it.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.kind == ErrorKind::Stale
+    }
+
     /// 2 usage; 3 stale or in conflict; 4 refused; 5 in doubt; else 1.
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind {

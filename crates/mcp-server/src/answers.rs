@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use staging_core::{Patch, PatchState, Proposed, Session, SessionId, set_signature};
+use staging_core::{Decision, Patch, Proposed, Session, SessionId, set_signature};
 
 /// So many patches are named one by one in a command.
 const NAMED_MAX: usize = 40;
@@ -15,11 +15,22 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     /// The pending patches that it is about, for programs.
     pub(crate) patches: Vec<Patch>,
+    /// What was decided and what is missing, where the tool tells that.
+    pub(crate) news: Option<News>,
+}
+
+/// What happened to a session's patches.
+#[derive(Debug)]
+pub(crate) struct News {
+    /// Patches that were decided since the agent was last told.
+    pub(crate) decided: Vec<Patch>,
+    /// Stale and expired patches that nobody has settled, so that the session's set lacks them.
+    pub(crate) lapsed: Vec<Patch>,
 }
 
 impl Answer {
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), patches: Vec::new() }
+        Self { text: text.into(), patches: Vec::new(), news: None }
     }
 
     /// What was staged, and how the user approves it.
@@ -36,7 +47,7 @@ impl Answer {
             let gone = names(superseded.iter());
             let gone = if gone.is_empty() { gone } else { format!(", and {gone} is taken back") };
             sentence(&mut text, &format!("Nothing to decide: that is what is on the disk{gone}."));
-            return Self { text, patches };
+            return Self { text, patches, news: None };
         }
         if !superseded.is_empty() {
             sentence(&mut text, &format!("It takes the place of {}.", names(superseded.iter())));
@@ -56,19 +67,24 @@ impl Answer {
             );
         }
         text.push_str(&how_to_approve(session, &patches));
-        Self { text, patches }
+        Self { text, patches, news: None }
     }
 
     /// The patches for programs: what the tools of Greenroom's own give beside the text.
     pub(crate) fn structured(&self, session: &Session) -> Value {
         let signature = (!self.patches.is_empty()).then(|| set_signature(&self.patches));
         let patches: Vec<Value> = self.patches.iter().map(patch_json).collect();
-        json!({
+        let mut object = json!({
             "content": self.text,
             "session": session.id.to_string(),
             "signature": signature.map(|signature| signature.to_string()),
             "patches": patches,
-        })
+        });
+        if let Some(News { decided, lapsed }) = &self.news {
+            object["decisions"] = decided.iter().map(decision_json).collect();
+            object["lapsed"] = lapsed.iter().map(decision_json).collect();
+        }
+        object
     }
 }
 
@@ -91,11 +107,9 @@ pub(crate) fn how_to_approve(session: &Session, patches: &[Patch]) -> String {
     } else {
         ""
     };
-    let expect =
-        if patches.len() <= NAMED_MAX { format!(" --expect {signature}") } else { String::new() };
     writeln!(text, "signature: {signature}").expect("writing to a String cannot fail");
     writeln!(text, "to review: greenroom diff {ids}").expect("writing to a String cannot fail");
-    write!(text, "to approve: greenroom apply {ids}{expect}{full}")
+    write!(text, "to approve, the user runs: greenroom apply {ids}{full}")
         .expect("writing to a String cannot fail");
     text
 }
@@ -118,17 +132,13 @@ pub(crate) fn line(patch: &Patch) -> String {
     format!("{} {} {}{to} ({numbers}{mode})", patch.id, patch.operation, patch.path)
 }
 
-/// How a patch was decided, for the agent.
-pub(crate) fn fate(patch: &Patch) -> String {
-    let reason = patch.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let said = patch.reason_text.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
-    let advice = match patch.state {
-        PatchState::Discarded if patch.reason_text.is_none() => {
-            "; read the file again before another proposal"
-        }
-        _ => "",
-    };
-    format!("{} {} is {}{reason}{said}{advice}", patch.id, patch.path, patch.state)
+fn decision_json(patch: &Patch) -> Value {
+    json!({
+        "id": patch.id.to_string(),
+        "path": patch.path.to_string(),
+        "decision": Decision::of(patch),
+        "reason": patch.reason_text,
+    })
 }
 
 fn patch_json(patch: &Patch) -> Value {

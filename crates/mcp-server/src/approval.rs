@@ -114,6 +114,7 @@ impl Approvals {
         &self,
         asked: Asked,
         seat: &Seat,
+        layer: &DiffStagingLayer,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, Failure> {
         let (Answered(shown), result) = match asked {
@@ -145,7 +146,7 @@ impl Approvals {
                         unchanged.";
             return Ok(said(text.to_owned(), &shown, false));
         }
-        self.apply(shown, seat, context).await
+        self.apply(shown, seat, layer, context).await
     }
 
     /// The question as an answer that the client comes back from (protocol 2026-07-28).
@@ -225,6 +226,7 @@ impl Approvals {
         &self,
         shown: Shown,
         seat: &Seat,
+        layer: &DiffStagingLayer,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, Failure> {
         let message = ApplyChangeSet {
@@ -234,7 +236,10 @@ impl Approvals {
             ..ApplyChangeSet::default()
         };
         let report = answered(seat.session.actor.send(message).await)?;
-        seat.memory().undecided.retain(|id| !report.patches.contains(id));
+        // The answer says it.
+        if let Err(error) = layer.set_reported(&report.patches) {
+            tracing::warn!(%error, "`pending` tells it once more");
+        }
         let ids: Vec<String> = report.patches.iter().map(ToString::to_string).collect();
         let by = report.apply.map(|apply| format!(" as {apply}")).unwrap_or_default();
         let mut text = format!("The user approved: {} is on the disk{by}.", ids.join(", "));

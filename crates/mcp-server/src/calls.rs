@@ -160,7 +160,6 @@ impl Call<'_> {
             Some(wish) => {
                 let proposed = wish.send(&seat.session.actor).await?;
                 let staged = Answer::staged(&seat.session.session, &proposed);
-                seat.memory().follow(&staged.patches);
                 answer.text.push_str(&staged.text);
                 answer.patches = staged.patches;
             }
@@ -173,7 +172,6 @@ impl Call<'_> {
         let message = self.at_desk(seat, writing::propose).await?;
         let sent: PatchProposed = answered(seat.session.actor.send(message).await)?;
         let staged = Answer::staged(&seat.session.session, &sent.proposed);
-        seat.memory().follow(&staged.patches);
         // A symlink below an allowed directory may lead to another part of the workspace.
         let strays: Vec<_> = staged
             .patches
@@ -199,12 +197,8 @@ impl Call<'_> {
 
     async fn pending(self, seat: &Seat) -> Result<Outcome, Failure> {
         let session = seat.session.session.clone();
-        let mut undecided: Vec<_> = seat.memory().undecided.iter().copied().collect();
-        undecided.sort_unstable();
-        let (answer, decided) = self
-            .at_desk(seat, move |desk, Nothing {}| review::pending(desk, &session, &undecided))
-            .await?;
-        seat.memory().undecided.retain(|id| !decided.contains(id));
+        let answer =
+            self.at_desk(seat, move |desk, Nothing {}| review::pending(desk, &session)).await?;
         Ok(Outcome::own(answer, seat))
     }
 
@@ -216,13 +210,14 @@ impl Call<'_> {
     }
 
     async fn discard(self, seat: &Seat) -> Result<Outcome, Failure> {
-        let session = seat.session.session.clone();
+        let (session, layer) = (seat.session.session.clone(), self.layer.clone());
         let message = self
             .at_desk(seat, move |desk, discard| review::discard(desk, &session, &discard))
             .await?;
         let discarded = answered(seat.session.actor.send(message).await)?;
         let ids: Vec<_> = discarded.iter().map(|patch| patch.id).collect();
-        seat.memory().undecided.retain(|id| !ids.contains(id));
+        // It is the agent's own doing.
+        layer.set_reported(&ids)?;
         Ok(Outcome::own(review::discarded(&discarded), seat))
     }
 }

@@ -23,7 +23,17 @@ impl Failure {
             staging,
             Some(StagingError::SessionNotOpen { .. } | StagingError::SessionNotFound { .. })
         );
-        Self { message: with_causes(error), session_ended }
+        let mut message = with_causes(error);
+        match staging {
+            Some(StagingError::Stale { .. }) => {
+                message.push_str("; read the file again and propose anew");
+            }
+            Some(StagingError::LostParts { .. }) => {
+                message.push_str("; read these files again and propose them anew, or discard them");
+            }
+            _ => {}
+        }
+        Self { message, session_ended }
     }
 }
 

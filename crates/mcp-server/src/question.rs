@@ -27,7 +27,7 @@ pub(crate) struct Question {
 impl Question {
     /// How the same is approved at the terminal.
     pub(crate) fn command(&self) -> String {
-        command(&self.patches, self.signature)
+        command(&self.patches)
     }
 }
 
@@ -41,6 +41,9 @@ pub(crate) fn of(
     let selection = layer.select(&own(layer, session, ids)?)?;
     if !selection.stale.is_empty() {
         return Err(StagingError::Stale { patches: selection.stale }.into());
+    }
+    if !selection.lapsed.is_empty() {
+        return Err(StagingError::LostParts { patches: selection.lapsed }.into());
     }
     let (patches, signature) = (selection.patches, selection.signature);
     if patches.is_empty() {
@@ -85,7 +88,7 @@ fn message(session: &Session, patches: &[Patch], signature: Signature, diff: &[u
         }
     }
     let ids: Vec<PatchId> = patches.iter().map(|patch| patch.id).collect();
-    let terminal = command(&ids, signature);
+    let terminal = command(&ids);
     let mut bytes = format!("{text}signature: {signature}\n\n").into_bytes();
     bytes.extend_from_slice(diff);
     let word =
@@ -94,9 +97,9 @@ fn message(session: &Session, patches: &[Patch], signature: Signature, diff: &[u
     escape_for_display(&bytes).into_owned()
 }
 
-fn command(ids: &[PatchId], signature: Signature) -> String {
+fn command(ids: &[PatchId]) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    format!("greenroom apply {} --expect {signature}", ids.join(" "))
+    format!("greenroom apply {}", ids.join(" "))
 }
 
 /// Text up to a little more than a question can have, and an error beyond it.

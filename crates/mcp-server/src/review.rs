@@ -1,9 +1,11 @@
 //! The tools by which an agent looks at what it has pending, and takes it back.
 
 use orchestrator_adapter::DiscardPatch;
-use staging_core::{DiffOptions, DiffStagingLayer, Patch, PatchId, PatchState, Selector, Session};
+use staging_core::{
+    Decision, DiffOptions, DiffStagingLayer, Patch, PatchId, Selection, Selector, Session,
+};
 
-use crate::answers::{Answer, fate, how_to_approve, line};
+use crate::answers::{Answer, News, how_to_approve, line};
 use crate::arguments::{Diff, Discard};
 use crate::desk::Desk;
 use crate::failure::Failure;
@@ -13,36 +15,30 @@ use crate::reading::READ_BYTES_MAX;
 /// How many ids one call may name.
 const IDS_MAX: usize = 10_000;
 
-/// `pending`; and which of `undecided` are decided now.
-pub(crate) fn pending(
-    desk: &Desk,
-    session: &Session,
-    undecided: &[PatchId],
-) -> Result<(Answer, Vec<PatchId>), Failure> {
-    let selection = desk.layer.select(&[Selector::Session(session.id)])?;
-    let mut text = String::new();
-    let mut decided = Vec::new();
-    for id in undecided {
-        let patch = desk.layer.patch(*id)?;
-        if patch.state != PatchState::Pending {
-            decided.push(*id);
-            text.push_str(&fate(&patch));
+/// `pending`. What it tells of decisions counts as told from then on.
+pub(crate) fn pending(desk: &Desk, session: &Session) -> Result<Answer, Failure> {
+    let Selection { patches, lapsed, .. } = desk.layer.select(&[Selector::Session(session.id)])?;
+    let decided = desk.layer.unreported_decisions(&session.label)?;
+    let mut text: String = decided.iter().map(|patch| Decision::sentence(patch) + "\n").collect();
+    let ids: Vec<PatchId> = decided.iter().map(|patch| patch.id).collect();
+    let known = |patch: &&Patch| !ids.contains(&patch.id);
+    for patch in lapsed.iter().filter(known) {
+        text.push_str(&format!("still missing: {}\n", Decision::sentence(patch)));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    if patches.is_empty() {
+        text.push_str("Nothing is pending in this session.");
+    } else {
+        for patch in &patches {
+            text.push_str(&line(patch));
             text.push('\n');
         }
+        text.push_str(&how_to_approve(session, &patches));
     }
-    if !decided.is_empty() {
-        text.push('\n');
-    }
-    if selection.patches.is_empty() {
-        text.push_str("Nothing is pending in this session.");
-        return Ok((Answer::text(text), decided));
-    }
-    for patch in &selection.patches {
-        text.push_str(&line(patch));
-        text.push('\n');
-    }
-    text.push_str(&how_to_approve(session, &selection.patches));
-    Ok((Answer { text, patches: selection.patches }, decided))
+    desk.layer.set_reported(&ids)?;
+    Ok(Answer { text, patches, news: Some(News { decided, lapsed }) })
 }
 
 /// `diff`
@@ -57,12 +53,12 @@ pub(crate) fn diff(desk: &Desk, session: &Session, arguments: &Diff) -> Result<A
     written?;
     let mut text = String::from_utf8_lossy(&out.0).into_owned();
     for patch in &selection.stale {
-        text.push_str(&format!("{}\n", fate(patch)));
+        text.push_str(&format!("{}\n", Decision::sentence(patch)));
     }
     if selection.patches.is_empty() {
         text.push_str("Nothing is pending in this session.");
     }
-    Ok(Answer { text, patches: selection.patches })
+    Ok(Answer { text, patches: selection.patches, news: None })
 }
 
 /// Text up to a length, and an error beyond it.

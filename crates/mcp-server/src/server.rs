@@ -28,8 +28,8 @@ const ROOTS_WAIT: Duration = Duration::from_secs(5);
 
 const INSTRUCTIONS: &str = "Greenroom stages file changes: every write waits outside the \
     workspace until the user approves it. Reading tools show your own pending changes; programs \
-    that you run in a shell do not see them. Tell the user which patches are pending and the \
-    `greenroom apply` command from the answer; no tool here approves. `pending` says what was \
+    that you run in a shell do not see them. Tell the user which patches are pending; the user \
+    approves them with `greenroom apply` in a terminal; no tool here approves. `pending` says what was \
     decided.";
 
 /// Serves one client.
@@ -100,7 +100,7 @@ impl Door {
         let seat = sessions.seat(claimed).await?;
         let asked = approvals.take(request, &seat, self.staging.layer()).await?;
         drop(sessions);
-        approvals.conclude(asked, &seat, context).await
+        approvals.conclude(asked, &seat, self.staging.layer(), context).await
     }
 
     async fn call(

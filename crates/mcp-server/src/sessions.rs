@@ -1,8 +1,8 @@
 //! Which session a call belongs to. What a client says of itself is a label, never trust.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use orchestrator_adapter::{OpenedSession, Patch, PatchId, RelPath, Staging};
+use orchestrator_adapter::{OpenedSession, RelPath, Staging};
 
 use crate::failure::Failure;
 
@@ -69,14 +69,10 @@ pub(crate) struct Seat {
 pub(crate) struct Memory {
     /// Directories that the agent asked for, and that hold nothing yet.
     pub(crate) wanted_dirs: std::collections::BTreeSet<RelPath>,
-    /// Patches whose fate the agent has not been told.
-    pub(crate) undecided: HashSet<PatchId>,
 }
 
 /// How many empty directories are remembered.
 const WANTED_DIRS_MAX: usize = 10_000;
-/// How many patches are followed; beyond it `greenroom log` tells.
-const UNDECIDED_MAX: usize = 100_000;
 
 impl Memory {
     /// Remembers a directory that holds nothing yet.
@@ -86,13 +82,6 @@ impl Memory {
         }
         self.wanted_dirs.extend(dir);
         Ok(())
-    }
-
-    /// Follows what becomes of patches.
-    pub(crate) fn follow(&mut self, patches: &[Patch]) {
-        if self.undecided.len() < UNDECIDED_MAX {
-            self.undecided.extend(patches.iter().map(|patch| patch.id));
-        }
     }
 }
 

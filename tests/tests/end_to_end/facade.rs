@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use actix::prelude::*;
 use end_to_end::Stage;
 use orchestrator_adapter::{
-    ApplyChangeSet, ApplyOutcome, CloseSession, DiscardPatch, ErrorKind, Event, EventDelivery,
-    ReadThrough, RelPath, SafeDelete, SafeEdit, SafeRename, ShowDiff, Staging, StagingOptions,
-    safe_write, workspace_key,
+    ApplyChangeSet, ApplyError, ApplyOutcome, CloseSession, DiscardPatch, ErrorKind, Event,
+    EventDelivery, ReadThrough, RedoApply, RefreshPatches, RelPath, SafeDelete, SafeEdit,
+    SafeRename, ShowDiff, Staging, StagingOptions, UndoApply, safe_write, workspace_key,
 };
 use tokio::sync::mpsc;
 
@@ -132,6 +132,39 @@ fn a_stale_set_and_an_old_signature_are_refused() {
         assert_eq!(stage.read("a.txt"), b"hand\n", "the hand's edit stands");
         staging.shutdown().await.expect("the actors stop");
     });
+}
+
+#[test]
+fn a_lost_part_is_data_and_is_refreshed_and_what_is_applied_is_undone_and_redone() {
+    let stage = Stage::new();
+    stage.write("a.txt", "a1\na2\na3\n");
+    System::new().block_on(async {
+        let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
+        let session = staging.open_session("agent").await.expect("a session opens").actor;
+        safe_write(&session, "a.txt", "agent\na2\na3\n").await.expect("it is staged");
+        safe_write(&session, "b.txt", "b\n").await.expect("it is staged");
+        fs::write(stage.path("a.txt"), "a1\na2\nhand\n").expect("ours");
+        let shown = session.send(ShowDiff::default()).await.expect("it runs").expect("it shows");
+        assert_eq!(shown.lapsed.len(), 1);
+        let refused = session.send(ApplyChangeSet::default()).await.expect("it runs");
+        let refused = refused.expect_err("a part is missing");
+        assert!(matches!(refused, ApplyError::Stale(_)), "{refused}");
+        let lost = refused.staging().map(|error| error.patches());
+        assert_eq!(lost, Some(vec![shown.lapsed[0].id]));
+        let refreshed = session.send(RefreshPatches::default()).await.expect("it runs");
+        assert_eq!(refreshed.expect("they are apart").len(), 1);
+        session.send(ApplyChangeSet::default()).await.expect("it runs").expect("it is applied");
+        assert_eq!(stage.read("a.txt"), b"agent\na2\nhand\n");
+        let undone = session.send(UndoApply::default()).await.expect("it runs").expect("undone");
+        assert_eq!(undone.pending.len(), 2);
+        assert_eq!(stage.read("a.txt"), b"a1\na2\nhand\n");
+        let redone = session.send(RedoApply::default()).await.expect("it runs").expect("redone");
+        assert_eq!(redone.redone, undone.undone);
+        let again = session.send(RedoApply::default()).await.expect("it runs");
+        assert!(matches!(again.expect_err("it is done"), ApplyError::NotFound(_)));
+        staging.shutdown().await.expect("the actors stop");
+    });
+    assert_eq!(stage.read("b.txt"), b"b\n");
 }
 
 #[test]

@@ -144,7 +144,8 @@ message_error! {
 message_error! {
     /// Nothing was applied, unless it is [`InDoubt`](Self::InDoubt).
     ApplyError {
-        /// Files changed since the agent saw them; their patches are discarded.
+        /// Files changed since the agent saw them and their patches are discarded, or patches of
+        /// the set are stale or expired already; for an undo, files changed since the apply.
         Stale = Stale,
         /// Something else than what was approved is pending: review it again.
         SignatureMismatch = SignatureMismatch,
@@ -164,6 +165,24 @@ message_error! {
         Damaged = Damaged,
         /// A sync failed after the swaps: recovery decides; ask with `AskApply`.
         InDoubt = InDoubt,
+    }
+}
+
+message_error! {
+    /// Nothing was staged of the session that it is about.
+    RefreshError {
+        /// The agent and somebody else changed the same lines.
+        Conflict = Conflict,
+        /// A patch is pending and its file unchanged, or applied, or too old to be kept.
+        Decided = Closed,
+        /// There is no such patch or session.
+        NotFound = NotFound,
+        /// A file changed while it was looked at.
+        Stale = Stale,
+        /// The session's or the store's limit is reached: decide what is pending.
+        Limit = Limit,
+        /// An apply or another process is at it: try again.
+        Busy = Busy,
     }
 }
 

@@ -5,7 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use actix::prelude::*;
 
 use super::error::{ActorError, ApplyError, RecoverError};
-use crate::layer::{ApplyReport, ApplyRequest, DiffStagingLayer, RecoverReport};
+use crate::approval::Approval;
+use crate::ids::ApplyId;
+use crate::layer::{
+    ApplyReport, ApplyRequest, DiffStagingLayer, RecoverReport, RedoReport, RedoRequest, UndoReport,
+};
 
 /// Brings an approved set to the disk.
 #[derive(Clone, Debug)]
@@ -16,6 +20,30 @@ pub struct PerformApply {
 
 impl Message for PerformApply {
     type Result = Result<ApplyReport, ApplyError>;
+}
+
+/// Takes an applied set back; its patches are pending again.
+#[derive(Clone, Debug, Default)]
+pub struct UndoApply {
+    /// Which; the newest on the disk when not given.
+    pub apply: Option<ApplyId>,
+    /// How it was approved, for the log.
+    pub approval: Approval,
+}
+
+impl Message for UndoApply {
+    type Result = Result<UndoReport, ApplyError>;
+}
+
+/// Applies an undone set again.
+#[derive(Clone, Debug, Default)]
+pub struct RedoApply {
+    /// Which, and what was approved.
+    pub request: RedoRequest,
+}
+
+impl Message for RedoApply {
+    type Result = Result<RedoReport, ApplyError>;
 }
 
 /// Finishes or undoes what a dead process left.
@@ -96,6 +124,28 @@ impl Handler<PerformApply> for FsActor {
             tracing::info_span!("perform_apply", named = message.request.ids.len()).entered();
         let outcome = caught(|| self.layer.apply(&message.request));
         // The answer goes out before this is handled.
+        context.notify(Tidy);
+        Ok(outcome?)
+    }
+}
+
+impl Handler<UndoApply> for FsActor {
+    type Result = Result<UndoReport, ApplyError>;
+
+    fn handle(&mut self, message: UndoApply, context: &mut Self::Context) -> Self::Result {
+        let _span = tracing::info_span!("undo_apply").entered();
+        let outcome = caught(|| self.layer.undo_by(message.apply, &message.approval));
+        context.notify(Tidy);
+        Ok(outcome?)
+    }
+}
+
+impl Handler<RedoApply> for FsActor {
+    type Result = Result<RedoReport, ApplyError>;
+
+    fn handle(&mut self, message: RedoApply, context: &mut Self::Context) -> Self::Result {
+        let _span = tracing::info_span!("redo_apply").entered();
+        let outcome = caught(|| self.layer.redo(&message.request));
         context.notify(Tidy);
         Ok(outcome?)
     }

@@ -20,15 +20,16 @@ mod worker;
 
 pub use error::{
     ActorError, ApplyError, AskError, CloseError, DiscardError, ListError, OpenError, ProposeError,
-    ReadError, RecoverError, ShowError, ShutdownError, SubscribeError,
+    ReadError, RecoverError, RefreshError, ShowError, ShutdownError, SubscribeError,
 };
 pub use events::{EventDelivery, EventsActor, Subscribe};
-pub use fs::{FsActor, PerformApply, Recover};
+pub use fs::{FsActor, PerformApply, Recover, RedoApply, UndoApply};
 pub use registry::{
     AskApply, AskWatchHealth, ListSessions, OpenSession, OpenedSession, Registry, Shutdown,
 };
 pub use session::{
-    ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, ProposePatch, ReadThrough, SafeDelete,
-    SafeEdit, SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, StageAll,
+    ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, ProposePatch, ReadThrough,
+    RefreshPatches, SafeDelete, SafeEdit, SafeRename, SafeSetMode, SafeWrite, SessionActor,
+    ShowDiff, ShownDiff, StageAll,
 };
 pub use worker::InTurn;

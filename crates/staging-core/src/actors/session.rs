@@ -7,9 +7,10 @@ use actix::prelude::*;
 use atomic_fs::RelPath;
 
 use super::error::{
-    ActorError, ApplyError, CloseError, DiscardError, ProposeError, ReadError, ShowError,
+    ActorError, ApplyError, CloseError, DiscardError, ProposeError, ReadError, RefreshError,
+    ShowError,
 };
-use super::fs::{FsActor, PerformApply};
+use super::fs::{FsActor, PerformApply, RedoApply, UndoApply};
 use super::pool::Pool;
 use super::worker::{Asked, InTurn, Line, Task};
 use crate::approval::{Approval, ApprovalMeans};
@@ -17,7 +18,7 @@ use crate::events::ClientAttestation;
 use crate::ids::{PatchId, RequestId, SessionId};
 use crate::layer::{
     ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, PatchProposed, PatchRequest,
-    Proposal, Proposed, Selector,
+    Proposal, Proposed, RedoReport, Selector, UndoReport,
 };
 use crate::patch::Patch;
 use crate::session::Session;
@@ -170,7 +171,18 @@ impl Message for ApplyChangeSet {
     type Result = Result<ApplyReport, ApplyError>;
 }
 
-/// Rejects patches.
+/// Proposes stale, expired or rejected patches anew, merged with what their files have become.
+#[derive(Clone, Debug, Default)]
+pub struct RefreshPatches {
+    /// Which; everything stale or expired in this session when empty.
+    pub ids: Vec<Selector>,
+}
+
+impl Message for RefreshPatches {
+    type Result = Result<Vec<Proposed>, RefreshError>;
+}
+
+/// Rejects patches, and dismisses stale and expired ones.
 #[derive(Clone, Debug, Default)]
 pub struct DiscardPatch {
     /// Which; everything pending in this session when empty.
@@ -412,6 +424,40 @@ impl Handler<ApplyChangeSet> for SessionActor {
             attested_by,
             ..Default::default()
         })
+    }
+}
+
+impl Handler<UndoApply> for SessionActor {
+    type Result = InTurn<UndoReport, ApplyError>;
+
+    fn handle(&mut self, message: UndoApply, _: &mut Self::Context) -> Self::Result {
+        let fs = self.fs.clone();
+        InTurn::of(&self.line, async move {
+            let undone = fs.send(message).await;
+            undone.map_err(|_| ActorError::Stopped { actor: "FsActor" })?
+        })
+    }
+}
+
+impl Handler<RedoApply> for SessionActor {
+    type Result = InTurn<RedoReport, ApplyError>;
+
+    fn handle(&mut self, message: RedoApply, _: &mut Self::Context) -> Self::Result {
+        let fs = self.fs.clone();
+        InTurn::of(&self.line, async move {
+            let redone = fs.send(message).await;
+            redone.map_err(|_| ActorError::Stopped { actor: "FsActor" })?
+        })
+    }
+}
+
+impl Handler<RefreshPatches> for SessionActor {
+    type Result = InTurn<Vec<Proposed>, RefreshError>;
+
+    fn handle(&mut self, message: RefreshPatches, _: &mut Self::Context) -> Self::Result {
+        let ids = self.or_all(message.ids);
+        let span = tracing::info_span!("refresh", session = %self.session);
+        self.answer(span, move |layer| layer.refresh_all(&ids))
     }
 }
 

@@ -32,6 +32,7 @@ use atomic_fs::{Options, RelPath, Workspace};
 pub use attested::attestable;
 #[doc(hidden)]
 pub use content::ReadStep;
+pub use decisions::Decision;
 pub use formats::{FittedFile, PatchProposed, PatchRequest};
 pub use propose::SessionProposals;
 pub use request::{

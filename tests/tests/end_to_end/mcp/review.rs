@@ -22,6 +22,64 @@ fn a_rejection_reaches_the_agent_with_its_reason() {
 }
 
 #[test]
+fn a_decision_reaches_the_agent_over_a_restart_of_its_server_and_once() {
+    let stage = Stage::new();
+    for name in ["applied", "undone", "stale"] {
+        stage.write(format!("{name}.txt"), "old\n");
+    }
+    let start = || Client::greeted(&stage, &["--session", "shared"], json!({}));
+    let mut client = start();
+    for name in ["undone", "rejected", "stale", "applied"] {
+        let path = format!("{name}.txt");
+        client.ok("write_file", json!({"path": &path, "content": "first\n"}));
+        client.ok("write_file", json!({"path": &path, "content": "second\n"}));
+    }
+    client.end();
+    stage.run(["apply", "p2", "--yes"]).expect(0);
+    stage.run(["undo"]).expect(0);
+    stage.run(["apply", "p8", "--yes"]).expect(0);
+    stage.run(["discard", "p4", "--reason", "use tabs"]).expect(0);
+    stage.write("stale.txt", "the user's\n");
+    let mut client = start();
+    let called = client.call("pending", json!({}));
+    assert!(
+        called.text.contains("p4 rejected.txt is discarded (rejected): use tabs\n"),
+        "{}",
+        called.text
+    );
+    assert!(
+        called.text.contains("p2 undone.txt was undone: the file is as it was before"),
+        "{}",
+        called.text
+    );
+    assert!(!called.text.contains("p1 "), "what it replaced itself is no news: {}", called.text);
+    let structured = &called.result["structuredContent"];
+    let decisions: Vec<_> = structured["decisions"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| (one["id"].as_str(), one["decision"].as_str(), one["reason"].as_str()))
+        .collect();
+    assert_eq!(
+        decisions,
+        [
+            (Some("p2"), Some("undone"), None),
+            (Some("p4"), Some("rejected"), Some("use tabs")),
+            (Some("p6"), Some("stale"), None),
+            (Some("p8"), Some("applied"), None),
+        ]
+    );
+    assert_eq!(structured["patches"][0]["id"], "p2", "it waits again");
+    assert_eq!(structured["lapsed"][0]["id"], "p6");
+    let again = client.call("pending", json!({}));
+    assert_eq!(again.result["structuredContent"]["decisions"], json!([]), "{}", again.text);
+    assert!(again.text.starts_with("still missing: p6 stale.txt"), "{}", again.text);
+    client.ok("write_file", json!({"path": "stale.txt", "content": "third\n"}));
+    let whole = client.call("pending", json!({}));
+    assert_eq!(whole.result["structuredContent"]["lapsed"], json!([]), "{}", whole.text);
+}
+
+#[test]
 fn only_the_sessions_own_patches_can_be_named() {
     let stage = Stage::new();
     stage.propose("theirs.txt", "theirs\n");

@@ -9,11 +9,17 @@ use serde_json::json;
 
 use super::client::Client;
 
-/// The words of the command that the answer says approves it, after `greenroom`.
+/// The words of the command that the answer says approves it, after `greenroom`, with the
+/// signature that the answer names.
 fn approval(text: &str) -> Vec<String> {
-    let line = text.lines().find_map(|line| line.strip_prefix("to approve: greenroom "));
-    let line = line.unwrap_or_else(|| panic!("the answer says how to approve: {text}"));
-    line.split(' ').map(str::to_owned).collect()
+    let after = |start: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(start));
+        line.unwrap_or_else(|| panic!("the answer says `{start}`: {text}"))
+    };
+    let command = after("to approve, the user runs: greenroom ");
+    assert!(!command.contains("--expect"), "no command is handed over that approves: {text}");
+    let words = command.split(' ').chain(["--expect", after("signature: ")]);
+    words.map(str::to_owned).collect()
 }
 
 #[test]

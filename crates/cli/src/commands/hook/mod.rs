@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use staging_core::{
-    DiffStagingLayer, ErrorKind, Patch, PatchRequest, Proposal, RelPath, Session,
+    Decision, DiffStagingLayer, ErrorKind, Patch, PatchRequest, Proposal, RelPath, Session,
     escape_for_display, escape_json_line, set_signature,
 };
 
@@ -66,7 +66,14 @@ pub(crate) fn run(hook: &Hook, global: &Global) -> ExitCode {
                 Err(error) => denied(&format!("cannot write the answer: {error}")),
             }
         }
-        Err(failure) => denied(failure.to_text(None).trim_start_matches("greenroom: ").trim_end()),
+        Err(failure) => {
+            let mut text =
+                failure.to_text(None).trim_start_matches("greenroom: ").trim_end().to_owned();
+            if failure.is_stale() {
+                text.push_str(". Read the file again and propose anew.");
+            }
+            denied(&text)
+        }
     }
 }
 
@@ -124,14 +131,30 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
         Call::Read { path, from, count } => reading::look(&door, &path, from, count)?,
         Call::Write(change) => Some(door.stage(change)?),
     };
-    Ok(reason.map(|reason| {
+    let decided = if reason.is_some() { door.decided()? } else { Vec::new() };
+    let told: Vec<_> = decided.iter().map(|patch| patch.id).collect();
+    let answer = reason.map(|reason| {
+        let mut reason = reason;
+        if !decided.is_empty() {
+            reason.push_str("\nDecided about your patches since:");
+        }
+        for patch in decided.iter().take(NAMED_MAX) {
+            reason.push_str(&format!("\n{}", Decision::sentence(patch)));
+        }
+        if decided.len() > NAMED_MAX {
+            reason.push_str(&format!("\nand {} more", decided.len() - NAMED_MAX));
+        }
         let output = json!({
             "hookEventName": "PreToolUse",
             "permissionDecision": "deny",
             "permissionDecisionReason": reason,
         });
         json!({ "hookSpecificOutput": output }).to_string()
-    }))
+    });
+    if let Err(error) = door.layer.set_reported(&told) {
+        tracing::warn!(%error, "the agent is told once more");
+    }
+    Ok(answer)
 }
 
 /// Claude Code looks at the disk before it asks a hook, and refuses an edit of text that is only
@@ -216,6 +239,12 @@ impl Door {
         }
     }
 
+    /// What was decided about the agent's patches that it does not see on the disk by itself.
+    fn decided(&self) -> Result<Vec<Patch>, Failure> {
+        let decided = self.layer.unreported_decisions(&self.label)?.into_iter();
+        Ok(decided.filter(|patch| Decision::of(patch) != Decision::Applied).collect())
+    }
+
     fn propose(&self, proposals: Vec<Proposal>) -> Result<String, Failure> {
         let session = self.layer.open_session(&self.label)?;
         let proposed = self.layer.propose_all(session.id, proposals)?;
@@ -271,14 +300,9 @@ impl Door {
             session.id.to_string()
         };
         text.push_str(&format!("signature {signature}\n"));
-        let approval = if ids.len() <= NAMED_MAX {
-            format!("greenroom apply {named} --expect {signature}")
-        } else {
-            format!("greenroom apply {named}")
-        };
         text.push_str(&format!(
-            "The user reads it with `greenroom diff {named}`, approves it with `{approval}` and \
-             rejects it with `greenroom discard {named}`. You cannot approve it yourself.",
+            "The user reads it with `greenroom diff {named}` and decides in a terminal of their own. \
+             You cannot approve it yourself.",
         ));
         text
     }
