@@ -235,19 +235,31 @@ pub(super) fn of_sessions(connection: &Connection, ids: &[Selector]) -> Result<V
     Ok(lapsed.into_iter().filter(|patch| sessions.contains(&patch.session)).collect())
 }
 
-/// The same, and those that were staged together with one of the pending patches.
+/// The lapsed patches without which the pending ones are only a part of a set: those that were
+/// staged together with one of them, and those of the same sessions that lapsed while one of them
+/// was pending already. What an agent proposes after a patch has lapsed is a set of its own.
 fn missing(connection: &Connection, ids: &[Selector], pending: &[Patch]) -> Result<Vec<Patch>> {
     let lapsed = patches::lapsed(connection)?;
-    if ids.is_empty() || lapsed.is_empty() {
-        return Ok(lapsed);
+    if pending.is_empty() || lapsed.is_empty() {
+        return of_sessions(connection, ids);
     }
     let sessions = sessions_of(connection, ids)?;
     let batches: BTreeSet<PatchId> = pending.iter().filter_map(|patch| patch.batch).collect();
-    let concerns = |patch: &Patch| {
-        sessions.contains(&patch.session)
-            || patch.batch.is_some_and(|batch| batches.contains(&batch))
-    };
-    Ok(lapsed.into_iter().filter(concerns).collect())
+    let mut missing = Vec::new();
+    for patch in lapsed {
+        let is_mate = patch.batch.is_some_and(|batch| batches.contains(&batch));
+        let is_meant = ids.is_empty() || sessions.contains(&patch.session);
+        let after = patches::lapsed_after(connection, patch.id)?;
+        // A revision stands for what it replaced, which may be older.
+        let was_there = |other: &Patch| {
+            (ids.is_empty() || other.session == patch.session)
+                && (other.revision > 1 || after.is_none_or(|after| other.id <= after))
+        };
+        if is_mate || (is_meant && pending.iter().any(was_there)) {
+            missing.push(patch);
+        }
+    }
+    Ok(missing)
 }
 
 /// Dismisses a lapsed patch, with its event; `None` when it is not lapsed any more.

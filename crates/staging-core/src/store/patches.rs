@@ -317,6 +317,14 @@ pub(crate) fn any_lapsed(connection: &Connection) -> Result<bool> {
         .query_row([], |row| row.get(0))?)
 }
 
+/// The newest patch there was when a lapsed one lapsed: what is newer was proposed afterwards.
+pub(crate) fn lapsed_after(connection: &Connection, id: PatchId) -> Result<Option<PatchId>> {
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT lapsed_after FROM patches WHERE id = ?1")?
+        .query_row([sql(id.0)], |row| row.get(0))?;
+    Ok(newest.map(|id| PatchId(unsql(id))))
+}
+
 /// Those of a session, by path.
 pub(crate) fn lapsed_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
     list(connection, select!("lapsed = 1 AND session = ?1 ORDER BY path, id"), &[&sql(session.0)])
@@ -439,7 +447,8 @@ pub(crate) fn discard(
     let digests = write
         .prepare_cached(
             "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3, updated_ms = ?4,
-             kept = ?5, lapsed = ?6, unreported = ?7, decided_age_ms = ?8
+             kept = ?5, lapsed = ?6, unreported = ?7, decided_age_ms = ?8,
+             lapsed_after = CASE WHEN ?6 THEN (SELECT max(id) FROM patches) END
              WHERE id = ?1 AND state = 'pending' AND apply IS NULL
              RETURNING base_digest, staged_digest",
         )?

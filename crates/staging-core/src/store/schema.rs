@@ -101,7 +101,8 @@ CREATE TABLE patches(
     lapsed INTEGER NOT NULL DEFAULT 0,
     unreported INTEGER NOT NULL DEFAULT 0,
     batch INTEGER,
-    decided_age_ms INTEGER
+    decided_age_ms INTEGER,
+    lapsed_after INTEGER
 );
 CREATE UNIQUE INDEX pending_paths ON patches(session, path) WHERE state = 'pending';
 CREATE UNIQUE INDEX pending_targets ON patches(session, rename_to)
@@ -230,6 +231,7 @@ ALTER TABLE patches DROP COLUMN signature;
 ALTER TABLE patches ADD COLUMN lapsed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE patches ADD COLUMN unreported INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE patches ADD COLUMN batch INTEGER;
+ALTER TABLE patches ADD COLUMN lapsed_after INTEGER;
 UPDATE patches SET state = 'discarded', reason = 'undone'
     WHERE state = 'applied' AND apply IN (SELECT id FROM applies WHERE undone_by IS NOT NULL);
 CREATE INDEX lapsed ON patches(path) WHERE lapsed = 1;

@@ -122,6 +122,31 @@ fn a_patch_that_is_named_is_applied_alone_unless_it_was_staged_with_a_missing_on
 }
 
 #[test]
+fn what_is_proposed_after_a_part_was_lost_is_a_set_of_its_own() {
+    let world = World::new();
+    world.put("app", "app\n");
+    let session = world.session(AGENT);
+    world.write(session, "app", "new app\n");
+    world.put("app", "the user's\n");
+    look_by_status(&world);
+    world.write(session, "later", "later\n");
+    for ids in [vec![], vec![Selector::Session(session)]] {
+        let request = ApplyRequest { ids, dry_run: true, ..ApplyRequest::default() };
+        world.layer.apply(&request).expect("it was never beside the part that was lost");
+    }
+    world.layer.apply(&ApplyRequest::default()).expect("the same");
+    assert_eq!(lapsed(&world.layer.status().expect("a status")), [PatchId(1)], "still listed");
+
+    // A new revision of what was beside it is no such set.
+    let world = half_stale(false);
+    let session = world.session(AGENT);
+    look_by_status(&world);
+    world.write(session, "lib", "newer lib\n");
+    let error = world.layer.apply(&ApplyRequest::default()).expect_err("lib was beside app");
+    assert_eq!(error.patches(), [PatchId(1)], "{error}");
+}
+
+#[test]
 fn a_part_that_its_agent_replaces_stays_a_part_of_what_was_staged_as_one() {
     let world = half_stale(true);
     let session = world.session(AGENT);
