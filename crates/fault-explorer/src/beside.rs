@@ -3,23 +3,21 @@
 //! A parent or a child workspace, a bind mount, another `--state-dir`, another user: its journals,
 //! its conflicts and its lock are its own, and only the tree is shared.
 
+use std::io;
 use std::path::PathBuf;
 
 use atomic_fs::simulated::{Answer, Bystander, CallKind, Fault, Image, SimulatedDisk, World};
 use atomic_fs::{
-    Change, ChangeSet, Digest, Expected, Fingerprint, FsError, Operation, Outcome,
-    RecoveredOutcome, RelPath, Staged, Workspace, WorkspaceLock,
+    Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, FsError, Operation, Outcome,
+    RecordedSet, RecoveredOutcome, RelPath, SetRecords, Staged, Workspace, WorkspaceLock,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Content, ROOT};
-use crate::stage::{Records, open};
+use crate::stage::open;
 
 /// Where the second state lies on the simulated disk.
 pub const STATE: &str = "state2";
-
-/// The id of the second state's set.
-const SET: &str = "u1";
 
 /// What a process of the second state does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -102,7 +100,7 @@ impl Second {
         };
         let workspace = self.open(&beside.root, &disk);
         if beside.changes.is_empty() {
-            let answer = self.recover(&workspace);
+            let answer = self.recover(&workspace, beside);
             let answer = answer.ok().flatten().filter(|_| !disk.died());
             return (answer, disk);
         }
@@ -126,12 +124,13 @@ impl Second {
     }
 
     /// Recovers and sweeps; what became of its set, if it found one.
-    pub(crate) fn recover(
+    fn recover(
         &self,
         workspace: &Workspace<SimulatedDisk>,
+        beside: &Beside,
     ) -> Result<Option<Answer>, FsError> {
         let mut answer = None;
-        let records = Records { set: SET, contents: &Content::default() };
+        let records = Records::of(beside);
         workspace.recover(&self.lock, &records, &mut |recovered| {
             answer = Some(match recovered.outcome {
                 RecoveredOutcome::Committed => Answer::Committed,
@@ -140,13 +139,51 @@ impl Second {
             });
             Ok(())
         })?;
-        workspace.sweep(&self.lock, &|set| set == SET, &|_: &Digest| false)?;
+        let is_own = |set: &str| set == SET && records.has_begun;
+        workspace.sweep(&self.lock, &is_own, &|digest: &Digest| records.contents.has(digest))?;
         Ok(answer)
     }
 
     /// The same by a process that nothing disturbs.
-    pub(crate) fn recover_on(&self, disk: &SimulatedDisk) -> Result<Option<Answer>, FsError> {
-        self.recover(&self.open(ROOT, disk))
+    pub(crate) fn recover_on(
+        &self,
+        beside: &Beside,
+        disk: &SimulatedDisk,
+    ) -> Result<Option<Answer>, FsError> {
+        self.recover(&self.open(&beside.root, disk), beside)
+    }
+}
+
+/// The second state's set.
+const SET: &str = "u1";
+
+/// What the second state has on record.
+struct Records {
+    has_begun: bool,
+    contents: Content,
+}
+
+impl Records {
+    fn of(beside: &Beside) -> Self {
+        let (_, mut contents) = set_of(&beside.changes);
+        for old in beside.changes.iter().filter_map(|change| change.old.as_ref()) {
+            contents.add(old.as_bytes());
+        }
+        Self { has_begun: !beside.changes.is_empty(), contents }
+    }
+}
+
+impl SetRecords for Records {
+    fn find(&self, set: &str) -> io::Result<Option<RecordedSet>> {
+        Ok((set == SET && self.has_begun).then(RecordedSet::default))
+    }
+
+    fn undecided(&self) -> io::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn contents(&self) -> &dyn ContentSource {
+        &self.contents
     }
 }
 

@@ -24,7 +24,7 @@ use miette::{IntoDiagnostic as _, WrapErr as _};
 
 const USAGE: &str = "\
 usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--renames NAME]
-                                [--scenario NAME] [--seed NUMBER] [--minutes NUMBER]
+                                [--phase NAME] [--scenario NAME] [--seed NUMBER] [--minutes NUMBER]
        cargo xtask fault-inject --quick --record
        cargo xtask fault-inject --replay FILE
 
@@ -33,6 +33,7 @@ usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--renames NAM
   --model NAME   kill, weak, ordered or treelog alone; faults and races go with kill;
                  windows for all that is done over a disk of Windows, and its mutants
   --renames NAME disks alone that know all kinds of rename, no-exchange or plain ones alone
+  --phase NAME   what one row of the table counts, such as \"slots removed\", and no mutants
   --scenario NAME
                  one set alone, by its letters or its name
   --seed NUMBER  what samples are drawn by, 1 by default; the same gives the same counts
@@ -46,6 +47,7 @@ struct Options {
     effort: Effort,
     model: Option<Persistence>,
     renames: Option<Renames>,
+    phase: Option<String>,
     scenario: Option<String>,
     seed: u64,
     minutes: Option<u64>,
@@ -57,6 +59,7 @@ impl Options {
     /// Whether this is the run whose report is kept.
     fn is_recorded(&self) -> bool {
         let all = self.model.is_none() && self.renames.is_none() && self.scenario.is_none();
+        let all = all && self.phase.is_none();
         let whole = all && self.minutes.is_none() && cfg!(feature = "mutants");
         self.effort == Effort::Quick && self.seed == 1 && whole
     }
@@ -90,6 +93,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         effort: Effort::Default,
         model: None,
         renames: None,
+        phase: None,
         scenario: None,
         seed: 1,
         minutes: None,
@@ -117,6 +121,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
                 let complaint = || format!("there is no disk with renames `{name}`");
                 options.renames = Some(renames.ok_or_else(complaint)?);
             }
+            "--phase" => options.phase = Some(value()?.clone()),
             "--scenario" => {
                 let name = value()?;
                 let found = Scenario::named(name).map(|scenario| scenario.name);
@@ -150,6 +155,7 @@ fn explore(options: &Options) -> miette::Result<bool> {
     let mut jobs = jobs(options.effort, options.seed, options.model);
     jobs.retain(|job| options.renames.is_none_or(|renames| job.renames == renames));
     jobs.retain(|job| options.scenario.as_ref().is_none_or(|name| job.scenario == *name));
+    jobs.retain(|job| options.phase.as_ref().is_none_or(|name| job.heading() == *name));
     let progress = Progress::new("exploring", jobs.len());
     let deadline = options.minutes.map(|minutes| begun + Duration::from_secs(minutes * 60));
     let outcomes = pool::run_all(
@@ -247,7 +253,8 @@ fn hunt_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
     use fault_explorer::{mutants, runs};
     let on_windows = options.renames == Some(Renames::Windows);
     let in_part = options.renames.is_some() && !on_windows;
-    if options.model.is_some() || in_part || options.scenario.is_some() {
+    let in_part = in_part || options.phase.is_some() || options.scenario.is_some();
+    if options.model.is_some() || in_part {
         return Ok(());
     }
     let hunted = |mutant: &Mutant| !on_windows || mutants::is_of_windows(*mutant);

@@ -59,6 +59,8 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
         let model = Persistence::Weak;
         Phase::Crashes { model, obstacles, depth: 1, deeper_every: 0, cap: 60, seed }
     };
+    let removed = |model, depth| Phase::SlotsRemoved { model, depth, cap: 6, seed };
+    let damaged = Phase::JournalsDamaged { model: Persistence::Kill, step: 37, cap: 16, seed };
     let (scenario, renames, phase) = match mutant {
         Mutant::AbandonUnrecorded | Mutant::AbortIgnored | Mutant::AbortUnrecorded => {
             ("M", Renames::All, Phase::PAIRS)
@@ -82,6 +84,19 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
         Mutant::SwappingUnrecorded => ("large", Renames::Plain, pairs(Persistence::Kill)),
         Mutant::UndoUnchecked => ("create-onto-deleted", Renames::All, cuts(Obstacles::All)),
         Mutant::UndoUnverified => ("MM", Renames::All, Phase::RacesInRollback),
+        Mutant::SlotsNotRestored => ("MM", Renames::All, removed(Persistence::Kill, 0)),
+        Mutant::RestoredUnsynced => ("MM", Renames::All, removed(Persistence::Weak, 1)),
+        Mutant::CyclesForgotten => ("rotation", Renames::All, removed(Persistence::Kill, 0)),
+        Mutant::NewDirectoriesForgotten => {
+            ("file-to-directory", Renames::All, removed(Persistence::Kill, 0))
+        }
+        Mutant::OthersSlotsTorn => {
+            let model = Persistence::Kill;
+            ("C", Renames::All, Phase::SlotsReplaced { model, cap: 6, seed })
+        }
+        Mutant::JournalBelieved => ("M", Renames::All, damaged),
+        Mutant::RebuiltUnswapped => ("D", Renames::All, damaged),
+        Mutant::ForeignSlotsSwept => ("M", Renames::All, Phase::BesideRecovery { step: 7 }),
         Mutant::PartialCopiesStay => ("exchange", Renames::Plain, pairs(Persistence::Kill)),
         Mutant::WaitersShutOut => ("create-onto-deleted", Renames::Plain, pairs(Persistence::Kill)),
         _ => return None,

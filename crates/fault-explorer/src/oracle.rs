@@ -369,7 +369,7 @@ impl<'s> Oracle<'s> {
             };
             let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
             // What recovery does not act on is kept, and said.
-            let is_quarantined = known.rotten && name.ends_with(b".quarantined");
+            let is_quarantined = known.set_aside && name.ends_with(b".quarantined");
             if is_slot_name(name) || (is_journal(path) && !is_quarantined) {
                 left.push(String::from_utf8_lossy(path).into_owned());
             }

@@ -72,6 +72,8 @@ pub enum Phase {
     SlotsRemoved {
         /// The model.
         model: Persistence,
+        /// How many crashes in recovery follow.
+        depth: u8,
         /// As above.
         cap: usize,
         /// As above.
@@ -247,6 +249,7 @@ impl Job {
         if self.phase == Phase::DamagedContent {
             scenario.content.damage();
         }
+        scenario.is_recorded = matches!(self.phase, Phase::JournalsDamaged { .. });
         if matches!(self.phase, Phase::Beside { .. } | Phase::BesideRecovery { .. }) {
             crate::beside::add_state(&mut scenario.image);
         }
@@ -257,11 +260,14 @@ impl Job {
             }
             Phase::CutsAfterKills { model, cap, seed, .. }
             | Phase::EditsAfterCuts { model, cap, seed }
-            | Phase::SlotsRemoved { model, cap, seed }
             | Phase::SlotsReplaced { model, cap, seed }
             | Phase::JournalsDamaged { model, cap, seed, .. } => {
                 let cap = StateCap { contents: cap, names: cap, seed };
                 (model, Bounds { cap, depth: 0, deeper_every: 0 }, true)
+            }
+            Phase::SlotsRemoved { model, depth, cap, seed } => {
+                let cap = StateCap { contents: cap, names: cap, seed };
+                (model, Bounds { cap, depth, deeper_every: 0 }, true)
             }
             Phase::FaultPairs { model } | Phase::ModesInRollback { model }
                 if model != Persistence::Kill =>

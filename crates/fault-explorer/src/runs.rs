@@ -120,7 +120,7 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
         }
     }
     let sets = Sets { ones, twos, threes, chains };
-    others::explore(&mut list, &sets);
+    others::explore(&mut list, effort, &sets);
     without_exchange(&mut list, effort, &sets);
     windows::explore(&mut list, effort, &sets);
     let wanted = |job: &Job| match (only, job.phase) {

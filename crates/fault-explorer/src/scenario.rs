@@ -30,6 +30,8 @@ pub struct Scenario {
     pub old: Snapshot,
     /// The tree after, worked out from the change set alone.
     pub new: Snapshot,
+    /// Whether the caller has the set's changes on record, and not its id alone.
+    pub is_recorded: bool,
     /// Paths that change together: what a user's edit of one of them excuses.
     pub tied: Vec<BTreeSet<Vec<u8>>>,
     /// Digests of everything that was there before or is brought in.
@@ -42,6 +44,11 @@ pub struct Scenario {
 pub struct Content(BTreeMap<Digest, Vec<u8>>);
 
 impl Content {
+    /// Whether it has a content.
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.0.contains_key(digest)
+    }
+
     /// Takes in a content and returns its digest.
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
@@ -440,6 +447,7 @@ impl Builder {
             known: Content(known.map(|content| (Digest::of(&content), content.to_vec())).collect()),
             digests,
             name: name.to_owned(),
+            is_recorded: false,
             tied: tie(&self.set.changes),
             image: self.image,
             set: self.set,

@@ -11,9 +11,9 @@ use atomic_fs::{
     RecoveredOutcome, SetRecords, Workspace, WorkspaceLock,
 };
 
-use crate::beside::Second;
+use crate::beside::{Beside, Second};
 use crate::plan::{Fate, Plan};
-use crate::scenario::{Content, ROOT, Scenario};
+use crate::scenario::{ROOT, Scenario};
 
 /// What a process did.
 pub struct Run {
@@ -109,6 +109,7 @@ impl Bench {
         disk.answered(answer);
         tell_kept(&disk, &applied.kept);
         // Between the two the caller's own record of the outcome becomes durable.
+        remember(scenario, &disk, answer);
         let tidied = applied.unfinished.take().is_none_or(|unfinished| {
             let cleaned = workspace.clean_up(&self.lock, &unfinished);
             tell_kept(&disk, cleaned.as_deref().unwrap_or_default());
@@ -138,16 +139,19 @@ impl Bench {
 
     fn recover_on(&self, scenario: &Scenario, disk: SimulatedDisk) -> Run {
         let workspace = self.open(disk.clone());
+        let image = disk.image();
+        let records = Records::of(scenario, &image);
         let mut sets = 0;
-        let records = Records { set: &scenario.set.id, contents: scenario.contents() };
         let result = workspace
             .recover(&self.lock, &records, &mut |recovered| {
                 sets += 1;
-                disk.answered(match recovered.outcome {
+                let answer = match recovered.outcome {
                     RecoveredOutcome::Committed => Answer::Committed,
                     RecoveredOutcome::RolledBack => Answer::Unchanged,
                     RecoveredOutcome::InDoubt => Answer::InDoubt,
-                });
+                };
+                remember(scenario, &disk, answer);
+                disk.answered(answer);
                 tell_kept(&disk, &recovered.kept);
                 Ok(())
             })
@@ -163,9 +167,9 @@ impl Bench {
     }
 
     /// The second state recovers, and sweeps.
-    pub fn recover_second(&self, image: &Image, terms: Terms) -> Run {
+    pub fn recover_second(&self, beside: &Beside, image: &Image, terms: Terms) -> Run {
         let disk = self.disk(image, &Plan::default(), terms);
-        let ending = match self.second.recover_on(&disk) {
+        let ending = match self.second.recover_on(beside, &disk) {
             Ok(answer) => {
                 if answer.is_some() {
                     disk.other_ended(answer);
@@ -200,25 +204,61 @@ impl Bench {
 /// Where the state lies on the simulated disk.
 const STATE: &str = "state";
 
-/// A caller that has begun a set and keeps contents. It leaves the set's changes to the journal, so
-/// that a broken protocol is not mended by what the caller remembers.
-pub(crate) struct Records<'s> {
-    /// The set's id.
-    pub(crate) set: &'s str,
-    pub(crate) contents: &'s Content,
+/// A caller that has begun the scenario's set and keeps all contents.
+///
+/// It leaves the set itself to the journal, so that a broken protocol is not mended by what the
+/// caller remembers; where journals are damaged it knows the changes as well, and calls the set
+/// undecided until it was told what became of it.
+struct Records<'s> {
+    scenario: &'s Scenario,
+    ended: Option<RecoveredOutcome>,
+}
+
+/// Names in the state directory that say what the caller has on record.
+const ON_RECORD: [(&str, RecoveredOutcome); 2] =
+    [("committed", RecoveredOutcome::Committed), ("rolled-back", RecoveredOutcome::RolledBack)];
+
+/// What the caller has on record of its set's end.
+pub(crate) fn on_record(image: &Image) -> Option<RecoveredOutcome> {
+    let has = |name: &str| image.lookup(format!("{STATE}/{name}").as_bytes()).is_some();
+    ON_RECORD.iter().find(|(name, _)| has(name)).map(|(_, outcome)| *outcome)
+}
+
+fn remember(scenario: &Scenario, disk: &SimulatedDisk, answer: Answer) {
+    let outcome = match answer {
+        Answer::Committed => RecoveredOutcome::Committed,
+        Answer::Unchanged => RecoveredOutcome::RolledBack,
+        Answer::InDoubt => return,
+    };
+    let name = ON_RECORD.iter().find(|(_, of)| *of == outcome).map(|(name, _)| name);
+    let state = disk.image().lookup(STATE.as_bytes());
+    if let (true, Some(state), Some(name)) = (scenario.is_recorded, state, name) {
+        disk.remember(state, name.as_bytes());
+    }
+}
+
+impl<'s> Records<'s> {
+    fn of(scenario: &'s Scenario, image: &Image) -> Self {
+        Self { scenario, ended: on_record(image) }
+    }
 }
 
 impl SetRecords for Records<'_> {
     fn find(&self, set: &str) -> io::Result<Option<RecordedSet>> {
-        Ok((set == self.set).then(RecordedSet::default))
+        let Scenario { is_recorded, set: known, .. } = self.scenario;
+        let changes = is_recorded.then(|| known.changes.clone());
+        let ended = self.ended;
+        Ok((set == known.id).then(|| RecordedSet { changes, ended, ..RecordedSet::default() }))
     }
 
     fn undecided(&self) -> io::Result<Vec<String>> {
-        Ok(Vec::new())
+        let Scenario { is_recorded, set, .. } = self.scenario;
+        let is_open = *is_recorded && self.ended.is_none();
+        Ok(if is_open { vec![set.id.clone()] } else { Vec::new() })
     }
 
     fn contents(&self) -> &dyn ContentSource {
-        self.contents
+        self.scenario.contents()
     }
 }
 

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use atomic_fs::is_slot_name;
 use atomic_fs::simulated::{Body, Image};
+use atomic_fs::{Digest, is_slot_name};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Relocation;
@@ -71,6 +71,15 @@ pub enum Tamper {
         /// What.
         content: String,
     },
+    /// Writes a journal that is sound, and no set's: one that is there, with other words in it.
+    Forge {
+        /// The journal that is copied.
+        from: String,
+        /// Where the forged one is.
+        path: String,
+        /// What is put in the place of what, in each record.
+        words: Vec<(String, String)>,
+    },
 }
 
 impl Tamper {
@@ -112,6 +121,14 @@ impl Tamper {
             Self::Append { path, content } => {
                 rewrite(image, path, |all| all.extend_from_slice(content.as_bytes()));
             }
+            Self::Forge { from, path, words } => {
+                let content = image.lookup(from.as_bytes());
+                let content = content.and_then(|inode| image.node(inode).content());
+                let forged = content.map(|content| forged(&content, words));
+                replace(image, path, |image, dir, name| {
+                    image.add_file(dir, name, &forged.unwrap_or_default(), 0o600);
+                });
+            }
         }
     }
 
@@ -121,11 +138,18 @@ impl Tamper {
         | Self::Truncate { path, .. }
         | Self::Flip { path, .. }
         | Self::Zero { path, .. }
-        | Self::Append { path, .. }) = self
+        | Self::Append { path, .. }
+        | Self::Forge { path, .. }) = self
         else {
             return false;
         };
         path.starts_with(JOURNALS)
+    }
+
+    /// Whether it is done to the journal of the set, and not to one beside it.
+    pub fn damages_the_journal(&self) -> bool {
+        let is_beside = matches!(self, Self::Forge { from, path, .. } if from != path);
+        self.concerns_a_journal() && !is_beside
     }
 
     /// A user's bytes that it brings: they are to be found afterwards.
@@ -142,6 +166,21 @@ impl Tamper {
         let below = path.strip_prefix(ROOT)?.strip_prefix('/')?;
         Some(below.as_bytes().to_vec())
     }
+}
+
+/// The records with other words in them, each with the checksum that it has to have.
+fn forged(journal: &[u8], words: &[(String, String)]) -> Vec<u8> {
+    const CHECKSUM_HEX: usize = 16;
+    let mut all = Vec::new();
+    for line in journal.split_inclusive(|byte| *byte == b'\n') {
+        let json = line.strip_suffix(b"\n").and_then(|line| line.get(CHECKSUM_HEX + 1..));
+        let Some(json) = json.and_then(|json| std::str::from_utf8(json).ok()) else { continue };
+        let with = |json: String, (old, new): &(String, String)| json.replace(old, new);
+        let json = words.iter().fold(json.to_owned(), with);
+        let sum = Digest::of(json.as_bytes()).to_string();
+        all.extend_from_slice(format!("{} {json}\n", &sum[..CHECKSUM_HEX]).as_bytes());
+    }
+    all
 }
 
 /// Takes away what is at a path and puts something else there.
@@ -234,7 +273,8 @@ pub fn replacements_of_slots(image: &Image) -> Vec<Vec<Tamper>> {
 }
 
 /// Every journal damaged: a bit of every `step`-th byte, ranges of zeros, cut off before every
-/// `step`-th byte, garbage behind it, and the whole of it gone.
+/// `step`-th byte, garbage behind it, and the whole of it gone; and forged ones, of a set that nobody
+/// has begun, with a user's file for a slot, with another file to change, and under another's name.
 pub fn damages_of_journals(image: &Image, step: usize) -> Vec<Vec<Tamper>> {
     let mut all = Vec::new();
     for (path, content) in journals(image) {
@@ -252,6 +292,19 @@ pub fn damages_of_journals(image: &Image, step: usize) -> Vec<Vec<Tamper>> {
             let content = content.to_owned();
             all.push(vec![Tamper::Append { path: path.clone(), content }]);
         }
+        let words = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect()
+        };
+        let from = path.clone();
+        let forge = |path: &str, words: Vec<_>| {
+            vec![Tamper::Forge { from: from.clone(), path: path.to_owned(), words }]
+        };
+        let other = format!("{JOURNALS}/u9.journal");
+        let all_of_another = words(&[("\"t1\"", "\"u9\""), ("-t1-", "-u9-")]);
+        all.push(forge(&other, all_of_another));
+        all.push(forge(&other, Vec::new()));
+        all.push(forge(&path, words(&[("\".greenroom-t1-0.tmp\"", "\"bystander\"")])));
+        all.push(forge(&path, words(&[("\"f0\"", "\"bystander\"")])));
         all.push(vec![Tamper::Remove(path)]);
     }
     all

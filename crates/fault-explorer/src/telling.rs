@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use atomic_fs::simulated::{Effect, Entry, Image, Log, Part, Persistence, Renames, materialise};
 
-use crate::beside::add_state;
+use crate::beside::{Beside, add_state};
 use crate::case::{Case, Stage};
 use crate::oracle::{Broken, Known, Oracle};
 use crate::scenario::{ROOT, Scenario};
@@ -28,6 +28,9 @@ pub struct Told {
 pub fn tell(case: &Case, bench: &Bench) -> miette::Result<Told> {
     let scenario = Scenario::over(&case.scenario, case.renames)
         .ok_or_else(|| miette::miette!("there is no scenario `{}`", case.scenario))?;
+    let mut scenario = scenario;
+    scenario.is_recorded =
+        case.stages.iter().flat_map(|stage| &stage.tampered).any(Tamper::concerns_a_journal);
     let terms = Terms { leases: case.leases, renames: case.renames, described: true };
     let mut teller = Teller { case, scenario: &scenario, text: String::new() };
     teller.opening();
@@ -106,7 +109,8 @@ impl Teller<'_> {
                 let _ = writeln!(self.text, "\nbefore call {call}: {moved:?}");
             }
             let run = if stage.second {
-                bench.recover_second(&image, terms)
+                let beside = known.beside.clone().unwrap_or_else(Beside::recovers);
+                bench.recover_second(&beside, &image, terms)
             } else if let Some((log, end)) = killed.take() {
                 begin = end;
                 bench.recover_after_kill(self.scenario, log, end, &stage.plan, terms)

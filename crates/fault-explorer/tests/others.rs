@@ -48,7 +48,7 @@ fn running_out_of_descriptors_at_any_call_is_survived(
 #[rstest]
 fn one_file_stays_whole_without_its_slot(#[values("M", "O", "C", "D", "X")] scenario: &str) {
     let model = Persistence::Kill;
-    let counts = explore(scenario, Phase::SlotsRemoved { model, cap: 8, seed: 1 });
+    let counts = explore(scenario, Phase::SlotsRemoved { model, depth: 0, cap: 8, seed: 1 });
     assert!(scenario == "X" || counts.others > 0, "{counts:?}");
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -9,7 +10,7 @@ use super::disk::{CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, Simulat
 use super::image::{Body, Inode, Name, Node};
 use super::kernel::{HeldLease, Inner};
 use super::log::{Effect, Entry};
-use crate::disk::{Carried, Disk, Entry as DirEntry, Lease, Stat};
+use crate::disk::{Carried, DirLock, Disk, Entry as DirEntry, Lease, Stat};
 use crate::rel_path::RelPath;
 
 impl Disk for SimulatedDisk {
@@ -277,6 +278,22 @@ impl Disk for SimulatedDisk {
 
     fn writer(&self, _file: &Stat) -> Option<String> {
         None
+    }
+
+    fn lock_dir(&self, dir: &SimulatedDir) -> DirLock {
+        let mut inner = self.lock();
+        if inner.locked_by_other.contains(&dir.0) || !inner.locked.insert(dir.0) {
+            return DirLock::Busy;
+        }
+        DirLock::Held
+    }
+
+    fn unlock_dir(&self, dir: &SimulatedDir) {
+        self.lock().locked.remove(&dir.0);
+    }
+
+    fn dir_lock_wait(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn sync_file(&self, file: &SimulatedFile) -> io::Result<()> {

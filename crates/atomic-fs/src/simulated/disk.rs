@@ -187,6 +187,8 @@ impl SimulatedDisk {
             unpassed: false,
             fresh: BTreeSet::new(),
             new_in_phase: BTreeSet::new(),
+            locked: BTreeSet::new(),
+            locked_by_other: BTreeSet::new(),
         };
         Self { shared: Arc::new(Mutex::new(inner)) }
     }

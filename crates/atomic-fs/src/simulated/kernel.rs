@@ -32,6 +32,9 @@ pub(super) struct Inner {
     pub fresh: BTreeSet<Inode>,
     /// Files that were created since then and not synced.
     pub new_in_phase: BTreeSet<Inode>,
+    /// Directories that this process has locked, and those that another one has.
+    pub locked: BTreeSet<Inode>,
+    pub locked_by_other: BTreeSet<Inode>,
 }
 
 pub(super) struct HeldLease {

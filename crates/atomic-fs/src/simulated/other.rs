@@ -1,7 +1,8 @@
 //! Another process at the same disk, between two calls of the one that is watched.
 
 use super::disk::SimulatedDisk;
-use super::log::{Answer, Entry};
+use super::image::{Inode, Name, Node};
+use super::log::{Answer, Assignment, Effect, Entry};
 use super::user::World;
 
 impl World<'_> {
@@ -17,6 +18,8 @@ impl World<'_> {
             theirs.has_leases = self.inner.has_leases;
             theirs.stamps = self.inner.stamps;
             theirs.writers.clone_from(&self.inner.writers);
+            // With the process that has died its locks are gone, too.
+            theirs.locked_by_other.clone_from(&self.inner.locked);
         }
         let answer = other(&disk);
         let mut theirs = disk.lock();
@@ -43,7 +46,18 @@ impl World<'_> {
 }
 
 impl SimulatedDisk {
-    /// The same by a process that is itself the watched one.
+    /// Adds an empty file by somebody else, durably: what a caller has on record.
+    pub fn remember(&self, dir: Inode, name: &[u8]) {
+        let mut inner = self.lock();
+        if inner.image.child(dir, name).is_none() {
+            let device = inner.image.node(dir).device;
+            let inode = inner.born(Node::file(0o600, device));
+            let assignment = Assignment { dir, name: Name::from(name), inode: Some(inode) };
+            inner.change(Effect::Names(vec![assignment]), true, None);
+        }
+    }
+
+    /// As [`World::other_ended`], by a process that is itself the watched one.
     pub fn other_ended(&self, answer: Option<Answer>) {
         let mut inner = self.lock();
         inner.pass();

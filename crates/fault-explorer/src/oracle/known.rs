@@ -9,6 +9,7 @@ use atomic_fs::{Change, Operation};
 use super::{Broken, Promise, below_root, broken};
 use crate::beside::Beside;
 use crate::scenario::Scenario;
+use crate::stage::on_record;
 use crate::tamper::Tamper;
 
 /// What was said and saved so far.
@@ -54,6 +55,8 @@ pub struct Known {
     pub other_died: bool,
     /// Whether a journal was damaged, without which nothing tells a torn slot from a user's bytes.
     pub rotten: bool,
+    /// Whether a journal was damaged or forged, and may be set aside.
+    pub set_aside: bool,
     /// Paths at which others left something that is in neither tree.
     pub left: BTreeSet<Vec<u8>>,
 }
@@ -145,7 +148,8 @@ impl Known {
     /// Takes in what others did, and left behind.
     pub fn learn_tampering(&mut self, tampered: &[Tamper], image: &Image) {
         for tamper in tampered {
-            self.rotten |= tamper.concerns_a_journal();
+            self.rotten |= tamper.damages_the_journal();
+            self.set_aside |= tamper.concerns_a_journal();
             self.brought.extend(tamper.brings());
             self.left.extend(tamper.leaves());
             // What is left of a file that was cut off is nobody's, and may be kept.
@@ -156,6 +160,10 @@ impl Known {
             }
         }
         self.saved.extend(self.brought.iter().cloned());
+        if self.rotten && on_record(image).is_none() {
+            // A record that is gone was perhaps never written: nobody was answered then.
+            self.answered = None;
+        }
     }
 
     /// Whether the second state's set changes a file of the first one's.

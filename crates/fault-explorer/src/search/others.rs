@@ -5,6 +5,7 @@ use atomic_fs::simulated::{
 };
 
 use super::{Search, Verdict, hash};
+use crate::beside::Beside;
 use crate::case::Stage;
 use crate::oracle::Known;
 use crate::plan::Plan;
@@ -29,10 +30,6 @@ impl Search<'_> {
                 tampered.iter().for_each(|tamper| tamper.apply(&mut image));
                 let mut known = known.clone();
                 known.learn_tampering(&tampered, &image);
-                if known.rotten {
-                    // A record that is gone was perhaps never written: nobody was answered then.
-                    known.answered = None;
-                }
                 // Not those that crashes leave, which are told apart from these.
                 let key = image.digest().rotate_left(1) ^ hash(&known);
                 if self.seen.insert(key, 0).is_some() {
@@ -44,7 +41,7 @@ impl Search<'_> {
                     last.crash.clone_from(&stage.crash);
                     last.tampered = tampered;
                 }
-                self.recover(&image, known, &Plan::default(), 0)?;
+                self.recover(&image, known, &Plan::default(), self.bounds.depth)?;
             }
         }
         self.stages = first;
@@ -80,7 +77,9 @@ impl Search<'_> {
             for plan in plans(&undisturbed) {
                 let run = self.bench.recover(self.scenario, &image, &plan, self.terms);
                 self.stages = vec![stage.clone(), Stage { plan: plan.clone(), ..Stage::default() }];
-                self.end_both(&run, beside(known.clone(), &plan), &plan)?;
+                let undecided = known.answered.is_none();
+                let known = Known { undecided, ..beside(known.clone(), &plan) };
+                self.end_both(&run, known, &plan)?;
             }
         }
         Ok(())
@@ -181,7 +180,8 @@ impl Search<'_> {
     fn recover_both(&mut self, image: &Image, known: &Known) -> Verdict {
         let before = self.stages.len();
         for second_first in [false, true] {
-            let mut known = Known { undecided: known.answered.is_none(), ..known.clone() };
+            let mut known =
+                Known { undecided: known.undecided || known.answered.is_none(), ..known.clone() };
             let one = self.recover_one(image, second_first, &mut known)?;
             let other = self.recover_one(&one.image, !second_first, &mut known)?;
             self.judge(|oracle| oracle.after_both([&one, &other], &known))?;
@@ -205,7 +205,10 @@ impl Search<'_> {
         self.stages.push(Stage { second, ..Stage::default() });
         self.counts.recoveries += 1;
         let run = match second {
-            true => self.bench.recover_second(image, self.terms),
+            true => {
+                let beside = known.beside.clone().unwrap_or_else(Beside::recovers);
+                self.bench.recover_second(&beside, image, self.terms)
+            }
             false => self.bench.recover(self.scenario, image, &Plan::default(), self.terms),
         };
         self.learn_all(known, &run)?;
