@@ -359,7 +359,7 @@ fn a_kill_while_slots_are_restored_leaves_no_half_set(
             let report = fixture.recover_by(&records);
             let case = format!("{which:?}, killed at {first}, then at {second}");
             assert_whole(&fixture, &states, &report, &case);
-            assert_eq!(slots(&fixture), [PathBuf::new(); 0], "{case}");
+            assert_eq!(slots(&fixture), Vec::<PathBuf>::new(), "{case}");
             runs += 1;
             if recovering <= second {
                 break;
@@ -464,7 +464,7 @@ fn a_journal_that_is_damaged_or_gone_leaves_no_half_set(
             kept.iter().all(|byte| *byte == 0) || fixture.memory.0.values().any(is_part)
         };
         assert!(fixture.kept().iter().all(is_torn), "{case}: {:?}", fixture.kept());
-        assert_eq!(slots(&fixture), [PathBuf::new(); 0], "{case}");
+        assert_eq!(slots(&fixture), Vec::<PathBuf>::new(), "{case}");
         assert!(!journal(&fixture).exists(), "{case}");
         if is_harmed && matches!(harm, Harm::Symlink | Harm::Directory | Harm::Fifo) {
             assert_eq!(report.quarantined.len(), 1, "{case}");
@@ -605,7 +605,7 @@ fn a_set_in_doubt_can_be_given_up_and_takes_its_slots_along() {
     let swept = workspace.sweep(&lock, &|_| true, &|_| true).expect("walks");
     assert_eq!(swept.foreign.len(), slots(&fixture).len(), "undo data of a set in doubt stays");
     workspace.forget_in_doubt(&lock, "t1").expect("given up");
-    assert_eq!(slots(&fixture), [PathBuf::new(); 0]);
+    assert_eq!(slots(&fixture), Vec::<PathBuf>::new());
     assert_eq!(workspace.in_doubt().expect("listable"), [""; 0]);
 }
 
@@ -804,7 +804,7 @@ fn a_record_that_cannot_be_made_durable_gives_the_set_up() {
     let applied = workspace.apply(&lock, &set(changes), &Forgetful(&fixture.memory));
     assert!(matches!(applied.outcome, Outcome::RolledBack(_)), "{:?}", applied.outcome);
     assert_eq!(fixture.read("a"), b"old");
-    assert_eq!(fixture.debris(), [PathBuf::new(); 0]);
+    assert_eq!(fixture.debris(), Vec::<PathBuf>::new());
 }
 
 #[rstest]

@@ -205,11 +205,8 @@ pub(crate) fn claim(state: &Path, canonical_root: &Path) -> Result<()> {
     let record = Record { root: canonical_root.to_owned(), identity: this };
     match record_of(state)? {
         Some(known) if known == record => return Ok(()),
-        Some(known) if known.root == canonical_root => {
-            if !known.identity.is_still(&this) {
-                return Err(others(state, &known));
-            }
-        }
+        Some(known) if known.root == canonical_root && known.identity.is_still(&this) => {}
+        Some(known) if known.root == canonical_root => return Err(others(state, &known)),
         Some(known) if known.identity.is_certainly(&this) => {
             // By another of its names.
             if matches!(live(&known)?, Live::Exactly(other) if other == this) {

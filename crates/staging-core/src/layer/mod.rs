@@ -149,6 +149,7 @@ impl DiffStagingLayer {
     /// Calls `observer` at each step of reading a file of the workspace, on the thread that
     /// reads: for tests that save a file at exactly that moment. The first observer stays.
     #[doc(hidden)]
+    #[allow(clippy::type_complexity, reason = "the same shape as `observe` takes")]
     pub fn observe_reads(&self, observer: Box<dyn Fn(ReadStep, &RelPath) + Send + Sync>) {
         self.0.read_observer.get_or_init(|| observer);
     }

@@ -120,7 +120,9 @@ fn numbers(_: &fs::Metadata) -> (u64, u64) {
 #[cfg(target_os = "linux")]
 fn numbers_as_it_likes(path: &Path) -> bool {
     const FUSE_SUPER_MAGIC: i64 = 0x6573_5546;
-    rustix::fs::statfs(path).is_ok_and(|found| i64::from(found.f_type) == FUSE_SUPER_MAGIC)
+    #[allow(clippy::useless_conversion, reason = "the field's type differs by architecture")]
+    let is_fuse = |found: rustix::fs::StatFs| i64::from(found.f_type) == FUSE_SUPER_MAGIC;
+    rustix::fs::statfs(path).is_ok_and(is_fuse)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -304,7 +304,8 @@ proptest! {
     fn undo_and_redo_walk_through_the_applied_states(steps in steps()) {
         let world = populated();
         let session = world.session("agent");
-        let (mut done, mut undone): (Vec<(Files, Files)>, Vec<(Files, Files)>) = Default::default();
+        let mut done: Vec<(Files, Files)> = Vec::new();
+        let mut undone: Vec<(Files, Files)> = Vec::new();
         for step in &steps {
             let before = files(&world);
             match step {
