@@ -15,10 +15,17 @@ pub(super) fn explore(list: &mut List, effort: Effort, sets: &Sets) {
     list.each(ones, &[Phase::JournalsDamaged { model, step, cap, seed }]);
     let some = if is_quick { &twos[..4] } else { twos };
     list.each(some, &[Phase::JournalsDamaged { model, step: 5 * step, cap, seed }]);
-    let step = if is_quick { 7 } else { 1 };
+    let step = match effort {
+        Effort::Quick => 7,
+        Effort::Default => 3,
+        Effort::Deep => 1,
+    };
     list.each(ones, &[Phase::Beside { step }, Phase::BesideRecovery { step }]);
     if !is_quick {
-        list.each(chains, &[Phase::Beside { step: 3 }, Phase::BesideRecovery { step: 3 }]);
+        list.each(
+            chains,
+            &[Phase::Beside { step: 3 * step }, Phase::BesideRecovery { step: 3 * step }],
+        );
     }
 }
 
