@@ -618,6 +618,8 @@ impl StagingError {
 fn fs_kind(error: &FsError) -> ErrorKind {
     match error {
         FsError::Busy { .. } | FsError::InUse { .. } => ErrorKind::Busy,
+        // A fault of the file that chattr mends, as for any other tool; no policy refuses it.
+        FsError::Refused { refusal: atomic_fs::Refusal::Immutable, .. } => ErrorKind::Io,
         FsError::Refused { .. } | FsError::Path(_) => ErrorKind::Refused,
         FsError::DamagedContent { .. } | FsError::UnknownJournal { .. } => ErrorKind::Damaged,
         FsError::BadChangeSet { .. } | FsError::DirectoryMoved { .. } => ErrorKind::Conflict,
