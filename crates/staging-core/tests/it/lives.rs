@@ -1,7 +1,7 @@
 //! Sessions against a model of their states, as users, reviewers, time and death
 //! change them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -45,8 +45,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..10)
 }
 
-/// What a patch rests on, and what it brings.
-type Pending = BTreeMap<&'static str, (Option<u8>, u8)>;
+/// A pending patch.
+#[derive(Clone, Copy)]
+struct Part {
+    /// What it rests on; none where there was no file.
+    base: Option<u8>,
+    /// What it brings.
+    content: u8,
+    /// Counts patches, over all sessions.
+    number: u64,
+    /// Whether it took the place of another one.
+    is_revision: bool,
+}
+
+type Pending = BTreeMap<&'static str, Part>;
 
 #[derive(Default)]
 struct Model {
@@ -55,8 +67,10 @@ struct Model {
     /// How the last session of a label that is not open ended.
     ended: BTreeMap<&'static str, SessionState>,
     disk: BTreeMap<&'static str, u8>,
-    /// The files of which an open session has lost a patch, and nobody has settled that.
-    lapsed: BTreeMap<&'static str, BTreeSet<&'static str>>,
+    /// The files of which an open session has lost a patch, and nobody has settled that, with the
+    /// number of the newest patch at that moment.
+    lapsed: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    newest: u64,
 }
 
 impl Model {
@@ -71,24 +85,36 @@ impl Model {
 
     /// What rests on something else than what is on the disk now is stale.
     fn drop_stale(&mut self) {
-        let disk = &self.disk;
+        let (disk, newest) = (&self.disk, self.newest);
         for (label, (pending, _)) in &mut self.open {
             let lapsed = self.lapsed.entry(label).or_default();
-            pending.retain(|file, (base, _)| {
-                let stands = disk.get(file) == base.as_ref();
+            pending.retain(|file, part| {
+                let stands = disk.get(file) == part.base.as_ref();
                 if !stands {
-                    lapsed.insert(file);
+                    lapsed.insert(file, newest);
                 }
                 stands
             });
         }
     }
 
+    /// Whether what is pending in a session is only a part of a set: something that it has lost
+    /// was pending beside it.
+    fn lacks_a_part(&self, label: &str) -> bool {
+        let Some(lapsed) = self.lapsed.get(label).filter(|lapsed| !lapsed.is_empty()) else {
+            return false;
+        };
+        let pending = &self.open[label].0;
+        let was_there =
+            |part: &Part| part.is_revision || lapsed.values().any(|after| part.number <= *after);
+        pending.is_empty() || pending.values().any(was_there)
+    }
+
     fn pending(&self) -> Vec<(String, String, u8)> {
         let mut pending = Vec::new();
         for (label, (patches, _)) in &self.open {
-            for (file, (_, content)) in patches {
-                pending.push(((*label).to_owned(), (*file).to_owned(), *content));
+            for (file, part) in patches {
+                pending.push(((*label).to_owned(), (*file).to_owned(), part.content));
             }
         }
         pending
@@ -108,11 +134,14 @@ fn take(world: &World, model: &mut Model, step: &Step) {
             let (pending, orphaned) = model.open.entry(LABELS[label]).or_default();
             *orphaned = false;
             model.lapsed.entry(LABELS[label]).or_default().remove(FILES[file]);
-            let base = pending.get(FILES[file]).map_or(disk, |(base, _)| *base);
+            let before = pending.get(FILES[file]).copied();
+            let base = before.map_or(disk, |before| before.base);
             if base == Some(content) {
                 pending.remove(FILES[file]);
-            } else {
-                pending.insert(FILES[file], (base, content));
+            } else if before.is_none_or(|before| before.content != content) {
+                model.newest += 1;
+                let (number, is_revision) = (model.newest, before.is_some());
+                pending.insert(FILES[file], Part { base, content, number, is_revision });
             }
         }
         Step::Reject(label) => {
@@ -146,9 +175,12 @@ fn take(world: &World, model: &mut Model, step: &Step) {
             }
         }
         Step::Apply(label) => {
-            let Some((pending, _)) = model.open.get_mut(LABELS[label]) else { return };
+            if !model.open.contains_key(LABELS[label]) {
+                return;
+            }
             let ids = vec![Selector::Label(LABELS[label].to_owned())];
-            let lost = model.lapsed.get(LABELS[label]).is_some_and(|lost| !lost.is_empty());
+            let lost = model.lacks_a_part(LABELS[label]);
+            let (pending, _) = model.open.get_mut(LABELS[label]).expect("looked for above");
             if lost {
                 let whole = ApplyRequest { ids: ids.clone(), ..Default::default() };
                 let refused = world.layer.apply(&whole).expect_err("a part is missing");
@@ -162,8 +194,8 @@ fn take(world: &World, model: &mut Model, step: &Step) {
             }
             assert_eq!(applied.expect("applied").patches.len(), pending.len());
             world.layer.tidy().expect("tidied");
-            for (file, (_, content)) in std::mem::take(pending) {
-                model.disk.insert(file, content);
+            for (file, part) in std::mem::take(pending) {
+                model.disk.insert(file, part.content);
             }
         }
         Step::UserWrites(file, content) => {
@@ -194,7 +226,7 @@ fn compare(world: &World, model: &Model) -> Result<(), TestCaseError> {
     }
     let lapsed = status.sessions.iter().filter(|one| one.session.state == SessionState::Open);
     let lapsed: usize = lapsed.map(|one| one.lapsed.len()).sum();
-    prop_assert_eq!(lapsed, model.lapsed.values().map(BTreeSet::len).sum::<usize>());
+    prop_assert_eq!(lapsed, model.lapsed.values().map(BTreeMap::len).sum::<usize>());
     pending.sort();
     let mut expected = model.pending();
     expected.sort();
