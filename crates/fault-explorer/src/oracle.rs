@@ -114,7 +114,7 @@ impl<'s> Oracle<'s> {
         });
         let is_alone = !known.other_died;
         if matches!(run.ending, Ending::Applied { tidied: true, .. }) && !has_journal && is_alone {
-            self.check_debris(&run.image)?;
+            self.check_debris(&run.image, known)?;
         }
         match known.answered {
             Some(answer) => self.check_end(&run.image, known, &[answer]),
@@ -273,7 +273,7 @@ impl<'s> Oracle<'s> {
             });
         }
         self.check_outside(&run.image)?;
-        self.check_debris(&run.image)?;
+        self.check_debris(&run.image, known)?;
         self.check_saves(&run.image, known, false, model)?;
         self.check_kept(&run.image, known, model, sets)?;
         self.check_brought(&run.image, known)?;
@@ -332,7 +332,7 @@ impl<'s> Oracle<'s> {
         }
         let image = &runs[1].image;
         self.check_outside(image)?;
-        self.check_debris(image)?;
+        self.check_debris(image, known)?;
         // What was not finished, beside a file that the other set has changed, is kept to be on the
         // safe side.
         let kept = saves::kept(image);
@@ -361,7 +361,7 @@ impl<'s> Oracle<'s> {
         }
     }
 
-    fn check_debris(&self, image: &Image) -> Result<(), Broken> {
+    fn check_debris(&self, image: &Image, known: &Known) -> Result<(), Broken> {
         let mut left = Vec::new();
         image.walk(0, &mut |path, _, _| {
             let is_journal = |path: &[u8]| {
@@ -370,7 +370,7 @@ impl<'s> Oracle<'s> {
             let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
             // What recovery does not act on is kept, and said: damage by others, or by a disk that
             // failed a sync and lost power.
-            let is_quarantined = name.ends_with(b".quarantined");
+            let is_quarantined = known.set_aside && name.ends_with(b".quarantined");
             if is_slot_name(name) || (is_journal(path) && !is_quarantined) {
                 left.push(String::from_utf8_lossy(path).into_owned());
             }

@@ -297,6 +297,7 @@ impl<'a> Search<'a> {
     /// Crashes at the points from entry `from` on.
     fn crashes_from(&mut self, from: usize, run: &Run, before: &Known, depth: u8) -> Verdict {
         let mut known = before.clone();
+        known.set_aside |= self.model != Persistence::Kill && run.failed_to_sync();
         let mut learnt = 0;
         let mut crashes = Crashes::new(&run.log, self.model);
         for end in boundaries(&run.log, self.model).into_iter().filter(|end| *end >= from) {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use atomic_fs::simulated::{Answer, Image, Log, Renames, SimulatedDir, SimulatedDisk, Step};
+use atomic_fs::simulated::{
+    Answer, CallKind, Image, Log, Renames, SimulatedDir, SimulatedDisk, Step,
+};
 use atomic_fs::{
     ContentSource, Digest, Disk as _, FsError, Kept, Options, Outcome, Places, RecordedSet,
     RecoveredOutcome, SetRecords, Workspace, WorkspaceLock,
@@ -25,6 +27,13 @@ pub struct Run {
     pub image: Image,
     /// How it ended, in words.
     pub ending: Ending,
+}
+
+impl Run {
+    /// Whether a file's sync failed, after which a power cut may leave anything in the file.
+    pub fn failed_to_sync(&self) -> bool {
+        self.steps.iter().any(|step| step.kind == CallKind::SyncFile && step.errno.is_some())
+    }
 }
 
 /// How a process ended.

@@ -55,7 +55,8 @@ pub struct Known {
     pub other_died: bool,
     /// Whether a journal was damaged, without which nothing tells a torn slot from a user's bytes.
     pub rotten: bool,
-    /// Whether a journal was damaged or forged, and may be set aside.
+    /// Whether a journal was damaged or forged, or lost by a disk that failed to sync it, and may be
+    /// quarantined.
     pub set_aside: bool,
     /// Paths at which others left something that is in neither tree.
     pub left: BTreeSet<Vec<u8>>,
