@@ -1,4 +1,4 @@
-//! What a watcher of a directory is told of a file: last, that it is there.
+//! The last event that a watcher of a directory gets of a replaced file: that it arrived.
 //!
 //! Editors and builds that follow inotify(7) event by event believe the last one. The slots'
 //! names are Greenroom's own; of the file itself nothing may be reported last but an arrival.

@@ -73,7 +73,7 @@ struct Inner {
     /// Held through every apply and recovery of this process; what the last
     /// apply left to tidy, with the workspace's lock.
     gate: Mutex<Option<Tidying>>,
-    /// Who is told of each step of reading a file: tests that play the user.
+    /// Called at each step of reading a file: for tests that play the user.
     read_observer: OnceLock<Box<content::ReadObserver>>,
     /// What was recovered on the way to other things, and nobody has been told of.
     recovered: Mutex<RecoverReport>,
