@@ -1,6 +1,6 @@
 //! Prepare, intent, barrier 1, swaps, barrier 2: a set's way to the disk.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::change_set::ChangeSet;
 use crate::conflicts::Kept;
@@ -81,29 +81,38 @@ impl<D: Disk> Apply<'_, '_, D> {
             Err(outcome) => return Applied::unchanged(outcome),
         };
         let disk = self.ground.disk;
-        let mut journal = match Journal::create(disk, self.journals, &intent) {
-            Ok(journal) => journal,
+        let journal = match Journal::create(disk, self.journals, &intent) {
+            Ok(journal) => Arc::new(journal),
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         };
         let taken = Mutex::default();
         let prepared = self.barrier_one(&intent, &journal, source, &taken);
         if let Err(error) = prepared.and_then(|()| spellings::check(self.ground, &intent)) {
             let taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
-            return self.abandon(&intent, &mut journal, &taken, error);
+            return self.abandon(&intent, &journal, &taken, error);
         }
         if !mutant!(SwappingUnrecorded)
             && let Err(error) = journal.append(disk, &Record::Swapping)
         {
-            return self.abandon(&intent, &mut journal, &[], error);
+            return self.abandon(&intent, &journal, &[], error);
         }
-        self.ground.swaps_begin(journal.file());
+        self.ground.swaps_begin(journal.clone());
+        // After a power cut that lost the record, a file that is neither at its path nor in a slot
+        // would be one that a user removed.
+        let takes_away = intent.units.iter().any(Unit::frees_path);
+        if takes_away
+            && !mutant!(RemovalsUnrecorded)
+            && let Err(error) = self.ground.record_swaps()
+        {
+            return self.abandon(&intent, &journal, &[], error);
+        }
         let swapper = Swapper::of_apply(self.ground);
         let mut applied = match forward(&swapper, &intent, &|_| false) {
             // Durable before the answer: a user may remove at once what was created, and after a
             // power cut nothing else would tell that from what never arrived.
             Ok(()) => match self
-                .barrier_two_of_apply(&intent, &mut journal)
-                .and_then(|()| self.record_committed(&swapper, &intent, &mut journal))
+                .barrier_two_of_apply(&intent, &journal)
+                .and_then(|()| self.record_committed(&swapper, &intent, &journal))
             {
                 Ok(()) => {
                     let made_dirs = intent.new_dirs.clone();
@@ -114,9 +123,7 @@ impl<D: Disk> Apply<'_, '_, D> {
                 }
                 Err(error) => Applied::unchanged(Outcome::InDoubt(error)),
             },
-            Err((done, obstacle)) => {
-                self.roll_back(&swapper, intent, &mut journal, &done, obstacle)
-            }
+            Err((done, obstacle)) => self.roll_back(&swapper, intent, &journal, &done, obstacle),
         };
         applied.kept = swapper.take_kept();
         applied
@@ -126,7 +133,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         &self,
         swapper: &Swapper<'_, '_, D>,
         intent: &Intent,
-        journal: &mut Journal<D>,
+        journal: &Journal<D>,
     ) -> Result<(), FsError> {
         if mutant!(SlotsRemovedTooEarly) {
             clean_slots(swapper, intent, Unknown::Users)?;
@@ -200,11 +207,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         Ok(())
     }
 
-    fn barrier_two_of_apply(
-        &self,
-        intent: &Intent,
-        journal: &mut Journal<D>,
-    ) -> Result<(), FsError> {
+    fn barrier_two_of_apply(&self, intent: &Intent, journal: &Journal<D>) -> Result<(), FsError> {
         if mutant!(CommittedTooEarly) {
             journal.append(self.ground.disk, &Record::Committed)?;
         }
@@ -256,7 +259,7 @@ impl<D: Disk> Apply<'_, '_, D> {
     fn abandon(
         &self,
         intent: &Intent,
-        journal: &mut Journal<D>,
+        journal: &Journal<D>,
         taken: &[RelPath],
         cause: FsError,
     ) -> Applied {
@@ -289,7 +292,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         &self,
         swapper: &Swapper<'_, '_, D>,
         intent: Intent,
-        journal: &mut Journal<D>,
+        journal: &Journal<D>,
         done: &[usize],
         obstacle: Obstacle,
     ) -> Applied {

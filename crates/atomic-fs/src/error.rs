@@ -273,6 +273,8 @@ pub enum Difference {
     SlotTaken,
     /// The configuration does not allow a change of this path any more.
     Refused,
+    /// Its directory was moved or removed while the set was being applied, and it with the directory.
+    DirectoryAway,
 }
 
 impl std::fmt::Display for Difference {
@@ -286,6 +288,7 @@ impl std::fmt::Display for Difference {
             Self::Unrestorable => "what it held is neither beside it nor in the store",
             Self::SlotTaken => "a directory or a special file has the name of its slot",
             Self::Refused => "the configuration does not allow to change it",
+            Self::DirectoryAway => "its directory was moved or removed",
         })
     }
 }

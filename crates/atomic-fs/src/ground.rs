@@ -12,6 +12,7 @@ use crate::disk::{Disk, FileKind, Lease, Stat, is_symlink_error};
 use crate::error::{Difference, FsError, Refusal};
 use crate::git_dirs::GitFacts;
 use crate::intent::UNKNOWN_STAMP;
+use crate::journal::{Journal, Record};
 use crate::mutants::mutant;
 use crate::policy::Options;
 use crate::rel_path::RelPath;
@@ -30,10 +31,17 @@ pub(crate) struct Ground<'a, D: Disk> {
     /// Whether a directory could not be synced in the middle of the swaps. Held while one
     /// is, since of two syncs at once only one is told of a failure.
     pub sync_failed: Mutex<bool>,
-    /// The journal of a set whose record of its swaps is not durable yet.
-    begun: Mutex<Option<Arc<D::File>>>,
+    begun: Mutex<Begun<D>>,
     dirs: Mutex<Dirs<D>>,
     git_dirs: Mutex<HashMap<Option<RelPath>, Arc<GitFacts>>>,
+}
+
+/// What the journal says of the swaps.
+struct Begun<D: Disk> {
+    /// The journal of the set whose swaps have begun.
+    journal: Option<Arc<Journal<D>>>,
+    is_durable: bool,
+    says_aside: bool,
 }
 
 /// Directories that have been opened.
@@ -130,7 +138,8 @@ impl<'a, D: Disk> Ground<'a, D> {
         conflicts_path: &'a PathBuf,
         options: &'a Options,
     ) -> Self {
-        let (sync_failed, begun) = (Mutex::new(false), Mutex::default());
+        let begun = Begun { journal: None, is_durable: false, says_aside: false };
+        let (sync_failed, begun) = (Mutex::new(false), Mutex::new(begun));
         let dirs = Mutex::new(Dirs { open: HashMap::new(), closed: HashMap::new() });
         let git_dirs = Mutex::default();
         Self { disk, root, conflicts, conflicts_path, options, sync_failed, begun, dirs, git_dirs }
@@ -208,22 +217,42 @@ impl<'a, D: Disk> Ground<'a, D> {
     }
 
     /// Notes the journal that says, not durably yet, that swaps have begun.
-    pub(crate) fn swaps_begin(&self, journal: Arc<D::File>) {
-        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(journal);
+    pub(crate) fn swaps_begin(&self, journal: Arc<Journal<D>>) {
+        let begun = Begun { journal: Some(journal), is_durable: false, says_aside: false };
+        *self.begun() = begun;
     }
 
-    /// Makes durable that swaps have begun, before what a user wrote is moved through a slot:
-    /// without the record recovery would take it for what a crash left of writing that slot.
+    /// Makes durable that swaps have begun: before what a user wrote is moved through a slot, since
+    /// recovery would take it for what a crash left of writing that slot, and before a path is left
+    /// without a file, since recovery would take that for a user's doing.
     pub(crate) fn record_swaps(&self) -> Result<(), FsError> {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(journal) = begun.as_ref() else { return Ok(()) };
-        let synced = self.disk.sync_file(journal);
+        self.make_durable(&mut self.begun())
+    }
+
+    /// Makes durable that files are moved aside for their slots.
+    pub(crate) fn record_aside(&self) -> Result<(), FsError> {
+        let mut begun = self.begun();
+        if let Some(journal) = begun.journal.as_ref().filter(|_| !begun.says_aside) {
+            journal.append(self.disk, &Record::Aside)?;
+            (begun.says_aside, begun.is_durable) = (true, false);
+        }
+        self.make_durable(&mut begun)
+    }
+
+    fn make_durable(&self, begun: &mut Begun<D>) -> Result<(), FsError> {
+        let Some(journal) = begun.journal.as_ref().filter(|_| !begun.is_durable) else {
+            return Ok(());
+        };
+        let synced = journal.sync(self.disk);
         if synced.is_err() {
             *self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         }
-        synced.map_err(FsError::io("sync", "the journal"))?;
-        *begun = None;
-        Ok(())
+        begun.is_durable = synced.is_ok();
+        synced
+    }
+
+    fn begun(&self) -> std::sync::MutexGuard<'_, Begun<D>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn dirs(&self) -> std::sync::MutexGuard<'_, Dirs<D>> {

@@ -30,7 +30,7 @@ pub(crate) enum Condition {
     /// What was to be taken away is neither at its path nor in the slot, nor at the goal: the user
     /// took it away, or the set did and something removed the slot.
     Gone(Conflict),
-    /// Something that is no regular file has the slot's name.
+    /// Something that the set has not put there has the slot's name.
     Foreign,
     /// The slot holds a user's version that an exchange or a move took out.
     Displaced,
@@ -40,12 +40,14 @@ pub(crate) enum Condition {
     Edited(Conflict),
 }
 
-/// Looks at a unit's slot and file. `will_be_free` tells whether another unit of the
+/// Looks at a unit's slot and file. `moved_aside` says that files were moved aside for their slots.
+/// `will_be_free` tells whether another unit of the
 /// set takes away what is at a path, `is_brought` whether the set has brought it there, and
 /// `is_to_leave` whether it is still the very file that another unit takes away.
 pub(crate) fn inspect<D: Disk>(
     ground: &Ground<'_, D>,
     unit: &Unit,
+    moved_aside: bool,
     will_be_free: &dyn Fn(&RelPath) -> Result<bool, FsError>,
     is_brought: &dyn Fn(&RelPath, &Held) -> Result<bool, FsError>,
     is_to_leave: &dyn Fn(&RelPath, &Held) -> Result<bool, FsError>,
@@ -65,7 +67,11 @@ pub(crate) fn inspect<D: Disk>(
     };
     Ok(match &unit.action {
         Action::Replace { base, staged, .. } => {
-            if slot.is_staged(staged) {
+            // Where two names are exchanged in steps, the file was aside for a moment.
+            let is_at_slot = slot == Held::Absent || slot.is_staged(staged);
+            if file == Held::Absent && moved_aside && is_at_slot {
+                gone(&unit.path)
+            } else if slot.is_staged(staged) {
                 match file.difference(base) {
                     None => Condition::Waiting,
                     Some(difference) => conflict(&unit.path, difference),
@@ -88,6 +94,9 @@ pub(crate) fn inspect<D: Disk>(
         Action::Create { staged, .. } => {
             if slot.is_staged(staged) {
                 arrival(&slot, &file, &unit.path, will_be_free)?
+            } else if slot != Held::Absent && file.is_arrived(staged, unit.stamp) {
+                // The slot became the file: another's has its name now.
+                Condition::Foreign
             } else if slot != Held::Absent {
                 Condition::Unprepared
             } else {
@@ -123,7 +132,9 @@ pub(crate) fn inspect<D: Disk>(
                     && has_left(&file, base, *inode)
                     && goal.is_base(base)
                     && !is_to_leave(to, &goal)?);
-            if arrived {
+            if arrived && slot != Held::Absent && slot.inode() != goal.inode() {
+                Condition::Foreign
+            } else if arrived {
                 Condition::Done
             } else if slot.is_base(base) {
                 match arrival(&slot, &goal, to, will_be_free)? {

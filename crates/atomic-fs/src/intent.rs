@@ -1,6 +1,6 @@
 //! What is about to be swapped: the durable form of a change set.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,10 @@ pub(crate) struct Intent {
     pub new_dirs: Vec<RelPath>,
     /// What happens, one unit for each file.
     pub units: Vec<Unit>,
+    /// The directories below the root in which files change, with their inodes' numbers. An older
+    /// version noted none.
+    #[serde(default)]
+    pub dirs: Vec<(RelPath, u64)>,
 }
 
 /// One file's part of a set, with the slot it uses.
@@ -176,6 +180,8 @@ pub(crate) trait Terrain {
     fn inode(&self, path: &RelPath) -> Option<u64>;
     /// Whether a directory is there.
     fn is_directory(&self, path: &RelPath) -> Result<bool, FsError>;
+    /// The number of a directory's inode; `None` where no directory is.
+    fn dir_inode(&self, path: &RelPath) -> Result<Option<u64>, FsError>;
     /// Whether a file can move between the two paths' directories in one rename.
     fn same_device(&self, one: &RelPath, other: &RelPath) -> Result<bool, FsError>;
 }
@@ -188,7 +194,9 @@ impl Intent {
     /// beside its file, or, where the directory is still to be made, in the nearest
     /// directory that is there.
     pub(crate) fn plan(set: &ChangeSet, terrain: &dyn Terrain) -> Result<Self, FsError> {
-        let mut intent = Self { set: set.id.clone(), new_dirs: Vec::new(), units: Vec::new() };
+        let set_id = set.id.clone();
+        let (new_dirs, units, dirs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut intent = Self { set: set_id, new_dirs, units, dirs };
         // By path, so that whoever rebuilds the intent numbers the slots alike. What leaves a path
         // comes before what arrives there.
         let mut changes: Vec<&Change> = set.changes.iter().collect();
@@ -198,7 +206,34 @@ impl Intent {
         }
         intent.new_dirs.sort_by_key(|dir| dir.components().count());
         intent.new_dirs.dedup();
+        let goals = intent.units.iter().filter_map(|unit| match &unit.action {
+            Action::Move { to, .. } => Some(to),
+            _ => None,
+        });
+        let mut dirs: BTreeSet<RelPath> =
+            intent.units.iter().filter_map(|unit| unit.slot.parent()).collect();
+        dirs.extend(goals.filter_map(|to| intent.nearest_dir(to)));
+        for dir in dirs {
+            if let Some(inode) = terrain.dir_inode(&dir)? {
+                intent.dirs.push((dir, inode));
+            }
+        }
         Ok(intent)
+    }
+
+    /// The nearest directory above a path that the set does not make; `None` for the root.
+    fn nearest_dir(&self, path: &RelPath) -> Option<RelPath> {
+        let mut dir = path.parent();
+        while dir.as_ref().is_some_and(|dir| self.new_dirs.contains(dir)) {
+            dir = dir.and_then(|dir| dir.parent());
+        }
+        dir
+    }
+
+    /// That directory with the number that its inode had, where that is known.
+    pub(crate) fn known_dir(&self, path: &RelPath) -> Option<&(RelPath, u64)> {
+        let dir = self.nearest_dir(path)?;
+        self.dirs.iter().find(|(known, _)| *known == dir)
     }
 
     /// Gives the slots names of their own, for a set whose slots may be numbered otherwise.
@@ -355,8 +390,8 @@ pub(crate) fn check_consistency(set: &ChangeSet) -> Result<(), FsError> {
     if set.changes.is_empty() {
         return bad("it has no changes".to_owned());
     }
-    let mut from = std::collections::BTreeSet::new();
-    let mut to = std::collections::BTreeSet::new();
+    let mut from = BTreeSet::new();
+    let mut to = BTreeSet::new();
     for change in &set.changes {
         // A file may leave a path for which another one is meant.
         if matches!(change.expected, Expected::Matches(_)) && !from.insert(&change.path) {

@@ -6,7 +6,7 @@
 //! else that does not read as it was written is damage: then nothing in the file is believed.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,10 +37,12 @@ const LATER_RECORD_BYTES_MAX: usize = 64;
 pub(crate) enum Record {
     /// The first record: what is about to happen.
     Intent { version: u32, intent: Intent },
-    /// Barrier 1 is behind, swaps may have happened from here on. Not synced: without
-    /// it recovery takes the set back, which is right for a set that nobody was
-    /// answered about.
+    /// Barrier 1 is behind, swaps may have happened from here on. Without it recovery takes the set
+    /// back, which is right for a set that nobody was answered about. So it is synced only where a
+    /// swap leaves a path without a file, or before a user's version is moved through a slot.
     Swapping,
+    /// Files are moved aside before their slots arrive: one that is at no name was.
+    Aside,
     /// The set is being taken back: recovery must not finish it.
     Abort,
     /// The outcome is durable on disk; only slots may still lie about.
@@ -65,6 +67,8 @@ pub(crate) struct Found {
     pub progress: Progress,
     /// Whether a swap can have been made.
     pub swapped: bool,
+    /// Whether files were moved aside for it.
+    pub moved_aside: bool,
     /// Whether the intent comes from the caller's record, and no journal told how far it came.
     pub is_rebuilt: bool,
 }
@@ -85,8 +89,9 @@ pub(crate) enum Opened<D: Disk> {
 /// An open journal that records can be appended to.
 pub(crate) struct Journal<D: Disk> {
     name: Vec<u8>,
-    file: Arc<D::File>,
-    end: u64,
+    file: D::File,
+    /// Where the next record goes.
+    end: Mutex<u64>,
 }
 
 impl<D: Disk> Journal<D> {
@@ -96,7 +101,7 @@ impl<D: Disk> Journal<D> {
         let shown = String::from_utf8_lossy(&name).into_owned();
         let file =
             disk.create_file(dir, &name).map_err(FsError::io("create the journal", &shown))?;
-        let mut journal = Self { name, file: Arc::new(file), end: 0 };
+        let journal = Self { name, file, end: Mutex::new(0) };
         let line = encode(&Record::Intent { version: VERSION, intent: intent.clone() });
         if line.len() as u64 > JOURNAL_BYTES_MAX - LATER_RECORDS_BYTES {
             let _ = disk.remove_file(dir, &journal.name);
@@ -151,34 +156,37 @@ impl<D: Disk> Journal<D> {
             Some(_) => return Err(unknown("another version of Greenroom wrote it")),
         };
         let mut progress = Progress::Undecided;
-        let mut swapped = false;
+        let (mut swapped, mut moved_aside) = (false, false);
         for line in records {
             let Line::Known(record) = line else {
                 return Err(unknown("it holds a record that this version does not know"));
             };
             swapped |= record == Record::Swapping;
+            moved_aside |= record == Record::Aside;
             progress = progress.max(match record {
                 Record::Intent { .. } => return damaged("it holds two intents"),
-                Record::Swapping => Progress::Undecided,
+                Record::Swapping | Record::Aside => Progress::Undecided,
                 Record::Abort => Progress::Aborting,
                 Record::Committed => Progress::Committed,
                 Record::RolledBack => Progress::RolledBack,
             });
         }
-        let journal = Self { name: name.to_vec(), file: Arc::new(file), end };
-        Ok(Opened::Sound(journal, Found { intent, progress, swapped, is_rebuilt: false }))
+        let journal = Self { name: name.to_vec(), file, end: Mutex::new(end) };
+        let found = Found { intent, progress, swapped, moved_aside, is_rebuilt: false };
+        Ok(Opened::Sound(journal, found))
     }
 
     /// Appends a record; durable only after [`sync`](Journal::sync).
-    pub(crate) fn append(&mut self, disk: &D, record: &Record) -> Result<(), FsError> {
+    pub(crate) fn append(&self, disk: &D, record: &Record) -> Result<(), FsError> {
         self.append_line(disk, &encode(record))
     }
 
-    fn append_line(&mut self, disk: &D, line: &[u8]) -> Result<(), FsError> {
+    fn append_line(&self, disk: &D, line: &[u8]) -> Result<(), FsError> {
         let shown = || String::from_utf8_lossy(&self.name).into_owned();
-        write_all(disk, &self.file, line, self.end)
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        write_all(disk, &self.file, line, *end)
             .map_err(|source| FsError::io("write the journal", shown())(source))?;
-        self.end += line.len() as u64;
+        *end += line.len() as u64;
         Ok(())
     }
 
@@ -189,11 +197,6 @@ impl<D: Disk> Journal<D> {
         disk.rename_replacing(dir, &self.name, dir, &parked)
             .and_then(|()| disk.sync_dir(dir))
             .map_err(FsError::io("set aside the journal", shown))
-    }
-
-    /// What it is written to.
-    pub(crate) fn file(&self) -> Arc<D::File> {
-        self.file.clone()
     }
 
     /// Makes what was appended durable.
@@ -396,7 +399,8 @@ mod tests {
     use super::*;
 
     fn journal() -> Vec<u8> {
-        let intent = Intent { set: "t1".to_owned(), new_dirs: Vec::new(), units: Vec::new() };
+        let (new_dirs, units, dirs) = (Vec::new(), Vec::new(), Vec::new());
+        let intent = Intent { set: "t1".to_owned(), new_dirs, units, dirs };
         let records =
             [Record::Intent { version: VERSION, intent }, Record::Swapping, Record::Committed];
         records.iter().flat_map(encode).collect()

@@ -124,6 +124,10 @@ impl<D: Disk> Swapper<'_, '_, D> {
         unit: &Unit,
         parent: &D::Dir,
     ) -> Result<(), FsError> {
+        // Between the two steps the file is at no name but the one that is given to it.
+        if !mutant!(RemovalsUnrecorded) {
+            self.ground.record_aside()?;
+        }
         let aside = unit.aside();
         let (target, slot) = (unit.path.file_name(), unit.slot.file_name());
         // The call overwrites what has the name that it is to give the old file, and that may
@@ -198,6 +202,10 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// for the slots to be cleaned.
     pub(crate) fn exchange_by_moving_aside(&self, unit: &Unit) -> Result<(), FsError> {
         let (ground, aside) = (self.ground, unit.aside());
+        // Between the two steps the file is at no name but the one that is given to it.
+        if !mutant!(RemovalsUnrecorded) {
+            self.ground.record_aside()?;
+        }
         ground.rename_to_own(&unit.path, &aside)?;
         let left = match mutant!(AsideUnsynced) {
             true => Ok(()),
@@ -246,6 +254,24 @@ pub(crate) fn settle<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result
         }
         if matches!(unit.action, Action::Replace { .. }) {
             settle_aside(ground, unit)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts old files back where the new ones are nowhere: they were aside, on the way back, and something
+/// else has removed them, or a user has. Nobody was told that the set is committed.
+pub(crate) fn settle_way_back<D: Disk>(
+    ground: &Ground<'_, D>,
+    intent: &Intent,
+) -> Result<(), FsError> {
+    for unit in &intent.units {
+        let Action::Replace { base, .. } = &unit.action else { continue };
+        if ground.stat(&unit.path)?.is_none()
+            && ground.stat(&unit.aside())?.is_none()
+            && ground.held(&unit.slot)?.is_base(base)
+        {
+            ground.rename_own_to(&unit.slot, &unit.path)?;
         }
     }
     Ok(())

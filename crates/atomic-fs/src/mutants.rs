@@ -173,6 +173,10 @@ define! {
     JournalBelieved,
     /// A sweep takes the slots of another state as well.
     ForeignSlotsSwept,
+    /// That swaps begin is not durable before a file leaves its path.
+    RemovalsUnrecorded,
+    /// A file whose directory was moved away is taken for one that a user removed.
+    AwayForgotten,
 }
 
 #[cfg(feature = "mutants")]

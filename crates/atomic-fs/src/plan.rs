@@ -214,6 +214,10 @@ impl Terrain for Unseen {
         Ok(true)
     }
 
+    fn dir_inode(&self, _path: &RelPath) -> Result<Option<u64>, FsError> {
+        Ok(None)
+    }
+
     fn same_device(&self, _one: &RelPath, _other: &RelPath) -> Result<bool, FsError> {
         Ok(true)
     }
@@ -251,6 +255,15 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
             Err(error) if is_absence(&error) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn dir_inode(&self, path: &RelPath) -> Result<Option<u64>, FsError> {
+        if !self.is_directory(path)? {
+            return Ok(None);
+        }
+        let dir = self.ground.dir(Some(path))?;
+        let identity = self.ground.disk.identity(&dir).map_err(FsError::io("look at", path))?;
+        Ok(Some(identity.1))
     }
 
     fn same_device(&self, one: &RelPath, other: &RelPath) -> Result<bool, FsError> {

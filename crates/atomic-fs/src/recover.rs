@@ -12,7 +12,7 @@ use crate::conflicts::{self, Kept};
 use crate::dir_locks;
 use crate::disk::{Disk, FileKind};
 use crate::error::{Conflict, Difference, FsError};
-use crate::ground::{Ground, Held};
+use crate::ground::{Ground, Held, is_absence};
 use crate::inspect::{Condition, has_left, inspect};
 use crate::intent::{Action, Intent, Unit};
 use crate::journal::{self, Found, Journal, Opened, Progress, Record};
@@ -121,7 +121,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             conflicts::remove_partial(self.ground)?;
         }
         for name in names {
-            let (mut journal, found) = match Journal::open(disk, self.journals, &name)? {
+            let (journal, found) = match Journal::open(disk, self.journals, &name)? {
                 Opened::Sound(journal, found) => (journal, found),
                 Opened::Torn => {
                     // Torn before barrier 1: the set never began to swap.
@@ -136,7 +136,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             };
             match self.examine(&name, &found)? {
                 Verdict::Sound(ended) => {
-                    let recovered = self.settle(&mut journal, &found, ended, record)?;
+                    let recovered = self.settle(&journal, &found, ended, record)?;
                     undecided.retain(|set| *set != recovered.set);
                     report.sets.push(recovered);
                 }
@@ -146,8 +146,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let parked = journal::parked(disk, self.journals)?;
         undecided.retain(|set| parked.iter().all(|(waiting, _)| waiting != set));
         for set in undecided {
-            if let Some((mut journal, found)) = self.rebuild(&set)? {
-                report.sets.push(self.settle(&mut journal, &found, None, record)?);
+            if let Some((journal, found)) = self.rebuild(&set)? {
+                report.sets.push(self.settle(&journal, &found, None, record)?);
             }
         }
         Ok(report)
@@ -200,14 +200,14 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let journal = Journal::create(disk, self.journals, &intent)?;
         journal.sync(disk)?;
         disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/"))?;
-        let progress = Progress::Undecided;
-        Ok(Some((journal, Found { intent, progress, swapped: false, is_rebuilt: true })))
+        let (progress, swapped, moved_aside) = (Progress::Undecided, false, false);
+        Ok(Some((journal, Found { intent, progress, swapped, moved_aside, is_rebuilt: true })))
     }
 
     /// Brings one set to its end, tells the caller, and removes its journal.
     fn settle(
         &self,
-        journal: &mut Journal<D>,
+        journal: &Journal<D>,
         found: &Found,
         ended: Option<RecoveredOutcome>,
         record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
@@ -230,7 +230,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
 
     fn finish(
         &self,
-        journal: &mut Journal<D>,
+        journal: &Journal<D>,
         found: &Found,
         ended: Option<RecoveredOutcome>,
     ) -> Result<Recovered, FsError> {
@@ -322,7 +322,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
     fn decide(
         &self,
         swapper: &Swapper<'_, '_, D>,
-        journal: &mut Journal<D>,
+        journal: &Journal<D>,
         found: &Found,
         findings: &mut Findings,
     ) -> Result<RecoveredOutcome, FsError> {
@@ -334,7 +334,10 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 move_aside::settle(self.ground, intent)?;
             }
         }
-        let (mut conditions, was_displaced) = self.settled_conditions(swapper, intent)?;
+        if found.moved_aside {
+            move_aside::settle_way_back(self.ground, intent)?;
+        }
+        let (mut conditions, was_displaced) = self.settled_conditions(swapper, found)?;
         // Swaps come after barrier 1, so a unit that is done says as much as the record.
         let is_done = |it: &Condition| matches!(it, Condition::Done | Condition::DoneAlone);
         let has_swapped =
@@ -344,19 +347,36 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let may_finish = has_swapped
             && !was_displaced
             && (found.progress != Progress::Aborting || mutant!(AbortIgnored));
-        let goes_on = |index: usize| can_go_on(&intent.units[index], &conditions[index], found);
+        let mut left_away = Vec::with_capacity(intent.units.len());
+        for (unit, condition) in intent.units.iter().zip(&conditions) {
+            // The file can be in the directory that was moved away.
+            let is_gone = match condition {
+                Condition::Gone(_) => unit.frees_path(),
+                Condition::Edited(conflict) => conflict.difference == Difference::Missing,
+                _ => false,
+            };
+            let mut is_away = is_gone && self.is_away(intent, &unit.path)?;
+            if let (true, Action::Move { to, .. }) = (is_gone, &unit.action) {
+                is_away |= self.is_away(intent, to)?;
+            }
+            left_away.push(is_away);
+        }
+        let goes_on = |index: usize| {
+            !left_away[index] && can_go_on(&intent.units[index], &conditions[index], found)
+        };
         let mut is_forward = may_finish && (0..intent.units.len()).all(goes_on);
         let lost = undo_lost(intent, &conditions, may_have_swapped);
         if may_finish && !is_forward && !lost.is_empty() {
             // Old content is lost from its slots, so going forward needs less from the store, and
             // keeps more of what only the files themselves have.
             let wanted = staged_lost(intent, &conditions);
-            let can = |index: usize| wanted.iter().any(|(it, _)| *it == index) || goes_on(index);
+            let is_wanted = |index: usize| wanted.iter().any(|(it, _)| *it == index);
+            let can = |index: usize| (is_wanted(index) && !left_away[index]) || goes_on(index);
             if (0..intent.units.len()).all(can) {
                 is_forward = self.refill(found, &wanted, findings)?.is_empty();
             }
             if is_forward {
-                conditions = self.conditions(intent)?;
+                conditions = self.conditions(found)?;
             }
         }
         findings.edited.extend(conditions.iter().filter_map(|condition| match condition {
@@ -388,17 +408,21 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 Err((_, Obstacle::Failed(error))) => return Err(error),
                 Err((_, Obstacle::Conflict(conflict))) => findings.edited.push(conflict),
             }
-            conditions = self.conditions(intent)?;
+            conditions = self.conditions(found)?;
         }
         let foreign = |(unit, condition): (&Unit, &Condition)| {
             let (path, difference) = (unit.path.clone(), Difference::SlotTaken);
             (*condition == Condition::Foreign).then_some(Conflict { path, difference })
         };
         findings.unresolved = intent.units.iter().zip(&conditions).filter_map(foreign).collect();
+        if may_have_swapped && !mutant!(AwayForgotten) {
+            findings.unresolved.extend(self.arrived_away(intent)?);
+        }
         let lost = undo_lost(intent, &conditions, may_have_swapped);
         if findings.unresolved.is_empty() && !lost.is_empty() {
             findings.unresolved = self.refill(found, &lost, findings)?;
-            conditions = self.conditions(intent)?;
+            move_aside::settle(self.ground, intent)?;
+            conditions = self.conditions(found)?;
         }
         if !findings.unresolved.is_empty() {
             return Ok(RecoveredOutcome::InDoubt);
@@ -418,6 +442,44 @@ impl<D: Disk> Recovery<'_, '_, D> {
             apply.barrier_two(intent)?;
         }
         Ok(RecoveredOutcome::RolledBack)
+    }
+
+    /// Whether the directory of a path, or the one that it was to be made in, is not the one that it
+    /// was when the set was planned.
+    fn is_away(&self, intent: &Intent, path: &RelPath) -> Result<bool, FsError> {
+        let Some((dir, inode)) = intent.known_dir(path) else { return Ok(false) };
+        match self.ground.dir(Some(dir)) {
+            Ok(there) => {
+                let there = self.ground.disk.identity(&there);
+                Ok(there.map_err(FsError::io("look at", dir))?.1 != *inode)
+            }
+            Err(error) if is_absence(&error) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Files that the set can have changed or brought, and that cannot be taken back, because they
+    /// are in a directory that somebody has moved: it may come back.
+    fn arrived_away(&self, intent: &Intent) -> Result<Vec<Conflict>, FsError> {
+        let mut away = Vec::new();
+        for unit in &intent.units {
+            let is_there = |path: &RelPath| Ok::<_, FsError>(self.ground.stat(path)?.is_some());
+            let path = match &unit.action {
+                Action::Replace { .. } | Action::SetMode { .. } => &unit.path,
+                // What has a slot has not arrived.
+                Action::Create { .. } | Action::Move { .. } if is_there(&unit.slot)? => continue,
+                Action::Create { .. } => &unit.path,
+                // It goes back the way that it came.
+                Action::Move { to, .. } if is_there(to)? => &unit.path,
+                Action::Move { to, .. } => to,
+                Action::Delete { .. } => continue,
+            };
+            if !is_there(path)? && self.is_away(intent, path)? {
+                let (path, difference) = (path.clone(), Difference::DirectoryAway);
+                away.push(Conflict { path, difference });
+            }
+        }
+        Ok(away)
     }
 
     /// Writes slots anew and notes their files; returns those for which the store cannot.
@@ -441,9 +503,10 @@ impl<D: Disk> Recovery<'_, '_, D> {
     fn settled_conditions(
         &self,
         swapper: &Swapper<'_, '_, D>,
-        intent: &Intent,
+        found: &Found,
     ) -> Result<(Vec<Condition>, bool), FsError> {
-        let mut conditions = self.conditions(intent)?;
+        let intent = &found.intent;
+        let mut conditions = self.conditions(found)?;
         let displaced: Vec<usize> = (0..intent.units.len())
             .filter(|index| conditions[*index] == Condition::Displaced)
             .filter(|_| !mutant!(DisplacedIgnored))
@@ -464,12 +527,13 @@ impl<D: Disk> Recovery<'_, '_, D> {
             }
         }
         if has_moved {
-            conditions = self.conditions(intent)?;
+            conditions = self.conditions(found)?;
         }
         Ok((conditions, !displaced.is_empty()))
     }
 
-    fn conditions(&self, intent: &Intent) -> Result<Vec<Condition>, FsError> {
+    fn conditions(&self, found: &Found) -> Result<Vec<Condition>, FsError> {
+        let intent = &found.intent;
         let freed: BTreeSet<&RelPath> =
             intent.units.iter().filter(|unit| unit.frees_path()).map(|unit| &unit.path).collect();
         intent
@@ -479,6 +543,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 inspect(
                     self.ground,
                     unit,
+                    found.moved_aside,
                     &|path| Ok(freed.contains(path) && self.still_there(intent, path)?),
                     &|path, held| self.is_brought(intent, path, held),
                     &|path, held| self.is_to_leave(intent, path, held),

@@ -110,12 +110,16 @@ fn write<D: Disk>(
     let continues = continued(ground, intent, unit)?;
     let stamp = (refill == Refill::Staged).then_some(unit.stamp);
     let stamp = stamp.filter(|stamp| *stamp != crate::intent::UNKNOWN_STAMP);
+    // What was moved aside and is gone has left its path, and may have left its slot.
+    let is_replaced = matches!(unit.action, Action::Replace { .. });
+    let is_aside = refill == Refill::Base && is_replaced && ground.stat(&unit.path)?.is_none();
+    let goal = if is_aside { unit.aside() } else { unit.slot.clone() };
     let (own, path, continues) = (&part, &unit.path, continues.as_ref());
     let file = NewFile { own, path, content, continues, stamp }.write(ground, None, contents)?;
     if !mutant!(RestoredUnsynced) {
         ground.disk.sync_file(&file).map_err(FsError::io("sync the content of", &unit.path))?;
     }
-    ground.rename_own_to(&part, &unit.slot)
+    ground.rename_own_to(&part, &goal)
 }
 
 /// The file that has the owner and attributes of what is written anew.
@@ -126,7 +130,7 @@ fn continued<D: Disk>(
 ) -> Result<Option<RelPath>, FsError> {
     let other = |wanted: &dyn Fn(&Unit) -> bool| intent.units.iter().find(|unit| wanted(unit));
     let candidates: Vec<RelPath> = match &unit.action {
-        Action::Replace { .. } => vec![unit.path.clone()],
+        Action::Replace { .. } => vec![unit.path.clone(), unit.slot.clone()],
         // The file that it continues may be in its slot by now.
         Action::Create { like: Some(like), .. } => {
             let left = other(&|unit| unit.frees_path() && unit.path == *like);

@@ -384,7 +384,7 @@ impl<D: Disk> Workspace<D> {
         unfinished: &Unfinished,
     ) -> Result<Vec<Kept>, FsError> {
         let ground = self.ground();
-        let Some(mut journal) = self.journal_of(unfinished)? else { return Ok(Vec::new()) };
+        let Some(journal) = self.journal_of(unfinished)? else { return Ok(Vec::new()) };
         let swapper = Swapper::new(&ground);
         // What it came to was recorded before it was answered.
         let is_late = match unfinished.record {

@@ -58,12 +58,7 @@ pub fn is_not_caught(mutant: Mutant) -> bool {
     use Mutant::*;
     matches!(
         mutant,
-        DisplacedByContent
-            | WaitersShutOut
-            | PartialCopiesStay
-            | AsideRemovedBlindly
-            | BusyIgnored
-            | RebuiltUnswapped
+        DisplacedByContent | WaitersShutOut | PartialCopiesStay | AsideRemovedBlindly | BusyIgnored
     )
 }
 
@@ -112,6 +107,8 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
         }
         Mutant::JournalBelieved => ("M", Renames::All, damaged),
         Mutant::RebuiltUnswapped => ("D", Renames::All, damaged),
+        Mutant::RemovalsUnrecorded => ("D", Renames::All, removed(Persistence::Weak, 0)),
+        Mutant::AwayForgotten => ("MM", Renames::All, Phase::DirectoriesMoved),
         Mutant::ForeignSlotsSwept => ("M", Renames::All, Phase::BesideRecovery { step: 7 }),
         Mutant::PartialCopiesStay => ("exchange", Renames::Plain, pairs(Persistence::Kill)),
         Mutant::WaitersShutOut => ("create-onto-deleted", Renames::Plain, pairs(Persistence::Kill)),

@@ -363,7 +363,7 @@ impl<'s> Oracle<'s> {
 
     fn check_debris(&self, image: &Image, known: &Known) -> Result<(), Broken> {
         let mut left = Vec::new();
-        image.walk(0, &mut |path, _, _| {
+        image.walk(0, &mut |path, _, node| {
             let is_journal = |path: &[u8]| {
                 path.starts_with(b"state/journal/") || path.starts_with(b"state2/journal/")
             };
@@ -371,7 +371,9 @@ impl<'s> Oracle<'s> {
             // What recovery does not act on is kept, and said: damage by others, or by a disk that
             // failed a sync and lost power.
             let is_quarantined = known.set_aside && name.ends_with(b".quarantined");
-            if is_slot_name(name) || (is_journal(path) && !is_quarantined) {
+            let is_foreign = known.foreign.contains(path) && node.content().is_none();
+            let is_slot = is_slot_name(name) && !is_foreign;
+            if is_slot || (is_journal(path) && !is_quarantined) {
                 left.push(String::from_utf8_lossy(path).into_owned());
             }
         });

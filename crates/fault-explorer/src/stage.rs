@@ -151,18 +151,21 @@ impl Bench {
         let image = disk.image();
         let records = Records::of(scenario, &image);
         let mut sets = 0;
-        let result = workspace
-            .recover(&self.lock, &records, &mut |recovered| {
-                sets += 1;
-                let answer = match recovered.outcome {
-                    RecoveredOutcome::Committed => Answer::Committed,
-                    RecoveredOutcome::RolledBack => Answer::Unchanged,
-                    RecoveredOutcome::InDoubt => Answer::InDoubt,
-                };
-                remember(scenario, &disk, answer);
-                disk.answered(answer);
-                tell_kept(&disk, &recovered.kept);
-                Ok(())
+        let reopened = workspace.reopen_in_doubt(&self.lock);
+        let result = reopened
+            .and_then(|()| {
+                workspace.recover(&self.lock, &records, &mut |recovered| {
+                    sets += 1;
+                    let answer = match recovered.outcome {
+                        RecoveredOutcome::Committed => Answer::Committed,
+                        RecoveredOutcome::RolledBack => Answer::Unchanged,
+                        RecoveredOutcome::InDoubt => Answer::InDoubt,
+                    };
+                    remember(scenario, &disk, answer);
+                    disk.answered(answer);
+                    tell_kept(&disk, &recovered.kept);
+                    Ok(())
+                })
             })
             .and_then(|_| {
                 let known = |digest: &Digest| scenario.knows(digest);

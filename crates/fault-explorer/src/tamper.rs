@@ -273,7 +273,7 @@ pub fn replacements_of_slots(image: &Image) -> Vec<Vec<Tamper>> {
 }
 
 /// Every journal damaged: a bit of every `step`-th byte, ranges of zeros, cut off before every
-/// `step`-th byte, garbage behind it, and the whole of it gone; and forged ones, of a set that nobody
+/// `step`-th byte, garbage behind it, and the whole of it gone, alone and with any of the slots; and forged ones, of a set that nobody
 /// has begun, with a user's file for a slot, with another file to change, and under another's name.
 pub fn damages_of_journals(image: &Image, step: usize) -> Vec<Vec<Tamper>> {
     let mut all = Vec::new();
@@ -305,6 +305,9 @@ pub fn damages_of_journals(image: &Image, step: usize) -> Vec<Vec<Tamper>> {
         all.push(forge(&other, Vec::new()));
         all.push(forge(&path, words(&[("\".greenroom-t1-0.tmp\"", "\"bystander\"")])));
         all.push(forge(&path, words(&[("\"f0\"", "\"bystander\"")])));
+        for slots in removals_of_slots(image) {
+            all.push(slots.into_iter().chain([Tamper::Remove(path.clone())]).collect());
+        }
         all.push(vec![Tamper::Remove(path)]);
     }
     all

@@ -169,7 +169,10 @@ pub fn boundaries(log: &Log, model: Persistence) -> Vec<usize> {
         })
     };
     if model == Persistence::Kill {
-        return (0..=count).filter(|at| !is_mid_save(*at)).collect();
+        // A system call is made whole or not at all, whoever dies.
+        let is_mid_rename =
+            |at: usize| matches!(log.entries.get(at), Some(Entry::Changed { after: Some(_), .. }));
+        return (0..=count).filter(|at| !is_mid_save(*at) && !is_mid_rename(*at)).collect();
     }
     let is_boundary = |entry: &Entry| {
         matches!(

@@ -45,6 +45,8 @@ pub struct Known {
     pub arrived: bool,
     /// A user's bytes that came to be in a slot's place, or beside the tree's files: to be found.
     pub brought: BTreeSet<Arc<[u8]>>,
+    /// What is left of slots that were cut off.
+    pub cut_off: BTreeSet<Arc<[u8]>>,
     /// What a second state's process did meanwhile.
     pub beside: Option<Beside>,
     /// What it was answered, last.
@@ -60,6 +62,11 @@ pub struct Known {
     pub set_aside: bool,
     /// Paths at which others left something that is in neither tree.
     pub left: BTreeSet<Vec<u8>>,
+    /// Whether slots may have been out of reach when their journal was settled: nothing tells a torn
+    /// one from a user's bytes then.
+    pub out_of_reach: bool,
+    /// Directories and links of others, from the top, that have a slot's name.
+    pub foreign: BTreeSet<Vec<u8>>,
 }
 
 impl Known {
@@ -151,16 +158,20 @@ impl Known {
         for tamper in tampered {
             self.rotten |= tamper.damages_the_journal();
             self.set_aside |= tamper.concerns_a_journal();
+            self.out_of_reach |= matches!(tamper, Tamper::TakeBack(_));
             self.brought.extend(tamper.brings());
             self.left.extend(tamper.leaves());
+            if let Tamper::Directory(path) | Tamper::Symlink(path) = tamper {
+                self.foreign.insert(path.clone().into_bytes());
+            }
             // What is left of a file that was cut off is nobody's, and may be kept.
             if let Tamper::Truncate { path, .. } = tamper {
                 let inode = image.lookup(path.as_bytes());
                 let content = inode.and_then(|inode| image.node(inode).content());
-                self.saved.extend(content.map(Arc::from));
+                self.cut_off.extend(content.map(Arc::from));
             }
         }
-        self.saved.extend(self.brought.iter().cloned());
+        self.saved.extend(self.brought.iter().chain(&self.cut_off).cloned());
         if self.rotten && on_record(image).is_none() {
             // A record that is gone was perhaps never written: nobody was answered then.
             self.answered = None;

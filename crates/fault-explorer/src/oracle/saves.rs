@@ -140,7 +140,7 @@ impl Oracle<'_> {
             let is_users = known.saved.contains(content.as_slice());
             let is_ours = self.scenario.is_known(&content);
             let was_cut = (model != Persistence::Kill || known.dropped) && sets == 0;
-            let is_torn = (was_cut || known.rotten) && !is_ours;
+            let is_torn = (was_cut || known.rotten || known.out_of_reach) && !is_ours;
             // A user's edit of a file makes ours displaced bytes as well, torn ones too, and
             // those may be kept to be on the safe side.
             if !is_users && !is_torn && known.is_quiet() {

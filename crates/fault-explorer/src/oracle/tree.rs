@@ -7,7 +7,7 @@ use atomic_fs::simulated::{Answer, Image};
 
 use super::saves::kept;
 use super::{Broken, Known, Oracle, Promise, broken};
-use crate::scenario::ROOT;
+use crate::scenario::{ROOT, Scenario};
 use crate::snapshot::{Snapshot, Thing};
 
 impl Oracle<'_> {
@@ -29,7 +29,19 @@ impl Oracle<'_> {
             }
         }
         let tree = without_slots(Snapshot::of(image, root));
-        let excused = self.excused(known);
+        let mut excused = self.excused(known);
+        // What somebody puts in a slot's place while swaps are under way, or leaves of it, is the
+        // same disk as a save that an exchange took out of place: it stands where that would.
+        for group in &self.scenario.tied {
+            let holds_brought = |path: &Vec<u8>| {
+                matches!(tree.get(path), Some(Thing::File { content, .. })
+                    if known.brought.contains(content.as_slice())
+                        || known.cut_off.contains(content.as_slice()))
+            };
+            if group.iter().any(holds_brought) {
+                excused.extend(group.iter().cloned().chain(self.made_dirs()));
+            }
+        }
         let wrong = |end: &Answer| -> Vec<String> {
             let base = if *end == Answer::Committed { &scenario.new } else { &scenario.old };
             let lost = self.lost(&tree, image, base, known);
@@ -95,6 +107,10 @@ impl Oracle<'_> {
     /// Paths at which a user's edit may stand instead of either end.
     pub(super) fn excused(&self, known: &Known) -> BTreeSet<Vec<u8>> {
         let mut excused = known.left.clone();
+        if known.rotten {
+            // Without a journal and its slots nothing tells an empty directory that the set made.
+            excused.extend(self.made_dirs());
+        }
         let unfinished = known.beside.iter().filter(|_| known.other_died);
         excused.extend(unfinished.flat_map(|beside| beside.paths()));
         if known.is_quiet() && !known.other_overlaps(self.scenario) {
@@ -107,12 +123,16 @@ impl Oracle<'_> {
             }
         }
         // A directory that the set makes stays if somebody else has put something in it.
-        for (path, thing) in self.scenario.new.iter() {
-            if matches!(thing, Thing::Directory(_)) && self.scenario.old.get(path).is_none() {
-                excused.insert(path.clone());
-            }
-        }
+        excused.extend(self.made_dirs());
         excused
+    }
+
+    fn made_dirs(&self) -> impl Iterator<Item = Vec<u8>> {
+        let Scenario { old, new, .. } = self.scenario;
+        let is_made = |path: &Vec<u8>, thing: &Thing| {
+            matches!(thing, Thing::Directory(_)) && old.get(path).is_none()
+        };
+        new.iter().filter(move |(path, thing)| is_made(path, thing)).map(|(path, _)| path.clone())
     }
 }
 

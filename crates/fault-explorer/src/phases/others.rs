@@ -5,6 +5,7 @@ use atomic_fs::simulated::Instead;
 use super::{Obstacles, Work};
 use crate::beside::{Beside, OtherChange};
 use crate::plan::{Plan, Relocation};
+use crate::scenario::ROOT;
 use crate::search::Verdict;
 use crate::snapshot::Thing;
 use crate::tamper;
@@ -66,12 +67,18 @@ impl Work<'_> {
     /// before any call of an apply.
     pub(super) fn directories_moved(&mut self) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
-        for to in ["outside/d", "tree/e/d"] {
-            for instead in [Instead::Nothing, Instead::Directory, Instead::Symlink] {
-                for call in 0..=plain.steps.len() {
-                    let (from, to) = ("tree/d".to_owned(), to.to_owned());
-                    let relocated = Some((call, Relocation { from, to, instead }));
-                    self.search.apply_relocated(&Plan { relocated, ..Plan::default() })?;
+        let paths = self.scenario.paths();
+        let has_part = |dir: &&str| paths.iter().any(|path| path.starts_with(dir.as_bytes()));
+        for dir in ["d/", "e/"].into_iter().filter(has_part) {
+            let dir = dir.trim_end_matches('/');
+            let beside = if dir == "d" { "e" } else { "d" };
+            for to in [format!("outside/{dir}"), format!("{ROOT}/{beside}/{dir}")] {
+                for instead in [Instead::Nothing, Instead::Directory, Instead::Symlink] {
+                    for call in 0..=plain.steps.len() {
+                        let (from, to) = (format!("{ROOT}/{dir}"), to.clone());
+                        let relocated = Some((call, Relocation { from, to, instead }));
+                        self.search.apply_relocated(&Plan { relocated, ..Plan::default() })?;
+                    }
                 }
             }
         }
@@ -103,7 +110,7 @@ impl Work<'_> {
             let new = "the other state's own\n".to_owned();
             Some(OtherChange { path: in_words(&path), old, mode, new })
         });
-        let child = Beside { root: format!("{}/d", crate::scenario::ROOT), ..Beside::recovers() };
+        let child = Beside { root: format!("{ROOT}/d"), ..Beside::recovers() };
         let mut all =
             vec![Beside::recovers(), child, Beside::applies(vec![bystander.clone(), created])];
         all.extend(shared.map(|shared| Beside::applies(vec![bystander, shared])));

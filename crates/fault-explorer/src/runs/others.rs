@@ -1,6 +1,6 @@
 //! What is explored of others: who has taken the descriptors, the slots, the journals.
 
-use atomic_fs::simulated::Persistence;
+use atomic_fs::simulated::{Persistence, Renames};
 
 use super::{Effort, List, Sets};
 use crate::phases::Phase;
@@ -29,27 +29,30 @@ pub(super) fn explore(list: &mut List, effort: Effort, sets: &Sets) {
     }
 }
 
-/// Where power was cut, or a slot is something else, some promises are broken today: those sets are
-/// left out, and docs/fault-injection.md says which.
+/// Slots that others take away or replace, and directories that they move.
 fn slots(list: &mut List, effort: Effort, sets: &Sets) {
-    let (seed, cap) = (list.seed, if effort == Effort::Quick { 6 } else { 16 });
-    let model = Persistence::Kill;
-    let removed = Phase::SlotsRemoved { model, depth: 0, cap, seed };
-    for sets in [&sets.ones, &sets.twos, &sets.chains] {
-        list.each(sets, &[removed]);
-    }
-    list.each(&["C".to_owned()], &[Phase::SlotsReplaced { model, cap, seed }]);
-    let takes_away = |name: &String| name.contains(['D', 'V', 'A', 'R']);
-    let staying = |sets: &[String]| -> Vec<String> {
-        sets.iter().filter(|name| !takes_away(name)).cloned().collect()
-    };
-    let (ones, twos) = (staying(&sets.ones), staying(&sets.twos));
-    for model in Persistence::POWER_CUTS {
-        list.each(&ones, &[Phase::SlotsRemoved { model, depth: 0, cap, seed }]);
-        list.each(&twos, &[Phase::SlotsRemoved { model, depth: 0, cap, seed }]);
+    let Sets { ones, twos, chains, .. } = sets;
+    let (seed, is_quick) = (list.seed, effort == Effort::Quick);
+    let cap = if is_quick { 6 } else { 16 };
+    for model in Persistence::ALL {
+        let removed = Phase::SlotsRemoved { model, depth: 0, cap, seed };
+        for sets in [ones, twos, chains] {
+            list.each(sets, &[removed]);
+        }
+        list.each(ones, &[Phase::SlotsReplaced { model, cap, seed }]);
     }
     let model = Persistence::Weak;
-    let both = "MM".to_owned();
-    let deeper: Vec<String> = ones.into_iter().chain([both]).collect();
+    let deeper: Vec<String> = ones.iter().cloned().chain(["MM".to_owned()]).collect();
     list.each(&deeper, &[Phase::SlotsRemoved { model, depth: 1, cap, seed }]);
+    let in_dirs: Vec<String> = ones.iter().chain(twos).chain(chains).cloned().collect();
+    list.each(&in_dirs, &[Phase::DirectoriesMoved]);
+    for renames in [Renames::NoExchange, Renames::Plain] {
+        list.renames = renames;
+        for model in [Persistence::Kill, Persistence::Weak] {
+            // The store has no owner and no attributes, which a private file's slots alone had.
+            let shared: Vec<String> = ones.iter().filter(|name| *name != "O").cloned().collect();
+            list.each(&shared, &[Phase::SlotsRemoved { model, depth: 0, cap, seed }]);
+        }
+    }
+    list.renames = Renames::All;
 }

@@ -127,12 +127,14 @@ impl Search<'_> {
                 self.stages[0].crash = Some(state.choice);
                 let mut known = known.clone();
                 let away = self.recover_one(&state.image, false, &mut known)?;
+                let back = vec![Tamper::TakeBack(relocation.clone())];
+                self.stages.last_mut().expect("it has recovered").tampered = back;
                 // A set that cannot be settled meanwhile may wait, and says so.
                 self.judge(|oracle| oracle.after_relocation(&away, relocation, None, &known))?;
                 let mut image = away.image;
                 relocation.take_back(&mut image);
-                let back = vec![Tamper::TakeBack(relocation.clone())];
-                self.stages.last_mut().expect("it has recovered").tampered = back;
+                let back = &self.stages.last().expect("it has recovered").tampered;
+                known.learn_tampering(back, &image);
                 self.recover(&image, known, &Plan::default(), 0)?;
             }
         }

@@ -74,7 +74,7 @@ impl Identity {
             .and_then(|born| born.duration_since(UNIX_EPOCH).ok())
             .and_then(|born| i64::try_from(born.as_nanos()).ok())
             .filter(|born| *born > 0);
-        let (device, inode) = numbers(&found);
+        let (device, inode) = numbers(path, &found);
         let inode = if born_ns.is_none() && numbers_as_it_likes(path) { 0 } else { inode };
         Ok(Some(Self { device, inode, born_ns }))
     }
@@ -82,8 +82,12 @@ impl Identity {
     /// Whether a directory at the path of this one is this one. The device may have changed: a
     /// restart or a new mount does that.
     pub(crate) fn is_still(&self, found: &Self) -> bool {
-        let is_inode = self.inode == found.inode || self.inode == 0 || found.inode == 0;
-        is_inode && self.born_ns.zip(found.born_ns).is_none_or(|(then, now)| then == now)
+        let has_numbers = self.inode != 0 && found.inode != 0;
+        if has_numbers && ARE_NUMBERS_OF_ONE_FILE {
+            return self.inode == found.inode;
+        }
+        (!has_numbers || self.inode == found.inode)
+            && self.born_ns.zip(found.born_ns).is_none_or(|(then, now)| then == now)
     }
 
     /// Whether a directory at another path is certainly this one.
@@ -104,16 +108,22 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
+/// Whether a number is not given out again: NTFS's and ReFS's hold a count of their uses
+/// (FILE_ID_INFO). Anybody can set the time of birth there, and Wine gives the last change for it.
+const ARE_NUMBERS_OF_ONE_FILE: bool = cfg!(windows);
+
 #[cfg(unix)]
-fn numbers(found: &fs::Metadata) -> (u64, u64) {
+fn numbers(_: &Path, found: &fs::Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt as _;
     (found.dev(), found.ino())
 }
 
-/// The standard library does not tell them; the time of birth is what is left.
-#[cfg(not(unix))]
-fn numbers(_: &fs::Metadata) -> (u64, u64) {
-    (0, 0)
+/// Nothing where the directory cannot be opened.
+#[cfg(windows)]
+fn numbers(path: &Path, _: &fs::Metadata) -> (u64, u64) {
+    use atomic_fs::Disk as _;
+    let disk = atomic_fs::WindowsDisk;
+    disk.open_dir(path).and_then(|dir| disk.identity(&dir)).unwrap_or((0, 0))
 }
 
 /// Whether the file system gives a directory another inode number every now and then.
