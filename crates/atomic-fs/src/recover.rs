@@ -408,6 +408,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 Err((_, Obstacle::Failed(error))) => return Err(error),
                 Err((_, Obstacle::Conflict(conflict))) => findings.edited.push(conflict),
             }
+            // A step that failed can have left a file aside.
+            move_aside::settle(self.ground, intent)?;
             conditions = self.conditions(found)?;
         }
         let foreign = |(unit, condition): (&Unit, &Condition)| {

@@ -18,6 +18,9 @@ pub struct Case {
     pub leases: bool,
     /// Which kinds of rename it knows.
     pub renames: Renames,
+    /// Whether the caller's store has the old contents.
+    #[serde(default)]
+    pub has_old: bool,
     /// The broken variant of the protocol that runs, if any.
     pub mutant: Option<String>,
     /// An apply, and then recoveries.

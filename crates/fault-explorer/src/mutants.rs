@@ -47,30 +47,19 @@ pub fn is_of_windows(mutant: Mutant) -> bool {
             | FailureTrusted
             | HalfReplacedUnfinished
             | HalfReplacedForgotten
-            | BusyIgnored
-    )
-}
-
-/// Whether no job is known that catches it: since recovery restores files from the store's record,
-/// what these leave out breaks no promise in any job that a hunt comes to. docs/fault-injection.md
-/// lists them as a gap of the exploration.
-pub fn is_not_caught(mutant: Mutant) -> bool {
-    use Mutant::*;
-    matches!(
-        mutant,
-        DisplacedByContent | WaitersShutOut | PartialCopiesStay | AsideRemovedBlindly | BusyIgnored
     )
 }
 
 /// Where a variant is caught that would otherwise take long to find.
 pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
     let pairs = |model| Phase::RacesInPairs { model, count: 150, seed };
-    let around = |model| Phase::EditsAroundCuts { model, count: 60, seed };
+    let around = |model| Phase::EditsAroundCuts { model, count: 600, seed };
     let cuts = |obstacles| {
         let model = Persistence::Weak;
         Phase::Crashes { model, obstacles, depth: 1, deeper_every: 0, cap: 60, seed }
     };
     let removed = |model, depth| Phase::SlotsRemoved { model, depth, cap: 6, seed };
+    let in_turn = Phase::SavesInTurn { model: Persistence::Kill, seed };
     let damaged = Phase::JournalsDamaged { model: Persistence::Kill, step: 37, cap: 16, seed };
     let (scenario, renames, phase) = match mutant {
         Mutant::AbandonUnrecorded | Mutant::AbortIgnored | Mutant::AbortUnrecorded => {
@@ -78,11 +67,12 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
         }
         Mutant::ArrivalUnsynced => ("M", Renames::NoExchange, cuts(Obstacles::All)),
         Mutant::AsideNotPutBack => ("M", Renames::NoExchange, Phase::PAIRS),
-        Mutant::AsideRemovedBlindly => ("M", Renames::NoExchange, pairs(Persistence::Kill)),
+        Mutant::AsideRemovedBlindly => ("M", Renames::NoExchange, in_turn),
         Mutant::CommittedTooLate => ("large", Renames::All, Phase::Races { leases: true }),
         Mutant::DepartureUnverified => ("CC", Renames::All, Phase::RacesInRollback),
-        Mutant::DisplacedByContent => ("M", Renames::All, around(Persistence::Treelog)),
-        Mutant::HandoverUnsynced => ("onto-deleted", Renames::All, cuts(Obstacles::No)),
+        Mutant::DisplacedByContent => ("large", Renames::All, around(Persistence::Treelog)),
+        Mutant::BusyIgnored => ("M", Renames::All, Phase::Races { leases: true }),
+        Mutant::HandoverUnsynced => ("rotation", Renames::All, cuts(Obstacles::All)),
         Mutant::ModeUnverified => ("X", Renames::All, Phase::Races { leases: true }),
         Mutant::RolledBackTooLate => {
             ("X", Renames::All, Phase::ModesInRollback { model: Persistence::Kill })
@@ -93,7 +83,7 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
         }
         Mutant::SlotsRemovedBlindly => ("M", Renames::All, pairs(Persistence::Kill)),
         Mutant::SwappingUnrecorded => ("large", Renames::Plain, pairs(Persistence::Kill)),
-        Mutant::UndoUnchecked => ("create-onto-deleted", Renames::All, cuts(Obstacles::All)),
+        Mutant::UndoUnchecked => ("large", Renames::All, cuts(Obstacles::All)),
         Mutant::UndoUnverified => ("MM", Renames::All, Phase::RacesInRollback),
         Mutant::SlotsNotRestored => ("MM", Renames::All, removed(Persistence::Kill, 0)),
         Mutant::RestoredUnsynced => ("MM", Renames::All, removed(Persistence::Weak, 1)),
@@ -110,8 +100,8 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
         Mutant::RemovalsUnrecorded => ("D", Renames::All, removed(Persistence::Weak, 0)),
         Mutant::AwayForgotten => ("MM", Renames::All, Phase::DirectoriesMoved),
         Mutant::ForeignSlotsSwept => ("M", Renames::All, Phase::BesideRecovery { step: 7 }),
-        Mutant::PartialCopiesStay => ("exchange", Renames::Plain, pairs(Persistence::Kill)),
-        Mutant::WaitersShutOut => ("create-onto-deleted", Renames::Plain, pairs(Persistence::Kill)),
+        Mutant::PartialCopiesStay => ("exchange", Renames::Plain, around(Persistence::Treelog)),
+        Mutant::WaitersShutOut => ("D", Renames::Plain, in_turn),
         _ => return None,
     };
     Some(Job { scenario: scenario.to_owned(), renames, phase })

@@ -191,6 +191,21 @@ impl Phase {
     /// Two faults, after which the process ends.
     pub const PAIRS: Self = Self::FaultPairs { model: Persistence::Kill };
 
+    /// Whether recovery does without the old contents in the store, where no user edits: what the
+    /// set's own processes leave on the disk is enough then, and the store is not to mend what a
+    /// broken protocol has lost.
+    fn spares_the_store(self) -> bool {
+        matches!(
+            self,
+            Self::Crashes { .. }
+                | Self::DamagedContent
+                | Self::Faults
+                | Self::FaultsInRecovery
+                | Self::Descriptors
+                | Self::FaultPairs { .. }
+        )
+    }
+
     /// The heading under which it is counted.
     pub fn heading(self) -> &'static str {
         match self {
@@ -286,7 +301,8 @@ impl Job {
             Phase::Races { leases } => (Persistence::Kill, Bounds::kill(), leases),
             _ => (Persistence::Kill, Bounds::kill(), true),
         };
-        let terms = Terms { leases, renames: self.renames, described: false };
+        let has_old = !self.phase.spares_the_store();
+        let terms = Terms { leases, renames: self.renames, has_old, described: false };
         let search = Search::new(bench, &scenario, model, terms, bounds);
         let mut work = Work { scenario: &scenario, renames: self.renames, search };
         let verdict = work.explore(self.phase);

@@ -309,9 +309,9 @@ impl Scenario {
         }
     }
 
-    /// Every old and new content, as the store of a caller holds them.
-    pub fn contents(&self) -> &Content {
-        &self.known
+    /// What the store of a caller holds: every old and new content, or what is staged alone.
+    pub fn contents(&self, has_old: bool) -> &Content {
+        if has_old { &self.known } else { &self.content }
     }
 
     /// The same by a digest, as the store of blobs answers it.

@@ -38,6 +38,7 @@ pub struct Search<'a> {
     oracle: Oracle<'a>,
     model: Persistence,
     terms: Terms,
+    has_old: bool,
     bounds: Bounds,
     seen: HashMap<u64, u8>,
     stages: Vec<Stage>,
@@ -63,6 +64,7 @@ impl<'a> Search<'a> {
             oracle: Oracle::new(scenario),
             model,
             terms,
+            has_old: terms.has_old,
             bounds,
             seen: HashMap::new(),
             stages: Vec::new(),
@@ -75,6 +77,7 @@ impl<'a> Search<'a> {
     /// # Errors
     /// The first broken promise.
     pub fn apply(&mut self, plan: &Plan) -> Result<Run, Box<Violation>> {
+        self.terms.has_old = self.has_old || !plan.edits.is_empty();
         self.stages = vec![Stage { plan: plan.clone(), ..Stage::default() }];
         let run = self.bench.apply(self.scenario, &self.scenario.image, plan, self.terms);
         let mut known = Known::default();
@@ -396,6 +399,7 @@ impl<'a> Search<'a> {
             model: self.model,
             leases: self.terms.leases,
             renames: self.terms.renames,
+            has_old: self.terms.has_old,
             mutant: None,
             stages: self.stages.clone(),
         };

@@ -64,6 +64,8 @@ pub struct Terms {
     pub leases: bool,
     /// Which kinds of rename it knows.
     pub renames: Renames,
+    /// Whether the caller's store has what was there before, and not what is staged alone.
+    pub has_old: bool,
     /// Whether calls are described, for a trace.
     pub described: bool,
 }
@@ -130,7 +132,7 @@ impl Bench {
 
     /// Recovers, and sweeps as `greenroom recover` does.
     pub fn recover(&self, scenario: &Scenario, image: &Image, plan: &Plan, terms: Terms) -> Run {
-        self.recover_on(scenario, self.disk(image, plan, terms))
+        self.recover_on(scenario, self.disk(image, plan, terms), terms)
     }
 
     /// The same after a process was killed before entry `end` of its log, on a system that lives
@@ -143,13 +145,14 @@ impl Bench {
         plan: &Plan,
         terms: Terms,
     ) -> Run {
-        self.recover_on(scenario, self.on_terms(SimulatedDisk::after_kill(log, end), plan, terms))
+        let disk = self.on_terms(SimulatedDisk::after_kill(log, end), plan, terms);
+        self.recover_on(scenario, disk, terms)
     }
 
-    fn recover_on(&self, scenario: &Scenario, disk: SimulatedDisk) -> Run {
+    fn recover_on(&self, scenario: &Scenario, disk: SimulatedDisk, terms: Terms) -> Run {
         let workspace = self.open(disk.clone());
         let image = disk.image();
-        let records = Records::of(scenario, &image);
+        let records = Records { scenario, ended: on_record(&image), has_old: terms.has_old };
         let mut sets = 0;
         let reopened = workspace.reopen_in_doubt(&self.lock);
         let result = reopened
@@ -224,6 +227,7 @@ const STATE: &str = "state";
 struct Records<'s> {
     scenario: &'s Scenario,
     ended: Option<RecoveredOutcome>,
+    has_old: bool,
 }
 
 /// Names in the state directory that say what the caller has on record.
@@ -249,12 +253,6 @@ fn remember(scenario: &Scenario, disk: &SimulatedDisk, answer: Answer) {
     }
 }
 
-impl<'s> Records<'s> {
-    fn of(scenario: &'s Scenario, image: &Image) -> Self {
-        Self { scenario, ended: on_record(image) }
-    }
-}
-
 impl SetRecords for Records<'_> {
     fn find(&self, set: &str) -> io::Result<Option<RecordedSet>> {
         let Scenario { is_recorded, set: known, .. } = self.scenario;
@@ -270,7 +268,7 @@ impl SetRecords for Records<'_> {
     }
 
     fn contents(&self) -> &dyn ContentSource {
-        self.scenario.contents()
+        self.scenario.contents(self.has_old)
     }
 }
 

@@ -31,7 +31,8 @@ pub fn tell(case: &Case, bench: &Bench) -> miette::Result<Told> {
     let mut scenario = scenario;
     scenario.is_recorded =
         case.stages.iter().flat_map(|stage| &stage.tampered).any(Tamper::concerns_a_journal);
-    let terms = Terms { leases: case.leases, renames: case.renames, described: true };
+    let Case { leases, renames, has_old, .. } = *case;
+    let terms = Terms { leases, renames, has_old, described: true };
     let mut teller = Teller { case, scenario: &scenario, text: String::new() };
     teller.opening();
     activate(case.mutant.as_deref())?;

@@ -159,8 +159,12 @@ fn half_a_set_is_a_broken_promise() {
     let bench = Bench::new().expect("a temporary folder");
     let scenario = Scenario::named("MM").expect("letters of kinds");
     let half = Scenario::named("MX").expect("letters of kinds");
-    let terms =
-        fault_explorer::stage::Terms { leases: true, renames: Renames::All, described: false };
+    let terms = fault_explorer::stage::Terms {
+        leases: true,
+        renames: Renames::All,
+        has_old: true,
+        described: false,
+    };
     // The first of the two changes alone.
     let run = bench.apply(&half, &scenario.image, &Plan::default(), terms);
     let recovered = bench.recover(&scenario, &run.image, &Plan::default(), terms);
@@ -183,6 +187,7 @@ fn a_history_can_be_written_down_and_told_again() {
         model: Persistence::Kill,
         leases: true,
         renames: Renames::All,
+        has_old: true,
         mutant: None,
         stages: vec![case::Stage { plan: Plan::edit(20, edit), ..case::Stage::default() }],
     };

@@ -18,7 +18,7 @@ impl Work<'_> {
             // Without leases a file that is held open is beyond what can be seen.
             if leases {
                 for path in &paths {
-                    for calls in [1, 6, 25] {
+                    for calls in [1, 6, 25, 31] {
                         let edit = edit(path, How::Held { calls }, "through a held file");
                         self.race(&Plan::edit(call, edit))?;
                     }
@@ -147,7 +147,11 @@ impl Work<'_> {
             let how = How::AT_ONCE[random.below(How::AT_ONCE.len())];
             let path = &paths[random.below(paths.len())];
             let at = random.below(plain.steps.len());
-            let first = edit(path, how, &format!("first {number}"));
+            let mut first = edit(path, how, &format!("first {number}"));
+            // Every fourth is as long as what was approved, as a torn slot is.
+            if let Some(approved) = self.scenario.new.file(path).filter(|_| number % 4 == 3) {
+                first.content = "x".repeat(approved.len());
+            }
             let run = self.search.apply(&Plan::edit(at, first))?;
             let (scenario, landed) = (self.scenario, run.steps.get(at).map(|s| s.entries_before));
             self.search.crash_once_after(
