@@ -148,8 +148,8 @@ fn every_scenario_of_a_run_exists() {
 fn a_run_of_one_model_has_no_other() {
     let jobs = runs::jobs(runs::Effort::Quick, 1, Some(Persistence::Weak));
     assert!(!jobs.is_empty());
-    // The others are about what is removed after a power cut of the same model.
-    let of_the_model = ["weak", "slots removed"];
+    // The others are about what becomes of slots after a power cut of the same model.
+    let of_the_model = ["weak", "slots removed", "slots replaced"];
     assert!(jobs.iter().all(|job| of_the_model.contains(&job.phase.heading())));
 }
 

@@ -8,6 +8,7 @@ mod actors;
 mod apply;
 mod chains;
 mod clock;
+mod interleaved;
 mod lapsed;
 mod lifecycle;
 mod lives;

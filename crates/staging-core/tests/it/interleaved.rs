@@ -1,0 +1,233 @@
+//! A proposal whose reads other processes come between: at every step they propose, apply, undo and
+//! discard over the same file. Each change is one line of it, so that what is on the disk in the
+//! end tells which of them are there.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use rstest::rstest;
+use staging_core::{
+    ApplyRequest, DiffStagingLayer, PatchRequest, PatchState, Selector, SessionId, StagingError,
+};
+
+use crate::world::{World, edit, path, rename, write};
+
+const OLD: &str = "one\ntwo\nthree\n";
+
+/// Another process's part, with the sessions of the proposal and of the other agent.
+type Act = fn(&DiffStagingLayer, SessionId, SessionId) -> Result<(), StagingError>;
+type Propose = fn(&World, SessionId) -> Result<(), StagingError>;
+
+/// What the other process came to.
+#[derive(Debug, Default)]
+struct Other {
+    did: Option<Result<(), String>>,
+}
+
+/// How long a proposal waits for the other process, which may wait for it in turn: then it goes on,
+/// and the other one comes next.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Runs `act` at the step with this number; `None` when there were fewer steps.
+fn interleave(
+    at: usize,
+    prepare: fn(&World, SessionId, SessionId),
+    propose: Propose,
+    act: Act,
+) -> Option<(World, SessionId, SessionId, Result<(), StagingError>, Other)> {
+    let world = World::new();
+    world.put("f", OLD);
+    let (session, other) = (world.session("agent"), world.session("other"));
+    prepare(&world, session, other);
+    let layer = world.again();
+    let (begin, begun) = mpsc::channel::<()>();
+    let (end, ended) = mpsc::channel();
+    let process = thread::spawn(move || {
+        begun.recv().ok()?;
+        let answer = act(&layer, session, other).map_err(|error| error.to_string());
+        // Nobody waits for it any more where it had to wait itself.
+        let _ = end.send(());
+        Some(answer)
+    });
+    let turn = Arc::new(Mutex::new(Some((begin, ended))));
+    let (steps, taken) = (AtomicUsize::new(0), Arc::clone(&turn));
+    world.layer.observe_reads(Box::new(move |_, name| {
+        if *name == path("f") && steps.fetch_add(1, Ordering::SeqCst) == at {
+            let turn = taken.lock().expect("no panic").take();
+            let Some((begin, ended)) = turn else { return };
+            begin.send(()).expect("the thread waits");
+            let _ = ended.recv_timeout(TURN);
+        }
+    }));
+    let proposed = propose(&world, session);
+    // Where there were fewer steps it has not begun, and does not any more.
+    drop(turn.lock().expect("no panic").take());
+    let did = process.join().expect("no panic");
+    did.is_some().then_some((world, session, other, proposed, Other { did }))
+}
+
+/// How many steps a proposal of any kind has at most.
+const STEPS_MAX: usize = 40;
+
+fn at_every_step(
+    prepare: fn(&World, SessionId, SessionId),
+    propose: Propose,
+    act: Act,
+    check: impl Fn(&World, SessionId, SessionId, Result<(), StagingError>, Other, usize),
+) {
+    for at in 0..STEPS_MAX {
+        let Some((world, session, other, proposed, done)) = interleave(at, prepare, propose, act)
+        else {
+            assert!(at > 0, "a proposal reads its file");
+            return;
+        };
+        check(&world, session, other, proposed, done, at);
+        assert!(world.layer.verify_log().expect("checked").is_intact());
+    }
+    panic!("a proposal has more steps than {STEPS_MAX}");
+}
+
+fn proposes(layer: &DiffStagingLayer, _: SessionId, other: SessionId) -> Result<(), StagingError> {
+    layer.propose(other, edit("f", "three", "THREE")).map(drop)
+}
+
+fn applies(layer: &DiffStagingLayer, _: SessionId, other: SessionId) -> Result<(), StagingError> {
+    approve(layer, other)
+}
+
+/// As a command does it, that has ended when the next one begins.
+fn approve(layer: &DiffStagingLayer, session: SessionId) -> Result<(), StagingError> {
+    let ids = vec![Selector::Session(session)];
+    let applied = layer.apply(&ApplyRequest { ids, ..ApplyRequest::default() });
+    layer.tidy()?;
+    applied.map(drop)
+}
+
+fn undoes(layer: &DiffStagingLayer, _: SessionId, _: SessionId) -> Result<(), StagingError> {
+    let undone = layer.undo(None);
+    layer.tidy()?;
+    undone.map(drop)
+}
+
+fn nothing_before(_: &World, _: SessionId, _: SessionId) {}
+
+fn other_is_pending(world: &World, _: SessionId, other: SessionId) {
+    proposes(&world.layer, other, other).expect("staged");
+}
+
+fn other_is_applied(world: &World, session: SessionId, other: SessionId) {
+    other_is_pending(world, session, other);
+    applies(&world.layer, session, other).expect("applied");
+}
+
+fn edits(world: &World, session: SessionId) -> Result<(), StagingError> {
+    world.layer.propose(session, edit("f", "one", "ONE")).map(drop)
+}
+
+fn edits_twice(world: &World, session: SessionId) -> Result<(), StagingError> {
+    world.layer.propose_all(session, vec![edit("f", "one", "1"), edit("f", "1", "ONE")]).map(drop)
+}
+
+fn patches(world: &World, session: SessionId) -> Result<(), StagingError> {
+    let text = "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-one\n+ONE\n two\n";
+    let request = PatchRequest { text: text.into(), ..PatchRequest::default() };
+    world.layer.propose_patch(session, &request).map(drop)
+}
+
+fn moves(world: &World, session: SessionId) -> Result<(), StagingError> {
+    world.layer.propose_all(session, vec![edit("f", "one", "ONE"), rename("f", "g")]).map(drop)
+}
+
+/// What the file is in the end, wherever it is.
+fn on_disk(world: &World) -> String {
+    let there: Vec<String> = ["f", "g"].iter().filter_map(|name| world.disk(name)).collect();
+    assert_eq!(there.len(), 1, "one file: {there:?}");
+    there.concat()
+}
+
+#[rstest]
+fn what_another_applies_or_undoes_meanwhile_is_not_reverted(
+    #[values(edits, edits_twice, patches, moves)] propose: Propose,
+    #[values(true, false)] is_undo: bool,
+) {
+    let prepare = if is_undo { other_is_applied } else { other_is_pending };
+    let act: Act = if is_undo { undoes } else { applies };
+    at_every_step(prepare, propose, act, |world, session, _, proposed, done, at| {
+        assert_eq!(done.did, Some(Ok(())), "step {at}");
+        let applied = approve(&world.layer, session);
+        let now = on_disk(world);
+        assert_eq!(
+            now.contains("THREE"),
+            !is_undo,
+            "step {at}: {now:?}, {proposed:?}, {applied:?}"
+        );
+        let is_there = proposed.is_ok() && applied.is_ok();
+        assert_eq!(now.contains("ONE"), is_there, "step {at}: {now:?}, {proposed:?}, {applied:?}");
+    });
+}
+
+#[rstest]
+fn what_another_proposes_meanwhile_is_kept_and_applied_once(
+    #[values(edits, edits_twice, patches, moves)] propose: Propose,
+) {
+    at_every_step(
+        nothing_before,
+        propose,
+        proposes,
+        |world, session, other, proposed, done, at| {
+            assert_eq!(done.did, Some(Ok(())), "step {at}");
+            let of = |session| {
+                let of_session = |patch: &&staging_core::Patch| patch.session == session;
+                world.pending().iter().filter(of_session).count()
+            };
+            assert_eq!(of(other), 1, "step {at}: what was acknowledged is pending");
+            assert_eq!(of(session) > 0, proposed.is_ok(), "step {at}: {proposed:?}");
+            applies(&world.layer, session, other).expect("it rests on what is on the disk");
+            assert!(on_disk(world).contains("THREE"), "step {at}");
+            let ids = vec![Selector::Session(session)];
+            let _ = world.layer.apply(&ApplyRequest { ids, ..ApplyRequest::default() });
+            assert!(
+                on_disk(world).contains("THREE"),
+                "step {at}: applied over by what had not seen it"
+            );
+        },
+    );
+}
+
+#[rstest]
+fn two_writers_of_one_session_both_keep_what_was_acknowledged(
+    #[values(edits, edits_twice, patches, moves)] propose: Propose,
+) {
+    let writes: Act =
+        |layer, session, _| layer.propose(session, edit("f", "three", "THREE")).map(drop);
+    at_every_step(nothing_before, propose, writes, |world, session, _, proposed, done, at| {
+        let seen = ["f", "g"].iter().find_map(|name| world.read(session, name)).expect("there");
+        let did = matches!(done.did, Some(Ok(())));
+        assert_eq!(seen.contains("THREE"), did, "step {at}: {seen:?}, {proposed:?}, {done:?}");
+        assert_eq!(seen.contains("ONE"), proposed.is_ok(), "step {at}: {seen:?}, {proposed:?}");
+        world.layer.apply(&ApplyRequest::default()).expect("the user changed nothing");
+        assert_eq!(on_disk(world), seen, "step {at}: what the session saw is what is applied");
+    });
+}
+
+#[rstest]
+fn a_session_that_is_discarded_meanwhile_leaves_nothing_half(
+    #[values(edits, edits_twice, patches, moves)] propose: Propose,
+) {
+    let prepare = |world: &World, session: SessionId, _: SessionId| {
+        world.layer.propose(session, write("kept", "k\n")).map(drop).expect("staged");
+    };
+    let discards: Act =
+        |layer, session, _| layer.discard(&[Selector::Session(session)], None).map(drop);
+    at_every_step(prepare, propose, discards, |world, session, _, proposed, done, at| {
+        assert_eq!(done.did, Some(Ok(())), "step {at}");
+        let pending = world.pending();
+        assert!(pending.iter().all(|patch| patch.path != path("kept")), "step {at}");
+        assert_eq!(!pending.is_empty(), proposed.is_ok(), "step {at}: {proposed:?}");
+        assert!(pending.iter().all(|patch| patch.state == PatchState::Pending), "step {at}");
+        let seen = ["f", "g"].iter().find_map(|name| world.read(session, name)).expect("there");
+        assert_eq!(seen.contains("ONE"), proposed.is_ok(), "step {at}: {seen:?}");
+    });
+}
