@@ -171,6 +171,8 @@ define! {
     RestoredUnsynced,
     /// A journal is acted on whether its set was begun or not.
     JournalBelieved,
+    /// The caller's record of a set whose journal is damaged or gone is left alone.
+    RecordIgnored,
     /// A sweep takes the slots of another state as well.
     ForeignSlotsSwept,
     /// That swaps begin is not durable before a file leaves its path.

@@ -99,6 +99,7 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
         Mutant::RebuiltUnswapped => ("D", Renames::All, damaged),
         Mutant::RemovalsUnrecorded => ("D", Renames::All, removed(Persistence::Weak, 0)),
         Mutant::AwayForgotten => ("MM", Renames::All, Phase::DirectoriesMoved),
+        Mutant::RecordIgnored => ("MM", Renames::All, damaged),
         Mutant::ForeignSlotsSwept => ("M", Renames::All, Phase::BesideRecovery { step: 7 }),
         Mutant::PartialCopiesStay => ("exchange", Renames::Plain, around(Persistence::Treelog)),
         Mutant::WaitersShutOut => ("D", Renames::Plain, in_turn),

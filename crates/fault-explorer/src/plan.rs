@@ -37,6 +37,11 @@ pub struct Relocation {
 }
 
 impl Relocation {
+    /// Whether it is the whole workspace.
+    pub fn is_of_the_root(&self) -> bool {
+        self.from == ROOT
+    }
+
     /// Moves it back, over what was put in its place; beside what the set itself put there.
     pub fn take_back(&self, image: &mut Image) {
         let Some(moved) = image.lookup(self.to.as_bytes()) else { return };

@@ -160,6 +160,7 @@ impl Teller<'_> {
                     match (&run.ending, relocated, goes_back) {
                         (_, Some(moved), _) => {
                             let at_move = at_relocation(&run.log);
+                            let at_move = at_move.filter(|_| !moved.is_of_the_root());
                             oracle.after_relocation(&run, moved, at_move.as_ref(), &known)?;
                         }
                         (_, None, Some(moved)) => {

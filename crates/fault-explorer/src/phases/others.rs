@@ -63,10 +63,17 @@ impl Work<'_> {
         })
     }
 
-    /// A user moves a directory with a part of the set out of the workspace, or elsewhere in it,
-    /// before any call of an apply.
+    /// A user moves a directory with a part of the set out of the workspace, or elsewhere in it, or
+    /// the whole workspace, before any call of an apply.
     pub(super) fn directories_moved(&mut self) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
+        for instead in [Instead::Nothing, Instead::Directory] {
+            for call in 0..=plain.steps.len() {
+                let (from, to) = (ROOT.to_owned(), format!("outside/{ROOT}"));
+                let relocated = Some((call, Relocation { from, to, instead }));
+                self.search.apply_relocated(&Plan { relocated, ..Plan::default() })?;
+            }
+        }
         let paths = self.scenario.paths();
         let has_part = |dir: &&str| paths.iter().any(|path| path.starts_with(dir.as_bytes()));
         for dir in ["d/", "e/"].into_iter().filter(has_part) {

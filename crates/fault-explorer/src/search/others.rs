@@ -86,7 +86,8 @@ impl Search<'_> {
     }
 
     /// Applies while a directory is moved, ends at every point from there on, and recovers while it
-    /// is away, and again once it is back.
+    /// is away, and again once it is back. A workspace that is moved is recovered where it is then,
+    /// which is the same as at its old place.
     ///
     /// # Errors
     /// The first broken promise.
@@ -100,7 +101,9 @@ impl Search<'_> {
         self.counts.others += 1;
         let mut known = Known::default();
         self.learn_all(&mut known, &run)?;
-        self.judge(|oracle| oracle.after_relocation(&run, relocation, Some(&at_move), &known))?;
+        let is_root = relocation.is_of_the_root();
+        let at_move = Some(&at_move).filter(|_| !is_root);
+        self.judge(|oracle| oracle.after_relocation(&run, relocation, at_move, &known))?;
         let mut known = Known::default();
         let mut learnt = 0;
         let mut crashes = Crashes::new(&run.log, self.model);
@@ -126,6 +129,13 @@ impl Search<'_> {
                 self.stages.truncate(1);
                 self.stages[0].crash = Some(state.choice);
                 let mut known = known.clone();
+                if is_root {
+                    let mut image = state.image;
+                    relocation.take_back(&mut image);
+                    self.stages[0].tampered = vec![Tamper::TakeBack(relocation.clone())];
+                    self.recover(&image, known, &Plan::default(), 0)?;
+                    continue;
+                }
                 let away = self.recover_one(&state.image, false, &mut known)?;
                 let back = vec![Tamper::TakeBack(relocation.clone())];
                 self.stages.last_mut().expect("it has recovered").tampered = back;
