@@ -20,10 +20,16 @@ const OLD: &str = "one\ntwo\nthree\n";
 type Act = fn(&DiffStagingLayer, SessionId, SessionId) -> Result<(), StagingError>;
 type Propose = fn(&World, SessionId) -> Result<(), StagingError>;
 
-/// What the other process came to.
-#[derive(Debug, Default)]
-struct Other {
-    did: Option<Result<(), String>>,
+/// A proposal that another process came between.
+struct Interleaved {
+    world: World,
+    session: SessionId,
+    other: SessionId,
+    proposed: Result<(), StagingError>,
+    /// What the other process came to.
+    did: Result<(), String>,
+    /// The step at which it came.
+    at: usize,
 }
 
 /// How long a proposal waits for the other process, which may wait for it in turn: then it goes on,
@@ -36,7 +42,7 @@ fn interleave(
     prepare: fn(&World, SessionId, SessionId),
     propose: Propose,
     act: Act,
-) -> Option<(World, SessionId, SessionId, Result<(), StagingError>, Other)> {
+) -> Option<Interleaved> {
     let world = World::new();
     world.put("f", OLD);
     let (session, other) = (world.session("agent"), world.session("other"));
@@ -64,8 +70,8 @@ fn interleave(
     let proposed = propose(&world, session);
     // Where there were fewer steps it has not begun, and does not any more.
     drop(turn.lock().expect("no panic").take());
-    let did = process.join().expect("no panic");
-    did.is_some().then_some((world, session, other, proposed, Other { did }))
+    let did = process.join().expect("no panic")?;
+    Some(Interleaved { world, session, other, proposed, did, at })
 }
 
 /// How many steps a proposal of any kind has at most.
@@ -75,16 +81,15 @@ fn at_every_step(
     prepare: fn(&World, SessionId, SessionId),
     propose: Propose,
     act: Act,
-    check: impl Fn(&World, SessionId, SessionId, Result<(), StagingError>, Other, usize),
+    check: impl Fn(&Interleaved),
 ) {
     for at in 0..STEPS_MAX {
-        let Some((world, session, other, proposed, done)) = interleave(at, prepare, propose, act)
-        else {
+        let Some(interleaved) = interleave(at, prepare, propose, act) else {
             assert!(at > 0, "a proposal reads its file");
             return;
         };
-        check(&world, session, other, proposed, done, at);
-        assert!(world.layer.verify_log().expect("checked").is_intact());
+        check(&interleaved);
+        assert!(interleaved.world.layer.verify_log().expect("checked").is_intact());
     }
     panic!("a proposal has more steps than {STEPS_MAX}");
 }
@@ -154,18 +159,27 @@ fn what_another_applies_or_undoes_meanwhile_is_not_reverted(
 ) {
     let prepare = if is_undo { other_is_applied } else { other_is_pending };
     let act: Act = if is_undo { undoes } else { applies };
-    at_every_step(prepare, propose, act, |world, session, _, proposed, done, at| {
-        assert_eq!(done.did, Some(Ok(())), "step {at}");
-        let applied = approve(&world.layer, session);
-        let now = on_disk(world);
-        assert_eq!(
-            now.contains("THREE"),
-            !is_undo,
-            "step {at}: {now:?}, {proposed:?}, {applied:?}"
-        );
-        let is_there = proposed.is_ok() && applied.is_ok();
-        assert_eq!(now.contains("ONE"), is_there, "step {at}: {now:?}, {proposed:?}, {applied:?}");
-    });
+    at_every_step(
+        prepare,
+        propose,
+        act,
+        |Interleaved { world, session, proposed, did, at, .. }| {
+            assert_eq!(*did, Ok(()), "step {at}");
+            let applied = approve(&world.layer, *session);
+            let now = on_disk(world);
+            assert_eq!(
+                now.contains("THREE"),
+                !is_undo,
+                "step {at}: {now:?}, {proposed:?}, {applied:?}"
+            );
+            let is_there = proposed.is_ok() && applied.is_ok();
+            assert_eq!(
+                now.contains("ONE"),
+                is_there,
+                "step {at}: {now:?}, {proposed:?}, {applied:?}"
+            );
+        },
+    );
 }
 
 #[rstest]
@@ -176,18 +190,17 @@ fn what_another_proposes_meanwhile_is_kept_and_applied_once(
         nothing_before,
         propose,
         proposes,
-        |world, session, other, proposed, done, at| {
-            assert_eq!(done.did, Some(Ok(())), "step {at}");
+        |Interleaved { world, session, other, proposed, did, at }| {
+            assert_eq!(*did, Ok(()), "step {at}");
             let of = |session| {
                 let of_session = |patch: &&staging_core::Patch| patch.session == session;
                 world.pending().iter().filter(of_session).count()
             };
-            assert_eq!(of(other), 1, "step {at}: what was acknowledged is pending");
-            assert_eq!(of(session) > 0, proposed.is_ok(), "step {at}: {proposed:?}");
-            applies(&world.layer, session, other).expect("it rests on what is on the disk");
+            assert_eq!(of(*other), 1, "step {at}: what was acknowledged is pending");
+            assert_eq!(of(*session) > 0, proposed.is_ok(), "step {at}: {proposed:?}");
+            applies(&world.layer, *session, *other).expect("it rests on what is on the disk");
             assert!(on_disk(world).contains("THREE"), "step {at}");
-            let ids = vec![Selector::Session(session)];
-            let _ = world.layer.apply(&ApplyRequest { ids, ..ApplyRequest::default() });
+            let _ = approve(&world.layer, *session);
             assert!(
                 on_disk(world).contains("THREE"),
                 "step {at}: applied over by what had not seen it"
@@ -202,14 +215,23 @@ fn two_writers_of_one_session_both_keep_what_was_acknowledged(
 ) {
     let writes: Act =
         |layer, session, _| layer.propose(session, edit("f", "three", "THREE")).map(drop);
-    at_every_step(nothing_before, propose, writes, |world, session, _, proposed, done, at| {
-        let seen = ["f", "g"].iter().find_map(|name| world.read(session, name)).expect("there");
-        let did = matches!(done.did, Some(Ok(())));
-        assert_eq!(seen.contains("THREE"), did, "step {at}: {seen:?}, {proposed:?}, {done:?}");
-        assert_eq!(seen.contains("ONE"), proposed.is_ok(), "step {at}: {seen:?}, {proposed:?}");
-        world.layer.apply(&ApplyRequest::default()).expect("the user changed nothing");
-        assert_eq!(on_disk(world), seen, "step {at}: what the session saw is what is applied");
-    });
+    at_every_step(
+        nothing_before,
+        propose,
+        writes,
+        |Interleaved { world, session, proposed, did, at, .. }| {
+            let seen =
+                ["f", "g"].iter().find_map(|name| world.read(*session, name)).expect("there");
+            assert_eq!(
+                seen.contains("THREE"),
+                did.is_ok(),
+                "step {at}: {seen:?}, {proposed:?}, {did:?}"
+            );
+            assert_eq!(seen.contains("ONE"), proposed.is_ok(), "step {at}: {seen:?}, {proposed:?}");
+            world.layer.apply(&ApplyRequest::default()).expect("the user changed nothing");
+            assert_eq!(on_disk(world), seen, "step {at}: what the session saw is what is applied");
+        },
+    );
 }
 
 #[rstest]
@@ -221,13 +243,19 @@ fn a_session_that_is_discarded_meanwhile_leaves_nothing_half(
     };
     let discards: Act =
         |layer, session, _| layer.discard(&[Selector::Session(session)], None).map(drop);
-    at_every_step(prepare, propose, discards, |world, session, _, proposed, done, at| {
-        assert_eq!(done.did, Some(Ok(())), "step {at}");
-        let pending = world.pending();
-        assert!(pending.iter().all(|patch| patch.path != path("kept")), "step {at}");
-        assert_eq!(!pending.is_empty(), proposed.is_ok(), "step {at}: {proposed:?}");
-        assert!(pending.iter().all(|patch| patch.state == PatchState::Pending), "step {at}");
-        let seen = ["f", "g"].iter().find_map(|name| world.read(session, name)).expect("there");
-        assert_eq!(seen.contains("ONE"), proposed.is_ok(), "step {at}: {seen:?}");
-    });
+    at_every_step(
+        prepare,
+        propose,
+        discards,
+        |Interleaved { world, session, proposed, did, at, .. }| {
+            assert_eq!(*did, Ok(()), "step {at}");
+            let pending = world.pending();
+            assert!(pending.iter().all(|patch| patch.path != path("kept")), "step {at}");
+            assert_eq!(!pending.is_empty(), proposed.is_ok(), "step {at}: {proposed:?}");
+            assert!(pending.iter().all(|patch| patch.state == PatchState::Pending), "step {at}");
+            let seen =
+                ["f", "g"].iter().find_map(|name| world.read(*session, name)).expect("there");
+            assert_eq!(seen.contains("ONE"), proposed.is_ok(), "step {at}: {seen:?}");
+        },
+    );
 }
