@@ -155,6 +155,7 @@ pub(crate) fn run(root: &Path, scope: &Scope) -> Result<()> {
     if scope.set_up_only {
         return Ok(());
     }
+    tools.keep_wine();
     let slow = if scope.quick { &[] } else { &SLOW_PARTS[..] };
     let (mut rows, mut not_provable, mut passed, mut left_out) =
         (Vec::new(), BTreeSet::new(), 0, 0);
@@ -310,14 +311,25 @@ impl Tools {
         Ok(Ended { passed, ..Ended::default() })
     }
 
+    /// Lets Wine's server stay for a while when it has no clients. It would go after three seconds,
+    /// and a program that starts just then has its connection reset.
+    fn keep_wine(&self) {
+        const SECONDS: u32 = 60;
+        self.tell_wine(&format!("-p{SECONDS}"));
+    }
+
     /// Whatever Wine left running keeps its prefix in use.
     fn stop_wine(&self) {
-        let stopped = Command::new("/usr/lib/wine/wineserver64")
-            .arg("-k")
+        self.tell_wine("-k");
+    }
+
+    fn tell_wine(&self, option: &str) {
+        let told = Command::new("/usr/lib/wine/wineserver64")
+            .arg(option)
             .env("WINEPREFIX", self.folder.join("prefix"))
             .status();
-        if stopped.is_err() {
-            println!("Wine's server ends by itself");
+        if told.is_err() {
+            println!("Wine's server could not be told {option}");
         }
     }
 }

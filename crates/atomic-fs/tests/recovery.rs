@@ -589,6 +589,56 @@ fn what_no_store_can_restore_is_in_doubt_and_nothing_is_touched() {
 }
 
 #[test]
+fn a_set_whose_directory_was_moved_after_a_kill_waits_until_it_is_back() {
+    let states = old_and_new();
+    let mut was_away = 0;
+    for number in 0.. {
+        let mut fixture = Fixture::in_memory();
+        let changes = prepare(&mut fixture);
+        let calls = killed_at(&fixture, &changes, number);
+        let (dir, away) = (fixture.root().join("sub"), fixture.state().join("away"));
+        fs::rename(&dir, &away).expect("the user's own");
+        let records = fixture.records_of(&changes);
+        let report = fixture.recover_by(&records);
+        for set in &report.sets {
+            let differences: BTreeSet<_> =
+                set.unresolved.iter().map(|it| format!("{}", it.difference)).collect();
+            let is_in_doubt = set.outcome == RecoveredOutcome::InDoubt;
+            assert_eq!(is_in_doubt, !differences.is_empty(), "{number}: {report:?}");
+            if is_in_doubt {
+                was_away += 1;
+                assert_eq!(
+                    differences,
+                    BTreeSet::from(["its directory was moved or removed".to_owned()])
+                );
+            }
+        }
+        // A directory that recovery has made anew has what the set leaves in it.
+        if dir.exists() {
+            let own: Vec<_> = fs::read_dir(&dir).expect("there").collect();
+            for entry in own {
+                let entry = entry.expect("listable");
+                fs::rename(entry.path(), away.join(entry.file_name())).expect("the user's own");
+            }
+            fs::remove_dir(&dir).expect("it is empty");
+        }
+        fs::rename(&away, &dir).expect("the user's own");
+        let workspace = fixture.open();
+        let lock = workspace.lock().expect("free");
+        workspace.reopen_in_doubt(&lock).expect("renamed");
+        drop(lock);
+        fixture.recover_by(&records);
+        let now = files(&fixture);
+        assert!(now == states.0 || now == states.1, "killed at {number}: {report:#?}, {now:#?}");
+        assert_eq!(workspace.in_doubt().expect("listable"), [""; 0], "killed at {number}");
+        if calls < number {
+            break;
+        }
+    }
+    assert!(was_away > 0, "some kill is in the middle of the swaps");
+}
+
+#[test]
 fn a_set_in_doubt_can_be_given_up_and_takes_its_slots_along() {
     let mut fixture = Fixture::in_memory();
     let changes = half_made(&mut fixture);
