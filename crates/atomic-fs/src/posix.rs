@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -28,10 +29,15 @@ const DESCRIPTORS_PER_CALL: usize = 16;
 /// The part of the process's descriptors that open directories may take.
 const DESCRIPTORS_PER_DIR: usize = 8;
 
-/// How many files this process may have open, getrlimit(2): often 1,024, on macOS 256.
+/// How many files this process may have open, getrlimit(2): often 1,024, on macOS 256. Asked once,
+/// since an apply wants to know it some twenty times; who lowers it later gets an error for a file
+/// that cannot be opened, and nothing worse.
 fn descriptors_max() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+    static MAX: OnceLock<usize> = OnceLock::new();
+    *MAX.get_or_init(|| {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+    })
 }
 
 /// The machine's own file systems.
