@@ -290,6 +290,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         };
         let Findings { mut edited, restored, unresolved } = findings;
         edited.dedup();
+        edited.retain(|edited| unresolved.iter().all(|it| it.path != edited.path));
         Ok(Recovered {
             set: intent.set.clone(),
             outcome,

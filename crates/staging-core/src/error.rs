@@ -332,6 +332,12 @@ pub enum StagingError {
         /// What failed.
         source: FsError,
     },
+    /// Patches that an apply in doubt holds: a person has to settle that one first.
+    #[error("{apply} is in doubt, and these patches are a part of it")]
+    HeldInDoubt {
+        /// The apply.
+        apply: ApplyId,
+    },
     /// The set is on the disk, and the store does not know it yet.
     #[error("{apply} is on the disk, but that could not be recorded; the next command records it")]
     NotRecorded {
@@ -543,9 +549,10 @@ impl StagingError {
             Self::Limit { .. } => ErrorKind::Limit,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::RolledBack { source, .. } => fs_kind(source),
-            Self::InDoubt { .. } | Self::NotRecorded { .. } | Self::NotRecovered { .. } => {
-                ErrorKind::InDoubt
-            }
+            Self::InDoubt { .. }
+            | Self::HeldInDoubt { .. }
+            | Self::NotRecorded { .. }
+            | Self::NotRecovered { .. } => ErrorKind::InDoubt,
             Self::StateDir { .. } => ErrorKind::Refused,
             Self::Damaged { .. } | Self::DamagedStore { .. } => ErrorKind::Damaged,
             Self::NewerStore { .. } | Self::NotCommitted { .. } => ErrorKind::Store,

@@ -11,7 +11,7 @@ use atomic_fs::{
 use super::attested::attestable;
 use super::request::{ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, PatchApply};
 use super::review::not_pending;
-use super::sessions::{busy, discard_one};
+use super::sessions::{discard_one, held_by};
 use super::undo::{put_back, reopen};
 use super::{DiffStagingLayer, Inner, set_ids};
 use crate::Result;
@@ -305,7 +305,7 @@ impl Inner {
                     return Err(overtaken(write, approved, signature)?);
                 }
                 if let Some(apply) = now.apply {
-                    return Err(busy(apply));
+                    return Err(held_by(write, apply)?);
                 }
             }
             let ids: Vec<PatchId> = approved.iter().map(|patch| patch.id).collect();

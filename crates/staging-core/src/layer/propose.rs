@@ -10,7 +10,7 @@ use tracing::Span;
 use super::commit::{CommitError, Committed, Plans, Ready, Step};
 use super::plan::Touched;
 use super::request::{Proposal, Proposed};
-use super::sessions::{Thawed, busy};
+use super::sessions::{Thawed, held_by};
 use super::view::{At, View};
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
@@ -347,8 +347,10 @@ impl Inner {
                 Thawed::Done(done) => return Ok(done),
                 Thawed::Frozen(apply) => apply,
             };
-            if Instant::now() >= deadline {
-                return Err(busy(apply));
+            let held = self.store.look(|connection| held_by(connection, apply))?;
+            let waits_for_a_person = matches!(held, StagingError::HeldInDoubt { .. });
+            if waits_for_a_person || Instant::now() >= deadline {
+                return Err(held);
             }
             if !self.recover_if_free()? {
                 std::thread::sleep(FROZEN_POLL);

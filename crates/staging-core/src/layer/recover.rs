@@ -6,7 +6,7 @@ use std::sync::{MutexGuard, TryLockError};
 
 use atomic_fs::{
     Change, Conflict, ContentSource, RecordedSet, Recovered, RecoveredOutcome, RelPath, SetRecords,
-    SlotNumbers, WorkspaceLock,
+    SlotNumbers, WorkspaceLock, set_of_slot,
 };
 use rusqlite::Connection;
 
@@ -123,7 +123,10 @@ impl Inner {
         let is_own = |set: &str| self.is_own_set(set);
         let swept = self.workspace.sweep(lock, &is_own, &|digest| self.blobs.knows(digest))?;
         report.kept.extend(swept.kept.into_iter().map(|kept| kept.file));
-        report.foreign_slots = swept.foreign.iter().map(RelPath::to_string).collect();
+        // What a set in doubt needs stays as well, and is nobody else's.
+        let is_foreign = |path: &&RelPath| !set_of_slot(path.file_name()).is_some_and(is_own);
+        report.foreign_slots =
+            swept.foreign.iter().filter(is_foreign).map(RelPath::to_string).collect();
         report.blobs_removed = self.sweep_state(None)?.removed;
         Ok(report)
     }

@@ -11,7 +11,7 @@ use crate::patch::{DiscardReason, Patch};
 use crate::session::{Session, SessionState};
 use crate::store::age::Age;
 use crate::store::patches::Needs;
-use crate::store::{Write, patches, sessions};
+use crate::store::{Write, applies, patches, sessions};
 
 const LABEL_BYTES_MAX: usize = 200;
 
@@ -179,7 +179,9 @@ impl Inner {
             if session.state == SessionState::Open && session.expires_age <= self.store.age()? {
                 match self.expire(id)? {
                     Ok(session) => session,
-                    Err(apply) => return Err(busy(apply)),
+                    Err(apply) => {
+                        return Err(self.store.look(|connection| held_by(connection, apply))?);
+                    }
                 }
             } else {
                 session
@@ -237,8 +239,12 @@ pub(super) fn adopt_orphan(
     require(write, session.id)
 }
 
-pub(super) fn busy(apply: ApplyId) -> StagingError {
-    StagingError::Busy { what: format!("{apply} is bringing these patches to the disk") }
+/// Why patches that an apply holds cannot be decided: it is under way, or waits for a person.
+pub(super) fn held_by(connection: &rusqlite::Connection, apply: ApplyId) -> Result<StagingError> {
+    if applies::in_doubt(connection)?.iter().any(|it| it.apply == apply) {
+        return Ok(StagingError::HeldInDoubt { apply });
+    }
+    Ok(StagingError::Busy { what: format!("{apply} is bringing these patches to the disk") })
 }
 
 pub(super) fn require(connection: &rusqlite::Connection, id: SessionId) -> Result<Session> {

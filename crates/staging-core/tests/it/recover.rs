@@ -218,6 +218,9 @@ fn half_a_set_that_no_content_can_mend_stays_in_doubt_until_a_person_has_mended_
     let report = layer.recover().expect("asked for by hand");
     assert_eq!(report.recovered[0].outcome, ApplyOutcome::InDoubt);
     assert_eq!(world.events().len(), events.len(), "the same result is no news");
+    assert_eq!(report.foreign_slots, [""; 0], "its slots are this state's own");
+    let held = layer.apply(&ApplyRequest::default()).expect_err("it holds its patches");
+    assert_eq!(held.kind(), ErrorKind::InDoubt, "nobody has to try again: {held}");
     // Other work goes on meanwhile.
     let other = layer.open_session("other").expect("a session opens").id;
     layer.propose(other, write("c", "unrelated\n")).expect("staged");
