@@ -83,7 +83,7 @@ impl Identity {
     /// restart or a new mount does that.
     pub(crate) fn is_still(&self, found: &Self) -> bool {
         let has_numbers = self.inode != 0 && found.inode != 0;
-        if has_numbers && ARE_NUMBERS_OF_ONE_FILE {
+        if has_numbers && NUMBERS_ARE_UNIQUE {
             return self.inode == found.inode;
         }
         (!has_numbers || self.inode == found.inode)
@@ -108,9 +108,10 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Whether a number is not given out again: NTFS's and ReFS's hold a count of their uses
-/// (FILE_ID_INFO). Anybody can set the time of birth there, and Wine gives the last change for it.
-const ARE_NUMBERS_OF_ONE_FILE: bool = cfg!(windows);
+/// Whether a file's number is never given to another file. NTFS counts the uses of a number in it
+/// (FILE_ID_INFO), and FAT does not. The time of birth does not count there: anybody can set it, and
+/// Wine reports the last change instead.
+const NUMBERS_ARE_UNIQUE: bool = cfg!(windows);
 
 #[cfg(unix)]
 fn numbers(_: &Path, found: &fs::Metadata) -> (u64, u64) {
