@@ -347,12 +347,14 @@ impl Inner {
                 Thawed::Done(done) => return Ok(done),
                 Thawed::Frozen(apply) => apply,
             };
+            // What a failed sync left in doubt is decided here; what waits for a person is not.
+            let has_recovered = self.recover_if_free()?;
             let held = self.store.look(|connection| held_by(connection, apply))?;
-            let waits_for_a_person = matches!(held, StagingError::HeldInDoubt { .. });
-            if waits_for_a_person || Instant::now() >= deadline {
+            let is_in_doubt = matches!(held, StagingError::HeldInDoubt { .. });
+            if Instant::now() >= deadline || (is_in_doubt && !has_recovered) {
                 return Err(held);
             }
-            if !self.recover_if_free()? {
+            if !has_recovered {
                 std::thread::sleep(FROZEN_POLL);
             }
         }
