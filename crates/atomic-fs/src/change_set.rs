@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::content::{Digest, Fingerprint};
+use crate::content::Fingerprint;
 use crate::rel_path::RelPath;
 
 /// Changes that reach the disk together or not at all.
@@ -43,7 +43,7 @@ pub enum Expected {
 pub enum Operation {
     /// Creates the file (expected absent) or replaces its content (expected to
     /// match).
-    Write(Staged),
+    Write(Fingerprint),
     /// Removes the file.
     Delete,
     /// Moves the file to a path that must be absent once the set's other changes
@@ -52,34 +52,11 @@ pub enum Operation {
         /// Where to.
         to: RelPath,
         /// New content or mode, when the move changes those as well.
-        staged: Option<Staged>,
+        staged: Option<Fingerprint>,
     },
     /// Changes the permission bits alone.
     SetMode {
         /// The new permission bits.
         mode: u32,
     },
-}
-
-/// Content to bring in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Staged {
-    /// BLAKE3 of the content: anything else read from the source is refused.
-    pub digest: Digest,
-    /// The content's length in bytes.
-    pub bytes: u64,
-    /// Permission bits, `mode & 0o7777`.
-    pub mode: u32,
-}
-
-impl From<Staged> for Fingerprint {
-    fn from(Staged { digest, bytes, mode }: Staged) -> Self {
-        Self { digest, bytes, mode }
-    }
-}
-
-impl From<Fingerprint> for Staged {
-    fn from(Fingerprint { digest, bytes, mode }: Fingerprint) -> Self {
-        Self { digest, bytes, mode }
-    }
 }

@@ -6,7 +6,6 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::change_set::Staged;
 use crate::content::{Digest, Fingerprint};
 use crate::disk::{Disk, FileKind, Lease, Stat, is_symlink_error};
 use crate::error::{Difference, FsError, Refusal};
@@ -65,22 +64,17 @@ pub(crate) enum Held {
 }
 
 impl Held {
-    pub(crate) fn is_base(&self, base: &Fingerprint) -> bool {
-        self.difference(base).is_none()
-    }
-
-    pub(crate) fn is_staged(&self, staged: &Staged) -> bool {
-        let Staged { digest, bytes, mode } = *staged;
-        self.is_base(&Fingerprint { digest, bytes, mode })
+    pub(crate) fn matches(&self, fingerprint: &Fingerprint) -> bool {
+        self.difference(fingerprint).is_none()
     }
 
     /// Whether it is the very file that a unit's slot was, with its content.
-    pub(crate) fn is_arrived(&self, staged: &Staged, stamp: i64) -> bool {
-        self.is_staged(staged) && self.is_of_set(staged, stamp)
+    pub(crate) fn is_arrived(&self, staged: &Fingerprint, stamp: i64) -> bool {
+        self.matches(staged) && self.is_of_set(staged, stamp)
     }
 
     /// The same whatever its mode: some file systems keep none.
-    pub(crate) fn is_of_set(&self, staged: &Staged, stamp: i64) -> bool {
+    pub(crate) fn is_of_set(&self, staged: &Fingerprint, stamp: i64) -> bool {
         matches!(self, Self::File { stat, digest } if *digest == staged.digest
             && (has_stamp(stat.modified_ns, stamp) || mutant!(StampIgnored)))
     }

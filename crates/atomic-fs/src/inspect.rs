@@ -68,15 +68,15 @@ pub(crate) fn inspect<D: Disk>(
     Ok(match &unit.action {
         Action::Replace { base, staged, .. } => {
             // Where two names are exchanged in steps, the file was aside for a moment.
-            let is_at_slot = slot == Held::Absent || slot.is_staged(staged);
+            let is_at_slot = slot == Held::Absent || slot.matches(staged);
             if file == Held::Absent && moved_aside && is_at_slot {
                 gone(&unit.path)
-            } else if slot.is_staged(staged) {
+            } else if slot.matches(staged) {
                 match file.difference(base) {
                     None => Condition::Waiting,
                     Some(difference) => conflict(&unit.path, difference),
                 }
-            } else if slot.is_base(base) {
+            } else if slot.matches(base) {
                 Condition::Done
             } else if file.is_arrived(staged, unit.stamp) {
                 // The slot is gone only once the outcome is durable, unless something else
@@ -92,7 +92,7 @@ pub(crate) fn inspect<D: Disk>(
             }
         }
         Action::Create { staged, .. } => {
-            if slot.is_staged(staged) {
+            if slot.matches(staged) {
                 arrival(&slot, &file, &unit.path, will_be_free)?
             } else if slot != Held::Absent && file.is_arrived(staged, unit.stamp) {
                 // The slot became the file: another's has its name now.
@@ -100,7 +100,7 @@ pub(crate) fn inspect<D: Disk>(
             } else if slot != Held::Absent {
                 Condition::Unprepared
             } else {
-                match file.difference(&Fingerprint::from(*staged)) {
+                match file.difference(staged) {
                     // By whosever hand: taking back looks whose it is.
                     None => Condition::Done,
                     // Removed by the user, or never arrived.
@@ -112,7 +112,7 @@ pub(crate) fn inspect<D: Disk>(
             }
         }
         Action::Delete { base } => {
-            if slot.is_base(base) {
+            if slot.matches(base) {
                 Condition::Done
             } else if slot != Held::Absent {
                 Condition::Displaced
@@ -130,13 +130,13 @@ pub(crate) fn inspect<D: Disk>(
             let arrived = goal.inode().is_some_and(|(_, goal)| goal == *inode)
                 || (slot == Held::Absent
                     && has_left(&file, base, *inode)
-                    && goal.is_base(base)
+                    && goal.matches(base)
                     && !is_to_leave(to, &goal)?);
             if arrived && slot != Held::Absent && slot.inode() != goal.inode() {
                 Condition::Foreign
             } else if arrived {
                 Condition::Done
-            } else if slot.is_base(base) {
+            } else if slot.matches(base) {
                 match arrival(&slot, &goal, to, will_be_free)? {
                     Condition::Waiting => Condition::HalfMoved,
                     Condition::Conflict(conflict) => Condition::Blocked(conflict),
@@ -173,7 +173,7 @@ pub(crate) fn inspect<D: Disk>(
 /// Whether what is at the path of a file that moves shows that it is there no more. Where the
 /// file's number is unknown, another content does.
 pub(crate) fn has_left(file: &Held, base: &Fingerprint, inode: u64) -> bool {
-    *file == Held::Absent || (inode == 0 && !file.is_base(base))
+    *file == Held::Absent || (inode == 0 && !file.matches(base))
 }
 
 /// Whether what is on its way can arrive at a path.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::change_set::{Change, ChangeSet, Expected, Operation, Staged};
+use crate::change_set::{Change, ChangeSet, Expected, Operation};
 use crate::content::Fingerprint;
 use crate::error::FsError;
 use crate::rel_path::RelPath;
@@ -86,10 +86,10 @@ pub(crate) struct Unit {
 pub(crate) enum Action {
     /// The slot holds new content and is exchanged with the file. The inode is the one that
     /// was checked; it tells a file that was never exchanged from one with the same content.
-    Replace { base: Fingerprint, inode: u64, staged: Staged },
+    Replace { base: Fingerprint, inode: u64, staged: Fingerprint },
     /// The slot holds new content and becomes the file. `like` names the file whose
     /// owner and attributes it takes, when it continues one.
-    Create { staged: Staged, like: Option<RelPath> },
+    Create { staged: Fingerprint, like: Option<RelPath> },
     /// The file becomes the slot.
     Delete { base: Fingerprint },
     /// The file becomes the slot, and the slot becomes `to`.
@@ -139,7 +139,7 @@ impl Unit {
     }
 
     /// The content that the slot must hold before the swaps begin, if any.
-    pub(crate) fn staged(&self) -> Option<Staged> {
+    pub(crate) fn staged(&self) -> Option<Fingerprint> {
         match &self.action {
             Action::Replace { staged, .. } | Action::Create { staged, .. } => Some(*staged),
             Action::Delete { .. } | Action::Move { .. } | Action::SetMode { .. } => None,
@@ -298,7 +298,7 @@ impl Intent {
                     if units.contains_key(&(path, moved.kind())) {
                         return staged.is_none() && has(path, &moved);
                     }
-                    let staged = staged.unwrap_or_else(|| base.into());
+                    let staged = staged.unwrap_or(base);
                     has(path, &Action::Delete { base })
                         && has(to, &Action::Create { staged, like: Some(path.clone()) })
                 }
@@ -331,7 +331,7 @@ impl Intent {
                     self.add_parents(to, terrain)?;
                     return self.push(path, Action::Move { base, inode, to: to.clone() }, terrain);
                 }
-                let staged = staged.unwrap_or_else(|| base.into());
+                let staged = staged.unwrap_or(base);
                 self.push(path, Action::Delete { base }, terrain)?;
                 let like = Some(path.clone());
                 self.push(to, Action::Create { staged, like }, terrain)

@@ -70,7 +70,7 @@ mod windows_names;
 mod workspace;
 
 pub use apply::{Applied, Outcome, Unfinished};
-pub use change_set::{Change, ChangeSet, Expected, Operation, Staged};
+pub use change_set::{Change, ChangeSet, Expected, Operation};
 pub use conflicts::Kept;
 pub use content::{ContentSource, Digest, DigestParseError, Fingerprint};
 pub use disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, Stat};

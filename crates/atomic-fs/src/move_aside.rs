@@ -269,7 +269,7 @@ pub(crate) fn settle_way_back<D: Disk>(
         let Action::Replace { base, .. } = &unit.action else { continue };
         if ground.stat(&unit.path)?.is_none()
             && ground.stat(&unit.aside())?.is_none()
-            && ground.held(&unit.slot)?.is_base(base)
+            && ground.held(&unit.slot)?.matches(base)
         {
             ground.rename_own_to(&unit.slot, &unit.path)?;
         }

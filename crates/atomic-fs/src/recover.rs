@@ -566,7 +566,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 // A file that recovery wrote anew has another number.
                 Action::Move { base, inode, .. } => {
                     held.inode().is_some_and(|(_, now)| now == *inode)
-                        || (held.is_base(base)
+                        || (held.matches(base)
                             && has_left(&self.ground.held(&unit.path)?, base, *inode)
                             && self.ground.stat(&unit.slot)?.is_none())
                 }
@@ -586,7 +586,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             return Ok(false);
         }
         let is_it = |unit: &Unit| {
-            let is_base = unit.base().is_some_and(|base| held.is_base(&base));
+            let is_base = unit.base().is_some_and(|base| held.matches(&base));
             unit.frees_path() && unit.path == *path && is_base
         };
         for unit in intent.units.iter().filter(|unit| is_it(unit)) {

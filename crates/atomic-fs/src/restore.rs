@@ -7,8 +7,7 @@
 
 use std::io;
 
-use crate::change_set::Staged;
-use crate::content::{ContentSource, Digest};
+use crate::content::{ContentSource, Digest, Fingerprint};
 use crate::disk::{Disk, FileKind};
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, is_absence};
@@ -84,9 +83,9 @@ pub(crate) fn refill<D: Disk>(
     Ok(Vec::new())
 }
 
-fn content_of(unit: &Unit, refill: Refill) -> Option<Staged> {
+fn content_of(unit: &Unit, refill: Refill) -> Option<Fingerprint> {
     match refill {
-        Refill::Base => unit.base().map(Staged::from),
+        Refill::Base => unit.base(),
         Refill::Staged => unit.staged(),
     }
 }
@@ -101,7 +100,7 @@ fn write<D: Disk>(
     intent: &Intent,
     unit: &Unit,
     refill: Refill,
-    content: &Staged,
+    content: &Fingerprint,
     contents: &dyn ContentSource,
 ) -> Result<(), FsError> {
     make_parents(ground, &unit.slot)?;

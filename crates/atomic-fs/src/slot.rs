@@ -2,8 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::change_set::Staged;
-use crate::content::ContentSource;
+use crate::content::{ContentSource, Fingerprint};
 use crate::disk::{Carried, Disk};
 use crate::error::{FsError, Refusal};
 use crate::ground::Ground;
@@ -26,7 +25,7 @@ const PIECE_BYTES: u64 = 256 * 1024;
 pub(crate) fn write<D: Disk>(
     ground: &Ground<'_, D>,
     unit: &Unit,
-    staged: &Staged,
+    staged: &Fingerprint,
     source: &dyn ContentSource,
 ) -> Result<D::File, FsError> {
     let continues = match &unit.action {
@@ -55,7 +54,7 @@ pub(crate) struct NewFile<'u> {
     pub own: &'u RelPath,
     /// The user's file that it is for.
     pub path: &'u RelPath,
-    pub content: &'u Staged,
+    pub content: &'u Fingerprint,
     /// The file whose owner and attributes it gets.
     pub continues: Option<&'u RelPath>,
     /// The time of modification that it gets.
@@ -114,7 +113,7 @@ impl NewFile<'_> {
 /// Whether the file that a new one continues has its content.
 fn carried<D: Disk>(
     ground: &Ground<'_, D>,
-    content: &Staged,
+    content: &Fingerprint,
     original: &D::File,
 ) -> io::Result<Carried> {
     let is_same = ground.disk.file_stat(original)?.bytes == content.bytes
@@ -126,7 +125,7 @@ fn fill<D: Disk>(
     disk: &D,
     file: &D::File,
     path: &RelPath,
-    staged: &Staged,
+    staged: &Fingerprint,
     source: &dyn ContentSource,
 ) -> Result<(), FsError> {
     let mut reader =

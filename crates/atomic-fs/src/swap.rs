@@ -7,7 +7,6 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use crate::change_set::Staged;
 use crate::conflicts::{self, Kept};
 use crate::content::Fingerprint;
 use crate::disk::{Disk, FileKind, Lease};
@@ -93,7 +92,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     }
 
     /// Exchanges the slot with the file and verifies what came out.
-    pub(crate) fn replace(&self, unit: &Unit, base: &Fingerprint, staged: &Staged) -> Step {
+    pub(crate) fn replace(&self, unit: &Unit, base: &Fingerprint, staged: &Fingerprint) -> Step {
         // Kept until the file is verified, or put back: who waits to write must not get
         // at the file before.
         let guard = self.guard(unit, base)?;
@@ -174,7 +173,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     ///
     /// Whatever the user saved last ends at the file's path; an older version that was displaced
     /// together with a newer one stays in the slot, and is kept when the slots are cleaned up.
-    pub(crate) fn put_back(&self, unit: &Unit, staged: &Staged) -> Result<(), FsError> {
+    pub(crate) fn put_back(&self, unit: &Unit, staged: &Fingerprint) -> Result<(), FsError> {
         if mutant!(PutBackSkipped) {
             return Ok(());
         }
@@ -182,7 +181,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         // Its own content, and not what a user has saved with the same bytes since.
         let is_own = |held: &Held| match unit.staged() {
             Some(own) if own == *staged => held.is_arrived(staged, unit.stamp),
-            _ => held.is_staged(staged),
+            _ => held.matches(staged),
         };
         let mut giving = self.ground.held(&unit.slot)?.content();
         let mut given = None;

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use crate::change_set::Staged;
 use crate::content::Fingerprint;
 use crate::disk::Disk;
 use crate::error::{Conflict, Difference, FsError};
@@ -19,11 +18,10 @@ impl<D: Disk> Swapper<'_, '_, D> {
         match &unit.action {
             Action::Replace { base, staged, .. } => self.undo_replace(unit, base, staged),
             Action::Create { staged, .. } => {
-                let Staged { digest, bytes, mode } = *staged;
                 if !matches!(self.ground.held(&unit.slot)?, Held::Absent) {
                     return Ok(None);
                 }
-                self.depart(unit, &unit.path, &Fingerprint { digest, bytes, mode })
+                self.depart(unit, &unit.path, staged)
             }
             Action::SetMode { base, mode } => self.undo_set_mode(unit, base, *mode),
             // What frees a path goes back by `depart` and `back_from_aside`, since other
@@ -36,22 +34,20 @@ impl<D: Disk> Swapper<'_, '_, D> {
         &self,
         unit: &Unit,
         base: &Fingerprint,
-        staged: &Staged,
+        staged: &Fingerprint,
     ) -> Result<Option<Conflict>, FsError> {
         let slot = self.ground.held(&unit.slot)?;
-        if !slot.is_base(base) {
-            let displaced = slot != Held::Absent && !slot.is_staged(staged);
+        if !slot.matches(base) {
+            let displaced = slot != Held::Absent && !slot.matches(staged);
             if displaced && self.ground.held(&unit.path)?.is_arrived(staged, unit.stamp) {
                 self.put_back(unit, staged)?;
             }
             return Ok(None);
         }
-        let Staged { digest, bytes, mode } = *staged;
-        let new = Fingerprint { digest, bytes, mode };
         let held = self.ground.held(&unit.path)?;
         // Another file with the same content comes out of the exchange, is seen there, and goes back.
         if !mutant!(UndoUnchecked)
-            && let Some(difference) = held.difference(&new)
+            && let Some(difference) = held.difference(staged)
         {
             return Ok(Some(Conflict { path: unit.path.clone(), difference }));
         }
@@ -71,19 +67,13 @@ impl<D: Disk> Swapper<'_, '_, D> {
         if held.is_arrived(staged, unit.stamp) {
             return Ok(None);
         }
-        let difference = held.difference(&new).unwrap_or(Difference::Content);
+        let difference = held.difference(staged).unwrap_or(Difference::Content);
         if mutant!(UndoUnverified) {
             return Ok(None);
         }
         // The user saved between the look and the exchange: theirs goes back on top.
-        self.put_base_under(unit, base)?;
+        self.put_back(unit, base)?;
         Ok(Some(Conflict { path: unit.path.clone(), difference }))
-    }
-
-    /// Puts a user's version back over the base that an undo had brought in.
-    fn put_base_under(&self, unit: &Unit, base: &Fingerprint) -> Result<(), FsError> {
-        let Fingerprint { digest, bytes, mode } = *base;
-        self.put_back(unit, &Staged { digest, bytes, mode })
     }
 
     fn undo_set_mode(

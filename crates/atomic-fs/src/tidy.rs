@@ -2,8 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::change_set::Staged;
-use crate::content::ContentSource;
+use crate::content::{ContentSource, Fingerprint};
 use crate::disk::Disk;
 use crate::error::FsError;
 use crate::ground::{FileReader, Ground, Held, has_stamp, is_absence};
@@ -74,7 +73,7 @@ fn is_untouched<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<bool, Fs
     };
     let held = ground.held(&unit.path)?;
     let is_same = mutant!(DisplacedByContent) || held.inode().is_some_and(|(_, now)| now == *inode);
-    Ok(is_same && held.is_base(base))
+    Ok(is_same && held.matches(base))
 }
 
 /// Whether a slot can be what a crash left of writing it, and not another's file that has come to
@@ -103,7 +102,11 @@ fn is_torn<D: Disk>(
 }
 
 /// Whether every byte is the one that was to be written there, or zero.
-fn is_part(slot: impl Read, staged: &Staged, contents: &dyn ContentSource) -> io::Result<bool> {
+fn is_part(
+    slot: impl Read,
+    staged: &Fingerprint,
+    contents: &dyn ContentSource,
+) -> io::Result<bool> {
     // Without the content nothing shows that it is the set's own.
     let Ok(whole) = contents.open(&staged.digest) else { return Ok(false) };
     let mut whole = io::BufReader::new(whole).bytes();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use atomic_fs::simulated::{Answer, Bystander, CallKind, Fault, Image, SimulatedDisk, World};
 use atomic_fs::{
     Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, FsError, Operation, Outcome,
-    RecordedSet, RecoveredOutcome, RelPath, SetRecords, Staged, Workspace, WorkspaceLock,
+    RecordedSet, RecoveredOutcome, RelPath, SetRecords, Workspace, WorkspaceLock,
 };
 use serde::{Deserialize, Serialize};
 
@@ -195,7 +195,7 @@ fn set_of(changes: &[OtherChange]) -> (ChangeSet, Content) {
             let (digest, bytes) = (Digest::of(old.as_bytes()), old.len() as u64);
             Expected::Matches(Fingerprint { digest, bytes, mode: change.mode })
         });
-        let staged = Staged { digest, bytes: change.new.len() as u64, mode: change.mode };
+        let staged = Fingerprint { digest, bytes: change.new.len() as u64, mode: change.mode };
         let path = RelPath::parse(change.path.as_bytes()).expect("a path of a scenario");
         Change { path, expected, operation: Operation::Write(staged) }
     });

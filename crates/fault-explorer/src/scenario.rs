@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use atomic_fs::simulated::{Answer, Image, Inode, Renames};
 use atomic_fs::{
-    Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, Operation, RelPath, Staged,
+    Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, Operation, RelPath,
 };
 
 use crate::snapshot::Snapshot;
@@ -258,7 +258,7 @@ impl Scenario {
         let staged = |path: &RelPath| {
             let Fingerprint { digest, bytes, mode } =
                 self.old.fingerprint(path.as_bytes()).expect("it was there before");
-            Staged { digest, bytes, mode }
+            Fingerprint { digest, bytes, mode }
         };
         let changes = self.set.changes.iter().rev().map(|change| {
             let path = change.path.clone();
@@ -394,10 +394,10 @@ impl Builder {
         self.image.add_file(dir, name.as_bytes(), content.as_bytes(), 0o644)
     }
 
-    fn staged(&mut self, content: &str, mode: u32) -> Staged {
+    fn staged(&mut self, content: &str, mode: u32) -> Fingerprint {
         let digest = Digest::of(content.as_bytes());
         self.content.0.insert(digest, content.as_bytes().to_vec());
-        Staged { digest, bytes: content.len() as u64, mode }
+        Fingerprint { digest, bytes: content.len() as u64, mode }
     }
 
     fn change(&mut self, path: &str, operation: Operation) {

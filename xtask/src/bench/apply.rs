@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use atomic_fs::{
     Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, Operation, Options, Outcome,
-    RelPath, Staged, Workspace,
+    RelPath, Workspace,
 };
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
@@ -216,7 +216,7 @@ pub(crate) fn run_large_file(root: &Path) -> Result<()> {
             .into_diagnostic()
     };
     let base = Fingerprint { digest: digest(1)?, bytes: LARGE_BYTES, mode: 0o644 };
-    let staged = Staged { digest: digest(2)?, bytes: LARGE_BYTES, mode: 0o644 };
+    let staged = Fingerprint { digest: digest(2)?, bytes: LARGE_BYTES, mode: 0o644 };
     let workspace = Workspace::open(&tree, &state, Options::default()).into_diagnostic()?;
     let change = Change {
         path: RelPath::parse(b"large").into_diagnostic()?,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use atomic_fs::{
     Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, Operation, Options, Outcome,
-    RelPath, Staged, Workspace,
+    RelPath, Workspace,
 };
 use miette::{IntoDiagnostic as _, Result, miette};
 
@@ -61,7 +61,7 @@ fn greenroom(folder: &Path, files: &[Replacement]) -> Result<Spent> {
             bytes: file.old.len() as u64,
             mode: 0o644,
         };
-        let staged = Staged { digest: staged, bytes: file.new.len() as u64, mode: 0o644 };
+        let staged = Fingerprint { digest: staged, bytes: file.new.len() as u64, mode: 0o644 };
         changes.push(Change {
             path: RelPath::from_path(&file.path).into_diagnostic()?,
             expected: Expected::Matches(base),

@@ -117,10 +117,10 @@ impl Fixture {
         fs::read(self.at(path)).expect("readable")
     }
 
-    pub fn staged(&mut self, content: &[u8], mode: u32) -> Staged {
+    pub fn staged(&mut self, content: &[u8], mode: u32) -> Fingerprint {
         let digest = Digest::of(content);
         self.memory.0.insert(digest, content.to_vec());
-        Staged { digest, bytes: content.len() as u64, mode }
+        Fingerprint { digest, bytes: content.len() as u64, mode }
     }
 
     pub fn base(&self, path: &str) -> Expected {

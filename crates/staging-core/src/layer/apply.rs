@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::MutexGuard;
 
 use atomic_fs::{
-    Applied, Change, ChangeSet, Conflict, Digest, Expected, FsError, Kept, Outcome, RelPath,
-    Staged, Unfinished, WorkspaceLock,
+    Applied, Change, ChangeSet, Conflict, Digest, Expected, Fingerprint, FsError, Kept, Outcome,
+    RelPath, Unfinished, WorkspaceLock,
 };
 
 use super::attested::attestable;
@@ -533,15 +533,13 @@ fn check_conflicts(patches: &[Patch]) -> Result<()> {
 
 /// A patch as atomic-fs takes it.
 pub(super) fn change(patch: &Patch) -> Change {
-    let staged = patch.staged.map(|staged| Staged {
+    let staged = patch.staged.map(|staged| Fingerprint {
         digest: staged.digest,
         bytes: staged.bytes,
         mode: staged.mode,
     });
-    let same = |staged: &Staged| {
-        patch.base.as_ref().is_some_and(|base| {
-            (base.digest, base.bytes, base.mode) == (staged.digest, staged.bytes, staged.mode)
-        })
+    let same = |staged: &Fingerprint| {
+        patch.base.as_ref().is_some_and(|base| base.fingerprint() == *staged)
     };
     let operation = match (patch.operation, staged, &patch.rename_to) {
         (Operation::Rename, staged, Some(to)) => atomic_fs::Operation::Rename {

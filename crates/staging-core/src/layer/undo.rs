@@ -2,7 +2,7 @@
 
 use atomic_fs::{
     Applied, Change, ChangeSet, Expected, Fingerprint, FsError, Operation as FsOperation, Outcome,
-    RelPath, Staged,
+    RelPath,
 };
 
 use super::apply::{Tidying, commit, reason_of, reason_of_conflicts, roll_back, unrecorded};
@@ -296,6 +296,6 @@ fn now(staged: &StagedContent) -> Expected {
 }
 
 /// What was there before.
-fn before(base: &Base) -> Staged {
-    Staged { digest: base.digest, bytes: base.bytes, mode: base.mode }
+fn before(base: &Base) -> Fingerprint {
+    Fingerprint { digest: base.digest, bytes: base.bytes, mode: base.mode }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atomic_fs::{Change, ChangeSet, Expected, Operation, Options, Outcome, Staged, Workspace};
+use atomic_fs::{Change, ChangeSet, Expected, Fingerprint, Operation, Options, Outcome, Workspace};
 use rusqlite::Connection;
 use staging_core::{
     ApplyOutcome, ApplyRequest, DiffStagingLayer, Digest, ErrorKind, PatchId, PatchState, RequestId,
@@ -42,7 +42,7 @@ fn swap_and_die(world: &World, set: &str, base: atomic_fs::Fingerprint, content:
     let workspace = workspace.expect("the same workspace");
     let lock = workspace.lock().expect("free");
     let digest = Digest::of(content.as_bytes());
-    let staged = Staged { digest, bytes: content.len() as u64, mode: base.mode };
+    let staged = Fingerprint { digest, bytes: content.len() as u64, mode: base.mode };
     let change = Change {
         path: path("a"),
         expected: Expected::Matches(base),
