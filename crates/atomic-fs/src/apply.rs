@@ -165,18 +165,26 @@ impl<D: Disk> Apply<'_, '_, D> {
         let in_flight = disk.calls_in_flight();
         let batch = (slots.len() / in_flight).clamp(1, SLOTS_IN_BATCH);
         let batches: Vec<&[&Unit]> = slots.chunks(batch).collect();
-        parallel::for_each(in_flight, batches.len() + 3, |index| match index.checked_sub(3) {
+        parallel::for_each(in_flight, batches.len() + 2, |index| match index.checked_sub(2) {
             Some(index) => self.write_slots(batches[index], source, taken),
-            None if index == 2 => {
-                source.sync_record().map_err(FsError::io("sync", "the record of the set"))
-            }
-            None if index == 0 && mutant!(JournalUnsynced) => Ok(()),
-            None if index == 0 => journal.sync(disk),
-            None if mutant!(JournalNameUnsynced) => Ok(()),
-            None => disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/")),
+            None if index == 0 => self.sync_journal(journal),
+            None => source.sync_record().map_err(FsError::io("sync", "the record of the set")),
         })
         .into_iter()
         .collect()
+    }
+
+    /// Syncs the journal, and then its name: the first sync writes the name as well on file systems
+    /// with a journal of their own, so that the second one is not worth a thread.
+    fn sync_journal(&self, journal: &Journal<D>) -> Result<(), FsError> {
+        let disk = self.ground.disk;
+        if !mutant!(JournalUnsynced) {
+            journal.sync(disk)?;
+        }
+        if mutant!(JournalNameUnsynced) {
+            return Ok(());
+        }
+        disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/"))
     }
 
     /// Notes in `taken` the slots whose names something else has.
