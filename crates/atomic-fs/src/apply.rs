@@ -162,8 +162,8 @@ impl<D: Disk> Apply<'_, '_, D> {
     ) -> Result<(), FsError> {
         let disk = self.ground.disk;
         let slots: Vec<&Unit> = intent.units.iter().filter(|u| u.staged().is_some()).collect();
-        let in_flight = disk.calls_in_flight();
-        let batch = (slots.len() / in_flight).clamp(1, SLOTS_IN_BATCH);
+        let in_flight = parallel::syncs(disk);
+        let batch = (slots.len() / in_flight.calls).clamp(1, SLOTS_IN_BATCH);
         let batches: Vec<&[&Unit]> = slots.chunks(batch).collect();
         parallel::for_each(in_flight, batches.len() + 2, |index| match index.checked_sub(2) {
             Some(index) => self.write_slots(batches[index], source, taken),
@@ -235,7 +235,7 @@ impl<D: Disk> Apply<'_, '_, D> {
             .iter()
             .filter(|unit| matches!(unit.action, Action::SetMode { .. }))
             .collect();
-        parallel::for_each(disk.calls_in_flight(), dirs.len() + chmodded.len(), |index| {
+        parallel::for_each(parallel::syncs(disk), dirs.len() + chmodded.len(), |index| {
             if let Some(dir) = dirs.get(index) {
                 let opened = match self.ground.dir(dir.as_ref()) {
                     Ok(opened) => opened,
@@ -311,7 +311,7 @@ impl<D: Disk> Apply<'_, '_, D> {
             false => journal.append(disk, &Record::Abort),
         };
         let undone = backward(swapper, &intent, done).and_then(|edited| {
-            let synced = parallel::for_each(disk.calls_in_flight(), 2, |index| match index {
+            let synced = parallel::for_each(parallel::syncs(disk), 2, |index| match index {
                 _ if mutant!(AbortUnsynced) => Ok(()),
                 0 if recorded.is_ok() => journal.sync(disk),
                 0 => Ok(()),
