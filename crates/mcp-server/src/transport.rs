@@ -30,6 +30,9 @@ const IN_FLIGHT_MAX: usize = 64;
 /// How long their lines may be together before the next one is read.
 const IN_FLIGHT_BYTES_MAX: usize = LINE_BYTES_MAX;
 
+/// How many requests of one batch are refused under their own ids.
+const BATCH_IDS_MAX: usize = 1000;
+
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 
@@ -191,7 +194,8 @@ where
 
     /// The message in the line, unless it is answered here or needs no answer.
     fn message(&mut self) -> Option<ClientJsonRpcMessage> {
-        let line = self.line.trim_ascii();
+        // A byte order mark in front belongs to how the text was sent.
+        let line = self.line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.line).trim_ascii();
         if line.is_empty() {
             return None;
         }
@@ -213,11 +217,16 @@ where
             }
         };
         let Value::Object(object) = &value else {
-            self.refuse(
-                None,
-                INVALID_REQUEST,
-                "a message is one JSON object, batches are not read",
-            );
+            let reason = "a message is one JSON object, batches are not read: send each message on \
+                          a line of its own";
+            let asked = ids_of_batch(&value);
+            if asked.is_empty() {
+                self.refuse(None, INVALID_REQUEST, reason);
+            }
+            // Whoever sent them waits for each.
+            for id in asked {
+                self.refuse(Some(id), INVALID_REQUEST, reason);
+            }
             return None;
         };
         let id = object.get("id").cloned();
@@ -227,8 +236,7 @@ where
             Err(error) if is_request => {
                 let message = format!("the request cannot be read: {error}");
                 // An id that can be none is not repeated.
-                let id = id.filter(|id| id.is_string() || id.is_i64() || id.is_u64());
-                self.refuse(id, INVALID_REQUEST, &message);
+                self.refuse(id.filter(can_be_id), INVALID_REQUEST, &message);
                 None
             }
             // Neither a notification nor a response is ever answered.
@@ -268,6 +276,21 @@ where
         }
         Some(message)
     }
+}
+
+fn can_be_id(value: &Value) -> bool {
+    value.is_string() || value.is_i64() || value.is_u64()
+}
+
+/// The ids of the requests in a batch.
+fn ids_of_batch(value: &Value) -> Vec<Value> {
+    let messages = value.as_array().into_iter().flatten().filter_map(Value::as_object);
+    let requests = messages.filter(|message| message.contains_key("method"));
+    requests
+        .filter_map(|request| request.get("id").cloned())
+        .filter(can_be_id)
+        .take(BATCH_IDS_MAX)
+        .collect()
 }
 
 impl<R, W> Transport<RoleServer> for LineTransport<R, W>

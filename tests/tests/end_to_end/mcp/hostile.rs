@@ -35,7 +35,22 @@ const INVALID_PARAMS: i64 = -32602;
     PARSE_ERROR
 )]
 #[case::not_utf8(b"{\"id\":\"\xff\"}", Value::Null, PARSE_ERROR)]
-#[case::a_batch(br#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#, Value::Null, INVALID_REQUEST)]
+#[case::a_batch(
+    br#"[{"jsonrpc":"2.0","id":7,"method":"ping"},{"jsonrpc":"2.0","method":"x"}]"#,
+    json!(7), INVALID_REQUEST
+)]
+#[case::a_batch_without_a_request(
+    br#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#,
+    Value::Null,
+    INVALID_REQUEST
+)]
+#[case::an_empty_batch(b"[]", Value::Null, INVALID_REQUEST)]
+#[case::a_mark_in_front("\u{feff}{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"x/y\"}".as_bytes(), json!(7), METHOD_NOT_FOUND)]
+#[case::ends_in_crlf(b"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"x/y\"}\r", json!(7), METHOD_NOT_FOUND)]
+#[case::a_number_out_of_range(
+    br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"x":1e999}}"#,
+    json!(7), PARSE_ERROR
+)]
 #[case::a_number(b"7", Value::Null, INVALID_REQUEST)]
 #[case::an_id_that_is_none(
     br#"{"jsonrpc":"2.0","id":[7],"method":"ping"}"#,
@@ -110,6 +125,33 @@ fn json_that_is_nested_too_deep_is_refused() {
         assert_eq!(client.answer_to(&json!(7))["error"]["code"], PARSE_ERROR);
         client.assert_serves();
     }
+}
+
+#[test]
+fn every_request_of_a_batch_is_answered() {
+    let stage = Stage::new();
+    let mut client = Client::new(&stage);
+    client.send_line(
+        br#"[{"jsonrpc":"2.0","id":7,"method":"ping"},{"jsonrpc":"2.0","id":"b","method":"ping"}]"#,
+    );
+    for id in [json!(7), json!("b")] {
+        assert_eq!(client.answer_to(&id)["error"]["code"], INVALID_REQUEST);
+    }
+    client.assert_serves();
+}
+
+#[test]
+fn a_write_with_half_a_character_is_refused_and_stages_nothing() {
+    let stage = Stage::new();
+    let mut client = Client::new(&stage);
+    client.send_line(
+        br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"write_file","arguments":{"path":"f","content":"cut \ud83d here"}}}"#,
+    );
+    let answer = client.answer_to(&json!(7));
+    let told = answer["error"]["message"].as_str().expect("a sentence");
+    assert!(told.contains("half of a surrogate pair is no character"), "{told}");
+    client.assert_serves();
+    assert_eq!(stage.pending(), 0, "nothing is put in place of what cannot be read");
 }
 
 #[test]
