@@ -6,7 +6,7 @@ use orchestrator_adapter::{
     StageAll,
 };
 use staging_core::{
-    DiffOptions, Digest, FileKind, MatchLevel, PatchRequest, Proposal, RelPath, is_utf16, replace,
+    DiffOptions, Digest, FileKind, MatchLevel, PatchRequest, Proposal, RelPath, near_miss, replace,
 };
 
 use crate::arguments::{Edit, Move, OnePath, Propose, Write};
@@ -91,10 +91,12 @@ pub(crate) fn edit_file(desk: &Desk, arguments: &Edit) -> Result<Prepared, Failu
         let (old, new) = (edit.old_text.as_bytes(), edit.new_text.as_bytes());
         after = replace(&after, old, new, false).map_err(|error| {
             let advice = match error.found {
-                0 if old.is_empty() => "it is empty: use write_file for a whole file",
-                0 if is_utf16(&before) => "the file is UTF-16: use write_file for a whole file",
-                0 => "read the file again",
-                _ => "name more of its surroundings",
+                0 if old.is_empty() => "it is empty: use write_file for a whole file".to_owned(),
+                0 => match near_miss(&after, old) {
+                    Some(near) => near.to_string(),
+                    None => "read the file again".to_owned(),
+                },
+                _ => "name more of its surroundings".to_owned(),
             };
             Failure::new(format!(
                 "edit {} of {}: the text to replace occurs {} times in `{path}`, not once: \

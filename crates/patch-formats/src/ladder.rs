@@ -336,7 +336,7 @@ fn without_feed(line: &[u8]) -> &[u8] {
 }
 
 /// A line as it is compared on a rung.
-fn form(level: MatchLevel, line: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn form(level: MatchLevel, line: &[u8]) -> Cow<'_, [u8]> {
     match level {
         MatchLevel::Exact => Cow::Borrowed(line),
         MatchLevel::LineEndings => Cow::Borrowed(without_return(line)),

@@ -51,6 +51,7 @@ mod ladder;
 mod lines;
 mod model;
 mod names;
+mod near_miss;
 mod place;
 mod replace;
 mod search;
@@ -62,5 +63,6 @@ pub use model::{
     Change, FilePatch, Fitted, Format, MatchLevel, ModeChange, PATCH_BYTES_MAX, PATCH_LINES_MAX,
     PatchText, Placement,
 };
-pub use replace::{ReplaceError, is_utf16, replace};
+pub use near_miss::{NearMiss, near_miss};
+pub use replace::{ReplaceError, replace};
 pub use search::SEARCH_STEPS_MAX;

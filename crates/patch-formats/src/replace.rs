@@ -39,12 +39,6 @@ pub fn replace(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<
     folded(content, &Folded::of(old).text, &Folded::of(new).text, all)
 }
 
-/// Whether a content begins with a byte order mark of UTF-16, so that no UTF-8 text can be found
-/// in it.
-pub fn is_utf16(content: &[u8]) -> bool {
-    content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff")
-}
-
 fn literally(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<u8>, ReplaceError> {
     let mut edited = Vec::with_capacity(content.len());
     let mut copied = 0;

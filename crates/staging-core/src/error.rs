@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use atomic_fs::{Digest, FsError, PathError, RelPath};
-use patch_formats::PatchError;
+use patch_formats::{NearMiss, PatchError};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ApplyId, PatchId, SessionId};
@@ -150,21 +150,15 @@ pub enum StagingError {
     /// An edit's old text is not in the file exactly once.
     #[error(
         "the text to replace occurs {found} times in `{path}`, not once: {}",
-        if *found == 0 { "read the file again" } else { "name more of its surroundings, or replace all" }
+        no_match_advice(*found, *near)
     )]
     NoMatch {
         /// The file.
         path: RelPath,
         /// How often the text occurs.
         found: u64,
-    },
-    /// An edit or a patch of text in a file that is UTF-16.
-    #[error(
-        "`{path}` is UTF-16, where no text of an edit or patch can be found: write the file whole"
-    )]
-    Utf16 {
-        /// The file.
-        path: RelPath,
+        /// What differs in the file, where it nearly has the text.
+        near: Option<NearMiss>,
     },
     /// A patch over many files cannot be read.
     #[error(transparent)]
@@ -531,9 +525,7 @@ impl StagingError {
             Self::NotUndoable { .. } | Self::NotRedoable { .. } => ErrorKind::Closed,
             Self::UndoConflict { .. } => ErrorKind::Stale,
             Self::BadLabel { .. } | Self::Usage { .. } | Self::Patch(_) => ErrorKind::Usage,
-            Self::NoMatch { .. } | Self::PatchMisfit { .. } | Self::Utf16 { .. } => {
-                ErrorKind::NoMatch
-            }
+            Self::NoMatch { .. } | Self::PatchMisfit { .. } => ErrorKind::NoMatch,
             Self::Stale { .. } | Self::LostParts { .. } | Self::NotTheBase { .. } => {
                 ErrorKind::Stale
             }
@@ -604,7 +596,6 @@ impl StagingError {
             | Self::PathBlocked { path, .. }
             | Self::NoMatch { path, .. }
             | Self::PatchMisfit { path, .. }
-            | Self::Utf16 { path }
             | Self::NotTheBase { path, .. }
             | Self::ModeRefused { path, .. }
             | Self::Conflict { path, .. }
@@ -632,6 +623,14 @@ fn fs_kind(error: &FsError) -> ErrorKind {
         FsError::BadChangeSet { .. } | FsError::DirectoryMoved { .. } => ErrorKind::Conflict,
         FsError::NoExchange { .. } => ErrorKind::Unsupported,
         _ => ErrorKind::Io,
+    }
+}
+
+fn no_match_advice(found: u64, near: Option<NearMiss>) -> String {
+    match near {
+        Some(near) => near.to_string(),
+        None if found == 0 => "read the file again".to_owned(),
+        None => "name more of its surroundings, or replace all".to_owned(),
     }
 }
 

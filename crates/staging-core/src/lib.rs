@@ -57,7 +57,7 @@ pub use time::Timestamp;
 pub use watching::{WatchHealth, Watching};
 
 pub use patch_formats::{
-    MatchLevel, PATCH_BYTES_MAX, PatchError, Placement, ReplaceError, is_utf16, replace,
+    MatchLevel, NearMiss, PATCH_BYTES_MAX, PatchError, Placement, ReplaceError, near_miss, replace,
 };
 
 pub use diff_engine::{CheckOutcome, Conformance, serve_plugin};

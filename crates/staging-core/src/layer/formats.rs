@@ -148,10 +148,11 @@ impl View<'_> {
             None => Vec::new().into(),
         };
         let fit = file.fit(&content, expected.is_some()).map_err(|source| {
-            if patch_formats::is_utf16(&content) {
-                return StagingError::Utf16 { path: path.clone() };
+            // No text of a patch is in a file of another width, whatever the hunk expects.
+            match patch_formats::near_miss(&content, b"") {
+                Some(wide) => misfit(wide.to_string()),
+                None => misfit(source.to_string()),
             }
-            misfit(source.to_string())
         })?;
         let mode = match (file.mode, found) {
             (None, found) => found.map(|found| found.mode),

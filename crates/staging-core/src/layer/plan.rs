@@ -225,10 +225,9 @@ impl View<'_> {
         let content = self.editable(path, found)?;
         let edited = patch_formats::replace(&content, old, new, all).map_err(|error| {
             let path = path.clone();
-            match error.found {
-                0 if patch_formats::is_utf16(&content) => StagingError::Utf16 { path },
-                found => StagingError::NoMatch { path, found },
-            }
+            let found = error.found;
+            let near = (found == 0).then(|| patch_formats::near_miss(&content, old)).flatten();
+            StagingError::NoMatch { path, found, near }
         })?;
         let stored = self.inner.store_bytes(&edited)?;
         self.hold(&stored);

@@ -80,6 +80,26 @@ fn an_edit_keeps_every_byte_that_it_was_not_asked_about(
 }
 
 #[test]
+fn an_edit_is_told_what_differs_in_the_file() {
+    let stage = Stage::new();
+    let utf16: Vec<u8> = "one\ntwo\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    stage.write("wide.txt", utf16);
+    stage.write("accents.txt", "cafe\u{301}\n");
+    stage.write("tabs.txt", "if x:\n\tgo()\n");
+    let mut client = Client::new(&stage);
+    for (path, old, says) in [
+        ("wide.txt", "two", "the file is UTF-16"),
+        ("accents.txt", "caf\u{e9}", "NFC or NFD"),
+        ("tabs.txt", "if x:\n    go()", "blanks at the beginnings or ends of lines"),
+    ] {
+        let edits = json!([{"oldText": old, "newText": "x"}]);
+        let text = client.refused("edit_file", json!({"path": path, "edits": edits}));
+        assert!(text.contains(says) && !text.contains("read the file again"), "{text}");
+    }
+    assert_eq!(stage.pending(), 0);
+}
+
+#[test]
 fn edits_are_staged_all_or_none() {
     let stage = Stage::new();
     stage.write("a.txt", "one\ntwo\ntwo\n");
