@@ -304,8 +304,13 @@ pub(crate) fn fitted(answer: &PatchProposed) -> String {
                 ));
             }
             if place.level != MatchLevel::Exact {
+                let added = match place.level >= MatchLevel::Blanks {
+                    true => ", and added lines are indented as the file is",
+                    false => "",
+                };
                 text.push_str(&format!(
-                    "Hunk {hunk} of `{path}` fits, but not letter by letter; the file's own stay.\n"
+                    "Hunk {hunk} of `{path}` fits at line {at}, but for {}; the file's own stay{added}.\n",
+                    place.level
                 ));
             }
         }

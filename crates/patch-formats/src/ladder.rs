@@ -2,7 +2,7 @@
 //!
 //! Each rung of the ladder lets more differ than the one before; the first on which a hunk matches
 //! at all decides, and there it has to match once. What a hunk keeps stays as the file has it,
-//! whatever the rung.
+//! whatever the rung, and where indentation may differ, lines that are added get the file's.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::begin_patch::Chunk;
 use crate::error::{MisfitError, shown};
 use crate::hunks::Op;
+use crate::indent::Indentation;
 use crate::lines::{BOM, FreedEnds, end_around, split};
 use crate::model::{Fitted, MatchLevel, Placement};
 use crate::search::{Budget, Head, Table};
@@ -49,7 +50,12 @@ pub(crate) fn fit(
         let is_literal = found.level == MatchLevel::Exact
             && chunk.lines.iter().any(|(_, line)| line.ends_with(b"\r"))
             && (!from_crlf || chunk.lines.iter().any(|(op, _)| *op != Op::Add));
-        done = out.bring(found.lines, found.at, is_literal);
+        let indented = found.indented(&this, &lines)?;
+        let brought: Vec<(Op, &[u8])> = match &indented {
+            Some(indented) => indented.iter().map(|(op, line)| (*op, line.as_ref())).collect(),
+            None => found.lines.to_vec(),
+        };
+        done = out.bring(&brought, found.at, is_literal);
         let level = match found.level {
             MatchLevel::Exact if !mark.is_empty() && found.at == 0 => MatchLevel::LineEndings,
             level => level,
@@ -65,11 +71,50 @@ struct Numbered<'a> {
     hunk: usize,
 }
 
+/// A hunk's lines, of which those that are added may have got another indentation.
+type Indented<'a> = Vec<(Op, Cow<'a, [u8]>)>;
+
 /// A hunk's lines where they fit.
 struct Found<'a> {
     at: usize,
     level: MatchLevel,
     lines: &'a [(Op, &'a [u8])],
+}
+
+impl<'a> Found<'a> {
+    /// The lines with the file's indentation where they are added; nothing where the patch's is
+    /// the file's.
+    fn indented(
+        &self,
+        this: &Numbered<'_>,
+        file: &[&[u8]],
+    ) -> Result<Option<Indented<'a>>, MisfitError> {
+        if self.level < MatchLevel::Blanks {
+            return Ok(None);
+        }
+        let old = self.lines.iter().filter(|(op, _)| *op != Op::Add).map(|(_, line)| *line);
+        let there = file[self.at..].iter().copied();
+        let indentation = Indentation::of(old.zip(there));
+        let mut lines = Vec::with_capacity(self.lines.len());
+        for (op, line) in self.lines {
+            let indented = match op {
+                Op::Add => indentation.indented(line),
+                Op::Keep | Op::Remove => Some(Cow::Borrowed(*line)),
+            };
+            let at = self.at + 1;
+            lines.push((
+                *op,
+                indented.ok_or_else(|| {
+                    this.misplaced(&format!(
+                        "fits at line {at} but for its indentation, from which that of {} does not \
+                     follow: write the hunk with the indentation that the file has",
+                        shown(line)
+                    ))
+                })?,
+            ));
+        }
+        Ok(Some(lines))
+    }
 }
 
 struct File<'a> {

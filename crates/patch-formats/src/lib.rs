@@ -47,6 +47,7 @@ mod begin_patch;
 mod error;
 mod git_header;
 mod hunks;
+mod indent;
 mod ladder;
 mod lines;
 mod model;

@@ -136,7 +136,7 @@ fn what_the_patch_does_not_say_is_kept(
 #[case("\u{feff}a\nb\n", MatchLevel::LineEndings)]
 #[case("a \nb\t\n", MatchLevel::TrailingBlanks)]
 #[case("  a\n  b\n", MatchLevel::Blanks)]
-#[case("\u{a0}a\nb\u{3000}\n", MatchLevel::Punctuation)]
+#[case("a\u{a0}\nb\u{3000}\n", MatchLevel::Punctuation)]
 fn the_strictest_match_is_told(#[case] content: &str, #[case] level: MatchLevel) {
     let patch = wrapped("*** Update File: f\n@@\n a\n-b\n+c\n");
     let (_, places) = fit(patch.as_bytes(), content.as_bytes()).expect("it fits");
@@ -152,6 +152,38 @@ fn the_strictest_rung_decides_and_has_to_be_unambiguous(
     #[case] expected: Result<&str, &str>,
 ) {
     let found = updated("@@\n-b\n+c\n", content);
+    match expected {
+        Ok(expected) => assert_eq!(found.as_deref(), Ok(expected)),
+        Err(words) => assert!(found.as_ref().is_err_and(|e| e.contains(words)), "{found:?}"),
+    }
+}
+
+/// Each line's indentation in the file stays, and the added ones get what it shows.
+#[rstest]
+#[case::tabs_for_blanks(
+    "@@ def f(x):\n         a()\n-        b = 1\n+        b = 2\n+        if b:\n+            c()\n         d\n",
+    "def f(x):\n\tif x:\n\t\ta()\n\t\tb = 1\n\t\td\n",
+    Ok("def f(x):\n\tif x:\n\t\ta()\n\t\tb = 2\n\t\tif b:\n\t\t\tc()\n\t\td\n")
+)]
+#[case::two_for_four(
+    "@@\n def f():\n-  a()\n+  b()\n+    + 1\n",
+    "def f():\n    a()\n",
+    Ok("def f():\n    b()\n        + 1\n")
+)]
+#[case::flattened("@@\n a\n-b\n+c\n+  d\n", "    a\n    b\n", Ok("    a\n    c\n      d\n"))]
+#[case::with_another_quote("@@\n-  'a'\n+  b\n", "\t\u{2018}a\u{2019}\n", Ok("\tb\n"))]
+#[case::no_way(
+    "@@\n   a\n-  b\n+  c\n",
+    "    a\n      b\n",
+    Err("from which that of `  c` does not follow")
+)]
+#[case::either_way("@@\n-  a\n+    c\n", "    a\n", Err("does not follow: write the hunk with"))]
+fn added_lines_are_indented_as_the_file_is_or_refused(
+    #[case] hunks: &str,
+    #[case] content: &str,
+    #[case] expected: Result<&str, &str>,
+) {
+    let found = updated(hunks, content);
     match expected {
         Ok(expected) => assert_eq!(found.as_deref(), Ok(expected)),
         Err(words) => assert!(found.as_ref().is_err_and(|e| e.contains(words)), "{found:?}"),

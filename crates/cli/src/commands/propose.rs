@@ -110,8 +110,13 @@ pub(super) fn placement_remarks(fitted: &[FittedFile]) -> Vec<String> {
             }
             if level != MatchLevel::Exact {
                 remarks.push(format!(
-                    "hunk {hunk} of `{path}` fits at line {at}, but for {level}; the file's own stay"
+                    "hunk {hunk} of `{path}` fits at line {at}, but for {level}; the file's own \
+                     stay{added}"
                 ));
+                let added = match level >= MatchLevel::Blanks {
+                    true => ", and added lines are indented as the file is",
+                    false => "",
+                };
             }
         }
         if file.is_base == Some(false) {
