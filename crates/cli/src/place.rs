@@ -175,6 +175,25 @@ impl Place {
         })
     }
 
+    /// The folder that relative arguments begin in; none for the workspace's root.
+    ///
+    /// # Errors
+    /// `Refused` when it lies outside of the workspace.
+    pub(crate) fn directory(&self) -> Result<Option<RelPath>, Failure> {
+        let below = self.current.strip_prefix(&self.root).map_err(|_| {
+            Failure::refused(format!(
+                "`{}` lies outside of the workspace `{}`",
+                shown(&self.current),
+                shown(&self.root)
+            ))
+        })?;
+        if below.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        let parsed = RelPath::from_path(below);
+        parsed.map(Some).map_err(|error| Failure::refused(error.to_string()))
+    }
+
     fn below_by_another_name(&self, full: &Path) -> Option<PathBuf> {
         full.ancestors().skip(1).find_map(|ancestor| {
             let below =

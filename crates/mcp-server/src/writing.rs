@@ -287,8 +287,12 @@ pub(crate) fn propose(desk: &Desk, arguments: Propose) -> Result<ProposePatch, F
             None => return Err(Failure::new("the client's roots leave no directory")),
         },
     };
-    let request =
-        PatchRequest { text: arguments.patch.into_bytes(), directory, ..PatchRequest::default() };
+    let request = PatchRequest {
+        text: arguments.patch.into_bytes(),
+        directory,
+        within: desk.allowed.directories().into_iter().flatten().collect(),
+        ..PatchRequest::default()
+    };
     Ok(ProposePatch { request })
 }
 

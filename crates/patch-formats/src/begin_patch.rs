@@ -1,26 +1,25 @@
 //! Reading `*** Begin Patch`: files by name, and hunks without line numbers.
 //!
 //! The grammar is that of the apply_patch tool of Codex, with what that tool lets pass: blanks
-//! around the markers of files, a here-document around the whole, a first hunk without `@@`.
+//! around the markers of files, a here-document around the whole, a first hunk without `@@`. What
+//! else may stand around a patch is in `envelope.rs`. A text may hold several patches; they are one.
 
 use std::collections::HashSet;
 
+use crate::envelope::{self, Opening};
 use crate::error::{PatchError, escaped, shown};
 use crate::hunks::Op;
 use crate::model::{Body, Change, FilePatch};
 use crate::names;
 use crate::unified::Reader;
 
-const BEGIN: &[u8] = b"*** Begin Patch";
-const END: &[u8] = b"*** End Patch";
+pub(crate) const BEGIN: &[u8] = b"*** Begin Patch";
+pub(crate) const END: &[u8] = b"*** End Patch";
 const ADD: &[u8] = b"*** Add File:";
 const DELETE: &[u8] = b"*** Delete File:";
 const UPDATE: &[u8] = b"*** Update File:";
 const MOVE: &[u8] = b"*** Move to:";
 const END_OF_FILE: &[u8] = b"*** End of File";
-
-/// How a here-document begins that ends with the line `EOF`.
-const HERE_DOCUMENTS: [&[u8]; 3] = [b"<<EOF", b"<<'EOF'", b"<<\"EOF\""];
 
 /// One changed region of a file, to be found by its lines alone.
 #[derive(Clone, Debug)]
@@ -39,42 +38,67 @@ pub(crate) struct Chunk<'p> {
 }
 
 /// Whether a text is written in this format.
-pub(crate) fn begins(text: &[u8]) -> bool {
+///
+/// # Errors
+/// When a command around it is not read.
+pub(crate) fn begins(text: &[u8]) -> Result<bool, PatchError> {
+    Ok(envelope::find(&mut Reader::new(text))?.is_some())
+}
+
+/// The first line that names a file in this format where no patch has begun.
+pub(crate) fn stray(text: &[u8]) -> Option<PatchError> {
     let mut reader = Reader::new(text);
-    skip_blank(&mut reader);
-    let first = reader.peek().unwrap_or_default().trim_ascii();
-    if !is_here_document(first) {
-        return first == BEGIN;
-    }
-    reader.next();
-    reader.peek().unwrap_or_default().trim_ascii() == BEGIN
-}
-
-fn is_here_document(line: &[u8]) -> bool {
-    let operator = line.strip_prefix(b"apply_patch").unwrap_or(line).trim_ascii();
-    HERE_DOCUMENTS.contains(&operator)
-}
-
-fn skip_blank(reader: &mut Reader<'_>) {
-    while reader.peek().is_some_and(|line| line.trim_ascii().is_empty()) {
+    while let Some(text) = reader.peek() {
+        let text = text.trim_ascii();
+        if [ADD, DELETE, UPDATE].iter().any(|head| text.starts_with(head)) {
+            let reason = format!("{} has no `*** Begin Patch` above it", shown(text));
+            return Some(PatchError::Malformed { line: reader.line(), reason });
+        }
         reader.next();
     }
+    None
 }
 
-/// Every file's part.
+/// Every file's part, of all patches in the text.
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
     let mut reader = Reader::new(text);
-    skip_blank(&mut reader);
-    let is_wrapped = is_here_document(reader.peek().unwrap_or_default().trim_ascii());
-    if is_wrapped {
-        reader.next();
-    }
-    // `begins` has seen the marker here.
-    reader.next();
     let mut files = Vec::new();
     // What parts so far bring: this format is read from the top, so nothing later may take it up.
     let mut brought: HashSet<Vec<u8>> = HashSet::new();
-    loop {
+    while let Some(opening) = envelope::find(&mut reader)? {
+        reader.next();
+        let patch = Patch { opening };
+        while let Some((file, line)) = patch.part(&mut reader, files.last())? {
+            for name in [file.change.source(), file.change.target()].into_iter().flatten() {
+                names::check_spelling(name, line)?;
+            }
+            if let Some(name) = file.change.source().filter(|name| brought.contains(*name)) {
+                return Err(PatchError::NamedTwice { line, name: escaped(name) });
+            }
+            brought.extend(file.change.target().map(<[u8]>::to_vec));
+            files.push(file);
+        }
+        patch.opening.close(&mut reader)?;
+    }
+    match reader.peek() {
+        None => Ok(files),
+        Some(_) => Err(envelope::behind(&reader, "stands behind `*** End Patch`")),
+    }
+}
+
+/// One patch of a text.
+struct Patch {
+    opening: Opening,
+}
+
+impl Patch {
+    /// The next file's part and its line; nothing at the end of the patch.
+    fn part<'p>(
+        &self,
+        reader: &mut Reader<'p>,
+        before: Option<&FilePatch<'p>>,
+    ) -> Result<Option<(FilePatch<'p>, usize)>, PatchError> {
+        reader.skip_blank();
         let line = reader.line();
         let Some(text) = reader.peek() else {
             let reason = "`*** End Patch` is missing: the patch was cut off".to_owned();
@@ -82,49 +106,33 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
         };
         let marker = text.trim_ascii();
         reader.next();
-        if marker.is_empty() {
-            continue;
-        }
         if marker == END {
-            break;
+            return Ok(None);
         }
-        let file = part(&mut reader, marker, line)?;
-        for name in [file.change.source(), file.change.target()].into_iter().flatten() {
-            names::check(name, line)?;
+        let is_new = before.is_some_and(|file| matches!(file.change, Change::Create { .. }));
+        if is_new && !marker.starts_with(b"***") {
+            let reason =
+                format!("{} lacks its `+`: lines of a new file begin with one", shown(text));
+            return Err(PatchError::Malformed { line, reason });
         }
-        if let Some(name) = file.change.source().filter(|name| brought.contains(*name)) {
-            return Err(PatchError::NamedTwice { line, name: escaped(name) });
-        }
-        brought.extend(file.change.target().map(<[u8]>::to_vec));
-        files.push(file);
-    }
-    skip_blank(&mut reader);
-    if is_wrapped && reader.peek().is_some_and(|line| line.trim_ascii() == b"EOF") {
-        reader.next();
-        skip_blank(&mut reader);
-    }
-    match reader.peek() {
-        None => Ok(files),
-        Some(text) => {
-            let reason = format!("{} stands behind `*** End Patch`", shown(text));
-            Err(PatchError::Malformed { line: reader.line(), reason })
-        }
+        Ok(Some((part(reader, &self.opening, marker, line)?, line)))
     }
 }
 
 /// One file's part, whose marker was just read.
 fn part<'p>(
     reader: &mut Reader<'p>,
+    opening: &Opening,
     marker: &[u8],
     line: usize,
 ) -> Result<FilePatch<'p>, PatchError> {
-    let named = |head: &[u8]| marker.strip_prefix(head).map(|name| name.trim_ascii().to_vec());
+    let named = |head: &[u8]| Some(opening.named(marker.strip_prefix(head)?.trim_ascii()));
     let (change, body) = if let Some(path) = named(ADD) {
         (Change::Create { path }, Body::Whole(added(reader)))
     } else if let Some(path) = named(DELETE) {
         (Change::Delete { path }, Body::Whole(Vec::new()))
     } else if let Some(path) = named(UPDATE) {
-        update(reader, path, line)?
+        update(reader, opening, path, line)?
     } else {
         let reason = format!(
             "{} is not `*** Add File: `, `*** Update File: `, `*** Delete File: ` or `*** End Patch`",
@@ -132,7 +140,15 @@ fn part<'p>(
         );
         return Err(PatchError::Malformed { line, reason });
     };
-    Ok(FilePatch { change, mode: None, base_blob: None, line, body })
+    Ok(FilePatch {
+        change,
+        mode: None,
+        base_blob: None,
+        line,
+        is_from_top: false,
+        readings: None,
+        body,
+    })
 }
 
 /// The content of a new file, with the line endings of the patch.
@@ -147,12 +163,13 @@ fn added(reader: &mut Reader<'_>) -> Vec<u8> {
 
 fn update<'p>(
     reader: &mut Reader<'p>,
+    opening: &Opening,
     path: Vec<u8>,
     line: usize,
 ) -> Result<(Change, Body<'p>), PatchError> {
     let malformed = |reason: String| PatchError::Malformed { line, reason };
     let to = reader.peek().and_then(|line| line.trim_ascii().strip_prefix(MOVE));
-    let change = match to.map(|to| to.trim_ascii().to_vec()) {
+    let change = match to.map(|to| opening.named(to.trim_ascii())) {
         None => Change::Modify { path },
         Some(to) if to == path => {
             return Err(malformed(format!("`{}` is moved onto itself", escaped(&path))));
@@ -162,7 +179,7 @@ fn update<'p>(
             Change::Rename { from: path, to }
         }
     };
-    let chunks = chunks(reader)?;
+    let chunks = chunks(reader, opening)?;
     if !chunks.is_empty() {
         return Ok((change, Body::Chunks { chunks, from_crlf: reader.is_crlf }));
     }
@@ -172,17 +189,19 @@ fn update<'p>(
     }
 }
 
-fn chunks<'p>(reader: &mut Reader<'p>) -> Result<Vec<Chunk<'p>>, PatchError> {
+fn chunks<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Vec<Chunk<'p>>, PatchError> {
     let mut chunks: Vec<Chunk<'p>> = Vec::new();
     loop {
         skip_empty(reader);
         match reader.peek() {
-            Some(line) if line.starts_with(b"***") || is_end(line, reader) => return Ok(chunks),
+            Some(line) if line.starts_with(b"***") || is_end(line, reader, opening) => {
+                return Ok(chunks);
+            }
             Some(line) if !chunks.is_empty() && !line.starts_with(b"@@") => {
                 let reason = format!("{} should be `@@`, which begins a hunk", shown(line));
                 return Err(PatchError::Malformed { line: reader.line(), reason });
             }
-            Some(_) => chunks.push(chunk(reader)?),
+            Some(_) => chunks.push(chunk(reader, opening)?),
             None => return Ok(chunks),
         }
     }
@@ -196,7 +215,7 @@ fn skip_empty(reader: &mut Reader<'_>) {
 }
 
 /// One hunk; only a file's first one may lack its `@@`.
-fn chunk<'p>(reader: &mut Reader<'p>) -> Result<Chunk<'p>, PatchError> {
+fn chunk<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Chunk<'p>, PatchError> {
     let line = reader.line();
     let malformed = |line: usize, reason: String| PatchError::Malformed { line, reason };
     let mut below = Vec::new();
@@ -223,7 +242,7 @@ fn chunk<'p>(reader: &mut Reader<'p>) -> Result<Chunk<'p>, PatchError> {
                 reader.next();
                 continue;
             }
-            Some(b' ') if is_end(text, reader) => break,
+            Some(b' ') if is_end(text, reader, opening) => break,
             Some(b' ') => (Op::Keep, &sent[1..]),
             Some(b'+') => (Op::Add, &sent[1..]),
             Some(b'-') => (Op::Remove, &sent[1..]),
@@ -251,20 +270,17 @@ fn chunk<'p>(reader: &mut Reader<'p>) -> Result<Chunk<'p>, PatchError> {
     Ok(chunk)
 }
 
-/// Whether a padded `*** End Patch` is the patch's last line rather than context.
-fn is_end(text: &[u8], reader: &Reader<'_>) -> bool {
+/// Whether a padded `*** End Patch` is the patch's last line rather than context: no line of a hunk
+/// or a file stands behind it.
+fn is_end(text: &[u8], reader: &Reader<'_>, opening: &Opening) -> bool {
     if text.trim_ascii() != END {
         return false;
     }
     let mut ahead = reader.clone();
     ahead.next();
-    skip_blank(&mut ahead);
-    match ahead.peek() {
-        None => true,
-        Some(line) => {
-            ahead.next();
-            skip_blank(&mut ahead);
-            line.trim_ascii() == b"EOF" && ahead.peek().is_none()
-        }
-    }
+    ahead.skip_blank();
+    ahead.peek().is_none_or(|line| {
+        let is_of_a_patch = matches!(line.first(), Some(b' ' | b'+' | b'-' | b'@' | b'*'));
+        !is_of_a_patch || opening.is_word(line) || line.trim_ascii() == BEGIN
+    })
 }

@@ -63,6 +63,18 @@ pub enum PatchError {
         /// The name, escaped.
         name: String,
     },
+    /// A part whose name may mean one of two files.
+    #[error(
+        "line {line} of the patch may mean `{one}` or `{other}`: name the file behind `a/` and `b/`, as git does"
+    )]
+    TwoFiles {
+        /// The part's line, counted from 1.
+        line: usize,
+        /// A name, escaped.
+        one: String,
+        /// Another one.
+        other: String,
+    },
 }
 
 /// One file's change does not fit the bytes that are there.

@@ -4,6 +4,7 @@ use crate::error::{PatchError, escaped, shown};
 use crate::hunks;
 use crate::model::{Body, Change, FilePatch, ModeChange};
 use crate::names;
+use crate::readings::Readings;
 use crate::unified::{NOTHING, Reader, binary, finish, labels};
 
 /// What the lines below `diff --git` say.
@@ -33,21 +34,22 @@ pub(crate) fn read<'p>(reader: &mut Reader<'p>, pair: &[u8]) -> Result<FilePatch
         }
         reader.next();
     }
-    let change = change(&extended, pair, line)?;
+    let labels_line = reader.line();
+    let labels = match reader.at_file_names() {
+        true => Some(labels(reader, names::label)?.map(|(name, _)| name)),
+        false => None,
+    };
+    let (change, readings) = named(&extended, pair, labels.as_ref(), [line, labels_line])?;
     let mut body = Body::Nothing;
-    if let Some(text) = reader.peek_header() {
+    if labels.is_some() {
+        let hunks = hunks::read(reader)?;
+        body = Body::Hunks { hunks, from_crlf: reader.is_crlf };
+    } else if let Some(text) = reader.peek_header() {
         let differ = text.starts_with(b"Binary files ") && text.ends_with(b" differ");
         if differ || text == b"GIT binary patch" {
             return Err(binary(reader.line()));
         }
-        if reader.at_file_names() {
-            let names_line = reader.line();
-            let [(old, _), (new, _)] = labels(reader)?;
-            check_label(&old, change.source(), names_line)?;
-            check_label(&new, change.target(), names_line + 1)?;
-            let hunks = hunks::read(reader)?;
-            body = Body::Hunks { hunks, from_crlf: reader.is_crlf };
-        } else if text.starts_with(b"--- ") || text.starts_with(b"@@ -") {
+        if text.starts_with(b"--- ") || text.starts_with(b"@@ -") {
             let line = reader.line();
             let reason = "a `---` line, a `+++` line and a hunk should follow here".to_owned();
             return Err(PatchError::Malformed { line, reason });
@@ -66,44 +68,75 @@ pub(crate) fn read<'p>(reader: &mut Reader<'p>, pair: &[u8]) -> Result<FilePatch
         return Err(malformed("the file's part changes nothing"));
     }
     let base_blob = extended.base_blob;
-    finish(FilePatch { change, mode, base_blob, line, body })
+    finish(FilePatch { change, mode, base_blob, line, is_from_top: true, readings, body })
 }
 
-fn change(extended: &Extended, pair: &[u8], line: usize) -> Result<Change, PatchError> {
-    let malformed = |reason: String| PatchError::Malformed { line, reason };
+/// What happens, and which file is meant. Of the lines, one has the pair of names and one the first
+/// label.
+fn named(
+    extended: &Extended,
+    pair: &[u8],
+    labels: Option<&[Vec<u8>; 2]>,
+    [line, labels_line]: [usize; 2],
+) -> Result<(Change, Option<Readings>), PatchError> {
+    let malformed = |reason: &str| PatchError::Malformed { line, reason: reason.to_owned() };
     match (&extended.from, &extended.to) {
         (Some(_), Some(_)) if extended.is_new || extended.is_deleted => {
-            Err(malformed("a file cannot be renamed and created or deleted".into()))
+            return Err(malformed("a file cannot be renamed and created or deleted"));
         }
         (Some(from), Some(to)) if from == to => {
-            Err(malformed(format!("`{}` is renamed to itself", escaped(from))))
+            return Err(malformed(&format!("`{}` is renamed to itself", escaped(from))));
         }
-        (Some(from), Some(to)) => Ok(Change::Rename { from: from.clone(), to: to.clone() }),
-        (None, None) => {
-            let path = names::git_pair(pair).and_then(|(old, new)| names::common(&old, &new));
-            let path = path.ok_or_else(|| {
-                malformed(format!("{} does not name one file twice", shown(pair)))
-            })?;
-            match (extended.is_new, extended.is_deleted) {
-                (true, true) => Err(malformed("a file cannot be created and deleted".into())),
-                (true, false) => Ok(Change::Create { path }),
-                (false, true) => Ok(Change::Delete { path }),
-                (false, false) => Ok(Change::Modify { path }),
+        (Some(from), Some(to)) => {
+            if let Some([old, new]) = labels {
+                check_label(old, &[from.as_slice()], labels_line)?;
+                check_label(new, &[to.as_slice()], labels_line + 1)?;
             }
+            return Ok((Change::Rename { from: from.clone(), to: to.clone() }, None));
         }
-        _ => Err(malformed("a rename wants `rename from` and `rename to`".into())),
+        (None, None) => {}
+        _ => return Err(malformed("a rename needs `rename from` and `rename to`")),
     }
+    let is_null = |side: usize| labels.is_some_and(|labels| labels[side] == NOTHING);
+    let is_new = extended.is_new || is_null(0);
+    if is_null(1) && !extended.is_deleted {
+        return Err(malformed("a deletion needs `deleted file mode`"));
+    }
+    if is_new && extended.is_deleted {
+        return Err(malformed("a file cannot be created and deleted"));
+    }
+    let readings = names::git_pair(pair)
+        .and_then(|(old, new)| Readings::of_both(&old, &new, is_new))
+        .or_else(|| {
+            let [old, new] = labels?;
+            match (is_new, extended.is_deleted) {
+                (true, _) => Some(Readings::of_one(new, true)),
+                (_, true) => Some(Readings::of_one(old, false)),
+                _ => Readings::of_both(old, new, false),
+            }
+        });
+    let readings = readings
+        .ok_or_else(|| malformed(&format!("{} does not name one file twice", shown(pair))))?;
+    if let Some([old, new]) = labels {
+        let names: Vec<&[u8]> = readings.all().collect();
+        check_label(old, if is_new { &[NOTHING] } else { &names }, labels_line)?;
+        check_label(new, if extended.is_deleted { &[NOTHING] } else { &names }, labels_line + 1)?;
+    }
+    let path = readings.preferred().to_vec();
+    let change = match (is_new, extended.is_deleted) {
+        (true, _) => Change::Create { path },
+        (_, true) => Change::Delete { path },
+        _ => Change::Modify { path },
+    };
+    Ok((change, Some(readings)))
 }
 
-fn check_label(label: &[u8], name: Option<&[u8]>, line: usize) -> Result<(), PatchError> {
-    let fits = match name {
-        None => label == NOTHING,
-        Some(name) => names::stands_for(label, name),
-    };
-    if fits {
+/// Refuses a label that stands for none of these names.
+fn check_label(label: &[u8], names: &[&[u8]], line: usize) -> Result<(), PatchError> {
+    if names.iter().any(|name| names::stands_for(label, name)) {
         return Ok(());
     }
-    let name = escaped(name.unwrap_or(NOTHING));
+    let name = escaped(names.first().copied().unwrap_or(NOTHING));
     let reason = format!("`{}` is not `{name}`, which the header above names", escaped(label));
     Err(PatchError::Malformed { line, reason })
 }
@@ -138,12 +171,13 @@ impl Extended {
             let what = "copies are not read: create the new file with its content";
             return Err(PatchError::Unsupported { line, what });
         } else if let Some(rest) = text.strip_prefix(b"index ") {
-            let (old, new) = index(rest, line)?;
-            // An empty file comes or goes without a hunk; what else differs is written out.
-            let is_empty = |id: &[u8]| EMPTY_ID.starts_with(id) || id.starts_with(EMPTY_ID);
-            self.changes_content |=
-                old != new && !is_empty(if self.is_deleted { old } else { new });
-            self.base_blob = Some(old.to_vec());
+            if let Some((old, new)) = index(rest, line)? {
+                // An empty file comes or goes without a hunk; what else differs is written out.
+                let is_empty = |id: &[u8]| EMPTY_ID.starts_with(id) || id.starts_with(EMPTY_ID);
+                self.changes_content |=
+                    old != new && !is_empty(if self.is_deleted { old } else { new });
+                self.base_blob = is_id(old).then(|| old.to_vec());
+            }
         } else if let Some(rest) = text.strip_prefix(b"similarity index ") {
             self.changes_content |= rest != b"100%";
         } else {
@@ -168,7 +202,7 @@ impl Extended {
             (Some(old), Some(new)) => {
                 Ok(Some(ModeChange::Exact { old: Some(old & 0o7777), new: new & 0o7777 }))
             }
-            _ => Err("a change of mode wants `old mode` and `new mode`"),
+            _ => Err("a change of mode needs `old mode` and `new mode`"),
         }
     }
 }
@@ -176,30 +210,37 @@ impl Extended {
 /// What git calls the empty content.
 const EMPTY_ID: &[u8] = b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 
-/// The ids of the two contents in an `index` line, `OLD..NEW` with the mode behind it when that
-/// stays as it is. The mode is checked too: it is what tells the text of a symbolic link from that
-/// of a file.
-fn index(rest: &[u8], line: usize) -> Result<(&[u8], &[u8]), PatchError> {
-    let malformed = || PatchError::Malformed {
-        line,
-        reason: format!("{} does not name two contents", shown(rest)),
+/// What an `index` line says of the two contents, `OLD..NEW` with the mode behind it when that stays
+/// as it is. People and models put in what names no content (`1234567..abcdefg`), and lines of
+/// another form; like git, this passes over both. The mode is checked all the same: it is what tells
+/// the text of a symbolic link from that of a file.
+fn index(rest: &[u8], line: usize) -> Result<Option<Ids<'_>>, PatchError> {
+    let Some(dot) = memchr::memchr(b'.', rest) else { return Ok(None) };
+    let (old, new) = (&rest[..dot], &rest[dot + 1..]);
+    let Some(new) = new.strip_prefix(b".").filter(|_| old.len() <= ID_BYTES_MAX) else {
+        return Ok(None);
     };
-    let is_id = |id: &[u8]| {
-        !id.is_empty() && id.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+    let (new, kept_mode) = match memchr::memchr(b' ', new) {
+        Some(space) => (&new[..space], Some(&new[space + 1..])),
+        None => (new, None),
     };
-    let (ids, kept_mode) = match memchr::memchr(b' ', rest) {
-        Some(space) => (&rest[..space], Some(&rest[space + 1..])),
-        None => (rest, None),
-    };
-    let dots = memchr::memmem::find(ids, b"..").ok_or_else(malformed)?;
-    let (old, new) = (&ids[..dots], &ids[dots + 2..]);
-    if !is_id(old) || !is_id(new) {
-        return Err(malformed());
+    if new.len() > ID_BYTES_MAX {
+        return Ok(None);
     }
     if let Some(kept_mode) = kept_mode {
         mode(kept_mode, line)?;
     }
-    Ok((old, new))
+    Ok(Some((old, new)))
+}
+
+/// The names of the content before and of the one afterwards.
+type Ids<'t> = (&'t [u8], &'t [u8]);
+
+/// How long the name of a content is, by SHA-256.
+const ID_BYTES_MAX: usize = 64;
+
+fn is_id(id: &[u8]) -> bool {
+    !id.is_empty() && id.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
 }
 
 /// A regular file's mode in octal.

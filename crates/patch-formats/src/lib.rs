@@ -44,6 +44,7 @@
 #![forbid(unsafe_code)]
 
 mod begin_patch;
+mod envelope;
 mod error;
 mod git_header;
 mod hunks;
@@ -54,6 +55,7 @@ mod model;
 mod names;
 mod near_miss;
 mod place;
+mod readings;
 mod replace;
 mod search;
 mod unified;
@@ -65,5 +67,6 @@ pub use model::{
     PatchText, Placement,
 };
 pub use near_miss::{NearMiss, near_miss};
+pub use readings::Tree;
 pub use replace::{ReplaceError, replace};
 pub use search::SEARCH_STEPS_MAX;

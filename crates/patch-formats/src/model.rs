@@ -10,6 +10,7 @@ use crate::error::{MisfitError, PatchError, escaped};
 use crate::hunks::Hunk;
 use crate::ladder;
 use crate::place;
+use crate::readings::Readings;
 use crate::unified;
 
 /// The longest patch that is read.
@@ -38,7 +39,8 @@ pub struct PatchText<'p> {
 /// What a patch says of one file.
 #[derive(Clone, Debug)]
 pub struct FilePatch<'p> {
-    /// What happens to it.
+    /// What happens to it. Which file is meant may depend on those that are there:
+    /// [`resolve`](Self::resolve) says.
     pub change: Change,
     /// What happens to its permission bits.
     pub mode: Option<ModeChange>,
@@ -46,11 +48,17 @@ pub struct FilePatch<'p> {
     pub base_blob: Option<Vec<u8>>,
     /// Where the file's part of the patch begins, counted from 1.
     pub line: usize,
+    /// Whether its names begin at the top of the tree wherever the patch is brought, as those below
+    /// git's `diff --git` do.
+    pub is_from_top: bool,
+    /// The names that it may mean; nothing where it can mean one alone.
+    pub(crate) readings: Option<Readings>,
     pub(crate) body: Body<'p>,
 }
 
-/// What happens to a file. Names are relative, with `/` between their parts; none is empty,
-/// absolute, or has a part that is empty, `.` or `..`.
+/// What happens to a file. Names have `/` between their parts, and none is empty. Those of a unified
+/// diff are relative and have no part that is empty, `.` or `..`. Those of a `*** Begin Patch` are as
+/// they were written: they may be absolute or lead up, and whoever opens files checks where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It comes to be.
@@ -186,13 +194,13 @@ impl<'p> PatchText<'p> {
         if memchr::memchr_iter(b'\n', text).nth(PATCH_LINES_MAX).is_some() {
             return Err(PatchError::TooManyLines { max: PATCH_LINES_MAX });
         }
-        let (format, files) = if begin_patch::begins(text) {
+        let (format, files) = if begin_patch::begins(text)? {
             (Format::BeginPatch, begin_patch::parse(text)?)
         } else {
             (Format::Unified, unified::parse(text)?)
         };
         if files.is_empty() {
-            return Err(PatchError::NoPatch);
+            return Err(begin_patch::stray(text).unwrap_or(PatchError::NoPatch));
         }
         refuse_twice(&files)?;
         Ok(Self { format, files })
@@ -201,7 +209,10 @@ impl<'p> PatchText<'p> {
 
 fn refuse_twice(files: &[FilePatch<'_>]) -> Result<(), PatchError> {
     let (mut sources, mut targets) = (HashSet::new(), HashSet::new());
-    for file in files {
+    // Where the files that are there decide on names, whoever looks at them finds those that meet.
+    let is_sure =
+        |file: &&FilePatch<'_>| file.readings.as_ref().is_none_or(|names| names.all().count() == 1);
+    for file in files.iter().filter(is_sure) {
         let source = file.change.source().filter(|name| !sources.insert(*name));
         let target = file.change.target().filter(|name| !targets.insert(*name));
         if let Some(name) = source.or(target) {

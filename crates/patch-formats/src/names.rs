@@ -13,7 +13,7 @@ const PREFIXES: [(&[u8], &[u8]); 7] = [
     (b"b/", b"a/"),
 ];
 
-/// The name on a `---` or `+++` line, and what stands behind it.
+/// The name on a `---` or `+++` line below `diff --git`, and what stands behind it.
 ///
 /// A quoted name ends at its quote, any other at a tab. A name that holds a carriage return is in
 /// quotes.
@@ -25,6 +25,51 @@ pub(crate) fn label(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     Some((plain(&text[..end])?, &text[end..]))
 }
 
+/// The same for a diff without git's header, where a time may stand behind the name: behind a tab
+/// as `diff -u` writes it, or behind blanks where tabs were lost on the way.
+pub(crate) fn traditional_label(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    if text.starts_with(b"\"") {
+        return unquote(text);
+    }
+    match time_behind(text) {
+        Some(end) => Some((plain(&text[..end])?, &text[end..])),
+        None => label(text),
+    }
+}
+
+/// Where the blanks before a time at the end of a text begin: `2010-07-05 19:41:17`, with or without
+/// a fraction and a zone, as `git apply` reads it.
+fn time_behind(text: &[u8]) -> Option<usize> {
+    let mut rest = text;
+    for zone in [&b" +dddd"[..], b" -dddd", b" +dd:dd", b" -dd:dd"] {
+        if let Some(before) = without_tail(rest, zone) {
+            rest = before;
+            break;
+        }
+    }
+    let digits = rest.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits > 0 && rest.len() > digits && rest[rest.len() - digits - 1] == b'.' {
+        rest = &rest[..rest.len() - digits - 1];
+    }
+    rest = without_tail(rest, b" dd:dd:dd")?;
+    rest = without_tail(rest, b"dddd-dd-dd").or_else(|| without_tail(rest, b"dd-dd-dd"))?;
+    match rest.last()? {
+        b'\t' => Some(rest.len() - 1),
+        b' ' => Some(rest.iter().rposition(|byte| *byte != b' ')? + 1),
+        _ => None,
+    }
+}
+
+/// A text without a tail of this form, in which `d` is any digit.
+fn without_tail<'t>(text: &'t [u8], form: &[u8]) -> Option<&'t [u8]> {
+    let (rest, tail) = text.split_at_checked(text.len().checked_sub(form.len())?)?;
+    let is_alike = |(byte, form): (&u8, &u8)| match form {
+        b'd' => byte.is_ascii_digit(),
+        form => byte == form,
+    };
+    tail.iter().zip(form).all(is_alike).then_some(rest)
+}
+
 /// A name that fills its line.
 pub(crate) fn whole(text: &[u8]) -> Option<Vec<u8>> {
     if !text.starts_with(b"\"") {
@@ -34,9 +79,10 @@ pub(crate) fn whole(text: &[u8]) -> Option<Vec<u8>> {
     rest.is_empty().then_some(name)
 }
 
-/// A name without quotes.
+/// A name without quotes. Git ends it at a carriage return, a vertical tab or a form feed, which are
+/// in quotes where they belong to a name.
 fn plain(text: &[u8]) -> Option<Vec<u8>> {
-    (!text.contains(&b'\r')).then(|| text.to_vec())
+    (!text.iter().any(|byte| matches!(byte, b'\r' | 0x0b | 0x0c))).then(|| text.to_vec())
 }
 
 /// The name in double quotes with C escapes at the head of a text, and the rest.
@@ -77,9 +123,15 @@ fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// The two names of a `diff --git` line, as they stand there; nothing where names without quotes
-/// differ, because nobody can tell then where the first one ends.
+/// The two names of a `diff --git` line, as they stand there; nothing where they do not name one
+/// file with a prefix each or without any, because nobody can tell then where the first one ends.
 pub(crate) fn git_pair(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (old, new) = split_pair(text)?;
+    let is_one = old == new || (without_first(&old)? == without_first(&new)?);
+    is_one.then_some((old, new))
+}
+
+fn split_pair(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     if text.starts_with(b"\"") {
         let (old, rest) = unquote(text)?;
         return Some((old, whole(rest.strip_prefix(b" ")?)?));
@@ -88,34 +140,64 @@ pub(crate) fn git_pair(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         let at = memchr::memmem::find(text, b" \"")?;
         return Some((plain(&text[..at])?, whole(&text[at + 1..])?));
     }
-    // Prefixes of a pair are equally long, so equal names leave the space in the middle.
-    let middle = text.len() / 2;
-    let is_middle = text.get(middle) == Some(&b' ');
-    is_middle.then(|| Some((plain(&text[..middle])?, plain(&text[middle + 1..])?))).flatten()
+    let at = separator(text).unwrap_or(text.len() / 2);
+    let is_blank = matches!(text.get(at), Some(b' ' | b'\t'));
+    is_blank.then(|| Some((plain(&text[..at])?, plain(&text[at + 1..])?))).flatten()
 }
 
-/// The one name that both of a pair stand for, with git's prefixes or without any.
-pub(crate) fn common(old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
-    let stripped = PREFIXES.iter().find_map(|(before, after)| {
-        let (old, new) = (old.strip_prefix(*before)?, new.strip_prefix(*after)?);
-        (old == new).then(|| old.to_vec())
-    });
-    stripped.or_else(|| (old == new).then(|| old.to_vec()))
+/// The blank between two names that are one behind their first parts.
+fn separator(text: &[u8]) -> Option<usize> {
+    let first = memchr::memchr(b'/', text)?;
+    let mut slash = first;
+    for at in memchr::memchr2_iter(b' ', b'\t', text).skip_while(|at| *at < first) {
+        if slash < at {
+            slash = at + memchr::memchr(b'/', &text[at..])?;
+        }
+        // The first name grows from blank to blank, and the second does not: they are as long once.
+        let (old, new) = (&text[first + 1..at], &text[slash + 1..]);
+        if old.len() == new.len() && old == new {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// A name without its first part; nothing when it has only one.
+pub(crate) fn without_first(name: &[u8]) -> Option<&[u8]> {
+    memchr::memchr(b'/', name).map(|slash| &name[slash + 1..])
+}
+
+/// Whether git writes the first part of a name in front of names.
+pub(crate) fn has_prefix(name: &[u8]) -> bool {
+    PREFIXES.iter().any(|(old, new)| name.starts_with(old) || name.starts_with(new))
+}
+
+/// Whether git writes the first parts of these names in front of a file's two names.
+pub(crate) fn have_prefixes(old: &[u8], new: &[u8]) -> bool {
+    PREFIXES.iter().any(|(before, after)| old.starts_with(before) && new.starts_with(after))
 }
 
 /// Whether a label stands for a name, with or without a prefix.
 pub(crate) fn stands_for(label: &[u8], name: &[u8]) -> bool {
-    let prefixed = |prefix: &[u8]| label.strip_prefix(prefix) == Some(name);
-    label == name || PREFIXES.iter().any(|(old, new)| prefixed(old) || prefixed(new))
+    label == name || without_first(label) == Some(name)
 }
 
-/// Refuses a name that is no file's below a root.
-pub(crate) fn check(name: &[u8], line: usize) -> Result<(), PatchError> {
+/// Refuses a name that is no file's, wherever names begin.
+pub(crate) fn check_spelling(name: &[u8], line: usize) -> Result<(), PatchError> {
     let reason = if name.is_empty() {
         "which is empty"
     } else if name.contains(&0) {
         "which holds a NUL"
-    } else if name.starts_with(b"/") {
+    } else {
+        return Ok(());
+    };
+    Err(PatchError::BadName { line, name: escaped(name), reason })
+}
+
+/// Refuses a name that is no file's below a root.
+pub(crate) fn check(name: &[u8], line: usize) -> Result<(), PatchError> {
+    check_spelling(name, line)?;
+    let reason = if name.starts_with(b"/") {
         "which is absolute: names are relative to the workspace"
     } else if name.split(|byte| *byte == b'/').any(|part| part == b"..") {
         "which leads out of its folder"

@@ -160,17 +160,21 @@ impl<'a> File<'a> {
         let stated = usize::try_from(hunk.old.first()).unwrap_or(usize::MAX);
         // Where the two sides of a header disagree, one of them is wrong.
         let agrees = hunk.old.first() as i64 + grown == hunk.new.first() as i64;
-        let is_at = |at: usize| {
-            may(at) && self.lines[at..].iter().zip(&old).all(|(there, old)| self.is(there, old))
+        let is_alike = |at: usize| {
+            Some(at) <= last
+                && self.lines[at..].iter().zip(&old).all(|(there, old)| self.is(there, old))
         };
+        let is_at = |at: usize| may(at) && is_alike(at);
         if agrees && stated >= done && is_at(stated) {
             return Ok(stated);
         }
         if !has_context {
-            return Err(match (may(stated), old.is_empty()) {
-                (true, false) => self.not_found(this, &old, stated),
-                _ => this
+            return Err(match is_alike(stated) {
+                false if may(stated) => self.not_found(this, &old, stated),
+                false => this
                     .misplaced("has no context and is not where it says: give it lines of context"),
+                true => this
+                    .misplaced("has no context that confirms its place: give it lines of context"),
             });
         }
         let mut found = Vec::new();

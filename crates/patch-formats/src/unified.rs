@@ -1,26 +1,54 @@
 //! Reading unified diffs, with git's headers and without.
 
+use crate::begin_patch;
 use crate::error::{PatchError, escaped, shown};
 use crate::git_header;
 use crate::hunks;
+use crate::lines::BOM;
 use crate::model::{Body, Change, FilePatch};
 use crate::names;
+use crate::readings::Readings;
+
+/// What stands in front of every line and is no part of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Margin {
+    None,
+    /// So many blanks at most.
+    Blanks(usize),
+    /// Any number of tabs.
+    Tabs,
+}
+
+impl Margin {
+    fn strip(self, line: &[u8]) -> &[u8] {
+        let width =
+            |byte: u8, max: usize| line.iter().take(max).take_while(|b| **b == byte).count();
+        match self {
+            Self::None => line,
+            Self::Blanks(max) => &line[width(b' ', max)..],
+            Self::Tabs => &line[width(b'\t', line.len())..],
+        }
+    }
+}
 
 /// Goes through the lines of a patch.
 #[derive(Clone)]
 pub(crate) struct Reader<'p> {
     rest: &'p [u8],
     line: usize,
+    pub(crate) margin: Margin,
     /// Whether every line of the patch ends in CR LF; the last one may have no end.
     pub(crate) is_crlf: bool,
 }
 
 impl<'p> Reader<'p> {
     pub(crate) fn new(text: &'p [u8]) -> Self {
+        // A mark at the beginning belongs to how the text was sent.
+        let text = text.strip_prefix(BOM).unwrap_or(text);
         let ends = |at: usize| at > 0 && text[at - 1] == b'\r';
         let mut feeds = memchr::memchr_iter(b'\n', text).peekable();
         let is_crlf = feeds.peek().is_some() && feeds.all(ends);
-        Self { rest: text, line: 1, is_crlf }
+        Self { rest: text, line: 1, margin: Margin::None, is_crlf }
     }
 
     /// The next line's place, counted from 1.
@@ -28,10 +56,14 @@ impl<'p> Reader<'p> {
         self.line
     }
 
-    /// The next line as it stands.
+    /// The next line as it stands, without the margin.
     pub(crate) fn peek_full(&self) -> Option<&'p [u8]> {
-        let end = memchr::memchr(b'\n', self.rest).map_or(self.rest.len(), |at| at + 1);
-        (end > 0).then(|| &self.rest[..end])
+        let bytes = self.line_bytes();
+        (bytes > 0).then(|| self.margin.strip(&self.rest[..bytes]))
+    }
+
+    fn line_bytes(&self) -> usize {
+        memchr::memchr(b'\n', self.rest).map_or(self.rest.len(), |at| at + 1)
     }
 
     /// The next line without its end.
@@ -42,9 +74,17 @@ impl<'p> Reader<'p> {
     }
 
     pub(crate) fn next(&mut self) {
-        if let Some(full) = self.peek_full() {
-            self.rest = &self.rest[full.len()..];
+        let bytes = self.line_bytes();
+        if bytes > 0 {
+            self.rest = &self.rest[bytes..];
             self.line += 1;
+        }
+    }
+
+    /// Goes to the next line that holds something.
+    pub(crate) fn skip_blank(&mut self) {
+        while self.peek().is_some_and(|line| line.trim_ascii().is_empty()) {
+            self.next();
         }
     }
 
@@ -106,6 +146,10 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
             return Err(PatchError::Malformed { line: reader.line(), reason });
         } else if line.starts_with(b"Binary files ") && line.ends_with(b" differ") {
             return Err(binary(reader.line()));
+        } else if line.trim_ascii() == begin_patch::BEGIN {
+            let reason = "a `*** Begin Patch` behind a unified diff: send one after the other";
+            let (line, reason) = (reader.line(), reason.to_owned());
+            return Err(PatchError::Malformed { line, reason });
         } else {
             reader.next();
         }
@@ -147,15 +191,21 @@ pub(crate) fn binary(line: usize) -> PatchError {
     PatchError::Unsupported { line, what }
 }
 
-/// What the `---` and `+++` lines say: two names, each with what stands behind it.
-pub(crate) type Labels<'p> = [(Vec<u8>, &'p [u8]); 2];
+/// A name, and what stands behind it.
+pub(crate) type Label<'p> = (Vec<u8>, &'p [u8]);
+/// What the `---` and `+++` lines say.
+pub(crate) type Labels<'p> = [Label<'p>; 2];
 
-pub(crate) fn labels<'p>(reader: &mut Reader<'p>) -> Result<Labels<'p>, PatchError> {
+/// Reads both lines, by [`names::label`] or [`names::traditional_label`].
+pub(crate) fn labels<'p>(
+    reader: &mut Reader<'p>,
+    label: fn(&'p [u8]) -> Option<Label<'p>>,
+) -> Result<Labels<'p>, PatchError> {
     let mut read = || {
         let line = reader.line();
         let text = reader.peek_header().unwrap_or_default();
         reader.next();
-        names::label(text.get(4..).unwrap_or_default()).ok_or_else(|| PatchError::Malformed {
+        label(text.get(4..).unwrap_or_default()).ok_or_else(|| PatchError::Malformed {
             line,
             reason: format!("the name in {} is not quoted as it should be", shown(text)),
         })
@@ -168,44 +218,52 @@ pub(crate) const NOTHING: &[u8] = b"/dev/null";
 /// One file's part without git's header.
 fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
     let line = reader.line();
-    let [(old, behind_old), (new, behind_new)] = labels(reader)?;
+    let [(old, behind_old), (new, behind_new)] = labels(reader, names::traditional_label)?;
     let hunks = hunks::read(reader)?;
-    let strip = |name: &[u8], prefix: &[u8]| name.strip_prefix(prefix).unwrap_or(name).to_vec();
     let whole = hunks.len() == 1;
     let no_old = whole && hunks[0].old.start == 0 && hunks[0].old.count == 0;
     let no_new = whole && hunks[0].new.start == 0 && hunks[0].new.count == 0;
-    let common = || {
-        names::common(&old, &new).ok_or_else(|| PatchError::Malformed {
+    let both = |creates: bool| {
+        Readings::of_both(&old, &new, creates).ok_or_else(|| PatchError::Malformed {
             line,
-            reason: format!(
-                "`{}` and `{}` are two files: name the one that is changed on both lines",
-                escaped(&old),
-                escaped(&new)
-            ),
+            reason: format!("`{}` and `{}` name no file", escaped(&old), escaped(&new)),
         })
     };
-    let change = if old == NOTHING && new == NOTHING {
+    let (readings, change): (Readings, fn(Vec<u8>) -> Change) = if old == NOTHING && new == NOTHING
+    {
         let reason = "both names are /dev/null".into();
         return Err(PatchError::Malformed { line, reason });
     } else if old == NOTHING {
-        Change::Create { path: strip(&new, b"b/") }
+        (Readings::of_one(&new, true), |path| Change::Create { path })
     } else if new == NOTHING {
-        Change::Delete { path: strip(&old, b"a/") }
+        (Readings::of_one(&old, false), |path| Change::Delete { path })
     } else if no_old && is_epoch(behind_old) {
-        Change::Create { path: common()? }
+        (both(true)?, |path| Change::Create { path })
     } else if no_new && is_epoch(behind_new) {
-        Change::Delete { path: common()? }
+        (both(false)?, |path| Change::Delete { path })
     } else {
-        Change::Modify { path: common()? }
+        // Without /dev/null, lines that are put where no line is create what is not there.
+        (both(no_old)?, |path| Change::Modify { path })
     };
+    let change = change(readings.preferred().to_vec());
     let body = Body::Hunks { hunks, from_crlf: reader.is_crlf };
-    finish(FilePatch { change, mode: None, base_blob: None, line, body })
+    let readings = Some(readings);
+    finish(FilePatch {
+        change,
+        mode: None,
+        base_blob: None,
+        line,
+        is_from_top: false,
+        readings,
+        body,
+    })
 }
 
 /// Checks what holds for every file's part.
 pub(crate) fn finish(file: FilePatch<'_>) -> Result<FilePatch<'_>, PatchError> {
     let names = [file.change.source(), file.change.target()];
-    for name in names.into_iter().flatten() {
+    let readings = file.readings.iter().flat_map(Readings::all);
+    for name in names.into_iter().flatten().chain(readings) {
         names::check(name, file.line)?;
     }
     let Body::Hunks { hunks, .. } = &file.body else { return Ok(file) };
@@ -223,11 +281,12 @@ pub(crate) fn finish(file: FilePatch<'_>) -> Result<FilePatch<'_>, PatchError> {
     }
 }
 
-/// Whether this is the time by which GNU diff says that a file is not there: 1970 began.
+/// Whether this is the time by which GNU diff says that a file is not there: 1970 began. It counts
+/// behind a tab alone, as for `git apply`.
 fn is_epoch(behind: &[u8]) -> bool {
     let read = || {
-        let text = std::str::from_utf8(behind).ok()?.trim();
-        let mut parts = text.split_ascii_whitespace();
+        let time = &behind[memchr::memrchr(b'\t', behind)? + 1..];
+        let mut parts = std::str::from_utf8(time).ok()?.split(' ');
         let (date, time, zone) = (parts.next()?, parts.next()?, parts.next()?);
         let day = match date {
             "1970-01-01" => 0,
@@ -237,7 +296,8 @@ fn is_epoch(behind: &[u8]) -> bool {
         let (clock, seconds) = (time.get(..5)?, time.get(5..)?);
         let (hours, minutes) = clock.split_once(':')?;
         let fraction = seconds.strip_prefix(":00")?;
-        if !fraction.bytes().all(|byte| matches!(byte, b'.' | b'0')) {
+        let is_zero = |fraction: &str| !fraction.is_empty() && fraction.bytes().all(|b| b == b'0');
+        if !fraction.is_empty() && !fraction.strip_prefix('.').is_some_and(is_zero) {
             return None;
         }
         let number = |text: &str| text.parse::<i32>().ok().filter(|_| text.len() == 2);
@@ -246,8 +306,11 @@ fn is_epoch(behind: &[u8]) -> bool {
             "-" => -1,
             _ => return None,
         };
-        let offset = number(zone.get(1..3)?)? * 60 + number(zone.get(3..)?)?;
-        Some(day + number(hours)? * 60 + number(minutes)? - sign * offset == 0)
+        let (zone_hours, zone_minutes) = (zone.get(1..3)?, zone.get(3..)?);
+        let zone_minutes = zone_minutes.strip_prefix(':').unwrap_or(zone_minutes);
+        let offset = number(zone_hours)? * 60 + number(zone_minutes)?;
+        let is_last = parts.next().is_none();
+        Some(is_last && day + number(hours)? * 60 + number(minutes)? - sign * offset == 0)
     };
     read() == Some(true)
 }

@@ -221,20 +221,111 @@ fn a_patch_that_was_sent_with_crlf_fits_either_file() {
 #[case("apply_patch <<\"EOF\"\n*** Begin Patch\n*** Delete File: f\n*** End Patch\nEOF\n")]
 #[case("*** Begin Patch\r\n*** Delete File: f\r\n*** End Patch\r\n")]
 #[case("*** Begin Patch\n*** Delete File: f\n*** End Patch")]
+#[case("\u{feff}*** Begin Patch\n*** Delete File: f\n*** End Patch")]
 fn what_codex_lets_pass_is_read(#[case] patch: &str) {
     assert_eq!(changes(patch.as_bytes()), Ok(vec![Change::Delete { path: b"f".to_vec() }]));
+}
+
+/// A patch of one file, with what stands around it.
+const BODY: &str = "*** Begin Patch\n*** Delete File: f\n*** End Patch\n";
+
+#[rstest]
+#[case::any_word("apply_patch <<'PATCH'\n{}PATCH\n", "f")]
+#[case::a_word_with_a_hyphen("<<'PATCH-1'\n{}PATCH-1\n", "f")]
+#[case::a_blank_before_the_word("apply_patch << 'EOF'\n{}EOF\n", "f")]
+#[case::a_word_behind_a_backslash("apply_patch <<\\EOF\n{}EOF\n", "f")]
+#[case::without_its_last_word("apply_patch <<EOF\n{}", "f")]
+#[case::piped("cat <<'EOF' | apply_patch\n{}EOF\n", "f")]
+#[case::in_a_directory("cd src/x && apply_patch <<'EOF'\n{}EOF\n", "src/x/f")]
+#[case::in_a_quoted_directory("cd 'a b'; apply_patch <<'EOF'\n{}EOF\n", "a b/f")]
+#[case::in_a_directory_of_a_directory("cd a && cd ../b && apply_patch <<E\n{}E\n", "a/../b/f")]
+#[case::in_an_absolute_directory("cd a && cd /w && apply_patch <<E\n{}E\n", "/w/f")]
+#[case::fenced("```\n{}```\n", "f")]
+#[case::fenced_with_a_word("~~~diff title\n{}~~~\n", "f")]
+#[case::a_here_document_in_a_fence("```bash\napply_patch <<'EOF'\n{}EOF\n```\nDone.\n", "f")]
+#[case::prose("I will delete it.\n\n{}\nThat is all:\n- one\n", "f")]
+#[case::prose_that_shifts("so a << b\n{}", "f")]
+fn what_stands_around_a_patch_is_passed_over(#[case] around: &str, #[case] path: &str) {
+    let expected = vec![Change::Delete { path: path.into() }];
+    let sent = around.replace("{}", BODY);
+    assert_eq!(changes(sent.as_bytes()), Ok(expected.clone()));
+    assert_eq!(changes(sent.replace('\n', "\r\n").as_bytes()), Ok(expected), "sent with CR LF");
+}
+
+#[test]
+fn the_margin_of_a_fence_in_a_list_is_no_part_of_the_patch() {
+    let lines =
+        ["*** Begin Patch", "*** Update File: f", "@@", "  a", "-b", "+  c", "*** End Patch"];
+    let listed: String = lines.iter().map(|line| format!("   {line}\n")).collect();
+    let patch = format!("1. So:\n   ```\n{listed}   ```\n");
+    let (content, places) = fit(patch.as_bytes(), b" a\nb\n").expect("it fits");
+    assert_eq!((content.as_slice(), places), (&b" a\n  c\n"[..], vec![(1, MatchLevel::Exact)]));
+    // Where not every line has the margin, blanks are the lines' own.
+    let patch =
+        "   ```\n   *** Begin Patch\n*** Update File: f\n@@\n    a\n-b\n+c\n*** End Patch\n";
+    let (content, _) = fit(patch.as_bytes(), b"   a\nb\n").expect("it fits");
+    assert_eq!(content, b"   a\nc\n");
+}
+
+#[test]
+fn a_here_document_without_tabs_loses_those_at_the_beginnings_of_its_lines() {
+    let patch = "apply_patch <<-EOF\n\t*** Begin Patch\n\t*** Update File: f\n\t\t@@\n\t \ta\n\t-b\n\t+\tc\n\t*** End Patch\n\tEOF\n";
+    let (content, places) = fit(patch.as_bytes(), b"\ta\nb\n").expect("it fits");
+    assert_eq!((content.as_slice(), places), (&b"\ta\n\tc\n"[..], vec![(1, MatchLevel::Exact)]));
+}
+
+#[test]
+fn several_patches_in_one_text_are_one() {
+    let text = format!("First:\n```\n{BODY}```\nthen:\ncd d && apply_patch <<'X'\n{BODY}X\n{BODY}");
+    let delete = |path: &str| Change::Delete { path: path.into() };
+    let twice = changes(text.as_bytes()).expect_err("`f` is deleted twice");
+    assert!(twice.contains("`f` is changed twice"), "{twice}");
+    let text = text.replacen("File: f", "File: g", 1);
+    assert_eq!(changes(text.as_bytes()), Ok(vec![delete("g"), delete("d/f"), delete("f")]));
 }
 
 #[rstest]
 #[case::cut_off("*** Begin Patch\n*** Add File: f\n+a\n", "the patch was cut off")]
 #[case::nothing("*** Begin Patch\n*** End Patch\n", "there is no change in the patch")]
-#[case::more_behind(
-    "*** Begin Patch\n*** Delete File: f\n*** End Patch\nrm -r .\n",
-    "`rm -r .` stands behind"
+#[case::a_command_behind(
+    "<<EOF\n*** Begin Patch\n*** Delete File: f\n*** End Patch\nEOF\nrm -r .\n",
+    "`rm -r .` stands behind the here-document"
 )]
-#[case::two_patches(
-    "*** Begin Patch\n*** Delete File: f\n*** End Patch\n*** Begin Patch\n*** Delete File: g\n*** End Patch\n",
-    "stands behind"
+#[case::a_command_before(
+    "rm -r . && apply_patch <<EOF\n*** Begin Patch\n*** Delete File: f\n*** End Patch\nEOF\n",
+    "`rm -r . && apply_patch <<EOF` is not read"
+)]
+#[case::another_command(
+    "git apply <<EOF\n*** Begin Patch\n*** Delete File: f\n*** End Patch\nEOF\n",
+    "`git apply <<EOF` is not read"
+)]
+#[case::a_command_behind_the_word(
+    "apply_patch <<EOF && make\n*** Begin Patch\n*** Delete File: f\n*** End Patch\nEOF\n",
+    "is not read"
+)]
+#[case::a_directory_that_a_shell_would_look_up(
+    "cd \"$HOME\" && apply_patch <<EOF\n*** Begin Patch\n*** Delete File: f\n*** End Patch\nEOF\n",
+    "name it plainly"
+)]
+#[case::a_directory_of_a_user(
+    "cd ~ && apply_patch <<EOF\n*** Begin Patch\n*** Delete File: f\n*** End Patch\nEOF\n",
+    "name it plainly"
+)]
+#[case::lines_behind_the_end(
+    "*** Begin Patch\n*** Delete File: f\n*** End Patch\n*** Delete File: g\n",
+    "`*** Delete File: g` stands behind `*** End Patch`"
+)]
+#[case::a_unified_diff_behind_the_end(
+    "*** Begin Patch\n*** Delete File: f\n*** End Patch\na << b\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
+    "stands behind `*** End Patch`"
+)]
+#[case::behind_a_unified_diff(
+    "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n*** Begin Patch\n*** Delete File: f\n*** End Patch\n",
+    "line 6 of the patch: a `*** Begin Patch` behind a unified diff"
+)]
+#[case::without_its_beginning(
+    "Here:\n*** Update File: f\n@@\n-a\n+b\n*** End Patch\n",
+    "line 2 of the patch: `*** Update File: f` has no `*** Begin Patch` above it"
 )]
 #[case::unknown_part(
     "*** Begin Patch\n*** Chmod File: f\n*** End Patch\n",
@@ -246,7 +337,7 @@ fn what_codex_lets_pass_is_read(#[case] patch: &str) {
 )]
 #[case::line_without_its_plus(
     "*** Begin Patch\n*** Add File: f\n+a\nb\n*** End Patch\n",
-    "`b` is not `*** Add File"
+    "line 4 of the patch: `b` lacks its `+`"
 )]
 #[case::no_head_behind_the_end(
     "*** Begin Patch\n*** Update File: f\n@@\n-a\n*** End of File\n-b\n*** End Patch\n",
@@ -270,15 +361,6 @@ fn what_codex_lets_pass_is_read(#[case] patch: &str) {
     "moved onto itself"
 )]
 #[case::no_name("*** Begin Patch\n*** Delete File: \n*** End Patch\n", "which is empty")]
-#[case::out_of_the_root(
-    "*** Begin Patch\n*** Add File: a/../../f\n+a\n*** End Patch\n",
-    "leads out of its folder"
-)]
-#[case::moved_out_of_the_root(
-    "*** Begin Patch\n*** Update File: f\n*** Move to: ../f\n*** End Patch\n",
-    "leads out of its folder"
-)]
-#[case::absolute("*** Begin Patch\n*** Delete File: /etc/passwd\n*** End Patch\n", "is absolute")]
 #[case::nul("*** Begin Patch\n*** Delete File: a\0b\n*** End Patch\n", "holds a NUL")]
 #[case::twice(
     "*** Begin Patch\n*** Update File: f\n-a\n+b\n*** Update File: f\n-b\n+c\n*** End Patch\n",

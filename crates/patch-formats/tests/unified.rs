@@ -1,6 +1,6 @@
 //! What a unified diff says, what fits, and what is refused in which words.
 
-use patch_formats::{Change, MatchLevel, ModeChange, PATCH_BYTES_MAX, PatchText};
+use patch_formats::{Change, MatchLevel, ModeChange, PATCH_BYTES_MAX, PatchError, PatchText, Tree};
 use rstest::rstest;
 
 /// The only file's part, brought to a content; else the sentence that refuses it.
@@ -134,6 +134,15 @@ fn hunks_without_context_want_the_base_to_be_known() {
 }
 
 #[test]
+fn a_hunk_without_context_is_refused_where_it_is_too() {
+    let patch = with_head("@@ -2 +2 @@\n-b\n+c\n");
+    let refused = fit(&patch, b"a\nb\nc\n").expect_err("nothing confirms its place");
+    assert!(refused.contains("has no context that confirms its place"), "{refused}");
+    let refused = fit(&patch, b"a\nx\nb\nc\n").expect_err("it is elsewhere");
+    assert!(refused.contains("has no context and is not where it says"), "{refused}");
+}
+
+#[test]
 fn an_index_line_names_the_base() {
     // `printf 'a\n' | git hash-object --stdin` begins so.
     let patch = b"diff --git a/f b/f\nindex 78981922..61780798 100644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
@@ -159,11 +168,128 @@ fn an_index_line_names_the_base() {
 #[case(b"diff --git a/f b/f\r\nold mode 100644\r\nnew mode 100755\n", modify(b"f"))]
 #[case(b"--- a/f\r\n+++ b/f\r\n@@ -1 +1 @@\n-a\n+b\n", modify(b"f"))]
 #[case(b"diff --git \"a/f\\r\" \"b/f\\r\"\nold mode 100644\nnew mode 100755\n", modify(b"f\r"))]
+#[case(
+    b"--- a/f 2026-01-01 10:00:00.000 +0100\n+++ b/f  26-01-01 10:00:00\n@@ -1 +1 @@\n-a\n+b\n",
+    modify(b"f")
+)]
+#[case(
+    b"--- a/1999-12-31 23:59:59\n+++ b/1999-12-31 23:59:59\n@@ -1 +1 @@\n-a\n+b\n",
+    modify(b"1999-12-31 23:59:59")
+)]
+#[case(b"--- f\t1970-01-01 01:00:00 +01:00\n+++ f\n@@ -0,0 +1 @@\n+b\n", Change::Create { path: b"f".to_vec() })]
+#[case(b"--- f 1970-01-01 01:00:00 +0100\n+++ f\n@@ -0,0 +1 @@\n+b\n", modify(b"f"))]
+#[case(b"diff --git a/f f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n", modify(b"f"))]
+#[case(b"diff --git old/x y new/x y\nold mode 100644\nnew mode 100755\n", modify(b"x y"))]
+#[case(b"diff --git tool-1.0.orig/f tool-1.0/f\nold mode 100644\nnew mode 100755\n", modify(b"f"))]
+#[case(b"diff --git a/f b/f\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+b\n", Change::Create { path: b"f".to_vec() })]
+#[case(b"\xef\xbb\xbfdiff --git a/f b/f\nold mode 100644\nnew mode 100755\n", modify(b"f"))]
 #[case(b"```diff\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n```", modify(b"f"))]
 #[case(b"diff --git a/f b/f\nnew file mode 100644\n```", Change::Create { path: b"f".to_vec() })]
 #[case(b"From: me\n\ntext\n---\n f | 2 +-\n\ndiff --git a/f b/f\nsimilarity index 100%\nrename from f\nrename to g h\n-- \n2.47\n", Change::Rename { from: b"f".to_vec(), to: b"g h".to_vec() })]
 fn headers_say_what_happens_to_which_file(#[case] patch: &[u8], #[case] expected: Change) {
     assert_eq!(changes(patch), Ok(vec![expected]));
+}
+
+/// The files that names are looked up in.
+struct Files(&'static [(&'static str, &'static str)]);
+
+impl Tree for Files {
+    type Content = &'static [u8];
+    type Error = PatchError;
+
+    fn has_file(&mut self, name: &[u8]) -> Result<bool, PatchError> {
+        Ok(self.0.iter().any(|(file, _)| file.as_bytes() == name))
+    }
+
+    fn has_directory(&mut self, name: &[u8]) -> Result<bool, PatchError> {
+        let directory = [name, b"/"].concat();
+        Ok(self.0.iter().any(|(file, _)| file.as_bytes().starts_with(&directory)))
+    }
+
+    fn content(&mut self, name: &[u8]) -> Result<&'static [u8], PatchError> {
+        let found = self.0.iter().find(|(file, _)| file.as_bytes() == name);
+        Ok(found.expect("it was asked for").1.as_bytes())
+    }
+}
+
+/// Which file is meant by a part with these names and this hunk; else the refusal.
+fn meant(names: &str, hunk: &str, files: &'static [(&str, &str)]) -> Result<String, String> {
+    let text = format!("{names}\n{hunk}");
+    let patch = PatchText::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+    let change = patch.files[0].resolve(&mut Files(files)).map_err(|error| error.to_string())?;
+    let name = |path: Vec<u8>| String::from_utf8(path).expect("it is text");
+    Ok(match change {
+        Change::Create { path } => "new ".to_owned() + &name(path),
+        Change::Modify { path } => name(path),
+        Change::Delete { path } => "no ".to_owned() + &name(path),
+        Change::Rename { from, to } => name(from) + " to " + &name(to),
+    })
+}
+
+const A_TO_B: &str = "@@ -1 +1 @@\n-a\n+b\n";
+
+#[rstest]
+#[case::two_trees("--- old/f\n+++ new/f", &[("f", "a\n")], Ok("f"))]
+#[case::two_trees_with_versions("--- tool-1.0.orig/d/f\n+++ tool-1.0/d/f", &[("d/f", "a\n")], Ok("d/f"))]
+#[case::a_prefix_twice("--- a/f\n+++ a/f", &[("f", "a\n")], Ok("f"))]
+#[case::a_directory_like_a_prefix("--- a/f\n+++ a/f", &[("a/f", "a\n")], Ok("a/f"))]
+#[case::a_prefix_or_a_directory("--- a/f\n+++ a/f", &[("f", "a\n"), ("a/f", "a\n")], Err("may mean `f` or `a/f`"))]
+#[case::only_one_of_them_fits("--- a/f\n+++ a/f", &[("f", "a\n"), ("a/f", "x\n")], Ok("f"))]
+#[case::no_prefix("--- d/f\n+++ d/f", &[("d/f", "a\n")], Ok("d/f"))]
+#[case::no_prefix_and_another("--- d/f\n+++ d/f", &[("d/f", "a\n"), ("f", "x\n")], Ok("d/f"))]
+#[case::no_prefix_or_a_tree("--- d/f\n+++ d/f", &[("d/f", "a\n"), ("f", "a\n")], Err("may mean `d/f` or `f`"))]
+#[case::the_other_one_alone_fits("--- d/f\n+++ d/f", &[("d/f", "x\n"), ("f", "a\n")], Ok("d/f"))]
+#[case::in_a_tree_alone("--- d/f\n+++ d/f", &[("f", "a\n")], Ok("f"))]
+#[case::from_here("--- ./f\n+++ ./f", &[("f", "a\n")], Ok("f"))]
+#[case::from_here_below("--- ./d/f\n+++ ./d/f", &[("d/f", "a\n"), ("f", "a\n")], Ok("d/f"))]
+#[case::a_copy_kept_before("--- f.orig\n+++ f", &[("f", "a\n")], Ok("f"))]
+#[case::both_copies("--- f.orig\n+++ f", &[("f", "a\n"), ("f.orig", "a\n")], Err("may mean `f` or `f.orig`"))]
+#[case::a_copy_that_is_new("--- f\n+++ f.new", &[("f", "a\n")], Ok("f"))]
+#[case::a_copy_with_prefixes("--- a/d/f.orig\n+++ b/d/f", &[("d/f", "a\n")], Ok("d/f"))]
+#[case::a_copy_without_prefixes("--- d/f.orig\n+++ d/f", &[("d/f", "a\n")], Ok("d/f"))]
+#[case::two_names("--- g\n+++ f", &[("f", "a\n")], Ok("f"))]
+#[case::two_names_and_both("--- a/g\n+++ b/f", &[("f", "a\n"), ("g", "a\n")], Err("may mean `f` or `g`"))]
+#[case::prefixes_and_a_directory("--- a/f\n+++ b/f", &[("f", "a\n"), ("a/f", "a\n"), ("b/f", "a\n")], Ok("f"))]
+#[case::below_gits_header("diff --git d/f d/f\n--- d/f\n+++ d/f", &[("d/f", "a\n")], Ok("d/f"))]
+#[case::below_gits_header_in_a_tree("diff --git d/f d/f\n--- d/f\n+++ d/f", &[("f", "a\n")], Ok("f"))]
+#[case::nothing_is_there("--- d/f\n+++ d/f", &[], Ok("d/f"))]
+#[case::a_placeholder("diff --git a/f b/f\nindex 1234567..abcdefg 100644\n--- a/f\n+++ b/f", &[], Ok("f"))]
+#[case::half_an_index("diff --git a/f b/f\nindex e69de29\n--- a/f\n+++ b/f", &[], Ok("f"))]
+#[case::three_dots("diff --git a/f b/f\nindex 1234567...89abcde 100644\n--- a/f\n+++ b/f", &[], Ok("f"))]
+fn the_file_that_is_there_decides_what_a_name_means(
+    #[case] names: &str,
+    #[case] files: &'static [(&str, &str)],
+    #[case] expected: Result<&str, &str>,
+) {
+    let found = meant(names, A_TO_B, files);
+    match expected {
+        Ok(expected) => assert_eq!(found.as_deref(), Ok(expected)),
+        Err(words) => assert!(found.as_ref().is_err_and(|e| e.contains(words)), "{found:?}"),
+    }
+}
+
+#[rstest]
+#[case::git("--- /dev/null\n+++ b/d/n", &[], Ok("new d/n"))]
+#[case::git_beside_a_directory("--- /dev/null\n+++ b/n", &[("b/x", "")], Ok("new n"))]
+#[case::another_prefix("--- /dev/null\n+++ w/n", &[], Ok("new n"))]
+#[case::another_prefix_or_a_directory("--- /dev/null\n+++ w/n", &[("w/x", "")], Err("may mean `w/n` or `n`"))]
+#[case::no_prefix("--- /dev/null\n+++ d/n", &[("d/x", "")], Ok("new d/n"))]
+#[case::no_prefix_or_a_tree("--- /dev/null\n+++ d/n", &[], Err("may mean `d/n` or `n`"))]
+#[case::one_part("--- /dev/null\n+++ n", &[], Ok("new n"))]
+#[case::without_dev_null("--- a/n\n+++ b/n", &[], Ok("new n"))]
+#[case::without_dev_null_in_two_trees("--- old/d/n\n+++ new/d/n", &[], Ok("new d/n"))]
+#[case::what_is_there_is_not_created("--- a/n\n+++ b/n", &[("n", "")], Ok("n"))]
+#[case::git_does_not_guess("diff --git a/n b/n\n--- a/n\n+++ b/n", &[], Ok("n"))]
+fn what_comes_to_be_is_named_as_git_names_it_or_as_the_directories_show(
+    #[case] names: &str,
+    #[case] files: &'static [(&str, &str)],
+    #[case] expected: Result<&str, &str>,
+) {
+    let found = meant(names, "@@ -0,0 +1 @@\n+b\n", files);
+    match expected {
+        Ok(expected) => assert_eq!(found.as_deref(), Ok(expected)),
+        Err(words) => assert!(found.as_ref().is_err_and(|e| e.contains(words)), "{found:?}"),
+    }
 }
 
 #[rstest]
@@ -198,7 +324,6 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
     b"--- \"a/\\q\"\n+++ \"b/\\q\"\n@@ -1 +1 @@\n-a\n+b\n",
     "is not quoted as it should be"
 )]
-#[case::two_names(b"--- f.orig\n+++ f\n@@ -1 +1 @@\n-a\n+b\n", "are two files")]
 #[case::names_disagree(
     b"diff --git a/f b/f\n--- a/f\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n",
     "is not `f`"
@@ -229,9 +354,13 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
     b"diff --git a/f b/f\nindex 1234567..2345678 x00644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
     "no regular file's mode"
 )]
-#[case::index_without_ids(
-    b"diff --git a/f b/f\nindex 123456x..2345678 100644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
-    "does not name two contents"
+#[case::a_deletion_that_the_header_does_not_say(
+    b"diff --git a/f b/f\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n",
+    "a deletion needs `deleted file mode`"
+)]
+#[case::a_form_feed_within_a_name(
+    b"--- a/f\x0c\n+++ b/f\x0c\n@@ -1 +1 @@\n-a\n+b\n",
+    "is not quoted as it should be"
 )]
 #[case::submodule(b"diff --git a/f b/f\nnew file mode 160000\n", "submodules are not read")]
 #[case::overflow(
@@ -289,7 +418,7 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
 )]
 #[case::half_a_rename(
     b"diff --git a/f b/g\nrename from f\n",
-    "wants `rename from` and `rename to`"
+    "needs `rename from` and `rename to`"
 )]
 fn what_cannot_be_read_is_refused_in_words(#[case] patch: &[u8], #[case] words: &str) {
     let refusal = changes(patch).expect_err("it is refused");

@@ -102,6 +102,25 @@ fn a_patch_of_codex_waits_and_is_relative_to_where_the_agent_is() {
     );
 }
 
+#[rstest]
+#[case::above("../b/f")]
+#[case::absolute("{root}/packages/b/f")]
+fn codex_names_any_file_of_the_workspace_from_a_directory_in_it(#[case] name: &str) {
+    let stage = Stage::new();
+    stage.write("packages/b/f", "one\n");
+    std::fs::create_dir_all(stage.path("packages/a")).expect("it is ours");
+    let name = name.replace("{root}", stage.workspace().to_str().expect("it is text"));
+    let patch = format!("*** Begin Patch\n*** Update File: {name}\n-one\n+two\n*** End Patch\n");
+    let mut call = call(&stage, "apply_patch", json!({"command": patch}));
+    call["cwd"] = json!(stage.path("packages/a"));
+    let told = reason(hook(&stage, "codex", &call));
+    assert!(told.contains("p1 modify packages/b/f"), "{told}");
+    let out = patch.replace(&name, "../../../f");
+    call["tool_input"] = json!({"command": out});
+    let denied = hook(&stage, "codex", &call).expect(2);
+    assert!(denied.stderr.contains("leads out of the workspace"), "{}", denied.stderr);
+}
+
 #[test]
 fn the_workspace_is_the_projects_wherever_the_agent_has_gone() {
     let stage = Stage::new();

@@ -74,6 +74,33 @@ fn what_a_patch_may_not_do_is_refused(#[case] patch: &str, #[case] code: i32, #[
     assert_eq!((stage.pending(), stage.tree()), (0, before));
 }
 
+#[rstest]
+#[case::begin_patch("*** Begin Patch\n*** Update File: f\n-one\n+two\n*** End Patch\n", "dir/f")]
+#[case::above("*** Begin Patch\n*** Update File: ../f\n-one\n+two\n*** End Patch\n", "f")]
+#[case::unified("--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+two\n", "dir/f")]
+#[case::git("diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+two\n", "f")]
+fn names_begin_where_git_apply_has_them_begin(#[case] patch: &str, #[case] file: &str) {
+    let stage = stage();
+    stage.write("f", "one\n");
+    stage.write("dir/f", "one\n");
+    std::fs::write(stage.beside("patch"), patch).expect("it is ours");
+    let mut command = stage.command(["propose", "--patch"]);
+    command.arg(stage.beside("patch")).current_dir(stage.path("dir"));
+    let ran: end_to_end::Ran = end_to_end::output(&mut command).into();
+    assert_eq!(ran.expect(0).stdout, format!("p1 modify {file} (+1 -1)\n").into_bytes());
+}
+
+#[test]
+fn added_lines_are_said_to_be_indented_as_the_file_is() {
+    let stage = stage();
+    stage.write("b.py", "if x:\n\tgo()\n");
+    let patch = "*** Begin Patch\n*** Update File: b.py\n@@\n if x:\n     go()\n+    stay()\n*** End Patch\n";
+    let ran = stage.run_with(["propose", "--patch", "-"], patch.as_bytes()).expect(0);
+    assert!(ran.stderr.contains("added lines are indented as the file is"), "{}", ran.stderr);
+    let session = ["cat", "b.py", "--session", "cli"];
+    assert_eq!(stage.run(session).expect(0).stdout, b"if x:\n\tgo()\n\tstay()\n");
+}
+
 #[test]
 fn how_a_hunk_matched_is_told() {
     let stage = stage();

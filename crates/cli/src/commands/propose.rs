@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    FittedFile, MatchLevel, PATCH_BYTES_MAX, PatchProposed, PatchRequest, Proposal, Proposed,
-    RelPath, Selector, Session, SessionId, StagingError,
+    FittedFile, MatchLevel, PATCH_BYTES_MAX, PatchNames, PatchProposed, PatchRequest, Proposal,
+    Proposed, RelPath, Selector, Session, SessionId, StagingError,
 };
 use tempfile::NamedTempFile;
 
@@ -46,7 +46,10 @@ fn propose_patch(stage: &Stage<'_>, named: &Path, label: &str) -> Result<(), Fai
     };
     let text = read.map_err(|error| cannot_read("the patch", &error))?;
     let session = session(stage, label)?;
-    let request = PatchRequest { text, ..PatchRequest::default() };
+    // Outside of the workspace, as with `--workspace`, names begin at its root.
+    let directory = stage.place.directory().unwrap_or_default();
+    let names = PatchNames::AsGitApply;
+    let request = PatchRequest { text, directory, names, ..PatchRequest::default() };
     let answer = or_unopened(stage, &session, stage.layer.propose_patch(session.id, &request))?;
     stage.told(report_patch(stage, &session, &answer), "it is staged");
     Ok(())
@@ -109,14 +112,14 @@ pub(super) fn placement_remarks(fitted: &[FittedFile]) -> Vec<String> {
                 ));
             }
             if level != MatchLevel::Exact {
-                remarks.push(format!(
-                    "hunk {hunk} of `{path}` fits at line {at}, but for {level}; the file's own \
-                     stay{added}"
-                ));
                 let added = match level >= MatchLevel::Blanks {
                     true => ", and added lines are indented as the file is",
                     false => "",
                 };
+                remarks.push(format!(
+                    "hunk {hunk} of `{path}` fits at line {at}, but for {level}; the file's own \
+                     stay{added}"
+                ));
             }
         }
         if file.is_base == Some(false) {

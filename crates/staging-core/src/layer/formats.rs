@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use atomic_fs::{Digest, RelPath};
 use patch_formats::{Change, FilePatch, ModeChange, PatchText, Placement};
 
+use super::patch_names::Named;
+
 use super::plan::{EDIT_BYTES_MAX, Incoming, Touched};
 use super::request::Proposed;
 use super::view::{Reading, View};
@@ -26,9 +28,25 @@ pub struct PatchRequest {
     pub text: Vec<u8>,
     /// The folder to which its names are relative; the workspace's root when not given.
     pub directory: Option<RelPath>,
+    /// Which of its names are relative to the folder.
+    pub names: PatchNames,
+    /// Unless empty, the directories that its names have to stay in, symbolic links not followed.
+    pub within: Vec<RelPath>,
     /// What files have to hold, as the session sees them: the patch is refused as stale otherwise.
     /// Hunks of such a file may do without context.
     pub bases: BTreeMap<RelPath, Digest>,
+}
+
+/// Which names of a patch are relative to the folder that it is brought to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PatchNames {
+    /// All of them.
+    #[default]
+    FromDirectory,
+    /// As `git apply` reads them in a folder of a repository: names below `diff --git` begin at the
+    /// workspace's root, and so does every other name that begins with the folder's own path, unless
+    /// there is such a file in the folder.
+    AsGitApply,
 }
 
 /// What a patch came to.
@@ -100,8 +118,18 @@ impl View<'_> {
         for (path, digest) in &request.bases {
             bases.insert(self.inner.workspace.resolve(path)?, *digest);
         }
+        let mut directories = HashMap::new();
         for file in &patch.files {
-            let (part, file) = self.fit(file, request.directory.as_ref(), &mut bases)?;
+            let mut named = Named::new(self, request, file, &mut directories);
+            let (path, kind) = match file.resolve(&mut named)? {
+                Change::Create { path } => (named.locate(&path)?, Kind::Create),
+                Change::Modify { path } => (named.locate(&path)?, Kind::Modify),
+                Change::Delete { path } => (named.locate(&path)?, Kind::Delete),
+                Change::Rename { from, to } => {
+                    (named.locate(&from)?, Kind::Rename(named.locate(&to)?))
+                }
+            };
+            let (part, file) = self.fit(file, &path, kind, &mut bases)?;
             parts.push(part);
             fitted.push(file);
         }
@@ -116,22 +144,18 @@ impl View<'_> {
     fn fit(
         &mut self,
         file: &FilePatch<'_>,
-        directory: Option<&RelPath>,
+        named: &RelPath,
+        kind: Kind,
         bases: &mut BTreeMap<RelPath, Digest>,
     ) -> Result<(Part, FittedFile)> {
-        let named = |name: &[u8]| match directory {
-            Some(directory) => directory.join(name),
-            None => RelPath::parse(name),
-        };
         let workspace = &self.inner.workspace;
         // What goes or moves is a name; what is written may lie behind a link.
-        let (path, kind) = match &file.change {
-            Change::Create { path } => (workspace.resolve(&named(path)?)?, Kind::Create),
-            Change::Modify { path } => (workspace.resolve(&named(path)?)?, Kind::Modify),
-            Change::Delete { path } => (workspace.resolve_name(&named(path)?)?, Kind::Delete),
-            Change::Rename { from, to } => {
-                let to = workspace.resolve_name(&named(to)?)?;
-                (workspace.resolve_name(&named(from)?)?, Kind::Rename(to))
+        let (path, kind) = match kind {
+            Kind::Create | Kind::Modify => (workspace.resolve(named)?, kind),
+            Kind::Delete => (workspace.resolve_name(named)?, kind),
+            Kind::Rename(to) => {
+                let to = workspace.resolve_name(&to)?;
+                (workspace.resolve_name(named)?, Kind::Rename(to))
             }
         };
         let misfit = |reason: String| StagingError::PatchMisfit { path: path.clone(), reason };

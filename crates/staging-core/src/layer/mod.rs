@@ -10,6 +10,7 @@ mod decisions;
 mod formats;
 mod freshness;
 mod look;
+mod patch_names;
 mod plan;
 mod propose;
 mod read;
@@ -33,7 +34,7 @@ pub use attested::attestable;
 #[doc(hidden)]
 pub use content::ReadStep;
 pub use decisions::Decision;
-pub use formats::{FittedFile, PatchProposed, PatchRequest};
+pub use formats::{FittedFile, PatchNames, PatchProposed, PatchRequest};
 pub use propose::SessionProposals;
 pub use request::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, InDoubtApply,

@@ -3,7 +3,9 @@
 use actix::System;
 use rstest::rstest;
 use staging_core::actors::{OpenSession, ProposePatch, Registry};
-use staging_core::{Digest, ErrorKind, Operation, PatchRequest, Proposal, StagingError};
+use staging_core::{
+    Digest, ErrorKind, Operation, PatchNames, PatchRequest, Proposal, StagingError,
+};
 
 use crate::world::{World, path, write};
 
@@ -151,4 +153,109 @@ fn an_actor_stages_a_patch_whole_or_not_at_all() {
         assert_eq!((answer.proposed.len(), world.pending().len()), (2, 2));
         assert_eq!(answer.fitted[0].placements[0].line, 2);
     });
+}
+
+/// A patch that is brought to `packages/a`, and what it changes; else the refusal.
+fn brought(names: PatchNames, within: &[&str], text: &str) -> Result<Vec<String>, String> {
+    let world = World::new();
+    for name in ["packages/a/f", "packages/b/f", "f", "packages/a/d/f"] {
+        world.put(name, "one\n");
+    }
+    let s = world.session("agent");
+    let root = world.root().to_str().expect("it is text").to_owned();
+    let request = PatchRequest {
+        directory: Some(path("packages/a")),
+        names,
+        within: within.iter().map(|name| path(name)).collect(),
+        ..request(&text.replace("{root}", &root))
+    };
+    let staged = world.layer.propose_patch(s, &request);
+    assert_eq!(staged.is_ok(), !world.pending().is_empty(), "it is whole or nothing");
+    let staged = staged.map_err(|error| error.to_string())?;
+    let patches = staged.proposed.into_iter().filter_map(|one| one.patch);
+    Ok(patches.map(|patch| patch.rename_to.unwrap_or(patch.path).to_string()).collect())
+}
+
+fn updated(name: &str) -> String {
+    format!("*** Begin Patch\n*** Update File: {name}\n-one\n+two\n*** End Patch\n")
+}
+
+#[rstest]
+#[case::beside(&updated("f"), &["packages/a/f"])]
+#[case::from_here(&updated("./d//f"), &["packages/a/d/f"])]
+#[case::above(&updated("../b/f"), &["packages/b/f"])]
+#[case::at_the_root(&updated("../../f"), &["f"])]
+#[case::absolute(&updated("{root}/packages/b/f"), &["packages/b/f"])]
+#[case::absolute_and_back(&updated("{root}/packages/x/../../f"), &["f"])]
+#[case::in_a_directory(&format!("cd ../b && apply_patch <<E\n{}E\n", updated("f")), &["packages/b/f"])]
+#[case::in_an_absolute_directory(&format!("cd {{root}} && apply_patch <<E\n{}E\n", updated("f")), &["f"])]
+#[case::new("*** Begin Patch\n*** Add File: ../c/n\n+n\n*** End Patch\n", &["packages/c/n"])]
+#[case::moved("*** Begin Patch\n*** Update File: f\n*** Move to: ../../g\n*** End Patch\n", &["g"])]
+#[case::unified("--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+two\n", &["packages/a/f"])]
+fn names_are_found_from_the_directory_that_the_patch_is_brought_to(
+    #[case] text: &str,
+    #[case] expected: &[&str],
+) {
+    let found = brought(PatchNames::FromDirectory, &[], text);
+    assert_eq!(found, Ok(expected.iter().map(ToString::to_string).collect()));
+}
+
+#[rstest]
+#[case::above_the_root(&updated("../../../f"), "leads out of the workspace")]
+#[case::far_above(&updated("../../../../../../../etc/passwd"), "leads out of the workspace")]
+#[case::absolute_elsewhere(&updated("/etc/passwd"), "leads out of the workspace")]
+#[case::absolute_and_out(&updated("{root}/../f"), "leads out of the workspace")]
+#[case::the_root_itself(&updated("../.."), "is the workspace itself")]
+#[case::from_the_root(&updated("packages/b/f"), "packages/a/packages/b/f")]
+#[case::one_file_twice(
+    "*** Begin Patch\n*** Update File: f\n-one\n+two\n*** Update File: ../a/f\n-one\n+2\n*** End Patch\n",
+    "changes `packages/a/f` twice"
+)]
+#[case::protected("*** Begin Patch\n*** Add File: ../../.git/hooks/x\n+x\n*** End Patch\n", ".git")]
+fn names_that_lead_out_or_nowhere_are_refused(#[case] text: &str, #[case] words: &str) {
+    let refused = brought(PatchNames::FromDirectory, &[], text).expect_err("it is refused");
+    assert!(refused.contains(words), "{refused}");
+}
+
+#[test]
+fn names_stay_within_the_directories_that_are_given() {
+    let within = |text: &str| brought(PatchNames::FromDirectory, &["packages/a"], text);
+    assert!(within(&updated("f")).is_ok());
+    for name in ["../b/f", "../../f", "{root}/f", "../ab"] {
+        let refused = within(&updated(name)).expect_err("it is outside");
+        assert!(refused.contains("leads out of the directories"), "{refused}");
+    }
+}
+
+#[rstest]
+#[case::below_gits_header("diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+two\n", "f")]
+#[case::without_one("--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+two\n", "packages/a/f")]
+#[case::with_the_whole_path(
+    "--- a/packages/a/d/f\n+++ b/packages/a/d/f\n@@ -1 +1 @@\n-one\n+two\n",
+    "packages/a/d/f"
+)]
+#[case::new("--- /dev/null\n+++ b/packages/a/n\n@@ -0,0 +1 @@\n+n\n", "packages/a/n")]
+#[case::begin_patch(&updated("../b/f"), "packages/b/f")]
+fn names_can_be_found_as_git_apply_finds_them(#[case] text: &str, #[case] expected: &str) {
+    assert_eq!(brought(PatchNames::AsGitApply, &[], text), Ok(vec![expected.to_owned()]));
+}
+
+#[test]
+fn what_a_session_brings_decides_what_names_mean() {
+    let world = world();
+    let s = world.session("agent");
+    let new = "--- /dev/null\n+++ pkg/n\n@@ -0,0 +1 @@\n+n\n";
+    let refused = world.layer.propose_patch(s, &request(new)).expect_err("`pkg` is not there");
+    assert!(refused.to_string().contains("may mean `pkg/n` or `n`"), "{refused}");
+    world.write(s, "pkg/first", "first\n");
+    world.layer.propose_patch(s, &request(new)).expect("`pkg` comes with what is pending");
+    assert_eq!(world.read(s, "pkg/n").as_deref(), Some("n\n"));
+    // The file `n` is there for the session alone, and its other reading is not.
+    let text = "--- x/pkg/n\n+++ x/pkg/n\n@@ -1 +1 @@\n-n\n+N\n";
+    world.layer.propose_patch(s, &request(text)).expect("one file can be meant");
+    assert_eq!(world.read(s, "pkg/n").as_deref(), Some("N\n"));
+    let text = "--- pkg/a\n+++ pkg/a\n@@ -1,2 +1,2 @@\n-one\n+ONE\n two\n";
+    world.write(s, "pkg/a", "one\ntwo\n");
+    let refused = world.layer.propose_patch(s, &request(text)).expect_err("two files fit");
+    assert!(refused.to_string().contains("may mean `pkg/a` or `a`"), "{refused}");
 }

@@ -182,6 +182,11 @@ fn roots_only_narrow_what_the_command_line_allowed() {
     let staged = client.ok("propose", json!({"patch": patch}));
     assert!(staged.starts_with("Staged p1 create src/new.txt"), "{staged}");
     client.refused("propose", json!({"patch": patch, "directory": ".."}));
+    for name in ["../b.txt", outside.as_str()] {
+        let patch = format!("*** Begin Patch\n*** Update File: {name}\n-x\n+y\n*** End Patch\n");
+        let text = client.refused("propose", json!({"patch": patch}));
+        assert!(text.contains("leads out of the directories"), "nothing of it is told: {text}");
+    }
 
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}));
     answer(&mut client, &[format!("file://{}", stage.beside("").display())]);

@@ -10,7 +10,7 @@ mod reading;
 
 use std::io::{self, Read as _, Write as _};
 use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -168,8 +168,6 @@ struct Door {
     place: Place,
     layer: DiffStagingLayer,
     label: String,
-    /// Where relative names in a patch begin.
-    current: PathBuf,
 }
 
 impl Door {
@@ -185,13 +183,13 @@ impl Door {
         let current = payload.cwd.clone().filter(|dir| dir.is_absolute()).unwrap_or(here);
         let current = dunce::canonicalize(&current)
             .map_err(|source| Failure::io("cannot find the agent's directory", &source))?;
-        let place = Place::find_from(global, &project)?.standing_in(current.clone());
+        let place = Place::find_from(global, &project)?.standing_in(current);
         let layer = DiffStagingLayer::open(options(global, &place)?)?;
         for line in recovery::lines(&layer.take_recovered(), false) {
             let _ = writeln!(io::stderr(), "{}", escape_for_display(&line));
         }
         let label = label(payload.session_id.as_deref().unwrap_or(agent.name()))?;
-        Ok(Self { agent, place, layer, label, current })
+        Ok(Self { agent, place, layer, label })
     }
 
     fn file(&self, named: &str) -> Result<RelPath, Failure> {
@@ -222,7 +220,7 @@ impl Door {
             }
             payload::Change::Patch { text } => {
                 let session = self.layer.open_session(&self.label)?;
-                let directory = directory(&self.place.root, &self.current)?;
+                let directory = self.place.directory()?;
                 let request = PatchRequest { text: text.into(), directory, ..Default::default() };
                 let answer = self.layer.propose_patch(session.id, &request)?;
                 let remarks = super::propose::placement_remarks(&answer.fitted);
@@ -320,17 +318,6 @@ fn label(claimed: &str) -> Result<String, Failure> {
     }
     let reason = format!("`session_id` has to be 1 to {CLAIMED_BYTES_MAX} bytes without spaces");
     Err(Failure::usage(reason))
-}
-
-/// The folder to which a patch's names are relative; none for the workspace's root.
-fn directory(root: &Path, current: &Path) -> Result<Option<RelPath>, Failure> {
-    let below = current
-        .strip_prefix(root)
-        .map_err(|_| Failure::refused("the agent works in a directory outside of the workspace"))?;
-    if below.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    RelPath::from_path(below).map(Some).map_err(|error| Failure::refused(error.to_string()))
 }
 
 #[cfg(test)]

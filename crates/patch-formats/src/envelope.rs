@@ -1,0 +1,251 @@
+//! What stands around a `*** Begin Patch`: prose, fences of Markdown, here-documents of a shell.
+//!
+//! Prose is passed over, as `git apply` passes over what stands around a diff. A here-document may
+//! end with any word; of the command in front of it, `cd DIR &&` says where names begin, and what
+//! else a command would do is refused, because it is not done here.
+
+use crate::begin_patch::{BEGIN, END};
+use crate::error::{PatchError, shown};
+use crate::unified::{Margin, Reader};
+
+/// How a patch is opened.
+#[derive(Default)]
+pub(crate) struct Opening {
+    /// The directory that a `cd` in front of it names.
+    pub(crate) directory: Option<Vec<u8>>,
+    /// The word with which the here-document around it ends.
+    word: Option<Vec<u8>>,
+}
+
+/// Goes to the next `*** Begin Patch`; nothing when there is none before the end of the text, or
+/// when a unified diff comes first.
+pub(crate) fn find(reader: &mut Reader<'_>) -> Result<Option<Opening>, PatchError> {
+    reader.margin = Margin::None;
+    // The last line that is not blank, and the indentation of the last fence that was opened.
+    let (mut above, mut fence) = (None, 0);
+    while let Some(line) = reader.peek_header() {
+        let text = line.trim_ascii();
+        if text == BEGIN {
+            let opening = match above {
+                Some((line, text)) => opening(text, line, reader)?,
+                None => Opening::default(),
+            };
+            let indent = line.len() - line.trim_ascii_start().len();
+            if reader.margin == Margin::None && indent > 0 && indent == fence {
+                reader.margin = margin(reader, indent);
+            }
+            return Ok(Some(opening));
+        }
+        if line.starts_with(b"diff --git ") || reader.at_file_names() {
+            return Ok(None);
+        }
+        if is_fence(text) {
+            fence = line.len() - line.trim_ascii_start().len();
+            above = None;
+        } else if !text.is_empty() {
+            above = Some((reader.line(), text));
+        }
+        reader.next();
+    }
+    Ok(None)
+}
+
+fn is_fence(text: &[u8]) -> bool {
+    text.starts_with(b"```") || text.starts_with(b"~~~")
+}
+
+/// The margin of a patch in a fence that is indented, as in a list: every line has it.
+fn margin(reader: &Reader<'_>, indent: usize) -> Margin {
+    let mut ahead = reader.clone();
+    while let Some(line) = ahead.peek() {
+        let blanks = line.iter().take_while(|byte| **byte == b' ').count();
+        if blanks < indent && !line.trim_ascii().is_empty() {
+            return Margin::None;
+        }
+        if line.trim_ascii() == END {
+            return Margin::Blanks(indent);
+        }
+        ahead.next();
+    }
+    Margin::None
+}
+
+/// What the line above a patch says of it.
+fn opening(text: &[u8], line: usize, reader: &mut Reader<'_>) -> Result<Opening, PatchError> {
+    let Some(document) = HereDocument::read(text) else { return Ok(Opening::default()) };
+    let (command, tail) = (document.command, document.tail);
+    let is_named = |part: &[u8]| memchr::memmem::find(part, b"apply_patch").is_some();
+    let (directories, command) = changes_of_directory(command);
+    let is_ours = match command {
+        b"" | b"apply_patch" | b"applypatch" | b"greenroom propose --patch -" => tail.is_empty(),
+        b"cat" => tail.strip_prefix(b"|").is_some_and(|to| to.trim_ascii() == b"apply_patch"),
+        _ => false,
+    };
+    if !is_ours && !is_named(command) && !is_named(tail) && !document.ends(reader) {
+        // Prose that looks like a here-document's beginning.
+        return Ok(Opening::default());
+    }
+    let refused = |reason: &str| PatchError::Malformed { line, reason: reason.to_owned() };
+    if !is_ours {
+        let reason = "is not read: of a command around the patch, `cd DIR &&`, `apply_patch` and a \
+                      here-document are; send the patch alone";
+        return Err(refused(&format!("{} {reason}", shown(text))));
+    }
+    let mut directory: Option<Vec<u8>> = None;
+    for named in directories {
+        let named = plain_word(named).ok_or_else(|| {
+            refused(&format!("the directory in {} is not read: name it plainly", shown(text)))
+        })?;
+        directory = Some(match directory {
+            Some(above) if !named.starts_with(b"/") => [&above, &b"/"[..], named].concat(),
+            _ => named.to_vec(),
+        });
+    }
+    if document.strips_tabs {
+        reader.margin = Margin::Tabs;
+    }
+    Ok(Opening { directory, word: Some(document.word.to_vec()) })
+}
+
+/// The beginning of a here-document: `COMMAND <<WORD TAIL`.
+struct HereDocument<'t> {
+    command: &'t [u8],
+    word: &'t [u8],
+    /// By `<<-`: tabs at the beginnings of its lines are no part of it.
+    strips_tabs: bool,
+    tail: &'t [u8],
+}
+
+impl<'t> HereDocument<'t> {
+    fn read(text: &'t [u8]) -> Option<Self> {
+        let at = memchr::memmem::rfind(text, b"<<")?;
+        let (command, rest) = (text[..at].trim_ascii(), &text[at + 2..]);
+        let (strips_tabs, rest) = match rest.strip_prefix(b"-") {
+            Some(rest) => (true, rest),
+            None => (false, rest),
+        };
+        let rest = rest.trim_ascii_start();
+        let (word, tail) = word(rest)?;
+        if word.is_empty() || command.ends_with(b"<") {
+            return None;
+        }
+        Some(Self { command, word, strips_tabs, tail: tail.trim_ascii() })
+    }
+
+    /// Whether a line behind is the one that ends it, before another patch begins.
+    fn ends(&self, reader: &Reader<'_>) -> bool {
+        let mut ahead = reader.clone();
+        ahead.next();
+        while let Some(line) = ahead.peek_header().filter(|line| line.trim_ascii() != BEGIN) {
+            if line == self.word {
+                return true;
+            }
+            ahead.next();
+        }
+        false
+    }
+}
+
+/// The first word of a shell's text, in quotes or without, and what stands behind it.
+fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    if let Some(quote @ (b'\'' | b'"')) = text.first() {
+        let end = memchr::memchr(*quote, &text[1..])?;
+        return Some((&text[1..=end], &text[end + 2..]));
+    }
+    let text = text.strip_prefix(b"\\").unwrap_or(text);
+    let is_plain =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.+:/@%,=".contains(byte) || *byte >= 0x80;
+    let end = text.iter().position(|byte| !is_plain(byte)).unwrap_or(text.len());
+    Some((&text[..end], &text[end..]))
+}
+
+/// The directories that a command changes to, as they are written, and the command behind that.
+fn changes_of_directory(mut command: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+    let mut directories = Vec::new();
+    while let Some(rest) = command.strip_prefix(b"cd ").map(<[u8]>::trim_ascii_start) {
+        let quote = rest.first().filter(|byte| matches!(byte, b'\'' | b'"'));
+        let end = match quote {
+            Some(quote) => memchr::memchr(*quote, &rest[1..]).map(|end| end + 2),
+            None => rest.iter().position(|byte| matches!(byte, b' ' | b'\t' | b';' | b'&')),
+        };
+        let Some((named, rest)) = end.and_then(|end| rest.split_at_checked(end)) else { break };
+        let rest = rest.trim_ascii_start();
+        let Some(rest) = rest.strip_prefix(b"&&").or_else(|| rest.strip_prefix(b";")) else {
+            break;
+        };
+        directories.push(named);
+        command = rest.trim_ascii_start();
+    }
+    (directories, command)
+}
+
+/// A word that a shell takes as it stands, its quotes taken off.
+fn plain_word(text: &[u8]) -> Option<&[u8]> {
+    let (word, rest) = word(text)?;
+    let is_quoted = text.starts_with(b"'");
+    let is_expanded = !is_quoted && word.iter().any(|byte| b"$`\\".contains(byte));
+    let is_special = word.starts_with(b"-") || word.starts_with(b"\\") || text.starts_with(b"\\");
+    (rest.is_empty() && !word.is_empty() && !is_expanded && !is_special).then_some(word)
+}
+
+impl Opening {
+    /// Goes behind what closes the patch, whose last line was just read.
+    pub(crate) fn close(&self, reader: &mut Reader<'_>) -> Result<(), PatchError> {
+        reader.skip_blank();
+        if let Some(word) = &self.word {
+            if reader.peek_header().is_some_and(|line| line == word) {
+                reader.next();
+            }
+            reader.margin = Margin::None;
+            reader.skip_blank();
+            // A shell would go on with it. Behind a fence stands prose again.
+            if let Some(text) = reader.peek_header().map(<[u8]>::trim_ascii)
+                && !is_fence(text)
+                && text != BEGIN
+                && HereDocument::read(text).is_none()
+            {
+                let reason = "stands behind the here-document, and commands are not run: send the \
+                              patch alone";
+                return Err(behind(reader, reason));
+            }
+        }
+        reader.margin = Margin::None;
+        while let Some(line) = reader.peek_header() {
+            if line.trim_ascii() == BEGIN {
+                return Ok(());
+            }
+            let is_of_a_patch = [&b"*** "[..], b"@@", b"+", b"diff --git "];
+            let is_of_a_patch = is_of_a_patch.iter().any(|head| line.starts_with(head));
+            if is_of_a_patch || reader.at_file_names() {
+                return Err(behind(reader, "stands behind `*** End Patch`"));
+            }
+            // The line above the next patch may be a command.
+            if HereDocument::read(line.trim_ascii()).is_some() {
+                return Ok(());
+            }
+            reader.next();
+        }
+        Ok(())
+    }
+
+    /// A name in the patch, from where the patch itself is brought.
+    pub(crate) fn named(&self, name: &[u8]) -> Vec<u8> {
+        match &self.directory {
+            Some(directory) if !name.is_empty() && !name.starts_with(b"/") => {
+                [directory, &b"/"[..], name].concat()
+            }
+            _ => name.to_vec(),
+        }
+    }
+
+    /// Whether a line is the one that ends the here-document.
+    pub(crate) fn is_word(&self, line: &[u8]) -> bool {
+        self.word.as_deref() == Some(line)
+    }
+}
+
+/// Refuses a line behind a patch.
+pub(crate) fn behind(reader: &Reader<'_>, reason: &str) -> PatchError {
+    let text = shown(reader.peek_header().unwrap_or_default().trim_ascii());
+    PatchError::Malformed { line: reader.line(), reason: format!("{text} {reason}") }
+}
