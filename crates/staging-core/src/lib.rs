@@ -50,7 +50,8 @@ pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, te
 pub use session::{Session, SessionState};
 pub use signature::{Signature, set_signature};
 pub use states::{
-    KnownState, StateFound, UnclaimedState, WorkspaceState, adopt_state, find_state, known_states,
+    KnownState, StateFound, UnclaimedState, WorkspaceState, adopt_state, find_state, first_used,
+    first_with_work, known_states,
 };
 pub use store::set_aside::SetAside;
 pub use time::Timestamp;

@@ -4,6 +4,7 @@
 //! when its workspace moves: processes have it open. So it is looked for by that name first, and
 //! by what it says of its workspace when that name does not fit.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,74 @@ pub struct KnownState {
 /// `Io` when the root or a state cannot be looked at; `StateDir` when several states claim the
 /// workspace.
 pub fn find_state(base: &Path, canonical_root: &Path) -> Result<WorkspaceState> {
+    find_among(&Records::below(base), canonical_root)
+}
+
+/// The first of these directories, all canonical, whose state has had a session. A state without one does
+/// not count: earlier versions made one wherever a command only looked.
+///
+/// # Errors
+/// As [`find_state`].
+pub fn first_used<'d>(
+    base: &Path,
+    dirs: impl IntoIterator<Item = &'d Path>,
+) -> Result<Option<&'d Path>> {
+    first_where(base, dirs, |state| counts(state, USED))
+}
+
+/// The first of these directories, all canonical, that has patches pending or an undecided apply.
+///
+/// # Errors
+/// As [`find_state`].
+pub fn first_with_work<'d>(
+    base: &Path,
+    dirs: impl IntoIterator<Item = &'d Path>,
+) -> Result<Option<&'d Path>> {
+    first_where(base, dirs, has_work)
+}
+
+fn first_where<'d>(
+    base: &Path,
+    dirs: impl IntoIterator<Item = &'d Path>,
+    is_meant: impl Fn(&Path) -> bool,
+) -> Result<Option<&'d Path>> {
+    let records = Records::below(base);
+    for dir in dirs {
+        let state = find_among(&records, dir)?;
+        if state.found != StateFound::New && is_meant(&state.dir) {
+            return Ok(Some(dir));
+        }
+    }
+    Ok(None)
+}
+
+/// What the states below a directory say of their workspaces, read when it is first asked for.
+struct Records<'b> {
+    base: &'b Path,
+    all: OnceCell<Vec<(PathBuf, Record)>>,
+}
+
+impl<'b> Records<'b> {
+    fn below(base: &'b Path) -> Self {
+        Self { base, all: OnceCell::new() }
+    }
+
+    fn all(&self) -> Result<&[(PathBuf, Record)]> {
+        if let Some(all) = self.all.get() {
+            return Ok(all);
+        }
+        let mut all = Vec::new();
+        for dir in directories(self.base)? {
+            if let Some(record) = record_of(&dir)? {
+                all.push((dir, record));
+            }
+        }
+        Ok(self.all.get_or_init(|| all))
+    }
+}
+
+fn find_among(records: &Records<'_>, canonical_root: &Path) -> Result<WorkspaceState> {
+    let base = records.base;
     let named = base.join(workspace_key(canonical_root));
     let mut found = WorkspaceState { dir: named, found: StateFound::New, unclaimed: Vec::new() };
     let Some(this) = Identity::of(canonical_root).map_err(io_failed("look at", canonical_root))?
@@ -99,8 +168,7 @@ pub fn find_state(base: &Path, canonical_root: &Path) -> Result<WorkspaceState> 
     // Made by a version that did not record it, or by one that was cut off.
     let is_unmarked = of_the_name.is_none() && found.dir.exists();
     let mut claims = Vec::new();
-    for dir in directories(base)? {
-        let Some(record) = record_of(&dir)? else { continue };
+    for (dir, record) in records.all()?.iter().cloned() {
         if is_this(&record) {
             claims.push((dir, StateFound::ByPath));
         } else if record.root == canonical_root {
@@ -290,6 +358,8 @@ fn free_name(named: &Path) -> PathBuf {
 }
 
 const UNDECIDED: &str = "SELECT 1 FROM applies WHERE state IN ('started', 'in_doubt') LIMIT 1";
+/// Also when every session was removed since: SQLite keeps the highest id.
+const USED: &str = "SELECT 1 FROM sqlite_sequence WHERE name = 'sessions' AND seq > 0";
 const PENDING: &str = "SELECT 1 FROM patches WHERE state = 'pending' LIMIT 1";
 
 fn has_work(state: &Path) -> bool {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use staging_core::{
     DiffStagingLayer, StagingError, StagingOptions, StateFound, WorkspaceState, adopt_state,
-    find_state, known_states,
+    find_state, first_used, first_with_work, known_states,
 };
 
 use crate::world::write;
@@ -186,6 +186,30 @@ fn a_state_of_an_older_version_is_found_by_its_path_and_marked() {
     let moved = root.with_file_name("moved");
     fs::rename(&root, &moved).expect("renamed");
     assert_eq!(places.pending(&moved), 1, "from then on it is known");
+}
+
+#[test]
+fn the_first_directory_whose_state_had_a_session_is_found() {
+    let places = Places::new();
+    let (used, _) = places.used("used");
+    let (looked_at, without) = (places.root("looked_at"), places.root("without"));
+    drop(places.open(&looked_at));
+    let first = |dirs: &[&Path]| {
+        let found = first_used(&places.base(), dirs.iter().copied()).expect("looked for");
+        found.map(Path::to_owned)
+    };
+    assert_eq!(first(&[&without, &looked_at, &used]), Some(used.clone()), "looking is no use");
+    assert_eq!(first(&[&without, &looked_at]), None);
+    let moved = used.with_file_name("moved");
+    fs::rename(&used, &moved).expect("renamed");
+    assert_eq!(first(&[&without, &moved]), Some(moved.clone()), "its state moved with it");
+    // One that was used stays so when nothing is left in it.
+    let layer = places.open(&moved);
+    layer.discard(&[], None).expect("discarded");
+    drop(layer);
+    assert_eq!(first(&[&moved]), Some(moved.clone()));
+    let with_work = first_with_work(&places.base(), [moved.as_path()]).expect("looked for");
+    assert_eq!(with_work, None, "but nothing waits in it");
 }
 
 #[test]
