@@ -39,11 +39,11 @@ pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, Session
 #[doc(hidden)]
 pub use layer::ReadStep;
 pub use layer::{
-    ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, Decision, DiffOptions,
-    DiffStagingLayer, FileStatus, FittedFile, InDoubtApply, Listed, PatchApply, PatchNames,
-    PatchProposed, PatchRequest, Proposal, Proposed, QuarantinedJournal, RecoverReport,
+    ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, ClosedSession, Contested, Decision,
+    DiffOptions, DiffStagingLayer, FileStatus, FittedFile, InDoubtApply, Listed, PatchApply,
+    PatchNames, PatchProposed, PatchRequest, Proposal, Proposed, QuarantinedJournal, RecoverReport,
     RecoveredApply, RedoReport, RedoRequest, Reversible, Selection, Selector, SessionProposals,
-    SessionStatus, SessionView, Status, SweepReport, UndoReport, attestable,
+    SessionStatus, SessionView, Status, SweepPreview, SweepReport, UndoReport, attestable,
 };
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};

@@ -15,6 +15,7 @@ use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
 use crate::events::Event;
+use crate::ids::PatchId;
 use crate::patch::{DiscardReason, Patch};
 use crate::store::patches;
 use crate::time::now_ns;
@@ -135,6 +136,21 @@ impl Inner {
         let pending = |patch: &Patch| patch.state == crate::patch::PatchState::Pending;
         standing.extend(held.into_iter().filter(pending));
         Ok((standing, discarded))
+    }
+
+    /// Those of these pending patches whose file has changed; notes nothing.
+    pub(super) fn stale_among(&self, pending: &[Patch]) -> Result<Vec<PatchId>> {
+        let observed_ns = now_ns();
+        let stats = self.workspace.stat_all(pending.iter().map(|patch| &patch.path));
+        let mut stale = Vec::new();
+        for (patch, stat) in pending.iter().zip(stats) {
+            if patch.apply.is_none()
+                && matches!(self.judge(patch, stat, observed_ns)?, Judgement::Stale)
+            {
+                stale.push(patch.id);
+            }
+        }
+        Ok(stale)
     }
 
     fn judge(

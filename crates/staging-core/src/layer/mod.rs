@@ -43,7 +43,8 @@ pub use request::{
 };
 
 pub use look::{FileStatus, Listed, SessionView};
-pub use sweep::SweepReport;
+pub use sessions::ClosedSession;
+pub use sweep::{SweepPreview, SweepReport};
 
 use crate::Result;
 use crate::config::StagingOptions;

@@ -190,7 +190,8 @@ pub struct Selection {
 /// Everything that is pending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The open sessions, and ended ones only if a patch of theirs is pending or lapsed.
+    /// The open sessions; one that ended, or whose process is gone, only if a patch of it is
+    /// pending or lapsed.
     pub sessions: Vec<SessionStatus>,
     /// The signature of everything pending as one set.
     pub signature: Signature,

@@ -9,6 +9,7 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::owner::Owner;
 use crate::patch::{DiscardReason, Patch};
 use crate::session::{Session, SessionState};
+use crate::signature::{Signature, set_signature};
 use crate::store::age::Age;
 use crate::store::patches::Needs;
 use crate::store::{Write, applies, patches, sessions};
@@ -83,9 +84,52 @@ impl DiffStagingLayer {
     /// Ends a session; what is pending in it is discarded as rejected, and what is stale in it
     /// dismissed.
     pub fn close_session(&self, id: SessionId) -> Result<Session> {
-        let end = || self.0.end_session(id, SessionState::Closed, DiscardReason::Rejected);
+        Ok(self.close_reviewed(id, None, None)?.session)
+    }
+
+    /// The same after a review: only while what is pending in the session has this signature, and
+    /// with a reason for the agent. Tells what was rejected.
+    ///
+    /// # Errors
+    /// `SignatureMismatch` when patches of the session were proposed or decided since; nothing
+    /// changes then. `SessionNotFound`; `Busy` and `HeldInDoubt` while an apply has its patches.
+    pub fn close_reviewed(
+        &self,
+        id: SessionId,
+        expect: Option<Signature>,
+        reason: Option<&str>,
+    ) -> Result<ClosedSession> {
+        let ending = Ending {
+            state: SessionState::Closed,
+            discard: DiscardReason::Rejected,
+            expect,
+            text: reason,
+        };
+        let end = || self.0.end_session(id, &ending);
         self.0.store.with_reserve(|| self.0.thawed(|| end().map(Thawed::from)))
     }
+}
+
+/// A session that was closed, and what became of its patches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedSession {
+    /// The session.
+    pub session: Session,
+    /// Its patches that were pending, by path.
+    pub rejected: Vec<Patch>,
+    /// Its stale and expired patches that nobody had refreshed or dismissed, by path.
+    pub dismissed: Vec<Patch>,
+}
+
+/// How a session ends.
+struct Ending<'e> {
+    state: SessionState,
+    /// What becomes of its pending patches.
+    discard: DiscardReason,
+    /// The signature that they must have.
+    expect: Option<Signature>,
+    /// What their agent is told.
+    text: Option<&'e str>,
 }
 
 /// What a step came to that cannot decide about patches while an apply holds
@@ -124,33 +168,40 @@ impl Inner {
     }
 
     fn expire(&self, id: SessionId) -> Result<Result<Session, ApplyId>> {
-        self.end_session(id, SessionState::Expired, DiscardReason::SessionExpired)
+        let (state, discard) = (SessionState::Expired, DiscardReason::SessionExpired);
+        let ended = self.end_session(id, &Ending { state, discard, expect: None, text: None })?;
+        Ok(ended.map(|ended| ended.session))
     }
 
     fn end_session(
         &self,
         id: SessionId,
-        state: SessionState,
-        reason: DiscardReason,
-    ) -> Result<Result<Session, ApplyId>> {
+        ending: &Ending<'_>,
+    ) -> Result<Result<ClosedSession, ApplyId>> {
         let keep = self.keeps_history();
+        let &Ending { state, discard, expect, text } = ending;
         self.store.write(|write| {
             let session = require(write, id)?;
+            let (mut rejected, mut dismissed) = (Vec::new(), Vec::new());
             if session.state != SessionState::Open
                 || (state == SessionState::Expired && session.expires_age > write.age)
             {
-                return Ok(Ok(session));
+                return Ok(Ok(ClosedSession { session, rejected, dismissed }));
             }
             let pending = patches::pending_in(write, id)?;
+            let found = set_signature(&pending);
+            if let Some(expected) = expect.filter(|expected| *expected != found) {
+                return Err(StagingError::SignatureMismatch { expected, found });
+            }
             if let Some(apply) = pending.iter().find_map(|patch| patch.apply) {
                 return Ok(Err(apply));
             }
             for patch in pending {
-                discard_one(write, patch.id, reason, None, keep)?;
+                rejected.extend(discard_one(write, patch.id, discard, text, keep)?);
             }
             if state == SessionState::Closed {
                 for lapsed in patches::lapsed_in(write, id)? {
-                    dismiss(write, &lapsed, None)?;
+                    dismissed.extend(dismiss(write, &lapsed, text)?);
                 }
             }
             sessions::set_state(write, id, state)?;
@@ -158,7 +209,7 @@ impl Inner {
                 SessionState::Expired => Event::SessionExpired { session: id },
                 _ => Event::SessionClosed { session: id },
             })?;
-            Ok(Ok(require(write, id)?))
+            Ok(Ok(ClosedSession { session: require(write, id)?, rejected, dismissed }))
         })
     }
 

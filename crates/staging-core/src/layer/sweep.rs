@@ -11,10 +11,12 @@ use serde::Serialize;
 use super::content::Space;
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
+use crate::config::StagingOptions;
 use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::{PatchId, SessionId};
 use crate::owner::{Liveness, Owner};
+use crate::patch::Patch;
 use crate::store::blobs::is_damage;
 use crate::store::{contents, meta, patches, sessions};
 
@@ -43,6 +45,22 @@ pub struct SweepReport {
     pub complete: bool,
 }
 
+/// What a sweep would decide now. What it would remove of the state directory shows only when it
+/// does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SweepPreview {
+    /// Sessions that silence would end.
+    pub expired: Vec<SessionId>,
+    /// Patches that are pending in them, and would no longer be.
+    pub lapsed: Vec<PatchId>,
+    /// Open sessions whose process is gone.
+    pub orphaned: Vec<SessionId>,
+    /// Patches whose file has changed.
+    pub stale: Vec<PatchId>,
+    /// Decided patches that are older than the history is kept.
+    pub forgotten: u64,
+}
+
 /// What a walk through the state directory gave back.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Swept {
@@ -62,6 +80,34 @@ enum Place {
 }
 
 impl DiffStagingLayer {
+    /// What a sweep of this workspace would decide now; changes nothing. Opening a layer for it
+    /// would end overdue sessions on the way.
+    ///
+    /// # Errors
+    /// When the state cannot be opened, or a file of the workspace cannot be looked at.
+    pub fn preview_sweep(options: StagingOptions) -> Result<SweepPreview> {
+        let layer = Self::open_as_it_is(options)?;
+        let inner = &*layer.0;
+        let age = inner.store.age()?;
+        let before = age.minus(inner.options.history_keep_for);
+        let (overdue, pending, forgotten) = inner.store.read(|connection| {
+            let overdue = sessions::overdue(connection, age)?;
+            let old = patches::decided_before(connection, before, usize::MAX)?;
+            Ok((overdue, patches::pending(connection)?, old.len() as u64))
+        })?;
+        let expired: Vec<SessionId> = overdue.iter().map(|session| session.id).collect();
+        let (lapsing, standing): (Vec<Patch>, Vec<Patch>) =
+            pending.into_iter().partition(|patch| expired.contains(&patch.session));
+        let orphaned = inner.dead_owners()?.into_iter().map(|(session, _)| session);
+        Ok(SweepPreview {
+            orphaned: orphaned.filter(|session| !expired.contains(session)).collect(),
+            lapsed: lapsing.iter().map(|patch| patch.id).collect(),
+            stale: inner.stale_among(&standing)?,
+            expired,
+            forgotten,
+        })
+    }
+
     /// Ends what is overdue, finds sessions whose process is gone and patches that
     /// are stale, and gives back what is too old or not needed by anybody; stops
     /// between two steps once `budget` is over.
@@ -171,6 +217,25 @@ impl Inner {
 
     /// Marks open sessions whose process is gone.
     pub(super) fn find_orphans(&self) -> Result<Vec<SessionId>> {
+        let dead = self.dead_owners()?;
+        if dead.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.store.write(|write| {
+            let mut orphaned = Vec::new();
+            for (session, owner) in &dead {
+                // Another process may have taken it over meanwhile.
+                if sessions::orphan(write, *session, owner, write.now)? {
+                    write.log(Event::SessionOrphaned { session: *session, pid: owner.pid })?;
+                    orphaned.push(*session);
+                }
+            }
+            Ok(orphaned)
+        })
+    }
+
+    /// Open sessions that are not marked yet and whose process is gone.
+    fn dead_owners(&self) -> Result<Vec<(SessionId, Owner)>> {
         let owned = self.store.look(sessions::owned)?;
         let mut known: Vec<(Owner, Liveness)> = Vec::new();
         let mut dead = Vec::new();
@@ -187,20 +252,7 @@ impl Inner {
                 dead.push((session, owner));
             }
         }
-        if dead.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.store.write(|write| {
-            let mut orphaned = Vec::new();
-            for (session, owner) in &dead {
-                // Another process may have taken it over meanwhile.
-                if sessions::orphan(write, *session, owner, write.now)? {
-                    write.log(Event::SessionOrphaned { session: *session, pid: owner.pid })?;
-                    orphaned.push(*session);
-                }
-            }
-            Ok(orphaned)
-        })
+        Ok(dead)
     }
 
     /// Forgets decided patches that are older than the history is kept; how many,

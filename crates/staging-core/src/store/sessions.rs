@@ -68,12 +68,13 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<Session>> {
     list(connection, select!("TRUE ORDER BY id"), [].as_slice())
 }
 
-/// Those that are open, or that have something pending or lapsed.
+/// Those that are open and not known to be without a process, or that have something pending or
+/// lapsed.
 pub(crate) fn current(connection: &Connection) -> Result<Vec<Session>> {
     list(
         connection,
         select!(
-            "state = 'open' OR pending > 0
+            "(state = 'open' AND orphaned_ms IS NULL) OR pending > 0
              OR id IN (SELECT session FROM patches WHERE lapsed = 1) ORDER BY id"
         ),
         [].as_slice(),

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rstest::rstest;
 use staging_core::{
-    ApplyRequest, DiscardReason, ErrorKind, PatchState, SessionState, StagingError, SweepReport,
+    ApplyRequest, DiffStagingLayer, DiscardReason, ErrorKind, PatchState, Selector, SessionState,
+    StagingError, SweepPreview, SweepReport,
 };
 
 use crate::world::{World, write};
@@ -150,6 +151,79 @@ fn an_apply_is_forgotten_whole() {
     assert_eq!(sweep(&world).forgotten, 1);
     let error = world.layer.undo(apply).expect_err("half of it would come back");
     assert!(matches!(error, StagingError::NotUndoable { .. }), "{error}");
+}
+
+#[test]
+fn a_preview_tells_what_a_sweep_decides_and_decides_nothing() {
+    let world = World::new();
+    let (overdue, dead) = (world.session("overdue"), world.session("dead"));
+    let lapsing = world.write(overdue, "lapsing", "1\n").patch.expect("pending").id;
+    world.put("stale", "old\n");
+    let stale = world.write(dead, "stale", "new\n").patch.expect("pending").id;
+    world.write(dead, "rejected", "x\n");
+    let rejected = world.layer.patch(staging_core::PatchId(3)).expect("the third").id;
+    world.layer.discard(&[Selector::Patch(rejected)], None).expect("discarded");
+    age(&world);
+    kill_the_owner(&world);
+    world.put("stale", "the user's\n");
+    world
+        .store()
+        .execute("UPDATE sessions SET expires_age_ms = -1 WHERE label = 'overdue'", [])
+        .expect("a day later");
+    let before = world.events();
+    let preview = DiffStagingLayer::preview_sweep(world.layer.options().clone()).expect("looked");
+    let (expired, orphaned, stale) = (vec![overdue], vec![dead], vec![stale]);
+    let (lapsed, forgotten) = (vec![lapsing], preview.forgotten);
+    assert_eq!(preview, SweepPreview { expired, lapsed, orphaned, stale, forgotten });
+    assert_eq!(world.events(), before, "nothing was decided");
+    let done = sweep(&world);
+    assert_eq!(
+        (done.expired, done.orphaned, done.stale),
+        (preview.expired, preview.orphaned, preview.stale)
+    );
+    assert_eq!(
+        world.layer.patch(lapsing).expect("there").reason,
+        Some(DiscardReason::SessionExpired)
+    );
+}
+
+#[test]
+fn a_session_without_a_process_is_in_the_status_only_for_its_patches() {
+    let world = World::new();
+    let s = world.session("agent");
+    let listed = || -> Vec<_> {
+        let status = world.layer.status().expect("a status");
+        status.sessions.iter().map(|each| each.session.id).collect()
+    };
+    assert_eq!(listed(), [s], "its process lives");
+    world.put("a", "old\n");
+    world.write(s, "a", "1\n");
+    kill_the_owner(&world);
+    assert_eq!(sweep(&world).orphaned, [s]);
+    assert_eq!(listed(), [s], "a patch is pending");
+    world.put("a", "the user's\n");
+    assert_eq!(listed(), [s], "a patch is stale, and nobody has dismissed it");
+    world.layer.discard(&[Selector::Session(s)], None).expect("dismissed");
+    assert_eq!(listed(), [], "nothing is left to decide");
+    assert_eq!(world.layer.find_session("agent").expect("there").state, SessionState::Open);
+}
+
+#[test]
+fn a_session_is_closed_only_with_the_patches_that_were_reviewed() {
+    let world = World::new();
+    let s = world.session("agent");
+    let patch = world.write(s, "a", "1\n").patch.expect("pending").id;
+    let reviewed = world.layer.select(&[Selector::Session(s)]).expect("selected").signature;
+    world.write(s, "b", "2\n");
+    let error = world.layer.close_reviewed(s, Some(reviewed), None).expect_err("one more came");
+    assert_eq!(error.kind(), ErrorKind::SignatureMismatch, "{error}");
+    assert_eq!(world.pending().len(), 2, "nothing was rejected");
+    let reviewed = world.layer.select(&[Selector::Session(s)]).expect("selected").signature;
+    let closed = world.layer.close_reviewed(s, Some(reviewed), Some("use tabs")).expect("closed");
+    assert_eq!(closed.session.state, SessionState::Closed);
+    assert_eq!((closed.rejected.len(), closed.dismissed.len()), (2, 0));
+    let rejected = world.layer.patch(patch).expect("in the history");
+    assert_eq!(rejected.reason_text.as_deref(), Some("use tabs"));
 }
 
 #[test]
