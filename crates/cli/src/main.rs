@@ -13,6 +13,7 @@ mod console;
 mod failure;
 mod json;
 mod logging;
+mod nearest;
 mod paint;
 mod place;
 mod plugin_host;

@@ -114,6 +114,11 @@ impl Place {
         Self::with_state(self.root, self.base, self.current)
     }
 
+    /// Whether the workspace has a state. Commands that only look at one do not make it.
+    pub(crate) fn has_state(&self) -> bool {
+        self.state.found != StateFound::New
+    }
+
     /// What a person should know of the state: a line each.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();

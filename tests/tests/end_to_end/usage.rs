@@ -28,18 +28,59 @@ fn a_mistake_on_the_command_line_exits_2(#[case] arguments: &[&str]) {
 }
 
 #[rstest]
-#[case::unknown_key("colour = true\n", "unknown field `colour`")]
-#[case::no_duration("[session]\nexpires_after = \"soon\"\n", "line 2")]
-#[case::unknown_strategy("[diff]\nstrategy = \"magic\"\n", "magic")]
+#[case::unknown_key("colour = true\n", ", line 1, column 1: there is no key `colour`; known are")]
+#[case::misspelt_key(
+    "[diff]\nstrateyg = \"myers\"\n",
+    ", line 2, column 1: there is no key `diff.strateyg`; did you mean `diff.strategy`?"
+)]
+#[case::no_duration(
+    "[session]\nexpires_after = \"soon\"\n",
+    ", line 2, column 17: `session.expires_after` is `\"soon\"`; expected text"
+)]
+#[case::unknown_strategy(
+    "[diff]\nstrategy = \"patiance\"\n",
+    ", line 2, column 12: `diff.strategy` is `\"patiance\"`, which is no strategy; did you mean `patience`?"
+)]
+#[case::no_toml("[diff\n", ", line 1, column ")]
+#[case::several("a = 1\n\nb = 2\n", "has 2 mistakes:\n  line 1, column 1: ")]
 #[case::library_by_a_relative_path(
     "strategies = [{ name = \"x\", path = \"nowhere.so\", blake3 = \"0000000000000000000000000000000000000000000000000000000000000000\" }]\n",
     "nowhere.so"
 )]
 fn a_mistake_in_the_configuration_is_named(#[case] text: &str, #[case] expected: &str) {
     let stage = Stage::new();
+    stage.propose("a.txt", "a\n");
     stage.configure(text);
+    let file = stage.beside("config/greenroom/config.toml");
+    let named = format!("the configuration `{}`", file.display());
+    for arguments in
+        [&["status"][..], &["propose", "b.txt"], &["apply", "--yes"], &["plugin", "list"]]
+    {
+        let ran = stage.run(arguments).expect(2);
+        assert!(ran.stderr.contains(&named) && ran.stderr.contains(expected), "{}", ran.stderr);
+    }
+    let doctor = stage.run(["doctor"]).expect(1);
+    let said = String::from_utf8(doctor.stdout).expect("text");
+    assert!(said.contains("BAD  configuration: ") && said.contains(expected), "{said}");
+    assert!(said.contains("ok   store: "), "the rest is looked at all the same: {said}");
+    let ran = stage.run_with(["hook", "claude-code"], WRITE).expect(2);
+    assert!(ran.stderr.contains(expected), "a hook denies: {}", ran.stderr);
+    stage.configure("");
+    assert_eq!(stage.pending(), 1, "nothing was changed");
+}
+
+/// A call that a hook has to answer for.
+const WRITE: &[u8] = br#"{"session_id": "s", "hook_event_name": "PreToolUse", "tool_name": "Write",
+    "tool_input": {"file_path": "b.txt", "content": "b"}}"#;
+
+#[test]
+fn a_configuration_that_is_not_text_is_named_with_the_place() {
+    let stage = Stage::new();
+    stage.configure("");
+    let file = stage.beside("config/greenroom/config.toml");
+    fs::write(&file, b"# \xc3\xa4\nallow_git = \xff\n").expect("ours");
     let ran = stage.run(["status"]).expect(2);
-    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    assert!(ran.stderr.contains(", line 2, column 13: this is not UTF-8"), "{}", ran.stderr);
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
-use staging_core::{ErrorKind, Health, StagingOptions, examine};
+use staging_core::{ErrorKind, Finding, Health, StagingOptions, examine};
 
-use super::{Stage, count, names, recover};
+use super::{Stage, checked_settings, count, defaults, names, options, recover};
+use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::place::{Place, shown};
 
 /// A sweep by hand looks at everything, however long that takes.
 const NO_HURRY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -48,12 +49,11 @@ pub(super) fn gc(stage: &Stage<'_>) -> Result<(), Failure> {
     stage.console.text(&text)
 }
 
-pub(super) fn doctor(
-    console: &Console,
-    place: &Place,
-    options: &StagingOptions,
-) -> Result<(), Failure> {
-    let mut findings = examine(options);
+pub(super) fn doctor(console: &Console, global: &Global, place: &Place) -> Result<(), Failure> {
+    let mut findings = vec![configuration(place)];
+    // With a mistake in the configuration, everything else is looked at with the defaults.
+    let options = options(global, place).unwrap_or_else(|_| defaults(place));
+    findings.extend(look_over(&options, place));
     findings.extend(recover::others(place));
     if console.json {
         console.object(json!({ "findings": findings }))?;
@@ -80,4 +80,28 @@ pub(super) fn doctor(
     // Its object is printed; a second one would be no JSON.
     Err(Failure::new(ErrorKind::Damaged, format!("not in order: {}", bad.join(", ")))
         .in_the_object())
+}
+
+/// Looks the state over, if there is one.
+fn look_over(options: &StagingOptions, place: &Place) -> Vec<Finding> {
+    if place.has_state() {
+        return examine(options);
+    }
+    let root = shown(&place.root);
+    let text = format!("none yet: nothing was staged in `{root}`");
+    vec![Finding { name: "state directory", health: Health::Good, text }]
+}
+
+fn configuration(place: &Place) -> Finding {
+    let finding = |health, text| Finding { name: "configuration", health, text };
+    let Some(file) = &place.config_file else {
+        return finding(Health::Good, "none: there is no home directory".to_owned());
+    };
+    if !file.exists() {
+        return finding(Health::Good, format!("none in `{}`: the defaults", shown(file)));
+    }
+    match checked_settings(file, place) {
+        Ok(_) => finding(Health::Good, format!("`{}`", shown(file))),
+        Err(failure) => finding(Health::Bad, failure.message().to_owned()),
+    }
 }

@@ -13,6 +13,7 @@ mod review;
 mod sessions;
 mod watch;
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use staging_core::{
@@ -56,10 +57,10 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     for note in place.notes() {
         console.remark(&note);
     }
-    let options = options(&arguments.global, &place)?;
     if matches!(arguments.command, Command::Doctor) {
-        return care::doctor(console, &place, &options);
+        return care::doctor(console, &arguments.global, &place);
     }
+    let options = options(&arguments.global, &place)?;
     if let Command::Mcp { session } = &arguments.command {
         mcp::recover_first(&options, console);
         return mcp::serve(options, session.as_deref(), elicitation_wait(&place)?);
@@ -145,24 +146,36 @@ fn asked() -> Approval {
 
 /// What the libraries are told, from the places and the user's configuration.
 fn options(global: &Global, place: &Place) -> Result<StagingOptions, Failure> {
+    let mut options = defaults(place);
+    if let Some(file) = &place.config_file {
+        checked_settings(file, place)?.configure(&mut options);
+    }
+    tracing::debug!(workspace = ?place.root, state = ?place.state_dir, ?global, "found");
+    Ok(options)
+}
+
+/// What the libraries are told where the user's configuration says nothing.
+fn defaults(place: &Place) -> StagingOptions {
     let mut options = StagingOptions::new(&place.root, &place.state_dir);
     options.new_file_mode = new_file_mode();
     options.plugin_host = plugin_host::of_this_program();
     // Most commands end before the session that they open does.
     options.owns_sessions = false;
-    if let Some(file) = &place.config_file {
-        if file.exists() {
-            let advice = "Keep it elsewhere and set XDG_CONFIG_HOME, or protect another directory.";
-            check_outside(file, &place.root, "the configuration", advice)?;
-        }
-        Settings::read(file)?.configure(&mut options);
-        for library in &options.strategies {
-            let advice = "Keep it elsewhere and allow it there.";
-            check_outside(&library.path, &place.root, "the plugin", advice)?;
-        }
+    options
+}
+
+/// The user's configuration, which lies outside of the workspace, and so do its plugins.
+fn checked_settings(file: &Path, place: &Place) -> Result<Settings, Failure> {
+    if file.exists() {
+        let advice = "Keep it elsewhere and set XDG_CONFIG_HOME, or protect another directory.";
+        check_outside(file, &place.root, "the configuration", advice)?;
     }
-    tracing::debug!(workspace = ?place.root, state = ?place.state_dir, ?global, "found");
-    Ok(options)
+    let settings = Settings::read(file)?;
+    for library in settings.libraries() {
+        let advice = "Keep it elsewhere and allow it there.";
+        check_outside(library, &place.root, "the plugin", advice)?;
+    }
+    Ok(settings)
 }
 
 /// The permission bits of a file that is created without naming any. They stay what they are when

@@ -17,13 +17,10 @@ use crate::failure::Failure;
 use crate::json::{AllowedView, CheckView, StrategiesView, StrategyView, TestedView};
 use crate::place::{Place, check_outside, config_file, shown};
 use crate::plugin_host;
-use crate::settings::Settings;
+use crate::settings::{BUNDLED, Settings};
 
 /// How long one check of the conformance kit may take.
 const CHECK_ALLOWED: Duration = Duration::from_secs(120);
-
-/// The strategies that need no library.
-const BUNDLED: [&str; 4] = ["histogram", "myers", "patience", "full-replace"];
 
 /// What the commands work with.
 struct Bench<'a> {
@@ -206,9 +203,6 @@ impl<'a> Bench<'a> {
 
     /// What keeps an allowed library from being asked.
     fn problem(&self, library: &TrustedLibrary) -> Option<String> {
-        if BUNDLED.contains(&library.name.as_str()) {
-            return Some("it has the name of a bundled strategy".to_owned());
-        }
         if let Err(error) = check_plugin(library) {
             return Some(error.to_string());
         }
