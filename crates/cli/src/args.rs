@@ -143,8 +143,12 @@ pub(crate) enum Command {
     Doctor,
     /// Print the JSON Schema of the events that log and watch print
     Schema,
-    /// Sweep what dead processes left, what is too old, and what nobody needs
-    Gc,
+    /// Remove leftovers of dead processes, expired history and unreferenced contents
+    Gc {
+        /// Print what would be decided, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Serve an agent over the Model Context Protocol, on standard input and output
     Mcp {
         /// The label of the session that the agent works in [default: one for each client]
@@ -291,12 +295,22 @@ pub(crate) struct Apply {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Session {
-    /// List every session
-    List,
-    /// End a session; what is pending in it is rejected
+    /// List the sessions that are open, and those with patches that wait for a decision
+    List {
+        /// List also those that ended, and those whose process is gone
+        #[arg(long)]
+        all: bool,
+    },
+    /// End a session; rejects what is pending in it, after a question
     Close {
         /// The session, an id or a label
         session: String,
+        /// Why the patches are rejected, which the agent is told
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Do not ask before pending patches are rejected
+        #[arg(long)]
+        yes: bool,
     },
 }
 

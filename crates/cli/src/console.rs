@@ -84,6 +84,11 @@ impl Console {
         self.recovered.borrow_mut().add(report);
     }
 
+    /// Whether only what was asked for is to be said.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
     /// Whether everything is to be named.
     pub(crate) fn is_verbose(&self) -> bool {
         self.is_verbose
@@ -111,6 +116,11 @@ impl Console {
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
         let text = escape_for_display(text);
         self.bytes(|out| out.write_all(text.as_bytes()).map_err(output_failed))
+    }
+
+    /// Says what a command did; nothing where remarks are not wanted.
+    pub(crate) fn report(&self, text: &str) -> Result<(), Failure> {
+        if self.is_quiet { Ok(()) } else { self.text(text) }
     }
 
     /// Writes bytes as they are.

@@ -5,7 +5,7 @@ use std::io;
 
 use staging_core::{ErrorKind, PatchId, StagingError, escape_for_display, with_causes};
 
-use crate::args::Command;
+use crate::args::{Command, Session};
 use crate::json::{ErrorFields, ErrorView};
 
 /// A command could not do what it was asked.
@@ -62,6 +62,11 @@ impl Failure {
     /// The path that it is about, as programs read it.
     pub(crate) fn about(self, path: impl Into<String>) -> Self {
         Self { path: Some(path.into()), ..self }
+    }
+
+    /// The patches that it is about, as programs read them.
+    pub(crate) fn of_patches(self, patches: impl IntoIterator<Item = PatchId>) -> Self {
+        Self { patches: patches.into_iter().collect(), ..self }
     }
 
     pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
@@ -184,6 +189,7 @@ fn what_stands(command: &Command) -> Option<&'static str> {
             Some("No file was changed.")
         }
         Command::Discard { .. } => Some("Nothing was discarded."),
+        Command::Session(Session::Close { .. }) => Some("The session was not closed."),
         _ => None,
     }
 }

@@ -301,6 +301,16 @@ impl<'a> From<&'a Session> for SessionView<'a> {
     }
 }
 
+/// What `session close` did.
+#[derive(Serialize)]
+pub(crate) struct ClosedView<'a> {
+    pub(crate) session: SessionView<'a>,
+    /// What was pending in it.
+    pub(crate) rejected: Vec<PatchView<'a>>,
+    /// What was stale or expired in it, and nobody had refreshed or dismissed.
+    pub(crate) dismissed: Vec<PatchView<'a>>,
+}
+
 /// What `init` changed.
 #[derive(Serialize)]
 pub(crate) struct InitView<'a> {

@@ -183,7 +183,7 @@ fn deciding_commands_answer_with_what_they_decided() {
     check_keys(&discarded, &["schema", "patches"]);
     check_patch(&discarded["patches"][0]);
     assert_eq!(discarded["patches"][0]["reason"], "rejected");
-    let closed = stage.run(["session", "close", "cli", "--json"]).expect(0).json();
+    let closed = stage.run(["session", "close", "cli", "--yes", "--json"]).expect(0).json();
     assert_eq!(closed["session"]["state"], "closed");
     let recovered = stage.run(["recover", "--json"]).expect(0).json();
     let keys = ["schema", "recovered", "kept", "blobs_removed", "quarantined", "foreign_slots"];

@@ -1,6 +1,7 @@
 //! What a user sees of Greenroom, through the command and the Rust facade.
 
 mod authors;
+mod closing;
 mod facade;
 mod full_replace;
 mod hooks;

@@ -128,7 +128,7 @@ fn a_session_is_found_by_label_and_ends_when_closed() {
     stage.run_with(["propose", "a.txt", "--session", "robot"], b"x\n").expect(0);
     stage.run_with(["propose", "b.txt", "--session", "s1"], b"y\n").expect(0);
     assert_eq!(stage.status()["sessions"][0]["patches"].as_array().map(Vec::len), Some(2));
-    stage.run(["session", "close", "robot"]).expect(0);
+    stage.run(["session", "close", "robot", "--yes"]).expect(0);
     stage.run_with(["propose", "c.txt", "--session", "s1"], b"z\n").expect(1);
     let anew = stage.run_with(["propose", "c.txt", "--session", "robot", "--json"], b"z\n");
     assert_eq!(anew.expect(0).json()["session"], "s2", "a closed label opens a new session");

@@ -33,7 +33,7 @@ fn propose_everything(stage: &Stage) {
 #[case::by_label(&["discard", "cli"])]
 #[case::by_session(&["discard", "s1", "--reason", "not now"])]
 #[case::one_by_one(&["discard", "p1", "p2", "p3", "p4", "p5", "p6"])]
-#[case::by_closing_the_session(&["session", "close", "cli"])]
+#[case::by_closing_the_session(&["session", "close", "cli", "--yes"])]
 fn the_tree_is_identical_after_a_rejection(#[case] reject: &[&str]) {
     let stage = full_stage();
     let before = stage.tree();

@@ -10,14 +10,14 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// The command on a pseudo-terminal of its own.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     controller: File,
     seen: String,
 }
 
 impl Terminal {
-    fn run(stage: &Stage, arguments: &[&str]) -> Self {
+    pub(crate) fn run(stage: &Stage, arguments: &[&str]) -> Self {
         Self::run_with_typed_ahead(stage, arguments, "")
     }
 
@@ -42,7 +42,7 @@ impl Terminal {
     }
 
     /// Reads until the command has asked.
-    fn until_asked(&mut self) -> &str {
+    pub(crate) fn until_asked(&mut self) -> &str {
         let mut buffer = [0; 4096];
         while !self.seen.contains("[y/N] ") {
             let count = self.controller.read(&mut buffer).expect("the command asks");
@@ -52,12 +52,12 @@ impl Terminal {
     }
 
     /// Answers; the exit code.
-    fn answer(self, answer: &str) -> Option<i32> {
+    pub(crate) fn answer(self, answer: &str) -> Option<i32> {
         self.answer_and_read(answer).0
     }
 
     /// The same, with what the command wrote since.
-    fn answer_and_read(mut self, answer: &str) -> (Option<i32>, String) {
+    pub(crate) fn answer_and_read(mut self, answer: &str) -> (Option<i32>, String) {
         self.controller.write_all(answer.as_bytes()).expect("the command listens");
         let mut rest = Vec::new();
         // A terminal that nobody has open any more reads as an error.

@@ -68,7 +68,7 @@ fn watch_prints_each_event_of_every_process_once_and_goes_on_where_it_ended() {
     for number in 0..5 {
         stage.propose("a.txt", format!("{number}\n"));
     }
-    stage.run(["session", "close", "cli"]).expect(0);
+    stage.run(["session", "close", "cli", "--yes"]).expect(0);
     seen.extend(watch.until("session_closed"));
     drop(watch);
     assert_eq!(seqs(&seen), (1..=seen.len() as u64).collect::<Vec<_>>(), "none missed, none twice");

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
-use staging_core::{ErrorKind, Finding, Health, StagingOptions, examine};
+use staging_core::{
+    DiffStagingLayer, ErrorKind, Finding, Health, StagingOptions, SweepPreview, SweepReport,
+    examine,
+};
 
 use super::{Stage, checked_settings, count, defaults, names, options, recover};
 use crate::args::Global;
@@ -20,8 +23,12 @@ pub(super) fn gc(stage: &Stage<'_>) -> Result<(), Failure> {
     let mut report = stage.layer.sweep(NO_HURRY)?;
     report.removed += recovered.blobs_removed;
     stage.console.tell(recovered);
-    if stage.console.json {
-        return stage.console.object(&report);
+    print_sweep(stage.console, &report)
+}
+
+pub(super) fn print_sweep(console: &Console, report: &SweepReport) -> Result<(), Failure> {
+    if console.json {
+        return console.object(report);
     }
     let mut text = String::new();
     if !report.expired.is_empty() {
@@ -46,7 +53,36 @@ pub(super) fn gc(stage: &Stage<'_>) -> Result<(), Failure> {
     if text.is_empty() {
         text.push_str("nothing to sweep\n");
     }
-    stage.console.text(&text)
+    console.report(&text)
+}
+
+/// What `gc` would decide; nothing is changed.
+pub(super) fn preview(console: &Console, options: StagingOptions) -> Result<(), Failure> {
+    print_preview(console, &DiffStagingLayer::preview_sweep(options)?)
+}
+
+pub(super) fn print_preview(console: &Console, found: &SweepPreview) -> Result<(), Failure> {
+    if console.json {
+        return console.object(found);
+    }
+    let mut text = String::new();
+    for (would, ids) in [
+        ("end, because they expired", names(&found.expired)),
+        ("no longer have pending, because their sessions expired", names(&found.lapsed)),
+        ("mark as without a process", names(&found.orphaned)),
+        ("discard as stale", names(&found.stale)),
+    ] {
+        if !ids.is_empty() {
+            let _ = writeln!(text, "would {would}: {ids}");
+        }
+    }
+    if found.forgotten > 0 {
+        let patches = usize::try_from(found.forgotten).unwrap_or(usize::MAX);
+        let patches = count(patches, "decided patch", "decided patches");
+        let _ = writeln!(text, "would forget {patches} older than the history is kept");
+    }
+    text.push_str("would remove contents that nothing needs; nothing was changed\n");
+    console.text(&text)
 }
 
 pub(super) fn doctor(console: &Console, global: &Global, place: &Place) -> Result<(), Failure> {
@@ -59,7 +95,8 @@ pub(super) fn doctor(console: &Console, global: &Global, place: &Place) -> Resul
         console.object(json!({ "findings": findings }))?;
     } else {
         let mut text = String::new();
-        for finding in &findings {
+        let is_told = |finding: &&Finding| !console.is_quiet() || finding.health != Health::Good;
+        for finding in findings.iter().filter(is_told) {
             let mark = match finding.health {
                 Health::Good => "ok",
                 Health::Notice => "note",

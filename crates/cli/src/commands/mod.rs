@@ -65,6 +65,9 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         mcp::recover_first(&options, console);
         return mcp::serve(options, session.as_deref(), elicitation_wait(&place)?);
     }
+    if let Command::Gc { dry_run: true } = &arguments.command {
+        return care::preview(console, options);
+    }
     let layer = DiffStagingLayer::open(options)?;
     // What `recover` itself does is its answer.
     if !matches!(arguments.command, Command::Recover(_)) {
@@ -90,12 +93,14 @@ fn dispatch(command: &Command, stage: &Stage<'_>) -> Result<(), Failure> {
         Command::Redo { apply, expect, yes } => decide::redo(stage, *apply, expect.as_ref(), *yes),
         Command::Log { verify: false } => history::log(stage),
         Command::Log { verify: true } => history::verify(stage),
-        Command::Session(Session::List) => sessions::list(stage),
-        Command::Session(Session::Close { session }) => sessions::close(stage, session),
+        Command::Session(Session::List { all }) => sessions::list(stage, *all),
+        Command::Session(Session::Close { session, reason, yes }) => {
+            sessions::close(stage, session, reason.as_deref(), *yes)
+        }
         Command::Recover(recover) => recover::recover(stage, recover.acknowledge),
         Command::Plugin(_) => Ok(()),
         Command::Refresh { ids } => propose::refresh(stage, ids),
-        Command::Gc => care::gc(stage),
+        Command::Gc { .. } => care::gc(stage),
         Command::Watch { since } => watch::watch(stage, *since),
         // They need no layer, or open one of their own.
         Command::Doctor

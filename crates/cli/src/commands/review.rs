@@ -7,7 +7,7 @@ use std::slice;
 use serde_json::json;
 use staging_core::{
     ApplyOutcome, DiffOptions, DiscardReason, ErrorKind, InDoubtApply, Patch, PatchApply, PatchId,
-    PatchState, Selector, SessionState, StagingError, Status,
+    PatchState, Selector, SessionState, SessionStatus, StagingError, Status,
 };
 
 use super::{Stage, count, line, names};
@@ -64,7 +64,9 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
 fn status_text(stage: &Stage<'_>, status: &Status) -> String {
     let mut text = format!("workspace {}\n", shown(&stage.place.root));
     let mut pending = 0;
-    for each in &status.sessions {
+    let (empty, filled): (Vec<&SessionStatus>, Vec<&SessionStatus>) =
+        status.sessions.iter().partition(|each| each.patches.is_empty() && each.lapsed.is_empty());
+    for each in filled {
         let session = &each.session;
         let patches = count(each.patches.len(), "patch", "patches");
         let state = match session.state {
@@ -89,6 +91,13 @@ fn status_text(stage: &Stage<'_>, status: &Status) -> String {
         let (path, patches) = (&contested.path, names(&contested.patches));
         let _ =
             writeln!(text, "\n{path} is wanted by {patches}: applying one makes the others stale");
+    }
+    if !empty.is_empty() {
+        let idle: Vec<String> = empty
+            .iter()
+            .map(|each| format!("{} {}", each.session.id, each.session.label))
+            .collect();
+        let _ = writeln!(text, "\nopen without patches: {}", names(&idle));
     }
     if pending == 0 {
         text.push_str("\nnothing is pending\n");

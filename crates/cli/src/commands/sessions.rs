@@ -3,43 +3,119 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
-use staging_core::SessionState;
+use staging_core::{
+    ClosedSession, ErrorKind, Patch, Selector, Session, SessionState, Signature, StagingError,
+};
 
-use super::Stage;
+use super::{Stage, count, line};
+use crate::console::Console;
 use crate::failure::Failure;
-use crate::json::SessionView;
+use crate::json::{ClosedView, SessionView, patches};
 
-pub(super) fn list(stage: &Stage<'_>) -> Result<(), Failure> {
+/// Lists the sessions that `status` knows, or all of them.
+pub(super) fn list(stage: &Stage<'_>, all: bool) -> Result<(), Failure> {
     let sessions = stage.layer.sessions()?;
-    if stage.console.json {
+    if all {
+        return print(stage.console, &sessions, 0);
+    }
+    let current = stage.layer.status()?.sessions;
+    let current: Vec<Session> = current.into_iter().map(|each| each.session).collect();
+    print(stage.console, &current, sessions.len().saturating_sub(current.len()))
+}
+
+/// Prints sessions, and how many are not among them.
+pub(super) fn print(
+    console: &Console,
+    sessions: &[Session],
+    left_out: usize,
+) -> Result<(), Failure> {
+    if console.json {
         let sessions: Vec<_> = sessions.iter().map(SessionView::from).collect();
-        return stage.console.object(json!({ "sessions": sessions }));
+        return console.object(json!({ "sessions": sessions }));
     }
     let mut text = String::new();
-    for session in &sessions {
-        let until = match session.state {
-            SessionState::Open => format!("expires {}", session.expires_at),
+    for session in sessions {
+        let until = match (session.state, session.orphaned_at) {
+            (SessionState::Open, Some(_)) => {
+                format!("its process is gone, expires {}", session.expires_at)
+            }
+            (SessionState::Open, None) => format!("expires {}", session.expires_at),
             _ => format!("last active {}", session.last_active_at),
         };
         let (id, state, label) = (session.id, session.state.as_str(), &session.label);
         let _ = writeln!(text, "{id} {state} {label} ({until})");
     }
     if sessions.is_empty() {
-        text.push_str("no session yet\n");
+        text.push_str(if left_out == 0 { "no session yet\n" } else { "no open session\n" });
     }
-    stage.console.text(&text)
+    console.text(&text)?;
+    if left_out > 0 {
+        let others = count(left_out, "session that ended is", "sessions that ended are");
+        console.remark(&format!("{others} not listed: `greenroom session list --all` does"));
+    }
+    Ok(())
 }
 
-pub(super) fn close(stage: &Stage<'_>, named: &str) -> Result<(), Failure> {
+/// Ends a session. What is pending in it is rejected, which is asked for.
+pub(super) fn close(
+    stage: &Stage<'_>,
+    named: &str,
+    reason: Option<&str>,
+    yes: bool,
+) -> Result<(), Failure> {
     let found = stage.layer.find_session(named)?;
-    let session = stage.layer.close_session(found.id)?;
-    let printed = if stage.console.json {
-        let session = SessionView::from(&session);
-        stage.console.object(json!({ "session": session }))
-    } else {
-        let (id, label) = (session.id, &session.label);
-        stage.console.text(&format!("{id} {label} is {}\n", session.state.as_str()))
+    let expect = if yes { None } else { Some(confirm(stage, &found)?) };
+    let closed = match stage.layer.close_reviewed(found.id, expect, reason) {
+        Err(StagingError::SignatureMismatch { .. }) => {
+            let message = format!("patches of {} were proposed or decided meanwhile", found.id);
+            return Err(Failure::new(ErrorKind::SignatureMismatch, message)
+                .advise("Look at what is pending now, and close it again."));
+        }
+        closed => closed?,
     };
-    stage.told(printed, "the session is closed");
+    stage.told(print_closed(stage.console, &closed), "the session is closed");
     Ok(())
+}
+
+/// Shows what closing would reject, and asks; the signature of what was shown.
+fn confirm(stage: &Stage<'_>, session: &Session) -> Result<Signature, Failure> {
+    let selection = stage.layer.select(&[Selector::Session(session.id)])?;
+    let pending = &selection.patches;
+    if pending.is_empty() {
+        return Ok(selection.signature);
+    }
+    let (id, label) = (session.id, &session.label);
+    let rejected = count(pending.len(), "patch", "patches");
+    if !stage.console.json {
+        let lines: String = pending.iter().map(|patch| line(patch) + "\n").collect();
+        stage.console.text(&lines)?;
+    }
+    if !stage.console.can_ask() {
+        let message = format!("closing {id} {label} rejects {rejected}, which needs confirmation");
+        return Err(Failure::new(ErrorKind::ConfirmationMissing, message)
+            .of_patches(pending.iter().map(|patch| patch.id))
+            .advise("Pass --yes, or apply or discard them first."));
+    }
+    if stage.console.ask(&format!("Close {id} {label} and reject {rejected}?"))? {
+        return Ok(selection.signature);
+    }
+    Err(Failure::new(ErrorKind::ConfirmationMissing, "not closed: the answer was no")
+        .advise("The patches stay pending."))
+}
+
+fn print_closed(console: &Console, closed: &ClosedSession) -> Result<(), Failure> {
+    let ClosedSession { session, rejected, dismissed } = closed;
+    if console.json {
+        return console.object(ClosedView {
+            session: SessionView::from(session),
+            rejected: patches(rejected),
+            dismissed: patches(dismissed),
+        });
+    }
+    let lines = |done: &str, those: &[Patch]| -> String {
+        those.iter().map(|patch| format!("{done} {}\n", line(patch))).collect()
+    };
+    let (id, label, state) = (session.id, &session.label, session.state.as_str());
+    let (rejected, dismissed) = (lines("rejected", rejected), lines("dismissed", dismissed));
+    console.report(&format!("{rejected}{dismissed}{id} {label} is {state}\n"))
 }

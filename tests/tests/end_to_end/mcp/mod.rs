@@ -1,7 +1,7 @@
 //! `greenroom mcp` as clients meet it: lines of JSON-RPC over a process's streams.
 
 mod approval;
-mod client;
+pub(crate) mod client;
 mod eras;
 mod hostile;
 mod reading;

@@ -94,10 +94,10 @@ fn an_agent_is_told_when_its_session_has_ended() {
     let stage = Stage::new();
     let mut client = Client::greeted(&stage, &["--session", "mine"], json!({}));
     client.ok("write_file", json!({"path": "a.txt", "content": "a"}));
-    stage.run(["session", "close", "mine"]).expect(0);
+    stage.run(["session", "close", "mine", "--yes"]).expect(0);
     for tool in ["write_file", "read_text_file"] {
         if tool == "read_text_file" {
-            stage.run(["session", "close", "mine"]).expect(0);
+            stage.run(["session", "close", "mine", "--yes"]).expect(0);
         }
         let mut arguments = json!({"path": "b.txt"});
         if tool == "write_file" {
