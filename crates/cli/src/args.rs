@@ -179,12 +179,16 @@ pub(crate) struct Recover {
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// Whose settings
+    /// The agent
     #[arg(value_name = "AGENT")]
     pub(crate) agent: Agent,
-    /// Take out again what init put there
+    /// Remove what init wrote, from the settings for you alone and from the shared ones
     #[arg(long)]
     pub(crate) remove: bool,
+    /// Change the workspace's shared settings, which everybody gets who works in it, instead of
+    /// those for you alone; everybody needs Greenroom then
+    #[arg(long, conflicts_with = "user")]
+    pub(crate) shared: bool,
     /// Change your own settings, for every workspace, instead of the workspace's
     #[arg(long, conflicts_with = "workspace")]
     pub(crate) user: bool,

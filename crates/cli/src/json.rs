@@ -317,7 +317,7 @@ pub(crate) struct InitView<'a> {
     pub(crate) agent: &'a str,
     pub(crate) changed: Vec<&'a RelPath>,
     pub(crate) apply: Option<ApplyId>,
-    pub(crate) notes: &'a [&'a str],
+    pub(crate) notes: &'a [String],
 }
 
 /// What `plugin list` shows.

@@ -30,9 +30,12 @@ fn twice_is_once_and_removing_brings_back_what_was(#[case] agent: &str) {
     let stage = Stage::new();
     // The file that each agent has most likely, with what a person wrote into it.
     let json = "{\n  \"mine\": 1\n}\n";
-    for file in
-        [".claude/settings.json", ".gemini/settings.json", "opencode.json", ".cursor/mcp.json"]
-    {
+    for file in [
+        ".claude/settings.local.json",
+        ".gemini/settings.json",
+        "opencode.json",
+        ".cursor/mcp.json",
+    ] {
         stage.write(file, json);
     }
     stage.write(".codex/config.toml", "# mine\nmodel = \"m\"\n\n[tui]\n");
@@ -43,7 +46,7 @@ fn twice_is_once_and_removing_brings_back_what_was(#[case] agent: &str) {
     let names_before = names(&stage);
     let contents = |stage: &Stage| {
         [
-            ".claude/settings.json",
+            ".claude/settings.local.json",
             ".gemini/settings.json",
             "opencode.json",
             ".cursor/mcp.json",
@@ -64,17 +67,18 @@ fn twice_is_once_and_removing_brings_back_what_was(#[case] agent: &str) {
     assert_eq!(stage.pending(), 0);
 }
 
-#[test]
-fn claude_code_gets_the_server_and_no_way_around_it() {
+#[rstest]
+#[case::for_oneself(&["init", "claude-code", "--yes"], ".claude/settings.local.json")]
+#[case::for_everybody(&["init", "claude-code", "--shared", "--yes"], ".claude/settings.json")]
+fn claude_code_gets_the_server_and_no_way_around_it(#[case] init: &[&str], #[case] file: &str) {
     let stage = Stage::new();
-    stage.write(
-        ".claude/settings.json",
-        "{\n  // mine\n  \"permissions\": { \"deny\": [\"WebFetch\"] }\n}\n",
-    );
-    stage.run(["init", "claude-code", "--yes"]).expect(0);
+    stage.write(file, "{\n  // mine\n  \"permissions\": { \"deny\": [\"WebFetch\"] }\n}\n");
+    let before = stage.tree().len();
+    stage.run(init).expect(0);
+    assert_eq!(stage.tree().len(), before + 1, "only the server's file is new");
     let server = settings(&stage.path(".mcp.json"))["mcpServers"]["greenroom"].clone();
     assert_eq!(server, json!({"command": "greenroom", "args": ["mcp"]}));
-    let text = String::from_utf8(stage.read(".claude/settings.json")).expect("text");
+    let text = String::from_utf8(stage.read(file)).expect("text");
     assert!(text.contains("  // mine\n"), "{text}");
     let found: Value = serde_json::from_str(&text.replace("// mine", "")).expect("JSON");
     let writers = ["WebFetch", "Write", "Edit", "NotebookEdit", "Bash"];
@@ -150,7 +154,7 @@ fn the_file_that_is_there_is_the_one() {
 #[case::no_text("gemini", ".gemini/settings.json", "{\"\u{ff}\": 1}", "")]
 #[case::another_shape(
     "claude-code",
-    ".claude/settings.json",
+    ".claude/settings.local.json",
     "{\"permissions\": \"all\"}",
     "`permissions` is no object"
 )]
@@ -220,4 +224,114 @@ fn the_state_may_lie_in_the_home_whose_settings_are_changed() {
     ran.expect(0);
     assert!(stage.beside("home/.gemini/settings.json").exists());
     assert!(stage.beside("home/.local/state/greenroom").exists());
+}
+
+/// Every folder of the workspace but git's.
+fn folders(stage: &Stage) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = vec![stage.workspace()];
+    while let Some(folder) = left.pop() {
+        for entry in fs::read_dir(folder).expect("ours") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() && !path.ends_with(".git") {
+                let name = path.strip_prefix(stage.workspace()).expect("it lies below");
+                found.push(name.to_string_lossy().into_owned());
+                left.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[rstest]
+#[case("claude-code", ".claude")]
+#[case("codex", ".codex")]
+#[case("gemini", ".gemini")]
+#[case("cursor", ".cursor")]
+fn a_folder_that_init_made_goes_with_its_settings_and_one_that_was_there_stays(
+    #[case] agent: &str,
+    #[case] folder: &str,
+) {
+    for rounds in [1, 2] {
+        let stage = Stage::new();
+        for _ in 0..rounds {
+            stage.run(["init", agent, "--yes"]).expect(0);
+            assert_eq!(folders(&stage), [folder]);
+            stage.run(["init", agent, "--remove", "--yes"]).expect(0);
+            assert_eq!(folders(&stage), [""; 0], "round {rounds}");
+        }
+    }
+    let stage = Stage::new();
+    fs::create_dir(stage.path(folder)).expect("ours");
+    stage.run(["init", agent, "--yes"]).expect(0);
+    stage.run(["init", agent, "--remove", "--yes"]).expect(0);
+    assert_eq!(folders(&stage), [folder], "the user made it");
+    let stage = Stage::new();
+    stage.run(["init", agent, "--yes"]).expect(0);
+    stage.write(format!("{folder}/mine.txt"), "mine\n");
+    stage.run(["init", agent, "--remove", "--yes"]).expect(0);
+    assert_eq!(folders(&stage), [folder], "something of the user's is in it");
+    assert_eq!(stage.read(format!("{folder}/mine.txt")), b"mine\n");
+}
+
+#[test]
+fn a_folder_in_the_home_directory_goes_as_well_and_a_patch_of_an_agent_takes_none() {
+    let stage = Stage::new();
+    stage.run(["init", "gemini", "--user", "--yes"]).expect(0);
+    stage.run(["init", "gemini", "--user", "--remove", "--yes"]).expect(0);
+    assert!(!stage.beside("home/.gemini").exists());
+    stage.propose("made/a.txt", "a\n");
+    stage.run(["apply", "--yes"]).expect(0);
+    stage.run(["propose", "made/a.txt", "--delete"]).expect(0);
+    stage.run(["apply", "--yes"]).expect(0);
+    assert_eq!(folders(&stage), ["made"]);
+}
+
+#[test]
+fn what_is_for_everybody_is_said_before_it_is_written() {
+    let stage = Stage::new();
+    let needs = "everybody who gets them needs Greenroom";
+    for arguments in [
+        &["init", "claude-code", "--shared", "--yes"][..],
+        &["init", "codex", "--yes"],
+        &["init", "gemini", "--yes"],
+        &["init", "opencode", "--yes"],
+        &["init", "cursor", "--shared", "--yes"],
+    ] {
+        let ran = stage.run(arguments).expect(0);
+        assert!(ran.stderr.contains(needs), "{arguments:?}: {}", ran.stderr);
+    }
+    let stage = Stage::new();
+    let ran = stage.run(["init", "claude-code", "--yes"]).expect(0);
+    assert!(!ran.stderr.contains(needs), "{}", ran.stderr);
+    assert!(ran.stderr.contains("add it to `.git/info/exclude`"), "{}", ran.stderr);
+    let mut terminal = super::terminal::Terminal::run(&stage, &["init", "codex"]);
+    let seen = terminal.until_asked();
+    assert!(seen.contains(needs) && seen.contains("--user"), "{seen}");
+    terminal.answer("n\n");
+}
+
+#[test]
+fn shared_settings_are_found_and_can_be_exchanged_for_ones_own() {
+    let stage = Stage::new();
+    let local = || stage.path(".claude/settings.local.json").exists();
+    let shared = || stage.path(".claude/settings.json").exists();
+    let server = || stage.path(".mcp.json").exists();
+    stage.run(["init", "claude-code", "--shared", "--yes"]).expect(0);
+    let ran = stage.run(["init", "claude-code", "--yes"]).expect(0);
+    assert!(
+        ran.stderr.contains("`.claude/settings.json` holds Greenroom's settings as well"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("init claude-code --shared --remove"), "{}", ran.stderr);
+    assert!(local() && shared() && server());
+    stage.run(["init", "claude-code", "--shared", "--remove", "--yes"]).expect(0);
+    assert!(local() && !shared() && server(), "the server is needed by one's own settings");
+    let ran = stage.run(["init", "claude-code", "--shared", "--yes", "--json"]).expect(0).json();
+    assert!(ran["notes"].to_string().contains("settings.local.json` holds"), "{ran}");
+    stage.run(["init", "claude-code", "--remove", "--yes"]).expect(0);
+    assert!(!local() && !shared() && !server(), "removing takes out both");
+    assert_eq!(folders(&stage), [""; 0]);
 }

@@ -8,6 +8,8 @@ use atomic_fs::{
     RelPath, Unfinished, WorkspaceLock,
 };
 
+use rusqlite::Connection;
+
 use super::attested::attestable;
 use super::request::{ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, PatchApply};
 use super::review::not_pending;
@@ -90,6 +92,17 @@ impl DiffStagingLayer {
     pub fn tidy(&self) -> Result<Vec<Kept>> {
         self.0.tidy()
     }
+}
+
+/// The directories that applies of Greenroom's own made, above files that this one deleted.
+fn made_for_deleted(connection: &Connection, apply: ApplyId) -> Result<Vec<RelPath>> {
+    let patches = patches::of_apply(connection, apply)?;
+    let is_above = |dir: &RelPath| {
+        let is_below =
+            |patch: &Patch| patch.operation == Operation::Delete && patch.path.starts_with(dir);
+        patches.iter().any(is_below)
+    };
+    Ok(applies::own_made_dirs(connection)?.into_iter().filter(is_above).collect())
 }
 
 fn outcome_of(state: ApplyState) -> Option<ApplyOutcome> {
@@ -204,11 +217,13 @@ impl Inner {
     }
 
     /// Where an apply took another one back: removes the directories that the other had
-    /// made, as far as they are empty. They are no part of the promise: where one cannot
-    /// be removed it stays.
+    /// made, as far as they are empty; where it took Greenroom's settings out of an agent's,
+    /// those that held them and were made for them. They are no part of the promise: where one
+    /// cannot be removed it stays.
     pub(super) fn remove_emptied_dirs(&self, lock: &WorkspaceLock, apply: ApplyId) -> Result<()> {
         let dirs = self.store.read(|connection| match applies::undoes(connection, apply)? {
             Some(target) => applies::made_dirs(connection, target),
+            None if applies::is_own(connection, apply)? => made_for_deleted(connection, apply),
             None => Ok(Vec::new()),
         })?;
         if let Err(error) = self.workspace.remove_empty_dirs(lock, &dirs) {

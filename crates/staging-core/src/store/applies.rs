@@ -184,6 +184,23 @@ pub(crate) fn made_dirs(connection: &Connection, apply: ApplyId) -> Result<Vec<R
     })
 }
 
+/// The directories that changes of agents' settings for Greenroom made.
+pub(crate) fn own_made_dirs(connection: &Connection) -> Result<Vec<RelPath>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT made_dirs FROM applies WHERE own = 1 AND undone_by IS NULL
+         AND state = 'committed' AND made_dirs IS NOT NULL",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut dirs = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(0)?;
+        let made: Vec<RelPath> =
+            serde_json::from_str(&text).map_err(|error| super::damaged(error.to_string()))?;
+        dirs.extend(made);
+    }
+    Ok(dirs)
+}
+
 /// Notes that an apply was taken back.
 pub(crate) fn set_undone(connection: &Connection, target: ApplyId, by: ApplyId) -> Result<()> {
     connection

@@ -41,19 +41,28 @@ pub(super) struct Settings {
     pub(super) wants: Vec<Want>,
     /// Keys beside which what is wanted would not count.
     pub(super) unlike: &'static [&'static [&'static str]],
+    /// Whether the settings for oneself and the shared ones need it alike.
+    pub(super) is_common: bool,
 }
 
 /// Whose settings are changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
+    /// Those of the workspace, for this user alone.
+    Local,
     /// Those of the workspace, for everybody who works in it.
-    Project,
+    Shared,
     /// Those of the user, for every workspace.
     User,
 }
 
+/// Whether an agent reads settings of a workspace that are for one user alone.
+pub(super) fn has_local(agent: Agent) -> bool {
+    agent == Agent::ClaudeCode
+}
+
 fn json(names: &'static [&'static str], wants: Vec<Want>) -> Settings {
-    Settings { names, format: Format::Json, wants, unlike: &[] }
+    Settings { names, format: Format::Json, wants, unlike: &[], is_common: false }
 }
 
 fn set(at: &'static [&'static str], value: Value) -> Want {
@@ -78,7 +87,7 @@ pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
             let writers = ["write_file", "replace", "run_shell_command"];
             wants.extend(include(&["tools", "exclude"], &writers));
             let names: &[&str] = match scope {
-                Scope::Project => &[".gemini/settings.json"],
+                Scope::Local | Scope::Shared => &[".gemini/settings.json"],
                 Scope::User => &["settings.json"],
             };
             vec![json(names, wants)]
@@ -94,7 +103,7 @@ pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
                 set(&["permission", "bash"], json!("deny")),
             ];
             let names: &[&str] = match scope {
-                Scope::Project => &["opencode.jsonc", "opencode.json"],
+                Scope::Local | Scope::Shared => &["opencode.jsonc", "opencode.json"],
                 Scope::User => &["opencode/opencode.jsonc", "opencode/opencode.json"],
             };
             // The spelling of its second version, beside which the first does not count.
@@ -108,7 +117,7 @@ pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
             let rules = include(&["permissions", "deny"], &rules);
             let servers = vec![server(&["mcpServers", "greenroom"])];
             match scope {
-                Scope::Project => {
+                Scope::Local | Scope::Shared => {
                     vec![json(&[".cursor/mcp.json"], servers), json(&[".cursor/cli.json"], rules)]
                 }
                 Scope::User => {
@@ -129,18 +138,19 @@ fn claude_code(scope: Scope) -> Vec<Settings> {
     // Should somebody take the denials out, what writes files still waits.
     let matcher = "Write|Edit|MultiEdit|NotebookEdit|Read";
     wants.push(hook(matcher, "greenroom hook claude-code || exit 2"));
-    match scope {
-        Scope::Project => vec![
-            json(&[".mcp.json"], vec![server(&["mcpServers", "greenroom"])]),
-            json(&[".claude/settings.json"], wants),
-        ],
-        Scope::User => vec![json(&["settings.json"], wants)],
-    }
+    let file: &[&str] = match scope {
+        Scope::Local => &[".claude/settings.local.json"],
+        Scope::Shared => &[".claude/settings.json"],
+        Scope::User => return vec![json(&["settings.json"], wants)],
+    };
+    // Claude Code has no file of a workspace for servers of one user alone.
+    let servers = json(&[".mcp.json"], vec![server(&["mcpServers", "greenroom"])]);
+    vec![Settings { is_common: true, ..servers }, json(file, wants)]
 }
 
 fn codex(scope: Scope) -> Vec<Settings> {
     let (config, hooks): (&[&str], &[&str]) = match scope {
-        Scope::Project => (&[".codex/config.toml"], &[".codex/hooks.json"]),
+        Scope::Local | Scope::Shared => (&[".codex/config.toml"], &[".codex/hooks.json"]),
         Scope::User => (&["config.toml"], &["hooks.json"]),
     };
     let config = Settings {
@@ -154,6 +164,7 @@ fn codex(scope: Scope) -> Vec<Settings> {
         ],
         // Either names a place further on that says what the sandbox is.
         unlike: &[&["default_permissions"], &["profile"]],
+        is_common: false,
     };
     // The sandbox refuses what the agent's own tool writes; the hook stages it instead.
     vec![config, json(hooks, vec![hook("^apply_patch$", "greenroom hook codex || exit 2")])]
@@ -189,17 +200,22 @@ pub(super) fn notes(agent: Agent, scope: Scope, remove: bool) -> &'static [&'sta
         (Agent::ClaudeCode, Scope::User) => &[
             "Claude Code keeps the servers of a user in a file that it writes itself: run `claude mcp add --scope user greenroom -- greenroom mcp`.",
         ],
-        (Agent::ClaudeCode, Scope::Project) => &[
+        (Agent::ClaudeCode, Scope::Local) => &[
+            "`.claude/settings.local.json` is for you alone: if git does not ignore it, add it to `.git/info/exclude`.",
+            "`.mcp.json` is for everybody who gets it; without Greenroom its server does not start, and nothing is denied.",
             "Claude Code asks once whether you trust the workspace, and whether its servers may be used: say yes to greenroom.",
         ],
-        (Agent::Codex, Scope::Project) => &[
+        (Agent::ClaudeCode, Scope::Shared) => &[
+            "Claude Code asks once whether you trust the workspace, and whether its servers may be used: say yes to greenroom.",
+        ],
+        (Agent::Codex, Scope::Local | Scope::Shared) => &[
             "Codex reads the settings of a project only when you have said that you trust it.",
             "Codex runs the hook only when you have reviewed it; until then what its own tool writes is refused rather than staged.",
         ],
         (Agent::Codex, Scope::User) => &[
             "Codex runs the hook only when you have reviewed it; until then what its own tool writes is refused rather than staged.",
         ],
-        (Agent::Gemini, Scope::Project) => &[
+        (Agent::Gemini, Scope::Local | Scope::Shared) => &[
             "Gemini CLI reads the settings of a project only when you have said that you trust it.",
         ],
         (Agent::Gemini, Scope::User) => &[],
@@ -209,5 +225,20 @@ pub(super) fn notes(agent: Agent, scope: Scope, remove: bool) -> &'static [&'sta
         (Agent::Cursor, _) => &[
             "These rules hold Cursor's command-line agent. The editor has no setting that keeps its agent from writing: what it writes there does not wait.",
         ],
+    }
+}
+
+/// Whom a change of these settings concerns, to be said before it is made.
+pub(super) fn reach(agent: Agent, scope: Scope) -> Option<String> {
+    let needs =
+        "everybody who gets them needs Greenroom: without it their agent's edits are denied";
+    match scope {
+        Scope::Shared => Some(format!("These settings are the workspace's, and {needs}.")),
+        Scope::Local if !has_local(agent) => Some(format!(
+            "{} has no settings of a workspace for you alone. These are the workspace's, and \
+             {needs}; --user changes your own settings instead, for every workspace.",
+            agent.name()
+        )),
+        Scope::Local | Scope::User => None,
     }
 }

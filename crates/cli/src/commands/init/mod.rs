@@ -29,7 +29,11 @@ use crate::place::{Place, home, shown};
 const LABEL: &str = "greenroom init";
 
 pub(super) fn run(init: &Init, global: &Global, console: &Console) -> Result<(), Failure> {
-    let scope = if init.user { Scope::User } else { Scope::Project };
+    let scope = match init {
+        Init { user: true, .. } => Scope::User,
+        Init { shared: true, .. } => Scope::Shared,
+        _ => Scope::Local,
+    };
     let (stage, folder) = open(init, scope, global, console)?;
     console.follow(&stage.layer);
     let done = run_in(&stage, &folder, init, scope);
@@ -38,19 +42,87 @@ pub(super) fn run(init: &Init, global: &Global, console: &Console) -> Result<(),
 }
 
 fn run_in(stage: &Stage<'_>, folder: &Path, init: &Init, scope: Scope) -> Result<(), Failure> {
+    let root = &stage.place.root;
     let mut proposals = Vec::new();
-    for settings in agents::settings(init.agent, scope) {
-        proposals.extend(change(&stage.place.root, folder, &settings, init.remove)?);
+    for settings in files(init, scope, root, folder)? {
+        proposals.extend(change(root, folder, &settings, init.remove)?);
     }
+    let others = other_settings(init, scope, root, folder)?;
     if proposals.is_empty() {
-        report(stage, init, scope, &[], None)?;
+        report(stage, init, scope, &others, &[], None)?;
     } else {
-        decide(stage, init, scope, proposals)?;
+        decide(stage, init, scope, &others, proposals)?;
     }
     if !init.remove && !is_on_the_path() {
         stage.console.remark("`greenroom` is not on your PATH: agents will not find it");
     }
     Ok(())
+}
+
+/// The files that are changed. What is taken out is taken out of the user's own and of the shared
+/// ones, unless one of them is named.
+fn files(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Result<Vec<Settings>, Failure> {
+    let mut files = agents::settings(init.agent, scope);
+    if !init.remove || !agents::has_local(init.agent) {
+        return Ok(files);
+    }
+    match scope {
+        Scope::Local => {
+            let shared = agents::settings(init.agent, Scope::Shared);
+            files.extend(shared.into_iter().filter(|settings| !settings.is_common));
+        }
+        Scope::Shared => {
+            let local = agents::settings(init.agent, Scope::Local);
+            let is_needed = is_set_in(&local, root, folder)?.is_some();
+            files.retain(|settings| !(settings.is_common && is_needed));
+        }
+        Scope::User => {}
+    }
+    Ok(files)
+}
+
+/// What is to be said of the other settings of the workspace that hold something of Greenroom's.
+fn other_settings(
+    init: &Init,
+    scope: Scope,
+    root: &Path,
+    folder: &Path,
+) -> Result<Vec<String>, Failure> {
+    let agent = init.agent.name();
+    let (other, remedy) = match scope {
+        _ if init.remove || !agents::has_local(init.agent) => return Ok(Vec::new()),
+        Scope::Local => (Scope::Shared, format!("`greenroom init {agent} --shared --remove`")),
+        Scope::Shared => (Scope::Local, format!("`greenroom init {agent} --remove`")),
+        Scope::User => return Ok(Vec::new()),
+    };
+    let other = agents::settings(init.agent, other);
+    let found = is_set_in(&other, root, folder)?;
+    let note = found.map(|name| match scope {
+        Scope::Local => format!(
+            "`{name}` holds Greenroom's settings as well, for everybody who gets it: {remedy} \
+             takes them out."
+        ),
+        _ => format!(
+            "`{name}` holds Greenroom's settings as well, for you alone: {remedy} takes out both."
+        ),
+    });
+    Ok(note.into_iter().collect())
+}
+
+/// The first of these files that holds something of what is wanted there; files that several need
+/// do not count.
+fn is_set_in(
+    settings: &[Settings],
+    root: &Path,
+    folder: &Path,
+) -> Result<Option<&'static str>, Failure> {
+    for each in settings.iter().filter(|each| !each.is_common) {
+        // A file that cannot be changed holds nothing that was put there.
+        if let Ok(Some(_)) = change(root, folder, each, true) {
+            return Ok(each.names.last().copied());
+        }
+    }
+    Ok(None)
 }
 
 /// Where the settings are, and the folder below that which their names begin at.
@@ -60,7 +132,7 @@ fn open<'a>(
     global: &Global,
     console: &'a Console,
 ) -> Result<(Stage<'a>, PathBuf), Failure> {
-    if scope == Scope::Project {
+    if scope != Scope::User {
         let place = Place::find(global)?;
         let layer = DiffStagingLayer::open(options(global, &place)?)?;
         return Ok((Stage { console, place, layer }, PathBuf::new()));
@@ -155,6 +227,7 @@ fn decide(
     stage: &Stage<'_>,
     init: &Init,
     scope: Scope,
+    others: &[String],
     proposals: Vec<Proposal>,
 ) -> Result<(), Failure> {
     let session = stage.layer.open_session(LABEL)?.id;
@@ -166,7 +239,7 @@ fn decide(
     let decided =
         stage.layer.propose_all(session, proposals).map_err(Failure::from).and_then(|proposed| {
             let patches: Vec<Patch> = proposed.into_iter().filter_map(|one| one.patch).collect();
-            let approval = confirm(stage, init, &patches)?;
+            let approval = confirm(stage, init, scope, &patches)?;
             let request = ApplyRequest {
                 ids: patches.iter().map(|patch| Selector::Patch(patch.id)).collect(),
                 expect: Some(set_signature(&patches)),
@@ -179,7 +252,8 @@ fn decide(
     // Closing rejects what is still pending, which after an apply is nothing.
     let closed = stage.layer.close_session(session);
     let (patches, applied) = decided?;
-    stage.told(report(stage, init, scope, &patches, applied.apply), "the settings are changed");
+    let reported = report(stage, init, scope, others, &patches, applied.apply);
+    stage.told(reported, "the settings are changed");
     for warning in &applied.warnings {
         stage.console.warn(warning);
     }
@@ -188,9 +262,24 @@ fn decide(
     Ok(())
 }
 
-fn confirm(stage: &Stage<'_>, init: &Init, patches: &[Patch]) -> Result<Approval, Failure> {
-    if !stage.console.json {
+fn confirm(
+    stage: &Stage<'_>,
+    init: &Init,
+    scope: Scope,
+    patches: &[Patch],
+) -> Result<Approval, Failure> {
+    let is_asked = !init.yes && stage.console.can_ask();
+    if !stage.console.json && (is_asked || !stage.console.is_quiet()) {
         stage.console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))?;
+    }
+    if !init.remove
+        && let Some(reach) = agents::reach(init.agent, scope)
+    {
+        // Whoever is asked has to know it.
+        match is_asked {
+            true => stage.console.warn(&reach),
+            false => stage.console.remark(&reach),
+        }
     }
     if init.yes {
         return unasked(&stage.place, ApprovalMeans::Yes, "init --yes");
@@ -213,26 +302,31 @@ fn report(
     stage: &Stage<'_>,
     init: &Init,
     scope: Scope,
+    others: &[String],
     patches: &[Patch],
     apply: Option<staging_core::ApplyId>,
 ) -> Result<(), Failure> {
+    let reach = agents::reach(init.agent, scope).filter(|_| !init.remove);
     let notes = agents::notes(init.agent, scope, init.remove);
+    let notes = notes.iter().map(|note| (*note).to_owned()).chain(others.iter().cloned());
     let console = stage.console;
     if console.json {
         let changed = patches.iter().map(|patch| &patch.path).collect();
-        return console.object(InitView { agent: init.agent.name(), changed, apply, notes });
+        let notes: Vec<String> = reach.into_iter().chain(notes).collect();
+        let agent = init.agent.name();
+        return console.object(InitView { agent, changed, apply, notes: &notes });
     }
     let mut text = match (patches.len(), init.remove) {
         (0, false) => "nothing to change: it is set up\n".to_owned(),
         (0, true) => "nothing to take out\n".to_owned(),
         (number, _) => format!("changed {}\n", count(number, "file", "files")),
     };
-    if let (Some(apply), Scope::Project) = (apply, scope) {
+    if let (Some(apply), Scope::Local | Scope::Shared) = (apply, scope) {
         text.push_str(&format!("`greenroom undo {apply}` takes it back as it was\n"));
     }
-    console.text(&text)?;
+    console.report(&text)?;
     for note in notes {
-        console.remark(note);
+        console.remark(&note);
     }
     Ok(())
 }
