@@ -38,10 +38,10 @@ pub(crate) struct Global {
     /// When to colour; never with NO_COLOR set
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub(crate) color: ColorChoice,
-    /// Say more on standard error, and more again with -vv
+    /// Print more on standard error; -vv prints still more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Leave out remarks
+    /// Print only errors, questions, and what a command is asked for, such as a diff
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 }

@@ -78,8 +78,10 @@ impl Console {
 
     /// Says what was recovered on the way to what the command was asked for.
     pub(crate) fn tell(&self, report: RecoverReport) {
-        for line in recovery::lines(&report, self.is_verbose) {
-            self.warn(&line);
+        if !self.is_quiet || recovery::needs_a_person(&report) {
+            for line in recovery::lines(&report, self.is_verbose) {
+                self.warn(&line);
+            }
         }
         self.recovered.borrow_mut().add(report);
     }

@@ -76,6 +76,18 @@ pub(crate) fn lines(report: &RecoverReport, names_all: bool) -> Vec<String> {
     lines
 }
 
+/// Whether something is left for a person to do or to know, however quiet the command is.
+pub(crate) fn needs_a_person(report: &RecoverReport) -> bool {
+    let is_whole = |each: &RecoveredApply| {
+        each.outcome != ApplyOutcome::InDoubt
+            && each.conflicts.is_empty()
+            && each.restored.is_empty()
+    };
+    !report.kept.is_empty()
+        || !report.quarantined.is_empty()
+        || !report.recovered.iter().all(is_whole)
+}
+
 const RESTORED: &str = "restored from the store";
 
 /// Some lines, and how many more there are.

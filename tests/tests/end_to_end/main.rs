@@ -15,6 +15,7 @@ mod patches;
 mod plugins;
 mod processes;
 mod protected;
+mod quiet;
 mod recovering;
 mod rejecting;
 mod round_trip;

@@ -8,6 +8,7 @@ use staging_core::{
 
 use super::{Stage, asked, count, line, names, unasked};
 use crate::args::{Apply, ExpectedSignature};
+use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, AppliedView, DiscardedView, RedoneView, UndoneView};
 
@@ -100,7 +101,7 @@ pub(super) fn undo(stage: &Stage<'_>, apply: Option<ApplyId>, yes: bool) -> Resu
             [one] => format!("; {one} is pending again"),
             several => format!("; {} are pending again", names(several)),
         };
-        stage.console.text(&format!("undid {undone} ({}) as {apply}{again}\n", names(&patches)))
+        stage.console.report(&format!("undid {undone} ({}) as {apply}{again}\n", names(&patches)))
     };
     stage.told(printed, "the change set is undone");
     tidy(stage, kept);
@@ -135,7 +136,7 @@ pub(super) fn redo(
         stage.console.object(RedoneView { apply: report.apply, redone, outcome, patches })
     } else {
         let (patches, by) = (names(&report.patches), report.apply.map(|by| format!(" as {by}")));
-        stage.console.text(&format!("redid {redone} ({patches}){}\n", by.unwrap_or_default()))
+        stage.console.report(&format!("redid {redone} ({patches}){}\n", by.unwrap_or_default()))
     };
     stage.told(printed, "the change set is on the disk");
     for warning in &report.warnings {
@@ -218,7 +219,7 @@ fn print(stage: &Stage<'_>, report: &ApplyReport, dry_run: bool) -> Result<(), F
         });
     }
     let patches = names(&report.patches);
-    stage.console.text(&match (report.apply, report.outcome) {
+    stage.console.report(&match (report.apply, report.outcome) {
         (Some(apply), ApplyOutcome::Committed) => format!("applied {patches} as {apply}\n"),
         _ => format!("would apply {patches}; nothing was changed\n"),
     })
@@ -236,28 +237,31 @@ pub(super) fn discard(
     } else {
         stage.layer.discard(ids, reason)?
     };
-    let printed = if stage.console.json {
-        stage.console.object(DiscardedView { patches: json::patches(&discarded) })
-    } else if discarded.is_empty() {
-        stage.console.text("nothing is pending\n")
-    } else {
-        let done = |patch: &Patch| match patch.reason {
-            Some(DiscardReason::Rejected) | None => "discarded",
-            Some(_) => "dismissed",
-        };
-        let lines: String =
-            discarded.iter().map(|patch| format!("{} {}\n", done(patch), line(patch))).collect();
-        stage.console.text(&lines)
-    };
-    stage.told(printed, "they are discarded");
+    stage.told(print_discarded(stage.console, &discarded), "they are discarded");
     Ok(())
+}
+
+pub(super) fn print_discarded(console: &Console, discarded: &[Patch]) -> Result<(), Failure> {
+    if console.json {
+        return console.object(DiscardedView { patches: json::patches(discarded) });
+    }
+    if discarded.is_empty() {
+        return console.report("nothing is pending\n");
+    }
+    let done = |patch: &Patch| match patch.reason {
+        Some(DiscardReason::Rejected) | None => "discarded",
+        Some(_) => "dismissed",
+    };
+    let lines: String =
+        discarded.iter().map(|patch| format!("{} {}\n", done(patch), line(patch))).collect();
+    console.report(&lines)
 }
 
 /// Everything pending, named one by one so that nothing unseen is discarded.
 fn confirm_all(stage: &Stage<'_>) -> Result<Vec<Selector>, Failure> {
     if !stage.console.can_ask() {
-        return Err(missing("discarding everything pending wants a confirmation")
-            .advise("Name patches or sessions, or give --yes."));
+        return Err(missing("discarding everything pending needs confirmation")
+            .advise("Name patches or sessions, or pass --yes."));
     }
     let selection = stage.layer.select(&[])?;
     let patches: Vec<Patch> = selection.patches.into_iter().chain(selection.lapsed).collect();

@@ -125,7 +125,7 @@ impl<'a> Bench<'a> {
         } else {
             format!("To compare with it, add --use, or set [diff] strategy = \"{}\".", found.name)
         };
-        self.console.text(&format!(
+        self.console.report(&format!(
             "allowed {} {} from {}\nblake3 {}\n{then}\n",
             found.name,
             found.version,
@@ -145,10 +145,15 @@ impl<'a> Bench<'a> {
             let passed = found.passed();
             self.console.object(TestedView { name, version, passed, checks })?;
         } else {
-            let mut text = format!("{} {}\n", found.name, found.version);
+            let is_quiet = self.console.is_quiet();
+            let mut text = match is_quiet {
+                true => String::new(),
+                false => format!("{} {}\n", found.name, found.version),
+            };
             for check in &found.checks {
                 let took_ms = check.took.as_millis();
                 match &check.failed {
+                    None if is_quiet => {}
                     None => text.push_str(&format!("passed  {} ({took_ms} ms)\n", check.claim)),
                     Some(why) => text.push_str(&format!("FAILED  {}: {why}\n", check.claim)),
                 }

@@ -84,7 +84,7 @@ fn report_patch(
         if patches.is_empty() {
             text.push_str("nothing to decide: that is what is on the disk\n");
         }
-        console.text(&text)?;
+        console.report(&text)?;
     }
     for remark in placement_remarks(&answer.fitted) {
         console.remark(&remark);
@@ -135,6 +135,8 @@ pub(super) fn refresh(stage: &Stage<'_>, ids: &[Selector]) -> Result<(), Failure
     Ok(())
 }
 
+const NOTHING_STALE: &str = "nothing is stale\n";
+
 fn report_refreshed(
     stage: &Stage<'_>,
     ids: &[Selector],
@@ -157,11 +159,11 @@ fn report_refreshed(
     }
     let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
     if proposed.is_empty() {
-        text.push_str("nothing is stale\n");
+        text.push_str(NOTHING_STALE);
     } else if patches.is_empty() {
         text.push_str("nothing to decide: that is what is on the disk\n");
     }
-    console.text(&text)?;
+    console.report(&text)?;
     for one in proposed.iter().filter(|one| !one.also_pending_in.is_empty()) {
         let others = names(&one.also_pending_in);
         console.remark(&format!("the same file is also pending in {others}"));
@@ -278,7 +280,7 @@ fn report(stage: &Stage<'_>, session: &Session, proposed: &Proposed) -> Result<(
         if proposed.withdrawn {
             text.push_str("nothing to decide: that is what is on the disk\n");
         }
-        console.text(&text)?;
+        console.report(&text)?;
     }
     if let Some(superseded) = proposed.superseded {
         console.remark(&format!("it takes the place of {superseded}"));

@@ -22,18 +22,7 @@ pub(super) fn recover(stage: &Stage<'_>, acknowledged: Option<ApplyId>) -> Resul
         Some(apply) => stage.layer.acknowledge(apply)?,
         None => stage.layer.recover()?,
     };
-    if stage.console.json {
-        let RecoveryView { recovered, kept, quarantined } = (&report).into();
-        stage.console.object(json!({
-            "recovered": recovered,
-            "kept": kept,
-            "blobs_removed": report.blobs_removed,
-            "quarantined": quarantined,
-            "foreign_slots": report.foreign_slots,
-        }))?;
-    } else {
-        stage.console.text(&text(&report, stage.console.is_verbose()))?;
-    }
+    print(stage.console, &report)?;
     // Also what no recovery speaks of any more, because it is no news.
     match stage.layer.in_doubt()?.first() {
         None => Ok(()),
@@ -43,6 +32,23 @@ pub(super) fn recover(stage: &Stage<'_>, acknowledged: Option<ApplyId>) -> Resul
                 .in_the_object())
         }
     }
+}
+
+pub(super) fn print(console: &Console, report: &RecoverReport) -> Result<(), Failure> {
+    if console.json {
+        let RecoveryView { recovered, kept, quarantined } = report.into();
+        return console.object(json!({
+            "recovered": recovered,
+            "kept": kept,
+            "blobs_removed": report.blobs_removed,
+            "quarantined": quarantined,
+            "foreign_slots": report.foreign_slots,
+        }));
+    }
+    if console.is_quiet() && !recovery::needs_a_person(report) {
+        return Ok(());
+    }
+    console.text(&text(report, console.is_verbose()))
 }
 
 fn text(report: &RecoverReport, names_all: bool) -> String {
@@ -113,7 +119,10 @@ pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
         console.object(json!({ "workspaces": views.collect::<Vec<_>>() }))?;
     } else {
         let mut text = String::new();
-        for each in &visited {
+        let is_told = |each: &&Visited| {
+            !console.is_quiet() || each.problem.is_some() || recovery::needs_a_person(&each.report)
+        };
+        for each in visited.iter().filter(is_told) {
             let _ = writeln!(text, "{}", name(&each.known));
             for line in recovery::lines(&each.report, console.is_verbose()) {
                 let _ = writeln!(text, "  {line}");
@@ -124,7 +133,7 @@ pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
                 text.push_str("  nothing is left to recover\n");
             }
         }
-        if visited.is_empty() {
+        if visited.is_empty() && !console.is_quiet() {
             text.push_str("no workspace has a broken apply\n");
         }
         console.text(&text)?;

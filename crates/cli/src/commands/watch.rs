@@ -39,7 +39,7 @@ pub(super) fn watch(stage: &Stage<'_>, since: Option<u64>) -> Result<(), Failure
         }
         let now = watching.health();
         if matches!(now, WatchHealth::Polling { .. }) && now != health {
-            stage.console.warn(&now.to_string());
+            stage.console.remark(&now.to_string());
         }
         health = now;
         if swept.elapsed() >= SWEEP_EVERY {
