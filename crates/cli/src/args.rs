@@ -23,8 +23,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The directory tree to protect [default: the nearest one above that holds .git, else the
-    /// current directory]
+    /// The directory tree to protect [default: the nearest directory upwards that holds .git, else
+    /// the nearest one in which something was staged before, else the current directory]
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) workspace: Option<PathBuf>,
     /// Where Greenroom keeps its state, a directory per workspace [default:

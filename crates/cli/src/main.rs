@@ -18,6 +18,7 @@ mod paint;
 mod place;
 mod plugin_host;
 mod recovery;
+mod root;
 mod settings;
 
 use std::io::Write as _;

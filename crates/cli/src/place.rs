@@ -8,11 +8,13 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use staging_core::{
-    ErrorKind, PathError, RelPath, StateFound, WorkspaceState, adopt_state, escape_path, find_state,
+    ErrorKind, PathError, RelPath, StateFound, WorkspaceState, adopt_state, escape_path,
+    find_state, first_with_work,
 };
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::root::{check_root, find_root};
 
 /// The places that a command works with.
 #[derive(Debug)]
@@ -44,15 +46,15 @@ impl Place {
     pub(crate) fn find_from(options: &Global, current: &Path) -> Result<Self, Failure> {
         let current = dunce::canonicalize(current)
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
-        let home = home();
+        let home = home().and_then(|home| dunce::canonicalize(home).ok());
+        let base = state_base(options, &current)?;
         let root = match &options.workspace {
             Some(named) => dunce::canonicalize(named).map_err(|source| {
                 Failure::io(format_args!("cannot open the workspace {}", shown(named)), &source)
             })?,
-            None => nearest_repository(&current, home.as_deref()).to_owned(),
+            None => find_root(&current, home.as_deref(), &base)?.to_owned(),
         };
         check_root(&root, home.as_deref())?;
-        let base = state_base(options, &current)?;
         check_outside(&base, &root, "the state directory", "Name another with --state-dir.")?;
         Self::with_state(root, base, current)
     }
@@ -117,6 +119,17 @@ impl Place {
     /// Whether the workspace has a state. Commands that only look at one do not make it.
     pub(crate) fn has_state(&self) -> bool {
         self.state.found != StateFound::New
+    }
+
+    /// Where patches are pending in a directory that holds this workspace: what to say of it.
+    pub(crate) fn note_of_work_above(&self) -> Option<String> {
+        // It is a hint: where the states cannot be looked at, others say so.
+        let above = first_with_work(&self.base, self.root.ancestors().skip(1)).ok()??;
+        Some(format!(
+            "patches are pending in `{0}`, which holds this workspace: `greenroom --workspace {0} \
+             status` shows them",
+            shown(above)
+        ))
     }
 
     /// What a person should know of the state: a line each.
@@ -253,60 +266,6 @@ fn shown_bytes(text: &OsStr) -> String {
     escape_path(text)
 }
 
-/// The nearest directory upwards that holds a `.git` of somebody we trust, else the one we are in.
-///
-/// The home directory and the root of the file system cannot be a workspace, so a repository of
-/// dotfiles there says nothing of the projects below it.
-fn nearest_repository<'p>(current: &'p Path, home: Option<&Path>) -> &'p Path {
-    let home = home.and_then(|home| dunce::canonicalize(home).ok());
-    let is_workspace = |dir: &&Path| {
-        dir.parent().is_some()
-            && home.as_deref() != Some(*dir)
-            && fs::symlink_metadata(dir.join(".git"))
-                .is_ok_and(|git| is_trusted(&git, dir, current))
-    };
-    current.ancestors().find(is_workspace).unwrap_or(current)
-}
-
-/// Whether a `.git` may say where the workspace begins: another user could put one into a
-/// directory that everybody writes to, `/tmp` above all, and so widen what agents may change.
-/// As git's `safe.directory` has it, it must belong to us, to root, or to who called sudo.
-/// Beyond that, whoever owns it together with its directory and the one that we are in has
-/// nothing to gain, as with a container's root in a mounted project.
-#[cfg(unix)]
-fn is_trusted(git: &fs::Metadata, dir: &Path, current: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let us = rustix::process::geteuid().as_raw();
-    let by_sudo = || env::var("SUDO_UID").ok()?.parse::<u32>().ok();
-    let owner = git.uid();
-    if owner == us || owner == 0 || (us == 0 && by_sudo() == Some(owner)) {
-        return true;
-    }
-    let owns = |path: &Path| fs::metadata(path).is_ok_and(|found| found.uid() == owner);
-    owns(dir) && owns(current)
-}
-
-#[cfg(not(unix))]
-fn is_trusted(_git: &fs::Metadata, _dir: &Path, _current: &Path) -> bool {
-    true
-}
-
-fn check_root(root: &Path, home: Option<&Path>) -> Result<(), Failure> {
-    let advice = "Name a directory below it with --workspace, or change to one.";
-    let refused = |what| Failure::refused(format!("{what} cannot be a workspace")).advise(advice);
-    if !root.is_dir() {
-        return Err(Failure::refused(format!("`{}` is not a directory", shown(root))));
-    }
-    if root.parent().is_none() {
-        return Err(refused(format!("`{}`, the root of the file system,", shown(root))));
-    }
-    let is_home = home.and_then(|home| dunce::canonicalize(home).ok()).is_some_and(|h| h == root);
-    if is_home {
-        return Err(refused(format!("`{}`, the home directory,", shown(root))));
-    }
-    Ok(())
-}
-
 /// Where a kind of the user's own files lies: the directory that the XDG rules say, whose
 /// variable is ignored when it is relative, else the system's own below home.
 struct UserDir {
@@ -371,7 +330,7 @@ pub(crate) fn check_outside(
 /// # Errors
 /// `NotFound` where a part that does not exist is followed by `..`, and for a symlink that leads
 /// nowhere: what it will lead to is not known.
-fn resolved(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn resolved(path: &Path) -> io::Result<PathBuf> {
     let mut found = PathBuf::new();
     let mut components = path.components();
     while let Some(component) = components.next() {
@@ -489,49 +448,6 @@ mod tests {
         assert_eq!(refused.expect_err("it lies in the workspace").exit_code(), 4);
         let outside = check_outside(&root.join("ws/link/../st"), &root.join("ws"), "it", "");
         outside.expect("by its text it lies inside");
-    }
-
-    #[test]
-    fn a_repository_in_the_home_directory_is_not_one_of_the_projects_below() {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let home = dunce::canonicalize(folder.path()).expect("it exists");
-        for dir in [".git", "project/src", "other/.git", "other/src"] {
-            fs::create_dir_all(home.join(dir)).expect("writable");
-        }
-        for (from, root) in [("project/src", "project/src"), ("other/src", "other")] {
-            let from = home.join(from);
-            assert_eq!(nearest_repository(&from, Some(&home)), home.join(root));
-        }
-        let elsewhere = home.join("project");
-        assert_eq!(nearest_repository(&elsewhere, None), home, "it is no home directory");
-    }
-
-    /// Root can give directories away; nobody else can play another user.
-    #[cfg(unix)]
-    #[rstest]
-    #[case::planted((0, 1, 0), false)]
-    #[case::of_another_users_whole_project((1, 1, 1), true)]
-    #[case::in_ours_by_another_user((1, 2, 1), false)]
-    fn only_the_repository_of_somebody_trusted_is_a_workspace(
-        #[case] (dir, git, inner): (u32, u32, u32),
-        #[case] is_root: bool,
-    ) {
-        use std::os::unix::fs::chown;
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let root = dunce::canonicalize(folder.path()).expect("it exists");
-        for name in ["shared/.git", "shared/mine"] {
-            fs::create_dir_all(root.join(name)).expect("writable");
-        }
-        for (name, owner) in [("shared", dir), ("shared/.git", git), ("shared/mine", inner)] {
-            let owner = if owner == 0 { 0 } else { 65_530 + owner };
-            if chown(root.join(name), Some(owner), None).is_err() {
-                eprintln!("skipped: only root can give directories to another user");
-                return;
-            }
-        }
-        let mine = root.join("shared/mine");
-        let expected = if is_root { root.join("shared") } else { mine.clone() };
-        assert_eq!(nearest_repository(&mine, None), expected);
     }
 
     #[rstest]

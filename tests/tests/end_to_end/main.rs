@@ -21,6 +21,7 @@ mod rejecting;
 mod round_trip;
 mod signatures;
 mod stale;
+mod standing;
 mod state_dir;
 mod terminal;
 mod under_agents;

@@ -239,7 +239,7 @@ fn doctor_reports_broken_applies_here_and_elsewhere_and_leaves_them() {
     let stage = Stage::new();
     let other = another(&stage, "other");
     break_apply(&stage, &stage.workspace());
-    run_in(&stage, &other, &["status"]).expect(0);
+    run_in(&stage, &other, &["propose", "a", "--from", "/dev/null"]).expect(0);
     for _ in 0..2 {
         let here = text(&stage.run(["doctor"]).expect(0));
         assert!(here.contains("an apply is running, or was broken off (a1"), "{here}");
@@ -259,7 +259,7 @@ fn doctor_reports_broken_applies_here_and_elsewhere_and_leaves_them() {
 fn a_journal_that_is_open_is_reported_and_one_that_is_not_greenrooms_is_set_aside_with_its_reason()
 {
     let stage = Stage::new();
-    stage.run(["status"]).expect(0);
+    stage.propose("a.txt", "a\n");
     let journals = stage.state_dir().join("journal");
     fs::write(journals.join("a9-of-nobody.journal"), "no journal\n").expect("it is ours");
     let lock = File::create(stage.state_dir().join("lock")).expect("it is ours");

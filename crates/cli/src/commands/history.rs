@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use staging_core::{Approval, ErrorKind, EventRecord};
+use staging_core::{Approval, ErrorKind, EventRecord, LogCheck};
 
 use super::{Stage, count};
+use crate::console::Console;
 use crate::failure::Failure;
 
 /// Events are read this many at a time.
@@ -46,8 +47,13 @@ pub(super) fn log(stage: &Stage<'_>) -> Result<(), Failure> {
             stage.console.text(&lines)?;
         }
     }
-    if stage.console.json {
-        return stage.console.object(json!({ "events": events }));
+    print_events(stage.console, events)
+}
+
+/// Prints the log as one object; where it is text, it is printed already.
+pub(super) fn print_events(console: &Console, events: Vec<EventRecord>) -> Result<(), Failure> {
+    if console.json {
+        return console.object(json!({ "events": events }));
     }
     Ok(())
 }
@@ -98,9 +104,13 @@ pub(super) fn verify(stage: &Stage<'_>) -> Result<(), Failure> {
         )
         .advise("What stands before it is as it was written."));
     }
-    if stage.console.json {
-        return stage.console.object(json!({ "log": check }));
+    print_check(stage.console, &check)
+}
+
+pub(super) fn print_check(console: &Console, check: &LogCheck) -> Result<(), Failure> {
+    if console.json {
+        return console.object(json!({ "log": check }));
     }
     let events = count(usize::try_from(check.events).unwrap_or(usize::MAX), "entry", "entries");
-    stage.console.text(&format!("{events} as written, last hash {}\n", check.head))
+    console.text(&format!("{events} as written, last hash {}\n", check.head))
 }

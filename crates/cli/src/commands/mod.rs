@@ -12,6 +12,7 @@ mod recover;
 mod review;
 mod sessions;
 mod watch;
+mod without_state;
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -65,15 +66,45 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         mcp::recover_first(&options, console);
         return mcp::serve(options, session.as_deref(), elicitation_wait(&place)?);
     }
+    let makes_state = matches!(arguments.command, Command::Propose(_));
+    if !makes_state && !place.has_state() {
+        return without_state(arguments, place, console);
+    }
     if let Command::Gc { dry_run: true } = &arguments.command {
         return care::preview(console, options);
     }
+    open_and_dispatch(&arguments.command, place, options, console)
+}
+
+/// Answers a command that only looks where there is nothing to look at.
+fn without_state(arguments: &Arguments, place: Place, console: &Console) -> Result<(), Failure> {
+    if !matches!(arguments.command, Command::Watch { .. }) {
+        return without_state::answer(&arguments.command, &place, console);
+    }
+    let place = without_state::wait(&arguments.global, place, console)?;
+    let options = options(&arguments.global, &place)?;
+    // What made the state is a part of what was waited for.
+    let from_the_first = Command::Watch { since: Some(0) };
+    let command = match &arguments.command {
+        Command::Watch { since: None } => &from_the_first,
+        command => command,
+    };
+    open_and_dispatch(command, place, options, console)
+}
+
+fn open_and_dispatch(
+    command: &Command,
+    place: Place,
+    options: StagingOptions,
+    console: &Console,
+) -> Result<(), Failure> {
     let layer = DiffStagingLayer::open(options)?;
     // What `recover` itself does is its answer.
-    if !matches!(arguments.command, Command::Recover(_)) {
+    if !matches!(command, Command::Recover(_)) {
         console.follow(&layer);
     }
-    let done = dispatch(&arguments.command, &Stage { console, place, layer });
+    let stage = Stage { console, place, layer };
+    let done = dispatch(command, &stage);
     console.unfollow();
     done
 }
@@ -217,9 +248,7 @@ impl Stage<'_> {
     }
 
     fn remark_stale(&self, stale: &[Patch]) {
-        for patch in stale {
-            self.console.remark(&format!("{} `{}` {}", patch.id, patch.path, why_lapsed(patch)));
-        }
+        remark_stale(self.console, stale);
     }
 
     /// What a selection lacks, and what to do about it.
@@ -244,6 +273,12 @@ impl Stage<'_> {
                 self.console.remark(&format!("{} `{}`: {remark}", patch.id, patch.path));
             }
         }
+    }
+}
+
+fn remark_stale(console: &Console, stale: &[Patch]) {
+    for patch in stale {
+        console.remark(&format!("{} `{}` {}", patch.id, patch.path, why_lapsed(patch)));
     }
 }
 

@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::{Stage, line, names};
 use crate::args::Propose;
+use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, FittedView, ProposedView};
 use crate::place::shown;
@@ -136,6 +137,14 @@ pub(super) fn refresh(stage: &Stage<'_>, ids: &[Selector]) -> Result<(), Failure
 }
 
 const NOTHING_STALE: &str = "nothing is stale\n";
+
+pub(super) fn print_nothing_stale(console: &Console) -> Result<(), Failure> {
+    if !console.json {
+        return console.report(NOTHING_STALE);
+    }
+    let (patches, fitted) = (Vec::new(), Vec::new());
+    console.object(ProposedView { session: None, patches, also_pending_in: &[], fitted })
+}
 
 fn report_refreshed(
     stage: &Stage<'_>,

@@ -2,15 +2,17 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::slice;
 
 use serde_json::json;
 use staging_core::{
     ApplyOutcome, DiffOptions, DiscardReason, ErrorKind, InDoubtApply, Patch, PatchApply, PatchId,
-    PatchState, Selector, SessionState, SessionStatus, StagingError, Status,
+    PatchState, Selector, SessionState, SessionStatus, StagingError, Status, set_signature,
 };
 
-use super::{Stage, count, line, names};
+use super::{Stage, count, line, names, remark_stale};
+use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, PatchView, PendingView, SelectionView, ShownView, StatusView};
 use crate::place::shown;
@@ -18,9 +20,19 @@ use crate::recovery;
 
 pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
     let status = stage.layer.status()?;
-    if stage.console.json {
-        stage.console.object(StatusView {
-            workspace: shown(&stage.place.root),
+    print_status(stage.console, &stage.place.root, &status)?;
+    if status.sessions.iter().all(|each| each.patches.is_empty())
+        && let Some(note) = stage.place.note_of_work_above()
+    {
+        stage.console.remark(&note);
+    }
+    Ok(())
+}
+
+pub(super) fn print_status(console: &Console, root: &Path, status: &Status) -> Result<(), Failure> {
+    if console.json {
+        console.object(StatusView {
+            workspace: shown(root),
             signature: status.signature,
             sessions: status.sessions.iter().map(PendingView::from).collect(),
             contested: &status.contested,
@@ -29,31 +41,29 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
             quarantined: &status.quarantined,
             kept: status.kept.iter().map(|file| shown(file)).collect(),
         })?;
+        remark_stale(console, &status.stale);
     } else {
-        stage.console.text(&status_text(stage, &status))?;
-    }
-    if stage.console.json {
-        stage.remark_stale(&status.stale);
+        console.text(&status_text(root, status))?;
     }
     for file in &status.kept {
         let file = shown(file);
-        stage.console.warn(&format!(
+        console.warn(&format!(
             "bytes of an edit that a swap displaced are in `{file}`: merge them by hand, and remove the file"
         ));
     }
     for InDoubtApply { apply, reason } in &status.in_doubt {
         let remedy = recovery::acknowledging(*apply);
-        stage.console.warn(&format!("{apply} is in doubt: {reason}. {remedy}"));
+        console.warn(&format!("{apply} is in doubt: {reason}. {remedy}"));
     }
     for journal in &status.quarantined {
-        stage.console.warn(&format!(
+        console.warn(&format!(
             "journal `{journal}` is damaged or foreign and is not acted on: look at it in the \
              state directory, and remove it"
         ));
     }
     if status.needs_recovery {
         let journals = status.open_journals.join(", ");
-        stage.console.warn(&format!(
+        console.warn(&format!(
             "an apply is running, or was broken off (journal {journals}): `greenroom recover` \
              finishes it or rolls it back"
         ));
@@ -61,8 +71,8 @@ pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn status_text(stage: &Stage<'_>, status: &Status) -> String {
-    let mut text = format!("workspace {}\n", shown(&stage.place.root));
+fn status_text(root: &Path, status: &Status) -> String {
+    let mut text = format!("workspace {}\n", shown(root));
     let mut pending = 0;
     let (empty, filled): (Vec<&SessionStatus>, Vec<&SessionStatus>) =
         status.sessions.iter().partition(|each| each.patches.is_empty() && each.lapsed.is_empty());
@@ -165,6 +175,16 @@ pub(super) fn diff(stage: &Stage<'_>, ids: &[Selector], stat: bool) -> Result<()
     } else {
         let all = count(patches.len(), "patch", "patches");
         console.remark(&format!("{all}, signature {}", selection.signature));
+    }
+    Ok(())
+}
+
+/// The diff of nothing.
+pub(super) fn print_empty_diff(console: &Console) -> Result<(), Failure> {
+    if console.json {
+        let (signature, text) = (set_signature(&[]), Some(String::new()));
+        let view = SelectionView { signature, patches: Vec::new(), lapsed: Vec::new(), text };
+        return console.object(view);
     }
     Ok(())
 }

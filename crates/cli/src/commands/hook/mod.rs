@@ -125,7 +125,7 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
     if matches!(call, Call::Other) {
         return Ok(None);
     }
-    let door = Door::open(agent, global, &payload)?;
+    let Some(door) = Door::open(agent, global, &payload, &call)? else { return Ok(None) };
     let reason = match call {
         Call::Other => None,
         Call::Read { path, from, count } => reading::look(&door, &path, from, count)?,
@@ -171,7 +171,13 @@ struct Door {
 }
 
 impl Door {
-    fn open(agent: Harness, global: &Global, payload: &Payload) -> Result<Self, Failure> {
+    /// None where the call only reads, and nothing was staged yet that it could have to see.
+    fn open(
+        agent: Harness,
+        global: &Global,
+        payload: &Payload,
+        call: &Call,
+    ) -> Result<Option<Self>, Failure> {
         let here = std::env::current_dir()
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
         // The workspace is the project's, wherever in it or outside of it the agent has gone.
@@ -184,12 +190,15 @@ impl Door {
         let current = dunce::canonicalize(&current)
             .map_err(|source| Failure::io("cannot find the agent's directory", &source))?;
         let place = Place::find_from(global, &project)?.standing_in(current);
+        if matches!(call, Call::Read { .. }) && !place.has_state() {
+            return Ok(None);
+        }
         let layer = DiffStagingLayer::open(options(global, &place)?)?;
         for line in recovery::lines(&layer.take_recovered(), false) {
             let _ = writeln!(io::stderr(), "{}", escape_for_display(&line));
         }
         let label = label(payload.session_id.as_deref().unwrap_or(agent.name()))?;
-        Ok(Self { agent, place, layer, label })
+        Ok(Some(Self { agent, place, layer, label }))
     }
 
     fn file(&self, named: &str) -> Result<RelPath, Failure> {

@@ -1,0 +1,136 @@
+//! What commands answer in a workspace in which nothing was staged yet, without making its state.
+
+use std::thread;
+use std::time::Duration;
+
+use staging_core::{
+    LogCheck, PatchId, RecoverReport, Selector, StagingError, Status, SweepPreview, SweepReport,
+    set_signature,
+};
+
+use super::{care, decide, history, propose, recover, review, sessions};
+use crate::args::{Command, Global, Session};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::place::{Place, shown};
+
+/// How often `watch` looks whether something was staged.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Answers a command that makes no state.
+pub(super) fn answer(command: &Command, place: &Place, console: &Console) -> Result<(), Failure> {
+    let root = shown(&place.root);
+    match respond(command, place, console) {
+        Ok(()) => {
+            console.remark(&format!("nothing was staged in `{root}` yet"));
+            if let Some(note) = place.note_of_work_above() {
+                console.remark(&note);
+            }
+            Ok(())
+        }
+        Err(failure) if failure.is_closed_pipe() => Err(failure),
+        Err(failure) => Err(failure.advise(format!(
+            "Nothing was staged in `{root}` yet; --workspace names another directory."
+        ))),
+    }
+}
+
+fn respond(command: &Command, place: &Place, console: &Console) -> Result<(), Failure> {
+    match command {
+        Command::Status => review::print_status(console, &place.root, &nothing_pending()),
+        Command::Diff { ids, .. } => {
+            check_unknown(ids)?;
+            review::print_empty_diff(console)
+        }
+        Command::Show { id } => Err(unknown_patch(*id)),
+        Command::Cat { session, .. } => Err(unknown_session(session)),
+        Command::Apply(apply) => {
+            check_unknown(&apply.ids)?;
+            Err(StagingError::NothingPending.into())
+        }
+        Command::Discard { ids, .. } => {
+            check_unknown(ids)?;
+            decide::print_discarded(console, &[])
+        }
+        Command::Undo { apply: Some(apply), .. } => {
+            let reason = "there is no such apply".to_owned();
+            Err(StagingError::NotUndoable { apply: *apply, reason }.into())
+        }
+        Command::Undo { apply: None, .. } => Err(StagingError::NothingToUndo.into()),
+        Command::Redo { apply: Some(apply), .. } => {
+            let reason = "there is no such apply".to_owned();
+            Err(StagingError::NotRedoable { apply: *apply, reason }.into())
+        }
+        Command::Redo { apply: None, .. } => Err(StagingError::NothingToRedo.into()),
+        Command::Log { verify: false } => history::print_events(console, Vec::new()),
+        Command::Log { verify: true } => {
+            let head = "0".repeat(64);
+            history::print_check(console, &LogCheck { events: 0, head, broken_at: None })
+        }
+        Command::Session(Session::List { .. }) => sessions::print(console, &[], 0),
+        Command::Session(Session::Close { session, .. }) => Err(unknown_session(session)),
+        Command::Recover(recover) => match recover.acknowledge {
+            Some(apply) => Err(Failure::usage(format!("{apply} is not in doubt"))),
+            None => recover::print(console, &RecoverReport::default()),
+        },
+        Command::Refresh { ids } => {
+            check_unknown(ids)?;
+            propose::print_nothing_stale(console)
+        }
+        Command::Gc { dry_run: false } => care::print_sweep(console, &SweepReport::default()),
+        Command::Gc { dry_run: true } => care::print_preview(console, &SweepPreview::default()),
+        // They make a state, open none, or wait for one.
+        Command::Propose(_)
+        | Command::Plugin(_)
+        | Command::Watch { .. }
+        | Command::Doctor
+        | Command::Schema
+        | Command::Mcp { .. }
+        | Command::Hook(_)
+        | Command::Init(_) => Ok(()),
+    }
+}
+
+/// Waits until something was staged, here or in a directory above that has a state then.
+pub(super) fn wait(global: &Global, place: Place, console: &Console) -> Result<Place, Failure> {
+    console.remark(&format!(
+        "nothing was staged in `{}` yet: waiting for the first patch",
+        shown(&place.root)
+    ));
+    let mut place = place;
+    while !place.has_state() {
+        thread::sleep(LOOK_EVERY);
+        place = Place::find(global)?;
+    }
+    Ok(place)
+}
+
+fn nothing_pending() -> Status {
+    Status {
+        sessions: Vec::new(),
+        signature: set_signature(&[]),
+        stale: Vec::new(),
+        contested: Vec::new(),
+        needs_recovery: false,
+        open_journals: Vec::new(),
+        in_doubt: Vec::new(),
+        quarantined: Vec::new(),
+        kept: Vec::new(),
+    }
+}
+
+fn check_unknown(ids: &[Selector]) -> Result<(), Failure> {
+    match ids.first() {
+        None => Ok(()),
+        Some(Selector::Patch(id)) => Err(unknown_patch(*id)),
+        Some(session) => Err(unknown_session(&session.to_string())),
+    }
+}
+
+fn unknown_patch(patch: PatchId) -> Failure {
+    StagingError::PatchNotFound { patch }.into()
+}
+
+fn unknown_session(name: &str) -> Failure {
+    StagingError::SessionNotFound { name: name.to_owned() }.into()
+}
