@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use staging_core::{Digest, Selector, Signature};
 
-/// Holds the file changes of AI agents until you call them onto the disk.
+use crate::examples;
+
+/// Holds the file changes of AI agents until you approve them.
 ///
-/// Every write becomes a patch outside the workspace. Read them as one diff, then
-/// apply them whole or discard them.
+/// Every write becomes a patch outside the workspace. Read them as one diff, then apply all of it
+/// or none of it.
 #[derive(Debug, Parser)]
 #[command(name = "greenroom", version, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done; 1 failed, nothing changed; 2 usage; 3 stale or in \
@@ -56,14 +58,16 @@ pub(crate) enum ColorChoice {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Stage a change; the workspace is not touched
+    #[command(after_help = examples::PROPOSE)]
     Propose(Propose),
-    /// Show what is pending, and the signature an approval names
+    /// Show what is pending, and the signatures that approve it
     Status,
-    /// Write what is pending as a git-style patch
+    /// Print what is pending as a git-style patch
+    #[command(after_help = examples::DIFF)]
     Diff {
         /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
         ids: Vec<Selector>,
-        /// Count lines instead
+        /// Print how many lines each file gains and loses instead
         #[arg(long)]
         stat: bool,
     },
@@ -72,7 +76,8 @@ pub(crate) enum Command {
         /// The patch, like p1
         id: staging_core::PatchId,
     },
-    /// Write a file as a session sees it
+    /// Print a file as a session sees it, with its pending patches
+    #[command(after_help = examples::CAT)]
     Cat {
         /// The file
         path: OsString,
@@ -80,29 +85,31 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SESSION")]
         session: String,
     },
-    /// Bring patches to the disk: all of them or none
+    /// Apply patches to the workspace: all of them or none
+    #[command(after_help = examples::APPLY)]
     Apply(Apply),
     /// Reject patches, and dismiss stale and expired ones; the disk stays as it is
+    #[command(after_help = examples::DISCARD)]
     Discard {
         /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
         ids: Vec<Selector>,
-        /// Why, for the agent
+        /// The reason, which the agent is told
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         /// Do not ask before everything pending is discarded
         #[arg(long)]
         yes: bool,
     },
-    /// Take an applied set back, while its files are still what was applied; its patches are
-    /// pending again
+    /// Undo an apply while its files are still what was applied; its patches are pending again
+    #[command(after_help = examples::UNDO)]
     Undo {
-        /// The apply, like a1 [default: the newest on the disk, but for changes by `init`]
+        /// The apply, like a1 [default: the newest one that is on the disk, except those of `init`]
         apply: Option<staging_core::ApplyId>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
     },
-    /// Apply an undone set again
+    /// Apply again what was undone
     Redo {
         /// The undone apply, like a1 [default: the one that was undone last]
         apply: Option<staging_core::ApplyId>,
@@ -125,21 +132,23 @@ pub(crate) enum Command {
     /// List, allow or test diff strategies from libraries
     #[command(subcommand)]
     Plugin(Plugin),
-    /// Finish or undo a broken apply, and sweep what it left
+    /// Finish or roll back an apply that was broken off, and remove what it left
     Recover(Recover),
-    /// Propose stale, expired or rejected patches anew, merged with what their files have become
+    /// Propose stale, expired or rejected patches again, merged with what their files hold now
+    #[command(after_help = examples::REFRESH)]
     Refresh {
         /// Patches (p1), or sessions (s1, or a label) for what is stale or expired in them
         /// [default: everything stale or expired]
         ids: Vec<Selector>,
     },
-    /// Follow what happens, in every process, and find stale patches at once
+    /// Print what happens in every process, as it happens, and find stale patches at once
+    #[command(after_help = examples::WATCH)]
     Watch {
         /// Begin behind this entry of the log, to go on where another watch ended [default: now]
         #[arg(long, value_name = "SEQ")]
         since: Option<u64>,
     },
-    /// Say how this machine and the state directory are
+    /// Check the configuration, the state and this machine, and print what to do
     Doctor,
     /// Print the JSON Schema of the events that log and watch print
     Schema,
@@ -155,24 +164,25 @@ pub(crate) enum Command {
         #[arg(long, value_name = "LABEL", env = "GREENROOM_SESSION", hide_env_values = true)]
         session: Option<String>,
     },
-    /// Stage what an agent's own tools are about to write: for the agent's hooks, which give the
-    /// call on standard input
+    /// Stage what an agent's own tools are about to write; the agent's hook runs it, with the call
+    /// on standard input
     Hook(Hook),
-    /// Change an agent's settings so that its writes wait; shows the change and asks
+    /// Change an agent's settings so that its writes are staged; shows the change and asks
+    #[command(after_help = examples::INIT)]
     Init(Init),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Recover {
-    /// First take over the state of a directory that was here before, as after a restore from a
-    /// backup: the only one, or the one whose state or path is DIR
+    /// First take over the state of the directory that was at this path before, as after a restore
+    /// from a backup. DIR, a state or an old path, names one of several
     #[arg(long, value_name = "DIR")]
     pub(crate) adopt: Option<Option<PathBuf>>,
-    /// Give up an apply in doubt, like a3, whose files you have put in order by hand
+    /// Give up an apply in doubt, like a3, after you have put its files in order by hand
     #[arg(long, value_name = "APPLY")]
     pub(crate) acknowledge: Option<staging_core::ApplyId>,
-    /// Visit every workspace of yours with a broken apply, or one in doubt, as at login or boot.
-    /// One that is gone, or that an apply is running in, is reported and does not stop the others
+    /// Recover every workspace of yours with an apply that was broken off or is in doubt, as at
+    /// login or boot. One that is gone, or that is in use, is reported; the others go on
     #[arg(long, conflicts_with_all = ["adopt", "acknowledge", "workspace"])]
     pub(crate) all: bool,
 }
@@ -221,10 +231,10 @@ impl Agent {
 
 #[derive(Debug, Args)]
 pub(crate) struct Hook {
-    /// Whose hooks
+    /// The agent
     #[arg(value_name = "AGENT")]
     pub(crate) agent: Harness,
-    /// Deny the call when there is no answer in this time
+    /// Deny the call when the answer takes longer than this
     #[arg(long, value_name = "MS", default_value_t = 30_000)]
     pub(crate) deadline_ms: u64,
 }
@@ -250,24 +260,25 @@ pub(crate) struct Propose {
     /// The file, relative to the current directory
     #[arg(required_unless_present = "patch")]
     pub(crate) path: Option<OsString>,
-    /// A unified or git diff or a `*** Begin Patch` over many files, all or none; `-` is standard
-    /// input. Its names are relative to the workspace
+    /// Stage a unified or git diff, or a `*** Begin Patch`, over many files, all or none; `-` is
+    /// standard input. Its names are relative to the workspace
     #[arg(long, value_name = "FILE",
           conflicts_with_all = ["path", "from", "delete", "rename_to", "mode", "base"])]
     pub(crate) patch: Option<PathBuf>,
-    /// What the file has to hold, as the session sees it; refused as stale otherwise
+    /// The digest of the file that the change was made from; refused as stale when the session sees
+    /// another content
     #[arg(long, value_name = "BLAKE3", value_parser = digest)]
     pub(crate) base: Option<Digest>,
     /// The session's label, or the id of an open one; opened when there is none
     #[arg(long, value_name = "SESSION", default_value = "cli")]
     pub(crate) session: String,
-    /// Where the new content is; `-` is standard input [default: -]
+    /// The file with the new content; `-` is standard input [default: -]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["delete", "rename_to"])]
     pub(crate) from: Option<PathBuf>,
-    /// The file goes
+    /// Stage a deletion
     #[arg(long, conflicts_with_all = ["rename_to", "mode"])]
     pub(crate) delete: bool,
-    /// The file moves
+    /// Stage a rename
     #[arg(long, value_name = "NEW", conflicts_with = "mode")]
     pub(crate) rename_to: Option<OsString>,
     /// The file's permission bits, like 755; the content stays unless --from is given
@@ -286,10 +297,10 @@ pub(crate) struct Apply {
     /// Apply what is pending without asking
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Apply what is left of a set of which patches are stale or expired
+    /// Apply the rest of a set when some of its patches are stale or expired
     #[arg(long)]
     pub(crate) rest: bool,
-    /// Let files be replaced as a whole that were too large or binary to be compared
+    /// Allow the replacement of files that have no diff, because they are binary or too large
     #[arg(long)]
     pub(crate) confirm_full_replace: bool,
     /// Check everything and change nothing
@@ -322,14 +333,14 @@ pub(crate) enum Session {
 pub(crate) enum Plugin {
     /// List every strategy, bundled and allowed, and what keeps one from being used
     List,
-    /// Let a library be loaded, as it is now, in a process of its own
+    /// Allow a library to be loaded, as it is now, in a process of its own
     Allow {
         /// The library
         path: PathBuf,
-        /// Compare with it from now on
+        /// Compare files with it from now on
         #[arg(long = "use")]
         chosen: bool,
-        /// Load it into the command itself, whose crash its crash then is
+        /// Load it into greenroom's own process: if the library crashes, greenroom crashes
         #[arg(long)]
         in_process: bool,
     },

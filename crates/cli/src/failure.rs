@@ -23,6 +23,16 @@ pub(crate) struct Failure {
     is_in_the_object: bool,
     /// Parts of the set are missing, and what is left can be asked for.
     lacks_parts: bool,
+    /// What was named and is not there.
+    unknown: Option<Box<Unknown>>,
+}
+
+/// What a command named and nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    Patch(PatchId),
+    /// An id or a label.
+    Session(String),
 }
 
 impl Failure {
@@ -37,6 +47,7 @@ impl Failure {
             is_closed_pipe: false,
             is_in_the_object: false,
             lacks_parts: false,
+            unknown: None,
         }
     }
 
@@ -81,6 +92,11 @@ impl Failure {
     /// The command's own object says it already.
     pub(crate) fn in_the_object(self) -> Self {
         Self { is_in_the_object: true, ..self }
+    }
+
+    /// What was named and is not there.
+    pub(crate) fn unknown(&self) -> Option<&Unknown> {
+        self.unknown.as_deref()
     }
 
     pub(crate) fn is_in_the_object(&self) -> bool {
@@ -199,7 +215,13 @@ impl From<StagingError> for Failure {
         if let StagingError::Output { source } = &error {
             return Self::output(source);
         }
+        let unknown = match &error {
+            StagingError::PatchNotFound { patch } => Some(Unknown::Patch(*patch)),
+            StagingError::SessionNotFound { name } => Some(Unknown::Session(name.clone())),
+            _ => None,
+        };
         let failure = Self {
+            unknown: unknown.map(Box::new),
             patches: error.patches(),
             lacks_parts: matches!(error, StagingError::LostParts { .. }),
             ..Self::new(error.kind(), with_causes(&error))

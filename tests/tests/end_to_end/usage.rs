@@ -83,6 +83,26 @@ fn a_configuration_that_is_not_text_is_named_with_the_place() {
     assert!(ran.stderr.contains(", line 2, column 13: this is not UTF-8"), "{}", ran.stderr);
 }
 
+#[rstest]
+#[case::a_patch(&["show", "p12"], "Did you mean `p1`?")]
+#[case::a_patch_to_apply(&["apply", "p3", "--yes"], "Pending are p1, p2.")]
+#[case::a_session(&["diff", "agent-2"], "Did you mean `agent-1`?")]
+#[case::a_session_to_close(&["session", "close", "agnet-1"], "Did you mean `agent-1`?")]
+#[case::a_session_to_read(&["cat", "a.txt", "--session", "agent1"], "Did you mean `agent-1`?")]
+#[case::a_file(&["diff", "src/b.txt"], "`src/b.txt` is changed by p2: name the patches.")]
+#[case::a_folder(&["discard", "src"], "`src` is changed by p2: name the patches.")]
+fn what_is_not_there_is_answered_with_what_may_be_meant(
+    #[case] arguments: &[&str],
+    #[case] expected: &str,
+) {
+    let stage = Stage::new();
+    stage.run_with(["propose", "a.txt", "--session", "agent-1"], b"a\n").expect(0);
+    stage.run_with(["propose", "src/b.txt", "--session", "agent-1"], b"b\n").expect(0);
+    let ran = stage.run(arguments).expect(1);
+    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    assert_eq!(stage.pending(), 2);
+}
+
 #[test]
 fn nothing_inside_the_workspace_configures_greenroom() {
     let stage = Stage::new();

@@ -11,6 +11,7 @@ mod propose;
 mod recover;
 mod review;
 mod sessions;
+mod suggest;
 mod watch;
 mod without_state;
 
@@ -104,7 +105,7 @@ fn open_and_dispatch(
         console.follow(&layer);
     }
     let stage = Stage { console, place, layer };
-    let done = dispatch(command, &stage);
+    let done = dispatch(command, &stage).map_err(|failure| suggest::suggest(&stage, failure));
     console.unfollow();
     done
 }

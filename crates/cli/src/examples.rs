@@ -1,0 +1,77 @@
+//! The examples that `--help` shows.
+
+pub(crate) const PROPOSE: &str = "\
+Examples:
+  greenroom propose notes.txt < new-notes.txt
+  greenroom propose src/old.rs --rename-to src/new.rs
+  greenroom propose --patch fix.diff --session agent-1";
+
+pub(crate) const DIFF: &str = "\
+Examples:
+  greenroom diff              everything that is pending
+  greenroom diff p3 p4        two patches
+  greenroom diff agent-1      all patches of a session";
+
+pub(crate) const CAT: &str = "\
+Example:
+  greenroom cat src/main.rs --session agent-1";
+
+pub(crate) const APPLY: &str = "\
+Examples:
+  greenroom apply             shows everything that is pending, and asks
+  greenroom apply p3 p4       the same with two patches
+  greenroom apply agent-1 --expect 1eb33ebc
+                              applies what was reviewed under this signature";
+
+pub(crate) const DISCARD: &str = "\
+Examples:
+  greenroom discard p3 --reason 'use tabs'
+  greenroom discard agent-1";
+
+pub(crate) const UNDO: &str = "\
+Examples:
+  greenroom undo              the newest apply
+  greenroom undo a4";
+
+pub(crate) const REFRESH: &str = "\
+Examples:
+  greenroom refresh           everything that is stale or expired
+  greenroom refresh p3";
+
+pub(crate) const WATCH: &str = "\
+Examples:
+  greenroom watch
+  greenroom watch --since 120 --json";
+
+pub(crate) const INIT: &str = "\
+Examples:
+  greenroom init claude-code
+  greenroom init claude-code --remove
+  greenroom init codex --user";
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::Arguments;
+
+    #[test]
+    fn every_example_is_a_command() {
+        let texts = [PROPOSE, DIFF, CAT, APPLY, DISCARD, UNDO, REFRESH, WATCH, INIT];
+        let lines: Vec<&str> = texts
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter_map(|line| line.strip_prefix("  greenroom "))
+            .collect();
+        assert_eq!(lines.len(), 21);
+        for line in lines {
+            // What it does stands behind the command; a shell reads the rest.
+            let command = line.split("  ").next().unwrap_or_default();
+            let command =
+                command.split(" < ").next().unwrap_or_default().replace("'use tabs'", "x");
+            let words = std::iter::once("greenroom").chain(command.split_whitespace());
+            assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+}
