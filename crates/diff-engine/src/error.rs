@@ -126,6 +126,16 @@ pub enum LoadError {
         /// What is wrong with it.
         why: String,
     },
+    /// The library needs another one, which no digest covers.
+    #[error(
+        "the plugin {path} is not loaded because it needs the library {needs}, which its digest does not cover; link that into it statically"
+    )]
+    NeedsAnotherLibrary {
+        /// The library.
+        path: PathBuf,
+        /// What it needs, as its own table names it, escaped.
+        needs: String,
+    },
     /// The library is not a strategy, or one for another interface.
     #[error("the plugin {path} is not a strategy for interface {interface}: {why}")]
     NotAStrategy {

@@ -2,13 +2,15 @@
 //!
 //! Loading a library runs its code before anything about it can be asked, so everything is checked
 //! first, on one open file: that it is a plain file that nobody else can write, that its bytes are
-//! those the user allowed, and that it is whole. What is loaded is a private copy of the bytes that
-//! were hashed, so that nothing can be swapped or cut short in between.
+//! those the user allowed, that it is whole, and that it needs no other library but the system's own.
+//! What is loaded is a private copy of the bytes that were hashed, so that nothing can be swapped or
+//! cut short in between.
 //!
 //! # Limitations
 //!
-//! A library is never unloaded. Outside Linux the copy is a file in a folder of the caller's, and
-//! on Windows who owns a file is not checked.
+//! A library is never unloaded. Outside Linux the copy is a file in a folder of the caller's. What
+//! other libraries one needs is checked where libraries are ELF files, so not on macOS and Windows,
+//! and on Windows who owns a file is not checked.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,10 @@ use strategy_api::abi::{INTERFACE_VERSION, SYMBOL_PREFIX, StrategyModuleRef};
 use crate::error::LoadError;
 
 mod copy;
+#[cfg(all(unix, not(target_vendor = "apple")))]
+mod elf;
+#[cfg(not(all(unix, not(target_vendor = "apple"))))]
+#[path = "loading/other_format.rs"]
 mod elf;
 mod trust;
 
@@ -75,35 +81,94 @@ pub fn digest_of(path: &Path, trust: &Trust) -> Result<blake3::Hash, LoadError> 
 ///
 /// # Errors
 ///
-/// When the file is not the one allowed or could be changed by somebody else, or when it is not a
-/// strategy for this interface. None of its code has run then, but in the last case.
+/// When the file is not the one allowed or could be changed by somebody else, when it needs other
+/// libraries, or when it is not a strategy for this interface. None of its code has run then, but in
+/// the last case.
 pub fn load_library(path: &Path, trust: &Trust) -> Result<LoadedStrategy, LoadError> {
-    let bytes = trust::read_checked(path, trust)?;
-    let actual = blake3::hash(&bytes);
-    if actual != trust.expected_digest {
-        return Err(LoadError::DigestMismatch {
-            path: path.to_owned(),
-            actual: actual.to_hex().to_string(),
-        });
+    CheckedLibrary::read(path, trust)?.load()
+}
+
+/// A library that was read, checked and copied, and none of whose code has run.
+pub(crate) struct CheckedLibrary {
+    path: PathBuf,
+    /// The copy that is loaded.
+    private: PathBuf,
+    /// What its header could be exported as.
+    symbols: Vec<Vec<u8>>,
+}
+
+impl CheckedLibrary {
+    /// Checks everything that can be known without running it, and loads what it needs of the
+    /// system.
+    pub(crate) fn read(path: &Path, trust: &Trust) -> Result<Self, LoadError> {
+        let bytes = trust::read_checked(path, trust)?;
+        let actual = blake3::hash(&bytes);
+        if actual != trust.expected_digest {
+            return Err(LoadError::DigestMismatch {
+                path: path.to_owned(),
+                actual: actual.to_hex().to_string(),
+            });
+        }
+        let needed = elf::libraries_needed(&bytes)
+            .map_err(|why| LoadError::NotALibrary { path: path.to_owned(), why })?;
+        if let Some(other) = needed.iter().find(|name| !is_of_the_system(name.as_str())) {
+            let needs = other.escape_default().take(NAME_SHOWN_CHARS_MAX).collect();
+            return Err(LoadError::NeedsAnotherLibrary { path: path.to_owned(), needs });
+        }
+        let symbols = exported_names(&bytes);
+        if symbols.is_empty() {
+            return Err(not_a_strategy(path, "it exports none"));
+        }
+        needed.iter().try_for_each(|name| load_of_the_system(path, name))?;
+        let private = copy::private_copy(&bytes, trust)
+            .map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), private, symbols })
     }
-    elf::check_whole(&bytes)
-        .map_err(|why| LoadError::NotALibrary { path: path.to_owned(), why })?;
-    let symbols = exported_names(&bytes);
-    if symbols.is_empty() {
-        return Err(not_a_strategy(path, "it exports none"));
+
+    /// Loads it, which runs its constructors. Opens no file but the copy.
+    pub(crate) fn load(self) -> Result<LoadedStrategy, LoadError> {
+        let Self { path, private, symbols } = self;
+        let loaded = RawLibrary::load_at(&private).map_err(|error| refusal(&path, &error));
+        copy::forget(&private);
+        let library = loaded?;
+        // Whatever comes of it, code of the library has run and may have left threads behind.
+        let library: &'static RawLibrary = Box::leak(Box::new(library));
+        let module = module_of(library, &symbols).map_err(|error| match error {
+            Some(error) => refusal(&path, &error),
+            None => not_a_strategy(&path, "it exports none"),
+        })?;
+        Ok(LoadedStrategy { module, path })
     }
-    let private = copy::private_copy(&bytes, trust)
-        .map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;
-    let loaded = RawLibrary::load_at(&private).map_err(|error| refusal(path, &error));
-    copy::forget(&private);
-    let library = loaded?;
-    // Whatever comes of it, code of the library has run and may have left threads behind.
-    let library: &'static RawLibrary = Box::leak(Box::new(library));
-    let module = module_of(library, &symbols).map_err(|error| match error {
-        Some(error) => refusal(path, &error),
-        None => not_a_strategy(path, "it exports none"),
-    })?;
-    Ok(LoadedStrategy { module, path: path.to_owned() })
+}
+
+const NAME_SHOWN_CHARS_MAX: usize = 200;
+
+/// Whether this is a name of the C library, of a part of it, of the loader, or of what a compiler
+/// adds to every program: what the system's own programs are made of, and an attacker who can write
+/// there needs no plugin.
+///
+/// By name alone: whoever needs it gets what [`load_of_the_system`] has loaded before.
+fn is_of_the_system(name: &str) -> bool {
+    const STEMS: [&str; 9] =
+        ["libc", "libm", "libmvec", "libpthread", "libdl", "librt", "libutil", "libgcc_s", "ld64"];
+    const STEM_STARTS: [&str; 3] = ["ld-linux", "libc.musl-", "ld-musl-"];
+    let Some((stem, version)) = name.split_once(".so") else { return false };
+    let is_version = version.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_known = STEMS.contains(&stem)
+        || (STEM_STARTS.iter().any(|start| stem.starts_with(start)) && stem.chars().all(is_plain));
+    is_known && is_version
+}
+
+/// Loads a library that another one needs, from where this program finds it.
+///
+/// The loader takes a library that is loaded under the name that is needed, and so does not look for
+/// it where the plugin says (`DT_RUNPATH`), and needs no file to be opened later.
+fn load_of_the_system(path: &Path, name: &str) -> Result<(), LoadError> {
+    let library = RawLibrary::load_at(Path::new(name)).map_err(|error| refusal(path, &error))?;
+    // Kept, as the plugin is.
+    std::mem::forget(library);
+    Ok(())
 }
 
 /// The names in the file that a header could be exported under, found by their prefix.
