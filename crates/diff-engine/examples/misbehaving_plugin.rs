@@ -40,11 +40,7 @@ impl Strategy for Misbehaving {
                 ("mutter", _) => eprintln!("a remark of the plugin"),
                 ("flood", _) => (0..10_000).for_each(|_| eprintln!("{}", "x".repeat(1000))),
                 ("lie", _) => return Ok(vec![Op::keep(0, 0, input.old.len() as u32 + 1)]),
-                ("tell", socket) => tell(socket, std::process::id())?,
-                ("write", file) => std::fs::write(file, "evil")?,
-                ("call", port) => drop(std::net::TcpStream::connect(("127.0.0.1", port.parse()?))?),
-                ("start", command) => start(command)?,
-                ("look", _) => return Err(surroundings().into()),
+                ("tell", _) => return Ok(spelled(input, std::process::id())),
                 ("count", _) if first_time() => return Ok(replaced(input)),
                 _ => {}
             }
@@ -83,38 +79,14 @@ fn allocate_without_end() {
     }
 }
 
-fn start(command: &str) -> std::io::Result<()> {
-    let mut words = command.split(' ');
-    let mut command = std::process::Command::new(words.next().unwrap_or_default());
-    let socket = words.next_back().unwrap_or_default();
-    let started = command.args(words).spawn()?;
-    tell(socket, started.id())
-}
-
-/// Tells a process's number to whoever listens; files cannot be written from here.
-fn tell(socket: &str, process: u32) -> std::io::Result<()> {
-    let datagram = std::os::unix::net::UnixDatagram::unbound()?;
-    datagram.send_to(process.to_string().as_bytes(), socket).map(drop)
-}
-
-/// What this process was left with.
-fn surroundings() -> String {
-    let variables: Vec<String> =
-        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
-    let variables = variables.join(" ");
-    let folder = std::env::current_dir().unwrap_or_default();
-    let listing = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let opened = listing.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    let mut kinds: Vec<String> = opened
-        .map(|target| {
-            let name = target.to_string_lossy().into_owned();
-            name.split([':', '(']).next().unwrap_or_default().trim().to_owned()
-        })
-        .filter(|name| !name.starts_with("/proc/"))
-        .collect();
-    kinds.sort();
-    let kinds = kinds.join(" ");
-    format!("{variables} set in {} with {kinds}", folder.display())
+/// A number as the only thing that a plugin can say: bit by bit, in which of the lines that both
+/// files start with it keeps.
+fn spelled(input: &Input<'_>, number: u32) -> Vec<Op> {
+    let mut script = ScriptBuilder::new();
+    for line in (0..u32::BITS).filter(|bit| number >> bit & 1 == 1) {
+        script.keep(line, line, 1);
+    }
+    script.finish(input.old.len() as u32, input.new.len() as u32)
 }
 
 export_strategy!(Misbehaving);

@@ -4,20 +4,21 @@
 //! and lines up one pair of files after the other. It has no environment of the host, none of its
 //! files, a process group of its own, limited memory and no core dump, and ends when the host
 //! does. A call has a deadline: a child that overruns it, crashes, answers with nonsense or writes
-//! to standard output is killed with everything it started, and the strategy is not asked again.
+//! to standard output is killed, and the strategy is not asked again.
+//!
+//! Before the library's first instruction the child gives up, where the kernel can refuse it
+//! ([`Confinement`]), every file and every system call that comparing does not need.
 //!
 //! The first start costs a process and one load; after that a call costs the ids' way there and
 //! the script's way back.
 //!
 //! # Limitations
 //!
-//! A library runs as the user and can read what the user can. Linux keeps it from writing files,
-//! from the network and from signalling others, as far as its version knows how; other systems
-//! do not. So this keeps a faulty plugin from doing harm, and a hostile one from some of it, which
-//! is why only libraries that the user allowed are loaded. Windows has no such child yet; there a library is allowed into this
-//! process or not used.
+//! Only Linux refuses anything; elsewhere a library can do what its user can. Windows has no such
+//! child yet; there a library is allowed into this process or not used.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,20 @@ mod process;
 mod serve;
 #[cfg(unix)]
 mod strategy;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+))]
+mod system_calls;
+#[cfg(all(
+    unix,
+    not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+    ))
+))]
+#[path = "child/no_filter.rs"]
+mod system_calls;
 #[cfg(unix)]
 mod timed;
 #[cfg(unix)]
@@ -92,6 +107,54 @@ impl Default for ChildLimits {
     fn default() -> Self {
         Self { memory_bytes_max: 512 << 20 }
     }
+}
+
+/// What the kernel refuses a plugin's own process on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confinement {
+    /// Every file: landlock(7), since Linux 5.13.
+    pub files: bool,
+    /// Every system call that comparing does not need: seccomp(2), since Linux 4.14, on x86-64,
+    /// 64-bit ARM and 64-bit RISC-V.
+    pub system_calls: bool,
+}
+
+impl Confinement {
+    /// Whether everything is refused that a child asks to be refused.
+    pub fn is_whole(self) -> bool {
+        self.files && self.system_calls
+    }
+}
+
+/// What is refused, as the object of a sentence.
+impl fmt::Display for Confinement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.files, self.system_calls) {
+            (true, true) => {
+                "every file and every system call that comparing does not need (landlock, seccomp)"
+            }
+            (false, true) => {
+                "every system call that comparing does not need (seccomp), but not reading your \
+                 files (no landlock)"
+            }
+            (true, false) => {
+                "every file (landlock), but not sockets, processes, and changes of modes, owners, \
+                 times and attributes (no seccomp)"
+            }
+            (false, false) => "nothing (no landlock, no seccomp)",
+        })
+    }
+}
+
+/// Whether threads can be started in a child, by the library or for it.
+///
+/// Comparing two files needs none, and a library that starts many would slow the machine down; some
+/// checks of the conformance kit run the strategy on threads.
+#[cfg(unix)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Threads {
+    Refused,
+    Allowed,
 }
 
 /// What the conformance kit found about a library.

@@ -42,7 +42,8 @@ mod unified;
 mod window;
 
 pub use child::{
-    CheckOutcome, ChildLimits, Conformance, PluginHost, inspect_library, serve_plugin, test_library,
+    CheckOutcome, ChildLimits, Confinement, Conformance, PluginHost, inspect_library, serve_plugin,
+    test_library,
 };
 pub use edit_script::{Change, EditScript, Step};
 pub use engine::{DiffEngine, FileDiff, Side};

@@ -5,22 +5,16 @@
 mod libraries;
 
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use diff_engine::{
-    ChildLimits, DiffEngine, FileDiff, Library, PluginHost, Policy, Registry, Remark, Side,
+    ChildLimits, DiffEngine, FileDiff, Library, PluginHost, Policy, Registry, Remark, Side, Step,
     test_library,
-};
-use landlock::{
-    AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetError,
 };
 use libraries::{Installed, install, library, misbehaving, myers, path_of};
 use rstest::rstest;
-use tempfile::TempDir;
 
 /// Long enough for any machine to answer in.
 const PATIENT: Duration = Duration::from_secs(60);
@@ -74,6 +68,22 @@ impl Rig {
     fn order(&self, order: &str) -> FileDiff {
         let new = format!("first\nplugin: {order}\nlast\n");
         self.engine.diff(Side::Text(b"old\nfirst\nlast\n"), Side::Text(new.as_bytes()))
+    }
+}
+
+impl Rig {
+    /// The process that the plugin runs in, as it says.
+    fn process(&self) -> u32 {
+        let lines: String = (0..u32::BITS).map(|bit| format!("line {bit}\n")).collect();
+        let new = format!("{lines}plugin: tell\n");
+        let diff = self.engine.diff(Side::Text(lines.as_bytes()), Side::Text(new.as_bytes()));
+        assert_eq!(diff.strategy, "misbehaving", "{:?}", diff.remarks);
+        let script = diff.script.expect("the files were compared");
+        let kept = script.steps().filter_map(|step| match step {
+            Step::Keep { old, .. } => Some(old),
+            _ => None,
+        });
+        kept.flatten().map(|line| 1 << line).sum()
     }
 }
 
@@ -157,30 +167,6 @@ fn one_child_serves_every_file() {
     assert_eq!(changed(again()), (2, 1), "and the second");
 }
 
-/// Hears from the plugin which process it is.
-struct Ear {
-    folder: TempDir,
-    socket: UnixDatagram,
-}
-
-impl Ear {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let socket = UnixDatagram::bind(folder.path().join("ear")).expect("it is new");
-        Self { folder, socket }
-    }
-
-    fn path(&self) -> String {
-        self.folder.path().join("ear").display().to_string()
-    }
-
-    fn heard(&self) -> u32 {
-        let mut said = [0; 32];
-        let length = self.socket.recv(&mut said).expect("the plugin says so");
-        str::from_utf8(&said[..length]).expect("text").parse().expect("a number")
-    }
-}
-
 /// Waits until a process has ended, for as long as it takes.
 fn wait_for_end(process: u32) {
     let state = || fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
@@ -199,33 +185,24 @@ fn kill(process: u32) {
 #[test]
 fn a_child_that_something_else_killed_is_started_again_and_not_for_ever() {
     let rig = Rig::new(&misbehaving(), "misbehaving", PATIENT);
-    let ear = Ear::new();
-    let order = format!("tell {}", ear.path());
     let mut seen = Vec::new();
     for _ in 0..4 {
-        assert_eq!(rig.order(&order).strategy, "misbehaving");
-        let process = ear.heard();
+        let process = rig.process();
         assert!(!seen.contains(&process), "it is another process");
         seen.push(process);
         kill(process);
     }
-    let why = rig.order(&order);
+    let why = rig.order("nothing");
     assert_eq!(why_replaced(&why), "its process was killed again and again");
 }
 
 #[test]
-fn what_a_plugin_started_ends_with_it() {
+fn a_child_ends_with_its_engine() {
     let rig = Rig::new(&misbehaving(), "misbehaving", PATIENT);
-    let ear = Ear::new();
-    rig.order(&format!("tell {}", ear.path()));
-    let own = ear.heard();
-    rig.order(&format!("start /bin/sleep 1000000 {}", ear.path()));
-    let other = ear.heard();
-    assert!(Path::new(&format!("/proc/{own}")).exists());
+    let process = rig.process();
+    assert!(Path::new(&format!("/proc/{process}")).exists());
     drop(rig);
-    for process in [own, other] {
-        wait_for_end(process);
-    }
+    wait_for_end(process);
 }
 
 #[test]
@@ -234,38 +211,21 @@ fn a_child_has_nothing_of_its_host() {
     let leaked = fs::File::open("/dev/zero").expect("it can be opened");
     rustix::io::fcntl_setfd(&leaked, rustix::io::FdFlags::empty()).expect("it is ours");
     let rig = Rig::new(&misbehaving(), "misbehaving", PATIENT);
-    let diff = rig.order("look");
-    let expected = "MALLOC_ARENA_MAX set in / with /dev/null /memfd pipe pipe socket socket";
-    assert_eq!(why_replaced(&diff), expected);
-}
-
-/// Whether this kernel can keep a process from what `rules` are about.
-fn kernel_knows(rules: impl FnOnce(Ruleset) -> Result<Ruleset, RulesetError>) -> bool {
-    let strict = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-    rules(strict).and_then(Ruleset::create).is_ok()
-}
-
-#[test]
-fn a_plugin_writes_no_file() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let file = folder.path().join("evil");
-    let rig = Rig::new(&misbehaving(), "misbehaving", PATIENT);
-    let diff = rig.order(&format!("write {}", file.display()));
-    if kernel_knows(|rules| rules.handle_access(AccessFs::WriteFile)) {
-        assert!(why_replaced(&diff).starts_with("Permission denied"), "{:?}", diff.remarks);
-        assert!(!file.exists());
-    }
-}
-
-#[test]
-fn a_plugin_reaches_no_network() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let port = listener.local_addr().expect("it is bound").port();
-    let rig = Rig::new(&misbehaving(), "misbehaving", PATIENT);
-    let diff = rig.order(&format!("call {port}"));
-    if kernel_knows(|rules| rules.handle_access(AccessNet::ConnectTcp)) {
-        assert!(why_replaced(&diff).starts_with("Permission denied"), "{:?}", diff.remarks);
-    }
+    let process = PathBuf::from(format!("/proc/{}", rig.process()));
+    let open = fs::read_dir(process.join("fd")).expect("it is ours and runs");
+    let mut open: Vec<String> = open
+        .map(|entry| {
+            let target = fs::read_link(entry.expect("it runs").path()).expect("it runs");
+            let name = target.to_string_lossy().into_owned();
+            name.split([':', '(']).next().unwrap_or_default().trim().to_owned()
+        })
+        .collect();
+    open.sort();
+    // The socket once for the protocol and once for who waits for its end.
+    assert_eq!(open, ["/dev/null", "/memfd", "pipe", "pipe", "socket", "socket"]);
+    let environment = fs::read(process.join("environ")).expect("it is ours");
+    assert_eq!(environment, b"MALLOC_ARENA_MAX=1\0");
+    assert_eq!(fs::read_link(process.join("cwd")).expect("it is ours"), Path::new("/"));
 }
 
 #[test]

@@ -1,22 +1,24 @@
 //! What a child gives up before it loads a library.
 //!
-//! This keeps a faulty library from harming anything by mistake. A hostile one can still read what
-//! its user can, and more where the system is not Linux: it is only loaded once that user allowed
-//! it.
+//! Everything here holds for the whole process and for good, so it binds whatever code the library
+//! brings, its constructors too. Linux has both walls; other systems have neither, which
+//! [`Confinement`] says.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::{Confinement, Threads, system_calls};
 
 /// Takes the protocol's socket from standard input and gives up everything that was inherited.
 ///
-/// Call it first thing in a process, before anything else is opened.
-pub(super) fn take_protocol() -> io::Result<UnixStream> {
+/// It is a file, so that it is read and written by read(2) and write(2) alone: the calls of sockets
+/// are refused later. Call it first thing in a process, before anything else is opened.
+pub(super) fn take_protocol() -> io::Result<File> {
     close_inherited();
     let stdin = io::stdin();
     let protocol: OwnedFd = rustix::io::fcntl_dupfd_cloexec(stdin.as_fd(), 3)?;
@@ -27,12 +29,10 @@ pub(super) fn take_protocol() -> io::Result<UnixStream> {
     {
         // The host starts its children from a thread that lives as long as the host, because the
         // signal comes when that thread ends.
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         rustix::thread::set_no_new_privs(true)?;
     }
-    let protocol = UnixStream::from(protocol);
-    end_with_the_host(&protocol)?;
-    Ok(protocol)
+    Ok(File::from(protocol))
 }
 
 /// Limits the memory this process can have, mapped files included.
@@ -45,20 +45,45 @@ pub(super) fn limit_memory(bytes_max: u64) -> io::Result<()> {
     }
 }
 
-/// Gives up writing: no file can be made, changed or removed from here on, no network be used, and
-/// no process outside of this one's own be signalled, as far as the kernel knows how to keep that.
+/// Gives up files, the network and every system call that comparing does not need, as far as the
+/// kernel can refuse them ([`Confinement::of_this_system`]).
 ///
-/// This thread and all that it starts are bound by it, so what a library starts is too. Reading
-/// stays possible, because the library may need others.
+/// # Errors
 ///
-/// The rules are those of landlock(7), which a kernel knows since Linux 5.13, each since its own
-/// version; an older one is asked for what it has.
+/// When the kernel has a wall and did not put it up: the library is not loaded then.
+pub(super) fn confine(protocol: &File, threads: Threads) -> io::Result<()> {
+    let walls = Confinement::of_this_system();
+    if walls.files {
+        give_up_files()?;
+    }
+    // After the one wall, which binds this thread and those that it starts, and before the other,
+    // which binds every thread and refuses to start more.
+    end_with_the_host(protocol)?;
+    if walls.system_calls {
+        system_calls::restrict(threads)?;
+    }
+    Ok(())
+}
+
+impl Confinement {
+    /// What this system can refuse a plugin's process.
+    pub fn of_this_system() -> Self {
+        Self { files: can_refuse_files(), system_calls: system_calls::can_be_restricted() }
+    }
+}
+
+/// The rules of landlock(7), without an exception: no file can be opened, made, changed or removed,
+/// no network be used, and no process outside of this one's own be signalled. A kernel knows them
+/// since Linux 5.13, each since its own version; an older one is asked for what it has.
+///
+/// The memory that the library is loaded from is no file in this sense, and what it needs of the
+/// system is loaded already.
 #[cfg(target_os = "linux")]
-pub(super) fn give_up_writing() -> io::Result<()> {
+fn give_up_files() -> io::Result<()> {
     use landlock::{ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, Scope};
-    const KNOWN: ABI = ABI::V6;
+    const KNOWN: ABI = ABI::V10;
     let restricted = Ruleset::default()
-        .handle_access(AccessFs::from_write(KNOWN))
+        .handle_access(AccessFs::from_all(KNOWN))
         .and_then(|rules| rules.handle_access(AccessNet::from_all(KNOWN)))
         .and_then(|rules| rules.scope(Scope::from_all(KNOWN)))
         .and_then(Ruleset::create)
@@ -66,14 +91,37 @@ pub(super) fn give_up_writing() -> io::Result<()> {
     restricted.map(|_| ()).map_err(io::Error::other)
 }
 
-/// Other systems have nothing of the kind that a process could ask for itself.
+#[cfg(target_os = "linux")]
+fn can_refuse_files() -> bool {
+    use landlock::{AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _};
+    let rules = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::ReadFile);
+    rules.and_then(Ruleset::create).is_ok()
+}
+
 #[cfg(not(target_os = "linux"))]
-pub(super) fn give_up_writing() -> io::Result<()> {
+fn give_up_files() -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn can_refuse_files() -> bool {
+    false
 }
 
 /// Closes what a careless host left open across the start of this process.
 fn close_inherited() {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: nothing in this process owns a descriptor beyond its standard ones: it has just
+        // begun.
+        let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+        if closed == 0 {
+            return;
+        }
+        // A kernel older than Linux 5.9.
+    }
     let Ok(listing) = std::fs::read_dir("/dev/fd") else { return };
     let names = listing.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let open: Vec<RawFd> = names.filter_map(|name| name.parse().ok()).collect();
@@ -89,7 +137,7 @@ fn close_inherited() {
 }
 
 /// Ends this process when the host is gone, whatever the library is doing.
-fn end_with_the_host(protocol: &UnixStream) -> io::Result<()> {
+fn end_with_the_host(protocol: &File) -> io::Result<()> {
     const STACK_BYTES: usize = 64 << 10;
     let watched = protocol.try_clone()?;
     thread::Builder::new().name("host-watch".to_owned()).stack_size(STACK_BYTES).spawn(
@@ -99,11 +147,23 @@ fn end_with_the_host(protocol: &UnixStream) -> io::Result<()> {
                 let polled = poll(&mut watched, None);
                 let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
                 if polled.is_ok() && watched[0].revents().intersects(gone) {
-                    // Everything that the library started goes along; exiting would run its code.
-                    let _ = rustix::process::kill_current_process_group(Signal::KILL);
+                    end_at_once();
                 }
             }
         },
     )?;
     Ok(())
+}
+
+/// Ends this process without running code of the library, as exit(3) would.
+#[cfg(target_os = "linux")]
+fn end_at_once() {
+    // SAFETY: it has no preconditions.
+    unsafe { libc::_exit(1) }
+}
+
+/// Ends this process and everything that the library started.
+#[cfg(not(target_os = "linux"))]
+fn end_at_once() {
+    let _ = rustix::process::kill_current_process_group(rustix::process::Signal::KILL);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use strategy_testkit::Check;
 
 use super::process::{Child, Fault};
-use super::{CheckOutcome, ChildLimits, Conformance, PluginHost};
+use super::{CheckOutcome, ChildLimits, Conformance, PluginHost, Threads};
 use crate::registry::{Library, one_line};
 
 /// Runs every check of `strategy-testkit` over a library.
@@ -22,15 +22,18 @@ pub fn test_library(
     limits: ChildLimits,
     time_allowed: Duration,
 ) -> Result<Conformance, String> {
-    let start = || start(host, library, limits);
-    let mut child = Some(start()?);
+    let start = |threads| start(host, library, limits, threads);
+    let mut child = Some(start(Threads::Refused)?);
     let said = |text: &String| one_line(text);
     let (name, version) =
         child.as_ref().map_or_else(Default::default, |c| (said(&c.name), said(&c.version)));
     let mut checks = Vec::with_capacity(Check::ALL.len());
     for check in Check::ALL {
         let begun = Instant::now();
-        let outcome = match child.take().map_or_else(start, Ok) {
+        // The checks that start no threads run as comparing does, where none can be started.
+        let threads = if check.needs_threads() { Threads::Allowed } else { Threads::Refused };
+        let fits = child.take().filter(|child| child.threads == threads);
+        let outcome = match fits.map_or_else(|| start(threads), Ok) {
             Ok(mut running) => {
                 let outcome = running.check(check, time_allowed);
                 if outcome.is_ok() {
@@ -61,13 +64,18 @@ pub fn inspect_library(
     library: &Library,
     limits: ChildLimits,
 ) -> Result<(String, String), String> {
-    let child = start(host, library, limits)?;
+    let child = start(host, library, limits, Threads::Refused)?;
     Ok((child.name.clone(), one_line(&child.version)))
 }
 
-fn start(host: &PluginHost, library: &Library, limits: ChildLimits) -> Result<Child, String> {
+fn start(
+    host: &PluginHost,
+    library: &Library,
+    limits: ChildLimits,
+    threads: Threads,
+) -> Result<Child, String> {
     let until = Instant::now() + START_ALLOWED;
-    Child::start(host, library, limits, until).map_err(|fault| match fault {
+    Child::start(host, library, limits, threads, until).map_err(|fault| match fault {
         Fault::NotStarted(why) | Fault::GaveUp(why) | Fault::Misbehaved(why) => one_line(&why),
         Fault::Gone => "something else ended the plugin host".to_owned(),
     })

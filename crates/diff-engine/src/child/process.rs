@@ -15,7 +15,7 @@ use strategy_testkit::Check;
 use super::launch::launch;
 use super::timed::Timed;
 use super::wire::{Frame, Kind, MAGIC, OP_BYTES, PROTOCOL, Received, SENTENCE_BYTES_MAX};
-use super::{ChildLimits, PluginHost};
+use super::{ChildLimits, PluginHost, Threads};
 use crate::intern::Interned;
 use crate::lines::Lines;
 use crate::registry::Library;
@@ -44,6 +44,8 @@ pub(super) struct Child {
     said: Vec<u8>,
     pub(super) name: String,
     pub(super) version: String,
+    /// Whether threads can be started in it.
+    pub(super) threads: Threads,
     needs_text: bool,
 }
 
@@ -53,6 +55,7 @@ impl Child {
         host: &PluginHost,
         library: &Library,
         limits: ChildLimits,
+        threads: Threads,
         until: Instant,
     ) -> Result<Self, Fault> {
         let launched = launch(host).map_err(|error| {
@@ -69,9 +72,10 @@ impl Child {
             said: Vec::new(),
             name: String::new(),
             version: String::new(),
+            threads,
             needs_text: false,
         };
-        let sent = open_frame(library, limits).send(&mut Timed::new(&child.stream, until));
+        let sent = open_frame(library, limits, threads).send(&mut Timed::new(&child.stream, until));
         let answer = sent.and_then(|()| child.receive(READY_BYTES_MAX, until));
         let mut frame = match answer {
             Ok(frame) => frame,
@@ -278,12 +282,13 @@ impl Drop for Child {
 const READY_BYTES_MAX: u64 = 2 * SENTENCE_BYTES_MAX as u64;
 const NO_HOST: &str = "the plugin host is another program, or of another version";
 
-fn open_frame(library: &Library, limits: ChildLimits) -> Frame {
+fn open_frame(library: &Library, limits: ChildLimits, threads: Threads) -> Frame {
     let mut frame = Frame::new(Kind::Open);
     frame.raw(MAGIC);
     frame.u32(PROTOCOL);
     frame.raw(library.trust.expected_digest.as_bytes());
     frame.u8(library.trust.allow_sticky_folders.into());
+    frame.u8((threads == Threads::Allowed).into());
     frame.u64(limits.memory_bytes_max);
     let private = library.trust.private_folder.as_deref().map(|folder| folder.as_os_str());
     frame.bytes(private.map_or(&[], |folder| folder.as_bytes()));

@@ -1,9 +1,9 @@
 //! The child's side: a program that serves one library to its host.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -14,10 +14,11 @@ use strategy_api::abi::guarded;
 use strategy_api::{Input, Line};
 use strategy_testkit::{Check, Library as Checked};
 
-use super::confine;
 use super::wire::{Frame, Kind, MAGIC, PROTOCOL, Received, garbled};
+use super::{Threads, confine};
+use crate::error::LoadError;
 use crate::lines::Lines;
-use crate::loading::{LoadedStrategy, Trust, load_library};
+use crate::loading::{CheckedLibrary, LoadedStrategy, Trust};
 use crate::runner::{Limits, Loaded, Run as _};
 
 /// Serves a plugin to the process that started this one, until that ends.
@@ -32,7 +33,7 @@ pub fn serve_plugin() -> ExitCode {
         eprintln!("this command is for greenroom itself: it serves a plugin to another process");
         return ExitCode::from(2);
     }
-    match confine::take_protocol().and_then(|mut host| serve(&mut host)) {
+    match confine::take_protocol().and_then(|host| serve(&host)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the plugin host failed: {error}");
@@ -50,23 +51,23 @@ fn is_socket() -> bool {
     })
 }
 
-fn serve(host: &mut UnixStream) -> io::Result<()> {
+fn serve(mut host: &File) -> io::Result<()> {
     const OPEN_BYTES_MAX: u64 = 64 << 10;
-    let Some(frame) = Received::read(host, OPEN_BYTES_MAX)? else { return Ok(()) };
-    let loaded = match open(frame)? {
+    let Some(frame) = Received::read(&mut host, OPEN_BYTES_MAX)? else { return Ok(()) };
+    let loaded = match open(frame, host)? {
         Ok(loaded) => loaded,
-        Err(why) => return Frame::sentence(Kind::Refused, &why).send(host),
+        Err(why) => return Frame::sentence(Kind::Refused, &why).send(&mut host),
     };
     let module = Loaded(loaded.module());
     let mut ready = Frame::new(Kind::Ready);
     ready.bytes(loaded.name().as_bytes());
     ready.bytes(loaded.version().as_bytes());
     ready.u8(module.needs_text().into());
-    ready.send(host)?;
+    ready.send(&mut host)?;
     // The host is this process's own user, and no frame is longer than its files.
-    while let Some(frame) = Received::read(host, u64::MAX)? {
+    while let Some(frame) = Received::read(&mut host, u64::MAX)? {
         match frame.kind {
-            Kind::Diff => diff(&module, frame)?.send(host)?,
+            Kind::Diff => diff(&module, frame)?.send(&mut host)?,
             Kind::Check => check(&loaded, frame, host)?,
             _ => return Err(garbled("a frame that a child is not sent")),
         }
@@ -75,7 +76,7 @@ fn serve(host: &mut UnixStream) -> io::Result<()> {
 }
 
 /// Loads the library that the first frame names; the inner error says why not.
-fn open(mut frame: Received) -> io::Result<Result<LoadedStrategy, String>> {
+fn open(mut frame: Received, host: &File) -> io::Result<Result<LoadedStrategy, String>> {
     if frame.kind != Kind::Open || frame.raw(MAGIC.len())? != MAGIC || frame.u32()? != PROTOCOL {
         return Ok(Err("the plugin host is of another version than who started it".to_owned()));
     }
@@ -83,17 +84,24 @@ fn open(mut frame: Received) -> io::Result<Result<LoadedStrategy, String>> {
     digest.copy_from_slice(frame.raw(32)?);
     let mut trust = Trust::in_digest(blake3::Hash::from_bytes(digest));
     trust.allow_sticky_folders = frame.u8()? != 0;
+    let threads = if frame.u8()? == 0 { Threads::Refused } else { Threads::Allowed };
     let memory_bytes_max = frame.u64()?;
     let path = |bytes: Vec<u8>| PathBuf::from(std::ffi::OsString::from_vec(bytes));
     trust.private_folder = Some(path(frame.bytes()?)).filter(|path| !path.as_os_str().is_empty());
     let library = path(frame.bytes()?);
     confine::limit_memory(memory_bytes_max)?;
-    // Before the library's first instruction. Linux needs no file for the copy it is loaded from.
-    confine::give_up_writing()?;
-    Ok(load_library(&library, &trust).map_err(|error| {
-        let source = std::error::Error::source(&error);
-        source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
-    }))
+    let checked = match CheckedLibrary::read(&library, &trust) {
+        Ok(checked) => checked,
+        Err(error) => return Ok(Err(sentence(&error))),
+    };
+    // Before the library's first instruction.
+    confine::confine(host, threads)?;
+    Ok(checked.load().map_err(|error| sentence(&error)))
+}
+
+fn sentence(error: &LoadError) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 fn diff(module: &Loaded, mut frame: Received) -> io::Result<Frame> {
@@ -119,10 +127,10 @@ fn diff(module: &Loaded, mut frame: Received) -> io::Result<Frame> {
     })
 }
 
-fn check(loaded: &LoadedStrategy, mut frame: Received, host: &mut UnixStream) -> io::Result<()> {
+fn check(loaded: &LoadedStrategy, mut frame: Received, mut host: &File) -> io::Result<()> {
     let check = Check::ALL.get(usize::from(frame.u8()?)).copied();
     let check = check.ok_or_else(|| garbled("a check that there is not"))?;
-    let listened = Mutex::new(host.try_clone()?);
+    let listened = Mutex::new(host);
     let listener = |pair: &str| {
         let mut host = listened.lock().unwrap_or_else(PoisonError::into_inner);
         // A host that is gone is found out by the answer.
@@ -130,7 +138,7 @@ fn check(loaded: &LoadedStrategy, mut frame: Received, host: &mut UnixStream) ->
     };
     let outcome = guarded(|| check.run(&Checked(loaded.module()), &listener));
     match outcome {
-        Ok(()) => Frame::new(Kind::Passed).send(host),
-        Err(why) => Frame::sentence(Kind::Failed, &why).send(host),
+        Ok(()) => Frame::new(Kind::Passed).send(&mut host),
+        Err(why) => Frame::sentence(Kind::Failed, &why).send(&mut host),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::process::{Child, Fault};
-use super::{ChildLimits, PluginHost};
+use super::{ChildLimits, PluginHost, Threads};
 use crate::intern::Interned;
 use crate::lines::Lines;
 use crate::registry::Library;
@@ -77,8 +77,8 @@ impl InChild {
     }
 
     fn start(&self, until: Instant) -> Result<Child, Failure> {
-        let child =
-            Child::start(&self.host, &self.library, self.limits, until).map_err(failure_of)?;
+        let child = Child::start(&self.host, &self.library, self.limits, Threads::Refused, until)
+            .map_err(failure_of)?;
         if child.name != self.library.name {
             let why = format!(
                 "its library calls itself {:?} and was allowed as {:?}; allow it again",

@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use strategy_api::Op;
 
 /// Grows with every change of what is written here.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// What opens the first frame, so that a host and a program that is none cannot misunderstand
 /// each other.

@@ -53,6 +53,11 @@ impl Check {
         }
     }
 
+    /// Whether the check runs the strategy on threads that it starts.
+    pub const fn needs_threads(self) -> bool {
+        matches!(self, Self::Threads | Self::LargeFiles)
+    }
+
     /// Runs the check.
     ///
     /// # Errors
