@@ -258,11 +258,8 @@ impl Registry {
     }
 
     fn push(&mut self, entry: Registered) -> Result<(), RegistryError> {
-        let typable = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let name = entry.name.clone();
-        if name.is_empty() || name.len() > NAME_MAX_BYTES || !name.bytes().all(typable) {
-            return Err(RegistryError::BadName { name });
-        }
+        check_name(&name)?;
         if self.contains(&name) {
             return Err(RegistryError::NameTaken { name });
         }
@@ -275,7 +272,15 @@ impl Registry {
     }
 }
 
-const NAME_MAX_BYTES: usize = 64;
+/// Whether users could type it, which keeps everything else out of messages and configurations too.
+pub(crate) fn check_name(name: &str) -> Result<(), RegistryError> {
+    const NAME_MAX_BYTES: usize = 64;
+    let typable = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || name.len() > NAME_MAX_BYTES || !name.bytes().all(typable) {
+        return Err(RegistryError::BadName { name: name.to_owned() });
+    }
+    Ok(())
+}
 
 impl Default for Registry {
     fn default() -> Self {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use diff_engine::{
     ChildLimits, DiffEngine, FileDiff, Library, PluginHost, Policy, Registry, Remark, Side, Step,
-    test_library,
+    inspect_library, test_library,
 };
 use libraries::{Installed, install, library, misbehaving, myers, path_of};
 use rstest::rstest;
@@ -252,6 +252,24 @@ fn a_library_that_is_none_is_replaced_and_nothing_is_held_against_it(
     assert!(why.contains(reason), "{why}");
     assert_eq!(rig.order("nothing").remarks, [], "once is enough");
     assert_eq!(rig.told(), [""; 0], "no code of a strategy has run");
+}
+
+/// It would be in the way of every command once the configuration names it.
+#[test]
+fn a_library_with_a_name_that_nobody_can_type_is_no_plugin() {
+    let mut bytes = misbehaving();
+    let name = b"misbehaving";
+    let places: Vec<_> = memchr::memmem::find_iter(&bytes, name).collect();
+    for place in places {
+        // The name of its header stays.
+        if bytes.get(place + name.len()) != Some(&b'_') {
+            bytes[place..place + name.len()].copy_from_slice(b"mis\x1b[31ming");
+        }
+    }
+    let installed = install(&bytes);
+    let found = inspect_library(&host(), &named(&installed, ""), ChildLimits::default());
+    let why = found.expect_err("nobody can choose it");
+    assert!(why.starts_with("\"mis\\u{1b}[31ming\" cannot name a strategy"), "{why}");
 }
 
 #[rstest]

@@ -6,7 +6,7 @@ use strategy_testkit::Check;
 
 use super::process::{Child, Fault};
 use super::{CheckOutcome, ChildLimits, Conformance, PluginHost, Threads};
-use crate::registry::{Library, one_line};
+use crate::registry::{Library, check_name, one_line};
 
 /// Runs every check of `strategy-testkit` over a library.
 ///
@@ -58,13 +58,14 @@ pub fn test_library(
 ///
 /// # Errors
 ///
-/// Why the library could not be loaded.
+/// Why the library could not be loaded, or that its name is none that users could type.
 pub fn inspect_library(
     host: &PluginHost,
     library: &Library,
     limits: ChildLimits,
 ) -> Result<(String, String), String> {
     let child = start(host, library, limits, Threads::Refused)?;
+    check_name(&child.name).map_err(|error| one_line(&error.to_string()))?;
     Ok((child.name.clone(), one_line(&child.version)))
 }
 

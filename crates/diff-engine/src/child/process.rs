@@ -1,7 +1,7 @@
 //! One child process, from its start to its end.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
@@ -204,12 +204,7 @@ impl Child {
 
     /// Takes what was written, so that the pipe never fills; keeps the start of it.
     fn drain_stderr(&mut self) {
-        let mut buffer = [0; 4096];
-        self.said.clear();
-        while let Ok(count @ 1..) = self.stderr.read(&mut buffer) {
-            let room = SENTENCE_BYTES_MAX.saturating_sub(self.said.len());
-            self.said.extend_from_slice(&buffer[..count.min(room)]);
-        }
+        self.said = drained(&mut self.stderr);
         if !self.said.is_empty() {
             let said = String::from_utf8_lossy(&self.said);
             tracing::debug!(strategy = %self.name, %said, "the plugin wrote to standard error");
@@ -279,6 +274,25 @@ impl Drop for Child {
     }
 }
 
+/// The start of what a pipe holds; the rest of it is dropped.
+///
+/// A child can write for as long as it is read, so there is an end to it: what is left is less than
+/// a pipe holds, or was written meanwhile and is dropped the next time.
+fn drained(pipe: &mut impl Read) -> Vec<u8> {
+    /// The largest pipe that an ordinary user can have: pipe(7).
+    const PIPE_BYTES_MAX: usize = 1 << 20;
+    let mut buffer = [0; 4096];
+    let mut start = Vec::new();
+    let mut dropped = 0;
+    while dropped < PIPE_BYTES_MAX {
+        let Ok(count @ 1..) = pipe.read(&mut buffer) else { break };
+        let room = SENTENCE_BYTES_MAX.saturating_sub(start.len());
+        start.extend_from_slice(&buffer[..count.min(room)]);
+        dropped += count;
+    }
+    start
+}
+
 const READY_BYTES_MAX: u64 = 2 * SENTENCE_BYTES_MAX as u64;
 const NO_HOST: &str = "the plugin host is another program, or of another version";
 
@@ -313,4 +327,14 @@ fn how_it_ended(status: ExitStatus) -> String {
         _ => "",
     };
     format!("was ended by signal {signal}{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_writes_for_ever_is_not_read_for_ever() {
+        assert_eq!(drained(&mut io::repeat(b'x')), [b'x'; SENTENCE_BYTES_MAX]);
+    }
 }
