@@ -1,5 +1,6 @@
 //! What can go wrong, and what to do about it.
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// Why a strategy's script was not accepted.
@@ -76,6 +77,30 @@ pub enum RegistryError {
     },
 }
 
+/// How somebody else could have put a library where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Danger {
+    /// The file or folder belongs to somebody else.
+    AnotherOwner,
+    /// Others can write it.
+    OtherWriters,
+}
+
+/// With what to do about it.
+impl fmt::Display for Danger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AnotherOwner => {
+                "belongs to another user; copy the plugin to a folder that only you can write"
+            }
+            Self::OtherWriters => {
+                "can be written by other users; take that right away with `chmod go-w`, or copy \
+                 the plugin to a folder that only you can write"
+            }
+        })
+    }
+}
+
 /// Why a library was not loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -97,16 +122,14 @@ pub enum LoadError {
         what: &'static str,
     },
     /// Somebody else could have put the file there.
-    #[error(
-        "the plugin {path} is not loaded because {culprit} {why}; correct that and allow it again"
-    )]
+    #[error("the plugin {path} is not loaded because {culprit} {danger}")]
     Unsafe {
         /// The library.
         path: PathBuf,
         /// The file or folder at fault.
         culprit: PathBuf,
         /// What is wrong with it.
-        why: &'static str,
+        danger: Danger,
     },
     /// The file is not the one that was allowed.
     #[error(

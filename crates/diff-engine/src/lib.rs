@@ -47,12 +47,12 @@ pub use child::{
 };
 pub use edit_script::{Change, EditScript, Step};
 pub use engine::{DiffEngine, FileDiff, Side};
-pub use error::{LoadError, RegistryError, ScriptError};
+pub use error::{Danger, LoadError, RegistryError, ScriptError};
 pub use full_replace::Content;
 pub use header::{FileChange, FileHeader};
 pub use intern::{Interned, intern};
 pub use lines::Lines;
-pub use loading::{LoadedStrategy, Trust, digest_of, load_library};
+pub use loading::{LoadedStrategy, Trust, Writers, digest_of, load_library};
 pub use merge::{Merge, MergeConflict};
 pub use names::quote;
 pub use policy::{Policy, is_binary};

@@ -28,7 +28,7 @@ mod elf;
 mod elf;
 mod trust;
 
-pub use trust::Trust;
+pub use trust::{Trust, Writers};
 
 /// A strategy from a library; it stays loaded until the process ends.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use diff_engine::{
-    DiffEngine, LoadError, LoadedStrategy, Policy, Registry, Remark, Side, load_library,
+    DiffEngine, LoadError, LoadedStrategy, Policy, Registry, Remark, Side, Writers, load_library,
 };
 use libraries::{Installed, install, library, misbehaving, myers};
 use rstest::rstest;
@@ -109,8 +109,35 @@ fn a_sticky_folder_is_no_safe_place_by_default() {
     let folder = installed.path.parent().expect("it is in a folder");
     fs::set_permissions(folder, Permissions::from_mode(0o1777)).expect("it can be set");
     assert!(installed.load().is_ok(), "the tests' own exception");
-    installed.trust.allow_sticky_folders = false;
+    installed.trust.writers = Writers::Nobody;
     assert!(installed.refusal().contains("can be written by other users"));
+}
+
+/// What a build under umask 002 leaves is tried where it lies; what everybody could have put there is
+/// not. The folder is a temporary one, so it lies beneath a sticky one.
+#[rstest]
+#[case::the_file_by_its_group(0o664, 0o700, true)]
+#[case::the_folder_by_its_group(0o644, 0o775, true)]
+#[case::the_file_by_everybody(0o646, 0o700, false)]
+#[case::the_folder_by_everybody(0o644, 0o777, false)]
+#[case::a_sticky_folder_by_everybody(0o644, 0o1777, true)]
+fn a_library_that_is_named_by_hand_may_be_written_by_its_group(
+    #[case] file: u32,
+    #[case] folder: u32,
+    #[case] is_loaded: bool,
+) {
+    let mut installed = install(&myers());
+    installed.trust.writers = Writers::Group;
+    let above = installed.path.parent().expect("it is in a folder");
+    for (path, mode) in [(installed.path.as_path(), file), (above, folder)] {
+        fs::set_permissions(path, Permissions::from_mode(mode)).expect("it can be set");
+    }
+    match installed.load() {
+        Ok(_) => assert!(is_loaded),
+        Err(error) => {
+            assert!(!is_loaded && error.to_string().contains("can be written by other users"));
+        }
+    }
 }
 
 #[test]

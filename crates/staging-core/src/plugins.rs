@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use atomic_fs::Digest;
 use diff_engine::{
-    ChildLimits, Conformance, Library, PluginHost, Trust, digest_of, inspect_library, test_library,
+    ChildLimits, Conformance, Library, PluginHost, Trust, Writers, digest_of, inspect_library,
+    test_library,
 };
 
 use crate::config::TrustedLibrary;
@@ -40,7 +41,7 @@ pub fn identify_plugin(
     host: &PluginHost,
     limits: ChildLimits,
 ) -> Result<PluginIdentity, PluginError> {
-    let (library, blake3) = unnamed(path)?;
+    let (library, blake3) = unnamed(path, Writers::Nobody)?;
     let (name, version) =
         inspect_library(host, &library, limits).map_err(|reason| PluginError { reason })?;
     Ok(PluginIdentity { name, version, blake3 })
@@ -57,7 +58,8 @@ pub fn test_plugin(
     limits: ChildLimits,
     time_allowed: Duration,
 ) -> Result<Conformance, PluginError> {
-    let (library, _) = unnamed(path)?;
+    // Named here and now, by who has just built it.
+    let (library, _) = unnamed(path, Writers::Group)?;
     test_library(host, &library, limits, time_allowed).map_err(|reason| PluginError { reason })
 }
 
@@ -67,22 +69,24 @@ pub fn test_plugin(
 ///
 /// Why it would not be loaded.
 pub fn check_plugin(allowed: &TrustedLibrary) -> Result<(), PluginError> {
-    let actual = digest(&allowed.path)?;
+    let actual = digest(&allowed.path, Writers::Nobody)?;
     if actual == allowed.blake3 {
         return Ok(());
     }
     Err(PluginError { reason: "has changed since it was allowed; allow it again".to_owned() })
 }
 
-fn unnamed(path: &Path) -> Result<(Library, Digest), PluginError> {
-    let blake3 = digest(path)?;
-    let trust = Trust::in_digest(blake3::Hash::from_bytes(*blake3.as_bytes()));
+fn unnamed(path: &Path, writers: Writers) -> Result<(Library, Digest), PluginError> {
+    let blake3 = digest(path, writers)?;
+    let mut trust = Trust::in_digest(blake3::Hash::from_bytes(*blake3.as_bytes()));
+    trust.writers = writers;
     Ok((Library { name: String::new(), path: path.to_owned(), trust }, blake3))
 }
 
-fn digest(path: &Path) -> Result<Digest, PluginError> {
+fn digest(path: &Path, writers: Writers) -> Result<Digest, PluginError> {
     // What is expected is not looked at, only who could have put it there.
-    let nothing = Trust::in_digest(blake3::hash(b""));
+    let mut nothing = Trust::in_digest(blake3::hash(b""));
+    nothing.writers = writers;
     let found = digest_of(path, &nothing).map_err(|error| {
         let source = std::error::Error::source(&error);
         let reason =
@@ -96,6 +100,8 @@ fn digest(path: &Path) -> Result<Digest, PluginError> {
 pub(crate) fn library(allowed: &TrustedLibrary, private: &Path, sticky: bool) -> Library {
     let mut trust = Trust::in_digest(blake3::Hash::from_bytes(*allowed.blake3.as_bytes()));
     trust.private_folder = Some(private.to_owned());
-    trust.allow_sticky_folders = sticky;
+    if sticky {
+        trust.writers = Writers::NobodyBeneathSticky;
+    }
     Library { name: allowed.name.clone(), path: allowed.path.clone(), trust }
 }

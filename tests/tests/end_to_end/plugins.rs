@@ -188,11 +188,8 @@ fn a_plugin_has_no_file_of_the_command_and_does_not_outlive_it() {
     stage.write("a.txt", OLD);
     let mut command = stage.command(["propose", "a.txt"]);
     let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::null()));
-    std::io::Write::write_all(
-        &mut child.stdin.take().expect("piped"),
-        ordered("loop").as_bytes(),
-    )
-    .expect("it reads");
+    std::io::Write::write_all(&mut child.stdin.take().expect("piped"), ordered("loop").as_bytes())
+        .expect("it reads");
     let process = busy_child_of(child.id());
     for entry in fs::read_dir(format!("/proc/{process}/fd")).expect("it is ours and runs") {
         let open = fs::read_link(entry.expect("it runs").path()).expect("it runs");
@@ -237,6 +234,22 @@ fn a_library_where_others_could_put_theirs_is_not_loaded() {
         let ran = stage.run(["plugin".as_ref(), command.as_ref(), library.as_os_str()]).expect(4);
         assert!(ran.stderr.contains("can be written by other users"), "{}", ran.stderr);
     }
+    assert!(!stage.beside("config").join("greenroom/config.toml").exists());
+}
+
+/// As a build under umask 002 leaves it.
+#[test]
+fn a_library_that_its_group_can_write_is_tried_and_not_allowed() {
+    let Some(plugin) = install(misbehaving_plugin()) else { return };
+    let stage = Stage::new();
+    for path in [plugin.library.as_path(), plugin.dir.path()] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o775)).expect("ours");
+    }
+    let library = plugin.library.to_str().expect("a plain path");
+    let tested = stage.run(["plugin", "test", library, "--json"]).expect(0).json();
+    assert_eq!(tested["passed"], true);
+    let refused = stage.run(["plugin", "allow", library]).expect(4);
+    assert!(refused.stderr.contains("`chmod go-w`"), "{}", refused.stderr);
     assert!(!stage.beside("config").join("greenroom/config.toml").exists());
 }
 

@@ -18,6 +18,7 @@ use super::wire::{Frame, Kind, MAGIC, OP_BYTES, PROTOCOL, Received, SENTENCE_BYT
 use super::{ChildLimits, PluginHost, Threads};
 use crate::intern::Interned;
 use crate::lines::Lines;
+use crate::loading::Writers;
 use crate::registry::Library;
 use crate::runner::Answer;
 
@@ -301,7 +302,11 @@ fn open_frame(library: &Library, limits: ChildLimits, threads: Threads) -> Frame
     frame.raw(MAGIC);
     frame.u32(PROTOCOL);
     frame.raw(library.trust.expected_digest.as_bytes());
-    frame.u8(library.trust.allow_sticky_folders.into());
+    frame.u8(match library.trust.writers {
+        Writers::Nobody => 0,
+        Writers::NobodyBeneathSticky => 1,
+        Writers::Group => 2,
+    });
     frame.u8((threads == Threads::Allowed).into());
     frame.u64(limits.memory_bytes_max);
     let private = library.trust.private_folder.as_deref().map(|folder| folder.as_os_str());

@@ -18,7 +18,7 @@ use super::wire::{Frame, Kind, MAGIC, PROTOCOL, Received, garbled};
 use super::{Threads, confine};
 use crate::error::LoadError;
 use crate::lines::Lines;
-use crate::loading::{CheckedLibrary, LoadedStrategy, Trust};
+use crate::loading::{CheckedLibrary, LoadedStrategy, Trust, Writers};
 use crate::runner::{Limits, Loaded, Run as _};
 
 /// Serves a plugin to the process that started this one, until that ends.
@@ -83,7 +83,11 @@ fn open(mut frame: Received, host: &File) -> io::Result<Result<LoadedStrategy, S
     let mut digest = [0; 32];
     digest.copy_from_slice(frame.raw(32)?);
     let mut trust = Trust::in_digest(blake3::Hash::from_bytes(digest));
-    trust.allow_sticky_folders = frame.u8()? != 0;
+    trust.writers = match frame.u8()? {
+        1 => Writers::NobodyBeneathSticky,
+        2 => Writers::Group,
+        _ => Writers::Nobody,
+    };
     let threads = if frame.u8()? == 0 { Threads::Refused } else { Threads::Allowed };
     let memory_bytes_max = frame.u64()?;
     let path = |bytes: Vec<u8>| PathBuf::from(std::ffi::OsString::from_vec(bytes));

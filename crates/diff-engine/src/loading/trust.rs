@@ -11,18 +11,32 @@ use crate::error::LoadError;
 pub struct Trust {
     /// The digest it had when the user allowed it.
     pub expected_digest: blake3::Hash,
-    /// Whether folders that others can write are accepted above it where they are sticky, as
-    /// `/tmp` is. For tests.
-    pub allow_sticky_folders: bool,
+    /// Who else may be able to write it, or put another file in its place.
+    pub writers: Writers,
     /// Where a copy is made on systems that cannot load from memory; it must be the user's alone.
     /// Linux needs none.
     pub private_folder: Option<PathBuf>,
 }
 
+/// Who may be able to write a library or a folder above it, beside the user and root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writers {
+    /// Nobody. For a library that a configuration names: the user looked at it once, and it is
+    /// loaded for as long as it stays there.
+    Nobody,
+    /// Nobody, but a folder above it that everybody can write may be sticky, as `/tmp` is. For
+    /// tests.
+    NobodyBeneathSticky,
+    /// Their groups, and everybody a folder above it that is sticky. For a library that the user
+    /// names here and now, as a build under umask 002 left it: whoever is in the group of a source
+    /// tree could have written the sources as well.
+    Group,
+}
+
 impl Trust {
-    /// Trust in one file's bytes.
+    /// Trust in one file's bytes, that nobody else can write.
     pub fn in_digest(expected_digest: blake3::Hash) -> Self {
-        Self { expected_digest, allow_sticky_folders: false, private_folder: None }
+        Self { expected_digest, writers: Writers::Nobody, private_folder: None }
     }
 }
 
@@ -73,41 +87,54 @@ mod owners {
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
-    use super::{LoadError, Trust};
+    use super::{LoadError, Trust, Writers};
+    use crate::error::Danger;
 
     /// The file, and every folder above it by its real path, belong to the user or to root and
-    /// can be written by nobody else.
+    /// can be written by nobody else but those that the caller accepts.
     pub(super) fn check(path: &Path, file: &Metadata, trust: &Trust) -> Result<(), LoadError> {
-        let refuse = |culprit: &Path, why| LoadError::Unsafe {
+        let refuse = |culprit: &Path, danger| LoadError::Unsafe {
             path: path.to_owned(),
             culprit: culprit.to_owned(),
-            why,
+            danger,
         };
         let read_error = |source| LoadError::Read { path: path.to_owned(), source };
-        if let Some(why) = fault(file, false) {
-            return Err(refuse(path, why));
+        if let Some(danger) = danger(file, Kind::Library, trust.writers) {
+            return Err(refuse(path, danger));
         }
         // Both ways to the file matter: the folders as named, and those that symlinks among them
         // lead to.
         let real = path.canonicalize().map_err(read_error)?;
         for folder in real.ancestors().skip(1).chain(path.ancestors().skip(1)) {
             let metadata = folder.metadata().map_err(read_error)?;
-            if let Some(why) = fault(&metadata, trust.allow_sticky_folders) {
-                return Err(refuse(folder, why));
+            if let Some(danger) = danger(&metadata, Kind::Folder, trust.writers) {
+                return Err(refuse(folder, danger));
             }
         }
         Ok(())
     }
 
-    fn fault(metadata: &Metadata, sticky_is_fine: bool) -> Option<&'static str> {
-        const WRITABLE_BY_OTHERS: u32 = 0o022;
+    #[derive(PartialEq, Eq)]
+    enum Kind {
+        Library,
+        Folder,
+    }
+
+    fn danger(metadata: &Metadata, kind: Kind, writers: Writers) -> Option<Danger> {
+        const GROUP: u32 = 0o020;
+        const EVERYBODY: u32 = 0o002;
         const STICKY: u32 = 0o1000;
         let user = rustix::process::geteuid().as_raw();
         if metadata.uid() != user && metadata.uid() != 0 {
-            return Some("belongs to another user");
+            return Some(Danger::AnotherOwner);
         }
+        let (refused, sticky_is_fine) = match writers {
+            Writers::Nobody => (GROUP | EVERYBODY, false),
+            Writers::NobodyBeneathSticky => (GROUP | EVERYBODY, true),
+            Writers::Group => (EVERYBODY, true),
+        };
         let mode = metadata.mode();
-        let sticky = sticky_is_fine && mode & STICKY != 0;
-        (mode & WRITABLE_BY_OTHERS != 0 && !sticky).then_some("can be written by other users")
+        let is_sticky = kind == Kind::Folder && sticky_is_fine && mode & STICKY != 0;
+        (mode & refused != 0 && !is_sticky).then_some(Danger::OtherWriters)
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use diff_engine::Trust;
+use diff_engine::{Trust, Writers};
 use tempfile::TempDir;
 
 /// The folder of the libraries that were built with this test.
@@ -79,6 +79,6 @@ pub(crate) fn install(bytes: &[u8]) -> Installed {
     fs::write(&path, bytes).expect("the library can be written");
     fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("its mode can be set");
     let mut trust = Trust::in_digest(blake3::hash(bytes));
-    trust.allow_sticky_folders = true;
+    trust.writers = Writers::NobodyBeneathSticky;
     Installed { _folder: folder, path, trust }
 }
