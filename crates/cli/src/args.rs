@@ -340,7 +340,8 @@ pub(crate) enum Plugin {
         /// Compare files with it from now on
         #[arg(long = "use")]
         chosen: bool,
-        /// Load it into greenroom's own process: if the library crashes, greenroom crashes
+        /// Load it into greenroom's own process: nothing confines it, and if it crashes, greenroom
+        /// crashes
         #[arg(long)]
         in_process: bool,
     },

@@ -324,6 +324,14 @@ pub(crate) struct InitView<'a> {
 #[derive(Serialize)]
 pub(crate) struct StrategiesView<'a> {
     pub(crate) strategies: Vec<StrategyView<'a>>,
+    pub(crate) confinement: ConfinementView,
+}
+
+/// What this system refuses a plugin's own process.
+#[derive(Serialize)]
+pub(crate) struct ConfinementView {
+    pub(crate) files: bool,
+    pub(crate) system_calls: bool,
 }
 
 #[derive(Serialize)]

@@ -9,7 +9,7 @@ use diff_engine::{
     Registry, Remark, RenderOptions, Side,
 };
 
-pub use diff_engine::{ChildLimits, PluginHost, Policy};
+pub use diff_engine::{ChildLimits, Confinement, PluginHost, Policy};
 
 use crate::Result;
 use crate::config::{Hosting, StagingOptions};

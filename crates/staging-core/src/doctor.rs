@@ -9,7 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 
 use crate::Result;
-use crate::config::StagingOptions;
+use crate::config::{Hosting, StagingOptions, TrustedLibrary};
+use crate::diffing::Confinement;
 use crate::ids::ApplyId;
 use crate::layer::{DiffStagingLayer, policies};
 use crate::states;
@@ -41,7 +42,7 @@ pub struct Finding {
 
 /// Looks everything over, and leaves a broken apply as it is.
 pub fn examine(options: &StagingOptions) -> Vec<Finding> {
-    let mut findings = vec![system(options)];
+    let mut findings = vec![system(options), plugins(options)];
     let state = match state_dir::prepare(&options.state_dir) {
         Ok(state) => {
             let text = format!("{}, for you alone", shown(&state));
@@ -77,6 +78,20 @@ fn system(options: &StagingOptions) -> Finding {
         ),
         _ => good("system", text),
     }
+}
+
+/// What the kernel refuses the processes of plugins; worth a notice once there are plugins.
+fn plugins(options: &StagingOptions) -> Finding {
+    const NAME: &str = "plugins";
+    let in_process = |library: &&TrustedLibrary| library.hosting == Hosting::InProcess;
+    if let Some(library) = options.strategies.iter().find(in_process) {
+        let name = &library.name;
+        return notice(NAME, format!("`{name}` runs in this process, which refuses it nothing"));
+    }
+    let confinement = Confinement::of_this_system();
+    let text = format!("this system refuses a plugin's own process {confinement}");
+    let is_fine = confinement.is_whole() || options.strategies.is_empty();
+    if is_fine { good(NAME, text) } else { notice(NAME, text) }
 }
 
 #[cfg(unix)]

@@ -29,7 +29,7 @@ pub use atomic_fs::{
 pub use approval::{Approval, ApprovalMeans};
 pub use base::{Base, Seen};
 pub use config::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
-pub use diffing::{ChildLimits, PluginHost, Policy};
+pub use diffing::{ChildLimits, Confinement, PluginHost, Policy};
 pub use doctor::{Finding, Health, examine};
 pub use error::{ErrorKind, StagingError, with_causes};
 pub use events::{

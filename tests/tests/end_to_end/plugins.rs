@@ -8,7 +8,7 @@ use std::process::Stdio;
 use actix::System;
 use end_to_end::{Ran, Stage, greenroom_binary, misbehaving_plugin, spawn};
 use orchestrator_adapter::{
-    Hosting, PluginHost, SafeWrite, ShowDiff, Staging, StagingOptions, TrustedLibrary,
+    Confinement, Hosting, PluginHost, SafeWrite, ShowDiff, Staging, StagingOptions, TrustedLibrary,
     workspace_key,
 };
 use rstest::rstest;
@@ -251,6 +251,30 @@ fn a_library_that_its_group_can_write_is_tried_and_not_allowed() {
     let refused = stage.run(["plugin", "allow", library]).expect(4);
     assert!(refused.stderr.contains("`chmod go-w`"), "{}", refused.stderr);
     assert!(!stage.beside("config").join("greenroom/config.toml").exists());
+}
+
+#[test]
+fn what_the_system_refuses_a_plugin_is_said_where_plugins_are_looked_at() {
+    let Some(plugin) = install(misbehaving_plugin()) else { return };
+    let stage = Stage::new();
+    let confinement = Confinement::of_this_system();
+    let listed = stage.run(["plugin", "list", "--json"]).expect(0).json();
+    let expected = serde_json::json!({
+        "files": confinement.files,
+        "system_calls": confinement.system_calls,
+    });
+    assert_eq!(listed["confinement"], expected);
+    plugin.configure(&stage, "");
+    let said = format!("this system refuses a plugin's own process {confinement}\n");
+    for command in [&["plugin", "list"][..], &["doctor"]] {
+        let ran = stage.run(command).expect(0);
+        let shown = String::from_utf8_lossy(&ran.stdout);
+        assert!(shown.contains(&said), "{shown}");
+    }
+    plugin.configure(&stage, ", in_process = true");
+    let ran = stage.run(["doctor"]).expect(0);
+    let shown = String::from_utf8_lossy(&ran.stdout);
+    assert!(shown.contains("note plugins: `misbehaving` runs in this process"), "{shown}");
 }
 
 #[test]

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use staging_core::{
-    ErrorKind, Hosting, PluginError, PluginHost, SetAside, StagingOptions, TrustedLibrary,
-    check_plugin, identify_plugin, test_plugin,
+    Confinement, ErrorKind, Hosting, PluginError, PluginHost, SetAside, StagingOptions,
+    TrustedLibrary, check_plugin, identify_plugin, test_plugin,
 };
 
 use crate::allowed;
 use crate::args::{Global, Plugin};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::json::{AllowedView, CheckView, StrategiesView, StrategyView, TestedView};
+use crate::json::{
+    AllowedView, CheckView, ConfinementView, StrategiesView, StrategyView, TestedView,
+};
 use crate::place::{Place, check_outside, config_file, shown};
 use crate::plugin_host;
 use crate::settings::{BUNDLED, Settings};
@@ -126,11 +128,12 @@ impl<'a> Bench<'a> {
             format!("To compare with it, add --use, or set [diff] strategy = \"{}\".", found.name)
         };
         self.console.report(&format!(
-            "allowed {} {} from {}\nblake3 {}\n{then}\n",
+            "allowed {} {} from {}\nblake3 {}\n{then}\n{}",
             found.name,
             found.version,
             shown(&library.path),
             found.blake3,
+            refused_to(hosting),
         ))
     }
 
@@ -184,8 +187,11 @@ impl<'a> Bench<'a> {
                 problem: self.problem(library),
             });
         }
+        let confinement = Confinement::of_this_system();
         if self.console.json {
-            return self.console.object(StrategiesView { strategies });
+            let Confinement { files, system_calls } = confinement;
+            let confinement = ConfinementView { files, system_calls };
+            return self.console.object(StrategiesView { strategies, confinement });
         }
         let mut text = String::new();
         for strategy in &strategies {
@@ -203,6 +209,9 @@ impl<'a> Bench<'a> {
             }
             text.push('\n');
         }
+        if self.options.strategies.iter().any(|library| library.hosting == Hosting::Child) {
+            text.push_str(&format!("this system refuses a plugin's own process {confinement}\n"));
+        }
         self.console.text(&text)
     }
 
@@ -213,6 +222,21 @@ impl<'a> Bench<'a> {
         }
         let why = self.set_aside()?.reason(&library.blake3)?;
         Some(format!("in this workspace for now: {why}"))
+    }
+}
+
+/// What a plugin could do that is refused on other systems, or to another one; nothing where that
+/// is nothing.
+fn refused_to(hosting: Hosting) -> String {
+    let confinement = Confinement::of_this_system();
+    match hosting {
+        Hosting::InProcess => {
+            "It runs in greenroom's own process: it can do what you can, and if it crashes, \
+             greenroom crashes.\n"
+                .to_owned()
+        }
+        Hosting::Child if confinement.is_whole() => String::new(),
+        Hosting::Child => format!("This system refuses its process {confinement}.\n"),
     }
 }
 
