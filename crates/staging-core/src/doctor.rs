@@ -40,9 +40,14 @@ pub struct Finding {
     pub text: String,
 }
 
-/// Looks everything over, and leaves a broken apply as it is.
+/// Looks everything over, and leaves a broken apply as it is. Makes no state directory.
 pub fn examine(options: &StagingOptions) -> Vec<Finding> {
     let mut findings = vec![system(options), plugins(options)];
+    if !options.state_dir.exists() {
+        let text = format!("none yet: nothing was staged in `{}`", shown(&options.workspace));
+        findings.push(good("state directory", text));
+        return findings;
+    }
     let state = match state_dir::prepare(&options.state_dir) {
         Ok(state) => {
             let text = format!("{}, for you alone", shown(&state));

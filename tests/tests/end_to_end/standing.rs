@@ -167,6 +167,7 @@ fn gits_own_directory_is_no_workspace() {
 #[case::refresh(&["refresh"], 0)]
 #[case::refresh_one(&["refresh", "p1"], 1)]
 #[case::doctor(&["doctor"], 0)]
+#[case::init_remove(&["init", "codex", "--remove", "--yes"], 0)]
 #[case::plugin_list(&["plugin", "list"], 0)]
 #[case::schema(&["schema"], 0)]
 fn looking_makes_no_state_and_answers_as_where_nothing_is_pending(
@@ -179,7 +180,7 @@ fn looking_makes_no_state_and_answers_as_where_nothing_is_pending(
     let json = [&["--json"], arguments].concat();
     let in_json = run_in(&stage, &plain, &json).expect(code);
     assert_eq!(states(&stage), [""; 0], "no state was made");
-    let is_about_a_workspace = !matches!(arguments[0], "plugin" | "schema");
+    let is_about_a_workspace = !matches!(arguments[0], "plugin" | "schema" | "init");
     if is_about_a_workspace {
         let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), ran.stderr);
         let named = format!("othing was staged in `{}`", plain.display());

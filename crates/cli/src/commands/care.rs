@@ -89,7 +89,7 @@ pub(super) fn doctor(console: &Console, global: &Global, place: &Place) -> Resul
     let mut findings = vec![configuration(place)];
     // With a mistake in the configuration, everything else is looked at with the defaults.
     let options = options(global, place).unwrap_or_else(|_| defaults(place));
-    findings.extend(look_over(&options, place));
+    findings.extend(examine(&options));
     findings.extend(recover::others(place));
     if console.json {
         console.object(json!({ "findings": findings }))?;
@@ -117,16 +117,6 @@ pub(super) fn doctor(console: &Console, global: &Global, place: &Place) -> Resul
     // Its object is printed; a second one would be no JSON.
     Err(Failure::new(ErrorKind::Damaged, format!("not in order: {}", bad.join(", ")))
         .in_the_object())
-}
-
-/// Looks the state over, if there is one.
-fn look_over(options: &StagingOptions, place: &Place) -> Vec<Finding> {
-    if place.has_state() {
-        return examine(options);
-    }
-    let root = shown(&place.root);
-    let text = format!("none yet: nothing was staged in `{root}`");
-    vec![Finding { name: "state directory", health: Health::Good, text }]
 }
 
 fn configuration(place: &Place) -> Finding {

@@ -34,27 +34,34 @@ pub(super) fn run(init: &Init, global: &Global, console: &Console) -> Result<(),
         Init { shared: true, .. } => Scope::Shared,
         _ => Scope::Local,
     };
-    let (stage, folder) = open(init, scope, global, console)?;
-    console.follow(&stage.layer);
-    let done = run_in(&stage, &folder, init, scope);
+    let done = run_in(init, scope, global, console);
     console.unfollow();
     done
 }
 
-fn run_in(stage: &Stage<'_>, folder: &Path, init: &Init, scope: Scope) -> Result<(), Failure> {
-    let root = &stage.place.root;
+fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Result<(), Failure> {
+    let (place, options, folder) = places(init, scope, global)?;
+    let open = || {
+        let layer = DiffStagingLayer::open(options.clone())?;
+        console.follow(&layer);
+        Ok::<_, Failure>(layer)
+    };
+    // What an earlier init left half done is recovered before the files are read. Where there was
+    // none, no state is made to find out that nothing is to be changed.
+    let opened = if place.has_state() { Some(open()?) } else { None };
     let mut proposals = Vec::new();
-    for settings in files(init, scope, root, folder)? {
-        proposals.extend(change(root, folder, &settings, init.remove)?);
+    for settings in files(init, scope, &place.root, &folder)? {
+        proposals.extend(change(&place.root, &folder, &settings, init.remove)?);
     }
-    let others = other_settings(init, scope, root, folder)?;
+    let others = other_settings(init, scope, &place.root, &folder)?;
     if proposals.is_empty() {
-        report(stage, init, scope, &others, &[], None)?;
+        report(console, init, scope, &others, &[], None)?;
     } else {
-        decide(stage, init, scope, &others, proposals)?;
+        let layer = opened.map_or_else(open, Ok)?;
+        decide(&Stage { console, place, layer }, init, scope, &others, proposals)?;
     }
     if !init.remove && !is_on_the_path() {
-        stage.console.remark("`greenroom` is not on your PATH: agents will not find it");
+        console.remark("`greenroom` is not on your PATH: agents will not find it");
     }
     Ok(())
 }
@@ -125,17 +132,17 @@ fn is_set_in(
     Ok(None)
 }
 
-/// Where the settings are, and the folder below that which their names begin at.
-fn open<'a>(
+/// Where the settings are, how they are staged there, and the folder below that which their names
+/// begin at.
+fn places(
     init: &Init,
     scope: Scope,
     global: &Global,
-    console: &'a Console,
-) -> Result<(Stage<'a>, PathBuf), Failure> {
+) -> Result<(Place, StagingOptions, PathBuf), Failure> {
     if scope != Scope::User {
         let place = Place::find(global)?;
-        let layer = DiffStagingLayer::open(options(global, &place)?)?;
-        return Ok((Stage { console, place, layer }, PathBuf::new()));
+        let options = options(global, &place)?;
+        return Ok((place, options, PathBuf::new()));
     }
     let (variable, folder) = agents::user_folder(init.agent);
     let named = variable.and_then(env::var_os).map(PathBuf::from).filter(|dir| dir.is_absolute());
@@ -148,8 +155,7 @@ fn open<'a>(
     let mut options = StagingOptions::new(&place.root, &place.state_dir);
     options.new_file_mode = 0o666 & !umask();
     options.owns_sessions = false;
-    let layer = DiffStagingLayer::open(options)?;
-    Ok((Stage { console, place, layer }, folder))
+    Ok((place, options, folder))
 }
 
 /// What has to happen to one file; nothing when it says already what it should.
@@ -252,7 +258,7 @@ fn decide(
     // Closing rejects what is still pending, which after an apply is nothing.
     let closed = stage.layer.close_session(session);
     let (patches, applied) = decided?;
-    let reported = report(stage, init, scope, others, &patches, applied.apply);
+    let reported = report(stage.console, init, scope, others, &patches, applied.apply);
     stage.told(reported, "the settings are changed");
     for warning in &applied.warnings {
         stage.console.warn(warning);
@@ -299,7 +305,7 @@ fn confirm(
 }
 
 fn report(
-    stage: &Stage<'_>,
+    console: &Console,
     init: &Init,
     scope: Scope,
     others: &[String],
@@ -309,7 +315,6 @@ fn report(
     let reach = agents::reach(init.agent, scope).filter(|_| !init.remove);
     let notes = agents::notes(init.agent, scope, init.remove);
     let notes = notes.iter().map(|note| (*note).to_owned()).chain(others.iter().cloned());
-    let console = stage.console;
     if console.json {
         let changed = patches.iter().map(|patch| &patch.path).collect();
         let notes: Vec<String> = reach.into_iter().chain(notes).collect();
