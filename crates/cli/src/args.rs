@@ -23,28 +23,31 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
+/// Options that every command has stand apart from its own.
+const EVERYWHERE: &str = "Options of every command";
+
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The directory tree to protect [default: the nearest directory upwards that holds .git, else
     /// the nearest one in which something was staged before, else the current directory]
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, help_heading = EVERYWHERE)]
     pub(crate) workspace: Option<PathBuf>,
     /// Where Greenroom keeps its state, a directory per workspace [default:
     /// $XDG_STATE_HOME/greenroom]
     #[arg(long, value_name = "DIR", env = "GREENROOM_STATE_DIR", hide_env_values = true)]
-    #[arg(global = true)]
+    #[arg(global = true, help_heading = EVERYWHERE)]
     pub(crate) state_dir: Option<PathBuf>,
     /// Print one JSON object instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     /// When to colour; never with NO_COLOR set
-    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    #[arg(long, value_name = "WHEN", global = true, help_heading = EVERYWHERE, default_value = "auto")]
     pub(crate) color: ColorChoice,
     /// Print more on standard error; -vv prints still more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Print only errors, questions, and what a command is asked for, such as a diff
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 }
 
@@ -145,7 +148,7 @@ pub(crate) enum Command {
     #[command(after_help = examples::WATCH)]
     Watch {
         /// Begin behind this entry of the log, to go on where another watch ended [default: now]
-        #[arg(long, value_name = "SEQ")]
+        #[arg(long, value_name = "SEQ", value_parser = entry)]
         since: Option<u64>,
     },
     /// Check the configuration, the state and this machine, and print what to do
@@ -356,6 +359,11 @@ fn octal(text: &str) -> Result<u32, String> {
     let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
     let bits = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
     bits.ok_or_else(|| "expected three or four octal digits, like 755".to_owned())
+}
+
+fn entry(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected the number of an entry, as `greenroom log` shows it".to_owned())
 }
 
 fn digest(text: &str) -> Result<Digest, String> {

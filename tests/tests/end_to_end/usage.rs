@@ -17,6 +17,7 @@ use rstest::rstest;
 #[case::no_patch_id(&["show", "s1"])]
 #[case::no_session(&["cat", "a"])]
 #[case::quiet_and_verbose(&["status", "-q", "-v"])]
+#[case::no_entry(&["watch", "--since", "abc"])]
 #[case::label_like_an_option(&["propose", "a", "--session", ""])]
 #[case::empty_path(&["propose", ""])]
 fn a_mistake_on_the_command_line_exits_2(#[case] arguments: &[&str]) {
@@ -91,6 +92,8 @@ fn a_configuration_that_is_not_text_is_named_with_the_place() {
 #[case::a_session_to_read(&["cat", "a.txt", "--session", "agent1"], "Did you mean `agent-1`?")]
 #[case::a_file(&["diff", "src/b.txt"], "`src/b.txt` is changed by p2: name the patches.")]
 #[case::a_folder(&["discard", "src"], "`src` is changed by p2: name the patches.")]
+#[case::a_file_from_below(&["diff", "b.txt"], "`src/b.txt` is changed by p2: name the patches.")]
+#[case::a_file_from_the_root(&["diff", "a.txt"], "`a.txt` is changed by p1: name the patches.")]
 fn what_is_not_there_is_answered_with_what_may_be_meant(
     #[case] arguments: &[&str],
     #[case] expected: &str,
@@ -98,7 +101,13 @@ fn what_is_not_there_is_answered_with_what_may_be_meant(
     let stage = Stage::new();
     stage.run_with(["propose", "a.txt", "--session", "agent-1"], b"a\n").expect(0);
     stage.run_with(["propose", "src/b.txt", "--session", "agent-1"], b"b\n").expect(0);
-    let ran = stage.run(arguments).expect(1);
+    let dir = match arguments.last() {
+        Some(&("b.txt" | "a.txt")) => stage.path("src"),
+        _ => stage.workspace(),
+    };
+    fs::create_dir(stage.path("src")).expect("it is new");
+    let ran: Ran = output(stage.command(arguments).current_dir(dir)).into();
+    let ran = ran.expect(1);
     assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     assert_eq!(stage.pending(), 2);
 }

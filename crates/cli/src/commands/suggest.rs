@@ -40,7 +40,10 @@ fn for_patch(stage: &Stage<'_>, id: PatchId) -> Option<String> {
 
 /// A label that is not known may be a misspelt one, or the path of a file.
 fn for_session(stage: &Stage<'_>, name: &str) -> Option<String> {
-    if let Ok(path) = stage.place.file(OsStr::new(name)) {
+    // As it is typed in the current directory, and as patches name files.
+    let typed = stage.place.file(OsStr::new(name)).ok();
+    let from_the_root = RelPath::parse(name.as_bytes()).ok();
+    for path in typed.into_iter().chain(from_the_root) {
         let pending = pending(stage)?;
         let is_below = |file: &RelPath| file.starts_with(&path);
         let is_meant = |patch: &&Patch| {
