@@ -1,12 +1,13 @@
 //! What is about to be swapped: the durable form of a change set.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::change_set::{Change, ChangeSet, Expected, Operation};
 use crate::content::Fingerprint;
 use crate::error::FsError;
+use crate::lookup::nearest_dir;
 use crate::rel_path::RelPath;
 
 /// The first bytes of every slot's name; what follows is the set's id and the
@@ -194,46 +195,31 @@ impl Intent {
     /// beside its file, or, where the directory is still to be made, in the nearest
     /// directory that is there.
     pub(crate) fn plan(set: &ChangeSet, terrain: &dyn Terrain) -> Result<Self, FsError> {
-        let set_id = set.id.clone();
         let (new_dirs, units, dirs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut intent = Self { set: set_id, new_dirs, units, dirs };
+        let intent = Self { set: set.id.clone(), new_dirs, units, dirs };
+        let mut planning = Planning { intent, new_dirs: HashSet::new(), terrain };
         // By path, so that whoever rebuilds the intent numbers the slots alike. What leaves a path
         // comes before what arrives there.
         let mut changes: Vec<&Change> = set.changes.iter().collect();
         changes.sort_by_key(|change| (&change.path, change.expected == Expected::Absent));
         for change in changes {
-            intent.add(change, terrain)?;
+            planning.add(change)?;
         }
+        let Planning { mut intent, new_dirs, .. } = planning;
         intent.new_dirs.sort_by_key(|dir| dir.components().count());
-        intent.new_dirs.dedup();
         let goals = intent.units.iter().filter_map(|unit| match &unit.action {
             Action::Move { to, .. } => Some(to),
             _ => None,
         });
         let mut dirs: BTreeSet<RelPath> =
             intent.units.iter().filter_map(|unit| unit.slot.parent()).collect();
-        dirs.extend(goals.filter_map(|to| intent.nearest_dir(to)));
+        dirs.extend(goals.filter_map(|to| nearest_dir(to, |dir| new_dirs.contains(dir))));
         for dir in dirs {
             if let Some(inode) = terrain.dir_inode(&dir)? {
                 intent.dirs.push((dir, inode));
             }
         }
         Ok(intent)
-    }
-
-    /// The nearest directory above a path that the set does not make; `None` for the root.
-    fn nearest_dir(&self, path: &RelPath) -> Option<RelPath> {
-        let mut dir = path.parent();
-        while dir.as_ref().is_some_and(|dir| self.new_dirs.contains(dir)) {
-            dir = dir.and_then(|dir| dir.parent());
-        }
-        dir
-    }
-
-    /// That directory with the number that its inode had, where that is known.
-    pub(crate) fn known_dir(&self, path: &RelPath) -> Option<&(RelPath, u64)> {
-        let dir = self.nearest_dir(path)?;
-        self.dirs.iter().find(|(known, _)| *known == dir)
     }
 
     /// Gives the slots names of their own, for a set whose slots may be numbered otherwise.
@@ -261,11 +247,20 @@ impl Intent {
                 || name == slot_name(&rebuilt, number).as_bytes();
             is_named && is_above(unit.slot.parent(), &unit.path)
         });
-        let arrivals = || self.units.iter().filter_map(Unit::arrives_at);
-        own && self
-            .new_dirs
-            .iter()
-            .all(|dir| arrivals().any(|path| is_above(Some(dir.clone()), path)))
+        if !own {
+            return false;
+        }
+        let mut above_arrivals: HashSet<RelPath> = HashSet::new();
+        for path in self.units.iter().filter_map(Unit::arrives_at) {
+            let mut parent = path.parent();
+            while let Some(dir) = parent {
+                parent = dir.parent();
+                if !above_arrivals.insert(dir) {
+                    break;
+                }
+            }
+        }
+        self.new_dirs.iter().all(|dir| above_arrivals.contains(dir))
     }
 
     /// Whether these are the changes that it makes, as far as they do not depend on the disk.
@@ -307,34 +302,44 @@ impl Intent {
         });
         all && expected == self.units.len() && units.len() == self.units.len()
     }
+}
 
-    fn add(&mut self, change: &Change, terrain: &dyn Terrain) -> Result<(), FsError> {
+/// An intent that is being planned.
+struct Planning<'t> {
+    intent: Intent,
+    /// The same directories as the intent's, to look one up: a set may make thousands.
+    new_dirs: HashSet<RelPath>,
+    terrain: &'t dyn Terrain,
+}
+
+impl Planning<'_> {
+    fn add(&mut self, change: &Change) -> Result<(), FsError> {
         let path = &change.path;
         match (&change.operation, change.expected) {
             (Operation::Write(staged), Expected::Matches(base)) => {
-                let inode = terrain.inode(path).unwrap_or(0);
-                self.push(path, Action::Replace { base, inode, staged: *staged }, terrain)
+                let inode = self.terrain.inode(path).unwrap_or(0);
+                self.push(path, Action::Replace { base, inode, staged: *staged })
             }
             (Operation::Write(staged), Expected::Absent) => {
-                self.push(path, Action::Create { staged: *staged, like: None }, terrain)
+                self.push(path, Action::Create { staged: *staged, like: None })
             }
             (Operation::Delete, Expected::Matches(base)) => {
-                self.push(path, Action::Delete { base }, terrain)
+                self.push(path, Action::Delete { base })
             }
             (Operation::SetMode { mode }, Expected::Matches(base)) => {
-                self.push(path, Action::SetMode { base, mode: *mode }, terrain)
+                self.push(path, Action::SetMode { base, mode: *mode })
             }
             (Operation::Rename { to, staged }, Expected::Matches(base)) => {
-                let moved = staged.is_none() && terrain.same_device(path, to)?;
+                let moved = staged.is_none() && self.terrain.same_device(path, to)?;
                 if moved {
-                    let inode = terrain.inode(path).unwrap_or(0);
-                    self.add_parents(to, terrain)?;
-                    return self.push(path, Action::Move { base, inode, to: to.clone() }, terrain);
+                    let inode = self.terrain.inode(path).unwrap_or(0);
+                    self.add_parents(to)?;
+                    return self.push(path, Action::Move { base, inode, to: to.clone() });
                 }
                 let staged = staged.unwrap_or(base);
-                self.push(path, Action::Delete { base }, terrain)?;
+                self.push(path, Action::Delete { base })?;
                 let like = Some(path.clone());
-                self.push(to, Action::Create { staged, like }, terrain)
+                self.push(to, Action::Create { staged, like })
             }
             (_, Expected::Absent) => Err(FsError::BadChangeSet {
                 reason: format!("`{path}` can only be written if it is expected to be absent"),
@@ -342,39 +347,31 @@ impl Intent {
         }
     }
 
-    fn push(
-        &mut self,
-        path: &RelPath,
-        action: Action,
-        terrain: &dyn Terrain,
-    ) -> Result<(), FsError> {
-        let beside = self.add_parents(path, terrain)?;
-        let name = slot_name(&self.set, self.units.len());
+    fn push(&mut self, path: &RelPath, action: Action) -> Result<(), FsError> {
+        let beside = self.add_parents(path)?;
+        let name = slot_name(&self.intent.set, self.intent.units.len());
         let slot = match beside {
             Some(dir) => dir.join(name.as_bytes())?,
             None => RelPath::parse(name.as_bytes())?,
         };
-        let stamp = terrain.new_stamp();
-        self.units.push(Unit { path: path.clone(), slot, action, stamp });
+        let stamp = self.terrain.new_stamp();
+        self.intent.units.push(Unit { path: path.clone(), slot, action, stamp });
         Ok(())
     }
 
     /// Notes which parents of `path` are still to be made; returns the nearest one
     /// that is there, `None` for the root.
-    fn add_parents(
-        &mut self,
-        path: &RelPath,
-        terrain: &dyn Terrain,
-    ) -> Result<Option<RelPath>, FsError> {
+    fn add_parents(&mut self, path: &RelPath) -> Result<Option<RelPath>, FsError> {
         let mut parent = path.parent();
         while let Some(dir) = parent {
             if self.new_dirs.contains(&dir) {
                 parent = dir.parent();
-            } else if terrain.is_directory(&dir)? {
+            } else if self.terrain.is_directory(&dir)? {
                 return Ok(Some(dir));
             } else {
                 parent = dir.parent();
-                self.new_dirs.push(dir);
+                self.intent.new_dirs.push(dir.clone());
+                self.new_dirs.insert(dir);
             }
         }
         Ok(None)

@@ -39,6 +39,7 @@ mod inspect;
 mod intent;
 mod journal;
 mod lock;
+mod lookup;
 mod move_aside;
 #[cfg(feature = "mutants")]
 pub mod mutants;

@@ -247,8 +247,12 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
     }
 
     fn is_directory(&self, path: &RelPath) -> Result<bool, FsError> {
-        if self.were_files.iter().any(|file| path.starts_with(file)) {
-            return Ok(false);
+        let mut above = Some(path.clone());
+        while let Some(here) = above.filter(|_| !self.were_files.is_empty()) {
+            if self.were_files.contains(&here) {
+                return Ok(false);
+            }
+            above = here.parent();
         }
         match self.ground.dir(Some(path)) {
             Ok(_) => Ok(true),

@@ -3,7 +3,7 @@
 //! Every step inspects before it acts, so that a crash inside recovery, or a second
 //! run of it, finds what it needs on the disk. [`Recovery::run`] lists the steps.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::io;
 
 use crate::apply::Apply;
@@ -16,6 +16,7 @@ use crate::ground::{Ground, Held, is_absence};
 use crate::inspect::{Condition, has_left, inspect};
 use crate::intent::{Action, Intent, Unit};
 use crate::journal::{self, Found, Journal, Opened, Progress, Record};
+use crate::lookup::Lookup;
 use crate::move_aside;
 use crate::mutants::mutant;
 use crate::plan;
@@ -290,7 +291,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
         };
         let Findings { mut edited, restored, unresolved } = findings;
         edited.dedup();
-        edited.retain(|edited| unresolved.iter().all(|it| it.path != edited.path));
+        let named: HashSet<&RelPath> = unresolved.iter().map(|it| &it.path).collect();
+        edited.retain(|edited| !named.contains(&edited.path));
         Ok(Recovered {
             set: intent.set.clone(),
             outcome,
@@ -348,6 +350,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let may_finish = has_swapped
             && !was_displaced
             && (found.progress != Progress::Aborting || mutant!(AbortIgnored));
+        let lookup = Lookup::new(intent);
         let mut left_away = Vec::with_capacity(intent.units.len());
         for (unit, condition) in intent.units.iter().zip(&conditions) {
             // The file can be in the directory that was moved away.
@@ -356,9 +359,9 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 Condition::Edited(conflict) => conflict.difference == Difference::Missing,
                 _ => false,
             };
-            let mut is_away = is_gone && self.is_away(intent, &unit.path)?;
+            let mut is_away = is_gone && self.is_away(&lookup, &unit.path)?;
             if let (true, Action::Move { to, .. }) = (is_gone, &unit.action) {
-                is_away |= self.is_away(intent, to)?;
+                is_away |= self.is_away(&lookup, to)?;
             }
             left_away.push(is_away);
         }
@@ -371,7 +374,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
             // Old content is lost from its slots, so going forward needs less from the store, and
             // keeps more of what only the files themselves have.
             let wanted = staged_lost(intent, &conditions);
-            let is_wanted = |index: usize| wanted.iter().any(|(it, _)| *it == index);
+            let indices: HashSet<usize> = wanted.iter().map(|(index, _)| *index).collect();
+            let is_wanted = |index: usize| indices.contains(&index);
             let can = |index: usize| (is_wanted(index) && !left_away[index]) || goes_on(index);
             if (0..intent.units.len()).all(can) {
                 is_forward = self.refill(found, &wanted, findings)?.is_empty();
@@ -419,7 +423,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         };
         findings.unresolved = intent.units.iter().zip(&conditions).filter_map(foreign).collect();
         if may_have_swapped && !mutant!(AwayForgotten) {
-            findings.unresolved.extend(self.arrived_away(intent)?);
+            findings.unresolved.extend(self.arrived_away(intent, &lookup)?);
         }
         let lost = undo_lost(intent, &conditions, may_have_swapped);
         if findings.unresolved.is_empty() && !lost.is_empty() {
@@ -449,12 +453,12 @@ impl<D: Disk> Recovery<'_, '_, D> {
 
     /// Whether the directory of a path, or the one that it was to be made in, is not the one that it
     /// was when the set was planned.
-    fn is_away(&self, intent: &Intent, path: &RelPath) -> Result<bool, FsError> {
-        let Some((dir, inode)) = intent.known_dir(path) else { return Ok(false) };
-        match self.ground.dir(Some(dir)) {
+    fn is_away(&self, lookup: &Lookup<'_>, path: &RelPath) -> Result<bool, FsError> {
+        let Some((dir, inode)) = lookup.known_dir(path) else { return Ok(false) };
+        match self.ground.dir(Some(&dir)) {
             Ok(there) => {
                 let there = self.ground.disk.identity(&there);
-                Ok(there.map_err(FsError::io("look at", dir))?.1 != *inode)
+                Ok(there.map_err(FsError::io("look at", &dir))?.1 != inode)
             }
             Err(error) if is_absence(&error) => Ok(true),
             Err(error) => Err(error),
@@ -463,7 +467,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
 
     /// Files that the set can have changed or brought, and that cannot be taken back, because they
     /// are in a directory that somebody has moved: it may come back.
-    fn arrived_away(&self, intent: &Intent) -> Result<Vec<Conflict>, FsError> {
+    fn arrived_away(&self, intent: &Intent, lookup: &Lookup<'_>) -> Result<Vec<Conflict>, FsError> {
         let mut away = Vec::new();
         for unit in &intent.units {
             let is_there = |path: &RelPath| Ok::<_, FsError>(self.ground.stat(path)?.is_some());
@@ -477,7 +481,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 Action::Move { to, .. } => to,
                 Action::Delete { .. } => continue,
             };
-            if !is_there(path)? && self.is_away(intent, path)? {
+            if !is_there(path)? && self.is_away(lookup, path)? {
                 let (path, difference) = (path.clone(), Difference::DirectoryAway);
                 away.push(Conflict { path, difference });
             }
@@ -537,8 +541,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
 
     fn conditions(&self, found: &Found) -> Result<Vec<Condition>, FsError> {
         let intent = &found.intent;
-        let freed: BTreeSet<&RelPath> =
-            intent.units.iter().filter(|unit| unit.frees_path()).map(|unit| &unit.path).collect();
+        let lookup = Lookup::new(intent);
         intent
             .units
             .iter()
@@ -547,20 +550,25 @@ impl<D: Disk> Recovery<'_, '_, D> {
                     self.ground,
                     unit,
                     found.moved_aside,
-                    &|path| Ok(freed.contains(path) && self.still_there(intent, path)?),
-                    &|path, held| self.is_brought(intent, path, held),
-                    &|path, held| self.is_to_leave(intent, path, held),
+                    &|path| self.still_there(&lookup, path),
+                    &|path, held| self.is_brought(&lookup, path, held),
+                    &|path, held| self.is_to_leave(&lookup, path, held),
                 )
             })
             .collect()
     }
 
     /// Whether the set has brought what is at a path: a unit's file, or a directory for one.
-    fn is_brought(&self, intent: &Intent, path: &RelPath, held: &Held) -> Result<bool, FsError> {
+    fn is_brought(
+        &self,
+        lookup: &Lookup<'_>,
+        path: &RelPath,
+        held: &Held,
+    ) -> Result<bool, FsError> {
         if *held == Held::Other(FileKind::Directory) && !mutant!(NewDirectoriesForgotten) {
-            return Ok(intent.new_dirs.contains(path));
+            return Ok(lookup.is_new_dir(path));
         }
-        for unit in intent.units.iter().filter(|unit| unit.arrives_at() == Some(path)) {
+        for unit in lookup.arriving(path) {
             let is_it = match &unit.action {
                 Action::Create { staged, .. } => held.is_arrived(staged, unit.stamp),
                 // A file that recovery wrote anew has another number.
@@ -581,16 +589,18 @@ impl<D: Disk> Recovery<'_, '_, D> {
 
     /// Whether this is still the very file that the set takes away from a path. Its slot being
     /// absent does not tell: a file that has moved has left it.
-    fn is_to_leave(&self, intent: &Intent, path: &RelPath, held: &Held) -> Result<bool, FsError> {
+    fn is_to_leave(
+        &self,
+        lookup: &Lookup<'_>,
+        path: &RelPath,
+        held: &Held,
+    ) -> Result<bool, FsError> {
         if mutant!(CyclesForgotten) {
             return Ok(false);
         }
-        let is_it = |unit: &Unit| {
-            let is_base = unit.base().is_some_and(|base| held.matches(&base));
-            unit.frees_path() && unit.path == *path && is_base
-        };
-        for unit in intent.units.iter().filter(|unit| is_it(unit)) {
-            if self.ground.stat(&unit.slot)?.is_none() && !self.is_brought(intent, path, held)? {
+        let is_it = |unit: &Unit| unit.base().is_some_and(|base| held.matches(&base));
+        for unit in lookup.leaving(path).iter().filter(|unit| is_it(unit)) {
+            if self.ground.stat(&unit.slot)?.is_none() && !self.is_brought(lookup, path, held)? {
                 return Ok(true);
             }
         }
@@ -598,8 +608,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
     }
 
     /// Whether the file at a path is still the one that the set takes away from it.
-    fn still_there(&self, intent: &Intent, path: &RelPath) -> Result<bool, FsError> {
-        for unit in intent.units.iter().filter(|unit| unit.frees_path() && unit.path == *path) {
+    fn still_there(&self, lookup: &Lookup<'_>, path: &RelPath) -> Result<bool, FsError> {
+        for unit in lookup.leaving(path) {
             if self.ground.stat(&unit.slot)?.is_none() {
                 return Ok(true);
             }

@@ -12,6 +12,7 @@ use crate::disk::{Disk, FileKind};
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, is_absence};
 use crate::intent::{Action, Intent, Unit};
+use crate::lookup::Lookup;
 use crate::mutants::mutant;
 use crate::rel_path::RelPath;
 use crate::slot::NewFile;
@@ -75,10 +76,11 @@ pub(crate) fn refill<D: Disk>(
     if !missing.is_empty() {
         return Ok(missing);
     }
+    let lookup = Lookup::new(intent);
     for &(index, refill) in wanted {
         let unit = &intent.units[index];
         let content = content_of(unit, refill).expect("looked for above");
-        write(ground, intent, unit, refill, &content, contents)?;
+        write(ground, &lookup, unit, refill, &content, contents)?;
     }
     Ok(Vec::new())
 }
@@ -97,7 +99,7 @@ fn is_readable(contents: &dyn ContentSource, digest: &Digest, bytes: u64) -> boo
 
 fn write<D: Disk>(
     ground: &Ground<'_, D>,
-    intent: &Intent,
+    lookup: &Lookup<'_>,
     unit: &Unit,
     refill: Refill,
     content: &Fingerprint,
@@ -106,7 +108,7 @@ fn write<D: Disk>(
     make_parents(ground, &unit.slot)?;
     let part = unit.part();
     remove(ground, &part)?;
-    let continues = continued(ground, intent, unit)?;
+    let continues = continued(ground, lookup, unit)?;
     let stamp = (refill == Refill::Staged).then_some(unit.stamp);
     let stamp = stamp.filter(|stamp| *stamp != crate::intent::UNKNOWN_STAMP);
     // What was moved aside and is gone has left its path, and may have left its slot.
@@ -124,21 +126,19 @@ fn write<D: Disk>(
 /// The file that has the owner and attributes of what is written anew.
 fn continued<D: Disk>(
     ground: &Ground<'_, D>,
-    intent: &Intent,
+    lookup: &Lookup<'_>,
     unit: &Unit,
 ) -> Result<Option<RelPath>, FsError> {
-    let other = |wanted: &dyn Fn(&Unit) -> bool| intent.units.iter().find(|unit| wanted(unit));
     let candidates: Vec<RelPath> = match &unit.action {
         Action::Replace { .. } => vec![unit.path.clone(), unit.slot.clone()],
         // The file that it continues may be in its slot by now.
         Action::Create { like: Some(like), .. } => {
-            let left = other(&|unit| unit.frees_path() && unit.path == *like);
+            let left = lookup.leaving(like).first();
             left.map(|unit| unit.slot.clone()).into_iter().chain([like.clone()]).collect()
         }
         // And the other way round.
         Action::Delete { .. } => {
-            let is_continued = |other: &Unit| matches!(&other.action, Action::Create { like: Some(like), .. } if *like == unit.path);
-            let next = other(&is_continued);
+            let next = lookup.continuing(&unit.path);
             next.map(|next| [next.path.clone(), next.slot.clone()]).into_iter().flatten().collect()
         }
         _ => Vec::new(),

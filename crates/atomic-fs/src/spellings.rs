@@ -1,6 +1,6 @@
 //! Two names of one set that a directory takes for one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 
 use crate::disk::Disk;
@@ -19,10 +19,23 @@ use crate::rel_path::RelPath;
 pub(crate) fn check<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result<(), FsError> {
     let arriving = intent.units.iter().filter_map(|unit| unit.arrives_at());
     let mut names: BTreeMap<Vec<Vec<u8>>, &RelPath> = BTreeMap::new();
+    // A directory is asked once, however many pairs of names arrive in it.
+    let mut answers: BTreeMap<Option<RelPath>, bool> = BTreeMap::new();
     for path in arriving.chain(&intent.new_dirs) {
         let folded = path.components().map(|name| folded_name(name).into_owned()).collect();
         let Some(other) = names.insert(folded, path) else { continue };
-        if other != path && folds_case(ground, path)? {
+        if other == path {
+            continue;
+        }
+        let folds = match answers.get(&path.parent()) {
+            Some(folds) => *folds,
+            None => {
+                let folds = folds_case(ground, path)?;
+                answers.insert(path.parent(), folds);
+                folds
+            }
+        };
+        if folds {
             let reason = format!("`{other}` and `{path}` are one name in their directory");
             return Err(FsError::BadChangeSet { reason });
         }
@@ -44,9 +57,10 @@ fn folds_case<D: Disk>(ground: &Ground<'_, D>, path: &RelPath) -> Result<bool, F
     };
     let failed = || FsError::io("look beside", path);
     let entries = ground.disk.list(&dir).map_err(failed())?;
+    let names: HashSet<&[u8]> = entries.iter().map(|entry| entry.name.as_slice()).collect();
     for entry in &entries {
         let other: Vec<u8> = entry.name.iter().map(|byte| byte ^ case_bit(*byte)).collect();
-        if other == entry.name || entries.iter().any(|entry| entry.name == other) {
+        if other == entry.name || names.contains(other.as_slice()) {
             continue;
         }
         return match ground.disk.stat(&dir, &other) {
