@@ -6,14 +6,15 @@ use orchestrator_adapter::{
     StageAll,
 };
 use staging_core::{
-    DiffOptions, Digest, FileKind, MatchLevel, PatchRequest, Proposal, RelPath, near_miss, replace,
+    DiffOptions, Digest, EditsError, FileKind, MatchLevel, PatchRequest, Proposal, RelPath,
+    replace_in_turn,
 };
 
 use crate::arguments::{Edit, Move, OnePath, Propose, Write};
 use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::paths::{Place, shown};
-use crate::reading::{no_file, whole};
+use crate::reading::{READ_BYTES_MAX, no_file, whole};
 
 /// How much of a diff an edit is answered with, and how much of one line of it.
 const DIFF_SHOWN_BYTES_MAX: usize = 16 << 10;
@@ -86,29 +87,38 @@ pub(crate) fn edit_file(desk: &Desk, arguments: &Edit) -> Result<Prepared, Failu
     }
     let path = desk.file(&arguments.path)?;
     let before = whole(&desk.layer, desk.session, &path)?;
-    let mut after = before.clone();
-    for (index, edit) in arguments.edits.iter().enumerate() {
-        let (old, new) = (edit.old_text.as_bytes(), edit.new_text.as_bytes());
-        after = replace(&after, old, new, false).map_err(|error| {
-            let advice = match error.found {
-                0 if old.is_empty() => "it is empty: use write_file for a whole file".to_owned(),
-                0 => match near_miss(&after, old) {
-                    Some(near) => near.to_string(),
-                    None => "read the file again".to_owned(),
-                },
-                _ => "name more of its surroundings".to_owned(),
-            };
-            Failure::new(format!(
-                "edit {} of {}: the text to replace occurs {} times in `{path}`, not once: \
-                 {advice}. Nothing was staged",
-                index + 1,
-                arguments.edits.len(),
-                error.found
-            ))
-        })?;
-        if after.len() > crate::reading::READ_BYTES_MAX {
-            return Err(Failure::new("the edited file is too long: nothing was staged"));
-        }
+    let edits: Vec<_> = arguments
+        .edits
+        .iter()
+        .map(|edit| staging_core::Edit {
+            old: edit.old_text.as_bytes(),
+            new: edit.new_text.as_bytes(),
+            all: false,
+        })
+        .collect();
+    let too_long = || Failure::new("the edited file is too long: nothing was staged");
+    let after = replace_in_turn(&before, &edits, READ_BYTES_MAX).map_err(|error| {
+        let (index, found, near) = match error {
+            EditsError::Occurrences { index, found, near } => (index, found, near),
+            EditsError::TooLong { .. } => return too_long(),
+        };
+        let advice = match (found, near) {
+            (0, _) if edits[index].old.is_empty() => {
+                "it is empty: use write_file for a whole file".to_owned()
+            }
+            (0, Some(near)) => near.to_string(),
+            (0, None) => "read the file again".to_owned(),
+            _ => "name more of its surroundings".to_owned(),
+        };
+        Failure::new(format!(
+            "edit {} of {}: the text to replace occurs {found} times in `{path}`, not once: \
+             {advice}. Nothing was staged",
+            index + 1,
+            edits.len(),
+        ))
+    })?;
+    if after.len() > READ_BYTES_MAX {
+        return Err(too_long());
     }
     let mut diff = Vec::new();
     desk.layer.write_edit_diff(&path, &before, &after, &DiffOptions::default(), &mut diff)?;

@@ -2,8 +2,9 @@
 //!
 //! [`PatchText::parse`] takes a unified or git diff, or a `*** Begin Patch`, and says, file by
 //! file, what it changes; [`FilePatch::fit`] brings one file's change to the bytes that are there.
-//! [`replace`] is a format too: one piece of text for another. Bytes go in and bytes come
-//! out: nothing here opens a file, and contents and names are never taken for text.
+//! [`replace`] is a format too: one piece of text for another, and [`replace_in_turn`] is many of
+//! them. Bytes go in and bytes come out: nothing here opens a file, and contents and names are never
+//! taken for text.
 //!
 //! A change either fits or is refused with the hunk, what it expects and what is there. A hunk
 //! that is not where its header says may be elsewhere, if it is there exactly once in the whole
@@ -44,6 +45,7 @@
 #![forbid(unsafe_code)]
 
 mod begin_patch;
+mod edits;
 mod envelope;
 mod error;
 mod git_header;
@@ -60,6 +62,7 @@ mod replace;
 mod search;
 mod unified;
 
+pub use edits::{Edit, EditsError, replace_in_turn};
 pub use error::{MisfitError, PatchError};
 pub use lines::FILE_LINES_MAX;
 pub use model::{

@@ -58,7 +58,7 @@ pub use time::Timestamp;
 pub use watching::{WatchHealth, Watching};
 
 pub use patch_formats::{
-    MatchLevel, NearMiss, PATCH_BYTES_MAX, PatchError, Placement, ReplaceError, near_miss, replace,
+    Edit, EditsError, MatchLevel, NearMiss, PATCH_BYTES_MAX, PatchError, Placement, replace_in_turn,
 };
 
 pub use diff_engine::{CheckOutcome, Conformance, serve_plugin};

@@ -209,8 +209,7 @@ impl View<'_> {
         found: StagedContent,
     ) -> Result<std::sync::Arc<[u8]>> {
         if found.bytes > EDIT_BYTES_MAX {
-            let what = "a file that is edited, in bytes,";
-            return Err(StagingError::Limit { what, max: EDIT_BYTES_MAX });
+            return Err(super::plan::too_long_to_edit());
         }
         self.content(path, &found.digest)
     }

@@ -5,6 +5,7 @@
 //! content somewhere, taking a file away, moving one.
 
 use atomic_fs::RelPath;
+use patch_formats::{Edit, EditsError};
 
 use super::content::Stored;
 use super::formats::check_base;
@@ -58,6 +59,26 @@ impl View<'_> {
         self.propose_at(&path, proposal)
     }
 
+    /// Plans proposals in their order. Edits of one file that follow each other are made at once:
+    /// each by itself would read, hash and store the whole file.
+    pub(super) fn propose_all(&mut self, proposals: &[Proposal]) -> Result<Vec<Touched>> {
+        let mut touched = Vec::with_capacity(proposals.len());
+        let mut rest = proposals;
+        while let Some(first) = rest.first() {
+            let edits = edits_of_one_file(rest);
+            if edits.len() < 2 {
+                touched.push(self.propose(first)?);
+                rest = &rest[1..];
+                continue;
+            }
+            let path = self.inner.workspace.resolve(first.path())?;
+            let concerned = self.edit(&path, &edits)?;
+            touched.extend(std::iter::repeat_n(concerned, edits.len()));
+            rest = &rest[edits.len()..];
+        }
+        Ok(touched)
+    }
+
     /// The same at the path that the proposal's really concerns, which is found out once.
     fn propose_at(&mut self, path: &RelPath, proposal: &Proposal) -> Result<Touched> {
         match proposal {
@@ -73,7 +94,10 @@ impl View<'_> {
                 self.hold(&stored);
                 self.put(path, Incoming { mode: *mode, ..Incoming::of(&stored) })
             }
-            Proposal::Edit { old, new, replace_all, .. } => self.edit(path, old, new, *replace_all),
+            Proposal::Edit { old, new, .. } if old.is_empty() => self.fill(path, new),
+            Proposal::Edit { old, new, replace_all, .. } => {
+                self.edit(path, &[Edit { old, new, all: *replace_all }])
+            }
             Proposal::Delete { .. } => self.remove(path),
             Proposal::Expecting { base, proposal } => {
                 let found = self.find(path, proposal.reading())?.content();
@@ -217,17 +241,17 @@ impl View<'_> {
         Ok(vec![from])
     }
 
-    fn edit(&mut self, path: &RelPath, old: &[u8], new: &[u8], all: bool) -> Result<Touched> {
-        if old.is_empty() {
-            return self.fill(path, new);
-        }
+    /// Makes edits one after the other, none of which has an empty text to replace.
+    fn edit(&mut self, path: &RelPath, edits: &[Edit<'_>]) -> Result<Touched> {
         let found = self.require(path, Reading::BaseToEdit)?;
         let content = self.editable(path, found)?;
-        let edited = patch_formats::replace(&content, old, new, all).map_err(|error| {
-            let path = path.clone();
-            let found = error.found;
-            let near = (found == 0).then(|| patch_formats::near_miss(&content, old)).flatten();
-            StagingError::NoMatch { path, found, near }
+        let bytes_max = usize::try_from(EDIT_BYTES_MAX).unwrap_or(usize::MAX);
+        let edited = patch_formats::replace_in_turn(&content, edits, bytes_max);
+        let edited = edited.map_err(|error| match error {
+            EditsError::TooLong { .. } => too_long_to_edit(),
+            EditsError::Occurrences { found, near, .. } => {
+                StagingError::NoMatch { path: path.clone(), found, near }
+            }
         })?;
         let stored = self.inner.store_bytes(&edited)?;
         self.hold(&stored);
@@ -280,6 +304,24 @@ impl View<'_> {
         };
         Some(self.draft(path, operation, Some(base), Some(staged)))
     }
+}
+
+/// The edits of one file at the beginning of these proposals, as far as each has a text to replace.
+fn edits_of_one_file(proposals: &[Proposal]) -> Vec<Edit<'_>> {
+    let first = proposals.first().map(Proposal::path);
+    let edits = proposals.iter().map_while(|proposal| match proposal {
+        Proposal::Edit { path, old, new, replace_all } => {
+            let is_one = Some(path) == first && !old.is_empty();
+            is_one.then_some(Edit { old, new, all: *replace_all })
+        }
+        _ => None,
+    });
+    edits.collect()
+}
+
+/// Why a file is not edited in memory.
+pub(super) fn too_long_to_edit() -> StagingError {
+    StagingError::Limit { what: "a file that is edited, in bytes,", max: EDIT_BYTES_MAX }
 }
 
 /// A pending patch as a new one.

@@ -49,9 +49,7 @@ impl DiffStagingLayer {
         proposals: Vec<Proposal>,
     ) -> Result<Vec<Proposed>> {
         let first = proposals.first().map(Proposal::path);
-        self.0.plan_and_commit(session, first, &|view| {
-            proposals.iter().map(|proposal| view.propose(proposal)).collect()
-        })
+        self.0.plan_and_commit(session, first, &|view| view.propose_all(&proposals))
     }
 
     /// Stages changes of several sessions, each session's in their order, each change seeing
