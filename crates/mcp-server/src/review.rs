@@ -1,5 +1,7 @@
 //! The tools by which an agent looks at what it has pending, and takes it back.
 
+use std::collections::HashSet;
+
 use orchestrator_adapter::DiscardPatch;
 use staging_core::{
     Decision, DiffOptions, DiffStagingLayer, Patch, PatchId, Selection, Selector, Session,
@@ -21,7 +23,8 @@ pub(crate) fn pending(desk: &Desk, session: &Session) -> Result<Answer, Failure>
     let decided = desk.layer.unreported_decisions(&session.label)?;
     let mut text: String = decided.iter().map(|patch| Decision::sentence(patch) + "\n").collect();
     let ids: Vec<PatchId> = decided.iter().map(|patch| patch.id).collect();
-    let known = |patch: &&Patch| !ids.contains(&patch.id);
+    let told: HashSet<PatchId> = ids.iter().copied().collect();
+    let known = |patch: &&Patch| !told.contains(&patch.id);
     for patch in lapsed.iter().filter(known) {
         text.push_str(&format!("still missing: {}\n", Decision::sentence(patch)));
     }

@@ -294,6 +294,16 @@ pub enum StagingError {
         /// To how much.
         max: u64,
     },
+    /// A patch over more files than a session may have patches.
+    #[error(
+        "the patch changes {files} files, and a session has at most {max} patches: propose it in parts"
+    )]
+    PatchTooLarge {
+        /// How many files it changes.
+        files: usize,
+        /// How many patches a session may have pending.
+        max: u32,
+    },
     /// Something else is at it.
     #[error("{what}: try again")]
     Busy {
@@ -538,7 +548,7 @@ impl StagingError {
             Self::SignatureMismatch { .. } => ErrorKind::SignatureMismatch,
             Self::NotByClient { .. } => ErrorKind::Refused,
             Self::ConfirmationMissing { .. } => ErrorKind::ConfirmationMissing,
-            Self::Limit { .. } => ErrorKind::Limit,
+            Self::Limit { .. } | Self::PatchTooLarge { .. } => ErrorKind::Limit,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::RolledBack { source, .. } => fs_kind(source),
             Self::InDoubt { .. }

@@ -1,5 +1,6 @@
 //! `status`, `diff`, `show`, `cat`: what a reviewer reads.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -165,7 +166,8 @@ pub(super) fn diff(stage: &Stage<'_>, ids: &[Selector], stat: bool) -> Result<()
         console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))?;
     }
     stage.remark_patches(patches);
-    let is_listed = |patch: &&Patch| selection.lapsed.iter().any(|lapsed| lapsed.id == patch.id);
+    let listed: HashSet<PatchId> = selection.lapsed.iter().map(|patch| patch.id).collect();
+    let is_listed = |patch: &&Patch| listed.contains(&patch.id);
     let others: Vec<Patch> =
         selection.stale.iter().filter(|patch| !is_listed(patch)).cloned().collect();
     stage.remark_stale(&others);

@@ -1,7 +1,8 @@
 //! Bringing an approved set to the disk, and tidying up after the answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::MutexGuard;
+use std::time::{Duration, Instant};
 
 use atomic_fs::{
     Applied, Change, ChangeSet, Conflict, Digest, Expected, Fingerprint, FsError, Kept, Outcome,
@@ -290,6 +291,7 @@ impl Inner {
 
     /// Refuses a rename without the patch that frees its target.
     fn check_complete(&self, patches: &[Patch]) -> Result<()> {
+        let chosen: HashSet<PatchId> = patches.iter().map(|patch| patch.id).collect();
         for patch in patches {
             let Some(to) = &patch.rename_to else { continue };
             let freeing = self
@@ -463,10 +465,9 @@ fn turn_back(
     keep: bool,
 ) -> Result<Vec<Patch>> {
     roll_back(write, apply, &reason_of_conflicts(conflicts))?;
+    let paths: HashSet<&RelPath> = conflicts.iter().map(|conflict| &conflict.path).collect();
     let concerned = |patch: &&Patch| {
-        conflicts.iter().any(|conflict| {
-            conflict.path == patch.path || patch.rename_to.as_ref() == Some(&conflict.path)
-        })
+        paths.contains(&patch.path) || patch.rename_to.as_ref().is_some_and(|to| paths.contains(to))
     };
     let mut stale = Vec::new();
     for patch in approved.iter().filter(concerned) {

@@ -1,7 +1,7 @@
 //! Committing what was planned: patches, what they need of contents, and their events, in
 //! one transaction, if nothing else happened to the session meanwhile.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use atomic_fs::{Digest, RelPath};
@@ -36,7 +36,7 @@ pub(super) struct Plans<'a> {
 /// A plan that can be committed.
 pub(super) struct Ready<'a> {
     pub(super) view: View<'a>,
-    /// What becomes of each path.
+    /// What becomes of each path, by path.
     pub(super) steps: Vec<Step>,
     /// Which paths each of its proposals is about.
     pub(super) touched: Vec<Touched>,
@@ -45,7 +45,7 @@ pub(super) struct Ready<'a> {
 impl Ready<'_> {
     /// Whether something pending at a path becomes something else.
     pub(super) fn changes(&self, path: &RelPath) -> bool {
-        self.steps.iter().any(|step| step.path == *path)
+        step_at(&self.steps, path).is_some()
     }
 
     /// The patch that this plan leaves at a path, when that is all it is about. As long as it
@@ -56,10 +56,10 @@ impl Ready<'_> {
             return None;
         }
         let is_rename = |patch: &Patch| patch.rename_to.is_some();
-        if step.old.as_ref().is_some_and(is_rename) {
+        if step.old.as_deref().is_some_and(is_rename) {
             return None;
         }
-        let patch = if step.is_idle() { step.old.as_ref() } else { step.new.as_ref() };
+        let patch = step.now();
         // Who goes on from there may need the contents, which the store does not know yet.
         let at_hand =
             |digest: &Digest| self.view.held(digest).is_some() || self.view.entry(digest).is_none();
@@ -73,12 +73,23 @@ impl Ready<'_> {
 /// One path's pending patch before and after.
 pub(super) struct Step {
     pub(super) path: RelPath,
-    pub(super) old: Option<Patch>,
-    pub(super) new: Option<Patch>,
+    pub(super) old: Option<Box<Patch>>,
+    pub(super) new: Option<Box<Patch>>,
     pub(super) diff: Option<Arc<[u8]>>,
 }
 
+/// The step of a path among steps that are sorted by path: a call may have a hundred thousand.
+fn step_at<'s>(steps: &'s [Step], path: &RelPath) -> Option<&'s Step> {
+    let at = steps.binary_search_by(|step| step.path.cmp(path)).ok()?;
+    steps.get(at)
+}
+
 impl Step {
+    /// The pending patch afterwards; its id is [`PLANNED`] until it is inserted.
+    pub(super) fn now(&self) -> Option<&Patch> {
+        if self.is_idle() { self.old.as_deref() } else { self.new.as_deref() }
+    }
+
     /// Whether the session already wants exactly this.
     pub(super) fn is_idle(&self) -> bool {
         match (&self.old, &self.new) {
@@ -141,7 +152,7 @@ impl Inner {
         &self,
         plans: &mut [Plans<'_>],
     ) -> Result<Vec<Committed>, CommitError> {
-        let mut taken = Vec::new();
+        let mut taken = HashSet::new();
         let committed = self.commit_taking(plans, &mut taken);
         if committed.is_err() {
             // Nothing was committed, so nothing that was put is needed.
@@ -156,7 +167,7 @@ impl Inner {
     fn commit_taking(
         &self,
         plans: &mut [Plans<'_>],
-        taken: &mut Vec<Entry>,
+        taken: &mut HashSet<Entry>,
     ) -> Result<Vec<Committed>, CommitError> {
         if self.options.durable_proposals {
             // What the rows refer to has to be there before they are.
@@ -172,7 +183,7 @@ impl Inner {
         &self,
         write: &mut Write<'_>,
         plans: &mut Plans<'_>,
-        taken: &mut Vec<Entry>,
+        taken: &mut HashSet<Entry>,
     ) -> Result<Committed, CommitError> {
         let counters = sessions::counters(write, plans.session)?;
         if counters.is_none_or(|counters| counters.generation != plans.generation) {
@@ -190,66 +201,59 @@ impl Inner {
         let any_lapsed = patches::any_lapsed(write)?;
         let mut answers = Vec::with_capacity(plans.ready.len());
         let mut written: HashMap<RelPath, Patch> = HashMap::new();
+        let is_alone = plans.ready.len() == 1;
         for ready in &mut plans.ready {
             for step in &mut ready.steps {
                 if step.old.as_ref().is_some_and(|old| old.id == PLANNED) {
-                    step.old = written.remove(&step.path);
+                    step.old = written.remove(&step.path).map(Box::new);
                 }
             }
-            let now = self.write_plan(write, ready, any_lapsed, taken)?;
-            let patches = ready.touched.iter().map(|paths| answer(write, ready, paths, &now));
+            self.write_plan(write, ready, any_lapsed, taken)?;
+            let patches = ready.touched.iter().map(|paths| answer(write, ready, paths));
             answers.push(patches.collect::<Result<Vec<_>>>()?);
-            written.extend(now.into_iter().filter_map(|(path, patch)| Some((path, patch?))));
+            let now = ready.steps.iter().filter(|_| !is_alone);
+            let now = now.filter_map(|step| Some((step.path.clone(), step.now()?.clone())));
+            written.extend(now);
         }
         self.check_limits(write, session.id)?;
         self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
         Ok(Committed::Done(answers))
     }
 
-    /// Gives what is pending at each of its paths afterwards.
+    /// Writes what a plan makes of the pending patches; its steps have the new ones' ids then.
     fn write_plan(
         &self,
         write: &mut Write<'_>,
-        plan: &Ready<'_>,
+        plan: &mut Ready<'_>,
         any_lapsed: bool,
-        taken: &mut Vec<Entry>,
-    ) -> Result<BTreeMap<RelPath, Option<Patch>>, CommitError> {
+        taken: &mut HashSet<Entry>,
+    ) -> Result<(), CommitError> {
         let Ready { view, steps, .. } = plan;
-        let busy_steps: Vec<&Step> = steps.iter().filter(|step| !step.is_idle()).collect();
         // Before the old ones are released: a content may be in both.
-        for step in &busy_steps {
+        for step in steps.iter().filter(|step| !step.is_idle()) {
             self.refer(write, view, step, taken)?;
         }
-        self.discard_old(write, &busy_steps)?;
+        self.discard_old(write, steps)?;
         let settled = match any_lapsed {
             true => settle_lapsed(write, view.session, steps)?,
             false => Vec::new(),
         };
         let batch = batch_of(write, steps, &settled)?;
-        let mut now: BTreeMap<RelPath, Option<Patch>> = BTreeMap::new();
-        for step in steps {
-            let patch = match &step.new {
-                _ if step.is_idle() => step.old.clone(),
-                None => None,
-                Some(new) => Some(self.insert_new(write, view, steps, step, new)?),
-            };
-            now.insert(step.path.clone(), patch);
-        }
-        set_batch(write, &mut now, batch)?;
-        self.log_steps(write, view, &busy_steps, &now)?;
+        insert_new(write, view, steps, batch)?;
+        self.log_steps(write, view, steps)?;
         for patch in settled {
             write.log(Event::PatchRefreshed {
-                by: now.get(&patch.path).and_then(|now| now.as_ref()).map(|now| now.id),
+                by: step_at(steps, &patch.path).and_then(Step::now).map(|now| now.id),
                 patch: patch.id,
                 session: patch.session,
                 path: patch.path,
             })?;
         }
-        Ok(now)
+        Ok(())
     }
 
-    fn discard_old(&self, write: &mut Write<'_>, steps: &[&Step]) -> Result<(), CommitError> {
-        for step in steps {
+    fn discard_old(&self, write: &mut Write<'_>, steps: &[Step]) -> Result<(), CommitError> {
+        for step in steps.iter().filter(|step| !step.is_idle()) {
             let Some(old) = &step.old else { continue };
             let (reason, taken_over) = (DiscardReason::Superseded, step.taken_over());
             // Nobody asks for what its own agent replaced.
@@ -270,10 +274,11 @@ impl Inner {
         write: &Write<'_>,
         view: &View<'_>,
         step: &Step,
-        taken: &mut Vec<Entry>,
+        taken: &mut HashSet<Entry>,
     ) -> Result<(), CommitError> {
         let mut taken_over = step.taken_over();
-        for (digest, bytes) in step.new.as_ref().map(contents_of).into_iter().flatten().flatten() {
+        for (digest, bytes) in step.new.as_deref().map(contents_of).into_iter().flatten().flatten()
+        {
             if let Some(at) = taken_over.iter().position(|taken| *taken == digest) {
                 taken_over.swap_remove(at);
                 continue;
@@ -296,46 +301,21 @@ impl Inner {
         Ok(())
     }
 
-    fn insert_new(
-        &self,
-        write: &Write<'_>,
-        view: &View<'_>,
-        steps: &[Step],
-        step: &Step,
-        new: &Patch,
-    ) -> Result<Patch, CommitError> {
-        let from = view.moved.iter().find(|(_, to)| **to == step.path).map(|(from, _)| from);
-        let moved = from.and_then(|from| steps.iter().find(|step| step.path == *from));
-        let before = step.old.as_ref().or(moved.and_then(|step| step.old.as_ref()));
-        let mut patch = new.clone();
-        patch.revision = before.map_or(1, |before| before.revision.saturating_add(1));
-        patch.created_at = write.now;
-        patch.updated_at = write.now;
-        patch.id = patches::insert(write, &patch)?;
-        Ok(patch)
-    }
-
-    fn log_steps(
-        &self,
-        write: &mut Write<'_>,
-        view: &View<'_>,
-        steps: &[&Step],
-        now: &BTreeMap<RelPath, Option<Patch>>,
-    ) -> Result<()> {
-        let id_at =
-            |path: &RelPath| now.get(path).and_then(|patch| patch.as_ref()).map(|patch| patch.id);
-        for step in steps {
+    fn log_steps(&self, write: &mut Write<'_>, view: &View<'_>, steps: &[Step]) -> Result<()> {
+        let id_at = |path: &RelPath| step_at(steps, path).and_then(Step::now).map(|now| now.id);
+        let busy_steps = || steps.iter().filter(|step| !step.is_idle());
+        for step in busy_steps() {
             let Some(old) = &step.old else { continue };
             let moved = view.moved.get(&step.path).and_then(id_at);
             write.log(Event::PatchSuperseded {
                 patch: old.id,
                 session: old.session,
                 path: old.path.clone(),
-                by: id_at(&step.path).or(moved),
+                by: step.new.as_ref().map(|new| new.id).or(moved),
             })?;
         }
-        for step in steps {
-            let Some(Some(patch)) = now.get(&step.path) else { continue };
+        for step in busy_steps() {
+            let Some(patch) = &step.new else { continue };
             let event = Event::PatchProposed {
                 patch: patch.id,
                 session: patch.session,
@@ -385,7 +365,7 @@ fn settle_lapsed(write: &Write<'_>, session: SessionId, steps: &[Step]) -> Resul
 /// The batch of what takes the place of patches that were staged together with others, made one
 /// of several; none where nothing was.
 fn batch_of(write: &Write<'_>, steps: &[Step], settled: &[Patch]) -> Result<Option<PatchId>> {
-    let old = steps.iter().filter_map(|step| step.old.as_ref()).chain(settled);
+    let old = steps.iter().filter_map(|step| step.old.as_deref()).chain(settled);
     let batches: BTreeSet<PatchId> = old.filter_map(|patch| patch.batch).collect();
     let mut batches = batches.into_iter();
     let Some(first) = batches.next() else { return Ok(None) };
@@ -395,35 +375,59 @@ fn batch_of(write: &Write<'_>, steps: &[Step], settled: &[Patch]) -> Result<Opti
     Ok(Some(first))
 }
 
-/// Notes that patches were staged together.
-fn set_batch(
+/// Inserts the new patches in the order of their paths, and notes that they were staged together,
+/// with what stays as it is.
+fn insert_new(
     write: &Write<'_>,
-    now: &mut BTreeMap<RelPath, Option<Patch>>,
+    view: &View<'_>,
+    steps: &mut [Step],
     batch: Option<PatchId>,
 ) -> Result<()> {
-    let first = now.values().flatten().map(|patch| patch.id).min();
-    let several = now.values().flatten().nth(1).is_some();
-    let Some(batch) = batch.or(first.filter(|_| several)) else { return Ok(()) };
-    for patch in now.values_mut().flatten().filter(|patch| patch.batch != Some(batch)) {
+    let revision_of = |path: &RelPath| step_at(steps, path)?.old.as_ref().map(|old| old.revision);
+    let moved_from: HashMap<&RelPath, u32> =
+        view.moved.iter().filter_map(|(from, to)| Some((to, revision_of(from)?))).collect();
+    let are_several = steps.iter().filter_map(Step::now).nth(1).is_some();
+    let stays = |step: &&Step| step.is_idle();
+    let first = steps.iter().filter(stays).filter_map(Step::now).map(|patch| patch.id).min();
+    let mut batch = batch.or(first.filter(|_| are_several));
+    for step in &mut *steps {
+        if step.is_idle() {
+            continue;
+        }
+        let before = step.old.as_ref().map(|old| old.revision);
+        let before = before.or_else(|| moved_from.get(&step.path).copied());
+        let Some(new) = &mut step.new else { continue };
+        new.revision = before.map_or(1, |before| before.saturating_add(1));
+        new.created_at = write.now;
+        new.updated_at = write.now;
+        new.batch = batch.or(new.batch);
+        new.id = patches::insert(write, new)?;
+        if batch.is_none() && are_several {
+            // The batch is named by its first patch.
+            patches::set_batch(write, new.id, new.id)?;
+            batch = Some(new.id);
+            new.batch = batch;
+        }
+    }
+    let Some(batch) = batch else { return Ok(()) };
+    for step in steps.iter_mut().filter(|step| step.is_idle()) {
+        let Some(patch) = step.old.as_mut().filter(|patch| patch.batch != Some(batch)) else {
+            continue;
+        };
         patches::set_batch(write, patch.id, batch)?;
         patch.batch = Some(batch);
     }
     Ok(())
 }
 
-fn answer(
-    write: &Write<'_>,
-    plan: &Ready<'_>,
-    paths: &Touched,
-    now: &BTreeMap<RelPath, Option<Patch>>,
-) -> Result<Proposed> {
+fn answer(write: &Write<'_>, plan: &Ready<'_>, paths: &Touched) -> Result<Proposed> {
     let Ready { view: View { session, .. }, steps, .. } = plan;
-    let at = |path: &RelPath| now.get(path).cloned().flatten();
+    let at = |path: &RelPath| step_at(steps, path).and_then(Step::now).cloned();
     let (main, others) = paths.split_first().expect("a proposal concerns a path");
     let patch = at(main);
     let superseded: Option<PatchId> = paths
         .iter()
-        .filter_map(|path| steps.iter().find(|step| step.path == *path))
+        .filter_map(|path| step_at(steps, path))
         .filter(|step| !step.is_idle())
         .find_map(|step| step.old.as_ref())
         .map(|old| old.id);

@@ -1,5 +1,6 @@
 //! Getting content into the store: bases off the disk, staged bytes from agents.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -152,7 +153,7 @@ impl Inner {
                 let base = Base::new(stored.digest, &before, observed_ns);
                 return Ok(Some(BaseRead { base, stored, has_one_name: before.links == 1 }));
             }
-            self.bury(&[stored.put()], &[]);
+            self.bury(&[stored.put()], &HashSet::new());
         }
         Err(StagingError::Busy { what: format!("`{path}` changes while it is read") })
     }
@@ -216,7 +217,7 @@ impl Inner {
     }
 
     /// Notes contents that were put for nothing.
-    pub(super) fn bury(&self, stored: &[Put], taken: &[Entry]) {
+    pub(super) fn bury(&self, stored: &[Put], taken: &HashSet<Entry>) {
         let unneeded = stored.iter().filter_map(|put| {
             let entry = put.entry.filter(|entry| !taken.contains(entry))?;
             Some(Dead { digest: put.digest, entry })

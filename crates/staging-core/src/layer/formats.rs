@@ -15,7 +15,7 @@ use super::patch_names::Named;
 use super::plan::{EDIT_BYTES_MAX, Incoming, Touched};
 use super::request::Proposed;
 use super::view::{Reading, View};
-use super::{DiffStagingLayer, usage};
+use super::{DiffStagingLayer, Inner, moves, usage};
 use crate::Result;
 use crate::error::StagingError;
 use crate::ids::SessionId;
@@ -81,6 +81,7 @@ impl DiffStagingLayer {
         request: &PatchRequest,
     ) -> Result<PatchProposed> {
         let patch = PatchText::parse(&request.text)?;
+        self.0.check_files(patch.files.len())?;
         let fitted = RefCell::new(Vec::new());
         let proposed = self.0.plan_and_commit(session, None, &|view| {
             let (touched, placed) = view.propose_patch(&patch, request)?;
@@ -88,6 +89,17 @@ impl DiffStagingLayer {
             Ok(touched)
         })?;
         Ok(PatchProposed { proposed, fitted: fitted.into_inner() })
+    }
+}
+
+impl Inner {
+    /// Refuses a patch over more files than a session may have patches, before any is looked at.
+    fn check_files(&self, files: usize) -> Result<()> {
+        let max = self.options.session_patches_max;
+        if files as u64 > u64::from(max) {
+            return Err(StagingError::PatchTooLarge { files, max });
+        }
+        Ok(())
     }
 }
 
@@ -299,34 +311,12 @@ fn changed_mode(change: ModeChange, is_there: bool, before: u32) -> Result<u32, 
 
 /// The renames, each behind the one that frees its target.
 fn in_order(parts: &[Part]) -> Result<Vec<&Part>> {
-    let renames = || parts.iter().filter(|part| matches!(part.kind, Kind::Rename(_)));
-    let by_source: HashMap<&RelPath, &Part> = renames().map(|part| (&part.path, part)).collect();
-    let mut done: HashMap<&RelPath, bool> = HashMap::new();
-    let mut ordered = Vec::new();
-    for first in renames() {
-        let mut chain = Vec::new();
-        let mut next = Some(first);
-        while let Some(part) = next {
-            match done.insert(&part.path, false) {
-                Some(true) => {
-                    done.insert(&part.path, true);
-                    break;
-                }
-                Some(false) => {
-                    let path = &part.path;
-                    return Err(usage(format!(
-                        "the patch renames `{path}` and others in a circle: use a third name"
-                    )));
-                }
-                None => chain.push(part),
-            }
-            let Kind::Rename(to) = &part.kind else { break };
-            next = by_source.get(to).copied();
-        }
-        for part in chain.into_iter().rev() {
-            done.insert(&part.path, true);
-            ordered.push(part);
-        }
-    }
-    Ok(ordered)
+    let renames = parts.iter().filter_map(|part| match &part.kind {
+        Kind::Rename(to) => Some((part, (&part.path, to))),
+        _ => None,
+    });
+    moves::in_order(renames).map_err(|part| {
+        let path = &part.path;
+        usage(format!("the patch renames `{path}` and others in a circle: use a third name"))
+    })
 }

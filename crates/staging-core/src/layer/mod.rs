@@ -10,6 +10,7 @@ mod decisions;
 mod formats;
 mod freshness;
 mod look;
+mod moves;
 mod patch_names;
 mod plan;
 mod propose;

@@ -1,6 +1,7 @@
 //! Taking proposals: planned against what the session sees, then committed if
 //! nothing else happened to the session meanwhile.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use atomic_fs::{Digest, RelPath};
@@ -176,11 +177,11 @@ impl Inner {
         if let (Some(path), Some(at)) = (likely, before.at.into_iter().next()) {
             view.note(path.clone(), at);
         }
-        let planned = plan(&mut view).and_then(|touched| Ok((touched, self.steps(&view)?)));
+        let planned = plan(&mut view).and_then(|touched| Ok((touched, self.steps(&mut view)?)));
         let (touched, steps) = match planned {
             Ok(planned) => planned,
             Err(error) => {
-                self.bury(&view.stored, &[]);
+                self.bury(&view.stored, &HashSet::new());
                 return if view.has_raced.get() { Ok(Attempt::Overtaken) } else { Err(error) };
             }
         };
@@ -270,10 +271,10 @@ impl Inner {
             }
             let planned = span.in_scope(|| {
                 let touched = view.propose(proposal)?;
-                Ok((touched, self.steps(&view)?))
+                Ok((touched, self.steps(&mut view)?))
             });
             if depends(&view) || view.has_raced.get() {
-                self.bury(&view.stored, &[]);
+                self.bury(&view.stored, &HashSet::new());
                 break;
             }
             match planned {
@@ -283,19 +284,20 @@ impl Inner {
                 }
                 Err(error) => {
                     refused.push(Some(error));
-                    self.bury(&view.stored, &[]);
+                    self.bury(&view.stored, &HashSet::new());
                 }
             }
         }
         (refused, ready)
     }
 
-    /// What becomes of each touched path, signed and compared.
-    fn steps(&self, view: &View<'_>) -> Result<Vec<Step>> {
-        let mut steps = Vec::with_capacity(view.planned.len());
-        for (path, planned) in &view.planned {
-            let old = view.stored_at(path)?;
-            let mut step = Step { path: path.clone(), old, new: planned.clone(), diff: None };
+    /// What becomes of each touched path, signed and compared; taken out of what is planned.
+    fn steps(&self, view: &mut View<'_>) -> Result<Vec<Step>> {
+        let planned = std::mem::take(&mut view.planned);
+        let mut steps = Vec::with_capacity(planned.len());
+        for (path, new) in planned {
+            let old = view.stored_at(&path)?.map(Box::new);
+            let mut step = Step { path, old, new: new.map(Box::new), diff: None };
             if let Some(new) = &mut step.new {
                 new.signature = signature_of(new);
             }

@@ -9,7 +9,7 @@ use diff_engine::{Merge, MergeConflict};
 use super::Selector;
 use super::plan::{Incoming, Touched};
 use super::view::{Reading, View};
-use super::{DiffStagingLayer, Inner};
+use super::{DiffStagingLayer, Inner, moves};
 use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
@@ -109,20 +109,18 @@ impl Inner {
 }
 
 /// What goes away first, then moves, each behind the one that frees its target, then contents.
-fn in_order(patches: &[Patch]) -> Vec<&Patch> {
+fn in_order<'p>(patches: &'p [Patch]) -> Vec<&'p Patch> {
     let of = |operations: fn(&Operation) -> bool| {
         patches.iter().filter(move |patch| operations(&patch.operation))
     };
     let mut ordered: Vec<&Patch> = of(|operation| *operation == Operation::Delete).collect();
-    let mut moves: Vec<&Patch> = of(|operation| *operation == Operation::Rename).collect();
-    while !moves.is_empty() {
-        let is_free = |patch: &&Patch| {
-            let waits = |other: &&Patch| Some(&other.path) == patch.rename_to.as_ref();
-            !moves.iter().any(waits)
-        };
+    let renames = of(|operation| *operation == Operation::Rename);
+    let ends =
+        |patch: &'p Patch| (patch, (&patch.path, patch.rename_to.as_ref().unwrap_or(&patch.path)));
+    match moves::in_order(renames.map(ends)) {
+        Ok(moves) => ordered.extend(moves),
         // Moves in a circle are refused where they are planned.
-        let next = moves.iter().position(is_free).unwrap_or_default();
-        ordered.push(moves.remove(next));
+        Err(_) => ordered.extend(of(|operation| *operation == Operation::Rename)),
     }
     ordered.extend(of(|operation| !matches!(operation, Operation::Delete | Operation::Rename)));
     ordered

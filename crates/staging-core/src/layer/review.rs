@@ -245,17 +245,25 @@ fn missing(connection: &Connection, ids: &[Selector], pending: &[Patch]) -> Resu
     }
     let sessions = sessions_of(connection, ids)?;
     let batches: BTreeSet<PatchId> = pending.iter().filter_map(|patch| patch.batch).collect();
+    // Of each session that is pending: whether a revision is, and its oldest patch.
+    let mut oldest: BTreeMap<Option<SessionId>, (bool, PatchId)> = BTreeMap::new();
+    for other in pending {
+        let of = if ids.is_empty() { None } else { Some(other.session) };
+        let (is_revised, id) = oldest.entry(of).or_insert((false, other.id));
+        *is_revised |= other.revision > 1;
+        *id = other.id.min(*id);
+    }
     let mut missing = Vec::new();
     for patch in lapsed {
         let is_mate = patch.batch.is_some_and(|batch| batches.contains(&batch));
         let is_meant = ids.is_empty() || sessions.contains(&patch.session);
         let after = patches::lapsed_after(connection, patch.id)?;
+        let of = if ids.is_empty() { None } else { Some(patch.session) };
         // A revision stands for what it replaced, which may be older.
-        let was_there = |other: &Patch| {
-            (ids.is_empty() || other.session == patch.session)
-                && (other.revision > 1 || after.is_none_or(|after| other.id <= after))
-        };
-        if is_mate || (is_meant && pending.iter().any(was_there)) {
+        let was_there = oldest
+            .get(&of)
+            .is_some_and(|(is_revised, id)| *is_revised || after.is_none_or(|after| *id <= after));
+        if is_mate || (is_meant && was_there) {
             missing.push(patch);
         }
     }

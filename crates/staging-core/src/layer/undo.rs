@@ -1,5 +1,7 @@
 //! Taking an applied set back while its files are still what was applied.
 
+use std::collections::HashSet;
+
 use atomic_fs::{
     Applied, Change, ChangeSet, Expected, Fingerprint, FsError, Operation as FsOperation, Outcome,
     RelPath,
@@ -14,7 +16,7 @@ use crate::approval::Approval;
 use crate::base::Base;
 use crate::error::StagingError;
 use crate::events::Event;
-use crate::ids::ApplyId;
+use crate::ids::{ApplyId, SessionId};
 use crate::patch::{DiscardReason, Operation, Patch, PatchState, StagedContent};
 use crate::signature::{set_signature, signature_of_several};
 use crate::store::applies::{self, ApplyState};
@@ -164,8 +166,11 @@ pub(super) fn put_back(write: &mut Write<'_>, target: ApplyId) -> Result<()> {
     let is_applied = |patch: &Patch| patch.state == PatchState::Applied;
     let undone: Vec<Patch> =
         patches::of_apply(write, target)?.into_iter().filter(is_applied).collect();
+    let frees = |patch: &&Patch| matches!(patch.operation, Operation::Delete | Operation::Rename);
+    let freed: HashSet<(SessionId, &RelPath)> =
+        undone.iter().filter(frees).map(|patch| (patch.session, &patch.path)).collect();
     for patch in &undone {
-        for other in displaced(write, patch, &undone)? {
+        for other in displaced(write, patch, &freed)? {
             let reason = match patches::was_undone(write, other.id)? {
                 true => DiscardReason::Undone,
                 false => DiscardReason::Stale,
@@ -222,8 +227,13 @@ fn in_the_way(write: &Write<'_>, patch: &Patch) -> Result<Option<Patch>> {
     Ok(other)
 }
 
-/// The pending patches that do not fit what the undo of a patch leaves on the disk.
-fn displaced(write: &Write<'_>, patch: &Patch, undone: &[Patch]) -> Result<Vec<Patch>> {
+/// The pending patches that do not fit what the undo of a patch leaves on the disk; `freed` has the
+/// paths that patches of the undone set take files away from.
+fn displaced(
+    write: &Write<'_>,
+    patch: &Patch,
+    freed: &HashSet<(SessionId, &RelPath)>,
+) -> Result<Vec<Patch>> {
     let before = patch.base.as_ref().map(|base| (base.digest, base.mode));
     let mut displaced = Vec::new();
     for (path, left) in
@@ -233,10 +243,10 @@ fn displaced(write: &Write<'_>, patch: &Patch, undone: &[Patch]) -> Result<Vec<P
             let fits = if other.path == *path {
                 other.base.as_ref().map(|base| (base.digest, base.mode)) == left
             } else {
-                let frees = |one: &Patch| one.session == other.session && one.frees(path);
                 left.is_none()
-                    || undone.iter().any(frees)
-                    || patches::at_path(write, other.session, path)?.is_some_and(|one| frees(&one))
+                    || freed.contains(&(other.session, path))
+                    || patches::at_path(write, other.session, path)?
+                        .is_some_and(|one| one.frees(path))
             };
             if !fits && other.apply.is_none() {
                 displaced.push(other);

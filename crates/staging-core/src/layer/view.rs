@@ -2,7 +2,7 @@
 //! hand is about to change of them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Read as _};
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub(super) struct View<'a> {
     pub(super) planned: BTreeMap<RelPath, Option<Patch>>,
     /// Where a planned rename's target leads back to.
     targets: BTreeMap<RelPath, RelPath>,
+    /// The paths to which planned patches bring a file where none was, in order.
+    brought: BTreeSet<RelPath>,
     /// Pending creates that moved, from where to where.
     pub(super) moved: HashMap<RelPath, RelPath>,
     /// What the store had at each path that was asked for, read once: whoever commits
@@ -75,21 +77,22 @@ pub(super) enum Reading {
 /// What is pending at a path.
 pub(super) struct At {
     /// The patch on the path.
-    patch: Option<Patch>,
+    patch: Option<Box<Patch>>,
     /// The rename to it.
-    rename: Option<Patch>,
+    rename: Option<Box<Patch>>,
 }
 
 impl At {
     /// Reads it.
     pub(super) fn read(connection: &Connection, id: SessionId, path: &RelPath) -> Result<Self> {
-        let patch = patches::at_path(connection, id, path)?;
-        Ok(Self { patch, rename: patches::at_target(connection, id, path)? })
+        let patch = patches::at_path(connection, id, path)?.map(Box::new);
+        let rename = patches::at_target(connection, id, path)?.map(Box::new);
+        Ok(Self { patch, rename })
     }
 
     /// What is there when nothing is but this patch.
     pub(super) fn planned(patch: Patch) -> Self {
-        Self { patch: Some(patch), rename: None }
+        Self { patch: Some(Box::new(patch)), rename: None }
     }
 }
 
@@ -123,6 +126,7 @@ impl<'a> View<'a> {
             session,
             planned: BTreeMap::new(),
             targets: BTreeMap::new(),
+            brought: BTreeSet::new(),
             moved: HashMap::new(),
             seen: RefCell::default(),
             bases: HashMap::new(),
@@ -147,7 +151,7 @@ impl<'a> View<'a> {
 
     /// The pending patch on a path in the store, before this call.
     pub(super) fn stored_at(&self, path: &RelPath) -> Result<Option<Patch>> {
-        self.seen(path, |at| at.patch.clone())
+        self.seen(path, |at| at.patch.as_deref().cloned())
     }
 
     /// Notes what the store had at a path.
@@ -182,7 +186,7 @@ impl<'a> View<'a> {
         if let Some(from) = self.targets.get(path) {
             return self.at_path(from);
         }
-        let found = self.seen(path, |at| at.rename.clone())?;
+        let found = self.seen(path, |at| at.rename.as_deref().cloned())?;
         Ok(found.filter(|patch| !self.planned.contains_key(&patch.path)))
     }
 
@@ -323,14 +327,18 @@ impl<'a> View<'a> {
 
     /// Plans what the pending patch on a path becomes.
     pub(super) fn plan(&mut self, path: &RelPath, patch: Option<Patch>) {
-        if let Some(Some(before)) = self.planned.get(path)
-            && let Some(target) = &before.rename_to
-        {
-            self.targets.remove(target);
+        if let Some(Some(before)) = self.planned.get(path) {
+            if let Some(target) = &before.rename_to {
+                self.targets.remove(target);
+            }
+            if let Some(target) = brought_by(before) {
+                self.brought.remove(target);
+            }
         }
         if let Some(target) = patch.as_ref().and_then(|patch| patch.rename_to.clone()) {
             self.targets.insert(target, path.clone());
         }
+        self.brought.extend(patch.as_ref().and_then(brought_by).cloned());
         self.planned.insert(path.clone(), patch);
     }
 
@@ -349,19 +357,16 @@ impl<'a> View<'a> {
             }
             above = parent.parent();
         }
-        let brings = |patch: &Patch| {
-            matches!(patch.operation, Operation::Create | Operation::Rename)
-                .then(|| patch.target().cloned())
-                .flatten()
-                .filter(|target| target != path && target.starts_with(path))
-        };
-        if let Some(target) = self.planned.values().flatten().find_map(brings) {
-            return Err(blocked(&target));
+        let first = RelPath::parse(&[path.as_bytes(), b"/\x01"].concat());
+        // A path that is too long for anything below it has nothing there.
+        let next = first.ok().and_then(|first| self.brought.range(first..).next());
+        if let Some(target) = next.filter(|target| target.starts_with(path)) {
+            return Err(blocked(target));
         }
         let below = self.inner.store.look(|c| patches::below(c, self.session, path))?;
         let standing = below.iter().filter(|patch| !self.planned.contains_key(&patch.path));
-        match standing.filter_map(brings).next() {
-            Some(target) => Err(blocked(&target)),
+        match standing.filter_map(brought_by).find(|target| target.starts_with(path)) {
+            Some(target) => Err(blocked(target)),
             None => Ok(()),
         }
     }
@@ -408,6 +413,13 @@ impl<'a> View<'a> {
             batch: None,
         }
     }
+}
+
+/// The path to which a patch brings a file where none was.
+fn brought_by(patch: &Patch) -> Option<&RelPath> {
+    matches!(patch.operation, Operation::Create | Operation::Rename)
+        .then(|| patch.target())
+        .flatten()
 }
 
 /// The id of a patch that has none yet.

@@ -8,7 +8,7 @@ use super::{sql, unsql};
 use crate::Result;
 
 /// Where a content lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     /// In a file of its own, named by its digest.
     Own,
@@ -17,7 +17,7 @@ pub(crate) enum Place {
 }
 
 /// A content that is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Entry {
     pub(crate) place: Place,
     pub(crate) bytes: u64,

@@ -303,6 +303,8 @@ pub(crate) struct Write<'c> {
     pub(crate) age: Age,
     head: &'c mut Option<log::Head>,
     notices: &'c mut Vec<Notice>,
+    /// Whether anybody is told of the notices: a large change has a hundred thousand.
+    is_observed: bool,
     dead: &'c mut Vec<Dead>,
 }
 
@@ -320,7 +322,9 @@ impl Write<'_> {
         };
         let record = log::append(self.connection, &mut head, self.now, event)?;
         *self.head = Some(head);
-        self.notices.push(Notice { record: Arc::new(record), diff });
+        if self.is_observed {
+            self.notices.push(Notice { record: Arc::new(record), diff });
+        }
         Ok(())
     }
 

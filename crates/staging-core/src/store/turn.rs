@@ -122,6 +122,7 @@ impl<'s> Turn<'s> {
             age: self.store.aging.note(connection)?,
             head: &mut head,
             notices: &mut notices,
+            is_observed: self.store.is_observed(),
             dead: &mut dead,
         };
         // On an error, and on a panic, dropping the turn takes the work back.

@@ -8,6 +8,7 @@
 mod payload;
 mod reading;
 
+use std::collections::HashSet;
 use std::io::{self, Read as _, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -265,12 +266,13 @@ impl Door {
         proposed: &[staging_core::Proposed],
         mut remarks: Vec<String>,
     ) -> String {
-        let mut patches: Vec<&Patch> = Vec::new();
-        for patch in proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed)) {
-            // Of several edits of one file, what the last one came to.
-            patches.retain(|before| before.id != patch.id);
-            patches.push(patch);
-        }
+        // Of several edits of one file, what the last one came to.
+        let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
+        let all: Vec<&Patch> = all.collect();
+        let mut seen = HashSet::new();
+        let mut patches: Vec<&Patch> =
+            all.into_iter().rev().filter(|patch| seen.insert(patch.id)).collect();
+        patches.reverse();
         if patches.is_empty() {
             return "Greenroom staged nothing: the file on the disk is already as you want it. \
                     This is no error; go on."
