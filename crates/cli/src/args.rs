@@ -1,10 +1,12 @@
 //! The command line as it is typed.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use staging_core::{Digest, Selector, Signature};
+use staging_core::{ApplyId, Digest, PatchId, Selector, Signature};
 
 use crate::examples;
 
@@ -125,8 +127,14 @@ pub(crate) enum Command {
     },
     /// Show everything that happened
     Log {
+        /// Entries of patches (p1), applies (a1), or sessions (s1, or a label) [default: all
+        /// entries]
+        of: Vec<LogSelector>,
+        /// Only the last N entries
+        #[arg(short = 'n', long, value_name = "N")]
+        max_count: Option<u64>,
         /// Check that no entry was changed or removed
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["of", "max_count"])]
         verify: bool,
     },
     /// List or close sessions
@@ -353,6 +361,25 @@ pub(crate) enum Plugin {
         /// The library
         path: PathBuf,
     },
+}
+
+/// What entries of the log are about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LogSelector {
+    Patch(PatchId),
+    Apply(ApplyId),
+    /// A session's id or label.
+    Session(String),
+}
+
+impl FromStr for LogSelector {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let patch = || text.parse().map(Self::Patch).ok();
+        let apply = || text.parse().map(Self::Apply).ok();
+        Ok(patch().or_else(apply).unwrap_or_else(|| Self::Session(text.to_owned())))
+    }
 }
 
 fn octal(text: &str) -> Result<u32, String> {

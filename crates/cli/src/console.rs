@@ -1,10 +1,12 @@
 //! Standard output, remarks and questions.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
-use serde::Serialize;
+use serde::ser::SerializeSeq as _;
+use serde::{Serialize, Serializer};
 use staging_core::{
     DiffStagingLayer, RecoverReport, StagingError, escape_for_display, escape_json_line,
 };
@@ -107,6 +109,29 @@ impl Console {
         self.raw_object(&Object::new(fields).with_recovery(&self.recovered.borrow()))
     }
 
+    /// Prints one JSON object with a list, each element as it comes: a long list is held by nobody.
+    ///
+    /// # Errors
+    /// Where an element cannot be had, the object stays cut off.
+    pub(crate) fn list<T: Serialize>(
+        &self,
+        name: &'static str,
+        next: &mut dyn FnMut() -> Result<Option<T>, StagingError>,
+    ) -> Result<(), Failure> {
+        self.tell_recovered();
+        let list = List { next: RefCell::new(next), failure: RefCell::new(None) };
+        let fields = HashMap::from([(name, &list)]);
+        let recovered = self.recovered.borrow();
+        let object = Object::new(fields).with_recovery(&recovered);
+        self.bytes(|out| {
+            let written = write_json_line(&object, out);
+            match list.failure.take() {
+                Some(failure) => Err(failure),
+                None => written.map_err(output_failed),
+            }
+        })
+    }
+
     /// Prints one JSON object that names its schema itself, on one line.
     pub(crate) fn raw_object(&self, object: &impl Serialize) -> Result<(), Failure> {
         let mut text = json_line(object);
@@ -197,6 +222,50 @@ impl Console {
 /// An object as one line of JSON, which no reader splits.
 pub(crate) fn json_line(object: &impl Serialize) -> String {
     escape_json_line(serde_json::to_string(object).expect("the shapes have string keys only"))
+}
+
+/// The same, written in pieces.
+fn write_json_line(object: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    /// JSON without blanks, whose strings are written as [`escape_json_line`] writes them.
+    struct OneLine;
+
+    impl serde_json::ser::Formatter for OneLine {
+        fn write_string_fragment<W: ?Sized + Write>(
+            &mut self,
+            writer: &mut W,
+            fragment: &str,
+        ) -> io::Result<()> {
+            writer.write_all(escape_json_line(fragment.to_owned()).as_bytes())
+        }
+    }
+
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, OneLine);
+    object.serialize(&mut serializer)?;
+    out.write_all(b"\n")
+}
+
+/// Elements that are serialized as they come.
+struct List<'n, T> {
+    next: RefCell<&'n mut dyn FnMut() -> Result<Option<T>, StagingError>>,
+    /// Why there are no more of them.
+    failure: RefCell<Option<StagingError>>,
+}
+
+impl<T: Serialize> Serialize for List<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sequence = serializer.serialize_seq(None)?;
+        let mut next = self.next.borrow_mut();
+        loop {
+            match next() {
+                Ok(Some(element)) => sequence.serialize_element(&element)?,
+                Ok(None) => return sequence.end(),
+                Err(error) => {
+                    self.failure.replace(Some(error));
+                    return Err(serde::ser::Error::custom("there are no more elements"));
+                }
+            }
+        }
+    }
 }
 
 /// Discards what the terminal holds and nobody has read.

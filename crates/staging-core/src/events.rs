@@ -215,6 +215,66 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The session that it is about, where it names one.
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::SessionOpened { session, .. }
+            | Self::PatchProposed { session, .. }
+            | Self::PatchSuperseded { session, .. }
+            | Self::PatchApplied { session, .. }
+            | Self::PatchDiscarded { session, .. }
+            | Self::PatchStale { session, .. }
+            | Self::PatchRefreshed { session, .. }
+            | Self::PatchDismissed { session, .. }
+            | Self::PatchReopened { session, .. }
+            | Self::SessionOrphaned { session, .. }
+            | Self::SessionAdopted { session, .. }
+            | Self::SessionClosed { session }
+            | Self::SessionExpired { session } => Some(*session),
+            Self::ApplyStarted { .. }
+            | Self::ApplyCommitted { .. }
+            | Self::ApplyRolledBack { .. }
+            | Self::ApplyInDoubt { .. }
+            | Self::ApplyUndone { .. }
+            | Self::Recovered { .. } => None,
+        }
+    }
+
+    /// Whether it names a patch: as its own, or as one that took another's place.
+    pub fn names_patch(&self, id: PatchId) -> bool {
+        match self {
+            Self::PatchSuperseded { patch, by, .. } | Self::PatchRefreshed { patch, by, .. } => {
+                *patch == id || *by == Some(id)
+            }
+            Self::PatchProposed { patch, .. }
+            | Self::PatchApplied { patch, .. }
+            | Self::PatchDiscarded { patch, .. }
+            | Self::PatchStale { patch, .. }
+            | Self::PatchDismissed { patch, .. }
+            | Self::PatchReopened { patch, .. } => *patch == id,
+            Self::ApplyStarted { patches, .. } => patches.contains(&id),
+            _ => false,
+        }
+    }
+
+    /// Whether it names an apply: as its own, or as one that was taken back or repeated.
+    pub fn names_apply(&self, id: ApplyId) -> bool {
+        match self {
+            Self::ApplyStarted { apply, undoes, redoes, .. } => {
+                *apply == id || [*undoes, *redoes].contains(&Some(id))
+            }
+            Self::ApplyUndone { apply, by } => [*apply, *by].contains(&id),
+            Self::PatchApplied { apply, .. }
+            | Self::ApplyCommitted { apply }
+            | Self::ApplyRolledBack { apply, .. }
+            | Self::ApplyInDoubt { apply, .. } => *apply == id,
+            Self::Recovered { apply, .. } => *apply == Some(id),
+            _ => false,
+        }
+    }
+}
+
 /// A client's word that a person approved. Whether one did, only the client knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientAttestation {

@@ -8,6 +8,7 @@ mod hooks;
 mod init;
 mod json_shapes;
 mod kill;
+mod log;
 mod mcp;
 mod moved;
 mod operations;

@@ -1,16 +1,24 @@
 //! `log`: what happened.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use staging_core::{Approval, ErrorKind, EventRecord, LogCheck};
+use staging_core::{
+    ApplyId, Approval, DiffStagingLayer, ErrorKind, Event, EventRecord, LogCheck, PatchId, Session,
+    SessionId, StagingError,
+};
 
 use super::{Stage, count};
+use crate::args::LogSelector;
 use crate::console::Console;
 use crate::failure::Failure;
 
 /// Events are read this many at a time.
-const PAGE: usize = 1000;
+const PAGE: usize = 256;
+
+/// Lines are printed when there are so many bytes of them.
+const LINES_BYTES: usize = 32 * 1024;
 
 /// The fields of an event in the order in which they read best.
 const FIELDS: [&str; 17] = [
@@ -33,29 +41,134 @@ const FIELDS: [&str; 17] = [
     "committed",
 ];
 
-pub(super) fn log(stage: &Stage<'_>) -> Result<(), Failure> {
-    let mut events: Vec<EventRecord> = Vec::new();
-    let mut seq = 0;
-    loop {
-        let page = stage.layer.events_since(seq, PAGE)?;
-        let Some(last) = page.last() else { break };
-        seq = last.seq;
-        if stage.console.json {
-            events.extend(page);
-        } else {
-            let lines: String = page.iter().map(event_line).collect();
-            stage.console.text(&lines)?;
-        }
-    }
-    print_events(stage.console, events)
+/// Which entries are shown.
+pub(super) struct Wanted<'a> {
+    /// Those of these; all of them when there are none.
+    pub(super) of: &'a [LogSelector],
+    /// So many, the newest ones.
+    pub(super) last: Option<u64>,
 }
 
-/// Prints the log as one object; where it is text, it is printed already.
-pub(super) fn print_events(console: &Console, events: Vec<EventRecord>) -> Result<(), Failure> {
+/// Prints entries as they are read: nobody holds all of them in memory.
+pub(super) fn log(stage: &Stage<'_>, wanted: &Wanted<'_>) -> Result<(), Failure> {
+    let filter = Filter::of(stage, wanted.of)?;
+    let mut entries = Entries::begin(stage, filter, wanted.last)?;
+    if stage.console.json {
+        return stage.console.list("events", &mut || entries.next());
+    }
+    let mut lines = String::new();
+    while let Some(record) = entries.next()? {
+        lines.push_str(&event_line(&record));
+        if lines.len() >= LINES_BYTES {
+            stage.console.text(&std::mem::take(&mut lines))?;
+        }
+    }
+    stage.console.text(&lines)
+}
+
+/// Prints a log in which nothing is.
+pub(super) fn print_no_events(console: &Console) -> Result<(), Failure> {
     if console.json {
-        return console.object(json!({ "events": events }));
+        return console.list::<EventRecord>("events", &mut || Ok(None));
     }
     Ok(())
+}
+
+/// The entries that are about patches, sessions or applies; all of them when none is named.
+struct Filter {
+    patches: Vec<PatchId>,
+    sessions: HashSet<SessionId>,
+    applies: Vec<ApplyId>,
+    is_any: bool,
+}
+
+impl Filter {
+    fn of(stage: &Stage<'_>, named: &[LogSelector]) -> Result<Self, Failure> {
+        let (patches, sessions, applies) = (Vec::new(), HashSet::new(), Vec::new());
+        let mut filter = Self { patches, sessions, applies, is_any: named.is_empty() };
+        for one in named {
+            match one {
+                LogSelector::Patch(id) => filter.patches.push(*id),
+                LogSelector::Apply(id) => filter.applies.push(*id),
+                LogSelector::Session(name) => {
+                    let found = stage.layer.find_session(name)?;
+                    filter.sessions.insert(found.id);
+                    // The label of a session that has ended can be another one's by now.
+                    let of_label = |session: &&Session| session.label == *name;
+                    let all = stage.layer.sessions()?;
+                    filter.sessions.extend(all.iter().filter(of_label).map(|session| session.id));
+                }
+            }
+        }
+        Ok(filter)
+    }
+
+    fn has(&self, event: &Event) -> bool {
+        self.is_any
+            || event.session().is_some_and(|session| self.sessions.contains(&session))
+            || self.patches.iter().any(|patch| event.names_patch(*patch))
+            || self.applies.iter().any(|apply| event.names_apply(*apply))
+    }
+}
+
+/// The entries that are wanted, read in pages.
+struct Entries<'a> {
+    layer: &'a DiffStagingLayer,
+    filter: Filter,
+    /// The last entry that was read.
+    seq: u64,
+    page: std::vec::IntoIter<EventRecord>,
+    /// How many entries come before the first one that is wanted.
+    skip: u64,
+}
+
+impl<'a> Entries<'a> {
+    fn begin(stage: &'a Stage<'_>, filter: Filter, last: Option<u64>) -> Result<Self, Failure> {
+        let layer = &stage.layer;
+        let mut entries = Self { layer, filter, seq: 0, page: Vec::new().into_iter(), skip: 0 };
+        let Some(last) = last else { return Ok(entries) };
+        // From the newest one backwards, in steps that are no longer than a page.
+        let (mut end, mut found) = (layer.newest_event()?, 0);
+        while end > 0 && found < last {
+            let from = end.saturating_sub(PAGE as u64);
+            found += entries.count(from, end)?;
+            end = from;
+        }
+        entries.seq = if last == 0 { layer.newest_event()? } else { end };
+        entries.skip = found.saturating_sub(last);
+        Ok(entries)
+    }
+
+    /// How many wanted entries there are behind one and up to another one.
+    fn count(&self, mut from: u64, to: u64) -> Result<u64, Failure> {
+        let mut count = 0;
+        while from < to {
+            let limit = usize::try_from(to - from).unwrap_or(PAGE);
+            let page = self.layer.events_since(from, limit)?;
+            let Some(newest) = page.last() else { break };
+            from = newest.seq;
+            count += page.iter().filter(|record| self.filter.has(&record.event)).count() as u64;
+        }
+        Ok(count)
+    }
+
+    fn next(&mut self) -> Result<Option<EventRecord>, StagingError> {
+        loop {
+            for record in self.page.by_ref() {
+                if !self.filter.has(&record.event) {
+                    continue;
+                }
+                if self.skip == 0 {
+                    return Ok(Some(record));
+                }
+                self.skip -= 1;
+            }
+            let page = self.layer.events_since(self.seq, PAGE)?;
+            let Some(newest) = page.last() else { return Ok(None) };
+            self.seq = newest.seq;
+            self.page = page.into_iter();
+        }
+    }
 }
 
 pub(super) fn event_line(record: &EventRecord) -> String {

@@ -123,8 +123,10 @@ fn dispatch(command: &Command, stage: &Stage<'_>) -> Result<(), Failure> {
         }
         Command::Undo { apply, yes } => decide::undo(stage, *apply, *yes),
         Command::Redo { apply, expect, yes } => decide::redo(stage, *apply, expect.as_ref(), *yes),
-        Command::Log { verify: false } => history::log(stage),
-        Command::Log { verify: true } => history::verify(stage),
+        Command::Log { verify: true, .. } => history::verify(stage),
+        Command::Log { of, max_count, .. } => {
+            history::log(stage, &history::Wanted { of, last: *max_count })
+        }
         Command::Session(Session::List { all }) => sessions::list(stage, *all),
         Command::Session(Session::Close { session, reason, yes }) => {
             sessions::close(stage, session, reason.as_deref(), *yes)

@@ -9,7 +9,7 @@ use staging_core::{
 };
 
 use super::{care, decide, history, propose, recover, review, sessions};
-use crate::args::{Command, Global, Session};
+use crate::args::{Command, Global, LogSelector, Session};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::place::{Place, shown};
@@ -62,8 +62,17 @@ fn respond(command: &Command, place: &Place, console: &Console) -> Result<(), Fa
             Err(StagingError::NotRedoable { apply: *apply, reason }.into())
         }
         Command::Redo { apply: None, .. } => Err(StagingError::NothingToRedo.into()),
-        Command::Log { verify: false } => history::print_events(console, Vec::new()),
-        Command::Log { verify: true } => {
+        Command::Log { verify: false, of, .. } => {
+            let unknown = of.iter().find_map(|of| match of {
+                LogSelector::Session(session) => Some(session),
+                _ => None,
+            });
+            match unknown {
+                Some(session) => Err(unknown_session(session)),
+                None => history::print_no_events(console),
+            }
+        }
+        Command::Log { verify: true, .. } => {
             let head = "0".repeat(64);
             history::print_check(console, &LogCheck { events: 0, head, broken_at: None })
         }

@@ -157,7 +157,8 @@ impl DiffStagingLayer {
         self.0.read_observer.get_or_init(|| observer);
     }
 
-    /// The events behind `seq`, in order, at most `limit`.
+    /// The events behind `seq`, in order, at most `limit`; fewer where they are long, but one at
+    /// least if there is any.
     pub fn events_since(&self, seq: u64, limit: usize) -> Result<Vec<EventRecord>> {
         self.0.store.read(|connection| log::since(connection, seq, limit))
     }

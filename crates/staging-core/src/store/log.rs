@@ -67,7 +67,10 @@ fn chain(previous: &[u8; 32], seq: u64, at: Timestamp, payload: &str) -> [u8; 32
     hasher.finalize().into()
 }
 
-/// The events behind `seq`, in order.
+/// So much text is read at once, at most, unless a single event has more.
+const PAGE_BYTES_MAX: usize = 8 << 20;
+
+/// The events behind `seq`, in order: at most `limit`, and fewer where they are long.
 pub(crate) fn since(connection: &Connection, seq: u64, limit: usize) -> Result<Vec<EventRecord>> {
     let mut statement = connection.prepare_cached(
         "SELECT seq, at_ms, payload FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
@@ -75,9 +78,13 @@ pub(crate) fn since(connection: &Connection, seq: u64, limit: usize) -> Result<V
     let from = i64::try_from(seq).unwrap_or(i64::MAX);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![from, limit])?;
-    let mut records = Vec::new();
+    let (mut records, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let (seq, payload): (u64, String) = (unsql(row.get(0)?), row.get(2)?);
+        bytes += payload.len();
+        if bytes > PAGE_BYTES_MAX && !records.is_empty() {
+            break;
+        }
         let event = serde_json::from_str(&payload).map_err(|error| StagingError::DamagedStore {
             reason: format!("event {seq} cannot be read: {error}"),
         })?;

@@ -1,0 +1,122 @@
+//! `log`: which entries it shows, and that it holds few of them at once.
+
+use std::process::{Command, Stdio};
+
+use end_to_end::{Stage, output, spawn};
+use rstest::rstest;
+use serde_json::Value;
+
+/// Two patches in a session of each of two labels; the first one's are applied and undone.
+fn stage() -> Stage {
+    let stage = Stage::new();
+    for (label, file) in [("one", "a"), ("two", "b"), ("one", "c"), ("two", "d")] {
+        stage.run_with(["propose", file, "--session", label], b"x\n").expect(0);
+    }
+    stage.run(["apply", "s1", "--yes"]).expect(0);
+    stage.run(["undo", "--yes"]).expect(0);
+    stage
+}
+
+fn entries(stage: &Stage, arguments: &[&str]) -> Vec<Value> {
+    let arguments = [&["log", "--json"], arguments].concat();
+    let log = stage.run(arguments).expect(0).json();
+    log["events"].as_array().expect("a list").clone()
+}
+
+fn names(entries: &[Value]) -> Vec<&str> {
+    entries.iter().map(|entry| entry["event"].as_str().expect("a name")).collect()
+}
+
+#[test]
+fn the_last_entries_are_those_that_the_whole_log_ends_with() {
+    let stage = stage();
+    let all = entries(&stage, &[]);
+    for count in 0..all.len() + 2 {
+        let last = entries(&stage, &["-n", &count.to_string()]);
+        assert_eq!(last, all[all.len().saturating_sub(count)..], "the last {count}");
+        let arguments = ["log", "-n", &count.to_string()];
+        let text = stage.run(arguments).expect(0).stdout;
+        assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), last.len());
+    }
+}
+
+#[rstest]
+#[case::patch(&["p2"], &["patch_proposed"])]
+#[case::session(&["s2"], &["session_opened", "patch_proposed", "patch_proposed"])]
+#[case::label(&["two"], &["session_opened", "patch_proposed", "patch_proposed"])]
+#[case::apply(&["a1"], &[
+    "apply_started", "patch_applied", "patch_applied", "apply_committed", "apply_started",
+    "apply_undone",
+])]
+#[case::several(&["p2", "p4"], &["patch_proposed", "patch_proposed"])]
+#[case::the_last_of_them(&["-n", "1", "two", "p1"], &["patch_reopened"])]
+#[case::none(&["p99"], &[])]
+fn entries_of_a_patch_a_session_or_an_apply_are_shown_alone(
+    #[case] arguments: &[&str],
+    #[case] expected: &[&str],
+) {
+    let stage = stage();
+    let found = entries(&stage, arguments);
+    assert_eq!(names(&found), expected, "{found:?}");
+    let text = stage.run([&["log"], arguments].concat()).expect(0).stdout;
+    let text = String::from_utf8(text).expect("it is text");
+    assert_eq!(text.lines().count(), expected.len(), "{text}");
+}
+
+#[test]
+fn a_session_that_there_is_not_is_an_error_and_so_are_entries_to_be_verified() {
+    let stage = stage();
+    let refused = stage.run(["log", "--json", "nobody"]).expect(1);
+    assert_eq!(refused.error_kind(), "not_found");
+    stage.run(["log", "--verify", "p1"]).expect(2);
+    stage.run(["log", "--verify", "-n", "1"]).expect(2);
+}
+
+#[test]
+fn an_object_with_a_list_is_written_as_any_other() {
+    let stage = Stage::new();
+    // Characters that are written as escapes, in a name and in a reason.
+    stage.run_with(["propose", "a\u{2028}b"], b"x\n").expect(0);
+    stage.run(["discard", "p1", "--reason", "say \"no\"\u{2029}\u{7f} ä"]).expect(0);
+    let log = stage.run(["log", "--json"]).expect(0);
+    let text = String::from_utf8(log.stdout.clone()).expect("it is UTF-8");
+    assert!(text.ends_with("}\n") && text.lines().count() == 1);
+    for hidden in ['\u{2028}', '\u{2029}', '\u{7f}'] {
+        assert!(!text.contains(hidden), "{text}");
+    }
+    assert!(text.contains("\\u2028") && text.contains("ä"), "{text}");
+    let last = &log.json()["events"][2];
+    assert_eq!(last["text"], "say \"no\"\u{2029}\u{7f} ä");
+}
+
+/// How much memory a command may use, in KiB.
+const MEMORY_KIB: u64 = 400 << 10;
+
+/// A reader that reads nothing keeps the command from going on, with what it has read so far.
+#[test]
+fn a_long_log_is_printed_in_little_memory() {
+    const FILES: usize = 8000;
+    let stage = Stage::new();
+    // Long paths make long entries.
+    let deep = vec!["d".repeat(200); 15].join("/");
+    let text: String = (0..FILES)
+        .map(|n| format!("--- /dev/null\n+++ b/{deep}/f{n}\n@@ -0,0 +1 @@\n+x\n"))
+        .collect();
+    stage.write("../patch", text);
+    stage.run(["propose", "--patch", "../patch"]).expect(0);
+    let mut command = stage.command(["log", "--json"]);
+    let limited = format!("ulimit -v {MEMORY_KIB} && exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(limited).arg(command.get_program()).args(command.get_args());
+    shell.current_dir(stage.workspace()).env_clear();
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.unwrap_or_default());
+    }
+    command.stdin(Stdio::null());
+    let printed = output(&mut shell);
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    let log: Value = serde_json::from_slice(&printed.stdout).expect("one object");
+    assert_eq!(log["events"].as_array().map(Vec::len), Some(FILES + 1));
+    let mut counted = spawn(shell.arg("-n").arg("1").stdout(Stdio::piped()));
+    assert!(counted.wait().expect("it ends").success());
+}
