@@ -8,6 +8,7 @@ use staging_core::{Hosting, TrustedLibrary};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use crate::failure::Failure;
+use crate::files::read_settings;
 use crate::place::shown;
 
 /// Adds the library, in the place of one of the same name or path; has it chosen if that is asked
@@ -20,7 +21,7 @@ pub(crate) fn write(file: &Path, library: &TrustedLibrary, choose: bool) -> Resu
     let failed = |source: io::Error| {
         Failure::io(format_args!("cannot change the configuration `{}`", shown(file)), &source)
     };
-    let text = match fs::read_to_string(file) {
+    let text = match read_settings(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(failed(error)),

@@ -12,6 +12,7 @@ mod commands;
 mod console;
 mod examples;
 mod failure;
+mod files;
 mod json;
 mod logging;
 mod nearest;

@@ -335,3 +335,55 @@ fn shared_settings_are_found_and_can_be_exchanged_for_ones_own() {
     assert!(!local() && !shared() && !server(), "removing takes out both");
     assert_eq!(folders(&stage), [""; 0]);
 }
+
+/// Every file of settings that `init` may look at, of every agent.
+const FILES: [&str; 10] = [
+    ".mcp.json",
+    ".claude/settings.json",
+    ".claude/settings.local.json",
+    ".codex/config.toml",
+    ".gemini/settings.json",
+    "opencode.json",
+    "opencode.jsonc",
+    ".cursor/mcp.json",
+    ".cursor/hooks.json",
+    ".cursor/cli.json",
+];
+
+/// What a hostile project can put in the place of settings, at a path that is given.
+#[rstest]
+#[case::fifo(|file: &Path| {
+    let made = std::process::Command::new("mkfifo").arg(file).status();
+    assert!(made.expect("mkfifo starts").success());
+})]
+#[case::device(|file: &Path| symlink("/dev/zero", file).expect("a link can be made"))]
+#[case::sparse(|file: &Path| {
+    let file = fs::File::create(file).expect("it is ours");
+    file.set_len(2 << 30).expect("a length of 2 GiB without a block");
+})]
+fn settings_that_are_no_file_of_a_few_bytes_are_refused_and_nothing_is_waited_for(
+    #[case] put: fn(&Path),
+    #[values("claude-code", "codex", "gemini", "opencode", "cursor")] agent: &str,
+) {
+    let stage = Stage::new();
+    for file in FILES {
+        let file = stage.path(file);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("it is ours");
+        put(&file);
+    }
+    let refused = stage.run(["init", agent, "--yes"]);
+    assert!(matches!(refused.code, Some(1 | 4)), "{refused:?}");
+    assert!(refused.stderr.contains("cannot read"), "{}", refused.stderr);
+    assert_eq!(stage.pending(), 0);
+}
+
+#[test]
+fn a_configuration_that_is_no_regular_file_is_refused() {
+    let stage = Stage::new();
+    let folder = stage.beside("config").join("greenroom");
+    fs::create_dir_all(&folder).expect("it is ours");
+    let made = std::process::Command::new("mkfifo").arg(folder.join("config.toml")).status();
+    assert!(made.expect("mkfifo starts").success());
+    let refused = stage.run(["status"]).expect(1);
+    assert!(refused.stderr.contains("no regular file"), "{}", refused.stderr);
+}

@@ -2,7 +2,6 @@
 
 mod check;
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use staging_core::{Digest, Hosting, StagingOptions, TrustedLibrary};
 pub(crate) use self::check::BUNDLED;
 
 use crate::failure::Failure;
+use crate::files::{SETTINGS_BYTES_MAX, read_regular};
 use crate::place::shown;
 
 /// Everything the file can say. What it does not say keeps its default.
@@ -95,7 +95,7 @@ struct Library {
 impl Settings {
     /// Reads the file; defaults when there is none.
     pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
-        match fs::read(file) {
+        match read_regular(file, SETTINGS_BYTES_MAX) {
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => Self::parse(&text, file),
                 Err(error) => Err(wrong(file, &format!(", {}", check::no_utf8(&error)))),

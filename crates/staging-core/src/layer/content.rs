@@ -97,7 +97,7 @@ impl Inner {
     /// Stores the content of a file outside the workspace, in pieces.
     pub(super) fn store_file(&self, path: &Path) -> Result<Stored> {
         let failed = |source| StagingError::Io { action: "read", path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             return Err(super::usage(format!("`{}` is no regular file", path.display())));
@@ -249,6 +249,19 @@ impl Inner {
         let max = self.options.session_bytes_max;
         StagingError::Limit { what: "what a session stages, in bytes,", max }
     }
+}
+
+/// Opens a file outside of the workspace, without waiting for the other end of a FIFO.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 fn read_failed(path: &RelPath) -> impl FnOnce(io::Error) -> StagingError {

@@ -1,12 +1,13 @@
 //! A file that an agent is about to read, and whose staged content is another one than the disk's.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 
 use staging_core::{ErrorKind, StagingError};
 
 use super::Door;
 use crate::failure::Failure;
+use crate::files::open_regular;
 
 /// So much of a content goes into one answer; harnesses cut answers that are longer.
 const SHOWN_BYTES_MAX: usize = 8_000;
@@ -26,10 +27,7 @@ pub(super) fn look(
         Err(error) => return Err(error.into()),
     };
     let file = door.place.root.join(path.to_path_buf());
-    // A pipe would be waited for.
-    let is_file = fs::metadata(&file).is_ok_and(|found| found.is_file());
-    let disk = is_file.then(|| File::open(&file).ok()).flatten();
-    let mut disk = Compare { disk, same: true };
+    let mut disk = Compare { disk: open_regular(&file).ok(), same: true };
     let is_there = disk.disk.is_some();
     let seen = match door.layer.copy_through(session.id, &path, &mut disk) {
         Ok(seen) => seen,

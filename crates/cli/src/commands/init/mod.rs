@@ -22,6 +22,7 @@ use super::{Stage, asked, count, decide, options, umask, unasked};
 use crate::args::{Global, Init};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::files::{SETTINGS_BYTES_MAX, read_regular};
 use crate::json::InitView;
 use crate::place::{Place, home, shown};
 
@@ -170,7 +171,7 @@ fn change(
     let name = folder.join(name.copied().unwrap_or_default());
     let path = RelPath::from_path(&name).map_err(|error| Failure::refused(error.to_string()))?;
     let file = root.join(&name);
-    let before = match fs::read(&file) {
+    let before = match read_regular(&file, SETTINGS_BYTES_MAX) {
         Ok(content) => Some(content),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
