@@ -115,6 +115,12 @@ pub trait ContentSource: Send + Sync {
     /// What the store behind it reports; `NotFound` when it has no such content.
     fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + Send + '_>>;
 
+    /// Whether the content with this digest has holes where it is kept: then what is written of it
+    /// has holes as well, and no room is made for them. Short contents are looked at anyway.
+    fn is_sparse(&self, _digest: &Digest) -> bool {
+        false
+    }
+
     /// Makes the caller's record of the set durable. Called once for each apply, beside the
     /// syncs of barrier 1 and before the first swap, since recovery acts on no journal whose set
     /// is not recorded. Callers without such a record leave it out.

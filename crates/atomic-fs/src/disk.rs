@@ -176,6 +176,15 @@ pub trait Disk: Send + Sync {
     /// Reserves space, so that a full disk shows before the first byte. A file
     /// system that cannot reserve succeeds without doing so.
     fn reserve(&self, file: &Self::File, bytes: u64) -> io::Result<()>;
+    /// Makes a file longer that ends with a hole, so that it has so many bytes.
+    ///
+    /// By default its last byte is written, which takes a block.
+    fn lengthen(&self, file: &Self::File, bytes: u64) -> io::Result<()> {
+        match bytes.checked_sub(1) {
+            Some(last) => self.write_at(file, &[0], last).map(drop),
+            None => Ok(()),
+        }
+    }
     /// Whether the file has capabilities that it gives to who runs it (capabilities(7)).
     fn has_capabilities(&self, _file: &Self::File) -> io::Result<bool> {
         Ok(false)

@@ -35,6 +35,7 @@ mod error;
 mod folding;
 mod git_dirs;
 mod ground;
+mod holes;
 mod inspect;
 mod intent;
 mod journal;
@@ -81,6 +82,7 @@ pub use display::{
 };
 pub use error::{Conflict, Difference, FsError, PathError, Refusal};
 pub use folding::{folded_name, folded_stem, folds_alike};
+pub use holes::data_runs;
 pub use intent::{is_slot_name, set_of_slot};
 pub use lock::WorkspaceLock;
 pub use policy::Options;

@@ -151,6 +151,10 @@ impl Disk for PosixDisk {
         }
     }
 
+    fn lengthen(&self, file: &OwnedFd, bytes: u64) -> io::Result<()> {
+        Ok(fs::ftruncate(file, bytes)?)
+    }
+
     #[cfg(not(target_os = "linux"))]
     fn reserve(&self, _file: &OwnedFd, _bytes: u64) -> io::Result<()> {
         Ok(())

@@ -6,6 +6,7 @@ use crate::content::{ContentSource, Fingerprint};
 use crate::disk::{Carried, Disk};
 use crate::error::{FsError, Refusal};
 use crate::ground::Ground;
+use crate::holes::{data_runs, has_hole};
 use crate::intent::{Action, Unit};
 use crate::journal::write_all;
 use crate::mutants::mutant;
@@ -89,7 +90,6 @@ impl NewFile<'_> {
                 _ => FsError::io("keep the flags of", old)(error),
             })?;
         }
-        disk.reserve(&file, content.bytes).map_err(FsError::io("make room for", path))?;
         fill(disk, &file, path, content, source)?;
         match (continues, original) {
             (Some(old), Some(original)) => {
@@ -121,6 +121,7 @@ fn carried<D: Disk>(
     Ok(if is_same { Carried::Same } else { Carried::New })
 }
 
+/// Writes the content, with holes where it has some, and makes room for it first where it has none.
 fn fill<D: Disk>(
     disk: &D,
     file: &D::File,
@@ -132,27 +133,57 @@ fn fill<D: Disk>(
         source.open(&staged.digest).map_err(FsError::io("read the staged content of", path))?;
     let piece = (staged.bytes + 1).min(PIECE_BYTES);
     let mut buffer = vec![0; usize::try_from(piece).expect("a piece fits in memory")];
+    let mut next = |buffer: &mut [u8]| {
+        read_piece(&mut *reader, buffer).map_err(FsError::io("read the staged content of", path))
+    };
+    let failed = || FsError::io("write the new content of", path);
+    let mut count = next(&mut buffer)?;
+    let is_sparse = match staged.bytes < PIECE_BYTES {
+        true => has_hole(&buffer[..count]),
+        false => source.is_sparse(&staged.digest),
+    };
+    if !is_sparse {
+        disk.reserve(file, staged.bytes).map_err(FsError::io("make room for", path))?;
+    }
     let mut hasher = blake3::Hasher::new();
-    let mut offset = 0;
-    loop {
-        let count = match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(FsError::io("read the staged content of", path)(error)),
-        };
-        hasher.update(&buffer[..count]);
-        write_all(disk, file, &buffer[..count], offset)
-            .map_err(FsError::io("write the new content of", path))?;
+    let (mut offset, mut written) = (0, 0);
+    while count > 0 {
+        let bytes = &buffer[..count];
+        hasher.update(bytes);
+        let whole = 0..count;
+        let runs = if is_sparse { data_runs(bytes, offset) } else { vec![whole] };
+        for run in runs {
+            write_all(disk, file, &bytes[run.clone()], offset + run.start as u64)
+                .map_err(failed())?;
+            written = offset + run.end as u64;
+        }
         offset += count as u64;
         if offset > staged.bytes {
             break;
         }
+        count = next(&mut buffer)?;
     }
     let found = hasher.finalize().into();
     let is_approved = found == staged.digest && offset == staged.bytes;
     if !is_approved && !mutant!(DigestIgnored) {
         return Err(FsError::DamagedContent { path: path.clone(), expected: staged.digest, found });
     }
+    if written < offset {
+        disk.lengthen(file, offset).map_err(failed())?;
+    }
     Ok(())
+}
+
+/// Fills the buffer as far as there is something to read.
+fn read_piece(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }

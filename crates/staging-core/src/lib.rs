@@ -38,6 +38,7 @@ pub use events::{
 pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, SessionId};
 #[doc(hidden)]
 pub use layer::ReadStep;
+pub use layer::Spool;
 pub use layer::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, ClosedSession, Contested, Decision,
     DiffOptions, DiffStagingLayer, FileStatus, FittedFile, InDoubtApply, Listed, PatchApply,

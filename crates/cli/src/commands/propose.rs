@@ -1,14 +1,13 @@
 //! `propose`: stages a change.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use staging_core::{
     FittedFile, MatchLevel, PATCH_BYTES_MAX, PatchNames, PatchProposed, PatchRequest, Proposal,
-    Proposed, RelPath, Selector, Session, SessionId, StagingError,
+    Proposed, RelPath, Selector, Session, SessionId, Spool, StagingError,
 };
-use tempfile::NamedTempFile;
 
 use super::{Stage, line, names};
 use crate::args::Propose;
@@ -17,8 +16,7 @@ use crate::failure::Failure;
 use crate::json::{self, FittedView, ProposedView};
 use crate::place::shown;
 
-/// Content that comes in a stream is held in memory up to this, else in a
-/// temporary file.
+/// Content that comes in a stream is held in memory up to this, else in a file of the state.
 const HELD_BYTES_MAX: u64 = 8 << 20;
 
 pub(super) fn propose(stage: &Stage<'_>, arguments: &Propose) -> Result<(), Failure> {
@@ -40,12 +38,16 @@ pub(super) fn propose(stage: &Stage<'_>, arguments: &Propose) -> Result<(), Fail
 /// Stages a patch over many files.
 fn propose_patch(stage: &Stage<'_>, named: &Path, label: &str) -> Result<(), Failure> {
     let from = Some(named).filter(|named| *named != Path::new("-"));
-    let read = match content(stage, from)? {
-        Content::Held(text) => Ok(text),
-        Content::File(file) => read_patch(&file),
-        Content::Spooled(spooled) => read_patch(spooled.path()),
-    };
-    let text = read.map_err(|error| cannot_read("the patch", &error))?;
+    let mut text = Vec::new();
+    // What is longer than is read anyway is not taken into memory whole.
+    let bytes_max = PATCH_BYTES_MAX as u64 + 1;
+    match source(stage, from)? {
+        Source::Stream(mut stream) => stream.by_ref().take(bytes_max).read_to_end(&mut text),
+        Source::File(file) => {
+            File::open(&file).and_then(|file| file.take(bytes_max).read_to_end(&mut text))
+        }
+    }
+    .map_err(|error| cannot_read("the patch", &error))?;
     let session = session(stage, label)?;
     // Outside of the workspace, as with `--workspace`, names begin at its root.
     let directory = stage.place.directory().unwrap_or_default();
@@ -54,13 +56,6 @@ fn propose_patch(stage: &Stage<'_>, named: &Path, label: &str) -> Result<(), Fai
     let answer = or_unopened(stage, &session, stage.layer.propose_patch(session.id, &request))?;
     stage.told(report_patch(stage, &session, &answer), "it is staged");
     Ok(())
-}
-
-/// A patch that is longer than is read anyway is not taken into memory whole.
-fn read_patch(file: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::open(file)?.take(PATCH_BYTES_MAX as u64 + 1).read_to_end(&mut text)?;
-    Ok(text)
 }
 
 fn report_patch(
@@ -181,12 +176,12 @@ fn report_refreshed(
     Ok(())
 }
 
-/// What is proposed; a temporary file has to live until it is staged.
+/// What is proposed; content that was gathered has to be kept until it is staged.
 fn proposal(
     stage: &Stage<'_>,
     arguments: &Propose,
     path: RelPath,
-) -> Result<(Proposal, Option<NamedTempFile>), Failure> {
+) -> Result<(Proposal, Option<Spool>), Failure> {
     if arguments.delete {
         return Ok((Proposal::Delete { path }, None));
     }
@@ -198,56 +193,53 @@ fn proposal(
     if let (Some(mode), None) = (mode, &arguments.from) {
         return Ok((Proposal::SetMode { path, mode }, None));
     }
-    Ok(match content(stage, arguments.from.as_deref())? {
-        Content::Held(content) => (Proposal::Write { path, content, mode }, None),
-        Content::File(file) => (Proposal::WriteFrom { path, file, mode }, None),
-        Content::Spooled(spooled) => {
-            let file = spooled.path().to_owned();
-            (Proposal::WriteFrom { path, file, mode }, Some(spooled))
-        }
-    })
+    let from = arguments.from.as_deref();
+    let mut stream = match source(stage, from)? {
+        Source::File(file) => return Ok((Proposal::WriteFrom { path, file, mode }, None)),
+        Source::Stream(stream) => stream,
+    };
+    let what = from.filter(|from| *from != Path::new("-"));
+    let what =
+        what.map_or_else(|| "standard input".to_owned(), |from| format!("`{}`", shown(from)));
+    let mut content = Vec::new();
+    stream
+        .by_ref()
+        .take(HELD_BYTES_MAX + 1)
+        .read_to_end(&mut content)
+        .map_err(|error| cannot_read(&what, &error))?;
+    if content.len() as u64 <= HELD_BYTES_MAX {
+        return Ok((Proposal::Write { path, content, mode }, None));
+    }
+    let spooled = stage.layer.spool(&mut content.as_slice().chain(stream))?;
+    let file = spooled.path().to_owned();
+    Ok((Proposal::WriteFrom { path, file, mode }, Some(spooled)))
 }
 
-enum Content {
-    Held(Vec<u8>),
+/// Where content or a patch comes from.
+enum Source {
+    /// A regular file, which can be read again.
     File(PathBuf),
-    Spooled(NamedTempFile),
+    /// What gives its bytes once, as a named pipe does.
+    Stream(Box<dyn Read>),
 }
 
-fn content(stage: &Stage<'_>, from: Option<&Path>) -> Result<Content, Failure> {
+/// The file that is named; standard input when none is.
+fn source(stage: &Stage<'_>, from: Option<&Path>) -> Result<Source, Failure> {
     let Some(named) = from.filter(|from| *from != Path::new("-")) else {
         let stdin = io::stdin();
         if stdin.is_terminal() {
             stage.console.remark("reading the new content from the terminal; Ctrl-D ends it");
         }
-        return gather(&mut stdin.lock()).map_err(|error| cannot_read("standard input", &error));
+        return Ok(Source::Stream(Box::new(stdin.lock())));
     };
     let failed = |error: io::Error| cannot_read(&format!("`{}`", shown(named)), &error);
     let file = stage.place.any_file(named);
-    let mut opened = File::open(&file).map_err(failed)?;
+    let opened = File::open(&file).map_err(failed)?;
     let metadata = opened.metadata().map_err(failed)?;
     if metadata.is_dir() {
         return Err(Failure::usage(format!("`{}` is a directory", shown(named))));
     }
-    if metadata.is_file() {
-        return Ok(Content::File(file));
-    }
-    // A named pipe gives its content once, so it is gathered like standard input.
-    gather(&mut opened).map_err(failed)
-}
-
-fn gather(stream: &mut dyn Read) -> io::Result<Content> {
-    let mut held = Vec::new();
-    (&mut *stream).take(HELD_BYTES_MAX + 1).read_to_end(&mut held)?;
-    if held.len() as u64 <= HELD_BYTES_MAX {
-        return Ok(Content::Held(held));
-    }
-    let mut spooled = NamedTempFile::with_prefix("greenroom-")?;
-    spooled.write_all(&held)?;
-    drop(held);
-    io::copy(stream, &mut spooled)?;
-    spooled.flush()?;
-    Ok(Content::Spooled(spooled))
+    Ok(if metadata.is_file() { Source::File(file) } else { Source::Stream(Box::new(opened)) })
 }
 
 fn cannot_read(what: &str, error: &io::Error) -> Failure {

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use atomic_fs::{Digest, FsError, RelPath, Stat};
 
-use super::Inner;
+use super::{DiffStagingLayer, Inner};
 use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
-use crate::store::blobs::{Put, StreamError};
+use crate::store::blobs::{Put, StreamError, Temporary};
 use crate::store::contents::{self, Dead, Entry};
 use crate::store::meta;
 use crate::time::now_ns;
@@ -72,6 +72,35 @@ impl Stored {
     }
 }
 
+/// A stream that was gathered, to be staged with
+/// [`Proposal::WriteFrom`](super::Proposal::WriteFrom). Its file lies in the state directory and is
+/// removed when this is dropped; a sweep removes those of dead processes.
+pub struct Spool(Temporary);
+
+impl Spool {
+    /// Where the content is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl DiffStagingLayer {
+    /// Gathers a stream whose length nobody knows, such as a pipe, in a file of the state directory.
+    ///
+    /// # Errors
+    /// `Limit` when it has more bytes than a session may stage; `Io` when it cannot be read, or the
+    /// file not be written.
+    pub fn spool(&self, stream: &mut dyn Read) -> Result<Spool> {
+        self.0.spool(stream).map(Spool).map_err(|error| match error {
+            StreamError::TooLong => self.0.too_many_bytes(),
+            StreamError::Read(source) => {
+                StagingError::Io { action: "read", path: "the stream".into(), source }
+            }
+            StreamError::Store(error) => error,
+        })
+    }
+}
+
 /// Whose space a flush gives back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Space {
@@ -114,6 +143,10 @@ impl Inner {
             Err(StreamError::TooLong) => Err(self.too_many_bytes()),
             Err(StreamError::Store(error)) => Err(error),
         }
+    }
+
+    fn spool(&self, stream: &mut dyn Read) -> Result<Temporary, StreamError> {
+        self.blobs.spool(stream, self.options.session_bytes_max)
     }
 
     /// Tells whoever plays the user of a step of reading a file.

@@ -34,6 +34,7 @@ use atomic_fs::{Options, RelPath, Workspace};
 pub use attested::attestable;
 #[doc(hidden)]
 pub use content::ReadStep;
+pub use content::Spool;
 pub use decisions::Decision;
 pub use formats::{FittedFile, PatchNames, PatchProposed, PatchRequest};
 pub use propose::SessionProposals;

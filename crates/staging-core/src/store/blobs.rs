@@ -12,20 +12,23 @@
 #![allow(clippy::disallowed_methods, reason = "the store owns the blobs")]
 
 use std::fs::{self, File};
-use std::io::{self, Cursor, Read, Seek, Write};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use atomic_fs::{ContentSource, Digest};
+use atomic_fs::{ContentSource, Digest, data_runs};
 
 use super::Store;
 use super::contents::{self, Dead, Entry, Place};
 use super::own_file::{self, Access};
-use super::packs::{PACKED_BYTES_MAX, Packs};
+use super::packs::{PACKED_BYTES_MAX, Packs, write_all_at};
 use crate::Result;
 use crate::error::StagingError;
 use crate::owner::{Liveness, Owner};
+
+/// How many files are removed in one transaction.
+const REMOVALS_MAX: usize = 200;
 
 /// How much of a stream is held in memory.
 const CHUNK_BYTES: usize = PACKED_BYTES_MAX as usize;
@@ -137,13 +140,17 @@ impl Blobs {
     }
 
     fn put_own(&self, digest: &Digest, content: &[u8]) -> Result<()> {
-        let (temporary, mut file) = self.temporary()?;
-        file.write_all(content).map_err(failed("write", temporary.path()))?;
+        let (temporary, file) = self.temporary()?;
+        let mut writer = SparseWriter::new(&file);
+        writer
+            .write(content)
+            .and_then(|()| writer.finish())
+            .map_err(failed("write", temporary.path()))?;
         self.settle(temporary, &file, &self.path(digest))
     }
 
     /// Stores a stream, holding no more of it in memory than `keep_max` and a
-    /// chunk. Long runs of zeros become holes.
+    /// chunk. Blocks of zeros become holes.
     pub(crate) fn put_stream(
         &self,
         reader: &mut dyn Read,
@@ -160,18 +167,12 @@ impl Blobs {
             let put = self.put(&first).map_err(StreamError::Store)?;
             return Ok(Streamed { put, bytes, content: (bytes <= keep_max).then_some(first) });
         }
-        let (temporary, mut file) = self.temporary().map_err(StreamError::Store)?;
+        let (temporary, file) = self.temporary().map_err(StreamError::Store)?;
+        let not_written = |error| StreamError::Store(failed("write", temporary.path())(error));
         let mut hasher = blake3::Hasher::new();
-        let mut write = |hasher: &mut blake3::Hasher, chunk: &[u8]| {
-            hasher.update(chunk);
-            let is_hole = chunk.iter().all(|byte| *byte == 0);
-            let written = match is_hole {
-                true => file.seek_relative(chunk.len() as i64),
-                false => file.write_all(chunk),
-            };
-            written.map_err(failed("write", temporary.path())).map_err(StreamError::Store)
-        };
-        write(&mut hasher, &first)?;
+        let mut writer = SparseWriter::new(&file);
+        hasher.update(&first);
+        writer.write(&first).map_err(not_written)?;
         let mut kept = (bytes <= keep_max).then_some(first);
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
@@ -185,20 +186,44 @@ impl Blobs {
             if bytes > bytes_max {
                 return Err(StreamError::TooLong);
             }
-            write(&mut hasher, &chunk[..count])?;
+            hasher.update(&chunk[..count]);
+            writer.write(&chunk[..count]).map_err(not_written)?;
             kept = kept.filter(|_| bytes <= keep_max);
             if let Some(kept) = &mut kept {
                 kept.extend_from_slice(&chunk[..count]);
             }
         }
-        // A hole at the end is no part of the file yet.
-        file.set_len(bytes)
-            .map_err(failed("write", temporary.path()))
-            .map_err(StreamError::Store)?;
+        writer.finish().map_err(not_written)?;
         let digest = Digest::from(hasher.finalize());
         self.settle(temporary, &file, &self.path(&digest)).map_err(StreamError::Store)?;
         let put = Put { digest, entry: Some(Entry { place: Place::Own, bytes }) };
         Ok(Streamed { put, bytes, content: kept })
+    }
+
+    /// Gathers a stream in a file beside the contents, to be staged from there.
+    pub(crate) fn spool(
+        &self,
+        reader: &mut dyn Read,
+        bytes_max: u64,
+    ) -> Result<Temporary, StreamError> {
+        let (temporary, file) = self.temporary().map_err(StreamError::Store)?;
+        let not_written = |error| StreamError::Store(failed("write", temporary.path())(error));
+        let mut writer = SparseWriter::new(&file);
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let count = match reader.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(StreamError::Read(error)),
+            };
+            if writer.bytes + count as u64 > bytes_max {
+                return Err(StreamError::TooLong);
+            }
+            writer.write(&chunk[..count]).map_err(not_written)?;
+        }
+        writer.finish().map_err(not_written)?;
+        Ok(temporary)
     }
 
     /// Opens a content; it is not checked.
@@ -304,12 +329,18 @@ impl Blobs {
     /// Removes files of contents that have no row; how many.
     pub(crate) fn remove_unneeded(&self, digests: impl Iterator<Item = Digest>) -> Result<u64> {
         let digests: Vec<Digest> = digests.collect();
-        if digests.is_empty() {
-            return Ok(0);
+        let mut removed = 0;
+        // Others wait for each of these transactions.
+        for some in digests.chunks(REMOVALS_MAX) {
+            removed += self.remove_some_unneeded(some)?;
         }
+        Ok(removed)
+    }
+
+    fn remove_some_unneeded(&self, digests: &[Digest]) -> Result<u64> {
         self.store.write(|write| {
             let mut removed = 0;
-            for digest in &digests {
+            for digest in digests {
                 if contents::find(write, digest)?.is_none() {
                     let path = self.path(digest);
                     match fs::remove_file(&path) {
@@ -434,16 +465,58 @@ impl ContentSource for Blobs {
         Ok(Box::new(self.open_blob(digest)?))
     }
 
+    fn is_sparse(&self, digest: &Digest) -> bool {
+        let own = self.entry(digest).is_ok_and(|entry| entry.place == Place::Own);
+        own && fs::symlink_metadata(self.path(digest)).is_ok_and(|found| has_holes(&found))
+    }
+
     fn sync_record(&self) -> io::Result<()> {
         self.store.sync().map_err(|error| io::Error::other(error.to_string()))
     }
 }
 
+/// Whether a file takes less room than it has bytes.
+#[cfg(unix)]
+fn has_holes(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    found.blocks().saturating_mul(512) < found.len()
+}
+
+#[cfg(not(unix))]
+fn has_holes(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// Writes a new file from its start, and leaves out the blocks of zeros.
+struct SparseWriter<'f> {
+    file: &'f File,
+    bytes: u64,
+}
+
+impl<'f> SparseWriter<'f> {
+    fn new(file: &'f File) -> Self {
+        Self { file, bytes: 0 }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for run in data_runs(bytes, self.bytes) {
+            write_all_at(self.file, &bytes[run.clone()], self.bytes + run.start as u64)?;
+        }
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// A hole at the end is no part of the file before.
+    fn finish(&self) -> io::Result<()> {
+        self.file.set_len(self.bytes)
+    }
+}
+
 /// A file that is removed unless it was given its name.
-struct Temporary(Option<PathBuf>);
+pub(crate) struct Temporary(Option<PathBuf>);
 
 impl Temporary {
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.as_deref().expect("the path is only taken when it is dropped")
     }
 

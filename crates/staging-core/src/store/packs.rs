@@ -29,6 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use atomic_fs::data_runs;
+
 use super::own_file::{self, Access};
 use super::unpoisoned;
 use crate::boot;
@@ -98,7 +100,7 @@ impl Packs {
             (current.pack, Arc::clone(&current.file), at)
         };
         self.unsynced.store(true, Ordering::Release);
-        write_all_at(&file, content, at)?;
+        write_sparsely_at(&file, content, at)?;
         Ok((pack, at))
     }
 
@@ -344,8 +346,18 @@ fn lock_at(file: &File, path: &Path) -> io::Result<bool> {
     own_file::is_at(file, path)
 }
 
+/// Leaves out the blocks of zeros, which nothing has been written to, but for the last one: where a
+/// pack ends is its length.
+fn write_sparsely_at(file: &File, content: &[u8], at: u64) -> io::Result<()> {
+    let last = content.len().saturating_sub(1) / BLOCK as usize * BLOCK as usize;
+    for run in data_runs(&content[..last], at) {
+        write_all_at(file, &content[run.clone()], at + run.start as u64)?;
+    }
+    write_all_at(file, &content[last..], at + last as u64)
+}
+
 #[cfg(unix)]
-fn write_all_at(file: &File, content: &[u8], at: u64) -> io::Result<()> {
+pub(super) fn write_all_at(file: &File, content: &[u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, content, at)
 }
 
@@ -355,7 +367,7 @@ fn read_exact_at(file: &File, content: &mut [u8], at: u64) -> io::Result<()> {
 }
 
 #[cfg(windows)]
-fn write_all_at(file: &File, mut content: &[u8], mut at: u64) -> io::Result<()> {
+pub(super) fn write_all_at(file: &File, mut content: &[u8], mut at: u64) -> io::Result<()> {
     while !content.is_empty() {
         match std::os::windows::fs::FileExt::seek_write(file, content, at)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
