@@ -94,4 +94,4 @@ pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, RelPath, escape, escape_path}
 pub use sweep::Swept;
 #[cfg(windows)]
 pub use windows::{WindowsDisk, WindowsFile};
-pub use workspace::{OpenFile, Places, SystemDisk, Workspace};
+pub use workspace::{LOCK_FILE, OpenFile, Places, SystemDisk, Workspace};

@@ -34,7 +34,8 @@ pub type SystemDisk = crate::windows::WindowsDisk;
 
 const JOURNALS: &str = "journal";
 const CONFLICTS: &str = "conflicts";
-const LOCK: &str = "lock";
+/// The name in the state directory of the file whose lock (flock(2)) is the workspace's.
+pub const LOCK_FILE: &str = "lock";
 
 /// A directory tree whose files are protected, opened together with the state
 /// directory that its journals lie in.
@@ -88,7 +89,7 @@ impl Workspace {
             journals: open(&state_path.join(JOURNALS))?,
             conflicts: open(&state_path.join(CONFLICTS))?,
             conflicts_path: state_path.join(CONFLICTS),
-            lock_path: state_path.join(LOCK),
+            lock_path: state_path.join(LOCK_FILE),
             own_state,
             root_path,
         };

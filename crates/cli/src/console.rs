@@ -201,8 +201,7 @@ impl Console {
 
     /// Says something that nobody should miss.
     pub(crate) fn warn(&self, text: &str) {
-        // There is nowhere left to say that standard error is gone.
-        let _ = writeln!(io::stderr(), "{}", escape_for_display(text));
+        say(text);
     }
 
     /// Asks for a yes; anything else is a no. What was typed before the question is no answer
@@ -217,6 +216,12 @@ impl Console {
         io::stdin().read_line(&mut answer).map_err(failed)?;
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
+}
+
+/// Writes a line to standard error.
+pub(crate) fn say(text: &str) {
+    // There is nowhere left to say that standard error is gone.
+    let _ = writeln!(io::stderr(), "{}", escape_for_display(text));
 }
 
 /// An object as one line of JSON, which no reader splits.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use atomic_fs::Digest;
 
 use crate::diffing::{ChildLimits, PluginHost, Policy};
+use crate::waiting::WaitObserver;
 
 /// How to stage one workspace.
 #[derive(Clone, Debug)]
@@ -66,6 +67,8 @@ pub struct StagingOptions {
     pub stored_bytes_max: u64,
     /// How many patches a session may have pending.
     pub session_patches_max: u32,
+    /// Who is told that a call waits for another process, before it has waited for a second.
+    pub wait_observer: WaitObserver,
 }
 
 /// A strategy library that may be loaded, pinned by its content.
@@ -119,6 +122,7 @@ impl StagingOptions {
             session_bytes_max: 1 << 30,
             stored_bytes_max: 16 << 30,
             session_patches_max: 100_000,
+            wait_observer: WaitObserver::default(),
         }
     }
 }

@@ -19,6 +19,7 @@ mod signature;
 mod states;
 mod store;
 mod time;
+mod waiting;
 mod watching;
 
 pub use atomic_fs::{
@@ -56,6 +57,7 @@ pub use states::{
 };
 pub use store::set_aside::SetAside;
 pub use time::Timestamp;
+pub use waiting::{Activity, Process, WaitObserver, Waiting};
 pub use watching::{WatchHealth, Watching};
 
 pub use patch_formats::{

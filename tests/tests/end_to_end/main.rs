@@ -28,4 +28,5 @@ mod terminal;
 mod under_agents;
 mod undo;
 mod usage;
+mod waiting;
 mod watching;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_server::{ServeError, SessionName};
 use orchestrator_adapter::ActorError;
-use staging_core::{DiffStagingLayer, ErrorKind, StagingOptions};
+use staging_core::{DiffStagingLayer, ErrorKind, StagingOptions, WaitObserver};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -29,6 +29,7 @@ pub(super) fn serve(
 ) -> Result<(), Failure> {
     // It serves the session until it ends, so a session whose server is gone is orphaned.
     options.owns_sessions = true;
+    options.wait_observer = WaitObserver::default();
     let name = match session.filter(|label| !label.is_empty()) {
         Some(label) => SessionName::Fixed(label.to_owned()),
         None => SessionName::PerCall { otherwise: default_label() },

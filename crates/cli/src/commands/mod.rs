@@ -19,11 +19,11 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use staging_core::{
-    Approval, ApprovalMeans, DiffStagingLayer, DiscardReason, Patch, StagingOptions,
+    Approval, ApprovalMeans, DiffStagingLayer, DiscardReason, Patch, StagingOptions, WaitObserver,
 };
 
 use crate::args::{Arguments, Command, Global, Recover, Session};
-use crate::console::Console;
+use crate::console::{Console, say};
 use crate::failure::Failure;
 use crate::place::{Place, check_outside, shown};
 use crate::plugin_host;
@@ -186,6 +186,7 @@ fn asked() -> Approval {
 /// What the libraries are told, from the places and the user's configuration.
 fn options(global: &Global, place: &Place) -> Result<StagingOptions, Failure> {
     let mut options = defaults(place);
+    options.wait_observer = wait_observer(global);
     if let Some(file) = &place.config_file {
         checked_settings(file, place)?.configure(&mut options);
     }
@@ -215,6 +216,16 @@ fn checked_settings(file: &Path, place: &Place) -> Result<Settings, Failure> {
         check_outside(library, &place.root, "the plugin", advice)?;
     }
     Ok(settings)
+}
+
+/// Says on standard error for whom a command waits.
+fn wait_observer(global: &Global) -> WaitObserver {
+    let is_quiet = global.quiet;
+    WaitObserver::new(move |waiting| {
+        if !is_quiet {
+            say(&waiting.to_string());
+        }
+    })
 }
 
 /// The permission bits of a file that is created without naming any. They stay what they are when

@@ -26,6 +26,12 @@ use crate::patch::{DiscardReason, Operation, Patch, PatchState};
 use crate::signature::{Signature, set_signature};
 use crate::store::applies::{self, ApplyState};
 use crate::store::{Write, patches, unpoisoned};
+use crate::waiting::{self, Activity, LockKind, SAID_AFTER, Waiting};
+
+/// How soon the workspace's lock is asked for again, at first and at most, in the time in which
+/// nothing is said of it.
+const LOCK_POLL: Duration = Duration::from_millis(1);
+const LOCK_POLL_MAX: Duration = Duration::from_millis(20);
 
 /// What an apply left to tidy, with the lock that keeps others from it.
 pub(super) struct Tidying {
@@ -188,6 +194,28 @@ impl Inner {
         self.finish_tidying(&mut unpoisoned(&self.gate))
     }
 
+    /// Takes the workspace's lock; says for whom it waits once that has lasted a while.
+    pub(super) fn lock_workspace(&self) -> Result<WorkspaceLock> {
+        let begun = Instant::now();
+        let mut pause = LOCK_POLL;
+        while begun.elapsed() < SAID_AFTER {
+            if let Some(lock) = self.workspace.try_lock()? {
+                return Ok(lock);
+            }
+            std::thread::sleep(pause);
+            pause = LOCK_POLL_MAX.min(pause * 2);
+        }
+        self.say_waiting(Activity::ChangesWorkspace);
+        Ok(self.workspace.lock()?)
+    }
+
+    /// Says that a call waits for whoever has the workspace's lock.
+    pub(super) fn say_waiting(&self, activity: Activity) {
+        let lock = self.options.state_dir.join(atomic_fs::LOCK_FILE);
+        let process = waiting::holder(&lock, LockKind::Whole);
+        self.options.wait_observer.tell(&Waiting { activity, process });
+    }
+
     /// Takes the workspace's lock with nothing left of any apply before.
     pub(super) fn begin(
         &self,
@@ -196,7 +224,7 @@ impl Inner {
         if let Err(error) = self.finish_tidying(gate) {
             tracing::warn!(%error, "recovery tidies what the last apply left");
         }
-        let lock = self.workspace.lock()?;
+        let lock = self.lock_workspace()?;
         self.recover_under(&lock)?;
         Ok(lock)
     }
@@ -299,7 +327,7 @@ impl Inner {
                 .look(|c| patches::at_path(c, patch.session, to))?
                 .filter(|other| other.frees(to));
             if let Some(needs) = freeing
-                && !patches.iter().any(|other| other.id == needs.id)
+                && !chosen.contains(&needs.id)
             {
                 let (patch, needs, path) = (patch.id, needs.id, to.clone());
                 return Err(StagingError::Incomplete { patch, needs, path });

@@ -117,7 +117,8 @@ impl DiffStagingLayer {
         let workspace = Workspace::open(&options.workspace, &state, policies(&options))?;
         crate::states::claim(&state, workspace.root())?;
         options.new_file_mode = workspace.kept_mode(options.new_file_mode);
-        let store = Arc::new(Store::open(&state)?);
+        let store = Store::open(&state)?.telling_waits(options.wait_observer.clone());
+        let store = Arc::new(store);
         let set_aside = SetAside::new(&state, options.session_expires_after);
         let layer = Self(Arc::new(Inner {
             blobs: Blobs::open(&state, Arc::clone(&store), options.durable_proposals)?,

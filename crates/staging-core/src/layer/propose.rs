@@ -22,6 +22,7 @@ use crate::patch::Patch;
 use crate::session::Session;
 use crate::signature::{Bound, Signature, patch_signature};
 use crate::store::sessions;
+use crate::waiting::{Activity, SAID_AFTER};
 
 /// How often a plan is made anew because the session changed under it.
 const PLANS_MAX: u32 = 64;
@@ -311,6 +312,8 @@ impl Inner {
             }
             steps.push(step);
         }
+        // Which paths they are is asked of the plan as well.
+        view.planned = steps.iter().map(|step| (step.path.clone(), None)).collect();
         Ok(steps)
     }
 
@@ -341,7 +344,8 @@ impl Inner {
     /// Repeats a step until no apply holds its patches. When the process of that
     /// apply is dead, the workspace's lock is free, and recovery frees them.
     pub(super) fn thawed<T>(&self, mut step: impl FnMut() -> Result<Thawed<T>>) -> Result<T> {
-        let deadline = Instant::now() + FROZEN_WAIT;
+        let begun = Instant::now();
+        let mut is_said = false;
         loop {
             let apply = match step()? {
                 Thawed::Done(done) => return Ok(done),
@@ -351,8 +355,12 @@ impl Inner {
             let has_recovered = self.recover_if_free()?;
             let held = self.store.look(|connection| held_by(connection, apply))?;
             let is_in_doubt = matches!(held, StagingError::HeldInDoubt { .. });
-            if Instant::now() >= deadline || (is_in_doubt && !has_recovered) {
+            if begun.elapsed() >= FROZEN_WAIT || (is_in_doubt && !has_recovered) {
                 return Err(held);
+            }
+            if begun.elapsed() >= SAID_AFTER && !is_said {
+                is_said = true;
+                self.say_waiting(Activity::Applies(apply));
             }
             if !has_recovered {
                 std::thread::sleep(FROZEN_POLL);

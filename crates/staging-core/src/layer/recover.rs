@@ -34,7 +34,7 @@ impl DiffStagingLayer {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
         let kept = inner.tidy_for_recovery(&mut gate);
-        let lock = inner.workspace.lock()?;
+        let lock = inner.lock_workspace()?;
         inner.recover_all_under(&lock, kept)
     }
 

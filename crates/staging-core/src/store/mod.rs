@@ -39,6 +39,7 @@ use crate::Result;
 use crate::error::StagingError;
 use crate::events::{Event, Notice};
 use crate::time::Timestamp;
+use crate::waiting::{self, LockKind, Process, WaitObserver};
 use age::{Age, Aging};
 use contents::Dead;
 use folding::Folding;
@@ -47,6 +48,10 @@ use turn::{Turn, Writer};
 type Observer = Box<dyn Fn(Notice) + Send + Sync>;
 
 const FILE: &str = "store.sqlite";
+
+/// The byte of the log's index whose lock is the write lock: behind two copies of its header and
+/// what a checkpoint notes.
+const WRITE_LOCK_BYTE: u64 = 120;
 
 /// A log longer than this is folded back by whoever closes the store, since the
 /// next process to open it would have to read all of it.
@@ -72,6 +77,7 @@ pub(crate) struct Store {
     log_named: AtomicBool,
     folding: Folding,
     aging: Aging,
+    wait_observer: WaitObserver,
 }
 
 impl Store {
@@ -92,9 +98,23 @@ impl Store {
             log_named: AtomicBool::new(false),
             folding: Folding::default(),
             aging: Aging::default(),
+            wait_observer: WaitObserver::default(),
         };
         store.keep_reserve();
         Ok(store)
+    }
+
+    /// Tells of calls that wait for another process's transaction.
+    pub(crate) fn telling_waits(mut self, wait_observer: WaitObserver) -> Self {
+        self.wait_observer = wait_observer;
+        self
+    }
+
+    /// The process that has the store's write lock: in SQLite's log it is a lock on a byte of the
+    /// log's index (walIndexLock in wal.c; `WAL_WRITE_LOCK`).
+    fn writing_process(&self) -> Option<Process> {
+        let index = self.path.with_file_name(format!("{FILE}-shm"));
+        waiting::holder(&index, LockKind::Byte(WRITE_LOCK_BYTE))
     }
 
     /// How old the state is; what expires goes by this, and not by the clock.

@@ -13,7 +13,7 @@ use crate::error::StagingError;
 pub(crate) const SCHEMA: u32 = 3;
 
 /// How long a statement waits for another process's transaction.
-const BUSY_WAIT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(10);
 
 /// How much of the store a connection holds in memory, at most; SQLite's own
 /// default is too little for the indexes of ten thousand patches.

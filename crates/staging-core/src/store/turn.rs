@@ -13,11 +13,13 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::contents::Dead;
+use super::schema::BUSY_WAIT;
 use super::{Store, Write, log, unpoisoned};
 use crate::Result;
-use crate::error::StagingError;
+use crate::error::{ErrorKind, StagingError};
 use crate::events::Notice;
 use crate::time::Timestamp;
+use crate::waiting::{Activity, SAID_AFTER, Waiting};
 
 /// How much a transaction may gather before somebody commits it.
 const MEMBERS_MAX: usize = 64;
@@ -69,6 +71,29 @@ impl Writer {
     }
 }
 
+/// Begins a transaction that writes; while another process is at one, waits, and says so after a
+/// while.
+fn begin(store: &Store, writer: &Writer) -> Result<()> {
+    let is_busy = |error: &StagingError| error.kind() == ErrorKind::Busy;
+    writer.connection.busy_timeout(SAID_AFTER)?;
+    let mut begun = writer.run("BEGIN IMMEDIATE");
+    if begun.as_ref().is_err_and(is_busy) {
+        let waiting = |process| Waiting { activity: Activity::WritesStore, process };
+        store.wait_observer.tell(&waiting(store.writing_process()));
+        writer.connection.busy_timeout(BUSY_WAIT.saturating_sub(SAID_AFTER))?;
+        begun = writer.run("BEGIN IMMEDIATE");
+        if begun.as_ref().is_err_and(is_busy) {
+            let process = store.writing_process();
+            let process =
+                process.map_or_else(|| "another process".to_owned(), |process| process.to_string());
+            let what = format!("{process} has been writing to the store for {BUSY_WAIT:?}");
+            begun = Err(StagingError::Busy { what });
+        }
+    }
+    writer.connection.busy_timeout(BUSY_WAIT)?;
+    begun
+}
+
 /// One thread's turn.
 pub(super) struct Turn<'s> {
     store: &'s Store,
@@ -92,7 +117,7 @@ impl<'s> Turn<'s> {
                 return Err(error);
             }
         } else {
-            writer.run("BEGIN IMMEDIATE")?;
+            begin(store, &writer)?;
             let number = writer.next_number;
             writer.next_number += 1;
             writer.open = Some(Shared {

@@ -21,6 +21,7 @@ mod refresh;
 mod review;
 mod shared;
 mod shown;
+mod size;
 mod stale;
 mod states;
 mod store;

@@ -18,7 +18,7 @@ use staging_core::{
 };
 
 use self::agents::{Format, Scope, Settings};
-use super::{Stage, asked, count, decide, options, umask, unasked};
+use super::{Stage, asked, count, decide, options, umask, unasked, wait_observer};
 use crate::args::{Global, Init};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -156,6 +156,7 @@ fn places(
     let mut options = StagingOptions::new(&place.root, &place.state_dir);
     options.new_file_mode = 0o666 & !umask();
     options.owns_sessions = false;
+    options.wait_observer = wait_observer(global);
     Ok((place, options, folder))
 }
 
