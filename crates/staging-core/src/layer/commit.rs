@@ -5,9 +5,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use atomic_fs::{Digest, RelPath};
+use rusqlite::Connection;
 
 use super::Inner;
 use super::plan::Touched;
+use super::prepared::is_large;
 use super::request::Proposed;
 use super::view::{PLANNED, View};
 use crate::Result;
@@ -17,7 +19,7 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiscardReason, Patch};
 use crate::session::SessionState;
 use crate::store::contents::{self, Entry, Place, Referred};
-use crate::store::patches::Needs;
+use crate::store::patches::{Inserted, Needs};
 use crate::store::{Write, meta, patches, sessions};
 
 /// Proposals put a session's expiry off at most this often: the index of expiries would
@@ -129,6 +131,27 @@ pub(super) enum Committed {
     Overtaken,
 }
 
+/// What writing one session's plans came to.
+pub(super) enum Written {
+    Done,
+    /// As [`Committed::Overtaken`].
+    Overtaken,
+}
+
+/// Where the rows of new patches come from.
+pub(super) enum Rows<'t> {
+    /// They are inserted; the places of contents that were put and are needed are noted.
+    New(&'t mut HashSet<Entry>),
+    /// They are there, marked by the first one's id.
+    Prepared(PatchId),
+}
+
+/// Whether something else has happened to the session since it was planned for.
+pub(super) fn is_overtaken(connection: &Connection, plans: &Plans<'_>) -> Result<bool> {
+    let counters = sessions::counters(connection, plans.session)?;
+    Ok(counters.is_none_or(|counters| counters.generation != plans.generation))
+}
+
 /// Why a commit was taken back.
 pub(super) enum CommitError {
     Staging(StagingError),
@@ -153,18 +176,26 @@ impl Inner {
         plans: &mut [Plans<'_>],
     ) -> Result<Vec<Committed>, CommitError> {
         let mut taken = HashSet::new();
-        let committed = self.commit_taking(plans, &mut taken);
-        if committed.is_err() {
-            // Nothing was committed, so nothing that was put is needed.
-            taken.clear();
-        }
+        let committed = match &mut *plans {
+            [plans] if is_large(plans) => {
+                self.commit_prepared(plans, &mut taken).map(|committed| vec![committed])
+            }
+            _ => {
+                let committed = self.commit_at_once(plans, &mut taken);
+                if committed.is_err() {
+                    // Nothing was committed, so nothing that was put is needed.
+                    taken.clear();
+                }
+                committed
+            }
+        };
         for ready in plans.iter().flat_map(|plans| &plans.ready) {
             self.bury(&ready.view.stored, &taken);
         }
         committed
     }
 
-    fn commit_taking(
+    fn commit_at_once(
         &self,
         plans: &mut [Plans<'_>],
         taken: &mut HashSet<Entry>,
@@ -174,20 +205,25 @@ impl Inner {
             self.blobs.sync()?;
         }
         self.store.write_on(self.options.durable_proposals, |write| {
-            plans.iter_mut().map(|plans| self.write_plans(write, plans, taken)).collect()
+            let each = plans.iter_mut().map(|plans| {
+                let done = self.write_plans(write, plans, &mut Rows::New(taken))?;
+                let Written::Done = done else { return Ok(Committed::Overtaken) };
+                let answers = plans.ready.iter().map(|ready| answers(write, ready));
+                Ok(Committed::Done(answers.collect::<Result<Vec<_>>>()?))
+            });
+            each.collect()
         })
     }
 
     /// Under the store's write lock.
-    fn write_plans(
+    pub(super) fn write_plans(
         &self,
         write: &mut Write<'_>,
         plans: &mut Plans<'_>,
-        taken: &mut HashSet<Entry>,
-    ) -> Result<Committed, CommitError> {
-        let counters = sessions::counters(write, plans.session)?;
-        if counters.is_none_or(|counters| counters.generation != plans.generation) {
-            return Ok(Committed::Overtaken);
+        rows: &mut Rows<'_>,
+    ) -> Result<Written, CommitError> {
+        if is_overtaken(write, plans)? {
+            return Ok(Written::Overtaken);
         }
         let session = super::sessions::require(write, plans.session)?;
         if session.state != SessionState::Open {
@@ -199,7 +235,6 @@ impl Inner {
         }
         // Most often there are none, and nothing has to be looked for.
         let any_lapsed = patches::any_lapsed(write)?;
-        let mut answers = Vec::with_capacity(plans.ready.len());
         let mut written: HashMap<RelPath, Patch> = HashMap::new();
         let is_alone = plans.ready.len() == 1;
         for ready in &mut plans.ready {
@@ -208,16 +243,14 @@ impl Inner {
                     step.old = written.remove(&step.path).map(Box::new);
                 }
             }
-            self.write_plan(write, ready, any_lapsed, taken)?;
-            let patches = ready.touched.iter().map(|paths| answer(write, ready, paths));
-            answers.push(patches.collect::<Result<Vec<_>>>()?);
+            self.write_plan(write, ready, any_lapsed, rows)?;
             let now = ready.steps.iter().filter(|_| !is_alone);
             let now = now.filter_map(|step| Some((step.path.clone(), step.now()?.clone())));
             written.extend(now);
         }
         self.check_limits(write, session.id)?;
         self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
-        Ok(Committed::Done(answers))
+        Ok(Written::Done)
     }
 
     /// Writes what a plan makes of the pending patches; its steps have the new ones' ids then.
@@ -226,20 +259,25 @@ impl Inner {
         write: &mut Write<'_>,
         plan: &mut Ready<'_>,
         any_lapsed: bool,
-        taken: &mut HashSet<Entry>,
+        rows: &mut Rows<'_>,
     ) -> Result<(), CommitError> {
         let Ready { view, steps, .. } = plan;
-        // Before the old ones are released: a content may be in both.
-        for step in steps.iter().filter(|step| !step.is_idle()) {
-            self.refer(write, view, step, taken)?;
+        if let Rows::New(taken) = rows {
+            // Before the old ones are released: a content may be in both.
+            for step in steps.iter().filter(|step| !step.is_idle()) {
+                self.refer(write, view, step, step.taken_over(), taken)?;
+            }
         }
-        self.discard_old(write, steps)?;
+        self.discard_old(write, steps, rows)?;
         let settled = match any_lapsed {
             true => settle_lapsed(write, view.session, steps)?,
             false => Vec::new(),
         };
         let batch = batch_of(write, steps, &settled)?;
-        insert_new(write, view, steps, batch)?;
+        match rows {
+            Rows::New(_) => insert_new(write, view, steps, batch)?,
+            Rows::Prepared(first) => super::prepared::list(write, steps, *first, batch)?,
+        }
         self.log_steps(write, view, steps)?;
         for patch in settled {
             write.log(Event::PatchRefreshed {
@@ -252,10 +290,20 @@ impl Inner {
         Ok(())
     }
 
-    fn discard_old(&self, write: &mut Write<'_>, steps: &[Step]) -> Result<(), CommitError> {
+    fn discard_old(
+        &self,
+        write: &mut Write<'_>,
+        steps: &[Step],
+        rows: &Rows<'_>,
+    ) -> Result<(), CommitError> {
         for step in steps.iter().filter(|step| !step.is_idle()) {
             let Some(old) = &step.old else { continue };
-            let (reason, taken_over) = (DiscardReason::Superseded, step.taken_over());
+            let taken_over = match rows {
+                Rows::New(_) => step.taken_over(),
+                // They needed all of theirs already.
+                Rows::Prepared(_) => Vec::new(),
+            };
+            let reason = DiscardReason::Superseded;
             // Nobody asks for what its own agent replaced.
             let needs = Needs::End { taken_over: &taken_over };
             if patches::discard(write, old.id, reason, None, needs)? {
@@ -269,14 +317,14 @@ impl Inner {
     }
 
     /// Counts a new patch's need of its contents, but for what it takes over from the old one.
-    fn refer(
+    pub(super) fn refer(
         &self,
         write: &Write<'_>,
         view: &View<'_>,
         step: &Step,
+        mut taken_over: Vec<Digest>,
         taken: &mut HashSet<Entry>,
     ) -> Result<(), CommitError> {
-        let mut taken_over = step.taken_over();
         for (digest, bytes) in step.new.as_deref().map(contents_of).into_iter().flatten().flatten()
         {
             if let Some(at) = taken_over.iter().position(|taken| *taken == digest) {
@@ -383,9 +431,7 @@ fn insert_new(
     steps: &mut [Step],
     batch: Option<PatchId>,
 ) -> Result<()> {
-    let revision_of = |path: &RelPath| step_at(steps, path)?.old.as_ref().map(|old| old.revision);
-    let moved_from: HashMap<&RelPath, u32> =
-        view.moved.iter().filter_map(|(from, to)| Some((to, revision_of(from)?))).collect();
+    number_revisions(view, steps);
     let are_several = steps.iter().filter_map(Step::now).nth(1).is_some();
     let stays = |step: &&Step| step.is_idle();
     let first = steps.iter().filter(stays).filter_map(Step::now).map(|patch| patch.id).min();
@@ -394,14 +440,11 @@ fn insert_new(
         if step.is_idle() {
             continue;
         }
-        let before = step.old.as_ref().map(|old| old.revision);
-        let before = before.or_else(|| moved_from.get(&step.path).copied());
         let Some(new) = &mut step.new else { continue };
-        new.revision = before.map_or(1, |before| before.saturating_add(1));
         new.created_at = write.now;
         new.updated_at = write.now;
         new.batch = batch.or(new.batch);
-        new.id = patches::insert(write, new)?;
+        new.id = patches::insert(write, new, Inserted::Pending)?;
         if batch.is_none() && are_several {
             // The batch is named by its first patch.
             patches::set_batch(write, new.id, new.id)?;
@@ -409,7 +452,28 @@ fn insert_new(
             new.batch = batch;
         }
     }
-    let Some(batch) = batch else { return Ok(()) };
+    match batch {
+        Some(batch) => join_idle(write, steps, batch),
+        None => Ok(()),
+    }
+}
+
+/// Numbers each new patch's revision: one more than that of the patch that it takes the place of.
+pub(super) fn number_revisions(view: &View<'_>, steps: &mut [Step]) {
+    let revision_of = |path: &RelPath| step_at(steps, path)?.old.as_ref().map(|old| old.revision);
+    let moved = view.moved.iter().filter_map(|(from, to)| Some((to, revision_of(from)?)));
+    let moved: HashMap<&RelPath, u32> = moved.collect();
+    for step in steps {
+        let before = step.old.as_ref().map(|old| old.revision);
+        let before = before.or_else(|| moved.get(&step.path).copied());
+        if let Some(new) = &mut step.new {
+            new.revision = before.map_or(1, |before| before.saturating_add(1));
+        }
+    }
+}
+
+/// Notes that patches that stay as they are belong to the batch of the call's new ones.
+pub(super) fn join_idle(write: &Write<'_>, steps: &mut [Step], batch: PatchId) -> Result<()> {
     for step in steps.iter_mut().filter(|step| step.is_idle()) {
         let Some(patch) = step.old.as_mut().filter(|patch| patch.batch != Some(batch)) else {
             continue;
@@ -420,8 +484,29 @@ fn insert_new(
     Ok(())
 }
 
-fn answer(write: &Write<'_>, plan: &Ready<'_>, paths: &Touched) -> Result<Proposed> {
-    let Ready { view: View { session, .. }, steps, .. } = plan;
+/// The answers of a plan that was written, each with the other sessions that have something pending
+/// on its file.
+pub(super) fn answers(connection: &Connection, plan: &Ready<'_>) -> Result<Vec<Proposed>> {
+    let others = |path: &RelPath| patches::sessions_at(connection, path, plan.view.session);
+    plan.touched
+        .iter()
+        .map(|paths| {
+            let mut answer = answer(plan, paths);
+            let main = paths.first().expect("a proposal concerns a path");
+            answer.also_pending_in = others(main)?;
+            if let Some(to) = answer.patch.as_ref().and_then(|patch| patch.rename_to.as_ref()) {
+                answer.also_pending_in.extend(others(to)?);
+                answer.also_pending_in.sort_unstable();
+                answer.also_pending_in.dedup();
+            }
+            Ok(answer)
+        })
+        .collect()
+}
+
+/// What a plan that was written made of some paths.
+pub(super) fn answer(plan: &Ready<'_>, paths: &Touched) -> Proposed {
+    let steps = &plan.steps;
     let at = |path: &RelPath| step_at(steps, path).and_then(Step::now).cloned();
     let (main, others) = paths.split_first().expect("a proposal concerns a path");
     let patch = at(main);
@@ -431,17 +516,11 @@ fn answer(write: &Write<'_>, plan: &Ready<'_>, paths: &Touched) -> Result<Propos
         .filter(|step| !step.is_idle())
         .find_map(|step| step.old.as_ref())
         .map(|old| old.id);
-    let mut also_pending_in = patches::sessions_at(write, main, *session)?;
-    if let Some(to) = patch.as_ref().and_then(|patch| patch.rename_to.as_ref()) {
-        also_pending_in.extend(patches::sessions_at(write, to, *session)?);
-        also_pending_in.sort_unstable();
-        also_pending_in.dedup();
-    }
-    Ok(Proposed {
+    Proposed {
         withdrawn: patch.is_none(),
         also_changed: others.iter().filter_map(at).collect(),
         patch,
         superseded,
-        also_pending_in,
-    })
+        also_pending_in: Vec::new(),
+    }
 }

@@ -13,6 +13,7 @@ mod look;
 mod moves;
 mod patch_names;
 mod plan;
+mod prepared;
 mod propose;
 mod read;
 mod recover;

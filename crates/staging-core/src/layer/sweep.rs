@@ -120,6 +120,7 @@ impl DiffStagingLayer {
         let deadline = Instant::now() + budget;
         inner.recover_if_free()?;
         inner.store.note_age()?;
+        inner.drop_abandoned()?;
         let mut report = SweepReport {
             expired: inner.expire_overdue()?,
             orphaned: inner.find_orphans()?,

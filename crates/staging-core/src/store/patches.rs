@@ -131,7 +131,7 @@ fn one(connection: &Connection, statement: &str, values: &[&dyn ToSql]) -> Resul
 }
 
 pub(crate) fn find(connection: &Connection, id: PatchId) -> Result<Option<Patch>> {
-    one(connection, select!("id = ?1"), &[&sql(id.0)])
+    one(connection, select!("id = ?1 AND state <> 'prepared'"), &[&sql(id.0)])
 }
 
 /// Everything pending, by path.
@@ -254,8 +254,26 @@ pub(crate) fn of_apply(connection: &Connection, apply: ApplyId) -> Result<Vec<Pa
     )
 }
 
-/// Inserts a pending patch; its own id is not looked at.
-pub(crate) fn insert(connection: &Connection, patch: &Patch) -> Result<PatchId> {
+/// How a row is inserted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Inserted<'o> {
+    /// As a pending patch.
+    Pending,
+    /// As one that no query finds until [`list_prepared`] makes it pending; with the name of the
+    /// process that is to do so.
+    Prepared(&'o str),
+}
+
+/// Inserts a patch; its own id is not looked at.
+pub(crate) fn insert(
+    connection: &Connection,
+    patch: &Patch,
+    inserted: Inserted<'_>,
+) -> Result<PatchId> {
+    let (state, owner) = match inserted {
+        Inserted::Pending => (PatchState::Pending.as_str(), None),
+        Inserted::Prepared(owner) => ("prepared", Some(owner)),
+    };
     let base = patch.base.as_ref();
     let staged = patch.staged.as_ref();
     let remarks = match patch.diff.remarks.as_slice() {
@@ -267,12 +285,13 @@ pub(crate) fn insert(connection: &Connection, patch: &Patch) -> Result<PatchId> 
     };
     connection
         .prepare_cached(
-            "INSERT INTO patches(session, path, rename_to, operation, state, batch, revision,
+            "INSERT INTO patches(session, path, rename_to, operation, batch, revision,
              base_digest, base_mode, base_bytes, base_modified_ns, base_inode, base_device,
              base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, strategy,
-             added, removed, full_replace, binary, remarks, created_ms, updated_ms)
-             VALUES(?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-             ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
+             added, removed, full_replace, binary, remarks, created_ms, updated_ms, state,
+             reason_text)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+             ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
         )?
         .execute(params![
             sql(patch.session.0),
@@ -300,8 +319,54 @@ pub(crate) fn insert(connection: &Connection, patch: &Patch) -> Result<PatchId> 
             remarks,
             patch.created_at.unix_ms(),
             patch.updated_at.unix_ms(),
+            state,
+            owner,
         ])?;
     Ok(PatchId(unsql(connection.last_insert_rowid())))
+}
+
+/// Makes all prepared patches of one call pending, which are marked by its first one's id, as one
+/// batch; how many there were.
+pub(crate) fn list_prepared(write: &Write<'_>, first: PatchId, batch: PatchId) -> Result<usize> {
+    let changed = write
+        .prepare_cached(
+            "UPDATE patches SET state = 'pending', batch = ?2, reason_text = NULL,
+             created_ms = ?3, updated_ms = ?3 WHERE batch = ?1 AND state = 'prepared'",
+        )?
+        .execute([sql(first.0), sql(batch.0), write.now.unix_ms()])?;
+    Ok(changed)
+}
+
+/// Removes prepared patches of a call that was given up, with what they need of contents; whether
+/// there were as many as `limit`.
+pub(crate) fn drop_prepared(write: &mut Write<'_>, first: PatchId, limit: usize) -> Result<bool> {
+    let mut statement = write.connection.prepare_cached(
+        "DELETE FROM patches WHERE id IN (
+             SELECT id FROM patches WHERE batch = ?1 AND state = 'prepared' LIMIT ?2)
+         RETURNING base_digest, staged_digest",
+    )?;
+    let limit_rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    let dropped: rusqlite::Result<Vec<Digests>> =
+        statement.query_map([sql(first.0), limit_rows], digests)?.collect();
+    let dropped = dropped?;
+    let are_more = dropped.len() == limit;
+    for needed in dropped {
+        release(write, needed)?;
+    }
+    Ok(are_more)
+}
+
+/// The calls that have prepared patches: the first one's id, and the process. That no patch but
+/// these is undecided and not pending is what makes the search short.
+pub(crate) fn prepared(connection: &Connection) -> Result<Vec<(PatchId, String)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT batch, reason_text FROM patches
+         WHERE state <> 'pending' AND decided_age_ms IS NULL AND state = 'prepared'
+         AND batch IS NOT NULL AND reason_text IS NOT NULL",
+    )?;
+    let rows = statement.query_map([], |row| Ok((PatchId(unsql(row.get(0)?)), row.get(1)?)))?;
+    let found: rusqlite::Result<Vec<_>> = rows.collect();
+    Ok(found?)
 }
 
 /// Patches that were discarded because their file changed or their session expired, and that

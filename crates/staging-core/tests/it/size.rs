@@ -159,7 +159,7 @@ fn an_edit_that_does_not_fit_stages_none_of_its_call() {
 fn a_set_of_many_files_is_staged_applied_undone_and_discarded_whole() {
     const EACH: usize = 300;
     let world = World::new();
-    let mut text = String::new();
+    let (mut text, mut renames) = (String::new(), String::new());
     for n in 0..EACH {
         world.put(&format!("m/{n}"), "old\n");
         world.put(&format!("d/{n}"), format!("gone {n}\n"));
@@ -168,12 +168,14 @@ fn a_set_of_many_files_is_staged_applied_undone_and_discarded_whole() {
         text.push_str(&format!(
             "--- /dev/null\n+++ b/n{n}/f\n@@ -0,0 +1 @@\n+new {n}\n\
              --- a/m/{n}\n+++ b/m/{n}\n@@ -1 +1 @@\n-old\n+new\n\
-             --- a/d/{n}\n+++ /dev/null\n@@ -1 +0,0 @@\n-gone {n}\n\
-             diff --git a/r/{n} b/r/{}\nrename from r/{n}\nrename to r/{}\n",
-            n + 1,
-            n + 1,
+             --- a/d/{n}\n+++ /dev/null\n@@ -1 +0,0 @@\n-gone {n}\n",
+        ));
+        let to = n + 1;
+        renames.push_str(&format!(
+            "diff --git a/r/{n} b/r/{to}\nrename from r/{n}\nrename to r/{to}\n"
         ));
     }
+    text.push_str(&renames);
     let before = world.tree();
     let s = world.session("agent");
     let request = PatchRequest { text: text.into(), ..PatchRequest::default() };
@@ -264,4 +266,135 @@ fn who_waits_for_the_workspace_is_told_for_whom_and_goes_on_waiting() {
         });
     }
     assert!(told.try_recv().is_err(), "each says it once");
+}
+
+/// A patch that creates so many files.
+fn creating(files: usize) -> PatchRequest {
+    let text: String =
+        (0..files).map(|n| format!("--- /dev/null\n+++ b/f{n}\n@@ -0,0 +1 @@\n+x{n}\n")).collect();
+    PatchRequest { text: text.into(), ..PatchRequest::default() }
+}
+
+/// More than are stored in one transaction.
+const LARGE: usize = 1500;
+
+/// How often each content is needed, and how often the store says that it is.
+fn check_needs(world: &World) {
+    let wrong: i64 = world
+        .store()
+        .query_row(
+            "WITH needs AS (
+                 SELECT base_digest AS digest FROM patches WHERE kept AND base_digest IS NOT NULL
+                 UNION ALL SELECT staged_digest FROM patches
+                     WHERE kept AND staged_digest IS NOT NULL)
+             SELECT (SELECT count(*) FROM contents WHERE refs <>
+                     (SELECT count(*) FROM needs WHERE needs.digest = contents.digest))
+                 + (SELECT count(*) FROM needs WHERE digest NOT IN (SELECT digest FROM contents))",
+            [],
+            |row| row.get(0),
+        )
+        .expect("the tables are there");
+    assert_eq!(wrong, 0, "each content is needed as often as the store says");
+}
+
+#[test]
+fn a_large_set_becomes_pending_at_once_and_keeps_nobody_waiting() {
+    let world = World::new();
+    let (s, other) = (world.session("agent"), world.session("other"));
+    let watching = world.again();
+    std::thread::scope(|scope| {
+        let proposing = scope.spawn(|| world.layer.propose_patch(s, &creating(LARGE)));
+        let (mut seen, mut number) = (0, 0);
+        while seen == 0 {
+            number += 1;
+            watching.propose(other, write("theirs", &format!("{number}\n"))).expect("staged");
+            let status = watching.status().expect("a status");
+            let of_session = status.sessions.iter().find(|of| of.session.id == s);
+            seen = of_session.map_or(0, |of| of.patches.len());
+            assert!(seen == 0 || seen == LARGE, "{seen} of them are pending");
+        }
+        let proposed = proposing.join().expect("no panic").expect("staged").proposed;
+        assert_eq!(proposed.len(), LARGE);
+        let pending = world.pending();
+        for one in proposed {
+            assert!(pending.contains(&one.patch.expect("pending")), "as it is answered");
+        }
+    });
+    check_needs(&world);
+    world.layer.discard(&[], None).expect("discarded");
+    check_needs(&world);
+}
+
+#[test]
+fn a_large_set_takes_the_place_of_what_was_pending_on_its_files() {
+    let world = World::new();
+    let s = world.session("agent");
+    world.layer.propose_patch(s, &creating(LARGE)).expect("staged");
+    let before = world.pending();
+    let rewrites: Vec<_> = (0..LARGE)
+        // Some want what they wanted before.
+        .map(|n| {
+            write(&format!("f{n}"), &if n % 5 == 0 { format!("x{n}\n") } else { "y\n".into() })
+        })
+        .collect();
+    let proposed = world.layer.propose_all(s, rewrites).expect("staged");
+    let after = world.pending();
+    assert_eq!(after.len(), LARGE);
+    for (old, new) in before.iter().zip(&after) {
+        let stays = old.id == new.id;
+        assert_eq!(stays, old.signature == new.signature, "{} {}", old.path, new.path);
+        assert_eq!(new.revision, if stays { 1 } else { 2 });
+        assert_eq!(new.batch, old.batch, "they are still one set");
+    }
+    let superseded = proposed.iter().filter_map(|one| one.superseded).count();
+    assert_eq!(superseded, LARGE - LARGE / 5);
+    check_needs(&world);
+    let names = world.store().query_row(
+        "SELECT count(*) FROM patches WHERE state = 'prepared'",
+        [],
+        |row| row.get::<_, i64>(0),
+    );
+    assert_eq!(names.expect("counted"), 0);
+}
+
+#[test]
+fn a_large_set_that_is_refused_at_the_end_leaves_nothing() {
+    let world = World::with(|options| options.session_patches_max = 2000);
+    let s = world.session("agent");
+    for n in 0..600 {
+        world.write(s, &format!("before{n}"), "x\n");
+    }
+    let (events, blobs) = (world.events().len(), world.blobs());
+    let refused = world.layer.propose_patch(s, &creating(LARGE)).expect_err("2100 are too many");
+    assert_eq!(refused.kind(), ErrorKind::Limit, "{refused}");
+    assert_eq!((world.events().len(), world.blobs()), (events, blobs));
+    assert_eq!(world.pending().len(), 600);
+    check_needs(&world);
+}
+
+#[test]
+fn what_a_dead_process_has_prepared_is_not_there_and_is_swept() {
+    let world = World::new();
+    let s = world.session("agent");
+    world.write(s, "kept", "kept\n");
+    world.write(s, "f", "of the dead\n");
+    let store = world.store();
+    // As a process leaves it that is killed before its patches count.
+    store
+        .execute_batch(
+            "DELETE FROM events WHERE seq > 2;
+             UPDATE patches SET state = 'prepared', batch = id, reason_text = '4999999.0_0_1',
+                 decided_age_ms = NULL WHERE path = CAST('f' AS BLOB);
+             UPDATE patches SET decided_age_ms = NULL WHERE state = 'prepared';",
+        )
+        .expect("as it was");
+    assert!(world.layer.patch(staging_core::PatchId(2)).is_err(), "nobody finds it by its id");
+    assert_eq!(world.pending().len(), 1);
+    assert_eq!(world.read(s, "f"), None);
+    world.write(s, "f", "of the living\n");
+    check_needs(&world);
+    world.layer.sweep(std::time::Duration::from_secs(60)).expect("swept");
+    assert_eq!(world.blobs(), 2, "what it needed is given back");
+    assert_eq!(world.pending().len(), 2);
+    check_needs(&world);
 }
