@@ -4,7 +4,7 @@ use crate::error::{PatchError, escaped, shown};
 use crate::hunks;
 use crate::model::{Body, Change, FilePatch, ModeChange};
 use crate::names;
-use crate::readings::Readings;
+use crate::readings::{Readings, Spelling};
 use crate::unified::{NOTHING, Reader, binary, finish, labels};
 
 /// What the lines below `diff --git` say.
@@ -89,8 +89,8 @@ fn named(
         }
         (Some(from), Some(to)) => {
             if let Some([old, new]) = labels {
-                check_label(old, &[from.as_slice()], labels_line)?;
-                check_label(new, &[to.as_slice()], labels_line + 1)?;
+                check_label(old, from, labels_line)?;
+                check_label(new, to, labels_line + 1)?;
             }
             return Ok((Change::Rename { from: from.clone(), to: to.clone() }, None));
         }
@@ -106,21 +106,28 @@ fn named(
         return Err(malformed("a file cannot be created and deleted"));
     }
     let readings = names::git_pair(pair)
-        .and_then(|(old, new)| Readings::of_both(&old, &new, is_new))
+        .and_then(|(old, new)| Readings::of_both(&old, &new, Spelling::Plain, is_new))
         .or_else(|| {
             let [old, new] = labels?;
             match (is_new, extended.is_deleted) {
                 (true, _) => Some(Readings::of_one(new, true)),
                 (_, true) => Some(Readings::of_one(old, false)),
-                _ => Readings::of_both(old, new, false),
+                _ => Readings::of_both(old, new, Spelling::Plain, false),
             }
         });
     let readings = readings
         .ok_or_else(|| malformed(&format!("{} does not name one file twice", shown(pair))))?;
     if let Some([old, new]) = labels {
-        let names: Vec<&[u8]> = readings.all().collect();
-        check_label(old, if is_new { &[NOTHING] } else { &names }, labels_line)?;
-        check_label(new, if extended.is_deleted { &[NOTHING] } else { &names }, labels_line + 1)?;
+        let stands = |label: &[u8], is_absent: bool| match is_absent {
+            true => label == NOTHING,
+            false => readings.stands_for(label),
+        };
+        for (side, label, is_absent) in [(0, old, is_new), (1, new, extended.is_deleted)] {
+            if !stands(label, is_absent) {
+                let name = if is_absent { NOTHING } else { readings.preferred() };
+                return Err(another_name(label, name, labels_line + side));
+            }
+        }
     }
     let path = readings.preferred().to_vec();
     let change = match (is_new, extended.is_deleted) {
@@ -131,14 +138,18 @@ fn named(
     Ok((change, Some(readings)))
 }
 
-/// Refuses a label that stands for none of these names.
-fn check_label(label: &[u8], names: &[&[u8]], line: usize) -> Result<(), PatchError> {
-    if names.iter().any(|name| names::stands_for(label, name)) {
-        return Ok(());
+/// Refuses a label of a rename that does not stand for its name.
+fn check_label(label: &[u8], name: &[u8], line: usize) -> Result<(), PatchError> {
+    match names::stands_for(label, name) {
+        true => Ok(()),
+        false => Err(another_name(label, name, line)),
     }
-    let name = escaped(names.first().copied().unwrap_or(NOTHING));
-    let reason = format!("`{}` is not `{name}`, which the header above names", escaped(label));
-    Err(PatchError::Malformed { line, reason })
+}
+
+fn another_name(label: &[u8], name: &[u8], line: usize) -> PatchError {
+    let (label, name) = (escaped(label), escaped(name));
+    let reason = format!("`{label}` is not `{name}`, which the header above names");
+    PatchError::Malformed { line, reason }
 }
 
 impl Extended {

@@ -40,7 +40,7 @@ pub struct PatchText<'p> {
 #[derive(Clone, Debug)]
 pub struct FilePatch<'p> {
     /// What happens to it. Which file is meant may depend on those that are there:
-    /// [`resolve`](Self::resolve) says.
+    /// [`PatchText::resolve`] says.
     pub change: Change,
     /// What happens to its permission bits.
     pub mode: Option<ModeChange>,
@@ -210,8 +210,7 @@ impl<'p> PatchText<'p> {
 fn refuse_twice(files: &[FilePatch<'_>]) -> Result<(), PatchError> {
     let (mut sources, mut targets) = (HashSet::new(), HashSet::new());
     // Where the files that are there decide on names, whoever looks at them finds those that meet.
-    let is_sure =
-        |file: &&FilePatch<'_>| file.readings.as_ref().is_none_or(|names| names.all().count() == 1);
+    let is_sure = |file: &&FilePatch<'_>| file.readings.as_ref().is_none_or(Readings::is_sure);
     for file in files.iter().filter(is_sure) {
         let source = file.change.source().filter(|name| !sources.insert(*name));
         let target = file.change.target().filter(|name| !targets.insert(*name));

@@ -172,11 +172,6 @@ pub(crate) fn has_prefix(name: &[u8]) -> bool {
     PREFIXES.iter().any(|(old, new)| name.starts_with(old) || name.starts_with(new))
 }
 
-/// Whether git writes the first parts of these names in front of a file's two names.
-pub(crate) fn have_prefixes(old: &[u8], new: &[u8]) -> bool {
-    PREFIXES.iter().any(|(before, after)| old.starts_with(before) && new.starts_with(after))
-}
-
 /// Whether a label stands for a name, with or without a prefix.
 pub(crate) fn stands_for(label: &[u8], name: &[u8]) -> bool {
     label == name || without_first(label) == Some(name)

@@ -97,7 +97,9 @@ fn attempt(
     level: MatchLevel,
 ) -> Result<Fitted, MisfitError> {
     let lines = split(content)?;
-    let mut file = File { lines: &lines, ends, table: None, budget: Budget::new(), is_base };
+    let is_only_hunk = hunks.len() == 1;
+    let budget = Budget::new();
+    let mut file = File { lines: &lines, ends, table: None, budget, is_base, is_only_hunk };
     let mut out = Vec::with_capacity(content.len());
     let mut placements = Vec::with_capacity(hunks.len());
     // How many lines of the file are done with, and by how many the hunks so far have grown it.
@@ -138,6 +140,7 @@ struct File<'a> {
     table: Option<Table<'a>>,
     budget: Budget,
     is_base: bool,
+    is_only_hunk: bool,
 }
 
 impl<'a> File<'a> {
@@ -167,6 +170,10 @@ impl<'a> File<'a> {
         let is_at = |at: usize| may(at) && is_alike(at);
         if agrees && stated >= done && is_at(stated) {
             return Ok(stated);
+        }
+        // All of the file has one place only, whatever the header says.
+        if self.is_only_hunk && at_end && last == Some(0) && is_alike(0) {
+            return Ok(0);
         }
         if !has_context {
             return Err(match is_alike(stated) {

@@ -1,17 +1,15 @@
 //! Which file the names in a unified diff mean: with a prefix, as `git apply` reads them, or without.
 //!
 //! A diff does not say whether the first part of its names is a prefix (`a/`, `tool-1.0/`) or a
-//! directory. Git always takes it for a prefix, when names have several parts. Here the files that
-//! are there decide, and where two of them could be meant, neither is.
+//! directory. Git always takes it for a prefix, when names have several parts. Here the other names of
+//! the patch and the files that are there decide, and where two of them could be meant, neither is.
 //!
 //! The facts about git are those of `find_name_common`, `guess_p_value` and
 //! `parse_traditional_patch` in its apply.c (2.47).
 
-use std::collections::BTreeSet;
-
 use crate::error::{PatchError, escaped};
-use crate::model::{Change, FilePatch};
-use crate::names::{has_prefix, have_prefixes, without_first};
+use crate::model::{Change, FilePatch, PatchText};
+use crate::names::{has_prefix, without_first};
 
 /// The files that the names of a patch are looked up in.
 pub trait Tree {
@@ -19,6 +17,9 @@ pub trait Tree {
     type Content: AsRef<[u8]>;
     /// Why something cannot be looked up.
     type Error: From<PatchError>;
+
+    /// Says whose names are looked up from now on.
+    fn enter(&mut self, _part: &FilePatch<'_>) {}
 
     /// Whether there is a file of this name.
     ///
@@ -39,99 +40,177 @@ pub trait Tree {
     fn content(&mut self, name: &[u8]) -> Result<Self::Content, Self::Error>;
 }
 
+/// How a name is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// As it stands.
+    Literal,
+    /// Without its first part, as git reads it.
+    Stripped,
+}
+
 /// The names that a part may mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Readings {
-    /// The first of these that is there is meant. The first one is the change's own name.
-    pub(crate) names: Vec<Vec<u8>>,
+    /// The name as it stands; nothing where it can only be read without its first part, or has one
+    /// part alone.
+    literal: Option<Vec<u8>>,
+    /// The name that `git apply` takes.
+    gits: Vec<u8>,
+    /// Which of the two is tried first when nothing else in the patch tells.
+    first: Reading,
+    /// Whether the patch has both names of the file: then their first parts tell something.
+    sides: Sides,
+    /// How the names can only have been meant, whatever files are there.
+    shows: Option<Reading>,
     /// Where one of these is there as well and the part fits it too, none is meant.
-    pub(crate) rivals: Vec<Vec<u8>>,
+    rivals: Vec<Vec<u8>>,
     /// Whether the part creates the file when there is none.
-    pub(crate) creates: bool,
+    creates: bool,
 }
 
-/// How the names of a part are read when it brings a new file.
-enum Arrival<'r> {
-    /// Nothing but this can be meant.
-    Plain(&'r [u8]),
-    /// Its first part may be a directory; git takes it for a prefix.
-    Unprefixed { literal: &'r [u8], stripped: &'r [u8] },
-    /// Its first part is a prefix that git writes when asked to, but may be a directory.
-    Prefixed { literal: &'r [u8], stripped: &'r [u8] },
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sides {
+    One,
+    Both,
+}
+
+/// How the second of two names is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    Plain,
+    /// In quotes. Git takes such a name whatever the first one is.
+    Quoted,
+}
+
+/// How the names of a patch were seen to be meant: one program wrote them all, most of the time.
+#[derive(Default)]
+struct Seen {
+    literal: bool,
+    stripped: bool,
+}
+
+impl Seen {
+    fn note(&mut self, reading: Option<Reading>) {
+        match reading {
+            Some(Reading::Literal) => self.literal = true,
+            Some(Reading::Stripped) => self.stripped = true,
+            None => {}
+        }
+    }
+
+    /// The one way in which all of them were meant.
+    fn only(&self) -> Option<Reading> {
+        match (self.literal, self.stripped) {
+            (true, false) => Some(Reading::Literal),
+            (false, true) => Some(Reading::Stripped),
+            _ => None,
+        }
+    }
 }
 
 impl Readings {
     /// The names of a file that is there before and afterwards, or may be; nothing when no name can
     /// be made of them.
-    pub(crate) fn of_both(old: &[u8], new: &[u8], creates: bool) -> Option<Self> {
+    pub(crate) fn of_both(
+        old: &[u8],
+        new: &[u8],
+        spelling: Spelling,
+        creates: bool,
+    ) -> Option<Self> {
         let (old_rest, new_rest) = (without_first(old), without_first(new));
-        // Git strips nothing where the new name has one part, or the old one if only that has.
+        // Git strips nothing where the new name has one part.
         let is_whole = new_rest.is_none();
         let (gits, gits_other) = match is_whole {
-            true => chosen(Some(old), Some(new))?,
-            false => chosen(old_rest, new_rest)?,
+            true => chosen(Some(old), Some(new), spelling)?,
+            false => chosen(old_rest, new_rest, spelling)?,
         };
-        let first =
-            |name: &[u8], rest: Option<&[u8]>| rest.map(|r| name[..name.len() - r.len()].to_vec());
-        let is_one_tree = first(old, old_rest) == first(new, new_rest);
-        let (literal, literal_other) = match is_one_tree && !is_whole {
-            true => chosen(Some(old), Some(new))?,
-            false => (gits, None),
-        };
-        let is_prefixed = have_prefixes(old, new) || (has_prefix(old) && has_prefix(new));
         let is_here = old.starts_with(b"./") && new.starts_with(b"./");
-        let names = match is_prefixed || is_here {
-            true => [gits, literal],
-            false => [literal, gits],
+        let first_part = |name: &[u8], rest: Option<&[u8]>| {
+            rest.map(|rest| name[..name.len() - rest.len()].to_vec())
         };
-        let rivals = [Some(literal), Some(gits), literal_other, gits_other];
-        Some(Self::new(&names, rivals.into_iter().flatten(), creates, is_here))
+        let is_one_tree = first_part(old, old_rest) == first_part(new, new_rest);
+        let literal = match is_one_tree && !is_whole && !is_here {
+            true => Some(chosen(Some(old), Some(new), spelling)?),
+            false => None,
+        };
+        let shows = match (is_whole, is_one_tree) {
+            (true, true) => Some(Reading::Literal),
+            (false, false) => Some(Reading::Stripped),
+            _ => None,
+        };
+        let first = match has_prefix(old) && has_prefix(new) {
+            true => Reading::Stripped,
+            false => Reading::Literal,
+        };
+        let rivals = [literal.and_then(|(_, other)| other), gits_other];
+        Some(Self {
+            literal: literal.map(|(name, _)| name.to_vec()),
+            gits: gits.to_vec(),
+            first,
+            sides: Sides::Both,
+            shows,
+            rivals: rivals.into_iter().flatten().map(<[u8]>::to_vec).collect(),
+            creates,
+        })
     }
 
     /// The names of a file of which the patch has one name.
     pub(crate) fn of_one(name: &[u8], creates: bool) -> Self {
-        let stripped = without_first(name).unwrap_or(name);
-        let is_here = name.starts_with(b"./");
-        let names = if has_prefix(name) || is_here { [stripped, name] } else { [name, stripped] };
-        Self::new(&names, names, creates, is_here)
+        let rest = without_first(name);
+        Self {
+            literal: rest.filter(|_| !name.starts_with(b"./")).map(|_| name.to_vec()),
+            gits: rest.unwrap_or(name).to_vec(),
+            first: if has_prefix(name) { Reading::Stripped } else { Reading::Literal },
+            sides: Sides::One,
+            shows: rest.is_none().then_some(Reading::Literal),
+            rivals: Vec::new(),
+            creates,
+        }
     }
 
-    fn new<'n>(
-        names: &[&[u8]],
-        rivals: impl IntoIterator<Item = &'n [u8]>,
-        creates: bool,
-        is_here: bool,
-    ) -> Self {
-        let mut seen = BTreeSet::new();
-        // `./f` and `f` are one file.
-        let mut is_new =
-            |name: &&[u8]| !(is_here && name.starts_with(b"./")) && seen.insert(name.to_vec());
-        let names: Vec<Vec<u8>> =
-            names.iter().copied().filter(|n| is_new(n)).map(<[u8]>::to_vec).collect();
-        let rivals = rivals.into_iter().filter(|n| is_new(n)).map(<[u8]>::to_vec).collect();
-        Self { names, rivals, creates }
+    /// The names, the one that is tried first before the other.
+    fn names(&self, seen: &Seen) -> Vec<&[u8]> {
+        let Some(literal) = &self.literal else { return vec![&self.gits] };
+        match seen.only().unwrap_or(self.first) {
+            Reading::Literal => vec![literal, &self.gits],
+            Reading::Stripped => vec![&self.gits, literal],
+        }
     }
 
-    /// The name that is meant as far as the patch alone says.
+    /// The name that is meant as far as the part alone says.
     pub(crate) fn preferred(&self) -> &[u8] {
-        self.names.first().map_or(b"", Vec::as_slice)
+        match (&self.literal, self.first) {
+            (Some(literal), Reading::Literal) => literal,
+            _ => &self.gits,
+        }
     }
 
     /// Every name that may be meant.
     pub(crate) fn all(&self) -> impl Iterator<Item = &[u8]> {
-        self.names.iter().chain(&self.rivals).map(Vec::as_slice)
+        self.literal.iter().chain([&self.gits]).chain(&self.rivals).map(Vec::as_slice)
     }
 
-    fn arrival(&self) -> Arrival<'_> {
-        match &self.names[..] {
-            [literal, stripped] if without_first(literal) == Some(stripped) => {
-                Arrival::Unprefixed { literal, stripped }
-            }
-            [stripped, literal] if !literal.starts_with(b"a/") && !literal.starts_with(b"b/") => {
-                Arrival::Prefixed { literal, stripped }
-            }
-            _ => Arrival::Plain(self.preferred()),
+    /// Whether the part alone says which name is meant.
+    pub(crate) fn is_sure(&self) -> bool {
+        self.literal.is_none() && self.rivals.is_empty()
+    }
+
+    /// Whether a label of a `---` or `+++` line below git's header stands for the file. Git always
+    /// strips labels there; a name of one part is refused by git and can mean one file only.
+    pub(crate) fn stands_for(&self, label: &[u8]) -> bool {
+        without_first(label) == Some(&self.gits)
+            || self.literal.as_deref() == Some(label)
+            || (label == self.gits && !label.contains(&b'/'))
+    }
+
+    /// How a name that was decided on was read.
+    fn reading_of(&self, name: &[u8]) -> Option<Reading> {
+        let literal = self.literal.as_deref()?;
+        if name == literal {
+            return Some(Reading::Literal);
         }
+        (name == self.gits).then_some(Reading::Stripped)
     }
 }
 
@@ -140,41 +219,86 @@ impl Readings {
 fn chosen<'n>(
     old: Option<&'n [u8]>,
     new: Option<&'n [u8]>,
+    spelling: Spelling,
 ) -> Option<(&'n [u8], Option<&'n [u8]>)> {
     match (old.filter(|n| !n.is_empty()), new.filter(|n| !n.is_empty())) {
         (Some(old), Some(new)) if old == new => Some((old, None)),
-        (Some(old), Some(new)) if new.starts_with(old) => Some((old, Some(new))),
+        (Some(old), Some(new)) if new.starts_with(old) && spelling == Spelling::Plain => {
+            Some((old, Some(new)))
+        }
         (Some(old), Some(new)) => Some((new, Some(old))),
         (Some(one), None) | (None, Some(one)) => Some((one, None)),
         (None, None) => None,
     }
 }
 
-impl FilePatch<'_> {
-    /// What happens to which file, now that the files can be looked at.
+impl PatchText<'_> {
+    /// What happens to which file, part by part, now that the files can be looked at.
     ///
-    /// Of the names that may be meant, the first that is there is, unless another one is there as
-    /// well and the part fits both.
+    /// Of the names that a part may mean, the first that is there is, unless another one is there as
+    /// well and the part fits both. Which one comes first, and what a new file is called, is told by
+    /// the parts whose names can be read in one way only.
     ///
     /// # Errors
     /// [`PatchError::TwoFiles`] when two files may be meant; else what the tree says.
-    pub fn resolve<T: Tree>(&self, tree: &mut T) -> Result<Change, T::Error> {
-        let Some(readings) = &self.readings else { return Ok(self.change.clone()) };
+    pub fn resolve<T: Tree>(&self, tree: &mut T) -> Result<Vec<Change>, T::Error> {
+        let mut seen = Seen::default();
+        for file in &self.files {
+            seen.note(file.readings.as_ref().and_then(|readings| readings.shows));
+        }
+        let mut changes: Vec<Option<Change>> = Vec::with_capacity(self.files.len());
+        let mut found = Seen { ..seen };
+        for file in &self.files {
+            changes.push(match &file.readings {
+                None => Some(file.change.clone()),
+                Some(readings) if readings.sides == Sides::Both => {
+                    tree.enter(file);
+                    let decided = file.decide(readings, &seen, tree)?;
+                    if let Some(Change::Modify { path } | Change::Delete { path }) = &decided {
+                        found.note(readings.reading_of(path));
+                    }
+                    decided
+                }
+                Some(_) => None,
+            });
+        }
+        let mut resolved = Vec::with_capacity(changes.len());
+        for (file, change) in self.files.iter().zip(changes) {
+            resolved.push(match (change, &file.readings) {
+                (Some(change), _) => change,
+                (None, None) => file.change.clone(),
+                (None, Some(readings)) => {
+                    tree.enter(file);
+                    match file.decide(readings, &found, tree)? {
+                        Some(change) => change,
+                        None => file.missing(readings, &found, tree)?,
+                    }
+                }
+            });
+        }
+        Ok(resolved)
+    }
+}
+
+impl FilePatch<'_> {
+    /// What happens to a file that is there; nothing where none of the part's names is, or where it
+    /// has to be new.
+    fn decide<T: Tree>(
+        &self,
+        readings: &Readings,
+        seen: &Seen,
+        tree: &mut T,
+    ) -> Result<Option<Change>, T::Error> {
         if matches!(self.change, Change::Create { .. }) {
-            return Ok(Change::Create { path: self.arriving(readings, tree)? });
+            return Ok(None);
         }
         let mut there: Vec<&[u8]> = Vec::new();
-        for name in &readings.names {
+        for name in readings.names(seen) {
             if tree.has_file(name)? {
                 there.push(name);
             }
         }
-        let Some((meant, rest)) = there.split_first() else {
-            return Ok(match readings.creates {
-                true => Change::Create { path: self.arriving(readings, tree)? },
-                false => self.change.clone(),
-            });
-        };
+        let Some((meant, rest)) = there.split_first() else { return Ok(None) };
         let mut rivals = rest.to_vec();
         for name in &readings.rivals {
             if tree.has_file(name)? {
@@ -192,30 +316,35 @@ impl FilePatch<'_> {
             }
         }
         let path = meant.to_vec();
-        Ok(match self.change {
+        Ok(Some(match self.change {
             Change::Delete { .. } => Change::Delete { path },
             _ => Change::Modify { path },
-        })
+        }))
     }
 
-    /// Where a new file comes to be: below a directory that is there, its name has no prefix.
-    fn arriving<T: Tree>(&self, readings: &Readings, tree: &mut T) -> Result<Vec<u8>, T::Error> {
-        let first =
-            |literal: &[u8], rest: &[u8]| literal[..literal.len() - rest.len() - 1].to_vec();
-        match readings.arrival() {
-            Arrival::Plain(path) => Ok(path.to_vec()),
-            Arrival::Unprefixed { literal, stripped } => {
-                match tree.has_directory(&first(literal, stripped))? {
-                    true => Ok(literal.to_vec()),
-                    false => Err(self.two_files(literal, stripped).into()),
-                }
-            }
-            Arrival::Prefixed { literal, stripped } => {
-                match tree.has_directory(&first(literal, stripped))? {
-                    true => Err(self.two_files(literal, stripped).into()),
-                    false => Ok(stripped.to_vec()),
-                }
-            }
+    /// What happens when none of the part's names is there: it creates the file, or the caller
+    /// finds that it is missing.
+    fn missing<T: Tree>(
+        &self,
+        readings: &Readings,
+        seen: &Seen,
+        tree: &mut T,
+    ) -> Result<Change, T::Error> {
+        let path = readings.names(seen)[0].to_vec();
+        match self.change {
+            Change::Delete { .. } => return Ok(Change::Delete { path }),
+            Change::Create { .. } => {}
+            _ if readings.creates => {}
+            _ => return Ok(Change::Modify { path }),
+        }
+        let (Some(literal), None) = (&readings.literal, seen.only()) else {
+            return Ok(Change::Create { path });
+        };
+        // Nothing but the directories tells whether the first part is one.
+        let first = literal.split(|byte| *byte == b'/').next().unwrap_or(literal);
+        match (tree.has_directory(first)?, readings.first) {
+            (true, Reading::Literal) | (false, Reading::Stripped) => Ok(Change::Create { path }),
+            _ => Err(self.two_files(literal, &readings.gits).into()),
         }
     }
 

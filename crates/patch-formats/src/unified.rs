@@ -7,7 +7,7 @@ use crate::hunks;
 use crate::lines::BOM;
 use crate::model::{Body, Change, FilePatch};
 use crate::names;
-use crate::readings::Readings;
+use crate::readings::{Readings, Spelling};
 
 /// What stands in front of every line and is no part of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -218,13 +218,19 @@ pub(crate) const NOTHING: &[u8] = b"/dev/null";
 /// One file's part without git's header.
 fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
     let line = reader.line();
+    let mut ahead = reader.clone();
+    ahead.next();
+    let spelling = match ahead.peek().is_some_and(|line| line.starts_with(b"+++ \"")) {
+        true => Spelling::Quoted,
+        false => Spelling::Plain,
+    };
     let [(old, behind_old), (new, behind_new)] = labels(reader, names::traditional_label)?;
     let hunks = hunks::read(reader)?;
     let whole = hunks.len() == 1;
     let no_old = whole && hunks[0].old.start == 0 && hunks[0].old.count == 0;
     let no_new = whole && hunks[0].new.start == 0 && hunks[0].new.count == 0;
     let both = |creates: bool| {
-        Readings::of_both(&old, &new, creates).ok_or_else(|| PatchError::Malformed {
+        Readings::of_both(&old, &new, spelling, creates).ok_or_else(|| PatchError::Malformed {
             line,
             reason: format!("`{}` and `{}` name no file", escaped(&old), escaped(&new)),
         })

@@ -79,6 +79,9 @@ fn a_hunk_fits_where_it_says_or_in_one_place(
 )]
 #[case::marker_in_another_language("@@ -1 +1 @@\n-a\n\\ Pas de fin\n+b\n", "a", true)]
 #[case::byte_order_mark("@@ -1,2 +1,2 @@\n-a\n+b\n c\n", "\u{feff}a\nc\n", true)]
+#[case::all_of_the_file_wherever_it_says("@@ -8,2 +0,0 @@\n-a\n-b\n", "a\nb\n", true)]
+#[case::all_of_an_empty_file("@@ -0,0 +7 @@\n+a\n", "", true)]
+#[case::twice_into_an_empty_file("@@ -0,0 +1 @@\n+a\n@@ -0,0 +1 @@\n+b\n", "", false)]
 #[case::line_behind_one_that_does_not_end("@@ -1 +1,2 @@\n a\n+b\n", "a", false)]
 fn ends_of_files_are_held(#[case] hunk: &str, #[case] content: &str, #[case] fits: bool) {
     let fitted = fit(&with_head(hunk), content.as_bytes());
@@ -216,14 +219,15 @@ impl Tree for Files {
 fn meant(names: &str, hunk: &str, files: &'static [(&str, &str)]) -> Result<String, String> {
     let text = format!("{names}\n{hunk}");
     let patch = PatchText::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-    let change = patch.files[0].resolve(&mut Files(files)).map_err(|error| error.to_string())?;
+    let changes = patch.resolve(&mut Files(files)).map_err(|error| error.to_string())?;
     let name = |path: Vec<u8>| String::from_utf8(path).expect("it is text");
-    Ok(match change {
+    let told = changes.into_iter().map(|change| match change {
         Change::Create { path } => "new ".to_owned() + &name(path),
         Change::Modify { path } => name(path),
         Change::Delete { path } => "no ".to_owned() + &name(path),
         Change::Rename { from, to } => name(from) + " to " + &name(to),
-    })
+    });
+    Ok(told.collect::<Vec<_>>().join(", "))
 }
 
 const A_TO_B: &str = "@@ -1 +1 @@\n-a\n+b\n";
@@ -247,6 +251,7 @@ const A_TO_B: &str = "@@ -1 +1 @@\n-a\n+b\n";
 #[case::a_copy_that_is_new("--- f\n+++ f.new", &[("f", "a\n")], Ok("f"))]
 #[case::a_copy_with_prefixes("--- a/d/f.orig\n+++ b/d/f", &[("d/f", "a\n")], Ok("d/f"))]
 #[case::a_copy_without_prefixes("--- d/f.orig\n+++ d/f", &[("d/f", "a\n")], Ok("d/f"))]
+#[case::a_copy_in_quotes("--- \"a/f\"\n+++ \"b/f.new\"", &[("f", "a\n")], Ok("f.new"))]
 #[case::two_names("--- g\n+++ f", &[("f", "a\n")], Ok("f"))]
 #[case::two_names_and_both("--- a/g\n+++ b/f", &[("f", "a\n"), ("g", "a\n")], Err("may mean `f` or `g`"))]
 #[case::prefixes_and_a_directory("--- a/f\n+++ b/f", &[("f", "a\n"), ("a/f", "a\n"), ("b/f", "a\n")], Ok("f"))]
@@ -270,7 +275,8 @@ fn the_file_that_is_there_decides_what_a_name_means(
 
 #[rstest]
 #[case::git("--- /dev/null\n+++ b/d/n", &[], Ok("new d/n"))]
-#[case::git_beside_a_directory("--- /dev/null\n+++ b/n", &[("b/x", "")], Ok("new n"))]
+#[case::a_directory_like_a_prefix("--- /dev/null\n+++ b/n", &[("b/x", "")], Err("may mean `b/n` or `n`"))]
+#[case::git_beside_a_directory("diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n", &[("b/x", "")], Ok("new n"))]
 #[case::another_prefix("--- /dev/null\n+++ w/n", &[], Ok("new n"))]
 #[case::another_prefix_or_a_directory("--- /dev/null\n+++ w/n", &[("w/x", "")], Err("may mean `w/n` or `n`"))]
 #[case::no_prefix("--- /dev/null\n+++ d/n", &[("d/x", "")], Ok("new d/n"))]
@@ -286,6 +292,32 @@ fn what_comes_to_be_is_named_as_git_names_it_or_as_the_directories_show(
     #[case] expected: Result<&str, &str>,
 ) {
     let found = meant(names, "@@ -0,0 +1 @@\n+b\n", files);
+    match expected {
+        Ok(expected) => assert_eq!(found.as_deref(), Ok(expected)),
+        Err(words) => assert!(found.as_ref().is_err_and(|e| e.contains(words)), "{found:?}"),
+    }
+}
+
+const NEW_B_N: &str = "--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+n\n";
+const NO_A_N: &str = "--- a/n\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n";
+
+/// One program writes all names of a patch in one way.
+#[rstest]
+#[case::prefixes("--- a/f\n+++ b/f", NEW_B_N, &[("f", "a\n"), ("b/x", "")], Ok("f, new n"))]
+#[case::two_trees("--- old/f\n+++ new/f", "--- /dev/null\n+++ new/d/n\n@@ -0,0 +1 @@\n+n\n", &[("f", "a\n")], Ok("f, new d/n"))]
+#[case::no_prefixes("--- d/f\n+++ d/f", NEW_B_N, &[("d/f", "a\n"), ("b/x", "")], Ok("d/f, new b/n"))]
+#[case::no_prefixes_in_a_new_directory("--- f\n+++ f", NEW_B_N, &[("f", "a\n")], Ok("f, new b/n"))]
+#[case::no_prefixes_as_the_files_show("--- d/f\n+++ d/f", NO_A_N, &[("d/f", "a\n"), ("a/n", "a\n"), ("n", "b\n")], Ok("d/f, no a/n"))]
+#[case::both("--- d/f\n+++ d/f", NO_A_N, &[("d/f", "a\n"), ("a/n", "a\n"), ("n", "a\n")], Err("may mean `a/n` or `n`"))]
+#[case::prefixes_and_a_file_like_one("--- a/f\n+++ b/f", NO_A_N, &[("f", "a\n"), ("a/n", "b\n"), ("n", "a\n")], Ok("f, no n"))]
+#[case::in_two_ways("--- d/f\n+++ d/f", "--- a/g\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n--- /dev/null\n+++ e/n\n@@ -0,0 +1 @@\n+n\n", &[("d/f", "a\n"), ("g", "a\n")], Err("may mean `e/n` or `n`"))]
+fn the_names_of_a_patch_tell_of_each_other(
+    #[case] names: &str,
+    #[case] more: &str,
+    #[case] files: &'static [(&str, &str)],
+    #[case] expected: Result<&str, &str>,
+) {
+    let found = meant(names, &format!("{A_TO_B}{more}"), files);
     match expected {
         Ok(expected) => assert_eq!(found.as_deref(), Ok(expected)),
         Err(words) => assert!(found.as_ref().is_err_and(|e| e.contains(words)), "{found:?}"),

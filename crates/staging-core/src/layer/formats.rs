@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use atomic_fs::{Digest, RelPath};
-use patch_formats::{Change, FilePatch, ModeChange, PatchText, Placement};
+use patch_formats::{Change, FilePatch, ModeChange, PatchText, Placement, Tree as _};
 
 use super::patch_names::Named;
 
@@ -130,10 +130,11 @@ impl View<'_> {
         for (path, digest) in &request.bases {
             bases.insert(self.inner.workspace.resolve(path)?, *digest);
         }
-        let mut directories = HashMap::new();
-        for file in &patch.files {
-            let mut named = Named::new(self, request, file, &mut directories);
-            let (path, kind) = match file.resolve(&mut named)? {
+        let changes = patch.resolve(&mut Named::new(self, request))?;
+        for (file, change) in patch.files.iter().zip(changes) {
+            let mut named = Named::new(self, request);
+            named.enter(file);
+            let (path, kind) = match change {
                 Change::Create { path } => (named.locate(&path)?, Kind::Create),
                 Change::Modify { path } => (named.locate(&path)?, Kind::Modify),
                 Change::Delete { path } => (named.locate(&path)?, Kind::Delete),

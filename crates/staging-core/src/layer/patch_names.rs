@@ -15,24 +15,20 @@ use crate::error::StagingError;
 use crate::patch::Operation;
 use crate::store::patches;
 
-/// The files that the names of one part of a patch may mean, as the session sees them.
+/// The files that the names of a patch may mean, as the session sees them.
 pub(super) struct Named<'n, 'v> {
     view: &'n mut View<'v>,
     request: &'n PatchRequest,
+    /// Of the part at hand.
     line: usize,
     is_from_top: bool,
-    /// What was asked for already, for the whole patch.
-    directories: &'n mut HashMap<RelPath, bool>,
+    /// What was asked for already.
+    directories: HashMap<RelPath, bool>,
 }
 
 impl<'n, 'v> Named<'n, 'v> {
-    pub(super) fn new(
-        view: &'n mut View<'v>,
-        request: &'n PatchRequest,
-        file: &FilePatch<'_>,
-        directories: &'n mut HashMap<RelPath, bool>,
-    ) -> Self {
-        Self { view, request, line: file.line, is_from_top: file.is_from_top, directories }
+    pub(super) fn new(view: &'n mut View<'v>, request: &'n PatchRequest) -> Self {
+        Self { view, request, line: 0, is_from_top: false, directories: HashMap::new() }
     }
 
     /// The path that a name means, by its spelling alone: relative to the patch's folder, or
@@ -121,6 +117,10 @@ impl<'n, 'v> Named<'n, 'v> {
 impl Tree for Named<'_, '_> {
     type Content = Arc<[u8]>;
     type Error = StagingError;
+
+    fn enter(&mut self, part: &FilePatch<'_>) {
+        (self.line, self.is_from_top) = (part.line, part.is_from_top);
+    }
 
     fn has_file(&mut self, name: &[u8]) -> Result<bool> {
         match self.locate(name) {
