@@ -225,6 +225,12 @@ fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
         false => Spelling::Plain,
     };
     let [(old, behind_old), (new, behind_new)] = labels(reader, names::traditional_label)?;
+    // Without their first parts these would be names like any others.
+    for (name, line) in [(&old, line), (&new, line + 1)] {
+        if name.starts_with(b"/") && name != NOTHING {
+            names::check(name, line)?;
+        }
+    }
     let hunks = hunks::read(reader)?;
     let whole = hunks.len() == 1;
     let no_old = whole && hunks[0].old.start == 0 && hunks[0].old.count == 0;

@@ -347,6 +347,7 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
     "leads out of its folder"
 )]
 #[case::absolute(b"--- /etc/f\n+++ /etc/f\n@@ -1 +1 @@\n-a\n+b\n", "is absolute")]
+#[case::absolute_on_one_side(b"--- /tmp/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n", "is absolute")]
 #[case::absolute_behind_the_prefix(
     b"--- a//etc/f\n+++ b//etc/f\n@@ -1 +1 @@\n-a\n+b\n",
     "is absolute"
