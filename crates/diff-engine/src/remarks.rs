@@ -47,6 +47,11 @@ pub enum Remark {
         /// Whether it is now.
         is_now: bool,
     },
+    /// The file is UTF-32 now, or was.
+    Utf32 {
+        /// Whether it is now.
+        is_now: bool,
+    },
     /// The content is binary, so it is replaced as a whole.
     ReplacedBinary,
     /// The content is over the limit, so it is replaced as a whole.
@@ -95,6 +100,8 @@ impl fmt::Display for Remark {
             }
             Self::Utf16 { is_now: true } => f.write_str("encoding changed to UTF-16"),
             Self::Utf16 { is_now: false } => f.write_str("encoding changed from UTF-16"),
+            Self::Utf32 { is_now: true } => f.write_str("encoding changed to UTF-32"),
+            Self::Utf32 { is_now: false } => f.write_str("encoding changed from UTF-32"),
             Self::ReplacedBinary => f.write_str("full replacement: the content is binary"),
             Self::ReplacedTooLarge { limit_bytes } => {
                 write!(f, "full replacement: the content is over {limit_bytes} bytes")
@@ -142,12 +149,21 @@ impl Remark {
         if old.is_empty() || new.is_empty() {
             return Vec::new();
         }
-        let is_utf16 = |head: &[u8]| head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
+        // A mark of UTF-32 begins with one of UTF-16.
+        let is_utf32 =
+            |head: &[u8]| head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff");
+        let is_utf16 = |head: &[u8]| {
+            !is_utf32(head) && (head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff"))
+        };
         let has_mark = |head: &[u8]| head.starts_with(b"\xef\xbb\xbf");
         let mut remarks = Vec::new();
+        if is_utf32(old) != is_utf32(new) {
+            remarks.push(Self::Utf32 { is_now: is_utf32(new) });
+        }
         if is_utf16(old) != is_utf16(new) {
             remarks.push(Self::Utf16 { is_now: is_utf16(new) });
-        } else if has_mark(old) != has_mark(new) {
+        }
+        if remarks.is_empty() && has_mark(old) != has_mark(new) {
             remarks.push(Self::ByteOrderMark { is_there: has_mark(new) });
         }
         remarks
@@ -155,7 +171,7 @@ impl Remark {
 }
 
 /// How much of a content tells whether it has a byte order mark.
-pub const HEAD_BYTES: usize = 3;
+pub const HEAD_BYTES: usize = 4;
 
 /// What a change of content calls for.
 pub(crate) fn of_contents(old: Side<'_>, new: Side<'_>, binary: bool) -> Vec<Remark> {

@@ -139,6 +139,7 @@ fn what_a_mode_opens_is_said(
 
 const MARKED: &[u8] = b"\xef\xbb\xbfa\nb\n";
 const UTF16: &[u8] = b"\xff\xfea\0\n\0";
+const UTF32: &[u8] = b"\xff\xfe\0\0a\0\0\0\n\0\0\0";
 
 #[rstest]
 #[case::mark_lost(MARKED, b"a\nc\n", &["lost its byte order mark (BOM)"])]
@@ -150,6 +151,8 @@ const UTF16: &[u8] = b"\xff\xfea\0\n\0";
 #[case::utf8_to_latin1("gr\u{fc}\u{df}e\n".as_bytes(), b"gr\xfc\xdfe\n", &["no longer valid UTF-8"])]
 #[case::latin1_stays(b"gr\xfc\n", b"gr\xfcn\n", &[])]
 #[case::from_utf16(UTF16, b"a\nb\n", &["full replacement: the content is binary", "encoding changed from UTF-16"])]
+#[case::from_utf32(UTF32, b"a\nb\n", &["full replacement: the content is binary", "encoding changed from UTF-32"])]
+#[case::utf16_to_utf32(UTF16, UTF32, &["full replacement: the content is binary", "encoding changed to UTF-32", "encoding changed from UTF-16"])]
 #[case::to_utf16(MARKED, UTF16, &["full replacement: the content is binary", "encoding changed to UTF-16"])]
 #[case::utf16_stays(UTF16, b"\xff\xfeb\0\n\0", &["full replacement: the content is binary"])]
 #[case::mark_and_encoding(
