@@ -1,6 +1,7 @@
 //! Why a patch cannot be read, and why one does not fit.
 
 use crate::model::PATCH_BYTES_MAX;
+use crate::near_miss::{NearMiss, near_miss};
 
 /// The patch cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,6 +152,19 @@ pub enum MisfitError {
         /// To how much.
         max: usize,
     },
+}
+
+/// A line of a file for a message that says what a hunk expects in its place, and what differs
+/// where that is hard to see.
+pub(crate) fn shown_beside(there: &[u8], expected: Option<&[u8]>) -> String {
+    let text = |line: &[u8]| line.trim_ascii_end().to_vec();
+    let near = expected.and_then(|expected| near_miss(&text(there), &text(expected)));
+    match near {
+        Some(near @ (NearMiss::Composition | NearMiss::Punctuation)) => {
+            format!("{}, with {}", shown(there), near.what())
+        }
+        _ => shown(there),
+    }
 }
 
 /// At most this much of a line is shown in a message.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::begin_patch::Chunk;
-use crate::error::{MisfitError, shown};
+use crate::error::{MisfitError, shown, shown_beside};
 use crate::hunks::Op;
 use crate::indent::Indentation;
 use crate::lines::{BOM, FreedEnds, end_around, split};
@@ -279,12 +279,15 @@ impl File<'_> {
 
     fn parted(&self, this: &Numbered<'_>, old: &[&[u8]], head: Head) -> MisfitError {
         let at = head.at + head.length;
-        let found = self.lines.get(at).map_or("the end of the file".to_owned(), |line| shown(line));
+        let expected = old.get(head.length).copied();
+        let there = self.lines.get(at);
+        let found =
+            there.map_or("the end of the file".to_owned(), |line| shown_beside(line, expected));
         MisfitError::NotFound {
             hunk: this.hunk,
             line: this.chunk.line,
             at: at + 1,
-            expected: old.get(head.length).map_or("more lines".to_owned(), |line| shown(line)),
+            expected: expected.map_or("more lines".to_owned(), shown),
             found,
         }
     }

@@ -28,24 +28,32 @@ pub enum NearMiss {
     Composition,
 }
 
+impl NearMiss {
+    /// What is in another way in the file; the encoding of all of it where that is.
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::Utf16 => "UTF-16",
+            Self::Utf32 => "UTF-32",
+            Self::LineEnds => "other line ends",
+            Self::TrailingBlanks => "other blanks at the ends of lines",
+            Self::Indentation => "other blanks at the beginnings or ends of lines",
+            Self::Punctuation => "other dashes, quotation marks or spaces of Unicode",
+            Self::Composition => "accents composed in another way (NFC or NFD)",
+        }
+    }
+}
+
 impl fmt::Display for NearMiss {
     /// What is so, and what to do; as it goes behind a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let other = match self {
-            Self::Utf16 | Self::Utf32 => {
-                let name = if *self == Self::Utf16 { "UTF-16" } else { "UTF-32" };
-                return write!(
-                    f,
-                    "the file is {name}, where no text of an edit or patch can be found: write the file whole"
-                );
-            }
-            Self::LineEnds => "line ends",
-            Self::TrailingBlanks => "blanks at the ends of lines",
-            Self::Indentation => "blanks at the beginnings or ends of lines",
-            Self::Punctuation => "dashes, quotation marks or spaces of Unicode",
-            Self::Composition => "accents composed in another way (NFC or NFD)",
-        };
-        write!(f, "the file has it with other {other}: give it as the file has it")
+        let what = self.what();
+        match self {
+            Self::Utf16 | Self::Utf32 => write!(
+                f,
+                "the file is {what}, where no text of an edit or patch can be found: write the file whole"
+            ),
+            _ => write!(f, "the file has it with {what}: give it as the file has it"),
+        }
     }
 }
 

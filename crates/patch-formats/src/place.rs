@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::error::{MisfitError, shown};
+use crate::error::{MisfitError, shown, shown_beside};
 use crate::hunks::{Hunk, Op};
 use crate::lines::{BOM, Endings, FreedEnds, split};
 use crate::model::{Fitted, MatchLevel, Placement};
@@ -229,13 +229,13 @@ impl<'a> File<'a> {
             // All of it is there, and more behind it.
             None => (at.saturating_add(old.len()), None, there(old.len())),
         };
-        let line = |line: Option<&[u8]>| line.map_or("the end of the file".to_owned(), shown);
+        let end = || "the end of the file".to_owned();
         MisfitError::NotFound {
             hunk: this.number,
             line: this.hunk.line,
             at: at.saturating_add(1),
-            expected: line(expected),
-            found: line(found),
+            expected: expected.map_or_else(end, shown),
+            found: found.map_or_else(end, |there| shown_beside(there, expected)),
         }
     }
 }

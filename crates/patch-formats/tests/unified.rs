@@ -50,6 +50,12 @@ const MIDDLE: &str = "@@ -2,3 +2,3 @@\n 2\n-3\n+X\n 4\n";
 )]
 #[case::crlf_is_kept("1\r\n2\r\n3\r\n4\r\n", Ok("1\r\n2\r\nX\r\n4\r\n"))]
 #[case::mixed_ends_are_kept("1\r\n2\n3\r\n4\n", Ok("1\r\n2\nX\r\n4\n"))]
+#[case::accents_composed_otherwise(
+    "1\n2\n3e\u{301}\n4\n",
+    Err(
+        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, and there is `3e\u{301}\\n`"
+    )
+)]
 #[case::a_lone_return_is_no_end(
     "1\n2\n3\r4\n",
     Err(
@@ -63,6 +69,19 @@ fn a_hunk_fits_where_it_says_or_in_one_place(
     let fitted = fit(&with_head(MIDDLE), content.as_bytes());
     let expected = expected.map(|text| text.as_bytes().to_vec()).map_err(str::to_owned);
     assert_eq!(fitted, expected);
+}
+
+#[test]
+fn what_looks_alike_is_told_apart() {
+    let patch = with_head("@@ -1,2 +1,2 @@\n caf\u{e9}\n-a\n+b\n");
+    let refused = fit(&patch, "cafe\u{301}\na\n".as_bytes()).expect_err("it is another line");
+    assert!(
+        refused.ends_with("`cafe\u{301}\\n`, with accents composed in another way (NFC or NFD)"),
+        "{refused}"
+    );
+    let patch = with_head("@@ -1,2 +1,2 @@\n \"x\"\n-a\n+b\n");
+    let refused = fit(&patch, "\u{201c}x\u{201d}\na\n".as_bytes()).expect_err("it is another line");
+    assert!(refused.contains("with other dashes, quotation marks or spaces"), "{refused}");
 }
 
 #[rstest]
