@@ -23,6 +23,7 @@ impl Strategy for Misbehaving {
             match order.split_once(' ').unwrap_or((order, "")) {
                 ("panic", _) => panic!("no idea\n\x1b[31mwhat to do"),
                 ("give-up", _) => return Err("this is too hard".into()),
+                ("say", words) => return Err(words.into()),
                 ("abort", _) => std::process::abort(),
                 ("exit", _) => std::process::exit(7),
                 ("overflow", _) => drop(black_box(deeper(0))),

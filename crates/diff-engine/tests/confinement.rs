@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use diff_engine::{
-    ChildLimits, Confinement, DiffEngine, Library, PluginHost, Policy, Registry, Remark, Side,
+    ChildLimits, Confinement, DiffEngine, Library, Op, PluginHost, Policy, Registry, Remark, Side,
     test_library,
 };
-use libraries::{install, library, path_of};
+use libraries::{Installed, install, library, path_of};
 use rstest::rstest;
 use tempfile::TempDir;
 
@@ -46,6 +46,11 @@ fn answer(order: &str, place: Place) -> String {
 
 fn answer_within(order: &str, place: Place, deadline: Duration) -> String {
     let installed = install(&intruding());
+    why_replaced(&engine(&installed, place, deadline), order)
+}
+
+/// An engine that asks the plugin first.
+fn engine(installed: &Installed, place: Place, deadline: Duration) -> DiffEngine {
     let (path, trust) = (installed.path.clone(), installed.trust.clone());
     let library = Library { name: "intruding".to_owned(), path, trust };
     let mut registry = Registry::bundled();
@@ -55,9 +60,12 @@ fn answer_within(order: &str, place: Place, deadline: Duration) -> String {
     };
     added.expect("the name is free");
     let policy = Policy { strategy: "intruding".to_owned(), deadline, ..Policy::default() };
+    DiffEngine::new(policy, registry)
+}
+
+fn why_replaced(engine: &DiffEngine, order: &str) -> String {
     let new = format!("{order}\n");
-    let diff =
-        DiffEngine::new(policy, registry).diff(Side::Text(b"old\n"), Side::Text(new.as_bytes()));
+    let diff = engine.diff(Side::Text(b"old\n"), Side::Text(new.as_bytes()));
     match diff.remarks.as_slice() {
         [Remark::StrategyReplaced { why, .. }] => why.clone(),
         remarks => panic!("it always answers with an error: {remarks:?}"),
@@ -388,6 +396,25 @@ fn a_library_that_keeps_its_host_waiting_within_a_frame_is_ended() {
     let order = format!("call: {write} 3 hex:1200 2\ncall: {wait} zeros {} 0 0", libc::FUTEX_WAIT);
     let why = answer_within(&order, Place::Child, Duration::from_millis(700));
     assert_eq!(why, "it had not answered when its time was over, for one file in 700 ms");
+}
+
+/// It has answered in the name of the process that serves it, and no longer reads what it is sent.
+#[test]
+fn a_library_that_stops_reading_costs_the_next_file_its_turn() {
+    let (write, wait) = (libc::SYS_write, libc::SYS_futex);
+    let ops = [Op::delete(0, 0, 1), Op::insert(1, 0, 2)];
+    let numbers = ops.iter().flat_map(|op| [op.kind, op.old, op.new, op.len]);
+    let script: String = numbers.map(|number| format!("{:08x}", number.to_be())).collect();
+    let frame = format!("12{:016x}00{script}", 33_u64.to_be());
+    let bytes = frame.len() / 2;
+    let order = format!("call: {write} 3 hex:{frame} {bytes}\ncall: {wait} zeros 0 0 0\n");
+    let installed = install(&intruding());
+    let engine = engine(&installed, Place::Child, Duration::from_millis(1500));
+    let first = engine.diff(Side::Text(b"old\n"), Side::Text(order.as_bytes()));
+    assert_eq!((first.strategy.as_str(), first.remarks.as_slice()), ("intruding", &[][..]));
+    // More than a socket holds.
+    let next = why_replaced(&engine, &"x\n".repeat(400_000));
+    assert_eq!(next, "it had not answered when its time was over, for one file in 1500 ms");
 }
 
 #[test]

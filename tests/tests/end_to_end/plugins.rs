@@ -102,6 +102,40 @@ fn a_plugin_that_misbehaves_is_replaced_with_one_warning(
     assert_eq!(stage.read("a.txt"), ordered(order).as_bytes());
 }
 
+/// Words of a library, which no reviewer has read, in every place that repeats them.
+#[test]
+fn what_a_plugin_says_hides_nothing() {
+    const HIDDEN: [char; 6] = ['\x1b', '\u{7}', '\u{202e}', '\u{200b}', '\u{e0041}', '\u{2028}'];
+    let Some(plugin) = install(misbehaving_plugin()) else { return };
+    let stage = Stage::new();
+    plugin.configure(&stage, "");
+    stage.write("a.txt", OLD);
+    let said: String = HIDDEN.iter().flat_map(|hidden| ['x', *hidden]).collect();
+    let order = ordered(&format!("say it was {said} me"));
+    let proposed = stage.run_with(["propose", "a.txt"], order.as_bytes()).expect(0);
+    assert!(proposed.stderr.contains("it was x"), "it is repeated: {}", proposed.stderr);
+    let commands: [&[&str]; 6] = [
+        &["status"],
+        &["show", "p1"],
+        &["status", "--json"],
+        &["plugin", "list"],
+        &["plugin", "list", "--json"],
+        &["log", "--json"],
+    ];
+    let mut shown = vec![proposed.stderr];
+    for command in commands {
+        let ran = stage.run(command).expect(0);
+        shown.push(String::from_utf8_lossy(&ran.stdout).into_owned() + &ran.stderr);
+    }
+    assert!(shown[4].contains("it was x"), "it is repeated: {}", shown[4]);
+    for text in shown {
+        // A diff that no terminal shows is the bytes of the file, which holds the order.
+        let words = text.split("\ndiff --git ").next().unwrap_or_default();
+        let hidden = words.chars().find(|character| HIDDEN.contains(character));
+        assert_eq!(hidden, None, "{text:?}");
+    }
+}
+
 #[test]
 fn a_plugin_that_fails_while_a_diff_is_shown_is_warned_of_there() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
