@@ -1,8 +1,8 @@
 //! What a child gives up before it loads a library.
 //!
 //! Everything here holds for the whole process and for good, so it binds whatever code the library
-//! brings, its constructors too. Linux has both walls; other systems have neither, which
-//! [`Confinement`] says.
+//! brings, its constructors too. Linux has landlock and seccomp; other systems have
+//! neither, which [`Confinement`] says.
 
 use std::fs::File;
 use std::io;
@@ -50,16 +50,16 @@ pub(super) fn limit_memory(bytes_max: u64) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// When the kernel has a wall and did not put it up: the library is not loaded then.
+/// When the kernel has landlock or seccomp and it failed: the library is not loaded then.
 pub(super) fn confine(protocol: &File, threads: Threads) -> io::Result<()> {
-    let walls = Confinement::of_this_system();
-    if walls.files {
+    let available = Confinement::of_this_system();
+    if available.files {
         give_up_files()?;
     }
-    // After the one wall, which binds this thread and those that it starts, and before the other,
+    // After landlock, which binds this thread and those that it starts later, and before seccomp,
     // which binds every thread and refuses to start more.
     end_with_the_host(protocol)?;
-    if walls.system_calls {
+    if available.system_calls {
         system_calls::restrict(threads)?;
     }
     Ok(())
