@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use end_to_end::{Ran, Stage, git, output, spawn};
 use rstest::rstest;
@@ -231,12 +232,20 @@ fn a_watch_waits_for_the_first_patch_also_in_a_directory_above() {
     assert!(said.contains("waiting for the first patch"), "{said}");
     assert_eq!(states(&stage), [""; 0]);
     propose_in(&stage, &plain, "a.txt");
-    let mut lines = BufReader::new(watch.stdout.take().expect("it is piped")).lines();
+    let output = BufReader::new(watch.stdout.take().expect("it is piped"));
+    let (sender, received) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in output.lines().map_while(Result::ok) {
+            let event: Value = serde_json::from_str(&line).expect("an object");
+            if sender.send(event["event"].clone()).is_err() {
+                return;
+            }
+        }
+    });
     let mut events = Vec::new();
     while !events.contains(&Value::from("patch_proposed")) {
-        let line = lines.next().expect("it goes on").expect("text");
-        let event: Value = serde_json::from_str(&line).expect("an object");
-        events.push(event["event"].clone());
+        let event = received.recv_timeout(Duration::from_secs(60));
+        events.push(event.unwrap_or_else(|_| panic!("no patch came: {events:?}")));
     }
     assert_eq!(events, ["session_opened", "patch_proposed"], "from the first event on");
     watch.kill().expect("it is our child");
