@@ -228,6 +228,9 @@ fn other_rows(victim: &Victim) -> Vec<Row> {
         ("a filter of its own", SYS_seccomp, format!("{SECCOMP_GET_ACTION_AVAIL} 0 zeros")),
         ("a timer", SYS_timer_create, "0 0 zeros".to_owned()),
         ("umask", SYS_umask, "63".to_owned()),
+        // At an address where nothing is, so that nothing is taken should it be allowed.
+        ("to take memory off line", SYS_madvise, format!("-1 4096 {MADV_HWPOISON}")),
+        ("to take memory off line softly", SYS_madvise, format!("-1 4096 {MADV_SOFT_OFFLINE}")),
         ("another folder", SYS_chdir, "path:/".to_owned()),
         ("stat", SYS_newfstatat, format!("{here} {path} zeros 0")),
     ];

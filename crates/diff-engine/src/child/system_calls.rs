@@ -24,7 +24,6 @@ use super::Threads;
 const ALLOWED: &[i64] = &[
     // Memory.
     libc::SYS_brk,
-    libc::SYS_madvise,
     libc::SYS_mmap,
     libc::SYS_mprotect,
     libc::SYS_mremap,
@@ -109,6 +108,8 @@ fn allowing(threads: Threads, process: u64) -> Result<BpfProgram, BackendError> 
     rules.insert(libc::SYS_open, argument(1, reading, libc::O_RDONLY as u64)?);
     // How the C library's fstat(3) asks about a descriptor.
     rules.insert(libc::SYS_newfstatat, argument(3, u64::MAX, libc::AT_EMPTY_PATH as u64)?);
+    // Advice about memory, but for what takes pages from the whole machine, which root may.
+    rules.insert(libc::SYS_madvise, below(2, libc::MADV_HWPOISON as u64)?);
     // abort(3) signals its own thread. Nobody else is signalled.
     rules.insert(libc::SYS_tgkill, argument(0, u64::MAX, process)?);
     if threads == Threads::Allowed {
@@ -148,7 +149,19 @@ fn filter(
 
 /// That a 32-bit argument, in the bits of the mask, is this.
 fn argument(index: u8, mask: u64, value: u64) -> Result<Vec<SeccompRule>, BackendError> {
-    let equal = SeccompCmpOp::MaskedEq(mask);
-    let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, equal, value)?;
+    condition(index, SeccompCmpOp::MaskedEq(mask), value)
+}
+
+/// That a 32-bit argument is less than this.
+fn below(index: u8, limit: u64) -> Result<Vec<SeccompRule>, BackendError> {
+    condition(index, SeccompCmpOp::Lt, limit)
+}
+
+fn condition(
+    index: u8,
+    compare: SeccompCmpOp,
+    value: u64,
+) -> Result<Vec<SeccompRule>, BackendError> {
+    let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, compare, value)?;
     Ok(vec![SeccompRule::new(vec![condition])?])
 }
