@@ -116,6 +116,18 @@ struct HereDocument<'t> {
     tail: &'t [u8],
 }
 
+/// Refuses a unified diff in a here-document behind `cd`: its names would be another directory's.
+pub(crate) fn check_above_diff(text: &[u8], line: usize) -> Result<(), PatchError> {
+    let text = text.trim_ascii();
+    match HereDocument::read(text) {
+        Some(document) if document.command.starts_with(b"cd ") => {
+            let reason = "is not read: send the patch alone, with names from the workspace";
+            Err(PatchError::Malformed { line, reason: format!("{} {reason}", shown(text)) })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl<'t> HereDocument<'t> {
     fn read(text: &'t [u8]) -> Option<Self> {
         let at = memchr::memmem::rfind(text, b"<<")?;

@@ -1,6 +1,7 @@
 //! Reading unified diffs, with git's headers and without.
 
 use crate::begin_patch;
+use crate::envelope;
 use crate::error::{PatchError, escaped, shown};
 use crate::git_header;
 use crate::hunks;
@@ -151,6 +152,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
             let (line, reason) = (reader.line(), reason.to_owned());
             return Err(PatchError::Malformed { line, reason });
         } else {
+            envelope::check_above_diff(line, reader.line())?;
             reader.next();
         }
     }

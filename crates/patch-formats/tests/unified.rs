@@ -204,6 +204,7 @@ fn an_index_line_names_the_base() {
 #[case(b"diff --git old/x y new/x y\nold mode 100644\nnew mode 100755\n", modify(b"x y"))]
 #[case(b"diff --git tool-1.0.orig/f tool-1.0/f\nold mode 100644\nnew mode 100755\n", modify(b"f"))]
 #[case(b"diff --git a/f b/f\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+b\n", Change::Create { path: b"f".to_vec() })]
+#[case(b"git apply <<'EOF'\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\nEOF\n", modify(b"f"))]
 #[case(b"\xef\xbb\xbfdiff --git a/f b/f\nold mode 100644\nnew mode 100755\n", modify(b"f"))]
 #[case(b"```diff\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n```", modify(b"f"))]
 #[case(b"diff --git a/f b/f\nnew file mode 100644\n```", Change::Create { path: b"f".to_vec() })]
@@ -405,6 +406,10 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
 #[case::index_without_a_mode(
     b"diff --git a/f b/f\nindex 1234567..2345678 x00644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
     "no regular file's mode"
+)]
+#[case::in_another_directory(
+    b"cd d && git apply <<'EOF'\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\nEOF\n",
+    "line 1 of the patch: `cd d && git apply <<'EOF'` is not read"
 )]
 #[case::a_deletion_that_the_header_does_not_say(
     b"diff --git a/f b/f\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n",
