@@ -21,8 +21,8 @@ pub(crate) struct Opening {
 /// when a unified diff comes first.
 pub(crate) fn find(reader: &mut Reader<'_>) -> Result<Option<Opening>, PatchError> {
     reader.margin = Margin::None;
-    // The last line that is not blank, and the indentation of the last fence that was opened.
-    let (mut above, mut fence) = (None, 0);
+    // The last line that is not blank.
+    let mut above = None;
     while let Some(line) = reader.peek_header() {
         let text = line.trim_ascii();
         if text == BEGIN {
@@ -31,7 +31,7 @@ pub(crate) fn find(reader: &mut Reader<'_>) -> Result<Option<Opening>, PatchErro
                 None => Opening::default(),
             };
             let indent = line.len() - line.trim_ascii_start().len();
-            if reader.margin == Margin::None && indent > 0 && indent == fence {
+            if reader.margin == Margin::None && indent > 0 {
                 reader.margin = margin(reader, indent);
             }
             return Ok(Some(opening));
@@ -40,7 +40,6 @@ pub(crate) fn find(reader: &mut Reader<'_>) -> Result<Option<Opening>, PatchErro
             return Ok(None);
         }
         if is_fence(text) {
-            fence = line.len() - line.trim_ascii_start().len();
             above = None;
         } else if !text.is_empty() {
             above = Some((reader.line(), text));
@@ -54,7 +53,8 @@ fn is_fence(text: &[u8]) -> bool {
     text.starts_with(b"```") || text.starts_with(b"~~~")
 }
 
-/// The margin of a patch in a fence that is indented, as in a list: every line has it.
+/// The margin of a patch that is indented as a whole, as in a list: every line has it. No line of a
+/// hunk could add or remove anything otherwise.
 fn margin(reader: &Reader<'_>, indent: usize) -> Margin {
     let mut ahead = reader.clone();
     while let Some(line) = ahead.peek() {
@@ -226,9 +226,7 @@ impl Opening {
             if line.trim_ascii() == BEGIN {
                 return Ok(());
             }
-            let is_of_a_patch = [&b"*** "[..], b"@@", b"+", b"diff --git "];
-            let is_of_a_patch = is_of_a_patch.iter().any(|head| line.starts_with(head));
-            if is_of_a_patch || reader.at_file_names() {
+            if [&b"*** "[..], b"@@", b"+"].iter().any(|head| line.starts_with(head)) {
                 return Err(behind(reader, "stands behind `*** End Patch`"));
             }
             // The line above the next patch may be a command.

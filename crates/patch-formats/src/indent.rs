@@ -177,6 +177,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// Whatever is known of levels, what comes of a line is at its own level in the file.
         #[test]
         fn levels_stay_levels(

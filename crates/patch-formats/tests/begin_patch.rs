@@ -243,6 +243,7 @@ const BODY: &str = "*** Begin Patch\n*** Delete File: f\n*** End Patch\n";
 #[case::fenced("```\n{}```\n", "f")]
 #[case::fenced_with_a_word("~~~diff title\n{}~~~\n", "f")]
 #[case::a_here_document_in_a_fence("```bash\napply_patch <<'EOF'\n{}EOF\n```\nDone.\n", "f")]
+#[case::a_fence_below_a_command_in_prose("Not apply_patch <<E && make, but\n```\n{}```\n", "f")]
 #[case::prose("I will delete it.\n\n{}\nThat is all:\n- one\n", "f")]
 #[case::prose_that_shifts("so a << b\n{}", "f")]
 fn what_stands_around_a_patch_is_passed_over(#[case] around: &str, #[case] path: &str) {
@@ -253,13 +254,14 @@ fn what_stands_around_a_patch_is_passed_over(#[case] around: &str, #[case] path:
 }
 
 #[test]
-fn the_margin_of_a_fence_in_a_list_is_no_part_of_the_patch() {
+fn the_margin_of_a_patch_in_a_list_is_no_part_of_it() {
     let lines =
         ["*** Begin Patch", "*** Update File: f", "@@", "  a", "-b", "+  c", "*** End Patch"];
     let listed: String = lines.iter().map(|line| format!("   {line}\n")).collect();
     let patch = format!("1. So:\n   ```\n{listed}   ```\n");
     let (content, places) = fit(patch.as_bytes(), b" a\nb\n").expect("it fits");
     assert_eq!((content.as_slice(), places), (&b" a\n  c\n"[..], vec![(1, MatchLevel::Exact)]));
+    assert_eq!(fit(listed.as_bytes(), b" a\nb\n").expect("it fits").0, b" a\n  c\n", "no fence");
     // Where not every line has the margin, blanks are the lines' own.
     let patch =
         "   ```\n   *** Begin Patch\n*** Update File: f\n@@\n    a\n-b\n+c\n*** End Patch\n";

@@ -179,6 +179,9 @@ fn ours(before: &Files, text: &[u8]) -> Result<Taken, Refused> {
     let changes = patch.resolve(&mut Lookup(before))?;
     for (file, change) in patch.files.iter().zip(changes) {
         let (content, run) = fitted(before, file, &change, &mut lenient)?;
+        if change.source().is_some_and(|source| stands_unprefixed(text, source)) {
+            lenient.insert(Kind::Unprefixed);
+        }
         parts.push((change, content, run));
     }
     let name = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -225,6 +228,16 @@ fn ours(before: &Files, text: &[u8]) -> Result<Taken, Refused> {
         files.insert(target, (content, run));
     }
     Ok(Taken { files, lenient })
+}
+
+/// Whether a label of the patch is this name as it stands.
+fn stands_unprefixed(text: &[u8], name: &[u8]) -> bool {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    lines.any(|line| {
+        let label = line.strip_prefix(b"--- ").or_else(|| line.strip_prefix(b"+++ "));
+        let label = label.and_then(|label| label.split(|byte| *byte == b'\t').next());
+        label == Some(name)
+    })
 }
 
 fn is_modified(parts: &[(Change, Vec<u8>, bool)], name: &str) -> bool {
