@@ -1,0 +1,177 @@
+//! Mutated patches beside `git apply`: what both take gives the same files, and what only one takes
+//! is of a kind that docs/cli.md lists.
+//!
+//! `PATCH_CASES=100000 cargo test -p patch-formats --test beside_git -- --nocapture` tries that many
+//! and prints how many were of each kind; `PATCH_SEED` chooses others. Needs `git`.
+
+#![cfg(unix)]
+#![allow(clippy::disallowed_methods, reason = "the test plays the user, who writes files freely")]
+
+mod git;
+mod mutate;
+mod ours;
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use git::Git;
+use mutate::{Random, mutate, restyled, trees};
+use ours::{Refused, ours};
+
+/// So many in every run of the tests.
+const CASES: usize = 400;
+const SEED: u64 = 20_261_128;
+
+/// Each kind of difference, with the words by which docs/cli.md lists it.
+const LISTED: [(Kind, &str); 18] = [
+    (Kind::Order, "parts may stand in any order"),
+    (Kind::NoContext, "a hunk without context has to be where it says"),
+    (Kind::FinalNewline, "`\\ No newline at end of file` stands at the end of a file"),
+    (Kind::Time, "a time of 1970 counts"),
+    (Kind::SeveralPlaces, "a hunk that is not where it says has to match in exactly one place"),
+    (Kind::Lines, "a hunk has exactly the lines that it says, hunks are in order"),
+    (Kind::Twice, "no file is changed twice"),
+    (Kind::CutOff, "a patch that was cut off is refused"),
+    (Kind::TwoFiles, "names that may mean two files are refused"),
+    (Kind::Disagreeing, "names below `diff --git`"),
+    (Kind::Names, "names with an empty part, `.` or `..`"),
+    (Kind::Unsupported, "copies, binary patches, symbolic links and submodules"),
+    (Kind::Mode, "a change of mode from one that the file does not have"),
+    (Kind::Headers, "header lines that are malformed"),
+    (Kind::Renames, "a rename or a new file never replaces a file, and renames in a circle"),
+    (Kind::LineEnds, "a patch whose lines all end in LF fits lines that end in"),
+    (Kind::Unprefixed, "names without a prefix are taken"),
+    (Kind::Incomplete, "headers may be incomplete"),
+];
+
+/// Why one takes a patch and the other does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Order,
+    NoContext,
+    FinalNewline,
+    Time,
+    SeveralPlaces,
+    Lines,
+    Twice,
+    CutOff,
+    TwoFiles,
+    Disagreeing,
+    Names,
+    Unsupported,
+    Mode,
+    Headers,
+    Renames,
+    LineEnds,
+    Unprefixed,
+    Incomplete,
+}
+
+/// Content and whether it can be run, by name.
+type Files = BTreeMap<String, (Vec<u8>, bool)>;
+
+#[derive(Debug, Default)]
+struct Counts {
+    taken_by_both: usize,
+    refused_by_both: usize,
+    only_git: BTreeMap<Kind, usize>,
+    only_greenroom: BTreeMap<Kind, usize>,
+    /// Taken by both, and by git as here with `-p0` alone.
+    unprefixed: usize,
+}
+
+/// Compares one patch; the difference when it is of no listed kind.
+fn compare(git: &mut Git, before: &Files, patch: &[u8], counts: &mut Counts) -> Result<(), String> {
+    let (here, there) = (ours(before, patch), git.apply(before, patch, None));
+    match (here, there) {
+        (Ok(here), Some(there)) if here.files == there => counts.taken_by_both += 1,
+        (Err(_), None) => counts.refused_by_both += 1,
+        (Err(Refused { kind: Some(kind), .. }), Some(_)) => {
+            *counts.only_git.entry(kind).or_default() += 1;
+        }
+        (Err(refused), Some(_)) => return Err(format!("only git takes it: {}", refused.message)),
+        (Ok(here), there) => {
+            let is_unprefixed = ["-p0", "-p1"]
+                .iter()
+                .any(|p| git.apply(before, patch, Some(p)) == Some(here.files.clone()));
+            match (there, here.lenient.first()) {
+                (Some(_), _) if is_unprefixed => counts.unprefixed += 1,
+                (Some(there), _) => {
+                    return Err(format!(
+                        "git makes of it {}, not {}",
+                        shown(&there),
+                        shown(&here.files)
+                    ));
+                }
+                (None, _) if is_unprefixed => {
+                    *counts.only_greenroom.entry(Kind::Unprefixed).or_default() += 1;
+                }
+                (None, Some(kind)) => *counts.only_greenroom.entry(*kind).or_default() += 1,
+                (None, None) => {
+                    return Err(format!("only Greenroom takes it: {}", shown(&here.files)));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn shown(files: &Files) -> String {
+    let shown = files.iter().map(|(name, (content, run))| {
+        format!("  {name}{}: {}\n", if *run { "*" } else { "" }, content.escape_ascii())
+    });
+    format!("\n{}", shown.collect::<String>())
+}
+
+#[test]
+fn mutated_patches_give_what_git_apply_gives_but_for_the_listed_differences() {
+    if !Command::new("git").arg("--version").output().is_ok_and(|out| out.status.success()) {
+        eprintln!("skipped: there is no git here");
+        return;
+    }
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let asked = number("PATCH_CASES");
+    let cases = asked.map_or(CASES, |cases| usize::try_from(cases).expect("a number of cases"));
+    let mut random = Random(number("PATCH_SEED").unwrap_or(SEED));
+    let (mut git, mut counts) = (Git::new(), Counts::default());
+    let mut world = (Files::new(), [Vec::new(), Vec::new()]);
+    let mut unlisted = Vec::new();
+    for case in 0..cases {
+        if case % 40 == 0 {
+            let (before, after) = trees(&mut random);
+            let diffs = git.diff(&before, &after);
+            world = (before, diffs);
+        }
+        let mut before = world.0.clone();
+        let mut patch = restyled(&mut random, &world.1);
+        for _ in 0..random.below(3) {
+            mutate(&mut random, &mut patch, &mut before);
+        }
+        if let Err(difference) = compare(&mut git, &before, &patch, &mut counts) {
+            unlisted.push(format!(
+                "case {case}: {difference}\nthe patch:\n{}\nthe files:{}",
+                String::from_utf8_lossy(&patch).escape_debug().to_string().replace("\\n", "\n"),
+                shown(&before)
+            ));
+            if asked.is_some() {
+                println!("{}\n", unlisted[unlisted.len() - 1]);
+            }
+        }
+    }
+    if asked.is_some() {
+        println!("{counts:#?}");
+    }
+    let (count, first) = (unlisted.len(), unlisted.iter().take(5).cloned().collect::<Vec<_>>());
+    assert!(count == 0, "{count} unlisted differences:\n{}", first.join("\n\n"));
+    let is_telling = counts.taken_by_both * 5 > cases && counts.refused_by_both * 20 > cases;
+    assert!(is_telling, "too few are taken or refused by both: {counts:?}");
+}
+
+#[test]
+fn every_kind_of_difference_is_listed_in_the_documentation() {
+    let text =
+        include_str!("../../../../docs/cli.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    for (kind, words) in LISTED {
+        assert!(text.contains(words), "{kind:?}: docs/cli.md lacks {words:?}");
+    }
+}
