@@ -5,7 +5,7 @@
 //! what moves (into a freed place after that place is freed), then contents.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use atomic_fs::{Digest, RelPath};
 use patch_formats::{Change, FilePatch, ModeChange, PatchText, Placement, Tree as _};
