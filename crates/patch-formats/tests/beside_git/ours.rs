@@ -202,7 +202,8 @@ fn fitted(
     if fitted.placements.iter().any(|place| place.level > MatchLevel::Exact) {
         lenient.insert(Kind::LineEnds);
     }
-    if file.names_base(content) == Some(true) {
+    let is_new = matches!(change, Change::Create { .. });
+    if file.names_base(content) == Some(true) || (is_new && file.is_from_top) {
         lenient.insert(Kind::Incomplete);
     }
     let was_run = found.is_some_and(|(_, run)| *run);
