@@ -278,7 +278,7 @@ impl Stage<'_> {
     }
 
     /// What is to be said beside patches that were shown or staged.
-    fn remark_patches(&self, patches: &[Patch]) {
+    fn remark_patches<'p>(&self, patches: impl IntoIterator<Item = &'p Patch>) {
         for warning in self.layer.take_strategy_warnings() {
             self.console.remark(&warning);
         }

@@ -5,15 +5,15 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    FittedFile, MatchLevel, PATCH_BYTES_MAX, PatchNames, PatchProposed, PatchRequest, Proposal,
-    Proposed, RelPath, Selector, Session, SessionId, Spool, StagingError,
+    FittedFile, MatchLevel, PATCH_BYTES_MAX, Patch, PatchNames, PatchProposed, PatchRequest,
+    Proposal, Proposed, RelPath, Selector, Session, SessionId, Spool, StagingError,
 };
 
 use super::{Stage, line, names};
 use crate::args::Propose;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::json::{self, FittedView, ProposedView};
+use crate::json::{self, FittedView, PatchView, ProposedView};
 use crate::place::shown;
 
 /// Content that comes in a stream is held in memory up to this, else in a file of the state.
@@ -64,15 +64,18 @@ fn report_patch(
     answer: &PatchProposed,
 ) -> Result<(), Failure> {
     let console = stage.console;
-    let all = answer.proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
-    let mut seen = std::collections::HashSet::new();
-    let patches: Vec<_> = all.filter(|patch| seen.insert(patch.id)).cloned().collect();
+    let PatchProposed { proposed, fitted, .. } = answer;
     let others: std::collections::BTreeSet<SessionId> =
-        answer.proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
+        proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
     let others: Vec<SessionId> = others.into_iter().collect();
+    let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
+    let mut seen = std::collections::HashSet::new();
+    // Not copied: a patch may be over a hundred thousand files.
+    let patches: Vec<&Patch> = all.filter(|patch| seen.insert(patch.id)).collect();
+    drop(seen);
     if console.json {
-        let patches = json::patches(&patches);
-        let fitted = answer.fitted.iter().map(FittedView::from).collect();
+        let patches = patches.iter().copied().map(PatchView::from).collect();
+        let fitted = fitted.iter().map(FittedView::from).collect();
         let session = Some(session.id);
         console.object(ProposedView { session, patches, also_pending_in: &others, fitted })?;
     } else {
@@ -82,16 +85,16 @@ fn report_patch(
         }
         console.report(&text)?;
     }
-    for remark in placement_remarks(&answer.fitted) {
+    for remark in placement_remarks(fitted) {
         console.remark(&remark);
     }
-    for superseded in answer.proposed.iter().filter_map(|one| one.superseded) {
+    for superseded in proposed.iter().filter_map(|one| one.superseded) {
         console.remark(&format!("it takes the place of {superseded}"));
     }
     if !others.is_empty() {
         console.remark(&format!("some of the files are also pending in {}", names(&others)));
     }
-    stage.remark_patches(&patches);
+    stage.remark_patches(patches);
     Ok(())
 }
 

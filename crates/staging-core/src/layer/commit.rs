@@ -101,6 +101,11 @@ impl Step {
         }
     }
 
+    /// The patch that another one takes the place of, or that is taken back.
+    pub(super) fn superseded(&self) -> Option<PatchId> {
+        self.old.as_ref().filter(|_| !self.is_idle()).map(|old| old.id)
+    }
+
     /// The contents that the old patch needs and the new one needs as well: most often the
     /// base. Their need is left as it is counted.
     fn taken_over(&self) -> Vec<Digest> {
@@ -486,36 +491,43 @@ pub(super) fn join_idle(write: &Write<'_>, steps: &mut [Step], batch: PatchId) -
 
 /// The answers of a plan that was written, each with the other sessions that have something pending
 /// on its file.
-pub(super) fn answers(connection: &Connection, plan: &Ready<'_>) -> Result<Vec<Proposed>> {
-    let others = |path: &RelPath| patches::sessions_at(connection, path, plan.view.session);
+fn answers(connection: &Connection, plan: &Ready<'_>) -> Result<Vec<Proposed>> {
     plan.touched
         .iter()
         .map(|paths| {
             let mut answer = answer(plan, paths);
             let main = paths.first().expect("a proposal concerns a path");
-            answer.also_pending_in = others(main)?;
-            if let Some(to) = answer.patch.as_ref().and_then(|patch| patch.rename_to.as_ref()) {
-                answer.also_pending_in.extend(others(to)?);
-                answer.also_pending_in.sort_unstable();
-                answer.also_pending_in.dedup();
-            }
+            add_others(connection, plan.view.session, main, &mut answer)?;
             Ok(answer)
         })
         .collect()
 }
 
+/// Notes which other sessions have something pending on a proposal's file.
+pub(super) fn add_others(
+    connection: &Connection,
+    session: SessionId,
+    main: &RelPath,
+    answer: &mut Proposed,
+) -> Result<()> {
+    let others = |path: &RelPath| patches::sessions_at(connection, path, session);
+    answer.also_pending_in = others(main)?;
+    if let Some(to) = answer.patch.as_ref().and_then(|patch| patch.rename_to.as_ref()) {
+        answer.also_pending_in.extend(others(to)?);
+        answer.also_pending_in.sort_unstable();
+        answer.also_pending_in.dedup();
+    }
+    Ok(())
+}
+
 /// What a plan that was written made of some paths.
-pub(super) fn answer(plan: &Ready<'_>, paths: &Touched) -> Proposed {
+fn answer(plan: &Ready<'_>, paths: &Touched) -> Proposed {
     let steps = &plan.steps;
     let at = |path: &RelPath| step_at(steps, path).and_then(Step::now).cloned();
     let (main, others) = paths.split_first().expect("a proposal concerns a path");
     let patch = at(main);
-    let superseded: Option<PatchId> = paths
-        .iter()
-        .filter_map(|path| step_at(steps, path))
-        .filter(|step| !step.is_idle())
-        .find_map(|step| step.old.as_ref())
-        .map(|old| old.id);
+    let superseded: Option<PatchId> =
+        paths.iter().filter_map(|path| step_at(steps, path)?.superseded()).next();
     Proposed {
         withdrawn: patch.is_none(),
         also_changed: others.iter().filter_map(at).collect(),

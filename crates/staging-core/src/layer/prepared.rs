@@ -9,14 +9,18 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use atomic_fs::RelPath;
+
 use super::Inner;
 use super::commit::{
-    CommitError, Committed, Plans, Rows, Step, Written, answer, answers, is_overtaken, join_idle,
+    CommitError, Committed, Plans, Ready, Rows, Step, Written, add_others, is_overtaken, join_idle,
     number_revisions,
 };
+use super::request::Proposed;
 use crate::Result;
 use crate::ids::PatchId;
 use crate::owner::{Liveness, Owner};
+use crate::patch::Patch;
 use crate::store::contents::Entry;
 use crate::store::patches::{self, Inserted};
 use crate::store::{Write, damaged};
@@ -26,6 +30,9 @@ const LARGE_MIN: usize = 1000;
 
 /// How many rows one transaction stores or removes: others wait for it.
 const ROWS_MAX: usize = 200;
+
+/// How many rows one statement makes pending.
+const LISTED_MAX: usize = 1000;
 
 /// How long the way is left free for others after each of these transactions, at most. A process
 /// that waits for SQLite's lock asks for it every now and then, so it has to be free for as long as
@@ -52,13 +59,18 @@ pub(super) fn list(
     let idle = steps.iter().filter(|step| step.is_idle()).filter_map(Step::now);
     let oldest = idle.map(|patch| patch.id).chain([first]).min();
     let batch = batch.or(oldest).unwrap_or(first);
-    let listed = patches::list_prepared(write, first, batch)?;
-    let mut expected = 0;
+    let mut ids = Vec::new();
     for step in steps.iter_mut().filter(|step| is_new(step)) {
         let Some(new) = &mut step.new else { continue };
-        expected += 1;
         new.batch = Some(batch);
         (new.created_at, new.updated_at) = (write.now, write.now);
+        ids.push(new.id);
+    }
+    let (mut listed, expected) = (0, ids.len());
+    // They were inserted in this order, so each part is one range of ids.
+    for ids in ids.chunks(LISTED_MAX) {
+        let (Some(from), Some(to)) = (ids.first(), ids.last()) else { continue };
+        listed += patches::list_prepared(write, first, (*from, *to), batch)?;
     }
     if listed != expected {
         return Err(damaged(format!("{listed} of {expected} prepared patches are there")));
@@ -94,13 +106,52 @@ impl Inner {
             tracing::warn!(%error, "patches that are not pending stay until the next sweep");
         }
         let Written::Done = written? else { return Ok(Committed::Overtaken) };
-        let [ready] = plans.ready.as_slice() else { return Ok(Committed::Overtaken) };
-        // Nobody waits for this part, and it is staged whatever comes of it.
-        let answers = self.store.read(|connection| answers(connection, ready));
-        Ok(Committed::Done(vec![answers.unwrap_or_else(|error| {
+        let ready = plans.ready.iter_mut();
+        Ok(Committed::Done(ready.map(|ready| self.answers_of_large(ready)).collect()))
+    }
+
+    /// The answers of a large call that was written: nobody waits for them. Most patches are
+    /// answered once, and are handed over.
+    fn answers_of_large(&self, ready: &mut Ready<'_>) -> Vec<Proposed> {
+        let Ready { steps, touched, view } = ready;
+        let paths: Vec<RelPath> = steps.iter().map(|step| step.path.clone()).collect();
+        let superseded: Vec<Option<PatchId>> = steps.iter().map(Step::superseded).collect();
+        let take = |step: &mut Step| if step.is_idle() { step.old.take() } else { step.new.take() };
+        let mut now: Vec<Option<Box<Patch>>> = steps.iter_mut().map(take).collect();
+        let place = |path: &RelPath| paths.binary_search(path).ok();
+        let mut uses = vec![0_usize; paths.len()];
+        for place in touched.iter().flatten().filter_map(place) {
+            uses[place] += 1;
+        }
+        let mut at = |path: &RelPath| {
+            let place = place(path)?;
+            uses[place] -= 1;
+            let patch = if uses[place] == 0 { now[place].take() } else { now[place].clone() };
+            patch.map(|patch| *patch)
+        };
+        let mut answers: Vec<Proposed> = Vec::with_capacity(touched.len());
+        for touched in &*touched {
+            let patch = touched.first().and_then(&mut at);
+            answers.push(Proposed {
+                withdrawn: patch.is_none(),
+                also_changed: touched.iter().skip(1).filter_map(&mut at).collect(),
+                patch,
+                superseded: touched.iter().filter_map(|path| superseded[place(path)?]).next(),
+                also_pending_in: Vec::new(),
+            });
+        }
+        let noted = self.store.read(|connection| {
+            let mut each = answers.iter_mut().zip(&*touched);
+            each.try_for_each(|(answer, paths)| match paths.first() {
+                Some(main) => add_others(connection, view.session, main, answer),
+                None => Ok(()),
+            })
+        });
+        if let Err(error) = noted {
+            // It is staged whatever comes of this.
             tracing::warn!(%error, "what other sessions have pending is not known");
-            ready.touched.iter().map(|paths| answer(ready, paths)).collect()
-        })]))
+        }
+        answers
     }
 
     /// Stores the rows, and counts what they need of contents; `first` is the id of the first one.

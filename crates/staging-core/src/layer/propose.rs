@@ -186,12 +186,14 @@ impl Inner {
                 return if view.has_raced.get() { Ok(Attempt::Overtaken) } else { Err(error) };
             }
         };
+        view.forget_plan();
         let ready = vec![Ready { view, steps, touched }];
         let mut plans = [Plans { session, generation: before.generation, ready }];
         match self.commit_plans(&mut plans) {
             Ok(committed) => match committed.into_iter().next() {
-                Some(Committed::Done(answers)) => {
-                    Ok(Attempt::Done(answers.into_iter().flatten().collect()))
+                // There was one plan, so there is one list of answers.
+                Some(Committed::Done(mut answers)) => {
+                    Ok(Attempt::Done(answers.pop().unwrap_or_default()))
                 }
                 Some(Committed::Overtaken) | None => Ok(Attempt::Overtaken),
             },
@@ -294,11 +296,12 @@ impl Inner {
 
     /// What becomes of each touched path, signed and compared; taken out of what is planned.
     fn steps(&self, view: &mut View<'_>) -> Result<Vec<Step>> {
+        view.forget_disk();
         let planned = std::mem::take(&mut view.planned);
         let mut steps = Vec::with_capacity(planned.len());
         for (path, new) in planned {
             let old = view.stored_at(&path)?.map(Box::new);
-            let mut step = Step { path, old, new: new.map(Box::new), diff: None };
+            let mut step = Step { path, old, new, diff: None };
             if let Some(new) = &mut step.new {
                 new.signature = signature_of(new);
             }

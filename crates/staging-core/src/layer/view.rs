@@ -33,7 +33,7 @@ pub(super) struct View<'a> {
     pub(super) inner: &'a Inner,
     pub(super) session: SessionId,
     /// What each touched path's pending patch becomes; `None` is none.
-    pub(super) planned: BTreeMap<RelPath, Option<Patch>>,
+    pub(super) planned: BTreeMap<RelPath, Option<Box<Patch>>>,
     /// Where a planned rename's target leads back to.
     targets: BTreeMap<RelPath, RelPath>,
     /// The paths to which planned patches bring a file where none was, in order.
@@ -144,7 +144,7 @@ impl<'a> View<'a> {
     /// The pending patch on a path.
     pub(super) fn at_path(&self, path: &RelPath) -> Result<Option<Patch>> {
         match self.planned.get(path) {
-            Some(planned) => Ok(planned.clone()),
+            Some(planned) => Ok(planned.as_deref().cloned()),
             None => self.stored_at(path),
         }
     }
@@ -325,6 +325,23 @@ impl<'a> View<'a> {
         damaged(path)(error)
     }
 
+    /// Lets go of what was found on the disk, once all is planned: of a large call that is much.
+    pub(super) fn forget_disk(&mut self) {
+        self.bases = HashMap::new();
+        self.files = HashMap::new();
+        self.looked_at = RefCell::default();
+        self.brought = BTreeSet::new();
+    }
+
+    /// Lets go of everything that the steps of a plan do not need to be committed.
+    pub(super) fn forget_plan(&mut self) {
+        self.forget_disk();
+        self.seen = RefCell::default();
+        self.held = HashMap::new();
+        self.targets = BTreeMap::new();
+        self.planned = BTreeMap::new();
+    }
+
     /// Plans what the pending patch on a path becomes.
     pub(super) fn plan(&mut self, path: &RelPath, patch: Option<Patch>) {
         if let Some(Some(before)) = self.planned.get(path) {
@@ -339,7 +356,7 @@ impl<'a> View<'a> {
             self.targets.insert(target, path.clone());
         }
         self.brought.extend(patch.as_ref().and_then(brought_by).cloned());
-        self.planned.insert(path.clone(), patch);
+        self.planned.insert(path.clone(), patch.map(Box::new));
     }
 
     /// Refuses a path that lies below a file that the session brings, or above

@@ -325,15 +325,22 @@ pub(crate) fn insert(
     Ok(PatchId(unsql(connection.last_insert_rowid())))
 }
 
-/// Makes all prepared patches of one call pending, which are marked by its first one's id, as one
-/// batch; how many there were.
-pub(crate) fn list_prepared(write: &Write<'_>, first: PatchId, batch: PatchId) -> Result<usize> {
+/// Makes prepared patches of one call pending, which are marked by its first one's id: those from
+/// one id to another one, as a part of a batch; how many there were. SQLite keeps in memory what one
+/// such statement changes, so the range should be short.
+pub(crate) fn list_prepared(
+    write: &Write<'_>,
+    first: PatchId,
+    ids: (PatchId, PatchId),
+    batch: PatchId,
+) -> Result<usize> {
     let changed = write
         .prepare_cached(
             "UPDATE patches SET state = 'pending', batch = ?2, reason_text = NULL,
-             created_ms = ?3, updated_ms = ?3 WHERE batch = ?1 AND state = 'prepared'",
+             created_ms = ?3, updated_ms = ?3
+             WHERE id BETWEEN ?4 AND ?5 AND batch = ?1 AND state = 'prepared'",
         )?
-        .execute([sql(first.0), sql(batch.0), write.now.unix_ms()])?;
+        .execute([sql(first.0), sql(batch.0), write.now.unix_ms(), sql(ids.0.0), sql(ids.1.0)])?;
     Ok(changed)
 }
 
