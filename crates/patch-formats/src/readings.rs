@@ -263,16 +263,25 @@ impl PatchText<'_> {
             });
         }
         let mut resolved = Vec::with_capacity(changes.len());
+        let mut told = None;
         for (file, change) in self.files.iter().zip(changes) {
             resolved.push(match (change, &file.readings) {
                 (Some(change), _) => change,
                 (None, None) => file.change.clone(),
                 (None, Some(readings)) => {
                     tree.enter(file);
-                    match file.decide(readings, &found, tree)? {
+                    let change = match file.decide(readings, &found, tree)? {
                         Some(change) => change,
                         None => file.missing(readings, &found, tree)?,
+                    };
+                    // What only the files told of two parts is not told of both in two ways.
+                    let name = change.source().or(change.target()).unwrap_or_default();
+                    let reading = readings.reading_of(name).filter(|_| found.only().is_none());
+                    if reading.is_some_and(|reading| *told.get_or_insert(reading) != reading) {
+                        let literal = readings.literal.as_deref().unwrap_or(name);
+                        return Err(file.two_files(literal, &readings.gits).into());
                     }
+                    change
                 }
             });
         }

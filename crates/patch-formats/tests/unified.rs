@@ -322,6 +322,23 @@ fn what_comes_to_be_is_named_as_git_names_it_or_as_the_directories_show(
     }
 }
 
+#[test]
+fn what_the_directories_tell_of_two_new_files_is_one_thing() {
+    let new = |name: &str| format!("--- /dev/null\n+++ {name}\n@@ -0,0 +1 @@\n+n\n");
+    let named = |names: [&str; 2], files| {
+        let text = names.map(new).concat();
+        let (names, hunks) = text.split_once("\n@@").expect("a hunk");
+        meant(names, &format!("@@{hunks}"), files)
+    };
+    let found = named(["d/n", "d/e/n"], &[("d/x", "")]);
+    assert_eq!(found.as_deref(), Ok("new d/n, new d/e/n"));
+    // Without `d`, `b` would be a prefix; beside it, it may be a directory that comes to be.
+    for names in [["b/n", "d/n"], ["d/n", "b/n"]] {
+        let refused = named(names, &[("d/x", "")]).expect_err("two programs wrote it");
+        assert!(refused.contains("may mean"), "{refused}");
+    }
+}
+
 const NEW_B_N: &str = "--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+n\n";
 const NO_A_N: &str = "--- a/n\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n";
 

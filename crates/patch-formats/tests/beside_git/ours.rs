@@ -171,11 +171,19 @@ pub(crate) fn ours(before: &Files, text: &[u8]) -> Result<Taken, Refused> {
 
 /// Whether a label of the patch is this name as it stands.
 fn stands_unprefixed(text: &[u8], name: &[u8]) -> bool {
+    let mut quoted = b"\"".to_vec();
+    for byte in name {
+        match byte {
+            0x80.. => quoted.extend(format!("\\{byte:o}").bytes()),
+            byte => quoted.push(*byte),
+        }
+    }
+    quoted.push(b'"');
     let mut lines = text.split(|byte| *byte == b'\n');
     lines.any(|line| {
         let label = line.strip_prefix(b"--- ").or_else(|| line.strip_prefix(b"+++ "));
         let label = label.and_then(|label| label.split(|byte| *byte == b'\t').next());
-        label == Some(name)
+        label.is_some_and(|label| label == name || label.starts_with(&quoted))
     })
 }
 
