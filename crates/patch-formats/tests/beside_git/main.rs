@@ -152,6 +152,9 @@ fn mutated_patches_give_what_git_apply_gives_but_for_the_listed_differences() {
         if case < from {
             continue;
         }
+        if asked.is_some() && case % 1000 == 999 {
+            println!("{} cases: {counts:?}", case + 1 - from);
+        }
         if let Err(difference) = compare(&mut git, &before, &patch, &mut counts) {
             unlisted.push(format!(
                 "case {case}: {difference}\nthe patch:\n{}\nthe files:{}",

@@ -195,7 +195,9 @@ pub(crate) fn mutate(random: &mut Random, patch: &mut Vec<u8>, files: &mut Files
             if let Some(line) = header(&lines, &[b"@@ -"], random) {
                 let digits: Vec<usize> =
                     (0..lines[line].len()).filter(|at| lines[line][*at].is_ascii_digit()).collect();
-                lines[line][*random.pick(&digits)] = b'0' + (random.next() % 10) as u8;
+                if !digits.is_empty() {
+                    lines[line][*random.pick(&digits)] = b'0' + (random.next() % 10) as u8;
+                }
                 *patch = lines.concat();
             }
         }
