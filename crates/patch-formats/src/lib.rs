@@ -1,7 +1,8 @@
 //! Reads the formats in which agents write changes, and fits them to a file's bytes.
 //!
 //! [`PatchText::parse`] takes a unified or git diff, or a `*** Begin Patch`, and says, file by
-//! file, what it changes; [`FilePatch::fit`] brings one file's change to the bytes that are there.
+//! file, what it changes; [`PatchText::resolve`] says which files its names mean, given a [`Tree`] of
+//! those that are there, and [`FilePatch::fit`] brings one file's change to its bytes.
 //! [`replace`] is a format too: one piece of text for another, and [`replace_in_turn`] is many of
 //! them. Bytes go in and bytes come out: nothing here opens a file, and contents and names are never
 //! taken for text.
