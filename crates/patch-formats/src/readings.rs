@@ -301,6 +301,9 @@ impl FilePatch<'_> {
         if matches!(self.change, Change::Create { .. }) {
             return Ok(None);
         }
+        if readings.is_sure() && !readings.creates {
+            return Ok(Some(self.change.clone()));
+        }
         let mut there: Vec<&[u8]> = Vec::new();
         for name in readings.names(seen) {
             if tree.has_file(name)? {

@@ -339,6 +339,38 @@ fn what_the_directories_tell_of_two_new_files_is_one_thing() {
     }
 }
 
+/// Nothing can be looked up here.
+struct Unasked;
+
+impl Tree for Unasked {
+    type Content = Vec<u8>;
+    type Error = PatchError;
+
+    fn has_file(&mut self, name: &[u8]) -> Result<bool, PatchError> {
+        unreachable!("{} is looked up", name.escape_ascii())
+    }
+
+    fn has_directory(&mut self, name: &[u8]) -> Result<bool, PatchError> {
+        self.has_file(name)
+    }
+
+    fn content(&mut self, name: &[u8]) -> Result<Vec<u8>, PatchError> {
+        self.has_file(name).map(|_| Vec::new())
+    }
+}
+
+#[test]
+fn names_that_can_mean_one_file_alone_are_not_looked_up() {
+    let text = "diff --git a/d/f b/d/f\n--- a/d/f\n+++ b/d/f\n@@ -1 +1 @@\n-a\n+b\n\
+        --- a/g\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n\
+        diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+n\n\
+        --- /dev/null\n+++ b/d/m\n@@ -0,0 +1 @@\n+n\n";
+    let patch = PatchText::parse(text.as_bytes()).expect("it is a patch");
+    let changes = patch.resolve(&mut Unasked).expect("nothing has to be decided");
+    let create = |path: &[u8]| Change::Create { path: path.to_vec() };
+    assert_eq!(changes, [modify(b"d/f"), modify(b"g"), create(b"n"), create(b"d/m")]);
+}
+
 const NEW_B_N: &str = "--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+n\n";
 const NO_A_N: &str = "--- a/n\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n";
 
