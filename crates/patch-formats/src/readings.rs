@@ -186,6 +186,11 @@ impl Readings {
         }
     }
 
+    /// Whether the part creates the file when there is none.
+    pub(crate) fn creates(&self) -> bool {
+        self.creates
+    }
+
     /// Every name that may be meant.
     pub(crate) fn all(&self) -> impl Iterator<Item = &[u8]> {
         self.literal.iter().chain([&self.gits]).chain(&self.rivals).map(Vec::as_slice)

@@ -222,6 +222,7 @@ fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
     let line = reader.line();
     let mut ahead = reader.clone();
     ahead.next();
+    let ends_in_crlf = ahead.peek_full().is_some_and(|line| line.ends_with(b"\r\n"));
     let spelling = match ahead.peek().is_some_and(|line| line.starts_with(b"+++ \"")) {
         true => Spelling::Quoted,
         false => Spelling::Plain,
@@ -260,6 +261,12 @@ fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
         (both(no_old)?, |path| Change::Modify { path })
     };
     let change = change(readings.preferred().to_vec());
+    let is_new = matches!(change, Change::Create { .. }) || readings.creates();
+    if is_new && ends_in_crlf && behind_new.starts_with(b" ") {
+        // Git does not see the time then, and creates a file with the time in its name.
+        let reason = "a time behind blanks and a CR LF: end the name before it".to_owned();
+        return Err(PatchError::Malformed { line: line + 1, reason });
+    }
     let body = Body::Hunks { hunks, from_crlf: reader.is_crlf };
     let readings = Some(readings);
     finish(FilePatch {

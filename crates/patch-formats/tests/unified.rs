@@ -460,6 +460,10 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
     b"diff --git a/f b/f\nindex 1234567..2345678 x00644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
     "no regular file's mode"
 )]
+#[case::a_time_that_git_takes_for_the_name(
+    b"--- /dev/null\r\n+++ b/f 2026-01-01 10:00:00\r\n@@ -0,0 +1 @@\r\n+a\r\n",
+    "line 2 of the patch: a time behind blanks and a CR LF"
+)]
 #[case::in_another_directory(
     b"cd d && git apply <<'EOF'\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\nEOF\n",
     "line 1 of the patch: `cd d && git apply <<'EOF'` is not read"
