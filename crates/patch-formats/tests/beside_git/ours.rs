@@ -117,7 +117,12 @@ pub(crate) fn ours(before: &Files, text: &[u8]) -> Result<Taken, Refused> {
     let mut parts = Vec::new();
     let changes = patch.resolve(&mut Lookup(before))?;
     for (file, change) in patch.files.iter().zip(changes) {
-        let (content, run) = fitted(before, file, &change, &mut lenient)?;
+        let (content, run) = fitted(before, file, &change, &mut lenient).map_err(|refused| {
+            // Git creates the file wherever a hunk puts its first lines.
+            let is_missing = refused.message.contains("no such file");
+            let kind = refused.kind.or((is_missing && inserts(text)).then_some(Kind::NoContext));
+            Refused { kind, ..refused }
+        })?;
         if change.source().is_some_and(|source| stands_unprefixed(text, source)) {
             lenient.insert(Kind::Unprefixed);
         }
@@ -167,6 +172,14 @@ pub(crate) fn ours(before: &Files, text: &[u8]) -> Result<Taken, Refused> {
         files.insert(target, (content, run));
     }
     Ok(Taken { files, lenient })
+}
+
+/// Whether a hunk puts lines where none are, at another line than the first.
+fn inserts(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'\n').any(|line| {
+        let old = line.strip_prefix(b"@@ -").and_then(|rest| rest.split(|b| *b == b' ').next());
+        old.is_some_and(|old| old.ends_with(b",0") && old != b"0,0")
+    })
 }
 
 /// Whether a label of the patch is this name as it stands.
