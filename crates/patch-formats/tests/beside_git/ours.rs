@@ -123,7 +123,8 @@ pub(crate) fn ours(before: &Files, text: &[u8]) -> Result<Taken, Refused> {
             let kind = refused.kind.or((is_missing && inserts(text)).then_some(Kind::NoContext));
             Refused { kind, ..refused }
         })?;
-        if change.source().is_some_and(|source| stands_unprefixed(text, source)) {
+        let name = change.source().or(change.target());
+        if name.is_some_and(|name| stands_unprefixed(text, name)) {
             lenient.insert(Kind::Unprefixed);
         }
         parts.push((change, content, run));
