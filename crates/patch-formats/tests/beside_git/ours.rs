@@ -121,6 +121,8 @@ pub(crate) fn ours(before: &Files, text: &[u8]) -> Result<Taken, Refused> {
             // Git creates the file wherever a hunk puts its first lines.
             let is_missing = refused.message.contains("no such file");
             let kind = refused.kind.or((is_missing && inserts(text)).then_some(Kind::NoContext));
+            // A time is seen in front of a carriage return, and git takes it for a part of the name.
+            let kind = kind.or((is_missing && has_returned_label(text)).then_some(Kind::Headers));
             Refused { kind, ..refused }
         })?;
         let name = change.source().or(change.target());
@@ -180,6 +182,14 @@ fn inserts(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'\n').any(|line| {
         let old = line.strip_prefix(b"@@ -").and_then(|rest| rest.split(|b| *b == b' ').next());
         old.is_some_and(|old| old.ends_with(b",0") && old != b"0,0")
+    })
+}
+
+/// Whether a label of the patch ends in a carriage return.
+fn has_returned_label(text: &[u8]) -> bool {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    lines.any(|line| {
+        (line.starts_with(b"--- ") || line.starts_with(b"+++ ")) && line.ends_with(b"\r")
     })
 }
 
