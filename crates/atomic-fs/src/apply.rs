@@ -56,6 +56,10 @@ pub struct Applied {
     pub edited: Vec<Conflict>,
     /// Directories that a committed set made, outermost first.
     pub made_dirs: Vec<RelPath>,
+    /// Directories that a committed set has taken away, or that it may have emptied and that are
+    /// removed by `clean_up` then, outermost first, with their permission bits where these are
+    /// known.
+    pub removed_dirs: Vec<(RelPath, Option<u32>)>,
 }
 
 /// A set whose outcome is durable but whose slots and journal still lie about.
@@ -116,8 +120,10 @@ impl<D: Disk> Apply<'_, '_, D> {
             {
                 Ok(()) => {
                     let made_dirs = intent.new_dirs.clone();
+                    let removed_dirs = intent.removed_dirs();
                     Applied {
                         made_dirs,
+                        removed_dirs,
                         ..Applied::with(Outcome::Committed, intent, Record::Committed)
                     }
                 }
@@ -197,6 +203,10 @@ impl<D: Disk> Apply<'_, '_, D> {
         let mut files = Vec::with_capacity(units.len());
         for unit in units {
             let staged = unit.staged().expect("units without a slot were left out");
+            if !staged.kind.is_file() {
+                let target = slot::read_target(&unit.path, &staged, source)?;
+                self.policy.check_link(self.ground, &unit.path, &target)?;
+            }
             let written = slot::write(self.ground, unit, &staged, source);
             if matches!(&written, Err(error) if error.is(std::io::ErrorKind::AlreadyExists)) {
                 taken.lock().unwrap_or_else(PoisonError::into_inner).push(unit.slot.clone());
@@ -207,10 +217,12 @@ impl<D: Disk> Apply<'_, '_, D> {
             return Ok(());
         }
         for (unit, file) in units.iter().zip(files) {
-            self.ground
-                .disk
-                .sync_file(&file)
-                .map_err(FsError::io("sync the new content of", &unit.path))?;
+            let disk = self.ground.disk;
+            let synced = match &file {
+                Some(file) => disk.sync_file(file),
+                None => disk.sync_dir(&*self.ground.parent(&unit.slot)?),
+            };
+            synced.map_err(FsError::io("sync the new content of", &unit.path))?;
         }
         Ok(())
     }
@@ -367,6 +379,7 @@ impl Applied {
             kept: Vec::new(),
             edited: Vec::new(),
             made_dirs: Vec::new(),
+            removed_dirs: Vec::new(),
         }
     }
 

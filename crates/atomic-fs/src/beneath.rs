@@ -32,8 +32,50 @@ pub(crate) fn resolve<D: Disk>(
     path: &RelPath,
     last: LastSymlink,
 ) -> Result<RelPath, FsError> {
+    let left = path.components().map(<[u8]>::to_vec).collect();
+    walk(ground, root, path, left, last)?.ok_or(FsError::Refused {
+        path: path.clone(),
+        refusal: Refusal::NotAFile { kind: "directory" },
+    })
+}
+
+/// Where a symbolic link at a path would lead; `None` for the root, and for what no path leads to
+/// because a part of it is a file. What it leads to may be absent.
+///
+/// # Errors
+/// [`Refusal::LeadsOut`].
+pub(crate) fn resolve_link<D: Disk>(
+    ground: &Ground<'_, D>,
+    root: &Path,
+    path: &RelPath,
+    target: &[u8],
+) -> Result<Option<RelPath>, FsError> {
+    let split = |path: &[u8]| path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
+    let left: VecDeque<Vec<u8>> = if target.first() == Some(&b'/') {
+        let refused = FsError::Refused { path: path.clone(), refusal: Refusal::LeadsOut };
+        split(&below_root(root, target).ok_or(refused)?)
+    } else {
+        let mut left: VecDeque<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
+        left.pop_back();
+        let below: VecDeque<Vec<u8>> = split(target);
+        left.extend(below);
+        left
+    };
+    match walk(ground, root, path, left, LastSymlink::Followed) {
+        Err(FsError::Refused { refusal: Refusal::ParentNotADirectory, .. }) => Ok(None),
+        answer => answer,
+    }
+}
+
+/// Follows names from the root; `None` when they lead to the root itself.
+fn walk<D: Disk>(
+    ground: &Ground<'_, D>,
+    root: &Path,
+    path: &RelPath,
+    mut left: VecDeque<Vec<u8>>,
+    last: LastSymlink,
+) -> Result<Option<RelPath>, FsError> {
     let refused = |refusal| FsError::Refused { path: path.clone(), refusal };
-    let mut left: VecDeque<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
     let mut done: Vec<Vec<u8>> = Vec::new();
     let mut symlinks = 0;
     while let Some(name) = left.pop_front() {
@@ -85,7 +127,10 @@ pub(crate) fn resolve<D: Disk>(
             }
         }
     }
-    RelPath::parse(&done.join(&b'/')).map_err(|_| refused(Refusal::NotAFile { kind: "directory" }))
+    if done.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(RelPath::parse(&done.join(&b'/'))?))
 }
 
 /// What is left of an absolute path below the root, if it lies there as written.

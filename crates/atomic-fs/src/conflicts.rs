@@ -8,6 +8,7 @@ use crate::error::FsError;
 use crate::ground::{FileReader, Ground};
 use crate::intent::{SLOT_SUFFIX, is_slot_name};
 use crate::journal::write_all;
+use crate::move_aside::is_unsupported;
 use crate::mutants::mutant;
 use crate::rel_path::{RelPath, escape};
 
@@ -46,6 +47,16 @@ pub(crate) fn keep<D: Disk>(
                         .stat(&dir, slot.file_name())
                         .is_ok_and(|stat| stat.kind != FileKind::Regular) =>
             {
+                // A file system without the exclusive rename; nobody else writes to conflicts/.
+                if is_unsupported(&error)
+                    && disk.stat(conflicts, name.as_bytes()).is_err()
+                    && disk
+                        .rename_replacing(&dir, slot.file_name(), conflicts, name.as_bytes())
+                        .is_ok()
+                {
+                    disk.sync_dir(conflicts).map_err(failed())?;
+                    return Ok(kept());
+                }
                 // Nothing of the set's, and nothing that can be copied: it stays.
                 let file = PathBuf::from(crate::rel_path::os_string(slot.as_bytes()));
                 return Ok(Kept { path: path.clone(), file });

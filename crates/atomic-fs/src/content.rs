@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::disk::FileKind;
+
 /// A BLAKE3 digest of a file's content, 32 bytes, shown as 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -91,18 +93,73 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// What identifies a regular file's state: content and permission bits.
+/// The permission bits of every symbolic link, as Linux reports them; nothing reads them
+/// (symlink(7)).
+pub const SYMLINK_MODE: u32 = 0o777;
+
+/// What a path with content holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentKind {
+    /// A regular file with these bytes.
+    #[default]
+    File,
+    /// A symbolic link; its target is the content.
+    Symlink,
+}
+
+impl ContentKind {
+    /// The kind of content that a kind of file has; `None` where it has none.
+    pub fn of(kind: FileKind) -> Option<Self> {
+        match kind {
+            FileKind::Regular => Some(Self::File),
+            FileKind::Symlink => Some(Self::Symlink),
+            FileKind::Directory | FileKind::Other => None,
+        }
+    }
+
+    /// Whether it is a regular file's.
+    pub fn is_file(&self) -> bool {
+        *self == Self::File
+    }
+}
+
+/// What identifies the state of a regular file or a symbolic link: content and permission bits.
 ///
 /// The modification time is not part of it: a bare `touch` is no change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
+    /// What it is.
+    #[serde(default, skip_serializing_if = "ContentKind::is_file")]
+    pub kind: ContentKind,
     /// BLAKE3 of the content.
     pub digest: Digest,
     /// The content's length in bytes.
     pub bytes: u64,
-    /// Permission bits, `mode & 0o7777`.
+    /// Permission bits, `mode & 0o7777`; [`SYMLINK_MODE`] for a symbolic link.
     pub mode: u32,
 }
+
+impl Fingerprint {
+    /// A regular file's.
+    pub const fn file(digest: Digest, bytes: u64, mode: u32) -> Self {
+        Self { kind: ContentKind::File, digest, bytes, mode }
+    }
+
+    /// That of a symbolic link with this target.
+    pub fn symlink(target: &[u8]) -> Self {
+        let (digest, bytes) = (Digest::of(target), target.len() as u64);
+        Self { kind: ContentKind::Symlink, digest, bytes, mode: SYMLINK_MODE }
+    }
+
+    /// What is held, whatever the permission bits.
+    pub(crate) fn content(&self) -> Content {
+        (self.kind, self.digest)
+    }
+}
+
+/// A kind of content and its digest: a file may hold the same bytes as a link's target.
+pub(crate) type Content = (ContentKind, Digest);
 
 /// Where the bytes of staged content are read from when a slot is written.
 ///

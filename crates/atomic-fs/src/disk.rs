@@ -52,6 +52,15 @@ pub struct Stat {
     pub changed_ns: i64,
 }
 
+/// What a new symbolic link takes over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkLike {
+    /// Owner and group; the process's own when not given.
+    pub owner: Option<(u32, u32)>,
+    /// The time of modification, in nanoseconds since 1970; now when not given.
+    pub modified_ns: Option<i64>,
+}
+
 /// What a file system says to a request for a lease; see [`Disk::lease`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lease {
@@ -153,6 +162,21 @@ pub trait Disk: Send + Sync {
     fn default_mode(&self, _dir: &Self::Dir) -> io::Result<Option<u32>> {
         Ok(None)
     }
+    /// Makes a symbolic link, of this owner and with this time of modification where they are given.
+    ///
+    /// # Durability
+    /// No system syncs a link by itself: it is durable once the directory that it lies in has been
+    /// synced ([`sync_dir`](Disk::sync_dir)), with its target.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where the name is taken, `Unsupported` on file systems without links.
+    fn create_symlink(
+        &self,
+        dir: &Self::Dir,
+        name: &[u8],
+        target: &[u8],
+        like: LinkLike,
+    ) -> io::Result<()>;
     /// A symlink's target.
     fn read_link(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Vec<u8>>;
     /// The names in a directory, without `.` and `..`, in any order.
@@ -297,6 +321,8 @@ pub trait Disk: Send + Sync {
     fn remove_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
     /// Makes a directory.
     fn create_dir(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
+    /// Sets a directory's permission bits.
+    fn set_dir_mode(&self, dir: &Self::Dir, name: &[u8], mode: u32) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
 }

@@ -57,6 +57,12 @@ pub enum PathError {
 pub enum Refusal {
     /// A symlink on the way, or the file itself, leads out of the workspace.
     LeadsOut,
+    /// A symbolic link is to be made whose target lies outside of the workspace, or in what is
+    /// protected in it.
+    LinkTarget {
+        /// Its target, escaped.
+        target: String,
+    },
     /// A component is `.git`, or a spelling that a file system takes for it.
     Git,
     /// The path lies in Greenroom's own state directory, or is one of its slots.
@@ -101,6 +107,10 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::LeadsOut => f.write_str("a symlink on the way leads out of the workspace"),
+            Self::LinkTarget { target } => write!(
+                f,
+                "its target `{target}` lies outside of the workspace or in a protected directory"
+            ),
             Self::Git => f.write_str("git's own files are protected"),
             Self::OwnState => f.write_str("Greenroom's own files are protected"),
             Self::OtherMount => f.write_str("it lies on another mount"),
@@ -265,8 +275,11 @@ pub enum Difference {
     Exists,
     /// It is gone.
     Missing,
-    /// It is no regular file any more, or can no longer be reached safely.
+    /// It is something else now (a file, a symbolic link, a directory), or can no longer be
+    /// reached safely.
     Kind,
+    /// It is a directory that holds something besides.
+    NotEmpty,
     /// Recovery needs its old or its new content, which is in no slot and not in the store.
     Unrestorable,
     /// Something that is no regular file has the name of its slot.
@@ -284,7 +297,8 @@ impl std::fmt::Display for Difference {
             Self::Mode => "its mode changed",
             Self::Exists => "it exists now",
             Self::Missing => "it is gone",
-            Self::Kind => "it is no regular file any more",
+            Self::Kind => "it is of another kind now, such as a link or a directory",
+            Self::NotEmpty => "it is a directory that is not empty",
             Self::Unrestorable => "what it held is neither beside it nor in the store",
             Self::SlotTaken => "a directory or a special file has the name of its slot",
             Self::Refused => "the configuration does not allow to change it",

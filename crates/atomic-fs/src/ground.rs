@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::content::{Digest, Fingerprint};
+use crate::content::{Content, ContentKind, Digest, Fingerprint};
 use crate::disk::{Disk, FileKind, Lease, Stat, is_symlink_error};
 use crate::error::{Difference, FsError, Refusal};
 use crate::git_dirs::GitFacts;
@@ -32,6 +32,10 @@ pub(crate) struct Ground<'a, D: Disk> {
     pub sync_failed: Mutex<bool>,
     begun: Mutex<Begun<D>>,
     dirs: Mutex<Dirs<D>>,
+    /// Directories and links that the set at hand takes away. A link that comes in place of a
+    /// directory leads to nothing that was in it, and a directory in place of a link is not what
+    /// that led to.
+    made_way: Mutex<Vec<RelPath>>,
     git_dirs: Mutex<HashMap<Option<RelPath>, Arc<GitFacts>>>,
 }
 
@@ -55,11 +59,12 @@ struct Dirs<D: Disk> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
     Absent,
+    /// A regular file, or a symbolic link, whose target is its content.
     File {
         stat: Stat,
         digest: Digest,
     },
-    /// A directory, a symlink, a device.
+    /// A directory, a device.
     Other(FileKind),
 }
 
@@ -75,7 +80,7 @@ impl Held {
 
     /// The same whatever its mode: some file systems keep none.
     pub(crate) fn is_of_set(&self, staged: &Fingerprint, stamp: i64) -> bool {
-        matches!(self, Self::File { stat, digest } if *digest == staged.digest
+        matches!(self, Self::File { stat, .. } if self.content() == Some(staged.content())
             && (has_stamp(stat.modified_ns, stamp) || mutant!(StampIgnored)))
     }
 
@@ -84,18 +89,28 @@ impl Held {
         match self {
             Self::Absent => Some(Difference::Missing),
             Self::Other(_) => Some(Difference::Kind),
+            Self::File { stat, .. } if ContentKind::of(stat.kind) != Some(base.kind) => {
+                Some(Difference::Kind)
+            }
             Self::File { digest, .. } if *digest != base.digest => Some(Difference::Content),
-            Self::File { stat, .. } if stat.mode != base.mode => Some(Difference::Mode),
+            // A link's permission bits mean nothing, and differ between systems.
+            Self::File { stat, .. } if base.kind.is_file() && stat.mode != base.mode => {
+                Some(Difference::Mode)
+            }
             Self::File { .. } => None,
         }
     }
 
     /// What it holds, whatever its metadata.
-    pub(crate) fn content(&self) -> Option<Digest> {
+    pub(crate) fn content(&self) -> Option<Content> {
         match self {
-            Self::File { digest, .. } => Some(*digest),
+            Self::File { stat, digest } => Some((ContentKind::of(stat.kind)?, *digest)),
             _ => None,
         }
+    }
+
+    pub(crate) fn is_directory(&self) -> bool {
+        *self == Self::Other(FileKind::Directory)
     }
 
     pub(crate) fn bytes(&self) -> Option<u64> {
@@ -135,8 +150,18 @@ impl<'a, D: Disk> Ground<'a, D> {
         let begun = Begun { journal: None, is_durable: false, says_aside: false };
         let (sync_failed, begun) = (Mutex::new(false), Mutex::new(begun));
         let dirs = Mutex::new(Dirs { open: HashMap::new(), closed: HashMap::new() });
-        let git_dirs = Mutex::default();
-        Self { disk, root, conflicts, conflicts_path, options, sync_failed, begun, dirs, git_dirs }
+        Self {
+            disk,
+            root,
+            conflicts,
+            conflicts_path,
+            options,
+            sync_failed,
+            begun,
+            dirs,
+            made_way: Mutex::default(),
+            git_dirs: Mutex::default(),
+        }
     }
 
     /// The directory's handle, kept for later calls as long as not too many are open.
@@ -175,9 +200,24 @@ impl<'a, D: Disk> Ground<'a, D> {
     }
 
     fn open_dir(&self, path: Option<&RelPath>) -> Result<D::Dir, FsError> {
-        self.disk
-            .open_dir_beneath(self.root, path, self.options.allow_other_mounts)
-            .map_err(|source| dir_error(path, source))
+        let opened = self.disk.open_dir_beneath(self.root, path, self.options.allow_other_mounts);
+        opened.map_err(|source| match path {
+            Some(path) if is_symlink_error(&source) && self.has_made_way(path) => {
+                FsError::io("open", path)(io::ErrorKind::NotFound.into())
+            }
+            _ => dir_error(path, source),
+        })
+    }
+
+    /// Notes the directories and links that the set at hand takes away: nothing is found below a
+    /// link at their paths.
+    pub(crate) fn note_making_way(&self, paths: impl Iterator<Item = RelPath>) {
+        *self.made_way.lock().unwrap_or_else(PoisonError::into_inner) = paths.collect();
+    }
+
+    fn has_made_way(&self, path: &RelPath) -> bool {
+        let made_way = self.made_way.lock().unwrap_or_else(PoisonError::into_inner);
+        made_way.iter().any(|way| path.starts_with(way))
     }
 
     fn identity(&self, path: &RelPath, dir: &D::Dir) -> Result<(u64, u64), FsError> {
@@ -198,11 +238,70 @@ impl<'a, D: Disk> Ground<'a, D> {
         }
     }
 
-    /// Forgets a directory that has just been removed.
+    /// Forgets a directory that has just been removed or moved, and those in it.
     pub(crate) fn forget_dir(&self, path: &RelPath) {
         let mut dirs = self.dirs();
-        dirs.open.remove(&Some(path.clone()));
-        dirs.closed.remove(path);
+        dirs.open.retain(|open, _| !open.as_ref().is_some_and(|open| open.starts_with(path)));
+        dirs.closed.retain(|closed, _| !closed.starts_with(path));
+    }
+
+    /// Whether a directory is there that holds nothing.
+    pub(crate) fn is_empty_dir(&self, path: &RelPath) -> Result<bool, FsError> {
+        let opened = match self.open_dir(Some(path)) {
+            Ok(opened) => opened,
+            Err(error) if is_absence(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        Ok(self.disk.list(&opened).map_err(FsError::io("list", path))?.is_empty())
+    }
+
+    /// Everything below a directory, parents before children; `None` when it is no directory.
+    pub(crate) fn tree(&self, path: &RelPath) -> Result<Option<Vec<(RelPath, FileKind)>>, FsError> {
+        let mut found = Vec::new();
+        let mut left = vec![path.clone()];
+        while let Some(dir) = left.pop() {
+            let opened = match self.open_dir(Some(&dir)) {
+                Ok(opened) => opened,
+                Err(error) if is_absence(&error) && dir == *path => return Ok(None),
+                Err(error) if is_absence(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            for entry in self.disk.list(&opened).map_err(FsError::io("list", &dir))? {
+                let inner = dir.join(&entry.name)?;
+                let kind = match entry.kind {
+                    Some(kind) => kind,
+                    None => match self.disk.stat(&opened, &entry.name) {
+                        Ok(stat) => stat.kind,
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        Err(error) => return Err(FsError::io("look at", &inner)(error)),
+                    },
+                };
+                if kind == FileKind::Directory {
+                    left.push(inner.clone());
+                }
+                found.push((inner, kind));
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// Removes a directory in which there are none but directories; whether it is gone.
+    pub(crate) fn remove_empty_tree(&self, path: &RelPath) -> Result<bool, FsError> {
+        let Some(tree) = self.tree(path)? else { return Ok(false) };
+        if tree.iter().any(|(_, kind)| *kind != FileKind::Directory) {
+            return Ok(false);
+        }
+        // Parents come before children.
+        for dir in tree.iter().rev().map(|(dir, _)| dir).chain([path]) {
+            let parent = self.parent(dir)?;
+            match self.disk.remove_dir(&parent, dir.file_name()) {
+                Ok(()) => self.forget_dir(dir),
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(FsError::io("remove the directory", dir)(error)),
+            }
+        }
+        Ok(true)
     }
 
     /// The handle of the directory that a file lies in.
@@ -287,8 +386,10 @@ impl<'a, D: Disk> Ground<'a, D> {
     /// Reads what a name holds, content and all.
     pub(crate) fn held(&self, path: &RelPath) -> Result<Held, FsError> {
         let Some(stat) = self.stat(path)? else { return Ok(Held::Absent) };
-        if stat.kind != FileKind::Regular {
-            return Ok(Held::Other(stat.kind));
+        match stat.kind {
+            FileKind::Regular => {}
+            FileKind::Symlink => return self.held_link(path, stat),
+            FileKind::Directory | FileKind::Other => return Ok(Held::Other(stat.kind)),
         }
         let file = match self.open_file(path) {
             Ok(file) => file,
@@ -296,6 +397,29 @@ impl<'a, D: Disk> Ground<'a, D> {
             Err(error) => return Err(error),
         };
         self.held_by(&file).map_err(FsError::io("read", path))
+    }
+
+    /// Reads a symbolic link that was there a moment ago. A link is never changed, only replaced.
+    fn held_link(&self, path: &RelPath, mut stat: Stat) -> Result<Held, FsError> {
+        let parent = self.parent(path)?;
+        loop {
+            let target = match self.disk.read_link(&parent, path.file_name()) {
+                Ok(target) => target,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Held::Absent),
+                // No link any more.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    return self.held(path);
+                }
+                Err(error) => return Err(FsError::io("read the symlink", path)(error)),
+            };
+            match self.stat(path)? {
+                Some(now) if now.inode == stat.inode && now.changed_ns == stat.changed_ns => {
+                    return Ok(Held::File { stat, digest: Digest::of(&target) });
+                }
+                Some(now) if now.kind == FileKind::Symlink => stat = now,
+                _ => return self.held(path),
+            }
+        }
     }
 
     /// Reads what a name holds, and refuses a file that somebody has open for writing.

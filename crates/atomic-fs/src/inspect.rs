@@ -3,7 +3,8 @@
 //! Recovery never trusts what a dead process meant to do: the slot and the file say
 //! what it did. The table in docs/design.md argues each row.
 
-use crate::content::Fingerprint;
+use crate::clear_dir::holds_others;
+use crate::content::{ContentKind, Fingerprint};
 use crate::disk::Disk;
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, Held};
@@ -59,7 +60,14 @@ pub(crate) fn inspect<D: Disk>(
     };
     let edited =
         |path: &RelPath, difference| Condition::Edited(Conflict { path: path.clone(), difference });
-    if matches!(slot, Held::Other(_)) && !matches!(unit.action, Action::SetMode { .. }) {
+    let may_hold_dir = matches!(unit.action, Action::SetMode { .. } | Action::RemoveDir { .. });
+    let is_others = match slot.content() {
+        // A link comes into no slot of a set that has none at this path.
+        Some((ContentKind::Symlink, _)) => !unit.has_link(),
+        Some(_) => false,
+        None => slot != Held::Absent,
+    };
+    if is_others && !may_hold_dir {
         return Ok(Condition::Foreign);
     }
     let gone = |path: &RelPath| {
@@ -157,6 +165,22 @@ pub(crate) fn inspect<D: Disk>(
                     Some(_) if !is_goal_ahead => edited(to, Difference::Content),
                     Some(difference) => conflict(&unit.path, difference),
                 }
+            }
+        }
+        Action::RemoveDir { dirs } => {
+            if slot.is_directory() {
+                match holds_others(ground, &unit.slot, &unit.path, dirs)? {
+                    Some(true) => Condition::Displaced,
+                    _ => Condition::Done,
+                }
+            } else if slot != Held::Absent {
+                Condition::Foreign
+            } else if file.is_directory() {
+                Condition::Waiting
+            } else if file == Held::Absent || is_brought(&unit.path, &file)? {
+                gone(&unit.path)
+            } else {
+                conflict(&unit.path, Difference::Kind)
             }
         }
         Action::SetMode { base, mode } => {

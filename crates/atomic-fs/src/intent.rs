@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::change_set::{Change, ChangeSet, Expected, Operation};
+use crate::change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
 use crate::content::Fingerprint;
 use crate::error::FsError;
 use crate::lookup::nearest_dir;
 use crate::rel_path::RelPath;
+use crate::removed_dirs::RemovedDirs;
 
 /// The first bytes of every slot's name; what follows is the set's id and the
 /// unit's number, and `.tmp` ends it.
@@ -53,7 +54,7 @@ pub(crate) fn is_set_id(text: &str) -> bool {
 }
 
 /// Everything that recovery needs to finish or to undo a change set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Intent {
     /// The caller's id of the set.
     pub set: String,
@@ -65,7 +66,16 @@ pub(crate) struct Intent {
     /// version noted none.
     #[serde(default)]
     pub dirs: Vec<(RelPath, u64)>,
+    /// The permission bits of directories to make, where they are not those of a plain mkdir.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_modes: Vec<(RelPath, u32)>,
+    /// Directories that the set may leave empty and that are then removed, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emptied: Vec<DirBelow>,
 }
+
+/// A directory, and its permission bits where they are known.
+pub(crate) type DirBelow = (RelPath, Option<u32>);
 
 /// One file's part of a set, with the slot it uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +107,9 @@ pub(crate) enum Action {
     Move { base: Fingerprint, inode: u64, to: RelPath },
     /// The file's permission bits change where it is.
     SetMode { base: Fingerprint, mode: u32 },
+    /// The directory becomes the slot, with the empty ones in it. `dirs` are its path and theirs,
+    /// outermost first.
+    RemoveDir { dirs: Vec<DirBelow> },
 }
 
 impl Action {
@@ -108,14 +121,18 @@ impl Action {
             Self::Delete { .. } => 2,
             Self::Move { .. } => 3,
             Self::SetMode { .. } => 4,
+            Self::RemoveDir { .. } => 5,
         }
     }
 
-    /// The same change, whatever the number of the file that was checked.
+    /// The same change, whatever the number of the file that was checked, and the bits of the
+    /// directories.
     fn is_alike(&self, other: &Self) -> bool {
         let mut own = self.clone();
-        if let Self::Replace { inode, .. } | Self::Move { inode, .. } = &mut own {
-            *inode = 0;
+        match &mut own {
+            Self::Replace { inode, .. } | Self::Move { inode, .. } => *inode = 0,
+            Self::RemoveDir { dirs } => dirs.iter_mut().for_each(|(_, mode)| *mode = None),
+            _ => {}
         }
         own == *other
     }
@@ -143,7 +160,10 @@ impl Unit {
     pub(crate) fn staged(&self) -> Option<Fingerprint> {
         match &self.action {
             Action::Replace { staged, .. } | Action::Create { staged, .. } => Some(*staged),
-            Action::Delete { .. } | Action::Move { .. } | Action::SetMode { .. } => None,
+            Action::Delete { .. }
+            | Action::Move { .. }
+            | Action::SetMode { .. }
+            | Action::RemoveDir { .. } => None,
         }
     }
 
@@ -154,8 +174,13 @@ impl Unit {
             | Action::Delete { base }
             | Action::Move { base, .. }
             | Action::SetMode { base, .. } => Some(*base),
-            Action::Create { .. } => None,
+            Action::Create { .. } | Action::RemoveDir { .. } => None,
         }
+    }
+
+    /// Whether its path holds a symbolic link before or after.
+    pub(crate) fn has_link(&self) -> bool {
+        [self.base(), self.staged()].into_iter().flatten().any(|it| !it.kind.is_file())
     }
 
     /// The path at which something comes to be that was not there.
@@ -167,9 +192,12 @@ impl Unit {
         }
     }
 
-    /// Whether the unit takes its file away from its path.
+    /// Whether the unit takes its file or directory away from its path.
     pub(crate) fn frees_path(&self) -> bool {
-        matches!(self.action, Action::Delete { .. } | Action::Move { .. })
+        matches!(
+            self.action,
+            Action::Delete { .. } | Action::Move { .. } | Action::RemoveDir { .. }
+        )
     }
 }
 
@@ -181,6 +209,8 @@ pub(crate) trait Terrain {
     fn inode(&self, path: &RelPath) -> Option<u64>;
     /// Whether a directory is there.
     fn is_directory(&self, path: &RelPath) -> Result<bool, FsError>;
+    /// A directory's permission bits; `None` where no directory is.
+    fn dir_mode(&self, path: &RelPath) -> Result<Option<u32>, FsError>;
     /// The number of a directory's inode; `None` where no directory is.
     fn dir_inode(&self, path: &RelPath) -> Result<Option<u64>, FsError>;
     /// Whether a file can move between the two paths' directories in one rename.
@@ -195,15 +225,23 @@ impl Intent {
     /// beside its file, or, where the directory is still to be made, in the nearest
     /// directory that is there.
     pub(crate) fn plan(set: &ChangeSet, terrain: &dyn Terrain) -> Result<Self, FsError> {
-        let (new_dirs, units, dirs) = (Vec::new(), Vec::new(), Vec::new());
-        let intent = Self { set: set.id.clone(), new_dirs, units, dirs };
-        let mut planning = Planning { intent, new_dirs: HashSet::new(), terrain };
+        let intent = Self { set: set.id.clone(), ..Self::default() };
+        let removed = RemovedDirs::of(&set.changes);
+        let mut planning =
+            Planning { intent, new_dirs: HashSet::new(), removed: &removed, terrain };
         // By path, so that whoever rebuilds the intent numbers the slots alike. What leaves a path
         // comes before what arrives there.
-        let mut changes: Vec<&Change> = set.changes.iter().collect();
-        changes.sort_by_key(|change| (&change.path, change.expected == Expected::Absent));
-        for change in changes {
-            planning.add(change)?;
+        let mut steps: Vec<Step<'_>> = set.changes.iter().map(Step::Change).collect();
+        steps.extend(removed.tops().map(Step::RemoveDir));
+        steps.sort_by(|one, other| one.order().cmp(&other.order()));
+        for step in steps {
+            match step {
+                Step::Change(change) => planning.add(change)?,
+                Step::RemoveDir(path) => planning.add_removed(path)?,
+            }
+        }
+        if set.emptied_dirs == EmptiedDirs::Remove {
+            planning.intent.emptied = planning.may_be_emptied()?;
         }
         let Planning { mut intent, new_dirs, .. } = planning;
         intent.new_dirs.sort_by_key(|dir| dir.components().count());
@@ -222,6 +260,45 @@ impl Intent {
         Ok(intent)
     }
 
+    /// Every directory that is away once the set is on disk, as far as it is empty.
+    pub(crate) fn removed_dirs(&self) -> Vec<DirBelow> {
+        let cleared = self.units.iter().filter_map(|unit| match &unit.action {
+            Action::RemoveDir { dirs } => Some(dirs),
+            _ => None,
+        });
+        cleared.flatten().chain(&self.emptied).cloned().collect()
+    }
+
+    /// The topmost directories that are taken away.
+    pub(crate) fn cleared(&self) -> impl Iterator<Item = &RelPath> {
+        let is_dir = |unit: &&Unit| matches!(unit.action, Action::RemoveDir { .. });
+        self.units.iter().filter(is_dir).map(|unit| &unit.path)
+    }
+
+    /// The directories that files move into, and those above them.
+    pub(crate) fn dirs_moved_into(&self) -> HashSet<RelPath> {
+        let mut above = HashSet::new();
+        for unit in &self.units {
+            if let Action::Move { to, .. } = &unit.action {
+                note_above(to, &mut above);
+            }
+        }
+        above
+    }
+
+    /// What makes way for others at its path: directories, and links that lead to directories.
+    pub(crate) fn making_way(&self) -> impl Iterator<Item = &RelPath> {
+        let is_link = |unit: &&Unit| {
+            unit.frees_path() && unit.base().is_some_and(|base| !base.kind.is_file())
+        };
+        self.cleared().chain(self.units.iter().filter(is_link).map(|unit| &unit.path))
+    }
+
+    /// The same, to be asked often.
+    pub(crate) fn cleared_dirs(&self) -> HashSet<RelPath> {
+        self.cleared().cloned().collect()
+    }
+
     /// Gives the slots names of their own, for a set whose slots may be numbered otherwise.
     pub(crate) fn rename_slots(&mut self) -> Result<(), FsError> {
         for (number, unit) in self.units.iter_mut().enumerate() {
@@ -236,7 +313,7 @@ impl Intent {
 
     /// Whether every slot has a name that only this set's slots have, beside its file or in a
     /// directory above it, and every directory to make is one of a file's.
-    pub(crate) fn has_own_slots(&self) -> bool {
+    pub(crate) fn has_own_slots(&self, changes: Option<&[Change]>) -> bool {
         let is_above = |dir: Option<RelPath>, path: &RelPath| {
             dir.is_none_or(|dir| path.parent().is_some_and(|parent| parent.starts_with(&dir)))
         };
@@ -250,17 +327,20 @@ impl Intent {
         if !own {
             return false;
         }
-        let mut above_arrivals: HashSet<RelPath> = HashSet::new();
-        for path in self.units.iter().filter_map(Unit::arrives_at) {
-            let mut parent = path.parent();
-            while let Some(dir) = parent {
-                parent = dir.parent();
-                if !above_arrivals.insert(dir) {
-                    break;
-                }
+        let ends = self.units.iter().filter_map(Unit::arrives_at);
+        let leaving = self.units.iter().filter(|unit| unit.frees_path()).map(|unit| &unit.path);
+        let mut above_ends: HashSet<RelPath> = HashSet::new();
+        for path in ends.chain(leaving) {
+            note_above(path, &mut above_ends);
+        }
+        for change in changes.into_iter().flatten() {
+            if matches!(change.operation, Operation::MakeDir { .. }) {
+                note_above(&change.path, &mut above_ends);
+                above_ends.insert(change.path.clone());
             }
         }
-        self.new_dirs.iter().all(|dir| above_arrivals.contains(dir))
+        let dirs = self.new_dirs.iter().chain(self.emptied.iter().map(|(dir, _)| dir));
+        dirs.into_iter().all(|dir| above_ends.contains(dir) || changes.is_none())
     }
 
     /// Whether these are the changes that it makes, as far as they do not depend on the disk.
@@ -270,6 +350,7 @@ impl Intent {
             .iter()
             .map(|unit| ((&unit.path, unit.action.kind()), &unit.action))
             .collect();
+        let removed = RemovedDirs::of(changes);
         let mut expected = 0;
         let mut has = |path: &RelPath, action: &Action| {
             expected += 1;
@@ -294,13 +375,20 @@ impl Intent {
                         return staged.is_none() && has(path, &moved);
                     }
                     let staged = staged.unwrap_or(base);
-                    has(path, &Action::Delete { base })
-                        && has(to, &Action::Create { staged, like: Some(path.clone()) })
+                    let like = (staged.kind == base.kind).then(|| path.clone());
+                    has(path, &Action::Delete { base }) && has(to, &Action::Create { staged, like })
                 }
-                (_, Expected::Absent) => false,
+                // A directory that was there already is not made.
+                (Operation::MakeDir { .. }, Expected::Absent) => true,
+                (Operation::RemoveDir, Expected::Directory { .. }) => removed.has_removed(path),
+                _ => false,
             }
         });
-        all && expected == self.units.len() && units.len() == self.units.len()
+        let cleared = removed.tops().all(|top| {
+            let dirs = removed.at_or_below(top).map(|dir| (dir.clone(), None)).collect();
+            has(top, &Action::RemoveDir { dirs })
+        });
+        all && cleared && expected == self.units.len() && units.len() == self.units.len()
     }
 }
 
@@ -309,6 +397,7 @@ struct Planning<'t> {
     intent: Intent,
     /// The same directories as the intent's, to look one up: a set may make thousands.
     new_dirs: HashSet<RelPath>,
+    removed: &'t RemovedDirs,
     terrain: &'t dyn Terrain,
 }
 
@@ -338,11 +427,24 @@ impl Planning<'_> {
                 }
                 let staged = staged.unwrap_or(base);
                 self.push(path, Action::Delete { base })?;
-                let like = Some(path.clone());
+                let like = (staged.kind == base.kind).then(|| path.clone());
                 self.push(to, Action::Create { staged, like })
             }
-            (_, Expected::Absent) => Err(FsError::BadChangeSet {
-                reason: format!("`{path}` can only be written if it is expected to be absent"),
+            (Operation::MakeDir { mode }, Expected::Absent) => {
+                if self.terrain.is_directory(path)? {
+                    return Ok(());
+                }
+                self.add_parents(path)?;
+                if self.new_dirs.insert(path.clone()) {
+                    self.intent.new_dirs.push(path.clone());
+                }
+                self.intent.new_modes.extend(mode.map(|mode| (path.clone(), mode)));
+                Ok(())
+            }
+            // One step for each of the topmost.
+            (Operation::RemoveDir, Expected::Directory { .. }) => Ok(()),
+            _ => Err(FsError::BadChangeSet {
+                reason: format!("the change of `{path}` does not fit what it expects to be there"),
             }),
         }
     }
@@ -359,12 +461,43 @@ impl Planning<'_> {
         Ok(())
     }
 
+    /// Plans that a directory is taken away, with those in it.
+    fn add_removed(&mut self, path: &RelPath) -> Result<(), FsError> {
+        let mut dirs = Vec::new();
+        for dir in self.removed.at_or_below(path) {
+            dirs.push((dir.clone(), self.terrain.dir_mode(dir)?));
+        }
+        self.push(path, Action::RemoveDir { dirs })
+    }
+
+    /// The directories above files that leave into which nothing comes.
+    fn may_be_emptied(&self) -> Result<Vec<DirBelow>, FsError> {
+        let units = &self.intent.units;
+        let leaving = units.iter().filter(|unit| {
+            let is_file = unit.frees_path() && unit.base().is_some();
+            is_file && !self.removed.has_removed(&unit.path)
+        });
+        let mut above: HashSet<RelPath> = HashSet::new();
+        for unit in leaving {
+            note_above(&unit.path, &mut above);
+        }
+        for arriving in units.iter().filter_map(Unit::arrives_at).chain(&self.intent.new_dirs) {
+            let mut dir = arriving.parent();
+            while let Some(path) = dir.filter(|dir| above.remove(dir)) {
+                dir = path.parent();
+            }
+        }
+        let above: BTreeSet<RelPath> = above.into_iter().collect();
+        // A parent's path sorts before those below it.
+        above.into_iter().map(|dir| Ok((dir.clone(), self.terrain.dir_mode(&dir)?))).collect()
+    }
+
     /// Notes which parents of `path` are still to be made; returns the nearest one
-    /// that is there, `None` for the root.
+    /// that is there and stays, `None` for the root.
     fn add_parents(&mut self, path: &RelPath) -> Result<Option<RelPath>, FsError> {
         let mut parent = path.parent();
         while let Some(dir) = parent {
-            if self.new_dirs.contains(&dir) {
+            if self.removed.has_removed(&dir) || self.new_dirs.contains(&dir) {
                 parent = dir.parent();
             } else if self.terrain.is_directory(&dir)? {
                 return Ok(Some(dir));
@@ -375,6 +508,38 @@ impl Planning<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+/// Whether a path is one of these directories, or lies below one.
+pub(crate) fn lies_in(path: &RelPath, dirs: &HashSet<RelPath>) -> bool {
+    !dirs.is_empty()
+        && std::iter::successors(Some(path.clone()), RelPath::parent).any(|it| dirs.contains(&it))
+}
+
+/// Notes the directories that a path lies in.
+fn note_above(path: &RelPath, above: &mut HashSet<RelPath>) {
+    let mut parent = path.parent();
+    while let Some(dir) = parent {
+        parent = dir.parent();
+        if !above.insert(dir) {
+            break;
+        }
+    }
+}
+
+/// One of a set's steps before it has a slot.
+enum Step<'s> {
+    Change(&'s Change),
+    RemoveDir(&'s RelPath),
+}
+
+impl Step<'_> {
+    fn order(&self) -> (&RelPath, bool) {
+        match self {
+            Self::Change(change) => (&change.path, change.expected == Expected::Absent),
+            Self::RemoveDir(path) => (path, false),
+        }
     }
 }
 
@@ -391,14 +556,16 @@ pub(crate) fn check_consistency(set: &ChangeSet) -> Result<(), FsError> {
     let mut to = BTreeSet::new();
     for change in &set.changes {
         // A file may leave a path for which another one is meant.
-        if matches!(change.expected, Expected::Matches(_)) && !from.insert(&change.path) {
+        if change.expected != Expected::Absent && !from.insert(&change.path) {
             return bad(format!("two changes concern `{}`", change.path));
         }
-        let arrives = match (&change.operation, change.expected) {
-            (Operation::Rename { to, .. }, _) => Some(to),
-            (Operation::Write(_), Expected::Absent) => Some(&change.path),
-            _ => None,
-        };
+        if let (Operation::SetMode { .. }, Expected::Matches(base)) =
+            (&change.operation, change.expected)
+            && !base.kind.is_file()
+        {
+            return bad(format!("`{}` is a symbolic link, whose mode means nothing", change.path));
+        }
+        let arrives = change.arrives_at();
         if let Some(path) = arrives
             && !to.insert(path)
         {
@@ -412,6 +579,21 @@ pub(crate) fn check_consistency(set: &ChangeSet) -> Result<(), FsError> {
     for change in set.changes.iter().filter(stays) {
         if to.contains(&change.path) {
             return bad(format!("a change brings a file onto `{}`, which stays", change.path));
+        }
+    }
+    let taken_away: BTreeSet<&RelPath> = set
+        .changes
+        .iter()
+        .filter(|change| change.operation == Operation::RemoveDir)
+        .map(|change| &change.path)
+        .collect();
+    for arriving in to {
+        let mut above = arriving.parent();
+        while let Some(dir) = above {
+            if taken_away.contains(&dir) {
+                return bad(format!("`{arriving}` comes into `{dir}`, which is to be removed"));
+            }
+            above = dir.parent();
         }
     }
     Ok(())

@@ -400,7 +400,7 @@ mod tests {
 
     fn journal() -> Vec<u8> {
         let (new_dirs, units, dirs) = (Vec::new(), Vec::new(), Vec::new());
-        let intent = Intent { set: "t1".to_owned(), new_dirs, units, dirs };
+        let intent = Intent { set: "t1".to_owned(), new_dirs, units, dirs, ..Intent::default() };
         let records =
             [Record::Intent { version: VERSION, intent }, Record::Swapping, Record::Committed];
         records.iter().flat_map(encode).collect()

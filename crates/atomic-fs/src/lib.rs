@@ -26,6 +26,7 @@
 mod apply;
 mod beneath;
 mod change_set;
+mod clear_dir;
 mod conflicts;
 mod content;
 mod dir_locks;
@@ -54,6 +55,7 @@ mod posix;
 mod records;
 mod recover;
 mod rel_path;
+mod removed_dirs;
 mod restore;
 mod sequence;
 #[cfg(all(unix, feature = "simulated"))]
@@ -72,10 +74,12 @@ mod windows_names;
 mod workspace;
 
 pub use apply::{Applied, Outcome, Unfinished};
-pub use change_set::{Change, ChangeSet, Expected, Operation};
+pub use change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
 pub use conflicts::Kept;
-pub use content::{ContentSource, Digest, DigestParseError, Fingerprint};
-pub use disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, Stat};
+pub use content::{
+    ContentKind, ContentSource, Digest, DigestParseError, Fingerprint, SYMLINK_MODE,
+};
+pub use disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, LinkLike, Stat};
 pub use display::{
     escape_for_display, escape_json_line, escape_line_for_display, is_default_ignorable,
     is_invisible,

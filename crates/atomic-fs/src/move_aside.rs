@@ -316,7 +316,7 @@ pub(crate) fn clean_aside<D: Disk>(
     match ground.held(&aside) {
         Ok(Held::Absent) => Ok(()),
         Ok(_) if mutant!(AsideRemovedBlindly) => remove(ground, &aside),
-        Ok(held) if held.content() == Some(base.digest) => remove(ground, &aside),
+        Ok(held) if held.content() == Some(base.content()) => remove(ground, &aside),
         Ok(held) if held.is_of_set(staged, unit.stamp) => remove(ground, &aside),
         Ok(_) => conflicts::keep(ground, &aside, &unit.path).map(|kept| swapper.note_kept(kept)),
         Err(error) if is_absence(&error) => Ok(()),

@@ -43,6 +43,20 @@ define! {
     JournalNameUnsynced,
     /// Directories are not synced before the answer.
     BarrierTwoSkipped,
+    /// The mode of a directory that is made is not synced before files come into it.
+    DirModeUnsynced,
+    /// A new directory's name is not durable when a file moves into it.
+    NewDirectoryUnsynced,
+    /// That files have left a directory is not durable when the directory leaves its path.
+    ClearedUnsynced,
+    /// What has come into a directory that was taken away is not looked for.
+    ClearedUnverified,
+    /// A directory that was taken away is not brought back with its files.
+    ClearedStays,
+    /// A file does not come back where its directory is gone.
+    ParentsForgotten,
+    /// Directories that a set has emptied stay.
+    EmptiedStay,
     /// A changed mode is not synced before the answer.
     ModeUnsynced,
     /// The outcome is recorded before the directories are synced.

@@ -12,6 +12,7 @@ use crate::parallel;
 use crate::policy::{Policy, check_mode_change};
 use crate::records::SlotNumbers;
 use crate::rel_path::RelPath;
+use crate::removed_dirs::RemovedDirs;
 
 /// What a set is checked against.
 pub(crate) struct Planner<'g, 'a, D: Disk> {
@@ -23,17 +24,18 @@ impl<D: Disk> Planner<'_, '_, D> {
     /// Checks every file against its expectation, and plans.
     pub(crate) fn plan(&self, set: &ChangeSet) -> Result<Intent, Outcome> {
         check_consistency(set).map_err(Outcome::RolledBack)?;
-        let freed: BTreeSet<&RelPath> = set
-            .changes
-            .iter()
-            .filter(|change| {
-                matches!(change.operation, Operation::Delete | Operation::Rename { .. })
-            })
-            .map(|change| &change.path)
-            .collect();
+        let leaving = set.changes.iter().filter(|change| change.frees_path());
+        let freed: BTreeSet<&RelPath> = leaving.map(|change| &change.path).collect();
+        let removed = RemovedDirs::of(&set.changes);
+        let links = set.changes.iter().filter(|change| {
+            change.frees_path()
+                && matches!(change.expected, Expected::Matches(base) if !base.kind.is_file())
+        });
+        let making_way = removed.tops().chain(links.map(|change| &change.path));
+        self.ground.note_making_way(making_way.cloned());
         let answers =
             parallel::for_each(parallel::looks(self.ground.disk), set.changes.len(), |index| {
-                self.check(&set.changes[index], &freed)
+                self.check(&set.changes[index], &freed, &removed)
             });
         let mut conflicts = Vec::new();
         let mut seen = Seen::new(self.ground);
@@ -51,16 +53,42 @@ impl<D: Disk> Planner<'_, '_, D> {
                 Err(error) => return Err(Outcome::RolledBack(error)),
             }
         }
+        for top in removed.tops() {
+            match self.will_be_empty(top, &freed, &removed) {
+                Ok(true) => {}
+                Ok(false) => {
+                    conflicts.push(Conflict { path: top.clone(), difference: Difference::NotEmpty })
+                }
+                Err(error) => return Err(Outcome::RolledBack(error)),
+            }
+        }
         if !conflicts.is_empty() {
             return Err(Outcome::Conflicts(conflicts));
         }
         Intent::plan(set, &seen).map_err(Outcome::RolledBack)
     }
 
+    /// Whether a directory that makes way holds nothing but what the set takes away.
+    fn will_be_empty(
+        &self,
+        top: &RelPath,
+        freed: &BTreeSet<&RelPath>,
+        removed: &RemovedDirs,
+    ) -> Result<bool, FsError> {
+        let below: BTreeSet<&RelPath> = removed.at_or_below(top).collect();
+        let leaves = |(path, kind): &(RelPath, FileKind)| match kind {
+            FileKind::Directory => below.contains(path),
+            _ => freed.contains(path),
+        };
+        // What is no directory is found by its own change.
+        Ok(self.ground.tree(top)?.is_none_or(|tree| tree.iter().all(leaves)))
+    }
+
     fn check(
         &self,
         change: &Change,
         freed: &BTreeSet<&RelPath>,
+        removed: &RemovedDirs,
     ) -> Result<Result<Option<(u64, u64)>, Conflict>, FsError> {
         self.policy.check_change(change)?;
         self.policy.check_place(self.ground, &change.path)?;
@@ -73,8 +101,12 @@ impl<D: Disk> Planner<'_, '_, D> {
         };
         let conflict =
             |path: &RelPath, difference| Ok(Err(Conflict { path: path.clone(), difference }));
+        // A directory that is there already needs not be made.
+        let makes_dir = matches!(change.operation, Operation::MakeDir { .. });
+        let makes_way = |path: &RelPath| makes_dir || removed.is_top(path);
         let identity = match change.expected {
             Expected::Absent if held == Held::Absent || freed.contains(&change.path) => None,
+            Expected::Absent if held.is_directory() && makes_way(&change.path) => None,
             Expected::Absent => return conflict(&change.path, Difference::Exists),
             Expected::Matches(base) => {
                 if let Some(difference) = held.difference(&base) {
@@ -89,11 +121,22 @@ impl<D: Disk> Planner<'_, '_, D> {
                 }
                 held.inode()
             }
+            Expected::Directory { mode } => match self.ground.stat(&change.path)? {
+                None => return conflict(&change.path, Difference::Missing),
+                Some(stat) if stat.kind != FileKind::Directory => {
+                    return conflict(&change.path, Difference::Kind);
+                }
+                Some(stat) if stat.mode != mode => {
+                    return conflict(&change.path, Difference::Mode);
+                }
+                Some(_) => None,
+            },
         };
         if let Operation::Rename { to, .. } = &change.operation {
             self.policy.check_place(self.ground, to)?;
             self.check_parents(to, freed)?;
-            if !freed.contains(to) && self.ground.stat(to)?.is_some() {
+            let there = if freed.contains(to) { None } else { self.ground.stat(to)? };
+            if there.is_some_and(|stat| stat.kind != FileKind::Directory || !makes_way(to)) {
                 return conflict(to, Difference::Exists);
             }
         }
@@ -214,6 +257,10 @@ impl Terrain for Unseen {
         Ok(true)
     }
 
+    fn dir_mode(&self, _path: &RelPath) -> Result<Option<u32>, FsError> {
+        Ok(None)
+    }
+
     fn dir_inode(&self, _path: &RelPath) -> Result<Option<u64>, FsError> {
         Ok(None)
     }
@@ -259,6 +306,11 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
             Err(error) if is_absence(&error) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn dir_mode(&self, path: &RelPath) -> Result<Option<u32>, FsError> {
+        let stat = self.ground.stat(path)?;
+        Ok(stat.filter(|stat| stat.kind == FileKind::Directory).map(|stat| stat.mode))
     }
 
     fn dir_inode(&self, path: &RelPath) -> Result<Option<u64>, FsError> {

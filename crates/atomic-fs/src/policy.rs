@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use crate::beneath;
 use crate::change_set::{Change, Operation};
 use crate::disk::{Disk, FileKind, Stat};
 use crate::error::{FsError, Refusal};
 use crate::folding::{folded_stem, folds_alike};
 use crate::ground::Ground;
 use crate::intent::{SLOT_PREFIX, SLOT_SUFFIX, is_slot_name};
-use crate::rel_path::RelPath;
+use crate::rel_path::{RelPath, escape};
 
 const SET_ID: u32 = 0o6000;
 
@@ -80,6 +81,31 @@ impl Policy {
         Ok(())
     }
 
+    /// Refuses a symbolic link by where it leads: out of the workspace, into git's directory, or
+    /// into Greenroom's own. Its target may be absent.
+    pub(crate) fn check_link<D: Disk>(
+        &self,
+        ground: &Ground<'_, D>,
+        path: &RelPath,
+        target: &[u8],
+    ) -> Result<(), FsError> {
+        let refused = || {
+            let refusal = Refusal::LinkTarget { target: escape(target) };
+            FsError::Refused { path: path.clone(), refusal }
+        };
+        let leads_to = match beneath::resolve_link(ground, &self.root_path, path, target) {
+            // The root itself, or nothing that could be opened.
+            Ok(None) => return Ok(()),
+            Ok(Some(leads_to)) => leads_to,
+            Err(FsError::Refused { .. } | FsError::Path(_)) => return Err(refused()),
+            Err(error) => return Err(error),
+        };
+        match self.check_place(ground, &leads_to) {
+            Err(FsError::Refused { .. }) => Err(refused()),
+            answer => answer,
+        }
+    }
+
     /// Whether a name in a directory is Greenroom's: a slot, or its state.
     pub(crate) fn is_own(&self, dir: Option<&RelPath>, name: &[u8]) -> bool {
         let is_state = self
@@ -93,9 +119,8 @@ impl Policy {
     pub(crate) fn check_file(&self, path: &RelPath, stat: &Stat) -> Result<(), FsError> {
         let refused = |refusal| Err(FsError::Refused { path: path.clone(), refusal });
         match stat.kind {
-            FileKind::Regular => {}
+            FileKind::Regular | FileKind::Symlink => {}
             FileKind::Directory => return refused(Refusal::NotAFile { kind: "directory" }),
-            FileKind::Symlink => return refused(Refusal::NotAFile { kind: "symlink" }),
             FileKind::Other => return refused(Refusal::NotAFile { kind: "special file" }),
         }
         if stat.links > 1 && !self.options.allow_hard_links {
@@ -113,7 +138,8 @@ impl Policy {
         let mode = match &change.operation {
             Operation::Write(staged) => staged.mode,
             Operation::SetMode { mode } => *mode,
-            Operation::Delete => 0,
+            Operation::Delete | Operation::RemoveDir => 0,
+            Operation::MakeDir { mode } => mode.unwrap_or(0),
             Operation::Rename { to, staged } => {
                 self.check_path(to)?;
                 staged.map_or(0, |staged| staged.mode)

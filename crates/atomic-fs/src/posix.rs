@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, Stat};
+use crate::disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, LinkLike, Stat};
 use crate::ground::has_stamp;
 use crate::rel_path::RelPath;
 
@@ -90,6 +90,32 @@ impl Disk for PosixDisk {
     #[cfg(target_os = "linux")]
     fn default_mode(&self, dir: &OwnedFd) -> io::Result<Option<u32>> {
         metadata::default_mode(dir)
+    }
+
+    fn create_symlink(
+        &self,
+        dir: &OwnedFd,
+        name: &[u8],
+        target: &[u8],
+        like: LinkLike,
+    ) -> io::Result<()> {
+        fs::symlinkat(target, dir, name)?;
+        if let Some((uid, gid)) = like.owner {
+            let now = self.stat(dir, name)?;
+            if (now.uid, now.gid) != (uid, gid) {
+                let owner = Some(fs::Uid::from_raw(uid));
+                let group = Some(fs::Gid::from_raw(gid));
+                fs::chownat(dir, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+        }
+        if let Some(modified_ns) = like.modified_ns {
+            let times = timestamps(modified_ns);
+            fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+            if !has_stamp(self.stat(dir, name)?.modified_ns, modified_ns) {
+                return Err(stamp_not_kept());
+            }
+        }
+        Ok(())
     }
 
     fn read_link(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<Vec<u8>> {
@@ -184,22 +210,11 @@ impl Disk for PosixDisk {
     }
 
     fn set_modified(&self, file: &OwnedFd, modified_ns: i64) -> io::Result<()> {
-        const NS: i64 = 1_000_000_000;
-        let modified = fs::Timespec {
-            tv_sec: modified_ns.div_euclid(NS),
-            tv_nsec: modified_ns.rem_euclid(NS),
-        };
-        // Both times, since file systems over libfuse 2 ignore a call that sets one alone.
-        let times = fs::Timestamps { last_access: modified, last_modification: modified };
-        fs::futimens(file, &times)?;
-        // A file that does not keep the time cannot be told from a user's with the same content.
-        if has_stamp(self.file_stat(file)?.modified_ns, modified_ns) {
-            return Ok(());
+        fs::futimens(file, &timestamps(modified_ns))?;
+        match has_stamp(self.file_stat(file)?.modified_ns, modified_ns) {
+            true => Ok(()),
+            false => Err(stamp_not_kept()),
         }
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "the file system does not keep times of modification",
-        ))
     }
 
     fn lease(&self, file: &OwnedFd) -> io::Result<Lease> {
@@ -275,9 +290,28 @@ impl Disk for PosixDisk {
         Ok(fs::mkdirat(dir, name, Mode::from_bits_retain(0o777))?)
     }
 
+    fn set_dir_mode(&self, dir: &OwnedFd, name: &[u8], mode: u32) -> io::Result<()> {
+        let made = fs::openat(dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty())?;
+        Ok(fs::fchmod(made, mode_bits(mode))?)
+    }
+
     fn remove_dir(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
         Ok(fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
     }
+}
+
+/// Both times, since file systems over libfuse 2 ignore a call that sets one alone.
+fn timestamps(modified_ns: i64) -> fs::Timestamps {
+    const NS: i64 = 1_000_000_000;
+    let modified =
+        fs::Timespec { tv_sec: modified_ns.div_euclid(NS), tv_nsec: modified_ns.rem_euclid(NS) };
+    fs::Timestamps { last_access: modified, last_modification: modified }
+}
+
+/// A file that does not keep the time cannot be told from a user's with the same content.
+fn stamp_not_kept() -> io::Error {
+    let what = "the file system does not keep times of modification";
+    io::Error::new(io::ErrorKind::Unsupported, what)
 }
 
 #[cfg(not(target_vendor = "apple"))]

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use crate::change_set::Change;
+use crate::change_set::{Change, EmptiedDirs};
 use crate::content::ContentSource;
 use crate::recover::RecoveredOutcome;
 
@@ -39,6 +39,8 @@ pub struct RecordedSet {
     /// Its changes; `None` when the caller keeps none. A journal is then believed about them,
     /// and a set without a sound journal cannot be recovered.
     pub changes: Option<Vec<Change>>,
+    /// What becomes of directories that it empties.
+    pub emptied_dirs: EmptiedDirs,
     /// How it ended, when that is recorded: nothing is swapped any more then.
     pub ended: Option<RecoveredOutcome>,
     /// How its slots are numbered.

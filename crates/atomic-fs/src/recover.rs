@@ -8,6 +8,7 @@ use std::io;
 
 use crate::apply::Apply;
 use crate::change_set::ChangeSet;
+use crate::clear_dir::remove_emptied;
 use crate::conflicts::{self, Kept};
 use crate::dir_locks;
 use crate::disk::{Disk, FileKind};
@@ -41,6 +42,9 @@ pub struct Recovered {
     pub kept: Vec<Kept>,
     /// Directories that a committed set made, outermost first.
     pub made_dirs: Vec<RelPath>,
+    /// Directories that a committed set has taken away or emptied, as
+    /// [`Applied::removed_dirs`](crate::Applied::removed_dirs).
+    pub removed_dirs: Vec<(RelPath, Option<u32>)>,
     /// Files whose old or new content came from the caller's store, because something else had
     /// removed their slots.
     pub restored: Vec<RelPath>,
@@ -180,10 +184,11 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let Some(recorded) = self.records.find(&intent.set).map_err(unrecorded)? else {
             return Ok(Verdict::Foreign("no such apply was begun here"));
         };
-        if recorded.changes.is_some_and(|changes| !intent.makes(&changes)) {
+        let changes = recorded.changes.as_deref();
+        if changes.is_some_and(|changes| !intent.makes(changes)) {
             return Ok(Verdict::Foreign("it makes other changes than were approved"));
         }
-        if !intent.has_own_slots() {
+        if !intent.has_own_slots(changes) {
             return Ok(Verdict::Foreign("it names files that are no slots of its set"));
         }
         Ok(Verdict::Sound(recorded.ended))
@@ -195,7 +200,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let recorded = self.records.find(set).map_err(unrecorded)?;
         let Some(recorded) = recorded else { return Ok(None) };
         let Some(changes) = recorded.changes else { return Ok(None) };
-        let set = ChangeSet { id: set.to_owned(), changes };
+        let emptied_dirs = recorded.emptied_dirs;
+        let set = ChangeSet { id: set.to_owned(), changes, emptied_dirs };
         let intent = plan::rebuild(self.ground, &set, recorded.slots)?;
         let disk = self.ground.disk;
         let journal = Journal::create(disk, self.journals, &intent)?;
@@ -214,6 +220,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
     ) -> Result<Recovered, FsError> {
         let disk = self.ground.disk;
+        self.ground.note_making_way(found.intent.making_way().cloned());
         let units = &found.intent.units;
         let paths = units
             .iter()
@@ -285,9 +292,12 @@ impl<D: Disk> Recovery<'_, '_, D> {
             };
             clean_slots(&swapper, intent, unknown)?;
         }
-        let made_dirs = match outcome {
-            RecoveredOutcome::Committed => intent.new_dirs.clone(),
-            _ => Vec::new(),
+        let (made_dirs, removed_dirs) = match outcome {
+            RecoveredOutcome::Committed => {
+                remove_emptied(&swapper, intent)?;
+                (intent.new_dirs.clone(), intent.removed_dirs())
+            }
+            _ => (Vec::new(), Vec::new()),
         };
         let Findings { mut edited, restored, unresolved } = findings;
         edited.dedup();
@@ -299,6 +309,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             edited,
             kept: swapper.take_kept(),
             made_dirs,
+            removed_dirs,
             restored,
             unresolved,
             from_record: found.is_rebuilt,
@@ -440,6 +451,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let touched: Vec<usize> = (0..intent.units.len())
             .filter(|index| match conditions[*index] {
                 Condition::Done => true,
+                // Nothing but what it had in it is lost with it, and that is brought back.
+                Condition::Gone(_) if is_dir(&intent.units[*index]) => may_have_swapped,
                 Condition::HalfMoved | Condition::Blocked(_) => !mutant!(HalfMovesForgotten),
                 _ => false,
             })
@@ -479,7 +492,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 // It goes back the way that it came.
                 Action::Move { to, .. } if is_there(to)? => &unit.path,
                 Action::Move { to, .. } => to,
-                Action::Delete { .. } => continue,
+                Action::Delete { .. } | Action::RemoveDir { .. } => continue,
             };
             if !is_there(path)? && self.is_away(lookup, path)? {
                 let (path, difference) = (path.clone(), Difference::DirectoryAway);
@@ -522,6 +535,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
             let unit = &intent.units[index];
             match &unit.action {
                 Action::Replace { staged, .. } => swapper.put_back(unit, staged)?,
+                Action::RemoveDir { dirs } => swapper.dir_back(unit, dirs)?,
                 _ => swapper.back_from_aside(unit, None)?,
             }
         }
@@ -674,7 +688,7 @@ fn can_go_on(unit: &Unit, condition: &Condition, found: &Found) -> bool {
         // have its content and mode and lack its owner and attributes.
         Condition::Waiting | Condition::HalfMoved => found.swapped || mutant!(RecoveryTooEager),
         // A deletion is at its goal, a move is not.
-        Condition::Gone(_) => matches!(unit.action, Action::Delete { .. }),
+        Condition::Gone(_) => matches!(unit.action, Action::Delete { .. }) || is_dir(unit),
         _ => false,
     }
 }
@@ -697,11 +711,16 @@ fn staged_lost(intent: &Intent, conditions: &[Condition]) -> Vec<Wanted> {
 fn undo_lost(intent: &Intent, conditions: &[Condition], may_have_swapped: bool) -> Vec<Wanted> {
     let lost = |(index, condition): (usize, &Condition)| match condition {
         Condition::DoneAlone => Some((index, Refill::Base)),
+        Condition::Gone(_) if is_dir(&intent.units[index]) => None,
         Condition::Gone(_) if may_have_swapped => Some((index, Refill::Base)),
         _ => None,
     };
     debug_assert_eq!(intent.units.len(), conditions.len());
     conditions.iter().enumerate().filter_map(lost).collect()
+}
+
+fn is_dir(unit: &Unit) -> bool {
+    matches!(unit.action, Action::RemoveDir { .. })
 }
 
 fn unrecorded(source: io::Error) -> FsError {

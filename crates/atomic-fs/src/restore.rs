@@ -7,8 +7,8 @@
 
 use std::io;
 
-use crate::content::{ContentSource, Digest, Fingerprint};
-use crate::disk::{Disk, FileKind};
+use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
+use crate::disk::Disk;
 use crate::error::{Conflict, Difference, FsError};
 use crate::ground::{Ground, is_absence};
 use crate::intent::{Action, Intent, Unit};
@@ -108,7 +108,7 @@ fn write<D: Disk>(
     make_parents(ground, &unit.slot)?;
     let part = unit.part();
     remove(ground, &part)?;
-    let continues = continued(ground, lookup, unit)?;
+    let continues = continued(ground, lookup, unit, content.kind)?;
     let stamp = (refill == Refill::Staged).then_some(unit.stamp);
     let stamp = stamp.filter(|stamp| *stamp != crate::intent::UNKNOWN_STAMP);
     // What was moved aside and is gone has left its path, and may have left its slot.
@@ -117,8 +117,12 @@ fn write<D: Disk>(
     let goal = if is_aside { unit.aside() } else { unit.slot.clone() };
     let (own, path, continues) = (&part, &unit.path, continues.as_ref());
     let file = NewFile { own, path, content, continues, stamp }.write(ground, None, contents)?;
-    if !mutant!(RestoredUnsynced) {
-        ground.disk.sync_file(&file).map_err(FsError::io("sync the content of", &unit.path))?;
+    match file {
+        _ if mutant!(RestoredUnsynced) => {}
+        Some(file) => {
+            ground.disk.sync_file(&file).map_err(FsError::io("sync the content of", &unit.path))?;
+        }
+        None => ground.sync_parent(&part)?,
     }
     ground.rename_own_to(&part, &goal)
 }
@@ -128,6 +132,7 @@ fn continued<D: Disk>(
     ground: &Ground<'_, D>,
     lookup: &Lookup<'_>,
     unit: &Unit,
+    kind: ContentKind,
 ) -> Result<Option<RelPath>, FsError> {
     let candidates: Vec<RelPath> = match &unit.action {
         Action::Replace { .. } => vec![unit.path.clone(), unit.slot.clone()],
@@ -144,15 +149,18 @@ fn continued<D: Disk>(
         _ => Vec::new(),
     };
     for path in candidates {
-        if ground.stat(&path)?.is_some_and(|stat| stat.kind == FileKind::Regular) {
+        if ground.stat(&path)?.is_some_and(|stat| ContentKind::of(stat.kind) == Some(kind)) {
             return Ok(Some(path));
         }
     }
     Ok(None)
 }
 
-/// Makes the directories above a slot that something else has removed.
-fn make_parents<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath) -> Result<(), FsError> {
+/// Makes the directories above a path that something else has removed.
+///
+/// # Errors
+/// `NotADirectory` or `AlreadyExists` as the system says it, where a file is in the way.
+pub(crate) fn make_parents<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath) -> Result<(), FsError> {
     let mut missing = Vec::new();
     let mut parent = slot.parent();
     while let Some(dir) = parent {

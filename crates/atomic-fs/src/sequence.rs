@@ -1,11 +1,11 @@
 //! The order of a set's steps, forward and back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::disk::Disk;
 use crate::error::{Conflict, FsError};
-use crate::ground::Ground;
-use crate::intent::{Action, Intent, Unit};
+use crate::ground::{Ground, is_absence};
+use crate::intent::{Action, Intent, Unit, lies_in};
 use crate::move_aside;
 use crate::mutants::mutant;
 use crate::parallel;
@@ -17,6 +17,7 @@ use crate::swap::{Obstacle, Swapper};
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Free,
+    Clear,
     Replace,
     Arrive,
     SetMode,
@@ -30,6 +31,7 @@ impl Phase {
             Action::Replace { .. } => self == Self::Replace,
             Action::Create { .. } => self == Self::Arrive,
             Action::SetMode { .. } => self == Self::SetMode,
+            Action::RemoveDir { .. } => self == Self::Clear,
         }
     }
 }
@@ -45,9 +47,18 @@ pub(crate) fn forward<D: Disk>(
     let mut touched = Vec::new();
     let result = (|| {
         run_phase(swapper, intent, Phase::Free, is_done, &mut touched)?;
+        sync_slots_of_cleared(swapper, intent)?;
+        run_phase(swapper, intent, Phase::Clear, is_done, &mut touched)?;
         sync_handed_over(swapper, intent)?;
+        let modes: HashMap<&RelPath, u32> =
+            intent.new_modes.iter().map(|(dir, mode)| (dir, *mode)).collect();
+        let moved_into = intent.dirs_moved_into();
         for dir in &intent.new_dirs {
-            swapper.make_dir(dir)?;
+            swapper.make_dir(dir, modes.get(dir).copied())?;
+            // A file that moves has no other name once it is in there.
+            if moved_into.contains(dir) && !mutant!(NewDirectoryUnsynced) {
+                swapper.ground.sync_parent(dir)?;
+            }
         }
         for phase in [Phase::Replace, Phase::Arrive, Phase::SetMode] {
             run_phase(swapper, intent, phase, is_done, &mut touched)?;
@@ -64,7 +75,8 @@ pub(crate) fn forward<D: Disk>(
 fn check_in_place<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Vec<Result<(), FsError>> {
     let mut dirs: BTreeSet<RelPath> = touched_dirs(intent).into_iter().flatten().collect();
     dirs.extend(intent.units.iter().filter_map(|unit| unit.path.parent()));
-    let dirs: Vec<RelPath> = dirs.into_iter().collect();
+    let cleared = intent.cleared_dirs();
+    let dirs: Vec<RelPath> = dirs.into_iter().filter(|dir| !lies_in(dir, &cleared)).collect();
     parallel::for_each(parallel::looks(ground.disk), dirs.len(), |index| {
         ground.check_in_place(&dirs[index])
     })
@@ -94,7 +106,11 @@ fn run_phase<D: Disk>(
     let mut first_obstacle = Ok(());
     for (index, answer) in answers {
         // A step that fails may have got half-way, and taking it back looks first.
-        if phase == Phase::Free || !intent.units[todo[index]].frees_path() {
+        let is_first_step = match phase {
+            Phase::Free | Phase::Clear => true,
+            _ => !intent.units[todo[index]].frees_path(),
+        };
+        if is_first_step {
             touched.push(todo[index]);
         }
         if first_obstacle.is_ok() {
@@ -120,6 +136,7 @@ fn make_step<D: Disk>(
         Action::Replace { base, staged, .. } => swapper.replace(unit, base, staged),
         Action::Create { .. } => swapper.arrive(unit, &unit.path),
         Action::SetMode { base, mode } => swapper.set_mode(unit, base, *mode),
+        Action::RemoveDir { dirs } => swapper.clear_dir(unit, dirs),
     }
 }
 
@@ -152,11 +169,45 @@ pub(crate) fn backward<D: Disk>(
     sync_handed_over(swapper, intent)?;
     for &index in touched.iter().rev() {
         let unit = &intent.units[index];
-        if unit.frees_path() {
+        if let Action::RemoveDir { dirs } = &unit.action {
+            swapper.dir_back(unit, dirs)?;
+        }
+    }
+    for &index in touched.iter().rev() {
+        let unit = &intent.units[index];
+        if unit.frees_path() && unit.base().is_some() {
             swapper.back_from_aside(unit, None)?;
         }
     }
     Ok(edited)
+}
+
+/// Makes durable that files have left a directory before the directory leaves its path: their slots
+/// lie outside of it, and a power cut could otherwise take the files with the directory, or leave
+/// them in both.
+fn sync_slots_of_cleared<D: Disk>(
+    swapper: &Swapper<'_, '_, D>,
+    intent: &Intent,
+) -> Result<(), FsError> {
+    if mutant!(ClearedUnsynced) {
+        return Ok(());
+    }
+    let cleared = intent.cleared_dirs();
+    let has_left = |unit: &&Unit| unit.base().is_some() && lies_in(&unit.path, &cleared);
+    let left: Vec<&Unit> = intent.units.iter().filter(has_left).collect();
+    // The names that files were given come before the removal of those that they had.
+    let names = left.iter().map(|unit| &unit.slot).chain(left.iter().map(|unit| &unit.path));
+    let mut synced = BTreeSet::new();
+    for name in names {
+        if synced.insert(name.parent()) {
+            match swapper.ground.sync_parent(name) {
+                // Its directory has left already: recovery goes on from there.
+                Err(error) if is_absence(&error) => {}
+                answer => answer?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes durable that paths are free which one unit leaves and another, or a new directory, takes:

@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
-use crate::content::{ContentSource, Fingerprint};
-use crate::disk::{Carried, Disk};
+use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
+use crate::disk::{Carried, Disk, LinkLike};
 use crate::error::{FsError, Refusal};
 use crate::ground::Ground;
 use crate::holes::{data_runs, has_hole};
@@ -17,8 +17,9 @@ const PIECE_BYTES: u64 = 256 * 1024;
 /// Writes a unit's slot, hashing the bytes on their way.
 ///
 /// # Durability
-/// Nothing is durable before the caller has synced the file that is returned. Its name
-/// need not be: recovery takes a missing slot for a set that was not swapped.
+/// Nothing is durable before the caller has synced the file that is returned, or, for a symbolic
+/// link, which is no file, the directory. A file's name need not be: recovery takes a missing slot
+/// for a set that was not swapped.
 ///
 /// # Errors
 /// [`FsError::DamagedContent`] when the source yields anything but the approved
@@ -28,8 +29,9 @@ pub(crate) fn write<D: Disk>(
     unit: &Unit,
     staged: &Fingerprint,
     source: &dyn ContentSource,
-) -> Result<D::File, FsError> {
+) -> Result<Option<D::File>, FsError> {
     let continues = match &unit.action {
+        Action::Replace { base, .. } if base.kind != staged.kind => None,
         Action::Replace { .. } => Some(&unit.path),
         Action::Create { like, .. } => like.as_ref(),
         _ => None,
@@ -73,6 +75,38 @@ impl NewFile<'_> {
         ground: &Ground<'_, D>,
         known: Option<Carried>,
         source: &dyn ContentSource,
+    ) -> Result<Option<D::File>, FsError> {
+        match self.content.kind {
+            ContentKind::File => self.write_file(ground, known, source).map(Some),
+            ContentKind::Symlink => self.make_symlink(ground, source).map(|()| None),
+        }
+    }
+
+    fn make_symlink<D: Disk>(
+        &self,
+        ground: &Ground<'_, D>,
+        source: &dyn ContentSource,
+    ) -> Result<(), FsError> {
+        let Self { own, path, content, .. } = *self;
+        let target = read_target(path, content, source)?;
+        let dir = ground.parent(own)?;
+        let old = match self.continues.filter(|_| !mutant!(MetadataDropped)) {
+            Some(old) => ground.stat(old)?,
+            None => None,
+        };
+        let owner = old.map(|old| (old.uid, old.gid));
+        let modified_ns = self.stamp.filter(|_| !mutant!(StampLeftOut));
+        ground
+            .disk
+            .create_symlink(&dir, own.file_name(), &target, LinkLike { owner, modified_ns })
+            .map_err(FsError::io("make a symlink beside", path))
+    }
+
+    fn write_file<D: Disk>(
+        &self,
+        ground: &Ground<'_, D>,
+        known: Option<Carried>,
+        source: &dyn ContentSource,
     ) -> Result<D::File, FsError> {
         let Self { own, path, content, .. } = *self;
         let disk = ground.disk;
@@ -110,6 +144,26 @@ impl NewFile<'_> {
     }
 }
 
+/// The target of a symbolic link that is to be made.
+///
+/// # Errors
+/// [`FsError::DamagedContent`] when the source yields another one than was approved.
+pub(crate) fn read_target(
+    path: &RelPath,
+    link: &Fingerprint,
+    source: &dyn ContentSource,
+) -> Result<Vec<u8>, FsError> {
+    let failed = || FsError::io("read the target of the symlink", path);
+    let mut target = Vec::new();
+    let reader = source.open(&link.digest).map_err(failed())?;
+    reader.take(link.bytes + 1).read_to_end(&mut target).map_err(failed())?;
+    let found = Digest::of(&target);
+    if found != link.digest && !mutant!(DigestIgnored) {
+        return Err(FsError::DamagedContent { path: path.clone(), expected: link.digest, found });
+    }
+    Ok(target)
+}
+
 /// Whether the file that a new one continues has its content.
 fn carried<D: Disk>(
     ground: &Ground<'_, D>,
@@ -117,7 +171,7 @@ fn carried<D: Disk>(
     original: &D::File,
 ) -> io::Result<Carried> {
     let is_same = ground.disk.file_stat(original)?.bytes == content.bytes
-        && ground.held_by(original)?.content() == Some(content.digest);
+        && ground.held_by(original)?.content() == Some(content.content());
     Ok(if is_same { Carried::Same } else { Carried::New })
 }
 

@@ -11,12 +11,13 @@ use crate::conflicts::{self, Kept};
 use crate::content::Fingerprint;
 use crate::disk::{Disk, FileKind, Lease};
 use crate::error::{Conflict, Difference, FsError};
-use crate::ground::{Ground, Held};
+use crate::ground::{Ground, Held, is_absence};
 use crate::intent::{Action, Unit};
 use crate::move_aside::is_unsupported;
 use crate::mutants::mutant;
 use crate::policy::check_mode_change;
 use crate::rel_path::RelPath;
+use crate::restore;
 
 /// How often a put-back is tried again against a user who keeps saving.
 const PUT_BACK_TRIES: usize = 3;
@@ -45,9 +46,8 @@ type Step = Result<(), Obstacle>;
 
 /// A file that was looked at and is about to be moved.
 pub(crate) struct Guard<D: Disk> {
-    file: D::File,
-    /// Whether writers are held off for as long as `file` is open.
-    leased: bool,
+    /// The open file, where writers are held off for as long as it is open.
+    leased: Option<D::File>,
     inode: Option<(u64, u64)>,
 }
 
@@ -121,6 +121,14 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     fn guard(&self, unit: &Unit, base: &Fingerprint) -> Result<Guard<D>, Obstacle> {
         let (disk, path) = (self.ground.disk, &unit.path);
         let missing = || Err(Obstacle::of(path, Difference::Missing));
+        if !base.kind.is_file() {
+            // Nobody writes to a link.
+            let held = self.ground.held(path)?;
+            return match held.difference(base) {
+                None => Ok(Guard { leased: None, inode: held.inode() }),
+                Some(difference) => Err(Obstacle::of(path, difference)),
+            };
+        }
         match self.ground.stat(path)? {
             None => return missing(),
             Some(stat) if stat.kind != FileKind::Regular => {
@@ -143,21 +151,21 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         // sight of a file that is taken out and put back.
         let held = self.ground.held_by(&file).map_err(FsError::io("read", path))?;
         match held.difference(base) {
-            None => Ok(Guard { file, leased, inode: held.inode() }),
+            None => Ok(Guard { leased: leased.then_some(file), inode: held.inode() }),
             Some(difference) => Err(Obstacle::of(path, difference)),
         }
     }
 
     /// Whether what came out into the slot is the base.
     fn verify(&self, unit: &Unit, base: &Fingerprint, guard: &Guard<D>) -> Step {
-        if guard.leased {
+        if let Some(leased) = &guard.leased {
             let out = self.ground.stat(&unit.slot)?;
             let is_guarded = out.is_some_and(|out| Some((out.device, out.inode)) == guard.inode);
-            let holds = self.ground.disk.lease_holds(&guard.file);
+            let holds = self.ground.disk.lease_holds(leased);
             let holds = holds.map_err(FsError::io("guard", &unit.path))? || mutant!(LeaseUnchecked);
             if is_guarded && !holds {
                 // Somebody waits in open(2) to write to what is in the slot now.
-                return Err(self.ground.busy(&unit.path, &guard.file).into());
+                return Err(self.ground.busy(&unit.path, leased).into());
             }
             if is_guarded && out.is_some_and(|out| out.mode == base.mode) {
                 return Ok(());
@@ -252,6 +260,22 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         unit: &Unit,
         guard: Option<Guard<D>>,
     ) -> Result<(), FsError> {
+        if unit.slot.parent() != unit.path.parent()
+            && !mutant!(ParentsForgotten)
+            && self.ground.stat(&unit.slot)?.is_some()
+        {
+            // The slot of a file in a directory that makes way lies outside of it, and is all that
+            // is left of the file where somebody has removed the directory since.
+            let made = restore::make_parents(self.ground, &unit.path);
+            match made.and_then(|()| self.ground.parent(&unit.path)) {
+                Ok(_) => {}
+                // Somebody's file or link is in the way.
+                Err(error) if is_absence(&error) || matches!(error, FsError::Refused { .. }) => {
+                    return self.keep(unit);
+                }
+                Err(error) => return Err(error),
+            }
+        }
         match self.ground.rename_own_to(&unit.slot, &unit.path) {
             Ok(()) => Ok(()),
             Err(error) if error.is(io::ErrorKind::NotFound) => Ok(()),
@@ -329,18 +353,35 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     }
 
     /// Makes a directory; one that is there already will do.
-    pub(crate) fn make_dir(&self, path: &RelPath) -> Step {
+    pub(crate) fn make_dir(&self, path: &RelPath, mode: Option<u32>) -> Step {
+        let disk = self.ground.disk;
         let parent = self.ground.parent(path)?;
-        match self.ground.disk.create_dir(&parent, path.file_name()) {
-            Ok(()) => Ok(()),
+        match disk.create_dir(&parent, path.file_name()) {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match self.ground.stat(path)? {
-                    Some(stat) if stat.kind == FileKind::Directory => Ok(()),
-                    _ => conflict(path, Difference::Exists),
+                    Some(stat) if stat.kind == FileKind::Directory => {}
+                    _ => return conflict(path, Difference::Exists),
+                }
+                // A crash may have come before its mode was set; where a user has made it, it is
+                // theirs.
+                if mode.is_none() || !self.ground.is_empty_dir(path)? {
+                    return Ok(());
                 }
             }
-            Err(error) => Err(FsError::io("make the directory", path)(error).into()),
+            Err(error) => return Err(FsError::io("make the directory", path)(error).into()),
         }
+        let Some(mode) = mode else { return Ok(()) };
+        if self.ground.stat(path)?.is_some_and(|stat| stat.mode == mode) {
+            return Ok(());
+        }
+        let failed = || FsError::io("set the mode of the directory", path);
+        disk.set_dir_mode(&parent, path.file_name(), mode).map_err(failed())?;
+        // Before anything comes into it: recovery sets the mode of an empty one alone.
+        if !mutant!(DirModeUnsynced) {
+            disk.sync_dir(&*self.ground.dir(Some(path))?).map_err(failed())?;
+        }
+        Ok(())
     }
 
     /// Exchanges the slot with the file.

@@ -67,8 +67,10 @@ pub(crate) fn run<D: Disk>(
                 },
             };
             match kind {
-                FileKind::Directory => dirs.push(Some(path)),
-                FileKind::Regular if is_slot_name(&entry.name) => {
+                FileKind::Directory if !is_slot_name(&entry.name) => dirs.push(Some(path)),
+                FileKind::Regular | FileKind::Symlink | FileKind::Directory
+                    if is_slot_name(&entry.name) =>
+                {
                     if set_of_slot(&entry.name).is_some_and(is_own) || mutant!(ForeignSlotsSwept) {
                         swept.kept.extend(drop_slot(ground, &path, is_known)?);
                     } else {
@@ -89,8 +91,10 @@ fn drop_slot<D: Disk>(
 ) -> Result<Option<Kept>, FsError> {
     match ground.held(slot) {
         Ok(Held::Absent) => Ok(None),
+        // A directory that its set has taken away, or what somebody has put into it.
+        Ok(Held::Other(FileKind::Directory)) if ground.remove_empty_tree(slot)? => Ok(None),
         Ok(held @ Held::File { stat, .. })
-            if stat.bytes == 0 || held.content().is_some_and(|digest| is_known(&digest)) =>
+            if stat.bytes == 0 || held.content().is_some_and(|(_, digest)| is_known(&digest)) =>
         {
             remove(ground, slot).map(|()| None)
         }

@@ -26,7 +26,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
             Action::SetMode { base, mode } => self.undo_set_mode(unit, base, *mode),
             // What frees a path goes back by `depart` and `back_from_aside`, since other
             // units may have to go back between the two.
-            Action::Delete { .. } | Action::Move { .. } => Ok(None),
+            Action::Delete { .. } | Action::Move { .. } | Action::RemoveDir { .. } => Ok(None),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use crate::content::{ContentSource, Fingerprint};
-use crate::disk::Disk;
+use crate::disk::{Disk, FileKind};
 use crate::error::FsError;
 use crate::ground::{FileReader, Ground, Held, has_stamp, is_absence};
 use crate::intent::{Action, Intent, Unit};
@@ -35,9 +35,12 @@ pub(crate) fn clean_slots<D: Disk>(
     let ground = swapper.ground;
     parallel::for_each(parallel::looks(ground.disk), intent.units.len(), |index| {
         let unit = &intent.units[index];
+        if let Action::RemoveDir { dirs } = &unit.action {
+            return swapper.clean_dir_slot(unit, dirs);
+        }
         move_aside::clean_aside(swapper, unit)?;
         let held = ground.held(&unit.slot)?;
-        let base = unit.base().map(|base| base.digest);
+        let base = unit.base().map(|base| base.content());
         // A user may have saved what was approved, over an older save of theirs.
         let is_own = unit.staged().is_some_and(|staged| held.is_of_set(&staged, unit.stamp));
         match held.content() {
@@ -86,6 +89,10 @@ fn is_torn<D: Disk>(
     contents: &dyn ContentSource,
 ) -> Result<bool, FsError> {
     let (Some(staged), Held::File { stat, .. }) = (unit.staged(), held) else { return Ok(false) };
+    if !staged.kind.is_file() || stat.kind != FileKind::Regular {
+        // A link comes whole, and nothing but one comes into a link's slot.
+        return Ok(false);
+    }
     if stat.bytes == staged.bytes
         || has_stamp(stat.modified_ns, unit.stamp)
         || mutant!(OthersSlotsTorn)

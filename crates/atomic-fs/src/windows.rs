@@ -17,7 +17,7 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Storage::FileSystem as win;
 
-use crate::disk::{Carried, Disk, Entry, FileKind, Lease, Stat};
+use crate::disk::{Carried, Disk, Entry, FileKind, Lease, LinkLike, Stat};
 use crate::rel_path::RelPath;
 
 mod native;
@@ -174,6 +174,17 @@ impl Disk for WindowsDisk {
 
     fn kept_mode(&self, mode: u32) -> u32 {
         if mode & OWNER_WRITES == 0 { READ_ONLY } else { WRITABLE }
+    }
+
+    fn create_symlink(
+        &self,
+        _dir: &File,
+        _name: &[u8],
+        _target: &[u8],
+        _like: LinkLike,
+    ) -> io::Result<()> {
+        let what = "symbolic links are not made on Windows";
+        Err(io::Error::new(io::ErrorKind::Unsupported, what))
     }
 
     fn read_link(&self, _dir: &File, _name: &[u8]) -> io::Result<Vec<u8>> {
@@ -369,6 +380,11 @@ impl Disk for WindowsDisk {
         let how =
             Opening { disposition: nt::FILE_CREATE, options: nt::FILE_DIRECTORY_FILE, ..OPEN_DIR };
         native::open_in(dir, name, how).map(drop)
+    }
+
+    fn set_dir_mode(&self, _dir: &File, _name: &[u8], _mode: u32) -> io::Result<()> {
+        // The one bit that Windows knows does not keep anybody from making files in it.
+        Ok(())
     }
 
     fn remove_dir(&self, dir: &File, name: &[u8]) -> io::Result<()> {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::apply::{Applied, Apply, Outcome, Unfinished};
 use crate::beneath::{self, LastSymlink};
-use crate::change_set::{ChangeSet, Operation};
+use crate::change_set::{Change, ChangeSet};
+use crate::clear_dir::remove_emptied;
 use crate::conflicts::Kept;
 use crate::content::{ContentSource, Digest};
 use crate::dir_locks;
@@ -281,6 +282,39 @@ impl<D: Disk> Workspace<D> {
         self.policy.check_file(path, stat)
     }
 
+    /// Refuses a symbolic link at a path, a resolved one, by where it would lead: out of the
+    /// workspace, or to what is protected in it. What it leads to may be absent.
+    ///
+    /// # Errors
+    /// [`Refusal::LinkTarget`].
+    pub fn check_link(&self, path: &RelPath, target: &[u8]) -> Result<(), FsError> {
+        self.policy.check_link(&self.ground(), path, target)
+    }
+
+    /// The target and the status of the symbolic link at a path; `None` where none is.
+    ///
+    /// # Errors
+    /// [`FsError::Refused`] when a parent is a symlink or another mount.
+    pub fn read_link(&self, path: &RelPath) -> Result<Option<(Vec<u8>, Stat)>, FsError> {
+        let ground = self.ground();
+        let Some(stat) = ground.stat(path)?.filter(|stat| stat.kind == FileKind::Symlink) else {
+            return Ok(None);
+        };
+        let parent = ground.parent(path)?;
+        match self.disk.read_link(&parent, path.file_name()) {
+            Ok(target) => Ok(Some((target, stat))),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(FsError::io("read the symlink", path)(error)),
+        }
+    }
+
     /// Whether the file at a path gives capabilities to who runs it; new content does not keep
     /// them.
     ///
@@ -360,10 +394,7 @@ impl<D: Disk> Workspace<D> {
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         }
         let ground = self.ground();
-        let arrivals = set.changes.iter().filter_map(|change| match &change.operation {
-            Operation::Rename { to, .. } => Some(to),
-            _ => None,
-        });
+        let arrivals = set.changes.iter().filter_map(Change::arrives_at);
         let paths = set.changes.iter().map(|change| &change.path).chain(arrivals);
         let _locks = match dir_locks::take(&ground, paths) {
             Ok(locks) => locks,
@@ -374,7 +405,7 @@ impl<D: Disk> Workspace<D> {
         apply.run(set, source)
     }
 
-    /// Tidies up after an answer: removes the slots. Returns the user's bytes that were found in
+    /// Tidies up after an answer: removes the slots, and directories that the set has emptied. Returns the user's bytes that were found in
     /// them.
     ///
     /// # Errors
@@ -397,6 +428,9 @@ impl<D: Disk> Workspace<D> {
             journal.sync(&self.disk)?;
         }
         clean_slots(&swapper, &unfinished.intent, Unknown::Users)?;
+        if unfinished.record == Record::Committed {
+            remove_emptied(&swapper, &unfinished.intent)?;
+        }
         Ok(swapper.take_kept())
     }
 

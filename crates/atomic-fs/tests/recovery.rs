@@ -755,7 +755,7 @@ fn apply_of_another_state(
 ) -> Outcome {
     let workspace = Workspace::open(root, state, Options::default()).expect("opens");
     let lock = workspace.lock().expect("its own");
-    let set = ChangeSet { id: "other".to_owned(), changes: vec![change.clone()] };
+    let set = ChangeSet { id: "other".to_owned(), ..set(vec![change.clone()]) };
     workspace.apply(&lock, &set, &fixture.memory).outcome
 }
 

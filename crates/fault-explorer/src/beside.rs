@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use atomic_fs::simulated::{Answer, Bystander, CallKind, Fault, Image, SimulatedDisk, World};
 use atomic_fs::{
-    Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, FsError, Operation, Outcome,
-    RecordedSet, RecoveredOutcome, RelPath, SetRecords, Workspace, WorkspaceLock,
+    Change, ChangeSet, ContentSource, Digest, EmptiedDirs, Expected, Fingerprint, FsError,
+    Operation, Outcome, RecordedSet, RecoveredOutcome, RelPath, SetRecords, Workspace,
+    WorkspaceLock,
 };
 use serde::{Deserialize, Serialize};
 
@@ -193,14 +194,14 @@ fn set_of(changes: &[OtherChange]) -> (ChangeSet, Content) {
         let digest = content.add(change.new.as_bytes());
         let expected = change.old.as_ref().map_or(Expected::Absent, |old| {
             let (digest, bytes) = (Digest::of(old.as_bytes()), old.len() as u64);
-            Expected::Matches(Fingerprint { digest, bytes, mode: change.mode })
+            Expected::Matches(Fingerprint::file(digest, bytes, change.mode))
         });
-        let staged = Fingerprint { digest, bytes: change.new.len() as u64, mode: change.mode };
+        let staged = Fingerprint::file(digest, change.new.len() as u64, change.mode);
         let path = RelPath::parse(change.path.as_bytes()).expect("a path of a scenario");
         Change { path, expected, operation: Operation::Write(staged) }
     });
     let changes = changes.collect();
-    (ChangeSet { id: SET.to_owned(), changes }, content)
+    (ChangeSet { id: SET.to_owned(), changes, emptied_dirs: EmptiedDirs::default() }, content)
 }
 
 struct Killer(usize);

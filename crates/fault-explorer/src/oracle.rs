@@ -116,8 +116,13 @@ impl<'s> Oracle<'s> {
         if matches!(run.ending, Ending::Applied { tidied: true, .. }) && !has_journal && is_alone {
             self.check_debris(&run.image, known)?;
         }
+        // Directories that were emptied are removed with the slots, after the answer.
+        let mut known = known.clone();
+        if !matches!(run.ending, Ending::Applied { tidied: true, .. }) {
+            known.left.extend(self.gone_dirs());
+        }
         match known.answered {
-            Some(answer) => self.check_end(&run.image, known, &[answer]),
+            Some(answer) => self.check_end(&run.image, &known, &[answer]),
             None => Ok(()),
         }
     }
@@ -314,8 +319,11 @@ impl<'s> Oracle<'s> {
         let mut image = run.image.clone();
         relocation.take_back(&mut image);
         self.check_outside(&image)?;
+        // One that was to be removed was out of reach.
+        let mut known = known.clone();
+        known.left.extend(self.gone_dirs());
         match known.answered {
-            Some(answer) => self.check_end(&image, known, &[answer]),
+            Some(answer) => self.check_end(&image, &known, &[answer]),
             None => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use atomic_fs::simulated::{Persistence, Renames};
 
 use crate::phases::{Job, Obstacles, Phase};
 use crate::random::Random;
-use crate::scenario::{CHAINS, Scenario};
+use crate::scenario::{CHAINS, Scenario, makes_links};
 
 mod others;
 mod windows;
@@ -41,7 +41,8 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
     let small: Vec<String> = ones.iter().chain(&chains).cloned().collect();
     // A directory that a set made stays when its files are taken back, so that one set cannot
     // be taken back by another.
-    let reversible = small.iter().filter(|name| *name != "file-to-directory");
+    let reversible =
+        small.iter().filter(|name| !matches!(name.as_str(), "file-to-directory" | "directories"));
     let undone: Vec<String> = reversible.map(|name| format!("undo-of-{name}")).collect();
     let mut random = Random::new(seed);
     let mut larger = |count: usize, sizes: &[usize]| -> Vec<String> {
@@ -275,7 +276,9 @@ struct List {
 impl List {
     fn each(&mut self, scenarios: &[String], phases: &[Phase]) {
         for phase in phases {
-            for scenario in scenarios {
+            let can_be_made =
+                |name: &&String| self.renames != Renames::Windows || !makes_links(name);
+            for scenario in scenarios.iter().filter(can_be_made) {
                 let (scenario, renames) = (scenario.clone(), self.renames);
                 self.jobs.push(Job { scenario, renames, phase: *phase });
             }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
-use atomic_fs::simulated::{Answer, Image, Inode, Renames};
+use atomic_fs::simulated::{Answer, Body, Image, Inode, Renames};
 use atomic_fs::{
-    Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, Operation, RelPath,
+    Change, ChangeSet, ContentSource, Digest, EmptiedDirs, Expected, Fingerprint, Operation,
+    RelPath,
 };
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Thing};
 
 mod windows;
 
@@ -130,7 +131,7 @@ impl Kind {
 }
 
 /// Sets in which one change makes way for another, and other special trees.
-pub const CHAINS: [&str; 8] = [
+pub const CHAINS: [&str; 14] = [
     "onto-deleted",
     "create-onto-deleted",
     "rotation",
@@ -139,7 +140,18 @@ pub const CHAINS: [&str; 8] = [
     "large",
     "state-elsewhere",
     "empty-files",
+    "links",
+    "link-to-file",
+    "directory-to-file",
+    "directory-to-link",
+    "directories",
+    "emptied",
 ];
+
+/// Whether a set makes symbolic links, which are not made on Windows.
+pub(crate) fn makes_links(name: &str) -> bool {
+    name.contains("link")
+}
 
 struct Builder {
     image: Image,
@@ -208,6 +220,53 @@ impl Scenario {
                 builder.modify("b", "", 0o644);
                 builder.create("c", "");
             }
+            "links" => {
+                builder.link("a", "bystander");
+                builder.link("b", "d/gone");
+                builder.make_link("a", "d/elsewhere");
+                builder.delete("b");
+                builder.make_link("d/c", "../bystander");
+            }
+            "link-to-file" => {
+                builder.link("a", "bystander");
+                builder.file("b", "old b\n");
+                builder.modify("a", "new a\n", 0o644);
+                builder.make_link("b", "bystander");
+            }
+            "directory-to-file" => {
+                builder.dir("g", 0o750);
+                builder.dir("g/h", 0o700);
+                builder.file("g/a", "old a\n");
+                builder.file("g/h/b", "old b\n");
+                builder.delete("g/a");
+                builder.delete("g/h/b");
+                builder.create("g", "new g\n");
+            }
+            "directory-to-link" => {
+                builder.dir("g", 0o755);
+                builder.file("g/a", "old a\n");
+                builder.rename("g/a", "a");
+                builder.make_link("g", "a");
+            }
+            "directories" => {
+                builder.dir("g", 0o700);
+                builder.dir("g/h", 0o711);
+                builder.dir("k", 0o755);
+                builder.file("g/h/a", "old a\n");
+                builder.delete("g/h/a");
+                builder.remove_dir("g/h");
+                builder.remove_dir("g");
+                builder.remove_dir("k");
+                builder.make_dir("m/n");
+            }
+            "emptied" => {
+                builder.dir("g", 0o700);
+                builder.dir("g/h", 0o711);
+                builder.file("g/h/a", "old a\n");
+                builder.file("g/b", "old b\n");
+                builder.rename("g/h/a", "a");
+                builder.delete("g/b");
+            }
             letters => {
                 for (index, letter) in letters.chars().enumerate() {
                     builder.add(Kind::from_letter(letter)?, index);
@@ -255,11 +314,30 @@ impl Scenario {
         let matches = |snapshot: &Snapshot, path: &RelPath| {
             snapshot.fingerprint(path.as_bytes()).map_or(Expected::Absent, Expected::Matches)
         };
-        let staged = |path: &RelPath| {
-            let Fingerprint { digest, bytes, mode } =
-                self.old.fingerprint(path.as_bytes()).expect("it was there before");
-            Fingerprint { digest, bytes, mode }
+        let staged =
+            |path: &RelPath| self.old.fingerprint(path.as_bytes()).expect("it was there before");
+        let dir_mode = |path: &RelPath| match self.old.get(path.as_bytes()) {
+            Some(Thing::Directory(mode)) => Some(*mode),
+            _ => None,
         };
+        let is_explicit = |path: &[u8]| {
+            self.set.changes.iter().any(|change| {
+                change.operation == Operation::RemoveDir && change.path.as_bytes() == path
+            })
+        };
+        // Directories that were emptied or made way are no changes, and come back all the same.
+        let gone = self.old.iter().filter(|(path, thing)| {
+            matches!(thing, Thing::Directory(_))
+                && !matches!(self.new.get(path), Some(Thing::Directory(_)))
+                && !is_explicit(path)
+        });
+        let gone: Vec<Change> = gone
+            .map(|(path, _)| {
+                let path = RelPath::parse(path).expect("a path of a tree");
+                let operation = Operation::MakeDir { mode: dir_mode(&path) };
+                Change { path, expected: Expected::Absent, operation }
+            })
+            .collect();
         let changes = self.set.changes.iter().rev().map(|change| {
             let path = change.path.clone();
             let expected = matches(&self.new, &path);
@@ -275,6 +353,14 @@ impl Scenario {
                     let operation = Operation::Write(staged(&path));
                     Change { path, expected: Expected::Absent, operation }
                 }
+                Operation::MakeDir { .. } => {
+                    let expected = Expected::Directory { mode: 0o755 };
+                    Change { path, expected, operation: Operation::RemoveDir }
+                }
+                Operation::RemoveDir => {
+                    let operation = Operation::MakeDir { mode: dir_mode(&path) };
+                    Change { path, expected: Expected::Absent, operation }
+                }
                 Operation::SetMode { .. } => {
                     let operation = Operation::SetMode { mode: staged(&path).mode };
                     Change { path, expected, operation }
@@ -287,7 +373,11 @@ impl Scenario {
                 }
             }
         });
-        let set = ChangeSet { id: "t1".to_owned(), changes: changes.collect() };
+        let set = ChangeSet {
+            id: "t1".to_owned(),
+            changes: changes.chain(gone).collect(),
+            emptied_dirs: EmptiedDirs::Keep,
+        };
         Builder { image, root, set, content }.build(&format!("undo-of-{}", self.name))
     }
 
@@ -333,7 +423,8 @@ impl Builder {
         image.add_symlink(root, b"way-out", b"../outside");
         image.add_dir(root, b"d", 1);
         image.add_dir(root, b"e", 1);
-        let set = ChangeSet { id: "t1".to_owned(), changes: Vec::new() };
+        let emptied_dirs = EmptiedDirs::default();
+        let set = ChangeSet { id: "t1".to_owned(), changes: Vec::new(), emptied_dirs };
         Self { image, root, set, content: Content::default() }
     }
 
@@ -383,31 +474,72 @@ impl Builder {
         }
     }
 
-    fn file(&mut self, path: &str, content: &str) -> Inode {
-        let (dir, name) = match path.rsplit_once('/') {
+    /// The directory of a path, and the name in it.
+    fn place<'p>(&self, path: &'p str) -> (Inode, &'p str) {
+        match path.rsplit_once('/') {
             Some((dir, name)) => {
                 let dir = self.image.lookup(format!("{ROOT}/{dir}").as_bytes());
                 (dir.expect("the directory was built"), name)
             }
             None => (self.root, path),
-        };
+        }
+    }
+
+    fn file(&mut self, path: &str, content: &str) -> Inode {
+        let (dir, name) = self.place(path);
         self.image.add_file(dir, name.as_bytes(), content.as_bytes(), 0o644)
+    }
+
+    fn dir(&mut self, path: &str, mode: u32) {
+        let (dir, name) = self.place(path);
+        let inode = self.image.add_dir(dir, name.as_bytes(), 1);
+        self.image.edit(inode).mode = mode;
+    }
+
+    fn link(&mut self, path: &str, target: &str) {
+        let (dir, name) = self.place(path);
+        self.image.add_symlink(dir, name.as_bytes(), target.as_bytes());
+    }
+
+    /// Makes a link where nothing is, or in place of what is there.
+    fn make_link(&mut self, path: &str, target: &str) {
+        let staged = Fingerprint::symlink(target.as_bytes());
+        self.content.add(target.as_bytes());
+        let inode = self.image.lookup(format!("{ROOT}/{path}").as_bytes());
+        if inode.is_some_and(|inode| !matches!(self.image.node(inode).body, Body::Directory(_))) {
+            return self.change(path, Operation::Write(staged));
+        }
+        let (expected, operation) = (Expected::Absent, Operation::Write(staged));
+        self.set.changes.push(Change { path: rel(path), expected, operation });
+    }
+
+    fn make_dir(&mut self, path: &str) {
+        let (expected, operation) = (Expected::Absent, Operation::MakeDir { mode: None });
+        self.set.changes.push(Change { path: rel(path), expected, operation });
+    }
+
+    fn remove_dir(&mut self, path: &str) {
+        let inode = self.image.lookup(format!("{ROOT}/{path}").as_bytes());
+        let mode = self.image.node(inode.expect("the directory was built")).mode;
+        let (expected, operation) = (Expected::Directory { mode }, Operation::RemoveDir);
+        self.set.changes.push(Change { path: rel(path), expected, operation });
     }
 
     fn staged(&mut self, content: &str, mode: u32) -> Fingerprint {
         let digest = Digest::of(content.as_bytes());
         self.content.0.insert(digest, content.as_bytes().to_vec());
-        Fingerprint { digest, bytes: content.len() as u64, mode }
+        Fingerprint::file(digest, content.len() as u64, mode)
     }
 
     fn change(&mut self, path: &str, operation: Operation) {
         let inode = self.image.lookup(format!("{ROOT}/{path}").as_bytes());
         let node = self.image.node(inode.expect("the file was built"));
-        let content = node.content().expect("it is a file");
-        let base = Fingerprint {
-            digest: Digest::of(&content),
-            bytes: content.len() as u64,
-            mode: node.mode,
+        let base = match &node.body {
+            Body::Symlink(target) => Fingerprint::symlink(target),
+            _ => {
+                let content = node.content().expect("it is a file");
+                Fingerprint::file(Digest::of(&content), content.len() as u64, node.mode)
+            }
         };
         let expected = Expected::Matches(base);
         self.set.changes.push(Change { path: rel(path), expected, operation });
@@ -437,7 +569,7 @@ impl Builder {
         let bytes = |digest: &Digest| {
             self.content.0.get(digest).cloned().expect("what is staged is in the content")
         };
-        let new = old.after(&self.set.changes, &bytes);
+        let new = old.after(&self.set, &bytes);
         let mut after = self.image.clone();
         new.lay_out(&mut after, self.root);
         let digest = |image: &Image| Snapshot::digest_of(image, self.root);

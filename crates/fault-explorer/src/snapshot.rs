@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash as _, Hasher as _};
 
 use atomic_fs::simulated::{Body, Image, Inode, new_hasher};
-use atomic_fs::{Change, Digest, Expected, Fingerprint, Operation, RelPath};
+use atomic_fs::{ChangeSet, Digest, EmptiedDirs, Expected, Fingerprint, Operation, RelPath};
 
 use crate::beside::Beside;
 
@@ -32,6 +32,12 @@ pub enum Thing {
     Directory(u32),
     /// A symlink's target.
     Symlink(Vec<u8>),
+}
+
+impl Thing {
+    fn is_directory(&self) -> bool {
+        matches!(self, Self::Directory(_))
+    }
 }
 
 impl Snapshot {
@@ -93,12 +99,16 @@ impl Snapshot {
     }
 
     /// The tree after these changes, as their documentation has it.
-    pub(crate) fn after(&self, changes: &[Change], content: &dyn Fn(&Digest) -> Vec<u8>) -> Self {
+    pub(crate) fn after(&self, set: &ChangeSet, content: &dyn Fn(&Digest) -> Vec<u8>) -> Self {
         let mut after = self.clone();
         let mut arriving: Vec<(RelPath, Thing)> = Vec::new();
-        for change in changes {
+        let mut left: Vec<&RelPath> = Vec::new();
+        for change in &set.changes {
             let path = change.path.as_bytes();
             match &change.operation {
+                Operation::Write(staged) if !staged.kind.is_file() => {
+                    arriving.push((change.path.clone(), Thing::Symlink(content(&staged.digest))));
+                }
                 Operation::Write(staged) => {
                     let (owner, attributes) = match (change.expected, self.0.get(path)) {
                         (Expected::Matches(_), Some(Thing::File { owner, attributes, .. })) => {
@@ -112,6 +122,14 @@ impl Snapshot {
                 }
                 Operation::Delete => {
                     after.0.remove(path);
+                    left.push(&change.path);
+                }
+                Operation::MakeDir { mode } => {
+                    let made = Thing::Directory(mode.unwrap_or(0o755));
+                    arriving.push((change.path.clone(), made));
+                }
+                Operation::RemoveDir => {
+                    after.0.remove(path);
                 }
                 Operation::Rename { to, staged } => {
                     let mut moved = self.0.get(path).cloned().expect("it is there");
@@ -121,6 +139,7 @@ impl Snapshot {
                         (*old, *mode) = (content(&staged.digest), staged.mode);
                     }
                     after.0.remove(path);
+                    left.push(&change.path);
                     arriving.push((to.clone(), moved));
                 }
                 Operation::SetMode { mode: new } => {
@@ -130,6 +149,17 @@ impl Snapshot {
                 }
             }
         }
+        // A file comes to the place of a directory that the set empties.
+        for (path, _) in arriving.iter().filter(|(_, thing)| !thing.is_directory()) {
+            let below = |other: &[u8]| {
+                other.strip_prefix(path.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'))
+            };
+            if left.iter().any(|left| below(left.as_bytes())) {
+                after.0.retain(|other, thing| !(thing.is_directory() && below(other)));
+            }
+        }
+        // What arrives deeper comes later, so that a directory's own mode is not that of a parent.
+        arriving.sort_by_key(|(path, _)| path.clone());
         for (path, thing) in arriving {
             let mut parent = path.parent();
             while let Some(dir) = parent {
@@ -137,6 +167,24 @@ impl Snapshot {
                 parent = dir.parent();
             }
             after.0.insert(path.as_bytes().to_vec(), thing);
+        }
+        if set.emptied_dirs == EmptiedDirs::Remove {
+            for path in left {
+                let mut parent = path.parent();
+                while let Some(dir) = parent {
+                    let is_below = |other: &&Vec<u8>| {
+                        other
+                            .strip_prefix(dir.as_bytes())
+                            .is_some_and(|rest| rest.first() == Some(&b'/'))
+                    };
+                    let is_dir = after.0.get(dir.as_bytes()).is_some_and(Thing::is_directory);
+                    if !is_dir || after.0.keys().any(|other| is_below(&other)) {
+                        break;
+                    }
+                    after.0.remove(dir.as_bytes());
+                    parent = dir.parent();
+                }
+            }
         }
         after
     }
@@ -172,8 +220,9 @@ impl Snapshot {
             let parent = dirs[&path[..slash.unwrap_or(0)]];
             let name = &path[slash.map_or(0, |slash| slash + 1)..];
             match thing {
-                Thing::Directory(_) => {
+                Thing::Directory(mode) => {
                     let dir = image.add_dir(parent, name, 1);
+                    image.edit(dir).mode = *mode;
                     dirs.insert(path.clone(), dir);
                 }
                 Thing::Symlink(target) => {
@@ -191,8 +240,8 @@ impl Snapshot {
 
     pub(crate) fn contents(&self) -> Vec<Vec<u8>> {
         let content = |thing: &Thing| match thing {
-            Thing::File { content, .. } => Some(content.clone()),
-            _ => None,
+            Thing::File { content, .. } | Thing::Symlink(content) => Some(content.clone()),
+            Thing::Directory(_) => None,
         };
         self.0.values().filter_map(content).collect()
     }
@@ -208,8 +257,12 @@ impl Snapshot {
     }
 
     pub(crate) fn fingerprint(&self, path: &[u8]) -> Option<Fingerprint> {
-        let Thing::File { content, mode, .. } = self.0.get(path)? else { return None };
-        let digest = Digest::of(content);
-        Some(Fingerprint { digest, bytes: content.len() as u64, mode: *mode })
+        match self.0.get(path)? {
+            Thing::File { content, mode, .. } => {
+                Some(Fingerprint::file(Digest::of(content), content.len() as u64, *mode))
+            }
+            Thing::Symlink(target) => Some(Fingerprint::symlink(target)),
+            Thing::Directory(_) => None,
+        }
     }
 }

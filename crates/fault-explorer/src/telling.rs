@@ -292,6 +292,8 @@ fn operation(change: &atomic_fs::Change) -> String {
         Operation::Rename { to, staged: None } => format!("moved to {to}"),
         Operation::Rename { to, staged: Some(_) } => format!("moved to {to} with new content"),
         Operation::SetMode { mode } => format!("given mode {mode:o}"),
+        Operation::MakeDir { .. } => "made, a directory".into(),
+        Operation::RemoveDir => "removed, a directory".into(),
     }
 }
 

@@ -65,7 +65,7 @@ impl Base {
 
     /// What a change set must find.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint { digest: self.digest, bytes: self.bytes, mode: self.mode }
+        fingerprint(self.digest, self.bytes, self.mode)
     }
 
     /// Whether the file system's word alone proves that the base still stands.
@@ -90,4 +90,8 @@ impl Base {
     pub(crate) fn fallen_by(&self, stat: &Stat) -> bool {
         stat.kind != FileKind::Regular || stat.bytes != self.bytes || stat.mode != self.mode
     }
+}
+
+pub(crate) fn fingerprint(digest: Digest, bytes: u64, mode: u32) -> Fingerprint {
+    Fingerprint::file(digest, bytes, mode)
 }

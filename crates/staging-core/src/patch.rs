@@ -1,10 +1,10 @@
 //! One file's proposed change: pending, then applied or discarded.
 
-use atomic_fs::{Digest, RelPath};
+use atomic_fs::{Digest, Fingerprint, RelPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::base::Base;
+use crate::base::{Base, fingerprint};
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::signature::Signature;
 use crate::time::Timestamp;
@@ -164,6 +164,13 @@ pub struct StagedContent {
     pub mode: u32,
     /// The content's length.
     pub bytes: u64,
+}
+
+impl StagedContent {
+    /// What a change set brings.
+    pub fn fingerprint(&self) -> Fingerprint {
+        fingerprint(self.digest, self.bytes, self.mode)
+    }
 }
 
 /// A diff in numbers.

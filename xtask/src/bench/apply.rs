@@ -8,8 +8,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use atomic_fs::{
-    Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, Operation, Options, Outcome,
-    RelPath, Workspace,
+    Change, ChangeSet, ContentSource, Digest, EmptiedDirs, Expected, Fingerprint, Operation,
+    Options, Outcome, RelPath, Workspace,
 };
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
@@ -215,15 +215,19 @@ pub(crate) fn run_large_file(root: &Path) -> Result<()> {
             .map(|(digest, _)| digest)
             .into_diagnostic()
     };
-    let base = Fingerprint { digest: digest(1)?, bytes: LARGE_BYTES, mode: 0o644 };
-    let staged = Fingerprint { digest: digest(2)?, bytes: LARGE_BYTES, mode: 0o644 };
+    let base = Fingerprint::file(digest(1)?, LARGE_BYTES, 0o644);
+    let staged = Fingerprint::file(digest(2)?, LARGE_BYTES, 0o644);
     let workspace = Workspace::open(&tree, &state, Options::default()).into_diagnostic()?;
     let change = Change {
         path: RelPath::parse(b"large").into_diagnostic()?,
         expected: Expected::Matches(base),
         operation: Operation::Write(staged),
     };
-    let set = ChangeSet { id: "large".to_owned(), changes: vec![change] };
+    let set = ChangeSet {
+        id: "large".to_owned(),
+        changes: vec![change],
+        emptied_dirs: EmptiedDirs::default(),
+    };
     let begun = Instant::now();
     let lock = workspace.lock().into_diagnostic()?;
     let applied = workspace.apply(&lock, &set, &LargeContent);

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use atomic_fs::{
-    Change, ChangeSet, ContentSource, Digest, Expected, Fingerprint, Operation, Options, Outcome,
-    RelPath, Workspace,
+    Change, ChangeSet, ContentSource, Digest, EmptiedDirs, Expected, Fingerprint, Operation,
+    Options, Outcome, RelPath, Workspace,
 };
 use miette::{IntoDiagnostic as _, Result, miette};
 
@@ -56,12 +56,8 @@ fn greenroom(folder: &Path, files: &[Replacement]) -> Result<Spent> {
     for file in files {
         let staged = Digest::of(&file.new);
         fs::write(blobs.join(staged.to_string()), &file.new).into_diagnostic()?;
-        let base = Fingerprint {
-            digest: Digest::of(&file.old),
-            bytes: file.old.len() as u64,
-            mode: 0o644,
-        };
-        let staged = Fingerprint { digest: staged, bytes: file.new.len() as u64, mode: 0o644 };
+        let base = Fingerprint::file(Digest::of(&file.old), file.old.len() as u64, 0o644);
+        let staged = Fingerprint::file(staged, file.new.len() as u64, 0o644);
         changes.push(Change {
             path: RelPath::from_path(&file.path).into_diagnostic()?,
             expected: Expected::Matches(base),
@@ -69,7 +65,7 @@ fn greenroom(folder: &Path, files: &[Replacement]) -> Result<Spent> {
         });
     }
     let workspace = Workspace::open(&tree, &state, Options::default()).into_diagnostic()?;
-    let set = ChangeSet { id: "bench".to_owned(), changes };
+    let set = ChangeSet { id: "bench".to_owned(), changes, emptied_dirs: EmptiedDirs::default() };
     let source = Blobs(blobs);
     let begun = Instant::now();
     let lock = workspace.lock().into_diagnostic()?;

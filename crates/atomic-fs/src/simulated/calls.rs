@@ -10,7 +10,7 @@ use super::disk::{CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, Simulat
 use super::image::{Body, Inode, Name, Node};
 use super::kernel::{HeldLease, Inner};
 use super::log::{Effect, Entry};
-use crate::disk::{Carried, DirLock, Disk, Entry as DirEntry, Lease, Stat};
+use crate::disk::{Carried, DirLock, Disk, Entry as DirEntry, Lease, LinkLike, Stat};
 use crate::rel_path::RelPath;
 
 impl Disk for SimulatedDisk {
@@ -68,6 +68,36 @@ impl Disk for SimulatedDisk {
     fn stat(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<Stat> {
         let describe = |inner: &Inner| inner.describe(dir.0, name);
         self.call(CallKind::Stat, describe, |inner, _| Ok(inner.stat(inner.find(dir.0, name)?)))
+    }
+
+    fn create_symlink(
+        &self,
+        dir: &SimulatedDir,
+        name: &[u8],
+        target: &[u8],
+        like: LinkLike,
+    ) -> io::Result<()> {
+        let describe = |inner: &Inner| {
+            format!("{} to {}", inner.describe(dir.0, name), String::from_utf8_lossy(target))
+        };
+        self.call(CallKind::CreateSymlink, describe, |inner, _| {
+            if inner.is_windows() {
+                return Err(Errno::OPNOTSUPP);
+            }
+            if inner.image.child(dir.0, name).is_some() {
+                return Err(Errno::EXIST);
+            }
+            inner.check_alive(dir.0)?;
+            let device = inner.image.node(dir.0).device;
+            let mut node = Node::new(Body::Symlink(target.to_vec()), 0o777, device);
+            node.owner = like.owner.unwrap_or(node.owner);
+            node.modified_ns = like.modified_ns.unwrap_or(0);
+            // All of it is in the inode, which comes to the disk with the directory's entry.
+            let inode = inner.born(node);
+            inner.assign(vec![(dir.0, name, Some(inode))]);
+            inner.fresh.insert(inode);
+            Ok(())
+        })
     }
 
     fn read_link(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<Vec<u8>> {
@@ -415,6 +445,16 @@ impl Disk for SimulatedDisk {
             let device = inner.image.node(dir.0).device;
             let inode = inner.born(Node::directory(device));
             inner.assign(vec![(dir.0, name, Some(inode))]);
+            Ok(())
+        })
+    }
+
+    fn set_dir_mode(&self, dir: &SimulatedDir, name: &[u8], mode: u32) -> io::Result<()> {
+        let describe = |inner: &Inner| format!("{} to {mode:o}", inner.describe(dir.0, name));
+        self.call(CallKind::SetDirMode, describe, |inner, _| {
+            let inode = inner.find(dir.0, name)?;
+            inner.image.names(inode).ok_or(Errno::NOTDIR)?;
+            inner.changed(Effect::Mode { inode, mode });
             Ok(())
         })
     }

@@ -46,7 +46,9 @@ pub enum CallKind {
     RenameReplacing,
     Link,
     RemoveFile,
+    CreateSymlink,
     CreateDir,
+    SetDirMode,
     RemoveDir,
 }
 
@@ -55,7 +57,8 @@ impl CallKind {
     pub fn is_mutating(self) -> bool {
         use CallKind::*;
         self.moves_names()
-            || matches!(self, CreateFile | WriteAt | Reserve | CopyMetadata | SetMode | SetModified)
+            || matches!(self, CreateFile | WriteAt | Reserve | CopyMetadata)
+            || matches!(self, SetMode | SetModified | SetDirMode)
     }
 
     /// Whether it is a sync.
@@ -69,7 +72,8 @@ impl CallKind {
         matches!(
             self,
             Exchange | Rename | RenameReplacing | Link | RemoveFile | CreateDir | RemoveDir
-        ) || self.replaces()
+        ) || matches!(self, CreateSymlink)
+            || self.replaces()
     }
 
     /// Whether it is half of a replacement.

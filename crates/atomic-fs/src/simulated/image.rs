@@ -177,8 +177,16 @@ impl Image {
         &self.nodes[inode as usize]
     }
 
+    /// Gives an inode the metadata and the content of another; a directory keeps its names.
     pub(super) fn replace(&mut self, inode: Inode, node: Arc<Node>) {
-        self.nodes[inode as usize] = node;
+        let place = &mut self.nodes[inode as usize];
+        if matches!(place.body, Body::Directory(_)) {
+            let dir = Arc::make_mut(place);
+            (dir.mode, dir.owner, dir.modified_ns) = (node.mode, node.owner, node.modified_ns);
+            dir.attributes = node.attributes.clone();
+        } else {
+            *place = node;
+        }
     }
 
     pub(super) fn push(&mut self, node: Arc<Node>) -> Inode {

@@ -24,7 +24,8 @@ pub enum Persistence {
     Kill,
     /// Power is cut on a file system that orders nothing: any subset of what was not
     /// synced, every piece of content whole, torn, garbage or missing. A file's sync
-    /// covers its content and metadata and not its name, a directory's its names.
+    /// covers its content and metadata and not its name, a directory's its metadata and the names
+    /// in it (fsync(2)).
     Weak,
     /// Power is cut on a file system with one journal (ext4, xfs): names and metadata
     /// survive up to some point of their order, and any sync commits all of them so far;

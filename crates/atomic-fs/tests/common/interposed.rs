@@ -265,6 +265,8 @@ impl Disk for Interposed {
         rename_replacing(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> ();
         link(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> ();
         remove_file(dir: &Dir, name: &[u8]) -> ();
+        create_symlink(dir: &Dir, name: &[u8], target: &[u8], like: LinkLike) -> ();
+        set_dir_mode(dir: &Dir, name: &[u8], mode: u32) -> ();
         create_dir(dir: &Dir, name: &[u8]) -> ();
         remove_dir(dir: &Dir, name: &[u8]) -> ();
     }

@@ -120,14 +120,14 @@ impl Fixture {
     pub fn staged(&mut self, content: &[u8], mode: u32) -> Fingerprint {
         let digest = Digest::of(content);
         self.memory.0.insert(digest, content.to_vec());
-        Fingerprint { digest, bytes: content.len() as u64, mode }
+        Fingerprint::file(digest, content.len() as u64, mode)
     }
 
     pub fn base(&self, path: &str) -> Expected {
         let bytes = self.read(path);
         let mode = mode_of(&fs::metadata(self.at(path)).expect("exists"));
         let digest = Digest::of(&bytes);
-        Expected::Matches(Fingerprint { digest, bytes: bytes.len() as u64, mode })
+        Expected::Matches(Fingerprint::file(digest, bytes.len() as u64, mode))
     }
 
     pub fn create(&mut self, path: &str, content: &[u8]) -> Change {
@@ -297,5 +297,5 @@ pub fn rel(path: &str) -> RelPath {
 }
 
 pub fn set(changes: Vec<Change>) -> ChangeSet {
-    ChangeSet { id: "t1".to_owned(), changes }
+    ChangeSet { id: "t1".to_owned(), changes, emptied_dirs: EmptiedDirs::default() }
 }

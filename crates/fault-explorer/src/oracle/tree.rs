@@ -95,7 +95,8 @@ impl Oracle<'_> {
         }
         // Who finds no file and puts one there has not given up the old one.
         for path in known.replaced.iter().filter(|_| std::ptr::eq(expected, &self.scenario.old)) {
-            let old = self.scenario.old.file(path).unwrap_or_default();
+            // A link is nothing that a user has saved.
+            let Some(old) = self.scenario.old.file(path) else { continue };
             let overwritten = known.overwritten.contains(old);
             if !overwritten && !tree.has_content(old) && !kept(image).iter().any(|it| it == old) {
                 lost.push(format!("what was in `{}` is nowhere", String::from_utf8_lossy(path)));
@@ -111,6 +112,9 @@ impl Oracle<'_> {
             // Without a journal and its slots nothing tells an empty directory that the set made.
             excused.extend(self.made_dirs());
         }
+        if known.out_of_reach {
+            excused.extend(self.gone_dirs());
+        }
         let unfinished = known.beside.iter().filter(|_| known.other_died);
         excused.extend(unfinished.flat_map(|beside| beside.paths()));
         if known.is_quiet() && !known.other_overlaps(self.scenario) {
@@ -122,9 +126,20 @@ impl Oracle<'_> {
                 excused.extend(group.iter().cloned());
             }
         }
-        // A directory that the set makes stays if somebody else has put something in it.
+        // A directory that the set makes or takes away stays if somebody else has put something in it.
         excused.extend(self.made_dirs());
+        excused.extend(self.gone_dirs());
         excused
+    }
+
+    /// Directories that the set takes away or empties.
+    pub(super) fn gone_dirs(&self) -> impl Iterator<Item = Vec<u8>> {
+        let Scenario { old, new, .. } = self.scenario;
+        let is_dir = |thing: &Thing| matches!(thing, Thing::Directory(_));
+        let is_gone = move |path: &Vec<u8>, thing: &Thing| {
+            is_dir(thing) && !new.get(path).is_some_and(is_dir)
+        };
+        old.iter().filter(move |(path, thing)| is_gone(path, thing)).map(|(path, _)| path.clone())
     }
 
     fn made_dirs(&self) -> impl Iterator<Item = Vec<u8>> {
@@ -137,7 +152,7 @@ impl Oracle<'_> {
 }
 
 pub(super) fn without_slots(tree: Snapshot) -> Snapshot {
-    tree.filtered(&|path| !path.rsplit(|byte| *byte == b'/').next().is_some_and(is_slot_name))
+    tree.filtered(&|path| !path.split(|byte| *byte == b'/').any(is_slot_name))
 }
 
 fn in_words(path: &[u8], found: Option<&Thing>, expected: Option<&Thing>) -> String {

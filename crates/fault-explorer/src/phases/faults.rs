@@ -174,6 +174,16 @@ pub(super) fn mishaps(kind: CallKind, renames: Renames) -> &'static [Mishap] {
         CallKind::RemoveFile => {
             &[Fails(EIO), Fails(EACCES), Fails(EBUSY), Fails(EROFS), FailsAfterwards(EIO)]
         }
+        CallKind::CreateSymlink => &[
+            Fails(EIO),
+            Fails(EACCES),
+            Fails(EPERM),
+            Fails(ENOSPC),
+            Fails(EDQUOT),
+            Fails(EROFS),
+            FailsAfterwards(EIO),
+        ],
+        CallKind::SetDirMode => &[Fails(EIO), Fails(EPERM), Fails(EROFS), FailsAfterwards(EIO)],
         CallKind::CreateDir => &[
             Fails(EIO),
             Fails(EACCES),

@@ -157,6 +157,8 @@ pub(super) fn mishaps(kind: CallKind) -> &'static [Mishap] {
         CallKind::RemoveFile | CallKind::RemoveDir => {
             &[Fails(ANY), Fails(DENIED), Fails(IN_USE), Fails(PROTECTED), FailsAfterwards(ANY)]
         }
+        // No links are made there, and a directory has no mode.
+        CallKind::CreateSymlink | CallKind::SetDirMode => &[],
         CallKind::CreateDir => {
             &[Fails(ANY), Fails(DENIED), Fails(FULL), Fails(PROTECTED), FailsAfterwards(ANY)]
         }

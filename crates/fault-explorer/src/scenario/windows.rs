@@ -30,7 +30,7 @@ pub(super) fn moved_to(scenario: Scenario) -> Scenario {
         }
     }
     let root = image.lookup(ROOT.as_bytes()).expect("the root was built");
-    let ChangeSet { id, mut changes } = scenario.set;
+    let ChangeSet { id, mut changes, emptied_dirs } = scenario.set;
     for change in &mut changes {
         if let Expected::Matches(base) = &mut change.expected {
             base.mode = mode_of(base.mode);
@@ -43,6 +43,6 @@ pub(super) fn moved_to(scenario: Scenario) -> Scenario {
             _ => {}
         }
     }
-    let set = ChangeSet { id, changes };
+    let set = ChangeSet { id, changes, emptied_dirs };
     Builder { image, root, set, content: scenario.content }.build(&scenario.name)
 }

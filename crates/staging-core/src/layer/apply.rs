@@ -5,8 +5,8 @@ use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use atomic_fs::{
-    Applied, Change, ChangeSet, Conflict, Digest, Expected, Fingerprint, FsError, Kept, Outcome,
-    RelPath, Unfinished, WorkspaceLock,
+    Applied, Change, ChangeSet, Conflict, Digest, EmptiedDirs, Expected, Fingerprint, FsError,
+    Kept, Outcome, RelPath, Unfinished, WorkspaceLock,
 };
 
 use rusqlite::Connection;
@@ -153,7 +153,11 @@ impl Inner {
         plan: &Plan<'_>,
     ) -> Result<ApplyReport> {
         let (apply, set_id) = self.start(patches, plan)?;
-        let set = ChangeSet { id: set_id, changes: patches.iter().map(change).collect() };
+        let set = ChangeSet {
+            id: set_id,
+            changes: patches.iter().map(change).collect(),
+            emptied_dirs: EmptiedDirs::Remove,
+        };
         let span = tracing::info_span!("apply", %apply, changes = set.changes.len());
         let (applied, undo_data) = self.beside_undo_data(patches, || {
             span.in_scope(|| self.workspace.apply(&lock, &set, &self.blobs))
@@ -388,7 +392,7 @@ impl Inner {
         approved: &[Patch],
         applied: Applied,
     ) -> Result<ApplyReport> {
-        let Applied { outcome, unfinished, kept, edited, made_dirs } = applied;
+        let Applied { outcome, unfinished, kept, edited, made_dirs, .. } = applied;
         let record = |write: &mut Write<'_>| match &outcome {
             Outcome::Committed => commit(write, apply, &made_dirs).map(|()| Vec::new()),
             Outcome::Conflicts(conflicts) => {
@@ -577,11 +581,7 @@ fn check_conflicts(patches: &[Patch]) -> Result<()> {
 
 /// A patch as atomic-fs takes it.
 pub(super) fn change(patch: &Patch) -> Change {
-    let staged = patch.staged.map(|staged| Fingerprint {
-        digest: staged.digest,
-        bytes: staged.bytes,
-        mode: staged.mode,
-    });
+    let staged = patch.staged.map(|staged| staged.fingerprint());
     let same = |staged: &Fingerprint| {
         patch.base.as_ref().is_some_and(|base| base.fingerprint() == *staged)
     };

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{MutexGuard, TryLockError};
 
 use atomic_fs::{
-    Change, Conflict, ContentSource, RecordedSet, Recovered, RecoveredOutcome, RelPath, SetRecords,
-    SlotNumbers, WorkspaceLock, set_of_slot,
+    Change, Conflict, ContentSource, EmptiedDirs, RecordedSet, Recovered, RecoveredOutcome,
+    RelPath, SetRecords, SlotNumbers, WorkspaceLock, set_of_slot,
 };
 use rusqlite::Connection;
 
@@ -300,7 +300,11 @@ impl SetRecords for StoreRecords<'_> {
                 true => SlotNumbers::ByPath,
                 false => SlotNumbers::Unknown,
             };
-            Ok(Some(RecordedSet { changes, ended, slots }))
+            let emptied_dirs = match applies::undoes(connection, apply)? {
+                Some(_) => EmptiedDirs::Keep,
+                None => EmptiedDirs::Remove,
+            };
+            Ok(Some(RecordedSet { changes, emptied_dirs, ended, slots }))
         });
         found.map_err(|error| io::Error::other(error.to_string()))
     }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use atomic_fs::{
-    Applied, Change, ChangeSet, Expected, Fingerprint, FsError, Operation as FsOperation, Outcome,
-    RelPath,
+    Applied, Change, ChangeSet, EmptiedDirs, Expected, Fingerprint, FsError,
+    Operation as FsOperation, Outcome, RelPath,
 };
 
 use super::apply::{Tidying, commit, reason_of, reason_of_conflicts, roll_back, unrecorded};
@@ -94,7 +94,7 @@ impl DiffStagingLayer {
             })?;
             Ok(started)
         })?;
-        let set = ChangeSet { id: set_id, changes };
+        let set = ChangeSet { id: set_id, changes, emptied_dirs: EmptiedDirs::Keep };
         let span = tracing::info_span!("undo", %target, %by, changes = set.changes.len());
         let Applied { outcome, unfinished, kept, made_dirs, .. } =
             span.in_scope(|| inner.workspace.apply(&lock, &set, &inner.blobs));
@@ -301,11 +301,10 @@ pub(super) fn reverse(patch: &Patch) -> Option<Change> {
 
 /// What the apply left on the disk.
 fn now(staged: &StagedContent) -> Expected {
-    let StagedContent { digest, mode, bytes } = *staged;
-    Expected::Matches(Fingerprint { digest, bytes, mode })
+    Expected::Matches(staged.fingerprint())
 }
 
 /// What was there before.
 fn before(base: &Base) -> Fingerprint {
-    Fingerprint { digest: base.digest, bytes: base.bytes, mode: base.mode }
+    base.fingerprint()
 }

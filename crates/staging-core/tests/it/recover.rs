@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use atomic_fs::{Change, ChangeSet, Expected, Fingerprint, Operation, Options, Outcome, Workspace};
+use atomic_fs::{
+    Change, ChangeSet, EmptiedDirs, Expected, Fingerprint, Operation, Options, Outcome, Workspace,
+};
 use rusqlite::Connection;
 use staging_core::{
     ApplyOutcome, ApplyRequest, DiffStagingLayer, Digest, ErrorKind, PatchId, PatchState, RequestId,
@@ -42,13 +44,17 @@ fn swap_and_die(world: &World, set: &str, base: atomic_fs::Fingerprint, content:
     let workspace = workspace.expect("the same workspace");
     let lock = workspace.lock().expect("free");
     let digest = Digest::of(content.as_bytes());
-    let staged = Fingerprint { digest, bytes: content.len() as u64, mode: base.mode };
+    let staged = Fingerprint::file(digest, content.len() as u64, base.mode);
     let change = Change {
         path: path("a"),
         expected: Expected::Matches(base),
         operation: Operation::Write(staged),
     };
-    let set = ChangeSet { id: set.to_owned(), changes: vec![change] };
+    let set = ChangeSet {
+        id: set.to_owned(),
+        changes: vec![change],
+        emptied_dirs: EmptiedDirs::default(),
+    };
     let applied = workspace.apply(&lock, &set, &Content(content.into()));
     assert!(matches!(applied.outcome, Outcome::Committed), "{:?}", applied.outcome);
 }

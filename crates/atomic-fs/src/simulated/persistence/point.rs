@@ -108,7 +108,8 @@ impl<'l> Point<'l> {
             self.flush_log(dir, sync);
         }
         for (at, effect) in self.changes(sync) {
-            let own = effect.assignments().iter().any(|to| to.dir == dir);
+            let own =
+                effect.assignments().iter().any(|to| to.dir == dir) || effect.inode() == Some(dir);
             let forgets = matches!(self.model, Persistence::Weak | Persistence::Ntfs);
             let poisoned = forgets && self.is_poisoned(at, sync, dir);
             let committed = self.model == Persistence::Ordered && !effect.is_content();
