@@ -18,6 +18,8 @@ pub(crate) enum LastSymlink {
     Followed,
     /// It is refused: whoever takes a name away or moves it means the name, not what is behind it.
     Refused,
+    /// It is what the path means.
+    Meant,
 }
 
 /// Follows symlinks below the root, and returns the path of the file behind them; the file itself
@@ -101,6 +103,9 @@ fn walk<D: Disk>(
                 symlinks += 1;
                 if symlinks > SYMLINKS_MAX {
                     return Err(refused(Refusal::LeadsOut));
+                }
+                if left.is_empty() && last == LastSymlink::Meant {
+                    continue;
                 }
                 let parent = ground.parent(&here)?;
                 let target = ground

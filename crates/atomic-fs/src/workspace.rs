@@ -189,6 +189,23 @@ impl<D: Disk> Workspace<D> {
         self.resolve_to(path, LastSymlink::Refused)
     }
 
+    /// The name that a path really means, whatever is there, a symlink as well: symlinks on the way
+    /// are followed.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_entry(&self, path: &RelPath) -> Result<RelPath, FsError> {
+        self.resolve_to(path, LastSymlink::Meant)
+    }
+
+    /// Refuses a path by its names alone, without a look at the disk.
+    ///
+    /// # Errors
+    /// [`FsError::Refused`].
+    pub fn check_path(&self, path: &RelPath) -> Result<(), FsError> {
+        self.policy.check_path(path)
+    }
+
     fn resolve_to(&self, path: &RelPath, last: LastSymlink) -> Result<RelPath, FsError> {
         self.policy.check_path(path)?;
         let ground = self.ground();

@@ -16,12 +16,13 @@ use super::request::{ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Patch
 use super::review::not_pending;
 use super::sessions::{discard_one, held_by};
 use super::undo::{put_back, reopen};
+use super::view::brought_by;
 use super::{DiffStagingLayer, Inner, set_ids};
 use crate::Result;
 use crate::approval::Approval;
 use crate::error::StagingError;
 use crate::events::{ClientAttestation, Event};
-use crate::ids::{ApplyId, PatchId, RequestId};
+use crate::ids::{ApplyId, PatchId, RequestId, SessionId};
 use crate::patch::{DiscardReason, Operation, Patch, PatchState};
 use crate::signature::{Signature, set_signature};
 use crate::store::applies::{self, ApplyState};
@@ -321,18 +322,23 @@ impl Inner {
         })
     }
 
-    /// Refuses a rename without the patch that frees its target.
+    /// Refuses what comes to a path without the patches that free it: the file there, a file in
+    /// place of a directory on the way, and what is in a directory that makes way.
     fn check_complete(&self, patches: &[Patch]) -> Result<()> {
-        let chosen: HashSet<PatchId> = patches.iter().map(|patch| patch.id).collect();
+        let approved: HashSet<PatchId> = patches.iter().map(|patch| patch.id).collect();
+        let mut looked_at: HashSet<(SessionId, RelPath)> = HashSet::new();
         for patch in patches {
-            let Some(to) = &patch.rename_to else { continue };
-            let freeing = self
-                .store
-                .look(|c| patches::at_path(c, patch.session, to))?
-                .filter(|other| other.frees(to));
-            if let Some(needs) = freeing
-                && !chosen.contains(&needs.id)
-            {
+            let Some(to) = brought_by(patch) else { continue };
+            let mut needed = self.store.look(|c| patches::freeing_below(c, patch.session, to))?;
+            let above = std::iter::successors(to.parent(), RelPath::parent);
+            for path in patch.rename_to.clone().into_iter().chain(above) {
+                if !looked_at.insert((patch.session, path.clone())) {
+                    break;
+                }
+                let there = self.store.look(|c| patches::at_path(c, patch.session, &path))?;
+                needed.extend(there.filter(|other| other.frees(&path)));
+            }
+            if let Some(needs) = needed.iter().find(|needs| !approved.contains(&needs.id)) {
                 let (patch, needs, path) = (patch.id, needs.id, to.clone());
                 return Err(StagingError::Incomplete { patch, needs, path });
             }
@@ -392,9 +398,10 @@ impl Inner {
         approved: &[Patch],
         applied: Applied,
     ) -> Result<ApplyReport> {
-        let Applied { outcome, unfinished, kept, edited, made_dirs, .. } = applied;
+        let Applied { outcome, unfinished, kept, edited, made_dirs, removed_dirs, .. } = applied;
+        let dirs = ChangedDirs { made: &made_dirs, removed: &removed_dirs };
         let record = |write: &mut Write<'_>| match &outcome {
-            Outcome::Committed => commit(write, apply, &made_dirs).map(|()| Vec::new()),
+            Outcome::Committed => commit(write, apply, dirs).map(|()| Vec::new()),
             Outcome::Conflicts(conflicts) => {
                 turn_back(write, apply, approved, conflicts, self.keeps_history())
             }
@@ -464,11 +471,19 @@ fn already(status: ApplyStatus) -> Result<ApplyReport> {
     }
 }
 
+/// The directories that an apply made and took away, or emptied.
+#[derive(Clone, Copy)]
+pub(super) struct ChangedDirs<'d> {
+    pub(super) made: &'d [RelPath],
+    pub(super) removed: &'d [applies::RemovedDir],
+}
+
 /// Records that an apply's patches are on the disk.
-pub(super) fn commit(write: &mut Write<'_>, apply: ApplyId, made_dirs: &[RelPath]) -> Result<()> {
+pub(super) fn commit(write: &mut Write<'_>, apply: ApplyId, dirs: ChangedDirs<'_>) -> Result<()> {
     let now = write.now;
     applies::decide(write, apply, ApplyState::Committed, None, now)?;
-    applies::set_made_dirs(write, apply, made_dirs)?;
+    applies::set_made_dirs(write, apply, dirs.made)?;
+    applies::set_removed_dirs(write, apply, dirs.removed)?;
     for patch in patches::of_apply(write, apply)? {
         let (session, path) = (patch.session, patch.path);
         write.log(Event::PatchApplied { patch: patch.id, session, path, apply })?;

@@ -14,6 +14,7 @@ use super::patch_names::Named;
 
 use super::plan::{EDIT_BYTES_MAX, Incoming, Touched};
 use super::request::Proposed;
+use super::resolve::Meaning;
 use super::view::{Reading, View};
 use super::{DiffStagingLayer, Inner, moves, usage};
 use crate::Result;
@@ -131,6 +132,15 @@ impl View<'_> {
             bases.insert(self.inner.workspace.resolve(path)?, *digest);
         }
         let changes = patch.resolve(&mut Named::new(self, request))?;
+        let mut freed = HashSet::new();
+        for (file, change) in patch.files.iter().zip(&changes) {
+            if let Change::Delete { path } | Change::Rename { from: path, .. } = change {
+                let mut named = Named::new(self, request);
+                named.enter(file);
+                let path = named.locate(path)?;
+                freed.insert(self.resolve(&path, Meaning::Name, &HashSet::new())?);
+            }
+        }
         for (file, change) in patch.files.iter().zip(changes) {
             let mut named = Named::new(self, request);
             named.enter(file);
@@ -142,7 +152,7 @@ impl View<'_> {
                     (named.locate(&from)?, Kind::Rename(named.locate(&to)?))
                 }
             };
-            let (part, file) = self.fit(file, &path, kind, &mut bases)?;
+            let (part, file) = self.fit(file, &path, kind, &mut bases, &freed)?;
             parts.push(part);
             fitted.push(file);
         }
@@ -160,15 +170,16 @@ impl View<'_> {
         named: &RelPath,
         kind: Kind,
         bases: &mut BTreeMap<RelPath, Digest>,
+        freed: &HashSet<RelPath>,
     ) -> Result<(Part, FittedFile)> {
-        let workspace = &self.inner.workspace;
         // What goes or moves is a name; what is written may lie behind a link.
         let (path, kind) = match kind {
-            Kind::Create | Kind::Modify => (workspace.resolve(named)?, kind),
-            Kind::Delete => (workspace.resolve_name(named)?, kind),
+            Kind::Create => (self.resolve(named, Meaning::Content, freed)?, kind),
+            Kind::Modify => (self.resolve(named, Meaning::Content, &HashSet::new())?, kind),
+            Kind::Delete => (self.resolve(named, Meaning::Name, &HashSet::new())?, kind),
             Kind::Rename(to) => {
-                let to = workspace.resolve_name(&to)?;
-                (workspace.resolve_name(named)?, Kind::Rename(to))
+                let to = self.resolve(&to, Meaning::Name, freed)?;
+                (self.resolve(named, Meaning::Name, &HashSet::new())?, Kind::Rename(to))
             }
         };
         let misfit = |reason: String| StagingError::PatchMisfit { path: path.clone(), reason };

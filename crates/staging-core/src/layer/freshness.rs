@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use atomic_fs::{Digest, FsError, RelPath, Stat};
+use atomic_fs::{Digest, FileKind, FsError, RelPath, Stat};
 
 use super::content::ReadStep;
 use super::sessions::discard_one;
@@ -172,6 +172,12 @@ impl Inner {
         }
         match (&patch.base, stat) {
             (None, None) => Ok(Judgement::Stands),
+            // A directory that the session empties makes way; the apply looks whether it does.
+            (None, Some(stat))
+                if stat.kind == FileKind::Directory && self.frees_below(patch, &patch.path)? =>
+            {
+                Ok(Judgement::Stands)
+            }
             (None, Some(_)) | (Some(_), None) => Ok(Judgement::Stale),
             (Some(base), Some(stat)) if base.fallen_by(&stat) => Ok(Judgement::Stale),
             (Some(base), Some(stat)) if base.stands_by(&stat) => Ok(Judgement::Stands),
@@ -183,11 +189,24 @@ impl Inner {
     fn is_taken(&self, patch: &Patch, to: &RelPath) -> Result<bool> {
         match self.workspace.stat(to) {
             Ok(None) => return Ok(false),
+            Ok(Some(stat))
+                if stat.kind == FileKind::Directory && self.frees_below(patch, to)? =>
+            {
+                return Ok(false);
+            }
             Ok(Some(_)) | Err(FsError::Refused { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         let there = self.store.look(|c| patches::at_path(c, patch.session, to))?;
         Ok(!there.is_some_and(|there| there.frees(to)))
+    }
+
+    /// Whether a patch's session takes files away that lie below a path.
+    fn frees_below(&self, patch: &Patch, path: &RelPath) -> Result<bool> {
+        let freeing = self
+            .store
+            .look(|connection| patches::freeing_below(connection, patch.session, path))?;
+        Ok(!freeing.is_empty())
     }
 
     fn hash_again(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Judgement> {

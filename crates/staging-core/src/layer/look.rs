@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::OnceLock;
 
-use atomic_fs::{FileKind, RelPath, Stat};
+use atomic_fs::{FileKind, FsError, RelPath, Stat};
 
 use super::DiffStagingLayer;
+use super::resolve::past_what_is_freed;
 use crate::Result;
 use crate::ids::{PatchId, SessionId};
 use crate::patch::{Operation, Patch};
@@ -127,7 +128,7 @@ impl SessionView {
     /// # Errors
     /// `Refused` when it is protected or leads out of the workspace.
     pub fn resolve(&self, path: &RelPath) -> Result<RelPath> {
-        Ok(self.layer.0.workspace.resolve(path)?)
+        self.past_what_is_gone(path, self.layer.0.workspace.resolve(path))
     }
 
     /// The name that a path really means when what is there is deleted or moved, or something
@@ -136,7 +137,19 @@ impl SessionView {
     /// # Errors
     /// As [`resolve`](Self::resolve), and `Refused` when a symlink is there.
     pub fn resolve_name(&self, path: &RelPath) -> Result<RelPath> {
-        Ok(self.layer.0.workspace.resolve_name(path)?)
+        self.past_what_is_gone(path, self.layer.0.workspace.resolve_name(path))
+    }
+
+    /// A file, or a link, on the way to a path may be one that the session takes away.
+    fn past_what_is_gone(
+        &self,
+        path: &RelPath,
+        resolved: Result<RelPath, FsError>,
+    ) -> Result<RelPath> {
+        let pending = self.pending()?;
+        let is_freed =
+            |path: &RelPath| Ok(matches!(pending.get(path.as_bytes()), Some(Overlaid::Gone)));
+        past_what_is_freed(&self.layer.0.workspace, path, resolved, &is_freed)
     }
 
     /// What is at a path that [`resolve`](Self::resolve) gave, or that was listed; `None` when
@@ -154,6 +167,7 @@ impl SessionView {
                 return Ok(Some(status.unwrap_or_else(FileStatus::new_directory)));
             }
             Some(Overlaid::Gone) => return Ok(None),
+            None if self.is_emptied(path)? => return Ok(None),
             None => {}
         }
         Ok(self.layer.0.workspace.stat(path)?.as_ref().map(FileStatus::on_disk))
@@ -169,12 +183,15 @@ impl SessionView {
             Some(dir) if matches!(self.pending()?.get(dir.as_bytes()), Some(Overlaid::File(_))) => {
                 return Ok(None);
             }
+            Some(dir) if self.is_emptied(dir)? => return Ok(None),
             dir => self.layer.0.workspace.list(dir)?,
         };
         let mut names: BTreeMap<Vec<u8>, FileKind> = BTreeMap::new();
         let is_absent = on_disk.is_none();
         for entry in on_disk.into_iter().flatten() {
-            if let Some(kind) = self.kind_of(dir, &entry)? {
+            let Some(kind) = self.kind_of(dir, &entry)? else { continue };
+            let is_gone = kind == FileKind::Directory && self.is_emptied(&child(dir, &entry)?)?;
+            if !is_gone {
                 names.insert(entry.name, kind);
             }
         }
@@ -208,11 +225,29 @@ impl SessionView {
         if let Some(kind) = entry.kind {
             return Ok(Some(kind));
         }
-        let path = match dir {
-            Some(dir) => dir.join(&entry.name)?,
-            None => RelPath::parse(&entry.name)?,
-        };
-        Ok(self.layer.0.workspace.stat(&path)?.map(|stat| stat.kind))
+        Ok(self.layer.0.workspace.stat(&child(dir, entry)?)?.map(|stat| stat.kind))
+    }
+
+    /// Whether a directory on the disk holds nothing but what the session takes away: applying
+    /// removes it, too.
+    fn is_emptied(&self, dir: &RelPath) -> Result<bool> {
+        let takes_any =
+            self.below(Some(dir))?.any(|(_, overlaid)| matches!(overlaid, Overlaid::Gone));
+        if !takes_any || self.comes_with_files(dir)? {
+            return Ok(false);
+        }
+        let Some(entries) = self.layer.0.workspace.list(Some(dir))? else { return Ok(false) };
+        for entry in &entries {
+            let path = child(Some(dir), entry)?;
+            let is_gone = match self.kind_of(Some(dir), entry)? {
+                Some(FileKind::Directory) => self.is_emptied(&path)?,
+                _ => matches!(self.pending()?.get(path.as_bytes()), Some(Overlaid::Gone)),
+            };
+            if !is_gone {
+                return Ok(false);
+            }
+        }
+        Ok(!entries.is_empty())
     }
 
     /// Whether a pending file lies below a path.
@@ -235,4 +270,12 @@ impl SessionView {
             Some((path.strip_prefix(prefix.as_slice())?, overlaid))
         }))
     }
+}
+
+/// The path of a name in a directory, the root when none is given.
+fn child(dir: Option<&RelPath>, entry: &atomic_fs::Entry) -> Result<RelPath> {
+    Ok(match dir {
+        Some(dir) => dir.join(&entry.name)?,
+        None => RelPath::parse(&entry.name)?,
+    })
 }

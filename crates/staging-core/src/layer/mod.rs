@@ -20,6 +20,7 @@ mod recover;
 mod redo;
 mod refresh;
 mod request;
+mod resolve;
 mod review;
 mod sessions;
 mod set_ids;

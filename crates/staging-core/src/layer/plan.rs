@@ -4,12 +4,15 @@
 //! path. Every proposal is brought to a few moves that keep it so: putting
 //! content somewhere, taking a file away, moving one.
 
+use std::collections::HashSet;
+
 use atomic_fs::RelPath;
 use patch_formats::{Edit, EditsError};
 
 use super::content::Stored;
 use super::formats::check_base;
 use super::request::Proposal;
+use super::resolve::Meaning;
 use super::usage;
 use super::view::{Found, Reading, View};
 use crate::Result;
@@ -51,11 +54,7 @@ impl From<StagedContent> for Incoming {
 impl View<'_> {
     /// Plans one proposal on top of what is planned already.
     pub(super) fn propose(&mut self, proposal: &Proposal) -> Result<Touched> {
-        let workspace = &self.inner.workspace;
-        let path = match proposal.acts_on_name() {
-            true => workspace.resolve_name(proposal.path())?,
-            false => workspace.resolve(proposal.path())?,
-        };
+        let path = self.resolve(proposal.path(), proposal.meaning(), &HashSet::new())?;
         self.propose_at(&path, proposal)
     }
 
@@ -71,7 +70,7 @@ impl View<'_> {
                 rest = &rest[1..];
                 continue;
             }
-            let path = self.inner.workspace.resolve(first.path())?;
+            let path = self.resolve(first.path(), Meaning::Content, &HashSet::new())?;
             let concerned = self.edit(&path, &edits)?;
             touched.extend(std::iter::repeat_n(concerned, edits.len()));
             rest = &rest[edits.len()..];
@@ -105,7 +104,7 @@ impl View<'_> {
                 self.propose_at(path, proposal)
             }
             Proposal::Rename { to, .. } => {
-                let to = self.inner.workspace.resolve_name(to)?;
+                let to = self.resolve(to, Meaning::Name, &HashSet::new())?;
                 self.rename(path, &to)
             }
             Proposal::SetMode { mode, .. } => {

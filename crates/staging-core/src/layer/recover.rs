@@ -10,7 +10,7 @@ use atomic_fs::{
 };
 use rusqlite::Connection;
 
-use super::apply::{Tidying, change, commit, reason_of_conflicts, roll_back};
+use super::apply::{ChangedDirs, Tidying, change, commit, reason_of_conflicts, roll_back};
 use super::request::{
     ApplyOutcome, InDoubtApply, QuarantinedJournal, RecoverReport, RecoveredApply,
 };
@@ -345,7 +345,8 @@ fn record(write: &mut Write<'_>, recovered: &Recovered) -> Result<Option<ApplyId
     }
     let committed = match recovered.outcome {
         RecoveredOutcome::Committed => {
-            commit(write, apply, &recovered.made_dirs)?;
+            let dirs = ChangedDirs { made: &recovered.made_dirs, removed: &recovered.removed_dirs };
+            commit(write, apply, dirs)?;
             true
         }
         RecoveredOutcome::RolledBack => {

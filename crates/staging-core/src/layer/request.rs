@@ -6,6 +6,7 @@ use std::str::FromStr;
 use atomic_fs::{Digest, RelPath};
 use serde::{Deserialize, Serialize};
 
+use super::resolve::Meaning;
 use super::view::Reading;
 use crate::approval::Approval;
 use crate::events::ClientAttestation;
@@ -90,12 +91,12 @@ impl Proposal {
     }
 
     /// Whether it is about a name, and not about what is behind it if that is a symbolic link.
-    pub(crate) fn acts_on_name(&self) -> bool {
+    pub(super) fn meaning(&self) -> Meaning {
         match self {
-            Self::Delete { .. } | Self::Rename { .. } => true,
-            Self::Expecting { proposal, .. } => proposal.acts_on_name(),
-            Self::Write { .. } | Self::WriteFrom { .. } => false,
-            Self::Edit { .. } | Self::SetMode { .. } => false,
+            Self::Delete { .. } | Self::Rename { .. } => Meaning::Name,
+            Self::Expecting { proposal, .. } => proposal.meaning(),
+            Self::Write { .. } | Self::WriteFrom { .. } => Meaning::Content,
+            Self::Edit { .. } | Self::SetMode { .. } => Meaning::Content,
         }
     }
 

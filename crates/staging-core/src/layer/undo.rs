@@ -7,7 +7,9 @@ use atomic_fs::{
     Operation as FsOperation, Outcome, RelPath,
 };
 
-use super::apply::{Tidying, commit, reason_of, reason_of_conflicts, roll_back, unrecorded};
+use super::apply::{
+    ChangedDirs, Tidying, commit, reason_of, reason_of_conflicts, roll_back, unrecorded,
+};
 use super::request::{Reversible, UndoReport};
 use super::sessions::discard_one;
 use super::{DiffStagingLayer, Inner, set_ids};
@@ -94,12 +96,22 @@ impl DiffStagingLayer {
             })?;
             Ok(started)
         })?;
+        // Those that an older version left, or that are there again, need not be made.
+        let gone = inner.store.look(|connection| applies::removed_dirs(connection, target))?;
+        let made = gone.into_iter().map(|(path, mode)| Change {
+            path,
+            expected: Expected::Absent,
+            operation: FsOperation::MakeDir { mode },
+        });
+        let changes = changes.into_iter().chain(made).collect();
         let set = ChangeSet { id: set_id, changes, emptied_dirs: EmptiedDirs::Keep };
         let span = tracing::info_span!("undo", %target, %by, changes = set.changes.len());
-        let Applied { outcome, unfinished, kept, made_dirs, .. } =
+        let Applied { outcome, unfinished, kept, made_dirs, removed_dirs, .. } =
             span.in_scope(|| inner.workspace.apply(&lock, &set, &inner.blobs));
         let recorded = inner.store.write(|write| match &outcome {
-            Outcome::Committed => commit(write, by, &made_dirs),
+            Outcome::Committed => {
+                commit(write, by, ChangedDirs { made: &made_dirs, removed: &removed_dirs })
+            }
             Outcome::Conflicts(conflicts) => roll_back(write, by, &reason_of_conflicts(conflicts)),
             Outcome::RolledBack(error) => roll_back(write, by, &reason_of(error)),
             Outcome::InDoubt(error) => {

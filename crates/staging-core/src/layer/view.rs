@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Read as _};
 use std::sync::Arc;
 
-use atomic_fs::{Digest, RelPath};
+use atomic_fs::{Digest, FileKind, RelPath};
 use diff_engine::HEAD_BYTES;
 use rusqlite::Connection;
 
 use super::content::{BaseRead, ReadLimit, Stored};
 use super::plan::EDIT_BYTES_MAX;
+use super::resolve::is_directory;
 use super::{Inner, usage};
 use crate::Result;
 use crate::base::Base;
@@ -219,7 +220,10 @@ impl<'a> View<'a> {
             Reading::BaseToEdit => ("a file that is edited, in bytes,", EDIT_BYTES_MAX),
         };
         let limit = ReadLimit { what, bytes_max, put_bytes: self.put_bytes };
-        let read = self.inner.read_base(path, limit)?;
+        let read = match self.inner.read_base(path, limit) {
+            Err(error) if is_directory(&error) && self.is_emptied(path)? => None,
+            read => read?,
+        };
         let base = match read {
             None => None,
             Some(BaseRead { base, stored, has_one_name }) => {
@@ -240,7 +244,10 @@ impl<'a> View<'a> {
         if let Some(base) = self.bases.get(path) {
             return Ok(base.is_none());
         }
-        let is_vacant = self.inner.workspace.stat(path)?.is_none();
+        let is_vacant = match self.inner.workspace.stat(path)? {
+            None => true,
+            Some(stat) => stat.kind == FileKind::Directory && self.is_emptied(path)?,
+        };
         if is_vacant {
             self.bases.insert(path.clone(), None);
         }
@@ -433,7 +440,7 @@ impl<'a> View<'a> {
 }
 
 /// The path to which a patch brings a file where none was.
-fn brought_by(patch: &Patch) -> Option<&RelPath> {
+pub(super) fn brought_by(patch: &Patch) -> Option<&RelPath> {
     matches!(patch.operation, Operation::Create | Operation::Rename)
         .then(|| patch.target())
         .flatten()

@@ -184,6 +184,38 @@ pub(crate) fn made_dirs(connection: &Connection, apply: ApplyId) -> Result<Vec<R
     })
 }
 
+/// A directory, and its permission bits where they are known.
+pub(crate) type RemovedDir = (RelPath, Option<u32>);
+
+/// Notes which directories an apply took away or emptied, for whoever takes it back.
+pub(crate) fn set_removed_dirs(
+    connection: &Connection,
+    apply: ApplyId,
+    dirs: &[RemovedDir],
+) -> Result<()> {
+    if !dirs.is_empty() {
+        let text =
+            serde_json::to_string(dirs).map_err(|error| super::damaged(error.to_string()))?;
+        connection.execute(
+            "UPDATE applies SET removed_dirs = ?2 WHERE id = ?1",
+            params![sql(apply.0), text],
+        )?;
+    }
+    Ok(())
+}
+
+/// The directories that an apply took away or emptied, outermost first.
+pub(crate) fn removed_dirs(connection: &Connection, apply: ApplyId) -> Result<Vec<RemovedDir>> {
+    let text: Option<String> = connection.query_row(
+        "SELECT removed_dirs FROM applies WHERE id = ?1",
+        [sql(apply.0)],
+        |row| row.get(0),
+    )?;
+    text.map_or(Ok(Vec::new()), |text| {
+        serde_json::from_str(&text).map_err(|error| super::damaged(error.to_string()))
+    })
+}
+
 /// The directories that changes of agents' settings for Greenroom made.
 pub(crate) fn own_made_dirs(connection: &Connection) -> Result<Vec<RelPath>> {
     let mut statement = connection.prepare_cached(

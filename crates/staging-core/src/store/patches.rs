@@ -222,6 +222,24 @@ pub(crate) fn below(
     Ok(found)
 }
 
+/// A session's pending patches that take files away which lie below a path.
+pub(crate) fn freeing_below(
+    connection: &Connection,
+    session: SessionId,
+    path: &RelPath,
+) -> Result<Vec<Patch>> {
+    // `0` is the byte after `/`.
+    let (from, to) = ([path.as_bytes(), b"/"].concat(), [path.as_bytes(), b"0"].concat());
+    let values: [&dyn ToSql; 3] = [&sql(session.0), &from, &to];
+    list(
+        connection,
+        select!(
+            "session = ?1 AND state = 'pending' AND path > ?2 AND path < ?3 AND operation IN ('delete', 'rename')"
+        ),
+        &values,
+    )
+}
+
 /// Other sessions with a pending patch that concerns this path.
 pub(crate) fn sessions_at(
     connection: &Connection,

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::error::StagingError;
 
 /// The schema this version writes.
-pub(crate) const SCHEMA: u32 = 3;
+pub(crate) const SCHEMA: u32 = 4;
 
 /// How long a statement waits for another process's transaction.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -60,6 +60,7 @@ CREATE TABLE applies(
     request TEXT,
     forgotten INTEGER NOT NULL DEFAULT 0,
     made_dirs TEXT,
+    removed_dirs TEXT,
     approval TEXT,
     agent TEXT,
     own INTEGER NOT NULL DEFAULT 0
@@ -214,6 +215,11 @@ CREATE TRIGGER content_gone AFTER DELETE ON contents BEGIN
 END;
 ";
 
+/// What makes version 4 of version 3, which removed no directories.
+const FROM_3: &str = "
+ALTER TABLE applies ADD COLUMN removed_dirs TEXT;
+";
+
 /// What makes version 3 of version 2. A signature is computed from what a patch proposes, so
 /// the column that held one is gone. What was undone was still called applied. Patches that
 /// became stale under version 2 were reported then, and are not listed. Sessions and history
@@ -321,8 +327,9 @@ fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let steps: &[&str] = match version(&transaction)? {
         0 => &[TABLES],
-        1 => &[FROM_1, FROM_2],
-        2 => &[FROM_2],
+        1 => &[FROM_1, FROM_2, FROM_3],
+        2 => &[FROM_2, FROM_3],
+        3 => &[FROM_3],
         SCHEMA => return Ok(()),
         found => return Err(StagingError::NewerStore { found, known: SCHEMA }),
     };

@@ -9,6 +9,7 @@ mod apply;
 mod chains;
 mod clock;
 mod interleaved;
+mod kinds;
 mod lapsed;
 mod lifecycle;
 mod lives;
