@@ -56,7 +56,6 @@ impl<D: Disk> Swapper<'_, '_, D> {
         }
         match holds_others(ground, &unit.slot, path, below)? {
             Some(false) => Ok(()),
-            _ if mutant!(ClearedUnverified) => Ok(()),
             Some(true) | None => {
                 self.dir_back(unit, below)?;
                 conflict(Difference::NotEmpty)

@@ -49,8 +49,6 @@ define! {
     NewDirectoryUnsynced,
     /// That files have left a directory is not durable when the directory leaves its path.
     ClearedUnsynced,
-    /// What has come into a directory that was taken away is not looked for.
-    ClearedUnverified,
     /// A directory that was taken away is not brought back with its files.
     ClearedStays,
     /// A file does not come back where its directory is gone.

@@ -101,6 +101,15 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
         Mutant::AwayForgotten => ("MM", Renames::All, Phase::DirectoriesMoved),
         Mutant::RecordIgnored => ("MM", Renames::All, damaged),
         Mutant::ForeignSlotsSwept => ("M", Renames::All, Phase::BesideRecovery { step: 7 }),
+        Mutant::DirModeUnsynced => ("undo-of-emptied", Renames::All, cuts(Obstacles::All)),
+        Mutant::NewDirectoryUnsynced => {
+            ("undo-of-directory-to-link", Renames::All, cuts(Obstacles::All))
+        }
+        Mutant::ClearedUnsynced => {
+            ("directory-to-file", Renames::All, removed(Persistence::Weak, 0))
+        }
+        Mutant::ClearedStays => ("directory-to-file", Renames::All, Phase::Faults),
+        Mutant::ParentsForgotten => ("directory-to-file", Renames::All, Phase::RacesInRollback),
         Mutant::PartialCopiesStay => ("exchange", Renames::Plain, around(Persistence::Treelog)),
         Mutant::WaitersShutOut => ("D", Renames::Plain, in_turn),
         _ => return None,
