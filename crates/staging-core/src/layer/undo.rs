@@ -41,8 +41,8 @@ impl DiffStagingLayer {
     /// on their files; patches that were proposed on top of them are stale. Call [`tidy`](Self::tidy) once the answer is given.
     ///
     /// A deleted file comes back with its content and mode; its owner and attributes
-    /// are those of a new file. Directories that the apply made go when they are empty, as
-    /// a part of the tidying. The old contents
+    /// are those of a new file. Directories that the apply removed come back with their permission
+    /// bits. Directories that it made go when they are empty, as a part of the tidying. The old contents
     /// are as durable as proposals are: where a power cut soon after them tore one, the
     /// undo is refused, since no content is brought in that does not have its digest.
     ///
