@@ -276,16 +276,11 @@ fn a_folder_that_init_made_goes_with_its_settings_and_one_that_was_there_stays(
 }
 
 #[test]
-fn a_folder_in_the_home_directory_goes_as_well_and_a_patch_of_an_agent_takes_none() {
+fn a_folder_in_the_home_directory_goes_as_well() {
     let stage = Stage::new();
     stage.run(["init", "gemini", "--user", "--yes"]).expect(0);
     stage.run(["init", "gemini", "--user", "--remove", "--yes"]).expect(0);
     assert!(!stage.beside("home/.gemini").exists());
-    stage.propose("made/a.txt", "a\n");
-    stage.run(["apply", "--yes"]).expect(0);
-    stage.run(["propose", "made/a.txt", "--delete"]).expect(0);
-    stage.run(["apply", "--yes"]).expect(0);
-    assert_eq!(folders(&stage), ["made"]);
 }
 
 #[test]

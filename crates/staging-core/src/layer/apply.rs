@@ -157,7 +157,11 @@ impl Inner {
         let set = ChangeSet {
             id: set_id,
             changes: patches.iter().map(change).collect(),
-            emptied_dirs: EmptiedDirs::Remove,
+            // Greenroom's own changes of settings know which directories they made.
+            emptied_dirs: match plan.is_own {
+                true => EmptiedDirs::Keep,
+                false => EmptiedDirs::Remove,
+            },
         };
         let span = tracing::info_span!("apply", %apply, changes = set.changes.len());
         let (applied, undo_data) = self.beside_undo_data(patches, || {

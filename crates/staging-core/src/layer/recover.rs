@@ -300,10 +300,9 @@ impl SetRecords for StoreRecords<'_> {
                 true => SlotNumbers::ByPath,
                 false => SlotNumbers::Unknown,
             };
-            let emptied_dirs = match applies::undoes(connection, apply)? {
-                Some(_) => EmptiedDirs::Keep,
-                None => EmptiedDirs::Remove,
-            };
+            let knows_dirs = applies::undoes(connection, apply)?.is_some()
+                || applies::is_own(connection, apply)?;
+            let emptied_dirs = if knows_dirs { EmptiedDirs::Keep } else { EmptiedDirs::Remove };
             Ok(Some(RecordedSet { changes, emptied_dirs, ended, slots }))
         });
         found.map_err(|error| io::Error::other(error.to_string()))
