@@ -612,7 +612,11 @@ impl<D: Disk> Recovery<'_, '_, D> {
         if mutant!(CyclesForgotten) {
             return Ok(false);
         }
-        let is_it = |unit: &Unit| unit.base().is_some_and(|base| held.matches(&base));
+        let is_it = |unit: &Unit| match unit.base() {
+            Some(base) => held.matches(&base),
+            // A directory that is still to make way.
+            None => held.is_directory(),
+        };
         for unit in lookup.leaving(path).iter().filter(|unit| is_it(unit)) {
             if self.ground.stat(&unit.slot)?.is_none() && !self.is_brought(lookup, path, held)? {
                 return Ok(true);

@@ -1,6 +1,6 @@
 //! The order of a set's steps, forward and back.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::disk::Disk;
 use crate::error::{Conflict, FsError};
@@ -163,6 +163,7 @@ pub(crate) fn backward<D: Disk>(
             edited.extend(swapper.undo(unit)?);
         }
     }
+    sync_moved_back(swapper, intent)?;
     for dir in intent.new_dirs.iter().rev() {
         swapper.remove_dir(dir)?;
     }
@@ -180,6 +181,21 @@ pub(crate) fn backward<D: Disk>(
         }
     }
     Ok(edited)
+}
+
+/// Makes durable that moved files are in their slots again before the directories that were made for
+/// them are removed: a power cut could otherwise keep the removals alone.
+fn sync_moved_back<D: Disk>(swapper: &Swapper<'_, '_, D>, intent: &Intent) -> Result<(), FsError> {
+    let new_dirs: HashSet<RelPath> = intent.new_dirs.iter().cloned().collect();
+    let mut synced = BTreeSet::new();
+    for unit in &intent.units {
+        let Action::Move { to, .. } = &unit.action else { continue };
+        let is_new = lies_in(to, &new_dirs) && !mutant!(NewDirectoryUnsynced);
+        if is_new && synced.insert(unit.slot.parent()) {
+            swapper.ground.sync_parent(&unit.slot)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes durable that files have left a directory before the directory leaves its path: their slots

@@ -131,7 +131,7 @@ impl Kind {
 }
 
 /// Sets in which one change makes way for another, and other special trees.
-pub const CHAINS: [&str; 14] = [
+pub const CHAINS: [&str; 16] = [
     "onto-deleted",
     "create-onto-deleted",
     "rotation",
@@ -146,6 +146,8 @@ pub const CHAINS: [&str; 14] = [
     "directory-to-link",
     "directories",
     "emptied",
+    "into-itself",
+    "out-of-itself",
 ];
 
 /// Whether a set makes symbolic links, which are not made on Windows.
@@ -258,6 +260,15 @@ impl Scenario {
                 builder.remove_dir("g");
                 builder.remove_dir("k");
                 builder.make_dir("m/n");
+            }
+            "into-itself" => {
+                builder.file("a", "old a\n");
+                builder.rename("a", "a/b");
+            }
+            "out-of-itself" => {
+                builder.dir("g", 0o700);
+                builder.file("g/a", "old a\n");
+                builder.rename("g/a", "g");
             }
             "emptied" => {
                 builder.dir("g", 0o700);

@@ -257,7 +257,7 @@ impl View<'_> {
         }
         for part in &parts {
             if matches!(part.kind, Kind::Create) {
-                self.check_vacant(&part.path)?;
+                self.check_vacant(&part.path, None)?;
             } else if !matches!(part.kind, Kind::Modify) {
                 continue;
             }

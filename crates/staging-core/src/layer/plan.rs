@@ -104,7 +104,8 @@ impl View<'_> {
                 self.propose_at(path, proposal)
             }
             Proposal::Rename { to, .. } => {
-                let to = self.resolve(to, Meaning::Name, &HashSet::new())?;
+                // It may move into a directory that takes its name.
+                let to = self.resolve(to, Meaning::Name, &HashSet::from([path.clone()]))?;
                 self.rename(path, &to)
             }
             Proposal::SetMode { mode, .. } => {
@@ -206,7 +207,7 @@ impl View<'_> {
         if matches!(found, Found::Absent) {
             return Err(StagingError::NoSuchFile { path: path.clone() });
         }
-        self.check_vacant(to)?;
+        self.check_vacant(to, Some(path))?;
         self.check_room(to)?;
         let (from, base, staged) = match found {
             Found::Absent => return Err(StagingError::NoSuchFile { path: path.clone() }),
@@ -277,11 +278,12 @@ impl View<'_> {
         found.ok_or_else(|| StagingError::NoSuchFile { path: path.clone() })
     }
 
-    pub(super) fn check_vacant(&mut self, path: &RelPath) -> Result<()> {
+    /// Refuses a path that is taken once `leaving` has left its own.
+    pub(super) fn check_vacant(&mut self, path: &RelPath, leaving: Option<&RelPath>) -> Result<()> {
         let freed = self.at_path(path)?.map(|patch| patch.frees(path));
         let taken = match freed {
             Some(freed) => !freed,
-            None => !self.is_vacant(path)?,
+            None => !self.is_vacant(path, leaving)?,
         };
         if taken || self.at_target(path)?.is_some() {
             return Err(StagingError::TargetExists { path: path.clone() });

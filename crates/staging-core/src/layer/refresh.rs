@@ -169,7 +169,7 @@ impl View<'_> {
             (Operation::Rename, Some(now), Some(staged)) => {
                 let staged = self.merged(patch, &now, staged)?;
                 let to = patch.rename_to.as_ref().unwrap_or(path);
-                self.check_vacant(to)?;
+                self.check_vacant(to, Some(path))?;
                 self.check_room(to)?;
                 let mut renamed = self.draft(path, Operation::Rename, Some(now), Some(staged));
                 renamed.rename_to = Some(to.clone());

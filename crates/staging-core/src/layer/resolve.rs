@@ -49,8 +49,8 @@ impl View<'_> {
     }
 
     /// Whether a directory on the disk holds files, and all of them are ones that the session takes
-    /// away: a file may come in its place.
-    pub(super) fn is_emptied(&self, dir: &RelPath) -> Result<bool> {
+    /// away, or the one that is about to leave: a file may come in its place.
+    pub(super) fn is_emptied(&self, dir: &RelPath, leaving: Option<&RelPath>) -> Result<bool> {
         let Some(entries) = self.inner.workspace.list(Some(dir))? else { return Ok(false) };
         for entry in &entries {
             let path = dir.join(&entry.name).map_err(FsError::from)?;
@@ -62,7 +62,8 @@ impl View<'_> {
                 },
             };
             let leaves = match kind {
-                FileKind::Directory => self.is_emptied(&path)?,
+                FileKind::Directory => self.is_emptied(&path, leaving)?,
+                _ if leaving == Some(&path) => true,
                 _ => self.at_path(&path)?.is_some_and(|patch| patch.frees(&path)),
             };
             if !leaves {

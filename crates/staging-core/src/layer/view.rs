@@ -221,7 +221,7 @@ impl<'a> View<'a> {
         };
         let limit = ReadLimit { what, bytes_max, put_bytes: self.put_bytes };
         let read = match self.inner.read_base(path, limit) {
-            Err(error) if is_directory(&error) && self.is_emptied(path)? => None,
+            Err(error) if is_directory(&error) && self.is_emptied(path, None)? => None,
             read => read?,
         };
         let base = match read {
@@ -240,13 +240,13 @@ impl<'a> View<'a> {
 
     /// Whether nothing is on the disk at a path that nothing is pending on; if so it stays the
     /// base of whatever comes there.
-    pub(super) fn is_vacant(&mut self, path: &RelPath) -> Result<bool> {
+    pub(super) fn is_vacant(&mut self, path: &RelPath, leaving: Option<&RelPath>) -> Result<bool> {
         if let Some(base) = self.bases.get(path) {
             return Ok(base.is_none());
         }
         let is_vacant = match self.inner.workspace.stat(path)? {
             None => true,
-            Some(stat) => stat.kind == FileKind::Directory && self.is_emptied(path)?,
+            Some(stat) => stat.kind == FileKind::Directory && self.is_emptied(path, leaving)?,
         };
         if is_vacant {
             self.bases.insert(path.clone(), None);

@@ -80,6 +80,16 @@ fn a_file_moves_into_a_directory_that_takes_its_name(
     });
 }
 
+#[test]
+fn a_file_moves_into_a_directory_of_its_own_name_and_out_again() {
+    let world = World::new();
+    world.put("f", "old\n");
+    stage(&world, Door::OneByOne, vec![rename("f", "f/x")]);
+    round_trip(&world, &|world| assert_eq!(world.disk("f/x").as_deref(), Some("old\n")));
+    stage(&world, Door::OneByOne, vec![rename("f/x", "f")]);
+    round_trip(&world, &|world| assert_eq!(world.disk("f").as_deref(), Some("old\n")));
+}
+
 #[rstest]
 fn a_directory_becomes_a_file(#[values(Door::OneByOne, Door::Together)] door: Door) {
     let world = World::new();
