@@ -122,14 +122,22 @@ mod system {
 
     use super::{LockKind, Process};
 
+    /// How often the list of locks is read for one that is not on it.
+    const LOOKS_MAX: u32 = 8;
+
     /// So much of a command line is shown.
     const COMMAND_CHARS_MAX: usize = 120;
 
     pub(super) fn holder(file: &Path, kind: LockKind) -> Option<Process> {
         // Not opened: closing a file gives up the process's own locks on it (fcntl_locking(2)).
         let file = fs::metadata(file).ok()?;
-        let locks = fs::read_to_string("/proc/locks").ok()?;
-        let pid = locks.lines().find_map(|line| holder_in(line, &file, kind))?;
+        let look = || {
+            let locks = fs::read_to_string("/proc/locks").ok()?;
+            locks.lines().find_map(|line| holder_in(line, &file, kind))
+        };
+        // The system gives the list a page at a time, and a lock that is on it all the while can be
+        // left out where others come and go between two pages.
+        let pid = (0..LOOKS_MAX).find_map(|_| look())?;
         Some(Process { pid, command: command(pid) })
     }
 
