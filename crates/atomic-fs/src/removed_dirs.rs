@@ -1,4 +1,4 @@
-//! Which directories a set takes away, told from its changes alone.
+//! Which directories a set takes away: this follows from its changes alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::rel_path::RelPath;
 /// Directories that are gone once the set is on disk: those that it removes, those that make way
 /// for a file that comes to their path, and those below them that it empties.
 ///
-/// Told without a look at the disk, so that whoever rebuilds the set's intent finds the same.
+/// Found without a look at the disk, so that recovery, which rebuilds the set's intent, finds the same.
 #[derive(Debug, Default)]
 pub(crate) struct RemovedDirs {
     /// Those that lie in none of the others, each with itself and the others in it.

@@ -204,8 +204,7 @@ pub(crate) fn below(
     session: SessionId,
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
-    // `0` is the byte after `/`.
-    let (from, to) = ([path.as_bytes(), b"/"].concat(), [path.as_bytes(), b"0"].concat());
+    let (from, to) = bounds_below(path);
     let values: [&dyn ToSql; 3] = [&sql(session.0), &from, &to];
     let mut found = list(
         connection,
@@ -222,14 +221,18 @@ pub(crate) fn below(
     Ok(found)
 }
 
+/// What every path below this one lies between, as bytes; `0` is the byte after `/`.
+fn bounds_below(path: &RelPath) -> (Vec<u8>, Vec<u8>) {
+    ([path.as_bytes(), b"/"].concat(), [path.as_bytes(), b"0"].concat())
+}
+
 /// A session's pending patches that take files away which lie below a path.
 pub(crate) fn freeing_below(
     connection: &Connection,
     session: SessionId,
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
-    // `0` is the byte after `/`.
-    let (from, to) = ([path.as_bytes(), b"/"].concat(), [path.as_bytes(), b"0"].concat());
+    let (from, to) = bounds_below(path);
     let values: [&dyn ToSql; 3] = [&sql(session.0), &from, &to];
     list(
         connection,
