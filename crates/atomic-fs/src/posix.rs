@@ -296,7 +296,14 @@ impl Disk for PosixDisk {
     }
 
     fn remove_dir(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
-        Ok(fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
+        match fs::unlinkat(dir, name, AtFlags::REMOVEDIR) {
+            // A mount point, or a name in a directory that only others may change. It stays like a
+            // directory that holds something, or a set that emptied it could never end.
+            Err(Errno::BUSY | Errno::ACCESS | Errno::PERM) => {
+                Err(io::ErrorKind::DirectoryNotEmpty.into())
+            }
+            answer => Ok(answer?),
+        }
     }
 }
 
