@@ -1,4 +1,4 @@
-//! Pins the plugin interface: its hash stands in the document that plugin authors read.
+//! Pins the plugin interface: the document that plugin authors read holds its hash.
 //!
 //! The hash is BLAKE3 over the tokens of the interface's sources, one to a line, so neither
 //! comments nor layout change it, and everything else does.
@@ -8,7 +8,7 @@ use std::path::Path;
 use miette::miette;
 
 use crate::files::{self, File};
-use crate::lexer;
+use crate::tokens;
 
 /// The sources that make up the interface; nothing else of the crate crosses the boundary.
 const SOURCES: [&str; 1] = ["crates/plugins/api/src/abi.rs"];
@@ -49,8 +49,10 @@ fn recorded_hash(line: &str) -> Option<&str> {
 fn hash(files: &[File]) -> Result<String, String> {
     let mut hasher = blake3::Hasher::new();
     for path in SOURCES {
-        for token in lexer::tokens(text_of(files, path)?) {
-            hasher.update(token.text.as_bytes());
+        let stream = tokens::parse(text_of(files, path)?)
+            .map_err(|line| format!("{path}:{line}: not a token of Rust"))?;
+        for token in tokens::texts(stream) {
+            hasher.update(token.as_bytes());
             hasher.update(b"\n");
         }
     }
@@ -96,7 +98,8 @@ mod tests {
 
     #[test]
     fn comments_and_layout_do_not_change_the_hash() {
-        let same = "pub struct Reply\n{ /* why */ pub code : u32 } // end";
+        let same =
+            "/// Why.\npub struct Reply\n{ /* why */ #![doc = \"x\"] pub code : u32 } // end";
         assert_eq!(hash_of(same), hash_of(INTERFACE));
     }
 

@@ -13,12 +13,12 @@ mod bench;
 mod ci;
 mod fault_inject;
 mod files;
-mod lexer;
 mod links;
 mod machine_paths;
 mod real_disk;
 mod sources;
 mod tidy;
+mod tokens;
 mod torture;
 mod windows;
 

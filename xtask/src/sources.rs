@@ -1,20 +1,19 @@
-//! Rules for every Rust source: module docs, length, and what must not be left in it.
+//! Rules for every Rust source: it opens with module docs, is not too long, and runs its tests.
 //!
 //! No source is exempt from module docs, entry points and build scripts included: one sentence
-//! costs little and says what the file is for.
+//! costs little and says what the file is for. What clippy checks is left to clippy, and tidy
+//! checks that every crate asks it to.
 
 use crate::files::File;
-use crate::lexer::{self, Kind, Token};
+use crate::tokens;
 
-/// Above this many lines a source is worth a thought.
+/// A source with more lines than this is noted.
 const LINES_NOTED: usize = 400;
-/// Above this many lines a source is refused.
+/// A source with more lines than this is refused.
 const LINES_MAX: usize = 1000;
 
 /// Attributes that switch a test off or let it pass by any panic.
 const FORBIDDEN_ATTRIBUTES: [&str; 2] = ["ignore", "should_panic"];
-/// Macros that mark unfinished work.
-const FORBIDDEN_MACROS: [&str; 3] = ["todo", "unimplemented", "dbg"];
 
 /// What the rules found in one source, or in all.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,14 +22,21 @@ pub(crate) struct Findings {
     pub(crate) notes: Vec<String>,
 }
 
-/// Checks every Rust source among `files`.
+/// Checks every Rust source and every manifest of a crate among `files`.
 pub(crate) fn check(files: &[File]) -> Findings {
     let mut findings = Findings::default();
-    let sources = files.iter().filter(|file| file.path.ends_with(".rs") && !file.is_fixture());
-    for file in sources {
+    for file in files.iter().filter(|file| !file.is_fixture()) {
         match file.text() {
-            Some(text) => check_source(&file.path, text, &mut findings),
-            None => findings.problems.push(format!("{}: not UTF-8", file.path)),
+            Some(text) if file.path.ends_with(".rs") => {
+                check_source(&file.path, text, &mut findings);
+            }
+            Some(text) if file.path.ends_with("Cargo.toml") => {
+                findings.problems.extend(check_manifest(&file.path, text));
+            }
+            None if file.path.ends_with(".rs") => {
+                findings.problems.push(format!("{}: not UTF-8", file.path));
+            }
+            _ => {}
         }
     }
     findings
@@ -46,59 +52,48 @@ fn check_source(path: &str, text: &str, findings: &mut Findings) {
     }
     let lines = text.lines().count();
     if lines > LINES_MAX {
-        findings.problems.push(format!("{path}: {lines} lines; split it, {LINES_MAX} is the most"));
-    } else if lines > LINES_NOTED {
         findings
-            .notes
-            .push(format!("{path}: {lines} lines; think about splitting it ({LINES_NOTED})"));
+            .problems
+            .push(format!("{path}: {lines} lines; split it, at most {LINES_MAX} are allowed"));
+    } else if lines > LINES_NOTED {
+        findings.notes.push(format!("{path}: {lines} lines; consider splitting it"));
     }
-    for (line, what) in forbidden(&lexer::tokens(text)) {
-        findings.problems.push(format!("{path}:{line}: `{what}` must not be left in a source"));
-    }
+    findings.problems.extend(match tokens::parse(text) {
+        Ok(stream) => forbidden(stream)
+            .into_iter()
+            .map(|(line, name)| format!("{path}:{line}: remove `#[{name}]`"))
+            .collect(),
+        Err(line) => vec![format!("{path}:{line}: not a token of Rust")],
+    });
 }
 
-/// The line and the text of each forbidden attribute and macro.
-fn forbidden(tokens: &[Token<'_>]) -> Vec<(usize, String)> {
+/// The line and the name of each forbidden attribute.
+fn forbidden(stream: proc_macro2::TokenStream) -> Vec<(usize, String)> {
     let mut found = Vec::new();
-    for (at, token) in tokens.iter().enumerate() {
-        let after = |distance: usize| tokens.get(at + distance).map(|token| token.text);
-        if token.text == "#" && after(1) == Some("[") {
-            let attribute = attribute_words(&tokens[at + 2..]);
-            // `cfg_attr` can carry any other attribute; anything else is named by its first word.
-            let named = match attribute.first() {
-                Some(&"cfg_attr") => &attribute[1..],
-                _ => &attribute[..attribute.len().min(1)],
-            };
-            let names = named.iter().filter(|name| FORBIDDEN_ATTRIBUTES.contains(name));
-            found.extend(names.map(|name| (token.line, format!("#[{name}]"))));
-        }
-        if token.kind == Kind::Word
-            && FORBIDDEN_MACROS.contains(&token.text)
-            && after(1) == Some("!")
-            && after(2) != Some("=")
-        {
-            found.push((token.line, format!("{}!", token.text)));
-        }
-    }
+    tokens::attributes(stream, &mut |attribute| {
+        let words = tokens::identifiers(attribute.stream());
+        // `cfg_attr` can carry any other attribute; anything else is named by its first word.
+        let carries = words.first().is_some_and(|first| first == "cfg_attr");
+        let named = words.into_iter().take(if carries { usize::MAX } else { 1 });
+        found.extend(named.filter_map(|word| {
+            let name = word.to_string();
+            let line = word.span().start().line;
+            FORBIDDEN_ATTRIBUTES.contains(&name.as_str()).then_some((line, name))
+        }));
+    });
     found
 }
 
-/// The words of the attribute whose `#[` comes just before `tokens`.
-fn attribute_words<'source>(tokens: &[Token<'source>]) -> Vec<&'source str> {
-    let mut depth = 1;
-    let mut words = Vec::new();
-    for token in tokens {
-        match (token.kind, token.text) {
-            (Kind::Punctuation, "[") => depth += 1,
-            (Kind::Punctuation, "]") => depth -= 1,
-            (Kind::Word, word) => words.push(word),
-            _ => {}
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    words
+/// clippy refuses `todo!`, `dbg!` and the like only where a crate takes the workspace's lints.
+fn check_manifest(path: &str, text: &str) -> Option<String> {
+    let Ok(manifest) = text.parse::<toml::Table>() else {
+        return Some(format!("{path}: not TOML"));
+    };
+    // An example outside of the workspace is linted by its author.
+    let is_member = manifest.contains_key("package") && !manifest.contains_key("workspace");
+    let inherits = || manifest.get("lints")?.get("workspace")?.as_bool();
+    (is_member && inherits() != Some(true))
+        .then(|| format!("{path}: add `workspace = true` to `[lints]`"))
 }
 
 #[cfg(test)]
@@ -116,9 +111,9 @@ mod tests {
     }
 
     fn check_forbidden(code: &str, expected: &[&str]) {
-        let found = forbidden(&lexer::tokens(code));
+        let found = forbidden(tokens::parse(code).expect("the code is Rust"));
         let found: Vec<&str> = found.iter().map(|(_, what)| what.as_str()).collect();
-        assert_eq!(found, expected, "what must not be left in {code:?}");
+        assert_eq!(found, expected, "the forbidden attributes of {code:?}");
     }
 
     #[test]
@@ -132,8 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_not_utf8_is_refused() {
+    fn a_source_that_is_not_rust_is_refused() {
         check_problems([0xff], &["a.rs: not UTF-8"]);
+        check_problems("//! Open.\n\nfn a() {\n", &["a.rs:3: not a token of Rust"]);
     }
 
     #[test]
@@ -141,44 +137,52 @@ mod tests {
         let of_length = |lines: usize| "//! Long.\n".repeat(lines);
         let findings = |lines| check(&[source("a.rs", of_length(lines))]);
         assert_eq!(findings(400), Findings::default());
-        assert_eq!(findings(401).notes, ["a.rs: 401 lines; think about splitting it (400)"]);
+        assert_eq!(findings(401).notes, ["a.rs: 401 lines; consider splitting it"]);
         assert_eq!(findings(1000).problems, [""; 0]);
-        assert_eq!(findings(1001).problems, ["a.rs: 1001 lines; split it, 1000 is the most"]);
+        assert_eq!(
+            findings(1001).problems,
+            ["a.rs: 1001 lines; split it, at most 1000 are allowed"]
+        );
     }
 
     #[test]
     fn switched_off_tests_are_found() {
-        check_forbidden("#[ignore] fn a() {}", &["#[ignore]"]);
-        check_forbidden("#[ignore = \"slow\"] fn a() {}", &["#[ignore]"]);
-        check_forbidden("# [ should_panic(expected = \"x\")]", &["#[should_panic]"]);
-        check_forbidden("#[cfg_attr(windows, ignore)]", &["#[ignore]"]);
-    }
-
-    #[test]
-    fn unfinished_work_is_found() {
-        check_forbidden("fn a() { todo!() }", &["todo!"]);
-        check_forbidden("return unimplemented ! [];", &["unimplemented!"]);
-        check_forbidden("std::dbg!(x)", &["dbg!"]);
+        check_forbidden("#[ignore] fn a() {}", &["ignore"]);
+        check_forbidden("#[ignore = \"slow\"] fn a() {}", &["ignore"]);
+        check_forbidden("# [ should_panic(expected = \"x\")]", &["should_panic"]);
+        check_forbidden("#[cfg_attr(windows, ignore)]", &["ignore"]);
+        check_forbidden("proptest! { #[test] #[ignore] fn a() {} }", &["ignore"]);
     }
 
     #[test]
     fn the_line_of_the_finding_is_named() {
         check_problems(
-            "//! Unfinished.\n\nfn a() {\n    dbg!(1);\n}\n",
-            &["a.rs:4: `dbg!` must not be left in a source"],
+            "//! Switched off.\n\n#[test]\n#[ignore]\nfn a() {}\n",
+            &["a.rs:4: remove `#[ignore]`"],
         );
     }
 
     #[test]
     fn words_in_strings_comments_and_names_are_left_alone() {
-        check_forbidden("// todo!()\n\"#[ignore]\"; my_dbg!(x); ignore(y)", &[]);
-        check_forbidden("if todo != 1 { rules[ignore] }", &[]);
+        check_forbidden("/// #[ignore]\n// #[ignore]\n\"#[ignore]\"; ignore(y); a!([ignore])", &[]);
         check_forbidden("#[cfg(feature = \"ignore\")] #[doc(ignore)]", &[]);
     }
 
     #[test]
+    fn a_crate_without_the_workspaces_lints_is_refused() {
+        let problems = |text: &str| check(&[source("a/Cargo.toml", text)]).problems;
+        let problem = "a/Cargo.toml: add `workspace = true` to `[lints]`";
+        assert_eq!(problems("[package]\n"), [problem]);
+        assert_eq!(problems("[package]\n[lints]\nworkspace = false\n"), [problem]);
+        assert_eq!(problems("[package]\n[lints]\nworkspace = true\n"), [""; 0]);
+        assert_eq!(problems("[workspace]\n"), [""; 0]);
+        assert_eq!(problems("[package]\n[workspace]\n"), [""; 0]);
+        assert_eq!(problems("[package\n"), ["a/Cargo.toml: not TOML"]);
+    }
+
+    #[test]
     fn fixtures_and_other_files_are_left_alone() {
-        let files = [source("tests/fixtures/bad.rs", "todo!()"), source("a.md", "x")];
+        let files = [source("tests/fixtures/bad.rs", "#[ignore]"), source("a.md", "x")];
         assert_eq!(check(&files), Findings::default());
     }
 }
