@@ -1,11 +1,9 @@
 //! Checks which crate uses which: the table of arrows, and no event loop below staging-core.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 
-use miette::{IntoDiagnostic, WrapErr, miette};
-use serde::Deserialize;
+use crate::cargo::{self, Dependency, Workspace};
 
 /// What a crate of ours may use of ours.
 enum May {
@@ -65,93 +63,19 @@ const BELOW_THE_CORE: [&str; 10] = [
 ];
 const EVENT_LOOPS: [&str; 3] = ["actix", "actix-rt", "tokio"];
 
-/// A crate that does reach an event loop: were a name misspelt, or the graph read wrongly,
-/// nothing would reach anything and the check would pass in silence.
-const PROBE: (&str, &str) = ("staging-core", "actix");
+/// A crate that does reach every event loop: were the output of cargo read wrongly, nothing would
+/// reach anything, and the check would pass without seeing anything.
+const PROBE: &str = "orchestrator-adapter";
 
-/// The parts of `cargo metadata` that the rules read.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Metadata {
-    packages: Vec<Package>,
-    workspace_members: BTreeSet<String>,
-    resolve: Resolve,
-}
-
-#[derive(Debug, Deserialize)]
-struct Package {
-    id: String,
-    name: String,
-    dependencies: Vec<Dependency>,
-}
-
-/// A dependency as a manifest declares it; `kind` is nothing, `dev` or `build`.
-#[derive(Debug, Deserialize)]
-struct Dependency {
-    name: String,
-    kind: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Edge>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Edge {
-    pkg: String,
-    dep_kinds: Vec<EdgeKind>,
-}
-
-#[derive(Debug, Deserialize)]
-struct EdgeKind {
-    kind: Option<String>,
-}
-
-impl Metadata {
-    /// Asks cargo, with every feature of ours on and for every platform, so that nothing hides.
-    pub(crate) fn load(root: &Path) -> miette::Result<Self> {
-        let output = Command::new(crate::ci::cargo())
-            .args(["metadata", "--format-version=1", "--locked", "--all-features"])
-            .current_dir(root)
-            .output()
-            .into_diagnostic()
-            .wrap_err("cargo could not be started")?;
-        if !output.status.success() {
-            let complaint = String::from_utf8_lossy(&output.stderr);
-            return Err(miette!("cargo metadata failed: {}", complaint.trim()));
-        }
-        serde_json::from_slice(&output.stdout)
-            .into_diagnostic()
-            .wrap_err("the output of cargo metadata was not understood")
-    }
-
-    fn members(&self) -> impl Iterator<Item = &Package> {
-        let is_member = |package: &&Package| self.workspace_members.contains(&package.id);
-        self.packages.iter().filter(is_member)
-    }
-}
-
-/// Every rule of this module.
-pub(crate) fn check(metadata: &Metadata) -> Vec<String> {
-    let mut problems = check_table(metadata);
-    problems.extend(check_event_loops(metadata));
-    problems
-}
-
-fn check_table(metadata: &Metadata) -> Vec<String> {
+/// Checks that every crate uses what the table allows, and nothing else of ours.
+pub(crate) fn check_table(workspace: &Workspace) -> Vec<String> {
     let table: BTreeMap<&str, &May> = TABLE.iter().map(|(name, may)| (*name, may)).collect();
-    let names: BTreeSet<&str> = metadata.members().map(|member| member.name.as_str()).collect();
+    let names: BTreeSet<&str> = workspace.packages.iter().map(|p| p.name.as_str()).collect();
     let mut problems = Vec::new();
     for row in table.keys().filter(|row| !names.contains(*row)) {
         problems.push(format!("arrows: the table names {row}, and there is no such crate"));
     }
-    for member in metadata.members() {
+    for member in &workspace.packages {
         let name = member.name.as_str();
         let Some(may) = table.get(name) else {
             problems.push(format!("arrows: {name} is not in the table of arrows"));
@@ -184,57 +108,168 @@ fn is_allowed(name: &str, may: &May, dependency: &Dependency) -> bool {
     }
 }
 
-fn check_event_loops(metadata: &Metadata) -> Vec<String> {
-    let mut problems = Vec::new();
-    for name in BELOW_THE_CORE {
-        for (reached, way) in reached_from(metadata, name) {
-            if EVENT_LOOPS.contains(&reached) {
-                problems.push(format!(
-                    "arrows: {name} may not reach {reached}, and does: {}",
-                    way.join(" -> ")
-                ));
-            }
-        }
-    }
-    let (name, event_loop) = PROBE;
-    if !reached_from(metadata, name).contains_key(event_loop) {
-        problems.push(format!(
-            "arrows: {name} does not reach {event_loop}, so this check could not see a crate that \
-             must not: correct the names in xtask"
-        ));
-    }
-    problems
+/// Checks which crates of the workspace at `root` reach an event loop.
+pub(crate) fn check_event_loops(root: &Path) -> Vec<String> {
+    let of_one = |event_loop| match cargo::users_of(root, event_loop) {
+        Ok(users) => check_users(event_loop, &users),
+        Err(error) => vec![format!("arrows: {error}")],
+    };
+    EVENT_LOOPS.into_iter().flat_map(of_one).collect()
 }
 
-/// What the member `name` reaches through normal dependencies, each with the shortest way there.
-fn reached_from<'metadata>(
-    metadata: &'metadata Metadata,
-    name: &str,
-) -> BTreeMap<&'metadata str, Vec<&'metadata str>> {
-    let packages = metadata.packages.iter();
-    let names: BTreeMap<&str, &str> = packages.map(|p| (p.id.as_str(), p.name.as_str())).collect();
-    let nodes = metadata.resolve.nodes.iter();
-    let nodes: BTreeMap<&str, &Node> = nodes.map(|node| (node.id.as_str(), node)).collect();
-    let mut reached: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    let mut open: VecDeque<(&str, Vec<&str>)> = VecDeque::new();
-    let start = metadata.members().find(|member| member.name == name);
-    open.extend(start.map(|member| (member.id.as_str(), Vec::new())));
-    while let Some((id, mut way)) = open.pop_front() {
-        if !seen.insert(id) {
-            continue;
-        }
-        let name = names.get(id).copied().unwrap_or(id);
-        way.push(name);
-        for edge in nodes.get(id).map_or(&[][..], |node| &node.deps) {
-            if edge.dep_kinds.iter().any(|edge| edge.kind.is_none()) {
-                open.push_back((edge.pkg.as_str(), way.clone()));
-            }
-        }
-        reached.entry(name).or_insert(way);
+/// Checks the users of an event loop as [`cargo::users_of`] lists them.
+fn check_users(event_loop: &str, users: &str) -> Vec<String> {
+    let users: BTreeSet<&str> =
+        users.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    if !users.contains(PROBE) {
+        return vec![format!(
+            "arrows: {PROBE} does not reach {event_loop}, so a crate that may not reach it would \
+             not be seen: correct the names in xtask"
+        )];
     }
-    reached
+    let wrong = BELOW_THE_CORE.into_iter().filter(|name| users.contains(name));
+    wrong
+        .map(|name| {
+            format!(
+                "arrows: {name} may not reach {event_loop}: \
+                 `cargo tree -p {name} -e normal -i {event_loop}` shows how it does"
+            )
+        })
+        .collect()
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    //! Shows that each rule about arrows fails on a workspace that breaks it.
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// One dependency: user, used, kind.
+    type Arrow = (&'static str, &'static str, Option<&'static str>);
+
+    const NORMAL: Option<&str> = None;
+    const DEV: Option<&str> = Some("dev");
+
+    fn members() -> Vec<&'static str> {
+        TABLE.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// Checks a workspace of `members` that use each other by `arrows`.
+    fn check_members(members: &[&str], arrows: &[Arrow], expected: &[&str]) {
+        let packages = members.iter().map(|name| {
+            let own = arrows.iter().filter(|(user, ..)| user == name);
+            let own = own.map(|(_, used, kind)| json!({"name": used, "kind": kind}));
+            json!({"name": name, "targets": [], "dependencies": own.collect::<Vec<_>>()})
+        });
+        let packages: Vec<_> = packages.collect();
+        let workspace = json!({"workspace_root": "/", "packages": packages});
+        let workspace = serde_json::from_value(workspace).expect("it has the shape of cargo's");
+        assert_eq!(check_table(&workspace), expected, "the problems of {arrows:?}");
+    }
+
+    fn check_arrows(arrows: &[Arrow], expected: &[&str]) {
+        check_members(&members(), arrows, expected);
+    }
+
+    #[test]
+    fn the_arrows_of_the_table_are_allowed() {
+        for (name, may) in &TABLE {
+            if let Use(allowed) = may {
+                let arrows: Vec<Arrow> =
+                    allowed.iter().map(|used| (*name, *used, NORMAL)).collect();
+                check_arrows(&arrows, &[]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_arrow_that_is_not_in_the_table_is_refused() {
+        for (kind, word) in [(NORMAL, "normal"), (Some("build"), "build"), (DEV, "dev")] {
+            let problem =
+                format!("arrows: atomic-fs may not use strategy-api (a {word} dependency)");
+            check_arrows(&[("atomic-fs", "strategy-api", kind)], &[&problem]);
+        }
+    }
+
+    #[test]
+    fn an_arrow_upwards_is_refused() {
+        check_arrows(
+            &[("orchestrator-adapter", "greenroom-cli", NORMAL)],
+            &["arrows: orchestrator-adapter may not use greenroom-cli (a normal dependency)"],
+        );
+    }
+
+    #[test]
+    fn the_testkit_is_for_tests_of_what_runs_strategies() {
+        check_arrows(&[("strategy-myers", TESTKIT, DEV), ("diff-engine", TESTKIT, DEV)], &[]);
+        for (user, kind, word) in [
+            ("strategy-myers", NORMAL, "normal"),
+            ("staging-core", DEV, "dev"),
+            ("strategy-api", DEV, "dev"),
+        ] {
+            let problem = format!("arrows: {user} may not use {TESTKIT} (a {word} dependency)");
+            check_arrows(&[(user, TESTKIT, kind)], &[&problem]);
+        }
+    }
+
+    #[test]
+    fn a_crate_may_test_itself() {
+        check_arrows(&[("atomic-fs", "atomic-fs", DEV)], &[]);
+    }
+
+    #[test]
+    fn the_end_to_end_tests_and_the_tasks_use_any_and_nobody_uses_them() {
+        check_arrows(&[("end-to-end", "strategy-api", DEV), ("xtask", "atomic-fs", NORMAL)], &[]);
+        for (user, used) in [("greenroom-cli", "end-to-end"), ("end-to-end", "xtask")] {
+            let problem = format!("arrows: {user} may not use {used} (a dev dependency)");
+            check_arrows(&[(user, used, DEV)], &[&problem]);
+        }
+    }
+
+    #[test]
+    fn a_crate_outside_the_table_is_refused() {
+        let members = [members(), vec!["stranger"]].concat();
+        check_members(&members, &[], &["arrows: stranger is not in the table of arrows"]);
+    }
+
+    #[test]
+    fn a_row_without_a_crate_is_refused() {
+        let members: Vec<&str> =
+            members().into_iter().filter(|name| *name != "strategy-patience").collect();
+        let problem = "arrows: the table names strategy-patience, and there is no such crate";
+        check_members(&members, &[], &[problem]);
+    }
+
+    #[test]
+    fn an_event_loop_below_the_core_is_refused() {
+        let users =
+            |more: &str| format!("tokio v1.0.0\nactix v0.13.5\n{PROBE} v0.1.0 (/x)\n{more}\n\n");
+        assert_eq!(check_users("tokio", &users("")), [""; 0]);
+        for name in BELOW_THE_CORE {
+            let problem = format!(
+                "arrows: {name} may not reach tokio: \
+                 `cargo tree -p {name} -e normal -i tokio` shows how it does"
+            );
+            assert_eq!(check_users("tokio", &users(&format!("{name} v0.1.0 (*)"))), [problem]);
+        }
+    }
+
+    #[test]
+    fn a_check_that_cannot_see_the_event_loop_fails() {
+        for users in ["", "tokio v1.0.0\n", "├── orchestrator-adapter v0.1.0\n"] {
+            let problems = check_users("tokio", users).concat();
+            assert!(problems.contains("does not reach tokio"), "{problems}");
+        }
+    }
+
+    /// What is asked of cargo itself: tests may use an event loop, and nothing else may.
+    #[test]
+    fn cargo_names_the_users_of_an_event_loop() {
+        let root = crate::files::root().expect("cargo runs the tests");
+        let users = cargo::users_of(&root, "tokio").expect("cargo answers");
+        assert!(users.lines().any(|line| line.starts_with(PROBE)), "{users}");
+        assert!(cargo::users_of(&root, "no-such-crate").is_err());
+    }
+}

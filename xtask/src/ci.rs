@@ -1,6 +1,5 @@
 //! Runs what CI runs, one step after the other, and stops at the first that fails.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use miette::miette;
 
+use crate::cargo::cargo;
 use crate::tidy;
 
 const CLIPPY: [&str; 7] =
@@ -170,11 +170,6 @@ fn has_cargo_deny(root: &Path) -> bool {
         .stderr(Stdio::null())
         .status();
     status.is_ok_and(|status| status.success())
-}
-
-/// The cargo that runs this task, so that every step uses the same toolchain.
-pub(crate) fn cargo() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 fn seconds(duration: Duration) -> String {

@@ -27,7 +27,7 @@ pub(crate) const CARGO: [&str; 9] = [
 
 /// Runs the explorer in the workspace at `root`.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> miette::Result<()> {
-    let status = Command::new(crate::ci::cargo())
+    let status = Command::new(crate::cargo::cargo())
         .args(CARGO)
         .args(arguments)
         .current_dir(root)

@@ -10,6 +10,7 @@ use torture::Torture;
 mod abi_hash;
 mod arrows;
 mod bench;
+mod cargo;
 mod ci;
 mod fault_inject;
 mod files;

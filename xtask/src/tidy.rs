@@ -4,10 +4,10 @@ use std::path::Path;
 
 use miette::miette;
 
-use crate::arrows::{self, Metadata};
+use crate::cargo::Workspace;
 use crate::files::{self, File};
 use crate::sources::{self, Findings};
-use crate::{abi_hash, links, machine_paths};
+use crate::{abi_hash, arrows, links, machine_paths};
 
 /// The lists of forbidden calls; one anywhere else would replace the root's for its crate.
 const LINT_LISTS: [&str; 4] =
@@ -15,7 +15,8 @@ const LINT_LISTS: [&str; 4] =
 
 /// Runs every rule, so that one run names everything there is to put right.
 pub(crate) fn run(root: &Path) -> miette::Result<()> {
-    let findings = check(&files::list(root)?, &Metadata::load(root)?);
+    let mut findings = check(&files::list(root)?, &Workspace::load(root)?);
+    findings.problems.extend(arrows::check_event_loops(root));
     for note in &findings.notes {
         println!("note: {note}");
     }
@@ -29,9 +30,9 @@ pub(crate) fn run(root: &Path) -> miette::Result<()> {
     }
 }
 
-fn check(files: &[File], metadata: &Metadata) -> Findings {
+fn check(files: &[File], workspace: &Workspace) -> Findings {
     let mut findings = sources::check(files);
-    findings.problems.extend(arrows::check(metadata));
+    findings.problems.extend(arrows::check_table(workspace));
     findings.problems.extend(abi_hash::check(files).err());
     findings.problems.extend(links::check(files));
     findings.problems.extend(machine_paths::check(files));
@@ -61,10 +62,13 @@ mod tests {
     fn every_rule_is_run() {
         let file = |path: &str, text: &str| File { path: path.to_owned(), bytes: text.into() };
         let machine_path = concat!("[gone](gone.md) /ro", "ot/here");
-        let files = [file("a.rs", "fn a() {}"), file("a.md", machine_path)];
-        let empty = r#"{"packages":[],"workspace_members":[],"resolve":{"nodes":[]}}"#;
-        let metadata = serde_json::from_str(empty).expect("the graph has the shape of cargo's");
-        let problems = check(&files, &metadata).problems.join("\n");
+        let files = [
+            file("a.rs", "fn a() {}"),
+            file("a.md", machine_path),
+        ];
+        let empty = r#"{"packages":[],"workspace_root":""}"#;
+        let workspace = serde_json::from_str(empty).expect("it has the shape of cargo's");
+        let problems = check(&files, &workspace).problems.join("\n");
         for words in [
             "a.rs:1: open the file",
             "arrows: the table names atomic-fs",

@@ -275,7 +275,7 @@ impl Tools {
             None => (arguments, [].as_slice()),
         };
         let is_test = arguments.first() == Some(&"test");
-        let mut command = bounded(&crate::ci::cargo().to_string_lossy(), deadline);
+        let mut command = bounded(&crate::cargo::cargo().to_string_lossy(), deadline);
         command
             .args(arguments)
             .args(["--quiet", "--locked", "--profile=windows", "--target", TARGET])
