@@ -45,6 +45,7 @@ pub(crate) enum Condition {
 /// `will_be_free` tells whether another unit of the
 /// set takes away what is at a path, `is_brought` whether the set has brought it there, and
 /// `is_to_leave` whether it is still the very file that another unit takes away.
+#[allow(clippy::too_many_lines, reason = "one table of what a slot and a file can hold")]
 pub(crate) fn inspect<D: Disk>(
     ground: &Ground<'_, D>,
     unit: &Unit,

@@ -155,6 +155,24 @@ pub(crate) fn restyled(random: &mut Random, [git, bare]: &[Vec<u8>; 2]) -> Vec<u
     }
 }
 
+/// What becomes of a name in a header: the first text is replaced by the second one.
+const RENAMINGS: [(&str, &str); 14] = [
+    ("a/", "b/"),
+    ("b/", "a/"),
+    ("a/", ""),
+    ("b/", ""),
+    ("a/", "x/"),
+    ("b/", "x/"),
+    ("a/", "./"),
+    ("/dev/null", "a/f"),
+    (" a/", " /dev/null"),
+    ("\n", ".orig\n"),
+    ("\n", "\t1970-01-01 00:00:00 +0000\n"),
+    ("\n", " 2026-01-01 00:00:00\n"),
+    ("f", "g"),
+    ("d/", ""),
+];
+
 /// Something that people, models and transports do to a patch.
 pub(crate) fn mutate(random: &mut Random, patch: &mut Vec<u8>, files: &mut Files) {
     if patch.is_empty() {
@@ -217,23 +235,7 @@ pub(crate) fn mutate(random: &mut Random, patch: &mut Vec<u8>, files: &mut Files
         10 | 11 => {
             if let Some(line) = header(&lines, &[b"--- ", b"+++ ", b"diff --git "], random) {
                 let text = String::from_utf8_lossy(&lines[line]).into_owned();
-                let with = [
-                    ("a/", "b/"),
-                    ("b/", "a/"),
-                    ("a/", ""),
-                    ("b/", ""),
-                    ("a/", "x/"),
-                    ("b/", "x/"),
-                    ("a/", "./"),
-                    ("/dev/null", "a/f"),
-                    (" a/", " /dev/null"),
-                    ("\n", ".orig\n"),
-                    ("\n", "\t1970-01-01 00:00:00 +0000\n"),
-                    ("\n", " 2026-01-01 00:00:00\n"),
-                    ("f", "g"),
-                    ("d/", ""),
-                ];
-                let (old, new) = random.pick(&with);
+                let (old, new) = random.pick(&RENAMINGS);
                 lines[line] = text.replacen(old, new, 1).into_bytes();
                 *patch = lines.concat();
             }
