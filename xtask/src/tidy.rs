@@ -7,7 +7,7 @@ use miette::miette;
 use crate::cargo::Workspace;
 use crate::files::{self, File};
 use crate::sources::{self, Findings};
-use crate::{abi_hash, arrows, links, machine_paths};
+use crate::{abi_hash, arrows, circles, links, machine_paths};
 
 /// The lists of forbidden calls; one anywhere else would replace the root's for its crate.
 const LINT_LISTS: [&str; 4] =
@@ -33,6 +33,7 @@ pub(crate) fn run(root: &Path) -> miette::Result<()> {
 fn check(files: &[File], workspace: &Workspace) -> Findings {
     let mut findings = sources::check(files);
     findings.problems.extend(arrows::check_table(workspace));
+    findings.problems.extend(circles::check(files, workspace));
     findings.problems.extend(abi_hash::check(files).err());
     findings.problems.extend(links::check(files));
     findings.problems.extend(machine_paths::check(files));
@@ -65,6 +66,7 @@ mod tests {
         let files = [
             file("a.rs", "fn a() {}"),
             file("a.md", machine_path),
+            file("xtask/circles.txt", "a.rs\nb.rs\n"),
         ];
         let empty = r#"{"packages":[],"workspace_root":""}"#;
         let workspace = serde_json::from_str(empty).expect("it has the shape of cargo's");
@@ -72,6 +74,7 @@ mod tests {
         for words in [
             "a.rs:1: open the file",
             "arrows: the table names atomic-fs",
+            "remove from xtask/circles.txt",
             "abi.rs: missing",
             "the link `gone.md`",
             "exists on one machine only",
