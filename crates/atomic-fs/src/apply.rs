@@ -1,7 +1,9 @@
 //! Prepare, intent, barrier 1, swaps, barrier 2: a set's way to the disk.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::beneath::Overlaid;
 use crate::change_set::ChangeSet;
 use crate::conflicts::Kept;
 use crate::content::ContentSource;
@@ -168,11 +170,12 @@ impl<D: Disk> Apply<'_, '_, D> {
     ) -> Result<(), FsError> {
         let disk = self.ground.disk;
         let slots: Vec<&Unit> = intent.units.iter().filter(|u| u.staged().is_some()).collect();
+        let changed = paths_around_links(intent);
         let in_flight = parallel::syncs(disk);
         let batch = (slots.len() / in_flight.calls).clamp(1, SLOTS_IN_BATCH);
         let batches: Vec<&[&Unit]> = slots.chunks(batch).collect();
         parallel::for_each(in_flight, batches.len() + 2, |index| match index.checked_sub(2) {
-            Some(index) => self.write_slots(batches[index], source, taken),
+            Some(index) => self.write_slots(batches[index], &changed, source, taken),
             None if index == 0 => self.sync_journal(journal),
             None => source.sync_record().map_err(FsError::io("sync", "the record of the set")),
         })
@@ -197,6 +200,7 @@ impl<D: Disk> Apply<'_, '_, D> {
     fn write_slots(
         &self,
         units: &[&Unit],
+        changed: &HashSet<&RelPath>,
         source: &dyn ContentSource,
         taken: &Mutex<Vec<RelPath>>,
     ) -> Result<(), FsError> {
@@ -205,7 +209,9 @@ impl<D: Disk> Apply<'_, '_, D> {
             let staged = unit.staged().expect("units without a slot were left out");
             if !staged.kind.is_file() {
                 let target = slot::read_target(&unit.path, &staged, source)?;
-                self.policy.check_link(self.ground, &unit.path, &target)?;
+                self.policy.check_link(self.ground, &unit.path, &target, &mut |path| {
+                    Ok(changed.contains(path).then_some(Overlaid::Unknown))
+                })?;
             }
             let written = slot::write(self.ground, unit, &staged, source);
             if matches!(&written, Err(error) if error.is(std::io::ErrorKind::AlreadyExists)) {
@@ -387,4 +393,15 @@ impl Applied {
         let unfinished = Some(Unfinished { intent, record });
         Self { unfinished, ..Self::unchanged(outcome) }
     }
+}
+
+/// The paths that a set changes, if it brings a link: where a link leads is not known from the disk
+/// where it leads through these.
+fn paths_around_links(intent: &Intent) -> HashSet<&RelPath> {
+    let brings_link = |unit: &Unit| unit.staged().is_some_and(|staged| !staged.kind.is_file());
+    if !intent.units.iter().any(brings_link) {
+        return HashSet::new();
+    }
+    let ends = intent.units.iter().filter_map(Unit::arrives_at);
+    intent.units.iter().map(|unit| &unit.path).chain(ends).collect()
 }

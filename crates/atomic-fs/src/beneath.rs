@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::disk::{Disk, FileKind};
 use crate::error::{FsError, Refusal};
 use crate::ground::Ground;
-use crate::rel_path::{RelPath, escape};
+use crate::rel_path::RelPath;
 
 /// As many as Linux follows before it says ELOOP.
 const SYMLINKS_MAX: u32 = 40;
@@ -16,126 +16,250 @@ const SYMLINKS_MAX: u32 = 40;
 pub(crate) enum LastSymlink {
     /// It is followed, as by whoever reads or writes.
     Followed,
-    /// It is refused: whoever takes a name away or moves it means the name, not what is behind it.
-    Refused,
     /// It is what the path means.
     Meant,
+}
+
+/// What is at a path, as far as the caller knows better than the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Overlaid {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File,
+    /// A directory, of which nothing is on the disk.
+    Directory,
+    /// A symbolic link with this target.
+    Symlink(Vec<u8>),
+    /// Anything: it is about to change.
+    Unknown,
+}
+
+/// Tells what is at a path instead of what is on the disk; `None` where the disk counts.
+pub(crate) type Overlay<'o, E> = dyn FnMut(&RelPath) -> Result<Option<Overlaid>, E> + 'o;
+
+/// The overlay that knows of nothing.
+pub(crate) fn disk_alone(_: &RelPath) -> Result<Option<Overlaid>, FsError> {
+    Ok(None)
+}
+
+/// A path whose symlinks are followed.
+pub(crate) struct Resolved {
+    pub(crate) path: RelPath,
+    /// Whether it is as on the disk up to its parent.
+    pub(crate) is_on_disk: bool,
 }
 
 /// Follows symlinks below the root, and returns the path of the file behind them; the file itself
 /// may be absent.
 ///
 /// # Errors
-/// [`Refusal::LeadsOut`] for a symlink that leaves the root or never ends, and
-/// [`Refusal::Symlink`] for the last one, if it is not to be followed.
-pub(crate) fn resolve<D: Disk>(
+/// [`Refusal::LeadsOut`] for a symlink that leaves the root or never ends.
+pub(crate) fn resolve<D: Disk, E: From<FsError>>(
     ground: &Ground<'_, D>,
     root: &Path,
     path: &RelPath,
     last: LastSymlink,
-) -> Result<RelPath, FsError> {
+    overlay: &mut Overlay<'_, E>,
+) -> Result<Resolved, E> {
     let left = path.components().map(<[u8]>::to_vec).collect();
-    walk(ground, root, path, left, last)?.ok_or(FsError::Refused {
-        path: path.clone(),
-        refusal: Refusal::NotAFile { kind: "directory" },
-    })
+    let resolved = Walk { ground, root, path, last }.follow(Way::default(), left, overlay)?;
+    let refusal = Refusal::NotAFile { kind: "directory" };
+    Ok(resolved.ok_or_else(|| FsError::Refused { path: path.clone(), refusal })?)
 }
 
 /// Where a symbolic link at a path would lead; `None` for the root, and for what no path leads to
 /// because a part of it is a file. What it leads to may be absent.
 ///
 /// # Errors
-/// [`Refusal::LeadsOut`].
-pub(crate) fn resolve_link<D: Disk>(
+/// [`Refusal::LeadsOut`], also for a `..` behind what is absent or about to change: nobody knows
+/// where it will lead.
+pub(crate) fn resolve_link<D: Disk, E: From<FsError>>(
     ground: &Ground<'_, D>,
     root: &Path,
     path: &RelPath,
     target: &[u8],
-) -> Result<Option<RelPath>, FsError> {
+    overlay: &mut Overlay<'_, E>,
+) -> Result<Option<Resolved>, E> {
     let split = |path: &[u8]| path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
-    let left: VecDeque<Vec<u8>> = if target.first() == Some(&b'/') {
+    let walk = Walk { ground, root, path, last: LastSymlink::Followed };
+    if target.first() == Some(&b'/') {
         let refused = FsError::Refused { path: path.clone(), refusal: Refusal::LeadsOut };
-        split(&below_root(root, target).ok_or(refused)?)
-    } else {
-        let mut left: VecDeque<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
-        left.pop_back();
-        let below: VecDeque<Vec<u8>> = split(target);
-        left.extend(below);
-        left
-    };
-    match walk(ground, root, path, left, LastSymlink::Followed) {
-        Err(FsError::Refused { refusal: Refusal::ParentNotADirectory, .. }) => Ok(None),
-        answer => answer,
+        let left = split(&below_root(root, target).ok_or(refused)?);
+        return walk.follow(Way::default(), left, overlay);
+    }
+    let way = walk.to_parent(overlay)?;
+    walk.follow(way, split(target), overlay)
+}
+
+/// Follows names from the root for one path.
+struct Walk<'w, 'g, D: Disk> {
+    ground: &'w Ground<'g, D>,
+    root: &'w Path,
+    path: &'w RelPath,
+    last: LastSymlink,
+}
+
+/// What is at a name on the way.
+enum Step {
+    /// A directory, or nothing yet.
+    Passed,
+    Symlink(Vec<u8>),
+    /// Something that has nothing below it.
+    Blocked,
+}
+
+/// What was followed so far.
+#[derive(Default)]
+struct Way {
+    done: Vec<Vec<u8>>,
+    /// From how many components on it is not as on the disk.
+    off_disk: Option<usize>,
+    /// From how many components on nobody knows what is there.
+    unknown: Option<usize>,
+}
+
+impl Way {
+    fn here(&self) -> Result<RelPath, FsError> {
+        Ok(RelPath::parse(&self.done.join(&b'/'))?)
+    }
+
+    /// Goes back by a component; whether there was one.
+    fn pop(&mut self) -> bool {
+        let popped = self.done.pop().is_some();
+        self.cut();
+        popped
+    }
+
+    fn clear(&mut self) {
+        self.done.clear();
+        self.cut();
+    }
+
+    fn cut(&mut self) {
+        let depth = self.done.len();
+        self.off_disk = self.off_disk.filter(|from| *from <= depth);
+        self.unknown = self.unknown.filter(|from| *from <= depth);
     }
 }
 
-/// Follows names from the root; `None` when they lead to the root itself.
-fn walk<D: Disk>(
-    ground: &Ground<'_, D>,
-    root: &Path,
-    path: &RelPath,
-    mut left: VecDeque<Vec<u8>>,
-    last: LastSymlink,
-) -> Result<Option<RelPath>, FsError> {
-    let refused = |refusal| FsError::Refused { path: path.clone(), refusal };
-    let mut done: Vec<Vec<u8>> = Vec::new();
-    let mut symlinks = 0;
-    while let Some(name) = left.pop_front() {
-        match name.as_slice() {
-            b"" | b"." => continue,
-            b".." => {
-                done.pop().ok_or_else(|| refused(Refusal::LeadsOut))?;
+impl<D: Disk> Walk<'_, '_, D> {
+    fn refused(&self, refusal: Refusal) -> FsError {
+        FsError::Refused { path: self.path.clone(), refusal }
+    }
+
+    /// The way to the directory of the path, which is resolved: it is, or comes to be, a directory.
+    fn to_parent<E: From<FsError>>(&self, overlay: &mut Overlay<'_, E>) -> Result<Way, E> {
+        let mut way = Way::default();
+        let depth_max = self.path.components().count() - 1;
+        for component in self.path.components().take(depth_max) {
+            way.done.push(component.to_vec());
+            if way.off_disk.is_some() {
                 continue;
             }
-            _ => {}
+            let here = way.here()?;
+            let is_there = overlay(&here)?.is_none()
+                && matches!(self.ground.stat(&here), Ok(Some(stat)) if stat.kind == FileKind::Directory);
+            if !is_there {
+                way.off_disk = Some(way.done.len());
+            }
         }
-        done.push(name);
-        let here = RelPath::parse(&done.join(&b'/'))?;
-        let Some(stat) = ground.stat(&here)? else { continue };
-        if ground.disk.has_other_spellings() {
-            let spelling = ground.disk.spelling(&*ground.parent(&here)?, here.file_name());
-            done.pop();
-            done.push(spelling.map_err(FsError::io("look at", &here))?);
-        }
-        match stat.kind {
-            FileKind::Directory => {}
-            FileKind::Symlink => {
-                symlinks += 1;
-                if symlinks > SYMLINKS_MAX {
-                    return Err(refused(Refusal::LeadsOut));
-                }
-                if left.is_empty() && last == LastSymlink::Meant {
+        Ok(way)
+    }
+
+    /// Where the names lead; `None` when it is the root itself.
+    fn follow<E: From<FsError>>(
+        &self,
+        mut way: Way,
+        mut left: VecDeque<Vec<u8>>,
+        overlay: &mut Overlay<'_, E>,
+    ) -> Result<Option<Resolved>, E> {
+        let mut symlinks = 0;
+        while let Some(name) = left.pop_front() {
+            match name.as_slice() {
+                b"" | b"." => continue,
+                b".." => {
+                    if way.unknown.is_some() || !way.pop() {
+                        return Err(self.refused(Refusal::LeadsOut).into());
+                    }
                     continue;
                 }
-                let parent = ground.parent(&here)?;
-                let target = ground
-                    .disk
-                    .read_link(&parent, here.file_name())
-                    .map_err(FsError::io("read the symlink", &here))?;
-                if left.is_empty() && last == LastSymlink::Refused {
-                    return Err(refused(Refusal::Symlink { target: escape(&target) }));
-                }
-                done.pop();
-                let relative = if target.first() == Some(&b'/') {
-                    done.clear();
-                    below_root(root, &target).ok_or_else(|| refused(Refusal::LeadsOut))?
-                } else {
-                    target
-                };
-                for component in relative.rsplit(|byte| *byte == b'/') {
-                    left.push_front(component.to_vec());
-                }
+                _ => {}
             }
-            FileKind::Regular | FileKind::Other if left.is_empty() => {}
-            FileKind::Regular | FileKind::Other => {
-                return Err(refused(Refusal::ParentNotADirectory));
+            way.done.push(name);
+            let target = match self.step(&mut way, left.is_empty(), overlay)? {
+                Step::Passed => continue,
+                Step::Blocked if left.is_empty() => continue,
+                Step::Blocked => return Err(self.refused(Refusal::ParentNotADirectory).into()),
+                Step::Symlink(target) => target,
+            };
+            symlinks += 1;
+            if symlinks > SYMLINKS_MAX {
+                return Err(self.refused(Refusal::LeadsOut).into());
+            }
+            way.pop();
+            let relative = if target.first() == Some(&b'/') {
+                way.clear();
+                below_root(self.root, &target).ok_or_else(|| self.refused(Refusal::LeadsOut))?
+            } else {
+                target
+            };
+            for component in relative.rsplit(|byte| *byte == b'/') {
+                left.push_front(component.to_vec());
             }
         }
+        if way.done.is_empty() {
+            return Ok(None);
+        }
+        let is_on_disk = way.off_disk.is_none_or(|from| from == way.done.len());
+        Ok(Some(Resolved { path: way.here()?, is_on_disk }))
     }
-    if done.is_empty() {
-        return Ok(None);
+
+    /// What is at the name that was added last, which gets the spelling that it has on the disk.
+    fn step<E: From<FsError>>(
+        &self,
+        way: &mut Way,
+        is_last: bool,
+        overlay: &mut Overlay<'_, E>,
+    ) -> Result<Step, E> {
+        let ground = self.ground;
+        let depth = way.done.len();
+        let here = way.here()?;
+        let is_meant = is_last && self.last == LastSymlink::Meant;
+        if let Some(overlaid) = overlay(&here)? {
+            way.off_disk.get_or_insert(depth);
+            return Ok(match overlaid {
+                Overlaid::Symlink(_) if is_meant => Step::Passed,
+                Overlaid::Symlink(target) => Step::Symlink(target),
+                Overlaid::File => Step::Blocked,
+                Overlaid::Directory => Step::Passed,
+                Overlaid::Absent | Overlaid::Unknown => {
+                    way.unknown.get_or_insert(depth);
+                    Step::Passed
+                }
+            });
+        }
+        let there = if way.off_disk.is_some() { None } else { ground.stat(&here)? };
+        let Some(stat) = there else {
+            way.unknown.get_or_insert(depth);
+            return Ok(Step::Passed);
+        };
+        if ground.disk.has_other_spellings() {
+            let spelling = ground.disk.spelling(&*ground.parent(&here)?, here.file_name());
+            way.done.pop();
+            way.done.push(spelling.map_err(FsError::io("look at", &here))?);
+        }
+        Ok(match stat.kind {
+            FileKind::Directory => Step::Passed,
+            FileKind::Symlink if is_meant => Step::Passed,
+            FileKind::Symlink => {
+                let parent = ground.parent(&here)?;
+                let target = ground.disk.read_link(&parent, here.file_name());
+                Step::Symlink(target.map_err(FsError::io("read the symlink", &here))?)
+            }
+            FileKind::Regular | FileKind::Other => Step::Blocked,
+        })
     }
-    Ok(Some(RelPath::parse(&done.join(&b'/'))?))
 }
 
 /// What is left of an absolute path below the root, if it lies there as written.

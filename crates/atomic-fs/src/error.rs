@@ -89,11 +89,6 @@ pub enum Refusal {
         /// What it is: `directory`, `symlink` or `special file`.
         kind: &'static str,
     },
-    /// A symbolic link is to be deleted or moved.
-    Symlink {
-        /// What it says, escaped.
-        target: String,
-    },
     /// A component that should be a directory is a file.
     ParentNotADirectory,
     /// The system cannot keep a name as it is written.
@@ -125,11 +120,6 @@ impl std::fmt::Display for Refusal {
             }
             Self::SetId => f.write_str("setuid and setgid files are not replaced"),
             Self::NotAFile { kind } => write!(f, "it is a {kind}, not a regular file"),
-            Self::Symlink { target } => write!(
-                f,
-                "it is a symbolic link to `{target}`, and links are not deleted, moved or replaced; \
-                 to change the file behind it, name that file"
-            ),
             Self::ParentNotADirectory => f.write_str("a parent of it is not a directory"),
             Self::Name { reason } => f.write_str(reason),
         }

@@ -241,7 +241,7 @@ impl Intent {
             }
         }
         if set.emptied_dirs == EmptiedDirs::Remove {
-            planning.intent.emptied = planning.may_be_emptied()?;
+            planning.intent.emptied = planning.may_be_emptied(&set.changes)?;
         }
         let Planning { mut intent, new_dirs, .. } = planning;
         intent.new_dirs.sort_by_key(|dir| dir.components().count());
@@ -471,7 +471,7 @@ impl Planning<'_> {
     }
 
     /// The directories above files that leave into which nothing comes.
-    fn may_be_emptied(&self) -> Result<Vec<DirBelow>, FsError> {
+    fn may_be_emptied(&self, changes: &[Change]) -> Result<Vec<DirBelow>, FsError> {
         let units = &self.intent.units;
         let leaving = units.iter().filter(|unit| {
             let is_file = unit.frees_path() && unit.base().is_some();
@@ -483,6 +483,14 @@ impl Planning<'_> {
         }
         for arriving in units.iter().filter_map(Unit::arrives_at).chain(&self.intent.new_dirs) {
             let mut dir = arriving.parent();
+            while let Some(path) = dir.filter(|dir| above.remove(dir)) {
+                dir = path.parent();
+            }
+        }
+        // A directory that the set makes stays, also where it was there already.
+        let makes = |change: &&Change| matches!(change.operation, Operation::MakeDir { .. });
+        for made in changes.iter().filter(makes) {
+            let mut dir = Some(made.path.clone());
             while let Some(path) = dir.filter(|dir| above.remove(dir)) {
                 dir = path.parent();
             }

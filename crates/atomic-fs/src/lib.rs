@@ -74,6 +74,7 @@ mod windows_names;
 mod workspace;
 
 pub use apply::{Applied, Outcome, Unfinished};
+pub use beneath::Overlaid;
 pub use change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
 pub use conflicts::Kept;
 pub use content::{

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::beneath;
+use crate::beneath::{self, Overlay, Resolved};
 use crate::change_set::{Change, Operation};
 use crate::disk::{Disk, FileKind, Stat};
 use crate::error::{FsError, Refusal};
@@ -88,21 +88,35 @@ impl Policy {
         ground: &Ground<'_, D>,
         path: &RelPath,
         target: &[u8],
+        overlay: &mut Overlay<'_, FsError>,
     ) -> Result<(), FsError> {
         let refused = || {
             let refusal = Refusal::LinkTarget { target: escape(target) };
             FsError::Refused { path: path.clone(), refusal }
         };
-        let leads_to = match beneath::resolve_link(ground, &self.root_path, path, target) {
+        let leads_to = match beneath::resolve_link(ground, &self.root_path, path, target, overlay) {
             // The root itself, or nothing that could be opened.
             Ok(None) => return Ok(()),
+            Err(FsError::Refused { refusal: Refusal::ParentNotADirectory, .. }) => return Ok(()),
             Ok(Some(leads_to)) => leads_to,
             Err(FsError::Refused { .. } | FsError::Path(_)) => return Err(refused()),
             Err(error) => return Err(error),
         };
-        match self.check_place(ground, &leads_to) {
+        match self.check_resolved(ground, &leads_to) {
             Err(FsError::Refused { .. }) => Err(refused()),
             answer => answer,
+        }
+    }
+
+    /// Refuses a path by its names, and by where it lies as far as that is on the disk.
+    pub(crate) fn check_resolved<D: Disk>(
+        &self,
+        ground: &Ground<'_, D>,
+        resolved: &Resolved,
+    ) -> Result<(), FsError> {
+        match resolved.is_on_disk {
+            true => self.check_place(ground, &resolved.path),
+            false => self.check_path(&resolved.path),
         }
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::apply::{Applied, Apply, Outcome, Unfinished};
-use crate::beneath::{self, LastSymlink};
+use crate::beneath::{self, LastSymlink, Overlaid, Overlay};
 use crate::change_set::{Change, ChangeSet};
 use crate::clear_dir::remove_emptied;
 use crate::conflicts::Kept;
@@ -178,17 +178,6 @@ impl<D: Disk> Workspace<D> {
         self.resolve_to(path, LastSymlink::Followed)
     }
 
-    /// The name that a path really means when the file at it is deleted or moved, or another
-    /// arrives there: symlinks on the way are followed, but none that the name itself is. The
-    /// file may be absent.
-    ///
-    /// # Errors
-    /// As [`resolve`](Self::resolve), and [`Refusal::Symlink`] when the name is a symlink,
-    /// whatever is behind it.
-    pub fn resolve_name(&self, path: &RelPath) -> Result<RelPath, FsError> {
-        self.resolve_to(path, LastSymlink::Refused)
-    }
-
     /// The name that a path really means, whatever is there, a symlink as well: symlinks on the way
     /// are followed.
     ///
@@ -207,13 +196,50 @@ impl<D: Disk> Workspace<D> {
     }
 
     fn resolve_to(&self, path: &RelPath, last: LastSymlink) -> Result<RelPath, FsError> {
+        self.resolve_with(path, last, &mut beneath::disk_alone)
+    }
+
+    /// As [`resolve`](Self::resolve), where something else than what is on the disk counts: what
+    /// `overlay` tells of a path.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve), and those of `overlay`.
+    pub fn resolve_over<E: From<FsError>>(
+        &self,
+        path: &RelPath,
+        overlay: &mut dyn FnMut(&RelPath) -> Result<Option<Overlaid>, E>,
+    ) -> Result<RelPath, E> {
+        self.resolve_with(path, LastSymlink::Followed, overlay)
+    }
+
+    /// As [`resolve_entry`](Self::resolve_entry), and [`resolve_over`](Self::resolve_over).
+    ///
+    /// # Errors
+    /// As [`resolve_over`](Self::resolve_over).
+    pub fn resolve_entry_over<E: From<FsError>>(
+        &self,
+        path: &RelPath,
+        overlay: &mut dyn FnMut(&RelPath) -> Result<Option<Overlaid>, E>,
+    ) -> Result<RelPath, E> {
+        self.resolve_with(path, LastSymlink::Meant, overlay)
+    }
+
+    fn resolve_with<E: From<FsError>>(
+        &self,
+        path: &RelPath,
+        last: LastSymlink,
+        overlay: &mut Overlay<'_, E>,
+    ) -> Result<RelPath, E> {
         self.policy.check_path(path)?;
         let ground = self.ground();
-        let resolved = beneath::resolve(&ground, &self.places.root_path, path, last)?;
-        self.policy.check_place(&ground, &resolved)?;
-        // Opens the parent as a change would, so that a mount is noticed now.
-        ground.stat(&resolved)?;
-        Ok(resolved)
+        let root = &self.places.root_path;
+        let resolved = beneath::resolve(&ground, root, path, last, overlay)?;
+        self.policy.check_resolved(&ground, &resolved)?;
+        if resolved.is_on_disk {
+            // Opens the parent as a change would, so that a mount is noticed now.
+            ground.stat(&resolved.path)?;
+        }
+        Ok(resolved.path)
     }
 
     /// The status of a name, not following symlinks; `None` when it, or a parent, is
@@ -300,12 +326,29 @@ impl<D: Disk> Workspace<D> {
     }
 
     /// Refuses a symbolic link at a path, a resolved one, by where it would lead: out of the
-    /// workspace, or to what is protected in it. What it leads to may be absent.
+    /// workspace, or to what is protected in it. What it leads to may be absent. `overlay` is asked
+    /// as by [`resolve_over`](Self::resolve_over).
     ///
     /// # Errors
-    /// [`Refusal::LinkTarget`].
-    pub fn check_link(&self, path: &RelPath, target: &[u8]) -> Result<(), FsError> {
-        self.policy.check_link(&self.ground(), path, target)
+    /// [`Refusal::LinkTarget`]; those of `overlay`.
+    pub fn check_link<E: From<FsError>>(
+        &self,
+        path: &RelPath,
+        target: &[u8],
+        overlay: &mut dyn FnMut(&RelPath) -> Result<Option<Overlaid>, E>,
+    ) -> Result<(), E> {
+        // A refusal of the overlay's own is the caller's, and no word on the link.
+        let mut failed = None;
+        let checked = self.policy.check_link(&self.ground(), path, target, &mut |path| {
+            overlay(path).or_else(|error| {
+                failed = Some(error);
+                Ok(None)
+            })
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(checked?),
+        }
     }
 
     /// The target and the status of the symbolic link at a path; `None` where none is.
@@ -571,7 +614,11 @@ impl<D: Disk> Workspace<D> {
     ) -> Result<(), FsError> {
         let ground = self.ground();
         let swapper = Swapper::new(&ground);
-        let mut dirs: Vec<&RelPath> = dirs.iter().collect();
+        // One whose parent is a symlink or another mount now is another directory, or gone.
+        let is_reached = |dir: &&RelPath| {
+            !matches!(ground.dir(dir.parent().as_ref()), Err(FsError::Refused { .. }))
+        };
+        let mut dirs: Vec<&RelPath> = dirs.iter().filter(is_reached).collect();
         dirs.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
         for dir in &dirs {
             swapper.remove_dir(dir)?;

@@ -274,7 +274,8 @@ pub(crate) struct Propose {
     /// Stage a unified or git diff, or a `*** Begin Patch`, over many files, all or none; `-` is
     /// standard input. Its names are relative to the workspace
     #[arg(long, value_name = "FILE",
-          conflicts_with_all = ["path", "from", "delete", "rename_to", "mode", "base"])]
+          conflicts_with_all = ["path", "from", "delete", "rename_to", "mode", "base", "symlink",
+                                "directory"])]
     pub(crate) patch: Option<PathBuf>,
     /// The digest of the file that the change was made from; refused as stale when the session sees
     /// another content
@@ -284,14 +285,21 @@ pub(crate) struct Propose {
     #[arg(long, value_name = "SESSION", default_value = "cli")]
     pub(crate) session: String,
     /// The file with the new content; `-` is standard input [default: -]
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["delete", "rename_to"])]
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["delete", "rename_to", "symlink", "directory"])]
     pub(crate) from: Option<PathBuf>,
-    /// Stage a deletion
-    #[arg(long, conflicts_with_all = ["rename_to", "mode"])]
+    /// Stage the deletion of a file, a symbolic link, or an empty directory
+    #[arg(long, conflicts_with_all = ["rename_to", "mode", "symlink", "directory"])]
     pub(crate) delete: bool,
     /// Stage a rename
-    #[arg(long, value_name = "NEW", conflicts_with = "mode")]
+    #[arg(long, value_name = "NEW", conflicts_with_all = ["mode", "symlink", "directory"])]
     pub(crate) rename_to: Option<OsString>,
+    /// Stage a symbolic link with this target, which must not lead out of the workspace
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["mode", "directory"])]
+    pub(crate) symlink: Option<OsString>,
+    /// Stage a directory
+    #[arg(long, conflicts_with = "mode")]
+    pub(crate) directory: bool,
     /// The file's permission bits, like 755; the content stays unless --from is given
     #[arg(long, value_name = "BITS", value_parser = octal)]
     pub(crate) mode: Option<u32>,

@@ -27,7 +27,8 @@ pub(crate) fn write_binary_patch(
     write_literal(&mut old, out)
 }
 
-fn object_id(content: &mut Option<(&mut dyn Content, u64)>) -> io::Result<String> {
+/// The id that git gives a content; zeros for no file.
+pub(crate) fn object_id(content: &mut Option<(&mut dyn Content, u64)>) -> io::Result<String> {
     let Some((content, bytes)) = content else {
         return Ok("0".repeat(40));
     };

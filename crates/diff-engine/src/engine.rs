@@ -165,6 +165,7 @@ impl DiffEngine {
         };
         header.write_extended(similarity, has_hunks, out)?;
         if has_hunks {
+            header.write_link_index(old, new, out)?;
             header.write_names(out)?;
             let context = options.context_lines.unwrap_or(self.policy.context_lines);
             write_hunks(script, old, new, context, out)?;

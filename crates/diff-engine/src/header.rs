@@ -2,16 +2,21 @@
 
 use std::io::{self, Write};
 
+use crate::binary::object_id;
 use crate::names::{quote, quote_spaces};
+
+/// The mode of a symbolic link, whose content is its target, as git's trees have it.
+pub const SYMLINK: u32 = 0o120000;
 
 /// What a patch says about one file, besides its content.
 #[derive(Clone, Copy, Debug)]
 pub struct FileHeader<'a> {
     /// What happens to the file.
     pub change: FileChange<'a>,
-    /// The permission bits before, such as `0o644`.
+    /// The mode before: a regular file's permission bits, such as `0o644`, or [`SYMLINK`]. No header
+    /// goes from one to the other: that is a deletion and a creation.
     pub old_mode: Option<u32>,
-    /// The permission bits after.
+    /// The mode after.
     pub new_mode: Option<u32>,
     /// The BLAKE3 digest before, in hexadecimal; shown where the content is not.
     pub old_digest: Option<&'a str>,
@@ -132,6 +137,22 @@ impl<'a> FileHeader<'a> {
         }
     }
 
+    /// The index line of a symbolic link whose target changes. Its mode is all that tells it from a
+    /// file.
+    pub(crate) fn write_link_index(
+        &self,
+        old: &[u8],
+        new: &[u8],
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let is_modify =
+            matches!(self.change, FileChange::Modify { .. } | FileChange::Rename { .. });
+        if !is_modify || self.new_mode != Some(SYMLINK) {
+            return Ok(());
+        }
+        writeln!(out, "index {}..{} {SYMLINK:o}", blob_id(old)?, blob_id(new)?)
+    }
+
     /// The `---` and `+++` lines.
     pub(crate) fn write_names(&self, out: &mut dyn Write) -> io::Result<()> {
         let (old, new) = self.labels();
@@ -163,6 +184,12 @@ impl<'a> FileHeader<'a> {
     ///
     /// git knows two modes; a difference they cannot express is written with all bits.
     fn modes(&self) -> Option<(String, String)> {
+        if self.new_mode == Some(SYMLINK) {
+            // Nothing else of a rename says that it is one: without, `git apply` refuses what
+            // comes below the name that it leaves.
+            let is_rename = matches!(self.change, FileChange::Rename { .. });
+            return is_rename.then(|| (git_mode(self.old_mode), git_mode(self.new_mode)));
+        }
         let (old, new) = (self.old_mode? & 0o7777, self.new_mode? & 0o7777);
         if old == new {
             return None;
@@ -182,6 +209,14 @@ const EMPTY_ID: &str = "e69de29";
 /// What git calls no file.
 const NO_FILE_ID: &str = "0000000";
 
+/// The beginning of the id that git gives a content, as long as it shows it.
+fn blob_id(content: &[u8]) -> io::Result<String> {
+    let (mut reader, bytes) = (io::Cursor::new(content), content.len() as u64);
+    let mut id = object_id(&mut Some((&mut reader, bytes)))?;
+    id.truncate(7);
+    Ok(id)
+}
+
 fn prefixed(prefix: &[u8], name: &[u8]) -> Vec<u8> {
     [prefix, name].concat()
 }
@@ -189,6 +224,9 @@ fn prefixed(prefix: &[u8], name: &[u8]) -> Vec<u8> {
 /// The mode of a file that comes to be: git's word where that is all of it, else all bits, which
 /// `git apply` reads as one of its two modes and `patch` sets.
 fn created_mode(mode: Option<u32>) -> String {
+    if mode == Some(SYMLINK) {
+        return format!("{SYMLINK:o}");
+    }
     match mode.map(|mode| mode & 0o7777) {
         None => git_mode(None),
         Some(mode) => format!("{:06o}", 0o100000 | mode),
@@ -196,6 +234,28 @@ fn created_mode(mode: Option<u32>) -> String {
 }
 
 fn git_mode(mode: Option<u32>) -> String {
+    if mode == Some(SYMLINK) {
+        return format!("{SYMLINK:o}");
+    }
     let executable = mode.is_some_and(|mode| mode & 0o100 != 0);
     if executable { "100755" } else { "100644" }.to_owned()
+}
+
+/// Writes the line of a directory that comes to be or goes; `mode` has its permission bits.
+///
+/// Git's patches know no directories. This is the line by which git tells of other changes of modes
+/// (`git diff --summary`): `git apply` and `patch` pass over it.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_directory(
+    path: &[u8],
+    is_new: bool,
+    mode: u32,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let verb = if is_new { "create" } else { "delete" };
+    write!(out, "{verb} mode {:06o} ", 0o040000 | (mode & 0o7777))?;
+    out.write_all(&quote(&[path, b"/"].concat()))?;
+    out.write_all(b"\n")
 }

@@ -49,7 +49,7 @@ pub use edit_script::{Change, EditScript, Step};
 pub use engine::{DiffEngine, FileDiff, Side};
 pub use error::{Danger, LoadError, RegistryError, ScriptError};
 pub use full_replace::Content;
-pub use header::{FileChange, FileHeader};
+pub use header::{FileChange, FileHeader, SYMLINK, write_directory};
 pub use intern::{Interned, intern};
 pub use lines::Lines;
 pub use loading::{LoadedStrategy, Trust, Writers, digest_of, load_library};

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use staging_core::{Decision, Patch, Proposed, Session, SessionId, set_signature};
+use staging_core::{Decision, Patch, Proposed, Session, SessionId, patch_line, set_signature};
 
 /// So many patches are named one by one in a command.
 const NAMED_MAX: usize = 40;
@@ -116,20 +116,7 @@ pub(crate) fn how_to_approve(session: &Session, patches: &[Patch]) -> String {
 
 /// A patch in one line.
 pub(crate) fn line(patch: &Patch) -> String {
-    let to = patch.rename_to.as_ref().map(|to| format!(" -> {to}")).unwrap_or_default();
-    let diff = &patch.diff;
-    let numbers = if diff.full_replace {
-        "full replacement".to_owned()
-    } else {
-        format!("+{} -{}", diff.added, diff.removed)
-    };
-    let mode = match (&patch.base, patch.staged) {
-        (Some(base), Some(staged)) if base.mode != staged.mode => {
-            format!(", mode {:o} -> {:o}", base.mode, staged.mode)
-        }
-        _ => String::new(),
-    };
-    format!("{} {} {}{to} ({numbers}{mode})", patch.id, patch.operation, patch.path)
+    patch_line(patch, None)
 }
 
 fn decision_json(patch: &Patch) -> Value {

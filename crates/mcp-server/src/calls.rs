@@ -16,7 +16,7 @@ use crate::paths::Allowed;
 use crate::reading::{self, Media};
 use crate::review;
 use crate::sessions::Seat;
-use crate::writing::{self, Prepared, Wish, answered};
+use crate::writing::{self, Prepared, answered};
 
 /// One call of a tool.
 pub(crate) struct Call<'c> {
@@ -103,13 +103,12 @@ impl Call<'_> {
     {
         let arguments: A = arguments(self.arguments)?;
         let session = seat.session.session.id;
-        let wanted_dirs = seat.memory().wanted_dirs.clone();
         let (layer, allowed, is_cancelled) = (self.layer, self.allowed, self.is_cancelled);
         let span = tracing::info_span!("tool", name = self.name, %session);
         let worked = tokio::task::spawn_blocking(move || {
             span.in_scope(|| {
                 let view = layer.look(session)?;
-                let desk = Desk { layer, session, allowed, view, wanted_dirs, is_cancelled };
+                let desk = Desk { layer, session, allowed, view, is_cancelled };
                 work(&desk, arguments)
             })
         });
@@ -148,21 +147,11 @@ impl Call<'_> {
         let is_own = self.name == "delete_file";
         let Prepared { wish, text } = self.at_desk(seat, tool).await?;
         let mut answer = Answer::text(text);
-        match wish {
-            None => {}
-            Some(Wish::Directory { from, to }) => {
-                let mut memory = seat.memory();
-                if let Some(from) = from {
-                    memory.wanted_dirs.retain(|dir| !dir.starts_with(&from));
-                }
-                memory.remember(to)?;
-            }
-            Some(wish) => {
-                let proposed = wish.send(&seat.session.actor).await?;
-                let staged = Answer::staged(&seat.session.session, &proposed);
-                answer.text.push_str(&staged.text);
-                answer.patches = staged.patches;
-            }
+        if let Some(wish) = wish {
+            let proposed = wish.send(&seat.session.actor).await?;
+            let staged = Answer::staged(&seat.session.session, &proposed);
+            answer.text.push_str(&staged.text);
+            answer.patches = staged.patches;
         }
         Ok(if is_own { Outcome::own(answer, seat) } else { Outcome::about_patches(&answer.text) })
     }

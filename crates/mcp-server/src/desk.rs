@@ -1,6 +1,5 @@
 //! What the reading tools stand on: one session's view of the tree, off the event loop.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use staging_core::{
@@ -21,8 +20,6 @@ pub(crate) struct Desk {
     pub(crate) session: SessionId,
     pub(crate) allowed: Arc<Allowed>,
     pub(crate) view: SessionView,
-    /// Directories that the agent asked for, and that hold nothing yet.
-    pub(crate) wanted_dirs: BTreeSet<RelPath>,
     /// Whether the client does not wait any more.
     pub(crate) is_cancelled: Box<dyn Fn() -> bool + Send>,
 }
@@ -53,37 +50,13 @@ impl Desk {
 
     /// What is at a path.
     pub(crate) fn status(&self, path: &RelPath) -> Result<Option<FileStatus>, Failure> {
-        if let Some(status) = self.view.status(path)? {
-            return Ok(Some(status));
-        }
-        let is_wanted = self.wanted_dirs.iter().any(|dir| dir.starts_with(path));
-        Ok(is_wanted.then(|| {
-            let (kind, bytes, mode) = (FileKind::Directory, 0, 0o755);
-            FileStatus { kind, bytes, mode, modified_at: None, patch: None }
-        }))
-    }
-
-    /// The names in a directory that is known to be one, by name.
-    fn entries(&self, place: &Place) -> Result<Option<Vec<Listed>>, Failure> {
-        let listed = self.view.list(place.as_ref())?;
-        let mut names: BTreeMap<Vec<u8>, FileKind> = BTreeMap::new();
-        for dir in &self.wanted_dirs {
-            if let Some(name) = child_towards(place, dir) {
-                names.insert(name.to_vec(), FileKind::Directory);
-            }
-        }
-        let is_wanted = place.as_ref().is_some_and(|path| self.wanted_dirs.contains(path));
-        if listed.is_none() && names.is_empty() && !is_wanted {
-            return Ok(None);
-        }
-        names.extend(listed.into_iter().flatten().map(|listed| (listed.name, listed.kind)));
-        Ok(Some(names.into_iter().map(|(name, kind)| Listed { name, kind }).collect()))
+        Ok(self.view.status(path)?)
     }
 
     /// The names in a directory, by name.
     pub(crate) fn list(&self, named: &str) -> Result<(Place, Vec<Listed>), Failure> {
         let place = self.resolve(named)?;
-        match self.entries(&place)? {
+        match self.view.list(place.as_ref())? {
             Some(entries) => Ok((place, entries)),
             None => Err(Failure::new(format!("there is no directory `{}`", shown(named)))),
         }
@@ -127,7 +100,7 @@ impl Desk {
                 )));
             }
             let place = Some(path);
-            if let Ok(Some(entries)) = self.entries(&place) {
+            if let Ok(Some(entries)) = self.view.list(place.as_ref()) {
                 open.push((place, entries.into_iter()));
             }
         }
@@ -159,15 +132,4 @@ pub(crate) fn child(directory: &Place, name: &[u8]) -> Result<RelPath, Failure> 
         None => RelPath::parse(name),
     };
     joined.map_err(|error| Failure::new(error.to_string()))
-}
-
-/// The name in a directory that leads to what lies below it.
-fn child_towards<'p>(directory: &Place, below: &'p RelPath) -> Option<&'p [u8]> {
-    let rest = match directory {
-        Some(directory) => {
-            below.as_bytes().strip_prefix(directory.as_bytes())?.strip_prefix(b"/")?
-        }
-        None => below.as_bytes(),
-    };
-    rest.split(|byte| *byte == b'/').next()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use orchestrator_adapter::{OpenedSession, RelPath, Staging};
+use orchestrator_adapter::{OpenedSession, Staging};
 
 use crate::failure::Failure;
 
@@ -61,35 +61,6 @@ pub(crate) struct Sessions {
 pub(crate) struct Seat {
     pub(crate) session: OpenedSession,
     pub(crate) label: String,
-    pub(crate) memory: std::sync::Arc<std::sync::Mutex<Memory>>,
-}
-
-/// What no store knows of a session.
-#[derive(Default)]
-pub(crate) struct Memory {
-    /// Directories that the agent asked for, and that hold nothing yet.
-    pub(crate) wanted_dirs: std::collections::BTreeSet<RelPath>,
-}
-
-/// How many empty directories are remembered.
-const WANTED_DIRS_MAX: usize = 10_000;
-
-impl Memory {
-    /// Remembers a directory that holds nothing yet.
-    pub(crate) fn remember(&mut self, dir: Option<RelPath>) -> Result<(), Failure> {
-        if self.wanted_dirs.len() >= WANTED_DIRS_MAX {
-            return Err(Failure::new("too many empty directories: put files into some"));
-        }
-        self.wanted_dirs.extend(dir);
-        Ok(())
-    }
-}
-
-impl Seat {
-    pub(crate) fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
-        // Whole entries come and go, so a panic elsewhere leaves it sound.
-        self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
 }
 
 impl Sessions {
@@ -109,7 +80,7 @@ impl Sessions {
             self.open.clear();
         }
         let session = self.staging.open_session(&label).await?;
-        let seat = Seat { session, label: label.clone(), memory: std::sync::Arc::default() };
+        let seat = Seat { session, label: label.clone() };
         self.open.insert(label, seat.clone());
         Ok(seat)
     }
@@ -118,9 +89,7 @@ impl Sessions {
     pub(crate) async fn replace(&mut self, ended: &Seat) -> Result<Seat, Failure> {
         self.open.remove(&ended.label);
         let session = self.staging.open_session(&ended.label).await?;
-        let memory = std::sync::Arc::clone(&ended.memory);
-        memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).wanted_dirs.clear();
-        let seat = Seat { session, label: ended.label.clone(), memory };
+        let seat = Seat { session, label: ended.label.clone() };
         self.open.insert(seat.label.clone(), seat.clone());
         Ok(seat)
     }

@@ -26,11 +26,6 @@ pub(crate) enum Wish {
     Delete(SafeDelete),
     Rename(SafeRename),
     All(StageAll),
-    /// Nothing is staged: the directory alone is remembered, or moved.
-    Directory {
-        from: Option<RelPath>,
-        to: Option<RelPath>,
-    },
 }
 
 /// What is said before the patches are.
@@ -47,7 +42,6 @@ impl Wish {
             Self::Delete(message) => vec![answered(actor.send(message).await)?],
             Self::Rename(message) => vec![answered(actor.send(message).await)?],
             Self::All(message) => answered(actor.send(message).await)?,
-            Self::Directory { .. } => Vec::new(),
         })
     }
 }
@@ -184,43 +178,29 @@ fn fenced(diff: &str) -> String {
 /// `delete_file`
 pub(crate) fn delete_file(desk: &Desk, arguments: &OnePath) -> Result<Prepared, Failure> {
     let path = desk.name(&arguments.path)?;
-    match desk.status(&path)? {
-        None => return Err(no_file(&arguments.path)),
-        Some(status) if status.kind == FileKind::Directory => {
-            return Err(Failure::new(format!(
-                "`{path}` is a directory: delete its files; an empty one is no part of a patch"
-            )));
-        }
-        Some(_) => {}
+    if desk.status(&path)?.is_none() {
+        return Err(no_file(&arguments.path));
     }
     Ok(Prepared { wish: Some(Wish::Delete(SafeDelete { path })), text: String::new() })
 }
 
 /// `create_directory`
 pub(crate) fn create_directory(desk: &Desk, arguments: &OnePath) -> Result<Prepared, Failure> {
-    let place = desk.resolve(&arguments.path)?;
-    let mut to = None;
-    if let Some(path) = place {
-        let mut part = Some(path.clone());
-        while let Some(here) = part {
-            if let Some(status) = desk.status(&here)?
-                && status.kind != FileKind::Directory
-            {
-                return Err(Failure::new(format!("`{here}` is no directory")));
-            }
-            part = here.parent();
-        }
-        to = desk.status(&path)?.is_none().then_some(path);
-    }
-    let text = match &to {
-        None => format!("The directory {} is there.", shown(&arguments.path)),
-        Some(path) => format!(
-            "Noted the directory {path}. There is nothing to approve: it comes to be on the disk \
-             with the first file that is approved in it."
-        ),
+    let there = || format!("The directory {} exists.", shown(&arguments.path));
+    let Some(path) = desk.resolve(&arguments.path)? else {
+        return Ok(Prepared { wish: None, text: there() });
     };
-    let wish = to.map(|to| Wish::Directory { from: None, to: Some(to) });
-    Ok(Prepared { wish, text })
+    for here in std::iter::successors(Some(path.clone()), RelPath::parent) {
+        match desk.status(&here)? {
+            Some(status) if status.kind != FileKind::Directory => {
+                return Err(Failure::new(format!("`{here}` is not a directory")));
+            }
+            Some(_) if here == path => return Ok(Prepared { wish: None, text: there() }),
+            _ => {}
+        }
+    }
+    let proposals = vec![Proposal::CreateDirectory { path }];
+    Ok(Prepared { wish: Some(Wish::All(StageAll { proposals })), text: String::new() })
 }
 
 /// `move_file`
@@ -241,14 +221,7 @@ pub(crate) fn move_file(desk: &Desk, arguments: &Move) -> Result<Prepared, Failu
         return Err(Failure::new(format!("`{path}` cannot move into itself")));
     }
     let proposals = moves_of(desk, &arguments.source, &path, &to)?;
-    if proposals.is_empty() {
-        let text =
-            format!("Noted that the empty directory {path} is {to} now; nothing to approve.");
-        let wish = Some(Wish::Directory { from: Some(path), to: Some(to) });
-        return Ok(Prepared { wish, text });
-    }
-    let text =
-        format!("{} files move; the directory {path} itself stays, empty.\n", proposals.len());
+    let text = format!("The directory {path} moves to {to}.\n");
     Ok(Prepared { wish: Some(Wish::All(StageAll { proposals })), text })
 }
 
@@ -262,15 +235,17 @@ fn moves_of(
     to: &RelPath,
 ) -> Result<Vec<Proposal>, Failure> {
     let (mut proposals, mut problem) = (Vec::new(), None);
+    // Each directory that nothing was found in, behind its name in the new place.
+    let mut empty: Vec<(RelPath, RelPath)> = vec![(directory.clone(), to.clone())];
     let walked = desk.walk(named, &mut |found| {
-        let target = to.join(found.relative);
-        match (found.kind, target) {
-            (FileKind::Directory, _) => {}
-            (FileKind::Regular, Ok(to)) => {
+        empty.pop_if(|(last, _)| found.path.starts_with(last));
+        match (found.kind, to.join(found.relative)) {
+            (FileKind::Directory, Ok(to)) => empty.push((found.path.clone(), to)),
+            (FileKind::Regular | FileKind::Symlink, Ok(to)) => {
                 proposals.push(Proposal::Rename { path: found.path.clone(), to });
             }
-            (FileKind::Regular, Err(error)) => problem = Some(error.to_string()),
-            _ => problem = Some(format!("`{}` is a symlink or a special file", found.path)),
+            (FileKind::Other, _) => problem = Some(format!("`{}` is a special file", found.path)),
+            (_, Err(error)) => problem = Some(error.to_string()),
         }
         // What is protected is not entered, and would stay behind unsaid.
         if found.kind == FileKind::Directory && desk.view.resolve(found.path).is_err() {
@@ -278,6 +253,10 @@ fn moves_of(
         }
         problem.is_none()
     })?;
+    for (from, to) in empty {
+        proposals.push(Proposal::Delete { path: from });
+        proposals.push(Proposal::CreateDirectory { path: to });
+    }
     debug_assert_eq!(walked.as_ref(), Some(directory), "both were resolved from one path");
     if proposals.len() > MOVES_MAX {
         problem = Some(format!("it holds more than {MOVES_MAX} files"));

@@ -142,6 +142,7 @@ fn part<'p>(
     };
     Ok(FilePatch {
         change,
+        kind: None,
         mode: None,
         base_blob: None,
         line,

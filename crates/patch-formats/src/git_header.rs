@@ -2,7 +2,7 @@
 
 use crate::error::{PatchError, escaped, shown};
 use crate::hunks;
-use crate::model::{Body, Change, FilePatch, ModeChange};
+use crate::model::{Body, Change, EntryKind, FilePatch, ModeChange};
 use crate::names;
 use crate::readings::{Readings, Spelling};
 use crate::unified::{NOTHING, Reader, binary, finish, labels};
@@ -17,6 +17,8 @@ struct Extended {
     from: Option<Vec<u8>>,
     to: Option<Vec<u8>>,
     base_blob: Option<Vec<u8>>,
+    /// What each line with a mode says that it is.
+    kinds: Vec<EntryKind>,
     /// Whether lines of the header say that the content changes.
     changes_content: bool,
 }
@@ -67,8 +69,15 @@ pub(crate) fn read<'p>(reader: &mut Reader<'p>, pair: &[u8]) -> Result<FilePatch
     if is_idle && matches!(body, Body::Nothing) {
         return Err(malformed("the file's part changes nothing"));
     }
+    let kind = extended.kinds.first().copied();
+    if extended.kinds.iter().any(|one| Some(*one) != kind) {
+        return Err(malformed(
+            "a file cannot become a symbolic link, or a link a file, in one part: delete the one and \
+             create the other",
+        ));
+    }
     let base_blob = extended.base_blob;
-    finish(FilePatch { change, mode, base_blob, line, is_from_top: true, readings, body })
+    finish(FilePatch { change, kind, mode, base_blob, line, is_from_top: true, readings, body })
 }
 
 /// What happens, and which file is meant. Of the lines, one has the pair of names and one the first
@@ -161,14 +170,14 @@ impl Extended {
         };
         let name = |rest: &[u8]| names::whole(rest).ok_or_else(bad_name);
         if let Some(rest) = text.strip_prefix(b"old mode ") {
-            self.old_mode = Some(mode(rest, line)?);
+            self.old_mode = Some(self.mode_of(rest, line)?);
         } else if let Some(rest) = text.strip_prefix(b"new mode ") {
-            self.new_mode = Some(mode(rest, line)?);
+            self.new_mode = Some(self.mode_of(rest, line)?);
         } else if let Some(rest) = text.strip_prefix(b"new file mode ") {
-            self.new_mode = Some(mode(rest, line)?);
+            self.new_mode = Some(self.mode_of(rest, line)?);
             self.is_new = true;
         } else if let Some(rest) = text.strip_prefix(b"deleted file mode ") {
-            mode(rest, line)?;
+            self.mode_of(rest, line)?;
             self.is_deleted = true;
         } else if let Some(rest) =
             text.strip_prefix(b"rename from ").or(text.strip_prefix(b"rename old "))
@@ -182,7 +191,10 @@ impl Extended {
             let what = "copies are not read: create the new file with its content";
             return Err(PatchError::Unsupported { line, what });
         } else if let Some(rest) = text.strip_prefix(b"index ") {
-            if let Some((old, new)) = index(rest, line)? {
+            if let Some(Index { old, new, mode }) = index(rest) {
+                if let Some(mode) = mode {
+                    self.mode_of(mode, line)?;
+                }
                 // An empty file comes or goes without a hunk; what else differs is written out.
                 let is_empty = |id: &[u8]| EMPTY_ID.starts_with(id) || id.starts_with(EMPTY_ID);
                 self.changes_content |=
@@ -197,12 +209,22 @@ impl Extended {
         Ok(true)
     }
 
+    /// Reads a mode, and notes what it is of.
+    fn mode_of(&mut self, text: &[u8], line: usize) -> Result<u32, PatchError> {
+        let mode = mode(text, line)?;
+        self.kinds.push(match mode & KIND_BITS {
+            SYMLINK => EntryKind::Symlink,
+            _ => EntryKind::File,
+        });
+        Ok(mode)
+    }
+
     fn mode(&self) -> Result<Option<ModeChange>, &'static str> {
         let is_gits = |mode: u32| matches!(mode, 0o100644 | 0o100755);
         match (self.old_mode, self.new_mode) {
             (None, None) => Ok(None),
             (None, Some(new)) if self.is_new => Ok(Some(match new {
-                0o100644 => return Ok(None),
+                0o100644 | SYMLINK => return Ok(None),
                 0o100755 => ModeChange::Executable(true),
                 other => ModeChange::Exact { old: None, new: other & 0o7777 },
             })),
@@ -223,29 +245,25 @@ const EMPTY_ID: &[u8] = b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 
 /// What an `index` line says of the two contents, `OLD..NEW` with the mode behind it when that stays
 /// as it is. People and models put in what names no content (`1234567..abcdefg`), and lines of
-/// another form; like git, this passes over both. The mode is checked all the same: it is what tells
-/// the text of a symbolic link from that of a file.
-fn index(rest: &[u8], line: usize) -> Result<Option<Ids<'_>>, PatchError> {
-    let Some(dot) = memchr::memchr(b'.', rest) else { return Ok(None) };
+/// another form; like git, this passes over both. The mode is what tells the text of a symbolic link
+/// from that of a file.
+fn index(rest: &[u8]) -> Option<Index<'_>> {
+    let dot = memchr::memchr(b'.', rest)?;
     let (old, new) = (&rest[..dot], &rest[dot + 1..]);
-    let Some(new) = new.strip_prefix(b".").filter(|_| old.len() <= ID_BYTES_MAX) else {
-        return Ok(None);
-    };
-    let (new, kept_mode) = match memchr::memchr(b' ', new) {
+    let new = new.strip_prefix(b".").filter(|_| old.len() <= ID_BYTES_MAX)?;
+    let (new, mode) = match memchr::memchr(b' ', new) {
         Some(space) => (&new[..space], Some(&new[space + 1..])),
         None => (new, None),
     };
-    if new.len() > ID_BYTES_MAX {
-        return Ok(None);
-    }
-    if let Some(kept_mode) = kept_mode {
-        mode(kept_mode, line)?;
-    }
-    Ok(Some((old, new)))
+    (new.len() <= ID_BYTES_MAX).then_some(Index { old, new, mode })
 }
 
-/// The names of the content before and of the one afterwards.
-type Ids<'t> = (&'t [u8], &'t [u8]);
+/// The names of the content before and of the one afterwards, and the mode that stays.
+struct Index<'t> {
+    old: &'t [u8],
+    new: &'t [u8],
+    mode: Option<&'t [u8]>,
+}
 
 /// How long the name of a content is, by SHA-256.
 const ID_BYTES_MAX: usize = 64;
@@ -254,25 +272,56 @@ fn is_id(id: &[u8]) -> bool {
     !id.is_empty() && id.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
 }
 
-/// A regular file's mode in octal.
+const KIND_BITS: u32 = 0o170000;
+const SYMLINK: u32 = 0o120000;
+const DIRECTORY: u32 = 0o040000;
+
+fn octal(text: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len() == 6)?;
+    u32::from_str_radix(text, 8).ok()
+}
+
+/// The mode of a regular file or a symbolic link in octal.
 fn mode(text: &[u8], line: usize) -> Result<u32, PatchError> {
-    let number = std::str::from_utf8(text)
-        .ok()
-        .filter(|text| text.len() == 6)
-        .and_then(|text| u32::from_str_radix(text, 8).ok());
-    match number {
-        Some(mode) if mode & 0o170000 == 0o100000 => Ok(mode),
-        Some(mode) if mode & 0o170000 == 0o120000 => Err(PatchError::Unsupported {
+    match octal(text) {
+        Some(mode) if mode & KIND_BITS == 0o100000 => Ok(mode),
+        Some(mode) if mode & KIND_BITS == SYMLINK => Ok(SYMLINK),
+        Some(mode) if mode & KIND_BITS == 0o160000 => Err(PatchError::Unsupported {
             line,
-            what: "symbolic links are not read: Greenroom stages regular files",
-        }),
-        Some(mode) if mode & 0o170000 == 0o160000 => Err(PatchError::Unsupported {
-            line,
-            what: "submodules are not read: Greenroom stages regular files",
+            what: "submodules are not read: Greenroom stages files, symbolic links and directories",
         }),
         _ => Err(PatchError::Malformed {
             line,
-            reason: format!("{} is no regular file's mode", shown(text)),
+            reason: format!("{} is not the mode of a file or of a symbolic link", shown(text)),
         }),
     }
+}
+
+/// The directory that a line says is created or deleted, as Greenroom's own diffs do with lines of
+/// `git diff --summary`: `create mode 040755 NAME/`.
+pub(crate) fn directory(
+    text: &[u8],
+    line: usize,
+) -> Result<Option<FilePatch<'static>>, PatchError> {
+    let (is_new, rest) =
+        match (text.strip_prefix(b"create mode "), text.strip_prefix(b"delete mode ")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => return Ok(None),
+        };
+    let mode = rest.get(..6).and_then(octal).filter(|mode| mode & KIND_BITS == DIRECTORY);
+    let name = rest.get(6..).and_then(|rest| rest.strip_prefix(b" ")).and_then(names::whole);
+    let (Some(mode), Some(name)) = (mode, name) else { return Ok(None) };
+    let path = name.strip_suffix(b"/").unwrap_or(&name).to_vec();
+    let file = FilePatch {
+        change: if is_new { Change::Create { path } } else { Change::Delete { path } },
+        kind: Some(EntryKind::Directory),
+        mode: is_new.then_some(ModeChange::Exact { old: None, new: mode & 0o7777 }),
+        base_blob: None,
+        line,
+        is_from_top: true,
+        readings: None,
+        body: Body::Nothing,
+    };
+    finish(file).map(Some)
 }

@@ -67,8 +67,8 @@ pub use edits::{Edit, EditsError, replace_in_turn};
 pub use error::{MisfitError, PatchError};
 pub use lines::FILE_LINES_MAX;
 pub use model::{
-    Change, FilePatch, Fitted, Format, MatchLevel, ModeChange, PATCH_BYTES_MAX, PATCH_LINES_MAX,
-    PatchText, Placement,
+    Change, EntryKind, FilePatch, Fitted, Format, MatchLevel, ModeChange, PATCH_BYTES_MAX,
+    PATCH_LINES_MAX, PatchText, Placement,
 };
 pub use near_miss::{NearMiss, near_miss};
 pub use readings::Tree;

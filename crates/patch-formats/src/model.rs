@@ -42,6 +42,9 @@ pub struct FilePatch<'p> {
     /// What happens to it. Which file is meant may depend on those that are there:
     /// [`PatchText::resolve`] says.
     pub change: Change,
+    /// What it is before and after; nothing where the patch does not say. Where a file takes the
+    /// place of a symbolic link, or the other way round, one part deletes and one creates.
+    pub kind: Option<EntryKind>,
     /// What happens to its permission bits.
     pub mode: Option<ModeChange>,
     /// The abbreviated name that git has for the content the patch was made from, in hexadecimal.
@@ -103,6 +106,17 @@ impl Change {
             Self::Rename { to, .. } => Some(to),
         }
     }
+}
+
+/// What a part of a patch is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A symbolic link; its target is the content.
+    Symlink,
+    /// A directory that comes to be or goes. It has no content.
+    Directory,
 }
 
 /// What happens to a file's permission bits.

@@ -151,6 +151,9 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
             let reason = "a `*** Begin Patch` behind a unified diff: send one after the other";
             let (line, reason) = (reader.line(), reason.to_owned());
             return Err(PatchError::Malformed { line, reason });
+        } else if let Some(directory) = git_header::directory(line, reader.line())? {
+            files.push(directory);
+            reader.next();
         } else {
             envelope::check_above_diff(line, reader.line())?;
             reader.next();
@@ -271,6 +274,7 @@ fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
     let readings = Some(readings);
     finish(FilePatch {
         change,
+        kind: None,
         mode: None,
         base_blob: None,
         line,

@@ -1,6 +1,8 @@
 //! What a unified diff says, what fits, and what is refused in which words.
 
-use patch_formats::{Change, MatchLevel, ModeChange, PATCH_BYTES_MAX, PatchError, PatchText, Tree};
+use patch_formats::{
+    Change, EntryKind, MatchLevel, ModeChange, PATCH_BYTES_MAX, PatchError, PatchText, Tree,
+};
 use rstest::rstest;
 
 /// The only file's part, brought to a content; else the sentence that refuses it.
@@ -448,17 +450,25 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
     b"diff --git a/f b/g\nsimilarity index 100%\ncopy from f\ncopy to g\n",
     "copies are not read"
 )]
-#[case::symlink(
-    b"diff --git a/f b/f\nnew file mode 120000\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+g\n",
-    "symbolic links are not read"
+#[case::a_link_from_a_file(
+    b"diff --git a/f b/f\nold mode 100644\nnew mode 120000\n",
+    "delete the one and create the other"
 )]
-#[case::symlink_kept(
-    b"diff --git a/f b/f\nindex 1234567..2345678 120000\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
-    "symbolic links are not read"
+#[case::a_file_by_its_header_and_a_link_by_its_index(
+    b"diff --git a/f b/f\nnew file mode 120000\nindex 0000000..1234567 100644\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+g\n",
+    "delete the one and create the other"
+)]
+#[case::a_directory_by_gits_header(
+    b"diff --git a/f b/f\nnew file mode 040755\n",
+    "not the mode of a file or of a symbolic link"
+)]
+#[case::submodule(
+    b"diff --git a/f b/f\nnew file mode 160000\nindex 0000000..1234567\n",
+    "submodules are not read"
 )]
 #[case::index_without_a_mode(
     b"diff --git a/f b/f\nindex 1234567..2345678 x00644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
-    "no regular file's mode"
+    "not the mode of a file"
 )]
 #[case::a_time_that_git_takes_for_the_name(
     b"--- /dev/null\r\n+++ b/f 2026-01-01 10:00:00\r\n@@ -0,0 +1 @@\r\n+a\r\n",
@@ -574,4 +584,51 @@ fn many_hunks_that_have_to_be_looked_for_end_with_a_limit() {
     let hunks: String = (1..5000).map(hunk).collect();
     let refusal = fit(&with_head(&hunks), content.as_bytes()).expect_err("the search is bounded");
     assert!(refusal.contains("is limited to 100000000"), "{refusal}");
+}
+
+#[rstest]
+#[case::created(
+    b"diff --git a/l b/l\nnew file mode 120000\nindex 0000000..1234567\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+t\n\\ No newline at end of file\n",
+    b"",
+    b"t"
+)]
+#[case::changed(
+    b"diff --git a/l b/l\nindex 0123456..1234567 120000\n--- a/l\n+++ b/l\n@@ -1 +1 @@\n-t\n\\ No newline at end of file\n+u\n\\ No newline at end of file\n",
+    b"t",
+    b"u"
+)]
+#[case::deleted(
+    b"diff --git a/l b/l\ndeleted file mode 120000\nindex 0123456..0000000\n--- a/l\n+++ /dev/null\n@@ -1 +0,0 @@\n-t\n\\ No newline at end of file\n",
+    b"t",
+    b""
+)]
+fn a_mode_tells_a_symbolic_link_from_a_file(
+    #[case] patch: &[u8],
+    #[case] before: &[u8],
+    #[case] after: &[u8],
+) {
+    let read = PatchText::parse(patch).expect("it is read");
+    assert_eq!(read.files[0].kind, Some(EntryKind::Symlink));
+    assert_eq!(read.files[0].mode, None, "links have no permission bits");
+    assert_eq!(read.files[0].fit(before, false).expect("it fits").content, after);
+}
+
+#[test]
+fn directories_stand_beside_the_files_as_lines_of_a_summary() {
+    let patch =
+        b"create mode 040750 d/e/\ndelete mode 040755 \"a\\tb/\"\n create mode 040755 not/\n";
+    let read = PatchText::parse(patch).expect("it is read");
+    let found: Vec<_> =
+        read.files.iter().map(|file| (&file.change, file.kind, file.mode)).collect();
+    let (made, gone) =
+        (Change::Create { path: b"d/e".into() }, Change::Delete { path: b"a\tb".into() });
+    let bits = Some(ModeChange::Exact { old: None, new: 0o750 });
+    let kind = Some(EntryKind::Directory);
+    assert_eq!(found, [(&made, kind, bits), (&gone, kind, None)]);
+}
+
+#[test]
+fn what_git_says_of_files_in_a_summary_is_prose() {
+    let patch = b"create mode 100644 f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
+    assert_eq!(PatchText::parse(patch).expect("it is read").files.len(), 1);
 }

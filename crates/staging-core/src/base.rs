@@ -1,22 +1,23 @@
 //! Fingerprint of the file the agent saw, and how to tell cheaply that it still
 //! stands.
 
-use atomic_fs::{Digest, FileKind, Fingerprint, Stat};
+use atomic_fs::{Digest, Expected, Fingerprint, Stat};
 use serde::Serialize;
 
+use crate::patch::{EntryKind, SYMLINK_BITS, StagedContent, fingerprint};
 use crate::time::Timestamp;
 
 /// A file that changed less than this before it was looked at may change again
 /// without its time stamps showing it: clocks of file systems tick coarsely.
 const RACY_NS: i64 = 1_000_000_000;
 
-/// The state of the file the agent saw.
+/// The state of the file, symbolic link or directory that the agent saw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Base {
-    /// BLAKE3 of its content.
+    /// BLAKE3 of its content: a link's target, nothing for a directory.
     #[serde(rename = "blake3")]
     pub digest: Digest,
-    /// Its permission bits.
+    /// A file's permission bits; for anything else with the bits that name its [`EntryKind`].
     #[serde(serialize_with = "crate::patch::git_mode")]
     pub mode: u32,
     /// Its length.
@@ -63,7 +64,36 @@ impl Base {
         }
     }
 
+    /// That of a symbolic link with a target of this digest and length.
+    pub(crate) fn of_link(digest: Digest, bytes: u64, stat: &Stat, observed_ns: i64) -> Self {
+        Self { mode: SYMLINK_BITS, bytes, ..Self::new(digest, stat, observed_ns) }
+    }
+
+    /// That of a directory.
+    pub(crate) fn of_directory(stat: &Stat, observed_ns: i64) -> Self {
+        let StagedContent { digest, bytes, mode } = StagedContent::directory(stat.mode);
+        Self { mode, bytes, ..Self::new(digest, stat, observed_ns) }
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> EntryKind {
+        EntryKind::of_mode(self.mode)
+    }
+
+    /// The same content, to be staged.
+    pub(crate) fn content(&self) -> StagedContent {
+        StagedContent { digest: self.digest, mode: self.mode, bytes: self.bytes }
+    }
+
     /// What a change set must find.
+    pub(crate) fn expected(&self) -> Expected {
+        match self.kind() {
+            EntryKind::Directory => Expected::Directory { mode: self.mode & 0o7777 },
+            EntryKind::File | EntryKind::Symlink => Expected::Matches(self.fingerprint()),
+        }
+    }
+
+    /// What identifies it on the disk; of no meaning for a directory.
     pub fn fingerprint(&self) -> Fingerprint {
         fingerprint(self.digest, self.bytes, self.mode)
     }
@@ -88,10 +118,14 @@ impl Base {
 
     /// Whether the file system's word alone proves that the base is gone.
     pub(crate) fn fallen_by(&self, stat: &Stat) -> bool {
-        stat.kind != FileKind::Regular || stat.bytes != self.bytes || stat.mode != self.mode
+        if stat.kind != self.kind().file_kind() {
+            return true;
+        }
+        match self.kind() {
+            EntryKind::File => stat.bytes != self.bytes || stat.mode != self.mode,
+            // Not every system gives a link's length, and none gives it a mode that counts.
+            EntryKind::Symlink => false,
+            EntryKind::Directory => stat.mode != self.mode & 0o7777,
+        }
     }
-}
-
-pub(crate) fn fingerprint(digest: Digest, bytes: u64, mode: u32) -> Fingerprint {
-    Fingerprint::file(digest, bytes, mode)
 }

@@ -15,7 +15,7 @@ use crate::Result;
 use crate::config::{Hosting, StagingOptions};
 use crate::error::StagingError;
 use crate::layer::DiffOptions;
-use crate::patch::{DiffSummary, Operation, Patch};
+use crate::patch::{DiffSummary, EntryKind, Operation, Patch};
 use crate::plugins;
 use crate::store::blobs::{BlobReader, Blobs, is_damage};
 use crate::store::set_aside::SetAside;
@@ -138,11 +138,13 @@ impl Differ {
         new: &Sided,
         with_text: bool,
     ) -> (DiffSummary, Option<Arc<[u8]>>) {
-        let diff = self.compare(patch, old.as_side(), new.as_side());
-        let text = with_text.then(|| self.notice_text(patch, &diff, old, new)).flatten();
+        let diffs = self.diffs(patch, old.as_side(), new.as_side());
+        let text = with_text.then(|| self.notice_text(patch, &diffs, old, new)).flatten();
+        let files =
+            |mode: u32| Some(mode).filter(|mode| EntryKind::of_mode(*mode) == EntryKind::File);
         let modes = Remark::of_modes(
-            patch.base.as_ref().map(|base| base.mode),
-            patch.staged.map(|staged| staged.mode),
+            patch.base.as_ref().and_then(|base| files(base.mode)),
+            patch.staged.and_then(|staged| files(staged.mode)),
             self.plain_mode,
         );
         // Of contents that are compared the engine says it.
@@ -150,17 +152,27 @@ impl Differ {
             true => Vec::new(),
             false => Remark::of_heads(old.head(), new.head()),
         };
-        let remarks = diff.remarks.iter().chain(&heads).chain(&modes);
-        let remarks = remarks.map(ToString::to_string).collect();
+        let engine = diffs.iter().flat_map(|diff| &diff.remarks);
+        let mut remarks = of_kinds(patch, old, new);
+        remarks.extend(engine.chain(&heads).chain(&modes).map(ToString::to_string));
         let summary = DiffSummary {
-            strategy: diff.strategy,
-            added: diff.added,
-            removed: diff.removed,
-            full_replace: diff.full_replace,
-            binary: diff.binary,
+            strategy: diffs.last().map(|diff| diff.strategy.clone()).unwrap_or_default(),
+            added: diffs.iter().map(|diff| diff.added).sum(),
+            removed: diffs.iter().map(|diff| diff.removed).sum(),
+            full_replace: diffs.iter().any(|diff| diff.full_replace),
+            binary: diffs.iter().any(|diff| diff.binary),
             remarks,
         };
         (summary, text)
+    }
+
+    /// The diffs of a patch's sections: two where something of another kind takes the place of what
+    /// was there, as git shows it.
+    fn diffs(&self, patch: &Patch, old: Side<'_>, new: Side<'_>) -> Vec<FileDiff> {
+        if patch.changes_kind() {
+            return vec![self.engine.diff(old, Side::Absent), self.engine.diff(Side::Absent, new)];
+        }
+        vec![self.compare(patch, old, new)]
     }
 
     /// What did not change is no replacement, however large it is.
@@ -174,29 +186,50 @@ impl Differ {
     fn notice_text(
         &self,
         patch: &Patch,
-        diff: &FileDiff,
+        diffs: &[FileDiff],
         old: &Sided,
         new: &Sided,
     ) -> Option<Arc<[u8]>> {
         let mut out = Bounded(Vec::new());
-        let names = Names::of(patch);
-        let (old, new) = if same_content(patch) {
-            (Side::Text(b""), Side::Text(b""))
-        } else {
-            (old.as_side(), new.as_side())
-        };
         // Too long, or not loaded: whoever wants it asks for it.
-        self.engine
-            .render(
-                &names.header(patch, self.plain_mode),
-                diff,
-                old,
-                new,
-                &RenderOptions::default(),
-                &mut out,
-            )
-            .ok()?;
+        self.render(
+            patch,
+            diffs,
+            old.as_side(),
+            new.as_side(),
+            &RenderOptions::default(),
+            &mut out,
+        )
+        .ok()?;
         Some(out.0.into())
+    }
+
+    /// Writes a patch's part of a diff from contents that are loaded.
+    fn render(
+        &self,
+        patch: &Patch,
+        diffs: &[FileDiff],
+        old: Side<'_>,
+        new: Side<'_>,
+        options: &RenderOptions,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let names = Names::of(patch);
+        let sides = match diffs {
+            [_, _] => vec![(old, Side::Absent), (Side::Absent, new)],
+            _ if same_content(patch) => vec![(Side::Text(b""), Side::Text(b""))],
+            _ => vec![(old, new)],
+        };
+        let headers = names.headers(patch, self.plain_mode);
+        for ((header, diff), (old, new)) in headers.iter().zip(diffs).zip(sides) {
+            match header {
+                Header::Directory { is_new, mode } => {
+                    diff_engine::write_directory(patch.path.as_bytes(), *is_new, *mode, out)?;
+                }
+                Header::File(header) => self.engine.render(header, diff, old, new, options, out)?,
+            }
+        }
+        Ok(())
     }
 
     /// Writes the diff of one file's content before and after an edit.
@@ -234,51 +267,67 @@ impl Differ {
         options: &DiffOptions,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let names = Names::of(patch);
-        let header = names.header(patch, self.plain_mode);
         let render = RenderOptions {
             context_lines: Some(options.context_lines),
             ..RenderOptions::default()
         };
         let output = |source| StagingError::Output { source };
-        if same_content(patch) {
-            let side = Side::Text(b"");
-            let diff = self.engine.diff(side, side);
-            return self.engine.render(&header, &diff, side, side, &render, out).map_err(output);
-        }
         let (old, new) = sides(patch);
         let length = |side: Option<(Digest, u64)>| side.map_or(0, |(_, bytes)| bytes);
-        if self.engine.over_limit(length(old), length(new)) {
+        let is_large = self.engine.over_limit(length(old), length(new));
+        if is_large && !same_content(patch) {
+            return self.write_large(patch, blobs, &render, out);
+        }
+        let load = |side: Option<(Digest, u64)>| -> Result<Sided> {
+            side.map_or(Ok(Sided::Absent), |(digest, _)| load(blobs, &patch.path, &digest))
+        };
+        let (old, new) = match same_content(patch) {
+            true => (Sided::Held([].into()), Sided::Held([].into())),
+            false => (load(old)?, load(new)?),
+        };
+        let diffs = self.diffs(patch, old.as_side(), new.as_side());
+        let replaced = |remark: &&Remark| matches!(remark, Remark::StrategyReplaced { .. });
+        let warnings = diffs.iter().flat_map(|diff| &diff.remarks).filter(replaced);
+        self.warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(warnings.map(|remark| format!("`{}`: {remark}", patch.path)));
+        self.render(patch, &diffs, old.as_side(), new.as_side(), &render, out).map_err(output)
+    }
+
+    /// The same for a patch whose contents are too large to load.
+    fn write_large(
+        &self,
+        patch: &Patch,
+        blobs: &Blobs,
+        render: &RenderOptions,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let names = Names::of(patch);
+        let headers = names.headers(patch, self.plain_mode);
+        let (old, new) = sides(patch);
+        let each = match headers.as_slice() {
+            [_, _] => vec![(old, None), (None, new)],
+            _ => vec![(old, new)],
+        };
+        for (header, (old, new)) in headers.iter().zip(each) {
+            let Header::File(header) = header else { continue };
             let open = |side: Option<(Digest, u64)>| {
                 side.map(|(digest, bytes)| open_checked(blobs, &patch.path, &digest, bytes))
                     .transpose()
             };
             let (mut old, mut new) = (open(old)?, open(new)?);
-            return self
-                .engine
+            self.engine
                 .render_full_replace(
-                    &header,
+                    header,
                     old.as_mut().map(|file| file as &mut dyn Content),
                     new.as_mut().map(|file| file as &mut dyn Content),
-                    &render,
+                    render,
                     out,
                 )
-                .map_err(output);
+                .map_err(|source| StagingError::Output { source })?;
         }
-        let load = |side: Option<(Digest, u64)>| -> Result<Sided> {
-            side.map_or(Ok(Sided::Absent), |(digest, _)| load(blobs, &patch.path, &digest))
-        };
-        let (old, new) = (load(old)?, load(new)?);
-        let diff = self.engine.diff(old.as_side(), new.as_side());
-        let replaced = |remark: &&Remark| matches!(remark, Remark::StrategyReplaced { .. });
-        let warnings = diff.remarks.iter().filter(replaced);
-        self.warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(warnings.map(|remark| format!("`{}`: {remark}", patch.path)));
-        self.engine
-            .render(&header, &diff, old.as_side(), new.as_side(), &render, out)
-            .map_err(output)
+        Ok(())
     }
 
     /// Writes the short form of a diff.
@@ -305,7 +354,26 @@ impl Differ {
 /// Whether a patch leaves the content as it is.
 fn same_content(patch: &Patch) -> bool {
     let (old, new) = sides(patch);
-    old.is_some() && old == new
+    old.is_some() && old == new && !patch.changes_kind()
+}
+
+/// What to say of symbolic links and directories: their diffs look like those of files.
+fn of_kinds(patch: &Patch, old: &Sided, new: &Sided) -> Vec<String> {
+    let target = |side: &Sided| format!("symbolic link to `{}`", atomic_fs::escape(side.head()));
+    let named = |kind: EntryKind, side: &Sided| match kind {
+        EntryKind::File => "file".to_owned(),
+        EntryKind::Directory => "directory".to_owned(),
+        EntryKind::Symlink => target(side),
+    };
+    let base = patch.base.as_ref().map(|base| base.kind());
+    match (base, patch.staged.map(|staged| staged.kind())) {
+        (Some(old_kind), Some(new_kind)) if old_kind != new_kind => {
+            vec![format!("{} replaced by {}", named(old_kind, old), named(new_kind, new))]
+        }
+        (_, Some(kind)) if kind != EntryKind::File => vec![named(kind, new)],
+        (Some(kind), None) if kind != EntryKind::File => vec![named(kind, old)],
+        _ => Vec::new(),
+    }
 }
 
 type Sides = (Option<(Digest, u64)>, Option<(Digest, u64)>);
@@ -381,22 +449,50 @@ impl<'p> Names<'p> {
         }
     }
 
-    fn header(&self, patch: &Patch, plain_mode: u32) -> FileHeader<'_> {
+    /// The headers of a patch's sections, in their order.
+    fn headers(&self, patch: &Patch, plain_mode: u32) -> Vec<Header<'_>> {
         let made_executable = plain_mode | ((plain_mode & 0o444) >> 2);
         // Git's two modes stand for what a plain file, and a plain one that can be run, get here.
-        let shown = |mode: u32| match patch.operation {
-            Operation::Create if mode == plain_mode => 0o644,
-            Operation::Create if mode == made_executable => 0o755,
-            _ => mode,
+        let created = |mode: u32| match mode {
+            mode if mode == plain_mode => 0o644,
+            mode if mode == made_executable => 0o755,
+            mode => mode,
         };
-        FileHeader {
-            change: self.change(patch.operation),
-            old_mode: patch.base.as_ref().map(|base| base.mode),
-            new_mode: patch.staged.map(|staged| shown(staged.mode)),
-            old_digest: self.old_digest.as_deref(),
-            new_digest: self.new_digest.as_deref(),
+        let is_new = patch.changes_kind() || patch.operation == Operation::Create;
+        let old = patch.base.as_ref().map(|base| base.mode);
+        let new = patch.staged.map(|staged| match is_new {
+            true => created(staged.mode),
+            false => staged.mode,
+        });
+        let header = |change: FileChange<'p>, old_mode: Option<u32>, new_mode: Option<u32>| {
+            let is_directory = |mode: &u32| EntryKind::of_mode(*mode) == EntryKind::Directory;
+            match new_mode.or(old_mode).filter(is_directory) {
+                Some(mode) => Header::Directory { is_new: new_mode.is_some(), mode },
+                None => Header::File(FileHeader {
+                    change,
+                    old_mode,
+                    new_mode,
+                    old_digest: self.old_digest.as_deref(),
+                    new_digest: self.new_digest.as_deref(),
+                }),
+            }
+        };
+        if patch.changes_kind() {
+            let (going, coming) = (self.change(Operation::Delete), self.change(Operation::Create));
+            return vec![header(going, old, None), header(coming, None, new)];
         }
+        vec![header(self.change(patch.operation), old, new)]
     }
+}
+
+/// What stands above a section of a diff, or is all of it.
+enum Header<'p> {
+    File(FileHeader<'p>),
+    /// A directory, which git's diffs do not know.
+    Directory {
+        is_new: bool,
+        mode: u32,
+    },
 }
 
 /// Text up to a length, and an error beyond it.

@@ -139,6 +139,12 @@ pub enum StagingError {
         /// The rename's target.
         path: RelPath,
     },
+    /// A directory to delete has something in it.
+    #[error("`{path}` is a directory that is not empty: delete what is in it first")]
+    DirectoryNotEmpty {
+        /// The directory.
+        path: RelPath,
+    },
     /// The path lies below a file, or above files.
     #[error("`{path}` cannot be a file: `{other}` is one")]
     PathBlocked {
@@ -540,6 +546,7 @@ impl StagingError {
                 ErrorKind::Stale
             }
             Self::TargetExists { .. }
+            | Self::DirectoryNotEmpty { .. }
             | Self::PathBlocked { .. }
             | Self::Conflict { .. }
             | Self::MergeConflict { .. }
@@ -603,6 +610,7 @@ impl StagingError {
             }
             Self::NoSuchFile { path }
             | Self::TargetExists { path }
+            | Self::DirectoryNotEmpty { path }
             | Self::PathBlocked { path, .. }
             | Self::NoMatch { path, .. }
             | Self::PatchMisfit { path, .. }

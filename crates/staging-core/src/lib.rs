@@ -14,6 +14,7 @@ mod layer;
 mod owner;
 mod patch;
 mod plugins;
+mod present;
 mod session;
 mod signature;
 mod states;
@@ -47,8 +48,11 @@ pub use layer::{
     RecoveredApply, RedoReport, RedoRequest, Reversible, Selection, Selector, SessionProposals,
     SessionStatus, SessionView, Status, SweepPreview, SweepReport, UndoReport, attestable,
 };
-pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
+pub use patch::{
+    DiffSummary, DiscardReason, EntryKind, Operation, Patch, PatchState, StagedContent,
+};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
+pub use present::patch_line;
 pub use session::{Session, SessionState};
 pub use signature::{Signature, set_signature};
 pub use states::{

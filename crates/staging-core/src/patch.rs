@@ -1,10 +1,10 @@
 //! One file's proposed change: pending, then applied or discarded.
 
-use atomic_fs::{Digest, Fingerprint, RelPath};
+use atomic_fs::{ContentKind, Digest, FileKind, Fingerprint, RelPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::base::{Base, fingerprint};
+use crate::base::Base;
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::signature::Signature;
 use crate::time::Timestamp;
@@ -38,11 +38,11 @@ macro_rules! words {
 words! {
     /// What a patch does to its file.
     Operation {
-        /// Brings a file where none is.
+        /// Brings a file, a symbolic link or a directory where none is.
         Create = "create",
         /// Replaces the content, and the mode when that differs too.
         Modify = "modify",
-        /// Removes the file.
+        /// Removes the file, the symbolic link or the empty directory.
         Delete = "delete",
         /// Moves the file, perhaps with new content or mode.
         Rename = "rename",
@@ -92,7 +92,44 @@ impl DiscardReason {
     }
 }
 
-/// One file's proposed change.
+/// What is at a path before or after a patch. A mode says it by its upper bits, as in git's trees;
+/// a regular file's mode has its permission bits alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A symbolic link; its content is its target.
+    Symlink,
+    /// A directory, which has no content.
+    Directory,
+}
+
+/// The mode of every symbolic link: git knows no permission bits of one.
+pub(crate) const SYMLINK_BITS: u32 = 0o120000;
+const DIRECTORY_BITS: u32 = 0o040000;
+const KIND_BITS: u32 = 0o170000;
+
+impl EntryKind {
+    /// The kind that a mode names.
+    pub const fn of_mode(mode: u32) -> Self {
+        match mode & KIND_BITS {
+            SYMLINK_BITS => Self::Symlink,
+            DIRECTORY_BITS => Self::Directory,
+            _ => Self::File,
+        }
+    }
+
+    /// What the file system calls it.
+    pub(crate) const fn file_kind(self) -> FileKind {
+        match self {
+            Self::File => FileKind::Regular,
+            Self::Symlink => FileKind::Symlink,
+            Self::Directory => FileKind::Directory,
+        }
+    }
+}
+
+/// One path's proposed change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Patch {
     /// Its id.
@@ -147,6 +184,24 @@ impl Patch {
         }
     }
 
+    /// Whether a file comes in place of a symbolic link, or a link in place of a file. As in
+    /// git, a diff shows that as a deletion and a creation.
+    pub fn changes_kind(&self) -> bool {
+        let base = self.base.as_ref().map(Base::kind);
+        base.zip(self.staged).is_some_and(|(base, staged)| base != staged.kind())
+    }
+
+    /// Whether what was at `path` makes way, or is of another kind afterwards.
+    pub(crate) fn replaces(&self, path: &RelPath) -> bool {
+        self.frees(path) || (self.path == *path && self.changes_kind())
+    }
+
+    /// What it brings, or what it takes away: the kind that a reader is told.
+    pub fn kind(&self) -> EntryKind {
+        let base = self.base.as_ref().map(Base::kind);
+        self.staged.map(|staged| staged.kind()).or(base).unwrap_or(EntryKind::File)
+    }
+
     /// Whether it takes a file away from `path`.
     pub(crate) fn frees(&self, path: &RelPath) -> bool {
         self.path == *path && matches!(self.operation, Operation::Delete | Operation::Rename)
@@ -159,7 +214,7 @@ pub struct StagedContent {
     /// BLAKE3 of the content.
     #[serde(rename = "blake3")]
     pub digest: Digest,
-    /// Permission bits.
+    /// A file's permission bits; for anything else with the bits that name its [`EntryKind`].
     #[serde(serialize_with = "git_mode")]
     pub mode: u32,
     /// The content's length.
@@ -167,9 +222,29 @@ pub struct StagedContent {
 }
 
 impl StagedContent {
-    /// What a change set brings.
+    /// A directory with these permission bits.
+    pub(crate) fn directory(mode: u32) -> Self {
+        Self { digest: Digest::of(b""), bytes: 0, mode: DIRECTORY_BITS | (mode & 0o7777) }
+    }
+
+    /// What it is.
+    pub const fn kind(&self) -> EntryKind {
+        EntryKind::of_mode(self.mode)
+    }
+
+    /// What a change set brings; of no meaning for a directory.
     pub fn fingerprint(&self) -> Fingerprint {
         fingerprint(self.digest, self.bytes, self.mode)
+    }
+}
+
+/// What a change set brings or finds where content is.
+pub(crate) fn fingerprint(digest: Digest, bytes: u64, mode: u32) -> Fingerprint {
+    match EntryKind::of_mode(mode) {
+        EntryKind::Symlink => {
+            Fingerprint { kind: ContentKind::Symlink, digest, bytes, mode: atomic_fs::SYMLINK_MODE }
+        }
+        EntryKind::File | EntryKind::Directory => Fingerprint::file(digest, bytes, mode),
     }
 }
 
@@ -190,7 +265,8 @@ pub struct DiffSummary {
     pub remarks: Vec<String>,
 }
 
-/// Permission bits as git writes them, all of them: `100644`, `101777`.
+/// A mode as git writes it, with all permission bits: `100644`, `101777`, `120000`, `040755`.
 pub(crate) fn git_mode<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{:06o}", 0o100000 | (mode & 0o7777)))
+    let kind = if mode & KIND_BITS == 0 { 0o100000 } else { 0 };
+    serializer.collect_str(&format_args!("{:06o}", kind | mode))
 }

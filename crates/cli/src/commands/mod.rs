@@ -20,6 +20,7 @@ use std::sync::OnceLock;
 
 use staging_core::{
     Approval, ApprovalMeans, DiffStagingLayer, DiscardReason, Patch, StagingOptions, WaitObserver,
+    patch_line,
 };
 
 use crate::args::{Arguments, Command, Global, Recover, Session};
@@ -306,25 +307,7 @@ fn why_lapsed(patch: &Patch) -> &'static str {
 
 /// A patch in one line.
 fn line(patch: &Patch) -> String {
-    let diff = &patch.diff;
-    let to = patch.rename_to.as_ref().map(|to| format!(" -> {to}")).unwrap_or_default();
-    let numbers = match (diff.full_replace, &patch.base, patch.staged) {
-        (true, Some(base), Some(staged)) => format!("{} -> {} bytes", base.bytes, staged.bytes),
-        (true, None, Some(staged)) => format!("{} bytes", staged.bytes),
-        (true, Some(base), None) => format!("{} bytes gone", base.bytes),
-        _ => format!("+{} -{}", diff.added, diff.removed),
-    };
-    let whole = if diff.full_replace { ", full replacement" } else { "" };
-    let mode = match (&patch.base, patch.staged) {
-        (Some(base), Some(staged)) if base.mode != staged.mode => {
-            format!(", mode {:o} -> {:o}", base.mode, staged.mode)
-        }
-        (None, Some(staged)) if staged.mode != new_file_mode() => {
-            format!(", mode {:03o}", staged.mode)
-        }
-        _ => String::new(),
-    };
-    format!("{} {} {}{to} ({numbers}{whole}{mode})", patch.id, patch.operation, patch.path)
+    patch_line(patch, Some(new_file_mode()))
 }
 
 /// `1 patch`, `2 patches`.

@@ -192,6 +192,13 @@ fn proposal(
         let to = stage.place.file(to)?;
         return Ok((Proposal::Rename { path, to }, None));
     }
+    if let Some(target) = &arguments.symlink {
+        let target = target.as_encoded_bytes().to_vec();
+        return Ok((Proposal::Symlink { path, target }, None));
+    }
+    if arguments.directory {
+        return Ok((Proposal::CreateDirectory { path }, None));
+    }
     let mode = arguments.mode;
     if let (Some(mode), None) = (mode, &arguments.from) {
         return Ok((Proposal::SetMode { path, mode }, None));

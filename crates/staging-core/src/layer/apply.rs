@@ -5,8 +5,8 @@ use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use atomic_fs::{
-    Applied, Change, ChangeSet, Conflict, Digest, EmptiedDirs, Expected, Fingerprint, FsError,
-    Kept, Outcome, RelPath, Unfinished, WorkspaceLock,
+    Applied, Change, ChangeSet, Conflict, Digest, EmptiedDirs, Expected, FsError, Kept,
+    Operation as FsOperation, Outcome, RelPath, Unfinished, WorkspaceLock,
 };
 
 use rusqlite::Connection;
@@ -20,10 +20,11 @@ use super::view::brought_by;
 use super::{DiffStagingLayer, Inner, set_ids};
 use crate::Result;
 use crate::approval::Approval;
+use crate::base::Base;
 use crate::error::StagingError;
 use crate::events::{ClientAttestation, Event};
 use crate::ids::{ApplyId, PatchId, RequestId, SessionId};
-use crate::patch::{DiscardReason, Operation, Patch, PatchState};
+use crate::patch::{DiscardReason, EntryKind, Operation, Patch, PatchState, StagedContent};
 use crate::signature::{Signature, set_signature};
 use crate::store::applies::{self, ApplyState};
 use crate::store::{Write, patches, unpoisoned};
@@ -156,7 +157,7 @@ impl Inner {
         let (apply, set_id) = self.start(patches, plan)?;
         let set = ChangeSet {
             id: set_id,
-            changes: patches.iter().map(change).collect(),
+            changes: patches.iter().flat_map(changes).collect(),
             // Greenroom's own changes of settings know which directories they made.
             emptied_dirs: match plan.is_own {
                 true => EmptiedDirs::Keep,
@@ -332,15 +333,26 @@ impl Inner {
         let approved: HashSet<PatchId> = patches.iter().map(|patch| patch.id).collect();
         let mut looked_at: HashSet<(SessionId, RelPath)> = HashSet::new();
         for patch in patches {
-            let Some(to) = brought_by(patch) else { continue };
-            let mut needed = self.store.look(|c| patches::freeing_below(c, patch.session, to))?;
+            let is_emptied = patch.base.as_ref().map(Base::kind) == Some(EntryKind::Directory);
+            let Some(to) = brought_by(patch).or(is_emptied.then_some(&patch.path)) else {
+                continue;
+            };
+            // A new directory takes no place that a directory has.
+            let mut needed = match patch.kind() == EntryKind::Directory && patch.base.is_none() {
+                true => Vec::new(),
+                false => self.store.look(|c| patches::freeing_below(c, patch.session, to))?,
+            };
             let above = std::iter::successors(to.parent(), RelPath::parent);
             for path in patch.rename_to.clone().into_iter().chain(above) {
                 if !looked_at.insert((patch.session, path.clone())) {
                     break;
                 }
                 let there = self.store.look(|c| patches::at_path(c, patch.session, &path))?;
-                needed.extend(there.filter(|other| other.frees(&path)));
+                let makes_way = |other: &Patch| {
+                    let is_kept = other.kind() == EntryKind::Directory && !other.changes_kind();
+                    !is_kept && (other.frees(&path) || other.changes_kind())
+                };
+                needed.extend(there.filter(makes_way));
             }
             if let Some(needs) = needed.iter().find(|needs| !approved.contains(&needs.id)) {
                 let (patch, needs, path) = (patch.id, needs.id, to.clone());
@@ -598,26 +610,50 @@ fn check_conflicts(patches: &[Patch]) -> Result<()> {
     Ok(())
 }
 
-/// A patch as atomic-fs takes it.
-pub(super) fn change(patch: &Patch) -> Change {
-    let staged = patch.staged.map(|staged| staged.fingerprint());
-    let same = |staged: &Fingerprint| {
-        patch.base.as_ref().is_some_and(|base| base.fingerprint() == *staged)
+/// A patch as atomic-fs takes it. Where a directory takes the place of a file, or makes way for
+/// one, that is two changes: one goes, the other comes.
+pub(super) fn changes(patch: &Patch) -> Vec<Change> {
+    let change = |expected, operation| Change { path: patch.path.clone(), expected, operation };
+    let Some(base) = &patch.base else {
+        return patch
+            .staged
+            .map(|staged| change(Expected::Absent, bring(staged)))
+            .into_iter()
+            .collect();
     };
-    let operation = match (patch.operation, staged, &patch.rename_to) {
-        (Operation::Rename, staged, Some(to)) => atomic_fs::Operation::Rename {
+    let expected = base.expected();
+    let Some(staged) = patch.staged else { return vec![change(expected, take_away(base.kind()))] };
+    let operation = match (patch.operation, &patch.rename_to) {
+        (Operation::Rename, Some(to)) => FsOperation::Rename {
             to: to.clone(),
-            staged: staged.filter(|staged| !same(staged)),
+            staged: Some(staged.fingerprint()).filter(|staged| *staged != base.fingerprint()),
         },
-        (Operation::Mode, Some(staged), _) => atomic_fs::Operation::SetMode { mode: staged.mode },
-        (Operation::Create | Operation::Modify, Some(staged), _) => {
-            atomic_fs::Operation::Write(staged)
+        (Operation::Mode, _) => FsOperation::SetMode { mode: staged.mode },
+        _ if patch.changes_kind()
+            && [base.kind(), staged.kind()].contains(&EntryKind::Directory) =>
+        {
+            return vec![
+                change(expected, take_away(base.kind())),
+                change(Expected::Absent, bring(staged)),
+            ];
         }
-        _ => atomic_fs::Operation::Delete,
+        _ => FsOperation::Write(staged.fingerprint()),
     };
-    let expected = match &patch.base {
-        Some(base) => Expected::Matches(base.fingerprint()),
-        None => Expected::Absent,
-    };
-    Change { path: patch.path.clone(), expected, operation }
+    vec![change(expected, operation)]
+}
+
+/// Brings what was not there.
+pub(super) fn bring(staged: StagedContent) -> FsOperation {
+    match staged.kind() {
+        EntryKind::Directory => FsOperation::MakeDir { mode: Some(staged.mode & 0o7777) },
+        EntryKind::File | EntryKind::Symlink => FsOperation::Write(staged.fingerprint()),
+    }
+}
+
+/// Takes away what is there.
+pub(super) fn take_away(kind: EntryKind) -> FsOperation {
+    match kind {
+        EntryKind::Directory => FsOperation::RemoveDir,
+        EntryKind::File | EntryKind::Symlink => FsOperation::Delete,
+    }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use atomic_fs::{Digest, FsError, RelPath, Stat};
+use atomic_fs::{Digest, FsError, Refusal, RelPath, Stat};
 
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
@@ -156,8 +156,8 @@ impl Inner {
         }
     }
 
-    /// Reads, hashes and stores the file as it is on disk, in one pass; `None`
-    /// when none is there. A file that changes meanwhile is read again.
+    /// Reads, hashes and stores the file, or the target of the symbolic link, as it is on disk, in
+    /// one pass; `None` when none is there. A file that changes meanwhile is read again.
     ///
     /// # Errors
     /// `Limit` before anything is read or stored when the file is longer than allowed.
@@ -165,7 +165,16 @@ impl Inner {
         for _ in 0..READS_MAX {
             let observed_ns = now_ns();
             self.at_read(ReadStep::Opens, path);
-            let Some(mut file) = self.workspace.open_file(path)? else { return Ok(None) };
+            let mut file = match self.workspace.open_file(path) {
+                Ok(Some(file)) => file,
+                Ok(None) => return Ok(None),
+                Err(error) if is_symlink(&error) => match self.read_link(path, observed_ns)? {
+                    Some(read) => return Ok(Some(read)),
+                    // It has just gone, or become something else.
+                    None => continue,
+                },
+                Err(error) => return Err(error.into()),
+            };
             let before = file.stat();
             self.workspace.check_target(path, &before)?;
             if before.bytes > limit.bytes_max {
@@ -189,6 +198,22 @@ impl Inner {
             self.bury(&[stored.put()], &HashSet::new());
         }
         Err(StagingError::Busy { what: format!("`{path}` changes while it is read") })
+    }
+
+    /// The symbolic link at a path, with its target stored; `None` where none is.
+    fn read_link(&self, path: &RelPath, observed_ns: i64) -> Result<Option<BaseRead>> {
+        let Some((target, stat)) = self.workspace.read_link(path)? else { return Ok(None) };
+        self.workspace.check_target(path, &stat)?;
+        let stored = self.store_bytes(&target)?;
+        self.at_read(ReadStep::WasRead, path);
+        let now = self.workspace.stat(path)?;
+        if !now.is_some_and(|now| same(&stat, &now)) {
+            self.bury(&[stored.put()], &HashSet::new());
+            return Ok(None);
+        }
+        self.at_read(ReadStep::IsTaken, path);
+        let base = Base::of_link(stored.digest, stored.bytes, &stat, observed_ns);
+        Ok(Some(BaseRead { base, stored, has_one_name: stat.links == 1 }))
     }
 
     /// Nothing when the file is longer than it was.
@@ -282,6 +307,12 @@ impl Inner {
         let max = self.options.session_bytes_max;
         StagingError::Limit { what: "what a session stages, in bytes,", max }
     }
+}
+
+/// Whether a path was refused because a symbolic link is there.
+pub(super) fn is_symlink(error: &FsError) -> bool {
+    let FsError::Refused { refusal, .. } = error else { return false };
+    *refusal == Refusal::NotAFile { kind: "symlink" }
 }
 
 /// Opens a file outside of the workspace, without waiting for the other end of a FIFO.

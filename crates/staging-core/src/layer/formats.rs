@@ -8,7 +8,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 
 use atomic_fs::{Digest, RelPath};
-use patch_formats::{Change, FilePatch, ModeChange, PatchText, Placement, Tree as _};
+use patch_formats::{
+    Change, EntryKind as Section, FilePatch, ModeChange, PatchText, Placement, Tree as _,
+};
 
 use super::patch_names::Named;
 
@@ -20,7 +22,7 @@ use super::{DiffStagingLayer, Inner, moves, usage};
 use crate::Result;
 use crate::error::StagingError;
 use crate::ids::SessionId;
-use crate::patch::StagedContent;
+use crate::patch::{EntryKind, StagedContent};
 
 /// A patch over many files, in a format that [`patch_formats`] reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,10 +112,12 @@ struct Part {
     path: RelPath,
     kind: Kind,
     incoming: Incoming,
+    is_directory: bool,
 }
 
 enum Kind {
     Create,
+    CreateDirectory,
     Modify,
     Delete,
     Rename(RelPath),
@@ -172,10 +176,15 @@ impl View<'_> {
         bases: &mut BTreeMap<RelPath, Digest>,
         freed: &HashSet<RelPath>,
     ) -> Result<(Part, FittedFile)> {
-        // What goes or moves is a name; what is written may lie behind a link.
+        if file.kind == Some(Section::Directory) {
+            return self.fit_directory(file, named, kind, freed);
+        }
+        let is_link = file.kind == Some(Section::Symlink);
+        // What goes or moves is a name, and so is a link; what is written may lie behind one.
+        let written = if is_link { Meaning::Name } else { Meaning::Content };
         let (path, kind) = match kind {
-            Kind::Create => (self.resolve(named, Meaning::Content, freed)?, kind),
-            Kind::Modify => (self.resolve(named, Meaning::Content, &HashSet::new())?, kind),
+            Kind::Create | Kind::CreateDirectory => (self.resolve(named, written, freed)?, kind),
+            Kind::Modify => (self.resolve(named, written, &HashSet::new())?, kind),
             Kind::Delete => (self.resolve(named, Meaning::Name, &HashSet::new())?, kind),
             Kind::Rename(to) => {
                 let to = self.resolve(&to, Meaning::Name, freed)?;
@@ -184,9 +193,18 @@ impl View<'_> {
         };
         let misfit = |reason: String| StagingError::PatchMisfit { path: path.clone(), reason };
         let found = match kind {
-            Kind::Create => None,
-            _ => Some(self.require(&path, Reading::BaseToEdit)?),
+            Kind::Create | Kind::CreateDirectory => None,
+            _ => Some(self.require_file(&path, Reading::BaseToEdit)?),
         };
+        let is_there = found.map(|found| found.kind() == EntryKind::Symlink);
+        if file.kind.is_some() && is_there.is_some_and(|is_there| is_there != is_link) {
+            let [wanted, there] = match is_link {
+                true => ["a symbolic link", "a file"],
+                false => ["a file", "a symbolic link"],
+            };
+            return Err(misfit(format!("the patch is for {wanted}, and it is {there}")));
+        }
+        let is_link = is_link || is_there == Some(true);
         let expected = found.and_then(|_| bases.remove(&path));
         if let Some(expected) = expected {
             check_base(&path, expected, found)?;
@@ -207,7 +225,7 @@ impl View<'_> {
             (Some(change), found) => {
                 let before = match found {
                     Some(found) => found.mode,
-                    None => self.inner.new_file_mode(&path)?,
+                    None => self.new_file_mode(&path)?,
                 };
                 Some(changed_mode(change, found.is_some(), before).map_err(misfit)?)
             }
@@ -215,6 +233,15 @@ impl View<'_> {
         let incoming = match kind {
             // Nothing of it is stored: it goes.
             Kind::Delete => Incoming { digest: Digest::of(b""), bytes: 0, mode: None },
+            _ if is_link => {
+                if fit.content.ends_with(b"\n") {
+                    let reason = "the target ends with a newline: `\\ No newline at end of file` \
+                                  belongs behind it";
+                    return Err(misfit(reason.to_owned()));
+                }
+                let to = if let Kind::Rename(to) = &kind { to } else { &path };
+                self.link(to, &fit.content)?
+            }
             _ => {
                 let stored = self.inner.store_bytes(&fit.content)?;
                 self.hold(&stored);
@@ -223,7 +250,26 @@ impl View<'_> {
         };
         let is_base = file.names_base(&content).or(expected.map(|_| true));
         let fitted = FittedFile { path: path.clone(), placements: fit.placements, is_base };
-        Ok((Part { path, kind, incoming }, fitted))
+        Ok((Part { path, kind, incoming, is_directory: false }, fitted))
+    }
+
+    /// Fits a directory's part, of which nothing but the name has to fit.
+    fn fit_directory(
+        &mut self,
+        file: &FilePatch<'_>,
+        named: &RelPath,
+        kind: Kind,
+        freed: &HashSet<RelPath>,
+    ) -> Result<(Part, FittedFile)> {
+        let path = self.resolve(named, Meaning::Name, freed)?;
+        let kind = if matches!(kind, Kind::Create) { Kind::CreateDirectory } else { kind };
+        let mode = match file.mode {
+            Some(ModeChange::Exact { new, .. }) => Some(new),
+            _ => None,
+        };
+        let incoming = Incoming { digest: Digest::of(b""), bytes: 0, mode };
+        let fitted = FittedFile { path: path.clone(), placements: Vec::new(), is_base: None };
+        Ok((Part { path, kind, incoming, is_directory: true }, fitted))
     }
 
     /// The content of a file that the session sees, as far as it is held in memory to be edited.
@@ -241,12 +287,25 @@ impl View<'_> {
     /// Plans parts that fit.
     fn bring(&mut self, parts: Vec<Part>) -> Result<Vec<Touched>> {
         let mut touched = Vec::with_capacity(parts.len());
-        for part in parts.iter().filter(|part| matches!(part.kind, Kind::Delete)) {
+        let going = |part: &&Part| matches!(part.kind, Kind::Delete);
+        // What is in a directory goes before it.
+        let mut going: Vec<&Part> = parts.iter().filter(going).collect();
+        going.sort_by(|one, other| other.path.cmp(&one.path));
+        let (directories, files): (Vec<&Part>, Vec<&Part>) =
+            going.into_iter().partition(|part| part.is_directory);
+        for part in files.iter().rev() {
             touched.push(self.remove(&part.path)?);
+        }
+        let moving = parts.iter().filter(|part| matches!(part.kind, Kind::Rename(_)));
+        let moving: HashSet<&RelPath> = moving.map(|part| &part.path).collect();
+        for part in directories {
+            let removed = self.remove_directory(&part.path, &|path| moving.contains(path))?;
+            let missing = || StagingError::NoSuchFile { path: part.path.clone() };
+            touched.push(removed.ok_or_else(missing)?);
         }
         for part in in_order(&parts)? {
             let Kind::Rename(to) = &part.kind else { continue };
-            super::plan::check_mode(to, part.incoming.mode)?;
+            check_file_mode(to, part.incoming.mode)?;
             let mut paths = self.rename(&part.path, to)?;
             for path in self.put(to, part.incoming)? {
                 if !paths.contains(&path) {
@@ -255,17 +314,27 @@ impl View<'_> {
             }
             touched.push(paths);
         }
+        for part in parts.iter().filter(|part| matches!(part.kind, Kind::CreateDirectory)) {
+            check_file_mode(&part.path, part.incoming.mode)?;
+            touched.push(self.bring_directory(&part.path, part.incoming.mode)?);
+        }
         for part in &parts {
             if matches!(part.kind, Kind::Create) {
                 self.check_vacant(&part.path, None)?;
             } else if !matches!(part.kind, Kind::Modify) {
                 continue;
             }
-            super::plan::check_mode(&part.path, part.incoming.mode)?;
+            check_file_mode(&part.path, part.incoming.mode)?;
             touched.push(self.put(&part.path, part.incoming)?);
         }
         Ok(touched)
     }
+}
+
+/// Refuses bits that no patch may set, of whatever has some.
+fn check_file_mode(path: &RelPath, mode: Option<u32>) -> Result<()> {
+    let bits = mode.filter(|mode| EntryKind::of_mode(*mode) == EntryKind::File);
+    super::plan::check_mode(path, bits)
 }
 
 /// Refuses a patch of which two parts are about one file by different names, as a symbolic link
@@ -274,7 +343,7 @@ fn refuse_two_names(parts: &[Part]) -> Result<()> {
     let (mut sources, mut targets) = (HashSet::new(), HashSet::new());
     for Part { path, kind, .. } in parts {
         let (source, target) = match kind {
-            Kind::Create => (None, Some(path)),
+            Kind::Create | Kind::CreateDirectory => (None, Some(path)),
             Kind::Modify => (Some(path), Some(path)),
             Kind::Delete => (Some(path), None),
             Kind::Rename(to) => (Some(path), Some(to)),

@@ -16,7 +16,7 @@ use crate::base::Base;
 use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::PatchId;
-use crate::patch::{DiscardReason, Patch};
+use crate::patch::{DiscardReason, EntryKind, Patch};
 use crate::store::patches;
 use crate::time::now_ns;
 
@@ -161,6 +161,12 @@ impl Inner {
     ) -> Result<Judgement> {
         let stat = match stat {
             Ok(stat) => stat,
+            // Its own session takes away what is on the way.
+            Err(FsError::Refused { .. })
+                if patch.base.is_none() && self.has_way(patch, &patch.path)? =>
+            {
+                None
+            }
             // A parent became a symlink, a mount or a file.
             Err(FsError::Refused { .. }) => return Ok(Judgement::Stale),
             Err(error) => return Err(error.into()),
@@ -172,6 +178,12 @@ impl Inner {
         }
         match (&patch.base, stat) {
             (None, None) => Ok(Judgement::Stands),
+            // It is there already, whoever made it.
+            (None, Some(stat))
+                if stat.kind == FileKind::Directory && patch.kind() == EntryKind::Directory =>
+            {
+                Ok(Judgement::Stands)
+            }
             // A directory that the session empties makes way; the apply looks whether it does.
             (None, Some(stat))
                 if stat.kind == FileKind::Directory && self.frees_below(patch, &patch.path)? =>
@@ -181,7 +193,12 @@ impl Inner {
             (None, Some(_)) | (Some(_), None) => Ok(Judgement::Stale),
             (Some(base), Some(stat)) if base.fallen_by(&stat) => Ok(Judgement::Stale),
             (Some(base), Some(stat)) if base.stands_by(&stat) => Ok(Judgement::Stands),
-            (Some(base), Some(_)) => self.hash_again(patch, base, observed_ns),
+            (Some(base), Some(_)) => match base.kind() {
+                EntryKind::File => self.hash_again(patch, base, observed_ns),
+                EntryKind::Symlink => self.read_link_again(patch, base, observed_ns),
+                // What is in it is looked at when it is removed.
+                EntryKind::Directory => Ok(Judgement::Stands),
+            },
         }
     }
 
@@ -194,11 +211,23 @@ impl Inner {
             {
                 return Ok(false);
             }
+            Err(FsError::Refused { .. }) if self.has_way(patch, to)? => return Ok(false),
             Ok(Some(_)) | Err(FsError::Refused { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         let there = self.store.look(|c| patches::at_path(c, patch.session, to))?;
         Ok(!there.is_some_and(|there| there.frees(to)))
+    }
+
+    /// Whether a patch's session takes away, or replaces, what is on the way to a path.
+    fn has_way(&self, patch: &Patch, path: &RelPath) -> Result<bool> {
+        for dir in std::iter::successors(path.parent(), RelPath::parent) {
+            let there = self.store.look(|c| patches::at_path(c, patch.session, &dir))?;
+            if there.is_some_and(|there| there.replaces(&dir)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a patch's session takes files away that lie below a path.
@@ -226,10 +255,26 @@ impl Inner {
         if (digest, bytes, stat.mode) != (base.digest, base.bytes, base.mode) {
             return Ok(Judgement::Stale);
         }
-        let refreshed = Base::new(digest, &stat, observed_ns);
-        // Observed before the file was opened, so a change after that is racy or
-        // shows in the time stamps. News that settles nothing is not written down.
-        let settles = refreshed.stands_by(&stat) || !base.has_stamps_of(&stat);
-        Ok(if settles { Judgement::Refreshed(refreshed) } else { Judgement::Stands })
+        Ok(refreshed_or_stands(base, Base::new(digest, &stat, observed_ns), &stat))
     }
+
+    fn read_link_again(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Judgement> {
+        let Some((target, stat)) = self.workspace.read_link(&patch.path)? else {
+            return Ok(Judgement::Stale);
+        };
+        let (digest, bytes) = (Digest::of(&target), target.len() as u64);
+        if digest != base.digest {
+            return Ok(Judgement::Stale);
+        }
+        let refreshed = Base::of_link(digest, bytes, &stat, observed_ns);
+        Ok(refreshed_or_stands(base, refreshed, &stat))
+    }
+}
+
+/// What is to be noted of a base that still stands.
+fn refreshed_or_stands(base: &Base, refreshed: Base, stat: &Stat) -> Judgement {
+    // Observed before the file was opened, so a change after that is racy or
+    // shows in the time stamps. News that settles nothing is not written down.
+    let settles = refreshed.stands_by(stat) || !base.has_stamps_of(stat);
+    if settles { Judgement::Refreshed(refreshed) } else { Judgement::Stands }
 }

@@ -6,27 +6,31 @@
 
 use std::collections::HashSet;
 
-use atomic_fs::RelPath;
+use atomic_fs::{FileKind, FsError, Refusal, RelPath};
 use patch_formats::{Edit, EditsError};
 
 use super::content::Stored;
 use super::formats::check_base;
 use super::request::Proposal;
-use super::resolve::Meaning;
+use super::resolve::{Leaving, Left, Meaning};
 use super::usage;
 use super::view::{Found, Reading, View};
 use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
-use crate::patch::{Operation, Patch, StagedContent};
+use crate::patch::{EntryKind, Operation, Patch, SYMLINK_BITS, StagedContent};
+use crate::time::now_ns;
 
 /// Edits hold the file in memory; what is larger is written whole.
 pub(super) const EDIT_BYTES_MAX: u64 = 64 << 20;
 
+/// The longest target that Linux takes, PATH_MAX without the NUL (symlink(2)).
+const LINK_BYTES_MAX: usize = 4095;
+
 /// The patches' paths that a proposal concerned, the main one first.
 pub(super) type Touched = Vec<RelPath>;
 
-/// Content on its way to a path; without a mode it keeps the file's.
+/// Content on its way to a path. Without a mode it is a file's, and keeps the mode of the file there.
 #[derive(Clone, Copy)]
 pub(super) struct Incoming {
     pub(super) digest: atomic_fs::Digest,
@@ -40,8 +44,12 @@ impl Incoming {
         Self { digest: stored.digest, bytes: stored.bytes, mode: None }
     }
 
-    fn or_mode(self, mode: u32) -> StagedContent {
-        StagedContent { digest: self.digest, bytes: self.bytes, mode: self.mode.unwrap_or(mode) }
+    fn with_mode(self, mode: u32) -> StagedContent {
+        StagedContent { digest: self.digest, bytes: self.bytes, mode }
+    }
+
+    fn kind(&self) -> EntryKind {
+        self.mode.map_or(EntryKind::File, EntryKind::of_mode)
     }
 }
 
@@ -97,6 +105,11 @@ impl View<'_> {
             Proposal::Edit { old, new, replace_all, .. } => {
                 self.edit(path, &[Edit { old, new, all: *replace_all }])
             }
+            Proposal::Symlink { target, .. } => {
+                let link = self.link(path, target)?;
+                self.put(path, link)
+            }
+            Proposal::CreateDirectory { .. } => self.make_directory(path),
             Proposal::Delete { .. } => self.remove(path),
             Proposal::Expecting { base, proposal } => {
                 let found = self.find(path, proposal.reading())?.content();
@@ -110,42 +123,75 @@ impl View<'_> {
             }
             Proposal::SetMode { mode, .. } => {
                 check_mode(path, Some(*mode))?;
-                let found = self.require(path, Reading::BaseToStage)?;
+                let found = self.require_file(path, Reading::BaseToStage)?;
                 self.inner.workspace.check_mode_change(path)?;
                 self.put(path, Incoming { mode: Some(*mode), ..found.into() })
             }
         }
     }
 
-    /// A created file's bits, when nobody has named any.
-    fn or_new_file_mode(&self, path: &RelPath, incoming: Incoming) -> Result<StagedContent> {
-        let mode = match incoming.mode {
+    /// What comes to a path; without a mode it keeps the one of the file that was there, or gets
+    /// that of a new file.
+    fn staged(
+        &self,
+        path: &RelPath,
+        incoming: Incoming,
+        before: Option<u32>,
+    ) -> Result<StagedContent> {
+        let of_file = before.filter(|mode| EntryKind::of_mode(*mode) == EntryKind::File);
+        let mode = match incoming.mode.or(of_file) {
             Some(mode) => mode,
-            None => self.inner.new_file_mode(path)?,
+            None => self.new_file_mode(path)?,
         };
-        Ok(incoming.or_mode(mode))
+        Ok(incoming.with_mode(mode))
     }
 
-    /// Makes the file at a path hold this.
+    /// The mode of a file that is created without naming any.
+    pub(super) fn new_file_mode(&self, path: &RelPath) -> Result<u32> {
+        match self.inner.new_file_mode(path) {
+            Err(StagingError::Fs(FsError::Refused { .. })) if self.is_off_disk(path)? => {
+                Ok(self.inner.options.new_file_mode)
+            }
+            mode => mode,
+        }
+    }
+
+    /// Makes a path hold this.
     pub(super) fn put(&mut self, path: &RelPath, incoming: Incoming) -> Result<Touched> {
-        let kept = |mode| self.inner.workspace.kept_mode(mode);
+        let kept = |mode| match EntryKind::of_mode(mode) {
+            EntryKind::File => self.inner.workspace.kept_mode(mode),
+            EntryKind::Symlink | EntryKind::Directory => mode,
+        };
         let incoming = Incoming { mode: incoming.mode.map(kept), ..incoming };
         if let Some(rename) = self.at_target(path)? {
             self.require_fresh(&rename)?;
             let from = rename.path.clone();
-            let staged = rename.staged.map(|staged| incoming.or_mode(staged.mode));
-            self.plan(&from, Some(anew(Patch { staged, ..rename })));
-            return Ok(vec![from]);
+            let before = rename.staged.map(|staged| staged.mode);
+            let staged = self.staged(path, incoming, before)?;
+            if rename.staged.is_some_and(|moved| moved.kind() == staged.kind()) {
+                self.plan(&from, Some(anew(Patch { staged: Some(staged), ..rename })));
+                return Ok(vec![from]);
+            }
+            // What moved here makes way for something of another kind.
+            let planned = rename.base.map(|b| self.draft(&from, Operation::Delete, Some(b), None));
+            self.plan(&from, planned);
+            let mut touched = self.put(path, incoming)?;
+            touched.push(from);
+            return Ok(touched);
         }
         let Some(patch) = self.at_path(path)? else {
             let planned = match self.base(path, Reading::Base)? {
                 Some(base) => {
-                    let staged = incoming.or_mode(base.mode);
+                    if base.kind() != incoming.kind() {
+                        self.check_room(path, incoming.kind())?;
+                    }
+                    let staged = self.staged(path, incoming, Some(base.mode))?;
                     self.settled(path, base, staged)
                 }
                 None => {
-                    self.check_room(path)?;
-                    let staged = self.or_new_file_mode(path, incoming)?;
+                    self.check_room(path, incoming.kind())?;
+                    self.keep_above(path)?;
+                    let staged = self.staged(path, incoming, None)?;
                     Some(self.draft(path, Operation::Create, None, Some(staged)))
                 }
             };
@@ -153,20 +199,26 @@ impl View<'_> {
             return Ok(vec![path.clone()]);
         };
         self.require_fresh(&patch)?;
+        let was_directory = patch.staged.map(|staged| staged.kind()) == Some(EntryKind::Directory);
+        if was_directory && incoming.kind() != EntryKind::Directory {
+            // Only while the session brings nothing into it.
+            self.check_room(path, incoming.kind())?;
+        }
         let Some(base) = patch.base else {
-            let staged = match patch.staged {
-                Some(before) => incoming.or_mode(before.mode),
-                None => self.or_new_file_mode(path, incoming)?,
-            };
+            let staged = self.staged(path, incoming, patch.staged.map(|before| before.mode))?;
             let planned = self.draft(path, Operation::Create, None, Some(staged));
             self.plan(path, Some(planned));
             return Ok(vec![path.clone()]);
         };
+        if patch.staged.is_none() {
+            self.keep_above(path)?;
+        }
         let kept_mode = match patch.operation {
             Operation::Modify | Operation::Mode => patch.staged.map_or(base.mode, |s| s.mode),
             _ => base.mode,
         };
-        let planned = self.settled(path, base, incoming.or_mode(kept_mode));
+        let staged = self.staged(path, incoming, Some(kept_mode))?;
+        let planned = self.settled(path, base, staged);
         self.plan(path, planned);
         let mut touched = vec![path.clone()];
         if let (Operation::Rename, Some(to), Some(moved)) =
@@ -179,8 +231,82 @@ impl View<'_> {
         Ok(touched)
     }
 
-    /// Takes the file at a path away.
+    /// A symbolic link on its way to a path, with its target stored.
+    pub(super) fn link(&mut self, path: &RelPath, target: &[u8]) -> Result<Incoming> {
+        if target.is_empty() || target.contains(&0) || target.len() > LINK_BYTES_MAX {
+            return Err(usage(format!(
+                "`{path}` cannot be a symbolic link to that: a target has 1 to {LINK_BYTES_MAX} \
+                 bytes, and no NUL"
+            )));
+        }
+        self.check_link(path, target)?;
+        let stored = self.inner.store_bytes(target)?;
+        self.hold(&stored);
+        Ok(Incoming { mode: Some(SYMLINK_BITS), ..Incoming::of(&stored) })
+    }
+
+    /// Makes a directory at a path, unless the session sees one there, be it one that comes with a
+    /// file.
+    fn make_directory(&mut self, path: &RelPath) -> Result<Touched> {
+        if self.at_path(path)?.is_none() && self.brought_below(path)?.is_some() {
+            self.plan(path, None);
+            return Ok(vec![path.clone()]);
+        }
+        self.bring_directory(path, None)
+    }
+
+    /// The same, where nothing but the disk has one. Without permission bits it gets those that go
+    /// with a new file's.
+    pub(super) fn bring_directory(&mut self, path: &RelPath, mode: Option<u32>) -> Result<Touched> {
+        let exists = || StagingError::TargetExists { path: path.clone() };
+        if self.at_target(path)?.is_some() {
+            return Err(exists());
+        }
+        match self.at_path(path)? {
+            Some(patch) if patch.frees(path) => {
+                if patch.base.as_ref().is_some_and(|base| base.kind() == EntryKind::Directory) {
+                    // It was to be removed, and stays.
+                    self.plan(path, None);
+                    self.keep_above(path)?;
+                    return Ok(vec![path.clone()]);
+                }
+            }
+            Some(patch) if patch.kind() == EntryKind::Directory => {
+                self.plan(path, Some(patch));
+                return Ok(vec![path.clone()]);
+            }
+            Some(_) => return Err(exists()),
+            None => {
+                let on_disk = self.stat(path)?.map(|stat| stat.kind);
+                let is_there = match on_disk {
+                    Some(FileKind::Directory) => !self.is_emptied(path, &|_| false)?,
+                    Some(_) => return Err(exists()),
+                    None => false,
+                };
+                if is_there {
+                    self.plan(path, None);
+                    return Ok(vec![path.clone()]);
+                }
+            }
+        }
+        let mode = match mode {
+            Some(mode) => mode,
+            // Who may read a file may enter a directory.
+            None => {
+                let plain = self.new_file_mode(path)?;
+                plain | ((plain & 0o444) >> 2)
+            }
+        };
+        let staged = StagedContent::directory(mode);
+        self.inner.store_bytes(b"").map(|stored| self.hold(&stored))?;
+        self.put(path, staged.into())
+    }
+
+    /// Takes away the file, the symbolic link, or the empty directory at a path.
     pub(super) fn remove(&mut self, path: &RelPath) -> Result<Touched> {
+        if let Some(touched) = self.remove_directory(path, &|_| false)? {
+            return Ok(touched);
+        }
         match self.find(path, Reading::Base)? {
             Found::Absent => Err(StagingError::NoSuchFile { path: path.clone() }),
             Found::Disk(base) => {
@@ -198,6 +324,50 @@ impl View<'_> {
         }
     }
 
+    /// The same, where the session sees a directory, which has to be empty but for what is about to
+    /// leave it; `None` where it sees none.
+    pub(super) fn remove_directory(
+        &mut self,
+        path: &RelPath,
+        leaving: &Leaving<'_>,
+    ) -> Result<Option<Touched>> {
+        let pending = match self.at_target(path)? {
+            None => self.at_path(path)?,
+            renamed => renamed,
+        };
+        let not_empty = || StagingError::DirectoryNotEmpty { path: path.clone() };
+        let base = match pending {
+            Some(patch) if patch.kind() != EntryKind::Directory || patch.staged.is_none() => {
+                return Ok(None);
+            }
+            Some(patch) => {
+                if self.brought_below(path)?.is_some() {
+                    return Err(not_empty());
+                }
+                self.require_fresh(&patch)?;
+                patch.base
+            }
+            None => {
+                let stat = self.stat(path)?;
+                let Some(stat) = stat.filter(|stat| stat.kind == FileKind::Directory) else {
+                    return Ok(None);
+                };
+                // Whose files the session takes away is removed when they are.
+                match self.left_in(path, leaving)? {
+                    _ if self.brought_below(path)?.is_some() => return Err(not_empty()),
+                    Some(Left::Nothing | Left::NothingOfSome) => {}
+                    Some(Left::Some) => return Err(not_empty()),
+                    None => return Ok(None),
+                }
+                self.inner.store_bytes(b"").map(|stored| self.hold(&stored))?;
+                Some(Base::of_directory(&stat, now_ns()))
+            }
+        };
+        let planned = base.map(|base| self.draft(path, Operation::Delete, Some(base), None));
+        self.plan(path, planned);
+        Ok(Some(vec![path.clone()]))
+    }
+
     /// Moves the file at a path to where none is.
     pub(super) fn rename(&mut self, path: &RelPath, to: &RelPath) -> Result<Touched> {
         if path == to {
@@ -208,12 +378,10 @@ impl View<'_> {
             return Err(StagingError::NoSuchFile { path: path.clone() });
         }
         self.check_vacant(to, Some(path))?;
-        self.check_room(to)?;
         let (from, base, staged) = match found {
             Found::Absent => return Err(StagingError::NoSuchFile { path: path.clone() }),
             Found::Disk(base) => {
-                let staged =
-                    StagedContent { digest: base.digest, mode: base.mode, bytes: base.bytes };
+                let staged = base.content();
                 (path.clone(), Some(*base), staged)
             }
             Found::Pending(patch) => {
@@ -222,6 +390,17 @@ impl View<'_> {
                 (patch.path.clone(), patch.base, staged)
             }
         };
+        match staged.kind() {
+            EntryKind::File => {}
+            EntryKind::Directory => return Err(is_a_directory(path)),
+            EntryKind::Symlink => {
+                // A relative target leads elsewhere from there.
+                let target = self.content(path, &staged.digest)?;
+                self.check_link(to, &target)?;
+            }
+        }
+        self.check_room(to, staged.kind())?;
+        self.keep_above(to)?;
         let Some(base) = base else {
             // What is not on disk yet is simply brought elsewhere.
             self.plan(&from, None);
@@ -230,6 +409,14 @@ impl View<'_> {
             touched.push(from);
             return Ok(touched);
         };
+        if *to != from && base.kind() != staged.kind() {
+            // No diff has a rename to another kind: one goes, the other comes.
+            let planned = self.draft(&from, Operation::Delete, Some(base), None);
+            self.plan(&from, Some(planned));
+            let mut touched = self.put(to, staged.into())?;
+            touched.push(from);
+            return Ok(touched);
+        }
         let planned = if *to == from {
             self.settled(&from, base, staged)
         } else {
@@ -243,7 +430,7 @@ impl View<'_> {
 
     /// Makes edits one after the other, none of which has an empty text to replace.
     fn edit(&mut self, path: &RelPath, edits: &[Edit<'_>]) -> Result<Touched> {
-        let found = self.require(path, Reading::BaseToEdit)?;
+        let found = self.require_file(path, Reading::BaseToEdit)?;
         let content = self.editable(path, found)?;
         let bytes_max = usize::try_from(EDIT_BYTES_MAX).unwrap_or(usize::MAX);
         let edited = patch_formats::replace_in_turn(&content, edits, bytes_max);
@@ -272,7 +459,20 @@ impl View<'_> {
         self.put(path, Incoming { mode, ..Incoming::of(&stored) })
     }
 
-    /// The content and mode of a file that the session must see.
+    /// The content and mode of a file that the session must see, and no directory.
+    pub(super) fn require_file(
+        &mut self,
+        path: &RelPath,
+        reading: Reading,
+    ) -> Result<StagedContent> {
+        let found = self.require(path, reading)?;
+        match found.kind() {
+            EntryKind::Directory => Err(is_a_directory(path)),
+            EntryKind::File | EntryKind::Symlink => Ok(found),
+        }
+    }
+
+    /// The content and mode of what the session must see at a path.
     pub(super) fn require(&mut self, path: &RelPath, reading: Reading) -> Result<StagedContent> {
         let found = self.find(path, reading)?.content();
         found.ok_or_else(|| StagingError::NoSuchFile { path: path.clone() })
@@ -300,8 +500,8 @@ impl View<'_> {
     ) -> Option<Patch> {
         let operation = match (base.digest == staged.digest, base.mode == staged.mode) {
             (true, true) => return None,
-            (true, false) => Operation::Mode,
-            (false, _) => Operation::Modify,
+            (true, false) if base.kind() == staged.kind() => Operation::Mode,
+            _ => Operation::Modify,
         };
         Some(self.draft(path, operation, Some(base), Some(staged)))
     }
@@ -323,6 +523,11 @@ fn edits_of_one_file(proposals: &[Proposal]) -> Vec<Edit<'_>> {
 /// Why a file is not edited in memory.
 pub(super) fn too_long_to_edit() -> StagingError {
     StagingError::Limit { what: "a file that is edited, in bytes,", max: EDIT_BYTES_MAX }
+}
+
+pub(super) fn is_a_directory(path: &RelPath) -> StagingError {
+    let (path, refusal) = (path.clone(), Refusal::NotAFile { kind: "directory" });
+    FsError::Refused { path, refusal }.into()
 }
 
 /// A pending patch as a new one.

@@ -267,7 +267,9 @@ impl Inner {
             });
             view.note(path.clone(), at);
             let depends = |view: &View<'_>| {
-                ready.iter().any(|before| view.has_seen_what_changes(&before.view, noted))
+                let mut before = ready.iter().map(|before| &before.view);
+                // A symbolic link may be on the way to any path.
+                before.any(|before| before.plans_link || view.has_seen_what_changes(before, noted))
             };
             if depends(&view) {
                 break;

@@ -1,17 +1,20 @@
 //! Reading files as a session sees them: its pending patches over the disk.
 
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
 
 use atomic_fs::RelPath;
 
 use super::content::ReadStep;
+use super::plan::is_a_directory;
+use super::resolve::Meaning;
 use super::view::View;
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
 use crate::diffing::damaged;
 use crate::error::StagingError;
 use crate::ids::SessionId;
-use crate::patch::{Operation, StagedContent};
+use crate::patch::{EntryKind, Operation, Patch, StagedContent};
 
 /// How often a read is begun again because the patch it rests on was replaced.
 const READS_MAX: u32 = 16;
@@ -34,7 +37,8 @@ impl DiffStagingLayer {
     ) -> Result<Option<u64>> {
         let found = self.0.require_open(session)?;
         self.0.note_activity(&found)?;
-        let path = self.0.workspace.resolve(path)?;
+        let view = View::new(&self.0, session);
+        let path = view.resolve(path, Meaning::Content, &HashSet::new())?;
         let Some(mut reader) = self.0.open_through(session, &path)? else { return Ok(None) };
         copy(&mut *reader, out, &path).map(Some)
     }
@@ -74,17 +78,18 @@ impl Inner {
 
     fn place(&self, session: SessionId, path: &RelPath) -> Result<Place> {
         let view = View::new(self, session);
-        let staged = |patch: crate::patch::Patch| match patch.staged {
-            Some(staged) => Place::Store(staged),
-            None => Place::Nowhere,
+        let staged = |patch: Patch| match patch.staged {
+            Some(staged) if staged.kind() == EntryKind::Directory => Err(is_a_directory(path)),
+            Some(staged) => Ok(Place::Store(staged)),
+            None => Ok(Place::Nowhere),
         };
         if let Some(patch) = view.at_target(path)? {
-            return Ok(staged(patch));
+            return staged(patch);
         }
         Ok(match view.at_path(path)? {
             None => Place::Disk,
             Some(patch) if patch.operation == Operation::Rename => Place::Nowhere,
-            Some(patch) => staged(patch),
+            Some(patch) => staged(patch)?,
         })
     }
 }

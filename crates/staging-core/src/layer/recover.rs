@@ -10,11 +10,13 @@ use atomic_fs::{
 };
 use rusqlite::Connection;
 
-use super::apply::{ChangedDirs, Tidying, change, commit, reason_of_conflicts, roll_back};
+use super::apply::{
+    ChangedDirs, Tidying, changes as changes_of, commit, reason_of_conflicts, roll_back,
+};
 use super::request::{
     ApplyOutcome, InDoubtApply, QuarantinedJournal, RecoverReport, RecoveredApply,
 };
-use super::undo::reverse;
+use super::undo::reverse_all;
 use super::{DiffStagingLayer, Inner, set_ids};
 use crate::Result;
 use crate::error::StagingError;
@@ -322,8 +324,11 @@ impl SetRecords for StoreRecords<'_> {
 /// The changes that an apply or an undo was to make; `None` where its record is incomplete.
 fn changes(connection: &Connection, apply: ApplyId) -> Result<Option<Vec<Change>>> {
     let changes: Option<Vec<Change>> = match applies::undoes(connection, apply)? {
-        Some(target) => patches::of_apply(connection, target)?.iter().map(reverse).collect(),
-        None => Some(patches::of_apply(connection, apply)?.iter().map(change).collect()),
+        Some(target) => {
+            let left = applies::removed_dirs(connection, apply)?;
+            reverse_all(&patches::of_apply(connection, target)?, &left)
+        }
+        None => Some(patches::of_apply(connection, apply)?.iter().flat_map(changes_of).collect()),
     };
     Ok(changes.filter(|changes| !changes.is_empty()))
 }

@@ -14,7 +14,7 @@ use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
 use crate::ids::{PatchId, SessionId};
-use crate::patch::{Operation, Patch, PatchState, StagedContent};
+use crate::patch::{EntryKind, Operation, Patch, PatchState, StagedContent};
 use crate::session::SessionState;
 use crate::store::sessions;
 
@@ -143,6 +143,14 @@ impl View<'_> {
     /// Plans what a patch wanted, on the file as it is now.
     fn reapply(&mut self, patch: &Patch) -> Result<Touched> {
         let path = &patch.path;
+        if patch.kind() == EntryKind::Directory && !patch.changes_kind() {
+            return match patch.operation {
+                Operation::Create => {
+                    self.bring_directory(path, patch.staged.map(|staged| staged.mode & 0o7777))
+                }
+                _ => self.remove(path),
+            };
+        }
         let now = self.base(path, Reading::Base)?;
         let planned = match (patch.operation, now, patch.staged) {
             (Operation::Create, None, Some(staged)) => {
@@ -156,7 +164,8 @@ impl View<'_> {
             }
             (Operation::Delete, None, _) => None,
             (Operation::Delete, Some(now), _) => {
-                if patch.base.as_ref().is_none_or(|base| base.digest != now.digest) {
+                let is_base = |base: &Base| base.digest == now.digest && base.kind() == now.kind();
+                if !patch.base.as_ref().is_some_and(is_base) {
                     return Err(whole(patch, "what was to be deleted has been changed since"));
                 }
                 Some(self.draft(path, Operation::Delete, Some(now), None))
@@ -170,7 +179,7 @@ impl View<'_> {
                 let staged = self.merged(patch, &now, staged)?;
                 let to = patch.rename_to.as_ref().unwrap_or(path);
                 self.check_vacant(to, Some(path))?;
-                self.check_room(to)?;
+                self.check_room(to, staged.kind())?;
                 let mut renamed = self.draft(path, Operation::Rename, Some(now), Some(staged));
                 renamed.rename_to = Some(to.clone());
                 Some(renamed)
@@ -192,6 +201,9 @@ impl View<'_> {
         staged: StagedContent,
     ) -> Result<StagedContent> {
         let Some(base) = &patch.base else { return Ok(staged) };
+        if now.kind() != base.kind() {
+            return Err(whole(patch, "it is of another kind now"));
+        }
         let mode = match (staged.mode == base.mode, now.mode == base.mode) {
             (true, _) => now.mode,
             (false, true) => staged.mode,
@@ -203,6 +215,9 @@ impl View<'_> {
         }
         if staged.digest == base.digest {
             return Ok(StagedContent { digest: now.digest, bytes: now.bytes, mode });
+        }
+        if now.kind() != EntryKind::File || staged.kind() != EntryKind::File {
+            return Err(whole(patch, "it was changed since, and symbolic links are not merged"));
         }
         let bytes_max = self.inner.differ.bytes_max();
         let sides = [(base.digest, base.bytes), (staged.digest, staged.bytes)];

@@ -48,14 +48,27 @@ pub enum Proposal {
         /// Whether every occurrence is replaced.
         replace_all: bool,
     },
-    /// No file there any more.
+    /// A symbolic link there, in place of a file or a link.
+    Symlink {
+        /// The link.
+        path: RelPath,
+        /// Where it leads, as it is written: relative to the link's directory, or absolute. It may
+        /// not lead out of the workspace; what it leads to may be absent.
+        target: Vec<u8>,
+    },
+    /// A directory there, and those above it; nothing changes where one is.
+    CreateDirectory {
+        /// The directory.
+        path: RelPath,
+    },
+    /// Nothing there any more.
     Delete {
-        /// The file; a symbolic link is refused.
+        /// The file, the symbolic link itself, or the directory, which has to be empty.
         path: RelPath,
     },
     /// The file elsewhere.
     Rename {
-        /// The file; a symbolic link is refused.
+        /// The file, or the symbolic link itself.
         path: RelPath,
         /// Where no file may be, as the session sees it.
         to: RelPath,
@@ -83,6 +96,8 @@ impl Proposal {
             Self::Write { path, .. }
             | Self::WriteFrom { path, .. }
             | Self::Edit { path, .. }
+            | Self::Symlink { path, .. }
+            | Self::CreateDirectory { path }
             | Self::Delete { path }
             | Self::Rename { path, .. }
             | Self::SetMode { path, .. } => path,
@@ -93,6 +108,7 @@ impl Proposal {
     /// Whether it is about a name, and not about what is behind it if that is a symbolic link.
     pub(super) fn meaning(&self) -> Meaning {
         match self {
+            Self::Symlink { .. } | Self::CreateDirectory { .. } => Meaning::Name,
             Self::Delete { .. } | Self::Rename { .. } => Meaning::Name,
             Self::Expecting { proposal, .. } => proposal.meaning(),
             Self::Write { .. } | Self::WriteFrom { .. } => Meaning::Content,
@@ -104,6 +120,7 @@ impl Proposal {
     pub(super) fn reading(&self) -> Reading {
         match self {
             Self::Write { .. } | Self::WriteFrom { .. } | Self::Delete { .. } => Reading::Base,
+            Self::Symlink { .. } | Self::CreateDirectory { .. } => Reading::Base,
             Self::Rename { .. } | Self::SetMode { .. } => Reading::BaseToStage,
             Self::Edit { .. } => Reading::BaseToEdit,
             Self::Expecting { proposal, .. } => proposal.reading(),
@@ -116,7 +133,8 @@ impl Proposal {
             Self::Write { content, .. } => content.len(),
             Self::Edit { old, new, .. } => old.len() + new.len(),
             Self::Expecting { proposal, .. } => proposal.bytes(),
-            Self::WriteFrom { .. } | Self::Delete { .. } => 0,
+            Self::Symlink { target, .. } => target.len(),
+            Self::WriteFrom { .. } | Self::CreateDirectory { .. } | Self::Delete { .. } => 0,
             Self::Rename { .. } | Self::SetMode { .. } => 0,
         }
     }

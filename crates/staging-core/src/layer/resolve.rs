@@ -1,15 +1,17 @@
-//! Which path a change really concerns, where a session takes away what is on the way to it.
+//! Which path a change really concerns, as its session sees the tree.
 //!
-//! A file, or a link, may become a directory and a directory a file: what is on the disk is looked
-//! at as if what the session takes away were gone.
+//! What is on the disk is looked at as if what the session takes away were gone, and as if the
+//! symbolic links and directories that it brings were there.
 
 use std::collections::HashSet;
 
-use atomic_fs::{FileKind, FsError, Refusal, RelPath, Workspace};
+use atomic_fs::{FileKind, FsError, Overlaid, Refusal, RelPath, Stat};
 
 use super::view::View;
 use crate::Result;
 use crate::error::StagingError;
+use crate::patch::{EntryKind, Patch};
+use crate::store::patches;
 
 /// What a change means by a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,23 +37,103 @@ impl View<'_> {
         let workspace = &self.inner.workspace;
         let resolved = match meaning {
             Meaning::Content => workspace.resolve(path),
-            Meaning::Name => workspace.resolve_name(path),
+            Meaning::Name => workspace.resolve_entry(path),
         };
-        past_what_is_freed(workspace, path, resolved, &|path| self.is_freed(path, freed))
-    }
-
-    /// Whether the session, or the call at hand, takes the file at a path away, and brings none.
-    fn is_freed(&self, path: &RelPath, freed: &HashSet<RelPath>) -> Result<bool> {
-        if self.at_target(path)?.is_some() {
-            return Ok(false);
+        // The usual case: no symbolic link is on the way, and nothing stands in it.
+        if matches!(&resolved, Ok(resolved) if resolved == path) && !self.brings_links()? {
+            return Ok(resolved?);
         }
-        Ok(freed.contains(path) || self.at_path(path)?.is_some_and(|patch| patch.frees(path)))
+        let mut overlay = |path: &RelPath| self.overlaid(path, freed);
+        match meaning {
+            Meaning::Content => workspace.resolve_over(path, &mut overlay),
+            Meaning::Name => workspace.resolve_entry_over(path, &mut overlay),
+        }
     }
 
-    /// Whether a directory on the disk holds files, and all of them are ones that the session takes
-    /// away, or the one that is about to leave: a file may come in its place.
-    pub(super) fn is_emptied(&self, dir: &RelPath, leaving: Option<&RelPath>) -> Result<bool> {
-        let Some(entries) = self.inner.workspace.list(Some(dir))? else { return Ok(false) };
+    /// Refuses a symbolic link by where it would lead as the session sees the tree.
+    ///
+    /// # Errors
+    /// `Fs` with [`Refusal::LinkTarget`].
+    pub(super) fn check_link(&self, path: &RelPath, target: &[u8]) -> Result<()> {
+        let freed = HashSet::new();
+        let mut overlay = |path: &RelPath| self.overlaid(path, &freed);
+        self.inner.workspace.check_link(path, target, &mut overlay)
+    }
+
+    /// What the session, or the call at hand, makes of a path.
+    fn overlaid(&self, path: &RelPath, freed: &HashSet<RelPath>) -> Result<Option<Overlaid>> {
+        if let Some(arriving) = self.at_target(path)? {
+            return self.brings(&arriving);
+        }
+        match self.at_path(path)? {
+            Some(patch) if patch.frees(path) => Ok(Some(Overlaid::Absent)),
+            _ if freed.contains(path) => Ok(Some(Overlaid::Absent)),
+            // What stays of the kind that it is on the disk counts as it is there.
+            Some(patch) if patch.base.is_some() && !patch.changes_kind() => match patch.kind() {
+                EntryKind::Symlink => self.brings(&patch),
+                EntryKind::File | EntryKind::Directory => Ok(None),
+            },
+            Some(patch) => self.brings(&patch),
+            None => Ok(None),
+        }
+    }
+
+    fn brings(&self, patch: &Patch) -> Result<Option<Overlaid>> {
+        let Some(staged) = patch.staged else { return Ok(Some(Overlaid::Absent)) };
+        Ok(Some(match staged.kind() {
+            EntryKind::File => Overlaid::File,
+            EntryKind::Directory => Overlaid::Directory,
+            EntryKind::Symlink => {
+                Overlaid::Symlink(self.content(&patch.path, &staged.digest)?.to_vec())
+            }
+        }))
+    }
+
+    /// The status of what is on the disk at a path, as long as the session leaves what is on the way
+    /// to it.
+    pub(super) fn stat(&self, path: &RelPath) -> Result<Option<Stat>> {
+        match self.inner.workspace.stat(path) {
+            Err(FsError::Refused { .. }) if self.is_off_disk(path)? => Ok(None),
+            stat => Ok(stat?),
+        }
+    }
+
+    /// Whether the session takes away, or replaces, a symbolic link or a file on the way to a path:
+    /// what is behind it on the disk is not what the path means.
+    pub(super) fn is_off_disk(&self, path: &RelPath) -> Result<bool> {
+        for dir in std::iter::successors(path.parent(), RelPath::parent) {
+            if self.at_path(&dir)?.is_some_and(|patch| patch.replaces(&dir)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a symbolic link of the session's may be on the way to a path.
+    fn brings_links(&self) -> Result<bool> {
+        if self.plans_link {
+            return Ok(true);
+        }
+        if let Some(known) = self.has_links.get() {
+            return Ok(known);
+        }
+        let has_links = self.inner.store.look(|c| patches::any_links(c, self.session))?;
+        self.has_links.set(Some(has_links));
+        Ok(has_links)
+    }
+
+    /// Whether a directory on the disk holds nothing but files that the session takes away, or that
+    /// are about to leave, and at least one of them: a file may come in its place.
+    pub(super) fn is_emptied(&self, dir: &RelPath, leaving: &Leaving<'_>) -> Result<bool> {
+        Ok(self.left_in(dir, leaving)? == Some(Left::NothingOfSome))
+    }
+
+    /// What the session leaves in a directory on the disk; nothing where none is there.
+    pub(super) fn left_in(&self, dir: &RelPath, leaving: &Leaving<'_>) -> Result<Option<Left>> {
+        let Some(entries) = self.inner.workspace.list(Some(dir))? else { return Ok(None) };
+        if entries.is_empty() {
+            return Ok(Some(Left::Nothing));
+        }
         for entry in &entries {
             let path = dir.join(&entry.name).map_err(FsError::from)?;
             let kind = match entry.kind {
@@ -61,43 +143,29 @@ impl View<'_> {
                     None => continue,
                 },
             };
-            let leaves = match kind {
-                FileKind::Directory => self.is_emptied(&path, leaving)?,
-                _ if leaving == Some(&path) => true,
-                _ => self.at_path(&path)?.is_some_and(|patch| patch.frees(&path)),
-            };
+            let leaves = leaving(&path)
+                || self.at_path(&path)?.is_some_and(|patch| patch.frees(&path))
+                || (kind == FileKind::Directory && self.is_emptied(&path, leaving)?);
             if !leaves {
-                return Ok(false);
+                return Ok(Some(Left::Some));
             }
         }
-        Ok(!entries.is_empty())
+        Ok(Some(Left::NothingOfSome))
     }
 }
 
-/// The path that one is resolved to by the disk alone, or where it leads when what `is_freed` names
-/// is gone.
-pub(super) fn past_what_is_freed(
-    workspace: &Workspace,
-    path: &RelPath,
-    resolved: Result<RelPath, FsError>,
-    is_freed: &dyn Fn(&RelPath) -> Result<bool>,
-) -> Result<RelPath> {
-    if matches!(&resolved, Ok(resolved) if resolved == path) {
-        return Ok(resolved?);
-    }
-    let mut above: Vec<RelPath> = std::iter::successors(path.parent(), RelPath::parent).collect();
-    above.reverse();
-    for dir in above {
-        let Ok(real) = workspace.resolve_entry(&dir) else { break };
-        if is_freed(&real)? {
-            // Nothing that is on the disk is on the way from here on.
-            let rest = &path.as_bytes()[dir.as_bytes().len()..];
-            let path = RelPath::parse(&[real.as_bytes(), rest].concat()).map_err(FsError::from)?;
-            workspace.check_path(&path)?;
-            return Ok(path);
-        }
-    }
-    Ok(resolved?)
+/// Whether a file is about to leave its path.
+pub(super) type Leaving<'l> = dyn Fn(&RelPath) -> bool + 'l;
+
+/// What is left in a directory once a session's deletions and moves are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It is empty as it is.
+    Nothing,
+    /// All that is in it leaves.
+    NothingOfSome,
+    /// Something stays.
+    Some,
 }
 
 /// Whether a path was refused because a directory is there.

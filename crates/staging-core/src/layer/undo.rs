@@ -1,27 +1,27 @@
 //! Taking an applied set back while its files are still what was applied.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use atomic_fs::{
-    Applied, Change, ChangeSet, EmptiedDirs, Expected, Fingerprint, FsError,
-    Operation as FsOperation, Outcome, RelPath,
+    Applied, Change, ChangeSet, EmptiedDirs, Expected, FsError, Operation as FsOperation, Outcome,
+    RelPath,
 };
 
 use super::apply::{
-    ChangedDirs, Tidying, commit, reason_of, reason_of_conflicts, roll_back, unrecorded,
+    ChangedDirs, Tidying, bring, commit, reason_of, reason_of_conflicts, roll_back, take_away,
+    unrecorded,
 };
 use super::request::{Reversible, UndoReport};
 use super::sessions::discard_one;
 use super::{DiffStagingLayer, Inner, set_ids};
 use crate::Result;
 use crate::approval::Approval;
-use crate::base::Base;
 use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::{ApplyId, SessionId};
-use crate::patch::{DiscardReason, Operation, Patch, PatchState, StagedContent};
+use crate::patch::{DiscardReason, EntryKind, Operation, Patch, PatchState, StagedContent};
 use crate::signature::{set_signature, signature_of_several};
-use crate::store::applies::{self, ApplyState};
+use crate::store::applies::{self, ApplyState, RemovedDir};
 use crate::store::{Write, patches, unpoisoned};
 
 impl DiffStagingLayer {
@@ -67,11 +67,11 @@ impl DiffStagingLayer {
         let lock = inner.begin(&mut gate)?;
         let target = inner.standing(apply)?;
         let applied = inner.store.look(|connection| patches::of_apply(connection, target))?;
-        let changes: Vec<Change> = applied.iter().filter_map(reverse).collect();
-        if changes.len() != applied.len() {
+        let left = inner.left_empty(target, &applied)?;
+        let Some(changes) = reverse_all(&applied, &left) else {
             let reason = "its record is not complete".to_owned();
             return Err(StagingError::NotUndoable { apply: target, reason });
-        }
+        };
         let recorded =
             inner.store.look(|connection| applies::approved_signature(connection, target))?;
         let found = [set_signature(&applied), signature_of_several(&applied)];
@@ -83,6 +83,8 @@ impl DiffStagingLayer {
             let now = write.now;
             let suffix = set_ids::suffix(write)?;
             let started = applies::start_undo(write, &suffix, target, approval, now)?;
+            // Recovery makes the same changes of the record; the outcome takes its place.
+            applies::set_removed_dirs(write, started.0, &left)?;
             let ids = applied.iter().map(|patch| patch.id).collect();
             let signature = set_signature(&applied);
             write.log(Event::ApplyStarted {
@@ -98,7 +100,11 @@ impl DiffStagingLayer {
         })?;
         // Those that an older version left, or that are there again, need not be made.
         let gone = inner.store.look(|connection| applies::removed_dirs(connection, target))?;
-        let made = gone.into_iter().map(|(path, mode)| Change {
+        let makes = |change: &&Change| matches!(change.operation, FsOperation::MakeDir { .. });
+        let already: HashSet<RelPath> =
+            changes.iter().filter(makes).map(|change| change.path.clone()).collect();
+        let gone = gone.into_iter().filter(|(path, _)| !already.contains(path));
+        let made = gone.map(|(path, mode)| Change {
             path,
             expected: Expected::Absent,
             operation: FsOperation::MakeDir { mode },
@@ -145,6 +151,42 @@ impl DiffStagingLayer {
 }
 
 impl Inner {
+    /// The directories that an apply's patches made, as far as nothing will be in them once its
+    /// files are taken back, with their permission bits, outermost first.
+    fn left_empty(&self, target: ApplyId, applied: &[Patch]) -> Result<Vec<RemovedDir>> {
+        let made = self.store.look(|connection| applies::made_dirs(connection, target))?;
+        let made: HashSet<RelPath> = made.into_iter().collect();
+        let leaves = |patch: &Patch| patch.staged.is_some_and(|s| s.kind() != EntryKind::Directory);
+        let arrived = applied.iter().filter(|patch| leaves(patch)).filter_map(|patch| {
+            let is_new = patch.base.is_none() || patch.rename_to.is_some();
+            patch.target().filter(|_| is_new)
+        });
+        let mut leaving: HashSet<RelPath> = arrived.cloned().collect();
+        let is_new = |patch: &&Patch| {
+            patch.operation == Operation::Create && patch.kind() == EntryKind::Directory
+        };
+        let mut new: Vec<&RelPath> =
+            applied.iter().filter(is_new).map(|patch| &patch.path).collect();
+        new.retain(|dir| made.contains(*dir));
+        new.sort();
+        let mut left = Vec::new();
+        // The innermost first: a directory may hold nothing but such a one.
+        for dir in new.into_iter().rev() {
+            let Some(stat) = self.workspace.stat(dir)? else { continue };
+            let Some(entries) = self.workspace.list(Some(dir))? else { continue };
+            let stays = |entry: &atomic_fs::Entry| {
+                let path = dir.join(&entry.name);
+                path.is_ok_and(|path| !leaving.contains(&path))
+            };
+            if !entries.iter().any(stays) {
+                leaving.insert(dir.clone());
+                left.push((dir.clone(), Some(stat.mode)));
+            }
+        }
+        left.reverse();
+        Ok(left)
+    }
+
     /// The apply to take back, if it can be.
     fn standing(&self, asked: Option<ApplyId>) -> Result<ApplyId> {
         self.store.read(|connection| {
@@ -282,41 +324,57 @@ fn undo_conflict(apply: ApplyId, conflicts: &[atomic_fs::Conflict]) -> StagingEr
     }
 }
 
-/// The change that brings back what a patch changed; `None` for a row that lacks what
-/// its operation needs.
-pub(super) fn reverse(patch: &Patch) -> Option<Change> {
+/// The changes that bring back what patches changed; `None` when a row lacks what its operation
+/// needs. `left` are the directories that the patches made and that nothing will be left in.
+pub(super) fn reverse_all(patches: &[Patch], left: &[RemovedDir]) -> Option<Vec<Change>> {
+    let left: HashMap<&RelPath, u32> =
+        left.iter().filter_map(|(dir, mode)| Some((dir, (*mode)?))).collect();
+    let each: Option<Vec<Vec<Change>>> =
+        patches.iter().map(|patch| reverse(patch, &left)).collect();
+    Some(each?.into_iter().flatten().collect())
+}
+
+fn reverse(patch: &Patch, left: &HashMap<&RelPath, u32>) -> Option<Vec<Change>> {
     let change =
         |path: &RelPath, expected, operation| Change { path: path.clone(), expected, operation };
     let path = &patch.path;
-    Some(match patch.operation {
+    let base = || patch.base.as_ref();
+    let one = match patch.operation {
+        Operation::Create if patch.kind() == EntryKind::Directory => match left.get(path) {
+            Some(mode) => change(path, Expected::Directory { mode: *mode }, FsOperation::RemoveDir),
+            // What lies in it is not the apply's: it stays.
+            None => change(path, Expected::Absent, FsOperation::MakeDir { mode: None }),
+        },
         Operation::Create => change(path, now(&patch.staged?), FsOperation::Delete),
         Operation::Modify => {
-            change(path, now(&patch.staged?), FsOperation::Write(before(patch.base.as_ref()?)))
+            let (staged, base) = (patch.staged?, base()?);
+            if [base.kind(), staged.kind()].contains(&EntryKind::Directory) {
+                return Some(vec![
+                    change(path, now(&staged), take_away(staged.kind())),
+                    change(path, Expected::Absent, bring(base.content())),
+                ]);
+            }
+            change(path, now(&staged), FsOperation::Write(base.fingerprint()))
         }
-        Operation::Delete => {
-            let base = before(patch.base.as_ref()?);
-            change(path, Expected::Absent, FsOperation::Write(base))
-        }
+        Operation::Delete => change(path, Expected::Absent, bring(base()?.content())),
         Operation::Mode => {
-            let mode = patch.base.as_ref()?.mode;
-            change(path, now(&patch.staged?), FsOperation::SetMode { mode })
+            change(path, now(&patch.staged?), FsOperation::SetMode { mode: base()?.mode })
         }
         Operation::Rename => {
-            let (staged, base) = (patch.staged?, before(patch.base.as_ref()?));
+            let (staged, base) = (patch.staged?, base()?);
             let same = (staged.digest, staged.mode) == (base.digest, base.mode);
-            let operation =
-                FsOperation::Rename { to: path.clone(), staged: (!same).then_some(base) };
+            let staged_anew = (!same).then(|| base.fingerprint());
+            let operation = FsOperation::Rename { to: path.clone(), staged: staged_anew };
             change(patch.rename_to.as_ref()?, now(&staged), operation)
         }
-    })
+    };
+    Some(vec![one])
 }
 
 /// What the apply left on the disk.
 fn now(staged: &StagedContent) -> Expected {
-    Expected::Matches(staged.fingerprint())
-}
-
-/// What was there before.
-fn before(base: &Base) -> Fingerprint {
-    base.fingerprint()
+    match staged.kind() {
+        EntryKind::Directory => Expected::Directory { mode: staged.mode & 0o7777 },
+        EntryKind::File | EntryKind::Symlink => Expected::Matches(staged.fingerprint()),
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Read as _};
 use std::sync::Arc;
 
-use atomic_fs::{Digest, FileKind, RelPath};
+use atomic_fs::{Digest, FileKind, FsError, RelPath};
 use diff_engine::HEAD_BYTES;
 use rusqlite::Connection;
 
@@ -19,7 +19,7 @@ use crate::base::Base;
 use crate::diffing::damaged;
 use crate::error::StagingError;
 use crate::ids::{PatchId, SessionId};
-use crate::patch::{DiffSummary, Operation, Patch, PatchState, StagedContent};
+use crate::patch::{DiffSummary, EntryKind, Operation, Patch, PatchState, StagedContent};
 use crate::signature::Signature;
 use crate::store::blobs::Put;
 use crate::store::contents::Entry;
@@ -62,6 +62,10 @@ pub(super) struct View<'a> {
     put_bytes: u64,
     /// Whether a content was given back by another call before this one could read it.
     pub(super) has_raced: Cell<bool>,
+    /// Whether a symbolic link was planned.
+    pub(super) plans_link: bool,
+    /// Whether a pending patch in the store brings one, once that was asked for.
+    pub(super) has_links: Cell<Option<bool>>,
 }
 
 /// How much of a file is read for a proposal.
@@ -112,9 +116,7 @@ impl Found {
     pub(super) fn content(self) -> Option<StagedContent> {
         match self {
             Self::Absent => None,
-            Self::Disk(base) => {
-                Some(StagedContent { digest: base.digest, mode: base.mode, bytes: base.bytes })
-            }
+            Self::Disk(base) => Some(base.content()),
             Self::Pending(patch) => patch.staged,
         }
     }
@@ -139,6 +141,8 @@ impl<'a> View<'a> {
             entries: HashMap::new(),
             put_bytes: 0,
             has_raced: Cell::new(false),
+            plans_link: false,
+            has_links: Cell::new(None),
         }
     }
 
@@ -221,14 +225,15 @@ impl<'a> View<'a> {
         };
         let limit = ReadLimit { what, bytes_max, put_bytes: self.put_bytes };
         let read = match self.inner.read_base(path, limit) {
-            Err(error) if is_directory(&error) && self.is_emptied(path, None)? => None,
+            Err(error) if is_directory(&error) && self.is_emptied(path, &|_| false)? => None,
+            Err(StagingError::Fs(FsError::Refused { .. })) if self.is_off_disk(path)? => None,
             read => read?,
         };
         let base = match read {
             None => None,
             Some(BaseRead { base, stored, has_one_name }) => {
                 self.hold(&stored);
-                if has_one_name {
+                if has_one_name && base.kind() == EntryKind::File {
                     self.refuse_second_spelling(path, &base)?;
                 }
                 Some(base)
@@ -244,9 +249,12 @@ impl<'a> View<'a> {
         if let Some(base) = self.bases.get(path) {
             return Ok(base.is_none());
         }
-        let is_vacant = match self.inner.workspace.stat(path)? {
+        let is_vacant = match self.stat(path)? {
             None => true,
-            Some(stat) => stat.kind == FileKind::Directory && self.is_emptied(path, leaving)?,
+            Some(stat) => {
+                stat.kind == FileKind::Directory
+                    && self.is_emptied(path, &|path| leaving == Some(path))?
+            }
         };
         if is_vacant {
             self.bases.insert(path.clone(), None);
@@ -363,36 +371,67 @@ impl<'a> View<'a> {
             self.targets.insert(target, path.clone());
         }
         self.brought.extend(patch.as_ref().and_then(brought_by).cloned());
+        self.plans_link |= patch.as_ref().is_some_and(|patch| patch.kind() == EntryKind::Symlink);
         self.planned.insert(path.clone(), patch.map(Box::new));
     }
 
-    /// Refuses a path that lies below a file that the session brings, or above
-    /// one. What is on disk was looked at when the path was resolved.
-    pub(super) fn check_room(&self, path: &RelPath) -> Result<()> {
+    /// Refuses a path that lies below a file that the session brings, and one for anything but a
+    /// directory above what it brings. What is on disk was looked at when the path was resolved.
+    pub(super) fn check_room(&self, path: &RelPath, kind: EntryKind) -> Result<()> {
         let blocked = |other: &RelPath| StagingError::PathBlocked {
             path: path.clone(),
             other: other.clone(),
         };
+        let holds_nothing = |patch: &Patch| {
+            let is_new = patch.base.is_none() || patch.changes_kind();
+            is_new && patch.staged.is_some_and(|staged| staged.kind() != EntryKind::Directory)
+        };
         let mut above = path.parent();
         while let Some(parent) = above {
-            let created = self.at_path(&parent)?.is_some_and(|p| p.operation == Operation::Create);
-            if created || self.at_target(&parent)?.is_some() {
+            let there = self.at_path(&parent)?;
+            let is_renamed = there.as_ref().is_some_and(|patch| patch.rename_to.is_some());
+            if there.is_some_and(|patch| !is_renamed && holds_nothing(&patch))
+                || self.at_target(&parent)?.is_some()
+            {
                 return Err(blocked(&parent));
             }
             above = parent.parent();
         }
+        if kind == EntryKind::Directory {
+            return Ok(());
+        }
+        match self.brought_below(path)? {
+            Some(target) => Err(blocked(&target)),
+            None => Ok(()),
+        }
+    }
+
+    /// A path below this one to which the session brings something.
+    pub(super) fn brought_below(&self, path: &RelPath) -> Result<Option<RelPath>> {
         let first = RelPath::parse(&[path.as_bytes(), b"/\x01"].concat());
         // A path that is too long for anything below it has nothing there.
         let next = first.ok().and_then(|first| self.brought.range(first..).next());
         if let Some(target) = next.filter(|target| target.starts_with(path)) {
-            return Err(blocked(target));
+            return Ok(Some(target.clone()));
         }
         let below = self.inner.store.look(|c| patches::below(c, self.session, path))?;
         let standing = below.iter().filter(|patch| !self.planned.contains_key(&patch.path));
-        match standing.filter_map(brought_by).find(|target| target.starts_with(path)) {
-            Some(target) => Err(blocked(target)),
-            None => Ok(()),
+        let mut targets = standing.filter_map(brought_by);
+        Ok(targets.find(|target| target.starts_with(path)).cloned())
+    }
+
+    /// Keeps the directories above a path that the session takes away: something comes into them.
+    pub(super) fn keep_above(&mut self, path: &RelPath) -> Result<()> {
+        for dir in std::iter::successors(path.parent(), RelPath::parent) {
+            let there = self.at_path(&dir)?;
+            let is_removed = |patch: &Patch| {
+                patch.operation == Operation::Delete && patch.kind() == EntryKind::Directory
+            };
+            if there.as_ref().is_some_and(is_removed) {
+                self.plan(&dir, None);
+            }
         }
+        Ok(())
     }
 
     /// Discards a patch whose base is gone and tells the agent to read again:

@@ -193,14 +193,12 @@ pub(crate) fn set_removed_dirs(
     apply: ApplyId,
     dirs: &[RemovedDir],
 ) -> Result<()> {
-    if !dirs.is_empty() {
-        let text =
-            serde_json::to_string(dirs).map_err(|error| super::damaged(error.to_string()))?;
-        connection.execute(
-            "UPDATE applies SET removed_dirs = ?2 WHERE id = ?1",
-            params![sql(apply.0), text],
-        )?;
-    }
+    let text = serde_json::to_string(dirs).map_err(|error| super::damaged(error.to_string()))?;
+    connection.execute(
+        "UPDATE applies SET removed_dirs = ?2
+         WHERE id = ?1 AND (removed_dirs IS NOT NULL OR ?3)",
+        params![sql(apply.0), text, !dirs.is_empty()],
+    )?;
     Ok(())
 }
 

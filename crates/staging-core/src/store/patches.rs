@@ -221,6 +221,15 @@ pub(crate) fn below(
     Ok(found)
 }
 
+/// Whether a session's pending patches bring a symbolic link to a path.
+pub(crate) fn any_links(connection: &Connection, session: SessionId) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS(SELECT 1 FROM patches INDEXED BY pending_links
+         WHERE state = 'pending' AND staged_mode = 40960 AND session = ?1)",
+    )?;
+    Ok(statement.query_row([sql(session.0)], |row| row.get(0))?)
+}
+
 /// What every path below this one lies between, as bytes; `0` is the byte after `/`.
 fn bounds_below(path: &RelPath) -> (Vec<u8>, Vec<u8>) {
     ([path.as_bytes(), b"/"].concat(), [path.as_bytes(), b"0"].concat())

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::error::StagingError;
 
 /// The schema this version writes.
-pub(crate) const SCHEMA: u32 = 4;
+pub(crate) const SCHEMA: u32 = 5;
 
 /// How long a statement waits for another process's transaction.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const CACHE_KIB: i64 = 16 * 1024;
 /// much less, so that opening stays quick.
 const CHECKPOINT_PAGES: i64 = 4000;
 
-/// Version 3. The triggers keep each session's counters and its generation, so
+/// The newest version. The triggers keep each session's counters and its generation, so
 /// that no statement can forget them.
 const TABLES: &str = "
 CREATE TABLE sessions(
@@ -115,6 +115,8 @@ CREATE INDEX decided ON patches(decided_age_ms) WHERE state <> 'pending';
 CREATE INDEX lapsed ON patches(path) WHERE lapsed = 1;
 CREATE INDEX unreported ON patches(session) WHERE unreported = 1;
 CREATE INDEX batches ON patches(batch) WHERE batch IS NOT NULL;
+CREATE INDEX pending_links ON patches(session)
+    WHERE state = 'pending' AND staged_mode = 40960;
 
 CREATE TRIGGER patch_added AFTER INSERT ON patches WHEN NEW.state = 'pending' BEGIN
     UPDATE sessions SET generation = generation + 1, pending = pending + 1,
@@ -213,6 +215,13 @@ END;
 CREATE TRIGGER content_gone AFTER DELETE ON contents BEGIN
     UPDATE meta SET value = value - OLD.bytes WHERE name = 'content_bytes';
 END;
+";
+
+/// What makes version 5 of version 4, in which every patch was about a regular file: modes name
+/// other kinds by their upper bits.
+const FROM_4: &str = "
+CREATE INDEX pending_links ON patches(session)
+    WHERE state = 'pending' AND staged_mode = 40960;
 ";
 
 /// What makes version 4 of version 3, which removed no directories.
@@ -327,9 +336,10 @@ fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let steps: &[&str] = match version(&transaction)? {
         0 => &[TABLES],
-        1 => &[FROM_1, FROM_2, FROM_3],
-        2 => &[FROM_2, FROM_3],
-        3 => &[FROM_3],
+        1 => &[FROM_1, FROM_2, FROM_3, FROM_4],
+        2 => &[FROM_2, FROM_3, FROM_4],
+        3 => &[FROM_3, FROM_4],
+        4 => &[FROM_4],
         SCHEMA => return Ok(()),
         found => return Err(StagingError::NewerStore { found, known: SCHEMA }),
     };

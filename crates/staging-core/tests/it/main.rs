@@ -12,6 +12,7 @@ mod interleaved;
 mod kinds;
 mod lapsed;
 mod lifecycle;
+mod links;
 mod lives;
 mod look;
 mod model;

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use rstest::rstest;
 use staging_core::{
-    ApplyRequest, Digest, ErrorKind, PatchRequest, Proposal, ReadStep, SessionId, StagingError,
+    ApplyRequest, Digest, ErrorKind, Operation, PatchRequest, Proposal, ReadStep, SessionId,
+    StagingError,
 };
 
 use crate::world::{World, delete, edit, path, rename, set_mode, write};
@@ -343,41 +344,84 @@ fn holes_of_a_base_take_no_space_in_the_store() {
 
 #[rstest]
 #[case::delete(|w: &World, s| all(w, s, vec![delete("link")]))]
-#[case::rename(|w: &World, s| all(w, s, vec![rename("link", "g")]))]
-#[case::rename_onto(|w: &World, s| all(w, s, vec![rename("other", "link")]))]
-#[case::base_and_delete(|w: &World, s| all(w, s, vec![expecting(delete("link"))]))]
-#[case::unified_delete(|w: &World, s| {
-    patch(w, s, "--- a/link\n+++ /dev/null\n@@ -1,3 +0,0 @@\n-one\n-two\n-three\n")
-})]
-#[case::unified_rename(|w: &World, s| {
-    patch(w, s, "diff --git a/link b/g\nrename from link\nrename to g\n")
-})]
-#[case::unified_rename_onto(|w: &World, s| {
-    patch(w, s, "diff --git a/other b/link\nrename from other\nrename to link\n")
-})]
 #[case::begin_patch_delete(|w: &World, s| {
     patch(w, s, "*** Begin Patch\n*** Delete File: link\n*** End Patch\n")
 })]
-#[case::begin_patch_replace(|w: &World, s| {
-    patch(w, s, "*** Begin Patch\n*** Delete File: link\n*** Add File: link\n+x\n*** End Patch\n")
+fn a_link_that_is_deleted_is_meant_itself_wherever_it_leads(
+    #[case] propose: fn(&World, SessionId) -> Done,
+    #[values("f", "dir", "absent", "../outside", "link")] target: &str,
+) {
+    let world = linked(target);
+    let s = world.session("agent");
+    propose(&world, s).expect("staged");
+    let pending = world.pending();
+    let found: Vec<_> = pending.iter().map(|p| (p.path.to_string(), p.operation)).collect();
+    assert_eq!(found, [("link".to_owned(), Operation::Delete)]);
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    assert!(world.root().join("link").symlink_metadata().is_err(), "the link is gone");
+    assert_eq!(world.disk("f").as_deref(), Some(OLD), "what is behind it stays");
+}
+
+#[rstest]
+#[case::rename(|w: &World, s| all(w, s, vec![rename("link", "g")]))]
+#[case::unified_rename(|w: &World, s| {
+    patch(w, s, "diff --git a/link b/g\nrename from link\nrename to g\n")
 })]
 #[case::begin_patch_move(|w: &World, s| {
     patch(w, s, "*** Begin Patch\n*** Update File: link\n*** Move to: g\n*** End Patch\n")
 })]
-fn a_link_that_is_deleted_or_moved_is_refused_with_its_target_named(
+fn a_link_that_moves_is_meant_itself_and_may_not_lead_out(
     #[case] propose: fn(&World, SessionId) -> Done,
     #[values("f", "dir", "absent", "../outside", "link")] target: &str,
 ) {
+    let world = linked(target);
+    let s = world.session("agent");
+    if matches!(target, "../outside" | "link") {
+        let refused = propose(&world, s).expect_err("it leads out, or round in a circle");
+        assert_eq!(refused.kind(), ErrorKind::Refused, "{refused}");
+        assert!(world.pending().is_empty());
+        return;
+    }
+    propose(&world, s).expect("staged");
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    let moved = fs::read_link(world.root().join("g")).expect("a link");
+    assert_eq!(moved, std::path::Path::new(target));
+    assert_eq!(world.disk("f").as_deref(), Some(OLD), "what is behind it stays");
+}
+
+#[rstest]
+#[case::rename_onto(|w: &World, s| all(w, s, vec![rename("other", "link")]), ErrorKind::Conflict)]
+#[case::base_and_delete(
+    |w: &World, s| all(w, s, vec![expecting(delete("link"))]),
+    ErrorKind::Stale
+)]
+#[case::unified_delete(
+    |w: &World, s| patch(w, s, "--- a/link\n+++ /dev/null\n@@ -1,3 +0,0 @@\n-one\n-two\n-three\n"),
+    ErrorKind::NoMatch
+)]
+#[case::unified_rename_onto(
+    |w: &World, s| patch(w, s, "diff --git a/other b/link\nrename from other\nrename to link\n"),
+    ErrorKind::Conflict
+)]
+fn what_means_the_file_behind_a_link_by_its_content_is_refused_for_the_link(
+    #[case] propose: fn(&World, SessionId) -> Done,
+    #[case] kind: ErrorKind,
+    #[values("f", "dir", "absent", "../outside", "link")] target: &str,
+) {
+    let world = linked(target);
+    let s = world.session("agent");
+    let refused = propose(&world, s).expect_err("the link is no such file");
+    assert_eq!(refused.kind(), kind, "{refused}");
+    assert!(world.pending().is_empty(), "neither the link nor what is behind it");
+}
+
+fn linked(target: &str) -> World {
     let world = World::new();
     world.put("f", OLD);
     world.put("dir/f", OLD);
     world.put("other", "");
     symlink(target, world.root().join("link")).expect("a link can be made");
-    let s = world.session("agent");
-    let refused = propose(&world, s).expect_err("a link is no regular file");
-    assert_eq!(refused.kind(), ErrorKind::Refused, "{refused}");
-    assert!(refused.to_string().contains(&format!("symbolic link to `{target}`")), "{refused}");
-    assert!(world.pending().is_empty(), "neither the link nor what is behind it");
+    world
 }
 
 #[test]

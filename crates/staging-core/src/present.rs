@@ -1,0 +1,54 @@
+//! What every door says of a patch in the same words.
+
+use crate::base::Base;
+use crate::patch::{EntryKind, Patch};
+
+/// A patch in one line, as in `p1 modify src/main.rs (+1 -1)`. A file that is created with
+/// `plain_mode` has the mode of any new file, which is not named; without it no new file's mode is.
+pub fn patch_line(patch: &Patch, plain_mode: Option<u32>) -> String {
+    let Patch { id, operation, path, diff, .. } = patch;
+    let to = patch.rename_to.as_ref().map(|to| format!(" -> {to}")).unwrap_or_default();
+    let numbers = match (diff.full_replace, &patch.base, patch.staged) {
+        (true, Some(base), Some(staged)) => format!("{} -> {} bytes", base.bytes, staged.bytes),
+        (true, None, Some(staged)) => format!("{} bytes", staged.bytes),
+        (true, Some(base), None) => format!("{} bytes gone", base.bytes),
+        _ => format!("+{} -{}", diff.added, diff.removed),
+    };
+    let whole = if diff.full_replace { ", full replacement" } else { "" };
+    let kind = kinds(patch).unwrap_or_default();
+    let kind = if kind.is_empty() { kind } else { format!(", {kind}") };
+    let mode = mode(patch, plain_mode).map(|mode| format!(", mode {mode}")).unwrap_or_default();
+    if patch.kind() == EntryKind::Directory && !patch.changes_kind() {
+        return format!("{id} {operation} {path}{to} (directory{mode})");
+    }
+    format!("{id} {operation} {path}{to} ({numbers}{whole}{kind}{mode})")
+}
+
+/// What a patch is about, unless that is a file before and after.
+fn kinds(patch: &Patch) -> Option<String> {
+    let name = |kind: EntryKind| match kind {
+        EntryKind::File => "file",
+        EntryKind::Symlink => "symbolic link",
+        EntryKind::Directory => "directory",
+    };
+    match patch.base.as_ref().map(Base::kind).filter(|_| patch.changes_kind()) {
+        Some(base) => Some(format!("{} to {}", name(base), name(patch.kind()))),
+        None if patch.kind() == EntryKind::File => None,
+        None => Some(name(patch.kind()).to_owned()),
+    }
+}
+
+/// The permission bits, where they change or are those of no plain new file.
+fn mode(patch: &Patch, plain_mode: Option<u32>) -> Option<String> {
+    let bits = |mode: u32| mode & 0o7777;
+    match (&patch.base, patch.staged) {
+        _ if patch.kind() != EntryKind::File => None,
+        (Some(base), Some(staged)) if !patch.changes_kind() && base.mode != staged.mode => {
+            Some(format!("{:o} -> {:o}", bits(base.mode), bits(staged.mode)))
+        }
+        (None, Some(staged)) if plain_mode.is_some_and(|plain| plain != staged.mode) => {
+            Some(format!("{:03o}", bits(staged.mode)))
+        }
+        _ => None,
+    }
+}
