@@ -24,6 +24,7 @@ mod tidy;
 mod tokens;
 mod torture;
 mod windows;
+mod words;
 
 const TASKS: &str = "\
 usage: cargo xtask <task>

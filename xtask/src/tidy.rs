@@ -7,7 +7,7 @@ use miette::miette;
 use crate::cargo::Workspace;
 use crate::files::{self, File};
 use crate::sources::{self, Findings};
-use crate::{abi_hash, arrows, circles, links, machine_paths};
+use crate::{abi_hash, arrows, circles, links, machine_paths, words};
 
 /// The lists of forbidden calls; one anywhere else would replace the root's for its crate.
 const LINT_LISTS: [&str; 4] =
@@ -37,6 +37,7 @@ fn check(files: &[File], workspace: &Workspace) -> Findings {
     findings.problems.extend(abi_hash::check(files).err());
     findings.problems.extend(links::check(files));
     findings.problems.extend(machine_paths::check(files));
+    findings.problems.extend(words::check(files));
     findings.problems.extend(check_lint_lists(files));
     findings
 }
@@ -78,6 +79,7 @@ mod tests {
             "abi.rs: missing",
             "the link `gone.md`",
             "exists on one machine only",
+            "words.toml: missing",
             "xtask/clippy.toml: missing",
         ] {
             assert!(problems.contains(words), "{words} is not in:\n{problems}");
