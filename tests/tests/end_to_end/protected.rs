@@ -68,13 +68,28 @@ fn an_absolute_path_outside_is_refused() {
 }
 
 #[rstest]
-#[case::file("x", "link")]
 #[case::file_through_a_folder("", "link/x")]
 #[case::new_file_through_a_folder("", "link/new")]
 fn a_symlink_that_leads_out_is_refused(#[case] target: &str, #[case] path: &str) {
     let stage = stage();
     symlink(stage.beside("outside").join(target), stage.path("link")).expect("the name is free");
     check(&stage, path);
+}
+
+#[test]
+fn a_symlink_that_leads_out_is_not_written_through_and_can_be_deleted() {
+    let stage = stage();
+    symlink(stage.beside("outside").join("x"), stage.path("link")).expect("the name is free");
+    let outside = tree_of(&stage.beside("outside"));
+    for attempt in [&["propose", "link"][..], &["propose", "link", "--rename-to", "moved"]] {
+        stage.run_with(attempt, b"evil\n").expect(4);
+    }
+    stage.run(["propose", "new", "--symlink", "../outside/x"]).expect(4);
+    assert_eq!(stage.pending(), 0, "nothing is staged");
+    stage.run(["propose", "link", "--delete"]).expect(0);
+    stage.run(["apply", "--yes"]).expect(0);
+    assert!(stage.path("link").symlink_metadata().is_err(), "the link itself is gone");
+    assert_eq!(tree_of(&stage.beside("outside")), outside, "nothing outside changed");
 }
 
 #[test]

@@ -36,7 +36,7 @@ const LISTED: [(Kind, &str); 18] = [
     (Kind::TwoFiles, "names that may mean two files are refused"),
     (Kind::Disagreeing, "names below `diff --git`"),
     (Kind::Names, "names with an empty part, `.` or `..`"),
-    (Kind::Unsupported, "copies, binary patches, symbolic links and submodules"),
+    (Kind::Unsupported, "copies, binary patches and submodules"),
     (Kind::Mode, "a change of mode from one that the file does not have"),
     (Kind::Headers, "header lines that are malformed"),
     (Kind::Renames, "a rename or a new file never replaces a file, and renames in a circle"),

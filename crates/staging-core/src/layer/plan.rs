@@ -350,7 +350,10 @@ impl View<'_> {
             None => {
                 let stat = self.stat(path)?;
                 let Some(stat) = stat.filter(|stat| stat.kind == FileKind::Directory) else {
-                    return Ok(None);
+                    return match self.brought_below(path)? {
+                        Some(_) => Err(not_empty()),
+                        None => Ok(None),
+                    };
                 };
                 // Whose files the session takes away is removed when they are.
                 match self.left_in(path, leaving)? {

@@ -152,7 +152,7 @@ fn files_and_directories_move_where_nothing_is() {
     assert!(moved("a.txt", "../a.txt").is_error);
     assert!(!moved("a.txt", "new/a.txt").is_error);
     let all = moved("dir", "other");
-    assert!(all.text.starts_with("2 files move"), "{}", all.text);
+    assert!(all.text.starts_with("The directory dir moves to other."), "{}", all.text);
     assert_eq!(client.ok("read_text_file", json!({"path": "other/in/c.txt"})), "dir/in/c.txt");
     let pending = client.ok("pending", json!({}));
     stage.run(approval(&pending)).expect(0);
@@ -162,7 +162,7 @@ fn files_and_directories_move_where_nothing_is() {
 }
 
 #[test]
-fn a_directory_that_is_asked_for_holds_what_is_put_there() {
+fn a_directory_is_a_change_that_holds_what_is_put_there() {
     let stage = Stage::new();
     stage.write("file", "");
     let before = stage.tree();
@@ -179,10 +179,35 @@ fn a_directory_that_is_asked_for_holds_what_is_put_there() {
         client.ok("list_directory", json!({"path": "."})),
         "[DIR] .git\n[DIR] c\n[FILE] file"
     );
-    assert_eq!((stage.pending(), stage.tree()), (0, before), "there is nothing to approve");
-    let text = client.ok("write_file", json!({"path": "c/x.txt", "content": "x"}));
-    stage.run(approval(&text)).expect(0);
+    assert_eq!((stage.pending(), stage.tree()), (1, before), "c/b waits for approval");
+    client.ok("write_file", json!({"path": "c/x.txt", "content": "x"}));
+    let pending = client.ok("pending", json!({}));
+    stage.run(approval(&pending)).expect(0);
     assert_eq!(stage.read("c/x.txt"), b"x");
+    assert!(stage.path("c/b").is_dir(), "an empty directory");
+    client.refused("delete_file", json!({"path": "c"}));
+    client.ok("delete_file", json!({"path": "c/b"}));
+    let pending = client.ok("pending", json!({}));
+    stage.run(approval(&pending)).expect(0);
+    assert!(!stage.path("c/b").exists());
+}
+
+#[test]
+fn a_directory_moves_with_its_links_and_empty_directories() {
+    let stage = Stage::new();
+    stage.write("dir/in/c.txt", "c\n");
+    std::os::unix::fs::symlink("in/c.txt", stage.path("dir/link")).expect("a link");
+    std::fs::create_dir_all(stage.path("dir/e/f")).expect("directories");
+    let mut client = Client::new(&stage);
+    client.ok("move_file", json!({"source": "dir", "destination": "other"}));
+    assert_eq!(client.ok("read_text_file", json!({"path": "other/link"})), "c\n");
+    let pending = client.ok("pending", json!({}));
+    stage.run(approval(&pending)).expect(0);
+    assert_eq!(stage.read("other/link"), b"c\n");
+    assert!(stage.path("other/e/f").is_dir() && !stage.path("dir/link").exists());
+    stage.run(["undo", "--yes"]).expect(0);
+    assert_eq!(stage.read("dir/link"), b"c\n");
+    assert!(stage.path("dir/e/f").is_dir() && !stage.path("other").exists());
 }
 
 #[test]
