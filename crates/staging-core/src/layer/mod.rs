@@ -4,7 +4,9 @@
 
 mod apply;
 mod attested;
+mod changes;
 mod commit;
+mod conclude;
 mod content;
 mod decisions;
 mod formats;
@@ -25,6 +27,7 @@ mod review;
 mod sessions;
 mod set_ids;
 mod sweep;
+mod tidy;
 mod undo;
 mod view;
 
@@ -58,7 +61,7 @@ use crate::events::{EventRecord, LogCheck, Notice};
 use crate::store::blobs::Blobs;
 use crate::store::set_aside::SetAside;
 use crate::store::{Store, log, state_dir};
-use apply::Tidying;
+use tidy::Tidying;
 
 /// Holds every agent's writes outside the workspace until a person decides.
 ///

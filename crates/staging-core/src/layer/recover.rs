@@ -10,13 +10,12 @@ use atomic_fs::{
 };
 use rusqlite::Connection;
 
-use super::apply::{
-    ChangedDirs, Tidying, changes as changes_of, commit, reason_of_conflicts, roll_back,
-};
+use super::changes::{changes as changes_of, reverse_all};
+use super::conclude::{ChangedDirs, commit, doubt, reason_of_conflicts, roll_back};
 use super::request::{
     ApplyOutcome, InDoubtApply, QuarantinedJournal, RecoverReport, RecoveredApply,
 };
-use super::undo::reverse_all;
+use super::tidy::Tidying;
 use super::{DiffStagingLayer, Inner, set_ids};
 use crate::Result;
 use crate::error::StagingError;
@@ -227,9 +226,7 @@ impl Inner {
                 if applies::reason(write, apply)?.as_deref() == Some(reason) {
                     return Ok(false);
                 }
-                let now = write.now;
-                applies::decide(write, apply, ApplyState::InDoubt, Some(reason), now)?;
-                write.log(Event::ApplyInDoubt { apply, reason: reason.to_owned() })?;
+                doubt(write, apply, reason.to_owned())?;
                 Ok(true)
             })?;
             if is_news {
@@ -367,9 +364,7 @@ fn record(write: &mut Write<'_>, recovered: &Recovered) -> Result<Option<ApplyId
             let reason = reason_of_conflicts(&recovered.unresolved);
             // Tried again with the same result, it is no news.
             if applies::reason(write, apply)?.as_deref() != Some(&reason) {
-                let now = write.now;
-                applies::decide(write, apply, ApplyState::InDoubt, Some(&reason), now)?;
-                write.log(Event::ApplyInDoubt { apply, reason })?;
+                doubt(write, apply, reason)?;
             }
             return Ok(Some(apply));
         }

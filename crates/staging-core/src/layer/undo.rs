@@ -1,16 +1,13 @@
 //! Taking an applied set back while its files are still what was applied.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use atomic_fs::{
-    Applied, Change, ChangeSet, EmptiedDirs, Expected, FsError, Operation as FsOperation, Outcome,
-    RelPath,
+    Change, ChangeSet, EmptiedDirs, Expected, FsError, Operation as FsOperation, RelPath,
 };
 
-use super::apply::{
-    ChangedDirs, Tidying, bring, commit, reason_of, reason_of_conflicts, roll_back, take_away,
-    unrecorded,
-};
+use super::changes::reverse_all;
+use super::conclude::{Committed, NotCommitted, reason_of_conflicts};
 use super::request::{Reversible, UndoReport};
 use super::sessions::discard_one;
 use super::{DiffStagingLayer, Inner, set_ids};
@@ -19,7 +16,7 @@ use crate::approval::Approval;
 use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::{ApplyId, SessionId};
-use crate::patch::{DiscardReason, EntryKind, Operation, Patch, PatchState, StagedContent};
+use crate::patch::{DiscardReason, EntryKind, Operation, Patch, PatchState};
 use crate::signature::{set_signature, signature_of_several};
 use crate::store::applies::{self, ApplyState, RemovedDir};
 use crate::store::{Write, patches, unpoisoned};
@@ -112,40 +109,19 @@ impl DiffStagingLayer {
         let changes = changes.into_iter().chain(made).collect();
         let set = ChangeSet { id: set_id, changes, emptied_dirs: EmptiedDirs::Keep };
         let span = tracing::info_span!("undo", %target, %by, changes = set.changes.len());
-        let Applied { outcome, unfinished, kept, made_dirs, removed_dirs, .. } =
-            span.in_scope(|| inner.workspace.apply(&lock, &set, &inner.blobs));
-        let recorded = inner.store.write(|write| match &outcome {
-            Outcome::Committed => {
-                commit(write, by, ChangedDirs { made: &made_dirs, removed: &removed_dirs })
-            }
-            Outcome::Conflicts(conflicts) => roll_back(write, by, &reason_of_conflicts(conflicts)),
-            Outcome::RolledBack(error) => roll_back(write, by, &reason_of(error)),
-            Outcome::InDoubt(error) => {
-                let (reason, now) = (reason_of(error), write.now);
-                applies::decide(write, by, ApplyState::InDoubt, Some(&reason), now)?;
-                write.log(Event::ApplyInDoubt { apply: by, reason })
-            }
-            _ => Ok(()),
-        });
-        if let Err(error) = recorded {
-            return Err(unrecorded(by, outcome, error));
-        }
-        if let Some(unfinished) = unfinished {
-            *gate = Some(Tidying { lock, unfinished, apply: by });
-        }
-        match outcome {
-            Outcome::Committed => {
+        let applied_set = span.in_scope(|| inner.workspace.apply(&lock, &set, &inner.blobs));
+        match inner.conclude(&mut gate, lock, by, &[], applied_set) {
+            Ok(Committed { kept, .. }) => {
                 let patches = applied.iter().map(|patch| patch.id).collect();
                 let now = inner.store.look(|connection| patches::of_apply(connection, target))?;
                 let is_pending = |patch: &Patch| patch.state == PatchState::Pending;
                 let pending = now.into_iter().filter(is_pending).map(|patch| patch.id).collect();
-                let kept = kept.iter().map(|kept| kept.file.display().to_string()).collect();
                 Ok(UndoReport { apply: by, undone: target, patches, pending, kept })
             }
-            Outcome::Conflicts(conflicts) => Err(undo_conflict(target, &conflicts)),
-            Outcome::RolledBack(source) => Err(StagingError::RolledBack { apply: by, source }),
-            Outcome::InDoubt(source) => Err(StagingError::InDoubt { apply: by, source }),
-            _ => Err(StagingError::NotRecovered { reason: "its outcome is unknown".to_owned() }),
+            Err(NotCommitted::Conflicts { conflicts, .. }) => {
+                Err(undo_conflict(target, &conflicts))
+            }
+            Err(NotCommitted::Failed(error)) => Err(error),
         }
     }
 }
@@ -321,60 +297,5 @@ fn undo_conflict(apply: ApplyId, conflicts: &[atomic_fs::Conflict]) -> StagingEr
             apply,
             source: FsError::BadChangeSet { reason: "a conflict without a file".to_owned() },
         },
-    }
-}
-
-/// The changes that bring back what patches changed; `None` when a row lacks what its operation
-/// needs. `left` are the directories that the patches made and that nothing will be left in.
-pub(super) fn reverse_all(patches: &[Patch], left: &[RemovedDir]) -> Option<Vec<Change>> {
-    let left: HashMap<&RelPath, u32> =
-        left.iter().filter_map(|(dir, mode)| Some((dir, (*mode)?))).collect();
-    let each: Option<Vec<Vec<Change>>> =
-        patches.iter().map(|patch| reverse(patch, &left)).collect();
-    Some(each?.into_iter().flatten().collect())
-}
-
-fn reverse(patch: &Patch, left: &HashMap<&RelPath, u32>) -> Option<Vec<Change>> {
-    let change =
-        |path: &RelPath, expected, operation| Change { path: path.clone(), expected, operation };
-    let path = &patch.path;
-    let base = || patch.base.as_ref();
-    let one = match patch.operation {
-        Operation::Create if patch.kind() == EntryKind::Directory => match left.get(path) {
-            Some(mode) => change(path, Expected::Directory { mode: *mode }, FsOperation::RemoveDir),
-            // What lies in it is not the apply's: it stays.
-            None => change(path, Expected::Absent, FsOperation::MakeDir { mode: None }),
-        },
-        Operation::Create => change(path, now(&patch.staged?), FsOperation::Delete),
-        Operation::Modify => {
-            let (staged, base) = (patch.staged?, base()?);
-            if [base.kind(), staged.kind()].contains(&EntryKind::Directory) {
-                return Some(vec![
-                    change(path, now(&staged), take_away(staged.kind())),
-                    change(path, Expected::Absent, bring(base.content())),
-                ]);
-            }
-            change(path, now(&staged), FsOperation::Write(base.fingerprint()))
-        }
-        Operation::Delete => change(path, Expected::Absent, bring(base()?.content())),
-        Operation::Mode => {
-            change(path, now(&patch.staged?), FsOperation::SetMode { mode: base()?.mode })
-        }
-        Operation::Rename => {
-            let (staged, base) = (patch.staged?, base()?);
-            let same = (staged.digest, staged.mode) == (base.digest, base.mode);
-            let staged_anew = (!same).then(|| base.fingerprint());
-            let operation = FsOperation::Rename { to: path.clone(), staged: staged_anew };
-            change(patch.rename_to.as_ref()?, now(&staged), operation)
-        }
-    };
-    Some(vec![one])
-}
-
-/// What the apply left on the disk.
-fn now(staged: &StagedContent) -> Expected {
-    match staged.kind() {
-        EntryKind::Directory => Expected::Directory { mode: staged.mode & 0o7777 },
-        EntryKind::File | EntryKind::Symlink => Expected::Matches(staged.fingerprint()),
     }
 }
