@@ -1,27 +1,41 @@
 //! Prepare, intent, barrier 1, swaps, barrier 2: a set's way to the disk.
 
+pub(crate) mod plan;
+
+pub(crate) mod intent;
+pub(crate) mod lookup;
+pub(crate) mod removed_dirs;
+
+pub(crate) mod journal;
+pub(crate) mod slot;
+pub(crate) mod spellings;
+
+pub(crate) mod sequence;
+pub(crate) mod swap;
+
+pub(crate) mod clear_dir;
+pub(crate) mod tidy;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::apply::intent::{Action, Intent, Unit};
+use crate::apply::journal::{Journal, Record};
+use crate::apply::plan::Planner;
+use crate::apply::sequence::{backward, find_moved, forward, touched_dirs};
+use crate::apply::swap::{Obstacle, Swapper};
+use crate::apply::tidy::{Unknown, clean_slots, remove_untouched_slots};
 use crate::beneath::Overlaid;
 use crate::change_set::ChangeSet;
-use crate::conflicts::Kept;
 use crate::content::ContentSource;
-use crate::disk::Disk;
 use crate::error::{Conflict, FsError};
-use crate::ground::{Ground, is_absence};
-use crate::intent::{Action, Intent, Unit};
-use crate::journal::{Journal, Record};
 use crate::mutants::mutant;
-use crate::parallel;
-use crate::plan::Planner;
+use crate::os::disk::Disk;
+use crate::os::ground::{Ground, is_absence};
+use crate::os::parallel;
 use crate::policy::Policy;
+use crate::recovery::conflicts::Kept;
 use crate::rel_path::RelPath;
-use crate::sequence::{backward, find_moved, forward, touched_dirs};
-use crate::slot;
-use crate::spellings;
-use crate::swap::{Obstacle, Swapper};
-use crate::tidy::{Unknown, clean_slots, remove_untouched_slots};
 
 /// As many slots are written before the first of them is synced, by each of the calls in
 /// flight: a journalling file system then makes several durable with one commit. All of

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use crate::disk::{Disk, FileKind};
 use crate::error::{FsError, Refusal};
-use crate::ground::Ground;
+use crate::os::disk::{Disk, FileKind};
+use crate::os::ground::Ground;
 use crate::rel_path::RelPath;
 
 /// As many as Linux follows before it says ELOOP.

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::beneath::below_root;
-use crate::disk::{Disk, FileKind};
 use crate::error::FsError;
-use crate::ground::{FileReader, Ground};
+use crate::os::disk::{Disk, FileKind};
+use crate::os::ground::{FileReader, Ground};
 use crate::rel_path::RelPath;
 
 /// Longer files name no directory.

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::apply::intent::{SLOT_PREFIX, SLOT_SUFFIX, is_slot_name};
 use crate::beneath::{self, Overlay, Resolved};
 use crate::change_set::{Change, Operation};
-use crate::disk::{Disk, FileKind, Stat};
 use crate::error::{FsError, Refusal};
 use crate::folding::{folded_stem, folds_alike};
-use crate::ground::Ground;
-use crate::intent::{SLOT_PREFIX, SLOT_SUFFIX, is_slot_name};
+use crate::os::disk::{Disk, FileKind, Stat};
+use crate::os::ground::Ground;
 use crate::rel_path::{RelPath, escape};
 
 const SET_ID: u32 = 0o6000;
@@ -57,7 +57,7 @@ impl Policy {
             return refused(Refusal::Git);
         }
         #[cfg(windows)]
-        if let Some(reason) = path.components().find_map(crate::windows_names::fault) {
+        if let Some(reason) = path.components().find_map(crate::os::windows_names::fault) {
             return refused(Refusal::Name { reason });
         }
         let in_state = self.own_state.as_ref().is_some_and(|state| path.may_lie_below(state));

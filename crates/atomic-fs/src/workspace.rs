@@ -3,35 +3,35 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::apply::clear_dir::remove_emptied;
+use crate::apply::intent::is_slot_name;
+use crate::apply::journal::{self, Journal, Opened, Record};
+use crate::apply::swap::Swapper;
+use crate::apply::tidy::{Unknown, clean_slots};
 use crate::apply::{Applied, Apply, Outcome, Unfinished};
 use crate::beneath::{self, LastSymlink, Overlaid, Overlay};
 use crate::change_set::{Change, ChangeSet};
-use crate::clear_dir::remove_emptied;
-use crate::conflicts::Kept;
 use crate::content::{ContentSource, Digest};
-use crate::dir_locks;
-use crate::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
 use crate::error::{FsError, Refusal};
-use crate::ground::{FileReader, Ground, file_error, is_absence};
-use crate::intent::is_slot_name;
-use crate::journal::{self, Journal, Opened, Record};
-use crate::lock::WorkspaceLock;
 use crate::mutants::mutant;
+use crate::os::dir_locks;
+use crate::os::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
+use crate::os::ground::{FileReader, Ground, file_error, is_absence};
+use crate::os::lock::WorkspaceLock;
 use crate::policy::{Options, Policy, check_mode_change};
 use crate::records::SetRecords;
-use crate::recover::{Recovered, Recovery, RecoveryReport};
+use crate::recovery::conflicts::Kept;
+use crate::recovery::recover::{Recovered, Recovery, RecoveryReport};
+use crate::recovery::restore;
+use crate::recovery::sweep::{self, Swept};
 use crate::rel_path::RelPath;
-use crate::restore;
-use crate::swap::Swapper;
-use crate::sweep::{self, Swept};
-use crate::tidy::{Unknown, clean_slots};
 
 /// The machine's own file systems.
 #[cfg(unix)]
-pub type SystemDisk = crate::posix::PosixDisk;
+pub type SystemDisk = crate::os::posix::PosixDisk;
 /// The machine's own file systems.
 #[cfg(windows)]
-pub type SystemDisk = crate::windows::WindowsDisk;
+pub type SystemDisk = crate::os::windows::WindowsDisk;
 
 const JOURNALS: &str = "journal";
 const CONFLICTS: &str = "conflicts";

@@ -10,7 +10,7 @@ use super::disk::{CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, Simulat
 use super::image::{Body, Inode, Name, Node};
 use super::kernel::{HeldLease, Inner};
 use super::log::{Effect, Entry};
-use crate::disk::{Carried, DirLock, Disk, Entry as DirEntry, Lease, LinkLike, Stat};
+use crate::os::disk::{Carried, DirLock, Disk, Entry as DirEntry, Lease, LinkLike, Stat};
 use crate::rel_path::RelPath;
 
 impl Disk for SimulatedDisk {

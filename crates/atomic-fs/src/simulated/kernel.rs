@@ -9,7 +9,7 @@ use super::disk::{Bystander, Fault, Renames, Step};
 use super::image::{Body, Image, Inode, Name, Node};
 use super::log::{Assignment, CHUNK_BYTES, Effect, Entry, Log};
 use super::windows::HeldOpen;
-use crate::disk::{FileKind, Stat};
+use crate::os::disk::{FileKind, Stat};
 
 pub(super) struct Inner {
     pub image: Image,

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::disk::Disk;
+use crate::apply::intent::{Action, Intent, Unit, lies_in};
+use crate::apply::swap::{Obstacle, Swapper};
 use crate::error::{Conflict, FsError};
-use crate::ground::{Ground, is_absence};
-use crate::intent::{Action, Intent, Unit, lies_in};
-use crate::move_aside;
+use crate::fallback::move_aside;
 use crate::mutants::mutant;
-use crate::parallel;
+use crate::os::disk::Disk;
+use crate::os::ground::{Ground, is_absence};
+use crate::os::parallel;
 use crate::rel_path::RelPath;
-use crate::swap::{Obstacle, Swapper};
 
 /// The steps that may happen at the same time: first what frees paths, then what
 /// fills them; new directories come between, since a file may make way for one.

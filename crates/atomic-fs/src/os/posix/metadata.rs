@@ -8,7 +8,7 @@ use rustix::fs::{self, Gid, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::mode_bits;
-use crate::disk::Carried;
+use crate::os::disk::Carried;
 
 /// Both chown and write clear it, so it is set after everything else.
 const CAPABILITY: &CStr = c"security.capability";

@@ -7,27 +7,27 @@ use std::collections::HashSet;
 use std::io;
 
 use crate::apply::Apply;
+use crate::apply::clear_dir::remove_emptied;
+use crate::apply::intent::{Action, Intent, Unit};
+use crate::apply::journal::{self, Found, Journal, Opened, Progress, Record};
+use crate::apply::lookup::Lookup;
+use crate::apply::plan;
+use crate::apply::sequence::{backward, forward};
+use crate::apply::swap::{Obstacle, Swapper};
+use crate::apply::tidy::{Unknown, clean_slots, remove};
 use crate::change_set::ChangeSet;
-use crate::clear_dir::remove_emptied;
-use crate::conflicts::{self, Kept};
-use crate::dir_locks;
-use crate::disk::{Disk, FileKind};
 use crate::error::{Conflict, Difference, FsError};
-use crate::ground::{Ground, Held, is_absence};
-use crate::inspect::{Condition, has_left, inspect};
-use crate::intent::{Action, Intent, Unit};
-use crate::journal::{self, Found, Journal, Opened, Progress, Record};
-use crate::lookup::Lookup;
-use crate::move_aside;
+use crate::fallback::move_aside;
 use crate::mutants::mutant;
-use crate::plan;
+use crate::os::dir_locks;
+use crate::os::disk::{Disk, FileKind};
+use crate::os::ground::{Ground, Held, is_absence};
 use crate::policy::Policy;
 use crate::records::SetRecords;
+use crate::recovery::conflicts::{self, Kept};
+use crate::recovery::inspect::{Condition, has_left, inspect};
+use crate::recovery::restore::{self, Refill, Wanted};
 use crate::rel_path::RelPath;
-use crate::restore::{self, Refill, Wanted};
-use crate::sequence::{backward, forward};
-use crate::swap::{Obstacle, Swapper};
-use crate::tidy::{Unknown, clean_slots, remove};
 
 /// What recovery did with one set.
 #[derive(Clone, Debug, PartialEq, Eq)]

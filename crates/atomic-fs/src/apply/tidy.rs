@@ -2,16 +2,16 @@
 
 use std::io::{self, Read};
 
+use crate::apply::intent::{Action, Intent, Unit};
+use crate::apply::swap::Swapper;
 use crate::content::{ContentSource, Fingerprint};
-use crate::disk::{Disk, FileKind};
 use crate::error::FsError;
-use crate::ground::{FileReader, Ground, Held, has_stamp, is_absence};
-use crate::intent::{Action, Intent, Unit};
-use crate::move_aside;
+use crate::fallback::move_aside;
 use crate::mutants::mutant;
-use crate::parallel;
+use crate::os::disk::{Disk, FileKind};
+use crate::os::ground::{FileReader, Ground, Held, has_stamp, is_absence};
+use crate::os::parallel;
 use crate::rel_path::RelPath;
-use crate::swap::Swapper;
 
 /// What a slot's content can be that is neither base nor staged.
 #[derive(Clone, Copy)]

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::apply::Outcome;
+use crate::apply::intent::{Intent, Terrain, UNKNOWN_STAMP, check_consistency};
+use crate::apply::removed_dirs::RemovedDirs;
 use crate::change_set::{Change, ChangeSet, Expected, Operation};
-use crate::disk::{Disk, FileKind};
 use crate::error::{Conflict, Difference, FsError, Refusal};
-use crate::ground::{Ground, Held, is_absence};
-use crate::intent::{Intent, Terrain, UNKNOWN_STAMP, check_consistency};
-use crate::parallel;
+use crate::os::disk::{Disk, FileKind};
+use crate::os::ground::{Ground, Held, is_absence};
+use crate::os::parallel;
 use crate::policy::{Policy, check_mode_change};
 use crate::records::SlotNumbers;
 use crate::rel_path::RelPath;
-use crate::removed_dirs::RemovedDirs;
 
 /// What a set is checked against.
 pub(crate) struct Planner<'g, 'a, D: Disk> {

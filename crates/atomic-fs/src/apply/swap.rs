@@ -7,17 +7,17 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use crate::conflicts::{self, Kept};
+use crate::apply::intent::{Action, Unit};
 use crate::content::Fingerprint;
-use crate::disk::{Disk, FileKind, Lease};
 use crate::error::{Conflict, Difference, FsError};
-use crate::ground::{Ground, Held, is_absence};
-use crate::intent::{Action, Unit};
-use crate::move_aside::is_unsupported;
+use crate::fallback::move_aside::is_unsupported;
 use crate::mutants::mutant;
+use crate::os::disk::{Disk, FileKind, Lease};
+use crate::os::ground::{Ground, Held, is_absence};
 use crate::policy::check_mode_change;
+use crate::recovery::conflicts::{self, Kept};
+use crate::recovery::restore;
 use crate::rel_path::RelPath;
-use crate::restore;
 
 /// How often a put-back is tried again against a user who keeps saving.
 const PUT_BACK_TRIES: usize = 3;
@@ -227,7 +227,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             _ => Some(self.guard(unit, base)?),
         };
         if mutant!(DeleteUnlinks) && matches!(unit.action, Action::Delete { .. }) {
-            return Ok(crate::tidy::remove(self.ground, &unit.path)?);
+            return Ok(crate::apply::tidy::remove(self.ground, &unit.path)?);
         }
         match self.ground.rename_to_own(&unit.path, &unit.slot) {
             Ok(()) => {}
@@ -282,7 +282,8 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
                 let slot = self.ground.stat(&unit.slot)?;
                 let file = self.ground.stat(&unit.path)?;
-                let identity = |stat: Option<crate::disk::Stat>| stat.map(|s| (s.device, s.inode));
+                let identity =
+                    |stat: Option<crate::os::disk::Stat>| stat.map(|s| (s.device, s.inode));
                 // Two names of one file: cleaning up drops the slot.
                 if identity(slot) == identity(file) {
                     return Ok(());

@@ -7,16 +7,16 @@
 
 use std::io;
 
+use crate::apply::intent::{Action, Intent, Unit};
+use crate::apply::lookup::Lookup;
+use crate::apply::slot::NewFile;
+use crate::apply::tidy::remove;
 use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
-use crate::disk::Disk;
 use crate::error::{Conflict, Difference, FsError};
-use crate::ground::{Ground, is_absence};
-use crate::intent::{Action, Intent, Unit};
-use crate::lookup::Lookup;
 use crate::mutants::mutant;
+use crate::os::disk::Disk;
+use crate::os::ground::{Ground, is_absence};
 use crate::rel_path::RelPath;
-use crate::slot::NewFile;
-use crate::tidy::remove;
 
 /// What a slot is to hold again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ fn write<D: Disk>(
     remove(ground, &part)?;
     let continues = continued(ground, lookup, unit, content.kind)?;
     let stamp = (refill == Refill::Staged).then_some(unit.stamp);
-    let stamp = stamp.filter(|stamp| *stamp != crate::intent::UNKNOWN_STAMP);
+    let stamp = stamp.filter(|stamp| *stamp != crate::apply::intent::UNKNOWN_STAMP);
     // What was moved aside and is gone has left its path, and may have left its slot.
     let is_replaced = matches!(unit.action, Action::Replace { .. });
     let is_aside = refill == Refill::Base && is_replaced && ground.stat(&unit.path)?.is_none();

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::disk::Disk;
+use crate::os::disk::Disk;
 
 /// Calls that do not sync find what they need in memory most of the time and wait on the
 /// processor: more threads than these cost more in switching than a slow disk gives back.

@@ -2,14 +2,14 @@
 
 use std::io::{self, Read};
 
+use crate::apply::intent::{Action, Unit};
+use crate::apply::journal::write_all;
 use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
-use crate::disk::{Carried, Disk, LinkLike};
 use crate::error::{FsError, Refusal};
-use crate::ground::Ground;
 use crate::holes::{data_runs, has_hole};
-use crate::intent::{Action, Unit};
-use crate::journal::write_all;
 use crate::mutants::mutant;
+use crate::os::disk::{Carried, Disk, LinkLike};
+use crate::os::ground::Ground;
 use crate::rel_path::RelPath;
 
 const PIECE_BYTES: u64 = 256 * 1024;

@@ -17,7 +17,7 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Storage::FileSystem as win;
 
-use crate::disk::{Carried, Disk, Entry, FileKind, Lease, LinkLike, Stat};
+use crate::os::disk::{Carried, Disk, Entry, FileKind, Lease, LinkLike, Stat};
 use crate::rel_path::RelPath;
 
 mod native;

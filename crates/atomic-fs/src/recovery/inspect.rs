@@ -3,12 +3,12 @@
 //! Recovery never trusts what a dead process meant to do: the slot and the file say
 //! what it did. The table in docs/design.md argues each row.
 
-use crate::clear_dir::holds_others;
+use crate::apply::clear_dir::holds_others;
+use crate::apply::intent::{Action, Unit};
 use crate::content::{ContentKind, Fingerprint};
-use crate::disk::Disk;
 use crate::error::{Conflict, Difference, FsError};
-use crate::ground::{Ground, Held};
-use crate::intent::{Action, Unit};
+use crate::os::disk::Disk;
+use crate::os::ground::{Ground, Held};
 use crate::rel_path::RelPath;
 
 /// How far a unit has come.

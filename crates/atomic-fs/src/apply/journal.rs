@@ -10,10 +10,10 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Disk, FileKind};
+use crate::apply::intent::Intent;
 use crate::error::FsError;
-use crate::intent::Intent;
 use crate::mutants::mutant;
+use crate::os::disk::{Disk, FileKind};
 
 /// The format's version; a journal with another is not touched.
 const VERSION: u32 = 1;

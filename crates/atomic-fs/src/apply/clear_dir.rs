@@ -8,14 +8,14 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::disk::{Disk, FileKind};
+use crate::apply::intent::{DirBelow, Intent, Unit};
+use crate::apply::swap::{Obstacle, Swapper};
 use crate::error::{Conflict, Difference, FsError};
-use crate::ground::{Ground, Held, is_absence};
-use crate::intent::{DirBelow, Intent, Unit};
-use crate::move_aside::is_unsupported;
+use crate::fallback::move_aside::is_unsupported;
 use crate::mutants::mutant;
+use crate::os::disk::{Disk, FileKind};
+use crate::os::ground::{Ground, Held, is_absence};
 use crate::rel_path::RelPath;
-use crate::swap::{Obstacle, Swapper};
 
 /// Whether a directory holds anything but the directories below it that its set takes away as well;
 /// `None` when it is no directory. `at` is where it is now: its path, or its slot.

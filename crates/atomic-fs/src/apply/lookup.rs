@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::intent::{Action, Intent, Unit};
+use crate::apply::intent::{Action, Intent, Unit};
 use crate::rel_path::RelPath;
 
 /// An intent with what it names by path.

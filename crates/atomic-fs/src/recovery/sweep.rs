@@ -8,15 +8,15 @@
 //! Another Greenroom state may be over the same tree, or over a part of it. Its slots are its own:
 //! they may hold the only copy of what it has yet to take back.
 
-use crate::conflicts::{self, Kept};
+use crate::apply::intent::{is_slot_name, set_of_slot};
+use crate::apply::tidy::remove;
 use crate::content::Digest;
-use crate::disk::{Disk, FileKind};
 use crate::error::FsError;
-use crate::ground::{Ground, Held, is_absence};
-use crate::intent::{is_slot_name, set_of_slot};
 use crate::mutants::mutant;
+use crate::os::disk::{Disk, FileKind};
+use crate::os::ground::{Ground, Held, is_absence};
+use crate::recovery::conflicts::{self, Kept};
 use crate::rel_path::RelPath;
-use crate::tidy::remove;
 
 /// What a sweep of the tree found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

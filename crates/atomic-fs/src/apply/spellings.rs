@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 
-use crate::disk::Disk;
+use crate::apply::intent::Intent;
 use crate::error::FsError;
 use crate::folding::folded_name;
-use crate::ground::{Ground, is_absence};
-use crate::intent::Intent;
+use crate::os::disk::Disk;
+use crate::os::ground::{Ground, is_absence};
 use crate::rel_path::RelPath;
 
 /// Refuses a set that brings files to two spellings of one name, `New` and `NEW`, in a directory

@@ -2,14 +2,14 @@
 
 use std::io;
 
+use crate::apply::intent::{Action, Unit};
+use crate::apply::swap::{Swapper, Turn};
 use crate::content::Fingerprint;
-use crate::disk::Disk;
 use crate::error::{Conflict, Difference, FsError};
-use crate::ground::{Held, is_absence};
-use crate::intent::{Action, Unit};
 use crate::mutants::mutant;
+use crate::os::disk::Disk;
+use crate::os::ground::{Held, is_absence};
 use crate::rel_path::RelPath;
-use crate::swap::{Swapper, Turn};
 
 impl<D: Disk> Swapper<'_, '_, D> {
     /// Takes back a unit that stays at its path. What the user edited on top stays

@@ -6,13 +6,13 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::apply::intent::UNKNOWN_STAMP;
+use crate::apply::journal::{Journal, Record};
 use crate::content::{Content, ContentKind, Digest, Fingerprint};
-use crate::disk::{Disk, FileKind, Lease, Stat, is_symlink_error};
 use crate::error::{Difference, FsError, Refusal};
 use crate::git_dirs::GitFacts;
-use crate::intent::UNKNOWN_STAMP;
-use crate::journal::{Journal, Record};
 use crate::mutants::mutant;
+use crate::os::disk::{Disk, FileKind, Lease, Stat, is_symlink_error};
 use crate::policy::Options;
 use crate::rel_path::RelPath;
 

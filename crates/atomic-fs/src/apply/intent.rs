@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::apply::lookup::nearest_dir;
+use crate::apply::removed_dirs::RemovedDirs;
 use crate::change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
 use crate::content::Fingerprint;
 use crate::error::FsError;
-use crate::lookup::nearest_dir;
 use crate::rel_path::RelPath;
-use crate::removed_dirs::RemovedDirs;
 
 /// The first bytes of every slot's name; what follows is the set's id and the
 /// unit's number, and `.tmp` ends it.

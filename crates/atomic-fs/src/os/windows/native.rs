@@ -19,7 +19,7 @@ use windows_sys::Win32::Security as win_security;
 use windows_sys::Win32::Storage::FileSystem as win;
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, IO_STATUS_BLOCK_0};
 
-use crate::windows_names as names;
+use crate::os::windows_names as names;
 
 /// Everybody may do anything with the file while it is open here.
 pub(super) const SHARE_ALL: u32 =

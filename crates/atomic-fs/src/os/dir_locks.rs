@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::disk::{DirLock, Disk};
 use crate::error::FsError;
-use crate::ground::{Ground, is_absence};
+use crate::os::disk::{DirLock, Disk};
+use crate::os::ground::{Ground, is_absence};
 use crate::rel_path::RelPath;
 
 const PAUSE: Duration = Duration::from_millis(5);

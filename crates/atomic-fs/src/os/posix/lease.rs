@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::disk::{Lease, Stat};
+use crate::os::disk::{Lease, Stat};
 
 /// fcntl(2); the libc crate leaves it out.
 #[cfg(target_os = "linux")]

@@ -3,13 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::disk::{Disk, FileKind, Lease};
+use crate::apply::intent::{SLOT_SUFFIX, is_slot_name};
+use crate::apply::journal::write_all;
 use crate::error::FsError;
-use crate::ground::{FileReader, Ground};
-use crate::intent::{SLOT_SUFFIX, is_slot_name};
-use crate::journal::write_all;
-use crate::move_aside::is_unsupported;
+use crate::fallback::move_aside::is_unsupported;
 use crate::mutants::mutant;
+use crate::os::disk::{Disk, FileKind, Lease};
+use crate::os::ground::{FileReader, Ground};
 use crate::rel_path::{RelPath, escape};
 
 /// Where a user's bytes are kept that a swap displaced.

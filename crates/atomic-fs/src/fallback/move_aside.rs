@@ -13,15 +13,15 @@
 use std::io;
 use std::sync::PoisonError;
 
-use crate::conflicts;
-use crate::disk::Disk;
+use crate::apply::intent::{Action, Intent, Unit};
+use crate::apply::swap::Swapper;
+use crate::apply::tidy::remove;
 use crate::error::FsError;
-use crate::ground::{Ground, Held, is_absence};
-use crate::intent::{Action, Intent, Unit};
 use crate::mutants::mutant;
+use crate::os::disk::Disk;
+use crate::os::ground::{Ground, Held, is_absence};
+use crate::recovery::conflicts;
 use crate::rel_path::RelPath;
-use crate::swap::Swapper;
-use crate::tidy::remove;
 
 /// Whether the file system refuses a rename for its flags. Flags that it does not know
 /// are EINVAL.
@@ -104,7 +104,7 @@ impl Unit {
     /// The name that holds the file while its slot arrives, on file systems without
     /// exchange.
     pub(crate) fn aside(&self) -> RelPath {
-        self.beside_slot(crate::intent::ASIDE_MARKER)
+        self.beside_slot(crate::apply::intent::ASIDE_MARKER)
     }
 }
 

@@ -1,0 +1,3 @@
+//! File systems that lack what the protocol asks for.
+
+pub(crate) mod move_aside;
