@@ -30,8 +30,8 @@ use crate::change_set::ChangeSet;
 use crate::content::ContentSource;
 use crate::error::{Conflict, FsError};
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, is_absence};
 use crate::os::disk::Disk;
-use crate::os::ground::{Ground, is_absence};
 use crate::os::parallel;
 use crate::policy::Policy;
 use crate::recovery::conflicts::Kept;
@@ -87,7 +87,7 @@ pub struct Unfinished {
 
 /// A set on its way.
 pub(crate) struct Apply<'g, 'a, D: Disk> {
-    pub ground: &'g Ground<'a, D>,
+    pub cache: &'g DirCache<'a, D>,
     pub journals: &'a D::Dir,
     pub policy: &'g Policy,
 }
@@ -95,19 +95,19 @@ pub(crate) struct Apply<'g, 'a, D: Disk> {
 impl<D: Disk> Apply<'_, '_, D> {
     /// Runs the whole protocol.
     pub(crate) fn run(&self, set: &ChangeSet, source: &dyn ContentSource) -> Applied {
-        let planner = Planner { ground: self.ground, policy: self.policy };
+        let planner = Planner { cache: self.cache, policy: self.policy };
         let intent = match planner.plan(set) {
             Ok(intent) => intent,
             Err(outcome) => return Applied::unchanged(outcome),
         };
-        let disk = self.ground.disk;
+        let disk = self.cache.disk;
         let journal = match Journal::create(disk, self.journals, &intent) {
             Ok(journal) => Arc::new(journal),
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         };
         let taken = Mutex::default();
         let prepared = self.barrier_one(&intent, &journal, source, &taken);
-        if let Err(error) = prepared.and_then(|()| spellings::check(self.ground, &intent)) {
+        if let Err(error) = prepared.and_then(|()| spellings::check(self.cache, &intent)) {
             let taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
             return self.abandon(&intent, &journal, &taken, error);
         }
@@ -116,17 +116,17 @@ impl<D: Disk> Apply<'_, '_, D> {
         {
             return self.abandon(&intent, &journal, &[], error);
         }
-        self.ground.swaps_begin(journal.clone());
+        self.cache.swaps_begin(journal.clone());
         // After a power cut that lost the record, a file that is neither at its path nor in a slot
         // would be one that a user removed.
         let takes_away = intent.units.iter().any(Unit::frees_path);
         if takes_away
             && !mutant!(RemovalsUnrecorded)
-            && let Err(error) = self.ground.record_swaps()
+            && let Err(error) = self.cache.record_swaps()
         {
             return self.abandon(&intent, &journal, &[], error);
         }
-        let swapper = Swapper::of_apply(self.ground);
+        let swapper = Swapper::of_apply(self.cache);
         let mut applied = match forward(&swapper, &intent, &|_| false) {
             // Durable before the answer: a user may remove at once what was created, and after a
             // power cut nothing else would tell that from what never arrived.
@@ -163,11 +163,11 @@ impl<D: Disk> Apply<'_, '_, D> {
         if mutant!(CommittedTooLate) {
             return Ok(());
         }
-        journal.append(self.ground.disk, &Record::Committed)?;
+        journal.append(self.cache.disk, &Record::Committed)?;
         if mutant!(CommittedUnsynced) {
             return Ok(());
         }
-        journal.sync(self.ground.disk)
+        journal.sync(self.cache.disk)
     }
 
     /// Writes and syncs all slots, and syncs the journal and its name, and the caller's record of
@@ -182,7 +182,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         source: &dyn ContentSource,
         taken: &Mutex<Vec<RelPath>>,
     ) -> Result<(), FsError> {
-        let disk = self.ground.disk;
+        let disk = self.cache.disk;
         let slots: Vec<&Unit> = intent.units.iter().filter(|u| u.staged().is_some()).collect();
         let changed = paths_around_links(intent);
         let in_flight = parallel::syncs(disk);
@@ -200,7 +200,7 @@ impl<D: Disk> Apply<'_, '_, D> {
     /// Syncs the journal, and then its name: the first sync writes the name as well on file systems
     /// with a journal of their own, so that the second one is not worth a thread.
     fn sync_journal(&self, journal: &Journal<D>) -> Result<(), FsError> {
-        let disk = self.ground.disk;
+        let disk = self.cache.disk;
         if !mutant!(JournalUnsynced) {
             journal.sync(disk)?;
         }
@@ -223,11 +223,11 @@ impl<D: Disk> Apply<'_, '_, D> {
             let staged = unit.staged().expect("units without a slot were left out");
             if !staged.kind.is_file() {
                 let target = slot::read_target(&unit.path, &staged, source)?;
-                self.policy.check_link(self.ground, &unit.path, &target, &mut |path| {
+                self.policy.check_link(self.cache, &unit.path, &target, &mut |path| {
                     Ok(changed.contains(path).then_some(Overlaid::Unknown))
                 })?;
             }
-            let written = slot::write(self.ground, unit, &staged, source);
+            let written = slot::write(self.cache, unit, &staged, source);
             if matches!(&written, Err(error) if error.is(std::io::ErrorKind::AlreadyExists)) {
                 taken.lock().unwrap_or_else(PoisonError::into_inner).push(unit.slot.clone());
             }
@@ -237,10 +237,10 @@ impl<D: Disk> Apply<'_, '_, D> {
             return Ok(());
         }
         for (unit, file) in units.iter().zip(files) {
-            let disk = self.ground.disk;
+            let disk = self.cache.disk;
             let synced = match &file {
                 Some(file) => disk.sync_file(file),
-                None => disk.sync_dir(&*self.ground.parent(&unit.slot)?),
+                None => disk.sync_dir(&*self.cache.parent(&unit.slot)?),
             };
             synced.map_err(FsError::io("sync the new content of", &unit.path))?;
         }
@@ -249,7 +249,7 @@ impl<D: Disk> Apply<'_, '_, D> {
 
     fn barrier_two_of_apply(&self, intent: &Intent, journal: &Journal<D>) -> Result<(), FsError> {
         if mutant!(CommittedTooEarly) {
-            journal.append(self.ground.disk, &Record::Committed)?;
+            journal.append(self.cache.disk, &Record::Committed)?;
         }
         if mutant!(BarrierTwoSkipped) {
             return Ok(());
@@ -260,7 +260,7 @@ impl<D: Disk> Apply<'_, '_, D> {
     /// Syncs each directory that a swap touched once, and each file whose mode
     /// changed.
     pub(crate) fn barrier_two(&self, intent: &Intent) -> Result<(), FsError> {
-        let disk = self.ground.disk;
+        let disk = self.cache.disk;
         let dirs: Vec<Option<RelPath>> = touched_dirs(intent).into_iter().collect();
         let chmodded: Vec<&Unit> = intent
             .units
@@ -269,7 +269,7 @@ impl<D: Disk> Apply<'_, '_, D> {
             .collect();
         parallel::for_each(parallel::syncs(disk), dirs.len() + chmodded.len(), |index| {
             if let Some(dir) = dirs.get(index) {
-                let opened = match self.ground.dir(dir.as_ref()) {
+                let opened = match self.cache.dir(dir.as_ref()) {
                     Ok(opened) => opened,
                     // Made for the set and taken away again, or removed by the user:
                     // there are no names in it to make durable.
@@ -280,7 +280,7 @@ impl<D: Disk> Apply<'_, '_, D> {
                 return disk.sync_dir(&opened).map_err(FsError::io("sync the directory", shown));
             }
             let path = &chmodded[index - dirs.len()].path;
-            let file = match self.ground.open_file(path) {
+            let file = match self.cache.open_file(path) {
                 Ok(file) => file,
                 // Removed by the user since: there is no mode left to make durable.
                 Err(error) if error.is(std::io::ErrorKind::NotFound) => return Ok(()),
@@ -303,7 +303,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         taken: &[RelPath],
         cause: FsError,
     ) -> Applied {
-        let disk = self.ground.disk;
+        let disk = self.cache.disk;
         // Recorded before anything is removed: whole slots with an open intent are a set
         // that recovery would finish, and this one is about to be answered as undone.
         let recorded = if mutant!(AbandonUnrecorded) {
@@ -313,7 +313,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         };
         // The journal's removal is synced as well, since the sync that failed may have
         // been the journal's own, and a second one of it proves nothing.
-        let removed = remove_untouched_slots(self.ground, intent, taken)
+        let removed = remove_untouched_slots(self.cache, intent, taken)
             .and_then(|()| journal.remove(disk, self.journals))
             .and_then(|()| disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/")));
         match (recorded, removed) {
@@ -336,8 +336,8 @@ impl<D: Disk> Apply<'_, '_, D> {
         done: &[usize],
         obstacle: Obstacle,
     ) -> Applied {
-        let disk = self.ground.disk;
-        let moved = find_moved(self.ground, &intent);
+        let disk = self.cache.disk;
+        let moved = find_moved(self.cache, &intent);
         let recorded = match mutant!(AbortUnrecorded) {
             true => Ok(()),
             false => journal.append(disk, &Record::Abort),

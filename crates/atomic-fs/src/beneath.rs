@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use crate::error::{FsError, Refusal};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
-use crate::os::ground::Ground;
 use crate::rel_path::RelPath;
 
 /// As many as Linux follows before it says ELOOP.
@@ -56,14 +56,14 @@ pub(crate) struct Resolved {
 /// # Errors
 /// [`Refusal::LeadsOut`] for a symlink that leaves the root or never ends.
 pub(crate) fn resolve<D: Disk, E: From<FsError>>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     root: &Path,
     path: &RelPath,
     last: LastSymlink,
     overlay: &mut Overlay<'_, E>,
 ) -> Result<Resolved, E> {
     let left = path.components().map(<[u8]>::to_vec).collect();
-    let resolved = Walk { ground, root, path, last }.follow(Way::default(), left, overlay)?;
+    let resolved = Walk { cache, root, path, last }.follow(Way::default(), left, overlay)?;
     let refusal = Refusal::NotAFile { kind: "directory" };
     Ok(resolved.ok_or_else(|| FsError::Refused { path: path.clone(), refusal })?)
 }
@@ -75,14 +75,14 @@ pub(crate) fn resolve<D: Disk, E: From<FsError>>(
 /// [`Refusal::LeadsOut`], also for a `..` behind what is absent or about to change: nobody knows
 /// where it will lead.
 pub(crate) fn resolve_link<D: Disk, E: From<FsError>>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     root: &Path,
     path: &RelPath,
     target: &[u8],
     overlay: &mut Overlay<'_, E>,
 ) -> Result<Option<Resolved>, E> {
     let split = |path: &[u8]| path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
-    let walk = Walk { ground, root, path, last: LastSymlink::Followed };
+    let walk = Walk { cache, root, path, last: LastSymlink::Followed };
     if target.first() == Some(&b'/') {
         let refused = FsError::Refused { path: path.clone(), refusal: Refusal::LeadsOut };
         let left = split(&below_root(root, target).ok_or(refused)?);
@@ -94,7 +94,7 @@ pub(crate) fn resolve_link<D: Disk, E: From<FsError>>(
 
 /// Follows names from the root for one path.
 struct Walk<'w, 'g, D: Disk> {
-    ground: &'w Ground<'g, D>,
+    cache: &'w DirCache<'g, D>,
     root: &'w Path,
     path: &'w RelPath,
     last: LastSymlink,
@@ -159,7 +159,7 @@ impl<D: Disk> Walk<'_, '_, D> {
             }
             let here = way.here()?;
             let is_there = overlay(&here)?.is_none()
-                && matches!(self.ground.stat(&here), Ok(Some(stat)) if stat.kind == FileKind::Directory);
+                && matches!(self.cache.stat(&here), Ok(Some(stat)) if stat.kind == FileKind::Directory);
             if !is_there {
                 way.off_disk = Some(way.done.len());
             }
@@ -222,7 +222,7 @@ impl<D: Disk> Walk<'_, '_, D> {
         is_last: bool,
         overlay: &mut Overlay<'_, E>,
     ) -> Result<Step, E> {
-        let ground = self.ground;
+        let cache = self.cache;
         let depth = way.done.len();
         let here = way.here()?;
         let is_meant = is_last && self.last == LastSymlink::Meant;
@@ -239,13 +239,13 @@ impl<D: Disk> Walk<'_, '_, D> {
                 }
             });
         }
-        let there = if way.off_disk.is_some() { None } else { ground.stat(&here)? };
+        let there = if way.off_disk.is_some() { None } else { cache.stat(&here)? };
         let Some(stat) = there else {
             way.unknown.get_or_insert(depth);
             return Ok(Step::Passed);
         };
-        if ground.disk.has_other_spellings() {
-            let spelling = ground.disk.spelling(&*ground.parent(&here)?, here.file_name());
+        if cache.disk.has_other_spellings() {
+            let spelling = cache.disk.spelling(&*cache.parent(&here)?, here.file_name());
             way.done.pop();
             way.done.push(spelling.map_err(FsError::io("look at", &here))?);
         }
@@ -253,8 +253,8 @@ impl<D: Disk> Walk<'_, '_, D> {
             FileKind::Directory => Step::Passed,
             FileKind::Symlink if is_meant => Step::Passed,
             FileKind::Symlink => {
-                let parent = ground.parent(&here)?;
-                let target = ground.disk.read_link(&parent, here.file_name());
+                let parent = cache.parent(&here)?;
+                let target = cache.disk.read_link(&parent, here.file_name());
                 Step::Symlink(target.map_err(FsError::io("read the symlink", &here))?)
             }
             FileKind::Regular | FileKind::Other => Step::Blocked,

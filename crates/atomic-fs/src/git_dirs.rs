@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use crate::beneath::below_root;
 use crate::error::FsError;
+use crate::os::dir_cache::{DirCache, FileReader};
 use crate::os::disk::{Disk, FileKind};
-use crate::os::ground::{FileReader, Ground};
 use crate::rel_path::RelPath;
 
 /// Longer files name no directory.
@@ -27,7 +27,7 @@ pub(crate) struct GitFacts {
     named: Vec<RelPath>,
 }
 
-impl<D: Disk> Ground<'_, D> {
+impl<D: Disk> DirCache<'_, D> {
     /// Whether a file at this path would lie in a directory of git's.
     pub(crate) fn is_in_git_dir(&self, root: &Path, path: &RelPath) -> Result<bool, FsError> {
         let mut dir = path.parent();

@@ -9,7 +9,7 @@ pub(crate) mod windows;
 #[path = "os/windows/names.rs"]
 pub(crate) mod windows_names;
 
+pub(crate) mod dir_cache;
 pub(crate) mod dir_locks;
-pub(crate) mod ground;
 pub(crate) mod lock;
 pub(crate) mod parallel;

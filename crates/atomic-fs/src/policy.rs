@@ -7,8 +7,8 @@ use crate::beneath::{self, Overlay, Resolved};
 use crate::change_set::{Change, Operation};
 use crate::error::{FsError, Refusal};
 use crate::folding::{folded_stem, folds_alike};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind, Stat};
-use crate::os::ground::Ground;
 use crate::rel_path::{RelPath, escape};
 
 const SET_ID: u32 = 0o6000;
@@ -71,11 +71,11 @@ impl Policy {
     /// git's under another name.
     pub(crate) fn check_place<D: Disk>(
         &self,
-        ground: &Ground<'_, D>,
+        cache: &DirCache<'_, D>,
         path: &RelPath,
     ) -> Result<(), FsError> {
         self.check_path(path)?;
-        if !self.options.allow_git && ground.is_in_git_dir(&self.root_path, path)? {
+        if !self.options.allow_git && cache.is_in_git_dir(&self.root_path, path)? {
             return Err(FsError::Refused { path: path.clone(), refusal: Refusal::Git });
         }
         Ok(())
@@ -85,7 +85,7 @@ impl Policy {
     /// into Greenroom's own. Its target may be absent.
     pub(crate) fn check_link<D: Disk>(
         &self,
-        ground: &Ground<'_, D>,
+        cache: &DirCache<'_, D>,
         path: &RelPath,
         target: &[u8],
         overlay: &mut Overlay<'_, FsError>,
@@ -94,7 +94,7 @@ impl Policy {
             let refusal = Refusal::LinkTarget { target: escape(target) };
             FsError::Refused { path: path.clone(), refusal }
         };
-        let leads_to = match beneath::resolve_link(ground, &self.root_path, path, target, overlay) {
+        let leads_to = match beneath::resolve_link(cache, &self.root_path, path, target, overlay) {
             // The root itself, or nothing that could be opened.
             Ok(None) => return Ok(()),
             Err(FsError::Refused { refusal: Refusal::ParentNotADirectory, .. }) => return Ok(()),
@@ -102,7 +102,7 @@ impl Policy {
             Err(FsError::Refused { .. } | FsError::Path(_)) => return Err(refused()),
             Err(error) => return Err(error),
         };
-        match self.check_resolved(ground, &leads_to) {
+        match self.check_resolved(cache, &leads_to) {
             Err(FsError::Refused { .. }) => Err(refused()),
             answer => answer,
         }
@@ -111,11 +111,11 @@ impl Policy {
     /// Refuses a path by its names, and by where it lies as far as that is on the disk.
     pub(crate) fn check_resolved<D: Disk>(
         &self,
-        ground: &Ground<'_, D>,
+        cache: &DirCache<'_, D>,
         resolved: &Resolved,
     ) -> Result<(), FsError> {
         match resolved.is_on_disk {
-            true => self.check_place(ground, &resolved.path),
+            true => self.check_place(cache, &resolved.path),
             false => self.check_path(&resolved.path),
         }
     }

@@ -14,9 +14,9 @@ use crate::change_set::{Change, ChangeSet};
 use crate::content::{ContentSource, Digest};
 use crate::error::{FsError, Refusal};
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, FileReader, file_error, is_absence};
 use crate::os::dir_locks;
 use crate::os::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
-use crate::os::ground::{FileReader, Ground, file_error, is_absence};
 use crate::os::lock::WorkspaceLock;
 use crate::policy::{Options, Policy, check_mode_change};
 use crate::records::SetRecords;
@@ -145,10 +145,10 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Refused`] when a parent is a symlink or another mount.
     pub fn new_file_mode(&self, path: &RelPath, by_umask: u32) -> Result<u32, FsError> {
-        let ground = self.ground();
+        let cache = self.cache();
         let mut parent = path.parent();
         loop {
-            match ground.dir(parent.as_ref()) {
+            match cache.dir(parent.as_ref()) {
                 Ok(dir) => {
                     let allowed = self.disk.default_mode(&dir);
                     let allowed =
@@ -231,13 +231,13 @@ impl<D: Disk> Workspace<D> {
         overlay: &mut Overlay<'_, E>,
     ) -> Result<RelPath, E> {
         self.policy.check_path(path)?;
-        let ground = self.ground();
+        let cache = self.cache();
         let root = &self.places.root_path;
-        let resolved = beneath::resolve(&ground, root, path, last, overlay)?;
-        self.policy.check_resolved(&ground, &resolved)?;
+        let resolved = beneath::resolve(&cache, root, path, last, overlay)?;
+        self.policy.check_resolved(&cache, &resolved)?;
         if resolved.is_on_disk {
             // Opens the parent as a change would, so that a mount is noticed now.
-            ground.stat(&resolved.path)?;
+            cache.stat(&resolved.path)?;
         }
         Ok(resolved.path)
     }
@@ -248,7 +248,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Refused`] when a parent is a symlink or another mount.
     pub fn stat(&self, path: &RelPath) -> Result<Option<Stat>, FsError> {
-        self.ground().stat(path)
+        self.cache().stat(path)
     }
 
     /// The status of many names, with every directory opened once.
@@ -259,8 +259,8 @@ impl<D: Disk> Workspace<D> {
         &self,
         paths: impl IntoIterator<Item = &'p RelPath>,
     ) -> Vec<Result<Option<Stat>, FsError>> {
-        let ground = self.ground();
-        paths.into_iter().map(|path| ground.stat(path)).collect()
+        let cache = self.cache();
+        paths.into_iter().map(|path| cache.stat(path)).collect()
     }
 
     /// The names in a directory, the root when none is given, without Greenroom's own, in
@@ -273,7 +273,7 @@ impl<D: Disk> Workspace<D> {
         if let Some(dir) = dir {
             self.policy.check_path(dir)?;
         }
-        let opened = match self.ground().dir(dir) {
+        let opened = match self.cache().dir(dir) {
             Ok(opened) => opened,
             Err(error) if is_absence(&error) => return Ok(None),
             Err(error) => return Err(error),
@@ -291,10 +291,10 @@ impl<D: Disk> Workspace<D> {
     /// [`Refusal::NotAFile`] for anything but a regular file, [`Refusal::OtherMount`] for one
     /// that is a mount point by itself.
     pub fn open_file(&self, path: &RelPath) -> Result<Option<OpenFile<'_, D>>, FsError> {
-        let ground = self.ground();
+        let cache = self.cache();
         let not_a_file =
             |kind| FsError::Refused { path: path.clone(), refusal: Refusal::NotAFile { kind } };
-        match ground.stat(path)? {
+        match cache.stat(path)? {
             None => return Ok(None),
             Some(stat) => match stat.kind {
                 FileKind::Regular => {}
@@ -303,7 +303,7 @@ impl<D: Disk> Workspace<D> {
                 FileKind::Other => return Err(not_a_file("special file")),
             },
         }
-        let parent = ground.parent(path)?;
+        let parent = cache.parent(path)?;
         let file = match self.disk.open_file(&parent, path.file_name()) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -339,7 +339,7 @@ impl<D: Disk> Workspace<D> {
     ) -> Result<(), E> {
         // A refusal of the overlay's own is the caller's, and no word on the link.
         let mut failed = None;
-        let checked = self.policy.check_link(&self.ground(), path, target, &mut |path| {
+        let checked = self.policy.check_link(&self.cache(), path, target, &mut |path| {
             overlay(path).or_else(|error| {
                 failed = Some(error);
                 Ok(None)
@@ -356,11 +356,11 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Refused`] when a parent is a symlink or another mount.
     pub fn read_link(&self, path: &RelPath) -> Result<Option<(Vec<u8>, Stat)>, FsError> {
-        let ground = self.ground();
-        let Some(stat) = ground.stat(path)?.filter(|stat| stat.kind == FileKind::Symlink) else {
+        let cache = self.cache();
+        let Some(stat) = cache.stat(path)?.filter(|stat| stat.kind == FileKind::Symlink) else {
             return Ok(None);
         };
-        let parent = ground.parent(path)?;
+        let parent = cache.parent(path)?;
         match self.disk.read_link(&parent, path.file_name()) {
             Ok(target) => Ok(Some((target, stat))),
             Err(error)
@@ -381,7 +381,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Refused`] where it lies on another mount, [`FsError::Io`].
     pub fn has_capabilities(&self, path: &RelPath) -> Result<bool, FsError> {
-        let file = match self.ground().open_file(path) {
+        let file = match self.cache().open_file(path) {
             Ok(file) => file,
             Err(error) if is_absence(&error) => return Ok(false),
             Err(error) => return Err(error),
@@ -453,15 +453,14 @@ impl<D: Disk> Workspace<D> {
             }
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         }
-        let ground = self.ground();
+        let cache = self.cache();
         let arrivals = set.changes.iter().filter_map(Change::arrives_at);
         let paths = set.changes.iter().map(|change| &change.path).chain(arrivals);
-        let _locks = match dir_locks::take(&ground, paths) {
+        let _locks = match dir_locks::take(&cache, paths) {
             Ok(locks) => locks,
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         };
-        let apply =
-            Apply { ground: &ground, journals: &self.places.journals, policy: &self.policy };
+        let apply = Apply { cache: &cache, journals: &self.places.journals, policy: &self.policy };
         apply.run(set, source)
     }
 
@@ -475,9 +474,9 @@ impl<D: Disk> Workspace<D> {
         _lock: &WorkspaceLock,
         unfinished: &Unfinished,
     ) -> Result<Vec<Kept>, FsError> {
-        let ground = self.ground();
+        let cache = self.cache();
         let Some(journal) = self.journal_of(unfinished)? else { return Ok(Vec::new()) };
-        let swapper = Swapper::new(&ground);
+        let swapper = Swapper::new(&cache);
         // What it came to was recorded before it was answered.
         let is_late = match unfinished.record {
             Record::Committed => mutant!(CommittedTooLate),
@@ -536,9 +535,9 @@ impl<D: Disk> Workspace<D> {
         records: &dyn SetRecords,
         record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
     ) -> Result<RecoveryReport, FsError> {
-        let ground = self.ground();
+        let cache = self.cache();
         let (journals, policy) = (&self.places.journals, &self.policy);
-        Recovery { ground: &ground, journals, policy, records }.run(record)
+        Recovery { cache: &cache, journals, policy, records }.run(record)
     }
 
     /// The sets that recovery could neither finish nor take back, and that wait for a person.
@@ -578,10 +577,10 @@ impl<D: Disk> Workspace<D> {
         else {
             return Ok(Vec::new());
         };
-        let ground = self.ground();
-        let swapper = Swapper::new(&ground);
+        let cache = self.cache();
+        let swapper = Swapper::new(&cache);
         if let Opened::Sound(journal, found) = Journal::open(&self.disk, journals, &name)? {
-            restore::remove_parts(&ground, &found.intent)?;
+            restore::remove_parts(&cache, &found.intent)?;
             clean_slots(&swapper, &found.intent, Unknown::Users)?;
             journal.remove(&self.disk, journals)?;
         } else {
@@ -612,11 +611,11 @@ impl<D: Disk> Workspace<D> {
         _lock: &WorkspaceLock,
         dirs: &[RelPath],
     ) -> Result<(), FsError> {
-        let ground = self.ground();
-        let swapper = Swapper::new(&ground);
+        let cache = self.cache();
+        let swapper = Swapper::new(&cache);
         // One whose parent is a symlink or another mount now is another directory, or gone.
         let is_reached = |dir: &&RelPath| {
-            !matches!(ground.dir(dir.parent().as_ref()), Err(FsError::Refused { .. }))
+            !matches!(cache.dir(dir.parent().as_ref()), Err(FsError::Refused { .. }))
         };
         let mut dirs: Vec<&RelPath> = dirs.iter().filter(is_reached).collect();
         dirs.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
@@ -626,7 +625,7 @@ impl<D: Disk> Workspace<D> {
         let parents: std::collections::BTreeSet<Option<RelPath>> =
             dirs.iter().map(|dir| dir.parent()).collect();
         for parent in parents {
-            match ground.dir(parent.as_ref()) {
+            match cache.dir(parent.as_ref()) {
                 // The handle of a directory that was just removed, too: its sync does nothing.
                 Ok(dir) => self.disk.sync_dir(&dir).map_err(FsError::io("sync", "a directory"))?,
                 Err(error) if is_absence(&error) => {}
@@ -653,7 +652,7 @@ impl<D: Disk> Workspace<D> {
         }
         let waiting = self.in_doubt()?;
         let is_own = |set: &str| is_own(set) && waiting.iter().all(|waiting| waiting != set);
-        sweep::run(&self.ground(), self.policy.own_state.as_ref(), &is_own, is_known)
+        sweep::run(&self.cache(), self.policy.own_state.as_ref(), &is_own, is_known)
     }
 
     /// The files in `conflicts/`, sorted.
@@ -673,8 +672,8 @@ impl<D: Disk> Workspace<D> {
         Ok(files)
     }
 
-    fn ground(&self) -> Ground<'_, D> {
-        Ground::new(
+    fn cache(&self) -> DirCache<'_, D> {
+        DirCache::new(
             &self.disk,
             &self.places.root,
             &self.places.conflicts,

@@ -13,21 +13,21 @@ use crate::apply::swap::{Obstacle, Swapper};
 use crate::error::{Conflict, Difference, FsError};
 use crate::fallback::move_aside::is_unsupported;
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, FileState, is_absence};
 use crate::os::disk::{Disk, FileKind};
-use crate::os::ground::{Ground, Held, is_absence};
 use crate::rel_path::RelPath;
 
 /// Whether a directory holds anything but the directories below it that its set takes away as well;
 /// `None` when it is no directory. `at` is where it is now: its path, or its slot.
 pub(crate) fn holds_others<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     at: &RelPath,
     path: &RelPath,
     below: &[DirBelow],
 ) -> Result<Option<bool>, FsError> {
     let known: BTreeSet<&[u8]> =
         below.iter().filter_map(|(dir, _)| dir.as_bytes().strip_prefix(path.as_bytes())).collect();
-    let Some(tree) = ground.tree(at)? else { return Ok(None) };
+    let Some(tree) = cache.tree(at)? else { return Ok(None) };
     let is_known = |inner: &RelPath, kind: FileKind| {
         let rest = inner.as_bytes().strip_prefix(at.as_bytes());
         kind == FileKind::Directory && rest.is_some_and(|rest| known.contains(rest))
@@ -38,13 +38,13 @@ pub(crate) fn holds_others<D: Disk>(
 impl<D: Disk> Swapper<'_, '_, D> {
     /// Moves the directory aside into the slot, and verifies that nothing has come into it.
     pub(crate) fn clear_dir(&self, unit: &Unit, below: &[DirBelow]) -> Result<(), Obstacle> {
-        let (ground, path) = (self.ground, &unit.path);
+        let (cache, path) = (self.cache, &unit.path);
         let conflict =
             |difference| Err(Obstacle::Conflict(Conflict { path: path.clone(), difference }));
-        match holds_others(ground, path, path, below)? {
+        match holds_others(cache, path, path, below)? {
             Some(false) => {}
             Some(true) => return conflict(Difference::NotEmpty),
-            None if ground.stat(path)?.is_some() => return conflict(Difference::Kind),
+            None if cache.stat(path)?.is_some() => return conflict(Difference::Kind),
             None => return conflict(Difference::Missing),
         }
         match self.rename_dir(path, &unit.slot) {
@@ -54,7 +54,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
             }
             Err(error) => return Err(error.into()),
         }
-        match holds_others(ground, &unit.slot, path, below)? {
+        match holds_others(cache, &unit.slot, path, below)? {
             Some(false) => Ok(()),
             Some(true) | None => {
                 self.dir_back(unit, below)?;
@@ -66,7 +66,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// Moves the directory back, or makes another one where something else has removed it. What a
     /// user has put at its path stays.
     pub(crate) fn dir_back(&self, unit: &Unit, below: &[DirBelow]) -> Result<(), FsError> {
-        let ground = self.ground;
+        let cache = self.cache;
         if mutant!(ClearedStays) {
             return Ok(());
         }
@@ -80,15 +80,14 @@ impl<D: Disk> Swapper<'_, '_, D> {
             _ => {}
         }
         for (dir, mode) in below {
-            let parent = match ground.parent(dir) {
+            let parent = match cache.parent(dir) {
                 Ok(parent) => parent,
                 Err(error) if is_absence(&error) => continue,
                 Err(error) => return Err(error),
             };
-            let made = match ground.disk.create_dir(&parent, dir.file_name()) {
-                Ok(()) => mode.map_or(Ok(()), |mode| {
-                    ground.disk.set_dir_mode(&parent, dir.file_name(), mode)
-                }),
+            let made = match cache.disk.create_dir(&parent, dir.file_name()) {
+                Ok(()) => mode
+                    .map_or(Ok(()), |mode| cache.disk.set_dir_mode(&parent, dir.file_name(), mode)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
                 Err(error) => Err(error),
             };
@@ -99,10 +98,10 @@ impl<D: Disk> Swapper<'_, '_, D> {
 
     /// Removes a directory's slot; one that holds something is kept.
     pub(crate) fn clean_dir_slot(&self, unit: &Unit, below: &[DirBelow]) -> Result<(), FsError> {
-        let ground = self.ground;
-        match ground.held(&unit.slot)? {
-            Held::Absent => return Ok(()),
-            Held::Other(FileKind::Directory) => {}
+        let cache = self.cache;
+        match cache.file_state(&unit.slot)? {
+            FileState::Absent => return Ok(()),
+            FileState::Other(FileKind::Directory) => {}
             _ => return self.keep(unit),
         }
         for (dir, _) in below.iter().rev() {
@@ -113,7 +112,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
             }
         }
         self.remove_dir(&unit.slot)?;
-        match ground.stat(&unit.slot)? {
+        match cache.stat(&unit.slot)? {
             None => Ok(()),
             Some(_) => self.keep(unit),
         }
@@ -124,8 +123,8 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// # Errors
     /// `AlreadyExists` when the name is taken.
     fn rename_dir(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
-        let (ground, disk) = (self.ground, self.ground.disk);
-        let (from_dir, to_dir) = (ground.parent(from)?, ground.parent(to)?);
+        let (cache, disk) = (self.cache, self.cache.disk);
+        let (from_dir, to_dir) = (cache.parent(from)?, cache.parent(to)?);
         let (from_name, to_name) = (from.file_name(), to.file_name());
         let moved = match disk.rename(&from_dir, from_name, &to_dir, to_name) {
             // A directory has no second name to make first; rename(2) replaces no file with one,
@@ -139,8 +138,8 @@ impl<D: Disk> Swapper<'_, '_, D> {
             },
             answer => answer,
         };
-        ground.forget_dir(from);
-        ground.forget_dir(to);
+        cache.forget_dir(from);
+        cache.forget_dir(to);
         moved.map_err(FsError::io("move the directory", from))
     }
 }
@@ -154,22 +153,22 @@ pub(crate) fn remove_emptied<D: Disk>(
     swapper: &Swapper<'_, '_, D>,
     intent: &Intent,
 ) -> Result<(), FsError> {
-    let ground = swapper.ground;
+    let cache = swapper.cache;
     let mut parents = BTreeSet::new();
     for (dir, _) in intent.emptied.iter().rev() {
-        if ground.is_empty_dir(dir)? && !mutant!(EmptiedStay) {
+        if cache.is_empty_dir(dir)? && !mutant!(EmptiedStay) {
             swapper.remove_dir(dir)?;
         }
         // Whoever has removed it may have been killed before that was durable.
-        if ground.stat(dir)?.is_none() {
+        if cache.stat(dir)?.is_none() {
             parents.remove(&Some(dir.clone()));
             parents.insert(dir.parent());
         }
     }
     for parent in parents {
-        match ground.dir(parent.as_ref()) {
+        match cache.dir(parent.as_ref()) {
             Ok(dir) => {
-                ground.disk.sync_dir(&dir).map_err(FsError::io("sync", "a directory"))?;
+                cache.disk.sync_dir(&dir).map_err(FsError::io("sync", "a directory"))?;
             }
             Err(error) if is_absence(&error) => {}
             Err(error) => return Err(error),

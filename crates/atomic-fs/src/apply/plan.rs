@@ -7,8 +7,8 @@ use crate::apply::intent::{Intent, Terrain, UNKNOWN_STAMP, check_consistency};
 use crate::apply::removed_dirs::RemovedDirs;
 use crate::change_set::{Change, ChangeSet, Expected, Operation};
 use crate::error::{Conflict, Difference, FsError, Refusal};
+use crate::os::dir_cache::{DirCache, FileState, is_absence};
 use crate::os::disk::{Disk, FileKind};
-use crate::os::ground::{Ground, Held, is_absence};
 use crate::os::parallel;
 use crate::policy::{Policy, check_mode_change};
 use crate::records::SlotNumbers;
@@ -16,7 +16,7 @@ use crate::rel_path::RelPath;
 
 /// What a set is checked against.
 pub(crate) struct Planner<'g, 'a, D: Disk> {
-    pub ground: &'g Ground<'a, D>,
+    pub cache: &'g DirCache<'a, D>,
     pub policy: &'g Policy,
 }
 
@@ -32,13 +32,13 @@ impl<D: Disk> Planner<'_, '_, D> {
                 && matches!(change.expected, Expected::Matches(base) if !base.kind.is_file())
         });
         let making_way = removed.tops().chain(links.map(|change| &change.path));
-        self.ground.note_making_way(making_way.cloned());
+        self.cache.note_making_way(making_way.cloned());
         let answers =
-            parallel::for_each(parallel::looks(self.ground.disk), set.changes.len(), |index| {
+            parallel::for_each(parallel::looks(self.cache.disk), set.changes.len(), |index| {
                 self.check(&set.changes[index], &freed, &removed)
             });
         let mut conflicts = Vec::new();
-        let mut seen = Seen::new(self.ground);
+        let mut seen = Seen::new(self.cache);
         let mut names = BTreeMap::new();
         for (change, answer) in set.changes.iter().zip(answers) {
             match answer {
@@ -81,7 +81,7 @@ impl<D: Disk> Planner<'_, '_, D> {
             _ => freed.contains(path),
         };
         // What is no directory is found by its own change.
-        Ok(self.ground.tree(top)?.is_none_or(|tree| tree.iter().all(leaves)))
+        Ok(self.cache.tree(top)?.is_none_or(|tree| tree.iter().all(leaves)))
     }
 
     fn check(
@@ -91,13 +91,13 @@ impl<D: Disk> Planner<'_, '_, D> {
         removed: &RemovedDirs,
     ) -> Result<Result<Option<(u64, u64)>, Conflict>, FsError> {
         self.policy.check_change(change)?;
-        self.policy.check_place(self.ground, &change.path)?;
+        self.policy.check_place(self.cache, &change.path)?;
         self.check_parents(&change.path, freed)?;
-        let held = match (&change.operation, change.expected) {
+        let state = match (&change.operation, change.expected) {
             (Operation::Write(_) | Operation::Delete, Expected::Matches(_)) => {
-                self.ground.held_unless_busy(&change.path)?
+                self.cache.file_state_unless_busy(&change.path)?
             }
-            _ => self.ground.held(&change.path)?,
+            _ => self.cache.file_state(&change.path)?,
         };
         let conflict =
             |path: &RelPath, difference| Ok(Err(Conflict { path: path.clone(), difference }));
@@ -105,23 +105,23 @@ impl<D: Disk> Planner<'_, '_, D> {
         let makes_dir = matches!(change.operation, Operation::MakeDir { .. });
         let makes_way = |path: &RelPath| makes_dir || removed.is_top(path);
         let identity = match change.expected {
-            Expected::Absent if held == Held::Absent || freed.contains(&change.path) => None,
-            Expected::Absent if held.is_directory() && makes_way(&change.path) => None,
+            Expected::Absent if state == FileState::Absent || freed.contains(&change.path) => None,
+            Expected::Absent if state.is_directory() && makes_way(&change.path) => None,
             Expected::Absent => return conflict(&change.path, Difference::Exists),
             Expected::Matches(base) => {
-                if let Some(difference) = held.difference(&base) {
+                if let Some(difference) = state.difference(&base) {
                     return conflict(&change.path, difference);
                 }
-                let Held::File { stat, .. } = held else {
+                let FileState::File { stat, .. } = state else {
                     return conflict(&change.path, Difference::Kind);
                 };
                 self.policy.check_file(&change.path, &stat)?;
                 if matches!(change.operation, Operation::SetMode { .. }) {
                     check_mode_change(&change.path, &stat)?;
                 }
-                held.inode()
+                state.inode()
             }
-            Expected::Directory { mode } => match self.ground.stat(&change.path)? {
+            Expected::Directory { mode } => match self.cache.stat(&change.path)? {
                 None => return conflict(&change.path, Difference::Missing),
                 Some(stat) if stat.kind != FileKind::Directory => {
                     return conflict(&change.path, Difference::Kind);
@@ -133,9 +133,9 @@ impl<D: Disk> Planner<'_, '_, D> {
             },
         };
         if let Operation::Rename { to, .. } = &change.operation {
-            self.policy.check_place(self.ground, to)?;
+            self.policy.check_place(self.cache, to)?;
             self.check_parents(to, freed)?;
-            let there = if freed.contains(to) { None } else { self.ground.stat(to)? };
+            let there = if freed.contains(to) { None } else { self.cache.stat(to)? };
             if there.is_some_and(|stat| stat.kind != FileKind::Directory || !makes_way(to)) {
                 return conflict(to, Difference::Exists);
             }
@@ -148,10 +148,10 @@ impl<D: Disk> Planner<'_, '_, D> {
     fn check_parents(&self, path: &RelPath, freed: &BTreeSet<&RelPath>) -> Result<(), FsError> {
         let mut parent = path.parent();
         while let Some(dir) = parent {
-            match self.ground.dir(Some(&dir)) {
+            match self.cache.dir(Some(&dir)) {
                 Ok(_) => return Ok(()),
                 Err(error) if is_absence(&error) => {
-                    let there = self.ground.stat(&dir)?;
+                    let there = self.cache.stat(&dir)?;
                     if there.is_some_and(|stat| stat.kind != FileKind::Directory)
                         && !freed.contains(&dir)
                     {
@@ -183,7 +183,7 @@ fn two_names(one: &RelPath, other: &RelPath) -> FsError {
 /// # Errors
 /// [`FsError`] where the disk fails, or when the set contradicts itself.
 pub(crate) fn rebuild<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     set: &ChangeSet,
     slots: SlotNumbers,
 ) -> Result<Intent, FsError> {
@@ -191,7 +191,7 @@ pub(crate) fn rebuild<D: Disk>(
     let leaves =
         |change: &&Change| matches!(change.operation, Operation::Delete | Operation::Rename { .. });
     let were_files = set.changes.iter().filter(leaves).map(|change| change.path.clone()).collect();
-    let mut intent = match Intent::plan(set, &Seen { were_files, ..Seen::new(ground) }) {
+    let mut intent = match Intent::plan(set, &Seen { were_files, ..Seen::new(cache) }) {
         // A directory on the way is a symlink or a mount by now: that is found once more, and
         // reported, before anything is done.
         Err(FsError::Refused { .. }) => Intent::plan(set, &Unseen)?,
@@ -202,20 +202,20 @@ pub(crate) fn rebuild<D: Disk>(
     }
     match slots {
         SlotNumbers::Unknown => intent.rename_slots()?,
-        SlotNumbers::ByPath => find_slots_above(ground, &mut intent)?,
+        SlotNumbers::ByPath => find_slots_above(cache, &mut intent)?,
     }
     Ok(intent)
 }
 
 /// The slot of a file whose directory was still to be made lies above that directory, which may be
 /// there by now: the set made it then.
-fn find_slots_above<D: Disk>(ground: &Ground<'_, D>, intent: &mut Intent) -> Result<(), FsError> {
+fn find_slots_above<D: Disk>(cache: &DirCache<'_, D>, intent: &mut Intent) -> Result<(), FsError> {
     for unit in &mut intent.units {
         let name = unit.slot.file_name().to_vec();
         let mut dir = unit.slot.parent();
         let mut candidate = Some(unit.slot.clone());
         while let Some(slot) = candidate {
-            if matches!(ground.stat(&slot), Ok(Some(_))) {
+            if matches!(cache.stat(&slot), Ok(Some(_))) {
                 let mut made = if unit.staged().is_some() { unit.path.parent() } else { None };
                 while let Some(dir) = made.filter(|dir| Some(dir) != slot.parent().as_ref()) {
                     made = dir.parent();
@@ -272,21 +272,21 @@ impl Terrain for Unseen {
 
 /// What planning needs, answered from the checks that were just made.
 struct Seen<'g, 'a, D: Disk> {
-    ground: &'g Ground<'a, D>,
+    cache: &'g DirCache<'a, D>,
     inodes: BTreeMap<RelPath, u64>,
     /// Where files were that the set takes away: a directory there, and what is in it, came later.
     were_files: BTreeSet<RelPath>,
 }
 
 impl<'g, 'a, D: Disk> Seen<'g, 'a, D> {
-    fn new(ground: &'g Ground<'a, D>) -> Self {
-        Self { ground, inodes: BTreeMap::new(), were_files: BTreeSet::new() }
+    fn new(cache: &'g DirCache<'a, D>) -> Self {
+        Self { cache, inodes: BTreeMap::new(), were_files: BTreeSet::new() }
     }
 }
 
 impl<D: Disk> Terrain for Seen<'_, '_, D> {
     fn new_stamp(&self) -> i64 {
-        self.ground.disk.new_stamp()
+        self.cache.disk.new_stamp()
     }
 
     fn inode(&self, path: &RelPath) -> Option<u64> {
@@ -301,7 +301,7 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
             }
             above = here.parent();
         }
-        match self.ground.dir(Some(path)) {
+        match self.cache.dir(Some(path)) {
             Ok(_) => Ok(true),
             Err(error) if is_absence(&error) => Ok(false),
             Err(error) => Err(error),
@@ -309,7 +309,7 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
     }
 
     fn dir_mode(&self, path: &RelPath) -> Result<Option<u32>, FsError> {
-        let stat = self.ground.stat(path)?;
+        let stat = self.cache.stat(path)?;
         Ok(stat.filter(|stat| stat.kind == FileKind::Directory).map(|stat| stat.mode))
     }
 
@@ -317,8 +317,8 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
         if !self.is_directory(path)? {
             return Ok(None);
         }
-        let dir = self.ground.dir(Some(path))?;
-        let identity = self.ground.disk.identity(&dir).map_err(FsError::io("look at", path))?;
+        let dir = self.cache.dir(Some(path))?;
+        let identity = self.cache.disk.identity(&dir).map_err(FsError::io("look at", path))?;
         Ok(Some(identity.1))
     }
 
@@ -326,9 +326,9 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
         let device = |path: &RelPath| {
             let mut parent = path.parent();
             loop {
-                match self.ground.dir(parent.as_ref()) {
+                match self.cache.dir(parent.as_ref()) {
                     Ok(dir) => {
-                        let identity = self.ground.disk.identity(&dir);
+                        let identity = self.cache.disk.identity(&dir);
                         return identity
                             .map(|(device, _)| device)
                             .map_err(FsError::io("look at", path));

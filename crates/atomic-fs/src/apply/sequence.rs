@@ -7,8 +7,8 @@ use crate::apply::swap::{Obstacle, Swapper};
 use crate::error::{Conflict, FsError};
 use crate::fallback::move_aside;
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, is_absence};
 use crate::os::disk::Disk;
-use crate::os::ground::{Ground, is_absence};
 use crate::os::parallel;
 use crate::rel_path::RelPath;
 
@@ -57,14 +57,14 @@ pub(crate) fn forward<D: Disk>(
             swapper.make_dir(dir, modes.get(dir).copied())?;
             // A file that moves has no other name once it is in there.
             if moved_into.contains(dir) && !mutant!(NewDirectoryUnsynced) {
-                swapper.ground.sync_parent(dir)?;
+                swapper.cache.sync_parent(dir)?;
             }
         }
         for phase in [Phase::Replace, Phase::Arrive, Phase::SetMode] {
             run_phase(swapper, intent, phase, is_done, &mut touched)?;
         }
         let checked: Result<(), FsError> =
-            check_in_place(swapper.ground, intent).into_iter().collect();
+            check_in_place(swapper.cache, intent).into_iter().collect();
         Ok(checked?)
     })();
     result.map_err(|obstacle| (touched, obstacle))
@@ -72,20 +72,20 @@ pub(crate) fn forward<D: Disk>(
 
 /// Looks whether all was done where it was meant to be: handles go with a directory that is moved,
 /// out of the workspace even. A directory that is moved later takes files with it that are done.
-fn check_in_place<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Vec<Result<(), FsError>> {
+fn check_in_place<D: Disk>(cache: &DirCache<'_, D>, intent: &Intent) -> Vec<Result<(), FsError>> {
     let mut dirs: BTreeSet<RelPath> = touched_dirs(intent).into_iter().flatten().collect();
     dirs.extend(intent.units.iter().filter_map(|unit| unit.path.parent()));
     let cleared = intent.cleared_dirs();
     let dirs: Vec<RelPath> = dirs.into_iter().filter(|dir| !lies_in(dir, &cleared)).collect();
-    parallel::for_each(parallel::looks(ground.disk), dirs.len(), |index| {
-        ground.check_in_place(&dirs[index])
+    parallel::for_each(parallel::looks(cache.disk), dirs.len(), |index| {
+        cache.check_in_place(&dirs[index])
     })
 }
 
 /// A directory of a set that is not at its path any more.
-pub(crate) fn find_moved<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Option<FsError> {
+pub(crate) fn find_moved<D: Disk>(cache: &DirCache<'_, D>, intent: &Intent) -> Option<FsError> {
     let is_moved = |error: &FsError| matches!(error, FsError::DirectoryMoved { .. });
-    check_in_place(ground, intent).into_iter().filter_map(Result::err).find(is_moved)
+    check_in_place(cache, intent).into_iter().filter_map(Result::err).find(is_moved)
 }
 
 fn run_phase<D: Disk>(
@@ -100,7 +100,7 @@ fn run_phase<D: Disk>(
         .collect();
     // No two units of a set share a path or a slot, so those of one phase are independent.
     let answers =
-        parallel::until_failure(parallel::looks(swapper.ground.disk), todo.len(), |index| {
+        parallel::until_failure(parallel::looks(swapper.cache.disk), todo.len(), |index| {
             make_step(swapper, &intent.units[todo[index]], phase)
         });
     let mut first_obstacle = Ok(());
@@ -126,12 +126,12 @@ fn make_step<D: Disk>(
     phase: Phase,
 ) -> Result<(), Obstacle> {
     match &unit.action {
-        Action::Delete { base } => swapper.set_aside(unit, base),
+        Action::Delete { base } => swapper.move_aside(unit, base),
         Action::Move { to, .. } if phase == Phase::Arrive => swapper.arrive(unit, to),
-        Action::Move { base, .. } => match swapper.ground.stat(&unit.slot)? {
+        Action::Move { base, .. } => match swapper.cache.stat(&unit.slot)? {
             // Half moved before a crash.
             Some(_) => Ok(()),
-            None => swapper.set_aside(unit, base),
+            None => swapper.move_aside(unit, base),
         },
         Action::Replace { base, staged, .. } => swapper.replace(unit, base, staged),
         Action::Create { .. } => swapper.arrive(unit, &unit.path),
@@ -147,16 +147,16 @@ pub(crate) fn backward<D: Disk>(
     touched: &[usize],
 ) -> Result<Vec<Conflict>, FsError> {
     let mut edited = Vec::new();
-    swapper.ground.record_swaps()?;
+    swapper.cache.record_swaps()?;
     if !mutant!(FailureTrusted) {
-        move_aside::settle(swapper.ground, intent)?;
+        move_aside::settle(swapper.cache, intent)?;
     }
     // All that arrived departs before anything that was set aside comes back: a path
     // may have been freed for another unit of the set.
     for &index in touched.iter().rev() {
         let unit = &intent.units[index];
         if let Action::Move { to, base, .. } = &unit.action {
-            if swapper.ground.stat(&unit.slot)?.is_none() {
+            if swapper.cache.stat(&unit.slot)?.is_none() {
                 edited.extend(swapper.depart(unit, to, base)?);
             }
         } else if !unit.frees_path() {
@@ -192,7 +192,7 @@ fn sync_moved_back<D: Disk>(swapper: &Swapper<'_, '_, D>, intent: &Intent) -> Re
         let Action::Move { to, .. } = &unit.action else { continue };
         let is_new = lies_in(to, &new_dirs) && !mutant!(NewDirectoryUnsynced);
         if is_new && synced.insert(unit.slot.parent()) {
-            swapper.ground.sync_parent(&unit.slot)?;
+            swapper.cache.sync_parent(&unit.slot)?;
         }
     }
     Ok(())
@@ -216,7 +216,7 @@ fn sync_slots_of_cleared<D: Disk>(
     let mut synced = BTreeSet::new();
     for name in names {
         if synced.insert(name.parent()) {
-            match swapper.ground.sync_parent(name) {
+            match swapper.cache.sync_parent(name) {
                 // Its directory has left already: recovery goes on from there.
                 Err(error) if is_absence(&error) => {}
                 answer => answer?,
@@ -239,7 +239,7 @@ fn sync_handed_over<D: Disk>(swapper: &Swapper<'_, '_, D>, intent: &Intent) -> R
     let mut synced = BTreeSet::new();
     for path in handed_over.map(|unit| &unit.path).filter(|path| taken.contains(path)) {
         if synced.insert(path.parent()) {
-            swapper.ground.sync_parent(path)?;
+            swapper.cache.sync_parent(path)?;
         }
     }
     Ok(())

@@ -8,8 +8,8 @@ use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
 use crate::error::{FsError, Refusal};
 use crate::holes::{data_runs, has_hole};
 use crate::mutants::mutant;
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Carried, Disk, LinkLike};
-use crate::os::ground::Ground;
 use crate::rel_path::RelPath;
 
 const PIECE_BYTES: u64 = 256 * 1024;
@@ -25,7 +25,7 @@ const PIECE_BYTES: u64 = 256 * 1024;
 /// [`FsError::DamagedContent`] when the source yields anything but the approved
 /// bytes; the slot may be left behind in part and is the caller's to remove.
 pub(crate) fn write<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     unit: &Unit,
     staged: &Fingerprint,
     source: &dyn ContentSource,
@@ -48,7 +48,7 @@ pub(crate) fn write<D: Disk>(
         Action::Replace { .. } => Some(Carried::New),
         _ => None,
     };
-    new.write(ground, known, source)
+    new.write(cache, known, source)
 }
 
 /// A file of Greenroom's own that is to be written beside a user's.
@@ -72,31 +72,31 @@ impl NewFile<'_> {
     /// As [`write`].
     pub(crate) fn write<D: Disk>(
         &self,
-        ground: &Ground<'_, D>,
+        cache: &DirCache<'_, D>,
         known: Option<Carried>,
         source: &dyn ContentSource,
     ) -> Result<Option<D::File>, FsError> {
         match self.content.kind {
-            ContentKind::File => self.write_file(ground, known, source).map(Some),
-            ContentKind::Symlink => self.make_symlink(ground, source).map(|()| None),
+            ContentKind::File => self.write_file(cache, known, source).map(Some),
+            ContentKind::Symlink => self.make_symlink(cache, source).map(|()| None),
         }
     }
 
     fn make_symlink<D: Disk>(
         &self,
-        ground: &Ground<'_, D>,
+        cache: &DirCache<'_, D>,
         source: &dyn ContentSource,
     ) -> Result<(), FsError> {
         let Self { own, path, content, .. } = *self;
         let target = read_target(path, content, source)?;
-        let dir = ground.parent(own)?;
+        let dir = cache.parent(own)?;
         let old = match self.continues.filter(|_| !mutant!(MetadataDropped)) {
-            Some(old) => ground.stat(old)?,
+            Some(old) => cache.stat(old)?,
             None => None,
         };
         let owner = old.map(|old| (old.uid, old.gid));
         let modified_ns = self.stamp.filter(|_| !mutant!(StampLeftOut));
-        ground
+        cache
             .disk
             .create_symlink(&dir, own.file_name(), &target, LinkLike { owner, modified_ns })
             .map_err(FsError::io("make a symlink beside", path))
@@ -104,15 +104,15 @@ impl NewFile<'_> {
 
     fn write_file<D: Disk>(
         &self,
-        ground: &Ground<'_, D>,
+        cache: &DirCache<'_, D>,
         known: Option<Carried>,
         source: &dyn ContentSource,
     ) -> Result<D::File, FsError> {
         let Self { own, path, content, .. } = *self;
-        let disk = ground.disk;
-        let dir = ground.parent(own)?;
+        let disk = cache.disk;
+        let dir = cache.parent(own)?;
         let continues = self.continues.filter(|_| !mutant!(MetadataDropped));
-        let original = continues.map(|old| ground.open_file(old)).transpose()?;
+        let original = continues.map(|old| cache.open_file(old)).transpose()?;
         let file =
             disk.create_file(&dir, own.file_name()).map_err(FsError::io("write beside", path))?;
         if let (Some(old), Some(original)) = (continues, &original) {
@@ -127,7 +127,7 @@ impl NewFile<'_> {
         fill(disk, &file, path, content, source)?;
         match (continues, original) {
             (Some(old), Some(original)) => {
-                let carried = known.map_or_else(|| carried(ground, content, &original), Ok);
+                let carried = known.map_or_else(|| carried(cache, content, &original), Ok);
                 carried
                     .and_then(|it| disk.copy_metadata(&original, &file, content.mode, it))
                     .map_err(FsError::io("keep the owner and attributes of", old))?;
@@ -166,12 +166,12 @@ pub(crate) fn read_target(
 
 /// Whether the file that a new one continues has its content.
 fn carried<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     content: &Fingerprint,
     original: &D::File,
 ) -> io::Result<Carried> {
-    let is_same = ground.disk.file_stat(original)?.bytes == content.bytes
-        && ground.held_by(original)?.content() == Some(content.content());
+    let is_same = cache.disk.file_stat(original)?.bytes == content.bytes
+        && cache.open_file_state(original)?.content() == Some(content.content());
     Ok(if is_same { Carried::Same } else { Carried::New })
 }
 

@@ -6,8 +6,8 @@ use std::io;
 use crate::apply::intent::Intent;
 use crate::error::FsError;
 use crate::folding::folded_name;
+use crate::os::dir_cache::{DirCache, is_absence};
 use crate::os::disk::Disk;
-use crate::os::ground::{Ground, is_absence};
 use crate::rel_path::RelPath;
 
 /// Refuses a set that brings files to two spellings of one name, `New` and `NEW`, in a directory
@@ -16,7 +16,7 @@ use crate::rel_path::RelPath;
 ///
 /// # Errors
 /// [`FsError::BadChangeSet`].
-pub(crate) fn check<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result<(), FsError> {
+pub(crate) fn check<D: Disk>(cache: &DirCache<'_, D>, intent: &Intent) -> Result<(), FsError> {
     let arriving = intent.units.iter().filter_map(|unit| unit.arrives_at());
     let mut names: BTreeMap<Vec<Vec<u8>>, &RelPath> = BTreeMap::new();
     // A directory is asked once, however many pairs of names arrive in it.
@@ -30,7 +30,7 @@ pub(crate) fn check<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result<
         let folds = match answers.get(&path.parent()) {
             Some(folds) => *folds,
             None => {
-                let folds = folds_case(ground, path)?;
+                let folds = folds_case(cache, path)?;
                 answers.insert(path.parent(), folds);
                 folds
             }
@@ -44,10 +44,10 @@ pub(crate) fn check<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result<
 }
 
 /// Whether the nearest directory above a path finds a name in another case.
-fn folds_case<D: Disk>(ground: &Ground<'_, D>, path: &RelPath) -> Result<bool, FsError> {
+fn folds_case<D: Disk>(cache: &DirCache<'_, D>, path: &RelPath) -> Result<bool, FsError> {
     let mut parent = path.parent();
     let dir = loop {
-        match ground.dir(parent.as_ref()) {
+        match cache.dir(parent.as_ref()) {
             Ok(dir) => break dir,
             Err(error) if is_absence(&error) && parent.is_some() => {
                 parent = parent.as_ref().and_then(RelPath::parent);
@@ -56,14 +56,14 @@ fn folds_case<D: Disk>(ground: &Ground<'_, D>, path: &RelPath) -> Result<bool, F
         }
     };
     let failed = || FsError::io("look beside", path);
-    let entries = ground.disk.list(&dir).map_err(failed())?;
+    let entries = cache.disk.list(&dir).map_err(failed())?;
     let names: HashSet<&[u8]> = entries.iter().map(|entry| entry.name.as_slice()).collect();
     for entry in &entries {
         let other: Vec<u8> = entry.name.iter().map(|byte| byte ^ case_bit(*byte)).collect();
         if other == entry.name || names.contains(other.as_slice()) {
             continue;
         }
-        return match ground.disk.stat(&dir, &other) {
+        return match cache.disk.stat(&dir, &other) {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(failed()(error)),

@@ -12,8 +12,8 @@ use crate::content::Fingerprint;
 use crate::error::{Conflict, Difference, FsError};
 use crate::fallback::move_aside::is_unsupported;
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, FileState, is_absence};
 use crate::os::disk::{Disk, FileKind, Lease};
-use crate::os::ground::{Ground, Held, is_absence};
 use crate::policy::check_mode_change;
 use crate::recovery::conflicts::{self, Kept};
 use crate::recovery::restore;
@@ -53,14 +53,14 @@ pub(crate) struct Guard<D: Disk> {
 
 /// Whether a unit's slot and file have been exchanged before.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum Attempt {
     First,
     Again,
 }
 
 /// Makes and takes back the steps of units.
 pub(crate) struct Swapper<'g, 'a, D: Disk> {
-    pub ground: &'g Ground<'a, D>,
+    pub cache: &'g DirCache<'a, D>,
     /// Whether an inode's number is still that of the file that was checked: some file systems
     /// give new ones when they are mounted again.
     pub knows_inodes: bool,
@@ -68,13 +68,13 @@ pub(crate) struct Swapper<'g, 'a, D: Disk> {
 }
 
 impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
-    pub(crate) fn new(ground: &'g Ground<'a, D>) -> Self {
-        Self { ground, knows_inodes: false, kept: Mutex::default() }
+    pub(crate) fn new(cache: &'g DirCache<'a, D>) -> Self {
+        Self { cache, knows_inodes: false, kept: Mutex::default() }
     }
 
     /// For the process that checked the files.
-    pub(crate) fn of_apply(ground: &'g Ground<'a, D>) -> Self {
-        Self { knows_inodes: true, ..Self::new(ground) }
+    pub(crate) fn of_apply(cache: &'g DirCache<'a, D>) -> Self {
+        Self { knows_inodes: true, ..Self::new(cache) }
     }
 
     /// The user's bytes that went to `conflicts/` so far.
@@ -83,7 +83,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     }
 
     pub(crate) fn keep(&self, unit: &Unit) -> Result<(), FsError> {
-        self.note_kept(conflicts::keep(self.ground, &unit.slot, &unit.path)?);
+        self.note_kept(conflicts::keep(self.cache, &unit.slot, &unit.path)?);
         Ok(())
     }
 
@@ -96,7 +96,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         // Kept until the file is verified, or put back: who waits to write must not get
         // at the file before.
         let guard = self.guard(unit, base)?;
-        match self.exchange(unit, Turn::First) {
+        match self.exchange(unit, Attempt::First) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::NotFound) => {
                 return conflict(&unit.path, Difference::Missing);
@@ -119,24 +119,24 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
 
     /// Looks at the file before it is moved, and holds off writers where it can.
     fn guard(&self, unit: &Unit, base: &Fingerprint) -> Result<Guard<D>, Obstacle> {
-        let (disk, path) = (self.ground.disk, &unit.path);
+        let (disk, path) = (self.cache.disk, &unit.path);
         let missing = || Err(Obstacle::of(path, Difference::Missing));
         if !base.kind.is_file() {
             // Nobody writes to a link.
-            let held = self.ground.held(path)?;
-            return match held.difference(base) {
-                None => Ok(Guard { leased: None, inode: held.inode() }),
+            let state = self.cache.file_state(path)?;
+            return match state.difference(base) {
+                None => Ok(Guard { leased: None, inode: state.inode() }),
                 Some(difference) => Err(Obstacle::of(path, difference)),
             };
         }
-        match self.ground.stat(path)? {
+        match self.cache.stat(path)? {
             None => return missing(),
             Some(stat) if stat.kind != FileKind::Regular => {
                 return Err(Obstacle::of(path, Difference::Kind));
             }
             Some(_) => {}
         }
-        let file = match self.ground.open_file(path) {
+        let file = match self.cache.open_file(path) {
             Ok(file) => file,
             Err(error) if error.is(io::ErrorKind::NotFound) => return missing(),
             Err(error) => return Err(error.into()),
@@ -145,13 +145,13 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             Lease::Held => true,
             Lease::Unavailable => false,
             Lease::Busy if mutant!(BusyIgnored) => false,
-            Lease::Busy => return Err(self.ground.busy(path, &file).into()),
+            Lease::Busy => return Err(self.cache.busy(path, &file).into()),
         };
         // Without a lease this look decides nothing, but it spares the user's editor the
         // sight of a file that is taken out and put back.
-        let held = self.ground.held_by(&file).map_err(FsError::io("read", path))?;
-        match held.difference(base) {
-            None => Ok(Guard { leased: leased.then_some(file), inode: held.inode() }),
+        let state = self.cache.open_file_state(&file).map_err(FsError::io("read", path))?;
+        match state.difference(base) {
+            None => Ok(Guard { leased: leased.then_some(file), inode: state.inode() }),
             Some(difference) => Err(Obstacle::of(path, difference)),
         }
     }
@@ -159,19 +159,19 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     /// Whether what came out into the slot is the base.
     fn verify(&self, unit: &Unit, base: &Fingerprint, guard: &Guard<D>) -> Step {
         if let Some(leased) = &guard.leased {
-            let out = self.ground.stat(&unit.slot)?;
+            let out = self.cache.stat(&unit.slot)?;
             let is_guarded = out.is_some_and(|out| Some((out.device, out.inode)) == guard.inode);
-            let holds = self.ground.disk.lease_holds(leased);
+            let holds = self.cache.disk.lease_holds(leased);
             let holds = holds.map_err(FsError::io("guard", &unit.path))? || mutant!(LeaseUnchecked);
             if is_guarded && !holds {
                 // Somebody waits in open(2) to write to what is in the slot now.
-                return Err(self.ground.busy(&unit.path, leased).into());
+                return Err(self.cache.busy(&unit.path, leased).into());
             }
             if is_guarded && out.is_some_and(|out| out.mode == base.mode) {
                 return Ok(());
             }
         }
-        match self.ground.held(&unit.slot)?.difference(base) {
+        match self.cache.file_state(&unit.slot)?.difference(base) {
             None => Ok(()),
             Some(difference) => conflict(&unit.path, difference),
         }
@@ -185,16 +185,16 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         if mutant!(PutBackSkipped) {
             return Ok(());
         }
-        self.ground.record_swaps()?;
+        self.cache.record_swaps()?;
         // Its own content, and not what a user has saved with the same bytes since.
-        let is_own = |held: &Held| match unit.staged() {
-            Some(own) if own == *staged => held.is_arrived(staged, unit.stamp),
-            _ => held.matches(staged),
+        let is_own = |state: &FileState| match unit.staged() {
+            Some(own) if own == *staged => state.is_arrived(staged, unit.stamp),
+            _ => state.matches(staged),
         };
-        let mut giving = self.ground.held(&unit.slot)?.content();
+        let mut giving = self.cache.file_state(&unit.slot)?.content();
         let mut given = None;
         for _ in 0..PUT_BACK_TRIES {
-            match self.exchange(unit, Turn::Again) {
+            match self.exchange(unit, Attempt::Again) {
                 Ok(()) => {}
                 // The user removed the file meanwhile; the version displaced before
                 // that is theirs to find.
@@ -203,7 +203,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
                 Err(error) if error.is(io::ErrorKind::AlreadyExists) => break,
                 Err(error) => return Err(error),
             }
-            let out = self.ground.held(&unit.slot)?;
+            let out = self.cache.file_state(&unit.slot)?;
             if is_own(&out) {
                 return Ok(());
             }
@@ -220,16 +220,16 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     }
 
     /// Moves the file aside into the slot and verifies it.
-    pub(crate) fn set_aside(&self, unit: &Unit, base: &Fingerprint) -> Step {
+    pub(crate) fn move_aside(&self, unit: &Unit, base: &Fingerprint) -> Step {
         let guard = match unit.action {
             // Who writes to a file that only moves goes on writing to the same file.
             Action::Move { .. } => None,
             _ => Some(self.guard(unit, base)?),
         };
         if mutant!(DeleteUnlinks) && matches!(unit.action, Action::Delete { .. }) {
-            return Ok(crate::apply::tidy::remove(self.ground, &unit.path)?);
+            return Ok(crate::apply::tidy::remove(self.cache, &unit.path)?);
         }
-        match self.ground.rename_to_own(&unit.path, &unit.slot) {
+        match self.cache.rename_to_own(&unit.path, &unit.slot) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::NotFound) => {
                 return conflict(&unit.path, Difference::Missing);
@@ -239,8 +239,8 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         let verified = match &guard {
             _ if mutant!(DeleteUnverified) => Ok(()),
             Some(guard) => self.verify(unit, base, guard),
-            None => match self.ground.held(&unit.slot) {
-                Ok(held) => match held.difference(base) {
+            None => match self.cache.file_state(&unit.slot) {
+                Ok(state) => match state.difference(base) {
                     None => Ok(()),
                     Some(difference) => conflict(&unit.path, difference),
                 },
@@ -261,13 +261,13 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         guard: Option<Guard<D>>,
     ) -> Result<(), FsError> {
         if unit.slot.parent() != unit.path.parent() && !mutant!(ParentsForgotten) {
-            if self.ground.stat(&unit.slot)?.is_none() {
+            if self.cache.stat(&unit.slot)?.is_none() {
                 return Ok(());
             }
             // The slot of a file in a directory that makes way lies outside of it, and is all that
             // is left of the file where somebody has removed the directory since.
-            let made = restore::make_parents(self.ground, &unit.path);
-            match made.and_then(|()| self.ground.parent(&unit.path)) {
+            let made = restore::make_parents(self.cache, &unit.path);
+            match made.and_then(|()| self.cache.parent(&unit.path)) {
                 Ok(_) => {}
                 // Somebody's file or link is in the way.
                 Err(error) if is_absence(&error) || matches!(error, FsError::Refused { .. }) => {
@@ -276,12 +276,12 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
                 Err(error) => return Err(error),
             }
         }
-        match self.ground.rename_own_to(&unit.slot, &unit.path) {
+        match self.cache.rename_own_to(&unit.slot, &unit.path) {
             Ok(()) => Ok(()),
             Err(error) if error.is(io::ErrorKind::NotFound) => Ok(()),
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
-                let slot = self.ground.stat(&unit.slot)?;
-                let file = self.ground.stat(&unit.path)?;
+                let slot = self.cache.stat(&unit.slot)?;
+                let file = self.cache.stat(&unit.path)?;
                 let identity =
                     |stat: Option<crate::os::disk::Stat>| stat.map(|s| (s.device, s.inode));
                 // Two names of one file: cleaning up drops the slot.
@@ -298,13 +298,13 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     /// Brings the slot to the path where its content is to be.
     pub(crate) fn arrive(&self, unit: &Unit, path: &RelPath) -> Step {
         if mutant!(ArrivalReplaces) {
-            let (from, to) = (self.ground.parent(&unit.slot)?, self.ground.parent(path)?);
-            let disk = self.ground.disk;
+            let (from, to) = (self.cache.parent(&unit.slot)?, self.cache.parent(path)?);
+            let disk = self.cache.disk;
             disk.rename_replacing(&from, unit.slot.file_name(), &to, path.file_name())
                 .map_err(FsError::io("move", path))?;
             return Ok(());
         }
-        match self.ground.rename_own_to(&unit.slot, path) {
+        match self.cache.rename_own_to(&unit.slot, path) {
             Ok(()) => Ok(()),
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
                 conflict(path, Difference::Exists)
@@ -315,32 +315,32 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
 
     /// Changes the permission bits of a verified file.
     pub(crate) fn set_mode(&self, unit: &Unit, base: &Fingerprint, mode: u32) -> Step {
-        let file = match self.ground.open_file(&unit.path) {
+        let file = match self.cache.open_file(&unit.path) {
             Ok(file) => file,
             Err(error) if error.is(io::ErrorKind::NotFound) => {
                 return conflict(&unit.path, Difference::Missing);
             }
             Err(error) => return Err(error.into()),
         };
-        let held = self.ground.held_by(&file).map_err(FsError::io("read", &unit.path))?;
-        if let Some(difference) = held.difference(base) {
+        let state = self.cache.open_file_state(&file).map_err(FsError::io("read", &unit.path))?;
+        if let Some(difference) = state.difference(base) {
             return conflict(&unit.path, difference);
         }
-        if let Held::File { stat, .. } = &held {
+        if let FileState::File { stat, .. } = &state {
             // A name may have come since the check.
             check_mode_change(&unit.path, stat)?;
         }
         let set = |mode| {
             let failed = FsError::io("change the mode of", &unit.path);
-            self.ground.disk.set_mode(&file, mode).map_err(failed)
+            self.cache.disk.set_mode(&file, mode).map_err(failed)
         };
         set(mode)?;
         if mutant!(ModeUnverified) {
             return Ok(());
         }
         let changed = Fingerprint { mode, ..*base };
-        let found = self.ground.held(&unit.path)?;
-        if found.inode() != held.inode() {
+        let found = self.cache.file_state(&unit.path)?;
+        if found.inode() != state.inode() {
             // Moved away or replaced in between: wherever the file is now, it is not to have
             // another mode.
             set(base.mode)?;
@@ -355,32 +355,32 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
 
     /// Makes a directory; one that is there already will do.
     pub(crate) fn make_dir(&self, path: &RelPath, mode: Option<u32>) -> Step {
-        let disk = self.ground.disk;
-        let parent = self.ground.parent(path)?;
+        let disk = self.cache.disk;
+        let parent = self.cache.parent(path)?;
         match disk.create_dir(&parent, path.file_name()) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                match self.ground.stat(path)? {
+                match self.cache.stat(path)? {
                     Some(stat) if stat.kind == FileKind::Directory => {}
                     _ => return conflict(path, Difference::Exists),
                 }
                 // A crash may have come before its mode was set; where a user has made it, it is
                 // theirs.
-                if mode.is_none() || !self.ground.is_empty_dir(path)? {
+                if mode.is_none() || !self.cache.is_empty_dir(path)? {
                     return Ok(());
                 }
             }
             Err(error) => return Err(FsError::io("make the directory", path)(error).into()),
         }
         let Some(mode) = mode else { return Ok(()) };
-        if self.ground.stat(path)?.is_some_and(|stat| stat.mode == mode) {
+        if self.cache.stat(path)?.is_some_and(|stat| stat.mode == mode) {
             return Ok(());
         }
         let failed = || FsError::io("set the mode of the directory", path);
         disk.set_dir_mode(&parent, path.file_name(), mode).map_err(failed())?;
         // Before anything comes into it: recovery sets the mode of an empty one alone.
         if !mutant!(DirModeUnsynced) {
-            disk.sync_dir(&*self.ground.dir(Some(path))?).map_err(failed())?;
+            disk.sync_dir(&*self.cache.dir(Some(path))?).map_err(failed())?;
         }
         Ok(())
     }
@@ -390,18 +390,18 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     /// # Errors
     /// `NotFound` when there is no file at the path; `AlreadyExists` when the file system
     /// cannot exchange and a user was faster than the replacement.
-    pub(crate) fn exchange(&self, unit: &Unit, turn: Turn) -> Result<(), FsError> {
-        let parent = self.ground.parent(&unit.path)?;
+    pub(crate) fn exchange(&self, unit: &Unit, attempt: Attempt) -> Result<(), FsError> {
+        let parent = self.cache.parent(&unit.path)?;
         let (slot, name) = (unit.slot.file_name(), unit.path.file_name());
-        match self.ground.disk.exchange(&parent, name, slot) {
+        match self.cache.disk.exchange(&parent, name, slot) {
             Err(error) if is_unsupported(&error) => {
-                if self.ground.disk.replaces_in_steps() {
+                if self.cache.disk.replaces_in_steps() {
                     return self.exchange_by_replacing(unit, &parent);
                 }
-                if self.ground.options.allow_move_aside {
-                    if turn == Turn::Again && !mutant!(AsideReusedUnsynced) {
+                if self.cache.options.allow_move_aside {
+                    if attempt == Attempt::Again && !mutant!(AsideReusedUnsynced) {
                         // The name is taken again that the file was moved away from last time.
-                        self.ground.sync_parent(&unit.path)?;
+                        self.cache.sync_parent(&unit.path)?;
                     }
                     return self.exchange_by_moving_aside(unit);
                 }

@@ -8,8 +8,8 @@ use crate::content::{ContentSource, Fingerprint};
 use crate::error::FsError;
 use crate::fallback::move_aside;
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, FileReader, FileState, has_stamp, is_absence};
 use crate::os::disk::{Disk, FileKind};
-use crate::os::ground::{FileReader, Ground, Held, has_stamp, is_absence};
 use crate::os::parallel;
 use crate::rel_path::RelPath;
 
@@ -32,33 +32,33 @@ pub(crate) fn clean_slots<D: Disk>(
     intent: &Intent,
     unknown: Unknown<'_>,
 ) -> Result<(), FsError> {
-    let ground = swapper.ground;
-    parallel::for_each(parallel::looks(ground.disk), intent.units.len(), |index| {
+    let cache = swapper.cache;
+    parallel::for_each(parallel::looks(cache.disk), intent.units.len(), |index| {
         let unit = &intent.units[index];
         if let Action::RemoveDir { dirs } = &unit.action {
             return swapper.clean_dir_slot(unit, dirs);
         }
         move_aside::clean_aside(swapper, unit)?;
-        let held = ground.held(&unit.slot)?;
+        let state = cache.file_state(&unit.slot)?;
         let base = unit.base().map(|base| base.content());
         // A user may have saved what was approved, over an older save of theirs.
-        let is_own = unit.staged().is_some_and(|staged| held.is_of_set(&staged, unit.stamp));
-        match held.content() {
-            None if held == Held::Absent => Ok(()),
-            _ if mutant!(SlotsRemovedBlindly) => remove(ground, &unit.slot),
+        let is_own = unit.staged().is_some_and(|staged| state.is_of_set(&staged, unit.stamp));
+        match state.content() {
+            None if state == FileState::Absent => Ok(()),
+            _ if mutant!(SlotsRemovedBlindly) => remove(cache, &unit.slot),
             content if is_own || (content.is_some() && content == base) => {
-                remove(ground, &unit.slot)
+                remove(cache, &unit.slot)
             }
             // A directory or a special file is nothing that the set has written.
             None => swapper.keep(unit),
             _ => match unknown {
                 // A power cut can lose the record and keep the swap; the file tells then.
                 Unknown::UsersOrTorn(contents)
-                    if is_untouched(ground, unit)? && is_torn(ground, unit, &held, contents)? =>
+                    if is_untouched(cache, unit)? && is_torn(cache, unit, &state, contents)? =>
                 {
-                    remove(ground, &unit.slot)
+                    remove(cache, &unit.slot)
                 }
-                Unknown::Untold if held.bytes() == Some(0) => remove(ground, &unit.slot),
+                Unknown::Untold if state.bytes() == Some(0) => remove(cache, &unit.slot),
                 _ => swapper.keep(unit),
             },
         }
@@ -69,26 +69,29 @@ pub(crate) fn clean_slots<D: Disk>(
 
 /// Whether a unit's file is the one that was checked, as far as one look tells. Its content alone
 /// does not: a user may have put back what was there before.
-fn is_untouched<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<bool, FsError> {
+fn is_untouched<D: Disk>(cache: &DirCache<'_, D>, unit: &Unit) -> Result<bool, FsError> {
     let Action::Replace { base, inode, .. } = &unit.action else {
         // Nothing but what was written for it comes into the slot of a created file.
         return Ok(unit.base().is_none());
     };
-    let held = ground.held(&unit.path)?;
-    let is_same = mutant!(DisplacedByContent) || held.inode().is_some_and(|(_, now)| now == *inode);
-    Ok(is_same && held.matches(base))
+    let state = cache.file_state(&unit.path)?;
+    let is_same =
+        mutant!(DisplacedByContent) || state.inode().is_some_and(|(_, now)| now == *inode);
+    Ok(is_same && state.matches(base))
 }
 
 /// Whether a slot can be what a crash left of writing it, and not another's file that has come to
 /// its name since. Where blocks reach the disk in any order, it can hold anything, in the length
 /// that was reserved for it; else it is a part of what was to be written, or zeros.
 fn is_torn<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     unit: &Unit,
-    held: &Held,
+    state: &FileState,
     contents: &dyn ContentSource,
 ) -> Result<bool, FsError> {
-    let (Some(staged), Held::File { stat, .. }) = (unit.staged(), held) else { return Ok(false) };
+    let (Some(staged), FileState::File { stat, .. }) = (unit.staged(), state) else {
+        return Ok(false);
+    };
     if !staged.kind.is_file() || stat.kind != FileKind::Regular {
         // A link comes whole, and nothing but one comes into a link's slot.
         return Ok(false);
@@ -99,12 +102,12 @@ fn is_torn<D: Disk>(
     {
         return Ok(true);
     }
-    let file = match ground.open_file(&unit.slot) {
+    let file = match cache.open_file(&unit.slot) {
         Ok(file) => file,
         Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let reader = FileReader { disk: ground.disk, file: &file, offset: 0 };
+    let reader = FileReader { disk: cache.disk, file: &file, offset: 0 };
     is_part(reader, &staged, contents).map_err(FsError::io("read", &unit.slot))
 }
 
@@ -130,26 +133,26 @@ fn is_part(
 /// Removes slots that were written but never swapped, whole or not, and leaves alone those whose
 /// names were `taken` by another's file.
 pub(crate) fn remove_untouched_slots<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     intent: &Intent,
     taken: &[RelPath],
 ) -> Result<(), FsError> {
     for unit in intent.units.iter().filter(|unit| unit.staged().is_some()) {
         if !taken.contains(&unit.slot) {
-            remove(ground, &unit.slot)?;
+            remove(cache, &unit.slot)?;
         }
     }
     Ok(())
 }
 
 /// Removes a name, which may be gone already.
-pub(crate) fn remove<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath) -> Result<(), FsError> {
-    let parent = match ground.parent(slot) {
+pub(crate) fn remove<D: Disk>(cache: &DirCache<'_, D>, slot: &RelPath) -> Result<(), FsError> {
+    let parent = match cache.parent(slot) {
         Ok(parent) => parent,
         Err(error) if is_absence(&error) => return Ok(()),
         Err(error) => return Err(error),
     };
-    match ground.disk.remove_file(&parent, slot.file_name()) {
+    match cache.disk.remove_file(&parent, slot.file_name()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(FsError::io("remove", slot)(error))
         }

@@ -18,8 +18,8 @@ use crate::apply::swap::Swapper;
 use crate::apply::tidy::remove;
 use crate::error::FsError;
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, FileState, is_absence};
 use crate::os::disk::Disk;
-use crate::os::ground::{Ground, Held, is_absence};
 use crate::recovery::conflicts;
 use crate::rel_path::RelPath;
 
@@ -29,7 +29,7 @@ pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
-impl<D: Disk> Ground<'_, D> {
+impl<D: Disk> DirCache<'_, D> {
     /// Moves one of Greenroom's own names to any name, never replacing anything:
     /// `AlreadyExists` then.
     pub(crate) fn rename_own_to(&self, own: &RelPath, to: &RelPath) -> Result<(), FsError> {
@@ -126,20 +126,20 @@ impl<D: Disk> Swapper<'_, '_, D> {
     ) -> Result<(), FsError> {
         // Between the two steps the file is at no name but the one that is given to it.
         if !mutant!(RemovalsUnrecorded) {
-            self.ground.record_aside()?;
+            self.cache.record_aside()?;
         }
         let aside = unit.aside();
         let (target, slot) = (unit.path.file_name(), unit.slot.file_name());
         // The call overwrites what has the name that it is to give the old file, and that may
         // be what an earlier one took out and a user has put another file before.
-        match self.ground.stat(&aside) {
+        match self.cache.stat(&aside) {
             Ok(None) => {}
             Ok(Some(_)) if mutant!(BackupOverwritten) => {}
             Ok(Some(_)) => return Err(replaced_by_another(unit)),
             Err(error) => return Err(error),
         }
         let kept = if mutant!(BackupNotGiven) { b"" } else { aside.file_name() };
-        let answer = self.ground.disk.replace(parent, target, slot, kept);
+        let answer = self.cache.disk.replace(parent, target, slot, kept);
         self.finish_replacing(unit, &aside, answer)
     }
 
@@ -149,14 +149,14 @@ impl<D: Disk> Swapper<'_, '_, D> {
         aside: &RelPath,
         answer: io::Result<()>,
     ) -> Result<(), FsError> {
-        let ground = self.ground;
-        let is_there = |path: &RelPath| Ok::<_, FsError>(ground.stat(path)?.is_some());
+        let cache = self.cache;
+        let is_there = |path: &RelPath| Ok::<_, FsError>(cache.stat(path)?.is_some());
         let failed = |kind: io::ErrorKind| {
             let error = answer.as_ref().err().map_or_else(|| kind.into(), copied);
             FsError::io("swap", &unit.path)(error)
         };
         if answer.is_ok() && mutant!(SuccessTrusted) {
-            let _ = ground.rename_to_own(aside, &unit.slot);
+            let _ = cache.rename_to_own(aside, &unit.slot);
             return Ok(());
         }
         if answer.is_err() && (mutant!(FailureTrusted) || mutant!(HalfReplacedUnfinished)) {
@@ -164,16 +164,16 @@ impl<D: Disk> Swapper<'_, '_, D> {
         }
         match (is_there(&unit.path)?, is_there(&unit.slot)?, is_there(aside)?) {
             // Replaced; if the path is free, the user has removed the new file already.
-            (_, false, true) => ground.rename_to_own(aside, &unit.slot),
+            (_, false, true) => cache.rename_to_own(aside, &unit.slot),
             // The file is moved aside, and the slot has not arrived.
             (false, true, true) => {
-                if let Err(error) = ground.rename_own_to(&unit.slot, &unit.path) {
+                if let Err(error) = cache.rename_own_to(&unit.slot, &unit.path) {
                     if !error.is(io::ErrorKind::AlreadyExists) {
-                        ground.rename_own_to(aside, &unit.path)?;
+                        cache.rename_own_to(aside, &unit.path)?;
                     }
                     return Err(error);
                 }
-                ground.rename_to_own(aside, &unit.slot)
+                cache.rename_to_own(aside, &unit.slot)
             }
             // The same, and the user has put another file in its place: theirs stays.
             (true, true, true) => Err(replaced_by_another(unit)),
@@ -201,33 +201,33 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// one there while the path was free: theirs stays, and what was moved aside waits
     /// for the slots to be cleaned.
     pub(crate) fn exchange_by_moving_aside(&self, unit: &Unit) -> Result<(), FsError> {
-        let (ground, aside) = (self.ground, unit.aside());
+        let (cache, aside) = (self.cache, unit.aside());
         // Between the two steps the file is at no name but the one that is given to it.
         if !mutant!(RemovalsUnrecorded) {
-            self.ground.record_aside()?;
+            self.cache.record_aside()?;
         }
-        ground.rename_to_own(&unit.path, &aside)?;
+        cache.rename_to_own(&unit.path, &aside)?;
         let left = match mutant!(AsideUnsynced) {
             true => Ok(()),
-            false => ground.sync_parent(&unit.path),
+            false => cache.sync_parent(&unit.path),
         };
-        let arrived = left.and_then(|()| ground.rename_own_to(&unit.slot, &unit.path));
+        let arrived = left.and_then(|()| cache.rename_own_to(&unit.slot, &unit.path));
         if let Err(error) = arrived {
             // A slot that has arrived and not lost its own name is settled by whoever takes
             // the set back.
-            let has_arrived = ground.is_same_file(&unit.slot, &unit.path)?;
+            let has_arrived = cache.is_same_file(&unit.slot, &unit.path)?;
             if !has_arrived && !mutant!(AsideNotPutBack) {
                 // Where the user's own stands now, this fails as the arrival did.
-                ground.rename_own_to(&aside, &unit.path)?;
+                cache.rename_own_to(&aside, &unit.path)?;
             }
             return Err(error);
         }
         // The slot says that the file has arrived, so it gets the old one no sooner. Where the sync
         // fails, that waits for recovery.
         if !mutant!(ArrivalUnsynced) {
-            ground.sync_parent(&unit.path)?;
+            cache.sync_parent(&unit.path)?;
         }
-        ground.rename_to_own(&aside, &unit.slot)
+        cache.rename_to_own(&aside, &unit.slot)
     }
 }
 
@@ -245,15 +245,15 @@ fn copied(error: &io::Error) -> io::Error {
 
 /// Brings what a crash left of an exchange by way of a third name, or of a link whose
 /// first name was still to go, to a state that an exchange or a rename can leave.
-pub(crate) fn settle<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result<(), FsError> {
+pub(crate) fn settle<D: Disk>(cache: &DirCache<'_, D>, intent: &Intent) -> Result<(), FsError> {
     for unit in &intent.units {
         for path in [Some(&unit.path), unit.arrives_at()].into_iter().flatten() {
-            if ground.is_same_file(&unit.slot, path)? && !mutant!(LinkedSlotsForgotten) {
-                ground.drop_name(&unit.slot, path)?;
+            if cache.is_same_file(&unit.slot, path)? && !mutant!(LinkedSlotsForgotten) {
+                cache.drop_name(&unit.slot, path)?;
             }
         }
         if matches!(unit.action, Action::Replace { .. }) {
-            settle_aside(ground, unit)?;
+            settle_aside(cache, unit)?;
         }
     }
     Ok(())
@@ -262,43 +262,43 @@ pub(crate) fn settle<D: Disk>(ground: &Ground<'_, D>, intent: &Intent) -> Result
 /// Puts old files back where the new ones are nowhere: they were aside, on the way back, and something
 /// else has removed them, or a user has. Nobody was told that the set is committed.
 pub(crate) fn settle_way_back<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     intent: &Intent,
 ) -> Result<(), FsError> {
     for unit in &intent.units {
         let Action::Replace { base, .. } = &unit.action else { continue };
-        if ground.stat(&unit.path)?.is_none()
-            && ground.stat(&unit.aside())?.is_none()
-            && ground.held(&unit.slot)?.matches(base)
+        if cache.stat(&unit.path)?.is_none()
+            && cache.stat(&unit.aside())?.is_none()
+            && cache.file_state(&unit.slot)?.matches(base)
         {
-            ground.rename_own_to(&unit.slot, &unit.path)?;
+            cache.rename_own_to(&unit.slot, &unit.path)?;
         }
     }
     Ok(())
 }
 
-fn settle_aside<D: Disk>(ground: &Ground<'_, D>, unit: &Unit) -> Result<(), FsError> {
+fn settle_aside<D: Disk>(cache: &DirCache<'_, D>, unit: &Unit) -> Result<(), FsError> {
     let aside = unit.aside();
-    if mutant!(AsideForgotten) || ground.stat(&aside)?.is_none() {
+    if mutant!(AsideForgotten) || cache.stat(&aside)?.is_none() {
         return Ok(());
     }
-    if ground.is_same_file(&aside, &unit.path)? {
-        return ground.drop_name(&aside, &unit.path);
+    if cache.is_same_file(&aside, &unit.path)? {
+        return cache.drop_name(&aside, &unit.path);
     }
-    let path_is_free = ground.stat(&unit.path)?.is_none();
+    let path_is_free = cache.stat(&unit.path)?.is_none();
     if path_is_free {
         // Whatever else is lost, the file is where it was.
-        match ground.rename_own_to(&aside, &unit.path) {
+        match cache.rename_own_to(&aside, &unit.path) {
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => {}
             answer => return answer,
         }
     }
-    if ground.stat(&unit.slot)?.is_none() {
+    if cache.stat(&unit.slot)?.is_none() {
         // Who was killed may not have come to it.
         if !mutant!(SettledUnsynced) {
-            ground.sync_parent(&unit.path)?;
+            cache.sync_parent(&unit.path)?;
         }
-        return ground.rename_to_own(&aside, &unit.slot);
+        return cache.rename_to_own(&aside, &unit.slot);
     }
     // The user put a file there while the path was free.
     Ok(())
@@ -312,13 +312,13 @@ pub(crate) fn clean_aside<D: Disk>(
 ) -> Result<(), FsError> {
     let Action::Replace { base, staged, .. } = &unit.action else { return Ok(()) };
     let aside = unit.aside();
-    let ground = swapper.ground;
-    match ground.held(&aside) {
-        Ok(Held::Absent) => Ok(()),
-        Ok(_) if mutant!(AsideRemovedBlindly) => remove(ground, &aside),
-        Ok(held) if held.content() == Some(base.content()) => remove(ground, &aside),
-        Ok(held) if held.is_of_set(staged, unit.stamp) => remove(ground, &aside),
-        Ok(_) => conflicts::keep(ground, &aside, &unit.path).map(|kept| swapper.note_kept(kept)),
+    let cache = swapper.cache;
+    match cache.file_state(&aside) {
+        Ok(FileState::Absent) => Ok(()),
+        Ok(_) if mutant!(AsideRemovedBlindly) => remove(cache, &aside),
+        Ok(state) if state.content() == Some(base.content()) => remove(cache, &aside),
+        Ok(state) if state.is_of_set(staged, unit.stamp) => remove(cache, &aside),
+        Ok(_) => conflicts::keep(cache, &aside, &unit.path).map(|kept| swapper.note_kept(kept)),
         Err(error) if is_absence(&error) => Ok(()),
         Err(error) => Err(error),
     }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::FsError;
+use crate::os::dir_cache::{DirCache, is_absence};
 use crate::os::disk::{DirLock, Disk};
-use crate::os::ground::{Ground, is_absence};
 use crate::rel_path::RelPath;
 
 const PAUSE: Duration = Duration::from_millis(5);
@@ -23,12 +23,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Directories that no other state changes meanwhile; unlocked when dropped.
 pub(crate) struct DirLocks<'a, D: Disk> {
     disk: &'a D,
-    held: Vec<Arc<D::Dir>>,
+    locked: Vec<Arc<D::Dir>>,
 }
 
 impl<D: Disk> Drop for DirLocks<'_, D> {
     fn drop(&mut self) {
-        for dir in &self.held {
+        for dir in &self.locked {
             self.disk.unlock_dir(dir);
         }
     }
@@ -41,7 +41,7 @@ impl<D: Disk> Drop for DirLocks<'_, D> {
 /// # Errors
 /// [`FsError::InUse`] when another state keeps one of them locked.
 pub(crate) fn take<'a, 'p, D: Disk>(
-    ground: &Ground<'a, D>,
+    cache: &DirCache<'a, D>,
     paths: impl Iterator<Item = &'p RelPath>,
 ) -> Result<DirLocks<'a, D>, FsError> {
     let mut dirs: BTreeSet<Option<RelPath>> = paths.map(RelPath::parent).collect();
@@ -51,7 +51,7 @@ pub(crate) fn take<'a, 'p, D: Disk>(
     for dir in dirs {
         let mut nearest = dir;
         loop {
-            match ground.dir(nearest.as_ref()) {
+            match cache.dir(nearest.as_ref()) {
                 Ok(handle) => {
                     if !above.contains(&nearest) {
                         opened.push((nearest.clone(), handle));
@@ -66,13 +66,13 @@ pub(crate) fn take<'a, 'p, D: Disk>(
                 Err(_) => break,
             }
         }
-        if opened.len() >= ground.disk.open_dirs_max() {
+        if opened.len() >= cache.disk.open_dirs_max() {
             break;
         }
     }
-    let deadline = Instant::now() + ground.disk.dir_lock_wait();
+    let deadline = Instant::now() + cache.disk.dir_lock_wait();
     loop {
-        match try_all(ground, &opened) {
+        match try_all(cache, &opened) {
             Ok(locks) => return Ok(locks),
             Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
             Err(dir) => {
@@ -85,17 +85,17 @@ pub(crate) fn take<'a, 'p, D: Disk>(
 
 /// All of them, or the first one that somebody else has locked.
 fn try_all<'a, D: Disk>(
-    ground: &Ground<'a, D>,
+    cache: &DirCache<'a, D>,
     opened: &[(Option<RelPath>, Arc<D::Dir>)],
 ) -> Result<DirLocks<'a, D>, Option<RelPath>> {
-    let disk = ground.disk;
-    let mut locks = DirLocks { disk, held: Vec::with_capacity(opened.len()) };
+    let disk = cache.disk;
+    let mut locks = DirLocks { disk, locked: Vec::with_capacity(opened.len()) };
     for (path, dir) in opened {
         match disk.lock_dir(dir) {
-            DirLock::Held => locks.held.push(dir.clone()),
+            DirLock::Held => locks.locked.push(dir.clone()),
             DirLock::Unavailable => {}
             // One directory by two paths of this set.
-            DirLock::Busy if locks.held.iter().any(|held| is_same(disk, held, dir)) => {}
+            DirLock::Busy if locks.locked.iter().any(|locked| is_same(disk, locked, dir)) => {}
             DirLock::Busy => return Err(path.clone()),
         }
     }

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::os::dir_cache::has_stamp;
 use crate::os::disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, LinkLike, Stat};
-use crate::os::ground::has_stamp;
 use crate::rel_path::RelPath;
 
 mod flags;

@@ -8,8 +8,8 @@ use crate::apply::journal::write_all;
 use crate::error::FsError;
 use crate::fallback::move_aside::is_unsupported;
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, FileReader};
 use crate::os::disk::{Disk, FileKind, Lease};
-use crate::os::ground::{FileReader, Ground};
 use crate::rel_path::{RelPath, escape};
 
 /// Where a user's bytes are kept that a swap displaced.
@@ -25,16 +25,16 @@ pub struct Kept {
 /// Moves what a slot holds to `conflicts/`; nothing is removed before its copy is
 /// durable.
 pub(crate) fn keep<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     slot: &RelPath,
     path: &RelPath,
 ) -> Result<Kept, FsError> {
-    let (disk, conflicts) = (ground.disk, ground.conflicts);
-    let dir = ground.parent(slot)?;
+    let (disk, conflicts) = (cache.disk, cache.conflicts);
+    let dir = cache.parent(slot)?;
     let failed = || FsError::io("keep the displaced content of", path);
     for attempt in 0_u32.. {
         let name = file_name(slot, path, attempt);
-        let kept = || Kept { path: path.clone(), file: ground.conflicts_path.join(&name) };
+        let kept = || Kept { path: path.clone(), file: cache.conflicts_path.join(&name) };
         match disk.rename(&dir, slot.file_name(), conflicts, name.as_bytes()) {
             Ok(()) => {
                 disk.sync_dir(conflicts).map_err(failed())?;
@@ -67,9 +67,9 @@ pub(crate) fn keep<D: Disk>(
                 // whoever writes to it comes first.
                 let is_busy = disk.lease(&from).map_err(failed())? == Lease::Busy;
                 if is_busy && !mutant!(WaitersShutOut) {
-                    return Err(ground.busy(path, &from));
+                    return Err(cache.busy(path, &from));
                 }
-                match copy(ground, &from, name.as_bytes()) {
+                match copy(cache, &from, name.as_bytes()) {
                     Ok(()) => {
                         disk.remove_file(&dir, slot.file_name()).map_err(failed())?;
                         return Ok(kept());
@@ -94,9 +94,9 @@ fn needs_copy(error: &io::Error) -> bool {
 }
 
 /// Copies under another name first, so that nothing half copied looks like a user's bytes.
-fn copy<D: Disk>(ground: &Ground<'_, D>, from: &D::File, name: &[u8]) -> io::Result<()> {
+fn copy<D: Disk>(cache: &DirCache<'_, D>, from: &D::File, name: &[u8]) -> io::Result<()> {
     use std::io::Read as _;
-    let (disk, conflicts) = (ground.disk, ground.conflicts);
+    let (disk, conflicts) = (cache.disk, cache.conflicts);
     let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     match disk.stat(conflicts, name) {
         Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
@@ -133,8 +133,8 @@ fn copy<D: Disk>(ground: &Ground<'_, D>, from: &D::File, name: &[u8]) -> io::Res
 
 /// Removes what a crash left of a copy. Nothing that is kept has such a name: the slot's
 /// comes first in it, without its dot.
-pub(crate) fn remove_partial<D: Disk>(ground: &Ground<'_, D>) -> Result<(), FsError> {
-    let (disk, conflicts) = (ground.disk, ground.conflicts);
+pub(crate) fn remove_partial<D: Disk>(cache: &DirCache<'_, D>) -> Result<(), FsError> {
+    let (disk, conflicts) = (cache.disk, cache.conflicts);
     for entry in disk.list(conflicts).map_err(FsError::io("list", "conflicts/"))? {
         if is_slot_name(&entry.name) && !mutant!(PartialCopiesStay) {
             disk.remove_file(conflicts, &entry.name)

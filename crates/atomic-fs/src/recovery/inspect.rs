@@ -7,8 +7,8 @@ use crate::apply::clear_dir::holds_others;
 use crate::apply::intent::{Action, Unit};
 use crate::content::{ContentKind, Fingerprint};
 use crate::error::{Conflict, Difference, FsError};
+use crate::os::dir_cache::{DirCache, FileState};
 use crate::os::disk::Disk;
-use crate::os::ground::{Ground, Held};
 use crate::rel_path::RelPath;
 
 /// How far a unit has come.
@@ -47,15 +47,15 @@ pub(crate) enum Condition {
 /// `is_to_leave` whether it is still the very file that another unit takes away.
 #[allow(clippy::too_many_lines, reason = "one table of what a slot and a file can hold")]
 pub(crate) fn inspect<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     unit: &Unit,
     moved_aside: bool,
     will_be_free: &dyn Fn(&RelPath) -> Result<bool, FsError>,
-    is_brought: &dyn Fn(&RelPath, &Held) -> Result<bool, FsError>,
-    is_to_leave: &dyn Fn(&RelPath, &Held) -> Result<bool, FsError>,
+    is_brought: &dyn Fn(&RelPath, &FileState) -> Result<bool, FsError>,
+    is_to_leave: &dyn Fn(&RelPath, &FileState) -> Result<bool, FsError>,
 ) -> Result<Condition, FsError> {
-    let slot = ground.held(&unit.slot)?;
-    let file = ground.held(&unit.path)?;
+    let slot = cache.file_state(&unit.slot)?;
+    let file = cache.file_state(&unit.path)?;
     let conflict = |path: &RelPath, difference| {
         Condition::Conflict(Conflict { path: path.clone(), difference })
     };
@@ -66,7 +66,7 @@ pub(crate) fn inspect<D: Disk>(
         // A link comes into no slot of a set that has none at this path.
         Some((ContentKind::Symlink, _)) => !unit.has_link(),
         Some(_) => false,
-        None => slot != Held::Absent,
+        None => slot != FileState::Absent,
     };
     if is_others && !may_hold_dir {
         return Ok(Condition::Foreign);
@@ -77,8 +77,8 @@ pub(crate) fn inspect<D: Disk>(
     Ok(match &unit.action {
         Action::Replace { base, staged, .. } => {
             // Where two names are exchanged in steps, the file was aside for a moment.
-            let is_at_slot = slot == Held::Absent || slot.matches(staged);
-            if file == Held::Absent && moved_aside && is_at_slot {
+            let is_at_slot = slot == FileState::Absent || slot.matches(staged);
+            if file == FileState::Absent && moved_aside && is_at_slot {
                 gone(&unit.path)
             } else if slot.matches(staged) {
                 match file.difference(base) {
@@ -90,8 +90,8 @@ pub(crate) fn inspect<D: Disk>(
             } else if file.is_arrived(staged, unit.stamp) {
                 // The slot is gone only once the outcome is durable, unless something else
                 // removed it.
-                if slot == Held::Absent { Condition::DoneAlone } else { Condition::Displaced }
-            } else if slot == Held::Absent {
+                if slot == FileState::Absent { Condition::DoneAlone } else { Condition::Displaced }
+            } else if slot == FileState::Absent {
                 match file.difference(base) {
                     None => Condition::Bare,
                     Some(difference) => conflict(&unit.path, difference),
@@ -103,10 +103,10 @@ pub(crate) fn inspect<D: Disk>(
         Action::Create { staged, .. } => {
             if slot.matches(staged) {
                 arrival(&slot, &file, &unit.path, will_be_free)?
-            } else if slot != Held::Absent && file.is_arrived(staged, unit.stamp) {
+            } else if slot != FileState::Absent && file.is_arrived(staged, unit.stamp) {
                 // The slot became the file: another's has its name now.
                 Condition::Foreign
-            } else if slot != Held::Absent {
+            } else if slot != FileState::Absent {
                 Condition::Unprepared
             } else {
                 match file.difference(staged) {
@@ -123,7 +123,7 @@ pub(crate) fn inspect<D: Disk>(
         Action::Delete { base } => {
             if slot.matches(base) {
                 Condition::Done
-            } else if slot != Held::Absent {
+            } else if slot != FileState::Absent {
                 Condition::Displaced
             } else {
                 match file.difference(base) {
@@ -135,13 +135,13 @@ pub(crate) fn inspect<D: Disk>(
             }
         }
         Action::Move { base, inode, to } => {
-            let goal = ground.held(to)?;
+            let goal = cache.file_state(to)?;
             let arrived = goal.inode().is_some_and(|(_, goal)| goal == *inode)
-                || (slot == Held::Absent
+                || (slot == FileState::Absent
                     && has_left(&file, base, *inode)
                     && goal.matches(base)
                     && !is_to_leave(to, &goal)?);
-            if arrived && slot != Held::Absent && slot.inode() != goal.inode() {
+            if arrived && slot != FileState::Absent && slot.inode() != goal.inode() {
                 Condition::Foreign
             } else if arrived {
                 Condition::Done
@@ -151,12 +151,12 @@ pub(crate) fn inspect<D: Disk>(
                     Condition::Conflict(conflict) => Condition::Blocked(conflict),
                     other => other,
                 }
-            } else if slot != Held::Absent {
+            } else if slot != FileState::Absent {
                 Condition::Displaced
             } else {
-                let is_absent = file == Held::Absent || is_brought(&unit.path, &file)?;
+                let is_absent = file == FileState::Absent || is_brought(&unit.path, &file)?;
                 // What leaves the goal leaves it before anything arrives there.
-                let is_goal_ahead = goal == Held::Absent || is_to_leave(to, &goal)?;
+                let is_goal_ahead = goal == FileState::Absent || is_to_leave(to, &goal)?;
                 match file.difference(base) {
                     _ if is_absent && is_goal_ahead => gone(to),
                     None => arrival(&file, &goal, to, will_be_free)?,
@@ -170,15 +170,15 @@ pub(crate) fn inspect<D: Disk>(
         }
         Action::RemoveDir { dirs } => {
             if slot.is_directory() {
-                match holds_others(ground, &unit.slot, &unit.path, dirs)? {
+                match holds_others(cache, &unit.slot, &unit.path, dirs)? {
                     Some(true) => Condition::Displaced,
                     _ => Condition::Done,
                 }
-            } else if slot != Held::Absent {
+            } else if slot != FileState::Absent {
                 Condition::Foreign
             } else if file.is_directory() {
                 Condition::Waiting
-            } else if file == Held::Absent || is_brought(&unit.path, &file)? {
+            } else if file == FileState::Absent || is_brought(&unit.path, &file)? {
                 gone(&unit.path)
             } else {
                 conflict(&unit.path, Difference::Kind)
@@ -188,7 +188,7 @@ pub(crate) fn inspect<D: Disk>(
             match (&file, file.difference(base)) {
                 (_, None) => Condition::Waiting,
                 // Edited on top or not: the permission bits are the new ones.
-                (Held::File { stat, .. }, _) if stat.mode == *mode => Condition::Done,
+                (FileState::File { stat, .. }, _) if stat.mode == *mode => Condition::Done,
                 (_, Some(difference)) => edited(&unit.path, difference),
             }
         }
@@ -197,22 +197,22 @@ pub(crate) fn inspect<D: Disk>(
 
 /// Whether what is at the path of a file that moves shows that it is there no more. Where the
 /// file's number is unknown, another content does.
-pub(crate) fn has_left(file: &Held, base: &Fingerprint, inode: u64) -> bool {
-    *file == Held::Absent || (inode == 0 && !file.matches(base))
+pub(crate) fn has_left(file: &FileState, base: &Fingerprint, inode: u64) -> bool {
+    *file == FileState::Absent || (inode == 0 && !file.matches(base))
 }
 
 /// Whether what is on its way can arrive at a path.
 fn arrival(
-    coming: &Held,
-    there: &Held,
+    coming: &FileState,
+    there: &FileState,
     path: &RelPath,
     will_be_free: &dyn Fn(&RelPath) -> Result<bool, FsError>,
 ) -> Result<Condition, FsError> {
     Ok(match there {
-        Held::Absent => Condition::Waiting,
+        FileState::Absent => Condition::Waiting,
         // A power cut can leave both names of one rename on a file system that
         // writes its directories in any order.
-        Held::File { .. } if there.inode() == coming.inode() => Condition::Done,
+        FileState::File { .. } if there.inode() == coming.inode() => Condition::Done,
         _ if will_be_free(path)? => Condition::Waiting,
         _ => Condition::Conflict(Conflict { path: path.clone(), difference: Difference::Exists }),
     })

@@ -19,9 +19,9 @@ use crate::change_set::ChangeSet;
 use crate::error::{Conflict, Difference, FsError};
 use crate::fallback::move_aside;
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, FileState, is_absence};
 use crate::os::dir_locks;
 use crate::os::disk::{Disk, FileKind};
-use crate::os::ground::{Ground, Held, is_absence};
 use crate::policy::Policy;
 use crate::records::SetRecords;
 use crate::recovery::conflicts::{self, Kept};
@@ -89,7 +89,7 @@ pub struct RecoveryReport {
 
 /// Recovers every set that has a journal, or that the caller's record calls undecided.
 pub(crate) struct Recovery<'g, 'a, D: Disk> {
-    pub ground: &'g Ground<'a, D>,
+    pub cache: &'g DirCache<'a, D>,
     pub journals: &'a D::Dir,
     pub policy: &'g Policy,
     pub records: &'g dyn SetRecords,
@@ -118,12 +118,12 @@ impl<D: Disk> Recovery<'_, '_, D> {
         &self,
         record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
     ) -> Result<RecoveryReport, FsError> {
-        let disk = self.ground.disk;
+        let disk = self.cache.disk;
         let mut report = RecoveryReport::default();
         let names = journal::names(disk, self.journals)?;
         let mut undecided = self.records.undecided().map_err(unrecorded)?;
         if !names.is_empty() || !undecided.is_empty() {
-            conflicts::remove_partial(self.ground)?;
+            conflicts::remove_partial(self.cache)?;
         }
         for name in names {
             let (journal, found) = match Journal::open(disk, self.journals, &name)? {
@@ -164,7 +164,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         reason: &str,
         report: &mut RecoveryReport,
     ) -> Result<(), FsError> {
-        let now = journal::quarantine(self.ground.disk, self.journals, name)?;
+        let now = journal::quarantine(self.cache.disk, self.journals, name)?;
         let name = String::from_utf8_lossy(&now).into_owned();
         tracing::warn!(journal = %name, reason, "a journal is not acted on");
         report.quarantined.push(Quarantined { name, reason: reason.to_owned() });
@@ -202,8 +202,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let Some(changes) = recorded.changes else { return Ok(None) };
         let emptied_dirs = recorded.emptied_dirs;
         let set = ChangeSet { id: set.to_owned(), changes, emptied_dirs };
-        let intent = plan::rebuild(self.ground, &set, recorded.slots)?;
-        let disk = self.ground.disk;
+        let intent = plan::rebuild(self.cache, &set, recorded.slots)?;
+        let disk = self.cache.disk;
         let journal = Journal::create(disk, self.journals, &intent)?;
         journal.sync(disk)?;
         disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/"))?;
@@ -219,13 +219,13 @@ impl<D: Disk> Recovery<'_, '_, D> {
         ended: Option<RecoveredOutcome>,
         record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
     ) -> Result<Recovered, FsError> {
-        let disk = self.ground.disk;
-        self.ground.note_making_way(found.intent.making_way().cloned());
+        let disk = self.cache.disk;
+        self.cache.note_making_way(found.intent.making_way().cloned());
         let units = &found.intent.units;
         let paths = units
             .iter()
             .flat_map(|unit| [&unit.path, &unit.slot].into_iter().chain(unit.arrives_at()));
-        let _locks = dir_locks::take(self.ground, paths)?;
+        let _locks = dir_locks::take(self.cache, paths)?;
         let recovered = self.finish(journal, found, ended)?;
         tracing::info!(set = %recovered.set, outcome = ?recovered.outcome, "recovered");
         record(&recovered).map_err(FsError::io("record the recovery of", &recovered.set))?;
@@ -243,8 +243,8 @@ impl<D: Disk> Recovery<'_, '_, D> {
         ended: Option<RecoveredOutcome>,
     ) -> Result<Recovered, FsError> {
         let intent = &found.intent;
-        let disk = self.ground.disk;
-        let swapper = Swapper::new(self.ground);
+        let disk = self.cache.disk;
+        let swapper = Swapper::new(self.cache);
         let mut findings = Findings::default();
         let outcome = match (ended, found.progress) {
             // The caller records an outcome only once it is durable on the disk.
@@ -323,7 +323,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         });
         let is_refused = |path: &&RelPath| {
             self.policy.check_path(path).is_err()
-                || matches!(self.ground.stat(path), Err(FsError::Refused { .. }))
+                || matches!(self.cache.stat(path), Err(FsError::Refused { .. }))
         };
         let conflict =
             |path: &RelPath| Conflict { path: path.clone(), difference: Difference::Refused };
@@ -341,15 +341,15 @@ impl<D: Disk> Recovery<'_, '_, D> {
         findings: &mut Findings,
     ) -> Result<RecoveredOutcome, FsError> {
         let intent = &found.intent;
-        restore::remove_parts(self.ground, intent)?;
+        restore::remove_parts(self.cache, intent)?;
         if !mutant!(SecondNamesKept) {
             self.drop_second_names(swapper, intent)?;
             if !mutant!(HalfReplacedForgotten) {
-                move_aside::settle(self.ground, intent)?;
+                move_aside::settle(self.cache, intent)?;
             }
         }
         if found.moved_aside {
-            move_aside::settle_way_back(self.ground, intent)?;
+            move_aside::settle_way_back(self.cache, intent)?;
         }
         let (mut conditions, was_displaced) = self.settled_conditions(swapper, found)?;
         // Swaps come after barrier 1, so a unit that is done says as much as the record.
@@ -425,7 +425,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 Err((_, Obstacle::Conflict(conflict))) => findings.edited.push(conflict),
             }
             // A step that failed can have left a file aside.
-            move_aside::settle(self.ground, intent)?;
+            move_aside::settle(self.cache, intent)?;
             conditions = self.conditions(found)?;
         }
         let foreign = |(unit, condition): (&Unit, &Condition)| {
@@ -439,15 +439,15 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let lost = undo_lost(intent, &conditions, may_have_swapped);
         if findings.unresolved.is_empty() && !lost.is_empty() {
             findings.unresolved = self.refill(found, &lost, findings)?;
-            move_aside::settle(self.ground, intent)?;
+            move_aside::settle(self.cache, intent)?;
             conditions = self.conditions(found)?;
         }
         if !findings.unresolved.is_empty() {
             return Ok(RecoveredOutcome::InDoubt);
         }
         // From here on the set must not be finished any more, whatever a crash leaves.
-        journal.append(self.ground.disk, &Record::Abort)?;
-        journal.sync(self.ground.disk)?;
+        journal.append(self.cache.disk, &Record::Abort)?;
+        journal.sync(self.cache.disk)?;
         let touched: Vec<usize> = (0..intent.units.len())
             .filter(|index| match conditions[*index] {
                 Condition::Done => true,
@@ -468,9 +468,9 @@ impl<D: Disk> Recovery<'_, '_, D> {
     /// was when the set was planned.
     fn is_away(&self, lookup: &Lookup<'_>, path: &RelPath) -> Result<bool, FsError> {
         let Some((dir, inode)) = lookup.known_dir(path) else { return Ok(false) };
-        match self.ground.dir(Some(&dir)) {
+        match self.cache.dir(Some(&dir)) {
             Ok(there) => {
-                let there = self.ground.disk.identity(&there);
+                let there = self.cache.disk.identity(&there);
                 Ok(there.map_err(FsError::io("look at", &dir))?.1 != inode)
             }
             Err(error) if is_absence(&error) => Ok(true),
@@ -483,7 +483,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
     fn arrived_away(&self, intent: &Intent, lookup: &Lookup<'_>) -> Result<Vec<Conflict>, FsError> {
         let mut away = Vec::new();
         for unit in &intent.units {
-            let is_there = |path: &RelPath| Ok::<_, FsError>(self.ground.stat(path)?.is_some());
+            let is_there = |path: &RelPath| Ok::<_, FsError>(self.cache.stat(path)?.is_some());
             let path = match &unit.action {
                 Action::Replace { .. } | Action::SetMode { .. } => &unit.path,
                 // What has a slot has not arrived.
@@ -510,7 +510,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         findings: &mut Findings,
     ) -> Result<Vec<Conflict>, FsError> {
         let intent = &found.intent;
-        let missing = restore::refill(self.ground, intent, wanted, self.records.contents())?;
+        let missing = restore::refill(self.cache, intent, wanted, self.records.contents())?;
         if missing.is_empty() {
             let paths = wanted.iter().map(|(index, _)| intent.units[*index].path.clone());
             findings.restored.extend(paths);
@@ -561,12 +561,12 @@ impl<D: Disk> Recovery<'_, '_, D> {
             .iter()
             .map(|unit| {
                 inspect(
-                    self.ground,
+                    self.cache,
                     unit,
                     found.moved_aside,
                     &|path| self.still_there(&lookup, path),
-                    &|path, held| self.is_brought(&lookup, path, held),
-                    &|path, held| self.is_to_leave(&lookup, path, held),
+                    &|path, state| self.is_brought(&lookup, path, state),
+                    &|path, state| self.is_to_leave(&lookup, path, state),
                 )
             })
             .collect()
@@ -577,20 +577,20 @@ impl<D: Disk> Recovery<'_, '_, D> {
         &self,
         lookup: &Lookup<'_>,
         path: &RelPath,
-        held: &Held,
+        state: &FileState,
     ) -> Result<bool, FsError> {
-        if *held == Held::Other(FileKind::Directory) && !mutant!(NewDirectoriesForgotten) {
+        if *state == FileState::Other(FileKind::Directory) && !mutant!(NewDirectoriesForgotten) {
             return Ok(lookup.is_new_dir(path));
         }
         for unit in lookup.arriving(path) {
             let is_it = match &unit.action {
-                Action::Create { staged, .. } => held.is_arrived(staged, unit.stamp),
+                Action::Create { staged, .. } => state.is_arrived(staged, unit.stamp),
                 // A file that recovery wrote anew has another number.
                 Action::Move { base, inode, .. } => {
-                    held.inode().is_some_and(|(_, now)| now == *inode)
-                        || (held.matches(base)
-                            && has_left(&self.ground.held(&unit.path)?, base, *inode)
-                            && self.ground.stat(&unit.slot)?.is_none())
+                    state.inode().is_some_and(|(_, now)| now == *inode)
+                        || (state.matches(base)
+                            && has_left(&self.cache.file_state(&unit.path)?, base, *inode)
+                            && self.cache.stat(&unit.slot)?.is_none())
                 }
                 _ => false,
             };
@@ -607,18 +607,18 @@ impl<D: Disk> Recovery<'_, '_, D> {
         &self,
         lookup: &Lookup<'_>,
         path: &RelPath,
-        held: &Held,
+        state: &FileState,
     ) -> Result<bool, FsError> {
         if mutant!(CyclesForgotten) {
             return Ok(false);
         }
         let is_it = |unit: &Unit| match unit.base() {
-            Some(base) => held.matches(&base),
+            Some(base) => state.matches(&base),
             // A directory that is still to make way.
-            None => held.is_directory(),
+            None => state.is_directory(),
         };
         for unit in lookup.leaving(path).iter().filter(|unit| is_it(unit)) {
-            if self.ground.stat(&unit.slot)?.is_none() && !self.is_brought(lookup, path, held)? {
+            if self.cache.stat(&unit.slot)?.is_none() && !self.is_brought(lookup, path, state)? {
                 return Ok(true);
             }
         }
@@ -628,7 +628,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
     /// Whether the file at a path is still the one that the set takes away from it.
     fn still_there(&self, lookup: &Lookup<'_>, path: &RelPath) -> Result<bool, FsError> {
         for unit in lookup.leaving(path) {
-            if self.ground.stat(&unit.slot)?.is_none() {
+            if self.cache.stat(&unit.slot)?.is_none() {
                 return Ok(true);
             }
         }
@@ -642,15 +642,15 @@ impl<D: Disk> Recovery<'_, '_, D> {
         swapper: &Swapper<'_, '_, D>,
         intent: &Intent,
     ) -> Result<(), FsError> {
-        let ground = self.ground;
+        let cache = self.cache;
         for unit in &intent.units {
             let Action::Move { inode, to, .. } = &unit.action else { continue };
             let has = |path: &RelPath| {
-                Ok::<_, FsError>(ground.stat(path)?.is_some_and(|stat| stat.inode == *inode))
+                Ok::<_, FsError>(cache.stat(path)?.is_some_and(|stat| stat.inode == *inode))
             };
             let (at_path, in_slot, at_goal) = (has(&unit.path)?, has(&unit.slot)?, has(to)?);
             if in_slot && (at_path || at_goal) {
-                ground.drop_name(&unit.slot, if at_goal { to } else { &unit.path })?;
+                cache.drop_name(&unit.slot, if at_goal { to } else { &unit.path })?;
             }
             if at_path && at_goal {
                 self.drop_name(swapper, unit, to, *inode)?;
@@ -668,19 +668,19 @@ impl<D: Disk> Recovery<'_, '_, D> {
         name: &RelPath,
         inode: u64,
     ) -> Result<(), FsError> {
-        let ground = self.ground;
-        ground.rename_to_own(name, &unit.slot)?;
-        if ground.stat(&unit.slot)?.is_some_and(|stat| stat.inode == inode) {
-            return remove(ground, &unit.slot);
+        let cache = self.cache;
+        cache.rename_to_own(name, &unit.slot)?;
+        if cache.stat(&unit.slot)?.is_some_and(|stat| stat.inode == inode) {
+            return remove(cache, &unit.slot);
         }
-        match ground.rename_own_to(&unit.slot, name) {
+        match cache.rename_own_to(&unit.slot, name) {
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => swapper.keep(unit),
             answer => answer,
         }
     }
 
     fn apply(&self) -> Apply<'_, '_, D> {
-        Apply { ground: self.ground, journals: self.journals, policy: self.policy }
+        Apply { cache: self.cache, journals: self.journals, policy: self.policy }
     }
 }
 

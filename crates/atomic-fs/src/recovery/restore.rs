@@ -14,8 +14,8 @@ use crate::apply::tidy::remove;
 use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
 use crate::error::{Conflict, Difference, FsError};
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, is_absence};
 use crate::os::disk::Disk;
-use crate::os::ground::{Ground, is_absence};
 use crate::rel_path::RelPath;
 
 /// What a slot is to hold again.
@@ -32,18 +32,18 @@ pub(crate) type Wanted = (usize, Refill);
 
 /// Removes what a crash left of writing slots anew: none of it was ever at a path.
 pub(crate) fn remove_parts<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     intent: &Intent,
 ) -> Result<(), FsError> {
     for unit in &intent.units {
         let part = unit.part();
-        if ground.stat(&part)?.is_none() {
+        if cache.stat(&part)?.is_none() {
             continue;
         }
         // Where the exclusive rename is a link, both names can be there.
-        match ground.is_same_file(&part, &unit.slot)? {
-            true => ground.drop_name(&part, &unit.slot)?,
-            false => remove(ground, &part)?,
+        match cache.is_same_file(&part, &unit.slot)? {
+            true => cache.drop_name(&part, &unit.slot)?,
+            false => remove(cache, &part)?,
         }
     }
     Ok(())
@@ -58,7 +58,7 @@ pub(crate) fn remove_parts<D: Disk>(
 /// [`FsError`] where the disk fails; some of the slots may be written then, which the next
 /// recovery finds.
 pub(crate) fn refill<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     intent: &Intent,
     wanted: &[Wanted],
     contents: &dyn ContentSource,
@@ -80,7 +80,7 @@ pub(crate) fn refill<D: Disk>(
     for &(index, refill) in wanted {
         let unit = &intent.units[index];
         let content = content_of(unit, refill).expect("looked for above");
-        write(ground, &lookup, unit, refill, &content, contents)?;
+        write(cache, &lookup, unit, refill, &content, contents)?;
     }
     Ok(Vec::new())
 }
@@ -98,38 +98,38 @@ fn is_readable(contents: &dyn ContentSource, digest: &Digest, bytes: u64) -> boo
 }
 
 fn write<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     lookup: &Lookup<'_>,
     unit: &Unit,
     refill: Refill,
     content: &Fingerprint,
     contents: &dyn ContentSource,
 ) -> Result<(), FsError> {
-    make_parents(ground, &unit.slot)?;
+    make_parents(cache, &unit.slot)?;
     let part = unit.part();
-    remove(ground, &part)?;
-    let continues = continued(ground, lookup, unit, content.kind)?;
+    remove(cache, &part)?;
+    let continues = continued(cache, lookup, unit, content.kind)?;
     let stamp = (refill == Refill::Staged).then_some(unit.stamp);
     let stamp = stamp.filter(|stamp| *stamp != crate::apply::intent::UNKNOWN_STAMP);
     // What was moved aside and is gone has left its path, and may have left its slot.
     let is_replaced = matches!(unit.action, Action::Replace { .. });
-    let is_aside = refill == Refill::Base && is_replaced && ground.stat(&unit.path)?.is_none();
+    let is_aside = refill == Refill::Base && is_replaced && cache.stat(&unit.path)?.is_none();
     let goal = if is_aside { unit.aside() } else { unit.slot.clone() };
     let (own, path, continues) = (&part, &unit.path, continues.as_ref());
-    let file = NewFile { own, path, content, continues, stamp }.write(ground, None, contents)?;
+    let file = NewFile { own, path, content, continues, stamp }.write(cache, None, contents)?;
     match file {
         _ if mutant!(RestoredUnsynced) => {}
         Some(file) => {
-            ground.disk.sync_file(&file).map_err(FsError::io("sync the content of", &unit.path))?;
+            cache.disk.sync_file(&file).map_err(FsError::io("sync the content of", &unit.path))?;
         }
-        None => ground.sync_parent(&part)?,
+        None => cache.sync_parent(&part)?,
     }
-    ground.rename_own_to(&part, &goal)
+    cache.rename_own_to(&part, &goal)
 }
 
 /// The file that has the owner and attributes of what is written anew.
 fn continued<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     lookup: &Lookup<'_>,
     unit: &Unit,
     kind: ContentKind,
@@ -149,7 +149,7 @@ fn continued<D: Disk>(
         _ => Vec::new(),
     };
     for path in candidates {
-        if ground.stat(&path)?.is_some_and(|stat| ContentKind::of(stat.kind) == Some(kind)) {
+        if cache.stat(&path)?.is_some_and(|stat| ContentKind::of(stat.kind) == Some(kind)) {
             return Ok(Some(path));
         }
     }
@@ -160,11 +160,14 @@ fn continued<D: Disk>(
 ///
 /// # Errors
 /// `NotADirectory` or `AlreadyExists` as the system says it, where a file is in the way.
-pub(crate) fn make_parents<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath) -> Result<(), FsError> {
+pub(crate) fn make_parents<D: Disk>(
+    cache: &DirCache<'_, D>,
+    slot: &RelPath,
+) -> Result<(), FsError> {
     let mut missing = Vec::new();
     let mut parent = slot.parent();
     while let Some(dir) = parent {
-        match ground.dir(Some(&dir)) {
+        match cache.dir(Some(&dir)) {
             Ok(_) => break,
             Err(error) if is_absence(&error) => {}
             Err(error) => return Err(error),
@@ -173,12 +176,12 @@ pub(crate) fn make_parents<D: Disk>(ground: &Ground<'_, D>, slot: &RelPath) -> R
         missing.push(dir);
     }
     for dir in missing.iter().rev() {
-        let parent = ground.parent(dir)?;
-        match ground.disk.create_dir(&parent, dir.file_name()) {
+        let parent = cache.parent(dir)?;
+        match cache.disk.create_dir(&parent, dir.file_name()) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(FsError::io("make the directory", dir)(error));
             }
-            _ => ground.disk.sync_dir(&parent).map_err(FsError::io("sync", "a directory"))?,
+            _ => cache.disk.sync_dir(&parent).map_err(FsError::io("sync", "a directory"))?,
         }
     }
     Ok(())

@@ -13,8 +13,8 @@ use crate::apply::tidy::remove;
 use crate::content::Digest;
 use crate::error::FsError;
 use crate::mutants::mutant;
+use crate::os::dir_cache::{DirCache, FileState, is_absence};
 use crate::os::disk::{Disk, FileKind};
-use crate::os::ground::{Ground, Held, is_absence};
 use crate::recovery::conflicts::{self, Kept};
 use crate::rel_path::RelPath;
 
@@ -30,12 +30,12 @@ pub struct Swept {
 /// Walks the tree and removes the slots of the sets that `is_own` names; the caller holds the
 /// lock and has recovered every journal.
 pub(crate) fn run<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     skip: Option<&RelPath>,
     is_own: &dyn Fn(&str) -> bool,
     is_known: &dyn Fn(&Digest) -> bool,
 ) -> Result<Swept, FsError> {
-    conflicts::remove_partial(ground)?;
+    conflicts::remove_partial(cache)?;
     let mut swept = Swept::default();
     let mut dirs: Vec<Option<RelPath>> = vec![None];
     while let Some(dir) = dirs.pop() {
@@ -43,10 +43,10 @@ pub(crate) fn run<D: Disk>(
             Some(dir) => dir.join(name),
             None => RelPath::parse(name),
         };
-        let opened = match ground.disk.open_dir_beneath(
-            ground.root,
+        let opened = match cache.disk.open_dir_beneath(
+            cache.root,
             dir.as_ref(),
-            ground.options.allow_other_mounts,
+            cache.options.allow_other_mounts,
         ) {
             Ok(opened) => opened,
             // Removed meanwhile, not ours to read, or another file system: no slot of
@@ -54,14 +54,14 @@ pub(crate) fn run<D: Disk>(
             Err(_) if dir.is_some() => continue,
             Err(error) => return Err(FsError::io("open", ".")(error)),
         };
-        for entry in ground.disk.list(&opened).map_err(FsError::io("list", shown(&dir)))? {
+        for entry in cache.disk.list(&opened).map_err(FsError::io("list", shown(&dir)))? {
             let Ok(path) = path_of(&entry.name) else { continue };
             if skip.is_some_and(|skip| path == *skip) {
                 continue;
             }
             let kind = match entry.kind {
                 Some(kind) => kind,
-                None => match ground.disk.stat(&opened, &entry.name) {
+                None => match cache.disk.stat(&opened, &entry.name) {
                     Ok(stat) => stat.kind,
                     Err(_) => continue,
                 },
@@ -72,7 +72,7 @@ pub(crate) fn run<D: Disk>(
                     if is_slot_name(&entry.name) =>
                 {
                     if set_of_slot(&entry.name).is_some_and(is_own) || mutant!(ForeignSlotsSwept) {
-                        swept.kept.extend(drop_slot(ground, &path, is_known)?);
+                        swept.kept.extend(drop_slot(cache, &path, is_known)?);
                     } else {
                         swept.foreign.push(path);
                     }
@@ -85,20 +85,20 @@ pub(crate) fn run<D: Disk>(
 }
 
 fn drop_slot<D: Disk>(
-    ground: &Ground<'_, D>,
+    cache: &DirCache<'_, D>,
     slot: &RelPath,
     is_known: &dyn Fn(&Digest) -> bool,
 ) -> Result<Option<Kept>, FsError> {
-    match ground.held(slot) {
-        Ok(Held::Absent) => Ok(None),
+    match cache.file_state(slot) {
+        Ok(FileState::Absent) => Ok(None),
         // A directory that its set has taken away, or what somebody has put into it.
-        Ok(Held::Other(FileKind::Directory)) if ground.remove_empty_tree(slot)? => Ok(None),
-        Ok(held @ Held::File { stat, .. })
-            if stat.bytes == 0 || held.content().is_some_and(|(_, digest)| is_known(&digest)) =>
+        Ok(FileState::Other(FileKind::Directory)) if cache.remove_empty_tree(slot)? => Ok(None),
+        Ok(state @ FileState::File { stat, .. })
+            if stat.bytes == 0 || state.content().is_some_and(|(_, digest)| is_known(&digest)) =>
         {
-            remove(ground, slot).map(|()| None)
+            remove(cache, slot).map(|()| None)
         }
-        Ok(_) => conflicts::keep(ground, slot, slot).map(Some),
+        Ok(_) => conflicts::keep(cache, slot, slot).map(Some),
         Err(error) if is_absence(&error) => Ok(None),
         Err(error) => Err(error),
     }

@@ -3,12 +3,12 @@
 use std::io;
 
 use crate::apply::intent::{Action, Unit};
-use crate::apply::swap::{Swapper, Turn};
+use crate::apply::swap::{Attempt, Swapper};
 use crate::content::Fingerprint;
 use crate::error::{Conflict, Difference, FsError};
 use crate::mutants::mutant;
+use crate::os::dir_cache::{FileState, is_absence};
 use crate::os::disk::Disk;
-use crate::os::ground::{Held, is_absence};
 use crate::rel_path::RelPath;
 
 impl<D: Disk> Swapper<'_, '_, D> {
@@ -18,7 +18,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         match &unit.action {
             Action::Replace { base, staged, .. } => self.undo_replace(unit, base, staged),
             Action::Create { staged, .. } => {
-                if !matches!(self.ground.held(&unit.slot)?, Held::Absent) {
+                if !matches!(self.cache.file_state(&unit.slot)?, FileState::Absent) {
                     return Ok(None);
                 }
                 self.depart(unit, &unit.path, staged)
@@ -36,22 +36,22 @@ impl<D: Disk> Swapper<'_, '_, D> {
         base: &Fingerprint,
         staged: &Fingerprint,
     ) -> Result<Option<Conflict>, FsError> {
-        let slot = self.ground.held(&unit.slot)?;
+        let slot = self.cache.file_state(&unit.slot)?;
         if !slot.matches(base) {
-            let displaced = slot != Held::Absent && !slot.matches(staged);
-            if displaced && self.ground.held(&unit.path)?.is_arrived(staged, unit.stamp) {
+            let displaced = slot != FileState::Absent && !slot.matches(staged);
+            if displaced && self.cache.file_state(&unit.path)?.is_arrived(staged, unit.stamp) {
                 self.put_back(unit, staged)?;
             }
             return Ok(None);
         }
-        let held = self.ground.held(&unit.path)?;
+        let state = self.cache.file_state(&unit.path)?;
         // Another file with the same content comes out of the exchange, is seen there, and goes back.
         if !mutant!(UndoUnchecked)
-            && let Some(difference) = held.difference(staged)
+            && let Some(difference) = state.difference(staged)
         {
             return Ok(Some(Conflict { path: unit.path.clone(), difference }));
         }
-        match self.exchange(unit, Turn::Again) {
+        match self.exchange(unit, Attempt::Again) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::NotFound) => {
                 let path = unit.path.clone();
@@ -63,11 +63,11 @@ impl<D: Disk> Swapper<'_, '_, D> {
             }
             Err(error) => return Err(error),
         }
-        let held = self.ground.held(&unit.slot)?;
-        if held.is_arrived(staged, unit.stamp) {
+        let state = self.cache.file_state(&unit.slot)?;
+        if state.is_arrived(staged, unit.stamp) {
             return Ok(None);
         }
-        let difference = held.difference(staged).unwrap_or(Difference::Content);
+        let difference = state.difference(staged).unwrap_or(Difference::Content);
         if mutant!(UndoUnverified) {
             return Ok(None);
         }
@@ -82,17 +82,17 @@ impl<D: Disk> Swapper<'_, '_, D> {
         base: &Fingerprint,
         mode: u32,
     ) -> Result<Option<Conflict>, FsError> {
-        let held = self.ground.held(&unit.path)?;
-        let Held::File { stat, .. } = held else { return Ok(None) };
+        let state = self.cache.file_state(&unit.path)?;
+        let FileState::File { stat, .. } = state else { return Ok(None) };
         if stat.mode != mode {
             return Ok(None);
         }
-        let parent = self.ground.parent(&unit.path)?;
-        let disk = self.ground.disk;
+        let parent = self.cache.parent(&unit.path)?;
+        let disk = self.cache.disk;
         let failed = || FsError::io("put back the mode of", &unit.path);
         let file = disk.open_file(&parent, unit.path.file_name()).map_err(failed())?;
         disk.set_mode(&file, base.mode).map_err(failed())?;
-        let difference = held.difference(&Fingerprint { mode, ..*base });
+        let difference = state.difference(&Fingerprint { mode, ..*base });
         Ok(difference.map(|difference| Conflict { path: unit.path.clone(), difference }))
     }
 
@@ -104,33 +104,33 @@ impl<D: Disk> Swapper<'_, '_, D> {
         arrived: &Fingerprint,
     ) -> Result<Option<Conflict>, FsError> {
         // A user who put the same content there keeps it.
-        let is_another = |held: &Held| match (&unit.action, unit.staged()) {
+        let is_another = |state: &FileState| match (&unit.action, unit.staged()) {
             (Action::Move { inode, .. }, _) => {
-                self.knows_inodes && held.inode().is_some_and(|(_, now)| now != *inode)
+                self.knows_inodes && state.inode().is_some_and(|(_, now)| now != *inode)
             }
-            (_, Some(staged)) => !held.is_arrived(&staged, unit.stamp),
+            (_, Some(staged)) => !state.is_arrived(&staged, unit.stamp),
             (_, None) => false,
         };
-        let difference = |held: &Held| {
-            held.difference(arrived).or_else(|| is_another(held).then_some(Difference::Exists))
+        let difference = |state: &FileState| {
+            state.difference(arrived).or_else(|| is_another(state).then_some(Difference::Exists))
         };
-        match difference(&self.ground.held(path)?) {
+        match difference(&self.cache.file_state(path)?) {
             None => {}
             Some(Difference::Missing) => return Ok(None),
             Some(difference) => return Ok(Some(Conflict { path: path.clone(), difference })),
         }
-        match self.ground.rename_to_own(path, &unit.slot) {
+        match self.cache.rename_to_own(path, &unit.slot) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(None),
             Err(error) => return Err(error),
         }
-        let Some(difference) = difference(&self.ground.held(&unit.slot)?) else {
+        let Some(difference) = difference(&self.cache.file_state(&unit.slot)?) else {
             return Ok(None);
         };
         if mutant!(DepartureUnverified) {
             return Ok(None);
         }
-        match self.ground.rename_own_to(&unit.slot, path) {
+        match self.cache.rename_own_to(&unit.slot, path) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => self.keep(unit)?,
             Err(error) => return Err(error),
@@ -143,14 +143,14 @@ impl<D: Disk> Swapper<'_, '_, D> {
         if mutant!(DirectoriesStay) {
             return Ok(());
         }
-        let parent = match self.ground.parent(path) {
+        let parent = match self.cache.parent(path) {
             Ok(parent) => parent,
             Err(error) if is_absence(&error) => return Ok(()),
             Err(error) => return Err(error),
         };
-        match self.ground.disk.remove_dir(&parent, path.file_name()) {
+        match self.cache.disk.remove_dir(&parent, path.file_name()) {
             Ok(()) => {
-                self.ground.forget_dir(path);
+                self.cache.forget_dir(path);
                 Ok(())
             }
             Err(error)

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::disk::{CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, SimulatedFile};
 use super::image::{Body, Inode, Name, Node};
-use super::kernel::{HeldLease, Inner};
+use super::kernel::{Inner, LeaseState};
 use super::log::{Effect, Entry};
 use crate::os::disk::{Carried, DirLock, Disk, Entry as DirEntry, Lease, LinkLike, Stat};
 use crate::rel_path::RelPath;
@@ -293,7 +293,7 @@ impl Disk for SimulatedDisk {
                 return Ok(Lease::Busy);
             }
             let (handle, inode) = (file.handle, file.inode);
-            inner.leases.push(HeldLease { handle, inode, broken: false });
+            inner.leases.push(LeaseState { handle, inode, broken: false });
             file.leased.store(true, Ordering::Relaxed);
             Ok(Lease::Held)
         })

@@ -15,7 +15,7 @@ pub(super) struct Inner {
     pub image: Image,
     pub log: Log,
     pub steps: Vec<Step>,
-    pub leases: Vec<HeldLease>,
+    pub leases: Vec<LeaseState>,
     pub writers: Vec<Inode>,
     /// Files that a user has open on Windows without letting anybody rename them.
     pub held: Vec<HeldOpen>,
@@ -37,7 +37,7 @@ pub(super) struct Inner {
     pub locked_by_other: BTreeSet<Inode>,
 }
 
-pub(super) struct HeldLease {
+pub(super) struct LeaseState {
     pub handle: u64,
     pub inode: Inode,
     pub broken: bool,

@@ -21,7 +21,7 @@ use crate::rel_path::RelPath;
 const PIECE_BYTES: u64 = 128 * 1024;
 
 /// The disk below one workspace's root, with directory handles opened once.
-pub(crate) struct Ground<'a, D: Disk> {
+pub(crate) struct DirCache<'a, D: Disk> {
     pub disk: &'a D,
     pub root: &'a D::Dir,
     pub conflicts: &'a D::Dir,
@@ -57,7 +57,7 @@ struct Dirs<D: Disk> {
 
 /// What a name holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
+pub(crate) enum FileState {
     Absent,
     /// A regular file, or a symbolic link, whose target is its content.
     File {
@@ -68,7 +68,7 @@ pub(crate) enum Held {
     Other(FileKind),
 }
 
-impl Held {
+impl FileState {
     pub(crate) fn matches(&self, fingerprint: &Fingerprint) -> bool {
         self.difference(fingerprint).is_none()
     }
@@ -139,7 +139,7 @@ pub(crate) fn has_stamp(modified_ns: i64, stamp: i64) -> bool {
     STEPS_NS.iter().any(|step| modified_ns == stamp - stamp.rem_euclid(*step))
 }
 
-impl<'a, D: Disk> Ground<'a, D> {
+impl<'a, D: Disk> DirCache<'a, D> {
     pub(crate) fn new(
         disk: &'a D,
         root: &'a D::Dir,
@@ -384,50 +384,52 @@ impl<'a, D: Disk> Ground<'a, D> {
     }
 
     /// Reads what a name holds, content and all.
-    pub(crate) fn held(&self, path: &RelPath) -> Result<Held, FsError> {
-        let Some(stat) = self.stat(path)? else { return Ok(Held::Absent) };
+    pub(crate) fn file_state(&self, path: &RelPath) -> Result<FileState, FsError> {
+        let Some(stat) = self.stat(path)? else { return Ok(FileState::Absent) };
         match stat.kind {
             FileKind::Regular => {}
-            FileKind::Symlink => return self.held_link(path, stat),
-            FileKind::Directory | FileKind::Other => return Ok(Held::Other(stat.kind)),
+            FileKind::Symlink => return self.link_state(path, stat),
+            FileKind::Directory | FileKind::Other => return Ok(FileState::Other(stat.kind)),
         }
         let file = match self.open_file(path) {
             Ok(file) => file,
-            Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(Held::Absent),
+            Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(FileState::Absent),
             Err(error) => return Err(error),
         };
-        self.held_by(&file).map_err(FsError::io("read", path))
+        self.open_file_state(&file).map_err(FsError::io("read", path))
     }
 
     /// Reads a symbolic link that was there a moment ago. A link is never changed, only replaced.
-    fn held_link(&self, path: &RelPath, mut stat: Stat) -> Result<Held, FsError> {
+    fn link_state(&self, path: &RelPath, mut stat: Stat) -> Result<FileState, FsError> {
         let parent = self.parent(path)?;
         loop {
             let target = match self.disk.read_link(&parent, path.file_name()) {
                 Ok(target) => target,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Held::Absent),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Ok(FileState::Absent);
+                }
                 // No link any more.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    return self.held(path);
+                    return self.file_state(path);
                 }
                 Err(error) => return Err(FsError::io("read the symlink", path)(error)),
             };
             match self.stat(path)? {
                 Some(now) if now.inode == stat.inode && now.changed_ns == stat.changed_ns => {
-                    return Ok(Held::File { stat, digest: Digest::of(&target) });
+                    return Ok(FileState::File { stat, digest: Digest::of(&target) });
                 }
                 Some(now) if now.kind == FileKind::Symlink => stat = now,
-                _ => return self.held(path),
+                _ => return self.file_state(path),
             }
         }
     }
 
     /// Reads what a name holds, and refuses a file that somebody has open for writing.
-    pub(crate) fn held_unless_busy(&self, path: &RelPath) -> Result<Held, FsError> {
-        let Some(file) = self.open(path)? else { return self.held(path) };
-        let held = self.held_by(&file).map_err(FsError::io("read", path))?;
+    pub(crate) fn file_state_unless_busy(&self, path: &RelPath) -> Result<FileState, FsError> {
+        let Some(file) = self.open(path)? else { return self.file_state(path) };
+        let state = self.open_file_state(&file).map_err(FsError::io("read", path))?;
         match self.disk.lease(&file).map_err(FsError::io("guard", path))? {
-            Lease::Held | Lease::Unavailable => Ok(held),
+            Lease::Held | Lease::Unavailable => Ok(state),
             Lease::Busy => Err(self.busy(path, &file)),
         }
     }
@@ -452,16 +454,16 @@ impl<'a, D: Disk> Ground<'a, D> {
     }
 
     /// What an open file holds.
-    pub(crate) fn held_by(&self, file: &D::File) -> io::Result<Held> {
+    pub(crate) fn open_file_state(&self, file: &D::File) -> io::Result<FileState> {
         let stat = self.disk.file_stat(file)?;
         if stat.kind != FileKind::Regular {
-            return Ok(Held::Other(stat.kind));
+            return Ok(FileState::Other(stat.kind));
         }
         let mut reader = FileReader { disk: self.disk, file, offset: 0 };
         let (digest, bytes) = digest_of(&mut reader, stat.bytes)?;
         // The status may have changed while reading; what was read is what counts.
         let stat = Stat { bytes, ..self.disk.file_stat(file)? };
-        Ok(Held::File { stat, digest })
+        Ok(FileState::File { stat, digest })
     }
 }
 
