@@ -17,23 +17,27 @@
 //! the weak model.
 //! Inode numbers are never given out twice.
 
+mod call;
 mod calls;
 mod disk;
+mod effect;
 mod image;
 mod kernel;
 mod log;
 mod other;
 mod persistence;
+mod sharing;
 mod user;
 mod windows;
 
-pub use disk::{
-    Bystander, CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, SimulatedFile, Step,
-};
-pub use image::{Body, Image, Inode, Name, Node, new_hasher};
-pub use log::{Answer, Assignment, Effect, Entry, Log, Saved};
+pub use call::{CallKind, Fault, Renames, Step};
+pub use disk::{Bystander, SimulatedDir, SimulatedDisk, SimulatedFile};
+pub use effect::{Assignment, Effect, Inode, Name};
+pub use image::{Body, Image, Node, new_hasher};
+pub use log::{Answer, Entry, Log, Saved};
 pub use persistence::{
     Choice, Crashes, Part, Persistence, State, StateCap, boundaries, materialise,
 };
+pub use sharing::Sharing;
 pub use user::{Instead, World};
-pub use windows::{ACCESS_LIST, Sharing};
+pub use windows::ACCESS_LIST;

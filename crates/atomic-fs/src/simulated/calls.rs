@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::disk::{CallKind, Fault, Renames, SimulatedDir, SimulatedDisk, SimulatedFile};
-use super::image::{Body, Inode, Name, Node};
+use super::call::{CallKind, Fault, Renames};
+use super::disk::{SimulatedDir, SimulatedDisk, SimulatedFile};
+use super::effect::{Effect, Inode, Name};
+use super::image::{Body, Node};
 use super::kernel::{Inner, LeaseState};
-use super::log::{Effect, Entry};
+use super::log::Entry;
 use crate::os::disk::{Carried, DirLock, Disk, Entry as DirEntry, Lease, LinkLike, Stat};
 use crate::rel_path::RelPath;
 

@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hash, Hasher};
 use std::sync::Arc;
 
-use super::log::Effect;
-
-/// An inode's number; 0 is the top directory.
-pub type Inode = u32;
-/// A name in a directory, one component.
-pub type Name = Arc<[u8]>;
+use super::effect::{Effect, Inode, Name};
 
 /// A whole file system. Cloning shares the inodes, which are copied when they change.
 #[derive(Clone, Debug)]

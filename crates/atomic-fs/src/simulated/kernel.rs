@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::disk::{Bystander, Fault, Renames, Step};
-use super::image::{Body, Image, Inode, Name, Node};
-use super::log::{Assignment, CHUNK_BYTES, Effect, Entry, Log};
-use super::windows::HeldOpen;
+use super::call::{Fault, Renames, Step};
+use super::effect::{Assignment, Effect, Inode, Name};
+use super::image::{Body, Image, Node};
+use super::log::{CHUNK_BYTES, Entry, Log};
+use super::sharing::OpenByUser;
 use crate::os::disk::{FileKind, Stat};
 
 pub(super) struct Inner {
@@ -18,8 +19,7 @@ pub(super) struct Inner {
     pub leases: Vec<LeaseState>,
     pub writers: Vec<Inode>,
     /// Files that a user has open on Windows without letting anybody rename them.
-    pub held: Vec<HeldOpen>,
-    pub bystander: Option<Box<dyn Bystander>>,
+    pub held: Vec<OpenByUser>,
     pub next_handle: u64,
     pub stamps: i64,
     pub has_leases: bool,

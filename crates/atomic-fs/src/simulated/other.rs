@@ -1,8 +1,9 @@
 //! Another process at the same disk, between two calls of the one that is watched.
 
 use super::disk::SimulatedDisk;
-use super::image::{Inode, Name, Node};
-use super::log::{Answer, Assignment, Effect, Entry};
+use super::effect::{Assignment, Effect, Inode, Name};
+use super::image::Node;
+use super::log::{Answer, Entry};
 use super::user::World;
 
 impl World<'_> {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::image::{Body, Image, Inode, Name, Node};
+use super::effect::{Assignment, Effect, Inode, Name};
+use super::image::{Body, Image, Node};
 use super::kernel::Inner;
-use super::log::{Assignment, Effect, Entry, Saved};
+use super::log::{Entry, Saved};
 
 /// The disk as whoever stands at its calls can change it.
 ///

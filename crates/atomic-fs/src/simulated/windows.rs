@@ -17,10 +17,13 @@ use std::io;
 
 use rustix::io::Errno;
 
-use super::disk::{CallKind, Fault, Renames, SimulatedDisk};
-use super::image::{Body, Inode};
+use super::call::{CallKind, Fault, Renames};
+use super::disk::SimulatedDisk;
+use super::effect::{Effect, Inode};
+use super::image::Body;
 use super::kernel::Inner;
-use super::log::{Effect, Entry};
+use super::log::Entry;
+use super::sharing::{OpenByUser, Sharing};
 use super::user::World;
 
 /// The attribute that stands for an access control list.
@@ -29,25 +32,6 @@ pub const ACCESS_LIST: &[u8] = b"access list";
 const WRITABLE: u32 = 0o644;
 const READ_ONLY: u32 = 0o444;
 const OWNER_WRITES: u32 = 0o200;
-
-/// What a user lets others do with a file that they have open. None of these lets anybody rename
-/// or remove it; who shares everything is [`World::open_for_writing`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
-    /// Reads; others may read and write, as the C library has it.
-    Reading,
-    /// Writes; others may read.
-    Writing,
-    /// Writes; others may do nothing.
-    Nothing,
-}
-
-/// A file that a user has open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct HeldOpen {
-    inode: Inode,
-    sharing: Sharing,
-}
 
 impl Inner {
     pub(super) fn is_windows(&self) -> bool {
@@ -82,7 +66,7 @@ impl Inner {
     }
 
     pub(super) fn check_readable(&self, inode: Inode) -> Result<(), Errno> {
-        let shuts = |held: &HeldOpen| held.inode == inode && held.sharing == Sharing::Nothing;
+        let shuts = |held: &OpenByUser| held.inode == inode && held.sharing == Sharing::Nothing;
         if self.held.iter().any(shuts) { Err(Errno::BUSY) } else { Ok(()) }
     }
 
@@ -91,7 +75,7 @@ impl Inner {
         if self.is_read_only(inode) {
             return Err(Errno::ACCESS);
         }
-        let forbids = |held: &HeldOpen| held.inode == inode && held.sharing != Sharing::Reading;
+        let forbids = |held: &OpenByUser| held.inode == inode && held.sharing != Sharing::Reading;
         if self.held.iter().any(forbids) { Err(Errno::BUSY) } else { Ok(()) }
     }
 
@@ -209,7 +193,7 @@ impl World<'_> {
         {
             return None;
         }
-        self.inner.held.push(HeldOpen { inode, sharing });
+        self.inner.held.push(OpenByUser { inode, sharing });
         Some(inode)
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Persistence;
-use crate::simulated::image::Inode;
-use crate::simulated::log::{Assignment, Effect, Entry, Log};
+use super::model::Persistence;
+use crate::simulated::effect::{Assignment, Effect, Inode};
+use crate::simulated::log::{Entry, Log};
 
 /// One crash point of a power cut: what is sure to survive, and what may.
 pub(super) struct Point<'l> {

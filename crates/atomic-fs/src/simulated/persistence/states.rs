@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::model::Persistence;
 use super::point::Point;
-use super::{Choice, Part, Persistence, State, StateCap, cut};
-use crate::simulated::image::{Image, Inode, Node, leaf_digest};
-use crate::simulated::log::{Effect, Entry};
+use super::{Choice, Part, State, StateCap, cut};
+use crate::simulated::effect::{Effect, Inode};
+use crate::simulated::image::{Image, Node, leaf_digest};
+use crate::simulated::log::Entry;
 
 /// What may be left of a file: its inode, and which entries survived in what part.
 struct Variant {
