@@ -12,6 +12,7 @@ pub(crate) mod spellings;
 
 pub(crate) mod sequence;
 pub(crate) mod swap;
+pub(crate) mod swap_record;
 
 pub(crate) mod clear_dir;
 pub(crate) mod tidy;
@@ -24,13 +25,14 @@ use crate::apply::journal::{Journal, Record};
 use crate::apply::plan::Planner;
 use crate::apply::sequence::{backward, find_moved, forward, touched_dirs};
 use crate::apply::swap::{Obstacle, Swapper};
+use crate::apply::swap_record::SwapRecord;
 use crate::apply::tidy::{Unknown, clean_slots, remove_untouched_slots};
 use crate::beneath::Overlaid;
 use crate::change_set::ChangeSet;
 use crate::content::ContentSource;
 use crate::error::{Conflict, FsError};
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, is_absence};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::os::parallel;
 use crate::policy::Policy;
@@ -116,17 +118,17 @@ impl<D: Disk> Apply<'_, '_, D> {
         {
             return self.abandon(&intent, &journal, &[], error);
         }
-        self.cache.swaps_begin(journal.clone());
+        let record = SwapRecord::of(journal.clone());
+        let swapper = Swapper::of_apply(self.cache, record);
         // After a power cut that lost the record, a file that is neither at its path nor in a slot
         // would be one that a user removed.
         let takes_away = intent.units.iter().any(Unit::frees_path);
         if takes_away
             && !mutant!(RemovalsUnrecorded)
-            && let Err(error) = self.cache.record_swaps()
+            && let Err(error) = swapper.record.make_durable(self.cache)
         {
             return self.abandon(&intent, &journal, &[], error);
         }
-        let swapper = Swapper::of_apply(self.cache);
         let mut applied = match forward(&swapper, &intent, &|_| false) {
             // Durable before the answer: a user may remove at once what was created, and after a
             // power cut nothing else would tell that from what never arrived.
@@ -273,7 +275,7 @@ impl<D: Disk> Apply<'_, '_, D> {
                     Ok(opened) => opened,
                     // Made for the set and taken away again, or removed by the user:
                     // there are no names in it to make durable.
-                    Err(error) if is_absence(&error) => return Ok(()),
+                    Err(error) if error.is_absence() => return Ok(()),
                     Err(error) => return Err(error),
                 };
                 let shown = dir.as_ref().map_or_else(|| ".".to_owned(), ToString::to_string);

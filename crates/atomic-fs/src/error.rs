@@ -4,52 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::content::Digest;
-use crate::rel_path::RelPath;
-
-/// A path that is no path below a workspace's root.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PathError {
-    /// Nothing is left after normalising.
-    #[error("the path is empty: name a file below the workspace")]
-    Empty,
-    /// It starts at the system's root.
-    #[error("`{path}` is absolute: name it relative to the workspace")]
-    Absolute {
-        /// The path, escaped.
-        path: String,
-    },
-    /// It climbs.
-    #[error("`{path}` holds `..`, which could lead out of the workspace")]
-    ParentComponent {
-        /// The path, escaped.
-        path: String,
-    },
-    /// It holds a NUL byte.
-    #[error("`{path}` holds a NUL byte")]
-    Nul {
-        /// The path, escaped.
-        path: String,
-    },
-    /// It is longer than the system takes.
-    #[error("`{path}` is longer than the system takes")]
-    TooLong {
-        /// The path, escaped.
-        path: String,
-    },
-    /// It is not Unicode where it has to be.
-    #[error("`{path}` is not valid Unicode")]
-    NotUnicode {
-        /// The path, lossily.
-        path: String,
-    },
-    /// An escaped path that [`RelPath`]'s `Display` cannot have written.
-    #[error("`{path}` holds a broken `\\xNN` escape")]
-    BadEscape {
-        /// The text.
-        path: String,
-    },
-}
+use crate::rel_path::{PathError, RelPath};
 
 /// Why a path is refused although it is well formed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,6 +187,11 @@ impl FsError {
     /// Whether the system gave this answer.
     pub(crate) fn is(&self, kind: io::ErrorKind) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == kind)
+    }
+
+    /// Whether it says that something on the way is not there.
+    pub(crate) fn is_absence(&self) -> bool {
+        self.is(io::ErrorKind::NotFound) || self.is(io::ErrorKind::NotADirectory)
     }
 
     pub(crate) fn io(

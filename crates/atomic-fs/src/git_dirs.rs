@@ -11,21 +11,13 @@ use std::sync::Arc;
 
 use crate::beneath::below_root;
 use crate::error::FsError;
+use crate::git_facts::GitFacts;
 use crate::os::dir_cache::{DirCache, FileReader};
 use crate::os::disk::{Disk, FileKind};
 use crate::rel_path::RelPath;
 
 /// Longer files name no directory.
 const BYTES_MAX: u64 = 8192;
-
-/// What git reads of a directory.
-#[derive(Debug, Default)]
-pub(crate) struct GitFacts {
-    /// It holds what a git directory holds.
-    is_git_dir: bool,
-    /// Directories that its `.git` leads to.
-    named: Vec<RelPath>,
-}
 
 impl<D: Disk> DirCache<'_, D> {
     /// Whether a file at this path would lie in a directory of git's.

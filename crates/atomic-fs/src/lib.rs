@@ -32,11 +32,13 @@ mod error;
 mod fallback;
 mod folding;
 mod git_dirs;
+mod git_facts;
 mod holes;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 #[cfg(not(feature = "mutants"))]
 mod mutants;
+mod options;
 mod os;
 mod policy;
 mod records;
@@ -57,19 +59,19 @@ pub use display::{
     escape_for_display, escape_json_line, escape_line_for_display, is_default_ignorable,
     is_invisible,
 };
-pub use error::{Conflict, Difference, FsError, PathError, Refusal};
+pub use error::{Conflict, Difference, FsError, Refusal};
 pub use folding::{folded_name, folded_stem, folds_alike};
 pub use holes::data_runs;
+pub use options::Options;
 pub use os::disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, LinkLike, Stat};
 pub use os::lock::WorkspaceLock;
 #[cfg(unix)]
 pub use os::posix::PosixDisk;
 #[cfg(windows)]
 pub use os::windows::{WindowsDisk, WindowsFile};
-pub use policy::Options;
 pub use records::{RecordedSet, SetRecords, SlotNumbers};
 pub use recovery::conflicts::Kept;
 pub use recovery::recover::{Quarantined, Recovered, RecoveredOutcome, RecoveryReport};
 pub use recovery::sweep::Swept;
-pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, RelPath, escape, escape_path};
+pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, PathError, RelPath, escape, escape_path};
 pub use workspace::{LOCK_FILE, OpenFile, Places, SystemDisk, Workspace};

@@ -11,5 +11,6 @@ pub(crate) mod windows_names;
 
 pub(crate) mod dir_cache;
 pub(crate) mod dir_locks;
+pub(crate) mod file_state;
 pub(crate) mod lock;
 pub(crate) mod parallel;

@@ -7,25 +7,12 @@ use crate::beneath::{self, Overlay, Resolved};
 use crate::change_set::{Change, Operation};
 use crate::error::{FsError, Refusal};
 use crate::folding::{folded_stem, folds_alike};
+use crate::options::Options;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind, Stat};
 use crate::rel_path::{RelPath, escape};
 
 const SET_ID: u32 = 0o6000;
-
-/// What the user allows beyond the strict default.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Changes below `.git`.
-    pub allow_git: bool,
-    /// Changes to files with more than one name; the swap severs them.
-    pub allow_hard_links: bool,
-    /// Changes below mount points that lie in the workspace.
-    pub allow_other_mounts: bool,
-    /// Replacing files on file systems that cannot exchange two names: the file is moved
-    /// aside first, so for a moment its path names nothing.
-    pub allow_move_aside: bool,
-}
 
 impl RelPath {
     /// Whether a name on the way may lead into `.git`, on whatever file system it lies.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::display::{Part, parts};
-use crate::error::PathError;
 
 /// The longest path accepted, in bytes: Linux's `PATH_MAX` less its terminator.
 pub const PATH_BYTES_MAX: usize = 4095;
@@ -243,6 +242,51 @@ fn os_bytes(os: &OsStr) -> Result<Vec<u8>, PathError> {
 #[cfg(not(unix))]
 pub(crate) fn os_string(bytes: &[u8]) -> std::ffi::OsString {
     String::from_utf8_lossy(bytes).into_owned().into()
+}
+
+/// A path that is no path below a workspace's root.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathError {
+    /// Nothing is left after normalising.
+    #[error("the path is empty: name a file below the workspace")]
+    Empty,
+    /// It starts at the system's root.
+    #[error("`{path}` is absolute: name it relative to the workspace")]
+    Absolute {
+        /// The path, escaped.
+        path: String,
+    },
+    /// It climbs.
+    #[error("`{path}` holds `..`, which could lead out of the workspace")]
+    ParentComponent {
+        /// The path, escaped.
+        path: String,
+    },
+    /// It holds a NUL byte.
+    #[error("`{path}` holds a NUL byte")]
+    Nul {
+        /// The path, escaped.
+        path: String,
+    },
+    /// It is longer than the system takes.
+    #[error("`{path}` is longer than the system takes")]
+    TooLong {
+        /// The path, escaped.
+        path: String,
+    },
+    /// It is not Unicode where it has to be.
+    #[error("`{path}` is not valid Unicode")]
+    NotUnicode {
+        /// The path, lossily.
+        path: String,
+    },
+    /// An escaped path that [`RelPath`]'s `Display` cannot have written.
+    #[error("`{path}` holds a broken `\\xNN` escape")]
+    BadEscape {
+        /// The text.
+        path: String,
+    },
 }
 
 #[cfg(test)]

@@ -14,11 +14,12 @@ use crate::change_set::{Change, ChangeSet};
 use crate::content::{ContentSource, Digest};
 use crate::error::{FsError, Refusal};
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, FileReader, file_error, is_absence};
+use crate::options::Options;
+use crate::os::dir_cache::{DirCache, FileReader, file_error};
 use crate::os::dir_locks;
 use crate::os::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
 use crate::os::lock::WorkspaceLock;
-use crate::policy::{Options, Policy, check_mode_change};
+use crate::policy::{Policy, check_mode_change};
 use crate::records::SetRecords;
 use crate::recovery::conflicts::Kept;
 use crate::recovery::recover::{Recovered, Recovery, RecoveryReport};
@@ -156,7 +157,7 @@ impl<D: Disk> Workspace<D> {
                     return Ok(allowed.map_or(by_umask, |allowed| 0o666 & allowed));
                 }
                 // New directories inherit the list of the one that they are made in.
-                Err(error) if is_absence(&error) && parent.is_some() => {
+                Err(error) if error.is_absence() && parent.is_some() => {
                     parent = parent.as_ref().and_then(RelPath::parent);
                 }
                 Err(error) => return Err(error),
@@ -275,7 +276,7 @@ impl<D: Disk> Workspace<D> {
         }
         let opened = match self.cache().dir(dir) {
             Ok(opened) => opened,
-            Err(error) if is_absence(&error) => return Ok(None),
+            Err(error) if error.is_absence() => return Ok(None),
             Err(error) => return Err(error),
         };
         let shown = || dir.map_or_else(|| ".".to_owned(), RelPath::to_string);
@@ -383,7 +384,7 @@ impl<D: Disk> Workspace<D> {
     pub fn has_capabilities(&self, path: &RelPath) -> Result<bool, FsError> {
         let file = match self.cache().open_file(path) {
             Ok(file) => file,
-            Err(error) if is_absence(&error) => return Ok(false),
+            Err(error) if error.is_absence() => return Ok(false),
             Err(error) => return Err(error),
         };
         self.disk.has_capabilities(&file).map_err(FsError::io("look at", path))
@@ -511,7 +512,7 @@ impl<D: Disk> Workspace<D> {
             Ok(Opened::Sound(journal, _)) => Ok(Some(journal)),
             // Recovery's, or gone.
             Ok(_) => Ok(None),
-            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) if error.is_absence() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -628,7 +629,7 @@ impl<D: Disk> Workspace<D> {
             match cache.dir(parent.as_ref()) {
                 // The handle of a directory that was just removed, too: its sync does nothing.
                 Ok(dir) => self.disk.sync_dir(&dir).map_err(FsError::io("sync", "a directory"))?,
-                Err(error) if is_absence(&error) => {}
+                Err(error) if error.is_absence() => {}
                 Err(error) => return Err(error),
             }
         }

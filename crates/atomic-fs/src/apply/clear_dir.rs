@@ -11,10 +11,11 @@ use std::io;
 use crate::apply::intent::{DirBelow, Intent, Unit};
 use crate::apply::swap::{Obstacle, Swapper};
 use crate::error::{Conflict, Difference, FsError};
-use crate::fallback::move_aside::is_unsupported;
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, FileState, is_absence};
+use crate::os::dir_cache::DirCache;
+use crate::os::disk::is_unsupported;
 use crate::os::disk::{Disk, FileKind};
+use crate::os::file_state::FileState;
 use crate::rel_path::RelPath;
 
 /// Whether a directory holds anything but the directories below it that its set takes away as well;
@@ -82,7 +83,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         for (dir, mode) in below {
             let parent = match cache.parent(dir) {
                 Ok(parent) => parent,
-                Err(error) if is_absence(&error) => continue,
+                Err(error) if error.is_absence() => continue,
                 Err(error) => return Err(error),
             };
             let made = match cache.disk.create_dir(&parent, dir.file_name()) {
@@ -170,7 +171,7 @@ pub(crate) fn remove_emptied<D: Disk>(
             Ok(dir) => {
                 cache.disk.sync_dir(&dir).map_err(FsError::io("sync", "a directory"))?;
             }
-            Err(error) if is_absence(&error) => {}
+            Err(error) if error.is_absence() => {}
             Err(error) => return Err(error),
         }
     }

@@ -22,8 +22,6 @@ pub(crate) const PART_MARKER: &str = ".part";
 /// Ends the set's id in the slots of an intent that was rebuilt for a set whose slots may be
 /// numbered otherwise. No set's id holds a dot.
 const REBUILT_MARKER: &str = ".r";
-/// The stamp of a slot whose journal is lost.
-pub(crate) const UNKNOWN_STAMP: i64 = i64::MIN;
 
 /// Whether a name can only be a slot of Greenroom's.
 pub fn is_slot_name(name: &[u8]) -> bool {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::apply::intent::Intent;
 use crate::error::FsError;
 use crate::mutants::mutant;
-use crate::os::disk::{Disk, FileKind};
+use crate::os::disk::{Disk, FileKind, write_all};
 
 /// The format's version; a journal with another is not touched.
 const VERSION: u32 = 1;
@@ -370,26 +370,6 @@ fn read_all<D: Disk>(disk: &D, file: &D::File) -> io::Result<Vec<u8>> {
             count => bytes.extend_from_slice(&buffer[..count]),
         }
     }
-}
-
-/// Writes everything, however short each write is.
-pub(crate) fn write_all<D: Disk>(
-    disk: &D,
-    file: &D::File,
-    mut bytes: &[u8],
-    mut offset: u64,
-) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match disk.write_at(file, bytes, offset)? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            _ if mutant!(ShortWriteIgnored) => return Ok(()),
-            count => {
-                bytes = &bytes[count..];
-                offset += count as u64;
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

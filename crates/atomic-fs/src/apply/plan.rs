@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::apply::Outcome;
-use crate::apply::intent::{Intent, Terrain, UNKNOWN_STAMP, check_consistency};
+use crate::apply::intent::{Intent, Terrain, check_consistency};
 use crate::apply::removed_dirs::RemovedDirs;
 use crate::change_set::{Change, ChangeSet, Expected, Operation};
 use crate::error::{Conflict, Difference, FsError, Refusal};
-use crate::os::dir_cache::{DirCache, FileState, is_absence};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
+use crate::os::file_state::{FileState, UNKNOWN_STAMP};
 use crate::os::parallel;
 use crate::policy::{Policy, check_mode_change};
 use crate::records::SlotNumbers;
@@ -150,7 +151,7 @@ impl<D: Disk> Planner<'_, '_, D> {
         while let Some(dir) = parent {
             match self.cache.dir(Some(&dir)) {
                 Ok(_) => return Ok(()),
-                Err(error) if is_absence(&error) => {
+                Err(error) if error.is_absence() => {
                     let there = self.cache.stat(&dir)?;
                     if there.is_some_and(|stat| stat.kind != FileKind::Directory)
                         && !freed.contains(&dir)
@@ -303,7 +304,7 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
         }
         match self.cache.dir(Some(path)) {
             Ok(_) => Ok(true),
-            Err(error) if is_absence(&error) => Ok(false),
+            Err(error) if error.is_absence() => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -333,7 +334,7 @@ impl<D: Disk> Terrain for Seen<'_, '_, D> {
                             .map(|(device, _)| device)
                             .map_err(FsError::io("look at", path));
                     }
-                    Err(error) if is_absence(&error) && parent.is_some() => {
+                    Err(error) if error.is_absence() && parent.is_some() => {
                         parent = parent.as_ref().and_then(RelPath::parent);
                     }
                     Err(error) => return Err(error),

@@ -7,7 +7,7 @@ use crate::apply::swap::{Obstacle, Swapper};
 use crate::error::{Conflict, FsError};
 use crate::fallback::move_aside;
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, is_absence};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::os::parallel;
 use crate::rel_path::RelPath;
@@ -147,7 +147,7 @@ pub(crate) fn backward<D: Disk>(
     touched: &[usize],
 ) -> Result<Vec<Conflict>, FsError> {
     let mut edited = Vec::new();
-    swapper.cache.record_swaps()?;
+    swapper.record.make_durable(swapper.cache)?;
     if !mutant!(FailureTrusted) {
         move_aside::settle(swapper.cache, intent)?;
     }
@@ -218,7 +218,7 @@ fn sync_slots_of_cleared<D: Disk>(
         if synced.insert(name.parent()) {
             match swapper.cache.sync_parent(name) {
                 // Its directory has left already: recovery goes on from there.
-                Err(error) if is_absence(&error) => {}
+                Err(error) if error.is_absence() => {}
                 answer => answer?,
             }
         }

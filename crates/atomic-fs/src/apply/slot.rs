@@ -3,12 +3,12 @@
 use std::io::{self, Read};
 
 use crate::apply::intent::{Action, Unit};
-use crate::apply::journal::write_all;
 use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
 use crate::error::{FsError, Refusal};
 use crate::holes::{data_runs, has_hole};
 use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
+use crate::os::disk::write_all;
 use crate::os::disk::{Carried, Disk, LinkLike};
 use crate::rel_path::RelPath;
 

@@ -6,7 +6,7 @@ use std::io;
 use crate::apply::intent::Intent;
 use crate::error::FsError;
 use crate::folding::folded_name;
-use crate::os::dir_cache::{DirCache, is_absence};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::rel_path::RelPath;
 
@@ -49,7 +49,7 @@ fn folds_case<D: Disk>(cache: &DirCache<'_, D>, path: &RelPath) -> Result<bool, 
     let dir = loop {
         match cache.dir(parent.as_ref()) {
             Ok(dir) => break dir,
-            Err(error) if is_absence(&error) && parent.is_some() => {
+            Err(error) if error.is_absence() && parent.is_some() => {
                 parent = parent.as_ref().and_then(RelPath::parent);
             }
             Err(error) => return Err(error),

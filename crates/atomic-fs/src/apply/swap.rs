@@ -8,15 +8,16 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use crate::apply::intent::{Action, Unit};
+use crate::apply::swap_record::SwapRecord;
 use crate::content::Fingerprint;
 use crate::error::{Conflict, Difference, FsError};
-use crate::fallback::move_aside::is_unsupported;
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, FileState, is_absence};
+use crate::os::dir_cache::DirCache;
+use crate::os::disk::is_unsupported;
 use crate::os::disk::{Disk, FileKind, Lease};
+use crate::os::file_state::FileState;
 use crate::policy::check_mode_change;
 use crate::recovery::conflicts::{self, Kept};
-use crate::recovery::restore;
 use crate::rel_path::RelPath;
 
 /// How often a put-back is tried again against a user who keeps saving.
@@ -61,6 +62,7 @@ pub(crate) enum Attempt {
 /// Makes and takes back the steps of units.
 pub(crate) struct Swapper<'g, 'a, D: Disk> {
     pub cache: &'g DirCache<'a, D>,
+    pub record: SwapRecord<D>,
     /// Whether an inode's number is still that of the file that was checked: some file systems
     /// give new ones when they are mounted again.
     pub knows_inodes: bool,
@@ -69,12 +71,12 @@ pub(crate) struct Swapper<'g, 'a, D: Disk> {
 
 impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     pub(crate) fn new(cache: &'g DirCache<'a, D>) -> Self {
-        Self { cache, knows_inodes: false, kept: Mutex::default() }
+        Self { cache, record: SwapRecord::none(), knows_inodes: false, kept: Mutex::default() }
     }
 
     /// For the process that checked the files.
-    pub(crate) fn of_apply(cache: &'g DirCache<'a, D>) -> Self {
-        Self { knows_inodes: true, ..Self::new(cache) }
+    pub(crate) fn of_apply(cache: &'g DirCache<'a, D>, record: SwapRecord<D>) -> Self {
+        Self { record, knows_inodes: true, ..Self::new(cache) }
     }
 
     /// The user's bytes that went to `conflicts/` so far.
@@ -185,7 +187,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         if mutant!(PutBackSkipped) {
             return Ok(());
         }
-        self.cache.record_swaps()?;
+        self.record.make_durable(self.cache)?;
         // Its own content, and not what a user has saved with the same bytes since.
         let is_own = |state: &FileState| match unit.staged() {
             Some(own) if own == *staged => state.is_arrived(staged, unit.stamp),
@@ -227,7 +229,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             _ => Some(self.guard(unit, base)?),
         };
         if mutant!(DeleteUnlinks) && matches!(unit.action, Action::Delete { .. }) {
-            return Ok(crate::apply::tidy::remove(self.cache, &unit.path)?);
+            return Ok(self.cache.remove_name(&unit.path)?);
         }
         match self.cache.rename_to_own(&unit.path, &unit.slot) {
             Ok(()) => {}
@@ -266,11 +268,11 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             }
             // The slot of a file in a directory that makes way lies outside of it, and is all that
             // is left of the file where somebody has removed the directory since.
-            let made = restore::make_parents(self.cache, &unit.path);
+            let made = self.cache.make_parents(&unit.path);
             match made.and_then(|()| self.cache.parent(&unit.path)) {
                 Ok(_) => {}
                 // Somebody's file or link is in the way.
-                Err(error) if is_absence(&error) || matches!(error, FsError::Refused { .. }) => {
+                Err(error) if error.is_absence() || matches!(error, FsError::Refused { .. }) => {
                     return self.keep(unit);
                 }
                 Err(error) => return Err(error),

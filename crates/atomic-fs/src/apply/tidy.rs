@@ -8,8 +8,9 @@ use crate::content::{ContentSource, Fingerprint};
 use crate::error::FsError;
 use crate::fallback::move_aside;
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, FileReader, FileState, has_stamp, is_absence};
+use crate::os::dir_cache::{DirCache, FileReader};
 use crate::os::disk::{Disk, FileKind};
+use crate::os::file_state::{FileState, has_stamp};
 use crate::os::parallel;
 use crate::rel_path::RelPath;
 
@@ -45,9 +46,9 @@ pub(crate) fn clean_slots<D: Disk>(
         let is_own = unit.staged().is_some_and(|staged| state.is_of_set(&staged, unit.stamp));
         match state.content() {
             None if state == FileState::Absent => Ok(()),
-            _ if mutant!(SlotsRemovedBlindly) => remove(cache, &unit.slot),
+            _ if mutant!(SlotsRemovedBlindly) => cache.remove_name(&unit.slot),
             content if is_own || (content.is_some() && content == base) => {
-                remove(cache, &unit.slot)
+                cache.remove_name(&unit.slot)
             }
             // A directory or a special file is nothing that the set has written.
             None => swapper.keep(unit),
@@ -56,9 +57,9 @@ pub(crate) fn clean_slots<D: Disk>(
                 Unknown::UsersOrTorn(contents)
                     if is_untouched(cache, unit)? && is_torn(cache, unit, &state, contents)? =>
                 {
-                    remove(cache, &unit.slot)
+                    cache.remove_name(&unit.slot)
                 }
-                Unknown::Untold if state.bytes() == Some(0) => remove(cache, &unit.slot),
+                Unknown::Untold if state.bytes() == Some(0) => cache.remove_name(&unit.slot),
                 _ => swapper.keep(unit),
             },
         }
@@ -139,23 +140,8 @@ pub(crate) fn remove_untouched_slots<D: Disk>(
 ) -> Result<(), FsError> {
     for unit in intent.units.iter().filter(|unit| unit.staged().is_some()) {
         if !taken.contains(&unit.slot) {
-            remove(cache, &unit.slot)?;
+            cache.remove_name(&unit.slot)?;
         }
     }
     Ok(())
-}
-
-/// Removes a name, which may be gone already.
-pub(crate) fn remove<D: Disk>(cache: &DirCache<'_, D>, slot: &RelPath) -> Result<(), FsError> {
-    let parent = match cache.parent(slot) {
-        Ok(parent) => parent,
-        Err(error) if is_absence(&error) => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    match cache.disk.remove_file(&parent, slot.file_name()) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(FsError::io("remove", slot)(error))
-        }
-        _ => Ok(()),
-    }
 }

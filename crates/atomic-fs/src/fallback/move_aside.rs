@@ -11,94 +11,16 @@
 //! does not find it. That is why the user has to allow it.
 
 use std::io;
-use std::sync::PoisonError;
 
 use crate::apply::intent::{Action, Intent, Unit};
 use crate::apply::swap::Swapper;
-use crate::apply::tidy::remove;
 use crate::error::FsError;
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, FileState, is_absence};
-use crate::os::disk::Disk;
+use crate::os::dir_cache::DirCache;
+use crate::os::disk::{Disk, is_unsupported};
+use crate::os::file_state::FileState;
 use crate::recovery::conflicts;
 use crate::rel_path::RelPath;
-
-/// Whether the file system refuses a rename for its flags. Flags that it does not know
-/// are EINVAL.
-pub(crate) fn is_unsupported(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
-}
-
-impl<D: Disk> DirCache<'_, D> {
-    /// Moves one of Greenroom's own names to any name, never replacing anything:
-    /// `AlreadyExists` then.
-    pub(crate) fn rename_own_to(&self, own: &RelPath, to: &RelPath) -> Result<(), FsError> {
-        let (own_dir, to_dir) = (self.parent(own)?, self.parent(to)?);
-        let (own_name, to_name) = (own.file_name(), to.file_name());
-        if mutant!(GapOverwritten) {
-            let moved = self.disk.rename_replacing(&own_dir, own_name, &to_dir, to_name);
-            return moved.map_err(FsError::io("move", to));
-        }
-        let moved = match self.disk.rename(&own_dir, own_name, &to_dir, to_name) {
-            Err(error) if is_unsupported(&error) => {
-                return match self.disk.link(&own_dir, own_name, &to_dir, to_name) {
-                    Ok(()) => self.drop_name(own, to),
-                    Err(error) => Err(FsError::io("move", to)(error)),
-                };
-            }
-            answer => answer,
-        };
-        moved.map_err(FsError::io("move", to))
-    }
-
-    /// Removes one of a file's two names, once the other is durable: were the other lost
-    /// in a power cut and the removal not, the file would be gone.
-    pub(crate) fn drop_name(&self, own: &RelPath, other: &RelPath) -> Result<(), FsError> {
-        if !mutant!(OtherNameUnsynced) {
-            self.sync_parent(other)?;
-        }
-        remove(self, own)
-    }
-
-    /// Makes the names beside a path durable in the middle of the swaps.
-    pub(crate) fn sync_parent(&self, path: &RelPath) -> Result<(), FsError> {
-        let parent = self.parent(path)?;
-        let mut has_failed = self.sync_failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let synced = match *has_failed {
-            // A later sync of the same directory proves nothing.
-            true => Err(io::Error::other("another sync has failed")),
-            false => self.disk.sync_dir(&parent),
-        };
-        *has_failed |= synced.is_err() && !mutant!(SyncFailureForgotten);
-        synced.map_err(FsError::io("sync the directory of", path))
-    }
-
-    /// Whether two names are one file's.
-    pub(crate) fn is_same_file(&self, one: &RelPath, other: &RelPath) -> Result<bool, FsError> {
-        let identity = |path: &RelPath| {
-            Ok::<_, FsError>(self.stat(path)?.map(|stat| (stat.device, stat.inode)))
-        };
-        let one = identity(one)?;
-        Ok(one.is_some() && one == identity(other)?)
-    }
-
-    /// Moves any name to one of Greenroom's own that is free.
-    pub(crate) fn rename_to_own(&self, from: &RelPath, own: &RelPath) -> Result<(), FsError> {
-        let (from_dir, own_dir) = (self.parent(from)?, self.parent(own)?);
-        let (from_name, own_name) = (from.file_name(), own.file_name());
-        let moved = match self.disk.rename(&from_dir, from_name, &own_dir, own_name) {
-            Err(error) if is_unsupported(&error) => match self.disk.stat(&own_dir, own_name) {
-                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-                Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
-                    self.disk.rename_replacing(&from_dir, from_name, &own_dir, own_name)
-                }
-                Err(error) => Err(error),
-            },
-            answer => answer,
-        };
-        moved.map_err(FsError::io("move aside", from))
-    }
-}
 
 impl Unit {
     /// The name that holds the file while its slot arrives, on file systems without
@@ -126,7 +48,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
     ) -> Result<(), FsError> {
         // Between the two steps the file is at no name but the one that is given to it.
         if !mutant!(RemovalsUnrecorded) {
-            self.cache.record_aside()?;
+            self.record.note_moved_aside(self.cache)?;
         }
         let aside = unit.aside();
         let (target, slot) = (unit.path.file_name(), unit.slot.file_name());
@@ -204,7 +126,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let (cache, aside) = (self.cache, unit.aside());
         // Between the two steps the file is at no name but the one that is given to it.
         if !mutant!(RemovalsUnrecorded) {
-            self.cache.record_aside()?;
+            self.record.note_moved_aside(self.cache)?;
         }
         cache.rename_to_own(&unit.path, &aside)?;
         let left = match mutant!(AsideUnsynced) {
@@ -315,11 +237,11 @@ pub(crate) fn clean_aside<D: Disk>(
     let cache = swapper.cache;
     match cache.file_state(&aside) {
         Ok(FileState::Absent) => Ok(()),
-        Ok(_) if mutant!(AsideRemovedBlindly) => remove(cache, &aside),
-        Ok(state) if state.content() == Some(base.content()) => remove(cache, &aside),
-        Ok(state) if state.is_of_set(staged, unit.stamp) => remove(cache, &aside),
+        Ok(_) if mutant!(AsideRemovedBlindly) => cache.remove_name(&aside),
+        Ok(state) if state.content() == Some(base.content()) => cache.remove_name(&aside),
+        Ok(state) if state.is_of_set(staged, unit.stamp) => cache.remove_name(&aside),
         Ok(_) => conflicts::keep(cache, &aside, &unit.path).map(|kept| swapper.note_kept(kept)),
-        Err(error) if is_absence(&error) => Ok(()),
+        Err(error) if error.is_absence() => Ok(()),
         Err(error) => Err(error),
     }
 }

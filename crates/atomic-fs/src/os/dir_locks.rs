@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::FsError;
-use crate::os::dir_cache::{DirCache, is_absence};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::{DirLock, Disk};
 use crate::rel_path::RelPath;
 
@@ -59,7 +59,7 @@ pub(crate) fn take<'a, 'p, D: Disk>(
                     }
                     break;
                 }
-                Err(error) if nearest.is_some() && is_absence(&error) => {
+                Err(error) if nearest.is_some() && error.is_absence() => {
                     nearest = nearest.as_ref().and_then(RelPath::parent);
                 }
                 // Whoever acts on the path says what is wrong with it.

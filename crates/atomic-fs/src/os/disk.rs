@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::mutants::mutant;
 use crate::rel_path::RelPath;
 
 /// What kind of thing a name stands for.
@@ -100,6 +101,32 @@ pub(crate) fn is_symlink_error(error: &io::Error) -> bool {
     #[cfg(not(unix))]
     let code = 1921; // ERROR_CANT_RESOLVE_FILENAME
     error.raw_os_error() == Some(code)
+}
+
+/// Whether the file system refuses a rename for its flags. Flags that it does not know
+/// are EINVAL.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+}
+
+/// Writes everything, however short each write is.
+pub(crate) fn write_all<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    mut bytes: &[u8],
+    mut offset: u64,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match disk.write_at(file, bytes, offset)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            _ if mutant!(ShortWriteIgnored) => return Ok(()),
+            count => {
+                bytes = &bytes[count..];
+                offset += count as u64;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A file system, as the swap protocol sees it.

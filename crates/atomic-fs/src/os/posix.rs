@@ -8,14 +8,17 @@ use std::sync::OnceLock;
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::os::dir_cache::has_stamp;
 use crate::os::disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, LinkLike, Stat};
+use crate::os::file_state::has_stamp;
 use crate::rel_path::RelPath;
 
 mod flags;
 mod lease;
 mod metadata;
 mod open;
+
+use metadata::mode_bits;
+use open::DIR_FLAGS;
 
 /// Syncs wait on the device, not on the processor: a journalling file system
 /// serves many of them with one commit.
@@ -53,8 +56,6 @@ impl PosixDisk {
         Ok(fs::open(path, DIR_FLAGS, Mode::empty())?)
     }
 }
-
-const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Disk for PosixDisk {
     type Dir = OwnedFd;
@@ -330,10 +331,6 @@ fn sync(file: &OwnedFd) -> io::Result<()> {
 #[cfg(target_vendor = "apple")]
 fn sync(file: &OwnedFd) -> io::Result<()> {
     Ok(fs::fcntl_fullfsync(file)?)
-}
-
-pub(crate) fn mode_bits(mode: u32) -> Mode {
-    Mode::from_raw_mode(mode as fs::RawMode & 0o7777)
 }
 
 fn kind_from(file_type: fs::FileType) -> FileKind {

@@ -4,11 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::apply::intent::{SLOT_SUFFIX, is_slot_name};
-use crate::apply::journal::write_all;
 use crate::error::FsError;
-use crate::fallback::move_aside::is_unsupported;
 use crate::mutants::mutant;
 use crate::os::dir_cache::{DirCache, FileReader};
+use crate::os::disk::is_unsupported;
+use crate::os::disk::write_all;
 use crate::os::disk::{Disk, FileKind, Lease};
 use crate::rel_path::{RelPath, escape};
 

@@ -7,8 +7,9 @@ use crate::apply::clear_dir::holds_others;
 use crate::apply::intent::{Action, Unit};
 use crate::content::{ContentKind, Fingerprint};
 use crate::error::{Conflict, Difference, FsError};
-use crate::os::dir_cache::{DirCache, FileState};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
+use crate::os::file_state::FileState;
 use crate::rel_path::RelPath;
 
 /// How far a unit has come.

@@ -14,14 +14,15 @@ use crate::apply::lookup::Lookup;
 use crate::apply::plan;
 use crate::apply::sequence::{backward, forward};
 use crate::apply::swap::{Obstacle, Swapper};
-use crate::apply::tidy::{Unknown, clean_slots, remove};
+use crate::apply::tidy::{Unknown, clean_slots};
 use crate::change_set::ChangeSet;
 use crate::error::{Conflict, Difference, FsError};
 use crate::fallback::move_aside;
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, FileState, is_absence};
+use crate::os::dir_cache::DirCache;
 use crate::os::dir_locks;
 use crate::os::disk::{Disk, FileKind};
+use crate::os::file_state::FileState;
 use crate::policy::Policy;
 use crate::records::SetRecords;
 use crate::recovery::conflicts::{self, Kept};
@@ -473,7 +474,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
                 let there = self.cache.disk.identity(&there);
                 Ok(there.map_err(FsError::io("look at", &dir))?.1 != inode)
             }
-            Err(error) if is_absence(&error) => Ok(true),
+            Err(error) if error.is_absence() => Ok(true),
             Err(error) => Err(error),
         }
     }
@@ -671,7 +672,7 @@ impl<D: Disk> Recovery<'_, '_, D> {
         let cache = self.cache;
         cache.rename_to_own(name, &unit.slot)?;
         if cache.stat(&unit.slot)?.is_some_and(|stat| stat.inode == inode) {
-            return remove(cache, &unit.slot);
+            return cache.remove_name(&unit.slot);
         }
         match cache.rename_own_to(&unit.slot, name) {
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => swapper.keep(unit),

@@ -5,16 +5,13 @@
 //! in docs/design.md knows, so that nothing else has to change: new content in it can go forward,
 //! old content can go back.
 
-use std::io;
-
 use crate::apply::intent::{Action, Intent, Unit};
 use crate::apply::lookup::Lookup;
 use crate::apply::slot::NewFile;
-use crate::apply::tidy::remove;
 use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
 use crate::error::{Conflict, Difference, FsError};
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, is_absence};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::rel_path::RelPath;
 
@@ -43,7 +40,7 @@ pub(crate) fn remove_parts<D: Disk>(
         // Where the exclusive rename is a link, both names can be there.
         match cache.is_same_file(&part, &unit.slot)? {
             true => cache.drop_name(&part, &unit.slot)?,
-            false => remove(cache, &part)?,
+            false => cache.remove_name(&part)?,
         }
     }
     Ok(())
@@ -105,12 +102,12 @@ fn write<D: Disk>(
     content: &Fingerprint,
     contents: &dyn ContentSource,
 ) -> Result<(), FsError> {
-    make_parents(cache, &unit.slot)?;
+    cache.make_parents(&unit.slot)?;
     let part = unit.part();
-    remove(cache, &part)?;
+    cache.remove_name(&part)?;
     let continues = continued(cache, lookup, unit, content.kind)?;
     let stamp = (refill == Refill::Staged).then_some(unit.stamp);
-    let stamp = stamp.filter(|stamp| *stamp != crate::apply::intent::UNKNOWN_STAMP);
+    let stamp = stamp.filter(|stamp| *stamp != crate::os::file_state::UNKNOWN_STAMP);
     // What was moved aside and is gone has left its path, and may have left its slot.
     let is_replaced = matches!(unit.action, Action::Replace { .. });
     let is_aside = refill == Refill::Base && is_replaced && cache.stat(&unit.path)?.is_none();
@@ -154,35 +151,4 @@ fn continued<D: Disk>(
         }
     }
     Ok(None)
-}
-
-/// Makes the directories above a path that something else has removed.
-///
-/// # Errors
-/// `NotADirectory` or `AlreadyExists` as the system says it, where a file is in the way.
-pub(crate) fn make_parents<D: Disk>(
-    cache: &DirCache<'_, D>,
-    slot: &RelPath,
-) -> Result<(), FsError> {
-    let mut missing = Vec::new();
-    let mut parent = slot.parent();
-    while let Some(dir) = parent {
-        match cache.dir(Some(&dir)) {
-            Ok(_) => break,
-            Err(error) if is_absence(&error) => {}
-            Err(error) => return Err(error),
-        }
-        parent = dir.parent();
-        missing.push(dir);
-    }
-    for dir in missing.iter().rev() {
-        let parent = cache.parent(dir)?;
-        match cache.disk.create_dir(&parent, dir.file_name()) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(FsError::io("make the directory", dir)(error));
-            }
-            _ => cache.disk.sync_dir(&parent).map_err(FsError::io("sync", "a directory"))?,
-        }
-    }
-    Ok(())
 }

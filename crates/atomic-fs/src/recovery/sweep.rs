@@ -9,12 +9,12 @@
 //! they may hold the only copy of what it has yet to take back.
 
 use crate::apply::intent::{is_slot_name, set_of_slot};
-use crate::apply::tidy::remove;
 use crate::content::Digest;
 use crate::error::FsError;
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, FileState, is_absence};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
+use crate::os::file_state::FileState;
 use crate::recovery::conflicts::{self, Kept};
 use crate::rel_path::RelPath;
 
@@ -96,10 +96,10 @@ fn drop_slot<D: Disk>(
         Ok(state @ FileState::File { stat, .. })
             if stat.bytes == 0 || state.content().is_some_and(|(_, digest)| is_known(&digest)) =>
         {
-            remove(cache, slot).map(|()| None)
+            cache.remove_name(slot).map(|()| None)
         }
         Ok(_) => conflicts::keep(cache, slot, slot).map(Some),
-        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) if error.is_absence() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -7,8 +7,8 @@ use crate::apply::swap::{Attempt, Swapper};
 use crate::content::Fingerprint;
 use crate::error::{Conflict, Difference, FsError};
 use crate::mutants::mutant;
-use crate::os::dir_cache::{FileState, is_absence};
 use crate::os::disk::Disk;
+use crate::os::file_state::FileState;
 use crate::rel_path::RelPath;
 
 impl<D: Disk> Swapper<'_, '_, D> {
@@ -145,7 +145,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         }
         let parent = match self.cache.parent(path) {
             Ok(parent) => parent,
-            Err(error) if is_absence(&error) => return Ok(()),
+            Err(error) if error.is_absence() => return Ok(()),
             Err(error) => return Err(error),
         };
         match self.cache.disk.remove_dir(&parent, path.file_name()) {

@@ -4,10 +4,9 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{self, Gid, Uid, XattrFlags};
+use rustix::fs::{self, Gid, Mode, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::mode_bits;
 use crate::os::disk::Carried;
 
 /// Both chown and write clear it, so it is set after everything else.
@@ -142,4 +141,8 @@ fn read_attribute(file: &OwnedFd, name: &CStr) -> io::Result<Option<Vec<u8>>> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+pub(super) fn mode_bits(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode as fs::RawMode & 0o7777)
 }
