@@ -194,6 +194,16 @@ impl FsError {
         self.is(io::ErrorKind::NotFound) || self.is(io::ErrorKind::NotADirectory)
     }
 
+    /// What an error of opening a file means for the path.
+    pub(crate) fn opening_file(path: &RelPath, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::CrossesDevices => {
+                Self::Refused { path: path.clone(), refusal: Refusal::OtherMount }
+            }
+            _ => Self::io("open", path)(source),
+        }
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl std::fmt::Display,

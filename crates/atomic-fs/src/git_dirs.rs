@@ -12,8 +12,9 @@ use std::sync::Arc;
 use crate::beneath::below_root;
 use crate::error::FsError;
 use crate::git_facts::GitFacts;
-use crate::os::dir_cache::{DirCache, FileReader};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
+use crate::os::file_reader::FileReader;
 use crate::rel_path::RelPath;
 
 /// Longer files name no directory.

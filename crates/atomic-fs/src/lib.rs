@@ -40,6 +40,7 @@ pub mod mutants;
 mod mutants;
 mod options;
 mod os;
+mod outcome;
 mod policy;
 mod records;
 mod recovery;
@@ -48,8 +49,7 @@ mod rel_path;
 pub mod simulated;
 mod workspace;
 
-pub use apply::intent::{is_slot_name, set_of_slot};
-pub use apply::{Applied, Outcome, Unfinished};
+pub use apply::slot_name::{is_slot_name, set_of_slot};
 pub use beneath::Overlaid;
 pub use change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
 pub use content::{
@@ -69,9 +69,10 @@ pub use os::lock::WorkspaceLock;
 pub use os::posix::PosixDisk;
 #[cfg(windows)]
 pub use os::windows::{WindowsDisk, WindowsFile};
+pub use outcome::{Applied, Outcome, Unfinished};
 pub use records::{RecordedSet, SetRecords, SlotNumbers};
 pub use recovery::conflicts::Kept;
-pub use recovery::recover::{Quarantined, Recovered, RecoveredOutcome, RecoveryReport};
+pub use recovery::report::{Quarantined, Recovered, RecoveredOutcome, RecoveryReport};
 pub use recovery::sweep::Swept;
 pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, PathError, RelPath, escape, escape_path};
 pub use workspace::{LOCK_FILE, OpenFile, Places, SystemDisk, Workspace};

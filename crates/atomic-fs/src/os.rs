@@ -11,6 +11,7 @@ pub(crate) mod windows_names;
 
 pub(crate) mod dir_cache;
 pub(crate) mod dir_locks;
+pub(crate) mod file_reader;
 pub(crate) mod file_state;
 pub(crate) mod lock;
 pub(crate) mod parallel;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::apply::intent::{SLOT_PREFIX, SLOT_SUFFIX, is_slot_name};
+use crate::apply::slot_name::{SLOT_PREFIX, SLOT_SUFFIX, is_slot_name};
 use crate::beneath::{self, Overlay, Resolved};
 use crate::change_set::{Change, Operation};
 use crate::error::{FsError, Refusal};

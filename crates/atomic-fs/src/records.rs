@@ -8,7 +8,7 @@ use std::io;
 
 use crate::change_set::{Change, EmptiedDirs};
 use crate::content::ContentSource;
-use crate::recovery::recover::RecoveredOutcome;
+use crate::recovery::report::RecoveredOutcome;
 
 /// The caller's own record of its change sets and their contents.
 ///

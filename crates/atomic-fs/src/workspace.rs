@@ -3,26 +3,29 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::apply::Apply;
 use crate::apply::clear_dir::remove_emptied;
-use crate::apply::intent::is_slot_name;
 use crate::apply::journal::{self, Journal, Opened, Record};
-use crate::apply::swap::Swapper;
+use crate::apply::slot_name::is_slot_name;
+use crate::apply::swapper::Swapper;
 use crate::apply::tidy::{Unknown, clean_slots};
-use crate::apply::{Applied, Apply, Outcome, Unfinished};
 use crate::beneath::{self, LastSymlink, Overlaid, Overlay};
 use crate::change_set::{Change, ChangeSet};
 use crate::content::{ContentSource, Digest};
 use crate::error::{FsError, Refusal};
 use crate::mutants::mutant;
 use crate::options::Options;
-use crate::os::dir_cache::{DirCache, FileReader, file_error};
+use crate::os::dir_cache::DirCache;
 use crate::os::dir_locks;
 use crate::os::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
+use crate::os::file_reader::FileReader;
 use crate::os::lock::WorkspaceLock;
+use crate::outcome::{Applied, Outcome, Unfinished};
 use crate::policy::{Policy, check_mode_change};
 use crate::records::SetRecords;
 use crate::recovery::conflicts::Kept;
-use crate::recovery::recover::{Recovered, Recovery, RecoveryReport};
+use crate::recovery::recover::Recovery;
+use crate::recovery::report::{Recovered, RecoveryReport};
 use crate::recovery::restore;
 use crate::recovery::sweep::{self, Swept};
 use crate::rel_path::RelPath;
@@ -309,7 +312,7 @@ impl<D: Disk> Workspace<D> {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if is_symlink_error(&error) => return Err(not_a_file("symlink")),
-            Err(error) => return Err(file_error(path, error)),
+            Err(error) => return Err(FsError::opening_file(path, error)),
         };
         let stat = self.disk.file_stat(&file).map_err(FsError::io("look at", path))?;
         if stat.kind != FileKind::Regular {

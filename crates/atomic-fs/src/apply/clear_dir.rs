@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::apply::intent::{DirBelow, Intent, Unit};
-use crate::apply::swap::{Obstacle, Swapper};
+use crate::apply::swapper::{Obstacle, Swapper};
 use crate::error::{Conflict, Difference, FsError};
 use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;

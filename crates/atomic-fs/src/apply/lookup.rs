@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::apply::intent::{Action, Intent, Unit};
+use crate::apply::intent::{Action, Intent, Unit, nearest_dir};
 use crate::rel_path::RelPath;
 
 /// An intent with what it names by path.
@@ -65,13 +65,4 @@ impl<'i> Lookup<'i> {
     pub(crate) fn continuing(&self, path: &RelPath) -> Option<&'i Unit> {
         self.continuing.get(path).copied()
     }
-}
-
-/// The nearest directory above a path that is not new; `None` for the root.
-pub(crate) fn nearest_dir(path: &RelPath, is_new: impl Fn(&RelPath) -> bool) -> Option<RelPath> {
-    let mut dir = path.parent();
-    while dir.as_ref().is_some_and(&is_new) {
-        dir = dir.and_then(|dir| dir.parent());
-    }
-    dir
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::apply::intent::{Action, Intent, Unit, lies_in};
-use crate::apply::swap::{Obstacle, Swapper};
+use crate::apply::swapper::{Obstacle, Swapper};
 use crate::error::{Conflict, FsError};
 use crate::fallback::move_aside;
 use crate::mutants::mutant;

@@ -5,99 +5,29 @@
 //! user has been faster once more, to `conflicts/`.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
+use crate::apply::guard::Guard;
 use crate::apply::intent::{Action, Unit};
-use crate::apply::swap_record::SwapRecord;
+use crate::apply::swapper::{Attempt, Obstacle, Swapper};
 use crate::content::Fingerprint;
-use crate::error::{Conflict, Difference, FsError};
+use crate::error::{Difference, FsError};
 use crate::mutants::mutant;
-use crate::os::dir_cache::DirCache;
-use crate::os::disk::is_unsupported;
-use crate::os::disk::{Disk, FileKind, Lease};
+use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
 use crate::policy::check_mode_change;
-use crate::recovery::conflicts::{self, Kept};
 use crate::rel_path::RelPath;
 
 /// How often a put-back is tried again against a user who keeps saving.
 const PUT_BACK_TRIES: usize = 3;
 
-/// What stood in the way of a step.
-pub(crate) enum Obstacle {
-    /// The file is not what is expected; the step has been taken back.
-    Conflict(Conflict),
-    /// A call failed; the step was not made, or has been taken back.
-    Failed(FsError),
-}
-
-impl From<FsError> for Obstacle {
-    fn from(error: FsError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl Obstacle {
-    fn of(path: &RelPath, difference: Difference) -> Self {
-        Self::Conflict(Conflict { path: path.clone(), difference })
-    }
-}
-
 type Step = Result<(), Obstacle>;
 
-/// A file that was looked at and is about to be moved.
-pub(crate) struct Guard<D: Disk> {
-    /// The open file, where writers are held off for as long as it is open.
-    leased: Option<D::File>,
-    inode: Option<(u64, u64)>,
-}
-
-/// Whether a unit's slot and file have been exchanged before.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Attempt {
-    First,
-    Again,
-}
-
-/// Makes and takes back the steps of units.
-pub(crate) struct Swapper<'g, 'a, D: Disk> {
-    pub cache: &'g DirCache<'a, D>,
-    pub record: SwapRecord<D>,
-    /// Whether an inode's number is still that of the file that was checked: some file systems
-    /// give new ones when they are mounted again.
-    pub knows_inodes: bool,
-    kept: Mutex<Vec<Kept>>,
-}
-
-impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
-    pub(crate) fn new(cache: &'g DirCache<'a, D>) -> Self {
-        Self { cache, record: SwapRecord::none(), knows_inodes: false, kept: Mutex::default() }
-    }
-
-    /// For the process that checked the files.
-    pub(crate) fn of_apply(cache: &'g DirCache<'a, D>, record: SwapRecord<D>) -> Self {
-        Self { record, knows_inodes: true, ..Self::new(cache) }
-    }
-
-    /// The user's bytes that went to `conflicts/` so far.
-    pub(crate) fn take_kept(&self) -> Vec<Kept> {
-        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn keep(&self, unit: &Unit) -> Result<(), FsError> {
-        self.note_kept(conflicts::keep(self.cache, &unit.slot, &unit.path)?);
-        Ok(())
-    }
-
-    pub(crate) fn note_kept(&self, kept: Kept) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
-    }
-
+impl<D: Disk> Swapper<'_, '_, D> {
     /// Exchanges the slot with the file and verifies what came out.
     pub(crate) fn replace(&self, unit: &Unit, base: &Fingerprint, staged: &Fingerprint) -> Step {
         // Kept until the file is verified, or put back: who waits to write must not get
         // at the file before.
-        let guard = self.guard(unit, base)?;
+        let guard = Guard::of(self.cache, &unit.path, base)?;
         match self.exchange(unit, Attempt::First) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::NotFound) => {
@@ -111,72 +41,12 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         }
         let verified = match mutant!(ReplaceUnverified) || mutant!(SuccessTrusted) {
             true => Ok(()),
-            false => self.verify(unit, base, &guard),
+            false => guard.verify(self.cache, unit, base),
         };
         if verified.is_err() {
             self.put_back(unit, staged)?;
         }
         verified
-    }
-
-    /// Looks at the file before it is moved, and holds off writers where it can.
-    fn guard(&self, unit: &Unit, base: &Fingerprint) -> Result<Guard<D>, Obstacle> {
-        let (disk, path) = (self.cache.disk, &unit.path);
-        let missing = || Err(Obstacle::of(path, Difference::Missing));
-        if !base.kind.is_file() {
-            // Nobody writes to a link.
-            let state = self.cache.file_state(path)?;
-            return match state.difference(base) {
-                None => Ok(Guard { leased: None, inode: state.inode() }),
-                Some(difference) => Err(Obstacle::of(path, difference)),
-            };
-        }
-        match self.cache.stat(path)? {
-            None => return missing(),
-            Some(stat) if stat.kind != FileKind::Regular => {
-                return Err(Obstacle::of(path, Difference::Kind));
-            }
-            Some(_) => {}
-        }
-        let file = match self.cache.open_file(path) {
-            Ok(file) => file,
-            Err(error) if error.is(io::ErrorKind::NotFound) => return missing(),
-            Err(error) => return Err(error.into()),
-        };
-        let leased = match disk.lease(&file).map_err(FsError::io("guard", path))? {
-            Lease::Held => true,
-            Lease::Unavailable => false,
-            Lease::Busy if mutant!(BusyIgnored) => false,
-            Lease::Busy => return Err(self.cache.busy(path, &file).into()),
-        };
-        // Without a lease this look decides nothing, but it spares the user's editor the
-        // sight of a file that is taken out and put back.
-        let state = self.cache.open_file_state(&file).map_err(FsError::io("read", path))?;
-        match state.difference(base) {
-            None => Ok(Guard { leased: leased.then_some(file), inode: state.inode() }),
-            Some(difference) => Err(Obstacle::of(path, difference)),
-        }
-    }
-
-    /// Whether what came out into the slot is the base.
-    fn verify(&self, unit: &Unit, base: &Fingerprint, guard: &Guard<D>) -> Step {
-        if let Some(leased) = &guard.leased {
-            let out = self.cache.stat(&unit.slot)?;
-            let is_guarded = out.is_some_and(|out| Some((out.device, out.inode)) == guard.inode);
-            let holds = self.cache.disk.lease_holds(leased);
-            let holds = holds.map_err(FsError::io("guard", &unit.path))? || mutant!(LeaseUnchecked);
-            if is_guarded && !holds {
-                // Somebody waits in open(2) to write to what is in the slot now.
-                return Err(self.cache.busy(&unit.path, leased).into());
-            }
-            if is_guarded && out.is_some_and(|out| out.mode == base.mode) {
-                return Ok(());
-            }
-        }
-        match self.cache.file_state(&unit.slot)?.difference(base) {
-            None => Ok(()),
-            Some(difference) => conflict(&unit.path, difference),
-        }
     }
 
     /// Gives back a user's version that an exchange took out of place.
@@ -226,7 +96,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         let guard = match unit.action {
             // Who writes to a file that only moves goes on writing to the same file.
             Action::Move { .. } => None,
-            _ => Some(self.guard(unit, base)?),
+            _ => Some(Guard::of(self.cache, &unit.path, base)?),
         };
         if mutant!(DeleteUnlinks) && matches!(unit.action, Action::Delete { .. }) {
             return Ok(self.cache.remove_name(&unit.path)?);
@@ -240,7 +110,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         }
         let verified = match &guard {
             _ if mutant!(DeleteUnverified) => Ok(()),
-            Some(guard) => self.verify(unit, base, guard),
+            Some(guard) => guard.verify(self.cache, unit, base),
             None => match self.cache.file_state(&unit.slot) {
                 Ok(state) => match state.difference(base) {
                     None => Ok(()),
@@ -385,32 +255,6 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
             disk.sync_dir(&*self.cache.dir(Some(path))?).map_err(failed())?;
         }
         Ok(())
-    }
-
-    /// Exchanges the slot with the file.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no file at the path; `AlreadyExists` when the file system
-    /// cannot exchange and a user was faster than the replacement.
-    pub(crate) fn exchange(&self, unit: &Unit, attempt: Attempt) -> Result<(), FsError> {
-        let parent = self.cache.parent(&unit.path)?;
-        let (slot, name) = (unit.slot.file_name(), unit.path.file_name());
-        match self.cache.disk.exchange(&parent, name, slot) {
-            Err(error) if is_unsupported(&error) => {
-                if self.cache.disk.replaces_in_steps() {
-                    return self.exchange_by_replacing(unit, &parent);
-                }
-                if self.cache.options.allow_move_aside {
-                    if attempt == Attempt::Again && !mutant!(AsideReusedUnsynced) {
-                        // The name is taken again that the file was moved away from last time.
-                        self.cache.sync_parent(&unit.path)?;
-                    }
-                    return self.exchange_by_moving_aside(unit);
-                }
-                Err(FsError::NoExchange { path: unit.path.clone() })
-            }
-            answer => answer.map_err(FsError::io("swap", &unit.path)),
-        }
     }
 }
 

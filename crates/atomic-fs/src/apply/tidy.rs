@@ -3,13 +3,14 @@
 use std::io::{self, Read};
 
 use crate::apply::intent::{Action, Intent, Unit};
-use crate::apply::swap::Swapper;
+use crate::apply::swapper::Swapper;
 use crate::content::{ContentSource, Fingerprint};
 use crate::error::FsError;
 use crate::fallback::move_aside;
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, FileReader};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
+use crate::os::file_reader::FileReader;
 use crate::os::file_state::{FileState, has_stamp};
 use crate::os::parallel;
 use crate::rel_path::RelPath;
@@ -39,7 +40,9 @@ pub(crate) fn clean_slots<D: Disk>(
         if let Action::RemoveDir { dirs } = &unit.action {
             return swapper.clean_dir_slot(unit, dirs);
         }
-        move_aside::clean_aside(swapper, unit)?;
+        if let Some(kept) = move_aside::clean_aside(cache, unit)? {
+            swapper.note_kept(kept);
+        }
         let state = cache.file_state(&unit.slot)?;
         let base = unit.base().map(|base| base.content());
         // A user may have saved what was approved, over an older save of theirs.

@@ -15,8 +15,6 @@ mod names;
 mod state;
 mod tree;
 
-pub(crate) use state::{FileReader, file_error};
-
 /// The disk below one workspace's root, with directory handles opened once.
 pub(crate) struct DirCache<'a, D: Disk> {
     pub disk: &'a D,

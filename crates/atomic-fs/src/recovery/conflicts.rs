@@ -3,13 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::apply::intent::{SLOT_SUFFIX, is_slot_name};
+use crate::apply::slot_name::{SLOT_SUFFIX, is_slot_name};
 use crate::error::FsError;
 use crate::mutants::mutant;
-use crate::os::dir_cache::{DirCache, FileReader};
+use crate::os::dir_cache::DirCache;
 use crate::os::disk::is_unsupported;
 use crate::os::disk::write_all;
 use crate::os::disk::{Disk, FileKind, Lease};
+use crate::os::file_reader::FileReader;
 use crate::rel_path::{RelPath, escape};
 
 /// Where a user's bytes are kept that a swap displaced.

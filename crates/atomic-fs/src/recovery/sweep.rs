@@ -8,7 +8,7 @@
 //! Another Greenroom state may be over the same tree, or over a part of it. Its slots are its own:
 //! they may hold the only copy of what it has yet to take back.
 
-use crate::apply::intent::{is_slot_name, set_of_slot};
+use crate::apply::slot_name::{is_slot_name, set_of_slot};
 use crate::content::Digest;
 use crate::error::FsError;
 use crate::mutants::mutant;

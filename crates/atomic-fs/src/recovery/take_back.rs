@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::apply::intent::{Action, Unit};
-use crate::apply::swap::{Attempt, Swapper};
+use crate::apply::swapper::{Attempt, Swapper};
 use crate::content::Fingerprint;
 use crate::error::{Conflict, Difference, FsError};
 use crate::mutants::mutant;

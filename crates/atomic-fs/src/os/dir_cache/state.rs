@@ -4,8 +4,9 @@ use std::io::{self, Read};
 
 use super::DirCache;
 use crate::content::Digest;
-use crate::error::{FsError, Refusal};
+use crate::error::FsError;
 use crate::os::disk::{Disk, FileKind, Lease, Stat};
+use crate::os::file_reader::FileReader;
 use crate::os::file_state::FileState;
 use crate::rel_path::RelPath;
 
@@ -34,7 +35,9 @@ impl<D: Disk> DirCache<'_, D> {
     /// [`Refusal::OtherMount`] for a file that is a mount point by itself.
     pub(crate) fn open_file(&self, path: &RelPath) -> Result<D::File, FsError> {
         let parent = self.parent(path)?;
-        self.disk.open_file(&parent, path.file_name()).map_err(|source| file_error(path, source))
+        self.disk
+            .open_file(&parent, path.file_name())
+            .map_err(|source| FsError::opening_file(path, source))
     }
 
     /// Reads what a name holds, content and all.
@@ -134,30 +137,5 @@ fn digest_of(reader: &mut dyn Read, bytes_expected: u64) -> io::Result<(Digest, 
                 bytes += count as u64;
             }
         }
-    }
-}
-
-/// Reads an open file from its start.
-pub(crate) struct FileReader<'a, D: Disk> {
-    pub disk: &'a D,
-    pub file: &'a D::File,
-    pub offset: u64,
-}
-
-impl<D: Disk> Read for FileReader<'_, D> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.disk.read_at(self.file, buffer, self.offset)?;
-        self.offset += count as u64;
-        Ok(count)
-    }
-}
-
-/// Turns an error of opening a file into what it means for the path.
-pub(crate) fn file_error(path: &RelPath, source: io::Error) -> FsError {
-    match source.kind() {
-        io::ErrorKind::CrossesDevices => {
-            FsError::Refused { path: path.clone(), refusal: Refusal::OtherMount }
-        }
-        _ => FsError::io("open", path)(source),
     }
 }

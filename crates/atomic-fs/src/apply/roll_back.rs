@@ -1,0 +1,118 @@
+//! Ending a set that cannot be applied, with nothing changed.
+
+use crate::apply::barrier::barrier_two;
+use crate::apply::intent::Intent;
+use crate::apply::journal::{Journal, Record};
+use crate::apply::sequence::{backward, find_moved};
+use crate::apply::swapper::{Obstacle, Swapper};
+use crate::apply::tidy::{Unknown, clean_slots, remove_untouched_slots};
+use crate::error::FsError;
+use crate::mutants::mutant;
+use crate::os::dir_cache::DirCache;
+use crate::os::disk::Disk;
+use crate::os::parallel;
+use crate::outcome::{Applied, Outcome};
+use crate::rel_path::RelPath;
+
+/// A set that fails before anything of it is swapped.
+#[derive(Clone, Copy)]
+pub(crate) struct Abandoned<'s, 'a, D: Disk> {
+    pub cache: &'s DirCache<'a, D>,
+    pub journals: &'s D::Dir,
+    pub intent: &'s Intent,
+    pub journal: &'s Journal<D>,
+    /// Slots whose names another file has.
+    pub taken: &'s [RelPath],
+}
+
+impl<D: Disk> Abandoned<'_, '_, D> {
+    /// Removes the slots and the journal.
+    pub(crate) fn end(&self, cause: FsError) -> Applied {
+        let Self { cache, journals, intent, journal, taken } = *self;
+        let disk = cache.disk;
+        // Recorded before anything is removed: whole slots with an open intent are a set
+        // that recovery would finish, and this one is about to be answered as undone.
+        let recorded = if mutant!(AbandonUnrecorded) {
+            Ok(())
+        } else {
+            journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk))
+        };
+        // The journal's removal is synced as well, since the sync that failed may have
+        // been the journal's own, and a second one of it proves nothing.
+        let removed = remove_untouched_slots(cache, intent, taken)
+            .and_then(|()| journal.remove(disk, journals))
+            .and_then(|()| disk.sync_dir(journals).map_err(FsError::io("sync", "journal/")));
+        match (recorded, removed) {
+            (_, Ok(())) => {}
+            (Ok(()), Err(error)) => {
+                tracing::warn!(set = %intent.set, %error, "slots stay until recovery");
+            }
+            (Err(_), Err(_)) => return Applied::unchanged(Outcome::InDoubt(cause)),
+        }
+        Applied::unchanged(Outcome::RolledBack(cause))
+    }
+}
+
+/// Takes back the units that are done, in reverse, and makes that durable before
+/// it is reported.
+pub(crate) fn roll_back<D: Disk>(
+    swapper: &Swapper<'_, '_, D>,
+    journals: &D::Dir,
+    intent: Intent,
+    journal: &Journal<D>,
+    done: &[usize],
+    obstacle: Obstacle,
+) -> Applied {
+    let (cache, disk) = (swapper.cache, swapper.cache.disk);
+    let moved = find_moved(cache, &intent);
+    let recorded = match mutant!(AbortUnrecorded) {
+        true => Ok(()),
+        false => journal.append(disk, &Record::Abort),
+    };
+    let undone = backward(swapper, &intent, done).and_then(|edited| {
+        let synced = parallel::for_each(parallel::syncs(disk), 2, |index| match index {
+            _ if mutant!(AbortUnsynced) => Ok(()),
+            0 if recorded.is_ok() => journal.sync(disk),
+            0 => Ok(()),
+            _ => barrier_two(cache, &intent),
+        });
+        synced.into_iter().collect::<Result<(), _>>()?;
+        if recorded.is_err() {
+            // Without a record that forbids it, recovery would finish the set; so
+            // what it would finish it with goes, and the journal after it.
+            clean_slots(swapper, &intent, Unknown::Users)?;
+            journal.remove(disk, journals)?;
+            disk.sync_dir(journals).map_err(FsError::io("sync", "journal/"))?;
+        }
+        Ok(edited)
+    });
+    let edited = match undone {
+        Ok(edited) => edited,
+        Err(error) => return Applied::unchanged(Outcome::InDoubt(error)),
+    };
+    // Before the answer: a user may wish for the set's own mode at once, and recovery would
+    // take that for what the set has left, and take it back.
+    let ended = match mutant!(RolledBackTooLate) {
+        true => Ok(()),
+        false => journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk)),
+    };
+    if let Err(error) = &ended {
+        tracing::warn!(set = %intent.set, %error, "slots stay until recovery");
+    } else if moved.is_some()
+        && let Err(error) = clean_slots(swapper, &intent, Unknown::Users)
+    {
+        // Only the handles lead to them; who cleans up later looks at their old paths.
+        tracing::warn!(set = %intent.set, %error, "slots stay in a directory that was moved");
+    }
+    // Whatever failed first, it failed because of that.
+    let outcome = match (moved, obstacle) {
+        (Some(moved), _) => Outcome::RolledBack(moved),
+        (None, Obstacle::Conflict(conflict)) => Outcome::Conflicts(vec![conflict]),
+        (None, Obstacle::Failed(error)) => Outcome::RolledBack(error),
+    };
+    if recorded.is_err() || ended.is_err() {
+        // Without a journal nothing is left; with one, what is left is recovery's.
+        return Applied { edited, ..Applied::unchanged(outcome) };
+    }
+    Applied { edited, ..Applied::with(outcome, intent, Record::RolledBack) }
+}

@@ -1,0 +1,68 @@
+//! How an apply ends.
+
+use crate::apply::intent::Intent;
+use crate::apply::journal::Record;
+use crate::error::{Conflict, FsError};
+use crate::recovery::conflicts::Kept;
+use crate::rel_path::RelPath;
+
+/// What an apply came to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// All of it is on disk, and survives a power cut.
+    Committed,
+    /// Files are not what was expected. Nothing has changed.
+    Conflicts(Vec<Conflict>),
+    /// Something failed. Nothing has changed, and a power cut does not change that.
+    RolledBack(FsError),
+    /// A sync failed after the swaps: recovery decides at the next start, and until
+    /// then both outcomes are possible.
+    InDoubt(FsError),
+}
+
+/// An apply's answer.
+#[must_use]
+#[derive(Debug)]
+pub struct Applied {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// What is left to tidy up, to be given to `clean_up` and then `forget` under the
+    /// same lock; `None` when nothing of it is left, or when recovery must decide.
+    pub unfinished: Option<Unfinished>,
+    /// User's edits that could not be put back in place and went to `conflicts/`.
+    pub kept: Vec<Kept>,
+    /// Files that a user edited in the middle of the set; their edits stand.
+    pub edited: Vec<Conflict>,
+    /// Directories that a committed set made, outermost first.
+    pub made_dirs: Vec<RelPath>,
+    /// Directories that a committed set has taken away, or that it may have emptied and that are
+    /// removed by `clean_up` then, outermost first, with their permission bits where these are
+    /// known.
+    pub removed_dirs: Vec<(RelPath, Option<u32>)>,
+}
+
+/// A set whose outcome is durable but whose slots and journal still lie about.
+#[derive(Debug)]
+pub struct Unfinished {
+    pub(crate) intent: Intent,
+    pub(crate) record: Record,
+}
+
+impl Applied {
+    pub(crate) fn unchanged(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            unfinished: None,
+            kept: Vec::new(),
+            edited: Vec::new(),
+            made_dirs: Vec::new(),
+            removed_dirs: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with(outcome: Outcome, intent: Intent, record: Record) -> Self {
+        let unfinished = Some(Unfinished { intent, record });
+        Self { unfinished, ..Self::unchanged(outcome) }
+    }
+}
