@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use atomic_fs::*;
-use common::{Fixture, mode_of, rel};
+use common::{Fixture, mode_of, namespaces, rel};
 use rstest::rstest;
 
 /// What the process of a test can call.
@@ -23,34 +23,13 @@ enum Calls {
     NoOpenat2NorStatx,
 }
 
-const INSIDE: &str = "GREENROOM_TEST_INSIDE_A_NAMESPACE";
-
 /// True in the process that has a mount namespace of its own.
 fn is_inside(calls: Calls) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
+    let is_inside = namespaces::is_inside(&["--user", "--map-root-user", "--mount"]);
+    if is_inside {
         refuse(calls);
-        return true;
     }
-    let test = std::thread::current().name().expect("the harness names it").to_owned();
-    let unshare = |command: &str| {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--user", "--map-root-user", "--mount", "--"]).arg(command);
-        unshare
-    };
-    if !unshare("true").output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: this machine gives no mount namespace");
-        return false;
-    }
-    let program = std::env::current_exe().expect("this test");
-    let output = unshare(program.to_str().expect("built below a plain path"))
-        .args(["--exact", &test, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare starts");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}\n{complained}");
-    false
+    is_inside
 }
 
 /// Lets the system refuse calls to this thread, by seccomp(2).
@@ -191,4 +170,18 @@ fn files_on_the_workspaces_own_mount_are_changed_without_openat2() {
     let applied = fixture.apply(changes);
     assert!(matches!(applied.outcome, Outcome::Committed), "{:?}", applied.outcome);
     assert_eq!(fixture.read("a/b/file"), b"new");
+}
+
+#[test]
+fn an_emptied_mount_point_stays_and_does_not_keep_the_set_from_ending() {
+    if !is_inside(Calls::All) {
+        return;
+    }
+    let (fixture, outside) = mounted();
+    let workspace = fixture.open_with(Options { allow_other_mounts: true, ..Options::default() });
+    let applied = fixture.apply_on(&workspace, vec![fixture.delete("dir/target")]);
+    assert!(matches!(applied.outcome, Outcome::Committed), "{:?}", applied.outcome);
+    assert_eq!(std::fs::read_dir(&outside).expect("there").count(), 0, "the file is gone");
+    assert!(fixture.at("dir").is_dir(), "the mount point stays");
+    assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
 }

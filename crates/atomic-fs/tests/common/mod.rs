@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests play the user, who writes directly")]
 
 pub mod interposed;
+#[cfg(target_os = "linux")]
+pub mod namespaces;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
