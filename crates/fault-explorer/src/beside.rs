@@ -15,7 +15,7 @@ use atomic_fs::{
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Content, ROOT};
-use crate::stage::open;
+use crate::workspace::open;
 
 /// Where the second state lies on the simulated disk.
 pub const STATE: &str = "state2";

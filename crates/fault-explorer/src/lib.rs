@@ -25,3 +25,4 @@ pub mod snapshot;
 pub mod stage;
 pub mod tamper;
 pub mod telling;
+mod workspace;

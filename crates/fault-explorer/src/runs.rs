@@ -4,34 +4,16 @@ use atomic_fs::simulated::{Persistence, Renames};
 
 use crate::phases::{Job, Obstacles, Phase};
 use crate::random::Random;
-use crate::scenario::{CHAINS, Scenario, makes_links};
+use crate::scenario::{CHAINS, Scenario};
 
+mod list;
 mod others;
 mod windows;
 
+use list::{List, Sets};
+
+pub use list::Effort;
 pub use windows::hunt as hunt_on_windows;
-
-/// How much is explored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Effort {
-    /// Under a minute.
-    Quick,
-    /// Under five minutes on two cores.
-    Default,
-    /// Hours.
-    Deep,
-}
-
-impl Effort {
-    /// Its name.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Quick => "quick",
-            Self::Default => "default",
-            Self::Deep => "deep",
-        }
-    }
-}
 
 /// The jobs of a run, the small ones first, so that the first violation is a short one.
 pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
@@ -124,25 +106,7 @@ pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
     others::explore(&mut list, effort, &sets);
     without_exchange(&mut list, effort, &sets);
     windows::explore(&mut list, effort, &sets);
-    let wanted = |job: &Job| match (only, job.phase) {
-        (None, _) => true,
-        (
-            Some(only),
-            Phase::Crashes { model, .. }
-            | Phase::CutsAfterKills { model, .. }
-            | Phase::FaultPairs { model }
-            | Phase::ModesInRollback { model }
-            | Phase::EditsAfterCuts { model, .. }
-            | Phase::SlotsRemoved { model, .. }
-            | Phase::SlotsReplaced { model, .. }
-            | Phase::JournalsDamaged { model, .. }
-            | Phase::RacesInPairs { model, .. }
-            | Phase::SavesInTurn { model, .. }
-            | Phase::EditsAroundCuts { model, .. },
-        ) => model == only,
-        (Some(only), _) => only == Persistence::Kill,
-    };
-    list.jobs.retain(wanted);
+    list.jobs.retain(|job| only.is_none_or(|model| job.phase.model() == model));
     list.jobs
 }
 
@@ -257,90 +221,4 @@ fn hunt_without_exchange(list: &mut List, ones: &[String], chains: &[String]) {
         list.pairs(chains, 150);
     }
     list.renames = Renames::All;
-}
-
-/// Sets by size, by name.
-struct Sets {
-    ones: Vec<String>,
-    twos: Vec<String>,
-    threes: Vec<String>,
-    chains: Vec<String>,
-}
-
-struct List {
-    jobs: Vec<Job>,
-    seed: u64,
-    renames: Renames,
-}
-
-impl List {
-    fn each(&mut self, scenarios: &[String], phases: &[Phase]) {
-        for phase in phases {
-            let can_be_made =
-                |name: &&String| self.renames != Renames::Windows || !makes_links(name);
-            for scenario in scenarios.iter().filter(can_be_made) {
-                let (scenario, renames) = (scenario.clone(), self.renames);
-                self.jobs.push(Job { scenario, renames, phase: *phase });
-            }
-        }
-    }
-
-    /// `depth` is of crashes inside recovery, and at every so-many-th state one deeper.
-    fn crashes(
-        &mut self,
-        scenarios: &[String],
-        model: Persistence,
-        obstacles: Obstacles,
-        (depth, deeper_every): (u8, usize),
-        cap: usize,
-    ) {
-        let seed = self.seed;
-        self.each(
-            scenarios,
-            &[Phase::Crashes { model, obstacles, depth, deeper_every, cap, seed }],
-        );
-    }
-
-    fn cuts_after_kills(
-        &mut self,
-        scenarios: &[String],
-        model: Persistence,
-        obstacles: Obstacles,
-        cap: usize,
-    ) {
-        let seed = self.seed;
-        if model != Persistence::Kill {
-            self.each(scenarios, &[Phase::CutsAfterKills { model, obstacles, cap, seed }]);
-        }
-    }
-
-    fn saves_in_turn(&mut self, scenarios: &[String], model: Persistence) {
-        let seed = self.seed;
-        self.each(scenarios, &[Phase::SavesInTurn { model, seed }]);
-    }
-
-    /// For those that change the mode of a file that they leave otherwise as it is.
-    fn modes_in_rollback(&mut self, scenarios: &[String], model: Persistence) {
-        let of_modes: Vec<String> =
-            scenarios.iter().filter(|name| name.contains('X')).cloned().collect();
-        self.each(&of_modes, &[Phase::ModesInRollback { model }]);
-    }
-
-    /// So many pairs of edits, with kills.
-    fn pairs(&mut self, scenarios: &[String], count: usize) {
-        let (model, seed) = (Persistence::Kill, self.seed);
-        self.each(scenarios, &[Phase::RacesInPairs { model, count, seed }]);
-    }
-
-    /// So many pairs of edits in an apply, and so many around the cut, with power cuts.
-    fn pairs_with_cuts(&mut self, scenarios: &[String], model: Persistence, count: usize) {
-        let seed = self.seed;
-        self.each(scenarios, &[Phase::RacesInPairs { model, count, seed }]);
-        self.each(scenarios, &[Phase::EditsAroundCuts { model, count, seed }]);
-    }
-
-    fn edits_after_cuts(&mut self, scenarios: &[String], model: Persistence, cap: usize) {
-        let seed = self.seed;
-        self.each(scenarios, &[Phase::EditsAfterCuts { model, cap, seed }]);
-    }
 }

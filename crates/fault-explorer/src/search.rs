@@ -412,3 +412,11 @@ fn hash(known: &Known) -> u64 {
     known.hash(&mut hasher);
     hasher.finish()
 }
+
+impl Bounds {
+    /// For kills, whose states are few.
+    pub fn kill() -> Self {
+        let cap = StateCap { contents: 1, names: 1, seed: 0 };
+        Self { cap, depth: 0, deeper_every: 0 }
+    }
+}

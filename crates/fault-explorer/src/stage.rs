@@ -1,21 +1,19 @@
 //! One process's life on the simulated disk: an apply, or a recovery, by the shipped code.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use atomic_fs::simulated::{
-    Answer, CallKind, Image, Log, Renames, SimulatedDir, SimulatedDisk, Step,
-};
+use atomic_fs::simulated::{Answer, CallKind, Entry, Image, Log, Renames, SimulatedDisk, Step};
 use atomic_fs::{
-    ContentSource, Digest, Disk as _, FsError, Kept, Options, Outcome, Places, RecordedSet,
-    RecoveredOutcome, SetRecords, Workspace, WorkspaceLock,
+    ContentSource, Digest, FsError, Kept, Outcome, RecordedSet, RecoveredOutcome, SetRecords,
+    Workspace, WorkspaceLock,
 };
 
 use crate::beside::{Beside, Second};
 use crate::plan::{Fate, Plan};
 use crate::scenario::{ROOT, Scenario};
+use crate::workspace::open;
 
 /// What a process did.
 pub struct Run {
@@ -288,30 +286,6 @@ fn empty() -> Image {
     image
 }
 
-/// A workspace over the tree at `root` with its state at `state`.
-pub(crate) fn open(
-    disk: SimulatedDisk,
-    root: &str,
-    state: &str,
-    lock_path: PathBuf,
-) -> Workspace<SimulatedDisk> {
-    let image = disk.image();
-    let dir = |path: &str| SimulatedDir(image.lookup(path.as_bytes()).expect("every scene has it"));
-    let places = Places {
-        root: dir(root),
-        root_path: PathBuf::from("/tree"),
-        journals: dir(&format!("{state}/journal")),
-        conflicts: dir(&format!("{state}/conflicts")),
-        conflicts_path: PathBuf::from("/state/conflicts"),
-        lock_path,
-        own_state: None,
-    };
-    debug_assert_eq!(disk.calls_in_flight(), 1, "the calls of a run have an order");
-    // Files may be moved aside where the file system cannot exchange.
-    let options = Options { allow_move_aside: true, ..Options::default() };
-    Workspace::on_disk(disk, places, options)
-}
-
 fn end(disk: SimulatedDisk, ending: Ending) -> Run {
     let image = disk.image();
     let (log, steps) = disk.into_log();
@@ -326,4 +300,21 @@ fn in_words(error: &FsError) -> String {
         source = error.source();
     }
     words
+}
+
+impl Run {
+    /// Whether a user saved something in it.
+    pub fn has_saves(&self) -> bool {
+        self.log.entries.iter().any(|e| matches!(e, Entry::Saved(_)))
+    }
+
+    /// Whether the second state's process died in it.
+    pub fn other_died(&self) -> bool {
+        self.log.entries.iter().any(|entry| matches!(entry, Entry::OtherEnded(None)))
+    }
+
+    /// Whether it is an apply that was answered as having changed nothing.
+    pub fn left_unchanged(&self) -> bool {
+        matches!(self.ending, Ending::Applied { answer: Answer::Unchanged, .. })
+    }
 }

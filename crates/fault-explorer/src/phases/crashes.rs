@@ -2,8 +2,9 @@
 
 use atomic_fs::simulated::CallKind;
 
+use super::Obstacles;
 use super::edits::edit;
-use super::{Obstacles, Work};
+use super::work::Work;
 use crate::plan::{EIO, Edit, How, Mishap, Plan};
 use crate::search::{Search, Verdict};
 use crate::stage::Run;
@@ -42,6 +43,19 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn crashes_everywhere(&mut self, obstacles: Obstacles) -> Verdict {
+        self.crashes(obstacles, &mut |search, run| search.crash_everywhere(run))
+    }
+
+    pub(super) fn cuts_after_kills(&mut self, obstacles: Obstacles) -> Verdict {
+        let mut edits = Vec::new();
+        for path in self.scenario.paths() {
+            edits.push(edit(&path, How::Remove, ""));
+            edits.extend(self.modes_of(&path).map(|how| edit(&path, how, "")));
+        }
+        self.crashes(obstacles, &mut |search, run| search.cut_recoveries_from_kills(run, &edits))
     }
 
     pub(super) fn edits_after_cuts(&mut self) -> Verdict {

@@ -1,6 +1,6 @@
 //! A user who edits in the middle of an apply, of what takes it back, and around a power cut.
 
-use super::Work;
+use super::work::Work;
 use crate::plan::{EIO, Edit, How, Mishap, Plan};
 use crate::random::Random;
 use crate::scenario::Scenario;
@@ -26,6 +26,15 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn races_in_recovery(&mut self) -> Verdict {
+        let edits = self.edits("in recovery");
+        self.in_recovery(&|run| {
+            let all = (0..=run.steps.len())
+                .flat_map(|call| edits.iter().map(move |edit| (call, edit.clone())));
+            all.map(|(call, edit)| Plan::edit(call, edit)).collect()
+        })
     }
 
     pub(super) fn race(&mut self, plan: &Plan) -> Verdict {
@@ -105,7 +114,7 @@ impl Work<'_> {
             };
             let mut edits = vec![one(&format!("first {number}")), one(&format!("second {number}"))];
             edits.sort_by_key(|(call, _)| *call);
-            say_what_is_known(self.scenario, &mut edits[1].1, &mut random);
+            bring_known_content(self.scenario, &mut edits[1].1, &mut random);
             self.race(&Plan { edits, ..Plan::default() })?;
         }
         Ok(())
@@ -162,7 +171,7 @@ impl Work<'_> {
                     let how = How::AT_ONCE[random.below(How::AT_ONCE.len())];
                     let path = &paths[random.below(paths.len())];
                     let mut second = edit(path, how, &format!("second {number}"));
-                    say_what_is_known(scenario, &mut second, random);
+                    bring_known_content(scenario, &mut second, random);
                     Plan::edit(random.below(recovery.steps.len() + 1), second)
                 },
             )?;
@@ -196,7 +205,7 @@ impl Work<'_> {
 
 /// Makes one edit of three bring back what was there before the set, and one bring what was
 /// approved.
-fn say_what_is_known(scenario: &Scenario, edit: &mut Edit, random: &mut Random) {
+fn bring_known_content(scenario: &Scenario, edit: &mut Edit, random: &mut Random) {
     let version = [None, Some(&scenario.old), Some(&scenario.new)][random.below(3)];
     if let Some(content) = version.and_then(|version| version.file(edit.path.as_bytes())) {
         edit.content = String::from_utf8_lossy(content).into_owned();

@@ -2,7 +2,8 @@
 
 use atomic_fs::simulated::{CallKind, Renames};
 
-use super::{Work, windows};
+use super::windows;
+use super::work::Work;
 use crate::case::Violation;
 use crate::plan::{EIO, Lasting, Mishap, Plan};
 use crate::search::Verdict;
@@ -24,6 +25,17 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn faults_in_recovery(&mut self) -> Verdict {
+        let renames = self.renames;
+        self.in_recovery(&|run| {
+            let calls = run.steps.iter().enumerate();
+            let faults = calls.flat_map(|(call, step)| {
+                mishaps(step.kind, renames).iter().map(move |mishap| Plan::fault(call, *mishap))
+            });
+            faults.collect()
+        })
     }
 
     /// No descriptors are left from any call on that needs one: in an apply, and in recovery.
@@ -89,7 +101,7 @@ impl Work<'_> {
 
 /// Every way in which a call can go wrong. Errnos that would say something of the tree
 /// that is not so, such as `ENOENT` for a file that is there, are not among them.
-pub(super) fn mishaps(kind: CallKind, renames: Renames) -> &'static [Mishap] {
+fn mishaps(kind: CallKind, renames: Renames) -> &'static [Mishap] {
     if renames == Renames::Windows {
         return windows::mishaps(kind);
     }

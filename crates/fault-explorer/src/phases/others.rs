@@ -2,7 +2,8 @@
 
 use atomic_fs::simulated::Instead;
 
-use super::{Obstacles, Work};
+use super::Obstacles;
+use super::work::Work;
 use crate::beside::{Beside, OtherChange};
 use crate::plan::{Plan, Relocation};
 use crate::scenario::ROOT;

@@ -3,8 +3,8 @@
 
 use atomic_fs::simulated::CallKind;
 
-use super::Work;
 use super::edits::edit;
+use super::work::Work;
 use crate::plan::{Edit, How, Mishap, Plan};
 use crate::search::Verdict;
 

@@ -2,7 +2,7 @@
 
 use atomic_fs::simulated::{Persistence, Renames};
 
-use super::{Effort, List, Sets};
+use super::list::{Effort, List, Sets};
 use crate::phases::Phase;
 
 pub(super) fn explore(list: &mut List, effort: Effort, sets: &Sets) {

@@ -2,7 +2,7 @@
 
 use atomic_fs::simulated::{Persistence, Renames};
 
-use super::{Effort, List, Sets};
+use super::list::{Effort, List, Sets};
 use crate::phases::{Job, Obstacles, Phase};
 use crate::scenario::{CHAINS, Scenario};
 
