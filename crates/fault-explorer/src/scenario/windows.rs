@@ -1,9 +1,10 @@
 //! A scenario as it would be on Windows.
 
-use atomic_fs::simulated::{ACCESS_LIST, Body};
+use atomic_fs::simulated::{ACCESS_LIST, Body, Image};
 use atomic_fs::{ChangeSet, Expected, Operation};
 
-use super::{Builder, ROOT, Scenario};
+use super::builder::{Builder, ROOT};
+use super::content::Content;
 
 const WRITABLE: u32 = 0o644;
 const READ_ONLY: u32 = 0o444;
@@ -15,8 +16,7 @@ fn mode_of(mode: u32) -> u32 {
 
 /// The same tree and the same set with the modes that Windows keeps; a file with attributes
 /// has an access control list among them, and nobody's owner.
-pub(super) fn moved_to(scenario: Scenario) -> Scenario {
-    let mut image = scenario.image;
+pub(super) fn moved_to(mut image: Image, set: ChangeSet, content: Content) -> Builder {
     for inode in 0..image.inodes() {
         let inode = u32::try_from(inode).expect("simulated disks are small");
         if !matches!(image.node(inode).body, Body::File { .. }) {
@@ -30,7 +30,7 @@ pub(super) fn moved_to(scenario: Scenario) -> Scenario {
         }
     }
     let root = image.lookup(ROOT.as_bytes()).expect("the root was built");
-    let ChangeSet { id, mut changes, emptied_dirs } = scenario.set;
+    let ChangeSet { id, mut changes, emptied_dirs } = set;
     for change in &mut changes {
         if let Expected::Matches(base) = &mut change.expected {
             base.mode = mode_of(base.mode);
@@ -44,5 +44,5 @@ pub(super) fn moved_to(scenario: Scenario) -> Scenario {
         }
     }
     let set = ChangeSet { id, changes, emptied_dirs };
-    Builder { image, root, set, content: scenario.content }.build(&scenario.name)
+    Builder { image, root, set, content }
 }
