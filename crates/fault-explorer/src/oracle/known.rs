@@ -6,7 +6,7 @@ use std::sync::Arc;
 use atomic_fs::simulated::{Answer, Entry, Image, Saved};
 use atomic_fs::{Change, Operation};
 
-use super::{Broken, Promise, below_root, broken};
+use super::promise::{Broken, Promise, below_root, broken};
 use crate::beside::Beside;
 use crate::scenario::Scenario;
 use crate::stage::on_record;

@@ -3,7 +3,9 @@
 use atomic_fs::is_slot_name;
 use atomic_fs::simulated::{Answer, Image, Persistence};
 
-use super::{Broken, Known, Oracle, Promise, broken};
+use super::Oracle;
+use super::known::Known;
+use super::promise::{Broken, Promise, broken};
 use crate::scenario::ROOT;
 use crate::snapshot::{Snapshot, Thing};
 

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use atomic_fs::is_slot_name;
 use atomic_fs::simulated::{Answer, Image};
 
+use super::Oracle;
+use super::known::Known;
+use super::promise::{Broken, Promise, broken};
 use super::saves::kept;
-use super::{Broken, Known, Oracle, Promise, broken};
 use crate::scenario::{ROOT, Scenario};
 use crate::snapshot::{Snapshot, Thing};
 
