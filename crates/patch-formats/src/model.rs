@@ -247,6 +247,9 @@ impl FilePatch<'_> {
         let is_base = is_base || self.names_base(content) == Some(true);
         let fitted = match &self.body {
             Body::Nothing => Fitted { content: content.to_vec(), placements: Vec::new() },
+            Body::Hunks { hunks, from_crlf } if self.kind == Some(EntryKind::Symlink) => {
+                place::fit_target(hunks, *from_crlf, content, is_base)?
+            }
             Body::Hunks { hunks, from_crlf } => place::fit(hunks, *from_crlf, content, is_base)?,
             Body::Chunks { chunks, from_crlf } => ladder::fit(chunks, *from_crlf, content)?,
             Body::Whole(whole) => Fitted { content: whole.clone(), placements: Vec::new() },

@@ -34,9 +34,9 @@ pub(crate) fn fit(
         true => hunks.iter().map(without_returns).collect(),
         false => Vec::new(),
     };
-    let hunks: Vec<Hunk<'_>> = match (ends, from_crlf) {
-        (Ends::Folded, true) => hunks.iter().zip(&plain).map(with_lines).collect(),
-        _ => hunks.to_vec(),
+    let hunks: Vec<Hunk<'_>> = match from_crlf {
+        true => hunks.iter().zip(&plain).map(with_lines).collect(),
+        false => hunks.to_vec(),
     };
     match attempt(&hunks, text, is_base, ends, MatchLevel::LineEndings) {
         Ok(fitted) => {
@@ -46,6 +46,22 @@ pub(crate) fn fit(
         Err(ambiguous @ MisfitError::Ambiguous { .. }) => Err(ambiguous),
         Err(_) => Err(error),
     }
+}
+
+/// Fits every hunk to the target of a symbolic link. It has no line ends that could differ from the
+/// patch's: carriage returns that every line of the patch has are none of the target's.
+pub(crate) fn fit_target(
+    hunks: &[Hunk<'_>],
+    from_crlf: bool,
+    target: &[u8],
+    is_base: bool,
+) -> Result<Fitted, MisfitError> {
+    if !from_crlf {
+        return attempt(hunks, target, is_base, Ends::Same, MatchLevel::Exact);
+    }
+    let plain: Vec<_> = hunks.iter().map(without_returns).collect();
+    let hunks: Vec<_> = hunks.iter().zip(&plain).map(with_lines).collect();
+    attempt(&hunks, target, is_base, Ends::Same, MatchLevel::LineEndings)
 }
 
 fn mentions_mark(hunks: &[Hunk<'_>]) -> bool {
@@ -64,12 +80,16 @@ enum Ends {
 /// A patch that says nothing of line ends, having one kind that its own lines have as well, may
 /// differ in them from the file.
 fn ends(hunks: &[Hunk<'_>], from_crlf: bool, content: &[u8]) -> Result<Ends, MisfitError> {
+    if from_crlf {
+        // Also where the file's lines end alike: the last one may have no end, and then it has no
+        // carriage return either.
+        return Ok(Ends::Folded);
+    }
     let lines = hunks.iter().flat_map(|hunk| &hunk.lines).map(|(_, line)| *line);
     let theirs = Endings::of(lines);
     let ours = Endings::of(split(content)?);
     Ok(match (theirs, ours) {
         (Endings::Lf, Endings::CrLf | Endings::Mixed) => Ends::Folded,
-        (Endings::CrLf, Endings::Lf | Endings::Mixed) if from_crlf => Ends::Folded,
         _ => Ends::Same,
     })
 }

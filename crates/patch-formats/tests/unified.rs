@@ -125,6 +125,26 @@ fn a_patch_that_was_sent_with_crlf_fits_either_file() {
     assert_eq!(fit(patch, b"a\r\nc\r\n"), Ok(b"b\r\nc\r\n".to_vec()));
 }
 
+#[rstest]
+#[case::whose_lines_end_in_crlf("a\r\nc", "b\r\nc")]
+#[case::whose_lines_end_in_lf("a\nc", "b\nc")]
+fn a_patch_that_was_sent_with_crlf_fits_a_file_whose_last_line_has_no_end(
+    #[case] before: &str,
+    #[case] after: &str,
+) {
+    let hunk = "@@ -1,2 +1,2 @@\n-a\n+b\n c\n\\ No newline at end of file\n";
+    let patch = String::from_utf8(with_head(hunk)).expect("it is text").replace('\n', "\r\n");
+    assert_eq!(fit(patch.as_bytes(), before.as_bytes()), Ok(after.as_bytes().to_vec()));
+}
+
+#[test]
+fn a_patch_that_was_sent_with_crlf_fits_a_file_of_one_line_without_an_end() {
+    let hunk = "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n";
+    let patch = String::from_utf8(with_head(hunk)).expect("it is text").replace('\n', "\r\n");
+    assert_eq!(fit(patch.as_bytes(), b"a"), Ok(b"b".to_vec()));
+    assert_eq!(fit(patch.as_bytes(), b"a\r"), Ok(b"b\r".to_vec()), "as it stands, where that fits");
+}
+
 /// Line ends by line: what the patch does not change keeps its own, what comes gets those around.
 #[rstest]
 #[case::one_for_one("@@ -2,3 +2,3 @@\n b\n-c\n+C\n d\n", "a\r\nb\r\nC\nd\r\n")]
@@ -611,6 +631,9 @@ fn a_mode_tells_a_symbolic_link_from_a_file(
     assert_eq!(read.files[0].kind, Some(EntryKind::Symlink));
     assert_eq!(read.files[0].mode, None, "links have no permission bits");
     assert_eq!(read.files[0].fit(before, false).expect("it fits").content, after);
+    // The target has no line end that the patch's could be.
+    let sent = String::from_utf8_lossy(patch).replace('\n', "\r\n");
+    assert_eq!(fit(sent.as_bytes(), before), Ok(after.to_vec()));
 }
 
 #[test]
