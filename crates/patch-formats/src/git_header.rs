@@ -223,12 +223,14 @@ impl Extended {
         let is_gits = |mode: u32| matches!(mode, 0o100644 | 0o100755);
         match (self.old_mode, self.new_mode) {
             (None, None) => Ok(None),
+            (Some(_), _) if self.is_new => Err("a file that is created has no `old mode`"),
             (None, Some(new)) if self.is_new => Ok(Some(match new {
                 0o100644 | SYMLINK => return Ok(None),
                 0o100755 => ModeChange::Executable(true),
                 other => ModeChange::Exact { old: None, new: other & 0o7777 },
             })),
-            (Some(old), Some(new)) if old == new => Ok(None),
+            // Git sets the new mode then, whatever the file has.
+            (Some(old), Some(new)) if old == new => Err("`old mode` and `new mode` are the same"),
             (Some(old), Some(new)) if is_gits(old) && is_gits(new) => {
                 Ok(Some(ModeChange::Executable(new == 0o100755)))
             }

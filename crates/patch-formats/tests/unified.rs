@@ -478,6 +478,14 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
     b"diff --git a/f b/f\nnew file mode 120000\nindex 0000000..1234567 100644\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+g\n",
     "delete the one and create the other"
 )]
+#[case::a_change_to_the_same_mode(
+    b"diff --git a/f b/f\nold mode 100755\nnew mode 100755\nindex 1234567..2345678 100644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
+    "`old mode` and `new mode` are the same"
+)]
+#[case::an_old_mode_of_a_new_file(
+    b"diff --git a/f b/f\nold mode 100755\nnew mode 100644\nnew file mode 100755\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+a\n",
+    "a file that is created has no `old mode`"
+)]
 #[case::a_directory_by_gits_header(
     b"diff --git a/f b/f\nnew file mode 040755\n",
     "not the mode of a file or of a symbolic link"
