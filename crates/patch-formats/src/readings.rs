@@ -357,10 +357,12 @@ impl FilePatch<'_> {
         let (Some(literal), None) = (&readings.literal, seen.only()) else {
             return Ok(Change::Create { path });
         };
+        let is_told_both = seen.literal && seen.stripped;
         // Nothing but the directories tells whether the first part is one.
         let first = literal.split(|byte| *byte == b'/').next().unwrap_or(literal);
         match (tree.has_directory(first)?, readings.first) {
-            (true, Reading::Literal) | (false, Reading::Stripped) => Ok(Change::Create { path }),
+            (true, Reading::Literal) if !is_told_both => Ok(Change::Create { path }),
+            (false, Reading::Stripped) => Ok(Change::Create { path }),
             _ => Err(self.two_files(literal, &readings.gits).into()),
         }
     }

@@ -406,6 +406,7 @@ const NO_A_N: &str = "--- a/n\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n";
 #[case::both("--- d/f\n+++ d/f", NO_A_N, &[("d/f", "a\n"), ("a/n", "a\n"), ("n", "a\n")], Err("may mean `a/n` or `n`"))]
 #[case::prefixes_and_a_file_like_one("--- a/f\n+++ b/f", NO_A_N, &[("f", "a\n"), ("a/n", "b\n"), ("n", "a\n")], Ok("f, no n"))]
 #[case::in_two_ways("--- d/f\n+++ d/f", "--- a/g\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n--- /dev/null\n+++ e/n\n@@ -0,0 +1 @@\n+n\n", &[("d/f", "a\n"), ("g", "a\n")], Err("may mean `e/n` or `n`"))]
+#[case::in_two_ways_beside_a_directory("--- f\n+++ f", "--- a/g\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n--- /dev/null\n+++ d/n\n@@ -0,0 +1 @@\n+n\n", &[("f", "a\n"), ("g", "a\n"), ("d/x", "")], Err("may mean `d/n` or `n`"))]
 fn the_names_of_a_patch_tell_of_each_other(
     #[case] names: &str,
     #[case] more: &str,
