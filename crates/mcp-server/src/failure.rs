@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use orchestrator_adapter::{ActorError, ApplyError, DiscardError, OpenError, ProposeError};
+use orchestrator_adapter::ActorError;
 use staging_core::{StagingError, with_causes};
 
 /// A tool call came to nothing: nothing was staged by it, and nothing taken back.
@@ -51,15 +51,3 @@ impl From<ActorError> for Failure {
         }
     }
 }
-
-macro_rules! from_message_errors {
-    ($($name:ident),+) => {
-        $(impl From<$name> for Failure {
-            fn from(error: $name) -> Self {
-                Self::of(&error, error.staging())
-            }
-        })+
-    };
-}
-
-from_message_errors!(ApplyError, DiscardError, OpenError, ProposeError);

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use orchestrator_adapter::{ActorError, ShutdownError, Staging, StagingOptions};
+use orchestrator_adapter::{ActorError, Staging, StagingOptions};
 use rmcp::service::{QuitReason, ServerInitializeError, ServiceExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -53,9 +53,6 @@ pub enum ServeError {
     /// The workspace or its state cannot be opened, or the actors failed.
     #[error(transparent)]
     Staging(#[from] ActorError),
-    /// What was staged is safe, but not all of the tidying is done.
-    #[error(transparent)]
-    Shutdown(#[from] ShutdownError),
     /// The workspace's root cannot be found.
     #[error("cannot find the workspace `{}`", path.display())]
     Workspace {

@@ -21,9 +21,9 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use orchestrator_adapter::{
-    ActorError, ApplyChangeSet, ApplyError, ApplyOutcome, ApplyReport, DiffOptions, DiscardPatch,
-    ErrorKind, Event, OpenedSession, RelPath, SessionActor, ShowDiff, ShownDiff, Staging,
-    StagingOptions, escape_for_display,
+    ActorError, ApplyChangeSet, ApplyOutcome, ApplyReport, DiffOptions, DiscardPatch, ErrorKind,
+    Event, OpenedSession, RelPath, SessionActor, ShowDiff, ShownDiff, Staging, StagingOptions,
+    escape_for_display,
 };
 use tokio::time::timeout;
 
@@ -169,9 +169,9 @@ fn print_lines(text: &[u8], at_most: usize) {
 }
 
 /// Approves exactly what was shown.
-async fn approve(session: &OpenedSession, shown: &ShownDiff) -> Result<ApplyReport, ApplyError> {
+async fn approve(session: &OpenedSession, shown: &ShownDiff) -> Result<ApplyReport, ActorError> {
     let approval = ApplyChangeSet { expect: Some(shown.signature), ..Default::default() };
-    let stopped = ActorError::Stopped { actor: "session" }.into();
+    let stopped = ActorError::Stopped { actor: "session" };
     session.actor.send(approval).await.unwrap_or(Err(stopped))
 }
 

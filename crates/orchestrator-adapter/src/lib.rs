@@ -26,17 +26,17 @@
 //!
 //! `examples/orchestrator.rs` is the same at its real size.
 
+mod actors;
 mod staging;
 
-pub use staging::{Staging, safe_write};
+pub use staging::{Events, Staging, safe_write};
 
-pub use staging_core::actors::{
-    ActorError, ApplyChangeSet, ApplyError, ApplyPatch, AskApply, AskError, AskWatchHealth,
-    CloseError, CloseSession, DiscardError, DiscardPatch, EventDelivery, ListError, ListSessions,
-    OpenError, OpenSession, OpenedSession, ProposeError, ProposePatch, ReadError, ReadThrough,
-    RedoApply, RefreshError, RefreshPatches, Registry, SafeDelete, SafeEdit, SafeRename,
-    SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShowError, ShownDiff, ShutdownError, StageAll,
-    Subscribe, SubscribeError, UndoApply,
+pub use actors::{
+    ActorError, ApplyChangeSet, ApplyPatch, AskApply, AskStatus, AskWatchHealth, CloseSession,
+    DiscardPatch, EventDelivery, ListSessions, OpenSession, OpenedSession, PerformApply,
+    ProposePatch, ReadThrough, Recover, RedoApply, RefreshPatches, Registry, SafeDelete, SafeEdit,
+    SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, Shutdown, StageAll,
+    Subscribe, UndoApply,
 };
 pub use staging_core::{
     ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Approval, ApprovalMeans, Base,

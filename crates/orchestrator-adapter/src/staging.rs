@@ -1,30 +1,46 @@
 //! The facade that an orchestrator embeds.
 
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use actix::prelude::*;
-use staging_core::actors::{
-    ActorError, AskApply, AskError, AskWatchHealth, EventDelivery, ListError, ListSessions,
-    OpenError, OpenSession, OpenedSession, ProposeError, Registry, SafeWrite, SessionActor,
-    Shutdown, ShutdownError, Subscribe, SubscribeError,
-};
+use actix::prelude::{Addr, Handler, MailboxError, Message, Recipient, System};
+use futures_core::Stream;
 use staging_core::{
-    ApplyStatus, DiffStagingLayer, Proposed, RelPath, RequestId, Session, StagingError,
-    StagingOptions, WatchHealth,
+    ApplyId, ApplyReport, ApplyRequest, ApplyStatus, Approval, DiffOptions, DiffStagingLayer,
+    Patch, Proposed, RecoverReport, RedoReport, RedoRequest, RelPath, RequestId, Selector, Session,
+    StagingError, StagingOptions, Status, UndoReport, WatchHealth,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::actors::{
+    ActorError, AskApply, AskStatus, AskWatchHealth, DiscardPatch, EventDelivery, ListSessions,
+    OpenEvents, OpenSession, OpenedSession, PerformApply, Recover, RedoApply, RefreshPatches,
+    Registry, SafeWrite, SessionActor, ShowDiff, ShownDiff, Shutdown, Subscribe, UndoApply,
 };
 
-/// One workspace under Greenroom, with its actors running.
-///
-/// It has to be opened and used on a thread where an actix system runs. Cloning
-/// is cheap and gives another handle on the same actors.
+/// One workspace under Greenroom, with its actors running. Cloning is cheap and gives another
+/// handle on the same actors.
 #[derive(Clone)]
 pub struct Staging {
     layer: DiffStagingLayer,
     registry: Addr<Registry>,
+    /// The system on a thread of its own, for those who have none.
+    _host: Option<Arc<Host>>,
+}
+
+/// An actix system that ends when nobody needs it any more.
+struct Host(System);
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 impl Staging {
-    /// Opens the workspace and starts the actors.
+    /// Opens the workspace and starts the actors on the actix system of the current thread.
     ///
     /// A set that an earlier process left half applied is decided first.
     ///
@@ -34,34 +50,159 @@ impl Staging {
         let opened = tokio::task::spawn_blocking(move || DiffStagingLayer::open(options)).await;
         let layer = opened.map_err(|_| ActorError::Panicked)??;
         let registry = Registry::launch(layer.clone()).await?;
-        Ok(Self { layer, registry })
+        Ok(Self { layer, registry, _host: None })
+    }
+
+    /// Opens the workspace and starts the actors on a thread of their own: a program needs no actix
+    /// system for it. The thread ends after [`shutdown`](Self::shutdown), or when the last handle is
+    /// dropped.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn spawn(options: StagingOptions) -> Result<Self, ActorError> {
+        let (answer, answered) = oneshot::channel();
+        let host = move || {
+            let runner = System::new();
+            let opened = runner.block_on(Self::open(options));
+            let host = Arc::new(Host(System::current()));
+            let opened = opened.map(|staging| Self { _host: Some(host), ..staging });
+            let is_open = opened.is_ok();
+            // Whoever has stopped waiting has dropped the only handle, and the system stops.
+            let is_awaited = answer.send(opened).is_ok();
+            if is_open
+                && is_awaited
+                && let Err(error) = runner.run()
+            {
+                tracing::warn!(%error, "the actors' system failed");
+            }
+        };
+        let thread = std::thread::Builder::new().name("greenroom".to_owned()).spawn(host);
+        let failed = |source| StagingError::Io {
+            action: "start a thread for",
+            path: "the actors".into(),
+            source,
+        };
+        thread.map_err(failed)?;
+        answered.await.unwrap_or(Err(ActorError::Panicked))
     }
 
     /// Opens the session of this label, or finds it open.
     ///
     /// # Errors
     /// When the label cannot be one, or the store fails.
-    pub async fn open_session(&self, label: &str) -> Result<OpenedSession, OpenError> {
-        answered(self.registry.send(OpenSession { label: label.to_owned() }).await)
+    pub async fn open_session(&self, label: &str) -> Result<OpenedSession, ActorError> {
+        self.ask(OpenSession { label: label.to_owned() }).await
     }
 
     /// Every session, ended ones too.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn sessions(&self) -> Result<Vec<Session>, ListError> {
-        answered(self.registry.send(ListSessions).await)
+    pub async fn sessions(&self) -> Result<Vec<Session>, ActorError> {
+        self.ask(ListSessions).await
     }
 
     /// Sends every event from now on to `recipient`.
     ///
     /// # Errors
     /// When the actors have stopped.
-    pub async fn subscribe(
+    pub async fn subscribe(&self, recipient: Recipient<EventDelivery>) -> Result<(), ActorError> {
+        self.ask(Subscribe { recipient }).await
+    }
+
+    /// Every event from now on, as a stream.
+    ///
+    /// # Errors
+    /// When the actors have stopped.
+    pub async fn events(&self) -> Result<Events, ActorError> {
+        self.ask(OpenEvents).await.map(Events)
+    }
+
+    /// Everything that is pending, by session, with its signature.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn status(&self) -> Result<Status, ActorError> {
+        self.ask(AskStatus).await
+    }
+
+    /// What is pending of these patches and sessions as one diff, with the signature that an
+    /// approval names; of everything when there are none.
+    ///
+    /// # Errors
+    /// When a patch was decided meanwhile, or a content is damaged.
+    pub async fn diff(
         &self,
-        recipient: Recipient<EventDelivery>,
-    ) -> Result<(), SubscribeError> {
-        answered(self.registry.send(Subscribe { recipient }).await)
+        ids: Vec<Selector>,
+        options: DiffOptions,
+    ) -> Result<ShownDiff, ActorError> {
+        self.ask(ShowDiff { ids, options }).await
+    }
+
+    /// Applies an approved set, whole or not at all.
+    ///
+    /// # Errors
+    /// As [`DiffStagingLayer::apply`].
+    pub async fn apply(&self, request: ApplyRequest) -> Result<ApplyReport, ActorError> {
+        self.ask(PerformApply { request }).await
+    }
+
+    /// Takes an applied set back, the newest one by default.
+    ///
+    /// # Errors
+    /// As [`DiffStagingLayer::undo`].
+    pub async fn undo(
+        &self,
+        apply: Option<ApplyId>,
+        approval: Approval,
+    ) -> Result<UndoReport, ActorError> {
+        self.ask(UndoApply { apply, approval }).await
+    }
+
+    /// Applies an undone set again.
+    ///
+    /// # Errors
+    /// As [`DiffStagingLayer::redo`].
+    pub async fn redo(&self, request: RedoRequest) -> Result<RedoReport, ActorError> {
+        self.ask(RedoApply { request }).await
+    }
+
+    /// Finishes or takes back what dead processes left.
+    ///
+    /// # Errors
+    /// As [`DiffStagingLayer::recover`].
+    pub async fn recover(&self) -> Result<RecoverReport, ActorError> {
+        self.ask(Recover).await
+    }
+
+    /// Proposes stale, expired or rejected patches anew, merged with what their files have become;
+    /// everything stale or expired when there are none.
+    ///
+    /// # Errors
+    /// As [`DiffStagingLayer::refresh_all`].
+    pub async fn refresh(&self, ids: Vec<Selector>) -> Result<Vec<Proposed>, ActorError> {
+        self.ask(RefreshPatches { ids }).await
+    }
+
+    /// Rejects patches; everything pending when there are none.
+    ///
+    /// # Errors
+    /// As [`DiffStagingLayer::discard`].
+    pub async fn discard(
+        &self,
+        ids: Vec<Selector>,
+        reason_text: Option<String>,
+    ) -> Result<Vec<Patch>, ActorError> {
+        self.ask(DiscardPatch { ids, reason_text }).await
+    }
+
+    async fn ask<M, T>(&self, message: M) -> Result<T, ActorError>
+    where
+        M: Message<Result = Result<T, ActorError>> + Send + 'static,
+        T: Send + 'static,
+        Registry: Handler<M>,
+    {
+        answered(self.registry.send(message).await)
     }
 
     /// How the apply of this name stands, after a timeout or a restart; `None` while
@@ -69,8 +210,11 @@ impl Staging {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn apply_status(&self, request: RequestId) -> Result<Option<ApplyStatus>, AskError> {
-        answered(self.registry.send(AskApply { request }).await)
+    pub async fn apply_status(
+        &self,
+        request: RequestId,
+    ) -> Result<Option<ApplyStatus>, ActorError> {
+        self.ask(AskApply { request }).await
     }
 
     /// How well the files of pending patches are watched; `None` when they are not.
@@ -93,8 +237,8 @@ impl Staging {
     ///
     /// # Errors
     /// When they had stopped already, or the last tidying failed.
-    pub async fn shutdown(self) -> Result<(), ShutdownError> {
-        answered(self.registry.send(Shutdown).await)
+    pub async fn shutdown(self) -> Result<(), ActorError> {
+        self.ask(Shutdown).await
     }
 }
 
@@ -106,12 +250,32 @@ pub async fn safe_write(
     session: &Addr<SessionActor>,
     path: impl AsRef<Path>,
     content: impl Into<Vec<u8>>,
-) -> Result<Proposed, ProposeError> {
+) -> Result<Proposed, ActorError> {
     let path = RelPath::from_path(path.as_ref()).map_err(StagingError::Path)?;
     let sent = session.send(SafeWrite { path, content: content.into(), mode: None }).await;
-    sent.unwrap_or(Err(ActorError::Stopped { actor: "session" }.into()))
+    sent.unwrap_or(Err(ActorError::Stopped { actor: "session" }))
 }
 
-fn answered<T, E: From<ActorError>>(sent: Result<Result<T, E>, MailboxError>) -> Result<T, E> {
-    sent.unwrap_or_else(|_| Err(ActorError::Stopped { actor: "registry" }.into()))
+fn answered<T>(sent: Result<Result<T, ActorError>, MailboxError>) -> Result<T, ActorError> {
+    sent.unwrap_or(Err(ActorError::Stopped { actor: "registry" }))
+}
+
+/// The events of a workspace, in the order of its log. It ends when the actors stop.
+///
+/// Who is slow misses some: [`EventDelivery::missed`] counts them, and the log has them.
+pub struct Events(mpsc::Receiver<EventDelivery>);
+
+impl Events {
+    /// The next event; `None` once the actors have stopped.
+    pub async fn next(&mut self) -> Option<EventDelivery> {
+        self.0.recv().await
+    }
+}
+
+impl Stream for Events {
+    type Item = EventDelivery;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context)
+    }
 }

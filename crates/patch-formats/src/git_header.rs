@@ -229,6 +229,8 @@ impl Extended {
                 0o100755 => ModeChange::Executable(true),
                 other => ModeChange::Exact { old: None, new: other & 0o7777 },
             })),
+            // Of a rename of a symbolic link this tells what it is.
+            (Some(SYMLINK), Some(SYMLINK)) => Ok(None),
             // Git sets the new mode then, whatever the file has.
             (Some(old), Some(new)) if old == new => Err("`old mode` and `new mode` are the same"),
             (Some(old), Some(new)) if is_gits(old) && is_gits(new) => {

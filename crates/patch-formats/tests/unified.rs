@@ -664,3 +664,10 @@ fn what_git_says_of_files_in_a_summary_is_prose() {
     let patch = b"create mode 100644 f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
     assert_eq!(PatchText::parse(patch).expect("it is read").files.len(), 1);
 }
+
+#[test]
+fn a_rename_of_a_link_may_say_by_its_modes_that_it_is_one() {
+    let patch = b"diff --git a/l b/m\nold mode 120000\nnew mode 120000\nsimilarity index 100%\nrename from l\nrename to m\n";
+    let read = PatchText::parse(patch).expect("it is read");
+    assert_eq!((read.files[0].kind, read.files[0].mode), (Some(EntryKind::Symlink), None));
+}

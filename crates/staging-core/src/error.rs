@@ -49,6 +49,10 @@ pub enum ErrorKind {
     Store,
     /// The file system lacks a call that the protocol needs.
     Unsupported,
+    /// The part of Greenroom that has to do it has stopped.
+    Stopped,
+    /// The work panicked, which is a defect of Greenroom.
+    Panicked,
 }
 
 /// A staging call failed. Unless its kind is `in_doubt`, the workspace is as it

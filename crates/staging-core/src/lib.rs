@@ -1,6 +1,5 @@
-//! Sessions, patches, signatures, events and the actors that own them.
+//! Sessions, patches, signatures and events. Everything here is synchronous.
 
-pub mod actors;
 mod approval;
 mod base;
 mod boot;
@@ -45,8 +44,8 @@ pub use layer::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, ClosedSession, Contested, Decision,
     DiffOptions, DiffStagingLayer, FileStatus, FittedFile, InDoubtApply, Listed, PatchApply,
     PatchNames, PatchProposed, PatchRequest, Proposal, Proposed, QuarantinedJournal, RecoverReport,
-    RecoveredApply, RedoReport, RedoRequest, Reversible, Selection, Selector, SessionProposals,
-    SessionStatus, SessionView, Status, SweepPreview, SweepReport, UndoReport, attestable,
+    RecoveredApply, RedoReport, RedoRequest, Reversible, Selection, Selector, SessionStatus,
+    SessionView, StageRequest, Status, SweepPreview, SweepReport, UndoReport, attestable,
 };
 pub use patch::{
     DiffSummary, DiscardReason, EntryKind, Operation, Patch, PatchState, StagedContent,

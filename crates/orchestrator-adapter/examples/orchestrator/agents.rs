@@ -46,7 +46,7 @@ impl Desk {
     async fn propose<M>(&self, message: M) -> Result<(), String>
     where
         M: Message<
-                Result = Result<orchestrator_adapter::Proposed, orchestrator_adapter::ProposeError>,
+                Result = Result<orchestrator_adapter::Proposed, orchestrator_adapter::ActorError>,
             > + Send
             + 'static,
         SessionActor: Handler<M>,

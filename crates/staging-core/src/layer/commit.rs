@@ -11,7 +11,7 @@ use super::Inner;
 use super::plan::Touched;
 use super::prepared::is_large;
 use super::request::Proposed;
-use super::view::{PLANNED, View};
+use super::view::View;
 use crate::Result;
 use crate::error::StagingError;
 use crate::events::Event;
@@ -26,50 +26,16 @@ use crate::store::{Write, meta, patches, sessions};
 /// be written for each of them.
 const PROPOSAL_TOUCH_MS: i64 = 1000;
 
-/// Plans of one session that are committed together, in their order. Each was made as if those
-/// before it were not there, except where [`Ready::outcome_at`] told it what they leave.
-pub(super) struct Plans<'a> {
+/// A plan that can be committed.
+pub(super) struct Plan<'a> {
     pub(super) session: SessionId,
     /// The session's, as it was planned for.
     pub(super) generation: i64,
-    pub(super) ready: Vec<Ready<'a>>,
-}
-
-/// A plan that can be committed.
-pub(super) struct Ready<'a> {
     pub(super) view: View<'a>,
     /// What becomes of each path, by path.
     pub(super) steps: Vec<Step>,
     /// Which paths each of its proposals is about.
     pub(super) touched: Vec<Touched>,
-}
-
-impl Ready<'_> {
-    /// Whether something pending at a path becomes something else.
-    pub(super) fn changes(&self, path: &RelPath) -> bool {
-        step_at(&self.steps, path).is_some()
-    }
-
-    /// The patch that this plan leaves at a path, when that is all it is about. As long as it
-    /// is not committed its id is [`PLANNED`].
-    pub(super) fn outcome_at(&self, path: &RelPath) -> Option<&Patch> {
-        let [step] = self.steps.as_slice() else { return None };
-        if step.path != *path || !self.view.moved.is_empty() {
-            return None;
-        }
-        let is_rename = |patch: &Patch| patch.rename_to.is_some();
-        if step.old.as_deref().is_some_and(is_rename) {
-            return None;
-        }
-        let patch = step.now();
-        // Who goes on from there may need the contents, which the store does not know yet.
-        let at_hand =
-            |digest: &Digest| self.view.held(digest).is_some() || self.view.entry(digest).is_none();
-        patch.filter(|patch| {
-            let mut contents = contents_of(patch).into_iter().flatten();
-            !is_rename(patch) && contents.all(|(digest, _)| at_hand(&digest))
-        })
-    }
 }
 
 /// One path's pending patch before and after.
@@ -87,7 +53,7 @@ fn step_at<'s>(steps: &'s [Step], path: &RelPath) -> Option<&'s Step> {
 }
 
 impl Step {
-    /// The pending patch afterwards; its id is [`PLANNED`] until it is inserted.
+    /// The pending patch afterwards; it has no id until it is inserted.
     pub(super) fn now(&self) -> Option<&Patch> {
         if self.is_idle() { self.old.as_deref() } else { self.new.as_deref() }
     }
@@ -128,19 +94,19 @@ fn contents_of(patch: &Patch) -> [Option<(Digest, u64)>; 2] {
     ]
 }
 
-/// What committing one session's plans came to.
+/// How committing a plan ended.
 pub(super) enum Committed {
-    /// The answers of each plan.
-    Done(Vec<Vec<Proposed>>),
+    /// The answer to each of its proposals.
+    Done(Vec<Proposed>),
     /// Something else happened to the session; nothing of it was changed.
-    Overtaken,
+    Raced,
 }
 
-/// What writing one session's plans came to.
+/// How writing a plan ended.
 pub(super) enum Written {
     Done,
-    /// As [`Committed::Overtaken`].
-    Overtaken,
+    /// As [`Committed::Raced`].
+    Raced,
 }
 
 /// Where the rows of new patches come from.
@@ -152,18 +118,22 @@ pub(super) enum Rows<'t> {
 }
 
 /// Whether something else has happened to the session since it was planned for.
-pub(super) fn is_overtaken(connection: &Connection, plans: &Plans<'_>) -> Result<bool> {
-    let counters = sessions::counters(connection, plans.session)?;
-    Ok(counters.is_none_or(|counters| counters.generation != plans.generation))
+pub(super) fn has_raced(
+    connection: &Connection,
+    session: SessionId,
+    generation: i64,
+) -> Result<bool> {
+    let counters = sessions::counters(connection, session)?;
+    Ok(counters.is_none_or(|counters| counters.generation != generation))
 }
 
 /// Why a commit was taken back.
 pub(super) enum CommitError {
     Staging(StagingError),
     /// A patch to replace is on its way to the disk.
-    Frozen(ApplyId),
+    LockedByApply(ApplyId),
     /// A content is gone that another call no longer needed: it is written again.
-    Blobless,
+    BlobMissing,
 }
 
 impl From<StagingError> for CommitError {
@@ -173,17 +143,16 @@ impl From<StagingError> for CommitError {
 }
 
 impl Inner {
-    /// Commits plans of several sessions in one transaction, and says what came of each
-    /// session's; all of it is taken back on an error. What they put is given back as far as
-    /// it is not needed.
+    /// Commits plans of several sessions in one transaction, and gives each one's answers; all of
+    /// it is taken back on an error. What they put is given back as far as it is not needed.
     pub(super) fn commit_plans(
         &self,
-        plans: &mut [Plans<'_>],
+        plans: &mut [Plan<'_>],
     ) -> Result<Vec<Committed>, CommitError> {
         let mut taken = HashSet::new();
         let committed = match &mut *plans {
-            [plans] if is_large(plans) => {
-                self.commit_prepared(plans, &mut taken).map(|committed| vec![committed])
+            [plan] if is_large(plan) => {
+                self.commit_prepared(plan, &mut taken).map(|committed| vec![committed])
             }
             _ => {
                 let committed = self.commit_at_once(plans, &mut taken);
@@ -194,15 +163,15 @@ impl Inner {
                 committed
             }
         };
-        for ready in plans.iter().flat_map(|plans| &plans.ready) {
-            self.bury(&ready.view.stored, &taken);
+        for plan in plans {
+            self.bury(&plan.view.stored, &taken);
         }
         committed
     }
 
     fn commit_at_once(
         &self,
-        plans: &mut [Plans<'_>],
+        plans: &mut [Plan<'_>],
         taken: &mut HashSet<Entry>,
     ) -> Result<Vec<Committed>, CommitError> {
         if self.options.durable_proposals {
@@ -210,27 +179,28 @@ impl Inner {
             self.blobs.sync()?;
         }
         self.store.write_on(self.options.durable_proposals, |write| {
-            let each = plans.iter_mut().map(|plans| {
-                let done = self.write_plans(write, plans, &mut Rows::New(taken))?;
-                let Written::Done = done else { return Ok(Committed::Overtaken) };
-                let answers = plans.ready.iter().map(|ready| answers(write, ready));
-                Ok(Committed::Done(answers.collect::<Result<Vec<_>>>()?))
+            let each = plans.iter_mut().map(|plan| {
+                match self.write_plan(write, plan, &mut Rows::New(taken))? {
+                    Written::Done => Ok(Committed::Done(answers(write, plan)?)),
+                    Written::Raced => Ok(Committed::Raced),
+                }
             });
             each.collect()
         })
     }
 
+    /// Writes what a plan makes of the pending patches; its steps have the new ones' ids then.
     /// Under the store's write lock.
-    pub(super) fn write_plans(
+    pub(super) fn write_plan(
         &self,
         write: &mut Write<'_>,
-        plans: &mut Plans<'_>,
+        plan: &mut Plan<'_>,
         rows: &mut Rows<'_>,
     ) -> Result<Written, CommitError> {
-        if is_overtaken(write, plans)? {
-            return Ok(Written::Overtaken);
+        if has_raced(write, plan.session, plan.generation)? {
+            return Ok(Written::Raced);
         }
-        let session = super::sessions::require(write, plans.session)?;
+        let session = super::sessions::require(write, plan.session)?;
         if session.state != SessionState::Open {
             let (session, state) = (session.id, session.state);
             return Err(StagingError::SessionNotOpen { session, state }.into());
@@ -238,35 +208,19 @@ impl Inner {
         if session.orphaned_at.is_some() {
             super::sessions::adopt_orphan(write, &session, self.owner())?;
         }
-        // Most often there are none, and nothing has to be looked for.
-        let any_lapsed = patches::any_lapsed(write)?;
-        let mut written: HashMap<RelPath, Patch> = HashMap::new();
-        let is_alone = plans.ready.len() == 1;
-        for ready in &mut plans.ready {
-            for step in &mut ready.steps {
-                if step.old.as_ref().is_some_and(|old| old.id == PLANNED) {
-                    step.old = written.remove(&step.path).map(Box::new);
-                }
-            }
-            self.write_plan(write, ready, any_lapsed, rows)?;
-            let now = ready.steps.iter().filter(|_| !is_alone);
-            let now = now.filter_map(|step| Some((step.path.clone(), step.now()?.clone())));
-            written.extend(now);
-        }
+        self.write_steps(write, plan, rows)?;
         self.check_limits(write, session.id)?;
         self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
         Ok(Written::Done)
     }
 
-    /// Writes what a plan makes of the pending patches; its steps have the new ones' ids then.
-    fn write_plan(
+    fn write_steps(
         &self,
         write: &mut Write<'_>,
-        plan: &mut Ready<'_>,
-        any_lapsed: bool,
+        plan: &mut Plan<'_>,
         rows: &mut Rows<'_>,
     ) -> Result<(), CommitError> {
-        let Ready { view, steps, .. } = plan;
+        let Plan { view, steps, .. } = plan;
         if let Rows::New(taken) = rows {
             // Before the old ones are released: a content may be in both.
             for step in steps.iter().filter(|step| !step.is_idle()) {
@@ -274,7 +228,8 @@ impl Inner {
             }
         }
         self.discard_old(write, steps, rows)?;
-        let settled = match any_lapsed {
+        // Most often there are none, and nothing has to be looked for.
+        let settled = match patches::any_lapsed(write)? {
             true => settle_lapsed(write, view.session, steps)?,
             false => Vec::new(),
         };
@@ -316,7 +271,7 @@ impl Inner {
             }
             // The session has not changed, so an apply must have taken it.
             let apply = patches::find(write, old.id)?.and_then(|patch| patch.apply);
-            return Err(apply.map_or(CommitError::Blobless, CommitError::Frozen));
+            return Err(apply.map_or(CommitError::BlobMissing, CommitError::LockedByApply));
         }
         Ok(())
     }
@@ -344,11 +299,11 @@ impl Inner {
                     // held now, and only while it has no row.
                     let own = put.is_some_and(|put| put.place == Place::Own);
                     if own && !self.blobs.has_own(&digest, bytes) {
-                        return Err(CommitError::Blobless);
+                        return Err(CommitError::BlobMissing);
                     }
                     taken.extend(put);
                 }
-                Referred::Gone => return Err(CommitError::Blobless),
+                Referred::Gone => return Err(CommitError::BlobMissing),
             }
         }
         Ok(())
@@ -491,7 +446,7 @@ pub(super) fn join_idle(write: &Write<'_>, steps: &mut [Step], batch: PatchId) -
 
 /// The answers of a plan that was written, each with the other sessions that have something pending
 /// on its file.
-fn answers(connection: &Connection, plan: &Ready<'_>) -> Result<Vec<Proposed>> {
+fn answers(connection: &Connection, plan: &Plan<'_>) -> Result<Vec<Proposed>> {
     plan.touched
         .iter()
         .map(|paths| {
@@ -521,7 +476,7 @@ pub(super) fn add_others(
 }
 
 /// What a plan that was written made of some paths.
-fn answer(plan: &Ready<'_>, paths: &Touched) -> Proposed {
+fn answer(plan: &Plan<'_>, paths: &Touched) -> Proposed {
     let steps = &plan.steps;
     let at = |path: &RelPath| step_at(steps, path).and_then(Step::now).cloned();
     let (main, others) = paths.split_first().expect("a proposal concerns a path");

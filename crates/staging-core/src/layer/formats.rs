@@ -15,6 +15,7 @@ use patch_formats::{
 use super::patch_names::Named;
 
 use super::plan::{EDIT_BYTES_MAX, Incoming, Touched};
+use super::propose::Request;
 use super::request::Proposed;
 use super::resolve::Meaning;
 use super::view::{Reading, View};
@@ -86,11 +87,11 @@ impl DiffStagingLayer {
         let patch = PatchText::parse(&request.text)?;
         self.0.check_files(patch.files.len())?;
         let fitted = RefCell::new(Vec::new());
-        let proposed = self.0.plan_and_commit(session, None, &|view| {
+        let proposed = self.0.stage_one(Request::new(session, |view| {
             let (touched, placed) = view.propose_patch(&patch, request)?;
             fitted.replace(placed);
             Ok(touched)
-        })?;
+        }))?;
         Ok(PatchProposed { proposed, fitted: fitted.into_inner() })
     }
 }

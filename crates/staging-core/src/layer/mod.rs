@@ -42,7 +42,7 @@ pub use content::ReadStep;
 pub use content::Spool;
 pub use decisions::Decision;
 pub use formats::{FittedFile, PatchNames, PatchProposed, PatchRequest};
-pub use propose::SessionProposals;
+pub use propose::StageRequest;
 pub use request::{
     ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Contested, DiffOptions, InDoubtApply,
     PatchApply, Proposal, Proposed, QuarantinedJournal, RecoverReport, RecoveredApply, RedoReport,
@@ -172,7 +172,7 @@ impl DiffStagingLayer {
 
     /// Waits until the observers have been told of every event of this process that
     /// [`events_since`](Self::events_since) has shown.
-    pub(crate) fn wait_for_observers(&self) {
+    pub fn wait_for_observers(&self) {
         self.0.store.wait_for_observers();
     }
 

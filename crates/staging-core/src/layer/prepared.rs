@@ -13,7 +13,7 @@ use atomic_fs::RelPath;
 
 use super::Inner;
 use super::commit::{
-    CommitError, Committed, Plans, Ready, Rows, Step, Written, add_others, is_overtaken, join_idle,
+    CommitError, Committed, Plan, Rows, Step, Written, add_others, has_raced, join_idle,
     number_revisions,
 };
 use super::request::Proposed;
@@ -40,9 +40,8 @@ const LISTED_MAX: usize = 1000;
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// Whether a call's patches are to be stored before they count.
-pub(super) fn is_large(plans: &Plans<'_>) -> bool {
-    let [ready] = plans.ready.as_slice() else { return false };
-    ready.steps.iter().filter(|step| is_new(step)).nth(LARGE_MIN).is_some()
+pub(super) fn is_large(plan: &Plan<'_>) -> bool {
+    plan.steps.iter().filter(|step| is_new(step)).nth(LARGE_MIN).is_some()
 }
 
 fn is_new(step: &Step) -> bool {
@@ -83,21 +82,21 @@ impl Inner {
     /// whoever no longer needs them, also when it fails.
     pub(super) fn commit_prepared(
         &self,
-        plans: &mut Plans<'_>,
+        plan: &mut Plan<'_>,
         taken: &mut HashSet<Entry>,
     ) -> Result<Committed, CommitError> {
         let durable = self.options.durable_proposals;
         let mut first = None;
-        let written = self.prepare(plans, &mut first, taken).and_then(|prepared| {
+        let written = self.prepare(plan, &mut first, taken).and_then(|prepared| {
             let (Written::Done, Some(first)) = (prepared, first) else {
-                return Ok(Written::Overtaken);
+                return Ok(Written::Raced);
             };
             if durable {
                 // What the rows refer to has to be there before they count.
                 self.blobs.sync()?;
             }
             let mut rows = Rows::Prepared(first);
-            self.store.write_on(durable, |write| self.write_plans(write, plans, &mut rows))
+            self.store.write_on(durable, |write| self.write_plan(write, plan, &mut rows))
         });
         if !matches!(written, Ok(Written::Done))
             && let Some(first) = first
@@ -105,15 +104,14 @@ impl Inner {
         {
             tracing::warn!(%error, "patches that are not pending stay until the next sweep");
         }
-        let Written::Done = written? else { return Ok(Committed::Overtaken) };
-        let ready = plans.ready.iter_mut();
-        Ok(Committed::Done(ready.map(|ready| self.answers_of_large(ready)).collect()))
+        let Written::Done = written? else { return Ok(Committed::Raced) };
+        Ok(Committed::Done(self.answers_of_large(plan)))
     }
 
     /// The answers of a large call that was written: nobody waits for them. Most patches are
     /// answered once, and are handed over.
-    fn answers_of_large(&self, ready: &mut Ready<'_>) -> Vec<Proposed> {
-        let Ready { steps, touched, view } = ready;
+    fn answers_of_large(&self, plan: &mut Plan<'_>) -> Vec<Proposed> {
+        let Plan { steps, touched, view, .. } = plan;
         let paths: Vec<RelPath> = steps.iter().map(|step| step.path.clone()).collect();
         let superseded: Vec<Option<PatchId>> = steps.iter().map(Step::superseded).collect();
         let take = |step: &mut Step| if step.is_idle() { step.old.take() } else { step.new.take() };
@@ -157,23 +155,20 @@ impl Inner {
     /// Stores the rows, and counts what they need of contents; `first` is the id of the first one.
     fn prepare(
         &self,
-        plans: &mut Plans<'_>,
+        plan: &mut Plan<'_>,
         first: &mut Option<PatchId>,
         taken: &mut HashSet<Entry>,
     ) -> Result<Written, CommitError> {
-        let (session, generation) = (plans.session, plans.generation);
-        let overtaken = Plans { session, generation, ready: Vec::new() };
         let owner = Owner::this().name();
-        let Some(ready) = plans.ready.first_mut() else { return Ok(Written::Overtaken) };
-        let (view, steps) = (&ready.view, &mut ready.steps);
+        let Plan { session, generation, view, steps, .. } = plan;
         number_revisions(view, steps);
         let new: Vec<usize> = (0..steps.len()).filter(|index| is_new(&steps[*index])).collect();
         for indices in new.chunks(ROWS_MAX) {
             let begun = Instant::now();
             let (mut marked, mut taken_now) = (*first, HashSet::new());
             let written = self.store.write_or(|write| {
-                if is_overtaken(write, &overtaken)? {
-                    return Ok(Written::Overtaken);
+                if has_raced(write, *session, *generation)? {
+                    return Ok(Written::Raced);
                 }
                 for index in indices {
                     let step = &mut steps[*index];

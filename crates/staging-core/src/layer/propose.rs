@@ -1,5 +1,8 @@
-//! Taking proposals: planned against what the session sees, then committed if
-//! nothing else happened to the session meanwhile.
+//! Staging proposals: what the session sees is read, the change is planned on it, compared, and
+//! committed if nothing else happened to the session meanwhile.
+//!
+//! Requests of several sessions are staged as one batch, which makes many of them cheap: they share
+//! one transaction and its sync. A batch of one is a batch.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -8,10 +11,10 @@ use atomic_fs::{Digest, RelPath};
 use rusqlite::Connection;
 use tracing::Span;
 
-use super::commit::{CommitError, Committed, Plans, Ready, Step};
+use super::commit::{CommitError, Committed, Plan, Step};
 use super::plan::Touched;
 use super::request::{Proposal, Proposed};
-use super::sessions::{Thawed, held_by};
+use super::sessions::held_by;
 use super::view::{At, View};
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
@@ -24,12 +27,12 @@ use crate::signature::{Bound, Signature, patch_signature};
 use crate::store::sessions;
 use crate::waiting::{Activity, SAID_AFTER};
 
-/// How often a plan is made anew because the session changed under it.
-const PLANS_MAX: u32 = 64;
+/// How often a request is planned anew because the session changed under it.
+const ATTEMPTS_MAX: u32 = 64;
 
 /// How long a call waits for an apply that holds its patches.
-const FROZEN_WAIT: Duration = Duration::from_secs(10);
-const FROZEN_POLL: Duration = Duration::from_millis(20);
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 impl DiffStagingLayer {
     /// Stages one change. The workspace is not touched.
@@ -38,7 +41,8 @@ impl DiffStagingLayer {
     /// `Stale` when the session had a patch on the file and the file has changed
     /// since: the patch is discarded, and the agent has to read the file again.
     pub fn propose(&self, session: SessionId, proposal: Proposal) -> Result<Proposed> {
-        self.propose_alone(session, &proposal)
+        let mut proposed = self.propose_all(session, vec![proposal])?;
+        Ok(proposed.pop().expect("one proposal gives one answer"))
     }
 
     /// Stages changes in their order, each seeing those before it: all or none.
@@ -50,99 +54,65 @@ impl DiffStagingLayer {
         session: SessionId,
         proposals: Vec<Proposal>,
     ) -> Result<Vec<Proposed>> {
-        let first = proposals.first().map(Proposal::path);
-        self.0.plan_and_commit(session, first, &|view| view.propose_all(&proposals))
+        let request = StageRequest { session, proposals, span: Span::current() };
+        self.stage(&[request]).pop().expect("one request gives one answer")
     }
 
-    /// Stages changes of several sessions, each session's in their order, each change seeing
-    /// those before it and each by itself: one that fails leaves the others. The answers are
-    /// in the same order, and are those of [`propose`](Self::propose).
-    ///
-    /// Changes that do not depend on each other share a transaction, which makes many of them
-    /// cheap. A session must not be named twice.
-    pub fn propose_each(&self, asked: &[SessionProposals]) -> Vec<Vec<Result<Proposed>>> {
-        let mut answers: Vec<Vec<_>> = asked.iter().map(|_| Vec::new()).collect();
-        loop {
-            let left: Vec<_> = asked
-                .iter()
-                .zip(&mut answers)
-                .map(|(asked, answers)| (asked.session, &asked.proposals[answers.len()..], answers))
-                .filter(|(_, proposals, _)| !proposals.is_empty())
-                .collect();
-            if left.is_empty() {
-                return answers;
-            }
-            let sessions: Vec<_> =
-                left.iter().map(|(id, proposals, _)| (*id, *proposals)).collect();
-            let together = match sessions.as_slice() {
-                [(_, [_])] => vec![None],
-                several => self.0.propose_together(several),
-            };
-            for ((session, proposals, answers), together) in left.into_iter().zip(together) {
-                match together {
-                    Some(some) => answers.extend(some),
-                    // Whatever is the matter with one of them is told to it alone.
-                    None => answers.extend(proposals.iter().map(|(span, proposal)| {
-                        span.in_scope(|| self.propose_alone(session, proposal))
-                    })),
-                }
-            }
-        }
-    }
-
-    fn propose_alone(&self, session: SessionId, proposal: &Proposal) -> Result<Proposed> {
-        let plan = |view: &mut View<'_>| Ok(vec![view.propose(proposal)?]);
-        let mut proposed = self.0.plan_and_commit(session, Some(proposal.path()), &plan)?;
-        Ok(proposed.pop().expect("one proposal gives one answer"))
+    /// Stages requests of several sessions together, each by itself: one that fails leaves the
+    /// others. The answers are in the same order, and are those of
+    /// [`propose_all`](Self::propose_all). A session must not be named twice.
+    pub fn stage(&self, requests: &[StageRequest]) -> Vec<Result<Vec<Proposed>>> {
+        let requests: Vec<Request<'_>> = requests.iter().map(Request::of).collect();
+        self.0.stage(&requests)
     }
 }
 
-/// What one session proposes.
+/// What one session proposes: all of it is staged, or none.
 #[derive(Clone, Debug)]
-pub struct SessionProposals {
+pub struct StageRequest {
     /// The session.
     pub session: SessionId,
-    /// The changes in their order, each with the span that what is logged of it belongs to.
-    pub proposals: Vec<(Span, Proposal)>,
+    /// The changes in their order, each seeing those before it.
+    pub proposals: Vec<Proposal>,
+    /// What is logged of it belongs to this span.
+    pub span: Span,
 }
 
-/// Plans a change of what is pending in a session, and says which paths it is about.
-pub(super) type Plan<'p> = dyn Fn(&mut View<'_>) -> Result<Vec<Touched>> + 'p;
+/// Plans a change of what is pending in a session, and names the paths that it is about.
+type PlanChange<'r> = dyn Fn(&mut View<'_>) -> Result<Vec<Touched>> + 'r;
 
-impl Inner {
-    /// Plans and commits, anew when something else happens to the session meanwhile. What
-    /// is pending at `likely` is read together with the session.
-    pub(super) fn plan_and_commit(
-        &self,
+/// A change that is planned, perhaps more than once, until it is committed.
+pub(super) struct Request<'r> {
+    session: SessionId,
+    span: Span,
+    /// What is pending at this path is read together with the session.
+    likely: Option<&'r RelPath>,
+    plan: Box<PlanChange<'r>>,
+}
+
+impl<'r> Request<'r> {
+    pub(super) fn new(
         session: SessionId,
-        likely: Option<&RelPath>,
-        plan: &Plan<'_>,
-    ) -> Result<Vec<Proposed>> {
-        let mut plans = 0;
-        self.thawed(|| {
-            loop {
-                plans += 1;
-                match self.attempt(session, likely, plan)? {
-                    Attempt::Done(proposed) => return Ok(Thawed::Done(proposed)),
-                    Attempt::Frozen(apply) => return Ok(Thawed::Frozen(apply)),
-                    Attempt::Overtaken if plans < PLANS_MAX => {}
-                    Attempt::Overtaken => {
-                        let what = format!("{session} is being changed by another process");
-                        return Err(StagingError::Busy { what });
-                    }
-                }
-            }
-        })
+        plan: impl Fn(&mut View<'_>) -> Result<Vec<Touched>> + 'r,
+    ) -> Self {
+        Self { session, span: Span::current(), likely: None, plan: Box::new(plan) }
+    }
+
+    fn of(request: &'r StageRequest) -> Self {
+        let StageRequest { session, proposals, span } = request;
+        let likely = proposals.first().map(Proposal::path);
+        let plan = Box::new(|view: &mut View<'_>| view.propose_all(proposals));
+        Self { session: *session, span: span.clone(), likely, plan }
     }
 }
 
-/// What planning and committing once came to.
-enum Attempt {
-    Done(Vec<Proposed>),
-    /// Something else happened to the session; nothing was changed.
-    Overtaken,
-    /// A patch to replace is on its way to the disk; nothing was changed.
-    Frozen(ApplyId),
+/// What an attempt to change what is pending leads to.
+pub(super) enum Attempt<T> {
+    Answered(Result<T>),
+    /// A patch that would change is on its way to the disk; nothing was changed.
+    LockedByApply(ApplyId),
+    /// Something else happened to the session meanwhile; nothing was changed.
+    Raced,
 }
 
 /// A session as it is before a plan is made.
@@ -150,150 +120,154 @@ struct Before {
     session: Session,
     /// Which a commit finds again unless something else happened to the session.
     generation: i64,
-    /// What is pending at the paths that were asked for.
-    at: Vec<At>,
+    /// What is pending at the path that was asked for.
+    at: Option<At>,
 }
 
 impl Before {
-    fn read(connection: &Connection, id: SessionId, paths: &[&RelPath]) -> Result<Self> {
+    fn read(connection: &Connection, request: &Request<'_>) -> Result<Self> {
+        let id = request.session;
         let session = super::sessions::require(connection, id)?;
         let generation = sessions::counters(connection, id)?.map(|counters| counters.generation);
-        let at = paths.iter().map(|path| At::read(connection, id, path));
-        let at = at.collect::<Result<Vec<_>>>()?;
+        let at = request.likely.map(|path| At::read(connection, id, path)).transpose()?;
         Ok(Self { session, generation: generation.unwrap_or_default(), at })
     }
 }
 
 impl Inner {
-    fn attempt(
+    /// Stages one request.
+    pub(super) fn stage_one(&self, request: Request<'_>) -> Result<Vec<Proposed>> {
+        self.stage(&[request]).pop().expect("one request gives one answer")
+    }
+
+    /// Stages requests of different sessions, each by itself.
+    pub(super) fn stage(&self, requests: &[Request<'_>]) -> Vec<Result<Vec<Proposed>>> {
+        let together = self.attempt(requests);
+        let each = requests.iter().zip(together);
+        let settle = |(request, first): (&Request<'_>, Attempt<Vec<Proposed>>)| {
+            self.retry_while_locked(first, || {
+                let alone = std::slice::from_ref(request);
+                self.attempt(alone).pop().expect("one request has one outcome")
+            })
+        };
+        each.map(settle).collect()
+    }
+
+    /// Reads, plans and commits once. Where the batch cannot be committed as one, each of its
+    /// requests has to be tried alone: whatever is the matter with one is told to it alone.
+    fn attempt(&self, requests: &[Request<'_>]) -> Vec<Attempt<Vec<Proposed>>> {
+        let is_alone = requests.len() == 1;
+        let failed = |error| match is_alone {
+            true => Attempt::Answered(Err(error)),
+            false => Attempt::Raced,
+        };
+        // What each session is, in one consistent state of the store.
+        let before = self.store.read(|connection| {
+            Ok(requests.iter().map(|request| Before::read(connection, request)).collect())
+        });
+        let before: Vec<Result<Before>> = match before {
+            Ok(before) => before,
+            Err(error) if is_alone => return vec![failed(error)],
+            Err(_) => return requests.iter().map(|_| Attempt::Raced).collect(),
+        };
+        // What each request makes of it, with new contents in the store.
+        let mut outcomes: Vec<Option<Attempt<Vec<Proposed>>>> = Vec::new();
+        let mut plans = Vec::new();
+        for (request, before) in requests.iter().zip(before) {
+            let planned = before
+                .map_err(failed)
+                .and_then(|before| request.span.in_scope(|| self.plan(request, before, is_alone)));
+            match planned {
+                Ok(plan) => {
+                    plans.push(plan);
+                    outcomes.push(None);
+                }
+                Err(outcome) => outcomes.push(Some(outcome)),
+            }
+        }
+        // All of them in one transaction, with their events.
+        let mut committed = match plans.is_empty() {
+            true => Vec::new(),
+            false => match self.commit_plans(&mut plans) {
+                Ok(committed) => committed.into_iter().map(Attempt::from).collect(),
+                Err(error) if is_alone => vec![Attempt::from(error)],
+                Err(_) => plans.iter().map(|_| Attempt::Raced).collect(),
+            },
+        }
+        .into_iter();
+        let each = outcomes.into_iter();
+        each.map(|outcome| outcome.or_else(|| committed.next()).expect("each has one")).collect()
+    }
+
+    /// Plans a request on what its session sees.
+    fn plan(
         &self,
-        session: SessionId,
-        likely: Option<&RelPath>,
-        plan: &Plan<'_>,
-    ) -> Result<Attempt> {
-        let paths = likely.as_slice();
-        let [before] = self.store.read(|c| Ok([Before::read(c, session, paths)?]))?;
-        self.still_open(before.session)?;
+        request: &Request<'_>,
+        before: Before,
+        is_alone: bool,
+    ) -> Result<Plan<'_>, Attempt<Vec<Proposed>>> {
+        let Before { session, generation, at } = before;
+        let answered = |error| Attempt::Answered(Err(error));
+        let session = match self.still_open(session) {
+            Ok(session) => session.id,
+            Err(error) if is_alone => return Err(answered(error)),
+            Err(_) => return Err(Attempt::Raced),
+        };
         let mut view = View::new(self, session);
-        if let (Some(path), Some(at)) = (likely, before.at.into_iter().next()) {
+        if let (Some(path), Some(at)) = (request.likely, at) {
             view.note(path.clone(), at);
         }
-        let planned = plan(&mut view).and_then(|touched| Ok((touched, self.steps(&mut view)?)));
-        let (touched, steps) = match planned {
-            Ok(planned) => planned,
+        let planned =
+            (request.plan)(&mut view).and_then(|touched| Ok((touched, self.steps(&mut view)?)));
+        match planned {
+            Ok((touched, steps)) => {
+                view.forget_plan();
+                Ok(Plan { session, generation, view, steps, touched })
+            }
             Err(error) => {
                 self.bury(&view.stored, &HashSet::new());
-                return if view.has_raced.get() { Ok(Attempt::Overtaken) } else { Err(error) };
+                Err(if view.has_raced.get() { Attempt::Raced } else { answered(error) })
             }
-        };
-        view.forget_plan();
-        let ready = vec![Ready { view, steps, touched }];
-        let mut plans = [Plans { session, generation: before.generation, ready }];
-        match self.commit_plans(&mut plans) {
-            Ok(committed) => match committed.into_iter().next() {
-                // There was one plan, so there is one list of answers.
-                Some(Committed::Done(mut answers)) => {
-                    Ok(Attempt::Done(answers.pop().unwrap_or_default()))
-                }
-                Some(Committed::Overtaken) | None => Ok(Attempt::Overtaken),
-            },
-            Err(CommitError::Frozen(apply)) => Ok(Attempt::Frozen(apply)),
-            Err(CommitError::Blobless) => Ok(Attempt::Overtaken),
-            Err(CommitError::Staging(error)) => Err(error),
         }
     }
 
-    /// Plans the first changes of each session, each by itself, up to one that depends on what
-    /// those before it bring, and commits them together: their answers, one at least for each
-    /// session; nothing, and nothing of the session changed, where they have to be proposed one
-    /// after the other.
-    fn propose_together(
+    /// Goes on from an attempt until the session holds still and no apply holds its patches. When
+    /// the process of that apply is dead, the workspace's lock is free, and recovery frees them.
+    pub(super) fn retry_while_locked<T>(
         &self,
-        asked: &[(SessionId, &[(Span, Proposal)])],
-    ) -> Vec<Option<Vec<Result<Proposed>>>> {
-        let none = || asked.iter().map(|_| None).collect();
-        let before = self.store.read(|c| {
-            let each = asked.iter().map(|(session, proposals)| {
-                let paths = proposals.iter().map(|(_, proposal)| proposal.path());
-                Before::read(c, *session, &paths.collect::<Vec<_>>())
-            });
-            each.collect::<Result<Vec<_>>>()
-        });
-        let Ok(before) = before else { return none() };
-        let (mut refused, mut plans) = (Vec::new(), Vec::new());
-        for ((_, proposals), before) in asked.iter().zip(before) {
-            let Before { session, generation, at } = before;
-            let session = self.still_open(session).map(|session| session.id);
-            let (errors, ready) = match session {
-                Ok(session) => self.plan_each(session, proposals, at),
-                Err(_) => (Vec::new(), Vec::new()),
-            };
-            refused.push(errors);
-            plans.push(Plans { session: asked[plans.len()].0, generation, ready });
-        }
-        let Ok(committed) = self.commit_plans(&mut plans) else { return none() };
-        let settle = |(refused, committed): (Vec<Option<StagingError>>, Committed)| {
-            let Committed::Done(proposed) = committed else { return None };
-            let mut proposed = proposed.into_iter().flatten();
-            let answers = refused.into_iter().map(|refused| match refused {
-                Some(error) => Err(error),
-                None => Ok(proposed.next().expect("each plan gives one answer")),
-            });
-            let answers: Vec<_> = answers.collect();
-            (!answers.is_empty()).then_some(answers)
-        };
-        refused.into_iter().zip(committed).map(settle).collect()
-    }
-
-    /// The plans of the first changes that can be planned before any is committed, and for
-    /// each change what it is refused for, if it is.
-    fn plan_each(
-        &self,
-        session: SessionId,
-        proposals: &[(Span, Proposal)],
-        at: Vec<At>,
-    ) -> (Vec<Option<StagingError>>, Vec<Ready<'_>>) {
-        let (mut refused, mut ready) = (Vec::new(), Vec::<Ready<'_>>::new());
-        for ((span, proposal), at) in proposals.iter().zip(at) {
-            let mut view = View::new(self, session);
-            let path = proposal.path();
-            // A file that was written a moment ago is most likely to be written again.
-            let last = ready.iter().rev().find(|before| before.changes(path));
-            let before = last.and_then(|last| Some((last, last.outcome_at(path)?.clone())));
-            let noted = before.as_ref().map(|_| path);
-            let at = before.map_or(at, |(last, patch)| {
-                view.hold_as(&last.view);
-                At::planned(patch)
-            });
-            view.note(path.clone(), at);
-            let depends = |view: &View<'_>| {
-                let mut before = ready.iter().map(|before| &before.view);
-                // A symbolic link may be on the way to any path.
-                before.any(|before| before.plans_link || view.has_seen_what_changes(before, noted))
-            };
-            if depends(&view) {
-                break;
-            }
-            let planned = span.in_scope(|| {
-                let touched = view.propose(proposal)?;
-                Ok((touched, self.steps(&mut view)?))
-            });
-            if depends(&view) || view.has_raced.get() {
-                self.bury(&view.stored, &HashSet::new());
-                break;
-            }
-            match planned {
-                Ok((touched, steps)) => {
-                    refused.push(None);
-                    ready.push(Ready { view, steps, touched: vec![touched] });
+        first: Attempt<T>,
+        mut again: impl FnMut() -> Attempt<T>,
+    ) -> Result<T> {
+        let begun = Instant::now();
+        let (mut is_said, mut attempts, mut attempt) = (false, 1, first);
+        loop {
+            match attempt {
+                Attempt::Answered(answer) => return answer,
+                Attempt::Raced if attempts < ATTEMPTS_MAX => attempts += 1,
+                Attempt::Raced => {
+                    let what = "another process changes the session all the time".to_owned();
+                    return Err(StagingError::Busy { what });
                 }
-                Err(error) => {
-                    refused.push(Some(error));
-                    self.bury(&view.stored, &HashSet::new());
+                Attempt::LockedByApply(apply) => {
+                    // What a failed sync left in doubt is decided here; what waits for a person is
+                    // not.
+                    let has_recovered = self.recover_if_free()?;
+                    let held = self.store.look(|connection| held_by(connection, apply))?;
+                    let is_in_doubt = matches!(held, StagingError::HeldInDoubt { .. });
+                    if begun.elapsed() >= LOCK_WAIT || (is_in_doubt && !has_recovered) {
+                        return Err(held);
+                    }
+                    if begun.elapsed() >= SAID_AFTER && !is_said {
+                        is_said = true;
+                        self.say_waiting(Activity::Applies(apply));
+                    }
+                    if !has_recovered {
+                        std::thread::sleep(LOCK_POLL);
+                    }
                 }
             }
+            attempt = again();
         }
-        (refused, ready)
     }
 
     /// What becomes of each touched path, signed and compared; taken out of what is planned.
@@ -345,36 +319,28 @@ impl Inner {
         };
         Ok((side(base)?, side(staged)?))
     }
-
-    /// Repeats a step until no apply holds its patches. When the process of that
-    /// apply is dead, the workspace's lock is free, and recovery frees them.
-    pub(super) fn thawed<T>(&self, mut step: impl FnMut() -> Result<Thawed<T>>) -> Result<T> {
-        let begun = Instant::now();
-        let mut is_said = false;
-        loop {
-            let apply = match step()? {
-                Thawed::Done(done) => return Ok(done),
-                Thawed::Frozen(apply) => apply,
-            };
-            // What a failed sync left in doubt is decided here; what waits for a person is not.
-            let has_recovered = self.recover_if_free()?;
-            let held = self.store.look(|connection| held_by(connection, apply))?;
-            let is_in_doubt = matches!(held, StagingError::HeldInDoubt { .. });
-            if begun.elapsed() >= FROZEN_WAIT || (is_in_doubt && !has_recovered) {
-                return Err(held);
-            }
-            if begun.elapsed() >= SAID_AFTER && !is_said {
-                is_said = true;
-                self.say_waiting(Activity::Applies(apply));
-            }
-            if !has_recovered {
-                std::thread::sleep(FROZEN_POLL);
-            }
-        }
-    }
 }
 
 /// The signature that belongs to a patch's content.
 fn signature_of(patch: &Patch) -> Signature {
     patch_signature(&Bound::of(patch))
+}
+
+impl From<Committed> for Attempt<Vec<Proposed>> {
+    fn from(committed: Committed) -> Self {
+        match committed {
+            Committed::Done(proposed) => Self::Answered(Ok(proposed)),
+            Committed::Raced => Self::Raced,
+        }
+    }
+}
+
+impl From<CommitError> for Attempt<Vec<Proposed>> {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::LockedByApply(apply) => Self::LockedByApply(apply),
+            CommitError::BlobMissing => Self::Raced,
+            CommitError::Staging(error) => Self::Answered(Err(error)),
+        }
+    }
 }

@@ -8,6 +8,7 @@ use diff_engine::{Merge, MergeConflict};
 
 use super::Selector;
 use super::plan::{Incoming, Touched};
+use super::propose::Request;
 use super::view::{Reading, View};
 use super::{DiffStagingLayer, Inner, moves};
 use crate::Result;
@@ -63,9 +64,9 @@ impl DiffStagingLayer {
             let paths: Vec<RelPath> = patches.iter().map(|patch| patch.path.clone()).collect();
             self.look_again_at(&paths)?;
             let ordered = in_order(&patches);
-            proposed.extend(inner.plan_and_commit(session, None, &|view| {
+            proposed.extend(inner.stage_one(Request::new(session, |view| {
                 ordered.iter().map(|patch| view.reapply_alone(patch)).collect()
-            })?);
+            }))?);
         }
         Ok(proposed)
     }

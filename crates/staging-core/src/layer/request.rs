@@ -128,7 +128,7 @@ impl Proposal {
     }
 
     /// How many bytes of content it holds in memory.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         match self {
             Self::Write { content, .. } => content.len(),
             Self::Edit { old, new, .. } => old.len() + new.len(),

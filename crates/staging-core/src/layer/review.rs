@@ -7,8 +7,9 @@ use atomic_fs::RelPath;
 use rusqlite::Connection;
 
 use super::DiffStagingLayer;
+use super::propose::Attempt;
 use super::request::{Contested, DiffOptions, Selection, Selector, SessionStatus, Status};
-use super::sessions::{Thawed, discard_one};
+use super::sessions::discard_one;
 use crate::Result;
 use crate::error::StagingError;
 use crate::events::Event;
@@ -148,7 +149,7 @@ impl DiffStagingLayer {
 
     fn discard_once(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
         let keep = self.0.keeps_history();
-        self.0.thawed(|| {
+        let discard = || {
             let outcome = self.0.store.write_or(|write| {
                 // Read under the write lock, so that nobody decides in between.
                 let (pending, stale) = named(write, ids)?;
@@ -163,11 +164,12 @@ impl DiffStagingLayer {
                 Ok(discarded)
             });
             match outcome {
-                Ok(discarded) => Ok(Thawed::Done(discarded)),
-                Err(Held::By(apply)) => Ok(Thawed::Frozen(apply)),
-                Err(Held::Failed(error)) => Err(error),
+                Ok(discarded) => Attempt::Answered(Ok(discarded)),
+                Err(Held::By(apply)) => Attempt::LockedByApply(apply),
+                Err(Held::Failed(error)) => Attempt::Answered(Err(error)),
             }
-        })
+        };
+        self.0.retry_while_locked(discard(), discard)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opening, finding, closing and expiring sessions.
 
+use super::propose::Attempt;
 use super::review::dismiss;
 use super::{DiffStagingLayer, Inner, shown};
 use crate::Result;
@@ -105,8 +106,12 @@ impl DiffStagingLayer {
             expect,
             text: reason,
         };
-        let end = || self.0.end_session(id, &ending);
-        self.0.store.with_reserve(|| self.0.thawed(|| end().map(Thawed::from)))
+        let end = || match self.0.end_session(id, &ending) {
+            Ok(Ok(closed)) => Attempt::Answered(Ok(closed)),
+            Ok(Err(apply)) => Attempt::LockedByApply(apply),
+            Err(error) => Attempt::Answered(Err(error)),
+        };
+        self.0.store.with_reserve(|| self.0.retry_while_locked(end(), end))
     }
 }
 
@@ -130,22 +135,6 @@ struct Ending<'e> {
     expect: Option<Signature>,
     /// What their agent is told.
     text: Option<&'e str>,
-}
-
-/// What a step came to that cannot decide about patches while an apply holds
-/// them.
-pub(super) enum Thawed<T> {
-    Done(T),
-    Frozen(ApplyId),
-}
-
-impl<T> From<Result<T, ApplyId>> for Thawed<T> {
-    fn from(outcome: Result<T, ApplyId>) -> Self {
-        match outcome {
-            Ok(done) => Self::Done(done),
-            Err(apply) => Self::Frozen(apply),
-        }
-    }
 }
 
 impl Inner {

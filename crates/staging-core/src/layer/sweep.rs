@@ -150,23 +150,23 @@ impl DiffStagingLayer {
 
     /// The same for a process that lives on and is in the middle of its work, which it must
     /// not keep waiting.
-    pub(crate) fn flush_beside_work(&self) -> Result<()> {
+    pub fn flush_beside_work(&self) -> Result<()> {
         self.0.flush(Space::WhereNothingIsAppended)
     }
 
-    /// From now on somebody calls [`fold_log`](Self::fold_log) every now and then, so that
+    /// From now on somebody calls [`checkpoint_log`](Self::checkpoint_log) every now and then, so that
     /// those who commit need not do it.
-    pub(crate) fn leave_log_to_folding(&self) -> Result<()> {
-        self.0.store.leave_log_to_folding()
+    pub fn leave_checkpoints_to_maintenance(&self) -> Result<()> {
+        self.0.store.leave_checkpoints_to_maintenance()
     }
 
-    /// Folds the store's log back beside those who write, if it has grown.
-    pub(crate) fn fold_log(&self) -> Result<()> {
-        self.0.store.fold_log()
+    /// Checkpoints the store's log beside those who write, if it has grown.
+    pub fn checkpoint_log(&self) -> Result<()> {
+        self.0.store.checkpoint_log()
     }
 
-    /// Whether the store's log has grown enough for [`fold_log`](Self::fold_log).
-    pub(crate) fn has_long_log(&self) -> bool {
+    /// Whether the store's log has grown enough for [`checkpoint_log`](Self::checkpoint_log).
+    pub fn has_long_log(&self) -> bool {
         self.0.store.has_long_log()
     }
 

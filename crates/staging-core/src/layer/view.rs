@@ -94,11 +94,6 @@ impl At {
         let rename = patches::at_target(connection, id, path)?.map(Box::new);
         Ok(Self { patch, rename })
     }
-
-    /// What is there when nothing is but this patch.
-    pub(super) fn planned(patch: Patch) -> Self {
-        Self { patch: Some(Box::new(patch)), rename: None }
-    }
 }
 
 /// A file as the session sees it.
@@ -162,18 +157,6 @@ impl<'a> View<'a> {
     /// Notes what the store had at a path.
     pub(super) fn note(&self, path: RelPath, at: At) {
         self.seen.borrow_mut().insert(path, at);
-    }
-
-    /// Whether anything that was asked for here is what another view's plan changes, or lies
-    /// above it; except for a path that was noted as that plan leaves it.
-    pub(super) fn has_seen_what_changes(&self, other: &View<'_>, noted: Option<&RelPath>) -> bool {
-        let (seen, theirs) = (self.seen.borrow(), other.seen.borrow());
-        // A rename that is planned away frees its target.
-        let freed = |path| theirs.get(path).and_then(|at| at.patch.as_ref()?.rename_to.as_ref());
-        let freed = other.planned.keys().filter_map(freed);
-        let changes = other.planned.keys().chain(other.targets.keys()).chain(freed);
-        let mut changes = changes.filter(|path| Some(*path) != noted);
-        changes.any(|path| seen.keys().any(|seen| path.starts_with(seen)))
     }
 
     fn seen<T>(&self, path: &RelPath, take: impl FnOnce(&At) -> T) -> Result<T> {
@@ -290,12 +273,6 @@ impl<'a> View<'a> {
         {
             self.held_bytes += stored.bytes;
         }
-    }
-
-    /// Holds what another view holds as well.
-    pub(super) fn hold_as(&mut self, other: &View<'_>) {
-        self.held.extend(other.held.iter().map(|(digest, held)| (*digest, Arc::clone(held))));
-        self.held_bytes += other.held_bytes;
     }
 
     /// Where this call put a content, if it did.

@@ -14,8 +14,8 @@
 pub(crate) mod age;
 pub(crate) mod applies;
 pub(crate) mod blobs;
+mod checkpoint;
 pub(crate) mod contents;
-mod folding;
 pub(crate) mod identity;
 pub(crate) mod log;
 pub(crate) mod meta;
@@ -41,8 +41,8 @@ use crate::events::{Event, Notice};
 use crate::time::Timestamp;
 use crate::waiting::{self, LockKind, Process, WaitObserver};
 use age::{Age, Aging};
+use checkpoint::Checkpoints;
 use contents::Dead;
-use folding::Folding;
 use turn::{Turn, Writer};
 
 type Observer = Box<dyn Fn(Notice) + Send + Sync>;
@@ -53,7 +53,7 @@ const FILE: &str = "store.sqlite";
 /// what a checkpoint notes.
 const WRITE_LOCK_BYTE: u64 = 120;
 
-/// A log longer than this is folded back by whoever closes the store, since the
+/// A log longer than this is checkpointed by whoever closes the store, since the
 /// next process to open it would have to read all of it.
 const CLOSING_LOG_BYTES_MAX: u64 = 1 << 20;
 
@@ -75,7 +75,7 @@ pub(crate) struct Store {
     dirty: AtomicBool,
     /// Whether the log's own name is durable.
     log_named: AtomicBool,
-    folding: Folding,
+    checkpoint: Checkpoints,
     aging: Aging,
     wait_observer: WaitObserver,
 }
@@ -96,7 +96,7 @@ impl Store {
             dead: Mutex::new(Vec::new()),
             dirty: AtomicBool::new(false),
             log_named: AtomicBool::new(false),
-            folding: Folding::default(),
+            checkpoint: Checkpoints::default(),
             aging: Aging::default(),
             wait_observer: WaitObserver::default(),
         };
@@ -245,7 +245,7 @@ impl Store {
         synced
     }
 
-    /// SQLite writes the log and syncs it only when it is folded back. No lock
+    /// SQLite writes the log and syncs it only when it is checkpointed. No lock
     /// lies on it, so it may be opened beside SQLite.
     fn sync_log(&self) -> Result<()> {
         let log = self.log_path();
@@ -254,7 +254,7 @@ impl Store {
         let access = if cfg!(windows) { own_file::Access::Write } else { own_file::Access::Read };
         match own_file::open(&log, access) {
             Ok(file) => file.sync_data().map_err(io)?,
-            // It was folded back, which syncs.
+            // It was checkpointed, which syncs.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(io(error)),
         }
@@ -276,11 +276,11 @@ impl Drop for Store {
         if long {
             // Whoever else is at it does so in turn.
             let writer = unpoisoned(&self.writer);
-            let folded =
+            let checkpointed =
                 writer.connection().busy_timeout(std::time::Duration::ZERO).and_then(|()| {
                     writer.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
                 });
-            if let Err(error) = folded {
+            if let Err(error) = checkpointed {
                 tracing::debug!(%error, "the store's log stays as long as it is");
             }
         }

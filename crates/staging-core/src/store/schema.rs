@@ -19,8 +19,8 @@ pub(super) const BUSY_WAIT: Duration = Duration::from_secs(10);
 /// default is too little for the indexes of ten thousand patches.
 const CACHE_KIB: i64 = 16 * 1024;
 
-/// How long the log may grow before whoever commits folds it back, which syncs:
-/// seldom, so that few proposals pay for it. Whoever closes the store folds back
+/// How long the log may grow before whoever commits checkpoints it, which syncs:
+/// seldom, so that few proposals pay for it. Whoever closes the store checkpoints
 /// much less, so that opening stays quick.
 const CHECKPOINT_PAGES: i64 = 4000;
 

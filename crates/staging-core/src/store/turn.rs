@@ -222,7 +222,7 @@ impl<'s> Turn<'s> {
         }
         let outcome = committed.and_then(|()| {
             self.store.dirty.store(true, Ordering::Release);
-            self.store.folding.note_commit();
+            self.store.checkpoint.note_commit();
             if shared.durable { self.store.sync() } else { Ok(()) }
         });
         // First of all: whatever happens to an observer, nobody waits for ever.

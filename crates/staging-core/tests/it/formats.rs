@@ -1,8 +1,6 @@
 //! Patches over many files: what they stage, and that one part that does not fit stages nothing.
 
-use actix::System;
 use rstest::rstest;
-use staging_core::actors::{OpenSession, ProposePatch, Registry};
 use staging_core::{
     Digest, ErrorKind, Operation, PatchNames, PatchRequest, Proposal, StagingError,
 };
@@ -133,26 +131,6 @@ fn an_expected_base_is_held() {
     assert_eq!(error.kind(), ErrorKind::Stale, "{error}");
     request.bases.insert(path("a"), Digest::of(b"new\n"));
     world.layer.propose_patch(s, &request).expect("it is that file");
-}
-
-#[test]
-fn an_actor_stages_a_patch_whole_or_not_at_all() {
-    let world = world();
-    System::new().block_on(async {
-        let registry = Registry::launch(world.layer.clone()).await.expect("launched");
-        let opened = registry.send(OpenSession { label: "agent".to_owned() }).await;
-        let session = opened.expect("it runs").expect("a session").actor;
-        let propose = |text: &str| session.send(ProposePatch { request: request(text) });
-        let add = "*** Add File: b\n+b\n*** End Patch\n";
-        let misfit = format!("*** Begin Patch\n*** Update File: a\n-none\n+2\n{add}");
-        let refused = propose(&misfit).await.expect("it runs").expect_err("`a` holds no such line");
-        assert_eq!(refused.kind(), ErrorKind::NoMatch, "{refused}");
-        assert!(world.pending().is_empty(), "`b` is not staged without `a`");
-        let fits = format!("*** Begin Patch\n*** Update File: a\n-two\n+2\n{add}");
-        let answer = propose(&fits).await.expect("it runs").expect("staged");
-        assert_eq!((answer.proposed.len(), world.pending().len()), (2, 2));
-        assert_eq!(answer.fitted[0].placements[0].line, 2);
-    });
 }
 
 /// A patch that is brought to `packages/a`, and what it changes; else the refusal.

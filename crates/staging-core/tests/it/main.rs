@@ -4,7 +4,6 @@
 mod formats;
 mod world;
 
-mod actors;
 mod apply;
 mod chains;
 mod clock;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use staging_core::{ApplyRequest, Proposal, Proposed, SessionProposals, set_signature};
+use staging_core::{ApplyRequest, Proposal, Proposed, StageRequest, set_signature};
 
 use crate::world::{World, delete, path, rename, set_mode};
 
@@ -172,22 +172,28 @@ proptest! {
     }
 
     #[test]
-    fn proposals_staged_together_come_to_what_they_come_to_one_by_one(
+    fn requests_staged_together_come_to_what_they_come_to_one_by_one(
         steps in steps(),
         groups in prop::collection::vec(1..6_usize, 14),
     ) {
         let (alone, together) = (world(), world());
-        let (s, t) = (alone.session("agent"), together.session("agent"));
+        let open = |world: &World, n: usize| world.session(&format!("agent-{n}"));
+        let ours: Vec<_> = (0..6).map(|n| (open(&alone, n), open(&together, n))).collect();
         let mut left = steps.as_slice();
         for count in groups {
             let (group, rest) = left.split_at(count.min(left.len()));
             left = rest;
+            let pairs = || group.iter().zip(&ours);
             let one_by_one: Vec<_> =
-                group.iter().map(|step| told(alone.layer.propose(s, proposal(step)))).collect();
-            let proposals = group.iter().map(|step| (tracing::Span::none(), proposal(step)));
-            let asked = SessionProposals { session: t, proposals: proposals.collect() };
-            let answers = together.layer.propose_each(&[asked]).pop().expect("one session's");
-            let at_once: Vec<_> = answers.into_iter().map(told).collect();
+                pairs().map(|(step, (s, _))| told(alone.layer.propose(*s, proposal(step)))).collect();
+            let requests: Vec<_> = pairs().map(|(step, (_, session))| StageRequest {
+                session: *session,
+                proposals: vec![proposal(step)],
+                span: tracing::Span::none(),
+            }).collect();
+            let answers = together.layer.stage(&requests).into_iter();
+            let at_once: Vec<_> =
+                answers.map(|answer| told(answer.map(|mut one| one.remove(0)))).collect();
             prop_assert_eq!(at_once, one_by_one, "{:?} of {:?}", group, steps);
         }
         prop_assert_eq!(together.events(), alone.events());

@@ -1,10 +1,10 @@
-//! Folding SQLite's write-ahead log back into the store beside those who write.
+//! Checkpoints of SQLite's write-ahead log, which write it back into the store beside those who write.
 //!
-//! By default whoever commits when the log has become long folds it back, and everybody who
+//! By default whoever commits when the log has become long checkpoints it, and everybody who
 //! wants to write waits for the copying and its two syncs. A process that lives on does nearly
 //! all of that on a connection of its own: a passive checkpoint runs beside a writer. It cannot
 //! let the log begin anew, though, while somebody writes on. So what came meanwhile, which is
-//! little, is folded back in a second step while no thread of this process writes.
+//! little, is checkpointed in a second step while no thread of this process writes.
 //! See <https://www.sqlite.org/wal.html> and `sqlite3_wal_checkpoint_v2`.
 
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use super::{Store, schema, unpoisoned};
 use crate::Result;
 
-/// So many commits make a log worth folding back; each is a few pages.
+/// So many commits make a log worth checkpoint back; each is a few pages.
 const COMMITS: u32 = 250;
 
 /// Passive checkpoints are repeated while one takes longer than this: the next one has less to
@@ -27,18 +27,18 @@ const PASSES_MAX: u32 = 4;
 /// How long the last step waits for those who read, and others for it.
 const READERS_WAIT: Duration = Duration::from_millis(5);
 
-/// How long the log may grow when it is folded back by somebody: a limit for when that
+/// How long the log may grow when it is checkpointed by somebody: a limit for when that
 /// does not come about.
-const UNFOLDED_PAGES_MAX: i64 = 32_000;
+const LOG_PAGES_MAX: i64 = 32_000;
 
-/// What is known of the log, and the connection that folds it back.
+/// What is known of the log, and the connection that checkpoints it.
 #[derive(Default)]
-pub(super) struct Folding {
+pub(super) struct Checkpoints {
     commits: AtomicU32,
     connection: Mutex<Option<Connection>>,
 }
 
-impl Folding {
+impl Checkpoints {
     /// Notes that the log has grown.
     pub(super) fn note_commit(&self) {
         self.commits.fetch_add(1, Ordering::Relaxed);
@@ -46,20 +46,20 @@ impl Folding {
 }
 
 impl Store {
-    pub(crate) fn leave_log_to_folding(&self) -> Result<()> {
+    pub(crate) fn leave_checkpoints_to_maintenance(&self) -> Result<()> {
         let writer = unpoisoned(&self.writer);
-        let pages = UNFOLDED_PAGES_MAX;
+        let pages = LOG_PAGES_MAX;
         Ok(writer.connection().pragma_update(None, "wal_autocheckpoint", pages)?)
     }
 
     pub(crate) fn has_long_log(&self) -> bool {
-        self.folding.commits.load(Ordering::Relaxed) >= COMMITS
+        self.checkpoint.commits.load(Ordering::Relaxed) >= COMMITS
     }
 
-    /// Folds the log back; what others write meanwhile may stay in it.
-    pub(crate) fn fold_log(&self) -> Result<()> {
-        self.folding.commits.store(0, Ordering::Relaxed);
-        let mut connection = unpoisoned(&self.folding.connection);
+    /// Checkpoints the log; what others write meanwhile may stay in it.
+    pub(crate) fn checkpoint_log(&self) -> Result<()> {
+        self.checkpoint.commits.store(0, Ordering::Relaxed);
+        let mut connection = unpoisoned(&self.checkpoint.connection);
         let connection = match &mut *connection {
             Some(connection) => connection,
             none => {

@@ -1,19 +1,23 @@
 //! The registry: opens, finds, expires and lists sessions.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use actix::prelude::*;
+use staging_core::{
+    ApplyReport, ApplyStatus, DiffStagingLayer, Patch, Proposed, RecoverReport, RedoReport,
+    RequestId, Session, SessionId, SessionState, Status, UndoReport, WatchHealth, Watching,
+};
+use tokio::sync::mpsc;
 
-use super::error::{ActorError, AskError, ListError, OpenError, ShutdownError, SubscribeError};
-use super::events::EventsActor;
-use super::fs::{FsActor, Stop};
+use super::events::{EventDelivery, EventsActor, Forwarder};
+use super::fs::{FsActor, Stop, ask};
+use super::maintenance::MaintenanceActor;
 use super::pool::Pool;
-use super::{SessionActor, Subscribe};
-use crate::ids::{RequestId, SessionId};
-use crate::layer::{ApplyStatus, DiffStagingLayer};
-use crate::session::{Session, SessionState};
-use crate::watching::{WatchHealth, Watching};
+use super::session::show;
+use super::{
+    ActorError, DiscardPatch, PerformApply, Recover, RedoApply, RefreshPatches, SessionActor,
+    ShowDiff, ShownDiff, Subscribe, UndoApply,
+};
 
 /// Opens the session of this label, or finds it open.
 #[derive(Clone, Debug)]
@@ -23,7 +27,7 @@ pub struct OpenSession {
 }
 
 impl Message for OpenSession {
-    type Result = Result<OpenedSession, OpenError>;
+    type Result = Result<OpenedSession, ActorError>;
 }
 
 /// An open session and the actor that serves it.
@@ -40,7 +44,7 @@ pub struct OpenedSession {
 pub struct ListSessions;
 
 impl Message for ListSessions {
-    type Result = Result<Vec<Session>, ListError>;
+    type Result = Result<Vec<Session>, ActorError>;
 }
 
 /// Asks how an apply of this name stands, after a timeout or a restart, in any process;
@@ -55,7 +59,7 @@ pub struct AskApply {
 }
 
 impl Message for AskApply {
-    type Result = Result<Option<ApplyStatus>, AskError>;
+    type Result = Result<Option<ApplyStatus>, ActorError>;
 }
 
 /// Asks how well the files of pending patches are watched; `None` when they are
@@ -67,13 +71,28 @@ impl Message for AskWatchHealth {
     type Result = Option<WatchHealth>;
 }
 
+/// Opens a channel of every event from now on.
+pub(crate) struct OpenEvents;
+
+impl Message for OpenEvents {
+    type Result = Result<mpsc::Receiver<EventDelivery>, ActorError>;
+}
+
+/// Asks for everything that is pending.
+#[derive(Clone, Copy, Debug)]
+pub struct AskStatus;
+
+impl Message for AskStatus {
+    type Result = Result<Status, ActorError>;
+}
+
 /// Stops every actor after what is queued is done, and finishes the tidying;
 /// answers when nothing of them is left to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Shutdown;
 
 impl Message for Shutdown {
-    type Result = Result<(), ShutdownError>;
+    type Result = Result<(), ActorError>;
 }
 
 /// Opens, finds, expires and lists sessions; one actor for each open one.
@@ -86,18 +105,8 @@ pub struct Registry {
     sessions: HashMap<SessionId, Addr<SessionActor>>,
     /// Until the registry stops.
     watching: Option<Watching>,
-    /// Whether a flush or a sweep is under way.
-    caring: bool,
+    maintenance: Addr<MaintenanceActor>,
 }
-
-/// How much a power cut may take: what was acknowledged within this.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
-
-/// How often the store's log is looked at.
-const FOLD_EVERY: Duration = Duration::from_millis(200);
-
-/// How long one sweep may take; the next one goes on.
-const SWEEP_BUDGET: Duration = Duration::from_millis(500);
 
 impl Registry {
     /// Starts the registry with its FsActor (on a thread of its own) and its
@@ -107,8 +116,8 @@ impl Registry {
     /// What the store reports.
     pub async fn launch(layer: DiffStagingLayer) -> Result<Addr<Self>, ActorError> {
         let pool = Pool::new(layer.clone());
-        let leave = tracing::debug_span!("leave_log_to_folding");
-        pool.clone().run(leave, DiffStagingLayer::leave_log_to_folding).await?;
+        let leave = tracing::debug_span!("leave_checkpoints_to_maintenance");
+        pool.clone().run(leave, DiffStagingLayer::leave_checkpoints_to_maintenance).await?;
         let watching = if layer.options().watch_files {
             let watch =
                 pool.clone().run(tracing::debug_span!("watch"), DiffStagingLayer::watch).await?;
@@ -118,28 +127,11 @@ impl Registry {
         };
         let (fs, arbiter) = FsActor::launch(layer.clone());
         let events = EventsActor::launch(layer.clone(), pool.clone());
-        let fs_arbiter = Some(arbiter);
-        let sessions = HashMap::new();
-        Ok(Self { layer, pool, fs, fs_arbiter, events, sessions, watching, caring: false }.start())
-    }
-
-    /// Runs what nobody waits for, one at a time.
-    fn care(
-        &mut self,
-        context: &mut Context<Self>,
-        name: &'static str,
-        work: impl FnOnce(&DiffStagingLayer) -> crate::Result<()> + Send + 'static,
-    ) {
-        if std::mem::replace(&mut self.caring, true) {
-            return;
-        }
-        let cared = self.pool.clone().run(tracing::debug_span!("care", name), work);
-        context.spawn(fut::wrap_future::<_, Self>(cared).map(move |cared, registry, _| {
-            registry.caring = false;
-            if let Err(error) = cared {
-                tracing::warn!(%error, name, "tried again later");
-            }
-        }));
+        let maintenance = MaintenanceActor::launch(layer.clone(), pool.clone());
+        let (fs_arbiter, sessions) = (Some(arbiter), HashMap::new());
+        let registry =
+            Self { layer, pool, fs, fs_arbiter, events, sessions, watching, maintenance };
+        Ok(registry.start())
     }
 
     fn actor_of(&mut self, session: &Session) -> Addr<SessionActor> {
@@ -159,24 +151,11 @@ impl Actor for Registry {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(self.layer.options().mailbox_capacity.max(1));
-        context.run_interval(FLUSH_EVERY, |registry, context| {
-            if registry.layer.needs_flush() {
-                registry.care(context, "flush", DiffStagingLayer::flush_beside_work);
-            }
-        });
-        context.run_interval(FOLD_EVERY, |registry, context| {
-            if registry.layer.has_long_log() {
-                registry.care(context, "fold the log", DiffStagingLayer::fold_log);
-            }
-        });
-        context.run_interval(self.layer.options().sweep_every, |registry, context| {
-            registry.care(context, "sweep", |layer| layer.sweep(SWEEP_BUDGET).map(drop));
-        });
     }
 }
 
 impl Handler<OpenSession> for Registry {
-    type Result = AtomicResponse<Self, Result<OpenedSession, OpenError>>;
+    type Result = AtomicResponse<Self, Result<OpenedSession, ActorError>>;
 
     fn handle(&mut self, message: OpenSession, _: &mut Self::Context) -> Self::Result {
         let label = message.label;
@@ -195,7 +174,7 @@ impl Handler<OpenSession> for Registry {
 }
 
 impl Handler<ListSessions> for Registry {
-    type Result = AtomicResponse<Self, Result<Vec<Session>, ListError>>;
+    type Result = AtomicResponse<Self, Result<Vec<Session>, ActorError>>;
 
     fn handle(&mut self, _: ListSessions, _: &mut Self::Context) -> Self::Result {
         let listed =
@@ -208,14 +187,14 @@ impl Handler<ListSessions> for Registry {
                         registry.sessions.remove(&session.id);
                     }
                 }
-                Ok(listed?)
+                listed
             },
         )))
     }
 }
 
 impl Handler<Subscribe> for Registry {
-    type Result = ResponseFuture<Result<(), SubscribeError>>;
+    type Result = ResponseFuture<Result<(), ActorError>>;
 
     fn handle(&mut self, message: Subscribe, _: &mut Self::Context) -> Self::Result {
         let subscribed = self.events.send(message);
@@ -225,14 +204,103 @@ impl Handler<Subscribe> for Registry {
     }
 }
 
+impl Handler<OpenEvents> for Registry {
+    type Result = ResponseFuture<Result<mpsc::Receiver<EventDelivery>, ActorError>>;
+
+    fn handle(&mut self, _: OpenEvents, _: &mut Self::Context) -> Self::Result {
+        let (sender, receiver) = mpsc::channel(1);
+        let capacity = self.layer.options().mailbox_capacity.max(1);
+        let forwarder = Forwarder::create(|context| {
+            context.set_mailbox_capacity(capacity);
+            Forwarder(sender)
+        });
+        let subscribed = self.events.send(Subscribe { recipient: forwarder.recipient() });
+        Box::pin(async move {
+            subscribed.await.unwrap_or(Err(ActorError::Stopped { actor: "events actor" }))?;
+            Ok(receiver)
+        })
+    }
+}
+
 impl Handler<AskApply> for Registry {
-    type Result = ResponseFuture<Result<Option<ApplyStatus>, AskError>>;
+    type Result = ResponseFuture<Result<Option<ApplyStatus>, ActorError>>;
 
     fn handle(&mut self, message: AskApply, _: &mut Self::Context) -> Self::Result {
         let request = message.request;
         let span = tracing::info_span!("ask_apply", %request);
         let asked = self.pool.clone().run(span, move |layer| layer.apply_status(&request));
-        Box::pin(async move { Ok(asked.await?) })
+        Box::pin(asked)
+    }
+}
+
+impl Handler<AskStatus> for Registry {
+    type Result = ResponseFuture<Result<Status, ActorError>>;
+
+    fn handle(&mut self, _: AskStatus, _: &mut Self::Context) -> Self::Result {
+        let span = tracing::info_span!("status");
+        Box::pin(self.pool.clone().run(span, DiffStagingLayer::status))
+    }
+}
+
+impl Handler<ShowDiff> for Registry {
+    type Result = ResponseFuture<Result<ShownDiff, ActorError>>;
+
+    fn handle(&mut self, message: ShowDiff, _: &mut Self::Context) -> Self::Result {
+        let span = tracing::info_span!("show_diff");
+        let ShowDiff { ids, options } = message;
+        Box::pin(self.pool.clone().run(span, move |layer| show(layer, &ids, &options)))
+    }
+}
+
+impl Handler<RefreshPatches> for Registry {
+    type Result = ResponseFuture<Result<Vec<Proposed>, ActorError>>;
+
+    fn handle(&mut self, message: RefreshPatches, _: &mut Self::Context) -> Self::Result {
+        let span = tracing::info_span!("refresh");
+        Box::pin(self.pool.clone().run(span, move |layer| layer.refresh_all(&message.ids)))
+    }
+}
+
+impl Handler<DiscardPatch> for Registry {
+    type Result = ResponseFuture<Result<Vec<Patch>, ActorError>>;
+
+    fn handle(&mut self, message: DiscardPatch, _: &mut Self::Context) -> Self::Result {
+        let span = tracing::info_span!("discard");
+        let DiscardPatch { ids, reason_text } = message;
+        let discard = move |layer: &DiffStagingLayer| layer.discard(&ids, reason_text.as_deref());
+        Box::pin(self.pool.clone().run(span, discard))
+    }
+}
+
+impl Handler<PerformApply> for Registry {
+    type Result = ResponseFuture<Result<ApplyReport, ActorError>>;
+
+    fn handle(&mut self, message: PerformApply, _: &mut Self::Context) -> Self::Result {
+        Box::pin(ask(&self.fs, message))
+    }
+}
+
+impl Handler<UndoApply> for Registry {
+    type Result = ResponseFuture<Result<UndoReport, ActorError>>;
+
+    fn handle(&mut self, message: UndoApply, _: &mut Self::Context) -> Self::Result {
+        Box::pin(ask(&self.fs, message))
+    }
+}
+
+impl Handler<RedoApply> for Registry {
+    type Result = ResponseFuture<Result<RedoReport, ActorError>>;
+
+    fn handle(&mut self, message: RedoApply, _: &mut Self::Context) -> Self::Result {
+        Box::pin(ask(&self.fs, message))
+    }
+}
+
+impl Handler<Recover> for Registry {
+    type Result = ResponseFuture<Result<RecoverReport, ActorError>>;
+
+    fn handle(&mut self, message: Recover, _: &mut Self::Context) -> Self::Result {
+        Box::pin(ask(&self.fs, message))
     }
 }
 
@@ -245,13 +313,17 @@ impl Handler<AskWatchHealth> for Registry {
 }
 
 impl Handler<Shutdown> for Registry {
-    type Result = AtomicResponse<Self, Result<(), ShutdownError>>;
+    type Result = AtomicResponse<Self, Result<(), ActorError>>;
 
     fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
         let sessions: Vec<_> = self.sessions.drain().map(|(_, actor)| actor).collect();
         let (fs, pool) = (self.fs.clone(), self.pool.clone());
         let watching = self.watching.take();
+        let (maintenance, events) = (self.maintenance.clone(), self.events.clone());
         let stopped = async move {
+            if maintenance.send(super::maintenance::Stop).await.is_err() {
+                tracing::debug!("the maintenance actor had stopped already");
+            }
             for session in sessions {
                 if session.send(super::session::Stop).await.is_err() {
                     tracing::debug!("a session's actor had stopped already");
@@ -265,7 +337,11 @@ impl Handler<Shutdown> for Registry {
             if let Err(error) = flushed.await {
                 tracing::warn!(%error, "a power cut may take what was proposed last");
             }
-            fs.send(Stop).await.map_err(|_| ActorError::Stopped { actor: "FsActor" })
+            let stopped = fs.send(Stop).await;
+            if events.send(super::events::Stop).await.is_err() {
+                tracing::debug!("the events actor had stopped already");
+            }
+            stopped.map_err(|_| ActorError::Stopped { actor: "FsActor" })
         };
         AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(stopped).map(
             |stopped, registry, context: &mut Context<Self>| {
@@ -273,7 +349,7 @@ impl Handler<Shutdown> for Registry {
                     arbiter.stop();
                 }
                 context.stop();
-                Ok(stopped?)
+                stopped
             },
         )))
     }

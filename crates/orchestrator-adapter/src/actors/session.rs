@@ -1,28 +1,17 @@
-//! The session actor: one per staging session, in the order its agent asked.
-//!
-//! A message is handled when the one before it is answered, except that proposals which stand
-//! next to each other are handled together.
+//! The session actor: one per staging session. It answers in the order in which its agent asked: its
+//! mailbox pauses while a message is worked on.
 
 use actix::prelude::*;
-use atomic_fs::RelPath;
+use staging_core::{
+    ApplyReport, ApplyRequest, Approval, ApprovalMeans, ClientAttestation, DiffOptions,
+    DiffStagingLayer, Patch, PatchId, PatchProposed, PatchRequest, Proposal, Proposed, RedoReport,
+    RelPath, RequestId, Selection, Selector, Session, SessionId, Signature, StageRequest,
+    UndoReport,
+};
 
-use super::error::{
-    ActorError, ApplyError, CloseError, DiscardError, ProposeError, ReadError, RefreshError,
-    ShowError,
-};
-use super::fs::{FsActor, PerformApply, RedoApply, UndoApply};
+use super::error::ActorError;
+use super::fs::{FsActor, PerformApply, RedoApply, UndoApply, ask};
 use super::pool::Pool;
-use super::worker::{Asked, InTurn, Line, Task};
-use crate::approval::{Approval, ApprovalMeans};
-use crate::events::ClientAttestation;
-use crate::ids::{PatchId, RequestId, SessionId};
-use crate::layer::{
-    ApplyReport, ApplyRequest, DiffOptions, DiffStagingLayer, PatchProposed, PatchRequest,
-    Proposal, Proposed, RedoReport, Selector, UndoReport,
-};
-use crate::patch::Patch;
-use crate::session::Session;
-use crate::signature::Signature;
 
 /// Proposes new content, whole.
 #[derive(Clone, Debug)]
@@ -36,7 +25,7 @@ pub struct SafeWrite {
 }
 
 impl Message for SafeWrite {
-    type Result = Result<Proposed, ProposeError>;
+    type Result = Result<Proposed, ActorError>;
 }
 
 /// Proposes one piece of text replaced by another.
@@ -53,7 +42,7 @@ pub struct SafeEdit {
 }
 
 impl Message for SafeEdit {
-    type Result = Result<Proposed, ProposeError>;
+    type Result = Result<Proposed, ActorError>;
 }
 
 /// Proposes that the file goes.
@@ -64,7 +53,7 @@ pub struct SafeDelete {
 }
 
 impl Message for SafeDelete {
-    type Result = Result<Proposed, ProposeError>;
+    type Result = Result<Proposed, ActorError>;
 }
 
 /// Proposes that the file moves.
@@ -77,7 +66,7 @@ pub struct SafeRename {
 }
 
 impl Message for SafeRename {
-    type Result = Result<Proposed, ProposeError>;
+    type Result = Result<Proposed, ActorError>;
 }
 
 /// Proposes other permission bits.
@@ -90,7 +79,7 @@ pub struct SafeSetMode {
 }
 
 impl Message for SafeSetMode {
-    type Result = Result<Proposed, ProposeError>;
+    type Result = Result<Proposed, ActorError>;
 }
 
 /// Reads a file as this session sees it; `None` when there is none.
@@ -101,18 +90,21 @@ pub struct ReadThrough {
 }
 
 impl Message for ReadThrough {
-    type Result = Result<Option<Vec<u8>>, ReadError>;
+    type Result = Result<Option<Vec<u8>>, ActorError>;
 }
 
-/// Shows what is pending in this session as one diff.
+/// Shows what is pending as one diff.
 #[derive(Clone, Debug, Default)]
 pub struct ShowDiff {
+    /// Which patches; when empty everything pending in the session that is asked, or, by the
+    /// registry, in all of them.
+    pub ids: Vec<Selector>,
     /// How to write it.
     pub options: DiffOptions,
 }
 
 impl Message for ShowDiff {
-    type Result = Result<ShownDiff, ShowError>;
+    type Result = Result<ShownDiff, ActorError>;
 }
 
 /// A diff, and what approving it names.
@@ -146,7 +138,7 @@ pub struct ApplyPatch {
 }
 
 impl Message for ApplyPatch {
-    type Result = Result<ApplyReport, ApplyError>;
+    type Result = Result<ApplyReport, ActorError>;
 }
 
 /// Applies patches together: all or none.
@@ -168,31 +160,33 @@ pub struct ApplyChangeSet {
 }
 
 impl Message for ApplyChangeSet {
-    type Result = Result<ApplyReport, ApplyError>;
+    type Result = Result<ApplyReport, ActorError>;
 }
 
 /// Proposes stale, expired or rejected patches anew, merged with what their files have become.
 #[derive(Clone, Debug, Default)]
 pub struct RefreshPatches {
-    /// Which; everything stale or expired in this session when empty.
+    /// Which; when empty everything stale or expired in the session that is asked, or, by the
+    /// registry, in all of them.
     pub ids: Vec<Selector>,
 }
 
 impl Message for RefreshPatches {
-    type Result = Result<Vec<Proposed>, RefreshError>;
+    type Result = Result<Vec<Proposed>, ActorError>;
 }
 
 /// Rejects patches, and dismisses stale and expired ones.
 #[derive(Clone, Debug, Default)]
 pub struct DiscardPatch {
-    /// Which; everything pending in this session when empty.
+    /// Which; when empty everything pending in the session that is asked, or, by the registry, in
+    /// all of them.
     pub ids: Vec<Selector>,
     /// Why, for the agent.
     pub reason_text: Option<String>,
 }
 
 impl Message for DiscardPatch {
-    type Result = Result<Vec<Patch>, DiscardError>;
+    type Result = Result<Vec<Patch>, ActorError>;
 }
 
 /// Ends the session; what is pending in it is rejected.
@@ -200,7 +194,7 @@ impl Message for DiscardPatch {
 pub struct CloseSession;
 
 impl Message for CloseSession {
-    type Result = Result<Session, CloseError>;
+    type Result = Result<Session, ActorError>;
 }
 
 /// Proposes several changes, each seeing those before it: all or none.
@@ -211,7 +205,7 @@ pub struct StageAll {
 }
 
 impl Message for StageAll {
-    type Result = Result<Vec<Proposed>, ProposeError>;
+    type Result = Result<Vec<Proposed>, ActorError>;
 }
 
 /// Proposes every change of a patch over many files: all or none.
@@ -222,7 +216,7 @@ pub struct ProposePatch {
 }
 
 impl Message for ProposePatch {
-    type Result = Result<PatchProposed, ProposeError>;
+    type Result = Result<PatchProposed, ActorError>;
 }
 
 /// Stops once everything before it is answered; the session stays open.
@@ -232,13 +226,22 @@ impl Message for Stop {
     type Result = ();
 }
 
+/// An answer, until which the actor's mailbox pauses.
+pub(super) type Answer<A, T> = AtomicResponse<A, Result<T, ActorError>>;
+
+/// Answers with what a future gives.
+pub(super) fn answer<A: Actor<Context = Context<A>>, T: 'static>(
+    work: impl Future<Output = Result<T, ActorError>> + 'static,
+) -> Answer<A, T> {
+    AtomicResponse::new(Box::pin(fut::wrap_future(work)))
+}
+
 /// Serves one session.
 pub struct SessionActor {
     session: SessionId,
     pool: Pool,
     fs: Addr<FsActor>,
     capacity: usize,
-    line: Line,
 }
 
 impl SessionActor {
@@ -248,32 +251,24 @@ impl SessionActor {
         fs: Addr<FsActor>,
         capacity: usize,
     ) -> Addr<Self> {
-        let line = Line::begin(session, pool.clone(), capacity);
-        Self { session, pool, fs, capacity, line }.start()
+        Self { session, pool, fs, capacity }.start()
     }
 
-    fn answer<T: Send + 'static, E: From<ActorError> + 'static>(
+    fn run<T: Send + 'static>(
         &self,
         span: tracing::Span,
-        work: impl FnOnce(&DiffStagingLayer) -> crate::Result<T> + Send + 'static,
-    ) -> InTurn<T, E> {
-        let pool = self.pool.clone();
-        InTurn::of(&self.line, async move { Ok(pool.run(span, work).await?) })
+        work: impl FnOnce(&DiffStagingLayer) -> staging_core::Result<T> + Send + 'static,
+    ) -> Answer<Self, T> {
+        answer(self.pool.clone().run(span, work))
     }
 
-    fn propose(&self, name: &'static str, proposal: Proposal) -> InTurn<Proposed, ProposeError> {
+    fn propose(&self, name: &'static str, proposal: Proposal) -> Answer<Self, Proposed> {
         let session = self.session;
         let span =
             tracing::info_span!("propose", %session, operation = name, path = %proposal.path());
-        InTurn::new(&self.line, |answer| Task::Propose(Asked { span, proposal, answer }))
-    }
-
-    fn apply(&self, request: ApplyRequest) -> InTurn<ApplyReport, ApplyError> {
-        let fs = self.fs.clone();
-        InTurn::of(&self.line, async move {
-            let applied = fs.send(PerformApply { request }).await;
-            applied.map_err(|_| ActorError::Stopped { actor: "FsActor" })?
-        })
+        let request = StageRequest { session, proposals: vec![proposal], span };
+        let staged = self.pool.clone().stage(request);
+        answer(async { Ok(staged.await?.pop().expect("one proposal gives one answer")) })
     }
 
     /// What is meant by ids: this session when there are none.
@@ -291,7 +286,7 @@ impl Actor for SessionActor {
 }
 
 impl Handler<SafeWrite> for SessionActor {
-    type Result = InTurn<Proposed, ProposeError>;
+    type Result = Answer<Self, Proposed>;
 
     fn handle(&mut self, message: SafeWrite, _: &mut Self::Context) -> Self::Result {
         let SafeWrite { path, content, mode } = message;
@@ -300,7 +295,7 @@ impl Handler<SafeWrite> for SessionActor {
 }
 
 impl Handler<SafeEdit> for SessionActor {
-    type Result = InTurn<Proposed, ProposeError>;
+    type Result = Answer<Self, Proposed>;
 
     fn handle(&mut self, message: SafeEdit, _: &mut Self::Context) -> Self::Result {
         let SafeEdit { path, old, new, replace_all } = message;
@@ -309,7 +304,7 @@ impl Handler<SafeEdit> for SessionActor {
 }
 
 impl Handler<SafeDelete> for SessionActor {
-    type Result = InTurn<Proposed, ProposeError>;
+    type Result = Answer<Self, Proposed>;
 
     fn handle(&mut self, message: SafeDelete, _: &mut Self::Context) -> Self::Result {
         self.propose("delete", Proposal::Delete { path: message.path })
@@ -317,7 +312,7 @@ impl Handler<SafeDelete> for SessionActor {
 }
 
 impl Handler<SafeRename> for SessionActor {
-    type Result = InTurn<Proposed, ProposeError>;
+    type Result = Answer<Self, Proposed>;
 
     fn handle(&mut self, message: SafeRename, _: &mut Self::Context) -> Self::Result {
         let SafeRename { path, to } = message;
@@ -326,7 +321,7 @@ impl Handler<SafeRename> for SessionActor {
 }
 
 impl Handler<SafeSetMode> for SessionActor {
-    type Result = InTurn<Proposed, ProposeError>;
+    type Result = Answer<Self, Proposed>;
 
     fn handle(&mut self, message: SafeSetMode, _: &mut Self::Context) -> Self::Result {
         let SafeSetMode { path, mode } = message;
@@ -335,81 +330,77 @@ impl Handler<SafeSetMode> for SessionActor {
 }
 
 impl Handler<StageAll> for SessionActor {
-    type Result = InTurn<Vec<Proposed>, ProposeError>;
+    type Result = Answer<Self, Vec<Proposed>>;
 
     fn handle(&mut self, message: StageAll, _: &mut Self::Context) -> Self::Result {
         let (session, proposals) = (self.session, message.proposals);
         let span = tracing::info_span!("propose_all", %session, changes = proposals.len());
-        self.answer(span, move |layer| layer.propose_all(session, proposals))
+        answer(self.pool.clone().stage(StageRequest { session, proposals, span }))
     }
 }
 
 impl Handler<ProposePatch> for SessionActor {
-    type Result = InTurn<PatchProposed, ProposeError>;
+    type Result = Answer<Self, PatchProposed>;
 
     fn handle(&mut self, message: ProposePatch, _: &mut Self::Context) -> Self::Result {
         let (session, request) = (self.session, message.request);
         let span = tracing::info_span!("propose_patch", %session, bytes = request.text.len());
-        self.answer(span, move |layer| layer.propose_patch(session, &request))
+        self.run(span, move |layer| layer.propose_patch(session, &request))
     }
 }
 
 impl Handler<ReadThrough> for SessionActor {
-    type Result = InTurn<Option<Vec<u8>>, ReadError>;
+    type Result = Answer<Self, Option<Vec<u8>>>;
 
     fn handle(&mut self, message: ReadThrough, _: &mut Self::Context) -> Self::Result {
         let (session, path) = (self.session, message.path);
         let span = tracing::info_span!("read_through", %session, %path);
-        self.answer(span, move |layer| layer.read_through(session, &path))
+        self.run(span, move |layer| layer.read_through(session, &path))
     }
 }
 
 impl Handler<ShowDiff> for SessionActor {
-    type Result = InTurn<ShownDiff, ShowError>;
+    type Result = Answer<Self, ShownDiff>;
 
     fn handle(&mut self, message: ShowDiff, _: &mut Self::Context) -> Self::Result {
-        let session = self.session;
-        let span = tracing::info_span!("show_diff", %session);
-        self.answer(span, move |layer| {
-            let selection = layer.select(&[Selector::Session(session)])?;
-            let mut text = Vec::new();
-            layer.write_diff(&selection.patches, &message.options, &mut text)?;
-            Ok(ShownDiff {
-                patches: selection.patches,
-                text,
-                signature: selection.signature,
-                stale: selection.stale,
-                lapsed: selection.lapsed,
-            })
-        })
+        let span = tracing::info_span!("show_diff", session = %self.session);
+        let ids = self.or_all(message.ids);
+        self.run(span, move |layer| show(layer, &ids, &message.options))
     }
 }
 
+/// What is pending of some patches as one diff.
+pub(super) fn show(
+    layer: &DiffStagingLayer,
+    ids: &[Selector],
+    options: &DiffOptions,
+) -> staging_core::Result<ShownDiff> {
+    let Selection { patches, signature, stale, lapsed } = layer.select(ids)?;
+    let mut text = Vec::new();
+    layer.write_diff(&patches, options, &mut text)?;
+    Ok(ShownDiff { patches, text, signature, stale, lapsed })
+}
+
 impl Handler<ApplyPatch> for SessionActor {
-    type Result = InTurn<ApplyReport, ApplyError>;
+    type Result = Answer<Self, ApplyReport>;
 
     fn handle(&mut self, message: ApplyPatch, _: &mut Self::Context) -> Self::Result {
         let ApplyPatch { patch, expect, confirm_full_replace, request } = message;
         let ids = vec![Selector::Patch(patch)];
-        self.apply(ApplyRequest {
-            ids,
-            expect,
-            confirm_full_replace,
-            request,
-            ..Default::default()
-        })
+        let default = ApplyRequest::default();
+        let request = ApplyRequest { ids, expect, confirm_full_replace, request, ..default };
+        answer(ask(&self.fs, PerformApply { request }))
     }
 }
 
 impl Handler<ApplyChangeSet> for SessionActor {
-    type Result = InTurn<ApplyReport, ApplyError>;
+    type Result = Answer<Self, ApplyReport>;
 
     fn handle(&mut self, message: ApplyChangeSet, _: &mut Self::Context) -> Self::Result {
         let ApplyChangeSet { ids, expect, confirm_full_replace, rest, request, attested_by } =
             message;
-        let ids = self.or_all(ids);
-        self.apply(ApplyRequest {
-            ids,
+        let request = ApplyRequest {
+            ids: self.or_all(ids),
             expect,
             confirm_full_replace,
             rest,
@@ -423,82 +414,69 @@ impl Handler<ApplyChangeSet> for SessionActor {
             },
             attested_by,
             ..Default::default()
-        })
+        };
+        answer(ask(&self.fs, PerformApply { request }))
     }
 }
 
 impl Handler<UndoApply> for SessionActor {
-    type Result = InTurn<UndoReport, ApplyError>;
+    type Result = Answer<Self, UndoReport>;
 
     fn handle(&mut self, message: UndoApply, _: &mut Self::Context) -> Self::Result {
-        let fs = self.fs.clone();
-        InTurn::of(&self.line, async move {
-            let undone = fs.send(message).await;
-            undone.map_err(|_| ActorError::Stopped { actor: "FsActor" })?
-        })
+        answer(ask(&self.fs, message))
     }
 }
 
 impl Handler<RedoApply> for SessionActor {
-    type Result = InTurn<RedoReport, ApplyError>;
+    type Result = Answer<Self, RedoReport>;
 
     fn handle(&mut self, message: RedoApply, _: &mut Self::Context) -> Self::Result {
-        let fs = self.fs.clone();
-        InTurn::of(&self.line, async move {
-            let redone = fs.send(message).await;
-            redone.map_err(|_| ActorError::Stopped { actor: "FsActor" })?
-        })
+        answer(ask(&self.fs, message))
     }
 }
 
 impl Handler<RefreshPatches> for SessionActor {
-    type Result = InTurn<Vec<Proposed>, RefreshError>;
+    type Result = Answer<Self, Vec<Proposed>>;
 
     fn handle(&mut self, message: RefreshPatches, _: &mut Self::Context) -> Self::Result {
         let ids = self.or_all(message.ids);
         let span = tracing::info_span!("refresh", session = %self.session);
-        self.answer(span, move |layer| layer.refresh_all(&ids))
+        self.run(span, move |layer| layer.refresh_all(&ids))
     }
 }
 
 impl Handler<DiscardPatch> for SessionActor {
-    type Result = InTurn<Vec<Patch>, DiscardError>;
+    type Result = Answer<Self, Vec<Patch>>;
 
     fn handle(&mut self, message: DiscardPatch, _: &mut Self::Context) -> Self::Result {
         let ids = self.or_all(message.ids);
         let span = tracing::info_span!("discard", session = %self.session);
-        self.answer(span, move |layer| layer.discard(&ids, message.reason_text.as_deref()))
+        self.run(span, move |layer| layer.discard(&ids, message.reason_text.as_deref()))
     }
 }
 
 impl Handler<CloseSession> for SessionActor {
-    type Result = AtomicResponse<Self, Result<Session, CloseError>>;
+    type Result = Answer<Self, Session>;
 
-    fn handle(&mut self, _: CloseSession, context: &mut Self::Context) -> Self::Result {
-        let (session, pool) = (self.session, self.pool.clone());
+    fn handle(&mut self, _: CloseSession, _: &mut Self::Context) -> Self::Result {
+        let session = self.session;
         let span = tracing::info_span!("close_session", %session);
-        let close = pool.run(span, move |layer| layer.close_session(session));
-        let closed = self.line.in_turn(context, close);
+        let closed = self.pool.clone().run(span, move |layer| layer.close_session(session));
         AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(closed).map(
             |closed, _, context: &mut Context<Self>| {
-                let closed = closed.flatten();
                 if closed.is_ok() {
                     context.stop();
                 }
-                Ok(closed?)
+                closed
             },
         )))
     }
 }
 
 impl Handler<Stop> for SessionActor {
-    type Result = AtomicResponse<Self, ()>;
+    type Result = ();
 
-    fn handle(&mut self, _: Stop, context: &mut Self::Context) -> Self::Result {
-        let answered = self.line.in_turn(context, std::future::ready(()));
-        AtomicResponse::new(Box::pin(
-            fut::wrap_future::<_, Self>(answered)
-                .map(|_, _, context: &mut Context<Self>| context.stop()),
-        ))
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        context.stop();
     }
 }

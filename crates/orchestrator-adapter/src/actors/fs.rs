@@ -4,12 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actix::prelude::*;
 
-use super::error::{ActorError, ApplyError, RecoverError};
-use crate::approval::Approval;
-use crate::ids::ApplyId;
-use crate::layer::{
-    ApplyReport, ApplyRequest, DiffStagingLayer, RecoverReport, RedoReport, RedoRequest, UndoReport,
+use staging_core::{
+    ApplyId, ApplyReport, ApplyRequest, Approval, DiffStagingLayer, RecoverReport, RedoReport,
+    RedoRequest, UndoReport,
 };
+
+use super::error::ActorError;
 
 /// Brings an approved set to the disk.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct PerformApply {
 }
 
 impl Message for PerformApply {
-    type Result = Result<ApplyReport, ApplyError>;
+    type Result = Result<ApplyReport, ActorError>;
 }
 
 /// Takes an applied set back; its patches are pending again.
@@ -32,7 +32,7 @@ pub struct UndoApply {
 }
 
 impl Message for UndoApply {
-    type Result = Result<UndoReport, ApplyError>;
+    type Result = Result<UndoReport, ActorError>;
 }
 
 /// Applies an undone set again.
@@ -43,7 +43,7 @@ pub struct RedoApply {
 }
 
 impl Message for RedoApply {
-    type Result = Result<RedoReport, ApplyError>;
+    type Result = Result<RedoReport, ActorError>;
 }
 
 /// Finishes or undoes what a dead process left.
@@ -51,7 +51,7 @@ impl Message for RedoApply {
 pub struct Recover;
 
 impl Message for Recover {
-    type Result = Result<RecoverReport, RecoverError>;
+    type Result = Result<RecoverReport, ActorError>;
 }
 
 /// Removes what the last apply left, after its answer.
@@ -70,7 +70,7 @@ impl Message for Stop {
 
 /// Owns every disk swap of this process, on a thread of its own, so that its
 /// handlers may block.
-pub struct FsActor {
+pub(super) struct FsActor {
     layer: DiffStagingLayer,
 }
 
@@ -95,9 +95,23 @@ impl FsActor {
     }
 }
 
+/// Sends a message to the actor, and gives its answer.
+pub(super) fn ask<M, T>(
+    fs: &Addr<FsActor>,
+    message: M,
+) -> impl Future<Output = Result<T, ActorError>> + use<M, T>
+where
+    M: Message<Result = Result<T, ActorError>> + Send + 'static,
+    T: Send + 'static,
+    FsActor: Handler<M>,
+{
+    let answered = fs.send(message);
+    async { answered.await.unwrap_or(Err(ActorError::Stopped { actor: "FsActor" })) }
+}
+
 /// A panic ends this call, not the actor: the layer's locks and transactions take back
 /// what it had begun, and recovery decides the rest before the next call.
-fn caught<T>(work: impl FnOnce() -> crate::Result<T>) -> Result<T, ActorError> {
+fn catch_panic<T>(work: impl FnOnce() -> staging_core::Result<T>) -> Result<T, ActorError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(outcome) => Ok(outcome?),
         Err(_) => Err(ActorError::Panicked),
@@ -117,46 +131,46 @@ impl Actor for FsActor {
 }
 
 impl Handler<PerformApply> for FsActor {
-    type Result = Result<ApplyReport, ApplyError>;
+    type Result = Result<ApplyReport, ActorError>;
 
     fn handle(&mut self, message: PerformApply, context: &mut Self::Context) -> Self::Result {
         let _span =
             tracing::info_span!("perform_apply", named = message.request.ids.len()).entered();
-        let outcome = caught(|| self.layer.apply(&message.request));
+        let outcome = catch_panic(|| self.layer.apply(&message.request));
         // The answer goes out before this is handled.
         context.notify(Tidy);
-        Ok(outcome?)
+        outcome
     }
 }
 
 impl Handler<UndoApply> for FsActor {
-    type Result = Result<UndoReport, ApplyError>;
+    type Result = Result<UndoReport, ActorError>;
 
     fn handle(&mut self, message: UndoApply, context: &mut Self::Context) -> Self::Result {
         let _span = tracing::info_span!("undo_apply").entered();
-        let outcome = caught(|| self.layer.undo_by(message.apply, &message.approval));
+        let outcome = catch_panic(|| self.layer.undo_by(message.apply, &message.approval));
         context.notify(Tidy);
-        Ok(outcome?)
+        outcome
     }
 }
 
 impl Handler<RedoApply> for FsActor {
-    type Result = Result<RedoReport, ApplyError>;
+    type Result = Result<RedoReport, ActorError>;
 
     fn handle(&mut self, message: RedoApply, context: &mut Self::Context) -> Self::Result {
         let _span = tracing::info_span!("redo_apply").entered();
-        let outcome = caught(|| self.layer.redo(&message.request));
+        let outcome = catch_panic(|| self.layer.redo(&message.request));
         context.notify(Tidy);
-        Ok(outcome?)
+        outcome
     }
 }
 
 impl Handler<Recover> for FsActor {
-    type Result = Result<RecoverReport, RecoverError>;
+    type Result = Result<RecoverReport, ActorError>;
 
     fn handle(&mut self, _: Recover, _: &mut Self::Context) -> Self::Result {
         let _span = tracing::info_span!("recover").entered();
-        Ok(caught(|| self.layer.recover())?)
+        catch_panic(|| self.layer.recover())
     }
 }
 

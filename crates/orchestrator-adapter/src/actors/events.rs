@@ -16,10 +16,11 @@ use actix::WeakAddr;
 use actix::prelude::*;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use super::error::SubscribeError;
+use staging_core::{DiffStagingLayer, EventRecord, Notice};
+use tokio::sync::mpsc;
+
+use super::error::ActorError;
 use super::pool::Pool;
-use crate::events::{EventRecord, Notice};
-use crate::layer::DiffStagingLayer;
 
 /// How many notices wait for the actor; beyond it their diffs are dropped.
 const NOTICES_MAX: usize = 1024;
@@ -49,7 +50,48 @@ pub struct Subscribe {
 }
 
 impl Message for Subscribe {
-    type Result = Result<(), SubscribeError>;
+    type Result = Result<(), ActorError>;
+}
+
+/// Hands events on to a channel. While nobody takes them out of it, they wait in its mailbox, and
+/// what does not fit there is counted as missed.
+pub(super) struct Forwarder(pub(super) mpsc::Sender<EventDelivery>);
+
+impl Actor for Forwarder {
+    type Context = Context<Self>;
+}
+
+impl Handler<EventDelivery> for Forwarder {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, message: EventDelivery, _: &mut Self::Context) -> Self::Result {
+        let channel = self.0.clone();
+        let sent = async move { channel.send(message).await };
+        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(sent).map(
+            |sent, _, context: &mut Context<Self>| {
+                if sent.is_err() {
+                    // The stream was dropped.
+                    context.stop();
+                }
+            },
+        )))
+    }
+}
+
+/// Stops, which ends every stream of events.
+pub(super) struct Stop;
+
+impl Message for Stop {
+    type Result = ();
+}
+
+impl Handler<Stop> for EventsActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        self.subscribers.clear();
+        context.stop();
+    }
 }
 
 /// There is something to deliver.
@@ -60,7 +102,7 @@ impl Message for Poke {
 }
 
 /// Fans events out to subscribers.
-pub struct EventsActor {
+pub(super) struct EventsActor {
     layer: DiffStagingLayer,
     pool: Pool,
     /// What the layer tells, once it is observed.
@@ -186,7 +228,7 @@ impl Actor for EventsActor {
 }
 
 impl Handler<Subscribe> for EventsActor {
-    type Result = AtomicResponse<Self, Result<(), SubscribeError>>;
+    type Result = AtomicResponse<Self, Result<(), ActorError>>;
 
     fn handle(&mut self, message: Subscribe, context: &mut Self::Context) -> Self::Result {
         self.observe(&context.address());

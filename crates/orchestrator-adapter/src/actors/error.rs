@@ -1,0 +1,49 @@
+//! What an actor answers when it cannot do what it was asked.
+
+use staging_core::{ErrorKind, RelPath, StagingError};
+
+/// An actor could not do what it was asked. Unless its kind is `in_doubt`, the workspace is as it
+/// was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActorError {
+    /// The layer refused or failed.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    /// The actor that has to do it has stopped.
+    #[error("the {actor} has stopped: open the staging again, recovery runs by itself")]
+    Stopped {
+        /// Which.
+        actor: &'static str,
+    },
+    /// The work panicked; what it had not finished is taken back by recovery.
+    #[error("the work panicked: nothing was acknowledged")]
+    Panicked,
+}
+
+impl ActorError {
+    /// Which kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Staging(source) => source.kind(),
+            Self::Stopped { .. } => ErrorKind::Stopped,
+            Self::Panicked => ErrorKind::Panicked,
+        }
+    }
+
+    /// The file that it is about, when it is about one.
+    pub fn path(&self) -> Option<&RelPath> {
+        match self {
+            Self::Staging(source) => source.path(),
+            Self::Stopped { .. } | Self::Panicked => None,
+        }
+    }
+
+    /// What the layer reports, unless the actor could not answer.
+    pub fn staging(&self) -> Option<&StagingError> {
+        match self {
+            Self::Staging(source) => Some(source),
+            Self::Stopped { .. } | Self::Panicked => None,
+        }
+    }
+}
