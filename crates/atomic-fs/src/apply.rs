@@ -10,6 +10,8 @@ pub(crate) mod planning;
 pub(crate) mod slot_name;
 
 pub(crate) mod journal;
+pub(crate) mod journal_names;
+pub(crate) mod record;
 pub(crate) mod swap_record;
 
 pub(crate) mod barrier;
@@ -30,7 +32,8 @@ use std::sync::Arc;
 use crate::apply::barrier::{SlotWriter, barrier_one, barrier_two};
 use crate::apply::check::Checker;
 use crate::apply::intent::{Intent, Unit};
-use crate::apply::journal::{Journal, Record};
+use crate::apply::journal::Journal;
+use crate::apply::record::Record;
 use crate::apply::roll_back::{Abandoned, roll_back};
 use crate::apply::sequence::forward;
 use crate::apply::swap_record::SwapRecord;

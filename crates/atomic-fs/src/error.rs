@@ -87,14 +87,32 @@ impl std::fmt::Display for Refusal {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FsError {
-    /// A system call failed.
-    #[error("cannot {action} `{path}`")]
+    /// A system call on the workspace failed.
+    #[error("cannot {operation} `{}`", shown(path.as_ref()))]
     Io {
         /// What was being done, as a verb: `open`, `sync`, `swap`.
-        action: &'static str,
-        /// The path, relative to the root where it lies below it.
-        path: String,
+        operation: &'static str,
+        /// The path; `None` for the workspace's root.
+        path: Option<RelPath>,
         /// What the system said.
+        source: io::Error,
+    },
+    /// A system call on Greenroom's own state, or on the way to the workspace, failed.
+    #[error("cannot {operation} `{}`", path.display())]
+    State {
+        /// What was being done, as a verb.
+        operation: &'static str,
+        /// The path, or the name in the state directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The caller's record of its change sets could not be read or written.
+    #[error("cannot {operation} the record of the change sets")]
+    Records {
+        /// What was being done, as a verb.
+        operation: &'static str,
+        /// What the caller's store said.
         source: io::Error,
     },
     /// The path is not one.
@@ -129,12 +147,23 @@ pub enum FsError {
         /// What came.
         found: Digest,
     },
+    /// Files are not what the change set expects. An apply reports this as
+    /// [`Outcome::Conflicts`](crate::Outcome::Conflicts), a value; this is for callers that have to
+    /// return an error.
+    #[error("{}", listed(conflicts))]
+    Conflicts {
+        /// The files.
+        conflicts: Vec<Conflict>,
+    },
     /// The change set contradicts itself.
-    #[error("the change set is not consistent: {reason}")]
+    #[error("the change set is not consistent: {contradiction}")]
     BadChangeSet {
         /// In what.
-        reason: String,
+        contradiction: Contradiction,
     },
+    /// An earlier change set has a journal still: recover it first.
+    #[error("an earlier change set is not recovered yet")]
+    NotRecovered,
     /// The file system cannot exchange two names, and nobody has allowed to do without.
     #[error(
         "the file system of `{path}` cannot exchange two files atomically; with \
@@ -157,18 +186,13 @@ pub enum FsError {
     },
     /// Another Greenroom state is changing the same directory.
     #[error(
-        "`{dir}` is being changed by another process (an apply, undo or recovery of another \
-         Greenroom state): try again when it has ended"
+        "`{}` is being changed by another process (an apply, undo or recovery of another \
+         Greenroom state): try again when it has ended",
+        shown(path.as_ref())
     )]
     InUse {
-        /// The directory, `.` for the root.
-        dir: String,
-    },
-    /// The caller could not tell what it recorded of its change sets.
-    #[error("cannot read the record of the change sets")]
-    Records {
-        /// What it said.
-        source: io::Error,
+        /// The directory; `None` for the root.
+        path: Option<RelPath>,
     },
     /// A journal in the state directory cannot be read by this version.
     #[error(
@@ -179,14 +203,164 @@ pub enum FsError {
         /// The journal's file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        reason: &'static str,
     },
 }
 
+/// What an error means for whoever asked. Not `non_exhaustive`: each kind is a case of its own for
+/// the caller, who is to decide anew when one is added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FsErrorKind {
+    /// The system refused or failed a call.
+    Io,
+    /// The path or the file must not be changed.
+    Refused,
+    /// Somebody else is using the file or the directory: try again later.
+    Busy,
+    /// Files are not what is expected, or were moved meanwhile.
+    Conflict,
+    /// The caller's change set cannot be applied as it is.
+    BadChangeSet,
+    /// Recovery comes first.
+    NotRecovered,
+    /// What is stored does not hold what it should.
+    Damaged,
+    /// The file system cannot do it.
+    Unsupported,
+}
+
+/// In what a change set contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Contradiction {
+    /// Its id cannot be a part of a file's name.
+    #[error("`{id}` is no id for a change set")]
+    Id {
+        /// The id.
+        id: String,
+    },
+    /// It is empty.
+    #[error("it has no changes")]
+    Empty,
+    /// Its journal would be too long.
+    #[error("it has too many changes")]
+    TooLong,
+    /// Two changes expect something at one path.
+    #[error("two changes concern `{path}`")]
+    TwoChanges {
+        /// The path.
+        path: RelPath,
+    },
+    /// Two changes bring a file to one path.
+    #[error("two changes bring a file to `{path}`")]
+    TwoArrivals {
+        /// The path.
+        path: RelPath,
+    },
+    /// A change brings a file to the path of one that stays.
+    #[error("a change brings a file to `{path}`, where another one stays")]
+    ArrivesAtFile {
+        /// The path.
+        path: RelPath,
+    },
+    /// A change brings a file into a directory that another one removes.
+    #[error("a change brings a file to `{path}` and another one removes the directory `{dir}`")]
+    ArrivesInRemoved {
+        /// The path.
+        path: RelPath,
+        /// The directory.
+        dir: RelPath,
+    },
+    /// The mode of a symbolic link is to change.
+    #[error("`{path}` is a symbolic link, which has no mode of its own")]
+    ModeOfLink {
+        /// The link.
+        path: RelPath,
+    },
+    /// The operation cannot be made with what is expected to be there.
+    #[error("the operation on `{path}` does not fit what is expected there")]
+    Expectation {
+        /// The path.
+        path: RelPath,
+    },
+    /// Two paths lead to one file: two hard links, two spellings, or a directory that is mounted
+    /// twice.
+    #[error("`{one}` and `{other}` are one file: apply them one after the other")]
+    OneFile {
+        /// The first path.
+        one: RelPath,
+        /// The other one.
+        other: RelPath,
+    },
+    /// Two new names are one name in their directory, which ignores case.
+    #[error("`{one}` and `{other}` are one name in their directory")]
+    OneName {
+        /// The first path.
+        one: RelPath,
+        /// The other one.
+        other: RelPath,
+    },
+}
+
+impl From<Contradiction> for FsError {
+    fn from(contradiction: Contradiction) -> Self {
+        Self::BadChangeSet { contradiction }
+    }
+}
+
+fn shown(path: Option<&RelPath>) -> String {
+    path.map_or_else(|| ".".to_owned(), ToString::to_string)
+}
+
+fn listed(conflicts: &[Conflict]) -> String {
+    let each = conflicts.iter().map(ToString::to_string);
+    each.collect::<Vec<_>>().join("; ")
+}
+
 impl FsError {
+    /// What it means for whoever asked.
+    pub fn kind(&self) -> FsErrorKind {
+        match self {
+            // A flag of the file that the user removes with chattr, as for any other tool.
+            Self::Refused { refusal: Refusal::Immutable, .. }
+            | Self::Io { .. }
+            | Self::State { .. }
+            | Self::Records { .. } => FsErrorKind::Io,
+            Self::Path(_) | Self::Refused { .. } => FsErrorKind::Refused,
+            Self::Busy { .. } | Self::InUse { .. } => FsErrorKind::Busy,
+            Self::DamagedContent { .. } | Self::UnknownJournal { .. } => FsErrorKind::Damaged,
+            Self::Conflicts { .. } | Self::DirectoryMoved { .. } => FsErrorKind::Conflict,
+            Self::BadChangeSet { .. } => FsErrorKind::BadChangeSet,
+            Self::NotRecovered => FsErrorKind::NotRecovered,
+            Self::NoExchange { .. } => FsErrorKind::Unsupported,
+        }
+    }
+
+    /// The path in the workspace that it is about, if it is about one.
+    pub fn path(&self) -> Option<&RelPath> {
+        match self {
+            Self::Io { path, .. } | Self::InUse { path } => path.as_ref(),
+            Self::Refused { path, .. }
+            | Self::Busy { path, .. }
+            | Self::DamagedContent { path, .. }
+            | Self::NoExchange { path }
+            | Self::DirectoryMoved { path } => Some(path),
+            Self::Conflicts { conflicts } => conflicts.first().map(|conflict| &conflict.path),
+            Self::BadChangeSet { contradiction } => contradiction.path(),
+            Self::State { .. }
+            | Self::Records { .. }
+            | Self::Path(_)
+            | Self::NotRecovered
+            | Self::UnknownJournal { .. } => None,
+        }
+    }
+
     /// Whether the system gave this answer.
     pub(crate) fn is(&self, kind: io::ErrorKind) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == kind)
+        match self {
+            Self::Io { source, .. } | Self::State { source, .. } => source.kind() == kind,
+            _ => false,
+        }
     }
 
     /// Whether it says that something on the way is not there.
@@ -204,12 +378,41 @@ impl FsError {
         }
     }
 
-    pub(crate) fn io(
-        action: &'static str,
-        path: impl std::fmt::Display,
+    /// A failure at a path of the workspace, or at its root.
+    pub(crate) fn io<'p>(
+        operation: &'static str,
+        path: impl Into<Option<&'p RelPath>>,
     ) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_string();
-        move |source| Self::Io { action, path, source }
+        let path = path.into().cloned();
+        move |source| Self::Io { operation, path, source }
+    }
+
+    /// A failure at a path outside of the workspace, or at a name in the state directory.
+    pub(crate) fn state(
+        operation: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::State { operation, path, source }
+    }
+
+    pub(crate) fn records(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Records { operation, source }
+    }
+}
+
+impl Contradiction {
+    fn path(&self) -> Option<&RelPath> {
+        match self {
+            Self::TwoChanges { path }
+            | Self::TwoArrivals { path }
+            | Self::ArrivesAtFile { path }
+            | Self::ArrivesInRemoved { path, .. }
+            | Self::ModeOfLink { path }
+            | Self::Expectation { path } => Some(path),
+            Self::OneFile { one, .. } | Self::OneName { one, .. } => Some(one),
+            Self::Id { .. } | Self::Empty | Self::TooLong => None,
+        }
     }
 }
 
@@ -221,6 +424,12 @@ pub struct Conflict {
     pub path: RelPath,
     /// In what it differs.
     pub difference: Difference,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}`: {}", self.path, self.difference)
+    }
 }
 
 /// How a file differs from what a change set expects.
@@ -264,5 +473,43 @@ impl std::fmt::Display for Difference {
             Self::Refused => "the configuration does not allow to change it",
             Self::DirectoryAway => "its directory was moved or removed",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rel(path: &str) -> RelPath {
+        RelPath::parse(path.as_bytes()).expect("a path")
+    }
+
+    #[test]
+    fn conflicts_name_every_file_and_how_it_differs() {
+        let conflict = |path, difference| Conflict { path: rel(path), difference };
+        let conflicts =
+            vec![conflict("a", Difference::Content), conflict("b/c", Difference::Missing)];
+        let error = FsError::Conflicts { conflicts };
+        assert_eq!(error.to_string(), "`a`: its content changed; `b/c`: it is gone");
+        assert_eq!((error.kind(), error.path()), (FsErrorKind::Conflict, Some(&rel("a"))));
+    }
+
+    #[test]
+    fn a_failed_call_names_its_path_and_the_root_is_a_dot() {
+        let failed = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let error = FsError::io("swap", &rel("a"))(failed());
+        assert_eq!(error.to_string(), "cannot swap `a`");
+        assert_eq!((error.kind(), error.path()), (FsErrorKind::Io, Some(&rel("a"))));
+        let error = FsError::io("list", None)(failed());
+        assert_eq!((error.to_string(), error.path()), ("cannot list `.`".to_owned(), None));
+        let error = FsError::state("sync", "journal")(failed());
+        assert_eq!((error.to_string(), error.path()), ("cannot sync `journal`".to_owned(), None));
+    }
+
+    #[test]
+    fn a_contradiction_is_about_a_path_where_it_has_one() {
+        let error = FsError::from(Contradiction::TwoChanges { path: rel("a") });
+        assert_eq!((error.kind(), error.path()), (FsErrorKind::BadChangeSet, Some(&rel("a"))));
+        assert_eq!(FsError::from(Contradiction::Empty).path(), None);
     }
 }

@@ -59,7 +59,7 @@ pub use display::{
     escape_for_display, escape_json_line, escape_line_for_display, is_default_ignorable,
     is_invisible,
 };
-pub use error::{Conflict, Difference, FsError, Refusal};
+pub use error::{Conflict, Contradiction, Difference, FsError, FsErrorKind, Refusal};
 pub use folding::{folded_name, folded_stem, folds_alike};
 pub use holes::data_runs;
 pub use options::Options;

@@ -1,7 +1,7 @@
 //! How an apply ends.
 
 use crate::apply::intent::Intent;
-use crate::apply::journal::Record;
+use crate::apply::record::Record;
 use crate::error::{Conflict, FsError};
 use crate::recovery::conflicts::Kept;
 use crate::rel_path::RelPath;

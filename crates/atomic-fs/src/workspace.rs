@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::apply::Apply;
 use crate::apply::clear_dir::remove_emptied;
-use crate::apply::journal::{self, Journal, Opened, Record};
+use crate::apply::journal::{Journal, Opened};
+use crate::apply::journal_names;
+use crate::apply::record::Record;
 use crate::apply::slot_name::is_slot_name;
 use crate::apply::swapper::Swapper;
 use crate::apply::tidy::{Unknown, clean_slots};
@@ -28,7 +30,7 @@ use crate::recovery::recover::Recovery;
 use crate::recovery::report::{Recovered, RecoveryReport};
 use crate::recovery::restore;
 use crate::recovery::sweep::{self, Swept};
-use crate::rel_path::RelPath;
+use crate::rel_path::{RelPath, os_string};
 
 /// The machine's own file systems.
 #[cfg(unix)]
@@ -76,10 +78,10 @@ impl Workspace {
     /// [`FsError::Io`] when a directory cannot be opened or made.
     pub fn open(root: &Path, state: &Path, options: Options) -> Result<Self, FsError> {
         let canonical =
-            |path: &Path| dunce::canonicalize(path).map_err(FsError::io("find", path.display()));
+            |path: &Path| dunce::canonicalize(path).map_err(FsError::state("find", path));
         let (root_path, state_path) = (canonical(root)?, canonical(state)?);
         let disk = SystemDisk::default();
-        let open = |path: &Path| disk.open_dir(path).map_err(FsError::io("open", path.display()));
+        let open = |path: &Path| disk.open_dir(path).map_err(FsError::state("open", path));
         for name in [JOURNALS, CONFLICTS] {
             make_private_dir(&state_path.join(name))?;
         }
@@ -111,16 +113,16 @@ fn make_private_dir(path: &Path) -> Result<(), FsError> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(FsError::io("make the directory", path.display())(error))
+            Err(FsError::state("make the directory", path)(error))
         }
         _ => match std::fs::symlink_metadata(path) {
             Ok(found) if found.is_dir() => Ok(()),
             // A link would lead what is kept for the user somewhere else.
             Ok(_) => {
                 let error = io::Error::other("something else has its name: move it away");
-                Err(FsError::io("use the directory", path.display())(error))
+                Err(FsError::state("use the directory", path)(error))
             }
-            Err(error) => Err(FsError::io("look at", path.display())(error)),
+            Err(error) => Err(FsError::state("look at", path)(error)),
         },
     }
 }
@@ -282,8 +284,7 @@ impl<D: Disk> Workspace<D> {
             Err(error) if error.is_absence() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let shown = || dir.map_or_else(|| ".".to_owned(), RelPath::to_string);
-        let mut entries = self.disk.list(&opened).map_err(FsError::io("list", shown()))?;
+        let mut entries = self.disk.list(&opened).map_err(FsError::io("list", dir))?;
         entries.retain(|entry| !self.policy.is_own(dir, &entry.name));
         Ok(Some(entries))
     }
@@ -424,7 +425,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the directory cannot be listed.
     pub fn needs_recovery(&self) -> Result<bool, FsError> {
-        Ok(!journal::names(&self.disk, &self.places.journals)?.is_empty())
+        Ok(!journal_names::names(&self.disk, &self.places.journals)?.is_empty())
     }
 
     /// The names in `journal/` of the journals that [`needs_recovery`](Self::needs_recovery)
@@ -433,7 +434,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the directory cannot be listed.
     pub fn open_journals(&self) -> Result<Vec<String>, FsError> {
-        let names = journal::names(&self.disk, &self.places.journals)?;
+        let names = journal_names::names(&self.disk, &self.places.journals)?;
         Ok(names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
@@ -452,8 +453,7 @@ impl<D: Disk> Workspace<D> {
         match self.needs_recovery() {
             Ok(false) => {}
             Ok(true) => {
-                let reason = "an earlier set is not recovered yet".to_owned();
-                return Applied::unchanged(Outcome::RolledBack(FsError::BadChangeSet { reason }));
+                return Applied::unchanged(Outcome::RolledBack(FsError::NotRecovered));
             }
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         }
@@ -510,7 +510,7 @@ impl<D: Disk> Workspace<D> {
     }
 
     fn journal_of(&self, unfinished: &Unfinished) -> Result<Option<Journal<D>>, FsError> {
-        let name = journal::file_name(&unfinished.intent.set);
+        let name = journal_names::file_name(&unfinished.intent.set);
         match Journal::open(&self.disk, &self.places.journals, &name) {
             Ok(Opened::Sound(journal, _)) => Ok(Some(journal)),
             // Recovery's, or gone.
@@ -549,7 +549,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the directory of journals cannot be listed.
     pub fn in_doubt(&self) -> Result<Vec<String>, FsError> {
-        let parked = journal::parked(&self.disk, &self.places.journals)?;
+        let parked = journal_names::parked(&self.disk, &self.places.journals)?;
         Ok(parked.into_iter().map(|(set, _)| set).collect())
     }
 
@@ -559,10 +559,10 @@ impl<D: Disk> Workspace<D> {
     /// [`FsError::Io`] when a journal cannot be renamed.
     pub fn reopen_in_doubt(&self, _lock: &WorkspaceLock) -> Result<(), FsError> {
         let journals = &self.places.journals;
-        for (set, name) in journal::parked(&self.disk, journals)? {
+        for (set, name) in journal_names::parked(&self.disk, journals)? {
             self.disk
-                .rename_replacing(journals, &name, journals, &journal::file_name(&set))
-                .map_err(FsError::io("open the journal of", &set))?;
+                .rename_replacing(journals, &name, journals, &journal_names::file_name(&set))
+                .map_err(FsError::state("reopen the journal", os_string(&name)))?;
         }
         Ok(())
     }
@@ -576,8 +576,9 @@ impl<D: Disk> Workspace<D> {
     /// [`FsError`] where the disk fails; the journal stays then.
     pub fn forget_in_doubt(&self, _lock: &WorkspaceLock, set: &str) -> Result<Vec<Kept>, FsError> {
         let journals = &self.places.journals;
-        let Some((_, name)) =
-            journal::parked(&self.disk, journals)?.into_iter().find(|(waiting, _)| waiting == set)
+        let Some((_, name)) = journal_names::parked(&self.disk, journals)?
+            .into_iter()
+            .find(|(waiting, _)| waiting == set)
         else {
             return Ok(Vec::new());
         };
@@ -588,7 +589,7 @@ impl<D: Disk> Workspace<D> {
             clean_slots(&swapper, &found.intent, Unknown::Users)?;
             journal.remove(&self.disk, journals)?;
         } else {
-            journal::quarantine(&self.disk, journals, &name)?;
+            journal_names::quarantine(&self.disk, journals, &name)?;
         }
         Ok(swapper.take_kept())
     }
@@ -598,7 +599,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the directory cannot be listed.
     pub fn quarantined_journals(&self) -> Result<Vec<String>, FsError> {
-        let names = journal::quarantined(&self.disk, &self.places.journals)?;
+        let names = journal_names::quarantined(&self.disk, &self.places.journals)?;
         Ok(names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
@@ -631,7 +632,9 @@ impl<D: Disk> Workspace<D> {
         for parent in parents {
             match cache.dir(parent.as_ref()) {
                 // The handle of a directory that was just removed, too: its sync does nothing.
-                Ok(dir) => self.disk.sync_dir(&dir).map_err(FsError::io("sync", "a directory"))?,
+                Ok(dir) => {
+                    self.disk.sync_dir(&dir).map_err(FsError::io("sync", parent.as_ref()))?
+                }
                 Err(error) if error.is_absence() => {}
                 Err(error) => return Err(error),
             }
@@ -665,12 +668,12 @@ impl<D: Disk> Workspace<D> {
     /// [`FsError::Io`] when it cannot be listed.
     pub fn conflicts(&self) -> Result<Vec<PathBuf>, FsError> {
         let entries =
-            self.disk.list(&self.places.conflicts).map_err(FsError::io("list", "conflicts/"))?;
+            self.disk.list(&self.places.conflicts).map_err(FsError::state("list", "conflicts"))?;
         let mut files: Vec<PathBuf> = entries
             .into_iter()
             // What is only half copied is nobody's to look at.
             .filter(|entry| !is_slot_name(&entry.name))
-            .map(|entry| self.places.conflicts_path.join(crate::rel_path::os_string(&entry.name)))
+            .map(|entry| self.places.conflicts_path.join(os_string(&entry.name)))
             .collect();
         files.sort();
         Ok(files)

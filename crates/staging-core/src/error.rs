@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use atomic_fs::{Digest, FsError, PathError, RelPath};
+use atomic_fs::{Digest, FsError, FsErrorKind, PathError, RelPath};
 use patch_formats::{NearMiss, PatchError};
 use serde::{Deserialize, Serialize};
 
@@ -605,12 +605,7 @@ impl StagingError {
     pub fn path(&self) -> Option<&RelPath> {
         match self {
             Self::Fs(source) | Self::RolledBack { source, .. } | Self::InDoubt { source, .. } => {
-                match source {
-                    FsError::Refused { path, .. }
-                    | FsError::Busy { path, .. }
-                    | FsError::DamagedContent { path, .. } => Some(path),
-                    _ => None,
-                }
+                source.path()
             }
             Self::NoSuchFile { path }
             | Self::TargetExists { path }
@@ -636,15 +631,15 @@ impl StagingError {
 }
 
 fn fs_kind(error: &FsError) -> ErrorKind {
-    match error {
-        FsError::Busy { .. } | FsError::InUse { .. } => ErrorKind::Busy,
-        // A fault of the file that chattr mends, as for any other tool; no policy refuses it.
-        FsError::Refused { refusal: atomic_fs::Refusal::Immutable, .. } => ErrorKind::Io,
-        FsError::Refused { .. } | FsError::Path(_) => ErrorKind::Refused,
-        FsError::DamagedContent { .. } | FsError::UnknownJournal { .. } => ErrorKind::Damaged,
-        FsError::BadChangeSet { .. } | FsError::DirectoryMoved { .. } => ErrorKind::Conflict,
-        FsError::NoExchange { .. } => ErrorKind::Unsupported,
-        _ => ErrorKind::Io,
+    match error.kind() {
+        FsErrorKind::Io => ErrorKind::Io,
+        FsErrorKind::Refused => ErrorKind::Refused,
+        FsErrorKind::Busy => ErrorKind::Busy,
+        FsErrorKind::Damaged => ErrorKind::Damaged,
+        FsErrorKind::Conflict | FsErrorKind::BadChangeSet | FsErrorKind::NotRecovered => {
+            ErrorKind::Conflict
+        }
+        FsErrorKind::Unsupported => ErrorKind::Unsupported,
     }
 }
 

@@ -37,8 +37,7 @@ pub(crate) fn barrier_one<D: Disk>(
     let in_flight = parallel::syncs(writer.cache.disk);
     let batch = (slots.len() / in_flight.calls).clamp(1, SLOTS_IN_BATCH);
     let batches: Vec<&[&Unit]> = slots.chunks(batch).collect();
-    let sync_record =
-        || writer.source.sync_record().map_err(FsError::io("sync", "the record of the set"));
+    let sync_record = || writer.source.sync_record().map_err(FsError::records("sync"));
     let changed = paths_around_links(intent);
     parallel::for_each(in_flight, batches.len() + 2, |index| match index.checked_sub(2) {
         Some(index) => writer.write(batches[index], &changed),
@@ -58,7 +57,7 @@ fn sync_journal<D: Disk>(disk: &D, journal: &Journal<D>, journals: &D::Dir) -> R
     if mutant!(JournalNameUnsynced) {
         return Ok(());
     }
-    disk.sync_dir(journals).map_err(FsError::io("sync", "journal/"))
+    disk.sync_dir(journals).map_err(FsError::state("sync", "journal"))
 }
 
 /// Writes the slots of a set.
@@ -158,8 +157,7 @@ fn sync_touched_dir<D: Disk>(
         Err(error) if error.is_absence() => return Ok(()),
         Err(error) => return Err(error),
     };
-    let shown = dir.map_or_else(|| ".".to_owned(), ToString::to_string);
-    cache.disk.sync_dir(&opened).map_err(FsError::io("sync the directory", shown))
+    cache.disk.sync_dir(&opened).map_err(FsError::io("sync the directory", dir))
 }
 
 fn sync_mode<D: Disk>(cache: &DirCache<'_, D>, path: &RelPath) -> Result<(), FsError> {

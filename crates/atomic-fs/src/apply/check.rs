@@ -6,7 +6,7 @@ use crate::apply::consistency::check_consistency;
 use crate::apply::planning::Facts;
 use crate::apply::removed_dirs::RemovedDirs;
 use crate::change_set::{Change, ChangeSet, Expected, Operation};
-use crate::error::{Conflict, Difference, FsError, Refusal};
+use crate::error::{Conflict, Contradiction, Difference, FsError, Refusal};
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
@@ -49,7 +49,9 @@ impl<D: Disk> Checker<'_, '_, D> {
             match answer {
                 Ok(Ok(Some(identity))) => {
                     if let Some(other) = names.insert(identity, &change.path) {
-                        return Err(Outcome::RolledBack(two_names(other, &change.path)));
+                        let (one, other) = (other.clone(), change.path.clone());
+                        let error = Contradiction::OneFile { one, other }.into();
+                        return Err(Outcome::RolledBack(error));
                     }
                     facts.inodes.insert(change.path.clone(), identity.1);
                 }
@@ -169,13 +171,5 @@ impl<D: Disk> Checker<'_, '_, D> {
             parent = dir.parent();
         }
         Ok(())
-    }
-}
-
-/// Two hard links, two spellings in a directory that ignores case, or a directory that is
-/// mounted twice: what one change does to the file, the other one does not expect.
-fn two_names(one: &RelPath, other: &RelPath) -> FsError {
-    FsError::BadChangeSet {
-        reason: format!("`{one}` and `{other}` are one file: apply them one after the other"),
     }
 }

@@ -169,7 +169,7 @@ pub(crate) fn remove_emptied<D: Disk>(
     for parent in parents {
         match cache.dir(parent.as_ref()) {
             Ok(dir) => {
-                cache.disk.sync_dir(&dir).map_err(FsError::io("sync", "a directory"))?;
+                cache.disk.sync_dir(&dir).map_err(FsError::io("sync", parent.as_ref()))?;
             }
             Err(error) if error.is_absence() => {}
             Err(error) => return Err(error),

@@ -4,36 +4,35 @@ use std::collections::BTreeSet;
 
 use crate::apply::slot_name::is_set_id;
 use crate::change_set::{Change, ChangeSet, Expected, Operation};
-use crate::error::FsError;
+use crate::error::{Contradiction, FsError};
 use crate::rel_path::RelPath;
 
 /// Refuses a set that contradicts itself.
 pub(crate) fn check_consistency(set: &ChangeSet) -> Result<(), FsError> {
-    let bad = |reason: String| Err(FsError::BadChangeSet { reason });
     if !is_set_id(&set.id) {
-        return bad(format!("`{}` is no id for a change set", set.id));
+        return Err(Contradiction::Id { id: set.id.clone() }.into());
     }
     if set.changes.is_empty() {
-        return bad("it has no changes".to_owned());
+        return Err(Contradiction::Empty.into());
     }
     let mut from = BTreeSet::new();
     let mut to = BTreeSet::new();
     for change in &set.changes {
         // A file may leave a path for which another one is meant.
         if change.expected != Expected::Absent && !from.insert(&change.path) {
-            return bad(format!("two changes concern `{}`", change.path));
+            return Err(Contradiction::TwoChanges { path: change.path.clone() }.into());
         }
         if let (Operation::SetMode { .. }, Expected::Matches(base)) =
             (&change.operation, change.expected)
             && !base.kind.is_file()
         {
-            return bad(format!("`{}` is a symbolic link, whose mode means nothing", change.path));
+            return Err(Contradiction::ModeOfLink { path: change.path.clone() }.into());
         }
         let arrives = change.arrives_at();
         if let Some(path) = arrives
             && !to.insert(path)
         {
-            return bad(format!("two changes bring a file to `{path}`"));
+            return Err(Contradiction::TwoArrivals { path: path.clone() }.into());
         }
     }
     let stays = |change: &&Change| {
@@ -42,7 +41,7 @@ pub(crate) fn check_consistency(set: &ChangeSet) -> Result<(), FsError> {
     };
     for change in set.changes.iter().filter(stays) {
         if to.contains(&change.path) {
-            return bad(format!("a change brings a file onto `{}`, which stays", change.path));
+            return Err(Contradiction::ArrivesAtFile { path: change.path.clone() }.into());
         }
     }
     let taken_away: BTreeSet<&RelPath> = set
@@ -55,7 +54,7 @@ pub(crate) fn check_consistency(set: &ChangeSet) -> Result<(), FsError> {
         let mut above = arriving.parent();
         while let Some(dir) = above {
             if taken_away.contains(&dir) {
-                return bad(format!("`{arriving}` comes into `{dir}`, which is to be removed"));
+                return Err(Contradiction::ArrivesInRemoved { path: arriving.clone(), dir }.into());
             }
             above = dir.parent();
         }

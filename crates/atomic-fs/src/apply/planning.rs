@@ -6,7 +6,7 @@ use crate::apply::intent::{Action, DirBelow, Intent, Unit, lies_in, nearest_dir,
 use crate::apply::removed_dirs::RemovedDirs;
 use crate::apply::slot_name::slot_name;
 use crate::change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
-use crate::error::FsError;
+use crate::error::{Contradiction, FsError};
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::UNKNOWN_STAMP;
@@ -119,9 +119,7 @@ impl<D: Disk> Planning<'_, '_, D> {
             }
             // One step for each of the topmost.
             (Operation::RemoveDir, Expected::Directory { .. }) => Ok(()),
-            _ => Err(FsError::BadChangeSet {
-                reason: format!("the change of `{path}` does not fit what it expects to be there"),
-            }),
+            _ => Err(Contradiction::Expectation { path: path.clone() }.into()),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use crate::apply::barrier::barrier_two;
 use crate::apply::intent::Intent;
-use crate::apply::journal::{Journal, Record};
+use crate::apply::journal::Journal;
+use crate::apply::record::Record;
 use crate::apply::sequence::{backward, find_moved};
 use crate::apply::swapper::{Obstacle, Swapper};
 use crate::apply::tidy::{Unknown, clean_slots, remove_untouched_slots};
@@ -41,7 +42,7 @@ impl<D: Disk> Abandoned<'_, '_, D> {
         // been the journal's own, and a second one of it proves nothing.
         let removed = remove_untouched_slots(cache, intent, taken)
             .and_then(|()| journal.remove(disk, journals))
-            .and_then(|()| disk.sync_dir(journals).map_err(FsError::io("sync", "journal/")));
+            .and_then(|()| disk.sync_dir(journals).map_err(FsError::state("sync", "journal")));
         match (recorded, removed) {
             (_, Ok(())) => {}
             (Ok(()), Err(error)) => {
@@ -82,7 +83,7 @@ pub(crate) fn roll_back<D: Disk>(
             // what it would finish it with goes, and the journal after it.
             clean_slots(swapper, &intent, Unknown::Users)?;
             journal.remove(disk, journals)?;
-            disk.sync_dir(journals).map_err(FsError::io("sync", "journal/"))?;
+            disk.sync_dir(journals).map_err(FsError::state("sync", "journal"))?;
         }
         Ok(edited)
     });

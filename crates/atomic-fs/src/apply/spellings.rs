@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 
 use crate::apply::intent::Intent;
-use crate::error::FsError;
+use crate::error::{Contradiction, FsError};
 use crate::folding::folded_name;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
@@ -36,8 +36,8 @@ pub(crate) fn check<D: Disk>(cache: &DirCache<'_, D>, intent: &Intent) -> Result
             }
         };
         if folds {
-            let reason = format!("`{other}` and `{path}` are one name in their directory");
-            return Err(FsError::BadChangeSet { reason });
+            let (one, other) = (other.clone(), path.clone());
+            return Err(Contradiction::OneName { one, other }.into());
         }
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::apply::journal::{Journal, Record};
+use crate::apply::journal::Journal;
+use crate::apply::record::Record;
 use crate::error::FsError;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;

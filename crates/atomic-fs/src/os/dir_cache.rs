@@ -162,7 +162,7 @@ impl<'a, D: Disk> DirCache<'a, D> {
 
 /// Turns an error of opening a directory into what it means for the path.
 fn dir_error(path: Option<&RelPath>, source: io::Error) -> FsError {
-    let Some(path) = path else { return FsError::io("open", ".")(source) };
+    let Some(path) = path else { return FsError::io("open", None)(source) };
     let refusal = match source.kind() {
         io::ErrorKind::CrossesDevices => Refusal::OtherMount,
         _ if is_symlink_error(&source) => Refusal::LeadsOut,

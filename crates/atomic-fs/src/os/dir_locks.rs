@@ -76,8 +76,7 @@ pub(crate) fn take<'a, 'p, D: Disk>(
             Ok(locks) => return Ok(locks),
             Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
             Err(dir) => {
-                let dir = dir.map_or_else(|| ".".to_owned(), |dir| dir.to_string());
-                return Err(FsError::InUse { dir });
+                return Err(FsError::InUse { path: dir });
             }
         }
     }

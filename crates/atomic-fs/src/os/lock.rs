@@ -26,7 +26,7 @@ impl WorkspaceLock {
             let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
             options.mode(0o600).custom_flags(flags.bits().cast_signed());
         }
-        let failed = || FsError::io("open the lock", path.display());
+        let failed = || FsError::state("open the lock", path);
         let file = options.open(path).map_err(failed())?;
         if !file.metadata().map_err(failed())?.is_file() {
             let error = std::io::Error::other("it is no regular file: remove it");
@@ -38,7 +38,7 @@ impl WorkspaceLock {
     /// Waits until the lock is free.
     pub(crate) fn wait(path: &Path) -> Result<Self, FsError> {
         let file = Self::open(path)?;
-        file.lock().map_err(FsError::io("take the lock", path.display()))?;
+        file.lock().map_err(FsError::state("take the lock", path))?;
         Ok(Self { file })
     }
 
@@ -49,7 +49,7 @@ impl WorkspaceLock {
             Ok(()) => Ok(Some(Self { file })),
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),
             Err(std::fs::TryLockError::Error(error)) => {
-                Err(FsError::io("take the lock", path.display())(error))
+                Err(FsError::state("take the lock", path)(error))
             }
         }
     }

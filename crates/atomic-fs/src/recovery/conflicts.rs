@@ -11,7 +11,7 @@ use crate::os::disk::is_unsupported;
 use crate::os::disk::write_all;
 use crate::os::disk::{Disk, FileKind, Lease};
 use crate::os::file_reader::FileReader;
-use crate::rel_path::{RelPath, escape};
+use crate::rel_path::{RelPath, escape, os_string};
 
 /// Where a user's bytes are kept that a swap displaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(crate) fn keep<D: Disk>(
                     return Ok(kept());
                 }
                 // Nothing of the set's, and nothing that can be copied: it stays.
-                let file = PathBuf::from(crate::rel_path::os_string(slot.as_bytes()));
+                let file = PathBuf::from(os_string(slot.as_bytes()));
                 return Ok(Kept { path: path.clone(), file });
             }
             Err(error) if needs_copy(&error) => {
@@ -136,10 +136,10 @@ fn copy<D: Disk>(cache: &DirCache<'_, D>, from: &D::File, name: &[u8]) -> io::Re
 /// comes first in it, without its dot.
 pub(crate) fn remove_partial<D: Disk>(cache: &DirCache<'_, D>) -> Result<(), FsError> {
     let (disk, conflicts) = (cache.disk, cache.conflicts);
-    for entry in disk.list(conflicts).map_err(FsError::io("list", "conflicts/"))? {
+    for entry in disk.list(conflicts).map_err(FsError::state("list", "conflicts"))? {
         if is_slot_name(&entry.name) && !mutant!(PartialCopiesStay) {
             disk.remove_file(conflicts, &entry.name)
-                .map_err(FsError::io("remove", String::from_utf8_lossy(&entry.name)))?;
+                .map_err(FsError::state("remove", os_string(&entry.name)))?;
         }
     }
     Ok(())

@@ -11,7 +11,9 @@ use std::io;
 use crate::apply::barrier::barrier_two;
 use crate::apply::clear_dir::remove_emptied;
 use crate::apply::intent::{Action, Intent};
-use crate::apply::journal::{self, Found, Journal, Opened, Progress, Record};
+use crate::apply::journal::{Found, Journal, Opened, Progress};
+use crate::apply::journal_names;
+use crate::apply::record::Record;
 use crate::apply::sequence::{backward, forward};
 use crate::apply::swapper::{Obstacle, Swapper};
 use crate::apply::tidy::{Unknown, clean_slots};
@@ -33,7 +35,7 @@ use crate::recovery::rebuild::plan_again;
 use crate::recovery::report::{Quarantined, Recovered, RecoveredOutcome, RecoveryReport};
 use crate::recovery::restore::{self, Wanted};
 use crate::recovery::second_names::drop_second_names;
-use crate::rel_path::RelPath;
+use crate::rel_path::{RelPath, os_string};
 
 /// Recovers every set that has a journal, or that the caller's record calls undecided.
 pub(crate) struct Recovery<'g, 'a, D: Disk> {
@@ -68,8 +70,8 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
     ) -> Result<RecoveryReport, FsError> {
         let disk = self.cache.disk;
         let mut report = RecoveryReport::default();
-        let names = journal::names(disk, self.journals)?;
-        let mut undecided = self.records.undecided().map_err(unrecorded)?;
+        let names = journal_names::names(disk, self.journals)?;
+        let mut undecided = self.records.undecided().map_err(FsError::records("read"))?;
         if !names.is_empty() || !undecided.is_empty() {
             conflicts::remove_partial(self.cache)?;
         }
@@ -79,7 +81,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
                 Opened::Torn => {
                     // Torn before barrier 1: the set never began to swap.
                     disk.remove_file(self.journals, &name)
-                        .map_err(FsError::io("remove", String::from_utf8_lossy(&name)))?;
+                        .map_err(FsError::state("remove", os_string(&name)))?;
                     continue;
                 }
                 Opened::Damaged { reason } => {
@@ -96,7 +98,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
                 Verdict::Foreign(reason) => self.quarantine(&name, reason, &mut report)?,
             }
         }
-        let parked = journal::parked(disk, self.journals)?;
+        let parked = journal_names::parked(disk, self.journals)?;
         undecided.retain(|set| parked.iter().all(|(waiting, _)| waiting != set));
         for set in undecided.into_iter().filter(|_| !mutant!(RecordIgnored)) {
             if let Some((journal, found)) = self.rebuild(&set)? {
@@ -175,7 +177,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
             from_record: found.is_rebuilt,
         };
         tracing::info!(set = %recovered.set, outcome = ?recovered.outcome, "recovered");
-        record(&recovered).map_err(FsError::io("record the recovery of", &recovered.set))?;
+        record(&recovered).map_err(FsError::records("update"))?;
         match recovered.outcome {
             RecoveredOutcome::InDoubt => journal.park(disk, self.journals, &recovered.set)?,
             _ => journal.remove(disk, self.journals)?,
@@ -278,7 +280,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
         reason: &str,
         report: &mut RecoveryReport,
     ) -> Result<(), FsError> {
-        let now = journal::quarantine(self.cache.disk, self.journals, name)?;
+        let now = journal_names::quarantine(self.cache.disk, self.journals, name)?;
         let name = String::from_utf8_lossy(&now).into_owned();
         tracing::warn!(journal = %name, reason, "a journal is not acted on");
         report.quarantined.push(Quarantined { name, reason: reason.to_owned() });
@@ -292,10 +294,11 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
         if mutant!(JournalBelieved) {
             return Ok(Verdict::Sound(None));
         }
-        if journal::set_of(name) != Some(intent.set.as_str()) {
+        if journal_names::set_of(name) != Some(intent.set.as_str()) {
             return Ok(Verdict::Foreign("it names another set than its file does"));
         }
-        let Some(recorded) = self.records.find(&intent.set).map_err(unrecorded)? else {
+        let Some(recorded) = self.records.find(&intent.set).map_err(FsError::records("read"))?
+        else {
             return Ok(Verdict::Foreign("no such apply was begun here"));
         };
         let changes = recorded.changes.as_deref();
@@ -311,7 +314,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
     /// Plans the set once more from the caller's record, and writes the journal that it should
     /// have. Whether anything was swapped is told by the disk alone then.
     fn rebuild(&self, set: &str) -> Result<Option<(Journal<D>, Found)>, FsError> {
-        let recorded = self.records.find(set).map_err(unrecorded)?;
+        let recorded = self.records.find(set).map_err(FsError::records("read"))?;
         let Some(recorded) = recorded else { return Ok(None) };
         let Some(changes) = recorded.changes else { return Ok(None) };
         let emptied_dirs = recorded.emptied_dirs;
@@ -320,7 +323,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
         let disk = self.cache.disk;
         let journal = Journal::create(disk, self.journals, &intent)?;
         journal.sync(disk)?;
-        disk.sync_dir(self.journals).map_err(FsError::io("sync", "journal/"))?;
+        disk.sync_dir(self.journals).map_err(FsError::state("sync", "journal"))?;
         let (progress, swapped, moved_aside) = (Progress::Undecided, false, false);
         Ok(Some((journal, Found { intent, progress, swapped, moved_aside, is_rebuilt: true })))
     }
@@ -407,8 +410,4 @@ fn record_outcome<D: Disk>(
     };
     journal.append(disk, &end)?;
     journal.sync(disk)
-}
-
-fn unrecorded(source: io::Error) -> FsError {
-    FsError::Records { source }
 }

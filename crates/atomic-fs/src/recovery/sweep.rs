@@ -52,9 +52,9 @@ pub(crate) fn run<D: Disk>(
             // Removed meanwhile, not ours to read, or another file system: no slot of
             // ours can have been put there.
             Err(_) if dir.is_some() => continue,
-            Err(error) => return Err(FsError::io("open", ".")(error)),
+            Err(error) => return Err(FsError::io("open", None)(error)),
         };
-        for entry in cache.disk.list(&opened).map_err(FsError::io("list", shown(&dir)))? {
+        for entry in cache.disk.list(&opened).map_err(FsError::io("list", dir.as_ref()))? {
             let Ok(path) = path_of(&entry.name) else { continue };
             if skip.is_some_and(|skip| path == *skip) {
                 continue;
@@ -102,8 +102,4 @@ fn drop_slot<D: Disk>(
         Err(error) if error.is_absence() => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn shown(dir: &Option<RelPath>) -> String {
-    dir.as_ref().map_or_else(|| ".".to_owned(), ToString::to_string)
 }

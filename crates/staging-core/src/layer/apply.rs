@@ -7,7 +7,7 @@ use atomic_fs::{ChangeSet, Conflict, Digest, EmptiedDirs, FsError, RelPath, Work
 
 use super::attested::attestable;
 use super::changes::changes;
-use super::conclude::{Committed, NotCommitted, reason_of_conflicts};
+use super::conclude::{Committed, NotCommitted};
 use super::request::{ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, PatchApply, Selection};
 use super::review::not_pending;
 use super::sessions::held_by;
@@ -179,8 +179,7 @@ impl Inner {
                 return Err(StagingError::Stale { patches: stale });
             }
             Err(NotCommitted::Conflicts { conflicts, .. }) => {
-                let reason = reason_of_conflicts(&conflicts);
-                let source = FsError::BadChangeSet { reason };
+                let source = FsError::Conflicts { conflicts };
                 return Err(StagingError::RolledBack { apply, source });
             }
         };

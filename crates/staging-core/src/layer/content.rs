@@ -329,8 +329,8 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn read_failed(path: &RelPath) -> impl FnOnce(io::Error) -> StagingError {
-    let path = path.to_string();
-    move |source| StagingError::Fs(FsError::Io { action: "read", path, source })
+    let path = Some(path.clone());
+    move |source| StagingError::Fs(FsError::Io { operation: "read", path, source })
 }
 
 /// Whether a file can be taken for untouched between two looks.

@@ -247,8 +247,8 @@ impl Inner {
         };
         let stat = file.stat();
         let failed = |source| {
-            let path = patch.path.to_string();
-            StagingError::Fs(FsError::Io { action: "read", path, source })
+            let path = Some(patch.path.clone());
+            StagingError::Fs(FsError::Io { operation: "read", path, source })
         };
         let (digest, bytes) = Digest::of_reader(&mut file).map_err(failed)?;
         self.at_read(ReadStep::WasRead, &patch.path);

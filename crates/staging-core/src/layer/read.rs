@@ -106,9 +106,8 @@ fn copy(reader: &mut dyn Read, out: &mut dyn Write, path: &RelPath) -> Result<u6
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                let path = path.to_string();
-                let action = "read";
-                return Err(atomic_fs::FsError::Io { action, path, source: error }.into());
+                let (operation, path) = ("read", Some(path.clone()));
+                return Err(atomic_fs::FsError::Io { operation, path, source: error }.into());
             }
         }
     }

@@ -295,7 +295,7 @@ fn undo_conflict(apply: ApplyId, conflicts: &[atomic_fs::Conflict]) -> StagingEr
         },
         None => StagingError::RolledBack {
             apply,
-            source: FsError::BadChangeSet { reason: "a conflict without a file".to_owned() },
+            source: FsError::Conflicts { conflicts: conflicts.to_vec() },
         },
     }
 }

@@ -89,7 +89,10 @@ impl<D: Disk> DirCache<'_, D> {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(FsError::io("make the directory", dir)(error));
                 }
-                _ => self.disk.sync_dir(&parent).map_err(FsError::io("sync", "a directory"))?,
+                _ => self
+                    .disk
+                    .sync_dir(&parent)
+                    .map_err(FsError::io("sync the directory of", dir))?,
             }
         }
         Ok(())

@@ -1,0 +1,76 @@
+//! The names that journals have in the state directory, and what each says of its set.
+
+use std::io;
+
+use crate::error::FsError;
+use crate::os::disk::Disk;
+use crate::rel_path::os_string;
+
+const SUFFIX: &[u8] = b".journal";
+/// A set that recovery could not decide and that waits for a person.
+pub(crate) const DOUBT_SUFFIX: &[u8] = b".doubt";
+/// A journal that is not acted on.
+const QUARANTINE_SUFFIX: &[u8] = b".quarantined";
+
+/// The journals in a directory, oldest set first as far as names tell.
+pub(crate) fn names<D: Disk>(disk: &D, dir: &D::Dir) -> Result<Vec<Vec<u8>>, FsError> {
+    names_ending(disk, dir, SUFFIX)
+}
+
+fn names_ending<D: Disk>(disk: &D, dir: &D::Dir, suffix: &[u8]) -> Result<Vec<Vec<u8>>, FsError> {
+    let entries = disk.list(dir).map_err(FsError::state("list", "journal"))?;
+    let mut names: Vec<Vec<u8>> = entries.into_iter().map(|entry| entry.name).collect();
+    names.retain(|name| name.ends_with(suffix));
+    names.sort();
+    Ok(names)
+}
+
+/// The sets that wait for a person, and the names of their journals.
+pub(crate) fn parked<D: Disk>(disk: &D, dir: &D::Dir) -> Result<Vec<(String, Vec<u8>)>, FsError> {
+    let names = names_ending(disk, dir, DOUBT_SUFFIX)?.into_iter();
+    let set = |name: &[u8]| {
+        let stem = name.strip_suffix(DOUBT_SUFFIX)?;
+        String::from_utf8(stem.to_vec()).ok()
+    };
+    Ok(names.filter_map(|name| Some((set(&name)?, name))).collect())
+}
+
+/// The journals that are not acted on, by name.
+pub(crate) fn quarantined<D: Disk>(disk: &D, dir: &D::Dir) -> Result<Vec<Vec<u8>>, FsError> {
+    let entries = disk.list(dir).map_err(FsError::state("list", "journal"))?;
+    let mut names: Vec<Vec<u8>> = entries.into_iter().map(|entry| entry.name).collect();
+    let is_one = |name: &[u8]| {
+        name.windows(QUARANTINE_SUFFIX.len()).any(|window| window == QUARANTINE_SUFFIX)
+    };
+    names.retain(|name| is_one(name));
+    names.sort();
+    Ok(names)
+}
+
+/// Gives a journal a name under which nobody acts on it, and returns that name.
+pub(crate) fn quarantine<D: Disk>(disk: &D, dir: &D::Dir, name: &[u8]) -> Result<Vec<u8>, FsError> {
+    let failed = || FsError::state("move the journal away", os_string(name));
+    for attempt in 0_u32.. {
+        let number = if attempt == 0 { String::new() } else { format!(".{attempt}") };
+        let aside = [name, QUARANTINE_SUFFIX, number.as_bytes()].concat();
+        match disk.stat(dir, &aside) {
+            Ok(_) => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed()(error)),
+        }
+        // Nobody else writes here while the workspace's lock is held.
+        disk.rename_replacing(dir, name, dir, &aside).map_err(failed())?;
+        disk.sync_dir(dir).map_err(failed())?;
+        return Ok(aside);
+    }
+    unreachable!("some of four billion names is free")
+}
+
+/// The set whose journal has this name.
+pub(crate) fn set_of(name: &[u8]) -> Option<&str> {
+    std::str::from_utf8(name.strip_suffix(SUFFIX)?).ok()
+}
+
+pub(crate) fn file_name(set: &str) -> Vec<u8> {
+    [set.as_bytes(), SUFFIX].concat()
+}
