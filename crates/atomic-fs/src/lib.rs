@@ -75,4 +75,5 @@ pub use recovery::conflicts::Kept;
 pub use recovery::report::{Quarantined, Recovered, RecoveredOutcome, RecoveryReport};
 pub use recovery::sweep::Swept;
 pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, PathError, RelPath, escape, escape_path};
-pub use workspace::{LOCK_FILE, OpenFile, Places, SystemDisk, Workspace};
+pub use workspace::read::OpenFile;
+pub use workspace::{LOCK_FILE, Places, SystemDisk, Workspace};
