@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use crate::error::{FsError, Refusal};
+use crate::error::FsError;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
+use crate::refusal::Refusal;
 use crate::rel_path::RelPath;
 
 /// As many as Linux follows before it says ELOOP.

@@ -3,83 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::conflict::Conflict;
 use crate::content::Digest;
+use crate::contradiction::Contradiction;
+use crate::refusal::Refusal;
 use crate::rel_path::{PathError, RelPath};
-
-/// Why a path is refused although it is well formed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// A symlink on the way, or the file itself, leads out of the workspace.
-    LeadsOut,
-    /// A symbolic link is to be made whose target lies outside of the workspace, or in what is
-    /// protected in it.
-    LinkTarget {
-        /// Its target, escaped.
-        target: String,
-    },
-    /// A component is `.git`, or a spelling that a file system takes for it.
-    Git,
-    /// The path lies in Greenroom's own state directory, or is one of its slots.
-    OwnState,
-    /// A mount point lies between the root and the file.
-    OtherMount,
-    /// The file has more than one name.
-    HardLinks {
-        /// How many names it has.
-        links: u64,
-    },
-    /// The file has more than one name, and only its mode is to change: all of them would show
-    /// the new mode, also those outside of the workspace.
-    ModeOfHardLinks {
-        /// How many names it has.
-        links: u64,
-    },
-    /// The file is immutable, or can only be appended to.
-    Immutable,
-    /// The file is setuid or setgid, or would become so.
-    SetId,
-    /// Something other than a regular file is there.
-    NotAFile {
-        /// What it is: `directory`, `symlink` or `special file`.
-        kind: &'static str,
-    },
-    /// A component that should be a directory is a file.
-    ParentNotADirectory,
-    /// The system cannot keep a name as it is written.
-    Name {
-        /// Why not.
-        reason: &'static str,
-    },
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::LeadsOut => f.write_str("a symlink on the way leads out of the workspace"),
-            Self::LinkTarget { target } => write!(
-                f,
-                "its target `{target}` lies outside of the workspace or in a protected directory"
-            ),
-            Self::Git => f.write_str("git's own files are protected"),
-            Self::OwnState => f.write_str("Greenroom's own files are protected"),
-            Self::OtherMount => f.write_str("it lies on another mount"),
-            Self::HardLinks { links } => {
-                write!(f, "it has {links} names (hard links), and a swap would sever them")
-            }
-            Self::ModeOfHardLinks { links } => {
-                write!(f, "it has {links} hard links, and a new mode would apply to all of them")
-            }
-            Self::Immutable => {
-                f.write_str("it is immutable or append-only: remove that flag with chattr first")
-            }
-            Self::SetId => f.write_str("setuid and setgid files are not replaced"),
-            Self::NotAFile { kind } => write!(f, "it is a {kind}, not a regular file"),
-            Self::ParentNotADirectory => f.write_str("a parent of it is not a directory"),
-            Self::Name { reason } => f.write_str(reason),
-        }
-    }
-}
 
 /// An operation on the workspace failed.
 ///
@@ -229,79 +157,6 @@ pub enum FsErrorKind {
     Unsupported,
 }
 
-/// In what a change set contradicts itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Contradiction {
-    /// Its id cannot be a part of a file's name.
-    #[error("`{id}` is no id for a change set")]
-    Id {
-        /// The id.
-        id: String,
-    },
-    /// It is empty.
-    #[error("it has no changes")]
-    Empty,
-    /// Its journal would be too long.
-    #[error("it has too many changes")]
-    TooLong,
-    /// Two changes expect something at one path.
-    #[error("two changes concern `{path}`")]
-    TwoChanges {
-        /// The path.
-        path: RelPath,
-    },
-    /// Two changes bring a file to one path.
-    #[error("two changes bring a file to `{path}`")]
-    TwoArrivals {
-        /// The path.
-        path: RelPath,
-    },
-    /// A change brings a file to the path of one that stays.
-    #[error("a change brings a file to `{path}`, where another one stays")]
-    ArrivesAtFile {
-        /// The path.
-        path: RelPath,
-    },
-    /// A change brings a file into a directory that another one removes.
-    #[error("a change brings a file to `{path}` and another one removes the directory `{dir}`")]
-    ArrivesInRemoved {
-        /// The path.
-        path: RelPath,
-        /// The directory.
-        dir: RelPath,
-    },
-    /// The mode of a symbolic link is to change.
-    #[error("`{path}` is a symbolic link, which has no mode of its own")]
-    ModeOfLink {
-        /// The link.
-        path: RelPath,
-    },
-    /// The operation cannot be made with what is expected to be there.
-    #[error("the operation on `{path}` does not fit what is expected there")]
-    Expectation {
-        /// The path.
-        path: RelPath,
-    },
-    /// Two paths lead to one file: two hard links, two spellings, or a directory that is mounted
-    /// twice.
-    #[error("`{one}` and `{other}` are one file: apply them one after the other")]
-    OneFile {
-        /// The first path.
-        one: RelPath,
-        /// The other one.
-        other: RelPath,
-    },
-    /// Two new names are one name in their directory, which ignores case.
-    #[error("`{one}` and `{other}` are one name in their directory")]
-    OneName {
-        /// The first path.
-        one: RelPath,
-        /// The other one.
-        other: RelPath,
-    },
-}
-
 impl From<Contradiction> for FsError {
     fn from(contradiction: Contradiction) -> Self {
         Self::BadChangeSet { contradiction }
@@ -401,84 +256,10 @@ impl FsError {
     }
 }
 
-impl Contradiction {
-    fn path(&self) -> Option<&RelPath> {
-        match self {
-            Self::TwoChanges { path }
-            | Self::TwoArrivals { path }
-            | Self::ArrivesAtFile { path }
-            | Self::ArrivesInRemoved { path, .. }
-            | Self::ModeOfLink { path }
-            | Self::Expectation { path } => Some(path),
-            Self::OneFile { one, .. } | Self::OneName { one, .. } => Some(one),
-            Self::Id { .. } | Self::Empty | Self::TooLong => None,
-        }
-    }
-}
-
-/// A file is not what the change set expects. A value, not an error: nothing has
-/// changed, and the caller decides what to tell whom.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// The file.
-    pub path: RelPath,
-    /// In what it differs.
-    pub difference: Difference,
-}
-
-impl std::fmt::Display for Conflict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}`: {}", self.path, self.difference)
-    }
-}
-
-/// How a file differs from what a change set expects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Difference {
-    /// Its content is another.
-    Content,
-    /// Its permission bits are others.
-    Mode,
-    /// It is there although it should not be.
-    Exists,
-    /// It is gone.
-    Missing,
-    /// It is something else now (a file, a symbolic link, a directory), or can no longer be
-    /// reached safely.
-    Kind,
-    /// It is a directory that holds something besides.
-    NotEmpty,
-    /// Recovery needs its old or its new content, which is in no slot and not in the store.
-    Unrestorable,
-    /// Something that is no regular file has the name of its slot.
-    SlotTaken,
-    /// The configuration does not allow a change of this path any more.
-    Refused,
-    /// Its directory was moved or removed while the set was being applied, and it with the directory.
-    DirectoryAway,
-}
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Content => "its content changed",
-            Self::Mode => "its mode changed",
-            Self::Exists => "it exists now",
-            Self::Missing => "it is gone",
-            Self::Kind => "it is of another kind now, such as a link or a directory",
-            Self::NotEmpty => "it is a directory that is not empty",
-            Self::Unrestorable => "what it held is neither beside it nor in the store",
-            Self::SlotTaken => "a directory or a special file has the name of its slot",
-            Self::Refused => "the configuration does not allow to change it",
-            Self::DirectoryAway => "its directory was moved or removed",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conflict::Difference;
 
     fn rel(path: &str) -> RelPath {
         RelPath::parse(path.as_bytes()).expect("a path")

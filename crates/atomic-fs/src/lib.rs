@@ -26,7 +26,9 @@
 mod apply;
 mod beneath;
 mod change_set;
+mod conflict;
 mod content;
+mod contradiction;
 mod display;
 mod error;
 mod fallback;
@@ -44,6 +46,7 @@ mod outcome;
 mod policy;
 mod records;
 mod recovery;
+mod refusal;
 mod rel_path;
 #[cfg(all(unix, feature = "simulated"))]
 pub mod simulated;
@@ -52,14 +55,16 @@ mod workspace;
 pub use apply::slot_name::{is_slot_name, set_of_slot};
 pub use beneath::Overlaid;
 pub use change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
+pub use conflict::{Conflict, Difference};
 pub use content::{
     ContentKind, ContentSource, Digest, DigestParseError, Fingerprint, SYMLINK_MODE,
 };
+pub use contradiction::Contradiction;
 pub use display::{
     escape_for_display, escape_json_line, escape_line_for_display, is_default_ignorable,
     is_invisible,
 };
-pub use error::{Conflict, Contradiction, Difference, FsError, FsErrorKind, Refusal};
+pub use error::{FsError, FsErrorKind};
 pub use folding::{folded_name, folded_stem, folds_alike};
 pub use holes::data_runs;
 pub use options::Options;
@@ -74,6 +79,7 @@ pub use records::{RecordedSet, SetRecords, SlotNumbers};
 pub use recovery::conflicts::Kept;
 pub use recovery::report::{Quarantined, Recovered, RecoveredOutcome, RecoveryReport};
 pub use recovery::sweep::Swept;
+pub use refusal::Refusal;
 pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, PathError, RelPath, escape, escape_path};
 pub use workspace::read::OpenFile;
 pub use workspace::{LOCK_FILE, Places, SystemDisk, Workspace};

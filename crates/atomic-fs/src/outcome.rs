@@ -2,7 +2,8 @@
 
 use crate::apply::intent::Intent;
 use crate::apply::record::Record;
-use crate::error::{Conflict, FsError};
+use crate::conflict::Conflict;
+use crate::error::FsError;
 use crate::recovery::conflicts::Kept;
 use crate::rel_path::RelPath;
 

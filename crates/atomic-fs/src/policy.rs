@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use crate::apply::slot_name::{SLOT_PREFIX, SLOT_SUFFIX, is_slot_name};
 use crate::beneath::{self, Overlay, Resolved};
 use crate::change_set::{Change, Operation};
-use crate::error::{FsError, Refusal};
+use crate::error::FsError;
 use crate::folding::{folded_stem, folds_alike};
 use crate::options::Options;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind, Stat};
+use crate::refusal::Refusal;
 use crate::rel_path::{RelPath, escape};
 
 const SET_ID: u32 = 0o6000;

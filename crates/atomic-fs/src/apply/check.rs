@@ -6,13 +6,16 @@ use crate::apply::consistency::check_consistency;
 use crate::apply::planning::Facts;
 use crate::apply::removed_dirs::RemovedDirs;
 use crate::change_set::{Change, ChangeSet, Expected, Operation};
-use crate::error::{Conflict, Contradiction, Difference, FsError, Refusal};
+use crate::conflict::{Conflict, Difference};
+use crate::contradiction::Contradiction;
+use crate::error::FsError;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
 use crate::os::parallel;
 use crate::outcome::Outcome;
 use crate::policy::{Policy, check_mode_change};
+use crate::refusal::Refusal;
 use crate::rel_path::RelPath;
 
 /// What a set is checked against.

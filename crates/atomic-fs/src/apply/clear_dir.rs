@@ -10,7 +10,8 @@ use std::io;
 
 use crate::apply::intent::{DirBelow, Intent, Unit};
 use crate::apply::swapper::{Obstacle, Swapper};
-use crate::error::{Conflict, Difference, FsError};
+use crate::conflict::{Conflict, Difference};
+use crate::error::FsError;
 use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::is_unsupported;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::apply::slot_name::is_set_id;
 use crate::change_set::{Change, ChangeSet, Expected, Operation};
-use crate::error::{Contradiction, FsError};
+use crate::contradiction::Contradiction;
+use crate::error::FsError;
 use crate::rel_path::RelPath;
 
 /// Refuses a set that contradicts itself.

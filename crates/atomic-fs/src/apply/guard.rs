@@ -4,8 +4,9 @@ use std::io;
 
 use crate::apply::intent::Unit;
 use crate::apply::swapper::Obstacle;
+use crate::conflict::Difference;
 use crate::content::Fingerprint;
-use crate::error::{Difference, FsError};
+use crate::error::FsError;
 use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind, Lease};

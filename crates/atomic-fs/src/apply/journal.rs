@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::apply::intent::Intent;
 use crate::apply::journal_names::{DOUBT_SUFFIX, file_name};
 use crate::apply::record::{Line, Parsed, Record, VERSION, encode, parse};
-use crate::error::{Contradiction, FsError};
+use crate::contradiction::Contradiction;
+use crate::error::FsError;
 use crate::os::disk::{Disk, FileKind, write_all};
 use crate::rel_path::os_string;
 

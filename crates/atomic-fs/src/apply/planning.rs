@@ -6,7 +6,8 @@ use crate::apply::intent::{Action, DirBelow, Intent, Unit, lies_in, nearest_dir,
 use crate::apply::removed_dirs::RemovedDirs;
 use crate::apply::slot_name::slot_name;
 use crate::change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
-use crate::error::{Contradiction, FsError};
+use crate::contradiction::Contradiction;
+use crate::error::FsError;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::UNKNOWN_STAMP;

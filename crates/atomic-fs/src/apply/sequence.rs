@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::apply::intent::{Action, Intent, Unit, lies_in};
 use crate::apply::swapper::{Obstacle, Swapper};
-use crate::error::{Conflict, FsError};
+use crate::conflict::Conflict;
+use crate::error::FsError;
 use crate::fallback::move_aside;
 use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;

@@ -4,12 +4,13 @@ use std::io::{self, Read};
 
 use crate::apply::intent::{Action, Unit};
 use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
-use crate::error::{FsError, Refusal};
+use crate::error::FsError;
 use crate::holes::{data_runs, has_hole};
 use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::write_all;
 use crate::os::disk::{Carried, Disk, LinkLike};
+use crate::refusal::Refusal;
 use crate::rel_path::RelPath;
 
 const PIECE_BYTES: u64 = 256 * 1024;

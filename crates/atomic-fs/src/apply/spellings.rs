@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 
 use crate::apply::intent::Intent;
-use crate::error::{Contradiction, FsError};
+use crate::contradiction::Contradiction;
+use crate::error::FsError;
 use crate::folding::folded_name;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;

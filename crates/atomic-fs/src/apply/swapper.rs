@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::apply::intent::Unit;
 use crate::apply::swap_record::SwapRecord;
-use crate::error::{Conflict, Difference, FsError};
+use crate::conflict::{Conflict, Difference};
+use crate::error::FsError;
 use crate::fallback::{move_aside, replace_file};
 use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;

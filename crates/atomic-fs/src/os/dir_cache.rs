@@ -5,10 +5,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::{FsError, Refusal};
+use crate::error::FsError;
 use crate::git_facts::GitFacts;
 use crate::options::Options;
 use crate::os::disk::{Disk, is_symlink_error};
+use crate::refusal::Refusal;
 use crate::rel_path::RelPath;
 
 mod names;

@@ -1,7 +1,7 @@
 //! What a name holds: a file's content and status, a link's target, or something else.
 
+use crate::conflict::Difference;
 use crate::content::{Content, ContentKind, Digest, Fingerprint};
-use crate::error::Difference;
 use crate::mutants::mutant;
 use crate::os::disk::{FileKind, Stat};
 

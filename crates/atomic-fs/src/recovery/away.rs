@@ -1,7 +1,8 @@
 //! Directories that somebody moved while a set was applied: what is in them may come back.
 
 use crate::apply::intent::{Action, Unit};
-use crate::error::{Conflict, Difference, FsError};
+use crate::conflict::{Conflict, Difference};
+use crate::error::FsError;
 use crate::os::disk::Disk;
 use crate::recovery::condition::Condition;
 use crate::recovery::inspect::Inspection;

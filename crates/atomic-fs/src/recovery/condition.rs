@@ -1,6 +1,6 @@
 //! How far a unit has come.
 
-use crate::error::Conflict;
+use crate::conflict::Conflict;
 
 /// Where a unit is between its first step and its last, told from the disk alone.
 #[derive(Clone, Debug, PartialEq, Eq)]

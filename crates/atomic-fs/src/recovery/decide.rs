@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::apply::intent::{Action, Intent, Unit};
 use crate::apply::journal::{Found, Progress};
-use crate::error::{Conflict, Difference};
+use crate::conflict::{Conflict, Difference};
 use crate::mutants::mutant;
 use crate::recovery::condition::Condition;
 use crate::recovery::restore::{Refill, Wanted};

@@ -1,6 +1,6 @@
 //! What a recovery reports.
 
-use crate::error::Conflict;
+use crate::conflict::Conflict;
 use crate::recovery::conflicts::Kept;
 use crate::rel_path::RelPath;
 

@@ -8,8 +8,9 @@
 use crate::apply::intent::{Action, Intent, Unit};
 use crate::apply::lookup::Lookup;
 use crate::apply::slot::NewFile;
+use crate::conflict::{Conflict, Difference};
 use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
-use crate::error::{Conflict, Difference, FsError};
+use crate::error::FsError;
 use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;

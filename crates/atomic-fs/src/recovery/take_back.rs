@@ -4,8 +4,9 @@ use std::io;
 
 use crate::apply::intent::{Action, Unit};
 use crate::apply::swapper::{Attempt, Swapper};
+use crate::conflict::{Conflict, Difference};
 use crate::content::Fingerprint;
-use crate::error::{Conflict, Difference, FsError};
+use crate::error::FsError;
 use crate::mutants::mutant;
 use crate::os::disk::Disk;
 use crate::os::file_state::FileState;

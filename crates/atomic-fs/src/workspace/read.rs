@@ -1,9 +1,10 @@
 //! Reading a workspace's files and directories.
 
 use super::{SystemDisk, Workspace};
-use crate::error::{FsError, Refusal};
+use crate::error::FsError;
 use crate::os::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
 use crate::os::file_reader::FileReader;
+use crate::refusal::Refusal;
 use crate::rel_path::RelPath;
 use std::io::{self, Read};
 
