@@ -48,7 +48,7 @@ use crate::os::disk::Disk;
 use crate::outcome::{Applied, Outcome};
 use crate::policy::Policy;
 
-/// What a set is applied to.
+/// The workspace that a set is applied to.
 pub(crate) struct Apply<'g, 'a, D: Disk> {
     pub cache: &'g DirCache<'a, D>,
     pub journals: &'a D::Dir,
@@ -61,13 +61,13 @@ impl<D: Disk> Apply<'_, '_, D> {
         let (cache, disk, journals) = (self.cache, self.cache.disk, self.journals);
         let failed = |error| Applied::unchanged(Outcome::RolledBack(error));
 
-        // Every file must be what the caller expects, and one that may be changed.
+        // Every file must be what the caller expects, and the policy must allow its change.
         let facts = match (Checker { cache, policy: self.policy }).check_all(set) {
             Ok(facts) => facts,
             Err(outcome) => return Applied::unchanged(outcome),
         };
 
-        // What is about to happen is written ahead.
+        // The intent is written ahead.
         let intent = match planning::plan(set, &facts, Some(cache)) {
             Ok(intent) => intent,
             Err(error) => return failed(error),
@@ -80,7 +80,7 @@ impl<D: Disk> Apply<'_, '_, D> {
             Abandoned { cache, journals, intent: &intent, journal: &journal, taken }.end(cause)
         };
 
-        // Barrier 1: new content lies beside its files, and all of that is durable.
+        // Barrier 1: the new content is in slots beside the files, and durable.
         let writer = SlotWriter::new(cache, self.policy, source);
         let prepared = barrier_one(&writer, &intent, &journal, journals)
             .and_then(|()| spellings::check(cache, &intent));
@@ -112,8 +112,8 @@ impl<D: Disk> Apply<'_, '_, D> {
             return applied;
         }
 
-        // Barrier 2, and the outcome on record before the answer: a user may remove at once what was
-        // created, and after a power cut nothing else would tell that from what never arrived.
+        // Barrier 2, and the record of the outcome, before the answer: a user may remove a created file
+        // at once, and after a power cut only the record tells that from one that never arrived.
         let recorded = self
             .make_swaps_durable(&intent, &journal)
             .and_then(|()| self.record_committed(&swapper, &intent, &journal));

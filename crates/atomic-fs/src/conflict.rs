@@ -22,20 +22,20 @@ impl std::fmt::Display for Conflict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
-    /// Its content is another.
+    /// Its content differs.
     Content,
-    /// Its permission bits are others.
+    /// Its permission bits differ.
     Mode,
-    /// It is there although it should not be.
+    /// It exists although it should not.
     Exists,
     /// It is gone.
     Missing,
     /// It is something else now (a file, a symbolic link, a directory), or can no longer be
     /// reached safely.
     Kind,
-    /// It is a directory that holds something besides.
+    /// It is a directory that holds other files as well.
     NotEmpty,
-    /// Recovery needs its old or its new content, which is in no slot and not in the store.
+    /// Recovery needs its old or new content, which is neither in a slot nor in the store.
     Unrestorable,
     /// Something that is no regular file has the name of its slot.
     SlotTaken,
@@ -52,11 +52,11 @@ impl std::fmt::Display for Difference {
             Self::Mode => "its mode changed",
             Self::Exists => "it exists now",
             Self::Missing => "it is gone",
-            Self::Kind => "it is of another kind now, such as a link or a directory",
+            Self::Kind => "it is now something else, such as a link or a directory",
             Self::NotEmpty => "it is a directory that is not empty",
-            Self::Unrestorable => "what it held is neither beside it nor in the store",
+            Self::Unrestorable => "its content is neither in its slot nor in the store",
             Self::SlotTaken => "a directory or a special file has the name of its slot",
-            Self::Refused => "the configuration does not allow to change it",
+            Self::Refused => "the configuration does not allow changing it",
             Self::DirectoryAway => "its directory was moved or removed",
         })
     }

@@ -92,7 +92,7 @@ pub enum FsError {
     /// An earlier change set has a journal still: recover it first.
     #[error("an earlier change set is not recovered yet")]
     NotRecovered,
-    /// The file system cannot exchange two names, and nobody has allowed to do without.
+    /// The file system cannot exchange two names, and the options do not allow moving files aside.
     #[error(
         "the file system of `{path}` cannot exchange two files atomically; with \
          `allow_move_aside = true` in the configuration, files on it are moved aside before \

@@ -7,7 +7,7 @@ use crate::error::FsError;
 use crate::recovery::conflicts::Kept;
 use crate::rel_path::RelPath;
 
-/// What an apply came to.
+/// The outcome of an apply.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -26,24 +26,23 @@ pub enum Outcome {
 #[must_use]
 #[derive(Debug)]
 pub struct Applied {
-    /// What it came to.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What is left to tidy up, to be given to `clean_up` and then `forget` under the
-    /// same lock; `None` when nothing of it is left, or when recovery must decide.
+    /// What is left to tidy up: pass it to `clean_up` and then to `forget`, under the same lock.
+    /// `None` when nothing is left, or when recovery must decide.
     pub unfinished: Option<Unfinished>,
-    /// User's edits that could not be put back in place and went to `conflicts/`.
+    /// Edits of a user that could not be put back in place and were moved to `conflicts/`.
     pub kept: Vec<Kept>,
-    /// Files that a user edited in the middle of the set; their edits stand.
+    /// Files that a user edited during the apply; the edits are kept in place.
     pub edited: Vec<Conflict>,
     /// Directories that a committed set made, outermost first.
     pub made_dirs: Vec<RelPath>,
-    /// Directories that a committed set has taken away, or that it may have emptied and that are
-    /// removed by `clean_up` then, outermost first, with their permission bits where these are
-    /// known.
+    /// Directories that a committed set removed, or that it may have emptied and that `clean_up`
+    /// removes then, outermost first, with their permission bits where these are known.
     pub removed_dirs: Vec<(RelPath, Option<u32>)>,
 }
 
-/// A set whose outcome is durable but whose slots and journal still lie about.
+/// A set whose outcome is durable and whose slots and journal are still to be removed.
 #[derive(Debug)]
 pub struct Unfinished {
     pub(crate) intent: Intent,

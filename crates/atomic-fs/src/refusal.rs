@@ -53,13 +53,13 @@ impl std::fmt::Display for Refusal {
             Self::LeadsOut => f.write_str("a symlink on the way leads out of the workspace"),
             Self::LinkTarget { target } => write!(
                 f,
-                "its target `{target}` lies outside of the workspace or in a protected directory"
+                "its target `{target}` is outside of the workspace or in a protected directory"
             ),
             Self::Git => f.write_str("git's own files are protected"),
             Self::OwnState => f.write_str("Greenroom's own files are protected"),
-            Self::OtherMount => f.write_str("it lies on another mount"),
+            Self::OtherMount => f.write_str("it is on another mount"),
             Self::HardLinks { links } => {
-                write!(f, "it has {links} names (hard links), and a swap would sever them")
+                write!(f, "it has {links} hard links, and replacing it would break them")
             }
             Self::ModeOfHardLinks { links } => {
                 write!(f, "it has {links} hard links, and a new mode would apply to all of them")
@@ -69,7 +69,7 @@ impl std::fmt::Display for Refusal {
             }
             Self::SetId => f.write_str("setuid and setgid files are not replaced"),
             Self::NotAFile { kind } => write!(f, "it is a {kind}, not a regular file"),
-            Self::ParentNotADirectory => f.write_str("a parent of it is not a directory"),
+            Self::ParentNotADirectory => f.write_str("a directory in its path is a file"),
             Self::Name { reason } => f.write_str(reason),
         }
     }

@@ -1,4 +1,4 @@
-//! Checking a set against the disk before anything is written.
+//! Checking a change set against the disk before anything is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,7 +111,7 @@ impl<D: Disk> Checker<'_, '_, D> {
         };
         let conflict =
             |path: &RelPath, difference| Ok(Err(Conflict { path: path.clone(), difference }));
-        // A directory that is there already needs not be made.
+        // An existing directory need not be made.
         let makes_dir = matches!(change.operation, Operation::MakeDir { .. });
         let makes_way = |path: &RelPath| makes_dir || removed.is_top(path);
         let identity = match change.expected {
@@ -153,8 +153,8 @@ impl<D: Disk> Checker<'_, '_, D> {
         Ok(Ok(identity))
     }
 
-    /// Refuses a path whose parents are no directories, unless the set removes the
-    /// file that stands in the way.
+    /// Refuses a path whose parents are not directories, unless the set removes the
+    /// file that is in the way.
     fn check_parents(&self, path: &RelPath, freed: &BTreeSet<&RelPath>) -> Result<(), FsError> {
         let mut parent = path.parent();
         while let Some(dir) = parent {

@@ -161,7 +161,7 @@ pub(crate) fn remove_emptied<D: Disk>(
         if cache.is_empty_dir(dir)? && !mutant!(EmptiedStay) {
             swapper.remove_dir(dir)?;
         }
-        // Whoever has removed it may have been killed before that was durable.
+        // The process that removed it may have been killed before that was durable.
         if cache.stat(dir)?.is_none() {
             parents.remove(&Some(dir.clone()));
             parents.insert(dir.parent());

@@ -54,8 +54,8 @@ impl<D: Disk> Guard<D> {
             Lease::Busy if mutant!(BusyIgnored) => false,
             Lease::Busy => return Err(cache.busy(path, &file).into()),
         };
-        // Without a lease this look decides nothing, but it spares the user's editor the
-        // sight of a file that is taken out and put back.
+        // Without a lease this check decides nothing, but it avoids that an editor sees a file taken
+        // out and put back.
         let state = cache.open_file_state(&file).map_err(FsError::io("read", path))?;
         match state.difference(base) {
             None => Ok(Self { leased: leased.then_some(file), inode: state.inode() }),
@@ -76,7 +76,7 @@ impl<D: Disk> Guard<D> {
             let holds = cache.disk.lease_holds(leased);
             let holds = holds.map_err(FsError::io("guard", &unit.path))? || mutant!(LeaseUnchecked);
             if is_guarded && !holds {
-                // Somebody waits in open(2) to write to what is in the slot now.
+                // A process waits in open(2) to write to the file that is in the slot now.
                 return Err(cache.busy(&unit.path, leased).into());
             }
             if is_guarded && out.is_some_and(|out| out.mode == base.mode) {

@@ -47,7 +47,7 @@ pub(crate) fn quarantined<D: Disk>(disk: &D, dir: &D::Dir) -> Result<Vec<Vec<u8>
     Ok(names)
 }
 
-/// Gives a journal a name under which nobody acts on it, and returns that name.
+/// Renames a journal so that recovery does not act on it, and returns the new name.
 pub(crate) fn quarantine<D: Disk>(disk: &D, dir: &D::Dir, name: &[u8]) -> Result<Vec<u8>, FsError> {
     let failed = || FsError::state("move the journal away", os_string(name));
     for attempt in 0_u32.. {

@@ -91,8 +91,8 @@ pub(crate) fn roll_back<D: Disk>(
         Ok(edited) => edited,
         Err(error) => return Applied::unchanged(Outcome::InDoubt(error)),
     };
-    // Before the answer: a user may wish for the set's own mode at once, and recovery would
-    // take that for what the set has left, and take it back.
+    // Before the answer: a user may set the set's own mode at once, and recovery would take that for
+    // a leftover of the set and change it back.
     let ended = match mutant!(RolledBackTooLate) {
         true => Ok(()),
         false => journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk)),
@@ -105,7 +105,7 @@ pub(crate) fn roll_back<D: Disk>(
         // Only the handles lead to them; who cleans up later looks at their old paths.
         tracing::warn!(set = %intent.set, %error, "slots stay in a directory that was moved");
     }
-    // Whatever failed first, it failed because of that.
+    // A moved directory is the cause of whatever failed first.
     let outcome = match (moved, obstacle) {
         (Some(moved), _) => Outcome::RolledBack(moved),
         (None, Obstacle::Conflict(conflict)) => Outcome::Conflicts(vec![conflict]),

@@ -13,8 +13,8 @@ use crate::os::disk::Disk;
 use crate::os::parallel;
 use crate::rel_path::RelPath;
 
-/// The steps that may happen at the same time: first what frees paths, then what
-/// fills them; new directories come between, since a file may make way for one.
+/// The steps that may run at the same time: first those that free paths, then those that
+/// fill them; new directories are made in between, since a file may make way for one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Free,
@@ -71,8 +71,8 @@ pub(crate) fn forward<D: Disk>(
     result.map_err(|obstacle| (touched, obstacle))
 }
 
-/// Looks whether all was done where it was meant to be: handles go with a directory that is moved,
-/// out of the workspace even. A directory that is moved later takes files with it that are done.
+/// Checks that every directory is still at its path: a handle follows a directory that is moved, even
+/// out of the workspace. A directory that is moved later takes finished files with it.
 fn check_in_place<D: Disk>(cache: &DirCache<'_, D>, intent: &Intent) -> Vec<Result<(), FsError>> {
     let mut dirs: BTreeSet<RelPath> = touched_dirs(intent).into_iter().flatten().collect();
     dirs.extend(intent.units.iter().filter_map(|unit| unit.path.parent()));
@@ -106,7 +106,7 @@ fn run_phase<D: Disk>(
         });
     let mut first_obstacle = Ok(());
     for (index, answer) in answers {
-        // A step that fails may have got half-way, and taking it back looks first.
+        // A step that fails may be half done, and taking it back looks first.
         let is_first_step = match phase {
             Phase::Free | Phase::Clear => true,
             _ => !intent.units[todo[index]].frees_path(),
@@ -152,7 +152,7 @@ pub(crate) fn backward<D: Disk>(
     if !mutant!(FailureTrusted) {
         move_aside::settle(swapper.cache, intent)?;
     }
-    // All that arrived departs before anything that was set aside comes back: a path
+    // What arrived is taken away before anything that was moved aside comes back: a path
     // may have been freed for another unit of the set.
     for &index in touched.iter().rev() {
         let unit = &intent.units[index];

@@ -1,8 +1,8 @@
 //! Exchange, verify, put back: one unit's way to the disk.
 //!
-//! Every step looks at what came out of it before it is called done. What comes
-//! out and is neither base nor staged is a user's edit: it goes back, or, where the
-//! user has been faster once more, to `conflicts/`.
+//! Every step verifies what it took out of place before it counts as done. What is neither base nor
+//! staged is a user's edit: it is put back, or, where the user was faster again, moved to
+//! `conflicts/`.
 
 use std::io;
 
@@ -26,15 +26,15 @@ type Step = Result<(), Obstacle>;
 impl<D: Disk> Swapper<'_, '_, D> {
     /// Exchanges the slot with the file and verifies what came out.
     pub(crate) fn replace(&self, unit: &Unit, base: &Fingerprint, staged: &Fingerprint) -> Step {
-        // Kept until the file is verified, or put back: who waits to write must not get
-        // at the file before.
+        // Held until the file is verified, or put back: a process that waits to write must not reach
+        // the file before.
         let guard = Guard::of(self.cache, &unit.path, base)?;
         match self.exchange(unit, Attempt::First) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::NotFound) => {
                 return conflict(&unit.path, Difference::Missing);
             }
-            // Put there while the path was free.
+            // A user put a file there while the path was free.
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
                 return conflict(&unit.path, Difference::Content);
             }
@@ -52,8 +52,8 @@ impl<D: Disk> Swapper<'_, '_, D> {
 
     /// Gives back a user's version that an exchange took out of place.
     ///
-    /// Whatever the user saved last ends at the file's path; an older version that was displaced
-    /// together with a newer one stays in the slot, and is kept when the slots are cleaned up.
+    /// The version that the user saved last ends at the file's path; an older one that was displaced
+    /// together with it stays in the slot, and is moved to `conflicts/` when the slots are cleaned.
     pub(crate) fn put_back(&self, unit: &Unit, staged: &Fingerprint) -> Result<(), FsError> {
         if mutant!(PutBackSkipped) {
             return Ok(());
@@ -95,7 +95,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// Moves the file aside into the slot and verifies it.
     pub(crate) fn move_aside(&self, unit: &Unit, base: &Fingerprint) -> Step {
         let guard = match unit.action {
-            // Who writes to a file that only moves goes on writing to the same file.
+            // A process that writes to a file that only moves goes on writing to the same file.
             Action::Move { .. } => None,
             _ => Some(Guard::of(self.cache, &unit.path, base)?),
         };
@@ -126,8 +126,8 @@ impl<D: Disk> Swapper<'_, '_, D> {
         verified
     }
 
-    /// Moves the slot back to the file's path; where the user has put something there, theirs
-    /// stays and the slot's content is kept, with what is written to it by whoever waits for that.
+    /// Moves the slot back to the file's path. Where a user has put a file there, theirs stays, and
+    /// the slot's content is moved to `conflicts/` once the processes that wait for it have written.
     pub(crate) fn back_from_aside(
         &self,
         unit: &Unit,
@@ -137,12 +137,12 @@ impl<D: Disk> Swapper<'_, '_, D> {
             if self.cache.stat(&unit.slot)?.is_none() {
                 return Ok(());
             }
-            // The slot of a file in a directory that makes way lies outside of it, and is all that
-            // is left of the file where somebody has removed the directory since.
+            // The slot of a file in a directory that makes way is outside of it, and is all that is
+            // left of the file where somebody has removed the directory since.
             let made = self.cache.make_parents(&unit.path);
             match made.and_then(|()| self.cache.parent(&unit.path)) {
                 Ok(_) => {}
-                // Somebody's file or link is in the way.
+                // A file or a link of somebody else is in the way.
                 Err(error) if error.is_absence() || matches!(error, FsError::Refused { .. }) => {
                     return self.keep(unit);
                 }
@@ -226,7 +226,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         }
     }
 
-    /// Makes a directory; one that is there already will do.
+    /// Makes a directory; an existing one is used as it is.
     pub(crate) fn make_dir(&self, path: &RelPath, mode: Option<u32>) -> Step {
         let disk = self.cache.disk;
         let parent = self.cache.parent(path)?;
@@ -237,8 +237,8 @@ impl<D: Disk> Swapper<'_, '_, D> {
                     Some(stat) if stat.kind == FileKind::Directory => {}
                     _ => return conflict(path, Difference::Exists),
                 }
-                // A crash may have come before its mode was set; where a user has made it, it is
-                // theirs.
+                // A crash may have come before its mode was set. One that holds something is a
+                // user's.
                 if mode.is_none() || !self.cache.is_empty_dir(path)? {
                     return Ok(());
                 }

@@ -1,4 +1,4 @@
-//! What the steps of all units share.
+//! The state that the steps of all units share, and the exchange of two names.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use crate::os::disk::{Disk, is_unsupported};
 use crate::recovery::conflicts::{self, Kept};
 use crate::rel_path::RelPath;
 
-/// What stood in the way of a step.
+/// Why a step was not made.
 pub(crate) enum Obstacle {
     /// The file is not what is expected; the step has been taken back.
     Conflict(Conflict),
@@ -44,8 +44,8 @@ pub(crate) enum Attempt {
 pub(crate) struct Swapper<'g, 'a, D: Disk> {
     pub cache: &'g DirCache<'a, D>,
     pub record: SwapRecord<D>,
-    /// Whether an inode's number is still that of the file that was checked: some file systems
-    /// give new ones when they are mounted again.
+    /// Whether inode numbers are those of the check: some file systems give new ones when they are
+    /// mounted again.
     pub knows_inodes: bool,
     kept: Mutex<Vec<Kept>>,
 }
@@ -60,7 +60,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         Self { record, knows_inodes: true, ..Self::new(cache) }
     }
 
-    /// The user's bytes that went to `conflicts/` so far.
+    /// The edits of a user that were moved to `conflicts/` so far.
     pub(crate) fn take_kept(&self) -> Vec<Kept> {
         std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,4 +1,4 @@
-//! Removing slots, and keeping what a user put into one.
+//! Removing slots, and keeping a user's content that is in one.
 
 use std::io::{self, Read};
 
@@ -15,7 +15,7 @@ use crate::os::file_state::{FileState, has_stamp};
 use crate::os::parallel;
 use crate::rel_path::RelPath;
 
-/// What a slot's content can be that is neither base nor staged.
+/// What a slot's content can be when it is neither base nor staged.
 #[derive(Clone, Copy)]
 pub(crate) enum Unknown<'c> {
     /// A user's save.
@@ -27,8 +27,8 @@ pub(crate) enum Unknown<'c> {
     Untold,
 }
 
-/// Removes what is left in the slots of a set whose outcome is durable. What is
-/// neither base nor staged is a user's and goes to `conflicts/`, but for what `unknown` says of it.
+/// Removes the slots of a set whose outcome is durable. Content that is neither base nor staged is a
+/// user's and is moved to `conflicts/`, with the exceptions that `unknown` names.
 pub(crate) fn clean_slots<D: Disk>(
     swapper: &Swapper<'_, '_, D>,
     intent: &Intent,
@@ -53,10 +53,10 @@ pub(crate) fn clean_slots<D: Disk>(
             content if is_own || (content.is_some() && content == base) => {
                 cache.remove_name(&unit.slot)
             }
-            // A directory or a special file is nothing that the set has written.
+            // The set has written no directory and no special file.
             None => swapper.keep(unit),
             _ => match unknown {
-                // A power cut can lose the record and keep the swap; the file tells then.
+                // A power cut can lose the record and keep the swap; then the file tells.
                 Unknown::UsersOrTorn(contents)
                     if is_untouched(cache, unit)? && is_torn(cache, unit, &state, contents)? =>
                 {

@@ -62,7 +62,7 @@ pub(crate) fn take<'a, 'p, D: Disk>(
                 Err(error) if nearest.is_some() && error.is_absence() => {
                     nearest = nearest.as_ref().and_then(RelPath::parent);
                 }
-                // Whoever acts on the path says what is wrong with it.
+                // The step that uses the path reports what is wrong with it.
                 Err(_) => break,
             }
         }

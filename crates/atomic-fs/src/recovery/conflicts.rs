@@ -1,4 +1,4 @@
-//! Bytes of a user's edit that could not be put back in place.
+//! Edits of a user that could not be put back in place.
 
 use std::io;
 use std::path::PathBuf;
@@ -58,14 +58,14 @@ pub(crate) fn keep<D: Disk>(
                     disk.sync_dir(conflicts).map_err(failed())?;
                     return Ok(kept());
                 }
-                // Nothing of the set's, and nothing that can be copied: it stays.
+                // It is not the set's and cannot be copied: it stays.
                 let file = PathBuf::from(os_string(slot.as_bytes()));
                 return Ok(Kept { path: path.clone(), file });
             }
             Err(error) if needs_copy(&error) => {
                 let from = disk.open_file(&dir, slot.file_name()).map_err(failed())?;
-                // What is written to the file once it is copied would be removed with it, so
-                // whoever writes to it comes first.
+                // What is written to the file after the copy would be removed with it, so
+                // processes that write to it come first.
                 let is_busy = disk.lease(&from).map_err(failed())? == Lease::Busy;
                 if is_busy && !mutant!(WaitersShutOut) {
                     return Err(cache.busy(path, &from));

@@ -116,7 +116,7 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
             return Ok(if has_arrived { Condition::Foreign } else { Condition::Unprepared });
         }
         Ok(match file.difference(staged) {
-            // By whosever hand: taking back looks whose it is.
+            // By the set or by a user: taking back finds out which.
             None => Condition::Done,
             // Removed by the user, or never arrived.
             Some(Difference::Missing) => Condition::Bare,

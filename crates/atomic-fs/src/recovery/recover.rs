@@ -80,7 +80,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
             let (journal, found) = match Journal::open(disk, self.journals, &name)? {
                 Opened::Sound(journal, found) => (journal, found),
                 Opened::Torn => {
-                    // Torn before barrier 1: the set never began to swap.
+                    // Torn before barrier 1: no swap was made.
                     disk.remove_file(self.journals, &name)
                         .map_err(FsError::state("remove", os_string(&name)))?;
                     continue;
@@ -121,17 +121,17 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
         let swapper = Swapper::new(cache);
         let mut findings = Findings::default();
 
-        // No other state changes the set's directories meanwhile.
+        // Keep other states from changing the set's directories meanwhile.
         cache.note_making_way(intent.making_way().cloned());
         let paths = intent.units.iter();
         let paths = paths.flat_map(|it| [&it.path, &it.slot].into_iter().chain(it.arrives_at()));
         let _locks = dir_locks::take(cache, paths)?;
 
-        // The outcome: known, or found out.
+        // Find the outcome, or bring it about.
         let outcome = match (ended, found.progress) {
             // The caller records an outcome only once it is durable on the disk.
             (Some(outcome), _) => outcome,
-            // Whoever wrote it may have been killed before it was durable.
+            // The process that wrote it may have been killed before it was durable.
             (None, Progress::Committed) => {
                 journal.sync(disk).map(|()| RecoveredOutcome::Committed)?
             }
@@ -152,7 +152,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
             }
         };
 
-        // What is left over goes, once the outcome is durable.
+        // Remove what is left over, once the outcome is durable.
         if outcome != RecoveredOutcome::InDoubt {
             clean_slots(&swapper, intent, self.unknown_slots(found, outcome))?;
         }
@@ -161,7 +161,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
             remove_emptied(&swapper, intent)?;
         }
 
-        // The caller records the outcome before the journal goes.
+        // Report to the caller, who records the outcome, and then remove the journal.
         let Findings { mut edited, restored, unresolved } = findings;
         edited.dedup();
         let named: HashSet<&RelPath> = unresolved.iter().map(|it| &it.path).collect();
@@ -198,7 +198,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
     ) -> Result<RecoveredOutcome, FsError> {
         let (cache, intent) = (self.cache, &found.intent);
 
-        // What a crash left half-made becomes what an exchange or a rename can leave.
+        // Bring half-made steps to a state that an exchange or a rename can leave.
         restore::remove_parts(cache, intent)?;
         if !mutant!(SecondNamesKept) {
             drop_second_names(swapper, intent)?;
@@ -210,7 +210,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
             move_aside::settle_way_back(cache, intent)?;
         }
 
-        // Where every unit is, once what does not belong in a slot is out of it.
+        // Inspect every unit, after moving what does not belong into a slot out of it.
         let inspection = Inspection::new(cache, found);
         let mut conditions = inspection.conditions()?;
         let (has_moved, was_displaced) = clear_slots(swapper, intent, &conditions)?;
@@ -220,8 +220,8 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
         let left_with_dir = inspection.left_with_dir(&conditions)?;
         let decision = Decision::new(found, &conditions, was_displaced, left_with_dir);
 
-        // Forward or back. Where old content is lost from its slots, going forward needs less from
-        // the store, and keeps more of what only the files themselves have.
+        // Decide: forward or back. Where old content is lost from its slots, going forward needs less
+        // from the store, and keeps more of what only the files themselves have.
         let mut is_forward = decision.can_finish(&conditions, &[]);
         if decision.may_finish && !is_forward && !decision.base_lost(&conditions).is_empty() {
             let wanted = decision.staged_lost(&conditions);
@@ -234,7 +234,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
         }
         findings.edited.extend(decision.edited(&conditions, is_forward));
 
-        // Forward, until something is in the way.
+        // Go forward, until something is in the way.
         if is_forward {
             match forward(swapper, intent, &|index| is_finished(&conditions[index])) {
                 Ok(()) => {
@@ -251,7 +251,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
             conditions = inspection.conditions()?;
         }
 
-        // Back, if every unit can.
+        // Go back, if every unit can.
         findings.unresolved = decision.foreign_slots(&conditions);
         if decision.may_have_swapped && !mutant!(AwayForgotten) {
             findings.unresolved.extend(inspection.arrived_away()?);

@@ -11,7 +11,7 @@ pub struct Recovered {
     pub set: String,
     /// How it ended.
     pub outcome: RecoveredOutcome,
-    /// Files that a user edited meanwhile: their edits stand.
+    /// Files that a user edited meanwhile; the edits are kept in place.
     pub edited: Vec<Conflict>,
     /// User's edits that could not be put back in place.
     pub kept: Vec<Kept>,
@@ -56,7 +56,7 @@ pub struct Quarantined {
 /// What a recovery did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
-    /// The sets that it came to, in order.
+    /// The sets that it recovered, in order.
     pub sets: Vec<Recovered>,
     /// Journals that are damaged, or whose set the caller has no record of.
     pub quarantined: Vec<Quarantined>,

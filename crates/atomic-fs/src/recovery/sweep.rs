@@ -21,7 +21,7 @@ use crate::rel_path::RelPath;
 /// What a sweep of the tree found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Where content is now that nobody knew.
+    /// Unknown content, and where it is kept now.
     pub kept: Vec<Kept>,
     /// Slots of other sets, left as they are.
     pub foreign: Vec<RelPath>,

@@ -152,7 +152,7 @@ impl<D: Disk> Workspace<D> {
             self.disk.list(&self.places.conflicts).map_err(FsError::state("list", "conflicts"))?;
         let mut files: Vec<PathBuf> = entries
             .into_iter()
-            // What is only half copied is nobody's to look at.
+            // Not the half of a copy.
             .filter(|entry| !is_slot_name(&entry.name))
             .map(|entry| self.places.conflicts_path.join(os_string(&entry.name)))
             .collect();
