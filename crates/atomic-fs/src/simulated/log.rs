@@ -109,7 +109,7 @@ impl Log {
     }
 
     /// The start with all inodes that exist by the end, most of them nameless.
-    pub(super) fn ground(&self) -> Image {
+    pub(super) fn untouched(&self) -> Image {
         let mut image = self.start.clone();
         for node in &self.born {
             image.push(node.clone());
@@ -119,7 +119,7 @@ impl Log {
 
     /// A path that an inode had at some time, for people.
     pub fn path_of(&self, inode: Inode) -> String {
-        let mut image = self.ground();
+        let mut image = self.untouched();
         for entry in &self.entries {
             let path = image.path_of(inode);
             if !path.starts_with('(') {

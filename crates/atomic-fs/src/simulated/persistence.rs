@@ -71,7 +71,7 @@ pub struct Crashes<'l> {
 impl<'l> Crashes<'l> {
     /// Those in this log.
     pub fn new(log: &'l Log, model: Persistence) -> Self {
-        Self { log, model, so_far: (0, log.ground()) }
+        Self { log, model, so_far: (0, log.untouched()) }
     }
 
     /// Makes every tree that a crash between the last two boundaries before entry `end` may
@@ -182,7 +182,7 @@ pub fn materialise(log: &Log, model: Persistence, choice: &Choice) -> Image {
     if model == Persistence::Kill {
         return killed(log, everything(log, choice.end), choice);
     }
-    let mut image = log.ground();
+    let mut image = log.untouched();
     let point = Point::new(log, choice.end, model);
     for (at, effect) in point.changes(choice.end) {
         if point.dropped[at] {
@@ -199,7 +199,7 @@ pub fn materialise(log: &Log, model: Persistence, choice: &Choice) -> Image {
 
 /// All that was done before an entry, but for what a failed sync threw away.
 pub(super) fn everything(log: &Log, end: usize) -> Image {
-    let mut image = log.ground();
+    let mut image = log.untouched();
     let dropped = log.dropped(end);
     for (entry, dropped) in log.entries[..end].iter().zip(dropped) {
         if let Entry::Changed { effect, .. } = entry

@@ -24,11 +24,11 @@ impl Point<'_> {
         is_new: &mut dyn FnMut(u64) -> bool,
         found: &mut dyn FnMut(State),
     ) -> bool {
-        let bare = self.log.ground();
-        let mut ground = bare.clone();
+        let untouched = self.log.untouched();
+        let mut sure = untouched.clone();
         for (at, effect) in self.changes(self.end) {
             if self.sure[at] && matches!(effect, Effect::Names(_)) {
-                ground.apply(effect);
+                sure.apply(effect);
             }
         }
         let is_overtaken = self.is_overtaken();
@@ -39,7 +39,7 @@ impl Point<'_> {
         };
         let mut variants_of: BTreeMap<Inode, Vec<Variant>> = BTreeMap::new();
         for survivors in surviving {
-            let mut image = if is_overtaken { bare.clone() } else { ground.clone() };
+            let mut image = if is_overtaken { untouched.clone() } else { sure.clone() };
             for (at, effect) in self.changes(self.end) {
                 let is_there = is_overtaken && matches!(effect, Effect::Names(_)) && self.sure[at];
                 if is_there || (!self.sure[at] && survivors.contains(&at)) {
