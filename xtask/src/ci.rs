@@ -16,9 +16,9 @@ const CLIPPY: [&str; 7] =
 /// The broken variants of the protocol are compiled in nowhere else.
 const CLIPPY_MUTANTS: [&str; 10] = [
     "clippy",
-    "--package=atomic-fs",
+    "--package=mutated-fs",
     "--package=fault-explorer",
-    "--features=atomic-fs/mutants,fault-explorer/mutants",
+    "--features=fault-explorer/mutants",
     "--all-targets",
     "--locked",
     "--no-deps",

@@ -31,18 +31,15 @@ use std::sync::Arc;
 
 use crate::apply::barrier::{SlotWriter, barrier_one, barrier_two};
 use crate::apply::check::Checker;
-use crate::apply::intent::{Intent, Unit};
+use crate::apply::intent::Unit;
 use crate::apply::journal::Journal;
 use crate::apply::record::Record;
 use crate::apply::roll_back::{Abandoned, roll_back};
 use crate::apply::sequence::forward;
 use crate::apply::swap_record::SwapRecord;
 use crate::apply::swapper::Swapper;
-use crate::apply::tidy::{Unknown, clean_slots};
 use crate::change_set::ChangeSet;
 use crate::content::ContentSource;
-use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::outcome::{Applied, Outcome};
@@ -89,19 +86,14 @@ impl<D: Disk> Apply<'_, '_, D> {
         }
 
         // From here on recovery may finish the set.
-        if !mutant!(SwappingUnrecorded)
-            && let Err(error) = journal.append(disk, &Record::Swapping)
-        {
+        if let Err(error) = journal.append(disk, &Record::Swapping) {
             return abandon(&[], error);
         }
         let swapper = Swapper::of_apply(cache, SwapRecord::of(journal.clone()));
         // After a power cut that lost the record, a file that is neither at its path nor in a slot
         // would be one that a user removed.
         let takes_away = intent.units.iter().any(Unit::frees_path);
-        if takes_away
-            && !mutant!(RemovalsUnrecorded)
-            && let Err(error) = swapper.record.make_durable(cache)
-        {
+        if takes_away && let Err(error) = swapper.record.make_durable(cache) {
             return abandon(&[], error);
         }
 
@@ -114,9 +106,9 @@ impl<D: Disk> Apply<'_, '_, D> {
 
         // Barrier 2, and the record of the outcome, before the answer: a user may remove a created file
         // at once, and after a power cut only the record tells that from one that never arrived.
-        let recorded = self
-            .make_swaps_durable(&intent, &journal)
-            .and_then(|()| self.record_committed(&swapper, &intent, &journal));
+        let recorded = barrier_two(cache, &intent)
+            .and_then(|()| journal.append(disk, &Record::Committed))
+            .and_then(|()| journal.sync(disk));
         let mut applied = match recorded {
             Ok(()) => Applied {
                 made_dirs: intent.new_dirs.clone(),
@@ -127,34 +119,5 @@ impl<D: Disk> Apply<'_, '_, D> {
         };
         applied.kept = swapper.take_kept();
         applied
-    }
-
-    fn make_swaps_durable(&self, intent: &Intent, journal: &Journal<D>) -> Result<(), FsError> {
-        if mutant!(CommittedTooEarly) {
-            journal.append(self.cache.disk, &Record::Committed)?;
-        }
-        if mutant!(BarrierTwoSkipped) {
-            return Ok(());
-        }
-        barrier_two(self.cache, intent)
-    }
-
-    fn record_committed(
-        &self,
-        swapper: &Swapper<'_, '_, D>,
-        intent: &Intent,
-        journal: &Journal<D>,
-    ) -> Result<(), FsError> {
-        if mutant!(SlotsRemovedTooEarly) {
-            clean_slots(swapper, intent, Unknown::Users)?;
-        }
-        if mutant!(CommittedTooLate) {
-            return Ok(());
-        }
-        journal.append(self.cache.disk, &Record::Committed)?;
-        if mutant!(CommittedUnsynced) {
-            return Ok(());
-        }
-        journal.sync(self.cache.disk)
     }
 }

@@ -36,10 +36,6 @@ mod folding;
 mod git_dirs;
 mod git_facts;
 mod holes;
-#[cfg(feature = "mutants")]
-pub mod mutants;
-#[cfg(not(feature = "mutants"))]
-mod mutants;
 mod options;
 mod os;
 mod outcome;

@@ -6,6 +6,10 @@
 //! the same seed gives the same counts on every machine.
 #![forbid(unsafe_code)]
 
+// The code under test, with broken variants of its protocol that run when they are chosen.
+#[cfg(feature = "mutants")]
+extern crate mutated_fs as atomic_fs;
+
 pub mod beside;
 pub mod case;
 pub mod counts;

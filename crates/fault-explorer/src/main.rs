@@ -5,6 +5,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "it writes reports under target/")]
 
+// The code under test, with broken variants of its protocol that run when they are chosen.
+#[cfg(feature = "mutants")]
+extern crate mutated_fs as atomic_fs;
+
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};

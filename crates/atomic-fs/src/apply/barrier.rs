@@ -10,7 +10,6 @@ use crate::apply::slot;
 use crate::beneath::Overlaid;
 use crate::content::ContentSource;
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::os::parallel;
@@ -51,12 +50,7 @@ pub(crate) fn barrier_one<D: Disk>(
 /// Syncs the journal, and then its name: the first sync writes the name as well on file systems
 /// with a journal of their own, so that the second one is not worth a thread.
 fn sync_journal<D: Disk>(disk: &D, journal: &Journal<D>, journals: &D::Dir) -> Result<(), FsError> {
-    if !mutant!(JournalUnsynced) {
-        journal.sync(disk)?;
-    }
-    if mutant!(JournalNameUnsynced) {
-        return Ok(());
-    }
+    journal.sync(disk)?;
     disk.sync_dir(journals).map_err(FsError::state("sync", "journal"))
 }
 
@@ -100,9 +94,6 @@ impl<'w, 'a, D: Disk> SlotWriter<'w, 'a, D> {
                 taken.push(unit.slot.clone());
             }
             files.push(written?);
-        }
-        if mutant!(SlotsUnsynced) {
-            return Ok(());
         }
         for (unit, file) in units.iter().zip(files) {
             let disk = self.cache.disk;
@@ -167,8 +158,5 @@ fn sync_mode<D: Disk>(cache: &DirCache<'_, D>, path: &RelPath) -> Result<(), FsE
         Err(error) if error.is(std::io::ErrorKind::NotFound) => return Ok(()),
         Err(error) => return Err(error),
     };
-    if mutant!(ModeUnsynced) {
-        return Ok(());
-    }
     cache.disk.sync_file(&file).map_err(FsError::io("sync the mode of", path))
 }

@@ -12,7 +12,6 @@ use crate::apply::intent::{DirBelow, Intent, Unit};
 use crate::apply::swapper::{Obstacle, Swapper};
 use crate::conflict::{Conflict, Difference};
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::is_unsupported;
 use crate::os::disk::{Disk, FileKind};
@@ -69,9 +68,6 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// user has put at its path stays.
     pub(crate) fn dir_back(&self, unit: &Unit, below: &[DirBelow]) -> Result<(), FsError> {
         let cache = self.cache;
-        if mutant!(ClearedStays) {
-            return Ok(());
-        }
         match self.rename_dir(&unit.slot, &unit.path) {
             Err(error)
                 if !error.is(io::ErrorKind::NotFound)
@@ -158,7 +154,7 @@ pub(crate) fn remove_emptied<D: Disk>(
     let cache = swapper.cache;
     let mut parents = BTreeSet::new();
     for (dir, _) in intent.emptied.iter().rev() {
-        if cache.is_empty_dir(dir)? && !mutant!(EmptiedStay) {
+        if cache.is_empty_dir(dir)? {
             swapper.remove_dir(dir)?;
         }
         // The process that removed it may have been killed before that was durable.

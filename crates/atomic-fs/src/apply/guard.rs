@@ -7,7 +7,6 @@ use crate::apply::swapper::Obstacle;
 use crate::conflict::Difference;
 use crate::content::Fingerprint;
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind, Lease};
 use crate::rel_path::RelPath;
@@ -51,7 +50,6 @@ impl<D: Disk> Guard<D> {
         let leased = match disk.lease(&file).map_err(FsError::io("guard", path))? {
             Lease::Held => true,
             Lease::Unavailable => false,
-            Lease::Busy if mutant!(BusyIgnored) => false,
             Lease::Busy => return Err(cache.busy(path, &file).into()),
         };
         // Without a lease this check decides nothing, but it avoids that an editor sees a file taken
@@ -74,7 +72,7 @@ impl<D: Disk> Guard<D> {
             let out = cache.stat(&unit.slot)?;
             let is_guarded = out.is_some_and(|out| Some((out.device, out.inode)) == self.inode);
             let holds = cache.disk.lease_holds(leased);
-            let holds = holds.map_err(FsError::io("guard", &unit.path))? || mutant!(LeaseUnchecked);
+            let holds = holds.map_err(FsError::io("guard", &unit.path))?;
             if is_guarded && !holds {
                 // A process waits in open(2) to write to the file that is in the slot now.
                 return Err(cache.busy(&unit.path, leased).into());

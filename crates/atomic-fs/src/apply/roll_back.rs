@@ -8,7 +8,6 @@ use crate::apply::sequence::{backward, find_moved};
 use crate::apply::swapper::{Obstacle, Swapper};
 use crate::apply::tidy::{Unknown, clean_slots, remove_untouched_slots};
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::os::parallel;
@@ -33,11 +32,7 @@ impl<D: Disk> Abandoned<'_, '_, D> {
         let disk = cache.disk;
         // Recorded before anything is removed: whole slots with an open intent are a set
         // that recovery would finish, and this one is about to be answered as undone.
-        let recorded = if mutant!(AbandonUnrecorded) {
-            Ok(())
-        } else {
-            journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk))
-        };
+        let recorded = journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk));
         // The journal's removal is synced as well, since the sync that failed may have
         // been the journal's own, and a second one of it proves nothing.
         let removed = remove_untouched_slots(cache, intent, taken)
@@ -66,13 +61,9 @@ pub(crate) fn roll_back<D: Disk>(
 ) -> Applied {
     let (cache, disk) = (swapper.cache, swapper.cache.disk);
     let moved = find_moved(cache, &intent);
-    let recorded = match mutant!(AbortUnrecorded) {
-        true => Ok(()),
-        false => journal.append(disk, &Record::Abort),
-    };
+    let recorded = journal.append(disk, &Record::Abort);
     let undone = backward(swapper, &intent, done).and_then(|edited| {
         let synced = parallel::for_each(parallel::syncs(disk), 2, |index| match index {
-            _ if mutant!(AbortUnsynced) => Ok(()),
             0 if recorded.is_ok() => journal.sync(disk),
             0 => Ok(()),
             _ => barrier_two(cache, &intent),
@@ -93,10 +84,7 @@ pub(crate) fn roll_back<D: Disk>(
     };
     // Before the answer: a user may set the set's own mode at once, and recovery would take that for
     // a leftover of the set and change it back.
-    let ended = match mutant!(RolledBackTooLate) {
-        true => Ok(()),
-        false => journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk)),
-    };
+    let ended = journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk));
     if let Err(error) = &ended {
         tracing::warn!(set = %intent.set, %error, "slots stay until recovery");
     } else if moved.is_some()

@@ -7,7 +7,6 @@ use crate::apply::swapper::{Obstacle, Swapper};
 use crate::conflict::Conflict;
 use crate::error::FsError;
 use crate::fallback::move_aside;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::os::parallel;
@@ -57,7 +56,7 @@ pub(crate) fn forward<D: Disk>(
         for dir in &intent.new_dirs {
             swapper.make_dir(dir, modes.get(dir).copied())?;
             // A file that moves has no other name once it is in there.
-            if moved_into.contains(dir) && !mutant!(NewDirectoryUnsynced) {
+            if moved_into.contains(dir) {
                 swapper.cache.sync_parent(dir)?;
             }
         }
@@ -149,9 +148,7 @@ pub(crate) fn backward<D: Disk>(
 ) -> Result<Vec<Conflict>, FsError> {
     let mut edited = Vec::new();
     swapper.record.make_durable(swapper.cache)?;
-    if !mutant!(FailureTrusted) {
-        move_aside::settle(swapper.cache, intent)?;
-    }
+    move_aside::settle(swapper.cache, intent)?;
     // What arrived is taken away before anything that was moved aside comes back: a path
     // may have been freed for another unit of the set.
     for &index in touched.iter().rev() {
@@ -191,7 +188,7 @@ fn sync_moved_back<D: Disk>(swapper: &Swapper<'_, '_, D>, intent: &Intent) -> Re
     let mut synced = BTreeSet::new();
     for unit in &intent.units {
         let Action::Move { to, .. } = &unit.action else { continue };
-        let is_new = lies_in(to, &new_dirs) && !mutant!(NewDirectoryUnsynced);
+        let is_new = lies_in(to, &new_dirs);
         if is_new && synced.insert(unit.slot.parent()) {
             swapper.cache.sync_parent(&unit.slot)?;
         }
@@ -206,9 +203,6 @@ fn sync_slots_of_cleared<D: Disk>(
     swapper: &Swapper<'_, '_, D>,
     intent: &Intent,
 ) -> Result<(), FsError> {
-    if mutant!(ClearedUnsynced) {
-        return Ok(());
-    }
     let cleared = intent.cleared_dirs();
     let has_left = |unit: &&Unit| unit.base().is_some() && lies_in(&unit.path, &cleared);
     let left: Vec<&Unit> = intent.units.iter().filter(has_left).collect();
@@ -231,9 +225,6 @@ fn sync_slots_of_cleared<D: Disk>(
 /// on a file system that writes its directories in any order, what comes could otherwise survive
 /// a power cut without the name that what goes was given.
 fn sync_handed_over<D: Disk>(swapper: &Swapper<'_, '_, D>, intent: &Intent) -> Result<(), FsError> {
-    if mutant!(HandoverUnsynced) {
-        return Ok(());
-    }
     let taken: BTreeSet<&RelPath> =
         intent.units.iter().filter_map(Unit::arrives_at).chain(&intent.new_dirs).collect();
     let handed_over = intent.units.iter().filter(|unit| unit.frees_path());

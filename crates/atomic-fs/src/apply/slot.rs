@@ -6,7 +6,6 @@ use crate::apply::intent::{Action, Unit};
 use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
 use crate::error::FsError;
 use crate::holes::{data_runs, has_hole};
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::write_all;
 use crate::os::disk::{Carried, Disk, LinkLike};
@@ -91,12 +90,12 @@ impl NewFile<'_> {
         let Self { own, path, content, .. } = *self;
         let target = read_target(path, content, source)?;
         let dir = cache.parent(own)?;
-        let old = match self.continues.filter(|_| !mutant!(MetadataDropped)) {
+        let old = match self.continues {
             Some(old) => cache.stat(old)?,
             None => None,
         };
         let owner = old.map(|old| (old.uid, old.gid));
-        let modified_ns = self.stamp.filter(|_| !mutant!(StampLeftOut));
+        let modified_ns = self.stamp;
         cache
             .disk
             .create_symlink(&dir, own.file_name(), &target, LinkLike { owner, modified_ns })
@@ -112,7 +111,7 @@ impl NewFile<'_> {
         let Self { own, path, content, .. } = *self;
         let disk = cache.disk;
         let dir = cache.parent(own)?;
-        let continues = self.continues.filter(|_| !mutant!(MetadataDropped));
+        let continues = self.continues;
         let original = continues.map(|old| cache.open_file(old)).transpose()?;
         let file =
             disk.create_file(&dir, own.file_name()).map_err(FsError::io("write beside", path))?;
@@ -137,7 +136,7 @@ impl NewFile<'_> {
                 disk.set_mode(&file, content.mode).map_err(FsError::io("set the mode of", path))?;
             }
         }
-        if let Some(stamp) = self.stamp.filter(|_| !mutant!(StampLeftOut)) {
+        if let Some(stamp) = self.stamp {
             disk.set_modified(&file, stamp)
                 .map_err(FsError::io("set the time of modification of", path))?;
         }
@@ -159,7 +158,7 @@ pub(crate) fn read_target(
     let reader = source.open(&link.digest).map_err(failed())?;
     reader.take(link.bytes + 1).read_to_end(&mut target).map_err(failed())?;
     let found = Digest::of(&target);
-    if found != link.digest && !mutant!(DigestIgnored) {
+    if found != link.digest {
         return Err(FsError::DamagedContent { path: path.clone(), expected: link.digest, found });
     }
     Ok(target)
@@ -220,7 +219,7 @@ fn fill<D: Disk>(
     }
     let found = hasher.finalize().into();
     let is_approved = found == staged.digest && offset == staged.bytes;
-    if !is_approved && !mutant!(DigestIgnored) {
+    if !is_approved {
         return Err(FsError::DamagedContent { path: path.clone(), expected: staged.digest, found });
     }
     if written < offset {

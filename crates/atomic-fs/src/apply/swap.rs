@@ -12,7 +12,6 @@ use crate::apply::swapper::{Attempt, Obstacle, Swapper};
 use crate::conflict::Difference;
 use crate::content::Fingerprint;
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
 use crate::policy::check_mode_change;
@@ -40,10 +39,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
             }
             Err(error) => return Err(error.into()),
         }
-        let verified = match mutant!(ReplaceUnverified) || mutant!(SuccessTrusted) {
-            true => Ok(()),
-            false => guard.verify(self.cache, unit, base),
-        };
+        let verified = guard.verify(self.cache, unit, base);
         if verified.is_err() {
             self.put_back(unit, staged)?;
         }
@@ -55,9 +51,6 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// The version that the user saved last ends at the file's path; an older one that was displaced
     /// together with it stays in the slot, and is moved to `conflicts/` when the slots are cleaned.
     pub(crate) fn put_back(&self, unit: &Unit, staged: &Fingerprint) -> Result<(), FsError> {
-        if mutant!(PutBackSkipped) {
-            return Ok(());
-        }
         self.record.make_durable(self.cache)?;
         // Its own content, and not what a user has saved with the same bytes since.
         let is_own = |state: &FileState| match unit.staged() {
@@ -99,9 +92,6 @@ impl<D: Disk> Swapper<'_, '_, D> {
             Action::Move { .. } => None,
             _ => Some(Guard::of(self.cache, &unit.path, base)?),
         };
-        if mutant!(DeleteUnlinks) && matches!(unit.action, Action::Delete { .. }) {
-            return Ok(self.cache.remove_name(&unit.path)?);
-        }
         match self.cache.rename_to_own(&unit.path, &unit.slot) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::NotFound) => {
@@ -110,7 +100,6 @@ impl<D: Disk> Swapper<'_, '_, D> {
             Err(error) => return Err(error.into()),
         }
         let verified = match &guard {
-            _ if mutant!(DeleteUnverified) => Ok(()),
             Some(guard) => guard.verify(self.cache, unit, base),
             None => match self.cache.file_state(&unit.slot) {
                 Ok(state) => match state.difference(base) {
@@ -133,7 +122,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         unit: &Unit,
         guard: Option<Guard<D>>,
     ) -> Result<(), FsError> {
-        if unit.slot.parent() != unit.path.parent() && !mutant!(ParentsForgotten) {
+        if unit.slot.parent() != unit.path.parent() {
             if self.cache.stat(&unit.slot)?.is_none() {
                 return Ok(());
             }
@@ -161,7 +150,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
                 if identity(slot) == identity(file) {
                     return Ok(());
                 }
-                let _kept = guard.filter(|_| mutant!(WaitersShutOut));
+                drop(guard);
                 self.keep(unit)
             }
             Err(error) => Err(error),
@@ -170,13 +159,6 @@ impl<D: Disk> Swapper<'_, '_, D> {
 
     /// Brings the slot to the path where its content is to be.
     pub(crate) fn arrive(&self, unit: &Unit, path: &RelPath) -> Step {
-        if mutant!(ArrivalReplaces) {
-            let (from, to) = (self.cache.parent(&unit.slot)?, self.cache.parent(path)?);
-            let disk = self.cache.disk;
-            disk.rename_replacing(&from, unit.slot.file_name(), &to, path.file_name())
-                .map_err(FsError::io("move", path))?;
-            return Ok(());
-        }
         match self.cache.rename_own_to(&unit.slot, path) {
             Ok(()) => Ok(()),
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
@@ -208,9 +190,6 @@ impl<D: Disk> Swapper<'_, '_, D> {
             self.cache.disk.set_mode(&file, mode).map_err(failed)
         };
         set(mode)?;
-        if mutant!(ModeUnverified) {
-            return Ok(());
-        }
         let changed = Fingerprint { mode, ..*base };
         let found = self.cache.file_state(&unit.path)?;
         if found.inode() != state.inode() {
@@ -252,9 +231,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let failed = || FsError::io("set the mode of the directory", path);
         disk.set_dir_mode(&parent, path.file_name(), mode).map_err(failed())?;
         // Before anything comes into it: recovery sets the mode of an empty one alone.
-        if !mutant!(DirModeUnsynced) {
-            disk.sync_dir(&*self.cache.dir(Some(path))?).map_err(failed())?;
-        }
+        disk.sync_dir(&*self.cache.dir(Some(path))?).map_err(failed())?;
         Ok(())
     }
 }

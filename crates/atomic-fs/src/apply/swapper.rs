@@ -7,7 +7,6 @@ use crate::apply::swap_record::SwapRecord;
 use crate::conflict::{Conflict, Difference};
 use crate::error::FsError;
 use crate::fallback::{move_aside, replace_file};
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, is_unsupported};
 use crate::recovery::conflicts::{self, Kept};
@@ -88,7 +87,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
                     return replace_file::exchange(self.cache, &self.record, unit, &parent);
                 }
                 if self.cache.options.allow_move_aside {
-                    if attempt == Attempt::Again && !mutant!(AsideReusedUnsynced) {
+                    if attempt == Attempt::Again {
                         // The name is taken again that the file was moved away from last time.
                         self.cache.sync_parent(&unit.path)?;
                     }

@@ -7,7 +7,6 @@ use crate::apply::swapper::Swapper;
 use crate::content::{ContentSource, Fingerprint};
 use crate::error::FsError;
 use crate::fallback::move_aside;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_reader::FileReader;
@@ -49,7 +48,6 @@ pub(crate) fn clean_slots<D: Disk>(
         let is_own = unit.staged().is_some_and(|staged| state.is_of_set(&staged, unit.stamp));
         match state.content() {
             None if state == FileState::Absent => Ok(()),
-            _ if mutant!(SlotsRemovedBlindly) => cache.remove_name(&unit.slot),
             content if is_own || (content.is_some() && content == base) => {
                 cache.remove_name(&unit.slot)
             }
@@ -79,8 +77,7 @@ fn is_untouched<D: Disk>(cache: &DirCache<'_, D>, unit: &Unit) -> Result<bool, F
         return Ok(unit.base().is_none());
     };
     let state = cache.file_state(&unit.path)?;
-    let is_same =
-        mutant!(DisplacedByContent) || state.inode().is_some_and(|(_, now)| now == *inode);
+    let is_same = state.inode().is_some_and(|(_, now)| now == *inode);
     Ok(is_same && state.matches(base))
 }
 
@@ -100,10 +97,7 @@ fn is_torn<D: Disk>(
         // A link comes whole, and nothing but one comes into a link's slot.
         return Ok(false);
     }
-    if stat.bytes == staged.bytes
-        || has_stamp(stat.modified_ns, unit.stamp)
-        || mutant!(OthersSlotsTorn)
-    {
+    if stat.bytes == staged.bytes || has_stamp(stat.modified_ns, unit.stamp) {
         return Ok(true);
     }
     let file = match cache.open_file(&unit.slot) {

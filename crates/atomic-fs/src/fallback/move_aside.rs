@@ -15,7 +15,6 @@ use std::io;
 use crate::apply::intent::{Action, Intent, Unit};
 use crate::apply::swap_record::SwapRecord;
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::os::file_state::FileState;
@@ -38,20 +37,15 @@ pub(crate) fn exchange<D: Disk>(
 ) -> Result<(), FsError> {
     let aside = unit.aside();
     // Between the two steps the file is at no name but the one that is given to it.
-    if !mutant!(RemovalsUnrecorded) {
-        record.note_moved_aside(cache)?;
-    }
+    record.note_moved_aside(cache)?;
     cache.rename_to_own(&unit.path, &aside)?;
-    let left = match mutant!(AsideUnsynced) {
-        true => Ok(()),
-        false => cache.sync_parent(&unit.path),
-    };
+    let left = cache.sync_parent(&unit.path);
     let arrived = left.and_then(|()| cache.rename_own_to(&unit.slot, &unit.path));
     if let Err(error) = arrived {
         // A slot that has arrived and not lost its own name is settled by whoever takes
         // the set back.
         let has_arrived = cache.is_same_file(&unit.slot, &unit.path)?;
-        if !has_arrived && !mutant!(AsideNotPutBack) {
+        if !has_arrived {
             // Where the user's own stands now, this fails as the arrival did.
             cache.rename_own_to(&aside, &unit.path)?;
         }
@@ -59,9 +53,7 @@ pub(crate) fn exchange<D: Disk>(
     }
     // The slot says that the file has arrived, so it gets the old one no sooner. Where the sync
     // fails, that waits for recovery.
-    if !mutant!(ArrivalUnsynced) {
-        cache.sync_parent(&unit.path)?;
-    }
+    cache.sync_parent(&unit.path)?;
     cache.rename_to_own(&aside, &unit.slot)
 }
 
@@ -70,7 +62,7 @@ pub(crate) fn exchange<D: Disk>(
 pub(crate) fn settle<D: Disk>(cache: &DirCache<'_, D>, intent: &Intent) -> Result<(), FsError> {
     for unit in &intent.units {
         for path in [Some(&unit.path), unit.arrives_at()].into_iter().flatten() {
-            if cache.is_same_file(&unit.slot, path)? && !mutant!(LinkedSlotsForgotten) {
+            if cache.is_same_file(&unit.slot, path)? {
                 cache.drop_name(&unit.slot, path)?;
             }
         }
@@ -101,7 +93,7 @@ pub(crate) fn settle_way_back<D: Disk>(
 
 fn settle_aside<D: Disk>(cache: &DirCache<'_, D>, unit: &Unit) -> Result<(), FsError> {
     let aside = unit.aside();
-    if mutant!(AsideForgotten) || cache.stat(&aside)?.is_none() {
+    if cache.stat(&aside)?.is_none() {
         return Ok(());
     }
     if cache.is_same_file(&aside, &unit.path)? {
@@ -117,9 +109,7 @@ fn settle_aside<D: Disk>(cache: &DirCache<'_, D>, unit: &Unit) -> Result<(), FsE
     }
     if cache.stat(&unit.slot)?.is_none() {
         // Who was killed may not have come to it.
-        if !mutant!(SettledUnsynced) {
-            cache.sync_parent(&unit.path)?;
-        }
+        cache.sync_parent(&unit.path)?;
         return cache.rename_to_own(&aside, &unit.slot);
     }
     // The user put a file there while the path was free.
@@ -141,7 +131,7 @@ pub(crate) fn clean_aside<D: Disk>(
         Err(error) => return Err(error),
     };
     let is_own = state.content() == Some(base.content()) || state.is_of_set(staged, unit.stamp);
-    match is_own || mutant!(AsideRemovedBlindly) {
+    match is_own {
         true => cache.remove_name(&aside).map(|()| None),
         false => conflicts::keep(cache, &aside, &unit.path).map(Some),
     }

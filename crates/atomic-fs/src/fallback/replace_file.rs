@@ -6,7 +6,6 @@ use crate::apply::intent::Unit;
 use crate::apply::swap_record::SwapRecord;
 use crate::error::FsError;
 use crate::fallback::move_aside;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, is_unsupported};
 use crate::rel_path::RelPath;
@@ -28,21 +27,17 @@ pub(crate) fn exchange<D: Disk>(
     parent: &D::Dir,
 ) -> Result<(), FsError> {
     // Between the two steps the file is at no name but the one that is given to it.
-    if !mutant!(RemovalsUnrecorded) {
-        record.note_moved_aside(cache)?;
-    }
+    record.note_moved_aside(cache)?;
     let aside = unit.aside();
     let (target, slot) = (unit.path.file_name(), unit.slot.file_name());
     // The call overwrites what has the name that it is to give the old file, and that may
     // be what an earlier one took out and a user has put another file before.
     match cache.stat(&aside) {
         Ok(None) => {}
-        Ok(Some(_)) if mutant!(BackupOverwritten) => {}
         Ok(Some(_)) => return Err(replaced_by_another(unit)),
         Err(error) => return Err(error),
     }
-    let kept = if mutant!(BackupNotGiven) { b"" } else { aside.file_name() };
-    let answer = cache.disk.replace(parent, target, slot, kept);
+    let answer = cache.disk.replace(parent, target, slot, aside.file_name());
     finish(cache, record, unit, &aside, answer)
 }
 
@@ -58,13 +53,6 @@ fn finish<D: Disk>(
         let error = answer.as_ref().err().map_or_else(|| kind.into(), copied);
         FsError::io("swap", &unit.path)(error)
     };
-    if answer.is_ok() && mutant!(SuccessTrusted) {
-        let _ = cache.rename_to_own(aside, &unit.slot);
-        return Ok(());
-    }
-    if answer.is_err() && (mutant!(FailureTrusted) || mutant!(HalfReplacedUnfinished)) {
-        return Err(failed(io::ErrorKind::Other));
-    }
     match (is_there(&unit.path)?, is_there(&unit.slot)?, is_there(aside)?) {
         // Replaced; if the path is free, the user has removed the new file already.
         (_, false, true) => cache.rename_to_own(aside, &unit.slot),

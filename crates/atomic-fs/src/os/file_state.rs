@@ -2,7 +2,6 @@
 
 use crate::conflict::Difference;
 use crate::content::{Content, ContentKind, Digest, Fingerprint};
-use crate::mutants::mutant;
 use crate::os::disk::{FileKind, Stat};
 
 /// What a name holds.
@@ -31,7 +30,7 @@ impl FileState {
     /// The same whatever its mode: some file systems keep none.
     pub(crate) fn is_of_set(&self, staged: &Fingerprint, stamp: i64) -> bool {
         matches!(self, Self::File { stat, .. } if self.content() == Some(staged.content())
-            && (has_stamp(stat.modified_ns, stamp) || mutant!(StampIgnored)))
+            && has_stamp(stat.modified_ns, stamp))
     }
 
     /// In what it differs from a file's expected state.

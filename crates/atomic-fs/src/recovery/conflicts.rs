@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use crate::apply::slot_name::{SLOT_SUFFIX, is_slot_name};
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::is_unsupported;
 use crate::os::disk::write_all;
@@ -67,7 +66,7 @@ pub(crate) fn keep<D: Disk>(
                 // What is written to the file after the copy would be removed with it, so
                 // processes that write to it come first.
                 let is_busy = disk.lease(&from).map_err(failed())? == Lease::Busy;
-                if is_busy && !mutant!(WaitersShutOut) {
+                if is_busy {
                     return Err(cache.busy(path, &from));
                 }
                 match copy(cache, &from, name.as_bytes()) {
@@ -137,7 +136,7 @@ fn copy<D: Disk>(cache: &DirCache<'_, D>, from: &D::File, name: &[u8]) -> io::Re
 pub(crate) fn remove_partial<D: Disk>(cache: &DirCache<'_, D>) -> Result<(), FsError> {
     let (disk, conflicts) = (cache.disk, cache.conflicts);
     for entry in disk.list(conflicts).map_err(FsError::state("list", "conflicts"))? {
-        if is_slot_name(&entry.name) && !mutant!(PartialCopiesStay) {
+        if is_slot_name(&entry.name) {
             disk.remove_file(conflicts, &entry.name)
                 .map_err(FsError::state("remove", os_string(&entry.name)))?;
         }

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use crate::apply::intent::{Action, Intent, Unit};
 use crate::apply::journal::{Found, Progress};
 use crate::conflict::{Conflict, Difference};
-use crate::mutants::mutant;
 use crate::recovery::condition::Condition;
 use crate::recovery::restore::{Refill, Wanted};
 
@@ -33,13 +32,10 @@ impl<'d> Decision<'d> {
     ) -> Self {
         // Swaps come after barrier 1, so a unit that is done says as much as the record.
         let is_done = |it: &Condition| matches!(it, Condition::Done | Condition::DoneAlone);
-        let has_swapped =
-            found.swapped || conditions.iter().any(is_done) || mutant!(RecoveryTooEager);
+        let has_swapped = found.swapped || conditions.iter().any(is_done);
         // Without a journal nothing says that nothing was.
-        let may_have_swapped = has_swapped || (found.is_rebuilt && !mutant!(RebuiltUnswapped));
-        let may_finish = has_swapped
-            && !was_displaced
-            && (found.progress != Progress::Aborting || mutant!(AbortIgnored));
+        let may_have_swapped = has_swapped || found.is_rebuilt;
+        let may_finish = has_swapped && !was_displaced && found.progress != Progress::Aborting;
         let (intent, slots_are_durable) = (&found.intent, found.swapped);
         Self { intent, slots_are_durable, may_have_swapped, may_finish, left_with_dir }
     }
@@ -59,9 +55,7 @@ impl<'d> Decision<'d> {
     fn can_go_on(&self, unit: &Unit, condition: &Condition) -> bool {
         match condition {
             Condition::Done | Condition::DoneAlone | Condition::Edited(_) => true,
-            Condition::Waiting | Condition::HalfMoved => {
-                self.slots_are_durable || mutant!(RecoveryTooEager)
-            }
+            Condition::Waiting | Condition::HalfMoved => self.slots_are_durable,
             // A deletion is at its goal, a move is not.
             Condition::Gone(_) => matches!(unit.action, Action::Delete { .. }) || is_dir(unit),
             _ => false,
@@ -127,7 +121,7 @@ impl<'d> Decision<'d> {
             Condition::Done => true,
             // Nothing but what it had in it is lost with it, and that is brought back.
             Condition::Gone(_) if is_dir(&self.intent.units[*index]) => self.may_have_swapped,
-            Condition::HalfMoved | Condition::Blocked(_) => !mutant!(HalfMovesForgotten),
+            Condition::HalfMoved | Condition::Blocked(_) => true,
             _ => false,
         };
         (0..self.intent.units.len()).filter(is_touched).collect()

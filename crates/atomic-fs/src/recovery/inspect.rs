@@ -10,7 +10,6 @@ use crate::apply::lookup::Lookup;
 use crate::conflict::{Conflict, Difference};
 use crate::content::{ContentKind, Fingerprint};
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
@@ -246,7 +245,7 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
 
     /// Whether the set has brought what is at a path: a unit's file, or a directory for one.
     fn is_brought(&self, path: &RelPath, state: &FileState) -> Result<bool, FsError> {
-        if *state == FileState::Other(FileKind::Directory) && !mutant!(NewDirectoriesForgotten) {
+        if *state == FileState::Other(FileKind::Directory) {
             return Ok(self.lookup.is_new_dir(path));
         }
         for unit in self.lookup.arriving(path) {
@@ -271,9 +270,6 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
     /// Whether this is still the very file that the set takes away from a path. Its slot being
     /// absent does not tell: a file that has moved has left it.
     fn is_to_leave(&self, path: &RelPath, state: &FileState) -> Result<bool, FsError> {
-        if mutant!(CyclesForgotten) {
-            return Ok(false);
-        }
         let is_it = |unit: &Unit| match unit.base() {
             Some(base) => state.matches(&base),
             // A directory that is still to make way.

@@ -21,7 +21,6 @@ use crate::change_set::ChangeSet;
 use crate::conflict::{Conflict, Difference};
 use crate::error::FsError;
 use crate::fallback::move_aside;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::dir_locks;
 use crate::os::disk::Disk;
@@ -101,7 +100,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
         }
         let parked = journal_names::parked(disk, self.journals)?;
         undecided.retain(|set| parked.iter().all(|(waiting, _)| waiting != set));
-        for set in undecided.into_iter().filter(|_| !mutant!(RecordIgnored)) {
+        for set in undecided {
             if let Some((journal, found)) = self.rebuild(&set)? {
                 report.sets.push(self.recover_set(&journal, &found, None, record)?);
             }
@@ -144,9 +143,6 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
                     true => self.finish_or_undo(&swapper, journal, found, &mut findings)?,
                     false => RecoveredOutcome::InDoubt,
                 };
-                if mutant!(RecoveryUnrecorded) {
-                    clean_slots(&swapper, intent, Unknown::Users)?;
-                }
                 record_outcome(disk, journal, outcome)?;
                 outcome
             }
@@ -200,12 +196,8 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
 
         // Bring half-made steps to a state that an exchange or a rename can leave.
         restore::remove_parts(cache, intent)?;
-        if !mutant!(SecondNamesKept) {
-            drop_second_names(swapper, intent)?;
-            if !mutant!(HalfReplacedForgotten) {
-                move_aside::settle(cache, intent)?;
-            }
-        }
+        drop_second_names(swapper, intent)?;
+        move_aside::settle(cache, intent)?;
         if found.moved_aside {
             move_aside::settle_way_back(cache, intent)?;
         }
@@ -238,9 +230,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
         if is_forward {
             match forward(swapper, intent, &|index| is_finished(&conditions[index])) {
                 Ok(()) => {
-                    if !mutant!(RecoveryBarrierSkipped) {
-                        barrier_two(cache, intent)?;
-                    }
+                    barrier_two(cache, intent)?;
                     return Ok(RecoveredOutcome::Committed);
                 }
                 Err((_, Obstacle::Failed(error))) => return Err(error),
@@ -253,7 +243,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
 
         // Go back, if every unit can.
         findings.unresolved = decision.foreign_slots(&conditions);
-        if decision.may_have_swapped && !mutant!(AwayForgotten) {
+        if decision.may_have_swapped {
             findings.unresolved.extend(inspection.arrived_away()?);
         }
         let lost = decision.base_lost(&conditions);
@@ -269,9 +259,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
         journal.append(cache.disk, &Record::Abort)?;
         journal.sync(cache.disk)?;
         findings.edited.extend(backward(swapper, intent, &decision.to_take_back(&conditions))?);
-        if !mutant!(RecoveryBarrierSkipped) {
-            barrier_two(cache, intent)?;
-        }
+        barrier_two(cache, intent)?;
         Ok(RecoveredOutcome::RolledBack)
     }
 
@@ -292,9 +280,6 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
     /// set, and on nothing but the set's own names.
     fn examine(&self, name: &[u8], found: &Found) -> Result<Verdict, FsError> {
         let intent = &found.intent;
-        if mutant!(JournalBelieved) {
-            return Ok(Verdict::Sound(None));
-        }
         if journal_names::set_of(name) != Some(intent.set.as_str()) {
             return Ok(Verdict::Foreign("it names another set than its file does"));
         }
@@ -379,7 +364,7 @@ fn clear_slots<D: Disk>(
 ) -> Result<(bool, bool), FsError> {
     let (mut has_moved, mut was_displaced) = (false, false);
     for (unit, condition) in intent.units.iter().zip(conditions) {
-        if *condition != Condition::Displaced || mutant!(DisplacedIgnored) {
+        if *condition != Condition::Displaced {
             continue;
         }
         match &unit.action {

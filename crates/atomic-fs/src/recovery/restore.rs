@@ -11,7 +11,6 @@ use crate::apply::slot::NewFile;
 use crate::conflict::{Conflict, Difference};
 use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::rel_path::RelPath;
@@ -66,7 +65,7 @@ pub(crate) fn refill<D: Disk>(
         let unit = &intent.units[index];
         let is_there = content_of(unit, refill)
             .is_some_and(|content| is_readable(contents, &content.digest, content.bytes));
-        if !is_there || mutant!(SlotsNotRestored) {
+        if !is_there {
             let (path, difference) = (unit.path.clone(), Difference::Unrestorable);
             missing.push(Conflict { path, difference });
         }
@@ -116,7 +115,6 @@ fn write<D: Disk>(
     let (own, path, continues) = (&part, &unit.path, continues.as_ref());
     let file = NewFile { own, path, content, continues, stamp }.write(cache, None, contents)?;
     match file {
-        _ if mutant!(RestoredUnsynced) => {}
         Some(file) => {
             cache.disk.sync_file(&file).map_err(FsError::io("sync the content of", &unit.path))?;
         }

@@ -11,7 +11,6 @@
 use crate::apply::slot_name::{is_slot_name, set_of_slot};
 use crate::content::Digest;
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
@@ -71,7 +70,7 @@ pub(crate) fn run<D: Disk>(
                 FileKind::Regular | FileKind::Symlink | FileKind::Directory
                     if is_slot_name(&entry.name) =>
                 {
-                    if set_of_slot(&entry.name).is_some_and(is_own) || mutant!(ForeignSlotsSwept) {
+                    if set_of_slot(&entry.name).is_some_and(is_own) {
                         swept.kept.extend(drop_slot(cache, &path, is_known)?);
                     } else {
                         swept.foreign.push(path);

@@ -7,7 +7,6 @@ use crate::apply::swapper::{Attempt, Swapper};
 use crate::conflict::{Conflict, Difference};
 use crate::content::Fingerprint;
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::disk::Disk;
 use crate::os::file_state::FileState;
 use crate::rel_path::RelPath;
@@ -47,9 +46,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         }
         let state = self.cache.file_state(&unit.path)?;
         // Another file with the same content comes out of the exchange, is seen there, and goes back.
-        if !mutant!(UndoUnchecked)
-            && let Some(difference) = state.difference(staged)
-        {
+        if let Some(difference) = state.difference(staged) {
             return Ok(Some(Conflict { path: unit.path.clone(), difference }));
         }
         match self.exchange(unit, Attempt::Again) {
@@ -69,9 +66,6 @@ impl<D: Disk> Swapper<'_, '_, D> {
             return Ok(None);
         }
         let difference = state.difference(staged).unwrap_or(Difference::Content);
-        if mutant!(UndoUnverified) {
-            return Ok(None);
-        }
         // The user saved between the look and the exchange: theirs goes back on top.
         self.put_back(unit, base)?;
         Ok(Some(Conflict { path: unit.path.clone(), difference }))
@@ -128,9 +122,6 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let Some(difference) = difference(&self.cache.file_state(&unit.slot)?) else {
             return Ok(None);
         };
-        if mutant!(DepartureUnverified) {
-            return Ok(None);
-        }
         match self.cache.rename_own_to(&unit.slot, path) {
             Ok(()) => {}
             Err(error) if error.is(io::ErrorKind::AlreadyExists) => self.keep(unit)?,
@@ -141,9 +132,6 @@ impl<D: Disk> Swapper<'_, '_, D> {
 
     /// Removes a directory that was made for the set, if nothing else is in it.
     pub(crate) fn remove_dir(&self, path: &RelPath) -> Result<(), FsError> {
-        if mutant!(DirectoriesStay) {
-            return Ok(());
-        }
         let parent = match self.cache.parent(path) {
             Ok(parent) => parent,
             Err(error) if error.is_absence() => return Ok(()),

@@ -11,7 +11,6 @@ use crate::apply::tidy::{Unknown, clean_slots};
 use crate::change_set::{Change, ChangeSet};
 use crate::content::ContentSource;
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::dir_locks;
 use crate::os::disk::Disk;
 use crate::os::lock::WorkspaceLock;
@@ -61,17 +60,10 @@ impl<D: Disk> Workspace<D> {
         unfinished: &Unfinished,
     ) -> Result<Vec<Kept>, FsError> {
         let cache = self.cache();
-        let Some(journal) = self.journal_of(unfinished)? else { return Ok(Vec::new()) };
-        let swapper = Swapper::new(&cache);
-        // What it came to was recorded before it was answered.
-        let is_late = match unfinished.record {
-            Record::Committed => mutant!(CommittedTooLate),
-            _ => mutant!(RolledBackTooLate),
-        };
-        if is_late {
-            journal.append(&self.disk, &unfinished.record)?;
-            journal.sync(&self.disk)?;
+        if self.journal_of(unfinished)?.is_none() {
+            return Ok(Vec::new());
         }
+        let swapper = Swapper::new(&cache);
         clean_slots(&swapper, &unfinished.intent, Unknown::Users)?;
         if unfinished.record == Record::Committed {
             remove_emptied(&swapper, &unfinished.intent)?;

@@ -10,7 +10,6 @@ use std::sync::PoisonError;
 
 use super::DirCache;
 use crate::error::FsError;
-use crate::mutants::mutant;
 use crate::os::disk::{Disk, is_unsupported};
 use crate::rel_path::RelPath;
 
@@ -20,10 +19,6 @@ impl<D: Disk> DirCache<'_, D> {
     pub(crate) fn rename_own_to(&self, own: &RelPath, to: &RelPath) -> Result<(), FsError> {
         let (own_dir, to_dir) = (self.parent(own)?, self.parent(to)?);
         let (own_name, to_name) = (own.file_name(), to.file_name());
-        if mutant!(GapOverwritten) {
-            let moved = self.disk.rename_replacing(&own_dir, own_name, &to_dir, to_name);
-            return moved.map_err(FsError::io("move", to));
-        }
         let moved = match self.disk.rename(&own_dir, own_name, &to_dir, to_name) {
             Err(error) if is_unsupported(&error) => {
                 return match self.disk.link(&own_dir, own_name, &to_dir, to_name) {
@@ -39,9 +34,7 @@ impl<D: Disk> DirCache<'_, D> {
     /// Removes one of a file's two names, once the other is durable: were the other lost
     /// in a power cut and the removal not, the file would be gone.
     pub(crate) fn drop_name(&self, own: &RelPath, other: &RelPath) -> Result<(), FsError> {
-        if !mutant!(OtherNameUnsynced) {
-            self.sync_parent(other)?;
-        }
+        self.sync_parent(other)?;
         self.remove_name(own)
     }
 
@@ -54,7 +47,7 @@ impl<D: Disk> DirCache<'_, D> {
             true => Err(io::Error::other("another sync has failed")),
             false => self.disk.sync_dir(&parent),
         };
-        *has_failed |= synced.is_err() && !mutant!(SyncFailureForgotten);
+        *has_failed |= synced.is_err();
         synced.map_err(FsError::io("sync the directory of", path))
     }
 
