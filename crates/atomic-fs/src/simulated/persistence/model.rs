@@ -28,7 +28,7 @@ pub enum Persistence {
 }
 
 impl Persistence {
-    /// Those of the systems that [`super::SimulatedDisk`] is like.
+    /// Those of the systems that [`SimulatedDisk`](crate::simulated::SimulatedDisk) is like.
     pub const ALL: [Self; 4] = [Self::Kill, Self::Weak, Self::Ordered, Self::Treelog];
     /// Those of them in which power is cut.
     pub const POWER_CUTS: [Self; 3] = [Self::Weak, Self::Ordered, Self::Treelog];
