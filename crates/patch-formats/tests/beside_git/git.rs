@@ -1,11 +1,13 @@
 //! What git makes of trees and patches.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Files;
+use crate::entry::{Entry, Files};
 
 /// A folder in which git applies patches, and what lies in it.
 pub(crate) struct Git {
@@ -43,12 +45,20 @@ impl Git {
             fs::remove_dir_all(&work).expect("it is ours");
         }
         fs::create_dir(&work).expect("it can be made");
-        for (name, (content, run)) in files {
+        for (name, entry) in files {
             let path = work.join(name);
             fs::create_dir_all(path.parent().expect("it has a folder")).expect("it can be made");
-            fs::write(&path, content).expect("the file can be written");
-            let mode = if *run { 0o755 } else { 0o644 };
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+            match entry {
+                Entry::File { content, is_executable } => {
+                    fs::write(&path, content).expect("the file can be written");
+                    let mode = if *is_executable { 0o755 } else { 0o644 };
+                    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+                        .expect("it is ours");
+                }
+                Entry::Link { target } => {
+                    symlink(OsStr::from_bytes(target), path).expect("the link can be made");
+                }
+            }
         }
         self.laid = Some(files.clone());
     }
@@ -65,13 +75,12 @@ impl Git {
         let mut arguments = vec!["apply", "--whitespace=nowarn"];
         arguments.extend(strip);
         arguments.push("../p");
-        if !self.run(&arguments).status.success() {
-            return None;
-        }
-        self.laid = None;
+        let is_taken = self.run(&arguments).status.success();
         let mut files = Files::new();
         read(&self.work(), &self.work(), &mut files);
-        Some(files)
+        // Where a link cannot be made, git refuses in the middle of its work.
+        self.laid = self.laid.take().filter(|laid| *laid == files);
+        is_taken.then_some(files)
     }
 
     /// `git diff` between two trees, and the same without prefixes.
@@ -102,12 +111,19 @@ impl Git {
 fn read(root: &Path, folder: &Path, files: &mut Files) {
     for entry in fs::read_dir(folder).expect("it is there") {
         let path = entry.expect("an entry").path();
-        if path.is_dir() {
+        let metadata = path.symlink_metadata().expect("it is there");
+        if metadata.is_dir() {
             read(root, &path, files);
             continue;
         }
         let name = path.strip_prefix(root).expect("it lies there").to_string_lossy().into_owned();
-        let run = fs::metadata(&path).expect("a file").permissions().mode() & 0o100 != 0;
-        files.insert(name, (fs::read(&path).expect("a file"), run));
+        let entry = if metadata.is_symlink() {
+            let target = fs::read_link(&path).expect("a link").into_os_string().into_vec();
+            Entry::Link { target }
+        } else {
+            let is_executable = metadata.permissions().mode() & 0o100 != 0;
+            Entry::File { content: fs::read(&path).expect("a file"), is_executable }
+        };
+        files.insert(name, entry);
     }
 }

@@ -8,84 +8,72 @@
 #![cfg(unix)]
 #![allow(clippy::disallowed_methods, reason = "the test plays the user, who writes files freely")]
 
+mod entry;
+mod fitting;
+mod follow;
 mod git;
+mod kind;
+mod links;
+mod material;
 mod mutate;
 mod ours;
+mod refusal;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use entry::{Entry, Files, shown};
+use follow::{Last, resolve};
 use git::Git;
-use mutate::{Random, mutate, restyled, trees};
-use ours::{Refused, ours};
+use kind::{Kind, LISTED};
+use material::Random;
+use mutate::{mutate, restyled, trees};
+use ours::ours;
+use refusal::Refused;
 
 /// So many in every run of the tests.
 const CASES: usize = 400;
 const SEED: u64 = 20_261_128;
 
-/// Each kind of difference, with the words by which docs/cli.md lists it.
-const LISTED: [(Kind, &str); 18] = [
-    (Kind::Order, "parts may stand in any order"),
-    (Kind::NoContext, "a hunk without context has to be where it says"),
-    (Kind::FinalNewline, "`\\ No newline at end of file` stands at the end of a file"),
-    (Kind::Time, "a time of 1970 counts"),
-    (Kind::SeveralPlaces, "a hunk that is not where it says has to match in exactly one place"),
-    (Kind::Lines, "a hunk has exactly the lines that it says, hunks are in order"),
-    (Kind::Twice, "no file is changed twice"),
-    (Kind::CutOff, "a patch that was cut off is refused"),
-    (Kind::TwoFiles, "names that may mean two files are refused"),
-    (Kind::Disagreeing, "names below `diff --git`"),
-    (Kind::Names, "names with an empty part, `.` or `..`"),
-    (Kind::Unsupported, "copies, binary patches and submodules"),
-    (Kind::Mode, "a change of mode from one that the file does not have"),
-    (Kind::Headers, "header lines that are malformed"),
-    (Kind::Renames, "a rename or a new file never replaces a file, and renames in a circle"),
-    (Kind::LineEnds, "a patch whose lines all end in LF fits lines that end in"),
-    (Kind::Unprefixed, "names without a prefix are taken"),
-    (Kind::Incomplete, "headers may be incomplete"),
-];
-
-/// Why one takes a patch and the other does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Order,
-    NoContext,
-    FinalNewline,
-    Time,
-    SeveralPlaces,
-    Lines,
-    Twice,
-    CutOff,
-    TwoFiles,
-    Disagreeing,
-    Names,
-    Unsupported,
-    Mode,
-    Headers,
-    Renames,
-    LineEnds,
-    Unprefixed,
-    Incomplete,
-}
-
-/// Content and whether it can be run, by name.
-type Files = BTreeMap<String, (Vec<u8>, bool)>;
-
 #[derive(Debug, Default)]
 struct Counts {
     taken_by_both: usize,
+    /// Of these, those by which a link comes, goes or changes.
+    changing_links: usize,
     refused_by_both: usize,
     only_git: BTreeMap<Kind, usize>,
     only_greenroom: BTreeMap<Kind, usize>,
     /// Taken by both, and by git as here with `-p0` alone.
     unprefixed: usize,
+    /// Taken by both, and here by names without a prefix that lead through links.
+    unprefixed_through_link: usize,
+    /// Taken by both, and git changed the target of a link where the file behind it was changed here.
+    behind_link: usize,
+}
+
+fn links(files: &Files) -> Vec<(&String, &Entry)> {
+    files.iter().filter(|(_, entry)| matches!(entry, Entry::Link { .. })).collect()
+}
+
+/// Whether two trees are the same but for links and what they lead to.
+fn differ_by_links(before: &Files, one: &Files, other: &Files) -> bool {
+    let led = |link| resolve(before, &BTreeSet::new(), link, Last::Followed).ok();
+    let behind: BTreeSet<String> =
+        links(before).into_iter().filter_map(|(link, _)| led(link)).collect();
+    one.keys()
+        .chain(other.keys())
+        .filter(|name| one.get(*name) != other.get(*name))
+        .all(|name| matches!(before.get(name), Some(Entry::Link { .. })) || behind.contains(name))
 }
 
 /// Compares one patch; the difference when it is of no listed kind.
 fn compare(git: &mut Git, before: &Files, patch: &[u8], counts: &mut Counts) -> Result<(), String> {
     let (here, there) = (ours(before, patch), git.apply(before, patch, None));
     match (here, there) {
-        (Ok(here), Some(there)) if here.files == there => counts.taken_by_both += 1,
+        (Ok(here), Some(there)) if here.files == there => {
+            counts.taken_by_both += 1;
+            counts.changing_links += usize::from(links(before) != links(&there));
+        }
         (Err(_), None) => counts.refused_by_both += 1,
         (Err(Refused { kind: Some(kind), .. }), Some(_)) => {
             *counts.only_git.entry(kind).or_default() += 1;
@@ -97,6 +85,20 @@ fn compare(git: &mut Git, before: &Files, patch: &[u8], counts: &mut Counts) -> 
                 .any(|p| git.apply(before, patch, Some(p)) == Some(here.files.clone()));
             match (there, here.lenient.first()) {
                 (Some(_), _) if is_unprefixed => counts.unprefixed += 1,
+                // With `-p0` it refuses the link, and without it finds another name.
+                (Some(_), _)
+                    if [Kind::Unprefixed, Kind::ThroughLink]
+                        .iter()
+                        .all(|kind| here.lenient.contains(kind)) =>
+                {
+                    counts.unprefixed_through_link += 1;
+                }
+                (Some(there), _)
+                    if here.lenient.contains(&Kind::BehindLink)
+                        && differ_by_links(before, &here.files, &there) =>
+                {
+                    counts.behind_link += 1;
+                }
                 (Some(there), _) => {
                     return Err(format!(
                         "git makes of it {}, not {}",
@@ -115,13 +117,6 @@ fn compare(git: &mut Git, before: &Files, patch: &[u8], counts: &mut Counts) -> 
         }
     }
     Ok(())
-}
-
-fn shown(files: &Files) -> String {
-    let shown = files.iter().map(|(name, (content, run))| {
-        format!("  {name}{}: {}\n", if *run { "*" } else { "" }, content.escape_ascii())
-    });
-    format!("\n{}", shown.collect::<String>())
 }
 
 #[test]
@@ -171,7 +166,9 @@ fn mutated_patches_give_what_git_apply_gives_but_for_the_listed_differences() {
     }
     let (count, first) = (unlisted.len(), unlisted.iter().take(5).cloned().collect::<Vec<_>>());
     assert!(count == 0, "{count} unlisted differences:\n{}", first.join("\n\n"));
-    let is_telling = counts.taken_by_both * 5 > cases && counts.refused_by_both * 20 > cases;
+    let is_telling = counts.taken_by_both * 5 > cases
+        && counts.refused_by_both * 20 > cases
+        && counts.changing_links * 50 > cases;
     assert!(is_telling || from > 0, "too few are taken or refused by both: {counts:?}");
 }
 

@@ -1,56 +1,8 @@
 //! Trees, the patches between them as programs write them, and what happens to patches on the way.
 
-use crate::Files;
-
-/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound.max(1) as u64).expect("it is less than a usize")
-    }
-
-    fn pick<'p, T>(&mut self, of: &'p [T]) -> &'p T {
-        &of[self.below(of.len())]
-    }
-}
-
-/// Contents of lines that repeat, with every kind of end.
-fn content(random: &mut Random) -> Vec<u8> {
-    const LINES: [&[u8]; 12] = [
-        b"a\n",
-        b"b\n",
-        b"\n",
-        b"c\r\n",
-        b"}\n",
-        b"-- x\n",
-        b"++ y\n",
-        b" z\n",
-        b"@@ -1 +1 @@\n",
-        b"\xff\xfe\n",
-        b"line\n",
-        b"    return\n",
-    ];
-    let mut content = Vec::new();
-    for number in 0..random.below(24) {
-        match random.below(3) {
-            0 => content.extend_from_slice(LINES[random.below(LINES.len())]),
-            _ => content.extend_from_slice(format!("line {number}\n").as_bytes()),
-        }
-    }
-    if random.below(6) == 0 {
-        content.extend_from_slice(b"no end");
-    }
-    content
-}
+use crate::entry::{Entry, Files, put};
+use crate::links;
+use crate::material::{NAMES, Random, content, line_of};
 
 fn edited(random: &mut Random, content: &[u8]) -> Vec<u8> {
     let mut lines: Vec<Vec<u8>> =
@@ -68,22 +20,24 @@ fn edited(random: &mut Random, content: &[u8]) -> Vec<u8> {
     lines.concat()
 }
 
-const NAMES: [&str; 9] =
-    ["f", "d/f", "d/e/f", "a/f", "b/f", "name with blanks", "n\u{e4}me", "g", "d/g.orig"];
+fn new_file(random: &mut Random) -> Entry {
+    let content = content(random);
+    Entry::File { content, is_executable: random.below(4) == 0 }
+}
 
 /// Two trees with something of everything between them.
 pub(crate) fn trees(random: &mut Random) -> (Files, Files) {
     let mut before = Files::new();
     for name in NAMES {
         if random.below(3) > 0 {
-            before.insert(name.to_owned(), (content(random), random.below(4) == 0));
+            before.insert(name.to_owned(), new_file(random));
         }
     }
     let mut after = before.clone();
     for name in NAMES {
-        let Some((content, run)) = before.get(name) else {
+        let Some(Entry::File { content, is_executable }) = before.get(name).cloned() else {
             if random.below(5) == 0 {
-                after.insert(name.to_owned(), (self::content(random), random.below(4) == 0));
+                after.insert(name.to_owned(), new_file(random));
             }
             continue;
         };
@@ -92,19 +46,24 @@ pub(crate) fn trees(random: &mut Random) -> (Files, Files) {
                 after.remove(name);
             }
             1 => {
-                after.insert(name.to_owned(), (content.clone(), !run));
+                let is_executable = !is_executable;
+                after.insert(name.to_owned(), Entry::File { content, is_executable });
             }
             2 => {
                 after.remove(name);
-                let content =
-                    if random.below(2) == 0 { content.clone() } else { edited(random, content) };
-                after.insert(format!("{}-moved", name.replace('/', "-")), (content, *run));
+                let content = if random.below(2) == 0 { content } else { edited(random, &content) };
+                let name = format!("{}-moved", name.replace('/', "-"));
+                after.insert(name, Entry::File { content, is_executable });
             }
             3..=5 => {
-                after.insert(name.to_owned(), (edited(random, content), *run));
+                let content = edited(random, &content);
+                after.insert(name.to_owned(), Entry::File { content, is_executable });
             }
             _ => {}
         }
+    }
+    if random.below(3) > 0 {
+        links::link(random, &mut before, &mut after);
     }
     (before, after)
 }
@@ -182,13 +141,7 @@ pub(crate) fn mutate(random: &mut Random, patch: &mut Vec<u8>, files: &mut Files
     let mut lines: Vec<Vec<u8>> =
         patch.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
     let line = random.below(lines.len());
-    let header = |lines: &[Vec<u8>], heads: &[&[u8]], random: &mut Random| {
-        let found: Vec<usize> = (0..lines.len())
-            .filter(|at| heads.iter().any(|head| lines[*at].starts_with(head)))
-            .collect();
-        (!found.is_empty()).then(|| *random.pick(&found))
-    };
-    match random.below(20) {
+    match random.below(26) {
         0 => patch[at] = (random.next() & 0xff) as u8,
         1 => patch.insert(at, *random.pick(b"\n\r\t +-@\\/\".0a")),
         2 => {
@@ -210,7 +163,7 @@ pub(crate) fn mutate(random: &mut Random, patch: &mut Vec<u8>, files: &mut Files
         }
         7 | 8 => {
             // Line numbers and counts are what breaks most often.
-            if let Some(line) = header(&lines, &[b"@@ -"], random) {
+            if let Some(line) = line_of(&lines, &[b"@@ -"], random) {
                 let digits: Vec<usize> =
                     (0..lines[line].len()).filter(|at| lines[line][*at].is_ascii_digit()).collect();
                 if !digits.is_empty() {
@@ -220,7 +173,7 @@ pub(crate) fn mutate(random: &mut Random, patch: &mut Vec<u8>, files: &mut Files
             }
         }
         9 => {
-            if let Some(line) = header(&lines, &[b"index "], random) {
+            if let Some(line) = line_of(&lines, &[b"index "], random) {
                 let with = [
                     &b"index 1234567..abcdefg 100644\n"[..],
                     b"index e69de29\n",
@@ -233,7 +186,7 @@ pub(crate) fn mutate(random: &mut Random, patch: &mut Vec<u8>, files: &mut Files
             }
         }
         10 | 11 => {
-            if let Some(line) = header(&lines, &[b"--- ", b"+++ ", b"diff --git "], random) {
+            if let Some(line) = line_of(&lines, &[b"--- ", b"+++ ", b"diff --git "], random) {
                 let text = String::from_utf8_lossy(&lines[line]).into_owned();
                 let (old, new) = random.pick(&RENAMINGS);
                 lines[line] = text.replacen(old, new, 1).into_bytes();
@@ -249,7 +202,7 @@ pub(crate) fn mutate(random: &mut Random, patch: &mut Vec<u8>, files: &mut Files
                 b"rename from",
                 b"old mode",
             ];
-            if let Some(line) = header(&lines, &heads, random) {
+            if let Some(line) = line_of(&lines, &heads, random) {
                 lines.remove(line);
                 *patch = lines.concat();
             }
@@ -276,8 +229,9 @@ pub(crate) fn mutate(random: &mut Random, patch: &mut Vec<u8>, files: &mut Files
             *patch = sent.collect::<Vec<_>>().concat();
         }
         15 => {
-            let name = (*random.pick(&NAMES)).to_owned();
-            files.insert(name, (content(random), false));
+            let name = *random.pick(&NAMES);
+            let content = content(random);
+            put(files, name, Entry::File { content, is_executable: false });
         }
         16 => {
             let names: Vec<String> = files.keys().cloned().collect();
@@ -285,11 +239,12 @@ pub(crate) fn mutate(random: &mut Random, patch: &mut Vec<u8>, files: &mut Files
                 files.remove(random.pick(&names));
             }
         }
+        17..=22 => links::mutate(random, patch, files),
         _ => {
             let names: Vec<String> = files.keys().cloned().collect();
             if !names.is_empty() {
                 let name = random.pick(&names);
-                if let Some((content, _)) = files.get_mut(name) {
+                if let Some(Entry::File { content, .. }) = files.get_mut(name) {
                     *content = edited(random, content);
                 }
             }

@@ -2,80 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use patch_formats::{
-    Change, FilePatch, MatchLevel, MisfitError, ModeChange, PatchError, PatchText, Tree,
-};
+use patch_formats::{Change, EntryKind, FilePatch, PatchText, Tree};
 
-use crate::{Files, Kind};
+use crate::entry::{Entry, Files, bytes, has_directory, lies_below, name};
+use crate::fitting::{Fitting, Part};
+use crate::follow::{Last, resolve};
+use crate::kind::Kind;
+use crate::refusal::{Refused, refused};
 
-#[derive(Debug)]
-pub(crate) struct Refused {
-    pub(crate) kind: Option<Kind>,
-    pub(crate) message: String,
+/// The files as they are before, as the names of one part mean them.
+struct Lookup<'f> {
+    files: &'f Files,
+    last: Last,
 }
-
-impl From<PatchError> for Refused {
-    fn from(error: PatchError) -> Self {
-        let message = error.to_string();
-        let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
-        let kind = match error {
-            PatchError::CutOff { .. } => Some(Kind::CutOff),
-            PatchError::NamedTwice { .. } => Some(Kind::Twice),
-            PatchError::TwoFiles { .. } => Some(Kind::TwoFiles),
-            PatchError::BadName { .. } => Some(Kind::Names),
-            PatchError::Unsupported { .. } => Some(Kind::Unsupported),
-            PatchError::Malformed { .. } if says(&["does not follow"]) => Some(Kind::CutOff),
-            PatchError::Malformed { .. } if says(&["lines than it says", "lacks", "overlaps"]) => {
-                Some(Kind::Lines)
-            }
-            PatchError::Malformed { .. }
-                if says(&["which the header above names", "a deletion needs"]) =>
-            {
-                Some(Kind::Disagreeing)
-            }
-            PatchError::Malformed { .. } => Some(Kind::Headers),
-            _ => None,
-        };
-        Self { kind, message }
-    }
-}
-
-impl From<MisfitError> for Refused {
-    fn from(error: MisfitError) -> Self {
-        let message = error.to_string();
-        let kind = match error {
-            MisfitError::Ambiguous { .. } => Some(Kind::SeveralPlaces),
-            MisfitError::Misplaced { .. } if message.contains("bring them into order") => {
-                Some(Kind::Lines)
-            }
-            MisfitError::Misplaced { .. } if message.contains("has no context") => {
-                Some(Kind::NoContext)
-            }
-            MisfitError::Misplaced { .. }
-                if message.contains("does not end") || message.contains("says that the file") =>
-            {
-                Some(Kind::FinalNewline)
-            }
-            MisfitError::NotFound { expected, found, .. }
-                if format!("{}\\n`", expected.strip_suffix('`').unwrap_or(&expected)) == found =>
-            {
-                Some(Kind::FinalNewline)
-            }
-            _ => None,
-        };
-        Self { kind, message }
-    }
-}
-
-fn refused<T>(kind: impl Into<Option<Kind>>, message: String) -> Result<T, Refused> {
-    Err(Refused { kind: kind.into(), message })
-}
-
-struct Lookup<'f>(&'f Files);
 
 impl<'f> Lookup<'f> {
-    fn find(&self, name: &[u8]) -> Option<&'f (Vec<u8>, bool)> {
-        self.0.get(std::str::from_utf8(name).ok()?)
+    fn find(&self, name: &[u8]) -> Option<&'f Entry> {
+        let name = std::str::from_utf8(name).ok()?;
+        self.files.get(&resolve(self.files, &BTreeSet::new(), name, self.last).ok()?)
     }
 }
 
@@ -83,17 +27,24 @@ impl Tree for Lookup<'_> {
     type Content = Vec<u8>;
     type Error = Refused;
 
+    fn enter(&mut self, part: &FilePatch<'_>) {
+        let is_name =
+            part.kind == Some(EntryKind::Symlink) || matches!(part.change, Change::Delete { .. });
+        self.last = if is_name { Last::Meant } else { Last::Followed };
+    }
+
     fn has_file(&mut self, name: &[u8]) -> Result<bool, Refused> {
         Ok(self.find(name).is_some())
     }
 
     fn has_directory(&mut self, name: &[u8]) -> Result<bool, Refused> {
-        let below = [name, b"/"].concat();
-        Ok(self.0.keys().any(|file| file.as_bytes().starts_with(&below)))
+        let name = String::from_utf8_lossy(name);
+        let led = resolve(self.files, &BTreeSet::new(), &name, Last::Followed);
+        Ok(led.is_ok_and(|name| has_directory(self.files, &name)))
     }
 
     fn content(&mut self, name: &[u8]) -> Result<Vec<u8>, Refused> {
-        Ok(self.find(name).expect("it was asked for").0.clone())
+        Ok(bytes(self.find(name).expect("it was asked for")).to_vec())
     }
 }
 
@@ -114,37 +65,75 @@ pub(crate) fn ours(before: &Files, text: &[u8]) -> Result<Taken, Refused> {
     if lines.any(|line| line.starts_with(b"diff --git ") && line.ends_with(b"\r\n")) {
         lenient.insert(Kind::LineEnds);
     }
+    let changes = patch.resolve(&mut Lookup { files: before, last: Last::Followed })?;
+    let freed = freed(before, &changes)?;
+    if patch.files.iter().zip(&changes).any(|(file, change)| {
+        // Git looks for the links that a patch deletes by the modes in its headers.
+        let gone = change.source().filter(|_| change.target().is_none() && file.kind.is_none());
+        let gone =
+            gone.map(name).filter(|gone| matches!(before.get(gone), Some(Entry::Link { .. })));
+        let mut targets = changes.iter().filter_map(Change::target).map(name);
+        gone.is_some_and(|gone| targets.any(|target| lies_below(&target, &gone)))
+    }) {
+        lenient.insert(Kind::Incomplete);
+    }
     let mut parts = Vec::new();
-    let changes = patch.resolve(&mut Lookup(before))?;
     for (file, change) in patch.files.iter().zip(changes) {
-        let (content, run) = fitted(before, file, &change, &mut lenient).map_err(|refused| {
+        let mut fitting =
+            Fitting { before, freed: &freed, file, change: &change, lenient: BTreeSet::new() };
+        parts.push(fitting.fitted().map_err(|refused| {
             // Git creates the file wherever a hunk puts its first lines.
             let is_missing = refused.message.contains("no such file");
             let kind = refused.kind.or((is_missing && inserts(text)).then_some(Kind::NoContext));
             // A time is seen in front of a carriage return, and git takes it for a part of the name.
             let kind = kind.or((is_missing && has_returned_label(text)).then_some(Kind::Headers));
-            Refused { kind, ..refused }
-        })?;
+            // Git has changed the target of the link.
+            let is_behind = fitting.lenient.contains(&Kind::BehindLink);
+            Refused { kind: kind.or(is_behind.then_some(Kind::BehindLink)), ..refused }
+        })?);
+        lenient.append(&mut fitting.lenient);
         let name = change.source().or(change.target());
         if name.is_some_and(|name| stands_unprefixed(text, name)) {
             lenient.insert(Kind::Unprefixed);
         }
-        parts.push((change, content, run));
     }
-    let name = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Taken { files: brought(before, parts, &mut lenient)?, lenient })
+}
+
+/// The names that a patch takes away.
+fn freed(before: &Files, changes: &[Change]) -> Result<BTreeSet<String>, Refused> {
+    let mut freed = BTreeSet::new();
+    for change in changes {
+        if let Change::Delete { path } | Change::Rename { from: path, .. } = change {
+            let led = resolve(before, &BTreeSet::new(), &name(path), Last::Meant);
+            let led = led.or_else(|astray| refused(None, format!("{change:?}: {astray:?}")))?;
+            freed.insert(led);
+        }
+    }
+    Ok(freed)
+}
+
+/// The files after parts that fit.
+fn brought(
+    before: &Files,
+    parts: Vec<Part>,
+    lenient: &mut BTreeSet<Kind>,
+) -> Result<Files, Refused> {
     let (mut sources, mut targets) = (BTreeSet::new(), BTreeSet::new());
     let mut moves = BTreeMap::new();
-    for (change, ..) in &parts {
-        let is_twice = change.source().is_some_and(|source| !sources.insert(name(source)))
-            || change.target().is_some_and(|target| !targets.insert(name(target)));
+    for Part { source, target, is_rename, .. } in &parts {
+        let is_twice = source.as_ref().is_some_and(|source| !sources.insert(source.clone()))
+            || target.as_ref().is_some_and(|target| !targets.insert(target.clone()));
         if is_twice {
-            return refused(Kind::Twice, format!("{change:?} is changed twice"));
+            return refused(Kind::Twice, format!("{source:?} or {target:?} is changed twice"));
         }
-        if let Change::Rename { from, to } = change {
-            moves.insert(name(from), name(to));
+        if let (Some(from), Some(to), true) = (source, target, is_rename) {
+            moves.insert(from.clone(), to.clone());
         }
     }
-    if targets.iter().any(|target| sources.contains(target) && !is_modified(&parts, target)) {
+    let modified: BTreeSet<_> =
+        parts.iter().filter(|part| part.is_modification()).map(|part| &part.source).collect();
+    if targets.iter().any(|one| sources.contains(one) && !modified.contains(&Some(one.clone()))) {
         lenient.insert(Kind::Order);
     }
     for first in moves.keys() {
@@ -157,24 +146,23 @@ pub(crate) fn ours(before: &Files, text: &[u8]) -> Result<Taken, Refused> {
         }
     }
     let mut files = before.clone();
-    for (change, ..) in &parts {
-        if let Change::Delete { path } | Change::Rename { from: path, .. } = change {
-            files.remove(&name(path));
+    for part in parts.iter().filter(|part| !part.is_modification()) {
+        if let Some(source) = &part.source {
+            files.remove(source);
         }
     }
-    for (change, content, run) in parts {
-        let Some(target) = change.target().map(name) else { continue };
-        let is_new = !matches!(change, Change::Modify { .. });
+    for part in parts {
+        let is_new = !part.is_modification();
+        let Some(target) = part.target else { continue };
         if is_new && files.contains_key(&target) {
             return refused(Kind::Renames, format!("`{target}` is there"));
         }
-        let lies_below = |low: &str, high: &str| low.starts_with(&format!("{high}/"));
         if files.keys().any(|file| lies_below(file, &target) || lies_below(&target, file)) {
             return refused(Kind::Renames, format!("`{target}` is in the way of a file"));
         }
-        files.insert(target, (content, run));
+        files.insert(target, part.entry);
     }
-    Ok(Taken { files, lenient })
+    Ok(files)
 }
 
 /// Whether a hunk puts lines where none are, at another line than the first.
@@ -206,51 +194,10 @@ fn stands_unprefixed(text: &[u8], name: &[u8]) -> bool {
     let mut lines = text.split(|byte| *byte == b'\n');
     lines.any(|line| {
         let label = line.strip_prefix(b"--- ").or_else(|| line.strip_prefix(b"+++ "));
-        let label = label.and_then(|label| label.split(|byte| *byte == b'\t').next());
-        label.is_some_and(|label| label == name || label.starts_with(&quoted))
+        label.is_some_and(|label| {
+            let behind = label.strip_prefix(name);
+            behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(b"\t"))
+                || label.starts_with(&quoted)
+        })
     })
-}
-
-fn is_modified(parts: &[(Change, Vec<u8>, bool)], name: &str) -> bool {
-    let path = name.as_bytes().to_vec();
-    parts.iter().any(|(change, ..)| *change == Change::Modify { path: path.clone() })
-}
-
-fn fitted(
-    before: &Files,
-    file: &FilePatch<'_>,
-    change: &Change,
-    lenient: &mut BTreeSet<Kind>,
-) -> Result<(Vec<u8>, bool), Refused> {
-    let found = match change.source() {
-        None => None,
-        Some(source) => match Lookup(before).find(source) {
-            Some(found) => Some(found),
-            None => return refused(None, format!("{change:?}: no such file")),
-        },
-    };
-    let content = found.map_or(&b""[..], |(content, _)| content);
-    let fitted = file.fit(content, false)?;
-    if fitted.placements.iter().any(|place| place.level > MatchLevel::Exact) {
-        lenient.insert(Kind::LineEnds);
-    }
-    let is_new = matches!(change, Change::Create { .. });
-    if file.names_base(content) == Some(true) || (is_new && file.is_from_top) {
-        lenient.insert(Kind::Incomplete);
-    }
-    let was_run = found.is_some_and(|(_, run)| *run);
-    let run = match file.mode {
-        None => was_run,
-        Some(ModeChange::Executable(run)) if found.is_some() && run == was_run => {
-            return refused(Kind::Mode, "it has this mode already".to_owned());
-        }
-        Some(ModeChange::Executable(run)) => run,
-        Some(ModeChange::Exact { old: Some(old), .. })
-            if old != if was_run { 0o755 } else { 0o644 } =>
-        {
-            return refused(Kind::Mode, "it has another mode".to_owned());
-        }
-        Some(ModeChange::Exact { new, .. }) => new & 0o100 != 0,
-    };
-    Ok((fitted.content, run))
 }
