@@ -10,74 +10,26 @@
 extern crate mutated_fs as atomic_fs;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use atomic_fs::simulated::{Persistence, Renames};
 use fault_explorer::case::{Case, Violation};
 use fault_explorer::counts::Counts;
 use fault_explorer::report::Report;
-use fault_explorer::runs::{Effort, jobs};
-use fault_explorer::scenario::Scenario;
+use fault_explorer::runs::jobs;
 use fault_explorer::stage::Bench;
 use fault_explorer::{pool, recorded, telling};
 use miette::{IntoDiagnostic as _, WrapErr as _};
 
-const USAGE: &str = "\
-usage: cargo xtask fault-inject [--quick | --deep] [--model NAME] [--renames NAME]
-                                [--phase NAME] [--scenario NAME] [--seed NUMBER] [--minutes NUMBER]
-       cargo xtask fault-inject --quick --record
-       cargo xtask fault-inject --replay FILE
+use options::Options;
+use progress::Progress;
 
-  --quick        under a minute, for continuous integration
-  --deep         for hours
-  --model NAME   kill, weak, ordered or treelog alone; faults and races go with kill;
-                 windows for all that is done over a disk of Windows, and its mutants
-  --renames NAME disks alone that know all kinds of rename, no-exchange or plain ones alone
-  --phase NAME   what one row of the table counts, such as \"slots removed\", and no mutants
-  --scenario NAME
-                 one set alone, by its letters or its name
-  --seed NUMBER  what samples are drawn by, 1 by default; the same gives the same counts
-  --record       keeps the report of --quick with seed 1, which every such run compares with
-  --minutes NUMBER
-                 ends after so many, and says how many jobs were not finished
-  --replay FILE  tells one history again, step by step
-";
-
-struct Options {
-    effort: Effort,
-    model: Option<Persistence>,
-    renames: Option<Renames>,
-    phase: Option<String>,
-    scenario: Option<String>,
-    seed: u64,
-    minutes: Option<u64>,
-    record: bool,
-    replay: Option<PathBuf>,
-}
-
-impl Options {
-    /// Whether this is the run whose report is kept.
-    fn is_recorded(&self) -> bool {
-        let all = self.model.is_none() && self.renames.is_none() && self.scenario.is_none();
-        let all = all && self.phase.is_none();
-        let whole = all && self.minutes.is_none() && cfg!(feature = "mutants");
-        self.effort == Effort::Quick && self.seed == 1 && whole
-    }
-}
+mod options;
+mod progress;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let options = match parse(&arguments) {
-        Ok(options) => options,
-        Err(complaint) => {
-            eprintln!("{complaint}\n\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
+    let options = Options::parse_checked();
     let result = match &options.replay {
         Some(file) => replay(file),
         None => explore(&options),
@@ -92,72 +44,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options {
-        effort: Effort::Default,
-        model: None,
-        renames: None,
-        phase: None,
-        scenario: None,
-        seed: 1,
-        minutes: None,
-        record: false,
-        replay: None,
-    };
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        let mut value = || rest.next().ok_or_else(|| format!("`{argument}` wants a value"));
-        match argument.as_str() {
-            "--quick" => options.effort = Effort::Quick,
-            "--deep" => options.effort = Effort::Deep,
-            "--model" => {
-                let name = value()?;
-                if name == Renames::Windows.word() {
-                    options.renames = Some(Renames::Windows);
-                    continue;
-                }
-                let model = Persistence::ALL.into_iter().find(|model| model.word() == name);
-                options.model = Some(model.ok_or_else(|| format!("there is no model `{name}`"))?);
-            }
-            "--renames" => {
-                let name = value()?;
-                let renames = Renames::ALL.into_iter().find(|renames| renames.word() == name);
-                let complaint = || format!("there is no disk with renames `{name}`");
-                options.renames = Some(renames.ok_or_else(complaint)?);
-            }
-            "--phase" => options.phase = Some(value()?.clone()),
-            "--scenario" => {
-                let name = value()?;
-                let found = Scenario::named(name).map(|scenario| scenario.name);
-                let complaint = || format!("there is no scenario `{name}`");
-                options.scenario = Some(found.ok_or_else(complaint)?);
-            }
-            "--seed" => {
-                let number = value()?;
-                options.seed =
-                    number.parse().map_err(|_| format!("`{number}` is no number for a seed"))?;
-            }
-            "--minutes" => {
-                let number = value()?;
-                options.minutes = Some(
-                    number.parse().map_err(|_| format!("`{number}` is no number of minutes"))?,
-                );
-            }
-            "--record" => options.record = true,
-            "--replay" => options.replay = Some(PathBuf::from(value()?)),
-            unknown => return Err(format!("`{unknown}` was not understood")),
-        }
-    }
-    if options.record && !options.is_recorded() {
-        return Err("`--record` goes with `--quick` and seed 1 alone".to_owned());
-    }
-    Ok(options)
-}
-
 fn explore(options: &Options) -> miette::Result<bool> {
     let begun = Instant::now();
-    let mut jobs = jobs(options.effort, options.seed, options.model);
-    jobs.retain(|job| options.renames.is_none_or(|renames| job.renames == renames));
+    let mut jobs = jobs(options.effort(), options.seed, options.model());
+    jobs.retain(|job| options.renames().is_none_or(|renames| job.renames == renames));
     jobs.retain(|job| options.scenario.as_ref().is_none_or(|name| job.scenario == *name));
     jobs.retain(|job| options.phase.as_ref().is_none_or(|name| job.heading() == *name));
     let progress = Progress::new("exploring", jobs.len());
@@ -191,7 +81,7 @@ fn explore(options: &Options) -> miette::Result<bool> {
         violations.extend(outcome.violation);
     }
     let mut report = Report {
-        effort: options.effort.word().to_owned(),
+        effort: options.effort().word().to_owned(),
         seed: options.seed,
         rows,
         violations: violations.len(),
@@ -254,11 +144,12 @@ fn as_recorded(report: &Report, record: bool) -> miette::Result<bool> {
 #[cfg(feature = "mutants")]
 fn hunt_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
     use atomic_fs::mutants::Mutant;
+    use atomic_fs::simulated::Renames;
     use fault_explorer::{mutants, runs};
-    let on_windows = options.renames == Some(Renames::Windows);
-    let in_part = options.renames.is_some() && !on_windows;
+    let on_windows = options.renames() == Some(Renames::Windows);
+    let in_part = options.renames().is_some() && !on_windows;
     let in_part = in_part || options.phase.is_some() || options.scenario.is_some();
-    if options.model.is_some() || in_part {
+    if options.model().is_some() || in_part {
         return Ok(());
     }
     let hunted = |mutant: &Mutant| !on_windows || mutants::is_of_windows(*mutant);
@@ -310,56 +201,4 @@ fn write_json(file: &Path, value: &impl serde::Serialize) -> miette::Result<()> 
     let mut text = serde_json::to_string_pretty(value).into_diagnostic()?;
     text.push('\n');
     std::fs::write(file, text).into_diagnostic()
-}
-
-/// A bar on a terminal, a line now and then in a pipe.
-struct Progress {
-    name: &'static str,
-    total: usize,
-    state: Mutex<State>,
-}
-
-struct State {
-    done: usize,
-    recoveries: u64,
-    begun: Instant,
-    said: Instant,
-}
-
-impl Progress {
-    fn new(name: &'static str, total: usize) -> Self {
-        let (begun, said) = (Instant::now(), Instant::now());
-        Self { name, total, state: Mutex::new(State { done: 0, recoveries: 0, begun, said }) }
-    }
-
-    fn step(&self, recoveries: u64) {
-        let mut state = self.state.lock().expect("saying something does not panic");
-        state.done += 1;
-        state.recoveries += recoveries;
-        let terminal = std::io::stdout().is_terminal();
-        let pause = if terminal { Duration::from_millis(100) } else { Duration::from_secs(10) };
-        if state.said.elapsed() < pause {
-            return;
-        }
-        state.said = Instant::now();
-        let State { done, recoveries, begun, .. } = *state;
-        let (name, total, seconds) = (self.name, self.total, begun.elapsed().as_secs());
-        if terminal {
-            let filled = done * 30 / total.max(1);
-            let bar = format!("{}{}", "#".repeat(filled), ".".repeat(30 - filled));
-            print!("\r{name} [{bar}] {done}/{total}, {recoveries} recoveries, {seconds} s ");
-            let _ = std::io::stdout().flush();
-        } else {
-            println!("{name}: {done} of {total} jobs, {recoveries} recoveries, {seconds} s");
-        }
-    }
-
-    fn end(&self) {
-        if std::io::stdout().is_terminal() {
-            print!("\r{:100}\r", "");
-        }
-        let state = self.state.lock().expect("saying something does not panic");
-        let (seconds, jobs) = (state.begun.elapsed().as_secs_f64(), state.done);
-        println!("{}: {jobs} jobs, {} recoveries, {seconds:.1} s", self.name, state.recoveries);
-    }
 }
