@@ -15,7 +15,7 @@ enum May {
 use May::{Use, UseAnyAndBeUsedByNone};
 
 /// The table: a crate that is not in it may not exist, and a row without a crate is stale.
-const TABLE: [(&str, May); 17] = [
+const TABLE: [(&str, May); 21] = [
     ("strategy-api", Use(&[])),
     ("atomic-fs", Use(&[])),
     ("patch-formats", Use(&[])),
@@ -45,6 +45,10 @@ const TABLE: [(&str, May); 17] = [
     ("mutated-fs", Use(&[])),
     ("xtask", UseAnyAndBeUsedByNone),
     ("end-to-end", UseAnyAndBeUsedByNone),
+    ("real-disk", UseAnyAndBeUsedByNone),
+    ("torture", UseAnyAndBeUsedByNone),
+    ("windows", UseAnyAndBeUsedByNone),
+    ("benches", UseAnyAndBeUsedByNone),
 ];
 
 /// Strategies may run the conformance tests, and only as tests.

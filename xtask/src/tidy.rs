@@ -10,8 +10,13 @@ use crate::sources::{self, Findings};
 use crate::{abi_hash, arrows, circles, links, machine_paths, words};
 
 /// The lists of forbidden calls; one anywhere else would replace the root's for its crate.
-const LINT_LISTS: [&str; 4] =
-    ["clippy.toml", "crates/atomic-fs/clippy.toml", "tests/clippy.toml", "xtask/clippy.toml"];
+const LINT_LISTS: [&str; 5] = [
+    "clippy.toml",
+    "benches/clippy.toml",
+    "crates/atomic-fs/clippy.toml",
+    "tests/clippy.toml",
+    "xtask/clippy.toml",
+];
 
 /// Runs every rule, so that one run names everything there is to put right.
 pub(crate) fn run(root: &Path) -> miette::Result<()> {
