@@ -49,10 +49,9 @@ fn recorded_hash(line: &str) -> Option<&str> {
 fn hash(files: &[File]) -> Result<String, String> {
     let mut hasher = blake3::Hasher::new();
     for path in SOURCES {
-        let stream = tokens::parse(text_of(files, path)?)
-            .map_err(|line| format!("{path}:{line}: not a token of Rust"))?;
-        for token in tokens::texts(stream) {
-            hasher.update(token.as_bytes());
+        let tokens = tokens::of(text_of(files, path)?);
+        for token in tokens.map_err(|error| format!("{path}: {error}"))? {
+            hasher.update(token.text.as_bytes());
             hasher.update(b"\n");
         }
     }

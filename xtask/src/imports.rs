@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 use crate::files::File;
-use crate::tokens::{self, is_punct};
+use crate::tokens::is_punct;
 
 /// The files that each file imports from.
 pub(crate) type Imports = BTreeMap<String, BTreeSet<String>>;
@@ -57,7 +57,7 @@ struct Module {
 impl Tree<'_> {
     /// Adds the module `path` that is the source `file`; modules that it declares are in `folder`.
     fn add_file(&mut self, path: Path, file: &str, folder: &str) {
-        let stream = self.sources.get(file).and_then(|text| tokens::parse(text).ok());
+        let stream = self.sources.get(file).and_then(|text| text.parse().ok());
         self.add(path, file, folder, stream.unwrap_or_default());
     }
 
@@ -276,8 +276,7 @@ fn item_length(trees: &[TokenTree]) -> usize {
 }
 
 fn is_for_tests(attribute: &Group) -> bool {
-    let words = tokens::identifiers(attribute.stream());
-    matches!(&words[..], [cfg, test] if cfg == "cfg" && test == "test")
+    attribute.stream().to_string().replace(' ', "") == "cfg(test)"
 }
 
 /// The file that `path = "file"` names.

@@ -1,13 +1,15 @@
 //! Checks that relative links in Markdown lead to a file of the repository.
 //!
-//! Understood are inline links and images, reference definitions, and `href` and `src` of HTML;
-//! code is skipped. The target must be a file that git lists, so a link to something that is
-//! only on this machine, or that differs in case, is found too.
+//! The target must be a file that git lists, so a link to something that is only on this machine,
+//! or that differs in case, is found too. Links of HTML are `href` and `src` in quotes.
 //!
 //! # Limitations
-//! Anchors are not checked, nor a link whose code span or target runs over a line's end.
+//! Anchors are not checked.
 
 use std::collections::BTreeSet;
+
+use pulldown_cmark::{Event, LinkType, Options, Parser, Tag};
+use regex::Regex;
 
 use crate::files::File;
 
@@ -17,18 +19,50 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
     let mut problems = Vec::new();
     let documents = files.iter().filter(|file| file.path.ends_with(".md") && !file.is_fixture());
     for file in documents {
-        let Some(text) = file.text() else {
-            problems.push(format!("{}: not UTF-8", file.path));
-            continue;
-        };
-        for (line, target) in relative_targets(text) {
-            if let Err(reason) = resolve(&file.path, &target, &places) {
-                let path = &file.path;
-                problems.push(format!("{path}:{line}: the link `{target}` {reason}"));
+        let text = file.text().unwrap_or_default();
+        for (at, target) in targets(text) {
+            if is_relative(&target)
+                && let Err(reason) = resolve(&file.path, &target, &places)
+            {
+                let line = 1 + text[..at].matches('\n').count();
+                problems.push(format!("{}:{line}: the link `{target}` {reason}", file.path));
             }
         }
     }
     problems
+}
+
+/// Where each link or image begins, and its target; where it is defined, for those that are defined.
+fn targets(text: &str) -> Vec<(usize, String)> {
+    let parser = Parser::new_ext(text, Options::ENABLE_FOOTNOTES | Options::ENABLE_TABLES);
+    let definitions = parser.reference_definitions().iter();
+    let mut targets: Vec<(usize, String)> = definitions
+        .map(|(_, definition)| (definition.span.start, definition.dest.to_string()))
+        .collect();
+    let attribute = Regex::new(r#"\b(?:href|src)="([^"]*)""#).expect("it is a pattern");
+    for (event, range) in parser.into_offset_iter() {
+        match event {
+            Event::Start(
+                Tag::Link { link_type: LinkType::Inline, dest_url, .. }
+                | Tag::Image { link_type: LinkType::Inline, dest_url, .. },
+            ) => targets.push((range.start, dest_url.to_string())),
+            Event::Html(html) | Event::InlineHtml(html) => {
+                let found = attribute.captures_iter(&html);
+                targets.extend(found.map(|found| (range.start, found[1].to_owned())));
+            }
+            _ => {}
+        }
+    }
+    targets.sort();
+    targets
+}
+
+fn is_relative(target: &str) -> bool {
+    let scheme = target.split(['/', '#', '?']).next().unwrap_or_default();
+    !target.is_empty()
+        && !target.starts_with("//")
+        && !target.starts_with('#')
+        && !scheme.contains(':')
 }
 
 /// Every file and every folder above one; the root is the empty path.
@@ -64,112 +98,6 @@ fn resolve(from: &str, target: &str, places: &BTreeSet<&str>) -> Result<(), &'st
     } else {
         Err("leads to no file of the repository")
     }
-}
-
-/// The line and the text of each link target that is neither a URL nor an anchor.
-fn relative_targets(text: &str) -> Vec<(usize, String)> {
-    let mut targets = Vec::new();
-    let mut fence: Option<&str> = None;
-    for (index, line) in text.lines().enumerate() {
-        let trimmed = line.trim_start();
-        let mark = ["```", "~~~"].into_iter().find(|mark| trimmed.starts_with(mark));
-        match (fence, mark) {
-            (None, Some(mark)) => fence = Some(mark),
-            (Some(open), Some(mark)) if open == mark => fence = None,
-            (Some(_), _) => {}
-            (None, None) => {
-                let line = without_code_spans(line);
-                let found = inline(&line).into_iter().chain(definition(&line));
-                let relative = found.chain(html(&line)).filter(|target| is_relative(target));
-                targets.extend(relative.map(|target| (index + 1, target.to_owned())));
-            }
-        }
-    }
-    targets
-}
-
-fn is_relative(target: &str) -> bool {
-    let scheme = target.split(['/', '#', '?']).next().unwrap_or_default();
-    !target.is_empty()
-        && !target.starts_with("//")
-        && !target.starts_with('#')
-        && !scheme.contains(':')
-}
-
-/// The line with everything between equally long runs of backquotes taken out.
-fn without_code_spans(line: &str) -> String {
-    let mut kept = String::new();
-    let mut rest = line;
-    while let Some(open) = rest.find('`') {
-        kept.push_str(&rest[..open]);
-        let ticks = rest[open..].len() - rest[open..].trim_start_matches('`').len();
-        let (run, after) = rest[open..].split_at(ticks);
-        rest = match closing_run(after, ticks) {
-            Some(end) => &after[end..],
-            None => {
-                kept.push_str(run);
-                after
-            }
-        };
-    }
-    kept + rest
-}
-
-/// Where the run of exactly `ticks` backquotes in `text` ends.
-fn closing_run(text: &str, ticks: usize) -> Option<usize> {
-    let mut at = 0;
-    while let Some(start) = text[at..].find('`').map(|found| at + found) {
-        let length = text[start..].len() - text[start..].trim_start_matches('`').len();
-        at = start + length;
-        if length == ticks {
-            return Some(at);
-        }
-    }
-    None
-}
-
-/// Targets of `[text](target "title")` and of images.
-fn inline(line: &str) -> Vec<&str> {
-    let starts = line.match_indices("](").map(|(at, mark)| at + mark.len());
-    starts.map(|start| destination(&line[start..])).collect()
-}
-
-/// The target of `[label]: target "title"`, which a footnote is not.
-fn definition(line: &str) -> Option<&str> {
-    let label = line.trim_start().strip_prefix('[')?;
-    let (label, target) = label.split_once("]:")?;
-    (!label.starts_with('^') && !label.contains(']')).then(|| destination(target.trim_start()))
-}
-
-/// Targets of `href="…"` and `src="…"`.
-fn html(line: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    for attribute in ["href=\"", "src=\""] {
-        for (at, mark) in line.match_indices(attribute) {
-            let target = &line[at + mark.len()..];
-            found.extend(target.split('"').next());
-        }
-    }
-    found
-}
-
-/// The link destination at the start of `text`: `<in brackets>`, or up to a space or the
-/// bracket that closes the link.
-fn destination(text: &str) -> &str {
-    if let Some(bracketed) = text.strip_prefix('<') {
-        return bracketed.split('>').next().unwrap_or_default();
-    }
-    let mut depth = 0_usize;
-    for (at, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' if depth == 0 => return &text[..at],
-            ')' => depth -= 1,
-            c if c.is_whitespace() => return &text[..at],
-            _ => {}
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -210,6 +138,8 @@ mod tests {
         check_document("<img src=\"x.md\">", &[broken]);
         check_document("a ` alone and [x](x.md)", &[broken]);
         check_document("[![x](b.md)](x.md)", &[broken]);
+        check_document("[x]: x.md\n\n[a][x] and [b][x]", &[broken]);
+        check_document("| a |\n|---|\n| [a](b.md) |", &[]);
     }
 
     #[test]

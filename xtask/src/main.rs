@@ -14,12 +14,11 @@ mod circles;
 mod files;
 mod imports;
 mod links;
-mod machine_paths;
 mod programs;
+mod refused;
 mod sources;
 mod tidy;
 mod tokens;
-mod words;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Runs the project's own tasks")]

@@ -1,29 +1,29 @@
-//! Finds words that were replaced: names in code, and text in comments, messages and documents.
+//! Finds what may not be left in a file, such as words that were replaced, by a list of patterns.
 
-use heck::ToSnakeCase as _;
-use proc_macro2::Ident;
+use regex::Regex;
 use serde::Deserialize;
 
 use crate::files::File;
 use crate::tokens;
 
-/// The words, with what is used instead; the file says what its fields mean.
-const LIST: &str = "xtask/words.toml";
-/// What happened is told in the words of its day.
-const HISTORY: &str = "CHANGELOG.md";
+/// The patterns; the file says what its fields mean.
+const LIST: &str = "xtask/refused.toml";
+const CHANGELOG: &str = "CHANGELOG.md";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
-    word: Vec<Word>,
+    refuse: Vec<Refusal>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Word {
-    word: String,
-    r#use: String,
+struct Refusal {
+    find: String,
     r#in: Vec<Place>,
+    r#use: String,
+    #[serde(default)]
+    except: Vec<String>,
     #[serde(default)]
     below: String,
 }
@@ -31,164 +31,197 @@ struct Word {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Place {
-    Name,
-    Names,
+    Code,
     Text,
+    File,
 }
 
-/// Checks every file for the words of the list.
+/// Checks every file by the list.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
-    let list = files.iter().find(|file| file.path == LIST).and_then(File::text);
-    let list = match list.map(toml::from_str::<List>) {
-        Some(Ok(list)) => list.word,
-        Some(Err(error)) => return vec![format!("{LIST}: {error}")],
-        None => return vec![format!("{LIST}: missing, so words that were replaced may come back")],
+    let Some(list) = files.iter().find(|file| file.path == LIST).and_then(File::text) else {
+        return vec![format!("{LIST}: missing, so nothing that it refuses is found")];
+    };
+    let list = match toml::from_str::<List>(list) {
+        Ok(list) => list.refuse,
+        Err(error) => return vec![format!("{LIST}: {error}")],
+    };
+    let patterns: Result<Vec<(Regex, &Refusal)>, regex::Error> =
+        list.iter().map(|refusal| Ok((Regex::new(&refusal.find)?, refusal))).collect();
+    let patterns = match patterns {
+        Ok(patterns) => patterns,
+        Err(error) => return vec![format!("{LIST}: {error}")],
     };
     let searched = files.iter().filter(|file| !file.is_fixture());
-    let searched = searched.filter(|file| file.path != LIST && file.path != HISTORY);
-    searched.flat_map(|file| check_file(file, &list)).collect()
+    let searched = searched.filter(|file| ![LIST, CHANGELOG].contains(&file.path.as_str()));
+    searched.flat_map(|file| check_file(file, &patterns)).collect()
 }
 
-fn check_file(file: &File, list: &[Word]) -> Vec<String> {
-    let list = list.iter().filter(|word| file.path.starts_with(&word.below));
-    let list: Vec<&Word> = list.collect();
-    let Some(text) = file.text().filter(|_| !list.is_empty()) else { return Vec::new() };
-    let mut names: Vec<(usize, String)> = Vec::new();
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let is_text = match file.path.rsplit_once('.') {
-        Some((path, "rs")) => {
-            names.extend(path.rsplit('/').next().map(|name| (0, name.to_owned())));
-            let idents = tokens::identifiers(tokens::parse(text).unwrap_or_default());
-            names.extend(idents.iter().map(|ident| (ident.span().start().line, ident.to_string())));
-            idents.iter().for_each(|ident| blank(ident, &mut lines));
-            true
+fn check_file(file: &File, patterns: &[(Regex, &Refusal)]) -> Vec<String> {
+    let Some(text) = file.text() else { return Vec::new() };
+    let mut found = Vec::new();
+    for (place, part) in parts(&file.path, text) {
+        for (pattern, refusal) in patterns {
+            if !refusal.r#in.contains(&place) || !file.path.starts_with(&refusal.below) {
+                continue;
+            }
+            for captures in pattern.captures_iter(&part) {
+                let Some(shown) = captures.iter().flatten().last() else { continue };
+                if !refusal.except.iter().any(|except| except == shown.as_str()) {
+                    let line = 1 + part[..shown.start()].matches('\n').count();
+                    found.push((line, shown.as_str().to_owned(), &refusal.r#use));
+                }
+            }
+        }
+    }
+    found.sort();
+    let problem =
+        |(line, shown, instead)| format!("{}:{line}: `{shown}`: use {instead}", file.path);
+    found.into_iter().map(problem).collect()
+}
+
+/// The parts of a file that are searched; what is left out of one is blank in it.
+fn parts(path: &str, text: &str) -> Vec<(Place, String)> {
+    let mut parts = vec![(Place::File, text.to_owned())];
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let ranges = match name.rsplit_once('.') {
+        Some((stem, "rs")) => {
+            parts.push((Place::Code, stem.to_owned()));
+            let tokens = tokens::of(text).unwrap_or_default();
+            // Literals that are no numbers are quoted.
+            let is_quoted = |text: &str| text.len() > 1 && text.ends_with(['"', '\'', '#']);
+            let code = tokens.iter().filter(|token| !is_quoted(&token.text));
+            code.map(|token| token.range.clone()).collect()
         }
         Some((_, "md")) => {
-            for (index, line) in text.lines().enumerate() {
-                let spans = line.split('`').skip(1).step_by(2);
-                let words = spans.flat_map(|span| span.split(|c: char| !is_word(c)));
-                names.extend(words.map(|word| (index + 1, word.to_owned())));
-            }
-            true
+            parts.push((Place::Text, text.to_owned()));
+            Regex::new("`[^`\n]+`").map_or(Vec::new(), |spans| {
+                spans.find_iter(text).map(|span| span.range()).collect::<Vec<_>>()
+            })
         }
-        _ => false,
+        _ => return parts,
     };
-    let mut found: Vec<(usize, &Word)> = Vec::new();
-    for word in list {
-        let (parts, lower) = (parts(&word.word), word.word.to_lowercase());
-        let named = names.iter().filter(|(_, name)| {
-            word.r#in.contains(&Place::Name) && *name == word.word
-                || word.r#in.contains(&Place::Names) && self::parts(name).contains(&parts)
-        });
-        found.extend(named.map(|(line, _)| (*line, word)));
-        let read = lines.iter().filter(|_| is_text && word.r#in.contains(&Place::Text));
-        let read = read.enumerate().filter(|(_, line)| holds(&line.to_lowercase(), &lower));
-        found.extend(read.map(|(index, _)| (index + 1, word)));
+    let blank = |byte: u8| if byte == b'\n' { b'\n' } else { b' ' };
+    let mut code: Vec<u8> = text.bytes().map(blank).collect();
+    let mut rest = text.as_bytes().to_vec();
+    for range in ranges {
+        code[range.clone()].copy_from_slice(&text.as_bytes()[range.clone()]);
+        rest[range.clone()].iter_mut().for_each(|byte| *byte = blank(*byte));
     }
-    found.sort_by_key(|(line, _)| *line);
-    let problem = |(line, word): (usize, &Word)| {
-        let Word { word, r#use, .. } = word;
-        format!("{}:{line}: `{word}` was replaced: use {use}", file.path)
-    };
-    let mut problems: Vec<String> = found.into_iter().map(problem).collect();
-    problems.dedup();
-    problems
-}
-
-/// The words of a name, each with `_` before and after it.
-fn parts(name: &str) -> String {
-    format!("_{}_", name.to_snake_case())
-}
-
-fn is_word(c: char) -> bool {
-    c == '_' || c.is_alphanumeric()
-}
-
-/// Whether `text` holds `phrase`, and not as part of a longer word.
-fn holds(text: &str, phrase: &str) -> bool {
-    text.match_indices(phrase).any(|(at, _)| {
-        let (before, after) = (&text[..at], &text[at + phrase.len()..]);
-        !before.ends_with(is_word) && !after.starts_with(is_word)
-    })
-}
-
-/// Takes a name out of the lines, so that comments and strings are left.
-fn blank(ident: &Ident, lines: &mut [String]) {
-    let (start, end) = (ident.span().start(), ident.span().end());
-    // Documentation is read as an attribute, whose name has the place of all of it.
-    if start.line != end.line || end.column - start.column != ident.to_string().chars().count() {
-        return;
+    parts.push((Place::Code, String::from_utf8_lossy(&code).into_owned()));
+    if name.ends_with(".rs") {
+        parts.push((Place::Text, String::from_utf8_lossy(&rest).into_owned()));
     }
-    let Some(line) = lines.get_mut(start.line - 1) else { return };
-    let blanked = line
-        .chars()
-        .enumerate()
-        .map(|(at, c)| if (start.column..end.column).contains(&at) { ' ' } else { c });
-    *line = blanked.collect();
+    parts
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Checks one file against a list of one word.
-    fn check_word(word: &str, path: &str, text: &str, expected: &[&str]) {
+    /// Checks one file against one pattern: the lines and the texts that are found.
+    fn check_pattern(find: &str, place: &str, path: &str, text: &str, expected: &[&str]) {
+        check_list(&format!("find = '{find}'\nin = ['{place}']\nuse = 'y'"), path, text, expected);
+    }
+
+    fn check_list(pattern: &str, path: &str, text: &str, expected: &[&str]) {
+        check_files(&format!("[[refuse]]\n{pattern}"), path, text, expected);
+    }
+
+    fn check_files(list: &str, path: &str, text: &str, expected: &[&str]) {
         let file = |path: &str, text: &str| File { path: path.to_owned(), bytes: text.into() };
-        let list = format!("[[word]]\nuse = \"`y`\"\n{word}\n");
-        let problems = check(&[file(LIST, &list), file(path, text)]);
-        let found: Vec<&str> = problems
-            .iter()
-            .map(|p| p.split(" was replaced: use `y`").next().unwrap_or(p))
-            .collect();
-        assert_eq!(found, expected, "{word} in {text:?}");
+        let problems = check(&[file(LIST, list), file(path, text)]);
+        let expected: Vec<String> =
+            expected.iter().map(|found| format!("{path}:{}", found.replace('=', ": "))).collect();
+        let found: Vec<&str> =
+            problems.iter().map(|p| p.split(": use ").next().unwrap_or(p)).collect();
+        assert_eq!(found, expected, "{list} in {text:?}");
+    }
+
+    /// Checks one file against the list of the repository.
+    fn check_own(path: &str, text: &str, expected: &[&str]) {
+        check_files(include_str!("../refused.toml"), path, text, expected);
     }
 
     #[test]
-    fn a_name_that_is_the_word_is_found() {
-        let word = "word = \"Held\"\nin = [\"name\"]";
-        check_word(word, "a.rs", "fn f(\n  h: Held) {}", &["a.rs:2: `Held`"]);
-        check_word(word, "a.md", "one\n`fn(Held)` and Held", &["a.md:2: `Held`"]);
-        check_word(word, "a.rs", "// Held\nfn held(_: HeldBack) { \"Held\"; }", &[]);
+    fn names_in_code_are_found() {
+        let word = r"\bHeld\b";
+        check_pattern(word, "code", "a.rs", "fn f(\n  h: Held) {}", &["2=`Held`"]);
+        check_pattern(word, "code", "a.md", "one\n`fn(Held)` and Held", &["2=`Held`"]);
+        check_pattern(
+            word,
+            "code",
+            "a.rs",
+            "//! Held\n// Held\nfn held(_: HeldBack) { \"Held\"; }",
+            &[],
+        );
+        let part = r"(?i)\w*set_?aside\w*";
+        check_pattern(part, "code", "a.rs", "macro! {\n struct SetAside; }", &["2=`SetAside`"]);
+        check_pattern(part, "code", "a.rs", "fn é() { set_aside_now() }", &["1=`set_aside_now`"]);
+        check_pattern(part, "code", "a/set_aside.rs", "", &["1=`set_aside`"]);
     }
 
     #[test]
-    fn a_name_that_holds_the_word_is_found() {
-        let word = "word = \"set_aside\"\nin = [\"names\"]";
-        check_word(word, "a.rs", "fn f() { was_set_aside(); }", &["a.rs:1: `set_aside`"]);
-        check_word(word, "a.rs", "macro! {\n struct SetAside; }", &["a.rs:2: `set_aside`"]);
-        check_word(word, "a/set_aside.rs", "", &["a/set_aside.rs:0: `set_aside`"]);
-        check_word(word, "a.md", "`SetAsideNow`, set_aside", &["a.md:1: `set_aside`"]);
-        check_word(word, "a.rs", "// set_aside\nfn asset_aside() {}", &[]);
-    }
-
-    #[test]
-    fn text_that_holds_the_word_is_found() {
-        let word = "word = \"took back\"\nin = [\"text\"]";
-        check_word(word, "a.md", "We Took back\nit", &["a.md:1: `took back`"]);
-        for text in ["//! Took back", "/// took back.", "// it took back", "/* took back */"] {
-            check_word(word, "a.rs", text, &["a.rs:1: `took back`"]);
+    fn words_in_text_are_found() {
+        let phrase = r"(?i)\btook\s+back\b";
+        check_pattern(phrase, "text", "a.md", "We Took\nback `it`", &["1=`Took\nback`"]);
+        for text in [
+            "//! took back",
+            "/// took back.",
+            "// took back",
+            "/* took back */",
+            "'é'; \"took back\"",
+        ] {
+            check_pattern(phrase, "text", "a.rs", text, &["1=`took back`"]);
         }
-        check_word(word, "a.rs", "\n\"é took back {x}\"", &["a.rs:2: `took back`"]);
-        check_word(word, "a.md", "mistook back, took backwards", &[]);
-        let word = "word = \"turn\"\nin = [\"text\"]";
-        check_word(word, "a.rs", "let turn = turn; // Turn", &["a.rs:1: `turn`"]);
-        check_word(word, "a.rs", "let é = turn(turn.turn);", &[]);
+        check_pattern(phrase, "text", "a.md", "mistook back, took backwards", &[]);
+        check_pattern("turn", "text", "a.rs", "let turn = turn; // turn", &["1=`turn`"]);
+        check_pattern("turn", "text", "a.toml", "turn", &[]);
     }
 
     #[test]
-    fn a_word_may_be_replaced_in_some_files_only() {
-        let word = "word = \"Line\"\nin = [\"name\"]\nbelow = \"a/\"";
-        check_word(word, "a/b.rs", "use Line;", &["a/b.rs:1: `Line`"]);
-        check_word(word, "b.rs", "use Line;", &[]);
-        check_word("word = \"Line\"\nin = [\"name\"]", HISTORY, "`Line`", &[]);
-        check_word("word = \"Line\"\nin = [\"name\"]", "a/fixtures/b.md", "`Line`", &[]);
+    fn a_pattern_has_exceptions_and_a_folder() {
+        let pattern = "find = '\\w+'\nin = ['file']\nuse = 'y'\nexcept = ['a']\nbelow = 'b/'";
+        check_list(pattern, "b/c.toml", "a\nb", &["2=`b`"]);
+        check_list(pattern, "c.toml", "b", &[]);
+        check_list(pattern, "b/fixtures/c.toml", "b", &[]);
+        check_pattern("b", "file", CHANGELOG, "b", &[]);
+    }
+
+    #[test]
+    fn switched_off_tests_are_refused() {
+        for code in [
+            "#[ignore] fn a() {}",
+            "#[ignore = \"slow\"] fn a() {}",
+            "#[cfg_attr(windows, ignore)]",
+            "proptest! { #[test] #[ignore] fn a() {} }",
+        ] {
+            check_own("a.rs", code, &["1=`ignore`"]);
+        }
+        check_own("a.rs", "\n# [ should_panic(expected = \"x\")]", &["2=`should_panic`"]);
+        check_own("a.rs", "/// #[ignore]\n\"#[ignore]\"; ignore(y); rules[ignore]", &[]);
+        check_own("a.rs", "#[cfg(feature = \"ignore\")] #[doc(ignore)] fn f() {}", &[]);
+    }
+
+    #[test]
+    fn paths_of_one_machine_are_refused() {
+        let [work, root, home] = ["work", "root", "home"].map(|name| format!("/{name}/"));
+        check_own("a.sh", &format!("cd x\ncd {work}main"), &[&format!("2=`{work}`")]);
+        check_own("a.rs", &format!("\"file://{root}x\""), &[&format!("1=`{root}`")]);
+        check_own("a.md", &format!("{home}jsmith"), &[&format!("1=`{home}jsmith`")]);
+        for before in ["src", "..", "$ROOT", "{root}", "https://example.org"] {
+            check_own("a.md", &format!("{before}{work}a"), &[]);
+        }
+        check_own("a.md", &format!("{home}user/x {home}<name> {home}"), &[]);
     }
 
     #[test]
     fn a_list_that_is_missing_or_not_understood_is_refused() {
         assert!(check(&[]).concat().contains("missing"));
-        for list in ["", "word = [{ word = \"x\", use = \"y\", in = [\"comments\"] }]"] {
-            let file = File { path: LIST.to_owned(), bytes: list.into() };
+        let row = |find: &str, place: &str| {
+            format!("[[refuse]]\nfind = '{find}'\nin = ['{place}']\nuse = 'y'")
+        };
+        for list in [String::new(), row("x", "comments"), row("(", "code")] {
+            let file = File { path: LIST.to_owned(), bytes: list.clone().into() };
             assert_eq!(check(&[file]).len(), 1, "{list}");
         }
     }

@@ -1,19 +1,15 @@
-//! Rules for every Rust source: it opens with module docs, is not too long, and runs its tests.
+//! Rules for every Rust source and crate: module docs, length, and the workspace's lints.
 //!
 //! No source is exempt from module docs, entry points and build scripts included: one sentence
 //! costs little and says what the file is for. What clippy checks is left to clippy, and tidy
 //! checks that every crate asks it to.
 
 use crate::files::File;
-use crate::tokens;
 
 /// A source with more lines than this is noted.
 const LINES_NOTED: usize = 400;
 /// A source with more lines than this is refused.
 const LINES_MAX: usize = 1000;
-
-/// Attributes that switch a test off or let it pass by any panic.
-const FORBIDDEN_ATTRIBUTES: [&str; 2] = ["ignore", "should_panic"];
 
 /// What the rules found in one source, or in all.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -58,30 +54,6 @@ fn check_source(path: &str, text: &str, findings: &mut Findings) {
     } else if lines > LINES_NOTED {
         findings.notes.push(format!("{path}: {lines} lines; consider splitting it"));
     }
-    findings.problems.extend(match tokens::parse(text) {
-        Ok(stream) => forbidden(stream)
-            .into_iter()
-            .map(|(line, name)| format!("{path}:{line}: remove `#[{name}]`"))
-            .collect(),
-        Err(line) => vec![format!("{path}:{line}: not a token of Rust")],
-    });
-}
-
-/// The line and the name of each forbidden attribute.
-fn forbidden(stream: proc_macro2::TokenStream) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    tokens::attributes(stream, &mut |attribute| {
-        let words = tokens::identifiers(attribute.stream());
-        // `cfg_attr` can carry any other attribute; anything else is named by its first word.
-        let carries = words.first().is_some_and(|first| first == "cfg_attr");
-        let named = words.into_iter().take(if carries { usize::MAX } else { 1 });
-        found.extend(named.filter_map(|word| {
-            let name = word.to_string();
-            let line = word.span().start().line;
-            FORBIDDEN_ATTRIBUTES.contains(&name.as_str()).then_some((line, name))
-        }));
-    });
-    found
 }
 
 /// clippy refuses `todo!`, `dbg!` and the like only where a crate takes the workspace's lints.
@@ -110,12 +82,6 @@ mod tests {
         assert_eq!(findings.problems, expected, "the problems of the source");
     }
 
-    fn check_forbidden(code: &str, expected: &[&str]) {
-        let found = forbidden(tokens::parse(code).expect("the code is Rust"));
-        let found: Vec<&str> = found.iter().map(|(_, what)| what.as_str()).collect();
-        assert_eq!(found, expected, "the forbidden attributes of {code:?}");
-    }
-
     #[test]
     fn a_source_without_module_docs_is_refused() {
         let problem = "a.rs:1: open the file with a `//!` sentence that says what it is for";
@@ -127,9 +93,8 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_not_rust_is_refused() {
+    fn a_source_that_is_not_utf8_is_refused() {
         check_problems([0xff], &["a.rs: not UTF-8"]);
-        check_problems("//! Open.\n\nfn a() {\n", &["a.rs:3: not a token of Rust"]);
     }
 
     #[test]
@@ -146,29 +111,6 @@ mod tests {
     }
 
     #[test]
-    fn switched_off_tests_are_found() {
-        check_forbidden("#[ignore] fn a() {}", &["ignore"]);
-        check_forbidden("#[ignore = \"slow\"] fn a() {}", &["ignore"]);
-        check_forbidden("# [ should_panic(expected = \"x\")]", &["should_panic"]);
-        check_forbidden("#[cfg_attr(windows, ignore)]", &["ignore"]);
-        check_forbidden("proptest! { #[test] #[ignore] fn a() {} }", &["ignore"]);
-    }
-
-    #[test]
-    fn the_line_of_the_finding_is_named() {
-        check_problems(
-            "//! Switched off.\n\n#[test]\n#[ignore]\nfn a() {}\n",
-            &["a.rs:4: remove `#[ignore]`"],
-        );
-    }
-
-    #[test]
-    fn words_in_strings_comments_and_names_are_left_alone() {
-        check_forbidden("/// #[ignore]\n// #[ignore]\n\"#[ignore]\"; ignore(y); a!([ignore])", &[]);
-        check_forbidden("#[cfg(feature = \"ignore\")] #[doc(ignore)]", &[]);
-    }
-
-    #[test]
     fn a_crate_without_the_workspaces_lints_is_refused() {
         let problems = |text: &str| check(&[source("a/Cargo.toml", text)]).problems;
         let problem = "a/Cargo.toml: add `workspace = true` to `[lints]`";
@@ -182,7 +124,7 @@ mod tests {
 
     #[test]
     fn fixtures_and_other_files_are_left_alone() {
-        let files = [source("tests/fixtures/bad.rs", "#[ignore]"), source("a.md", "x")];
+        let files = [source("tests/fixtures/bad.rs", "todo!()"), source("a.md", "x")];
         assert_eq!(check(&files), Findings::default());
     }
 }

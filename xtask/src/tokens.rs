@@ -1,68 +1,56 @@
-//! Rust sources as trees of tokens, as `proc-macro2` reads them.
+//! Rust sources as tokens, as `proc-macro2` reads them; comments and documentation are none.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use std::ops::Range;
 
-/// The token tree of `source`.
+use proc_macro2::{Delimiter, LexError, Span, TokenStream, TokenTree};
+
+/// A token that holds no others: a word, a literal, a character of punctuation, or a bracket.
+#[derive(Debug)]
+pub(crate) struct Token {
+    pub(crate) text: String,
+    /// Where it lies in the source, in bytes.
+    pub(crate) range: Range<usize>,
+}
+
+/// The tokens of `source`, in order.
 ///
 /// # Errors
-/// The line, counted from 1, of what is not a token of Rust.
-pub(crate) fn parse(source: &str) -> Result<TokenStream, usize> {
-    source.parse::<TokenStream>().map_err(|error| error.span().start().line)
+/// When something in it is no token of Rust.
+pub(crate) fn of(source: &str) -> Result<Vec<Token>, LexError> {
+    let mut tokens = Vec::new();
+    add(source.parse()?, &mut tokens);
+    Ok(tokens)
 }
 
-/// Calls `visit` with every attribute of `stream`, nested ones included: what its brackets hold.
-pub(crate) fn attributes(stream: TokenStream, visit: &mut impl FnMut(&Group)) {
-    let mut after_hash = false;
-    for tree in stream {
-        if let TokenTree::Group(group) = &tree {
-            if after_hash && group.delimiter() == Delimiter::Bracket {
-                visit(group);
-            }
-            attributes(group.stream(), visit);
-        }
-        after_hash = is_punct(&tree, '#') || (after_hash && is_punct(&tree, '!'));
-    }
-}
-
-/// Every identifier of `stream`, in order.
-pub(crate) fn identifiers(stream: TokenStream) -> Vec<Ident> {
-    let nested = stream.into_iter().flat_map(|tree| match tree {
-        TokenTree::Ident(ident) => vec![ident],
-        TokenTree::Group(group) => identifiers(group.stream()),
-        _ => Vec::new(),
-    });
-    nested.collect()
-}
-
-/// The text of every token of `stream`, brackets included; documentation is left out.
-pub(crate) fn texts(stream: TokenStream) -> Vec<String> {
-    let mut texts = Vec::new();
+fn add(stream: TokenStream, tokens: &mut Vec<Token>) {
+    let push = |tokens: &mut Vec<Token>, text, span: Span| {
+        tokens.push(Token { text, range: span.byte_range() })
+    };
     let mut trees = stream.into_iter().peekable();
     while let Some(tree) = trees.next() {
+        let bang =
+            is_punct(&tree, '#').then(|| trees.next_if(|next| is_punct(next, '!'))).flatten();
         // `/// text` and `//! text` are read as `#[doc = "text"]` and `#![doc = "text"]`.
-        if is_punct(&tree, '#') {
-            let bang = trees.next_if(|next| is_punct(next, '!'));
-            if trees.next_if(is_documentation).is_none() {
-                texts.extend(Some(tree).into_iter().chain(bang).map(|tree| tree.to_string()));
-            }
+        if is_punct(&tree, '#') && trees.next_if(is_documentation).is_some() {
             continue;
         }
-        match tree {
-            TokenTree::Group(group) => {
-                let (open, close) = match group.delimiter() {
-                    Delimiter::Parenthesis => ("(", ")"),
-                    Delimiter::Brace => ("{", "}"),
-                    Delimiter::Bracket => ("[", "]"),
-                    Delimiter::None => ("", ""),
-                };
-                texts.push(open.to_owned());
-                texts.extend(self::texts(group.stream()));
-                texts.push(close.to_owned());
+        for tree in [Some(tree), bang].into_iter().flatten() {
+            match tree {
+                TokenTree::Group(group) => {
+                    let (open, close) = match group.delimiter() {
+                        Delimiter::Parenthesis => ("(", ")"),
+                        Delimiter::Brace => ("{", "}"),
+                        Delimiter::Bracket => ("[", "]"),
+                        Delimiter::None => ("", ""),
+                    };
+                    push(tokens, open.to_owned(), group.span_open());
+                    add(group.stream(), tokens);
+                    push(tokens, close.to_owned(), group.span_close());
+                }
+                leaf => push(tokens, leaf.to_string(), leaf.span()),
             }
-            leaf => texts.push(leaf.to_string()),
         }
     }
-    texts
 }
 
 /// Whether a tree is the `[doc = …]` of an attribute.
