@@ -12,7 +12,11 @@ mod stage;
 mod table;
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask bench", about = "Times Greenroom beside its peers")]
+#[command(
+    name = "cargo xtask bench",
+    bin_name = "cargo xtask bench",
+    about = "Times Greenroom beside its peers"
+)]
 struct Arguments {
     #[command(subcommand)]
     bench: Bench,

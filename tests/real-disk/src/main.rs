@@ -36,6 +36,7 @@ enum Part {
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask real-disk",
+    bin_name = "cargo xtask real-disk",
     about = "Kills, fails, races and refuses the binary on real file systems"
 )]
 struct Arguments {

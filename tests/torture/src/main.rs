@@ -31,6 +31,7 @@ mod world;
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask torture",
+    bin_name = "cargo xtask torture",
     about = "Kills processes that propose and apply on one workspace, then checks it",
     args_conflicts_with_subcommands = true
 )]

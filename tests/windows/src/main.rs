@@ -33,6 +33,7 @@ const TIMED_OUT: i32 = 124;
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask windows",
+    bin_name = "cargo xtask windows",
     about = "Builds Greenroom for Windows and runs its tests and the binary under Wine"
 )]
 struct Arguments {
