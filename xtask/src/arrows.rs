@@ -270,13 +270,4 @@ mod tests {
             assert!(problems.contains("does not reach tokio"), "{problems}");
         }
     }
-
-    /// What is asked of cargo itself: tests may use an event loop, and nothing else may.
-    #[test]
-    fn cargo_names_the_users_of_an_event_loop() {
-        let root = crate::files::root().expect("cargo runs the tests");
-        let users = cargo::users_of(&root, "tokio").expect("cargo answers");
-        assert!(users.lines().any(|line| line.starts_with(PROBE)), "{users}");
-        assert!(cargo::users_of(&root, "no-such-crate").is_err());
-    }
 }
