@@ -6,10 +6,10 @@ use std::process::Output;
 
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
-use crate::ground::{Ground, is_installed};
 use crate::kill::calls;
 use crate::tree;
 use crate::trial::{Ending, Trial};
+use crate::volume::{Volume, is_installed};
 
 /// One call that is made to fail.
 struct Point<'c> {
@@ -19,7 +19,7 @@ struct Point<'c> {
     nth: usize,
 }
 
-/// What the command's end says of the files.
+/// What the exit code says of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     /// Everything was applied.
@@ -30,16 +30,16 @@ enum Answer {
     Open,
 }
 
-/// Fails the calls one after the other, looks whether the exit code says what is on disk,
-/// recovers, judges, and tries again.
-pub(super) fn run(greenroom: &Path, ground: &Ground, every: usize) -> Result<()> {
+/// Fails the calls one after the other, checks that the exit code says what is on disk, recovers,
+/// checks that, and tries again.
+pub(super) fn run(greenroom: &Path, volume: &Volume, every: usize) -> Result<()> {
     if !is_installed("strace") || !is_installed("prlimit") {
-        println!("{}: errnos skipped, strace or prlimit is not installed", ground.name);
+        println!("{}: errnos skipped, strace or prlimit is not installed", volume.name);
         return Ok(());
     }
-    let trial = Trial::new(greenroom, ground)?;
-    let calls = calls(&trial, ground)?;
-    let log = ground.folder.join("strace.log");
+    let trial = Trial::new(greenroom, volume)?;
+    let calls = calls(&trial, volume)?;
+    let log = volume.folder.join("strace.log");
     let log_shown = log.display().to_string();
     let points = calls.iter().flat_map(|(name, count)| {
         errnos(name)
@@ -54,40 +54,44 @@ pub(super) fn run(greenroom: &Path, ground: &Ground, every: usize) -> Result<()>
         let (trace, inject) =
             (format!("trace={name}"), format!("inject={name}:error={errno}:when={nth}"));
         let output = trial.apply_traced(&[&log_shown, "-e", &trace, "-e", &inject])?;
-        let case = format!("{}: {name} number {nth} failed with {errno}", ground.name);
+        let case = format!("{}: {name} number {nth} failed with {errno}", volume.name);
         tried += 1;
         hit += usize::from(fs::read_to_string(&log).into_diagnostic()?.contains("(INJECTED)"));
-        let judged = judge(&trial, &output, &case).and_then(|ending| match ending {
+        let checked = check(&trial, &output, &case).and_then(|ending| match ending {
             Ending::Old => trial.retry(&case).map(|()| old += 1),
             Ending::New => {
                 new += 1;
                 Ok(())
             }
         });
-        broken.extend(judged.err());
+        broken.extend(checked.err());
     }
     for report in &broken {
         println!("{report:?}");
     }
     if !broken.is_empty() {
-        return Err(miette!("{}: {} of {tried} broke a promise", ground.name, broken.len()));
+        return Err(miette!(
+            "{}: {} of {tried} failures broke a promise",
+            volume.name,
+            broken.len()
+        ));
     }
     if hit < tried * 9 / 10 || old == 0 || new == 0 {
-        let why = "the failures did not meet the apply";
-        return Err(miette!("{}: {why}: {hit} of {tried}, {old} old, {new} new", ground.name));
+        let why = "too few failures hit the apply";
+        return Err(miette!("{}: {why}: {hit} of {tried}, {old} old, {new} new", volume.name));
     }
     println!(
-        "{}: {tried} calls failed, {hit} met: {old} all old, {new} all new, none mixed",
-        ground.name
+        "{}: {tried} failures, {hit} of them hit: {old} all old, {new} all new, none mixed",
+        volume.name
     );
     Ok(())
 }
 
-fn judge(trial: &Trial<'_>, output: &Output, case: &str) -> Result<Ending> {
+fn check(trial: &Trial<'_>, output: &Output, case: &str) -> Result<Ending> {
     let said = String::from_utf8_lossy(&output.stderr);
     let answer = answer(output);
     // What was said holds from then on, and not only once somebody has recovered.
-    let mut tree = tree::read(&trial.place.tree).into_diagnostic()?;
+    let mut tree = tree::read(&trial.fixture.tree).into_diagnostic()?;
     tree.retain(|path, _| {
         path.file_name().is_none_or(|name| !atomic_fs::is_slot_name(name.as_encoded_bytes()))
     });
@@ -101,7 +105,7 @@ fn judge(trial: &Trial<'_>, output: &Output, case: &str) -> Result<Ending> {
     if expected.is_some() && found != expected {
         return Err(miette!("{case}: {code} with {found:?} files: {said}"));
     }
-    let ending = trial.judge(case).wrap_err_with(|| said.to_string())?;
+    let ending = trial.check(case).wrap_err_with(|| said.to_string())?;
     match expected {
         Some(expected) if expected != ending => {
             Err(miette!("{case}: {code}, and after recovery {ending:?} files: {said}"))
@@ -110,8 +114,8 @@ fn judge(trial: &Trial<'_>, output: &Output, case: &str) -> Result<Ending> {
     }
 }
 
-/// What an end says, by the exit codes of docs and help: 0 is applied, 5 is in doubt, 1 to 4
-/// say that nothing has changed. A process that was ended, or never begun, has said nothing.
+/// What an exit code says by the documents and the help: 0 is applied, 5 is in doubt, 1 to 4 say
+/// that nothing has changed. A process that was killed, or never started, says nothing.
 fn answer(output: &Output) -> Answer {
     match output.status.code() {
         Some(0) => Answer::Applied,
@@ -120,8 +124,8 @@ fn answer(output: &Output) -> Answer {
     }
 }
 
-/// What a call can fail with. Errnos that would say something of the files that is not so,
-/// such as `ENOENT` for one that is there, are not among them.
+/// What a call can fail with. Errnos that would be false about a file, such as `ENOENT` for one that
+/// is there, are left out.
 fn errnos(call: &str) -> &'static [&'static str] {
     match call {
         "open" | "openat" | "openat2" => &["EIO", "EACCES", "EMFILE", "ENOSPC", "EROFS", "EINTR"],

@@ -6,17 +6,17 @@ use std::path::Path;
 
 use miette::{IntoDiagnostic as _, Result, miette};
 
-use crate::ground::{Ground, is_installed};
 use crate::trial::{Ending, Trial};
+use crate::volume::{Volume, is_installed};
 
-/// Kills the binary before each of its system calls in turn, recovers, and judges.
-pub(super) fn run(greenroom: &Path, ground: &Ground, every: usize) -> Result<()> {
+/// Kills the binary before each of its system calls in turn, recovers, and checks the files.
+pub(super) fn run(greenroom: &Path, volume: &Volume, every: usize) -> Result<()> {
     if !is_installed("strace") || !is_installed("prlimit") {
-        println!("{}: kills skipped, strace or prlimit is not installed", ground.name);
+        println!("{}: kills skipped, strace or prlimit is not installed", volume.name);
         return Ok(());
     }
-    let trial = Trial::new(greenroom, ground)?;
-    let calls = calls(&trial, ground)?;
+    let trial = Trial::new(greenroom, volume)?;
+    let calls = calls(&trial, volume)?;
     let total: usize = calls.values().sum();
     let points = calls.iter().flat_map(|(name, count)| (1..=*count).map(move |nth| (name, nth)));
     let (mut old, mut new, mut killed, mut tried) = (0, 0, 0, 0);
@@ -24,10 +24,10 @@ pub(super) fn run(greenroom: &Path, ground: &Ground, every: usize) -> Result<()>
         trial.lay()?;
         let inject = format!("inject={name}:signal=KILL:when={nth}");
         let output = trial.apply_traced(&["/dev/null", "-e", &inject])?;
-        let case = format!("{}: killed at {name} number {nth}", ground.name);
+        let case = format!("{}: killed at {name} number {nth}", volume.name);
         tried += 1;
         killed += usize::from(!output.status.success());
-        match trial.judge(&case)? {
+        match trial.check(&case)? {
             Ending::Old => {
                 old += 1;
                 trial.retry(&case)?;
@@ -36,23 +36,23 @@ pub(super) fn run(greenroom: &Path, ground: &Ground, every: usize) -> Result<()>
         }
     }
     if killed < tried * 9 / 10 || old == 0 || new == 0 {
-        let why = "the kills did not meet the apply";
-        return Err(miette!("{}: {why}: {killed} of {tried}, {old} old, {new} new", ground.name));
+        let why = "too few kills hit the apply";
+        return Err(miette!("{}: {why}: {killed} of {tried}, {old} old, {new} new", volume.name));
     }
     println!(
         "{}: {total} system calls, {killed} kills: {old} all old, {new} all new, none mixed",
-        ground.name
+        volume.name
     );
     Ok(())
 }
 
 /// How often an apply makes each system call.
-pub(super) fn calls(trial: &Trial<'_>, ground: &Ground) -> Result<BTreeMap<String, usize>> {
-    let log = ground.folder.join("strace.log");
+pub(super) fn calls(trial: &Trial<'_>, volume: &Volume) -> Result<BTreeMap<String, usize>> {
+    let log = volume.folder.join("strace.log");
     let counted = trial.apply_traced(&[&log.display().to_string()])?;
     if !counted.status.success() {
         let said = String::from_utf8_lossy(&counted.stderr);
-        return Err(miette!("{}: the traced apply failed: {said}", ground.name));
+        return Err(miette!("{}: the traced apply failed: {said}", volume.name));
     }
     Ok(count(&fs::read_to_string(&log).into_diagnostic()?))
 }

@@ -14,11 +14,11 @@ use miette::{IntoDiagnostic as _, Result, miette};
 
 mod editor;
 mod errno;
-mod ground;
 mod kill;
 mod refusals;
 mod tree;
 mod trial;
+mod volume;
 
 /// What is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -67,24 +67,24 @@ fn main() -> Result<()> {
         [] => Part::value_variants(),
         parts => parts,
     };
-    let grounds = if arguments.here { 1 } else { usize::MAX };
+    let volumes = if arguments.here { 1 } else { usize::MAX };
     let every = arguments.every.get();
     for part in parts {
-        for (kind, ground) in ground::all(scratch.path()).take(grounds) {
-            let ground = match ground {
-                Ok(ground) => ground,
+        for (kind, volume) in volume::all(scratch.path()).take(volumes) {
+            let volume = match volume {
+                Ok(volume) => volume,
                 Err(reason) => {
                     println!("{kind}: skipped, {reason}");
                     continue;
                 }
             };
             match part {
-                Part::Kill => kill::run(&greenroom, &ground, every)?,
-                Part::Errno => errno::run(&greenroom, &ground, every)?,
+                Part::Kill => kill::run(&greenroom, &volume, every)?,
+                Part::Errno => errno::run(&greenroom, &volume, every)?,
                 Part::Editor => {
-                    editor::run(&greenroom, &ground, Duration::from_secs(arguments.seconds))?;
+                    editor::run(&greenroom, &volume, Duration::from_secs(arguments.seconds))?;
                 }
-                Part::Refusals => refusals::run(&greenroom, &ground)?,
+                Part::Refusals => refusals::run(&greenroom, &volume)?,
             }
         }
     }

@@ -7,33 +7,33 @@ use std::process::{Command, Output};
 
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
-use crate::ground::Ground;
 use crate::tree::{self, Tree};
+use crate::volume::Volume;
 
 /// So few descriptors that the apply makes one call after the other, which makes the
 /// number of a system call mean the same in each run.
 const DESCRIPTORS: &str = "--nofile=31:31";
 
 /// The binary over a workspace of its own.
-pub(super) struct Place<'a> {
+pub(super) struct Fixture<'a> {
     pub greenroom: &'a Path,
     pub tree: PathBuf,
     pub state: PathBuf,
     config: PathBuf,
 }
 
-impl<'a> Place<'a> {
-    pub(super) fn new(greenroom: &'a Path, ground: &Ground) -> Result<Self> {
-        Self::with_state_in(&ground.folder, greenroom, ground)
+impl<'a> Fixture<'a> {
+    pub(super) fn new(greenroom: &'a Path, volume: &Volume) -> Result<Self> {
+        Self::with_state_in(&volume.folder, greenroom, volume)
     }
 
     /// With the state on another file system than the workspace.
     pub(super) fn with_state_in(
         folder: &Path,
         greenroom: &'a Path,
-        ground: &Ground,
+        volume: &Volume,
     ) -> Result<Self> {
-        let tree = ground.folder.join("tree");
+        let tree = volume.folder.join("tree");
         let (state, config) = (folder.join("state"), folder.join("config"));
         let settings = config.join("greenroom");
         for dir in [&tree, &state, &settings] {
@@ -136,7 +136,7 @@ pub(super) enum Ending {
 
 /// One of each operation, and two for each further file system in the tree.
 pub(super) struct Trial<'a> {
-    pub place: Place<'a>,
+    pub fixture: Fixture<'a>,
     files: Vec<(String, Vec<u8>)>,
     template: PathBuf,
     old: Tree,
@@ -145,22 +145,22 @@ pub(super) struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    pub(super) fn new(greenroom: &'a Path, ground: &Ground) -> Result<Self> {
-        let place = Place::new(greenroom, ground)?;
+    pub(super) fn new(greenroom: &'a Path, volume: &Volume) -> Result<Self> {
+        let fixture = Fixture::new(greenroom, volume)?;
         let mut files: Vec<(String, Vec<u8>)> = ["modify", "sub/delete", "rename", "mode"]
             .map(|name| (name.to_owned(), format!("the old {name}\n").into_bytes()))
             .into();
-        let inner: Vec<String> = ground
+        let inner: Vec<String> = volume
             .inner
             .iter()
-            .filter_map(|dir| Some(dir.strip_prefix(&place.tree).ok()?.display().to_string()))
+            .filter_map(|dir| Some(dir.strip_prefix(&fixture.tree).ok()?.display().to_string()))
             .collect();
         for dir in &inner {
             files.push((format!("{dir}/modify"), b"old there\n".to_vec()));
         }
         let mut trial = Self {
-            template: ground.folder.join("template"),
-            place,
+            template: volume.folder.join("template"),
+            fixture,
             files,
             old: Tree::new(),
             new: Tree::new(),
@@ -168,26 +168,26 @@ impl<'a> Trial<'a> {
         };
         trial.lay_files()?;
         trial.propose(&inner)?;
-        trial.changes = trial.place.pending()?;
-        trial.old = tree::read(&trial.place.tree).into_diagnostic()?;
-        tree::copy(&trial.place.state, &trial.template).into_diagnostic()?;
-        trial.place.must(&["apply", "--yes"]).wrap_err("the apply that nobody disturbs")?;
-        trial.new = tree::read(&trial.place.tree).into_diagnostic()?;
+        trial.changes = trial.fixture.pending()?;
+        trial.old = tree::read(&trial.fixture.tree).into_diagnostic()?;
+        tree::copy(&trial.fixture.state, &trial.template).into_diagnostic()?;
+        trial.fixture.must(&["apply", "--yes"]).wrap_err("an apply without a failure")?;
+        trial.new = tree::read(&trial.fixture.tree).into_diagnostic()?;
         trial.lay()?;
         Ok(trial)
     }
 
     fn propose(&self, inner: &[String]) -> Result<()> {
-        let place = &self.place;
-        place.propose("modify", b"the new content\n")?;
-        place.propose("fresh/deep/created", b"created\n")?;
-        place.must(&["propose", "sub/delete", "--delete", "--session", "trial"])?;
-        place.must(&["propose", "mode", "--mode", "755", "--session", "trial"])?;
+        let fixture = &self.fixture;
+        fixture.propose("modify", b"the new content\n")?;
+        fixture.propose("fresh/deep/created", b"created\n")?;
+        fixture.must(&["propose", "sub/delete", "--delete", "--session", "trial"])?;
+        fixture.must(&["propose", "mode", "--mode", "755", "--session", "trial"])?;
         // Onto a path that another change of the set frees, or over to another mount.
         let goal = inner.first().map_or("sub/delete".to_owned(), |dir| format!("{dir}/moved"));
-        place.must(&["propose", "rename", "--rename-to", &goal, "--session", "trial"])?;
+        fixture.must(&["propose", "rename", "--rename-to", &goal, "--session", "trial"])?;
         for dir in inner {
-            place.propose(&format!("{dir}/modify"), b"new there\n")?;
+            fixture.propose(&format!("{dir}/modify"), b"new there\n")?;
         }
         Ok(())
     }
@@ -195,15 +195,15 @@ impl<'a> Trial<'a> {
     /// Lays files and state as they were before the first apply.
     pub(super) fn lay(&self) -> Result<()> {
         self.lay_files()?;
-        tree::clear(&self.place.state).into_diagnostic()?;
-        tree::copy(&self.template, &self.place.state).into_diagnostic()
+        tree::clear(&self.fixture.state).into_diagnostic()?;
+        tree::copy(&self.template, &self.fixture.state).into_diagnostic()
     }
 
     fn lay_files(&self) -> Result<()> {
-        tree::clear(&self.place.tree).into_diagnostic()?;
+        tree::clear(&self.fixture.tree).into_diagnostic()?;
         for (name, content) in &self.files {
-            let file = self.place.tree.join(name);
-            fs::create_dir_all(file.parent().unwrap_or(&self.place.tree)).into_diagnostic()?;
+            let file = self.fixture.tree.join(name);
+            fs::create_dir_all(file.parent().unwrap_or(&self.fixture.tree)).into_diagnostic()?;
             fs::write(&file, content).into_diagnostic()?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).into_diagnostic()?;
         }
@@ -216,11 +216,11 @@ impl<'a> Trial<'a> {
             .into_iter()
             .chain(options.iter().copied())
             .collect();
-        let mut command = self.place.command(&runner, &["apply", "--yes"]);
+        let mut command = self.fixture.command(&runner, &["apply", "--yes"]);
         command.output().into_diagnostic()
     }
 
-    /// Which end a tree is, if it is one.
+    /// Whether a tree is all old or all new, if it is one of them.
     pub(super) fn ending_of(&self, tree: &Tree) -> Option<Ending> {
         match tree {
             tree if *tree == self.old => Some(Ending::Old),
@@ -229,27 +229,27 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Recovers twice and judges what is there.
+    /// Recovers twice and checks the files.
     ///
     /// # Errors
     /// When a promise is broken.
-    pub(super) fn judge(&self, case: &str) -> Result<Ending> {
+    pub(super) fn check(&self, case: &str) -> Result<Ending> {
         let broken = |what: String| Err(miette!("{case}: {what}"));
-        self.place.must(&["recover"]).wrap_err_with(|| case.to_owned())?;
-        let tree = tree::read(&self.place.tree).into_diagnostic()?;
+        self.fixture.must(&["recover"]).wrap_err_with(|| case.to_owned())?;
+        let tree = tree::read(&self.fixture.tree).into_diagnostic()?;
         let Some(ending) = self.ending_of(&tree) else {
             return broken(format!("neither all old nor all new: {:?}", tree.keys()));
         };
-        let debris = self.place.debris()?;
+        let debris = self.fixture.debris()?;
         if !debris.is_empty() {
             return broken(format!("left behind: {debris:?}"));
         }
-        let before = tree::stamps(&self.place.tree).into_diagnostic()?;
-        self.place.must(&["recover"]).wrap_err_with(|| case.to_owned())?;
-        if before != tree::stamps(&self.place.tree).into_diagnostic()? {
+        let before = tree::stamps(&self.fixture.tree).into_diagnostic()?;
+        self.fixture.must(&["recover"]).wrap_err_with(|| case.to_owned())?;
+        if before != tree::stamps(&self.fixture.tree).into_diagnostic()? {
             return broken("a second recovery changed something".to_owned());
         }
-        let pending = self.place.pending()?;
+        let pending = self.fixture.pending()?;
         let expected = if ending == Ending::Old { self.changes } else { 0 };
         if pending != expected {
             return broken(format!("{ending:?}, but {pending} patches are pending"));
@@ -257,10 +257,10 @@ impl<'a> Trial<'a> {
         Ok(ending)
     }
 
-    /// What was taken back can be applied again.
+    /// Checks that a set that was rolled back can be applied again.
     pub(super) fn retry(&self, case: &str) -> Result<()> {
-        self.place.must(&["apply", "--yes"]).wrap_err_with(|| format!("{case}, tried again"))?;
-        match tree::read(&self.place.tree).into_diagnostic()? == self.new {
+        self.fixture.must(&["apply", "--yes"]).wrap_err_with(|| format!("{case}, tried again"))?;
+        match tree::read(&self.fixture.tree).into_diagnostic()? == self.new {
             true => Ok(()),
             false => Err(miette!("{case}: tried again, it is not all new")),
         }

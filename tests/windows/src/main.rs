@@ -304,21 +304,21 @@ impl Tools {
     /// and a program that starts just then has its connection reset.
     fn keep_wine(&self) {
         const SECONDS: u32 = 60;
-        self.tell_wine(&format!("-p{SECONDS}"));
+        self.run_wine_server(&format!("-p{SECONDS}"));
     }
 
     /// Whatever Wine left running keeps its prefix in use.
     fn stop_wine(&self) {
-        self.tell_wine("-k");
+        self.run_wine_server("-k");
     }
 
-    fn tell_wine(&self, option: &str) {
-        let told = Command::new("/usr/lib/wine/wineserver64")
+    fn run_wine_server(&self, option: &str) {
+        let asked = Command::new("/usr/lib/wine/wineserver64")
             .arg(option)
             .env("WINEPREFIX", self.folder.join("prefix"))
             .status();
-        if told.is_err() {
-            println!("Wine's server could not be told {option}");
+        if asked.is_err() {
+            println!("cannot run Wine's server with {option}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A directory on some file system, unmounted when it is dropped.
-pub(super) struct Ground {
+pub(super) struct Volume {
     /// What to call it.
     pub name: &'static str,
     /// The directory.
@@ -16,7 +16,7 @@ pub(super) struct Ground {
     mounts: Vec<PathBuf>,
 }
 
-impl Drop for Ground {
+impl Drop for Volume {
     fn drop(&mut self) {
         for mount in self.mounts.iter().rev() {
             let unmounted = Command::new("umount").arg(mount).status();
@@ -36,31 +36,31 @@ const IMAGE_BYTES: u64 = 320 << 20;
 /// Each file system there is, or why it cannot be had. Made as the caller goes on.
 pub(super) fn all(
     scratch: &Path,
-) -> impl Iterator<Item = (&'static str, Result<Ground, String>)> + '_ {
+) -> impl Iterator<Item = (&'static str, Result<Volume, String>)> + '_ {
     ["the target folder's", "ext4", "xfs", "btrfs", "tmpfs", "three mounts"].into_iter().map(
         move |name| {
             let folder = scratch.join(name.replace(['\'', ' '], "-"));
-            let mut ground = Ground { name, folder, inner: Vec::new(), mounts: Vec::new() };
-            let made = fs::create_dir_all(&ground.folder)
+            let mut volume = Volume { name, folder, inner: Vec::new(), mounts: Vec::new() };
+            let made = fs::create_dir_all(&volume.folder)
                 .map_err(|error| error.to_string())
-                .and_then(|()| ground.make(scratch, IMAGE_BYTES));
-            (name, made.map(|()| ground))
+                .and_then(|()| volume.make(scratch, IMAGE_BYTES));
+            (name, made.map(|()| volume))
         },
     )
 }
 
 /// A small ext4, that fills up.
-pub(super) fn small(scratch: &Path, bytes: u64) -> Result<Ground, String> {
+pub(super) fn small(scratch: &Path, bytes: u64) -> Result<Volume, String> {
     let name = "a small ext4";
     let folder = scratch.join("small");
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let mut ground = Ground { name, folder, inner: Vec::new(), mounts: Vec::new() };
-    let place = ground.folder.clone();
-    ground.mount_image("ext4", &scratch.join("small.img"), bytes, &place)?;
-    Ok(ground)
+    let mut volume = Volume { name, folder, inner: Vec::new(), mounts: Vec::new() };
+    let mount_point = volume.folder.clone();
+    volume.mount_image("ext4", &scratch.join("small.img"), bytes, &mount_point)?;
+    Ok(volume)
 }
 
-impl Ground {
+impl Volume {
     fn make(&mut self, scratch: &Path, bytes: u64) -> Result<(), String> {
         let folder = self.folder.clone();
         match self.name {
@@ -89,23 +89,23 @@ impl Ground {
         kind: &str,
         image: &Path,
         bytes: u64,
-        place: &Path,
+        mount_point: &Path,
     ) -> Result<(), String> {
         let file = fs::File::create(image).map_err(|error| error.to_string())?;
         file.set_len(bytes).map_err(|error| error.to_string())?;
         let maker = format!("mkfs.{kind}");
         run(Command::new(&maker).arg("-q").arg(image))?;
         let image = image.display().to_string();
-        self.mount(&["-o", "loop", &image], place)?;
-        match fs::remove_dir(place.join("lost+found")) {
+        self.mount(&["-o", "loop", &image], mount_point)?;
+        match fs::remove_dir(mount_point.join("lost+found")) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
             _ => Ok(()),
         }
     }
 
-    fn mount(&mut self, arguments: &[&str], place: &Path) -> Result<(), String> {
-        run(Command::new("mount").args(arguments).arg(place))?;
-        self.mounts.push(place.to_owned());
+    fn mount(&mut self, arguments: &[&str], mount_point: &Path) -> Result<(), String> {
+        run(Command::new("mount").args(arguments).arg(mount_point))?;
+        self.mounts.push(mount_point.to_owned());
         Ok(())
     }
 
