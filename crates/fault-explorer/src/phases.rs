@@ -1,6 +1,6 @@
 //! What is explored: crashes, faults, and users' edits, over one scenario at a time.
 //!
-//! [`table`] has a row for each phase: under which heading it is counted, over which states, and
+//! `table` has a row for each phase: under which heading it is counted, over which states, and
 //! which function explores it. Those functions are sorted by what they do to a set.
 
 use atomic_fs::simulated::Persistence;
