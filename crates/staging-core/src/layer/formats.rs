@@ -325,10 +325,25 @@ impl View<'_> {
             } else if !matches!(part.kind, Kind::Modify) {
                 continue;
             }
-            check_file_mode(&part.path, part.incoming.mode)?;
-            touched.push(self.put(&part.path, part.incoming)?);
+            let mut incoming = part.incoming;
+            if matches!(part.kind, Kind::Create) && incoming.mode.is_none() {
+                incoming.mode = self.mode_in_place(&part.path)?;
+            }
+            check_file_mode(&part.path, incoming.mode)?;
+            touched.push(self.put(&part.path, incoming)?);
         }
         Ok(touched)
+    }
+}
+
+impl View<'_> {
+    /// The mode of a new file in the place of one that the patch deletes, whose own it does not keep.
+    fn mode_in_place(&self, path: &RelPath) -> Result<Option<u32>> {
+        let base = self.at_path(path)?.and_then(|patch| patch.base);
+        match base.map(|base| base.kind()) {
+            Some(EntryKind::File) => self.new_file_mode(path).map(Some),
+            _ => Ok(None),
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! From the names in a patch to paths of the workspace.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use atomic_fs::{FileKind, RelPath};
-use patch_formats::{FilePatch, PatchError, Tree};
+use patch_formats::{Change, EntryKind, FilePatch, PatchError, Tree};
 
 use super::formats::{PatchNames, PatchRequest};
+use super::resolve::Meaning;
 use super::view::{Reading, View};
 use crate::Result;
 use crate::error::StagingError;
@@ -22,13 +23,15 @@ pub(super) struct Named<'n, 'v> {
     /// Of the part at hand.
     line: usize,
     is_from_top: bool,
+    meaning: Meaning,
     /// What was asked for already.
     directories: HashMap<RelPath, bool>,
 }
 
 impl<'n, 'v> Named<'n, 'v> {
     pub(super) fn new(view: &'n mut View<'v>, request: &'n PatchRequest) -> Self {
-        Self { view, request, line: 0, is_from_top: false, directories: HashMap::new() }
+        let (meaning, directories) = (Meaning::Content, HashMap::new());
+        Self { view, request, line: 0, is_from_top: false, meaning, directories }
     }
 
     /// The path that a name means, by its spelling alone: relative to the patch's folder, or
@@ -87,7 +90,9 @@ impl<'n, 'v> Named<'n, 'v> {
     /// Whether the session sees a file here; nothing is read.
     fn is_file(&self, path: &RelPath) -> Result<bool> {
         // What is refused by its path is no file that could be meant.
-        let Ok(path) = self.view.inner.workspace.resolve(path) else { return Ok(false) };
+        let Ok(path) = self.view.resolve(path, self.meaning, &HashSet::new()) else {
+            return Ok(false);
+        };
         if self.view.at_target(&path)?.is_some() {
             return Ok(true);
         }
@@ -120,6 +125,10 @@ impl Tree for Named<'_, '_> {
 
     fn enter(&mut self, part: &FilePatch<'_>) {
         (self.line, self.is_from_top) = (part.line, part.is_from_top);
+        // What goes is a name, and so is a link; what is written may lie behind one.
+        let is_name = part.kind == Some(EntryKind::Symlink)
+            || matches!(part.change, Change::Delete { .. } | Change::Rename { .. });
+        self.meaning = if is_name { Meaning::Name } else { Meaning::Content };
     }
 
     fn has_file(&mut self, name: &[u8]) -> Result<bool> {
@@ -143,7 +152,7 @@ impl Tree for Named<'_, '_> {
 
     fn content(&mut self, name: &[u8]) -> Result<Arc<[u8]>> {
         let path = self.locate(name)?;
-        let path = self.view.inner.workspace.resolve(&path)?;
+        let path = self.view.resolve(&path, self.meaning, &HashSet::new())?;
         let found = self.view.require(&path, Reading::BaseToEdit)?;
         self.view.editable(&path, found)
     }

@@ -119,6 +119,7 @@ impl View<'_> {
             Proposal::Rename { to, .. } => {
                 // It may move into a directory that takes its name.
                 let to = self.resolve(to, Meaning::Name, &HashSet::from([path.clone()]))?;
+                self.check_moved_link(path, &to)?;
                 self.rename(path, &to)
             }
             Proposal::SetMode { mode, .. } => {
@@ -371,7 +372,19 @@ impl View<'_> {
         Ok(Some(vec![path.clone()]))
     }
 
-    /// Moves the file at a path to where none is.
+    /// Refuses a symbolic link that would lead out from where it is to be moved: a relative target
+    /// leads elsewhere from there.
+    fn check_moved_link(&mut self, path: &RelPath, to: &RelPath) -> Result<()> {
+        match self.find(path, Reading::BaseToStage)?.content() {
+            Some(link) if link.kind() == EntryKind::Symlink => {
+                let target = self.content(path, &link.digest)?;
+                self.check_link(to, &target)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves the file at a path to where none is. A symbolic link has been checked.
     pub(super) fn rename(&mut self, path: &RelPath, to: &RelPath) -> Result<Touched> {
         if path == to {
             return Err(usage(format!("`{path}` cannot be moved onto itself")));
@@ -393,14 +406,8 @@ impl View<'_> {
                 (patch.path.clone(), patch.base, staged)
             }
         };
-        match staged.kind() {
-            EntryKind::File => {}
-            EntryKind::Directory => return Err(is_a_directory(path)),
-            EntryKind::Symlink => {
-                // A relative target leads elsewhere from there.
-                let target = self.content(path, &staged.digest)?;
-                self.check_link(to, &target)?;
-            }
+        if staged.kind() == EntryKind::Directory {
+            return Err(is_a_directory(path));
         }
         self.check_room(to, staged.kind())?;
         self.keep_above(to)?;

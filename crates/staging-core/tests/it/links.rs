@@ -436,3 +436,48 @@ fn an_edit_of_a_link_is_one_of_the_file_behind_it_and_a_link_has_no_mode() {
     assert_eq!(pending[0].path, path("f"));
     assert_eq!(pending[0].staged.expect("content").mode, 0o755);
 }
+
+fn propose_patch(world: &World, text: &str) -> Result<(), StagingError> {
+    let session = world.session("agent");
+    let request = PatchRequest { text: text.into(), ..PatchRequest::default() };
+    world.layer.propose_patch(session, &request).map(drop)
+}
+
+#[rstest]
+#[case::to_a_directory(
+    "--- a/ld\n+++ /dev/null\n@@ -1 +0,0 @@\n-d\n\\ No newline at end of file\n",
+    "ld"
+)]
+#[case::to_nothing(
+    "--- a/broken\n+++ /dev/null\n@@ -1 +0,0 @@\n-absent\n\\ No newline at end of file\n",
+    "broken"
+)]
+fn a_deletion_by_a_patch_without_a_mode_means_the_link(#[case] text: &str, #[case] name: &str) {
+    let world = world();
+    propose_patch(&world, text).expect("the link is a name");
+    apply(&world);
+    assert!(world.root().join(name).symlink_metadata().is_err(), "the link is gone");
+    assert!(world.root().join("d").is_dir(), "what it leads to stays");
+}
+
+#[test]
+fn a_patch_that_moves_a_link_and_changes_its_target_is_checked_by_the_new_one() {
+    let world = world();
+    let text = "diff --git a/d/up b/up\nsimilarity index 0%\nrename from d/up\nrename to up\nindex 1234567..2345678 120000\n--- a/d/up\n+++ b/up\n@@ -1 +1 @@\n-../f\n\\ No newline at end of file\n+f\n\\ No newline at end of file\n";
+    propose_patch(&world, text).expect("`f` does not lead out of the root");
+    apply(&world);
+    assert_eq!(fs::read_link(world.root().join("up")).expect("a link"), Path::new("f"));
+    let text = text.replace("d/up", "up").replace("b/up\n", "b/g\n").replace("to up", "to g");
+    let out = text.replace("-../f", "-f").replace("+f\n", "+../f\n");
+    propose_patch(&world, &out).expect_err("`../f` leads out");
+}
+
+#[test]
+fn a_file_that_a_patch_deletes_and_creates_is_a_new_one() {
+    let world = world();
+    world.chmod("f", 0o755);
+    let text = "diff --git a/f b/f\ndeleted file mode 100755\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-file\ndiff --git a/f b/f\nnew file mode 100644\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+new\n";
+    propose_patch(&world, text).expect("it fits");
+    let staged = world.pending()[0].staged.expect("content");
+    assert_eq!(staged.mode & 0o111, 0, "not executable any more: {:o}", staged.mode);
+}
