@@ -55,12 +55,13 @@ const TABLE: [(&str, May); 21] = [
 const TESTKIT: &str = "strategy-testkit";
 
 /// The crates that must work without an event loop.
-const BELOW_THE_CORE: [&str; 11] = [
+const BELOW_THE_CORE: [&str; 12] = [
     "atomic-fs",
     "fault-explorer",
     "mutated-fs",
     "patch-formats",
     "diff-engine",
+    "staging-core",
     "strategy-api",
     "strategy-myers",
     "strategy-patience",
