@@ -43,13 +43,14 @@ use crate::content::ContentSource;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::outcome::{Applied, Outcome};
-use crate::policy::Policy;
+use crate::policy::{LinkCheck, Policy};
 
 /// The workspace that a set is applied to.
 pub(crate) struct Apply<'g, 'a, D: Disk> {
     pub cache: &'g DirCache<'a, D>,
     pub journals: &'a D::Dir,
     pub policy: &'g Policy,
+    pub links: LinkCheck,
 }
 
 impl<D: Disk> Apply<'_, '_, D> {
@@ -78,7 +79,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         };
 
         // Barrier 1: the new content is in slots beside the files, and durable.
-        let writer = SlotWriter::new(cache, self.policy, source);
+        let writer = SlotWriter::new(cache, self.policy, self.links, source);
         let prepared = barrier_one(&writer, &intent, &journal, journals)
             .and_then(|()| spellings::check(cache, &intent));
         if let Err(error) = prepared {

@@ -37,6 +37,15 @@ pub(crate) struct Policy {
     pub root_path: PathBuf,
 }
 
+/// What becomes of symbolic links that lead out of the workspace, or to what is protected there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkCheck {
+    /// They are refused.
+    Refused,
+    /// They are allowed: they were there before.
+    Allowed,
+}
+
 impl Policy {
     /// Refuses a path by its names alone.
     pub(crate) fn check_path(&self, path: &RelPath) -> Result<(), FsError> {

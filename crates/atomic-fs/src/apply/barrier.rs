@@ -13,7 +13,7 @@ use crate::error::FsError;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::os::parallel;
-use crate::policy::Policy;
+use crate::policy::{LinkCheck, Policy};
 use crate::rel_path::RelPath;
 
 /// As many slots are written before the first of them is synced, by each of the calls in
@@ -58,6 +58,7 @@ fn sync_journal<D: Disk>(disk: &D, journal: &Journal<D>, journals: &D::Dir) -> R
 pub(crate) struct SlotWriter<'w, 'a, D: Disk> {
     cache: &'w DirCache<'a, D>,
     policy: &'w Policy,
+    links: LinkCheck,
     source: &'w dyn ContentSource,
     /// The slots whose names another file has.
     taken: Mutex<Vec<RelPath>>,
@@ -67,9 +68,10 @@ impl<'w, 'a, D: Disk> SlotWriter<'w, 'a, D> {
     pub(crate) fn new(
         cache: &'w DirCache<'a, D>,
         policy: &'w Policy,
+        links: LinkCheck,
         source: &'w dyn ContentSource,
     ) -> Self {
-        Self { cache, policy, source, taken: Mutex::default() }
+        Self { cache, policy, links, source, taken: Mutex::default() }
     }
 
     /// The slots whose names another file has: they are not this set's to remove.
@@ -82,7 +84,7 @@ impl<'w, 'a, D: Disk> SlotWriter<'w, 'a, D> {
         let mut files = Vec::with_capacity(units.len());
         for unit in units {
             let staged = unit.staged().expect("units without a slot were left out");
-            if !staged.kind.is_file() {
+            if !staged.kind.is_file() && self.links == LinkCheck::Refused {
                 let target = slot::read_target(&unit.path, &staged, self.source)?;
                 self.policy.check_link(self.cache, &unit.path, &target, &mut |path| {
                     Ok(changed.contains(path).then_some(Overlaid::Unknown))

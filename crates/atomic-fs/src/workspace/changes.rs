@@ -15,6 +15,7 @@ use crate::os::dir_locks;
 use crate::os::disk::Disk;
 use crate::os::lock::WorkspaceLock;
 use crate::outcome::{Applied, Outcome, Unfinished};
+use crate::policy::LinkCheck;
 use crate::recovery::conflicts::Kept;
 use crate::rel_path::RelPath;
 
@@ -31,6 +32,21 @@ impl<D: Disk> Workspace<D> {
         set: &ChangeSet,
         source: &dyn ContentSource,
     ) -> Applied {
+        self.change(set, source, LinkCheck::Refused)
+    }
+
+    /// The same for a set that brings back what was there before: a symbolic link comes back
+    /// wherever it leads.
+    pub fn take_back(
+        &self,
+        _lock: &WorkspaceLock,
+        set: &ChangeSet,
+        source: &dyn ContentSource,
+    ) -> Applied {
+        self.change(set, source, LinkCheck::Allowed)
+    }
+
+    fn change(&self, set: &ChangeSet, source: &dyn ContentSource, links: LinkCheck) -> Applied {
         match self.needs_recovery() {
             Ok(false) => {}
             Ok(true) => {
@@ -45,7 +61,8 @@ impl<D: Disk> Workspace<D> {
             Ok(locks) => locks,
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         };
-        let apply = Apply { cache: &cache, journals: &self.places.journals, policy: &self.policy };
+        let (journals, policy) = (&self.places.journals, &self.policy);
+        let apply = Apply { cache: &cache, journals, policy, links };
         apply.run(set, source)
     }
 

@@ -109,7 +109,7 @@ impl DiffStagingLayer {
         let changes = changes.into_iter().chain(made).collect();
         let set = ChangeSet { id: set_id, changes, emptied_dirs: EmptiedDirs::Keep };
         let span = tracing::info_span!("undo", %target, %by, changes = set.changes.len());
-        let applied_set = span.in_scope(|| inner.workspace.apply(&lock, &set, &inner.blobs));
+        let applied_set = span.in_scope(|| inner.workspace.take_back(&lock, &set, &inner.blobs));
         match inner.conclude(&mut gate, lock, by, &[], applied_set) {
             Ok(Committed { kept, .. }) => {
                 let patches = applied.iter().map(|patch| patch.id).collect();

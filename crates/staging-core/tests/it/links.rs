@@ -481,3 +481,20 @@ fn a_file_that_a_patch_deletes_and_creates_is_a_new_one() {
     let staged = world.pending()[0].staged.expect("content");
     assert_eq!(staged.mode & 0o111, 0, "not executable any more: {:o}", staged.mode);
 }
+
+#[rstest]
+#[case("../outside")]
+#[case("/etc/passwd")]
+#[case("d/sub/../../f")]
+fn a_link_that_no_patch_may_bring_comes_back_by_an_undo(#[case] target: &str) {
+    let world = world();
+    symlink(target, world.root().join("theirs")).expect("a user's link");
+    let session = world.session("agent");
+    let gone = ["theirs", "d/sub/b", "d/a", "d/up"].map(delete);
+    world.layer.propose_all(session, gone.into()).expect("staged");
+    apply(&world);
+    assert!(world.root().join("theirs").symlink_metadata().is_err(), "it is gone");
+    undo(&world);
+    assert_eq!(fs::read_link(world.root().join("theirs")).expect("a link"), Path::new(target));
+    assert_eq!(world.disk("d/sub/b").as_deref(), Some("deep\n"));
+}
