@@ -36,7 +36,10 @@ impl<D: Disk> Workspace<D> {
     }
 
     /// The same for a set that brings back what was there before: a symbolic link comes back
-    /// wherever it leads.
+    /// wherever it leads, also out of the workspace.
+    ///
+    /// # Durability
+    /// As [`apply`](Self::apply).
     pub fn take_back(
         &self,
         _lock: &WorkspaceLock,
@@ -66,8 +69,8 @@ impl<D: Disk> Workspace<D> {
         apply.run(set, source)
     }
 
-    /// Tidies up after an answer: removes the slots, and directories that the set has emptied. Returns the user's bytes that were found in
-    /// them.
+    /// Tidies up after an answer: removes the slots, and directories that the set has emptied.
+    /// Returns the user's bytes that were found in the slots.
     ///
     /// # Errors
     /// [`FsError::Io`]; what is left then is recovery's.

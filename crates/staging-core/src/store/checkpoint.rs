@@ -1,4 +1,4 @@
-//! Checkpoints of SQLite's write-ahead log, which write it back into the store beside those who write.
+//! Checkpoints: SQLite's write-ahead log is written back into the store while others write.
 //!
 //! By default whoever commits when the log has become long checkpoints it, and everybody who
 //! wants to write waits for the copying and its two syncs. A process that lives on does nearly
@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use super::{Store, schema, unpoisoned};
 use crate::Result;
 
-/// So many commits make a log worth checkpoint back; each is a few pages.
+/// After so many commits the log is worth a checkpoint; each is a few pages.
 const COMMITS: u32 = 250;
 
 /// Passive checkpoints are repeated while one takes longer than this: the next one has less to
@@ -27,8 +27,8 @@ const PASSES_MAX: u32 = 4;
 /// How long the last step waits for those who read, and others for it.
 const READERS_WAIT: Duration = Duration::from_millis(5);
 
-/// How long the log may grow when it is checkpointed by somebody: a limit for when that
-/// does not come about.
+/// How long the log may grow while maintenance does the checkpoints: a limit for when they do not
+/// happen.
 const LOG_PAGES_MAX: i64 = 32_000;
 
 /// What is known of the log, and the connection that checkpoints it.
