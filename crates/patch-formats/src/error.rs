@@ -1,7 +1,6 @@
 //! Why a patch cannot be read, and why one does not fit.
 
-use crate::model::PATCH_BYTES_MAX;
-use crate::near_miss::{NearMiss, near_miss};
+use crate::limits::PATCH_BYTES_MAX;
 
 /// The patch cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -152,54 +151,4 @@ pub enum MisfitError {
         /// To how much.
         max: usize,
     },
-}
-
-/// A line of a file for a message that says what a hunk expects in its place, and what differs
-/// where that is hard to see.
-pub(crate) fn shown_beside(there: &[u8], expected: Option<&[u8]>) -> String {
-    let text = |line: &[u8]| line.trim_ascii_end().to_vec();
-    let near = expected.and_then(|expected| near_miss(&text(there), &text(expected)));
-    match near {
-        Some(near @ (NearMiss::Composition | NearMiss::Punctuation)) => {
-            format!("{}, with {}", shown(there), near.what())
-        }
-        _ => shown(there),
-    }
-}
-
-/// At most this much of a line is shown in a message.
-const SHOWN_BYTES_MAX: usize = 120;
-
-/// Bytes made printable for a message: in backquotes, what is not printable as `\xNN`.
-pub(crate) fn shown(bytes: &[u8]) -> String {
-    let cut = &bytes[..bytes.len().min(SHOWN_BYTES_MAX)];
-    let mut text = String::from("`");
-    text.push_str(&escaped(cut));
-    text.push('`');
-    if cut.len() < bytes.len() {
-        text.push('…');
-    }
-    text
-}
-
-/// Bytes made printable, without backquotes. What is invisible otherwise is spelled out by whoever
-/// shows the message.
-pub(crate) fn escaped(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            match letter {
-                '\n' => text.push_str("\\n"),
-                '\r' => text.push_str("\\r"),
-                '\t' => text.push_str("\\t"),
-                '\\' => text.push_str("\\\\"),
-                letter if letter.is_control() => text.extend(letter.escape_unicode()),
-                letter => text.push(letter),
-            }
-        }
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
 }

@@ -45,32 +45,25 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod begin_patch;
-mod edits;
-mod envelope;
 mod error;
-mod git_header;
-mod hunks;
-mod indent;
-mod ladder;
+mod escape;
+mod fit;
+mod limits;
 mod lines;
 mod model;
 mod names;
-mod near_miss;
-mod place;
+mod parse;
+mod reader;
 mod readings;
 mod replace;
-mod search;
-mod unified;
+mod resolve;
 
-pub use edits::{Edit, EditsError, replace_in_turn};
 pub use error::{MisfitError, PatchError};
-pub use lines::FILE_LINES_MAX;
+pub use fit::near_miss::{NearMiss, near_miss};
+pub use limits::{FILE_LINES_MAX, PATCH_BYTES_MAX, PATCH_LINES_MAX, SEARCH_STEPS_MAX};
 pub use model::{
-    Change, EntryKind, FilePatch, Fitted, Format, MatchLevel, ModeChange, PATCH_BYTES_MAX,
-    PATCH_LINES_MAX, PatchText, Placement,
+    Change, EntryKind, FilePatch, Fitted, Format, MatchLevel, ModeChange, PatchText, Placement,
 };
-pub use near_miss::{NearMiss, near_miss};
-pub use readings::Tree;
-pub use replace::{ReplaceError, replace};
-pub use search::SEARCH_STEPS_MAX;
+pub use replace::in_turn::{Edit, EditsError, replace_in_turn};
+pub use replace::once::{ReplaceError, replace};
+pub use resolve::Tree;

@@ -1,9 +1,7 @@
 //! Lines of a content: they end at a line feed and nowhere else.
 
 use crate::error::MisfitError;
-
-/// The most lines that a file may have to be changed by a patch.
-pub const FILE_LINES_MAX: usize = 8_000_000;
+use crate::limits::FILE_LINES_MAX;
 
 /// The lines, each with its line feed, which the last one may lack.
 pub(crate) fn split(content: &[u8]) -> Result<Vec<&[u8]>, MisfitError> {

@@ -1,22 +1,8 @@
 //! What a patch says, file by file.
 
-use std::collections::HashSet;
 use std::fmt;
 
-use sha1::{Digest as _, Sha1};
-
-use crate::begin_patch::{self, Chunk};
-use crate::error::{MisfitError, PatchError, escaped};
-use crate::hunks::Hunk;
-use crate::ladder;
-use crate::place;
 use crate::readings::Readings;
-use crate::unified;
-
-/// The longest patch that is read.
-pub const PATCH_BYTES_MAX: usize = 64 << 20;
-/// The most lines that a patch may have.
-pub const PATCH_LINES_MAX: usize = 4_000_000;
 
 /// The formats of a patch over many files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +132,56 @@ pub(crate) enum Body<'p> {
     Whole(Vec<u8>),
 }
 
+/// What a line of a hunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Keep,
+    Remove,
+    Add,
+}
+
+/// One changed region with its context.
+#[derive(Clone, Debug)]
+pub(crate) struct Hunk<'p> {
+    /// Where it begins in the patch, counted from 1.
+    pub(crate) line: usize,
+    pub(crate) old: Range,
+    pub(crate) new: Range,
+    /// Each with its line feed, unless the patch says that there is none.
+    pub(crate) lines: Vec<(Op, &'p [u8])>,
+}
+
+/// A side of a hunk's header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    /// The first line, counted from 1; the line before where there is none.
+    pub(crate) start: u64,
+    pub(crate) count: u64,
+}
+
+impl Range {
+    /// The first line, counted from 0.
+    pub(crate) fn first(self) -> u64 {
+        if self.count == 0 { self.start } else { self.start.saturating_sub(1) }
+    }
+}
+
+/// One changed region of a file, to be found by its lines alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk<'p> {
+    /// Where it begins in the patch, counted from 1.
+    pub(crate) line: usize,
+    /// Lines of the file below which it is, each below the one before.
+    pub(crate) below: Vec<&'p [u8]>,
+    /// Without line feeds, and with carriage returns where the patch has them.
+    pub(crate) lines: Vec<(Op, &'p [u8])>,
+    /// How many of the last lines lack even the blank of a line of context: they may be context
+    /// or only keep two hunks apart.
+    pub(crate) loose: usize,
+    /// Whether the file ends with it.
+    pub(crate) at_end: bool,
+}
+
 /// How much of what a hunk expects is what is there, from the strictest down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MatchLevel {
@@ -195,86 +231,3 @@ pub struct Fitted {
     /// Where its hunks fit, in order.
     pub placements: Vec<Placement>,
 }
-
-impl<'p> PatchText<'p> {
-    /// Reads a patch, whole.
-    ///
-    /// # Errors
-    /// [`PatchError`] names the line that cannot be read.
-    pub fn parse(text: &'p [u8]) -> Result<Self, PatchError> {
-        if text.len() > PATCH_BYTES_MAX {
-            return Err(PatchError::TooLarge { bytes: text.len() as u64 });
-        }
-        if memchr::memchr_iter(b'\n', text).nth(PATCH_LINES_MAX).is_some() {
-            return Err(PatchError::TooManyLines { max: PATCH_LINES_MAX });
-        }
-        let (format, files) = if begin_patch::begins(text)? {
-            (Format::BeginPatch, begin_patch::parse(text)?)
-        } else {
-            (Format::Unified, unified::parse(text)?)
-        };
-        if files.is_empty() {
-            return Err(begin_patch::stray(text).unwrap_or(PatchError::NoPatch));
-        }
-        refuse_twice(&files)?;
-        Ok(Self { format, files })
-    }
-}
-
-fn refuse_twice(files: &[FilePatch<'_>]) -> Result<(), PatchError> {
-    let (mut sources, mut targets) = (HashSet::new(), HashSet::new());
-    // Where the files that are there decide on names, whoever looks at them finds those that meet.
-    let is_sure = |file: &&FilePatch<'_>| file.readings.as_ref().is_none_or(Readings::is_sure);
-    for file in files.iter().filter(is_sure) {
-        let source = file.change.source().filter(|name| !sources.insert(*name));
-        let target = file.change.target().filter(|name| !targets.insert(*name));
-        if let Some(name) = source.or(target) {
-            return Err(PatchError::NamedTwice { line: file.line, name: escaped(name) });
-        }
-    }
-    Ok(())
-}
-
-impl FilePatch<'_> {
-    /// Brings the change to a file's content, which is empty when the file comes to be.
-    ///
-    /// `is_base` says that this is known to be the content that the patch was made from: only
-    /// then are hunks without any context taken to be where their headers say.
-    ///
-    /// # Errors
-    /// [`MisfitError`] names the hunk that does not fit.
-    pub fn fit(&self, content: &[u8], is_base: bool) -> Result<Fitted, MisfitError> {
-        let is_base = is_base || self.names_base(content) == Some(true);
-        let fitted = match &self.body {
-            Body::Nothing => Fitted { content: content.to_vec(), placements: Vec::new() },
-            Body::Hunks { hunks, from_crlf } if self.kind == Some(EntryKind::Symlink) => {
-                place::fit_target(hunks, *from_crlf, content, is_base)?
-            }
-            Body::Hunks { hunks, from_crlf } => place::fit(hunks, *from_crlf, content, is_base)?,
-            Body::Chunks { chunks, from_crlf } => ladder::fit(chunks, *from_crlf, content)?,
-            Body::Whole(whole) => Fitted { content: whole.clone(), placements: Vec::new() },
-        };
-        if matches!(self.change, Change::Delete { .. }) && !fitted.content.is_empty() {
-            return Err(MisfitError::NotEmptied { bytes: fitted.content.len() });
-        }
-        Ok(fitted)
-    }
-
-    /// Whether this is the content that the patch says it was made from; nothing when it does not
-    /// say, or says it in a way that git's SHA-1 cannot answer.
-    pub fn names_base(&self, content: &[u8]) -> Option<bool> {
-        let named = self.base_blob.as_deref()?;
-        let is_name = (SHORTEST_ID..=40).contains(&named.len());
-        if !is_name || self.change.source().is_none() {
-            return None;
-        }
-        let mut sha1 = Sha1::new();
-        sha1.update(format!("blob {}\0", content.len()));
-        sha1.update(content);
-        let id: String = sha1.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(id.as_bytes().starts_with(named))
-    }
-}
-
-/// Git abbreviates to seven digits or more unless told otherwise; less says too little.
-const SHORTEST_ID: usize = 7;

@@ -6,36 +6,18 @@
 
 use std::collections::HashSet;
 
-use crate::envelope::{self, Opening};
-use crate::error::{PatchError, escaped, shown};
-use crate::hunks::Op;
-use crate::model::{Body, Change, FilePatch};
+use crate::error::PatchError;
+use crate::escape::{escaped, shown};
+use crate::model::{Body, Change, Chunk, FilePatch, Op};
 use crate::names;
-use crate::unified::Reader;
+use crate::parse::envelope::{self, BEGIN, END, Opening};
+use crate::reader::Reader;
 
-pub(crate) const BEGIN: &[u8] = b"*** Begin Patch";
-pub(crate) const END: &[u8] = b"*** End Patch";
 const ADD: &[u8] = b"*** Add File:";
 const DELETE: &[u8] = b"*** Delete File:";
 const UPDATE: &[u8] = b"*** Update File:";
 const MOVE: &[u8] = b"*** Move to:";
 const END_OF_FILE: &[u8] = b"*** End of File";
-
-/// One changed region of a file, to be found by its lines alone.
-#[derive(Clone, Debug)]
-pub(crate) struct Chunk<'p> {
-    /// Where it begins in the patch, counted from 1.
-    pub(crate) line: usize,
-    /// Lines of the file below which it is, each below the one before.
-    pub(crate) below: Vec<&'p [u8]>,
-    /// Without line feeds, and with carriage returns where the patch has them.
-    pub(crate) lines: Vec<(Op, &'p [u8])>,
-    /// How many of the last lines lack even the blank of a line of context: they may be context
-    /// or only keep two hunks apart.
-    pub(crate) loose: usize,
-    /// Whether the file ends with it.
-    pub(crate) at_end: bool,
-}
 
 /// Whether a text is written in this format.
 ///

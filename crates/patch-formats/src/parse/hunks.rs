@@ -1,48 +1,17 @@
 //! Reading hunks: a header with line numbers, and exactly as many lines as it says.
 
-use crate::error::{PatchError, shown};
-use crate::unified::{Reader, may_be_cut_off};
+use crate::error::PatchError;
+use crate::escape::shown;
+use crate::model::{Hunk, Op, Range};
+use crate::reader::{Reader, may_be_cut_off};
 
-/// What a line of a hunk is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
-    Keep,
-    Remove,
-    Add,
-}
-
-/// One changed region with its context.
-#[derive(Clone, Debug)]
-pub(crate) struct Hunk<'p> {
-    /// Where it begins in the patch, counted from 1.
-    pub(crate) line: usize,
-    pub(crate) old: Range,
-    pub(crate) new: Range,
-    /// Each with its line feed, unless the patch says that there is none.
-    pub(crate) lines: Vec<(Op, &'p [u8])>,
-}
-
-/// A side of a hunk's header.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Range {
-    /// The first line, counted from 1; the line before where there is none.
-    pub(crate) start: u64,
-    pub(crate) count: u64,
-}
-
-impl Range {
-    /// The first line, counted from 0.
-    pub(crate) fn first(self) -> u64 {
-        if self.count == 0 { self.start } else { self.start.saturating_sub(1) }
-    }
-
-    fn read(text: &[u8]) -> Option<Self> {
-        let mut parts = text.splitn(2, |byte| *byte == b',');
-        let start = number(parts.next()?)?;
-        let count = parts.next().map_or(Some(1), number)?;
-        // A count behind line 0 would begin before the file does.
-        (start > 0 || count == 0).then_some(Self { start, count })
-    }
+/// One side of a header.
+fn range(text: &[u8]) -> Option<Range> {
+    let mut parts = text.splitn(2, |byte| *byte == b',');
+    let start = number(parts.next()?)?;
+    let count = parts.next().map_or(Some(1), number)?;
+    // A count behind line 0 would begin before the file does.
+    (start > 0 || count == 0).then_some(Range { start, count })
 }
 
 /// Lines are counted in 32 bits everywhere in Greenroom.
@@ -57,8 +26,8 @@ fn header(text: &[u8]) -> Option<(Range, Range)> {
     let rest = text.strip_prefix(b"@@ -")?;
     let end = memchr::memmem::find(rest, b" @@")?;
     let mut sides = rest[..end].splitn(2, |byte| *byte == b' ');
-    let old = Range::read(sides.next()?)?;
-    let new = Range::read(sides.next()?.strip_prefix(b"+")?)?;
+    let old = range(sides.next()?)?;
+    let new = range(sides.next()?.strip_prefix(b"+")?)?;
     Some((old, new))
 }
 

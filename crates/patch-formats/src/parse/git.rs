@@ -1,11 +1,13 @@
 //! Reading git's headers: names, modes, renames, ids.
 
-use crate::error::{PatchError, escaped, shown};
-use crate::hunks;
+use crate::error::PatchError;
+use crate::escape::{escaped, shown};
 use crate::model::{Body, Change, EntryKind, FilePatch, ModeChange};
 use crate::names;
+use crate::parse::hunks;
+use crate::parse::part::{NOTHING, binary, finish, labels};
+use crate::reader::Reader;
 use crate::readings::{Readings, Spelling};
-use crate::unified::{NOTHING, Reader, binary, finish, labels};
 
 /// What the lines below `diff --git` say.
 #[derive(Default)]

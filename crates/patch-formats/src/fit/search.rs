@@ -8,9 +8,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::error::MisfitError;
-
-/// How many lines are looked at to find the hunks of one file.
-pub const SEARCH_STEPS_MAX: usize = 100_000_000;
+use crate::limits::SEARCH_STEPS_MAX;
 
 /// What is left of the steps for one file.
 pub(crate) struct Budget(usize);

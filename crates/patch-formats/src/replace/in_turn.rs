@@ -12,14 +12,10 @@
 //! [`replace`] makes them.
 
 use std::borrow::Cow;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
-use crate::near_miss::{NearMiss, near_miss};
-use crate::replace::{ReplaceError, replace};
+use crate::fit::near_miss::{NearMiss, near_miss};
+use crate::replace::once::{ReplaceError, replace};
+use crate::replace::pieces::{Replaced, Text};
 
 /// One piece of text for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +80,6 @@ const LOOKED_AT_BYTES_MIN: usize = 4 << 20;
 /// The texts of the edits that are searched for at once have so many bytes together, at most: the
 /// automaton takes some fifty times as many.
 const TEXTS_BYTES_MAX: usize = 2 << 20;
-
-/// So many occurrences are counted for each byte of the file and the edits, at most.
-const OCCURRENCES_PER_BYTE: usize = 8;
 
 fn in_turn(
     content: &[u8],
@@ -158,7 +151,7 @@ fn counted(
     }
     let ends = Ends::of(content, run)?;
     let folded = ends.fold(content);
-    let mut text = Text::new(&folded, run, ends)?;
+    let mut text = text_of(&folded, run, ends)?;
     for (index, edit) in run.iter().enumerate() {
         // With line feeds that stand for two bytes each.
         let bytes = text.bytes + ends.extra_bytes(text.line_feeds);
@@ -178,6 +171,11 @@ fn counted(
         }
     }
     Some((run.len(), Ok(ends.unfold(text.to_vec()))))
+}
+
+fn text_of<'t>(content: &[u8], run: &[Edit<'t>], ends: Ends) -> Option<Text<'t>> {
+    let edits_bytes = run.iter().map(|edit| edit.old.len() + edit.new.len()).sum();
+    Text::new(content, run.iter().map(|edit| ends.fold(edit.old)), edits_bytes)
 }
 
 /// How all lines of a file and of its edits end.
@@ -249,283 +247,6 @@ fn is_crlf(text: &[u8]) -> bool {
     feeds == returns && memchr::memmem::find_iter(text, b"\r\n").count() == feeds
 }
 
-enum Replaced {
-    Done,
-    /// The text does not occur exactly once. Nothing was changed.
-    NotOnce,
-    /// There are too many occurrences to be counted. Nothing was changed.
-    GivenUp,
-}
-
-/// A text that is being edited, and how often the texts of its edits occur in it.
-///
-/// Each byte has a number that it keeps: its place in `source`. Pieces are ranges of numbers, in
-/// a list in the order of the text.
-struct Text<'t> {
-    /// The file, and behind it all that was put in.
-    source: Vec<u8>,
-    pieces: Vec<Piece>,
-    /// The pieces by the number of their first byte.
-    by_number: BTreeMap<usize, usize>,
-    first: Option<usize>,
-    automaton: AhoCorasick,
-    /// The longest text of an edit, in bytes.
-    longest: usize,
-    patterns: HashMap<Cow<'t, [u8]>, usize>,
-    occurrences: Vec<Occurrences>,
-    /// How many occurrences may still be counted.
-    budget: usize,
-    /// The length of the text in bytes, and how many of them are line feeds.
-    bytes: usize,
-    line_feeds: usize,
-}
-
-#[derive(Clone)]
-struct Piece {
-    numbers: Range<usize>,
-    before: Option<usize>,
-    behind: Option<usize>,
-}
-
-/// Where a text occurs: the sum of the numbers of the first bytes is the only one's, where there is
-/// one.
-#[derive(Clone, Copy, Default)]
-struct Occurrences {
-    count: usize,
-    sum: usize,
-}
-
-impl<'t> Text<'t> {
-    /// Nothing when a text to replace is empty, or when too many occurrences are found.
-    fn new(content: &[u8], run: &[Edit<'t>], ends: Ends) -> Option<Self> {
-        let mut patterns: HashMap<Cow<'t, [u8]>, usize> = HashMap::new();
-        let (mut ordered, mut edits_bytes) = (Vec::new(), 0);
-        for Edit { old, new, .. } in run {
-            edits_bytes += old.len() + new.len();
-            let old = ends.fold(old);
-            if old.is_empty() {
-                return None;
-            }
-            if let Entry::Vacant(new) = patterns.entry(old) {
-                ordered.push(new.key().clone());
-                new.insert(ordered.len() - 1);
-            }
-        }
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .prefilter(false)
-            .build(&ordered)
-            .ok()?;
-        let whole = Piece { numbers: 0..content.len(), before: None, behind: None };
-        let mut text = Self {
-            source: content.to_vec(),
-            pieces: vec![whole],
-            by_number: BTreeMap::from([(0, 0)]),
-            first: Some(0),
-            automaton,
-            longest: ordered.iter().map(|old| old.len()).max()?,
-            patterns,
-            occurrences: vec![Occurrences::default(); ordered.len()],
-            budget: content.len().saturating_add(edits_bytes).saturating_mul(OCCURRENCES_PER_BYTE),
-            bytes: content.len(),
-            line_feeds: memchr::memchr_iter(b'\n', content).count(),
-        };
-        for found in text.automaton.try_find_overlapping_iter(content).ok()? {
-            text.budget = text.budget.checked_sub(1)?;
-            let occurrences = &mut text.occurrences[found.pattern().as_usize()];
-            occurrences.count += 1;
-            occurrences.sum = occurrences.sum.wrapping_add(found.start());
-        }
-        Some(text)
-    }
-
-    fn to_vec(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.bytes);
-        let mut next = self.first;
-        while let Some(piece) = next.map(|index| &self.pieces[index]) {
-            out.extend_from_slice(&self.source[piece.numbers.clone()]);
-            next = piece.behind;
-        }
-        out
-    }
-
-    fn replace(&mut self, old: &[u8], new: &[u8]) -> Replaced {
-        let Some(pattern) = self.patterns.get(old) else { return Replaced::GivenUp };
-        let Occurrences { count: 1, sum: number } = self.occurrences[*pattern] else {
-            return Replaced::NotOnce;
-        };
-        let from = self.split_at(number);
-        let (before, before_ids) = self.back_from(from);
-        let mut window = Window { bytes: before, numbers: before_ids };
-        let at = window.bytes.len();
-        // The pieces that are covered, the last one as far as it is.
-        let mut covered = Vec::new();
-        let mut next = Some(from);
-        while window.bytes.len() < at + old.len() {
-            let Some(index) = next else { return Replaced::GivenUp };
-            let left = at + old.len() - window.bytes.len();
-            let numbers = self.pieces[index].numbers.clone();
-            if numbers.len() > left {
-                self.split_at(numbers.start + left);
-            }
-            window.push(&self.source, self.pieces[index].numbers.clone());
-            covered.push(index);
-            next = self.pieces[index].behind;
-        }
-        let behind = self.forth_from(next);
-        let (mut gone, mut come) = (window.clone(), window);
-        gone.append(&behind);
-        come.truncate(at);
-        let inserted = self.source.len()..self.source.len() + new.len();
-        self.source.extend_from_slice(new);
-        come.push(&self.source, inserted.clone());
-        come.append(&behind);
-        let Some(gone) = self.found_in(&gone, at..at + old.len()) else {
-            return Replaced::GivenUp;
-        };
-        let Some(come) = self.found_in(&come, at..at + new.len()) else {
-            return Replaced::GivenUp;
-        };
-        for (pattern, number) in gone {
-            let occurrences = &mut self.occurrences[pattern];
-            occurrences.count -= 1;
-            occurrences.sum = occurrences.sum.wrapping_sub(number);
-        }
-        for (pattern, number) in come {
-            let occurrences = &mut self.occurrences[pattern];
-            occurrences.count += 1;
-            occurrences.sum = occurrences.sum.wrapping_add(number);
-        }
-        self.put(&covered, inserted);
-        let line_feeds = |text: &[u8]| memchr::memchr_iter(b'\n', text).count();
-        self.bytes = self.bytes + new.len() - old.len();
-        self.line_feeds = self.line_feeds + line_feeds(new) - line_feeds(old);
-        Replaced::Done
-    }
-
-    /// The occurrences in a window that overlap a place in it, or lie across it when it is empty:
-    /// which text, and the number of the first byte.
-    fn found_in(&mut self, window: &Window, place: Range<usize>) -> Option<Vec<(usize, usize)>> {
-        let mut found = Vec::new();
-        for one in self.automaton.try_find_overlapping_iter(&window.bytes).ok()? {
-            self.budget = self.budget.checked_sub(1)?;
-            if one.start() < place.end && one.end() > place.start {
-                found.push((one.pattern().as_usize(), window.number_of(one.start())));
-            }
-        }
-        Some(found)
-    }
-
-    /// The piece that begins with this byte, which is made where there is none.
-    fn split_at(&mut self, number: usize) -> usize {
-        let (_, index) = self.by_number.range(..=number).next_back().expect("it is in a piece");
-        let index = *index;
-        let Piece { numbers, behind, .. } = self.pieces[index].clone();
-        if numbers.start == number {
-            return index;
-        }
-        let new = self.pieces.len();
-        self.pieces.push(Piece { numbers: number..numbers.end, before: Some(index), behind });
-        self.pieces[index].numbers.end = number;
-        self.pieces[index].behind = Some(new);
-        if let Some(behind) = behind {
-            self.pieces[behind].before = Some(new);
-        }
-        self.by_number.insert(number, new);
-        new
-    }
-
-    /// As many bytes before a piece as an occurrence that reaches into it can have there.
-    fn back_from(&self, piece: usize) -> (Vec<u8>, Vec<(usize, usize)>) {
-        let (mut ranges, mut left) = (Vec::new(), self.longest - 1);
-        let mut next = self.pieces[piece].before;
-        while let Some(index) = next.filter(|_| left > 0) {
-            let numbers = self.pieces[index].numbers.clone();
-            let taken = numbers.len().min(left);
-            ranges.push(numbers.end - taken..numbers.end);
-            left -= taken;
-            next = self.pieces[index].before;
-        }
-        let mut window = Window::default();
-        for numbers in ranges.into_iter().rev() {
-            window.push(&self.source, numbers);
-        }
-        (window.bytes, window.numbers)
-    }
-
-    /// The same from a piece on.
-    fn forth_from(&self, piece: Option<usize>) -> Window {
-        let (mut window, mut left) = (Window::default(), self.longest - 1);
-        let mut next = piece;
-        while let Some(index) = next.filter(|_| left > 0) {
-            let numbers = self.pieces[index].numbers.clone();
-            let taken = numbers.len().min(left);
-            window.push(&self.source, numbers.start..numbers.start + taken);
-            left -= taken;
-            next = self.pieces[index].behind;
-        }
-        window
-    }
-
-    /// Puts new bytes in the place of pieces that follow each other.
-    fn put(&mut self, covered: &[usize], inserted: Range<usize>) {
-        let (Some(first), Some(last)) = (covered.first(), covered.last()) else { return };
-        let (before, behind) = (self.pieces[*first].before, self.pieces[*last].behind);
-        for index in covered {
-            self.by_number.remove(&self.pieces[*index].numbers.start);
-        }
-        let (mut next, mut previous) = (behind, before);
-        if !inserted.is_empty() {
-            let new = self.pieces.len();
-            self.by_number.insert(inserted.start, new);
-            self.pieces.push(Piece { numbers: inserted, before, behind });
-            (next, previous) = (Some(new), Some(new));
-        }
-        match before {
-            Some(before) => self.pieces[before].behind = next,
-            None => self.first = next,
-        }
-        if let Some(behind) = behind {
-            self.pieces[behind].before = previous;
-        }
-    }
-}
-
-/// Bytes of a text that follow each other, with their numbers.
-#[derive(Clone, Default)]
-struct Window {
-    bytes: Vec<u8>,
-    /// Where in the window a range of numbers begins, and its first one.
-    numbers: Vec<(usize, usize)>,
-}
-
-impl Window {
-    fn push(&mut self, source: &[u8], numbers: Range<usize>) {
-        if !numbers.is_empty() {
-            self.numbers.push((self.bytes.len(), numbers.start));
-            self.bytes.extend_from_slice(&source[numbers]);
-        }
-    }
-
-    fn append(&mut self, other: &Self) {
-        let at = self.bytes.len();
-        self.numbers.extend(other.numbers.iter().map(|(from, number)| (at + from, *number)));
-        self.bytes.extend_from_slice(&other.bytes);
-    }
-
-    fn truncate(&mut self, bytes: usize) {
-        self.bytes.truncate(bytes);
-        self.numbers.retain(|(from, _)| *from < bytes);
-    }
-
-    fn number_of(&self, at: usize) -> usize {
-        let behind = self.numbers.partition_point(|(from, _)| *from <= at);
-        let (from, number) = self.numbers[behind - 1];
-        number + (at - from)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -591,8 +312,8 @@ mod tests {
         let mut edits: Vec<Edit<'_>> = vec![edit("b", "c")];
         edits.extend(texts.iter().map(|text| edit(text, "d")));
         let run = [Edit { old: b"b", new: b"c", all: false }];
-        assert!(Text::new(content.as_bytes(), &run, Ends::LineFeed).is_some());
-        assert!(Text::new(content.as_bytes(), &edits, Ends::LineFeed).is_none());
+        assert!(text_of(content.as_bytes(), &run, Ends::LineFeed).is_some());
+        assert!(text_of(content.as_bytes(), &edits, Ends::LineFeed).is_none());
         let edited = in_turn(content.as_bytes(), &edits, usize::MAX, Counting::Always);
         assert_eq!(edited, one_by_one(content.as_bytes(), &edits));
     }

@@ -4,9 +4,12 @@
 //! end with any word; of the command in front of it, `cd DIR &&` says where names begin, and what
 //! else a command would do is refused, because it is not done here.
 
-use crate::begin_patch::{BEGIN, END};
-use crate::error::{PatchError, shown};
-use crate::unified::{Margin, Reader};
+use crate::error::PatchError;
+use crate::escape::shown;
+use crate::reader::{Margin, Reader};
+
+pub(crate) const BEGIN: &[u8] = b"*** Begin Patch";
+pub(crate) const END: &[u8] = b"*** End Patch";
 
 /// How a patch is opened.
 #[derive(Default)]

@@ -7,13 +7,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::begin_patch::Chunk;
-use crate::error::{MisfitError, shown, shown_beside};
-use crate::hunks::Op;
-use crate::indent::Indentation;
+use crate::error::MisfitError;
+use crate::escape::shown;
+use crate::fit::compare::{form, without_feed, without_return};
+use crate::fit::indent::Indentation;
+use crate::fit::near_miss::shown_beside;
+use crate::fit::search::{Budget, Head, Table};
 use crate::lines::{BOM, FreedEnds, end_around, split};
-use crate::model::{Fitted, MatchLevel, Placement};
-use crate::search::{Budget, Head, Table};
+use crate::model::{Chunk, Fitted, MatchLevel, Op, Placement};
 
 const RUNGS: [MatchLevel; 5] = [
     MatchLevel::Exact,
@@ -373,43 +374,4 @@ impl<'a> Out<'a> {
         }
         self.written
     }
-}
-
-fn without_return(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-fn without_feed(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\n").unwrap_or(line)
-}
-
-/// A line as it is compared on a rung.
-pub(crate) fn form(level: MatchLevel, line: &[u8]) -> Cow<'_, [u8]> {
-    match level {
-        MatchLevel::Exact => Cow::Borrowed(line),
-        MatchLevel::LineEndings => Cow::Borrowed(without_return(line)),
-        MatchLevel::TrailingBlanks => Cow::Borrowed(line.trim_ascii_end()),
-        MatchLevel::Blanks => Cow::Borrowed(line.trim_ascii()),
-        MatchLevel::Punctuation if line.is_ascii() => Cow::Borrowed(line.trim_ascii()),
-        MatchLevel::Punctuation => Cow::Owned(plain(line).trim_ascii().to_vec()),
-    }
-}
-
-/// Dashes, quotation marks and spaces of Unicode as those of ASCII; what is not UTF-8 stays.
-fn plain(line: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(line.len());
-    for chunk in line.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            let letter = match letter {
-                '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
-                '\u{2018}'..='\u{201b}' => '\'',
-                '\u{201c}'..='\u{201f}' => '"',
-                '\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
-                letter => letter,
-            };
-            out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-        out.extend_from_slice(chunk.invalid());
-    }
-    out
 }

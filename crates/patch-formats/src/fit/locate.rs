@@ -6,11 +6,12 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::error::{MisfitError, shown, shown_beside};
-use crate::hunks::{Hunk, Op};
+use crate::error::MisfitError;
+use crate::escape::shown;
+use crate::fit::near_miss::shown_beside;
+use crate::fit::search::{Budget, Table};
 use crate::lines::{BOM, Endings, FreedEnds, split};
-use crate::model::{Fitted, MatchLevel, Placement};
-use crate::search::{Budget, Table};
+use crate::model::{Fitted, Hunk, MatchLevel, Op, Placement};
 
 /// Fits every hunk, or says which does not.
 pub(crate) fn fit(

@@ -1,0 +1,38 @@
+//! Bytes made printable for messages.
+
+/// At most this much of a line is shown in a message.
+const SHOWN_BYTES_MAX: usize = 120;
+
+/// Bytes made printable for a message: in backquotes, what is not printable as `\xNN`.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let cut = &bytes[..bytes.len().min(SHOWN_BYTES_MAX)];
+    let mut text = String::from("`");
+    text.push_str(&escaped(cut));
+    text.push('`');
+    if cut.len() < bytes.len() {
+        text.push('…');
+    }
+    text
+}
+
+/// Bytes made printable, without backquotes. What is invisible otherwise is spelled out by whoever
+/// shows the message.
+pub(crate) fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\t' => text.push_str("\\t"),
+                '\\' => text.push_str("\\\\"),
+                letter if letter.is_control() => text.extend(letter.escape_unicode()),
+                letter => text.push(letter),
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
