@@ -9,7 +9,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Val
 
 use crate::failure::Failure;
 use crate::files::read_settings;
-use crate::place::shown;
+use crate::paths::shown;
 
 /// Adds the library, in the place of one of the same name or path; has it chosen if that is asked
 /// for. Comments and everything else stay as they are.

@@ -17,11 +17,13 @@ mod json;
 mod logging;
 mod nearest;
 mod paint;
+mod paths;
 mod place;
 mod plugin_host;
 mod recovery;
 mod root;
 mod settings;
+mod user_dirs;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -2,19 +2,19 @@
 //! files that arguments name.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use staging_core::{
-    ErrorKind, PathError, RelPath, StateFound, WorkspaceState, adopt_state, escape_path,
-    find_state, first_with_work,
+    ErrorKind, PathError, RelPath, StateFound, WorkspaceState, adopt_state, find_state,
+    first_with_work,
 };
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::paths::{normalised, resolved, shown, shown_bytes};
 use crate::root::{check_root, find_root};
+use crate::user_dirs::{STATE, config_file, home};
 
 /// The places that a command works with.
 #[derive(Debug)]
@@ -246,64 +246,6 @@ fn state_base(options: &Global, current: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// The user's configuration, whether there is one or not.
-pub(crate) fn config_file() -> Option<PathBuf> {
-    let dir = CONFIG.find(home().as_deref())?;
-    Some(dir.join("config.toml"))
-}
-
-/// The user's home directory.
-pub(crate) fn home() -> Option<PathBuf> {
-    env::home_dir().filter(|home| home.is_absolute())
-}
-
-/// A path for a message.
-pub(crate) fn shown(path: &Path) -> String {
-    shown_bytes(path.as_os_str())
-}
-
-fn shown_bytes(text: &OsStr) -> String {
-    escape_path(text)
-}
-
-/// Where a kind of the user's own files lies: the directory that the XDG rules say, whose
-/// variable is ignored when it is relative, else the system's own below home.
-struct UserDir {
-    variable: &'static str,
-    /// What Windows calls it; `%LOCALAPPDATA%` does not roam to other machines.
-    on_windows: (&'static str, &'static str),
-    elsewhere: &'static str,
-}
-
-const STATE: UserDir = UserDir {
-    variable: "XDG_STATE_HOME",
-    on_windows: ("LOCALAPPDATA", "AppData/Local"),
-    elsewhere: ".local/state",
-};
-
-const CONFIG: UserDir = UserDir {
-    variable: "XDG_CONFIG_HOME",
-    on_windows: ("APPDATA", "AppData/Roaming"),
-    elsewhere: ".config",
-};
-
-impl UserDir {
-    /// Greenroom's directory in it.
-    fn find(&self, home: Option<&Path>) -> Option<PathBuf> {
-        let set = |variable| {
-            let set: Option<OsString> = env::var_os(variable);
-            set.map(PathBuf::from).filter(|dir| dir.is_absolute())
-        };
-        let base = match cfg!(windows) {
-            true => set(self.variable)
-                .or_else(|| set(self.on_windows.0))
-                .or_else(|| Some(home?.join(self.on_windows.1))),
-            false => set(self.variable).or_else(|| Some(home?.join(self.elsewhere))),
-        };
-        Some(base?.join("greenroom"))
-    }
-}
-
 /// Refuses what agents could reach, because they write in the workspace.
 pub(crate) fn check_outside(
     path: &Path,
@@ -322,56 +264,6 @@ pub(crate) fn check_outside(
         .advise(advice));
     }
     Ok(())
-}
-
-/// The path as the system would follow it, symlinks and `..` in their order; what does not exist
-/// yet is left as it is.
-///
-/// # Errors
-/// `NotFound` where a part that does not exist is followed by `..`, and for a symlink that leads
-/// nowhere: what it will lead to is not known.
-pub(crate) fn resolved(path: &Path) -> io::Result<PathBuf> {
-    let mut found = PathBuf::new();
-    let mut components = path.components();
-    while let Some(component) = components.next() {
-        let next = found.join(component);
-        match component {
-            Component::Prefix(_) | Component::RootDir => found = next,
-            _ => match dunce::canonicalize(&next) {
-                Ok(canonical) => found = canonical,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let rest = components.as_path();
-                    let is_plain =
-                        rest.components().all(|part| matches!(part, Component::Normal(_)));
-                    if is_plain && fs::symlink_metadata(&next).is_err() {
-                        return Ok(if rest.as_os_str().is_empty() {
-                            next
-                        } else {
-                            next.join(rest)
-                        });
-                    }
-                    return Err(error);
-                }
-                Err(error) => return Err(error),
-            },
-        }
-    }
-    Ok(found)
-}
-
-/// The path without `.` and `..`, by its text alone.
-fn normalised(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                normal.pop();
-            }
-            component => normal.push(component),
-        }
-    }
-    normal
 }
 
 #[cfg(test)]
@@ -408,41 +300,15 @@ mod tests {
         assert_eq!(file.to_string(), expected);
     }
 
-    /// A directory with `dir/inner`, a link `link` to that, and `ws`.
-    #[cfg(unix)]
-    fn tree() -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let root = dunce::canonicalize(folder.path()).expect("it exists");
-        for dir in ["dir/inner", "ws"] {
-            fs::create_dir_all(root.join(dir)).expect("writable");
-        }
-        std::os::unix::fs::symlink(root.join("dir/inner"), root.join("ws/link")).expect("writable");
-        std::os::unix::fs::symlink("nowhere", root.join("dangling")).expect("writable");
-        (folder, root)
-    }
-
-    #[cfg(unix)]
-    #[rstest]
-    #[case::behind_a_link("ws/link/../st", Some("dir/st"))]
-    #[case::back_into("dir/inner/../../ws/st", Some("ws/st"))]
-    #[case::not_there("new/deep", Some("new/deep"))]
-    #[case::plain("dir/./inner/", Some("dir/inner"))]
-    #[case::behind_nothing("new/../ws", None)]
-    #[case::dangling("dangling", None)]
-    #[case::below_a_dangling_link("dangling/st", None)]
-    fn a_path_is_followed_as_the_system_follows_it(
-        #[case] path: &str,
-        #[case] expected: Option<&str>,
-    ) {
-        let (_folder, root) = tree();
-        let found = resolved(&root.join(path)).ok();
-        assert_eq!(found, expected.map(|expected| root.join(expected)));
-    }
-
     #[cfg(unix)]
     #[test]
     fn a_state_directory_behind_a_link_is_checked_where_it_is() {
-        let (_folder, root) = tree();
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let root = dunce::canonicalize(folder.path()).expect("it exists");
+        for dir in ["dir/inner", "ws"] {
+            std::fs::create_dir_all(root.join(dir)).expect("writable");
+        }
+        std::os::unix::fs::symlink(root.join("dir/inner"), root.join("ws/link")).expect("writable");
         let behind = root.join("dir/inner/../../ws/link/../../ws/state");
         let refused = check_outside(&behind, &root.join("ws"), "the state directory", "");
         assert_eq!(refused.expect_err("it lies in the workspace").exit_code(), 4);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use staging_core::{ApplyId, ApplyOutcome, RecoverReport, RecoveredApply};
 
-use crate::place::shown;
+use crate::paths::shown;
 
 /// So many files are named without `-v`.
 const NAMED_MAX: usize = 10;

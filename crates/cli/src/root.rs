@@ -7,7 +7,8 @@ use std::path::{Component, Path};
 use staging_core::first_used;
 
 use crate::failure::Failure;
-use crate::place::{config_file, resolved, shown};
+use crate::paths::{resolved, shown};
+use crate::user_dirs::config_file;
 
 /// The workspace of a directory: the nearest repository upwards; else the nearest directory
 /// upwards in which something was staged before; else the directory itself. `current` and `home`

@@ -10,6 +10,7 @@ use staging_core::{
     TrustedLibrary, check_plugin, identify_plugin, test_plugin,
 };
 
+use super::text::count;
 use crate::allowed;
 use crate::args::{Global, Plugin};
 use crate::console::Console;
@@ -17,9 +18,11 @@ use crate::failure::Failure;
 use crate::json::{
     AllowedView, CheckView, ConfinementView, StrategiesView, StrategyView, TestedView,
 };
-use crate::place::{Place, check_outside, config_file, shown};
+use crate::paths::shown;
+use crate::place::{Place, check_outside};
 use crate::plugin_host;
 use crate::settings::{BUNDLED, Settings};
+use crate::user_dirs::config_file;
 
 /// How long one check of the conformance kit may take.
 const CHECK_ALLOWED: Duration = Duration::from_secs(120);
@@ -166,7 +169,7 @@ impl<'a> Bench<'a> {
         if failed == 0 {
             return Ok(());
         }
-        let checks = super::count(failed, "check", "checks");
+        let checks = count(failed, "check", "checks");
         Err(Failure::plugin_failed(format!("{} failed {checks}", found.name)))
     }
 

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use staging_core::{
     FittedFile, MatchLevel, PATCH_BYTES_MAX, Patch, PatchNames, PatchProposed, PatchRequest,
-    Proposal, Proposed, RelPath, Selector, Session, SessionId, Spool, StagingError,
+    Proposal, Proposed, RelPath, Session, SessionId, Spool, StagingError,
 };
 
-use super::{Stage, line, names};
+use super::context::Stage;
+use super::text::{line, names};
 use crate::args::Propose;
-use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, FittedView, PatchView, ProposedView};
-use crate::place::shown;
+use crate::paths::shown;
 
 /// Content that comes in a stream is held in memory up to this, else in a file of the state.
 const HELD_BYTES_MAX: u64 = 8 << 20;
@@ -126,57 +126,6 @@ pub(super) fn placement_remarks(fitted: &[FittedFile]) -> Vec<String> {
         }
     }
     remarks
-}
-
-pub(super) fn refresh(stage: &Stage<'_>, ids: &[Selector]) -> Result<(), Failure> {
-    let proposed = stage.layer.refresh_all(ids)?;
-    stage.told(report_refreshed(stage, ids, &proposed), "they are staged anew");
-    Ok(())
-}
-
-const NOTHING_STALE: &str = "nothing is stale\n";
-
-pub(super) fn print_nothing_stale(console: &Console) -> Result<(), Failure> {
-    if !console.json {
-        return console.report(NOTHING_STALE);
-    }
-    let (patches, fitted) = (Vec::new(), Vec::new());
-    console.object(ProposedView { session: None, patches, also_pending_in: &[], fitted })
-}
-
-fn report_refreshed(
-    stage: &Stage<'_>,
-    ids: &[Selector],
-    proposed: &[Proposed],
-) -> Result<(), Failure> {
-    let console = stage.console;
-    let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
-    let patches: Vec<_> = all.cloned().collect();
-    if console.json {
-        let session = match (patches.first(), ids.first()) {
-            (Some(patch), _) => Some(patch.session),
-            (None, Some(Selector::Patch(id))) => Some(stage.layer.patch(*id)?.session),
-            (None, _) => None,
-        };
-        let others: std::collections::BTreeSet<SessionId> =
-            proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
-        let others: Vec<SessionId> = others.into_iter().collect();
-        let (patches, fitted) = (json::patches(&patches), Vec::new());
-        return console.object(ProposedView { session, patches, also_pending_in: &others, fitted });
-    }
-    let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
-    if proposed.is_empty() {
-        text.push_str(NOTHING_STALE);
-    } else if patches.is_empty() {
-        text.push_str("nothing to decide: that is what is on the disk\n");
-    }
-    console.report(&text)?;
-    for one in proposed.iter().filter(|one| !one.also_pending_in.is_empty()) {
-        let others = names(&one.also_pending_in);
-        console.remark(&format!("the same file is also pending in {others}"));
-    }
-    stage.remark_patches(&patches);
-    Ok(())
 }
 
 /// What is proposed; content that was gathered has to be kept until it is staged.

@@ -9,11 +9,14 @@ use staging_core::{
     StagingOptions, known_states,
 };
 
-use super::{Stage, count, new_file_mode};
+use super::context::Stage;
+use super::options::new_file_mode;
+use super::text::{count, names};
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::place::{Place, shown, states_of};
+use crate::paths::shown;
+use crate::place::{Place, states_of};
 use crate::recovery::{self, RecoveryView};
 use crate::settings::Settings;
 
@@ -251,7 +254,7 @@ pub(super) fn others(place: &Place) -> Option<Finding> {
     let text = format!(
         "an apply is running, was broken off or is in doubt in {}: `greenroom recover --all` \
          decides them",
-        super::names(&broken)
+        names(&broken)
     );
     finding(Health::Notice, text)
 }

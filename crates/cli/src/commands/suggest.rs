@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 
 use staging_core::{Patch, PatchId, RelPath};
 
-use super::{Stage, names};
+use super::context::Stage;
+use super::text::names;
 use crate::failure::{Failure, Unknown};
 use crate::nearest::nearest;
 

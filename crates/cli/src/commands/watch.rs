@@ -1,12 +1,11 @@
-//! `watch` and `schema`: following what happens.
+//! `watch`: follows what happens.
 
 use std::time::Duration;
 
-use staging_core::{EventRecord, WatchHealth, event_schema};
+use staging_core::{EventRecord, WatchHealth};
 
-use super::Stage;
-use super::history::event_line;
-use crate::console::Console;
+use super::context::Stage;
+use super::log::event_line;
 use crate::failure::Failure;
 
 /// Events are read this many at a time.
@@ -62,8 +61,4 @@ fn print(stage: &Stage<'_>, page: &[EventRecord]) -> Result<(), Failure> {
     }
     let lines: String = page.iter().map(event_line).collect();
     stage.console.text(&lines)
-}
-
-pub(super) fn schema(console: &Console) -> Result<(), Failure> {
-    console.raw_object(&event_schema())
 }

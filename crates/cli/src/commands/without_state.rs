@@ -8,11 +8,12 @@ use staging_core::{
     set_signature,
 };
 
-use super::{care, decide, history, propose, recover, review, sessions};
+use super::{diff, discard, gc, log, recover, refresh, session, status};
 use crate::args::{Command, Global, LogSelector, Session};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::place::{Place, shown};
+use crate::paths::shown;
+use crate::place::Place;
 
 /// How often `watch` looks whether something was staged.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -37,10 +38,10 @@ pub(super) fn answer(command: &Command, place: &Place, console: &Console) -> Res
 
 fn respond(command: &Command, place: &Place, console: &Console) -> Result<(), Failure> {
     match command {
-        Command::Status => review::print_status(console, &place.root, &nothing_pending()),
+        Command::Status => status::print_status(console, &place.root, &nothing_pending()),
         Command::Diff { ids, .. } => {
             check_unknown(ids)?;
-            review::print_empty_diff(console)
+            diff::print_empty_diff(console)
         }
         Command::Show { id } => Err(unknown_patch(*id)),
         Command::Cat { session, .. } => Err(unknown_session(session)),
@@ -50,7 +51,7 @@ fn respond(command: &Command, place: &Place, console: &Console) -> Result<(), Fa
         }
         Command::Discard { ids, .. } => {
             check_unknown(ids)?;
-            decide::print_discarded(console, &[])
+            discard::print_discarded(console, &[])
         }
         Command::Undo { apply: Some(apply), .. } => {
             let reason = "there is no such apply".to_owned();
@@ -69,14 +70,14 @@ fn respond(command: &Command, place: &Place, console: &Console) -> Result<(), Fa
             });
             match unknown {
                 Some(session) => Err(unknown_session(session)),
-                None => history::print_no_events(console),
+                None => log::print_no_events(console),
             }
         }
         Command::Log { verify: true, .. } => {
             let head = "0".repeat(64);
-            history::print_check(console, &LogCheck { events: 0, head, broken_at: None })
+            log::print_check(console, &LogCheck { events: 0, head, broken_at: None })
         }
-        Command::Session(Session::List { .. }) => sessions::print(console, &[], 0),
+        Command::Session(Session::List { .. }) => session::print(console, &[], 0),
         Command::Session(Session::Close { session, .. }) => Err(unknown_session(session)),
         Command::Recover(recover) => match recover.acknowledge {
             Some(apply) => Err(Failure::usage(format!("{apply} is not in doubt"))),
@@ -84,10 +85,10 @@ fn respond(command: &Command, place: &Place, console: &Console) -> Result<(), Fa
         },
         Command::Refresh { ids } => {
             check_unknown(ids)?;
-            propose::print_nothing_stale(console)
+            refresh::print_nothing_stale(console)
         }
-        Command::Gc { dry_run: false } => care::print_sweep(console, &SweepReport::default()),
-        Command::Gc { dry_run: true } => care::print_preview(console, &SweepPreview::default()),
+        Command::Gc { dry_run: false } => gc::print_sweep(console, &SweepReport::default()),
+        Command::Gc { dry_run: true } => gc::print_preview(console, &SweepPreview::default()),
         // They make a state, open none, or wait for one.
         Command::Propose(_)
         | Command::Plugin(_)

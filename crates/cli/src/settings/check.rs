@@ -7,7 +7,7 @@ use std::string::FromUtf8Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::parse_duration;
+use super::duration::parse_duration;
 use crate::nearest::nearest;
 
 /// The strategies that need no library.

@@ -1,6 +1,7 @@
 //! The user's configuration: `$XDG_CONFIG_HOME/greenroom/config.toml`.
 
 mod check;
+mod duration;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,9 +12,10 @@ use staging_core::{Digest, Hosting, StagingOptions, TrustedLibrary};
 
 pub(crate) use self::check::BUNDLED;
 
+use self::duration::parse_duration;
 use crate::failure::Failure;
 use crate::files::{SETTINGS_BYTES_MAX, read_regular};
-use crate::place::shown;
+use crate::paths::shown;
 
 /// Everything the file can say. What it does not say keeps its default.
 #[derive(Debug, Default, Deserialize)]
@@ -182,20 +184,6 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
             "`{text}` is no duration: expected a number above 0 and s, m, h or d, like 24h"
         ))
     })
-}
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let unit_s = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return None,
-    };
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit());
-    let number: u64 = plain.then(|| number.parse().ok()).flatten()?;
-    (number > 0).then(|| number.checked_mul(unit_s)).flatten().map(Duration::from_secs)
 }
 
 fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use staging_core::{ErrorKind, StagingError};
 
-use super::Door;
+use super::door::Door;
 use crate::failure::Failure;
 use crate::files::open_regular;
 

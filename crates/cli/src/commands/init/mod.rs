@@ -18,13 +18,18 @@ use staging_core::{
 };
 
 use self::agents::{Format, Scope, Settings};
-use super::{Stage, asked, count, decide, options, umask, unasked, wait_observer};
+use super::approval::{asked, unasked};
+use super::context::{Stage, tidy};
+use super::options::{options, umask, wait_observer};
+use super::text::count;
 use crate::args::{Global, Init};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::files::{SETTINGS_BYTES_MAX, read_regular};
 use crate::json::InitView;
-use crate::place::{Place, home, shown};
+use crate::paths::shown;
+use crate::place::Place;
+use crate::user_dirs::home;
 
 /// Whose patches these are, in the log.
 const LABEL: &str = "greenroom init";
@@ -265,7 +270,7 @@ fn decide(
     for warning in &applied.warnings {
         stage.console.warn(warning);
     }
-    decide::tidy(stage, applied.kept);
+    tidy(stage, applied.kept);
     closed?;
     Ok(())
 }

@@ -9,7 +9,8 @@ use staging_core::{
     SessionId, StagingError,
 };
 
-use super::{Stage, count};
+use super::context::Stage;
+use super::text::count;
 use crate::args::LogSelector;
 use crate::console::Console;
 use crate::failure::Failure;

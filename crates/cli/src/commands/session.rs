@@ -7,7 +7,8 @@ use staging_core::{
     ClosedSession, ErrorKind, Patch, Selector, Session, SessionState, Signature, StagingError,
 };
 
-use super::{Stage, count, line};
+use super::context::Stage;
+use super::text::{count, line};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{ClosedView, SessionView, patches};

@@ -1,19 +1,14 @@
-//! `gc` and `doctor`: keeping the state in order, and looking it over.
+//! `gc`: removes what nobody needs any more.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde_json::json;
-use staging_core::{
-    DiffStagingLayer, ErrorKind, Finding, Health, StagingOptions, SweepPreview, SweepReport,
-    examine,
-};
+use staging_core::{DiffStagingLayer, StagingOptions, SweepPreview, SweepReport};
 
-use super::{Stage, checked_settings, count, defaults, names, options, recover};
-use crate::args::Global;
+use super::context::Stage;
+use super::text::{count, names};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::place::{Place, shown};
 
 /// A sweep by hand looks at everything, however long that takes.
 const NO_HURRY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -83,52 +78,4 @@ pub(super) fn print_preview(console: &Console, found: &SweepPreview) -> Result<(
     }
     text.push_str("would remove contents that nothing needs; nothing was changed\n");
     console.text(&text)
-}
-
-pub(super) fn doctor(console: &Console, global: &Global, place: &Place) -> Result<(), Failure> {
-    let mut findings = vec![configuration(place)];
-    // With a mistake in the configuration, everything else is looked at with the defaults.
-    let options = options(global, place).unwrap_or_else(|_| defaults(place));
-    findings.extend(examine(&options));
-    findings.extend(recover::others(place));
-    if console.json {
-        console.object(json!({ "findings": findings }))?;
-    } else {
-        let mut text = String::new();
-        let is_told = |finding: &&Finding| !console.is_quiet() || finding.health != Health::Good;
-        for finding in findings.iter().filter(is_told) {
-            let mark = match finding.health {
-                Health::Good => "ok",
-                Health::Notice => "note",
-                Health::Bad => "BAD",
-            };
-            let _ = writeln!(text, "{mark:<4} {}: {}", finding.name, finding.text);
-        }
-        console.text(&text)?;
-    }
-    let bad: Vec<&str> = findings
-        .iter()
-        .filter(|finding| finding.health == Health::Bad)
-        .map(|finding| finding.name)
-        .collect();
-    if bad.is_empty() {
-        return Ok(());
-    }
-    // Its object is printed; a second one would be no JSON.
-    Err(Failure::new(ErrorKind::Damaged, format!("not in order: {}", bad.join(", ")))
-        .in_the_object())
-}
-
-fn configuration(place: &Place) -> Finding {
-    let finding = |health, text| Finding { name: "configuration", health, text };
-    let Some(file) = &place.config_file else {
-        return finding(Health::Good, "none: there is no home directory".to_owned());
-    };
-    if !file.exists() {
-        return finding(Health::Good, format!("none in `{}`: the defaults", shown(file)));
-    }
-    match checked_settings(file, place) {
-        Ok(_) => finding(Health::Good, format!("`{}`", shown(file))),
-        Err(failure) => finding(Health::Bad, failure.message().to_owned()),
-    }
 }

@@ -1,0 +1,83 @@
+//! How a person approves: by an option, or by a yes to a question.
+
+use staging_core::{Approval, ApprovalMeans, ErrorKind, Patch, Signature};
+
+use super::context::Stage;
+use super::text::line;
+use crate::args::ExpectedSignature;
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::settings::Settings;
+
+/// An approval by the command line, without a question; `command` names it for a message.
+///
+/// # Errors
+/// `Refused` in the environment of an agent, unless the user's configuration allows it.
+pub(super) fn unasked(
+    place: &Place,
+    means: ApprovalMeans,
+    command: &str,
+) -> Result<Approval, Failure> {
+    let agent = crate::agent::in_environment();
+    if let (Some(agent), ApprovalMeans::Yes) = (agent, means) {
+        let allowed = match &place.config_file {
+            Some(file) => Settings::read(file)?.allows_yes_under_agents(),
+            None => false,
+        };
+        if !allowed {
+            return Err(Failure::refused(format!(
+                "`{command}` without a question is refused in the environment of {agent}"
+            ))
+            .advise(
+                "The user runs it in a terminal of their own, or sets `allow_yes_under_agents = \
+                 true` in their configuration.",
+            ));
+        }
+    }
+    Ok(Approval { means, agent: agent.map(str::to_owned) })
+}
+
+/// An approval by a yes to a question.
+pub(super) fn asked() -> Approval {
+    let agent = crate::agent::in_environment().map(str::to_owned);
+    Approval { means: ApprovalMeans::Asked, agent }
+}
+
+/// The signature that the first digits name, if it is this one.
+pub(super) fn named(expected: &ExpectedSignature, found: Signature) -> Result<Signature, Failure> {
+    if expected.names(found) {
+        return Ok(found);
+    }
+    let message = format!("the set's signature is {found}, which does not begin with {expected}");
+    Err(Failure::new(ErrorKind::SignatureMismatch, message))
+}
+
+/// Lists patches and asks; a no is a failure.
+pub(super) fn ask_for(
+    stage: &Stage<'_>,
+    patches: &[Patch],
+    question: &str,
+    otherwise: &str,
+) -> Result<(), Failure> {
+    let lines: String = patches.iter().map(|patch| line(patch) + "\n").collect();
+    stage.console.text(&lines)?;
+    if stage.console.ask(question)? {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorKind::ConfirmationMissing, format!("{otherwise}: the answer was no"))
+        .advise("Nothing was changed."))
+}
+
+/// There is nobody to be asked. An agent is not told how to do without.
+pub(super) fn unconfirmed(command: &str) -> Failure {
+    let message = format!("{command} needs confirmation");
+    let advice = match crate::agent::in_environment() {
+        Some(_) => "The user gives it in a terminal of their own.",
+        None => "Pass --expect with the signature that was reviewed, or --yes.",
+    };
+    missing(&message).advise(advice)
+}
+
+pub(super) fn missing(message: &str) -> Failure {
+    Failure::new(ErrorKind::ConfirmationMissing, message)
+}

@@ -1,0 +1,63 @@
+//! `diff`: what is pending as one git-style patch.
+
+use std::collections::HashSet;
+
+use staging_core::{DiffOptions, Patch, PatchId, Selector, StagingError, set_signature};
+
+use super::context::Stage;
+use super::text::count;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::json::{self, SelectionView};
+
+pub(super) fn diff(stage: &Stage<'_>, ids: &[Selector], stat: bool) -> Result<(), Failure> {
+    let console = stage.console;
+    let selection = stage.layer.select(ids)?;
+    let patches = &selection.patches;
+    if patches.is_empty() && !selection.stale.is_empty() && !ids.is_empty() {
+        return Err(StagingError::Stale { patches: selection.stale }.into());
+    }
+    if console.json {
+        console.object(SelectionView {
+            signature: selection.signature,
+            patches: json::patches(patches),
+            lapsed: json::patches(&selection.lapsed),
+            text: text_of(stage, patches)?,
+        })?;
+    } else if stat {
+        console.diff(|out| stage.layer.write_stat(patches, out))?;
+    } else {
+        console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))?;
+    }
+    stage.remark_patches(patches);
+    let listed: HashSet<PatchId> = selection.lapsed.iter().map(|patch| patch.id).collect();
+    let is_listed = |patch: &&Patch| listed.contains(&patch.id);
+    let others: Vec<Patch> =
+        selection.stale.iter().filter(|patch| !is_listed(patch)).cloned().collect();
+    stage.remark_stale(&others);
+    stage.remark_lapsed(&selection.lapsed);
+    if patches.is_empty() {
+        console.remark("nothing is pending");
+    } else {
+        let all = count(patches.len(), "patch", "patches");
+        console.remark(&format!("{all}, signature {}", selection.signature));
+    }
+    Ok(())
+}
+
+/// The diff for a JSON string; none when it is not UTF-8.
+pub(super) fn text_of(stage: &Stage<'_>, patches: &[Patch]) -> Result<Option<String>, Failure> {
+    let mut text = Vec::new();
+    stage.layer.write_diff(patches, &DiffOptions::default(), &mut text)?;
+    Ok(String::from_utf8(text).ok())
+}
+
+/// The diff of nothing.
+pub(super) fn print_empty_diff(console: &Console) -> Result<(), Failure> {
+    if console.json {
+        let (signature, text) = (set_signature(&[]), Some(String::new()));
+        let view = SelectionView { signature, patches: Vec::new(), lapsed: Vec::new(), text };
+        return console.object(view);
+    }
+    Ok(())
+}

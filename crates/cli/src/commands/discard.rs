@@ -1,0 +1,61 @@
+//! `discard`: rejects patches.
+
+use staging_core::{DiscardReason, Patch, Selector};
+
+use super::approval::missing;
+use super::context::Stage;
+use super::text::{count, line};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::json::{self, DiscardedView};
+
+pub(super) fn discard(
+    stage: &Stage<'_>,
+    ids: &[Selector],
+    reason: Option<&str>,
+    yes: bool,
+) -> Result<(), Failure> {
+    let discarded = if ids.is_empty() && !yes {
+        let shown = confirm_all(stage)?;
+        if shown.is_empty() { Vec::new() } else { stage.layer.discard(&shown, reason)? }
+    } else {
+        stage.layer.discard(ids, reason)?
+    };
+    stage.told(print_discarded(stage.console, &discarded), "they are discarded");
+    Ok(())
+}
+
+pub(super) fn print_discarded(console: &Console, discarded: &[Patch]) -> Result<(), Failure> {
+    if console.json {
+        return console.object(DiscardedView { patches: json::patches(discarded) });
+    }
+    if discarded.is_empty() {
+        return console.report("nothing is pending\n");
+    }
+    let done = |patch: &Patch| match patch.reason {
+        Some(DiscardReason::Rejected) | None => "discarded",
+        Some(_) => "dismissed",
+    };
+    let lines: String =
+        discarded.iter().map(|patch| format!("{} {}\n", done(patch), line(patch))).collect();
+    console.report(&lines)
+}
+
+/// Everything pending, named one by one so that nothing unseen is discarded.
+fn confirm_all(stage: &Stage<'_>) -> Result<Vec<Selector>, Failure> {
+    if !stage.console.can_ask() {
+        return Err(missing("discarding everything pending needs confirmation")
+            .advise("Name patches or sessions, or pass --yes."));
+    }
+    let selection = stage.layer.select(&[])?;
+    let patches: Vec<Patch> = selection.patches.into_iter().chain(selection.lapsed).collect();
+    if patches.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lines: String = patches.iter().map(|patch| line(patch) + "\n").collect();
+    stage.console.text(&lines)?;
+    if stage.console.ask(&format!("Discard {}?", count(patches.len(), "patch", "patches")))? {
+        return Ok(patches.iter().map(|patch| Selector::Patch(patch.id)).collect());
+    }
+    Err(missing("not discarded: the answer was no").advise("The patches stay pending."))
+}

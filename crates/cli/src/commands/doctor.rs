@@ -1,0 +1,62 @@
+//! `doctor`: checks the configuration, the state and this machine.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+use staging_core::{ErrorKind, Finding, Health, examine};
+
+use super::options::{checked_settings, defaults, options};
+use super::recover;
+use crate::args::Global;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::paths::shown;
+use crate::place::Place;
+
+pub(super) fn doctor(console: &Console, global: &Global, place: &Place) -> Result<(), Failure> {
+    let mut findings = vec![configuration(place)];
+    // With a mistake in the configuration, everything else is looked at with the defaults.
+    let options = options(global, place).unwrap_or_else(|_| defaults(place));
+    findings.extend(examine(&options));
+    findings.extend(recover::others(place));
+    if console.json {
+        console.object(json!({ "findings": findings }))?;
+    } else {
+        let mut text = String::new();
+        let is_told = |finding: &&Finding| !console.is_quiet() || finding.health != Health::Good;
+        for finding in findings.iter().filter(is_told) {
+            let mark = match finding.health {
+                Health::Good => "ok",
+                Health::Notice => "note",
+                Health::Bad => "BAD",
+            };
+            let _ = writeln!(text, "{mark:<4} {}: {}", finding.name, finding.text);
+        }
+        console.text(&text)?;
+    }
+    let bad: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding.health == Health::Bad)
+        .map(|finding| finding.name)
+        .collect();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    // Its object is printed; a second one would be no JSON.
+    Err(Failure::new(ErrorKind::Damaged, format!("not in order: {}", bad.join(", ")))
+        .in_the_object())
+}
+
+fn configuration(place: &Place) -> Finding {
+    let finding = |health, text| Finding { name: "configuration", health, text };
+    let Some(file) = &place.config_file else {
+        return finding(Health::Good, "none: there is no home directory".to_owned());
+    };
+    if !file.exists() {
+        return finding(Health::Good, format!("none in `{}`: the defaults", shown(file)));
+    }
+    match checked_settings(file, place) {
+        Ok(_) => finding(Health::Good, format!("`{}`", shown(file))),
+        Err(failure) => finding(Health::Bad, failure.message().to_owned()),
+    }
+}

@@ -1,0 +1,198 @@
+//! The workspace that an agent works in, and what its hook stages there.
+
+use std::collections::HashSet;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use staging_core::{
+    Decision, DiffStagingLayer, Patch, PatchRequest, Proposal, RelPath, Session,
+    escape_for_display, set_signature,
+};
+
+use super::payload::{self, Call, Payload};
+use crate::args::{Global, Harness};
+use crate::commands::options::options;
+use crate::commands::propose::placement_remarks;
+use crate::commands::text::{line, names};
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::recovery;
+
+/// The longest name of a session that a harness gives.
+const CLAIMED_BYTES_MAX: usize = 120;
+
+/// So many patches are named one by one in a command for the user.
+pub(super) const NAMED_MAX: usize = 20;
+
+/// Claude Code looks at the disk before it asks a hook, and refuses an edit of text that is only
+/// staged.
+const CLAUDE_CODE_ADVICE: &str = "To change it again, give the whole file with Write: Edit looks \
+    for its text on the disk.";
+
+/// The workspace, and who writes into it.
+pub(super) struct Door {
+    agent: Harness,
+    pub(super) place: Place,
+    pub(super) layer: DiffStagingLayer,
+    pub(super) label: String,
+}
+
+impl Door {
+    /// None where the call only reads, and nothing was staged yet that it could have to see.
+    pub(super) fn open(
+        agent: Harness,
+        global: &Global,
+        payload: &Payload,
+        call: &Call,
+    ) -> Result<Option<Self>, Failure> {
+        let here = std::env::current_dir()
+            .map_err(|source| Failure::io("cannot find the current directory", &source))?;
+        // The workspace is the project's, wherever in it or outside of it the agent has gone.
+        let project = match agent {
+            Harness::ClaudeCode => std::env::var_os("CLAUDE_PROJECT_DIR").map(PathBuf::from),
+            Harness::Codex => None,
+        };
+        let project = project.filter(|dir| dir.is_absolute()).unwrap_or_else(|| here.clone());
+        let current = payload.cwd.clone().filter(|dir| dir.is_absolute()).unwrap_or(here);
+        let current = dunce::canonicalize(&current)
+            .map_err(|source| Failure::io("cannot find the agent's directory", &source))?;
+        let place = Place::find_from(global, &project)?.standing_in(current);
+        if matches!(call, Call::Read { .. }) && !place.has_state() {
+            return Ok(None);
+        }
+        let layer = DiffStagingLayer::open(options(global, &place)?)?;
+        for line in recovery::lines(&layer.take_recovered(), false) {
+            let _ = writeln!(io::stderr(), "{}", escape_for_display(&line));
+        }
+        let label = label(payload.session_id.as_deref().unwrap_or(agent.name()))?;
+        Ok(Some(Self { agent, place, layer, label }))
+    }
+
+    pub(super) fn file(&self, named: &str) -> Result<RelPath, Failure> {
+        if named.starts_with('~') {
+            let reason = format!("`{named}` begins with `~`: name the file in full");
+            return Err(Failure::usage(reason));
+        }
+        self.place.file(named.as_ref())
+    }
+
+    /// Stages a change and says so to the agent.
+    pub(super) fn stage(&self, change: payload::Change) -> Result<String, Failure> {
+        match change {
+            payload::Change::Write { path, content } => {
+                let path = self.file(&path)?;
+                let write = Proposal::Write { path, content: content.into(), mode: None };
+                self.propose(vec![write])
+            }
+            payload::Change::Edits { path, edits } => {
+                let path = self.file(&path)?;
+                let proposals = edits.into_iter().map(|edit| Proposal::Edit {
+                    path: path.clone(),
+                    old: edit.old.into_bytes(),
+                    new: edit.new.into_bytes(),
+                    replace_all: edit.replace_all,
+                });
+                self.propose(proposals.collect())
+            }
+            payload::Change::Patch { text } => {
+                let session = self.layer.open_session(&self.label)?;
+                let directory = self.place.directory()?;
+                let request = PatchRequest { text: text.into(), directory, ..Default::default() };
+                let answer = self.layer.propose_patch(session.id, &request)?;
+                let remarks = placement_remarks(&answer.fitted);
+                Ok(self.staged(&session, &answer.proposed, remarks))
+            }
+        }
+    }
+
+    /// What the agent has to know to go on, behind a sentence.
+    pub(super) fn advice(&self) -> String {
+        match self.agent {
+            Harness::ClaudeCode => format!(" {CLAUDE_CODE_ADVICE}"),
+            Harness::Codex => String::new(),
+        }
+    }
+
+    /// What was decided about the agent's patches that it does not see on the disk by itself.
+    pub(super) fn decided(&self) -> Result<Vec<Patch>, Failure> {
+        let decided = self.layer.unreported_decisions(&self.label)?.into_iter();
+        Ok(decided.filter(|patch| Decision::of(patch) != Decision::Applied).collect())
+    }
+
+    pub(super) fn propose(&self, proposals: Vec<Proposal>) -> Result<String, Failure> {
+        let session = self.layer.open_session(&self.label)?;
+        let proposed = self.layer.propose_all(session.id, proposals)?;
+        Ok(self.staged(&session, &proposed, Vec::new()))
+    }
+
+    /// What the agent is told of what it staged.
+    pub(super) fn staged(
+        &self,
+        session: &Session,
+        proposed: &[staging_core::Proposed],
+        mut remarks: Vec<String>,
+    ) -> String {
+        // Of several edits of one file, what the last one came to.
+        let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
+        let all: Vec<&Patch> = all.collect();
+        let mut seen = HashSet::new();
+        let mut patches: Vec<&Patch> =
+            all.into_iter().rev().filter(|patch| seen.insert(patch.id)).collect();
+        patches.reverse();
+        if patches.is_empty() {
+            return "Greenroom staged nothing: the file on the disk is already as you want it. \
+                    This is no error; go on."
+                .to_owned();
+        }
+        let owned: Vec<Patch> = patches.iter().map(|patch| (*patch).clone()).collect();
+        let signature = set_signature(&owned);
+        let ids: Vec<_> = owned.iter().map(|patch| patch.id).collect();
+        let mut text = String::from(
+            "Staged in Greenroom, where it waits for the user's approval. That this tool call is \
+             denied is meant so and no error: the file on the disk stays as it is until then. Do \
+             not write it again and not in another way; go on as if it were written.",
+        );
+        text.push_str(&self.advice());
+        text.push('\n');
+        for patch in &owned {
+            text.push_str(&line(patch));
+            text.push('\n');
+            let of_patch = patch.diff.remarks.iter();
+            remarks
+                .extend(of_patch.map(|remark| format!("{} `{}`: {remark}", patch.id, patch.path)));
+        }
+        for others in proposed.iter().map(|one| &one.also_pending_in).filter(|ids| !ids.is_empty())
+        {
+            remarks.push(format!("the same file is also pending in {}", names(others)));
+        }
+        remarks.extend(self.layer.take_strategy_warnings());
+        for remark in remarks {
+            text.push_str(&format!("note: {remark}\n"));
+        }
+        let named = if ids.len() <= NAMED_MAX {
+            ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        } else {
+            session.id.to_string()
+        };
+        text.push_str(&format!("signature {signature}\n"));
+        text.push_str(&format!(
+            "The user reads it with `greenroom diff {named}` and decides in a terminal of their own. \
+             You cannot approve it yourself.",
+        ));
+        text
+    }
+}
+
+/// The label of the session that a harness names. That is what it says of itself: a name for people
+/// to read, and no more. The prefix keeps it apart from the labels that people give, so that no agent
+/// can name its way into their sessions; `greenroom mcp` makes the same of the same name.
+fn label(claimed: &str) -> Result<String, Failure> {
+    let is_plain = !claimed.is_empty()
+        && claimed.len() <= CLAIMED_BYTES_MAX
+        && claimed.chars().all(|letter| !letter.is_control() && !letter.is_whitespace());
+    if is_plain {
+        return Ok(format!("agent:{claimed}"));
+    }
+    let reason = format!("`session_id` has to be 1 to {CLAIMED_BYTES_MAX} bytes without spaces");
+    Err(Failure::usage(reason))
+}

@@ -1,0 +1,89 @@
+//! What the libraries are given: the places and the user's configuration.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use staging_core::{StagingOptions, WaitObserver};
+
+use crate::args::Global;
+use crate::console::say;
+use crate::failure::Failure;
+use crate::place::{Place, check_outside};
+use crate::plugin_host;
+use crate::settings::Settings;
+
+/// What the libraries are told, from the places and the user's configuration.
+pub(super) fn options(global: &Global, place: &Place) -> Result<StagingOptions, Failure> {
+    let mut options = defaults(place);
+    options.wait_observer = wait_observer(global);
+    if let Some(file) = &place.config_file {
+        checked_settings(file, place)?.configure(&mut options);
+    }
+    tracing::debug!(workspace = ?place.root, state = ?place.state_dir, ?global, "found");
+    Ok(options)
+}
+
+/// What the libraries are told where the user's configuration says nothing.
+pub(super) fn defaults(place: &Place) -> StagingOptions {
+    let mut options = StagingOptions::new(&place.root, &place.state_dir);
+    options.new_file_mode = new_file_mode();
+    options.plugin_host = plugin_host::of_this_program();
+    // Most commands end before the session that they open does.
+    options.owns_sessions = false;
+    options
+}
+
+/// The user's configuration, which lies outside of the workspace, and so do its plugins.
+pub(super) fn checked_settings(file: &Path, place: &Place) -> Result<Settings, Failure> {
+    if file.exists() {
+        let advice = "Keep it elsewhere and set XDG_CONFIG_HOME, or protect another directory.";
+        check_outside(file, &place.root, "the configuration", advice)?;
+    }
+    let settings = Settings::read(file)?;
+    for library in settings.libraries() {
+        let advice = "Keep it elsewhere and allow it there.";
+        check_outside(library, &place.root, "the plugin", advice)?;
+    }
+    Ok(settings)
+}
+
+/// Says on standard error for whom a command waits.
+pub(super) fn wait_observer(global: &Global) -> WaitObserver {
+    let is_quiet = global.quiet;
+    WaitObserver::new(move |waiting| {
+        if !is_quiet {
+            say(&waiting.to_string());
+        }
+    })
+}
+
+/// What the user's configuration says of questions to an agent's client.
+pub(super) fn elicitation_wait(place: &Place) -> Result<Option<Duration>, Failure> {
+    match &place.config_file {
+        Some(file) => Ok(Settings::read(file)?.elicitation_wait()),
+        None => Ok(None),
+    }
+}
+
+/// The permission bits of a file that is created without naming any. They stay what they are when
+/// they are first asked for, before other threads make files.
+pub(super) fn new_file_mode() -> u32 {
+    static MODE: OnceLock<u32> = OnceLock::new();
+    *MODE.get_or_init(|| 0o666 & !umask())
+}
+
+/// The process's mask for new files. It can only be read by setting it, which is
+/// safe while no other thread makes files.
+#[cfg(unix)]
+pub(super) fn umask() -> u32 {
+    let mask = rustix::process::umask(rustix::fs::Mode::empty());
+    rustix::process::umask(mask);
+    mask.bits() & 0o777
+}
+
+/// Where there is none, new files are for everybody to read.
+#[cfg(not(unix))]
+pub(super) fn umask() -> u32 {
+    0o022
+}

@@ -1,0 +1,141 @@
+//! `status`: what is pending, and the signatures that approve it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use staging_core::{DiscardReason, InDoubtApply, Patch, SessionState, SessionStatus, Status};
+
+use super::context::{Stage, remark_stale};
+use super::text::{count, line, names};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::json::{PendingView, StatusView};
+use crate::paths::shown;
+use crate::recovery;
+
+pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
+    let status = stage.layer.status()?;
+    print_status(stage.console, &stage.place.root, &status)?;
+    if status.sessions.iter().all(|each| each.patches.is_empty())
+        && let Some(note) = stage.place.note_of_work_above()
+    {
+        stage.console.remark(&note);
+    }
+    Ok(())
+}
+
+pub(super) fn print_status(console: &Console, root: &Path, status: &Status) -> Result<(), Failure> {
+    if console.json {
+        console.object(StatusView {
+            workspace: shown(root),
+            signature: status.signature,
+            sessions: status.sessions.iter().map(PendingView::from).collect(),
+            contested: &status.contested,
+            in_doubt: &status.in_doubt,
+            open_journals: &status.open_journals,
+            quarantined: &status.quarantined,
+            kept: status.kept.iter().map(|file| shown(file)).collect(),
+        })?;
+        remark_stale(console, &status.stale);
+    } else {
+        console.text(&status_text(root, status))?;
+    }
+    for file in &status.kept {
+        let file = shown(file);
+        console.warn(&format!(
+            "bytes of an edit that a swap displaced are in `{file}`: merge them by hand, and remove the file"
+        ));
+    }
+    for InDoubtApply { apply, reason } in &status.in_doubt {
+        let remedy = recovery::acknowledging(*apply);
+        console.warn(&format!("{apply} is in doubt: {reason}. {remedy}"));
+    }
+    for journal in &status.quarantined {
+        console.warn(&format!(
+            "journal `{journal}` is damaged or foreign and is not acted on: look at it in the \
+             state directory, and remove it"
+        ));
+    }
+    if status.needs_recovery {
+        let journals = status.open_journals.join(", ");
+        console.warn(&format!(
+            "an apply is running, or was broken off (journal {journals}): `greenroom recover` \
+             finishes it or rolls it back"
+        ));
+    }
+    Ok(())
+}
+
+fn status_text(root: &Path, status: &Status) -> String {
+    let mut text = format!("workspace {}\n", shown(root));
+    let mut pending = 0;
+    let (empty, filled): (Vec<&SessionStatus>, Vec<&SessionStatus>) =
+        status.sessions.iter().partition(|each| each.patches.is_empty() && each.lapsed.is_empty());
+    for each in filled {
+        let session = &each.session;
+        let patches = count(each.patches.len(), "patch", "patches");
+        let state = match session.state {
+            SessionState::Open => String::new(),
+            state => format!(", {}", state.as_str()),
+        };
+        let state = match session.orphaned_at {
+            Some(_) => format!("{state}, its process is gone"),
+            None => state,
+        };
+        let _ = writeln!(text, "\n{} {}{state}: {patches} pending", session.id, session.label);
+        for patch in &each.patches {
+            let _ = writeln!(text, "  {}", line(patch));
+        }
+        if !each.patches.is_empty() {
+            let _ = writeln!(text, "  signature {}", each.signature);
+        }
+        text.push_str(&lapsed_text(&each.lapsed));
+        pending += each.patches.len();
+    }
+    for contested in &status.contested {
+        let (path, patches) = (&contested.path, names(&contested.patches));
+        let _ =
+            writeln!(text, "\n{path} is wanted by {patches}: applying one makes the others stale");
+    }
+    if !empty.is_empty() {
+        let idle: Vec<String> = empty
+            .iter()
+            .map(|each| format!("{} {}", each.session.id, each.session.label))
+            .collect();
+        let _ = writeln!(text, "\nopen without patches: {}", names(&idle));
+    }
+    if pending == 0 {
+        text.push_str("\nnothing is pending\n");
+    } else {
+        let all = count(pending, "patch", "patches");
+        let _ = writeln!(text, "\neverything pending, {all}: signature {}", status.signature);
+    }
+    text
+}
+
+/// What a session lacks, and what to do about it.
+fn lapsed_text(lapsed: &[Patch]) -> String {
+    let mut text = String::new();
+    for patch in lapsed {
+        let why = match patch.reason {
+            Some(DiscardReason::SessionExpired) => "expired",
+            _ => "stale",
+        };
+        let _ = writeln!(text, "  {why}: {}", line(patch));
+    }
+    if !lapsed.is_empty() {
+        const NAMED_MAX: usize = 10;
+        let ids = match lapsed {
+            few if few.len() <= NAMED_MAX => {
+                few.iter().map(|patch| patch.id.to_string()).collect::<Vec<_>>().join(" ")
+            }
+            many => many[0].session.to_string(),
+        };
+        let _ = writeln!(text, "  `greenroom refresh {ids}` proposes anew what is missing");
+        // A session's id would reject what is pending in it as well.
+        if lapsed.len() <= NAMED_MAX {
+            let _ = writeln!(text, "  `greenroom discard {ids}` dismisses it");
+        }
+    }
+    text
+}

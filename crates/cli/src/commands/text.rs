@@ -1,0 +1,24 @@
+//! What several commands print in the same words.
+
+use staging_core::{Patch, patch_line};
+
+use super::options::new_file_mode;
+
+/// A patch in one line.
+pub(super) fn line(patch: &Patch) -> String {
+    patch_line(patch, Some(new_file_mode()))
+}
+
+/// `1 patch`, `2 patches`.
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+pub(super) fn names(ids: &[impl ToString]) -> String {
+    const SHOWN_MAX: usize = 20;
+    let shown: Vec<String> = ids.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
+    match ids.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
