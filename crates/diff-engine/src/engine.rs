@@ -1,17 +1,18 @@
 //! The engine: from two contents to a diff, and from a diff to a patch.
 
-use std::io::{self, Cursor, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
+use crate::content::{Content, Side};
 use crate::edit_script::EditScript;
-use crate::full_replace::{Content, write_description, write_full_replace};
-use crate::header::{FileChange, FileHeader};
 use crate::intern::intern;
 use crate::lines::{Lines, count_lines};
 use crate::policy::{Policy, Treatment, Why};
-use crate::registry::Registry;
 use crate::remarks::{self, Remark};
-use crate::unified::{BinaryMode, RenderOptions, write_hunks};
+use crate::render::header::{FileChange, FileHeader};
+use crate::render::unified::{BinaryMode, RenderOptions, write_hunks};
+use crate::render::whole_file::{write_description, write_full_replace};
+use crate::strategies::registry::Registry;
 use crate::window::Window;
 
 /// Compares contents and writes patches. Cheap to clone; clones share the strategies.
@@ -19,20 +20,6 @@ use crate::window::Window;
 pub struct DiffEngine {
     policy: Policy,
     registry: Arc<Registry>,
-}
-
-/// One side of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side<'a> {
-    /// There is no file.
-    Absent,
-    /// The full content; any bytes, in spite of the name.
-    Text(&'a [u8]),
-    /// There is a file, over the limit, and its content was not loaded.
-    TooLarge {
-        /// Its size in bytes.
-        bytes: u64,
-    },
 }
 
 /// What became of a comparison.
@@ -55,32 +42,6 @@ pub struct FileDiff {
     pub degraded: bool,
     /// What the reader should not miss.
     pub remarks: Vec<Remark>,
-}
-
-impl<'a> Side<'a> {
-    /// The size in bytes; none where there is no file.
-    pub fn bytes(&self) -> Option<u64> {
-        match self {
-            Self::Absent => None,
-            Self::Text(content) => Some(content.len() as u64),
-            Self::TooLarge { bytes } => Some(*bytes),
-        }
-    }
-
-    fn reader(self) -> Option<Cursor<&'a [u8]>> {
-        match self {
-            Self::Text(content) => Some(Cursor::new(content)),
-            Self::Absent | Self::TooLarge { .. } => None,
-        }
-    }
-
-    /// The content, where it is there.
-    fn content(self) -> &'a [u8] {
-        match self {
-            Self::Text(content) => content,
-            Self::Absent | Self::TooLarge { .. } => &[],
-        }
-    }
 }
 
 impl DiffEngine {

@@ -20,44 +20,38 @@
 
 #![deny(missing_docs)]
 
-mod binary;
-mod child;
+mod content;
 mod edit_script;
 mod engine;
 mod error;
-mod full_replace;
-mod header;
 mod intern;
 mod lines;
-mod loading;
 mod merge;
-mod names;
 mod policy;
-mod registry;
 mod remarks;
-mod runner;
+mod render;
 mod slide;
-mod stat;
-mod unified;
+mod strategies;
 mod window;
 
-pub use child::{
+pub use content::{Content, Side, is_binary};
+pub use edit_script::{Change, EditScript, Step};
+pub use engine::{DiffEngine, FileDiff};
+pub use error::{Danger, LoadError, RegistryError, ScriptError};
+pub use intern::{Interned, intern};
+pub use lines::Lines;
+pub use merge::{Merge, MergeConflict};
+pub use policy::Policy;
+pub use remarks::{HEAD_BYTES, Remark};
+pub use render::header::{FileChange, FileHeader, SYMLINK, write_directory};
+pub use render::names::quote;
+pub use render::stat::{Amount, FileStat, render_stat};
+pub use render::unified::{BinaryMode, RenderOptions};
+pub use strategies::library::Library;
+pub use strategies::loading::{LoadedStrategy, Trust, Writers, digest_of, load_library};
+pub use strategies::process::{
     CheckOutcome, ChildLimits, Confinement, Conformance, PluginHost, inspect_library, serve_plugin,
     test_library,
 };
-pub use edit_script::{Change, EditScript, Step};
-pub use engine::{DiffEngine, FileDiff, Side};
-pub use error::{Danger, LoadError, RegistryError, ScriptError};
-pub use full_replace::Content;
-pub use header::{FileChange, FileHeader, SYMLINK, write_directory};
-pub use intern::{Interned, intern};
-pub use lines::Lines;
-pub use loading::{LoadedStrategy, Trust, Writers, digest_of, load_library};
-pub use merge::{Merge, MergeConflict};
-pub use names::quote;
-pub use policy::{Policy, is_binary};
-pub use registry::{Library, Registry};
-pub use remarks::{HEAD_BYTES, Remark};
-pub use stat::{Amount, FileStat, render_stat};
+pub use strategies::registry::Registry;
 pub use strategy_api::{Op, Strategy};
-pub use unified::{BinaryMode, RenderOptions};

@@ -7,8 +7,9 @@
 
 use std::ops::Range;
 
+use crate::content::Side;
 use crate::edit_script::{Change, EditScript};
-use crate::engine::{DiffEngine, Side};
+use crate::engine::DiffEngine;
 use crate::lines::Lines;
 
 /// What became of a merge.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::Side;
+use crate::content::{Side, is_binary};
 
 /// The limits and choices of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +28,6 @@ impl Default for Policy {
         }
     }
 }
-
-/// How git tells binary contents: a NUL among the first 8,000 bytes.
-pub fn is_binary(content: &[u8]) -> bool {
-    memchr::memchr(0, &content[..content.len().min(BINARY_LOOK_BYTES)]).is_some()
-}
-
-pub(crate) const BINARY_LOOK_BYTES: usize = 8000;
 
 /// How a pair of contents is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::engine::Side;
+use crate::content::Side;
 
 /// Something about a change that its diff does not make plain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

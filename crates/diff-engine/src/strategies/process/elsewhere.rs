@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{ChildLimits, Confinement, Conformance, PluginHost};
 use crate::intern::Interned;
 use crate::lines::Lines;
-use crate::registry::Library;
-use crate::runner::{Answer, Failure};
+use crate::strategies::library::Library;
+use crate::strategies::runner::{Answer, Failure};
 
 const NOT_HERE: &str = "a plugin in a process of its own is not available on this system yet; allow it in this process";
 

@@ -18,9 +18,9 @@ use super::wire::{Frame, Kind, MAGIC, OP_BYTES, PROTOCOL, Received, SENTENCE_BYT
 use super::{ChildLimits, PluginHost, Threads};
 use crate::intern::Interned;
 use crate::lines::Lines;
-use crate::loading::Writers;
-use crate::registry::Library;
-use crate::runner::Answer;
+use crate::strategies::library::Library;
+use crate::strategies::loading::Writers;
+use crate::strategies::runner::Answer;
 
 /// Why a child did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

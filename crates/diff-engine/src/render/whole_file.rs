@@ -1,16 +1,11 @@
 //! Contents that are replaced as a whole: described, or written out without holding them.
 
-use std::io::{self, BufRead, Seek, Write};
+use std::io::{self, Write};
 
-use crate::binary::write_binary_patch;
-use crate::header::FileHeader;
-use crate::policy::BINARY_LOOK_BYTES;
-use crate::unified::{BinaryMode, NO_NEWLINE, hunk_range};
-
-/// A content that can be read more than once from its start; an open file in a `BufReader` is one.
-pub trait Content: BufRead + Seek {}
-
-impl<T: BufRead + Seek> Content for T {}
+use crate::content::{Content, SNIFF_BYTES};
+use crate::render::binary::write_binary_patch;
+use crate::render::header::FileHeader;
+use crate::render::unified::{BinaryMode, NO_NEWLINE, hunk_range};
 
 /// What one reading of a content tells.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,7 +101,7 @@ fn measure(content: &mut Option<&mut dyn Content>) -> io::Result<Measure> {
         let Some(last) = chunk.last() else {
             break;
         };
-        let look = (BINARY_LOOK_BYTES as u64).saturating_sub(measure.bytes) as usize;
+        let look = (SNIFF_BYTES as u64).saturating_sub(measure.bytes) as usize;
         measure.binary |= memchr::memchr(0, &chunk[..look.min(chunk.len())]).is_some();
         measure.lines += memchr::memchr_iter(b'\n', chunk).count() as u64;
         unfinished = *last != b'\n';
@@ -146,21 +141,4 @@ fn write_lines(
         out.write_all(NO_NEWLINE)?;
     }
     Ok(())
-}
-
-/// Reads a content from its start in pieces.
-pub(crate) fn for_each_piece(
-    content: &mut dyn Content,
-    mut piece: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<()> {
-    content.rewind()?;
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match content.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(length) => piece(&buffer[..length])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }

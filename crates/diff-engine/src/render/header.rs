@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::binary::object_id;
-use crate::names::{quote, quote_spaces};
+use crate::content::object_id;
+use crate::render::names::{quote, quote_spaces};
 
 /// The mode of a symbolic link, whose content is its target, as git's trees have it.
 pub const SYMLINK: u32 = 0o120000;

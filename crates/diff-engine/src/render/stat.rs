@@ -5,9 +5,10 @@
 use std::io::{self, Write};
 use std::iter;
 
-use crate::engine::{FileDiff, Side};
-use crate::header::FileChange;
-use crate::names::quote;
+use crate::content::Side;
+use crate::engine::FileDiff;
+use crate::render::header::FileChange;
+use crate::render::names::quote;
 
 /// One file's line in the short form.
 #[derive(Clone, Debug, PartialEq, Eq)]

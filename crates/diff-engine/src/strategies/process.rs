@@ -23,13 +23,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 #[cfg(unix)]
+mod child;
+#[cfg(unix)]
 mod confine;
 #[cfg(unix)]
 mod conformance;
 #[cfg(unix)]
 mod launch;
-#[cfg(unix)]
-mod process;
 #[cfg(unix)]
 mod serve;
 #[cfg(unix)]
@@ -46,7 +46,7 @@ mod system_calls;
         any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
     ))
 ))]
-#[path = "child/no_filter.rs"]
+#[path = "process/no_filter.rs"]
 mod system_calls;
 #[cfg(unix)]
 mod timed;

@@ -1,7 +1,6 @@
 //! git's binary patches: both contents whole, deflated and in base 85.
 //!
-//! `git apply` undoes and checks them by the ids that git gives contents, so those are computed
-//! here: SHA-1 over a short header and the content. Digests of our own are BLAKE3.
+//! `git apply` undoes and checks them by the ids that git gives contents.
 //!
 //! # Limitations
 //!
@@ -11,9 +10,8 @@ use std::io::{self, Write};
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use sha1::{Digest, Sha1};
 
-use crate::full_replace::{Content, for_each_piece};
+use crate::content::{Content, for_each_piece, object_id};
 
 /// Writes the index line and both contents, each with its size in bytes; `None` is no file.
 pub(crate) fn write_binary_patch(
@@ -25,21 +23,6 @@ pub(crate) fn write_binary_patch(
     write!(out, "index {old_id}..{new_id}\nGIT binary patch\n")?;
     write_literal(&mut new, out)?;
     write_literal(&mut old, out)
-}
-
-/// The id that git gives a content; zeros for no file.
-pub(crate) fn object_id(content: &mut Option<(&mut dyn Content, u64)>) -> io::Result<String> {
-    let Some((content, bytes)) = content else {
-        return Ok("0".repeat(40));
-    };
-    let mut hasher = Sha1::new();
-    hasher.update(format!("blob {bytes}\0"));
-    for_each_piece(*content, |piece| {
-        hasher.update(piece);
-        Ok(())
-    })?;
-    let digits = hasher.finalize();
-    Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn write_literal(

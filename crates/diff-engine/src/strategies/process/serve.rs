@@ -18,8 +18,8 @@ use super::wire::{Frame, Kind, MAGIC, PROTOCOL, Received, garbled};
 use super::{Threads, confine};
 use crate::error::LoadError;
 use crate::lines::Lines;
-use crate::loading::{CheckedLibrary, LoadedStrategy, Trust, Writers};
-use crate::runner::{Limits, Loaded, Run as _};
+use crate::strategies::loading::{CheckedLibrary, LoadedStrategy, Trust, Writers};
+use crate::strategies::runner::{Limits, Loaded, Run as _};
 
 /// Serves a plugin to the process that started this one, until that ends.
 ///

@@ -3,12 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::process::{Child, Fault};
+use super::child::{Child, Fault};
 use super::{ChildLimits, PluginHost, Threads};
 use crate::intern::Interned;
 use crate::lines::Lines;
-use crate::registry::Library;
-use crate::runner::{Answer, Failure};
+use crate::strategies::library::Library;
+use crate::strategies::runner::{Answer, Failure};
 
 /// Starts its child when it is first asked, and keeps it.
 pub(crate) struct InChild {

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use strategy_testkit::Check;
 
-use super::process::{Child, Fault};
+use super::child::{Child, Fault};
 use super::{CheckOutcome, ChildLimits, Conformance, PluginHost, Threads};
-use crate::registry::{Library, check_name, one_line};
+use crate::strategies::library::{Library, check_name, one_line};
 
 /// Runs every check of `strategy-testkit` over a library.
 ///

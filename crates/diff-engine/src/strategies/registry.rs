@@ -1,7 +1,6 @@
 //! The strategies at hand, by name, and what happens when one of them fails.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,14 +10,15 @@ use strategy_histogram::Histogram;
 use strategy_myers::Myers;
 use strategy_patience::Patience;
 
-use crate::child::{ChildLimits, InChild, PluginHost};
 use crate::edit_script::EditScript;
 use crate::error::RegistryError;
 use crate::intern::Interned;
 use crate::lines::Lines;
-use crate::loading::{LoadedStrategy, Trust, load_library};
-use crate::runner::{Answer, Failure, Linked, Loaded, Run, run_inline, run_on_thread};
 use crate::slide::slide;
+use crate::strategies::library::{Library, check_name, one_line};
+use crate::strategies::loading::{LoadedStrategy, load_library};
+use crate::strategies::process::{ChildLimits, InChild, PluginHost};
+use crate::strategies::runner::{Answer, Failure, Linked, Loaded, Run, run_inline, run_on_thread};
 
 /// The strategies an engine can choose from.
 ///
@@ -32,17 +32,6 @@ pub struct Registry {
 
 /// Told the name of a strategy that misbehaved, and why.
 type Observer = dyn Fn(&str, &str) + Send + Sync;
-
-/// A library that the user allowed, which is loaded when its strategy is first asked.
-#[derive(Clone, Debug)]
-pub struct Library {
-    /// What the strategy calls itself; a library that says something else is not used.
-    pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
-    /// What makes it the one that was allowed.
-    pub trust: Trust,
-}
 
 struct Registered {
     name: String,
@@ -272,16 +261,6 @@ impl Registry {
     }
 }
 
-/// Whether users could type it, which keeps everything else out of messages and configurations too.
-pub(crate) fn check_name(name: &str) -> Result<(), RegistryError> {
-    const NAME_MAX_BYTES: usize = 64;
-    let typable = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if name.is_empty() || name.len() > NAME_MAX_BYTES || !name.bytes().all(typable) {
-        return Err(RegistryError::BadName { name: name.to_owned() });
-    }
-    Ok(())
-}
-
 impl Default for Registry {
     fn default() -> Self {
         Self::bundled()
@@ -343,13 +322,4 @@ impl InProcess {
         };
         self.loaded.get_or_init(load).clone()
     }
-}
-
-/// What a strategy said, fit for a terminal: short, and without control characters.
-pub(crate) fn one_line(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 200;
-    text.chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .take(CHARACTERS_MAX)
-        .collect()
 }

@@ -1,0 +1,91 @@
+//! The contents that are compared: in memory, or read from a file.
+
+use std::io::{self, BufRead, Cursor, Seek};
+
+use sha1::{Digest as _, Sha1};
+
+/// One side of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side<'a> {
+    /// There is no file.
+    Absent,
+    /// The full content; any bytes, in spite of the name.
+    Text(&'a [u8]),
+    /// There is a file, over the limit, and its content was not loaded.
+    TooLarge {
+        /// Its size in bytes.
+        bytes: u64,
+    },
+}
+
+impl<'a> Side<'a> {
+    /// The size in bytes; none where there is no file.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Absent => None,
+            Self::Text(content) => Some(content.len() as u64),
+            Self::TooLarge { bytes } => Some(*bytes),
+        }
+    }
+
+    pub(crate) fn reader(self) -> Option<Cursor<&'a [u8]>> {
+        match self {
+            Self::Text(content) => Some(Cursor::new(content)),
+            Self::Absent | Self::TooLarge { .. } => None,
+        }
+    }
+
+    /// The content, where it is there.
+    pub(crate) fn content(self) -> &'a [u8] {
+        match self {
+            Self::Text(content) => content,
+            Self::Absent | Self::TooLarge { .. } => &[],
+        }
+    }
+}
+
+/// A content that can be read more than once from its start; an open file in a `BufReader` is one.
+pub trait Content: BufRead + Seek {}
+
+impl<T: BufRead + Seek> Content for T {}
+
+/// How git tells binary contents: a NUL among the first 8,000 bytes.
+pub fn is_binary(content: &[u8]) -> bool {
+    memchr::memchr(0, &content[..content.len().min(SNIFF_BYTES)]).is_some()
+}
+
+/// How many bytes of a content tell whether it is binary.
+pub(crate) const SNIFF_BYTES: usize = 8000;
+
+/// The id that git gives a content, which is a SHA-1 over a short header and its bytes; zeros for no
+/// file. Digests of our own are BLAKE3.
+pub(crate) fn object_id(content: &mut Option<(&mut dyn Content, u64)>) -> io::Result<String> {
+    let Some((content, bytes)) = content else {
+        return Ok("0".repeat(40));
+    };
+    let mut hasher = Sha1::new();
+    hasher.update(format!("blob {bytes}\0"));
+    for_each_piece(*content, |piece| {
+        hasher.update(piece);
+        Ok(())
+    })?;
+    let digits = hasher.finalize();
+    Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Reads a content from its start in pieces.
+pub(crate) fn for_each_piece(
+    content: &mut dyn Content,
+    mut piece: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    content.rewind()?;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match content.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => piece(&buffer[..length])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
