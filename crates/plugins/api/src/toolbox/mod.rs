@@ -4,6 +4,7 @@
 
 mod anchors;
 mod coarse;
+mod line_up;
 mod lineup;
 mod myers;
 mod script;

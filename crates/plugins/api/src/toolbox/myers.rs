@@ -1,40 +1,9 @@
 //! Myers diff in linear space, with the short cuts of git's.
 //!
 //! E. Myers, "An O(ND) difference algorithm and its variations", Algorithmica 1 (1986). A piece is
-//! split where the furthest paths from its two ends meet, and both parts are lined up by
-//! themselves. As in git's `xdiff`, the search for a split ends early, with the best place seen,
-//! when it has cost too much for the size of the piece, or when a path has found a long run of
-//! equal lines far out. Here it ends, too, when the steps of the lineup are used up.
-
-use super::lineup::{Lineup, Piece, Stopped};
-
-impl Lineup<'_> {
-    /// Settles a piece by Myers diff, or coarsely from where the steps are used up.
-    ///
-    /// # Errors
-    ///
-    /// [`Stopped`] when the host asks to stop; it is asked before every split.
-    pub fn line_up(&mut self, piece: Piece) -> Result<(), Stopped> {
-        let mut open = vec![piece];
-        while let Some(piece) = open.pop() {
-            let Some(piece) = self.trim(piece) else {
-                continue;
-            };
-            self.check_stop()?;
-            if self.steps_left == 0 {
-                self.line_up_coarsely(piece);
-                continue;
-            }
-            let old = &self.shared.old[piece.old.clone()];
-            let new = &self.shared.new[piece.new.clone()];
-            let (old_at, new_at) = self.diagonals.split(old, new, &mut self.steps_left);
-            let (old_at, new_at) = (piece.old.start + old_at, piece.new.start + new_at);
-            open.push(Piece { old: old_at..piece.old.end, new: new_at..piece.new.end });
-            open.push(Piece { old: piece.old.start..old_at, new: piece.new.start..new_at });
-        }
-        Ok(())
-    }
-}
+//! split where the furthest paths from its two ends meet. As in git's `xdiff`, the search for a split
+//! ends early, with the best place seen, when it has cost too much for the size of the piece, or when
+//! a path has found a long run of equal lines far out. Here it also ends when the steps are used up.
 
 /// How far paths have come on each diagonal: on diagonal k, old index minus new index is k.
 ///
@@ -88,7 +57,12 @@ impl Diagonals {
     /// Where to split two stretches that differ in their first and in their last lines.
     ///
     /// Either part is smaller than the whole.
-    fn split(&mut self, old: &[u32], new: &[u32], steps_left: &mut u64) -> (usize, usize) {
+    pub(super) fn split(
+        &mut self,
+        old: &[u32],
+        new: &[u32],
+        steps_left: &mut u64,
+    ) -> (usize, usize) {
         let diagonals = old.len() + new.len() + 3;
         if self.forward.len() < diagonals {
             self.forward.resize(diagonals, 0);
