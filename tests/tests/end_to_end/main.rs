@@ -2,6 +2,7 @@
 
 mod authors;
 mod closing;
+mod documents;
 mod facade;
 mod full_replace;
 mod hooks;
