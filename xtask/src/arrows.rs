@@ -15,10 +15,11 @@ enum May {
 use May::{Use, UseAnyAndBeUsedByNone};
 
 /// The table: a crate that is not in it may not exist, and a row without a crate is stale.
-const TABLE: [(&str, May); 21] = [
+const TABLE: [(&str, May); 22] = [
     ("strategy-api", Use(&[])),
     ("atomic-fs", Use(&[])),
     ("patch-formats", Use(&[])),
+    ("capture", Use(&[])),
     ("strategy-myers", Use(&["strategy-api"])),
     ("strategy-patience", Use(&["strategy-api"])),
     ("strategy-histogram", Use(&["strategy-api"])),
@@ -55,8 +56,9 @@ const TABLE: [(&str, May); 21] = [
 const TESTKIT: &str = "strategy-testkit";
 
 /// The crates that must work without an event loop.
-const BELOW_THE_CORE: [&str; 12] = [
+const BELOW_THE_CORE: [&str; 13] = [
     "atomic-fs",
+    "capture",
     "fault-explorer",
     "mutated-fs",
     "patch-formats",

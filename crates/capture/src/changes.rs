@@ -1,0 +1,175 @@
+//! Turns what an upper directory holds into changes of files. Pure: nothing is read here.
+
+use std::collections::BTreeMap;
+
+use crate::seen::Seen;
+use crate::stat::{Kind, Stat};
+
+/// An entry of an upper directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it stands for in the view.
+    pub kind: EntryKind,
+    /// What `statx` reports of it.
+    pub stat: Stat,
+}
+
+/// What an entry of an upper directory stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A file.
+    File(Origin),
+    /// Nothing is at this path in the view: a file or a whole directory was removed.
+    Whiteout,
+    /// A directory.
+    Directory {
+        /// Whether it hides the directory of the workspace, rather than being merged with it.
+        opaque: bool,
+    },
+    /// A symbolic link.
+    Symlink,
+    /// A socket, a fifo or a device.
+    Special,
+    /// A directory whose mode keeps its owner from reading it, or whose path is too long.
+    Unreadable,
+}
+
+/// Where a file of an upper directory comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was copied from the workspace, at this path or before it was moved here. It may be
+    /// unchanged: opening a file for writing copies it.
+    Lower,
+    /// It was made in the view.
+    New,
+    /// Its mode keeps its owner from asking.
+    Unknown,
+}
+
+/// The change of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The upper directory holds the file.
+    Written(Origin, Stat),
+    /// The file is not in the view.
+    Removed,
+}
+
+/// Why an entry is no change of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotProposed {
+    /// A symbolic link was made, changed or removed.
+    Symlink,
+    /// A socket, a fifo or a device was made or removed.
+    Special,
+    /// A directory without a file was made.
+    EmptyDirectory,
+    /// A directory was removed that held no file.
+    RemovedDirectory,
+    /// The mode of a directory was changed.
+    DirectoryMode,
+    /// The directory cannot be read, so that nothing is known of what is in it.
+    Unreadable,
+}
+
+/// All that an upper directory changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The files that were written or removed, by their paths.
+    pub files: BTreeMap<Box<[u8]>, Change>,
+    /// What is no change of a file, by its path, and why.
+    pub not_proposed: BTreeMap<Box<[u8]>, NotProposed>,
+}
+
+impl Changes {
+    /// Works out the changes from the entries of an upper directory and from what the workspace
+    /// was when the run began.
+    ///
+    /// A removed directory becomes the removal of each file that was seen in it; so does one that
+    /// a file or another directory has replaced.
+    #[must_use]
+    pub fn new(upper: &BTreeMap<Box<[u8]>, Entry>, seen: &Seen) -> Self {
+        let mut changes = Self::default();
+        for (path, entry) in upper {
+            let before = seen.get(path).map(|stat| stat.kind);
+            match entry.kind {
+                EntryKind::File(origin) => {
+                    changes.files.insert(path.clone(), Change::Written(origin, entry.stat));
+                }
+                // An ignored file, or one that the user made after the start: the importer sees
+                // whether it is there.
+                EntryKind::Whiteout if before.is_none() => {
+                    changes.files.insert(path.clone(), Change::Removed);
+                }
+                EntryKind::Whiteout => changes.remove(path, seen),
+                EntryKind::Symlink => {
+                    changes.not_proposed.insert(path.clone(), NotProposed::Symlink);
+                }
+                EntryKind::Special => {
+                    changes.not_proposed.insert(path.clone(), NotProposed::Special);
+                }
+                EntryKind::Unreadable => {
+                    changes.not_proposed.insert(path.clone(), NotProposed::Unreadable);
+                }
+                EntryKind::Directory { .. } => changes.directory(path, entry, upper, seen),
+            }
+            let replaces = match entry.kind {
+                EntryKind::Directory { opaque } => opaque,
+                EntryKind::Unreadable => false,
+                _ => true,
+            };
+            if replaces {
+                for (below, _) in seen.below(path).filter(|(below, _)| !upper.contains_key(*below))
+                {
+                    changes.remove(below, seen);
+                }
+            }
+        }
+        changes
+    }
+
+    /// Records a directory itself; what is in it has entries of its own.
+    fn directory(
+        &mut self,
+        path: &[u8],
+        entry: &Entry,
+        upper: &BTreeMap<Box<[u8]>, Entry>,
+        seen: &Seen,
+    ) {
+        match seen.get(path) {
+            Some(before) if before.kind == Kind::Directory => {
+                if before.mode != entry.stat.mode {
+                    self.not_proposed.insert(path.into(), NotProposed::DirectoryMode);
+                }
+                return;
+            }
+            Some(_) => self.remove(path, seen),
+            None => {}
+        }
+        let prefix = [path, b"/"].concat().into_boxed_slice();
+        let next = upper.range(prefix.clone()..).next();
+        if next.is_none_or(|(next, _)| !next.starts_with(&prefix)) {
+            self.not_proposed.entry(path.into()).or_insert(NotProposed::EmptyDirectory);
+        }
+    }
+
+    /// Records that what was seen at a path is gone.
+    fn remove(&mut self, path: &[u8], seen: &Seen) {
+        let reason = match seen.get(path).map(|stat| stat.kind) {
+            Some(Kind::File) | None => {
+                self.files.entry(path.into()).or_insert(Change::Removed);
+                return;
+            }
+            Some(Kind::Directory) => {
+                let holds_file = seen.below(path).any(|(_, stat)| stat.kind == Kind::File);
+                if holds_file {
+                    return;
+                }
+                NotProposed::RemovedDirectory
+            }
+            Some(Kind::Symlink) => NotProposed::Symlink,
+            Some(Kind::Other) => NotProposed::Special,
+        };
+        self.not_proposed.entry(path.into()).or_insert(reason);
+    }
+}

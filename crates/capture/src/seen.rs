@@ -1,0 +1,71 @@
+//! What a workspace looked like when a run began: the stat of every entry that is not ignored.
+//!
+//! A base is proven by comparing an entry of today with the one that was seen: see
+//! [`Evidence`](crate::Evidence). No content is kept here.
+
+mod format;
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+pub use format::FormatError;
+
+use crate::stat::{Stat, Timestamp};
+
+/// The entries of a workspace as they were when a run began, by their paths below its root.
+///
+/// Paths are bytes with `/` between the names, without one at the start or at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    begun: Timestamp,
+    entries: BTreeMap<Box<[u8]>, Stat>,
+}
+
+impl Seen {
+    /// Collects entries that were read at or after `begun`, by the clock of their file system.
+    pub fn new(begun: Timestamp, entries: impl IntoIterator<Item = (Box<[u8]>, Stat)>) -> Self {
+        Self { begun, entries: entries.into_iter().collect() }
+    }
+
+    /// When the walk began: every entry was read at this time or later.
+    #[must_use]
+    pub fn begun(&self) -> Timestamp {
+        self.begun
+    }
+
+    /// The entry at `path`, none if there was nothing or if it is ignored.
+    #[must_use]
+    pub fn get(&self, path: &[u8]) -> Option<&Stat> {
+        self.entries.get(path)
+    }
+
+    /// Every entry in the order of the paths' bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Stat)> {
+        self.entries.iter().map(|(path, stat)| (&**path, stat))
+    }
+
+    /// Every entry below the directory `path`, at any depth; not the directory itself.
+    pub fn below(&self, path: &[u8]) -> impl Iterator<Item = (&[u8], &Stat)> {
+        // `0` follows `/`: between the two bounds lies what begins with the directory's path.
+        let bound = |end| [path, &[end]].concat().into_boxed_slice();
+        let range = (Bound::Excluded(bound(b'/')), Bound::Excluded(bound(b'0')));
+        self.entries.range::<Box<[u8]>, _>(range).map(|(path, stat)| (&**path, stat))
+    }
+
+    /// Writes all of it into bytes that [`decode`](Self::decode) reads.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        format::encode(self.begun, &self.entries)
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError`] if the bytes are damaged or cut short, or if another version wrote them.
+    /// Nothing is known of the workspace then, and every change of a file that exists is stale.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        let (begun, entries) = format::decode(bytes)?;
+        Ok(Self { begun, entries })
+    }
+}

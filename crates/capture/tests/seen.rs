@@ -1,0 +1,87 @@
+//! The snapshot of a workspace: what it holds, and that it survives being kept in a file.
+
+use capture::{FormatError, Kind, Seen, Stat, Timestamp};
+use proptest::prelude::*;
+
+fn timestamps() -> impl Strategy<Value = Timestamp> {
+    (any::<i64>(), 0_u32..1_000_000_000).prop_map(|(seconds, nanos)| Timestamp { seconds, nanos })
+}
+
+prop_compose! {
+    fn stats()(
+        kind in prop::sample::select(vec![Kind::File, Kind::Directory, Kind::Symlink, Kind::Other]),
+        mode in 0_u16..0o10000,
+        (device, inode, size) in any::<(u64, u64, u64)>(),
+        (modified, changed) in (timestamps(), timestamps()),
+        born in prop::option::of(timestamps()),
+    ) -> Stat {
+        Stat { kind, mode, device, inode, size, modified, changed, born }
+    }
+}
+
+prop_compose! {
+    fn snapshots()(
+        begun in timestamps(),
+        entries in prop::collection::btree_map(
+            prop::collection::vec(prop::sample::select(b"ab/\xff\n ".to_vec()), 1..12),
+            stats(),
+            0..20,
+        ),
+    ) -> Seen {
+        Seen::new(begun, entries.into_iter().map(|(path, stat)| (path.into(), stat)))
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(seen in snapshots()) {
+        prop_assert_eq!(Seen::decode(&seen.encode()), Ok(seen));
+    }
+
+    #[test]
+    fn damaged_bytes_are_never_read(seen in snapshots(), at in any::<prop::sample::Index>(), bit in 0_u32..8) {
+        let mut bytes = seen.encode();
+        let at = at.index(bytes.len());
+        prop_assert_eq!(Seen::decode(&bytes[..at]).err(), Some(FormatError::Damaged), "cut at {}", at);
+        bytes[at] ^= 1_u8 << bit;
+        prop_assert!(Seen::decode(&bytes).is_err(), "bit {} of byte {} was changed", bit, at);
+    }
+}
+
+#[test]
+fn a_newer_version_is_named() {
+    let mut bytes = Seen::new(Timestamp::default(), []).encode();
+    bytes[8] = 2;
+    let error = Seen::decode(&bytes).expect_err("version 2 is unknown");
+    assert_eq!(
+        error.to_string(),
+        "the snapshot of the workspace has version 2, which is unknown here"
+    );
+}
+
+#[test]
+fn below_a_directory_is_what_its_path_begins() {
+    let stat = Stat {
+        kind: Kind::File,
+        mode: 0o644,
+        device: 1,
+        inode: 1,
+        size: 0,
+        modified: Timestamp::default(),
+        changed: Timestamp::default(),
+        born: None,
+    };
+    let paths = ["a", "a-b", "a/b", "a/b/c", "a/\u{ff}", "a0", "ab/c", "b/a/b"];
+    let entries = paths.map(|path| (path.as_bytes().into(), stat));
+    let seen = Seen::new(Timestamp::default(), entries);
+    let below: Vec<_> = seen.below(b"a").map(|(path, _)| String::from_utf8_lossy(path)).collect();
+    assert_eq!(below, ["a/b", "a/b/c", "a/\u{ff}"]);
+    assert_eq!(seen.iter().count(), paths.len());
+}
+
+#[test]
+fn nanoseconds_carry_into_seconds() {
+    let time = Timestamp { seconds: -1, nanos: 990_000_000 };
+    assert_eq!(time.later_by(20_000_000), Timestamp { seconds: 0, nanos: 10_000_000 });
+    assert_eq!(time.later_by(u32::MAX), Timestamp { seconds: 4, nanos: 284_967_295 });
+}
