@@ -12,12 +12,12 @@ mod agents;
 mod events;
 #[path = "orchestrator/rewrite.rs"]
 mod rewrite;
+#[path = "orchestrator/story.rs"]
+mod story;
 #[path = "orchestrator/user.rs"]
 mod user;
 
-use std::error::Error;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use actix::prelude::*;
 use orchestrator_adapter::{
@@ -29,6 +29,7 @@ use tokio::time::timeout;
 
 use agents::{CurrentGoals, Documenter, Goals, Refactorer, Work};
 use events::Heard;
+use story::{PATIENCE, Story};
 use user::UserFiles;
 
 /// How much of a long diff is printed.
@@ -36,11 +37,6 @@ const LINES_SHOWN: usize = 48;
 
 /// A file that the refactorer changes and the user edits meanwhile.
 const CONTESTED: &str = "crates/atomic-fs/src/policy.rs";
-
-/// Long enough for a busy machine; then something is wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-type Story<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     match System::new().block_on(tell()) {

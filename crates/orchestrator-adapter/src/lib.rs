@@ -27,16 +27,19 @@
 //! `examples/orchestrator.rs` is the same at its real size.
 
 mod actors;
+mod error;
+mod messages;
 mod staging;
 
 pub use staging::{Events, Staging, safe_write};
 
-pub use actors::{
-    ActorError, ApplyChangeSet, ApplyPatch, AskApply, AskStatus, AskWatchHealth, CloseSession,
-    DiscardPatch, EventDelivery, ListSessions, OpenSession, OpenedSession, PerformApply,
-    ProposePatch, ReadThrough, Recover, RedoApply, RefreshPatches, Registry, SafeDelete, SafeEdit,
-    SafeRename, SafeSetMode, SafeWrite, SessionActor, ShowDiff, ShownDiff, Shutdown, StageAll,
-    Subscribe, UndoApply,
+pub use actors::{OpenSession, OpenedSession, Registry, SessionActor};
+pub use error::ActorError;
+pub use messages::{
+    ApplyChangeSet, ApplyPatch, AskApply, AskStatus, AskWatchHealth, CloseSession, DiscardPatch,
+    EventDelivery, ListSessions, PerformApply, ProposePatch, ReadThrough, Recover, RedoApply,
+    RefreshPatches, SafeDelete, SafeEdit, SafeRename, SafeSetMode, SafeWrite, ShowDiff, ShownDiff,
+    Shutdown, StageAll, Subscribe, UndoApply,
 };
 pub use staging_core::{
     ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Approval, ApprovalMeans, Base,

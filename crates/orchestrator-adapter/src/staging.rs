@@ -14,10 +14,12 @@ use staging_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::actors::{
-    ActorError, AskApply, AskStatus, AskWatchHealth, DiscardPatch, EventDelivery, ListSessions,
-    OpenEvents, OpenSession, OpenedSession, PerformApply, Recover, RedoApply, RefreshPatches,
-    Registry, SafeWrite, SessionActor, ShowDiff, ShownDiff, Shutdown, Subscribe, UndoApply,
+use crate::actors::{OpenSession, OpenedSession, Registry, SessionActor};
+use crate::error::ActorError;
+use crate::messages::{
+    AskApply, AskStatus, AskWatchHealth, DiscardPatch, EventDelivery, ListSessions, OpenEvents,
+    PerformApply, Recover, RedoApply, RefreshPatches, SafeWrite, ShowDiff, ShownDiff, Shutdown,
+    Subscribe, UndoApply,
 };
 
 /// One workspace under Greenroom, with its actors running. Cloning is cheap and gives another
@@ -53,8 +55,8 @@ impl Staging {
         Ok(Self { layer, registry, _host: None })
     }
 
-    /// Opens the workspace and starts the actors on a thread of their own: a program needs no actix
-    /// system for it. The thread ends after [`shutdown`](Self::shutdown), or when the last handle is
+    /// Opens the workspace and starts the actors on a thread of their own, so that a program needs no
+    /// actix system. The thread ends after [`shutdown`](Self::shutdown), or when the last handle is
     /// dropped.
     ///
     /// # Errors

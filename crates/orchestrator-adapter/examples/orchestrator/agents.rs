@@ -9,8 +9,8 @@ use orchestrator_adapter::{
 };
 use tokio::sync::oneshot;
 
-use crate::Story;
 use crate::rewrite::{inlined, module_index, rewritten, with_index};
+use crate::story::Story;
 
 /// The files that an agent is to look at; it answers with what it proposed.
 pub(crate) struct Work {

@@ -5,7 +5,7 @@ use orchestrator_adapter::{Event, EventDelivery, Staging};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::{PATIENCE, Story};
+use crate::story::{PATIENCE, Story};
 
 /// Subscribes; what is heard from now on.
 pub(crate) async fn listen(staging: &Staging) -> Story<Heard> {

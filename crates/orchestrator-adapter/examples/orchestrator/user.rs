@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use orchestrator_adapter::RelPath;
 use tempfile::TempDir;
 
-use crate::Story;
+use crate::story::Story;
 
 /// What every file holds.
 pub(crate) type Contents = BTreeMap<RelPath, Vec<u8>>;

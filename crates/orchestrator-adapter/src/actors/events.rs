@@ -19,39 +19,14 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use staging_core::{DiffStagingLayer, EventRecord, Notice};
 use tokio::sync::mpsc;
 
-use super::error::ActorError;
 use super::pool::Pool;
+use crate::error::ActorError;
+use crate::messages::{EventDelivery, Stop, Subscribe};
 
 /// How many notices wait for the actor; beyond it their diffs are dropped.
 const NOTICES_MAX: usize = 1024;
 /// How many events are read from the store at once.
 const BATCH: usize = 256;
-
-/// An event on its way to a subscriber.
-#[derive(Clone, Debug)]
-pub struct EventDelivery {
-    /// The event.
-    pub record: Arc<EventRecord>,
-    /// The diff of a proposed patch, unless it is long or came from another process.
-    pub diff: Option<Arc<[u8]>>,
-    /// How many events before this one did not fit into the subscriber's
-    /// mailbox; the store has them.
-    pub missed: u64,
-}
-
-impl Message for EventDelivery {
-    type Result = ();
-}
-
-/// Sends every event from now on to `recipient`.
-pub struct Subscribe {
-    /// Who is told.
-    pub recipient: Recipient<EventDelivery>,
-}
-
-impl Message for Subscribe {
-    type Result = Result<(), ActorError>;
-}
 
 /// Hands events on to a channel. While nobody takes them out of it, they wait in its mailbox, and
 /// what does not fit there is counted as missed.
@@ -76,13 +51,6 @@ impl Handler<EventDelivery> for Forwarder {
             },
         )))
     }
-}
-
-/// Stops, which ends every stream of events.
-pub(super) struct Stop;
-
-impl Message for Stop {
-    type Result = ();
 }
 
 impl Handler<Stop> for EventsActor {

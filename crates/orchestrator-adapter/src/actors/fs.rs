@@ -3,68 +3,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actix::prelude::*;
+use staging_core::{ApplyReport, DiffStagingLayer, RecoverReport, RedoReport, UndoReport};
 
-use staging_core::{
-    ApplyId, ApplyReport, ApplyRequest, Approval, DiffStagingLayer, RecoverReport, RedoReport,
-    RedoRequest, UndoReport,
-};
-
-use super::error::ActorError;
-
-/// Brings an approved set to the disk.
-#[derive(Clone, Debug)]
-pub struct PerformApply {
-    /// What was approved.
-    pub request: ApplyRequest,
-}
-
-impl Message for PerformApply {
-    type Result = Result<ApplyReport, ActorError>;
-}
-
-/// Takes an applied set back; its patches are pending again.
-#[derive(Clone, Debug, Default)]
-pub struct UndoApply {
-    /// Which; the newest on the disk when not given.
-    pub apply: Option<ApplyId>,
-    /// How it was approved, for the log.
-    pub approval: Approval,
-}
-
-impl Message for UndoApply {
-    type Result = Result<UndoReport, ActorError>;
-}
-
-/// Applies an undone set again.
-#[derive(Clone, Debug, Default)]
-pub struct RedoApply {
-    /// Which, and what was approved.
-    pub request: RedoRequest,
-}
-
-impl Message for RedoApply {
-    type Result = Result<RedoReport, ActorError>;
-}
-
-/// Finishes or undoes what a dead process left.
-#[derive(Clone, Copy, Debug)]
-pub struct Recover;
-
-impl Message for Recover {
-    type Result = Result<RecoverReport, ActorError>;
-}
+use crate::error::ActorError;
+use crate::messages::{PerformApply, Recover, RedoApply, Stop, UndoApply};
 
 /// Removes what the last apply left, after its answer.
 struct Tidy;
 
 impl Message for Tidy {
-    type Result = ();
-}
-
-/// Stops once everything before it is done.
-pub(super) struct Stop;
-
-impl Message for Stop {
     type Result = ();
 }
 
@@ -130,48 +77,29 @@ impl Actor for FsActor {
     }
 }
 
-impl Handler<PerformApply> for FsActor {
-    type Result = Result<ApplyReport, ActorError>;
+type Done<T> = Result<T, ActorError>;
 
-    fn handle(&mut self, message: PerformApply, context: &mut Self::Context) -> Self::Result {
-        let _span =
-            tracing::info_span!("perform_apply", named = message.request.ids.len()).entered();
-        let outcome = catch_panic(|| self.layer.apply(&message.request));
-        // The answer goes out before this is handled.
+// A notification is handled after the answer has gone out.
+handlers! { FsActor: Done;
+    PerformApply { request } -> ApplyReport, |actor, context| {
+        let _span = tracing::info_span!("perform_apply", named = request.ids.len()).entered();
         context.notify(Tidy);
-        outcome
-    }
-}
-
-impl Handler<UndoApply> for FsActor {
-    type Result = Result<UndoReport, ActorError>;
-
-    fn handle(&mut self, message: UndoApply, context: &mut Self::Context) -> Self::Result {
+        catch_panic(|| actor.layer.apply(&request))
+    };
+    UndoApply { apply, approval } -> UndoReport, |actor, context| {
         let _span = tracing::info_span!("undo_apply").entered();
-        let outcome = catch_panic(|| self.layer.undo_by(message.apply, &message.approval));
         context.notify(Tidy);
-        outcome
-    }
-}
-
-impl Handler<RedoApply> for FsActor {
-    type Result = Result<RedoReport, ActorError>;
-
-    fn handle(&mut self, message: RedoApply, context: &mut Self::Context) -> Self::Result {
+        catch_panic(|| actor.layer.undo_by(apply, &approval))
+    };
+    RedoApply { request } -> RedoReport, |actor, context| {
         let _span = tracing::info_span!("redo_apply").entered();
-        let outcome = catch_panic(|| self.layer.redo(&message.request));
         context.notify(Tidy);
-        outcome
-    }
-}
-
-impl Handler<Recover> for FsActor {
-    type Result = Result<RecoverReport, ActorError>;
-
-    fn handle(&mut self, _: Recover, _: &mut Self::Context) -> Self::Result {
+        catch_panic(|| actor.layer.redo(&request))
+    };
+    Recover -> RecoverReport, |actor, _| {
         let _span = tracing::info_span!("recover").entered();
-        catch_panic(|| self.layer.recover())
-    }
+        catch_panic(|| actor.layer.recover())
+    };
 }
 
 impl Handler<Tidy> for FsActor {

@@ -6,6 +6,7 @@ use actix::prelude::*;
 use staging_core::DiffStagingLayer;
 
 use super::pool::Pool;
+use crate::messages::Stop;
 
 /// How much a power cut may take: what was acknowledged within this.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -69,13 +70,7 @@ impl Actor for MaintenanceActor {
     }
 }
 
-/// Stops at once: what is under way is finished, and no more is begun.
-pub(super) struct Stop;
-
-impl Message for Stop {
-    type Result = ();
-}
-
+// What is under way is finished, and no more is begun.
 impl Handler<Stop> for MaintenanceActor {
     type Result = ();
 

@@ -9,7 +9,25 @@
 //! Mailboxes hold `mailbox_capacity` messages: use `send`, which waits for room,
 //! or `try_send`, which does not. `do_send` ignores the limit.
 
-mod error;
+/// Declares handlers: for each message and its fields, the type of the answer and how the actor,
+/// with its context, finds it.
+macro_rules! handlers {
+    ($actor:ident: $answer:ident; $(
+        $message:ident $({ $($field:ident),+ })? -> $reply:ty,
+            |$me:ident, $context:pat_param| $work:expr;
+    )+) => {$(
+        impl Handler<$message> for $actor {
+            type Result = $answer<$reply>;
+
+            fn handle(&mut self, message: $message, context: &mut Self::Context) -> Self::Result {
+                let ($me, $context) = (self, context);
+                let $message $({ $($field),+ })? = message;
+                $work
+            }
+        }
+    )+};
+}
+
 mod events;
 mod fs;
 mod maintenance;
@@ -17,16 +35,5 @@ mod pool;
 mod registry;
 mod session;
 
-pub use error::ActorError;
-pub use events::{EventDelivery, Subscribe};
-pub use fs::{PerformApply, Recover, RedoApply, UndoApply};
-pub(crate) use registry::OpenEvents;
-pub use registry::{
-    AskApply, AskStatus, AskWatchHealth, ListSessions, OpenSession, OpenedSession, Registry,
-    Shutdown,
-};
-pub use session::{
-    ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, ProposePatch, ReadThrough,
-    RefreshPatches, SafeDelete, SafeEdit, SafeRename, SafeSetMode, SafeWrite, SessionActor,
-    ShowDiff, ShownDiff, StageAll,
-};
+pub use registry::{OpenSession, OpenedSession, Registry};
+pub use session::SessionActor;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use staging_core::{DiffStagingLayer, Proposal, Proposed, StageRequest};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::ActorError;
+use crate::error::ActorError;
 
 /// How many threads stage proposals: one plans while the other one commits. With more of them
 /// they would hand the store to each other more often, and share fewer transactions.

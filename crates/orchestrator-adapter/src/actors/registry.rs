@@ -5,18 +5,20 @@ use std::collections::HashMap;
 use actix::prelude::*;
 use staging_core::{
     ApplyReport, ApplyStatus, DiffStagingLayer, Patch, Proposed, RecoverReport, RedoReport,
-    RequestId, Session, SessionId, SessionState, Status, UndoReport, WatchHealth, Watching,
+    Session, SessionId, SessionState, Status, UndoReport, WatchHealth, Watching,
 };
 use tokio::sync::mpsc;
 
-use super::events::{EventDelivery, EventsActor, Forwarder};
-use super::fs::{FsActor, Stop, ask};
+use super::events::{EventsActor, Forwarder};
+use super::fs::{FsActor, ask};
 use super::maintenance::MaintenanceActor;
 use super::pool::Pool;
-use super::session::show;
-use super::{
-    ActorError, DiscardPatch, PerformApply, Recover, RedoApply, RefreshPatches, SessionActor,
-    ShowDiff, ShownDiff, Subscribe, UndoApply,
+use super::session::{SessionActor, show};
+use crate::error::ActorError;
+use crate::messages::{
+    AskApply, AskStatus, AskWatchHealth, DiscardPatch, EventDelivery, ListSessions, OpenEvents,
+    PerformApply, Recover, RedoApply, RefreshPatches, ShowDiff, ShownDiff, Shutdown, Stop,
+    Subscribe, UndoApply,
 };
 
 /// Opens the session of this label, or finds it open.
@@ -39,62 +41,6 @@ pub struct OpenedSession {
     pub actor: Addr<SessionActor>,
 }
 
-/// Lists every session.
-#[derive(Clone, Copy, Debug)]
-pub struct ListSessions;
-
-impl Message for ListSessions {
-    type Result = Result<Vec<Session>, ActorError>;
-}
-
-/// Asks how an apply of this name stands, after a timeout or a restart, in any process;
-/// `None` while nothing of that name has begun. It is answered while the apply runs.
-///
-/// What has not begun was refused, is still queued, or never arrived: the same message
-/// with the same name may be sent again, and is applied once at most.
-#[derive(Clone, Debug)]
-pub struct AskApply {
-    /// The name that the apply was given.
-    pub request: RequestId,
-}
-
-impl Message for AskApply {
-    type Result = Result<Option<ApplyStatus>, ActorError>;
-}
-
-/// Asks how well the files of pending patches are watched; `None` when they are
-/// not, because `watch_files` says so.
-#[derive(Clone, Copy, Debug)]
-pub struct AskWatchHealth;
-
-impl Message for AskWatchHealth {
-    type Result = Option<WatchHealth>;
-}
-
-/// Opens a channel of every event from now on.
-pub(crate) struct OpenEvents;
-
-impl Message for OpenEvents {
-    type Result = Result<mpsc::Receiver<EventDelivery>, ActorError>;
-}
-
-/// Asks for everything that is pending.
-#[derive(Clone, Copy, Debug)]
-pub struct AskStatus;
-
-impl Message for AskStatus {
-    type Result = Result<Status, ActorError>;
-}
-
-/// Stops every actor after what is queued is done, and finishes the tidying;
-/// answers when nothing of them is left to do.
-#[derive(Clone, Copy, Debug)]
-pub struct Shutdown;
-
-impl Message for Shutdown {
-    type Result = Result<(), ActorError>;
-}
-
 /// Opens, finds, expires and lists sessions; one actor for each open one.
 pub struct Registry {
     layer: DiffStagingLayer,
@@ -107,6 +53,9 @@ pub struct Registry {
     watching: Option<Watching>,
     maintenance: Addr<MaintenanceActor>,
 }
+
+/// An answer that other messages do not wait for.
+type Answer<T> = ResponseFuture<Result<T, ActorError>>;
 
 impl Registry {
     /// Starts the registry with its FsActor (on a thread of its own) and its
@@ -132,6 +81,14 @@ impl Registry {
         let registry =
             Self { layer, pool, fs, fs_arbiter, events, sessions, watching, maintenance };
         Ok(registry.start())
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        span: tracing::Span,
+        work: impl FnOnce(&DiffStagingLayer) -> staging_core::Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        Box::pin(self.pool.clone().run(span, work))
     }
 
     fn actor_of(&mut self, session: &Session) -> Addr<SessionActor> {
@@ -193,116 +150,54 @@ impl Handler<ListSessions> for Registry {
     }
 }
 
-impl Handler<Subscribe> for Registry {
-    type Result = ResponseFuture<Result<(), ActorError>>;
-
-    fn handle(&mut self, message: Subscribe, _: &mut Self::Context) -> Self::Result {
-        let subscribed = self.events.send(message);
-        Box::pin(async move {
-            subscribed.await.map_err(|_| ActorError::Stopped { actor: "events actor" })?
-        })
-    }
-}
-
-impl Handler<OpenEvents> for Registry {
-    type Result = ResponseFuture<Result<mpsc::Receiver<EventDelivery>, ActorError>>;
-
-    fn handle(&mut self, _: OpenEvents, _: &mut Self::Context) -> Self::Result {
+handlers! { Registry: Answer;
+    Subscribe { recipient } -> (), |registry, _| {
+        let subscribed = registry.events.send(Subscribe { recipient });
+        Box::pin(async move { subscribed.await.unwrap_or(Err(EVENTS_STOPPED)) })
+    };
+    OpenEvents -> mpsc::Receiver<EventDelivery>, |registry, _| {
         let (sender, receiver) = mpsc::channel(1);
-        let capacity = self.layer.options().mailbox_capacity.max(1);
+        let capacity = registry.layer.options().mailbox_capacity.max(1);
         let forwarder = Forwarder::create(|context| {
             context.set_mailbox_capacity(capacity);
             Forwarder(sender)
         });
-        let subscribed = self.events.send(Subscribe { recipient: forwarder.recipient() });
+        let subscribed = registry.events.send(Subscribe { recipient: forwarder.recipient() });
         Box::pin(async move {
-            subscribed.await.unwrap_or(Err(ActorError::Stopped { actor: "events actor" }))?;
+            subscribed.await.unwrap_or(Err(EVENTS_STOPPED))?;
             Ok(receiver)
         })
-    }
-}
-
-impl Handler<AskApply> for Registry {
-    type Result = ResponseFuture<Result<Option<ApplyStatus>, ActorError>>;
-
-    fn handle(&mut self, message: AskApply, _: &mut Self::Context) -> Self::Result {
-        let request = message.request;
+    };
+    AskApply { request } -> Option<ApplyStatus>, |registry, _| {
         let span = tracing::info_span!("ask_apply", %request);
-        let asked = self.pool.clone().run(span, move |layer| layer.apply_status(&request));
-        Box::pin(asked)
-    }
-}
-
-impl Handler<AskStatus> for Registry {
-    type Result = ResponseFuture<Result<Status, ActorError>>;
-
-    fn handle(&mut self, _: AskStatus, _: &mut Self::Context) -> Self::Result {
-        let span = tracing::info_span!("status");
-        Box::pin(self.pool.clone().run(span, DiffStagingLayer::status))
-    }
-}
-
-impl Handler<ShowDiff> for Registry {
-    type Result = ResponseFuture<Result<ShownDiff, ActorError>>;
-
-    fn handle(&mut self, message: ShowDiff, _: &mut Self::Context) -> Self::Result {
-        let span = tracing::info_span!("show_diff");
-        let ShowDiff { ids, options } = message;
-        Box::pin(self.pool.clone().run(span, move |layer| show(layer, &ids, &options)))
-    }
-}
-
-impl Handler<RefreshPatches> for Registry {
-    type Result = ResponseFuture<Result<Vec<Proposed>, ActorError>>;
-
-    fn handle(&mut self, message: RefreshPatches, _: &mut Self::Context) -> Self::Result {
-        let span = tracing::info_span!("refresh");
-        Box::pin(self.pool.clone().run(span, move |layer| layer.refresh_all(&message.ids)))
-    }
-}
-
-impl Handler<DiscardPatch> for Registry {
-    type Result = ResponseFuture<Result<Vec<Patch>, ActorError>>;
-
-    fn handle(&mut self, message: DiscardPatch, _: &mut Self::Context) -> Self::Result {
-        let span = tracing::info_span!("discard");
-        let DiscardPatch { ids, reason_text } = message;
+        registry.run(span, move |layer| layer.apply_status(&request))
+    };
+    AskStatus -> Status, |registry, _| {
+        registry.run(tracing::info_span!("status"), DiffStagingLayer::status)
+    };
+    ShowDiff { ids, options } -> ShownDiff, |registry, _| {
+        registry.run(tracing::info_span!("show_diff"), move |layer| show(layer, &ids, &options))
+    };
+    RefreshPatches { ids } -> Vec<Proposed>, |registry, _| {
+        registry.run(tracing::info_span!("refresh"), move |layer| layer.refresh_all(&ids))
+    };
+    DiscardPatch { ids, reason_text } -> Vec<Patch>, |registry, _| {
         let discard = move |layer: &DiffStagingLayer| layer.discard(&ids, reason_text.as_deref());
-        Box::pin(self.pool.clone().run(span, discard))
-    }
+        registry.run(tracing::info_span!("discard"), discard)
+    };
+    PerformApply { request } -> ApplyReport, |registry, _| {
+        Box::pin(ask(&registry.fs, PerformApply { request }))
+    };
+    UndoApply { apply, approval } -> UndoReport, |registry, _| {
+        Box::pin(ask(&registry.fs, UndoApply { apply, approval }))
+    };
+    RedoApply { request } -> RedoReport, |registry, _| {
+        Box::pin(ask(&registry.fs, RedoApply { request }))
+    };
+    Recover -> RecoverReport, |registry, _| Box::pin(ask(&registry.fs, Recover));
 }
 
-impl Handler<PerformApply> for Registry {
-    type Result = ResponseFuture<Result<ApplyReport, ActorError>>;
-
-    fn handle(&mut self, message: PerformApply, _: &mut Self::Context) -> Self::Result {
-        Box::pin(ask(&self.fs, message))
-    }
-}
-
-impl Handler<UndoApply> for Registry {
-    type Result = ResponseFuture<Result<UndoReport, ActorError>>;
-
-    fn handle(&mut self, message: UndoApply, _: &mut Self::Context) -> Self::Result {
-        Box::pin(ask(&self.fs, message))
-    }
-}
-
-impl Handler<RedoApply> for Registry {
-    type Result = ResponseFuture<Result<RedoReport, ActorError>>;
-
-    fn handle(&mut self, message: RedoApply, _: &mut Self::Context) -> Self::Result {
-        Box::pin(ask(&self.fs, message))
-    }
-}
-
-impl Handler<Recover> for Registry {
-    type Result = ResponseFuture<Result<RecoverReport, ActorError>>;
-
-    fn handle(&mut self, message: Recover, _: &mut Self::Context) -> Self::Result {
-        Box::pin(ask(&self.fs, message))
-    }
-}
+const EVENTS_STOPPED: ActorError = ActorError::Stopped { actor: "events actor" };
 
 impl Handler<AskWatchHealth> for Registry {
     type Result = Option<WatchHealth>;
@@ -321,11 +216,11 @@ impl Handler<Shutdown> for Registry {
         let watching = self.watching.take();
         let (maintenance, events) = (self.maintenance.clone(), self.events.clone());
         let stopped = async move {
-            if maintenance.send(super::maintenance::Stop).await.is_err() {
+            if maintenance.send(Stop).await.is_err() {
                 tracing::debug!("the maintenance actor had stopped already");
             }
             for session in sessions {
-                if session.send(super::session::Stop).await.is_err() {
+                if session.send(Stop).await.is_err() {
                     tracing::debug!("a session's actor had stopped already");
                 }
             }
@@ -338,7 +233,7 @@ impl Handler<Shutdown> for Registry {
                 tracing::warn!(%error, "a power cut may take what was proposed last");
             }
             let stopped = fs.send(Stop).await;
-            if events.send(super::events::Stop).await.is_err() {
+            if events.send(Stop).await.is_err() {
                 tracing::debug!("the events actor had stopped already");
             }
             stopped.map_err(|_| ActorError::Stopped { actor: "FsActor" })
