@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use staging_core::{ClientAttestation, DiffStagingLayer, PatchId, Selector, Signature};
 use tokio::sync::watch;
 
-use crate::ServeError;
 use crate::arguments::Diff;
+use crate::error::ServeError;
 use crate::failure::Failure;
 use crate::question::{self, Question};
 use crate::sessions::Seat;

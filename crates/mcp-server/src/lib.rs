@@ -17,6 +17,7 @@ mod arguments;
 mod calls;
 mod catalogue;
 mod desk;
+mod error;
 mod failure;
 mod listing;
 mod paths;
@@ -30,50 +31,21 @@ mod top_level_id;
 mod transport;
 mod writing;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use orchestrator_adapter::{ActorError, Staging, StagingOptions};
+use orchestrator_adapter::{Staging, StagingOptions};
 use rmcp::service::{QuitReason, ServerInitializeError, ServiceExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use error::ServeError;
 pub use sessions::SessionName;
 
 use approval::Approvals;
 use paths::Allowed;
 use server::Door;
 use transport::LineTransport;
-
-/// Serving a client came to an end before its time.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServeError {
-    /// The workspace or its state cannot be opened, or the actors failed.
-    #[error(transparent)]
-    Staging(#[from] ActorError),
-    /// The workspace's root cannot be found.
-    #[error("cannot find the workspace `{}`", path.display())]
-    Workspace {
-        /// The root, as it was given.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The system gives no random bytes for the key that questions are sealed with.
-    #[error("cannot make a key for questions to the client: {reason}")]
-    Key {
-        /// What the system said.
-        reason: String,
-    },
-    /// The client could not be talked to.
-    #[error("the client cannot be served: {reason}")]
-    Client {
-        /// Why.
-        reason: String,
-    },
-}
 
 /// Serves one client on this process's standard input and output until its input ends.
 ///
