@@ -19,6 +19,7 @@ mod refused;
 mod sources;
 mod tidy;
 mod tokens;
+mod walks;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Runs the project's own tasks")]

@@ -7,7 +7,7 @@ use miette::miette;
 use crate::cargo::Workspace;
 use crate::files::{self, File};
 use crate::sources::{self, Findings};
-use crate::{abi_hash, arrows, circles, links, refused};
+use crate::{abi_hash, arrows, circles, links, refused, walks};
 
 /// The lists of forbidden calls; one anywhere else would replace the root's for its crate.
 const LINT_LISTS: [&str; 5] = [
@@ -42,6 +42,7 @@ fn check(files: &[File], workspace: &Workspace) -> Findings {
     findings.problems.extend(abi_hash::check(files).err());
     findings.problems.extend(links::check(files));
     findings.problems.extend(refused::check(files));
+    findings.problems.extend(walks::check(files));
     findings.problems.extend(check_lint_lists(files));
     findings
 }
@@ -70,6 +71,7 @@ mod tests {
         let files = [
             file("a.rs", "fn a() {}"),
             file("a.md", "[gone](gone.md)"),
+            file("ARCHITECTURE.md", "<!-- walk: at most 2 steps -->\n"),
             file("xtask/circles.txt", "a.rs\nb.rs\n"),
         ];
         let empty = r#"{"packages":[],"workspace_root":""}"#;
@@ -82,6 +84,7 @@ mod tests {
             "abi.rs: missing",
             "the link `gone.md`",
             "refused.toml: missing",
+            "the walk has 0 steps",
             "xtask/clippy.toml: missing",
         ] {
             assert!(problems.contains(words), "{words} is not in:\n{problems}");
