@@ -1,5 +1,5 @@
 //! Mutated patches beside `git apply`: what both take gives the same files, and what only one takes
-//! is of a kind that docs/cli.md lists.
+//! is of a kind that docs/patches.md lists.
 //!
 //! `PATCH_CASES=100000 cargo test -p patch-formats --test beside_git -- --nocapture` tries that many
 //! and prints how many were of each kind; `PATCH_SEED` chooses others, and `PATCH_FROM` leaves out those
@@ -174,9 +174,11 @@ fn mutated_patches_give_what_git_apply_gives_but_for_the_listed_differences() {
 
 #[test]
 fn every_kind_of_difference_is_listed_in_the_documentation() {
-    let text =
-        include_str!("../../../../docs/cli.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = include_str!("../../../../docs/patches.md")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     for (kind, words) in LISTED {
-        assert!(text.contains(words), "{kind:?}: docs/cli.md lacks {words:?}");
+        assert!(text.contains(words), "{kind:?}: docs/patches.md lacks {words:?}");
     }
 }
