@@ -77,6 +77,12 @@ pub enum PatchError {
     },
 }
 
+impl PatchError {
+    pub(crate) fn malformed(line: usize, reason: impl Into<String>) -> Self {
+        Self::Malformed { line, reason: reason.into() }
+    }
+}
+
 /// One file's change does not fit the bytes that are there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -10,6 +10,7 @@ mod indent;
 mod locate;
 mod match_level;
 pub(crate) mod near_miss;
+mod refusal;
 mod search;
 
 impl FilePatch<'_> {

@@ -88,3 +88,15 @@ impl FreedEnds {
 
 /// UTF-8's byte order mark.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// A content's byte order mark and the rest. A mark that a patch has in a line of its own is part of
+/// that line.
+pub(crate) fn split_mark<'c, 'p>(
+    content: &'c [u8],
+    mut patch_lines: impl Iterator<Item = &'p [u8]>,
+) -> (&'c [u8], &'c [u8]) {
+    match content.strip_prefix(BOM) {
+        Some(text) if !patch_lines.any(|line| line.starts_with(BOM)) => (BOM, text),
+        _ => (b"", content),
+    }
+}

@@ -45,6 +45,14 @@ pub struct FilePatch<'p> {
     pub(crate) body: Body<'p>,
 }
 
+impl<'p> FilePatch<'p> {
+    /// A part that says nothing but this.
+    pub(crate) fn new(line: usize, change: Change, body: Body<'p>) -> Self {
+        let (kind, mode, base_blob, readings) = (None, None, None, None);
+        Self { change, kind, mode, base_blob, line, is_from_top: false, readings, body }
+    }
+}
+
 /// What happens to a file. Names have `/` between their parts, and none is empty. Those of a unified
 /// diff are relative and have no part that is empty, `.` or `..`. Those of a `*** Begin Patch` are as
 /// they were written: they may be absolute or lead up, and whoever opens files checks where to.
@@ -164,6 +172,11 @@ impl Range {
     pub(crate) fn first(self) -> u64 {
         if self.count == 0 { self.start } else { self.start.saturating_sub(1) }
     }
+}
+
+/// The lines of a hunk that the file has before it.
+pub(crate) fn old_lines<'p>(lines: &[(Op, &'p [u8])]) -> Vec<&'p [u8]> {
+    lines.iter().filter(|(op, _)| *op != Op::Add).map(|(_, line)| *line).collect()
 }
 
 /// One changed region of a file, to be found by its lines alone.

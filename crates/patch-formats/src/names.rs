@@ -173,11 +173,6 @@ pub(crate) fn has_prefix(name: &[u8]) -> bool {
     PREFIXES.iter().any(|(old, new)| name.starts_with(old) || name.starts_with(new))
 }
 
-/// Whether a label stands for a name, with or without a prefix.
-pub(crate) fn stands_for(label: &[u8], name: &[u8]) -> bool {
-    label == name || without_first(label) == Some(name)
-}
-
 /// Refuses a name that is no file's, wherever names begin.
 pub(crate) fn check_spelling(name: &[u8], line: usize) -> Result<(), PatchError> {
     let reason = if name.is_empty() {

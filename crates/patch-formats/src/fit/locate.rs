@@ -7,11 +7,10 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::error::MisfitError;
-use crate::escape::shown;
-use crate::fit::near_miss::shown_beside;
+use crate::fit::refusal::{HunkId, THE_END};
 use crate::fit::search::{Budget, Table};
-use crate::lines::{BOM, Endings, FreedEnds, split};
-use crate::model::{Fitted, Hunk, MatchLevel, Op, Placement};
+use crate::lines::{Endings, FreedEnds, split, split_mark};
+use crate::model::{Fitted, Hunk, MatchLevel, Op, Placement, old_lines};
 
 /// Fits every hunk, or says which does not.
 pub(crate) fn fit(
@@ -23,23 +22,13 @@ pub(crate) fn fit(
     let plain = attempt(hunks, content, is_base, Ends::Same, MatchLevel::Exact);
     let Err(error @ MisfitError::NotFound { .. }) = plain else { return plain };
     // What is there has other line endings or a mark that the patch leaves out: the file's stay.
-    let (mark, text) = match content.strip_prefix(BOM) {
-        Some(text) if !mentions_mark(hunks) => (BOM, text),
-        _ => (&b""[..], content),
-    };
+    let (mark, text) = split_mark(content, lines_of(hunks));
     let ends = ends(hunks, from_crlf, text)?;
     if mark.is_empty() && ends == Ends::Same {
         return Err(error);
     }
-    let plain: Vec<Vec<(Op, Vec<u8>)>> = match from_crlf {
-        true => hunks.iter().map(without_returns).collect(),
-        false => Vec::new(),
-    };
-    let hunks: Vec<Hunk<'_>> = match from_crlf {
-        true => hunks.iter().zip(&plain).map(with_lines).collect(),
-        false => hunks.to_vec(),
-    };
-    match attempt(&hunks, text, is_base, ends, MatchLevel::LineEndings) {
+    let attempt = |hunks: &[Hunk<'_>]| attempt(hunks, text, is_base, ends, MatchLevel::LineEndings);
+    match if from_crlf { without_returns(hunks, attempt) } else { attempt(hunks) } {
         Ok(fitted) => {
             let content = [mark, &fitted.content].concat();
             Ok(Fitted { content, ..fitted })
@@ -60,13 +49,13 @@ pub(crate) fn fit_target(
     if !from_crlf {
         return attempt(hunks, target, is_base, Ends::Same, MatchLevel::Exact);
     }
-    let plain: Vec<_> = hunks.iter().map(without_returns).collect();
-    let hunks: Vec<_> = hunks.iter().zip(&plain).map(with_lines).collect();
-    attempt(&hunks, target, is_base, Ends::Same, MatchLevel::LineEndings)
+    without_returns(hunks, |hunks| {
+        attempt(hunks, target, is_base, Ends::Same, MatchLevel::LineEndings)
+    })
 }
 
-fn mentions_mark(hunks: &[Hunk<'_>]) -> bool {
-    hunks.iter().flat_map(|hunk| &hunk.lines).any(|(_, line)| line.starts_with(BOM))
+fn lines_of<'a>(hunks: &'a [Hunk<'_>]) -> impl Iterator<Item = &'a [u8]> {
+    hunks.iter().flat_map(|hunk| &hunk.lines).map(|(_, line)| *line)
 }
 
 /// How the ends of a patch's lines are compared with those of the file.
@@ -86,28 +75,28 @@ fn ends(hunks: &[Hunk<'_>], from_crlf: bool, content: &[u8]) -> Result<Ends, Mis
         // carriage return either.
         return Ok(Ends::Folded);
     }
-    let lines = hunks.iter().flat_map(|hunk| &hunk.lines).map(|(_, line)| *line);
-    let theirs = Endings::of(lines);
-    let ours = Endings::of(split(content)?);
-    Ok(match (theirs, ours) {
+    Ok(match (Endings::of(lines_of(hunks)), Endings::of(split(content)?)) {
         (Endings::Lf, Endings::CrLf | Endings::Mixed) => Ends::Folded,
         _ => Ends::Same,
     })
 }
 
-/// The lines of a hunk without the carriage returns that every line of the patch has.
-fn without_returns(hunk: &Hunk<'_>) -> Vec<(Op, Vec<u8>)> {
+/// Does something with hunks of which no line has the carriage return that every line of the patch
+/// has.
+fn without_returns<T>(hunks: &[Hunk<'_>], then: impl FnOnce(&[Hunk<'_>]) -> T) -> T {
     let plain = |line: &[u8]| match line.strip_suffix(b"\r\n") {
         Some(text) => [text, b"\n"].concat(),
         // A line without an end stands before `\ No newline`, and its CR was the patch's.
         None => line.strip_suffix(b"\r").unwrap_or(line).to_vec(),
     };
-    hunk.lines.iter().map(|(op, line)| (*op, plain(line))).collect()
-}
-
-fn with_lines<'a>((hunk, lines): (&Hunk<'_>, &'a Vec<(Op, Vec<u8>)>)) -> Hunk<'a> {
-    let lines = lines.iter().map(|(op, line)| (*op, line.as_slice())).collect();
-    Hunk { line: hunk.line, old: hunk.old, new: hunk.new, lines }
+    let plain: Vec<Vec<Vec<u8>>> =
+        hunks.iter().map(|hunk| hunk.lines.iter().map(|(_, line)| plain(line)).collect()).collect();
+    let mut stripped = Vec::with_capacity(hunks.len());
+    for (hunk, plain) in hunks.iter().zip(&plain) {
+        let lines = hunk.lines.iter().zip(plain).map(|((op, _), line)| (*op, line.as_slice()));
+        stripped.push(Hunk { lines: lines.collect(), ..*hunk });
+    }
+    then(&stripped)
 }
 
 fn attempt(
@@ -126,11 +115,11 @@ fn attempt(
     // How many lines of the file are done with, and by how many the hunks so far have grown it.
     let (mut done, mut grown) = (0, 0);
     for (index, hunk) in hunks.iter().enumerate() {
-        let this = Numbered { hunk, number: index + 1 };
-        let at = file.place(&this, done, grown)?;
-        this.write(&lines, done..at, ends, &mut out)?;
+        let this = HunkId { hunk: index + 1, line: hunk.line };
+        let at = file.place(hunk, this, done, grown)?;
+        file.write(hunk, this, done..at, &mut out)?;
         let offset = at as i64 - hunk.old.first() as i64;
-        placements.push(Placement { hunk: index + 1, line: at + 1, offset: Some(offset), level });
+        placements.push(Placement { hunk: this.hunk, line: at + 1, offset: Some(offset), level });
         done = at + hunk.old.count as usize;
         grown += hunk.new.count as i64 - hunk.old.count as i64;
         if done < lines.len() && !out.is_empty() && !out.ends_with(b"\n") {
@@ -149,11 +138,6 @@ fn compared<'l>(line: &'l [u8], ends: Ends) -> Cow<'l, [u8]> {
     }
 }
 
-struct Numbered<'a> {
-    hunk: &'a Hunk<'a>,
-    number: usize,
-}
-
 struct File<'a> {
     lines: &'a [&'a [u8]],
     ends: Ends,
@@ -168,12 +152,12 @@ impl<'a> File<'a> {
     /// The first line that the hunk covers, counted from 0, not before `done`.
     fn place(
         &mut self,
-        this: &Numbered<'_>,
+        hunk: &Hunk<'_>,
+        this: HunkId,
         done: usize,
         grown: i64,
     ) -> Result<usize, MisfitError> {
-        let hunk = this.hunk;
-        let old: Vec<&[u8]> = this.old().collect();
+        let old = old_lines(&hunk.lines);
         let has_context = hunk.lines.iter().any(|(op, _)| *op == Op::Keep);
         let is_sure = self.is_base && !has_context;
         let at_top = hunk.old.start <= 1 && !is_sure;
@@ -225,12 +209,7 @@ impl<'a> File<'a> {
         match found[..] {
             [at] if at >= done => Ok(at),
             [_] => Err(this.misplaced("fits only above the hunk before: bring them into order")),
-            [first, second, ..] => Err(MisfitError::Ambiguous {
-                hunk: this.number,
-                line: hunk.line,
-                first: first + 1,
-                second: second + 1,
-            }),
+            [first, second, ..] => Err(this.ambiguous(first, second)),
             [] => Err(self.not_found(this, &old, if at_top { 0 } else { stated.max(done) })),
         }
     }
@@ -240,48 +219,28 @@ impl<'a> File<'a> {
         line == old || (self.ends == Ends::Folded && compared(line, self.ends) == old)
     }
 
-    /// The first line at which the hunk and the file part.
-    fn not_found(&self, this: &Numbered<'_>, old: &[&[u8]], at: usize) -> MisfitError {
+    /// The first line at which the hunk and the file differ.
+    fn not_found(&self, this: HunkId, old: &[&[u8]], at: usize) -> MisfitError {
         let there = |index: usize| at.checked_add(index).and_then(|at| self.lines.get(at)).copied();
-        let is_there = |index: usize| there(index).is_some_and(|there| self.is(there, old[index]));
-        let parts = (0..old.len()).find(|index| !is_there(*index));
-        let (at, expected, found) = match parts {
-            Some(index) => (at.saturating_add(index), Some(old[index]), there(index)),
-            // All of it is there, and more behind it.
-            None => (at.saturating_add(old.len()), None, there(old.len())),
-        };
-        let end = || "the end of the file".to_owned();
-        MisfitError::NotFound {
-            hunk: this.number,
-            line: this.hunk.line,
-            at: at.saturating_add(1),
-            expected: expected.map_or_else(end, shown),
-            found: found.map_or_else(end, |there| shown_beside(there, expected)),
-        }
-    }
-}
-
-impl<'a> Numbered<'a> {
-    fn old(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.hunk.lines.iter().filter(|(op, _)| *op != Op::Add).map(|(_, line)| *line)
-    }
-
-    fn misplaced(&self, reason: &str) -> MisfitError {
-        let (hunk, line) = (self.number, self.hunk.line);
-        MisfitError::Misplaced { hunk, line, reason: reason.to_owned() }
+        let is_there = |index: &usize| there(*index).is_some_and(|line| self.is(line, old[*index]));
+        // Where all of it is there, more is behind it.
+        let equal = (0..old.len()).take_while(is_there).count();
+        let expected = old.get(equal).copied().ok_or(THE_END);
+        this.not_found(at.saturating_add(equal), expected, there(equal))
     }
 
     /// Writes what stands before the hunk, and what it makes of the lines it covers.
     fn write(
         &self,
-        lines: &[&[u8]],
+        hunk: &Hunk<'_>,
+        this: HunkId,
         before: Range<usize>,
-        ends: Ends,
         out: &mut Vec<u8>,
     ) -> Result<(), MisfitError> {
+        let (lines, ends) = (self.lines, self.ends);
         let mut push = |line: &[u8], end: &[u8]| {
             if !out.is_empty() && !out.ends_with(b"\n") {
-                return Err(self.misplaced("puts a line behind one that does not end"));
+                return Err(this.misplaced("puts a line behind one that does not end"));
             }
             out.extend_from_slice(line);
             out.extend_from_slice(end);
@@ -290,7 +249,7 @@ impl<'a> Numbered<'a> {
         let mut at = before.end;
         lines[before].iter().try_for_each(|line| push(line, b""))?;
         let mut freed = FreedEnds::default();
-        for (op, line) in &self.hunk.lines {
+        for (op, line) in &hunk.lines {
             match op {
                 Op::Add => match line.strip_suffix(b"\n").filter(|_| ends == Ends::Folded) {
                     Some(text) => push(text, freed.give(lines, at))?,

@@ -11,10 +11,10 @@ use crate::error::MisfitError;
 use crate::escape::shown;
 use crate::fit::compare::{form, without_feed, without_return};
 use crate::fit::indent::Indentation;
-use crate::fit::near_miss::shown_beside;
+use crate::fit::refusal::HunkId;
 use crate::fit::search::{Budget, Head, Table};
-use crate::lines::{BOM, FreedEnds, end_around, split};
-use crate::model::{Chunk, Fitted, MatchLevel, Op, Placement};
+use crate::lines::{FreedEnds, end_around, split, split_mark};
+use crate::model::{Chunk, Fitted, MatchLevel, Op, Placement, old_lines};
 
 const RUNGS: [MatchLevel; 5] = [
     MatchLevel::Exact,
@@ -33,43 +33,29 @@ pub(crate) fn fit(
     from_crlf: bool,
     content: &[u8],
 ) -> Result<Fitted, MisfitError> {
-    let mentions_mark =
-        chunks.iter().flat_map(|chunk| &chunk.lines).any(|(_, line)| line.starts_with(BOM));
-    let (mark, text) = match content.strip_prefix(BOM) {
-        Some(text) if !mentions_mark => (BOM, text),
-        _ => (&b""[..], content),
-    };
+    let patch_lines = chunks.iter().flat_map(|chunk| &chunk.lines).map(|(_, line)| *line);
+    let (mark, text) = split_mark(content, patch_lines);
     let lines = split(text)?;
     let mut file = File { lines: &lines, tables: Default::default(), budget: Budget::new() };
     let mut out = Out::new(mark, &lines, content.len());
     let mut placements = Vec::with_capacity(chunks.len());
     let mut done = 0;
     for (index, chunk) in chunks.iter().enumerate() {
-        let this = Numbered { chunk, hunk: index + 1 };
-        let found = file.place(&this, done)?;
+        let this = HunkId { hunk: index + 1, line: chunk.line };
+        let found = file.place(chunk, this, done)?;
         out.copy(done..found.at);
         let is_literal = found.level == MatchLevel::Exact
             && chunk.lines.iter().any(|(_, line)| line.ends_with(b"\r"))
             && (!from_crlf || chunk.lines.iter().any(|(op, _)| *op != Op::Add));
-        let indented = found.indented(&this, &lines)?;
-        let brought: Vec<(Op, &[u8])> = match &indented {
-            Some(indented) => indented.iter().map(|(op, line)| (*op, line.as_ref())).collect(),
-            None => found.lines.to_vec(),
-        };
-        done = out.bring(&brought, found.at, is_literal);
+        done = out.bring(&found.indented(this, &lines)?, found.at, is_literal);
         let level = match found.level {
             MatchLevel::Exact if !mark.is_empty() && found.at == 0 => MatchLevel::LineEndings,
             level => level,
         };
-        placements.push(Placement { hunk: index + 1, line: found.at + 1, offset: None, level });
+        placements.push(Placement { hunk: this.hunk, line: found.at + 1, offset: None, level });
     }
     out.copy(done..lines.len());
     Ok(Fitted { content: out.finish(), placements })
-}
-
-struct Numbered<'a> {
-    chunk: &'a Chunk<'a>,
-    hunk: usize,
 }
 
 /// A hunk's lines, of which those that are added may have got another indentation.
@@ -83,38 +69,26 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// The lines with the file's indentation where they are added; nothing where the patch's is
-    /// the file's.
-    fn indented(
-        &self,
-        this: &Numbered<'_>,
-        file: &[&[u8]],
-    ) -> Result<Option<Indented<'a>>, MisfitError> {
-        if self.level < MatchLevel::Blanks {
-            return Ok(None);
-        }
-        let old = self.lines.iter().filter(|(op, _)| *op != Op::Add).map(|(_, line)| *line);
-        let there = file[self.at..].iter().copied();
-        let indentation = Indentation::of(old.zip(there));
-        let mut lines = Vec::with_capacity(self.lines.len());
-        for (op, line) in self.lines {
-            let indented = match op {
-                Op::Add => indentation.indented(line),
-                Op::Keep | Op::Remove => Some(Cow::Borrowed(*line)),
-            };
-            let at = self.at + 1;
-            lines.push((
-                *op,
-                indented.ok_or_else(|| {
+    /// The lines, of which those that are added have the file's indentation.
+    fn indented(&self, this: HunkId, file: &[&[u8]]) -> Result<Indented<'a>, MisfitError> {
+        let is_known = self.level < MatchLevel::Blanks;
+        let there = file[self.at..].iter().copied().filter(|_| !is_known);
+        let indentation = Indentation::of(old_lines(self.lines).into_iter().zip(there));
+        let indented = |(op, line): &(Op, &'a [u8])| match op {
+            Op::Add if !is_known => {
+                let line = indentation.indented(line).ok_or_else(|| {
                     this.misplaced(&format!(
-                        "fits at line {at} but for its indentation, from which that of {} does not \
-                     follow: write the hunk with the indentation that the file has",
+                        "fits at line {} but for its indentation, from which that of {} does not \
+                         follow: write the hunk with the indentation that the file has",
+                        self.at + 1,
                         shown(line)
                     ))
-                })?,
-            ));
-        }
-        Ok(Some(lines))
+                })?;
+                Ok((*op, line))
+            }
+            _ => Ok((*op, Cow::Borrowed(*line))),
+        };
+        self.lines.iter().map(indented).collect()
     }
 }
 
@@ -127,32 +101,33 @@ struct File<'a> {
 
 impl File<'_> {
     /// Where a hunk fits, not before `done`.
-    fn place<'c>(&mut self, this: &Numbered<'c>, done: usize) -> Result<Found<'c>, MisfitError> {
+    fn place<'c>(
+        &mut self,
+        chunk: &'c Chunk<'c>,
+        this: HunkId,
+        done: usize,
+    ) -> Result<Found<'c>, MisfitError> {
         let mut from = done;
         // What the headers are known to reach over; nothing while they leave that open.
         let mut scope = None;
-        for below in &this.chunk.below {
+        for below in &chunk.below {
             let header = self.header(below, from, scope)?;
-            let (at, is_only) = header.ok_or_else(|| this.nowhere(below, from))?;
+            let (at, is_only) = header.ok_or_else(|| nowhere(this, below, from))?;
             from = at + 1;
             scope = is_only.then(|| self.scope(at));
         }
         let scope = scope.as_ref();
-        let whole = &this.chunk.lines[..];
-        let tight = &whole[..whole.len() - this.chunk.loose];
+        let whole = &chunk.lines[..];
+        let tight = &whole[..whole.len() - chunk.loose];
         // Blank lines that may only keep hunks apart are no place to put lines at.
         let is_placed = tight.iter().any(|(op, _)| *op != Op::Add);
         let whole = if is_placed { whole } else { tight };
-        let missed = match self.search(this, whole, from, scope)? {
-            Ok(found) => return Ok(found),
-            Err(missed) => missed,
-        };
-        if tight.len() < whole.len()
-            && let Ok(found) = self.search(this, tight, from, scope)?
-        {
-            return Ok(found);
+        let mut search = |lines| self.search(this, lines, chunk.at_end, from, scope);
+        let found = search(whole)?;
+        if found.is_err() && tight.len() < whole.len() {
+            return search(tight)?.or(found);
         }
-        Err(missed)
+        found
     }
 
     /// The topmost line that `@@` names, and whether it is the only one in what the header above
@@ -192,16 +167,16 @@ impl File<'_> {
     /// Where lines are on the highest rung on which they are anywhere; else what came closest.
     fn search<'c>(
         &mut self,
-        this: &Numbered<'c>,
+        this: HunkId,
         lines: &'c [(Op, &'c [u8])],
+        at_end: bool,
         from: usize,
         scope: Option<&Range<usize>>,
     ) -> Result<Result<Found<'c>, MisfitError>, MisfitError> {
-        let old: Vec<&[u8]> =
-            lines.iter().filter(|(op, _)| *op != Op::Add).map(|(_, line)| *line).collect();
+        let old = old_lines(lines);
         let end = self.lines.len();
         if old.is_empty() {
-            return match this.chunk.at_end || end == 0 {
+            return match at_end || end == 0 {
                 true => Ok(Ok(Found { at: end, level: MatchLevel::Exact, lines })),
                 false => Err(this.misplaced(
                     "shows no line to put its lines at: give it context, or `*** End of File`",
@@ -212,7 +187,7 @@ impl File<'_> {
         for level in RUNGS {
             // A hunk at the end of the file has one place only.
             let last = end.checked_sub(old.len()).filter(|last| *last >= from);
-            let start = if this.chunk.at_end { last.unwrap_or(end) } else { from };
+            let start = if at_end { last.unwrap_or(end) } else { from };
             let (mut places, head) = self.find(level, &old, start..end)?;
             if places.len() > 1
                 && let Some(scope) = scope
@@ -229,7 +204,21 @@ impl File<'_> {
                 [] => {}
             }
         }
-        Ok(Err(self.missed(this, &old, from, closest)))
+        if at_end {
+            let at = end.saturating_sub(old.len()).max(from);
+            let level = MatchLevel::Punctuation;
+            let is_same = |(there, old): &(&&[u8], &&[u8])| {
+                form(level, without_feed(there)) == form(level, old)
+            };
+            closest =
+                Head { at, length: self.lines[at..].iter().zip(&old).take_while(is_same).count() };
+        } else if closest.length == 0 {
+            return Ok(Err(nowhere(this, old[0], from)));
+        }
+        let Head { at, length } = closest;
+        let expected = old.get(length).copied().ok_or("more lines");
+        let there = self.lines.get(at + length).copied();
+        Ok(Err(this.not_found(at + length, expected, there)))
     }
 
     /// The first two places of a run of lines, and the longest head of it.
@@ -252,64 +241,12 @@ impl File<'_> {
         })?;
         Ok((places, head))
     }
-
-    fn missed(
-        &self,
-        this: &Numbered<'_>,
-        old: &[&[u8]],
-        from: usize,
-        closest: Head,
-    ) -> MisfitError {
-        if this.chunk.at_end {
-            let at = self.lines.len().saturating_sub(old.len()).max(from);
-            let same = |index: usize| {
-                let there = self
-                    .lines
-                    .get(at + index)
-                    .map(|line| form(MatchLevel::Punctuation, without_feed(line)));
-                there == Some(form(MatchLevel::Punctuation, old[index]))
-            };
-            let parts = (0..old.len()).find(|index| !same(*index)).unwrap_or(0);
-            return self.parted(this, old, Head { at, length: parts });
-        }
-        match closest.length {
-            0 => this.nowhere(old[0], from),
-            _ => self.parted(this, old, closest),
-        }
-    }
-
-    fn parted(&self, this: &Numbered<'_>, old: &[&[u8]], head: Head) -> MisfitError {
-        let at = head.at + head.length;
-        let expected = old.get(head.length).copied();
-        let there = self.lines.get(at);
-        let found =
-            there.map_or("the end of the file".to_owned(), |line| shown_beside(line, expected));
-        MisfitError::NotFound {
-            hunk: this.hunk,
-            line: this.chunk.line,
-            at: at + 1,
-            expected: expected.map_or("more lines".to_owned(), shown),
-            found,
-        }
-    }
 }
 
-impl Numbered<'_> {
-    fn misplaced(&self, reason: &str) -> MisfitError {
-        let (hunk, line) = (self.hunk, self.chunk.line);
-        MisfitError::Misplaced { hunk, line, reason: reason.to_owned() }
-    }
-
-    fn ambiguous(&self, first: usize, second: usize) -> MisfitError {
-        let (hunk, line) = (self.hunk, self.chunk.line);
-        MisfitError::Ambiguous { hunk, line, first: first + 1, second: second + 1 }
-    }
-
-    fn nowhere(&self, expected: &[u8], from: usize) -> MisfitError {
-        let (hunk, line) = (self.hunk, self.chunk.line);
-        let below = if from == 0 { String::new() } else { format!(" below line {from}") };
-        MisfitError::Nowhere { hunk, line, expected: shown(expected), below }
-    }
+/// Not even the first line that the hunk expects is below line `from`.
+fn nowhere(HunkId { hunk, line }: HunkId, expected: &[u8], from: usize) -> MisfitError {
+    let below = if from == 0 { String::new() } else { format!(" below line {from}") };
+    MisfitError::Nowhere { hunk, line, expected: shown(expected), below }
 }
 
 /// The file as it comes to be.
@@ -341,7 +278,7 @@ impl<'a> Out<'a> {
     }
 
     /// Writes what a hunk makes of the lines from `at` on; the line behind them.
-    fn bring(&mut self, lines: &[(Op, &[u8])], mut at: usize, is_literal: bool) -> usize {
+    fn bring(&mut self, lines: &Indented<'_>, mut at: usize, is_literal: bool) -> usize {
         let mut freed = FreedEnds::default();
         for (op, line) in lines {
             match op {

@@ -5,7 +5,6 @@ use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::escape::shown;
 use crate::fit::compare::form;
 use crate::model::MatchLevel;
 
@@ -130,19 +129,6 @@ fn wide(content: &[u8], text: &[u8]) -> Option<NearMiss> {
     let is_utf16 = has(units().flat_map(u16::to_le_bytes).collect())
         || has(units().flat_map(u16::to_be_bytes).collect());
     is_utf16.then_some(NearMiss::Utf16)
-}
-
-/// A line of a file for a message that says what a hunk expects in its place, and what differs
-/// where that is hard to see.
-pub(crate) fn shown_beside(there: &[u8], expected: Option<&[u8]>) -> String {
-    let text = |line: &[u8]| line.trim_ascii_end().to_vec();
-    let near = expected.and_then(|expected| near_miss(&text(there), &text(expected)));
-    match near {
-        Some(near @ (NearMiss::Composition | NearMiss::Punctuation)) => {
-            format!("{}, with {}", shown(there), near.what())
-        }
-        _ => shown(there),
-    }
 }
 
 #[cfg(test)]

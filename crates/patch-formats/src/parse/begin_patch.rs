@@ -34,7 +34,7 @@ pub(crate) fn stray(text: &[u8]) -> Option<PatchError> {
         let text = text.trim_ascii();
         if [ADD, DELETE, UPDATE].iter().any(|head| text.starts_with(head)) {
             let reason = format!("{} has no `*** Begin Patch` above it", shown(text));
-            return Some(PatchError::Malformed { line: reader.line(), reason });
+            return Some(PatchError::malformed(reader.line(), reason));
         }
         reader.next();
     }
@@ -49,18 +49,17 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
     let mut brought: HashSet<Vec<u8>> = HashSet::new();
     while let Some(opening) = envelope::find(&mut reader)? {
         reader.next();
-        let patch = Patch { opening };
-        while let Some((file, line)) = patch.part(&mut reader, files.last())? {
+        while let Some(file) = next_part(&mut reader, &opening, files.last())? {
             for name in [file.change.source(), file.change.target()].into_iter().flatten() {
-                names::check_spelling(name, line)?;
+                names::check_spelling(name, file.line)?;
             }
             if let Some(name) = file.change.source().filter(|name| brought.contains(*name)) {
-                return Err(PatchError::NamedTwice { line, name: escaped(name) });
+                return Err(PatchError::NamedTwice { line: file.line, name: escaped(name) });
             }
             brought.extend(file.change.target().map(<[u8]>::to_vec));
             files.push(file);
         }
-        patch.opening.close(&mut reader)?;
+        opening.close(&mut reader)?;
     }
     match reader.peek() {
         None => Ok(files),
@@ -68,37 +67,29 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
     }
 }
 
-/// One patch of a text.
-struct Patch {
-    opening: Opening,
-}
-
-impl Patch {
-    /// The next file's part and its line; nothing at the end of the patch.
-    fn part<'p>(
-        &self,
-        reader: &mut Reader<'p>,
-        before: Option<&FilePatch<'p>>,
-    ) -> Result<Option<(FilePatch<'p>, usize)>, PatchError> {
-        reader.skip_blank();
-        let line = reader.line();
-        let Some(text) = reader.peek() else {
-            let reason = "`*** End Patch` is missing: the patch was cut off".to_owned();
-            return Err(PatchError::Malformed { line, reason });
-        };
-        let marker = text.trim_ascii();
-        reader.next();
-        if marker == END {
-            return Ok(None);
-        }
-        let is_new = before.is_some_and(|file| matches!(file.change, Change::Create { .. }));
-        if is_new && !marker.starts_with(b"***") {
-            let reason =
-                format!("{} lacks its `+`: lines of a new file begin with one", shown(text));
-            return Err(PatchError::Malformed { line, reason });
-        }
-        Ok(Some((part(reader, &self.opening, marker, line)?, line)))
+/// The next file's part; nothing at the end of the patch.
+fn next_part<'p>(
+    reader: &mut Reader<'p>,
+    opening: &Opening,
+    before: Option<&FilePatch<'p>>,
+) -> Result<Option<FilePatch<'p>>, PatchError> {
+    reader.skip_blank();
+    let line = reader.line();
+    let Some(text) = reader.peek() else {
+        let reason = "`*** End Patch` is missing: the patch was cut off";
+        return Err(PatchError::malformed(line, reason));
+    };
+    let marker = text.trim_ascii();
+    reader.next();
+    if marker == END {
+        return Ok(None);
     }
+    let is_new = before.is_some_and(|file| matches!(file.change, Change::Create { .. }));
+    if is_new && !marker.starts_with(b"***") {
+        let reason = format!("{} lacks its `+`: lines of a new file begin with one", shown(text));
+        return Err(PatchError::malformed(line, reason));
+    }
+    part(reader, opening, marker, line).map(Some)
 }
 
 /// One file's part, whose marker was just read.
@@ -120,18 +111,9 @@ fn part<'p>(
             "{} is not `*** Add File: `, `*** Update File: `, `*** Delete File: ` or `*** End Patch`",
             shown(marker)
         );
-        return Err(PatchError::Malformed { line, reason });
+        return Err(PatchError::malformed(line, reason));
     };
-    Ok(FilePatch {
-        change,
-        kind: None,
-        mode: None,
-        base_blob: None,
-        line,
-        is_from_top: false,
-        readings: None,
-        body,
-    })
+    Ok(FilePatch::new(line, change, body))
 }
 
 /// The content of a new file, with the line endings of the patch.
@@ -150,12 +132,12 @@ fn update<'p>(
     path: Vec<u8>,
     line: usize,
 ) -> Result<(Change, Body<'p>), PatchError> {
-    let malformed = |reason: String| PatchError::Malformed { line, reason };
     let to = reader.peek().and_then(|line| line.trim_ascii().strip_prefix(MOVE));
     let change = match to.map(|to| opening.named(to.trim_ascii())) {
         None => Change::Modify { path },
         Some(to) if to == path => {
-            return Err(malformed(format!("`{}` is moved onto itself", escaped(&path))));
+            let reason = format!("`{}` is moved onto itself", escaped(&path));
+            return Err(PatchError::malformed(line, reason));
         }
         Some(to) => {
             reader.next();
@@ -168,7 +150,7 @@ fn update<'p>(
     }
     match change {
         Change::Rename { .. } => Ok((change, Body::Nothing)),
-        _ => Err(malformed("the file's part changes nothing".to_owned())),
+        _ => Err(PatchError::malformed(line, "the file's part changes nothing")),
     }
 }
 
@@ -182,7 +164,7 @@ fn chunks<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Vec<Chunk<'p
             }
             Some(line) if !chunks.is_empty() && !line.starts_with(b"@@") => {
                 let reason = format!("{} should be `@@`, which begins a hunk", shown(line));
-                return Err(PatchError::Malformed { line: reader.line(), reason });
+                return Err(PatchError::malformed(reader.line(), reason));
             }
             Some(_) => chunks.push(chunk(reader, opening)?),
             None => return Ok(chunks),
@@ -200,7 +182,6 @@ fn skip_empty(reader: &mut Reader<'_>) {
 /// One hunk; only a file's first one may lack its `@@`.
 fn chunk<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Chunk<'p>, PatchError> {
     let line = reader.line();
-    let malformed = |line: usize, reason: String| PatchError::Malformed { line, reason };
     let mut below = Vec::new();
     while let Some(text) = reader.peek().filter(|text| text.starts_with(b"@@")) {
         match text.strip_prefix(b"@@ ") {
@@ -208,7 +189,7 @@ fn chunk<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Chunk<'p>, Pa
             _ if text.trim_ascii_end() == b"@@" => {}
             _ => {
                 let reason = format!("{} is neither `@@` nor `@@ ` and a line", shown(text));
-                return Err(malformed(reader.line(), reason));
+                return Err(PatchError::malformed(reader.line(), reason));
             }
         }
         reader.next();
@@ -239,7 +220,7 @@ fn chunk<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Chunk<'p>, Pa
             _ if text.starts_with(b"@@") || text.starts_with(b"***") => break,
             _ => {
                 let reason = format!("{} should begin with a blank, `+` or `-`", shown(text));
-                return Err(malformed(reader.line(), reason));
+                return Err(PatchError::malformed(reader.line(), reason));
             }
         };
         chunk.loose = 0;
@@ -247,8 +228,7 @@ fn chunk<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Chunk<'p>, Pa
         reader.next();
     }
     if chunk.lines.iter().all(|(op, _)| *op == Op::Keep) {
-        let reason = "the hunk changes nothing".to_owned();
-        return Err(malformed(line, reason));
+        return Err(PatchError::malformed(line, "the hunk changes nothing"));
     }
     Ok(chunk)
 }

@@ -88,16 +88,16 @@ fn opening(text: &[u8], line: usize, reader: &mut Reader<'_>) -> Result<Opening,
         // Prose that looks like a here-document's beginning.
         return Ok(Opening::default());
     }
-    let refused = |reason: &str| PatchError::Malformed { line, reason: reason.to_owned() };
     if !is_ours {
         let reason = "is not read: of a command around the patch, `cd DIR &&`, `apply_patch` and a \
                       here-document are; send the patch alone";
-        return Err(refused(&format!("{} {reason}", shown(text))));
+        return Err(PatchError::malformed(line, format!("{} {reason}", shown(text))));
     }
     let mut directory: Option<Vec<u8>> = None;
     for named in directories {
         let named = plain_word(named).ok_or_else(|| {
-            refused(&format!("the directory in {} is not read: name it plainly", shown(text)))
+            let reason = format!("the directory in {} is not read: name it plainly", shown(text));
+            PatchError::malformed(line, reason)
         })?;
         directory = Some(match directory {
             Some(above) if !named.starts_with(b"/") => [&above, &b"/"[..], named].concat(),
@@ -125,7 +125,7 @@ pub(crate) fn check_above_diff(text: &[u8], line: usize) -> Result<(), PatchErro
     match HereDocument::read(text) {
         Some(document) if document.command.starts_with(b"cd ") => {
             let reason = "is not read: send the patch alone, with names from the workspace";
-            Err(PatchError::Malformed { line, reason: format!("{} {reason}", shown(text)) })
+            Err(PatchError::malformed(line, format!("{} {reason}", shown(text))))
         }
         _ => Ok(()),
     }
@@ -260,5 +260,5 @@ impl Opening {
 /// Refuses a line behind a patch.
 pub(crate) fn behind(reader: &Reader<'_>, reason: &str) -> PatchError {
     let text = shown(reader.peek_header().unwrap_or_default().trim_ascii());
-    PatchError::Malformed { line: reader.line(), reason: format!("{text} {reason}") }
+    PatchError::malformed(reader.line(), format!("{text} {reason}"))
 }

@@ -5,7 +5,7 @@ use crate::escape::{escaped, shown};
 use crate::model::{Body, Change, EntryKind, FilePatch, ModeChange};
 use crate::names;
 use crate::parse::hunks;
-use crate::parse::part::{NOTHING, binary, finish, labels};
+use crate::parse::part::{NOTHING, bad_quotes, binary, finish, labels};
 use crate::reader::Reader;
 use crate::readings::{Readings, Spelling};
 
@@ -28,7 +28,7 @@ struct Extended {
 /// One file's part that begins with `diff --git`, whose names are `pair`.
 pub(crate) fn read<'p>(reader: &mut Reader<'p>, pair: &[u8]) -> Result<FilePatch<'p>, PatchError> {
     let line = reader.line();
-    let malformed = |reason: &str| PatchError::Malformed { line, reason: reason.to_owned() };
+    let malformed = |reason: &str| PatchError::malformed(line, reason);
     reader.next();
     let mut extended = Extended::default();
     while let Some(text) = reader.peek_header() {
@@ -46,29 +46,26 @@ pub(crate) fn read<'p>(reader: &mut Reader<'p>, pair: &[u8]) -> Result<FilePatch
     let (change, readings) = named(&extended, pair, labels.as_ref(), [line, labels_line])?;
     let mut body = Body::Nothing;
     if labels.is_some() {
-        let hunks = hunks::read(reader)?;
-        body = Body::Hunks { hunks, from_crlf: reader.is_crlf };
+        body = Body::Hunks { hunks: hunks::read(reader)?, from_crlf: reader.is_crlf };
     } else if let Some(text) = reader.peek_header() {
         let differ = text.starts_with(b"Binary files ") && text.ends_with(b" differ");
         if differ || text == b"GIT binary patch" {
             return Err(binary(reader.line()));
         }
         if text.starts_with(b"--- ") || text.starts_with(b"@@ -") {
-            let line = reader.line();
-            let reason = "a `---` line, a `+++` line and a hunk should follow here".to_owned();
-            return Err(PatchError::Malformed { line, reason });
+            let reason = "a `---` line, a `+++` line and a hunk should follow here";
+            return Err(PatchError::malformed(reader.line(), reason));
         }
     }
-    if matches!(body, Body::Nothing) && extended.changes_content {
-        let is_end = reader.peek().is_none();
-        return Err(match is_end {
-            true => PatchError::CutOff { line: reader.line() - 1 },
-            false => malformed("the content that the header speaks of does not follow"),
+    let has_body = !matches!(body, Body::Nothing);
+    if !has_body && extended.changes_content {
+        return Err(match reader.peek() {
+            None => PatchError::CutOff { line: reader.line() - 1 },
+            Some(_) => malformed("the content that the header speaks of does not follow"),
         });
     }
     let mode = extended.mode().map_err(malformed)?;
-    let is_idle = mode.is_none() && matches!(change, Change::Modify { .. });
-    if is_idle && matches!(body, Body::Nothing) {
+    if !has_body && mode.is_none() && matches!(change, Change::Modify { .. }) {
         return Err(malformed("the file's part changes nothing"));
     }
     let kind = extended.kinds.first().copied();
@@ -90,7 +87,7 @@ fn named(
     labels: Option<&[Vec<u8>; 2]>,
     [line, labels_line]: [usize; 2],
 ) -> Result<(Change, Option<Readings>), PatchError> {
-    let malformed = |reason: &str| PatchError::Malformed { line, reason: reason.to_owned() };
+    let malformed = |reason: &str| PatchError::malformed(line, reason);
     match (&extended.from, &extended.to) {
         (Some(_), Some(_)) if extended.is_new || extended.is_deleted => {
             return Err(malformed("a file cannot be renamed and created or deleted"));
@@ -99,9 +96,11 @@ fn named(
             return Err(malformed(&format!("`{}` is renamed to itself", escaped(from))));
         }
         (Some(from), Some(to)) => {
-            if let Some([old, new]) = labels {
-                check_label(old, from, labels_line)?;
-                check_label(new, to, labels_line + 1)?;
+            let pairs = labels.iter().flat_map(|labels| labels.iter().zip([from, to]));
+            for ((label, name), line) in pairs.zip(labels_line..) {
+                if label != name && names::without_first(label) != Some(name) {
+                    return Err(another_name(label, name, line));
+                }
             }
             return Ok((Change::Rename { from: from.clone(), to: to.clone() }, None));
         }
@@ -128,16 +127,15 @@ fn named(
         });
     let readings = readings
         .ok_or_else(|| malformed(&format!("{} does not name one file twice", shown(pair))))?;
-    if let Some([old, new]) = labels {
-        let stands = |label: &[u8], is_absent: bool| match is_absent {
-            true => label == NOTHING,
-            false => readings.stands_for(label),
+    let absent = [is_new, extended.is_deleted];
+    let sides = labels.iter().flat_map(|labels| labels.iter().zip(absent));
+    for ((label, is_absent), line) in sides.zip(labels_line..) {
+        let (stands, name) = match is_absent {
+            true => (label == NOTHING, NOTHING),
+            false => (readings.stands_for(label), readings.preferred()),
         };
-        for (side, label, is_absent) in [(0, old, is_new), (1, new, extended.is_deleted)] {
-            if !stands(label, is_absent) {
-                let name = if is_absent { NOTHING } else { readings.preferred() };
-                return Err(another_name(label, name, labels_line + side));
-            }
+        if !stands {
+            return Err(another_name(label, name, line));
         }
     }
     let path = readings.preferred().to_vec();
@@ -149,28 +147,16 @@ fn named(
     Ok((change, Some(readings)))
 }
 
-/// Refuses a label of a rename that does not stand for its name.
-fn check_label(label: &[u8], name: &[u8], line: usize) -> Result<(), PatchError> {
-    match names::stands_for(label, name) {
-        true => Ok(()),
-        false => Err(another_name(label, name, line)),
-    }
-}
-
 fn another_name(label: &[u8], name: &[u8], line: usize) -> PatchError {
     let (label, name) = (escaped(label), escaped(name));
     let reason = format!("`{label}` is not `{name}`, which the header above names");
-    PatchError::Malformed { line, reason }
+    PatchError::malformed(line, reason)
 }
 
 impl Extended {
     /// Takes a line; whether it is one of the header's.
     fn take(&mut self, text: &[u8], line: usize) -> Result<bool, PatchError> {
-        let bad_name = || PatchError::Malformed {
-            line,
-            reason: format!("the name in {} is not quoted as it should be", shown(text)),
-        };
-        let name = |rest: &[u8]| names::whole(rest).ok_or_else(bad_name);
+        let name = |rest: &[u8]| names::whole(rest).ok_or_else(|| bad_quotes(text, line));
         if let Some(rest) = text.strip_prefix(b"old mode ") {
             self.old_mode = Some(self.mode_of(rest, line)?);
         } else if let Some(rest) = text.strip_prefix(b"new mode ") {
@@ -296,10 +282,10 @@ fn mode(text: &[u8], line: usize) -> Result<u32, PatchError> {
             line,
             what: "submodules are not read: Greenroom stages files, symbolic links and directories",
         }),
-        _ => Err(PatchError::Malformed {
-            line,
-            reason: format!("{} is not the mode of a file or of a symbolic link", shown(text)),
-        }),
+        _ => {
+            let reason = format!("{} is not the mode of a file or of a symbolic link", shown(text));
+            Err(PatchError::malformed(line, reason))
+        }
     }
 }
 
@@ -319,15 +305,12 @@ pub(crate) fn directory(
     let name = rest.get(6..).and_then(|rest| rest.strip_prefix(b" ")).and_then(names::whole);
     let (Some(mode), Some(name)) = (mode, name) else { return Ok(None) };
     let path = name.strip_suffix(b"/").unwrap_or(&name).to_vec();
+    let change = if is_new { Change::Create { path } } else { Change::Delete { path } };
     let file = FilePatch {
-        change: if is_new { Change::Create { path } } else { Change::Delete { path } },
         kind: Some(EntryKind::Directory),
         mode: is_new.then_some(ModeChange::Exact { old: None, new: mode & 0o7777 }),
-        base_blob: None,
-        line,
         is_from_top: true,
-        readings: None,
-        body: Body::Nothing,
+        ..FilePatch::new(line, change, Body::Nothing)
     };
     finish(file).map(Some)
 }

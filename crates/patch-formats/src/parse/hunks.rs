@@ -3,7 +3,7 @@
 use crate::error::PatchError;
 use crate::escape::shown;
 use crate::model::{Hunk, Op, Range};
-use crate::reader::{Reader, may_be_cut_off};
+use crate::reader::Reader;
 
 /// One side of a header.
 fn range(text: &[u8]) -> Option<Range> {
@@ -36,13 +36,14 @@ pub(crate) fn read<'p>(reader: &mut Reader<'p>) -> Result<Vec<Hunk<'p>>, PatchEr
     let mut hunks: Vec<Hunk<'p>> = Vec::new();
     while let Some(text) = reader.peek().filter(|text| text.starts_with(b"@@ -")) {
         let line = reader.line();
-        let malformed = |reason: String| PatchError::Malformed { line, reason };
-        let (old, new) =
-            header(text).ok_or_else(|| malformed(format!("{} is no hunk header", shown(text))))?;
+        let Some((old, new)) = header(text) else {
+            return Err(PatchError::malformed(line, format!("{} is no hunk header", shown(text))));
+        };
         if let Some(before) = hunks.last()
             && old.first() < before.old.first() + before.old.count
         {
-            return Err(malformed("the hunk is out of order or overlaps the one before".into()));
+            let reason = "the hunk is out of order or overlaps the one before";
+            return Err(PatchError::malformed(line, reason));
         }
         reader.next();
         hunks.push(Hunk { line, old, new, lines: body(reader, line, old, new)? });
@@ -56,18 +57,19 @@ fn body<'p>(
     old: Range,
     new: Range,
 ) -> Result<Vec<(Op, &'p [u8])>, PatchError> {
+    let malformed = |reason: String| PatchError::malformed(header, reason);
+    let too_many = |reader: &Reader<'_>| {
+        let line = reader.line();
+        malformed(format!("the hunk has more lines than it says, from line {line} on"))
+    };
     let (mut olds, mut news) = (old.count, new.count);
     let mut lines: Vec<(Op, &'p [u8])> = Vec::new();
     while olds > 0 || news > 0 {
-        let line = reader.line();
-        let malformed = |reason: &str| PatchError::Malformed { line, reason: reason.to_owned() };
-        let short = || PatchError::Malformed {
-            line: header,
-            reason: format!("the hunk lacks {olds} old and {news} new lines of what it says"),
-        };
-        let Some(full) = reader.peek_full() else { return Err(short()) };
+        let short =
+            || malformed(format!("the hunk lacks {olds} old and {news} new lines of what it says"));
+        let full = reader.peek_full().ok_or_else(short)?;
         if !full.ends_with(b"\n") {
-            return Err(PatchError::CutOff { line });
+            return Err(PatchError::CutOff { line: reader.line() });
         }
         let (op, text) = match full[0] {
             b' ' => (Op::Keep, &full[1..]),
@@ -76,60 +78,49 @@ fn body<'p>(
             b'-' => (Op::Remove, &full[1..]),
             b'+' => (Op::Add, &full[1..]),
             b'\\' if full.starts_with(b"\\ ") => {
-                strip_newline(&mut lines)
-                    .ok_or_else(|| malformed("no line stands before that could lack its end"))?;
-                reader.next();
+                no_newline(reader, &mut lines)?;
                 continue;
             }
             _ => return Err(short()),
         };
-        let too_many = || PatchError::Malformed {
-            line: header,
-            reason: format!("the hunk has more lines than it says, from line {line} on"),
-        };
         if op != Op::Add {
-            olds = olds.checked_sub(1).ok_or_else(too_many)?;
+            olds = olds.checked_sub(1).ok_or_else(|| too_many(reader))?;
         }
         if op != Op::Remove {
-            news = news.checked_sub(1).ok_or_else(too_many)?;
+            news = news.checked_sub(1).ok_or_else(|| too_many(reader))?;
         }
         lines.push((op, text));
         reader.next();
     }
-    if reader.peek().is_some_and(|text| text.starts_with(b"\\ ")) {
+    if let Some(text) = reader.peek().filter(|text| text.starts_with(b"\\ ")) {
         // As `git apply` has it: `\ No newline` in any language is no shorter.
-        if reader.is_cut() && reader.peek().is_some_and(|text| text.len() < NO_NEWLINE_BYTES_MIN) {
+        if reader.is_cut() && text.len() < NO_NEWLINE_BYTES_MIN {
             return Err(PatchError::CutOff { line: reader.line() });
         }
-        strip_newline(&mut lines).ok_or_else(|| PatchError::Malformed {
-            line: reader.line(),
-            reason: "no line stands before that could lack its end".into(),
-        })?;
-        reader.next();
+        no_newline(reader, &mut lines)?;
     }
     if lines.iter().all(|(op, _)| *op == Op::Keep) {
-        let reason = "the hunk changes nothing".to_owned();
-        return Err(PatchError::Malformed { line: header, reason });
+        return Err(malformed("the hunk changes nothing".to_owned()));
     }
+    reader.check_cut()?;
     match reader.peek() {
-        Some(text) if reader.is_cut() && may_be_cut_off(text) => {
-            Err(PatchError::CutOff { line: reader.line() })
-        }
-        Some(text) if goes_on(text, reader) => Err(PatchError::Malformed {
-            line: header,
-            reason: format!("the hunk has more lines than it says, from line {} on", reader.line()),
-        }),
+        Some(text) if goes_on(text, reader) => Err(too_many(reader)),
         _ => Ok(lines),
     }
 }
 
 const NO_NEWLINE_BYTES_MIN: usize = 13;
 
-/// Takes the line feed off the last line.
-fn strip_newline(lines: &mut [(Op, &[u8])]) -> Option<()> {
-    let (_, last) = lines.last_mut()?;
-    *last = last.strip_suffix(b"\n")?;
-    Some(())
+/// Reads `\ No newline`, which takes the line feed off the last line.
+fn no_newline(reader: &mut Reader<'_>, lines: &mut [(Op, &[u8])]) -> Result<(), PatchError> {
+    let last = lines.last_mut().and_then(|(_, last)| Some((last.strip_suffix(b"\n")?, last)));
+    let Some((text, last)) = last else {
+        let reason = "no line stands before that could lack its end";
+        return Err(PatchError::malformed(reader.line(), reason));
+    };
+    *last = text;
+    reader.next();
+    Ok(())
 }
 
 /// Whether the line behind a hunk looks like one more of its lines.

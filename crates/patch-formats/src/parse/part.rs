@@ -26,12 +26,15 @@ pub(crate) fn labels<'p>(
         let line = reader.line();
         let text = reader.peek_header().unwrap_or_default();
         reader.next();
-        label(text.get(4..).unwrap_or_default()).ok_or_else(|| PatchError::Malformed {
-            line,
-            reason: format!("the name in {} is not quoted as it should be", shown(text)),
-        })
+        label(text.get(4..).unwrap_or_default()).ok_or_else(|| bad_quotes(text, line))
     };
     Ok([read()?, read()?])
+}
+
+/// Refuses a name in quotes that do not end, or that hold what C does not know.
+pub(crate) fn bad_quotes(text: &[u8], line: usize) -> PatchError {
+    let reason = format!("the name in {} is not quoted as it should be", shown(text));
+    PatchError::malformed(line, reason)
 }
 
 pub(crate) const NOTHING: &[u8] = b"/dev/null";
@@ -49,11 +52,7 @@ pub(crate) fn finish(file: FilePatch<'_>) -> Result<FilePatch<'_>, PatchError> {
         Change::Delete { .. } => hunks.iter().any(|hunk| hunk.new.count > 0).then_some("keeps"),
         _ => None,
     };
-    match sides {
-        None => Ok(file),
-        Some(verb) => {
-            let reason = format!("a file that is created or deleted {verb} lines it cannot have");
-            Err(PatchError::Malformed { line: file.line, reason })
-        }
-    }
+    let Some(verb) = sides else { return Ok(file) };
+    let reason = format!("a file that is created or deleted {verb} lines it cannot have");
+    Err(PatchError::malformed(file.line, reason))
 }

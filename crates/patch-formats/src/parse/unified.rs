@@ -23,14 +23,13 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
         } else if reader.at_last_file_names() {
             return Err(PatchError::CutOff { line: reader.line() });
         } else if line.starts_with(b"@@ -") {
-            let reason = "a hunk without the file's name (`---` and `+++` lines) above".into();
-            return Err(PatchError::Malformed { line: reader.line(), reason });
+            let reason = "a hunk without the file's name (`---` and `+++` lines) above";
+            return Err(PatchError::malformed(reader.line(), reason));
         } else if line.starts_with(b"Binary files ") && line.ends_with(b" differ") {
             return Err(binary(reader.line()));
         } else if line.trim_ascii() == BEGIN {
             let reason = "a `*** Begin Patch` behind a unified diff: send one after the other";
-            let (line, reason) = (reader.line(), reason.to_owned());
-            return Err(PatchError::Malformed { line, reason });
+            return Err(PatchError::malformed(reader.line(), reason));
         } else if let Some(directory) = git::directory(line, reader.line())? {
             files.push(directory);
             reader.next();
@@ -64,15 +63,14 @@ fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
     let no_old = whole && hunks[0].old.start == 0 && hunks[0].old.count == 0;
     let no_new = whole && hunks[0].new.start == 0 && hunks[0].new.count == 0;
     let both = |creates: bool| {
-        Readings::of_both(&old, &new, spelling, creates).ok_or_else(|| PatchError::Malformed {
-            line,
-            reason: format!("`{}` and `{}` name no file", escaped(&old), escaped(&new)),
+        Readings::of_both(&old, &new, spelling, creates).ok_or_else(|| {
+            let reason = format!("`{}` and `{}` name no file", escaped(&old), escaped(&new));
+            PatchError::malformed(line, reason)
         })
     };
     let (readings, change): (Readings, fn(Vec<u8>) -> Change) = if old == NOTHING && new == NOTHING
     {
-        let reason = "both names are /dev/null".into();
-        return Err(PatchError::Malformed { line, reason });
+        return Err(PatchError::malformed(line, "both names are /dev/null"));
     } else if old == NOTHING {
         (Readings::of_one(&new, true), |path| Change::Create { path })
     } else if new == NOTHING {
@@ -89,21 +87,11 @@ fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
     let is_new = matches!(change, Change::Create { .. }) || readings.creates();
     if is_new && ends_in_crlf && behind_new.starts_with(b" ") {
         // Git does not see the time then, and creates a file with the time in its name.
-        let reason = "a time behind blanks and a CR LF: end the name before it".to_owned();
-        return Err(PatchError::Malformed { line: line + 1, reason });
+        let reason = "a time behind blanks and a CR LF: end the name before it";
+        return Err(PatchError::malformed(line + 1, reason));
     }
     let body = Body::Hunks { hunks, from_crlf: reader.is_crlf };
-    let readings = Some(readings);
-    finish(FilePatch {
-        change,
-        kind: None,
-        mode: None,
-        base_blob: None,
-        line,
-        is_from_top: false,
-        readings,
-        body,
-    })
+    finish(FilePatch { readings: Some(readings), ..FilePatch::new(line, change, body) })
 }
 
 /// Whether this is the time by which GNU diff says that a file is not there: 1970 began. It counts
