@@ -29,10 +29,7 @@ pub(crate) fn label(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 /// The same for a diff without git's header, where a time may stand behind the name: behind a tab
 /// as `diff -u` writes it, or behind blanks where tabs were lost on the way.
 pub(crate) fn traditional_label(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    if text.starts_with(b"\"") {
-        return unquote(text);
-    }
-    match time_behind(text) {
+    match time_behind(text).filter(|_| !text.starts_with(b"\"")) {
         Some(end) => Some((plain(&text[..end])?, &text[end..])),
         None => label(text),
     }

@@ -149,15 +149,7 @@ impl Readings {
 
     /// The name that is meant as far as the part alone says.
     pub(crate) fn preferred(&self) -> &[u8] {
-        match (&self.literal, self.first) {
-            (Some(literal), Reading::Literal) => literal,
-            _ => &self.gits,
-        }
-    }
-
-    /// Whether the part creates the file when there is none.
-    pub(crate) fn creates(&self) -> bool {
-        self.creates
+        self.names(&Seen::default())[0]
     }
 
     /// Every name that may be meant.

@@ -84,7 +84,7 @@ fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
         (both(no_old)?, |path| Change::Modify { path })
     };
     let change = change(readings.preferred().to_vec());
-    let is_new = matches!(change, Change::Create { .. }) || readings.creates();
+    let is_new = matches!(change, Change::Create { .. }) || readings.creates;
     if is_new && ends_in_crlf && behind_new.starts_with(b" ") {
         // Git does not see the time then, and creates a file with the time in its name.
         let reason = "a time behind blanks and a CR LF: end the name before it";

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use crate::fit::near_miss::{NearMiss, near_miss};
 use crate::replace::once::{ReplaceError, replace};
-use crate::replace::pieces::{Replaced, Text};
+use crate::replace::pieces::Text;
 
 /// One piece of text for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,55 +91,44 @@ fn in_turn(
     let (mut index, mut one_by_one_until) = (0, 0);
     while let Some(edit) = edits.get(index) {
         if index >= one_by_one_until {
-            let run = edits[index..].iter().take_while(|edit| !edit.all).count();
-            one_by_one_until = index + run;
-            if let Some((made, outcome)) =
-                counted(&content, &edits[index..index + run], bytes_max, counting)
-            {
+            one_by_one_until = index + edits[index..].iter().take_while(|edit| !edit.all).count();
+            let run = &edits[index..one_by_one_until];
+            if let Some((made, edited)) = counted(&content, run, bytes_max, counting) {
                 index += made;
-                content = Cow::Owned(outcome.map_err(|failure| failure.at(index))?);
+                content = Cow::Owned(edited);
                 continue;
             }
         }
-        if content.len() > bytes_max {
-            return Err(EditsError::TooLong { index, bytes: content.len() });
-        }
-        let edited = replace(&content, edit.old, edit.new, edit.all);
-        let edited = edited.map_err(|error| Failure::of(error, &content, edit.old).at(index))?;
-        content = Cow::Owned(edited);
+        content = Cow::Owned(edited(&content, edit, index, bytes_max)?);
         index += 1;
     }
     Ok(content.into_owned())
 }
 
-/// Why an edit of a run failed.
-enum Failure {
-    Occurrences(u64, Option<NearMiss>),
-    TooLong(usize),
+/// Makes one edit, whose index is for the error.
+fn edited(
+    content: &[u8],
+    edit: &Edit<'_>,
+    index: usize,
+    bytes_max: usize,
+) -> Result<Vec<u8>, EditsError> {
+    if content.len() > bytes_max {
+        return Err(EditsError::TooLong { index, bytes: content.len() });
+    }
+    replace(content, edit.old, edit.new, edit.all).map_err(|ReplaceError { found }| {
+        let near = (found == 0).then(|| near_miss(content, edit.old)).flatten();
+        EditsError::Occurrences { index, found, near }
+    })
 }
 
-impl Failure {
-    fn of(error: ReplaceError, content: &[u8], old: &[u8]) -> Self {
-        let near = (error.found == 0).then(|| near_miss(content, old)).flatten();
-        Self::Occurrences(error.found, near)
-    }
-
-    fn at(self, index: usize) -> EditsError {
-        match self {
-            Self::Occurrences(found, near) => EditsError::Occurrences { index, found, near },
-            Self::TooLong(bytes) => EditsError::TooLong { index, bytes },
-        }
-    }
-}
-
-/// Makes as many edits of a run as it pays to make at once: how many, and what comes of it. Nothing
-/// where it pays for none.
+/// Makes as many edits of a run as it pays to make at once: how many, and the content after them.
+/// An edit that fails is left to [`edited`]. Nothing where it pays for none.
 fn counted(
     content: &[u8],
     run: &[Edit<'_>],
     bytes_max: usize,
     counting: Counting,
-) -> Option<(usize, Result<Vec<u8>, Failure>)> {
+) -> Option<(usize, Vec<u8>)> {
     let longest = run.iter().map(|edit| edit.old.len()).max()?;
     let texts: usize = run.iter().map(|edit| edit.old.len()).sum();
     let looked_at = run.len().saturating_mul(content.len());
@@ -152,25 +141,16 @@ fn counted(
     let ends = Ends::of(content, run)?;
     let folded = ends.fold(content);
     let mut text = text_of(&folded, run, ends)?;
-    for (index, edit) in run.iter().enumerate() {
-        // With line feeds that stand for two bytes each.
-        let bytes = text.bytes + ends.extra_bytes(text.line_feeds);
-        let unfolded = |text: &Text<'_>| ends.unfold(text.to_vec());
-        if bytes > bytes_max {
-            return Some((index, Err(Failure::TooLong(bytes))));
-        }
-        match text.replace(&ends.fold(edit.old), &ends.fold(edit.new)) {
-            Replaced::Done => {}
-            Replaced::NotOnce => {
-                let content = unfolded(&text);
-                let error = replace(&content, edit.old, edit.new, false).err();
-                let error = error.unwrap_or(ReplaceError { found: 1 });
-                return Some((index, Err(Failure::of(error, &content, edit.old))));
-            }
-            Replaced::GivenUp => return Some((index, Ok(unfolded(&text)))),
-        }
+    // With line feeds that stand for two bytes each.
+    let bytes = |text: &Text<'_>| text.bytes + ends.extra_bytes(text.line_feeds);
+    let mut made = 0;
+    while let Some(edit) = run.get(made)
+        && bytes(&text) <= bytes_max
+        && text.replace(&ends.fold(edit.old), &ends.fold(edit.new)).is_some()
+    {
+        made += 1;
     }
-    Some((run.len(), Ok(ends.unfold(text.to_vec()))))
+    Some((made, ends.unfold(text.to_vec())))
 }
 
 fn text_of<'t>(content: &[u8], run: &[Edit<'t>], ends: Ends) -> Option<Text<'t>> {
@@ -257,8 +237,7 @@ mod tests {
     fn one_by_one(content: &[u8], edits: &[Edit<'_>]) -> Result<Vec<u8>, EditsError> {
         let mut content = content.to_vec();
         for (index, edit) in edits.iter().enumerate() {
-            content = replace(&content, edit.old, edit.new, edit.all)
-                .map_err(|error| Failure::of(error, &content, edit.old).at(index))?;
+            content = edited(&content, edit, index, usize::MAX)?;
         }
         Ok(content)
     }
@@ -333,7 +312,7 @@ mod tests {
             let at = number * 9 * 13;
             expected[at..at + 4].copy_from_slice(b"LINE");
         }
-        assert!(edited.is_ok_and(|edited| edited == expected));
+        assert!(edited == expected, "and all are made");
     }
 
     proptest! {

@@ -40,30 +40,33 @@ pub fn replace(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<
 }
 
 fn literally(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<u8>, ReplaceError> {
-    let mut edited = Vec::with_capacity(content.len());
-    let mut copied = 0;
-    for place in places(content, old, all)? {
-        edited.extend_from_slice(&content[copied..place]);
-        edited.extend_from_slice(new);
-        copied = place + old.len();
-    }
-    edited.extend_from_slice(&content[copied..]);
-    Ok(edited)
+    let covered = places(content, old, all)?.into_iter().map(|at| at..at + old.len());
+    Ok(replaced(content, covered, |_, out| out.extend_from_slice(new)))
 }
 
 /// The same for texts whose line ends are line feeds, in a file with ends of any kind.
 fn folded(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<u8>, ReplaceError> {
     let file = Folded::of(content);
+    let places = places(&file.text, old, all)?.into_iter();
+    let covered = places.map(|at| file.original(at)..file.original(at + old.len()));
+    Ok(replaced(content, covered, |covered, out| splice(content, covered, old, new, out)))
+}
+
+/// The content with something else in place of each of these ranges.
+fn replaced(
+    content: &[u8],
+    ranges: impl Iterator<Item = Range<usize>>,
+    write: impl Fn(Range<usize>, &mut Vec<u8>),
+) -> Vec<u8> {
     let mut edited = Vec::with_capacity(content.len());
     let mut copied = 0;
-    for place in places(&file.text, old, all)? {
-        let covered = file.original(place)..file.original(place + old.len());
-        edited.extend_from_slice(&content[copied..covered.start]);
-        copied = covered.end;
-        splice(content, covered, old, new, &mut edited);
+    for range in ranges {
+        edited.extend_from_slice(&content[copied..range.start]);
+        copied = range.end;
+        write(range, &mut edited);
     }
     edited.extend_from_slice(&content[copied..]);
-    Ok(edited)
+    edited
 }
 
 /// Writes the new text, whose ends are those of the lines that it takes the place of.

@@ -10,15 +10,6 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 /// So many occurrences are counted for each byte of the file and the edits, at most.
 const OCCURRENCES_PER_BYTE: usize = 8;
 
-/// What became of an edit.
-pub(crate) enum Replaced {
-    Done,
-    /// The text does not occur exactly once. Nothing was changed.
-    NotOnce,
-    /// There are too many occurrences to be counted. Nothing was changed.
-    GivenUp,
-}
-
 /// A text that is being edited, and how often the texts of its edits occur in it.
 ///
 /// Each byte has a number that it keeps: its place in `source`. Pieces are ranges of numbers, in
@@ -55,6 +46,13 @@ struct Piece {
 struct Occurrences {
     count: usize,
     sum: usize,
+}
+
+impl Occurrences {
+    fn add(&mut self, number: usize) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(number);
+    }
 }
 
 impl<'t> Text<'t> {
@@ -99,9 +97,7 @@ impl<'t> Text<'t> {
         };
         for found in text.automaton.try_find_overlapping_iter(content).ok()? {
             text.budget = text.budget.checked_sub(1)?;
-            let occurrences = &mut text.occurrences[found.pattern().as_usize()];
-            occurrences.count += 1;
-            occurrences.sum = occurrences.sum.wrapping_add(found.start());
+            text.occurrences[found.pattern().as_usize()].add(found.start());
         }
         Some(text)
     }
@@ -116,20 +112,21 @@ impl<'t> Text<'t> {
         out
     }
 
-    pub(crate) fn replace(&mut self, old: &[u8], new: &[u8]) -> Replaced {
-        let Some(pattern) = self.patterns.get(old) else { return Replaced::GivenUp };
-        let Occurrences { count: 1, sum: number } = self.occurrences[*pattern] else {
-            return Replaced::NotOnce;
+    /// Replaces the only occurrence of a text. Changes nothing, and says nothing, when there is not
+    /// exactly one or when too many occurrences would have to be counted.
+    pub(crate) fn replace(&mut self, old: &[u8], new: &[u8]) -> Option<()> {
+        let Occurrences { count: 1, sum: number } = self.occurrences[*self.patterns.get(old)?]
+        else {
+            return None;
         };
         let from = self.split_at(number);
-        let (before, before_ids) = self.back_from(from);
-        let mut window = Window { bytes: before, numbers: before_ids };
+        let mut window = self.back_from(from);
         let at = window.bytes.len();
         // The pieces that are covered, the last one as far as it is.
         let mut covered = Vec::new();
         let mut next = Some(from);
         while window.bytes.len() < at + old.len() {
-            let Some(index) = next else { return Replaced::GivenUp };
+            let index = next?;
             let left = at + old.len() - window.bytes.len();
             let numbers = self.pieces[index].numbers.clone();
             if numbers.len() > left {
@@ -147,27 +144,20 @@ impl<'t> Text<'t> {
         self.source.extend_from_slice(new);
         come.push(&self.source, inserted.clone());
         come.append(&behind);
-        let Some(gone) = self.found_in(&gone, at..at + old.len()) else {
-            return Replaced::GivenUp;
-        };
-        let Some(come) = self.found_in(&come, at..at + new.len()) else {
-            return Replaced::GivenUp;
-        };
+        let gone = self.found_in(&gone, at..at + old.len())?;
+        let come = self.found_in(&come, at..at + new.len())?;
         for (pattern, number) in gone {
-            let occurrences = &mut self.occurrences[pattern];
-            occurrences.count -= 1;
-            occurrences.sum = occurrences.sum.wrapping_sub(number);
+            self.occurrences[pattern].count -= 1;
+            self.occurrences[pattern].sum = self.occurrences[pattern].sum.wrapping_sub(number);
         }
         for (pattern, number) in come {
-            let occurrences = &mut self.occurrences[pattern];
-            occurrences.count += 1;
-            occurrences.sum = occurrences.sum.wrapping_add(number);
+            self.occurrences[pattern].add(number);
         }
         self.put(&covered, inserted);
         let line_feeds = |text: &[u8]| memchr::memchr_iter(b'\n', text).count();
         self.bytes = self.bytes + new.len() - old.len();
         self.line_feeds = self.line_feeds + line_feeds(new) - line_feeds(old);
-        Replaced::Done
+        Some(())
     }
 
     /// The occurrences in a window that overlap a place in it, or lie across it when it is empty:
@@ -203,33 +193,28 @@ impl<'t> Text<'t> {
     }
 
     /// As many bytes before a piece as an occurrence that reaches into it can have there.
-    fn back_from(&self, piece: usize) -> (Vec<u8>, Vec<(usize, usize)>) {
+    fn back_from(&self, piece: usize) -> Window {
         let (mut ranges, mut left) = (Vec::new(), self.longest - 1);
         let mut next = self.pieces[piece].before;
-        while let Some(index) = next.filter(|_| left > 0) {
-            let numbers = self.pieces[index].numbers.clone();
-            let taken = numbers.len().min(left);
-            ranges.push(numbers.end - taken..numbers.end);
+        while let Some(piece) = next.filter(|_| left > 0).map(|index| &self.pieces[index]) {
+            let taken = piece.numbers.len().min(left);
+            ranges.push(piece.numbers.end - taken..piece.numbers.end);
             left -= taken;
-            next = self.pieces[index].before;
+            next = piece.before;
         }
         let mut window = Window::default();
-        for numbers in ranges.into_iter().rev() {
-            window.push(&self.source, numbers);
-        }
-        (window.bytes, window.numbers)
+        ranges.into_iter().rev().for_each(|numbers| window.push(&self.source, numbers));
+        window
     }
 
     /// The same from a piece on.
-    fn forth_from(&self, piece: Option<usize>) -> Window {
+    fn forth_from(&self, mut next: Option<usize>) -> Window {
         let (mut window, mut left) = (Window::default(), self.longest - 1);
-        let mut next = piece;
-        while let Some(index) = next.filter(|_| left > 0) {
-            let numbers = self.pieces[index].numbers.clone();
-            let taken = numbers.len().min(left);
-            window.push(&self.source, numbers.start..numbers.start + taken);
+        while let Some(piece) = next.filter(|_| left > 0).map(|index| &self.pieces[index]) {
+            let taken = piece.numbers.len().min(left);
+            window.push(&self.source, piece.numbers.start..piece.numbers.start + taken);
             left -= taken;
-            next = self.pieces[index].behind;
+            next = piece.behind;
         }
         window
     }
