@@ -1,6 +1,6 @@
 //! The contents that are compared: in memory, or read from a file.
 
-use std::io::{self, BufRead, Cursor, Seek};
+use std::io::{self, Cursor, Read, Seek};
 
 use sha1::{Digest as _, Sha1};
 
@@ -44,10 +44,10 @@ impl<'a> Side<'a> {
     }
 }
 
-/// A content that can be read more than once from its start; an open file in a `BufReader` is one.
-pub trait Content: BufRead + Seek {}
+/// A content that can be read more than once from its start; an open file is one.
+pub trait Content: Read + Seek {}
 
-impl<T: BufRead + Seek> Content for T {}
+impl<T: Read + Seek> Content for T {}
 
 /// How git tells binary contents: a NUL among the first 8,000 bytes.
 pub fn is_binary(content: &[u8]) -> bool {
@@ -59,25 +59,25 @@ pub(crate) const SNIFF_BYTES: usize = 8000;
 
 /// The id that git gives a content, which is a SHA-1 over a short header and its bytes; zeros for no
 /// file. Digests of our own are BLAKE3.
-pub(crate) fn object_id(content: &mut Option<(&mut dyn Content, u64)>) -> io::Result<String> {
-    let Some((content, bytes)) = content else {
+pub(crate) fn object_id(content: &mut Option<&mut dyn Content>, bytes: u64) -> io::Result<String> {
+    if content.is_none() {
         return Ok("0".repeat(40));
-    };
+    }
     let mut hasher = Sha1::new();
     hasher.update(format!("blob {bytes}\0"));
-    for_each_piece(*content, |piece| {
+    for_each_piece(content, |piece| {
         hasher.update(piece);
         Ok(())
     })?;
-    let digits = hasher.finalize();
-    Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Reads a content from its start in pieces.
+/// Reads a content from its start in pieces; no file has none.
 pub(crate) fn for_each_piece(
-    content: &mut dyn Content,
+    content: &mut Option<&mut dyn Content>,
     mut piece: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
+    let Some(content) = content else { return Ok(()) };
     content.rewind()?;
     let mut buffer = vec![0; 64 << 10];
     loop {

@@ -1,4 +1,4 @@
-//! The ordered regions kept, removed and inserted; validating and applying them.
+//! The regions that change between two contents, checked against both.
 
 use std::ops::Range;
 
@@ -26,22 +26,6 @@ pub struct Change {
     pub old: Range<u32>,
     /// The new lines, counted from 0.
     pub new: Range<u32>,
-}
-
-/// One run of a script.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// Lines that both sides have.
-    Keep {
-        /// The old lines.
-        old: Range<u32>,
-        /// The new lines, as many.
-        new: Range<u32>,
-    },
-    /// Old lines that go.
-    Delete(Range<u32>),
-    /// New lines that come.
-    Insert(Range<u32>),
 }
 
 impl EditScript {
@@ -117,13 +101,8 @@ impl EditScript {
     }
 
     /// How many lines the old content has.
-    pub fn old_len(&self) -> u32 {
+    pub(crate) fn old_len(&self) -> u32 {
         self.old_len
-    }
-
-    /// How many lines the new content has.
-    pub fn new_len(&self) -> u32 {
-        self.new_len
     }
 
     /// How many lines come.
@@ -134,44 +113,6 @@ impl EditScript {
     /// How many lines go.
     pub fn removed(&self) -> u64 {
         self.changes.iter().map(|change| change.old.len() as u64).sum()
-    }
-
-    /// Every run in order, kept ones too; in a changed region the deletion comes first.
-    pub fn steps(&self) -> impl Iterator<Item = Step> + '_ {
-        let end = Change { old: self.old_len..self.old_len, new: self.new_len..self.new_len };
-        let mut at = (0, 0);
-        self.changes
-            .iter()
-            .cloned()
-            .chain(std::iter::once(end))
-            .flat_map(move |change| {
-                let keep = Step::Keep { old: at.0..change.old.start, new: at.1..change.new.start };
-                at = (change.old.end, change.new.end);
-                [keep, Step::Delete(change.old), Step::Insert(change.new)]
-            })
-            .filter(|step| match step {
-                Step::Keep { old: lines, .. } | Step::Delete(lines) | Step::Insert(lines) => {
-                    !lines.is_empty()
-                }
-            })
-    }
-
-    /// The new content, made of the old one's kept lines and the new one's inserted lines.
-    ///
-    /// # Panics
-    ///
-    /// When the contents are not those the script was checked against.
-    pub fn apply(&self, old: &Lines<'_>, new: &Lines<'_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(new.bytes().len());
-        for step in self.steps() {
-            let (lines, from) = match &step {
-                Step::Keep { old: kept, .. } => (old, kept),
-                Step::Insert(inserted) => (new, inserted),
-                Step::Delete(_) => continue,
-            };
-            out.extend_from_slice(lines.range(from.start as usize, from.end as usize));
-        }
-        out
     }
 
     /// Puts other changes in the place of these, for one who keeps the script right.

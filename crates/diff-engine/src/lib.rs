@@ -35,7 +35,7 @@ mod strategies;
 mod window;
 
 pub use content::{Content, Side, is_binary};
-pub use edit_script::{Change, EditScript, Step};
+pub use edit_script::{Change, EditScript};
 pub use engine::{DiffEngine, FileDiff};
 pub use error::{Danger, LoadError, RegistryError, ScriptError};
 pub use intern::{Interned, intern};

@@ -78,11 +78,9 @@ pub enum Remark {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LineEndingsFlipped { to_crlf: true } => {
-                f.write_str("line endings flipped from LF to CRLF")
-            }
-            Self::LineEndingsFlipped { to_crlf: false } => {
-                f.write_str("line endings flipped from CRLF to LF")
+            Self::LineEndingsFlipped { to_crlf } => {
+                let (from, to) = if *to_crlf { ("LF", "CRLF") } else { ("CRLF", "LF") };
+                write!(f, "line endings flipped from {from} to {to}")
             }
             Self::Shrank { old_bytes, new_bytes } => {
                 write!(f, "shrank by more than 90 %, from {old_bytes} to {new_bytes} bytes")
@@ -94,14 +92,12 @@ impl fmt::Display for Remark {
             Self::BecameUnreadable => f.write_str("its owner cannot read it"),
             Self::NoLongerUtf8 => f.write_str("no longer valid UTF-8"),
             Self::BecameUtf8 => f.write_str("was not valid UTF-8 and is now"),
-            Self::ByteOrderMark { is_there: true } => f.write_str("gained a byte order mark (BOM)"),
-            Self::ByteOrderMark { is_there: false } => {
-                f.write_str("lost its byte order mark (BOM)")
+            Self::ByteOrderMark { is_there } => {
+                let verb = if *is_there { "gained a" } else { "lost its" };
+                write!(f, "{verb} byte order mark (BOM)")
             }
-            Self::Utf16 { is_now: true } => f.write_str("encoding changed to UTF-16"),
-            Self::Utf16 { is_now: false } => f.write_str("encoding changed from UTF-16"),
-            Self::Utf32 { is_now: true } => f.write_str("encoding changed to UTF-32"),
-            Self::Utf32 { is_now: false } => f.write_str("encoding changed from UTF-32"),
+            Self::Utf16 { is_now } => write!(f, "encoding changed {} UTF-16", to_or_from(*is_now)),
+            Self::Utf32 { is_now } => write!(f, "encoding changed {} UTF-32", to_or_from(*is_now)),
             Self::ReplacedBinary => f.write_str("full replacement: the content is binary"),
             Self::ReplacedTooLarge { limit_bytes } => {
                 write!(f, "full replacement: the content is over {limit_bytes} bytes")
@@ -114,6 +110,10 @@ impl fmt::Display for Remark {
             }
         }
     }
+}
+
+fn to_or_from(is_now: bool) -> &'static str {
+    if is_now { "to" } else { "from" }
 }
 
 impl Remark {

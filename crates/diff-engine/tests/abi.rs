@@ -197,7 +197,7 @@ fn this_host_loads_every_plugin_of_its_major_version(#[case] interface: &Interfa
     let loaded = load_library(&installed.path, &installed.trust).expect("it is a strategy");
     assert_eq!((loaded.name().as_str(), loaded.version().as_str()), ("replacing", "3.2.1"));
     let mut registry = Registry::bundled();
-    registry.add_loaded(loaded).expect("the name is free");
+    registry.add_in_process(installed.library("replacing")).expect("the name is free");
     let policy = Policy { strategy: "replacing".to_owned(), ..Policy::default() };
     let diff = DiffEngine::new(policy, registry).diff(Side::Text(b"a\nb\n"), Side::Text(b"a\nc\n"));
     assert_eq!((diff.strategy.as_str(), diff.added, diff.degraded), ("replacing", 2, true));

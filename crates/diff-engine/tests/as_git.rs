@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
 use common::{Case, Files, engine};
-use diff_engine::{Amount, FileStat, render_stat};
+use diff_engine::{Amount, FileStat, Side, render_stat};
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -128,8 +128,13 @@ fn the_short_form_is_gits(#[values(80, 60, 30, 12)] width: usize) {
     let stats: Vec<_> = by_name
         .iter()
         .map(|case| {
-            let (old, new) = case.sides();
-            FileStat::of(case.change, Amount::of(&case.diff(&engine), old, new))
+            let (diff, (old, new)) = (case.diff(&engine), case.sides());
+            let bytes = |side: Side<'_>| side.bytes().unwrap_or(0);
+            let amount = match diff.full_replace {
+                true => Amount::Bytes { old: bytes(old), new: bytes(new) },
+                false => Amount::Lines { added: diff.added, removed: diff.removed },
+            };
+            FileStat::of(case.change, amount)
         })
         .collect();
     let mut out = Vec::new();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use diff_engine::{
-    ChildLimits, DiffEngine, FileDiff, Library, PluginHost, Policy, Registry, Remark, Side, Step,
+    ChildLimits, DiffEngine, FileDiff, Library, PluginHost, Policy, Registry, Remark, Side,
     inspect_library, test_library,
 };
 use libraries::{Installed, install, library, misbehaving, myers, path_of};
@@ -79,11 +79,8 @@ impl Rig {
         let diff = self.engine.diff(Side::Text(lines.as_bytes()), Side::Text(new.as_bytes()));
         assert_eq!(diff.strategy, "misbehaving", "{:?}", diff.remarks);
         let script = diff.script.expect("the files were compared");
-        let kept = script.steps().filter_map(|step| match step {
-            Step::Keep { old, .. } => Some(old),
-            _ => None,
-        });
-        kept.flatten().map(|line| 1 << line).sum()
+        let goes = |bit: &u32| script.changes().iter().any(|change| change.old.contains(bit));
+        (0..u32::BITS).filter(|bit| !goes(bit)).map(|bit| 1 << bit).sum()
     }
 }
 

@@ -9,7 +9,7 @@ mod common;
 use std::sync::Mutex;
 
 use bolero::check;
-use common::patch::apply_hunks;
+use common::patch::{applied, apply_hunks};
 use common::{Case, engine};
 use diff_engine::{DiffEngine, EditScript, Lines, Policy, Registry, Remark, Side};
 use strategy_api::toolbox::Lineup;
@@ -89,7 +89,7 @@ fn an_accepted_script_gives_the_new_content() {
         let (old, new) = contents(for_contents);
         let (old, new) = (Lines::of(&old), Lines::of(&new));
         if let Ok(script) = EditScript::validated(&operations(for_ops), &old, &new) {
-            assert_eq!(script.apply(&old, &new), new.bytes());
+            assert_eq!(applied(&script, &old, &new), new.bytes());
         }
     });
 }

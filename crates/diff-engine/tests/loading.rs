@@ -39,12 +39,12 @@ fn loaded_and_linked_strategies_give_the_same_diff() {
     for name in ["myers", "patience", "histogram", "full-replace"] {
         let package = format!("strategy-{name}");
         let file = format!("lib{}.so", package.replace('-', "_"));
-        let loaded = install(&library(&file, &["-p", &package])).load();
-        let loaded = loaded.expect("our own library is a strategy");
+        let installed = install(&library(&file, &["-p", &package]));
+        let loaded = installed.load().expect("our own library is a strategy");
         assert_eq!(loaded.name(), name, "each library gives its own strategy");
         assert_eq!(loaded.version(), env!("CARGO_PKG_VERSION"));
         let mut registry = Registry::empty();
-        registry.add_loaded(loaded).expect("the name is free");
+        registry.add_in_process(installed.library(name)).expect("the name is free");
         let policy = Policy { strategy: name.to_owned(), ..Policy::default() };
         let with_library = DiffEngine::new(policy.clone(), registry);
         let linked = DiffEngine::bundled(policy);
@@ -58,9 +58,9 @@ fn loaded_and_linked_strategies_give_the_same_diff() {
 
 #[test]
 fn a_library_that_panics_is_replaced() {
-    let loaded = install(&misbehaving()).load().expect("it is a strategy");
+    let installed = install(&misbehaving());
     let mut registry = Registry::bundled();
-    registry.add_loaded(loaded).expect("the name is free");
+    registry.add_in_process(installed.library("misbehaving")).expect("the name is free");
     let policy = Policy { strategy: "misbehaving".to_owned(), ..Policy::default() };
     let engine = DiffEngine::new(policy, registry);
     let diff = engine.diff(Side::Text(b"a\n"), Side::Text(b"plugin: panic\n"));
@@ -74,8 +74,8 @@ fn a_library_that_panics_is_replaced() {
 
 #[test]
 fn a_loaded_strategy_cannot_take_a_bundled_name() {
-    let loaded = install(&myers()).load().expect("it is a strategy");
-    assert!(Registry::bundled().add_loaded(loaded).is_err());
+    let library = install(&myers()).library("myers");
+    assert!(Registry::bundled().add_in_process(library).is_err());
 }
 
 #[test]

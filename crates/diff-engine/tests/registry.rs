@@ -50,7 +50,7 @@ fn check_replaced(engine: &DiffEngine, chosen: &str, reason: &str) {
     assert_eq!(first.script, expected.script, "histogram takes the file over");
     assert_eq!(first.strategy, "histogram");
     assert_eq!(why_replaced(&first, chosen), reason);
-    assert!(engine.registry().has_failed(chosen));
+    assert!(engine.registry().failure_of(chosen).is_some());
     let second = engine.diff(OLD, NEW);
     assert_eq!((second.script, second.strategy.as_str()), (expected.script, "histogram"));
     assert_eq!(second.remarks, [], "a strategy that failed is warned of once");

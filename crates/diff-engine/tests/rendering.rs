@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{self, BufReader, Cursor};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use common::{Case, engine};
 use diff_engine::{
@@ -295,6 +295,22 @@ fn contents_that_were_not_loaded_are_asked_for() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
+/// Gives 7 bytes at a time, so that a boundary is everywhere.
+struct Trickle<'a>(Cursor<&'a [u8]>);
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = buffer.len().min(7);
+        self.0.read(&mut buffer[..length])
+    }
+}
+
+impl Seek for Trickle<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
 #[rstest]
 #[case::text(b"a\nb\nc", b"a\nB\nc\n")]
 #[case::long_lines(&[b'x'; 1000], &[b'y'; 999])]
@@ -304,9 +320,7 @@ fn streamed_and_loaded_contents_give_the_same_patch(#[case] old: &[u8], #[case] 
     let engine = DiffEngine::bundled(Policy { size_max_bytes: 0, ..Policy::default() });
     let case = Case::modify(b"file", old, new);
     let mut streamed = Vec::new();
-    // A buffer of 7 bytes puts a boundary everywhere.
-    let mut old = BufReader::with_capacity(7, Cursor::new(old));
-    let mut new = BufReader::with_capacity(7, Cursor::new(new));
+    let (mut old, mut new) = (Trickle(Cursor::new(old)), Trickle(Cursor::new(new)));
     engine
         .render_full_replace(
             &case.header(),

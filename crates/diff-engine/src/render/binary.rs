@@ -15,28 +15,26 @@ use crate::content::{Content, for_each_piece, object_id};
 
 /// Writes the index line and both contents, each with its size in bytes; `None` is no file.
 pub(crate) fn write_binary_patch(
-    mut old: Option<(&mut dyn Content, u64)>,
-    mut new: Option<(&mut dyn Content, u64)>,
+    (mut old, old_bytes): (Option<&mut dyn Content>, u64),
+    (mut new, new_bytes): (Option<&mut dyn Content>, u64),
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let (old_id, new_id) = (object_id(&mut old)?, object_id(&mut new)?);
+    let (old_id, new_id) = (object_id(&mut old, old_bytes)?, object_id(&mut new, new_bytes)?);
     write!(out, "index {old_id}..{new_id}\nGIT binary patch\n")?;
-    write_literal(&mut new, out)?;
-    write_literal(&mut old, out)
+    write_literal(&mut new, new_bytes, out)?;
+    write_literal(&mut old, old_bytes, out)
 }
 
 fn write_literal(
-    content: &mut Option<(&mut dyn Content, u64)>,
+    content: &mut Option<&mut dyn Content>,
+    bytes: u64,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let bytes = content.as_ref().map_or(0, |(_, bytes)| *bytes);
     writeln!(out, "literal {bytes}")?;
     let lines = Base85Lines { out: &mut *out, line: Vec::with_capacity(LINE_BYTES) };
     let mut encoder = ZlibEncoder::new(lines, Compression::default());
-    if let Some((content, _)) = content {
-        for_each_piece(*content, |piece| encoder.write_all(piece))?;
-    }
-    encoder.finish()?.finish()?;
+    for_each_piece(content, |piece| encoder.write_all(piece))?;
+    encoder.finish()?.write_line()?;
     out.write_all(b"\n")
 }
 
@@ -75,10 +73,6 @@ impl Base85Lines<'_> {
         text.push(b'\n');
         self.line.clear();
         self.out.write_all(&text)
-    }
-
-    fn finish(mut self) -> io::Result<()> {
-        self.write_line()
     }
 }
 

@@ -96,11 +96,8 @@ impl<'a> FileHeader<'a> {
     ) -> io::Result<()> {
         let (from, to) = self.change.paths();
         let name = if names_follow { quote } else { quote_spaces };
-        out.write_all(b"diff --git ")?;
-        out.write_all(&name(&prefixed(b"a/", from)))?;
-        out.write_all(b" ")?;
-        out.write_all(&name(&prefixed(b"b/", to)))?;
-        out.write_all(b"\n")?;
+        let names = [name(&prefixed(b"a/", from)), name(&prefixed(b"b/", to))].join(&b' ');
+        out.write_all(&[b"diff --git ", &names[..], b"\n"].concat())?;
         match self.change {
             FileChange::Create { .. } => {
                 writeln!(out, "new file mode {}", created_mode(self.new_mode))?;
@@ -116,11 +113,8 @@ impl<'a> FileHeader<'a> {
         }
         if let FileChange::Rename { from, to } = self.change {
             writeln!(out, "similarity index {similarity}%")?;
-            out.write_all(b"rename from ")?;
-            out.write_all(&quote(from))?;
-            out.write_all(b"\nrename to ")?;
-            out.write_all(&quote(to))?;
-            out.write_all(b"\n")?;
+            let (from, to) = (quote(from), quote(to));
+            out.write_all(&[b"rename from ", &from[..], b"\nrename to ", &to, b"\n"].concat())?;
         }
         Ok(())
     }
@@ -156,14 +150,11 @@ impl<'a> FileHeader<'a> {
     /// The `---` and `+++` lines.
     pub(crate) fn write_names(&self, out: &mut dyn Write) -> io::Result<()> {
         let (old, new) = self.labels();
-        for (sign, label) in [(b"--- ", old), (b"+++ ", new)] {
-            out.write_all(sign)?;
-            out.write_all(&label)?;
+        for (sign, label) in [(&b"--- "[..], old), (b"+++ ", new)] {
             // Where a name holds a space, `patch` would take the rest for a date but for the tab.
-            if label.contains(&b' ') && !label.starts_with(b"\"") {
-                out.write_all(b"\t")?;
-            }
-            out.write_all(b"\n")?;
+            let needs_tab = label.contains(&b' ') && !label.starts_with(b"\"");
+            let end: &[u8] = if needs_tab { b"\t\n" } else { b"\n" };
+            out.write_all(&[sign, &label, end].concat())?;
         }
         Ok(())
     }
@@ -211,8 +202,7 @@ const NO_FILE_ID: &str = "0000000";
 
 /// The beginning of the id that git gives a content, as long as it shows it.
 fn blob_id(content: &[u8]) -> io::Result<String> {
-    let (mut reader, bytes) = (io::Cursor::new(content), content.len() as u64);
-    let mut id = object_id(&mut Some((&mut reader, bytes)))?;
+    let mut id = object_id(&mut Some(&mut io::Cursor::new(content)), content.len() as u64)?;
     id.truncate(7);
     Ok(id)
 }
@@ -224,12 +214,9 @@ fn prefixed(prefix: &[u8], name: &[u8]) -> Vec<u8> {
 /// The mode of a file that comes to be: git's word where that is all of it, else all bits, which
 /// `git apply` reads as one of its two modes and `patch` sets.
 fn created_mode(mode: Option<u32>) -> String {
-    if mode == Some(SYMLINK) {
-        return format!("{SYMLINK:o}");
-    }
-    match mode.map(|mode| mode & 0o7777) {
-        None => git_mode(None),
-        Some(mode) => format!("{:06o}", 0o100000 | mode),
+    match mode.filter(|mode| *mode != SYMLINK) {
+        None => git_mode(mode),
+        Some(mode) => format!("{:06o}", 0o100000 | (mode & 0o7777)),
     }
 }
 
@@ -255,7 +242,7 @@ pub fn write_directory(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let verb = if is_new { "create" } else { "delete" };
+    let name = quote(&[path, b"/"].concat());
     write!(out, "{verb} mode {:06o} ", 0o040000 | (mode & 0o7777))?;
-    out.write_all(&quote(&[path, b"/"].concat()))?;
-    out.write_all(b"\n")
+    out.write_all(&[&name[..], b"\n"].concat())
 }

@@ -5,8 +5,6 @@
 use std::io::{self, Write};
 use std::iter;
 
-use crate::content::Side;
-use crate::engine::FileDiff;
 use crate::render::header::FileChange;
 use crate::render::names::quote;
 
@@ -48,15 +46,6 @@ impl FileStat {
 }
 
 impl Amount {
-    /// What a comparison of two sides came to.
-    pub fn of(diff: &FileDiff, old: Side<'_>, new: Side<'_>) -> Self {
-        if diff.full_replace {
-            let bytes = |side: Side<'_>| side.bytes().unwrap_or(0);
-            return Self::Bytes { old: bytes(old), new: bytes(new) };
-        }
-        Self::Lines { added: diff.added, removed: diff.removed }
-    }
-
     fn lines(self) -> (u64, u64) {
         match self {
             Self::Lines { added, removed } => (added, removed),

@@ -51,7 +51,7 @@ pub(crate) fn write_hunks(
         let last = hunk.last().unwrap_or(first);
         let before = context.min(first.old.start);
         let behind = context.min(script.old_len() - last.old.end);
-        old.skip_to(first.old.start - before);
+        old.take_to(first.old.start - before);
         let heading = headings.above(&old);
         out.write_hunk_header(
             first.old.start - before..last.old.end + behind,
@@ -61,13 +61,13 @@ pub(crate) fn write_hunks(
         for change in hunk {
             out.write_lines(b' ', old.take_to(change.old.start))?;
             out.write_lines(b'-', old.take_to(change.old.end))?;
-            new.skip_to(change.new.start);
+            new.take_to(change.new.start);
             out.write_lines(b'+', new.take_to(change.new.end))?;
         }
         out.write_lines(b' ', old.take_to(last.old.end + behind))?;
         rest = after;
     }
-    out.flush()
+    out.write_pending()
 }
 
 /// A content that is read line by line, and how far that has come.
@@ -80,10 +80,6 @@ struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     fn of(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, line: 0 }
-    }
-
-    fn skip_to(&mut self, line: u32) {
-        self.take_to(line);
     }
 
     /// The bytes of the lines from here up to and without `line`, which is not behind this one.
@@ -200,11 +196,6 @@ impl Buffered<'_> {
         self.out.write_all(&self.pending)?;
         self.pending.clear();
         Ok(())
-    }
-
-    /// Hands over everything that was gathered.
-    fn flush(mut self) -> io::Result<()> {
-        self.write_pending()
     }
 }
 

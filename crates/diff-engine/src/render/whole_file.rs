@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::content::{Content, SNIFF_BYTES};
+use crate::content::{Content, SNIFF_BYTES, for_each_piece};
+use crate::lines::first_line_end;
 use crate::render::binary::write_binary_patch;
 use crate::render::header::FileHeader;
 use crate::render::unified::{BinaryMode, NO_NEWLINE, hunk_range};
@@ -35,27 +36,19 @@ pub(crate) fn write_full_replace(
     }
     if binary {
         header.write_extended(0, false, out)?;
-        return write_binary_patch(
-            old.map(|content| (content, old_measure.bytes)),
-            new.map(|content| (content, new_measure.bytes)),
-            out,
-        );
+        return write_binary_patch((old, old_measure.bytes), (new, new_measure.bytes), out);
     }
     let has_lines = old_measure.lines + new_measure.lines > 0;
     header.write_extended(0, has_lines, out)?;
-    if has_lines {
-        header.write_names(out)?;
-        writeln!(
-            out,
-            "@@ -{} +{} @@",
-            hunk_range(0, old_measure.lines),
-            hunk_range(0, new_measure.lines)
-        )?;
-        write_lines(b'-', &mut old, out)?;
-        write_lines(b'+', &mut new, out)?;
-        return Ok(());
+    if !has_lines {
+        return header.write_empty_index(out);
     }
-    header.write_empty_index(out)
+    header.write_names(out)?;
+    let (old_range, new_range) =
+        (hunk_range(0, old_measure.lines), hunk_range(0, new_measure.lines));
+    writeln!(out, "@@ -{old_range} +{new_range} @@")?;
+    write_lines(b'-', &mut old, out)?;
+    write_lines(b'+', &mut new, out)
 }
 
 /// Says in words that a file is replaced: its sizes and digests.
@@ -70,11 +63,8 @@ pub(crate) fn write_description(
 ) -> io::Result<()> {
     header.write_extended(0, false, out)?;
     let (old_label, new_label) = header.labels();
-    out.write_all(if binary { b"Binary files " } else { b"Files " })?;
-    out.write_all(&old_label)?;
-    out.write_all(b" and ")?;
-    out.write_all(&new_label)?;
-    out.write_all(b" differ\n")?;
+    let files: &[u8] = if binary { b"Binary files " } else { b"Files " };
+    out.write_all(&[files, &old_label, b" and ", &new_label, b" differ\n"].concat())?;
     for (side, bytes, digest) in
         [("old", old_bytes, header.old_digest), ("new", new_bytes, header.new_digest)]
     {
@@ -90,25 +80,16 @@ pub(crate) fn write_description(
 }
 
 fn measure(content: &mut Option<&mut dyn Content>) -> io::Result<Measure> {
-    let Some(content) = content else {
-        return Ok(Measure::default());
-    };
-    content.rewind()?;
     let mut measure = Measure::default();
     let mut unfinished = false;
-    loop {
-        let chunk = content.fill_buf()?;
-        let Some(last) = chunk.last() else {
-            break;
-        };
-        let look = (SNIFF_BYTES as u64).saturating_sub(measure.bytes) as usize;
-        measure.binary |= memchr::memchr(0, &chunk[..look.min(chunk.len())]).is_some();
-        measure.lines += memchr::memchr_iter(b'\n', chunk).count() as u64;
-        unfinished = *last != b'\n';
-        let length = chunk.len();
-        measure.bytes += length as u64;
-        content.consume(length);
-    }
+    for_each_piece(content, |piece| {
+        let sniffed = (SNIFF_BYTES as u64).saturating_sub(measure.bytes) as usize;
+        measure.binary |= memchr::memchr(0, &piece[..sniffed.min(piece.len())]).is_some();
+        measure.lines += memchr::memchr_iter(b'\n', piece).count() as u64;
+        measure.bytes += piece.len() as u64;
+        unfinished = !piece.ends_with(b"\n");
+        Ok(())
+    })?;
     measure.lines += u64::from(unfinished);
     Ok(measure)
 }
@@ -119,26 +100,18 @@ fn write_lines(
     content: &mut Option<&mut dyn Content>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let Some(content) = content else {
-        return Ok(());
-    };
-    content.rewind()?;
     let mut at_start = true;
-    loop {
-        let chunk = content.fill_buf()?;
-        if chunk.is_empty() {
-            break;
+    for_each_piece(content, |mut piece| {
+        while !piece.is_empty() {
+            let (line, rest) = piece.split_at(first_line_end(piece));
+            if at_start {
+                out.write_all(&[sign])?;
+            }
+            out.write_all(line)?;
+            at_start = line.ends_with(b"\n");
+            piece = rest;
         }
-        let length = memchr::memchr(b'\n', chunk).map_or(chunk.len(), |feed| feed + 1);
-        if at_start {
-            out.write_all(&[sign])?;
-        }
-        out.write_all(&chunk[..length])?;
-        at_start = chunk[length - 1] == b'\n';
-        content.consume(length);
-    }
-    if !at_start {
-        out.write_all(NO_NEWLINE)?;
-    }
-    Ok(())
+        Ok(())
+    })?;
+    if at_start { Ok(()) } else { out.write_all(NO_NEWLINE) }
 }

@@ -16,6 +16,19 @@ pub struct Library {
     pub trust: Trust,
 }
 
+impl Library {
+    /// Refuses a strategy of another name than the one that was allowed.
+    pub(crate) fn check_called(&self, called: &str) -> Result<(), String> {
+        let Self { name, .. } = self;
+        if called == name {
+            return Ok(());
+        }
+        Err(format!(
+            "its library calls itself {called:?} and was allowed as {name:?}; allow it again"
+        ))
+    }
+}
+
 /// Whether users could type it, which keeps everything else out of messages and configurations too.
 pub(crate) fn check_name(name: &str) -> Result<(), RegistryError> {
     const NAME_MAX_BYTES: usize = 64;

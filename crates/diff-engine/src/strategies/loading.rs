@@ -21,49 +21,31 @@ use strategy_api::abi::{INTERFACE_VERSION, SYMBOL_PREFIX, StrategyModuleRef};
 use crate::error::LoadError;
 
 mod copy;
-#[cfg(all(unix, not(target_vendor = "apple")))]
-mod elf;
-#[cfg(not(all(unix, not(target_vendor = "apple"))))]
-#[path = "loading/other_format.rs"]
+#[cfg_attr(any(not(unix), target_vendor = "apple"), path = "loading/other_format.rs")]
 mod elf;
 mod trust;
 
 pub use trust::{Trust, Writers};
 
 /// A strategy from a library; it stays loaded until the process ends.
-#[derive(Clone)]
-pub struct LoadedStrategy {
-    module: StrategyModuleRef,
-    path: PathBuf,
-}
+#[derive(Clone, Copy)]
+pub struct LoadedStrategy(pub(crate) StrategyModuleRef);
 
 impl LoadedStrategy {
     /// What the strategy calls itself.
     pub fn name(&self) -> String {
-        self.module.name().to_string()
+        self.0.name().to_string()
     }
 
     /// The strategy's own version.
     pub fn version(&self) -> String {
-        self.module.version().to_string()
-    }
-
-    /// Where the library was.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn module(&self) -> StrategyModuleRef {
-        self.module
+        self.0.version().to_string()
     }
 }
 
 impl fmt::Debug for LoadedStrategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadedStrategy")
-            .field("name", &self.name())
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        f.debug_tuple("LoadedStrategy").field(&self.name()).finish()
     }
 }
 
@@ -137,7 +119,7 @@ impl CheckedLibrary {
             Some(error) => refusal(&path, &error),
             None => not_a_strategy(&path, "it exports none"),
         })?;
-        Ok(LoadedStrategy { module, path })
+        Ok(LoadedStrategy(module))
     }
 }
 

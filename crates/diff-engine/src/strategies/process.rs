@@ -34,19 +34,14 @@ mod launch;
 mod serve;
 #[cfg(unix)]
 mod strategy;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
-))]
-mod system_calls;
-#[cfg(all(
-    unix,
+#[cfg(unix)]
+#[cfg_attr(
     not(all(
         target_os = "linux",
         any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
-    ))
-))]
-#[path = "process/no_filter.rs"]
+    )),
+    path = "process/no_filter.rs"
+)]
 mod system_calls;
 #[cfg(unix)]
 mod timed;

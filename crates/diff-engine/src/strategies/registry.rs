@@ -16,9 +16,9 @@ use crate::intern::Interned;
 use crate::lines::Lines;
 use crate::slide::slide;
 use crate::strategies::library::{Library, check_name, one_line};
-use crate::strategies::loading::{LoadedStrategy, load_library};
+use crate::strategies::loading::load_library;
 use crate::strategies::process::{ChildLimits, InChild, PluginHost};
-use crate::strategies::runner::{Answer, Failure, Linked, Loaded, Run, run_inline, run_on_thread};
+use crate::strategies::runner::{Answer, Failure, Linked, Run, run_inline, run_on_thread};
 
 /// The strategies an engine can choose from.
 ///
@@ -88,23 +88,9 @@ impl Registry {
     /// # Errors
     ///
     /// When the name is taken, or none that users could type.
-    pub fn add(&mut self, strategy: impl Strategy + 'static) -> Result<(), RegistryError> {
-        fn named<S: Strategy + 'static>(strategy: S) -> Registered {
-            Registered::new(S::NAME, S::VERSION, Hosting::Thread(Arc::new(Linked(strategy))))
-        }
-        self.push(named(strategy))
-    }
-
-    /// Adds a strategy from a library, in this process. It runs on a thread of its own, within
-    /// the policy's deadline.
-    ///
-    /// # Errors
-    ///
-    /// When the name is taken, or none that users could type.
-    pub fn add_loaded(&mut self, loaded: LoadedStrategy) -> Result<(), RegistryError> {
-        let (name, version) = (loaded.name(), loaded.version());
-        let hosting = Hosting::Thread(Arc::new(Loaded(loaded.module())));
-        self.push(Registered::new(&name, &one_line(&version), hosting))
+    pub fn add<S: Strategy + 'static>(&mut self, strategy: S) -> Result<(), RegistryError> {
+        let hosting = Hosting::Thread(Arc::new(Linked(strategy)));
+        self.push(Registered::new(S::NAME, S::VERSION, hosting))
     }
 
     /// Adds a strategy from a library that is loaded into this process when it is first asked. It
@@ -162,11 +148,6 @@ impl Registry {
     /// Whether there is a strategy of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.find(name).is_some()
-    }
-
-    /// Whether the strategy of this name has failed, so that it is not asked any more.
-    pub fn has_failed(&self, name: &str) -> bool {
-        self.find(name).is_some_and(|entry| entry.failed.get().is_some())
     }
 
     /// Why the strategy of this name is not asked any more, if so.
@@ -310,15 +291,10 @@ impl Hosting {
 impl InProcess {
     fn loaded(&self) -> Result<Arc<dyn Run>, String> {
         let load = || {
-            let Library { name, path, trust } = &self.library;
+            let Library { path, trust, .. } = &self.library;
             let loaded = load_library(path, trust).map_err(|error| error.to_string())?;
-            if &loaded.name() != name {
-                return Err(format!(
-                    "its library calls itself {:?} and was allowed as {name:?}; allow it again",
-                    loaded.name()
-                ));
-            }
-            Ok(Arc::new(Loaded(loaded.module())) as Arc<dyn Run>)
+            self.library.check_called(&loaded.name())?;
+            Ok(Arc::new(loaded) as Arc<dyn Run>)
         };
         self.loaded.get_or_init(load).clone()
     }

@@ -6,11 +6,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use strategy_api::abi::{NO_DEADLINE, RawCtl, RawInput, StrategyModuleRef, guarded};
+use strategy_api::abi::{NO_DEADLINE, RawCtl, RawInput, guarded};
 use strategy_api::{Ctl, Input, Line, Op, Strategy};
 
 use crate::intern::Interned;
 use crate::lines::Lines;
+use crate::strategies::loading::LoadedStrategy;
 
 /// A strategy without its type.
 pub(crate) trait Run: Send + Sync {
@@ -70,10 +71,8 @@ impl<S: Strategy> Run for Linked<S> {
     }
 }
 
-/// A strategy from a library; the guard against panics is on its side.
-pub(crate) struct Loaded(pub(crate) StrategyModuleRef);
-
-impl Run for Loaded {
+/// The guard against panics is on the library's side.
+impl Run for LoadedStrategy {
     fn needs_text(&self) -> bool {
         self.0.needs_text()
     }
@@ -149,7 +148,8 @@ pub(crate) fn run_on_thread(
 
 const STACK_BYTES: usize = 8 << 20;
 
-fn run_on(
+/// Runs a strategy here and now, within limits.
+pub(crate) fn run_on(
     strategy: &dyn Run,
     ids: &Interned,
     old: &Lines<'_>,

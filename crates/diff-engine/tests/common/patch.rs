@@ -1,5 +1,7 @@
 //! A strict reader of unified diffs: told by the format alone, independently of what writes them.
 
+use diff_engine::{EditScript, Lines};
+
 /// The content that the hunks of one file's patch make of `old`.
 ///
 /// # Errors
@@ -56,4 +58,16 @@ fn hunk_header(line: &[u8]) -> Option<(usize, usize, usize)> {
     let (start, old) = range(ranges.next()?)?;
     let (_, new) = range(ranges.next()?.strip_prefix(b"+")?)?;
     Some((if old == 0 { start } else { start - 1 }, old, new))
+}
+
+/// The new content, made of what a script keeps of the old one and of what it takes from the new one.
+pub(crate) fn applied(script: &EditScript, old: &Lines<'_>, new: &Lines<'_>) -> Vec<u8> {
+    let (mut out, mut at) = (Vec::new(), 0);
+    for change in script.changes() {
+        out.extend_from_slice(old.range(at, change.old.start as usize));
+        out.extend_from_slice(new.range(change.new.start as usize, change.new.end as usize));
+        at = change.old.end as usize;
+    }
+    out.extend_from_slice(old.range(at, old.len()));
+    out
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use diff_engine::{Trust, Writers};
+use diff_engine::{Library, Trust, Writers};
 use tempfile::TempDir;
 
 /// The folder of the libraries that were built with this test.
@@ -71,6 +71,13 @@ pub(crate) struct Installed {
     _folder: TempDir,
     pub(crate) path: PathBuf,
     pub(crate) trust: Trust,
+}
+
+impl Installed {
+    /// It as the user allowed it, under a name.
+    pub(crate) fn library(&self, name: &str) -> Library {
+        Library { name: name.to_owned(), path: self.path.clone(), trust: self.trust.clone() }
+    }
 }
 
 pub(crate) fn install(bytes: &[u8]) -> Installed {

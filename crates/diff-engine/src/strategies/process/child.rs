@@ -1,9 +1,7 @@
 //! One child process, from its start to its end.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::thread;
@@ -12,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use strategy_testkit::Check;
 
-use super::launch::launch;
+use super::launch::{Launched, launch};
 use super::timed::Timed;
 use super::wire::{Frame, Kind, MAGIC, OP_BYTES, PROTOCOL, Received, SENTENCE_BYTES_MAX};
 use super::{ChildLimits, PluginHost, Threads};
@@ -37,10 +35,7 @@ pub(super) enum Fault {
 
 /// A child that has loaded its library.
 pub(super) struct Child {
-    process: std::process::Child,
-    stream: UnixStream,
-    stdout: File,
-    stderr: File,
+    launched: Launched,
     /// The start of what it wrote to standard error.
     said: Vec<u8>,
     pub(super) name: String,
@@ -66,17 +61,15 @@ impl Child {
             ))
         })?;
         let mut child = Self {
-            process: launched.process,
-            stream: launched.stream,
-            stdout: launched.stdout,
-            stderr: launched.stderr,
+            launched,
             said: Vec::new(),
             name: String::new(),
             version: String::new(),
             threads,
             needs_text: false,
         };
-        let sent = open_frame(library, limits, threads).send(&mut Timed::new(&child.stream, until));
+        let sent = open_frame(library, limits, threads)
+            .send(&mut Timed::new(&child.launched.stream, until));
         let answer = sent.and_then(|()| child.receive(READY_BYTES_MAX, until));
         let mut frame = match answer {
             Ok(frame) => frame,
@@ -123,7 +116,7 @@ impl Child {
         frame.bytes(new_text);
         let lines = ids.old.len() + ids.new.len();
         let bytes_max = (1 + OP_BYTES * lines).max(SENTENCE_BYTES_MAX) as u64;
-        let sent = frame.send(&mut Timed::new(&self.stream, until));
+        let sent = frame.send(&mut Timed::new(&self.launched.stream, until));
         let answer = sent.and_then(|()| self.receive(bytes_max, until));
         let allowed = format!("for one file in {} ms", time_allowed.as_millis());
         let mut frame = answer.map_err(|error| self.end(&error, &allowed))?;
@@ -146,7 +139,7 @@ impl Child {
         let at = Check::ALL.iter().position(|one| *one == check).unwrap_or_default();
         let mut frame = Frame::new(Kind::Check);
         frame.u8(at as u8);
-        let mut sent = frame.send(&mut Timed::new(&self.stream, until));
+        let mut sent = frame.send(&mut Timed::new(&self.launched.stream, until));
         let mut pair = String::new();
         let at_pair = |why: String, pair: &str| {
             if pair.is_empty() { why } else { format!("{why} (over {pair})") }
@@ -181,11 +174,11 @@ impl Child {
 
     /// Whether the child has ended since it was last asked.
     fn is_gone(&mut self) -> bool {
-        !matches!(self.process.try_wait(), Ok(None))
+        !matches!(self.launched.process.try_wait(), Ok(None))
     }
 
     fn receive(&self, bytes_max: u64, until: Instant) -> io::Result<Received> {
-        let received = Received::read(&mut Timed::new(&self.stream, until), bytes_max)?;
+        let received = Received::read(&mut Timed::new(&self.launched.stream, until), bytes_max)?;
         received.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
@@ -194,7 +187,7 @@ impl Child {
     fn check_silence(&mut self) -> Result<(), Fault> {
         self.drain_stderr();
         let mut printed = [0; 80];
-        match self.stdout.read(&mut printed) {
+        match self.launched.stdout.read(&mut printed) {
             Ok(count) if count > 0 => {
                 let start = String::from_utf8_lossy(&printed[..count]).into_owned();
                 Err(self.misbehaved(format!("it wrote to standard output: {start:?}")))
@@ -205,7 +198,7 @@ impl Child {
 
     /// Takes what was written, so that the pipe never fills; keeps the start of it.
     fn drain_stderr(&mut self) {
-        self.said = drained(&mut self.stderr);
+        self.said = drained(&mut self.launched.stderr);
         if !self.said.is_empty() {
             let said = String::from_utf8_lossy(&self.said);
             tracing::debug!(strategy = %self.name, %said, "the plugin wrote to standard error");
@@ -241,7 +234,7 @@ impl Child {
     fn wait_a_moment(&mut self) -> Option<ExitStatus> {
         const STEP: Duration = Duration::from_millis(2);
         for _ in 0..100 {
-            match self.process.try_wait() {
+            match self.launched.process.try_wait() {
                 Ok(Some(status)) => return Some(status),
                 Ok(None) => thread::sleep(STEP),
                 Err(_) => return None,
@@ -261,11 +254,12 @@ impl Child {
             return;
         }
         // Not reaped yet, so the number is still the child's own.
-        if let Some(group) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
+        if let Some(group) = i32::try_from(self.launched.process.id()).ok().and_then(Pid::from_raw)
+        {
             let _ = kill_process_group(group, Signal::KILL);
         }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.launched.process.kill();
+        let _ = self.launched.process.wait();
     }
 }
 

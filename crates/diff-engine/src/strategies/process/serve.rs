@@ -11,15 +11,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use strategy_api::abi::guarded;
-use strategy_api::{Input, Line};
 use strategy_testkit::{Check, Library as Checked};
 
 use super::wire::{Frame, Kind, MAGIC, PROTOCOL, Received, garbled};
 use super::{Threads, confine};
 use crate::error::LoadError;
+use crate::intern::Interned;
 use crate::lines::Lines;
 use crate::strategies::loading::{CheckedLibrary, LoadedStrategy, Trust, Writers};
-use crate::strategies::runner::{Limits, Loaded, Run as _};
+use crate::strategies::runner::{Limits, Run as _, run_on};
 
 /// Serves a plugin to the process that started this one, until that ends.
 ///
@@ -58,16 +58,15 @@ fn serve(mut host: &File) -> io::Result<()> {
         Ok(loaded) => loaded,
         Err(why) => return Frame::sentence(Kind::Refused, &why).send(&mut host),
     };
-    let module = Loaded(loaded.module());
     let mut ready = Frame::new(Kind::Ready);
     ready.bytes(loaded.name().as_bytes());
     ready.bytes(loaded.version().as_bytes());
-    ready.u8(module.needs_text().into());
+    ready.u8(loaded.needs_text().into());
     ready.send(&mut host)?;
     // The host is this process's own user, and no frame is longer than its files.
     while let Some(frame) = Received::read(&mut host, u64::MAX)? {
         match frame.kind {
-            Kind::Diff => diff(&module, frame)?.send(&mut host)?,
+            Kind::Diff => diff(&loaded, frame)?.send(&mut host)?,
             Kind::Check => check(&loaded, frame, host)?,
             _ => return Err(garbled("a frame that a child is not sent")),
         }
@@ -108,19 +107,13 @@ fn sentence(error: &LoadError) -> String {
     source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
-fn diff(module: &Loaded, mut frame: Received) -> io::Result<Frame> {
-    let deadline_ns = frame.u64()?;
-    let (old, new) = (frame.ids()?, frame.ids()?);
-    let (old_text, new_text) = (frame.bytes()?, frame.bytes()?);
+fn diff(strategy: &LoadedStrategy, mut frame: Received) -> io::Result<Frame> {
+    let time_allowed = Some(Duration::from_nanos(frame.u64()?));
+    let ids = Interned { old: frame.ids()?, new: frame.ids()? };
+    let (old, new) = (frame.bytes()?, frame.bytes()?);
     drop(frame);
-    let (old_lines, new_lines) = (Lines::of(&old_text), Lines::of(&new_text));
-    let old_text: Vec<_> = old_lines.iter().map(Line::new).collect();
-    let new_text: Vec<_> = new_lines.iter().map(Line::new).collect();
-    let input = Input { old: &old, new: &new, old_text: &old_text, new_text: &new_text };
-    let never = AtomicBool::new(false);
-    let limits =
-        Limits { cancelled: &never, time_allowed: Some(Duration::from_nanos(deadline_ns)) };
-    Ok(match module.run(&input, limits) {
+    let limits = Limits { cancelled: &AtomicBool::new(false), time_allowed };
+    Ok(match run_on(strategy, &ids, &Lines::of(&old), &Lines::of(&new), limits) {
         Ok(answer) => {
             let mut frame = Frame::new(Kind::Script);
             frame.u8(answer.degraded.into());
@@ -140,7 +133,7 @@ fn check(loaded: &LoadedStrategy, mut frame: Received, mut host: &File) -> io::R
         // A host that is gone is found out by the answer.
         let _ = Frame::sentence(Kind::Pair, pair).send(&mut *host);
     };
-    let outcome = guarded(|| check.run(&Checked(loaded.module()), &listener));
+    let outcome = guarded(|| check.run(&Checked(loaded.0), &listener));
     match outcome {
         Ok(()) => Frame::new(Kind::Passed).send(&mut host),
         Err(why) => Frame::sentence(Kind::Failed, &why).send(&mut host),

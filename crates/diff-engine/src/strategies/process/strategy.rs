@@ -79,13 +79,7 @@ impl InChild {
     fn start(&self, until: Instant) -> Result<Child, Failure> {
         let child = Child::start(&self.host, &self.library, self.limits, Threads::Refused, until)
             .map_err(failure_of)?;
-        if child.name != self.library.name {
-            let why = format!(
-                "its library calls itself {:?} and was allowed as {:?}; allow it again",
-                child.name, self.library.name
-            );
-            return Err(Failure::not_loaded(why));
-        }
+        self.library.check_called(&child.name).map_err(Failure::not_loaded)?;
         Ok(child)
     }
 }
