@@ -1,7 +1,7 @@
 //! Pins the plugin interface: the document that plugin authors read holds its hash.
 //!
-//! The hash is BLAKE3 over the tokens of the interface's sources, one to a line, so neither
-//! comments nor layout change it, and everything else does.
+//! The hash is BLAKE3 over the tokens of the interface's sources, one to a line: comments and
+//! layout do not change it, and everything else does.
 
 use std::path::Path;
 

@@ -160,7 +160,7 @@ mod tests {
         steps.iter().map(|step| step.name).collect::<Vec<&str>>().join(" ")
     }
 
-    /// Runs all steps, each with what `outcome` gives it; returns what ran and what was said.
+    /// Runs all steps, each with what `outcome` gives it; returns what ran and what was printed.
     fn check_run(
         mut outcome: impl FnMut(&str) -> Outcome,
     ) -> (Result<(), String>, Vec<&'static str>, String) {

@@ -15,14 +15,14 @@ use crate::files::File;
 
 /// Checks every Markdown file among `files`.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
-    let places = places(files);
+    let paths = all_paths(files);
     let mut problems = Vec::new();
     let documents = files.iter().filter(|file| file.path.ends_with(".md") && !file.is_fixture());
     for file in documents {
         let text = file.text().unwrap_or_default();
         for (at, target) in targets(text) {
             if is_relative(&target)
-                && let Err(reason) = resolve(&file.path, &target, &places)
+                && let Err(reason) = resolve(&file.path, &target, &paths)
             {
                 let line = 1 + text[..at].matches('\n').count();
                 problems.push(format!("{}:{line}: the link `{target}` {reason}", file.path));
@@ -66,17 +66,17 @@ fn is_relative(target: &str) -> bool {
 }
 
 /// Every file and every folder above one; the root is the empty path.
-fn places(files: &[File]) -> BTreeSet<&str> {
-    let mut places = BTreeSet::from([""]);
+fn all_paths(files: &[File]) -> BTreeSet<&str> {
+    let mut paths = BTreeSet::from([""]);
     for file in files {
-        places.insert(&file.path);
+        paths.insert(&file.path);
         let slashes = file.path.match_indices('/');
-        places.extend(slashes.map(|(at, _)| &file.path[..at]));
+        paths.extend(slashes.map(|(at, _)| &file.path[..at]));
     }
-    places
+    paths
 }
 
-fn resolve(from: &str, target: &str, places: &BTreeSet<&str>) -> Result<(), &'static str> {
+fn resolve(from: &str, target: &str, paths: &BTreeSet<&str>) -> Result<(), &'static str> {
     let path = target.split(['#', '?']).next().unwrap_or_default();
     let path = path.replace("%20", " ");
     let mut parts: Vec<&str> = match path.strip_prefix('/') {
@@ -93,7 +93,7 @@ fn resolve(from: &str, target: &str, places: &BTreeSet<&str>) -> Result<(), &'st
             name => parts.push(name),
         }
     }
-    if places.contains(parts.join("/").as_str()) {
+    if paths.contains(parts.join("/").as_str()) {
         Ok(())
     } else {
         Err("leads to no file of the repository")

@@ -41,7 +41,9 @@ fn check(files: &[File], workspace: &Workspace) -> Findings {
     findings.problems.extend(circles::check(files, workspace));
     findings.problems.extend(abi_hash::check(files).err());
     findings.problems.extend(links::check(files));
-    findings.problems.extend(refused::check(files));
+    let refused = refused::check(files);
+    findings.problems.extend(refused.problems);
+    findings.notes.extend(refused.notes);
     findings.problems.extend(walks::check(files));
     findings.problems.extend(check_lint_lists(files));
     findings
@@ -92,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_forbidden_calls_is_neither_added_nor_dropped() {
+    fn a_list_of_forbidden_calls_is_not_added_or_dropped() {
         let file = |path: &str| File { path: path.to_owned(), bytes: Vec::new() };
         let mut files: Vec<File> = LINT_LISTS.iter().copied().map(file).collect();
         assert_eq!(check_lint_lists(&files), [""; 0]);
