@@ -93,73 +93,158 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// The permission bits of every symbolic link, as Linux reports them; nothing reads them
-/// (symlink(7)).
-pub const SYMLINK_MODE: u32 = 0o777;
-
-/// What a path with content holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ContentKind {
-    /// A regular file with these bytes.
-    #[default]
+/// What is at a path, as the upper bits of a mode name it in git's trees (`ls-tree`: `120000`,
+/// `040000`). The mode of a regular file has its permission bits alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A regular file.
     File,
-    /// A symbolic link; its target is the content.
+    /// A symbolic link; its content is its target.
     Symlink,
+    /// A directory, which has no content.
+    Directory,
 }
 
-impl ContentKind {
-    /// The kind of content that a kind of file has; `None` where it has none.
-    pub fn of(kind: FileKind) -> Option<Self> {
-        match kind {
-            FileKind::Regular => Some(Self::File),
-            FileKind::Symlink => Some(Self::Symlink),
-            FileKind::Directory | FileKind::Other => None,
+/// The mode of every symbolic link: no system reads the permission bits of one (symlink(7)).
+const SYMLINK_MODE: u32 = 0o120000;
+const DIRECTORY_BITS: u32 = 0o040000;
+const KIND_BITS: u32 = 0o170000;
+
+impl EntryKind {
+    /// The kind that a mode names.
+    pub const fn of_mode(mode: u32) -> Self {
+        match mode & KIND_BITS {
+            SYMLINK_MODE => Self::Symlink,
+            DIRECTORY_BITS => Self::Directory,
+            _ => Self::File,
         }
     }
 
-    /// Whether it is a regular file's.
-    pub fn is_file(&self) -> bool {
-        *self == Self::File
+    /// The kind of what the file system reports; `None` for devices and the like.
+    pub const fn of(kind: FileKind) -> Option<Self> {
+        match kind {
+            FileKind::Regular => Some(Self::File),
+            FileKind::Symlink => Some(Self::Symlink),
+            FileKind::Directory => Some(Self::Directory),
+            FileKind::Other => None,
+        }
+    }
+
+    /// What the file system calls it.
+    pub const fn file_kind(self) -> FileKind {
+        match self {
+            Self::File => FileKind::Regular,
+            Self::Symlink => FileKind::Symlink,
+            Self::Directory => FileKind::Directory,
+        }
     }
 }
 
-/// What identifies the state of a regular file or a symbolic link: content and permission bits.
+/// What identifies the state of a file, a symbolic link or a directory: content and mode.
 ///
 /// The modification time is not part of it: a bare `touch` is no change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Recorded", into = "Recorded")]
 pub struct Fingerprint {
-    /// What it is.
-    #[serde(default, skip_serializing_if = "ContentKind::is_file")]
-    pub kind: ContentKind,
-    /// BLAKE3 of the content.
+    /// BLAKE3 of the content; of nothing for a directory.
     pub digest: Digest,
     /// The content's length in bytes.
     pub bytes: u64,
-    /// Permission bits, `mode & 0o7777`; [`SYMLINK_MODE`] for a symbolic link.
+    /// A file's permission bits, `mode & 0o7777`; of anything else with the bits that name its
+    /// [`EntryKind`].
     pub mode: u32,
 }
 
 impl Fingerprint {
     /// A regular file's.
     pub const fn file(digest: Digest, bytes: u64, mode: u32) -> Self {
-        Self { kind: ContentKind::File, digest, bytes, mode }
+        Self { digest, bytes, mode }
     }
 
     /// That of a symbolic link with this target.
     pub fn symlink(target: &[u8]) -> Self {
-        let (digest, bytes) = (Digest::of(target), target.len() as u64);
-        Self { kind: ContentKind::Symlink, digest, bytes, mode: SYMLINK_MODE }
+        Self::symlink_to(Digest::of(target), target.len() as u64)
+    }
+
+    /// That of a symbolic link with a target of this digest and length.
+    pub const fn symlink_to(digest: Digest, bytes: u64) -> Self {
+        Self { digest, bytes, mode: SYMLINK_MODE }
+    }
+
+    /// That of a directory with these permission bits.
+    pub fn directory(permissions: u32) -> Self {
+        Self { digest: Digest::of(b""), bytes: 0, mode: DIRECTORY_BITS | (permissions & 0o7777) }
+    }
+
+    /// What it is of.
+    pub const fn kind(&self) -> EntryKind {
+        EntryKind::of_mode(self.mode)
+    }
+
+    /// Whether it is a regular file's.
+    pub(crate) const fn is_file(&self) -> bool {
+        matches!(self.kind(), EntryKind::File)
+    }
+
+    /// The permission bits; those of a symbolic link mean nothing.
+    pub const fn permissions(&self) -> u32 {
+        self.mode & 0o7777
     }
 
     /// What is held, whatever the permission bits.
     pub(crate) fn content(&self) -> Content {
-        (self.kind, self.digest)
+        (self.kind(), self.digest)
     }
 }
 
 /// A kind of content and its digest: a file may hold the same bytes as a link's target.
-pub(crate) type Content = (ContentKind, Digest);
+pub(crate) type Content = (EntryKind, Digest);
+
+/// A fingerprint as journals hold it, in which a symbolic link has a word and the mode that Linux
+/// reports of it.
+#[derive(Clone, Serialize, Deserialize)]
+struct Recorded {
+    #[serde(default, skip_serializing_if = "RecordedKind::is_file")]
+    kind: RecordedKind,
+    digest: Digest,
+    bytes: u64,
+    mode: u32,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RecordedKind {
+    #[default]
+    File,
+    Symlink,
+}
+
+impl RecordedKind {
+    fn is_file(&self) -> bool {
+        *self == Self::File
+    }
+}
+
+impl From<Recorded> for Fingerprint {
+    fn from(Recorded { kind, digest, bytes, mode }: Recorded) -> Self {
+        match kind {
+            RecordedKind::File => Self::file(digest, bytes, mode),
+            RecordedKind::Symlink => Self::symlink_to(digest, bytes),
+        }
+    }
+}
+
+impl From<Fingerprint> for Recorded {
+    fn from(fingerprint: Fingerprint) -> Self {
+        let Fingerprint { digest, bytes, mode } = fingerprint;
+        match fingerprint.kind() {
+            EntryKind::Symlink => Self { kind: RecordedKind::Symlink, digest, bytes, mode: 0o777 },
+            EntryKind::File | EntryKind::Directory => {
+                Self { kind: RecordedKind::File, digest, bytes, mode }
+            }
+        }
+    }
+}
 
 /// Where the bytes of staged content are read from when a slot is written.
 ///

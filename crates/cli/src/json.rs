@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use staging_core::{
-    ApplyId, Base, CheckOutcome, Contested, Digest, DiscardReason, ErrorKind, FittedFile,
-    InDoubtApply, MatchLevel, Operation, Patch, PatchApply, PatchId, PatchState, RecoverReport,
-    RelPath, Session, SessionId, SessionState, SessionStatus, Signature, StagedContent, Timestamp,
+    ApplyId, Base, CheckOutcome, ContentJson, Contested, Digest, DiscardReason, ErrorKind,
+    FittedFile, InDoubtApply, MatchLevel, Operation, Patch, PatchApply, PatchId, PatchState,
+    RecoverReport, RelPath, Session, SessionId, SessionState, SessionStatus, Signature, Timestamp,
 };
 
 use crate::recovery::RecoveryView;
@@ -174,7 +174,7 @@ pub(crate) struct PatchView<'a> {
     signature: Signature,
     revision: u32,
     base: Option<&'a Base>,
-    staged: Option<&'a StagedContent>,
+    staged: Option<ContentJson>,
     diff: DiffView<'a>,
 }
 
@@ -200,7 +200,7 @@ impl<'a> From<&'a Patch> for PatchView<'a> {
             signature: patch.signature,
             revision: patch.revision,
             base: patch.base.as_ref(),
-            staged: patch.staged.as_ref(),
+            staged: patch.staged.map(ContentJson::from),
             diff: DiffView {
                 strategy: &diff.strategy,
                 added: diff.added,

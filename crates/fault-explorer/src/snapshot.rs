@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash as _, Hasher as _};
 
 use atomic_fs::simulated::{Body, Image, Inode, new_hasher};
-use atomic_fs::{ChangeSet, Digest, EmptiedDirs, Expected, Fingerprint, Operation, RelPath};
+use atomic_fs::{
+    ChangeSet, Digest, EmptiedDirs, EntryKind, Expected, Fingerprint, Operation, RelPath,
+};
 
 use crate::beside::Beside;
 
@@ -106,7 +108,7 @@ impl Snapshot {
         for change in &set.changes {
             let path = change.path.as_bytes();
             match &change.operation {
-                Operation::Write(staged) if !staged.kind.is_file() => {
+                Operation::Write(staged) if staged.kind() == EntryKind::Symlink => {
                     arriving.push((change.path.clone(), Thing::Symlink(content(&staged.digest))));
                 }
                 Operation::Write(staged) => {

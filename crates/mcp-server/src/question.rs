@@ -77,9 +77,11 @@ fn message(session: &Session, patches: &[Patch], signature: Signature, diff: &[u
         format!("An agent asks to change files on the disk (session {id} `{label}`).\n\n");
     for patch in patches {
         let bytes = match (&patch.base, patch.staged) {
-            (Some(base), Some(staged)) => format!("{} -> {} bytes", base.bytes, staged.bytes),
+            (Some(base), Some(staged)) => {
+                format!("{} -> {} bytes", base.content.bytes, staged.bytes)
+            }
             (None, Some(staged)) => format!("{} bytes", staged.bytes),
-            (Some(base), None) => format!("{} bytes gone", base.bytes),
+            (Some(base), None) => format!("{} bytes gone", base.content.bytes),
             (None, None) => String::new(),
         };
         let _ = writeln!(text, "{}, {bytes}", line(patch));

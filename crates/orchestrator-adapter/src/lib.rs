@@ -44,9 +44,9 @@ pub use messages::{
 pub use staging_core::{
     ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Approval, ApprovalMeans, Base,
     ChildLimits, ClientAttestation, Confinement, DiffOptions, DiffStagingLayer, DiffSummary,
-    DiscardReason, ErrorKind, Event, EventRecord, Hosting, Operation, Patch, PatchId, PatchNames,
-    PatchProposed, PatchRequest, PatchState, PluginHost, Policy, Proposal, Proposed, RedoReport,
-    RedoRequest, RelPath, RequestId, RequestIdError, Selector, Session, SessionId, SessionState,
-    Signature, StagedContent, StagingError, StagingOptions, Timestamp, TrustedLibrary, UndoReport,
+    DiscardReason, ErrorKind, Event, EventRecord, Fingerprint, Hosting, Operation, Patch, PatchId,
+    PatchNames, PatchProposed, PatchRequest, PatchState, PluginHost, Policy, Proposal, Proposed,
+    RedoReport, RedoRequest, RelPath, RequestId, RequestIdError, Selector, Session, SessionId,
+    SessionState, Signature, StagingError, StagingOptions, Timestamp, TrustedLibrary, UndoReport,
     WatchHealth, escape_for_display, escape_line_for_display, serve_plugin, workspace_key,
 };

@@ -1,114 +1,66 @@
-//! Fingerprint of the file the agent saw, and how to tell cheaply that it still
-//! stands.
+//! The state of a path that a patch rests on, and how to tell cheaply that it is unchanged.
 
-use atomic_fs::{Digest, Expected, Fingerprint, Stat};
-use serde::Serialize;
+use atomic_fs::{Digest, EntryKind, Expected, Fingerprint, Stat};
+use serde::{Serialize, Serializer};
 
-use crate::patch::{EntryKind, SYMLINK_BITS, StagedContent, fingerprint};
 use crate::time::Timestamp;
 
-/// A file that changed less than this before it was looked at may change again
-/// without its time stamps showing it: clocks of file systems tick coarsely.
+/// A file that changed less than this before it was read may change again without its time stamps
+/// showing it: the clocks of file systems tick coarsely.
 const RACY_NS: i64 = 1_000_000_000;
 
 /// The state of the file, symbolic link or directory that the agent saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Base {
-    /// BLAKE3 of its content: a link's target, nothing for a directory.
-    #[serde(rename = "blake3")]
-    pub digest: Digest,
-    /// A file's permission bits; for anything else with the bits that name its [`EntryKind`].
-    #[serde(serialize_with = "crate::patch::git_mode")]
-    pub mode: u32,
-    /// Its length.
-    pub bytes: u64,
+    /// Its content and mode.
+    pub content: Fingerprint,
     /// When it was last modified, in nanoseconds since 1970.
-    #[serde(skip)]
     pub modified_ns: i64,
-    /// When it was last modified, for people.
-    pub modified_at: Timestamp,
-    /// What the file system said when the content was last known to be this.
-    #[serde(skip)]
+    /// The status that goes with the content.
     pub seen: Seen,
 }
 
-/// What the file system said about a file, and when it was asked.
+/// The status of a file, and when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The inode's number.
     pub inode: u64,
     /// The device's number.
     pub device: u64,
-    /// When the inode last changed.
+    /// When the inode last changed, in nanoseconds since 1970.
     pub changed_ns: i64,
-    /// When it was asked, by this machine's clock.
+    /// When the status was read, by this machine's clock, in nanoseconds since 1970.
     pub observed_ns: i64,
 }
 
-impl Seen {
-    pub(crate) fn new(stat: &Stat, observed_ns: i64) -> Self {
-        Self { inode: stat.inode, device: stat.device, changed_ns: stat.changed_ns, observed_ns }
-    }
-}
-
 impl Base {
-    /// A base from a digest and the file system's word on the same content.
-    pub(crate) fn new(digest: Digest, stat: &Stat, observed_ns: i64) -> Self {
-        Self {
-            digest,
-            mode: stat.mode,
-            bytes: stat.bytes,
-            modified_ns: stat.modified_ns,
-            modified_at: Timestamp::from_unix_ns(stat.modified_ns),
-            seen: Seen::new(stat, observed_ns),
-        }
-    }
-
-    /// That of a symbolic link with a target of this digest and length.
-    pub(crate) fn of_link(digest: Digest, bytes: u64, stat: &Stat, observed_ns: i64) -> Self {
-        Self { mode: SYMLINK_BITS, bytes, ..Self::new(digest, stat, observed_ns) }
-    }
-
-    /// That of a directory.
-    pub(crate) fn of_directory(stat: &Stat, observed_ns: i64) -> Self {
-        let StagedContent { digest, bytes, mode } = StagedContent::directory(stat.mode);
-        Self { mode, bytes, ..Self::new(digest, stat, observed_ns) }
+    /// Content with the status of its file, read at `observed_ns`.
+    pub(crate) fn new(content: Fingerprint, stat: &Stat, observed_ns: i64) -> Self {
+        let Stat { inode, device, changed_ns, modified_ns, .. } = *stat;
+        Self { content, modified_ns, seen: Seen { inode, device, changed_ns, observed_ns } }
     }
 
     /// What it is.
-    pub fn kind(&self) -> EntryKind {
-        EntryKind::of_mode(self.mode)
+    pub const fn kind(&self) -> EntryKind {
+        self.content.kind()
     }
 
-    /// The same content, to be staged.
-    pub(crate) fn content(&self) -> StagedContent {
-        StagedContent { digest: self.digest, mode: self.mode, bytes: self.bytes }
+    /// When it was last modified.
+    pub fn modified_at(&self) -> Timestamp {
+        Timestamp::from_unix_ns(self.modified_ns)
     }
 
-    /// What a change set must find.
-    pub(crate) fn expected(&self) -> Expected {
-        match self.kind() {
-            EntryKind::Directory => Expected::Directory { mode: self.mode & 0o7777 },
-            EntryKind::File | EntryKind::Symlink => Expected::Matches(self.fingerprint()),
-        }
-    }
-
-    /// What identifies it on the disk; of no meaning for a directory.
-    pub fn fingerprint(&self) -> Fingerprint {
-        fingerprint(self.digest, self.bytes, self.mode)
-    }
-
-    /// Whether the file system's word alone proves that the base still stands.
+    /// Whether the status alone proves that the content is unchanged.
     ///
-    /// As in git's index, a file that changed shortly before it was looked at
-    /// proves nothing: it may have changed again within the same clock tick.
-    pub(crate) fn stands_by(&self, stat: &Stat) -> bool {
-        !self.fallen_by(stat)
+    /// As in git's index, a file that changed shortly before it was read proves nothing: it may
+    /// have changed again within the same clock tick.
+    pub(crate) fn is_proven_by(&self, stat: &Stat) -> bool {
+        !self.is_refuted_by(stat)
             && self.has_stamps_of(stat)
             && self.seen.changed_ns.saturating_add(RACY_NS) < self.seen.observed_ns
     }
 
-    /// Whether the file is the same one, last touched when it was last looked at.
+    /// Whether the file is the same one, last changed when it was last read.
     pub(crate) fn has_stamps_of(&self, stat: &Stat) -> bool {
         stat.modified_ns == self.modified_ns
             && stat.inode == self.seen.inode
@@ -116,16 +68,66 @@ impl Base {
             && stat.changed_ns == self.seen.changed_ns
     }
 
-    /// Whether the file system's word alone proves that the base is gone.
-    pub(crate) fn fallen_by(&self, stat: &Stat) -> bool {
+    /// Whether the status alone proves that the file is another one now.
+    pub(crate) fn is_refuted_by(&self, stat: &Stat) -> bool {
         if stat.kind != self.kind().file_kind() {
             return true;
         }
         match self.kind() {
-            EntryKind::File => stat.bytes != self.bytes || stat.mode != self.mode,
-            // Not every system gives a link's length, and none gives it a mode that counts.
+            EntryKind::File => stat.bytes != self.content.bytes || stat.mode != self.content.mode,
+            // Not every system gives a link's length, and its permission bits mean nothing.
             EntryKind::Symlink => false,
-            EntryKind::Directory => stat.mode != self.mode & 0o7777,
+            EntryKind::Directory => stat.mode != self.content.permissions(),
         }
     }
+}
+
+/// What a change set must find where this is.
+pub(crate) fn expected(content: &Fingerprint) -> Expected {
+    match content.kind() {
+        EntryKind::Directory => Expected::Directory { mode: content.permissions() },
+        EntryKind::File | EntryKind::Symlink => Expected::Matches(*content),
+    }
+}
+
+/// Content as JSON has it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ContentJson {
+    blake3: Digest,
+    #[serde(serialize_with = "git_mode")]
+    mode: u32,
+    bytes: u64,
+}
+
+impl From<Fingerprint> for ContentJson {
+    fn from(Fingerprint { digest, bytes, mode }: Fingerprint) -> Self {
+        Self { blake3: digest, mode, bytes }
+    }
+}
+
+impl Serialize for Base {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Json {
+            #[serde(flatten)]
+            content: ContentJson,
+            modified_at: Timestamp,
+        }
+        let json = Json { content: self.content.into(), modified_at: self.modified_at() };
+        json.serialize(serializer)
+    }
+}
+
+/// For fields that hold content.
+pub(crate) fn serialize_content<S: Serializer>(
+    content: &Option<Fingerprint>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    content.map(ContentJson::from).serialize(serializer)
+}
+
+/// A mode as git writes it, with all permission bits: `100644`, `101777`, `120000`, `040755`.
+fn git_mode<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+    let kind = if EntryKind::of_mode(*mode) == EntryKind::File { 0o100000 } else { 0 };
+    serializer.collect_str(&format_args!("{:06o}", kind | mode))
 }

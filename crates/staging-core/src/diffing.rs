@@ -15,10 +15,11 @@ use crate::Result;
 use crate::config::{Hosting, StagingOptions};
 use crate::error::StagingError;
 use crate::layer::DiffOptions;
-use crate::patch::{DiffSummary, EntryKind, Operation, Patch};
+use crate::patch::{DiffSummary, Operation, Patch};
 use crate::plugins;
 use crate::store::blobs::{BlobReader, Blobs, is_damage};
 use crate::store::set_aside::SetAside;
+use atomic_fs::EntryKind;
 
 /// A proposed patch's diff longer than this is left out of its notice.
 const NOTICE_DIFF_BYTES_MAX: usize = 256 * 1024;
@@ -143,7 +144,7 @@ impl Differ {
         let files =
             |mode: u32| Some(mode).filter(|mode| EntryKind::of_mode(*mode) == EntryKind::File);
         let modes = Remark::of_modes(
-            patch.base.as_ref().and_then(|base| files(base.mode)),
+            patch.base.as_ref().and_then(|base| files(base.content.mode)),
             patch.staged.and_then(|staged| files(staged.mode)),
             self.plain_mode,
         );
@@ -380,7 +381,7 @@ type Sides = (Option<(Digest, u64)>, Option<(Digest, u64)>);
 
 fn sides(patch: &Patch) -> Sides {
     (
-        patch.base.as_ref().map(|base| (base.digest, base.bytes)),
+        patch.base.as_ref().map(|base| (base.content.digest, base.content.bytes)),
         patch.staged.map(|staged| (staged.digest, staged.bytes)),
     )
 }
@@ -433,7 +434,7 @@ impl<'p> Names<'p> {
         Self {
             path: patch.path.as_bytes(),
             to: patch.rename_to.as_ref().unwrap_or(&patch.path).as_bytes(),
-            old_digest: patch.base.as_ref().map(|base| base.digest.to_string()),
+            old_digest: patch.base.as_ref().map(|base| base.content.digest.to_string()),
             new_digest: patch.staged.map(|staged| staged.digest.to_string()),
         }
     }
@@ -459,7 +460,7 @@ impl<'p> Names<'p> {
             mode => mode,
         };
         let is_new = patch.changes_kind() || patch.operation == Operation::Create;
-        let old = patch.base.as_ref().map(|base| base.mode);
+        let old = patch.base.as_ref().map(|base| base.content.mode);
         let new = patch.staged.map(|staged| match is_new {
             true => created(staged.mode),
             false => staged.mode,

@@ -23,12 +23,13 @@ mod waiting;
 mod watching;
 
 pub use atomic_fs::{
-    Digest, FileKind, FsError, Kept, PathError, Refusal, RelPath, escape, escape_for_display,
-    escape_json_line, escape_line_for_display, escape_path, folds_alike, is_invisible,
+    Digest, EntryKind, FileKind, Fingerprint, FsError, Kept, PathError, Refusal, RelPath, escape,
+    escape_for_display, escape_json_line, escape_line_for_display, escape_path, folds_alike,
+    is_invisible,
 };
 
 pub use approval::{Approval, ApprovalMeans};
-pub use base::{Base, Seen};
+pub use base::{Base, ContentJson, Seen};
 pub use config::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
 pub use diffing::{ChildLimits, Confinement, PluginHost, Policy};
 pub use doctor::{Finding, Health, examine};
@@ -47,9 +48,7 @@ pub use layer::{
     RecoveredApply, RedoReport, RedoRequest, Reversible, Selection, Selector, SessionStatus,
     SessionView, StageRequest, Status, SweepPreview, SweepReport, UndoReport, attestable,
 };
-pub use patch::{
-    DiffSummary, DiscardReason, EntryKind, Operation, Patch, PatchState, StagedContent,
-};
+pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
 pub use present::patch_line;
 pub use session::{Session, SessionState};

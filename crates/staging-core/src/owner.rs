@@ -149,7 +149,6 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
-    use super::{Liveness, Owner};
 
     pub(super) fn start_of(_: u32) -> Option<String> {
         None

@@ -1,8 +1,8 @@
 //! One file's proposed change: pending, then applied or discarded.
 
-use atomic_fs::{ContentKind, Digest, FileKind, Fingerprint, RelPath};
+use atomic_fs::{EntryKind, Fingerprint, RelPath};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::base::Base;
 use crate::ids::{ApplyId, PatchId, SessionId};
@@ -92,43 +92,6 @@ impl DiscardReason {
     }
 }
 
-/// What is at a path before or after a patch. A mode says it by its upper bits, as in git's trees;
-/// a regular file's mode has its permission bits alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EntryKind {
-    /// A regular file.
-    File,
-    /// A symbolic link; its content is its target.
-    Symlink,
-    /// A directory, which has no content.
-    Directory,
-}
-
-/// The mode of every symbolic link: git knows no permission bits of one.
-pub(crate) const SYMLINK_BITS: u32 = 0o120000;
-const DIRECTORY_BITS: u32 = 0o040000;
-const KIND_BITS: u32 = 0o170000;
-
-impl EntryKind {
-    /// The kind that a mode names.
-    pub const fn of_mode(mode: u32) -> Self {
-        match mode & KIND_BITS {
-            SYMLINK_BITS => Self::Symlink,
-            DIRECTORY_BITS => Self::Directory,
-            _ => Self::File,
-        }
-    }
-
-    /// What the file system calls it.
-    pub(crate) const fn file_kind(self) -> FileKind {
-        match self {
-            Self::File => FileKind::Regular,
-            Self::Symlink => FileKind::Symlink,
-            Self::Directory => FileKind::Directory,
-        }
-    }
-}
-
 /// One path's proposed change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Patch {
@@ -155,7 +118,8 @@ pub struct Patch {
     /// What the agent saw; `None` for a create.
     pub base: Option<Base>,
     /// What is to be there; `None` for a delete.
-    pub staged: Option<StagedContent>,
+    #[serde(serialize_with = "crate::base::serialize_content")]
+    pub staged: Option<Fingerprint>,
     /// The diff in numbers.
     pub diff: DiffSummary,
     /// When this revision was proposed.
@@ -208,46 +172,6 @@ impl Patch {
     }
 }
 
-/// What is to be there once a patch is applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct StagedContent {
-    /// BLAKE3 of the content.
-    #[serde(rename = "blake3")]
-    pub digest: Digest,
-    /// A file's permission bits; for anything else with the bits that name its [`EntryKind`].
-    #[serde(serialize_with = "git_mode")]
-    pub mode: u32,
-    /// The content's length.
-    pub bytes: u64,
-}
-
-impl StagedContent {
-    /// A directory with these permission bits.
-    pub(crate) fn directory(mode: u32) -> Self {
-        Self { digest: Digest::of(b""), bytes: 0, mode: DIRECTORY_BITS | (mode & 0o7777) }
-    }
-
-    /// What it is.
-    pub const fn kind(&self) -> EntryKind {
-        EntryKind::of_mode(self.mode)
-    }
-
-    /// What a change set brings; of no meaning for a directory.
-    pub fn fingerprint(&self) -> Fingerprint {
-        fingerprint(self.digest, self.bytes, self.mode)
-    }
-}
-
-/// What a change set brings or finds where content is.
-pub(crate) fn fingerprint(digest: Digest, bytes: u64, mode: u32) -> Fingerprint {
-    match EntryKind::of_mode(mode) {
-        EntryKind::Symlink => {
-            Fingerprint { kind: ContentKind::Symlink, digest, bytes, mode: atomic_fs::SYMLINK_MODE }
-        }
-        EntryKind::File | EntryKind::Directory => Fingerprint::file(digest, bytes, mode),
-    }
-}
-
 /// A diff in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiffSummary {
@@ -263,10 +187,4 @@ pub struct DiffSummary {
     pub binary: bool,
     /// What a reader should not miss.
     pub remarks: Vec<String>,
-}
-
-/// A mode as git writes it, with all permission bits: `100644`, `101777`, `120000`, `040755`.
-pub(crate) fn git_mode<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
-    let kind = if mode & KIND_BITS == 0 { 0o100000 } else { 0 };
-    serializer.collect_str(&format_args!("{:06o}", kind | mode))
 }

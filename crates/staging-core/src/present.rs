@@ -1,7 +1,8 @@
 //! What every door says of a patch in the same words.
 
 use crate::base::Base;
-use crate::patch::{EntryKind, Patch};
+use crate::patch::Patch;
+use atomic_fs::EntryKind;
 
 /// A patch in one line, as in `p1 modify src/main.rs (+1 -1)`. A file that is created with
 /// `plain_mode` has the mode of any new file, which is not named; without it no new file's mode is.
@@ -9,9 +10,11 @@ pub fn patch_line(patch: &Patch, plain_mode: Option<u32>) -> String {
     let Patch { id, operation, path, diff, .. } = patch;
     let to = patch.rename_to.as_ref().map(|to| format!(" -> {to}")).unwrap_or_default();
     let numbers = match (diff.full_replace, &patch.base, patch.staged) {
-        (true, Some(base), Some(staged)) => format!("{} -> {} bytes", base.bytes, staged.bytes),
+        (true, Some(base), Some(staged)) => {
+            format!("{} -> {} bytes", base.content.bytes, staged.bytes)
+        }
         (true, None, Some(staged)) => format!("{} bytes", staged.bytes),
-        (true, Some(base), None) => format!("{} bytes gone", base.bytes),
+        (true, Some(base), None) => format!("{} bytes gone", base.content.bytes),
         _ => format!("+{} -{}", diff.added, diff.removed),
     };
     let whole = if diff.full_replace { ", full replacement" } else { "" };
@@ -43,8 +46,8 @@ fn mode(patch: &Patch, plain_mode: Option<u32>) -> Option<String> {
     let bits = |mode: u32| mode & 0o7777;
     match (&patch.base, patch.staged) {
         _ if patch.kind() != EntryKind::File => None,
-        (Some(base), Some(staged)) if !patch.changes_kind() && base.mode != staged.mode => {
-            Some(format!("{:o} -> {:o}", bits(base.mode), bits(staged.mode)))
+        (Some(base), Some(staged)) if !patch.changes_kind() && base.content.mode != staged.mode => {
+            Some(format!("{:o} -> {:o}", bits(base.content.mode), bits(staged.mode)))
         }
         (None, Some(staged)) if plain_mode.is_some_and(|plain| plain != staged.mode) => {
             Some(format!("{:03o}", bits(staged.mode)))

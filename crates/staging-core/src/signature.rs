@@ -76,7 +76,7 @@ impl<'a> Bound<'a> {
             path: &patch.path,
             rename_to: patch.rename_to.as_ref(),
             operation: patch.operation,
-            base: patch.base.as_ref().map(|base| (base.digest, base.mode)),
+            base: patch.base.as_ref().map(|base| (base.content.digest, base.content.mode)),
             staged: patch.staged.map(|staged| (staged.digest, staged.mode)),
         }
     }

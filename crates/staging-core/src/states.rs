@@ -5,9 +5,8 @@
 //! by what it says of its workspace when that name does not fit.
 
 use std::cell::OnceCell;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use rusqlite::{Connection, OpenFlags};
 

@@ -191,9 +191,6 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    use std::path::Path;
-
-    use super::{LockKind, Process};
 
     pub(super) fn holder(_: &Path, _: LockKind) -> Option<Process> {
         None

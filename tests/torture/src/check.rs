@@ -150,7 +150,7 @@ fn state(folder: &Path, layer: DiffStagingLayer) -> Result<(u64, u64)> {
         // There are fewer patches than events.
         let Ok(patch) = layer.patch(PatchId(number)) else { continue };
         if patch.content_kept {
-            let base = patch.base.as_ref().map(|base| (base.digest, base.bytes));
+            let base = patch.base.as_ref().map(|base| (base.content.digest, base.content.bytes));
             let staged = patch.staged.map(|staged| (staged.digest, staged.bytes));
             for (digest, bytes) in base.into_iter().chain(staged) {
                 needed.insert(digest.to_string(), bytes);

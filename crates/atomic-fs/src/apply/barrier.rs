@@ -84,7 +84,7 @@ impl<'w, 'a, D: Disk> SlotWriter<'w, 'a, D> {
         let mut files = Vec::with_capacity(units.len());
         for unit in units {
             let staged = unit.staged().expect("units without a slot were left out");
-            if !staged.kind.is_file() && self.links == LinkCheck::Refused {
+            if !staged.is_file() && self.links == LinkCheck::Refused {
                 let target = slot::read_target(&unit.path, &staged, self.source)?;
                 self.policy.check_link(self.cache, &unit.path, &target, &mut |path| {
                     Ok(changed.contains(path).then_some(Overlaid::Unknown))
@@ -112,7 +112,7 @@ impl<'w, 'a, D: Disk> SlotWriter<'w, 'a, D> {
 /// The paths that a set changes, if it brings a link: where a link leads is not known from the disk
 /// where it leads through these.
 fn paths_around_links(intent: &Intent) -> HashSet<&RelPath> {
-    let brings_link = |unit: &Unit| unit.staged().is_some_and(|staged| !staged.kind.is_file());
+    let brings_link = |unit: &Unit| unit.staged().is_some_and(|staged| !staged.is_file());
     if !intent.units.iter().any(brings_link) {
         return HashSet::new();
     }

@@ -37,7 +37,7 @@ impl<D: Disk> Checker<'_, '_, D> {
         let removed = RemovedDirs::of(&set.changes);
         let links = set.changes.iter().filter(|change| {
             change.frees_path()
-                && matches!(change.expected, Expected::Matches(base) if !base.kind.is_file())
+                && matches!(change.expected, Expected::Matches(base) if !base.is_file())
         });
         let making_way = removed.tops().chain(links.map(|change| &change.path));
         self.cache.note_making_way(making_way.cloned());

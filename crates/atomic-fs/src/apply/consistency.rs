@@ -25,7 +25,7 @@ pub(crate) fn check_consistency(set: &ChangeSet) -> Result<(), FsError> {
         }
         if let (Operation::SetMode { .. }, Expected::Matches(base)) =
             (&change.operation, change.expected)
-            && !base.kind.is_file()
+            && !base.is_file()
         {
             return Err(Contradiction::ModeOfLink { path: change.path.clone() }.into());
         }

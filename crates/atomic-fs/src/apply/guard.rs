@@ -27,7 +27,7 @@ impl<D: Disk> Guard<D> {
     ) -> Result<Self, Obstacle> {
         let disk = cache.disk;
         let missing = || Err(Obstacle::of(path, Difference::Missing));
-        if !base.kind.is_file() {
+        if !base.is_file() {
             // Nobody writes to a link.
             let state = cache.file_state(path)?;
             return match state.difference(base) {

@@ -141,7 +141,7 @@ impl Unit {
 
     /// Whether its path holds a symbolic link before or after.
     pub(crate) fn has_link(&self) -> bool {
-        [self.base(), self.staged()].into_iter().flatten().any(|it| !it.kind.is_file())
+        [self.base(), self.staged()].into_iter().flatten().any(|it| !it.is_file())
     }
 
     /// The path at which something comes to be that was not there.
@@ -196,9 +196,8 @@ impl Intent {
 
     /// What makes way for others at its path: directories, and links that lead to directories.
     pub(crate) fn making_way(&self) -> impl Iterator<Item = &RelPath> {
-        let is_link = |unit: &&Unit| {
-            unit.frees_path() && unit.base().is_some_and(|base| !base.kind.is_file())
-        };
+        let is_link =
+            |unit: &&Unit| unit.frees_path() && unit.base().is_some_and(|base| !base.is_file());
         self.cleared().chain(self.units.iter().filter(is_link).map(|unit| &unit.path))
     }
 }

@@ -104,7 +104,7 @@ impl<D: Disk> Planning<'_, '_, D> {
                 }
                 let staged = staged.unwrap_or(base);
                 self.push(path, Action::Delete { base })?;
-                let like = (staged.kind == base.kind).then(|| path.clone());
+                let like = (staged.kind() == base.kind()).then(|| path.clone());
                 self.push(to, Action::Create { staged, like })
             }
             (Operation::MakeDir { mode }, Expected::Absent) => {

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use crate::apply::intent::{Action, Unit};
-use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
+use crate::content::{ContentSource, Digest, EntryKind, Fingerprint};
 use crate::error::FsError;
 use crate::holes::{data_runs, has_hole};
 use crate::os::dir_cache::DirCache;
@@ -31,7 +31,7 @@ pub(crate) fn write<D: Disk>(
     source: &dyn ContentSource,
 ) -> Result<Option<D::File>, FsError> {
     let continues = match &unit.action {
-        Action::Replace { base, .. } if base.kind != staged.kind => None,
+        Action::Replace { base, .. } if base.kind() != staged.kind() => None,
         Action::Replace { .. } => Some(&unit.path),
         Action::Create { like, .. } => like.as_ref(),
         _ => None,
@@ -76,9 +76,12 @@ impl NewFile<'_> {
         known: Option<Carried>,
         source: &dyn ContentSource,
     ) -> Result<Option<D::File>, FsError> {
-        match self.content.kind {
-            ContentKind::File => self.write_file(cache, known, source).map(Some),
-            ContentKind::Symlink => self.make_symlink(cache, source).map(|()| None),
+        match self.content.kind() {
+            EntryKind::Symlink => self.make_symlink(cache, source).map(|()| None),
+            // A change set makes directories by an operation of their own.
+            EntryKind::File | EntryKind::Directory => {
+                self.write_file(cache, known, source).map(Some)
+            }
         }
     }
 

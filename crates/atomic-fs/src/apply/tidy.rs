@@ -93,7 +93,7 @@ fn is_torn<D: Disk>(
     let (Some(staged), FileState::File { stat, .. }) = (unit.staged(), state) else {
         return Ok(false);
     };
-    if !staged.kind.is_file() || stat.kind != FileKind::Regular {
+    if !staged.is_file() || stat.kind != FileKind::Regular {
         // A link comes whole, and nothing but one comes into a link's slot.
         return Ok(false);
     }

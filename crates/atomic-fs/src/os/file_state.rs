@@ -1,7 +1,7 @@
 //! What a name holds: a file's content and status, a link's target, or something else.
 
 use crate::conflict::Difference;
-use crate::content::{Content, ContentKind, Digest, Fingerprint};
+use crate::content::{Content, Digest, EntryKind, Fingerprint};
 use crate::os::disk::{FileKind, Stat};
 
 /// What a name holds.
@@ -38,12 +38,12 @@ impl FileState {
         match self {
             Self::Absent => Some(Difference::Missing),
             Self::Other(_) => Some(Difference::Kind),
-            Self::File { stat, .. } if ContentKind::of(stat.kind) != Some(base.kind) => {
+            Self::File { stat, .. } if EntryKind::of(stat.kind) != Some(base.kind()) => {
                 Some(Difference::Kind)
             }
             Self::File { digest, .. } if *digest != base.digest => Some(Difference::Content),
             // A link's permission bits mean nothing, and differ between systems.
-            Self::File { stat, .. } if base.kind.is_file() && stat.mode != base.mode => {
+            Self::File { stat, .. } if base.kind() == EntryKind::File && stat.mode != base.mode => {
                 Some(Difference::Mode)
             }
             Self::File { .. } => None,
@@ -53,7 +53,7 @@ impl FileState {
     /// What it holds, whatever its metadata.
     pub(crate) fn content(&self) -> Option<Content> {
         match self {
-            Self::File { stat, digest } => Some((ContentKind::of(stat.kind)?, *digest)),
+            Self::File { stat, digest } => Some((EntryKind::of(stat.kind)?, *digest)),
             _ => None,
         }
     }

@@ -69,7 +69,7 @@ pub(crate) fn makes(intent: &Intent, changes: &[Change]) -> bool {
                     return staged.is_none() && has(path, &moved);
                 }
                 let staged = staged.unwrap_or(base);
-                let like = (staged.kind == base.kind).then(|| path.clone());
+                let like = (staged.kind() == base.kind()).then(|| path.clone());
                 has(path, &Action::Delete { base }) && has(to, &Action::Create { staged, like })
             }
             // A directory that was there already is not made.

@@ -8,7 +8,7 @@ use crate::apply::intent::{Action, DirBelow, Intent, Unit};
 use crate::apply::journal::Found;
 use crate::apply::lookup::Lookup;
 use crate::conflict::{Conflict, Difference};
-use crate::content::{ContentKind, Fingerprint};
+use crate::content::{EntryKind, Fingerprint};
 use crate::error::FsError;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
@@ -42,7 +42,7 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
         let may_hold_dir = matches!(unit.action, Action::SetMode { .. } | Action::RemoveDir { .. });
         let is_others = match slot.content() {
             // A link comes into no slot of a set that has none at this path.
-            Some((ContentKind::Symlink, _)) => !unit.has_link(),
+            Some((EntryKind::Symlink, _)) => !unit.has_link(),
             Some(_) => false,
             None => slot != FileState::Absent,
         };

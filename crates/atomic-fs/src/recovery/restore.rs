@@ -9,7 +9,7 @@ use crate::apply::intent::{Action, Intent, Unit};
 use crate::apply::lookup::Lookup;
 use crate::apply::slot::NewFile;
 use crate::conflict::{Conflict, Difference};
-use crate::content::{ContentKind, ContentSource, Digest, Fingerprint};
+use crate::content::{ContentSource, Digest, EntryKind, Fingerprint};
 use crate::error::FsError;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
@@ -105,7 +105,7 @@ fn write<D: Disk>(
     cache.make_parents(&unit.slot)?;
     let part = unit.part();
     cache.remove_name(&part)?;
-    let continues = continued(cache, lookup, unit, content.kind)?;
+    let continues = continued(cache, lookup, unit, content.kind())?;
     let stamp = (refill == Refill::Staged).then_some(unit.stamp);
     let stamp = stamp.filter(|stamp| *stamp != crate::os::file_state::UNKNOWN_STAMP);
     // What was moved aside and is gone has left its path, and may have left its slot.
@@ -128,7 +128,7 @@ fn continued<D: Disk>(
     cache: &DirCache<'_, D>,
     lookup: &Lookup<'_>,
     unit: &Unit,
-    kind: ContentKind,
+    kind: EntryKind,
 ) -> Result<Option<RelPath>, FsError> {
     let candidates: Vec<RelPath> = match &unit.action {
         Action::Replace { .. } => vec![unit.path.clone(), unit.slot.clone()],
@@ -145,7 +145,7 @@ fn continued<D: Disk>(
         _ => Vec::new(),
     };
     for path in candidates {
-        if cache.stat(&path)?.is_some_and(|stat| ContentKind::of(stat.kind) == Some(kind)) {
+        if cache.stat(&path)?.is_some_and(|stat| EntryKind::of(stat.kind) == Some(kind)) {
             return Ok(Some(path));
         }
     }

@@ -72,9 +72,9 @@ fn patch_text(patch: &Patch, applies: &[PatchApply]) -> String {
     row("revision", &patch.revision);
     row("signature", &patch.signature);
     if let Some(base) = &patch.base {
-        let (mode, bytes) = (base.mode, base.bytes);
-        row("base", &format_args!("{} mode {mode:o}, {bytes} bytes", base.digest));
-        row("", &format_args!("modified {}", base.modified_at));
+        let (mode, bytes) = (base.content.mode, base.content.bytes);
+        row("base", &format_args!("{} mode {mode:o}, {bytes} bytes", base.content.digest));
+        row("", &format_args!("modified {}", base.modified_at()));
     }
     if let Some(staged) = &patch.staged {
         let (mode, bytes) = (staged.mode, staged.bytes);

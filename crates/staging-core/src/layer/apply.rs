@@ -21,10 +21,11 @@ use crate::base::Base;
 use crate::error::StagingError;
 use crate::events::{ClientAttestation, Event};
 use crate::ids::{ApplyId, PatchId, RequestId, SessionId};
-use crate::patch::{DiscardReason, EntryKind, Patch, PatchState};
+use crate::patch::{DiscardReason, Patch, PatchState};
 use crate::signature::{Signature, set_signature};
 use crate::store::applies::{self, ApplyState};
 use crate::store::{Write, patches, unpoisoned};
+use atomic_fs::EntryKind;
 
 impl DiffStagingLayer {
     /// Applies one change set, whole or not at all; back when the outcome is on
@@ -200,7 +201,7 @@ impl Inner {
         let bases: Vec<Digest> = patches
             .iter()
             .filter_map(|patch| patch.base.as_ref())
-            .map(|base| base.digest)
+            .map(|base| base.content.digest)
             .collect();
         if bases.is_empty() {
             return (work(), Ok(()));

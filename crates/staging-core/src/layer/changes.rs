@@ -2,48 +2,46 @@
 
 use std::collections::HashMap;
 
-use atomic_fs::{Change, Expected, Operation as FsOperation, RelPath};
+use atomic_fs::{Change, EntryKind, Expected, Fingerprint, Operation as FsOperation, RelPath};
 
-use crate::patch::{EntryKind, Operation, Patch, StagedContent};
+use crate::base::expected;
+use crate::patch::{Operation, Patch};
 use crate::store::applies::RemovedDir;
 
 /// A patch as atomic-fs takes it. Where a directory takes the place of a file, or makes way for
 /// one, that is two changes: one goes, the other comes.
 pub(super) fn changes(patch: &Patch) -> Vec<Change> {
     let change = |expected, operation| Change { path: patch.path.clone(), expected, operation };
-    let Some(base) = &patch.base else {
-        return patch
-            .staged
-            .map(|staged| change(Expected::Absent, bring(staged)))
-            .into_iter()
-            .collect();
+    let Some(base) = patch.base else {
+        let brought = patch.staged.map(|staged| change(Expected::Absent, bring(staged)));
+        return brought.into_iter().collect();
     };
-    let expected = base.expected();
-    let Some(staged) = patch.staged else { return vec![change(expected, take_away(base.kind()))] };
+    let found = expected(&base.content);
+    let Some(staged) = patch.staged else { return vec![change(found, take_away(base.kind()))] };
     let operation = match (patch.operation, &patch.rename_to) {
         (Operation::Rename, Some(to)) => FsOperation::Rename {
             to: to.clone(),
-            staged: Some(staged.fingerprint()).filter(|staged| *staged != base.fingerprint()),
+            staged: Some(staged).filter(|staged| *staged != base.content),
         },
         (Operation::Mode, _) => FsOperation::SetMode { mode: staged.mode },
         _ if patch.changes_kind()
             && [base.kind(), staged.kind()].contains(&EntryKind::Directory) =>
         {
             return vec![
-                change(expected, take_away(base.kind())),
+                change(found, take_away(base.kind())),
                 change(Expected::Absent, bring(staged)),
             ];
         }
-        _ => FsOperation::Write(staged.fingerprint()),
+        _ => FsOperation::Write(staged),
     };
-    vec![change(expected, operation)]
+    vec![change(found, operation)]
 }
 
 /// Brings what was not there.
-fn bring(staged: StagedContent) -> FsOperation {
+fn bring(staged: Fingerprint) -> FsOperation {
     match staged.kind() {
-        EntryKind::Directory => FsOperation::MakeDir { mode: Some(staged.mode & 0o7777) },
-        EntryKind::File | EntryKind::Symlink => FsOperation::Write(staged.fingerprint()),
+        EntryKind::Directory => FsOperation::MakeDir { mode: Some(staged.permissions()) },
+        EntryKind::File | EntryKind::Symlink => FsOperation::Write(staged),
     }
 }
 
@@ -69,43 +67,34 @@ fn reverse(patch: &Patch, left: &HashMap<&RelPath, u32>) -> Option<Vec<Change>> 
     let change =
         |path: &RelPath, expected, operation| Change { path: path.clone(), expected, operation };
     let path = &patch.path;
-    let base = || patch.base.as_ref();
+    let (base, staged) = (patch.base.map(|base| base.content), patch.staged);
     let one = match patch.operation {
         Operation::Create if patch.kind() == EntryKind::Directory => match left.get(path) {
             Some(mode) => change(path, Expected::Directory { mode: *mode }, FsOperation::RemoveDir),
             // What lies in it is not the apply's: it stays.
             None => change(path, Expected::Absent, FsOperation::MakeDir { mode: None }),
         },
-        Operation::Create => change(path, now(&patch.staged?), FsOperation::Delete),
+        Operation::Create => change(path, expected(&staged?), FsOperation::Delete),
         Operation::Modify => {
-            let (staged, base) = (patch.staged?, base()?);
+            let (staged, base) = (staged?, base?);
             if [base.kind(), staged.kind()].contains(&EntryKind::Directory) {
                 return Some(vec![
-                    change(path, now(&staged), take_away(staged.kind())),
-                    change(path, Expected::Absent, bring(base.content())),
+                    change(path, expected(&staged), take_away(staged.kind())),
+                    change(path, Expected::Absent, bring(base)),
                 ]);
             }
-            change(path, now(&staged), FsOperation::Write(base.fingerprint()))
+            change(path, expected(&staged), FsOperation::Write(base))
         }
-        Operation::Delete => change(path, Expected::Absent, bring(base()?.content())),
+        Operation::Delete => change(path, Expected::Absent, bring(base?)),
         Operation::Mode => {
-            change(path, now(&patch.staged?), FsOperation::SetMode { mode: base()?.mode })
+            change(path, expected(&staged?), FsOperation::SetMode { mode: base?.mode })
         }
         Operation::Rename => {
-            let (staged, base) = (patch.staged?, base()?);
-            let same = (staged.digest, staged.mode) == (base.digest, base.mode);
-            let staged_anew = (!same).then(|| base.fingerprint());
+            let (staged, base) = (staged?, base?);
+            let staged_anew = Some(base).filter(|base| *base != staged);
             let operation = FsOperation::Rename { to: path.clone(), staged: staged_anew };
-            change(patch.rename_to.as_ref()?, now(&staged), operation)
+            change(patch.rename_to.as_ref()?, expected(&staged), operation)
         }
     };
     Some(vec![one])
-}
-
-/// What the apply left on the disk.
-fn now(staged: &StagedContent) -> Expected {
-    match staged.kind() {
-        EntryKind::Directory => Expected::Directory { mode: staged.mode & 0o7777 },
-        EntryKind::File | EntryKind::Symlink => Expected::Matches(staged.fingerprint()),
-    }
 }

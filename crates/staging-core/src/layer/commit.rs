@@ -89,7 +89,7 @@ impl Step {
 /// What a patch needs: its base's content and its staged one, each with its length.
 fn contents_of(patch: &Patch) -> [Option<(Digest, u64)>; 2] {
     [
-        patch.base.as_ref().map(|base| (base.digest, base.bytes)),
+        patch.base.as_ref().map(|base| (base.content.digest, base.content.bytes)),
         patch.staged.map(|staged| (staged.digest, staged.bytes)),
     ]
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use atomic_fs::{Digest, FsError, Refusal, RelPath, Stat};
+use atomic_fs::{Digest, Fingerprint, FsError, Refusal, RelPath, Stat};
 
 use super::{DiffStagingLayer, Inner};
 use crate::Result;
@@ -192,7 +192,11 @@ impl Inner {
                 && named.is_some_and(|named| same(&before, &named))
             {
                 self.at_read(ReadStep::IsTaken, path);
-                let base = Base::new(stored.digest, &before, observed_ns);
+                let base = Base::new(
+                    Fingerprint::file(stored.digest, stored.bytes, before.mode),
+                    &before,
+                    observed_ns,
+                );
                 return Ok(Some(BaseRead { base, stored, has_one_name: before.links == 1 }));
             }
             self.bury(&[stored.put()], &HashSet::new());
@@ -212,7 +216,8 @@ impl Inner {
             return Ok(None);
         }
         self.at_read(ReadStep::IsTaken, path);
-        let base = Base::of_link(stored.digest, stored.bytes, &stat, observed_ns);
+        let base =
+            Base::new(Fingerprint::symlink_to(stored.digest, stored.bytes), &stat, observed_ns);
         Ok(Some(BaseRead { base, stored, has_one_name: stat.links == 1 }))
     }
 

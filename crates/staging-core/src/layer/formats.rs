@@ -23,7 +23,7 @@ use super::{DiffStagingLayer, Inner, moves, usage};
 use crate::Result;
 use crate::error::StagingError;
 use crate::ids::SessionId;
-use crate::patch::{EntryKind, StagedContent};
+use atomic_fs::{EntryKind, Fingerprint};
 
 /// A patch over many files, in a format that [`patch_formats`] reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -277,7 +277,7 @@ impl View<'_> {
     pub(super) fn editable(
         &self,
         path: &RelPath,
-        found: StagedContent,
+        found: Fingerprint,
     ) -> Result<std::sync::Arc<[u8]>> {
         if found.bytes > EDIT_BYTES_MAX {
             return Err(super::plan::too_long_to_edit());
@@ -379,7 +379,7 @@ fn refuse_two_names(parts: &[Part]) -> Result<()> {
 pub(super) fn check_base(
     path: &RelPath,
     expected: Digest,
-    found: Option<StagedContent>,
+    found: Option<Fingerprint>,
 ) -> Result<()> {
     let found = found.map(|found| found.digest);
     if found == Some(expected) {

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use atomic_fs::{Digest, FileKind, FsError, RelPath, Stat};
+use atomic_fs::{Digest, FileKind, Fingerprint, FsError, RelPath, Stat};
 
 use super::content::ReadStep;
 use super::sessions::discard_one;
@@ -16,9 +16,10 @@ use crate::base::Base;
 use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::PatchId;
-use crate::patch::{DiscardReason, EntryKind, Patch};
+use crate::patch::{DiscardReason, Patch};
 use crate::store::patches;
 use crate::time::now_ns;
+use atomic_fs::EntryKind;
 
 /// With more events than this at once everything pending is looked at.
 const FOLLOWED_MAX: usize = 4096;
@@ -191,8 +192,8 @@ impl Inner {
                 Ok(Judgement::Stands)
             }
             (None, Some(_)) | (Some(_), None) => Ok(Judgement::Stale),
-            (Some(base), Some(stat)) if base.fallen_by(&stat) => Ok(Judgement::Stale),
-            (Some(base), Some(stat)) if base.stands_by(&stat) => Ok(Judgement::Stands),
+            (Some(base), Some(stat)) if base.is_refuted_by(&stat) => Ok(Judgement::Stale),
+            (Some(base), Some(stat)) if base.is_proven_by(&stat) => Ok(Judgement::Stands),
             (Some(base), Some(_)) => match base.kind() {
                 EntryKind::File => self.hash_again(patch, base, observed_ns),
                 EntryKind::Symlink => self.read_link_again(patch, base, observed_ns),
@@ -252,21 +253,22 @@ impl Inner {
         };
         let (digest, bytes) = Digest::of_reader(&mut file).map_err(failed)?;
         self.at_read(ReadStep::WasRead, &patch.path);
-        if (digest, bytes, stat.mode) != (base.digest, base.bytes, base.mode) {
+        let found = Fingerprint::file(digest, bytes, stat.mode);
+        if found != base.content {
             return Ok(Judgement::Stale);
         }
-        Ok(refreshed_or_stands(base, Base::new(digest, &stat, observed_ns), &stat))
+        Ok(refreshed_or_stands(base, Base::new(found, &stat, observed_ns), &stat))
     }
 
     fn read_link_again(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Judgement> {
         let Some((target, stat)) = self.workspace.read_link(&patch.path)? else {
             return Ok(Judgement::Stale);
         };
-        let (digest, bytes) = (Digest::of(&target), target.len() as u64);
-        if digest != base.digest {
+        let found = Fingerprint::symlink(&target);
+        if found.digest != base.content.digest {
             return Ok(Judgement::Stale);
         }
-        let refreshed = Base::of_link(digest, bytes, &stat, observed_ns);
+        let refreshed = Base::new(found, &stat, observed_ns);
         Ok(refreshed_or_stands(base, refreshed, &stat))
     }
 }
@@ -275,6 +277,6 @@ impl Inner {
 fn refreshed_or_stands(base: &Base, refreshed: Base, stat: &Stat) -> Judgement {
     // Observed before the file was opened, so a change after that is racy or
     // shows in the time stamps. News that settles nothing is not written down.
-    let settles = refreshed.stands_by(stat) || !base.has_stamps_of(stat);
+    let settles = refreshed.is_proven_by(stat) || !base.has_stamps_of(stat);
     if settles { Judgement::Refreshed(refreshed) } else { Judgement::Stands }
 }

@@ -18,8 +18,9 @@ use super::view::{Found, Reading, View};
 use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
-use crate::patch::{EntryKind, Operation, Patch, SYMLINK_BITS, StagedContent};
+use crate::patch::{Operation, Patch};
 use crate::time::now_ns;
+use atomic_fs::{EntryKind, Fingerprint};
 
 /// Edits hold the file in memory; what is larger is written whole.
 pub(super) const EDIT_BYTES_MAX: u64 = 64 << 20;
@@ -44,8 +45,8 @@ impl Incoming {
         Self { digest: stored.digest, bytes: stored.bytes, mode: None }
     }
 
-    fn with_mode(self, mode: u32) -> StagedContent {
-        StagedContent { digest: self.digest, bytes: self.bytes, mode }
+    fn with_mode(self, mode: u32) -> Fingerprint {
+        Fingerprint { digest: self.digest, bytes: self.bytes, mode }
     }
 
     fn kind(&self) -> EntryKind {
@@ -53,8 +54,8 @@ impl Incoming {
     }
 }
 
-impl From<StagedContent> for Incoming {
-    fn from(staged: StagedContent) -> Self {
+impl From<Fingerprint> for Incoming {
+    fn from(staged: Fingerprint) -> Self {
         Self { digest: staged.digest, bytes: staged.bytes, mode: Some(staged.mode) }
     }
 }
@@ -138,7 +139,7 @@ impl View<'_> {
         path: &RelPath,
         incoming: Incoming,
         before: Option<u32>,
-    ) -> Result<StagedContent> {
+    ) -> Result<Fingerprint> {
         let of_file = before.filter(|mode| EntryKind::of_mode(*mode) == EntryKind::File);
         let mode = match incoming.mode.or(of_file) {
             Some(mode) => mode,
@@ -186,7 +187,7 @@ impl View<'_> {
                     if base.kind() != incoming.kind() {
                         self.check_room(path, incoming.kind())?;
                     }
-                    let staged = self.staged(path, incoming, Some(base.mode))?;
+                    let staged = self.staged(path, incoming, Some(base.content.mode))?;
                     self.settled(path, base, staged)
                 }
                 None => {
@@ -215,8 +216,10 @@ impl View<'_> {
             self.keep_above(path)?;
         }
         let kept_mode = match patch.operation {
-            Operation::Modify | Operation::Mode => patch.staged.map_or(base.mode, |s| s.mode),
-            _ => base.mode,
+            Operation::Modify | Operation::Mode => {
+                patch.staged.map_or(base.content.mode, |s| s.mode)
+            }
+            _ => base.content.mode,
         };
         let staged = self.staged(path, incoming, Some(kept_mode))?;
         let planned = self.settled(path, base, staged);
@@ -243,7 +246,7 @@ impl View<'_> {
         self.check_link(path, target)?;
         let stored = self.inner.store_bytes(target)?;
         self.hold(&stored);
-        Ok(Incoming { mode: Some(SYMLINK_BITS), ..Incoming::of(&stored) })
+        Ok(Fingerprint::symlink_to(stored.digest, stored.bytes).into())
     }
 
     /// Makes a directory at a path, unless the session sees one there, be it one that comes with a
@@ -298,7 +301,7 @@ impl View<'_> {
                 plain | ((plain & 0o444) >> 2)
             }
         };
-        let staged = StagedContent::directory(mode);
+        let staged = Fingerprint::directory(mode);
         self.inner.store_bytes(b"").map(|stored| self.hold(&stored))?;
         self.put(path, staged.into())
     }
@@ -364,7 +367,7 @@ impl View<'_> {
                     None => return Ok(None),
                 }
                 self.inner.store_bytes(b"").map(|stored| self.hold(&stored))?;
-                Some(Base::of_directory(&stat, now_ns()))
+                Some(Base::new(Fingerprint::directory(stat.mode), &stat, now_ns()))
             }
         };
         let planned = base.map(|base| self.draft(path, Operation::Delete, Some(base), None));
@@ -397,7 +400,7 @@ impl View<'_> {
         let (from, base, staged) = match found {
             Found::Absent => return Err(StagingError::NoSuchFile { path: path.clone() }),
             Found::Disk(base) => {
-                let staged = base.content();
+                let staged = base.content;
                 (path.clone(), Some(*base), staged)
             }
             Found::Pending(patch) => {
@@ -470,11 +473,7 @@ impl View<'_> {
     }
 
     /// The content and mode of a file that the session must see, and no directory.
-    pub(super) fn require_file(
-        &mut self,
-        path: &RelPath,
-        reading: Reading,
-    ) -> Result<StagedContent> {
+    pub(super) fn require_file(&mut self, path: &RelPath, reading: Reading) -> Result<Fingerprint> {
         let found = self.require(path, reading)?;
         match found.kind() {
             EntryKind::Directory => Err(is_a_directory(path)),
@@ -483,7 +482,7 @@ impl View<'_> {
     }
 
     /// The content and mode of what the session must see at a path.
-    pub(super) fn require(&mut self, path: &RelPath, reading: Reading) -> Result<StagedContent> {
+    pub(super) fn require(&mut self, path: &RelPath, reading: Reading) -> Result<Fingerprint> {
         let found = self.find(path, reading)?.content();
         found.ok_or_else(|| StagingError::NoSuchFile { path: path.clone() })
     }
@@ -502,17 +501,13 @@ impl View<'_> {
     }
 
     /// The patch that turns a base into this; none when it is that already.
-    pub(super) fn settled(
-        &self,
-        path: &RelPath,
-        base: Base,
-        staged: StagedContent,
-    ) -> Option<Patch> {
-        let operation = match (base.digest == staged.digest, base.mode == staged.mode) {
-            (true, true) => return None,
-            (true, false) if base.kind() == staged.kind() => Operation::Mode,
-            _ => Operation::Modify,
-        };
+    pub(super) fn settled(&self, path: &RelPath, base: Base, staged: Fingerprint) -> Option<Patch> {
+        let operation =
+            match (base.content.digest == staged.digest, base.content.mode == staged.mode) {
+                (true, true) => return None,
+                (true, false) if base.kind() == staged.kind() => Operation::Mode,
+                _ => Operation::Modify,
+            };
         Some(self.draft(path, operation, Some(base), Some(staged)))
     }
 }

@@ -300,7 +300,7 @@ impl Inner {
     fn dropped_capabilities(&self, patch: &Patch) -> Result<Option<String>> {
         let (Some(base), Some(staged)) = (&patch.base, patch.staged) else { return Ok(None) };
         // Nobody can run anything else, so only programs are looked at.
-        let is_new_program = base.mode & 0o111 != 0 && base.digest != staged.digest;
+        let is_new_program = base.content.mode & 0o111 != 0 && base.content.digest != staged.digest;
         if !is_new_program || !self.workspace.has_capabilities(&patch.path)? {
             return Ok(None);
         }
@@ -308,7 +308,7 @@ impl Inner {
     }
 
     fn sides(&self, view: &View<'_>, patch: &Patch) -> Result<(Sided, Sided)> {
-        let base = patch.base.as_ref().map(|base| (base.digest, base.bytes));
+        let base = patch.base.as_ref().map(|base| (base.content.digest, base.content.bytes));
         let staged = patch.staged.map(|staged| (staged.digest, staged.bytes));
         let side = |side: Option<(Digest, u64)>| -> Result<Sided> {
             let Some((digest, bytes)) = side else { return Ok(Sided::Absent) };

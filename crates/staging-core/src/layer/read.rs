@@ -14,7 +14,8 @@ use crate::Result;
 use crate::diffing::damaged;
 use crate::error::StagingError;
 use crate::ids::SessionId;
-use crate::patch::{EntryKind, Operation, Patch, StagedContent};
+use crate::patch::{Operation, Patch};
+use atomic_fs::{EntryKind, Fingerprint};
 
 /// How often a read is begun again because the patch it rests on was replaced.
 const READS_MAX: u32 = 16;
@@ -46,7 +47,7 @@ impl DiffStagingLayer {
 
 /// Where the session's file lies.
 enum Place {
-    Store(StagedContent),
+    Store(Fingerprint),
     Disk,
     Nowhere,
 }

@@ -15,9 +15,10 @@ use crate::Result;
 use crate::base::Base;
 use crate::error::StagingError;
 use crate::ids::{PatchId, SessionId};
-use crate::patch::{EntryKind, Operation, Patch, PatchState, StagedContent};
+use crate::patch::{Operation, Patch, PatchState};
 use crate::session::SessionState;
 use crate::store::sessions;
+use atomic_fs::{EntryKind, Fingerprint};
 
 impl DiffStagingLayer {
     /// Proposes a discarded patch anew, as a new pending patch with a new signature:
@@ -157,7 +158,7 @@ impl View<'_> {
             (Operation::Create, None, Some(staged)) => {
                 return self.put(path, Incoming::from(staged));
             }
-            (Operation::Create, Some(now), Some(staged)) if now.digest == staged.digest => {
+            (Operation::Create, Some(now), Some(staged)) if now.content.digest == staged.digest => {
                 self.settled(path, now, staged)
             }
             (Operation::Create, Some(_), _) => {
@@ -165,7 +166,9 @@ impl View<'_> {
             }
             (Operation::Delete, None, _) => None,
             (Operation::Delete, Some(now), _) => {
-                let is_base = |base: &Base| base.digest == now.digest && base.kind() == now.kind();
+                let is_base = |base: &Base| {
+                    base.content.digest == now.content.digest && base.kind() == now.kind()
+                };
                 if !patch.base.as_ref().is_some_and(is_base) {
                     return Err(whole(patch, "what was to be deleted has been changed since"));
                 }
@@ -195,38 +198,35 @@ impl View<'_> {
     }
 
     /// What the patch staged, with what became of its file since.
-    fn merged(
-        &mut self,
-        patch: &Patch,
-        now: &Base,
-        staged: StagedContent,
-    ) -> Result<StagedContent> {
+    fn merged(&mut self, patch: &Patch, now: &Base, staged: Fingerprint) -> Result<Fingerprint> {
         let Some(base) = &patch.base else { return Ok(staged) };
         if now.kind() != base.kind() {
             return Err(whole(patch, "it is of another kind now"));
         }
-        let mode = match (staged.mode == base.mode, now.mode == base.mode) {
-            (true, _) => now.mode,
+        let mode = match (staged.mode == base.content.mode, now.content.mode == base.content.mode) {
+            (true, _) => now.content.mode,
             (false, true) => staged.mode,
-            (false, false) if now.mode == staged.mode => now.mode,
+            (false, false) if now.content.mode == staged.mode => now.content.mode,
             (false, false) => return Err(whole(patch, "both changed its mode")),
         };
-        if now.digest == base.digest || now.digest == staged.digest {
-            return Ok(StagedContent { mode, ..staged });
+        if now.content.digest == base.content.digest || now.content.digest == staged.digest {
+            return Ok(Fingerprint { mode, ..staged });
         }
-        if staged.digest == base.digest {
-            return Ok(StagedContent { digest: now.digest, bytes: now.bytes, mode });
+        if staged.digest == base.content.digest {
+            return Ok(Fingerprint { mode, ..now.content });
         }
         if now.kind() != EntryKind::File || staged.kind() != EntryKind::File {
             return Err(whole(patch, "it was changed since, and symbolic links are not merged"));
         }
         let bytes_max = self.inner.differ.bytes_max();
-        let sides = [(base.digest, base.bytes), (staged.digest, staged.bytes)];
-        let contents = sides.into_iter().chain([(now.digest, now.bytes)]).map(|(digest, bytes)| {
-            // What is too large is compared with nothing; a NUL says as much.
-            let is_compared = bytes <= bytes_max;
-            if is_compared { self.content(&patch.path, &digest) } else { Ok([0].into()) }
-        });
+        let sides = [(base.content.digest, base.content.bytes), (staged.digest, staged.bytes)];
+        let contents = sides.into_iter().chain([(now.content.digest, now.content.bytes)]).map(
+            |(digest, bytes)| {
+                // What is too large is compared with nothing; a NUL says as much.
+                let is_compared = bytes <= bytes_max;
+                if is_compared { self.content(&patch.path, &digest) } else { Ok([0].into()) }
+            },
+        );
         let contents = contents.collect::<Result<Vec<_>>>()?;
         let [base, ours, theirs] = &contents[..] else {
             unreachable!("each side has its content");
@@ -235,7 +235,7 @@ impl View<'_> {
             Merge::Merged(merged) => {
                 let stored = self.inner.store_bytes(&merged)?;
                 self.hold(&stored);
-                Ok(StagedContent { digest: stored.digest, bytes: stored.bytes, mode })
+                Ok(Fingerprint { digest: stored.digest, bytes: stored.bytes, mode })
             }
             Merge::Conflicts(conflicts) => Err(StagingError::MergeConflict {
                 patch: patch.id,

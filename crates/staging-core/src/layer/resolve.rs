@@ -10,8 +10,9 @@ use atomic_fs::{FileKind, FsError, Overlaid, Refusal, RelPath, Stat};
 use super::view::View;
 use crate::Result;
 use crate::error::StagingError;
-use crate::patch::{EntryKind, Patch};
+use crate::patch::Patch;
 use crate::store::patches;
+use atomic_fs::EntryKind;
 
 /// What a change means by a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

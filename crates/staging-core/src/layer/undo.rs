@@ -16,10 +16,11 @@ use crate::approval::Approval;
 use crate::error::StagingError;
 use crate::events::Event;
 use crate::ids::{ApplyId, SessionId};
-use crate::patch::{DiscardReason, EntryKind, Operation, Patch, PatchState};
+use crate::patch::{DiscardReason, Operation, Patch, PatchState};
 use crate::signature::{set_signature, signature_of_several};
 use crate::store::applies::{self, ApplyState, RemovedDir};
 use crate::store::{Write, patches, unpoisoned};
+use atomic_fs::EntryKind;
 
 impl DiffStagingLayer {
     /// The applied set that [`undo`](Self::undo) would take back.
@@ -264,14 +265,14 @@ fn displaced(
     patch: &Patch,
     freed: &HashSet<(SessionId, &RelPath)>,
 ) -> Result<Vec<Patch>> {
-    let before = patch.base.as_ref().map(|base| (base.digest, base.mode));
+    let before = patch.base.as_ref().map(|base| (base.content.digest, base.content.mode));
     let mut displaced = Vec::new();
     for (path, left) in
         std::iter::once((&patch.path, before)).chain(patch.rename_to.as_ref().map(|to| (to, None)))
     {
         for other in patches::on_path(write, path)? {
             let fits = if other.path == *path {
-                other.base.as_ref().map(|base| (base.digest, base.mode)) == left
+                other.base.as_ref().map(|base| (base.content.digest, base.content.mode)) == left
             } else {
                 left.is_none()
                     || freed.contains(&(other.session, path))

@@ -19,12 +19,13 @@ use crate::base::Base;
 use crate::diffing::damaged;
 use crate::error::StagingError;
 use crate::ids::{PatchId, SessionId};
-use crate::patch::{DiffSummary, EntryKind, Operation, Patch, PatchState, StagedContent};
+use crate::patch::{DiffSummary, Operation, Patch, PatchState};
 use crate::signature::Signature;
 use crate::store::blobs::Put;
 use crate::store::contents::Entry;
 use crate::store::patches;
 use crate::time::Timestamp;
+use atomic_fs::{EntryKind, Fingerprint};
 
 /// Contents of one call that are held in memory to be compared.
 const HELD_BYTES_MAX: u64 = 32 << 20;
@@ -108,10 +109,10 @@ pub(super) enum Found {
 
 impl Found {
     /// What the session sees there.
-    pub(super) fn content(self) -> Option<StagedContent> {
+    pub(super) fn content(self) -> Option<Fingerprint> {
         match self {
             Self::Absent => None,
-            Self::Disk(base) => Some(base.content()),
+            Self::Disk(base) => Some(base.content),
             Self::Pending(patch) => patch.staged,
         }
     }
@@ -428,7 +429,7 @@ impl<'a> View<'a> {
         path: &RelPath,
         operation: Operation,
         base: Option<Base>,
-        staged: Option<StagedContent>,
+        staged: Option<Fingerprint>,
     ) -> Patch {
         let now = Timestamp::now();
         Patch {

@@ -21,9 +21,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::{meta, unpoisoned};
-use crate::Result;
-use crate::boot;
 use crate::time::Timestamp;
+use crate::{Result, boot};
 
 /// How much of the time that a machine was off counts: less than a session lives by default.
 const OFF_MAX: Duration = Duration::from_secs(12 * 60 * 60);

@@ -8,9 +8,10 @@ use super::{Write, contents, damaged, sql, unsql};
 use crate::Result;
 use crate::base::{Base, Seen};
 use crate::ids::{ApplyId, PatchId, SessionId};
-use crate::patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState, StagedContent};
+use crate::patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
 use crate::signature::{Bound, Signature, patch_signature};
 use crate::time::Timestamp;
+use atomic_fs::Fingerprint;
 
 /// A statement that selects whole patches, as [`patch`] reads them.
 macro_rules! select {
@@ -81,13 +82,13 @@ fn word<T>(row: &Row<'_>, at: usize, of: fn(&str) -> Option<T>) -> Result<Option
 
 fn base(row: &Row<'_>) -> Result<Option<Base>> {
     let Some(digest) = row.get::<_, Option<[u8; 32]>>(10)? else { return Ok(None) };
-    let modified_ns = row.get(13)?;
     Ok(Some(Base {
-        digest: Digest::from_bytes(digest),
-        mode: row.get(11)?,
-        bytes: unsql(row.get(12)?),
-        modified_ns,
-        modified_at: Timestamp::from_unix_ns(modified_ns),
+        content: Fingerprint {
+            digest: Digest::from_bytes(digest),
+            mode: row.get(11)?,
+            bytes: unsql(row.get(12)?),
+        },
+        modified_ns: row.get(13)?,
         seen: Seen {
             inode: unsql(row.get(14)?),
             device: unsql(row.get(15)?),
@@ -97,9 +98,9 @@ fn base(row: &Row<'_>) -> Result<Option<Base>> {
     }))
 }
 
-fn staged(row: &Row<'_>) -> Result<Option<StagedContent>> {
+fn staged(row: &Row<'_>) -> Result<Option<Fingerprint>> {
     let Some(digest) = row.get::<_, Option<[u8; 32]>>(18)? else { return Ok(None) };
-    Ok(Some(StagedContent {
+    Ok(Some(Fingerprint {
         digest: Digest::from_bytes(digest),
         mode: row.get(19)?,
         bytes: unsql(row.get(20)?),
@@ -330,9 +331,9 @@ pub(crate) fn insert(
             patch.operation.as_str(),
             patch.batch.map(|batch| sql(batch.0)),
             patch.revision,
-            base.map(|base| base.digest.as_bytes()),
-            base.map(|base| base.mode),
-            base.map(|base| sql(base.bytes)),
+            base.map(|base| base.content.digest.as_bytes()),
+            base.map(|base| base.content.mode),
+            base.map(|base| sql(base.content.bytes)),
             base.map(|base| base.modified_ns),
             base.map(|base| sql(base.seen.inode)),
             base.map(|base| sql(base.seen.device)),
@@ -679,7 +680,7 @@ pub(crate) fn refresh(connection: &Connection, id: PatchId, base: &Base) -> Resu
             sql(base.seen.device),
             base.seen.changed_ns,
             base.seen.observed_ns,
-            base.digest.as_bytes(),
+            base.content.digest.as_bytes(),
         ])?;
     Ok(())
 }

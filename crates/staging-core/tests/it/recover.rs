@@ -27,7 +27,7 @@ fn die_in_apply(world: &World, content: &str, swap: bool) {
         ))
         .expect("a row as this version writes it");
     if swap {
-        swap_and_die(world, "a1-dead", base.fingerprint(), content);
+        swap_and_die(world, "a1-dead", base.content, content);
     }
 }
 
@@ -130,7 +130,7 @@ fn a_journal_that_the_store_does_not_know_moves_nothing_and_is_reported() {
     let s = world.session("agent");
     let patch = world.write(s, "a", "agent\n").patch.expect("pending");
     world.layer.discard(&[], None).expect("rejected");
-    let base = patch.base.expect("it was there").fingerprint();
+    let base = patch.base.expect("it was there").content;
     swap_and_die(&world, "a7-forgotten", base, "agent\n");
     let before = world.tree();
     let report = world.layer.recover().expect("recovered");

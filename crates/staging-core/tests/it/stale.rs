@@ -101,7 +101,7 @@ fn a_write_over_a_file_that_the_user_changed_tells_the_agent_to_read_again() {
     assert_eq!(patches[0].id, patch.id);
     assert_eq!(world.read(s, "a").as_deref(), Some("user\n"), "what the agent reads now");
     let fresh = world.write(s, "a", "two\n").patch.expect("pending");
-    assert_eq!(fresh.base.expect("a base").bytes, 5);
+    assert_eq!(fresh.base.expect("a base").content.bytes, 5);
     assert_eq!(fresh.revision, 1);
 }
 
