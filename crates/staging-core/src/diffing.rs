@@ -9,16 +9,17 @@ use diff_engine::{
     Registry, Remark, RenderOptions, Side,
 };
 
+use crate::plugins;
+
 pub use diff_engine::{ChildLimits, Confinement, PluginHost, Policy};
 
-use crate::Result;
-use crate::config::{Hosting, StagingOptions};
+use crate::contents::blobs::{BlobReader, Blobs, is_damage};
+use crate::error::Result;
 use crate::error::StagingError;
-use crate::layer::DiffOptions;
+use crate::options::{Hosting, StagingOptions};
 use crate::patch::{DiffSummary, Operation, Patch};
-use crate::plugins;
-use crate::store::blobs::{BlobReader, Blobs, is_damage};
-use crate::store::set_aside::SetAside;
+use crate::quarantine::SetAside;
+use crate::request::DiffOptions;
 use atomic_fs::EntryKind;
 
 /// A proposed patch's diff longer than this is left out of its notice.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use atomic_fs::{Digest, FsError, FsErrorKind, PathError, RelPath};
+use atomic_fs::{Digest, FsError, FsErrorKind, PathError, Refusal, RelPath};
 use patch_formats::{NearMiss, PatchError};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,9 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiscardReason, Patch, PatchState};
 use crate::session::SessionState;
 use crate::signature::Signature;
+
+/// The result of every call of the layer.
+pub type Result<T, E = StagingError> = std::result::Result<T, E>;
 
 /// The kinds of errors, as machines tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -510,6 +513,27 @@ fn is_too_many_files(error: &io::Error) -> bool {
 const DISK_FULL: &str = "its disk is full: free some space there, or run `greenroom gc`";
 
 impl StagingError {
+    /// A request that makes no sense as it is.
+    pub(crate) fn usage(reason: impl Into<String>) -> Self {
+        Self::Usage { reason: reason.into() }
+    }
+
+    /// A decision about a patch that was decided before.
+    pub(crate) fn not_pending(patch: &Patch) -> Self {
+        Self::NotPending { patch: patch.id, state: patch.state, reason: patch.reason }
+    }
+
+    /// A row that this version cannot have written.
+    pub(crate) fn damaged_store(reason: impl Into<String>) -> Self {
+        Self::DamagedStore { reason: reason.into() }
+    }
+
+    /// A directory where a file is needed.
+    pub(crate) fn is_a_directory(path: &RelPath) -> Self {
+        let (path, refusal) = (path.clone(), Refusal::NotAFile { kind: "directory" });
+        FsError::Refused { path, refusal }.into()
+    }
+
     /// Whether the disk that the state lies on is full.
     pub fn is_disk_full(&self) -> bool {
         match self {

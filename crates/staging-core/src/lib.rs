@@ -1,26 +1,36 @@
 //! Sessions, patches, signatures and events. Everything here is synchronous.
 
 mod approval;
+mod attempt;
 mod base;
 mod boot;
-mod config;
+mod contents;
+mod decide;
 mod diffing;
-mod doctor;
 mod error;
-mod events;
+mod event;
 mod ids;
 mod layer;
+mod locks;
+mod maintain;
+mod options;
+mod own_file;
 mod owner;
 mod patch;
 mod plugins;
 mod present;
+mod quarantine;
+mod report;
+mod request;
 mod session;
+mod sessions;
 mod signature;
-mod states;
+mod signing;
+mod stage;
 mod store;
 mod time;
 mod waiting;
-mod watching;
+mod watch;
 
 pub use atomic_fs::{
     Digest, EntryKind, FileKind, Fingerprint, FsError, Kept, PathError, Refusal, RelPath, escape,
@@ -30,43 +40,50 @@ pub use atomic_fs::{
 
 pub use approval::{Approval, ApprovalMeans};
 pub use base::{Base, ContentJson, Seen};
-pub use config::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
+pub use decide::client_approved::attestable;
 pub use diffing::{ChildLimits, Confinement, PluginHost, Policy};
-pub use doctor::{Finding, Health, examine};
-pub use error::{ErrorKind, StagingError, with_causes};
-pub use events::{
+pub use error::{ErrorKind, Result, StagingError, with_causes};
+pub use event::{
     ClientAttestation, EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schema,
 };
 pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, SessionId};
-#[doc(hidden)]
-pub use layer::ReadStep;
-pub use layer::Spool;
-pub use layer::{
-    ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, ClosedSession, Contested, Decision,
-    DiffOptions, DiffStagingLayer, FileStatus, FittedFile, InDoubtApply, Listed, PatchApply,
-    PatchNames, PatchProposed, PatchRequest, Proposal, Proposed, QuarantinedJournal, RecoverReport,
-    RecoveredApply, RedoReport, RedoRequest, Reversible, Selection, Selector, SessionStatus,
-    SessionView, StageRequest, Status, SweepPreview, SweepReport, UndoReport, attestable,
-};
-pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
-pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
-pub use present::patch_line;
-pub use session::{Session, SessionState};
-pub use signature::{Signature, set_signature};
-pub use states::{
+pub use layer::DiffStagingLayer;
+pub use maintain::doctor::{Finding, Health, examine};
+pub use maintain::states::{
     KnownState, StateFound, UnclaimedState, WorkspaceState, adopt_state, find_state, first_used,
     first_with_work, known_states,
 };
-pub use store::set_aside::SetAside;
+pub use maintain::sweep::{SweepPreview, SweepReport};
+pub use options::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
+pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
+pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
+pub use present::patch_line;
+pub use quarantine::SetAside;
+pub use report::{
+    ApplyOutcome, ApplyReport, ApplyStatus, Contested, InDoubtApply, PatchApply,
+    QuarantinedJournal, RecoverReport, RecoveredApply, RedoReport, Reversible, UndoReport,
+};
+pub use request::{
+    ApplyRequest, DiffOptions, RedoRequest, Selection, Selector, SessionStatus, Status,
+};
+pub use session::{Session, SessionState};
+pub use sessions::decisions::Decision;
+pub use sessions::lifecycle::ClosedSession;
+pub use sessions::view::{FileStatus, Listed, SessionView};
+pub use signature::Signature;
+pub use signing::set_signature;
+pub use stage::StageRequest;
+pub use stage::patch_text::{FittedFile, PatchProposed};
+pub use stage::proposal::{PatchNames, PatchRequest, Proposal, Proposed};
+pub use stage::read_base::Spool;
+#[doc(hidden)]
+pub use stage::read_step::ReadStep;
 pub use time::Timestamp;
 pub use waiting::{Activity, Process, WaitObserver, Waiting};
-pub use watching::{WatchHealth, Watching};
+pub use watch::{WatchHealth, Watching};
 
 pub use patch_formats::{
     Edit, EditsError, MatchLevel, NearMiss, PATCH_BYTES_MAX, PatchError, Placement, replace_in_turn,
 };
 
 pub use diff_engine::{CheckOutcome, Conformance, serve_plugin};
-
-/// What every call of the layer comes to.
-pub type Result<T, E = StagingError> = std::result::Result<T, E>;

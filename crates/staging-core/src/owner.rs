@@ -67,16 +67,16 @@ mod system {
     use std::fs;
     use std::sync::OnceLock;
 
-    use super::{Liveness, Owner};
+    use crate::owner::{Liveness, Owner};
 
     /// `boot:namespace:ticks`, the boot's id by its first group.
-    pub(super) fn start_of(pid: u32) -> Option<String> {
+    pub(crate) fn start_of(pid: u32) -> Option<String> {
         let ticks = ticks_of(pid)?;
         let (boot, namespace) = here()?;
         Some(format!("{boot}:{namespace}:{ticks}"))
     }
 
-    pub(super) fn liveness(owner: &Owner) -> Liveness {
+    pub(crate) fn liveness(owner: &Owner) -> Liveness {
         let Some(start) = &owner.start else { return by_number(owner.pid) };
         let Some((boot, namespace)) = here() else { return Liveness::Unknown };
         let mut parts = start.split(':');
@@ -130,13 +130,12 @@ mod system {
 
 #[cfg(all(unix, not(target_os = "linux")))]
 mod system {
-    use super::{Liveness, Owner};
 
-    pub(super) fn start_of(_: u32) -> Option<String> {
+    pub(crate) fn start_of(_: u32) -> Option<String> {
         None
     }
 
-    pub(super) fn liveness(owner: &Owner) -> Liveness {
+    pub(crate) fn liveness(owner: &Owner) -> Liveness {
         use rustix::io::Errno;
         let pid = i32::try_from(owner.pid).ok().and_then(rustix::process::Pid::from_raw);
         let Some(pid) = pid else { return Liveness::Unknown };
@@ -150,11 +149,11 @@ mod system {
 #[cfg(not(unix))]
 mod system {
 
-    pub(super) fn start_of(_: u32) -> Option<String> {
+    pub(crate) fn start_of(_: u32) -> Option<String> {
         None
     }
 
-    pub(super) fn liveness(owner: &Owner) -> Liveness {
+    pub(crate) fn liveness(owner: &Owner) -> Liveness {
         if owner.pid == std::process::id() { Liveness::Alive } else { Liveness::Unknown }
     }
 }

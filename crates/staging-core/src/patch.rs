@@ -139,6 +139,48 @@ pub struct Patch {
 }
 
 impl Patch {
+    /// The id of a patch that has none yet.
+    pub(crate) const PLANNED: PatchId = PatchId(0);
+
+    /// A pending patch that has yet to be numbered, signed and compared.
+    pub(crate) fn draft(
+        session: SessionId,
+        path: &RelPath,
+        operation: Operation,
+        base: Option<Base>,
+        staged: Option<Fingerprint>,
+    ) -> Self {
+        let now = Timestamp::now();
+        Self {
+            id: Self::PLANNED,
+            session,
+            path: path.clone(),
+            rename_to: None,
+            operation,
+            state: PatchState::Pending,
+            reason: None,
+            reason_text: None,
+            signature: Signature::from_bytes([0; 32]),
+            revision: 1,
+            base,
+            staged,
+            diff: DiffSummary::default(),
+            created_at: now,
+            updated_at: now,
+            apply: None,
+            content_kept: true,
+            lapsed: false,
+            batch: None,
+        }
+    }
+
+    /// The path to which it brings a file where none was.
+    pub(crate) fn brought(&self) -> Option<&RelPath> {
+        matches!(self.operation, Operation::Create | Operation::Rename)
+            .then(|| self.target())
+            .flatten()
+    }
+
     /// Where the file is once the patch is applied; `None` after a delete.
     pub fn target(&self) -> Option<&RelPath> {
         match self.operation {

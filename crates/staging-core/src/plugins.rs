@@ -9,7 +9,7 @@ use diff_engine::{
     test_library,
 };
 
-use crate::config::TrustedLibrary;
+use crate::options::TrustedLibrary;
 
 /// Why a library is not one to use.
 #[derive(Debug, thiserror::Error)]

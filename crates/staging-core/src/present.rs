@@ -1,8 +1,9 @@
 //! What every door says of a patch in the same words.
 
+use atomic_fs::EntryKind;
+
 use crate::base::Base;
 use crate::patch::Patch;
-use atomic_fs::EntryKind;
 
 /// A patch in one line, as in `p1 modify src/main.rs (+1 -1)`. A file that is created with
 /// `plain_mode` has the mode of any new file, which is not named; without it no new file's mode is.

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::SessionId;
-use crate::store::age::Age;
-use crate::time::Timestamp;
+use crate::time::{Age, Timestamp};
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -100,6 +100,27 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// A point in a state's life, in milliseconds since it began to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Age(pub(crate) i64);
+
+/// A length of time in milliseconds.
+pub(crate) fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Age {
+    /// This much older.
+    pub(crate) fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(ms(duration)))
+    }
+
+    /// This much younger; negative before the state began to count.
+    pub(crate) fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(ms(duration)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -120,7 +120,8 @@ mod system {
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Path;
 
-    use super::{LockKind, Process};
+    use crate::waiting::LockKind;
+    use crate::waiting::Process;
 
     /// How often the list of locks is read for one that is not on it.
     const LOOKS_MAX: u32 = 8;
@@ -128,7 +129,7 @@ mod system {
     /// So much of a command line is shown.
     const COMMAND_CHARS_MAX: usize = 120;
 
-    pub(super) fn holder(file: &Path, kind: LockKind) -> Option<Process> {
+    pub(crate) fn holder(file: &Path, kind: LockKind) -> Option<Process> {
         // Not opened: closing a file gives up the process's own locks on it (fcntl_locking(2)).
         let file = fs::metadata(file).ok()?;
         let look = || {
@@ -192,7 +193,7 @@ mod system {
 #[cfg(not(target_os = "linux"))]
 mod system {
 
-    pub(super) fn holder(_: &Path, _: LockKind) -> Option<Process> {
+    pub(crate) fn holder(_: &Path, _: LockKind) -> Option<Process> {
         None
     }
 }

@@ -20,35 +20,17 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{meta, unpoisoned};
-use crate::time::Timestamp;
-use crate::{Result, boot};
+use crate::boot;
+use crate::error::Result;
+use crate::locks::unpoisoned;
+use crate::store::meta;
+use crate::time::{Age, Timestamp, ms};
 
 /// How much of the time that a machine was off counts: less than a session lives by default.
 const OFF_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// A look is written down when the last one is longer ago than this.
 const NOTED_EVERY_MS: i64 = 60_000;
-
-/// A point in a state's life, in milliseconds since it began to count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Age(pub(crate) i64);
-
-impl Age {
-    /// This much older.
-    pub(crate) fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(ms(duration)))
-    }
-
-    /// This much younger; negative before the state began to count.
-    pub(crate) fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(ms(duration)))
-    }
-}
-
-fn ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
 
 /// When a state was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,11 +106,11 @@ impl Noted {
 /// What this process knows of a state's age. All processes count from the same note, which is at
 /// most a minute old whenever one of them changes the state, so they agree.
 #[derive(Default)]
-pub(super) struct Aging(Mutex<Option<Noted>>);
+pub(crate) struct Aging(Mutex<Option<Noted>>);
 
 impl Aging {
     /// The age, if the note that this process knows is recent enough.
-    pub(super) fn known(&self) -> Option<Age> {
+    pub(crate) fn known(&self) -> Option<Age> {
         let now = Look::now();
         (*unpoisoned(&self.0))
             .filter(|noted| now.is_soon_after(&noted.look))
@@ -136,14 +118,14 @@ impl Aging {
     }
 
     /// The age by the store's own note.
-    pub(super) fn read(&self, connection: &Connection) -> Result<Age> {
+    pub(crate) fn read(&self, connection: &Connection) -> Result<Age> {
         let noted = Noted::read(connection)?;
         *unpoisoned(&self.0) = noted;
         Ok(noted.map_or(Age(0), |noted| noted.age_at(&Look::now())))
     }
 
     /// The age, which is written down if that was last done more than a minute ago.
-    pub(super) fn note(&self, connection: &Connection) -> Result<Age> {
+    pub(crate) fn note(&self, connection: &Connection) -> Result<Age> {
         if let Some(age) = self.known() {
             return Ok(age);
         }
@@ -157,7 +139,7 @@ impl Aging {
     }
 
     /// A note may have been taken back with its transaction.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *unpoisoned(&self.0) = None;
     }
 }

@@ -3,12 +3,13 @@
 use atomic_fs::RelPath;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{sql, unsql};
-use crate::Result;
 use crate::approval::{Approval, ApprovalMeans};
+use crate::error::{Result, StagingError};
 use crate::ids::{ApplyId, PatchId, RequestId};
-use crate::layer::InDoubtApply;
-use crate::signature::{Signature, set_signature};
+use crate::report::InDoubtApply;
+use crate::signature::Signature;
+use crate::signing::set_signature;
+use crate::store::numbers::{from_sql, sql};
 use crate::time::Timestamp;
 
 /// How an apply stands.
@@ -72,7 +73,7 @@ pub(crate) fn start(
             is_own
         ],
     )?;
-    let apply = ApplyId(unsql(connection.last_insert_rowid()));
+    let apply = ApplyId(from_sql(connection.last_insert_rowid()));
     let set_id = format!("{apply}-{set_suffix}");
     connection
         .execute("UPDATE applies SET set_id = ?2 WHERE id = ?1", params![sql(apply.0), set_id])?;
@@ -111,8 +112,8 @@ pub(crate) fn named(
     found
         .map(|(id, word, reason)| {
             let state = ApplyState::from_word(&word)
-                .ok_or_else(|| super::damaged(format!("an apply is `{word}`")))?;
-            Ok((ApplyId(unsql(id)), state, reason))
+                .ok_or_else(|| StagingError::damaged_store(format!("an apply is `{word}`")))?;
+            Ok((ApplyId(from_sql(id)), state, reason))
         })
         .transpose()
 }
@@ -125,7 +126,7 @@ pub(crate) fn patches(connection: &Connection, apply: ApplyId) -> Result<Vec<Pat
     )?;
     let rows = statement.query_map([sql(apply.0)], |row| row.get(0))?;
     let ids: rusqlite::Result<Vec<i64>> = rows.collect();
-    Ok(ids?.into_iter().map(|id| PatchId(unsql(id))).collect())
+    Ok(ids?.into_iter().map(|id| PatchId(from_sql(id))).collect())
 }
 
 /// Starts taking an apply back.
@@ -151,7 +152,7 @@ pub(crate) fn undoes(connection: &Connection, apply: ApplyId) -> Result<Option<A
         [sql(apply.0)],
         |row| row.get::<_, Option<i64>>(0),
     )?;
-    Ok(target.map(|id| ApplyId(unsql(id))))
+    Ok(target.map(|id| ApplyId(from_sql(id))))
 }
 
 /// Notes which directories an apply made, for whoever takes it back.
@@ -161,8 +162,8 @@ pub(crate) fn set_made_dirs(
     dirs: &[RelPath],
 ) -> Result<()> {
     if !dirs.is_empty() {
-        let text =
-            serde_json::to_string(dirs).map_err(|error| super::damaged(error.to_string()))?;
+        let text = serde_json::to_string(dirs)
+            .map_err(|error| StagingError::damaged_store(error.to_string()))?;
         connection.execute(
             "UPDATE applies SET made_dirs = ?2 WHERE id = ?1",
             params![sql(apply.0), text],
@@ -180,7 +181,7 @@ pub(crate) fn made_dirs(connection: &Connection, apply: ApplyId) -> Result<Vec<R
         |row| row.get(0),
     )?;
     text.map_or(Ok(Vec::new()), |text| {
-        serde_json::from_str(&text).map_err(|error| super::damaged(error.to_string()))
+        serde_json::from_str(&text).map_err(|error| StagingError::damaged_store(error.to_string()))
     })
 }
 
@@ -193,7 +194,8 @@ pub(crate) fn set_removed_dirs(
     apply: ApplyId,
     dirs: &[RemovedDir],
 ) -> Result<()> {
-    let text = serde_json::to_string(dirs).map_err(|error| super::damaged(error.to_string()))?;
+    let text = serde_json::to_string(dirs)
+        .map_err(|error| StagingError::damaged_store(error.to_string()))?;
     connection.execute(
         "UPDATE applies SET removed_dirs = ?2
          WHERE id = ?1 AND (removed_dirs IS NOT NULL OR ?3)",
@@ -210,7 +212,7 @@ pub(crate) fn removed_dirs(connection: &Connection, apply: ApplyId) -> Result<Ve
         |row| row.get(0),
     )?;
     text.map_or(Ok(Vec::new()), |text| {
-        serde_json::from_str(&text).map_err(|error| super::damaged(error.to_string()))
+        serde_json::from_str(&text).map_err(|error| StagingError::damaged_store(error.to_string()))
     })
 }
 
@@ -224,8 +226,8 @@ pub(crate) fn own_made_dirs(connection: &Connection) -> Result<Vec<RelPath>> {
     let mut dirs = Vec::new();
     while let Some(row) = rows.next()? {
         let text: String = row.get(0)?;
-        let made: Vec<RelPath> =
-            serde_json::from_str(&text).map_err(|error| super::damaged(error.to_string()))?;
+        let made: Vec<RelPath> = serde_json::from_str(&text)
+            .map_err(|error| StagingError::damaged_store(error.to_string()))?;
         dirs.extend(made);
     }
     Ok(dirs)
@@ -250,7 +252,7 @@ pub(crate) fn newest_standing(connection: &Connection) -> Result<Option<ApplyId>
             |row| row.get::<_, Option<i64>>(0),
         )
         .optional()?;
-    Ok(found.flatten().map(|id| ApplyId(unsql(id))))
+    Ok(found.flatten().map(|id| ApplyId(from_sql(id))))
 }
 
 /// The apply that was taken back last and can be applied again as far as its patches tell.
@@ -266,7 +268,7 @@ pub(crate) fn newest_undone(connection: &Connection) -> Result<Option<ApplyId>> 
             |row| row.get::<_, i64>(0),
         )
         .optional()?;
-    Ok(found.map(|id| ApplyId(unsql(id))))
+    Ok(found.map(|id| ApplyId(from_sql(id))))
 }
 
 /// What was approved for an apply; none of an undo, or of one known from its journal alone.
@@ -313,10 +315,10 @@ pub(crate) fn of_patch(connection: &Connection, patch: PatchId) -> Result<Vec<Of
             .and_then(|word| ApprovalMeans::parse(&word))
             .map(|means| Approval { means, agent });
         applies.push(OfPatch {
-            apply: ApplyId(unsql(row.get(0)?)),
+            apply: ApplyId(from_sql(row.get(0)?)),
             state: ApplyState::from_word(&word)
-                .ok_or_else(|| super::damaged(format!("an apply is `{word}`")))?,
-            undone_by: row.get::<_, Option<i64>>(2)?.map(|id| ApplyId(unsql(id))),
+                .ok_or_else(|| StagingError::damaged_store(format!("an apply is `{word}`")))?,
+            undone_by: row.get::<_, Option<i64>>(2)?.map(|id| ApplyId(from_sql(id))),
             approval,
         });
     }
@@ -350,8 +352,8 @@ pub(crate) fn standing(connection: &Connection, apply: ApplyId) -> Result<Option
     found
         .map(|(word, undoes, undone_by, is_forgotten)| {
             let state = ApplyState::from_word(&word)
-                .ok_or_else(|| super::damaged(format!("an apply is `{word}`")))?;
-            let undone_by = undone_by.map(|id| ApplyId(unsql(id)));
+                .ok_or_else(|| StagingError::damaged_store(format!("an apply is `{word}`")))?;
+            let undone_by = undone_by.map(|id| ApplyId(from_sql(id)));
             Ok(Standing { state, is_undo: undoes.is_some(), undone_by, is_forgotten })
         })
         .transpose()
@@ -363,7 +365,7 @@ pub(crate) fn in_doubt(connection: &Connection) -> Result<Vec<InDoubtApply>> {
         "SELECT id, coalesce(reason, '') FROM applies WHERE state = 'in_doubt' ORDER BY id",
     )?;
     let rows = statement.query_map([], |row| {
-        Ok(InDoubtApply { apply: ApplyId(unsql(row.get(0)?)), reason: row.get(1)? })
+        Ok(InDoubtApply { apply: ApplyId(from_sql(row.get(0)?)), reason: row.get(1)? })
     })?;
     let found: rusqlite::Result<Vec<_>> = rows.collect();
     Ok(found?)
@@ -387,8 +389,8 @@ pub(crate) fn find_set(
     found
         .map(|(id, word)| {
             let state = ApplyState::from_word(&word)
-                .ok_or_else(|| super::damaged(format!("an apply is `{word}`")))?;
-            Ok((ApplyId(unsql(id)), state))
+                .ok_or_else(|| StagingError::damaged_store(format!("an apply is `{word}`")))?;
+            Ok((ApplyId(from_sql(id)), state))
         })
         .transpose()
 }
@@ -398,7 +400,7 @@ pub(crate) fn undecided(connection: &Connection) -> Result<Vec<(ApplyId, String)
     let mut statement = connection.prepare_cached(
         "SELECT id, set_id FROM applies WHERE state IN ('started', 'in_doubt') ORDER BY id",
     )?;
-    let rows = statement.query_map([], |row| Ok((ApplyId(unsql(row.get(0)?)), row.get(1)?)))?;
+    let rows = statement.query_map([], |row| Ok((ApplyId(from_sql(row.get(0)?)), row.get(1)?)))?;
     let found: rusqlite::Result<Vec<_>> = rows.collect();
     Ok(found?)
 }
@@ -436,4 +438,12 @@ pub(crate) fn decide(
 pub(crate) fn set_tidied(connection: &Connection, apply: ApplyId) -> Result<()> {
     connection.execute("UPDATE applies SET tidied = 1 WHERE id = ?1", [sql(apply.0)])?;
     Ok(())
+}
+
+/// Why patches that an apply holds cannot be decided: it is under way, or waits for a person.
+pub(crate) fn held_by(connection: &Connection, apply: ApplyId) -> Result<StagingError> {
+    if in_doubt(connection)?.iter().any(|it| it.apply == apply) {
+        return Ok(StagingError::HeldInDoubt { apply });
+    }
+    Ok(StagingError::Busy { what: format!("{apply} is bringing these patches to the disk") })
 }

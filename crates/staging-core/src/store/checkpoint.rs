@@ -7,14 +7,17 @@
 //! little, is checkpointed in a second step while no thread of this process writes.
 //! See <https://www.sqlite.org/wal.html> and `sqlite3_wal_checkpoint_v2`.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::{Store, schema, unpoisoned};
-use crate::Result;
+use crate::error::Result;
+use crate::locks::unpoisoned;
+use crate::store::schema;
+use crate::store::writer::Writer;
 
 /// After so many commits the log is worth a checkpoint; each is a few pages.
 const COMMITS: u32 = 250;
@@ -33,37 +36,36 @@ const LOG_PAGES_MAX: i64 = 32_000;
 
 /// What is known of the log, and the connection that checkpoints it.
 #[derive(Default)]
-pub(super) struct Checkpoints {
+pub(crate) struct Checkpoints {
     commits: AtomicU32,
     connection: Mutex<Option<Connection>>,
 }
 
 impl Checkpoints {
     /// Notes that the log has grown.
-    pub(super) fn note_commit(&self) {
+    pub(crate) fn note_commit(&self) {
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
-}
 
-impl Store {
-    pub(crate) fn leave_checkpoints_to_maintenance(&self) -> Result<()> {
-        let writer = unpoisoned(&self.writer);
-        let pages = LOG_PAGES_MAX;
-        Ok(writer.connection().pragma_update(None, "wal_autocheckpoint", pages)?)
+    /// Whether the log has grown enough for a checkpoint.
+    pub(crate) fn is_due(&self) -> bool {
+        self.commits.load(Ordering::Relaxed) >= COMMITS
     }
 
-    pub(crate) fn has_long_log(&self) -> bool {
-        self.checkpoint.commits.load(Ordering::Relaxed) >= COMMITS
+    /// Leaves the log to checkpoints by [`run`](Self::run), up to a length that it should not reach.
+    pub(crate) fn leave_to_maintenance(writer: &Mutex<Writer>) -> Result<()> {
+        let writer = unpoisoned(writer);
+        Ok(writer.connection().pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?)
     }
 
-    /// Checkpoints the log; what others write meanwhile may stay in it.
-    pub(crate) fn checkpoint_log(&self) -> Result<()> {
-        self.checkpoint.commits.store(0, Ordering::Relaxed);
-        let mut connection = unpoisoned(&self.checkpoint.connection);
+    /// Checkpoints the log of the store at `path`; what others write meanwhile may stay in it.
+    pub(crate) fn run(&self, path: &Path, writer: &Mutex<Writer>) -> Result<()> {
+        self.commits.store(0, Ordering::Relaxed);
+        let mut connection = unpoisoned(&self.connection);
         let connection = match &mut *connection {
             Some(connection) => connection,
             none => {
-                let connection = schema::connect(&self.path)?;
+                let connection = schema::connect(path)?;
                 connection.busy_timeout(READERS_WAIT)?;
                 none.insert(connection)
             }
@@ -75,7 +77,7 @@ impl Store {
                 break;
             }
         }
-        let writer = unpoisoned(&self.writer);
+        let writer = unpoisoned(writer);
         if writer.idle().is_some() {
             checkpoint(connection, "RESTART")?;
         }

@@ -4,8 +4,8 @@
 use atomic_fs::Digest;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{sql, unsql};
-use crate::Result;
+use crate::error::Result;
+use crate::store::numbers::{from_sql, sql};
 
 /// Where a content lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,9 +55,9 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let pack: Option<i64> = row.get(0)?;
     let place = match pack {
         None => Place::Own,
-        Some(pack) => Place::Pack { pack, at: unsql(row.get(1)?) },
+        Some(pack) => Place::Pack { pack, at: from_sql(row.get(1)?) },
     };
-    Ok(Entry { place, bytes: unsql(row.get(2)?) })
+    Ok(Entry { place, bytes: from_sql(row.get(2)?) })
 }
 
 pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<Entry>> {
@@ -153,7 +153,8 @@ pub(crate) fn release(connection: &Connection, digest: &Digest) -> Result<Option
 pub(crate) fn in_pack(connection: &Connection, pack: i64) -> Result<Vec<(u64, u64)>> {
     let mut statement =
         connection.prepare_cached("SELECT at, bytes FROM contents WHERE pack = ?1 ORDER BY at")?;
-    let rows = statement.query_map([pack], |row| Ok((unsql(row.get(0)?), unsql(row.get(1)?))))?;
+    let rows =
+        statement.query_map([pack], |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))))?;
     let found: rusqlite::Result<Vec<_>> = rows.collect();
     Ok(found?)
 }

@@ -19,7 +19,8 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::own_file::{self, Access};
+use crate::own_file;
+use crate::own_file::Access;
 
 const FILE: &str = "workspace";
 

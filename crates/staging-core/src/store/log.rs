@@ -11,10 +11,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{sql, unsql};
-use crate::Result;
-use crate::error::StagingError;
-use crate::events::{EVENT_SCHEMA, Event, EventRecord, LogCheck};
+use crate::error::{Result, StagingError};
+use crate::event::{EVENT_SCHEMA, Event, EventRecord, LogCheck};
+use crate::store::numbers::{from_sql, sql};
 use crate::time::Timestamp;
 
 /// The last event's place and hash.
@@ -33,7 +32,7 @@ impl Head {
 pub(crate) fn head(connection: &Connection) -> Result<Head> {
     let found = connection
         .prepare_cached("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| Ok(Head { seq: unsql(row.get(0)?), hash: row.get(1)? }))
+        .query_row([], |row| Ok(Head { seq: from_sql(row.get(0)?), hash: row.get(1)? }))
         .optional()?;
     Ok(found.unwrap_or(Head { seq: 0, hash: [0; 32] }))
 }
@@ -80,7 +79,7 @@ pub(crate) fn since(connection: &Connection, seq: u64, limit: usize) -> Result<V
     let mut rows = statement.query(params![from, limit])?;
     let (mut records, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let (seq, payload): (u64, String) = (unsql(row.get(0)?), row.get(2)?);
+        let (seq, payload): (u64, String) = (from_sql(row.get(0)?), row.get(2)?);
         bytes += payload.len();
         if bytes > PAGE_BYTES_MAX && !records.is_empty() {
             break;
@@ -109,7 +108,7 @@ pub(crate) fn check(connection: &Connection) -> Result<LogCheck> {
         let expected = head.seq + 1;
         // A tampered row may hold values of any type.
         let read = || -> rusqlite::Result<(u64, i64, String, [u8; 32])> {
-            Ok((unsql(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((from_sql(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?))
         };
         let Ok((seq, at, payload, hash)) = read() else {
             return Ok(shown(head, Some(expected)));
@@ -123,6 +122,6 @@ pub(crate) fn check(connection: &Connection) -> Result<LogCheck> {
     let written: Option<i64> = connection
         .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'events'", [], |row| row.get(0))
         .optional()?;
-    let broken_at = (written.map_or(0, unsql) > head.seq).then_some(head.seq + 1);
+    let broken_at = (written.map_or(0, from_sql) > head.seq).then_some(head.seq + 1);
     Ok(shown(head, broken_at))
 }

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::unsql;
-use crate::Result;
+use crate::error::Result;
+use crate::store::numbers::from_sql;
 
 /// When contents were last swept completely, in milliseconds since 1970.
 pub(crate) const SWEPT_MS: &str = "swept_ms";
@@ -35,5 +35,5 @@ pub(crate) fn set(connection: &Connection, name: &str, value: i64) -> Result<()>
 
 /// How many bytes all contents have, each counted once; triggers keep it.
 pub(crate) fn content_bytes(connection: &Connection) -> Result<u64> {
-    Ok(get(connection, "content_bytes")?.map_or(0, unsql))
+    Ok(get(connection, "content_bytes")?.map_or(0, from_sql))
 }

@@ -13,37 +13,38 @@
 
 pub(crate) mod age;
 pub(crate) mod applies;
-pub(crate) mod blobs;
 mod checkpoint;
 pub(crate) mod contents;
+mod group_commit;
 pub(crate) mod identity;
 pub(crate) mod log;
 pub(crate) mod meta;
-pub(crate) mod own_file;
-pub(crate) mod packs;
+mod numbers;
 pub(crate) mod patches;
 mod reserve;
 mod schema;
 pub(crate) mod sessions;
-pub(crate) mod set_aside;
 pub(crate) mod state_dir;
-mod turn;
+pub(crate) mod write;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex};
 
 use rusqlite::Connection;
 
-use crate::Result;
-use crate::error::StagingError;
-use crate::events::{Event, Notice};
-use crate::time::Timestamp;
-use crate::waiting::{self, LockKind, Process, WaitObserver};
-use age::{Age, Aging};
+use crate::error::{Result, StagingError};
+use crate::event::Notice;
+use crate::locks::unpoisoned;
+use crate::time::Age;
+use crate::waiting::{LockKind, Process, WaitObserver};
+use crate::{own_file, waiting};
+use age::Aging;
 use checkpoint::Checkpoints;
 use contents::Dead;
-use turn::{Turn, Writer};
+use write::Write;
+use writer::Writer;
 
 type Observer = Box<dyn Fn(Notice) + Send + Sync>;
 
@@ -207,18 +208,6 @@ impl Store {
         self.write_on(true, work)
     }
 
-    /// The same, durable or not.
-    pub(crate) fn write_on<T, E: From<StagingError>>(
-        &self,
-        durable: bool,
-        work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let mut turn = Turn::take(self)?;
-        let answer = turn.work(work)?;
-        turn.end(durable)?;
-        Ok(answer)
-    }
-
     /// Contents that became unneeded; their space may be given back once the
     /// commits that said so are durable.
     pub(crate) fn take_dead(&self) -> Vec<Dead> {
@@ -259,9 +248,23 @@ impl Store {
             Err(error) => return Err(io(error)),
         }
         if !self.log_named.swap(true, Ordering::AcqRel) {
-            blobs::sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
+            own_file::sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
         }
         Ok(())
+    }
+
+    /// Leaves checkpoints to [`checkpoint_log`](Self::checkpoint_log), which somebody calls from now
+    /// on.
+    pub(crate) fn leave_checkpoints_to_maintenance(&self) -> Result<()> {
+        Checkpoints::leave_to_maintenance(&self.writer)
+    }
+
+    pub(crate) fn has_long_log(&self) -> bool {
+        self.checkpoint.is_due()
+    }
+
+    pub(crate) fn checkpoint_log(&self) -> Result<()> {
+        self.checkpoint.run(&self.path, &self.writer)
     }
 
     fn log_path(&self) -> PathBuf {
@@ -312,75 +315,6 @@ impl Drop for Reading<'_> {
             tracing::debug!(%error, "SQLite had ended it already");
         }
     }
-}
-
-/// A change of state on its way.
-pub(crate) struct Write<'c> {
-    connection: &'c Connection,
-    /// The time of everything in it.
-    pub(crate) now: Timestamp,
-    /// How old the state is.
-    pub(crate) age: Age,
-    head: &'c mut Option<log::Head>,
-    notices: &'c mut Vec<Notice>,
-    /// Whether anybody is told of the notices: a large change has a hundred thousand.
-    is_observed: bool,
-    dead: &'c mut Vec<Dead>,
-}
-
-impl Write<'_> {
-    /// Logs an event with the change it is about.
-    pub(crate) fn log(&mut self, event: Event) -> Result<()> {
-        self.log_with_diff(event, None)
-    }
-
-    /// The same, with a diff for whoever observes in this process.
-    pub(crate) fn log_with_diff(&mut self, event: Event, diff: Option<Arc<[u8]>>) -> Result<()> {
-        let mut head = match *self.head {
-            Some(head) => head,
-            None => log::head(self.connection)?,
-        };
-        let record = log::append(self.connection, &mut head, self.now, event)?;
-        *self.head = Some(head);
-        if self.is_observed {
-            self.notices.push(Notice { record: Arc::new(record), diff });
-        }
-        Ok(())
-    }
-
-    /// Notes contents that nobody needs when this is committed.
-    pub(crate) fn bury(&mut self, dead: impl IntoIterator<Item = Dead>) {
-        self.dead.extend(dead);
-    }
-}
-
-impl std::ops::Deref for Write<'_> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        self.connection
-    }
-}
-
-/// A panic under one of these locks leaves nothing half-done: transactions roll
-/// back when they are dropped.
-pub(crate) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A row that this version cannot have written.
-pub(crate) fn damaged(reason: impl Into<String>) -> StagingError {
-    StagingError::DamagedStore { reason: reason.into() }
-}
-
-/// SQLite's numbers are signed; ours fit, by how they are parsed and made.
-pub(crate) fn sql(number: u64) -> i64 {
-    i64::from_ne_bytes(number.to_ne_bytes())
-}
-
-/// The reverse of [`sql`].
-pub(crate) fn unsql(number: i64) -> u64 {
-    u64::from_ne_bytes(number.to_ne_bytes())
 }
 
 #[cfg(test)]

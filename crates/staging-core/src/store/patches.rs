@@ -1,17 +1,18 @@
 //! Rows of the patches table.
 
-use atomic_fs::{Digest, RelPath};
+use atomic_fs::{Digest, Fingerprint, RelPath};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 
-use super::age::Age;
-use super::{Write, contents, damaged, sql, unsql};
-use crate::Result;
 use crate::base::{Base, Seen};
+use crate::error::{Result, StagingError};
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
-use crate::signature::{Bound, Signature, patch_signature};
-use crate::time::Timestamp;
-use atomic_fs::Fingerprint;
+use crate::signature::Signature;
+use crate::signing::patch_signature;
+use crate::store::contents;
+use crate::store::numbers::{from_sql, sql};
+use crate::store::write::Write;
+use crate::time::{Age, Timestamp};
 
 /// A statement that selects whole patches, as [`patch`] reads them.
 macro_rules! select {
@@ -30,14 +31,14 @@ macro_rules! select {
 /// The row as a patch; the numbers are places in what [`select`] selects.
 fn patch(row: &Row<'_>) -> Result<Patch> {
     let mut patch = Patch {
-        id: PatchId(unsql(row.get(0)?)),
-        session: SessionId(unsql(row.get(1)?)),
-        path: path(row, 2)?.ok_or_else(|| damaged("a patch has no path"))?,
+        id: PatchId(from_sql(row.get(0)?)),
+        session: SessionId(from_sql(row.get(1)?)),
+        path: path(row, 2)?.ok_or_else(|| StagingError::damaged_store("a patch has no path"))?,
         rename_to: path(row, 3)?,
         operation: word(row, 4, Operation::from_word)?
-            .ok_or_else(|| damaged("a patch has no operation"))?,
+            .ok_or_else(|| StagingError::damaged_store("a patch has no operation"))?,
         state: word(row, 5, PatchState::from_word)?
-            .ok_or_else(|| damaged("a patch has no state"))?,
+            .ok_or_else(|| StagingError::damaged_store("a patch has no state"))?,
         reason: word(row, 6, DiscardReason::from_word)?,
         reason_text: row.get(7)?,
         // Never stored: what is approved is what the row says now.
@@ -48,19 +49,19 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
         staged: staged(row)?,
         diff: DiffSummary {
             strategy: row.get(21)?,
-            added: unsql(row.get(22)?),
-            removed: unsql(row.get(23)?),
+            added: from_sql(row.get(22)?),
+            removed: from_sql(row.get(23)?),
             full_replace: row.get(24)?,
             binary: row.get(25)?,
             remarks: remarks(row)?,
         },
         created_at: Timestamp::from_unix_ms(row.get(27)?),
         updated_at: Timestamp::from_unix_ms(row.get(28)?),
-        apply: row.get::<_, Option<i64>>(29)?.map(|id| ApplyId(unsql(id))),
+        apply: row.get::<_, Option<i64>>(29)?.map(|id| ApplyId(from_sql(id))),
         content_kept: row.get(30)?,
-        batch: row.get::<_, Option<i64>>(31)?.map(|id| PatchId(unsql(id))),
+        batch: row.get::<_, Option<i64>>(31)?.map(|id| PatchId(from_sql(id))),
     };
-    patch.signature = patch_signature(&Bound::of(&patch));
+    patch.signature = patch_signature(&patch);
     Ok(patch)
 }
 
@@ -74,9 +75,9 @@ fn path(row: &Row<'_>, at: usize) -> Result<Option<RelPath>> {
 fn word<T>(row: &Row<'_>, at: usize, of: fn(&str) -> Option<T>) -> Result<Option<T>> {
     match row.get_ref(at)?.as_str_or_null().map_err(rusqlite::Error::from)? {
         None => Ok(None),
-        Some(text) => {
-            of(text).map(Some).ok_or_else(|| damaged(format!("a patch holds the word `{text}`")))
-        }
+        Some(text) => of(text)
+            .map(Some)
+            .ok_or_else(|| StagingError::damaged_store(format!("a patch holds the word `{text}`"))),
     }
 }
 
@@ -86,12 +87,12 @@ fn base(row: &Row<'_>) -> Result<Option<Base>> {
         content: Fingerprint {
             digest: Digest::from_bytes(digest),
             mode: row.get(11)?,
-            bytes: unsql(row.get(12)?),
+            bytes: from_sql(row.get(12)?),
         },
         modified_ns: row.get(13)?,
         seen: Seen {
-            inode: unsql(row.get(14)?),
-            device: unsql(row.get(15)?),
+            inode: from_sql(row.get(14)?),
+            device: from_sql(row.get(15)?),
             changed_ns: row.get(16)?,
             observed_ns: row.get(17)?,
         },
@@ -103,15 +104,16 @@ fn staged(row: &Row<'_>) -> Result<Option<Fingerprint>> {
     Ok(Some(Fingerprint {
         digest: Digest::from_bytes(digest),
         mode: row.get(19)?,
-        bytes: unsql(row.get(20)?),
+        bytes: from_sql(row.get(20)?),
     }))
 }
 
 fn remarks(row: &Row<'_>) -> Result<Vec<String>> {
     match row.get_ref(26)?.as_str_or_null().map_err(rusqlite::Error::from)? {
         None => Ok(Vec::new()),
-        Some(json) => serde_json::from_str(json)
-            .map_err(|error| damaged(format!("a patch's remarks cannot be read: {error}"))),
+        Some(json) => serde_json::from_str(json).map_err(|error| {
+            StagingError::damaged_store(format!("a patch's remarks cannot be read: {error}"))
+        }),
     }
 }
 
@@ -268,7 +270,7 @@ pub(crate) fn sessions_at(
         let mut statement = connection.prepare_cached(statement)?;
         let mut rows = statement.query(params![path.as_bytes(), sql(but.0)])?;
         while let Some(row) = rows.next()? {
-            found.push(SessionId(unsql(row.get(0)?)));
+            found.push(SessionId(from_sql(row.get(0)?)));
         }
     }
     found.sort_unstable();
@@ -309,10 +311,9 @@ pub(crate) fn insert(
     let staged = patch.staged.as_ref();
     let remarks = match patch.diff.remarks.as_slice() {
         [] => None,
-        some => Some(
-            serde_json::to_string(some)
-                .map_err(|error| damaged(format!("remarks cannot be written: {error}")))?,
-        ),
+        some => Some(serde_json::to_string(some).map_err(|error| {
+            StagingError::damaged_store(format!("remarks cannot be written: {error}"))
+        })?),
     };
     connection
         .prepare_cached(
@@ -353,7 +354,7 @@ pub(crate) fn insert(
             state,
             owner,
         ])?;
-    Ok(PatchId(unsql(connection.last_insert_rowid())))
+    Ok(PatchId(from_sql(connection.last_insert_rowid())))
 }
 
 /// Makes prepared patches of one call pending, which are marked by its first one's id: those from
@@ -402,7 +403,7 @@ pub(crate) fn prepared(connection: &Connection) -> Result<Vec<(PatchId, String)>
          WHERE state <> 'pending' AND decided_age_ms IS NULL AND state = 'prepared'
          AND batch IS NOT NULL AND reason_text IS NOT NULL",
     )?;
-    let rows = statement.query_map([], |row| Ok((PatchId(unsql(row.get(0)?)), row.get(1)?)))?;
+    let rows = statement.query_map([], |row| Ok((PatchId(from_sql(row.get(0)?)), row.get(1)?)))?;
     let found: rusqlite::Result<Vec<_>> = rows.collect();
     Ok(found?)
 }
@@ -425,7 +426,7 @@ pub(crate) fn lapsed_after(connection: &Connection, id: PatchId) -> Result<Optio
     let newest: Option<i64> = connection
         .prepare_cached("SELECT lapsed_after FROM patches WHERE id = ?1")?
         .query_row([sql(id.0)], |row| row.get(0))?;
-    Ok(newest.map(|id| PatchId(unsql(id))))
+    Ok(newest.map(|id| PatchId(from_sql(id))))
 }
 
 /// Those of a session, by path.
@@ -627,7 +628,7 @@ pub(crate) fn decided_before(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map([before.0, limit], |row| row.get(0))?;
     let ids: rusqlite::Result<Vec<i64>> = rows.collect();
-    Ok(ids?.into_iter().map(|id| PatchId(unsql(id))).collect())
+    Ok(ids?.into_iter().map(|id| PatchId(from_sql(id))).collect())
 }
 
 /// Which contents which patches need, by patch.
@@ -637,8 +638,9 @@ pub(crate) fn contents_needed(connection: &Connection) -> Result<Vec<(PatchId, D
          UNION SELECT id, staged_digest FROM patches WHERE kept AND staged_digest IS NOT NULL
          ORDER BY 1",
     )?;
-    let rows = statement
-        .query_map([], |row| Ok((PatchId(unsql(row.get(0)?)), Digest::from_bytes(row.get(1)?))))?;
+    let rows = statement.query_map([], |row| {
+        Ok((PatchId(from_sql(row.get(0)?)), Digest::from_bytes(row.get(1)?)))
+    })?;
     let found: rusqlite::Result<Vec<_>> = rows.collect();
     Ok(found?)
 }

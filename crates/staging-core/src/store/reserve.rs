@@ -15,9 +15,11 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use super::own_file::{self, Access};
-use super::{Store, unpoisoned};
-use crate::Result;
+use crate::error::Result;
+use crate::locks::unpoisoned;
+use crate::own_file;
+use crate::own_file::Access;
+use crate::store::Store;
 
 const FILE: &str = "reserve";
 
@@ -47,7 +49,7 @@ impl Store {
     }
 
     /// Keeps room, unless that was done before; what cannot be had is done without.
-    pub(super) fn keep_reserve(&self) {
+    pub(crate) fn keep_reserve(&self) {
         let is_kept = fs::symlink_metadata(self.reserve_path())
             .is_ok_and(|found| found.is_file() && found.len() >= BYTES_MIN);
         if !is_kept {

@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use crate::Result;
-use crate::error::StagingError;
+use crate::error::{Result, StagingError};
 
 /// The schema this version writes.
 pub(crate) const SCHEMA: u32 = 5;
 
 /// How long a statement waits for another process's transaction.
-pub(super) const BUSY_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(10);
 
 /// How much of the store a connection holds in memory, at most; SQLite's own
 /// default is too little for the indexes of ten thousand patches.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::age::Age;
-use super::{Write, damaged, sql, unsql};
-use crate::Result;
+use crate::error::{Result, StagingError};
 use crate::ids::SessionId;
 use crate::owner::Owner;
 use crate::session::{Session, SessionState};
-use crate::time::Timestamp;
+use crate::store::numbers::{from_sql, sql};
+use crate::store::write::Write;
+use crate::time::{Age, Timestamp};
 
 /// A statement that selects whole sessions, as [`session`] reads them.
 macro_rules! select {
@@ -34,10 +34,10 @@ pub(crate) struct Counters {
 
 fn session(row: &Row<'_>) -> Result<Session> {
     let word: String = row.get(2)?;
-    let state =
-        SessionState::from_word(&word).ok_or_else(|| damaged(format!("a session is `{word}`")))?;
+    let state = SessionState::from_word(&word)
+        .ok_or_else(|| StagingError::damaged_store(format!("a session is `{word}`")))?;
     Ok(Session {
-        id: SessionId(unsql(row.get(0)?)),
+        id: SessionId(from_sql(row.get(0)?)),
         label: row.get(1)?,
         state,
         created_at: Timestamp::from_unix_ms(row.get(3)?),
@@ -118,7 +118,7 @@ pub(crate) fn insert(
             owner.map(|owner| owner.pid),
             owner.and_then(|owner| owner.start.as_deref()),
         ])?;
-    Ok(SessionId(unsql(write.last_insert_rowid())))
+    Ok(SessionId(from_sql(write.last_insert_rowid())))
 }
 
 /// Open sessions that a process owns which was not found dead.
@@ -128,7 +128,7 @@ pub(crate) fn owned(connection: &Connection) -> Result<Vec<(SessionId, Owner)>> 
          WHERE state = 'open' AND owner_pid IS NOT NULL AND orphaned_ms IS NULL",
     )?;
     let rows = statement.query_map([], |row| {
-        Ok((SessionId(unsql(row.get(0)?)), Owner { pid: row.get(1)?, start: row.get(2)? }))
+        Ok((SessionId(from_sql(row.get(0)?)), Owner { pid: row.get(1)?, start: row.get(2)? }))
     })?;
     let found: rusqlite::Result<Vec<_>> = rows.collect();
     Ok(found?)
@@ -203,10 +203,15 @@ pub(crate) fn counters(connection: &Connection, id: SessionId) -> Result<Option<
         .query_row([sql(id.0)], |row| {
             Ok(Counters {
                 generation: row.get(0)?,
-                pending: unsql(row.get(1)?),
-                pending_bytes: unsql(row.get(2)?),
+                pending: from_sql(row.get(1)?),
+                pending_bytes: from_sql(row.get(2)?),
             })
         })
         .optional()?;
     Ok(found)
+}
+
+/// The session of this id.
+pub(crate) fn require(connection: &Connection, id: SessionId) -> Result<Session> {
+    find(connection, id)?.ok_or_else(|| StagingError::SessionNotFound { name: id.to_string() })
 }

@@ -4,8 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::Result;
-use crate::error::StagingError;
+use crate::error::{Result, StagingError};
 
 /// Creates the directory where there is none, and refuses one that others could
 /// read or change. Gives its canonical path.

@@ -1,9 +1,10 @@
 //! Sharing transactions, full disks, and what survives.
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::*;
+use crate::event::Event;
 use crate::ids::SessionId;
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -72,7 +73,7 @@ fn work_that_fails_or_panics_takes_nothing_of_others_with_it() {
                                     open_session(write, &label)?;
                                     match thread % 3 {
                                         0 => Ok(()),
-                                        1 => Err(damaged("wanted")),
+                                        1 => Err(StagingError::damaged_store("wanted")),
                                         _ => std::panic::panic_any("wanted"),
                                     }
                                 })
@@ -202,7 +203,7 @@ fn every_change_is_dated_by_an_age_that_is_written_down_with_it() {
     };
     store.write(|write| open_session(write, "first")).expect("opened");
     pass_an_hour(&store);
-    let failed: Result<()> = store.write(|_| Err(damaged("on purpose")));
+    let failed: Result<()> = store.write(|_| Err(StagingError::damaged_store("on purpose")));
     assert!(failed.is_err() && noted() < 3_600_000, "the note was taken back with the change");
     let age = store.write(|write| Ok(write.age)).expect("written");
     assert!((3_600_000..3_660_000).contains(&age.0), "{age:?}");

@@ -1,0 +1,66 @@
+//! Changes of what is pending that are tried again while something else changes it.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Result, StagingError};
+use crate::ids::ApplyId;
+use crate::layer::Inner;
+use crate::store::applies::held_by;
+use crate::waiting::{Activity, SAID_AFTER};
+
+/// How often a request is planned anew because the session changed under it.
+const ATTEMPTS_MAX: u32 = 64;
+
+/// How long a call waits for an apply that holds its patches.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_POLL: Duration = Duration::from_millis(20);
+
+/// What an attempt to change what is pending leads to.
+pub(crate) enum Attempt<T> {
+    Answered(Result<T>),
+    /// A patch that would change is on its way to the disk; nothing was changed.
+    LockedByApply(ApplyId),
+    /// Something else happened to the session meanwhile; nothing was changed.
+    Raced,
+}
+
+impl Inner {
+    /// Goes on from an attempt until the session holds still and no apply holds its patches. When
+    /// the process of that apply is dead, the workspace's lock is free, and recovery frees them.
+    pub(crate) fn retry_while_locked<T>(
+        &self,
+        first: Attempt<T>,
+        mut again: impl FnMut() -> Attempt<T>,
+    ) -> Result<T> {
+        let begun = Instant::now();
+        let (mut is_said, mut attempts, mut attempt) = (false, 1, first);
+        loop {
+            match attempt {
+                Attempt::Answered(answer) => return answer,
+                Attempt::Raced if attempts < ATTEMPTS_MAX => attempts += 1,
+                Attempt::Raced => {
+                    let what = "another process changes the session all the time".to_owned();
+                    return Err(StagingError::Busy { what });
+                }
+                Attempt::LockedByApply(apply) => {
+                    // What a failed sync left in doubt is decided here; what waits for a person is
+                    // not.
+                    let has_recovered = self.recover_if_free()?;
+                    let held = self.store.look(|connection| held_by(connection, apply))?;
+                    let is_in_doubt = matches!(held, StagingError::HeldInDoubt { .. });
+                    if begun.elapsed() >= LOCK_WAIT || (is_in_doubt && !has_recovered) {
+                        return Err(held);
+                    }
+                    if begun.elapsed() >= SAID_AFTER && !is_said {
+                        is_said = true;
+                        self.say_waiting(Activity::Applies(apply));
+                    }
+                    if !has_recovered {
+                        std::thread::sleep(LOCK_POLL);
+                    }
+                }
+            }
+            attempt = again();
+        }
+    }
+}

@@ -1,0 +1,713 @@
+//! Contents by their BLAKE3: short ones in packs, longer ones in a file each,
+//! `blobs/xx/…`.
+//!
+//! The rows of [`contents`] say which contents there are and where they lie. A
+//! content is put before its row is committed, and given back after its row's
+//! removal is durable. Nothing here trusts a place: whoever reads a content for
+//! the workspace hashes it again.
+//!
+//! # Durability
+//! As the store's: a content survives the process at once, and a power cut after
+//! [`Blobs::sync`].
+#![allow(clippy::disallowed_methods, reason = "the store owns the blobs")]
+
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use atomic_fs::{ContentSource, Digest, data_runs};
+
+use crate::contents::packs::{PACKED_BYTES_MAX, Packs, write_all_at};
+use crate::error::{Result, StagingError};
+use crate::own_file;
+use crate::own_file::{Access, failed, make_dir, sync_dir};
+use crate::owner::{Liveness, Owner};
+use crate::store::contents::{Dead, Entry, Place};
+use crate::store::{Store, contents};
+
+/// How many files are removed in one transaction.
+const REMOVALS_MAX: usize = 200;
+
+/// How much of a stream is held in memory.
+const CHUNK_BYTES: usize = PACKED_BYTES_MAX as usize;
+
+/// The directory of contents.
+pub(crate) struct Blobs {
+    dir: PathBuf,
+    store: Arc<Store>,
+    packs: Packs,
+    durable: bool,
+    next_temporary: AtomicU64,
+}
+
+/// A content that was put.
+#[derive(Clone, Copy)]
+pub(crate) struct Put {
+    pub(crate) digest: Digest,
+    /// Where it was put; `None` when it was there already.
+    pub(crate) entry: Option<Entry>,
+}
+
+/// What a stream held.
+pub(crate) struct Streamed {
+    pub(crate) put: Put,
+    pub(crate) bytes: u64,
+    /// The content itself, when it is no longer than was asked for.
+    pub(crate) content: Option<Vec<u8>>,
+}
+
+/// A stream could not become a blob.
+pub(crate) enum StreamError {
+    /// The stream failed.
+    Read(io::Error),
+    /// It is longer than allowed.
+    TooLong,
+    /// The blob's file failed.
+    Store(StagingError),
+}
+
+/// A content opened for reading; nobody has checked it.
+pub(crate) enum BlobReader {
+    File(File),
+    Held(Cursor<Vec<u8>>),
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Held(content) => content.read(buffer),
+        }
+    }
+}
+
+impl Seek for BlobReader {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Held(content) => content.seek(to),
+        }
+    }
+}
+
+impl Blobs {
+    pub(crate) fn open(state_dir: &Path, store: Arc<Store>, durable: bool) -> Result<Self> {
+        let dir = state_dir.join("blobs");
+        make_dir(&dir).map_err(failed("make", &dir))?;
+        let temporary = dir.join("tmp");
+        make_dir(&temporary).map_err(failed("make", &temporary))?;
+        let packs = Packs::new(dir.clone());
+        Ok(Self { dir, store, packs, durable, next_temporary: AtomicU64::new(0) })
+    }
+
+    /// Stores content that is in memory.
+    pub(crate) fn put(&self, content: &[u8]) -> Result<Put> {
+        let digest = Digest::of(content);
+        let bytes = content.len() as u64;
+        let there = self.store.look(|connection| contents::find(connection, &digest))?;
+        match there {
+            Some(entry) if self.holds(&digest, entry, content) => {}
+            Some(torn @ Entry { place: Place::Pack { .. }, .. }) => {
+                return self.put_anew(digest, torn, content);
+            }
+            Some(Entry { place: Place::Own, .. }) => self.put_own(&digest, content)?,
+            None if bytes <= PACKED_BYTES_MAX => {
+                return Ok(Put { digest, entry: Some(self.append(content)?) });
+            }
+            None => {
+                self.put_own(&digest, content)?;
+                return Ok(Put { digest, entry: Some(Entry { place: Place::Own, bytes }) });
+            }
+        }
+        Ok(Put { digest, entry: None })
+    }
+
+    fn append(&self, content: &[u8]) -> Result<Entry> {
+        let (pack, at) = self.packs.append(content).map_err(failed("write", &self.dir))?;
+        Ok(Entry { place: Place::Pack { pack, at }, bytes: content.len() as u64 })
+    }
+
+    /// Puts a content elsewhere that was torn by a power cut, for everybody who needs it. Where
+    /// it lay nothing is written: what a pack lost may be another content's place by now.
+    fn put_anew(&self, digest: Digest, torn: Entry, content: &[u8]) -> Result<Put> {
+        let whole = self.append(content)?;
+        self.packs.sync().map_err(failed("sync", &self.dir))?;
+        let moved = self.store.write(|write| contents::relocate(write, &digest, torn, whole))?;
+        // Whoever has moved it meanwhile, or no longer needs it, decides where it lies.
+        Ok(Put { digest, entry: (!moved).then_some(whole) })
+    }
+
+    fn put_own(&self, digest: &Digest, content: &[u8]) -> Result<()> {
+        let (temporary, file) = self.temporary()?;
+        let mut writer = SparseWriter::new(&file);
+        writer
+            .write(content)
+            .and_then(|()| writer.finish())
+            .map_err(failed("write", temporary.path()))?;
+        self.settle(temporary, &file, &self.path(digest))
+    }
+
+    /// Stores a stream, holding no more of it in memory than `keep_max` and a
+    /// chunk. Blocks of zeros become holes.
+    pub(crate) fn put_stream(
+        &self,
+        reader: &mut dyn Read,
+        keep_max: u64,
+        bytes_max: u64,
+    ) -> Result<Streamed, StreamError> {
+        let mut first = Vec::with_capacity(8 * 1024);
+        reader.take(PACKED_BYTES_MAX + 1).read_to_end(&mut first).map_err(StreamError::Read)?;
+        let mut bytes = first.len() as u64;
+        if bytes > bytes_max {
+            return Err(StreamError::TooLong);
+        }
+        if bytes <= PACKED_BYTES_MAX {
+            let put = self.put(&first).map_err(StreamError::Store)?;
+            return Ok(Streamed { put, bytes, content: (bytes <= keep_max).then_some(first) });
+        }
+        let (temporary, file) = self.temporary().map_err(StreamError::Store)?;
+        let not_written = |error| StreamError::Store(failed("write", temporary.path())(error));
+        let mut hasher = blake3::Hasher::new();
+        let mut writer = SparseWriter::new(&file);
+        hasher.update(&first);
+        writer.write(&first).map_err(not_written)?;
+        let mut kept = (bytes <= keep_max).then_some(first);
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let count = match reader.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(StreamError::Read(error)),
+            };
+            bytes += count as u64;
+            if bytes > bytes_max {
+                return Err(StreamError::TooLong);
+            }
+            hasher.update(&chunk[..count]);
+            writer.write(&chunk[..count]).map_err(not_written)?;
+            kept = kept.filter(|_| bytes <= keep_max);
+            if let Some(kept) = &mut kept {
+                kept.extend_from_slice(&chunk[..count]);
+            }
+        }
+        writer.finish().map_err(not_written)?;
+        let digest = Digest::from(hasher.finalize());
+        self.settle(temporary, &file, &self.path(&digest)).map_err(StreamError::Store)?;
+        let put = Put { digest, entry: Some(Entry { place: Place::Own, bytes }) };
+        Ok(Streamed { put, bytes, content: kept })
+    }
+
+    /// Gathers a stream in a file beside the contents, to be staged from there.
+    pub(crate) fn spool(
+        &self,
+        reader: &mut dyn Read,
+        bytes_max: u64,
+    ) -> Result<Temporary, StreamError> {
+        let (temporary, file) = self.temporary().map_err(StreamError::Store)?;
+        let not_written = |error| StreamError::Store(failed("write", temporary.path())(error));
+        let mut writer = SparseWriter::new(&file);
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let count = match reader.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(StreamError::Read(error)),
+            };
+            if writer.bytes + count as u64 > bytes_max {
+                return Err(StreamError::TooLong);
+            }
+            writer.write(&chunk[..count]).map_err(not_written)?;
+        }
+        writer.finish().map_err(not_written)?;
+        Ok(temporary)
+    }
+
+    /// Opens a content; it is not checked.
+    pub(crate) fn open_blob(&self, digest: &Digest) -> io::Result<BlobReader> {
+        self.open_entry(digest, self.entry(digest)?)
+    }
+
+    /// The same of a content that was put here, at `entry`, and may have no row yet.
+    pub(crate) fn open_put(&self, digest: &Digest, entry: Option<Entry>) -> io::Result<BlobReader> {
+        match entry {
+            Some(entry) => self.open_entry(digest, entry),
+            None => self.open_blob(digest),
+        }
+    }
+
+    fn open_entry(&self, digest: &Digest, entry: Entry) -> io::Result<BlobReader> {
+        Ok(match entry.place {
+            Place::Own => BlobReader::File(own_file::open(&self.path(digest), Access::Read)?),
+            Place::Pack { pack, at } => {
+                BlobReader::Held(Cursor::new(self.packs.read(pack, at, entry.bytes)?))
+            }
+        })
+    }
+
+    /// Reads a whole content that was put here and has no row yet, and checks it.
+    pub(crate) fn read_put(&self, digest: &Digest, entry: Entry) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.open_entry(digest, entry)?.read_to_end(&mut content)?;
+        if Digest::of(&content) == *digest { Ok(content) } else { Err(altered()) }
+    }
+
+    /// Reads a whole content and checks it; `InvalidData` when it is damaged.
+    pub(crate) fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.open_blob(digest)?.read_to_end(&mut content)?;
+        if Digest::of(&content) == *digest {
+            return Ok(content);
+        }
+        // Given back between looking it up and reading it.
+        self.entry(digest)?;
+        Err(altered())
+    }
+
+    fn entry(&self, digest: &Digest) -> io::Result<Entry> {
+        let found = self.store.look(|connection| contents::find(connection, digest));
+        found
+            .map_err(|error| io::Error::other(crate::error::with_causes(&error)))?
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    /// Whether a file of its own holds a content of this length.
+    pub(crate) fn has_own(&self, digest: &Digest, bytes: u64) -> bool {
+        let found = fs::symlink_metadata(self.path(digest));
+        found.is_ok_and(|found| found.is_file() && found.len() == bytes)
+    }
+
+    /// Whether a content is in the store.
+    pub(crate) fn knows(&self, digest: &Digest) -> bool {
+        self.entry(digest).is_ok()
+    }
+
+    /// Makes the short contents durable that this process put.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.packs.sync().map_err(failed("sync", &self.dir))
+    }
+
+    /// Makes these contents durable, whoever put them: one sync for each pack and
+    /// each file of its own.
+    pub(crate) fn sync_contents(&self, digests: &[Digest]) -> Result<()> {
+        let mut packs = std::collections::BTreeSet::new();
+        for digest in digests {
+            // What is missing is told by whoever needs it.
+            match self.entry(digest).map(|entry| entry.place) {
+                Ok(Place::Pack { pack, .. }) => {
+                    packs.insert(pack);
+                }
+                Ok(Place::Own) => self.sync_own(&self.path(digest))?,
+                Err(_) => {}
+            }
+        }
+        for pack in packs {
+            self.packs.sync_pack(pack).map_err(failed("sync", &self.dir))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the space of contents back whose rows are gone, durably.
+    pub(crate) fn reclaim(&self, dead: &[Dead]) -> Result<()> {
+        let mut places: Vec<_> = dead
+            .iter()
+            .filter_map(|dead| match dead.entry.place {
+                Place::Pack { pack, at } => Some((pack, at, dead.entry.bytes)),
+                Place::Own => None,
+            })
+            .collect();
+        self.packs.give_back(&mut places).map_err(failed("give back space in", &self.dir))?;
+        // A file may have been put anew since, for a row that is about to be
+        // committed; under the write lock none can be.
+        let own = dead.iter().filter(|dead| dead.entry.place == Place::Own);
+        self.remove_unneeded(own.map(|dead| dead.digest)).map(drop)
+    }
+
+    /// Removes files of contents that have no row; how many.
+    pub(crate) fn remove_unneeded(&self, digests: impl Iterator<Item = Digest>) -> Result<u64> {
+        let digests: Vec<Digest> = digests.collect();
+        let mut removed = 0;
+        // Others wait for each of these transactions.
+        for some in digests.chunks(REMOVALS_MAX) {
+            removed += self.remove_some_unneeded(some)?;
+        }
+        Ok(removed)
+    }
+
+    fn remove_some_unneeded(&self, digests: &[Digest]) -> Result<u64> {
+        self.store.write(|write| {
+            let mut removed = 0;
+            for digest in digests {
+                if contents::find(write, digest)?.is_none() {
+                    let path = self.path(digest);
+                    match fs::remove_file(&path) {
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        outcome => {
+                            outcome.map_err(failed("remove", &path))?;
+                            removed += 1;
+                        }
+                    }
+                }
+            }
+            Ok(removed)
+        })
+    }
+
+    /// The packs, for a sweep.
+    pub(crate) fn packs(&self) -> &Packs {
+        &self.packs
+    }
+
+    /// The folders that files of their own lie in, in order.
+    pub(crate) fn folders(&self) -> io::Result<Vec<PathBuf>> {
+        let mut folders = Vec::new();
+        for folder in fs::read_dir(&self.dir)? {
+            let folder = folder?;
+            if folder.file_type()?.is_dir() {
+                folders.push(folder.path());
+            }
+        }
+        folders.sort_unstable();
+        Ok(folders)
+    }
+
+    /// The digests that have a file of their own in one of [`folders`](Self::folders), and
+    /// how many temporary files of dead processes were removed from it.
+    pub(crate) fn own_files(&self, folder: &Path) -> io::Result<(Vec<Digest>, u64)> {
+        let (mut found, mut removed) = (Vec::new(), 0);
+        let temporary = folder.ends_with("tmp");
+        for file in fs::read_dir(folder)? {
+            let file = file?;
+            let name = file.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if !temporary {
+                found.extend(name.parse::<Digest>());
+            } else if is_of_the_dead(name) {
+                match fs::remove_file(file.path()) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    outcome => {
+                        outcome?;
+                        removed += 1;
+                    }
+                }
+            }
+        }
+        Ok((found, removed))
+    }
+
+    fn holds(&self, digest: &Digest, entry: Entry, content: &[u8]) -> bool {
+        match entry.place {
+            Place::Own => holds(&self.path(digest), content),
+            Place::Pack { pack, at } => {
+                self.packs.read(pack, at, entry.bytes).is_ok_and(|found| found == content)
+            }
+        }
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.dir.join(&name[..2]).join(name)
+    }
+
+    fn temporary(&self) -> Result<(Temporary, File)> {
+        loop {
+            let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
+            let path = self.dir.join("tmp").join(format!("{}-{number}", Owner::this().name()));
+            match own_file::open(&path, Access::CreateNew) {
+                Ok(file) => return Ok((Temporary(Some(path)), file)),
+                // A dead process had our number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => return Err(StagingError::Io { action: "create", path, source }),
+            }
+        }
+    }
+
+    /// Gives a whole temporary file its name.
+    fn settle(&self, temporary: Temporary, file: &File, path: &Path) -> Result<()> {
+        if self.durable {
+            file.sync_data().map_err(failed("sync", temporary.path()))?;
+        }
+        match fs::rename(temporary.path(), path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = path.parent().expect("a blob lies in a folder of its own");
+                make_dir(folder).map_err(failed("make", folder))?;
+                if self.durable {
+                    sync_dir(&self.dir)?;
+                }
+                fs::rename(temporary.path(), path).map_err(failed("name", path))?;
+            }
+            outcome => outcome.map_err(failed("name", path))?,
+        }
+        temporary.keep();
+        if self.durable {
+            sync_dir(path.parent().expect("a blob lies in a folder of its own"))?;
+        }
+        Ok(())
+    }
+
+    fn sync_own(&self, path: &Path) -> Result<()> {
+        let access = if cfg!(windows) { Access::Write } else { Access::Read };
+        let file = own_file::open(path, access).map_err(failed("sync", path))?;
+        file.sync_data().map_err(failed("sync", path))?;
+        sync_dir(path.parent().expect("a blob lies in a folder of its own"))
+    }
+}
+
+fn altered() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "its bytes are not those that were stored")
+}
+
+impl ContentSource for Blobs {
+    fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(self.open_blob(digest)?))
+    }
+
+    fn is_sparse(&self, digest: &Digest) -> bool {
+        let own = self.entry(digest).is_ok_and(|entry| entry.place == Place::Own);
+        own && fs::symlink_metadata(self.path(digest)).is_ok_and(|found| has_holes(&found))
+    }
+
+    fn sync_record(&self) -> io::Result<()> {
+        self.store.sync().map_err(|error| io::Error::other(error.to_string()))
+    }
+}
+
+/// Whether a file takes less room than it has bytes.
+#[cfg(unix)]
+fn has_holes(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    found.blocks().saturating_mul(512) < found.len()
+}
+
+#[cfg(not(unix))]
+fn has_holes(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// Writes a new file from its start, and leaves out the blocks of zeros.
+struct SparseWriter<'f> {
+    file: &'f File,
+    bytes: u64,
+}
+
+impl<'f> SparseWriter<'f> {
+    fn new(file: &'f File) -> Self {
+        Self { file, bytes: 0 }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for run in data_runs(bytes, self.bytes) {
+            write_all_at(self.file, &bytes[run.clone()], self.bytes + run.start as u64)?;
+        }
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// A hole at the end is no part of the file before.
+    fn finish(&self) -> io::Result<()> {
+        self.file.set_len(self.bytes)
+    }
+}
+
+/// A file that is removed unless it was given its name.
+pub(crate) struct Temporary(Option<PathBuf>);
+
+impl Temporary {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.as_deref().expect("the path is only taken when it is dropped")
+    }
+
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take()
+            && let Err(error) = fs::remove_file(&path)
+        {
+            tracing::warn!(%error, "a temporary blob stays until the next sweep");
+        }
+    }
+}
+
+/// Whether a temporary file's name says that its process is gone.
+fn is_of_the_dead(name: &str) -> bool {
+    let owner = name.rsplit_once('-').and_then(|(owner, _)| Owner::parse(owner));
+    // Names of an older version say less.
+    owner.is_none_or(|owner| owner.liveness() == Liveness::Dead)
+}
+
+/// Whether reading a content failed because it is not there as it was stored; else the system
+/// failed a call, and the content may be sound.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    matches!(error.kind(), NotFound | InvalidData | UnexpectedEof)
+}
+
+/// Whether a file holds exactly this; a power cut may have torn one that has
+/// the right name and length.
+fn holds(path: &Path, content: &[u8]) -> bool {
+    let Ok(mut file) = own_file::open(path, Access::Read) else { return false };
+    if !file.metadata().is_ok_and(|metadata| metadata.len() == content.len() as u64) {
+        return false;
+    }
+    let mut chunk = [0; 32 * 1024];
+    let mut rest = content;
+    while !rest.is_empty() {
+        match file.read(&mut chunk) {
+            Ok(count) if count > 0 && rest.starts_with(&chunk[..count]) => rest = &rest[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: usize = PACKED_BYTES_MAX as usize + 1;
+
+    fn blobs() -> (tempfile::TempDir, Blobs) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = Arc::new(Store::open(dir.path()).expect("a new store"));
+        let blobs = Blobs::open(dir.path(), store, false).expect("a new directory");
+        (dir, blobs)
+    }
+
+    /// Commits the row of a content, as a patch that needs it does.
+    fn need(blobs: &Blobs, put: Put) {
+        let referred = blobs.store.write(|write| contents::refer(write, &put.digest, put.entry));
+        assert_ne!(referred.expect("committed"), contents::Referred::Gone);
+    }
+
+    fn files(dir: &Path) -> usize {
+        fs::read_dir(dir)
+            .expect("a directory")
+            .map(|entry| {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() { files(&path) } else { 1 }
+            })
+            .sum()
+    }
+
+    #[rstest::rstest]
+    #[case::packed(4)]
+    #[case::own(LONG)]
+    fn equal_content_is_stored_once(#[case] bytes: usize) {
+        let (dir, blobs) = blobs();
+        let content = vec![7; bytes];
+        let one = blobs.put(&content).expect("stored");
+        need(&blobs, one);
+        let two = blobs.put(&content).expect("stored");
+        let Ok(three) = blobs.put_stream(&mut content.as_slice(), 10, LONG as u64) else {
+            panic!("a stream of equal content is stored");
+        };
+        assert_eq!((one.digest, one.digest), (two.digest, three.put.digest));
+        assert!(one.entry.is_some() && two.entry.is_none(), "the second one was there");
+        assert_eq!(three.content.is_some(), bytes <= 10);
+        assert_eq!(files(&dir.path().join("blobs")), 1, "one file, and nothing temporary");
+    }
+
+    #[rstest::rstest]
+    #[case::packed(5)]
+    #[case::own(LONG)]
+    fn a_torn_blob_is_replaced_by_the_next_put_of_its_content(#[case] bytes: usize) {
+        let (dir, blobs) = blobs();
+        let content = vec![7; bytes];
+        let put = blobs.put(&content).expect("stored");
+        need(&blobs, put);
+        let torn = match put.entry.expect("it is new").place {
+            Place::Own => blobs.path(&put.digest),
+            Place::Pack { pack, .. } => dir.path().join(format!("blobs/{pack:016x}.pack")),
+        };
+        fs::write(torn, vec![0; bytes]).expect("torn");
+        assert!(blobs.read(&put.digest).is_err(), "a torn blob is not handed out");
+        blobs.put(&content).expect("stored");
+        assert_eq!(blobs.read(&put.digest).expect("whole again"), content);
+    }
+
+    #[test]
+    fn a_torn_content_is_put_elsewhere_and_nothing_is_written_where_it_lay() {
+        let (dir, blobs) = blobs();
+        let put = blobs.put(b"first").expect("stored");
+        need(&blobs, put);
+        let Some(Entry { place: Place::Pack { pack, .. }, .. }) = put.entry else {
+            panic!("a short content lies in a pack");
+        };
+        // As a power cut leaves it that took the pack's end, and another process that went on.
+        fs::write(dir.path().join(format!("blobs/{pack:016x}.pack")), b"other").expect("lost");
+        let again = blobs.put(b"first").expect("stored again");
+        assert!(again.entry.is_none(), "its row says where it lies");
+        assert_eq!(blobs.read(&put.digest).expect("whole"), b"first");
+        assert_eq!(blobs.packs.read(pack, 0, 5).expect("read"), b"other");
+        let dead = blobs.store.write(|write| contents::release(write, &put.digest));
+        let dead = dead.expect("released").expect("it was needed once");
+        blobs.reclaim(&[dead]).expect("given back");
+        assert_eq!(blobs.packs.read(pack, 0, 5).expect("read"), b"other", "nor given back");
+    }
+
+    #[test]
+    fn a_stream_that_is_too_long_or_fails_leaves_nothing() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("unplugged"))
+            }
+        }
+        let (dir, blobs) = blobs();
+        for begun in [100, 2 * LONG] {
+            let begun = vec![0_u8; begun];
+            let max = begun.len() as u64 - 1;
+            let long = blobs.put_stream(&mut begun.as_slice(), 10, max);
+            assert!(matches!(long, Err(StreamError::TooLong)));
+            let failed = blobs.put_stream(&mut begun.chain(Failing), 10, u64::MAX);
+            assert!(matches!(failed, Err(StreamError::Read(_))));
+        }
+        assert_eq!(files(&dir.path().join("blobs")), 0);
+    }
+
+    #[test]
+    fn a_stream_is_kept_in_memory_only_up_to_what_was_asked_for() {
+        let (_dir, blobs) = blobs();
+        for bytes in [11, LONG] {
+            let content = vec![7_u8; bytes];
+            let Ok(streamed) = blobs.put_stream(&mut content.as_slice(), 10, u64::MAX) else {
+                panic!("it is not too long");
+            };
+            assert_eq!((streamed.bytes, streamed.content), (bytes as u64, None));
+        }
+    }
+
+    #[test]
+    fn reclaiming_takes_what_has_no_row_and_leaves_what_has_one_again() {
+        let (_dir, blobs) = blobs();
+        let content = vec![7; LONG];
+        let put = blobs.put(&content).expect("stored");
+        need(&blobs, put);
+        let dead = blobs.store.write(|write| contents::release(write, &put.digest));
+        let dead = dead.expect("released").expect("it was the last need");
+        let again = blobs.put(&content).expect("stored anew");
+        need(&blobs, again);
+        blobs.reclaim(&[dead]).expect("nothing to do");
+        assert_eq!(blobs.read(&put.digest).expect("it is needed"), content);
+    }
+
+    #[test]
+    fn temporary_files_of_the_dead_are_removed_and_those_of_the_living_stay() {
+        let (dir, blobs) = blobs();
+        let temporary = dir.path().join("blobs/tmp");
+        let living = format!("{}-1", Owner::this().name());
+        for name in [living.as_str(), "4999999-1", "1.0_0_1-1"] {
+            fs::write(temporary.join(name), "torn").expect("begun");
+        }
+        assert_eq!(blobs.own_files(&temporary).expect("listed").1, 2);
+        assert!(temporary.join(living).exists());
+    }
+}

@@ -1,0 +1,372 @@
+//! Bringing an approved set to the disk.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::MutexGuard;
+
+use atomic_fs::{
+    ChangeSet, Conflict, Digest, EmptiedDirs, EntryKind, FsError, RelPath, WorkspaceLock,
+};
+
+use crate::approval::Approval;
+use crate::base::Base;
+use crate::decide::changes::changes;
+use crate::decide::client_approved::attestable;
+use crate::decide::conclude::{Committed, NotCommitted};
+use crate::decide::put_back::reopen;
+use crate::decide::set_ids;
+use crate::error::{Result, StagingError};
+use crate::event::{ClientAttestation, Event};
+use crate::ids::{ApplyId, PatchId, RequestId, SessionId};
+use crate::layer::{DiffStagingLayer, Inner, Tidying};
+use crate::locks::unpoisoned;
+use crate::patch::{DiscardReason, Patch, PatchState};
+use crate::report::{ApplyOutcome, ApplyReport, ApplyStatus, PatchApply};
+use crate::request::{ApplyRequest, Selection};
+use crate::signature::Signature;
+use crate::signing::set_signature;
+use crate::store::applies::{ApplyState, held_by};
+use crate::store::write::Write;
+use crate::store::{applies, patches};
+
+impl DiffStagingLayer {
+    /// Applies one change set, whole or not at all; back when the outcome is on
+    /// the disk. Call [`tidy`](Self::tidy) once the answer is given.
+    ///
+    /// # Durability
+    /// A committed set survives a power cut when this returns. The store's record
+    /// of it may not before `tidy`; recovery then takes it from the journal.
+    ///
+    /// # Errors
+    /// `Stale` after the stale patches were discarded; `SignatureMismatch`,
+    /// `ConfirmationMissing`, `Conflict`, `Incomplete`; `RolledBack` when the disk
+    /// failed. With each of them nothing has changed and the rest stays pending.
+    /// `InDoubt` when a sync failed after the swaps: recovery decides.
+    pub fn apply(&self, request: &ApplyRequest) -> Result<ApplyReport> {
+        let inner = &*self.0;
+        // The workspace is locked, and nothing is left of any apply before.
+        let mut gate = unpoisoned(&inner.gate);
+        let lock = inner.begin(&mut gate)?;
+        if let Some(name) = &request.request
+            && let Some(status) = self.apply_status(name)?
+        {
+            return answer_repeated(status);
+        }
+        // What is pending of what was asked for, with its files looked at again.
+        let selection = match self.select(&request.ids) {
+            // What was approved is not what is pending now.
+            Err(StagingError::NotPending { patch, reason, .. })
+                if reason == Some(DiscardReason::Superseded) && request.expect.is_some() =>
+            {
+                return Err(inner.superseded(self, request, patch)?);
+            }
+            selection => selection?,
+        };
+        if !selection.stale.is_empty() {
+            return Err(StagingError::Stale { patches: selection.stale });
+        }
+        if !selection.lapsed.is_empty() && !request.rest {
+            return Err(StagingError::LostParts { patches: selection.lapsed });
+        }
+        // It has to be what was approved, by somebody who may.
+        let Selection { patches, signature: found, .. } = selection;
+        if let Some(expected) = request.expect
+            && expected != found
+        {
+            return Err(StagingError::SignatureMismatch { expected, found });
+        }
+        if patches.is_empty() {
+            return Err(StagingError::NothingPending);
+        }
+        if request.attested_by.is_some() {
+            attestable(&patches, request.expect)?;
+        }
+        // It has to be one set, with everything that it needs.
+        check_conflicts(&patches)?;
+        inner.check_complete(&patches)?;
+        let unconfirmed: Vec<Patch> =
+            patches.iter().filter(|patch| patch.diff.full_replace).cloned().collect();
+        if !unconfirmed.is_empty() && !request.confirm_full_replace {
+            return Err(StagingError::ConfirmationMissing { patches: unconfirmed });
+        }
+        if request.dry_run {
+            return Ok(report(None, &patches));
+        }
+        // The patches are taken, brought to the disk, and recorded.
+        inner.bring(&mut gate, lock, &patches, &Plan::of(request))
+    }
+
+    /// How the apply of this name stands, in whatever process it ran; `None` when none
+    /// has begun. Does not wait for one that runs.
+    pub fn apply_status(&self, request: &RequestId) -> Result<Option<ApplyStatus>> {
+        self.0.store.read(|connection| {
+            let Some((apply, state, reason)) = applies::named(connection, request)? else {
+                return Ok(None);
+            };
+            let patches = applies::patches(connection, apply)?;
+            Ok(Some(ApplyStatus { apply, outcome: outcome_of(state), patches, reason }))
+        })
+    }
+
+    /// The applies that a patch was in, oldest first.
+    pub fn applies_of(&self, patch: PatchId) -> Result<Vec<PatchApply>> {
+        let found = self.0.store.look(|connection| applies::of_patch(connection, patch))?;
+        let each = found.into_iter().map(|of| PatchApply {
+            apply: of.apply,
+            outcome: outcome_of(of.state),
+            undone_by: of.undone_by,
+            approval: of.approval,
+        });
+        Ok(each.collect())
+    }
+}
+
+fn outcome_of(state: ApplyState) -> Option<ApplyOutcome> {
+    match state {
+        ApplyState::Started => None,
+        ApplyState::Committed => Some(ApplyOutcome::Committed),
+        ApplyState::RolledBack => Some(ApplyOutcome::RolledBack),
+        ApplyState::InDoubt => Some(ApplyOutcome::InDoubt),
+    }
+}
+
+/// What is noted of an apply beside its patches.
+pub(crate) struct Plan<'p> {
+    pub(crate) request: Option<&'p RequestId>,
+    pub(crate) attested_by: Option<ClientAttestation>,
+    pub(crate) approval: &'p Approval,
+    pub(crate) is_own: bool,
+    /// The undone apply that it repeats.
+    pub(crate) redoes: Option<ApplyId>,
+}
+
+impl<'p> Plan<'p> {
+    fn of(request: &'p ApplyRequest) -> Self {
+        Self {
+            request: request.request.as_ref(),
+            attested_by: request.attested_by.clone(),
+            approval: &request.approval,
+            is_own: request.is_own,
+            redoes: None,
+        }
+    }
+}
+
+impl Inner {
+    /// Brings approved patches to the disk, whole or not at all, and records the outcome.
+    pub(crate) fn bring(
+        &self,
+        gate: &mut MutexGuard<'_, Option<Tidying>>,
+        lock: WorkspaceLock,
+        patches: &[Patch],
+        plan: &Plan<'_>,
+    ) -> Result<ApplyReport> {
+        let (apply, set_id) = self.start(patches, plan)?;
+        let set = ChangeSet {
+            id: set_id,
+            changes: patches.iter().flat_map(changes).collect(),
+            // Greenroom's own changes of settings know which directories they made.
+            emptied_dirs: match plan.is_own {
+                true => EmptiedDirs::Keep,
+                false => EmptiedDirs::Remove,
+            },
+        };
+        let span = tracing::info_span!("apply", %apply, changes = set.changes.len());
+        let (applied, undo_data) = self.beside_undo_data(patches, || {
+            span.in_scope(|| self.workspace.apply(&lock, &set, &self.blobs))
+        });
+        let Committed { kept, edited } = match self.conclude(gate, lock, apply, patches, applied) {
+            Ok(committed) => committed,
+            Err(NotCommitted::Failed(error)) => return Err(error),
+            Err(NotCommitted::Conflicts { stale, .. }) if !stale.is_empty() => {
+                return Err(StagingError::Stale { patches: stale });
+            }
+            Err(NotCommitted::Conflicts { conflicts, .. }) => {
+                let source = FsError::Conflicts { conflicts };
+                return Err(StagingError::RolledBack { apply, source });
+            }
+        };
+        let in_words = |Conflict { path, difference }: &Conflict| {
+            format!("`{path}` was edited meanwhile: {difference}")
+        };
+        let mut warnings: Vec<String> = edited.iter().map(in_words).collect();
+        if let Err(error) = undo_data {
+            warnings.push(format!("a power cut may take what undo needs: {error}"));
+        }
+        Ok(ApplyReport { warnings, kept, ..report(Some(apply), patches) })
+    }
+
+    /// Makes the bases durable while the set is applied, so that undo works after a
+    /// power cut: one sync more, whatever the number of files, when they lie in one
+    /// pack.
+    fn beside_undo_data<T>(&self, patches: &[Patch], work: impl FnOnce() -> T) -> (T, Result<()>) {
+        let bases: Vec<Digest> = patches
+            .iter()
+            .filter_map(|patch| patch.base.as_ref())
+            .map(|base| base.content.digest)
+            .collect();
+        if bases.is_empty() {
+            return (work(), Ok(()));
+        }
+        std::thread::scope(|scope| {
+            let (blobs, bases) = (&self.blobs, &bases);
+            let sync = move || blobs.sync_contents(bases);
+            // Where the system gives no more threads, one after the other.
+            let Ok(syncing) = std::thread::Builder::new().spawn_scoped(scope, sync) else {
+                return (work(), sync());
+            };
+            let worked = work();
+            let panicked = || StagingError::NotCommitted { reason: "the sync panicked".to_owned() };
+            (worked, syncing.join().unwrap_or_else(|_| Err(panicked())))
+        })
+    }
+
+    /// The mismatch between what was approved and what replaced it.
+    fn superseded(
+        &self,
+        layer: &DiffStagingLayer,
+        request: &ApplyRequest,
+        patch: PatchId,
+    ) -> Result<StagingError> {
+        let old = layer.patch(patch)?;
+        let now = self.store.look(|c| patches::at_path(c, old.session, &old.path))?;
+        let found = set_signature(now.as_slice());
+        Ok(match request.expect {
+            Some(expected) => StagingError::SignatureMismatch { expected, found },
+            None => StagingError::not_pending(&old),
+        })
+    }
+
+    /// Refuses what comes to a path without the patches that free it: the file there, a file in
+    /// place of a directory on the way, and what is in a directory that makes way.
+    fn check_complete(&self, patches: &[Patch]) -> Result<()> {
+        let approved: HashSet<PatchId> = patches.iter().map(|patch| patch.id).collect();
+        let mut looked_at: HashSet<(SessionId, RelPath)> = HashSet::new();
+        for patch in patches {
+            let is_emptied = patch.base.as_ref().map(Base::kind) == Some(EntryKind::Directory);
+            let Some(to) = patch.brought().or(is_emptied.then_some(&patch.path)) else {
+                continue;
+            };
+            // A new directory takes no place that a directory has.
+            let mut needed = match patch.kind() == EntryKind::Directory && patch.base.is_none() {
+                true => Vec::new(),
+                false => self.store.look(|c| patches::freeing_below(c, patch.session, to))?,
+            };
+            let above = std::iter::successors(to.parent(), RelPath::parent);
+            for path in patch.rename_to.clone().into_iter().chain(above) {
+                if !looked_at.insert((patch.session, path.clone())) {
+                    break;
+                }
+                let there = self.store.look(|c| patches::at_path(c, patch.session, &path))?;
+                let makes_way = |other: &Patch| {
+                    let is_kept = other.kind() == EntryKind::Directory && !other.changes_kind();
+                    !is_kept && (other.frees(&path) || other.changes_kind())
+                };
+                needed.extend(there.filter(makes_way));
+            }
+            if let Some(needs) = needed.iter().find(|needs| !approved.contains(&needs.id)) {
+                let (patch, needs, path) = (patch.id, needs.id, to.clone());
+                return Err(StagingError::Incomplete { patch, needs, path });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the patches for an apply, if they are still what was approved.
+    fn start(&self, approved: &[Patch], plan: &Plan<'_>) -> Result<(ApplyId, String)> {
+        let signature = set_signature(approved);
+        self.store.write(|write| {
+            for patch in approved {
+                if plan.redoes.is_some() && patch.state != PatchState::Pending {
+                    reopen(write, patch)?;
+                }
+                let now = patches::find(write, patch.id)?
+                    .ok_or(StagingError::PatchNotFound { patch: patch.id })?;
+                if now.state != PatchState::Pending {
+                    return Err(overtaken(write, approved, signature)?);
+                }
+                if let Some(apply) = now.apply {
+                    return Err(held_by(write, apply)?);
+                }
+            }
+            let ids: Vec<PatchId> = approved.iter().map(|patch| patch.id).collect();
+            let set_suffix = set_ids::suffix(write)?;
+            let start = applies::Start {
+                set_suffix: &set_suffix,
+                signature,
+                approval: plan.approval,
+                is_own: plan.is_own,
+            };
+            let now = write.now;
+            let (apply, set_id) = applies::start(write, &start, &ids, now)?;
+            if let Some(name) = plan.request {
+                applies::name(write, apply, name)?;
+            }
+            write.log(Event::ApplyStarted {
+                apply,
+                patches: ids,
+                signature,
+                attested_by: plan.attested_by.clone(),
+                approval: Some(plan.approval.clone()),
+                undoes: None,
+                redoes: plan.redoes,
+            })?;
+            Ok((apply, set_id))
+        })
+    }
+}
+
+/// The answer to an apply whose name was used before: how that one ended.
+fn answer_repeated(status: ApplyStatus) -> Result<ApplyReport> {
+    match status.outcome {
+        Some(ApplyOutcome::Committed) => {
+            Ok(ApplyReport { patches: status.patches, ..report(Some(status.apply), &[]) })
+        }
+        outcome => Err(StagingError::AlreadyAsked {
+            apply: status.apply,
+            how: match outcome {
+                Some(ApplyOutcome::RolledBack) => "was rolled back, nothing changed",
+                _ => "is in doubt: `recover` decides",
+            },
+        }),
+    }
+}
+
+/// Why what was approved is no longer what is pending.
+fn overtaken(write: &Write<'_>, approved: &[Patch], expected: Signature) -> Result<StagingError> {
+    let mut now = Vec::new();
+    for patch in approved {
+        now.extend(patches::at_path(write, patch.session, &patch.path)?);
+    }
+    Ok(StagingError::SignatureMismatch { expected, found: set_signature(&now) })
+}
+
+fn report(apply: Option<ApplyId>, patches: &[Patch]) -> ApplyReport {
+    ApplyReport {
+        apply,
+        outcome: ApplyOutcome::Committed,
+        patches: patches.iter().map(|patch| patch.id).collect(),
+        stale: Vec::new(),
+        warnings: Vec::new(),
+        kept: Vec::new(),
+    }
+}
+
+/// Refuses two sessions' patches on one file.
+fn check_conflicts(patches: &[Patch]) -> Result<()> {
+    let mut by_path: BTreeMap<&RelPath, &Patch> = BTreeMap::new();
+    for patch in patches {
+        for path in std::iter::once(&patch.path).chain(&patch.rename_to) {
+            match by_path.insert(path, patch) {
+                Some(other) if other.session != patch.session => {
+                    return Err(StagingError::Conflict {
+                        path: path.clone(),
+                        patches: (other.id, patch.id),
+                        sessions: (other.session, patch.session),
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}

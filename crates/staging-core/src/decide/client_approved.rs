@@ -1,0 +1,75 @@
+//! What a client may approve by its word, which is less than a reviewer may.
+
+use atomic_fs::{RelPath, folded_name, folded_stem};
+
+use crate::error::{Result, StagingError};
+use crate::patch::Patch;
+use crate::signature::Signature;
+use crate::signing::set_signature;
+
+/// Refuses what no client's word approves: a set that is not named by its signature, a file that
+/// is replaced unseen, and files that decide what runs or who is asked.
+///
+/// # Errors
+/// `SignatureMismatch` without a signature; `ConfirmationMissing` for full replacements;
+/// `NotByClient` for guarded paths.
+pub fn attestable(patches: &[Patch], expect: Option<Signature>) -> Result<()> {
+    let found = set_signature(patches);
+    match expect {
+        Some(expected) if expected == found => {}
+        expected => {
+            let expected = expected.unwrap_or_else(|| Signature::from_bytes([0; 32]));
+            return Err(StagingError::SignatureMismatch { expected, found });
+        }
+    }
+    let unseen: Vec<Patch> =
+        patches.iter().filter(|patch| patch.diff.full_replace).cloned().collect();
+    if !unseen.is_empty() {
+        return Err(StagingError::ConfirmationMissing { patches: unseen });
+    }
+    for patch in patches {
+        let paths = std::iter::once(&patch.path).chain(&patch.rename_to);
+        if let Some(path) = paths.into_iter().find(|path| is_guarded(path)) {
+            return Err(StagingError::NotByClient { patch: patch.id, path: path.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a path is the repository's own, or one of the hidden names under which tools and
+/// agents keep what they run and whom they ask, on whatever file system it lies.
+fn is_guarded(path: &RelPath) -> bool {
+    let is_hidden = |name: &[u8]| {
+        folded_name(name).starts_with(b".")
+            || matches!(folded_stem(name).as_slice(), b"opencode.json" | b"opencode.jsonc")
+    };
+    path.names_git() || path.components().any(is_hidden)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(".git/config", true)]
+    #[case("sub/.GIT/hooks/pre-commit", true)]
+    #[case("git~1/config", true)]
+    #[case(".mcp.json", true)]
+    #[case("a/.claude/settings.json", true)]
+    #[case("OpenCode.json", true)]
+    #[case("opencode.jsonc. ", true)]
+    #[case("open\u{ad}code.json", true)]
+    #[case("\u{ad}.git/config", true)]
+    #[case("\u{200b}.mcp.json", true)]
+    #[case("a/\u{feff}.claude/settings.json", true)]
+    #[case("\u{ff0e}env", true)]
+    #[case("src/main.rs", false)]
+    #[case("a.git.rs", false)]
+    #[case("na\u{200b}me.rs", false)]
+    fn names_that_decide_what_runs_are_guarded(#[case] path: &str, #[case] expected: bool) {
+        let path = RelPath::parse(path.as_bytes()).expect("it is a path");
+        assert_eq!(is_guarded(&path), expected, "{path}");
+    }
+}

@@ -1,0 +1,184 @@
+//! Recording how a set ended that was brought to the disk: an apply, an undo, or either of them as
+//! recovery finds it.
+
+use std::collections::HashSet;
+use std::sync::MutexGuard;
+
+use atomic_fs::{Applied, Conflict, FsError, Kept, Outcome, RelPath, WorkspaceLock};
+
+use crate::decide::discard::discard_one;
+use crate::decide::put_back::put_back;
+use crate::error::{Result, StagingError};
+use crate::event::Event;
+use crate::ids::ApplyId;
+use crate::layer::{Inner, Tidying};
+use crate::patch::{DiscardReason, Patch};
+use crate::store::applies::ApplyState;
+use crate::store::write::Write;
+use crate::store::{applies, patches};
+
+/// A set that is on the disk, durably.
+pub(crate) struct Committed {
+    /// Files with bytes of a user's edit that could not stay in place.
+    pub(crate) kept: Vec<String>,
+    /// Files that were edited between the last check and the swap.
+    pub(crate) edited: Vec<Conflict>,
+}
+
+/// Why a set is not on the disk.
+pub(crate) enum NotCommitted {
+    /// Files were not what they had to be, and nothing has changed. Patches that were to be applied
+    /// are stale, and discarded.
+    Conflicts { conflicts: Vec<Conflict>, stale: Vec<Patch> },
+    /// Something failed.
+    Failed(StagingError),
+}
+
+impl Inner {
+    /// Records the outcome of a set in one transaction, and leaves what is to be tidied at the gate.
+    /// Where files were not what they had to be, `approved` has the patches that are stale for it;
+    /// none of an undo.
+    pub(crate) fn conclude(
+        &self,
+        gate: &mut MutexGuard<'_, Option<Tidying>>,
+        lock: WorkspaceLock,
+        apply: ApplyId,
+        approved: &[Patch],
+        applied: Applied,
+    ) -> Result<Committed, NotCommitted> {
+        let Applied { outcome, unfinished, kept, edited, made_dirs, removed_dirs, .. } = applied;
+        let dirs = ChangedDirs { made: &made_dirs, removed: &removed_dirs };
+        let record = |write: &mut Write<'_>| match &outcome {
+            Outcome::Committed => commit(write, apply, dirs).map(|()| Vec::new()),
+            Outcome::Conflicts(conflicts) => {
+                roll_back_stale(write, apply, approved, conflicts, self.keeps_history())
+            }
+            Outcome::RolledBack(error) => {
+                roll_back(write, apply, &reason_of(error)).map(|()| Vec::new())
+            }
+            outcome => {
+                let reason = match outcome {
+                    Outcome::InDoubt(error) => reason_of(error),
+                    _ => UNKNOWN.to_owned(),
+                };
+                doubt(write, apply, reason).map(|()| Vec::new())
+            }
+        };
+        let stale = match self.store.with_reserve(|| self.store.write(record)) {
+            Ok(stale) => stale,
+            Err(error) => return Err(NotCommitted::Failed(unrecorded(apply, outcome, error))),
+        };
+        // While the outcome is in doubt the journal is recovery's, and nothing is
+        // left for us to finish.
+        if let Some(unfinished) = unfinished {
+            **gate = Some(Tidying { lock, unfinished, apply });
+        }
+        let shown = |kept: &Kept| kept.file.display().to_string();
+        Err(match outcome {
+            Outcome::Committed => {
+                return Ok(Committed { kept: kept.iter().map(shown).collect(), edited });
+            }
+            Outcome::Conflicts(conflicts) => NotCommitted::Conflicts { conflicts, stale },
+            Outcome::RolledBack(source) => {
+                NotCommitted::Failed(StagingError::RolledBack { apply, source })
+            }
+            Outcome::InDoubt(source) => {
+                NotCommitted::Failed(StagingError::InDoubt { apply, source })
+            }
+            _ => NotCommitted::Failed(StagingError::NotRecovered { reason: UNKNOWN.to_owned() }),
+        })
+    }
+}
+
+/// What is said of an outcome that atomic-fs has and this version does not know.
+const UNKNOWN: &str = "its outcome is unknown";
+
+/// Records that nobody knows yet whether a set is on the disk: recovery decides.
+pub(crate) fn doubt(write: &mut Write<'_>, apply: ApplyId, reason: String) -> Result<()> {
+    let now = write.now;
+    applies::decide(write, apply, ApplyState::InDoubt, Some(&reason), now)?;
+    write.log(Event::ApplyInDoubt { apply, reason })
+}
+
+/// The directories that an apply made and took away, or emptied.
+#[derive(Clone, Copy)]
+pub(crate) struct ChangedDirs<'d> {
+    pub(crate) made: &'d [RelPath],
+    pub(crate) removed: &'d [applies::RemovedDir],
+}
+
+/// Records that an apply's patches are on the disk.
+pub(crate) fn commit(write: &mut Write<'_>, apply: ApplyId, dirs: ChangedDirs<'_>) -> Result<()> {
+    let now = write.now;
+    applies::decide(write, apply, ApplyState::Committed, None, now)?;
+    applies::set_made_dirs(write, apply, dirs.made)?;
+    applies::set_removed_dirs(write, apply, dirs.removed)?;
+    for patch in patches::of_apply(write, apply)? {
+        let (session, path) = (patch.session, patch.path);
+        write.log(Event::PatchApplied { patch: patch.id, session, path, apply })?;
+    }
+    if let Some(target) = applies::undoes(write, apply)? {
+        applies::set_undone(write, target, apply)?;
+        write.log(Event::ApplyUndone { apply: target, by: apply })?;
+        put_back(write, target)?;
+    }
+    write.log(Event::ApplyCommitted { apply })
+}
+
+/// Records that nothing changed; the patches can be decided again.
+pub(crate) fn roll_back(write: &mut Write<'_>, apply: ApplyId, reason: &str) -> Result<()> {
+    let now = write.now;
+    applies::decide(write, apply, ApplyState::RolledBack, Some(reason), now)?;
+    write.log(Event::ApplyRolledBack { apply, reason: reason.to_owned() })
+}
+
+/// The same, when files were not what they had to be: their patches are stale.
+fn roll_back_stale(
+    write: &mut Write<'_>,
+    apply: ApplyId,
+    approved: &[Patch],
+    conflicts: &[Conflict],
+    keep: bool,
+) -> Result<Vec<Patch>> {
+    roll_back(write, apply, &reason_of_conflicts(conflicts))?;
+    let paths: HashSet<&RelPath> = conflicts.iter().map(|conflict| &conflict.path).collect();
+    let concerned = |patch: &&Patch| {
+        paths.contains(&patch.path) || patch.rename_to.as_ref().is_some_and(|to| paths.contains(to))
+    };
+    let mut stale = Vec::new();
+    for patch in approved.iter().filter(concerned) {
+        stale.extend(discard_one(write, patch.id, DiscardReason::Stale, None, keep)?);
+    }
+    Ok(stale)
+}
+
+pub(crate) fn reason_of_conflicts(conflicts: &[Conflict]) -> String {
+    let named: Vec<String> = conflicts
+        .iter()
+        .map(|Conflict { path, difference }| format!("`{path}`: {difference}"))
+        .collect();
+    named.join("; ")
+}
+
+/// An error with what is behind it, for the log.
+pub(crate) fn reason_of(error: &FsError) -> String {
+    use std::error::Error as _;
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        reason.push_str(": ");
+        reason.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    reason
+}
+
+/// The outcome stands, but the store could not be told. When the files are
+/// swapped, recovery tells it from the journal.
+pub(crate) fn unrecorded(apply: ApplyId, outcome: Outcome, error: StagingError) -> StagingError {
+    match outcome {
+        Outcome::Committed => StagingError::NotRecorded { apply, source: Box::new(error) },
+        Outcome::InDoubt(source) => StagingError::InDoubt { apply, source },
+        _ => error,
+    }
+}

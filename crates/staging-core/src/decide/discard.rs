@@ -1,0 +1,55 @@
+//! Discarding a patch with its event.
+
+use crate::error::{Result, StagingError};
+use crate::event::Event;
+use crate::ids::PatchId;
+use crate::patch::{DiscardReason, Patch};
+use crate::store::patches;
+use crate::store::patches::Needs;
+use crate::store::write::Write;
+
+/// Discards a patch with its event; `None` when it was decided, or is held by an
+/// apply.
+pub(crate) fn discard_one(
+    write: &mut Write<'_>,
+    id: PatchId,
+    reason: DiscardReason,
+    text: Option<&str>,
+    keep: bool,
+) -> Result<Option<Patch>> {
+    let needs = if keep { Needs::Stay } else { Needs::End { taken_over: &[] } };
+    if !patches::discard(write, id, reason, text, needs)? {
+        return Ok(None);
+    }
+    let patch = patches::find(write, id)?.ok_or(StagingError::PatchNotFound { patch: id })?;
+    let (session, path) = (patch.session, patch.path.clone());
+    write.log(match reason {
+        DiscardReason::Stale => Event::PatchStale { patch: id, session, path },
+        reason => Event::PatchDiscarded {
+            patch: id,
+            session,
+            path,
+            reason,
+            text: text.map(str::to_owned),
+        },
+    })?;
+    Ok(Some(patch))
+}
+
+/// Dismisses a lapsed patch, with its event; `None` when it is not lapsed any more.
+pub(crate) fn dismiss(
+    write: &mut Write<'_>,
+    patch: &Patch,
+    text: Option<&str>,
+) -> Result<Option<Patch>> {
+    if !patches::settle(write, patch.id, text)? {
+        return Ok(None);
+    }
+    write.log(Event::PatchDismissed {
+        patch: patch.id,
+        session: patch.session,
+        path: patch.path.clone(),
+        text: text.map(str::to_owned),
+    })?;
+    patches::find(write, patch.id)
+}

@@ -1,0 +1,12 @@
+//! What a reviewer decides: selecting, applying, undoing, discarding.
+
+pub(crate) mod apply;
+pub(crate) mod changes;
+pub(crate) mod client_approved;
+pub(crate) mod conclude;
+pub(crate) mod discard;
+pub(crate) mod put_back;
+pub(crate) mod redo;
+pub(crate) mod select;
+pub(crate) mod set_ids;
+pub(crate) mod undo;

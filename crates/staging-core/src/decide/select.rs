@@ -1,0 +1,344 @@
+//! What a reviewer looks at: the status, a selection, its diff; and rejecting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use atomic_fs::RelPath;
+use rusqlite::Connection;
+
+use crate::attempt::Attempt;
+use crate::decide::discard::{discard_one, dismiss};
+use crate::error::{Result, StagingError};
+use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::layer::DiffStagingLayer;
+use crate::patch::{DiscardReason, Operation, Patch, PatchState};
+use crate::report::Contested;
+use crate::request::{DiffOptions, Selection, Selector, SessionStatus, Status};
+use crate::signing::set_signature;
+use crate::store::write::Write;
+use crate::store::{patches, sessions};
+
+impl DiffStagingLayer {
+    /// Everything that is pending, after a look at the files: what turned out
+    /// stale is discarded.
+    pub fn status(&self) -> Result<Status> {
+        let pending = self.0.store.read(patches::pending)?;
+        let (pending, stale) = self.0.refresh(pending)?;
+        let (sessions, lapsed) = self.0.store.read(|connection| {
+            Ok((sessions::current(connection)?, patches::lapsed(connection)?))
+        })?;
+        let signature = set_signature(&pending);
+        let contested = contested(&pending);
+        let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
+        for patch in pending {
+            by_session.entry(patch.session).or_default().push(patch);
+        }
+        let mut lost: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
+        for patch in lapsed {
+            lost.entry(patch.session).or_default().push(patch);
+        }
+        let sessions = sessions
+            .into_iter()
+            .map(|session| {
+                let patches = by_session.remove(&session.id).unwrap_or_default();
+                let lapsed = lost.remove(&session.id).unwrap_or_default();
+                SessionStatus { signature: set_signature(&patches), session, patches, lapsed }
+            })
+            .collect();
+        let open_journals = self.0.workspace.open_journals()?;
+        let needs_recovery = !open_journals.is_empty();
+        let kept = self.0.workspace.conflicts()?;
+        let in_doubt = self.in_doubt()?;
+        let quarantined = self.0.workspace.quarantined_journals()?;
+        Ok(Status {
+            sessions,
+            signature,
+            stale,
+            contested,
+            needs_recovery,
+            open_journals,
+            in_doubt,
+            quarantined,
+            kept,
+        })
+    }
+
+    /// One patch, whatever its state.
+    pub fn patch(&self, id: PatchId) -> Result<Patch> {
+        self.0.store.look(|connection| {
+            patches::find(connection, id)?.ok_or(StagingError::PatchNotFound { patch: id })
+        })
+    }
+
+    /// The pending patches that are meant, all of them when `ids` is empty, after
+    /// a look at their files.
+    ///
+    /// # Errors
+    /// `NotPending` when a patch that is named was decided already; one that is stale, or
+    /// expired with its session, is reported among the stale ones instead.
+    pub fn select(&self, ids: &[Selector]) -> Result<Selection> {
+        let (pending, mut stale) = self.0.store.read(|connection| named(connection, ids))?;
+        let (patches, found) = self.0.refresh(pending)?;
+        stale.extend(found);
+        let lapsed = self.0.store.read(|connection| missing(connection, ids, &patches))?;
+        Ok(Selection { signature: set_signature(&patches), patches, stale, lapsed })
+    }
+
+    /// Writes one git-style diff of these patches, by path; `git apply` turns the
+    /// bases into exactly the staged contents.
+    ///
+    /// # Errors
+    /// `NotPending` when a patch's content is gone because it was discarded
+    /// meanwhile; `Damaged` when the content is not what was stored.
+    pub fn write_diff(
+        &self,
+        patches: &[Patch],
+        options: &DiffOptions,
+        out: &mut dyn io::Write,
+    ) -> Result<()> {
+        for patch in sorted(patches) {
+            let written = self.0.differ.write(patch, &self.0.blobs, options, out);
+            if let Err(StagingError::Damaged { .. }) = written {
+                // The content of a decided patch goes in time.
+                let now = self.patch(patch.id)?;
+                if !now.content_kept {
+                    return Err(StagingError::not_pending(&now));
+                }
+            }
+            written?;
+        }
+        Ok(())
+    }
+
+    /// Writes the diff between two contents of one file, proposed or not.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn write_edit_diff(
+        &self,
+        path: &RelPath,
+        old: &[u8],
+        new: &[u8],
+        options: &DiffOptions,
+        out: &mut dyn io::Write,
+    ) -> Result<()> {
+        self.0.differ.write_edit(path, old, new, options, out)
+    }
+
+    /// What nobody has been told yet of strategies that failed in [`Self::write_diff`], a sentence
+    /// for each. The diff is right all the same. Who proposes is told by the patch's remarks.
+    pub fn take_strategy_warnings(&self) -> Vec<String> {
+        self.0.differ.take_warnings()
+    }
+
+    /// Writes one line for each patch, and the totals.
+    pub fn write_stat(&self, patches: &[Patch], out: &mut dyn io::Write) -> Result<()> {
+        let sorted: Vec<Patch> = sorted(patches).into_iter().cloned().collect();
+        self.0.differ.write_stat(&sorted, out)
+    }
+
+    /// Rejects patches, everything pending when `ids` is empty, and dismisses stale and expired
+    /// ones, which are no longer listed then. The disk is not touched, and contents are kept as
+    /// long as the history.
+    ///
+    /// # Errors
+    /// `NotPending` when a patch that is named was decided already; nothing changes then.
+    pub fn discard(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
+        self.0.store.with_reserve(|| self.discard_once(ids, reason_text))
+    }
+
+    fn discard_once(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
+        let keep = self.0.keeps_history();
+        let discard = || {
+            let outcome = self.0.store.write_or(|write| {
+                // Read under the write lock, so that nobody decides in between.
+                let (pending, stale) = named(write, ids)?;
+                if let Some(settled) = stale.iter().find(|patch| !patch.lapsed) {
+                    return Err(StagingError::not_pending(settled).into());
+                }
+                let lapsed = of_sessions(write, ids)?;
+                let mut discarded = reject(write, &pending, reason_text, keep)?;
+                for patch in stale.iter().chain(&lapsed) {
+                    discarded.extend(dismiss(write, patch, reason_text)?);
+                }
+                Ok(discarded)
+            });
+            match outcome {
+                Ok(discarded) => Attempt::Answered(Ok(discarded)),
+                Err(Held::By(apply)) => Attempt::LockedByApply(apply),
+                Err(Held::Failed(error)) => Attempt::Answered(Err(error)),
+            }
+        };
+        self.0.retry_while_locked(discard(), discard)
+    }
+}
+
+/// The pending patches that are meant, each once, by path; and those among
+/// the named ones that were found stale before.
+fn named(connection: &Connection, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<Patch>)> {
+    if ids.is_empty() {
+        return Ok((patches::pending(connection)?, Vec::new()));
+    }
+    let mut found: BTreeMap<PatchId, Patch> = BTreeMap::new();
+    let mut stale = Vec::new();
+    for id in ids {
+        let session = match id {
+            Selector::Patch(id) => {
+                let patch = patches::find(connection, *id)?
+                    .ok_or(StagingError::PatchNotFound { patch: *id })?;
+                if patch.state == PatchState::Pending {
+                    found.insert(patch.id, patch);
+                } else if patch.lapsed || patch.reason == Some(DiscardReason::Stale) {
+                    stale.push(patch);
+                } else {
+                    return Err(StagingError::not_pending(&patch));
+                }
+                continue;
+            }
+            Selector::Session(id) => sessions::require(connection, *id)?.id,
+            Selector::Label(label) => {
+                sessions::find_label(connection, label)?
+                    .ok_or_else(|| StagingError::SessionNotFound {
+                        name: atomic_fs::escape(label.as_bytes()),
+                    })?
+                    .id
+            }
+        };
+        let pending = patches::pending_in(connection, session)?;
+        found.extend(pending.into_iter().map(|patch| (patch.id, patch)));
+    }
+    let mut pending: Vec<Patch> = found.into_values().collect();
+    pending.sort_by(|a, b| (&a.path, a.id).cmp(&(&b.path, b.id)));
+    Ok((pending, stale))
+}
+
+/// The sessions that selectors name.
+fn sessions_of(connection: &Connection, ids: &[Selector]) -> Result<BTreeSet<SessionId>> {
+    let mut found = BTreeSet::new();
+    for id in ids {
+        match id {
+            Selector::Patch(_) => {}
+            Selector::Session(id) => {
+                found.insert(*id);
+            }
+            Selector::Label(label) => {
+                found.extend(sessions::find_label(connection, label)?.map(|session| session.id));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The lapsed patches of the sessions that are meant, of all of them when `ids` is empty.
+pub(crate) fn of_sessions(connection: &Connection, ids: &[Selector]) -> Result<Vec<Patch>> {
+    let lapsed = patches::lapsed(connection)?;
+    if ids.is_empty() || lapsed.is_empty() {
+        return Ok(lapsed);
+    }
+    let sessions = sessions_of(connection, ids)?;
+    Ok(lapsed.into_iter().filter(|patch| sessions.contains(&patch.session)).collect())
+}
+
+/// The lapsed patches without which the pending ones are only a part of a set: those that were
+/// staged together with one of them, and those of the same sessions that lapsed while one of them
+/// was pending already. What an agent proposes after a patch has lapsed is a set of its own.
+fn missing(connection: &Connection, ids: &[Selector], pending: &[Patch]) -> Result<Vec<Patch>> {
+    let lapsed = patches::lapsed(connection)?;
+    if pending.is_empty() || lapsed.is_empty() {
+        return of_sessions(connection, ids);
+    }
+    let sessions = sessions_of(connection, ids)?;
+    let batches: BTreeSet<PatchId> = pending.iter().filter_map(|patch| patch.batch).collect();
+    // Of each session that is pending: whether a revision is, and its oldest patch.
+    let mut oldest: BTreeMap<Option<SessionId>, (bool, PatchId)> = BTreeMap::new();
+    for other in pending {
+        let of = if ids.is_empty() { None } else { Some(other.session) };
+        let (is_revised, id) = oldest.entry(of).or_insert((false, other.id));
+        *is_revised |= other.revision > 1;
+        *id = other.id.min(*id);
+    }
+    let mut missing = Vec::new();
+    for patch in lapsed {
+        let is_mate = patch.batch.is_some_and(|batch| batches.contains(&batch));
+        let is_meant = ids.is_empty() || sessions.contains(&patch.session);
+        let after = patches::lapsed_after(connection, patch.id)?;
+        let of = if ids.is_empty() { None } else { Some(patch.session) };
+        // A revision stands for what it replaced, which may be older.
+        let was_there = oldest
+            .get(&of)
+            .is_some_and(|(is_revised, id)| *is_revised || after.is_none_or(|after| *id <= after));
+        if is_mate || (is_meant && was_there) {
+            missing.push(patch);
+        }
+    }
+    Ok(missing)
+}
+
+/// The files that patches of more than one session are about.
+fn contested(pending: &[Patch]) -> Vec<Contested> {
+    let mut by_path: BTreeMap<&RelPath, BTreeSet<(PatchId, SessionId)>> = BTreeMap::new();
+    for patch in pending {
+        for path in std::iter::once(&patch.path).chain(&patch.rename_to) {
+            by_path.entry(path).or_default().insert((patch.id, patch.session));
+        }
+    }
+    by_path
+        .into_iter()
+        .filter_map(|(path, by)| {
+            let sessions: BTreeSet<SessionId> = by.iter().map(|(_, session)| *session).collect();
+            (sessions.len() > 1).then(|| Contested {
+                path: path.clone(),
+                patches: by.into_iter().map(|(patch, _)| patch).collect(),
+                sessions: sessions.into_iter().collect(),
+            })
+        })
+        .collect()
+}
+
+/// Why a rejection was taken back.
+enum Held {
+    By(ApplyId),
+    Failed(StagingError),
+}
+
+impl From<StagingError> for Held {
+    fn from(error: StagingError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Rejects all of these, or none when an apply holds one.
+fn reject(
+    write: &mut Write<'_>,
+    pending: &[Patch],
+    text: Option<&str>,
+    keep: bool,
+) -> Result<Vec<Patch>, Held> {
+    let mut discarded = Vec::with_capacity(pending.len());
+    for patch in pending {
+        match discard_one(write, patch.id, DiscardReason::Rejected, text, keep)? {
+            Some(patch) => discarded.push(patch),
+            None => {
+                let now = patches::find(write, patch.id)?
+                    .ok_or(StagingError::PatchNotFound { patch: patch.id })?;
+                return Err(match (now.state, now.apply) {
+                    (PatchState::Pending, Some(apply)) => Held::By(apply),
+                    _ => StagingError::not_pending(&now).into(),
+                });
+            }
+        }
+    }
+    Ok(discarded)
+}
+
+/// By path, but a delete whose name another file takes comes first: `git apply`
+/// would otherwise delete the file that has just arrived.
+fn sorted(patches: &[Patch]) -> Vec<&Patch> {
+    let taken: BTreeSet<&RelPath> =
+        patches.iter().filter_map(|patch| patch.rename_to.as_ref()).collect();
+    let makes_room =
+        |patch: &Patch| patch.operation == Operation::Delete && taken.contains(&patch.path);
+    let mut sorted: Vec<&Patch> = patches.iter().collect();
+    sorted.sort_by_key(|patch| (!makes_room(patch), &patch.path, patch.id));
+    sorted
+}

@@ -1,0 +1,205 @@
+//! Taking an applied set back while its files are still what was applied.
+
+use std::collections::HashSet;
+
+use atomic_fs::{
+    Change, ChangeSet, EmptiedDirs, EntryKind, Expected, FsError, Operation as FsOperation, RelPath,
+};
+
+use crate::approval::Approval;
+use crate::decide::changes::reverse_all;
+use crate::decide::conclude::{Committed, NotCommitted, reason_of_conflicts};
+use crate::decide::set_ids;
+use crate::error::{Result, StagingError};
+use crate::event::Event;
+use crate::ids::ApplyId;
+use crate::layer::{DiffStagingLayer, Inner};
+use crate::locks::unpoisoned;
+use crate::patch::{Operation, Patch, PatchState};
+use crate::report::{Reversible, UndoReport};
+use crate::signing::{set_signature, signature_of_several};
+use crate::store::applies::{ApplyState, RemovedDir};
+use crate::store::{applies, patches};
+
+impl DiffStagingLayer {
+    /// The applied set that [`undo`](Self::undo) would take back.
+    ///
+    /// # Errors
+    /// `NotUndoable`, `NothingToUndo`.
+    pub fn undoable(&self, apply: Option<ApplyId>) -> Result<Reversible> {
+        let apply = self.0.standing(apply)?;
+        let patches = self.0.store.look(|connection| patches::of_apply(connection, apply))?;
+        Ok(Reversible { apply, signature: set_signature(&patches), patches })
+    }
+
+    /// Takes an applied set back, the newest one that stands by default: whole or not
+    /// at all, as it was applied. By default it passes over changes that Greenroom made to
+    /// agents' settings. Its patches are pending again, unless something else is pending
+    /// on their files; patches that were proposed on top of them are stale. Call [`tidy`](Self::tidy) once the answer is given.
+    ///
+    /// A deleted file comes back with its content and mode; its owner and attributes
+    /// are those of a new file. Directories that the apply removed come back with their permission
+    /// bits. Directories that it made go when they are empty, as a part of the tidying. The old contents
+    /// are as durable as proposals are: where a power cut soon after them tore one, the
+    /// undo is refused, since no content is brought in that does not have its digest.
+    ///
+    /// # Durability
+    /// As [`apply`](Self::apply).
+    ///
+    /// # Errors
+    /// `UndoConflict` when a file is no longer what was applied: it names all of them,
+    /// and nothing has changed. `NotUndoable`, `NothingToUndo`; `RolledBack` and
+    /// `InDoubt` as for an apply.
+    pub fn undo(&self, apply: Option<ApplyId>) -> Result<UndoReport> {
+        self.undo_by(apply, &Approval::default())
+    }
+
+    /// The same, with how it was approved, for the log.
+    ///
+    /// # Errors
+    /// As [`undo`](Self::undo).
+    pub fn undo_by(&self, apply: Option<ApplyId>, approval: &Approval) -> Result<UndoReport> {
+        let inner = &*self.0;
+        let mut gate = unpoisoned(&inner.gate);
+        let lock = inner.begin(&mut gate)?;
+        let target = inner.standing(apply)?;
+        let applied = inner.store.look(|connection| patches::of_apply(connection, target))?;
+        let left = inner.left_empty(target, &applied)?;
+        let Some(changes) = reverse_all(&applied, &left) else {
+            let reason = "its record is not complete".to_owned();
+            return Err(StagingError::NotUndoable { apply: target, reason });
+        };
+        let recorded =
+            inner.store.look(|connection| applies::approved_signature(connection, target))?;
+        let found = [set_signature(&applied), signature_of_several(&applied)];
+        if recorded.is_some_and(|recorded| !found.contains(&recorded)) {
+            let reason = "its record is not what was approved".to_owned();
+            return Err(StagingError::NotUndoable { apply: target, reason });
+        }
+        let (by, set_id) = inner.store.write(|write| {
+            let now = write.now;
+            let suffix = set_ids::suffix(write)?;
+            let started = applies::start_undo(write, &suffix, target, approval, now)?;
+            // Recovery makes the same changes of the record; the outcome takes its place.
+            applies::set_removed_dirs(write, started.0, &left)?;
+            let ids = applied.iter().map(|patch| patch.id).collect();
+            let signature = set_signature(&applied);
+            write.log(Event::ApplyStarted {
+                apply: started.0,
+                patches: ids,
+                signature,
+                attested_by: None,
+                approval: Some(approval.clone()),
+                undoes: Some(target),
+                redoes: None,
+            })?;
+            Ok(started)
+        })?;
+        // Those that an older version left, or that are there again, need not be made.
+        let gone = inner.store.look(|connection| applies::removed_dirs(connection, target))?;
+        let makes = |change: &&Change| matches!(change.operation, FsOperation::MakeDir { .. });
+        let already: HashSet<RelPath> =
+            changes.iter().filter(makes).map(|change| change.path.clone()).collect();
+        let gone = gone.into_iter().filter(|(path, _)| !already.contains(path));
+        let made = gone.map(|(path, mode)| Change {
+            path,
+            expected: Expected::Absent,
+            operation: FsOperation::MakeDir { mode },
+        });
+        let changes = changes.into_iter().chain(made).collect();
+        let set = ChangeSet { id: set_id, changes, emptied_dirs: EmptiedDirs::Keep };
+        let span = tracing::info_span!("undo", %target, %by, changes = set.changes.len());
+        let applied_set = span.in_scope(|| inner.workspace.take_back(&lock, &set, &inner.blobs));
+        match inner.conclude(&mut gate, lock, by, &[], applied_set) {
+            Ok(Committed { kept, .. }) => {
+                let patches = applied.iter().map(|patch| patch.id).collect();
+                let now = inner.store.look(|connection| patches::of_apply(connection, target))?;
+                let is_pending = |patch: &Patch| patch.state == PatchState::Pending;
+                let pending = now.into_iter().filter(is_pending).map(|patch| patch.id).collect();
+                Ok(UndoReport { apply: by, undone: target, patches, pending, kept })
+            }
+            Err(NotCommitted::Conflicts { conflicts, .. }) => {
+                Err(undo_conflict(target, &conflicts))
+            }
+            Err(NotCommitted::Failed(error)) => Err(error),
+        }
+    }
+}
+
+impl Inner {
+    /// The directories that an apply's patches made, as far as nothing will be in them once its
+    /// files are taken back, with their permission bits, outermost first.
+    fn left_empty(&self, target: ApplyId, applied: &[Patch]) -> Result<Vec<RemovedDir>> {
+        let made = self.store.look(|connection| applies::made_dirs(connection, target))?;
+        let made: HashSet<RelPath> = made.into_iter().collect();
+        let leaves = |patch: &Patch| patch.staged.is_some_and(|s| s.kind() != EntryKind::Directory);
+        let arrived = applied.iter().filter(|patch| leaves(patch)).filter_map(|patch| {
+            let is_new = patch.base.is_none() || patch.rename_to.is_some();
+            patch.target().filter(|_| is_new)
+        });
+        let mut leaving: HashSet<RelPath> = arrived.cloned().collect();
+        let is_new = |patch: &&Patch| {
+            patch.operation == Operation::Create && patch.kind() == EntryKind::Directory
+        };
+        let mut new: Vec<&RelPath> =
+            applied.iter().filter(is_new).map(|patch| &patch.path).collect();
+        new.retain(|dir| made.contains(*dir));
+        new.sort();
+        let mut left = Vec::new();
+        // The innermost first: a directory may hold nothing but such a one.
+        for dir in new.into_iter().rev() {
+            let Some(stat) = self.workspace.stat(dir)? else { continue };
+            let Some(entries) = self.workspace.list(Some(dir))? else { continue };
+            let stays = |entry: &atomic_fs::Entry| {
+                let path = dir.join(&entry.name);
+                path.is_ok_and(|path| !leaving.contains(&path))
+            };
+            if !entries.iter().any(stays) {
+                leaving.insert(dir.clone());
+                left.push((dir.clone(), Some(stat.mode)));
+            }
+        }
+        left.reverse();
+        Ok(left)
+    }
+
+    /// The apply to take back, if it can be.
+    fn standing(&self, asked: Option<ApplyId>) -> Result<ApplyId> {
+        self.store.read(|connection| {
+            let Some(apply) = asked else {
+                return applies::newest_standing(connection)?.ok_or(StagingError::NothingToUndo);
+            };
+            let refused = |reason: String| Err(StagingError::NotUndoable { apply, reason });
+            let Some(standing) = applies::standing(connection, apply)? else {
+                return refused("there is no such apply".to_owned());
+            };
+            match standing {
+                applies::Standing { undone_by: Some(by), .. } => {
+                    refused(format!("{by} took it back already"))
+                }
+                applies::Standing { is_undo: true, .. } => {
+                    refused("it is an undo itself: `redo` applies the changes again".to_owned())
+                }
+                applies::Standing { is_forgotten: true, .. } => {
+                    refused("it is older than old contents are kept".to_owned())
+                }
+                applies::Standing { state: ApplyState::Committed, .. } => Ok(apply),
+                _ => refused("it never reached the disk".to_owned()),
+            }
+        })
+    }
+}
+
+fn undo_conflict(apply: ApplyId, conflicts: &[atomic_fs::Conflict]) -> StagingError {
+    match conflicts.first() {
+        Some(first) => StagingError::UndoConflict {
+            apply,
+            path: first.path.clone(),
+            reason: reason_of_conflicts(conflicts),
+        },
+        None => StagingError::RolledBack {
+            apply,
+            source: FsError::Conflicts { conflicts: conflicts.to_vec() },
+        },
+    }
+}

@@ -1,0 +1,172 @@
+//! The staging layer: every call that an agent or a reviewer makes, blocking.
+//!
+//! Handlers of the actors call these functions; so may anybody who can wait.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use atomic_fs::{Options, RelPath, Unfinished, Workspace, WorkspaceLock};
+
+use crate::contents::blobs::Blobs;
+use crate::diffing::Differ;
+use crate::error::Result;
+use crate::event::{EventRecord, LogCheck, Notice};
+use crate::ids::ApplyId;
+use crate::options::StagingOptions;
+use crate::quarantine::SetAside;
+use crate::report::RecoverReport;
+use crate::stage::read_step::{ReadObserver, ReadStep};
+use crate::store::{Store, log, state_dir};
+
+/// Holds every agent's writes outside the workspace until a person decides.
+///
+/// Cheap to clone; clones share everything. All calls block, and any thread may
+/// make them.
+#[derive(Clone)]
+pub struct DiffStagingLayer(pub(crate) Arc<Inner>);
+
+/// What clones of a layer share.
+pub(crate) struct Inner {
+    pub(crate) options: StagingOptions,
+    pub(crate) store: Arc<Store>,
+    pub(crate) blobs: Blobs,
+    pub(crate) differ: Differ,
+    pub(crate) set_aside: SetAside,
+    pub(crate) workspace: Workspace,
+    /// Which step of the walk through the state directory the next sweep begins with.
+    pub(crate) sweep_from: AtomicUsize,
+    /// Held through every apply and recovery of this process; what the last
+    /// apply left to tidy, with the workspace's lock.
+    pub(crate) gate: Mutex<Option<Tidying>>,
+    /// Called at each step of reading a file: for tests that play the user.
+    pub(crate) read_observer: OnceLock<Box<ReadObserver>>,
+    /// What was recovered on the way to other things, and nobody has been told of.
+    pub(crate) recovered: Mutex<RecoverReport>,
+}
+
+/// What an apply left to tidy, with the lock that keeps others from it.
+pub(crate) struct Tidying {
+    pub(crate) lock: WorkspaceLock,
+    pub(crate) unfinished: Unfinished,
+    pub(crate) apply: ApplyId,
+}
+
+impl Inner {
+    /// The bits of a file that is created without naming any, as the system would give them.
+    pub(crate) fn new_file_mode(&self, path: &RelPath) -> Result<u32> {
+        Ok(self.workspace.new_file_mode(path, self.options.new_file_mode)?)
+    }
+}
+
+impl DiffStagingLayer {
+    /// Opens the workspace's state, creating it where there is none.
+    ///
+    /// Finishes or undoes what a dead process left, unless another process is at
+    /// it, and ends sessions whose time has run out.
+    pub fn open(options: StagingOptions) -> Result<Self> {
+        let layer = Self::open_as_it_is(options)?;
+        // Reading goes on without it; whoever changes the workspace recovers first, and is told.
+        if let Err(error) = layer.0.recover_if_free() {
+            tracing::warn!(%error, "what a dead process left is not recovered yet");
+        }
+        match layer.0.sweep_at_start() {
+            // What cannot be written to can still be read; whoever changes something finds out.
+            Err(error) if error.is_unwritable() => {
+                tracing::debug!(%error, "what is old or orphaned stays until the next start");
+            }
+            swept => swept?,
+        }
+        Ok(layer)
+    }
+
+    /// Opens the workspace's state and leaves what is in it as it is: no recovery, no sweep.
+    pub(crate) fn open_as_it_is(mut options: StagingOptions) -> Result<Self> {
+        let state = state_dir::prepare(&options.state_dir)?;
+        let workspace = Workspace::open(&options.workspace, &state, policies(&options))?;
+        crate::maintain::states::claim(&state, workspace.root())?;
+        options.new_file_mode = workspace.kept_mode(options.new_file_mode);
+        let store = Store::open(&state)?.telling_waits(options.wait_observer.clone());
+        let store = Arc::new(store);
+        let set_aside = SetAside::new(&state, options.session_expires_after);
+        let layer = Self(Arc::new(Inner {
+            blobs: Blobs::open(&state, Arc::clone(&store), options.durable_proposals)?,
+            store,
+            differ: Differ::new(&options, set_aside.clone())?,
+            set_aside,
+            workspace,
+            sweep_from: AtomicUsize::new(0),
+            gate: Mutex::new(None),
+            read_observer: OnceLock::new(),
+            recovered: Mutex::default(),
+            options,
+        }));
+        Ok(layer)
+    }
+
+    /// Files in `conflicts/`, as in [`Status::kept`].
+    pub(crate) fn kept_files(&self) -> Result<Vec<std::path::PathBuf>> {
+        Ok(self.0.workspace.conflicts()?)
+    }
+
+    /// What it was opened with.
+    pub fn options(&self) -> &StagingOptions {
+        &self.0.options
+    }
+
+    /// Hands every event that this layer writes from now on to `observer`, in
+    /// order. It must not block, and must not call the layer.
+    pub fn observe(&self, observer: Box<dyn Fn(Notice) + Send + Sync>) {
+        self.0.store.observe(observer);
+    }
+
+    /// Calls `observer` at each step of reading a file of the workspace, on the thread that
+    /// reads: for tests that save a file at exactly that moment. The first observer stays.
+    #[doc(hidden)]
+    #[allow(clippy::type_complexity, reason = "the same shape as `observe` takes")]
+    pub fn observe_reads(&self, observer: Box<dyn Fn(ReadStep, &RelPath) + Send + Sync>) {
+        self.0.read_observer.get_or_init(|| observer);
+    }
+
+    /// The events behind `seq`, in order, at most `limit`; fewer where they are long, but one at
+    /// least if there is any.
+    pub fn events_since(&self, seq: u64, limit: usize) -> Result<Vec<EventRecord>> {
+        self.0.store.read(|connection| log::since(connection, seq, limit))
+    }
+
+    /// Waits until the observers have been told of every event of this process that
+    /// [`events_since`](Self::events_since) has shown.
+    pub fn wait_for_observers(&self) {
+        self.0.store.wait_for_observers();
+    }
+
+    /// The place of the newest event; 0 when there is none.
+    pub fn newest_event(&self) -> Result<u64> {
+        self.0.store.look(|connection| Ok(log::head(connection)?.seq()))
+    }
+
+    /// Recomputes the log's whole hash chain.
+    pub fn verify_log(&self) -> Result<LogCheck> {
+        self.0.store.read(log::check)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.tidy() {
+            tracing::warn!(%error, "what an apply left is tidied by the next start");
+        }
+        if let Err(error) = self.flush_all() {
+            tracing::warn!(%error, "a power cut may take what was proposed last");
+        }
+    }
+}
+
+/// What atomic-fs is told to allow.
+pub(crate) fn policies(options: &StagingOptions) -> Options {
+    Options {
+        allow_git: options.allow_git,
+        allow_hard_links: options.allow_hard_links,
+        allow_other_mounts: options.allow_other_mounts,
+        allow_move_aside: options.allow_move_aside,
+    }
+}

@@ -1,0 +1,280 @@
+//! Whether the files are still what the agents saw.
+//!
+//! The file system's word decides where it can, as in git's index; else the
+//! content is hashed again. A bare `touch` is no change, and what it changed is
+//! remembered so that the next look is cheap again.
+
+use std::path::Path;
+
+use atomic_fs::{Digest, EntryKind, FileKind, Fingerprint, FsError, RelPath, Stat};
+
+use crate::base::Base;
+use crate::decide::discard::discard_one;
+use crate::error::{Result, StagingError};
+use crate::event::Event;
+use crate::ids::PatchId;
+use crate::layer::{DiffStagingLayer, Inner};
+use crate::patch::{DiscardReason, Patch};
+use crate::stage::read_step::ReadStep;
+use crate::store::patches;
+use crate::time::now_ns;
+
+/// With more events than this at once everything pending is looked at.
+const FOLLOWED_MAX: usize = 4096;
+
+/// How a patch's base stands.
+enum Judgement {
+    Stands,
+    /// It stands, and the file system's word on it is new.
+    Refreshed(Base),
+    Stale,
+}
+
+impl DiffStagingLayer {
+    /// The root of the workspace, canonical.
+    pub(crate) fn root(&self) -> &Path {
+        self.0.workspace.root()
+    }
+
+    /// The files that pending patches are about.
+    pub(crate) fn pending_paths(&self) -> Result<Vec<RelPath>> {
+        self.0.store.look(patches::pending_paths)
+    }
+
+    /// The files of what was proposed behind an event, and the newest event; no
+    /// files when there are too many events to read them one by one.
+    pub(crate) fn proposed_since(&self, seq: u64) -> Result<(u64, Option<Vec<RelPath>>)> {
+        let records = self.events_since(seq, FOLLOWED_MAX)?;
+        let newest = records.last().map_or(seq, |record| record.seq);
+        if records.len() == FOLLOWED_MAX {
+            return Ok((newest, None));
+        }
+        let mut paths = Vec::new();
+        for record in records {
+            if let Event::PatchProposed { path, rename_to, .. } = record.event {
+                paths.push(path);
+                paths.extend(rename_to);
+            }
+        }
+        Ok((newest, Some(paths)))
+    }
+
+    /// Looks at the files of pending patches on these paths; how many are stale.
+    pub(crate) fn look_again_at(&self, paths: &[RelPath]) -> Result<usize> {
+        let concerned = self.0.store.read(|connection| {
+            let mut concerned = Vec::new();
+            for path in paths {
+                concerned.extend(patches::on_path(connection, path)?);
+            }
+            Ok(concerned)
+        })?;
+        Ok(self.0.refresh(concerned)?.1.len())
+    }
+
+    /// Looks at the files of everything pending; how many patches are stale.
+    pub(crate) fn look_again(&self) -> Result<usize> {
+        Ok(self.0.refresh(self.0.store.read(patches::pending)?)?.1.len())
+    }
+}
+
+impl Inner {
+    /// Looks at the files of pending patches. Gives those that stand, and those
+    /// that turned out stale, which are discarded now. One that an apply holds is
+    /// left to it.
+    pub(crate) fn refresh(&self, patches: Vec<Patch>) -> Result<(Vec<Patch>, Vec<Patch>)> {
+        let observed_ns = now_ns();
+        let stats = self.workspace.stat_all(patches.iter().map(|patch| &patch.path));
+        let mut standing = Vec::with_capacity(patches.len());
+        let (mut refreshed, mut stale) = (Vec::new(), Vec::new());
+        for (mut patch, stat) in patches.into_iter().zip(stats) {
+            if patch.apply.is_some() {
+                standing.push(patch);
+                continue;
+            }
+            match self.judge(&patch, stat, observed_ns)? {
+                Judgement::Stands => standing.push(patch),
+                Judgement::Refreshed(base) => {
+                    refreshed.push((patch.id, base.clone()));
+                    patch.base = Some(base);
+                    standing.push(patch);
+                }
+                Judgement::Stale => stale.push(patch),
+            }
+        }
+        if refreshed.is_empty() && stale.is_empty() {
+            return Ok((standing, stale));
+        }
+        let keep = self.keeps_history();
+        let written = self.store.write(|write| {
+            for (id, base) in &refreshed {
+                patches::refresh(write, *id, base)?;
+            }
+            let (mut discarded, mut held) = (Vec::new(), Vec::new());
+            for patch in &stale {
+                match discard_one(write, patch.id, DiscardReason::Stale, None, keep)? {
+                    Some(patch) => discarded.push(patch),
+                    // Decided by somebody else, or an apply has just taken it.
+                    None => held.extend(
+                        patches::find(write, patch.id)?.filter(|patch| patch.apply.is_some()),
+                    ),
+                }
+            }
+            Ok::<_, StagingError>((discarded, held))
+        });
+        let (discarded, held) = match written {
+            // Only the next look is dearer for it: a store that cannot be written to can
+            // still be looked at.
+            Err(error) if stale.is_empty() => {
+                tracing::debug!(%error, "that the files were touched is not written down");
+                Default::default()
+            }
+            // Not written down, and found again by the next look.
+            Err(error) if error.is_unwritable() => (stale, Vec::new()),
+            written => written?,
+        };
+        let pending = |patch: &Patch| patch.state == crate::patch::PatchState::Pending;
+        standing.extend(held.into_iter().filter(pending));
+        Ok((standing, discarded))
+    }
+
+    /// Those of these pending patches whose file has changed; notes nothing.
+    pub(crate) fn stale_among(&self, pending: &[Patch]) -> Result<Vec<PatchId>> {
+        let observed_ns = now_ns();
+        let stats = self.workspace.stat_all(pending.iter().map(|patch| &patch.path));
+        let mut stale = Vec::new();
+        for (patch, stat) in pending.iter().zip(stats) {
+            if patch.apply.is_none()
+                && matches!(self.judge(patch, stat, observed_ns)?, Judgement::Stale)
+            {
+                stale.push(patch.id);
+            }
+        }
+        Ok(stale)
+    }
+
+    fn judge(
+        &self,
+        patch: &Patch,
+        stat: Result<Option<Stat>, FsError>,
+        observed_ns: i64,
+    ) -> Result<Judgement> {
+        let stat = match stat {
+            Ok(stat) => stat,
+            // Its own session takes away what is on the way.
+            Err(FsError::Refused { .. })
+                if patch.base.is_none() && self.has_way(patch, &patch.path)? =>
+            {
+                None
+            }
+            // A parent became a symlink, a mount or a file.
+            Err(FsError::Refused { .. }) => return Ok(Judgement::Stale),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(to) = &patch.rename_to
+            && self.is_taken(patch, to)?
+        {
+            return Ok(Judgement::Stale);
+        }
+        match (&patch.base, stat) {
+            (None, None) => Ok(Judgement::Stands),
+            // It is there already, whoever made it.
+            (None, Some(stat))
+                if stat.kind == FileKind::Directory && patch.kind() == EntryKind::Directory =>
+            {
+                Ok(Judgement::Stands)
+            }
+            // A directory that the session empties makes way; the apply looks whether it does.
+            (None, Some(stat))
+                if stat.kind == FileKind::Directory && self.frees_below(patch, &patch.path)? =>
+            {
+                Ok(Judgement::Stands)
+            }
+            (None, Some(_)) | (Some(_), None) => Ok(Judgement::Stale),
+            (Some(base), Some(stat)) if base.is_refuted_by(&stat) => Ok(Judgement::Stale),
+            (Some(base), Some(stat)) if base.is_proven_by(&stat) => Ok(Judgement::Stands),
+            (Some(base), Some(_)) => match base.kind() {
+                EntryKind::File => self.hash_again(patch, base, observed_ns),
+                EntryKind::Symlink => self.read_link_again(patch, base, observed_ns),
+                // What is in it is looked at when it is removed.
+                EntryKind::Directory => Ok(Judgement::Stands),
+            },
+        }
+    }
+
+    /// Whether a rename's target is in use and the session does not free it.
+    fn is_taken(&self, patch: &Patch, to: &RelPath) -> Result<bool> {
+        match self.workspace.stat(to) {
+            Ok(None) => return Ok(false),
+            Ok(Some(stat))
+                if stat.kind == FileKind::Directory && self.frees_below(patch, to)? =>
+            {
+                return Ok(false);
+            }
+            Err(FsError::Refused { .. }) if self.has_way(patch, to)? => return Ok(false),
+            Ok(Some(_)) | Err(FsError::Refused { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let there = self.store.look(|c| patches::at_path(c, patch.session, to))?;
+        Ok(!there.is_some_and(|there| there.frees(to)))
+    }
+
+    /// Whether a patch's session takes away, or replaces, what is on the way to a path.
+    fn has_way(&self, patch: &Patch, path: &RelPath) -> Result<bool> {
+        for dir in std::iter::successors(path.parent(), RelPath::parent) {
+            let there = self.store.look(|c| patches::at_path(c, patch.session, &dir))?;
+            if there.is_some_and(|there| there.replaces(&dir)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a patch's session takes files away that lie below a path.
+    fn frees_below(&self, patch: &Patch, path: &RelPath) -> Result<bool> {
+        let freeing = self
+            .store
+            .look(|connection| patches::freeing_below(connection, patch.session, path))?;
+        Ok(!freeing.is_empty())
+    }
+
+    fn hash_again(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Judgement> {
+        self.at_read(ReadStep::Opens, &patch.path);
+        let mut file = match self.workspace.open_file(&patch.path) {
+            Ok(Some(file)) => file,
+            Ok(None) | Err(FsError::Refused { .. }) => return Ok(Judgement::Stale),
+            Err(error) => return Err(error.into()),
+        };
+        let stat = file.stat();
+        let failed = |source| {
+            let path = Some(patch.path.clone());
+            StagingError::Fs(FsError::Io { operation: "read", path, source })
+        };
+        let (digest, bytes) = Digest::of_reader(&mut file).map_err(failed)?;
+        self.at_read(ReadStep::WasRead, &patch.path);
+        let found = Fingerprint::file(digest, bytes, stat.mode);
+        if found != base.content {
+            return Ok(Judgement::Stale);
+        }
+        Ok(refreshed_or_stands(base, Base::new(found, &stat, observed_ns), &stat))
+    }
+
+    fn read_link_again(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Judgement> {
+        let Some((target, stat)) = self.workspace.read_link(&patch.path)? else {
+            return Ok(Judgement::Stale);
+        };
+        let found = Fingerprint::symlink(&target);
+        if found.digest != base.content.digest {
+            return Ok(Judgement::Stale);
+        }
+        let refreshed = Base::new(found, &stat, observed_ns);
+        Ok(refreshed_or_stands(base, refreshed, &stat))
+    }
+}
+
+/// What is to be noted of a base that still stands.
+fn refreshed_or_stands(base: &Base, refreshed: Base, stat: &Stat) -> Judgement {
+    // Observed before the file was opened, so a change after that is racy or
+    // shows in the time stamps. News that settles nothing is not written down.
+    let settles = refreshed.is_proven_by(stat) || !base.has_stamps_of(stat);
+    if settles { Judgement::Refreshed(refreshed) } else { Judgement::Stands }
+}

@@ -1,0 +1,411 @@
+//! The states of all workspaces below one directory: which is whose, and which has work left.
+//!
+//! A state lies in a directory that is named by [`workspace_key`] when it is made, and stays there
+//! when its workspace moves: processes have it open. So it is looked for by that name first, and
+//! by what it says of its workspace when that name does not fit.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Result, StagingError, with_causes};
+use crate::ids::ApplyId;
+use crate::options::workspace_key;
+use crate::store::identity;
+use crate::store::identity::{Identity, Record};
+
+/// How many workspaces there can have been at one path.
+const NAMESAKES_MAX: u32 = 10_000;
+
+/// The state directory of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspaceState {
+    /// The directory; there may be none yet.
+    pub dir: PathBuf,
+    /// How it was found.
+    pub found: StateFound,
+    /// States of directories that were at this path before, or that may be this one, which only
+    /// a person can tell. [`adopt_state`] takes one over.
+    pub unclaimed: Vec<UnclaimedState>,
+}
+
+/// How a state was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateFound {
+    /// There is none yet.
+    New,
+    /// It is this path's.
+    ByPath,
+    /// It is this directory's, which was at another path before.
+    Moved {
+        /// Where it was.
+        from: PathBuf,
+    },
+    /// It is this directory's, which is at another path as well: a mount shows it twice.
+    OtherName {
+        /// The other path.
+        name: PathBuf,
+    },
+}
+
+/// A state that may be taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnclaimedState {
+    /// The state's directory.
+    pub dir: PathBuf,
+    /// Where its workspace was.
+    pub root: PathBuf,
+    /// Whether something is pending in it, or an apply is undecided.
+    pub has_work: bool,
+}
+
+/// A state among all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownState {
+    /// The state's directory.
+    pub dir: PathBuf,
+    /// Where its workspace is or was; none when an older version made it.
+    pub root: Option<PathBuf>,
+    /// Whether the workspace is there.
+    pub is_there: bool,
+    /// Whether an apply was broken off, is running, or is in doubt; also when that cannot be
+    /// found out.
+    pub needs_recovery: bool,
+    /// Why it cannot be told whose state it is.
+    pub problem: Option<String>,
+}
+
+/// Finds the state of a workspace among those below `base`. The root must be canonical.
+///
+/// # Errors
+/// `Io` when the root or a state cannot be looked at; `StateDir` when several states claim the
+/// workspace.
+pub fn find_state(base: &Path, canonical_root: &Path) -> Result<WorkspaceState> {
+    find_among(&Records::below(base), canonical_root)
+}
+
+/// The first of these directories, all canonical, whose state has had a session. A state without one does
+/// not count: earlier versions made one wherever a command only looked.
+///
+/// # Errors
+/// As [`find_state`].
+pub fn first_used<'d>(
+    base: &Path,
+    dirs: impl IntoIterator<Item = &'d Path>,
+) -> Result<Option<&'d Path>> {
+    first_where(base, dirs, |state| counts(state, USED))
+}
+
+/// The first of these directories, all canonical, that has patches pending or an undecided apply.
+///
+/// # Errors
+/// As [`find_state`].
+pub fn first_with_work<'d>(
+    base: &Path,
+    dirs: impl IntoIterator<Item = &'d Path>,
+) -> Result<Option<&'d Path>> {
+    first_where(base, dirs, has_work)
+}
+
+fn first_where<'d>(
+    base: &Path,
+    dirs: impl IntoIterator<Item = &'d Path>,
+    is_meant: impl Fn(&Path) -> bool,
+) -> Result<Option<&'d Path>> {
+    let records = Records::below(base);
+    for dir in dirs {
+        let state = find_among(&records, dir)?;
+        if state.found != StateFound::New && is_meant(&state.dir) {
+            return Ok(Some(dir));
+        }
+    }
+    Ok(None)
+}
+
+/// What the states below a directory say of their workspaces, read when it is first asked for.
+struct Records<'b> {
+    base: &'b Path,
+    all: OnceCell<Vec<(PathBuf, Record)>>,
+}
+
+impl<'b> Records<'b> {
+    fn below(base: &'b Path) -> Self {
+        Self { base, all: OnceCell::new() }
+    }
+
+    fn all(&self) -> Result<&[(PathBuf, Record)]> {
+        if let Some(all) = self.all.get() {
+            return Ok(all);
+        }
+        let mut all = Vec::new();
+        for dir in directories(self.base)? {
+            if let Some(record) = record_of(&dir)? {
+                all.push((dir, record));
+            }
+        }
+        Ok(self.all.get_or_init(|| all))
+    }
+}
+
+fn find_among(records: &Records<'_>, canonical_root: &Path) -> Result<WorkspaceState> {
+    let base = records.base;
+    let named = base.join(workspace_key(canonical_root));
+    let mut found = WorkspaceState { dir: named, found: StateFound::New, unclaimed: Vec::new() };
+    let Some(this) = Identity::of(canonical_root).map_err(io_failed("look at", canonical_root))?
+    else {
+        return Ok(found);
+    };
+    let of_the_name = record_of(&found.dir)?;
+    let is_this =
+        |record: &Record| record.root == canonical_root && record.identity.is_still(&this);
+    if of_the_name.as_ref().is_some_and(is_this) {
+        found.found = StateFound::ByPath;
+        return Ok(found);
+    }
+    // Made by a version that did not record it, or by one that was cut off.
+    let is_unmarked = of_the_name.is_none() && found.dir.exists();
+    let mut claims = Vec::new();
+    for (dir, record) in records.all()?.iter().cloned() {
+        if is_this(&record) {
+            claims.push((dir, StateFound::ByPath));
+        } else if record.root == canonical_root {
+            found.unclaimed.push(unclaimed(dir, record));
+        } else if record.identity.is_certainly(&this) {
+            match live(&record)? {
+                Live::Exactly(other) if other == this => {
+                    claims.push((dir, StateFound::OtherName { name: record.root }));
+                }
+                Live::Exactly(_) => {}
+                Live::Gone => claims.push((dir, StateFound::Moved { from: record.root })),
+            }
+        } else if record.identity.may_be(&this) && matches!(live(&record)?, Live::Gone) {
+            found.unclaimed.push(unclaimed(dir, record));
+        }
+    }
+    let by_path = claims.iter().position(|(_, found)| *found == StateFound::ByPath);
+    if claims.len() > 1 && by_path.is_none() {
+        let reason = format!(
+            "and `{}` both belong to `{}`: one is a copy, remove it",
+            claims[1].0.display(),
+            canonical_root.display()
+        );
+        return Err(StagingError::StateDir { path: claims.swap_remove(0).0, reason });
+    }
+    if !claims.is_empty() {
+        (found.dir, found.found) = claims.swap_remove(by_path.unwrap_or(0));
+    } else if is_unmarked {
+        found.found = StateFound::ByPath;
+    } else if of_the_name.is_some() {
+        found.dir = free_name(&found.dir);
+    }
+    Ok(found)
+}
+
+/// Makes a state the one of the directory that is at this path now, as after a restore from a
+/// backup. What the files hold decides what of it is still pending.
+///
+/// # Errors
+/// `Refused` as a `StateDir` when the state's own workspace is still there, or when the workspace
+/// has another state with something pending in it.
+pub fn adopt_state(base: &Path, canonical_root: &Path, state: &Path) -> Result<()> {
+    let refused =
+        |path: &Path, reason: String| Err(StagingError::StateDir { path: path.to_owned(), reason });
+    let Some(this) = Identity::of(canonical_root).map_err(io_failed("look at", canonical_root))?
+    else {
+        return refused(state, format!("has no workspace at `{}`", canonical_root.display()));
+    };
+    if let Some(record) = record_of(state)?
+        && record.root != canonical_root
+        && let Live::Exactly(_) = live(&record)?
+    {
+        let root = record.root.display();
+        return refused(state, format!("belongs to `{root}`, which is still there"));
+    }
+    let present = find_state(base, canonical_root)?;
+    if present.dir != state && present.found != StateFound::New {
+        if has_work(&present.dir) {
+            let reason = "has patches pending for this workspace: apply or discard them first";
+            return refused(&present.dir, reason.to_owned());
+        }
+        identity::remove(&present.dir).map_err(io_failed("change", &present.dir))?;
+    }
+    let record = Record { root: canonical_root.to_owned(), identity: this };
+    identity::write(state, &record).map_err(io_failed("change", state))
+}
+
+/// Every state below `base`. One that cannot be looked at is listed with its problem.
+///
+/// # Errors
+/// `Io` when `base` cannot be listed.
+pub fn known_states(base: &Path) -> Result<Vec<KnownState>> {
+    let mut known = Vec::new();
+    for dir in directories(base)? {
+        if !dir.join("store.sqlite").exists() {
+            continue;
+        }
+        let needs_recovery = has_journal(&dir) || counts(&dir, UNDECIDED);
+        let (root, looked) = match record_of(&dir) {
+            Ok(Some(record)) => {
+                let looked = live(&record).map(|live| matches!(live, Live::Exactly(_)));
+                (Some(record.root), looked)
+            }
+            Ok(None) => (None, Ok(false)),
+            Err(error) => (None, Err(error)),
+        };
+        let (is_there, problem) = match looked {
+            Ok(is_there) => (is_there, None),
+            Err(error) => (false, Some(with_causes(&error))),
+        };
+        known.push(KnownState { dir, root, is_there, needs_recovery, problem });
+    }
+    Ok(known)
+}
+
+/// Notes whose a state is that is about to be opened, and refuses one of another directory.
+pub(crate) fn claim(state: &Path, canonical_root: &Path) -> Result<()> {
+    let Some(this) = Identity::of(canonical_root).map_err(io_failed("look at", canonical_root))?
+    else {
+        return Ok(());
+    };
+    let record = Record { root: canonical_root.to_owned(), identity: this };
+    match record_of(state)? {
+        Some(known) if known == record => return Ok(()),
+        Some(known) if known.root == canonical_root && known.identity.is_still(&this) => {}
+        Some(known) if known.root == canonical_root => return Err(others(state, &known)),
+        Some(known) if known.identity.is_certainly(&this) => {
+            // By another of its names.
+            if matches!(live(&known)?, Live::Exactly(other) if other == this) {
+                return Ok(());
+            }
+        }
+        Some(known) => return Err(others(state, &known)),
+        None => {}
+    }
+    if let Err(error) = identity::write(state, &record) {
+        // It is only found less easily then.
+        tracing::debug!(%error, "whose state it is cannot be written down");
+    }
+    Ok(())
+}
+
+fn others(state: &Path, known: &Record) -> StagingError {
+    let reason = format!(
+        "belongs to another directory, which was at `{}`: name another state directory, or take \
+         this one over with `greenroom recover --adopt`",
+        known.root.display()
+    );
+    StagingError::StateDir { path: state.to_owned(), reason }
+}
+
+/// What is at the path of a state's workspace.
+enum Live {
+    /// The workspace, or a new mount of it, with these numbers.
+    Exactly(Identity),
+    /// Nothing, or another directory.
+    Gone,
+}
+
+fn live(record: &Record) -> Result<Live> {
+    let found = match Identity::of(&record.root) {
+        Ok(found) => found,
+        // What cannot be looked at may be there.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Some(record.identity),
+        Err(error) => return Err(io_failed("look at", &record.root)(error)),
+    };
+    Ok(match found {
+        Some(found) if record.identity.is_still(&found) => Live::Exactly(found),
+        _ => Live::Gone,
+    })
+}
+
+fn unclaimed(dir: PathBuf, record: Record) -> UnclaimedState {
+    UnclaimedState { has_work: has_work(&dir), dir, root: record.root }
+}
+
+fn record_of(state: &Path) -> Result<Option<Record>> {
+    identity::read(state).map_err(io_failed("read whose state is", state))
+}
+
+fn directories(base: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(base) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(io_failed("list", base))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(io_failed("list", base))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.push(entry.path());
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn free_name(named: &Path) -> PathBuf {
+    let name = named.file_name().unwrap_or_default();
+    (2..NAMESAKES_MAX)
+        .map(|number| {
+            let mut name = name.to_owned();
+            name.push(format!(".{number}"));
+            named.with_file_name(name)
+        })
+        .find(|dir| !dir.exists())
+        .unwrap_or_else(|| named.to_owned())
+}
+
+const UNDECIDED: &str = "SELECT 1 FROM applies WHERE state IN ('started', 'in_doubt') LIMIT 1";
+/// Also when every session was removed since: SQLite keeps the highest id.
+const USED: &str = "SELECT 1 FROM sqlite_sequence WHERE name = 'sessions' AND seq > 0";
+const PENDING: &str = "SELECT 1 FROM patches WHERE state = 'pending' LIMIT 1";
+
+fn has_work(state: &Path) -> bool {
+    has_journal(state) || counts(state, UNDECIDED) || counts(state, PENDING)
+}
+
+fn has_journal(state: &Path) -> bool {
+    let entries = fs::read_dir(state.join("journal"));
+    entries.is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.path().extension().is_some_and(|end| end == "journal"))
+    })
+}
+
+/// The applies of a state that no answer was recorded for, and whether each is in doubt.
+pub(crate) fn undecided(state: &Path) -> rusqlite::Result<Vec<(ApplyId, bool)>> {
+    const LIST: &str = "SELECT id, state = 'in_doubt' FROM applies
+                        WHERE state IN ('started', 'in_doubt') ORDER BY id";
+    let path = state.join("store.sqlite");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    let mut statement = connection.prepare(LIST)?;
+    let rows = statement.query_map([], |row| {
+        let id: i64 = row.get(0)?;
+        Ok((ApplyId(id.unsigned_abs()), row.get(1)?))
+    })?;
+    rows.collect()
+}
+
+/// Whether a statement finds a row; a store that cannot be read may hold one.
+fn counts(state: &Path, statement: &str) -> bool {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let path = state.join("store.sqlite");
+    if !path.exists() {
+        return false;
+    }
+    let found = Connection::open_with_flags(path, flags)
+        .and_then(|connection| connection.prepare(statement)?.exists([]));
+    found.unwrap_or_else(|error| {
+        tracing::debug!(%error, state = %state.display(), "a state cannot be read");
+        true
+    })
+}
+
+fn io_failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StagingError {
+    let path = path.to_owned();
+    move |source| StagingError::Io { action, path, source }
+}

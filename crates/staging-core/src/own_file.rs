@@ -1,0 +1,164 @@
+//! Opening the store's own files: never through a link, and never waiting for a FIFO.
+//!
+//! Whoever replaced a file of the state by a symbolic link must not make the store write
+//! elsewhere, and one that is a FIFO or a device must not keep a command waiting.
+#![allow(clippy::disallowed_methods, reason = "the store owns its files")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use crate::error::{Result, StagingError};
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    /// To be read and written; it is there.
+    Write,
+    /// To be read and written; there must be none yet.
+    CreateNew,
+}
+
+/// Opens a regular file of the state.
+///
+/// # Errors
+/// What the system says; [`io::ErrorKind::InvalidData`] when the name is anything but a
+/// regular file.
+pub(crate) fn open(path: &Path, access: Access) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    match access {
+        Access::Read => {}
+        Access::Write => {
+            options.write(true);
+        }
+        Access::CreateNew => {
+            options.write(true).create_new(true);
+        }
+    }
+    do_not_follow(&mut options);
+    let file = match options.open(path) {
+        Err(error) if is_no_regular_file(path) => return Err(not_regular(&error.to_string())),
+        opened => opened?,
+    };
+    if !file.metadata()?.is_file() {
+        return Err(not_regular("it is no regular file"));
+    }
+    Ok(file)
+}
+
+fn not_regular(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("not the file that was stored: {reason}"))
+}
+
+/// Whether something else than a regular file has the name.
+pub(crate) fn is_no_regular_file(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file())
+}
+
+#[cfg(unix)]
+fn do_not_follow(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use rustix::fs::OFlags;
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    // The bits are the system's own, whose type is signed.
+    options.mode(0o600).custom_flags(flags.bits() as i32);
+}
+
+#[cfg(windows)]
+fn do_not_follow(options: &mut OpenOptions) {
+    /// A link is opened as itself.
+    const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+    std::os::windows::fs::OpenOptionsExt::custom_flags(options, FILE_FLAG_OPEN_REPARSE_POINT);
+}
+
+/// Whether an open file is the one that a path names.
+#[cfg(unix)]
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = file.metadata()?;
+    match std::fs::symlink_metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (file.dev(), file.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an open file is the one that a path names. An open file keeps its name here until
+/// it is closed.
+#[cfg(not(unix))]
+pub(crate) fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+    path.try_exists()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_opened_and_nothing_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("file"), "content").expect("written");
+        std::os::unix::fs::symlink(at("file"), at("link")).expect("linked");
+        std::os::unix::fs::symlink(at("nowhere"), at("dangling")).expect("linked");
+        std::os::unix::fs::symlink("/dev/zero", at("device")).expect("linked");
+        std::fs::create_dir(at("dir")).expect("made");
+        let fifo = std::process::Command::new("mkfifo").arg(at("fifo")).status();
+        assert!(fifo.expect("mkfifo starts").success());
+        for access in [Access::Read, Access::Write] {
+            open(&at("file"), access).expect("a regular file");
+            for name in ["link", "dangling", "device", "dir", "fifo"] {
+                let error = open(&at(name), access).expect_err(name);
+                assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{name}: {error}");
+            }
+            let error = open(&at("absent"), access).expect_err("absent");
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        }
+        assert!(!at("nowhere").exists(), "nothing is made through a link");
+    }
+
+    #[test]
+    fn a_file_that_was_removed_or_replaced_is_not_at_its_path_any_more() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("file");
+        let file = open(&path, Access::CreateNew).expect("made");
+        assert!(is_at(&file, &path).expect("asked"));
+        std::fs::remove_file(&path).expect("removed");
+        assert!(!is_at(&file, &path).expect("asked"));
+        let other = open(&path, Access::CreateNew).expect("made anew");
+        assert!(!is_at(&file, &path).expect("asked") && is_at(&other, &path).expect("asked"));
+    }
+}
+
+/// Makes a directory that only its owner may enter, unless it is there.
+pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
+    #[cfg_attr(windows, allow(unused_mut, reason = "there is no mode to set"))]
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a directory durable.
+#[cfg(unix)]
+pub(crate) fn sync_dir(path: &Path) -> Result<()> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(failed("sync", path))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn sync_dir(_: &Path) -> Result<()> {
+    // Windows has no call for it; NTFS journals the name.
+    Ok(())
+}
+
+/// An error of a call on a path of the state.
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StagingError {
+    let path = path.to_owned();
+    move |source| StagingError::Io { action, path, source }
+}

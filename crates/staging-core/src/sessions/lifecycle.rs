@@ -1,0 +1,304 @@
+//! Opening, finding, closing and expiring sessions.
+
+use crate::attempt::Attempt;
+use crate::decide::discard::{discard_one, dismiss};
+use crate::error::{Result, StagingError};
+use crate::event::Event;
+use crate::ids::{ApplyId, SessionId};
+use crate::layer::{DiffStagingLayer, Inner};
+use crate::owner::Owner;
+use crate::patch::{DiscardReason, Patch};
+use crate::session::{Session, SessionState};
+use crate::signature::Signature;
+use crate::signing::set_signature;
+use crate::store::applies::held_by;
+use crate::store::sessions::require;
+use crate::store::write::Write;
+use crate::store::{patches, sessions};
+use crate::time::Age;
+
+const LABEL_BYTES_MAX: usize = 200;
+
+/// Reading bumps a session's expiry at most this often.
+const TOUCH_MS: i64 = 60_000;
+
+impl DiffStagingLayer {
+    /// The open session of this label, opened when there is none.
+    ///
+    /// # Errors
+    /// `BadLabel` when the label could be taken for an id, is empty, too long, or
+    /// holds control characters.
+    pub fn open_session(&self, label: &str) -> Result<Session> {
+        check_label(label)?;
+        self.0.expire_overdue()?;
+        let expires_after = self.0.options.session_expires_after;
+        let owner = self.0.owner();
+        let open = self.0.store.look(|connection| sessions::find_label(connection, label))?;
+        if let Some(session) = open
+            && session.state == SessionState::Open
+            && session.orphaned_at.is_none()
+            && (session.owner_pid.is_some() || owner.is_none())
+        {
+            return Ok(session);
+        }
+        self.0.store.write(|write| {
+            if let Some(session) = sessions::find_label(write, label)?
+                && session.state == SessionState::Open
+            {
+                return adopt_orphan(write, &session, owner);
+            }
+            let id = sessions::insert(write, label, expires_after, owner)?;
+            write.log(Event::SessionOpened { session: id, label: label.to_owned() })?;
+            require(write, id)
+        })
+    }
+
+    /// The session of this id, or the open (else the last) one of this label.
+    pub fn find_session(&self, id_or_label: &str) -> Result<Session> {
+        self.0.store.look(|connection| {
+            let found = match id_or_label.parse() {
+                Ok(id) => sessions::find(connection, id)?,
+                Err(_) => sessions::find_label(connection, id_or_label)?,
+            };
+            found.ok_or_else(|| StagingError::SessionNotFound {
+                name: atomic_fs::escape(id_or_label.as_bytes()),
+            })
+        })
+    }
+
+    /// Every session, in the order they were opened.
+    pub fn sessions(&self) -> Result<Vec<Session>> {
+        self.0.store.look(sessions::all)
+    }
+
+    /// Ends a session that has no owner and never had a patch; whether it did. For
+    /// processes that open one for a single proposal, which was refused.
+    pub fn close_unused_session(&self, id: SessionId) -> Result<bool> {
+        self.0.store.write(|write| {
+            let session = require(write, id)?;
+            let used = sessions::counters(write, id)?.is_none_or(|found| found.generation > 0);
+            if used || session.state != SessionState::Open || session.owner_pid.is_some() {
+                return Ok(false);
+            }
+            sessions::set_state(write, id, SessionState::Closed)?;
+            write.log(Event::SessionClosed { session: id })?;
+            Ok(true)
+        })
+    }
+
+    /// Ends a session; what is pending in it is discarded as rejected, and what is stale in it
+    /// dismissed.
+    pub fn close_session(&self, id: SessionId) -> Result<Session> {
+        Ok(self.close_reviewed(id, None, None)?.session)
+    }
+
+    /// The same after a review: only while what is pending in the session has this signature, and
+    /// with a reason for the agent. Tells what was rejected.
+    ///
+    /// # Errors
+    /// `SignatureMismatch` when patches of the session were proposed or decided since; nothing
+    /// changes then. `SessionNotFound`; `Busy` and `HeldInDoubt` while an apply has its patches.
+    pub fn close_reviewed(
+        &self,
+        id: SessionId,
+        expect: Option<Signature>,
+        reason: Option<&str>,
+    ) -> Result<ClosedSession> {
+        let ending = Ending {
+            state: SessionState::Closed,
+            discard: DiscardReason::Rejected,
+            expect,
+            text: reason,
+        };
+        let end = || match self.0.end_session(id, &ending) {
+            Ok(Ok(closed)) => Attempt::Answered(Ok(closed)),
+            Ok(Err(apply)) => Attempt::LockedByApply(apply),
+            Err(error) => Attempt::Answered(Err(error)),
+        };
+        self.0.store.with_reserve(|| self.0.retry_while_locked(end(), end))
+    }
+}
+
+/// A session that was closed, and what became of its patches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedSession {
+    /// The session.
+    pub session: Session,
+    /// Its patches that were pending, by path.
+    pub rejected: Vec<Patch>,
+    /// Its stale and expired patches that nobody had refreshed or dismissed, by path.
+    pub dismissed: Vec<Patch>,
+}
+
+/// How a session ends.
+struct Ending<'e> {
+    state: SessionState,
+    /// What becomes of its pending patches.
+    discard: DiscardReason,
+    /// The signature that they must have.
+    expect: Option<Signature>,
+    /// What their agent is told.
+    text: Option<&'e str>,
+}
+
+impl Inner {
+    /// The process as the owner of what it opens.
+    pub(crate) fn owner(&self) -> Option<&'static Owner> {
+        self.options.owns_sessions.then(Owner::this)
+    }
+
+    /// Ends sessions whose time has run out; which.
+    pub(crate) fn expire_overdue(&self) -> Result<Vec<SessionId>> {
+        let age = self.store.age()?;
+        let overdue = self.store.look(|connection| sessions::overdue(connection, age))?;
+        let mut expired = Vec::new();
+        for session in overdue {
+            // One that an apply is at ends at the next look.
+            let ended = self.expire(session.id)?;
+            expired.extend(ended.ok().filter(|s| s.state == SessionState::Expired).map(|s| s.id));
+        }
+        Ok(expired)
+    }
+
+    fn expire(&self, id: SessionId) -> Result<Result<Session, ApplyId>> {
+        let (state, discard) = (SessionState::Expired, DiscardReason::SessionExpired);
+        let ended = self.end_session(id, &Ending { state, discard, expect: None, text: None })?;
+        Ok(ended.map(|ended| ended.session))
+    }
+
+    fn end_session(
+        &self,
+        id: SessionId,
+        ending: &Ending<'_>,
+    ) -> Result<Result<ClosedSession, ApplyId>> {
+        let keep = self.keeps_history();
+        let &Ending { state, discard, expect, text } = ending;
+        self.store.write(|write| {
+            let session = require(write, id)?;
+            let (mut rejected, mut dismissed) = (Vec::new(), Vec::new());
+            if session.state != SessionState::Open
+                || (state == SessionState::Expired && session.expires_age > write.age)
+            {
+                return Ok(Ok(ClosedSession { session, rejected, dismissed }));
+            }
+            let pending = patches::pending_in(write, id)?;
+            let found = set_signature(&pending);
+            if let Some(expected) = expect.filter(|expected| *expected != found) {
+                return Err(StagingError::SignatureMismatch { expected, found });
+            }
+            if let Some(apply) = pending.iter().find_map(|patch| patch.apply) {
+                return Ok(Err(apply));
+            }
+            for patch in pending {
+                rejected.extend(discard_one(write, patch.id, discard, text, keep)?);
+            }
+            if state == SessionState::Closed {
+                for lapsed in patches::lapsed_in(write, id)? {
+                    dismissed.extend(dismiss(write, &lapsed, text)?);
+                }
+            }
+            sessions::set_state(write, id, state)?;
+            write.log(match state {
+                SessionState::Expired => Event::SessionExpired { session: id },
+                _ => Event::SessionClosed { session: id },
+            })?;
+            Ok(Ok(ClosedSession { session: require(write, id)?, rejected, dismissed }))
+        })
+    }
+
+    /// Whether the contents of discarded patches are kept for a while.
+    pub(crate) fn keeps_history(&self) -> bool {
+        !self.options.history_keep_for.is_zero()
+    }
+
+    /// The session, if it takes proposals; one whose time has run out ends now.
+    pub(crate) fn require_open(&self, id: SessionId) -> Result<Session> {
+        self.still_open(self.store.look(|connection| require(connection, id))?)
+    }
+
+    /// The same of a session that was just read.
+    pub(crate) fn still_open(&self, session: Session) -> Result<Session> {
+        let id = session.id;
+        let session =
+            if session.state == SessionState::Open && session.expires_age <= self.store.age()? {
+                match self.expire(id)? {
+                    Ok(session) => session,
+                    Err(apply) => {
+                        return Err(self.store.look(|connection| held_by(connection, apply))?);
+                    }
+                }
+            } else {
+                session
+            };
+        match session.state {
+            SessionState::Open => Ok(session),
+            state => Err(StagingError::SessionNotOpen { session: id, state }),
+        }
+    }
+
+    /// Notes that the agent is there, without a write for every read.
+    pub(crate) fn note_activity(&self, session: &Session) -> Result<()> {
+        if !self.is_to_be_touched(session, self.store.age()?, TOUCH_MS) {
+            return Ok(());
+        }
+        self.store.write(|write| self.touch(write, session, TOUCH_MS))
+    }
+
+    /// Puts a session's expiry off, unless that was done shortly before.
+    pub(crate) fn touch(
+        &self,
+        write: &Write<'_>,
+        session: &Session,
+        at_most_every_ms: i64,
+    ) -> Result<()> {
+        if !self.is_to_be_touched(session, write.age, at_most_every_ms) {
+            return Ok(());
+        }
+        sessions::touch(write, session.id, self.options.session_expires_after)
+    }
+
+    fn is_to_be_touched(&self, session: &Session, now: Age, at_most_every_ms: i64) -> bool {
+        let allowed = i64::try_from(self.options.session_expires_after.as_millis() / 10)
+            .unwrap_or(i64::MAX)
+            .min(at_most_every_ms);
+        now.0.saturating_sub(session.active_age.0) >= allowed
+    }
+}
+
+/// A session that nobody serves is served by this process from now on.
+pub(crate) fn adopt_orphan(
+    write: &mut Write<'_>,
+    session: &Session,
+    owner: Option<&Owner>,
+) -> Result<Session> {
+    let unserved = session.orphaned_at.is_some() || session.owner_pid.is_none();
+    if let Some(owner) = owner
+        && unserved
+    {
+        sessions::adopt(write, session.id, owner)?;
+        if session.orphaned_at.is_some() {
+            write.log(Event::SessionAdopted { session: session.id, pid: owner.pid })?;
+        }
+    }
+    require(write, session.id)
+}
+
+fn check_label(label: &str) -> Result<()> {
+    let id_like = label
+        .strip_prefix(['s', 'p', 'a'])
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
+    let reason = if label.trim().is_empty() {
+        "it is empty"
+    } else if label.len() > LABEL_BYTES_MAX {
+        "it is longer than 200 bytes"
+    } else if label.chars().any(char::is_control) {
+        "it holds control characters"
+    } else if label.starts_with('-') {
+        "it starts like an option"
+    } else if id_like {
+        "it looks like an id"
+    } else {
+        return Ok(());
+    };
+    Err(StagingError::BadLabel { label: atomic_fs::escape(label.as_bytes()), reason })
+}

@@ -1,0 +1,114 @@
+//! Reading files as a session sees them: its pending patches over the disk.
+
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+
+use atomic_fs::{EntryKind, Fingerprint, RelPath};
+
+use crate::diffing::damaged;
+use crate::error::{Result, StagingError};
+use crate::ids::SessionId;
+use crate::layer::{DiffStagingLayer, Inner};
+use crate::patch::{Operation, Patch};
+use crate::stage::proposal::Meaning;
+use crate::stage::read_step::ReadStep;
+use crate::stage::view::View;
+
+/// How often a read is begun again because the patch it rests on was replaced.
+const READS_MAX: u32 = 16;
+
+impl DiffStagingLayer {
+    /// The file as this session sees it; `None` when there is none. Other
+    /// sessions' pending patches are not seen.
+    pub fn read_through(&self, session: SessionId, path: &RelPath) -> Result<Option<Vec<u8>>> {
+        let mut content = Vec::new();
+        let found = self.copy_through(session, path, &mut content)?;
+        Ok(found.map(|_| content))
+    }
+
+    /// The same, in pieces; how many bytes it was.
+    pub fn copy_through(
+        &self,
+        session: SessionId,
+        path: &RelPath,
+        out: &mut dyn Write,
+    ) -> Result<Option<u64>> {
+        let found = self.0.require_open(session)?;
+        self.0.note_activity(&found)?;
+        let view = View::new(&self.0, session);
+        let path = view.resolve(path, Meaning::Content, &HashSet::new())?;
+        let Some(mut reader) = self.0.open_through(session, &path)? else { return Ok(None) };
+        copy(&mut *reader, out, &path).map(Some)
+    }
+}
+
+/// Where the session's file lies.
+enum Place {
+    Store(Fingerprint),
+    Disk,
+    Nowhere,
+}
+
+impl Inner {
+    fn open_through<'a>(
+        &'a self,
+        session: SessionId,
+        path: &RelPath,
+    ) -> Result<Option<Box<dyn Read + 'a>>> {
+        for _ in 0..READS_MAX {
+            return match self.place(session, path)? {
+                Place::Nowhere => Ok(None),
+                Place::Disk => {
+                    self.at_read(ReadStep::Opens, path);
+                    let file = self.workspace.open_file(path)?;
+                    Ok(file.map(|file| Box::new(file) as Box<dyn Read>))
+                }
+                Place::Store(staged) => match self.blobs.open_blob(&staged.digest) {
+                    Ok(file) => Ok(Some(Box::new(file))),
+                    // The patch was replaced in between, and its content went.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => Err(damaged(path)(error)),
+                },
+            };
+        }
+        Err(damaged(path)(io::Error::from(io::ErrorKind::NotFound)))
+    }
+
+    fn place(&self, session: SessionId, path: &RelPath) -> Result<Place> {
+        let view = View::new(self, session);
+        let staged = |patch: Patch| match patch.staged {
+            Some(staged) if staged.kind() == EntryKind::Directory => {
+                Err(StagingError::is_a_directory(path))
+            }
+            Some(staged) => Ok(Place::Store(staged)),
+            None => Ok(Place::Nowhere),
+        };
+        if let Some(patch) = view.at_target(path)? {
+            return staged(patch);
+        }
+        Ok(match view.at_path(path)? {
+            None => Place::Disk,
+            Some(patch) if patch.operation == Operation::Rename => Place::Nowhere,
+            Some(patch) => staged(patch)?,
+        })
+    }
+}
+
+fn copy(reader: &mut dyn Read, out: &mut dyn Write, path: &RelPath) -> Result<u64> {
+    let mut chunk = vec![0; 128 * 1024];
+    let mut bytes = 0;
+    loop {
+        match reader.read(&mut chunk) {
+            Ok(0) => return Ok(bytes),
+            Ok(count) => {
+                out.write_all(&chunk[..count]).map_err(|source| StagingError::Output { source })?;
+                bytes += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                let (operation, path) = ("read", Some(path.clone()));
+                return Err(atomic_fs::FsError::Io { operation, path, source: error }.into());
+            }
+        }
+    }
+}

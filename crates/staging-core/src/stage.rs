@@ -1,0 +1,302 @@
+//! Staging proposals: what the session sees is read, the change is planned on it, compared, and
+//! committed if nothing else happened to the session meanwhile.
+//!
+//! Requests of several sessions are staged as one batch, which makes many of them cheap: they share
+//! one transaction and its sync. A batch of one is a batch.
+
+mod commit;
+mod large;
+pub(crate) mod moves;
+mod names;
+pub(crate) mod patch_text;
+mod plan;
+pub(crate) mod proposal;
+pub(crate) mod read_base;
+pub(crate) mod read_step;
+mod rebase;
+mod resolve;
+mod step;
+pub(crate) mod view;
+
+use std::collections::HashSet;
+
+use atomic_fs::{Digest, RelPath};
+use rusqlite::Connection;
+use tracing::Span;
+
+use crate::attempt::Attempt;
+use crate::diffing::Sided;
+use crate::error::Result;
+use crate::ids::SessionId;
+use crate::layer::{DiffStagingLayer, Inner};
+use crate::patch::Patch;
+use crate::session::Session;
+use crate::signature::Signature;
+use crate::signing::patch_signature;
+use crate::stage::proposal::{Proposal, Proposed};
+use crate::stage::step::{CommitError, Committed, Plan, Step, Touched};
+use crate::stage::view::{At, View};
+use crate::store::sessions;
+
+impl DiffStagingLayer {
+    /// Stages one change. The workspace is not touched.
+    ///
+    /// # Errors
+    /// `Stale` when the session had a patch on the file and the file has changed
+    /// since: the patch is discarded, and the agent has to read the file again.
+    pub fn propose(&self, session: SessionId, proposal: Proposal) -> Result<Proposed> {
+        let mut proposed = self.propose_all(session, vec![proposal])?;
+        Ok(proposed.pop().expect("one proposal gives one answer"))
+    }
+
+    /// Stages changes in their order, each seeing those before it: all or none.
+    ///
+    /// # Errors
+    /// As [`propose`](Self::propose).
+    pub fn propose_all(
+        &self,
+        session: SessionId,
+        proposals: Vec<Proposal>,
+    ) -> Result<Vec<Proposed>> {
+        let request = StageRequest { session, proposals, span: Span::current() };
+        self.stage(&[request]).pop().expect("one request gives one answer")
+    }
+
+    /// Stages requests of several sessions together, each by itself: one that fails leaves the
+    /// others. The answers are in the same order, and are those of
+    /// [`propose_all`](Self::propose_all). A session must not be named twice.
+    pub fn stage(&self, requests: &[StageRequest]) -> Vec<Result<Vec<Proposed>>> {
+        let requests: Vec<Request<'_>> = requests.iter().map(Request::of).collect();
+        self.0.stage(&requests)
+    }
+}
+
+/// What one session proposes: all of it is staged, or none.
+#[derive(Clone, Debug)]
+pub struct StageRequest {
+    /// The session.
+    pub session: SessionId,
+    /// The changes in their order, each seeing those before it.
+    pub proposals: Vec<Proposal>,
+    /// What is logged of it belongs to this span.
+    pub span: Span,
+}
+
+/// Plans a change of what is pending in a session, and names the paths that it is about.
+type PlanChange<'r> = dyn Fn(&mut View<'_>) -> Result<Vec<Touched>> + 'r;
+
+/// A change that is planned, perhaps more than once, until it is committed.
+pub(crate) struct Request<'r> {
+    session: SessionId,
+    span: Span,
+    /// What is pending at this path is read together with the session.
+    likely: Option<&'r RelPath>,
+    plan: Box<PlanChange<'r>>,
+}
+
+impl<'r> Request<'r> {
+    pub(crate) fn new(
+        session: SessionId,
+        plan: impl Fn(&mut View<'_>) -> Result<Vec<Touched>> + 'r,
+    ) -> Self {
+        Self { session, span: Span::current(), likely: None, plan: Box::new(plan) }
+    }
+
+    fn of(request: &'r StageRequest) -> Self {
+        let StageRequest { session, proposals, span } = request;
+        let likely = proposals.first().map(Proposal::path);
+        let plan = Box::new(|view: &mut View<'_>| view.propose_all(proposals));
+        Self { session: *session, span: span.clone(), likely, plan }
+    }
+}
+
+/// A session as it is before a plan is made.
+struct Before {
+    session: Session,
+    /// Which a commit finds again unless something else happened to the session.
+    generation: i64,
+    /// What is pending at the path that was asked for.
+    at: Option<At>,
+}
+
+impl Before {
+    fn read(connection: &Connection, request: &Request<'_>) -> Result<Self> {
+        let id = request.session;
+        let session = sessions::require(connection, id)?;
+        let generation = sessions::counters(connection, id)?.map(|counters| counters.generation);
+        let at = request.likely.map(|path| At::read(connection, id, path)).transpose()?;
+        Ok(Self { session, generation: generation.unwrap_or_default(), at })
+    }
+}
+
+impl Inner {
+    /// Stages one request.
+    pub(crate) fn stage_one(&self, request: Request<'_>) -> Result<Vec<Proposed>> {
+        self.stage(&[request]).pop().expect("one request gives one answer")
+    }
+
+    /// Stages requests of different sessions, each by itself.
+    pub(crate) fn stage(&self, requests: &[Request<'_>]) -> Vec<Result<Vec<Proposed>>> {
+        let together = self.attempt(requests);
+        let each = requests.iter().zip(together);
+        let settle = |(request, first): (&Request<'_>, Attempt<Vec<Proposed>>)| {
+            self.retry_while_locked(first, || {
+                let alone = std::slice::from_ref(request);
+                self.attempt(alone).pop().expect("one request has one outcome")
+            })
+        };
+        each.map(settle).collect()
+    }
+
+    /// Reads, plans and commits once. Where the batch cannot be committed as one, each of its
+    /// requests has to be tried alone: whatever is the matter with one is told to it alone.
+    fn attempt(&self, requests: &[Request<'_>]) -> Vec<Attempt<Vec<Proposed>>> {
+        let is_alone = requests.len() == 1;
+        let failed = |error| match is_alone {
+            true => Attempt::Answered(Err(error)),
+            false => Attempt::Raced,
+        };
+        // What each session is, in one consistent state of the store.
+        let before = self.store.read(|connection| {
+            Ok(requests.iter().map(|request| Before::read(connection, request)).collect())
+        });
+        let before: Vec<Result<Before>> = match before {
+            Ok(before) => before,
+            Err(error) if is_alone => return vec![failed(error)],
+            Err(_) => return requests.iter().map(|_| Attempt::Raced).collect(),
+        };
+        // What each request makes of it, with new contents in the store.
+        let mut outcomes: Vec<Option<Attempt<Vec<Proposed>>>> = Vec::new();
+        let mut plans = Vec::new();
+        for (request, before) in requests.iter().zip(before) {
+            let planned = before
+                .map_err(failed)
+                .and_then(|before| request.span.in_scope(|| self.plan(request, before, is_alone)));
+            match planned {
+                Ok(plan) => {
+                    plans.push(plan);
+                    outcomes.push(None);
+                }
+                Err(outcome) => outcomes.push(Some(outcome)),
+            }
+        }
+        // All of them in one transaction, with their events.
+        let mut committed = match plans.is_empty() {
+            true => Vec::new(),
+            false => match self.commit_plans(&mut plans) {
+                Ok(committed) => committed.into_iter().map(Attempt::from).collect(),
+                Err(error) if is_alone => vec![Attempt::from(error)],
+                Err(_) => plans.iter().map(|_| Attempt::Raced).collect(),
+            },
+        }
+        .into_iter();
+        let each = outcomes.into_iter();
+        each.map(|outcome| outcome.or_else(|| committed.next()).expect("each has one")).collect()
+    }
+
+    /// Plans a request on what its session sees.
+    fn plan(
+        &self,
+        request: &Request<'_>,
+        before: Before,
+        is_alone: bool,
+    ) -> Result<Plan<'_>, Attempt<Vec<Proposed>>> {
+        let Before { session, generation, at } = before;
+        let answered = |error| Attempt::Answered(Err(error));
+        let session = match self.still_open(session) {
+            Ok(session) => session.id,
+            Err(error) if is_alone => return Err(answered(error)),
+            Err(_) => return Err(Attempt::Raced),
+        };
+        let mut view = View::new(self, session);
+        if let (Some(path), Some(at)) = (request.likely, at) {
+            view.note(path.clone(), at);
+        }
+        let planned =
+            (request.plan)(&mut view).and_then(|touched| Ok((touched, self.steps(&mut view)?)));
+        match planned {
+            Ok((touched, steps)) => {
+                view.forget_plan();
+                Ok(Plan { session, generation, view, steps, touched })
+            }
+            Err(error) => {
+                self.bury(&view.stored, &HashSet::new());
+                Err(if view.has_raced.get() { Attempt::Raced } else { answered(error) })
+            }
+        }
+    }
+
+    /// What becomes of each touched path, signed and compared; taken out of what is planned.
+    fn steps(&self, view: &mut View<'_>) -> Result<Vec<Step>> {
+        view.forget_disk();
+        let planned = std::mem::take(&mut view.planned);
+        let mut steps = Vec::with_capacity(planned.len());
+        for (path, new) in planned {
+            let old = view.stored_at(&path)?.map(Box::new);
+            let mut step = Step { path, old, new, diff: None };
+            if let Some(new) = &mut step.new {
+                new.signature = signature_of(new);
+            }
+            if !step.is_idle()
+                && let Some(new) = &mut step.new
+            {
+                let with_text = self.store.is_observed();
+                let (old, staged) = self.sides(view, new)?;
+                (new.diff, step.diff) = self.differ.summarise(new, &old, &staged, with_text);
+                new.diff.remarks.extend(self.dropped_capabilities(new)?);
+            }
+            steps.push(step);
+        }
+        // Which paths they are is asked of the plan as well.
+        view.planned = steps.iter().map(|step| (step.path.clone(), None)).collect();
+        Ok(steps)
+    }
+
+    /// That a program loses its capabilities with its old content, which no diff shows.
+    fn dropped_capabilities(&self, patch: &Patch) -> Result<Option<String>> {
+        let (Some(base), Some(staged)) = (&patch.base, patch.staged) else { return Ok(None) };
+        // Nobody can run anything else, so only programs are looked at.
+        let is_new_program = base.content.mode & 0o111 != 0 && base.content.digest != staged.digest;
+        if !is_new_program || !self.workspace.has_capabilities(&patch.path)? {
+            return Ok(None);
+        }
+        Ok(Some("file capabilities (setcap) are dropped with the old content".to_owned()))
+    }
+
+    fn sides(&self, view: &View<'_>, patch: &Patch) -> Result<(Sided, Sided)> {
+        let base = patch.base.as_ref().map(|base| (base.content.digest, base.content.bytes));
+        let staged = patch.staged.map(|staged| (staged.digest, staged.bytes));
+        let side = |side: Option<(Digest, u64)>| -> Result<Sided> {
+            let Some((digest, bytes)) = side else { return Ok(Sided::Absent) };
+            if bytes > self.differ.bytes_max() {
+                return Ok(Sided::TooLarge(bytes, view.head(&patch.path, &digest)?));
+            }
+            Ok(Sided::Held(view.content(&patch.path, &digest)?))
+        };
+        Ok((side(base)?, side(staged)?))
+    }
+}
+
+/// The signature that belongs to a patch's content.
+fn signature_of(patch: &Patch) -> Signature {
+    patch_signature(patch)
+}
+
+impl From<Committed> for Attempt<Vec<Proposed>> {
+    fn from(committed: Committed) -> Self {
+        match committed {
+            Committed::Done(proposed) => Self::Answered(Ok(proposed)),
+            Committed::Raced => Self::Raced,
+        }
+    }
+}
+
+impl From<CommitError> for Attempt<Vec<Proposed>> {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::LockedByApply(apply) => Self::LockedByApply(apply),
+            CommitError::BlobMissing => Self::Raced,
+            CommitError::Staging(error) => Self::Answered(Err(error)),
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Committing what was planned: patches, what they need of contents, and their events, in
+//! one transaction, if nothing else happened to the session meanwhile.
+
+use std::collections::{BTreeSet, HashSet};
+
+use atomic_fs::{Digest, RelPath};
+use rusqlite::Connection;
+
+use crate::error::{Result, StagingError};
+use crate::event::Event;
+use crate::ids::{PatchId, SessionId};
+use crate::layer::Inner;
+use crate::patch::{DiscardReason, Patch};
+use crate::session::SessionState;
+use crate::sessions::lifecycle::adopt_orphan;
+use crate::stage::large;
+use crate::stage::large::is_large;
+use crate::stage::proposal::Proposed;
+use crate::stage::step::{
+    CommitError, Committed, Plan, Rows, Step, Touched, Written, add_others, contents_of, has_raced,
+    join_idle, number_revisions, step_at,
+};
+use crate::stage::view::View;
+use crate::store::contents::{Entry, Place, Referred};
+use crate::store::patches::{Inserted, Needs};
+use crate::store::write::Write;
+use crate::store::{contents, meta, patches, sessions};
+
+/// Proposals put a session's expiry off at most this often: the index of expiries would
+/// be written for each of them.
+const PROPOSAL_TOUCH_MS: i64 = 1000;
+
+impl Inner {
+    /// Commits plans of several sessions in one transaction, and gives each one's answers; all of
+    /// it is taken back on an error. What they put is given back as far as it is not needed.
+    pub(crate) fn commit_plans(
+        &self,
+        plans: &mut [Plan<'_>],
+    ) -> Result<Vec<Committed>, CommitError> {
+        let mut taken = HashSet::new();
+        let committed = match &mut *plans {
+            [plan] if is_large(plan) => {
+                self.commit_prepared(plan, &mut taken).map(|committed| vec![committed])
+            }
+            _ => {
+                let committed = self.commit_at_once(plans, &mut taken);
+                if committed.is_err() {
+                    // Nothing was committed, so nothing that was put is needed.
+                    taken.clear();
+                }
+                committed
+            }
+        };
+        for plan in plans {
+            self.bury(&plan.view.stored, &taken);
+        }
+        committed
+    }
+
+    fn commit_at_once(
+        &self,
+        plans: &mut [Plan<'_>],
+        taken: &mut HashSet<Entry>,
+    ) -> Result<Vec<Committed>, CommitError> {
+        if self.options.durable_proposals {
+            // What the rows refer to has to be there before they are.
+            self.blobs.sync()?;
+        }
+        self.store.write_on(self.options.durable_proposals, |write| {
+            let each = plans.iter_mut().map(|plan| {
+                match self.write_plan(write, plan, &mut Rows::New(taken))? {
+                    Written::Done => Ok(Committed::Done(answers(write, plan)?)),
+                    Written::Raced => Ok(Committed::Raced),
+                }
+            });
+            each.collect()
+        })
+    }
+
+    /// Writes what a plan makes of the pending patches; its steps have the new ones' ids then.
+    /// Under the store's write lock.
+    pub(crate) fn write_plan(
+        &self,
+        write: &mut Write<'_>,
+        plan: &mut Plan<'_>,
+        rows: &mut Rows<'_>,
+    ) -> Result<Written, CommitError> {
+        if has_raced(write, plan.session, plan.generation)? {
+            return Ok(Written::Raced);
+        }
+        let session = sessions::require(write, plan.session)?;
+        if session.state != SessionState::Open {
+            let (session, state) = (session.id, session.state);
+            return Err(StagingError::SessionNotOpen { session, state }.into());
+        }
+        if session.orphaned_at.is_some() {
+            adopt_orphan(write, &session, self.owner())?;
+        }
+        self.write_steps(write, plan, rows)?;
+        self.check_limits(write, session.id)?;
+        self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
+        Ok(Written::Done)
+    }
+
+    fn write_steps(
+        &self,
+        write: &mut Write<'_>,
+        plan: &mut Plan<'_>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), CommitError> {
+        let Plan { view, steps, .. } = plan;
+        if let Rows::New(taken) = rows {
+            // Before the old ones are released: a content may be in both.
+            for step in steps.iter().filter(|step| !step.is_idle()) {
+                self.refer(write, view, step, step.taken_over(), taken)?;
+            }
+        }
+        self.discard_old(write, steps, rows)?;
+        // Most often there are none, and nothing has to be looked for.
+        let settled = match patches::any_lapsed(write)? {
+            true => settle_lapsed(write, view.session, steps)?,
+            false => Vec::new(),
+        };
+        let batch = batch_of(write, steps, &settled)?;
+        match rows {
+            Rows::New(_) => insert_new(write, view, steps, batch)?,
+            Rows::Prepared(first) => large::list(write, steps, *first, batch)?,
+        }
+        self.log_steps(write, view, steps)?;
+        for patch in settled {
+            write.log(Event::PatchRefreshed {
+                by: step_at(steps, &patch.path).and_then(Step::now).map(|now| now.id),
+                patch: patch.id,
+                session: patch.session,
+                path: patch.path,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn discard_old(
+        &self,
+        write: &mut Write<'_>,
+        steps: &[Step],
+        rows: &Rows<'_>,
+    ) -> Result<(), CommitError> {
+        for step in steps.iter().filter(|step| !step.is_idle()) {
+            let Some(old) = &step.old else { continue };
+            let taken_over = match rows {
+                Rows::New(_) => step.taken_over(),
+                // They needed all of theirs already.
+                Rows::Prepared(_) => Vec::new(),
+            };
+            let reason = DiscardReason::Superseded;
+            // Nobody asks for what its own agent replaced.
+            let needs = Needs::End { taken_over: &taken_over };
+            if patches::discard(write, old.id, reason, None, needs)? {
+                continue;
+            }
+            // The session has not changed, so an apply must have taken it.
+            let apply = patches::find(write, old.id)?.and_then(|patch| patch.apply);
+            return Err(apply.map_or(CommitError::BlobMissing, CommitError::LockedByApply));
+        }
+        Ok(())
+    }
+
+    /// Counts a new patch's need of its contents, but for what it takes over from the old one.
+    pub(crate) fn refer(
+        &self,
+        write: &Write<'_>,
+        view: &View<'_>,
+        step: &Step,
+        mut taken_over: Vec<Digest>,
+        taken: &mut HashSet<Entry>,
+    ) -> Result<(), CommitError> {
+        for (digest, bytes) in step.new.as_deref().map(contents_of).into_iter().flatten().flatten()
+        {
+            if let Some(at) = taken_over.iter().position(|taken| *taken == digest) {
+                taken_over.swap_remove(at);
+                continue;
+            }
+            let put = view.entry(&digest);
+            match contents::refer(write, &digest, put)? {
+                Referred::ToTheirs => {}
+                Referred::ToOurs => {
+                    // A file of its own is removed under the write lock that is
+                    // held now, and only while it has no row.
+                    let own = put.is_some_and(|put| put.place == Place::Own);
+                    if own && !self.blobs.has_own(&digest, bytes) {
+                        return Err(CommitError::BlobMissing);
+                    }
+                    taken.extend(put);
+                }
+                Referred::Gone => return Err(CommitError::BlobMissing),
+            }
+        }
+        Ok(())
+    }
+
+    fn log_steps(&self, write: &mut Write<'_>, view: &View<'_>, steps: &[Step]) -> Result<()> {
+        let id_at = |path: &RelPath| step_at(steps, path).and_then(Step::now).map(|now| now.id);
+        let busy_steps = || steps.iter().filter(|step| !step.is_idle());
+        for step in busy_steps() {
+            let Some(old) = &step.old else { continue };
+            let moved = view.moved.get(&step.path).and_then(id_at);
+            write.log(Event::PatchSuperseded {
+                patch: old.id,
+                session: old.session,
+                path: old.path.clone(),
+                by: step.new.as_ref().map(|new| new.id).or(moved),
+            })?;
+        }
+        for step in busy_steps() {
+            let Some(patch) = &step.new else { continue };
+            let event = Event::PatchProposed {
+                patch: patch.id,
+                session: patch.session,
+                path: patch.path.clone(),
+                rename_to: patch.rename_to.clone(),
+                operation: patch.operation,
+                revision: patch.revision,
+                signature: patch.signature,
+                diff: patch.diff.clone(),
+            };
+            write.log_with_diff(event, step.diff.clone())?;
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self, write: &Write<'_>, session: SessionId) -> Result<()> {
+        let Some(counters) = sessions::counters(write, session)? else { return Ok(()) };
+        let patches_max = u64::from(self.options.session_patches_max);
+        if counters.pending > patches_max {
+            let what = "how many patches a session has pending";
+            return Err(StagingError::Limit { what, max: patches_max });
+        }
+        if counters.pending_bytes > self.options.session_bytes_max {
+            return Err(self.too_many_bytes());
+        }
+        let max = self.options.stored_bytes_max;
+        if meta::content_bytes(write)? > max {
+            let what = "what is stored of all patches, in bytes,";
+            return Err(StagingError::Limit { what, max });
+        }
+        Ok(())
+    }
+}
+
+/// A new proposal on a file, or the same again, takes the place of a lapsed one of its agent's.
+fn settle_lapsed(write: &Write<'_>, session: SessionId, steps: &[Step]) -> Result<Vec<Patch>> {
+    let mut settled = Vec::new();
+    for step in steps {
+        for patch in patches::lapsed_at(write, session, &step.path)? {
+            patches::settle(write, patch.id, None)?;
+            settled.push(patch);
+        }
+    }
+    Ok(settled)
+}
+
+/// The batch of what takes the place of patches that were staged together with others, made one
+/// of several; none where nothing was.
+fn batch_of(write: &Write<'_>, steps: &[Step], settled: &[Patch]) -> Result<Option<PatchId>> {
+    let old = steps.iter().filter_map(|step| step.old.as_deref()).chain(settled);
+    let batches: BTreeSet<PatchId> = old.filter_map(|patch| patch.batch).collect();
+    let mut batches = batches.into_iter();
+    let Some(first) = batches.next() else { return Ok(None) };
+    for other in batches {
+        patches::join_batches(write, other, first)?;
+    }
+    Ok(Some(first))
+}
+
+/// Inserts the new patches in the order of their paths, and notes that they were staged together,
+/// with what stays as it is.
+fn insert_new(
+    write: &Write<'_>,
+    view: &View<'_>,
+    steps: &mut [Step],
+    batch: Option<PatchId>,
+) -> Result<()> {
+    number_revisions(view, steps);
+    let are_several = steps.iter().filter_map(Step::now).nth(1).is_some();
+    let stays = |step: &&Step| step.is_idle();
+    let first = steps.iter().filter(stays).filter_map(Step::now).map(|patch| patch.id).min();
+    let mut batch = batch.or(first.filter(|_| are_several));
+    for step in &mut *steps {
+        if step.is_idle() {
+            continue;
+        }
+        let Some(new) = &mut step.new else { continue };
+        new.created_at = write.now;
+        new.updated_at = write.now;
+        new.batch = batch.or(new.batch);
+        new.id = patches::insert(write, new, Inserted::Pending)?;
+        if batch.is_none() && are_several {
+            // The batch is named by its first patch.
+            patches::set_batch(write, new.id, new.id)?;
+            batch = Some(new.id);
+            new.batch = batch;
+        }
+    }
+    match batch {
+        Some(batch) => join_idle(write, steps, batch),
+        None => Ok(()),
+    }
+}
+
+/// The answers of a plan that was written, each with the other sessions that have something pending
+/// on its file.
+fn answers(connection: &Connection, plan: &Plan<'_>) -> Result<Vec<Proposed>> {
+    plan.touched
+        .iter()
+        .map(|paths| {
+            let mut answer = answer(plan, paths);
+            let main = paths.first().expect("a proposal concerns a path");
+            add_others(connection, plan.view.session, main, &mut answer)?;
+            Ok(answer)
+        })
+        .collect()
+}
+
+/// What a plan that was written made of some paths.
+fn answer(plan: &Plan<'_>, paths: &Touched) -> Proposed {
+    let steps = &plan.steps;
+    let at = |path: &RelPath| step_at(steps, path).and_then(Step::now).cloned();
+    let (main, others) = paths.split_first().expect("a proposal concerns a path");
+    let patch = at(main);
+    let superseded: Option<PatchId> =
+        paths.iter().filter_map(|path| step_at(steps, path)?.superseded()).next();
+    Proposed {
+        withdrawn: patch.is_none(),
+        also_changed: others.iter().filter_map(at).collect(),
+        patch,
+        superseded,
+        also_pending_in: Vec::new(),
+    }
+}

@@ -1,0 +1,217 @@
+//! Storing the patches of a large call before they count, so that nobody waits long for the
+//! transaction that makes them pending.
+//!
+//! That transaction has to be one: all patches of a call become pending together, each with its
+//! event. Most of its work can be done before, though, in short transactions between which others
+//! get their turn: storing the rows, which no query finds yet, and counting what they need of
+//! contents. A process that dies meanwhile leaves rows that name it, which a sweep removes.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use atomic_fs::RelPath;
+
+use crate::error::{Result, StagingError};
+use crate::ids::PatchId;
+use crate::layer::Inner;
+use crate::owner::{Liveness, Owner};
+use crate::patch::Patch;
+use crate::stage::proposal::Proposed;
+use crate::stage::step::{
+    CommitError, Committed, Plan, Rows, Step, Written, add_others, has_raced, join_idle,
+    number_revisions,
+};
+use crate::store::contents::Entry;
+use crate::store::patches;
+use crate::store::patches::Inserted;
+use crate::store::write::Write;
+
+/// A call with more new patches than this is large.
+const LARGE_MIN: usize = 1000;
+
+/// How many rows one transaction stores or removes: others wait for it.
+const ROWS_MAX: usize = 200;
+
+/// How many rows one statement makes pending.
+const LISTED_MAX: usize = 1000;
+
+/// How long the way is left free for others after each of these transactions, at most. A process
+/// that waits for SQLite's lock asks for it every now and then, so it has to be free for as long as
+/// it is taken.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// Whether a call's patches are to be stored before they count.
+pub(crate) fn is_large(plan: &Plan<'_>) -> bool {
+    plan.steps.iter().filter(|step| is_new(step)).nth(LARGE_MIN).is_some()
+}
+
+fn is_new(step: &Step) -> bool {
+    !step.is_idle() && step.new.is_some()
+}
+
+/// Makes prepared patches pending, and notes that they were staged together.
+pub(crate) fn list(
+    write: &Write<'_>,
+    steps: &mut [Step],
+    first: PatchId,
+    batch: Option<PatchId>,
+) -> Result<()> {
+    let idle = steps.iter().filter(|step| step.is_idle()).filter_map(Step::now);
+    let oldest = idle.map(|patch| patch.id).chain([first]).min();
+    let batch = batch.or(oldest).unwrap_or(first);
+    let mut ids = Vec::new();
+    for step in steps.iter_mut().filter(|step| is_new(step)) {
+        let Some(new) = &mut step.new else { continue };
+        new.batch = Some(batch);
+        (new.created_at, new.updated_at) = (write.now, write.now);
+        ids.push(new.id);
+    }
+    let (mut listed, expected) = (0, ids.len());
+    // They were inserted in this order, so each part is one range of ids.
+    for ids in ids.chunks(LISTED_MAX) {
+        let (Some(from), Some(to)) = (ids.first(), ids.last()) else { continue };
+        listed += patches::list_prepared(write, first, (*from, *to), batch)?;
+    }
+    if listed != expected {
+        return Err(StagingError::damaged_store(format!(
+            "{listed} of {expected} prepared patches are there"
+        )));
+    }
+    join_idle(write, steps, batch)
+}
+
+impl Inner {
+    /// Commits the plan of a large call. The places that it took of contents are given back by
+    /// whoever no longer needs them, also when it fails.
+    pub(crate) fn commit_prepared(
+        &self,
+        plan: &mut Plan<'_>,
+        taken: &mut HashSet<Entry>,
+    ) -> Result<Committed, CommitError> {
+        let durable = self.options.durable_proposals;
+        let mut first = None;
+        let written = self.prepare(plan, &mut first, taken).and_then(|prepared| {
+            let (Written::Done, Some(first)) = (prepared, first) else {
+                return Ok(Written::Raced);
+            };
+            if durable {
+                // What the rows refer to has to be there before they count.
+                self.blobs.sync()?;
+            }
+            let mut rows = Rows::Prepared(first);
+            self.store.write_on(durable, |write| self.write_plan(write, plan, &mut rows))
+        });
+        if !matches!(written, Ok(Written::Done))
+            && let Some(first) = first
+            && let Err(error) = self.drop_prepared(first)
+        {
+            tracing::warn!(%error, "patches that are not pending stay until the next sweep");
+        }
+        let Written::Done = written? else { return Ok(Committed::Raced) };
+        Ok(Committed::Done(self.answers_of_large(plan)))
+    }
+
+    /// The answers of a large call that was written: nobody waits for them. Most patches are
+    /// answered once, and are handed over.
+    fn answers_of_large(&self, plan: &mut Plan<'_>) -> Vec<Proposed> {
+        let Plan { steps, touched, view, .. } = plan;
+        let paths: Vec<RelPath> = steps.iter().map(|step| step.path.clone()).collect();
+        let superseded: Vec<Option<PatchId>> = steps.iter().map(Step::superseded).collect();
+        let take = |step: &mut Step| if step.is_idle() { step.old.take() } else { step.new.take() };
+        let mut now: Vec<Option<Box<Patch>>> = steps.iter_mut().map(take).collect();
+        let place = |path: &RelPath| paths.binary_search(path).ok();
+        let mut uses = vec![0_usize; paths.len()];
+        for place in touched.iter().flatten().filter_map(place) {
+            uses[place] += 1;
+        }
+        let mut at = |path: &RelPath| {
+            let place = place(path)?;
+            uses[place] -= 1;
+            let patch = if uses[place] == 0 { now[place].take() } else { now[place].clone() };
+            patch.map(|patch| *patch)
+        };
+        let mut answers: Vec<Proposed> = Vec::with_capacity(touched.len());
+        for touched in &*touched {
+            let patch = touched.first().and_then(&mut at);
+            answers.push(Proposed {
+                withdrawn: patch.is_none(),
+                also_changed: touched.iter().skip(1).filter_map(&mut at).collect(),
+                patch,
+                superseded: touched.iter().filter_map(|path| superseded[place(path)?]).next(),
+                also_pending_in: Vec::new(),
+            });
+        }
+        let noted = self.store.read(|connection| {
+            let mut each = answers.iter_mut().zip(&*touched);
+            each.try_for_each(|(answer, paths)| match paths.first() {
+                Some(main) => add_others(connection, view.session, main, answer),
+                None => Ok(()),
+            })
+        });
+        if let Err(error) = noted {
+            // It is staged whatever comes of this.
+            tracing::warn!(%error, "what other sessions have pending is not known");
+        }
+        answers
+    }
+
+    /// Stores the rows, and counts what they need of contents; `first` is the id of the first one.
+    fn prepare(
+        &self,
+        plan: &mut Plan<'_>,
+        first: &mut Option<PatchId>,
+        taken: &mut HashSet<Entry>,
+    ) -> Result<Written, CommitError> {
+        let owner = Owner::this().name();
+        let Plan { session, generation, view, steps, .. } = plan;
+        number_revisions(view, steps);
+        let new: Vec<usize> = (0..steps.len()).filter(|index| is_new(&steps[*index])).collect();
+        for indices in new.chunks(ROWS_MAX) {
+            let begun = Instant::now();
+            let (mut marked, mut taken_now) = (*first, HashSet::new());
+            let written = self.store.write_or(|write| {
+                if has_raced(write, *session, *generation)? {
+                    return Ok(Written::Raced);
+                }
+                for index in indices {
+                    let step = &mut steps[*index];
+                    self.refer(write, view, step, Vec::new(), &mut taken_now)?;
+                    let Some(new) = &mut step.new else { continue };
+                    new.batch = marked;
+                    new.id = patches::insert(write, new, Inserted::Prepared(&owner))?;
+                    if marked.is_none() {
+                        patches::set_batch(write, new.id, new.id)?;
+                        marked = Some(new.id);
+                    }
+                }
+                Ok::<_, CommitError>(Written::Done)
+            })?;
+            let Written::Done = written else { return Ok(written) };
+            taken.extend(taken_now);
+            *first = marked;
+            std::thread::sleep(begun.elapsed().min(PAUSE_MAX));
+        }
+        Ok(Written::Done)
+    }
+
+    fn drop_prepared(&self, first: PatchId) -> Result<()> {
+        loop {
+            let begun = Instant::now();
+            if !self.store.write(|write| patches::drop_prepared(write, first, ROWS_MAX))? {
+                return Ok(());
+            }
+            std::thread::sleep(begun.elapsed().min(PAUSE_MAX));
+        }
+    }
+
+    /// Removes what dead processes prepared.
+    pub(crate) fn drop_abandoned(&self) -> Result<()> {
+        for (first, owner) in self.store.look(patches::prepared)? {
+            let liveness = Owner::parse(&owner).map(|owner| owner.liveness());
+            if matches!(liveness, None | Some(Liveness::Dead)) {
+                self.drop_prepared(first)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! Which path a change really concerns, as its session sees the tree.
+//!
+//! What is on the disk is looked at as if what the session takes away were gone, and as if the
+//! symbolic links and directories that it brings were there.
+
+use std::collections::HashSet;
+
+use atomic_fs::{EntryKind, FileKind, FsError, Overlaid, RelPath, Stat};
+
+use crate::error::Result;
+use crate::patch::Patch;
+use crate::stage::proposal::Meaning;
+use crate::stage::view::View;
+use crate::store::patches;
+
+impl View<'_> {
+    /// The path that a change really concerns. `freed` are paths from which the call at hand takes
+    /// files away, besides those from which the session does.
+    ///
+    /// # Errors
+    /// `Fs` for a path that leads out of the workspace, or that is protected.
+    pub(crate) fn resolve(
+        &self,
+        path: &RelPath,
+        meaning: Meaning,
+        freed: &HashSet<RelPath>,
+    ) -> Result<RelPath> {
+        let workspace = &self.inner.workspace;
+        let resolved = match meaning {
+            Meaning::Content => workspace.resolve(path),
+            Meaning::Name => workspace.resolve_entry(path),
+        };
+        // The usual case: no symbolic link is on the way, and nothing stands in it.
+        if matches!(&resolved, Ok(resolved) if resolved == path) && !self.brings_links()? {
+            return Ok(resolved?);
+        }
+        let mut overlay = |path: &RelPath| self.overlaid(path, freed);
+        match meaning {
+            Meaning::Content => workspace.resolve_over(path, &mut overlay),
+            Meaning::Name => workspace.resolve_entry_over(path, &mut overlay),
+        }
+    }
+
+    /// Refuses a symbolic link by where it would lead as the session sees the tree.
+    ///
+    /// # Errors
+    /// `Fs` with [`Refusal::LinkTarget`].
+    pub(crate) fn check_link(&self, path: &RelPath, target: &[u8]) -> Result<()> {
+        let freed = HashSet::new();
+        let mut overlay = |path: &RelPath| self.overlaid(path, &freed);
+        self.inner.workspace.check_link(path, target, &mut overlay)
+    }
+
+    /// What the session, or the call at hand, makes of a path.
+    fn overlaid(&self, path: &RelPath, freed: &HashSet<RelPath>) -> Result<Option<Overlaid>> {
+        if let Some(arriving) = self.at_target(path)? {
+            return self.brings(&arriving);
+        }
+        match self.at_path(path)? {
+            Some(patch) if patch.frees(path) => Ok(Some(Overlaid::Absent)),
+            _ if freed.contains(path) => Ok(Some(Overlaid::Absent)),
+            // What stays of the kind that it is on the disk counts as it is there.
+            Some(patch) if patch.base.is_some() && !patch.changes_kind() => match patch.kind() {
+                EntryKind::Symlink => self.brings(&patch),
+                EntryKind::File | EntryKind::Directory => Ok(None),
+            },
+            Some(patch) => self.brings(&patch),
+            None => Ok(None),
+        }
+    }
+
+    fn brings(&self, patch: &Patch) -> Result<Option<Overlaid>> {
+        let Some(staged) = patch.staged else { return Ok(Some(Overlaid::Absent)) };
+        Ok(Some(match staged.kind() {
+            EntryKind::File => Overlaid::File,
+            EntryKind::Directory => Overlaid::Directory,
+            EntryKind::Symlink => {
+                Overlaid::Symlink(self.content(&patch.path, &staged.digest)?.to_vec())
+            }
+        }))
+    }
+
+    /// The status of what is on the disk at a path, as long as the session leaves what is on the way
+    /// to it.
+    pub(crate) fn stat(&self, path: &RelPath) -> Result<Option<Stat>> {
+        match self.inner.workspace.stat(path) {
+            Err(FsError::Refused { .. }) if self.is_off_disk(path)? => Ok(None),
+            stat => Ok(stat?),
+        }
+    }
+
+    /// Whether the session takes away, or replaces, a symbolic link or a file on the way to a path:
+    /// what is behind it on the disk is not what the path means.
+    pub(crate) fn is_off_disk(&self, path: &RelPath) -> Result<bool> {
+        for dir in std::iter::successors(path.parent(), RelPath::parent) {
+            if self.at_path(&dir)?.is_some_and(|patch| patch.replaces(&dir)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a symbolic link of the session's may be on the way to a path.
+    fn brings_links(&self) -> Result<bool> {
+        if self.plans_link {
+            return Ok(true);
+        }
+        if let Some(known) = self.has_links.get() {
+            return Ok(known);
+        }
+        let has_links = self.inner.store.look(|c| patches::any_links(c, self.session))?;
+        self.has_links.set(Some(has_links));
+        Ok(has_links)
+    }
+
+    /// Whether a directory on the disk holds nothing but files that the session takes away, or that
+    /// are about to leave, and at least one of them: a file may come in its place.
+    pub(crate) fn is_emptied(&self, dir: &RelPath, leaving: &Leaving<'_>) -> Result<bool> {
+        Ok(self.left_in(dir, leaving)? == Some(Left::NothingOfSome))
+    }
+
+    /// What the session leaves in a directory on the disk; nothing where none is there.
+    pub(crate) fn left_in(&self, dir: &RelPath, leaving: &Leaving<'_>) -> Result<Option<Left>> {
+        let Some(entries) = self.inner.workspace.list(Some(dir))? else { return Ok(None) };
+        if entries.is_empty() {
+            return Ok(Some(Left::Nothing));
+        }
+        for entry in &entries {
+            let path = dir.join(&entry.name).map_err(FsError::from)?;
+            let kind = match entry.kind {
+                Some(kind) => kind,
+                None => match self.inner.workspace.stat(&path)? {
+                    Some(stat) => stat.kind,
+                    None => continue,
+                },
+            };
+            let leaves = leaving(&path)
+                || self.at_path(&path)?.is_some_and(|patch| patch.frees(&path))
+                || (kind == FileKind::Directory && self.is_emptied(&path, leaving)?);
+            if !leaves {
+                return Ok(Some(Left::Some));
+            }
+        }
+        Ok(Some(Left::NothingOfSome))
+    }
+}
+
+/// Whether a file is about to leave its path.
+pub(crate) type Leaving<'l> = dyn Fn(&RelPath) -> bool + 'l;
+
+/// What is left in a directory once a session's deletions and moves are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// It is empty as it is.
+    Nothing,
+    /// All that is in it leaves.
+    NothingOfSome,
+    /// Something stays.
+    Some,
+}

@@ -1,0 +1,415 @@
+//! What a session sees: its pending patches over the disk, and what the call at
+//! hand is about to change of them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::{self, Read as _};
+use std::sync::Arc;
+
+use atomic_fs::{Digest, EntryKind, FileKind, Fingerprint, FsError, Refusal, RelPath};
+use diff_engine::HEAD_BYTES;
+use rusqlite::Connection;
+
+use crate::base::Base;
+use crate::contents::blobs::Put;
+use crate::diffing::damaged;
+use crate::error::{Result, StagingError};
+use crate::ids::{PatchId, SessionId};
+use crate::layer::Inner;
+use crate::patch::{Operation, Patch};
+use crate::stage::proposal::{EDIT_BYTES_MAX, Reading};
+use crate::stage::read_base::{BaseRead, ReadLimit, Stored};
+use crate::store::contents::Entry;
+use crate::store::patches;
+
+/// Contents of one call that are held in memory to be compared.
+const HELD_BYTES_MAX: u64 = 32 << 20;
+
+/// What a session sees, and what is planned.
+pub(crate) struct View<'a> {
+    pub(crate) inner: &'a Inner,
+    pub(crate) session: SessionId,
+    /// What each touched path's pending patch becomes; `None` is none.
+    pub(crate) planned: BTreeMap<RelPath, Option<Box<Patch>>>,
+    /// Where a planned rename's target leads back to.
+    targets: BTreeMap<RelPath, RelPath>,
+    /// The paths to which planned patches bring a file where none was, in order.
+    brought: BTreeSet<RelPath>,
+    /// Pending creates that moved, from where to where.
+    pub(crate) moved: HashMap<RelPath, RelPath>,
+    /// What the store had at each path that was asked for, read once: whoever commits
+    /// checks that the session is as it was.
+    seen: RefCell<HashMap<RelPath, At>>,
+    /// What is on the disk at each path that was asked for. A path is read once: what is edited
+    /// or compared is the very content that the patch rests on, and what a user saves after that
+    /// makes the patch stale.
+    bases: HashMap<RelPath, Option<Base>>,
+    /// The files of these bases, by device and inode.
+    files: HashMap<(u64, u64), RelPath>,
+    /// Pending patches whose files were looked at.
+    looked_at: RefCell<HashSet<PatchId>>,
+    held: HashMap<Digest, Arc<[u8]>>,
+    held_bytes: u64,
+    /// Everything that the call stored.
+    pub(crate) stored: Vec<Put>,
+    /// Where it lies, as far as it was not in the store before.
+    entries: HashMap<Digest, Entry>,
+    /// How much that is.
+    put_bytes: u64,
+    /// Whether a content was given back by another call before this one could read it.
+    pub(crate) has_raced: Cell<bool>,
+    /// Whether a symbolic link was planned.
+    pub(crate) plans_link: bool,
+    /// Whether a pending patch in the store brings one, once that was asked for.
+    pub(crate) has_links: Cell<Option<bool>>,
+}
+
+/// What is pending at a path.
+pub(crate) struct At {
+    /// The patch on the path.
+    patch: Option<Box<Patch>>,
+    /// The rename to it.
+    rename: Option<Box<Patch>>,
+}
+
+impl At {
+    /// Reads it.
+    pub(crate) fn read(connection: &Connection, id: SessionId, path: &RelPath) -> Result<Self> {
+        let patch = patches::at_path(connection, id, path)?.map(Box::new);
+        let rename = patches::at_target(connection, id, path)?.map(Box::new);
+        Ok(Self { patch, rename })
+    }
+}
+
+/// A file as the session sees it.
+pub(crate) enum Found {
+    /// It is what a pending patch makes of it.
+    Pending(Box<Patch>),
+    /// It is what is on disk.
+    Disk(Box<Base>),
+    /// None is there.
+    Absent,
+}
+
+impl Found {
+    /// What the session sees there.
+    pub(crate) fn content(self) -> Option<Fingerprint> {
+        match self {
+            Self::Absent => None,
+            Self::Disk(base) => Some(base.content),
+            Self::Pending(patch) => patch.staged,
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(inner: &'a Inner, session: SessionId) -> Self {
+        Self {
+            inner,
+            session,
+            planned: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            brought: BTreeSet::new(),
+            moved: HashMap::new(),
+            seen: RefCell::default(),
+            bases: HashMap::new(),
+            files: HashMap::new(),
+            looked_at: RefCell::default(),
+            held: HashMap::new(),
+            held_bytes: 0,
+            stored: Vec::new(),
+            entries: HashMap::new(),
+            put_bytes: 0,
+            has_raced: Cell::new(false),
+            plans_link: false,
+            has_links: Cell::new(None),
+        }
+    }
+
+    /// The pending patch on a path.
+    pub(crate) fn at_path(&self, path: &RelPath) -> Result<Option<Patch>> {
+        match self.planned.get(path) {
+            Some(planned) => Ok(planned.as_deref().cloned()),
+            None => self.stored_at(path),
+        }
+    }
+
+    /// The pending patch on a path in the store, before this call.
+    pub(crate) fn stored_at(&self, path: &RelPath) -> Result<Option<Patch>> {
+        self.seen(path, |at| at.patch.as_deref().cloned())
+    }
+
+    /// Notes what the store had at a path.
+    pub(crate) fn note(&self, path: RelPath, at: At) {
+        self.seen.borrow_mut().insert(path, at);
+    }
+
+    fn seen<T>(&self, path: &RelPath, take: impl FnOnce(&At) -> T) -> Result<T> {
+        if let Some(at) = self.seen.borrow().get(path) {
+            return Ok(take(at));
+        }
+        let at = self.inner.store.read(|c| At::read(c, self.session, path))?;
+        let taken = take(&at);
+        self.note(path.clone(), at);
+        Ok(taken)
+    }
+
+    /// The pending rename to a path.
+    pub(crate) fn at_target(&self, path: &RelPath) -> Result<Option<Patch>> {
+        if let Some(from) = self.targets.get(path) {
+            return self.at_path(from);
+        }
+        let found = self.seen(path, |at| at.rename.as_deref().cloned())?;
+        Ok(found.filter(|patch| !self.planned.contains_key(&patch.path)))
+    }
+
+    /// The file at a path, with its base stored when it comes off the disk.
+    pub(crate) fn find(&mut self, path: &RelPath, reading: Reading) -> Result<Found> {
+        if let Some(patch) = self.at_target(path)? {
+            self.require_fresh(&patch)?;
+            return Ok(Found::Pending(Box::new(patch)));
+        }
+        if let Some(patch) = self.at_path(path)? {
+            self.require_fresh(&patch)?;
+            return Ok(match patch.operation {
+                Operation::Delete | Operation::Rename => Found::Absent,
+                _ => Found::Pending(Box::new(patch)),
+            });
+        }
+        Ok(self.base(path, reading)?.map_or(Found::Absent, |base| Found::Disk(Box::new(base))))
+    }
+
+    /// The base of a path that nothing is pending on, read once in a call.
+    pub(crate) fn base(&mut self, path: &RelPath, reading: Reading) -> Result<Option<Base>> {
+        if let Some(base) = self.bases.get(path) {
+            return Ok(base.clone());
+        }
+        let (what, bytes_max) = match reading {
+            Reading::Base => ("a file, in bytes,", u64::MAX),
+            Reading::BaseToStage => {
+                ("what a session stages, in bytes,", self.inner.options.session_bytes_max)
+            }
+            Reading::BaseToEdit => ("a file that is edited, in bytes,", EDIT_BYTES_MAX),
+        };
+        let limit = ReadLimit { what, bytes_max, put_bytes: self.put_bytes };
+        let read = match self.inner.read_base(path, limit) {
+            Err(error) if is_directory(&error) && self.is_emptied(path, &|_| false)? => None,
+            Err(StagingError::Fs(FsError::Refused { .. })) if self.is_off_disk(path)? => None,
+            read => read?,
+        };
+        let base = match read {
+            None => None,
+            Some(BaseRead { base, stored, has_one_name }) => {
+                self.hold(&stored);
+                if has_one_name && base.kind() == EntryKind::File {
+                    self.refuse_second_spelling(path, &base)?;
+                }
+                Some(base)
+            }
+        };
+        self.bases.insert(path.clone(), base.clone());
+        Ok(base)
+    }
+
+    /// Whether nothing is on the disk at a path that nothing is pending on; if so it stays the
+    /// base of whatever comes there.
+    pub(crate) fn is_vacant(&mut self, path: &RelPath, leaving: Option<&RelPath>) -> Result<bool> {
+        if let Some(base) = self.bases.get(path) {
+            return Ok(base.is_none());
+        }
+        let is_vacant = match self.stat(path)? {
+            None => true,
+            Some(stat) => {
+                stat.kind == FileKind::Directory
+                    && self.is_emptied(path, &|path| leaving == Some(path))?
+            }
+        };
+        if is_vacant {
+            self.bases.insert(path.clone(), None);
+        }
+        Ok(is_vacant)
+    }
+
+    /// Refuses a file that was read by another path in this call and has one name: a file system
+    /// that folds names, or a mount, shows one file twice, and two patches of it would undo each
+    /// other.
+    fn refuse_second_spelling(&mut self, path: &RelPath, base: &Base) -> Result<()> {
+        let file = (base.seen.device, base.seen.inode);
+        match self.files.insert(file, path.clone()) {
+            Some(other) if other != *path => Err(StagingError::usage(format!(
+                "`{other}` and `{path}` are one file: bring its changes together under one name"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes content that was stored, and holds it while there is room.
+    pub(crate) fn hold(&mut self, stored: &Stored) {
+        let put = stored.put();
+        self.stored.push(put);
+        if let Some(entry) = put.entry
+            && self.entries.insert(put.digest, entry).is_none()
+        {
+            self.put_bytes += entry.bytes;
+        }
+        if let Some(content) = &stored.content
+            && self.held_bytes + stored.bytes <= HELD_BYTES_MAX
+            && self.held.insert(stored.digest, Arc::clone(content)).is_none()
+        {
+            self.held_bytes += stored.bytes;
+        }
+    }
+
+    /// Where this call put a content, if it did.
+    pub(crate) fn entry(&self, digest: &Digest) -> Option<Entry> {
+        self.entries.get(digest).copied()
+    }
+
+    pub(crate) fn held(&self, digest: &Digest) -> Option<Arc<[u8]>> {
+        self.held.get(digest).cloned()
+    }
+
+    /// The first bytes of such a content, which may be of any length; nobody has checked them.
+    pub(crate) fn head(&self, path: &RelPath, digest: &Digest) -> Result<Vec<u8>> {
+        let read = || {
+            let mut head = Vec::with_capacity(HEAD_BYTES);
+            let blob = self.inner.blobs.open_put(digest, self.entry(digest))?;
+            blob.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+            Ok(head)
+        };
+        read().map_err(|error| self.unread(path, digest, error))
+    }
+
+    /// A content that this call put, or that is in the store.
+    pub(crate) fn content(&self, path: &RelPath, digest: &Digest) -> Result<Arc<[u8]>> {
+        if let Some(held) = self.held(digest) {
+            return Ok(held);
+        }
+        let blobs = &self.inner.blobs;
+        let read = match self.entry(digest) {
+            // It has no row before the call is committed.
+            Some(entry) => blobs.read_put(digest, entry),
+            None => blobs.read(digest),
+        };
+        read.map(Into::into).map_err(|error| self.unread(path, digest, error))
+    }
+
+    /// A content could not be read. Another call may have given it back: then this one is begun
+    /// again.
+    fn unread(&self, path: &RelPath, digest: &Digest, error: io::Error) -> StagingError {
+        let is_gone = error.kind() == io::ErrorKind::NotFound && !self.inner.blobs.knows(digest);
+        self.has_raced.set(self.has_raced.get() || is_gone);
+        damaged(path)(error)
+    }
+
+    /// Lets go of what was found on the disk, once all is planned: of a large call that is much.
+    pub(crate) fn forget_disk(&mut self) {
+        self.bases = HashMap::new();
+        self.files = HashMap::new();
+        self.looked_at = RefCell::default();
+        self.brought = BTreeSet::new();
+    }
+
+    /// Lets go of everything that the steps of a plan do not need to be committed.
+    pub(crate) fn forget_plan(&mut self) {
+        self.forget_disk();
+        self.seen = RefCell::default();
+        self.held = HashMap::new();
+        self.targets = BTreeMap::new();
+        self.planned = BTreeMap::new();
+    }
+
+    /// Plans what the pending patch on a path becomes.
+    pub(crate) fn plan(&mut self, path: &RelPath, patch: Option<Patch>) {
+        if let Some(Some(before)) = self.planned.get(path) {
+            if let Some(target) = &before.rename_to {
+                self.targets.remove(target);
+            }
+            if let Some(target) = before.brought() {
+                self.brought.remove(target);
+            }
+        }
+        if let Some(target) = patch.as_ref().and_then(|patch| patch.rename_to.clone()) {
+            self.targets.insert(target, path.clone());
+        }
+        self.brought.extend(patch.as_ref().and_then(Patch::brought).cloned());
+        self.plans_link |= patch.as_ref().is_some_and(|patch| patch.kind() == EntryKind::Symlink);
+        self.planned.insert(path.clone(), patch.map(Box::new));
+    }
+
+    /// Refuses a path that lies below a file that the session brings, and one for anything but a
+    /// directory above what it brings. What is on disk was looked at when the path was resolved.
+    pub(crate) fn check_room(&self, path: &RelPath, kind: EntryKind) -> Result<()> {
+        let blocked = |other: &RelPath| StagingError::PathBlocked {
+            path: path.clone(),
+            other: other.clone(),
+        };
+        let holds_nothing = |patch: &Patch| {
+            let is_new = patch.base.is_none() || patch.changes_kind();
+            is_new && patch.staged.is_some_and(|staged| staged.kind() != EntryKind::Directory)
+        };
+        let mut above = path.parent();
+        while let Some(parent) = above {
+            let there = self.at_path(&parent)?;
+            let is_renamed = there.as_ref().is_some_and(|patch| patch.rename_to.is_some());
+            if there.is_some_and(|patch| !is_renamed && holds_nothing(&patch))
+                || self.at_target(&parent)?.is_some()
+            {
+                return Err(blocked(&parent));
+            }
+            above = parent.parent();
+        }
+        if kind == EntryKind::Directory {
+            return Ok(());
+        }
+        match self.brought_below(path)? {
+            Some(target) => Err(blocked(&target)),
+            None => Ok(()),
+        }
+    }
+
+    /// A path below this one to which the session brings something.
+    pub(crate) fn brought_below(&self, path: &RelPath) -> Result<Option<RelPath>> {
+        let first = RelPath::parse(&[path.as_bytes(), b"/\x01"].concat());
+        // A path that is too long for anything below it has nothing there.
+        let next = first.ok().and_then(|first| self.brought.range(first..).next());
+        if let Some(target) = next.filter(|target| target.starts_with(path)) {
+            return Ok(Some(target.clone()));
+        }
+        let below = self.inner.store.look(|c| patches::below(c, self.session, path))?;
+        let standing = below.iter().filter(|patch| !self.planned.contains_key(&patch.path));
+        let mut targets = standing.filter_map(|patch| patch.brought());
+        Ok(targets.find(|target| target.starts_with(path)).cloned())
+    }
+
+    /// Keeps the directories above a path that the session takes away: something comes into them.
+    pub(crate) fn keep_above(&mut self, path: &RelPath) -> Result<()> {
+        for dir in std::iter::successors(path.parent(), RelPath::parent) {
+            let there = self.at_path(&dir)?;
+            let is_removed = |patch: &Patch| {
+                patch.operation == Operation::Delete && patch.kind() == EntryKind::Directory
+            };
+            if there.as_ref().is_some_and(is_removed) {
+                self.plan(&dir, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Discards a patch whose base is gone and tells the agent to read again:
+    /// what it wants now rests on what it saw then.
+    pub(crate) fn require_fresh(&self, patch: &Patch) -> Result<()> {
+        // One that this call planned has just been looked at.
+        if patch.id == Patch::PLANNED || !self.looked_at.borrow_mut().insert(patch.id) {
+            return Ok(());
+        }
+        let (_, stale) = self.inner.refresh(vec![patch.clone()])?;
+        if stale.is_empty() { Ok(()) } else { Err(StagingError::Stale { patches: stale }) }
+    }
+}
+
+/// Whether a path was refused because a directory is there.
+pub(crate) fn is_directory(error: &StagingError) -> bool {
+    let StagingError::Fs(FsError::Refused { refusal, .. }) = error else { return false };
+    *refusal == Refusal::NotAFile { kind: "directory" }
+}

@@ -1,0 +1,254 @@
+//! Taking turns at writing, and sharing one transaction while others wait.
+//!
+//! Whoever has the writer works in the transaction that is open, or begins one.
+//! When others wait for the writer, it leaves the commit to them: they work in
+//! savepoints of the same transaction, and the last one commits for all. An
+//! answer is given only after that commit, so nobody sees the difference.
+
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::error::{ErrorKind, Result, StagingError};
+use crate::locks::unpoisoned;
+use crate::store::Store;
+use crate::store::schema::BUSY_WAIT;
+use crate::store::write::Write;
+use crate::store::writer::{Ended, Shared, Writer};
+use crate::time::Timestamp;
+use crate::waiting::{Activity, SAID_AFTER, Waiting};
+
+/// How much a transaction may gather before somebody commits it.
+const MEMBERS_MAX: usize = 64;
+const AGE_MAX: Duration = Duration::from_millis(4);
+
+impl Store {
+    /// The same, durable or not.
+    pub(crate) fn write_on<T, E: From<StagingError>>(
+        &self,
+        durable: bool,
+        work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut turn = Turn::take(self)?;
+        let answer = turn.work(work)?;
+        turn.end(durable)?;
+        Ok(answer)
+    }
+}
+
+/// Begins a transaction that writes; while another process is at one, waits, and says so after a
+/// while.
+fn begin(store: &Store, writer: &Writer) -> Result<()> {
+    let is_busy = |error: &StagingError| error.kind() == ErrorKind::Busy;
+    writer.connection.busy_timeout(SAID_AFTER)?;
+    let mut begun = writer.run("BEGIN IMMEDIATE");
+    if begun.as_ref().is_err_and(is_busy) {
+        let waiting = |process| Waiting { activity: Activity::WritesStore, process };
+        store.wait_observer.tell(&waiting(store.writing_process()));
+        writer.connection.busy_timeout(BUSY_WAIT.saturating_sub(SAID_AFTER))?;
+        begun = writer.run("BEGIN IMMEDIATE");
+        if begun.as_ref().is_err_and(is_busy) {
+            let process = store.writing_process();
+            let process =
+                process.map_or_else(|| "another process".to_owned(), |process| process.to_string());
+            let what = format!("{process} has been writing to the store for {BUSY_WAIT:?}");
+            begun = Err(StagingError::Busy { what });
+        }
+    }
+    writer.connection.busy_timeout(BUSY_WAIT)?;
+    begun
+}
+
+/// One thread's turn.
+pub(crate) struct Turn<'s> {
+    store: &'s Store,
+    writer: MutexGuard<'s, Writer>,
+    /// Whether work has begun that is neither kept nor taken back.
+    unsettled: bool,
+    in_savepoint: bool,
+}
+
+impl<'s> Turn<'s> {
+    /// Waits for the writer, and begins a transaction unless one is open.
+    pub(crate) fn take(store: &'s Store) -> Result<Self> {
+        store.waiting.fetch_add(1, Ordering::AcqRel);
+        let mut writer = unpoisoned(&store.writer);
+        store.waiting.fetch_sub(1, Ordering::AcqRel);
+        let in_savepoint = writer.open.is_some();
+        if in_savepoint {
+            if let Err(error) = writer.run("SAVEPOINT turn") {
+                let mut turn = Self { store, writer, unsettled: false, in_savepoint };
+                turn.commit_for_others();
+                return Err(error);
+            }
+        } else {
+            begin(store, &writer)?;
+            let number = writer.next_number;
+            writer.next_number += 1;
+            writer.open = Some(Shared {
+                number,
+                begun: Instant::now(),
+                members: 0,
+                durable: false,
+                head: None,
+                notices: Vec::new(),
+                dead: Vec::new(),
+            });
+        }
+        Ok(Self { store, writer, unsettled: true, in_savepoint })
+    }
+
+    /// Does this turn's work, or none of it.
+    pub(crate) fn work<T, E: From<StagingError>>(
+        &mut self,
+        work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Writer { connection, open, .. } = &mut *self.writer;
+        let shared = open.as_mut().expect("taking the turn opened it");
+        let (mut head, mut notices, mut dead) = (shared.head, Vec::new(), Vec::new());
+        let mut write = Write {
+            connection,
+            now: Timestamp::now(),
+            age: self.store.aging.note(connection)?,
+            head: &mut head,
+            notices: &mut notices,
+            is_observed: self.store.is_observed(),
+            dead: &mut dead,
+        };
+        // On an error, and on a panic, dropping the turn takes the work back.
+        let answer = work(&mut write)?;
+        shared.head = head;
+        shared.notices.append(&mut notices);
+        shared.dead.append(&mut dead);
+        Ok(answer)
+    }
+
+    /// Back when the work is committed, by this thread or by a later one.
+    pub(crate) fn end(mut self, durable: bool) -> Result<()> {
+        if self.in_savepoint {
+            self.writer.run("RELEASE turn")?;
+        }
+        self.unsettled = false;
+        let shared = self.writer.open.as_mut().expect("it is open until somebody commits");
+        shared.members += 1;
+        shared.durable |= durable;
+        let number = shared.number;
+        if !self.others_commit() {
+            return self.commit();
+        }
+        self.wait_for(number)
+    }
+
+    /// Whether somebody waits who will take over, and may.
+    fn others_commit(&self) -> bool {
+        let may_grow =
+            self.writer.open.as_ref().is_some_and(|shared| {
+                shared.members < MEMBERS_MAX && shared.begun.elapsed() < AGE_MAX
+            });
+        may_grow && self.store.waiting.load(Ordering::Acquire) > 0
+    }
+
+    fn wait_for(self, number: u64) -> Result<()> {
+        // Taken apart by hand: its drop has nothing left to do.
+        let (store, mut writer) = self.apart();
+        loop {
+            if let Some(ended) = writer.ended.get_mut(&number) {
+                let failure = ended.failure.clone();
+                ended.unread -= 1;
+                if ended.unread == 0 {
+                    writer.ended.remove(&number);
+                }
+                return match failure {
+                    None => Ok(()),
+                    Some(reason) => Err(StagingError::NotCommitted { reason }),
+                };
+            }
+            writer = store.ended.wait(writer).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+
+    fn apart(self) -> (&'s Store, MutexGuard<'s, Writer>) {
+        let store = self.store;
+        // Dropping the turn gives the writer away for a moment; whoever takes it
+        // meanwhile is one of those that were waited for.
+        drop(self);
+        (store, unpoisoned(&store.writer))
+    }
+
+    /// Commits for everybody in the transaction.
+    fn commit(&mut self) -> Result<()> {
+        let Some(shared) = self.writer.open.take() else { return Ok(()) };
+        let committed = self.writer.run("COMMIT");
+        if committed.is_err() {
+            self.store.aging.forget();
+        }
+        if committed.is_err() && !self.writer.connection.is_autocommit() {
+            let _ = self.writer.run("ROLLBACK");
+        }
+        let outcome = committed.and_then(|()| {
+            self.store.dirty.store(true, Ordering::Release);
+            self.store.checkpoint.note_commit();
+            if shared.durable { self.store.sync() } else { Ok(()) }
+        });
+        // First of all: whatever happens to an observer, nobody waits for ever.
+        self.tell(shared.number, shared.members, &outcome);
+        if outcome.is_ok() {
+            unpoisoned(&self.store.dead).extend(shared.dead);
+            // Under the writer's lock, so that observers see the log's order.
+            let observers = unpoisoned(&self.store.observers);
+            for notice in shared.notices {
+                for observer in observers.iter() {
+                    observer(notice.clone());
+                }
+            }
+        }
+        outcome
+    }
+
+    fn tell(&mut self, number: u64, members: usize, outcome: &Result<()>) {
+        // This thread is one of the members, unless its own work failed.
+        let unread = members.saturating_sub(usize::from(!self.unsettled));
+        if unread > 0 {
+            let failure = outcome.as_ref().err().map(ToString::to_string);
+            self.writer.ended.insert(number, Ended { unread, failure });
+            self.store.ended.notify_all();
+        }
+    }
+
+    /// Commits what others left to this thread, whose own work is taken back.
+    fn commit_for_others(&mut self) {
+        self.unsettled = true;
+        if !self.others_commit()
+            && let Err(error) = self.commit()
+        {
+            tracing::debug!(%error, "told to those whose work it was");
+        }
+        self.unsettled = false;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.unsettled {
+            return;
+        }
+        self.store.aging.forget();
+        let taken_back = if self.in_savepoint {
+            self.writer.run("ROLLBACK TO turn").and_then(|()| self.writer.run("RELEASE turn"))
+        } else {
+            self.writer.open = None;
+            self.writer.run("ROLLBACK")
+        };
+        if let Err(error) = taken_back {
+            tracing::debug!(%error, "SQLite had rolled it back already");
+        }
+        if self.writer.connection.is_autocommit()
+            && let Some(lost) = self.writer.open.take()
+        {
+            // On a full disk SQLite takes back the whole transaction.
+            let reason = "the transaction that it shared failed".to_owned();
+            self.tell(lost.number, lost.members, &Err(StagingError::NotCommitted { reason }));
+        }
+        self.commit_for_others();
+    }
+}

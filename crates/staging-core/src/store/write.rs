@@ -1,0 +1,59 @@
+//! A change of the store's state on its way to be committed.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::error::Result;
+use crate::event::{Event, Notice};
+use crate::store::contents::Dead;
+use crate::store::log;
+use crate::time::{Age, Timestamp};
+
+/// A change of state on its way.
+pub(crate) struct Write<'c> {
+    pub(crate) connection: &'c Connection,
+    /// The time of everything in it.
+    pub(crate) now: Timestamp,
+    /// How old the state is.
+    pub(crate) age: Age,
+    pub(crate) head: &'c mut Option<log::Head>,
+    pub(crate) notices: &'c mut Vec<Notice>,
+    /// Whether anybody is told of the notices: a large change has a hundred thousand.
+    pub(crate) is_observed: bool,
+    pub(crate) dead: &'c mut Vec<Dead>,
+}
+
+impl Write<'_> {
+    /// Logs an event with the change it is about.
+    pub(crate) fn log(&mut self, event: Event) -> Result<()> {
+        self.log_with_diff(event, None)
+    }
+
+    /// The same, with a diff for whoever observes in this process.
+    pub(crate) fn log_with_diff(&mut self, event: Event, diff: Option<Arc<[u8]>>) -> Result<()> {
+        let mut head = match *self.head {
+            Some(head) => head,
+            None => log::head(self.connection)?,
+        };
+        let record = log::append(self.connection, &mut head, self.now, event)?;
+        *self.head = Some(head);
+        if self.is_observed {
+            self.notices.push(Notice { record: Arc::new(record), diff });
+        }
+        Ok(())
+    }
+
+    /// Notes contents that nobody needs when this is committed.
+    pub(crate) fn bury(&mut self, dead: impl IntoIterator<Item = Dead>) {
+        self.dead.extend(dead);
+    }
+}
+
+impl std::ops::Deref for Write<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
