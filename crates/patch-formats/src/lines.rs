@@ -1,5 +1,7 @@
 //! Lines of a content: they end at a line feed and nowhere else.
 
+use std::borrow::Cow;
+
 use crate::error::MisfitError;
 use crate::limits::FILE_LINES_MAX;
 
@@ -98,5 +100,34 @@ pub(crate) fn split_mark<'c, 'p>(
     match content.strip_prefix(BOM) {
         Some(text) if !patch_lines.any(|line| line.starts_with(BOM)) => (BOM, text),
         _ => (b"", content),
+    }
+}
+
+/// A text in which each CR LF is a line feed.
+pub(crate) struct Folded<'t> {
+    pub(crate) text: Cow<'t, [u8]>,
+    /// The line feeds of the folded text that had a carriage return before them.
+    returned: Vec<usize>,
+}
+
+impl<'t> Folded<'t> {
+    pub(crate) fn of(text: &'t [u8]) -> Self {
+        let mut folded = Vec::new();
+        let (mut copied, mut returned) = (0, Vec::new());
+        for at in memchr::memmem::find_iter(text, b"\r\n") {
+            folded.extend_from_slice(&text[copied..at]);
+            returned.push(folded.len());
+            copied = at + 1;
+        }
+        if returned.is_empty() {
+            return Self { text: Cow::Borrowed(text), returned };
+        }
+        folded.extend_from_slice(&text[copied..]);
+        Self { text: Cow::Owned(folded), returned }
+    }
+
+    /// Where a place of the folded text is in the text.
+    pub(crate) fn original(&self, at: usize) -> usize {
+        at + self.returned.partition_point(|feed| *feed < at)
     }
 }

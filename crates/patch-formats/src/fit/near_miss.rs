@@ -6,6 +6,7 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::fit::compare::form;
+use crate::lines::Folded;
 use crate::model::MatchLevel;
 
 /// What differs between a text and what a file has in its place.
@@ -79,15 +80,8 @@ pub fn near_miss(content: &[u8], text: &[u8]) -> Option<NearMiss> {
         has(&folded(content), &folded(text))
     };
     let one_end = |text: &[u8]| -> Vec<u8> {
-        let mut folded = Vec::with_capacity(text.len());
-        for (at, byte) in text.iter().enumerate() {
-            match byte {
-                b'\r' if text.get(at + 1) == Some(&b'\n') => {}
-                b'\r' => folded.push(b'\n'),
-                byte => folded.push(*byte),
-            }
-        }
-        folded
+        let folded = Folded::of(text).text.into_owned();
+        folded.into_iter().map(|byte| if byte == b'\r' { b'\n' } else { byte }).collect()
     };
     let composed =
         |text: &[u8]| -> Option<String> { Some(std::str::from_utf8(text).ok()?.nfc().collect()) };

@@ -157,28 +157,23 @@ impl Extended {
     /// Takes a line; whether it is one of the header's.
     fn take(&mut self, text: &[u8], line: usize) -> Result<bool, PatchError> {
         let name = |rest: &[u8]| names::whole(rest).ok_or_else(|| bad_quotes(text, line));
-        if let Some(rest) = text.strip_prefix(b"old mode ") {
+        let after = |heads: &[&str]| heads.iter().find_map(|h| text.strip_prefix(h.as_bytes()));
+        if let Some(rest) = after(&["old mode "]) {
             self.old_mode = Some(self.mode_of(rest, line)?);
-        } else if let Some(rest) = text.strip_prefix(b"new mode ") {
+        } else if let Some(rest) = after(&["new mode ", "new file mode "]) {
             self.new_mode = Some(self.mode_of(rest, line)?);
-        } else if let Some(rest) = text.strip_prefix(b"new file mode ") {
-            self.new_mode = Some(self.mode_of(rest, line)?);
-            self.is_new = true;
-        } else if let Some(rest) = text.strip_prefix(b"deleted file mode ") {
+            self.is_new |= text.starts_with(b"new file ");
+        } else if let Some(rest) = after(&["deleted file mode "]) {
             self.mode_of(rest, line)?;
             self.is_deleted = true;
-        } else if let Some(rest) =
-            text.strip_prefix(b"rename from ").or(text.strip_prefix(b"rename old "))
-        {
+        } else if let Some(rest) = after(&["rename from ", "rename old "]) {
             self.from = Some(name(rest)?);
-        } else if let Some(rest) =
-            text.strip_prefix(b"rename to ").or(text.strip_prefix(b"rename new "))
-        {
+        } else if let Some(rest) = after(&["rename to ", "rename new "]) {
             self.to = Some(name(rest)?);
-        } else if text.starts_with(b"copy from ") || text.starts_with(b"copy to ") {
+        } else if after(&["copy from ", "copy to "]).is_some() {
             let what = "copies are not read: create the new file with its content";
             return Err(PatchError::Unsupported { line, what });
-        } else if let Some(rest) = text.strip_prefix(b"index ") {
+        } else if let Some(rest) = after(&["index "]) {
             if let Some(Index { old, new, mode }) = index(rest) {
                 if let Some(mode) = mode {
                     self.mode_of(mode, line)?;
@@ -189,7 +184,7 @@ impl Extended {
                     old != new && !is_empty(if self.is_deleted { old } else { new });
                 self.base_blob = is_id(old).then(|| old.to_vec());
             }
-        } else if let Some(rest) = text.strip_prefix(b"similarity index ") {
+        } else if let Some(rest) = after(&["similarity index "]) {
             self.changes_content |= rest != b"100%";
         } else {
             return Ok(text.starts_with(b"dissimilarity index "));

@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 
 use crate::fit::near_miss::{NearMiss, near_miss};
+use crate::lines::Folded;
 use crate::replace::once::{ReplaceError, replace};
 use crate::replace::pieces::Text;
 
@@ -194,25 +195,19 @@ impl Ends {
 
     fn fold(self, text: &[u8]) -> Cow<'_, [u8]> {
         match self {
-            Self::CrLf if memchr::memchr(b'\r', text).is_some() => {
-                Cow::Owned(text.iter().copied().filter(|byte| *byte != b'\r').collect())
-            }
-            _ => Cow::Borrowed(text),
+            Self::LineFeed => Cow::Borrowed(text),
+            Self::CrLf => Folded::of(text).text,
         }
     }
 
     fn unfold(self, text: Vec<u8>) -> Vec<u8> {
-        if self == Self::LineFeed {
-            return text;
-        }
-        let mut unfolded = Vec::with_capacity(text.len() + text.len() / 16);
-        for line in text.split_inclusive(|byte| *byte == b'\n') {
-            match line.strip_suffix(b"\n") {
-                Some(line) => unfolded.extend_from_slice(&[line, b"\r\n"].concat()),
-                None => unfolded.extend_from_slice(line),
+        match self {
+            Self::LineFeed => text,
+            Self::CrLf => {
+                let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+                lines.join(&b"\r\n"[..])
             }
         }
-        unfolded
     }
 
     fn extra_bytes(self, line_feeds: usize) -> usize {

@@ -1,9 +1,8 @@
 //! Search and replace: one piece of text for another, once or everywhere.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::lines::end_of;
+use crate::lines::{Folded, end_of};
 
 /// The text to replace is not there exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,35 +104,6 @@ fn end_at(content: &[u8], at: usize) -> &'static [u8] {
     let feed = memchr::memchr(b'\n', behind).map(|feed| at + feed);
     let feed = feed.or_else(|| memchr::memrchr(b'\n', before));
     feed.and_then(|feed| end_of(&content[..=feed])).unwrap_or(b"\n")
-}
-
-/// A text in which each CR LF is a line feed.
-struct Folded<'t> {
-    text: Cow<'t, [u8]>,
-    /// The line feeds of the folded text that had a carriage return before them.
-    returned: Vec<usize>,
-}
-
-impl<'t> Folded<'t> {
-    fn of(text: &'t [u8]) -> Self {
-        let mut folded = Vec::new();
-        let (mut copied, mut returned) = (0, Vec::new());
-        for at in memchr::memmem::find_iter(text, b"\r\n") {
-            folded.extend_from_slice(&text[copied..at]);
-            returned.push(folded.len());
-            copied = at + 1;
-        }
-        if returned.is_empty() {
-            return Self { text: Cow::Borrowed(text), returned };
-        }
-        folded.extend_from_slice(&text[copied..]);
-        Self { text: Cow::Owned(folded), returned }
-    }
-
-    /// Where a place of the folded text is in the text.
-    fn original(&self, at: usize) -> usize {
-        at + self.returned.partition_point(|feed| *feed < at)
-    }
 }
 
 /// Where a text occurs.

@@ -63,11 +63,7 @@ impl Check {
     /// # Errors
     ///
     /// A sentence on what broke the rule, and over which pair.
-    pub fn run<S: Subject + ?Sized>(
-        self,
-        subject: &S,
-        listener: &Listener<'_>,
-    ) -> Result<(), String> {
+    pub fn run(self, subject: &dyn Subject, listener: &Listener<'_>) -> Result<(), String> {
         match self {
             Self::Name => name_can_be_typed(&subject.name()),
             Self::Edges => scripts_hold(subject, &small_pairs(), listener),
@@ -93,8 +89,8 @@ fn name_can_be_typed(name: &str) -> Result<(), String> {
 }
 
 /// Every pair gets a valid script, the same one each time.
-fn scripts_hold<S: Subject + ?Sized>(
-    subject: &S,
+fn scripts_hold(
+    subject: &dyn Subject,
     pairs: &[Pair],
     listener: &Listener<'_>,
 ) -> Result<(), String> {
@@ -115,7 +111,7 @@ fn scripts_hold<S: Subject + ?Sized>(
 }
 
 /// A million lines need no deep stack; one that overflows ends the process.
-fn on_small_stack<S: Subject + ?Sized>(subject: &S, listener: &Listener<'_>) -> Result<(), String> {
+fn on_small_stack(subject: &dyn Subject, listener: &Listener<'_>) -> Result<(), String> {
     const STACK_BYTES: usize = 1 << 20;
     thread::scope(|scope| {
         let run = thread::Builder::new()
@@ -126,7 +122,7 @@ fn on_small_stack<S: Subject + ?Sized>(subject: &S, listener: &Listener<'_>) -> 
     })
 }
 
-fn threads_agree<S: Subject + ?Sized>(subject: &S, listener: &Listener<'_>) -> Result<(), String> {
+fn threads_agree(subject: &dyn Subject, listener: &Listener<'_>) -> Result<(), String> {
     const THREADS: usize = 4;
     let pairs = random_pairs(RANDOM_SEED + 1, 40);
     let ready: Vec<_> = pairs.iter().map(|pair| Ready::new(subject, pair)).collect();
@@ -149,10 +145,7 @@ fn threads_agree<S: Subject + ?Sized>(subject: &S, listener: &Listener<'_>) -> R
     })
 }
 
-fn cancelled_calls_end<S: Subject + ?Sized>(
-    subject: &S,
-    listener: &Listener<'_>,
-) -> Result<(), String> {
+fn cancelled_calls_end(subject: &dyn Subject, listener: &Listener<'_>) -> Result<(), String> {
     let cancelled = AtomicBool::new(true);
     for pair in large_pairs() {
         listener(&pair.what);
@@ -173,7 +166,7 @@ struct Ready<'p> {
 }
 
 impl<'p> Ready<'p> {
-    fn new<S: Subject + ?Sized>(subject: &S, pair: &'p Pair) -> Self {
+    fn new(subject: &dyn Subject, pair: &'p Pair) -> Self {
         let text_of = |ids: &[u32]| -> Vec<Vec<u8>> {
             let ids = if subject.needs_text() { ids } else { &[] };
             ids.iter().map(|id| text_of_id(*id)).collect()
@@ -181,16 +174,12 @@ impl<'p> Ready<'p> {
         Self { pair, old_text: text_of(&pair.old), new_text: text_of(&pair.new) }
     }
 
-    fn run<S: Subject + ?Sized>(&self, subject: &S) -> Result<Vec<Op>, String> {
+    fn run(&self, subject: &dyn Subject) -> Result<Vec<Op>, String> {
         self.run_with(subject, &AtomicBool::new(false))
             .map_err(|error| format!("{} gives the error: {error}", self.pair.what))
     }
 
-    fn run_with<S: Subject + ?Sized>(
-        &self,
-        subject: &S,
-        cancelled: &AtomicBool,
-    ) -> Result<Vec<Op>, String> {
+    fn run_with(&self, subject: &dyn Subject, cancelled: &AtomicBool) -> Result<Vec<Op>, String> {
         let old_text: Vec<_> = self.old_text.iter().map(|line| Line::new(line)).collect();
         let new_text: Vec<_> = self.new_text.iter().map(|line| Line::new(line)).collect();
         let (old, new) = (&self.pair.old, &self.pair.new);
