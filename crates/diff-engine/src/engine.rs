@@ -11,7 +11,7 @@ use crate::policy::{Policy, Treatment, Why};
 use crate::remarks::{self, Remark};
 use crate::render::header::{FileChange, FileHeader};
 use crate::render::unified::{BinaryMode, RenderOptions, write_hunks};
-use crate::render::whole_file::{write_description, write_full_replace};
+use crate::render::whole_file::{write_description, write_whole_file};
 use crate::strategies::registry::Registry;
 use crate::window::Window;
 
@@ -33,15 +33,32 @@ pub struct FileDiff {
     pub added: u64,
     /// Lines that go; 0 where the content is binary or was not loaded.
     pub removed: u64,
-    /// Whether the content was not compared, being binary or over the limit. Applying such a
-    /// patch wants an explicit confirmation.
-    pub full_replace: bool,
     /// Whether either content is binary.
     pub binary: bool,
     /// Whether the strategy's work budget ran out.
     pub degraded: bool,
     /// What the reader should not miss.
     pub remarks: Vec<Remark>,
+}
+
+impl FileDiff {
+    /// Whether the contents were not compared, because one is binary or over the limit. The patch
+    /// replaces the whole file, and a reviewer has to confirm that explicitly.
+    pub fn is_whole_file(&self) -> bool {
+        self.script.is_none()
+    }
+
+    fn of_script(script: EditScript, strategy: &str) -> Self {
+        Self {
+            added: script.added(),
+            removed: script.removed(),
+            script: Some(script),
+            strategy: strategy.to_owned(),
+            binary: false,
+            degraded: false,
+            remarks: Vec::new(),
+        }
+    }
 }
 
 impl DiffEngine {
@@ -77,13 +94,13 @@ impl DiffEngine {
         let binary = treatment == Treatment::Replace(Why::Binary);
         let mut diff = match treatment {
             Treatment::Same => {
-                let lines = count_lines(old.content());
-                self.of_script(EditScript::unchanged(lines as usize), &self.policy.strategy)
+                let script = EditScript::unchanged(count_lines(old.content()) as usize);
+                FileDiff::of_script(script, &self.policy.strategy)
             }
             Treatment::OneSided => {
                 let lines = |side: Side<'_>| count_lines(side.content()) as usize;
                 let script = EditScript::replacing(lines(old), lines(new));
-                self.of_script(script, &self.policy.strategy)
+                FileDiff::of_script(script, &self.policy.strategy)
             }
             Treatment::Compare => self.compare(old.content(), new.content()),
             Treatment::Replace(why) => self.replace(why, old, new),
@@ -102,7 +119,7 @@ impl DiffEngine {
     /// # Errors
     ///
     /// Those of `out`; and [`io::ErrorKind::InvalidInput`] where a content has to be written that
-    /// was not loaded: use [`DiffEngine::render_full_replace`] for it.
+    /// was not loaded: use [`DiffEngine::render_whole_file`] for it.
     pub fn render(
         &self,
         header: &FileHeader<'_>,
@@ -142,7 +159,7 @@ impl DiffEngine {
     /// # Errors
     ///
     /// Those of the contents and of `out`.
-    pub fn render_full_replace(
+    pub fn render_whole_file(
         &self,
         header: &FileHeader<'_>,
         old: Option<&mut dyn Content>,
@@ -150,28 +167,24 @@ impl DiffEngine {
         options: &RenderOptions,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        write_full_replace(header, old, new, options.binary, out)
+        write_whole_file(header, old, new, options.binary, out)
     }
 
     fn compare(&self, old: &[u8], new: &[u8]) -> FileDiff {
         let chosen = &self.policy.strategy;
-        let window = if self.registry.needs_changes_only(chosen) {
-            Window::of_changes(old, new)
-        } else {
-            Window::whole(old, new)
+        let window = match self.registry.needs_changes_only(chosen) {
+            true => Window::of_changes(old, new),
+            false => Window::whole(old, new),
         };
         let (old, new) = (Lines::of(window.old), Lines::of(window.new));
         let ids = intern(&old, &new);
         let outcome = self.registry.line_up(chosen, &ids, &old, &new, self.policy.deadline);
         let script = outcome.script.within(window.lines_before, window.lines_behind);
-        let mut diff = self.of_script(script, &outcome.used);
+        let mut diff = FileDiff::of_script(script, &outcome.used);
         diff.degraded = outcome.degraded;
         if let Some(why) = outcome.replaced_because {
-            diff.remarks.push(Remark::StrategyReplaced {
-                chosen: chosen.clone(),
-                used: outcome.used.clone(),
-                why,
-            });
+            let (chosen, used) = (chosen.clone(), outcome.used.clone());
+            diff.remarks.push(Remark::StrategyReplaced { chosen, used, why });
         }
         if diff.degraded {
             diff.remarks.push(Remark::Degraded { strategy: outcome.used });
@@ -179,21 +192,8 @@ impl DiffEngine {
         diff
     }
 
-    fn of_script(&self, script: EditScript, strategy: &str) -> FileDiff {
-        FileDiff {
-            added: script.added(),
-            removed: script.removed(),
-            script: Some(script),
-            strategy: strategy.to_owned(),
-            full_replace: false,
-            binary: false,
-            degraded: false,
-            remarks: Vec::new(),
-        }
-    }
-
     fn replace(&self, why: Why, old: Side<'_>, new: Side<'_>) -> FileDiff {
-        let binary = why == Why::Binary;
+        let (binary, limit_bytes) = (why == Why::Binary, self.policy.size_max_bytes);
         let lines = |side: Side<'_>| {
             if binary { 0 } else { count_lines(side.content()) }
         };
@@ -202,14 +202,11 @@ impl DiffEngine {
             strategy: "full-replace".to_owned(),
             added: lines(new),
             removed: lines(old),
-            full_replace: true,
             binary,
             degraded: false,
             remarks: vec![match why {
                 Why::Binary => Remark::ReplacedBinary,
-                Why::TooLarge => {
-                    Remark::ReplacedTooLarge { limit_bytes: self.policy.size_max_bytes }
-                }
+                Why::TooLarge => Remark::ReplacedTooLarge { limit_bytes },
             }],
         }
     }
@@ -230,11 +227,11 @@ impl DiffEngine {
         if matches!(old, Side::TooLarge { .. }) || matches!(new, Side::TooLarge { .. }) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "the content was not loaded; render it with render_full_replace",
+                "the content was not loaded; render it with render_whole_file",
             ));
         }
         let (mut old, mut new) = (old.reader(), new.reader());
-        write_full_replace(
+        write_whole_file(
             header,
             old.as_mut().map(|content| content as &mut dyn Content),
             new.as_mut().map(|content| content as &mut dyn Content),

@@ -171,7 +171,7 @@ fn contents_over_the_limit_arrive_exactly(#[values(Tool::Git, Tool::Patch)] tool
         (b"a\nb\nc", b""),
     ] {
         let case = Case::modify(b"a file", old, new);
-        assert!(case.diff(&engine).full_replace, "one side is over the limit");
+        assert!(case.diff(&engine).is_whole_file(), "one side is over the limit");
         case.check_applies(&engine, tool);
     }
     Case::create(b"file", b"a\nb\nc").check_applies(&engine, tool);

@@ -130,7 +130,7 @@ fn the_short_form_is_gits(#[values(80, 60, 30, 12)] width: usize) {
         .map(|case| {
             let (diff, (old, new)) = (case.diff(&engine), case.sides());
             let bytes = |side: Side<'_>| side.bytes().unwrap_or(0);
-            let amount = match diff.full_replace {
+            let amount = match diff.is_whole_file() {
                 true => Amount::Bytes { old: bytes(old), new: bytes(new) },
                 false => Amount::Lines { added: diff.added, removed: diff.removed },
             };

@@ -281,10 +281,10 @@ fn a_host_that_is_none_is_told_apart(#[case] program: &str, #[case] reason: &str
 }
 
 #[test]
-fn a_strategy_set_aside_is_not_even_started() {
+fn a_quarantined_strategy_is_not_started() {
     let host = PluginHost { program: PathBuf::from("/no/such/program"), arguments: Vec::new() };
     let rig = Rig::with(&myers(), "mine", PATIENT, &host, ChildLimits::default());
-    rig.engine.registry().set_aside("mine", "it crashed yesterday");
+    rig.engine.registry().quarantine("mine", "it crashed yesterday");
     assert_eq!(rig.order("nothing").remarks, []);
     assert_eq!(rig.engine.registry().failure_of("mine"), Some("it crashed yesterday"));
 }

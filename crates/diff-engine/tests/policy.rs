@@ -14,10 +14,10 @@ fn a_mebibyte_is_compared_and_a_byte_more_is_not() {
     let content = vec![b'\n'; MIB + 1];
     let (at, over) = (Side::Text(&content[..MIB]), Side::Text(&content[..]));
     let small = Side::Text(b"a\n");
-    assert!(!engine().diff(small, at).full_replace);
+    assert!(!engine().diff(small, at).is_whole_file());
     for (old, new) in [(small, over), (over, small), (Side::Absent, over), (over, Side::Absent)] {
         let diff = engine().diff(old, new);
-        assert!(diff.full_replace && diff.script.is_none() && !diff.binary);
+        assert!(diff.is_whole_file() && diff.script.is_none() && !diff.binary);
         assert!(diff.remarks.contains(&Remark::ReplacedTooLarge { limit_bytes: 1 << 20 }));
     }
     assert!(engine().over_limit(0, MIB as u64 + 1) && engine().over_limit(MIB as u64 + 1, 0));
@@ -27,7 +27,7 @@ fn a_mebibyte_is_compared_and_a_byte_more_is_not() {
 #[test]
 fn content_that_was_not_loaded_is_replaced() {
     let diff = engine().diff(Side::TooLarge { bytes: 9 << 20 }, Side::Text(b"a\n"));
-    assert!(diff.full_replace);
+    assert!(diff.is_whole_file());
     assert_eq!(diff.added, 1);
 }
 
@@ -36,7 +36,7 @@ fn content_that_was_not_loaded_is_replaced() {
 #[case::new(b"a", b"\0")]
 fn a_binary_side_makes_both_replaced(#[case] old: &[u8], #[case] new: &[u8]) {
     let diff = engine().diff(Side::Text(old), Side::Text(new));
-    assert!(diff.full_replace && diff.binary && diff.script.is_none());
+    assert!(diff.is_whole_file() && diff.binary && diff.script.is_none());
     assert_eq!(diff.remarks, [Remark::ReplacedBinary]);
 }
 
@@ -52,14 +52,14 @@ fn binary_is_a_nul_among_the_first_8000_bytes() {
 #[rstest]
 #[case::create(Side::Absent, Side::Text(b"a\nb"), 2, 0)]
 #[case::delete(Side::Text(b"a\nb"), Side::Absent, 0, 2)]
-fn text_that_comes_or_goes_is_no_full_replacement(
+fn text_that_comes_or_goes_is_compared(
     #[case] old: Side<'_>,
     #[case] new: Side<'_>,
     #[case] added: u64,
     #[case] removed: u64,
 ) {
     let diff = engine().diff(old, new);
-    assert_eq!((diff.added, diff.removed, diff.full_replace), (added, removed, false));
+    assert_eq!((diff.added, diff.removed, diff.is_whole_file()), (added, removed, false));
     assert_eq!(diff.remarks, []);
 }
 
@@ -68,7 +68,7 @@ fn equal_contents_are_unchanged_whatever_they_are() {
     let large = vec![b'a'; 2 * MIB];
     for content in [&b"\0"[..], b"", b"a\n", &large] {
         let diff = engine().diff(Side::Text(content), Side::Text(content));
-        assert!(diff.script.expect("there is one").is_unchanged() && !diff.full_replace);
+        assert!(diff.script.is_some_and(|script| script.is_unchanged()));
     }
 }
 
@@ -183,7 +183,7 @@ fn inputs_too_hard_are_compared_coarsely_and_it_is_said(
     };
     let (old, new) = (content(2_654_435_761), content(2_246_822_519));
     let diff = engine.diff(Side::Text(&old), Side::Text(&new));
-    assert!(diff.degraded && !diff.full_replace);
+    assert!(diff.degraded && !diff.is_whole_file());
     let degraded = Remark::Degraded { strategy: strategy.to_owned() };
     assert_eq!(diff.remarks, [degraded]);
 }

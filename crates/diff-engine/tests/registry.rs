@@ -115,7 +115,7 @@ fn without_bundled_strategies_everything_is_replaced() {
     let policy = Policy { strategy: "lies".to_owned(), ..Policy::default() };
     let diff = DiffEngine::new(policy, registry).diff(OLD, NEW);
     assert_eq!((diff.strategy.as_str(), diff.added, diff.removed), ("full-replace", 3, 3));
-    assert!(!diff.full_replace, "the contents were small and could be compared");
+    assert!(!diff.is_whole_file(), "the contents were small and could be compared");
 }
 
 /// Answers with what it was given, and counts its turns.

@@ -322,7 +322,7 @@ fn streamed_and_loaded_contents_give_the_same_patch(#[case] old: &[u8], #[case] 
     let mut streamed = Vec::new();
     let (mut old, mut new) = (Trickle(Cursor::new(old)), Trickle(Cursor::new(new)));
     engine
-        .render_full_replace(
+        .render_whole_file(
             &case.header(),
             Some(&mut old as &mut dyn Content),
             Some(&mut new as &mut dyn Content),

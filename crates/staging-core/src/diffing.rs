@@ -99,7 +99,7 @@ impl Differ {
             }
             .map_err(|error| failed(&error))?;
             if let Some(why) = set_aside.reason(&allowed.blake3) {
-                registry.set_aside(&allowed.name, &why);
+                registry.quarantine(&allowed.name, &why);
             }
         }
         let name = &options.diff.strategy;
@@ -161,7 +161,7 @@ impl Differ {
             strategy: diffs.last().map(|diff| diff.strategy.clone()).unwrap_or_default(),
             added: diffs.iter().map(|diff| diff.added).sum(),
             removed: diffs.iter().map(|diff| diff.removed).sum(),
-            full_replace: diffs.iter().any(|diff| diff.full_replace),
+            full_replace: diffs.iter().any(|diff| diff.is_whole_file()),
             binary: diffs.iter().any(|diff| diff.binary),
             remarks,
         };
@@ -320,7 +320,7 @@ impl Differ {
             };
             let (mut old, mut new) = (open(old)?, open(new)?);
             self.engine
-                .render_full_replace(
+                .render_whole_file(
                     header,
                     old.as_mut().map(|file| file as &mut dyn Content),
                     new.as_mut().map(|file| file as &mut dyn Content),

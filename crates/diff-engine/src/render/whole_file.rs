@@ -17,7 +17,7 @@ struct Measure {
 }
 
 /// Writes the patch of one file without comparing; memory does not grow with the contents.
-pub(crate) fn write_full_replace(
+pub(crate) fn write_whole_file(
     header: &FileHeader<'_>,
     mut old: Option<&mut dyn Content>,
     mut new: Option<&mut dyn Content>,

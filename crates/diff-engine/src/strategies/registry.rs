@@ -132,7 +132,7 @@ impl Registry {
     }
 
     /// Keeps a strategy from being asked, as if it had failed, without a remark on any file.
-    pub fn set_aside(&self, name: &str, why: &str) {
+    pub fn quarantine(&self, name: &str, why: &str) {
         if let Some(entry) = self.find(name) {
             // One that failed by itself stays with its own reason.
             let _ = entry.failed.set(one_line(why));
