@@ -1,7 +1,7 @@
 //! Approval by a question that the client puts to its user, where the user turned that on.
 //!
 //! A client's word is weaker than a reviewer's at the terminal: whether a person saw the question,
-//! only the client knows. So it approves less (`staging_core::attestable`), only what the question
+//! only the client knows. So it approves less (`staging_core::check_client_approval`), only what the question
 //! showed in full, and the log names the client. A question is answered once: it is forgotten
 //! with its first answer, after its time, and with the server.
 
@@ -19,7 +19,7 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, ServiceError};
 use serde_json::{Value, json};
-use staging_core::{ClientAttestation, DiffStagingLayer, PatchId, Selector, Signature};
+use staging_core::{ClientApproval, DiffStagingLayer, PatchId, Selector, Signature};
 use tokio::sync::watch;
 
 use crate::arguments::Diff;
@@ -232,7 +232,7 @@ impl Approvals {
         let message = ApplyChangeSet {
             ids: shown.patches.iter().copied().map(Selector::Patch).collect(),
             expect: Some(shown.signature),
-            attested_by: Some(attestation(context)),
+            client_approved: Some(attestation(context)),
             ..ApplyChangeSet::default()
         };
         let report = answered(seat.session.actor.send(message).await)?;
@@ -301,7 +301,7 @@ fn approves(result: &ElicitResult) -> Result<bool, Failure> {
 }
 
 /// What the client says of itself, as far as a line of the log can bear it.
-fn attestation(context: &RequestContext<RoleServer>) -> ClientAttestation {
+fn attestation(context: &RequestContext<RoleServer>) -> ClientApproval {
     const LETTERS_MAX: usize = 80;
     let plain = |text: &str| -> String {
         let letters = text.chars().take(LETTERS_MAX);
@@ -313,7 +313,7 @@ fn attestation(context: &RequestContext<RoleServer>) -> ClientAttestation {
         None => (String::new(), String::new()),
     };
     let client = if client.is_empty() { "unnamed".to_owned() } else { client };
-    ClientAttestation { client, version }
+    ClientApproval { client, version }
 }
 
 fn random() -> Result<[u8; 32], String> {

@@ -107,7 +107,7 @@ impl Call<'_> {
         let span = tracing::info_span!("tool", name = self.name, %session);
         let worked = tokio::task::spawn_blocking(move || {
             span.in_scope(|| {
-                let view = layer.look(session)?;
+                let view = layer.session_view(session)?;
                 let desk = Desk { layer, session, allowed, view, is_cancelled };
                 work(&desk, arguments)
             })

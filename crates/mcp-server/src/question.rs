@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use staging_core::{
-    DiffOptions, DiffStagingLayer, Patch, PatchId, Session, Signature, StagingError, attestable,
-    escape_for_display,
+    DiffOptions, DiffStagingLayer, Patch, PatchId, Session, Signature, StagingError,
+    check_client_approval, escape_for_display,
 };
 
 use crate::answers::line;
@@ -49,7 +49,7 @@ pub(crate) fn of(
     if patches.is_empty() {
         return Err(StagingError::NothingPending.into());
     }
-    attestable(&patches, Some(signature)).map_err(|error| match error {
+    check_client_approval(&patches, Some(signature)).map_err(|error| match error {
         StagingError::ConfirmationMissing { patches } => Failure::new(format!(
             "{} replaces a whole file unseen, which is never approved through a client: the user \
              approves it with `greenroom apply` at the terminal",

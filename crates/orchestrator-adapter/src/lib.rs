@@ -43,7 +43,7 @@ pub use messages::{
 };
 pub use staging_core::{
     ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Approval, ApprovalMeans, Base,
-    ChildLimits, ClientAttestation, Confinement, DiffOptions, DiffStagingLayer, DiffSummary,
+    ChildLimits, ClientApproval, Confinement, DiffOptions, DiffStagingLayer, DiffSummary,
     DiscardReason, ErrorKind, Event, EventRecord, Fingerprint, Hosting, Operation, Patch, PatchId,
     PatchNames, PatchProposed, PatchRequest, PatchState, PluginHost, Policy, Proposal, Proposed,
     RedoReport, RedoRequest, RelPath, RequestId, RequestIdError, Selector, Session, SessionId,

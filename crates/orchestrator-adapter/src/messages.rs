@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use staging_core::{
-    ApplyId, ApplyReport, ApplyRequest, ApplyStatus, Approval, ClientAttestation, DiffOptions,
+    ApplyId, ApplyReport, ApplyRequest, ApplyStatus, Approval, ClientApproval, DiffOptions,
     EventRecord, Patch, PatchId, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport,
     RedoReport, RedoRequest, RelPath, RequestId, Selector, Session, Signature, Status, UndoReport,
     WatchHealth,
@@ -177,7 +177,7 @@ pub struct ApplyChangeSet {
     /// A name for [`AskApply`]. A message with the name of an earlier one is not applied again.
     pub request: Option<RequestId>,
     /// The client that asked its user, where the approval comes from a client.
-    pub attested_by: Option<ClientAttestation>,
+    pub client_approved: Option<ClientApproval>,
 }
 
 /// Applies an approved set of any sessions.

@@ -46,7 +46,7 @@ impl Inner {
                     // What a failed sync left in doubt is decided here; what waits for a person is
                     // not.
                     let has_recovered = self.recover_if_free()?;
-                    let held = self.store.look(|connection| held_by(connection, apply))?;
+                    let held = self.store.peek(|connection| held_by(connection, apply))?;
                     let is_in_doubt = matches!(held, StagingError::HeldInDoubt { .. });
                     if begun.elapsed() >= LOCK_WAIT || (is_in_doubt && !has_recovered) {
                         return Err(held);

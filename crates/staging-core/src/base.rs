@@ -17,12 +17,12 @@ pub struct Base {
     /// When it was last modified, in nanoseconds since 1970.
     pub modified_ns: i64,
     /// The status that goes with the content.
-    pub seen: Seen,
+    pub stat: BaseStat,
 }
 
 /// The status of a file, and when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct BaseStat {
     /// The inode's number.
     pub inode: u64,
     /// The device's number.
@@ -37,7 +37,7 @@ impl Base {
     /// Content with the status of its file, read at `observed_ns`.
     pub(crate) fn new(content: Fingerprint, stat: &Stat, observed_ns: i64) -> Self {
         let Stat { inode, device, changed_ns, modified_ns, .. } = *stat;
-        Self { content, modified_ns, seen: Seen { inode, device, changed_ns, observed_ns } }
+        Self { content, modified_ns, stat: BaseStat { inode, device, changed_ns, observed_ns } }
     }
 
     /// What it is.
@@ -57,15 +57,15 @@ impl Base {
     pub(crate) fn is_proven_by(&self, stat: &Stat) -> bool {
         !self.is_refuted_by(stat)
             && self.has_stamps_of(stat)
-            && self.seen.changed_ns.saturating_add(RACY_NS) < self.seen.observed_ns
+            && self.stat.changed_ns.saturating_add(RACY_NS) < self.stat.observed_ns
     }
 
     /// Whether the file is the same one, last changed when it was last read.
     pub(crate) fn has_stamps_of(&self, stat: &Stat) -> bool {
         stat.modified_ns == self.modified_ns
-            && stat.inode == self.seen.inode
-            && stat.device == self.seen.device
-            && stat.changed_ns == self.seen.changed_ns
+            && stat.inode == self.stat.inode
+            && stat.device == self.stat.device
+            && stat.changed_ns == self.stat.changed_ns
     }
 
     /// Whether the status alone proves that the file is another one now.

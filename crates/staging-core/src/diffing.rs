@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::error::StagingError;
 use crate::options::{Hosting, StagingOptions};
 use crate::patch::{DiffSummary, Operation, Patch};
-use crate::quarantine::SetAside;
+use crate::quarantine::Quarantine;
 use crate::request::DiffOptions;
 use atomic_fs::EntryKind;
 
@@ -73,17 +73,17 @@ impl Differ {
     /// An engine with the bundled strategies and those the user allowed.
     ///
     /// What misbehaved in an earlier process, whoever ran it, is not asked in this one either.
-    pub(crate) fn new(options: &StagingOptions, set_aside: SetAside) -> Result<Self> {
+    pub(crate) fn new(options: &StagingOptions, quarantine: Quarantine) -> Result<Self> {
         let failed =
             |error: &dyn std::fmt::Display| StagingError::Diff { reason: error.to_string() };
         let mut registry = Registry::bundled();
         let needs_a_folder = cfg!(not(target_os = "linux")) && !options.strategies.is_empty();
         if needs_a_folder {
-            set_aside.prepare().map_err(|error| failed(&error))?;
+            quarantine.prepare().map_err(|error| failed(&error))?;
         }
         for allowed in &options.strategies {
             let sticky = options.allow_sticky_folders;
-            let library = plugins::library(allowed, set_aside.folder(), sticky);
+            let library = plugins::library(allowed, quarantine.folder(), sticky);
             match (allowed.hosting, &options.plugin_host) {
                 (Hosting::InProcess, _) => registry.add_in_process(library),
                 (Hosting::Child, Some(host)) => {
@@ -98,7 +98,7 @@ impl Differ {
                 }
             }
             .map_err(|error| failed(&error))?;
-            if let Some(why) = set_aside.reason(&allowed.blake3) {
+            if let Some(why) = quarantine.reason(&allowed.blake3) {
                 registry.quarantine(&allowed.name, &why);
             }
         }
@@ -109,7 +109,7 @@ impl Differ {
         let libraries = options.strategies.clone();
         registry.on_misbehaviour(move |name, why| {
             if let Some(library) = libraries.iter().find(|library| library.name == name) {
-                set_aside.record(&library.blake3, why);
+                quarantine.record(&library.blake3, why);
             }
         });
         let engine = DiffEngine::new(options.diff.clone(), registry);

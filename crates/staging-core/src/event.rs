@@ -142,7 +142,7 @@ pub enum Event {
         /// The client by whose word it was approved; not there when a reviewer gave it to
         /// Greenroom itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        attested_by: Option<ClientAttestation>,
+        client_approved: Option<ClientApproval>,
         /// How the approval was given; not there in entries of older versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approval: Option<Approval>,
@@ -277,7 +277,7 @@ impl Event {
 
 /// A client's word that a person approved. Whether one did, only the client knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ClientAttestation {
+pub struct ClientApproval {
     /// What the client calls itself.
     pub client: String,
     /// The version that it says it has.

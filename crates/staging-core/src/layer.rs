@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::event::{EventRecord, LogCheck, Notice};
 use crate::ids::ApplyId;
 use crate::options::StagingOptions;
-use crate::quarantine::SetAside;
+use crate::quarantine::Quarantine;
 use crate::report::RecoverReport;
 use crate::stage::read_step::{ReadObserver, ReadStep};
 use crate::store::{Store, log, state_dir};
@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<Store>,
     pub(crate) blobs: Blobs,
     pub(crate) differ: Differ,
-    pub(crate) set_aside: SetAside,
+    pub(crate) quarantine: Quarantine,
     pub(crate) workspace: Workspace,
     /// Which step of the walk through the state directory the next sweep begins with.
     pub(crate) sweep_from: AtomicUsize,
@@ -85,14 +85,14 @@ impl DiffStagingLayer {
         let workspace = Workspace::open(&options.workspace, &state, policies(&options))?;
         crate::maintain::states::claim(&state, workspace.root())?;
         options.new_file_mode = workspace.kept_mode(options.new_file_mode);
-        let store = Store::open(&state)?.telling_waits(options.wait_observer.clone());
+        let store = Store::open(&state)?.with_wait_observer(options.wait_observer.clone());
         let store = Arc::new(store);
-        let set_aside = SetAside::new(&state, options.session_expires_after);
+        let quarantine = Quarantine::new(&state, options.session_expires_after);
         let layer = Self(Arc::new(Inner {
             blobs: Blobs::open(&state, Arc::clone(&store), options.durable_proposals)?,
             store,
-            differ: Differ::new(&options, set_aside.clone())?,
-            set_aside,
+            differ: Differ::new(&options, quarantine.clone())?,
+            quarantine,
             workspace,
             sweep_from: AtomicUsize::new(0),
             gate: Mutex::new(None),
@@ -141,7 +141,7 @@ impl DiffStagingLayer {
 
     /// The place of the newest event; 0 when there is none.
     pub fn newest_event(&self) -> Result<u64> {
-        self.0.store.look(|connection| Ok(log::head(connection)?.seq()))
+        self.0.store.peek(|connection| Ok(log::head(connection)?.seq()))
     }
 
     /// Recomputes the log's whole hash chain.

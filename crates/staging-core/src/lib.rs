@@ -39,13 +39,11 @@ pub use atomic_fs::{
 };
 
 pub use approval::{Approval, ApprovalMeans};
-pub use base::{Base, ContentJson, Seen};
-pub use decide::client_approved::attestable;
+pub use base::{Base, BaseStat, ContentJson};
+pub use decide::client_approved::check_client_approval;
 pub use diffing::{ChildLimits, Confinement, PluginHost, Policy};
 pub use error::{ErrorKind, Result, StagingError, with_causes};
-pub use event::{
-    ClientAttestation, EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schema,
-};
+pub use event::{ClientApproval, EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schema};
 pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, SessionId};
 pub use layer::DiffStagingLayer;
 pub use maintain::doctor::{Finding, Health, examine};
@@ -58,7 +56,7 @@ pub use options::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
 pub use present::patch_line;
-pub use quarantine::SetAside;
+pub use quarantine::Quarantine;
 pub use report::{
     ApplyOutcome, ApplyReport, ApplyStatus, Contested, InDoubtApply, PatchApply,
     QuarantinedJournal, RecoverReport, RecoveredApply, RedoReport, Reversible, UndoReport,

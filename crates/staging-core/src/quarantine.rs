@@ -18,7 +18,7 @@ use crate::owner::Owner;
 
 /// The record in one state directory.
 #[derive(Clone, Debug)]
-pub struct SetAside {
+pub struct Quarantine {
     folder: PathBuf,
     keep_for: Duration,
 }
@@ -26,7 +26,7 @@ pub struct SetAside {
 /// A reason is a sentence.
 const REASON_BYTES_MAX: u64 = 4096;
 
-impl SetAside {
+impl Quarantine {
     /// The record of this state directory, whether that is there or not. What happened longer ago
     /// than `keep_for` is forgotten.
     pub fn new(state_dir: &Path, keep_for: Duration) -> Self {
@@ -131,11 +131,11 @@ mod tests {
     fn what_is_recorded_is_known_to_others_until_it_is_lifted() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
-        let record = SetAside::new(state.path(), LONG);
+        let record = Quarantine::new(state.path(), LONG);
         assert_eq!(record.reason(&one), None, "nothing happened yet");
         record.record(&one, "it crashed");
         record.record(&one, "it crashed\x1b[31m again");
-        let elsewhere = SetAside::new(state.path(), LONG);
+        let elsewhere = Quarantine::new(state.path(), LONG);
         let reason = elsewhere.reason(&one).expect("it is on the disk");
         assert!(reason.starts_with("it crashed") && reason.ends_with(" again"), "{reason}");
         assert!(!reason.contains('\x1b'), "a terminal is not upset by it");
@@ -149,7 +149,7 @@ mod tests {
     fn a_sweep_removes_what_is_forgotten_or_half_written_and_nothing_else() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
-        let record = SetAside::new(state.path(), LONG);
+        let record = Quarantine::new(state.path(), LONG);
         assert_eq!(record.sweep().expect("there is no folder yet"), 0);
         record.record(&old, "it crashed");
         record.record(&new, "it crashed");
@@ -171,7 +171,7 @@ mod tests {
     fn what_happened_long_ago_is_forgotten() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let one = Digest::of(b"one");
-        let record = SetAside::new(state.path(), LONG);
+        let record = Quarantine::new(state.path(), LONG);
         record.record(&one, "it crashed");
         for (now, known) in [(SystemTime::now() - 2 * LONG, false), (SystemTime::now(), true)] {
             let file =

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::approval::Approval;
-use crate::event::ClientAttestation;
+use crate::event::ClientApproval;
 use crate::ids::{ApplyId, IdParseError, PatchId, RequestId, SessionId};
 use crate::patch::Patch;
 use crate::report::{Contested, InDoubtApply};
@@ -128,8 +128,8 @@ pub struct ApplyRequest {
     /// A name for asking how it ended; the same name is applied once at most.
     pub request: Option<RequestId>,
     /// The client by whose word it is approved, when no reviewer said so to Greenroom itself.
-    /// It approves less: see [`attestable`](crate::attestable).
-    pub attested_by: Option<ClientAttestation>,
+    /// It approves less: see [`check_client_approval`](crate::check_client_approval).
+    pub client_approved: Option<ClientApproval>,
     /// How the approval was given, for the log.
     pub approval: Approval,
     /// Whether it changes agents' settings for Greenroom itself: a plain undo passes over it.

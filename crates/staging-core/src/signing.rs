@@ -72,7 +72,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::base::{Base, Seen};
+    use crate::base::{Base, BaseStat};
     use crate::ids::SessionId;
     use crate::patch::Operation;
 
@@ -97,8 +97,8 @@ mod tests {
             Operation::Mode,
         ];
         let base = side(base).map(|content| {
-            let seen = Seen { inode: 1, device: 1, changed_ns: 0, observed_ns: 0 };
-            Base { content, modified_ns: 0, seen }
+            let stat = BaseStat { inode: 1, device: 1, changed_ns: 0, observed_ns: 0 };
+            Base { content, modified_ns: 0, stat }
         });
         let mut patch =
             Patch::draft(SessionId(1), &parse(path), operations[*operation], base, side(staged));

@@ -220,7 +220,7 @@ impl Inner {
                 Ok(Plan { session, generation, view, steps, touched })
             }
             Err(error) => {
-                self.bury(&view.stored, &HashSet::new());
+                self.release_unused(&view.stored, &HashSet::new());
                 Err(if view.has_raced.get() { Attempt::Raced } else { answered(error) })
             }
         }

@@ -83,7 +83,7 @@ impl WaitObserver {
         Self(Arc::new(observer))
     }
 
-    pub(crate) fn tell(&self, waiting: &Waiting) {
+    pub(crate) fn report(&self, waiting: &Waiting) {
         (self.0)(waiting);
     }
 }
@@ -124,7 +124,7 @@ mod system {
     use crate::waiting::Process;
 
     /// How often the list of locks is read for one that is not on it.
-    const LOOKS_MAX: u32 = 8;
+    const READS_MAX: u32 = 8;
 
     /// So much of a command line is shown.
     const COMMAND_CHARS_MAX: usize = 120;
@@ -138,7 +138,7 @@ mod system {
         };
         // The system gives the list a page at a time, and a lock that is on it all the while can be
         // left out where others come and go between two pages.
-        let pid = (0..LOOKS_MAX).find_map(|_| look())?;
+        let pid = (0..READS_MAX).find_map(|_| look())?;
         Some(Process { pid, command: command(pid) })
     }
 

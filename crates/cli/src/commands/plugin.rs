@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use staging_core::{
-    Confinement, ErrorKind, Hosting, PluginError, PluginHost, SetAside, StagingOptions,
+    Confinement, ErrorKind, Hosting, PluginError, PluginHost, Quarantine, StagingOptions,
     TrustedLibrary, check_plugin, identify_plugin, test_plugin,
 };
 
@@ -85,9 +85,9 @@ impl<'a> Bench<'a> {
         Ok(folder.join(name))
     }
 
-    fn set_aside(&self) -> Option<SetAside> {
+    fn quarantine(&self) -> Option<Quarantine> {
         let place = self.place.as_ref()?;
-        Some(SetAside::new(&place.state_dir, self.options.session_expires_after))
+        Some(Quarantine::new(&place.state_dir, self.options.session_expires_after))
     }
 
     fn allow(&self, argument: &Path, chosen: bool, hosting: Hosting) -> Result<(), Failure> {
@@ -110,7 +110,7 @@ impl<'a> Bench<'a> {
         let library =
             TrustedLibrary { name: found.name.clone(), path, blake3: found.blake3, hosting };
         allowed::write(&self.config_file, &library, chosen)?;
-        if let Some(set_aside) = self.set_aside() {
+        if let Some(set_aside) = self.quarantine() {
             // Allowing it again is a second chance.
             set_aside.lift(&library.blake3).map_err(|source| {
                 Failure::io("cannot forget that it was set aside in this workspace", &source)
@@ -223,7 +223,7 @@ impl<'a> Bench<'a> {
         if let Err(error) = check_plugin(library) {
             return Some(error.to_string());
         }
-        let why = self.set_aside()?.reason(&library.blake3)?;
+        let why = self.quarantine()?.reason(&library.blake3)?;
         Some(format!("in this workspace for now: {why}"))
     }
 }

@@ -3,7 +3,7 @@
 
 use actix::prelude::*;
 use staging_core::{
-    ApplyReport, ApplyRequest, Approval, ApprovalMeans, ClientAttestation, DiffOptions,
+    ApplyReport, ApplyRequest, Approval, ApprovalMeans, ClientApproval, DiffOptions,
     DiffStagingLayer, Patch, PatchProposed, Proposal, Proposed, RedoReport, Selection, Selector,
     Session, SessionId, StageRequest, UndoReport,
 };
@@ -114,12 +114,12 @@ handlers! { SessionActor: Answer;
         let request = ApplyRequest { ids, expect, confirm_full_replace, request, ..default };
         answer(ask(&actor.fs, PerformApply { request }))
     };
-    ApplyChangeSet { ids, expect, confirm_full_replace, rest, request, attested_by } -> ApplyReport,
+    ApplyChangeSet { ids, expect, confirm_full_replace, rest, request, client_approved } -> ApplyReport,
     |actor, _| {
         let ids = actor.or_all(ids);
-        let approval = attested_by.as_ref().map(approval_of).unwrap_or_default();
+        let approval = client_approved.as_ref().map(approval_of).unwrap_or_default();
         let request = ApplyRequest {
-            ids, expect, confirm_full_replace, rest, request, approval, attested_by,
+            ids, expect, confirm_full_replace, rest, request, approval, client_approved,
             ..ApplyRequest::default()
         };
         answer(ask(&actor.fs, PerformApply { request }))
@@ -141,7 +141,7 @@ handlers! { SessionActor: Answer;
 }
 
 /// The approval by a client for its user.
-fn approval_of(ClientAttestation { client, version }: &ClientAttestation) -> Approval {
+fn approval_of(ClientApproval { client, version }: &ClientApproval) -> Approval {
     Approval { means: ApprovalMeans::Client, agent: Some(format!("{client} {version}")) }
 }
 

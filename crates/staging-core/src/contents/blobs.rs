@@ -3,7 +3,7 @@
 //!
 //! The rows of [`contents`] say which contents there are and where they lie. A
 //! content is put before its row is committed, and given back after its row's
-//! removal is durable. Nothing here trusts a place: whoever reads a content for
+//! removal is durable. Nothing here trusts a location: whoever reads a content for
 //! the workspace hashes it again.
 //!
 //! # Durability
@@ -24,7 +24,7 @@ use crate::error::{Result, StagingError};
 use crate::own_file;
 use crate::own_file::{Access, failed, make_dir, sync_dir};
 use crate::owner::{Liveness, Owner};
-use crate::store::contents::{Dead, Entry, Place};
+use crate::store::contents::{Entry, Location, Unreferenced};
 use crate::store::{Store, contents};
 
 /// How many files are removed in one transaction.
@@ -106,19 +106,19 @@ impl Blobs {
     pub(crate) fn put(&self, content: &[u8]) -> Result<Put> {
         let digest = Digest::of(content);
         let bytes = content.len() as u64;
-        let there = self.store.look(|connection| contents::find(connection, &digest))?;
+        let there = self.store.peek(|connection| contents::find(connection, &digest))?;
         match there {
             Some(entry) if self.holds(&digest, entry, content) => {}
-            Some(torn @ Entry { place: Place::Pack { .. }, .. }) => {
+            Some(torn @ Entry { location: Location::Pack { .. }, .. }) => {
                 return self.put_anew(digest, torn, content);
             }
-            Some(Entry { place: Place::Own, .. }) => self.put_own(&digest, content)?,
+            Some(Entry { location: Location::Own, .. }) => self.put_own(&digest, content)?,
             None if bytes <= PACKED_BYTES_MAX => {
                 return Ok(Put { digest, entry: Some(self.append(content)?) });
             }
             None => {
                 self.put_own(&digest, content)?;
-                return Ok(Put { digest, entry: Some(Entry { place: Place::Own, bytes }) });
+                return Ok(Put { digest, entry: Some(Entry { location: Location::Own, bytes }) });
             }
         }
         Ok(Put { digest, entry: None })
@@ -126,7 +126,7 @@ impl Blobs {
 
     fn append(&self, content: &[u8]) -> Result<Entry> {
         let (pack, at) = self.packs.append(content).map_err(failed("write", &self.dir))?;
-        Ok(Entry { place: Place::Pack { pack, at }, bytes: content.len() as u64 })
+        Ok(Entry { location: Location::Pack { pack, at }, bytes: content.len() as u64 })
     }
 
     /// Puts a content elsewhere that was torn by a power cut, for everybody who needs it. Where
@@ -196,7 +196,7 @@ impl Blobs {
         writer.finish().map_err(not_written)?;
         let digest = Digest::from(hasher.finalize());
         self.settle(temporary, &file, &self.path(&digest)).map_err(StreamError::Store)?;
-        let put = Put { digest, entry: Some(Entry { place: Place::Own, bytes }) };
+        let put = Put { digest, entry: Some(Entry { location: Location::Own, bytes }) };
         Ok(Streamed { put, bytes, content: kept })
     }
 
@@ -240,9 +240,9 @@ impl Blobs {
     }
 
     fn open_entry(&self, digest: &Digest, entry: Entry) -> io::Result<BlobReader> {
-        Ok(match entry.place {
-            Place::Own => BlobReader::File(own_file::open(&self.path(digest), Access::Read)?),
-            Place::Pack { pack, at } => {
+        Ok(match entry.location {
+            Location::Own => BlobReader::File(own_file::open(&self.path(digest), Access::Read)?),
+            Location::Pack { pack, at } => {
                 BlobReader::Held(Cursor::new(self.packs.read(pack, at, entry.bytes)?))
             }
         })
@@ -268,7 +268,7 @@ impl Blobs {
     }
 
     fn entry(&self, digest: &Digest) -> io::Result<Entry> {
-        let found = self.store.look(|connection| contents::find(connection, digest));
+        let found = self.store.peek(|connection| contents::find(connection, digest));
         found
             .map_err(|error| io::Error::other(crate::error::with_causes(&error)))?
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
@@ -296,11 +296,11 @@ impl Blobs {
         let mut packs = std::collections::BTreeSet::new();
         for digest in digests {
             // What is missing is told by whoever needs it.
-            match self.entry(digest).map(|entry| entry.place) {
-                Ok(Place::Pack { pack, .. }) => {
+            match self.entry(digest).map(|entry| entry.location) {
+                Ok(Location::Pack { pack, .. }) => {
                     packs.insert(pack);
                 }
-                Ok(Place::Own) => self.sync_own(&self.path(digest))?,
+                Ok(Location::Own) => self.sync_own(&self.path(digest))?,
                 Err(_) => {}
             }
         }
@@ -311,18 +311,18 @@ impl Blobs {
     }
 
     /// Gives the space of contents back whose rows are gone, durably.
-    pub(crate) fn reclaim(&self, dead: &[Dead]) -> Result<()> {
+    pub(crate) fn reclaim(&self, dead: &[Unreferenced]) -> Result<()> {
         let mut places: Vec<_> = dead
             .iter()
-            .filter_map(|dead| match dead.entry.place {
-                Place::Pack { pack, at } => Some((pack, at, dead.entry.bytes)),
-                Place::Own => None,
+            .filter_map(|dead| match dead.entry.location {
+                Location::Pack { pack, at } => Some((pack, at, dead.entry.bytes)),
+                Location::Own => None,
             })
             .collect();
         self.packs.give_back(&mut places).map_err(failed("give back space in", &self.dir))?;
         // A file may have been put anew since, for a row that is about to be
         // committed; under the write lock none can be.
-        let own = dead.iter().filter(|dead| dead.entry.place == Place::Own);
+        let own = dead.iter().filter(|dead| dead.entry.location == Location::Own);
         self.remove_unneeded(own.map(|dead| dead.digest)).map(drop)
     }
 
@@ -385,7 +385,7 @@ impl Blobs {
             let Some(name) = name.to_str() else { continue };
             if !temporary {
                 found.extend(name.parse::<Digest>());
-            } else if is_of_the_dead(name) {
+            } else if owner_is_dead(name) {
                 match fs::remove_file(file.path()) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     outcome => {
@@ -399,9 +399,9 @@ impl Blobs {
     }
 
     fn holds(&self, digest: &Digest, entry: Entry, content: &[u8]) -> bool {
-        match entry.place {
-            Place::Own => holds(&self.path(digest), content),
-            Place::Pack { pack, at } => {
+        match entry.location {
+            Location::Own => holds(&self.path(digest), content),
+            Location::Pack { pack, at } => {
                 self.packs.read(pack, at, entry.bytes).is_ok_and(|found| found == content)
             }
         }
@@ -466,7 +466,7 @@ impl ContentSource for Blobs {
     }
 
     fn is_sparse(&self, digest: &Digest) -> bool {
-        let own = self.entry(digest).is_ok_and(|entry| entry.place == Place::Own);
+        let own = self.entry(digest).is_ok_and(|entry| entry.location == Location::Own);
         own && fs::symlink_metadata(self.path(digest)).is_ok_and(|found| has_holes(&found))
     }
 
@@ -536,7 +536,7 @@ impl Drop for Temporary {
 }
 
 /// Whether a temporary file's name says that its process is gone.
-fn is_of_the_dead(name: &str) -> bool {
+fn owner_is_dead(name: &str) -> bool {
     let owner = name.rsplit_once('-').and_then(|(owner, _)| Owner::parse(owner));
     // Names of an older version say less.
     owner.is_none_or(|owner| owner.liveness() == Liveness::Dead)
@@ -623,9 +623,9 @@ mod tests {
         let content = vec![7; bytes];
         let put = blobs.put(&content).expect("stored");
         need(&blobs, put);
-        let torn = match put.entry.expect("it is new").place {
-            Place::Own => blobs.path(&put.digest),
-            Place::Pack { pack, .. } => dir.path().join(format!("blobs/{pack:016x}.pack")),
+        let torn = match put.entry.expect("it is new").location {
+            Location::Own => blobs.path(&put.digest),
+            Location::Pack { pack, .. } => dir.path().join(format!("blobs/{pack:016x}.pack")),
         };
         fs::write(torn, vec![0; bytes]).expect("torn");
         assert!(blobs.read(&put.digest).is_err(), "a torn blob is not handed out");
@@ -638,7 +638,7 @@ mod tests {
         let (dir, blobs) = blobs();
         let put = blobs.put(b"first").expect("stored");
         need(&blobs, put);
-        let Some(Entry { place: Place::Pack { pack, .. }, .. }) = put.entry else {
+        let Some(Entry { location: Location::Pack { pack, .. }, .. }) = put.entry else {
             panic!("a short content lies in a pack");
         };
         // As a power cut leaves it that took the pack's end, and another process that went on.

@@ -10,12 +10,12 @@ use atomic_fs::{
 use crate::approval::Approval;
 use crate::base::Base;
 use crate::decide::changes::changes;
-use crate::decide::client_approved::attestable;
+use crate::decide::client_approved::check_client_approval;
 use crate::decide::conclude::{Committed, NotCommitted};
 use crate::decide::put_back::reopen;
 use crate::decide::set_ids;
 use crate::error::{Result, StagingError};
-use crate::event::{ClientAttestation, Event};
+use crate::event::{ClientApproval, Event};
 use crate::ids::{ApplyId, PatchId, RequestId, SessionId};
 use crate::layer::{DiffStagingLayer, Inner, Tidying};
 use crate::locks::unpoisoned;
@@ -77,8 +77,8 @@ impl DiffStagingLayer {
         if patches.is_empty() {
             return Err(StagingError::NothingPending);
         }
-        if request.attested_by.is_some() {
-            attestable(&patches, request.expect)?;
+        if request.client_approved.is_some() {
+            check_client_approval(&patches, request.expect)?;
         }
         // It has to be one set, with everything that it needs.
         check_conflicts(&patches)?;
@@ -109,7 +109,7 @@ impl DiffStagingLayer {
 
     /// The applies that a patch was in, oldest first.
     pub fn applies_of(&self, patch: PatchId) -> Result<Vec<PatchApply>> {
-        let found = self.0.store.look(|connection| applies::of_patch(connection, patch))?;
+        let found = self.0.store.peek(|connection| applies::of_patch(connection, patch))?;
         let each = found.into_iter().map(|of| PatchApply {
             apply: of.apply,
             outcome: outcome_of(of.state),
@@ -132,7 +132,7 @@ fn outcome_of(state: ApplyState) -> Option<ApplyOutcome> {
 /// What is noted of an apply beside its patches.
 pub(crate) struct Plan<'p> {
     pub(crate) request: Option<&'p RequestId>,
-    pub(crate) attested_by: Option<ClientAttestation>,
+    pub(crate) client_approved: Option<ClientApproval>,
     pub(crate) approval: &'p Approval,
     pub(crate) is_own: bool,
     /// The undone apply that it repeats.
@@ -143,7 +143,7 @@ impl<'p> Plan<'p> {
     fn of(request: &'p ApplyRequest) -> Self {
         Self {
             request: request.request.as_ref(),
-            attested_by: request.attested_by.clone(),
+            client_approved: request.client_approved.clone(),
             approval: &request.approval,
             is_own: request.is_own,
             redoes: None,
@@ -228,7 +228,7 @@ impl Inner {
         patch: PatchId,
     ) -> Result<StagingError> {
         let old = layer.patch(patch)?;
-        let now = self.store.look(|c| patches::at_path(c, old.session, &old.path))?;
+        let now = self.store.peek(|c| patches::at_path(c, old.session, &old.path))?;
         let found = set_signature(now.as_slice());
         Ok(match request.expect {
             Some(expected) => StagingError::SignatureMismatch { expected, found },
@@ -249,14 +249,14 @@ impl Inner {
             // A new directory takes no place that a directory has.
             let mut needed = match patch.kind() == EntryKind::Directory && patch.base.is_none() {
                 true => Vec::new(),
-                false => self.store.look(|c| patches::freeing_below(c, patch.session, to))?,
+                false => self.store.peek(|c| patches::freeing_below(c, patch.session, to))?,
             };
             let above = std::iter::successors(to.parent(), RelPath::parent);
             for path in patch.rename_to.clone().into_iter().chain(above) {
                 if !looked_at.insert((patch.session, path.clone())) {
                     break;
                 }
-                let there = self.store.look(|c| patches::at_path(c, patch.session, &path))?;
+                let there = self.store.peek(|c| patches::at_path(c, patch.session, &path))?;
                 let makes_way = |other: &Patch| {
                     let is_kept = other.kind() == EntryKind::Directory && !other.changes_kind();
                     !is_kept && (other.frees(&path) || other.changes_kind())
@@ -282,7 +282,7 @@ impl Inner {
                 let now = patches::find(write, patch.id)?
                     .ok_or(StagingError::PatchNotFound { patch: patch.id })?;
                 if now.state != PatchState::Pending {
-                    return Err(overtaken(write, approved, signature)?);
+                    return Err(raced(write, approved, signature)?);
                 }
                 if let Some(apply) = now.apply {
                     return Err(held_by(write, apply)?);
@@ -305,7 +305,7 @@ impl Inner {
                 apply,
                 patches: ids,
                 signature,
-                attested_by: plan.attested_by.clone(),
+                client_approved: plan.client_approved.clone(),
                 approval: Some(plan.approval.clone()),
                 undoes: None,
                 redoes: plan.redoes,
@@ -332,7 +332,7 @@ fn answer_repeated(status: ApplyStatus) -> Result<ApplyReport> {
 }
 
 /// Why what was approved is no longer what is pending.
-fn overtaken(write: &Write<'_>, approved: &[Patch], expected: Signature) -> Result<StagingError> {
+fn raced(write: &Write<'_>, approved: &[Patch], expected: Signature) -> Result<StagingError> {
     let mut now = Vec::new();
     for patch in approved {
         now.extend(patches::at_path(write, patch.session, &patch.path)?);

@@ -13,7 +13,7 @@ use crate::signing::set_signature;
 /// # Errors
 /// `SignatureMismatch` without a signature; `ConfirmationMissing` for full replacements;
 /// `NotByClient` for guarded paths.
-pub fn attestable(patches: &[Patch], expect: Option<Signature>) -> Result<()> {
+pub fn check_client_approval(patches: &[Patch], expect: Option<Signature>) -> Result<()> {
     let found = set_signature(patches);
     match expect {
         Some(expected) if expected == found => {}

@@ -42,9 +42,9 @@ impl DiffStagingLayer {
         }
         let plan = Plan {
             request: None,
-            attested_by: None,
+            client_approved: None,
             approval: &request.approval,
-            is_own: inner.store.look(|connection| applies::is_own(connection, apply))?,
+            is_own: inner.store.peek(|connection| applies::is_own(connection, apply))?,
             redoes: Some(apply),
         };
         let report =
@@ -65,7 +65,7 @@ impl Inner {
             let newest = || applies::newest_undone(connection)?.ok_or(StagingError::NothingToRedo);
             let apply = asked.map_or_else(newest, Ok)?;
             let refused = |reason: String| Err(StagingError::NotRedoable { apply, reason });
-            match applies::standing(connection, apply)? {
+            match applies::reversal(connection, apply)? {
                 None => return refused("there is no such apply".to_owned()),
                 Some(standing) if standing.undone_by.is_none() => {
                     return refused("it was not undone".to_owned());

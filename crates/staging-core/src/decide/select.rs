@@ -23,7 +23,7 @@ impl DiffStagingLayer {
     /// stale is discarded.
     pub fn status(&self) -> Result<Status> {
         let pending = self.0.store.read(patches::pending)?;
-        let (pending, stale) = self.0.refresh(pending)?;
+        let (pending, stale) = self.0.revalidate(pending)?;
         let (sessions, lapsed) = self.0.store.read(|connection| {
             Ok((sessions::current(connection)?, patches::lapsed(connection)?))
         })?;
@@ -65,7 +65,7 @@ impl DiffStagingLayer {
 
     /// One patch, whatever its state.
     pub fn patch(&self, id: PatchId) -> Result<Patch> {
-        self.0.store.look(|connection| {
+        self.0.store.peek(|connection| {
             patches::find(connection, id)?.ok_or(StagingError::PatchNotFound { patch: id })
         })
     }
@@ -78,7 +78,7 @@ impl DiffStagingLayer {
     /// expired with its session, is reported among the stale ones instead.
     pub fn select(&self, ids: &[Selector]) -> Result<Selection> {
         let (pending, mut stale) = self.0.store.read(|connection| named(connection, ids))?;
-        let (patches, found) = self.0.refresh(pending)?;
+        let (patches, found) = self.0.revalidate(pending)?;
         stale.extend(found);
         let lapsed = self.0.store.read(|connection| missing(connection, ids, &patches))?;
         Ok(Selection { signature: set_signature(&patches), patches, stale, lapsed })

@@ -27,8 +27,8 @@ impl DiffStagingLayer {
     /// # Errors
     /// `NotUndoable`, `NothingToUndo`.
     pub fn undoable(&self, apply: Option<ApplyId>) -> Result<Reversible> {
-        let apply = self.0.standing(apply)?;
-        let patches = self.0.store.look(|connection| patches::of_apply(connection, apply))?;
+        let apply = self.0.latest_undoable(apply)?;
+        let patches = self.0.store.peek(|connection| patches::of_apply(connection, apply))?;
         Ok(Reversible { apply, signature: set_signature(&patches), patches })
     }
 
@@ -62,15 +62,15 @@ impl DiffStagingLayer {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
         let lock = inner.begin(&mut gate)?;
-        let target = inner.standing(apply)?;
-        let applied = inner.store.look(|connection| patches::of_apply(connection, target))?;
+        let target = inner.latest_undoable(apply)?;
+        let applied = inner.store.peek(|connection| patches::of_apply(connection, target))?;
         let left = inner.left_empty(target, &applied)?;
         let Some(changes) = reverse_all(&applied, &left) else {
             let reason = "its record is not complete".to_owned();
             return Err(StagingError::NotUndoable { apply: target, reason });
         };
         let recorded =
-            inner.store.look(|connection| applies::approved_signature(connection, target))?;
+            inner.store.peek(|connection| applies::approved_signature(connection, target))?;
         let found = [set_signature(&applied), signature_of_several(&applied)];
         if recorded.is_some_and(|recorded| !found.contains(&recorded)) {
             let reason = "its record is not what was approved".to_owned();
@@ -88,7 +88,7 @@ impl DiffStagingLayer {
                 apply: started.0,
                 patches: ids,
                 signature,
-                attested_by: None,
+                client_approved: None,
                 approval: Some(approval.clone()),
                 undoes: Some(target),
                 redoes: None,
@@ -96,7 +96,7 @@ impl DiffStagingLayer {
             Ok(started)
         })?;
         // Those that an older version left, or that are there again, need not be made.
-        let gone = inner.store.look(|connection| applies::removed_dirs(connection, target))?;
+        let gone = inner.store.peek(|connection| applies::removed_dirs(connection, target))?;
         let makes = |change: &&Change| matches!(change.operation, FsOperation::MakeDir { .. });
         let already: HashSet<RelPath> =
             changes.iter().filter(makes).map(|change| change.path.clone()).collect();
@@ -113,7 +113,7 @@ impl DiffStagingLayer {
         match inner.conclude(&mut gate, lock, by, &[], applied_set) {
             Ok(Committed { kept, .. }) => {
                 let patches = applied.iter().map(|patch| patch.id).collect();
-                let now = inner.store.look(|connection| patches::of_apply(connection, target))?;
+                let now = inner.store.peek(|connection| patches::of_apply(connection, target))?;
                 let is_pending = |patch: &Patch| patch.state == PatchState::Pending;
                 let pending = now.into_iter().filter(is_pending).map(|patch| patch.id).collect();
                 Ok(UndoReport { apply: by, undone: target, patches, pending, kept })
@@ -130,7 +130,7 @@ impl Inner {
     /// The directories that an apply's patches made, as far as nothing will be in them once its
     /// files are taken back, with their permission bits, outermost first.
     fn left_empty(&self, target: ApplyId, applied: &[Patch]) -> Result<Vec<RemovedDir>> {
-        let made = self.store.look(|connection| applies::made_dirs(connection, target))?;
+        let made = self.store.peek(|connection| applies::made_dirs(connection, target))?;
         let made: HashSet<RelPath> = made.into_iter().collect();
         let leaves = |patch: &Patch| patch.staged.is_some_and(|s| s.kind() != EntryKind::Directory);
         let arrived = applied.iter().filter(|patch| leaves(patch)).filter_map(|patch| {
@@ -164,26 +164,26 @@ impl Inner {
     }
 
     /// The apply to take back, if it can be.
-    fn standing(&self, asked: Option<ApplyId>) -> Result<ApplyId> {
+    fn latest_undoable(&self, asked: Option<ApplyId>) -> Result<ApplyId> {
         self.store.read(|connection| {
             let Some(apply) = asked else {
-                return applies::newest_standing(connection)?.ok_or(StagingError::NothingToUndo);
+                return applies::newest_undoable(connection)?.ok_or(StagingError::NothingToUndo);
             };
             let refused = |reason: String| Err(StagingError::NotUndoable { apply, reason });
-            let Some(standing) = applies::standing(connection, apply)? else {
+            let Some(standing) = applies::reversal(connection, apply)? else {
                 return refused("there is no such apply".to_owned());
             };
             match standing {
-                applies::Standing { undone_by: Some(by), .. } => {
+                applies::Reversal { undone_by: Some(by), .. } => {
                     refused(format!("{by} took it back already"))
                 }
-                applies::Standing { is_undo: true, .. } => {
+                applies::Reversal { is_undo: true, .. } => {
                     refused("it is an undo itself: `redo` applies the changes again".to_owned())
                 }
-                applies::Standing { is_forgotten: true, .. } => {
+                applies::Reversal { is_forgotten: true, .. } => {
                     refused("it is older than old contents are kept".to_owned())
                 }
-                applies::Standing { state: ApplyState::Committed, .. } => Ok(apply),
+                applies::Reversal { state: ApplyState::Committed, .. } => Ok(apply),
                 _ => refused("it never reached the disk".to_owned()),
             }
         })

@@ -58,7 +58,7 @@ impl DiffStagingLayer {
 
     /// The applies that recovery could neither finish nor take back.
     pub fn in_doubt(&self) -> Result<Vec<InDoubtApply>> {
-        self.0.store.look(applies::in_doubt)
+        self.0.store.peek(applies::in_doubt)
     }
 
     /// Gives up an apply in doubt whose files a person has put in order: its patches can be decided
@@ -158,7 +158,7 @@ impl Inner {
         if self.workspace.needs_recovery()? {
             return Ok(true);
         }
-        let undecided = self.store.look(applies::undecided)?;
+        let undecided = self.store.peek(applies::undecided)?;
         if undecided.is_empty() {
             return Ok(false);
         }
@@ -309,7 +309,7 @@ impl SetRecords for StoreRecords<'_> {
     }
 
     fn undecided(&self) -> io::Result<Vec<String>> {
-        let undecided = self.0.store.look(applies::undecided);
+        let undecided = self.0.store.peek(applies::undecided);
         let undecided = undecided.map_err(|error| io::Error::other(error.to_string()))?;
         Ok(undecided.into_iter().map(|(_, set)| set).collect())
     }

@@ -23,10 +23,10 @@ use crate::time::now_ns;
 const FOLLOWED_MAX: usize = 4096;
 
 /// How a patch's base stands.
-enum Judgement {
-    Stands,
+enum Freshness {
+    Unchanged,
     /// It stands, and the file system's word on it is new.
-    Refreshed(Base),
+    Touched(Base),
     Stale,
 }
 
@@ -38,7 +38,7 @@ impl DiffStagingLayer {
 
     /// The files that pending patches are about.
     pub(crate) fn pending_paths(&self) -> Result<Vec<RelPath>> {
-        self.0.store.look(patches::pending_paths)
+        self.0.store.peek(patches::pending_paths)
     }
 
     /// The files of what was proposed behind an event, and the newest event; no
@@ -60,7 +60,7 @@ impl DiffStagingLayer {
     }
 
     /// Looks at the files of pending patches on these paths; how many are stale.
-    pub(crate) fn look_again_at(&self, paths: &[RelPath]) -> Result<usize> {
+    pub(crate) fn recheck_paths(&self, paths: &[RelPath]) -> Result<usize> {
         let concerned = self.0.store.read(|connection| {
             let mut concerned = Vec::new();
             for path in paths {
@@ -68,12 +68,12 @@ impl DiffStagingLayer {
             }
             Ok(concerned)
         })?;
-        Ok(self.0.refresh(concerned)?.1.len())
+        Ok(self.0.revalidate(concerned)?.1.len())
     }
 
     /// Looks at the files of everything pending; how many patches are stale.
-    pub(crate) fn look_again(&self) -> Result<usize> {
-        Ok(self.0.refresh(self.0.store.read(patches::pending)?)?.1.len())
+    pub(crate) fn recheck(&self) -> Result<usize> {
+        Ok(self.0.revalidate(self.0.store.read(patches::pending)?)?.1.len())
     }
 }
 
@@ -81,7 +81,7 @@ impl Inner {
     /// Looks at the files of pending patches. Gives those that stand, and those
     /// that turned out stale, which are discarded now. One that an apply holds is
     /// left to it.
-    pub(crate) fn refresh(&self, patches: Vec<Patch>) -> Result<(Vec<Patch>, Vec<Patch>)> {
+    pub(crate) fn revalidate(&self, patches: Vec<Patch>) -> Result<(Vec<Patch>, Vec<Patch>)> {
         let observed_ns = now_ns();
         let stats = self.workspace.stat_all(patches.iter().map(|patch| &patch.path));
         let mut standing = Vec::with_capacity(patches.len());
@@ -91,14 +91,14 @@ impl Inner {
                 standing.push(patch);
                 continue;
             }
-            match self.judge(&patch, stat, observed_ns)? {
-                Judgement::Stands => standing.push(patch),
-                Judgement::Refreshed(base) => {
+            match self.check(&patch, stat, observed_ns)? {
+                Freshness::Unchanged => standing.push(patch),
+                Freshness::Touched(base) => {
                     refreshed.push((patch.id, base.clone()));
                     patch.base = Some(base);
                     standing.push(patch);
                 }
-                Judgement::Stale => stale.push(patch),
+                Freshness::Stale => stale.push(patch),
             }
         }
         if refreshed.is_empty() && stale.is_empty() {
@@ -107,7 +107,7 @@ impl Inner {
         let keep = self.keeps_history();
         let written = self.store.write(|write| {
             for (id, base) in &refreshed {
-                patches::refresh(write, *id, base)?;
+                patches::update_stat(write, *id, base)?;
             }
             let (mut discarded, mut held) = (Vec::new(), Vec::new());
             for patch in &stale {
@@ -144,7 +144,7 @@ impl Inner {
         let mut stale = Vec::new();
         for (patch, stat) in pending.iter().zip(stats) {
             if patch.apply.is_none()
-                && matches!(self.judge(patch, stat, observed_ns)?, Judgement::Stale)
+                && matches!(self.check(patch, stat, observed_ns)?, Freshness::Stale)
             {
                 stale.push(patch.id);
             }
@@ -152,12 +152,12 @@ impl Inner {
         Ok(stale)
     }
 
-    fn judge(
+    fn check(
         &self,
         patch: &Patch,
         stat: Result<Option<Stat>, FsError>,
         observed_ns: i64,
-    ) -> Result<Judgement> {
+    ) -> Result<Freshness> {
         let stat = match stat {
             Ok(stat) => stat,
             // Its own session takes away what is on the way.
@@ -167,36 +167,36 @@ impl Inner {
                 None
             }
             // A parent became a symlink, a mount or a file.
-            Err(FsError::Refused { .. }) => return Ok(Judgement::Stale),
+            Err(FsError::Refused { .. }) => return Ok(Freshness::Stale),
             Err(error) => return Err(error.into()),
         };
         if let Some(to) = &patch.rename_to
             && self.is_taken(patch, to)?
         {
-            return Ok(Judgement::Stale);
+            return Ok(Freshness::Stale);
         }
         match (&patch.base, stat) {
-            (None, None) => Ok(Judgement::Stands),
+            (None, None) => Ok(Freshness::Unchanged),
             // It is there already, whoever made it.
             (None, Some(stat))
                 if stat.kind == FileKind::Directory && patch.kind() == EntryKind::Directory =>
             {
-                Ok(Judgement::Stands)
+                Ok(Freshness::Unchanged)
             }
             // A directory that the session empties makes way; the apply looks whether it does.
             (None, Some(stat))
                 if stat.kind == FileKind::Directory && self.frees_below(patch, &patch.path)? =>
             {
-                Ok(Judgement::Stands)
+                Ok(Freshness::Unchanged)
             }
-            (None, Some(_)) | (Some(_), None) => Ok(Judgement::Stale),
-            (Some(base), Some(stat)) if base.is_refuted_by(&stat) => Ok(Judgement::Stale),
-            (Some(base), Some(stat)) if base.is_proven_by(&stat) => Ok(Judgement::Stands),
+            (None, Some(_)) | (Some(_), None) => Ok(Freshness::Stale),
+            (Some(base), Some(stat)) if base.is_refuted_by(&stat) => Ok(Freshness::Stale),
+            (Some(base), Some(stat)) if base.is_proven_by(&stat) => Ok(Freshness::Unchanged),
             (Some(base), Some(_)) => match base.kind() {
-                EntryKind::File => self.hash_again(patch, base, observed_ns),
-                EntryKind::Symlink => self.read_link_again(patch, base, observed_ns),
+                EntryKind::File => self.rehash(patch, base, observed_ns),
+                EntryKind::Symlink => self.reread_link(patch, base, observed_ns),
                 // What is in it is looked at when it is removed.
-                EntryKind::Directory => Ok(Judgement::Stands),
+                EntryKind::Directory => Ok(Freshness::Unchanged),
             },
         }
     }
@@ -214,14 +214,14 @@ impl Inner {
             Ok(Some(_)) | Err(FsError::Refused { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let there = self.store.look(|c| patches::at_path(c, patch.session, to))?;
+        let there = self.store.peek(|c| patches::at_path(c, patch.session, to))?;
         Ok(!there.is_some_and(|there| there.frees(to)))
     }
 
     /// Whether a patch's session takes away, or replaces, what is on the way to a path.
     fn has_way(&self, patch: &Patch, path: &RelPath) -> Result<bool> {
         for dir in std::iter::successors(path.parent(), RelPath::parent) {
-            let there = self.store.look(|c| patches::at_path(c, patch.session, &dir))?;
+            let there = self.store.peek(|c| patches::at_path(c, patch.session, &dir))?;
             if there.is_some_and(|there| there.replaces(&dir)) {
                 return Ok(true);
             }
@@ -233,15 +233,15 @@ impl Inner {
     fn frees_below(&self, patch: &Patch, path: &RelPath) -> Result<bool> {
         let freeing = self
             .store
-            .look(|connection| patches::freeing_below(connection, patch.session, path))?;
+            .peek(|connection| patches::freeing_below(connection, patch.session, path))?;
         Ok(!freeing.is_empty())
     }
 
-    fn hash_again(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Judgement> {
+    fn rehash(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Freshness> {
         self.at_read(ReadStep::Opens, &patch.path);
         let mut file = match self.workspace.open_file(&patch.path) {
             Ok(Some(file)) => file,
-            Ok(None) | Err(FsError::Refused { .. }) => return Ok(Judgement::Stale),
+            Ok(None) | Err(FsError::Refused { .. }) => return Ok(Freshness::Stale),
             Err(error) => return Err(error.into()),
         };
         let stat = file.stat();
@@ -253,28 +253,28 @@ impl Inner {
         self.at_read(ReadStep::WasRead, &patch.path);
         let found = Fingerprint::file(digest, bytes, stat.mode);
         if found != base.content {
-            return Ok(Judgement::Stale);
+            return Ok(Freshness::Stale);
         }
-        Ok(refreshed_or_stands(base, Base::new(found, &stat, observed_ns), &stat))
+        Ok(touched_or_unchanged(base, Base::new(found, &stat, observed_ns), &stat))
     }
 
-    fn read_link_again(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Judgement> {
+    fn reread_link(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Freshness> {
         let Some((target, stat)) = self.workspace.read_link(&patch.path)? else {
-            return Ok(Judgement::Stale);
+            return Ok(Freshness::Stale);
         };
         let found = Fingerprint::symlink(&target);
         if found.digest != base.content.digest {
-            return Ok(Judgement::Stale);
+            return Ok(Freshness::Stale);
         }
         let refreshed = Base::new(found, &stat, observed_ns);
-        Ok(refreshed_or_stands(base, refreshed, &stat))
+        Ok(touched_or_unchanged(base, refreshed, &stat))
     }
 }
 
 /// What is to be noted of a base that still stands.
-fn refreshed_or_stands(base: &Base, refreshed: Base, stat: &Stat) -> Judgement {
+fn touched_or_unchanged(base: &Base, refreshed: Base, stat: &Stat) -> Freshness {
     // Observed before the file was opened, so a change after that is racy or
     // shows in the time stamps. News that settles nothing is not written down.
     let settles = refreshed.is_proven_by(stat) || !base.has_stamps_of(stat);
-    if settles { Judgement::Refreshed(refreshed) } else { Judgement::Stands }
+    if settles { Freshness::Touched(refreshed) } else { Freshness::Unchanged }
 }

@@ -79,12 +79,12 @@ pub(crate) enum Space {
 }
 
 /// One step of a walk through the state directory.
-enum Place {
+enum SweepStep {
     /// Contents that have a file of their own.
     Folder(PathBuf),
     Pack(i64),
     /// The strategies that misbehaved.
-    SetAside,
+    Quarantine,
 }
 
 impl DiffStagingLayer {
@@ -134,7 +134,7 @@ impl DiffStagingLayer {
             orphaned: inner.find_orphans()?,
             ..SweepReport::default()
         };
-        let (standing, stale) = inner.refresh(inner.store.read(patches::pending)?)?;
+        let (standing, stale) = inner.revalidate(inner.store.read(patches::pending)?)?;
         drop(standing);
         report.stale = stale.into_iter().map(|patch| patch.id).collect();
         let (forgotten, all) = inner.forget_old(deadline)?;
@@ -184,7 +184,7 @@ impl DiffStagingLayer {
         let inner = &*self.0;
         let mut sound: HashMap<Digest, bool> = HashMap::new();
         let mut damaged = Vec::new();
-        for (patch, digest) in inner.store.look(patches::contents_needed)? {
+        for (patch, digest) in inner.store.peek(patches::contents_needed)? {
             let is_sound = match sound.get(&digest) {
                 Some(is_sound) => *is_sound,
                 None => {
@@ -224,18 +224,19 @@ impl Inner {
     /// that nobody has needed since.
     pub(crate) fn flush(&self, space: Space) -> Result<()> {
         // Taken first: what is buried later may rest on a later commit.
-        let mut dead = self.store.take_dead();
+        let mut dead = self.store.take_unreferenced();
         let flushed = self
             .blobs
             .sync()
             .and_then(|()| if self.store.is_dirty() { self.store.sync() } else { Ok(()) });
         if space == Space::WhereNothingIsAppended {
             let current = |pack| self.blobs.packs().is_current(pack);
-            self.store.bury(dead.extract_if(.., |dead| dead.pack().is_some_and(current)));
+            self.store
+                .note_unreferenced(dead.extract_if(.., |dead| dead.pack().is_some_and(current)));
         }
         let reclaimed = flushed.and_then(|()| self.blobs.reclaim(&dead));
         if reclaimed.is_err() {
-            self.store.bury(dead);
+            self.store.note_unreferenced(dead);
         }
         reclaimed
     }
@@ -270,7 +271,7 @@ impl Inner {
 
     /// Open sessions that are not marked yet and whose process is gone.
     fn dead_owners(&self) -> Result<Vec<(SessionId, Owner)>> {
-        let owned = self.store.look(sessions::owned)?;
+        let owned = self.store.peek(sessions::owned)?;
         let mut known: Vec<(Owner, Liveness)> = Vec::new();
         let mut dead = Vec::new();
         for (session, owner) in owned {
@@ -296,7 +297,7 @@ impl Inner {
         let mut forgotten = 0;
         loop {
             let old =
-                self.store.look(|connection| patches::decided_before(connection, before, BATCH))?;
+                self.store.peek(|connection| patches::decided_before(connection, before, BATCH))?;
             if old.is_empty() {
                 return Ok((forgotten, true));
             }
@@ -324,10 +325,10 @@ impl Inner {
             path: self.options.state_dir.clone(),
             source,
         };
-        let mut places: Vec<Place> =
-            self.blobs.folders().map_err(failed)?.into_iter().map(Place::Folder).collect();
-        places.extend(self.blobs.packs().list().map_err(failed)?.into_iter().map(Place::Pack));
-        places.push(Place::SetAside);
+        let mut places: Vec<SweepStep> =
+            self.blobs.folders().map_err(failed)?.into_iter().map(SweepStep::Folder).collect();
+        places.extend(self.blobs.packs().list().map_err(failed)?.into_iter().map(SweepStep::Pack));
+        places.push(SweepStep::Quarantine);
         let from = match deadline {
             Some(_) => self.sweep_from.load(Ordering::Relaxed) % places.len(),
             None => 0,
@@ -340,20 +341,22 @@ impl Inner {
                 return Ok(swept);
             }
             match place {
-                Place::Folder(folder) => {
+                SweepStep::Folder(folder) => {
                     let (own, temporary) = self.blobs.own_files(folder).map_err(failed)?;
                     swept.removed += temporary + self.remove_unneeded(&own)?;
                 }
-                Place::Pack(pack) => {
+                SweepStep::Pack(pack) => {
                     // A row of this pack can only be new while its writer lives, who has
                     // it locked.
                     let live =
-                        || self.store.look(|connection| contents::in_pack(connection, *pack));
+                        || self.store.peek(|connection| contents::in_pack(connection, *pack));
                     let bytes = self.blobs.packs().sweep(*pack, live)?;
                     swept.removed += u64::from(bytes > 0);
                     swept.bytes += bytes;
                 }
-                Place::SetAside => swept.removed += self.set_aside.sweep().map_err(failed)?,
+                SweepStep::Quarantine => {
+                    swept.removed += self.quarantine.sweep().map_err(failed)?
+                }
             }
         }
         self.sweep_from.store(0, Ordering::Relaxed);
@@ -367,7 +370,7 @@ impl Inner {
     fn remove_unneeded(&self, own: &[Digest]) -> Result<u64> {
         let mut removed = 0;
         for batch in own.chunks(BATCH) {
-            let unneeded = self.store.look(|connection| {
+            let unneeded = self.store.peek(|connection| {
                 let mut unneeded: Vec<Digest> = Vec::new();
                 for digest in batch {
                     if contents::find(connection, digest)?.is_none() {

@@ -52,7 +52,7 @@ impl Inner {
     pub(crate) fn say_waiting(&self, activity: Activity) {
         let lock = self.options.state_dir.join(atomic_fs::LOCK_FILE);
         let process = waiting::holder(&lock, LockKind::Whole);
-        self.options.wait_observer.tell(&Waiting { activity, process });
+        self.options.wait_observer.report(&Waiting { activity, process });
     }
 
     /// Takes the workspace's lock with nothing left of any apply before.

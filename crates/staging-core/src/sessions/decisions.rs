@@ -71,7 +71,7 @@ impl DiffStagingLayer {
     /// # Errors
     /// When the store fails.
     pub fn unreported_decisions(&self, label: &str) -> Result<Vec<Patch>> {
-        self.0.store.look(|connection| patches::unreported(connection, label))
+        self.0.store.peek(|connection| patches::unreported(connection, label))
     }
 
     /// Notes that the agent of these patches has been told.

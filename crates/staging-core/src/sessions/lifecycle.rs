@@ -33,7 +33,7 @@ impl DiffStagingLayer {
         self.0.expire_overdue()?;
         let expires_after = self.0.options.session_expires_after;
         let owner = self.0.owner();
-        let open = self.0.store.look(|connection| sessions::find_label(connection, label))?;
+        let open = self.0.store.peek(|connection| sessions::find_label(connection, label))?;
         if let Some(session) = open
             && session.state == SessionState::Open
             && session.orphaned_at.is_none()
@@ -55,7 +55,7 @@ impl DiffStagingLayer {
 
     /// The session of this id, or the open (else the last) one of this label.
     pub fn find_session(&self, id_or_label: &str) -> Result<Session> {
-        self.0.store.look(|connection| {
+        self.0.store.peek(|connection| {
             let found = match id_or_label.parse() {
                 Ok(id) => sessions::find(connection, id)?,
                 Err(_) => sessions::find_label(connection, id_or_label)?,
@@ -68,7 +68,7 @@ impl DiffStagingLayer {
 
     /// Every session, in the order they were opened.
     pub fn sessions(&self) -> Result<Vec<Session>> {
-        self.0.store.look(sessions::all)
+        self.0.store.peek(sessions::all)
     }
 
     /// Ends a session that has no owner and never had a patch; whether it did. For
@@ -150,7 +150,7 @@ impl Inner {
     /// Ends sessions whose time has run out; which.
     pub(crate) fn expire_overdue(&self) -> Result<Vec<SessionId>> {
         let age = self.store.age()?;
-        let overdue = self.store.look(|connection| sessions::overdue(connection, age))?;
+        let overdue = self.store.peek(|connection| sessions::overdue(connection, age))?;
         let mut expired = Vec::new();
         for session in overdue {
             // One that an apply is at ends at the next look.
@@ -213,7 +213,7 @@ impl Inner {
 
     /// The session, if it takes proposals; one whose time has run out ends now.
     pub(crate) fn require_open(&self, id: SessionId) -> Result<Session> {
-        self.still_open(self.store.look(|connection| require(connection, id))?)
+        self.still_open(self.store.peek(|connection| require(connection, id))?)
     }
 
     /// The same of a session that was just read.
@@ -224,7 +224,7 @@ impl Inner {
                 match self.expire(id)? {
                     Ok(session) => session,
                     Err(apply) => {
-                        return Err(self.store.look(|connection| held_by(connection, apply))?);
+                        return Err(self.store.peek(|connection| held_by(connection, apply))?);
                     }
                 }
             } else {

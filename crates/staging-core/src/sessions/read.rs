@@ -43,7 +43,7 @@ impl DiffStagingLayer {
 }
 
 /// Where the session's file lies.
-enum Place {
+enum Location {
     Store(Fingerprint),
     Disk,
     Nowhere,
@@ -56,14 +56,14 @@ impl Inner {
         path: &RelPath,
     ) -> Result<Option<Box<dyn Read + 'a>>> {
         for _ in 0..READS_MAX {
-            return match self.place(session, path)? {
-                Place::Nowhere => Ok(None),
-                Place::Disk => {
+            return match self.location(session, path)? {
+                Location::Nowhere => Ok(None),
+                Location::Disk => {
                     self.at_read(ReadStep::Opens, path);
                     let file = self.workspace.open_file(path)?;
                     Ok(file.map(|file| Box::new(file) as Box<dyn Read>))
                 }
-                Place::Store(staged) => match self.blobs.open_blob(&staged.digest) {
+                Location::Store(staged) => match self.blobs.open_blob(&staged.digest) {
                     Ok(file) => Ok(Some(Box::new(file))),
                     // The patch was replaced in between, and its content went.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -74,21 +74,21 @@ impl Inner {
         Err(damaged(path)(io::Error::from(io::ErrorKind::NotFound)))
     }
 
-    fn place(&self, session: SessionId, path: &RelPath) -> Result<Place> {
+    fn location(&self, session: SessionId, path: &RelPath) -> Result<Location> {
         let view = View::new(self, session);
         let staged = |patch: Patch| match patch.staged {
             Some(staged) if staged.kind() == EntryKind::Directory => {
                 Err(StagingError::is_a_directory(path))
             }
-            Some(staged) => Ok(Place::Store(staged)),
-            None => Ok(Place::Nowhere),
+            Some(staged) => Ok(Location::Store(staged)),
+            None => Ok(Location::Nowhere),
         };
         if let Some(patch) = view.at_target(path)? {
             return staged(patch);
         }
         Ok(match view.at_path(path)? {
-            None => Place::Disk,
-            Some(patch) if patch.operation == Operation::Rename => Place::Nowhere,
+            None => Location::Disk,
+            Some(patch) if patch.operation == Operation::Rename => Location::Nowhere,
             Some(patch) => staged(patch)?,
         })
     }

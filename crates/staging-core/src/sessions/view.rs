@@ -66,7 +66,7 @@ impl DiffStagingLayer {
     ///
     /// # Errors
     /// When the session is not open.
-    pub fn look(&self, session: SessionId) -> Result<SessionView> {
+    pub fn session_view(&self, session: SessionId) -> Result<SessionView> {
         let found = self.0.require_open(session)?;
         self.0.note_activity(&found)?;
         Ok(SessionView { layer: self.clone(), session, pending: OnceLock::new() })
@@ -108,7 +108,7 @@ impl SessionView {
             return Ok(pending);
         }
         let patches =
-            self.layer.0.store.look(|connection| patches::pending_in(connection, self.session))?;
+            self.layer.0.store.peek(|connection| patches::pending_in(connection, self.session))?;
         let mut pending = BTreeMap::new();
         for patch in &patches {
             if matches!(patch.operation, Operation::Delete | Operation::Rename) {

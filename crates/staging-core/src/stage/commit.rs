@@ -21,7 +21,7 @@ use crate::stage::step::{
     join_idle, number_revisions, step_at,
 };
 use crate::stage::view::View;
-use crate::store::contents::{Entry, Place, Referred};
+use crate::store::contents::{Entry, Location, Referred};
 use crate::store::patches::{Inserted, Needs};
 use crate::store::write::Write;
 use crate::store::{contents, meta, patches, sessions};
@@ -52,7 +52,7 @@ impl Inner {
             }
         };
         for plan in plans {
-            self.bury(&plan.view.stored, &taken);
+            self.release_unused(&plan.view.stored, &taken);
         }
         committed
     }
@@ -185,7 +185,7 @@ impl Inner {
                 Referred::ToOurs => {
                     // A file of its own is removed under the write lock that is
                     // held now, and only while it has no row.
-                    let own = put.is_some_and(|put| put.place == Place::Own);
+                    let own = put.is_some_and(|put| put.location == Location::Own);
                     if own && !self.blobs.has_own(&digest, bytes) {
                         return Err(CommitError::BlobMissing);
                     }

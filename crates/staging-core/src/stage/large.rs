@@ -206,7 +206,7 @@ impl Inner {
 
     /// Removes what dead processes prepared.
     pub(crate) fn drop_abandoned(&self) -> Result<()> {
-        for (first, owner) in self.store.look(patches::prepared)? {
+        for (first, owner) in self.store.peek(patches::unlisted)? {
             let liveness = Owner::parse(&owner).map(|owner| owner.liveness());
             if matches!(liveness, None | Some(Liveness::Dead)) {
                 self.drop_prepared(first)?;

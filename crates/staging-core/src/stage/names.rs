@@ -109,7 +109,7 @@ impl<'n, 'v> Named<'n, 'v> {
             return Ok(true);
         }
         let session = self.view.session;
-        let pending = self.view.inner.store.look(|c| patches::pending_in(c, session))?;
+        let pending = self.view.inner.store.peek(|c| patches::pending_in(c, session))?;
         Ok(pending
             .iter()
             .filter_map(|patch| patch.target())

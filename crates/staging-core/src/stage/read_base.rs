@@ -13,7 +13,7 @@ use crate::contents::blobs::{Put, StreamError, Temporary};
 use crate::error::{Result, StagingError};
 use crate::layer::{DiffStagingLayer, Inner};
 use crate::stage::read_step::ReadStep;
-use crate::store::contents::{Dead, Entry};
+use crate::store::contents::{Entry, Unreferenced};
 use crate::store::{contents, meta};
 use crate::time::now_ns;
 
@@ -174,7 +174,7 @@ impl Inner {
                 );
                 return Ok(Some(BaseRead { base, stored, has_one_name: before.links == 1 }));
             }
-            self.bury(&[stored.put()], &HashSet::new());
+            self.release_unused(&[stored.put()], &HashSet::new());
         }
         Err(StagingError::Busy { what: format!("`{path}` changes while it is read") })
     }
@@ -187,7 +187,7 @@ impl Inner {
         self.at_read(ReadStep::WasRead, path);
         let now = self.workspace.stat(path)?;
         if !now.is_some_and(|now| same(&stat, &now)) {
-            self.bury(&[stored.put()], &HashSet::new());
+            self.release_unused(&[stored.put()], &HashSet::new());
             return Ok(None);
         }
         self.at_read(ReadStep::IsTaken, path);
@@ -230,7 +230,7 @@ impl Inner {
 
     /// Whether the store may hold so much more, besides what a call has put already.
     fn has_room(&self, put_bytes: u64, bytes: u64) -> Result<bool> {
-        let held = self.store.look(meta::content_bytes)?;
+        let held = self.store.peek(meta::content_bytes)?;
         let wanted = held.saturating_add(put_bytes).saturating_add(bytes);
         Ok(wanted <= self.options.stored_bytes_max)
     }
@@ -243,7 +243,7 @@ impl Inner {
         };
         // A file of any length may be there, a sparse one for example: it is read only if it can
         // be one of the contents, all of which fit the limit.
-        if !self.store.look(|connection| contents::has_length(connection, stat.bytes))? {
+        if !self.store.peek(|connection| contents::has_length(connection, stat.bytes))? {
             return Err(full());
         }
         let mut file = file.take(stat.bytes + 1);
@@ -255,12 +255,12 @@ impl Inner {
     }
 
     /// Notes contents that were put for nothing.
-    pub(crate) fn bury(&self, stored: &[Put], taken: &HashSet<Entry>) {
+    pub(crate) fn release_unused(&self, stored: &[Put], taken: &HashSet<Entry>) {
         let unneeded = stored.iter().filter_map(|put| {
             let entry = put.entry.filter(|entry| !taken.contains(entry))?;
-            Some(Dead { digest: put.digest, entry })
+            Some(Unreferenced { digest: put.digest, entry })
         });
-        self.store.bury(unneeded);
+        self.store.note_unreferenced(unneeded);
     }
 
     pub(crate) fn too_many_bytes(&self) -> StagingError {

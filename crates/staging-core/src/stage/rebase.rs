@@ -46,7 +46,7 @@ impl DiffStagingLayer {
         let inner = &*self.0;
         if ids.iter().any(|id| !matches!(id, Selector::Patch(_))) || ids.is_empty() {
             // What is pending there may be stale as well.
-            self.look_again()?;
+            self.recheck()?;
         }
         let mut chosen: BTreeMap<PatchId, Patch> = BTreeMap::new();
         for id in ids {
@@ -64,7 +64,7 @@ impl DiffStagingLayer {
         let mut proposed = Vec::new();
         for (session, patches) in by_session {
             let paths: Vec<RelPath> = patches.iter().map(|patch| patch.path.clone()).collect();
-            self.look_again_at(&paths)?;
+            self.recheck_paths(&paths)?;
             let ordered = in_order(&patches);
             proposed.extend(inner.stage_one(Request::new(session, |view| {
                 ordered.iter().map(|patch| view.reapply_alone(patch)).collect()
@@ -77,7 +77,7 @@ impl DiffStagingLayer {
         let session = self
             .0
             .store
-            .look(|connection| sessions::find(connection, patch.session))?
+            .peek(|connection| sessions::find(connection, patch.session))?
             .ok_or_else(|| StagingError::SessionNotFound { name: patch.session.to_string() })?;
         match session.state {
             SessionState::Open => Ok(session.id),
@@ -100,7 +100,7 @@ impl Inner {
             PatchState::Applied => return refused("it is on the disk"),
             PatchState::Discarded => patch,
             PatchState::Pending => {
-                let (_, mut stale) = self.refresh(vec![patch])?;
+                let (_, mut stale) = self.revalidate(vec![patch])?;
                 match stale.pop() {
                     Some(stale) => stale,
                     None => return refused("it is pending, and its file is what the agent saw"),

@@ -108,7 +108,7 @@ impl View<'_> {
         if let Some(known) = self.has_links.get() {
             return Ok(known);
         }
-        let has_links = self.inner.store.look(|c| patches::any_links(c, self.session))?;
+        let has_links = self.inner.store.peek(|c| patches::any_links(c, self.session))?;
         self.has_links.set(Some(has_links));
         Ok(has_links)
     }

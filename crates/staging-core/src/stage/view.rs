@@ -234,7 +234,7 @@ impl<'a> View<'a> {
     /// that folds names, or a mount, shows one file twice, and two patches of it would undo each
     /// other.
     fn refuse_second_spelling(&mut self, path: &RelPath, base: &Base) -> Result<()> {
-        let file = (base.seen.device, base.seen.inode);
+        let file = (base.stat.device, base.stat.inode);
         match self.files.insert(file, path.clone()) {
             Some(other) if other != *path => Err(StagingError::usage(format!(
                 "`{other}` and `{path}` are one file: bring its changes together under one name"
@@ -376,7 +376,7 @@ impl<'a> View<'a> {
         if let Some(target) = next.filter(|target| target.starts_with(path)) {
             return Ok(Some(target.clone()));
         }
-        let below = self.inner.store.look(|c| patches::below(c, self.session, path))?;
+        let below = self.inner.store.peek(|c| patches::below(c, self.session, path))?;
         let standing = below.iter().filter(|patch| !self.planned.contains_key(&patch.path));
         let mut targets = standing.filter_map(|patch| patch.brought());
         Ok(targets.find(|target| target.starts_with(path)).cloned())
@@ -403,7 +403,7 @@ impl<'a> View<'a> {
         if patch.id == Patch::PLANNED || !self.looked_at.borrow_mut().insert(patch.id) {
             return Ok(());
         }
-        let (_, stale) = self.inner.refresh(vec![patch.clone()])?;
+        let (_, stale) = self.inner.revalidate(vec![patch.clone()])?;
         if stale.is_empty() { Ok(()) } else { Err(StagingError::Stale { patches: stale }) }
     }
 }

@@ -242,7 +242,7 @@ pub(crate) fn set_undone(connection: &Connection, target: ApplyId, by: ApplyId) 
 
 /// The newest apply that is on the disk and was not taken back, but for changes of agents'
 /// settings for Greenroom.
-pub(crate) fn newest_standing(connection: &Connection) -> Result<Option<ApplyId>> {
+pub(crate) fn newest_undoable(connection: &Connection) -> Result<Option<ApplyId>> {
     let found = connection
         .query_row(
             "SELECT max(id) FROM applies
@@ -326,7 +326,7 @@ pub(crate) fn of_patch(connection: &Connection, patch: PatchId) -> Result<Vec<Of
 }
 
 /// What an apply is, for whoever wants to take it back.
-pub(crate) struct Standing {
+pub(crate) struct Reversal {
     pub(crate) state: ApplyState,
     pub(crate) is_undo: bool,
     pub(crate) undone_by: Option<ApplyId>,
@@ -334,7 +334,7 @@ pub(crate) struct Standing {
     pub(crate) is_forgotten: bool,
 }
 
-pub(crate) fn standing(connection: &Connection, apply: ApplyId) -> Result<Option<Standing>> {
+pub(crate) fn reversal(connection: &Connection, apply: ApplyId) -> Result<Option<Reversal>> {
     let found = connection
         .query_row(
             "SELECT state, undoes, undone_by, forgotten FROM applies WHERE id = ?1",
@@ -354,7 +354,7 @@ pub(crate) fn standing(connection: &Connection, apply: ApplyId) -> Result<Option
             let state = ApplyState::from_word(&word)
                 .ok_or_else(|| StagingError::damaged_store(format!("an apply is `{word}`")))?;
             let undone_by = undone_by.map(|id| ApplyId(from_sql(id)));
-            Ok(Standing { state, is_undo: undoes.is_some(), undone_by, is_forgotten })
+            Ok(Reversal { state, is_undo: undoes.is_some(), undone_by, is_forgotten })
         })
         .transpose()
 }

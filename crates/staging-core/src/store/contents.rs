@@ -9,7 +9,7 @@ use crate::store::numbers::{from_sql, sql};
 
 /// Where a content lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     /// In a file of its own, named by its digest.
     Own,
     /// In a pack, from this byte on.
@@ -19,23 +19,23 @@ pub(crate) enum Place {
 /// A content that is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Entry {
-    pub(crate) place: Place,
+    pub(crate) location: Location,
     pub(crate) bytes: u64,
 }
 
 /// A content that nobody needs, whose space can be given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dead {
+pub(crate) struct Unreferenced {
     pub(crate) digest: Digest,
     pub(crate) entry: Entry,
 }
 
-impl Dead {
+impl Unreferenced {
     /// The pack it lies in.
     pub(crate) fn pack(&self) -> Option<i64> {
-        match self.entry.place {
-            Place::Own => None,
-            Place::Pack { pack, .. } => Some(pack),
+        match self.entry.location {
+            Location::Own => None,
+            Location::Pack { pack, .. } => Some(pack),
         }
     }
 }
@@ -53,11 +53,11 @@ pub(crate) enum Referred {
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let pack: Option<i64> = row.get(0)?;
-    let place = match pack {
-        None => Place::Own,
-        Some(pack) => Place::Pack { pack, at: from_sql(row.get(1)?) },
+    let location = match pack {
+        None => Location::Own,
+        Some(pack) => Location::Pack { pack, at: from_sql(row.get(1)?) },
     };
-    Ok(Entry { place, bytes: from_sql(row.get(2)?) })
+    Ok(Entry { location, bytes: from_sql(row.get(2)?) })
 }
 
 pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<Entry>> {
@@ -96,7 +96,7 @@ pub(crate) fn refer(
 
 /// Adds a content that is needed once; whether it was not there yet.
 fn insert(connection: &Connection, digest: &Digest, put: Entry) -> Result<bool> {
-    let (pack, at) = columns(put.place);
+    let (pack, at) = columns(put.location);
     let added = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO contents(digest, pack, at, bytes, refs)
@@ -116,22 +116,22 @@ pub(crate) fn relocate(
     if find(connection, digest)? != Some(from) {
         return Ok(false);
     }
-    let (pack, at) = columns(to.place);
+    let (pack, at) = columns(to.location);
     connection
         .prepare_cached("UPDATE contents SET pack = ?2, at = ?3 WHERE digest = ?1")?
         .execute(params![digest.as_bytes(), pack, at])?;
     Ok(true)
 }
 
-fn columns(place: Place) -> (Option<i64>, i64) {
-    match place {
-        Place::Own => (None, 0),
-        Place::Pack { pack, at } => (Some(pack), sql(at)),
+fn columns(location: Location) -> (Option<i64>, i64) {
+    match location {
+        Location::Own => (None, 0),
+        Location::Pack { pack, at } => (Some(pack), sql(at)),
     }
 }
 
 /// Takes one need back; the content when it was the last one.
-pub(crate) fn release(connection: &Connection, digest: &Digest) -> Result<Option<Dead>> {
+pub(crate) fn release(connection: &Connection, digest: &Digest) -> Result<Option<Unreferenced>> {
     let left = connection
         .prepare_cached(
             "UPDATE contents SET refs = refs - 1 WHERE digest = ?1
@@ -146,7 +146,7 @@ pub(crate) fn release(connection: &Connection, digest: &Digest) -> Result<Option
     connection
         .prepare_cached("DELETE FROM contents WHERE digest = ?1")?
         .execute([digest.as_bytes()])?;
-    Ok(Some(Dead { digest: *digest, entry }))
+    Ok(Some(Unreferenced { digest: *digest, entry }))
 }
 
 /// The contents in a pack: first byte and length, in order.

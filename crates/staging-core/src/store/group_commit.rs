@@ -29,9 +29,9 @@ impl Store {
         durable: bool,
         work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut turn = Turn::take(self)?;
-        let answer = turn.work(work)?;
-        turn.end(durable)?;
+        let mut member = GroupCommit::take(self)?;
+        let answer = member.work(work)?;
+        member.end(durable)?;
         Ok(answer)
     }
 }
@@ -44,7 +44,7 @@ fn begin(store: &Store, writer: &Writer) -> Result<()> {
     let mut begun = writer.run("BEGIN IMMEDIATE");
     if begun.as_ref().is_err_and(is_busy) {
         let waiting = |process| Waiting { activity: Activity::WritesStore, process };
-        store.wait_observer.tell(&waiting(store.writing_process()));
+        store.wait_observer.report(&waiting(store.writing_process()));
         writer.connection.busy_timeout(BUSY_WAIT.saturating_sub(SAID_AFTER))?;
         begun = writer.run("BEGIN IMMEDIATE");
         if begun.as_ref().is_err_and(is_busy) {
@@ -59,8 +59,8 @@ fn begin(store: &Store, writer: &Writer) -> Result<()> {
     begun
 }
 
-/// One thread's turn.
-pub(crate) struct Turn<'s> {
+/// One thread's member.
+pub(crate) struct GroupCommit<'s> {
     store: &'s Store,
     writer: MutexGuard<'s, Writer>,
     /// Whether work has begun that is neither kept nor taken back.
@@ -68,7 +68,7 @@ pub(crate) struct Turn<'s> {
     in_savepoint: bool,
 }
 
-impl<'s> Turn<'s> {
+impl<'s> GroupCommit<'s> {
     /// Waits for the writer, and begins a transaction unless one is open.
     pub(crate) fn take(store: &'s Store) -> Result<Self> {
         store.waiting.fetch_add(1, Ordering::AcqRel);
@@ -76,9 +76,9 @@ impl<'s> Turn<'s> {
         store.waiting.fetch_sub(1, Ordering::AcqRel);
         let in_savepoint = writer.open.is_some();
         if in_savepoint {
-            if let Err(error) = writer.run("SAVEPOINT turn") {
-                let mut turn = Self { store, writer, unsettled: false, in_savepoint };
-                turn.commit_for_others();
+            if let Err(error) = writer.run("SAVEPOINT member") {
+                let mut member = Self { store, writer, unsettled: false, in_savepoint };
+                member.commit_for_others();
                 return Err(error);
             }
         } else {
@@ -98,13 +98,13 @@ impl<'s> Turn<'s> {
         Ok(Self { store, writer, unsettled: true, in_savepoint })
     }
 
-    /// Does this turn's work, or none of it.
+    /// Does this member's work, or none of it.
     pub(crate) fn work<T, E: From<StagingError>>(
         &mut self,
         work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let Writer { connection, open, .. } = &mut *self.writer;
-        let shared = open.as_mut().expect("taking the turn opened it");
+        let shared = open.as_mut().expect("taking the member opened it");
         let (mut head, mut notices, mut dead) = (shared.head, Vec::new(), Vec::new());
         let mut write = Write {
             connection,
@@ -115,7 +115,7 @@ impl<'s> Turn<'s> {
             is_observed: self.store.is_observed(),
             dead: &mut dead,
         };
-        // On an error, and on a panic, dropping the turn takes the work back.
+        // On an error, and on a panic, dropping the member takes the work back.
         let answer = work(&mut write)?;
         shared.head = head;
         shared.notices.append(&mut notices);
@@ -126,7 +126,7 @@ impl<'s> Turn<'s> {
     /// Back when the work is committed, by this thread or by a later one.
     pub(crate) fn end(mut self, durable: bool) -> Result<()> {
         if self.in_savepoint {
-            self.writer.run("RELEASE turn")?;
+            self.writer.run("RELEASE member")?;
         }
         self.unsettled = false;
         let shared = self.writer.open.as_mut().expect("it is open until somebody commits");
@@ -169,7 +169,7 @@ impl<'s> Turn<'s> {
 
     fn apart(self) -> (&'s Store, MutexGuard<'s, Writer>) {
         let store = self.store;
-        // Dropping the turn gives the writer away for a moment; whoever takes it
+        // Dropping the member gives the writer away for a moment; whoever takes it
         // meanwhile is one of those that were waited for.
         drop(self);
         (store, unpoisoned(&store.writer))
@@ -191,7 +191,7 @@ impl<'s> Turn<'s> {
             if shared.durable { self.store.sync() } else { Ok(()) }
         });
         // First of all: whatever happens to an observer, nobody waits for ever.
-        self.tell(shared.number, shared.members, &outcome);
+        self.settle(shared.number, shared.members, &outcome);
         if outcome.is_ok() {
             unpoisoned(&self.store.dead).extend(shared.dead);
             // Under the writer's lock, so that observers see the log's order.
@@ -205,7 +205,7 @@ impl<'s> Turn<'s> {
         outcome
     }
 
-    fn tell(&mut self, number: u64, members: usize, outcome: &Result<()>) {
+    fn settle(&mut self, number: u64, members: usize, outcome: &Result<()>) {
         // This thread is one of the members, unless its own work failed.
         let unread = members.saturating_sub(usize::from(!self.unsettled));
         if unread > 0 {
@@ -227,14 +227,14 @@ impl<'s> Turn<'s> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for GroupCommit<'_> {
     fn drop(&mut self) {
         if !self.unsettled {
             return;
         }
         self.store.aging.forget();
         let taken_back = if self.in_savepoint {
-            self.writer.run("ROLLBACK TO turn").and_then(|()| self.writer.run("RELEASE turn"))
+            self.writer.run("ROLLBACK TO member").and_then(|()| self.writer.run("RELEASE member"))
         } else {
             self.writer.open = None;
             self.writer.run("ROLLBACK")
@@ -247,7 +247,7 @@ impl Drop for Turn<'_> {
         {
             // On a full disk SQLite takes back the whole transaction.
             let reason = "the transaction that it shared failed".to_owned();
-            self.tell(lost.number, lost.members, &Err(StagingError::NotCommitted { reason }));
+            self.settle(lost.number, lost.members, &Err(StagingError::NotCommitted { reason }));
         }
         self.commit_for_others();
     }

@@ -42,7 +42,7 @@ use crate::waiting::{LockKind, Process, WaitObserver};
 use crate::{own_file, waiting};
 use age::Aging;
 use checkpoint::Checkpoints;
-use contents::Dead;
+use contents::Unreferenced;
 use write::Write;
 use writer::Writer;
 
@@ -71,7 +71,7 @@ pub(crate) struct Store {
     observers: Mutex<Vec<Observer>>,
     observed: AtomicBool,
     /// Contents that nobody needs since a commit, until they are reclaimed.
-    dead: Mutex<Vec<Dead>>,
+    dead: Mutex<Vec<Unreferenced>>,
     /// Whether something was committed since the last sync.
     dirty: AtomicBool,
     /// Whether the log's own name is durable.
@@ -106,7 +106,7 @@ impl Store {
     }
 
     /// Tells of calls that wait for another process's transaction.
-    pub(crate) fn telling_waits(mut self, wait_observer: WaitObserver) -> Self {
+    pub(crate) fn with_wait_observer(mut self, wait_observer: WaitObserver) -> Self {
         self.wait_observer = wait_observer;
         self
     }
@@ -122,7 +122,7 @@ impl Store {
     pub(crate) fn age(&self) -> Result<Age> {
         match self.aging.known() {
             Some(age) => Ok(age),
-            None => self.look(|connection| self.aging.read(connection)),
+            None => self.peek(|connection| self.aging.read(connection)),
         }
     }
 
@@ -162,7 +162,7 @@ impl Store {
 
     /// Reads one consistent state.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        self.look(|connection| {
+        self.peek(|connection| {
             let reading = Reading::begin(connection)?;
             let answer = work(connection)?;
             reading.end()?;
@@ -171,7 +171,7 @@ impl Store {
     }
 
     /// Runs one statement or a few that need not agree with each other.
-    pub(crate) fn look<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    pub(crate) fn peek<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         // What a shared transaction has not committed yet is nobody's to see.
         if let Ok(writer) = self.writer.try_lock()
             && let Some(connection) = writer.idle()
@@ -210,12 +210,12 @@ impl Store {
 
     /// Contents that became unneeded; their space may be given back once the
     /// commits that said so are durable.
-    pub(crate) fn take_dead(&self) -> Vec<Dead> {
+    pub(crate) fn take_unreferenced(&self) -> Vec<Unreferenced> {
         std::mem::take(&mut *unpoisoned(&self.dead))
     }
 
     /// Notes contents that no row ever named.
-    pub(crate) fn bury(&self, dead: impl IntoIterator<Item = Dead>) {
+    pub(crate) fn note_unreferenced(&self, dead: impl IntoIterator<Item = Unreferenced>) {
         unpoisoned(&self.dead).extend(dead);
     }
 

@@ -3,7 +3,7 @@
 use atomic_fs::{Digest, Fingerprint, RelPath};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 
-use crate::base::{Base, Seen};
+use crate::base::{Base, BaseStat};
 use crate::error::{Result, StagingError};
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
@@ -90,7 +90,7 @@ fn base(row: &Row<'_>) -> Result<Option<Base>> {
             bytes: from_sql(row.get(12)?),
         },
         modified_ns: row.get(13)?,
-        seen: Seen {
+        stat: BaseStat {
             inode: from_sql(row.get(14)?),
             device: from_sql(row.get(15)?),
             changed_ns: row.get(16)?,
@@ -336,10 +336,10 @@ pub(crate) fn insert(
             base.map(|base| base.content.mode),
             base.map(|base| sql(base.content.bytes)),
             base.map(|base| base.modified_ns),
-            base.map(|base| sql(base.seen.inode)),
-            base.map(|base| sql(base.seen.device)),
-            base.map(|base| base.seen.changed_ns),
-            base.map(|base| base.seen.observed_ns),
+            base.map(|base| sql(base.stat.inode)),
+            base.map(|base| sql(base.stat.device)),
+            base.map(|base| base.stat.changed_ns),
+            base.map(|base| base.stat.observed_ns),
             staged.map(|staged| staged.digest.as_bytes()),
             staged.map(|staged| staged.mode),
             staged.map(|staged| sql(staged.bytes)),
@@ -397,7 +397,7 @@ pub(crate) fn drop_prepared(write: &mut Write<'_>, first: PatchId, limit: usize)
 
 /// The calls that have prepared patches: the first one's id, and the process. That no patch but
 /// these is undecided and not pending is what makes the search short.
-pub(crate) fn prepared(connection: &Connection) -> Result<Vec<(PatchId, String)>> {
+pub(crate) fn unlisted(connection: &Connection) -> Result<Vec<(PatchId, String)>> {
     let mut statement = connection.prepare_cached(
         "SELECT DISTINCT batch, reason_text FROM patches
          WHERE state <> 'pending' AND decided_age_ms IS NULL AND state = 'prepared'
@@ -592,7 +592,7 @@ fn digests(row: &Row<'_>) -> rusqlite::Result<Digests> {
 fn release(write: &mut Write<'_>, digests: Digests) -> Result<()> {
     for digest in digests.into_iter().flatten() {
         let dead = contents::release(write, &Digest::from_bytes(digest))?;
-        write.bury(dead);
+        write.note_unreferenced(dead);
     }
     Ok(())
 }
@@ -669,7 +669,7 @@ pub(crate) fn forget(write: &mut Write<'_>, id: PatchId) -> Result<()> {
 }
 
 /// Notes that the file system was asked again and the base still stands.
-pub(crate) fn refresh(connection: &Connection, id: PatchId, base: &Base) -> Result<()> {
+pub(crate) fn update_stat(connection: &Connection, id: PatchId, base: &Base) -> Result<()> {
     connection
         .prepare_cached(
             "UPDATE patches SET base_modified_ns = ?2, base_inode = ?3, base_device = ?4,
@@ -678,10 +678,10 @@ pub(crate) fn refresh(connection: &Connection, id: PatchId, base: &Base) -> Resu
         .execute(params![
             sql(id.0),
             base.modified_ns,
-            sql(base.seen.inode),
-            sql(base.seen.device),
-            base.seen.changed_ns,
-            base.seen.observed_ns,
+            sql(base.stat.inode),
+            sql(base.stat.device),
+            base.stat.changed_ns,
+            base.stat.observed_ns,
             base.content.digest.as_bytes(),
         ])?;
     Ok(())

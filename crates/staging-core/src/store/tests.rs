@@ -21,7 +21,7 @@ fn open_session(write: &mut Write<'_>, label: &str) -> Result<SessionId> {
 
 fn labels(store: &Store) -> Vec<String> {
     let mut labels: Vec<String> =
-        store.look(sessions::all).expect("listed").into_iter().map(|s| s.label).collect();
+        store.peek(sessions::all).expect("listed").into_iter().map(|s| s.label).collect();
     labels.sort();
     labels
 }
@@ -191,7 +191,7 @@ fn a_long_log_is_folded_back_by_whoever_closes_the_store() {
 fn pass_an_hour(store: &Store) {
     let statement = "UPDATE meta SET value = value - 3600000
          WHERE name IN ('age_clock_ms', 'age_since_boot_ms')";
-    store.look(|connection| Ok(connection.execute_batch(statement)?)).expect("an hour later");
+    store.peek(|connection| Ok(connection.execute_batch(statement)?)).expect("an hour later");
     store.aging.forget();
 }
 
@@ -199,7 +199,7 @@ fn pass_an_hour(store: &Store) {
 fn every_change_is_dated_by_an_age_that_is_written_down_with_it() {
     let (_state, store) = store();
     let noted = || {
-        store.look(|connection| meta::get(connection, meta::AGE_MS)).expect("read").expect("noted")
+        store.peek(|connection| meta::get(connection, meta::AGE_MS)).expect("read").expect("noted")
     };
     store.write(|write| open_session(write, "first")).expect("opened");
     pass_an_hour(&store);

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::error::Result;
 use crate::event::{Event, Notice};
-use crate::store::contents::Dead;
+use crate::store::contents::Unreferenced;
 use crate::store::log;
 use crate::time::{Age, Timestamp};
 
@@ -21,7 +21,7 @@ pub(crate) struct Write<'c> {
     pub(crate) notices: &'c mut Vec<Notice>,
     /// Whether anybody is told of the notices: a large change has a hundred thousand.
     pub(crate) is_observed: bool,
-    pub(crate) dead: &'c mut Vec<Dead>,
+    pub(crate) dead: &'c mut Vec<Unreferenced>,
 }
 
 impl Write<'_> {
@@ -45,7 +45,7 @@ impl Write<'_> {
     }
 
     /// Notes contents that nobody needs when this is committed.
-    pub(crate) fn bury(&mut self, dead: impl IntoIterator<Item = Dead>) {
+    pub(crate) fn note_unreferenced(&mut self, dead: impl IntoIterator<Item = Unreferenced>) {
         self.dead.extend(dead);
     }
 }

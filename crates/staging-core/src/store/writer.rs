@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::error::Result;
 use crate::event::Notice;
-use crate::store::contents::Dead;
+use crate::store::contents::Unreferenced;
 use crate::store::log;
 
 /// The connection that writes, and the transaction that is open on it.
@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) durable: bool,
     pub(crate) head: Option<log::Head>,
     pub(crate) notices: Vec<Notice>,
-    pub(crate) dead: Vec<Dead>,
+    pub(crate) dead: Vec<Unreferenced>,
 }
 
 pub(crate) struct Ended {

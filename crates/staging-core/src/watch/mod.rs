@@ -173,7 +173,7 @@ impl WatchThread {
                 unpoisoned(&self.changed).everything = true;
             }
             let everything = unpoisoned(&self.changed).everything;
-            if let Err(error) = self.look() {
+            if let Err(error) = self.check() {
                 tracing::warn!(%error, "changes of files are looked at again");
                 unpoisoned(&self.changed).everything = true;
             } else if everything {
@@ -183,7 +183,7 @@ impl WatchThread {
     }
 
     /// Follows the log, and looks at what has changed since the last time.
-    fn look(&mut self) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
         if unpoisoned(&self.changed).everything {
             return self.look_at_everything();
         }
@@ -198,7 +198,7 @@ impl WatchThread {
         let named: Vec<_> =
             paths.iter().filter_map(|path| self.interest.rel_path(path)).cloned().collect();
         if !named.is_empty() {
-            let stale = self.layer.look_again_at(&named)?;
+            let stale = self.layer.recheck_paths(&named)?;
             tracing::debug!(changed = named.len(), stale, "files changed");
         }
         Ok(())
@@ -233,7 +233,7 @@ impl WatchThread {
         self.interest.add(&self.root, self.layer.pending_paths()?);
         unpoisoned(&self.changed).interesting = self.interest.files();
         self.watch_directories();
-        let stale = self.layer.look_again()?;
+        let stale = self.layer.recheck()?;
         tracing::debug!(stale, "looked at everything pending");
         Ok(())
     }

@@ -56,7 +56,7 @@ fn without_directories(shape: &Shape) -> Shape {
 
 /// The tree as the session sees it.
 fn seen(world: &World, session: SessionId) -> Shape {
-    let view = world.layer.look(session).expect("the session is open");
+    let view = world.layer.session_view(session).expect("the session is open");
     let (mut shape, mut left) = (Shape::new(), vec![None]);
     while let Some(dir) = left.pop() {
         for listed in view.list(dir.as_ref()).expect("listed").unwrap_or_default() {

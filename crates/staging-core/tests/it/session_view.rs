@@ -58,13 +58,17 @@ fn changes() -> Vec<Proposal> {
 fn a_session_sees_the_tree_that_applying_makes() {
     let world = world();
     let (s, other) = (world.session("agent"), world.session("other"));
-    let before = seen(&world.layer.look(other).expect("a view"));
+    let before = seen(&world.layer.session_view(other).expect("a view"));
     world.layer.propose_all(s, changes()).expect("staged");
-    let promised = seen(&world.layer.look(s).expect("a view"));
-    assert_eq!(seen(&world.layer.look(other).expect("a view")), before, "others see the disk");
+    let promised = seen(&world.layer.session_view(s).expect("a view"));
+    assert_eq!(
+        seen(&world.layer.session_view(other).expect("a view")),
+        before,
+        "others see the disk"
+    );
     world.layer.apply(&ApplyRequest::default()).expect("applied");
     world.layer.tidy().expect("tidied");
-    assert_eq!(seen(&world.layer.look(other).expect("a view")), promised);
+    assert_eq!(seen(&world.layer.session_view(other).expect("a view")), promised);
     assert_ne!(promised, before, "something was proposed");
     assert!(!promised.contains_key("moved") && !promised.contains_key("dir2/c"));
     assert!(!promised.contains_key("dir2"), "an emptied directory is removed");
@@ -75,7 +79,7 @@ fn what_is_pending_says_which_patch_it_is() {
     let world = world();
     let s = world.session("agent");
     let patch = world.write(s, "changed", "new\n").patch.expect("a patch");
-    let view = world.layer.look(s).expect("a view");
+    let view = world.layer.session_view(s).expect("a view");
     let status = |name: &str| view.status(&path(name)).expect("readable");
     assert_eq!(status("changed").expect("there").patch, Some(patch.id));
     assert_eq!(status("kept").expect("there").patch, None);
@@ -87,7 +91,7 @@ fn where_a_file_goes_nothing_is_seen_or_listed() {
     let world = world();
     let s = world.session("agent");
     world.layer.propose(s, delete("gone")).expect("staged");
-    let view = world.layer.look(s).expect("a view");
+    let view = world.layer.session_view(s).expect("a view");
     assert_eq!(view.status(&path("gone")).expect("readable"), None);
     assert_eq!(view.list(Some(&path("gone"))).expect("readable"), None);
     assert_eq!(view.list(Some(&path("kept"))).expect("readable"), None, "a file lists nothing");
@@ -100,7 +104,7 @@ fn a_symlink_is_listed_as_one_and_resolved_below_the_root_only() {
     symlink("/", world.root().join("out")).expect("the user's link");
     let s = world.session("agent");
     world.write(s, "link/new", "new\n");
-    let view = world.layer.look(s).expect("a view");
+    let view = world.layer.session_view(s).expect("a view");
     let top = view.list(None).expect("listable").expect("the root");
     let link = top.iter().find(|listed| listed.name == b"link").expect("it is listed");
     assert_eq!(link.kind, FileKind::Symlink);
@@ -118,7 +122,7 @@ fn what_is_protected_is_named_and_not_entered() {
     let world = world();
     fs::create_dir(world.root().join(".git")).expect("the user's repository");
     world.put(".greenroom-1.tmp", "what a dead apply left");
-    let view = world.layer.look(world.session("agent")).expect("a view");
+    let view = world.layer.session_view(world.session("agent")).expect("a view");
     let top = view.list(None).expect("listable").expect("the root");
     assert!(top.iter().any(|listed| listed.name == b".git"));
     assert!(top.iter().all(|listed| listed.name != b".greenroom-1.tmp"), "slots are no files");
