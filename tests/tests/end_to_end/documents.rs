@@ -166,6 +166,18 @@ fn steps_are_taken_from_blocks_and_comments() {
     assert_eq!(steps(text), expected);
 }
 
+#[test]
+fn the_readmes_plugin_commands_are_steps_of_the_authors_page_which_a_test_runs() {
+    let (readme, page) = (document("README.md"), document("docs/plugin-authors.md"));
+    let (_, section) = readme.split_once("## Write a diff strategy").expect("it is there");
+    let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
+    let block = block.expect("it shows commands");
+    for command in block.lines().filter(|line| !line.starts_with('#')) {
+        let is_a_step = page.lines().any(|line| line == command);
+        assert!(is_a_step, "docs/plugin-authors.md does not have `{command}`");
+    }
+}
+
 /// The code of the documents' `rust` blocks, run.
 mod embedding {
     use std::error::Error;
