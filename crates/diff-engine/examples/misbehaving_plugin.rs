@@ -31,11 +31,11 @@ impl Strategy for Misbehaving {
                 ("loop", _) => loop {
                     black_box(());
                 },
-                ("stop-when-told", _) => {
+                ("stop-when-asked", _) => {
                     while !ctl.should_stop() {
                         std::thread::yield_now();
                     }
-                    return Err("it was told to stop".into());
+                    return Err("it was asked to stop".into());
                 }
                 ("print", _) => println!("diff --git a/evil b/evil"),
                 ("mutter", _) => eprintln!("a remark of the plugin"),

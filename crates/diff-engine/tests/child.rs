@@ -29,10 +29,10 @@ fn named(installed: &Installed, name: &str) -> Library {
     Library { name: name.to_owned(), path, trust }
 }
 
-/// An engine with one strategy in a child, and what its observer was told.
+/// An engine with one strategy in a child, and what its observer got.
 struct Rig {
     engine: DiffEngine,
-    told: Arc<Mutex<Vec<String>>>,
+    reports: Arc<Mutex<Vec<String>>>,
     _installed: Installed,
 }
 
@@ -51,20 +51,20 @@ impl Rig {
         let installed = install(bytes);
         let mut registry = Registry::bundled();
         registry.add_in_child(named(&installed, name), host, limits).expect("the name is free");
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&reports);
         registry.on_misbehaviour(move |name, why| {
             heard.lock().expect("no test panics here").push(format!("{name}: {why}"));
         });
         let policy = Policy { strategy: name.to_owned(), deadline, ..Policy::default() };
-        Self { engine: DiffEngine::new(policy, registry), told, _installed: installed }
+        Self { engine: DiffEngine::new(policy, registry), reports, _installed: installed }
     }
 
-    fn told(&self) -> Vec<String> {
-        self.told.lock().expect("no test panics here").clone()
+    fn reports(&self) -> Vec<String> {
+        self.reports.lock().expect("no test panics here").clone()
     }
 
-    /// Has the plugin do as it is told, over a file where it would keep less than histogram does.
+    /// Gives the plugin an order, over a file of which it keeps less than histogram does.
     fn order(&self, order: &str) -> FileDiff {
         let new = format!("first\nplugin: {order}\nlast\n");
         self.engine.diff(Side::Text(b"old\nfirst\nlast\n"), Side::Text(new.as_bytes()))
@@ -120,7 +120,7 @@ fn a_plugin_that_misbehaves_costs_its_turn_alone(#[case] order: &str, #[case] re
     let second = rig.order("nothing");
     assert_eq!(second.script, bundled("nothing").script, "and every file after it");
     assert_eq!((second.strategy.as_str(), second.remarks.as_slice()), ("histogram", &[][..]));
-    assert_eq!(rig.told(), [format!("misbehaving: {why}")], "it is told once");
+    assert_eq!(rig.reports(), [format!("misbehaving: {why}")], "it is reported once");
 }
 
 #[test]
@@ -134,13 +134,13 @@ fn a_plugin_that_loops_is_killed_at_its_deadline() {
 }
 
 #[test]
-fn a_plugin_is_told_its_deadline() {
+fn a_plugin_knows_its_deadline() {
     let rig = Rig::new(&misbehaving(), "misbehaving", Duration::from_millis(700));
-    let first = rig.order("stop-when-told");
+    let first = rig.order("stop-when-asked");
     let why = why_replaced(&first);
     // Which of the two comes first is the machine's business.
     let is_over = why.starts_with("it had not answered when its time was over, ");
-    assert!(why == "it was told to stop" || is_over, "{why}");
+    assert!(why == "it was asked to stop" || is_over, "{why}");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_plugin_that_behaves_is_asked_and_may_mutter() {
         assert_eq!((diff.strategy.as_str(), diff.remarks.as_slice()), ("misbehaving", &[][..]));
         assert_ne!(diff.script, bundled(order).script, "it has its own idea of the file");
     }
-    assert_eq!(rig.told(), [""; 0]);
+    assert_eq!(rig.reports(), [""; 0]);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_plugin_that_crashes_while_it_is_loaded_is_replaced() {
     let rig = Rig::new(&bytes, "crashing", PATIENT);
     let diff = rig.order("nothing");
     assert_eq!(why_replaced(&diff), "its process was ended by signal 6 (SIGABRT)");
-    assert_eq!(rig.told().len(), 1, "it is the library's fault");
+    assert_eq!(rig.reports().len(), 1, "it is the library's fault");
 }
 
 #[rstest]
@@ -248,7 +248,7 @@ fn a_library_that_is_none_is_replaced_and_nothing_is_held_against_it(
     let why = why_replaced(&diff);
     assert!(why.contains(reason), "{why}");
     assert_eq!(rig.order("nothing").remarks, [], "once is enough");
-    assert_eq!(rig.told(), [""; 0], "no code of a strategy has run");
+    assert_eq!(rig.reports(), [""; 0], "no code of a strategy has run");
 }
 
 /// It would be in the way of every command once the configuration names it.
@@ -326,7 +326,7 @@ fn threads_share_a_child() {
         }
     });
     rig.order("abort");
-    assert_eq!(rig.told().len(), 1);
+    assert_eq!(rig.reports().len(), 1);
 }
 
 #[test]

@@ -34,29 +34,29 @@ fn host() -> PluginHost {
 
 /// Where a library runs.
 #[derive(Clone, Copy)]
-enum Place {
+enum Hosting {
     Child,
     ThisProcess,
 }
 
 /// What the plugin answers to an order, asked for the first time in its life.
-fn answer(order: &str, place: Place) -> String {
-    answer_within(order, place, PATIENT)
+fn answer(order: &str, hosting: Hosting) -> String {
+    answer_within(order, hosting, PATIENT)
 }
 
-fn answer_within(order: &str, place: Place, deadline: Duration) -> String {
+fn answer_within(order: &str, hosting: Hosting, deadline: Duration) -> String {
     let installed = install(&intruding());
-    why_replaced(&engine(&installed, place, deadline), order)
+    why_replaced(&engine(&installed, hosting, deadline), order)
 }
 
 /// An engine that asks the plugin first.
-fn engine(installed: &Installed, place: Place, deadline: Duration) -> DiffEngine {
+fn engine(installed: &Installed, hosting: Hosting, deadline: Duration) -> DiffEngine {
     let (path, trust) = (installed.path.clone(), installed.trust.clone());
     let library = Library { name: "intruding".to_owned(), path, trust };
     let mut registry = Registry::bundled();
-    let added = match place {
-        Place::Child => registry.add_in_child(library, &host(), ChildLimits::default()),
-        Place::ThisProcess => registry.add_in_process(library),
+    let added = match hosting {
+        Hosting::Child => registry.add_in_child(library, &host(), ChildLimits::default()),
+        Hosting::ThisProcess => registry.add_in_process(library),
     };
     added.expect("the name is free");
     let policy = Policy { strategy: "intruding".to_owned(), deadline, ..Policy::default() };
@@ -255,7 +255,7 @@ fn a_plugin_makes_no_call_that_reaches_out_of_its_process() {
     let rows = harmless_rows(&victim).into_iter().chain(other_rows(&victim));
     for (name, number, arguments) in rows {
         let order = format!("call: {number} {arguments}");
-        assert_eq!(answer(&order, Place::Child), REFUSED, "{name}: {order}");
+        assert_eq!(answer(&order, Hosting::Child), REFUSED, "{name}: {order}");
     }
     assert_eq!(victim.state(), before, "and nothing has changed");
 }
@@ -269,7 +269,7 @@ fn a_plugin_in_this_process_makes_the_harmless_calls_of_these() {
         let rows = harmless_rows(&victim);
         let (_, _, own) = rows.iter().find(|row| row.0 == name).expect("the same rows");
         assert_eq!(own.split(' ').count(), arguments.split(' ').count());
-        let made = answer(&format!("call: {number} {own}"), Place::ThisProcess);
+        let made = answer(&format!("call: {number} {own}"), Hosting::ThisProcess);
         assert_eq!(made, "done", "{name}");
     }
 }
@@ -328,7 +328,7 @@ fn a_plugin_makes_no_system_call_but_those_that_comparing_needs() {
     let tracers: [i64; 0] = [];
     allowed.extend(tracers);
     let allowed: Vec<String> = allowed.iter().map(|number| number.to_string()).collect();
-    assert_eq!(answer(&format!("sweep: {}", allowed.join(" ")), Place::Child), "made: ");
+    assert_eq!(answer(&format!("sweep: {}", allowed.join(" ")), Hosting::Child), "made: ");
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -337,7 +337,7 @@ fn a_plugin_that_calls_by_the_32_bit_table_is_ended() {
     if !are_calls_refused() {
         return;
     }
-    let why = answer("old-table", Place::Child);
+    let why = answer("old-table", Hosting::Child);
     // Where the kernel has no such table, the way there is no instruction that a program may use.
     let is_ended = why == "its process was ended by signal 31 (SIGSYS)"
         || why == "its process was ended by signal 11 (SIGSEGV)";
@@ -347,9 +347,9 @@ fn a_plugin_that_calls_by_the_32_bit_table_is_ended() {
 #[test]
 fn a_plugin_is_confined_before_its_constructors_run() {
     if are_calls_refused() {
-        assert_eq!(answer("nothing", Place::Child), "errno 1; errno 1; errno 1");
+        assert_eq!(answer("nothing", Hosting::Child), "errno 1; errno 1; errno 1");
     }
-    let made = answer("nothing", Place::ThisProcess);
+    let made = answer("nothing", Hosting::ThisProcess);
     assert_eq!(made, "done; done; done", "nothing refuses it there");
 }
 
@@ -365,7 +365,7 @@ fn a_plugin_opens_no_file(#[case] path: &str) {
     let read = libc::O_RDONLY | libc::O_CLOEXEC;
     let order = format!("call: {} {} path:{path} {read}", libc::SYS_openat, libc::AT_FDCWD);
     if Confinement::of_this_system().files {
-        assert_eq!(answer(&order, Place::Child), format!("errno {}", libc::EACCES));
+        assert_eq!(answer(&order, Hosting::Child), format!("errno {}", libc::EACCES));
     }
 }
 
@@ -389,7 +389,7 @@ fn what_a_library_writes_to_its_host_costs_its_turn_alone(
 ) {
     let frame = frame.replace(' ', "");
     let order = format!("call: {} 3 hex:{frame} {}", libc::SYS_write, frame.len() / 2);
-    assert_eq!(answer(&order, Place::Child), reason);
+    assert_eq!(answer(&order, Hosting::Child), reason);
 }
 
 /// Half a frame, and then nothing.
@@ -397,7 +397,7 @@ fn what_a_library_writes_to_its_host_costs_its_turn_alone(
 fn a_library_that_keeps_its_host_waiting_within_a_frame_is_ended() {
     let (write, wait) = (libc::SYS_write, libc::SYS_futex);
     let order = format!("call: {write} 3 hex:1200 2\ncall: {wait} zeros {} 0 0", libc::FUTEX_WAIT);
-    let why = answer_within(&order, Place::Child, Duration::from_millis(700));
+    let why = answer_within(&order, Hosting::Child, Duration::from_millis(700));
     assert_eq!(why, "it had not answered when its time was over, for one file in 700 ms");
 }
 
@@ -412,7 +412,7 @@ fn a_library_that_stops_reading_costs_the_next_file_its_turn() {
     let bytes = frame.len() / 2;
     let order = format!("call: {write} 3 hex:{frame} {bytes}\ncall: {wait} zeros 0 0 0\n");
     let installed = install(&intruding());
-    let engine = engine(&installed, Place::Child, Duration::from_millis(1500));
+    let engine = engine(&installed, Hosting::Child, Duration::from_millis(1500));
     let first = engine.diff(Side::Text(b"old\n"), Side::Text(order.as_bytes()));
     assert_eq!((first.strategy.as_str(), first.remarks.as_slice()), ("intruding", &[][..]));
     // More than a socket holds.
@@ -423,9 +423,9 @@ fn a_library_that_stops_reading_costs_the_next_file_its_turn() {
 #[test]
 fn a_plugin_starts_no_thread() {
     if are_calls_refused() {
-        assert_eq!(answer("start-thread", Place::Child), REFUSED);
+        assert_eq!(answer("start-thread", Hosting::Child), REFUSED);
     }
-    assert_eq!(answer("start-thread", Place::ThisProcess), "done", "nothing refuses it there");
+    assert_eq!(answer("start-thread", Hosting::ThisProcess), "done", "nothing refuses it there");
 }
 
 /// Threads can be started where the kit checks them, and still no processes: not by the call whose

@@ -46,13 +46,13 @@
 #![forbid(unsafe_code)]
 
 mod error;
-mod escape;
 mod fit;
 mod limits;
 mod lines;
 mod model;
 mod names;
 mod parse;
+mod printable;
 mod reader;
 mod readings;
 mod replace;

@@ -104,13 +104,13 @@ pub(crate) fn split_mark<'c, 'p>(
 }
 
 /// A text in which each CR LF is a line feed.
-pub(crate) struct Folded<'t> {
+pub(crate) struct LfText<'t> {
     pub(crate) text: Cow<'t, [u8]>,
     /// The line feeds of the folded text that had a carriage return before them.
     returned: Vec<usize>,
 }
 
-impl<'t> Folded<'t> {
+impl<'t> LfText<'t> {
     pub(crate) fn of(text: &'t [u8]) -> Self {
         let mut folded = Vec::new();
         let (mut copied, mut returned) = (0, Vec::new());

@@ -1,7 +1,7 @@
 //! File names in the headers of a patch.
 
 use crate::error::PatchError;
-use crate::escape::escaped;
+use crate::printable::escaped;
 
 /// What git writes in front of names, by pairs: git-diff(1), `diff.mnemonicPrefix`.
 const PREFIXES: [(&[u8], &[u8]); 7] = [

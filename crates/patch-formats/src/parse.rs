@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use crate::error::PatchError;
-use crate::escape::escaped;
 use crate::limits::{PATCH_BYTES_MAX, PATCH_LINES_MAX};
 use crate::model::{FilePatch, Format, PatchText};
+use crate::printable::escaped;
 use crate::readings::Readings;
 
 mod begin_patch;

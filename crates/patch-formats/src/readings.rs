@@ -54,12 +54,12 @@ pub(crate) enum Spelling {
 
 /// How the names of a patch were seen to be meant: one program wrote them all, most of the time.
 #[derive(Default)]
-pub(crate) struct Seen {
+pub(crate) struct Evidence {
     pub(crate) literal: bool,
     pub(crate) stripped: bool,
 }
 
-impl Seen {
+impl Evidence {
     pub(crate) fn note(&mut self, reading: Option<Reading>) {
         match reading {
             Some(Reading::Literal) => self.literal = true,
@@ -139,7 +139,7 @@ impl Readings {
     }
 
     /// The names, the one that is tried first before the other.
-    pub(crate) fn names(&self, seen: &Seen) -> Vec<&[u8]> {
+    pub(crate) fn names(&self, seen: &Evidence) -> Vec<&[u8]> {
         let Some(literal) = &self.literal else { return vec![&self.gits] };
         match seen.only().unwrap_or(self.first) {
             Reading::Literal => vec![literal, &self.gits],
@@ -149,7 +149,7 @@ impl Readings {
 
     /// The name that is meant as far as the part alone says.
     pub(crate) fn preferred(&self) -> &[u8] {
-        self.names(&Seen::default())[0]
+        self.names(&Evidence::default())[0]
     }
 
     /// Every name that may be meant.

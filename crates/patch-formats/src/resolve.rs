@@ -1,9 +1,9 @@
 //! Decides which files the names in a patch mean, once the files can be looked at.
 
 use crate::error::PatchError;
-use crate::escape::escaped;
 use crate::model::{Change, FilePatch, PatchText};
-use crate::readings::{Reading, Readings, Seen, Sides};
+use crate::printable::escaped;
+use crate::readings::{Evidence, Reading, Readings, Sides};
 
 /// The files that the names of a patch are looked up in.
 pub trait Tree {
@@ -44,12 +44,12 @@ impl PatchText<'_> {
     /// # Errors
     /// [`PatchError::TwoFiles`] when two files may be meant; else what the tree says.
     pub fn resolve<T: Tree>(&self, tree: &mut T) -> Result<Vec<Change>, T::Error> {
-        let mut seen = Seen::default();
+        let mut seen = Evidence::default();
         for file in &self.files {
             seen.note(file.readings.as_ref().and_then(|readings| readings.shows));
         }
         let mut changes: Vec<Option<Change>> = Vec::with_capacity(self.files.len());
-        let mut found = Seen { ..seen };
+        let mut found = Evidence { ..seen };
         for file in &self.files {
             changes.push(match &file.readings {
                 None => Some(file.change.clone()),
@@ -97,7 +97,7 @@ impl FilePatch<'_> {
     fn decide<T: Tree>(
         &self,
         readings: &Readings,
-        seen: &Seen,
+        seen: &Evidence,
         tree: &mut T,
     ) -> Result<Option<Change>, T::Error> {
         if matches!(self.change, Change::Create { .. }) {
@@ -141,7 +141,7 @@ impl FilePatch<'_> {
     fn missing<T: Tree>(
         &self,
         readings: &Readings,
-        seen: &Seen,
+        seen: &Evidence,
         tree: &mut T,
     ) -> Result<Change, T::Error> {
         let path = readings.names(seen)[0].to_vec();

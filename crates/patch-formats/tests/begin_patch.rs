@@ -8,10 +8,10 @@ fn wrapped(body: &str) -> String {
 }
 
 /// Each hunk's line and level.
-type Places = Vec<(usize, MatchLevel)>;
+type Locations = Vec<(usize, MatchLevel)>;
 
 /// The new content and where the hunks fit; else the sentence that refuses it.
-fn fit(patch: &[u8], content: &[u8]) -> Result<(Vec<u8>, Places), String> {
+fn fit(patch: &[u8], content: &[u8]) -> Result<(Vec<u8>, Locations), String> {
     let patch = PatchText::parse(patch).map_err(|error| error.to_string())?;
     assert_eq!(patch.format, Format::BeginPatch, "the first line says how it is written");
     let [file] = &patch.files[..] else { return Err(format!("{} files", patch.files.len())) };
@@ -145,9 +145,9 @@ fn the_strictest_match_is_told(#[case] content: &str, #[case] level: MatchLevel)
 
 #[rstest]
 #[case::stricter_elsewhere("a\nb \nb\n", Ok("a\nb \nc\n"))]
-#[case::twice_on_the_strictest_rung("b \nb\nx\nb\n", Err("fits at line 2 and at line 4"))]
-#[case::twice_on_a_lower_rung("b \nb\t\n", Err("fits at line 1 and at line 2"))]
-fn the_strictest_rung_decides_and_has_to_be_unambiguous(
+#[case::twice_on_the_strictest_level("b \nb\nx\nb\n", Err("fits at line 2 and at line 4"))]
+#[case::twice_on_a_lower_level("b \nb\t\n", Err("fits at line 1 and at line 2"))]
+fn the_strictest_level_decides_and_has_to_be_unambiguous(
     #[case] content: &str,
     #[case] expected: Result<&str, &str>,
 ) {
@@ -459,7 +459,7 @@ fn what_does_not_fit_is_refused_in_words(
     assert!(refusal.contains(words), "{refusal}");
 }
 
-/// Trying each place line by line, on each rung, would look at 5 * 10^10 lines here.
+/// Trying each place line by line, on each match level, would look at 5 * 10^10 lines here.
 #[test]
 fn context_that_nearly_matches_everywhere_does_not_cost_the_product() {
     let content = "a\n".repeat(200_000);

@@ -20,8 +20,8 @@ pub(super) struct Split {
 
 impl Split {
     pub(super) fn at(lines: &Lines<'_>, split: usize) -> Self {
-        let (blanks_before, indent_before) = look((0..split).rev(), lines);
-        let (blanks_after, indent_after) = look(split + 1..lines.len(), lines);
+        let (blanks_before, indent_before) = blanks_and_indent((0..split).rev(), lines);
+        let (blanks_after, indent_after) = blanks_and_indent(split + 1..lines.len(), lines);
         let at_end = split >= lines.len();
         Self {
             at_end,
@@ -35,7 +35,7 @@ impl Split {
 }
 
 /// How many blank lines come first, and the indent of the line after them.
-fn look(range: impl Iterator<Item = usize>, lines: &Lines<'_>) -> (i32, Option<i32>) {
+fn blanks_and_indent(range: impl Iterator<Item = usize>, lines: &Lines<'_>) -> (i32, Option<i32>) {
     const BLANKS_MAX: i32 = 20;
     let mut blanks = 0;
     for at in range {

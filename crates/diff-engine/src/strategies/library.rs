@@ -40,7 +40,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), RegistryError> {
 }
 
 /// What a strategy said, fit for a terminal: short, and without control characters.
-pub(crate) fn one_line(text: &str) -> String {
+pub(crate) fn short_for_display(text: &str) -> String {
     const CHARACTERS_MAX: usize = 200;
     text.chars()
         .map(|character| if character.is_control() { ' ' } else { character })

@@ -15,7 +15,7 @@ use crate::error::RegistryError;
 use crate::intern::Interned;
 use crate::lines::Lines;
 use crate::slide::slide;
-use crate::strategies::library::{Library, check_name, one_line};
+use crate::strategies::library::{Library, check_name, short_for_display};
 use crate::strategies::loading::load_library;
 use crate::strategies::process::{ChildLimits, InChild, PluginHost};
 use crate::strategies::runner::{Answer, Failure, Linked, Run, run_inline, run_on_thread};
@@ -135,7 +135,7 @@ impl Registry {
     pub fn quarantine(&self, name: &str, why: &str) {
         if let Some(entry) = self.find(name) {
             // One that failed by itself stays with its own reason.
-            let _ = entry.failed.set(one_line(why));
+            let _ = entry.failed.set(short_for_display(why));
         }
     }
 
@@ -214,7 +214,7 @@ impl Registry {
             Ok((script, degraded || !all_settled))
         });
         checked.map_err(|Failure { why, misbehaved }| {
-            let why = one_line(&why);
+            let why = short_for_display(&why);
             if entry.failed.set(why.clone()).is_err() {
                 return None;
             }

@@ -64,7 +64,7 @@ enum Ends {
     /// Byte by byte.
     Same,
     /// A line feed of the patch stands for either end. Lines that come get the ends around them.
-    Folded,
+    Either,
 }
 
 /// A patch that says nothing of line ends, having one kind that its own lines have as well, may
@@ -73,10 +73,10 @@ fn ends(hunks: &[Hunk<'_>], from_crlf: bool, content: &[u8]) -> Result<Ends, Mis
     if from_crlf {
         // Also where the file's lines end alike: the last one may have no end, and then it has no
         // carriage return either.
-        return Ok(Ends::Folded);
+        return Ok(Ends::Either);
     }
     Ok(match (Endings::of(lines_of(hunks)), Endings::of(split(content)?)) {
-        (Endings::Lf, Endings::CrLf | Endings::Mixed) => Ends::Folded,
+        (Endings::Lf, Endings::CrLf | Endings::Mixed) => Ends::Either,
         _ => Ends::Same,
     })
 }
@@ -116,7 +116,7 @@ fn attempt(
     let (mut done, mut grown) = (0, 0);
     for (index, hunk) in hunks.iter().enumerate() {
         let this = HunkId { hunk: index + 1, line: hunk.line };
-        let at = file.place(hunk, this, done, grown)?;
+        let at = file.locate(hunk, this, done, grown)?;
         file.write(hunk, this, done..at, &mut out)?;
         let offset = at as i64 - hunk.old.first() as i64;
         placements.push(Placement { hunk: this.hunk, line: at + 1, offset: Some(offset), level });
@@ -133,7 +133,7 @@ fn attempt(
 /// A line of the file as it is compared.
 fn compared<'l>(line: &'l [u8], ends: Ends) -> Cow<'l, [u8]> {
     match line.strip_suffix(b"\r\n") {
-        Some(text) if ends == Ends::Folded => Cow::Owned([text, b"\n"].concat()),
+        Some(text) if ends == Ends::Either => Cow::Owned([text, b"\n"].concat()),
         _ => Cow::Borrowed(line),
     }
 }
@@ -150,7 +150,7 @@ struct File<'a> {
 
 impl<'a> File<'a> {
     /// The first line that the hunk covers, counted from 0, not before `done`.
-    fn place(
+    fn locate(
         &mut self,
         hunk: &Hunk<'_>,
         this: HunkId,
@@ -216,7 +216,7 @@ impl<'a> File<'a> {
 
     /// Whether a line of the file is what a hunk has.
     fn is(&self, line: &[u8], old: &[u8]) -> bool {
-        line == old || (self.ends == Ends::Folded && compared(line, self.ends) == old)
+        line == old || (self.ends == Ends::Either && compared(line, self.ends) == old)
     }
 
     /// The first line at which the hunk and the file differ.
@@ -251,7 +251,7 @@ impl<'a> File<'a> {
         let mut freed = FreedEnds::default();
         for (op, line) in &hunk.lines {
             match op {
-                Op::Add => match line.strip_suffix(b"\n").filter(|_| ends == Ends::Folded) {
+                Op::Add => match line.strip_suffix(b"\n").filter(|_| ends == Ends::Either) {
                     Some(text) => push(text, freed.give(lines, at))?,
                     None => push(line, b"")?,
                 },

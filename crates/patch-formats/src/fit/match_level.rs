@@ -8,15 +8,15 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::error::MisfitError;
-use crate::escape::shown;
 use crate::fit::compare::{form, without_feed, without_return};
 use crate::fit::indent::Indentation;
 use crate::fit::refusal::HunkId;
 use crate::fit::search::{Budget, Head, Table};
 use crate::lines::{FreedEnds, end_around, split, split_mark};
 use crate::model::{Chunk, Fitted, MatchLevel, Op, Placement, old_lines};
+use crate::printable::shown;
 
-const RUNGS: [MatchLevel; 5] = [
+const LEVELS: [MatchLevel; 5] = [
     MatchLevel::Exact,
     MatchLevel::LineEndings,
     MatchLevel::TrailingBlanks,
@@ -42,7 +42,7 @@ pub(crate) fn fit(
     let mut done = 0;
     for (index, chunk) in chunks.iter().enumerate() {
         let this = HunkId { hunk: index + 1, line: chunk.line };
-        let found = file.place(chunk, this, done)?;
+        let found = file.locate(chunk, this, done)?;
         out.copy(done..found.at);
         let is_literal = found.level == MatchLevel::Exact
             && chunk.lines.iter().any(|(_, line)| line.ends_with(b"\r"))
@@ -95,13 +95,13 @@ impl<'a> Found<'a> {
 struct File<'a> {
     lines: &'a [&'a [u8]],
     /// One for each rung, made when it is first stood on.
-    tables: [Option<Table<'a>>; RUNGS.len()],
+    tables: [Option<Table<'a>>; LEVELS.len()],
     budget: Budget,
 }
 
 impl File<'_> {
     /// Where a hunk fits, not before `done`.
-    fn place<'c>(
+    fn locate<'c>(
         &mut self,
         chunk: &'c Chunk<'c>,
         this: HunkId,
@@ -139,7 +139,7 @@ impl File<'_> {
         scope: Option<Range<usize>>,
     ) -> Result<Option<(usize, bool)>, MisfitError> {
         let below = from..self.lines.len();
-        for level in RUNGS {
+        for level in LEVELS {
             for within in scope.iter().chain([&below]) {
                 let (places, _) = self.find(level, &[named], within.clone())?;
                 if let Some(at) = places.first() {
@@ -184,7 +184,7 @@ impl File<'_> {
             };
         }
         let mut closest = Head { at: from, length: 0 };
-        for level in RUNGS {
+        for level in LEVELS {
             // A hunk at the end of the file has one place only.
             let last = end.checked_sub(old.len()).filter(|last| *last >= from);
             let start = if at_end { last.unwrap_or(end) } else { from };

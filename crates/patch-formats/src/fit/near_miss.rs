@@ -6,7 +6,7 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::fit::compare::form;
-use crate::lines::Folded;
+use crate::lines::LfText;
 use crate::model::MatchLevel;
 
 /// What differs between a text and what a file has in its place.
@@ -80,7 +80,7 @@ pub fn near_miss(content: &[u8], text: &[u8]) -> Option<NearMiss> {
         has(&folded(content), &folded(text))
     };
     let one_end = |text: &[u8]| -> Vec<u8> {
-        let folded = Folded::of(text).text.into_owned();
+        let folded = LfText::of(text).text.into_owned();
         folded.into_iter().map(|byte| if byte == b'\r' { b'\n' } else { byte }).collect()
     };
     let composed =

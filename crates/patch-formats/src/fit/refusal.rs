@@ -1,8 +1,8 @@
 //! Why a hunk does not fit, in the words that both formats share.
 
 use crate::error::MisfitError;
-use crate::escape::shown;
 use crate::fit::near_miss::{NearMiss, near_miss};
+use crate::printable::shown;
 
 /// A hunk that may be refused.
 #[derive(Clone, Copy)]

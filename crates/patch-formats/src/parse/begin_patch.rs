@@ -7,10 +7,10 @@
 use std::collections::HashSet;
 
 use crate::error::PatchError;
-use crate::escape::{escaped, shown};
 use crate::model::{Body, Change, Chunk, FilePatch, Op};
 use crate::names;
 use crate::parse::envelope::{self, BEGIN, END, Opening};
+use crate::printable::{escaped, shown};
 use crate::reader::Reader;
 
 const ADD: &[u8] = b"*** Add File:";

@@ -5,7 +5,7 @@
 //! else a command would do is refused, because it is not done here.
 
 use crate::error::PatchError;
-use crate::escape::shown;
+use crate::printable::shown;
 use crate::reader::{Margin, Reader};
 
 pub(crate) const BEGIN: &[u8] = b"*** Begin Patch";

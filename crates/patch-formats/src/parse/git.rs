@@ -1,11 +1,11 @@
 //! Reading git's headers: names, modes, renames, ids.
 
 use crate::error::PatchError;
-use crate::escape::{escaped, shown};
 use crate::model::{Body, Change, EntryKind, FilePatch, ModeChange};
 use crate::names;
 use crate::parse::hunks;
 use crate::parse::part::{NOTHING, bad_quotes, binary, finish, labels};
+use crate::printable::{escaped, shown};
 use crate::reader::Reader;
 use crate::readings::{Readings, Spelling};
 

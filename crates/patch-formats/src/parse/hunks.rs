@@ -1,8 +1,8 @@
 //! Reading hunks: a header with line numbers, and exactly as many lines as it says.
 
 use crate::error::PatchError;
-use crate::escape::shown;
 use crate::model::{Hunk, Op, Range};
+use crate::printable::shown;
 use crate::reader::Reader;
 
 /// One side of a header.

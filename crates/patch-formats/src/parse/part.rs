@@ -1,9 +1,9 @@
 //! What files' parts of a unified diff have in common, with git's headers and without.
 
 use crate::error::PatchError;
-use crate::escape::shown;
 use crate::model::{Body, Change, FilePatch};
 use crate::names;
+use crate::printable::shown;
 use crate::reader::Reader;
 use crate::readings::Readings;
 

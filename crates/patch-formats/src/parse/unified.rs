@@ -1,12 +1,12 @@
 //! Reading unified diffs, with git's headers and without.
 
 use crate::error::PatchError;
-use crate::escape::escaped;
 use crate::model::{Body, Change, FilePatch};
 use crate::names;
 use crate::parse::envelope::{self, BEGIN};
 use crate::parse::part::{NOTHING, binary, finish, labels};
 use crate::parse::{git, hunks};
+use crate::printable::escaped;
 use crate::reader::Reader;
 use crate::readings::{Readings, Spelling};
 

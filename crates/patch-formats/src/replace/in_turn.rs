@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 
 use crate::fit::near_miss::{NearMiss, near_miss};
-use crate::lines::Folded;
+use crate::lines::LfText;
 use crate::replace::once::{ReplaceError, replace};
 use crate::replace::pieces::Text;
 
@@ -76,7 +76,7 @@ enum Counting {
 }
 
 /// Edits of a file are made one by one while they look at fewer bytes than this together.
-const LOOKED_AT_BYTES_MIN: usize = 4 << 20;
+const SEARCHED_BYTES_MIN: usize = 4 << 20;
 
 /// The texts of the edits that are searched for at once have so many bytes together, at most: the
 /// automaton takes some fifty times as many.
@@ -133,30 +133,30 @@ fn counted(
     let longest = run.iter().map(|edit| edit.old.len()).max()?;
     let texts: usize = run.iter().map(|edit| edit.old.len()).sum();
     let looked_at = run.len().saturating_mul(content.len());
-    let pays = looked_at >= LOOKED_AT_BYTES_MIN
+    let pays = looked_at >= SEARCHED_BYTES_MIN
         && texts <= TEXTS_BYTES_MAX
         && longest.saturating_mul(8) <= content.len();
     if !pays && counting == Counting::WhereItPays {
         return None;
     }
     let ends = Ends::of(content, run)?;
-    let folded = ends.fold(content);
+    let folded = ends.to_lf(content);
     let mut text = text_of(&folded, run, ends)?;
     // With line feeds that stand for two bytes each.
     let bytes = |text: &Text<'_>| text.bytes + ends.extra_bytes(text.line_feeds);
     let mut made = 0;
     while let Some(edit) = run.get(made)
         && bytes(&text) <= bytes_max
-        && text.replace(&ends.fold(edit.old), &ends.fold(edit.new)).is_some()
+        && text.replace(&ends.to_lf(edit.old), &ends.to_lf(edit.new)).is_some()
     {
         made += 1;
     }
-    Some((made, ends.unfold(text.to_vec())))
+    Some((made, ends.from_lf(text.to_vec())))
 }
 
 fn text_of<'t>(content: &[u8], run: &[Edit<'t>], ends: Ends) -> Option<Text<'t>> {
     let edits_bytes = run.iter().map(|edit| edit.old.len() + edit.new.len()).sum();
-    Text::new(content, run.iter().map(|edit| ends.fold(edit.old)), edits_bytes)
+    Text::new(content, run.iter().map(|edit| ends.to_lf(edit.old)), edits_bytes)
 }
 
 /// How all lines of a file and of its edits end.
@@ -193,14 +193,14 @@ impl Ends {
         Some(Self::CrLf)
     }
 
-    fn fold(self, text: &[u8]) -> Cow<'_, [u8]> {
+    fn to_lf(self, text: &[u8]) -> Cow<'_, [u8]> {
         match self {
             Self::LineFeed => Cow::Borrowed(text),
-            Self::CrLf => Folded::of(text).text,
+            Self::CrLf => LfText::of(text).text,
         }
     }
 
-    fn unfold(self, text: Vec<u8>) -> Vec<u8> {
+    fn from_lf(self, text: Vec<u8>) -> Vec<u8> {
         match self {
             Self::LineFeed => text,
             Self::CrLf => {

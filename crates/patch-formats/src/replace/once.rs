@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::lines::{Folded, end_of};
+use crate::lines::{LfText, end_of};
 
 /// The text to replace is not there exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,18 +35,23 @@ pub fn replace(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<
     } else if !has_ends || !content.contains(&b'\r') {
         return literally(content, old, new, all);
     }
-    folded(content, &Folded::of(old).text, &Folded::of(new).text, all)
+    ignoring_line_ends(content, &LfText::of(old).text, &LfText::of(new).text, all)
 }
 
 fn literally(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<u8>, ReplaceError> {
-    let covered = places(content, old, all)?.into_iter().map(|at| at..at + old.len());
+    let covered = occurrences(content, old, all)?.into_iter().map(|at| at..at + old.len());
     Ok(replaced(content, covered, |_, out| out.extend_from_slice(new)))
 }
 
 /// The same for texts whose line ends are line feeds, in a file with ends of any kind.
-fn folded(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<u8>, ReplaceError> {
-    let file = Folded::of(content);
-    let places = places(&file.text, old, all)?.into_iter();
+fn ignoring_line_ends(
+    content: &[u8],
+    old: &[u8],
+    new: &[u8],
+    all: bool,
+) -> Result<Vec<u8>, ReplaceError> {
+    let file = LfText::of(content);
+    let places = occurrences(&file.text, old, all)?.into_iter();
     let covered = places.map(|at| file.original(at)..file.original(at + old.len()));
     Ok(replaced(content, covered, |covered, out| splice(content, covered, old, new, out)))
 }
@@ -107,7 +112,7 @@ fn end_at(content: &[u8], at: usize) -> &'static [u8] {
 }
 
 /// Where a text occurs.
-fn places(content: &[u8], old: &[u8], all: bool) -> Result<Vec<usize>, ReplaceError> {
+fn occurrences(content: &[u8], old: &[u8], all: bool) -> Result<Vec<usize>, ReplaceError> {
     if old.is_empty() {
         return Err(ReplaceError { found: 0 });
     }
@@ -207,8 +212,8 @@ mod tests {
         assert_eq!(edited.map_err(|error| error.found), expected);
     }
 
-    fn fold(text: &[u8]) -> Vec<u8> {
-        Folded::of(text).text.into_owned()
+    fn to_lf(text: &[u8]) -> Vec<u8> {
+        LfText::of(text).text.into_owned()
     }
 
     proptest! {
@@ -223,13 +228,13 @@ mod tests {
         ) {
             let end = |crlf: bool| if crlf { "\r\n" } else { "\n" };
             let content: String = lines.iter().map(|(text, crlf)| text.clone() + end(*crlf)).collect();
-            let plain = fold(content.as_bytes());
+            let plain = to_lf(content.as_bytes());
             let edited = replace(content.as_bytes(), old.as_bytes(), new.as_bytes(), all);
             let expected = replace(&plain, old.as_bytes(), new.as_bytes(), all);
-            prop_assert_eq!(edited.clone().map(|text| fold(&text)), expected);
+            prop_assert_eq!(edited.clone().map(|text| to_lf(&text)), expected);
             if let (Ok(edited), false) = (edited, all) {
                 let at = memchr::memmem::find(&plain, old.as_bytes()).expect("it was replaced");
-                let file = Folded::of(content.as_bytes());
+                let file = LfText::of(content.as_bytes());
                 let (from, to) = (file.original(at), file.original(at + old.len()));
                 prop_assert!(edited.starts_with(&content.as_bytes()[..from]));
                 prop_assert!(edited.ends_with(&content.as_bytes()[to..]));

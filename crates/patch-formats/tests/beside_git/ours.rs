@@ -11,19 +11,19 @@ use crate::kind::Kind;
 use crate::refusal::{Refused, refused};
 
 /// The files as they are before, as the names of one part mean them.
-struct Lookup<'f> {
+struct PartTree<'f> {
     files: &'f Files,
     last: Last,
 }
 
-impl<'f> Lookup<'f> {
+impl<'f> PartTree<'f> {
     fn find(&self, name: &[u8]) -> Option<&'f Entry> {
         let name = std::str::from_utf8(name).ok()?;
         self.files.get(&resolve(self.files, &BTreeSet::new(), name, self.last).ok()?)
     }
 }
 
-impl Tree for Lookup<'_> {
+impl Tree for PartTree<'_> {
     type Content = Vec<u8>;
     type Error = Refused;
 
@@ -65,7 +65,7 @@ pub(crate) fn ours(before: &Files, text: &[u8]) -> Result<Taken, Refused> {
     if lines.any(|line| line.starts_with(b"diff --git ") && line.ends_with(b"\r\n")) {
         lenient.insert(Kind::LineEnds);
     }
-    let changes = patch.resolve(&mut Lookup { files: before, last: Last::Followed })?;
+    let changes = patch.resolve(&mut PartTree { files: before, last: Last::Followed })?;
     let freed = freed(before, &changes)?;
     if patch.files.iter().zip(&changes).any(|(file, change)| {
         // Git looks for the links that a patch deletes by the modes in its headers.

@@ -6,7 +6,7 @@ use strategy_testkit::Check;
 
 use super::child::{Child, Fault};
 use super::{CheckOutcome, ChildLimits, Conformance, PluginHost, Threads};
-use crate::strategies::library::{Library, check_name, one_line};
+use crate::strategies::library::{Library, check_name, short_for_display};
 
 /// Runs every check of `strategy-testkit` over a library.
 ///
@@ -24,7 +24,7 @@ pub fn test_library(
 ) -> Result<Conformance, String> {
     let start = |threads| start(host, library, limits, threads);
     let mut child = Some(start(Threads::Refused)?);
-    let said = |text: &String| one_line(text);
+    let said = |text: &String| short_for_display(text);
     let (name, version) =
         child.as_ref().map_or_else(Default::default, |c| (said(&c.name), said(&c.version)));
     let mut checks = Vec::with_capacity(Check::ALL.len());
@@ -65,8 +65,8 @@ pub fn inspect_library(
     limits: ChildLimits,
 ) -> Result<(String, String), String> {
     let child = start(host, library, limits, Threads::Refused)?;
-    check_name(&child.name).map_err(|error| one_line(&error.to_string()))?;
-    Ok((child.name.clone(), one_line(&child.version)))
+    check_name(&child.name).map_err(|error| short_for_display(&error.to_string()))?;
+    Ok((child.name.clone(), short_for_display(&child.version)))
 }
 
 fn start(
@@ -77,7 +77,9 @@ fn start(
 ) -> Result<Child, String> {
     let until = Instant::now() + START_ALLOWED;
     Child::start(host, library, limits, threads, until).map_err(|fault| match fault {
-        Fault::NotStarted(why) | Fault::GaveUp(why) | Fault::Misbehaved(why) => one_line(&why),
+        Fault::NotStarted(why) | Fault::GaveUp(why) | Fault::Misbehaved(why) => {
+            short_for_display(&why)
+        }
         Fault::Gone => "something else ended the plugin host".to_owned(),
     })
 }

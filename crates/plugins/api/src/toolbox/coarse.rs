@@ -25,10 +25,10 @@ impl Lineup<'_> {
 
     /// Walks down both sides; where they differ, goes on at the nearest place where they meet.
     ///
-    /// What lies within `LOOK` lines is looked at once for each line that is passed, or for each
-    /// `LOOK` lines where nothing meets, so the work for a line has a bound.
+    /// What lies within `LINES_AHEAD` lines is looked at once for each line that is passed, or for each
+    /// `LINES_AHEAD` lines where nothing meets, so the work for a line has a bound.
     fn look_ahead(&mut self, piece: Piece) {
-        const LOOK: usize = 8;
+        const LINES_AHEAD: usize = 8;
         let (mut old, mut new) = (piece.old.start, piece.new.start);
         while old < piece.old.end && new < piece.new.end {
             if self.shared.old[old] == self.shared.new[new] {
@@ -36,7 +36,7 @@ impl Lineup<'_> {
                 new += 1;
                 continue;
             }
-            let ahead = |at: usize, end: usize| at..end.min(at + LOOK);
+            let ahead = |at: usize, end: usize| at..end.min(at + LINES_AHEAD);
             let (old_ahead, new_ahead) = (ahead(old, piece.old.end), ahead(new, piece.new.end));
             let (skip_old, skip_new) = nearest_meeting(
                 &self.shared.old[old_ahead.clone()],
