@@ -1,4 +1,4 @@
-//! Why a patch cannot be read, and why one does not fit.
+//! Why a patch cannot be read or does not fit.
 
 use crate::limits::PATCH_BYTES_MAX;
 
@@ -6,46 +6,46 @@ use crate::limits::PATCH_BYTES_MAX;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatchError {
-    /// There is no change in it in any format known here.
+    /// The patch contains no change in a known format.
     #[error(
-        "there is no change in the patch: give a unified or git diff, or one that begins with `*** Begin Patch`"
+        "the patch contains no change: send a unified or git diff, or a patch that begins with `*** Begin Patch`"
     )]
     NoPatch,
-    /// It is longer than is read.
+    /// The patch is too long.
     #[error("the patch has {bytes} bytes, more than {PATCH_BYTES_MAX}: split it")]
     TooLarge {
-        /// How long it is.
+        /// Its length in bytes.
         bytes: u64,
     },
-    /// It has more lines than are read.
+    /// The patch has too many lines.
     #[error("the patch has more than {max} lines: split it")]
     TooManyLines {
-        /// How many are read.
+        /// The limit.
         max: usize,
     },
-    /// A line is not what the format has there.
+    /// A line does not follow the format.
     #[error("line {line} of the patch: {reason}")]
     Malformed {
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong there.
+        /// What is wrong with it.
         reason: String,
     },
-    /// It ends before what it has begun to say does.
-    #[error("line {line} of the patch: the patch ends in the middle of it: it was cut off")]
+    /// The patch ends in the middle of a part.
+    #[error("line {line} of the patch: the patch is cut off here: send all of it")]
     CutOff {
         /// The last line, counted from 1.
         line: usize,
     },
-    /// The format can say it, and it is not done here.
+    /// The format allows this, but it is not supported.
     #[error("line {line} of the patch: {what}")]
     Unsupported {
         /// The line, counted from 1.
         line: usize,
-        /// What is asked for, and what to do instead.
+        /// What is not supported, and what to do instead.
         what: &'static str,
     },
-    /// A name that cannot be a file's in a workspace.
+    /// A name that no file of a workspace can have.
     #[error("line {line} of the patch names `{name}`, {reason}")]
     BadName {
         /// The line, counted from 1.
@@ -56,16 +56,16 @@ pub enum PatchError {
         reason: &'static str,
     },
     /// Two parts of the patch change the same file.
-    #[error("line {line} of the patch: `{name}` is changed twice: bring its changes together")]
+    #[error("line {line} of the patch: `{name}` is changed twice: combine its changes")]
     NamedTwice {
         /// The line of the second one, counted from 1.
         line: usize,
         /// The name, escaped.
         name: String,
     },
-    /// A part whose name may mean one of two files.
+    /// A part whose name may mean either of two files.
     #[error(
-        "line {line} of the patch may mean `{one}` or `{other}`: name the file behind `a/` and `b/`, as git does"
+        "line {line} of the patch may mean `{one}` or `{other}`: prefix its names with `a/` and `b/`, as git does"
     )]
     TwoFiles {
         /// The part's line, counted from 1.
@@ -83,27 +83,27 @@ impl PatchError {
     }
 }
 
-/// One file's change does not fit the bytes that are there.
+/// One file's change does not fit the file's content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MisfitError {
-    /// What the hunk removes or keeps is not there.
+    /// The file does not have what the hunk removes or keeps.
     #[error(
-        "hunk {hunk} (line {line} of the patch) does not fit: at line {at} it expects {expected}, and there is {found}"
+        "hunk {hunk} (line {line} of the patch) does not fit: at line {at} it expects {expected}, but the file has {found}"
     )]
     NotFound {
         /// The hunk, counted from 1 within the file.
         hunk: usize,
         /// Where it begins in the patch, counted from 1.
         line: usize,
-        /// The line of the file at which they part, counted from 1.
+        /// The first line of the file that differs, counted from 1.
         at: usize,
-        /// The line that is expected there, escaped.
+        /// The line that the hunk expects there, escaped.
         expected: String,
-        /// The line that is there, escaped.
+        /// The line that the file has there, escaped.
         found: String,
     },
-    /// The hunk would fit in more than one place.
+    /// The hunk fits at more than one line.
     #[error(
         "hunk {hunk} (line {line} of the patch) is ambiguous: it fits at line {first} and at line {second}; give it more context"
     )]
@@ -117,9 +117,9 @@ pub enum MisfitError {
         /// Another one.
         second: usize,
     },
-    /// Not even the first line of what the hunk removes or keeps is there.
+    /// The file does not even have the first line that the hunk removes or keeps.
     #[error(
-        "hunk {hunk} (line {line} of the patch) does not fit: {expected} is no line of the file{below}"
+        "hunk {hunk} (line {line} of the patch) does not fit: the file has no line {expected}{below}"
     )]
     Nowhere {
         /// The hunk, counted from 1 within the file.
@@ -128,33 +128,33 @@ pub enum MisfitError {
         line: usize,
         /// The line that is expected, escaped.
         expected: String,
-        /// Which part of the file was looked at: nothing, or `below line N`.
+        /// The searched part of the file: empty, or `below line N`.
         below: String,
     },
-    /// The hunk fits, but not where it would have to.
+    /// The hunk cannot be applied at the line at which it fits.
     #[error("hunk {hunk} (line {line} of the patch) {reason}")]
     Misplaced {
         /// The hunk, counted from 1 within the file.
         hunk: usize,
         /// Where it begins in the patch, counted from 1.
         line: usize,
-        /// What keeps it from being put anywhere.
+        /// Why not.
         reason: String,
     },
-    /// A deletion that leaves something.
+    /// A deletion that leaves some content.
     #[error(
-        "the patch deletes the file and leaves {bytes} bytes of it: it was made from another one"
+        "the patch deletes the file but leaves {bytes} bytes of it: it was made from another version of the file"
     )]
     NotEmptied {
-        /// How much would be left.
+        /// The length of that content.
         bytes: usize,
     },
-    /// The file or the search is larger than is done here.
-    #[error("{what} is limited to {max}: write the file whole")]
+    /// The file or the search is over a limit.
+    #[error("{what} is limited to {max}: write the whole file")]
     Limit {
         /// What is limited.
         what: &'static str,
-        /// To how much.
+        /// The limit.
         max: usize,
     },
 }

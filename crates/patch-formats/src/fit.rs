@@ -1,4 +1,4 @@
-//! Brings a part of a patch to a file's bytes.
+//! Applies a part of a patch to a file's bytes.
 
 use sha1::{Digest as _, Sha1};
 
@@ -14,10 +14,10 @@ mod refusal;
 mod search;
 
 impl FilePatch<'_> {
-    /// Brings the change to a file's content, which is empty when the file comes to be.
+    /// Applies the change to a file's content, which is empty if the file is created.
     ///
-    /// `is_base` says that this is known to be the content that the patch was made from: only
-    /// then are hunks without any context taken to be where their headers say.
+    /// `is_base` means that the patch is known to be made from this content: only then may a hunk
+    /// without any context be applied at the line in its header.
     ///
     /// # Errors
     /// [`MisfitError`] names the hunk that does not fit.
@@ -38,8 +38,8 @@ impl FilePatch<'_> {
         Ok(fitted)
     }
 
-    /// Whether this is the content that the patch says it was made from; nothing when it does not
-    /// say, or says it in a way that git's SHA-1 cannot answer.
+    /// Whether this is the content that the patch names as its base; `None` if it names none, or
+    /// does not name it by git's SHA-1.
     pub fn names_base(&self, content: &[u8]) -> Option<bool> {
         let named = self.base_blob.as_deref()?;
         let is_name = (SHORTEST_ID..=40).contains(&named.len());
@@ -54,5 +54,5 @@ impl FilePatch<'_> {
     }
 }
 
-/// Git abbreviates to seven digits or more unless told otherwise; less says too little.
+/// Git abbreviates to seven digits or more by default; fewer do not identify a content.
 const SHORTEST_ID: usize = 7;

@@ -1,21 +1,20 @@
 //! Reads the formats in which agents write changes, and fits them to a file's bytes.
 //!
-//! [`PatchText::parse`] takes a unified or git diff, or a `*** Begin Patch`, and says, file by
-//! file, what it changes; [`PatchText::resolve`] says which files its names mean, given a [`Tree`] of
-//! those that are there, and [`FilePatch::fit`] brings one file's change to its bytes.
-//! [`replace`] is a format too: one piece of text for another, and [`replace_in_turn`] is many of
-//! them. Bytes go in and bytes come out: nothing here opens a file, and contents and names are never
-//! taken for text.
+//! [`PatchText::parse`] reads a unified or git diff, or a `*** Begin Patch`, into a list of changes,
+//! one for each file; [`PatchText::resolve`] decides which files its names mean, given a [`Tree`] of
+//! the existing ones, and [`FilePatch::fit`] applies one file's change to its bytes. [`replace`]
+//! replaces one piece of text by another, and [`replace_in_turn`] makes many such edits. Input and
+//! output are bytes: nothing here opens a file, and contents and names need not be UTF-8.
 //!
-//! A change either fits or is refused with the hunk, what it expects and what is there. A hunk
-//! that is not where its header says may be elsewhere, if it is there exactly once in the whole
-//! file; its context is never given up. What a patch does not say is kept: where a patch is
-//! written with other line endings than the file, or without the file's byte order mark, the file's
-//! own stay, and a line that is added ends as those around it do.
+//! A change either fits, or is refused with the hunk, what it expects and what the file has. A hunk
+//! that does not match at the line in its header may match elsewhere, if it does so exactly once in
+//! the whole file; its context is never ignored. What a patch does not mention is kept: if a patch
+//! has other line endings than the file, or lacks the file's byte order mark, the file keeps its own,
+//! and an added line ends like those around it.
 //!
-//! A `*** Begin Patch` has no line numbers: its hunks are looked for, in order, as strictly as they
-//! match at all ([`MatchLevel`]), and each has to match in exactly one place behind the one before
-//! it and, where it has `@@` lines, below those.
+//! A `*** Begin Patch` has no line numbers: its hunks are searched for in order, each at the
+//! strictest [`MatchLevel`] at which it matches at all. There it has to match exactly once, after
+//! the previous hunk and below its own `@@` lines.
 //!
 //! ```
 //! use patch_formats::PatchText;
@@ -28,14 +27,14 @@
 //!
 //! # Limits
 //! A patch has at most [`PATCH_BYTES_MAX`] bytes and [`PATCH_LINES_MAX`] lines, a file
-//! [`FILE_LINES_MAX`] lines. Fitting takes time in proportion to both and, where hunks have to be
-//! looked for, to [`SEARCH_STEPS_MAX`] at most; what would need more is refused.
+//! [`FILE_LINES_MAX`] lines. Fitting takes time proportional to both and, if hunks have to be
+//! searched for, to [`SEARCH_STEPS_MAX`] at most; a patch that needs more is refused.
 //!
 //! # Why no library
-//! The parsers on crates.io that take bytes (diffy, its fork flickzeug) fit a hunk where it
-//! matches first, nearest to its line, and try every place line by line: an ambiguous hunk lands
-//! somewhere, and a repetitive file costs the product of both lengths. The others (patch,
-//! gitpatch) read text, not bytes, and only parse. None can be told to refuse.
+//! The parsers on crates.io that take bytes (diffy, its fork flickzeug) apply a hunk at the first
+//! match, nearest to its line, and compare line by line everywhere: an ambiguous hunk is applied
+//! somewhere, and a repetitive file takes time proportional to the product of both lengths. The
+//! others (patch, gitpatch) read text, not bytes, and only parse. None has an option to refuse.
 //!
 //! The format of a unified diff is that of POSIX `diff -u`, with the extended headers of
 //! git-diff(1), "Generating patch text with -p". `*** Begin Patch` is what the apply_patch tool of

@@ -1,4 +1,4 @@
-//! Lines of a content: they end at a line feed and nowhere else.
+//! The lines of a content, which end at a line feed and nowhere else.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ pub(crate) fn split(content: &[u8]) -> Result<Vec<&[u8]>, MisfitError> {
         lines.push(&content[from..end]);
         from = end;
         if lines.len() > FILE_LINES_MAX {
-            let what = "how many lines a file has";
+            let what = "the number of lines of a file";
             return Err(MisfitError::Limit { what, max: FILE_LINES_MAX });
         }
     }
@@ -26,7 +26,7 @@ pub(crate) fn split(content: &[u8]) -> Result<Vec<&[u8]>, MisfitError> {
 /// The line endings of a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endings {
-    /// No line ends.
+    /// No line has an end.
     None,
     /// Line feeds alone.
     Lf,
@@ -50,19 +50,19 @@ impl Endings {
     }
 }
 
-/// The end of a line; nothing where it has none.
+/// The end of a line; `None` if it has none.
 pub(crate) fn end_of(line: &[u8]) -> Option<&'static [u8]> {
     if line.ends_with(b"\r\n") { Some(b"\r\n") } else { line.ends_with(b"\n").then_some(b"\n") }
 }
 
-/// How lines end around a place between lines: the one before it decides, then the one behind.
+/// How lines end around a location between lines: the line before it decides, then the one after.
 pub(crate) fn end_around(lines: &[&[u8]], at: usize) -> &'static [u8] {
     let near = [at.checked_sub(1), Some(at), at.checked_sub(2)];
     let ends = near.into_iter().flatten().filter_map(|at| lines.get(at)).copied();
     ends.filter_map(end_of).next().unwrap_or(b"\n")
 }
 
-/// The ends of lines that were taken out in one place, for those that come in their place.
+/// The ends of removed lines, for the lines that replace them.
 #[derive(Default)]
 pub(crate) struct FreedEnds {
     ends: Vec<Option<&'static [u8]>>,
@@ -70,17 +70,17 @@ pub(crate) struct FreedEnds {
 }
 
 impl FreedEnds {
-    /// Notes a line that was taken out.
+    /// Records a removed line.
     pub(crate) fn take(&mut self, line: &[u8]) {
         self.ends.push(end_of(line));
     }
 
-    /// What stood here goes on: a line that comes later takes no line's place.
+    /// Forgets the removed lines, because a kept line follows them.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// The end for the next line that comes, in front of line `at` of the file.
+    /// The end for the next added line, before line `at` of the file.
     pub(crate) fn give(&mut self, lines: &[&[u8]], at: usize) -> &'static [u8] {
         let freed = self.ends.get(self.given).copied().flatten();
         self.given += 1;
@@ -91,8 +91,8 @@ impl FreedEnds {
 /// UTF-8's byte order mark.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// A content's byte order mark and the rest. A mark that a patch has in a line of its own is part of
-/// that line.
+/// A content's byte order mark and the rest. If the patch mentions a mark, it counts as a part of its
+/// line.
 pub(crate) fn split_mark<'c, 'p>(
     content: &'c [u8],
     mut patch_lines: impl Iterator<Item = &'p [u8]>,
@@ -103,10 +103,10 @@ pub(crate) fn split_mark<'c, 'p>(
     }
 }
 
-/// A text in which each CR LF is a line feed.
+/// A text with its CR LF replaced by line feeds.
 pub(crate) struct LfText<'t> {
     pub(crate) text: Cow<'t, [u8]>,
-    /// The line feeds of the folded text that had a carriage return before them.
+    /// The line feeds that had a carriage return before them.
     returned: Vec<usize>,
 }
 
@@ -126,7 +126,7 @@ impl<'t> LfText<'t> {
         Self { text: Cow::Owned(folded), returned }
     }
 
-    /// Where a place of the folded text is in the text.
+    /// The offset in the original text.
     pub(crate) fn original(&self, at: usize) -> usize {
         at + self.returned.partition_point(|feed| *feed < at)
     }

@@ -1,4 +1,4 @@
-//! What a patch says, file by file.
+//! The changes that a patch makes, one for each file.
 
 use std::fmt;
 
@@ -13,77 +13,77 @@ pub enum Format {
     BeginPatch,
 }
 
-/// A patch that was read. No file is the source of two of its changes, and none the target of two.
+/// A patch that was read. No file is the source of two of its changes or the target of two.
 #[derive(Clone, Debug)]
 pub struct PatchText<'p> {
-    /// How it is written.
+    /// The format it is written in.
     pub format: Format,
     /// Its changes, in its order.
     pub files: Vec<FilePatch<'p>>,
 }
 
-/// What a patch says of one file.
+/// The part of a patch that changes one file.
 #[derive(Clone, Debug)]
 pub struct FilePatch<'p> {
-    /// What happens to it. Which file is meant may depend on those that are there:
-    /// [`PatchText::resolve`] says.
+    /// What happens to the file. Its name may depend on which files exist:
+    /// [`PatchText::resolve`] decides.
     pub change: Change,
-    /// What it is before and after; nothing where the patch does not say. Where a file takes the
-    /// place of a symbolic link, or the other way round, one part deletes and one creates.
+    /// What the file is before and after; `None` if the patch does not say. If a file replaces a
+    /// symbolic link, or a link a file, one part deletes and one creates.
     pub kind: Option<EntryKind>,
-    /// What happens to its permission bits.
+    /// The change of its permission bits.
     pub mode: Option<ModeChange>,
-    /// The abbreviated name that git has for the content the patch was made from, in hexadecimal.
+    /// The abbreviated git object id of the content that the patch was made from, in hexadecimal.
     pub base_blob: Option<Vec<u8>>,
-    /// Where the file's part of the patch begins, counted from 1.
+    /// The line of the patch at which this part begins, counted from 1.
     pub line: usize,
-    /// Whether its names begin at the top of the tree wherever the patch is brought, as those below
-    /// git's `diff --git` do.
+    /// Whether its names start at the top of the tree whatever directory the patch is applied in,
+    /// as those below git's `diff --git` do.
     pub is_from_top: bool,
-    /// The names that it may mean; nothing where it can mean one alone.
+    /// The names that it may mean; `None` if only one is possible.
     pub(crate) readings: Option<Readings>,
     pub(crate) body: Body<'p>,
 }
 
 impl<'p> FilePatch<'p> {
-    /// A part that says nothing but this.
+    /// A part without a mode, an object id or other names.
     pub(crate) fn new(line: usize, change: Change, body: Body<'p>) -> Self {
         let (kind, mode, base_blob, readings) = (None, None, None, None);
         Self { change, kind, mode, base_blob, line, is_from_top: false, readings, body }
     }
 }
 
-/// What happens to a file. Names have `/` between their parts, and none is empty. Those of a unified
-/// diff are relative and have no part that is empty, `.` or `..`. Those of a `*** Begin Patch` are as
-/// they were written: they may be absolute or lead up, and whoever opens files checks where to.
+/// What happens to a file. Names have `/` between their parts and are not empty. Those of a unified
+/// diff are relative and have no part that is empty, `.` or `..`. Those of a `*** Begin Patch` are
+/// unchanged: they may be absolute or contain `..`, and the caller has to check where they lead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It comes to be.
+    /// It is created.
     Create {
-        /// Where.
+        /// Its name.
         path: Vec<u8>,
     },
     /// Its content or mode changes.
     Modify {
-        /// Where.
+        /// Its name.
         path: Vec<u8>,
     },
-    /// It goes.
+    /// It is deleted.
     Delete {
-        /// Where.
+        /// Its name.
         path: Vec<u8>,
     },
-    /// It moves, and content and mode may change with it.
+    /// It is renamed, and its content and mode may change too.
     Rename {
-        /// From where.
+        /// Its name before.
         from: Vec<u8>,
-        /// To where.
+        /// Its name afterwards.
         to: Vec<u8>,
     },
 }
 
 impl Change {
-    /// Where the file is before, if there is one.
+    /// The name of the file before the change, if there is one.
     pub fn source(&self) -> Option<&[u8]> {
         match self {
             Self::Create { .. } => None,
@@ -92,7 +92,7 @@ impl Change {
         }
     }
 
-    /// Where the file is afterwards, if there is one.
+    /// The name of the file after the change, if there is one.
     pub fn target(&self) -> Option<&[u8]> {
         match self {
             Self::Delete { .. } => None,
@@ -102,26 +102,26 @@ impl Change {
     }
 }
 
-/// What a part of a patch is about.
+/// The kind of entry that a part of a patch changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular file.
     File,
     /// A symbolic link; its target is the content.
     Symlink,
-    /// A directory that comes to be or goes. It has no content.
+    /// A directory that is created or deleted. It has no content.
     Directory,
 }
 
-/// What happens to a file's permission bits.
+/// A change of a file's permission bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModeChange {
-    /// As git means its two modes: who may read may execute, or nobody may. The file has to be
-    /// of the other kind before, unless it comes to be.
+    /// One of git's two modes: everybody who may read the file may execute it, or nobody may. The
+    /// file must have the other mode before, unless it is created.
     Executable(bool),
-    /// From these bits to those.
+    /// A change to exactly these bits.
     Exact {
-        /// The bits before; nothing when the file comes to be.
+        /// The bits before; `None` if the file is created.
         old: Option<u32>,
         /// The bits afterwards.
         new: u32,
@@ -130,17 +130,17 @@ pub enum ModeChange {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Body<'p> {
-    /// The content stays, or is empty.
+    /// The content does not change, or is empty.
     Nothing,
     /// From a unified diff; `from_crlf` when every line of the patch itself ends in CR LF.
     Hunks { hunks: Vec<Hunk<'p>>, from_crlf: bool },
     /// From a `*** Begin Patch`; `from_crlf` as above.
     Chunks { chunks: Vec<Chunk<'p>>, from_crlf: bool },
-    /// The content is this, whatever was there.
+    /// The new content, whatever the file has.
     Whole(Vec<u8>),
 }
 
-/// What a line of a hunk is.
+/// What happens to a line of a hunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     Keep,
@@ -155,14 +155,14 @@ pub(crate) struct Hunk<'p> {
     pub(crate) line: usize,
     pub(crate) old: Range,
     pub(crate) new: Range,
-    /// Each with its line feed, unless the patch says that there is none.
+    /// Each with its line feed, unless the patch marks it as missing.
     pub(crate) lines: Vec<(Op, &'p [u8])>,
 }
 
 /// A side of a hunk's header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range {
-    /// The first line, counted from 1; the line before where there is none.
+    /// The first line, counted from 1; if the range is empty, the line before it.
     pub(crate) start: u64,
     pub(crate) count: u64,
 }
@@ -174,44 +174,45 @@ impl Range {
     }
 }
 
-/// The lines of a hunk that the file has before it.
+/// The lines of a hunk that the file has before the change.
 pub(crate) fn old_lines<'p>(lines: &[(Op, &'p [u8])]) -> Vec<&'p [u8]> {
     lines.iter().filter(|(op, _)| *op != Op::Add).map(|(_, line)| *line).collect()
 }
 
-/// One changed region of a file, to be found by its lines alone.
+/// One changed region of a file, found by its lines alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk<'p> {
     /// Where it begins in the patch, counted from 1.
     pub(crate) line: usize,
-    /// Lines of the file below which it is, each below the one before.
+    /// Lines of the file above it, from its `@@` lines, each below the previous one.
     pub(crate) below: Vec<&'p [u8]>,
     /// Without line feeds, and with carriage returns where the patch has them.
     pub(crate) lines: Vec<(Op, &'p [u8])>,
     /// How many of the last lines lack even the blank of a line of context: they may be context
-    /// or only keep two hunks apart.
+    /// or only separate two hunks.
     pub(crate) loose: usize,
     /// Whether the file ends with it.
     pub(crate) at_end: bool,
 }
 
-/// How much of what a hunk expects is what is there, from the strictest down.
+/// How much of a hunk's expected text has to equal the file's, from the strictest level down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MatchLevel {
     /// Every byte.
     Exact,
-    /// Every byte but line endings or the byte order mark, of which the file's own stay.
+    /// Every byte except line endings and the byte order mark, of which the file keeps its own.
     LineEndings,
-    /// All but blanks at the ends of lines. Only `*** Begin Patch` goes so far down, and further.
+    /// All except blanks at the ends of lines. This level and those below are for `*** Begin Patch`
+    /// alone.
     TrailingBlanks,
-    /// All but blanks at both ends of lines, so indentation may differ.
+    /// All except blanks at both ends of lines, so indentation may differ.
     Blanks,
-    /// All but blanks, and dashes, quotation marks and spaces of Unicode for those of ASCII.
+    /// All except blanks; Unicode dashes, quotation marks and spaces count as those of ASCII.
     Punctuation,
 }
 
 impl fmt::Display for MatchLevel {
-    /// What may differ, as it goes behind "but for".
+    /// What may differ, as the object of "except".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Exact => "nothing",
@@ -223,24 +224,24 @@ impl fmt::Display for MatchLevel {
     }
 }
 
-/// Where a hunk fits.
+/// The location at which a hunk fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
     /// The hunk, counted from 1 within the file.
     pub hunk: usize,
-    /// The first line of the file that it covers, counted from 1.
+    /// The first line of the file that the hunk covers, counted from 1.
     pub line: usize,
-    /// How many lines that is from where its header says; nothing when it does not say.
+    /// The distance in lines from the line in its header; `None` if it has no line numbers.
     pub offset: Option<i64>,
-    /// How it matches.
+    /// The level at which it matches.
     pub level: MatchLevel,
 }
 
 /// A change that fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fitted {
-    /// The file afterwards; empty when it goes.
+    /// The file's new content; empty if it is deleted.
     pub content: Vec<u8>,
-    /// Where its hunks fit, in order.
+    /// The locations of its hunks, in order.
     pub placements: Vec<Placement>,
 }

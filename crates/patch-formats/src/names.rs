@@ -3,7 +3,7 @@
 use crate::error::PatchError;
 use crate::printable::escaped;
 
-/// What git writes in front of names, by pairs: git-diff(1), `diff.mnemonicPrefix`.
+/// The prefixes that git writes, in pairs: git-diff(1), `diff.mnemonicPrefix`.
 const PREFIXES: [(&[u8], &[u8]); 7] = [
     (b"a/", b"b/"),
     (b"i/", b"w/"),
@@ -14,7 +14,7 @@ const PREFIXES: [(&[u8], &[u8]); 7] = [
     (b"b/", b"a/"),
 ];
 
-/// The name on a `---` or `+++` line below `diff --git`, and what stands behind it.
+/// The name on a `---` or `+++` line below `diff --git`, and the rest of the line.
 ///
 /// A quoted name ends at its quote, any other at a tab. A name that holds a carriage return is in
 /// quotes.
@@ -26,8 +26,8 @@ pub(crate) fn label(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     Some((plain(&text[..end])?, &text[end..]))
 }
 
-/// The same for a diff without git's header, where a time may stand behind the name: behind a tab
-/// as `diff -u` writes it, or behind blanks where tabs were lost on the way.
+/// The same for a diff without git's header, where a time may follow the name: after a tab as
+/// `diff -u` writes it, or after blanks if the tab was lost.
 pub(crate) fn traditional_label(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     match time_behind(text).filter(|_| !text.starts_with(b"\"")) {
         Some(end) => Some((plain(&text[..end])?, &text[end..])),
@@ -68,7 +68,7 @@ fn without_tail<'t>(text: &'t [u8], form: &[u8]) -> Option<&'t [u8]> {
     tail.iter().zip(form).all(is_alike).then_some(rest)
 }
 
-/// A name that fills its line.
+/// A name that is the whole line.
 pub(crate) fn whole(text: &[u8]) -> Option<Vec<u8>> {
     if !text.starts_with(b"\"") {
         return plain(text);
@@ -77,13 +77,13 @@ pub(crate) fn whole(text: &[u8]) -> Option<Vec<u8>> {
     rest.is_empty().then_some(name)
 }
 
-/// A name without quotes. Git ends it at a carriage return, a vertical tab or a form feed, which are
-/// in quotes where they belong to a name.
+/// A name without quotes. Git ends it at a carriage return, a vertical tab or a form feed; a name
+/// that contains one is in quotes.
 fn plain(text: &[u8]) -> Option<Vec<u8>> {
     (!text.iter().any(|byte| matches!(byte, b'\r' | 0x0b | 0x0c))).then(|| text.to_vec())
 }
 
-/// The name in double quotes with C escapes at the head of a text, and the rest.
+/// The name in double quotes with C escapes at the beginning of a text, and the rest.
 fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut rest = text.strip_prefix(b"\"")?;
     let mut name = Vec::new();
@@ -121,8 +121,8 @@ fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// The two names of a `diff --git` line, as they stand there; nothing where they do not name one
-/// file with a prefix each or without any, because nobody can tell then where the first one ends.
+/// The two names of a `diff --git` line, as they are written; `None` if they do not name one file,
+/// with or without prefixes, because then the end of the first name is unknown.
 pub(crate) fn git_pair(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (old, new) = split_pair(text)?;
     let is_one = old == new || (without_first(&old)? == without_first(&new)?);
@@ -143,7 +143,7 @@ fn split_pair(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     is_blank.then(|| Some((plain(&text[..at])?, plain(&text[at + 1..])?))).flatten()
 }
 
-/// The blank between two names that are one behind their first parts.
+/// The blank between two names that are equal after their first parts.
 fn separator(text: &[u8]) -> Option<usize> {
     let first = memchr::memchr(b'/', text)?;
     let mut slash = first;
@@ -151,7 +151,7 @@ fn separator(text: &[u8]) -> Option<usize> {
         if slash < at {
             slash = at + memchr::memchr(b'/', &text[at..])?;
         }
-        // The first name grows from blank to blank, and the second does not: they are as long once.
+        // Each blank makes the first name longer and not the second: they have equal length once.
         let (old, new) = (&text[first + 1..at], &text[slash + 1..]);
         if old.len() == new.len() && old == new {
             return Some(at);
@@ -160,17 +160,17 @@ fn separator(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// A name without its first part; nothing when it has only one.
+/// A name without its first part; `None` if it has only one.
 pub(crate) fn without_first(name: &[u8]) -> Option<&[u8]> {
     memchr::memchr(b'/', name).map(|slash| &name[slash + 1..])
 }
 
-/// Whether git writes the first part of a name in front of names.
+/// Whether the first part of a name is one of git's prefixes.
 pub(crate) fn has_prefix(name: &[u8]) -> bool {
     PREFIXES.iter().any(|(old, new)| name.starts_with(old) || name.starts_with(new))
 }
 
-/// Refuses a name that is no file's, wherever names begin.
+/// Refuses a name that no file can have.
 pub(crate) fn check_spelling(name: &[u8], line: usize) -> Result<(), PatchError> {
     let reason = if name.is_empty() {
         "which is empty"
@@ -182,15 +182,15 @@ pub(crate) fn check_spelling(name: &[u8], line: usize) -> Result<(), PatchError>
     Err(PatchError::BadName { line, name: escaped(name), reason })
 }
 
-/// Refuses a name that is no file's below a root.
+/// Refuses a name that no file below a root can have.
 pub(crate) fn check(name: &[u8], line: usize) -> Result<(), PatchError> {
     check_spelling(name, line)?;
     let reason = if name.starts_with(b"/") {
         "which is absolute: names are relative to the workspace"
     } else if name.split(|byte| *byte == b'/').any(|part| part == b"..") {
-        "which leads out of its folder"
+        "which leads out of its directory"
     } else if name.split(|byte| *byte == b'/').any(|part| part.is_empty() || part == b".") {
-        "which has an empty part or a `.`: write it plainly"
+        "which has an empty part or a `.`: remove that part"
     } else {
         return Ok(());
     };

@@ -42,7 +42,7 @@ impl<'p> PatchText<'p> {
 
 fn refuse_twice(files: &[FilePatch<'_>]) -> Result<(), PatchError> {
     let (mut sources, mut targets) = (HashSet::new(), HashSet::new());
-    // Where the files that are there decide on names, whoever looks at them finds those that meet.
+    // If the existing files decide about names, the caller that resolves them finds duplicates.
     let is_sure = |file: &&FilePatch<'_>| file.readings.as_ref().is_none_or(Readings::is_sure);
     for file in files.iter().filter(is_sure) {
         let source = file.change.source().filter(|name| !sources.insert(*name));

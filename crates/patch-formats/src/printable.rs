@@ -1,9 +1,9 @@
 //! Bytes made printable for messages.
 
-/// At most this much of a line is shown in a message.
+/// How much of a line a message shows, at most.
 const SHOWN_BYTES_MAX: usize = 120;
 
-/// Bytes made printable for a message: in backquotes, what is not printable as `\xNN`.
+/// Bytes made printable for a message, in backquotes; unprintable bytes become `\xNN`.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(SHOWN_BYTES_MAX)];
     let mut text = String::from("`");
@@ -15,8 +15,8 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     text
 }
 
-/// Bytes made printable, without backquotes. What is invisible otherwise is spelled out by whoever
-/// shows the message.
+/// Bytes made printable, without backquotes. The caller that shows the message spells out other
+/// invisible characters.
 pub(crate) fn escaped(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {

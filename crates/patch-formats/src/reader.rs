@@ -1,13 +1,13 @@
-//! Goes through a patch, line by line.
+//! Reads a patch line by line.
 
 use crate::error::PatchError;
 use crate::lines::BOM;
 
-/// What stands in front of every line and is no part of it.
+/// What precedes every line and is not part of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Margin {
     None,
-    /// So many blanks at most.
+    /// At most this many blanks.
     Blanks(usize),
     /// Any number of tabs.
     Tabs,
@@ -25,7 +25,7 @@ impl Margin {
     }
 }
 
-/// Goes through the lines of a patch.
+/// The lines of a patch from a line on.
 #[derive(Clone)]
 pub(crate) struct Reader<'p> {
     rest: &'p [u8],
@@ -37,7 +37,7 @@ pub(crate) struct Reader<'p> {
 
 impl<'p> Reader<'p> {
     pub(crate) fn new(text: &'p [u8]) -> Self {
-        // A mark at the beginning belongs to how the text was sent.
+        // A mark at the beginning is not part of the patch.
         let text = text.strip_prefix(BOM).unwrap_or(text);
         let ends = |at: usize| at > 0 && text[at - 1] == b'\r';
         let mut feeds = memchr::memchr_iter(b'\n', text).peekable();
@@ -45,12 +45,12 @@ impl<'p> Reader<'p> {
         Self { rest: text, line: 1, margin: Margin::None, is_crlf }
     }
 
-    /// The next line's place, counted from 1.
+    /// The number of the next line, counted from 1.
     pub(crate) fn line(&self) -> usize {
         self.line
     }
 
-    /// The next line as it stands, without the margin.
+    /// The next line with its end, without the margin.
     pub(crate) fn peek_full(&self) -> Option<&'p [u8]> {
         let bytes = self.line_bytes();
         (bytes > 0).then(|| self.margin.strip(&self.rest[..bytes]))
@@ -75,14 +75,14 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// Goes to the next line that holds something.
+    /// Goes to the next line that is not blank.
     pub(crate) fn skip_blank(&mut self) {
         while self.peek().is_some_and(|line| line.trim_ascii().is_empty()) {
             self.next();
         }
     }
 
-    /// The next line of a header, which may end in a CR: names that do are in quotes.
+    /// The next line of a header, without a CR at its end: names that end in one are in quotes.
     pub(crate) fn peek_header(&self) -> Option<&'p [u8]> {
         self.peek().map(|line| line.strip_suffix(b"\r").unwrap_or(line))
     }
@@ -92,7 +92,7 @@ impl<'p> Reader<'p> {
         self.peek_full().is_some_and(|line| !line.ends_with(b"\n"))
     }
 
-    /// Refuses a last line that has no end where more of the patch was under way.
+    /// Refuses a last line without an end if it may be the beginning of a longer one.
     pub(crate) fn check_cut(&self) -> Result<(), PatchError> {
         let is_cut = self.is_cut() && self.peek().is_some_and(may_be_cut_off);
         if is_cut { Err(PatchError::CutOff { line: self.line }) } else { Ok(()) }
@@ -121,7 +121,7 @@ impl<'p> Reader<'p> {
     }
 }
 
-/// How the lines of a patch begin that say something.
+/// How the lines of a patch begin that are not text around it.
 const BEGINNINGS: [&[u8]; 19] = [
     b"diff --git ",
     b"--- ",
@@ -144,7 +144,7 @@ const BEGINNINGS: [&[u8]; 19] = [
     b"Binary files ",
 ];
 
-/// Whether a last line without an end may be what is left of one that says something.
+/// Whether a last line without an end may be the beginning of one of these.
 pub(crate) fn may_be_cut_off(line: &[u8]) -> bool {
     !line.is_empty()
         && BEGINNINGS.iter().any(|head| line.starts_with(head) || head.starts_with(line))

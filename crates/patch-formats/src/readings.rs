@@ -1,8 +1,9 @@
-//! Which file the names in a unified diff mean: with a prefix, as `git apply` reads them, or without.
+//! The files that a name in a unified diff may mean: with a prefix, as `git apply` reads it, or
+//! without.
 //!
-//! A diff does not say whether the first part of its names is a prefix (`a/`, `tool-1.0/`) or a
-//! directory. Git always takes it for a prefix, when names have several parts. Here the other names of
-//! the patch and the files that are there decide, and where two of them could be meant, neither is.
+//! A diff does not show whether the first part of its names is a prefix (`a/`, `tool-1.0/`) or a
+//! directory. Git always takes it for a prefix if names have several parts. Here the other names of
+//! the patch and the existing files decide, and if two files could be meant, the patch is refused.
 //!
 //! The facts about git are those of `find_name_common`, `guess_p_value` and
 //! `parse_traditional_patch` in its apply.c (2.47).
@@ -12,7 +13,7 @@ use crate::names::{has_prefix, without_first};
 /// How a name is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// As it stands.
+    /// As it is written.
     Literal,
     /// Without its first part, as git reads it.
     Stripped,
@@ -21,20 +22,20 @@ pub(crate) enum Reading {
 /// The names that a part may mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Readings {
-    /// The name as it stands; nothing where it can only be read without its first part, or has one
-    /// part alone.
+    /// The name as it is written; `None` if it can only be read without its first part, or has only
+    /// one part.
     pub(crate) literal: Option<Vec<u8>>,
     /// The name that `git apply` takes.
     pub(crate) gits: Vec<u8>,
-    /// Which of the two is tried first when nothing else in the patch tells.
+    /// Which of the two is tried first if nothing else in the patch decides.
     pub(crate) first: Reading,
-    /// Whether the patch has both names of the file: then their first parts tell something.
+    /// Whether the patch has both names of the file, so that their first parts can be compared.
     pub(crate) sides: Sides,
-    /// How the names can only have been meant, whatever files are there.
+    /// The only possible reading of the names, whatever files exist.
     pub(crate) shows: Option<Reading>,
-    /// Where one of these is there as well and the part fits it too, none is meant.
+    /// If one of these exists as well and the part fits it too, the part is refused.
     pub(crate) rivals: Vec<Vec<u8>>,
-    /// Whether the part creates the file when there is none.
+    /// Whether the part creates the file if it does not exist.
     pub(crate) creates: bool,
 }
 
@@ -52,7 +53,7 @@ pub(crate) enum Spelling {
     Quoted,
 }
 
-/// How the names of a patch were seen to be meant: one program wrote them all, most of the time.
+/// The readings that the parts of a patch prove: usually one program wrote all names.
 #[derive(Default)]
 pub(crate) struct Evidence {
     pub(crate) literal: bool,
@@ -68,7 +69,7 @@ impl Evidence {
         }
     }
 
-    /// The one way in which all of them were meant.
+    /// The only reading that was found.
     pub(crate) fn only(&self) -> Option<Reading> {
         match (self.literal, self.stripped) {
             (true, false) => Some(Reading::Literal),
@@ -79,8 +80,8 @@ impl Evidence {
 }
 
 impl Readings {
-    /// The names of a file that is there before and afterwards, or may be; nothing when no name can
-    /// be made of them.
+    /// The names of a file that exists, or may exist, before and after the change; `None` if they
+    /// contain no name.
     pub(crate) fn of_both(
         old: &[u8],
         new: &[u8],
@@ -88,7 +89,7 @@ impl Readings {
         creates: bool,
     ) -> Option<Self> {
         let (old_rest, new_rest) = (without_first(old), without_first(new));
-        // Git strips nothing where the new name has one part.
+        // Git strips nothing if the new name has one part.
         let is_whole = new_rest.is_none();
         let (gits, gits_other) = match is_whole {
             true => chosen(Some(old), Some(new), spelling)?,
@@ -124,7 +125,7 @@ impl Readings {
         })
     }
 
-    /// The names of a file of which the patch has one name.
+    /// The names of a file of which the patch has only one.
     pub(crate) fn of_one(name: &[u8], creates: bool) -> Self {
         let rest = without_first(name);
         Self {
@@ -138,7 +139,7 @@ impl Readings {
         }
     }
 
-    /// The names, the one that is tried first before the other.
+    /// The names, in the order in which they are tried.
     pub(crate) fn names(&self, seen: &Evidence) -> Vec<&[u8]> {
         let Some(literal) = &self.literal else { return vec![&self.gits] };
         match seen.only().unwrap_or(self.first) {
@@ -147,30 +148,30 @@ impl Readings {
         }
     }
 
-    /// The name that is meant as far as the part alone says.
+    /// The name that the part alone suggests.
     pub(crate) fn preferred(&self) -> &[u8] {
         self.names(&Evidence::default())[0]
     }
 
-    /// Every name that may be meant.
+    /// Every name that is possible.
     pub(crate) fn all(&self) -> impl Iterator<Item = &[u8]> {
         self.literal.iter().chain([&self.gits]).chain(&self.rivals).map(Vec::as_slice)
     }
 
-    /// Whether the part alone says which name is meant.
+    /// Whether only one name is possible.
     pub(crate) fn is_sure(&self) -> bool {
         self.literal.is_none() && self.rivals.is_empty()
     }
 
-    /// Whether a label of a `---` or `+++` line below git's header stands for the file. Git always
-    /// strips labels there; a name of one part is refused by git and can mean one file only.
+    /// Whether a label of a `---` or `+++` line below git's header names the file. Git always strips
+    /// labels there; it refuses a name of one part, which can mean one file only.
     pub(crate) fn stands_for(&self, label: &[u8]) -> bool {
         without_first(label) == Some(&self.gits)
             || self.literal.as_deref() == Some(label)
             || (label == self.gits && !label.contains(&b'/'))
     }
 
-    /// How a name that was decided on was read.
+    /// The reading by which this name was chosen.
     pub(crate) fn reading_of(&self, name: &[u8]) -> Option<Reading> {
         let literal = self.literal.as_deref()?;
         if name == literal {
@@ -180,8 +181,8 @@ impl Readings {
     }
 }
 
-/// Which of a file's two names git takes, and the other one where that is another: the new one, but
-/// the old one where the new one only has something behind it, as in `f` and `f.new`.
+/// The one of a file's two names that git takes, and the other one if it differs. Git takes the new
+/// name, or the old one if the new one begins with it, as in `f` and `f.new`.
 fn chosen<'n>(
     old: Option<&'n [u8]>,
     new: Option<&'n [u8]>,

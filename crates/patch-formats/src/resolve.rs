@@ -12,37 +12,37 @@ pub trait Tree {
     /// Why something cannot be looked up.
     type Error: From<PatchError>;
 
-    /// Says whose names are looked up from now on.
+    /// Called before the names of `_part` are looked up.
     fn enter(&mut self, _part: &FilePatch<'_>) {}
 
-    /// Whether there is a file of this name.
+    /// Whether a file of this name exists.
     ///
     /// # Errors
-    /// When it cannot be looked up.
+    /// If the name cannot be looked up.
     fn has_file(&mut self, name: &[u8]) -> Result<bool, Self::Error>;
 
-    /// Whether there is a directory of this name.
+    /// Whether a directory of this name exists.
     ///
     /// # Errors
-    /// When it cannot be looked up.
+    /// If the name cannot be looked up.
     fn has_directory(&mut self, name: &[u8]) -> Result<bool, Self::Error>;
 
-    /// The content of a file that is there.
+    /// The content of an existing file.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     fn content(&mut self, name: &[u8]) -> Result<Self::Content, Self::Error>;
 }
 
 impl PatchText<'_> {
-    /// What happens to which file, part by part, now that the files can be looked at.
+    /// Decides, part by part, what happens to which file.
     ///
-    /// Of the names that a part may mean, the first that is there is, unless another one is there as
-    /// well and the part fits both. Which one comes first, and what a new file is called, is told by
-    /// the parts whose names can be read in one way only.
+    /// Of the names that a part may mean, the first existing one is taken, unless another one exists
+    /// as well and the part fits both. The parts whose names can be read in one way only decide which
+    /// name comes first and what a new file is called.
     ///
     /// # Errors
-    /// [`PatchError::TwoFiles`] when two files may be meant; else what the tree says.
+    /// [`PatchError::TwoFiles`] if two files may be meant; otherwise the errors of the tree.
     pub fn resolve<T: Tree>(&self, tree: &mut T) -> Result<Vec<Change>, T::Error> {
         let mut seen = Evidence::default();
         for file in &self.files {
@@ -65,7 +65,7 @@ impl PatchText<'_> {
             });
         }
         let mut resolved = Vec::with_capacity(changes.len());
-        let mut told = None;
+        let mut decided = None;
         for (file, change) in self.files.iter().zip(changes) {
             resolved.push(match (change, &file.readings) {
                 (Some(change), _) => change,
@@ -76,10 +76,10 @@ impl PatchText<'_> {
                         Some(change) => change,
                         None => file.missing(readings, &found, tree)?,
                     };
-                    // What only the files told of two parts is not told of both in two ways.
+                    // If only the files decide about two parts, they have to decide alike.
                     let name = change.source().or(change.target()).unwrap_or_default();
                     let reading = readings.reading_of(name).filter(|_| found.only().is_none());
-                    if reading.is_some_and(|reading| *told.get_or_insert(reading) != reading) {
+                    if reading.is_some_and(|reading| *decided.get_or_insert(reading) != reading) {
                         let literal = readings.literal.as_deref().unwrap_or(name);
                         return Err(file.two_files(literal, &readings.gits).into());
                     }
@@ -92,7 +92,7 @@ impl PatchText<'_> {
 }
 
 impl FilePatch<'_> {
-    /// What happens to a file that is there; nothing where none of the part's names is, or where it
+    /// What happens to an existing file; `None` if none of the part's names exists, or if the file
     /// has to be new.
     fn decide<T: Tree>(
         &self,
@@ -136,8 +136,8 @@ impl FilePatch<'_> {
         }))
     }
 
-    /// What happens when none of the part's names is there: it creates the file, or the caller
-    /// finds that it is missing.
+    /// What happens if none of the part's names exists: the part creates the file, or the caller
+    /// reports that it is missing.
     fn missing<T: Tree>(
         &self,
         readings: &Readings,
@@ -154,11 +154,11 @@ impl FilePatch<'_> {
         let (Some(literal), None) = (&readings.literal, seen.only()) else {
             return Ok(Change::Create { path });
         };
-        let is_told_both = seen.literal && seen.stripped;
-        // Nothing but the directories tells whether the first part is one.
+        let is_ambiguous = seen.literal && seen.stripped;
+        // Only the directories show whether the first part is one of them.
         let first = literal.split(|byte| *byte == b'/').next().unwrap_or(literal);
         match (tree.has_directory(first)?, readings.first) {
-            (true, Reading::Literal) if !is_told_both => Ok(Change::Create { path }),
+            (true, Reading::Literal) if !is_ambiguous => Ok(Change::Create { path }),
             (false, Reading::Stripped) => Ok(Change::Create { path }),
             _ => Err(self.two_files(literal, &readings.gits).into()),
         }

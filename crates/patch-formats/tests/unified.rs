@@ -41,13 +41,13 @@ const MIDDLE: &str = "@@ -2,3 +2,3 @@\n 2\n-3\n+X\n 4\n";
 #[case::context_changed(
     "1\n2\n3\nfour\n5\n",
     Err(
-        "hunk 1 (line 3 of the patch) does not fit: at line 4 it expects `4\\n`, and there is `four\\n`"
+        "hunk 1 (line 3 of the patch) does not fit: at line 4 it expects `4\\n`, but the file has `four\\n`"
     )
 )]
 #[case::too_short(
     "1\n2\n",
     Err(
-        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, and there is the end of the file"
+        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, but the file has the end of the file"
     )
 )]
 #[case::crlf_is_kept("1\r\n2\r\n3\r\n4\r\n", Ok("1\r\n2\r\nX\r\n4\r\n"))]
@@ -55,13 +55,13 @@ const MIDDLE: &str = "@@ -2,3 +2,3 @@\n 2\n-3\n+X\n 4\n";
 #[case::accents_composed_otherwise(
     "1\n2\n3e\u{301}\n4\n",
     Err(
-        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, and there is `3e\u{301}\\n`"
+        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, but the file has `3e\u{301}\\n`"
     )
 )]
 #[case::a_lone_return_is_no_end(
     "1\n2\n3\r4\n",
     Err(
-        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, and there is `3\\r4\\n`"
+        "hunk 1 (line 3 of the patch) does not fit: at line 3 it expects `3\\n`, but the file has `3\\r4\\n`"
     )
 )]
 fn a_hunk_fits_where_it_says_or_in_one_place(
@@ -115,7 +115,7 @@ fn a_byte_order_mark_and_line_endings_stay() {
     let patch = PatchText::parse(&patch).expect("it is a patch");
     let fitted = patch.files[0].fit(b"\xef\xbb\xbfa\r\nc\r\n", false).expect("it fits");
     assert_eq!(fitted.content, b"\xef\xbb\xbfb\r\nd\r\nc\r\n");
-    assert_eq!(fitted.placements[0].level, MatchLevel::LineEndings, "the reader is told");
+    assert_eq!(fitted.placements[0].level, MatchLevel::LineEndings, "the difference is reported");
 }
 
 #[test]
@@ -178,12 +178,12 @@ fn hunks_without_context_want_the_base_to_be_known() {
 }
 
 #[test]
-fn a_hunk_without_context_is_refused_where_it_is_too() {
+fn a_hunk_without_context_is_refused_even_if_it_matches() {
     let patch = with_head("@@ -2 +2 @@\n-b\n+c\n");
-    let refused = fit(&patch, b"a\nb\nc\n").expect_err("nothing confirms its place");
-    assert!(refused.contains("has no context that confirms its place"), "{refused}");
+    let refused = fit(&patch, b"a\nb\nc\n").expect_err("nothing confirms its line");
+    assert!(refused.contains("has no context that confirms its line"), "{refused}");
     let refused = fit(&patch, b"a\nx\nb\nc\n").expect_err("it is elsewhere");
-    assert!(refused.contains("has no context and is not where it says"), "{refused}");
+    assert!(refused.contains("has no context and does not match at its line"), "{refused}");
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn what_comes_to_be_is_named_as_git_names_it_or_as_the_directories_show(
 }
 
 #[test]
-fn what_the_directories_tell_of_two_new_files_is_one_thing() {
+fn directories_decide_about_two_new_files_alike() {
     let new = |name: &str| format!("--- /dev/null\n+++ {name}\n@@ -0,0 +1 @@\n+n\n");
     let named = |names: [&str; 2], files| {
         let text = names.map(new).concat();
@@ -407,7 +407,7 @@ const NO_A_N: &str = "--- a/n\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n";
 #[case::prefixes_and_a_file_like_one("--- a/f\n+++ b/f", NO_A_N, &[("f", "a\n"), ("a/n", "b\n"), ("n", "a\n")], Ok("f, no n"))]
 #[case::in_two_ways("--- d/f\n+++ d/f", "--- a/g\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n--- /dev/null\n+++ e/n\n@@ -0,0 +1 @@\n+n\n", &[("d/f", "a\n"), ("g", "a\n")], Err("may mean `e/n` or `n`"))]
 #[case::in_two_ways_beside_a_directory("--- f\n+++ f", "--- a/g\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n--- /dev/null\n+++ d/n\n@@ -0,0 +1 @@\n+n\n", &[("f", "a\n"), ("g", "a\n"), ("d/x", "")], Err("may mean `d/n` or `n`"))]
-fn the_names_of_a_patch_tell_of_each_other(
+fn names_of_a_patch_decide_about_each_other(
     #[case] names: &str,
     #[case] more: &str,
     #[case] files: &'static [(&str, &str)],
@@ -432,15 +432,15 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
 }
 
 #[rstest]
-#[case::nothing(b"", "there is no change in the patch")]
-#[case::prose(b"please change a to b\n", "there is no change in the patch")]
+#[case::nothing(b"", "the patch contains no change")]
+#[case::prose(b"please change a to b\n", "the patch contains no change")]
 #[case::out_of_the_root(
     b"--- a/../f\n+++ b/../f\n@@ -1 +1 @@\n-a\n+b\n",
-    "leads out of its folder"
+    "leads out of its directory"
 )]
 #[case::escaped_out_of_the_root(
     b"--- \"a/\\056./f\"\n+++ \"b/\\056./f\"\n@@ -1 +1 @@\n-a\n+b\n",
-    "leads out of its folder"
+    "leads out of its directory"
 )]
 #[case::absolute(b"--- /etc/f\n+++ /etc/f\n@@ -1 +1 @@\n-a\n+b\n", "is absolute")]
 #[case::absolute_on_one_side(b"--- /tmp/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n", "is absolute")]
@@ -451,25 +451,25 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
 #[case::nul(b"--- \"a/\\000\"\n+++ \"b/\\000\"\n@@ -1 +1 @@\n-a\n+b\n", "holds a NUL")]
 #[case::a_bad_quote(
     b"--- \"a/\\q\"\n+++ \"b/\\q\"\n@@ -1 +1 @@\n-a\n+b\n",
-    "is not quoted as it should be"
+    "is not quoted correctly"
 )]
 #[case::names_disagree(
     b"diff --git a/f b/f\n--- a/f\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n",
     "is not `f`"
 )]
-#[case::no_name(b"@@ -1 +1 @@\n-a\n+b\n", "a hunk without the file's name")]
+#[case::no_name(b"@@ -1 +1 @@\n-a\n+b\n", "a hunk needs the `---` and `+++` lines")]
 #[case::binary(
     b"diff --git a/f b/f\nindex 1234567..2345678\nGIT binary patch\nliteral 0\n",
-    "binary patches are not read"
+    "binary patches are not supported"
 )]
 #[case::binary_in_words(
     b"diff --git a/f b/f\nindex 1234567..2345678\nBinary files a/f and b/f differ\n",
-    "binary patches are not read"
+    "binary patches are not supported"
 )]
-#[case::binary_of_gnu(b"Binary files f and g differ\n", "binary patches are not read")]
+#[case::binary_of_gnu(b"Binary files f and g differ\n", "binary patches are not supported")]
 #[case::copy(
     b"diff --git a/f b/g\nsimilarity index 100%\ncopy from f\ncopy to g\n",
-    "copies are not read"
+    "copies are not supported"
 )]
 #[case::a_link_from_a_file(
     b"diff --git a/f b/f\nold mode 100644\nnew mode 120000\n",
@@ -493,7 +493,7 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
 )]
 #[case::submodule(
     b"diff --git a/f b/f\nnew file mode 160000\nindex 0000000..1234567\n",
-    "submodules are not read"
+    "submodules are not supported"
 )]
 #[case::index_without_a_mode(
     b"diff --git a/f b/f\nindex 1234567..2345678 x00644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
@@ -501,11 +501,11 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
 )]
 #[case::a_time_that_git_takes_for_the_name(
     b"--- /dev/null\r\n+++ b/f 2026-01-01 10:00:00\r\n@@ -0,0 +1 @@\r\n+a\r\n",
-    "line 2 of the patch: a time behind blanks and a CR LF"
+    "line 2 of the patch: a time after blanks and a CR LF"
 )]
 #[case::in_another_directory(
     b"cd d && git apply <<'EOF'\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\nEOF\n",
-    "line 1 of the patch: `cd d && git apply <<'EOF'` is not read"
+    "line 1 of the patch: `cd d && git apply <<'EOF'` is not supported"
 )]
 #[case::a_deletion_that_the_header_does_not_say(
     b"diff --git a/f b/f\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n",
@@ -513,24 +513,24 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
 )]
 #[case::a_form_feed_within_a_name(
     b"--- a/f\x0c\n+++ b/f\x0c\n@@ -1 +1 @@\n-a\n+b\n",
-    "is not quoted as it should be"
+    "is not quoted correctly"
 )]
-#[case::submodule(b"diff --git a/f b/f\nnew file mode 160000\n", "submodules are not read")]
+#[case::submodule(b"diff --git a/f b/f\nnew file mode 160000\n", "submodules are not supported")]
 #[case::overflow(
     b"--- a/f\n+++ b/f\n@@ -99999999999999999999,1 +1 @@\n-a\n+b\n",
-    "is no hunk header"
+    "is not a hunk header"
 )]
 #[case::too_large_a_count(
     b"--- a/f\n+++ b/f\n@@ -1,4294967296 +1 @@\n-a\n+b\n",
-    "is no hunk header"
+    "is not a hunk header"
 )]
 #[case::huge_count(b"--- a/f\n+++ b/f\n@@ -1,4294967295 +1 @@\n-a\n+b\n", "lacks 4294967294 old")]
 #[case::too_few(b"--- a/f\n+++ b/f\n@@ -1,3 +1 @@\n-a\n+b\n", "lacks 2 old")]
 #[case::too_many(
     b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n+c\n",
-    "more lines than it says, from line 6 on"
+    "more lines than its header counts, from line 6 on"
 )]
-#[case::cut_off(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b", "it was cut off")]
+#[case::cut_off(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b", "the patch is cut off here")]
 #[case::out_of_order(
     b"--- a/f\n+++ b/f\n@@ -5 +5 @@\n-a\n+b\n@@ -1 +1 @@\n-a\n+b\n",
     "out of order"
@@ -544,30 +544,42 @@ fn modes_are_gits_two_or_exact(#[case] lines: &str, #[case] expected: Option<Mod
     "`f` is changed twice"
 )]
 #[case::no_change(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n a\n", "changes nothing")]
-#[case::empty_part(b"diff --git a/f b/f\nindex 1234567..2345678\n", "it was cut off")]
+#[case::empty_part(b"diff --git a/f b/f\nindex 1234567..2345678\n", "the patch is cut off here")]
 #[case::nothing_at_all(b"diff --git a/f b/f\nindex 1234567..1234567\n", "changes nothing")]
-#[case::cut_off_in_a_mode(b"diff --git a/f b/f\nnew file mode 100644", "it was cut off")]
-#[case::cut_off_in_a_name(b"diff --git a/f b/g\nrename from f\nrename to g", "it was cut off")]
+#[case::cut_off_in_a_mode(b"diff --git a/f b/f\nnew file mode 100644", "the patch is cut off here")]
+#[case::cut_off_in_a_name(
+    b"diff --git a/f b/g\nrename from f\nrename to g",
+    "the patch is cut off here"
+)]
 #[case::cut_off_before_the_content_of_a_new_file(
     b"diff --git a/f b/f\nnew file mode 100644\nindex 0000000..1234567\n",
-    "it was cut off"
+    "the patch is cut off here"
 )]
 #[case::cut_off_before_the_change_of_a_renamed_file(
     b"diff --git a/f b/g\nsimilarity index 90%\nrename from f\nrename to g\n",
-    "it was cut off"
+    "the patch is cut off here"
 )]
 #[case::a_change_that_does_not_follow(
     b"diff --git a/f b/f\nold mode 100644\nnew mode 100755\nindex 1234567..2345678\n\nBye.\n",
-    "does not follow"
+    "announces a change of content, but no hunk follows"
 )]
-#[case::cut_off_behind_the_names(b"--- a/f\n+++ b/f\n", "it was cut off")]
-#[case::cut_off_behind_a_name(b"--- a/f\n+++", "it was cut off")]
-#[case::cut_off_in_the_next_file(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n--", "it was cut off")]
-#[case::cut_off_in_the_next_hunk(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n@@", "it was cut off")]
-#[case::cut_off_in_no_newline(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n\\ No", "it was cut off")]
+#[case::cut_off_behind_the_names(b"--- a/f\n+++ b/f\n", "the patch is cut off here")]
+#[case::cut_off_behind_a_name(b"--- a/f\n+++", "the patch is cut off here")]
+#[case::cut_off_in_the_next_file(
+    b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n--",
+    "the patch is cut off here"
+)]
+#[case::cut_off_in_the_next_hunk(
+    b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n@@",
+    "the patch is cut off here"
+)]
+#[case::cut_off_in_no_newline(
+    b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n\\ No",
+    "the patch is cut off here"
+)]
 #[case::a_return_within_a_name(
     b"diff --git a/f b/f\nrename from f\nrename to g\rh\n",
-    "is not quoted as it should be"
+    "is not quoted correctly"
 )]
 #[case::half_a_rename(
     b"diff --git a/f b/g\nrename from f\n",

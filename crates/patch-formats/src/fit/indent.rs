@@ -1,25 +1,26 @@
-//! The indentation of lines that come into a file whose own differs from the patch's.
+//! The indentation of lines that are added to a file whose indentation differs from the patch's.
 //!
-//! What a hunk keeps and removes shows, line by line, how the patch indents what the file indents
-//! in its way. A line that is added gets what lines of its own indentation have; where none has it,
-//! what every rule gives that agrees with all of those lines. Where rules differ, nothing is known.
+//! The lines that a hunk keeps and removes show how the patch and the file indent the same line. An
+//! added line gets the indentation that the file has on lines with the same indentation in the patch;
+//! if there are none, the one that every rule gives that agrees with all of those lines. If the rules
+//! give different ones, it is unknown.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// How the indentation of a patch becomes that of a file.
+/// How the indentation of a patch maps to that of a file.
 #[derive(Default)]
 pub(crate) struct Indentation<'a> {
-    /// What lines of each indentation have in the file; nothing where they have several.
+    /// The file's indentation for each of the patch's; `None` if there are several.
     known: HashMap<&'a [u8], Option<&'a [u8]>>,
     rules: Vec<Rule<'a>>,
 }
 
 #[derive(Clone, Copy)]
 enum Rule<'a> {
-    /// The file has this in front of what the patch has.
+    /// The file's indentation is this and then the patch's.
     Longer(&'a [u8]),
-    /// The patch has this in front of what the file has.
+    /// The patch's indentation is this and then the file's.
     Shorter(&'a [u8]),
     /// Each level is one of these units in the patch and one of those in the file.
     Levels { patch: Unit, file: Unit },
@@ -35,7 +36,7 @@ const UNITS: [Unit; 5] =
     [Unit::Tab, Unit::Blanks(2), Unit::Blanks(3), Unit::Blanks(4), Unit::Blanks(8)];
 
 impl Unit {
-    /// How many of it an indentation is.
+    /// How many units an indentation has.
     fn levels(self, indent: &[u8]) -> Option<usize> {
         let (byte, width) = match self {
             Self::Tab => (b'\t', 1),
@@ -54,7 +55,7 @@ impl Unit {
 }
 
 impl Rule<'_> {
-    /// The file's indentation for one of the patch's; nothing where the rule says none.
+    /// The file's indentation for one of the patch's; `None` if the rule gives none.
     fn apply(self, indent: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Longer(head) => Some([head, indent].concat()),
@@ -65,7 +66,7 @@ impl Rule<'_> {
 }
 
 impl<'a> Indentation<'a> {
-    /// What pairs of lines show, each the patch's and the file's.
+    /// Compares pairs of lines, each the patch's and the file's.
     pub(crate) fn of(pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {
         let is_blank = |line: &[u8]| indent(line).len() == line.trim_ascii_end().len();
         let pairs: Vec<(&[u8], &[u8])> = pairs
@@ -97,7 +98,7 @@ impl<'a> Indentation<'a> {
         Self { known, rules }
     }
 
-    /// An added line as the file indents it; nothing where that does not follow.
+    /// An added line as the file indents it; `None` if that is unknown.
     pub(crate) fn indented<'l>(&self, line: &'l [u8]) -> Option<Cow<'l, [u8]>> {
         let old = indent(line);
         let rest = &line[old.len()..];

@@ -1,7 +1,8 @@
-//! Fitting the hunks of a unified diff: where they say, or in the one place where they match.
+//! Fits the hunks of a unified diff: at the line in their header, or at the only line at which they
+//! match.
 //!
-//! The ends are held as `git apply` holds them: a hunk that begins with the file's first line
-//! fits nowhere else, and one without context behind its change reaches the file's end.
+//! The ends are treated as `git apply` does: a hunk that begins with the file's first line fits
+//! nowhere else, and one without context after its change has to reach the file's end.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,7 +13,7 @@ use crate::fit::search::{Budget, Table};
 use crate::lines::{Endings, FreedEnds, split, split_mark};
 use crate::model::{Fitted, Hunk, MatchLevel, Op, Placement, old_lines};
 
-/// Fits every hunk, or says which does not.
+/// Fits every hunk, or returns the first that does not fit.
 pub(crate) fn fit(
     hunks: &[Hunk<'_>],
     from_crlf: bool,
@@ -21,7 +22,7 @@ pub(crate) fn fit(
 ) -> Result<Fitted, MisfitError> {
     let plain = attempt(hunks, content, is_base, Ends::Same, MatchLevel::Exact);
     let Err(error @ MisfitError::NotFound { .. }) = plain else { return plain };
-    // What is there has other line endings or a mark that the patch leaves out: the file's stay.
+    // The file may have other line endings, or a mark that the patch omits: it keeps its own.
     let (mark, text) = split_mark(content, lines_of(hunks));
     let ends = ends(hunks, from_crlf, text)?;
     if mark.is_empty() && ends == Ends::Same {
@@ -38,8 +39,8 @@ pub(crate) fn fit(
     }
 }
 
-/// Fits every hunk to the target of a symbolic link. It has no line ends that could differ from the
-/// patch's: carriage returns that every line of the patch has are none of the target's.
+/// Fits every hunk to the target of a symbolic link. A target has no line ends that could differ from
+/// the patch's: if every line of the patch has a carriage return, the target has none of them.
 pub(crate) fn fit_target(
     hunks: &[Hunk<'_>],
     from_crlf: bool,
@@ -63,15 +64,15 @@ fn lines_of<'a>(hunks: &'a [Hunk<'_>]) -> impl Iterator<Item = &'a [u8]> {
 enum Ends {
     /// Byte by byte.
     Same,
-    /// A line feed of the patch stands for either end. Lines that come get the ends around them.
+    /// A line feed of the patch matches either end. Added lines end like those around them.
     Either,
 }
 
-/// A patch that says nothing of line ends, having one kind that its own lines have as well, may
-/// differ in them from the file.
+/// The line ends of a patch are not part of its change if its own lines all end alike; then they may
+/// differ from the file's.
 fn ends(hunks: &[Hunk<'_>], from_crlf: bool, content: &[u8]) -> Result<Ends, MisfitError> {
     if from_crlf {
-        // Also where the file's lines end alike: the last one may have no end, and then it has no
+        // Also if the file's lines end alike: the last one may have no end, and then it has no
         // carriage return either.
         return Ok(Ends::Either);
     }
@@ -81,12 +82,11 @@ fn ends(hunks: &[Hunk<'_>], from_crlf: bool, content: &[u8]) -> Result<Ends, Mis
     })
 }
 
-/// Does something with hunks of which no line has the carriage return that every line of the patch
-/// has.
+/// Calls `then` with the hunks without the carriage return that every line of the patch has.
 fn without_returns<T>(hunks: &[Hunk<'_>], then: impl FnOnce(&[Hunk<'_>]) -> T) -> T {
     let plain = |line: &[u8]| match line.strip_suffix(b"\r\n") {
         Some(text) => [text, b"\n"].concat(),
-        // A line without an end stands before `\ No newline`, and its CR was the patch's.
+        // A line without an end is followed by `\ No newline`, and its CR was the patch's.
         None => line.strip_suffix(b"\r").unwrap_or(line).to_vec(),
     };
     let plain: Vec<Vec<Vec<u8>>> =
@@ -112,7 +112,7 @@ fn attempt(
     let mut file = File { lines: &lines, ends, table: None, budget, is_base, is_only_hunk };
     let mut out = Vec::with_capacity(content.len());
     let mut placements = Vec::with_capacity(hunks.len());
-    // How many lines of the file are done with, and by how many the hunks so far have grown it.
+    // How many lines of the file are done, and how many lines the hunks so far have added.
     let (mut done, mut grown) = (0, 0);
     for (index, hunk) in hunks.iter().enumerate() {
         let this = HunkId { hunk: index + 1, line: hunk.line };
@@ -123,7 +123,7 @@ fn attempt(
         done = at + hunk.old.count as usize;
         grown += hunk.new.count as i64 - hunk.old.count as i64;
         if done < lines.len() && !out.is_empty() && !out.ends_with(b"\n") {
-            return Err(this.misplaced("says that the file ends with it, and it does not"));
+            return Err(this.misplaced("says that the file ends with it, but more lines follow"));
         }
     }
     lines[done..].iter().for_each(|line| out.extend_from_slice(line));
@@ -141,7 +141,7 @@ fn compared<'l>(line: &'l [u8], ends: Ends) -> Cow<'l, [u8]> {
 struct File<'a> {
     lines: &'a [&'a [u8]],
     ends: Ends,
-    /// Made when a hunk is not where it says.
+    /// Made when a hunk does not match at the line in its header.
     table: Option<Table<'a>>,
     budget: Budget,
     is_base: bool,
@@ -166,7 +166,7 @@ impl<'a> File<'a> {
         let may =
             |at: usize| Some(at) <= last && (!at_top || at == 0) && (!at_end || Some(at) == last);
         let stated = usize::try_from(hunk.old.first()).unwrap_or(usize::MAX);
-        // Where the two sides of a header disagree, one of them is wrong.
+        // If the two sides of a header disagree, one of them is wrong.
         let agrees = hunk.old.first() as i64 + grown == hunk.new.first() as i64;
         let is_alike = |at: usize| {
             Some(at) <= last
@@ -176,17 +176,18 @@ impl<'a> File<'a> {
         if agrees && stated >= done && is_at(stated) {
             return Ok(stated);
         }
-        // All of the file has one place only, whatever the header says.
+        // A hunk over the whole file fits at one line only, whatever its header says.
         if self.is_only_hunk && at_end && last == Some(0) && is_alike(0) {
             return Ok(0);
         }
         if !has_context {
             return Err(match is_alike(stated) {
                 false if may(stated) => self.not_found(this, &old, stated),
-                false => this
-                    .misplaced("has no context and is not where it says: give it lines of context"),
+                false => this.misplaced(
+                    "has no context and does not match at its line: give it lines of context",
+                ),
                 true => this
-                    .misplaced("has no context that confirms its place: give it lines of context"),
+                    .misplaced("has no context that confirms its line: give it lines of context"),
             });
         }
         let mut found = Vec::new();
@@ -208,13 +209,13 @@ impl<'a> File<'a> {
         }
         match found[..] {
             [at] if at >= done => Ok(at),
-            [_] => Err(this.misplaced("fits only above the hunk before: bring them into order")),
+            [_] => Err(this.misplaced("fits only before the previous hunk: reorder the hunks")),
             [first, second, ..] => Err(this.ambiguous(first, second)),
             [] => Err(self.not_found(this, &old, if at_top { 0 } else { stated.max(done) })),
         }
     }
 
-    /// Whether a line of the file is what a hunk has.
+    /// Whether a line of the file equals one of a hunk.
     fn is(&self, line: &[u8], old: &[u8]) -> bool {
         line == old || (self.ends == Ends::Either && compared(line, self.ends) == old)
     }
@@ -223,13 +224,13 @@ impl<'a> File<'a> {
     fn not_found(&self, this: HunkId, old: &[&[u8]], at: usize) -> MisfitError {
         let there = |index: usize| at.checked_add(index).and_then(|at| self.lines.get(at)).copied();
         let is_there = |index: &usize| there(*index).is_some_and(|line| self.is(line, old[*index]));
-        // Where all of it is there, more is behind it.
+        // If the file has all of it, more lines follow.
         let equal = (0..old.len()).take_while(is_there).count();
         let expected = old.get(equal).copied().ok_or(THE_END);
         this.not_found(at.saturating_add(equal), expected, there(equal))
     }
 
-    /// Writes what stands before the hunk, and what it makes of the lines it covers.
+    /// Writes the lines before the hunk, and its result for the lines that it covers.
     fn write(
         &self,
         hunk: &Hunk<'_>,
@@ -240,7 +241,7 @@ impl<'a> File<'a> {
         let (lines, ends) = (self.lines, self.ends);
         let mut push = |line: &[u8], end: &[u8]| {
             if !out.is_empty() && !out.ends_with(b"\n") {
-                return Err(this.misplaced("puts a line behind one that does not end"));
+                return Err(this.misplaced("adds a line after one that has no line end"));
             }
             out.extend_from_slice(line);
             out.extend_from_slice(end);

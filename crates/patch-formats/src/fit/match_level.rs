@@ -1,8 +1,8 @@
-//! Fitting hunks that have no line numbers: as strictly as they match, in one place.
+//! Fits hunks that have no line numbers: at the strictest level at which they match, exactly once.
 //!
-//! Each rung of the ladder lets more differ than the one before; the first on which a hunk matches
-//! at all decides, and there it has to match once. What a hunk keeps stays as the file has it,
-//! whatever the rung, and where indentation may differ, lines that are added get the file's.
+//! Each level lets more differ than the one before. The first one at which a hunk matches counts, and
+//! there it has to match once. The lines that a hunk keeps stay as the file has them at every level;
+//! if indentation may differ, added lines get the file's.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -24,10 +24,10 @@ const LEVELS: [MatchLevel; 5] = [
     MatchLevel::Punctuation,
 ];
 
-/// Stands for a line that the file does not have.
+/// The number of a line that the file does not have.
 const UNKNOWN: u32 = u32::MAX;
 
-/// Fits every hunk, or says which does not.
+/// Fits every hunk, or returns the first that does not fit.
 pub(crate) fn fit(
     chunks: &[Chunk<'_>],
     from_crlf: bool,
@@ -58,7 +58,7 @@ pub(crate) fn fit(
     Ok(Fitted { content: out.finish(), placements })
 }
 
-/// A hunk's lines, of which those that are added may have got another indentation.
+/// A hunk's lines; the added ones may have another indentation than in the patch.
 type Indented<'a> = Vec<(Op, Cow<'a, [u8]>)>;
 
 /// A hunk's lines where they fit.
@@ -78,8 +78,8 @@ impl<'a> Found<'a> {
             Op::Add if !is_known => {
                 let line = indentation.indented(line).ok_or_else(|| {
                     this.misplaced(&format!(
-                        "fits at line {} but for its indentation, from which that of {} does not \
-                         follow: write the hunk with the indentation that the file has",
+                        "fits at line {} except for its indentation, and that of {} cannot be \
+                         derived from it: write the hunk with the file's indentation",
                         self.at + 1,
                         shown(line)
                     ))
@@ -94,7 +94,7 @@ impl<'a> Found<'a> {
 
 struct File<'a> {
     lines: &'a [&'a [u8]],
-    /// One for each rung, made when it is first stood on.
+    /// One for each level, made when it is first needed.
     tables: [Option<Table<'a>>; LEVELS.len()],
     budget: Budget,
 }
@@ -108,7 +108,7 @@ impl File<'_> {
         done: usize,
     ) -> Result<Found<'c>, MisfitError> {
         let mut from = done;
-        // What the headers are known to reach over; nothing while they leave that open.
+        // The lines that the headers are known to cover; `None` while that is unknown.
         let mut scope = None;
         for below in &chunk.below {
             let header = self.header(below, from, scope)?;
@@ -119,7 +119,7 @@ impl File<'_> {
         let scope = scope.as_ref();
         let whole = &chunk.lines[..];
         let tight = &whole[..whole.len() - chunk.loose];
-        // Blank lines that may only keep hunks apart are no place to put lines at.
+        // Blank lines that may only separate hunks do not locate added lines.
         let is_placed = tight.iter().any(|(op, _)| *op != Op::Add);
         let whole = if is_placed { whole } else { tight };
         let mut search = |lines| self.search(this, lines, chunk.at_end, from, scope);
@@ -130,8 +130,8 @@ impl File<'_> {
         found
     }
 
-    /// The topmost line that `@@` names, and whether it is the only one in what the header above
-    /// it reaches over, else below that.
+    /// The topmost line that `@@` names, and whether it is the only one within the lines that the
+    /// header above it covers, or else below that header.
     fn header(
         &mut self,
         named: &[u8],
@@ -150,8 +150,7 @@ impl File<'_> {
         Ok(None)
     }
 
-    /// The lines below a header that are indented more than it is, which is as far as what it
-    /// heads is known to reach.
+    /// The lines below a header that are indented more than it is: those that it is known to cover.
     fn scope(&self, header: usize) -> Range<usize> {
         let indent = |line: &[u8]| line.len() - line.trim_ascii_start().len();
         let depth = indent(self.lines[header]);
@@ -164,7 +163,7 @@ impl File<'_> {
         header + 1..header + 1 + length
     }
 
-    /// Where lines are on the highest rung on which they are anywhere; else what came closest.
+    /// Where lines match at the strictest level at which they match at all; else the closest match.
     fn search<'c>(
         &mut self,
         this: HunkId,
@@ -179,13 +178,13 @@ impl File<'_> {
             return match at_end || end == 0 {
                 true => Ok(Ok(Found { at: end, level: MatchLevel::Exact, lines })),
                 false => Err(this.misplaced(
-                    "shows no line to put its lines at: give it context, or `*** End of File`",
+                    "has no context that shows where its lines belong: give it context, or `*** End of File`",
                 )),
             };
         }
         let mut closest = Head { at: from, length: 0 };
         for level in LEVELS {
-            // A hunk at the end of the file has one place only.
+            // A hunk at the end of the file can match at one line only.
             let last = end.checked_sub(old.len()).filter(|last| *last >= from);
             let start = if at_end { last.unwrap_or(end) } else { from };
             let (mut places, head) = self.find(level, &old, start..end)?;
@@ -221,7 +220,7 @@ impl File<'_> {
         Ok(Err(this.not_found(at + length, expected, there)))
     }
 
-    /// The first two places of a run of lines, and the longest head of it.
+    /// The first two matches of a run of lines, and its longest head that matches.
     fn find(
         &mut self,
         level: MatchLevel,
@@ -249,13 +248,13 @@ fn nowhere(HunkId { hunk, line }: HunkId, expected: &[u8], from: usize) -> Misfi
     MisfitError::Nowhere { hunk, line, expected: shown(expected), below }
 }
 
-/// The file as it comes to be.
+/// The new content of the file.
 struct Out<'a> {
     lines: &'a [&'a [u8]],
     written: Vec<u8>,
-    /// The end of the last line that was written, as long as nothing follows it.
+    /// The end of the last line that was written, until the next line is written.
     pending: &'static [u8],
-    /// Whether the last line that was written is the patch's.
+    /// Whether the last line that was written comes from the patch.
     is_added: bool,
 }
 
@@ -277,7 +276,7 @@ impl<'a> Out<'a> {
         }
     }
 
-    /// Writes what a hunk makes of the lines from `at` on; the line behind them.
+    /// Writes the result of a hunk for the lines from `at` on; returns the line after them.
     fn bring(&mut self, lines: &Indented<'_>, mut at: usize, is_literal: bool) -> usize {
         let mut freed = FreedEnds::default();
         for (op, line) in lines {

@@ -1,4 +1,4 @@
-//! Why a text that an edit names is not in a file that nearly has it.
+//! Why a file does not have the text of an edit, but nearly does.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,15 +9,15 @@ use crate::fit::compare::form;
 use crate::lines::LfText;
 use crate::model::MatchLevel;
 
-/// What differs between a text and what a file has in its place.
+/// The difference between a text and what a file has instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NearMiss {
-    /// The file is UTF-16, where no UTF-8 text can be found.
+    /// The file is UTF-16, in which no UTF-8 text can be found.
     Utf16,
-    /// The file is UTF-32, where no UTF-8 text can be found.
+    /// The file is UTF-32, in which no UTF-8 text can be found.
     Utf32,
-    /// How lines end.
+    /// The ends of lines.
     LineEnds,
     /// Blanks at the ends of lines.
     TrailingBlanks,
@@ -30,7 +30,7 @@ pub enum NearMiss {
 }
 
 impl NearMiss {
-    /// What is in another way in the file; the encoding of all of it where that is.
+    /// What differs in the file; for UTF-16 and UTF-32, the encoding of the file.
     pub(crate) fn what(self) -> &'static str {
         match self {
             Self::Utf16 => "UTF-16",
@@ -45,23 +45,23 @@ impl NearMiss {
 }
 
 impl fmt::Display for NearMiss {
-    /// What is so, and what to do; as it goes behind a colon.
+    /// The difference and the remedy, for the text after a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = self.what();
         match self {
             Self::Utf16 | Self::Utf32 => write!(
                 f,
-                "the file is {what}, where no text of an edit or patch can be found: write the file whole"
+                "the file is {what}, in which the text of an edit or patch cannot be found: write the whole file"
             ),
-            _ => write!(f, "the file has it with {what}: give it as the file has it"),
+            _ => write!(f, "the file has it with {what}: copy it from the file"),
         }
     }
 }
 
-/// What differs between a text that is not in a content and what the content has in its place;
-/// nothing when it has nothing like it, or the text itself.
+/// The difference between a text that is not in a content and what the content has instead; `None`
+/// if the content has nothing like it, or has the text itself.
 ///
-/// Takes time in proportion to both lengths.
+/// Takes time proportional to both lengths.
 pub fn near_miss(content: &[u8], text: &[u8]) -> Option<NearMiss> {
     if let Some(wide) = wide(content, text) {
         return Some(wide);
@@ -101,7 +101,8 @@ pub fn near_miss(content: &[u8], text: &[u8]) -> Option<NearMiss> {
     has(content.as_bytes(), text.as_bytes()).then_some(NearMiss::Composition)
 }
 
-/// Whether a content is UTF-16 or UTF-32, by its byte order mark, or because it has the text so.
+/// Whether a content is UTF-16 or UTF-32, by its byte order mark or because it has the text encoded
+/// so.
 fn wide(content: &[u8], text: &[u8]) -> Option<NearMiss> {
     if content.starts_with(b"\xff\xfe\0\0") || content.starts_with(b"\0\0\xfe\xff") {
         return Some(NearMiss::Utf32);
@@ -109,9 +110,9 @@ fn wide(content: &[u8], text: &[u8]) -> Option<NearMiss> {
     if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
         return Some(NearMiss::Utf16);
     }
-    // One letter and a NUL are in many a binary file.
+    // Many binary files contain one letter and a NUL.
     let text = std::str::from_utf8(text).ok().filter(|text| text.chars().nth(1).is_some())?;
-    // Either order of bytes; files with a mark were told by it.
+    // Either order of bytes; a mark was recognized above.
     let units = || text.encode_utf16();
     let letters = || text.chars().map(u32::from);
     let has = |wide: Vec<u8>| memchr::memmem::find(content, &wide).is_some();

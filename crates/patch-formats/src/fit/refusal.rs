@@ -1,4 +1,4 @@
-//! Why a hunk does not fit, in the words that both formats share.
+//! The messages about hunks that do not fit, shared by both formats.
 
 use crate::error::MisfitError;
 use crate::fit::near_miss::{NearMiss, near_miss};
@@ -19,14 +19,14 @@ impl HunkId {
         MisfitError::Misplaced { hunk, line, reason: reason.to_owned() }
     }
 
-    /// Fits at both of these lines of the file, counted from 0.
+    /// It fits at both of these lines of the file, counted from 0.
     pub(crate) fn ambiguous(self, first: usize, second: usize) -> MisfitError {
         let Self { hunk, line } = self;
         MisfitError::Ambiguous { hunk, line, first: first + 1, second: second + 1 }
     }
 
-    /// Differs from the file at line `at`, counted from 0. `expected` is its own line there, or a
-    /// name for it, and `there` the file's, which has ended where it has none.
+    /// It differs from the file at line `at`, counted from 0. `expected` is its own line there, or a
+    /// description of it; `there` is the file's, `None` after its last line.
     pub(crate) fn not_found(
         self,
         at: usize,
@@ -44,11 +44,11 @@ impl HunkId {
     }
 }
 
-/// What a message calls the place behind the last line.
+/// How a message names the end of the file.
 pub(crate) const THE_END: &str = "the end of the file";
 
-/// A line of a file for a message that says what a hunk expects in its place, and what differs
-/// where that is hard to see.
+/// A line of a file, for a message that shows what a hunk expects instead; also names a difference
+/// that is hard to see.
 fn shown_beside(there: &[u8], expected: Option<&[u8]>) -> String {
     let text = |line: &[u8]| line.trim_ascii_end().to_vec();
     let near = expected.and_then(|expected| near_miss(&text(there), &text(expected)));

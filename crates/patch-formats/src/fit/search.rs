@@ -1,7 +1,7 @@
-//! Finding runs of lines in time that does not depend on how often they nearly match.
+//! Finds runs of lines in time that does not depend on how often they nearly match.
 //!
 //! Lines become numbers, and runs of them are found by Knuth, Morris and Pratt's algorithm ("Fast
-//! pattern matching in strings", 1977): each line of the file is looked at twice at most.
+//! pattern matching in strings", 1977): each line of the file is compared at most twice.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::error::MisfitError;
 use crate::limits::SEARCH_STEPS_MAX;
 
-/// What is left of the steps for one file.
+/// The steps that are left for one file.
 pub(crate) struct Budget(usize);
 
 impl Budget {
@@ -19,7 +19,7 @@ impl Budget {
     }
 
     pub(crate) fn spend(&mut self, steps: usize) -> Result<(), MisfitError> {
-        let what = "how many lines are looked at to find hunks";
+        let what = "the number of lines compared to find hunks";
         let left = self.0.checked_sub(steps);
         self.0 = left.ok_or(MisfitError::Limit { what, max: SEARCH_STEPS_MAX })?;
         Ok(())
@@ -42,13 +42,13 @@ impl<'a> Table<'a> {
         table
     }
 
-    /// The number of a line; nothing when the file has no such line.
+    /// The number of a line; `None` if the file has no such line.
     pub(crate) fn number(&self, line: &[u8]) -> Option<u32> {
         self.numbers.get(line).copied()
     }
 
-    /// Where this run of lines is within a range of lines, from the top, until `take` has enough.
-    /// The answer is the longest head of the run that was met on the way, of these the topmost.
+    /// Calls `take` with each match of this run within a range of lines, from the top, until `take`
+    /// returns false. Returns the longest head of the run that matched, the topmost one of those.
     pub(crate) fn find(
         &self,
         run: &[u32],
@@ -84,7 +84,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The head of a run of lines, where it stands.
+/// A head of a run of lines, and where it matches.
 #[derive(Clone, Copy)]
 pub(crate) struct Head {
     /// Its first line.

@@ -1,8 +1,8 @@
-//! Reading `*** Begin Patch`: files by name, and hunks without line numbers.
+//! Reads `*** Begin Patch`: files by name, and hunks without line numbers.
 //!
-//! The grammar is that of the apply_patch tool of Codex, with what that tool lets pass: blanks
-//! around the markers of files, a here-document around the whole, a first hunk without `@@`. What
-//! else may stand around a patch is in `envelope.rs`. A text may hold several patches; they are one.
+//! The grammar is that of the apply_patch tool of Codex, with what that tool also accepts: blanks
+//! around the markers of files, a here-document around the whole, a first hunk without `@@`. Other
+//! text around a patch is handled in `envelope.rs`. Several patches in a text are read as one.
 
 use std::collections::HashSet;
 
@@ -22,12 +22,12 @@ const END_OF_FILE: &[u8] = b"*** End of File";
 /// Whether a text is written in this format.
 ///
 /// # Errors
-/// When a command around it is not read.
+/// If a command around it is not supported.
 pub(crate) fn begins(text: &[u8]) -> Result<bool, PatchError> {
     Ok(envelope::find(&mut Reader::new(text))?.is_some())
 }
 
-/// The first line that names a file in this format where no patch has begun.
+/// An error for the first line that names a file in this format before any patch has begun.
 pub(crate) fn stray(text: &[u8]) -> Option<PatchError> {
     let mut reader = Reader::new(text);
     while let Some(text) = reader.peek() {
@@ -45,7 +45,7 @@ pub(crate) fn stray(text: &[u8]) -> Option<PatchError> {
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
     let mut reader = Reader::new(text);
     let mut files = Vec::new();
-    // What parts so far bring: this format is read from the top, so nothing later may take it up.
+    // The targets of the parts so far, which no later part may use as its source.
     let mut brought: HashSet<Vec<u8>> = HashSet::new();
     while let Some(opening) = envelope::find(&mut reader)? {
         reader.next();
@@ -63,11 +63,11 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
     }
     match reader.peek() {
         None => Ok(files),
-        Some(_) => Err(envelope::behind(&reader, "stands behind `*** End Patch`")),
+        Some(_) => Err(envelope::behind(&reader, "follows `*** End Patch`")),
     }
 }
 
-/// The next file's part; nothing at the end of the patch.
+/// The next file's part; `None` at the end of the patch.
 fn next_part<'p>(
     reader: &mut Reader<'p>,
     opening: &Opening,
@@ -172,7 +172,7 @@ fn chunks<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Vec<Chunk<'p
     }
 }
 
-/// Lines without anything in them, between hunks.
+/// Skips the empty lines between hunks.
 fn skip_empty(reader: &mut Reader<'_>) {
     while reader.peek().is_some_and(|line| matches!(line, b"" | b"\r")) {
         reader.next();
@@ -188,7 +188,7 @@ fn chunk<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Chunk<'p>, Pa
             Some(text) if !text.trim_ascii().is_empty() => below.push(text),
             _ if text.trim_ascii_end() == b"@@" => {}
             _ => {
-                let reason = format!("{} is neither `@@` nor `@@ ` and a line", shown(text));
+                let reason = format!("{} should be `@@` or `@@ ` and a line", shown(text));
                 return Err(PatchError::malformed(reader.line(), reason));
             }
         }
@@ -196,7 +196,7 @@ fn chunk<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Chunk<'p>, Pa
     }
     let mut chunk = Chunk { line, below, lines: Vec::new(), loose: 0, at_end: false };
     while let Some(text) = reader.peek() {
-        // What decides is the line as it is meant; what is kept is the line as it was sent.
+        // The line without the margin is parsed; the line as it was sent is kept.
         let full = reader.peek_full().unwrap_or_default();
         let sent = full.strip_suffix(b"\n").unwrap_or(full);
         let (op, sent) = match text.first() {
@@ -212,7 +212,7 @@ fn chunk<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Chunk<'p>, Pa
             Some(b'-') => (Op::Remove, &sent[1..]),
             _ if text.trim_ascii_end() == END_OF_FILE => {
                 chunk.at_end = true;
-                // Nothing else comes behind this hunk that blank lines could keep apart.
+                // This is the last hunk, so its blank lines separate it from nothing.
                 chunk.loose = 0;
                 reader.next();
                 break;
@@ -233,8 +233,8 @@ fn chunk<'p>(reader: &mut Reader<'p>, opening: &Opening) -> Result<Chunk<'p>, Pa
     Ok(chunk)
 }
 
-/// Whether a padded `*** End Patch` is the patch's last line rather than context: no line of a hunk
-/// or a file stands behind it.
+/// Whether an indented `*** End Patch` is the patch's last line rather than context: no line of a hunk
+/// or a file follows it.
 fn is_end(text: &[u8], reader: &Reader<'_>, opening: &Opening) -> bool {
     if text.trim_ascii() != END {
         return false;

@@ -1,8 +1,8 @@
-//! What stands around a `*** Begin Patch`: prose, fences of Markdown, here-documents of a shell.
+//! Reads the text around a `*** Begin Patch`: prose, fences of Markdown, here-documents of a shell.
 //!
-//! Prose is passed over, as `git apply` passes over what stands around a diff. A here-document may
-//! end with any word; of the command in front of it, `cd DIR &&` says where names begin, and what
-//! else a command would do is refused, because it is not done here.
+//! Prose is skipped, as `git apply` skips the text around a diff. A here-document may end with any
+//! word. Of the command before it, `cd DIR &&` sets the directory of the names; any other command is
+//! refused, because it is not run here.
 
 use crate::error::PatchError;
 use crate::printable::shown;
@@ -11,17 +11,17 @@ use crate::reader::{Margin, Reader};
 pub(crate) const BEGIN: &[u8] = b"*** Begin Patch";
 pub(crate) const END: &[u8] = b"*** End Patch";
 
-/// How a patch is opened.
+/// What precedes a patch.
 #[derive(Default)]
 pub(crate) struct Opening {
-    /// The directory that a `cd` in front of it names.
+    /// The directory that a `cd` before it names.
     pub(crate) directory: Option<Vec<u8>>,
-    /// The word with which the here-document around it ends.
+    /// The word that ends the here-document around it.
     word: Option<Vec<u8>>,
 }
 
-/// Goes to the next `*** Begin Patch`; nothing when there is none before the end of the text, or
-/// when a unified diff comes first.
+/// Goes to the next `*** Begin Patch`; `None` if there is none before the end of the text, or if a
+/// unified diff comes first.
 pub(crate) fn find(reader: &mut Reader<'_>) -> Result<Option<Opening>, PatchError> {
     reader.margin = Margin::None;
     // The last line that is not blank.
@@ -56,8 +56,8 @@ fn is_fence(text: &[u8]) -> bool {
     text.starts_with(b"```") || text.starts_with(b"~~~")
 }
 
-/// The margin of a patch that is indented as a whole, as in a list: every line has it. No line of a
-/// hunk could add or remove anything otherwise.
+/// The margin of a patch that is indented as a whole, as in a list: every line has it. Otherwise no
+/// line of a hunk could add or remove anything.
 fn margin(reader: &Reader<'_>, indent: usize) -> Margin {
     let mut ahead = reader.clone();
     while let Some(line) = ahead.peek() {
@@ -73,7 +73,7 @@ fn margin(reader: &Reader<'_>, indent: usize) -> Margin {
     Margin::None
 }
 
-/// What the line above a patch says of it.
+/// Reads the line above a patch.
 fn opening(text: &[u8], line: usize, reader: &mut Reader<'_>) -> Result<Opening, PatchError> {
     let Some(document) = HereDocument::read(text) else { return Ok(Opening::default()) };
     let (command, tail) = (document.command, document.tail);
@@ -85,18 +85,18 @@ fn opening(text: &[u8], line: usize, reader: &mut Reader<'_>) -> Result<Opening,
         _ => false,
     };
     if !is_ours && !is_named(command) && !is_named(tail) && !document.ends(reader) {
-        // Prose that looks like a here-document's beginning.
+        // Prose that resembles the beginning of a here-document.
         return Ok(Opening::default());
     }
     if !is_ours {
-        let reason = "is not read: of a command around the patch, `cd DIR &&`, `apply_patch` and a \
+        let reason = "is not supported: around a patch only `cd DIR &&`, `apply_patch` and a \
                       here-document are; send the patch alone";
         return Err(PatchError::malformed(line, format!("{} {reason}", shown(text))));
     }
     let mut directory: Option<Vec<u8>> = None;
     for named in directories {
         let named = plain_word(named).ok_or_else(|| {
-            let reason = format!("the directory in {} is not read: name it plainly", shown(text));
+            let reason = format!("the directory in {} is not supported: write it without variables, options or escapes", shown(text));
             PatchError::malformed(line, reason)
         })?;
         directory = Some(match directory {
@@ -114,17 +114,17 @@ fn opening(text: &[u8], line: usize, reader: &mut Reader<'_>) -> Result<Opening,
 struct HereDocument<'t> {
     command: &'t [u8],
     word: &'t [u8],
-    /// By `<<-`: tabs at the beginnings of its lines are no part of it.
+    /// From `<<-`: tabs at the beginnings of its lines are not part of it.
     strips_tabs: bool,
     tail: &'t [u8],
 }
 
-/// Refuses a unified diff in a here-document behind `cd`: its names would be another directory's.
+/// Refuses a unified diff in a here-document after `cd`: its names would be in another directory.
 pub(crate) fn check_above_diff(text: &[u8], line: usize) -> Result<(), PatchError> {
     let text = text.trim_ascii();
     match HereDocument::read(text) {
         Some(document) if document.command.starts_with(b"cd ") => {
-            let reason = "is not read: send the patch alone, with names from the workspace";
+            let reason = "is not supported: send the patch alone, with names from the workspace";
             Err(PatchError::malformed(line, format!("{} {reason}", shown(text))))
         }
         _ => Ok(()),
@@ -147,7 +147,7 @@ impl<'t> HereDocument<'t> {
         Some(Self { command, word, strips_tabs, tail: tail.trim_ascii() })
     }
 
-    /// Whether a line behind is the one that ends it, before another patch begins.
+    /// Whether one of the next lines ends it, before another patch begins.
     fn ends(&self, reader: &Reader<'_>) -> bool {
         let mut ahead = reader.clone();
         ahead.next();
@@ -161,7 +161,7 @@ impl<'t> HereDocument<'t> {
     }
 }
 
-/// The first word of a shell's text, in quotes or without, and what stands behind it.
+/// The first word of a shell command, with or without quotes, and the rest.
 fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if let Some(quote @ (b'\'' | b'"')) = text.first() {
         let end = memchr::memchr(*quote, &text[1..])?;
@@ -174,7 +174,7 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&text[..end], &text[end..]))
 }
 
-/// The directories that a command changes to, as they are written, and the command behind that.
+/// The directories that a command changes to, as they are written, and the rest of the command.
 fn changes_of_directory(mut command: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     let mut directories = Vec::new();
     while let Some(rest) = command.strip_prefix(b"cd ").map(<[u8]>::trim_ascii_start) {
@@ -194,7 +194,7 @@ fn changes_of_directory(mut command: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     (directories, command)
 }
 
-/// A word that a shell takes as it stands, its quotes taken off.
+/// A word that a shell does not expand, without its quotes.
 fn plain_word(text: &[u8]) -> Option<&[u8]> {
     let (word, rest) = word(text)?;
     let is_quoted = text.starts_with(b"'");
@@ -204,7 +204,7 @@ fn plain_word(text: &[u8]) -> Option<&[u8]> {
 }
 
 impl Opening {
-    /// Goes behind what closes the patch, whose last line was just read.
+    /// Skips what closes the patch, whose last line was just read.
     pub(crate) fn close(&self, reader: &mut Reader<'_>) -> Result<(), PatchError> {
         reader.skip_blank();
         if let Some(word) = &self.word {
@@ -213,13 +213,13 @@ impl Opening {
             }
             reader.margin = Margin::None;
             reader.skip_blank();
-            // A shell would go on with it. Behind a fence stands prose again.
+            // A shell would run it as a command. After a fence, prose follows again.
             if let Some(text) = reader.peek_header().map(<[u8]>::trim_ascii)
                 && !is_fence(text)
                 && text != BEGIN
                 && HereDocument::read(text).is_none()
             {
-                let reason = "stands behind the here-document, and commands are not run: send the \
+                let reason = "follows the here-document, and commands are not run: send the \
                               patch alone";
                 return Err(behind(reader, reason));
             }
@@ -230,7 +230,7 @@ impl Opening {
                 return Ok(());
             }
             if [&b"*** "[..], b"@@", b"+"].iter().any(|head| line.starts_with(head)) {
-                return Err(behind(reader, "stands behind `*** End Patch`"));
+                return Err(behind(reader, "follows `*** End Patch`"));
             }
             // The line above the next patch may be a command.
             if HereDocument::read(line.trim_ascii()).is_some() {
@@ -241,7 +241,7 @@ impl Opening {
         Ok(())
     }
 
-    /// A name in the patch, from where the patch itself is brought.
+    /// A name in the patch, relative to the directory in which the patch is applied.
     pub(crate) fn named(&self, name: &[u8]) -> Vec<u8> {
         match &self.directory {
             Some(directory) if !name.is_empty() && !name.starts_with(b"/") => {
@@ -257,7 +257,7 @@ impl Opening {
     }
 }
 
-/// Refuses a line behind a patch.
+/// Refuses a line after a patch.
 pub(crate) fn behind(reader: &Reader<'_>, reason: &str) -> PatchError {
     let text = shown(reader.peek_header().unwrap_or_default().trim_ascii());
     PatchError::malformed(reader.line(), format!("{text} {reason}"))

@@ -1,4 +1,4 @@
-//! Reading git's headers: names, modes, renames, ids.
+//! Reads git's headers: names, modes, renames, ids.
 
 use crate::error::PatchError;
 use crate::model::{Body, Change, EntryKind, FilePatch, ModeChange};
@@ -9,7 +9,7 @@ use crate::printable::{escaped, shown};
 use crate::reader::Reader;
 use crate::readings::{Readings, Spelling};
 
-/// What the lines below `diff --git` say.
+/// The contents of the lines below `diff --git`.
 #[derive(Default)]
 struct Extended {
     old_mode: Option<u32>,
@@ -19,9 +19,9 @@ struct Extended {
     from: Option<Vec<u8>>,
     to: Option<Vec<u8>>,
     base_blob: Option<Vec<u8>>,
-    /// What each line with a mode says that it is.
+    /// The kind of entry in each line with a mode.
     kinds: Vec<EntryKind>,
-    /// Whether lines of the header say that the content changes.
+    /// Whether the header announces a change of content.
     changes_content: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn read<'p>(reader: &mut Reader<'p>, pair: &[u8]) -> Result<FilePatch
     if !has_body && extended.changes_content {
         return Err(match reader.peek() {
             None => PatchError::CutOff { line: reader.line() - 1 },
-            Some(_) => malformed("the content that the header speaks of does not follow"),
+            Some(_) => malformed("the header announces a change of content, but no hunk follows"),
         });
     }
     let mode = extended.mode().map_err(malformed)?;
@@ -79,8 +79,8 @@ pub(crate) fn read<'p>(reader: &mut Reader<'p>, pair: &[u8]) -> Result<FilePatch
     finish(FilePatch { change, kind, mode, base_blob, line, is_from_top: true, readings, body })
 }
 
-/// What happens, and which file is meant. Of the lines, one has the pair of names and one the first
-/// label.
+/// What happens, and to which file. `line` is that of the pair of names, `labels_line` that of the
+/// first label.
 fn named(
     extended: &Extended,
     pair: &[u8],
@@ -154,7 +154,7 @@ fn another_name(label: &[u8], name: &[u8], line: usize) -> PatchError {
 }
 
 impl Extended {
-    /// Takes a line; whether it is one of the header's.
+    /// Reads a line; returns whether it is part of the header.
     fn take(&mut self, text: &[u8], line: usize) -> Result<bool, PatchError> {
         let name = |rest: &[u8]| names::whole(rest).ok_or_else(|| bad_quotes(text, line));
         let after = |heads: &[&str]| heads.iter().find_map(|h| text.strip_prefix(h.as_bytes()));
@@ -171,14 +171,14 @@ impl Extended {
         } else if let Some(rest) = after(&["rename to ", "rename new "]) {
             self.to = Some(name(rest)?);
         } else if after(&["copy from ", "copy to "]).is_some() {
-            let what = "copies are not read: create the new file with its content";
+            let what = "copies are not supported: create the new file with its content";
             return Err(PatchError::Unsupported { line, what });
         } else if let Some(rest) = after(&["index "]) {
             if let Some(Index { old, new, mode }) = index(rest) {
                 if let Some(mode) = mode {
                     self.mode_of(mode, line)?;
                 }
-                // An empty file comes or goes without a hunk; what else differs is written out.
+                // An empty file is created or deleted without a hunk; any other change has one.
                 let is_empty = |id: &[u8]| EMPTY_ID.starts_with(id) || id.starts_with(EMPTY_ID);
                 self.changes_content |=
                     old != new && !is_empty(if self.is_deleted { old } else { new });
@@ -192,7 +192,7 @@ impl Extended {
         Ok(true)
     }
 
-    /// Reads a mode, and notes what it is of.
+    /// Reads a mode, and records the kind of its entry.
     fn mode_of(&mut self, text: &[u8], line: usize) -> Result<u32, PatchError> {
         let mode = mode(text, line)?;
         self.kinds.push(match mode & KIND_BITS {
@@ -212,7 +212,7 @@ impl Extended {
                 0o100755 => ModeChange::Executable(true),
                 other => ModeChange::Exact { old: None, new: other & 0o7777 },
             })),
-            // Of a rename of a symbolic link this tells what it is.
+            // In a rename of a symbolic link this only marks it as one.
             (Some(SYMLINK), Some(SYMLINK)) => Ok(None),
             // Git sets the new mode then, whatever the file has.
             (Some(old), Some(new)) if old == new => Err("`old mode` and `new mode` are the same"),
@@ -227,13 +227,12 @@ impl Extended {
     }
 }
 
-/// What git calls the empty content.
+/// Git's id of the empty content.
 const EMPTY_ID: &[u8] = b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 
-/// What an `index` line says of the two contents, `OLD..NEW` with the mode behind it when that stays
-/// as it is. People and models put in what names no content (`1234567..abcdefg`), and lines of
-/// another form; like git, this passes over both. The mode is what tells the text of a symbolic link
-/// from that of a file.
+/// Reads an `index` line: `OLD..NEW`, followed by the mode if that does not change. People and models
+/// write ids of no content (`1234567..abcdefg`) and lines of another form; like git, this ignores
+/// both. The mode distinguishes a symbolic link from a file.
 fn index(rest: &[u8]) -> Option<Index<'_>> {
     let dot = memchr::memchr(b'.', rest)?;
     let (old, new) = (&rest[..dot], &rest[dot + 1..]);
@@ -245,14 +244,14 @@ fn index(rest: &[u8]) -> Option<Index<'_>> {
     (new.len() <= ID_BYTES_MAX).then_some(Index { old, new, mode })
 }
 
-/// The names of the content before and of the one afterwards, and the mode that stays.
+/// The ids of both contents, and the mode if it does not change.
 struct Index<'t> {
     old: &'t [u8],
     new: &'t [u8],
     mode: Option<&'t [u8]>,
 }
 
-/// How long the name of a content is, by SHA-256.
+/// The length of an id by SHA-256.
 const ID_BYTES_MAX: usize = 64;
 
 fn is_id(id: &[u8]) -> bool {
@@ -275,7 +274,7 @@ fn mode(text: &[u8], line: usize) -> Result<u32, PatchError> {
         Some(mode) if mode & KIND_BITS == SYMLINK => Ok(SYMLINK),
         Some(mode) if mode & KIND_BITS == 0o160000 => Err(PatchError::Unsupported {
             line,
-            what: "submodules are not read: Greenroom stages files, symbolic links and directories",
+            what: "submodules are not supported: Greenroom stages files, symbolic links and directories",
         }),
         _ => {
             let reason = format!("{} is not the mode of a file or of a symbolic link", shown(text));
@@ -284,8 +283,8 @@ fn mode(text: &[u8], line: usize) -> Result<u32, PatchError> {
     }
 }
 
-/// The directory that a line says is created or deleted, as Greenroom's own diffs do with lines of
-/// `git diff --summary`: `create mode 040755 NAME/`.
+/// The directory that a line creates or deletes. Greenroom's own diffs use lines of `git diff
+/// --summary` for that: `create mode 040755 NAME/`.
 pub(crate) fn directory(
     text: &[u8],
     line: usize,

@@ -1,4 +1,4 @@
-//! Reading hunks: a header with line numbers, and exactly as many lines as it says.
+//! Reads hunks: a header with line numbers, and exactly as many lines as it counts.
 
 use crate::error::PatchError;
 use crate::model::{Hunk, Op, Range};
@@ -10,7 +10,7 @@ fn range(text: &[u8]) -> Option<Range> {
     let mut parts = text.splitn(2, |byte| *byte == b',');
     let start = number(parts.next()?)?;
     let count = parts.next().map_or(Some(1), number)?;
-    // A count behind line 0 would begin before the file does.
+    // Lines from line 0 on would begin before the file does.
     (start > 0 || count == 0).then_some(Range { start, count })
 }
 
@@ -21,7 +21,7 @@ fn number(digits: &[u8]) -> Option<u64> {
     text.parse::<u32>().ok().map(u64::from)
 }
 
-/// `@@ -start,count +start,count @@`, and whatever stands behind.
+/// `@@ -start,count +start,count @@`, and any text after it.
 fn header(text: &[u8]) -> Option<(Range, Range)> {
     let rest = text.strip_prefix(b"@@ -")?;
     let end = memchr::memmem::find(rest, b" @@")?;
@@ -31,13 +31,16 @@ fn header(text: &[u8]) -> Option<(Range, Range)> {
     Some((old, new))
 }
 
-/// The hunks that stand here, one at least.
+/// The hunks that begin here, at least one.
 pub(crate) fn read<'p>(reader: &mut Reader<'p>) -> Result<Vec<Hunk<'p>>, PatchError> {
     let mut hunks: Vec<Hunk<'p>> = Vec::new();
     while let Some(text) = reader.peek().filter(|text| text.starts_with(b"@@ -")) {
         let line = reader.line();
         let Some((old, new)) = header(text) else {
-            return Err(PatchError::malformed(line, format!("{} is no hunk header", shown(text))));
+            return Err(PatchError::malformed(
+                line,
+                format!("{} is not a hunk header", shown(text)),
+            ));
         };
         if let Some(before) = hunks.last()
             && old.first() < before.old.first() + before.old.count
@@ -60,13 +63,16 @@ fn body<'p>(
     let malformed = |reason: String| PatchError::malformed(header, reason);
     let too_many = |reader: &Reader<'_>| {
         let line = reader.line();
-        malformed(format!("the hunk has more lines than it says, from line {line} on"))
+        malformed(format!("the hunk has more lines than its header counts, from line {line} on"))
     };
     let (mut olds, mut news) = (old.count, new.count);
     let mut lines: Vec<(Op, &'p [u8])> = Vec::new();
     while olds > 0 || news > 0 {
-        let short =
-            || malformed(format!("the hunk lacks {olds} old and {news} new lines of what it says"));
+        let short = || {
+            malformed(format!(
+                "the hunk lacks {olds} old and {news} new lines of those its header counts"
+            ))
+        };
         let full = reader.peek_full().ok_or_else(short)?;
         if !full.ends_with(b"\n") {
             return Err(PatchError::CutOff { line: reader.line() });
@@ -93,7 +99,7 @@ fn body<'p>(
         reader.next();
     }
     if let Some(text) = reader.peek().filter(|text| text.starts_with(b"\\ ")) {
-        // As `git apply` has it: `\ No newline` in any language is no shorter.
+        // As in `git apply`: `\ No newline` is at least this long in any language.
         if reader.is_cut() && text.len() < NO_NEWLINE_BYTES_MIN {
             return Err(PatchError::CutOff { line: reader.line() });
         }
@@ -115,7 +121,7 @@ const NO_NEWLINE_BYTES_MIN: usize = 13;
 fn no_newline(reader: &mut Reader<'_>, lines: &mut [(Op, &[u8])]) -> Result<(), PatchError> {
     let last = lines.last_mut().and_then(|(_, last)| Some((last.strip_suffix(b"\n")?, last)));
     let Some((text, last)) = last else {
-        let reason = "no line stands before that could lack its end";
+        let reason = "no line before it has a line end that could be missing";
         return Err(PatchError::malformed(reader.line(), reason));
     };
     *last = text;
@@ -123,7 +129,7 @@ fn no_newline(reader: &mut Reader<'_>, lines: &mut [(Op, &[u8])]) -> Result<(), 
     Ok(())
 }
 
-/// Whether the line behind a hunk looks like one more of its lines.
+/// Whether the line after a hunk looks like one more line of it.
 fn goes_on(text: &[u8], reader: &Reader<'_>) -> bool {
     // The signature of a mail that git writes.
     if (matches!(text, b"-- " | b"--") && !reader.is_cut()) || reader.at_file_names() {

@@ -1,4 +1,4 @@
-//! What files' parts of a unified diff have in common, with git's headers and without.
+//! What parts of a unified diff with git's headers and parts without them share.
 
 use crate::error::PatchError;
 use crate::model::{Body, Change, FilePatch};
@@ -8,13 +8,13 @@ use crate::reader::Reader;
 use crate::readings::Readings;
 
 pub(crate) fn binary(line: usize) -> PatchError {
-    let what = "binary patches are not read: propose the file whole";
+    let what = "binary patches are not supported: propose the whole file";
     PatchError::Unsupported { line, what }
 }
 
-/// A name, and what stands behind it.
+/// A name, and the rest of its line.
 pub(crate) type Label<'p> = (Vec<u8>, &'p [u8]);
-/// What the `---` and `+++` lines say.
+/// The contents of the `---` and `+++` lines.
 pub(crate) type Labels<'p> = [Label<'p>; 2];
 
 /// Reads both lines, by [`names::label`] or [`names::traditional_label`].
@@ -31,15 +31,15 @@ pub(crate) fn labels<'p>(
     Ok([read()?, read()?])
 }
 
-/// Refuses a name in quotes that do not end, or that hold what C does not know.
+/// Refuses a name whose quotes do not end or contain an escape that C does not have.
 pub(crate) fn bad_quotes(text: &[u8], line: usize) -> PatchError {
-    let reason = format!("the name in {} is not quoted as it should be", shown(text));
+    let reason = format!("the name in {} is not quoted correctly", shown(text));
     PatchError::malformed(line, reason)
 }
 
 pub(crate) const NOTHING: &[u8] = b"/dev/null";
 
-/// Checks what holds for every file's part.
+/// Checks the rules that every file's part has to follow.
 pub(crate) fn finish(file: FilePatch<'_>) -> Result<FilePatch<'_>, PatchError> {
     let names = [file.change.source(), file.change.target()];
     let readings = file.readings.iter().flat_map(Readings::all);
@@ -47,12 +47,14 @@ pub(crate) fn finish(file: FilePatch<'_>) -> Result<FilePatch<'_>, PatchError> {
         names::check(name, file.line)?;
     }
     let Body::Hunks { hunks, .. } = &file.body else { return Ok(file) };
-    let sides = match file.change {
-        Change::Create { .. } => hunks.iter().any(|hunk| hunk.old.count > 0).then_some("has"),
-        Change::Delete { .. } => hunks.iter().any(|hunk| hunk.new.count > 0).then_some("keeps"),
-        _ => None,
+    let reason = match file.change {
+        Change::Create { .. } if hunks.iter().any(|hunk| hunk.old.count > 0) => {
+            "a file that is created cannot have old lines"
+        }
+        Change::Delete { .. } if hunks.iter().any(|hunk| hunk.new.count > 0) => {
+            "a file that is deleted cannot keep lines"
+        }
+        _ => return Ok(file),
     };
-    let Some(verb) = sides else { return Ok(file) };
-    let reason = format!("a file that is created or deleted {verb} lines it cannot have");
     Err(PatchError::malformed(file.line, reason))
 }

@@ -1,4 +1,4 @@
-//! Reading unified diffs, with git's headers and without.
+//! Reads unified diffs, with git's headers and without.
 
 use crate::error::PatchError;
 use crate::model::{Body, Change, FilePatch};
@@ -10,7 +10,7 @@ use crate::printable::escaped;
 use crate::reader::Reader;
 use crate::readings::{Readings, Spelling};
 
-/// Every file's part; text between them is passed over, as `git apply` does.
+/// Every file's part; text between them is skipped, as `git apply` does.
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
     let mut reader = Reader::new(text);
     let mut files = Vec::new();
@@ -23,12 +23,12 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<FilePatch<'_>>, PatchError> {
         } else if reader.at_last_file_names() {
             return Err(PatchError::CutOff { line: reader.line() });
         } else if line.starts_with(b"@@ -") {
-            let reason = "a hunk without the file's name (`---` and `+++` lines) above";
+            let reason = "a hunk needs the `---` and `+++` lines of its file above it";
             return Err(PatchError::malformed(reader.line(), reason));
         } else if line.starts_with(b"Binary files ") && line.ends_with(b" differ") {
             return Err(binary(reader.line()));
         } else if line.trim_ascii() == BEGIN {
-            let reason = "a `*** Begin Patch` behind a unified diff: send one after the other";
+            let reason = "a `*** Begin Patch` follows a unified diff: send them separately";
             return Err(PatchError::malformed(reader.line(), reason));
         } else if let Some(directory) = git::directory(line, reader.line())? {
             files.push(directory);
@@ -52,7 +52,7 @@ fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
         false => Spelling::Plain,
     };
     let [(old, behind_old), (new, behind_new)] = labels(reader, names::traditional_label)?;
-    // Without their first parts these would be names like any others.
+    // Without their first parts these would be valid names.
     for (name, line) in [(&old, line), (&new, line + 1)] {
         if name.starts_with(b"/") && name != NOTHING {
             names::check(name, line)?;
@@ -80,22 +80,22 @@ fn plain<'p>(reader: &mut Reader<'p>) -> Result<FilePatch<'p>, PatchError> {
     } else if no_new && is_epoch(behind_new) {
         (both(false)?, |path| Change::Delete { path })
     } else {
-        // Without /dev/null, lines that are put where no line is create what is not there.
+        // Even without /dev/null, lines added to an empty range create a file if there is none.
         (both(no_old)?, |path| Change::Modify { path })
     };
     let change = change(readings.preferred().to_vec());
     let is_new = matches!(change, Change::Create { .. }) || readings.creates;
     if is_new && ends_in_crlf && behind_new.starts_with(b" ") {
-        // Git does not see the time then, and creates a file with the time in its name.
-        let reason = "a time behind blanks and a CR LF: end the name before it";
+        // Git does not recognize the time then, and creates a file with the time in its name.
+        let reason = "a time after blanks and a CR LF: end the name before it";
         return Err(PatchError::malformed(line + 1, reason));
     }
     let body = Body::Hunks { hunks, from_crlf: reader.is_crlf };
     finish(FilePatch { readings: Some(readings), ..FilePatch::new(line, change, body) })
 }
 
-/// Whether this is the time by which GNU diff says that a file is not there: 1970 began. It counts
-/// behind a tab alone, as for `git apply`.
+/// Whether this is the time by which GNU diff marks a missing file: the beginning of 1970. It counts
+/// only after a tab, as in `git apply`.
 fn is_epoch(behind: &[u8]) -> bool {
     let read = || {
         let time = &behind[memchr::memrchr(b'\t', behind)? + 1..];

@@ -1,15 +1,14 @@
-//! Many replacements in one file, one after the other, in time that grows with their number and
-//! not with their number times the file's length.
+//! Makes many replacements in one file, one after the other, in time proportional to their number
+//! and not to their number times the file's length.
 //!
-//! What an edit finds depends on those before it: they may bring its text or take it away. So the
-//! occurrences of all texts are counted once, by one automaton (Aho and Corasick, "Efficient string
-//! matching", 1975), and each edit corrects the counts around the place that it changes. The text
-//! itself is a list of pieces, of the file and of what was put in.
+//! Whether the text of an edit occurs depends on the edits before it. So the occurrences of all texts
+//! are counted once, by one automaton (Aho and Corasick, "Efficient string matching", 1975), and
+//! each edit updates the counts around the bytes that it changes. The text itself is a list of
+//! pieces, of the file and of inserted bytes.
 //!
 //! # Limitations
-//! That is for files whose lines all end alike, and texts that end lines in the same way. Edits of
-//! others, and sets that match in very many places, are made one by one on the whole file, as
-//! [`replace`] makes them.
+//! This works for files whose lines all end alike, and texts with the same line ends. Edits of other
+//! files, and sets that match very often, are made one by one on the whole file, by [`replace`].
 
 use std::borrow::Cow;
 
@@ -25,24 +24,24 @@ pub struct Edit<'e> {
     pub old: &'e [u8],
     /// What to put in its place.
     pub new: &'e [u8],
-    /// Whether every occurrence is replaced; else there must be exactly one.
+    /// Whether every occurrence is replaced; otherwise there must be exactly one.
     pub all: bool,
 }
 
 /// Which of several edits failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditsError {
-    /// The text to replace is not there exactly once.
+    /// The text to replace does not occur exactly once.
     #[error("edit {}: the text to replace occurs {found} times", index + 1)]
     Occurrences {
         /// The edit, counted from 0.
         index: usize,
         /// How often its text occurs.
         found: u64,
-        /// What differs in the file, where it nearly has the text.
+        /// The difference, if the file nearly has the text.
         near: Option<NearMiss>,
     },
-    /// The file has become too long to be edited any further.
+    /// The file is too long to be edited further.
     #[error("edit {}: the file has become {bytes} bytes long", index + 1)]
     TooLong {
         /// The edit, counted from 0.
@@ -52,9 +51,9 @@ pub enum EditsError {
     },
 }
 
-/// Makes edits one after the other, each in what the one before left, as [`replace`] makes each.
+/// Makes edits one after the other, each in the result of the one before, as [`replace`] does.
 ///
-/// A file that is longer than `bytes_max` is not edited any further.
+/// A file that is longer than `bytes_max` is not edited further.
 ///
 /// # Errors
 /// [`EditsError`] names the first edit that fails.
@@ -66,7 +65,7 @@ pub fn replace_in_turn(
     in_turn(content, edits, bytes_max, Counting::WhereItPays)
 }
 
-/// When occurrences are counted for several edits at once.
+/// Whether occurrences are counted for several edits at once.
 #[derive(Clone, Copy, PartialEq)]
 enum Counting {
     WhereItPays,
@@ -75,11 +74,11 @@ enum Counting {
     Always,
 }
 
-/// Edits of a file are made one by one while they look at fewer bytes than this together.
+/// Edits of a file are made one by one if together they search fewer bytes than this.
 const SEARCHED_BYTES_MIN: usize = 4 << 20;
 
-/// The texts of the edits that are searched for at once have so many bytes together, at most: the
-/// automaton takes some fifty times as many.
+/// The most bytes that the texts of edits have together which are searched for at once: the automaton
+/// takes about fifty times as many.
 const TEXTS_BYTES_MAX: usize = 2 << 20;
 
 fn in_turn(
@@ -122,8 +121,8 @@ fn edited(
     })
 }
 
-/// Makes as many edits of a run as it pays to make at once: how many, and the content after them.
-/// An edit that fails is left to [`edited`]. Nothing where it pays for none.
+/// Makes as many edits of a run at once as it can: returns how many, and the content after them. An
+/// edit that fails is left to [`edited`]. `None` if making them one by one is faster.
 fn counted(
     content: &[u8],
     run: &[Edit<'_>],
@@ -142,7 +141,7 @@ fn counted(
     let ends = Ends::of(content, run)?;
     let folded = ends.to_lf(content);
     let mut text = text_of(&folded, run, ends)?;
-    // With line feeds that stand for two bytes each.
+    // Each line feed counts as two bytes if the file has CR LF.
     let bytes = |text: &Text<'_>| text.bytes + ends.extra_bytes(text.line_feeds);
     let mut made = 0;
     while let Some(edit) = run.get(made)
@@ -167,7 +166,7 @@ enum Ends {
 }
 
 impl Ends {
-    /// Nothing where they differ, or where [`replace`] would look at more than the texts.
+    /// `None` if they differ, or if [`replace`] would compare more than the texts.
     fn of(content: &[u8], run: &[Edit<'_>]) -> Option<Self> {
         let has_cr = |text: &[u8]| memchr::memchr(b'\r', text).is_some();
         let mut texts = run.iter().flat_map(|edit| [edit.old, edit.new]);
@@ -177,7 +176,7 @@ impl Ends {
         if !is_crlf(content) {
             return None;
         }
-        // Where a file has lost its last line end, those that come are line feeds.
+        // Once a file has no line end any more, inserted ones are line feeds.
         let count = |text: &[u8]| memchr::memchr_iter(b'\n', text).count();
         let mut line_feeds = count(content);
         for Edit { old, new, .. } in run {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::lines::{LfText, end_of};
 
-/// The text to replace is not there exactly once.
+/// The text to replace does not occur exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the text to replace occurs {found} times")]
 pub struct ReplaceError {
@@ -14,16 +14,16 @@ pub struct ReplaceError {
 
 /// Replaces the one occurrence of `old`, or all of them.
 ///
-/// Occurrences are counted from the left and do not overlap when all are replaced; one that
-/// overlaps another is not the only one. An empty `old` is nowhere.
+/// Occurrences are counted from the left and do not overlap if all are replaced; one that overlaps
+/// another is not the only one. An empty `old` does not occur.
 ///
-/// Texts without a carriage return are compared with line ends folded: a line feed stands for the
-/// file's CR LF as well. A line that stays keeps its end, a line that takes the place of another
-/// gets that one's, and a line that is added gets the end of the line before it. Texts that hold
-/// carriage returns are taken as they are, and folded only if they are nowhere as they are.
+/// In texts without a carriage return, a line feed also matches a CR LF of the file. A line that stays
+/// keeps its end, a line that replaces another gets the end of that one, and an added line gets the
+/// end of the line before it. Texts with carriage returns are compared byte by byte first, and
+/// without regard to line ends only if they do not occur so.
 ///
 /// # Errors
-/// [`ReplaceError`] when there is none, or more than one and not all are meant.
+/// [`ReplaceError`] if there is no occurrence, or more than one and `all` is false.
 pub fn replace(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<u8>, ReplaceError> {
     let has_ends = old.contains(&b'\n') || new.contains(&b'\n');
     let is_exact = old.contains(&b'\r') || new.contains(&b'\r');
@@ -56,7 +56,7 @@ fn ignoring_line_ends(
     Ok(replaced(content, covered, |covered, out| splice(content, covered, old, new, out)))
 }
 
-/// The content with something else in place of each of these ranges.
+/// The content with each of these ranges replaced.
 fn replaced(
     content: &[u8],
     ranges: impl Iterator<Item = Range<usize>>,
@@ -73,7 +73,7 @@ fn replaced(
     edited
 }
 
-/// Writes the new text, whose ends are those of the lines that it takes the place of.
+/// Writes the new text, with the ends of the lines that it replaces.
 fn splice(content: &[u8], covered: Range<usize>, old: &[u8], new: &[u8], out: &mut Vec<u8>) {
     let lines = |text| -> Vec<&[u8]> { <[u8]>::split_inclusive(text, |b| *b == b'\n').collect() };
     let (olds, news) = (lines(old), lines(new));
@@ -83,7 +83,7 @@ fn splice(content: &[u8], covered: Range<usize>, old: &[u8], new: &[u8], out: &m
     let head = olds.iter().zip(&news).take_while(|(old, new)| old == new).count();
     let same = olds.iter().rev().zip(news.iter().rev()).take_while(|(old, new)| old == new);
     let tail = same.count().min(both - head);
-    // Lines of the old text that neither head nor tail keeps, as far as the first one behind them.
+    // Where the lines of the old text end that are not kept.
     let replaced_end = olds.len() - tail;
     for (index, line) in news.iter().enumerate() {
         let Some(text) = line.strip_suffix(b"\n") else {
@@ -103,7 +103,7 @@ fn splice(content: &[u8], covered: Range<usize>, old: &[u8], new: &[u8], out: &m
     }
 }
 
-/// The end of the line that holds a place; where it has none, that of the line before.
+/// The end of the line at this offset; if it has none, that of the line before.
 fn end_at(content: &[u8], at: usize) -> &'static [u8] {
     let (before, behind) = content.split_at(at);
     let feed = memchr::memchr(b'\n', behind).map(|feed| at + feed);
@@ -122,7 +122,7 @@ fn occurrences(content: &[u8], old: &[u8], all: bool) -> Result<Vec<usize>, Repl
     while let Some(at) = finder.find(&content[from..]) {
         places.push(from + at);
         from += at + if all { old.len() } else { 1 };
-        // Two are too many already; counting on could cost the product of both lengths.
+        // Two are too many; counting all could take the product of both lengths.
         if !all && places.len() == OVERLAPS_MAX {
             break;
         }
@@ -133,7 +133,7 @@ fn occurrences(content: &[u8], old: &[u8], all: bool) -> Result<Vec<usize>, Repl
     Ok(places)
 }
 
-/// So many occurrences are counted for the message, at most.
+/// How many occurrences are counted for the message, at most.
 const OVERLAPS_MAX: usize = 1000;
 
 #[cfg(test)]

@@ -7,15 +7,15 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-/// So many occurrences are counted for each byte of the file and the edits, at most.
+/// How many occurrences are counted for each byte of the file and the edits, at most.
 const OCCURRENCES_PER_BYTE: usize = 8;
 
 /// A text that is being edited, and how often the texts of its edits occur in it.
 ///
-/// Each byte has a number that it keeps: its place in `source`. Pieces are ranges of numbers, in
-/// a list in the order of the text.
+/// Each byte keeps its number, which is its index in `source`. Pieces are ranges of numbers, in a
+/// list in the order of the text.
 pub(crate) struct Text<'t> {
-    /// The file, and behind it all that was put in.
+    /// The file, followed by all inserted bytes.
     source: Vec<u8>,
     pieces: Vec<Piece>,
     /// The pieces by the number of their first byte.
@@ -26,7 +26,7 @@ pub(crate) struct Text<'t> {
     longest: usize,
     patterns: HashMap<Cow<'t, [u8]>, usize>,
     occurrences: Vec<Occurrences>,
-    /// How many occurrences may still be counted.
+    /// How many more occurrences may be counted.
     budget: usize,
     /// The length of the text in bytes, and how many of them are line feeds.
     pub(crate) bytes: usize,
@@ -40,8 +40,7 @@ struct Piece {
     behind: Option<usize>,
 }
 
-/// Where a text occurs: the sum of the numbers of the first bytes is the only one's, where there is
-/// one.
+/// How often a text occurs. If it occurs once, the sum is the number of that occurrence's first byte.
 #[derive(Clone, Copy, Default)]
 struct Occurrences {
     count: usize,
@@ -56,9 +55,9 @@ impl Occurrences {
 }
 
 impl<'t> Text<'t> {
-    /// A text and what edits of it replace, one text for each, which have so many bytes together
-    /// with those that they put in. Nothing when a text to replace is empty, or when too many
-    /// occurrences are found.
+    /// A text, and the text that each of its edits replaces; `edits_bytes` is the length of all
+    /// replaced and inserted texts. `None` if a text to replace is empty, or if there are too many
+    /// occurrences.
     pub(crate) fn new(
         content: &[u8],
         olds: impl IntoIterator<Item = Cow<'t, [u8]>>,
@@ -112,8 +111,8 @@ impl<'t> Text<'t> {
         out
     }
 
-    /// Replaces the only occurrence of a text. Changes nothing, and says nothing, when there is not
-    /// exactly one or when too many occurrences would have to be counted.
+    /// Replaces the only occurrence of a text. Returns `None` without a change if there is not exactly
+    /// one, or if too many occurrences would have to be counted.
     pub(crate) fn replace(&mut self, old: &[u8], new: &[u8]) -> Option<()> {
         let Occurrences { count: 1, sum: number } = self.occurrences[*self.patterns.get(old)?]
         else {
@@ -122,7 +121,7 @@ impl<'t> Text<'t> {
         let from = self.split_at(number);
         let mut window = self.back_from(from);
         let at = window.bytes.len();
-        // The pieces that are covered, the last one as far as it is.
+        // The pieces that the occurrence covers; the last one is split at its end.
         let mut covered = Vec::new();
         let mut next = Some(from);
         while window.bytes.len() < at + old.len() {
@@ -160,8 +159,8 @@ impl<'t> Text<'t> {
         Some(())
     }
 
-    /// The occurrences in a window that overlap a place in it, or lie across it when it is empty:
-    /// which text, and the number of the first byte.
+    /// The occurrences in a window that overlap a range of it, or span it if it is empty: the text,
+    /// and the number of the first byte.
     fn found_in(&mut self, window: &Window, place: Range<usize>) -> Option<Vec<(usize, usize)>> {
         let mut found = Vec::new();
         for one in self.automaton.try_find_overlapping_iter(&window.bytes).ok()? {
@@ -173,7 +172,7 @@ impl<'t> Text<'t> {
         Some(found)
     }
 
-    /// The piece that begins with this byte, which is made where there is none.
+    /// The piece that begins with this byte, which is made if there is none.
     fn split_at(&mut self, number: usize) -> usize {
         let (_, index) = self.by_number.range(..=number).next_back().expect("it is in a piece");
         let index = *index;
@@ -192,7 +191,7 @@ impl<'t> Text<'t> {
         new
     }
 
-    /// As many bytes before a piece as an occurrence that reaches into it can have there.
+    /// The bytes before a piece that an occurrence which reaches into it can cover.
     fn back_from(&self, piece: usize) -> Window {
         let (mut ranges, mut left) = (Vec::new(), self.longest - 1);
         let mut next = self.pieces[piece].before;
@@ -207,7 +206,7 @@ impl<'t> Text<'t> {
         window
     }
 
-    /// The same from a piece on.
+    /// The bytes from a piece on that an occurrence which begins before it can cover.
     fn forth_from(&self, mut next: Option<usize>) -> Window {
         let (mut window, mut left) = (Window::default(), self.longest - 1);
         while let Some(piece) = next.filter(|_| left > 0).map(|index| &self.pieces[index]) {
@@ -219,7 +218,7 @@ impl<'t> Text<'t> {
         window
     }
 
-    /// Puts new bytes in the place of pieces that follow each other.
+    /// Replaces consecutive pieces by new bytes.
     fn put(&mut self, covered: &[usize], inserted: Range<usize>) {
         let (Some(first), Some(last)) = (covered.first(), covered.last()) else { return };
         let (before, behind) = (self.pieces[*first].before, self.pieces[*last].behind);
@@ -243,11 +242,11 @@ impl<'t> Text<'t> {
     }
 }
 
-/// Bytes of a text that follow each other, with their numbers.
+/// Consecutive bytes of a text, with their numbers.
 #[derive(Clone, Default)]
 struct Window {
     bytes: Vec<u8>,
-    /// Where in the window a range of numbers begins, and its first one.
+    /// Where in the window a range of numbers begins, and its first number.
     numbers: Vec<(usize, usize)>,
 }
 
