@@ -10,6 +10,7 @@ mod allowed;
 mod args;
 mod commands;
 mod console;
+mod emphasis;
 mod examples;
 mod failure;
 mod files;

@@ -1,15 +1,25 @@
-//! A diff as a person reads it on a terminal: coloured by kind of line, with
-//! nothing in it that hides or steers the terminal.
+//! A diff as a person reads it on a terminal: coloured by kind of line, the changed words of changed
+//! lines emphasized, and nothing in it that hides or steers the terminal.
+//!
+//! Without its colours the text is the same, byte for byte.
 
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 use staging_core::escape_line_for_display;
+
+use crate::emphasis::{BYTES_MAX, LINES_MAX, Parts, changed_words};
 
 const RESET: &str = "\x1b[0m";
 const BOLD: &str = "\x1b[1m";
 const RED: &str = "\x1b[31m";
 const GREEN: &str = "\x1b[32m";
 const CYAN: &str = "\x1b[36m";
+const REVERSED: &str = "\x1b[7m";
+const NOT_REVERSED: &str = "\x1b[27m";
+
+/// How long the words of one file may be compared; those of one change half as long.
+const WORDS_TIME: Duration = Duration::from_millis(5);
 
 /// Writes a git-style patch for people.
 pub(crate) struct Painter<W: Write> {
@@ -18,32 +28,103 @@ pub(crate) struct Painter<W: Write> {
     line: Vec<u8>,
     /// Lines left in this hunk, on the old and the new side.
     left: (u64, u64),
+    /// Removed lines and the added lines behind them, until their words are compared.
+    change: Change,
+    words_time: Duration,
+    /// What is left of that for this file.
+    words_left: Duration,
+}
+
+#[derive(Default)]
+struct Change {
+    lines: Vec<Line>,
+    bytes: usize,
+    has_added: bool,
+    /// It is written line by line: it is too long to be compared.
+    is_long: bool,
+}
+
+/// A line of a hunk, as it is shown.
+struct Line {
+    kind: char,
+    text: String,
+    ending: &'static str,
 }
 
 impl<W: Write> Painter<W> {
     pub(crate) fn new(out: W, is_coloured: bool) -> Self {
-        Self { out, is_coloured, line: Vec::new(), left: (0, 0) }
+        Self {
+            out,
+            is_coloured,
+            line: Vec::new(),
+            left: (0, 0),
+            change: Change::default(),
+            words_time: WORDS_TIME,
+            words_left: WORDS_TIME,
+        }
     }
 
     fn end_line(&mut self) -> io::Result<()> {
         // The first character of a hunk's line is the diff's own, and no mark may cover it.
-        let is_in_hunk =
-            self.left != (0, 0) && matches!(self.line.first(), Some(b' ' | b'+' | b'-' | b'\\'));
-        let colour = self.colour();
+        let kind = self.line.first().filter(|kind| b" +-\\".contains(kind) && self.left != (0, 0));
+        let kind = kind.map(|kind| char::from(*kind));
+        let colour = self.colour().filter(|_| self.is_coloured);
         let (line, ending) = match self.line.strip_suffix(b"\n") {
             Some(line) => (line, "\n"),
             None => (self.line.as_slice(), ""),
         };
-        let (kind, rest) = line.split_at(usize::from(is_in_hunk));
-        let (kind, text) = (escape_line_for_display(kind), escape_line_for_display(rest));
-        let written = match colour.filter(|_| self.is_coloured) {
-            Some(colour) => write!(self.out, "{colour}{kind}{text}{RESET}{ending}"),
-            None => write!(self.out, "{kind}{text}{ending}"),
-        };
+        let text = escape_line_for_display(&line[usize::from(kind.is_some())..]).into_owned();
+        if colour == Some(BOLD) && line.starts_with(b"diff --git ") {
+            self.words_left = self.words_time;
+        }
         self.line.clear();
-        written
+        match kind {
+            Some(kind @ ('+' | '-' | '\\')) if self.is_coloured => {
+                self.push(Line { kind, text, ending })
+            }
+            _ => {
+                self.end_change()?;
+                let kind = kind.map(String::from).unwrap_or_default();
+                match colour {
+                    Some(colour) => write!(self.out, "{colour}{kind}{text}{RESET}{ending}"),
+                    None => write!(self.out, "{kind}{text}{ending}"),
+                }
+            }
+        }
     }
 
+    /// Takes a removed or added line, or the note behind one that it has no end.
+    fn push(&mut self, line: Line) -> io::Result<()> {
+        if line.kind == '-' && self.change.has_added {
+            self.end_change()?;
+        }
+        let change = &mut self.change;
+        change.has_added |= line.kind == '+';
+        change.bytes += line.text.len();
+        change.lines.push(line);
+        change.is_long |= change.bytes > BYTES_MAX || change.lines.len() > LINES_MAX;
+        if !change.is_long {
+            return Ok(());
+        }
+        write_lines(&mut self.out, &std::mem::take(&mut change.lines), std::iter::empty())
+    }
+
+    /// Writes the change, which nothing more belongs to.
+    fn end_change(&mut self) -> io::Result<()> {
+        let lines = std::mem::take(&mut self.change.lines);
+        let texts = |kind| -> Vec<&str> {
+            lines.iter().filter(|line| line.kind == kind).map(|line| line.text.as_str()).collect()
+        };
+        let (begun, limit) = (Instant::now(), self.words_time / 2);
+        let has_time = !limit.is_zero() && self.words_left >= limit;
+        let parts =
+            has_time.then(|| changed_words(&texts('-'), &texts('+'), begun + limit)).flatten();
+        self.words_left = self.words_left.saturating_sub(begun.elapsed());
+        let parts = parts.map(|(removed, added)| removed.into_iter().chain(added));
+        write_lines(&mut self.out, &lines, parts.into_iter().flatten())?;
+        self.change = Change::default();
+        Ok(())
+    }
     /// What kind of line it is; a removed line may look like a header, so lines of
     /// a hunk are counted.
     fn colour(&mut self) -> Option<&'static str> {
@@ -93,8 +174,36 @@ impl<W: Write> Write for Painter<W> {
         if !self.line.is_empty() {
             self.end_line()?;
         }
+        self.end_change()?;
         self.out.flush()
     }
+}
+
+/// Writes lines of a change, with the parts of its removed and added lines where they are known.
+fn write_lines<'l>(
+    out: &mut impl Write,
+    lines: &'l [Line],
+    mut parts: impl Iterator<Item = Parts<'l>>,
+) -> io::Result<()> {
+    for Line { kind, text, ending } in lines {
+        let colour = match kind {
+            '-' => RED,
+            '+' => GREEN,
+            _ => {
+                write!(out, "{kind}{text}{ending}")?;
+                continue;
+            }
+        };
+        write!(out, "{colour}{kind}")?;
+        for (is_changed, part) in parts.next().unwrap_or_else(|| vec![(false, text)]) {
+            match is_changed {
+                true => write!(out, "{REVERSED}{part}{NOT_REVERSED}")?,
+                false => write!(out, "{part}")?,
+            }
+        }
+        write!(out, "{RESET}{ending}")?;
+    }
+    Ok(())
 }
 
 /// How many lines a hunk has on each side: `@@ -1,2 +3 @@` has 2 and 1.
@@ -117,8 +226,14 @@ mod tests {
     const DIFF: &str = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n same\n--- a\n+++ b\n\
                         diff --git a/y b/y\n";
 
+    /// Painted in as much time as a busy machine needs.
     fn painted(diff: &[u8], is_coloured: bool, piece: usize) -> String {
-        let mut painter = Painter::new(Vec::new(), is_coloured);
+        painted_in(Duration::from_secs(60), diff, is_coloured, piece)
+    }
+
+    fn painted_in(words_time: Duration, diff: &[u8], is_coloured: bool, piece: usize) -> String {
+        let painter = Painter::new(Vec::new(), is_coloured);
+        let mut painter = Painter { words_time, words_left: words_time, ..painter };
         for piece in diff.chunks(piece) {
             painter.write_all(piece).expect("a Vec takes everything");
         }
@@ -135,6 +250,68 @@ mod tests {
             \x1b[1m+++ b/x\x1b[0m\n\x1b[36m@@ -1,2 +1,2 @@\x1b[0m\n same\n\x1b[31m--- a\x1b[0m\n\
             \x1b[32m+++ b\x1b[0m\n\x1b[1mdiff --git a/y b/y\x1b[0m\n";
         assert_eq!(painted(DIFF.as_bytes(), true, piece), expected);
+    }
+
+    /// The text without the sequences that colour it.
+    fn stripped(text: &str) -> String {
+        let mut parts = text.split('\x1b');
+        let first = parts.next().unwrap_or_default().to_owned();
+        let behind = |part: &'_ str| part.split_once('m').expect("a colour ends").1.to_owned();
+        parts.fold(first, |text, part| text + &behind(part))
+    }
+
+    /// What is emphasized in a painted text.
+    fn emphasized(text: &str) -> Vec<&str> {
+        let behind = text.split(REVERSED).skip(1);
+        behind.map(|part| part.split(NOT_REVERSED).next().unwrap_or_default()).collect()
+    }
+
+    #[rstest]
+    #[case::a_word("-let a = one(b);\n+let a = two(b);\n", &["one", "two"])]
+    #[case::an_end("-see the old one\n\\ No newline at end of file\n+see the new one\n", &["old", "new"])]
+    #[case::several_lines(
+        "-fn one(a: u8) {}\n-fn two(a: u8) {}\n+fn one(a: u16) {}\n+fn two(a: u16) {}\n",
+        &["u8", "u8", "u16", "u16"]
+    )]
+    #[case::nothing_alike("-one\n+something else entirely\n", &[])]
+    #[case::only_removed("-one two three\n-one two four\n", &[])]
+    #[case::in_two_changes("+one two three\n-one two four\n", &[])]
+    fn the_changed_words_of_a_line_are_emphasized(#[case] lines: &str, #[case] expected: &[&str]) {
+        let text = painted(format!("@@ -1,9 +1,9 @@\n{lines}").as_bytes(), true, 7);
+        assert_eq!(emphasized(&text), expected, "{text}");
+    }
+
+    #[test]
+    fn what_would_take_too_long_is_painted_plainly() {
+        let change = |count: usize| {
+            let lines =
+                |kind, word: &str| format!("{kind}a line of the {word} text\n").repeat(count);
+            let lines = lines('-', "old") + &lines('+', "new");
+            format!("diff --git a/x b/x\n@@ -1,{count} +1,{count} @@\n{lines}").into_bytes()
+        };
+        assert_eq!(emphasized(&painted(&change(100), true, 999)).len(), 200);
+        assert_eq!(emphasized(&painted(&change(LINES_MAX), true, 999)).len(), 0, "too many lines");
+        let long = "word ".repeat(BYTES_MAX / 8);
+        let long = format!("@@ -1 +1 @@\n-{long}old\n+{long}new\n");
+        assert_eq!(emphasized(&painted(long.as_bytes(), true, 999)).len(), 0, "too many bytes");
+        let hurried = painted_in(Duration::ZERO, &change(1), true, 999);
+        assert_eq!(emphasized(&hurried).len(), 0, "no time");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn painting_adds_colours_and_changes_nothing_else(
+            old in 0..9_u64,
+            new in 0..9_u64,
+            lines in proptest::collection::vec("[-+ \\\\@]?[ab~\u{1b}\u{338}\r (.]{0,6}(\n|\n|\n|)", 0..24),
+            piece in 1..40_usize,
+        ) {
+            let diff = format!("diff --git a/x b/x\n@@ -1,{old} +1,{new} @@\n{}", lines.concat());
+            let no_text = |byte| if byte == b'~' { 0xff } else { byte };
+            let diff: Vec<u8> = diff.into_bytes().into_iter().map(no_text).collect();
+            let plain = painted(&diff, false, piece);
+            proptest::prop_assert_eq!(stripped(&painted(&diff, true, piece)), plain);
+        }
     }
 
     #[test]
