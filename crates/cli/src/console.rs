@@ -61,25 +61,25 @@ impl Console {
     /// itself has to say.
     pub(crate) fn follow(&self, layer: &DiffStagingLayer) {
         self.layer.replace(Some(layer.clone()));
-        self.tell_recovered();
+        self.report_recovered();
     }
 
     /// Says what is left to say of that, and lets go of the layer.
     pub(crate) fn unfollow(&self) {
-        self.tell_recovered();
+        self.report_recovered();
         self.layer.replace(None);
     }
 
-    fn tell_recovered(&self) {
+    fn report_recovered(&self) {
         let report = match &*self.layer.borrow() {
             Some(layer) => layer.take_recovered(),
             None => return,
         };
-        self.tell(report);
+        self.report_recovery(report);
     }
 
     /// Says what was recovered on the way to what the command was asked for.
-    pub(crate) fn tell(&self, report: RecoverReport) {
+    pub(crate) fn report_recovery(&self, report: RecoverReport) {
         if !self.is_quiet || recovery::needs_a_person(&report) {
             for line in recovery::lines(&report, self.is_verbose) {
                 self.warn(&line);
@@ -105,7 +105,7 @@ impl Console {
 
     /// Prints one JSON object, headed by the schema's version, with what was recovered on the way.
     pub(crate) fn object(&self, fields: impl Serialize) -> Result<(), Failure> {
-        self.tell_recovered();
+        self.report_recovered();
         self.raw_object(&Object::new(fields).with_recovery(&self.recovered.borrow()))
     }
 
@@ -118,7 +118,7 @@ impl Console {
         name: &'static str,
         next: &mut dyn FnMut() -> Result<Option<T>, StagingError>,
     ) -> Result<(), Failure> {
-        self.tell_recovered();
+        self.report_recovered();
         let list = List { next: RefCell::new(next), failure: RefCell::new(None) };
         let fields = HashMap::from([(name, &list)]);
         let recovered = self.recovered.borrow();

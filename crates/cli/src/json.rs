@@ -84,11 +84,11 @@ struct PlacementView {
 
 impl<'a> From<&'a FittedFile> for FittedView<'a> {
     fn from(file: &'a FittedFile) -> Self {
-        let hunks = file.placements.iter().map(|place| PlacementView {
-            hunk: place.hunk,
-            line: place.line,
-            offset: place.offset,
-            level: match place.level {
+        let hunks = file.placements.iter().map(|placement| PlacementView {
+            hunk: placement.hunk,
+            line: placement.line,
+            offset: placement.offset,
+            level: match placement.level {
                 MatchLevel::Exact => "exact",
                 MatchLevel::LineEndings => "line_endings",
                 MatchLevel::TrailingBlanks => "trailing_blanks",

@@ -26,7 +26,7 @@ use crate::arguments::Diff;
 use crate::error::ServeError;
 use crate::failure::Failure;
 use crate::question::{self, Question};
-use crate::sessions::Seat;
+use crate::sessions::SessionGuard;
 use crate::writing::answered;
 
 /// How many questions may be open at once.
@@ -57,7 +57,7 @@ struct Shown {
 }
 
 /// What a call of the tool came to, before anybody is waited for.
-pub(crate) enum Asked {
+pub(crate) enum Request {
     /// A question to be put; with what the state is bound to.
     Question { question: Question, bound_to: Vec<u8> },
     /// A client came back with an answer.
@@ -80,28 +80,28 @@ impl Approvals {
     pub(crate) async fn take(
         &self,
         request: CallToolRequestParams,
-        seat: &Seat,
+        guard: &SessionGuard,
         layer: &DiffStagingLayer,
-    ) -> Result<Asked, Failure> {
+    ) -> Result<Request, Failure> {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
-        let bound_to = format!("{}\n{arguments}", seat.session.session.id).into_bytes();
+        let bound_to = format!("{}\n{arguments}", guard.session.session.id).into_bytes();
         let arguments: Diff = serde_json::from_value(arguments).map_err(|error| {
             Failure::new(format!("the arguments are not those of the tool: {error}"))
         })?;
         match (request.request_state, request.input_responses) {
             (None, None) => {
-                let (layer, session) = (layer.clone(), seat.session.session.clone());
+                let (layer, session) = (layer.clone(), guard.session.session.clone());
                 let asked = tokio::task::spawn_blocking(move || {
                     question::of(&layer, &session, arguments.ids.as_deref())
                 });
                 let question = asked
                     .await
                     .map_err(|_| Failure::new("the tool failed inside: nothing is applied"))??;
-                Ok(Asked::Question { question, bound_to })
+                Ok(Request::Question { question, bound_to })
             }
             (Some(state), Some(responses)) => {
                 let shown = self.reopen(&state, &bound_to)?;
-                Ok(Asked::Answer { shown, result: answer_in(responses)? })
+                Ok(Request::Answer { shown, result: answer_in(responses)? })
             }
             _ => Err(Failure::new(
                 "an answer comes with the state of its question: nothing is applied",
@@ -112,14 +112,14 @@ impl Approvals {
     /// Puts the question, and does what the answer says.
     pub(crate) async fn conclude(
         &self,
-        asked: Asked,
-        seat: &Seat,
+        asked: Request,
+        guard: &SessionGuard,
         layer: &DiffStagingLayer,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, Failure> {
         let (Answered(shown), result) = match asked {
-            Asked::Answer { shown, result } => (shown, result),
-            Asked::Question { question, bound_to } => {
+            Request::Answer { shown, result } => (shown, result),
+            Request::Question { question, bound_to } => {
                 let capabilities = context.client_capabilities();
                 let elicitation = capabilities.and_then(|all| all.elicitation);
                 // One that names neither kind has forms, as in the version without the others.
@@ -146,7 +146,7 @@ impl Approvals {
                         unchanged.";
             return Ok(said(text.to_owned(), &shown, false));
         }
-        self.apply(shown, seat, layer, context).await
+        self.apply(shown, guard, layer, context).await
     }
 
     /// The question as an answer that the client comes back from (protocol 2026-07-28).
@@ -225,7 +225,7 @@ impl Approvals {
     async fn apply(
         &self,
         shown: Shown,
-        seat: &Seat,
+        guard: &SessionGuard,
         layer: &DiffStagingLayer,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, Failure> {
@@ -235,7 +235,7 @@ impl Approvals {
             client_approved: Some(attestation(context)),
             ..ApplyChangeSet::default()
         };
-        let report = answered(seat.session.actor.send(message).await)?;
+        let report = answered(guard.session.actor.send(message).await)?;
         // The answer says it.
         if let Err(error) = layer.set_reported(&report.patches) {
             tracing::warn!(%error, "`pending` tells it once more");

@@ -16,7 +16,7 @@ mod approval;
 mod arguments;
 mod calls;
 mod catalogue;
-mod desk;
+mod context;
 mod error;
 mod failure;
 mod listing;
@@ -44,7 +44,7 @@ pub use sessions::SessionName;
 
 use approval::Approvals;
 use paths::Allowed;
-use server::Door;
+use server::Server;
 use transport::LineTransport;
 
 /// Serves one client on this process's standard input and output until its input ends.
@@ -89,8 +89,8 @@ where
     let (ending, ended) = tokio::sync::watch::channel(false);
     let transport = LineTransport::new(input, output, Arc::clone(&begun), ending);
     let approvals = elicitation_wait.map(|wait| Approvals::new(wait, ended)).transpose()?;
-    let door = Door::new(staging.clone(), session, Allowed::workspace(root), begun, approvals);
-    let served = match door.serve(transport).await {
+    let server = Server::new(staging.clone(), session, Allowed::workspace(root), begun, approvals);
+    let served = match server.serve(transport).await {
         Ok(service) => match service.waiting().await {
             Ok(QuitReason::JoinError(error)) | Err(error) => Err(error.to_string()),
             Ok(_) => Ok(()),

@@ -4,15 +4,15 @@ use serde::Serialize;
 use staging_core::{FileKind, escape, escape_path};
 
 use crate::arguments::{ListWithSizes, OnePath, Search, SortBy, Tree};
-use crate::desk::{Desk, child};
+use crate::context::{Context, child};
 use crate::failure::Failure;
 use crate::paths::shown;
 use crate::patterns::Patterns;
 use crate::reading::READ_BYTES_MAX;
 
 /// `list_directory`
-pub(crate) fn list_directory(desk: &Desk, arguments: &OnePath) -> Result<String, Failure> {
-    let (_, entries) = desk.list(&arguments.path)?;
+pub(crate) fn list_directory(context: &Context, arguments: &OnePath) -> Result<String, Failure> {
+    let (_, entries) = context.list(&arguments.path)?;
     let lines: Vec<String> = entries
         .iter()
         .map(|entry| format!("{} {}", tag(entry.kind), escape(&entry.name)))
@@ -22,19 +22,19 @@ pub(crate) fn list_directory(desk: &Desk, arguments: &OnePath) -> Result<String,
 
 /// `list_directory_with_sizes`
 pub(crate) fn list_directory_with_sizes(
-    desk: &Desk,
+    context: &Context,
     arguments: &ListWithSizes,
 ) -> Result<String, Failure> {
-    let (place, entries) = desk.list(&arguments.path)?;
+    let (place, entries) = context.list(&arguments.path)?;
     let mut rows = Vec::with_capacity(entries.len());
     for entry in entries {
         let path = child(&place, &entry.name)?;
         // What a symlink leads to is what has a size; one that leads nowhere has none.
         let path = match entry.kind {
-            FileKind::Symlink => desk.view.resolve(&path).ok(),
+            FileKind::Symlink => context.view.resolve(&path).ok(),
             _ => Some(path),
         };
-        let status = path.and_then(|path| desk.status(&path).ok().flatten());
+        let status = path.and_then(|path| context.status(&path).ok().flatten());
         rows.push((entry, status.map_or(0, |status| status.bytes)));
     }
     if arguments.sort_by == SortBy::Size {
@@ -69,11 +69,11 @@ struct Node {
 }
 
 /// `directory_tree`
-pub(crate) fn directory_tree(desk: &Desk, arguments: &Tree) -> Result<String, Failure> {
+pub(crate) fn directory_tree(context: &Context, arguments: &Tree) -> Result<String, Failure> {
     let excluded = Patterns::names(&arguments.exclude_patterns)?;
     // The nodes by depth, each list waiting for the directory that it belongs to.
     let mut levels: Vec<Vec<Node>> = vec![Vec::new()];
-    desk.walk(&arguments.path, &mut |found| {
+    context.walk(&arguments.path, &mut |found| {
         if excluded.matches(found.relative) {
             return false;
         }
@@ -106,16 +106,16 @@ fn close_to(levels: &mut Vec<Vec<Node>>, depth: usize) {
 }
 
 /// `search_files`
-pub(crate) fn search_files(desk: &Desk, arguments: &Search) -> Result<String, Failure> {
+pub(crate) fn search_files(context: &Context, arguments: &Search) -> Result<String, Failure> {
     let wanted = Patterns::plain(std::slice::from_ref(&arguments.pattern))?;
     let excluded = Patterns::plain(&arguments.exclude_patterns)?;
     let (mut found_paths, mut bytes) = (Vec::new(), 0);
-    desk.walk(&arguments.path, &mut |found| {
+    context.walk(&arguments.path, &mut |found| {
         if excluded.matches(found.relative) {
             return false;
         }
         if wanted.matches(found.relative) && bytes <= READ_BYTES_MAX {
-            let full = desk.allowed.full(&Some(found.path.clone()));
+            let full = context.allowed.full(&Some(found.path.clone()));
             let path = escape_path(full.as_os_str());
             bytes += path.len() + 1;
             found_paths.push(path);
@@ -129,10 +129,10 @@ pub(crate) fn search_files(desk: &Desk, arguments: &Search) -> Result<String, Fa
 }
 
 /// `get_file_info`
-pub(crate) fn get_file_info(desk: &Desk, arguments: &OnePath) -> Result<String, Failure> {
-    let status = match desk.resolve(&arguments.path)? {
-        None => Some(desk.root_status()?),
-        Some(path) => desk.status(&path)?,
+pub(crate) fn get_file_info(context: &Context, arguments: &OnePath) -> Result<String, Failure> {
+    let status = match context.resolve(&arguments.path)? {
+        None => Some(context.root_status()?),
+        Some(path) => context.status(&path)?,
     };
     let status = status.ok_or_else(|| {
         Failure::new(format!("there is no file or directory `{}`", shown(&arguments.path)))

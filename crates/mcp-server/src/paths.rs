@@ -16,7 +16,7 @@ pub(crate) struct Allowed {
 }
 
 /// A file or directory of the workspace; `None` is the root itself.
-pub(crate) type Place = Option<RelPath>;
+pub(crate) type Location = Option<RelPath>;
 
 impl Allowed {
     /// The whole workspace, whose root is canonical.
@@ -51,12 +51,12 @@ impl Allowed {
     }
 
     /// The directories that may be looked at.
-    pub(crate) fn directories(&self) -> Vec<Place> {
+    pub(crate) fn directories(&self) -> Vec<Location> {
         self.narrowed.clone().unwrap_or_else(|| vec![None])
     }
 
     /// A place's path in full.
-    pub(crate) fn full(&self, place: &Place) -> PathBuf {
+    pub(crate) fn full(&self, place: &Location) -> PathBuf {
         match place {
             Some(path) => self.root.join(path.to_path_buf()),
             None => self.root.clone(),
@@ -65,7 +65,7 @@ impl Allowed {
 
     /// The place that a path names, by its spelling alone. A relative one begins at the first
     /// allowed directory.
-    pub(crate) fn spelled(&self, named: &str) -> Result<Place, Failure> {
+    pub(crate) fn spelled(&self, named: &str) -> Result<Location, Failure> {
         let outside = || {
             let allowed: Vec<String> = self
                 .directories()
@@ -109,7 +109,7 @@ impl Allowed {
     }
 
     /// The place that a path really concerns, symlinks below the root followed.
-    pub(crate) fn resolve(&self, view: &SessionView, named: &str) -> Result<Place, Failure> {
+    pub(crate) fn resolve(&self, view: &SessionView, named: &str) -> Result<Location, Failure> {
         let Some(spelled) = self.spelled(named)? else { return Ok(None) };
         let resolved = Some(view.resolve(&spelled)?);
         if !self.allows(&resolved) {
@@ -135,7 +135,7 @@ impl Allowed {
     }
 
     /// Whether a place lies in an allowed directory.
-    pub(crate) fn allows(&self, place: &Place) -> bool {
+    pub(crate) fn allows(&self, place: &Location) -> bool {
         let Some(left) = &self.narrowed else { return true };
         left.iter().any(|directory| match (directory, place) {
             (None, _) => true,

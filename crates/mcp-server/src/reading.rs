@@ -8,7 +8,7 @@ use rmcp::model::{ContentBlock, ResourceContents};
 use staging_core::{DiffStagingLayer, RelPath, SessionId, StagingError};
 
 use crate::arguments::{OnePath, ReadMultiple, ReadText};
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::paths::shown;
 
@@ -23,14 +23,14 @@ pub(crate) struct Media {
 }
 
 /// `read_file`, `read_text_file`
-pub(crate) fn read_text_file(desk: &Desk, arguments: &ReadText) -> Result<String, Failure> {
+pub(crate) fn read_text_file(context: &Context, arguments: &ReadText) -> Result<String, Failure> {
     let (head, tail) = (lines(arguments.head, "head")?, lines(arguments.tail, "tail")?);
-    let path = desk.file(&arguments.path)?;
+    let path = context.file(&arguments.path)?;
     let bytes = match (head, tail) {
         (Some(_), Some(_)) => return Err(Failure::new("give either `head` or `tail`, not both")),
-        (Some(count), None) => read(desk, &path, Head { left: count, bytes: Vec::new() })?.bytes,
-        (None, Some(count)) => read(desk, &path, Tail::last(count))?.bytes(),
-        (None, None) => whole(&desk.layer, desk.session, &path)?,
+        (Some(count), None) => read(context, &path, Head { left: count, bytes: Vec::new() })?.bytes,
+        (None, Some(count)) => read(context, &path, Tail::last(count))?.bytes(),
+        (None, None) => whole(&context.layer, context.session, &path)?,
     };
     Ok(text(bytes))
 }
@@ -49,7 +49,7 @@ fn lines(count: Option<f64>, name: &str) -> Result<Option<usize>, Failure> {
 
 /// `read_multiple_files`
 pub(crate) fn read_multiple_files(
-    desk: &Desk,
+    context: &Context,
     arguments: &ReadMultiple,
 ) -> Result<String, Failure> {
     if arguments.paths.is_empty() || arguments.paths.len() > PATHS_MAX {
@@ -57,7 +57,8 @@ pub(crate) fn read_multiple_files(
     }
     let (mut parts, mut total) = (Vec::with_capacity(arguments.paths.len()), 0);
     for named in &arguments.paths {
-        let content = desk.file(named).and_then(|path| whole(&desk.layer, desk.session, &path));
+        let content =
+            context.file(named).and_then(|path| whole(&context.layer, context.session, &path));
         let part = match content {
             Ok(content) => format!("{named}:\n{}\n", text(content)),
             Err(failure) => format!("{named}: Error - {}", failure.message),
@@ -74,16 +75,16 @@ pub(crate) fn read_multiple_files(
 }
 
 /// `read_media_file`
-pub(crate) fn read_media_file(desk: &Desk, arguments: &OnePath) -> Result<Media, Failure> {
-    let path = desk.file(&arguments.path)?;
-    let data = STANDARD.encode(whole(&desk.layer, desk.session, &path)?);
+pub(crate) fn read_media_file(context: &Context, arguments: &OnePath) -> Result<Media, Failure> {
+    let path = context.file(&arguments.path)?;
+    let data = STANDARD.encode(whole(&context.layer, context.session, &path)?);
     let mime = mime_type(path.file_name());
     let block = if mime.starts_with("image/") {
         ContentBlock::image(data, mime)
     } else if mime.starts_with("audio/") {
         ContentBlock::audio(data, mime)
     } else {
-        let full = desk.allowed.full(&Some(path));
+        let full = context.allowed.full(&Some(path));
         ContentBlock::resource(ResourceContents::BlobResourceContents {
             uri: file_uri(full.as_os_str().as_encoded_bytes()),
             mime_type: Some(mime.to_owned()),
@@ -148,8 +149,8 @@ trait Taker: Write {
     }
 }
 
-fn read<T: Taker>(desk: &Desk, path: &RelPath, taker: T) -> Result<T, Failure> {
-    read_by(&desk.layer, desk.session, path, taker)
+fn read<T: Taker>(context: &Context, path: &RelPath, taker: T) -> Result<T, Failure> {
+    read_by(&context.layer, context.session, path, taker)
 }
 
 fn read_by<T: Taker>(

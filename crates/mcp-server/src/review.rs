@@ -9,7 +9,7 @@ use staging_core::{
 
 use crate::answers::{Answer, News, how_to_approve, line};
 use crate::arguments::{Diff, Discard};
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::paths::shown;
 use crate::reading::READ_BYTES_MAX;
@@ -18,13 +18,14 @@ use crate::reading::READ_BYTES_MAX;
 const IDS_MAX: usize = 10_000;
 
 /// `pending`. What it tells of decisions counts as told from then on.
-pub(crate) fn pending(desk: &Desk, session: &Session) -> Result<Answer, Failure> {
-    let Selection { patches, lapsed, .. } = desk.layer.select(&[Selector::Session(session.id)])?;
-    let decided = desk.layer.unreported_decisions(&session.label)?;
+pub(crate) fn pending(context: &Context, session: &Session) -> Result<Answer, Failure> {
+    let Selection { patches, lapsed, .. } =
+        context.layer.select(&[Selector::Session(session.id)])?;
+    let decided = context.layer.unreported_decisions(&session.label)?;
     let mut text: String = decided.iter().map(|patch| Decision::sentence(patch) + "\n").collect();
     let ids: Vec<PatchId> = decided.iter().map(|patch| patch.id).collect();
-    let told: HashSet<PatchId> = ids.iter().copied().collect();
-    let known = |patch: &&Patch| !told.contains(&patch.id);
+    let reported: HashSet<PatchId> = ids.iter().copied().collect();
+    let known = |patch: &&Patch| !reported.contains(&patch.id);
     for patch in lapsed.iter().filter(known) {
         text.push_str(&format!("still missing: {}\n", Decision::sentence(patch)));
     }
@@ -40,16 +41,20 @@ pub(crate) fn pending(desk: &Desk, session: &Session) -> Result<Answer, Failure>
         }
         text.push_str(&how_to_approve(session, &patches));
     }
-    desk.layer.set_reported(&ids)?;
+    context.layer.set_reported(&ids)?;
     Ok(Answer { text, patches, news: Some(News { decided, lapsed }) })
 }
 
 /// `diff`
-pub(crate) fn diff(desk: &Desk, session: &Session, arguments: &Diff) -> Result<Answer, Failure> {
-    let ids = own(&desk.layer, session, arguments.ids.as_deref())?;
-    let selection = desk.layer.select(&ids)?;
+pub(crate) fn diff(
+    context: &Context,
+    session: &Session,
+    arguments: &Diff,
+) -> Result<Answer, Failure> {
+    let ids = own(&context.layer, session, arguments.ids.as_deref())?;
+    let selection = context.layer.select(&ids)?;
     let mut out = Bounded(Vec::new());
-    let written = desk.layer.write_diff(&selection.patches, &DiffOptions::default(), &mut out);
+    let written = context.layer.write_diff(&selection.patches, &DiffOptions::default(), &mut out);
     if out.0.len() > READ_BYTES_MAX {
         return Err(Failure::new("the diff is too long to be sent: name fewer patches"));
     }
@@ -83,11 +88,11 @@ impl std::io::Write for Bounded {
 
 /// `discard`: the message to send.
 pub(crate) fn discard(
-    desk: &Desk,
+    context: &Context,
     session: &Session,
     arguments: &Discard,
 ) -> Result<DiscardPatch, Failure> {
-    let ids = own(&desk.layer, session, arguments.ids.as_deref())?;
+    let ids = own(&context.layer, session, arguments.ids.as_deref())?;
     let why = arguments.reason.as_deref().map(|reason| format!(": {}", shown(reason)));
     let reason_text = Some(format!("taken back by the agent{}", why.unwrap_or_default()));
     Ok(DiscardPatch { ids, reason_text })

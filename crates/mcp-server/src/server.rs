@@ -33,7 +33,7 @@ const INSTRUCTIONS: &str = "Greenroom stages file changes: every write waits out
     decided.";
 
 /// Serves one client.
-pub(crate) struct Door {
+pub(crate) struct Server {
     staging: Staging,
     /// One call has it at a time, in the order in which they came, so that a call sees what the
     /// ones before it staged.
@@ -45,7 +45,7 @@ pub(crate) struct Door {
     approvals: Option<Approvals>,
 }
 
-impl Door {
+impl Server {
     pub(crate) fn new(
         staging: Staging,
         name: SessionName,
@@ -97,10 +97,10 @@ impl Door {
     ) -> Result<CallToolResponse, Failure> {
         let claimed = claimed(context)?;
         let mut sessions = self.sessions.lock().await;
-        let seat = sessions.seat(claimed).await?;
-        let asked = approvals.take(request, &seat, self.staging.layer()).await?;
+        let guard = sessions.guard(claimed).await?;
+        let asked = approvals.take(request, &guard, self.staging.layer()).await?;
         drop(sessions);
-        approvals.conclude(asked, &seat, self.staging.layer(), context).await
+        approvals.conclude(asked, &guard, self.staging.layer(), context).await
     }
 
     async fn call(
@@ -112,7 +112,7 @@ impl Door {
         let claimed = claimed(context)?;
         let mut sessions = self.sessions.lock().await;
         let allowed = Arc::new(self.allowed.read().await.clone());
-        let seat = sessions.seat(claimed).await?;
+        let guard = sessions.guard(claimed).await?;
         let cancelled = context.ct.clone();
         let is_cancelled = move || cancelled.is_cancelled();
         let call = calls::Call {
@@ -122,11 +122,11 @@ impl Door {
             allowed,
             is_cancelled: Box::new(is_cancelled),
         };
-        match call.run(&seat).await {
+        match call.run(&guard).await {
             Err(failure) if failure.session_ended => {
                 // It was closed by the user, or its time ran out. What the agent built on is
                 // gone, so it has to be told before it goes on.
-                let next = sessions.replace(&seat).await?;
+                let next = sessions.replace(&guard).await?;
                 Err(Failure::new(format!(
                     "{}. What was pending in it is discarded. Session {} is open now: read the \
                      files again, then repeat the call",
@@ -138,7 +138,7 @@ impl Door {
     }
 }
 
-impl ServerHandler for Door {
+impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().build();
         let server = Implementation::new("greenroom", env!("CARGO_PKG_VERSION"));

@@ -53,12 +53,12 @@ fn claimed_label(id: &str) -> Result<String, Failure> {
 pub(crate) struct Sessions {
     staging: Staging,
     name: SessionName,
-    open: HashMap<String, Seat>,
+    open: HashMap<String, SessionGuard>,
 }
 
 /// One session, and what the server remembers of it.
 #[derive(Clone)]
-pub(crate) struct Seat {
+pub(crate) struct SessionGuard {
     pub(crate) session: OpenedSession,
     pub(crate) label: String,
 }
@@ -70,28 +70,28 @@ impl Sessions {
 
     /// The session of a call, opened when there is none. Opening is left to the first call, so
     /// that a client that only looks which tools there are leaves nothing behind.
-    pub(crate) async fn seat(&mut self, claimed: Option<&str>) -> Result<Seat, Failure> {
+    pub(crate) async fn guard(&mut self, claimed: Option<&str>) -> Result<SessionGuard, Failure> {
         let label = self.name.label(claimed)?;
-        if let Some(seat) = self.open.get(&label) {
-            return Ok(seat.clone());
+        if let Some(guard) = self.open.get(&label) {
+            return Ok(guard.clone());
         }
         if self.open.len() >= SESSIONS_MAX {
             // Those that are still in use are found again by their labels.
             self.open.clear();
         }
         let session = self.staging.open_session(&label).await?;
-        let seat = Seat { session, label: label.clone() };
-        self.open.insert(label, seat.clone());
-        Ok(seat)
+        let guard = SessionGuard { session, label: label.clone() };
+        self.open.insert(label, guard.clone());
+        Ok(guard)
     }
 
     /// Opens another session where one has ended.
-    pub(crate) async fn replace(&mut self, ended: &Seat) -> Result<Seat, Failure> {
+    pub(crate) async fn replace(&mut self, ended: &SessionGuard) -> Result<SessionGuard, Failure> {
         self.open.remove(&ended.label);
         let session = self.staging.open_session(&ended.label).await?;
-        let seat = Seat { session, label: ended.label.clone() };
-        self.open.insert(seat.label.clone(), seat.clone());
-        Ok(seat)
+        let guard = SessionGuard { session, label: ended.label.clone() };
+        self.open.insert(guard.label.clone(), guard.clone());
+        Ok(guard)
     }
 }
 

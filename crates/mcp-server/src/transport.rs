@@ -55,19 +55,19 @@ pub(crate) struct LineTransport<R, W> {
 /// What was taken and not answered yet.
 #[derive(Default)]
 struct InFlight {
-    held: Mutex<Held>,
+    unanswered: Mutex<Unanswered>,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct Held {
+struct Unanswered {
     /// With the lengths of their lines.
     requests: HashMap<RequestId, usize>,
     /// Errors of this transport's own that are being written.
     errors: usize,
 }
 
-impl Held {
+impl Unanswered {
     fn count(&self) -> usize {
         self.requests.len() + self.errors
     }
@@ -82,25 +82,25 @@ impl Held {
 }
 
 impl InFlight {
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn unanswered(&self) -> MutexGuard<'_, Unanswered> {
         // Whole entries come and go, so a panic elsewhere leaves it sound.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn update<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
-        let changed = change(&mut self.held());
+    fn update<T>(&self, change: impl FnOnce(&mut Unanswered) -> T) -> T {
+        let changed = change(&mut self.unanswered());
         self.changed.notify_waiters();
         changed
     }
 
     /// Waits until it is so.
-    async fn until(&self, is_so: impl Fn(&Held) -> bool) {
+    async fn until(&self, is_so: impl Fn(&Unanswered) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // From here on a change is not missed.
             changed.as_mut().enable();
-            if is_so(&self.held()) {
+            if is_so(&self.unanswered()) {
                 return;
             }
             changed.await;
@@ -182,13 +182,13 @@ where
         let mut line = escape_json_line(line);
         line.push('\n');
         let (output, in_flight) = (Arc::clone(&self.output), Arc::clone(&self.in_flight));
-        in_flight.update(|held| held.errors += 1);
+        in_flight.update(|unanswered| unanswered.errors += 1);
         // A task of its own, so that it is written whole whatever becomes of the reading.
         tokio::spawn(async move {
             if let Err(error) = write(&output, line.as_bytes()).await {
                 tracing::debug!(%error, "the client does not read any more");
             }
-            in_flight.update(|held| held.errors -= 1);
+            in_flight.update(|unanswered| unanswered.errors -= 1);
         });
     }
 
@@ -249,13 +249,14 @@ where
             JsonRpcMessage::Request(request) => {
                 let id = request.id.clone();
                 let bytes = self.line.len();
-                let is_new = self.in_flight.update(|held| match held.requests.entry(id) {
-                    Entry::Occupied(_) => false,
-                    Entry::Vacant(place) => {
-                        place.insert(bytes);
-                        true
-                    }
-                });
+                let is_new =
+                    self.in_flight.update(|unanswered| match unanswered.requests.entry(id) {
+                        Entry::Occupied(_) => false,
+                        Entry::Vacant(place) => {
+                            place.insert(bytes);
+                            true
+                        }
+                    });
                 if !is_new {
                     let id = serde_json::to_value(&request.id).ok();
                     self.refuse(id, INVALID_REQUEST, "a request with this id is being answered");
@@ -269,7 +270,7 @@ where
                     && let Some(id) = &cancelled.params.request_id
                 {
                     // The SDK answers it no more.
-                    self.in_flight.update(|held| held.requests.remove(id));
+                    self.in_flight.update(|unanswered| unanswered.requests.remove(id));
                 }
             }
             _ => {}
@@ -321,7 +322,7 @@ where
                 Err(error) => Err(io::Error::other(error)),
             };
             if let Some(id) = answered {
-                in_flight.update(|held| held.requests.remove(&id));
+                in_flight.update(|unanswered| unanswered.requests.remove(&id));
             }
             written
         }
@@ -329,7 +330,7 @@ where
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
-            self.in_flight.until(Held::has_room).await;
+            self.in_flight.until(Unanswered::has_room).await;
             match self.read().await {
                 Ok(Read::Line) => {
                     let message = self.message();
@@ -355,7 +356,7 @@ where
         }
         // Whoever waits for the client itself would otherwise wait for good.
         self.ending.send_replace(true);
-        self.in_flight.until(|held| held.count() == 0).await;
+        self.in_flight.until(|unanswered| unanswered.count() == 0).await;
         None
     }
 

@@ -1,48 +1,31 @@
 //! The tools that propose changes. Each stages all that it was asked, or nothing.
 
-use actix::Addr;
-use orchestrator_adapter::{
-    PatchProposed, ProposePatch, Proposed, SafeDelete, SafeRename, SafeWrite, SessionActor,
-    StageAll,
-};
+use orchestrator_adapter::{PatchProposed, ProposePatch};
 use staging_core::{
     DiffOptions, Digest, EditsError, FileKind, MatchLevel, PatchRequest, Proposal, RelPath,
     replace_in_turn,
 };
 
 use crate::arguments::{Edit, Move, OnePath, Propose, Write};
-use crate::desk::Desk;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::paths::{Place, shown};
+use crate::paths::{Location, shown};
 use crate::reading::{READ_BYTES_MAX, no_file, whole};
 
 /// How much of a diff an edit is answered with, and how much of one line of it.
 const DIFF_SHOWN_BYTES_MAX: usize = 16 << 10;
 const LINE_SHOWN_BYTES_MAX: usize = 1 << 10;
 
-/// What is to be sent to the session, once the looking is done.
-pub(crate) enum Wish {
-    Write(SafeWrite),
-    Delete(SafeDelete),
-    Rename(SafeRename),
-    All(StageAll),
-}
-
-/// What is said before the patches are.
-pub(crate) struct Prepared {
-    pub(crate) wish: Option<Wish>,
+/// What a tool proposes, and what it answers before the patches are listed.
+pub(crate) struct Plan {
+    /// Staged together; none when nothing has to be changed.
+    pub(crate) proposals: Vec<Proposal>,
     pub(crate) text: String,
 }
 
-impl Wish {
-    /// Sends it to the session's actor.
-    pub(crate) async fn send(self, actor: &Addr<SessionActor>) -> Result<Vec<Proposed>, Failure> {
-        Ok(match self {
-            Self::Write(message) => vec![answered(actor.send(message).await)?],
-            Self::Delete(message) => vec![answered(actor.send(message).await)?],
-            Self::Rename(message) => vec![answered(actor.send(message).await)?],
-            Self::All(message) => answered(actor.send(message).await)?,
-        })
+impl Plan {
+    fn of(proposal: Proposal) -> Self {
+        Self { proposals: vec![proposal], text: String::new() }
     }
 }
 
@@ -57,10 +40,10 @@ pub(crate) fn answered<T, E: Into<Failure>>(
 }
 
 /// `write_file`
-pub(crate) fn write_file(desk: &Desk, arguments: Write) -> Result<Prepared, Failure> {
-    let path = desk.file(&arguments.path)?;
+pub(crate) fn write_file(context: &Context, arguments: Write) -> Result<Plan, Failure> {
+    let path = context.file(&arguments.path)?;
     if arguments.content.contains(char::REPLACEMENT_CHARACTER)
-        && let Ok(there) = whole(&desk.layer, desk.session, &path)
+        && let Ok(there) = whole(&context.layer, context.session, &path)
         && std::str::from_utf8(&there).is_err()
     {
         // What the agent read was a rendering: written back, the file's own bytes were lost.
@@ -70,17 +53,16 @@ pub(crate) fn write_file(desk: &Desk, arguments: Write) -> Result<Prepared, Fail
         )));
     }
     let content = arguments.content.into_bytes();
-    let wish = Wish::Write(SafeWrite { path, content, mode: None });
-    Ok(Prepared { wish: Some(wish), text: String::new() })
+    Ok(Plan::of(Proposal::Write { path, content, mode: None }))
 }
 
 /// `edit_file`
-pub(crate) fn edit_file(desk: &Desk, arguments: &Edit) -> Result<Prepared, Failure> {
+pub(crate) fn edit_file(context: &Context, arguments: &Edit) -> Result<Plan, Failure> {
     if arguments.edits.is_empty() {
         return Err(Failure::new("there is no edit in `edits`"));
     }
-    let path = desk.file(&arguments.path)?;
-    let before = whole(&desk.layer, desk.session, &path)?;
+    let path = context.file(&arguments.path)?;
+    let before = whole(&context.layer, context.session, &path)?;
     let edits: Vec<_> = arguments
         .edits
         .iter()
@@ -115,17 +97,16 @@ pub(crate) fn edit_file(desk: &Desk, arguments: &Edit) -> Result<Prepared, Failu
         return Err(too_long());
     }
     let mut diff = Vec::new();
-    desk.layer.write_edit_diff(&path, &before, &after, &DiffOptions::default(), &mut diff)?;
+    context.layer.write_edit_diff(&path, &before, &after, &DiffOptions::default(), &mut diff)?;
     let text = shown_diff(&diff, arguments.dry_run);
     if arguments.dry_run {
-        return Ok(Prepared { wish: None, text });
+        return Ok(Plan { proposals: Vec::new(), text });
     }
     let base = Digest::of(&before);
     let write = Proposal::Write { path, content: after, mode: None };
     // What the diff shows is what is staged, whoever wrote meanwhile.
     let proposal = Proposal::Expecting { base, proposal: Box::new(write) };
-    let wish = Wish::All(StageAll { proposals: vec![proposal] });
-    Ok(Prepared { wish: Some(wish), text })
+    Ok(Plan { proposals: vec![proposal], text })
 }
 
 /// The diff for the answer: whole when it is short. A model that edits one word of a minified file
@@ -176,60 +157,59 @@ fn fenced(diff: &str) -> String {
 }
 
 /// `delete_file`
-pub(crate) fn delete_file(desk: &Desk, arguments: &OnePath) -> Result<Prepared, Failure> {
-    let path = desk.name(&arguments.path)?;
-    if desk.status(&path)?.is_none() {
+pub(crate) fn delete_file(context: &Context, arguments: &OnePath) -> Result<Plan, Failure> {
+    let path = context.name(&arguments.path)?;
+    if context.status(&path)?.is_none() {
         return Err(no_file(&arguments.path));
     }
-    Ok(Prepared { wish: Some(Wish::Delete(SafeDelete { path })), text: String::new() })
+    Ok(Plan::of(Proposal::Delete { path }))
 }
 
 /// `create_directory`
-pub(crate) fn create_directory(desk: &Desk, arguments: &OnePath) -> Result<Prepared, Failure> {
-    let there = || format!("The directory {} exists.", shown(&arguments.path));
-    let Some(path) = desk.resolve(&arguments.path)? else {
-        return Ok(Prepared { wish: None, text: there() });
+pub(crate) fn create_directory(context: &Context, arguments: &OnePath) -> Result<Plan, Failure> {
+    let exists = || {
+        let text = format!("The directory {} exists.", shown(&arguments.path));
+        Plan { proposals: Vec::new(), text }
+    };
+    let Some(path) = context.resolve(&arguments.path)? else {
+        return Ok(exists());
     };
     for here in std::iter::successors(Some(path.clone()), RelPath::parent) {
-        match desk.status(&here)? {
+        match context.status(&here)? {
             Some(status) if status.kind != FileKind::Directory => {
                 return Err(Failure::new(format!("`{here}` is not a directory")));
             }
-            Some(_) if here == path => return Ok(Prepared { wish: None, text: there() }),
+            Some(_) if here == path => return Ok(exists()),
             _ => {}
         }
     }
-    let proposals = vec![Proposal::CreateDirectory { path }];
-    Ok(Prepared { wish: Some(Wish::All(StageAll { proposals })), text: String::new() })
+    Ok(Plan::of(Proposal::CreateDirectory { path }))
 }
 
 /// `move_file`
-pub(crate) fn move_file(desk: &Desk, arguments: &Move) -> Result<Prepared, Failure> {
-    let path = desk.name(&arguments.source)?;
-    let to = desk.name(&arguments.destination)?;
-    let status = desk.status(&path)?.ok_or_else(|| no_file(&arguments.source))?;
-    if desk.status(&to)?.is_some() {
+pub(crate) fn move_file(context: &Context, arguments: &Move) -> Result<Plan, Failure> {
+    let path = context.name(&arguments.source)?;
+    let to = context.name(&arguments.destination)?;
+    let status = context.status(&path)?.ok_or_else(|| no_file(&arguments.source))?;
+    if context.status(&to)?.is_some() {
         return Err(Failure::new(format!("`{to}` exists: choose another destination")));
     }
     if status.kind != FileKind::Directory {
-        return Ok(Prepared {
-            wish: Some(Wish::Rename(SafeRename { path, to })),
-            text: String::new(),
-        });
+        return Ok(Plan::of(Proposal::Rename { path, to }));
     }
     if to.starts_with(&path) {
         return Err(Failure::new(format!("`{path}` cannot move into itself")));
     }
-    let proposals = moves_of(desk, &arguments.source, &path, &to)?;
+    let proposals = moves_of(context, &arguments.source, &path, &to)?;
     let text = format!("The directory {path} moves to {to}.\n");
-    Ok(Prepared { wish: Some(Wish::All(StageAll { proposals })), text })
+    Ok(Plan { proposals, text })
 }
 
 /// How many files of a directory move at once.
 const MOVES_MAX: usize = 10_000;
 
 fn moves_of(
-    desk: &Desk,
+    context: &Context,
     named: &str,
     directory: &RelPath,
     to: &RelPath,
@@ -237,7 +217,7 @@ fn moves_of(
     let (mut proposals, mut problem) = (Vec::new(), None);
     // Each directory that nothing was found in, behind its name in the new place.
     let mut empty: Vec<(RelPath, RelPath)> = vec![(directory.clone(), to.clone())];
-    let walked = desk.walk(named, &mut |found| {
+    let walked = context.walk(named, &mut |found| {
         empty.pop_if(|(last, _)| found.path.starts_with(last));
         match (found.kind, to.join(found.relative)) {
             (FileKind::Directory, Ok(to)) => empty.push((found.path.clone(), to)),
@@ -248,7 +228,7 @@ fn moves_of(
             (_, Err(error)) => problem = Some(error.to_string()),
         }
         // What is protected is not entered, and would stay behind unsaid.
-        if found.kind == FileKind::Directory && desk.view.resolve(found.path).is_err() {
+        if found.kind == FileKind::Directory && context.view.resolve(found.path).is_err() {
             problem = Some(format!("`{}` is protected", found.path));
         }
         problem.is_none()
@@ -268,10 +248,10 @@ fn moves_of(
 }
 
 /// `propose`: the message to send, and the directories that it has to stay in.
-pub(crate) fn propose(desk: &Desk, arguments: Propose) -> Result<ProposePatch, Failure> {
-    let directory: Place = match &arguments.directory {
-        Some(named) => desk.resolve(named)?,
-        None => match desk.allowed.directories().into_iter().next() {
+pub(crate) fn propose(context: &Context, arguments: Propose) -> Result<ProposePatch, Failure> {
+    let directory: Location = match &arguments.directory {
+        Some(named) => context.resolve(named)?,
+        None => match context.allowed.directories().into_iter().next() {
             Some(first) => first,
             None => return Err(Failure::new("the client's roots leave no directory")),
         },
@@ -279,7 +259,7 @@ pub(crate) fn propose(desk: &Desk, arguments: Propose) -> Result<ProposePatch, F
     let request = PatchRequest {
         text: arguments.patch.into_bytes(),
         directory,
-        within: desk.allowed.directories().into_iter().flatten().collect(),
+        within: context.allowed.directories().into_iter().flatten().collect(),
         ..PatchRequest::default()
     };
     Ok(ProposePatch { request })

@@ -2,11 +2,11 @@
 
 use staging_core::{Approval, ApprovalMeans, ErrorKind, Patch, Signature};
 
-use super::context::Stage;
+use super::context::Context;
 use super::text::line;
 use crate::args::ExpectedSignature;
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::location::Location;
 use crate::settings::Settings;
 
 /// An approval by the command line, without a question; `command` names it for a message.
@@ -14,13 +14,13 @@ use crate::settings::Settings;
 /// # Errors
 /// `Refused` in the environment of an agent, unless the user's configuration allows it.
 pub(super) fn unasked(
-    place: &Place,
+    location: &Location,
     means: ApprovalMeans,
     command: &str,
 ) -> Result<Approval, Failure> {
     let agent = crate::agent::in_environment();
     if let (Some(agent), ApprovalMeans::Yes) = (agent, means) {
-        let allowed = match &place.config_file {
+        let allowed = match &location.config_file {
             Some(file) => Settings::read(file)?.allows_yes_under_agents(),
             None => false,
         };
@@ -54,14 +54,14 @@ pub(super) fn named(expected: &ExpectedSignature, found: Signature) -> Result<Si
 
 /// Lists patches and asks; a no is a failure.
 pub(super) fn ask_for(
-    stage: &Stage<'_>,
+    context: &Context<'_>,
     patches: &[Patch],
     question: &str,
     otherwise: &str,
 ) -> Result<(), Failure> {
     let lines: String = patches.iter().map(|patch| line(patch) + "\n").collect();
-    stage.console.text(&lines)?;
-    if stage.console.ask(question)? {
+    context.console.text(&lines)?;
+    if context.console.ask(question)? {
         return Ok(());
     }
     Err(Failure::new(ErrorKind::ConfirmationMissing, format!("{otherwise}: the answer was no"))

@@ -4,18 +4,18 @@ use staging_core::{DiffStagingLayer, DiscardReason, Patch};
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::location::Location;
 
 /// A command's surroundings.
-pub(super) struct Stage<'a> {
+pub(super) struct Context<'a> {
     pub(super) console: &'a Console,
-    pub(super) place: Place,
+    pub(super) location: Location,
     pub(super) layer: DiffStagingLayer,
 }
 
-impl Stage<'_> {
+impl Context<'_> {
     /// A change is made; that its report cannot be written does not unmake it.
-    pub(super) fn told(&self, printed: Result<(), Failure>, done: &str) {
+    pub(super) fn warn_unreported(&self, printed: Result<(), Failure>, done: &str) {
         match printed {
             Err(failure) if !failure.is_closed_pipe() => {
                 self.console.warn(&format!("{done}, but {}", failure.message()));
@@ -69,15 +69,15 @@ fn why_lapsed(patch: &Patch) -> &'static str {
 
 /// After the answer: removes what the swaps left, and says where a user's bytes are
 /// that were found in it.
-pub(super) fn tidy(stage: &Stage<'_>, mut kept: Vec<String>) {
-    match stage.layer.tidy() {
+pub(super) fn tidy(context: &Context<'_>, mut kept: Vec<String>) {
+    match context.layer.tidy() {
         Ok(found) => kept.extend(found.iter().map(|kept| crate::paths::shown(&kept.file))),
         Err(error) => {
             let failure = Failure::from(error);
-            stage.console.remark(&format!("the next start tidies up: {}", failure.message()));
+            context.console.remark(&format!("the next start tidies up: {}", failure.message()));
         }
     }
     for file in kept {
-        stage.console.warn(&format!("bytes of an edit made meanwhile are kept in `{file}`"));
+        context.console.warn(&format!("bytes of an edit made meanwhile are kept in `{file}`"));
     }
 }

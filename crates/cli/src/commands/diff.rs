@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use staging_core::{DiffOptions, Patch, PatchId, Selector, StagingError, set_signature};
 
-use super::context::Stage;
+use super::context::Context;
 use super::text::count;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, SelectionView};
 
-pub(super) fn diff(stage: &Stage<'_>, ids: &[Selector], stat: bool) -> Result<(), Failure> {
-    let console = stage.console;
-    let selection = stage.layer.select(ids)?;
+pub(super) fn diff(context: &Context<'_>, ids: &[Selector], stat: bool) -> Result<(), Failure> {
+    let console = context.console;
+    let selection = context.layer.select(ids)?;
     let patches = &selection.patches;
     if patches.is_empty() && !selection.stale.is_empty() && !ids.is_empty() {
         return Err(StagingError::Stale { patches: selection.stale }.into());
@@ -22,20 +22,20 @@ pub(super) fn diff(stage: &Stage<'_>, ids: &[Selector], stat: bool) -> Result<()
             signature: selection.signature,
             patches: json::patches(patches),
             lapsed: json::patches(&selection.lapsed),
-            text: text_of(stage, patches)?,
+            text: text_of(context, patches)?,
         })?;
     } else if stat {
-        console.diff(|out| stage.layer.write_stat(patches, out))?;
+        console.diff(|out| context.layer.write_stat(patches, out))?;
     } else {
-        console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))?;
+        console.diff(|out| context.layer.write_diff(patches, &DiffOptions::default(), out))?;
     }
-    stage.remark_patches(patches);
+    context.remark_patches(patches);
     let listed: HashSet<PatchId> = selection.lapsed.iter().map(|patch| patch.id).collect();
     let is_listed = |patch: &&Patch| listed.contains(&patch.id);
     let others: Vec<Patch> =
         selection.stale.iter().filter(|patch| !is_listed(patch)).cloned().collect();
-    stage.remark_stale(&others);
-    stage.remark_lapsed(&selection.lapsed);
+    context.remark_stale(&others);
+    context.remark_lapsed(&selection.lapsed);
     if patches.is_empty() {
         console.remark("nothing is pending");
     } else {
@@ -46,9 +46,9 @@ pub(super) fn diff(stage: &Stage<'_>, ids: &[Selector], stat: bool) -> Result<()
 }
 
 /// The diff for a JSON string; none when it is not UTF-8.
-pub(super) fn text_of(stage: &Stage<'_>, patches: &[Patch]) -> Result<Option<String>, Failure> {
+pub(super) fn text_of(context: &Context<'_>, patches: &[Patch]) -> Result<Option<String>, Failure> {
     let mut text = Vec::new();
-    stage.layer.write_diff(patches, &DiffOptions::default(), &mut text)?;
+    context.layer.write_diff(patches, &DiffOptions::default(), &mut text)?;
     Ok(String::from_utf8(text).ok())
 }
 

@@ -3,25 +3,25 @@
 use staging_core::{DiscardReason, Patch, Selector};
 
 use super::approval::missing;
-use super::context::Stage;
+use super::context::Context;
 use super::text::{count, line};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, DiscardedView};
 
 pub(super) fn discard(
-    stage: &Stage<'_>,
+    context: &Context<'_>,
     ids: &[Selector],
     reason: Option<&str>,
     yes: bool,
 ) -> Result<(), Failure> {
     let discarded = if ids.is_empty() && !yes {
-        let shown = confirm_all(stage)?;
-        if shown.is_empty() { Vec::new() } else { stage.layer.discard(&shown, reason)? }
+        let shown = confirm_all(context)?;
+        if shown.is_empty() { Vec::new() } else { context.layer.discard(&shown, reason)? }
     } else {
-        stage.layer.discard(ids, reason)?
+        context.layer.discard(ids, reason)?
     };
-    stage.told(print_discarded(stage.console, &discarded), "they are discarded");
+    context.warn_unreported(print_discarded(context.console, &discarded), "they are discarded");
     Ok(())
 }
 
@@ -42,19 +42,19 @@ pub(super) fn print_discarded(console: &Console, discarded: &[Patch]) -> Result<
 }
 
 /// Everything pending, named one by one so that nothing unseen is discarded.
-fn confirm_all(stage: &Stage<'_>) -> Result<Vec<Selector>, Failure> {
-    if !stage.console.can_ask() {
+fn confirm_all(context: &Context<'_>) -> Result<Vec<Selector>, Failure> {
+    if !context.console.can_ask() {
         return Err(missing("discarding everything pending needs confirmation")
             .advise("Name patches or sessions, or pass --yes."));
     }
-    let selection = stage.layer.select(&[])?;
+    let selection = context.layer.select(&[])?;
     let patches: Vec<Patch> = selection.patches.into_iter().chain(selection.lapsed).collect();
     if patches.is_empty() {
         return Ok(Vec::new());
     }
     let lines: String = patches.iter().map(|patch| line(patch) + "\n").collect();
-    stage.console.text(&lines)?;
-    if stage.console.ask(&format!("Discard {}?", count(patches.len(), "patch", "patches")))? {
+    context.console.text(&lines)?;
+    if context.console.ask(&format!("Discard {}?", count(patches.len(), "patch", "patches")))? {
         return Ok(patches.iter().map(|patch| Selector::Patch(patch.id)).collect());
     }
     Err(missing("not discarded: the answer was no").advise("The patches stay pending."))

@@ -10,21 +10,26 @@ use super::recover;
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::location::Location;
 use crate::paths::shown;
-use crate::place::Place;
 
-pub(super) fn doctor(console: &Console, global: &Global, place: &Place) -> Result<(), Failure> {
-    let mut findings = vec![configuration(place)];
+pub(super) fn doctor(
+    console: &Console,
+    global: &Global,
+    location: &Location,
+) -> Result<(), Failure> {
+    let mut findings = vec![configuration(location)];
     // With a mistake in the configuration, everything else is looked at with the defaults.
-    let options = options(global, place).unwrap_or_else(|_| defaults(place));
+    let options = options(global, location).unwrap_or_else(|_| defaults(location));
     findings.extend(examine(&options));
-    findings.extend(recover::others(place));
+    findings.extend(recover::others(location));
     if console.json {
         console.object(json!({ "findings": findings }))?;
     } else {
         let mut text = String::new();
-        let is_told = |finding: &&Finding| !console.is_quiet() || finding.health != Health::Good;
-        for finding in findings.iter().filter(is_told) {
+        let is_reported =
+            |finding: &&Finding| !console.is_quiet() || finding.health != Health::Good;
+        for finding in findings.iter().filter(is_reported) {
             let mark = match finding.health {
                 Health::Good => "ok",
                 Health::Notice => "note",
@@ -47,15 +52,15 @@ pub(super) fn doctor(console: &Console, global: &Global, place: &Place) -> Resul
         .in_the_object())
 }
 
-fn configuration(place: &Place) -> Finding {
+fn configuration(location: &Location) -> Finding {
     let finding = |health, text| Finding { name: "configuration", health, text };
-    let Some(file) = &place.config_file else {
+    let Some(file) = &location.config_file else {
         return finding(Health::Good, "none: there is no home directory".to_owned());
     };
     if !file.exists() {
         return finding(Health::Good, format!("none in `{}`: the defaults", shown(file)));
     }
-    match checked_settings(file, place) {
+    match checked_settings(file, location) {
         Ok(_) => finding(Health::Good, format!("`{}`", shown(file))),
         Err(failure) => finding(Health::Bad, failure.message().to_owned()),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use staging_core::{DiffStagingLayer, StagingOptions, SweepPreview, SweepReport};
 
-use super::context::Stage;
+use super::context::Context;
 use super::text::{count, names};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -13,12 +13,12 @@ use crate::failure::Failure;
 /// A sweep by hand looks at everything, however long that takes.
 const NO_HURRY: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) fn gc(stage: &Stage<'_>) -> Result<(), Failure> {
-    let recovered = stage.layer.recover()?;
-    let mut report = stage.layer.sweep(NO_HURRY)?;
+pub(super) fn gc(context: &Context<'_>) -> Result<(), Failure> {
+    let recovered = context.layer.recover()?;
+    let mut report = context.layer.sweep(NO_HURRY)?;
     report.removed += recovered.blobs_removed;
-    stage.console.tell(recovered);
-    print_sweep(stage.console, &report)
+    context.console.report_recovery(recovered);
+    print_sweep(context.console, &report)
 }
 
 pub(super) fn print_sweep(console: &Console, report: &SweepReport) -> Result<(), Failure> {

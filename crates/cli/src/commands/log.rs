@@ -9,7 +9,7 @@ use staging_core::{
     SessionId, StagingError,
 };
 
-use super::context::Stage;
+use super::context::Context;
 use super::text::count;
 use crate::args::LogSelector;
 use crate::console::Console;
@@ -51,20 +51,20 @@ pub(super) struct Wanted<'a> {
 }
 
 /// Prints entries as they are read: nobody holds all of them in memory.
-pub(super) fn log(stage: &Stage<'_>, wanted: &Wanted<'_>) -> Result<(), Failure> {
-    let filter = Filter::of(stage, wanted.of)?;
-    let mut entries = Entries::begin(stage, filter, wanted.last)?;
-    if stage.console.json {
-        return stage.console.list("events", &mut || entries.next());
+pub(super) fn log(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<(), Failure> {
+    let filter = Filter::of(context, wanted.of)?;
+    let mut entries = Entries::begin(context, filter, wanted.last)?;
+    if context.console.json {
+        return context.console.list("events", &mut || entries.next());
     }
     let mut lines = String::new();
     while let Some(record) = entries.next()? {
         lines.push_str(&event_line(&record));
         if lines.len() >= LINES_BYTES {
-            stage.console.text(&std::mem::take(&mut lines))?;
+            context.console.text(&std::mem::take(&mut lines))?;
         }
     }
-    stage.console.text(&lines)
+    context.console.text(&lines)
 }
 
 /// Prints a log in which nothing is.
@@ -84,7 +84,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn of(stage: &Stage<'_>, named: &[LogSelector]) -> Result<Self, Failure> {
+    fn of(context: &Context<'_>, named: &[LogSelector]) -> Result<Self, Failure> {
         let (patches, sessions, applies) = (Vec::new(), HashSet::new(), Vec::new());
         let mut filter = Self { patches, sessions, applies, is_any: named.is_empty() };
         for one in named {
@@ -92,11 +92,11 @@ impl Filter {
                 LogSelector::Patch(id) => filter.patches.push(*id),
                 LogSelector::Apply(id) => filter.applies.push(*id),
                 LogSelector::Session(name) => {
-                    let found = stage.layer.find_session(name)?;
+                    let found = context.layer.find_session(name)?;
                     filter.sessions.insert(found.id);
                     // The label of a session that has ended can be another one's by now.
                     let of_label = |session: &&Session| session.label == *name;
-                    let all = stage.layer.sessions()?;
+                    let all = context.layer.sessions()?;
                     filter.sessions.extend(all.iter().filter(of_label).map(|session| session.id));
                 }
             }
@@ -124,8 +124,8 @@ struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    fn begin(stage: &'a Stage<'_>, filter: Filter, last: Option<u64>) -> Result<Self, Failure> {
-        let layer = &stage.layer;
+    fn begin(context: &'a Context<'_>, filter: Filter, last: Option<u64>) -> Result<Self, Failure> {
+        let layer = &context.layer;
         let mut entries = Self { layer, filter, seq: 0, page: Vec::new().into_iter(), skip: 0 };
         let Some(last) = last else { return Ok(entries) };
         // From the newest one backwards, in steps that are no longer than a page.
@@ -209,8 +209,8 @@ pub(super) fn event_line(record: &EventRecord) -> String {
     line
 }
 
-pub(super) fn verify(stage: &Stage<'_>) -> Result<(), Failure> {
-    let check = stage.layer.verify_log()?;
+pub(super) fn verify(context: &Context<'_>) -> Result<(), Failure> {
+    let check = context.layer.verify_log()?;
     if let Some(seq) = check.broken_at {
         return Err(Failure::new(
             ErrorKind::Damaged,
@@ -218,7 +218,7 @@ pub(super) fn verify(stage: &Stage<'_>) -> Result<(), Failure> {
         )
         .advise("What stands before it is as it was written."));
     }
-    print_check(stage.console, &check)
+    print_check(context.console, &check)
 }
 
 pub(super) fn print_check(console: &Console, check: &LogCheck) -> Result<(), Failure> {

@@ -18,7 +18,7 @@ const CLAUDE_CODE_SESSION: &str = "CLAUDE_CODE_SESSION_ID";
 pub(super) fn recover_first(options: &StagingOptions, console: &Console) {
     // What keeps it from opening, the server says.
     if let Ok(layer) = DiffStagingLayer::open(options.clone()) {
-        console.tell(layer.take_recovered());
+        console.report_recovery(layer.take_recovered());
     }
 }
 

@@ -30,13 +30,13 @@ mod without_state;
 
 use staging_core::{DiffStagingLayer, StagingOptions};
 
-use self::context::Stage;
+use self::context::Context;
 use self::options::{elicitation_wait, options};
 use crate::args::{Arguments, Command, Recover, Session};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::location::Location;
 use crate::paths::shown;
-use crate::place::Place;
 
 pub(crate) use hook::run as hook;
 
@@ -53,51 +53,55 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     if let Command::Recover(Recover { all: true, .. }) = &arguments.command {
         return recover::all(&arguments.global, console);
     }
-    let mut place = Place::find(&arguments.global)?;
+    let mut location = Location::find(&arguments.global)?;
     if let Command::Recover(Recover { adopt: Some(named), .. }) = &arguments.command {
-        place = place.adopt(named.as_deref())?;
-        console.remark(&format!("took over the state in `{}`", shown(&place.state_dir)));
+        location = location.adopt(named.as_deref())?;
+        console.remark(&format!("took over the state in `{}`", shown(&location.state_dir)));
     }
-    for note in place.notes() {
+    for note in location.notes() {
         console.remark(&note);
     }
     if matches!(arguments.command, Command::Doctor) {
-        return doctor::doctor(console, &arguments.global, &place);
+        return doctor::doctor(console, &arguments.global, &location);
     }
-    let options = options(&arguments.global, &place)?;
+    let options = options(&arguments.global, &location)?;
     if let Command::Mcp { session } = &arguments.command {
         mcp::recover_first(&options, console);
-        return mcp::serve(options, session.as_deref(), elicitation_wait(&place)?);
+        return mcp::serve(options, session.as_deref(), elicitation_wait(&location)?);
     }
     let makes_state = matches!(arguments.command, Command::Propose(_));
-    if !makes_state && !place.has_state() {
-        return without_state(arguments, place, console);
+    if !makes_state && !location.has_state() {
+        return without_state(arguments, location, console);
     }
     if let Command::Gc { dry_run: true } = &arguments.command {
         return gc::preview(console, options);
     }
-    open_and_dispatch(&arguments.command, place, options, console)
+    open_and_dispatch(&arguments.command, location, options, console)
 }
 
 /// Answers a command that only looks where there is nothing to look at.
-fn without_state(arguments: &Arguments, place: Place, console: &Console) -> Result<(), Failure> {
+fn without_state(
+    arguments: &Arguments,
+    location: Location,
+    console: &Console,
+) -> Result<(), Failure> {
     if !matches!(arguments.command, Command::Watch { .. }) {
-        return without_state::answer(&arguments.command, &place, console);
+        return without_state::answer(&arguments.command, &location, console);
     }
-    let place = without_state::wait(&arguments.global, place, console)?;
-    let options = options(&arguments.global, &place)?;
+    let location = without_state::wait(&arguments.global, location, console)?;
+    let options = options(&arguments.global, &location)?;
     // What made the state is a part of what was waited for.
     let from_the_first = Command::Watch { since: Some(0) };
     let command = match &arguments.command {
         Command::Watch { since: None } => &from_the_first,
         command => command,
     };
-    open_and_dispatch(command, place, options, console)
+    open_and_dispatch(command, location, options, console)
 }
 
 fn open_and_dispatch(
     command: &Command,
-    place: Place,
+    location: Location,
     options: StagingOptions,
     console: &Console,
 ) -> Result<(), Failure> {
@@ -106,38 +110,38 @@ fn open_and_dispatch(
     if !matches!(command, Command::Recover(_)) {
         console.follow(&layer);
     }
-    let stage = Stage { console, place, layer };
-    let done = dispatch(command, &stage).map_err(|failure| suggest::suggest(&stage, failure));
+    let context = Context { console, location, layer };
+    let done = dispatch(command, &context).map_err(|failure| suggest::suggest(&context, failure));
     console.unfollow();
     done
 }
 
-fn dispatch(command: &Command, stage: &Stage<'_>) -> Result<(), Failure> {
+fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
     match command {
-        Command::Propose(propose) => propose::propose(stage, propose),
-        Command::Status => status::status(stage),
-        Command::Diff { ids, stat } => diff::diff(stage, ids, *stat),
-        Command::Show { id } => show::show(stage, *id),
-        Command::Cat { path, session } => cat::cat(stage, path, session),
-        Command::Apply(apply) => apply::apply(stage, apply),
+        Command::Propose(propose) => propose::propose(context, propose),
+        Command::Status => status::status(context),
+        Command::Diff { ids, stat } => diff::diff(context, ids, *stat),
+        Command::Show { id } => show::show(context, *id),
+        Command::Cat { path, session } => cat::cat(context, path, session),
+        Command::Apply(apply) => apply::apply(context, apply),
         Command::Discard { ids, reason, yes } => {
-            discard::discard(stage, ids, reason.as_deref(), *yes)
+            discard::discard(context, ids, reason.as_deref(), *yes)
         }
-        Command::Undo { apply, yes } => undo::undo(stage, *apply, *yes),
-        Command::Redo { apply, expect, yes } => redo::redo(stage, *apply, expect.as_ref(), *yes),
-        Command::Log { verify: true, .. } => log::verify(stage),
+        Command::Undo { apply, yes } => undo::undo(context, *apply, *yes),
+        Command::Redo { apply, expect, yes } => redo::redo(context, *apply, expect.as_ref(), *yes),
+        Command::Log { verify: true, .. } => log::verify(context),
         Command::Log { of, max_count, .. } => {
-            log::log(stage, &log::Wanted { of, last: *max_count })
+            log::log(context, &log::Wanted { of, last: *max_count })
         }
-        Command::Session(Session::List { all }) => session::list(stage, *all),
+        Command::Session(Session::List { all }) => session::list(context, *all),
         Command::Session(Session::Close { session, reason, yes }) => {
-            session::close(stage, session, reason.as_deref(), *yes)
+            session::close(context, session, reason.as_deref(), *yes)
         }
-        Command::Recover(recover) => recover::recover(stage, recover.acknowledge),
+        Command::Recover(recover) => recover::recover(context, recover.acknowledge),
         Command::Plugin(_) => Ok(()),
-        Command::Refresh { ids } => refresh::refresh(stage, ids),
-        Command::Gc { .. } => gc::gc(stage),
-        Command::Watch { since } => watch::watch(stage, *since),
+        Command::Refresh { ids } => refresh::refresh(context, ids),
+        Command::Gc { .. } => gc::gc(context),
+        Command::Watch { since } => watch::watch(context, *since),
         // They need no layer, or open one of their own.
         Command::Doctor
         | Command::Schema

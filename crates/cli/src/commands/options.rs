@@ -9,24 +9,24 @@ use staging_core::{StagingOptions, WaitObserver};
 use crate::args::Global;
 use crate::console::say;
 use crate::failure::Failure;
-use crate::place::{Place, check_outside};
+use crate::location::{Location, check_outside};
 use crate::plugin_host;
 use crate::settings::Settings;
 
 /// What the libraries are told, from the places and the user's configuration.
-pub(super) fn options(global: &Global, place: &Place) -> Result<StagingOptions, Failure> {
-    let mut options = defaults(place);
+pub(super) fn options(global: &Global, location: &Location) -> Result<StagingOptions, Failure> {
+    let mut options = defaults(location);
     options.wait_observer = wait_observer(global);
-    if let Some(file) = &place.config_file {
-        checked_settings(file, place)?.configure(&mut options);
+    if let Some(file) = &location.config_file {
+        checked_settings(file, location)?.configure(&mut options);
     }
-    tracing::debug!(workspace = ?place.root, state = ?place.state_dir, ?global, "found");
+    tracing::debug!(workspace = ?location.root, state = ?location.state_dir, ?global, "found");
     Ok(options)
 }
 
 /// What the libraries are told where the user's configuration says nothing.
-pub(super) fn defaults(place: &Place) -> StagingOptions {
-    let mut options = StagingOptions::new(&place.root, &place.state_dir);
+pub(super) fn defaults(location: &Location) -> StagingOptions {
+    let mut options = StagingOptions::new(&location.root, &location.state_dir);
     options.new_file_mode = new_file_mode();
     options.plugin_host = plugin_host::of_this_program();
     // Most commands end before the session that they open does.
@@ -35,15 +35,15 @@ pub(super) fn defaults(place: &Place) -> StagingOptions {
 }
 
 /// The user's configuration, which lies outside of the workspace, and so do its plugins.
-pub(super) fn checked_settings(file: &Path, place: &Place) -> Result<Settings, Failure> {
+pub(super) fn checked_settings(file: &Path, location: &Location) -> Result<Settings, Failure> {
     if file.exists() {
         let advice = "Keep it elsewhere and set XDG_CONFIG_HOME, or protect another directory.";
-        check_outside(file, &place.root, "the configuration", advice)?;
+        check_outside(file, &location.root, "the configuration", advice)?;
     }
     let settings = Settings::read(file)?;
     for library in settings.libraries() {
         let advice = "Keep it elsewhere and allow it there.";
-        check_outside(library, &place.root, "the plugin", advice)?;
+        check_outside(library, &location.root, "the plugin", advice)?;
     }
     Ok(settings)
 }
@@ -59,8 +59,8 @@ pub(super) fn wait_observer(global: &Global) -> WaitObserver {
 }
 
 /// What the user's configuration says of questions to an agent's client.
-pub(super) fn elicitation_wait(place: &Place) -> Result<Option<Duration>, Failure> {
-    match &place.config_file {
+pub(super) fn elicitation_wait(location: &Location) -> Result<Option<Duration>, Failure> {
+    match &location.config_file {
         Some(file) => Ok(Settings::read(file)?.elicitation_wait()),
         None => Ok(None),
     }

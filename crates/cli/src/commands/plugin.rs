@@ -18,8 +18,8 @@ use crate::failure::Failure;
 use crate::json::{
     AllowedView, CheckView, ConfinementView, StrategiesView, StrategyView, TestedView,
 };
+use crate::location::{Location, check_outside};
 use crate::paths::shown;
-use crate::place::{Place, check_outside};
 use crate::plugin_host;
 use crate::settings::{BUNDLED, Settings};
 use crate::user_dirs::config_file;
@@ -28,31 +28,31 @@ use crate::user_dirs::config_file;
 const CHECK_ALLOWED: Duration = Duration::from_secs(120);
 
 /// What the commands work with.
-struct Bench<'a> {
+struct PluginCommand<'a> {
     console: &'a Console,
     /// None outside of a workspace.
-    place: Option<Place>,
+    location: Option<Location>,
     config_file: PathBuf,
     options: StagingOptions,
     host: PluginHost,
 }
 
 pub(crate) fn run(plugin: &Plugin, global: &Global, console: &Console) -> Result<(), Failure> {
-    let bench = Bench::open(global, console)?;
+    let command = PluginCommand::open(global, console)?;
     match plugin {
-        Plugin::List => bench.list(),
+        Plugin::List => command.list(),
         Plugin::Allow { path, chosen, in_process } => {
             let hosting = if *in_process { Hosting::InProcess } else { Hosting::Child };
-            bench.allow(path, *chosen, hosting)
+            command.allow(path, *chosen, hosting)
         }
-        Plugin::Test { path } => bench.test(path),
+        Plugin::Test { path } => command.test(path),
     }
 }
 
-impl<'a> Bench<'a> {
+impl<'a> PluginCommand<'a> {
     fn open(global: &Global, console: &'a Console) -> Result<Self, Failure> {
-        let place = match Place::find(global) {
-            Ok(place) => Some(place),
+        let location = match Location::find(global) {
+            Ok(location) => Some(location),
             Err(failure) if global.workspace.is_some() => return Err(failure),
             // The home directory is no workspace, and a fine place to allow a plugin from.
             Err(_) => None,
@@ -61,13 +61,13 @@ impl<'a> Bench<'a> {
             Failure::usage("there is no home directory to keep a configuration in")
                 .advise("Set XDG_CONFIG_HOME.")
         })?;
-        let root = place.as_ref().map_or(Path::new(""), |place| &place.root);
-        let state = place.as_ref().map_or(Path::new(""), |place| &place.state_dir);
+        let root = location.as_ref().map_or(Path::new(""), |location| &location.root);
+        let state = location.as_ref().map_or(Path::new(""), |location| &location.state_dir);
         let mut options = StagingOptions::new(root, state);
         Settings::read(&config_file)?.configure(&mut options);
         let host = plugin_host::of_this_program()
             .ok_or_else(|| Failure::new(ErrorKind::Io, "cannot find this program's own file"))?;
-        Ok(Self { console, place, config_file, options, host })
+        Ok(Self { console, location, config_file, options, host })
     }
 
     /// The library that an argument names, outside of the workspace, where agents write.
@@ -86,17 +86,17 @@ impl<'a> Bench<'a> {
     }
 
     fn quarantine(&self) -> Option<Quarantine> {
-        let place = self.place.as_ref()?;
-        Some(Quarantine::new(&place.state_dir, self.options.session_expires_after))
+        let location = self.location.as_ref()?;
+        Some(Quarantine::new(&location.state_dir, self.options.session_expires_after))
     }
 
     fn allow(&self, argument: &Path, chosen: bool, hosting: Hosting) -> Result<(), Failure> {
         let path = self.library(argument)?;
-        if let Some(place) = &self.place {
+        if let Some(location) = &self.location {
             let advice = "Copy it to a folder of your own and allow it there.";
-            check_outside(&path, &place.root, "the plugin", advice)?;
+            check_outside(&path, &location.root, "the plugin", advice)?;
             let advice = "Keep it elsewhere and set XDG_CONFIG_HOME.";
-            check_outside(&self.config_file, &place.root, "the configuration", advice)?;
+            check_outside(&self.config_file, &location.root, "the configuration", advice)?;
         }
         let found = identify_plugin(&path, &self.host, self.options.plugin_limits)
             .map_err(|error| refused(&error))?;

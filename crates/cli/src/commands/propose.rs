@@ -9,7 +9,7 @@ use staging_core::{
     Proposal, Proposed, RelPath, Session, SessionId, Spool, StagingError,
 };
 
-use super::context::Stage;
+use super::context::Context;
 use super::text::{line, names};
 use crate::args::Propose;
 use crate::failure::Failure;
@@ -19,51 +19,51 @@ use crate::paths::shown;
 /// Content that comes in a stream is held in memory up to this, else in a file of the state.
 const HELD_BYTES_MAX: u64 = 8 << 20;
 
-pub(super) fn propose(stage: &Stage<'_>, arguments: &Propose) -> Result<(), Failure> {
+pub(super) fn propose(context: &Context<'_>, arguments: &Propose) -> Result<(), Failure> {
     if let Some(patch) = &arguments.patch {
-        return propose_patch(stage, patch, &arguments.session);
+        return propose_patch(context, patch, &arguments.session);
     }
     let Some(path) = &arguments.path else { return Err(Failure::usage("name a file")) };
-    let path = stage.place.file(path)?;
-    let (mut proposal, _spooled) = proposal(stage, arguments, path)?;
+    let path = context.location.file(path)?;
+    let (mut proposal, _spooled) = proposal(context, arguments, path)?;
     if let Some(base) = arguments.base {
         proposal = Proposal::Expecting { base, proposal: Box::new(proposal) };
     }
-    let session = session(stage, &arguments.session)?;
-    let proposed = or_unopened(stage, &session, stage.layer.propose(session.id, proposal))?;
-    stage.told(report(stage, &session, &proposed), "it is staged");
+    let session = session(context, &arguments.session)?;
+    let proposed = or_unopened(context, &session, context.layer.propose(session.id, proposal))?;
+    context.warn_unreported(report(context, &session, &proposed), "it is staged");
     Ok(())
 }
 
 /// Stages a patch over many files.
-fn propose_patch(stage: &Stage<'_>, named: &Path, label: &str) -> Result<(), Failure> {
+fn propose_patch(context: &Context<'_>, named: &Path, label: &str) -> Result<(), Failure> {
     let from = Some(named).filter(|named| *named != Path::new("-"));
     let mut text = Vec::new();
     // What is longer than is read anyway is not taken into memory whole.
     let bytes_max = PATCH_BYTES_MAX as u64 + 1;
-    match source(stage, from)? {
+    match source(context, from)? {
         Source::Stream(mut stream) => stream.by_ref().take(bytes_max).read_to_end(&mut text),
         Source::File(file) => {
             File::open(&file).and_then(|file| file.take(bytes_max).read_to_end(&mut text))
         }
     }
     .map_err(|error| cannot_read("the patch", &error))?;
-    let session = session(stage, label)?;
+    let session = session(context, label)?;
     // Outside of the workspace, as with `--workspace`, names begin at its root.
-    let directory = stage.place.directory().unwrap_or_default();
+    let directory = context.location.directory().unwrap_or_default();
     let names = PatchNames::AsGitApply;
     let request = PatchRequest { text, directory, names, ..PatchRequest::default() };
-    let answer = or_unopened(stage, &session, stage.layer.propose_patch(session.id, &request))?;
-    stage.told(report_patch(stage, &session, &answer), "it is staged");
+    let answer = or_unopened(context, &session, context.layer.propose_patch(session.id, &request))?;
+    context.warn_unreported(report_patch(context, &session, &answer), "it is staged");
     Ok(())
 }
 
 fn report_patch(
-    stage: &Stage<'_>,
+    context: &Context<'_>,
     session: &Session,
     answer: &PatchProposed,
 ) -> Result<(), Failure> {
-    let console = stage.console;
+    let console = context.console;
     let PatchProposed { proposed, fitted, .. } = answer;
     let others: std::collections::BTreeSet<SessionId> =
         proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
@@ -94,7 +94,7 @@ fn report_patch(
     if !others.is_empty() {
         console.remark(&format!("some of the files are also pending in {}", names(&others)));
     }
-    stage.remark_patches(patches);
+    context.remark_patches(patches);
     Ok(())
 }
 
@@ -103,9 +103,9 @@ pub(super) fn placement_remarks(fitted: &[FittedFile]) -> Vec<String> {
     let mut remarks = Vec::new();
     for file in fitted {
         let path = &file.path;
-        for place in &file.placements {
-            let (hunk, at, level) = (place.hunk, place.line, place.level);
-            if let Some(offset) = place.offset.filter(|offset| *offset != 0) {
+        for placement in &file.placements {
+            let (hunk, at, level) = (placement.hunk, placement.line, placement.level);
+            if let Some(offset) = placement.offset.filter(|offset| *offset != 0) {
                 remarks.push(format!(
                     "hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from where it says"
                 ));
@@ -130,7 +130,7 @@ pub(super) fn placement_remarks(fitted: &[FittedFile]) -> Vec<String> {
 
 /// What is proposed; content that was gathered has to be kept until it is staged.
 fn proposal(
-    stage: &Stage<'_>,
+    context: &Context<'_>,
     arguments: &Propose,
     path: RelPath,
 ) -> Result<(Proposal, Option<Spool>), Failure> {
@@ -138,7 +138,7 @@ fn proposal(
         return Ok((Proposal::Delete { path }, None));
     }
     if let Some(to) = &arguments.rename_to {
-        let to = stage.place.file(to)?;
+        let to = context.location.file(to)?;
         return Ok((Proposal::Rename { path, to }, None));
     }
     if let Some(target) = &arguments.symlink {
@@ -153,7 +153,7 @@ fn proposal(
         return Ok((Proposal::SetMode { path, mode }, None));
     }
     let from = arguments.from.as_deref();
-    let mut stream = match source(stage, from)? {
+    let mut stream = match source(context, from)? {
         Source::File(file) => return Ok((Proposal::WriteFrom { path, file, mode }, None)),
         Source::Stream(stream) => stream,
     };
@@ -169,7 +169,7 @@ fn proposal(
     if content.len() as u64 <= HELD_BYTES_MAX {
         return Ok((Proposal::Write { path, content, mode }, None));
     }
-    let spooled = stage.layer.spool(&mut content.as_slice().chain(stream))?;
+    let spooled = context.layer.spool(&mut content.as_slice().chain(stream))?;
     let file = spooled.path().to_owned();
     Ok((Proposal::WriteFrom { path, file, mode }, Some(spooled)))
 }
@@ -183,16 +183,16 @@ enum Source {
 }
 
 /// The file that is named; standard input when none is.
-fn source(stage: &Stage<'_>, from: Option<&Path>) -> Result<Source, Failure> {
+fn source(context: &Context<'_>, from: Option<&Path>) -> Result<Source, Failure> {
     let Some(named) = from.filter(|from| *from != Path::new("-")) else {
         let stdin = io::stdin();
         if stdin.is_terminal() {
-            stage.console.remark("reading the new content from the terminal; Ctrl-D ends it");
+            context.console.remark("reading the new content from the terminal; Ctrl-D ends it");
         }
         return Ok(Source::Stream(Box::new(stdin.lock())));
     };
     let failed = |error: io::Error| cannot_read(&format!("`{}`", shown(named)), &error);
-    let file = stage.place.any_file(named);
+    let file = context.location.any_file(named);
     let opened = File::open(&file).map_err(failed)?;
     let metadata = opened.metadata().map_err(failed)?;
     if metadata.is_dir() {
@@ -206,29 +206,29 @@ fn cannot_read(what: &str, error: &io::Error) -> Failure {
 }
 
 /// The session of this id, or the open one of this label, opened if need be.
-fn session(stage: &Stage<'_>, named: &str) -> Result<Session, Failure> {
+fn session(context: &Context<'_>, named: &str) -> Result<Session, Failure> {
     Ok(match named.parse::<SessionId>() {
-        Ok(_) => stage.layer.find_session(named)?,
-        Err(_) => stage.layer.open_session(named)?,
+        Ok(_) => context.layer.find_session(named)?,
+        Err(_) => context.layer.open_session(named)?,
     })
 }
 
 /// A session that was opened for a proposal ends with it when that is refused.
 fn or_unopened<T>(
-    stage: &Stage<'_>,
+    context: &Context<'_>,
     session: &Session,
     outcome: Result<T, StagingError>,
 ) -> Result<T, Failure> {
     outcome.map_err(|error| {
-        if let Err(error) = stage.layer.close_unused_session(session.id) {
+        if let Err(error) = context.layer.close_unused_session(session.id) {
             tracing::warn!(%error, "the session stays open without a patch");
         }
         error.into()
     })
 }
 
-fn report(stage: &Stage<'_>, session: &Session, proposed: &Proposed) -> Result<(), Failure> {
-    let console = stage.console;
+fn report(context: &Context<'_>, session: &Session, proposed: &Proposed) -> Result<(), Failure> {
+    let console = context.console;
     let patches: Vec<_> = proposed.patch.iter().chain(&proposed.also_changed).cloned().collect();
     if console.json {
         let patches = json::patches(&patches);
@@ -249,6 +249,6 @@ fn report(stage: &Stage<'_>, session: &Session, proposed: &Proposed) -> Result<(
         let others = names(&proposed.also_pending_in);
         console.remark(&format!("the same file is also pending in {others}"));
     }
-    stage.remark_patches(&patches);
+    context.remark_patches(&patches);
     Ok(())
 }

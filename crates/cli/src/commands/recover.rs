@@ -9,25 +9,25 @@ use staging_core::{
     StagingOptions, known_states,
 };
 
-use super::context::Stage;
+use super::context::Context;
 use super::options::new_file_mode;
 use super::text::{count, names};
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::location::{Location, states_of};
 use crate::paths::shown;
-use crate::place::{Place, states_of};
 use crate::recovery::{self, RecoveryView};
 use crate::settings::Settings;
 
-pub(super) fn recover(stage: &Stage<'_>, acknowledged: Option<ApplyId>) -> Result<(), Failure> {
+pub(super) fn recover(context: &Context<'_>, acknowledged: Option<ApplyId>) -> Result<(), Failure> {
     let report = match acknowledged {
-        Some(apply) => stage.layer.acknowledge(apply)?,
-        None => stage.layer.recover()?,
+        Some(apply) => context.layer.acknowledge(apply)?,
+        None => context.layer.recover()?,
     };
-    print(stage.console, &report)?;
+    print(context.console, &report)?;
     // Also what no recovery speaks of any more, because it is no news.
-    match stage.layer.in_doubt()?.first() {
+    match context.layer.in_doubt()?.first() {
         None => Ok(()),
         Some(InDoubtApply { apply, .. }) => {
             Err(Failure::new(ErrorKind::InDoubt, format!("{apply} is in doubt"))
@@ -122,10 +122,10 @@ pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
         console.object(json!({ "workspaces": views.collect::<Vec<_>>() }))?;
     } else {
         let mut text = String::new();
-        let is_told = |each: &&Visited| {
+        let is_reported = |each: &&Visited| {
             !console.is_quiet() || each.problem.is_some() || recovery::needs_a_person(&each.report)
         };
-        for each in visited.iter().filter(is_told) {
+        for each in visited.iter().filter(is_reported) {
             let _ = writeln!(text, "{}", name(&each.known));
             for line in recovery::lines(&each.report, console.is_verbose()) {
                 let _ = writeln!(text, "  {line}");
@@ -192,16 +192,16 @@ fn recover_known(
     report: &mut RecoverReport,
 ) -> Result<(Visit, Option<String>), Failure> {
     let root = known.root.clone().unwrap_or_default();
-    let place = Place::of_state(global, root)?;
-    if place.state_dir != known.dir {
+    let location = Location::of_state(global, root)?;
+    if location.state_dir != known.dir {
         let problem = format!(
             "the workspace's state is `{}`, and `{}` claims it too: one is a copy, remove it",
-            shown(&place.state_dir),
+            shown(&location.state_dir),
             shown(&known.dir)
         );
         return Ok((Visit::Failed, Some(problem)));
     }
-    let layer = DiffStagingLayer::open(options(&place)?)?;
+    let layer = DiffStagingLayer::open(options(&location)?)?;
     report.add(layer.take_recovered());
     let Some(done) = layer.try_recover()? else {
         let problem = "an apply is running there, which decides it: run `greenroom recover --all` \
@@ -223,10 +223,10 @@ fn recover_known(
 /// What recovery has to be told: everything that the user's configuration says but for strategies,
 /// which compare files and are not needed. The configuration may lie in the workspace where that
 /// is a folder of the user's settings.
-fn options(place: &Place) -> Result<StagingOptions, Failure> {
-    let mut options = StagingOptions::new(&place.root, &place.state_dir);
+fn options(location: &Location) -> Result<StagingOptions, Failure> {
+    let mut options = StagingOptions::new(&location.root, &location.state_dir);
     let (strategies, diff) = (options.strategies.clone(), options.diff.clone());
-    if let Some(file) = &place.config_file {
+    if let Some(file) = &location.config_file {
         Settings::read(file)?.configure(&mut options);
     }
     options.new_file_mode = new_file_mode();
@@ -237,15 +237,15 @@ fn options(place: &Place) -> Result<StagingOptions, Failure> {
 }
 
 /// The finding of `doctor` about all other workspaces of the user.
-pub(super) fn others(place: &Place) -> Option<Finding> {
+pub(super) fn others(location: &Location) -> Option<Finding> {
     let finding = |health, text| Some(Finding { name: "other workspaces", health, text });
-    let known = match known_states(&place.base) {
+    let known = match known_states(&location.base) {
         Ok(known) => known,
         Err(error) => return finding(Health::Notice, Failure::from(error).message().to_owned()),
     };
     let broken: Vec<String> = known
         .iter()
-        .filter(|known| known.needs_recovery && known.dir != place.state_dir)
+        .filter(|known| known.needs_recovery && known.dir != location.state_dir)
         .map(|known| format!("`{}`", shown(known.root.as_deref().unwrap_or(&known.dir))))
         .collect();
     if broken.is_empty() {

@@ -3,46 +3,48 @@
 use staging_core::{ApplyId, ApprovalMeans, DiffOptions, RedoReport, RedoRequest, Reversible};
 
 use super::approval::{ask_for, asked, named, unasked, unconfirmed};
-use super::context::{Stage, tidy};
+use super::context::{Context, tidy};
 use super::text::{count, names};
 use crate::args::ExpectedSignature;
 use crate::failure::Failure;
 use crate::json::RedoneView;
 
 pub(super) fn redo(
-    stage: &Stage<'_>,
+    context: &Context<'_>,
     apply: Option<ApplyId>,
     expect: Option<&ExpectedSignature>,
     yes: bool,
 ) -> Result<(), Failure> {
-    let Reversible { apply, patches, signature } = stage.layer.redoable(apply)?;
+    let Reversible { apply, patches, signature } = context.layer.redoable(apply)?;
     let (expect, approval) = if let Some(expected) = expect {
-        let approval = unasked(&stage.place, ApprovalMeans::Expect, "redo --expect")?;
+        let approval = unasked(&context.location, ApprovalMeans::Expect, "redo --expect")?;
         (named(expected, signature)?, approval)
     } else if yes {
-        (signature, unasked(&stage.place, ApprovalMeans::Yes, "redo --yes")?)
-    } else if stage.console.can_ask() {
-        stage.console.diff(|out| stage.layer.write_diff(&patches, &DiffOptions::default(), out))?;
-        stage.remark_patches(&patches);
+        (signature, unasked(&context.location, ApprovalMeans::Yes, "redo --yes")?)
+    } else if context.console.can_ask() {
+        context
+            .console
+            .diff(|out| context.layer.write_diff(&patches, &DiffOptions::default(), out))?;
+        context.remark_patches(&patches);
         let files = count(patches.len(), "file", "files");
-        ask_for(stage, &[], &format!("Apply {apply} again, {files}?"), "not applied")?;
+        ask_for(context, &[], &format!("Apply {apply} again, {files}?"), "not applied")?;
         (signature, asked())
     } else {
         return Err(unconfirmed("redo"));
     };
     let request = RedoRequest { apply: Some(apply), expect: Some(expect), approval };
-    let RedoReport { redone, report } = stage.layer.redo(&request)?;
-    let printed = if stage.console.json {
+    let RedoReport { redone, report } = context.layer.redo(&request)?;
+    let printed = if context.console.json {
         let (outcome, patches) = ("committed", &report.patches);
-        stage.console.object(RedoneView { apply: report.apply, redone, outcome, patches })
+        context.console.object(RedoneView { apply: report.apply, redone, outcome, patches })
     } else {
         let (patches, by) = (names(&report.patches), report.apply.map(|by| format!(" as {by}")));
-        stage.console.report(&format!("redid {redone} ({patches}){}\n", by.unwrap_or_default()))
+        context.console.report(&format!("redid {redone} ({patches}){}\n", by.unwrap_or_default()))
     };
-    stage.told(printed, "the change set is on the disk");
+    context.warn_unreported(printed, "the change set is on the disk");
     for warning in &report.warnings {
-        stage.console.warn(warning);
+        context.console.warn(warning);
     }
-    tidy(stage, report.kept);
+    tidy(context, report.kept);
     Ok(())
 }

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use staging_core::{Proposed, Selector, SessionId};
 
-use super::context::Stage;
+use super::context::Context;
 use super::text::{line, names};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, ProposedView};
 
-pub(super) fn refresh(stage: &Stage<'_>, ids: &[Selector]) -> Result<(), Failure> {
-    let proposed = stage.layer.refresh_all(ids)?;
-    stage.told(report_refreshed(stage, ids, &proposed), "they are staged anew");
+pub(super) fn refresh(context: &Context<'_>, ids: &[Selector]) -> Result<(), Failure> {
+    let proposed = context.layer.refresh_all(ids)?;
+    context.warn_unreported(report_refreshed(context, ids, &proposed), "they are staged anew");
     Ok(())
 }
 
@@ -27,17 +27,17 @@ pub(super) fn print_nothing_stale(console: &Console) -> Result<(), Failure> {
 }
 
 fn report_refreshed(
-    stage: &Stage<'_>,
+    context: &Context<'_>,
     ids: &[Selector],
     proposed: &[Proposed],
 ) -> Result<(), Failure> {
-    let console = stage.console;
+    let console = context.console;
     let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
     let patches: Vec<_> = all.cloned().collect();
     if console.json {
         let session = match (patches.first(), ids.first()) {
             (Some(patch), _) => Some(patch.session),
-            (None, Some(Selector::Patch(id))) => Some(stage.layer.patch(*id)?.session),
+            (None, Some(Selector::Patch(id))) => Some(context.layer.patch(*id)?.session),
             (None, _) => None,
         };
         let others: BTreeSet<SessionId> =
@@ -57,6 +57,6 @@ fn report_refreshed(
         let others = names(&one.also_pending_in);
         console.remark(&format!("the same file is also pending in {others}"));
     }
-    stage.remark_patches(&patches);
+    context.remark_patches(&patches);
     Ok(())
 }

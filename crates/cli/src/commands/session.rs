@@ -7,21 +7,21 @@ use staging_core::{
     ClosedSession, ErrorKind, Patch, Selector, Session, SessionState, Signature, StagingError,
 };
 
-use super::context::Stage;
+use super::context::Context;
 use super::text::{count, line};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{ClosedView, SessionView, patches};
 
 /// Lists the sessions that `status` knows, or all of them.
-pub(super) fn list(stage: &Stage<'_>, all: bool) -> Result<(), Failure> {
-    let sessions = stage.layer.sessions()?;
+pub(super) fn list(context: &Context<'_>, all: bool) -> Result<(), Failure> {
+    let sessions = context.layer.sessions()?;
     if all {
-        return print(stage.console, &sessions, 0);
+        return print(context.console, &sessions, 0);
     }
-    let current = stage.layer.status()?.sessions;
+    let current = context.layer.status()?.sessions;
     let current: Vec<Session> = current.into_iter().map(|each| each.session).collect();
-    print(stage.console, &current, sessions.len().saturating_sub(current.len()))
+    print(context.console, &current, sessions.len().saturating_sub(current.len()))
 }
 
 /// Prints sessions, and how many are not among them.
@@ -59,14 +59,14 @@ pub(super) fn print(
 
 /// Ends a session. What is pending in it is rejected, which is asked for.
 pub(super) fn close(
-    stage: &Stage<'_>,
+    context: &Context<'_>,
     named: &str,
     reason: Option<&str>,
     yes: bool,
 ) -> Result<(), Failure> {
-    let found = stage.layer.find_session(named)?;
-    let expect = if yes { None } else { Some(confirm(stage, &found)?) };
-    let closed = match stage.layer.close_reviewed(found.id, expect, reason) {
+    let found = context.layer.find_session(named)?;
+    let expect = if yes { None } else { Some(confirm(context, &found)?) };
+    let closed = match context.layer.close_reviewed(found.id, expect, reason) {
         Err(StagingError::SignatureMismatch { .. }) => {
             let message = format!("patches of {} were proposed or decided meanwhile", found.id);
             return Err(Failure::new(ErrorKind::SignatureMismatch, message)
@@ -74,30 +74,30 @@ pub(super) fn close(
         }
         closed => closed?,
     };
-    stage.told(print_closed(stage.console, &closed), "the session is closed");
+    context.warn_unreported(print_closed(context.console, &closed), "the session is closed");
     Ok(())
 }
 
 /// Shows what closing would reject, and asks; the signature of what was shown.
-fn confirm(stage: &Stage<'_>, session: &Session) -> Result<Signature, Failure> {
-    let selection = stage.layer.select(&[Selector::Session(session.id)])?;
+fn confirm(context: &Context<'_>, session: &Session) -> Result<Signature, Failure> {
+    let selection = context.layer.select(&[Selector::Session(session.id)])?;
     let pending = &selection.patches;
     if pending.is_empty() {
         return Ok(selection.signature);
     }
     let (id, label) = (session.id, &session.label);
     let rejected = count(pending.len(), "patch", "patches");
-    if !stage.console.json {
+    if !context.console.json {
         let lines: String = pending.iter().map(|patch| line(patch) + "\n").collect();
-        stage.console.text(&lines)?;
+        context.console.text(&lines)?;
     }
-    if !stage.console.can_ask() {
+    if !context.console.can_ask() {
         let message = format!("closing {id} {label} rejects {rejected}, which needs confirmation");
         return Err(Failure::new(ErrorKind::ConfirmationMissing, message)
             .of_patches(pending.iter().map(|patch| patch.id))
             .advise("Pass --yes, or apply or discard them first."));
     }
-    if stage.console.ask(&format!("Close {id} {label} and reject {rejected}?"))? {
+    if context.console.ask(&format!("Close {id} {label} and reject {rejected}?"))? {
         return Ok(selection.signature);
     }
     Err(Failure::new(ErrorKind::ConfirmationMissing, "not closed: the answer was no")

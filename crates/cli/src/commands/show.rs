@@ -5,23 +5,23 @@ use std::slice;
 
 use staging_core::{ApplyOutcome, DiffOptions, Patch, PatchApply, PatchId, PatchState, Selector};
 
-use super::context::Stage;
+use super::context::Context;
 use super::diff::text_of;
 use super::text::line;
 use crate::failure::Failure;
 use crate::json::{PatchView, ShownView};
 
-pub(super) fn show(stage: &Stage<'_>, id: PatchId) -> Result<(), Failure> {
-    if stage.layer.patch(id)?.state == PatchState::Pending {
+pub(super) fn show(context: &Context<'_>, id: PatchId) -> Result<(), Failure> {
+    if context.layer.patch(id)?.state == PatchState::Pending {
         // Looks at the file, so that a stale patch is not shown as pending.
-        stage.layer.select(slice::from_ref(&Selector::Patch(id)))?;
+        context.layer.select(slice::from_ref(&Selector::Patch(id)))?;
     }
-    let patch = stage.layer.patch(id)?;
-    let applies = stage.layer.applies_of(id)?;
+    let patch = context.layer.patch(id)?;
+    let applies = context.layer.applies_of(id)?;
     let is_kept = patch.content_kept;
-    if stage.console.json {
-        let text = if is_kept { text_of(stage, slice::from_ref(&patch))? } else { None };
-        return stage.console.object(ShownView {
+    if context.console.json {
+        let text = if is_kept { text_of(context, slice::from_ref(&patch))? } else { None };
+        return context.console.object(ShownView {
             session: patch.session,
             patch: PatchView::from(&patch),
             remarks: &patch.diff.remarks,
@@ -33,12 +33,12 @@ pub(super) fn show(stage: &Stage<'_>, id: PatchId) -> Result<(), Failure> {
             text,
         });
     }
-    stage.console.text(&patch_text(&patch, &applies))?;
+    context.console.text(&patch_text(&patch, &applies))?;
     if !is_kept {
         return Ok(());
     }
     let patches = slice::from_ref(&patch);
-    stage.console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))
+    context.console.diff(|out| context.layer.write_diff(patches, &DiffOptions::default(), out))
 }
 
 fn patch_text(patch: &Patch, applies: &[PatchApply]) -> String {

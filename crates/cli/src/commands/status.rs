@@ -5,7 +5,7 @@ use std::path::Path;
 
 use staging_core::{DiscardReason, InDoubtApply, Patch, SessionState, SessionStatus, Status};
 
-use super::context::{Stage, remark_stale};
+use super::context::{Context, remark_stale};
 use super::text::{count, line, names};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -13,13 +13,13 @@ use crate::json::{PendingView, StatusView};
 use crate::paths::shown;
 use crate::recovery;
 
-pub(super) fn status(stage: &Stage<'_>) -> Result<(), Failure> {
-    let status = stage.layer.status()?;
-    print_status(stage.console, &stage.place.root, &status)?;
+pub(super) fn status(context: &Context<'_>) -> Result<(), Failure> {
+    let status = context.layer.status()?;
+    print_status(context.console, &context.location.root, &status)?;
     if status.sessions.iter().all(|each| each.patches.is_empty())
-        && let Some(note) = stage.place.note_of_work_above()
+        && let Some(note) = context.location.note_of_work_above()
     {
-        stage.console.remark(&note);
+        context.console.remark(&note);
     }
     Ok(())
 }

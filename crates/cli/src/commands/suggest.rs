@@ -4,16 +4,16 @@ use std::ffi::OsStr;
 
 use staging_core::{Patch, PatchId, RelPath};
 
-use super::context::Stage;
+use super::context::Context;
 use super::text::names;
 use crate::failure::{Failure, Unknown};
 use crate::nearest::nearest;
 
 /// The failure with what may have been meant, where it is about something unknown.
-pub(super) fn suggest(stage: &Stage<'_>, failure: Failure) -> Failure {
+pub(super) fn suggest(context: &Context<'_>, failure: Failure) -> Failure {
     let advice = match failure.unknown() {
-        Some(Unknown::Patch(id)) => for_patch(stage, *id),
-        Some(Unknown::Session(name)) => for_session(stage, name),
+        Some(Unknown::Patch(id)) => for_patch(context, *id),
+        Some(Unknown::Session(name)) => for_session(context, name),
         None => None,
     };
     match advice {
@@ -22,12 +22,12 @@ pub(super) fn suggest(stage: &Stage<'_>, failure: Failure) -> Failure {
     }
 }
 
-fn pending(stage: &Stage<'_>) -> Option<Vec<Patch>> {
-    Some(stage.layer.select(&[]).ok()?.patches)
+fn pending(context: &Context<'_>) -> Option<Vec<Patch>> {
+    Some(context.layer.select(&[]).ok()?.patches)
 }
 
-fn for_patch(stage: &Stage<'_>, id: PatchId) -> Option<String> {
-    let mut pending: Vec<PatchId> = pending(stage)?.iter().map(|patch| patch.id).collect();
+fn for_patch(context: &Context<'_>, id: PatchId) -> Option<String> {
+    let mut pending: Vec<PatchId> = pending(context)?.iter().map(|patch| patch.id).collect();
     pending.sort_unstable();
     if pending.is_empty() {
         return Some("Nothing is pending.".to_owned());
@@ -40,12 +40,12 @@ fn for_patch(stage: &Stage<'_>, id: PatchId) -> Option<String> {
 }
 
 /// A label that is not known may be a misspelt one, or the path of a file.
-fn for_session(stage: &Stage<'_>, name: &str) -> Option<String> {
+fn for_session(context: &Context<'_>, name: &str) -> Option<String> {
     // As it is typed in the current directory, and as patches name files.
-    let typed = stage.place.file(OsStr::new(name)).ok();
+    let typed = context.location.file(OsStr::new(name)).ok();
     let from_the_root = RelPath::parse(name.as_bytes()).ok();
     for path in typed.into_iter().chain(from_the_root) {
-        let pending = pending(stage)?;
+        let pending = pending(context)?;
         let is_below = |file: &RelPath| file.starts_with(&path);
         let is_meant = |patch: &&Patch| {
             is_below(&patch.path) || patch.rename_to.as_ref().is_some_and(is_below)
@@ -56,7 +56,7 @@ fn for_session(stage: &Stage<'_>, name: &str) -> Option<String> {
             return Some(format!("`{path}` is changed by {ids}: name the patches."));
         }
     }
-    let sessions = stage.layer.sessions().ok()?;
+    let sessions = context.layer.sessions().ok()?;
     let known: Vec<String> =
         sessions.iter().flat_map(|one| [one.id.to_string(), one.label.clone()]).collect();
     let near = nearest(name, known.iter().map(String::as_str))?;

@@ -12,19 +12,23 @@ use super::{diff, discard, gc, log, recover, refresh, session, status};
 use crate::args::{Command, Global, LogSelector, Session};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::location::Location;
 use crate::paths::shown;
-use crate::place::Place;
 
 /// How often `watch` looks whether something was staged.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Answers a command that makes no state.
-pub(super) fn answer(command: &Command, place: &Place, console: &Console) -> Result<(), Failure> {
-    let root = shown(&place.root);
-    match respond(command, place, console) {
+pub(super) fn answer(
+    command: &Command,
+    location: &Location,
+    console: &Console,
+) -> Result<(), Failure> {
+    let root = shown(&location.root);
+    match respond(command, location, console) {
         Ok(()) => {
             console.remark(&format!("nothing was staged in `{root}` yet"));
-            if let Some(note) = place.note_of_work_above() {
+            if let Some(note) = location.note_of_work_above() {
                 console.remark(&note);
             }
             Ok(())
@@ -36,9 +40,9 @@ pub(super) fn answer(command: &Command, place: &Place, console: &Console) -> Res
     }
 }
 
-fn respond(command: &Command, place: &Place, console: &Console) -> Result<(), Failure> {
+fn respond(command: &Command, location: &Location, console: &Console) -> Result<(), Failure> {
     match command {
-        Command::Status => status::print_status(console, &place.root, &nothing_pending()),
+        Command::Status => status::print_status(console, &location.root, &nothing_pending()),
         Command::Diff { ids, .. } => {
             check_unknown(ids)?;
             diff::print_empty_diff(console)
@@ -102,17 +106,21 @@ fn respond(command: &Command, place: &Place, console: &Console) -> Result<(), Fa
 }
 
 /// Waits until something was staged, here or in a directory above that has a state then.
-pub(super) fn wait(global: &Global, place: Place, console: &Console) -> Result<Place, Failure> {
+pub(super) fn wait(
+    global: &Global,
+    location: Location,
+    console: &Console,
+) -> Result<Location, Failure> {
     console.remark(&format!(
         "nothing was staged in `{}` yet: waiting for the first patch",
-        shown(&place.root)
+        shown(&location.root)
     ));
-    let mut place = place;
-    while !place.has_state() {
+    let mut location = location;
+    while !location.has_state() {
         thread::sleep(LOOK_EVERY);
-        place = Place::find(global)?;
+        location = Location::find(global)?;
     }
-    Ok(place)
+    Ok(location)
 }
 
 fn nothing_pending() -> Status {

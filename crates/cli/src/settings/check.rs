@@ -123,7 +123,7 @@ pub(super) fn mistakes(text: &str) -> Vec<String> {
 pub(super) fn no_utf8(error: &FromUtf8Error) -> String {
     let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
     let valid = String::from_utf8_lossy(valid);
-    let (line, column) = place(&valid, valid.len());
+    let (line, column) = line_and_column(&valid, valid.len());
     format!("line {line}, column {column}: this is not UTF-8")
 }
 
@@ -136,7 +136,7 @@ struct Found<'t> {
 
 impl Found<'_> {
     fn at(&mut self, span: Range<usize>, what: String) {
-        let (line, column) = place(self.text, span.start);
+        let (line, column) = line_and_column(self.text, span.start);
         self.mistakes.push((span.start, format!("line {line}, column {column}: {what}")));
     }
 
@@ -306,7 +306,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The line and the column, in characters, both from 1.
-fn place(text: &str, at: usize) -> (usize, usize) {
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.rfind('\n').map_or(0, |newline| newline + 1);
     (1 + before.matches('\n').count(), 1 + before[line..].chars().count())

@@ -5,7 +5,7 @@
 //! does not happen. Whatever goes wrong ends with exit code 2, which denies as well: in front of a
 //! write, no answer would be a yes.
 
-mod door;
+mod context;
 mod payload;
 mod reading;
 
@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde_json::json;
 use staging_core::{Decision, ErrorKind, escape_for_display, escape_json_line};
 
-use self::door::{Door, NAMED_MAX};
+use self::context::{HookContext, NAMED_MAX};
 use self::payload::{Call, Payload};
 use crate::args::{Global, Harness, Hook};
 use crate::failure::Failure;
@@ -114,14 +114,16 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
     if matches!(call, Call::Other) {
         return Ok(None);
     }
-    let Some(door) = Door::open(agent, global, &payload, &call)? else { return Ok(None) };
+    let Some(context) = HookContext::open(agent, global, &payload, &call)? else { return Ok(None) };
     let reason = match call {
         Call::Other => None,
-        Call::Read { path, from, count } => reading::look(&door, &path, from, count)?,
-        Call::Write(change) => Some(door.stage(change)?),
+        Call::Read { path, from, count } => {
+            reading::shown_in_place_of_disk(&context, &path, from, count)?
+        }
+        Call::Write(change) => Some(context.stage(change)?),
     };
-    let decided = if reason.is_some() { door.decided()? } else { Vec::new() };
-    let told: Vec<_> = decided.iter().map(|patch| patch.id).collect();
+    let decided = if reason.is_some() { context.decided()? } else { Vec::new() };
+    let reported: Vec<_> = decided.iter().map(|patch| patch.id).collect();
     let answer = reason.map(|reason| {
         let mut reason = reason;
         if !decided.is_empty() {
@@ -140,7 +142,7 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
         });
         json!({ "hookSpecificOutput": output }).to_string()
     });
-    if let Err(error) = door.layer.set_reported(&told) {
+    if let Err(error) = context.layer.set_reported(&reported) {
         tracing::warn!(%error, "the agent is told once more");
     }
     Ok(answer)

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use staging_core::{ErrorKind, StagingError};
 
-use super::door::Door;
+use super::context::HookContext;
 use crate::failure::Failure;
 use crate::files::open_regular;
 
@@ -13,23 +13,23 @@ use crate::files::open_regular;
 const SHOWN_BYTES_MAX: usize = 8_000;
 
 /// What to tell the agent in place of what is on the disk; nothing when that is what it should see.
-pub(super) fn look(
-    door: &Door,
+pub(super) fn shown_in_place_of_disk(
+    context: &HookContext,
     named: &str,
     from: Option<u64>,
     count: Option<u64>,
 ) -> Result<Option<String>, Failure> {
     // What lies outside of the workspace, or is protected in it, has no staged content.
-    let Ok(path) = door.file(named) else { return Ok(None) };
-    let session = match door.layer.find_session(&door.label) {
+    let Ok(path) = context.file(named) else { return Ok(None) };
+    let session = match context.layer.find_session(&context.label) {
         Ok(session) if session.state == staging_core::SessionState::Open => session,
         Ok(_) | Err(StagingError::SessionNotFound { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let file = door.place.root.join(path.to_path_buf());
+    let file = context.location.root.join(path.to_path_buf());
     let mut disk = Compare { disk: open_regular(&file).ok(), same: true };
     let is_there = disk.disk.is_some();
-    let seen = match door.layer.copy_through(session.id, &path, &mut disk) {
+    let seen = match context.layer.copy_through(session.id, &path, &mut disk) {
         Ok(seen) => seen,
         Err(error) if has_nothing_staged(&error) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -46,11 +46,11 @@ pub(super) fn look(
         (Some(_), _) if disk.agrees().unwrap_or(false) => return Ok(None),
         (Some(_), _) => {}
     }
-    let content = door.layer.read_through(id, &path)?.unwrap_or_default();
+    let content = context.layer.read_through(id, &path)?.unwrap_or_default();
     let head = format!(
         "`{path}` has a staged change of yours in Greenroom ({id}) that the user has yet to approve, \
          so the disk still has the content before it. This is no error.{} What you staged",
-        door.advice(),
+        context.advice(),
     );
     Ok(Some(match std::str::from_utf8(&content) {
         Ok(text) => format!("{head}{}", shown(text, from, count)),

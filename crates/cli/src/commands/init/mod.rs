@@ -19,7 +19,7 @@ use staging_core::{
 
 use self::agents::{Format, Scope, Settings};
 use super::approval::{asked, unasked};
-use super::context::{Stage, tidy};
+use super::context::{Context, tidy};
 use super::options::{options, umask, wait_observer};
 use super::text::count;
 use crate::args::{Global, Init};
@@ -27,8 +27,8 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::files::{SETTINGS_BYTES_MAX, read_regular};
 use crate::json::InitView;
+use crate::location::Location;
 use crate::paths::shown;
-use crate::place::Place;
 use crate::user_dirs::home;
 
 /// Whose patches these are, in the log.
@@ -46,7 +46,7 @@ pub(super) fn run(init: &Init, global: &Global, console: &Console) -> Result<(),
 }
 
 fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Result<(), Failure> {
-    let (place, options, folder) = places(init, scope, global)?;
+    let (location, options, folder) = locations(init, scope, global)?;
     let open = || {
         let layer = DiffStagingLayer::open(options.clone())?;
         console.follow(&layer);
@@ -54,17 +54,17 @@ fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Resu
     };
     // What an earlier init left half done is recovered before the files are read. Where there was
     // none, no state is made to find out that nothing is to be changed.
-    let opened = if place.has_state() { Some(open()?) } else { None };
+    let opened = if location.has_state() { Some(open()?) } else { None };
     let mut proposals = Vec::new();
-    for settings in files(init, scope, &place.root, &folder)? {
-        proposals.extend(change(&place.root, &folder, &settings, init.remove)?);
+    for settings in files(init, scope, &location.root, &folder)? {
+        proposals.extend(change(&location.root, &folder, &settings, init.remove)?);
     }
-    let others = other_settings(init, scope, &place.root, &folder)?;
+    let others = other_settings(init, scope, &location.root, &folder)?;
     if proposals.is_empty() {
         report(console, init, scope, &others, &[], None)?;
     } else {
         let layer = opened.map_or_else(open, Ok)?;
-        decide(&Stage { console, place, layer }, init, scope, &others, proposals)?;
+        decide(&Context { console, location, layer }, init, scope, &others, proposals)?;
     }
     if !init.remove && !is_on_the_path() {
         console.remark("`greenroom` is not on your PATH: agents will not find it");
@@ -140,15 +140,15 @@ fn is_set_in(
 
 /// Where the settings are, how they are staged there, and the folder below that which their names
 /// begin at.
-fn places(
+fn locations(
     init: &Init,
     scope: Scope,
     global: &Global,
-) -> Result<(Place, StagingOptions, PathBuf), Failure> {
+) -> Result<(Location, StagingOptions, PathBuf), Failure> {
     if scope != Scope::User {
-        let place = Place::find(global)?;
-        let options = options(global, &place)?;
-        return Ok((place, options, PathBuf::new()));
+        let location = Location::find(global)?;
+        let options = options(global, &location)?;
+        return Ok((location, options, PathBuf::new()));
     }
     let (variable, folder) = agents::user_folder(init.agent);
     let named = variable.and_then(env::var_os).map(PathBuf::from).filter(|dir| dir.is_absolute());
@@ -157,12 +157,12 @@ fn places(
         (None, Some(home)) => (home, PathBuf::from(folder)),
         (None, None) => return Err(Failure::usage("there is no home directory")),
     };
-    let place = Place::of_settings(global, &root)?;
-    let mut options = StagingOptions::new(&place.root, &place.state_dir);
+    let location = Location::of_settings(global, &root)?;
+    let mut options = StagingOptions::new(&location.root, &location.state_dir);
     options.new_file_mode = 0o666 & !umask();
     options.owns_sessions = false;
     options.wait_observer = wait_observer(global);
-    Ok((place, options, folder))
+    Ok((location, options, folder))
 }
 
 /// What has to happen to one file; nothing when it says already what it should.
@@ -237,22 +237,22 @@ fn change(
 
 /// Shows the change and makes it on a yes; leaves nothing pending on a no.
 fn decide(
-    stage: &Stage<'_>,
+    context: &Context<'_>,
     init: &Init,
     scope: Scope,
     others: &[String],
     proposals: Vec<Proposal>,
 ) -> Result<(), Failure> {
-    let session = stage.layer.open_session(LABEL)?.id;
+    let session = context.layer.open_session(LABEL)?.id;
     let ours = [Selector::Session(session)];
     // An earlier init may have been broken off before its answer.
-    if !stage.layer.select(&ours)?.patches.is_empty() {
-        stage.layer.discard(&ours, Some("init was begun anew"))?;
+    if !context.layer.select(&ours)?.patches.is_empty() {
+        context.layer.discard(&ours, Some("init was begun anew"))?;
     }
     let decided =
-        stage.layer.propose_all(session, proposals).map_err(Failure::from).and_then(|proposed| {
+        context.layer.propose_all(session, proposals).map_err(Failure::from).and_then(|proposed| {
             let patches: Vec<Patch> = proposed.into_iter().filter_map(|one| one.patch).collect();
-            let approval = confirm(stage, init, scope, &patches)?;
+            let approval = confirm(context, init, scope, &patches)?;
             let request = ApplyRequest {
                 ids: patches.iter().map(|patch| Selector::Patch(patch.id)).collect(),
                 expect: Some(set_signature(&patches)),
@@ -260,52 +260,54 @@ fn decide(
                 is_own: true,
                 ..ApplyRequest::default()
             };
-            Ok((patches, stage.layer.apply(&request)?))
+            Ok((patches, context.layer.apply(&request)?))
         });
     // Closing rejects what is still pending, which after an apply is nothing.
-    let closed = stage.layer.close_session(session);
+    let closed = context.layer.close_session(session);
     let (patches, applied) = decided?;
-    let reported = report(stage.console, init, scope, others, &patches, applied.apply);
-    stage.told(reported, "the settings are changed");
+    let reported = report(context.console, init, scope, others, &patches, applied.apply);
+    context.warn_unreported(reported, "the settings are changed");
     for warning in &applied.warnings {
-        stage.console.warn(warning);
+        context.console.warn(warning);
     }
-    tidy(stage, applied.kept);
+    tidy(context, applied.kept);
     closed?;
     Ok(())
 }
 
 fn confirm(
-    stage: &Stage<'_>,
+    context: &Context<'_>,
     init: &Init,
     scope: Scope,
     patches: &[Patch],
 ) -> Result<Approval, Failure> {
-    let is_asked = !init.yes && stage.console.can_ask();
-    if !stage.console.json && (is_asked || !stage.console.is_quiet()) {
-        stage.console.diff(|out| stage.layer.write_diff(patches, &DiffOptions::default(), out))?;
+    let is_asked = !init.yes && context.console.can_ask();
+    if !context.console.json && (is_asked || !context.console.is_quiet()) {
+        context
+            .console
+            .diff(|out| context.layer.write_diff(patches, &DiffOptions::default(), out))?;
     }
     if !init.remove
         && let Some(reach) = agents::reach(init.agent, scope)
     {
         // Whoever is asked has to know it.
         match is_asked {
-            true => stage.console.warn(&reach),
-            false => stage.console.remark(&reach),
+            true => context.console.warn(&reach),
+            false => context.console.remark(&reach),
         }
     }
     if init.yes {
-        return unasked(&stage.place, ApprovalMeans::Yes, "init --yes");
+        return unasked(&context.location, ApprovalMeans::Yes, "init --yes");
     }
     let missing = |why| Failure::new(ErrorKind::ConfirmationMissing, why);
-    if !stage.console.can_ask() {
+    if !context.console.can_ask() {
         let advice = match crate::agent::in_environment() {
             Some(_) => "The user gives it in a terminal of their own.",
             None => "Read the diff and pass --yes.",
         };
         return Err(missing("init needs confirmation; nothing was changed").advise(advice));
     }
-    if stage.console.ask(&format!("Change {}?", count(patches.len(), "file", "files")))? {
+    if context.console.ask(&format!("Change {}?", count(patches.len(), "file", "files")))? {
         return Ok(asked());
     }
     Err(missing("nothing was changed: the answer was no").advise("Nothing stays pending."))

@@ -7,7 +7,7 @@ use staging_core::{
 };
 
 use crate::failure::Failure;
-use crate::paths::{Allowed, Place, shown};
+use crate::paths::{Allowed, Location, shown};
 
 /// How many names a tree or a search looks at.
 const NAMES_MAX: usize = 200_000;
@@ -15,7 +15,7 @@ const NAMES_MAX: usize = 200_000;
 pub(crate) const DEPTH_MAX: usize = 128;
 
 /// One call's surroundings, for work that blocks.
-pub(crate) struct Desk {
+pub(crate) struct Context {
     pub(crate) layer: DiffStagingLayer,
     pub(crate) session: SessionId,
     pub(crate) allowed: Arc<Allowed>,
@@ -32,9 +32,9 @@ pub(crate) struct Found<'w> {
     pub(crate) kind: FileKind,
 }
 
-impl Desk {
+impl Context {
     /// The place that a path really concerns.
-    pub(crate) fn resolve(&self, named: &str) -> Result<Place, Failure> {
+    pub(crate) fn resolve(&self, named: &str) -> Result<Location, Failure> {
         self.allowed.resolve(&self.view, named)
     }
 
@@ -54,7 +54,7 @@ impl Desk {
     }
 
     /// The names in a directory, by name.
-    pub(crate) fn list(&self, named: &str) -> Result<(Place, Vec<Listed>), Failure> {
+    pub(crate) fn list(&self, named: &str) -> Result<(Location, Vec<Listed>), Failure> {
         let place = self.resolve(named)?;
         match self.view.list(place.as_ref())? {
             Some(entries) => Ok((place, entries)),
@@ -68,7 +68,7 @@ impl Desk {
         &self,
         named: &str,
         visit: &mut dyn FnMut(Found<'_>) -> bool,
-    ) -> Result<Place, Failure> {
+    ) -> Result<Location, Failure> {
         let (place, entries) = self.list(named)?;
         let start = place.as_ref().map_or(0, |path| path.as_bytes().len() + 1);
         let mut seen = 0;
@@ -126,7 +126,7 @@ impl Desk {
 }
 
 /// A name in a directory as a path.
-pub(crate) fn child(directory: &Place, name: &[u8]) -> Result<RelPath, Failure> {
+pub(crate) fn child(directory: &Location, name: &[u8]) -> Result<RelPath, Failure> {
     let joined = match directory {
         Some(directory) => directory.join(name),
         None => RelPath::parse(name),

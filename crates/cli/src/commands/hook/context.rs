@@ -15,7 +15,7 @@ use crate::commands::options::options;
 use crate::commands::propose::placement_remarks;
 use crate::commands::text::{line, names};
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::location::Location;
 use crate::recovery;
 
 /// The longest name of a session that a harness gives.
@@ -30,14 +30,14 @@ const CLAUDE_CODE_ADVICE: &str = "To change it again, give the whole file with W
     for its text on the disk.";
 
 /// The workspace, and who writes into it.
-pub(super) struct Door {
+pub(super) struct HookContext {
     agent: Harness,
-    pub(super) place: Place,
+    pub(super) location: Location,
     pub(super) layer: DiffStagingLayer,
     pub(super) label: String,
 }
 
-impl Door {
+impl HookContext {
     /// None where the call only reads, and nothing was staged yet that it could have to see.
     pub(super) fn open(
         agent: Harness,
@@ -56,16 +56,16 @@ impl Door {
         let current = payload.cwd.clone().filter(|dir| dir.is_absolute()).unwrap_or(here);
         let current = dunce::canonicalize(&current)
             .map_err(|source| Failure::io("cannot find the agent's directory", &source))?;
-        let place = Place::find_from(global, &project)?.standing_in(current);
-        if matches!(call, Call::Read { .. }) && !place.has_state() {
+        let location = Location::find_from(global, &project)?.standing_in(current);
+        if matches!(call, Call::Read { .. }) && !location.has_state() {
             return Ok(None);
         }
-        let layer = DiffStagingLayer::open(options(global, &place)?)?;
+        let layer = DiffStagingLayer::open(options(global, &location)?)?;
         for line in recovery::lines(&layer.take_recovered(), false) {
             let _ = writeln!(io::stderr(), "{}", escape_for_display(&line));
         }
         let label = label(payload.session_id.as_deref().unwrap_or(agent.name()))?;
-        Ok(Some(Self { agent, place, layer, label }))
+        Ok(Some(Self { agent, location, layer, label }))
     }
 
     pub(super) fn file(&self, named: &str) -> Result<RelPath, Failure> {
@@ -73,7 +73,7 @@ impl Door {
             let reason = format!("`{named}` begins with `~`: name the file in full");
             return Err(Failure::usage(reason));
         }
-        self.place.file(named.as_ref())
+        self.location.file(named.as_ref())
     }
 
     /// Stages a change and says so to the agent.
@@ -96,7 +96,7 @@ impl Door {
             }
             payload::Change::Patch { text } => {
                 let session = self.layer.open_session(&self.label)?;
-                let directory = self.place.directory()?;
+                let directory = self.location.directory()?;
                 let request = PatchRequest { text: text.into(), directory, ..Default::default() };
                 let answer = self.layer.propose_patch(session.id, &request)?;
                 let remarks = placement_remarks(&answer.fitted);

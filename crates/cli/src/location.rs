@@ -18,7 +18,7 @@ use crate::user_dirs::{STATE, config_file, home};
 
 /// The places that a command works with.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     /// The workspace's root, canonical.
     pub(crate) root: PathBuf,
     /// This workspace's own state directory.
@@ -33,7 +33,7 @@ pub(crate) struct Place {
     current: PathBuf,
 }
 
-impl Place {
+impl Location {
     /// Finds everything from the options, the environment and the current
     /// directory.
     pub(crate) fn find(options: &Global) -> Result<Self, Failure> {
@@ -273,8 +273,8 @@ mod tests {
 
     use super::*;
 
-    fn place() -> Place {
-        Place {
+    fn location() -> Location {
+        Location {
             root: PathBuf::from("/w/app"),
             state_dir: PathBuf::new(),
             base: PathBuf::new(),
@@ -296,7 +296,7 @@ mod tests {
     #[case("/w/app/src/a.rs", "src/a.rs")]
     #[case("/w/./app/b", "b")]
     fn an_argument_names_a_file_below_the_root(#[case] argument: &str, #[case] expected: &str) {
-        let file = place().file(OsStr::new(argument)).expect("lies below the root");
+        let file = location().file(OsStr::new(argument)).expect("lies below the root");
         assert_eq!(file.to_string(), expected);
     }
 
@@ -326,7 +326,7 @@ mod tests {
     #[case("/w/app", 4)]
     #[case("", 2)]
     fn an_argument_cannot_leave_the_root(#[case] argument: &str, #[case] exit_code: u8) {
-        let failure = place().file(OsStr::new(argument)).expect_err("leads out");
+        let failure = location().file(OsStr::new(argument)).expect_err("leads out");
         assert_eq!(failure.exit_code(), exit_code);
     }
 }
