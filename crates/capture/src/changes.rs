@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::seen::Seen;
+use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat};
 
 /// An entry of an upper directory.
@@ -88,7 +88,7 @@ impl Changes {
     /// A removed directory becomes the removal of each file that was seen in it; so does one that
     /// a file or another directory has replaced.
     #[must_use]
-    pub fn new(upper: &BTreeMap<Box<[u8]>, Entry>, seen: &Seen) -> Self {
+    pub fn new(upper: &BTreeMap<Box<[u8]>, Entry>, seen: &Snapshot) -> Self {
         let mut changes = Self::default();
         for (path, entry) in upper {
             let before = seen.get(path).map(|stat| stat.kind);
@@ -134,7 +134,7 @@ impl Changes {
         path: &[u8],
         entry: &Entry,
         upper: &BTreeMap<Box<[u8]>, Entry>,
-        seen: &Seen,
+        seen: &Snapshot,
     ) {
         match seen.get(path) {
             Some(before) if before.kind == Kind::Directory => {
@@ -154,7 +154,7 @@ impl Changes {
     }
 
     /// Records that what was seen at a path is gone.
-    fn remove(&mut self, path: &[u8], seen: &Seen) {
+    fn remove(&mut self, path: &[u8], seen: &Snapshot) {
         let reason = match seen.get(path).map(|stat| stat.kind) {
             Some(Kind::File) | None => {
                 self.files.entry(path.into()).or_insert(Change::Removed);

@@ -4,7 +4,7 @@
 //! path, and what it writes goes to an *upper* directory instead. This crate knows what such a
 //! directory says, and against what each change in it may be proposed:
 //!
-//! 1. [`Snapshot::take`] records what the workspace is before the command starts: [`Seen`].
+//! 1. [`survey`](survey()) records what the workspace is before the command starts: [`Snapshot`].
 //! 2. [`read_upper`] reads the upper directory, and [`Changes::new`] turns its entries into
 //!    changes of files.
 //! 3. [`Evidence::verdict`] decides for each change whether it is proven what it was made from.
@@ -15,10 +15,10 @@
 //! touches the file system exists on Linux only; the rest is the same everywhere.
 
 mod changes;
-mod seen;
-#[cfg(target_os = "linux")]
 mod snapshot;
 mod stat;
+#[cfg(target_os = "linux")]
+mod survey;
 #[cfg(target_os = "linux")]
 mod upper;
 mod verdict;
@@ -26,10 +26,10 @@ mod verdict;
 mod walk;
 
 pub use changes::{Change, Changes, Entry, EntryKind, NotProposed, Origin};
-pub use seen::{FormatError, Seen};
-#[cfg(target_os = "linux")]
-pub use snapshot::Snapshot;
+pub use snapshot::{FormatError, Snapshot};
 pub use stat::{Kind, Stat, Timestamp};
+#[cfg(target_os = "linux")]
+pub use survey::{Survey, survey};
 #[cfg(target_os = "linux")]
 pub use upper::read_upper;
 pub use verdict::{Clocks, Evidence, TICK_NANOS, Upper, Verdict};

@@ -1,62 +1,71 @@
-//! Takes the snapshot of a workspace before a run.
+//! What a workspace looked like when a run began: the stat of every entry that is not ignored.
+//!
+//! A base is proven by comparing an entry of today with the one that was seen: see
+//! [`Evidence`](crate::Evidence). No content is kept here.
 
-use std::io;
-use std::os::fd::BorrowedFd;
+mod format;
 
-use rustix::time::ClockId;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
-use crate::seen::Seen;
-use crate::stat::{Kind, Timestamp};
-use crate::walk::{self, Step};
+pub use format::FormatError;
 
-/// A snapshot, and what was noticed on the way.
-#[derive(Debug)]
+use crate::stat::{Stat, Timestamp};
+
+/// The entries of a workspace as they were when a run began, by their paths below its root.
+///
+/// Paths are bytes with `/` between the names, without one at the start or at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The entries.
-    pub seen: Seen,
-    /// Entries that belong to another user or group than the root of the workspace: in a view they
-    /// can be read but not written.
-    pub foreign: Vec<Box<[u8]>>,
-    /// Directories that may not be read: what is in them was not seen.
-    pub unreadable: Vec<Box<[u8]>>,
+    begun: Timestamp,
+    entries: BTreeMap<Box<[u8]>, Stat>,
 }
 
 impl Snapshot {
-    /// Walks the workspace whose root is `root`. What `ignored` accepts is left out, together with
-    /// everything below it.
+    /// Collects entries that were read at or after `begun`, by the clock of their file system.
+    pub fn new(begun: Timestamp, entries: impl IntoIterator<Item = (Box<[u8]>, Stat)>) -> Self {
+        Self { begun, entries: entries.into_iter().collect() }
+    }
+
+    /// When the walk began: every entry was read at this time or later.
+    #[must_use]
+    pub fn begun(&self) -> Timestamp {
+        self.begun
+    }
+
+    /// The entry at `path`, none if there was nothing or if it is ignored.
+    #[must_use]
+    pub fn get(&self, path: &[u8]) -> Option<&Stat> {
+        self.entries.get(path)
+    }
+
+    /// Every entry in the order of the paths' bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Stat)> {
+        self.entries.iter().map(|(path, stat)| (&**path, stat))
+    }
+
+    /// Every entry below the directory `path`, at any depth; not the directory itself.
+    pub fn below(&self, path: &[u8]) -> impl Iterator<Item = (&[u8], &Stat)> {
+        // `0` follows `/`: between the two bounds lies what begins with the directory's path.
+        let bound = |end| [path, &[end]].concat().into_boxed_slice();
+        let range = (Bound::Excluded(bound(b'/')), Bound::Excluded(bound(b'0')));
+        self.entries.range::<Box<[u8]>, _>(range).map(|(path, stat)| (&**path, stat))
+    }
+
+    /// Writes all of it into bytes that [`decode`](Self::decode) reads.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        format::encode(self.begun, &self.entries)
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
     ///
     /// # Errors
     ///
-    /// Any error of reading a directory or an entry, except that it vanished meanwhile or that the
-    /// directory may not be read.
-    pub fn take(
-        root: BorrowedFd<'_>,
-        ignored: &mut dyn FnMut(&[u8], Kind) -> bool,
-    ) -> io::Result<Self> {
-        let now = rustix::time::clock_gettime(ClockId::Realtime);
-        let begun = Timestamp { seconds: now.tv_sec, nanos: now.tv_nsec as u32 };
-        let Some((_, owner)) = walk::stat(root, c".")? else {
-            return Err(io::ErrorKind::NotFound.into());
-        };
-        let mut entries = Vec::new();
-        let (mut foreign, mut unreadable) = (Vec::new(), Vec::new());
-        walk::walk(
-            root,
-            &mut |reached| {
-                if ignored(reached.path, reached.kind) {
-                    return Ok(Step::Skip);
-                }
-                let Some((stat, extra)) = walk::stat(reached.parent, reached.name)? else {
-                    return Ok(Step::Skip);
-                };
-                if (extra.user, extra.group) != (owner.user, owner.group) {
-                    foreign.push(reached.path.into());
-                }
-                entries.push((Box::from(reached.path), stat));
-                Ok(Step::Enter)
-            },
-            &mut |path| unreadable.push(path.into()),
-        )?;
-        Ok(Self { seen: Seen::new(begun, entries), foreign, unreadable })
+    /// [`FormatError`] if the bytes are damaged or cut short, or if another version wrote them.
+    /// Nothing is known of the workspace then, and every change of a file that exists is stale.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        let (begun, entries) = format::decode(bytes)?;
+        Ok(Self { begun, entries })
     }
 }

@@ -4,7 +4,7 @@
 //! not prove it: a user who saves by rename replaces the file that the agent goes on seeing, and
 //! the copy that the agent then changes is younger than the user's save but does not hold it.
 
-use crate::seen::Seen;
+use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat};
 
 /// A change that happened within this time after a file was read may leave its times as they
@@ -33,7 +33,7 @@ pub enum Upper {
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
     /// What the workspace was when the run began.
-    pub seen: &'a Seen,
+    pub seen: &'a Snapshot,
     /// The path below the root of the workspace.
     pub path: &'a [u8],
     /// What lies at the path in the workspace now.

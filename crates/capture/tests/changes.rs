@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use capture::{
-    Change, Changes, Entry, EntryKind, Kind, NotProposed, Origin, Seen, Stat, Timestamp,
+    Change, Changes, Entry, EntryKind, Kind, NotProposed, Origin, Snapshot, Stat, Timestamp,
 };
 use proptest::prelude::*;
 use rstest::rstest;
@@ -29,7 +29,7 @@ const MERGED: EntryKind = EntryKind::Directory { opaque: false };
 const OPAQUE: EntryKind = EntryKind::Directory { opaque: true };
 
 /// The workspace: paths that end in `/` are directories, in `@` links, in `=` sockets.
-fn workspace(paths: &[&str]) -> Seen {
+fn workspace(paths: &[&str]) -> Snapshot {
     let entries = paths.iter().map(|path| {
         let (path, kind) = match path.as_bytes() {
             [path @ .., b'/'] => (path, Kind::Directory),
@@ -39,7 +39,7 @@ fn workspace(paths: &[&str]) -> Seen {
         };
         (path.into(), stat(kind))
     });
-    Seen::new(Timestamp::default(), entries)
+    Snapshot::new(Timestamp::default(), entries)
 }
 
 fn entry(kind: EntryKind) -> Entry {
@@ -176,7 +176,7 @@ proptest! {
         let upper: BTreeMap<Box<[u8]>, Entry> =
             upper.into_iter().map(|(path, kind)| (path, entry(kind))).collect();
         let entries = seen.iter().map(|(path, kind)| (path.clone(), stat(*kind)));
-        let changes = Changes::new(&upper, &Seen::new(Timestamp::default(), entries));
+        let changes = Changes::new(&upper, &Snapshot::new(Timestamp::default(), entries));
 
         let hides = |path: &[u8]| upper.get(path).is_some_and(|entry| entry.kind != MERGED);
         // A merged directory on top of what is none hides that.

@@ -9,19 +9,19 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use capture::{EntryKind, Kind, Origin, Seen, Snapshot, read_upper};
+use capture::{EntryKind, Kind, Origin, Snapshot, Survey, read_upper, survey};
 use rustix::fs::{FileType, Mode, XattrFlags};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-fn take(root: &Path, ignored: &[&str]) -> Result<Snapshot, Box<dyn Error>> {
+fn take(root: &Path, ignored: &[&str]) -> Result<Survey, Box<dyn Error>> {
     let handle = File::open(root)?;
-    Ok(Snapshot::take(handle.as_fd(), &mut |path, _| {
+    Ok(survey(handle.as_fd(), &mut |path, _| {
         ignored.iter().any(|ignored| ignored.as_bytes() == path)
     })?)
 }
 
-fn paths(seen: &Seen) -> Vec<String> {
+fn paths(seen: &Snapshot) -> Vec<String> {
     seen.iter().map(|(path, stat)| format!("{} {:?}", path.escape_ascii(), stat.kind)).collect()
 }
 
@@ -43,10 +43,10 @@ fn every_entry_that_is_not_ignored_is_seen() -> Outcome {
         "src/deep Directory",
         "src/deep/a.rs File",
     ];
-    assert_eq!(paths(&taken.seen), expected);
+    assert_eq!(paths(&taken.snapshot), expected);
     assert_eq!((taken.foreign.len(), taken.unreadable.len()), (0, 0));
 
-    let stat = taken.seen.get(b"src/deep/a.rs").ok_or("a.rs was seen")?;
+    let stat = taken.snapshot.get(b"src/deep/a.rs").ok_or("a.rs was seen")?;
     let metadata = fs::metadata(root.join("src/deep/a.rs"))?;
     assert_eq!((stat.inode, stat.size), (metadata.ino(), 1));
     assert_eq!(u32::from(stat.mode), metadata.mode() & 0o7777);
@@ -55,7 +55,7 @@ fn every_entry_that_is_not_ignored_is_seen() -> Outcome {
         (stat.changed.seconds, stat.changed.nanos),
         (metadata.ctime(), u32::try_from(metadata.ctime_nsec())?,)
     );
-    assert!(taken.seen.begun() >= stat.modified, "the walk began after the file was written");
+    assert!(taken.snapshot.begun() >= stat.modified, "the walk began after the file was written");
     Ok(())
 }
 
@@ -66,10 +66,11 @@ fn a_tree_that_nobody_touched_is_seen_alike_twice() -> Outcome {
         fs::create_dir(tree.path().join(name))?;
         fs::write(tree.path().join(name).join(name), name)?;
     }
-    let entries =
-        |seen: Seen| -> Vec<_> { seen.iter().map(|(path, stat)| (path.to_vec(), *stat)).collect() };
-    let first = entries(take(tree.path(), &[])?.seen);
-    assert_eq!(first, entries(take(tree.path(), &[])?.seen));
+    let entries = |seen: Snapshot| -> Vec<_> {
+        seen.iter().map(|(path, stat)| (path.to_vec(), *stat)).collect()
+    };
+    let first = entries(take(tree.path(), &[])?.snapshot);
+    assert_eq!(first, entries(take(tree.path(), &[])?.snapshot));
     assert_eq!(first.len(), 6);
     Ok(())
 }
@@ -85,7 +86,7 @@ fn a_tree_deeper_than_a_path_may_be_is_walked_to_that_depth() -> Outcome {
     }
     let taken = take(tree.path(), &[])?;
     assert_eq!(taken.unreadable.len(), 1, "one directory is beyond 4,096 bytes");
-    assert_eq!(taken.seen.iter().count(), 17, "and is seen itself");
+    assert_eq!(taken.snapshot.iter().count(), 17, "and is seen itself");
     Ok(())
 }
 

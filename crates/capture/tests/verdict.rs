@@ -1,6 +1,6 @@
 //! What a change in a view may be proposed against: the table of the rule, case by case.
 
-use capture::{Clocks, Evidence, Kind, Seen, Stat, TICK_NANOS, Timestamp, Upper, Verdict};
+use capture::{Clocks, Evidence, Kind, Snapshot, Stat, TICK_NANOS, Timestamp, Upper, Verdict};
 use rstest::rstest;
 
 /// A time in milliseconds; the run begins at [`BEGUN`].
@@ -173,7 +173,7 @@ fn a_base_is_what_was_proven(
     #[case] view_inode: Option<u64>,
     #[case] expected: Verdict,
 ) {
-    let seen = Seen::new(at(BEGUN), seen.map(|stat| (b"a.txt"[..].into(), stat)));
+    let seen = Snapshot::new(at(BEGUN), seen.map(|stat| (b"a.txt"[..].into(), stat)));
     let evidence =
         |clocks| Evidence { seen: &seen, path: b"a.txt", lower, upper, view_inode, clocks };
     assert_eq!(evidence(Clocks::Shared).verdict(), expected);
@@ -197,7 +197,7 @@ fn a_base_is_what_was_proven(
 // ext4 hands inode numbers out again at once.
 #[case::born(Stat { born: Some(at(2)), ..file(SEEN, 5_000) })]
 fn an_entry_that_differs_in_any_way_is_changed(#[case] lower: Stat) {
-    let seen = Seen::new(at(BEGUN), [(b"a"[..].into(), file(SEEN, 5_000))]);
+    let seen = Snapshot::new(at(BEGUN), [(b"a"[..].into(), file(SEEN, 5_000))]);
     for clocks in [Clocks::Shared, Clocks::Separate] {
         let removed = Evidence {
             seen: &seen,
@@ -214,7 +214,7 @@ fn an_entry_that_differs_in_any_way_is_changed(#[case] lower: Stat) {
 /// Where upper directory and workspace are on different devices, a number may occur on both.
 #[test]
 fn a_number_that_the_copy_has_by_chance_proves_nothing() {
-    let seen = Seen::new(at(BEGUN), [(b"a"[..].into(), file(SEEN, 5_000))]);
+    let seen = Snapshot::new(at(BEGUN), [(b"a"[..].into(), file(SEEN, 5_000))]);
     let copy = Stat { device: 2, born: Some(at(10_500)), ..file(SAVED, 10_501) };
     let evidence = |inode| Evidence {
         seen: &seen,
@@ -231,7 +231,7 @@ fn a_number_that_the_copy_has_by_chance_proves_nothing() {
 /// A file system that does not record when an inode was made gives no proof of the copy's age.
 #[test]
 fn a_copy_of_unknown_age_proves_nothing() {
-    let seen = Seen::new(at(BEGUN), [(b"a"[..].into(), file(SEEN, 5_000))]);
+    let seen = Snapshot::new(at(BEGUN), [(b"a"[..].into(), file(SEEN, 5_000))]);
     let evidence = Evidence {
         seen: &seen,
         path: b"a",

@@ -1,6 +1,6 @@
 //! The snapshot of a workspace: what it holds, and that it survives being kept in a file.
 
-use capture::{FormatError, Kind, Seen, Stat, Timestamp};
+use capture::{FormatError, Kind, Snapshot, Stat, Timestamp};
 use proptest::prelude::*;
 
 fn timestamps() -> impl Strategy<Value = Timestamp> {
@@ -27,32 +27,32 @@ prop_compose! {
             stats(),
             0..20,
         ),
-    ) -> Seen {
-        Seen::new(begun, entries.into_iter().map(|(path, stat)| (path.into(), stat)))
+    ) -> Snapshot {
+        Snapshot::new(begun, entries.into_iter().map(|(path, stat)| (path.into(), stat)))
     }
 }
 
 proptest! {
     #[test]
     fn what_is_written_is_read(seen in snapshots()) {
-        prop_assert_eq!(Seen::decode(&seen.encode()), Ok(seen));
+        prop_assert_eq!(Snapshot::decode(&seen.encode()), Ok(seen));
     }
 
     #[test]
     fn damaged_bytes_are_never_read(seen in snapshots(), at in any::<prop::sample::Index>(), bit in 0_u32..8) {
         let mut bytes = seen.encode();
         let at = at.index(bytes.len());
-        prop_assert_eq!(Seen::decode(&bytes[..at]).err(), Some(FormatError::Damaged), "cut at {}", at);
+        prop_assert_eq!(Snapshot::decode(&bytes[..at]).err(), Some(FormatError::Damaged), "cut at {}", at);
         bytes[at] ^= 1_u8 << bit;
-        prop_assert!(Seen::decode(&bytes).is_err(), "bit {} of byte {} was changed", bit, at);
+        prop_assert!(Snapshot::decode(&bytes).is_err(), "bit {} of byte {} was changed", bit, at);
     }
 }
 
 #[test]
 fn a_newer_version_is_named() {
-    let mut bytes = Seen::new(Timestamp::default(), []).encode();
+    let mut bytes = Snapshot::new(Timestamp::default(), []).encode();
     bytes[8] = 2;
-    let error = Seen::decode(&bytes).expect_err("version 2 is unknown");
+    let error = Snapshot::decode(&bytes).expect_err("version 2 is unknown");
     assert_eq!(
         error.to_string(),
         "the snapshot of the workspace has version 2, which is unknown here"
@@ -73,7 +73,7 @@ fn below_a_directory_is_what_its_path_begins() {
     };
     let paths = ["a", "a-b", "a/b", "a/b/c", "a/\u{ff}", "a0", "ab/c", "b/a/b"];
     let entries = paths.map(|path| (path.as_bytes().into(), stat));
-    let seen = Seen::new(Timestamp::default(), entries);
+    let seen = Snapshot::new(Timestamp::default(), entries);
     let below: Vec<_> = seen.below(b"a").map(|(path, _)| String::from_utf8_lossy(path)).collect();
     assert_eq!(below, ["a/b", "a/b/c", "a/\u{ff}"]);
     assert_eq!(seen.iter().count(), paths.len());

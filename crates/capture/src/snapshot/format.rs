@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::stat::{Kind, Stat, Timestamp};
 
-const MAGIC: &[u8; 8] = b"GRNSEEN\0";
+const MAGIC: &[u8; 8] = b"GRNSNAP\0";
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = MAGIC.len() + size_of::<u32>();
 

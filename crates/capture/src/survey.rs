@@ -1,0 +1,60 @@
+//! Walks a workspace before a run.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::time::ClockId;
+
+use crate::snapshot::Snapshot;
+use crate::stat::{Kind, Timestamp};
+use crate::walk::{self, Step};
+
+/// A snapshot, and what was noticed on the way.
+#[derive(Debug)]
+pub struct Survey {
+    /// The entries.
+    pub snapshot: Snapshot,
+    /// Entries that belong to another user or group than the root of the workspace: in a view they
+    /// can be read but not written.
+    pub foreign: Vec<Box<[u8]>>,
+    /// Directories that may not be read: what is in them was not seen.
+    pub unreadable: Vec<Box<[u8]>>,
+}
+
+/// Walks the workspace whose root is `root`. What `ignored` accepts is left out, together with
+/// everything below it.
+///
+/// # Errors
+///
+/// Any error of reading a directory or an entry, except that it vanished meanwhile or that the
+/// directory may not be read.
+pub fn survey(
+    root: BorrowedFd<'_>,
+    ignored: &mut dyn FnMut(&[u8], Kind) -> bool,
+) -> io::Result<Survey> {
+    let now = rustix::time::clock_gettime(ClockId::Realtime);
+    let begun = Timestamp { seconds: now.tv_sec, nanos: now.tv_nsec as u32 };
+    let Some((_, owner)) = walk::stat(root, c".")? else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    let mut entries = Vec::new();
+    let (mut foreign, mut unreadable) = (Vec::new(), Vec::new());
+    walk::walk(
+        root,
+        &mut |reached| {
+            if ignored(reached.path, reached.kind) {
+                return Ok(Step::Skip);
+            }
+            let Some((stat, extra)) = walk::stat(reached.parent, reached.name)? else {
+                return Ok(Step::Skip);
+            };
+            if (extra.user, extra.group) != (owner.user, owner.group) {
+                foreign.push(reached.path.into());
+            }
+            entries.push((Box::from(reached.path), stat));
+            Ok(Step::Enter)
+        },
+        &mut |path| unreadable.push(path.into()),
+    )?;
+    Ok(Survey { snapshot: Snapshot::new(begun, entries), foreign, unreadable })
+}
