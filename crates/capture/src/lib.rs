@@ -1,20 +1,52 @@
 //! A command in a view of its own, and what it wrote there.
 //!
 //! On Linux a command can run in an overlay of the workspace: it sees the workspace at its own
-//! path, and what it writes goes to an *upper* directory instead. This crate knows what such a
-//! directory says, and against what each change in it may be proposed:
+//! path, as the same user, and what it writes goes to an *upper* directory instead. This needs no
+//! root and no daemon.
 //!
 //! 1. [`survey`](survey()) records what the workspace is before the command starts: [`Snapshot`].
-//! 2. [`read_upper`] reads the upper directory, and [`Changes::new`] turns its entries into
+//! 2. [`View::start`] makes the view by a process of its own, the *keeper*, whose program calls
+//!    [`keep`]. [`View::run`] starts the command in it, [`View::wait`] waits for its end,
+//!    [`View::stop`] ends what it left running. [`Foreground`] is for commands that have the
+//!    terminal.
+//! 3. [`read_upper`] reads the upper directory, and [`Changes::new`] turns its entries into
 //!    changes of files.
-//! 3. [`Evidence::verdict`] decides for each change whether it is proven what it was made from.
+//! 4. [`Evidence::verdict`] decides for each change whether it is proven what it was made from.
+//!    `/proc/KEEPER/root` leads into the view while it lives.
+//!
+//! [`probe`] finds out whether a machine allows a view, and [`survivors`] which processes of a view
+//! are left when its keeper was killed.
+//!
+//! # What a command cannot do
+//!
+//! It cannot reach the workspace below the overlay: not by unmounting, by namespaces of its own, by
+//! another mount of the same files, by a descriptor that it inherits, or by `/proc`. It cannot read
+//! or write what [`Plan::masks`] names, and cannot type into its terminal.
 //!
 //! # Limitations
 //!
-//! Nothing here reads contents, ignore rules or git's index: the caller brings them together. What
-//! touches the file system exists on Linux only; the rest is the same everywhere.
+//! - A view captures, it does not confine: other places are real. A file of the workspace that has
+//!   another hard link outside is written through that; a daemon that the command can talk to acts
+//!   outside. Root can write to the disk's device.
+//! - A mount that root makes of the workspace while the view lives leads to the real files.
+//! - Nothing can be mounted below the workspace, and files of other users and groups can be read but
+//!   not written. A directory of the workspace cannot be renamed in one step (`EXDEV`).
+//! - Nothing here reads contents, ignore rules or git's index: the caller brings them together.
+//! - What touches the file system exists on Linux only; the rest is the same everywhere.
 
 mod changes;
+#[cfg(target_os = "linux")]
+mod foreground;
+#[cfg(target_os = "linux")]
+mod keeper;
+#[cfg(target_os = "linux")]
+mod plan;
+#[cfg(target_os = "linux")]
+mod probe;
+#[cfg(target_os = "linux")]
+mod processes;
+#[cfg(target_os = "linux")]
+mod signals;
 mod snapshot;
 mod stat;
 #[cfg(target_os = "linux")]
@@ -23,9 +55,23 @@ mod survey;
 mod upper;
 mod verdict;
 #[cfg(target_os = "linux")]
+mod view;
+#[cfg(target_os = "linux")]
 mod walk;
+#[cfg(target_os = "linux")]
+mod wire;
 
 pub use changes::{Change, Changes, Entry, EntryKind, NotProposed, Origin};
+#[cfg(target_os = "linux")]
+pub use foreground::Foreground;
+#[cfg(target_os = "linux")]
+pub use keeper::{INSIDE, keep};
+#[cfg(target_os = "linux")]
+pub use plan::{Failure, Plan, Step};
+#[cfg(target_os = "linux")]
+pub use probe::{Machine, Obstacle, Remedy, probe};
+#[cfg(target_os = "linux")]
+pub use processes::{Identity, Process, survivors};
 pub use snapshot::{FormatError, Snapshot};
 pub use stat::{Kind, Stat, Timestamp};
 #[cfg(target_os = "linux")]
@@ -33,3 +79,7 @@ pub use survey::{Survey, survey};
 #[cfg(target_os = "linux")]
 pub use upper::read_upper;
 pub use verdict::{Clocks, Evidence, TICK_NANOS, Upper, Verdict};
+#[cfg(target_os = "linux")]
+pub use view::{View, ViewError};
+#[cfg(target_os = "linux")]
+pub use wire::Exit;

@@ -7,7 +7,7 @@ use rustix::time::ClockId;
 
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Timestamp};
-use crate::walk::{self, Step};
+use crate::walk::{self, Visit};
 
 /// A snapshot, and what was noticed on the way.
 #[derive(Debug)]
@@ -43,16 +43,16 @@ pub fn survey(
         root,
         &mut |reached| {
             if ignored(reached.path, reached.kind) {
-                return Ok(Step::Skip);
+                return Ok(Visit::Skip);
             }
             let Some((stat, extra)) = walk::stat(reached.parent, reached.name)? else {
-                return Ok(Step::Skip);
+                return Ok(Visit::Skip);
             };
             if (extra.user, extra.group) != (owner.user, owner.group) {
                 foreign.push(reached.path.into());
             }
             entries.push((Box::from(reached.path), stat));
-            Ok(Step::Enter)
+            Ok(Visit::Enter)
         },
         &mut |path| unreadable.push(path.into()),
     )?;

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::changes::{Entry, EntryKind, Origin};
 use crate::stat::Kind;
-use crate::walk::{self, Reached, Step};
+use crate::walk::{self, Reached, Visit};
 
 /// Reads every entry of the upper directory `upper`, by their paths. What `ignored` accepts is left
 /// out, together with everything below it.
@@ -30,10 +30,10 @@ pub fn read_upper(
         upper,
         &mut |reached| {
             if ignored(reached.path, reached.kind) {
-                return Ok(Step::Skip);
+                return Ok(Visit::Skip);
             }
             let Some((stat, extra)) = walk::stat(reached.parent, reached.name)? else {
-                return Ok(Step::Skip);
+                return Ok(Visit::Skip);
             };
             let kind = match stat.kind {
                 Kind::Other if extra.special == (0, 0) && extra.is_character_device => {
@@ -55,7 +55,7 @@ pub fn read_upper(
                 },
             };
             entries.insert(reached.path.into(), Entry { kind, stat });
-            Ok(Step::Enter)
+            Ok(Visit::Enter)
         },
         &mut |path| unreadable.push(Box::<[u8]>::from(path)),
     )?;

@@ -24,7 +24,7 @@ pub(crate) struct Reached<'a> {
 
 /// What the walk does with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Visit {
     /// Walk on; into the entry, if it is a directory.
     Enter,
     /// Leave out what is below the entry.
@@ -39,7 +39,7 @@ pub(crate) enum Step {
 /// longer than the kernel takes.
 pub(crate) fn walk(
     root: BorrowedFd<'_>,
-    visit: &mut dyn FnMut(Reached<'_>) -> io::Result<Step>,
+    visit: &mut dyn FnMut(Reached<'_>) -> io::Result<Visit>,
     unreadable: &mut dyn FnMut(&[u8]),
 ) -> io::Result<()> {
     let mut waiting: Vec<Box<[u8]>> = vec![Box::from(&b""[..])];
@@ -77,7 +77,7 @@ pub(crate) fn walk(
                 },
             };
             let step = visit(Reached { path: &path, parent, name, kind })?;
-            if step == Step::Enter && kind == Kind::Directory {
+            if step == Visit::Enter && kind == Kind::Directory {
                 waiting.push(path.as_slice().into());
             }
         }

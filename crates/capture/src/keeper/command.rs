@@ -1,0 +1,106 @@
+//! Starts the command of a view.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use super::{filter, namespaces};
+
+/// The signals that the keeper takes and that a command gets as if there was no keeper.
+pub(super) const TAKEN: [i32; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP];
+
+/// The one byte that the child sends when its namespaces are to be mapped.
+const UNMAPPED: u8 = b'u';
+
+/// Starts a command as a child of this process, which must have one thread only.
+///
+/// Root gets namespaces of its own once more: mounts that come from another user namespace are
+/// locked, while root could take away those that are its own.
+pub(super) fn start(command: &[OsString]) -> io::Result<Pid> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+    let keeper = rustix::process::getpid();
+    // SAFETY: this process has one thread, so that the child may do all that the parent may.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            drop(ours);
+            let error = become_command(command, keeper, &theirs);
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            let _ = (&theirs).write_all(&[&b"e"[..], &errno.to_le_bytes()].concat());
+            // SAFETY: it ends the child at once, without what the parent has registered for its end.
+            unsafe { libc::_exit(127) }
+        }
+        id => {
+            drop(theirs);
+            let child = Pid::from_raw(id).ok_or(io::ErrorKind::InvalidData)?;
+            let answer = follow(&mut ours, child);
+            if answer.is_err() {
+                // It is ending, or waits for a byte that never comes. Until it has ended, it holds
+                // the lock of the upper directory as well.
+                let _ = rustix::process::kill_process(child, Signal::KILL);
+                let _ = rustix::process::waitpid(Some(child), WaitOptions::empty());
+            }
+            answer.map(|()| child)
+        }
+    }
+}
+
+/// Waits until the child has become the command, whose start closes the socket.
+fn follow(socket: &mut UnixStream, child: Pid) -> io::Result<()> {
+    loop {
+        let mut kind = [0; 1];
+        if socket.read(&mut kind)? == 0 {
+            return Ok(());
+        }
+        if kind == [UNMAPPED] {
+            namespaces::map_all(child.as_raw_nonzero().get().unsigned_abs())?;
+            socket.write_all(&kind)?;
+        } else {
+            let mut errno = [0; 4];
+            socket.read_exact(&mut errno)?;
+            return Err(io::Error::from_raw_os_error(i32::from_le_bytes(errno)));
+        }
+    }
+}
+
+/// Becomes the command, or returns why not.
+fn become_command(command: &[OsString], keeper: Pid, mut socket: &UnixStream) -> io::Error {
+    let mut prepare = || -> io::Result<()> {
+        for signal in TAKEN.into_iter().chain([libc::SIGCHLD]) {
+            default(signal)?;
+        }
+        if rustix::process::geteuid().is_root() {
+            namespaces::unshare()?;
+            socket.write_all(&[UNMAPPED])?;
+            socket.read_exact(&mut [0; 1])?;
+        }
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        if rustix::process::getppid() != Some(keeper) {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        filter::apply()
+    };
+    if let Err(error) = prepare() {
+        return error;
+    }
+    let Some((program, arguments)) = command.split_first() else {
+        return io::Error::from_raw_os_error(libc::EINVAL);
+    };
+    Command::new(program).args(arguments).exec()
+}
+
+/// Gives a signal back its default, unless it was ignored when this program began.
+fn default(signal: i32) -> io::Result<()> {
+    // SAFETY: no handler is installed, and the one that goes away is only called for signals.
+    // rustix has no call that changes what a signal does.
+    let before = unsafe { libc::signal(signal, libc::SIG_DFL) };
+    if before == libc::SIG_IGN {
+        // SAFETY: as above.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,105 @@
+//! Makes the overlay and mounts it wherever the workspace can be reached.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::CWD;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags,
+};
+
+use super::mounts::{self, Mounts};
+use crate::plan::{Failure, Plan, Step};
+
+/// Makes the overlay and mounts it over the workspace, and over every other name of it.
+pub(super) fn mount(plan: &Plan) -> Result<(), Failure> {
+    let workspace = Path::new(&plan.workspace);
+    let table = Mounts::read().map_err(Failure::at(Step::Mounts))?;
+    if let Some(point) = table.below(workspace) {
+        let detail = format!("`{}` is a mount, and no overlay can show it", point.display());
+        return Err(Failure::new(Step::Mounts, detail));
+    }
+    let names = table.other_names(workspace).map_err(Failure::at(Step::Mounts))?;
+    // Handles from before the namespaces belong to other mounts, and the kernel refuses them.
+    let open = |path| mounts::open_path(path).map_err(Failure::of(Step::Layers, path));
+    let lower = open(workspace)?;
+    let upper = open(Path::new(&plan.upper))?;
+    let work = open(Path::new(&plan.work))?;
+    let overlay = create(&lower, &upper, &work)?;
+    let attached =
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(&overlay, c"", &lower, c"", attached)
+        .map_err(Failure::at(Step::Attach))?;
+    for name in names {
+        attach_copy(&overlay, &name).map_err(Failure::of(Step::Attach, &name.path))?;
+    }
+    Ok(())
+}
+
+/// Makes the overlay without mounting it.
+fn create(lower: &OwnedFd, upper: &OwnedFd, work: &OwnedFd) -> Result<OwnedFd, Failure> {
+    let failed = Failure::at(Step::Create);
+    let overlay = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(&failed)?;
+    // Names of descriptors work on every kernel, and need no escaping whatever the path holds.
+    let name = |layer: &OwnedFd| format!("/proc/self/fd/{}", layer.as_raw_fd());
+    let set = || {
+        for (key, value) in [
+            ("source", "greenroom"),
+            ("lowerdir", &name(lower)),
+            ("upperdir", &name(upper)),
+            ("workdir", &name(work)),
+            // Off, so that the upper directory can be mounted again later.
+            ("xino", "off"),
+            ("index", "off"),
+            ("metacopy", "off"),
+        ] {
+            rustix::mount::fsconfig_set_string(&overlay, key, value)?;
+        }
+        rustix::mount::fsconfig_set_flag(&overlay, "userxattr")?;
+        rustix::mount::fsconfig_create(&overlay)
+    };
+    set().map_err(|errno| {
+        let failure = failed(errno);
+        let reason = reason(&overlay);
+        let detail = if reason.is_empty() { failure.detail } else { reason };
+        Failure { detail, ..failure }
+    })?;
+    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+    rustix::mount::fsmount(&overlay, flags, MountAttrFlags::empty()).map_err(failed)
+}
+
+/// The kernel's own sentences on why a file system cannot be made.
+fn reason(context: &OwnedFd) -> String {
+    let mut reasons = Vec::new();
+    let mut buffer = [0; 512];
+    while let Ok(bytes) = rustix::io::read(context, &mut buffer[..]) {
+        let Some(line) = buffer.get(..bytes).filter(|line| !line.is_empty()) else { break };
+        // Each begins with its level: `e` for errors.
+        let line = String::from_utf8_lossy(line.get(2..).unwrap_or(line));
+        reasons.push(line.trim_end().to_owned());
+    }
+    reasons.join("; ")
+}
+
+/// Mounts a copy of a mount, or of something in it, at another name.
+pub(super) fn attach_copy(mount: &OwnedFd, name: &mounts::Name) -> io::Result<()> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let copy = rustix::mount::open_tree(mount, &name.below, flags)?;
+    attach(&copy, &name.path)
+}
+
+/// Mounts something that is mounted nowhere yet.
+pub(super) fn attach(mount: impl AsFd, path: &Path) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    Ok(rustix::mount::move_mount(mount, c"", CWD, path, flags)?)
+}
+
+/// Makes the overlay forget what it remembers of names that are not in use, so that the command
+/// sees what was changed in the workspace meanwhile.
+pub(super) fn refresh(workspace: &Path) -> io::Result<()> {
+    let overlay = rustix::mount::fspick(CWD, workspace, FsPickFlags::FSPICK_CLOEXEC)?;
+    Ok(rustix::mount::fsconfig_reconfigure(&overlay)?)
+}

@@ -1,0 +1,147 @@
+//! What a view is made of, and at which step making it can fail.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What a view is made of. Every path is absolute and leads through no symbolic link.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The directory that the view shows at the same path, and whose files it protects.
+    pub workspace: OsString,
+    /// The directory that receives what is written. It must be on a local file system.
+    pub upper: OsString,
+    /// An empty directory beside `upper`, for the kernel.
+    pub work: OsString,
+    /// Directories that the view shows empty, but for a file named `inside`. One of them must
+    /// hold `upper` and `work`, or the command could write to them.
+    pub masks: Vec<OsString>,
+    /// The content of the files named `inside`.
+    pub inside: String,
+    /// Where the command starts; the path is looked up in the view.
+    pub directory: OsString,
+}
+
+impl Plan {
+    /// Checks what no system call would refuse.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let refused = |path: &Path, why: &str| {
+            Err(Failure::new(Step::Plan, format!("`{}` {why}", path.display())))
+        };
+        let workspace = Path::new(&self.workspace);
+        let masks: Vec<&Path> = self.masks.iter().map(Path::new).collect();
+        let layers = [&self.upper, &self.work].map(Path::new);
+        for path in masks.iter().copied().chain(layers).chain([workspace]) {
+            let real = fs::canonicalize(path).map_err(Failure::of(Step::Plan, path))?;
+            if real != path {
+                return refused(path, "is a link, leads through one, or is not absolute");
+            }
+        }
+        for layer in layers {
+            if layer.starts_with(workspace) {
+                return refused(layer, "is in the workspace, which would hold itself");
+            }
+            if !masks.iter().any(|mask| layer.starts_with(mask)) {
+                return refused(layer, "is in none of the masked directories");
+            }
+        }
+        match masks.into_iter().find(|mask| workspace.starts_with(mask)) {
+            Some(mask) => refused(mask, "holds the workspace, and would hide it"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A step of making a view, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// Starting the keeper, and talking to it.
+    Keeper,
+    /// Checking the paths of the [`Plan`].
+    Plan,
+    /// Closing what the keeper inherited. A directory as standard input, output or error is
+    /// refused: it leads around the view.
+    Descriptors,
+    /// Locking the upper directory: a second view must not use it.
+    Lock,
+    /// Making a user namespace and a mount namespace.
+    Namespaces,
+    /// Mapping users and groups to themselves.
+    Map,
+    /// Keeping mounts of the view out of the namespace outside.
+    Propagation,
+    /// Reading the table of mounts. A mount below the workspace is refused: no overlay can hold it.
+    Mounts,
+    /// Opening the directories of the overlay, or making those of a probe.
+    Layers,
+    /// Making the overlay.
+    Create,
+    /// Mounting the overlay at the workspace and wherever else the workspace can be reached.
+    Attach,
+    /// Hiding the masked directories.
+    Masks,
+    /// Changing to the command's directory.
+    Directory,
+    /// Joining the namespaces of another view.
+    Join,
+}
+
+impl Step {
+    fn what(self) -> &'static str {
+        match self {
+            Self::Keeper => "start the process that keeps the view",
+            Self::Plan => "use these directories",
+            Self::Descriptors => "close inherited descriptors",
+            Self::Lock => "lock the upper directory",
+            Self::Namespaces => "make user and mount namespaces",
+            Self::Map => "map the user to itself",
+            Self::Propagation => "separate the mounts of the view",
+            Self::Mounts => "show what is mounted below the workspace",
+            Self::Layers => "open the directories of the overlay",
+            Self::Create => "make the overlay",
+            Self::Attach => "mount the overlay",
+            Self::Masks => "hide the state directory",
+            Self::Directory => "change to the directory of the command",
+            Self::Join => "join the view",
+        }
+    }
+}
+
+/// A view could not be made; nothing has been started and nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[error("cannot {}: {detail}", step.what())]
+pub struct Failure {
+    /// The step that failed.
+    pub step: Step,
+    /// The error number of the system call, if one failed.
+    pub errno: Option<i32>,
+    /// What went wrong.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure that no system call reported.
+    pub(crate) fn new(step: Step, detail: impl Into<String>) -> Self {
+        Self { step, errno: None, detail: detail.into() }
+    }
+
+    /// Turns errors into failures of one step.
+    pub(crate) fn at<E: Into<io::Error>>(step: Step) -> impl Fn(E) -> Self {
+        move |error| {
+            let error = error.into();
+            Self { step, errno: error.raw_os_error(), detail: error.to_string() }
+        }
+    }
+
+    /// Like [`at`](Self::at), and names what was worked on.
+    pub(crate) fn of<E: Into<io::Error>>(step: Step, path: &Path) -> impl Fn(E) -> Self {
+        move |error| {
+            let failure = Self::at(step)(error);
+            Self { detail: format!("`{}`: {}", path.display(), failure.detail), ..failure }
+        }
+    }
+}

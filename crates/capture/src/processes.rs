@@ -1,0 +1,158 @@
+//! Finds the processes that live in a view, by what `/proc` shows of them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+
+use rustix::process::{Pid, PidfdFlags, Signal};
+use serde::{Deserialize, Serialize};
+
+/// Which view it is: what another process needs to find or to join it. Plain data, to be kept
+/// in a file; valid until the machine is restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The process that keeps the view.
+    pub keeper: u32,
+    /// The inode number of the user namespace. The kernel gives it out again after the view.
+    pub user_namespace: u64,
+    /// The inode number of the mount namespace. The kernel gives it out again after the view.
+    pub mount_namespace: u64,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its id.
+    pub id: u32,
+    /// The name of its program, at most 15 bytes.
+    pub name: String,
+}
+
+/// Finds every process that lives in the view `identity` or in a namespace that was made in it,
+/// its keeper included. All of them can still write to the upper directory.
+///
+/// It works from outside of the view, for the user who made it. A process that ended but was not
+/// waited for is left out.
+///
+/// # Errors
+///
+/// Any error of listing `/proc`.
+///
+/// # Limitations
+///
+/// The kernel gives the numbers of namespaces out again: a long time after the view ended, a
+/// process of another namespace can be taken for one of the view. So nothing may be killed by what
+/// is found here.
+pub fn survivors(identity: &Identity) -> io::Result<Vec<Process>> {
+    let listed = list()?.into_values();
+    let alive = listed.filter(|listed| is_within(listed.process.id, identity.user_namespace));
+    Ok(alive.filter(|listed| !listed.ended).map(|listed| listed.process).collect())
+}
+
+/// The inode number of a namespace of a process: `user` or `mnt`.
+pub(crate) fn namespace(process: &str, kind: &str) -> io::Result<u64> {
+    Ok(std::fs::metadata(format!("/proc/{process}/ns/{kind}"))?.ino())
+}
+
+/// Whether a process is in the user namespace with this number, or in one that was made in it. A
+/// process of another user, or outside of what this one may look at, is not.
+fn is_within(process: u32, user_namespace: u64) -> bool {
+    let mut current = File::open(format!("/proc/{process}/ns/user"));
+    while let Ok(file) = current {
+        match file.metadata() {
+            Ok(metadata) if metadata.ino() == user_namespace => return true,
+            Ok(_) => current = parent(&file),
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// The user namespace in which another one was made.
+fn parent(namespace: &File) -> io::Result<File> {
+    const NS_GET_PARENT: libc::Ioctl = 0xb702;
+    // SAFETY: this request takes no argument and returns a new descriptor; rustix has no call
+    // for it. ioctl_nsfs(2)
+    let descriptor = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+    Ok(File::from(unsafe { OwnedFd::from_raw_fd(descriptor) }))
+}
+
+/// Finds the descendants of this process that have not ended.
+pub(crate) fn descendants() -> io::Result<Vec<Process>> {
+    let listed = list()?;
+    let mut found = Vec::new();
+    let mut waiting = vec![std::process::id()];
+    while let Some(parent) = waiting.pop() {
+        for (id, child) in listed.iter().filter(|(_, child)| child.parent == parent) {
+            waiting.push(*id);
+            if !child.ended {
+                found.push(child.process.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Sends a signal to a process if it is in the user namespace of this one: an id that was given out
+/// again meanwhile is not hit.
+pub(crate) fn signal(process: &Process, signal: Signal, user_namespace: u64) {
+    let id = i32::try_from(process.id).ok().and_then(Pid::from_raw);
+    let handle = id.and_then(|id| rustix::process::pidfd_open(id, PidfdFlags::empty()).ok());
+    // While the handle is open, the id is either this process's or nobody's.
+    if let Some(handle) = handle.filter(|_| is_within(process.id, user_namespace)) {
+        let _ = rustix::process::pidfd_send_signal(handle, signal);
+    }
+}
+
+struct Listed {
+    process: Process,
+    parent: u32,
+    /// It ended, and its parent has not asked how.
+    ended: bool,
+}
+
+fn list() -> io::Result<BTreeMap<u32, Listed>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // A process may end at any time.
+        let stat = std::fs::read(format!("/proc/{id}/stat")).unwrap_or_default();
+        if let Some(listed) = parse(id, &String::from_utf8_lossy(&stat)) {
+            found.insert(id, listed);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads a line of `/proc/PID/stat`, in which the name may hold blanks and parentheses.
+fn parse(id: u32, stat: &str) -> Option<Listed> {
+    let (before, after) = stat.rsplit_once(')')?;
+    let (_, name) = before.split_once('(')?;
+    let mut fields = after.split_whitespace();
+    let state = fields.next()?;
+    Some(Listed {
+        process: Process { id, name: name.to_owned() },
+        parent: fields.next()?.parse().ok()?,
+        ended: matches!(state, "Z" | "X"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_is_read_whole() {
+        let listed = parse(7, "7 (a) S 1 (b)) S 3 7 7 0").expect("it is a line of the kernel's");
+        assert_eq!((listed.process.name.as_str(), listed.parent), ("a) S 1 (b)", 3));
+        assert!(parse(7, "").is_none());
+    }
+}
