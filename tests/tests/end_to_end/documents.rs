@@ -6,6 +6,7 @@
 //! terminal, and answered so. A line `<!-- run: COMMAND -->` is run as well, and shown nowhere;
 //! `<!-- workspace -->` begins an empty repository.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -132,16 +133,55 @@ fn check(path: &str) -> usize {
     shown
 }
 
-#[test]
-fn every_command_that_a_document_shows_prints_what_is_shown() {
+/// README.md and the pages of docs/.
+fn documents() -> Vec<String> {
     let mut documents = vec!["README.md".to_owned()];
     let folder = fs::read_dir(repository().join("docs")).expect("the folder is there");
     documents.extend(folder.map(|entry| {
         let name = entry.expect("it can be read").file_name();
         format!("docs/{}", name.to_str().expect("a plain name"))
     }));
-    let shown: usize = documents.iter().map(|path| check(path)).sum();
+    documents
+}
+
+#[test]
+fn every_command_that_a_document_shows_prints_what_is_shown() {
+    let shown: usize = documents().iter().map(|path| check(path)).sum();
     assert!(shown >= 10, "the documents show only {shown} commands: are the blocks recognised?");
+}
+
+/// The command lines of Greenroom in code spans and in blocks of code.
+fn command_lines(document: &str) -> Vec<String> {
+    let spans = document.split('`').skip(1).step_by(2).map(str::to_owned);
+    let lines = document.lines().map(|line| line.trim_start_matches("$ ").to_owned());
+    let pieces = spans.chain(lines).filter_map(|text| {
+        let rest = text.strip_prefix("greenroom ").map(str::to_owned)?;
+        Some(rest.split(['|', '&', '\n', ';', '…']).next().unwrap_or_default().trim().to_owned())
+    });
+    pieces.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase())).collect()
+}
+
+#[test]
+fn every_command_and_option_that_a_document_names_is_one() {
+    let stage = Stage::new();
+    let mut helps: BTreeMap<String, String> = BTreeMap::new();
+    for path in documents() {
+        for line in command_lines(&document(&path)) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let nested = ["session", "plugin"].contains(&words[0]) && words.len() > 1;
+            let name = words[..if nested { 2 } else { 1 }].join(" ");
+            let help = helps.entry(name.clone()).or_insert_with(|| {
+                let ran = stage.run(name.split(' ').chain(["--help"]));
+                assert_eq!(ran.code, Some(0), "{path} names the command `greenroom {line}`");
+                String::from_utf8_lossy(&ran.stdout).into_owned()
+            });
+            for option in words.iter().filter(|word| word.starts_with("--")) {
+                let option = option.split(['=', ']', '[', '"', ',', ')']).next().unwrap_or(option);
+                assert!(help.contains(option), "{path}: `greenroom {line}` has no {option}");
+            }
+        }
+    }
+    assert!(helps.len() > 10, "only {:?} are named: are they recognised?", helps.keys());
 }
 
 #[test]
