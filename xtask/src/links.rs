@@ -1,10 +1,12 @@
-//! Checks that relative links in Markdown lead to a file of the repository.
+//! Checks that relative links, and paths in code spans, in Markdown lead to a file of the repository.
 //!
 //! The target must be a file that git lists, so a link to something that is only on this machine,
 //! or that differs in case, is found too. Links of HTML are `href` and `src` in quotes.
 //!
+//! A code span is a path if it begins with one of the top folders; it is a path from the root.
+//!
 //! # Limitations
-//! Anchors are not checked.
+//! Anchors are not checked. The changelog may name what is gone.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +22,12 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
     let documents = files.iter().filter(|file| file.path.ends_with(".md") && !file.is_fixture());
     for file in documents {
         let text = file.text().unwrap_or_default();
+        for (at, target) in code_paths(&file.path, text) {
+            if !paths.contains(target.trim_end_matches('/')) {
+                let line = 1 + text[..at].matches('\n').count();
+                problems.push(format!("{}:{line}: there is no `{target}`", file.path));
+            }
+        }
         for (at, target) in targets(text) {
             if is_relative(&target)
                 && let Err(reason) = resolve(&file.path, &target, &paths)
@@ -55,6 +63,21 @@ fn targets(text: &str) -> Vec<(usize, String)> {
     }
     targets.sort();
     targets
+}
+
+/// Where each code span that is a path begins, and the path.
+fn code_paths(document: &str, text: &str) -> Vec<(usize, String)> {
+    if document == "CHANGELOG.md" {
+        return Vec::new();
+    }
+    let path = Regex::new("^(?:benches|crates|docs|examples|tests|xtask)/[A-Za-z0-9_./-]+$");
+    let path = path.expect("it is a pattern");
+    let spans = Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter();
+    let paths = spans.filter_map(|(event, range)| match event {
+        Event::Code(code) if path.is_match(&code) => Some((range.start, code.to_string())),
+        _ => None,
+    });
+    paths.collect()
 }
 
 fn is_relative(target: &str) -> bool {
@@ -148,6 +171,14 @@ mod tests {
             "\n[b](B.md)",
             &["docs/a.md:2: the link `B.md` leads to no file of the repository"],
         );
+    }
+
+    #[test]
+    fn a_path_in_a_code_span_leads_to_a_file() {
+        check_document("`docs/b.md` `docs/` `docs/b.md --x` `src/gone.rs` `a/docs/x.md`", &[]);
+        check_document("\n\nsee `docs/x.md`", &["docs/a.md:3: there is no `docs/x.md`"]);
+        check_document("| a |\n|---|\n| `docs/x.md` |", &["docs/a.md:3: there is no `docs/x.md`"]);
+        check_document("```\ndocs/x.md\n```\n", &[]);
     }
 
     #[test]
