@@ -62,6 +62,10 @@ impl ViewError {
 
 /// A view, kept by a process of its own until this value is dropped.
 ///
+/// What the command leaves running goes on when the value is dropped: call [`stop`](Self::stop) before,
+/// or look for [`survivors`](crate::survivors), before the upper directory is read for the last time or
+/// used again.
+///
 /// The view belongs to the thread that made it: when that thread ends, the kernel ends the keeper
 /// and the command.
 ///
@@ -282,7 +286,8 @@ impl View {
 }
 
 impl Drop for View {
-    /// Ends the keeper, and the command if it still runs. The keeper has nothing to tidy up: its
+    /// Ends the keeper, and the command if it still runs. What the command has started goes on unless
+    /// [`stop`](View::stop) was called before. The keeper has nothing to tidy up: its
     /// mounts go with the last process of the view.
     fn drop(&mut self) {
         let _ = self.keeper.kill();

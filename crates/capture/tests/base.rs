@@ -6,12 +6,10 @@ mod support;
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
-use std::thread;
-use std::time::Duration;
 
-use capture::{Change, Clocks, Evidence, Exit, Snapshot, TICK_NANOS, Upper, Verdict, View};
+use capture::{Change, Clocks, Evidence, Exit, Snapshot, Upper, Verdict, View};
 use std::os::fd::AsFd as _;
-use support::{Fixture, Outcome, words};
+use support::{Fixture, Outcome, tick, words};
 
 /// A live view, and what the workspace was before it.
 struct Live {
@@ -72,12 +70,6 @@ impl Live {
         };
         Ok(evidence.verdict())
     }
-}
-
-/// Waits until the clock of file systems has moved on: what comes before and after can be told
-/// apart.
-fn tick() {
-    thread::sleep(Duration::from_nanos(u64::from(2 * TICK_NANOS)));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use capture::{Changes, Entry, Kind, Plan, Snapshot, View, read_upper, survey};
+use capture::{Changes, Entry, Kind, Plan, Snapshot, TICK_NANOS, View, read_upper, survey};
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
@@ -150,6 +150,12 @@ pub(crate) fn until(what: &str, mut is_true: impl FnMut() -> bool) {
         assert!(begun.elapsed() < Duration::from_secs(60), "in a minute, not: {what}");
         thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Waits until the clock of file systems has moved on: what comes before and after can be told
+/// apart.
+pub(crate) fn tick() {
+    thread::sleep(Duration::from_nanos(u64::from(2 * TICK_NANOS)));
 }
 
 /// Why this machine refuses an overlay to this user, none if it allows one: asked without any code
