@@ -283,6 +283,23 @@ fn the_documents_rust_stages_and_applies_a_file() {
 }
 
 #[test]
+fn the_page_for_orchestrators_has_every_message_with_its_fields() {
+    let messages = include_str!("../../../crates/orchestrator-adapter/src/messages.rs");
+    let page = document("docs/orchestrators.md");
+    for message in messages.split("\npub struct ").skip(1) {
+        let (name, rest) = message.split_once([' ', ';']).expect("a struct has a name");
+        let body = rest.split("\n}").next().unwrap_or_default();
+        let fields =
+            body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
+        let fields = fields.collect::<Vec<_>>().join(", ");
+        let whole = format!("`{name} {{ {fields} }}`");
+        let is_by_name =
+            page.contains(&format!("`{name}`")) && !page.contains(&format!("`{name} {{"));
+        assert!(page.contains(&whole) || is_by_name, "docs/orchestrators.md lacks {whole}");
+    }
+}
+
+#[test]
 fn the_documents_rust_is_the_code_that_a_test_runs() {
     let flat = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
     let tested = flat(include_str!("documents.rs"));
