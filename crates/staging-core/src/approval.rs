@@ -1,22 +1,22 @@
-//! How an approval was given, as the log and the store keep it.
+//! How an approval was given, as the log and the store record it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// By what an approval was given.
+/// The means by which an approval was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ApprovalMeans {
     /// A yes to a question on a terminal.
     Asked,
-    /// The signature that was reviewed, given on the command line.
+    /// The reviewed signature on the command line: `--expect`.
     Expect,
-    /// A command line that said not to ask.
+    /// `--yes` on the command line: apply without asking.
     Yes,
-    /// The word of an agent's client that its user approved.
+    /// An agent's client reported that its user approved.
     Client,
-    /// A call from a program that embeds Greenroom, by whatever rule it has.
+    /// A call from an embedding program, which has its own rules.
     #[default]
     Library,
 }
@@ -43,21 +43,21 @@ impl ApprovalMeans {
 /// How an approval was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approval {
-    /// By what.
+    /// The means.
     pub means: ApprovalMeans,
-    /// The agent in whose environment the command ran, or the client that gave its word.
+    /// The agent in whose environment the command ran, or the client that reported the approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
 }
 
 impl Approval {
-    /// An approval by these means, under no agent.
+    /// An approval by these means that names no agent.
     pub const fn by(means: ApprovalMeans) -> Self {
         Self { means, agent: None }
     }
 }
 
-/// In plain words: `a yes on a terminal`, `--yes under claude-code`.
+/// For people: `a yes on a terminal`, `--yes under claude-code`.
 impl std::fmt::Display for Approval {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.means {

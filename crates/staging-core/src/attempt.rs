@@ -6,7 +6,7 @@ use crate::error::{Result, StagingError};
 use crate::ids::ApplyId;
 use crate::layer::Inner;
 use crate::store::applies::held_by;
-use crate::waiting::{Activity, SAID_AFTER};
+use crate::waiting::{Activity, REPORT_AFTER};
 
 /// How often a request is planned anew because the session changed under it.
 const ATTEMPTS_MAX: u32 = 64;
@@ -51,9 +51,9 @@ impl Inner {
                     if begun.elapsed() >= LOCK_WAIT || (is_in_doubt && !has_recovered) {
                         return Err(held);
                     }
-                    if begun.elapsed() >= SAID_AFTER && !is_said {
+                    if begun.elapsed() >= REPORT_AFTER && !is_said {
                         is_said = true;
-                        self.say_waiting(Activity::Applies(apply));
+                        self.report_waiting(Activity::Applies(apply));
                     }
                     if !has_recovered {
                         std::thread::sleep(LOCK_POLL);

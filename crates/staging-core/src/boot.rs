@@ -1,11 +1,14 @@
-//! Which start of the system this is, where the system tells.
+//! Identifies the present boot of the system.
 //!
-//! Linux names each boot: `/proc/sys/kernel/random/boot_id` (random(4)).
+//! Linux has an id for each boot: `/proc/sys/kernel/random/boot_id` (random(4)).
+//!
+//! # Limitations
+//! Other systems have no such id.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The boot's name; none where the system has none, or keeps it from this process.
+/// The boot's id; `None` when the system has none, or this process may not read it.
 pub(crate) fn id() -> Option<&'static str> {
     static ID: OnceLock<Option<String>> = OnceLock::new();
     ID.get_or_init(|| {
@@ -15,7 +18,7 @@ pub(crate) fn id() -> Option<&'static str> {
     .as_deref()
 }
 
-/// The boot in 31 bits.
+/// A hash of the boot's id in 31 bits.
 pub(crate) fn tag() -> Option<u32> {
     id().map(tag_of)
 }
@@ -26,8 +29,8 @@ fn tag_of(id: &str) -> u32 {
     u32::from_le_bytes(first) >> 1
 }
 
-/// The time since the boot, the time that the machine slept included; none where the system does
-/// not name its boots, since it says nothing there from one process to the next.
+/// The time since the boot, including the time that the machine slept. `None` on systems without
+/// boot ids: two processes cannot compare it there.
 #[cfg(target_os = "linux")]
 pub(crate) fn elapsed() -> Option<Duration> {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -44,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_is_the_same_all_through_a_boot_and_another_in_the_next() {
+    fn a_tag_is_constant_within_a_boot_and_differs_between_boots() {
         assert_eq!(tag(), id().map(tag_of));
         assert_ne!(tag_of("3ac0"), tag_of("3ac1"));
     }

@@ -1,48 +1,47 @@
-//! The one place that talks to the diff engine.
+//! The only user of the diff engine in this crate: diffs of patches, and merges.
 
 use std::io::{self, BufReader, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use atomic_fs::{Digest, RelPath};
+use atomic_fs::{Digest, EntryKind, RelPath};
 use diff_engine::{
     Amount, Content, DiffEngine, FileChange, FileDiff, FileHeader, FileStat, HEAD_BYTES, Merge,
     Registry, Remark, RenderOptions, Side,
 };
 
-use crate::plugins;
-
 pub use diff_engine::{ChildLimits, Confinement, PluginHost, Policy};
 
 use crate::contents::blobs::{BlobReader, Blobs, is_damage};
-use crate::error::Result;
-use crate::error::StagingError;
+use crate::error::{Result, StagingError};
+use crate::locks::unpoisoned;
 use crate::options::{Hosting, StagingOptions};
 use crate::patch::{DiffSummary, Operation, Patch};
+use crate::plugins;
 use crate::quarantine::Quarantine;
 use crate::request::DiffOptions;
-use atomic_fs::EntryKind;
 
-/// A proposed patch's diff longer than this is left out of its notice.
+/// A longer diff is left out of the notice of a proposed patch.
 const NOTICE_DIFF_BYTES_MAX: usize = 256 * 1024;
 
-/// The columns of the short form.
+/// The width of the diffstat.
 const STAT_COLUMNS: usize = 80;
 
 /// Compares bases with staged contents.
 pub(crate) struct Differ {
     engine: DiffEngine,
-    /// The bits of a file that is created without naming any.
+    /// The permission bits of a file that is created without naming a mode.
     plain_mode: u32,
-    /// What a strategy did while a diff was shown, when no patch is there to carry the remark.
+    /// Reports of strategies that failed while a diff was shown: the patch is stored already, so
+    /// its remarks cannot hold them.
     warnings: Mutex<Vec<String>>,
 }
 
-/// Content of one side of a patch.
+/// The content of one side of a patch.
 #[derive(Clone)]
 pub(crate) enum Sided {
     Absent,
     Held(Arc<[u8]>),
-    /// Its length, and its first bytes.
+    /// The content's length and first bytes.
     TooLarge(u64, Vec<u8>),
 }
 
@@ -55,7 +54,7 @@ impl Sided {
         }
     }
 
-    /// Its first bytes.
+    /// The content's first bytes.
     fn head(&self) -> &[u8] {
         match self {
             Self::Absent => b"",
@@ -70,9 +69,8 @@ impl Sided {
 }
 
 impl Differ {
-    /// An engine with the bundled strategies and those the user allowed.
-    ///
-    /// What misbehaved in an earlier process, whoever ran it, is not asked in this one either.
+    /// An engine with the bundled strategies and those that the user allowed. Quarantined
+    /// strategies are not run.
     pub(crate) fn new(options: &StagingOptions, quarantine: Quarantine) -> Result<Self> {
         let failed =
             |error: &dyn std::fmt::Display| StagingError::Diff { reason: error.to_string() };
@@ -92,7 +90,7 @@ impl Differ {
                 (Hosting::Child, None) => {
                     return Err(failed(&format_args!(
                         "the strategy `{}` has no plugin host to run in: name one, or allow it \
-                         in this process",
+                         to run in this process",
                         allowed.name
                     )));
                 }
@@ -117,22 +115,22 @@ impl Differ {
         Ok(Self { engine, plain_mode, warnings: Mutex::default() })
     }
 
-    /// What nobody has been told yet of strategies that failed while a diff was written.
+    /// Takes the reports of strategies that failed while a diff was written.
     pub(crate) fn take_warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut unpoisoned(&self.warnings))
     }
 
-    /// Content longer than this is not compared, so it need not be loaded.
+    /// The length up to which contents are compared; a longer one need not be loaded.
     pub(crate) fn bytes_max(&self) -> u64 {
         self.engine.policy().size_max_bytes
     }
 
-    /// Merges what two sides made of a base.
+    /// Merges two contents that were made from the same base.
     pub(crate) fn merge(&self, base: &[u8], ours: &[u8], theirs: &[u8]) -> Merge {
         self.engine.merge(base, ours, theirs)
     }
 
-    /// The diff of a patch in numbers and, if wanted, as text.
+    /// The summary of a patch's diff and, if requested, its text.
     pub(crate) fn summarise(
         &self,
         patch: &Patch,
@@ -149,7 +147,7 @@ impl Differ {
             patch.staged.and_then(|staged| files(staged.mode)),
             self.plain_mode,
         );
-        // Of contents that are compared the engine says it.
+        // The engine adds these remarks to contents that it compares.
         let heads = match old.is_compared() && new.is_compared() || same_content(patch) {
             true => Vec::new(),
             false => Remark::of_heads(old.head(), new.head()),
@@ -168,8 +166,8 @@ impl Differ {
         (summary, text)
     }
 
-    /// The diffs of a patch's sections: two where something of another kind takes the place of what
-    /// was there, as git shows it.
+    /// The diffs of a patch's sections. A change of the kind has two, a deletion and a creation,
+    /// as in git.
     fn diffs(&self, patch: &Patch, old: Side<'_>, new: Side<'_>) -> Vec<FileDiff> {
         if patch.changes_kind() {
             return vec![self.engine.diff(old, Side::Absent), self.engine.diff(Side::Absent, new)];
@@ -177,7 +175,8 @@ impl Differ {
         vec![self.compare(patch, old, new)]
     }
 
-    /// What did not change is no replacement, however large it is.
+    /// The diff of two contents; an unchanged content is never a full replacement, whatever its
+    /// size.
     fn compare(&self, patch: &Patch, old: Side<'_>, new: Side<'_>) -> FileDiff {
         if same_content(patch) {
             return self.engine.diff(Side::Text(b""), Side::Text(b""));
@@ -193,7 +192,8 @@ impl Differ {
         new: &Sided,
     ) -> Option<Arc<[u8]>> {
         let mut out = Bounded(Vec::new());
-        // Too long, or not loaded: whoever wants it asks for it.
+        // An error: the diff is too long, or the content is not loaded. Readers request such a
+        // diff.
         self.render(
             patch,
             diffs,
@@ -206,7 +206,7 @@ impl Differ {
         Some(out.0.into())
     }
 
-    /// Writes a patch's part of a diff from contents that are loaded.
+    /// Writes a patch's diff from loaded contents.
     fn render(
         &self,
         patch: &Patch,
@@ -234,7 +234,7 @@ impl Differ {
         Ok(())
     }
 
-    /// Writes the diff of one file's content before and after an edit.
+    /// Writes the diff between two contents of a file.
     pub(crate) fn write_edit(
         &self,
         path: &RelPath,
@@ -261,7 +261,7 @@ impl Differ {
             .map_err(|source| StagingError::Output { source })
     }
 
-    /// Writes a patch's part of a diff, from its blobs.
+    /// Writes a patch's diff from its stored contents.
     pub(crate) fn write(
         &self,
         patch: &Patch,
@@ -290,14 +290,12 @@ impl Differ {
         let diffs = self.diffs(patch, old.as_side(), new.as_side());
         let replaced = |remark: &&Remark| matches!(remark, Remark::StrategyReplaced { .. });
         let warnings = diffs.iter().flat_map(|diff| &diff.remarks).filter(replaced);
-        self.warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(&self.warnings)
             .extend(warnings.map(|remark| format!("`{}`: {remark}", patch.path)));
         self.render(patch, &diffs, old.as_side(), new.as_side(), &render, out).map_err(output)
     }
 
-    /// The same for a patch whose contents are too large to load.
+    /// [`write`](Self::write) for a patch whose contents are too large to load.
     fn write_large(
         &self,
         patch: &Patch,
@@ -332,7 +330,7 @@ impl Differ {
         Ok(())
     }
 
-    /// Writes the short form of a diff.
+    /// Writes the diffstat.
     pub(crate) fn write_stat(&self, patches: &[Patch], out: &mut dyn Write) -> Result<()> {
         let stats: Vec<FileStat> = patches
             .iter()
@@ -353,13 +351,13 @@ impl Differ {
     }
 }
 
-/// Whether a patch leaves the content as it is.
+/// Whether a patch changes no content.
 fn same_content(patch: &Patch) -> bool {
     let (old, new) = sides(patch);
     old.is_some() && old == new && !patch.changes_kind()
 }
 
-/// What to say of symbolic links and directories: their diffs look like those of files.
+/// Remarks about symbolic links and directories, whose diffs look like those of files.
 fn of_kinds(patch: &Patch, old: &Sided, new: &Sided) -> Vec<String> {
     let target = |side: &Sided| format!("symbolic link to `{}`", atomic_fs::escape(side.head()));
     let named = |kind: EntryKind, side: &Sided| match kind {
@@ -392,7 +390,7 @@ fn load(blobs: &Blobs, path: &RelPath, digest: &Digest) -> Result<Sided> {
     Ok(Sided::Held(content.into()))
 }
 
-/// A blob that is too large to hold, hashed once before it is shown.
+/// Opens a content that is too large to load, and verifies its digest first.
 fn open_checked(
     blobs: &Blobs,
     path: &RelPath,
@@ -409,8 +407,8 @@ fn open_checked(
     Ok(BufReader::with_capacity(256 * 1024, file))
 }
 
-/// A stored content could not be read: because it is damaged, or because the system failed a
-/// call, which says nothing about the content.
+/// Maps an error of reading stored content: the content is damaged, or a system call failed and
+/// the content may be intact.
 pub(crate) fn damaged(path: &RelPath) -> impl Fn(io::Error) -> StagingError {
     let path = path.clone();
     move |source| {
@@ -422,7 +420,7 @@ pub(crate) fn damaged(path: &RelPath) -> impl Fn(io::Error) -> StagingError {
     }
 }
 
-/// What a header borrows.
+/// The texts that a header borrows.
 struct Names<'p> {
     path: &'p [u8],
     to: &'p [u8],
@@ -454,7 +452,8 @@ impl<'p> Names<'p> {
     /// The headers of a patch's sections, in their order.
     fn headers(&self, patch: &Patch, plain_mode: u32) -> Vec<Header<'_>> {
         let made_executable = plain_mode | ((plain_mode & 0o444) >> 2);
-        // Git's two modes stand for what a plain file, and a plain one that can be run, get here.
+        // Git knows two modes of files: they represent a new file with the default mode, and one
+        // that is executable in addition.
         let created = |mode: u32| match mode {
             mode if mode == plain_mode => 0o644,
             mode if mode == made_executable => 0o755,
@@ -480,24 +479,24 @@ impl<'p> Names<'p> {
             }
         };
         if patch.changes_kind() {
-            let (going, coming) = (self.change(Operation::Delete), self.change(Operation::Create));
-            return vec![header(going, old, None), header(coming, None, new)];
+            let (delete, create) = (self.change(Operation::Delete), self.change(Operation::Create));
+            return vec![header(delete, old, None), header(create, None, new)];
         }
         vec![header(self.change(patch.operation), old, new)]
     }
 }
 
-/// What stands above a section of a diff, or is all of it.
+/// The header of a section of a diff.
 enum Header<'p> {
     File(FileHeader<'p>),
-    /// A directory, which git's diffs do not know.
+    /// A directory. Git's diffs have none, so this is the whole section.
     Directory {
         is_new: bool,
         mode: u32,
     },
 }
 
-/// Text up to a length, and an error beyond it.
+/// A buffer for a notice's diff; a write beyond its limit fails.
 struct Bounded(Vec<u8>);
 
 impl Write for Bounded {

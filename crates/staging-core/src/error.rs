@@ -1,4 +1,4 @@
-//! What can go wrong, of which kind it is, and what to do about it.
+//! Errors of the staging layer, their kinds and their messages.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::signature::Signature;
 /// The result of every call of the layer.
 pub type Result<T, E = StagingError> = std::result::Result<T, E>;
 
-/// The kinds of errors, as machines tell them apart.
+/// The kinds of errors, for programs that react to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -32,58 +32,58 @@ pub enum ErrorKind {
     Conflict,
     /// The path or the mode is protected.
     Refused,
-    /// Something else than what was approved is pending now.
+    /// What is pending now differs from what was approved.
     SignatureMismatch,
-    /// A full replacement wants a confirmation.
+    /// Files are replaced as a whole, and the request does not confirm that.
     ConfirmationMissing,
-    /// The session or the patch is not open or pending any more.
+    /// The session is not open any more, or the patch or apply was decided before.
     Closed,
     /// A limit is reached.
     Limit,
-    /// Something else is at it; try again.
+    /// Another call or process uses what this call needs; try again.
     Busy,
-    /// A sync failed after the swaps: recovery decides.
+    /// It is not certain that an apply is on disk, or that it is recorded; recovery decides.
     InDoubt,
-    /// The system failed a call.
+    /// A system call failed.
     Io,
-    /// Stored content is not what it was.
+    /// Stored content, or the store, is not what was written.
     Damaged,
     /// The store failed.
     Store,
     /// The file system lacks a call that the protocol needs.
     Unsupported,
-    /// The part of Greenroom that has to do it has stopped.
+    /// The actor that answers such calls has stopped.
     Stopped,
-    /// The work panicked, which is a defect of Greenroom.
+    /// The call panicked, which is a defect of Greenroom.
     Panicked,
 }
 
-/// A staging call failed. Unless its kind is `in_doubt`, the workspace is as it
-/// was.
+/// A staging call failed. Unless its kind is [`InDoubt`](ErrorKind::InDoubt), the workspace is
+/// unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StagingError {
-    /// The workspace refused or failed.
+    /// The workspace refused a path, or a system call on it failed.
     #[error(transparent)]
     Fs(#[from] FsError),
-    /// The path is not one.
+    /// The text is not a path in the workspace.
     #[error(transparent)]
     Path(#[from] PathError),
     /// No session has this id or label.
     #[error("there is no session `{name}`: `session list` shows them")]
     SessionNotFound {
-        /// What was asked for.
+        /// The id or label, escaped.
         name: String,
     },
-    /// The session takes no proposals any more.
+    /// The session was closed or has expired.
     #[error("session {session} is {}: open a new one", state.as_str())]
     SessionNotOpen {
         /// The session.
         session: SessionId,
-        /// How it stands.
+        /// Closed or expired.
         state: SessionState,
     },
-    /// The label cannot be one.
+    /// The text cannot be a session's label.
     #[error("`{label}` cannot be a session's label: {reason}")]
     BadLabel {
         /// The label, escaped.
@@ -94,10 +94,10 @@ pub enum StagingError {
     /// No patch has this id.
     #[error("there is no patch {patch}: `status` shows what is pending")]
     PatchNotFound {
-        /// What was asked for.
+        /// The id.
         patch: PatchId,
     },
-    /// The patch was decided already.
+    /// The patch was decided before.
     #[error(
         "patch {patch} is {state}{}: nothing is left to decide",
         reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
@@ -105,36 +105,36 @@ pub enum StagingError {
     NotPending {
         /// The patch.
         patch: PatchId,
-        /// How it stands.
+        /// Applied or discarded.
         state: PatchState,
-        /// Why it was discarded.
+        /// Why it was discarded; `None` when it was applied.
         reason: Option<DiscardReason>,
     },
-    /// Nothing is pending where something was to be applied.
+    /// The request selects no pending patch.
     #[error("nothing is pending")]
     NothingPending,
-    /// The apply cannot be taken back, whatever the files hold.
+    /// The apply cannot be undone, whatever the files hold.
     #[error("{apply} cannot be undone: {reason}")]
     NotUndoable {
         /// The apply.
         apply: ApplyId,
-        /// Why.
+        /// Why it cannot be undone.
         reason: String,
     },
-    /// Nothing was applied that could be taken back.
+    /// No apply can be undone.
     #[error("there is nothing to undo")]
     NothingToUndo,
-    /// Files are no longer what was applied.
+    /// Files differ from what was applied.
     #[error("{apply} cannot be undone, files changed since: {reason}")]
     UndoConflict {
         /// The apply.
         apply: ApplyId,
-        /// The first of the files.
+        /// The first changed file.
         path: RelPath,
-        /// All of them, and how they differ.
+        /// Every changed file, and how it differs.
         reason: String,
     },
-    /// The session sees no file there.
+    /// The session sees no file at the path.
     #[error("there is no file `{path}`")]
     NoSuchFile {
         /// The path.
@@ -146,18 +146,18 @@ pub enum StagingError {
         /// The rename's target.
         path: RelPath,
     },
-    /// A directory to delete has something in it.
+    /// A directory to delete is not empty.
     #[error("`{path}` is a directory that is not empty: delete what is in it first")]
     DirectoryNotEmpty {
         /// The directory.
         path: RelPath,
     },
-    /// The path lies below a file, or above files.
+    /// A parent of the path is a file, or the path is a parent of files.
     #[error("`{path}` cannot be a file: `{other}` is one")]
     PathBlocked {
         /// The path.
         path: RelPath,
-        /// The file in its way.
+        /// The parent or child that is a file.
         other: RelPath,
     },
     /// An edit's old text is not in the file exactly once.
@@ -170,21 +170,21 @@ pub enum StagingError {
         path: RelPath,
         /// How often the text occurs.
         found: u64,
-        /// What differs in the file, where it nearly has the text.
+        /// A similar text in the file, and how it differs.
         near: Option<NearMiss>,
     },
-    /// A patch over many files cannot be read.
+    /// The text is not a patch that can be parsed.
     #[error(transparent)]
     Patch(#[from] PatchError),
-    /// A part of a patch does not fit its file.
+    /// A hunk of a patch does not fit its file.
     #[error("the patch does not fit `{path}`: {reason}")]
     PatchMisfit {
         /// The file.
         path: RelPath,
-        /// Which hunk, what is expected and what is there.
+        /// Which hunk, what it expects and what the file holds.
         reason: String,
     },
-    /// The file is not what the proposal was made from.
+    /// The file's content differs from the content that the proposal names as its base.
     #[error(
         "`{path}` is not what the proposal was made from: it is {}, not {expected}; read the file again",
         found.map_or("absent".to_owned(), |found| found.to_string())
@@ -192,49 +192,49 @@ pub enum StagingError {
     NotTheBase {
         /// The file.
         path: RelPath,
-        /// The content that was expected.
+        /// The digest that the proposal names.
         expected: Digest,
-        /// The content there, if the session sees a file.
+        /// The digest of the file that the session sees; `None` when it sees none.
         found: Option<Digest>,
     },
     /// The request makes no sense as it is.
     #[error("{reason}")]
     Usage {
-        /// What is wrong with it.
+        /// What is wrong with the request.
         reason: String,
     },
-    /// The mode holds setuid or setgid bits, or bits that are no permissions.
+    /// The mode has setuid or setgid bits, or bits that are not permissions.
     #[error("mode {mode:o} of `{path}` is refused: only permission bits up to 1777 are staged")]
     ModeRefused {
         /// The file.
         path: RelPath,
-        /// What was asked for.
+        /// The mode that the request names.
         mode: u32,
     },
-    /// Files changed since the agent saw them; the patches are discarded.
+    /// Files changed since the agent read them, or sessions expired; the patches are discarded.
     #[error("{}", stale_message(patches))]
     Stale {
-        /// The patches, discarded as stale.
+        /// The discarded patches.
         patches: Vec<Patch>,
     },
-    /// Patches of the set are stale or expired, and nobody has refreshed or dismissed them.
+    /// Patches of the set are stale or expired, and were neither refreshed nor dismissed.
     #[error("{}", lost_message(patches))]
     LostParts {
-        /// The patches that the set lacks.
+        /// The stale and expired patches.
         patches: Vec<Patch>,
     },
-    /// The apply cannot be applied again.
+    /// The apply cannot be redone.
     #[error("{apply} cannot be redone: {reason}")]
     NotRedoable {
         /// The apply.
         apply: ApplyId,
-        /// Why.
+        /// Why it cannot be redone.
         reason: String,
     },
-    /// No apply was undone that can be applied again.
+    /// No undone apply can be redone.
     #[error("there is nothing to redo")]
     NothingToRedo,
-    /// Two sessions want different things of one file.
+    /// Patches of two sessions change the same file.
     #[error(
         "{} of session {} and {} of session {} both concern `{path}`: apply or discard one first",
         patches.0, sessions.0, patches.1, sessions.1
@@ -247,49 +247,52 @@ pub enum StagingError {
         /// Their sessions.
         sessions: (SessionId, SessionId),
     },
-    /// The patch cannot be proposed anew.
+    /// The patch cannot be proposed again from the file as it is now.
     #[error("{patch} cannot be refreshed: {reason}")]
     NotRefreshable {
         /// The patch.
         patch: PatchId,
-        /// Why.
+        /// Why it cannot be refreshed.
         reason: String,
     },
-    /// The agent and somebody else changed the same lines.
+    /// The patch and the file's present content change the same lines.
     #[error("{patch} cannot be merged into `{path}`: {reason}; have the agent read it again")]
     MergeConflict {
         /// The patch.
         patch: PatchId,
         /// The file.
         path: RelPath,
-        /// Which lines, or what else.
+        /// Which lines, or what else prevents the merge.
         reason: String,
     },
-    /// A rename's target is freed by a patch that was not selected.
+    /// A selected rename needs the place that an unselected patch frees.
     #[error("{patch} moves a file to `{path}`, which {needs} frees: select both")]
     Incomplete {
         /// The rename.
         patch: PatchId,
-        /// The patch that must come along.
+        /// The patch that must be selected too.
         needs: PatchId,
         /// The rename's target.
         path: RelPath,
     },
-    /// Something else than what was approved is pending now.
+    /// What is pending now differs from what was approved.
     #[error("the set's signature is {found}, not {expected}: it changed since, review it again")]
     SignatureMismatch {
-        /// What was approved.
+        /// The signature that was approved.
         expected: Signature,
-        /// What is pending.
+        /// The signature of what is pending.
         found: Signature,
     },
-    /// Files are replaced as a whole, unseen, which wants a confirmation.
-    #[error("{}", confirmation_message(patches))]
+    /// Files are replaced as a whole, without a diff, and the request does not confirm that.
+    #[error(
+        "replaced as a whole, without a diff to read: {}; confirm the full replacement",
+        listed(patches)
+    )]
     ConfirmationMissing {
-        /// The patches it is about.
+        /// The patches that replace a file as a whole.
         patches: Vec<Patch>,
     },
-    /// A client's word is not enough for a file that decides what runs or who is asked.
+    /// The file decides which programs run or who approves: approval through a client is refused.
     #[error(
         "{patch} changes `{path}`, which is never approved through a client: use `greenroom apply {patch}` at the terminal"
     )]
@@ -302,12 +305,12 @@ pub enum StagingError {
     /// A limit is reached.
     #[error("{what} is limited to {max}: apply or discard what is pending first")]
     Limit {
-        /// What is limited.
+        /// What is limited, with its unit.
         what: &'static str,
-        /// To how much.
+        /// The limit.
         max: u64,
     },
-    /// A patch over more files than a session may have patches.
+    /// The patch changes more files than a session may have patches.
     #[error(
         "the patch changes {files} files, and a session has at most {max} patches: propose it in parts"
     )]
@@ -317,45 +320,45 @@ pub enum StagingError {
         /// How many patches a session may have pending.
         max: u32,
     },
-    /// Something else is at it.
+    /// Another call or process uses what this call needs.
     #[error("{what}: try again")]
     Busy {
-        /// What keeps the call.
+        /// What is in use, and by whom.
         what: String,
     },
-    /// A request of this name has had its apply.
-    #[error("a request of this name was asked before: {apply} {how}; give a new one a new name")]
+    /// A request of this name was applied before.
+    #[error("a request of this name was made before: {apply} {how}; use a new name")]
     AlreadyAsked {
-        /// The apply.
+        /// The apply of the earlier request.
         apply: ApplyId,
         /// How it ended.
         how: &'static str,
     },
-    /// The apply failed; everything is as it was and stays pending.
+    /// The apply failed; the workspace is unchanged and the patches stay pending.
     #[error("{apply} failed and was rolled back, nothing changed")]
     RolledBack {
         /// The apply.
         apply: ApplyId,
-        /// What failed.
+        /// The failure.
         source: FsError,
     },
-    /// A sync failed after the swaps.
+    /// A sync failed after the swaps: a power cut could undo some of them.
     #[error(
         "{apply} is in doubt: the files are swapped but may not survive a power cut; `recover` decides"
     )]
     InDoubt {
         /// The apply.
         apply: ApplyId,
-        /// What failed.
+        /// The failure.
         source: FsError,
     },
-    /// Patches that an apply in doubt holds: a person has to settle that one first.
+    /// The patches belong to an apply in doubt, which a person has to settle first.
     #[error("{apply} is in doubt, and these patches are a part of it")]
     HeldInDoubt {
         /// The apply.
         apply: ApplyId,
     },
-    /// The set is on the disk, and the store does not know it yet.
+    /// The set is on disk, but the store does not record it yet.
     #[error("{apply} is on the disk, but that could not be recorded; the next command records it")]
     NotRecorded {
         /// The apply.
@@ -363,10 +366,10 @@ pub enum StagingError {
         /// Why it could not be recorded.
         source: Box<StagingError>,
     },
-    /// An earlier apply is in doubt and could not be decided yet.
+    /// An earlier apply could not be recovered.
     #[error("the workspace could not be recovered from an earlier apply: {reason}")]
     NotRecovered {
-        /// Why.
+        /// Why recovery failed.
         reason: String,
     },
     /// The store was written by a newer version.
@@ -376,10 +379,10 @@ pub enum StagingError {
     NewerStore {
         /// The store's schema.
         found: u32,
-        /// The newest one known.
+        /// The newest schema that this version can read.
         known: u32,
     },
-    /// The state directory cannot be trusted.
+    /// The state directory is unsafe, or belongs to another workspace.
     #[error("the state directory `{}` {reason}", path.display())]
     StateDir {
         /// The directory.
@@ -392,85 +395,85 @@ pub enum StagingError {
         "stored content of `{path}` is damaged: {reason}; discard the patch and have it proposed again"
     )]
     Damaged {
-        /// The file whose content it is.
+        /// The file of the patch.
         path: RelPath,
-        /// What is wrong with it.
+        /// What is wrong with the content.
         reason: String,
     },
-    /// Stored content could not be read; it may be sound.
+    /// Stored content could not be read; it may be intact.
     #[error("cannot read the stored content of `{path}`")]
     ContentUnreadable {
-        /// The file whose content it is.
+        /// The file of the patch.
         path: RelPath,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The process may open no more files.
+    /// The process has reached its limit of open files.
     #[error("too many files are open: raise the limit (`ulimit -n`)")]
     TooManyFiles,
-    /// A row of the store makes no sense.
+    /// The database is corrupt, or holds a row that no version writes.
     #[error("the store is damaged: {reason}")]
     DamagedStore {
         /// What is wrong.
         reason: String,
     },
     /// SQLite failed.
-    #[error("the store failed")]
+    #[error("cannot use the store")]
     Store {
-        /// What it said.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
-    /// What was to be stored was not.
-    #[error("the store did not take it: {reason}")]
+    /// The transaction was rolled back.
+    #[error("cannot write to the store: {reason}")]
     NotCommitted {
-        /// Why.
+        /// Why it was rolled back.
         reason: String,
     },
-    /// The state directory does not take what is written to it.
+    /// The state directory is read-only, or its disk is full.
     #[error("the state directory cannot be written to: {reason}")]
     StateUnwritable {
         /// What is wrong, and what to do.
         reason: &'static str,
     },
-    /// A strategy library cannot be loaded.
+    /// A diff strategy is unknown, or its library cannot be loaded.
     #[error("the diff engine failed: {reason}")]
     Diff {
-        /// What it said.
+        /// The engine's error.
         reason: String,
     },
-    /// The system failed a call outside of the workspace.
+    /// A system call outside of the workspace failed.
     #[error("cannot {action} `{}`", path.display())]
     Io {
-        /// What was being done.
+        /// What the call does, as a verb.
         action: &'static str,
-        /// To what.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// What is written to failed: a closed pipe, a full disk.
+    /// Writing to the caller's output failed: a closed pipe, a full disk.
     #[error("cannot write the output")]
     Output {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// What SQLite said, as what a person can do about it.
+/// Maps what a person can act on to an error that says how.
 impl From<rusqlite::Error> for StagingError {
     fn from(source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         match source.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 let reason = format!(
-                    "{source}; the workspace is not touched by that. `greenroom doctor` looks \
-                     closer. To go on without what was pending, move `store.sqlite` and its \
-                     `-wal` and `-shm` out of the state directory"
+                    "{source}; the workspace is unchanged. `greenroom doctor` shows details. To go \
+                     on without the pending patches, move `store.sqlite` and its `-wal` and `-shm` \
+                     out of the state directory"
                 );
                 Self::DamagedStore { reason }
             }
             Some(ErrorCode::DiskFull) => Self::StateUnwritable { reason: DISK_FULL },
-            // SQLite does not pass on why it cannot open a file.
+            // SQLite does not report why it cannot open a file.
             Some(ErrorCode::CannotOpen) if is_out_of_descriptors() => Self::TooManyFiles,
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::StateUnwritable { reason: "make it writable, or name another" }
@@ -480,10 +483,10 @@ impl From<rusqlite::Error> for StagingError {
     }
 }
 
-/// The database, its log, the log's index and their directory.
+/// How many files a connection opens: the database, its log, the log's index, their directory.
 const SQLITE_FILES: usize = 4;
 
-/// Whether this process could not open as many files now as a connection to the store needs.
+/// Whether this process has too few free file descriptors for a connection to the store.
 fn is_out_of_descriptors() -> bool {
     let mut opened = Vec::with_capacity(SQLITE_FILES);
     for _ in 0..SQLITE_FILES {
@@ -495,7 +498,7 @@ fn is_out_of_descriptors() -> bool {
     false
 }
 
-/// Whether the system refused to open one file more.
+/// Whether opening a file failed at the limit of open files.
 #[cfg(unix)]
 fn is_too_many_files(error: &io::Error) -> bool {
     use rustix::io::Errno;
@@ -503,7 +506,7 @@ fn is_too_many_files(error: &io::Error) -> bool {
     too_many.contains(&error.raw_os_error())
 }
 
-/// Whether the system refused to open one file more.
+/// Whether opening a file failed at the limit of open files.
 #[cfg(not(unix))]
 fn is_too_many_files(error: &io::Error) -> bool {
     const ERROR_TOO_MANY_OPEN_FILES: i32 = 4;
@@ -513,28 +516,28 @@ fn is_too_many_files(error: &io::Error) -> bool {
 const DISK_FULL: &str = "its disk is full: free some space there, or run `greenroom gc`";
 
 impl StagingError {
-    /// A request that makes no sense as it is.
+    /// Bad input.
     pub(crate) fn usage(reason: impl Into<String>) -> Self {
         Self::Usage { reason: reason.into() }
     }
 
-    /// A decision about a patch that was decided before.
+    /// The error for a decision about a patch that was decided before.
     pub(crate) fn not_pending(patch: &Patch) -> Self {
         Self::NotPending { patch: patch.id, state: patch.state, reason: patch.reason }
     }
 
-    /// A row that this version cannot have written.
+    /// The error for a row that no version writes.
     pub(crate) fn damaged_store(reason: impl Into<String>) -> Self {
         Self::DamagedStore { reason: reason.into() }
     }
 
-    /// A directory where a file is needed.
+    /// The error for a directory where a file is needed.
     pub(crate) fn is_a_directory(path: &RelPath) -> Self {
         let (path, refusal) = (path.clone(), Refusal::NotAFile { kind: "directory" });
         FsError::Refused { path, refusal }.into()
     }
 
-    /// Whether the disk that the state lies on is full.
+    /// Whether the disk of the state directory is full.
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::StateUnwritable { reason } => *reason == DISK_FULL,
@@ -543,7 +546,8 @@ impl StagingError {
         }
     }
 
-    /// Whether the state directory takes nothing at present: it is read-only or full.
+    /// Whether the state directory cannot be written to at present: it is read-only, or its disk
+    /// is full.
     pub(crate) fn is_unwritable(&self) -> bool {
         use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
         match self {
@@ -556,7 +560,7 @@ impl StagingError {
         }
     }
 
-    /// Which kind of error it is.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Fs(source) => fs_kind(source),
@@ -606,7 +610,7 @@ impl StagingError {
         }
     }
 
-    /// The patches it is about, when it is about some.
+    /// The patches that the error is about; empty when it is about none.
     pub fn patches(&self) -> Vec<PatchId> {
         match self {
             Self::Stale { patches }
@@ -621,11 +625,53 @@ impl StagingError {
             | Self::NotByClient { patch, .. } => vec![*patch],
             Self::Conflict { patches, .. } => vec![patches.0, patches.1],
             Self::Incomplete { patch, needs, .. } => vec![*patch, *needs],
-            _ => Vec::new(),
+            Self::Fs(_)
+            | Self::Path(_)
+            | Self::SessionNotFound { .. }
+            | Self::SessionNotOpen { .. }
+            | Self::BadLabel { .. }
+            | Self::NothingPending
+            | Self::NotUndoable { .. }
+            | Self::NothingToUndo
+            | Self::UndoConflict { .. }
+            | Self::NoSuchFile { .. }
+            | Self::TargetExists { .. }
+            | Self::DirectoryNotEmpty { .. }
+            | Self::PathBlocked { .. }
+            | Self::NoMatch { .. }
+            | Self::Patch(_)
+            | Self::PatchMisfit { .. }
+            | Self::NotTheBase { .. }
+            | Self::Usage { .. }
+            | Self::ModeRefused { .. }
+            | Self::NotRedoable { .. }
+            | Self::NothingToRedo
+            | Self::SignatureMismatch { .. }
+            | Self::Limit { .. }
+            | Self::PatchTooLarge { .. }
+            | Self::Busy { .. }
+            | Self::AlreadyAsked { .. }
+            | Self::RolledBack { .. }
+            | Self::InDoubt { .. }
+            | Self::HeldInDoubt { .. }
+            | Self::NotRecorded { .. }
+            | Self::NotRecovered { .. }
+            | Self::NewerStore { .. }
+            | Self::StateDir { .. }
+            | Self::Damaged { .. }
+            | Self::ContentUnreadable { .. }
+            | Self::TooManyFiles
+            | Self::DamagedStore { .. }
+            | Self::Store { .. }
+            | Self::NotCommitted { .. }
+            | Self::StateUnwritable { .. }
+            | Self::Diff { .. }
+            | Self::Io { .. }
+            | Self::Output { .. } => Vec::new(),
         }
     }
 
-    /// The file it is about, when it is about one.
+    /// The file that the error is about, the first of several.
     pub fn path(&self) -> Option<&RelPath> {
         match self {
             Self::Fs(source) | Self::RolledBack { source, .. } | Self::InDoubt { source, .. } => {
@@ -649,7 +695,38 @@ impl StagingError {
             Self::Stale { patches }
             | Self::LostParts { patches }
             | Self::ConfirmationMissing { patches } => patches.first().map(|patch| &patch.path),
-            _ => None,
+            Self::Path(_)
+            | Self::SessionNotFound { .. }
+            | Self::SessionNotOpen { .. }
+            | Self::BadLabel { .. }
+            | Self::PatchNotFound { .. }
+            | Self::NotPending { .. }
+            | Self::NothingPending
+            | Self::NotUndoable { .. }
+            | Self::NothingToUndo
+            | Self::Patch(_)
+            | Self::Usage { .. }
+            | Self::NotRedoable { .. }
+            | Self::NothingToRedo
+            | Self::NotRefreshable { .. }
+            | Self::SignatureMismatch { .. }
+            | Self::Limit { .. }
+            | Self::PatchTooLarge { .. }
+            | Self::Busy { .. }
+            | Self::AlreadyAsked { .. }
+            | Self::HeldInDoubt { .. }
+            | Self::NotRecorded { .. }
+            | Self::NotRecovered { .. }
+            | Self::NewerStore { .. }
+            | Self::StateDir { .. }
+            | Self::TooManyFiles
+            | Self::DamagedStore { .. }
+            | Self::Store { .. }
+            | Self::NotCommitted { .. }
+            | Self::StateUnwritable { .. }
+            | Self::Diff { .. }
+            | Self::Io { .. }
+            | Self::Output { .. } => None,
         }
     }
 }
@@ -680,34 +757,33 @@ fn stale_message(patches: &[Patch]) -> String {
     let (expired, stale): (Vec<&Patch>, Vec<&Patch>) = patches.iter().partition(is_expired);
     let mut parts = Vec::new();
     if !stale.is_empty() {
-        parts.push(format!("{} changed since the agent read it", named(&stale)));
+        parts.push(format!("{} changed since the agent read it", listed(stale)));
     }
     if !expired.is_empty() {
-        parts.push(format!("the session of {} expired", named(&expired)));
+        parts.push(format!("the session of {} expired", listed(expired)));
     }
     parts.join("; ")
 }
 
 fn lost_message(patches: &[Patch]) -> String {
-    let named: Vec<_> = patches
-        .iter()
-        .map(|patch| {
-            let why = match patch.reason {
-                Some(DiscardReason::SessionExpired) => "expired",
-                _ => "stale",
-            };
-            format!("`{}` ({}, {why})", patch.path, patch.id)
-        })
-        .collect();
-    format!("parts of the set are missing: {}", listed(named))
+    let named = patches.iter().map(|patch| {
+        let why = match patch.reason {
+            Some(DiscardReason::SessionExpired) => "expired",
+            _ => "stale",
+        };
+        format!("`{}` ({}, {why})", patch.path, patch.id)
+    });
+    format!("parts of the set are missing: {}", shortened(named.collect()))
 }
 
-fn named(patches: &[&Patch]) -> String {
-    listed(patches.iter().map(|patch| format!("`{}` ({})", patch.path, patch.id)).collect())
+/// The paths and ids of patches, up to a limit.
+fn listed<'p>(patches: impl IntoIterator<Item = &'p Patch>) -> String {
+    let named = patches.into_iter().map(|patch| format!("`{}` ({})", patch.path, patch.id));
+    shortened(named.collect())
 }
 
-/// Some of them by name, and how many more there are.
-fn listed(mut named: Vec<String>) -> String {
+/// The first names, and how many more there are.
+fn shortened(mut named: Vec<String>) -> String {
     const NAMED_MAX: usize = 20;
     let more = named.len().saturating_sub(NAMED_MAX);
     named.truncate(NAMED_MAX);
@@ -717,16 +793,7 @@ fn listed(mut named: Vec<String>) -> String {
     }
 }
 
-fn confirmation_message(patches: &[Patch]) -> String {
-    let named: Vec<_> =
-        patches.iter().map(|patch| format!("`{}` ({})", patch.path, patch.id)).collect();
-    format!(
-        "replaced as a whole, without a diff to read: {}; confirm the full replacement",
-        named.join(", ")
-    )
-}
-
-/// The error and everything that led to it, as one sentence.
+/// The error and its causes, joined with colons.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut sentence = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! The published event schema: what happened, in the order it happened.
+//! The published schema of the log's events.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::patch::{DiffSummary, DiscardReason, Operation};
 use crate::signature::Signature;
 use crate::time::Timestamp;
 
-/// The version of the schema; it grows when a field changes its meaning.
+/// The version of the schema; it is raised when a field changes its meaning.
 pub const EVENT_SCHEMA: u32 = 1;
 
 /// What happened.
@@ -22,9 +22,9 @@ pub const EVENT_SCHEMA: u32 = 1;
 pub enum Event {
     /// A session was opened.
     SessionOpened {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// Its name.
+        /// Its label.
         label: String,
     },
     /// An agent proposed a change.
@@ -36,19 +36,19 @@ pub enum Event {
         /// Its file.
         #[schemars(with = "String")]
         path: RelPath,
-        /// Where a rename moves it.
+        /// The target of a rename.
         #[schemars(with = "Option<String>")]
         rename_to: Option<RelPath>,
-        /// What it does.
+        /// Create, modify, delete, rename or change of the mode.
         operation: Operation,
-        /// Which revision it is.
+        /// The patch's revision.
         revision: u32,
-        /// What an approval of it names.
+        /// The signature that an approval of this patch alone names.
         signature: Signature,
-        /// The diff in numbers.
+        /// The diff's figures and remarks.
         diff: DiffSummary,
     },
-    /// An agent replaced its patch, or took it back.
+    /// An agent replaced or withdrew its patch.
     PatchSuperseded {
         /// The patch.
         patch: PatchId,
@@ -57,10 +57,10 @@ pub enum Event {
         /// Its file.
         #[schemars(with = "String")]
         path: RelPath,
-        /// The patch in its place; `None` when the change was taken back.
+        /// The patch that replaces it; `None` when it was withdrawn.
         by: Option<PatchId>,
     },
-    /// A patch is on the disk.
+    /// A patch was applied.
     PatchApplied {
         /// The patch.
         patch: PatchId,
@@ -69,10 +69,10 @@ pub enum Event {
         /// Its file.
         #[schemars(with = "String")]
         path: RelPath,
-        /// The apply that brought it in.
+        /// The apply that it is a part of.
         apply: ApplyId,
     },
-    /// A patch was rejected, or ended with its session.
+    /// A patch was rejected, or its session ended.
     PatchDiscarded {
         /// The patch.
         patch: PatchId,
@@ -81,12 +81,12 @@ pub enum Event {
         /// Its file.
         #[schemars(with = "String")]
         path: RelPath,
-        /// Why.
+        /// Why it was discarded.
         reason: DiscardReason,
-        /// What the person said.
+        /// The reviewer's reason, for the agent.
         text: Option<String>,
     },
-    /// The file changed since the agent saw it; the patch is discarded.
+    /// The file changed since the agent read it; the patch is discarded.
     PatchStale {
         /// The patch.
         patch: PatchId,
@@ -96,7 +96,7 @@ pub enum Event {
         #[schemars(with = "String")]
         path: RelPath,
     },
-    /// A patch that was stale or had expired was proposed anew.
+    /// A stale or expired patch was proposed again from the present file.
     PatchRefreshed {
         /// The patch.
         patch: PatchId,
@@ -105,11 +105,10 @@ pub enum Event {
         /// Its file.
         #[schemars(with = "String")]
         path: RelPath,
-        /// The patch in its place; `None` when the change is on the disk already.
+        /// The patch that replaces it; `None` when the file has the change already.
         by: Option<PatchId>,
     },
-    /// A patch that was stale or had expired is dismissed: its session does not list it any
-    /// longer.
+    /// A stale or expired patch was dismissed: its session no longer lists it.
     PatchDismissed {
         /// The patch.
         patch: PatchId,
@@ -118,10 +117,10 @@ pub enum Event {
         /// Its file.
         #[schemars(with = "String")]
         path: RelPath,
-        /// What the person said.
+        /// The reviewer's reason, for the agent.
         text: Option<String>,
     },
-    /// An undo took a patch off the disk; it waits for a decision again.
+    /// A patch's apply was undone; the patch is pending again.
     PatchReopened {
         /// The patch.
         patch: PatchId,
@@ -131,92 +130,93 @@ pub enum Event {
         #[schemars(with = "String")]
         path: RelPath,
     },
-    /// An approved set is on its way to the disk.
+    /// An apply, an undo or a redo of an approved set began.
     ApplyStarted {
         /// The apply.
         apply: ApplyId,
         /// Its patches.
         patches: Vec<PatchId>,
-        /// What was approved.
+        /// The signature that was approved.
         signature: Signature,
-        /// The client by whose word it was approved; not there when a reviewer gave it to
+        /// The client that reported the approval; absent when the reviewer approved in
         /// Greenroom itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_approved: Option<ClientApproval>,
-        /// How the approval was given; not there in entries of older versions.
+        /// How the approval was given; absent in entries of older versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approval: Option<Approval>,
-        /// The apply that it takes back, when it is an undo.
+        /// The apply that is undone, when this is an undo.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undoes: Option<ApplyId>,
-        /// The undone apply whose patches it applies again, when it is a redo.
+        /// The undone apply that is repeated, when this is a redo.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         redoes: Option<ApplyId>,
     },
-    /// An approved set is on the disk, durably.
+    /// An approved set is on disk, durably.
     ApplyCommitted {
         /// The apply.
         apply: ApplyId,
     },
-    /// An apply failed, and everything is as it was.
+    /// An apply failed and was rolled back: the workspace is unchanged.
     ApplyRolledBack {
         /// The apply.
         apply: ApplyId,
-        /// What failed.
+        /// The failure.
         reason: String,
     },
-    /// A sync failed after the swaps: recovery decides.
+    /// A sync failed after the swaps, or changed files kept recovery from deciding; the next
+    /// recovery tries again.
     ApplyInDoubt {
         /// The apply.
         apply: ApplyId,
-        /// What failed.
+        /// The failure.
         reason: String,
     },
-    /// An applied set was taken back: its files are what they were before it.
+    /// An applied set was undone: its files are as they were before it.
     ApplyUndone {
-        /// The apply.
+        /// The apply that was undone.
         apply: ApplyId,
-        /// The apply that took it back.
+        /// The apply that undid it.
         by: ApplyId,
     },
-    /// The process that served a session is gone; the session stays open until it
+    /// The process that served a session is dead; the session stays open until it
     /// expires.
     SessionOrphaned {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// The number of the process.
+        /// The id of the dead process.
         pid: u32,
     },
     /// Another process serves an orphaned session now.
     SessionAdopted {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// The number of the process.
+        /// The id of the process that serves it now.
         pid: u32,
     },
     /// A session was closed.
     SessionClosed {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// A session ended by silence.
+    /// A session expired: its agent was inactive for too long.
     SessionExpired {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// Recovery decided a broken apply.
+    /// Recovery finished or rolled back an interrupted apply.
     Recovered {
-        /// The apply, when the store still knew it.
+        /// The apply; `None` when the store has no record of it.
         apply: Option<ApplyId>,
         /// The change set's id in the journal.
         set: String,
-        /// Whether it is on the disk; else it was undone.
+        /// Whether its changes are on disk; if not, it was rolled back.
         committed: bool,
     },
 }
 
 impl Event {
-    /// The session that it is about, where it names one.
+    /// The session that the event names, if any.
     pub fn session(&self) -> Option<SessionId> {
         match self {
             Self::SessionOpened { session, .. }
@@ -241,7 +241,7 @@ impl Event {
         }
     }
 
-    /// Whether it names a patch: as its own, or as one that took another's place.
+    /// Whether the event names a patch, as its subject or as the patch that replaces it.
     pub fn names_patch(&self, id: PatchId) -> bool {
         match self {
             Self::PatchSuperseded { patch, by, .. } | Self::PatchRefreshed { patch, by, .. } => {
@@ -258,7 +258,7 @@ impl Event {
         }
     }
 
-    /// Whether it names an apply: as its own, or as one that was taken back or repeated.
+    /// Whether the event names an apply, as its subject or as one that is undone or repeated.
     pub fn names_apply(&self, id: ApplyId) -> bool {
         match self {
             Self::ApplyStarted { apply, undoes, redoes, .. } => {
@@ -275,25 +275,25 @@ impl Event {
     }
 }
 
-/// A client's word that a person approved. Whether one did, only the client knows.
+/// A client that reported a person's approval. Greenroom cannot check that report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientApproval {
-    /// What the client calls itself.
+    /// The client's name, as the client gave it.
     pub client: String,
-    /// The version that it says it has.
+    /// The client's version, as the client gave it.
     pub version: String,
 }
 
-/// An event as it stands in the log.
+/// An entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventRecord {
     /// The schema's version.
     pub schema: u32,
-    /// Its place: 1, 2, 3, without gaps.
+    /// The number of the entry: 1, 2, 3, without gaps.
     pub seq: u64,
-    /// When it happened.
+    /// When the event happened.
     pub at: Timestamp,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
@@ -301,34 +301,34 @@ pub struct EventRecord {
 /// The JSON Schema (2020-12) of one [`EventRecord`], as `log --json` and
 /// `watch --json` print it.
 ///
-/// A later version may add events and fields; what is there keeps its meaning while
-/// `schema` stays the same.
+/// A later version may add events and fields; existing ones keep their meaning while `schema`
+/// stays the same.
 pub fn event_schema() -> serde_json::Value {
     schemars::schema_for!(EventRecord).to_value()
 }
 
-/// An event as it is handed to whoever observes the layer in this process.
+/// An event as observers in this process receive it.
 #[derive(Clone, Debug)]
 pub struct Notice {
-    /// The event.
+    /// The entry of the log.
     pub record: Arc<EventRecord>,
-    /// The diff of a proposed patch, unless it is long.
+    /// The diff of a proposed patch; `None` when it is longer than 256 KiB, or for other events.
     pub diff: Option<Arc<[u8]>>,
 }
 
-/// What checking the log's hash chain came to.
+/// The result of checking the log's hash chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogCheck {
-    /// How many events were checked and found in order.
+    /// How many events are as written, from the first on.
     pub events: u64,
-    /// The last good event's hash, 64 hex digits.
+    /// The hash of the last of them, 64 hex digits.
     pub head: String,
-    /// The first event that is not what was written, or is gone.
+    /// The number of the first event that was changed or removed.
     pub broken_at: Option<u64>,
 }
 
 impl LogCheck {
-    /// Whether the whole log is what was written.
+    /// Whether the whole log is as written.
     pub fn is_intact(&self) -> bool {
         self.broken_at.is_none()
     }

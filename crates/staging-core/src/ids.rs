@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The text was no id of the wanted kind.
+/// The text is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no {what} id: expected `{prefix}` and a number, like `{prefix}1`")]
+#[error("`{text}` is not a {what} id: expected `{prefix}` and a number, like `{prefix}1`")]
 pub struct IdParseError {
     text: String,
     what: &'static str,
@@ -16,7 +16,7 @@ pub struct IdParseError {
 
 macro_rules! id {
     ($name:ident, $prefix:literal, $what:literal) => {
-        #[doc = concat!("Names one ", $what, "; shown as `", $prefix, "1`.")]
+        #[doc = concat!("Identifies one ", $what, "; shown as `", $prefix, "1`.")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u64);
 
@@ -47,7 +47,7 @@ macro_rules! id {
                 schemars::json_schema!({
                     "type": "string",
                     "pattern": concat!("^", $prefix, "[1-9][0-9]*$"),
-                    "description": concat!("Names one ", $what, "."),
+                    "description": concat!("Identifies one ", $what, "."),
                 })
             }
         }
@@ -70,7 +70,7 @@ id!(SessionId, 's', "session");
 id!(PatchId, 'p', "patch");
 id!(ApplyId, 'a', "apply");
 
-/// A name that an orchestrator gives an apply, to ask for it later.
+/// A name that an orchestrator gives an apply, to read its outcome later.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(String);
 
@@ -92,7 +92,7 @@ impl FromStr for RequestId {
 }
 
 impl RequestId {
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -104,8 +104,8 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// The number of an id written as it is shown: no sign, no leading zero, and
-/// within SQLite's signed 64 bits.
+/// The number of an id in the form in which ids are shown: no sign, no leading zero, and within
+/// SQLite's signed 64 bits.
 fn number(text: &str, prefix: char) -> Option<u64> {
     let digits = text.strip_prefix(prefix)?;
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');

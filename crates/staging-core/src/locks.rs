@@ -1,9 +1,9 @@
-//! Locks whose data is whole even when a thread panicked under them.
+//! Locks that stay usable after a panic.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A panic under one of these locks leaves nothing half-done: transactions roll
-/// back when they are dropped.
+/// Locks a mutex, also after a thread panicked with it locked. The data under the layer's
+/// mutexes is consistent then: transactions roll back when they are dropped.
 pub(crate) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,4 @@
-//! What the layer is told by whoever embeds it: plain data, nothing read from
-//! home, environment or terminal.
+//! The layer's options: plain data. The layer reads no home directory, environment or terminal.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,52 +8,52 @@ use atomic_fs::Digest;
 use crate::diffing::{ChildLimits, PluginHost, Policy};
 use crate::waiting::WaitObserver;
 
-/// How to stage one workspace.
+/// Options of the staging layer for one workspace.
 #[derive(Clone, Debug)]
 pub struct StagingOptions {
-    /// The directory tree that is protected.
+    /// The root of the directory tree whose changes are staged.
     pub workspace: PathBuf,
-    /// This workspace's own state directory, outside of it; created 0700.
+    /// This workspace's own state directory, outside of the workspace; created with mode 0700.
     pub state_dir: PathBuf,
-    /// Permission bits of files that an agent creates without naming any; a default access
+    /// Permission bits of files that an agent creates without naming a mode; a default access
     /// control list of their directory takes precedence.
     pub new_file_mode: u32,
     /// How long a session without activity stays open.
     pub session_expires_after: Duration,
-    /// How long decided patches are kept with their contents, to be looked at,
-    /// proposed again or undone; with zero nothing of a discarded one is kept.
+    /// How long decided patches are kept with their contents, so that they can be shown, proposed
+    /// again or undone. With zero the contents of discarded patches are removed at once.
     pub history_keep_for: Duration,
-    /// Whether this process serves the sessions that it opens, so that they are
-    /// orphaned when it dies. Not of processes that end by nature.
+    /// Whether this process serves the sessions that it opens, so that they are orphaned when it
+    /// dies. False in processes that run one command and end.
     pub owns_sessions: bool,
-    /// How often a process that runs the actors sweeps.
+    /// How often a process that runs the actors sweeps the state.
     pub sweep_every: Duration,
-    /// How often the log is asked for what other processes wrote, for subscribers.
+    /// How often the log is read for events of other processes, for subscribers.
     pub follow_every: Duration,
     /// Whether a process that runs the actors watches the files of pending patches.
     pub watch_files: bool,
     /// Whether each proposal survives a power cut before it is acknowledged.
     pub durable_proposals: bool,
-    /// Which diff strategy for which file.
+    /// Which diff strategy compares which files, and its limits.
     pub diff: Policy,
     /// Whether changes to `.git` may be staged.
     pub allow_git: bool,
-    /// Whether files with several names may be replaced, which severs them.
+    /// Whether files with several hard links may be replaced, which breaks the links.
     pub allow_hard_links: bool,
     /// Whether files on other mounts below the root may be changed.
     pub allow_other_mounts: bool,
-    /// Whether files may be replaced on file systems that cannot exchange two names,
-    /// where a path names nothing for a moment.
+    /// Whether files may be replaced on file systems that cannot exchange two names. There is no
+    /// file at the path for a moment then.
     pub allow_move_aside: bool,
-    /// Strategy libraries that the user allowed, each an explicit choice.
+    /// Strategy libraries that the user allowed.
     pub strategies: Vec<TrustedLibrary>,
-    /// Whether a library may lie below folders that others can write where they are sticky,
-    /// as `/tmp` is. For tests.
+    /// Whether a library may be below a sticky folder that others can write to, such as `/tmp`.
+    /// For tests.
     pub allow_sticky_folders: bool,
-    /// The program that serves libraries in a process of their own; needed where one is to run
-    /// there. It may be this program itself.
+    /// The program that runs libraries with [`Hosting::Child`], and is required for them. It may
+    /// be this program itself.
     pub plugin_host: Option<PluginHost>,
-    /// What such a process may use.
+    /// The limits of such a process.
     pub plugin_limits: ChildLimits,
     /// How many messages each actor's mailbox holds.
     pub mailbox_capacity: usize,
@@ -62,35 +61,35 @@ pub struct StagingOptions {
     pub proposals_in_flight_max: usize,
     /// How many bytes a session's pending patches may stage.
     pub session_bytes_max: u64,
-    /// How many bytes the contents of all patches may have, pending and decided,
-    /// each content counted once.
+    /// How many bytes the contents of all patches may have, pending and decided; each content
+    /// counts once.
     pub stored_bytes_max: u64,
     /// How many patches a session may have pending.
     pub session_patches_max: u32,
-    /// Who is told that a call waits for another process, before it has waited for a second.
+    /// Receives a report of each call that waits for another process, within a second.
     pub wait_observer: WaitObserver,
 }
 
-/// A strategy library that may be loaded, pinned by its content.
+/// A strategy library that may be loaded, identified by its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedLibrary {
-    /// What its strategy calls itself, for [`Policy::strategy`].
+    /// The name of its strategy, for [`Policy::strategy`].
     pub name: String,
-    /// Where it is.
+    /// The library file.
     pub path: PathBuf,
-    /// What it must hold.
+    /// The digest that the file must have.
     pub blake3: Digest,
-    /// Where it runs.
+    /// Whether it runs in a process of its own.
     pub hosting: Hosting,
 }
 
 /// Where a strategy library runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hosting {
-    /// In a process of its own, so that its crash or hang is its own.
+    /// In a process of its own, so that a crash or hang does not affect this process.
     #[default]
     Child,
-    /// In this process, whose end its crash is. A choice to make in so many words.
+    /// In this process: if the library crashes, this process crashes. Must be chosen explicitly.
     InProcess,
 }
 
@@ -127,9 +126,9 @@ impl StagingOptions {
     }
 }
 
-/// The name that a workspace's directory below the state directory is made with: the root's
-/// own name for people, and 16 hex digits of its path's BLAKE3 to tell
-/// namesakes apart. The root must be canonical.
+/// The name under which a workspace's state directory is created: the root's own name for
+/// people, and 16 hex digits of the BLAKE3 of its path to distinguish roots of the same name. The
+/// root must be canonical.
 ///
 /// [`find_state`](crate::find_state) finds the directory also after the workspace was moved.
 pub fn workspace_key(canonical_root: &Path) -> String {
@@ -151,13 +150,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn namesakes_have_different_keys() {
+    fn roots_of_the_same_name_have_different_keys() {
         let (a, b) = (workspace_key(Path::new("/a/app")), workspace_key(Path::new("/b/app")));
         assert!(a.starts_with("app-") && b.starts_with("app-") && a != b, "{a} {b}");
     }
 
     #[test]
-    fn a_key_is_one_plain_file_name() {
+    fn a_key_is_a_single_file_name_that_is_not_hidden() {
         for root in ["/", "/a/..b c/ä", "/.hidden"] {
             let key = workspace_key(Path::new(root));
             assert!(!key.contains('/') && !key.starts_with('.'), "{key}");

@@ -1,7 +1,8 @@
-//! Opening the store's own files: never through a link, and never waiting for a FIFO.
+//! Opens files of the state directory, never through a symbolic link and without waiting for a
+//! FIFO.
 //!
-//! Whoever replaced a file of the state by a symbolic link must not make the store write
-//! elsewhere, and one that is a FIFO or a device must not keep a command waiting.
+//! A symbolic link in the place of such a file must not make the store write elsewhere, and a FIFO
+//! or a device must not block a command.
 #![allow(clippy::disallowed_methods, reason = "the store owns its files")]
 
 use std::fs::{self, File, OpenOptions};
@@ -10,21 +11,21 @@ use std::path::Path;
 
 use crate::error::{Result, StagingError};
 
-/// What a file is opened for.
+/// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
-    /// To be read and written; it is there.
+    /// For reading and writing; the file must exist.
     Write,
-    /// To be read and written; there must be none yet.
+    /// For reading and writing; the file must not exist.
     CreateNew,
 }
 
-/// Opens a regular file of the state.
+/// Opens a regular file of the state directory.
 ///
 /// # Errors
-/// What the system says; [`io::ErrorKind::InvalidData`] when the name is anything but a
-/// regular file.
+/// The system's error; [`io::ErrorKind::InvalidData`] when something other than a regular file has
+/// the name.
 pub(crate) fn open(path: &Path, access: Access) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -39,11 +40,11 @@ pub(crate) fn open(path: &Path, access: Access) -> io::Result<File> {
     }
     do_not_follow(&mut options);
     let file = match options.open(path) {
-        Err(error) if is_no_regular_file(path) => return Err(not_regular(&error.to_string())),
+        Err(error) if is_not_regular(path) => return Err(not_regular(&error.to_string())),
         opened => opened?,
     };
     if !file.metadata()?.is_file() {
-        return Err(not_regular("it is no regular file"));
+        return Err(not_regular("it is not a regular file"));
     }
     Ok(file)
 }
@@ -52,8 +53,8 @@ fn not_regular(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("not the file that was stored: {reason}"))
 }
 
-/// Whether something else than a regular file has the name.
-pub(crate) fn is_no_regular_file(path: &Path) -> bool {
+/// Whether something other than a regular file has the name.
+pub(crate) fn is_not_regular(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file())
 }
 
@@ -63,18 +64,18 @@ fn do_not_follow(options: &mut OpenOptions) {
 
     use rustix::fs::OFlags;
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    // The bits are the system's own, whose type is signed.
+    // `custom_flags` takes the signed type that open(2) has.
     options.mode(0o600).custom_flags(flags.bits() as i32);
 }
 
 #[cfg(windows)]
 fn do_not_follow(options: &mut OpenOptions) {
-    /// A link is opened as itself.
+    /// Opens a link itself, not its target.
     const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
     std::os::windows::fs::OpenOptionsExt::custom_flags(options, FILE_FLAG_OPEN_REPARSE_POINT);
 }
 
-/// Whether an open file is the one that a path names.
+/// Whether the path names this open file.
 #[cfg(unix)]
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;
@@ -86,8 +87,7 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether an open file is the one that a path names. An open file keeps its name here until
-/// it is closed.
+/// Whether the path names this open file. On these systems an open file keeps its name.
 #[cfg(not(unix))]
 pub(crate) fn is_at(_: &File, path: &Path) -> io::Result<bool> {
     path.try_exists()
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_regular_files_are_opened_and_nothing_is_waited_for() {
+    fn only_regular_files_are_opened_and_a_fifo_does_not_block() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let at = |name: &str| dir.path().join(name);
         std::fs::write(at("file"), "content").expect("written");
@@ -117,7 +117,7 @@ mod tests {
             let error = open(&at("absent"), access).expect_err("absent");
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
         }
-        assert!(!at("nowhere").exists(), "nothing is made through a link");
+        assert!(!at("nowhere").exists(), "nothing is created through a link");
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
     }
 }
 
-/// Makes a directory that only its owner may enter, unless it is there.
+/// Creates a directory that only its owner may enter; one that exists stays as it is.
 pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     #[cfg_attr(windows, allow(unused_mut, reason = "there is no mode to set"))]
     let mut builder = fs::DirBuilder::new();
@@ -145,7 +145,7 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the names in a directory durable.
+/// Makes the entries of a directory durable.
 #[cfg(unix)]
 pub(crate) fn sync_dir(path: &Path) -> Result<()> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(failed("sync", path))
@@ -153,11 +153,11 @@ pub(crate) fn sync_dir(path: &Path) -> Result<()> {
 
 #[cfg(not(unix))]
 pub(crate) fn sync_dir(_: &Path) -> Result<()> {
-    // Windows has no call for it; NTFS journals the name.
+    // Windows has no call for this; NTFS journals the entry.
     Ok(())
 }
 
-/// An error of a call on a path of the state.
+/// Maps the error of a system call on a path of the state directory.
 pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StagingError {
     let path = path.to_owned();
     move |source| StagingError::Io { action, path, source }

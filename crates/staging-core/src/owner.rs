@@ -1,14 +1,12 @@
-//! Which process it was, so that a dead one is told from another that was given
-//! its number later.
+//! Identifies processes, so that a dead process is not confused with a later one of the same id.
 //!
-//! On Linux a process is known by its number and by when it started, in clock
-//! ticks since the boot (`/proc/PID/stat`, field 22: proc_pid_stat(5)), together
-//! with the boot's own id and the pid namespace, in which alone the number means
-//! anything.
+//! On Linux a process is identified by its id and its start time in clock ticks since the boot
+//! (`/proc/PID/stat`, field 22: proc_pid_stat(5)), together with the boot's id and the pid
+//! namespace, because a process id has a meaning only within a namespace.
 //!
 //! # Limitations
-//! Elsewhere only the number is known: a process that got a dead one's number
-//! passes for it, and where even that cannot be asked nobody is taken for dead.
+//! On other systems only the id is known: a later process of the same id is taken for the owner.
+//! On systems other than Unix no process but this one is known to be alive or dead.
 
 use std::sync::OnceLock;
 
@@ -16,17 +14,16 @@ use std::sync::OnceLock;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) pid: u32,
-    /// When it started, in a form that only this machine's present boot
-    /// understands.
+    /// Its start time with the boot and the pid namespace; `None` when that is unknown.
     pub(crate) start: Option<String>,
 }
 
-/// Whether a process lives.
+/// Whether a process still runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Liveness {
     Alive,
     Dead,
-    /// It ran where this process cannot look, or the system does not tell.
+    /// It ran in another pid namespace, or the system does not report it.
     Unknown,
 }
 
@@ -40,12 +37,12 @@ impl Owner {
         })
     }
 
-    /// Whether it still runs.
+    /// Whether the process still runs.
     pub(crate) fn liveness(&self) -> Liveness {
         system::liveness(self)
     }
 
-    /// A name for files that tells the process; `parse` reads it back.
+    /// A part of a file name that identifies the process; `parse` reads it back.
     pub(crate) fn name(&self) -> String {
         match &self.start {
             Some(start) => format!("{}.{}", self.pid, start.replace(':', "_")),
@@ -69,7 +66,7 @@ mod system {
 
     use crate::owner::{Liveness, Owner};
 
-    /// `boot:namespace:ticks`, the boot's id by its first group.
+    /// `boot:namespace:ticks`, with the first group of the boot's id.
     pub(crate) fn start_of(pid: u32) -> Option<String> {
         let ticks = ticks_of(pid)?;
         let (boot, namespace) = here()?;
@@ -101,10 +98,10 @@ mod system {
         if ticks_of(pid).is_some() { Liveness::Unknown } else { Liveness::Dead }
     }
 
-    /// When a process started; none when it is gone, or is a zombie.
+    /// When a process started; `None` when it is gone, or is a zombie.
     fn ticks_of(pid: u32) -> Option<u64> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name may hold anything, so the fields are counted from its end.
+        // The command name may contain spaces and `)`, so the fields are counted from its end.
         let (_, fields) = stat.rsplit_once(')')?;
         let mut fields = fields.split_ascii_whitespace();
         let state = fields.next()?;
@@ -115,7 +112,7 @@ mod system {
         fields.nth(18)?.parse().ok()
     }
 
-    /// This boot and this pid namespace.
+    /// The present boot, and this process's pid namespace.
     fn here() -> Option<&'static (String, String)> {
         static HERE: OnceLock<Option<(String, String)>> = OnceLock::new();
         let read = || {
@@ -163,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_lives_and_reads_back_from_its_name() {
+    fn this_process_is_alive_and_parsed_back_from_its_name() {
         let this = Owner::this();
         assert_eq!(this.liveness(), Liveness::Alive);
         assert_eq!(Owner::parse(&this.name()).as_ref(), Some(this));
@@ -179,19 +176,19 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_another_process_has_now_is_not_the_owner() {
+    fn a_later_process_of_the_same_id_is_not_the_owner() {
         let this = Owner::this();
-        let start = this.start.clone().expect("Linux tells");
+        let start = this.start.clone().expect("Linux has start times");
         let (rest, ticks) = start.rsplit_once(':').expect("three parts");
         let earlier: u64 = ticks.parse::<u64>().expect("a number") - 1;
         let owner = Owner { pid: this.pid, start: Some(format!("{rest}:{earlier}")) };
-        assert_eq!(owner.liveness(), Liveness::Dead, "the same number, another start");
+        assert_eq!(owner.liveness(), Liveness::Dead, "the same id, another start");
     }
 
     #[test]
-    fn an_owner_of_an_earlier_boot_is_dead_and_one_elsewhere_is_not_judged() {
+    fn an_owner_of_an_earlier_boot_is_dead_and_one_of_another_namespace_is_unknown() {
         let this = Owner::this();
-        let start = this.start.clone().expect("Linux tells");
+        let start = this.start.clone().expect("Linux has start times");
         let parts: Vec<&str> = start.split(':').collect();
         let with = |boot: &str, namespace: &str| Owner {
             pid: this.pid,

@@ -1,4 +1,4 @@
-//! Strategy libraries: what they are, whether they hold, and what became of them.
+//! Strategy libraries: identifying, testing and checking them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,31 +11,31 @@ use diff_engine::{
 
 use crate::options::TrustedLibrary;
 
-/// Why a library is not one to use.
+/// Why a library cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 #[non_exhaustive]
 pub struct PluginError {
-    /// In a sentence that says what to do about it.
+    /// The reason, with what to do about it.
     pub reason: String,
 }
 
-/// What a library is.
+/// Identifies a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginIdentity {
-    /// What its strategy calls itself.
+    /// The name of its strategy.
     pub name: String,
     /// The strategy's version.
     pub version: String,
-    /// The digest of its bytes, which is what is allowed.
+    /// The digest of the file, by which a library is allowed.
     pub blake3: Digest,
 }
 
-/// Looks at a library, and loads it in a child to learn its strategy's name.
+/// Computes a library's digest, and loads it in a child process to read its strategy's name.
 ///
 /// # Errors
-///
-/// When somebody else could change the file, or when it is not a strategy for this interface.
+/// [`PluginError`] when another user could change the file, or when it is not a strategy for this
+/// interface.
 pub fn identify_plugin(
     path: &Path,
     host: &PluginHost,
@@ -47,27 +47,25 @@ pub fn identify_plugin(
     Ok(PluginIdentity { name, version, blake3 })
 }
 
-/// Runs the conformance kit over a library in children of its own; each check has `time_allowed`.
+/// Runs the conformance kit on a library in child processes; each check may take `time_allowed`.
 ///
 /// # Errors
-///
-/// Those of [`identify_plugin`]; a check that fails is no error.
+/// As [`identify_plugin`]. A check that fails is a part of the result, not an error.
 pub fn test_plugin(
     path: &Path,
     host: &PluginHost,
     limits: ChildLimits,
     time_allowed: Duration,
 ) -> Result<Conformance, PluginError> {
-    // Named here and now, by who has just built it.
+    // The group may write: whoever built the library names it in this call.
     let (library, _) = unnamed(path, Writers::Group)?;
     test_library(host, &library, limits, time_allowed).map_err(|reason| PluginError { reason })
 }
 
-/// Whether a library is still what was allowed. Runs nothing of it.
+/// Checks that a library is still the one that was allowed, without running it.
 ///
 /// # Errors
-///
-/// Why it would not be loaded.
+/// [`PluginError`] with the reason why it would not be loaded.
 pub fn check_plugin(allowed: &TrustedLibrary) -> Result<(), PluginError> {
     let actual = digest(&allowed.path, Writers::Nobody)?;
     if actual == allowed.blake3 {
@@ -84,7 +82,7 @@ fn unnamed(path: &Path, writers: Writers) -> Result<(Library, Digest), PluginErr
 }
 
 fn digest(path: &Path, writers: Writers) -> Result<Digest, PluginError> {
-    // What is expected is not looked at, only who could have put it there.
+    // Only the file's permissions are checked here: `digest_of` ignores the expected digest.
     let mut nothing = Trust::in_digest(blake3::hash(b""));
     nothing.writers = writers;
     let found = digest_of(path, &nothing).map_err(|error| {
@@ -96,7 +94,8 @@ fn digest(path: &Path, writers: Writers) -> Result<Digest, PluginError> {
     Ok(Digest::from_bytes(*found.as_bytes()))
 }
 
-/// The library as the engine takes it; systems that cannot load from memory copy it to `private`.
+/// The library as the diff engine loads it; systems that cannot load a library from memory copy
+/// it to `private`.
 pub(crate) fn library(allowed: &TrustedLibrary, private: &Path, sticky: bool) -> Library {
     let mut trust = Trust::in_digest(blake3::Hash::from_bytes(*allowed.blake3.as_bytes()));
     trust.private_folder = Some(private.to_owned());

@@ -1,7 +1,7 @@
-//! The libraries that misbehaved, so that the next process does not wait for them again.
+//! The record of strategy libraries that misbehaved, so that other processes do not run them.
 //!
-//! One file for each, named by the library's digest, holds the reason; its time of modification
-//! is when it happened. A library that was built anew has another digest and starts afresh.
+//! One file for each library, named by the library's digest, holds the reason; its modification
+//! time is when the library misbehaved. A rebuilt library has another digest, and so no record.
 #![allow(clippy::disallowed_methods, reason = "the store owns the state directory")]
 
 use std::fs;
@@ -16,28 +16,28 @@ use crate::own_file;
 use crate::own_file::Access;
 use crate::owner::Owner;
 
-/// The record in one state directory.
+/// The record of one state directory.
 #[derive(Clone, Debug)]
 pub struct Quarantine {
     folder: PathBuf,
     keep_for: Duration,
 }
 
-/// A reason is a sentence.
+/// A longer reason is cut when it is read.
 const REASON_BYTES_MAX: u64 = 4096;
 
 impl Quarantine {
-    /// The record of this state directory, whether that is there or not. What happened longer ago
-    /// than `keep_for` is forgotten.
+    /// The record of this state directory, which need not exist. Entries older than `keep_for` do
+    /// not count.
     pub fn new(state_dir: &Path, keep_for: Duration) -> Self {
         Self { folder: state_dir.join("strategies"), keep_for }
     }
 
-    /// Why this library is not asked now, if so.
+    /// Why this library is quarantined; `None` when it is not.
     pub fn reason(&self, library: &Digest) -> Option<String> {
         let file = own_file::open(&self.path(library), Access::Read).ok()?;
         let happened = file.metadata().and_then(|found| found.modified()).ok()?;
-        // A clock that was set back must not keep a library out for ever.
+        // When the clock was set back, the entry does not count: else it could last forever.
         let ago = SystemTime::now().duration_since(happened).unwrap_or(self.keep_for);
         if ago >= self.keep_for {
             return None;
@@ -47,27 +47,27 @@ impl Quarantine {
         Some(atomic_fs::escape(&reason))
     }
 
-    /// Keeps a library from being asked for a while.
+    /// Quarantines a library for a while. A failure is logged.
     pub fn record(&self, library: &Digest, why: &str) {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let write = || {
             self.prepare()?;
-            // Renamed, so that nobody reads half a sentence; named for this call alone.
+            // Renamed when complete, so that no process reads a part of it; the temporary name
+            // is unique to this call.
             let (owner, number) = (Owner::this().name(), NEXT.fetch_add(1, Ordering::Relaxed));
             let half = self.folder.join(format!("{library}.{owner}-{number}.tmp"));
             own_file::open(&half, Access::CreateNew)?.write_all(why.as_bytes())?;
             fs::rename(half, self.path(library))
         };
         if let Err(error) = write() {
-            tracing::warn!(%error, "the next process will ask a strategy that misbehaved again");
+            tracing::warn!(%error, "cannot quarantine a strategy: other processes will run it");
         }
     }
 
-    /// Lets a library be asked again.
+    /// Ends a library's quarantine.
     ///
     /// # Errors
-    ///
-    /// When the record cannot be removed.
+    /// When the entry cannot be removed.
     pub fn lift(&self, library: &Digest) -> std::io::Result<()> {
         match fs::remove_file(self.path(library)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -75,8 +75,7 @@ impl Quarantine {
         }
     }
 
-    /// Removes records that are forgotten, and what a dead process left half-written; how
-    /// many.
+    /// Removes expired entries and temporary files as old as those; returns how many.
     pub(crate) fn sweep(&self) -> std::io::Result<u64> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
@@ -87,7 +86,7 @@ impl Quarantine {
             let entry = entry?;
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            // Copies of libraries lie here as well, where a system needs them.
+            // On some systems copies of libraries are in this folder, too.
             let is_ours = name.parse::<Digest>().is_ok() || name.ends_with(".tmp");
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
             let is_old = modified.is_ok_and(|modified| {
@@ -106,12 +105,12 @@ impl Quarantine {
         Ok(removed)
     }
 
-    /// Makes the folder, in a state directory that is private already.
+    /// Creates the folder; the state directory must be private.
     pub(crate) fn prepare(&self) -> std::io::Result<()> {
         fs::create_dir_all(&self.folder)
     }
 
-    /// Where the records are, and where systems that cannot load from memory copy libraries to.
+    /// The folder of the entries. Systems that cannot load a library from memory copy it there.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -128,7 +127,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn what_is_recorded_is_known_to_others_until_it_is_lifted() {
+    fn a_quarantine_is_seen_by_other_processes_until_it_is_lifted() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
         let record = Quarantine::new(state.path(), LONG);
@@ -136,17 +135,17 @@ mod tests {
         record.record(&one, "it crashed");
         record.record(&one, "it crashed\x1b[31m again");
         let elsewhere = Quarantine::new(state.path(), LONG);
-        let reason = elsewhere.reason(&one).expect("it is on the disk");
+        let reason = elsewhere.reason(&one).expect("it is on disk");
         assert!(reason.starts_with("it crashed") && reason.ends_with(" again"), "{reason}");
-        assert!(!reason.contains('\x1b'), "a terminal is not upset by it");
+        assert!(!reason.contains('\x1b'), "control characters are escaped");
         assert_eq!(elsewhere.reason(&other), None);
         elsewhere.lift(&one).expect("it is ours");
         assert_eq!(record.reason(&one), None);
-        elsewhere.lift(&one).expect("what is not there is lifted");
+        elsewhere.lift(&one).expect("lifting it twice is no error");
     }
 
     #[test]
-    fn a_sweep_removes_what_is_forgotten_or_half_written_and_nothing_else() {
+    fn a_sweep_removes_expired_and_half_written_entries_and_nothing_else() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
         let record = Quarantine::new(state.path(), LONG);
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_long_ago_is_forgotten() {
+    fn an_entry_expires_and_one_from_the_future_does_not_count() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let one = Digest::of(b"one");
         let record = Quarantine::new(state.path(), LONG);

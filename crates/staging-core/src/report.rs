@@ -1,4 +1,4 @@
-//! What applies, undos and recoveries report.
+//! Reports of applies, undos and recoveries.
 
 use std::path::PathBuf;
 
@@ -10,20 +10,20 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::Patch;
 use crate::signature::Signature;
 
-/// One apply that a patch was in.
+/// One apply of a patch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PatchApply {
     /// The apply.
     pub apply: ApplyId,
     /// How it ended; `None` while it runs.
     pub outcome: Option<ApplyOutcome>,
-    /// The apply that took it back.
+    /// The apply that undid it.
     pub undone_by: Option<ApplyId>,
     /// How it was approved; `None` when an older version applied it.
     pub approval: Option<Approval>,
 }
 
-/// How an apply stands that was given a name.
+/// The state of an apply that was requested under a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ApplyStatus {
     /// The apply.
@@ -32,11 +32,11 @@ pub struct ApplyStatus {
     pub outcome: Option<ApplyOutcome>,
     /// Its patches, by path.
     pub patches: Vec<PatchId>,
-    /// Why it did not reach the disk, or is in doubt.
+    /// Why it was rolled back, or is in doubt.
     pub reason: Option<String>,
 }
 
-/// What an apply came to.
+/// The result of an apply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ApplyReport {
     /// Its id; `None` for a dry run.
@@ -45,30 +45,30 @@ pub struct ApplyReport {
     pub outcome: ApplyOutcome,
     /// Its patches, by path.
     pub patches: Vec<PatchId>,
-    /// Always empty in a report of success; stale patches make an apply fail.
+    /// Always empty: stale patches make an apply fail.
     pub stale: Vec<Patch>,
-    /// What a person should know although it went well.
+    /// Sentences for a person about an apply that succeeded.
     pub warnings: Vec<String>,
-    /// Files with bytes of a user's edit that could not stay in place.
+    /// Files in `conflicts/` with the bytes of a user's edit that could not stay in place.
     pub kept: Vec<String>,
 }
 
-/// What an undo came to: all of it is on disk, durably.
+/// The result of an undo: all of it is on disk, durably.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UndoReport {
-    /// Its own id.
+    /// The undo's own id.
     pub apply: ApplyId,
-    /// The apply that it took back.
+    /// The apply that was undone.
     pub undone: ApplyId,
     /// That apply's patches, by path.
     pub patches: Vec<PatchId>,
-    /// Those that wait for a decision again.
+    /// Those of its patches that are pending again.
     pub pending: Vec<PatchId>,
-    /// Files with bytes of a user's edit that could not stay in place.
+    /// Files in `conflicts/` with the bytes of a user's edit that could not stay in place.
     pub kept: Vec<String>,
 }
 
-/// What a redo came to.
+/// The result of a redo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RedoReport {
     /// The undone apply that was repeated.
@@ -81,36 +81,36 @@ pub struct RedoReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApplyOutcome {
-    /// All of it is on disk, durably; for a dry run: would be.
+    /// All of it is on disk, durably; in a dry run it would be.
     Committed,
-    /// Nothing changed.
+    /// The workspace is unchanged.
     RolledBack,
-    /// Recovery decides.
+    /// It is not certain which changes are on disk; recovery decides.
     InDoubt,
 }
 
-/// What recovery did.
+/// The result of a recovery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RecoverReport {
-    /// Broken applies, and whether each is on the disk now.
+    /// Interrupted applies, and how recovery decided each.
     pub recovered: Vec<RecoveredApply>,
-    /// Files with bytes of a user's edit that could not stay in place.
+    /// Files in `conflicts/` with the bytes of a user's edit that could not stay in place.
     pub kept: Vec<PathBuf>,
-    /// Stored contents that nothing referred to any more.
+    /// How many unreferenced contents were removed.
     pub blobs_removed: u64,
-    /// Journals that are damaged, or of sets that were not begun here; nothing acts on them.
+    /// Journals that recovery does not act on: they are damaged, or another state wrote them.
     pub quarantined: Vec<QuarantinedJournal>,
-    /// Temporary files of other Greenroom states over the same tree, left as they are.
+    /// Temporary files of other Greenroom states in the same tree, left as they are.
     pub foreign_slots: Vec<String>,
 }
 
 impl RecoverReport {
-    /// Whether there is nothing to tell of applies and journals.
+    /// Whether the report names no apply, no displaced edit and no journal.
     pub fn is_quiet(&self) -> bool {
         self.recovered.is_empty() && self.kept.is_empty() && self.quarantined.is_empty()
     }
 
-    /// Adds what another recovery did.
+    /// Adds the report of another recovery.
     pub fn add(&mut self, other: Self) {
         self.recovered.extend(other.recovered);
         self.kept.extend(other.kept);
@@ -123,44 +123,43 @@ impl RecoverReport {
 /// A journal that recovery does not act on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QuarantinedJournal {
-    /// Where it is.
+    /// The journal's path.
     pub file: PathBuf,
-    /// Why.
+    /// Why recovery does not act on it.
     pub reason: String,
 }
 
-/// An apply that recovery could neither finish nor take back.
+/// An apply that recovery could not finish and could not roll back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InDoubtApply {
     /// The apply.
     pub apply: ApplyId,
-    /// Which files stand in the way, and how.
+    /// The files that prevent it, and how they differ.
     pub reason: String,
 }
 
-/// One broken apply, decided.
+/// One interrupted apply, and how recovery decided it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RecoveredApply {
-    /// Its id, when the store still knew it.
+    /// The apply; `None` when the store has no record of it.
     pub apply: Option<ApplyId>,
-    /// The change set's id.
+    /// The change set's id in the journal.
     pub set: String,
-    /// The apply that it takes back, if it is an undo.
+    /// The apply that was to be undone, if this is an undo.
     pub undoes: Option<ApplyId>,
-    /// The files of the set, as far as the store knows them.
+    /// The set's files that the store has a record of.
     pub files: Vec<String>,
-    /// Committed, rolled back, or in doubt: then nothing was changed.
+    /// Committed, rolled back, or in doubt; recovery changes nothing of an apply in doubt.
     pub outcome: ApplyOutcome,
-    /// Files that changed meanwhile, and how; with an apply in doubt, those that stand in the
-    /// way.
+    /// Files that changed meanwhile, and how; of an apply in doubt, those that prevent a decision.
     pub conflicts: Vec<String>,
-    /// Files whose content came from the store, because its slot was gone.
+    /// Files whose content was restored from the store, because their slot was missing.
     pub restored: Vec<String>,
-    /// Whether the journal was missing or damaged, so that the store's record stood for it.
+    /// Whether recovery used the store's record, because the journal was missing or damaged.
     pub from_record: bool,
 }
 
-/// An applied set that can be undone, or an undone one that can be applied again.
+/// An applied set that can be undone, or an undone set that can be redone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reversible {
     /// The apply.
@@ -171,7 +170,7 @@ pub struct Reversible {
     pub signature: Signature,
 }
 
-/// A file that several sessions want to change.
+/// A file that pending patches of several sessions change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Contested {
     /// The file.

@@ -1,4 +1,4 @@
-//! What is asked of the layer, and what it answers.
+//! Requests to the layer, and its answers about pending patches.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::report::{Contested, InDoubtApply};
 use crate::session::Session;
 use crate::signature::Signature;
 
-/// Picks patches by patch or by session.
+/// Selects pending patches by patch or by session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// One patch.
@@ -44,44 +44,44 @@ impl std::fmt::Display for Selector {
     }
 }
 
-/// Patches that were picked, with what approving them names.
+/// Selected patches, and the signature that approves them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// The pending ones, by path.
+    /// The selected pending patches, by path.
     pub patches: Vec<Patch>,
     /// Their signature as a set.
     pub signature: Signature,
-    /// Picked ones that turned out stale and are discarded now.
+    /// Selected patches that were found stale and are discarded now.
     pub stale: Vec<Patch>,
-    /// What is missing of the picked sessions, and of what was staged together with a picked
-    /// patch: stale and expired patches that nobody has refreshed or dismissed. Applying the
-    /// rest has to be asked for.
+    /// Stale and expired patches of the selected sessions, or staged together with a selected
+    /// patch, that were neither refreshed nor dismissed. An apply refuses to leave them out
+    /// unless [`ApplyRequest::rest`] is set.
     pub lapsed: Vec<Patch>,
 }
 
-/// Everything that is pending.
+/// Everything that is pending, and what waits for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The open sessions; one that ended, or whose process is gone, only if a patch of it is
-    /// pending or lapsed.
+    /// The open sessions. A session that ended, or whose process is dead, is listed only while
+    /// it has pending or lapsed patches.
     pub sessions: Vec<SessionStatus>,
     /// The signature of everything pending as one set.
     pub signature: Signature,
-    /// Patches that turned out stale and are discarded now.
+    /// Patches that were found stale and are discarded now.
     pub stale: Vec<Patch>,
-    /// Files that several sessions want to change: once one of them is applied,
-    /// the others are stale.
+    /// Files that patches of several sessions change: when one of them is applied, the others
+    /// become stale.
     pub contested: Vec<Contested>,
-    /// Whether an earlier apply was broken off and waits for recovery.
+    /// Whether an earlier apply was interrupted and waits for recovery.
     pub needs_recovery: bool,
     /// Names of files in `journal/` of applies that are running, or wait for recovery.
     pub open_journals: Vec<String>,
-    /// Applies that recovery could not decide and that wait for a person.
+    /// Applies that recovery could not decide, which wait for a person.
     pub in_doubt: Vec<InDoubtApply>,
     /// Names of files in `journal/` that recovery does not act on.
     pub quarantined: Vec<String>,
-    /// Files in `conflicts/`: bytes of users' edits that could not stay in place, until
-    /// somebody takes them away.
+    /// Files in `conflicts/`: bytes of users' edits that could not stay in place. They are
+    /// listed until a person removes them.
     pub kept: Vec<PathBuf>,
 }
 
@@ -94,7 +94,7 @@ pub struct SessionStatus {
     pub signature: Signature,
     /// Its pending patches, by path.
     pub patches: Vec<Patch>,
-    /// Its stale and expired patches that nobody has refreshed or dismissed, by path.
+    /// Its stale and expired patches that were neither refreshed nor dismissed, by path.
     pub lapsed: Vec<Patch>,
 }
 
@@ -111,35 +111,36 @@ impl Default for DiffOptions {
     }
 }
 
-/// What to bring to the disk.
+/// A request to apply patches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApplyRequest {
-    /// Which patches; everything pending when empty.
+    /// The patches; everything pending when empty.
     pub ids: Vec<Selector>,
-    /// The signature that was approved.
+    /// The signature that was approved; the apply is refused when the set has another one.
     pub expect: Option<Signature>,
     /// Whether files may be replaced as a whole, without a diff.
     pub confirm_full_replace: bool,
     /// Whether to check everything and change nothing.
     pub dry_run: bool,
-    /// Whether to apply what is left of a set that lost patches to staleness or expiry; it is
-    /// refused otherwise.
+    /// Whether to apply what is left of a set of which patches became stale or expired; such a
+    /// set is refused otherwise.
     pub rest: bool,
-    /// A name for asking how it ended; the same name is applied once at most.
+    /// A name under which the outcome can be read later; each name is applied at most once.
     pub request: Option<RequestId>,
-    /// The client by whose word it is approved, when no reviewer said so to Greenroom itself.
-    /// It approves less: see [`check_client_approval`](crate::check_client_approval).
+    /// The client that reports the approval; `None` when the reviewer approved in Greenroom
+    /// itself. A client can approve less: see [`check_client_approval`](crate::check_client_approval).
     pub client_approved: Option<ClientApproval>,
     /// How the approval was given, for the log.
     pub approval: Approval,
-    /// Whether it changes agents' settings for Greenroom itself: a plain undo passes over it.
+    /// Whether it changes agents' settings for Greenroom itself: an undo that names no apply
+    /// skips it.
     pub is_own: bool,
 }
 
-/// An undone apply to be applied again.
+/// A request to apply an undone set again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedoRequest {
-    /// Which; the one that was undone last when not given.
+    /// The undone apply; the one that was undone last when `None`.
     pub apply: Option<ApplyId>,
     /// The signature that was approved.
     pub expect: Option<Signature>,

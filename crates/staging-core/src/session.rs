@@ -1,19 +1,19 @@
-//! One agent's stay: opened, then closed or expired.
+//! Sessions: each holds the proposals of one agent, from opening to closing or expiry.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::SessionId;
 use crate::time::{Age, Timestamp};
 
-/// Where a session stands.
+/// The state of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {
-    /// Takes proposals.
+    /// Accepts proposals.
     Open,
-    /// Ended by request.
+    /// Ended by a request.
     Closed,
-    /// Ended by silence.
+    /// Ended because its agent was inactive for too long.
     Expired,
 }
 
@@ -32,30 +32,31 @@ impl SessionState {
     }
 }
 
-/// One agent's stay.
+/// A session of one agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
-    /// Its name, unique among the open ones.
+    /// Its name, unique among the open sessions.
     pub label: String,
-    /// Where it stands.
+    /// Open, closed or expired.
     pub state: SessionState,
     /// When it was opened.
     pub created_at: Timestamp,
-    /// When an agent last did something in it.
+    /// When an agent last used it.
     pub last_active_at: Timestamp,
-    /// When silence ends it.
+    /// When it expires unless an agent uses it before.
     pub expires_at: Timestamp,
-    /// The process that serves it; `None` when it is served by short-lived ones.
+    /// The process that serves it; `None` when short-lived processes serve it.
     pub owner_pid: Option<u32>,
-    /// When that process was found dead. The session stays open until it expires,
-    /// and whoever opens it again takes it over.
+    /// When that process was found dead. The session stays open until it expires, and the next
+    /// process that opens it serves it.
     pub orphaned_at: Option<Timestamp>,
-    /// How old the state was when an agent last did something in it.
+    /// The state's age when an agent last used the session.
     #[serde(skip)]
     pub(crate) active_age: Age,
-    /// How old the state is when silence ends it: a clock can be wrong.
+    /// The state's age at which the session expires; the clock can be wrong, so expiry is
+    /// decided by this.
     #[serde(skip)]
     pub(crate) expires_age: Age,
 }

@@ -1,4 +1,4 @@
-//! The name of exactly what a reviewer was shown.
+//! Signatures: digests that identify what a reviewer approves.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +6,15 @@ use std::str::FromStr;
 use atomic_fs::{Digest, DigestParseError};
 use serde::{Deserialize, Serialize};
 
-/// Names exactly what was shown; 64 hex digits.
+/// Identifies a patch or a set of patches with its contents; shown as 64 hex digits.
+///
+/// An approval names a signature: what is applied is exactly what was shown, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Signature(pub(crate) Digest);
 
 impl Signature {
-    /// A signature read back from storage.
+    /// The signature with these 32 bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Digest::from_bytes(bytes))
     }
@@ -32,7 +34,7 @@ impl schemars::JsonSchema for Signature {
         schemars::json_schema!({
             "type": "string",
             "pattern": "^[0-9a-f]{64}$",
-            "description": "Names exactly what was shown; what an approval names.",
+            "description": "Identifies exactly what was shown; an approval names it.",
         })
     }
 }

@@ -1,8 +1,8 @@
-//! What an approval binds to: a digest over path, operation, base and staged content.
+//! Computing signatures: a digest over path, operation, base and staged content.
 //!
-//! Every field is preceded by its length and the whole is domain-separated, so that no two
-//! different patches or sets hash the same input. Times are not part of it: a bare `touch` does not
-//! void an approval.
+//! Every field is preceded by its length and the input is domain-separated, so that no two
+//! different patches or sets hash the same input. Times are not a part of it: a bare `touch` does
+//! not void an approval.
 
 use atomic_fs::{Fingerprint, RelPath};
 
@@ -20,8 +20,8 @@ pub(crate) fn patch_signature(patch: &Patch) -> Signature {
     Signature(hasher.finalize().into())
 }
 
-/// The signature of a set of patches, whatever their order. A set of one patch has that patch's
-/// signature.
+/// The signature of a set of patches, which does not depend on their order. A set of one patch
+/// has that patch's signature.
 pub fn set_signature(patches: &[Patch]) -> Signature {
     match patches {
         [patch] => patch.signature,
@@ -29,7 +29,7 @@ pub fn set_signature(patches: &[Patch]) -> Signature {
     }
 }
 
-/// The signature of a set as versions before schema 3 computed it, of one patch as well.
+/// The signature of a set as versions before schema 3 computed it, also for one patch.
 pub(crate) fn signature_of_several(patches: &[Patch]) -> Signature {
     let mut sorted: Vec<_> =
         patches.iter().map(|patch| (patch.path.as_bytes(), patch.signature)).collect();

@@ -13,17 +13,17 @@ use time::macros::format_description;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The system's clock.
+    /// The present time by the system's clock.
     pub fn now() -> Self {
         Self(now_ns() / 1_000_000)
     }
 
-    /// From milliseconds since 1970, negative before it.
+    /// The time `ms` milliseconds after the start of 1970, before it when negative.
     pub const fn from_unix_ms(ms: i64) -> Self {
         Self(ms)
     }
 
-    /// From nanoseconds since 1970, as file systems count them.
+    /// The time `ns` nanoseconds after the start of 1970, rounded down to a millisecond.
     pub const fn from_unix_ns(ns: i64) -> Self {
         Self(ns.div_euclid(1_000_000))
     }
@@ -33,22 +33,20 @@ impl Timestamp {
         self.0
     }
 
-    /// This much later; the end of time when it would lie beyond it.
+    /// The time `duration` later, at most the latest that can be represented.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(self.0.saturating_add(ms(duration)))
     }
-}
 
-impl Timestamp {
-    /// This much earlier; the beginning of time when it would lie before it.
+    /// The time `duration` earlier, at least the earliest that can be represented.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(self.0.saturating_sub(ms(duration)))
     }
 }
 
-/// Nanoseconds since 1970 by the system's clock, negative before it.
+/// Nanoseconds since 1970 by the system's clock, negative when it is set before 1970.
 pub(crate) fn now_ns() -> i64 {
     let in_ns = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
     match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -67,7 +65,7 @@ impl fmt::Display for Timestamp {
                 );
                 time.format(&layout).ok()
             });
-        // Beyond the year 9999 RFC 3339 has no words.
+        // RFC 3339 has no form for years after 9999.
         f.write_str(shown.as_deref().unwrap_or("9999-12-31T23:59:59.999Z"))
     }
 }
@@ -100,22 +98,23 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A point in a state's life, in milliseconds since it began to count.
+/// The age of a state directory in milliseconds: the time that has passed since its age was first
+/// recorded, whatever the clock showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Age(pub(crate) i64);
 
-/// A length of time in milliseconds.
+/// A duration in milliseconds, at most `i64::MAX`.
 pub(crate) fn ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Age {
-    /// This much older.
+    /// The age `duration` later.
     pub(crate) fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(ms(duration)))
     }
 
-    /// This much younger; negative before the state began to count.
+    /// The age `duration` earlier; it may be negative.
     pub(crate) fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(ms(duration)))
     }
@@ -126,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timestamp_is_shown_as_rfc_3339_and_reads_back() {
+    fn a_timestamp_is_shown_as_rfc_3339_and_parsed_back() {
         let time = Timestamp::from_unix_ms(1_700_000_000_123);
         assert_eq!(time.to_string(), "2023-11-14T22:13:20.123Z");
         let json = serde_json::to_string(&time).expect("a string");

@@ -1,13 +1,12 @@
-//! Saying for whom a call waits that another process keeps waiting.
+//! Reports which process a call waits for.
 //!
-//! On Linux the system tells who holds a lock (`/proc/locks`, proc_locks(5)) and what that process
-//! runs. A line there names the file by the number of its inode and the device of its superblock,
-//! which is not always the device that stat(2) gives: then the process is believed only if it has
-//! that very file open.
+//! On Linux `/proc/locks` (proc_locks(5)) names the process that holds a lock. A line there
+//! identifies the file by its inode number and the device of its superblock, which can differ from
+//! the device that stat(2) returns: then a process counts as the holder only if it has that file
+//! open.
 //!
 //! # Limitations
-//! Elsewhere, and for processes that this one may not look at, it is another process without a
-//! name.
+//! On other systems, and for processes that this one may not inspect, the holder is unknown.
 
 use std::fmt;
 use std::path::Path;
@@ -16,36 +15,36 @@ use std::time::Duration;
 
 use crate::ids::ApplyId;
 
-/// How long a call waits before it says so: it is said before a second is over.
-pub(crate) const SAID_AFTER: Duration = Duration::from_millis(600);
+/// How long a call waits before it reports that, so that the report comes within a second.
+pub(crate) const REPORT_AFTER: Duration = Duration::from_millis(600);
 
-/// What a call waits for that has waited for a while, less than a second, and goes on waiting.
+/// What a call waits for. It is reported after 0.6 s, and the call goes on waiting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// What the other process does.
     pub activity: Activity,
-    /// The other process, where it can be found out.
+    /// The other process; `None` when it is unknown.
     pub process: Option<Process>,
 }
 
-/// What another process does that a call waits for.
+/// What the process does that a call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
     /// An apply, an undo or a recovery: it holds the workspace's lock.
     ChangesWorkspace,
-    /// An apply that holds patches of this call.
+    /// An apply of patches that the call concerns.
     Applies(ApplyId),
-    /// A change of the store.
+    /// A write to the store.
     WritesStore,
 }
 
-/// A process that runs now.
+/// A running process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Its number.
+    /// Its id.
     pub pid: u32,
-    /// What it was started as, where that can be read; as it gives it, so to be escaped.
+    /// Its command line, where that can be read. It is not escaped for display.
     pub command: Option<String>,
 }
 
@@ -57,7 +56,7 @@ impl fmt::Display for Waiting {
         }
         match self.activity {
             Activity::ChangesWorkspace => f.write_str("is changing the workspace"),
-            Activity::Applies(apply) => write!(f, "is bringing {apply} to the disk"),
+            Activity::Applies(apply) => write!(f, "is applying {apply}"),
             Activity::WritesStore => f.write_str("is writing to the store"),
         }
     }
@@ -73,7 +72,7 @@ impl fmt::Display for Process {
     }
 }
 
-/// Who is told of calls that wait; by default they are logged.
+/// A callback for calls that wait; by default they are logged.
 #[derive(Clone)]
 pub struct WaitObserver(Arc<dyn Fn(&Waiting) + Send + Sync>);
 
@@ -103,13 +102,13 @@ impl fmt::Debug for WaitObserver {
 /// How a file is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockKind {
-    /// flock(2), the whole file.
+    /// flock(2) on the whole file.
     Whole,
-    /// fcntl(2), this byte.
+    /// fcntl(2) on the byte at this offset.
     Byte(u64),
 }
 
-/// The process that holds a file's lock against others, if that can be found out.
+/// The process that holds an exclusive lock on a file; `None` when there is none or it is unknown.
 pub(crate) fn holder(file: &Path, kind: LockKind) -> Option<Process> {
     system::holder(file, kind)
 }
@@ -123,34 +122,35 @@ mod system {
     use crate::waiting::LockKind;
     use crate::waiting::Process;
 
-    /// How often the list of locks is read for one that is not on it.
+    /// How often the list of locks is read when it does not name the lock.
     const READS_MAX: u32 = 8;
 
-    /// So much of a command line is shown.
+    /// A longer command line is cut.
     const COMMAND_CHARS_MAX: usize = 120;
 
     pub(crate) fn holder(file: &Path, kind: LockKind) -> Option<Process> {
-        // Not opened: closing a file gives up the process's own locks on it (fcntl_locking(2)).
+        // The file is not opened: closing it would release the process's own locks on it
+        // (fcntl_locking(2)).
         let file = fs::metadata(file).ok()?;
-        let look = || {
+        let read = || {
             let locks = fs::read_to_string("/proc/locks").ok()?;
             locks.lines().find_map(|line| holder_in(line, &file, kind))
         };
-        // The system gives the list a page at a time, and a lock that is on it all the while can be
-        // left out where others come and go between two pages.
-        let pid = (0..READS_MAX).find_map(|_| look())?;
+        // The kernel returns the list a page at a time. When other locks are taken and released
+        // between two pages, a lock that is held all the time can be missing.
+        let pid = (0..READS_MAX).find_map(|_| read())?;
         Some(Process { pid, command: command(pid) })
     }
 
-    /// The holder, if a line is about such a lock on the file:
+    /// The holder, if the line describes such a lock on the file:
     /// `1: POSIX  ADVISORY  WRITE 3568 fd:00:2531452 120 120`.
     fn holder_in(line: &str, file: &Metadata, kind: LockKind) -> Option<u32> {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        // Who waits has an arrow before the kind.
+        // The lines of waiting processes have an arrow before the kind.
         let [_, found, _, "WRITE", pid, inode, first, last, ..] = fields.as_slice() else {
             return None;
         };
-        let is_meant = match kind {
+        let is_kind = match kind {
             LockKind::Whole => *found == "FLOCK",
             LockKind::Byte(byte) => {
                 let last = if *last == "EOF" { u64::MAX } else { last.parse().ok()? };
@@ -161,7 +161,7 @@ mod system {
         let major = u32::from_str_radix(parts.next()?, 16).ok()?;
         let minor = u32::from_str_radix(parts.next()?, 16).ok()?;
         let is_inode = parts.next()?.parse() == Ok(file.ino());
-        let pid = pid.parse().ok().filter(|pid| *pid > 0 && is_meant && is_inode)?;
+        let pid = pid.parse().ok().filter(|pid| *pid > 0 && is_kind && is_inode)?;
         let device = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
         (device == (major, minor) || has_open(pid, file)).then_some(pid)
     }
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::disallowed_methods, reason = "the test plays another process")]
-    fn the_holder_of_a_lock_is_found_and_nobody_where_there_is_none() {
+    fn the_holder_of_a_lock_is_found_and_none_is_reported_for_an_unlocked_file() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("lock");
         let file = File::create(&path).expect("made");
@@ -224,11 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_says_who_does_what() {
+    fn the_sentence_names_the_process_and_its_activity() {
         let process = Process { pid: 12, command: Some("greenroom apply".to_owned()) };
         let waiting = Waiting { activity: Activity::Applies(ApplyId(3)), process: Some(process) };
-        let sentence =
-            "waiting for process 12 (`greenroom apply`), which is bringing a3 to the disk";
+        let sentence = "waiting for process 12 (`greenroom apply`), which is applying a3";
         assert_eq!(waiting.to_string(), sentence);
         let waiting = Waiting { activity: Activity::WritesStore, process: None };
         let sentence = "waiting for another process, which is writing to the store";

@@ -1,14 +1,11 @@
-//! Contents by their BLAKE3: short ones in packs, longer ones in a file each,
-//! `blobs/xx/…`.
+//! Contents by their BLAKE3: short ones in packs, longer ones in a file each, `blobs/xx/…`.
 //!
-//! The rows of [`contents`] say which contents there are and where they lie. A
-//! content is put before its row is committed, and given back after its row's
-//! removal is durable. Nothing here trusts a location: whoever reads a content for
-//! the workspace hashes it again.
+//! The rows of [`contents`] record which contents exist and where. A content is written before its
+//! row is committed, and its space is freed after the removal of its row is durable. A location is
+//! not trusted: whatever is read for the workspace is hashed again.
 //!
 //! # Durability
-//! As the store's: a content survives the process at once, and a power cut after
-//! [`Blobs::sync`].
+//! As in the store: a content survives the process at once, and a power cut after [`Blobs::sync`].
 #![allow(clippy::disallowed_methods, reason = "the store owns the blobs")]
 
 use std::fs::{self, File};
@@ -30,7 +27,7 @@ use crate::store::{Store, contents};
 /// How many files are removed in one transaction.
 const REMOVALS_MAX: usize = 200;
 
-/// How much of a stream is held in memory.
+/// The part of a stream that is in memory at a time.
 const CHUNK_BYTES: usize = PACKED_BYTES_MAX as usize;
 
 /// The directory of contents.
@@ -42,33 +39,33 @@ pub(crate) struct Blobs {
     next_temporary: AtomicU64,
 }
 
-/// A content that was put.
+/// A content that was stored.
 #[derive(Clone, Copy)]
 pub(crate) struct Put {
     pub(crate) digest: Digest,
-    /// Where it was put; `None` when it was there already.
+    /// Where it was written; `None` when it was stored before.
     pub(crate) entry: Option<Entry>,
 }
 
-/// What a stream held.
+/// The stored content of a stream.
 pub(crate) struct Streamed {
     pub(crate) put: Put,
     pub(crate) bytes: u64,
-    /// The content itself, when it is no longer than was asked for.
+    /// The content itself, unless it is longer than requested.
     pub(crate) content: Option<Vec<u8>>,
 }
 
-/// A stream could not become a blob.
+/// A stream could not be stored.
 pub(crate) enum StreamError {
-    /// The stream failed.
+    /// Reading the stream failed.
     Read(io::Error),
-    /// It is longer than allowed.
+    /// The stream is longer than allowed.
     TooLong,
-    /// The blob's file failed.
+    /// Storing the content failed.
     Store(StagingError),
 }
 
-/// A content opened for reading; nobody has checked it.
+/// A content open for reading; it is not verified.
 pub(crate) enum BlobReader {
     File(File),
     Held(Cursor<Vec<u8>>),
@@ -129,13 +126,13 @@ impl Blobs {
         Ok(Entry { location: Location::Pack { pack, at }, bytes: content.len() as u64 })
     }
 
-    /// Puts a content elsewhere that was torn by a power cut, for everybody who needs it. Where
-    /// it lay nothing is written: what a pack lost may be another content's place by now.
+    /// Writes a content that a power cut has torn to another location, for all its references.
+    /// Nothing is written to the old location: another content may be there now.
     fn put_anew(&self, digest: Digest, torn: Entry, content: &[u8]) -> Result<Put> {
         let whole = self.append(content)?;
         self.packs.sync().map_err(failed("sync", &self.dir))?;
         let moved = self.store.write(|write| contents::relocate(write, &digest, torn, whole))?;
-        // Whoever has moved it meanwhile, or no longer needs it, decides where it lies.
+        // When it was moved or released meanwhile, the caller adds a row or finds the new one.
         Ok(Put { digest, entry: (!moved).then_some(whole) })
     }
 
@@ -149,8 +146,8 @@ impl Blobs {
         self.settle(temporary, &file, &self.path(digest))
     }
 
-    /// Stores a stream, holding no more of it in memory than `keep_max` and a
-    /// chunk. Blocks of zeros become holes.
+    /// Stores a stream of at most `bytes_max` bytes, with at most `keep_max` bytes and a chunk in
+    /// memory. Blocks of zeros become holes.
     pub(crate) fn put_stream(
         &self,
         reader: &mut dyn Read,
@@ -200,7 +197,7 @@ impl Blobs {
         Ok(Streamed { put, bytes, content: kept })
     }
 
-    /// Gathers a stream in a file beside the contents, to be staged from there.
+    /// Copies a stream to a temporary file, from which it is staged later.
     pub(crate) fn spool(
         &self,
         reader: &mut dyn Read,
@@ -226,12 +223,12 @@ impl Blobs {
         Ok(temporary)
     }
 
-    /// Opens a content; it is not checked.
+    /// Opens a content without verifying it.
     pub(crate) fn open_blob(&self, digest: &Digest) -> io::Result<BlobReader> {
         self.open_entry(digest, self.entry(digest)?)
     }
 
-    /// The same of a content that was put here, at `entry`, and may have no row yet.
+    /// Opens a content that was stored at `entry` and may have no row yet, without verifying it.
     pub(crate) fn open_put(&self, digest: &Digest, entry: Option<Entry>) -> io::Result<BlobReader> {
         match entry {
             Some(entry) => self.open_entry(digest, entry),
@@ -248,21 +245,21 @@ impl Blobs {
         })
     }
 
-    /// Reads a whole content that was put here and has no row yet, and checks it.
+    /// Reads and verifies a content that was stored at `entry` and has no row yet.
     pub(crate) fn read_put(&self, digest: &Digest, entry: Entry) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
         self.open_entry(digest, entry)?.read_to_end(&mut content)?;
         if Digest::of(&content) == *digest { Ok(content) } else { Err(altered()) }
     }
 
-    /// Reads a whole content and checks it; `InvalidData` when it is damaged.
+    /// Reads and verifies a content; `InvalidData` when it is damaged.
     pub(crate) fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
         self.open_blob(digest)?.read_to_end(&mut content)?;
         if Digest::of(&content) == *digest {
             return Ok(content);
         }
-        // Given back between looking it up and reading it.
+        // `NotFound` when it was released meanwhile.
         self.entry(digest)?;
         Err(altered())
     }
@@ -274,7 +271,7 @@ impl Blobs {
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
-    /// Whether a file of its own holds a content of this length.
+    /// Whether a content has a file of its own with this length.
     pub(crate) fn has_own(&self, digest: &Digest, bytes: u64) -> bool {
         let found = fs::symlink_metadata(self.path(digest));
         found.is_ok_and(|found| found.is_file() && found.len() == bytes)
@@ -285,17 +282,17 @@ impl Blobs {
         self.entry(digest).is_ok()
     }
 
-    /// Makes the short contents durable that this process put.
+    /// Makes the short contents durable that this process has stored.
     pub(crate) fn sync(&self) -> Result<()> {
         self.packs.sync().map_err(failed("sync", &self.dir))
     }
 
-    /// Makes these contents durable, whoever put them: one sync for each pack and
-    /// each file of its own.
+    /// Makes these contents durable, whichever process stored them: one sync for each pack and for
+    /// each file.
     pub(crate) fn sync_contents(&self, digests: &[Digest]) -> Result<()> {
         let mut packs = std::collections::BTreeSet::new();
         for digest in digests {
-            // What is missing is told by whoever needs it.
+            // A missing content is reported when it is read.
             match self.entry(digest).map(|entry| entry.location) {
                 Ok(Location::Pack { pack, .. }) => {
                     packs.insert(pack);
@@ -310,7 +307,7 @@ impl Blobs {
         Ok(())
     }
 
-    /// Gives the space of contents back whose rows are gone, durably.
+    /// Frees the space of contents whose rows were removed durably.
     pub(crate) fn reclaim(&self, dead: &[Unreferenced]) -> Result<()> {
         let mut places: Vec<_> = dead
             .iter()
@@ -320,17 +317,17 @@ impl Blobs {
             })
             .collect();
         self.packs.give_back(&mut places).map_err(failed("give back space in", &self.dir))?;
-        // A file may have been put anew since, for a row that is about to be
-        // committed; under the write lock none can be.
+        // A file may have been written again since, for a row that is about to be committed; that
+        // cannot happen under the write lock.
         let own = dead.iter().filter(|dead| dead.entry.location == Location::Own);
         self.remove_unneeded(own.map(|dead| dead.digest)).map(drop)
     }
 
-    /// Removes files of contents that have no row; how many.
+    /// Removes the files of contents that have no row; returns how many.
     pub(crate) fn remove_unneeded(&self, digests: impl Iterator<Item = Digest>) -> Result<u64> {
         let digests: Vec<Digest> = digests.collect();
         let mut removed = 0;
-        // Others wait for each of these transactions.
+        // Other writers wait for each of these transactions.
         for some in digests.chunks(REMOVALS_MAX) {
             removed += self.remove_some_unneeded(some)?;
         }
@@ -361,7 +358,7 @@ impl Blobs {
         &self.packs
     }
 
-    /// The folders that files of their own lie in, in order.
+    /// The folders of contents that have a file of their own, sorted.
     pub(crate) fn folders(&self) -> io::Result<Vec<PathBuf>> {
         let mut folders = Vec::new();
         for folder in fs::read_dir(&self.dir)? {
@@ -374,8 +371,8 @@ impl Blobs {
         Ok(folders)
     }
 
-    /// The digests that have a file of their own in one of [`folders`](Self::folders), and
-    /// how many temporary files of dead processes were removed from it.
+    /// The contents that have a file in one of [`folders`](Self::folders). Temporary files of dead
+    /// processes are removed from it; returns how many.
     pub(crate) fn own_files(&self, folder: &Path) -> io::Result<(Vec<Digest>, u64)> {
         let (mut found, mut removed) = (Vec::new(), 0);
         let temporary = folder.ends_with("tmp");
@@ -418,14 +415,14 @@ impl Blobs {
             let path = self.dir.join("tmp").join(format!("{}-{number}", Owner::this().name()));
             match own_file::open(&path, Access::CreateNew) {
                 Ok(file) => return Ok((Temporary(Some(path)), file)),
-                // A dead process had our number.
+                // An earlier process had the same name.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => return Err(StagingError::Io { action: "create", path, source }),
             }
         }
     }
 
-    /// Gives a whole temporary file its name.
+    /// Gives a complete temporary file its final name.
     fn settle(&self, temporary: Temporary, file: &File, path: &Path) -> Result<()> {
         if self.durable {
             file.sync_data().map_err(failed("sync", temporary.path()))?;
@@ -475,7 +472,7 @@ impl ContentSource for Blobs {
     }
 }
 
-/// Whether a file takes less room than it has bytes.
+/// Whether a file takes less disk space than its length.
 #[cfg(unix)]
 fn has_holes(found: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -487,7 +484,7 @@ fn has_holes(_: &fs::Metadata) -> bool {
     false
 }
 
-/// Writes a new file from its start, and leaves out the blocks of zeros.
+/// Writes a new file from its start, and leaves out blocks of zeros.
 struct SparseWriter<'f> {
     file: &'f File,
     bytes: u64,
@@ -506,13 +503,13 @@ impl<'f> SparseWriter<'f> {
         Ok(())
     }
 
-    /// A hole at the end is no part of the file before.
+    /// Sets the length: a hole at the end is not a part of the file before.
     fn finish(&self) -> io::Result<()> {
         self.file.set_len(self.bytes)
     }
 }
 
-/// A file that is removed unless it was given its name.
+/// A temporary file, which is removed when it is dropped before it has its final name.
 pub(crate) struct Temporary(Option<PathBuf>);
 
 impl Temporary {
@@ -530,27 +527,27 @@ impl Drop for Temporary {
         if let Some(path) = self.0.take()
             && let Err(error) = fs::remove_file(&path)
         {
-            tracing::warn!(%error, "a temporary blob stays until the next sweep");
+            tracing::warn!(%error, "cannot remove a temporary file: the next sweep removes it");
         }
     }
 }
 
-/// Whether a temporary file's name says that its process is gone.
+/// Whether the process that a temporary file's name identifies is dead.
 fn owner_is_dead(name: &str) -> bool {
     let owner = name.rsplit_once('-').and_then(|(owner, _)| Owner::parse(owner));
-    // Names of an older version say less.
+    // Names of older versions identify no process; those files are old.
     owner.is_none_or(|owner| owner.liveness() == Liveness::Dead)
 }
 
-/// Whether reading a content failed because it is not there as it was stored; else the system
-/// failed a call, and the content may be sound.
+/// Whether reading a content failed because it is missing or damaged; after another error the
+/// content may be intact.
 pub(crate) fn is_damage(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
     matches!(error.kind(), NotFound | InvalidData | UnexpectedEof)
 }
 
-/// Whether a file holds exactly this; a power cut may have torn one that has
-/// the right name and length.
+/// Whether a file has exactly this content; a power cut may have torn a file of the right name and
+/// length.
 fn holds(path: &Path, content: &[u8]) -> bool {
     let Ok(mut file) = own_file::open(path, Access::Read) else { return false };
     if !file.metadata().is_ok_and(|metadata| metadata.len() == content.len() as u64) {
@@ -581,7 +578,7 @@ mod tests {
         (dir, blobs)
     }
 
-    /// Commits the row of a content, as a patch that needs it does.
+    /// Commits the row of a content, as a patch that refers to it does.
     fn need(blobs: &Blobs, put: Put) {
         let referred = blobs.store.write(|write| contents::refer(write, &put.digest, put.entry));
         assert_ne!(referred.expect("committed"), contents::Referred::Gone);
@@ -610,7 +607,7 @@ mod tests {
             panic!("a stream of equal content is stored");
         };
         assert_eq!((one.digest, one.digest), (two.digest, three.put.digest));
-        assert!(one.entry.is_some() && two.entry.is_none(), "the second one was there");
+        assert!(one.entry.is_some() && two.entry.is_none(), "the second one was stored before");
         assert_eq!(three.content.is_some(), bytes <= 10);
         assert_eq!(files(&dir.path().join("blobs")), 1, "one file, and nothing temporary");
     }
@@ -628,33 +625,33 @@ mod tests {
             Location::Pack { pack, .. } => dir.path().join(format!("blobs/{pack:016x}.pack")),
         };
         fs::write(torn, vec![0; bytes]).expect("torn");
-        assert!(blobs.read(&put.digest).is_err(), "a torn blob is not handed out");
+        assert!(blobs.read(&put.digest).is_err(), "a torn blob is not returned");
         blobs.put(&content).expect("stored");
         assert_eq!(blobs.read(&put.digest).expect("whole again"), content);
     }
 
     #[test]
-    fn a_torn_content_is_put_elsewhere_and_nothing_is_written_where_it_lay() {
+    fn a_torn_content_is_written_elsewhere_and_its_old_location_is_not_touched() {
         let (dir, blobs) = blobs();
         let put = blobs.put(b"first").expect("stored");
         need(&blobs, put);
         let Some(Entry { location: Location::Pack { pack, .. }, .. }) = put.entry else {
-            panic!("a short content lies in a pack");
+            panic!("a short content is in a pack");
         };
-        // As a power cut leaves it that took the pack's end, and another process that went on.
+        // As after a power cut that took the pack's end, and a process that appended then.
         fs::write(dir.path().join(format!("blobs/{pack:016x}.pack")), b"other").expect("lost");
         let again = blobs.put(b"first").expect("stored again");
-        assert!(again.entry.is_none(), "its row says where it lies");
+        assert!(again.entry.is_none(), "its row was moved");
         assert_eq!(blobs.read(&put.digest).expect("whole"), b"first");
         assert_eq!(blobs.packs.read(pack, 0, 5).expect("read"), b"other");
         let dead = blobs.store.write(|write| contents::release(write, &put.digest));
-        let dead = dead.expect("released").expect("it was needed once");
-        blobs.reclaim(&[dead]).expect("given back");
-        assert_eq!(blobs.packs.read(pack, 0, 5).expect("read"), b"other", "nor given back");
+        let dead = dead.expect("released").expect("it was referred to once");
+        blobs.reclaim(&[dead]).expect("freed");
+        assert_eq!(blobs.packs.read(pack, 0, 5).expect("read"), b"other", "its space is not freed");
     }
 
     #[test]
-    fn a_stream_that_is_too_long_or_fails_leaves_nothing() {
+    fn a_stream_that_is_too_long_or_fails_leaves_no_file() {
         struct Failing;
         impl Read for Failing {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -674,7 +671,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_kept_in_memory_only_up_to_what_was_asked_for() {
+    fn a_stream_is_kept_in_memory_only_up_to_the_requested_length() {
         let (_dir, blobs) = blobs();
         for bytes in [11, LONG] {
             let content = vec![7_u8; bytes];
@@ -686,21 +683,21 @@ mod tests {
     }
 
     #[test]
-    fn reclaiming_takes_what_has_no_row_and_leaves_what_has_one_again() {
+    fn reclaiming_leaves_a_content_that_has_a_row_again() {
         let (_dir, blobs) = blobs();
         let content = vec![7; LONG];
         let put = blobs.put(&content).expect("stored");
         need(&blobs, put);
         let dead = blobs.store.write(|write| contents::release(write, &put.digest));
-        let dead = dead.expect("released").expect("it was the last need");
+        let dead = dead.expect("released").expect("it was the last reference");
         let again = blobs.put(&content).expect("stored anew");
         need(&blobs, again);
         blobs.reclaim(&[dead]).expect("nothing to do");
-        assert_eq!(blobs.read(&put.digest).expect("it is needed"), content);
+        assert_eq!(blobs.read(&put.digest).expect("it has a row"), content);
     }
 
     #[test]
-    fn temporary_files_of_the_dead_are_removed_and_those_of_the_living_stay() {
+    fn temporary_files_of_dead_processes_are_removed_and_those_of_living_ones_stay() {
         let (dir, blobs) = blobs();
         let temporary = dir.path().join("blobs/tmp");
         let living = format!("{}-1", Owner::this().name());

@@ -1,4 +1,4 @@
-//! Contents of patches by their digest, outside of the workspace.
+//! The contents of patches, by digest, in the state directory.
 
 pub(crate) mod blobs;
 pub(crate) mod packs;

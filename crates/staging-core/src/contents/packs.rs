@@ -1,23 +1,21 @@
-//! Packs: files that short contents are appended to, one behind the other.
+//! Packs: files to which short contents are appended.
 //!
-//! A file for each content costs a create and an unlink, which is most of what a
-//! proposal would cost; a file system that has just deleted many files makes it
-//! worse (ext4 does not give a freed inode out again for a minute, and looks at
-//! each of them). In a pack a content costs one write.
+//! A file for each content costs a create and an unlink, which would be most of the cost of a
+//! proposal; after many deletions it costs more (ext4 does not reuse a freed inode for a minute,
+//! and searches past each of them). In a pack a content costs one write.
 //!
-//! A process appends to one pack at a time and holds a lock on it while it lives,
-//! so a pack that can be locked has no writer. Nothing is ever overwritten: what
-//! nobody needs is given back to the file system as a hole, and a pack in which
-//! nobody needs anything is removed. Places lie on whole blocks for that.
+//! A process appends to one pack at a time and holds a lock on it until it ends, so a pack that can
+//! be locked has no writer. Contents are never overwritten: the space of unreferenced contents is
+//! freed by punching holes, and a pack without referenced contents is removed. Contents start at
+//! block boundaries for that.
 //!
-//! Where a pack ends is what the file system says of it once it is locked, so
-//! whoever made it looks as well: another process may have taken it over between
-//! the two. A power cut can leave a pack shorter than the store knows it to be, so
-//! one of an earlier boot is read and swept, and not appended to. A pack's number
-//! holds a tag of the boot for that.
+//! The end of a pack is its length after it was locked. The process that created it reads the length
+//! as well, because another process may have locked it and appended in between. A power cut can
+//! leave a pack shorter than the store has recorded, so a pack of an earlier boot is read and swept,
+//! but not appended to. For that a pack's number contains a tag of the boot.
 //!
 //! # Durability
-//! [`Packs::sync`].
+//! Contents are durable after [`Packs::sync`].
 #![allow(clippy::disallowed_methods, reason = "the store owns the packs")]
 
 use std::collections::HashMap;
@@ -38,13 +36,13 @@ use crate::{boot, own_file};
 /// A content longer than this has a file of its own.
 pub(crate) const PACKED_BYTES_MAX: u64 = 256 * 1024;
 
-/// A pack that is longer is appended to no more.
+/// A longer pack is full: nothing is appended to it.
 const PACK_BYTES_MAX: u64 = 64 << 20;
 
-/// What a place is rounded up to: the block of common file systems.
+/// Offsets are multiples of this: the block size of common file systems.
 const BLOCK: u64 = 4096;
 
-/// How many packs are tried before a new one is made.
+/// How many packs are tried before a new one is created.
 const ADOPTIONS_MAX: usize = 8;
 
 /// The bits of a pack's number below the boot's tag.
@@ -64,12 +62,12 @@ pub(crate) struct Packs {
     current: Mutex<Option<Current>>,
     open: Mutex<HashMap<i64, Arc<File>>>,
     unsynced: AtomicBool,
-    /// Packs that are full, still locked: what was appended to them last may not
-    /// be in the store yet.
+    /// Full packs, which stay locked: the last contents may have no row in the store yet, and a
+    /// sweep would remove them.
     full: Mutex<Vec<(Instant, Arc<File>)>>,
 }
 
-/// The pack this process appends to; its lock lasts as long as the file is open.
+/// The pack to which this process appends. It is locked as long as the file is open.
 struct Current {
     pack: i64,
     file: Arc<File>,
@@ -82,7 +80,7 @@ impl Packs {
         Self { dir, current, open, unsynced: AtomicBool::new(false), full: Mutex::default() }
     }
 
-    /// Appends a content; the pack and the place.
+    /// Appends a content; returns the pack and the offset.
     pub(crate) fn append(&self, content: &[u8]) -> io::Result<(i64, u64)> {
         let (pack, file, at) = {
             let mut current = unpoisoned(&self.current);
@@ -104,7 +102,7 @@ impl Packs {
         Ok((pack, at))
     }
 
-    /// Reads a content's bytes, which nobody has checked.
+    /// Reads a content's bytes without verifying them.
     pub(crate) fn read(&self, pack: i64, at: u64, bytes: u64) -> io::Result<Vec<u8>> {
         let file = self.file(pack)?;
         let mut content = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
@@ -112,7 +110,7 @@ impl Packs {
         Ok(content)
     }
 
-    /// Makes everything that this process appended durable.
+    /// Makes everything durable that this process has appended.
     pub(crate) fn sync(&self) -> io::Result<()> {
         if !self.unsynced.swap(false, Ordering::AcqRel) {
             return Ok(());
@@ -127,9 +125,9 @@ impl Packs {
         synced
     }
 
-    /// Makes a pack durable, whoever wrote it.
+    /// Makes a pack durable, whichever process wrote it.
     pub(crate) fn sync_pack(&self, pack: i64) -> io::Result<()> {
-        // What is open only to be read cannot be flushed on Windows.
+        // Windows cannot flush a file that is open only for reading.
         let file = if cfg!(windows) { self.to_write(pack)? } else { self.file(pack)? };
         file.sync_data()
     }
@@ -139,8 +137,8 @@ impl Packs {
         unpoisoned(&self.current).as_ref().is_some_and(|current| current.pack == pack)
     }
 
-    /// Gives the space of contents back that nobody needs, where the file system
-    /// can; where it cannot, the space comes back with the whole pack.
+    /// Frees the space of contents (pack, offset, length in bytes) if the file system can punch
+    /// holes; else the space is freed when the whole pack is removed.
     pub(crate) fn give_back(&self, places: &mut [(i64, u64, u64)]) -> io::Result<()> {
         places.sort_unstable();
         let mut places = places.iter().copied().peekable();
@@ -153,7 +151,7 @@ impl Packs {
             if opened.as_ref().is_none_or(|(open, _)| *open != pack) {
                 let file = match self.to_write(pack) {
                     Ok(file) => Some(file),
-                    // Removed with its last content, or nothing of ours.
+                    // The pack was removed with its last content, or something else has its name.
                     Err(error) if is_none_of_ours(&error) => None,
                     Err(error) => return Err(error),
                 };
@@ -166,7 +164,7 @@ impl Packs {
         Ok(())
     }
 
-    /// Every pack that is there.
+    /// Every existing pack.
     pub(crate) fn list(&self) -> io::Result<Vec<i64>> {
         let mut packs = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
@@ -178,10 +176,9 @@ impl Packs {
         Ok(packs)
     }
 
-    /// Gives back everything in a pack that is not `live` (first byte and length, in
-    /// order), unless another process appends to it; how many bytes of the disk
-    /// that was. `live` is asked under the pack's lock. A pack with nothing in it
-    /// goes.
+    /// Frees everything in a pack that is not `live` (offset and length in bytes, in order), unless
+    /// a process appends to it; returns how many bytes of disk space were freed. `live` is called
+    /// under the pack's lock. A pack without live contents is removed.
     pub(crate) fn sweep(
         &self,
         pack: i64,
@@ -193,7 +190,7 @@ impl Packs {
             path: path.clone(),
             source,
         };
-        // What this process has appended may not be in the store yet.
+        // Contents that this process has appended may have no row in the store yet.
         if self.is_current(pack) {
             return Ok(0);
         }
@@ -219,7 +216,7 @@ impl Packs {
         Ok(before.saturating_sub(allocated(&file).map_err(failed)?))
     }
 
-    /// Takes over a pack that nobody appends to, or makes a new one.
+    /// Takes a pack to which no process appends, or creates a new one.
     fn begin(&self) -> io::Result<Current> {
         let is_ours = |pack: &i64| boot::tag().is_none_or(|tag| tag_of(*pack) == tag);
         let mut tried = 0;
@@ -251,7 +248,7 @@ impl Packs {
         }
     }
 
-    /// Makes an empty pack, which anybody may take as soon as it is there.
+    /// Creates an empty pack. Any process may take it as soon as it exists.
     fn create(&self) -> io::Result<(i64, File)> {
         loop {
             let mut hasher = RandomState::new().build_hasher();
@@ -266,13 +263,13 @@ impl Packs {
         }
     }
 
-    /// Takes a pack to append to it behind what is there, unless a living process appends to
-    /// it, or it was swept, or it is full.
+    /// Locks a pack to append to its end; `None` when another process has it locked, when it was
+    /// swept, or when it is full.
     fn take(&self, pack: i64, file: File) -> io::Result<Option<Current>> {
         if !lock_at(&file, &self.path(pack))? {
             return Ok(None);
         }
-        // Under the lock: another process may have had it since it was made or found.
+        // Read under the lock: another process may have appended since it was created or found.
         let end = rounded(file.metadata()?.len());
         Ok((end < PACK_BYTES_MAX).then(|| Current { pack, file: Arc::new(file), end }))
     }
@@ -282,7 +279,7 @@ impl Packs {
         current.as_ref().filter(|current| current.pack == pack).map(|found| found.file.clone())
     }
 
-    /// A pack to change what is in it.
+    /// A pack, open for writing.
     fn to_write(&self, pack: i64) -> io::Result<Arc<File>> {
         match self.current(pack) {
             Some(file) => Ok(file),
@@ -290,7 +287,7 @@ impl Packs {
         }
     }
 
-    /// A pack to read from.
+    /// A pack, open for reading.
     fn file(&self, pack: i64) -> io::Result<Arc<File>> {
         if let Some(file) = self.current(pack) {
             return Ok(file);
@@ -316,13 +313,13 @@ fn rounded(at: u64) -> u64 {
     at.next_multiple_of(BLOCK)
 }
 
-/// The boot that a pack was begun in.
+/// The tag of the boot in which a pack was created.
 fn tag_of(pack: i64) -> u32 {
     u32::try_from(pack >> RANDOM_BITS).unwrap_or(u32::MAX)
 }
 
-/// A pack, unless it is gone or something else has its name: `doctor` names the patches whose
-/// contents are missing then.
+/// Opens a pack; `None` when it is gone or something else has its name. `doctor` names the patches
+/// whose contents are missing then.
 fn open_if_ours(path: &Path) -> io::Result<Option<File>> {
     match own_file::open(path, Access::Write) {
         Ok(file) => Ok(Some(file)),
@@ -335,19 +332,19 @@ fn is_none_of_ours(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData)
 }
 
-/// Locks a pack, unless a living process appends to it or it is gone; whether it did.
+/// Locks a pack; false when another process has it locked, or when it is gone.
 fn lock_at(file: &File, path: &Path) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(false),
         Err(TryLockError::Error(error)) => return Err(error),
     }
-    // Whoever swept it held the lock until it was gone.
+    // A sweep removes a pack while it holds the lock, so now the name is the last word.
     own_file::is_at(file, path)
 }
 
-/// Leaves out the blocks of zeros, which nothing has been written to, but for the last one: where a
-/// pack ends is its length.
+/// Writes a content, but leaves out blocks of zeros: the blocks at a pack's end are zeros already.
+/// The last block is always written, because it determines the length of the pack.
 fn write_sparsely_at(file: &File, content: &[u8], at: u64) -> io::Result<()> {
     let last = content.len().saturating_sub(1) / BLOCK as usize * BLOCK as usize;
     for run in data_runs(&content[..last], at) {
@@ -426,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn contents_read_back_and_lie_on_blocks() {
+    fn contents_are_read_back_and_start_at_block_boundaries() {
         let (_dir, packs) = packs();
         let contents: Vec<Vec<u8>> =
             [0_usize, 1, 4095, 4096, 4097, 9000].map(|bytes| vec![bytes as u8; bytes]).to_vec();
@@ -440,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_is_appended_to_by_one_process_at_a_time_and_taken_over_after_it() {
+    fn one_process_at_a_time_appends_to_a_pack_and_another_after_it_has_ended() {
         let (dir, one) = packs();
         let two = Packs::new(dir.path().to_owned());
         let (first, _) = one.append(b"one").expect("appended");
@@ -452,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_that_another_process_took_over_before_its_maker_had_locked_it_is_not_written_over() {
+    fn a_pack_that_another_process_took_before_its_creator_locked_it_is_not_overwritten() {
         let (dir, maker) = packs();
         let (pack, made) = maker.create().expect("made");
         let other = Packs::new(dir.path().to_owned());
@@ -468,7 +465,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_pack_that_was_swept_before_its_maker_had_locked_it_is_not_appended_to() {
+    fn a_pack_that_was_swept_before_its_creator_locked_it_is_not_appended_to() {
         let (dir, maker) = packs();
         let (pack, made) = maker.create().expect("made");
         let other = Packs::new(dir.path().to_owned());
@@ -496,7 +493,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_put_in_a_packs_place_is_neither_written_to_nor_waited_for() {
+    fn a_link_in_the_place_of_a_pack_is_not_written_to() {
         let (dir, packs) = packs();
         let (pack, at) = packs.append(b"mine").expect("appended");
         drop(packs);
@@ -514,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn full_packs_do_not_keep_one_with_room_from_being_taken() {
+    fn a_pack_with_room_is_found_behind_many_full_packs() {
         let (dir, packs) = packs();
         let (pack, _) = packs.append(b"one").expect("appended");
         drop(packs);
@@ -528,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_keeps_what_is_needed_and_removes_a_pack_that_is_not() {
+    fn a_sweep_keeps_live_contents_and_removes_a_pack_without_any() {
         let (dir, packs) = packs();
         let places: Vec<_> =
             (0..20).map(|byte| packs.append(&vec![byte; 10_000]).expect("appended").1).collect();

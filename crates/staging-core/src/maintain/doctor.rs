@@ -1,6 +1,6 @@
-//! Looking a workspace's state over, without changing it: what `doctor` says.
+//! The checks of `greenroom doctor`, which change nothing.
 //!
-//! It works where the layer does not open.
+//! They also work when the layer cannot be opened.
 
 use std::path::Path;
 
@@ -17,30 +17,30 @@ use crate::options::{Hosting, StagingOptions, TrustedLibrary};
 use crate::store::state_dir;
 use crate::watch::WatchHealth;
 
-/// How one thing stands.
+/// The result of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
-    /// As it should be.
+    /// In order.
     Good,
-    /// It works; somebody should know.
+    /// It works, but a person should know about it.
     Notice,
     /// It does not work.
     Bad,
 }
 
-/// What was found about one thing.
+/// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The thing, in a word or two.
+    /// What was checked, in a word or two.
     pub name: &'static str,
-    /// How it stands.
+    /// The result.
     pub health: Health,
-    /// What was found, and what to do about it.
+    /// The details, and what to do about them.
     pub text: String,
 }
 
-/// Looks everything over, and leaves a broken apply as it is. Makes no state directory.
+/// Runs every check. It does not recover an interrupted apply and creates no state directory.
 pub fn examine(options: &StagingOptions) -> Vec<Finding> {
     let mut findings = vec![system(options), plugins(options)];
     if !options.state_dir.exists() {
@@ -79,19 +79,19 @@ fn system(options: &StagingOptions) -> Finding {
     match same_device(&options.workspace, &options.state_dir) {
         Some(false) => notice(
             "system",
-            format!("{text}; the state lies on another file system than the workspace"),
+            format!("{text}; the state directory is on another file system than the workspace"),
         ),
         _ => good("system", text),
     }
 }
 
-/// What the kernel refuses the processes of plugins; worth a notice once there are plugins.
+/// How the kernel confines the processes of plugins; a notice only when there are plugins.
 fn plugins(options: &StagingOptions) -> Finding {
     const NAME: &str = "plugins";
     let in_process = |library: &&TrustedLibrary| library.hosting == Hosting::InProcess;
     if let Some(library) = options.strategies.iter().find(in_process) {
         let name = &library.name;
-        return notice(NAME, format!("`{name}` runs in this process, which refuses it nothing"));
+        return notice(NAME, format!("`{name}` runs in this process without any confinement"));
     }
     let confinement = Confinement::of_this_system();
     let text = format!("this system refuses a plugin's own process {confinement}");
@@ -115,17 +115,17 @@ fn same_device(_: &Path, _: &Path) -> Option<bool> {
 
 fn workspace(options: &StagingOptions, state: &Path) -> Finding {
     let opened = Workspace::open(&options.workspace, state, policies(options));
-    let looked = opened.and_then(|workspace| {
+    let found = opened.and_then(|workspace| {
         let waiting = (workspace.in_doubt()?, workspace.quarantined_journals()?);
         Ok((workspace.open_journals()?, waiting, workspace))
     });
-    // A store that cannot be read is a finding of its own.
+    // The check of the store reports a store that cannot be read.
     let (doubted, started): (Vec<_>, Vec<_>) =
         states::undecided(state).unwrap_or_default().into_iter().partition(|(_, doubt)| *doubt);
     let names = |applies: &[(ApplyId, bool)]| {
         applies.iter().map(|(apply, _)| apply.to_string()).collect::<Vec<_>>().join(", ")
     };
-    match looked {
+    match found {
         Ok((open, ..)) if !open.is_empty() || !started.is_empty() => {
             let what = match open.as_slice() {
                 [] => format!("{}, without a journal", names(&started)),
@@ -152,8 +152,8 @@ fn workspace(options: &StagingOptions, state: &Path) -> Finding {
         Ok((_, (_, quarantined), _)) if !quarantined.is_empty() => notice(
             "workspace",
             format!(
-                "journals that are damaged or foreign are not acted on: {} in `journal/`; look at \
-                 them, and remove them",
+                "recovery does not act on damaged or foreign journals: {} in `journal/`; inspect \
+                 and remove them",
                 quarantined.join(", ")
             ),
         ),
@@ -164,7 +164,7 @@ fn workspace(options: &StagingOptions, state: &Path) -> Finding {
     }
 }
 
-/// What SQLite says of its own file.
+/// SQLite's own check of its file.
 fn integrity(state: &Path) -> Finding {
     let path = state.join("store.sqlite");
     if !path.exists() {
@@ -174,15 +174,15 @@ fn integrity(state: &Path) -> Finding {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags)?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let said = connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
-        Ok((version, said))
+        let report = connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
+        Ok((version, report))
     };
     match checked() {
-        Ok((version, said)) if said == "ok" => {
+        Ok((version, report)) if report == "ok" => {
             let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
             good("store", format!("schema {version}, {bytes} bytes, in order"))
         }
-        Ok((_, said)) => bad("store", said),
+        Ok((_, report)) => bad("store", report),
         Err(error) => bad("store", error),
     }
 }
@@ -191,7 +191,7 @@ fn log(layer: &DiffStagingLayer) -> Finding {
     match layer.verify_log() {
         Ok(check) => match check.broken_at {
             None => good("log", format!("{} entries as written", check.events)),
-            Some(seq) => bad("log", format!("entry {seq} is not what was written, or is gone")),
+            Some(seq) => bad("log", format!("entry {seq} was changed or removed")),
         },
         Err(error) => bad("log", error),
     }
@@ -200,14 +200,14 @@ fn log(layer: &DiffStagingLayer) -> Finding {
 fn contents(layer: &DiffStagingLayer) -> Finding {
     match layer.check_contents() {
         Ok((read, damaged)) if damaged.is_empty() => {
-            good("contents", format!("{read} stored contents are what was stored"))
+            good("contents", format!("{read} stored contents are intact"))
         }
         Ok((_, damaged)) => {
             let patches: Vec<String> = damaged.iter().map(ToString::to_string).collect();
             bad(
                 "contents",
                 format!(
-                    "damaged ones in {}: discard these patches and have them proposed again",
+                    "damaged contents in {}: discard these patches and have them proposed again",
                     patches.join(", ")
                 ),
             )

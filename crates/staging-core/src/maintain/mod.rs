@@ -1,4 +1,4 @@
-//! What keeps a state in order: recovery, sweeps, and looking at files again.
+//! Maintenance of a state: recovery, sweeps, and finding stale patches.
 
 pub(crate) mod doctor;
 pub(crate) mod recover;

@@ -1,4 +1,4 @@
-//! Finishing or undoing what a dead process left.
+//! Finishes or rolls back applies that a dead process left.
 
 use std::io;
 use std::path::PathBuf;
@@ -26,12 +26,16 @@ use crate::store::write::Write;
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {
-    /// Finishes or undoes every broken apply, those in doubt once more, removes stray slots by a
-    /// walk over the whole tree, and contents that nobody needs. Waits for an apply that is
-    /// running. Doing it twice changes nothing the second time.
+    /// Finishes or rolls back every interrupted apply, tries those in doubt again, removes stray
+    /// slots by a walk over the whole tree, and removes unreferenced contents. Waits for an apply
+    /// that is running. A second call changes nothing.
     ///
-    /// What was recovered before by another call, and not taken by
-    /// [`take_recovered`](Self::take_recovered), is in the report as well.
+    /// The report includes what other calls have recovered and
+    /// [`take_recovered`](Self::take_recovered) has not returned yet.
+    ///
+    /// # Errors
+    /// An error of the workspace, the store or the state directory. What was recovered before it
+    /// stays recovered, and a later call goes on.
     pub fn recover(&self) -> Result<RecoverReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
@@ -40,8 +44,11 @@ impl DiffStagingLayer {
         inner.recover_all_under(&lock, kept)
     }
 
-    /// [`recover`](Self::recover) without waiting: none while another process is at an apply, and
-    /// then nothing was changed.
+    /// [`recover`](Self::recover) without waiting: `None` while another process applies, and
+    /// nothing is changed then.
+    ///
+    /// # Errors
+    /// As [`recover`](Self::recover).
     pub fn try_recover(&self) -> Result<Option<RecoverReport>> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
@@ -50,22 +57,25 @@ impl DiffStagingLayer {
         inner.recover_all_under(&lock, kept).map(Some)
     }
 
-    /// What this layer has recovered on its way to something else, since it was opened or since
-    /// the last call.
+    /// Takes the report of what this layer has recovered before other work, since it was opened or
+    /// since the last call.
     pub fn take_recovered(&self) -> RecoverReport {
         std::mem::take(&mut unpoisoned(&self.0.recovered))
     }
 
-    /// The applies that recovery could neither finish nor take back.
+    /// The applies that recovery could not finish and could not roll back.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub fn in_doubt(&self) -> Result<Vec<InDoubtApply>> {
         self.0.store.peek(applies::in_doubt)
     }
 
-    /// Gives up an apply in doubt whose files a person has put in order: its patches can be decided
-    /// again, and what is left of it beside the files is removed.
+    /// Ends an apply in doubt whose files a person has put in order: its patches can be decided
+    /// again, and its temporary files are removed. Durable on return.
     ///
     /// # Errors
-    /// `Usage` when the apply is not in doubt.
+    /// `Usage` when the apply is not in doubt; else an error of the workspace or the store.
     pub fn acknowledge(&self, apply: ApplyId) -> Result<RecoverReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
@@ -109,14 +119,14 @@ impl Inner {
     fn tidy_for_recovery(&self, gate: &mut MutexGuard<'_, Option<Tidying>>) -> Vec<PathBuf> {
         self.finish_tidying(gate).map_or_else(
             |error| {
-                tracing::warn!(%error, "recovery tidies what the last apply left");
+                tracing::warn!(%error, "cannot clean up after the last apply: recovery does it");
                 Vec::new()
             },
             |kept| kept.into_iter().map(|kept| kept.file).collect(),
         )
     }
 
-    /// Everything that [`DiffStagingLayer::recover`] does once nobody else is at it.
+    /// [`DiffStagingLayer::recover`] under the workspace's lock.
     fn recover_all_under(&self, lock: &WorkspaceLock, kept: Vec<PathBuf>) -> Result<RecoverReport> {
         let mut report = RecoverReport { kept, ..RecoverReport::default() };
         self.workspace.reopen_in_doubt(lock)?;
@@ -125,7 +135,7 @@ impl Inner {
         let is_own = |set: &str| self.is_own_set(set);
         let swept = self.workspace.sweep(lock, &is_own, &|digest| self.blobs.knows(digest))?;
         report.kept.extend(swept.kept.into_iter().map(|kept| kept.file));
-        // What a set in doubt needs stays as well, and is nobody else's.
+        // The slots of sets in doubt stay as well, but they are this state's own.
         let is_foreign = |path: &&RelPath| !set_of_slot(path.file_name()).is_some_and(is_own);
         report.foreign_slots =
             swept.foreign.iter().filter(is_foreign).map(RelPath::to_string).collect();
@@ -133,7 +143,7 @@ impl Inner {
         Ok(report)
     }
 
-    /// Recovers if something is left and nobody is at it; whether it did.
+    /// Recovers interrupted applies, unless another apply is running; returns whether it did.
     pub(crate) fn recover_if_free(&self) -> Result<bool> {
         if !self.has_broken()? {
             return Ok(false);
@@ -144,7 +154,7 @@ impl Inner {
             // An apply of this process is running.
             Err(TryLockError::WouldBlock) => return Ok(false),
         };
-        // What this process has yet to tidy is no dead process's.
+        // The journal is this process's own, which has yet to clean up.
         if gate.is_some() {
             return Ok(false);
         }
@@ -153,7 +163,7 @@ impl Inner {
         Ok(true)
     }
 
-    /// Whether a journal lies about, or an apply is undecided that does not wait for a person.
+    /// Whether there is a journal, or an undecided apply that does not wait for a person.
     fn has_broken(&self) -> Result<bool> {
         if self.workspace.needs_recovery()? {
             return Ok(true);
@@ -166,15 +176,15 @@ impl Inner {
         Ok(undecided.iter().any(|(_, set)| !waiting.contains(set)))
     }
 
-    /// Recovers under the workspace's lock, which proves that whoever left
-    /// something is dead. What it did is noted in `recovered`.
+    /// Recovers under the workspace's lock, which proves that the process of an interrupted apply
+    /// is dead. Adds the report to `recovered`.
     pub(crate) fn recover_under(&self, lock: &WorkspaceLock) -> Result<()> {
         if !self.has_broken()? {
             return Ok(());
         }
         let mut done = Vec::new();
         let outcome = self.workspace.recover(lock, &StoreRecords(self), &mut |recovered| {
-            // The journal goes when this returns, so it must be durable.
+            // The journal is removed when this returns, so the record must be durable.
             let apply = self
                 .store
                 .write_durably(|write| record(write, recovered))
@@ -209,7 +219,7 @@ impl Inner {
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// What an apply whose record is incomplete did to the disk nobody knows any more.
+    /// Puts undecided applies in doubt whose record is incomplete: their changes are unknown.
     fn doubt_incomplete(&self) -> Result<Vec<RecoveredApply>> {
         let incomplete = self.store.read(|connection| {
             let mut incomplete = Vec::new();
@@ -248,11 +258,11 @@ impl Inner {
     }
 
     fn recovered_apply(&self, apply: Option<ApplyId>, recovered: &Recovered) -> RecoveredApply {
-        let in_words = |Conflict { path, difference }: &Conflict| format!("`{path}`: {difference}");
-        // It is decided; that its files cannot be named changes nothing of that.
+        let sentence = |Conflict { path, difference }: &Conflict| format!("`{path}`: {difference}");
+        // The apply is decided, even if its files cannot be read for the report.
         let known = apply.and_then(|apply| {
             let read = self.store.read(|connection| contents(connection, apply));
-            read.inspect_err(|error| tracing::debug!(%error, "the files of {apply}")).ok()
+            read.inspect_err(|error| tracing::debug!(%error, %apply, "cannot read its files")).ok()
         });
         let (undoes, files) = known.unwrap_or_default();
         RecoveredApply {
@@ -265,24 +275,24 @@ impl Inner {
                 RecoveredOutcome::RolledBack => ApplyOutcome::RolledBack,
                 RecoveredOutcome::InDoubt => ApplyOutcome::InDoubt,
             },
-            conflicts: recovered.unresolved.iter().chain(&recovered.edited).map(in_words).collect(),
+            conflicts: recovered.unresolved.iter().chain(&recovered.edited).map(sentence).collect(),
             restored: recovered.restored.iter().map(RelPath::to_string).collect(),
             from_record: recovered.from_record,
         }
     }
 
-    /// Whether a slot's set was begun by this state.
+    /// Whether this state began a slot's set.
     fn is_own_set(&self, set: &str) -> bool {
         let answer = self.store.read(|connection| match set_ids::is_own(connection, set)? {
             Some(is_own) => Ok(is_own),
             None => Ok(applies::find_set(connection, set)?.is_some()),
         });
-        // What is not known to be ours is not touched.
+        // A slot that is not known to be this state's is not touched.
         answer.unwrap_or(false)
     }
 }
 
-/// The store, as recovery asks it.
+/// The store's records for recovery.
 struct StoreRecords<'i>(&'i Inner);
 
 impl SetRecords for StoreRecords<'_> {
@@ -319,7 +329,7 @@ impl SetRecords for StoreRecords<'_> {
     }
 }
 
-/// The changes that an apply or an undo was to make; `None` where its record is incomplete.
+/// The changes of an apply or an undo; `None` when its record is incomplete.
 fn changes(connection: &Connection, apply: ApplyId) -> Result<Option<Vec<Change>>> {
     let changes: Option<Vec<Change>> = match applies::undoes(connection, apply)? {
         Some(target) => {
@@ -331,14 +341,14 @@ fn changes(connection: &Connection, apply: ApplyId) -> Result<Option<Vec<Change>
     Ok(changes.filter(|changes| !changes.is_empty()))
 }
 
-/// What an apply takes back, and the files that it changes.
+/// The apply that an apply undoes, and the files that it changes.
 fn contents(connection: &Connection, apply: ApplyId) -> Result<(Option<ApplyId>, Vec<String>)> {
     let undoes = applies::undoes(connection, apply)?;
     let patches = patches::of_apply(connection, undoes.unwrap_or(apply))?;
     Ok((undoes, patches.iter().map(|patch| patch.path.to_string()).collect()))
 }
 
-/// Enters what recovery did; the same news twice changes nothing.
+/// Records what recovery did; recording the same result twice changes nothing.
 fn record(write: &mut Write<'_>, recovered: &Recovered) -> Result<Option<ApplyId>> {
     let set = recovered.set.clone();
     let Some((apply, state)) = applies::find_set(write, &set)? else { return Ok(None) };
@@ -353,17 +363,17 @@ fn record(write: &mut Write<'_>, recovered: &Recovered) -> Result<Option<ApplyId
         }
         RecoveredOutcome::RolledBack => {
             let reason = match reason_of_conflicts(&recovered.edited) {
-                edited if edited.is_empty() => "it broke off and was undone".to_owned(),
-                edited => {
-                    format!("it broke off and was undone, but for what changed since: {edited}")
-                }
+                edited if edited.is_empty() => "it was interrupted and rolled back".to_owned(),
+                edited => format!(
+                    "it was interrupted and rolled back, except for files that changed since: {edited}"
+                ),
             };
             roll_back(write, apply, &reason)?;
             false
         }
         RecoveredOutcome::InDoubt => {
             let reason = reason_of_conflicts(&recovered.unresolved);
-            // Tried again with the same result, it is no news.
+            // The same result as before is not logged again.
             if applies::reason(write, apply)?.as_deref() != Some(&reason) {
                 doubt(write, apply, reason)?;
             }

@@ -1,8 +1,8 @@
-//! Whether the files are still what the agents saw.
+//! Checks whether files are still what the agents read.
 //!
-//! The file system's word decides where it can, as in git's index; else the
-//! content is hashed again. A bare `touch` is no change, and what it changed is
-//! remembered so that the next look is cheap again.
+//! The status (stat) of a file decides where it can, as in git's index; else its content is hashed
+//! again. A bare `touch` is not a change; the new status is recorded, so that the next check need
+//! not hash the file.
 
 use std::path::Path;
 
@@ -14,18 +14,18 @@ use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::PatchId;
 use crate::layer::{DiffStagingLayer, Inner};
-use crate::patch::{DiscardReason, Patch};
+use crate::patch::{DiscardReason, Patch, PatchState};
 use crate::stage::read_step::ReadStep;
 use crate::store::patches;
 use crate::time::now_ns;
 
-/// With more events than this at once everything pending is looked at.
+/// With this many events at once everything pending is checked.
 const FOLLOWED_MAX: usize = 4096;
 
-/// How a patch's base stands.
+/// The result of checking a patch's base.
 enum Freshness {
     Unchanged,
-    /// It stands, and the file system's word on it is new.
+    /// The content is unchanged, and the file has this new status.
     Touched(Base),
     Stale,
 }
@@ -36,13 +36,13 @@ impl DiffStagingLayer {
         self.0.workspace.root()
     }
 
-    /// The files that pending patches are about.
+    /// The files of pending patches.
     pub(crate) fn pending_paths(&self) -> Result<Vec<RelPath>> {
         self.0.store.peek(patches::pending_paths)
     }
 
-    /// The files of what was proposed behind an event, and the newest event; no
-    /// files when there are too many events to read them one by one.
+    /// The newest event, and the files that were proposed after the event `seq`; no files when
+    /// there are too many events to read them one by one.
     pub(crate) fn proposed_since(&self, seq: u64) -> Result<(u64, Option<Vec<RelPath>>)> {
         let records = self.events_since(seq, FOLLOWED_MAX)?;
         let newest = records.last().map_or(seq, |record| record.seq);
@@ -59,7 +59,7 @@ impl DiffStagingLayer {
         Ok((newest, Some(paths)))
     }
 
-    /// Looks at the files of pending patches on these paths; how many are stale.
+    /// Checks the pending patches of these paths; returns how many are stale.
     pub(crate) fn recheck_paths(&self, paths: &[RelPath]) -> Result<usize> {
         let concerned = self.0.store.read(|connection| {
             let mut concerned = Vec::new();
@@ -71,49 +71,49 @@ impl DiffStagingLayer {
         Ok(self.0.revalidate(concerned)?.1.len())
     }
 
-    /// Looks at the files of everything pending; how many patches are stale.
+    /// Checks everything pending; returns how many patches are stale.
     pub(crate) fn recheck(&self) -> Result<usize> {
         Ok(self.0.revalidate(self.0.store.read(patches::pending)?)?.1.len())
     }
 }
 
 impl Inner {
-    /// Looks at the files of pending patches. Gives those that stand, and those
-    /// that turned out stale, which are discarded now. One that an apply holds is
-    /// left to it.
+    /// Checks the files of pending patches. Returns the patches that are current, and the stale
+    /// ones, which are discarded now. A patch that an apply holds is not checked and counts as
+    /// current.
     pub(crate) fn revalidate(&self, patches: Vec<Patch>) -> Result<(Vec<Patch>, Vec<Patch>)> {
         let observed_ns = now_ns();
         let stats = self.workspace.stat_all(patches.iter().map(|patch| &patch.path));
-        let mut standing = Vec::with_capacity(patches.len());
-        let (mut refreshed, mut stale) = (Vec::new(), Vec::new());
+        let mut current = Vec::with_capacity(patches.len());
+        let (mut new_stats, mut stale) = (Vec::new(), Vec::new());
         for (mut patch, stat) in patches.into_iter().zip(stats) {
             if patch.apply.is_some() {
-                standing.push(patch);
+                current.push(patch);
                 continue;
             }
             match self.check(&patch, stat, observed_ns)? {
-                Freshness::Unchanged => standing.push(patch),
+                Freshness::Unchanged => current.push(patch),
                 Freshness::Touched(base) => {
-                    refreshed.push((patch.id, base.clone()));
+                    new_stats.push((patch.id, base.clone()));
                     patch.base = Some(base);
-                    standing.push(patch);
+                    current.push(patch);
                 }
                 Freshness::Stale => stale.push(patch),
             }
         }
-        if refreshed.is_empty() && stale.is_empty() {
-            return Ok((standing, stale));
+        if new_stats.is_empty() && stale.is_empty() {
+            return Ok((current, stale));
         }
         let keep = self.keeps_history();
         let written = self.store.write(|write| {
-            for (id, base) in &refreshed {
+            for (id, base) in &new_stats {
                 patches::update_stat(write, *id, base)?;
             }
             let (mut discarded, mut held) = (Vec::new(), Vec::new());
             for patch in &stale {
                 match discard_one(write, patch.id, DiscardReason::Stale, None, keep)? {
                     Some(patch) => discarded.push(patch),
-                    // Decided by somebody else, or an apply has just taken it.
+                    // It was decided meanwhile, or an apply holds it now.
                     None => held.extend(
                         patches::find(write, patch.id)?.filter(|patch| patch.apply.is_some()),
                     ),
@@ -122,22 +122,21 @@ impl Inner {
             Ok::<_, StagingError>((discarded, held))
         });
         let (discarded, held) = match written {
-            // Only the next look is dearer for it: a store that cannot be written to can
-            // still be looked at.
+            // The next check hashes the files again; a store that cannot be written to can still
+            // be read.
             Err(error) if stale.is_empty() => {
-                tracing::debug!(%error, "that the files were touched is not written down");
+                tracing::debug!(%error, "cannot record the new status of touched files");
                 Default::default()
             }
-            // Not written down, and found again by the next look.
+            // The next check finds them again.
             Err(error) if error.is_unwritable() => (stale, Vec::new()),
             written => written?,
         };
-        let pending = |patch: &Patch| patch.state == crate::patch::PatchState::Pending;
-        standing.extend(held.into_iter().filter(pending));
-        Ok((standing, discarded))
+        current.extend(held.into_iter().filter(|patch| patch.state == PatchState::Pending));
+        Ok((current, discarded))
     }
 
-    /// Those of these pending patches whose file has changed; notes nothing.
+    /// The pending patches whose file has changed; changes nothing.
     pub(crate) fn stale_among(&self, pending: &[Patch]) -> Result<Vec<PatchId>> {
         let observed_ns = now_ns();
         let stats = self.workspace.stat_all(pending.iter().map(|patch| &patch.path));
@@ -160,7 +159,7 @@ impl Inner {
     ) -> Result<Freshness> {
         let stat = match stat {
             Ok(stat) => stat,
-            // Its own session takes away what is on the way.
+            // Its own session removes the parent that is in the way.
             Err(FsError::Refused { .. })
                 if patch.base.is_none() && self.has_way(patch, &patch.path)? =>
             {
@@ -177,13 +176,13 @@ impl Inner {
         }
         match (&patch.base, stat) {
             (None, None) => Ok(Freshness::Unchanged),
-            // It is there already, whoever made it.
+            // A directory that was to be created exists, whoever created it.
             (None, Some(stat))
                 if stat.kind == FileKind::Directory && patch.kind() == EntryKind::Directory =>
             {
                 Ok(Freshness::Unchanged)
             }
-            // A directory that the session empties makes way; the apply looks whether it does.
+            // The session empties the directory, which is removed then; the apply checks that.
             (None, Some(stat))
                 if stat.kind == FileKind::Directory && self.frees_below(patch, &patch.path)? =>
             {
@@ -195,13 +194,13 @@ impl Inner {
             (Some(base), Some(_)) => match base.kind() {
                 EntryKind::File => self.rehash(patch, base, observed_ns),
                 EntryKind::Symlink => self.reread_link(patch, base, observed_ns),
-                // What is in it is looked at when it is removed.
+                // Its entries are checked when it is removed.
                 EntryKind::Directory => Ok(Freshness::Unchanged),
             },
         }
     }
 
-    /// Whether a rename's target is in use and the session does not free it.
+    /// Whether a rename's target exists and the session does not free it.
     fn is_taken(&self, patch: &Patch, to: &RelPath) -> Result<bool> {
         match self.workspace.stat(to) {
             Ok(None) => return Ok(false),
@@ -218,7 +217,7 @@ impl Inner {
         Ok(!there.is_some_and(|there| there.frees(to)))
     }
 
-    /// Whether a patch's session takes away, or replaces, what is on the way to a path.
+    /// Whether a patch's session removes or replaces a parent of a path.
     fn has_way(&self, patch: &Patch, path: &RelPath) -> Result<bool> {
         for dir in std::iter::successors(path.parent(), RelPath::parent) {
             let there = self.store.peek(|c| patches::at_path(c, patch.session, &dir))?;
@@ -229,7 +228,7 @@ impl Inner {
         Ok(false)
     }
 
-    /// Whether a patch's session takes files away that lie below a path.
+    /// Whether a patch's session removes files below a path.
     fn frees_below(&self, patch: &Patch, path: &RelPath) -> Result<bool> {
         let freeing = self
             .store
@@ -266,15 +265,14 @@ impl Inner {
         if found.digest != base.content.digest {
             return Ok(Freshness::Stale);
         }
-        let refreshed = Base::new(found, &stat, observed_ns);
-        Ok(touched_or_unchanged(base, refreshed, &stat))
+        Ok(touched_or_unchanged(base, Base::new(found, &stat, observed_ns), &stat))
     }
 }
 
-/// What is to be noted of a base that still stands.
-fn touched_or_unchanged(base: &Base, refreshed: Base, stat: &Stat) -> Freshness {
-    // Observed before the file was opened, so a change after that is racy or
-    // shows in the time stamps. News that settles nothing is not written down.
-    let settles = refreshed.is_proven_by(stat) || !base.has_stamps_of(stat);
-    if settles { Freshness::Touched(refreshed) } else { Freshness::Unchanged }
+/// Whether the new status of an unchanged file is worth recording.
+fn touched_or_unchanged(base: &Base, new: Base, stat: &Stat) -> Freshness {
+    // The time of the observation is before the file was opened, so a later change is racy or
+    // shows in the time stamps. A status that spares no later hashing is not recorded.
+    let is_useful = new.is_proven_by(stat) || !base.has_stamps_of(stat);
+    if is_useful { Freshness::Touched(new) } else { Freshness::Unchanged }
 }

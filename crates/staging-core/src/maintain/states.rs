@@ -1,8 +1,8 @@
-//! The states of all workspaces below one directory: which is whose, and which has work left.
+//! The states below one directory: to which workspace each belongs, and which has pending work.
 //!
-//! A state lies in a directory that is named by [`workspace_key`] when it is made, and stays there
-//! when its workspace moves: processes have it open. So it is looked for by that name first, and
-//! by what it says of its workspace when that name does not fit.
+//! A state directory is named by [`workspace_key`] when it is created, and keeps that name when its
+//! workspace is moved, because processes have it open. So a state is searched by that name first,
+//! and then by the record of its workspace that it contains.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -13,21 +13,22 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::{Result, StagingError, with_causes};
 use crate::ids::ApplyId;
 use crate::options::workspace_key;
+use crate::own_file::failed;
 use crate::store::identity;
 use crate::store::identity::{Identity, Record};
 
-/// How many workspaces there can have been at one path.
+/// How many states there can be of workspaces that were at one path.
 const NAMESAKES_MAX: u32 = 10_000;
 
 /// The state directory of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkspaceState {
-    /// The directory; there may be none yet.
+    /// The directory, which may not exist yet.
     pub dir: PathBuf,
     /// How it was found.
     pub found: StateFound,
-    /// States of directories that were at this path before, or that may be this one, which only
-    /// a person can tell. [`adopt_state`] takes one over.
+    /// States of directories that were at this path before, or that may be this one: only a
+    /// person can decide that. [`adopt_state`] adopts one.
     pub unclaimed: Vec<UnclaimedState>,
 }
 
@@ -36,58 +37,57 @@ pub struct WorkspaceState {
 pub enum StateFound {
     /// There is none yet.
     New,
-    /// It is this path's.
+    /// It belongs to the directory at this path.
     ByPath,
-    /// It is this directory's, which was at another path before.
+    /// It belongs to this directory, which was moved here.
     Moved {
-        /// Where it was.
+        /// The directory's earlier path.
         from: PathBuf,
     },
-    /// It is this directory's, which is at another path as well: a mount shows it twice.
+    /// It belongs to this directory, which is mounted at another path, too.
     OtherName {
         /// The other path.
         name: PathBuf,
     },
 }
 
-/// A state that may be taken over.
+/// A state that a person may adopt for the workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnclaimedState {
     /// The state's directory.
     pub dir: PathBuf,
-    /// Where its workspace was.
+    /// The path of its workspace.
     pub root: PathBuf,
-    /// Whether something is pending in it, or an apply is undecided.
+    /// Whether it has pending patches or an undecided apply.
     pub has_work: bool,
 }
 
-/// A state among all.
+/// One of the states below a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownState {
     /// The state's directory.
     pub dir: PathBuf,
-    /// Where its workspace is or was; none when an older version made it.
+    /// The path at which its workspace is or was; `None` when an older version created the state.
     pub root: Option<PathBuf>,
-    /// Whether the workspace is there.
+    /// Whether the workspace exists at that path.
     pub is_there: bool,
-    /// Whether an apply was broken off, is running, or is in doubt; also when that cannot be
-    /// found out.
+    /// Whether an apply was interrupted, is running, or is in doubt; also when that is unknown.
     pub needs_recovery: bool,
-    /// Why it cannot be told whose state it is.
+    /// Why the workspace of the state is unknown.
     pub problem: Option<String>,
 }
 
 /// Finds the state of a workspace among those below `base`. The root must be canonical.
 ///
 /// # Errors
-/// `Io` when the root or a state cannot be looked at; `StateDir` when several states claim the
+/// `Io` when the root or a state cannot be read; `StateDir` when several states belong to the
 /// workspace.
 pub fn find_state(base: &Path, canonical_root: &Path) -> Result<WorkspaceState> {
     find_among(&Records::below(base), canonical_root)
 }
 
-/// The first of these directories, all canonical, whose state has had a session. A state without one does
-/// not count: earlier versions made one wherever a command only looked.
+/// The first of these directories, all canonical, whose state has had a session. Other states do
+/// not count: earlier versions created one for every command that only reads.
 ///
 /// # Errors
 /// As [`find_state`].
@@ -124,7 +124,7 @@ fn first_where<'d>(
     Ok(None)
 }
 
-/// What the states below a directory say of their workspaces, read when it is first asked for.
+/// The records of the states below a directory, read at the first use.
 struct Records<'b> {
     base: &'b Path,
     all: OnceCell<Vec<(PathBuf, Record)>>,
@@ -153,7 +153,7 @@ fn find_among(records: &Records<'_>, canonical_root: &Path) -> Result<WorkspaceS
     let base = records.base;
     let named = base.join(workspace_key(canonical_root));
     let mut found = WorkspaceState { dir: named, found: StateFound::New, unclaimed: Vec::new() };
-    let Some(this) = Identity::of(canonical_root).map_err(io_failed("look at", canonical_root))?
+    let Some(this) = Identity::of(canonical_root).map_err(failed("look at", canonical_root))?
     else {
         return Ok(found);
     };
@@ -164,7 +164,7 @@ fn find_among(records: &Records<'_>, canonical_root: &Path) -> Result<WorkspaceS
         found.found = StateFound::ByPath;
         return Ok(found);
     }
-    // Made by a version that did not record it, or by one that was cut off.
+    // Created by a version that recorded no workspace, or by a process that died.
     let is_unmarked = of_the_name.is_none() && found.dir.exists();
     let mut claims = Vec::new();
     for (dir, record) in records.all()?.iter().cloned() {
@@ -187,7 +187,7 @@ fn find_among(records: &Records<'_>, canonical_root: &Path) -> Result<WorkspaceS
     let by_path = claims.iter().position(|(_, found)| *found == StateFound::ByPath);
     if claims.len() > 1 && by_path.is_none() {
         let reason = format!(
-            "and `{}` both belong to `{}`: one is a copy, remove it",
+            "and `{}` both belong to `{}`: one is a copy; remove it",
             claims[1].0.display(),
             canonical_root.display()
         );
@@ -203,16 +203,17 @@ fn find_among(records: &Records<'_>, canonical_root: &Path) -> Result<WorkspaceS
     Ok(found)
 }
 
-/// Makes a state the one of the directory that is at this path now, as after a restore from a
-/// backup. What the files hold decides what of it is still pending.
+/// Adopts a state for the directory that is at this path now, for example after a restore from a
+/// backup. Its patches stay pending if their files have the contents that the agents read.
 ///
 /// # Errors
-/// `Refused` as a `StateDir` when the state's own workspace is still there, or when the workspace
-/// has another state with something pending in it.
+/// `StateDir` when there is no workspace at the path, when the state's own workspace still exists,
+/// or when the workspace has another state with pending work; `Io` when a state cannot be read or
+/// written to.
 pub fn adopt_state(base: &Path, canonical_root: &Path, state: &Path) -> Result<()> {
     let refused =
         |path: &Path, reason: String| Err(StagingError::StateDir { path: path.to_owned(), reason });
-    let Some(this) = Identity::of(canonical_root).map_err(io_failed("look at", canonical_root))?
+    let Some(this) = Identity::of(canonical_root).map_err(failed("look at", canonical_root))?
     else {
         return refused(state, format!("has no workspace at `{}`", canonical_root.display()));
     };
@@ -229,13 +230,13 @@ pub fn adopt_state(base: &Path, canonical_root: &Path, state: &Path) -> Result<(
             let reason = "has patches pending for this workspace: apply or discard them first";
             return refused(&present.dir, reason.to_owned());
         }
-        identity::remove(&present.dir).map_err(io_failed("change", &present.dir))?;
+        identity::remove(&present.dir).map_err(failed("change", &present.dir))?;
     }
     let record = Record { root: canonical_root.to_owned(), identity: this };
-    identity::write(state, &record).map_err(io_failed("change", state))
+    identity::write(state, &record).map_err(failed("change", state))
 }
 
-/// Every state below `base`. One that cannot be looked at is listed with its problem.
+/// Every state below `base`. A state that cannot be read is listed with its problem.
 ///
 /// # Errors
 /// `Io` when `base` cannot be listed.
@@ -246,15 +247,15 @@ pub fn known_states(base: &Path) -> Result<Vec<KnownState>> {
             continue;
         }
         let needs_recovery = has_journal(&dir) || counts(&dir, UNDECIDED);
-        let (root, looked) = match record_of(&dir) {
+        let (root, found) = match record_of(&dir) {
             Ok(Some(record)) => {
-                let looked = live(&record).map(|live| matches!(live, Live::Exactly(_)));
-                (Some(record.root), looked)
+                let found = live(&record).map(|live| matches!(live, Live::Exactly(_)));
+                (Some(record.root), found)
             }
             Ok(None) => (None, Ok(false)),
             Err(error) => (None, Err(error)),
         };
-        let (is_there, problem) = match looked {
+        let (is_there, problem) = match found {
             Ok(is_there) => (is_there, None),
             Err(error) => (false, Some(with_causes(&error))),
         };
@@ -263,9 +264,10 @@ pub fn known_states(base: &Path) -> Result<Vec<KnownState>> {
     Ok(known)
 }
 
-/// Notes whose a state is that is about to be opened, and refuses one of another directory.
+/// Records the workspace of a state that is about to be opened, and refuses a state that belongs
+/// to another directory.
 pub(crate) fn claim(state: &Path, canonical_root: &Path) -> Result<()> {
-    let Some(this) = Identity::of(canonical_root).map_err(io_failed("look at", canonical_root))?
+    let Some(this) = Identity::of(canonical_root).map_err(failed("look at", canonical_root))?
     else {
         return Ok(());
     };
@@ -275,7 +277,7 @@ pub(crate) fn claim(state: &Path, canonical_root: &Path) -> Result<()> {
         Some(known) if known.root == canonical_root && known.identity.is_still(&this) => {}
         Some(known) if known.root == canonical_root => return Err(others(state, &known)),
         Some(known) if known.identity.is_certainly(&this) => {
-            // By another of its names.
+            // The directory is opened by another of its paths.
             if matches!(live(&known)?, Live::Exactly(other) if other == this) {
                 return Ok(());
             }
@@ -284,16 +286,16 @@ pub(crate) fn claim(state: &Path, canonical_root: &Path) -> Result<()> {
         None => {}
     }
     if let Err(error) = identity::write(state, &record) {
-        // It is only found less easily then.
-        tracing::debug!(%error, "whose state it is cannot be written down");
+        // Without the record the state is found by its name only.
+        tracing::debug!(%error, "cannot record the workspace of the state");
     }
     Ok(())
 }
 
 fn others(state: &Path, known: &Record) -> StagingError {
     let reason = format!(
-        "belongs to another directory, which was at `{}`: name another state directory, or take \
-         this one over with `greenroom recover --adopt`",
+        "belongs to another directory, which was at `{}`: name another state directory, or adopt \
+         this one with `greenroom recover --adopt`",
         known.root.display()
     );
     StagingError::StateDir { path: state.to_owned(), reason }
@@ -301,7 +303,7 @@ fn others(state: &Path, known: &Record) -> StagingError {
 
 /// What is at the path of a state's workspace.
 enum Live {
-    /// The workspace, or a new mount of it, with these numbers.
+    /// The workspace, or a new mount of it, with this identity.
     Exactly(Identity),
     /// Nothing, or another directory.
     Gone,
@@ -310,9 +312,9 @@ enum Live {
 fn live(record: &Record) -> Result<Live> {
     let found = match Identity::of(&record.root) {
         Ok(found) => found,
-        // What cannot be looked at may be there.
+        // Without permission it is unknown; the workspace may be there.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Some(record.identity),
-        Err(error) => return Err(io_failed("look at", &record.root)(error)),
+        Err(error) => return Err(failed("look at", &record.root)(error)),
     };
     Ok(match found {
         Some(found) if record.identity.is_still(&found) => Live::Exactly(found),
@@ -325,17 +327,17 @@ fn unclaimed(dir: PathBuf, record: Record) -> UnclaimedState {
 }
 
 fn record_of(state: &Path) -> Result<Option<Record>> {
-    identity::read(state).map_err(io_failed("read whose state is", state))
+    identity::read(state).map_err(failed("read the workspace of the state", state))
 }
 
 fn directories(base: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(base) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(io_failed("list", base))?,
+        entries => entries.map_err(failed("list", base))?,
     };
     let mut found = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(io_failed("list", base))?;
+        let entry = entry.map_err(failed("list", base))?;
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             found.push(entry.path());
         }
@@ -357,7 +359,7 @@ fn free_name(named: &Path) -> PathBuf {
 }
 
 const UNDECIDED: &str = "SELECT 1 FROM applies WHERE state IN ('started', 'in_doubt') LIMIT 1";
-/// Also when every session was removed since: SQLite keeps the highest id.
+/// True also when every session was removed since: SQLite keeps the highest id.
 const USED: &str = "SELECT 1 FROM sqlite_sequence WHERE name = 'sessions' AND seq > 0";
 const PENDING: &str = "SELECT 1 FROM patches WHERE state = 'pending' LIMIT 1";
 
@@ -372,7 +374,7 @@ fn has_journal(state: &Path) -> bool {
     })
 }
 
-/// The applies of a state that no answer was recorded for, and whether each is in doubt.
+/// The applies of a state that have no recorded outcome, and whether each is in doubt.
 pub(crate) fn undecided(state: &Path) -> rusqlite::Result<Vec<(ApplyId, bool)>> {
     const LIST: &str = "SELECT id, state = 'in_doubt' FROM applies
                         WHERE state IN ('started', 'in_doubt') ORDER BY id";
@@ -390,7 +392,8 @@ pub(crate) fn undecided(state: &Path) -> rusqlite::Result<Vec<(ApplyId, bool)>> 
     rows.collect()
 }
 
-/// Whether a statement finds a row; a store that cannot be read may hold one.
+/// Whether a statement finds a row; true also when the store cannot be read, because it may have
+/// one.
 fn counts(state: &Path, statement: &str) -> bool {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let path = state.join("store.sqlite");
@@ -400,12 +403,7 @@ fn counts(state: &Path, statement: &str) -> bool {
     let found = Connection::open_with_flags(path, flags)
         .and_then(|connection| connection.prepare(statement)?.exists([]));
     found.unwrap_or_else(|error| {
-        tracing::debug!(%error, state = %state.display(), "a state cannot be read");
+        tracing::debug!(%error, state = %state.display(), "cannot read a state");
         true
     })
-}
-
-fn io_failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StagingError {
-    let path = path.to_owned();
-    move |source| StagingError::Io { action, path, source }
 }

@@ -1,4 +1,4 @@
-//! Sweeping: what the dead left, what has become too old, and what nobody needs.
+//! Sweeps: remove leftovers of dead processes, expired history and unreferenced contents.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -18,81 +18,80 @@ use crate::owner::{Liveness, Owner};
 use crate::patch::Patch;
 use crate::store::{contents, meta, patches, sessions};
 
-/// How many rows one transaction of a sweep changes: others wait for it.
+/// How many rows one transaction of a sweep changes: other writers wait for it.
 const BATCH: usize = 200;
 
 /// How long the sweep of a process that has just started may take.
 const START_BUDGET: Duration = Duration::from_millis(3);
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SweepReport {
-    /// Sessions that silence has ended.
+    /// Sessions that expired.
     pub expired: Vec<SessionId>,
-    /// Open sessions whose process is gone; they stay open until they expire.
+    /// Open sessions whose process is dead; they stay open until they expire.
     pub orphaned: Vec<SessionId>,
-    /// Patches whose file has changed, discarded now.
+    /// Patches whose file has changed; they are discarded now.
     pub stale: Vec<PatchId>,
-    /// Decided patches that were older than the history is kept.
+    /// How many decided patches were removed because they were older than
+    /// [`StagingOptions::history_keep_for`].
     pub forgotten: u64,
-    /// Contents and temporary files that nobody needed.
+    /// How many unreferenced contents and temporary files were removed.
     pub removed: u64,
-    /// How many bytes of the disk that gave back.
+    /// How many bytes of disk space were freed in packs.
     pub bytes: u64,
-    /// Whether everything was looked at; else the next sweep goes on.
+    /// Whether the whole state was swept; else the next sweep goes on where this one stopped.
     pub complete: bool,
 }
 
-/// What a sweep would decide now. What it would remove of the state directory shows only when it
-/// does.
+/// What a sweep would decide now. It does not include the contents that a sweep would remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SweepPreview {
-    /// Sessions that silence would end.
+    /// Sessions that would expire.
     pub expired: Vec<SessionId>,
-    /// Patches that are pending in them, and would no longer be.
+    /// Pending patches of these sessions, which would be discarded.
     pub lapsed: Vec<PatchId>,
-    /// Open sessions whose process is gone.
+    /// Open sessions whose process is dead.
     pub orphaned: Vec<SessionId>,
     /// Patches whose file has changed.
     pub stale: Vec<PatchId>,
-    /// Decided patches that are older than the history is kept.
+    /// How many decided patches are older than [`StagingOptions::history_keep_for`].
     pub forgotten: u64,
 }
 
-/// What a walk through the state directory gave back.
+/// What a walk through the state directory removed.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Swept {
     pub(crate) removed: u64,
     pub(crate) bytes: u64,
-    /// Whether it came to its end.
+    /// Whether it visited everything.
     complete: bool,
 }
 
-/// Whose space a flush gives back.
+/// Which space of unreferenced contents a flush frees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Space {
-    /// Of everything that nobody needs.
     All,
-    /// The pack that this process appends to keeps its own until it is full, or until the
-    /// process ends: punching holes keeps appends waiting.
+    /// Not the space in the pack that this process appends to: punching holes delays appends. It
+    /// is freed when the pack is full, or after the process has ended.
     WhereNothingIsAppended,
 }
 
 /// One step of a walk through the state directory.
 enum SweepStep {
-    /// Contents that have a file of their own.
+    /// A folder of contents that have a file of their own.
     Folder(PathBuf),
     Pack(i64),
-    /// The strategies that misbehaved.
+    /// The record of quarantined strategies.
     Quarantine,
 }
 
 impl DiffStagingLayer {
-    /// What a sweep of this workspace would decide now; changes nothing. Opening a layer for it
-    /// would end overdue sessions on the way.
+    /// What a sweep of this workspace would decide now; changes nothing. It is not a method,
+    /// because opening a layer ends overdue sessions.
     ///
     /// # Errors
-    /// When the state cannot be opened, or a file of the workspace cannot be looked at.
+    /// When the state cannot be opened, or a file of the workspace cannot be read.
     pub fn preview_sweep(options: StagingOptions) -> Result<SweepPreview> {
         let layer = Self::open_as_it_is(options)?;
         let inner = &*layer.0;
@@ -104,21 +103,24 @@ impl DiffStagingLayer {
             Ok((overdue, patches::pending(connection)?, old.len() as u64))
         })?;
         let expired: Vec<SessionId> = overdue.iter().map(|session| session.id).collect();
-        let (lapsing, standing): (Vec<Patch>, Vec<Patch>) =
+        let (lapsing, remaining): (Vec<Patch>, Vec<Patch>) =
             pending.into_iter().partition(|patch| expired.contains(&patch.session));
         let orphaned = inner.dead_owners()?.into_iter().map(|(session, _)| session);
         Ok(SweepPreview {
             orphaned: orphaned.filter(|session| !expired.contains(session)).collect(),
             lapsed: lapsing.iter().map(|patch| patch.id).collect(),
-            stale: inner.stale_among(&standing)?,
+            stale: inner.stale_among(&remaining)?,
             expired,
             forgotten,
         })
     }
 
-    /// Ends what is overdue, finds sessions whose process is gone and patches that
-    /// are stale, and gives back what is too old or not needed by anybody; stops
-    /// between two steps once `budget` is over.
+    /// Ends overdue sessions, marks sessions whose process is dead, discards stale patches, and
+    /// removes expired history and unreferenced contents. It recovers an interrupted apply first,
+    /// unless another apply is running. After `budget` it stops between two steps.
+    ///
+    /// # Errors
+    /// An error of the store, the state directory or the workspace. The steps before it are done.
     pub fn sweep(&self, budget: Duration) -> Result<SweepReport> {
         self.0.store.with_reserve(|| self.sweep_once(budget))
     }
@@ -134,8 +136,7 @@ impl DiffStagingLayer {
             orphaned: inner.find_orphans()?,
             ..SweepReport::default()
         };
-        let (standing, stale) = inner.revalidate(inner.store.read(patches::pending)?)?;
-        drop(standing);
+        let (_, stale) = inner.revalidate(inner.store.read(patches::pending)?)?;
         report.stale = stale.into_iter().map(|patch| patch.id).collect();
         let (forgotten, all) = inner.forget_old(deadline)?;
         report.forgotten = forgotten;
@@ -150,25 +151,38 @@ impl DiffStagingLayer {
         Ok(report)
     }
 
-    /// Makes durable what was committed so far, by any process, and gives back
-    /// the space of contents that nobody has needed since the last time.
+    /// Makes everything durable that any process has committed so far, and frees the space of
+    /// contents that this process has released since the last flush.
+    ///
+    /// # Errors
+    /// When a sync or a write in the state directory fails; the space is freed by a later flush
+    /// then.
     pub fn flush(&self) -> Result<()> {
         self.0.flush_all()
     }
 
-    /// The same for a process that lives on and is in the middle of its work, which it must
-    /// not keep waiting.
+    /// [`flush`](Self::flush) for a process that goes on staging: it leaves the space in the pack
+    /// that this process appends to, because freeing it would delay proposals.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
     pub fn flush_beside_work(&self) -> Result<()> {
         self.0.flush(Space::WhereNothingIsAppended)
     }
 
-    /// From now on somebody calls [`checkpoint_log`](Self::checkpoint_log) every now and then, so that
-    /// those who commit need not do it.
+    /// Stops commits from checkpointing the store's log. The caller has to call
+    /// [`checkpoint_log`](Self::checkpoint_log) from time to time.
+    ///
+    /// # Errors
+    /// When the store fails.
     pub fn leave_checkpoints_to_maintenance(&self) -> Result<()> {
         self.0.store.leave_checkpoints_to_maintenance()
     }
 
-    /// Checkpoints the store's log beside those who write, if it has grown.
+    /// Checkpoints the store's log if it has grown, without blocking writers.
+    ///
+    /// # Errors
+    /// When the store fails.
     pub fn checkpoint_log(&self) -> Result<()> {
         self.0.store.checkpoint_log()
     }
@@ -178,18 +192,21 @@ impl DiffStagingLayer {
         self.0.store.has_long_log()
     }
 
-    /// Reads every content that a patch needs; how many there are, and the patches
-    /// of which one is not what was stored.
+    /// Reads and verifies every content that a patch refers to; returns how many there are, and
+    /// the patches that refer to a missing or damaged one.
+    ///
+    /// # Errors
+    /// `Io` when a content cannot be read for another reason; else an error of the store.
     pub fn check_contents(&self) -> Result<(u64, Vec<PatchId>)> {
         let inner = &*self.0;
-        let mut sound: HashMap<Digest, bool> = HashMap::new();
+        let mut intact: HashMap<Digest, bool> = HashMap::new();
         let mut damaged = Vec::new();
         for (patch, digest) in inner.store.peek(patches::contents_needed)? {
-            let is_sound = match sound.get(&digest) {
-                Some(is_sound) => *is_sound,
+            let is_intact = match intact.get(&digest) {
+                Some(is_intact) => *is_intact,
                 None => {
                     let found = inner.blobs.open_blob(&digest);
-                    let is_sound = match found.and_then(|mut blob| Digest::of_reader(&mut blob)) {
+                    let is_intact = match found.and_then(|mut blob| Digest::of_reader(&mut blob)) {
                         Ok((found, _)) => found == digest,
                         Err(error) if is_damage(&error) => false,
                         Err(source) => {
@@ -197,33 +214,32 @@ impl DiffStagingLayer {
                             return Err(StagingError::Io { action: "read", path, source });
                         }
                     };
-                    sound.insert(digest, is_sound);
-                    is_sound
+                    intact.insert(digest, is_intact);
+                    is_intact
                 }
             };
-            if !is_sound && damaged.last() != Some(&patch) {
+            if !is_intact && damaged.last() != Some(&patch) {
                 damaged.push(patch);
             }
         }
-        Ok((sound.len() as u64, damaged))
+        Ok((intact.len() as u64, damaged))
     }
 
-    /// Whether something was committed that a power cut could still take.
+    /// Whether this process has committed something that is not durable yet.
     pub fn needs_flush(&self) -> bool {
         self.0.store.is_dirty()
     }
 }
 
 impl Inner {
-    /// Makes durable what was committed, and gives back the space of everything unneeded.
+    /// [`flush`](Self::flush) of all space.
     pub(crate) fn flush_all(&self) -> Result<()> {
         self.flush(Space::All)
     }
 
-    /// Makes durable what was committed, and gives back the space of contents
-    /// that nobody has needed since.
+    /// Makes commits durable, and frees the space of released contents.
     pub(crate) fn flush(&self, space: Space) -> Result<()> {
-        // Taken first: what is buried later may rest on a later commit.
+        // Taken first: the commit of a later release may not be durable with this flush.
         let mut dead = self.store.take_unreferenced();
         let flushed = self
             .blobs
@@ -241,7 +257,7 @@ impl Inner {
         reclaimed
     }
 
-    /// What every process does when it starts.
+    /// The short sweep of every process that starts.
     pub(crate) fn sweep_at_start(&self) -> Result<()> {
         self.store.note_age()?;
         self.expire_overdue()?;
@@ -250,7 +266,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Marks open sessions whose process is gone.
+    /// Marks open sessions whose process is dead.
     pub(crate) fn find_orphans(&self) -> Result<Vec<SessionId>> {
         let dead = self.dead_owners()?;
         if dead.is_empty() {
@@ -259,7 +275,7 @@ impl Inner {
         self.store.write(|write| {
             let mut orphaned = Vec::new();
             for (session, owner) in &dead {
-                // Another process may have taken it over meanwhile.
+                // Another process may have adopted it meanwhile.
                 if sessions::orphan(write, *session, owner, write.now)? {
                     write.log(Event::SessionOrphaned { session: *session, pid: owner.pid })?;
                     orphaned.push(*session);
@@ -269,7 +285,7 @@ impl Inner {
         })
     }
 
-    /// Open sessions that are not marked yet and whose process is gone.
+    /// Open sessions that are not marked yet and whose process is dead.
     fn dead_owners(&self) -> Result<Vec<(SessionId, Owner)>> {
         let owned = self.store.peek(sessions::owned)?;
         let mut known: Vec<(Owner, Liveness)> = Vec::new();
@@ -290,8 +306,8 @@ impl Inner {
         Ok(dead)
     }
 
-    /// Forgets decided patches that are older than the history is kept; how many,
-    /// and whether those were all.
+    /// Removes decided patches that are older than [`StagingOptions::history_keep_for`]; returns how
+    /// many, and whether those were all.
     pub(crate) fn forget_old(&self, deadline: Instant) -> Result<(u64, bool)> {
         let before = self.store.age()?.minus(self.options.history_keep_for);
         let mut forgotten = 0;
@@ -314,40 +330,38 @@ impl Inner {
         }
     }
 
-    /// Gives back everything in the state directory that nobody needs: contents that no row
-    /// names, and what is remembered of strategies for too long. The journal is recovery's,
-    /// and `conflicts/` the user's.
+    /// Removes unreferenced contents and expired quarantines of strategies from the state
+    /// directory. It leaves the journal to recovery, and `conflicts/` to the user.
     ///
-    /// Stops between two steps at the deadline; the next walk begins where it stopped.
+    /// Stops between two steps at the deadline; the next walk begins where this one stopped.
     pub(crate) fn sweep_state(&self, deadline: Option<Instant>) -> Result<Swept> {
         let failed = |source| StagingError::Io {
             action: "sweep",
             path: self.options.state_dir.clone(),
             source,
         };
-        let mut places: Vec<SweepStep> =
+        let mut steps: Vec<SweepStep> =
             self.blobs.folders().map_err(failed)?.into_iter().map(SweepStep::Folder).collect();
-        places.extend(self.blobs.packs().list().map_err(failed)?.into_iter().map(SweepStep::Pack));
-        places.push(SweepStep::Quarantine);
+        steps.extend(self.blobs.packs().list().map_err(failed)?.into_iter().map(SweepStep::Pack));
+        steps.push(SweepStep::Quarantine);
         let from = match deadline {
-            Some(_) => self.sweep_from.load(Ordering::Relaxed) % places.len(),
+            Some(_) => self.sweep_from.load(Ordering::Relaxed) % steps.len(),
             None => 0,
         };
-        places.rotate_left(from);
+        steps.rotate_left(from);
         let mut swept = Swept::default();
-        for (step, place) in places.iter().enumerate() {
+        for (done, step) in steps.iter().enumerate() {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                self.sweep_from.store(from + step, Ordering::Relaxed);
+                self.sweep_from.store(from + done, Ordering::Relaxed);
                 return Ok(swept);
             }
-            match place {
+            match step {
                 SweepStep::Folder(folder) => {
                     let (own, temporary) = self.blobs.own_files(folder).map_err(failed)?;
                     swept.removed += temporary + self.remove_unneeded(&own)?;
                 }
                 SweepStep::Pack(pack) => {
-                    // A row of this pack can only be new while its writer lives, who has
-                    // it locked.
+                    // Only a living process that has the pack locked adds rows for it.
                     let live =
                         || self.store.peek(|connection| contents::in_pack(connection, *pack));
                     let bytes = self.blobs.packs().sweep(*pack, live)?;

@@ -1,4 +1,4 @@
-//! The lock on the workspace, and what an apply leaves to tidy once it is answered.
+//! The workspace's lock, and the cleaning up that an apply leaves until after its answer.
 
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
@@ -13,16 +13,20 @@ use crate::locks::unpoisoned;
 use crate::patch::{Operation, Patch};
 use crate::store::{applies, patches};
 use crate::waiting;
-use crate::waiting::{Activity, LockKind, SAID_AFTER, Waiting};
+use crate::waiting::{Activity, LockKind, REPORT_AFTER, Waiting};
 
-/// How soon the workspace's lock is asked for again, at first and at most, in the time in which
-/// nothing is said of it.
+/// The first and the longest pause between two tries to lock the workspace, before the wait is
+/// reported.
 const LOCK_POLL: Duration = Duration::from_millis(1);
 const LOCK_POLL_MAX: Duration = Duration::from_millis(20);
 
 impl DiffStagingLayer {
-    /// Removes what an apply left beside the files, and makes the store's record
-    /// of it durable. Gives the files with a user's bytes that were found.
+    /// Removes the temporary files of the last apply of this process, and makes its record in the
+    /// store durable. Returns the files with displaced edits of a user that it found.
+    ///
+    /// # Errors
+    /// An error of the workspace or the store; the journal stays then, and the next recovery
+    /// finishes.
     pub fn tidy(&self) -> Result<Vec<Kept>> {
         self.0.tidy()
     }
@@ -33,42 +37,42 @@ impl Inner {
         self.finish_tidying(&mut unpoisoned(&self.gate))
     }
 
-    /// Takes the workspace's lock; says for whom it waits once that has lasted a while.
+    /// Locks the workspace; reports which process it waits for when that takes long.
     pub(crate) fn lock_workspace(&self) -> Result<WorkspaceLock> {
         let begun = Instant::now();
         let mut pause = LOCK_POLL;
-        while begun.elapsed() < SAID_AFTER {
+        while begun.elapsed() < REPORT_AFTER {
             if let Some(lock) = self.workspace.try_lock()? {
                 return Ok(lock);
             }
             std::thread::sleep(pause);
             pause = LOCK_POLL_MAX.min(pause * 2);
         }
-        self.say_waiting(Activity::ChangesWorkspace);
+        self.report_waiting(Activity::ChangesWorkspace);
         Ok(self.workspace.lock()?)
     }
 
-    /// Says that a call waits for whoever has the workspace's lock.
-    pub(crate) fn say_waiting(&self, activity: Activity) {
+    /// Reports that a call waits for the process that holds the workspace's lock.
+    pub(crate) fn report_waiting(&self, activity: Activity) {
         let lock = self.options.state_dir.join(atomic_fs::LOCK_FILE);
         let process = waiting::holder(&lock, LockKind::Whole);
         self.options.wait_observer.report(&Waiting { activity, process });
     }
 
-    /// Takes the workspace's lock with nothing left of any apply before.
+    /// Locks the workspace, and finishes or rolls back earlier applies first.
     pub(crate) fn begin(
         &self,
         gate: &mut MutexGuard<'_, Option<Tidying>>,
     ) -> Result<WorkspaceLock> {
         if let Err(error) = self.finish_tidying(gate) {
-            tracing::warn!(%error, "recovery tidies what the last apply left");
+            tracing::warn!(%error, "cannot clean up after the last apply: recovery does it");
         }
         let lock = self.lock_workspace()?;
         self.recover_under(&lock)?;
         Ok(lock)
     }
 
-    /// On an error the journal stays, and recovery finishes.
+    /// Cleans up after the last apply. On an error the journal stays, and recovery finishes.
     pub(crate) fn finish_tidying(
         &self,
         gate: &mut MutexGuard<'_, Option<Tidying>>,
@@ -84,10 +88,9 @@ impl Inner {
         Ok(kept)
     }
 
-    /// Where an apply took another one back: removes the directories that the other had
-    /// made, as far as they are empty; where it took Greenroom's settings out of an agent's,
-    /// those that held them and were made for them. They are no part of the promise: where one
-    /// cannot be removed it stays.
+    /// After an undo: removes the directories that the undone apply created, if they are empty.
+    /// After an apply that removed Greenroom's settings from an agent's: removes the directories
+    /// that were created for them. Nothing promises that they are removed: on an error they stay.
     pub(crate) fn remove_emptied_dirs(&self, lock: &WorkspaceLock, apply: ApplyId) -> Result<()> {
         let dirs = self.store.read(|connection| match applies::undoes(connection, apply)? {
             Some(target) => applies::made_dirs(connection, target),
@@ -95,13 +98,13 @@ impl Inner {
             None => Ok(Vec::new()),
         })?;
         if let Err(error) = self.workspace.remove_empty_dirs(lock, &dirs) {
-            tracing::warn!(%apply, %error, "a directory that it had made stays");
+            tracing::warn!(%apply, %error, "cannot remove a directory that it created");
         }
         Ok(())
     }
 }
 
-/// The directories that applies of Greenroom's own made, above files that this one deleted.
+/// The directories that Greenroom's own applies created, above files that this apply deleted.
 fn made_for_deleted(connection: &Connection, apply: ApplyId) -> Result<Vec<RelPath>> {
     let patches = patches::of_apply(connection, apply)?;
     let is_above = |dir: &RelPath| {

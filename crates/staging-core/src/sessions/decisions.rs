@@ -1,4 +1,4 @@
-//! What was decided about an agent's patches, until it has been told.
+//! Decisions about an agent's patches that its agent has not received yet.
 
 use serde::Serialize;
 
@@ -8,27 +8,27 @@ use crate::layer::DiffStagingLayer;
 use crate::patch::{DiscardReason, Patch, PatchState};
 use crate::store::patches;
 
-/// What became of a patch, as its agent has to know it.
+/// The decision about a patch, for its agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Decision {
-    /// It is on the disk.
+    /// It was applied.
     Applied,
-    /// A person said no.
+    /// A person rejected it.
     Rejected,
-    /// Its file changed: it has to be read again.
+    /// Its file changed: the agent has to read it again.
     Stale,
-    /// Its session ended by silence.
+    /// Its session expired.
     Expired,
-    /// It was on the disk, and an undo took it off; it waits again, or can be redone.
+    /// It was applied and undone; it is pending again, or can be redone.
     Undone,
     /// Its agent replaced it.
     Superseded,
 }
 
 impl Decision {
-    /// Of a patch that was decided.
+    /// The decision about a patch; a pending patch counts as undone.
     pub fn of(patch: &Patch) -> Self {
         match (patch.state, patch.reason) {
             (PatchState::Applied, _) => Self::Applied,
@@ -40,19 +40,19 @@ impl Decision {
         }
     }
 
-    /// The sentence for the agent, with what the person said and what to do next.
+    /// The sentence for the agent, with the reviewer's reason and the next step.
     pub fn sentence(patch: &Patch) -> String {
         let (id, path) = (patch.id, &patch.path);
-        let said = patch.reason_text.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+        let why = patch.reason_text.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
         match Self::of(patch) {
             Self::Applied => format!("{id} {path} is applied"),
-            Self::Rejected => format!("{id} {path} is discarded (rejected){said}"),
+            Self::Rejected => format!("{id} {path} is discarded (rejected){why}"),
             Self::Stale => format!(
-                "{id} {path} is discarded (stale){said}; read the file again before another proposal"
+                "{id} {path} is discarded (stale){why}; read the file again before another proposal"
             ),
             Self::Expired => format!(
-                "{id} {path} is discarded (its session expired){said}; propose it again if it is \
-                 still wanted"
+                "{id} {path} is discarded (its session expired){why}; propose it again if it is \
+                 still needed"
             ),
             Self::Undone if patch.state == PatchState::Pending => format!(
                 "{id} {path} was undone: the file is as it was before, and the patch is pending again"
@@ -64,26 +64,26 @@ impl Decision {
 }
 
 impl DiffStagingLayer {
-    /// What was decided about the patches of sessions of this label and not told their agent yet,
-    /// in whatever process it was decided: applied, discarded, or pending again after an undo. What
-    /// the agent replaced itself is not among them.
+    /// The patches of sessions of this label whose decision their agent has not received yet,
+    /// whichever process made it: applied, discarded, or pending again after an undo. Patches that
+    /// the agent replaced itself are left out.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store cannot be read.
     pub fn unreported_decisions(&self, label: &str) -> Result<Vec<Patch>> {
         self.0.store.peek(|connection| patches::unreported(connection, label))
     }
 
-    /// Notes that the agent of these patches has been told.
+    /// Records that the agent of these patches has received the decisions.
     ///
     /// # Errors
-    /// When the store fails; the agent is told once more then.
-    pub fn set_reported(&self, told: &[PatchId]) -> Result<()> {
-        if told.is_empty() {
+    /// When the store cannot be written to; the agent receives the decisions again then.
+    pub fn set_reported(&self, reported: &[PatchId]) -> Result<()> {
+        if reported.is_empty() {
             return Ok(());
         }
-        self.0
-            .store
-            .write(|write| told.iter().try_for_each(|patch| patches::set_reported(write, *patch)))
+        self.0.store.write(|write| {
+            reported.iter().try_for_each(|patch| patches::set_reported(write, *patch))
+        })
     }
 }

@@ -15,19 +15,19 @@ use crate::store::applies::held_by;
 use crate::store::sessions::require;
 use crate::store::write::Write;
 use crate::store::{patches, sessions};
-use crate::time::Age;
+use crate::time::{Age, ms};
 
 const LABEL_BYTES_MAX: usize = 200;
 
-/// Reading bumps a session's expiry at most this often.
+/// Reading postpones a session's expiry at most this often.
 const TOUCH_MS: i64 = 60_000;
 
 impl DiffStagingLayer {
-    /// The open session of this label, opened when there is none.
+    /// The open session of this label; it is opened when there is none.
     ///
     /// # Errors
-    /// `BadLabel` when the label could be taken for an id, is empty, too long, or
-    /// holds control characters.
+    /// `BadLabel` when the label is empty, is longer than 200 bytes, contains control characters,
+    /// starts with `-` or has the form of an id; else an error of the store.
     pub fn open_session(&self, label: &str) -> Result<Session> {
         check_label(label)?;
         self.0.expire_overdue()?;
@@ -53,7 +53,11 @@ impl DiffStagingLayer {
         })
     }
 
-    /// The session of this id, or the open (else the last) one of this label.
+    /// The session of this id or label. Of several sessions of the label, the open one or else the
+    /// last one.
+    ///
+    /// # Errors
+    /// `SessionNotFound`; else an error of the store.
     pub fn find_session(&self, id_or_label: &str) -> Result<Session> {
         self.0.store.peek(|connection| {
             let found = match id_or_label.parse() {
@@ -66,13 +70,19 @@ impl DiffStagingLayer {
         })
     }
 
-    /// Every session, in the order they were opened.
+    /// Every session, in the order in which they were opened.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub fn sessions(&self) -> Result<Vec<Session>> {
         self.0.store.peek(sessions::all)
     }
 
-    /// Ends a session that has no owner and never had a patch; whether it did. For
-    /// processes that open one for a single proposal, which was refused.
+    /// Closes a session that has no owner and never had a patch; returns whether it closed it. For
+    /// processes that open a session for a single proposal, after that was refused.
+    ///
+    /// # Errors
+    /// `SessionNotFound`; else an error of the store.
     pub fn close_unused_session(&self, id: SessionId) -> Result<bool> {
         self.0.store.write(|write| {
             let session = require(write, id)?;
@@ -86,18 +96,22 @@ impl DiffStagingLayer {
         })
     }
 
-    /// Ends a session; what is pending in it is discarded as rejected, and what is stale in it
-    /// dismissed.
+    /// Closes a session: its pending patches are discarded as rejected, and its stale and expired
+    /// patches dismissed.
+    ///
+    /// # Errors
+    /// As [`close_reviewed`](Self::close_reviewed).
     pub fn close_session(&self, id: SessionId) -> Result<Session> {
         Ok(self.close_reviewed(id, None, None)?.session)
     }
 
-    /// The same after a review: only while what is pending in the session has this signature, and
-    /// with a reason for the agent. Tells what was rejected.
+    /// Closes a session after a review, with a reason for the agent, if its pending patches have
+    /// the expected signature.
     ///
     /// # Errors
-    /// `SignatureMismatch` when patches of the session were proposed or decided since; nothing
-    /// changes then. `SessionNotFound`; `Busy` and `HeldInDoubt` while an apply has its patches.
+    /// `SignatureMismatch` when patches of the session were proposed or decided since the review;
+    /// nothing changes then. `SessionNotFound`; `Busy` and `HeldInDoubt` while an apply holds
+    /// patches of the session; else an error of the store.
     pub fn close_reviewed(
         &self,
         id: SessionId,
@@ -119,41 +133,41 @@ impl DiffStagingLayer {
     }
 }
 
-/// A session that was closed, and what became of its patches.
+/// A session that was closed, and its patches that this decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedSession {
     /// The session.
     pub session: Session,
-    /// Its patches that were pending, by path.
+    /// Its patches that were pending and are rejected now, by path.
     pub rejected: Vec<Patch>,
-    /// Its stale and expired patches that nobody had refreshed or dismissed, by path.
+    /// Its stale and expired patches that are dismissed now, by path.
     pub dismissed: Vec<Patch>,
 }
 
 /// How a session ends.
 struct Ending<'e> {
     state: SessionState,
-    /// What becomes of its pending patches.
+    /// Why its pending patches are discarded.
     discard: DiscardReason,
     /// The signature that they must have.
     expect: Option<Signature>,
-    /// What their agent is told.
+    /// The reason for their agent.
     text: Option<&'e str>,
 }
 
 impl Inner {
-    /// The process as the owner of what it opens.
+    /// This process as the owner of the sessions that it opens.
     pub(crate) fn owner(&self) -> Option<&'static Owner> {
         self.options.owns_sessions.then(Owner::this)
     }
 
-    /// Ends sessions whose time has run out; which.
+    /// Ends overdue sessions, and returns them.
     pub(crate) fn expire_overdue(&self) -> Result<Vec<SessionId>> {
         let age = self.store.age()?;
         let overdue = self.store.peek(|connection| sessions::overdue(connection, age))?;
         let mut expired = Vec::new();
         for session in overdue {
-            // One that an apply is at ends at the next look.
+            // A session whose patches an apply holds ends at the next call.
             let ended = self.expire(session.id)?;
             expired.extend(ended.ok().filter(|s| s.state == SessionState::Expired).map(|s| s.id));
         }
@@ -211,12 +225,12 @@ impl Inner {
         !self.options.history_keep_for.is_zero()
     }
 
-    /// The session, if it takes proposals; one whose time has run out ends now.
+    /// The session, if it is open; an overdue session ends now.
     pub(crate) fn require_open(&self, id: SessionId) -> Result<Session> {
         self.still_open(self.store.peek(|connection| require(connection, id))?)
     }
 
-    /// The same of a session that was just read.
+    /// [`require_open`](Self::require_open) for a session that was just read.
     pub(crate) fn still_open(&self, session: Session) -> Result<Session> {
         let id = session.id;
         let session =
@@ -236,7 +250,7 @@ impl Inner {
         }
     }
 
-    /// Notes that the agent is there, without a write for every read.
+    /// Records that the agent is active, without a write for every read.
     pub(crate) fn note_activity(&self, session: &Session) -> Result<()> {
         if !self.is_to_be_touched(session, self.store.age()?, TOUCH_MS) {
             return Ok(());
@@ -244,7 +258,7 @@ impl Inner {
         self.store.write(|write| self.touch(write, session, TOUCH_MS))
     }
 
-    /// Puts a session's expiry off, unless that was done shortly before.
+    /// Postpones a session's expiry, unless that was done shortly before.
     pub(crate) fn touch(
         &self,
         write: &Write<'_>,
@@ -258,14 +272,12 @@ impl Inner {
     }
 
     fn is_to_be_touched(&self, session: &Session, now: Age, at_most_every_ms: i64) -> bool {
-        let allowed = i64::try_from(self.options.session_expires_after.as_millis() / 10)
-            .unwrap_or(i64::MAX)
-            .min(at_most_every_ms);
+        let allowed = ms(self.options.session_expires_after / 10).min(at_most_every_ms);
         now.0.saturating_sub(session.active_age.0) >= allowed
     }
 }
 
-/// A session that nobody serves is served by this process from now on.
+/// Makes this process the owner of a session that no process serves.
 pub(crate) fn adopt_orphan(
     write: &mut Write<'_>,
     session: &Session,
@@ -292,7 +304,7 @@ fn check_label(label: &str) -> Result<()> {
     } else if label.len() > LABEL_BYTES_MAX {
         "it is longer than 200 bytes"
     } else if label.chars().any(char::is_control) {
-        "it holds control characters"
+        "it contains control characters"
     } else if label.starts_with('-') {
         "it starts like an option"
     } else if id_like {

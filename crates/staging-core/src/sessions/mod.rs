@@ -1,4 +1,4 @@
-//! Sessions: opening and ending them, and what they see of the tree.
+//! Opening and ending sessions, and the tree as a session sees it.
 
 pub(crate) mod decisions;
 pub(crate) mod lifecycle;

@@ -1,4 +1,4 @@
-//! Reading files as a session sees them: its pending patches over the disk.
+//! Reading files as a session sees them: its pending patches over the files on disk.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -14,19 +14,28 @@ use crate::stage::proposal::Meaning;
 use crate::stage::read_step::ReadStep;
 use crate::stage::view::View;
 
-/// How often a read is begun again because the patch it rests on was replaced.
+/// How often a read starts again because the patch that it reads was replaced.
 const READS_MAX: u32 = 16;
 
 impl DiffStagingLayer {
-    /// The file as this session sees it; `None` when there is none. Other
-    /// sessions' pending patches are not seen.
+    /// The content of a file as this session sees it, without other sessions' pending patches;
+    /// `None` when there is no file.
+    ///
+    /// # Errors
+    /// As [`copy_through`](Self::copy_through).
     pub fn read_through(&self, session: SessionId, path: &RelPath) -> Result<Option<Vec<u8>>> {
         let mut content = Vec::new();
         let found = self.copy_through(session, path, &mut content)?;
         Ok(found.map(|_| content))
     }
 
-    /// The same, in pieces; how many bytes it was.
+    /// Writes the content of a file as this session sees it to `out`, in chunks, and returns its
+    /// length in bytes; `None` when there is no file.
+    ///
+    /// # Errors
+    /// `SessionNotFound` and `SessionNotOpen`; `Refused` when the path is protected, leads out of
+    /// the workspace or is a directory; `Damaged` and `ContentUnreadable` for the staged content;
+    /// `Output` when `out` fails. A part of the content may have been written then.
     pub fn copy_through(
         &self,
         session: SessionId,
@@ -42,11 +51,11 @@ impl DiffStagingLayer {
     }
 }
 
-/// Where the session's file lies.
+/// Where the content of the session's file is.
 enum Location {
     Store(Fingerprint),
     Disk,
-    Nowhere,
+    Absent,
 }
 
 impl Inner {
@@ -57,7 +66,7 @@ impl Inner {
     ) -> Result<Option<Box<dyn Read + 'a>>> {
         for _ in 0..READS_MAX {
             return match self.location(session, path)? {
-                Location::Nowhere => Ok(None),
+                Location::Absent => Ok(None),
                 Location::Disk => {
                     self.at_read(ReadStep::Opens, path);
                     let file = self.workspace.open_file(path)?;
@@ -65,7 +74,7 @@ impl Inner {
                 }
                 Location::Store(staged) => match self.blobs.open_blob(&staged.digest) {
                     Ok(file) => Ok(Some(Box::new(file))),
-                    // The patch was replaced in between, and its content went.
+                    // The patch was replaced meanwhile, and its content removed.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     Err(error) => Err(damaged(path)(error)),
                 },
@@ -81,14 +90,14 @@ impl Inner {
                 Err(StagingError::is_a_directory(path))
             }
             Some(staged) => Ok(Location::Store(staged)),
-            None => Ok(Location::Nowhere),
+            None => Ok(Location::Absent),
         };
         if let Some(patch) = view.at_target(path)? {
             return staged(patch);
         }
         Ok(match view.at_path(path)? {
             None => Location::Disk,
-            Some(patch) if patch.operation == Operation::Rename => Location::Nowhere,
+            Some(patch) if patch.operation == Operation::Rename => Location::Absent,
             Some(patch) => staged(patch)?,
         })
     }

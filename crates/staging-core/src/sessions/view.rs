@@ -1,4 +1,4 @@
-//! Looking around as a session sees the tree: what is pending in it over the disk.
+//! The tree as a session sees it: its pending patches over the files on disk.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -14,25 +14,26 @@ use crate::patch::{Operation, Patch};
 use crate::store::patches;
 use crate::time::Timestamp;
 
-/// The directories of a workspace as one session sees them: what was pending in it when the
-/// first name was looked for, over the disk as it is at each call.
+/// The tree of a workspace as one session sees it: the patches that were pending in it at the
+/// first call, over the disk as it is at each call.
 ///
-/// Directories that a pending file needs are there; those that pending deletions empty stay,
-/// as they do when the deletions are applied.
+/// Parent directories of pending files exist in it. A directory that pending deletions empty does
+/// not: applying them removes it.
 pub struct SessionView {
     layer: DiffStagingLayer,
     session: SessionId,
-    /// Loaded when it is needed: thousands of patches may be pending.
+    /// Loaded at the first call: thousands of patches may be pending.
     pending: OnceLock<Pending>,
 }
 
-/// By the path's bytes, so that what lies below a directory is one range.
+/// By the path's bytes, so that the paths below a directory are one range.
 type Pending = BTreeMap<Vec<u8>, Pended>;
 
-/// What is pending at a path.
+/// The pending change at a path.
 enum Pended {
+    /// A patch deletes or moves what is on disk.
     Gone,
-    /// A file, a symbolic link with its target's digest, or a directory.
+    /// A patch stages a file, a symbolic link or a directory, with this digest of its content.
     There(FileStatus, Digest),
 }
 
@@ -41,23 +42,23 @@ enum Pended {
 pub struct Listed {
     /// The name, one component.
     pub name: Vec<u8>,
-    /// What it stands for; symlinks are not followed.
+    /// The kind of the entry; symlinks are not followed.
     pub kind: FileKind,
 }
 
-/// What a session sees of a name, never following a symlink.
+/// What a session sees at a path; symlinks are not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStatus {
-    /// What it is.
+    /// A file, a directory, a symlink or something else.
     pub kind: FileKind,
-    /// The length in bytes; of no meaning for a directory.
+    /// The length in bytes; it has no meaning for a directory.
     pub bytes: u64,
     /// Permission bits.
     pub mode: u32,
-    /// When the content last changed, or was proposed. A directory that is on no disk yet has
-    /// no such time.
+    /// When the content last changed, or was proposed; `None` for a directory that does not exist
+    /// on disk yet.
     pub modified_at: Option<Timestamp>,
-    /// The pending patch that makes it what it is.
+    /// The pending patch that stages it; `None` when it is as on disk.
     pub patch: Option<PatchId>,
 }
 
@@ -65,7 +66,7 @@ impl DiffStagingLayer {
     /// The tree as this session sees it now.
     ///
     /// # Errors
-    /// When the session is not open.
+    /// `SessionNotFound` and `SessionNotOpen`; else an error of the store.
     pub fn session_view(&self, session: SessionId) -> Result<SessionView> {
         let found = self.0.require_open(session)?;
         self.0.note_activity(&found)?;
@@ -95,7 +96,7 @@ impl FileStatus {
         }
     }
 
-    /// A directory that comes with the files that are pending in it.
+    /// A directory that will be created with the pending files below it.
     fn new_directory() -> Self {
         let (kind, bytes, mode) = (FileKind::Directory, 0, 0o755);
         Self { kind, bytes, mode, modified_at: None, patch: None }
@@ -115,7 +116,7 @@ impl SessionView {
                 pending.insert(patch.path.as_bytes().to_vec(), Pended::Gone);
             }
         }
-        // A file may take a place that another patch frees.
+        // After the deletions: a patch may stage a file at a path that another patch frees.
         for patch in &patches {
             let digest = patch.staged.map(|staged| staged.digest);
             if let (Some(target), Some(status), Some(digest)) =
@@ -127,17 +128,18 @@ impl SessionView {
         Ok(self.pending.get_or_init(|| pending))
     }
 
-    /// The path that a path really concerns: symlinks below the root are followed, as the session
+    /// The path to which a path resolves: symlinks below the root are followed, as the session
     /// sees them.
     ///
     /// # Errors
-    /// `Refused` when it is protected or leads out of the workspace.
+    /// `Refused` when it is protected or leads out of the workspace; else an error of the disk or
+    /// the store.
     pub fn resolve(&self, path: &RelPath) -> Result<RelPath> {
         self.layer.0.workspace.resolve_over(path, &mut |path| self.overlaid(path))
     }
 
-    /// The name that a path really means when what is there is deleted or moved, or something
-    /// else arrives there: a symlink that it is itself is not followed.
+    /// The path to which a path resolves when it is to be deleted, moved or created: a symlink
+    /// that is its last component is not followed.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
@@ -145,7 +147,7 @@ impl SessionView {
         self.layer.0.workspace.resolve_entry_over(path, &mut |path| self.overlaid(path))
     }
 
-    /// What is pending at a path in place of what is on the disk.
+    /// What is staged at a path in place of what is on disk.
     fn overlaid(&self, path: &RelPath) -> Result<Option<Overlaid>> {
         let Some(Pended::There(status, digest)) = self.pending()?.get(path.as_bytes()) else {
             let is_gone = self.pending()?.contains_key(path.as_bytes());
@@ -157,7 +159,7 @@ impl SessionView {
                 Overlaid::Symlink(target.map_err(damaged(path))?)
             }
             kind => {
-                // What stays of a kind is as it is on the disk, in another directory perhaps.
+                // When the kind stays the same, the path resolves as on disk.
                 match self.stat(path) {
                     Ok(Some(there)) if there.kind == kind => return Ok(None),
                     _ if kind == FileKind::Directory => Overlaid::Directory,
@@ -167,11 +169,11 @@ impl SessionView {
         }))
     }
 
-    /// Where the symbolic link leads that [`status`](Self::status) found at a path, as it is
-    /// written; `None` where none is.
+    /// The target of the symbolic link that [`status`](Self::status) found at a path, as written in
+    /// the link; `None` when there is none.
     ///
     /// # Errors
-    /// When the disk or the store fails.
+    /// An error of the disk or the store.
     pub fn read_link(&self, path: &RelPath) -> Result<Option<Vec<u8>>> {
         match self.overlaid(path)? {
             Some(Overlaid::Symlink(target)) => Ok(Some(target)),
@@ -180,11 +182,11 @@ impl SessionView {
         }
     }
 
-    /// What is at a path that [`resolve`](Self::resolve) gave, or that was listed; `None` when
-    /// nothing is.
+    /// What is at a path that [`resolve`](Self::resolve) or [`list`](Self::list) returned; `None`
+    /// when there is nothing.
     ///
     /// # Errors
-    /// When the disk fails.
+    /// An error of the disk or the store.
     pub fn status(&self, path: &RelPath) -> Result<Option<FileStatus>> {
         match self.pending()?.get(path.as_bytes()) {
             Some(Pended::There(status, _)) => return Ok(Some(*status)),
@@ -201,11 +203,11 @@ impl SessionView {
         Ok(self.stat(path)?.as_ref().map(FileStatus::on_disk))
     }
 
-    /// The names in a directory, the root when none is given, by name; `None` when it is
-    /// absent, or no directory.
+    /// The entries of a directory, or of the root for `None`, sorted by name; `None` when it does
+    /// not exist, or is not a directory.
     ///
     /// # Errors
-    /// `Refused` when the path is protected, or a symlink.
+    /// `Refused` when the path is protected, or a symlink; else an error of the disk or the store.
     pub fn list(&self, dir: Option<&RelPath>) -> Result<Option<Vec<Listed>>> {
         let on_disk = match dir {
             Some(dir) => match self.pending()?.get(dir.as_bytes()) {
@@ -231,7 +233,7 @@ impl SessionView {
         for (below, overlaid) in self.below(dir)? {
             let direct = !below.contains(&b'/');
             match overlaid {
-                // What comes into a directory in its place is behind it.
+                // Paths below this one that are staged in its place come later in the range.
                 Pended::Gone if direct => {
                     names.remove(below);
                 }
@@ -250,18 +252,18 @@ impl SessionView {
         Ok(Some(names.into_iter().map(|(name, kind)| Listed { name, kind }).collect()))
     }
 
-    /// The status of what is on the disk at a path, where the session leaves what is on the way.
+    /// The status of a path on disk; `None` when the session removes one of its parents.
     fn stat(&self, path: &RelPath) -> Result<Option<Stat>> {
         self.unless_off_disk(Some(path), self.layer.0.workspace.stat(path))
     }
 
-    /// The names on the disk in a directory, where the session leaves what is on the way.
+    /// The entries of a directory on disk; `None` when the session removes one of its parents.
     fn entries(&self, dir: Option<&RelPath>) -> Result<Option<Vec<atomic_fs::Entry>>> {
         self.unless_off_disk(dir, self.layer.0.workspace.list(dir))
     }
 
-    /// What the disk answers; nothing where it refuses a path on whose way the session takes
-    /// something away: that is a symbolic link or a file, of which nothing is meant any more.
+    /// The disk's answer; `None` when the disk refuses the path and the session changes the path or
+    /// one of its parents: that is a symbolic link or a file on disk, which the session replaces.
     fn unless_off_disk<T>(
         &self,
         path: Option<&RelPath>,
@@ -280,7 +282,7 @@ impl SessionView {
         }
     }
 
-    /// What a listed name is, where the directory itself did not tell.
+    /// The kind of a listed entry, also when the directory does not report kinds.
     fn kind_of(&self, dir: Option<&RelPath>, entry: &atomic_fs::Entry) -> Result<Option<FileKind>> {
         if let Some(kind) = entry.kind {
             return Ok(Some(kind));
@@ -288,8 +290,8 @@ impl SessionView {
         Ok(self.stat(&child(dir, entry)?)?.map(|stat| stat.kind))
     }
 
-    /// Whether a directory on the disk holds nothing but what the session takes away: applying
-    /// removes it, too.
+    /// Whether the session removes everything in a directory on disk: applying removes the
+    /// directory, too.
     fn is_emptied(&self, dir: &RelPath) -> Result<bool> {
         let takes_any =
             self.below(Some(dir))?.any(|(_, overlaid)| matches!(overlaid, Pended::Gone));
@@ -309,12 +311,12 @@ impl SessionView {
         Ok(!entries.is_empty())
     }
 
-    /// Whether a pending file lies below a path.
+    /// Whether a file is staged below a path.
     fn comes_with_files(&self, path: &RelPath) -> Result<bool> {
         Ok(self.below(Some(path))?.any(|(_, overlaid)| matches!(overlaid, Pended::There(..))))
     }
 
-    /// What is pending below a directory, by the path from there.
+    /// What is pending below a directory, by the path relative to it.
     fn below<'v>(
         &'v self,
         dir: Option<&RelPath>,
@@ -331,7 +333,7 @@ impl SessionView {
     }
 }
 
-/// The path of a name in a directory, the root when none is given.
+/// The path of an entry of a directory, or of the root for `None`.
 fn child(dir: Option<&RelPath>, entry: &atomic_fs::Entry) -> Result<RelPath> {
     Ok(match dir {
         Some(dir) => dir.join(&entry.name)?,

@@ -16,7 +16,7 @@ use crate::store::schema::BUSY_WAIT;
 use crate::store::write::Write;
 use crate::store::writer::{Ended, Shared, Writer};
 use crate::time::Timestamp;
-use crate::waiting::{Activity, SAID_AFTER, Waiting};
+use crate::waiting::{Activity, REPORT_AFTER, Waiting};
 
 /// How much a transaction may gather before somebody commits it.
 const MEMBERS_MAX: usize = 64;
@@ -40,12 +40,12 @@ impl Store {
 /// while.
 fn begin(store: &Store, writer: &Writer) -> Result<()> {
     let is_busy = |error: &StagingError| error.kind() == ErrorKind::Busy;
-    writer.connection.busy_timeout(SAID_AFTER)?;
+    writer.connection.busy_timeout(REPORT_AFTER)?;
     let mut begun = writer.run("BEGIN IMMEDIATE");
     if begun.as_ref().is_err_and(is_busy) {
         let waiting = |process| Waiting { activity: Activity::WritesStore, process };
         store.wait_observer.report(&waiting(store.writing_process()));
-        writer.connection.busy_timeout(BUSY_WAIT.saturating_sub(SAID_AFTER))?;
+        writer.connection.busy_timeout(BUSY_WAIT.saturating_sub(REPORT_AFTER))?;
         begun = writer.run("BEGIN IMMEDIATE");
         if begun.as_ref().is_err_and(is_busy) {
             let process = store.writing_process();

@@ -59,7 +59,7 @@ impl Store {
 
     fn make_reserve(&self, mut bytes: u64) {
         let path = self.reserve_path();
-        if bytes < BYTES_MIN || own_file::is_no_regular_file(&path) {
+        if bytes < BYTES_MIN || own_file::is_not_regular(&path) {
             return;
         }
         let opened = match own_file::open(&path, Access::Write) {

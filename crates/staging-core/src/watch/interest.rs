@@ -1,4 +1,4 @@
-//! Which files are of interest, and which of them have changed.
+//! The watched files, and which of them have changed.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use atomic_fs::RelPath;
 use notify::EventKind;
 use notify::event::ModifyKind;
 
-/// The files that pending patches are about, by where they lie.
+/// The files of pending patches, by absolute path.
 #[derive(Default)]
 pub(crate) struct Interest {
     files: HashMap<PathBuf, RelPath>,
 }
 
 impl Interest {
-    /// Adds files; gives those that are new.
+    /// Adds files, and returns their absolute paths.
     pub(crate) fn add(
         &mut self,
         root: &Path,
@@ -23,7 +23,7 @@ impl Interest {
         let mut new = Vec::new();
         for path in paths {
             let file = root.join(path.to_path_buf());
-            // One that is proposed again may have changed before it was.
+            // Also files that are known: one that is proposed again may have changed before.
             new.push(file.clone());
             self.files.insert(file, path);
         }
@@ -52,19 +52,20 @@ impl Interest {
     }
 }
 
-/// What the system told of since the last look.
+/// The changes that the system has reported since the last check.
 #[derive(Default)]
 pub(crate) struct Changed {
     pub(crate) interesting: HashSet<PathBuf>,
     pub(crate) directories: HashSet<PathBuf>,
     pub(crate) paths: HashSet<PathBuf>,
     structure: bool,
-    /// The system lost count, or the last look failed.
+    /// Whether everything pending must be checked: the system lost events, or the last check
+    /// failed.
     pub(crate) everything: bool,
 }
 
 impl Changed {
-    /// Takes in what the system says; whether somebody has to look.
+    /// Records an event of the system; returns whether files must be checked.
     pub(crate) fn take(&mut self, event: notify::Result<notify::Event>) -> bool {
         let Ok(event) = event else {
             self.everything = true;
@@ -74,7 +75,7 @@ impl Changed {
             self.everything = true;
             return true;
         }
-        // Looking at a file opens it.
+        // Checking a file opens it, which is reported as an access.
         if matches!(event.kind, EventKind::Access(_)) {
             return false;
         }
@@ -100,7 +101,7 @@ impl Changed {
         concerns
     }
 
-    /// The changed files, and whether a directory came or went.
+    /// Takes the changed files, and whether a directory was created, removed or moved.
     pub(crate) fn drain(&mut self) -> (HashSet<PathBuf>, bool) {
         (std::mem::take(&mut self.paths), std::mem::take(&mut self.structure))
     }

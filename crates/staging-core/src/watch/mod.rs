@@ -1,12 +1,11 @@
-//! Staleness at once: a thread that is told by the system when a file changes that
-//! a pending patch is about.
+//! Finds stale patches at once: a thread watches the files of pending patches.
 //!
-//! Only the directories on the way to those files are watched, none below them, so
-//! that neither a large tree nor a build in it costs anything. What changed is
-//! gathered in a set that is never larger than what is pending, and looked at in one
-//! go, so that a storm of events stalls nobody. Where the system says that it lost
-//! events, everything pending is looked at. Where it refuses to watch, everything
-//! pending is looked at every second, and [`Watching::health`] says so.
+//! Only the directories from the root to those files are watched, without their other
+//! subdirectories, so that a large tree, or a build in it, costs nothing. Changed paths are
+//! collected in a set that holds at most the pending files, and checked together, so that many
+//! events do not delay a check. When the system reports lost events, everything pending is checked.
+//! When it refuses a watch, everything pending is checked every second, and [`Watching::health`]
+//! reports that.
 
 mod interest;
 
@@ -25,24 +24,24 @@ use crate::layer::DiffStagingLayer;
 use crate::locks::unpoisoned;
 use interest::{Changed, Interest};
 
-/// How long changes are gathered before they are looked at.
+/// How long changes are collected before they are checked.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// How often everything pending is looked at where the system does not tell.
+/// How often everything pending is checked when files cannot be watched.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 
-/// How well the watcher sees.
+/// Whether files are watched or checked every second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WatchHealth {
-    /// The system tells of every change.
+    /// The system reports every change.
     Watching {
-        /// In how many directories.
+        /// How many directories are watched.
         directories: usize,
     },
-    /// The system does not; everything pending is looked at every second.
+    /// Everything pending is checked every second.
     Polling {
-        /// Why.
+        /// Why files cannot be watched.
         reason: String,
     },
 }
@@ -51,12 +50,12 @@ impl std::fmt::Display for WatchHealth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Watching { directories } => write!(f, "watching {directories} directories"),
-            Self::Polling { reason } => write!(f, "looking every second instead: {reason}"),
+            Self::Polling { reason } => write!(f, "checking every second instead: {reason}"),
         }
     }
 }
 
-/// A watcher at work, until it is dropped.
+/// A running watcher; dropping it stops the watcher.
 pub struct Watching {
     stopping: Arc<AtomicBool>,
     waker: SyncSender<()>,
@@ -65,18 +64,18 @@ pub struct Watching {
 }
 
 impl DiffStagingLayer {
-    /// Watches the files of pending patches, of every process's sessions, from now
-    /// on: a patch whose file changes is discarded as stale at once.
+    /// Starts to watch the files of all pending patches, also of other processes' sessions: a
+    /// patch is discarded as stale when its file changes.
     ///
     /// # Errors
-    /// When the thread cannot be started, or the store cannot be read.
+    /// `Io` when the thread cannot be started; else an error of the store.
     pub fn watch(&self) -> Result<Watching> {
         Watching::start(self.clone(), usize::MAX)
     }
 }
 
 impl Watching {
-    /// With at most so many directories watched, as if that were the system's limit.
+    /// Starts a watcher that watches at most `directories_max` directories, for tests.
     fn start(layer: DiffStagingLayer, directories_max: usize) -> Result<Self> {
         let (waker, woken) = sync_channel(1);
         let changed = Arc::new(Mutex::new(Changed::default()));
@@ -94,8 +93,8 @@ impl Watching {
             seq: 0,
             layer,
         };
-        // Whoever has this may rely on it.
-        thread.look_at_everything()?;
+        // Files are watched when this function returns.
+        thread.check_everything()?;
         let spawned = std::thread::Builder::new()
             .name("greenroom-watch".to_owned())
             .spawn(move || thread.run(&woken));
@@ -107,7 +106,7 @@ impl Watching {
         Ok(Self { stopping, waker, health, thread: Some(thread) })
     }
 
-    /// How well it sees.
+    /// Whether files are watched at present.
     pub fn health(&self) -> WatchHealth {
         unpoisoned(&self.health).clone()
     }
@@ -116,12 +115,12 @@ impl Watching {
 impl Drop for Watching {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Release);
-        // A waker that is full wakes as well.
+        // When the channel is full, the thread wakes up anyway.
         let _ = self.waker.try_send(());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::warn!("the watcher had panicked");
+            tracing::warn!("the watcher panicked");
         }
     }
 }
@@ -131,16 +130,16 @@ struct SystemWatcher(std::result::Result<RecommendedWatcher, String>);
 impl SystemWatcher {
     fn new(changed: &Arc<Mutex<Changed>>, waker: &SyncSender<()>) -> Self {
         let (changed, waker) = (Arc::clone(changed), waker.clone());
-        let tell = move |event: notify::Result<notify::Event>| {
+        let report = move |event: notify::Result<notify::Event>| {
             if unpoisoned(&changed).take(event) {
                 let _ = waker.try_send(());
             }
         };
-        Self(notify::recommended_watcher(tell).map_err(|error| error.to_string()))
+        Self(notify::recommended_watcher(report).map_err(|error| error.to_string()))
     }
 }
 
-/// What the thread owns.
+/// The state of the watching thread.
 struct WatchThread {
     layer: DiffStagingLayer,
     root: PathBuf,
@@ -151,14 +150,14 @@ struct WatchThread {
     changed: Arc<Mutex<Changed>>,
     health: Arc<Mutex<WatchHealth>>,
     stopping: Arc<AtomicBool>,
-    /// The last event of the log that was seen.
+    /// The last event of the log that was processed.
     seq: u64,
 }
 
 impl WatchThread {
     fn run(mut self, woken: &Receiver<()>) {
         let follow_every = self.layer.options().follow_every;
-        let mut looked = Instant::now();
+        let mut checked = Instant::now();
         while !self.stopping.load(Ordering::Acquire) {
             match woken.recv_timeout(follow_every) {
                 Ok(()) => std::thread::sleep(GATHER),
@@ -169,31 +168,31 @@ impl WatchThread {
                 return;
             }
             let polling = matches!(*unpoisoned(&self.health), WatchHealth::Polling { .. });
-            if polling && looked.elapsed() >= POLL_EVERY {
+            if polling && checked.elapsed() >= POLL_EVERY {
                 unpoisoned(&self.changed).everything = true;
             }
             let everything = unpoisoned(&self.changed).everything;
             if let Err(error) = self.check() {
-                tracing::warn!(%error, "changes of files are looked at again");
+                tracing::warn!(%error, "cannot check changed files: trying again");
                 unpoisoned(&self.changed).everything = true;
             } else if everything {
-                looked = Instant::now();
+                checked = Instant::now();
             }
         }
     }
 
-    /// Follows the log, and looks at what has changed since the last time.
+    /// Reads the log, and checks the files that have changed since the last time.
     fn check(&mut self) -> Result<()> {
         if unpoisoned(&self.changed).everything {
-            return self.look_at_everything();
+            return self.check_everything();
         }
         self.follow()?;
         let (paths, structure) = unpoisoned(&self.changed).drain();
         if structure {
-            // A directory came or went: watches go with it, and changes before a
-            // new watch are not told.
+            // A directory was created, removed or moved: its watches ended with it, and changes
+            // before a new watch are not reported.
             self.watched.clear();
-            return self.look_at_everything();
+            return self.check_everything();
         }
         let named: Vec<_> =
             paths.iter().filter_map(|path| self.interest.rel_path(path)).cloned().collect();
@@ -204,37 +203,37 @@ impl WatchThread {
         Ok(())
     }
 
-    /// Takes in what was proposed since the last time, here or elsewhere.
+    /// Adds the files that were proposed since the last time, by any process.
     fn follow(&mut self) -> Result<()> {
         if self.layer.newest_event()? == self.seq {
             return Ok(());
         }
         let (seq, proposed) = self.layer.proposed_since(self.seq)?;
         self.seq = seq;
-        let Some(proposed) = proposed else { return self.look_at_everything() };
+        let Some(proposed) = proposed else { return self.check_everything() };
         let new = self.interest.add(&self.root, proposed);
         self.watch_directories();
-        // What changed before the watch was there is not told.
+        // Changes before the watch are not reported, so the new files are checked.
         let mut changed = unpoisoned(&self.changed);
         changed.interesting.extend(new.iter().cloned());
         changed.paths.extend(new);
         Ok(())
     }
 
-    fn look_at_everything(&mut self) -> Result<()> {
+    fn check_everything(&mut self) -> Result<()> {
         {
             let mut changed = unpoisoned(&self.changed);
             changed.everything = false;
             changed.drain();
         }
-        // Before the paths are read, so that what is proposed meanwhile is followed.
+        // Before the paths are read, so that later proposals are found in the log.
         self.seq = self.layer.newest_event()?;
         self.interest = Interest::default();
         self.interest.add(&self.root, self.layer.pending_paths()?);
         unpoisoned(&self.changed).interesting = self.interest.files();
         self.watch_directories();
         let stale = self.layer.recheck()?;
-        tracing::debug!(stale, "looked at everything pending");
+        tracing::debug!(stale, "checked everything pending");
         Ok(())
     }
 
@@ -255,7 +254,7 @@ impl WatchThread {
                 Ok(()) => {
                     self.watched.insert(directory.clone());
                 }
-                // Its nearest directory tells when it comes.
+                // The watch of its nearest parent reports when it is created.
                 Err(notify::ErrorKind::PathNotFound) => {}
                 Err(notify::ErrorKind::Io(error))
                     if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -271,12 +270,12 @@ impl WatchThread {
         let unneeded: Vec<PathBuf> = self.watched.difference(&wanted).cloned().collect();
         for directory in unneeded {
             if let Ok(system) = &mut self.system.0 {
-                // It may be gone.
+                // An error: the directory was removed, and its watch with it.
                 let _ = system.unwatch(&directory);
             }
             self.watched.remove(&directory);
         }
-        self.tell(failure);
+        self.update_health(failure);
     }
 
     fn watch_directory(&mut self, directory: &Path) -> std::result::Result<(), notify::ErrorKind> {
@@ -288,14 +287,14 @@ impl WatchThread {
         }
     }
 
-    fn tell(&self, failure: Option<String>) {
+    fn update_health(&self, failure: Option<String>) {
         let now = match failure {
             Some(reason) => WatchHealth::Polling { reason },
             None => WatchHealth::Watching { directories: self.watched.len() },
         };
         let mut health = unpoisoned(&self.health);
         if let (WatchHealth::Polling { reason }, WatchHealth::Watching { .. }) = (&now, &*health) {
-            tracing::warn!(reason, "files are looked at every second instead of being watched");
+            tracing::warn!(reason, "files are checked every second instead of being watched");
         }
         *health = now;
     }

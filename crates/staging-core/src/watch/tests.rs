@@ -1,4 +1,4 @@
-//! The watcher over real files.
+//! Tests of the watcher with real files.
 
 #![allow(clippy::disallowed_methods, reason = "the test plays the user, who writes files freely")]
 
@@ -46,7 +46,7 @@ impl Scene {
         self.layer.propose(session, proposal).expect("staged").patch.expect("pending")
     }
 
-    /// The patch as the store has it, without looking at its file.
+    /// The patch's state in the store, without a check of its file.
     fn state(&self, patch: &Patch) -> PatchState {
         self.layer.patch(patch.id).expect("it is there").state
     }
@@ -59,17 +59,17 @@ impl Scene {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        panic!("nobody noticed that `{}` changed", patch.path);
+        panic!("the change of `{}` was not found", patch.path);
     }
 }
 
 #[test]
-fn a_patch_is_stale_at_once_and_others_are_not() {
+fn a_patch_becomes_stale_when_its_file_changes_and_others_stay_pending() {
     let scene = Scene::new(&["a", "d/b", "d/c"]);
     let (a, b) = (scene.propose("a"), scene.propose("d/b"));
     let watching = scene.layer.watch().expect("it watches");
     assert_eq!(watching.health(), WatchHealth::Watching { directories: 2 });
-    // Proposed by another process while it watches, in a directory it knows.
+    // Proposed while it watches, in a directory that it watches.
     let c = scene.propose("d/c");
     scene.put("d/b", "the user's\n");
     scene.until_stale(&b);
@@ -79,7 +79,7 @@ fn a_patch_is_stale_at_once_and_others_are_not() {
 }
 
 #[test]
-fn a_change_between_the_proposal_and_the_watch_is_noticed() {
+fn a_change_between_the_proposal_and_the_watch_is_found() {
     let scene = Scene::new(&["a"]);
     let _watching = scene.layer.watch().expect("it watches");
     let a = scene.propose("a");
@@ -88,7 +88,7 @@ fn a_change_between_the_proposal_and_the_watch_is_noticed() {
 }
 
 #[test]
-fn replacing_removing_and_changing_the_mode_are_changes() {
+fn replacing_removing_and_changing_the_mode_make_a_patch_stale() {
     use std::os::unix::fs::PermissionsExt as _;
     let scene = Scene::new(&["replaced", "removed", "mode", "touched"]);
     let patches: Vec<Patch> =
@@ -103,11 +103,11 @@ fn replacing_removing_and_changing_the_mode_are_changes() {
     for patch in &patches {
         scene.until_stale(patch);
     }
-    assert_eq!(scene.state(&touched), PatchState::Pending, "the content is what it was");
+    assert_eq!(scene.state(&touched), PatchState::Pending, "the content is unchanged");
 }
 
 #[test]
-fn a_file_that_appears_in_a_new_directory_makes_its_create_stale() {
+fn a_file_that_appears_in_a_new_directory_makes_a_create_stale() {
     let scene = Scene::new(&[]);
     let patch = scene.propose("new/deep/file");
     let _watching = scene.layer.watch().expect("it watches");
@@ -116,7 +116,7 @@ fn a_file_that_appears_in_a_new_directory_makes_its_create_stale() {
 }
 
 #[test]
-fn a_directory_that_is_moved_away_makes_what_is_in_it_stale() {
+fn moving_a_directory_away_makes_patches_below_it_stale() {
     let scene = Scene::new(&["d/e/f"]);
     let patch = scene.propose("d/e/f");
     let _watching = scene.layer.watch().expect("it watches");
@@ -125,7 +125,7 @@ fn a_directory_that_is_moved_away_makes_what_is_in_it_stale() {
 }
 
 #[test]
-fn beyond_the_limit_it_looks_every_second_and_says_so() {
+fn beyond_the_limit_files_are_checked_every_second_and_health_reports_that() {
     let scene = Scene::new(&["a/x", "b/x", "c/x"]);
     let patches: Vec<Patch> = ["a/x", "b/x", "c/x"].map(|file| scene.propose(file)).to_vec();
     let watching = Watching::start(scene.layer.clone(), 2).expect("it watches what it can");
@@ -137,7 +137,7 @@ fn beyond_the_limit_it_looks_every_second_and_says_so() {
 }
 
 #[test]
-fn when_the_system_lost_count_everything_is_looked_at() {
+fn when_the_system_lost_events_everything_is_checked() {
     let mut changed = Changed::default();
     let lost = notify::Event::new(notify::EventKind::Other).set_flag(notify::event::Flag::Rescan);
     assert!(changed.take(Ok(lost)) && changed.everything);
@@ -146,7 +146,7 @@ fn when_the_system_lost_count_everything_is_looked_at() {
 }
 
 #[test]
-fn a_storm_beside_what_is_pending_wakes_nobody() {
+fn events_beside_pending_files_do_not_wake_the_watcher() {
     let mut changed = Changed::default();
     changed.interesting.insert(PathBuf::from("/w/a"));
     changed.directories.insert(PathBuf::from("/w"));
@@ -156,10 +156,10 @@ fn a_storm_beside_what_is_pending_wakes_nobody() {
         assert!(!changed.take(Ok(event)));
     }
     for _ in 0..10_000 {
-        let kind = notify::EventKind::Modify(ModifyKindOf::Data(notify::event::DataChange::Any));
+        let kind = notify::EventKind::Modify(notify::event::ModifyKind::Data(
+            notify::event::DataChange::Any,
+        ));
         changed.take(Ok(notify::Event::new(kind).add_path(PathBuf::from("/w/a"))));
     }
     assert_eq!(changed.drain().0.len(), 1, "no more than what is pending");
 }
-
-use notify::event::ModifyKind as ModifyKindOf;
