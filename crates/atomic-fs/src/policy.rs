@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::apply::slot_name::{SLOT_PREFIX, SLOT_SUFFIX, is_slot_name};
 use crate::beneath::{self, Overlay, Resolved};
 use crate::change_set::{Change, Operation};
+use crate::content::{EntryKind, Fingerprint};
 use crate::error::FsError;
 use crate::folding::{folded_stem, folds_alike};
 use crate::options::Options;
@@ -146,14 +147,19 @@ impl Policy {
     /// Refuses a change by its paths and by what it would make of the file.
     pub(crate) fn check_change(&self, change: &Change) -> Result<(), FsError> {
         self.check_path(&change.path)?;
+        // Of a link or a directory the other bits name its kind.
+        let bits = |staged: &Fingerprint| match staged.kind() {
+            EntryKind::File => staged.mode,
+            EntryKind::Symlink | EntryKind::Directory => staged.permissions(),
+        };
         let mode = match &change.operation {
-            Operation::Write(staged) => staged.mode,
+            Operation::Write(staged) => bits(staged),
             Operation::SetMode { mode } => *mode,
             Operation::Delete | Operation::RemoveDir => 0,
             Operation::MakeDir { mode } => mode.unwrap_or(0),
             Operation::Rename { to, staged } => {
                 self.check_path(to)?;
-                staged.map_or(0, |staged| staged.mode)
+                staged.as_ref().map_or(0, bits)
             }
         };
         if mode & !0o1777 != 0 {
