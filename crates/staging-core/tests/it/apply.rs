@@ -1,4 +1,4 @@
-//! Applying: exactly what was approved, whole or not at all.
+//! Applies: exactly what was approved, as a whole or not at all.
 
 use std::fs;
 
@@ -64,7 +64,7 @@ fn a_dry_run_checks_and_changes_nothing() {
 #[rstest]
 #[case::everything(false)]
 #[case::by_id(true)]
-fn an_approval_of_what_was_replaced_since_is_refused(#[case] by_id: bool) {
+fn an_approval_of_a_patch_that_was_replaced_since_is_refused(#[case] by_id: bool) {
     let world = World::new();
     let s = world.session("agent");
     let old = world.write(s, "a", "shown").patch.expect("pending");
@@ -83,7 +83,7 @@ fn an_approval_of_what_was_replaced_since_is_refused(#[case] by_id: bool) {
 #[case::target("operation = 'rename', rename_to = CAST('c' AS BLOB)")]
 #[case::content("staged_digest = base_digest, staged_bytes = base_bytes")]
 #[case::base("base_mode = 384")]
-fn a_row_that_was_changed_after_the_review_is_not_what_was_approved(#[case] change: &str) {
+fn a_row_that_was_changed_after_the_review_is_a_signature_mismatch(#[case] change: &str) {
     let world = World::new();
     world.put("a", "old");
     world.put("b", "old");
@@ -103,7 +103,7 @@ fn a_row_that_was_changed_after_the_review_is_not_what_was_approved(#[case] chan
 }
 
 #[test]
-fn a_full_replacement_wants_a_confirmation() {
+fn a_full_replacement_needs_a_confirmation() {
     let world = World::new();
     world.put("big", vec![b'a'; 2 << 20]);
     let s = world.session("agent");
@@ -134,7 +134,7 @@ fn two_sessions_on_one_file_are_a_conflict_that_names_both() {
 }
 
 #[test]
-fn a_rename_is_not_applied_without_the_patch_that_frees_its_target() {
+fn a_rename_is_refused_without_the_patch_that_frees_its_target() {
     let world = World::new();
     world.put("a", "a");
     world.put("b", "b");
@@ -168,14 +168,14 @@ fn a_damaged_blob_is_refused_and_nothing_changes() {
 }
 
 #[test]
-fn nothing_pending_is_said_so() {
+fn an_apply_with_nothing_pending_is_an_error() {
     let world = World::new();
     let error = world.layer.apply(&ApplyRequest::default()).expect_err("nothing");
     assert!(matches!(error, StagingError::NothingPending), "{error}");
 }
 
 #[test]
-fn applies_follow_each_other_with_and_without_tidying_between() {
+fn applies_follow_each_other_with_and_without_cleaning_up_in_between() {
     let world = World::new();
     let s = world.session("agent");
     for round in 0..4 {

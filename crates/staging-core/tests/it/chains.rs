@@ -1,4 +1,5 @@
-//! Apply, undo and redo in any order: what is undone is pending again, and comes back whole.
+//! Apply, undo and redo in any order: undone patches are pending again, and a redo applies all of
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +69,7 @@ fn state(world: &World, id: PatchId) -> (PatchState, Option<DiscardReason>) {
 #[case::mode(vec![set_mode("a", 0o755)])]
 #[case::trade_places(vec![rename("a", "t"), rename("b", "a"), rename("t", "b")])]
 #[case::onto_a_freed_path(vec![delete("b"), rename("a", "b")])]
-fn what_is_undone_is_pending_as_it_was_and_is_applied_again_by_both_ways(
+fn an_undone_patch_is_pending_as_before_and_can_be_applied_or_redone(
     #[case] proposals: Vec<Proposal>,
     #[values(true, false)] by_redo: bool,
 ) {
@@ -98,7 +99,7 @@ fn what_is_undone_is_pending_as_it_was_and_is_applied_again_by_both_ways(
 }
 
 #[test]
-fn undos_and_redos_of_one_file_go_back_and_forth() {
+fn undos_and_redos_of_one_file_can_be_repeated() {
     let world = populated();
     let mut steps = vec![files(&world)];
     let mut ids = Vec::new();
@@ -127,7 +128,7 @@ fn undos_and_redos_of_one_file_go_back_and_forth() {
 }
 
 #[test]
-fn what_an_agent_built_on_an_undone_set_is_stale_and_listed() {
+fn a_patch_based_on_an_undone_set_is_stale_and_listed() {
     let world = populated();
     let [first] = propose(&world, vec![write("a", "1\n")])[..] else { panic!("one patch") };
     apply(&world);
@@ -144,7 +145,7 @@ fn what_an_agent_built_on_an_undone_set_is_stale_and_listed() {
 }
 
 #[test]
-fn a_patch_that_cannot_be_pending_beside_a_newer_one_is_discarded_as_undone() {
+fn an_undone_patch_is_discarded_when_a_newer_patch_of_its_file_is_pending() {
     let world = populated();
     let [first] = propose(&world, vec![rename("a", "z")])[..] else { panic!("one patch") };
     apply(&world);
@@ -162,7 +163,7 @@ fn a_patch_that_cannot_be_pending_beside_a_newer_one_is_discarded_as_undone() {
 }
 
 #[test]
-fn what_was_decided_since_is_not_redone() {
+fn a_patch_that_was_decided_since_is_not_redone() {
     let world = populated();
     let [first] = propose(&world, vec![write("a", "1\n")])[..] else { panic!("one patch") };
     let applied = apply(&world);
@@ -193,7 +194,7 @@ fn a_redo_over_a_users_edit_is_refused_as_stale() {
 }
 
 #[test]
-fn greenrooms_own_settings_are_undone_only_when_they_are_named() {
+fn an_undo_skips_greenrooms_own_settings_unless_it_names_their_apply() {
     let world = populated();
     let [settings] = propose(&world, vec![write("settings", "{}\n")])[..] else { panic!("one") };
     let request = ApplyRequest { is_own: true, ..ApplyRequest::default() };
@@ -208,7 +209,7 @@ fn greenrooms_own_settings_are_undone_only_when_they_are_named() {
 }
 
 #[test]
-fn an_undo_of_a_record_that_was_changed_is_refused() {
+fn an_undo_is_refused_when_the_record_was_changed() {
     let world = populated();
     propose(&world, vec![write("a", "new\n")]);
     apply(&world);
@@ -221,7 +222,7 @@ fn an_undo_of_a_record_that_was_changed_is_refused() {
 }
 
 #[test]
-fn how_an_approval_was_given_is_logged_with_the_apply_and_kept_with_the_patch() {
+fn the_means_of_an_approval_are_logged_with_the_apply_and_stored_with_the_patch() {
     let world = populated();
     let [patch] = propose(&world, vec![write("a", "1\n")])[..] else { panic!("one patch") };
     let asked = Approval::by(ApprovalMeans::Asked);
@@ -298,10 +299,10 @@ fn redone(world: &World) -> staging_core::Result<staging_core::RedoReport> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
 
-    /// The model is a stack of the disk's states on each side: what was applied, and what was
-    /// undone since the agent or the reviewer last did something else.
+    /// The model has two stacks of the disk's states: those of applies, and those of undos since
+    /// the agent or the reviewer last did something else.
     #[test]
-    fn undo_and_redo_walk_through_the_applied_states(steps in steps()) {
+    fn undo_and_redo_restore_the_applied_states(steps in steps()) {
         let world = populated();
         let session = world.session("agent");
         let mut done: Vec<(Files, Files)> = Vec::new();
@@ -311,7 +312,7 @@ proptest! {
             match step {
                 Step::Propose(changes) => {
                     for (name, what) in changes {
-                        // Refused ones are part of the game.
+                        // Some steps are refused.
                         let _ = world.layer.propose(session, change(*name, *what));
                     }
                     prop_assert_eq!(files(&world), before, "proposing changes nothing");
@@ -342,7 +343,7 @@ proptest! {
                         done.push((earlier, later));
                     }
                     (Err(error), Some(_)) => prop_assert!(false, "{steps:?}: {error}"),
-                    // What was undone before something else happened may still be redone.
+                    // A set that was undone before something else happened may still be redone.
                     (Ok(_), None) => done.push((before, files(&world))),
                     (Err(_), None) => prop_assert_eq!(files(&world), before),
                 },

@@ -1,6 +1,6 @@
-//! A wrong clock forgets nothing, and time that has passed does.
+//! A wrong clock removes no history; time that has passed does.
 //!
-//! A clock that jumps ahead is shown by a store in which every time lies as much earlier.
+//! A clock that jumps ahead is simulated by a store in which every time is earlier by that much.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ fn used() -> World {
     let s = world.session("agent");
     world.write(s, "a", "agent\n");
     world.layer.apply(&ApplyRequest::default()).expect("applied");
-    // Gives the workspace's lock back, which the layers that are opened later wait for.
+    // Releases the workspace's lock, for which layers that are opened later would wait.
     world.layer.tidy().expect("tidied");
     world.write(s, "b", "pending\n");
     world
 }
 
-/// Moves the clock on by this much since everything that is written down.
+/// Makes every recorded time earlier by this much, as after a jump of the clock.
 fn jump(world: &World, ms: i64) {
     let store = world.store();
     for statement in [
@@ -39,7 +39,7 @@ fn jump(world: &World, ms: i64) {
     }
 }
 
-/// The same, and so much time has passed since the system was started.
+/// [`jump`], and so much time has passed since the system was started.
 fn pass(world: &World, ms: i64) {
     jump(world, ms);
     let statement = "UPDATE meta SET value = value - ?1 WHERE name = 'age_since_boot_ms'";
@@ -63,7 +63,7 @@ fn all_is_there(world: &World) {
 #[case::a_century_back(&[-36_500])]
 #[case::there_and_back(&[8, -8, 8, -8])]
 #[case::back_and_there(&[-3_650, 3_650])]
-fn a_wrong_clock_forgets_nothing(#[case] days: &[i64]) {
+fn a_wrong_clock_removes_no_history(#[case] days: &[i64]) {
     let world = used();
     for days in days {
         jump(&world, days * DAY_MS);
@@ -74,7 +74,7 @@ fn a_wrong_clock_forgets_nothing(#[case] days: &[i64]) {
 }
 
 #[test]
-fn time_that_has_passed_ends_sessions_and_forgets_history() {
+fn time_that_has_passed_expires_sessions_and_removes_history() {
     let world = used();
     pass(&world, DAY_MS - 60_000);
     all_is_there(&world);
@@ -92,7 +92,7 @@ fn time_that_has_passed_ends_sessions_and_forgets_history() {
 }
 
 #[test]
-fn a_month_without_power_ends_a_session_after_some_hours_of_use() {
+fn a_session_expires_some_hours_of_use_after_a_month_without_power() {
     let world = used();
     let reboot = "UPDATE meta SET value = (value + 1) & 1023 WHERE name = 'age_boot'";
     jump(&world, 30 * DAY_MS);

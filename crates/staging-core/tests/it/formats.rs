@@ -1,4 +1,4 @@
-//! Patches over many files: what they stage, and that one part that does not fit stages nothing.
+//! Patches over many files: what they stage, and that nothing is staged when a part does not fit.
 
 use rstest::rstest;
 use staging_core::{
@@ -45,7 +45,7 @@ fn a_patch_stages_every_operation_and_touches_nothing() {
 }
 
 #[test]
-fn what_is_shown_as_a_diff_can_be_proposed_again() {
+fn a_shown_diff_can_be_proposed_again() {
     let world = world();
     let s = world.session("agent");
     world.layer.propose_patch(s, &request(MANY)).expect("it fits");
@@ -78,7 +78,10 @@ fn what_is_shown_as_a_diff_can_be_proposed_again() {
     ErrorKind::NoMatch
 )]
 #[case::setuid("diff --git a/old b/old\nold mode 100644\nnew mode 104755\n", ErrorKind::Refused)]
-fn one_part_that_does_not_fit_stages_nothing(#[case] bad: &str, #[case] kind: ErrorKind) {
+fn a_patch_with_a_part_that_does_not_fit_stages_nothing(
+    #[case] bad: &str,
+    #[case] kind: ErrorKind,
+) {
     let world = world();
     let s = world.session("agent");
     let good = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n one\n-two\n+TWO\n";
@@ -90,7 +93,7 @@ fn one_part_that_does_not_fit_stages_nothing(#[case] bad: &str, #[case] kind: Er
 }
 
 #[test]
-fn two_parts_about_one_file_by_two_names_stage_nothing() {
+fn two_parts_that_name_one_file_differently_stage_nothing() {
     let world = world();
     std::os::unix::fs::symlink("a", world.root().join("link")).expect("a link can be made");
     let s = world.session("agent");
@@ -103,7 +106,7 @@ fn two_parts_about_one_file_by_two_names_stage_nothing() {
 }
 
 #[test]
-fn a_patch_speaks_of_what_the_session_sees() {
+fn a_patch_applies_to_what_the_session_sees() {
     let world = world();
     let s = world.session("agent");
     world.write(s, "a", "one\nmine\n");
@@ -113,7 +116,7 @@ fn a_patch_speaks_of_what_the_session_sees() {
 }
 
 #[test]
-fn an_expected_base_is_held() {
+fn a_patch_with_an_expected_base_is_refused_over_another_one() {
     let world = world();
     let s = world.session("agent");
     let expecting = |content: &[u8]| Proposal::Expecting {
@@ -133,7 +136,7 @@ fn an_expected_base_is_held() {
     world.layer.propose_patch(s, &request).expect("it is that file");
 }
 
-/// A patch that is brought to `packages/a`, and what it changes; else the refusal.
+/// The changes of a patch that is proposed in `packages/a`, or the refusal.
 fn brought(names: PatchNames, within: &[&str], text: &str) -> Result<Vec<String>, String> {
     let world = World::new();
     for name in ["packages/a/f", "packages/b/f", "f", "packages/a/d/f"] {
@@ -170,7 +173,7 @@ fn updated(name: &str) -> String {
 #[case::new("*** Begin Patch\n*** Add File: ../c/n\n+n\n*** End Patch\n", &["packages/c/n"])]
 #[case::moved("*** Begin Patch\n*** Update File: f\n*** Move to: ../../g\n*** End Patch\n", &["g"])]
 #[case::unified("--- a/f\n+++ b/f\n@@ -1 +1 @@\n-one\n+two\n", &["packages/a/f"])]
-fn names_are_found_from_the_directory_that_the_patch_is_brought_to(
+fn names_are_resolved_from_the_directory_of_the_patch(
     #[case] text: &str,
     #[case] expected: &[&str],
 ) {
@@ -190,13 +193,16 @@ fn names_are_found_from_the_directory_that_the_patch_is_brought_to(
     "changes `packages/a/f` twice"
 )]
 #[case::protected("*** Begin Patch\n*** Add File: ../../.git/hooks/x\n+x\n*** End Patch\n", ".git")]
-fn names_that_lead_out_or_nowhere_are_refused(#[case] text: &str, #[case] words: &str) {
+fn names_outside_of_the_workspace_or_without_a_file_are_refused(
+    #[case] text: &str,
+    #[case] words: &str,
+) {
     let refused = brought(PatchNames::FromDirectory, &[], text).expect_err("it is refused");
     assert!(refused.contains(words), "{refused}");
 }
 
 #[test]
-fn names_stay_within_the_directories_that_are_given() {
+fn names_outside_of_the_given_directories_are_refused() {
     let within = |text: &str| brought(PatchNames::FromDirectory, &["packages/a"], text);
     assert!(within(&updated("f")).is_ok());
     for name in ["../b/f", "../../f", "{root}/f", "../ab"] {
@@ -214,12 +220,12 @@ fn names_stay_within_the_directories_that_are_given() {
 )]
 #[case::new("--- /dev/null\n+++ b/packages/a/n\n@@ -0,0 +1 @@\n+n\n", "packages/a/n")]
 #[case::begin_patch(&updated("../b/f"), "packages/b/f")]
-fn names_can_be_found_as_git_apply_finds_them(#[case] text: &str, #[case] expected: &str) {
+fn names_can_be_resolved_as_git_apply_does(#[case] text: &str, #[case] expected: &str) {
     assert_eq!(brought(PatchNames::AsGitApply, &[], text), Ok(vec![expected.to_owned()]));
 }
 
 #[test]
-fn what_a_session_brings_decides_what_names_mean() {
+fn files_that_a_session_stages_decide_how_names_are_resolved() {
     let world = world();
     let s = world.session("agent");
     let new = "--- /dev/null\n+++ pkg/n\n@@ -0,0 +1 @@\n+n\n";
@@ -228,7 +234,7 @@ fn what_a_session_brings_decides_what_names_mean() {
     world.write(s, "pkg/first", "first\n");
     world.layer.propose_patch(s, &request(new)).expect("`pkg` comes with what is pending");
     assert_eq!(world.read(s, "pkg/n").as_deref(), Some("n\n"));
-    // The file `n` is there for the session alone, and its other reading is not.
+    // The session alone sees the file `n`, and the name without a stripped prefix does not exist.
     let text = "--- x/pkg/n\n+++ x/pkg/n\n@@ -1 +1 @@\n-n\n+N\n";
     world.layer.propose_patch(s, &request(text)).expect("one file can be meant");
     assert_eq!(world.read(s, "pkg/n").as_deref(), Some("N\n"));

@@ -1,6 +1,6 @@
-//! A proposal whose reads other processes come between: at every step they propose, apply, undo and
-//! discard over the same file. Each change is one line of it, so that what is on the disk in the
-//! end tells which of them are there.
+//! Proposals with concurrent changes: between any two steps of a proposal another process proposes,
+//! applies, undoes or discards over the same file. Each change adds one line, so that the file shows
+//! at the end which changes it has.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -16,24 +16,24 @@ use crate::world::{World, edit, path, rename, write};
 
 const OLD: &str = "one\ntwo\nthree\n";
 
-/// Another process's part, with the sessions of the proposal and of the other agent.
+/// The action of the other process, with the sessions of the proposal and of the other agent.
 type Act = fn(&DiffStagingLayer, SessionId, SessionId) -> Result<(), StagingError>;
 type Propose = fn(&World, SessionId) -> Result<(), StagingError>;
 
-/// A proposal that another process came between.
+/// A proposal during which another process acted.
 struct Interleaved {
     world: World,
     session: SessionId,
     other: SessionId,
     proposed: Result<(), StagingError>,
-    /// What the other process came to.
+    /// The result of the other process.
     did: Result<(), String>,
-    /// The step at which it came.
+    /// The step at which it acted.
     at: usize,
 }
 
-/// How long a proposal waits for the other process, which may wait for it in turn: then it goes on,
-/// and the other one comes next.
+/// How long a proposal waits for the other process. That process may wait for the proposal: then the
+/// proposal goes on, and the other process after it.
 const TURN: Duration = Duration::from_millis(100);
 
 /// Runs `act` at the step with this number; `None` when there were fewer steps.
@@ -53,7 +53,7 @@ fn interleave(
     let process = thread::spawn(move || {
         begun.recv().ok()?;
         let answer = act(&layer, session, other).map_err(|error| error.to_string());
-        // Nobody waits for it any more where it had to wait itself.
+        // The proposal does not wait any more when the other process had to wait for it.
         let _ = end.send(());
         Some(answer)
     });
@@ -68,7 +68,7 @@ fn interleave(
         }
     }));
     let proposed = propose(&world, session);
-    // Where there were fewer steps it has not begun, and does not any more.
+    // With fewer steps it has not begun, and it does not begin any more.
     drop(turn.lock().expect("no panic").take());
     let did = process.join().expect("no panic")?;
     Some(Interleaved { world, session, other, proposed, did, at })
@@ -102,7 +102,7 @@ fn applies(layer: &DiffStagingLayer, _: SessionId, other: SessionId) -> Result<(
     approve(layer, other)
 }
 
-/// As a command does it, that has ended when the next one begins.
+/// Applies as a command does, which has ended when the next one begins.
 fn approve(layer: &DiffStagingLayer, session: SessionId) -> Result<(), StagingError> {
     let ids = vec![Selector::Session(session)];
     let applied = layer.apply(&ApplyRequest { ids, ..ApplyRequest::default() });
@@ -145,7 +145,7 @@ fn moves(world: &World, session: SessionId) -> Result<(), StagingError> {
     world.layer.propose_all(session, vec![edit("f", "one", "ONE"), rename("f", "g")]).map(drop)
 }
 
-/// What the file is in the end, wherever it is.
+/// The file's content at the end, under either name.
 fn on_disk(world: &World) -> String {
     let there: Vec<String> = ["f", "g"].iter().filter_map(|name| world.disk(name)).collect();
     assert_eq!(there.len(), 1, "one file: {there:?}");
@@ -153,7 +153,7 @@ fn on_disk(world: &World) -> String {
 }
 
 #[rstest]
-fn what_another_applies_or_undoes_meanwhile_is_not_reverted(
+fn a_concurrent_apply_or_undo_is_not_reverted(
     #[values(edits, edits_twice, patches, moves)] propose: Propose,
     #[values(true, false)] is_undo: bool,
 ) {
@@ -183,7 +183,7 @@ fn what_another_applies_or_undoes_meanwhile_is_not_reverted(
 }
 
 #[rstest]
-fn what_another_proposes_meanwhile_is_kept_and_applied_once(
+fn a_concurrent_proposal_is_kept_and_applied_once(
     #[values(edits, edits_twice, patches, moves)] propose: Propose,
 ) {
     at_every_step(
@@ -210,7 +210,7 @@ fn what_another_proposes_meanwhile_is_kept_and_applied_once(
 }
 
 #[rstest]
-fn two_writers_of_one_session_both_keep_what_was_acknowledged(
+fn two_writers_of_one_session_lose_no_acknowledged_change(
     #[values(edits, edits_twice, patches, moves)] propose: Propose,
 ) {
     let writes: Act =
@@ -235,7 +235,7 @@ fn two_writers_of_one_session_both_keep_what_was_acknowledged(
 }
 
 #[rstest]
-fn a_session_that_is_discarded_meanwhile_leaves_nothing_half(
+fn a_concurrent_discard_of_the_session_leaves_no_half_proposal(
     #[values(edits, edits_twice, patches, moves)] propose: Propose,
 ) {
     let prepare = |world: &World, session: SessionId, _: SessionId| {

@@ -1,4 +1,4 @@
-//! A path that holds a file, and then a directory, and the other way round.
+//! Files that become directories, and directories that become files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,12 +9,12 @@ use staging_core::{ApplyRequest, PatchRequest, Proposal, Selector, StagingError}
 
 use crate::world::{World, delete, rename, write};
 
-/// How an agent brings its changes.
+/// How an agent proposes its changes.
 #[derive(Clone, Copy)]
 enum Door {
-    /// One proposal after the other.
+    /// In one call each.
     OneByOne,
-    /// All of them at once.
+    /// All in one call.
     Together,
 }
 
@@ -32,7 +32,7 @@ fn stage(world: &World, door: Door, proposals: Vec<Proposal>) {
     }
 }
 
-/// Applies everything, undoes it and does it again; each tree is the one that it should be.
+/// Applies everything, undoes it and redoes it, and checks the tree each time.
 fn round_trip(world: &World, expected: &dyn Fn(&World)) {
     let old = world.tree();
     world.layer.apply(&ApplyRequest::default()).expect("applied");
@@ -49,7 +49,7 @@ fn round_trip(world: &World, expected: &dyn Fn(&World)) {
 
 type Tree = BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)>;
 
-/// Contents and modes, without times and numbers.
+/// Contents and modes, without times and inode numbers.
 fn shape(tree: &Tree) -> Vec<(String, Vec<u8>, u32)> {
     tree.iter()
         .map(|(path, (content, mode, ..))| (path.display().to_string(), content.clone(), *mode))
@@ -68,7 +68,7 @@ fn a_file_becomes_a_directory(#[values(Door::OneByOne, Door::Together)] door: Do
 }
 
 #[rstest]
-fn a_file_moves_into_a_directory_that_takes_its_name(
+fn a_file_moves_into_a_new_directory_of_its_own_name(
     #[values(Door::OneByOne, Door::Together)] door: Door,
 ) {
     let world = World::new();
@@ -122,7 +122,7 @@ fn a_directory_becomes_a_file(#[values(Door::OneByOne, Door::Together)] door: Do
     "*** Begin Patch\n*** Add File: d\n+new\n*** Delete File: d/a\n*** End Patch\n",
     "d"
 )]
-fn a_patch_changes_what_a_path_is(#[case] old: &str, #[case] patch: &str, #[case] new: &str) {
+fn a_patch_changes_the_kind_of_a_path(#[case] old: &str, #[case] patch: &str, #[case] new: &str) {
     let world = World::new();
     world.put(old, "old\n");
     let session = world.session("agent");
@@ -157,7 +157,7 @@ fn a_directory_that_was_empty_before_stays_when_its_only_file_is_undone() {
 }
 
 #[test]
-fn a_directory_with_a_users_file_does_not_make_way() {
+fn a_directory_with_a_users_file_is_not_replaced() {
     let world = World::new();
     world.put("d/a", "old\n");
     stage(&world, Door::Together, vec![delete("d/a"), write("d", "new\n")]);
@@ -171,7 +171,7 @@ fn a_directory_with_a_users_file_does_not_make_way() {
 #[rstest]
 #[case::of_a_file(&[("f", "old\n")], vec![delete("f"), write("f/x", "new\n")])]
 #[case::of_a_directory(&[("d/a", "old\n")], vec![delete("d/a"), write("d", "new\n")])]
-fn what_takes_a_place_is_not_applied_without_what_frees_it(
+fn a_patch_is_refused_without_the_patch_that_frees_its_path(
     #[case] files: &[(&str, &str)],
     #[case] proposals: Vec<Proposal>,
 ) {

@@ -1,5 +1,5 @@
-//! A set loses parts only visibly: what became stale or expired stays listed until it is
-//! refreshed or dismissed, and what is left is applied only when that is asked for.
+//! Stale and expired patches stay listed until they are refreshed or dismissed, and the rest of
+//! their set is applied only on request.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::world::{World, delete, path, rename, write};
 
 const AGENT: &str = "agent";
 
-/// Two patches of one session, of which the first has become stale. `together`: staged as one.
+/// Two patches of one session, the first of which has become stale; `together`: staged in one call.
 fn half_stale(together: bool) -> World {
     let world = World::new();
     world.put("app", "app\n");
@@ -34,29 +34,29 @@ fn lapsed(status: &Status) -> Vec<PatchId> {
     status.sessions.iter().flat_map(|one| &one.lapsed).map(|patch| patch.id).collect()
 }
 
-fn look_by_status(world: &World) {
+fn check_by_status(world: &World) {
     assert_eq!(world.layer.status().expect("a status").stale.len(), 1);
 }
-fn look_by_select(world: &World) {
+fn check_by_select(world: &World) {
     assert_eq!(world.layer.select(&[]).expect("selected").stale.len(), 1);
 }
-fn look_by_apply(world: &World) {
+fn check_by_apply(world: &World) {
     let error = world.layer.apply(&ApplyRequest::default()).expect_err("stale");
     assert!(matches!(error, StagingError::Stale { .. }), "{error}");
 }
-fn look_by_sweep(world: &World) {
+fn check_by_sweep(world: &World) {
     let report = world.layer.sweep(Duration::from_secs(60)).expect("swept");
     assert_eq!(report.stale, [PatchId(1)]);
 }
-fn look_by_the_agent(world: &World) {
+fn check_by_the_agent(world: &World) {
     let session = world.session(AGENT);
     world.layer.propose(session, write("app", "another\n")).expect_err("it has to read again");
 }
-fn look_by_another_process(world: &World) {
+fn check_by_another_process(world: &World) {
     world.again().status().expect("a status");
 }
-fn look_by_an_undo(world: &World) {
-    // What an undo leaves on the disk is not what the agent saw.
+fn check_by_an_undo(world: &World) {
+    // After an undo the file is not what the agent read.
     world.put("app", "app\n");
     let other = world.session("other");
     world.write(other, "app", "other\n");
@@ -66,14 +66,14 @@ fn look_by_an_undo(world: &World) {
 }
 
 #[rstest]
-#[case::status(look_by_status)]
-#[case::select(look_by_select)]
-#[case::apply(look_by_apply)]
-#[case::sweep(look_by_sweep)]
-#[case::agent(look_by_the_agent)]
-#[case::another_process(look_by_another_process)]
-#[case::another_apply(look_by_an_undo)]
-fn whoever_noticed_it_the_rest_is_not_applied_without_being_asked_for(
+#[case::status(check_by_status)]
+#[case::select(check_by_select)]
+#[case::apply(check_by_apply)]
+#[case::sweep(check_by_sweep)]
+#[case::agent(check_by_the_agent)]
+#[case::another_process(check_by_another_process)]
+#[case::another_apply(check_by_an_undo)]
+fn whichever_call_finds_a_stale_part_the_rest_is_applied_only_on_request(
     #[case] look: fn(&World),
     #[values(true, false)] everything: bool,
 ) {
@@ -103,11 +103,11 @@ fn whoever_noticed_it_the_rest_is_not_applied_without_being_asked_for(
 #[rstest]
 #[case::staged_as_one(true)]
 #[case::one_by_one(false)]
-fn a_patch_that_is_named_is_applied_alone_unless_it_was_staged_with_a_missing_one(
+fn a_named_patch_is_applied_alone_unless_it_was_staged_together_with_a_stale_one(
     #[case] together: bool,
 ) {
     let world = half_stale(together);
-    look_by_status(&world);
+    check_by_status(&world);
     let ids = vec![Selector::Patch(PatchId(2))];
     let outcome = world.layer.apply(&ApplyRequest { ids: ids.clone(), ..Default::default() });
     if together {
@@ -122,13 +122,13 @@ fn a_patch_that_is_named_is_applied_alone_unless_it_was_staged_with_a_missing_on
 }
 
 #[test]
-fn what_is_proposed_after_a_part_was_lost_is_a_set_of_its_own() {
+fn proposals_after_a_part_became_stale_are_a_set_of_their_own() {
     let world = World::new();
     world.put("app", "app\n");
     let session = world.session(AGENT);
     world.write(session, "app", "new app\n");
     world.put("app", "the user's\n");
-    look_by_status(&world);
+    check_by_status(&world);
     world.write(session, "later", "later\n");
     for ids in [vec![], vec![Selector::Session(session)]] {
         let request = ApplyRequest { ids, dry_run: true, ..ApplyRequest::default() };
@@ -137,26 +137,26 @@ fn what_is_proposed_after_a_part_was_lost_is_a_set_of_its_own() {
     world.layer.apply(&ApplyRequest::default()).expect("the same");
     assert_eq!(lapsed(&world.layer.status().expect("a status")), [PatchId(1)], "still listed");
 
-    // A new revision of what was beside it is no such set.
+    // A new revision of the patch beside it is not a set of its own.
     let world = half_stale(false);
     let session = world.session(AGENT);
-    look_by_status(&world);
+    check_by_status(&world);
     world.write(session, "lib", "newer lib\n");
     let error = world.layer.apply(&ApplyRequest::default()).expect_err("lib was beside app");
     assert_eq!(error.patches(), [PatchId(1)], "{error}");
 }
 
 #[test]
-fn a_part_that_its_agent_replaces_stays_a_part_of_what_was_staged_as_one() {
+fn a_new_revision_stays_in_the_set_that_was_staged_together() {
     let world = half_stale(true);
     let session = world.session(AGENT);
-    // A new revision of the part that stands.
+    // A new revision of the part that is pending.
     world.write(session, "lib", "newer lib\n");
-    look_by_status(&world);
+    check_by_status(&world);
     let ids = vec![Selector::Patch(PatchId(3))];
     let request = ApplyRequest { ids, ..ApplyRequest::default() };
     world.layer.apply(&request).expect_err("p1 is missing still");
-    // And one of the part that was lost.
+    // A new revision of the part that is stale.
     let app = world.write(session, "app", "newer app\n").patch.expect("pending");
     assert!(lapsed(&world.layer.status().expect("a status")).is_empty());
     assert_eq!(app.batch, world.layer.patch(PatchId(3)).expect("kept").batch);
@@ -166,7 +166,7 @@ fn a_part_that_its_agent_replaces_stays_a_part_of_what_was_staged_as_one() {
 }
 
 #[test]
-fn a_session_that_expires_takes_nothing_with_it_unseen() {
+fn patches_of_an_expired_session_stay_listed() {
     let world = World::new();
     world.write(world.session(AGENT), "a", "new\n");
     let late = "UPDATE sessions SET expires_age_ms = -1";
@@ -200,7 +200,7 @@ fn refresh(world: &World) {
 fn propose_again(world: &World) {
     world.write(world.session(AGENT), "app", "third app\n");
 }
-fn propose_what_is_there(world: &World) {
+fn propose_the_disk_content(world: &World) {
     let answer = world.write(world.session(AGENT), "app", "the user's\n");
     assert!(answer.withdrawn);
 }
@@ -209,13 +209,13 @@ fn propose_what_is_there(world: &World) {
 #[case::dismissed(dismiss)]
 #[case::refreshed(refresh)]
 #[case::proposed_again(propose_again)]
-#[case::given_up_by_its_agent(propose_what_is_there)]
-fn a_set_that_is_whole_again_is_applied_as_before(
+#[case::given_up_by_its_agent(propose_the_disk_content)]
+fn a_complete_set_is_applied_as_before(
     #[case] settle: fn(&World),
     #[values(true, false)] together: bool,
 ) {
     let world = half_stale(together);
-    look_by_status(&world);
+    check_by_status(&world);
     settle(&world);
     assert!(lapsed(&world.layer.status().expect("a status")).is_empty());
     world.layer.apply(&ApplyRequest::default()).expect("nothing is missing");
@@ -226,10 +226,10 @@ fn a_set_that_is_whole_again_is_applied_as_before(
 }
 
 #[test]
-fn discarding_or_closing_a_session_dismisses_what_is_stale_in_it() {
+fn discarding_or_closing_a_session_dismisses_its_stale_patches() {
     for close in [false, true] {
         let world = half_stale(false);
-        look_by_status(&world);
+        check_by_status(&world);
         let session = world.session(AGENT);
         if close {
             world.layer.close_session(session).expect("closed");
@@ -247,7 +247,7 @@ fn discarding_or_closing_a_session_dismisses_what_is_stale_in_it() {
 }
 
 #[test]
-fn several_are_refreshed_together_or_not_at_all() {
+fn several_patches_are_refreshed_together_or_not_at_all() {
     let world = World::new();
     for name in ["a", "b", "c", "d"] {
         world.put(name, format!("{name}1\n{name}2\n{name}3\n{name}4\n"));
@@ -278,7 +278,7 @@ fn several_are_refreshed_together_or_not_at_all() {
 }
 
 #[test]
-fn what_is_missing_stays_listed_when_its_history_is_over() {
+fn a_missing_patch_stays_listed_after_its_history_has_expired() {
     let world = World::with(|options| options.history_keep_for = Duration::ZERO);
     world.put("a", "old\n");
     world.write(world.session(AGENT), "a", "new\n");
@@ -289,16 +289,16 @@ fn what_is_missing_stays_listed_when_its_history_is_over() {
     assert_eq!(lapsed(&status), [PatchId(1)]);
     assert!(!status.sessions[0].lapsed[0].content_kept, "its content is gone");
     world.layer.discard(&[], None).expect("dismissed");
-    // Until the millisecond in which it was dismissed is over.
+    // The time of the dismissal has a resolution of a millisecond: wait until it is over.
     while world.layer.patch(PatchId(1)).is_ok() {
         world.layer.sweep(Duration::from_secs(60)).expect("swept");
     }
 }
 
 #[test]
-fn a_decision_is_told_once_by_whatever_process() {
+fn a_decision_is_reported_once_by_any_process() {
     let world = half_stale(false);
-    look_by_status(&world);
+    check_by_status(&world);
     world.layer.discard(&[Selector::Patch(PatchId(2))], Some("use tabs")).expect("rejected");
     let again = world.again();
     let told = again.unreported_decisions(AGENT).expect("listed");

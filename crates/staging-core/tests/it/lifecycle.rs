@@ -1,5 +1,4 @@
-//! What happens to sessions, patches and contents as time passes and processes
-//! die.
+//! Sessions, patches and contents as time passes and processes die.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -35,8 +34,8 @@ fn age(world: &World) {
 }
 
 /// Makes a process that has ended the owner of every session.
-fn kill_the_owner(world: &World) {
-    // A process whose owner name the layer wrote itself, and that is then killed.
+fn kill_owner(world: &World) {
+    // A process for which the layer has recorded the owner itself, and which is killed then.
     let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().expect("starts");
     let this = std::process::id();
     let start: String = world
@@ -62,11 +61,11 @@ fn kill_the_owner(world: &World) {
 }
 
 #[test]
-fn a_session_whose_process_died_is_orphaned_and_its_patches_wait_until_it_expires() {
+fn a_session_of_a_dead_process_is_orphaned_and_its_patches_stay_pending_until_it_expires() {
     let world = World::new();
     let s = world.session("agent");
     let patch = world.write(s, "a", "1\n").patch.expect("pending");
-    kill_the_owner(&world);
+    kill_owner(&world);
     assert_eq!(sweep(&world).orphaned, [s], "within one sweep");
     let session = world.layer.find_session("agent").expect("it is there");
     assert_eq!(session.state, SessionState::Open);
@@ -82,11 +81,11 @@ fn a_session_whose_process_died_is_orphaned_and_its_patches_wait_until_it_expire
 }
 
 #[test]
-fn whoever_opens_or_uses_an_orphaned_session_takes_it_over() {
+fn a_process_that_opens_or_uses_an_orphaned_session_adopts_it() {
     for by_opening in [true, false] {
         let world = World::new();
         let s = world.session("agent");
-        kill_the_owner(&world);
+        kill_owner(&world);
         sweep(&world);
         if by_opening {
             assert_eq!(world.session("agent"), s, "the same session");
@@ -110,7 +109,7 @@ fn a_short_lived_process_owns_nothing_and_orphans_nothing() {
 }
 
 #[test]
-fn the_history_is_kept_for_a_while_and_then_forgotten_with_its_contents() {
+fn history_is_kept_for_a_while_and_then_removed_with_its_contents() {
     let world = World::new();
     world.put("a", "old\n");
     let s = world.session("agent");
@@ -135,7 +134,7 @@ fn the_history_is_kept_for_a_while_and_then_forgotten_with_its_contents() {
 }
 
 #[test]
-fn an_apply_is_forgotten_whole() {
+fn the_history_of_an_apply_is_removed_as_a_whole() {
     let world = World::new();
     let s = world.session("agent");
     world.layer.propose_all(s, vec![write("a", "1"), write("b", "2")]).expect("staged");
@@ -154,7 +153,7 @@ fn an_apply_is_forgotten_whole() {
 }
 
 #[test]
-fn a_preview_tells_what_a_sweep_decides_and_decides_nothing() {
+fn a_preview_reports_what_a_sweep_would_decide_and_changes_nothing() {
     let world = World::new();
     let (overdue, dead) = (world.session("overdue"), world.session("dead"));
     let lapsing = world.write(overdue, "lapsing", "1\n").patch.expect("pending").id;
@@ -164,7 +163,7 @@ fn a_preview_tells_what_a_sweep_decides_and_decides_nothing() {
     let rejected = world.layer.patch(staging_core::PatchId(3)).expect("the third").id;
     world.layer.discard(&[Selector::Patch(rejected)], None).expect("discarded");
     age(&world);
-    kill_the_owner(&world);
+    kill_owner(&world);
     world.put("stale", "the user's\n");
     world
         .store()
@@ -188,7 +187,7 @@ fn a_preview_tells_what_a_sweep_decides_and_decides_nothing() {
 }
 
 #[test]
-fn a_session_without_a_process_is_in_the_status_only_for_its_patches() {
+fn a_session_of_a_dead_process_is_in_the_status_only_with_patches() {
     let world = World::new();
     let s = world.session("agent");
     let listed = || -> Vec<_> {
@@ -198,7 +197,7 @@ fn a_session_without_a_process_is_in_the_status_only_for_its_patches() {
     assert_eq!(listed(), [s], "its process lives");
     world.put("a", "old\n");
     world.write(s, "a", "1\n");
-    kill_the_owner(&world);
+    kill_owner(&world);
     assert_eq!(sweep(&world).orphaned, [s]);
     assert_eq!(listed(), [s], "a patch is pending");
     world.put("a", "the user's\n");
@@ -209,7 +208,7 @@ fn a_session_without_a_process_is_in_the_status_only_for_its_patches() {
 }
 
 #[test]
-fn a_session_is_closed_only_with_the_patches_that_were_reviewed() {
+fn a_session_is_closed_only_with_the_reviewed_patches() {
     let world = World::new();
     let s = world.session("agent");
     let patch = world.write(s, "a", "1\n").patch.expect("pending").id;
@@ -227,7 +226,7 @@ fn a_session_is_closed_only_with_the_patches_that_were_reviewed() {
 }
 
 #[test]
-fn a_sweep_finds_what_is_stale() {
+fn a_sweep_finds_stale_patches() {
     let world = World::new();
     world.put("a", "old\n");
     let s = world.session("agent");
@@ -237,7 +236,7 @@ fn a_sweep_finds_what_is_stale() {
 }
 
 #[test]
-fn ended_sessions_without_patches_are_forgotten_and_open_ones_stay() {
+fn ended_sessions_without_patches_are_removed_and_open_ones_stay() {
     let world = World::new();
     let ended = world.session("ended");
     world.layer.close_session(ended).expect("closed");
@@ -251,12 +250,12 @@ fn ended_sessions_without_patches_are_forgotten_and_open_ones_stay() {
 #[rstest]
 #[case::short(10_000)]
 #[case::long(400_000)]
-fn what_the_dead_left_of_contents_is_given_back_and_what_is_needed_stays(#[case] bytes: usize) {
+fn contents_of_dead_processes_are_removed_and_referenced_ones_stay(#[case] bytes: usize) {
     let world = World::new();
     let s = world.session("agent");
     let kept = "needed\n".repeat(bytes / 7);
     world.write(s, "a", &kept);
-    // A process that died before it committed what it had put.
+    // A process that died before it committed the rows of the contents that it had stored.
     let blobs = world.state().join("blobs");
     fs::write(blobs.join("00000000deadbeef.pack"), vec![7; bytes]).expect("a dead pack");
     let stray = staging_core::Digest::of(b"stray").to_string();
@@ -272,7 +271,7 @@ fn what_the_dead_left_of_contents_is_given_back_and_what_is_needed_stays(#[case]
 }
 
 #[test]
-fn the_space_of_what_was_replaced_is_given_back() {
+fn the_space_of_replaced_contents_is_freed() {
     let world = World::new();
     let s = world.session("agent");
     for round in 0..50 {
@@ -284,7 +283,7 @@ fn the_space_of_what_was_replaced_is_given_back() {
 }
 
 #[test]
-fn proposals_and_sweeps_at_the_same_time_lose_nothing() {
+fn concurrent_proposals_and_sweeps_lose_nothing() {
     let world = World::new();
     let rounds = 150;
     thread::scope(|scope| {
@@ -296,8 +295,8 @@ fn proposals_and_sweeps_at_the_same_time_lose_nothing() {
                 scope.spawn(move || {
                     let s = layer.open_session(label).expect("a session").id;
                     for round in 0..rounds {
-                        // The same contents in both, so that one drops what the
-                        // other is about to need.
+                        // Both use the same contents, so that one releases what the other is
+                        // about to refer to.
                         let long = format!("{}\n", round % 3).repeat(1 + (round % 2) * 140_000);
                         layer.propose(s, write("a", &long)).expect("staged");
                     }
@@ -320,14 +319,14 @@ fn proposals_and_sweeps_at_the_same_time_lose_nothing() {
 }
 
 #[test]
-fn all_contents_together_have_a_limit() {
+fn the_total_size_of_all_contents_is_limited() {
     let world = World::with(|options| options.stored_bytes_max = 10_000);
     let s = world.session("agent");
     world.write(s, "a", &"x".repeat(6_000));
     let error = world.layer.propose(s, write("b", &"y".repeat(6_000))).expect_err("too much");
     assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
     assert_eq!(world.pending().len(), 1, "nothing else changed");
-    // The same content is counted once.
+    // The same content counts once.
     world.write(s, "c", &"x".repeat(6_000));
     world.layer.discard(&[], None).expect("rejected");
     age(&world);
@@ -336,13 +335,13 @@ fn all_contents_together_have_a_limit() {
 }
 
 #[test]
-fn a_sweep_without_time_left_says_so_and_the_next_one_ends_it() {
+fn a_sweep_without_time_left_is_incomplete_and_the_next_one_completes_it() {
     let world = World::new();
     let stray = staging_core::Digest::of(b"stray").to_string();
     let blob = world.state().join("blobs").join(&stray[..2]).join(&stray);
     fs::create_dir_all(blob.parent().expect("a folder")).expect("its folder");
     fs::write(&blob, "x").expect("a blob that no row names");
-    // A strategy that misbehaved a month ago, and one that did just now.
+    // A strategy that misbehaved a month ago, and one that misbehaved just now.
     let record = |name: &[u8]| {
         let name = staging_core::Digest::of(name).to_string();
         world.state().join("strategies").join(name)
@@ -363,7 +362,7 @@ fn a_sweep_without_time_left_says_so_and_the_next_one_ends_it() {
 }
 
 #[test]
-fn a_durable_proposal_leaves_nothing_that_a_power_cut_could_take() {
+fn a_durable_proposal_leaves_nothing_to_flush() {
     for durable in [true, false] {
         let world = World::with(|options| options.durable_proposals = durable);
         let s = world.session("agent");
@@ -376,7 +375,7 @@ fn a_durable_proposal_leaves_nothing_that_a_power_cut_could_take() {
 }
 
 #[test]
-fn a_session_that_was_opened_for_nothing_ends_and_one_that_was_used_stays() {
+fn an_unused_session_can_be_closed_and_a_used_one_stays() {
     let world = World::with(|options| options.owns_sessions = false);
     let (used, unused) = (world.session("used"), world.session("unused"));
     world.write(used, "a", "1\n");

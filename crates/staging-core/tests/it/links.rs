@@ -23,7 +23,7 @@ fn directory(name: &str) -> Proposal {
     Proposal::CreateDirectory { path: path(name) }
 }
 
-/// What a tree holds, by path: a file's content and mode, a link's target, or a directory.
+/// The entries of a tree, by path: a file's content and mode, a link's target, or a directory.
 type Shape = BTreeMap<String, String>;
 
 fn shape(root: &Path) -> Shape {
@@ -48,7 +48,7 @@ fn shape(root: &Path) -> Shape {
     shape
 }
 
-/// The same without directories, which git knows nothing of.
+/// A tree without its directories, which git does not store.
 fn without_directories(shape: &Shape) -> Shape {
     let files = shape.iter().filter(|(_, what)| !what.starts_with("directory "));
     files.map(|(name, what)| (name.clone(), what.clone())).collect()
@@ -130,8 +130,8 @@ fn git_apply(tree: &Path, patch: &[u8]) {
     assert!(output.status.success(), "{error}\n{patch}");
 }
 
-/// Everything that is promised of what is pending: the session sees what an apply makes, the diff
-/// makes the same with `git apply` and when it is proposed, and an undo brings back what was.
+/// Checks the promises about pending patches: the session sees the tree that an apply makes, the
+/// diff makes the same tree with `git apply` and when it is proposed, and an undo restores the tree.
 fn check(world: &World, session: SessionId) {
     let old = shape(&world.root());
     let seen = seen(world, session);
@@ -172,7 +172,7 @@ fn check(world: &World, session: SessionId) {
     world.layer.discard(&[], None).expect("discarded");
 }
 
-/// A workspace with some of everything.
+/// A workspace with files, directories and links of every kind.
 fn world() -> World {
     let world = World::new();
     world.put("f", "file\n");
@@ -223,7 +223,7 @@ fn world() -> World {
 #[case::a_directory_moves_out_from_under_a_link(
     vec![rename("d/a", "e/a"), rename("d/sub/b", "e/sub/b"), delete("d/up"), delete("ld"), link("ld", "e")]
 )]
-fn what_is_proposed_is_seen_shown_applied_and_undone(#[case] proposals: Vec<Proposal>) {
+fn each_proposal_is_seen_shown_applied_and_undone(#[case] proposals: Vec<Proposal>) {
     let world = world();
     let session = world.session("agent");
     for proposal in proposals.clone() {
@@ -255,11 +255,11 @@ fn proposals() -> impl Strategy<Value = Vec<Proposal>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
-    fn whatever_is_proposed_is_seen_shown_applied_and_undone(proposals in proposals()) {
+    fn random_proposals_are_seen_shown_applied_and_undone(proposals in proposals()) {
         let world = world();
         let session = world.session("agent");
         for proposal in proposals {
-            // Much of it does not fit what is there: it is refused, and changes nothing.
+            // Many proposals do not fit the tree: they are refused, and change nothing.
             let before = world.pending();
             if world.layer.propose(session, proposal.clone()).is_err() {
                 prop_assert_eq!(world.pending(), before, "{:?}", proposal);
@@ -279,7 +279,7 @@ proptest! {
 #[case("ld/../../x")]
 #[case(".git/hooks")]
 #[case("absent/../x")]
-fn a_link_that_leads_out_or_to_what_is_protected_is_refused(#[case] target: &str) {
+fn a_link_out_of_the_workspace_or_to_a_protected_path_is_refused(#[case] target: &str) {
     let world = world();
     let session = world.session("agent");
     let refused = world.layer.propose(session, link("new", target)).expect_err("refused");
@@ -288,19 +288,19 @@ fn a_link_that_leads_out_or_to_what_is_protected_is_refused(#[case] target: &str
 }
 
 #[test]
-fn links_that_lead_out_only_together_are_refused() {
+fn links_that_lead_out_only_in_combination_are_refused() {
     let world = world();
     let session = world.session("agent");
     world.layer.propose(session, link("d/sub/root", "../..")).expect("the root itself");
     let out = link("out", "d/sub/root/../x");
     world.layer.propose(session, out).expect_err("behind the first link it leads out");
-    // The other way round, the second one alone is right where it is looked at.
+    // In the other order the second link alone is right, because it is checked on its own.
     let other = world.session("other");
     world.layer.propose(other, link("in", "d/sub/b2/../x")).expect_err("nobody knows what b2 is");
 }
 
 #[test]
-fn a_moved_link_may_not_lead_out_from_where_it_comes_to_lie() {
+fn a_link_that_would_lead_out_after_a_move_is_refused() {
     let world = world();
     let session = world.session("agent");
     world.layer.propose(session, rename("d/up", "up")).expect_err("`../f` leads out of the root");
@@ -308,7 +308,7 @@ fn a_moved_link_may_not_lead_out_from_where_it_comes_to_lie() {
 }
 
 #[test]
-fn a_patch_of_a_link_says_what_it_is() {
+fn a_patch_of_a_link_has_a_remark_about_its_kind() {
     let world = world();
     let session = world.session("agent");
     world.layer.propose(session, link("f", "d/a")).expect("staged");
@@ -356,7 +356,7 @@ fn a_users_file_in_a_directory_to_remove_stays() {
 }
 
 #[test]
-fn a_directory_that_a_user_made_meanwhile_stays_after_an_undo() {
+fn a_directory_that_a_user_created_meanwhile_stays_after_an_undo() {
     let world = world();
     let session = world.session("agent");
     world.layer.propose(session, directory("n")).expect("staged");
@@ -367,7 +367,7 @@ fn a_directory_that_a_user_made_meanwhile_stays_after_an_undo() {
 }
 
 #[test]
-fn what_a_user_put_into_a_new_directory_survives_an_undo() {
+fn a_users_file_in_a_new_directory_survives_an_undo() {
     let world = world();
     let session = world.session("agent");
     world.layer.propose(session, directory("n")).expect("staged");
@@ -378,7 +378,7 @@ fn what_a_user_put_into_a_new_directory_survives_an_undo() {
 }
 
 #[test]
-fn a_link_that_a_user_changed_makes_the_patch_stale_and_refreshes_to_a_conflict() {
+fn a_link_that_a_user_changed_makes_the_patch_stale_and_its_refresh_a_conflict() {
     let world = world();
     let session = world.session("agent");
     let patch = world.layer.propose(session, link("l", "d/a")).expect("staged").patch;
@@ -425,7 +425,7 @@ fn part_of_a_set_that_needs_another_part_is_incomplete() {
 }
 
 #[test]
-fn an_edit_of_a_link_is_one_of_the_file_behind_it_and_a_link_has_no_mode() {
+fn an_edit_of_a_link_changes_its_target_file_and_a_link_has_no_mode() {
     let world = world();
     let session = world.session("agent");
     world.layer.propose(session, edit("l", "file", "edited")).expect("staged");
@@ -452,7 +452,7 @@ fn propose_patch(world: &World, text: &str) -> Result<(), StagingError> {
     "--- a/broken\n+++ /dev/null\n@@ -1 +0,0 @@\n-absent\n\\ No newline at end of file\n",
     "broken"
 )]
-fn a_deletion_by_a_patch_without_a_mode_means_the_link(#[case] text: &str, #[case] name: &str) {
+fn a_deletion_by_a_patch_without_a_mode_deletes_the_link(#[case] text: &str, #[case] name: &str) {
     let world = world();
     propose_patch(&world, text).expect("the link is a name");
     apply(&world);
@@ -461,7 +461,7 @@ fn a_deletion_by_a_patch_without_a_mode_means_the_link(#[case] text: &str, #[cas
 }
 
 #[test]
-fn a_patch_that_moves_a_link_and_changes_its_target_is_checked_by_the_new_one() {
+fn a_patch_that_moves_a_link_and_changes_its_target_is_checked_with_the_new_target() {
     let world = world();
     let text = "diff --git a/d/up b/up\nsimilarity index 0%\nrename from d/up\nrename to up\nindex 1234567..2345678 120000\n--- a/d/up\n+++ b/up\n@@ -1 +1 @@\n-../f\n\\ No newline at end of file\n+f\n\\ No newline at end of file\n";
     propose_patch(&world, text).expect("`f` does not lead out of the root");
@@ -473,7 +473,7 @@ fn a_patch_that_moves_a_link_and_changes_its_target_is_checked_by_the_new_one() 
 }
 
 #[test]
-fn a_file_that_a_patch_deletes_and_creates_is_a_new_one() {
+fn a_file_that_a_patch_deletes_and_creates_is_a_new_file() {
     let world = world();
     world.chmod("f", 0o755);
     let text = "diff --git a/f b/f\ndeleted file mode 100755\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-file\ndiff --git a/f b/f\nnew file mode 100644\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+new\n";
@@ -486,7 +486,7 @@ fn a_file_that_a_patch_deletes_and_creates_is_a_new_one() {
 #[case("../outside")]
 #[case("/etc/passwd")]
 #[case("d/sub/../../f")]
-fn a_link_that_no_patch_may_bring_comes_back_by_an_undo(#[case] target: &str) {
+fn an_undo_restores_a_link_that_no_patch_may_stage(#[case] target: &str) {
     let world = world();
     symlink(target, world.root().join("theirs")).expect("a user's link");
     let session = world.session("agent");

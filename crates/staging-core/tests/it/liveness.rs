@@ -1,5 +1,5 @@
-//! Sessions against a model of their states, as users, reviewers, time and death
-//! change them.
+//! Sessions compared with a model of their states, under changes by users, reviewers, time and
+//! dying processes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -48,13 +48,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// A pending patch.
 #[derive(Clone, Copy)]
 struct Part {
-    /// What it rests on; none where there was no file.
+    /// The content of its base; `None` when there was no file.
     base: Option<u8>,
-    /// What it brings.
+    /// The staged content.
     content: u8,
-    /// Counts patches, over all sessions.
+    /// The number of the patch, over all sessions.
     number: u64,
-    /// Whether it took the place of another one.
+    /// Whether it superseded another patch.
     is_revision: bool,
 }
 
@@ -62,13 +62,13 @@ type Pending = BTreeMap<&'static str, Part>;
 
 #[derive(Default)]
 struct Model {
-    /// What is pending in each open session, and whether its process is dead.
+    /// The pending patches of each open session, and whether its process is dead.
     open: BTreeMap<&'static str, (Pending, bool)>,
     /// How the last session of a label that is not open ended.
     ended: BTreeMap<&'static str, SessionState>,
     disk: BTreeMap<&'static str, u8>,
-    /// The files of which an open session has lost a patch, and nobody has settled that, with the
-    /// number of the newest patch at that moment.
+    /// The files whose patch in an open session is stale and neither refreshed nor dismissed, with
+    /// the number of the newest patch at that moment.
     lapsed: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     newest: u64,
 }
@@ -83,7 +83,7 @@ impl Model {
         was_open
     }
 
-    /// What rests on something else than what is on the disk now is stale.
+    /// Drops the patches whose base differs from the disk: they are stale.
     fn drop_stale(&mut self) {
         let (disk, newest) = (&self.disk, self.newest);
         for (label, (pending, _)) in &mut self.open {
@@ -98,8 +98,8 @@ impl Model {
         }
     }
 
-    /// Whether what is pending in a session is only a part of a set: something that it has lost
-    /// was pending beside it.
+    /// Whether a session's pending patches are only a part of a set: a stale patch was pending
+    /// beside them.
     fn lacks_a_part(&self, label: &str) -> bool {
         let Some(lapsed) = self.lapsed.get(label).filter(|lapsed| !lapsed.is_empty()) else {
             return false;
@@ -213,7 +213,7 @@ fn take(world: &World, model: &mut Model, step: &Step) {
     }
 }
 
-/// Everything that can be seen of the sessions is what the model says.
+/// Compares everything that the layer reports about sessions with the model.
 fn compare(world: &World, model: &Model) -> Result<(), TestCaseError> {
     let status = world.layer.status().expect("a status");
     let mut pending = Vec::new();
@@ -250,7 +250,7 @@ fn compare(world: &World, model: &Model) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Nothing is open and nothing on the disk, whatever the case before left.
+/// Closes every session and removes every file that the case before left.
 fn clear(world: &World) {
     world.layer.discard(&[], None).expect("rejected and dismissed");
     for session in world.layer.sessions().expect("listed") {
@@ -264,7 +264,7 @@ fn clear(world: &World) {
 }
 
 #[test]
-fn sessions_live_and_end_as_their_model_says() {
+fn sessions_behave_as_their_model() {
     let world = World::new();
     let config = Config { cases: 2_000, failure_persistence: None, ..Config::default() };
     let lived = TestRunner::new(config).run(&steps(), |steps| {
@@ -272,7 +272,7 @@ fn sessions_live_and_end_as_their_model_says() {
         let mut model = Model::default();
         for step in &steps {
             take(&world, &mut model, step);
-            // A look at the files finds what is stale.
+            // The status checks the files, and so finds stale patches.
             model.drop_stale();
             compare(&world, &model)?;
         }

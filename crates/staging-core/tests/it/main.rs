@@ -1,5 +1,5 @@
-//! The layer and its actors through their public doors, over real files.
-#![allow(clippy::disallowed_methods, reason = "tests play the user who edits files")]
+//! Tests of the layer's public functions, with real files.
+#![allow(clippy::disallowed_methods, reason = "tests act as the user, who edits files")]
 
 mod formats;
 mod world;

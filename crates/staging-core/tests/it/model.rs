@@ -1,4 +1,4 @@
-//! A session against a model: a map from names to content and mode.
+//! A session compared with a model: a map from names to content and mode.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,8 +44,8 @@ fn start() -> Files {
         .collect()
 }
 
-/// What the step does to the model; `None` when it must be refused. `mode` is
-/// what a write without one gives a name that holds no file.
+/// The model after the step; `None` when the step must be refused. `mode` is the mode that a write
+/// without one gives a new file.
 fn take(files: &Files, step: &Step, mode: u32) -> Option<Files> {
     let mut files = files.clone();
     match *step {
@@ -112,7 +112,7 @@ fn on_disk(world: &World) -> Files {
         .collect()
 }
 
-/// An answer without what tells two worlds apart: times and inodes.
+/// An answer without the times and inodes, which differ between two worlds.
 fn told(answer: staging_core::Result<Proposed>) -> Result<String, String> {
     let Proposed { patch, also_changed, superseded, also_pending_in, withdrawn } =
         answer.map_err(|error| error.to_string())?;
@@ -128,13 +128,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn a_session_reads_what_it_wrote_and_apply_brings_exactly_that(steps in steps()) {
+    fn a_session_reads_what_it_wrote_and_apply_writes_exactly_that(steps in steps()) {
         let world = world();
         let s = world.session("agent");
         let mut model = start();
         let mut taken = Vec::new();
         for step in &steps {
-            // The base's mode and that of new files are the same here.
+            // Here the base's mode is the mode of new files, too.
             let expected = take(&model, step, 0o644);
             let answer = world.layer.propose(s, proposal(step));
             match expected {
@@ -151,7 +151,7 @@ proptest! {
             }
         }
         prop_assert_eq!(on_disk(&world), start(), "the disk is untouched");
-        // The same proposals at once settle into the same set.
+        // The same proposals in one call give the same set.
         let at_once = self::world();
         let t = at_once.session("agent");
         at_once.layer.propose_all(t, taken.into_iter().map(proposal).collect()).expect("all taken");
@@ -172,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn requests_staged_together_come_to_what_they_come_to_one_by_one(
+    fn proposals_staged_together_give_the_same_patches_as_one_by_one(
         steps in steps(),
         groups in prop::collection::vec(1..6_usize, 14),
     ) {
@@ -204,12 +204,12 @@ proptest! {
     }
 
     #[test]
-    fn rejecting_takes_everything_back(steps in steps()) {
+    fn rejecting_leaves_the_tree_unchanged_and_no_contents(steps in steps()) {
         let world = world();
         let before = world.tree();
         let s = world.session("agent");
         for step in &steps {
-            // Refused ones are part of the game.
+            // Some steps are refused.
             let _ = world.layer.propose(s, proposal(step));
         }
         world.layer.discard(&[], None).expect("rejected");

@@ -1,5 +1,5 @@
-//! A proposal rests on one read of its file: what the user saves at any moment is in what was
-//! read, or makes the patch stale, or the proposal is refused. It is never reverted.
+//! A proposal reads its file once. Whatever a user saves at any moment is a part of what was read,
+//! or makes the patch stale, or the proposal is refused: a save is never reverted.
 
 use std::fs;
 use std::io::Write as _;
@@ -57,7 +57,7 @@ impl Act {
         }
     }
 
-    /// Whether what the user did is still so, where `f` and `g` are one file that may have moved.
+    /// Whether the user's change is still there; `f` and `g` are one file, which may have moved.
     fn stands(self, world: &World) -> bool {
         let there: Vec<_> = ["f", "g"].iter().filter_map(|name| world.disk(name)).collect();
         let is_narrow = |name: &&str| {
@@ -72,8 +72,8 @@ impl Act {
     }
 }
 
-/// Proposes anew for each step of reading, with an act of the user at that step. Up to the step
-/// `taken` what they did is a part of what the change is made from, and may go with it.
+/// Proposes once for each step of reading, with an action of the user at that step. Up to the step
+/// `taken` the user's change is a part of what was read, and the proposal may replace it.
 fn check(taken: ReadStep, opens_max: usize, propose: impl Fn(&World, SessionId) -> Done) {
     for act in [Act::Saves, Act::Narrows, Act::Removes] {
         check_act(act, taken, opens_max, &propose);
@@ -111,7 +111,7 @@ fn check_act(
             return;
         };
         let applied = world.layer.apply(&ApplyRequest::default());
-        // A mode is no part of what is compared before: it may go with the file.
+        // The mode is not compared before: it may be removed with the file.
         let is_compared = taken != ReadStep::IsTaken && !matches!(act, Act::Narrows);
         let may_go = *step != ReadStep::IsTaken && !is_compared;
         assert!(
@@ -147,9 +147,7 @@ fn check_act(
 #[case::unified_delete(|w: &World, s| {
     patch(w, s, "--- a/f\n+++ /dev/null\n@@ -1,3 +0,0 @@\n-one\n-two\n-three\n")
 })]
-fn what_is_saved_while_a_change_is_staged_is_not_reverted(
-    #[case] propose: fn(&World, SessionId) -> Done,
-) {
+fn a_save_while_a_change_is_staged_is_not_reverted(#[case] propose: fn(&World, SessionId) -> Done) {
     check(ReadStep::Opens, 1, propose);
 }
 
@@ -162,7 +160,7 @@ fn what_is_saved_while_a_change_is_staged_is_not_reverted(
 #[case::begin_patch_delete(|w: &World, s| {
     patch(w, s, "*** Begin Patch\n*** Delete File: f\n*** End Patch\n")
 })]
-fn what_is_saved_after_the_read_makes_a_whole_change_stale(
+fn a_save_after_the_read_makes_a_whole_change_stale(
     #[case] propose: fn(&World, SessionId) -> Done,
 ) {
     check(ReadStep::IsTaken, 1, propose);
@@ -175,15 +173,15 @@ fn what_is_saved_after_the_read_makes_a_whole_change_stale(
 #[case::patch(|w: &World, s| {
     patch(w, s, "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n one\n-TWO\n+2\n three\n")
 })]
-fn a_file_with_a_pending_patch_is_looked_at_once(#[case] propose: fn(&World, SessionId) -> Done) {
-    // Once to stage the first patch, and once to see that it is not stale.
+fn a_file_with_a_pending_patch_is_read_once(#[case] propose: fn(&World, SessionId) -> Done) {
+    // One read stages the first patch, and another finds that it is not stale.
     check(ReadStep::IsTaken, 2, move |world, session| {
         world.layer.propose(session, edit("f", "two", "TWO"))?;
         propose(world, session)
     });
 }
 
-/// A file that comes to be where one is to be created is the user's.
+/// A file that appears at the path of a create is the user's.
 #[rstest]
 #[case::edit(|w: &World, s| all(w, s, vec![edit("n", "", "new\n")]))]
 #[case::unified(|w: &World, s| patch(w, s, "--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+new\n"))]
@@ -192,7 +190,9 @@ fn a_file_with_a_pending_patch_is_looked_at_once(#[case] propose: fn(&World, Ses
 })]
 #[case::rename(|w: &World, s| all(w, s, vec![rename("f", "n")]))]
 #[case::moved_create(|w: &World, s| all(w, s, vec![write("m", "new\n"), rename("m", "n")]))]
-fn what_is_saved_where_a_file_is_created_stays(#[case] propose: fn(&World, SessionId) -> Done) {
+fn a_file_that_a_user_saves_at_the_path_of_a_create_stays(
+    #[case] propose: fn(&World, SessionId) -> Done,
+) {
     for at in 0..6 {
         let world = World::new();
         world.put("f", OLD);
@@ -235,7 +235,7 @@ fn replacing_nothing_creates_a_file_or_fills_an_empty_one() {
 
 const MIB: usize = 1 << 20;
 
-/// Lines that add up to so many MiB.
+/// Different lines of so many MiB in total.
 fn long(mib: usize) -> String {
     (0..mib * MIB / 16).map(|line| format!("line {line:010}\n")).collect()
 }
@@ -249,11 +249,11 @@ const HUNK: &str = "@@ -5,3 +5,3 @@\n line 0000000004\n-line 0000000005\n+FIVE\n
     patch(w, s, "*** Begin Patch\n*** Update File: f\n@@\n-line 0000000005\n+FIVE\n*** End Patch\n")
 })]
 #[case::many_edits(|w: &World, s| {
-    // Their contents are more than is held in memory for one call.
+    // More content than is held in memory for one call.
     let edits = (6..22).map(|n| edit("f", &format!("line {n:010}\n"), &format!("{n}\n")));
     all(w, s, edits.chain([edit("f", "line 0000000005\n", "FIVE\n")]).collect())
 })]
-fn a_file_that_is_too_long_to_be_compared_takes_edits_and_patches(
+fn a_file_that_is_too_long_to_be_compared_can_be_edited_and_patched(
     #[case] propose: fn(&World, SessionId) -> Done,
 ) {
     let world = World::new();
@@ -265,13 +265,13 @@ fn a_file_that_is_too_long_to_be_compared_takes_edits_and_patches(
 }
 
 #[test]
-fn a_patch_over_more_than_is_held_in_memory_is_compared() {
+fn a_patch_over_more_bytes_than_are_held_in_memory_is_compared() {
     let world = World::new();
     let content = long(1);
     let mut text = String::new();
     for number in 0..18 {
         let name = format!("f{number}");
-        // Each has a content of its own.
+        // Each file has another content.
         world.put(&name, content.replace("line 0000000100\n", &format!("own {number:011}\n")));
         text.push_str(&format!("--- a/{name}\n+++ b/{name}\n{HUNK}"));
     }
@@ -283,7 +283,7 @@ fn a_patch_over_more_than_is_held_in_memory_is_compared() {
 }
 
 #[test]
-fn a_base_for_which_there_is_no_room_is_refused_before_it_is_copied() {
+fn a_base_beyond_the_limit_is_refused_before_it_is_copied() {
     let world = World::with(|options| {
         options.stored_bytes_max = 20 << 20;
         options.session_bytes_max = 10 << 20;
@@ -311,7 +311,7 @@ fn a_base_for_which_there_is_no_room_is_refused_before_it_is_copied() {
 }
 
 #[test]
-fn a_base_that_is_stored_already_needs_no_room() {
+fn a_base_that_is_stored_before_does_not_count_again() {
     let world = World::with(|options| options.stored_bytes_max = 5 << 20);
     let content = long(3);
     world.put("a", &content);
@@ -347,7 +347,7 @@ fn holes_of_a_base_take_no_space_in_the_store() {
 #[case::begin_patch_delete(|w: &World, s| {
     patch(w, s, "*** Begin Patch\n*** Delete File: link\n*** End Patch\n")
 })]
-fn a_link_that_is_deleted_is_meant_itself_wherever_it_leads(
+fn deleting_a_link_deletes_the_link_itself_whatever_its_target(
     #[case] propose: fn(&World, SessionId) -> Done,
     #[values("f", "dir", "absent", "../outside", "link")] target: &str,
 ) {
@@ -370,7 +370,7 @@ fn a_link_that_is_deleted_is_meant_itself_wherever_it_leads(
 #[case::begin_patch_move(|w: &World, s| {
     patch(w, s, "*** Begin Patch\n*** Update File: link\n*** Move to: g\n*** End Patch\n")
 })]
-fn a_link_that_moves_is_meant_itself_and_may_not_lead_out(
+fn moving_a_link_moves_the_link_itself_and_may_not_make_it_lead_out(
     #[case] propose: fn(&World, SessionId) -> Done,
     #[values("f", "dir", "absent", "../outside", "link")] target: &str,
 ) {
@@ -403,7 +403,7 @@ fn a_link_that_moves_is_meant_itself_and_may_not_lead_out(
     |w: &World, s| patch(w, s, "diff --git a/other b/link\nrename from other\nrename to link\n"),
     ErrorKind::Conflict
 )]
-fn what_means_the_file_behind_a_link_by_its_content_is_refused_for_the_link(
+fn a_change_of_content_is_refused_for_a_link_that_leads_out(
     #[case] propose: fn(&World, SessionId) -> Done,
     #[case] kind: ErrorKind,
     #[values("f", "dir", "absent", "../outside", "link")] target: &str,
@@ -425,7 +425,7 @@ fn linked(target: &str) -> World {
 }
 
 #[test]
-fn links_on_the_way_are_followed_and_so_are_links_that_are_written() {
+fn links_among_the_parents_and_written_links_are_followed() {
     let world = World::new();
     world.put("dir/f", OLD);
     world.put("dir/g", OLD);
@@ -439,7 +439,7 @@ fn links_on_the_way_are_followed_and_so_are_links_that_are_written() {
 }
 
 #[test]
-fn an_edit_of_utf16_is_refused_as_such() {
+fn an_edit_of_utf16_is_refused_with_that_reason() {
     let world = World::new();
     let text: Vec<u8> = "\u{feff}one\ntwo\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     world.put("f", text);

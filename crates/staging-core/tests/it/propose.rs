@@ -1,11 +1,11 @@
-//! Proposing: what a session's patches become, and that the disk stays.
+//! Proposals: which patches they make, and that they do not change the disk.
 
 use crate::world::{World, delete, edit, path, rename, set_mode, write};
 use rstest::rstest;
 use staging_core::{DiscardReason, ErrorKind, Operation, PatchState, Proposal, StagingError};
 
 #[test]
-fn nothing_that_is_proposed_touches_the_workspace() {
+fn proposals_do_not_touch_the_workspace() {
     let world = World::new();
     world.put("kept", "kept\n");
     world.put("gone", "gone\n");
@@ -26,7 +26,7 @@ fn nothing_that_is_proposed_touches_the_workspace() {
 }
 
 #[test]
-fn a_write_to_no_file_is_a_create_with_the_mode_of_new_files() {
+fn a_write_to_an_absent_file_is_a_create_with_the_mode_of_new_files() {
     let world = World::with(|options| options.new_file_mode = 0o640);
     let s = world.session("agent");
     let patch = world.write(s, "new", "a\n").patch.expect("pending");
@@ -59,7 +59,7 @@ fn the_same_proposal_twice_is_one_patch() {
 }
 
 #[test]
-fn content_as_on_disk_withdraws_the_patch() {
+fn proposing_the_content_on_disk_withdraws_the_patch() {
     let world = World::new();
     world.put("a", "base\n");
     let s = world.session("agent");
@@ -73,7 +73,7 @@ fn content_as_on_disk_withdraws_the_patch() {
     assert_eq!(world.blobs(), 0, "nothing is kept for patches that are none");
 }
 
-/// Runs proposals over `old` = "old\n" and gives what is pending as words.
+/// Runs proposals over `old` = "old\n" and compares a description of what is pending.
 fn check(proposals: &[Proposal], expected: &[&str]) {
     let world = World::new();
     world.put("old", "old\n");
@@ -97,14 +97,14 @@ fn check(proposals: &[Proposal], expected: &[&str]) {
             .collect()
     };
     assert_eq!(shown(&world), expected, "one after the other");
-    // All at once gives the same.
+    // One call gives the same.
     let at_once = World::new();
     at_once.put("old", "old\n");
     at_once.put("other", "other\n");
     let s = at_once.session("agent");
     at_once.layer.propose_all(s, proposals.to_vec()).expect("all are allowed");
     assert_eq!(shown(&at_once), expected, "all at once");
-    // And it reaches the disk as the session saw it.
+    // An apply makes the tree that the session saw.
     let seen: Vec<_> =
         ["old", "other", "new", "third"].map(|name| (name, at_once.read(s, name))).into();
     if !expected.is_empty() {
@@ -147,7 +147,7 @@ fn check(proposals: &[Proposal], expected: &[&str]) {
 #[case::mode_then_write(&[set_mode("old", 0o755), write("old", "2")], &["modify old 2"])]
 #[case::edit(&[edit("old", "ld", "lder"), edit("old", "lder", "ldest")], &["modify old oldest"])]
 #[case::edit_of_a_renamed(&[rename("old", "new"), edit("new", "o", "O")], &["rename old>new Old"])]
-fn proposals_settle_into_what_the_session_wants(
+fn proposals_are_combined_into_their_net_change(
     #[case] proposals: &[Proposal],
     #[case] expected: &[&str],
 ) {
@@ -180,7 +180,7 @@ fn proposals_settle_into_what_the_session_wants(
 #[case::setuid(&[], set_mode("old", 0o4755), ErrorKind::Refused)]
 #[case::more_than_a_mode(&[], set_mode("old", 0o100_644), ErrorKind::Refused)]
 #[case::a_hard_link(&[], write("linked", "1"), ErrorKind::Refused)]
-fn what_cannot_be_is_refused_and_nothing_is_staged(
+fn an_impossible_proposal_is_refused_and_nothing_is_staged(
     #[case] before: &[Proposal],
     #[case] refused: Proposal,
     #[case] kind: ErrorKind,
@@ -211,7 +211,7 @@ fn what_cannot_be_is_refused_and_nothing_is_staged(
 }
 
 #[test]
-fn an_edit_of_repeated_text_says_how_often_it_occurs() {
+fn an_edit_of_repeated_text_reports_how_often_it_occurs() {
     let world = World::new();
     world.put("a", "x x x");
     let s = world.session("agent");
@@ -224,7 +224,7 @@ fn an_edit_of_repeated_text_says_how_often_it_occurs() {
 }
 
 #[test]
-fn a_path_through_a_symlink_is_staged_where_it_leads() {
+fn a_path_through_a_symlink_is_staged_at_its_target() {
     let world = World::new();
     world.put("real/a", "a\n");
     std::os::unix::fs::symlink("real", world.root().join("link")).expect("a link");
@@ -248,7 +248,7 @@ fn content_from_a_file_is_staged_like_content_in_memory() {
 }
 
 #[test]
-fn no_other_session_sees_what_is_pending() {
+fn other_sessions_do_not_see_pending_patches() {
     let world = World::new();
     world.put("a", "base\n");
     let (one, two) = (world.session("one"), world.session("two"));
@@ -260,7 +260,7 @@ fn no_other_session_sees_what_is_pending() {
 }
 
 #[test]
-fn limits_are_errors_that_leave_what_was_pending() {
+fn exceeding_a_limit_is_an_error_and_earlier_patches_stay_pending() {
     let world = World::with(|options| {
         options.session_patches_max = 2;
         options.session_bytes_max = 10;
@@ -276,15 +276,15 @@ fn limits_are_errors_that_leave_what_was_pending() {
     assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
     world.write(s, "a", "1234567");
     assert_eq!(world.pending().len(), 2);
-    // A discarded patch gives its room back.
+    // A discarded patch does not count.
     world.layer.discard(&[], None).expect("discarded");
     world.write(s, "c", "1234567890");
 }
 
-/// A directory's default access control list takes the place of the umask.
+/// A directory's default access control list replaces the umask.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_created_file_has_the_mode_of_its_directorys_default_list() {
+fn a_created_file_has_the_mode_of_its_directorys_default_acl() {
     let world = World::with(|options| options.new_file_mode = 0o600);
     world.put("shared/there", "");
     // Version 2, then owner rwx, group rwx and others r-x: tag, permissions, id.
@@ -308,10 +308,10 @@ fn a_created_file_has_the_mode_of_its_directorys_default_list() {
     assert_eq!(mode("new"), Some(0o600));
 }
 
-/// Only root can give a file capabilities.
+/// Only root can set a file's capabilities.
 #[cfg(target_os = "linux")]
 #[test]
-fn that_a_program_loses_its_capabilities_is_remarked() {
+fn a_program_that_loses_its_capabilities_has_a_remark() {
     let world = World::new();
     world.put("tool", "old\n");
     world.chmod("tool", 0o755);
@@ -341,7 +341,7 @@ fn that_a_program_loses_its_capabilities_is_remarked() {
 }
 
 #[test]
-fn a_mode_alone_is_refused_where_a_file_has_another_name() {
+fn a_change_of_mode_alone_is_refused_for_a_file_with_hard_links() {
     let world = World::with(|options| options.allow_hard_links = true);
     world.put("one", "content\n");
     std::fs::hard_link(world.root().join("one"), world.root().join("two")).expect("one disk");

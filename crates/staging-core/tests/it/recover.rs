@@ -1,4 +1,4 @@
-//! What dead processes leave: journals, applies nobody decided, stray blobs.
+//! Leftovers of dead processes: journals, undecided applies, unreferenced contents.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use staging_core::{
 
 use crate::world::{World, path, write};
 
-/// Takes the pending patch of `world` for an apply, as a process does that then
-/// dies; with a journal when `swap`.
+/// Starts an apply of the pending patch of `world`, as a process does that dies then; with a
+/// journal when `swap`.
 fn die_in_apply(world: &World, content: &str, swap: bool) {
     let patch = world.pending().pop().expect("one is pending");
     let base = patch.base.clone().expect("it was there");
@@ -31,8 +31,7 @@ fn die_in_apply(world: &World, content: &str, swap: bool) {
     }
 }
 
-/// Swaps the file `a` and leaves the journal, as a process that dies before it
-/// tidies.
+/// Swaps the file `a` and leaves the journal, as a process does that dies before it cleans up.
 fn swap_and_die(world: &World, set: &str, base: atomic_fs::Fingerprint, content: &str) {
     struct Content(Vec<u8>);
     impl atomic_fs::ContentSource for Content {
@@ -80,7 +79,7 @@ fn an_apply_that_reached_the_disk_is_recorded_at_the_next_start() {
 }
 
 #[test]
-fn an_apply_that_was_broken_off_is_recovered_where_its_workspace_is_now() {
+fn an_interrupted_apply_is_recovered_after_its_workspace_was_moved() {
     let world = World::new();
     world.put("a", "base\n");
     let s = world.session("agent");
@@ -103,7 +102,7 @@ fn an_apply_that_never_reached_the_disk_is_rolled_back_and_frees_its_patches() {
     let s = world.session("agent");
     let patch = world.write(s, "a", "agent\n").patch.expect("pending");
     die_in_apply(&world, "", false);
-    // A write to a patch that an apply holds recovers by itself.
+    // A change of a patch that an apply holds recovers first.
     let second = world.write(s, "a", "more\n");
     assert_eq!(second.superseded, Some(patch.id));
     world.layer.apply(&ApplyRequest::default()).expect("applied");
@@ -111,7 +110,7 @@ fn an_apply_that_never_reached_the_disk_is_rolled_back_and_frees_its_patches() {
 }
 
 #[test]
-fn a_held_patch_can_be_rejected_once_its_apply_is_dead() {
+fn a_patch_can_be_rejected_when_the_process_of_its_apply_is_dead() {
     let world = World::new();
     world.put("a", "base\n");
     let s = world.session("agent");
@@ -121,10 +120,10 @@ fn a_held_patch_can_be_rejected_once_its_apply_is_dead() {
     assert_eq!(world.disk("a").as_deref(), Some("base\n"));
 }
 
-/// A power cut cannot take the store's record of a set and leave its swaps: the record is durable
-/// before the first of them. So a journal that the store does not know is not Greenroom's own.
+/// The store's record of a set is durable before the first swap, so a power cut cannot remove the
+/// record and leave swaps. A journal without a record was not written by this state.
 #[test]
-fn a_journal_that_the_store_does_not_know_moves_nothing_and_is_reported() {
+fn a_journal_without_a_record_in_the_store_changes_nothing_and_is_reported() {
     let world = World::new();
     world.put("a", "base\n");
     let s = world.session("agent");
@@ -146,9 +145,9 @@ fn a_journal_that_the_store_does_not_know_moves_nothing_and_is_reported() {
     world.layer.apply(&ApplyRequest::default()).expect("others can be applied");
 }
 
-/// Two patches of one apply whose process died when the first file was swapped and the second was
-/// not, and whose slots and journal something has removed since.
-fn die_half_way(world: &World) -> (PatchId, PatchId) {
+/// Two patches of one apply whose process died after the swap of the first file and before that of
+/// the second; its slots and journal were removed since.
+fn die_halfway(world: &World) -> (PatchId, PatchId) {
     world.put("a", "base of a\n");
     world.put("b", "base of b\n");
     let s = world.session("agent");
@@ -173,9 +172,9 @@ fn both(world: &World) -> (Option<String>, Option<String>) {
 }
 
 #[test]
-fn half_a_set_without_slots_and_journal_is_made_whole_from_the_store() {
+fn a_half_applied_set_without_slots_and_journal_is_completed_from_the_store() {
     let world = World::new();
-    let (first, _) = die_half_way(&world);
+    let (first, _) = die_halfway(&world);
     let again = world.again();
     let report = again.take_recovered();
     let [recovered] = report.recovered.as_slice() else { panic!("one: {report:?}") };
@@ -189,9 +188,9 @@ fn half_a_set_without_slots_and_journal_is_made_whole_from_the_store() {
 }
 
 #[test]
-fn half_a_set_whose_new_content_is_damaged_goes_back() {
+fn a_half_applied_set_with_damaged_new_content_is_rolled_back() {
     let world = World::new();
-    die_half_way(&world);
+    die_halfway(&world);
     world.tear(b"new b\n");
     let report = world.again().take_recovered();
     let [recovered] = report.recovered.as_slice() else { panic!("one: {report:?}") };
@@ -201,9 +200,9 @@ fn half_a_set_whose_new_content_is_damaged_goes_back() {
 }
 
 #[test]
-fn half_a_set_that_no_content_can_mend_stays_in_doubt_until_a_person_has_mended_it() {
+fn a_half_applied_set_without_its_contents_stays_in_doubt_until_a_person_repairs_it() {
     let world = World::new();
-    let (first, _) = die_half_way(&world);
+    let (first, _) = die_halfway(&world);
     world.tear(b"new b\n");
     world.tear(b"base of a\n");
     let layer = world.again();
@@ -212,7 +211,7 @@ fn half_a_set_that_no_content_can_mend_stays_in_doubt_until_a_person_has_mended_
     assert_eq!(recovered.outcome, ApplyOutcome::InDoubt, "{recovered:?}");
     assert!(recovered.conflicts.iter().any(|conflict| conflict.contains("`a`")), "{recovered:?}");
     assert_eq!(both(&world), (Some("new a\n".to_owned()), Some("base of b\n".to_owned())));
-    // It is kept, shown, and no news the second time.
+    // It stays, is shown, and a second recovery does not log it again.
     let events = world.events();
     assert_eq!(events.iter().filter(|event| *event == "apply_in_doubt").count(), 1);
     assert!(!events.contains(&"apply_rolled_back".to_owned()), "nobody says that it is undone");
@@ -227,14 +226,14 @@ fn half_a_set_that_no_content_can_mend_stays_in_doubt_until_a_person_has_mended_
     assert_eq!(report.foreign_slots, [""; 0], "its slots are this state's own");
     let held = layer.apply(&ApplyRequest::default()).expect_err("it holds its patches");
     assert_eq!(held.kind(), ErrorKind::InDoubt, "nobody has to try again: {held}");
-    // Other work goes on meanwhile.
+    // Other patches can be applied meanwhile.
     let other = layer.open_session("other").expect("a session opens").id;
     layer.propose(other, write("c", "unrelated\n")).expect("staged");
     let request =
         ApplyRequest { ids: vec!["other".parse().expect("a label")], ..Default::default() };
     layer.apply(&request).expect("applied");
     assert_eq!(world.disk("c").as_deref(), Some("unrelated\n"));
-    // A person puts the old file back.
+    // A person restores the old file.
     world.put("a", "base of a\n");
     layer.acknowledge(in_doubt.apply).expect("given up");
     assert_eq!(layer.status().expect("a status").in_doubt, []);
@@ -244,7 +243,7 @@ fn half_a_set_that_no_content_can_mend_stays_in_doubt_until_a_person_has_mended_
 }
 
 #[test]
-fn a_second_state_over_the_same_tree_leaves_the_others_slots() {
+fn a_second_state_of_the_same_tree_leaves_the_slots_of_the_first() {
     let world = World::new();
     world.put(".greenroom-a1-0000002a-0123456789abcdef-0.tmp", "undo data of another state");
     world.put(".greenroom-a1-0123456789abcdef-0.tmp", "of an older version of it");
@@ -269,7 +268,7 @@ fn an_idle_session_expires_and_its_patches_are_discarded() {
 }
 
 #[test]
-fn what_an_expired_session_had_pending_is_discarded_with_that_reason() {
+fn pending_patches_of_an_expired_session_are_discarded_with_that_reason() {
     let world = World::new();
     let s = world.session("agent");
     let patch = world.write(s, "a", "1").patch.expect("pending");
@@ -283,7 +282,7 @@ fn what_an_expired_session_had_pending_is_discarded_with_that_reason() {
 }
 
 #[test]
-fn what_a_living_apply_holds_is_busy_after_a_while_and_stays_pending() {
+fn patches_of_a_running_apply_are_busy_after_a_while_and_stay_pending() {
     let world = World::new();
     world.put("a", "base\n");
     let s = world.session("agent");
@@ -291,7 +290,7 @@ fn what_a_living_apply_holds_is_busy_after_a_while_and_stays_pending() {
     die_in_apply(&world, "", false);
     let workspace = Workspace::open(&world.root(), &world.state(), Options::default());
     let workspace = workspace.expect("the same workspace");
-    // Whoever applies holds the lock, so that nobody takes it for dead.
+    // A process that applies holds the lock, so that it is not taken for dead.
     let lock = workspace.lock().expect("free");
     let (proposed, discarded) = std::thread::scope(|scope| {
         let proposing = scope.spawn(|| world.layer.propose(s, write("a", "more\n")));
@@ -307,7 +306,7 @@ fn what_a_living_apply_holds_is_busy_after_a_while_and_stays_pending() {
 }
 
 #[test]
-fn an_apply_in_doubt_is_asked_for_and_then_decided_by_recovery() {
+fn an_apply_in_doubt_is_reported_and_then_decided_by_recovery() {
     let world = World::new();
     world.put("a", "base\n");
     let s = world.session("agent");

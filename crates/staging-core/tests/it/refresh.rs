@@ -1,4 +1,4 @@
-//! Proposing a discarded patch anew.
+//! Refreshing: proposing a discarded patch again.
 
 use rstest::rstest;
 use staging_core::{ApplyRequest, DiscardReason, ErrorKind, PatchState, Selector};
@@ -19,7 +19,7 @@ fn stale(now: &str) -> (World, staging_core::PatchId, staging_core::Signature) {
 }
 
 #[test]
-fn changes_that_do_not_touch_are_both_in_the_new_patch() {
+fn changes_of_different_lines_are_both_in_the_new_patch() {
     let (world, id, signature) = stale("1\n2\n3\n4\nuser\n");
     let proposed = world.layer.refresh(id).expect("they are apart");
     let patch = proposed.patch.expect("pending");
@@ -42,7 +42,7 @@ fn a_pending_patch_whose_file_has_just_changed_is_refreshed_too() {
 }
 
 #[test]
-fn changes_that_touch_are_refused_with_their_lines_and_nothing_changes() {
+fn changes_of_the_same_lines_are_refused_with_their_lines() {
     let (world, id, _) = stale("1\nuser\n3\n4\n5\n");
     let events = world.events();
     let error = world.layer.refresh(id).expect_err("the same line");
@@ -54,14 +54,14 @@ fn changes_that_touch_are_refused_with_their_lines_and_nothing_changes() {
 }
 
 #[test]
-fn what_is_on_the_disk_already_needs_no_patch() {
+fn refreshing_a_change_that_the_file_has_already_makes_no_patch() {
     let (world, id, _) = stale("1\nagent\n3\n4\n5\n");
     let proposed = world.layer.refresh(id).expect("nothing to do");
     assert!(proposed.withdrawn && proposed.patch.is_none());
 }
 
 #[test]
-fn a_rejected_patch_comes_back_as_it_was() {
+fn refreshing_a_rejected_patch_proposes_the_same_change() {
     let world = World::new();
     world.put("a", OLD);
     let s = world.session("agent");
@@ -73,7 +73,7 @@ fn a_rejected_patch_comes_back_as_it_was() {
 }
 
 #[test]
-fn a_patch_of_an_ended_session_comes_back_in_one_of_the_same_label() {
+fn a_patch_of_an_ended_session_is_refreshed_in_a_session_of_the_same_label() {
     let world = World::new();
     let s = world.session("agent");
     let patch = world.write(s, "a", "1\n").patch.expect("pending");
@@ -84,7 +84,7 @@ fn a_patch_of_an_ended_session_comes_back_in_one_of_the_same_label() {
 }
 
 #[test]
-fn what_cannot_be_refreshed_says_why() {
+fn a_patch_that_cannot_be_refreshed_is_refused_with_the_reason() {
     let world = World::new();
     world.put("a", OLD);
     let s = world.session("agent");
@@ -101,7 +101,7 @@ fn what_cannot_be_refreshed_says_why() {
 }
 
 #[test]
-fn a_superseded_patch_is_gone_for_good() {
+fn a_superseded_patch_cannot_be_refreshed() {
     let world = World::new();
     let s = world.session("agent");
     let first = world.write(s, "a", "1\n").patch.expect("pending").id;
@@ -129,7 +129,7 @@ fn a_mode_and_a_content_are_merged_with_each_other() {
 #[case::modify_of_a_file_that_is_gone(write("a", "agent\n"), None)]
 #[case::rename_of_a_file_that_is_gone(rename("a", "b"), None)]
 #[case::create_of_a_file_that_came(write("new", "agent\n"), Some("user\n"))]
-fn what_is_not_about_lines_is_a_conflict(
+fn changes_that_cannot_be_merged_by_lines_are_a_conflict(
     #[case] proposal: staging_core::Proposal,
     #[case] then: Option<&str>,
 ) {
@@ -148,7 +148,7 @@ fn what_is_not_about_lines_is_a_conflict(
 }
 
 #[test]
-fn a_renamed_file_takes_along_what_the_user_changed() {
+fn a_refreshed_rename_keeps_the_users_changes() {
     let world = World::new();
     world.put("a", OLD);
     let s = world.session("agent");

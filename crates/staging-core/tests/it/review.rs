@@ -1,4 +1,4 @@
-//! Reviewing: selections, diffs, and rejecting.
+//! Reviews: selections, diffs, and rejecting.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use staging_core::{DiscardReason, ErrorKind, Patch, Proposal, Selector, set_sign
 use crate::world::{World, delete, path, rename, set_mode, write};
 
 #[test]
-fn rejecting_leaves_the_tree_as_it_was_and_clears_the_buffer() {
+fn rejecting_leaves_the_tree_unchanged_and_nothing_pending() {
     let world = World::new();
     world.put("a", "a\n");
     world.put("b", "b\n");
@@ -31,7 +31,7 @@ fn rejecting_leaves_the_tree_as_it_was_and_clears_the_buffer() {
 }
 
 #[test]
-fn what_was_rejected_can_be_looked_at_while_the_history_is_kept() {
+fn a_rejected_patch_can_be_shown_while_its_history_is_kept() {
     let world = World::new();
     let s = world.session("agent");
     world.write(s, "a", "rejected\n");
@@ -45,7 +45,7 @@ fn what_was_rejected_can_be_looked_at_while_the_history_is_kept() {
 }
 
 #[test]
-fn without_a_history_the_content_goes_when_it_is_rejected() {
+fn without_a_history_the_content_is_removed_when_its_patch_is_rejected() {
     let world = World::with(|options| options.history_keep_for = std::time::Duration::ZERO);
     let s = world.session("agent");
     world.write(s, "a", "rejected\n");
@@ -56,7 +56,7 @@ fn without_a_history_the_content_goes_when_it_is_rejected() {
 }
 
 #[test]
-fn content_that_two_sessions_stage_outlives_the_rejection_of_one() {
+fn content_that_two_sessions_stage_stays_when_one_patch_is_rejected() {
     let world = World::new();
     let (one, two) = (world.session("one"), world.session("two"));
     world.write(one, "a", "same\n");
@@ -87,7 +87,7 @@ fn selectors_name_patches_sessions_and_labels() {
     }
 }
 
-/// What `git apply` makes of the diff is what apply makes of the patches.
+/// `git apply` of the diff makes the same tree as an apply of the patches.
 #[rstest]
 #[case::crlf(Some(b"a\r\nb\r\n".as_slice()), Some(b"a\r\nc\r\n".as_slice()))]
 #[case::no_final_newline(Some(b"a".as_slice()), Some(b"b".as_slice()))]
@@ -98,7 +98,7 @@ fn selectors_name_patches_sessions_and_labels() {
 #[case::created(None, Some(b"new\n".as_slice()))]
 #[case::created_empty(None, Some(b"".as_slice()))]
 #[case::deleted(Some(b"old\n".as_slice()), None)]
-fn git_apply_gives_exactly_the_staged_bytes(
+fn git_apply_writes_exactly_the_staged_bytes(
     #[case] base: Option<&[u8]>,
     #[case] staged: Option<&[u8]>,
     #[values("plain", "with space", "tab\there", "quo\"te", "ä/ö")] name: &str,
@@ -118,10 +118,10 @@ fn git_apply_gives_exactly_the_staged_bytes(
     let before = world.tree();
     git_apply(&world, &world.pending());
     assert_eq!(std::fs::read(world.root().join(name)).ok().as_deref(), staged);
-    // Back to the base, and the same by our own hands.
+    // Back to the base, and the same with Greenroom.
     let base_tree = before.keys().map(|path| path.to_owned()).collect::<Vec<_>>();
     let root = world.root();
-    // Not the root itself: another directory is another workspace.
+    // The root itself stays: another directory would be another workspace.
     for entry in std::fs::read_dir(&root).expect("a workspace") {
         let entry = entry.expect("an entry").path();
         let is_dir = entry.is_dir();
@@ -143,7 +143,7 @@ fn git_apply_gives_exactly_the_staged_bytes(
 }
 
 #[test]
-fn git_apply_takes_a_set_with_renames_onto_deleted_names() {
+fn git_apply_accepts_a_set_with_renames_onto_deleted_names() {
     let world = World::new();
     for name in ["a", "b", "c", "d", "x", "y", "k", "l"] {
         world.put(name, format!("{name}\n{name}\n"));
@@ -188,7 +188,7 @@ fn git_apply(world: &World, patches: &[Patch]) {
 }
 
 #[test]
-fn the_short_form_counts_lines() {
+fn the_diffstat_counts_lines() {
     let world = World::new();
     world.put("a", "1\n2\n");
     let s = world.session("agent");
@@ -200,7 +200,7 @@ fn the_short_form_counts_lines() {
 }
 
 #[test]
-fn bytes_that_could_not_stay_in_place_are_shown_until_they_are_taken_away() {
+fn displaced_edits_are_listed_until_they_are_removed() {
     let world = World::new();
     assert!(world.layer.status().expect("a status").kept.is_empty());
     let file = world.state().join("conflicts").join("greenroom-a1-0.notes.txt");

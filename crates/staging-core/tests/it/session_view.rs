@@ -1,4 +1,4 @@
-//! Looking around: the tree as a session sees it is the tree that applying makes.
+//! The tree as a session sees it is the tree that an apply makes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,7 +55,7 @@ fn changes() -> Vec<Proposal> {
 }
 
 #[test]
-fn a_session_sees_the_tree_that_applying_makes() {
+fn a_session_sees_the_tree_that_an_apply_would_make() {
     let world = world();
     let (s, other) = (world.session("agent"), world.session("other"));
     let before = seen(&world.layer.session_view(other).expect("a view"));
@@ -75,7 +75,7 @@ fn a_session_sees_the_tree_that_applying_makes() {
 }
 
 #[test]
-fn what_is_pending_says_which_patch_it_is() {
+fn a_staged_file_names_its_patch() {
     let world = world();
     let s = world.session("agent");
     let patch = world.write(s, "changed", "new\n").patch.expect("a patch");
@@ -87,7 +87,7 @@ fn what_is_pending_says_which_patch_it_is() {
 }
 
 #[test]
-fn where_a_file_goes_nothing_is_seen_or_listed() {
+fn a_deleted_path_is_not_seen_or_listed() {
     let world = world();
     let s = world.session("agent");
     world.layer.propose(s, delete("gone")).expect("staged");
@@ -118,7 +118,7 @@ fn a_symlink_is_listed_as_one_and_resolved_below_the_root_only() {
 }
 
 #[test]
-fn what_is_protected_is_named_and_not_entered() {
+fn a_protected_directory_is_listed_and_not_entered() {
     let world = world();
     fs::create_dir(world.root().join(".git")).expect("the user's repository");
     world.put(".greenroom-1.tmp", "what a dead apply left");

@@ -1,4 +1,4 @@
-//! Several processes on one state directory, played by layers of their own.
+//! Several processes on one state directory, simulated by several layers.
 
 use std::thread;
 
@@ -27,7 +27,7 @@ fn layers_that_open_a_new_state_directory_at_once_agree_on_it() {
 }
 
 #[test]
-fn writers_of_one_session_lose_no_write() {
+fn concurrent_writers_of_one_session_lose_no_write() {
     let world = World::new();
     let s = world.session("agent");
     let (writers, rounds) = (4, 25);
@@ -48,17 +48,17 @@ fn writers_of_one_session_lose_no_write() {
     let shared = pending.iter().find(|patch| patch.path == path("shared")).expect("pending");
     assert_eq!(shared.revision as usize, writers * rounds, "each write replaced one before it");
     assert!(world.layer.verify_log().expect("checked").is_intact());
-    // Each content that is needed is there, and no other.
+    // Every referenced content is stored, and no other.
     assert_eq!(world.blobs(), 2, "`1` and the last shared content");
 }
 
 #[test]
-fn a_reviewer_beside_a_writer_sees_and_applies_only_whole_states() {
+fn a_concurrent_reviewer_sees_and_applies_only_consistent_states() {
     let world = World::new();
     let s = world.session("agent");
     let rounds = 60;
     let writer_layer = world.again();
-    // Both files always hold the same number, in every state.
+    // Both files have the same number in every consistent state.
     let pair = |round: usize| ["a", "b"].map(|name| write(name, &format!("{round}\n"))).to_vec();
     let applied = thread::scope(|scope| {
         let writer = scope.spawn(move || {
@@ -66,7 +66,7 @@ fn a_reviewer_beside_a_writer_sees_and_applies_only_whole_states() {
                 loop {
                     match writer_layer.propose_all(s, pair(round)) {
                         Ok(_) => break,
-                        // An apply came in between: the agent reads again.
+                        // There was an apply in between: the agent reads again.
                         Err(error) if error.kind() == ErrorKind::Stale => {}
                         Err(error) => panic!("a write was lost: {error}"),
                     }
@@ -97,7 +97,7 @@ fn a_reviewer_beside_a_writer_sees_and_applies_only_whole_states() {
         }
         applied
     });
-    // Whatever is pending now brings the last round.
+    // The pending patches are of the last round.
     if !world.pending().is_empty() {
         world.layer.apply(&ApplyRequest::default()).expect("the rest");
     }
@@ -109,7 +109,7 @@ fn a_reviewer_beside_a_writer_sees_and_applies_only_whole_states() {
 }
 
 #[test]
-fn a_patch_rejected_elsewhere_is_not_applied() {
+fn a_patch_that_another_process_rejected_is_not_applied() {
     let world = World::new();
     let s = world.session("agent");
     let patch = world.write(s, "a", "1").patch.expect("pending");

@@ -1,4 +1,4 @@
-//! What a reviewer is shown of modes and encodings is what is applied.
+//! Modes and encodings are applied as they were shown to the reviewer.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,8 +20,8 @@ fn diff(world: &World) -> String {
     String::from_utf8(text).expect("it is text")
 }
 
-/// The bits of a created file are in the diff, in JSON and on the disk; git reads the diff, and
-/// whoever proposes it again gets the same bits.
+/// The permission bits of a created file are in the diff, in JSON and on disk; git accepts the diff,
+/// and proposing it again gives the same bits.
 #[rstest]
 #[case(0o644, 0o644, "100644")]
 #[case(0o755, 0o644, "100755")]
@@ -33,7 +33,7 @@ fn diff(world: &World) -> String {
 #[case(0o664, 0o664, "100644")]
 #[case(0o775, 0o664, "100755")]
 #[case(0o700, 0o600, "100755")]
-fn a_created_file_is_shown_with_all_bits_but_for_plain_ones(
+fn a_created_file_is_shown_with_its_mode_unless_it_is_the_default(
     #[case] mode: u32,
     #[case] plain: u32,
     #[case] shown: &str,
@@ -71,7 +71,7 @@ fn a_created_file_is_shown_with_all_bits_but_for_plain_ones(
 }
 
 #[test]
-fn a_mark_lost_by_a_file_too_long_to_be_compared_is_said() {
+fn a_file_too_long_to_be_compared_that_loses_its_byte_order_mark_has_a_remark() {
     let world = World::with(|options| options.diff.size_max_bytes = 1000);
     let long = "0123456789\n".repeat(200);
     world.put("f", format!("\u{feff}{long}"));

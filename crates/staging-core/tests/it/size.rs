@@ -14,7 +14,7 @@ use crate::world::{World, delete, edit, path, write};
 
 const MIB: u64 = 1 << 20;
 
-/// Makes a file with one block of data in each of so many MiB; the room that it takes.
+/// Creates a file with one block of data in each of so many MiB; returns the disk space it takes.
 fn sparse(world: &World, name: &str, mib: u64) -> u64 {
     let file = fs::File::create(world.root().join(name)).expect("a file");
     file.set_len(mib * MIB).expect("a length");
@@ -37,7 +37,7 @@ fn everything() -> ApplyRequest {
 }
 
 #[test]
-fn holes_are_kept_in_the_store_and_on_the_way_back() {
+fn holes_are_kept_in_the_store_and_by_an_undo() {
     let world = World::new();
     let before = sparse(&world, "sparse", 8);
     if before > MIB {
@@ -47,7 +47,7 @@ fn holes_are_kept_in_the_store_and_on_the_way_back() {
     let content = fs::read(world.root().join("sparse")).expect("read");
     let s = world.session("agent");
     world.layer.propose(s, delete("sparse")).expect("staged");
-    // The pack that holds nothing yet may have a block of its own.
+    // The pack has no content yet, but may take a block.
     let stored = world.content_blocks();
     assert!(stored <= before + 64 * 1024, "{stored} bytes for a file of {before}");
     world.layer.apply(&everything()).expect("deleted");
@@ -60,7 +60,7 @@ fn holes_are_kept_in_the_store_and_on_the_way_back() {
 #[rstest]
 #[case::short(64 * 1024)]
 #[case::long(4 * MIB as usize)]
-fn holes_of_what_is_staged_are_holes_on_the_disk(#[case] bytes: usize) {
+fn holes_of_staged_content_are_holes_on_disk(#[case] bytes: usize) {
     let world = World::new();
     let mut content = vec![0; bytes];
     content[..5].copy_from_slice(b"begin");
@@ -90,7 +90,7 @@ fn a_file_without_holes_has_none_afterwards_and_one_that_ends_in_zeros_its_lengt
 }
 
 #[test]
-fn a_stream_is_gathered_in_the_state_and_gone_with_its_spool() {
+fn a_spooled_stream_is_in_the_state_directory_until_its_spool_is_dropped() {
     let world = World::with(|options| options.session_bytes_max = 100_000);
     let content = b"0123456789".repeat(10_000);
     let spool = world.layer.spool(&mut content.as_slice()).expect("it is not too long");
@@ -111,7 +111,7 @@ fn a_stream_is_gathered_in_the_state_and_gone_with_its_spool() {
 }
 
 #[test]
-fn a_patch_over_more_files_than_a_session_may_have_is_refused_before_any_is_looked_at() {
+fn a_patch_over_too_many_files_is_refused_before_any_is_read() {
     let world = World::with(|options| options.session_patches_max = 2);
     let s = world.session("agent");
     let text: String =
@@ -123,7 +123,7 @@ fn a_patch_over_more_files_than_a_session_may_have_is_refused_before_any_is_look
 }
 
 #[test]
-fn edits_of_one_file_store_what_the_last_one_leaves_and_nothing_in_between() {
+fn edits_of_one_file_store_only_the_last_content() {
     let world = World::new();
     let content: String = (0..1000).map(|number| format!("line {number:04}\n")).collect();
     world.put("f", &content);
@@ -139,12 +139,12 @@ fn edits_of_one_file_store_what_the_last_one_leaves_and_nothing_in_between() {
     let expected: String =
         (0..500).filter(|n| *n != 7).map(|n| format!("LINE {n}\n")).chain(expected).collect();
     assert_eq!(world.read(s, "f"), Some(expected));
-    // Two bases, and two staged contents.
+    // Two bases and two staged contents.
     assert_eq!(world.blobs(), 4);
 }
 
 #[test]
-fn an_edit_that_does_not_fit_stages_none_of_its_call() {
+fn an_edit_that_does_not_fit_stages_no_edit_of_its_call() {
     let world = World::new();
     world.put("f", "a\nb\n");
     let s = world.session("agent");
@@ -154,7 +154,7 @@ fn an_edit_that_does_not_fit_stages_none_of_its_call() {
     assert!(world.pending().is_empty());
 }
 
-/// New files, directories, modifications, deletions and renames, each in a place of its own.
+/// New files, directories, modifications, deletions and renames, each of a path of its own.
 #[test]
 fn a_set_of_many_files_is_staged_applied_undone_and_discarded_whole() {
     const EACH: usize = 300;
@@ -163,7 +163,7 @@ fn a_set_of_many_files_is_staged_applied_undone_and_discarded_whole() {
     for n in 0..EACH {
         world.put(&format!("m/{n}"), "old\n");
         world.put(&format!("d/{n}"), format!("gone {n}\n"));
-        // Each moves to where the one before it was.
+        // Each file moves to the name of the one before it.
         world.put(&format!("r/{n}"), format!("moved {n}\n"));
         text.push_str(&format!(
             "--- /dev/null\n+++ b/n{n}/f\n@@ -0,0 +1 @@\n+new {n}\n\
@@ -205,7 +205,7 @@ fn a_set_of_many_files_is_staged_applied_undone_and_discarded_whole() {
 }
 
 #[test]
-fn who_waits_for_the_store_is_told_for_whom_and_goes_on_waiting() {
+fn a_wait_for_the_store_is_reported_with_the_process_and_goes_on() {
     let (sender, told) = mpsc::channel::<Waiting>();
     let world = World::with(move |options| {
         let sender = std::sync::Mutex::new(sender);
@@ -232,7 +232,7 @@ fn who_waits_for_the_store_is_told_for_whom_and_goes_on_waiting() {
 }
 
 #[test]
-fn who_waits_for_the_workspace_is_told_for_whom_and_goes_on_waiting() {
+fn a_wait_for_the_workspace_is_reported_with_the_process_and_goes_on() {
     let (sender, told) = mpsc::channel::<Waiting>();
     let world = World::with(move |options| {
         let sender = std::sync::Mutex::new(sender);
@@ -275,11 +275,11 @@ fn creating(files: usize) -> PatchRequest {
     PatchRequest { text: text.into(), ..PatchRequest::default() }
 }
 
-/// More than are stored in one transaction.
+/// More files than are stored in one transaction.
 const LARGE: usize = 1500;
 
-/// How often each content is needed, and how often the store says that it is.
-fn check_needs(world: &World) {
+/// Compares the number of references to each content with the number that the store has recorded.
+fn check_references(world: &World) {
     let wrong: i64 = world
         .store()
         .query_row(
@@ -298,7 +298,7 @@ fn check_needs(world: &World) {
 }
 
 #[test]
-fn a_large_set_becomes_pending_at_once_and_keeps_nobody_waiting() {
+fn a_large_set_becomes_pending_at_once_and_does_not_block_others() {
     let world = World::new();
     let (s, other) = (world.session("agent"), world.session("other"));
     let watching = world.again();
@@ -320,19 +320,19 @@ fn a_large_set_becomes_pending_at_once_and_keeps_nobody_waiting() {
             assert!(pending.contains(&one.patch.expect("pending")), "as it is answered");
         }
     });
-    check_needs(&world);
+    check_references(&world);
     world.layer.discard(&[], None).expect("discarded");
-    check_needs(&world);
+    check_references(&world);
 }
 
 #[test]
-fn a_large_set_takes_the_place_of_what_was_pending_on_its_files() {
+fn a_large_set_supersedes_the_pending_patches_of_its_files() {
     let world = World::new();
     let s = world.session("agent");
     world.layer.propose_patch(s, &creating(LARGE)).expect("staged");
     let before = world.pending();
     let rewrites: Vec<_> = (0..LARGE)
-        // Some want what they wanted before.
+        // Some patches stage the same content as before.
         .map(|n| {
             write(&format!("f{n}"), &if n % 5 == 0 { format!("x{n}\n") } else { "y\n".into() })
         })
@@ -348,7 +348,7 @@ fn a_large_set_takes_the_place_of_what_was_pending_on_its_files() {
     }
     let superseded = proposed.iter().filter_map(|one| one.superseded).count();
     assert_eq!(superseded, LARGE - LARGE / 5);
-    check_needs(&world);
+    check_references(&world);
     let names = world.store().query_row(
         "SELECT count(*) FROM patches WHERE state = 'prepared'",
         [],
@@ -358,7 +358,7 @@ fn a_large_set_takes_the_place_of_what_was_pending_on_its_files() {
 }
 
 #[test]
-fn a_large_set_that_is_refused_at_the_end_leaves_nothing() {
+fn a_large_set_that_is_refused_at_the_end_leaves_no_contents() {
     let world = World::with(|options| options.session_patches_max = 2000);
     let s = world.session("agent");
     for n in 0..600 {
@@ -369,17 +369,17 @@ fn a_large_set_that_is_refused_at_the_end_leaves_nothing() {
     assert_eq!(refused.kind(), ErrorKind::Limit, "{refused}");
     assert_eq!((world.events().len(), world.blobs()), (events, blobs));
     assert_eq!(world.pending().len(), 600);
-    check_needs(&world);
+    check_references(&world);
 }
 
 #[test]
-fn what_a_dead_process_has_prepared_is_not_there_and_is_swept() {
+fn unfinished_proposals_of_a_dead_process_are_not_listed_and_are_swept() {
     let world = World::new();
     let s = world.session("agent");
     world.write(s, "kept", "kept\n");
     world.write(s, "f", "of the dead\n");
     let store = world.store();
-    // As a process leaves it that is killed before its patches count.
+    // As after a process that was killed before its patches became pending.
     store
         .execute_batch(
             "DELETE FROM events WHERE seq > 2;
@@ -392,9 +392,9 @@ fn what_a_dead_process_has_prepared_is_not_there_and_is_swept() {
     assert_eq!(world.pending().len(), 1);
     assert_eq!(world.read(s, "f"), None);
     world.write(s, "f", "of the living\n");
-    check_needs(&world);
+    check_references(&world);
     world.layer.sweep(std::time::Duration::from_secs(60)).expect("swept");
     assert_eq!(world.blobs(), 2, "what it needed is given back");
     assert_eq!(world.pending().len(), 2);
-    check_needs(&world);
+    check_references(&world);
 }

@@ -1,4 +1,4 @@
-//! Staleness: a user's edit is noticed, a bare touch is none.
+//! Staleness: a user's edit makes a patch stale, a bare touch does not.
 
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -22,7 +22,9 @@ use crate::world::{World, delete, rename, set_mode, write};
     fs::remove_file(world.root().join("a")).expect("removed");
     std::os::unix::fs::symlink("b", world.root().join("a")).expect("a link");
 })]
-fn a_patch_whose_file_changed_is_discarded_when_it_is_listed(#[case] change: fn(&World)) {
+fn a_patch_is_discarded_as_stale_when_it_is_listed_after_its_file_changed(
+    #[case] change: fn(&World),
+) {
     for proposal in [write("a", "agent\n"), delete("a"), set_mode("a", 0o755), rename("a", "c")] {
         let world = World::new();
         world.put("a", "base\n");
@@ -41,7 +43,7 @@ fn a_patch_whose_file_changed_is_discarded_when_it_is_listed(#[case] change: fn(
 }
 
 #[test]
-fn a_bare_touch_is_no_change() {
+fn a_bare_touch_is_not_a_change() {
     let world = World::new();
     world.put("a", "base\n");
     let s = world.session("agent");
@@ -54,7 +56,7 @@ fn a_bare_touch_is_no_change() {
     let seen = |patch: &staging_core::Patch| patch.base.clone().expect("a base").modified_ns;
     assert!(seen(&fresh) > seen(&patch), "the new time stamps are remembered");
     assert_eq!(fresh.signature, patch.signature, "an approval of it still stands");
-    // The same bytes written anew, to another inode, are no change either.
+    // Writing the same bytes to another inode is not a change.
     fs::remove_file(world.root().join("a")).expect("removed");
     world.put("a", "base\n");
     assert_eq!(world.pending().len(), 1);
@@ -90,7 +92,7 @@ fn a_rename_onto_a_file_that_its_session_deletes_is_not_stale() {
 }
 
 #[test]
-fn a_write_over_a_file_that_the_user_changed_tells_the_agent_to_read_again() {
+fn a_write_over_a_file_that_the_user_changed_is_stale() {
     let world = World::new();
     world.put("a", "base\n");
     let s = world.session("agent");
@@ -106,7 +108,7 @@ fn a_write_over_a_file_that_the_user_changed_tells_the_agent_to_read_again() {
 }
 
 #[test]
-fn an_edit_between_propose_and_apply_stands_and_the_rest_stays_pending() {
+fn a_users_edit_between_propose_and_apply_stays_and_other_patches_stay_pending() {
     let world = World::new();
     world.put("a", "a\n");
     world.put("b", "b\n");

@@ -1,4 +1,4 @@
-//! Whose state it is: found after a move, by another name, and not by another directory.
+//! Finding the state of a workspace: after a move, at another path, and not for another directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ impl Places {
         status.sessions.iter().map(|session| session.patches.len()).sum()
     }
 
-    /// Changes a number in what a state says of its workspace.
+    /// Changes a number in a state's record of its workspace.
     fn alter(&self, state: &Path, field: &str, change: impl FnOnce(i64) -> i64) {
         let path = state.join("workspace");
         let mut record: serde_json::Value =
@@ -94,7 +94,7 @@ fn another_directory_at_an_old_path_has_a_state_of_its_own() {
 }
 
 #[test]
-fn a_directory_that_was_made_anew_is_offered_the_old_ones_state_and_not_given_it() {
+fn the_state_of_a_replaced_directory_is_offered_to_the_new_one_and_not_adopted() {
     let places = Places::new();
     let (root, state) = places.used("work");
     fs::remove_dir(&root).expect("removed");
@@ -110,7 +110,7 @@ fn a_directory_that_was_made_anew_is_offered_the_old_ones_state_and_not_given_it
 }
 
 #[test]
-fn a_state_with_pending_patches_is_not_given_up_for_another() {
+fn adopting_a_state_is_refused_while_the_workspaces_own_has_pending_patches() {
     let places = Places::new();
     let (root, state) = places.used("work");
     fs::remove_dir(&root).expect("removed");
@@ -122,7 +122,7 @@ fn a_state_with_pending_patches_is_not_given_up_for_another() {
 }
 
 #[test]
-fn a_state_is_not_taken_from_a_workspace_that_is_still_there() {
+fn a_state_is_not_adopted_while_its_workspace_exists() {
     let places = Places::new();
     let (root, state) = places.used("work");
     let moved = root.with_file_name("moved");
@@ -145,7 +145,7 @@ fn a_new_mount_of_the_same_directory_keeps_the_state() {
 }
 
 #[test]
-fn a_directory_with_a_reused_inode_is_another_one() {
+fn a_directory_with_a_reused_inode_is_another_directory() {
     let places = Places::new();
     let (root, state) = places.used("work");
     places.alter(&state, "born_ns", |born| born - 1);
@@ -154,10 +154,10 @@ fn a_directory_with_a_reused_inode_is_another_one() {
 }
 
 #[test]
-fn a_snapshot_at_another_path_does_not_take_the_originals_state_over() {
+fn a_snapshot_at_another_path_does_not_get_the_originals_state() {
     let places = Places::new();
     let (root, state) = places.used("work");
-    // The same numbers on another device, as a snapshot of a subvolume has.
+    // The same inode on another device, as in a snapshot of a subvolume.
     places.alter(&state, "device", |device| device + 1);
     let elsewhere = root.with_file_name("snapshot");
     fs::rename(&root, &elsewhere).expect("renamed");
@@ -203,7 +203,7 @@ fn the_first_directory_whose_state_had_a_session_is_found() {
     let moved = used.with_file_name("moved");
     fs::rename(&used, &moved).expect("renamed");
     assert_eq!(first(&[&without, &moved]), Some(moved.clone()), "its state moved with it");
-    // One that was used stays so when nothing is left in it.
+    // A used state counts as used also when nothing is left in it.
     let layer = places.open(&moved);
     layer.discard(&[], None).expect("discarded");
     drop(layer);
@@ -237,7 +237,7 @@ fn a_state_that_is_named_for_another_directory_is_not_opened() {
 }
 
 #[test]
-fn states_with_a_broken_apply_are_known_by_where_their_workspace_is() {
+fn states_with_an_interrupted_apply_are_listed_with_their_workspace() {
     let places = Places::new();
     let (root, state) = places.used("work");
     let (gone, of_the_gone) = places.used("gone");
@@ -254,7 +254,7 @@ fn states_with_a_broken_apply_are_known_by_where_their_workspace_is() {
 }
 
 #[test]
-fn a_state_that_cannot_be_looked_at_is_listed_with_its_problem_among_the_others() {
+fn a_state_that_cannot_be_read_is_listed_with_its_problem() {
     let places = Places::new();
     let (_, damaged) = places.used("damaged");
     let (root, _) = places.used("work");

@@ -1,4 +1,4 @@
-//! The store: reopening, refusing, and the log's hash chain.
+//! The store: reopening, migrations, refusals, and the log's hash chain.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,7 +26,7 @@ fn everything_pending_survives_reopening() {
 }
 
 #[test]
-fn a_closed_session_takes_nothing_more_and_frees_its_label() {
+fn a_closed_session_accepts_no_proposals_and_frees_its_label() {
     let world = World::new();
     let s = world.session("agent");
     let patch = world.write(s, "a", "1").patch.expect("pending");
@@ -48,7 +48,7 @@ fn a_closed_session_takes_nothing_more_and_frees_its_label() {
 #[case("p77")]
 #[case("a\nb")]
 #[case("-x")]
-fn labels_that_could_be_taken_for_something_else_are_refused(#[case] label: &str) {
+fn labels_that_could_be_confused_with_ids_or_options_are_refused(#[case] label: &str) {
     let world = World::new();
     let error = world.layer.open_session(label).expect_err("no label");
     assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
@@ -73,8 +73,8 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     assert!(matches!(error, StagingError::NewerStore { found: 99, .. }), "{error}");
 }
 
-/// A state directory as version 1 left it: one patch pending, one rejected, one
-/// applied, and the contents of the first and the last in files of their own.
+/// A state directory of version 1: one patch is pending, one rejected, one applied, and the contents
+/// of the first and the last have files of their own.
 fn of_version_1() -> World {
     let world = World::new();
     let mut options = world.layer.options().clone();
@@ -140,7 +140,7 @@ fn of_version_1() -> World {
 }
 
 #[test]
-fn a_store_of_version_1_is_brought_up_to_date_with_everything_in_it() {
+fn a_store_of_version_1_is_migrated_with_everything_in_it() {
     let world = of_version_1();
     let pending = world.pending();
     assert_eq!(pending.len(), 1);
@@ -160,7 +160,7 @@ fn a_store_of_version_1_is_brought_up_to_date_with_everything_in_it() {
     assert_eq!(session.owner_pid, None, "its process is not known well enough");
 }
 
-/// A state directory with a store of version 2, and what the rows say.
+/// A state directory with a store of version 2 and these rows.
 fn of_version_2(rows: &str) -> World {
     let world = World::new();
     let mut options = world.layer.options().clone();
@@ -177,7 +177,7 @@ fn of_version_2(rows: &str) -> World {
 }
 
 #[test]
-fn a_store_of_version_2_is_brought_up_to_date_and_tells_what_was_undone() {
+fn a_store_of_version_2_is_migrated_and_shows_undone_applies() {
     let patch = |id: u32, session: u32, state: &str, reason: &str, apply: &str| {
         format!(
             "INSERT INTO patches(id, session, path, operation, state, reason, signature, revision,
@@ -218,7 +218,7 @@ fn a_store_of_version_2_is_brought_up_to_date_and_tells_what_was_undone() {
 #[rstest]
 #[case::version_1(include_str!("fixtures/store-1.sql"))]
 #[case::version_2(include_str!("fixtures/store-2.sql"))]
-fn an_old_store_has_the_tables_of_a_new_one_when_it_is_brought_up_to_date(#[case] tables: &str) {
+fn a_migrated_store_has_the_tables_of_a_new_one(#[case] tables: &str) {
     let columns = |world: &World, state: &str| -> Vec<String> {
         let store = Connection::open(world.dir.path().join(state).join("store.sqlite"));
         let store = store.expect("the store");
@@ -252,7 +252,7 @@ fn an_old_store_has_the_tables_of_a_new_one_when_it_is_brought_up_to_date(#[case
 }
 
 #[test]
-fn processes_that_open_an_old_store_at_once_bring_it_up_to_date_once() {
+fn processes_that_open_an_old_store_at_once_migrate_it_once() {
     let world = World::new();
     let mut options = world.layer.options().clone();
     options.state_dir = world.dir.path().join("old");
@@ -308,7 +308,7 @@ fn tampering_with_the_log_is_found(#[case] tampering: &str, #[case] at: u64) {
 }
 
 #[test]
-fn an_event_reads_back_as_the_json_it_was_published_as() {
+fn an_event_is_parsed_back_from_its_published_json() {
     let world = World::new();
     let s = world.session("agent");
     world.write(s, "a", "1\n");

@@ -1,4 +1,4 @@
-//! Taking an applied set back: exactly, or not at all.
+//! Undos: exactly the tree before the apply, or no change.
 
 use std::fs;
 
@@ -43,7 +43,7 @@ fn apply(world: &World, proposals: Vec<Proposal>) -> ApplyId {
 #[case::onto_a_freed_path(vec![delete("b"), rename("a", "b")])]
 #[case::a_new_file_on_a_moved_ones_path(vec![rename("a", "z"), write("a", "another\n")])]
 #[case::all(vec![write("a", "x"), delete("b"), rename("dir/c", "q"), set_mode("d", 0o700), write("n", "")])]
-fn an_undo_brings_every_file_back(#[case] proposals: Vec<Proposal>) {
+fn an_undo_restores_every_file(#[case] proposals: Vec<Proposal>) {
     let world = populated();
     let before = files(&world);
     let applied = apply(&world, proposals);
@@ -65,7 +65,7 @@ fn an_undo_brings_every_file_back(#[case] proposals: Vec<Proposal>) {
 #[case::removed(|w: &World| fs::remove_file(w.root().join("b")).expect("there"))]
 #[case::mode(|w: &World| w.chmod("b", 0o600))]
 #[case::in_the_way(|w: &World| w.put("a", "the user's"))]
-fn an_undo_refuses_where_the_user_went_on(#[case] user: fn(&World)) {
+fn an_undo_is_refused_when_the_user_changed_a_file_since(#[case] user: fn(&World)) {
     let world = populated();
     apply(&world, vec![delete("a"), write("b", "new\n"), write("d", "new\n")]);
     user(&world);
@@ -77,7 +77,7 @@ fn an_undo_refuses_where_the_user_went_on(#[case] user: fn(&World)) {
 }
 
 #[test]
-fn undos_go_back_one_apply_after_the_other() {
+fn undos_revert_one_apply_after_the_other() {
     let world = populated();
     let start = files(&world);
     let first = apply(&world, vec![write("a", "1\n")]);
@@ -95,7 +95,7 @@ fn undos_go_back_one_apply_after_the_other() {
 }
 
 #[test]
-fn what_was_never_applied_cannot_be_undone() {
+fn a_patch_that_was_never_applied_cannot_be_undone() {
     let world = populated();
     assert_eq!(world.layer.undo(None).expect_err("nothing").kind(), ErrorKind::NotFound);
     let unknown = world.layer.undo(Some(ApplyId(7))).expect_err("unknown");
@@ -103,7 +103,7 @@ fn what_was_never_applied_cannot_be_undone() {
 }
 
 #[test]
-fn a_damaged_snapshot_is_refused_with_nothing_changed() {
+fn an_undo_with_damaged_content_is_refused_and_nothing_changes() {
     let world = populated();
     apply(&world, vec![write("a", "new\n")]);
     world.tear(b"old a\n");

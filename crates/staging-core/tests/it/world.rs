@@ -84,7 +84,7 @@ impl World {
         tree
     }
 
-    /// The store, as whoever tampers with it sees it.
+    /// A connection to the store, to tamper with it.
     pub(crate) fn store(&self) -> Connection {
         Connection::open(self.state().join("store.sqlite")).expect("the store")
     }
@@ -96,7 +96,7 @@ impl World {
         usize::try_from(count.expect("the table is there")).expect("few")
     }
 
-    /// Overwrites a stored content where it lies, with bytes of the same length.
+    /// Overwrites a stored content in place with other bytes of the same length.
     pub(crate) fn tear(&self, content: &[u8]) {
         let digest = Digest::of(content);
         let (pack, at): (i64, i64) = self
@@ -112,7 +112,7 @@ impl World {
         pack.write_all_at(&vec![b'!'; content.len()], at.unsigned_abs()).expect("ours");
     }
 
-    /// How many bytes of the disk the contents' directory takes.
+    /// How many bytes of disk space the directory of contents takes.
     pub(crate) fn content_blocks(&self) -> u64 {
         let mut tree = BTreeMap::new();
         walk(&self.state().join("blobs"), &mut tree);
