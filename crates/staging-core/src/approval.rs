@@ -3,40 +3,24 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The means by which an approval was given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ApprovalMeans {
-    /// A yes to a question on a terminal.
-    Asked,
-    /// The reviewed signature on the command line: `--expect`.
-    Expect,
-    /// `--yes` on the command line: apply without asking.
-    Yes,
-    /// An agent's client reported that its user approved.
-    Client,
-    /// A call from an embedding program, which has its own rules.
-    #[default]
-    Library,
-}
+use crate::string_enum::string_enum;
 
-impl ApprovalMeans {
-    /// The word used in the store and in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Asked => "asked",
-            Self::Expect => "expect",
-            Self::Yes => "yes",
-            Self::Client => "client",
-            Self::Library => "library",
-        }
-    }
-
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Asked, Self::Expect, Self::Yes, Self::Client, Self::Library]
-            .into_iter()
-            .find(|means| means.as_str() == word)
+string_enum! {
+    /// The means by which an approval was given.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub ApprovalMeans, "means of approval" {
+        /// A yes to a question on a terminal.
+        Asked = "asked",
+        /// The reviewed signature on the command line: `--expect`.
+        Expect = "expect",
+        /// `--yes` on the command line: apply without asking.
+        Yes = "yes",
+        /// An agent's client reported that its user approved.
+        Client = "client",
+        /// A call from an embedding program, which has its own rules.
+        #[default]
+        Library = "library",
     }
 }
 

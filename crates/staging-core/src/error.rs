@@ -463,6 +463,12 @@ pub enum StagingError {
 impl From<rusqlite::Error> for StagingError {
     fn from(source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        if let rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..) = source
+        {
+            return Self::DamagedStore { reason: source.to_string() };
+        }
         match source.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 let reason = format!(

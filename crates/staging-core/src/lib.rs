@@ -28,6 +28,7 @@ mod signature;
 mod signing;
 mod stage;
 mod store;
+mod string_enum;
 mod time;
 mod waiting;
 mod watch;

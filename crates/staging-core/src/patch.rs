@@ -7,37 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::base::Base;
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::signature::Signature;
+use crate::string_enum::string_enum;
 use crate::time::Timestamp;
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$variant_doc])* $variant),+ }
-
-        impl $name {
-            /// The word used in the store and in JSON.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-
-            pub(crate) fn from_word(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-words! {
+string_enum! {
     /// What a patch does to its file.
-    Operation {
+    pub Operation, "operation" {
         /// Brings a file, a symbolic link or a directory where none is.
         Create = "create",
         /// Replaces the content, and the mode when that differs too.
@@ -51,9 +26,9 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Where a patch stands.
-    PatchState {
+    pub PatchState, "patch's state" {
         /// Waits for a decision.
         Pending = "pending",
         /// Is on the disk.
@@ -63,9 +38,9 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Why a patch was discarded.
-    DiscardReason {
+    pub DiscardReason, "reason to discard" {
         /// A person said no.
         Rejected = "rejected",
         /// The file is no longer what the agent saw.

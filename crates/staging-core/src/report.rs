@@ -9,6 +9,7 @@ use crate::approval::Approval;
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::Patch;
 use crate::signature::Signature;
+use crate::string_enum::string_enum;
 
 /// One apply of a patch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -179,4 +180,14 @@ pub struct Contested {
     pub patches: Vec<PatchId>,
     /// Their sessions.
     pub sessions: Vec<SessionId>,
+}
+
+string_enum! {
+    /// Whether an apply has ended, and how.
+    pub(crate) ApplyState, "state of an apply" {
+        Started = "started",
+        Committed = "committed",
+        RolledBack = "rolled_back",
+        InDoubt = "in_doubt",
+    }
 }

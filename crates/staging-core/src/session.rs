@@ -1,34 +1,20 @@
 //! Sessions: each holds the proposals of one agent, from opening to closing or expiry.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::ids::SessionId;
+use crate::string_enum::string_enum;
 use crate::time::{Age, Timestamp};
 
-/// The state of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SessionState {
-    /// Accepts proposals.
-    Open,
-    /// Ended by a request.
-    Closed,
-    /// Ended because its agent was inactive for too long.
-    Expired,
-}
-
-impl SessionState {
-    /// The word used in the store and in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-            Self::Expired => "expired",
-        }
-    }
-
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        [Self::Open, Self::Closed, Self::Expired].into_iter().find(|state| state.as_str() == word)
+string_enum! {
+    /// The state of a session.
+    pub SessionState, "session's state" {
+        /// Accepts proposals.
+        Open = "open",
+        /// Ended by a request.
+        Closed = "closed",
+        /// Ended because its agent was inactive for too long.
+        Expired = "expired",
     }
 }
 

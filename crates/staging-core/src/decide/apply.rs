@@ -20,11 +20,11 @@ use crate::ids::{ApplyId, PatchId, RequestId, SessionId};
 use crate::layer::{DiffStagingLayer, Inner, Tidying};
 use crate::locks::unpoisoned;
 use crate::patch::{DiscardReason, Patch, PatchState};
-use crate::report::{ApplyOutcome, ApplyReport, ApplyStatus, PatchApply};
+use crate::report::{ApplyOutcome, ApplyReport, ApplyState, ApplyStatus, PatchApply};
 use crate::request::{ApplyRequest, Selection};
 use crate::signature::Signature;
 use crate::signing::set_signature;
-use crate::store::applies::{ApplyState, held_by};
+use crate::store::applies::held_by;
 use crate::store::write::Write;
 use crate::store::{applies, patches};
 

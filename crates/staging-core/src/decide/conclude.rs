@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::ids::ApplyId;
 use crate::layer::{Inner, Tidying};
 use crate::patch::{DiscardReason, Patch};
-use crate::store::applies::ApplyState;
+use crate::report::ApplyState;
 use crate::store::write::Write;
 use crate::store::{applies, patches};
 

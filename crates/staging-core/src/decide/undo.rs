@@ -16,9 +16,9 @@ use crate::ids::ApplyId;
 use crate::layer::{DiffStagingLayer, Inner};
 use crate::locks::unpoisoned;
 use crate::patch::{Operation, Patch, PatchState};
-use crate::report::{Reversible, UndoReport};
+use crate::report::{ApplyState, Reversible, UndoReport};
 use crate::signing::{set_signature, signature_of_several};
-use crate::store::applies::{ApplyState, RemovedDir};
+use crate::store::applies::RemovedDir;
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {

@@ -19,9 +19,8 @@ use crate::ids::ApplyId;
 use crate::layer::{DiffStagingLayer, Inner, Tidying};
 use crate::locks::unpoisoned;
 use crate::report::{
-    ApplyOutcome, InDoubtApply, QuarantinedJournal, RecoverReport, RecoveredApply,
+    ApplyOutcome, ApplyState, InDoubtApply, QuarantinedJournal, RecoverReport, RecoveredApply,
 };
-use crate::store::applies::ApplyState;
 use crate::store::write::Write;
 use crate::store::{applies, patches};
 

@@ -5,7 +5,7 @@ use atomic_fs::Digest;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::error::Result;
-use crate::store::numbers::{from_sql, sql};
+use crate::store::columns::{from_sql, rows, sql};
 
 /// Where a content lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -151,10 +151,6 @@ pub(crate) fn release(connection: &Connection, digest: &Digest) -> Result<Option
 
 /// The contents in a pack: first byte and length, in order.
 pub(crate) fn in_pack(connection: &Connection, pack: i64) -> Result<Vec<(u64, u64)>> {
-    let mut statement =
-        connection.prepare_cached("SELECT at, bytes FROM contents WHERE pack = ?1 ORDER BY at")?;
-    let rows =
-        statement.query_map([pack], |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))))?;
-    let found: rusqlite::Result<Vec<_>> = rows.collect();
-    Ok(found?)
+    let statement = "SELECT at, bytes FROM contents WHERE pack = ?1 ORDER BY at";
+    rows(connection, statement, [pack], |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))))
 }

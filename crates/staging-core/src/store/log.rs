@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::{Result, StagingError};
 use crate::event::{EVENT_SCHEMA, Event, EventRecord, LogCheck};
-use crate::store::numbers::{from_sql, sql};
+use crate::store::columns::{from_sql, sql};
 use crate::time::Timestamp;
 
 /// The last event's place and hash.
@@ -87,7 +87,7 @@ pub(crate) fn since(connection: &Connection, seq: u64, limit: usize) -> Result<V
         let event = serde_json::from_str(&payload).map_err(|error| StagingError::DamagedStore {
             reason: format!("event {seq} cannot be read: {error}"),
         })?;
-        let at = Timestamp::from_unix_ms(row.get(1)?);
+        let at = row.get(1)?;
         records.push(EventRecord { schema: EVENT_SCHEMA, seq, at, event });
     }
     Ok(records)

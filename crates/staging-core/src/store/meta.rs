@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::Result;
-use crate::store::numbers::from_sql;
+use crate::store::columns::from_sql;
 
 /// When contents were last swept completely, in milliseconds since 1970.
 pub(crate) const SWEPT_MS: &str = "swept_ms";

@@ -14,12 +14,12 @@
 pub(crate) mod age;
 pub(crate) mod applies;
 mod checkpoint;
+mod columns;
 pub(crate) mod contents;
 mod group_commit;
 pub(crate) mod identity;
 pub(crate) mod log;
 pub(crate) mod meta;
-mod numbers;
 pub(crate) mod patches;
 mod reserve;
 mod schema;

@@ -6,13 +6,13 @@ use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use crate::base::{Base, BaseStat};
 use crate::error::{Result, StagingError};
 use crate::ids::{ApplyId, PatchId, SessionId};
-use crate::patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
+use crate::patch::{DiffSummary, DiscardReason, Patch, PatchState};
 use crate::signature::Signature;
 use crate::signing::patch_signature;
+use crate::store::columns::{from_sql, limited, rows, sql};
 use crate::store::contents;
-use crate::store::numbers::{from_sql, sql};
 use crate::store::write::Write;
-use crate::time::{Age, Timestamp};
+use crate::time::Age;
 
 /// A statement that selects whole patches, as [`patch`] reads them.
 macro_rules! select {
@@ -31,15 +31,13 @@ macro_rules! select {
 /// The row as a patch; the numbers are places in what [`select`] selects.
 fn patch(row: &Row<'_>) -> Result<Patch> {
     let mut patch = Patch {
-        id: PatchId(from_sql(row.get(0)?)),
-        session: SessionId(from_sql(row.get(1)?)),
+        id: row.get(0)?,
+        session: row.get(1)?,
         path: path(row, 2)?.ok_or_else(|| StagingError::damaged_store("a patch has no path"))?,
         rename_to: path(row, 3)?,
-        operation: word(row, 4, Operation::from_word)?
-            .ok_or_else(|| StagingError::damaged_store("a patch has no operation"))?,
-        state: word(row, 5, PatchState::from_word)?
-            .ok_or_else(|| StagingError::damaged_store("a patch has no state"))?,
-        reason: word(row, 6, DiscardReason::from_word)?,
+        operation: row.get(4)?,
+        state: row.get(5)?,
+        reason: row.get(6)?,
         reason_text: row.get(7)?,
         // Never stored: what is approved is what the row says now.
         signature: Signature::from_bytes([0; 32]),
@@ -55,11 +53,11 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
             binary: row.get(25)?,
             remarks: remarks(row)?,
         },
-        created_at: Timestamp::from_unix_ms(row.get(27)?),
-        updated_at: Timestamp::from_unix_ms(row.get(28)?),
-        apply: row.get::<_, Option<i64>>(29)?.map(|id| ApplyId(from_sql(id))),
+        created_at: row.get(27)?,
+        updated_at: row.get(28)?,
+        apply: row.get(29)?,
         content_kept: row.get(30)?,
-        batch: row.get::<_, Option<i64>>(31)?.map(|id| PatchId(from_sql(id))),
+        batch: row.get(31)?,
     };
     patch.signature = patch_signature(&patch);
     Ok(patch)
@@ -69,15 +67,6 @@ fn path(row: &Row<'_>, at: usize) -> Result<Option<RelPath>> {
     match row.get_ref(at)?.as_blob_or_null().map_err(rusqlite::Error::from)? {
         None => Ok(None),
         Some(bytes) => Ok(Some(RelPath::parse(bytes)?)),
-    }
-}
-
-fn word<T>(row: &Row<'_>, at: usize, of: fn(&str) -> Option<T>) -> Result<Option<T>> {
-    match row.get_ref(at)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-        None => Ok(None),
-        Some(text) => of(text)
-            .map(Some)
-            .ok_or_else(|| StagingError::damaged_store(format!("a patch holds the word `{text}`"))),
     }
 }
 
@@ -134,7 +123,7 @@ fn one(connection: &Connection, statement: &str, values: &[&dyn ToSql]) -> Resul
 }
 
 pub(crate) fn find(connection: &Connection, id: PatchId) -> Result<Option<Patch>> {
-    one(connection, select!("id = ?1 AND state <> 'prepared'"), &[&sql(id.0)])
+    one(connection, select!("id = ?1 AND state <> 'prepared'"), &[&id])
 }
 
 /// Everything pending, by path.
@@ -170,11 +159,7 @@ pub(crate) fn on_path(connection: &Connection, path: &RelPath) -> Result<Vec<Pat
 
 /// A session's pending patches, by path.
 pub(crate) fn pending_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
-    list(
-        connection,
-        select!("session = ?1 AND state = 'pending' ORDER BY path"),
-        &[&sql(session.0)],
-    )
+    list(connection, select!("session = ?1 AND state = 'pending' ORDER BY path"), &[&session])
 }
 
 /// The session's pending patch on this path.
@@ -183,7 +168,7 @@ pub(crate) fn at_path(
     session: SessionId,
     path: &RelPath,
 ) -> Result<Option<Patch>> {
-    let values: [&dyn ToSql; 2] = [&sql(session.0), &path.as_bytes()];
+    let values: [&dyn ToSql; 2] = [&session, &path.as_bytes()];
     one(connection, select!("session = ?1 AND path = ?2 AND state = 'pending'"), &values)
 }
 
@@ -193,7 +178,7 @@ pub(crate) fn at_target(
     session: SessionId,
     path: &RelPath,
 ) -> Result<Option<Patch>> {
-    let values: [&dyn ToSql; 2] = [&sql(session.0), &path.as_bytes()];
+    let values: [&dyn ToSql; 2] = [&session, &path.as_bytes()];
     one(
         connection,
         select!("session = ?1 AND rename_to = ?2 AND rename_to IS NOT NULL AND state = 'pending'"),
@@ -208,7 +193,7 @@ pub(crate) fn below(
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
     let (from, to) = bounds_below(path);
-    let values: [&dyn ToSql; 3] = [&sql(session.0), &from, &to];
+    let values: [&dyn ToSql; 3] = [&session, &from, &to];
     let mut found = list(
         connection,
         select!(
@@ -230,7 +215,7 @@ pub(crate) fn any_links(connection: &Connection, session: SessionId) -> Result<b
         "SELECT EXISTS(SELECT 1 FROM patches INDEXED BY pending_links
          WHERE state = 'pending' AND staged_mode = 40960 AND session = ?1)",
     )?;
-    Ok(statement.query_row([sql(session.0)], |row| row.get(0))?)
+    Ok(statement.query_row([session], |row| row.get(0))?)
 }
 
 /// What every path below this one lies between, as bytes; `0` is the byte after `/`.
@@ -245,7 +230,7 @@ pub(crate) fn freeing_below(
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
     let (from, to) = bounds_below(path);
-    let values: [&dyn ToSql; 3] = [&sql(session.0), &from, &to];
+    let values: [&dyn ToSql; 3] = [&session, &from, &to];
     list(
         connection,
         select!(
@@ -268,9 +253,9 @@ pub(crate) fn sessions_at(
          WHERE state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1 AND session <> ?2",
     ] {
         let mut statement = connection.prepare_cached(statement)?;
-        let mut rows = statement.query(params![path.as_bytes(), sql(but.0)])?;
+        let mut rows = statement.query(params![path.as_bytes(), but])?;
         while let Some(row) = rows.next()? {
-            found.push(SessionId(from_sql(row.get(0)?)));
+            found.push(row.get(0)?);
         }
     }
     found.sort_unstable();
@@ -283,7 +268,7 @@ pub(crate) fn of_apply(connection: &Connection, apply: ApplyId) -> Result<Vec<Pa
     list(
         connection,
         select!("id IN (SELECT patch FROM apply_patches WHERE apply = ?1) ORDER BY path"),
-        &[&sql(apply.0)],
+        &[&apply],
     )
 }
 
@@ -326,11 +311,11 @@ pub(crate) fn insert(
              ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
         )?
         .execute(params![
-            sql(patch.session.0),
+            patch.session,
             patch.path.as_bytes(),
             patch.rename_to.as_ref().map(RelPath::as_bytes),
-            patch.operation.as_str(),
-            patch.batch.map(|batch| sql(batch.0)),
+            patch.operation,
+            patch.batch,
             patch.revision,
             base.map(|base| base.content.digest.as_bytes()),
             base.map(|base| base.content.mode),
@@ -349,8 +334,8 @@ pub(crate) fn insert(
             patch.diff.full_replace,
             patch.diff.binary,
             remarks,
-            patch.created_at.unix_ms(),
-            patch.updated_at.unix_ms(),
+            patch.created_at,
+            patch.updated_at,
             state,
             owner,
         ])?;
@@ -372,22 +357,17 @@ pub(crate) fn list_prepared(
              created_ms = ?3, updated_ms = ?3
              WHERE id BETWEEN ?4 AND ?5 AND batch = ?1 AND state = 'prepared'",
         )?
-        .execute([sql(first.0), sql(batch.0), write.now.unix_ms(), sql(ids.0.0), sql(ids.1.0)])?;
+        .execute(params![first, batch, write.now, ids.0, ids.1])?;
     Ok(changed)
 }
 
 /// Removes prepared patches of a call that was given up, with what they need of contents; whether
 /// there were as many as `limit`.
 pub(crate) fn drop_prepared(write: &mut Write<'_>, first: PatchId, limit: usize) -> Result<bool> {
-    let mut statement = write.connection.prepare_cached(
-        "DELETE FROM patches WHERE id IN (
+    let statement = "DELETE FROM patches WHERE id IN (
              SELECT id FROM patches WHERE batch = ?1 AND state = 'prepared' LIMIT ?2)
-         RETURNING base_digest, staged_digest",
-    )?;
-    let limit_rows = i64::try_from(limit).unwrap_or(i64::MAX);
-    let dropped: rusqlite::Result<Vec<Digests>> =
-        statement.query_map([sql(first.0), limit_rows], digests)?.collect();
-    let dropped = dropped?;
+         RETURNING base_digest, staged_digest";
+    let dropped = rows(write, statement, params![first, limited(limit)], digests)?;
     let are_more = dropped.len() == limit;
     for needed in dropped {
         release(write, needed)?;
@@ -398,14 +378,10 @@ pub(crate) fn drop_prepared(write: &mut Write<'_>, first: PatchId, limit: usize)
 /// The calls that have prepared patches: the first one's id, and the process. That no patch but
 /// these is undecided and not pending is what makes the search short.
 pub(crate) fn unlisted(connection: &Connection) -> Result<Vec<(PatchId, String)>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT batch, reason_text FROM patches
+    let statement = "SELECT DISTINCT batch, reason_text FROM patches
          WHERE state <> 'pending' AND decided_age_ms IS NULL AND state = 'prepared'
-         AND batch IS NOT NULL AND reason_text IS NOT NULL",
-    )?;
-    let rows = statement.query_map([], |row| Ok((PatchId(from_sql(row.get(0)?)), row.get(1)?)))?;
-    let found: rusqlite::Result<Vec<_>> = rows.collect();
-    Ok(found?)
+         AND batch IS NOT NULL AND reason_text IS NOT NULL";
+    rows(connection, statement, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Patches that were discarded because their file changed or their session expired, and that
@@ -425,13 +401,13 @@ pub(crate) fn any_lapsed(connection: &Connection) -> Result<bool> {
 pub(crate) fn lapsed_after(connection: &Connection, id: PatchId) -> Result<Option<PatchId>> {
     let newest: Option<i64> = connection
         .prepare_cached("SELECT lapsed_after FROM patches WHERE id = ?1")?
-        .query_row([sql(id.0)], |row| row.get(0))?;
+        .query_row([id], |row| row.get(0))?;
     Ok(newest.map(|id| PatchId(from_sql(id))))
 }
 
 /// Those of a session, by path.
 pub(crate) fn lapsed_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
-    list(connection, select!("lapsed = 1 AND session = ?1 ORDER BY path, id"), &[&sql(session.0)])
+    list(connection, select!("lapsed = 1 AND session = ?1 ORDER BY path, id"), &[&session])
 }
 
 /// Those on this path that were proposed in sessions of the same label.
@@ -440,7 +416,7 @@ pub(crate) fn lapsed_at(
     session: SessionId,
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
-    let values: [&dyn ToSql; 2] = [&sql(session.0), &path.as_bytes()];
+    let values: [&dyn ToSql; 2] = [&session, &path.as_bytes()];
     list(
         connection,
         select!(
@@ -459,7 +435,7 @@ pub(crate) fn settle(write: &Write<'_>, id: PatchId, text: Option<&str>) -> Resu
             "UPDATE patches SET lapsed = 0, reason_text = coalesce(?2, reason_text),
              unreported = max(unreported, ?2 IS NOT NULL), updated_ms = ?3 WHERE id = ?1 AND lapsed = 1",
         )?
-        .execute(params![sql(id.0), text, write.now.unix_ms()])?;
+        .execute(params![id, text, write.now])?;
     Ok(changed == 1)
 }
 
@@ -467,7 +443,7 @@ pub(crate) fn settle(write: &Write<'_>, id: PatchId, text: Option<&str>) -> Resu
 pub(crate) fn set_batch(connection: &Connection, id: PatchId, batch: PatchId) -> Result<()> {
     connection
         .prepare_cached("UPDATE patches SET batch = ?2 WHERE id = ?1")?
-        .execute([sql(id.0), sql(batch.0)])?;
+        .execute([id, batch])?;
     Ok(())
 }
 
@@ -486,7 +462,7 @@ pub(crate) fn reopen(write: &Write<'_>, id: PatchId) -> Result<()> {
             "UPDATE patches SET state = 'pending', reason = NULL, reason_text = NULL, apply = NULL,
              lapsed = 0, unreported = 1, updated_ms = ?2 WHERE id = ?1 AND state <> 'pending'",
         )?
-        .execute(params![sql(id.0), write.now.unix_ms()])?;
+        .execute(params![id, write.now])?;
     Ok(())
 }
 
@@ -497,7 +473,7 @@ pub(crate) fn discard_undone(write: &Write<'_>, id: PatchId) -> Result<()> {
             "UPDATE patches SET state = 'discarded', reason = 'undone', unreported = 1,
              updated_ms = ?2 WHERE id = ?1 AND state = 'applied'",
         )?
-        .execute(params![sql(id.0), write.now.unix_ms()])?;
+        .execute(params![id, write.now])?;
     Ok(())
 }
 
@@ -508,7 +484,7 @@ pub(crate) fn was_undone(connection: &Connection, id: PatchId) -> Result<bool> {
             "SELECT EXISTS(SELECT 1 FROM apply_patches JOIN applies ON applies.id = apply
              WHERE patch = ?1 AND undone_by IS NOT NULL)",
         )?
-        .query_row([sql(id.0)], |row| row.get(0))?)
+        .query_row([id], |row| row.get(0))?)
 }
 
 /// What was decided about patches of sessions of this label, and not told their agent yet.
@@ -524,9 +500,7 @@ pub(crate) fn unreported(connection: &Connection, label: &str) -> Result<Vec<Pat
 
 /// Notes that the agent of these patches knows what was decided.
 pub(crate) fn set_reported(connection: &Connection, id: PatchId) -> Result<()> {
-    connection
-        .prepare_cached("UPDATE patches SET unreported = 0 WHERE id = ?1")?
-        .execute([sql(id.0)])?;
+    connection.prepare_cached("UPDATE patches SET unreported = 0 WHERE id = ?1")?.execute([id])?;
     Ok(())
 }
 
@@ -558,14 +532,14 @@ pub(crate) fn discard(
         )?
         .query_row(
             params![
-                sql(id.0),
-                reason.as_str(),
+                id,
+                reason,
                 text,
-                write.now.unix_ms(),
+                write.now,
                 keep,
                 reason.lapses(),
                 reason.is_to_be_reported(),
-                write.age.0
+                write.age
             ],
             digests,
         )
@@ -604,7 +578,7 @@ pub(crate) fn drop_contents(write: &mut Write<'_>, id: PatchId) -> Result<bool> 
             "UPDATE patches SET kept = 0 WHERE id = ?1 AND kept AND state <> 'pending'
              RETURNING base_digest, staged_digest",
         )?
-        .query_row([sql(id.0)], digests)
+        .query_row([id], digests)
         .optional()?;
     let Some(digests) = digests else { return Ok(false) };
     release(write, digests)?;
@@ -618,31 +592,20 @@ pub(crate) fn decided_before(
     before: Age,
     limit: usize,
 ) -> Result<Vec<PatchId>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id FROM patches WHERE state <> 'pending' AND decided_age_ms < ?1
+    let statement = "SELECT id FROM patches WHERE state <> 'pending' AND decided_age_ms < ?1
          AND (lapsed = 0 OR kept)
          AND NOT EXISTS (SELECT 1 FROM applies WHERE applies.id = patches.apply
              AND (ended_ms IS NULL OR state IN ('started', 'in_doubt')))
-         ORDER BY decided_age_ms LIMIT ?2",
-    )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map([before.0, limit], |row| row.get(0))?;
-    let ids: rusqlite::Result<Vec<i64>> = rows.collect();
-    Ok(ids?.into_iter().map(|id| PatchId(from_sql(id))).collect())
+         ORDER BY decided_age_ms LIMIT ?2";
+    rows(connection, statement, params![before, limited(limit)], |row| row.get(0))
 }
 
 /// Which contents which patches need, by patch.
 pub(crate) fn contents_needed(connection: &Connection) -> Result<Vec<(PatchId, Digest)>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, base_digest FROM patches WHERE kept AND base_digest IS NOT NULL
+    let statement = "SELECT id, base_digest FROM patches WHERE kept AND base_digest IS NOT NULL
          UNION SELECT id, staged_digest FROM patches WHERE kept AND staged_digest IS NOT NULL
-         ORDER BY 1",
-    )?;
-    let rows = statement.query_map([], |row| {
-        Ok((PatchId(from_sql(row.get(0)?)), Digest::from_bytes(row.get(1)?)))
-    })?;
-    let found: rusqlite::Result<Vec<_>> = rows.collect();
-    Ok(found?)
+         ORDER BY 1";
+    rows(connection, statement, [], |row| Ok((row.get(0)?, Digest::from_bytes(row.get(1)?))))
 }
 
 /// Removes a decided patch, its contents with it; the log keeps what happened. A lapsed one
@@ -651,7 +614,7 @@ pub(crate) fn forget(write: &mut Write<'_>, id: PatchId) -> Result<()> {
     drop_contents(write, id)?;
     let lapsed: Option<bool> = write
         .prepare_cached("SELECT lapsed FROM patches WHERE id = ?1")?
-        .query_row([sql(id.0)], |row| row.get(0))
+        .query_row([id], |row| row.get(0))
         .optional()?;
     if lapsed == Some(true) {
         return Ok(());
@@ -663,7 +626,7 @@ pub(crate) fn forget(write: &mut Write<'_>, id: PatchId) -> Result<()> {
         "DELETE FROM apply_patches WHERE patch = ?1",
         "DELETE FROM patches WHERE id = ?1 AND state <> 'pending'",
     ] {
-        write.prepare_cached(statement)?.execute([sql(id.0)])?;
+        write.prepare_cached(statement)?.execute([id])?;
     }
     Ok(())
 }
@@ -676,7 +639,7 @@ pub(crate) fn update_stat(connection: &Connection, id: PatchId, base: &Base) -> 
              base_changed_ns = ?5, base_observed_ns = ?6 WHERE id = ?1 AND base_digest = ?7",
         )?
         .execute(params![
-            sql(id.0),
+            id,
             base.modified_ns,
             sql(base.stat.inode),
             sql(base.stat.device),
