@@ -18,15 +18,15 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 /// What an attempt to change what is pending leads to.
 pub(crate) enum Attempt<T> {
     Answered(Result<T>),
-    /// A patch that would change is on its way to the disk; nothing was changed.
+    /// An apply that is running holds a patch; nothing was changed.
     LockedByApply(ApplyId),
-    /// Something else happened to the session meanwhile; nothing was changed.
+    /// The session was changed meanwhile; nothing was changed by this attempt.
     Raced,
 }
 
 impl Inner {
-    /// Goes on from an attempt until the session holds still and no apply holds its patches. When
-    /// the process of that apply is dead, the workspace's lock is free, and recovery frees them.
+    /// Repeats an attempt until it was not raced and no apply holds its patches. When the process of
+    /// that apply is dead, the workspace's lock is free, and recovery releases them.
     pub(crate) fn retry_while_locked<T>(
         &self,
         first: Attempt<T>,
@@ -43,8 +43,8 @@ impl Inner {
                     return Err(StagingError::Busy { what });
                 }
                 Attempt::LockedByApply(apply) => {
-                    // What a failed sync left in doubt is decided here; what waits for a person is
-                    // not.
+                    // Recovery decides an apply that a failed sync left in doubt, but not one that waits
+                    // for a person.
                     let has_recovered = self.recover_if_free()?;
                     let held = self.store.peek(|connection| held_by(connection, apply))?;
                     let is_in_doubt = matches!(held, StagingError::HeldInDoubt { .. });

@@ -140,7 +140,7 @@ pub enum Event {
         signature: Signature,
         /// The client that reported the approval; absent when the reviewer approved in
         /// Greenroom itself.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(rename = "attested_by", default, skip_serializing_if = "Option::is_none")]
         client_approved: Option<ClientApproval>,
         /// How the approval was given; absent in entries of older versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]

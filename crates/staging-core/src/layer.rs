@@ -1,6 +1,4 @@
-//! The staging layer: every call that an agent or a reviewer makes, blocking.
-//!
-//! Handlers of the actors call these functions; so may anybody who can wait.
+//! The staging layer, whose methods are every call of agents and reviewers. All of them block.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -40,11 +38,12 @@ pub(crate) struct Inner {
     pub(crate) gate: Mutex<Option<Tidying>>,
     /// Called at each step of reading a file: for tests that play the user.
     pub(crate) read_observer: OnceLock<Box<ReadObserver>>,
-    /// What was recovered on the way to other things, and nobody has been told of.
+    /// What other calls recovered and [`take_recovered`](DiffStagingLayer::take_recovered) has not
+    /// reported yet.
     pub(crate) recovered: Mutex<RecoverReport>,
 }
 
-/// What an apply left to tidy, with the lock that keeps others from it.
+/// What an apply left to tidy, with the lock that keeps other processes out.
 pub(crate) struct Tidying {
     pub(crate) lock: WorkspaceLock,
     pub(crate) unfinished: Unfinished,
@@ -52,7 +51,7 @@ pub(crate) struct Tidying {
 }
 
 impl Inner {
-    /// The bits of a file that is created without naming any, as the system would give them.
+    /// The permission bits of a file that is created without any, as the system would give them.
     pub(crate) fn new_file_mode(&self, path: &RelPath) -> Result<u32> {
         Ok(self.workspace.new_file_mode(path, self.options.new_file_mode)?)
     }
@@ -65,12 +64,12 @@ impl DiffStagingLayer {
     /// it, and ends sessions whose time has run out.
     pub fn open(options: StagingOptions) -> Result<Self> {
         let layer = Self::open_as_it_is(options)?;
-        // Reading goes on without it; whoever changes the workspace recovers first, and is told.
+        // Reading does not need it; every call that changes the workspace recovers first.
         if let Err(error) = layer.0.recover_if_free() {
             tracing::warn!(%error, "what a dead process left is not recovered yet");
         }
         match layer.0.sweep_at_start() {
-            // What cannot be written to can still be read; whoever changes something finds out.
+            // A state that cannot be written can still be read; the next change reports it.
             Err(error) if error.is_unwritable() => {
                 tracing::debug!(%error, "what is old or orphaned stays until the next start");
             }
@@ -133,13 +132,13 @@ impl DiffStagingLayer {
         self.0.store.read(|connection| log::since(connection, seq, limit))
     }
 
-    /// Waits until the observers have been told of every event of this process that
-    /// [`events_since`](Self::events_since) has shown.
+    /// Waits until the observers have received every event of this process that
+    /// [`events_since`](Self::events_since) has returned.
     pub fn wait_for_observers(&self) {
         self.0.store.wait_for_observers();
     }
 
-    /// The place of the newest event; 0 when there is none.
+    /// The number of the newest event; 0 when there is none.
     pub fn newest_event(&self) -> Result<u64> {
         self.0.store.peek(|connection| Ok(log::head(connection)?.seq()))
     }
@@ -161,7 +160,7 @@ impl Drop for Inner {
     }
 }
 
-/// What atomic-fs is told to allow.
+/// What atomic-fs has to allow.
 pub(crate) fn policies(options: &StagingOptions) -> Options {
     Options {
         allow_git: options.allow_git,

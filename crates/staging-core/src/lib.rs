@@ -1,4 +1,62 @@
-//! Sessions, patches, signatures and events. Everything here is synchronous.
+//! Holds agents' writes outside of the workspace until a person decides: sessions, patches,
+//! signatures, approvals and the log. Everything here is synchronous.
+//!
+//! # Map
+//! [`DiffStagingLayer`] is the one type to start with. An agent has a [`Session`]; what it proposes
+//! ([`Proposal`]) becomes a pending [`Patch`], with the file's [`Base`] and the staged content in a
+//! store outside of the workspace. A reviewer reads one diff
+//! ([`write_diff`](DiffStagingLayer::write_diff)) of a [`Selection`] and approves its [`Signature`];
+//! [`apply`](DiffStagingLayer::apply) brings exactly that to the disk, whole or not at all, and
+//! [`undo`](DiffStagingLayer::undo) takes it back. Every change of state is an [`Event`] in a log
+//! whose entries are chained by hashes.
+//!
+//! `stage.rs` lists the steps of a proposal, `decide/apply.rs` those of an apply, `decide/undo.rs`
+//! those of an undo, and `maintain/recover.rs` those of a recovery. `store/` has the rows of SQLite,
+//! `contents/` the bytes.
+//!
+//! ```
+//! use staging_core::{ApplyRequest, DiffOptions, DiffStagingLayer, Proposal, RelPath, StagingOptions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (workspace, state) = (tempfile::tempdir()?, tempfile::tempdir()?);
+//! let options = StagingOptions::new(workspace.path(), state.path().join("state"));
+//! let layer = DiffStagingLayer::open(options)?;
+//! let session = layer.open_session("refactorer")?;
+//!
+//! let path = RelPath::parse(b"greeting.txt")?;
+//! let content = b"good evening\n".to_vec();
+//! layer.propose(session.id, Proposal::Write { path, content, mode: None })?;
+//! assert!(!workspace.path().join("greeting.txt").exists());
+//!
+//! let selection = layer.select(&[])?;
+//! let mut diff = Vec::new();
+//! layer.write_diff(&selection.patches, &DiffOptions::default(), &mut diff)?;
+//! assert!(String::from_utf8(diff)?.contains("+good evening"));
+//!
+//! let expect = Some(selection.signature);
+//! layer.apply(&ApplyRequest { expect, ..ApplyRequest::default() })?;
+//! layer.tidy()?;
+//! assert_eq!(std::fs::read(workspace.path().join("greeting.txt"))?, b"good evening\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Durability
+//! What [`apply`](DiffStagingLayer::apply) and [`undo`](DiffStagingLayer::undo) report is on the disk
+//! and survives a power cut. A proposal survives the process when it is answered; it survives a
+//! power cut after the next flush (about a second), or at once with
+//! [`durable_proposals`](StagingOptions::durable_proposals).
+//!
+//! # Errors
+//! Each call returns a [`StagingError`], whose [`kind`](StagingError::kind) tells programs what
+//! happened and whose [`path`](StagingError::path) names the file. Unless the kind is
+//! [`InDoubt`](ErrorKind::InDoubt), the workspace is unchanged.
+//!
+//! # Limitations
+//! Several processes may open one state; SQLite's transactions order their decisions, and a lock on
+//! the workspace orders what they do to the disk. The crate does not read the home directory, the
+//! environment or the terminal: [`StagingOptions`] has all that it depends on.
+#![deny(missing_docs)]
 
 mod approval;
 mod attempt;

@@ -1,5 +1,5 @@
-//! Staging proposals: what the session sees is read, the change is planned on it, compared, and
-//! committed if nothing else happened to the session meanwhile.
+//! Staging proposals: read what the session sees, plan the change on it, compare, and commit if the
+//! session has not changed meanwhile.
 //!
 //! Requests of several sessions are staged as one batch, which makes many of them cheap: they share
 //! one transaction and its sync. A batch of one is a batch.
@@ -62,8 +62,8 @@ impl DiffStagingLayer {
         self.stage(&[request]).pop().expect("one request gives one answer")
     }
 
-    /// Stages requests of several sessions together, each by itself: one that fails leaves the
-    /// others. The answers are in the same order, and are those of
+    /// Stages requests of several sessions as one batch. A request that fails does not affect the
+    /// others. The answers are in the order of the requests, and are those of
     /// [`propose_all`](Self::propose_all). A session must not be named twice.
     pub fn stage(&self, requests: &[StageRequest]) -> Vec<Result<Vec<Proposed>>> {
         let requests: Vec<Request<'_>> = requests.iter().map(Request::of).collect();
@@ -78,7 +78,7 @@ pub struct StageRequest {
     pub session: SessionId,
     /// The changes in their order, each seeing those before it.
     pub proposals: Vec<Proposal>,
-    /// What is logged of it belongs to this span.
+    /// The span of its log lines.
     pub span: Span,
 }
 
@@ -113,7 +113,7 @@ impl<'r> Request<'r> {
 /// A session as it is before a plan is made.
 struct Before {
     session: Session,
-    /// Which a commit finds again unless something else happened to the session.
+    /// The number that a commit finds unchanged unless the session was changed meanwhile.
     generation: i64,
     /// What is pending at the path that was asked for.
     at: Option<At>,
@@ -149,7 +149,7 @@ impl Inner {
     }
 
     /// Reads, plans and commits once. Where the batch cannot be committed as one, each of its
-    /// requests has to be tried alone: whatever is the matter with one is told to it alone.
+    /// requests has to be tried alone, so that an error is the answer to its own request only.
     fn attempt(&self, requests: &[Request<'_>]) -> Vec<Attempt<Vec<Proposed>>> {
         let is_alone = requests.len() == 1;
         let failed = |error| match is_alone {
@@ -165,14 +165,33 @@ impl Inner {
             Err(error) if is_alone => return vec![failed(error)],
             Err(_) => return requests.iter().map(|_| Attempt::Raced).collect(),
         };
-        // What each request makes of it, with new contents in the store.
+        // What each request makes of what its session sees, signed and compared, with new contents
+        // in the store.
+        let plan = |request: &Request<'_>, before: Result<Before>| {
+            let Before { session, generation, at } = before.map_err(failed)?;
+            let session = self.still_open(session).map_err(failed)?.id;
+            let mut view = View::new(self, session);
+            if let (Some(path), Some(at)) = (request.likely, at) {
+                view.note(path.clone(), at);
+            }
+            let planned =
+                (request.plan)(&mut view).and_then(|touched| Ok((touched, self.steps(&mut view)?)));
+            match planned {
+                Ok((touched, steps)) => {
+                    view.forget_plan();
+                    Ok(Plan { session, generation, view, steps, touched })
+                }
+                Err(error) => {
+                    self.release_unused(&view.stored, &HashSet::new());
+                    let has_raced = view.has_raced.get();
+                    Err(if has_raced { Attempt::Raced } else { Attempt::Answered(Err(error)) })
+                }
+            }
+        };
         let mut outcomes: Vec<Option<Attempt<Vec<Proposed>>>> = Vec::new();
         let mut plans = Vec::new();
         for (request, before) in requests.iter().zip(before) {
-            let planned = before
-                .map_err(failed)
-                .and_then(|before| request.span.in_scope(|| self.plan(request, before, is_alone)));
-            match planned {
+            match request.span.in_scope(|| plan(request, before)) {
                 Ok(plan) => {
                     plans.push(plan);
                     outcomes.push(None);
@@ -194,38 +213,6 @@ impl Inner {
         each.map(|outcome| outcome.or_else(|| committed.next()).expect("each has one")).collect()
     }
 
-    /// Plans a request on what its session sees.
-    fn plan(
-        &self,
-        request: &Request<'_>,
-        before: Before,
-        is_alone: bool,
-    ) -> Result<Plan<'_>, Attempt<Vec<Proposed>>> {
-        let Before { session, generation, at } = before;
-        let answered = |error| Attempt::Answered(Err(error));
-        let session = match self.still_open(session) {
-            Ok(session) => session.id,
-            Err(error) if is_alone => return Err(answered(error)),
-            Err(_) => return Err(Attempt::Raced),
-        };
-        let mut view = View::new(self, session);
-        if let (Some(path), Some(at)) = (request.likely, at) {
-            view.note(path.clone(), at);
-        }
-        let planned =
-            (request.plan)(&mut view).and_then(|touched| Ok((touched, self.steps(&mut view)?)));
-        match planned {
-            Ok((touched, steps)) => {
-                view.forget_plan();
-                Ok(Plan { session, generation, view, steps, touched })
-            }
-            Err(error) => {
-                self.release_unused(&view.stored, &HashSet::new());
-                Err(if view.has_raced.get() { Attempt::Raced } else { answered(error) })
-            }
-        }
-    }
-
     /// What becomes of each touched path, signed and compared; taken out of what is planned.
     fn steps(&self, view: &mut View<'_>) -> Result<Vec<Step>> {
         view.forget_disk();
@@ -235,7 +222,7 @@ impl Inner {
             let old = view.stored_at(&path)?.map(Box::new);
             let mut step = Step { path, old, new, diff: None };
             if let Some(new) = &mut step.new {
-                new.signature = signature_of(new);
+                new.signature = patch_signature(new);
             }
             if !step.is_idle()
                 && let Some(new) = &mut step.new
@@ -247,15 +234,15 @@ impl Inner {
             }
             steps.push(step);
         }
-        // Which paths they are is asked of the plan as well.
+        // `View::planned` still names the paths.
         view.planned = steps.iter().map(|step| (step.path.clone(), None)).collect();
         Ok(steps)
     }
 
-    /// That a program loses its capabilities with its old content, which no diff shows.
+    /// A remark when a program loses its file capabilities with its old content: no diff shows that.
     fn dropped_capabilities(&self, patch: &Patch) -> Result<Option<String>> {
         let (Some(base), Some(staged)) = (&patch.base, patch.staged) else { return Ok(None) };
-        // Nobody can run anything else, so only programs are looked at.
+        // Capabilities matter only for programs.
         let is_new_program = base.content.mode & 0o111 != 0 && base.content.digest != staged.digest;
         if !is_new_program || !self.workspace.has_capabilities(&patch.path)? {
             return Ok(None);
@@ -275,11 +262,6 @@ impl Inner {
         };
         Ok((side(base)?, side(staged)?))
     }
-}
-
-/// The signature that belongs to a patch's content.
-fn signature_of(patch: &Patch) -> Signature {
-    patch_signature(patch)
 }
 
 impl From<Committed> for Attempt<Vec<Proposed>> {

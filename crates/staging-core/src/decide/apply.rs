@@ -80,8 +80,22 @@ impl DiffStagingLayer {
         if request.client_approved.is_some() {
             check_client_approval(&patches, request.expect)?;
         }
-        // It has to be one set, with everything that it needs.
-        check_conflicts(&patches)?;
+        // It has to be one set, of which no two sessions change one file, with everything that it
+        // needs.
+        let mut by_path: BTreeMap<&RelPath, &Patch> = BTreeMap::new();
+        for patch in &patches {
+            for path in std::iter::once(&patch.path).chain(&patch.rename_to) {
+                if let Some(other) = by_path.insert(path, patch)
+                    && other.session != patch.session
+                {
+                    return Err(StagingError::Conflict {
+                        path: path.clone(),
+                        patches: (other.id, patch.id),
+                        sessions: (other.session, patch.session),
+                    });
+                }
+            }
+        }
         inner.check_complete(&patches)?;
         let unconfirmed: Vec<Patch> =
             patches.iter().filter(|patch| patch.diff.full_replace).cloned().collect();
@@ -349,24 +363,4 @@ fn report(apply: Option<ApplyId>, patches: &[Patch]) -> ApplyReport {
         warnings: Vec::new(),
         kept: Vec::new(),
     }
-}
-
-/// Refuses two sessions' patches on one file.
-fn check_conflicts(patches: &[Patch]) -> Result<()> {
-    let mut by_path: BTreeMap<&RelPath, &Patch> = BTreeMap::new();
-    for patch in patches {
-        for path in std::iter::once(&patch.path).chain(&patch.rename_to) {
-            match by_path.insert(path, patch) {
-                Some(other) if other.session != patch.session => {
-                    return Err(StagingError::Conflict {
-                        path: path.clone(),
-                        patches: (other.id, patch.id),
-                        sessions: (other.session, patch.session),
-                    });
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,5 @@
-//! Committing what was planned: patches, what they need of contents, and their events, in
-//! one transaction, if nothing else happened to the session meanwhile.
+//! Committing a plan: patches, their references to contents, and their events, in one transaction,
+//! if the session has not changed meanwhile.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -26,13 +26,13 @@ use crate::store::patches::{Inserted, Needs};
 use crate::store::write::Write;
 use crate::store::{contents, meta, patches, sessions};
 
-/// Proposals put a session's expiry off at most this often: the index of expiries would
-/// be written for each of them.
+/// Proposals extend a session's expiry at most this often, so that the index of expiries is not
+/// written for each of them.
 const PROPOSAL_TOUCH_MS: i64 = 1000;
 
 impl Inner {
-    /// Commits plans of several sessions in one transaction, and gives each one's answers; all of
-    /// it is taken back on an error. What they put is given back as far as it is not needed.
+    /// Commits plans of several sessions in one transaction, and returns the answers of each. On an
+    /// error nothing is committed. Contents that the plans stored and nobody refers to are released.
     pub(crate) fn commit_plans(
         &self,
         plans: &mut [Plan<'_>],
@@ -43,9 +43,22 @@ impl Inner {
                 self.commit_prepared(plan, &mut taken).map(|committed| vec![committed])
             }
             _ => {
-                let committed = self.commit_at_once(plans, &mut taken);
+                let durable = self.options.durable_proposals;
+                // Contents have to be durable before the rows that refer to them.
+                let synced = if durable { self.blobs.sync() } else { Ok(()) };
+                let committed = synced.map_err(CommitError::from).and_then(|()| {
+                    self.store.write_on(durable, |write| {
+                        let each = plans.iter_mut().map(|plan| {
+                            match self.write_plan(write, plan, &mut Rows::New(&mut taken))? {
+                                Written::Done => Ok(Committed::Done(answers(write, plan)?)),
+                                Written::Raced => Ok(Committed::Raced),
+                            }
+                        });
+                        each.collect()
+                    })
+                });
                 if committed.is_err() {
-                    // Nothing was committed, so nothing that was put is needed.
+                    // Nothing was committed, so no stored content is referred to.
                     taken.clear();
                 }
                 committed
@@ -57,28 +70,7 @@ impl Inner {
         committed
     }
 
-    fn commit_at_once(
-        &self,
-        plans: &mut [Plan<'_>],
-        taken: &mut HashSet<Entry>,
-    ) -> Result<Vec<Committed>, CommitError> {
-        if self.options.durable_proposals {
-            // What the rows refer to has to be there before they are.
-            self.blobs.sync()?;
-        }
-        self.store.write_on(self.options.durable_proposals, |write| {
-            let each = plans.iter_mut().map(|plan| {
-                match self.write_plan(write, plan, &mut Rows::New(taken))? {
-                    Written::Done => Ok(Committed::Done(answers(write, plan)?)),
-                    Written::Raced => Ok(Committed::Raced),
-                }
-            });
-            each.collect()
-        })
-    }
-
-    /// Writes what a plan makes of the pending patches; its steps have the new ones' ids then.
-    /// Under the store's write lock.
+    /// Writes a plan's patches under the store's write lock; its steps have their ids afterwards.
     pub(crate) fn write_plan(
         &self,
         write: &mut Write<'_>,
@@ -96,27 +88,15 @@ impl Inner {
         if session.orphaned_at.is_some() {
             adopt_orphan(write, &session, self.owner())?;
         }
-        self.write_steps(write, plan, rows)?;
-        self.check_limits(write, session.id)?;
-        self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
-        Ok(Written::Done)
-    }
-
-    fn write_steps(
-        &self,
-        write: &mut Write<'_>,
-        plan: &mut Plan<'_>,
-        rows: &mut Rows<'_>,
-    ) -> Result<(), CommitError> {
         let Plan { view, steps, .. } = plan;
         if let Rows::New(taken) = rows {
-            // Before the old ones are released: a content may be in both.
+            // Before the old references are released: both may be to one content.
             for step in steps.iter().filter(|step| !step.is_idle()) {
                 self.refer(write, view, step, step.taken_over(), taken)?;
             }
         }
         self.discard_old(write, steps, rows)?;
-        // Most often there are none, and nothing has to be looked for.
+        // Usually there are none, and no search is needed.
         let settled = match patches::any_lapsed(write)? {
             true => settle_lapsed(write, view.session, steps)?,
             false => Vec::new(),
@@ -135,7 +115,9 @@ impl Inner {
                 path: patch.path,
             })?;
         }
-        Ok(())
+        self.check_limits(write, session.id)?;
+        self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
+        Ok(Written::Done)
     }
 
     fn discard_old(
@@ -148,23 +130,23 @@ impl Inner {
             let Some(old) = &step.old else { continue };
             let taken_over = match rows {
                 Rows::New(_) => step.taken_over(),
-                // They needed all of theirs already.
+                // These rows refer to their contents already.
                 Rows::Prepared(_) => Vec::new(),
             };
             let reason = DiscardReason::Superseded;
-            // Nobody asks for what its own agent replaced.
+            // A patch that its own agent replaced is not reported.
             let needs = Needs::End { taken_over: &taken_over };
             if patches::discard(write, old.id, reason, None, needs)? {
                 continue;
             }
-            // The session has not changed, so an apply must have taken it.
+            // The session has not changed, so an apply holds it.
             let apply = patches::find(write, old.id)?.and_then(|patch| patch.apply);
             return Err(apply.map_or(CommitError::BlobMissing, CommitError::LockedByApply));
         }
         Ok(())
     }
 
-    /// Counts a new patch's need of its contents, but for what it takes over from the old one.
+    /// Counts a new patch's references to contents, except those that it takes over from the old one.
     pub(crate) fn refer(
         &self,
         write: &Write<'_>,
@@ -183,8 +165,8 @@ impl Inner {
             match contents::refer(write, &digest, put)? {
                 Referred::ToTheirs => {}
                 Referred::ToOurs => {
-                    // A file of its own is removed under the write lock that is
-                    // held now, and only while it has no row.
+                    // A content in a file of its own is removed under the write lock, which is held now,
+                    // and only while it has no row.
                     let own = put.is_some_and(|put| put.location == Location::Own);
                     if own && !self.blobs.has_own(&digest, bytes) {
                         return Err(CommitError::BlobMissing);
@@ -246,7 +228,7 @@ impl Inner {
     }
 }
 
-/// A new proposal on a file, or the same again, takes the place of a lapsed one of its agent's.
+/// Settles lapsed patches of the same agent on the files of new proposals, which replace them.
 fn settle_lapsed(write: &Write<'_>, session: SessionId, steps: &[Step]) -> Result<Vec<Patch>> {
     let mut settled = Vec::new();
     for step in steps {
@@ -258,8 +240,8 @@ fn settle_lapsed(write: &Write<'_>, session: SessionId, steps: &[Step]) -> Resul
     Ok(settled)
 }
 
-/// The batch of what takes the place of patches that were staged together with others, made one
-/// of several; none where nothing was.
+/// The batch of patches that replace some which were staged together with others; several batches
+/// become one. `None` where none of them was in a batch.
 fn batch_of(write: &Write<'_>, steps: &[Step], settled: &[Patch]) -> Result<Option<PatchId>> {
     let old = steps.iter().filter_map(|step| step.old.as_deref()).chain(settled);
     let batches: BTreeSet<PatchId> = old.filter_map(|patch| patch.batch).collect();
@@ -271,8 +253,8 @@ fn batch_of(write: &Write<'_>, steps: &[Step], settled: &[Patch]) -> Result<Opti
     Ok(Some(first))
 }
 
-/// Inserts the new patches in the order of their paths, and notes that they were staged together,
-/// with what stays as it is.
+/// Inserts the new patches in the order of their paths, as one batch with those that stay as they
+/// are.
 fn insert_new(
     write: &Write<'_>,
     view: &View<'_>,
@@ -320,7 +302,7 @@ fn answers(connection: &Connection, plan: &Plan<'_>) -> Result<Vec<Proposed>> {
         .collect()
 }
 
-/// What a plan that was written made of some paths.
+/// The answer for some paths of a plan that was written.
 fn answer(plan: &Plan<'_>, paths: &Touched) -> Proposed {
     let steps = &plan.steps;
     let at = |path: &RelPath| step_at(steps, path).and_then(Step::now).cloned();

@@ -1,10 +1,10 @@
-//! Storing the patches of a large call before they count, so that nobody waits long for the
-//! transaction that makes them pending.
+//! Storing the patches of a large call before they become pending, so that the transaction that makes
+//! them pending is short for those who wait for it.
 //!
 //! That transaction has to be one: all patches of a call become pending together, each with its
-//! event. Most of its work can be done before, though, in short transactions between which others
-//! get their turn: storing the rows, which no query finds yet, and counting what they need of
-//! contents. A process that dies meanwhile leaves rows that name it, which a sweep removes.
+//! event. Most of its work is done before in short transactions, between which other processes can
+//! write: storing the rows, which no query finds yet, and counting their references to contents. A
+//! process that dies meanwhile leaves rows with its name, which a sweep removes.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -35,12 +35,11 @@ const ROWS_MAX: usize = 200;
 /// How many rows one statement makes pending.
 const LISTED_MAX: usize = 1000;
 
-/// How long the way is left free for others after each of these transactions, at most. A process
-/// that waits for SQLite's lock asks for it every now and then, so it has to be free for as long as
-/// it is taken.
+/// The longest pause after each of these transactions. A process that waits for SQLite's lock polls
+/// it, so the lock has to be free for about as long as it is held.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
-/// Whether a call's patches are to be stored before they count.
+/// Whether the patches of a call are stored before they become pending.
 pub(crate) fn is_large(plan: &Plan<'_>) -> bool {
     plan.steps.iter().filter(|step| is_new(step)).nth(LARGE_MIN).is_some()
 }
@@ -81,8 +80,7 @@ pub(crate) fn list(
 }
 
 impl Inner {
-    /// Commits the plan of a large call. The places that it took of contents are given back by
-    /// whoever no longer needs them, also when it fails.
+    /// Commits the plan of a large call.
     pub(crate) fn commit_prepared(
         &self,
         plan: &mut Plan<'_>,
@@ -95,7 +93,7 @@ impl Inner {
                 return Ok(Written::Raced);
             };
             if durable {
-                // What the rows refer to has to be there before they count.
+                // Contents have to be durable before the rows become pending.
                 self.blobs.sync()?;
             }
             let mut rows = Rows::Prepared(first);
@@ -111,8 +109,8 @@ impl Inner {
         Ok(Committed::Done(self.answers_of_large(plan)))
     }
 
-    /// The answers of a large call that was written: nobody waits for them. Most patches are
-    /// answered once, and are handed over.
+    /// The answers of a large call that was written, made without the write lock. A patch that is in
+    /// one answer only is moved into it.
     fn answers_of_large(&self, plan: &mut Plan<'_>) -> Vec<Proposed> {
         let Plan { steps, touched, view, .. } = plan;
         let paths: Vec<RelPath> = steps.iter().map(|step| step.path.clone()).collect();
@@ -149,13 +147,13 @@ impl Inner {
             })
         });
         if let Err(error) = noted {
-            // It is staged whatever comes of this.
+            // The patches are staged all the same.
             tracing::warn!(%error, "what other sessions have pending is not known");
         }
         answers
     }
 
-    /// Stores the rows, and counts what they need of contents; `first` is the id of the first one.
+    /// Stores the rows and counts their references to contents; `first` gets the id of the first one.
     fn prepare(
         &self,
         plan: &mut Plan<'_>,
@@ -204,7 +202,7 @@ impl Inner {
         }
     }
 
-    /// Removes what dead processes prepared.
+    /// Removes rows that dead processes stored and did not make pending.
     pub(crate) fn drop_abandoned(&self) -> Result<()> {
         for (first, owner) in self.store.peek(patches::unlisted)? {
             let liveness = Owner::parse(&owner).map(|owner| owner.liveness());

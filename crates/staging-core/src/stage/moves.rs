@@ -1,11 +1,11 @@
-//! Moves in an order in which each finds its target free.
+//! Sorting moves so that the target of each is free when its turn comes.
 
 use std::collections::HashMap;
 
 use atomic_fs::RelPath;
 
-/// Sorts moves, given each with the path that it leaves and the one that it takes: each comes
-/// behind the one that frees its target. No two leave one path.
+/// Sorts moves, each given with its source and its target, so that each comes after the one that
+/// frees its target. No two have the same source.
 ///
 /// # Errors
 /// One of several moves that go in a circle.

@@ -1,4 +1,4 @@
-//! From the names in a patch to paths of the workspace.
+//! Turns the names in a patch into paths of the workspace.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,7 @@ use crate::store::patches;
 pub(crate) struct Named<'n, 'v> {
     view: &'n mut View<'v>,
     request: &'n PatchRequest,
-    /// Of the part at hand.
+    /// The line of the current part.
     line: usize,
     is_from_top: bool,
     meaning: Meaning,
@@ -87,7 +87,7 @@ impl<'n, 'v> Named<'n, 'v> {
 
     /// Whether the session sees a file here; nothing is read.
     fn is_file(&self, path: &RelPath) -> Result<bool> {
-        // What is refused by its path is no file that could be meant.
+        // A path that is refused cannot be meant.
         let Ok(path) = self.view.resolve(path, self.meaning, &HashSet::new()) else {
             return Ok(false);
         };
@@ -101,7 +101,7 @@ impl<'n, 'v> Named<'n, 'v> {
         Ok(stat.is_some_and(|stat| stat.kind != FileKind::Directory))
     }
 
-    /// Whether a directory is on the disk, or comes with what the session has pending.
+    /// Whether a directory is on the disk, or is created with a pending file of the session.
     fn is_directory(&self, path: &RelPath) -> Result<bool> {
         let Ok(path) = self.view.inner.workspace.resolve(path) else { return Ok(false) };
         let stat = self.view.inner.workspace.stat(&path)?;
@@ -123,7 +123,7 @@ impl Tree for Named<'_, '_> {
 
     fn enter(&mut self, part: &FilePatch<'_>) {
         (self.line, self.is_from_top) = (part.line, part.is_from_top);
-        // What goes is a name, and so is a link; what is written may lie behind one.
+        // A deletion, a move and a symbolic link mean the name itself; a write means what is behind it.
         let is_name = part.kind == Some(EntryKind::Symlink)
             || matches!(part.change, Change::Delete { .. } | Change::Rename { .. });
         self.meaning = if is_name { Meaning::Name } else { Meaning::Content };

@@ -1,8 +1,8 @@
 //! Proposing by a patch over many files: every file's part fits and is staged, or nothing is.
 //!
-//! A patch speaks of the files as the session sees them before any of it is staged. So every part
-//! is fitted first, and then planned in an order in which no part is in another's way: what goes,
-//! what moves (into a freed place after that place is freed), then contents.
+//! A patch describes the files as the session sees them before any of it is staged. So every part
+//! is fitted first, and then planned in an order in which no part blocks another: deletions, moves
+//! (each after the one that frees its target), then contents.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -24,7 +24,7 @@ use crate::stage::step::Touched;
 use crate::stage::view::View;
 use crate::stage::{Request, moves};
 
-/// What a patch came to.
+/// The patches that a patch text became.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatchProposed {
     /// One answer for each file of the patch, deletions first.
@@ -80,7 +80,7 @@ impl Inner {
 
 /// A file's part that fits, with its content stored.
 struct Part {
-    /// Where the file is before; where it will be when it comes to be.
+    /// Where the file is before; where it will be when it is created.
     path: RelPath,
     kind: Kind,
     incoming: Incoming,
@@ -154,7 +154,7 @@ impl View<'_> {
             return self.fit_directory(file, named, kind, freed);
         }
         let is_link = file.kind == Some(Section::Symlink);
-        // What goes or moves is a name, and so is a link; what is written may lie behind one.
+        // A deletion, a move and a symbolic link mean the name itself; a write means what is behind it.
         let written = if is_link { Meaning::Name } else { Meaning::Content };
         let (path, kind) = match kind {
             Kind::Create | Kind::CreateDirectory => (self.resolve(named, written, freed)?, kind),
@@ -205,7 +205,7 @@ impl View<'_> {
             }
         };
         let incoming = match kind {
-            // Nothing of it is stored: it goes.
+            // Nothing is stored of a file that is deleted.
             Kind::Delete => Incoming { digest: Digest::of(b""), bytes: 0, mode: None },
             _ if is_link => {
                 if fit.content.ends_with(b"\n") {
@@ -227,7 +227,7 @@ impl View<'_> {
         Ok((Part { path, kind, incoming, is_directory: false }, fitted))
     }
 
-    /// Fits a directory's part, of which nothing but the name has to fit.
+    /// Fits a directory's part: only its name has to fit.
     fn fit_directory(
         &mut self,
         file: &FilePatch<'_>,
@@ -262,7 +262,7 @@ impl View<'_> {
     fn bring(&mut self, parts: Vec<Part>) -> Result<Vec<Touched>> {
         let mut touched = Vec::with_capacity(parts.len());
         let going = |part: &&Part| matches!(part.kind, Kind::Delete);
-        // What is in a directory goes before it.
+        // The contents of a directory are removed before it.
         let mut going: Vec<&Part> = parts.iter().filter(going).collect();
         going.sort_by(|one, other| other.path.cmp(&one.path));
         let (directories, files): (Vec<&Part>, Vec<&Part>) =
@@ -310,7 +310,7 @@ impl View<'_> {
 }
 
 impl View<'_> {
-    /// The mode of a new file in the place of one that the patch deletes, whose own it does not keep.
+    /// The mode of a new file that replaces one which the patch deletes: that one's mode is not kept.
     fn mode_in_place(&self, path: &RelPath) -> Result<Option<u32>> {
         let base = self.at_path(path)?.and_then(|patch| patch.base);
         match base.map(|base| base.kind()) {
@@ -320,7 +320,7 @@ impl View<'_> {
     }
 }
 
-/// Refuses bits that no patch may set, of whatever has some.
+/// Refuses mode bits that no patch may set.
 fn check_file_mode(path: &RelPath, mode: Option<u32>) -> Result<()> {
     let bits = mode.filter(|mode| EntryKind::of_mode(*mode) == EntryKind::File);
     check_mode(path, bits)
@@ -366,7 +366,7 @@ fn changed_mode(change: ModeChange, is_there: bool, before: u32) -> Result<u32, 
     }
 }
 
-/// The renames, each behind the one that frees its target.
+/// The renames, each after the one that frees its target.
 fn in_order(parts: &[Part]) -> Result<Vec<&Part>> {
     let renames = parts.iter().filter_map(|part| match &part.kind {
         Kind::Rename(to) => Some((part, (&part.path, to))),

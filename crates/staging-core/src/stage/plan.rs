@@ -1,8 +1,8 @@
 //! What a proposal makes of the session's pending patches.
 //!
 //! A session has at most one pending patch for each path and one rename to each
-//! path. Every proposal is brought to a few moves that keep it so: putting
-//! content somewhere, taking a file away, moving one.
+//! path. Every proposal becomes a few operations that keep it so: put content at a path, remove a
+//! file, move one.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ use crate::time::now_ns;
 /// The longest target that Linux takes, PATH_MAX without the NUL (symlink(2)).
 const LINK_BYTES_MAX: usize = 4095;
 
-/// Content on its way to a path. Without a mode it is a file's, and keeps the mode of the file there.
+/// Content for a path. Without a mode it is a file's, and keeps the mode of the file there.
 #[derive(Clone, Copy)]
 pub(crate) struct Incoming {
     pub(crate) digest: atomic_fs::Digest,
@@ -52,14 +52,14 @@ impl From<Fingerprint> for Incoming {
 }
 
 impl View<'_> {
-    /// Plans one proposal on top of what is planned already.
+    /// Plans one proposal after those that are planned.
     pub(crate) fn propose(&mut self, proposal: &Proposal) -> Result<Touched> {
         let path = self.resolve(proposal.path(), proposal.meaning(), &HashSet::new())?;
         self.propose_at(&path, proposal)
     }
 
-    /// Plans proposals in their order. Edits of one file that follow each other are made at once:
-    /// each by itself would read, hash and store the whole file.
+    /// Plans proposals in their order. Consecutive edits of one file are made together: each by itself
+    /// would read, hash and store the whole file.
     pub(crate) fn propose_all(&mut self, proposals: &[Proposal]) -> Result<Vec<Touched>> {
         let mut touched = Vec::with_capacity(proposals.len());
         let mut rest = proposals;
@@ -78,7 +78,7 @@ impl View<'_> {
         Ok(touched)
     }
 
-    /// The same at the path that the proposal's really concerns, which is found out once.
+    /// The same at the resolved path.
     fn propose_at(&mut self, path: &RelPath, proposal: &Proposal) -> Result<Touched> {
         match proposal {
             Proposal::Write { content, mode, .. } => {
@@ -123,8 +123,8 @@ impl View<'_> {
         }
     }
 
-    /// What comes to a path; without a mode it keeps the one of the file that was there, or gets
-    /// that of a new file.
+    /// The content of a path; without a mode it keeps that of the file that was there, or gets that
+    /// of a new file.
     fn staged(
         &self,
         path: &RelPath,
@@ -139,7 +139,7 @@ impl View<'_> {
         Ok(incoming.with_mode(mode))
     }
 
-    /// The mode of a file that is created without naming any.
+    /// The mode of a file that is created without one.
     pub(crate) fn new_file_mode(&self, path: &RelPath) -> Result<u32> {
         match self.inner.new_file_mode(path) {
             Err(StagingError::Fs(FsError::Refused { .. })) if self.is_off_disk(path)? => {
@@ -165,7 +165,7 @@ impl View<'_> {
                 self.plan(&from, Some(anew(Patch { staged: Some(staged), ..rename })));
                 return Ok(vec![from]);
             }
-            // What moved here makes way for something of another kind.
+            // What moved here is replaced by something of another kind.
             let planned = rename
                 .base
                 .map(|b| Patch::draft(self.session, &from, Operation::Delete, Some(b), None));
@@ -195,8 +195,8 @@ impl View<'_> {
         };
         self.require_fresh(&patch)?;
         let was_directory = patch.staged.map(|staged| staged.kind()) == Some(EntryKind::Directory);
-        if was_directory && incoming.kind() != EntryKind::Directory {
-            // Only while the session brings nothing into it.
+        if (was_directory || patch.frees(path)) && incoming.kind() != EntryKind::Directory {
+            // Only while the session creates nothing below it.
             self.check_room(path, incoming.kind())?;
         }
         let Some(base) = patch.base else {
@@ -221,14 +221,14 @@ impl View<'_> {
         if let (Operation::Rename, Some(to), Some(moved)) =
             (patch.operation, patch.rename_to, patch.staged)
         {
-            // The file moved away, and a new one takes its place: that is one
-            // file changed and another one brought.
+            // The file moved away, and a new one takes its place: one file is changed and another is
+            // created.
             touched.extend(self.put(&to, moved.into())?);
         }
         Ok(touched)
     }
 
-    /// A symbolic link on its way to a path, with its target stored.
+    /// A symbolic link for a path, with its target stored.
     pub(crate) fn link(&mut self, path: &RelPath, target: &[u8]) -> Result<Incoming> {
         if target.is_empty() || target.contains(&0) || target.len() > LINK_BYTES_MAX {
             return Err(StagingError::usage(format!(
@@ -242,8 +242,8 @@ impl View<'_> {
         Ok(Fingerprint::symlink_to(stored.digest, stored.bytes).into())
     }
 
-    /// Makes a directory at a path, unless the session sees one there, be it one that comes with a
-    /// file.
+    /// Creates a directory at a path, unless the session sees one there already, also one that is
+    /// created with a file in it.
     fn make_directory(&mut self, path: &RelPath) -> Result<Touched> {
         if self.at_path(path)?.is_none() && self.brought_below(path)?.is_some() {
             self.plan(path, None);
@@ -252,8 +252,8 @@ impl View<'_> {
         self.bring_directory(path, None)
     }
 
-    /// The same, where nothing but the disk has one. Without permission bits it gets those that go
-    /// with a new file's.
+    /// The same, where no pending file implies one. Without permission bits it gets those of a new
+    /// file, with the execute bits that reading needs.
     pub(crate) fn bring_directory(&mut self, path: &RelPath, mode: Option<u32>) -> Result<Touched> {
         let exists = || StagingError::TargetExists { path: path.clone() };
         if self.at_target(path)?.is_some() {
@@ -262,7 +262,7 @@ impl View<'_> {
         match self.at_path(path)? {
             Some(patch) if patch.frees(path) => {
                 if patch.base.as_ref().is_some_and(|base| base.kind() == EntryKind::Directory) {
-                    // It was to be removed, and stays.
+                    // Its removal is withdrawn.
                     self.plan(path, None);
                     self.keep_above(path)?;
                     return Ok(vec![path.clone()]);
@@ -288,7 +288,7 @@ impl View<'_> {
         }
         let mode = match mode {
             Some(mode) => mode,
-            // Who may read a file may enter a directory.
+            // Whoever may read a file may enter the directory.
             None => {
                 let plain = self.new_file_mode(path)?;
                 plain | ((plain & 0o444) >> 2)
@@ -299,7 +299,7 @@ impl View<'_> {
         self.put(path, staged.into())
     }
 
-    /// Takes away the file, the symbolic link, or the empty directory at a path.
+    /// Removes the file, the symbolic link or the empty directory at a path.
     pub(crate) fn remove(&mut self, path: &RelPath) -> Result<Touched> {
         if let Some(touched) = self.remove_directory(path, &|_| false)? {
             return Ok(touched);
@@ -323,8 +323,8 @@ impl View<'_> {
         }
     }
 
-    /// The same, where the session sees a directory, which has to be empty but for what is about to
-    /// leave it; `None` where it sees none.
+    /// The same for a directory, which has to be empty except for what is about to move out of it;
+    /// `None` where the session sees no directory.
     pub(crate) fn remove_directory(
         &mut self,
         path: &RelPath,
@@ -354,7 +354,7 @@ impl View<'_> {
                         None => Ok(None),
                     };
                 };
-                // Whose files the session takes away is removed when they are.
+                // A directory whose files are all removed is removed with them.
                 match self.left_in(path, leaving)? {
                     _ if self.brought_below(path)?.is_some() => return Err(not_empty()),
                     Some(Left::Nothing | Left::NothingOfSome) => {}
@@ -371,8 +371,7 @@ impl View<'_> {
         Ok(Some(vec![path.clone()]))
     }
 
-    /// Refuses a symbolic link that would lead out from where it is to be moved: a relative target
-    /// leads elsewhere from there.
+    /// Refuses to move a symbolic link to where its relative target would lead out of the workspace.
     fn check_moved_link(&mut self, path: &RelPath, to: &RelPath) -> Result<()> {
         match self.find(path, Reading::BaseToStage)?.content() {
             Some(link) if link.kind() == EntryKind::Symlink => {
@@ -383,7 +382,7 @@ impl View<'_> {
         }
     }
 
-    /// Moves the file at a path to where none is. A symbolic link has been checked.
+    /// Moves the file at a path to a free one. The target of a symbolic link was checked before.
     pub(crate) fn rename(&mut self, path: &RelPath, to: &RelPath) -> Result<Touched> {
         if path == to {
             return Err(StagingError::usage(format!("`{path}` cannot be moved onto itself")));
@@ -411,7 +410,7 @@ impl View<'_> {
         self.check_room(to, staged.kind())?;
         self.keep_above(to)?;
         let Some(base) = base else {
-            // What is not on disk yet is simply brought elsewhere.
+            // A file that is not on the disk yet is created at its new path.
             self.plan(&from, None);
             self.moved.insert(from.clone(), to.clone());
             let mut touched = self.put(to, staged.into())?;
@@ -419,7 +418,7 @@ impl View<'_> {
             return Ok(touched);
         };
         if *to != from && base.kind() != staged.kind() {
-            // No diff has a rename to another kind: one goes, the other comes.
+            // No diff has a rename to another kind: it is a deletion and a creation.
             let planned = Patch::draft(self.session, &from, Operation::Delete, Some(base), None);
             self.plan(&from, Some(planned));
             let mut touched = self.put(to, staged.into())?;
@@ -438,7 +437,7 @@ impl View<'_> {
         Ok(vec![from])
     }
 
-    /// Makes edits one after the other, none of which has an empty text to replace.
+    /// Makes edits in turn; none of them has an empty text to replace.
     fn edit(&mut self, path: &RelPath, edits: &[Edit<'_>]) -> Result<Touched> {
         let found = self.require_file(path, Reading::BaseToEdit)?;
         let content = self.editable(path, found)?;
@@ -455,7 +454,7 @@ impl View<'_> {
         self.put(path, Incoming { mode: Some(found.mode), ..Incoming::of(&stored) })
     }
 
-    /// Gives a file that is absent or empty its first text.
+    /// Gives an absent or empty file its first text.
     fn fill(&mut self, path: &RelPath, new: &[u8]) -> Result<Touched> {
         let found = self.find(path, Reading::BaseToEdit)?.content();
         if found.is_some_and(|found| found.bytes > 0) {
@@ -469,7 +468,7 @@ impl View<'_> {
         self.put(path, Incoming { mode, ..Incoming::of(&stored) })
     }
 
-    /// The content and mode of a file that the session must see, and no directory.
+    /// The content and mode of a file that the session must see; a directory is refused.
     pub(crate) fn require_file(&mut self, path: &RelPath, reading: Reading) -> Result<Fingerprint> {
         let found = self.require(path, reading)?;
         match found.kind() {
@@ -484,7 +483,7 @@ impl View<'_> {
         found.ok_or_else(|| StagingError::NoSuchFile { path: path.clone() })
     }
 
-    /// Refuses a path that is taken once `leaving` has left its own.
+    /// Refuses a path that is not free once `leaving` has moved.
     pub(crate) fn check_vacant(&mut self, path: &RelPath, leaving: Option<&RelPath>) -> Result<()> {
         let freed = self.at_path(path)?.map(|patch| patch.frees(path));
         let taken = match freed {
@@ -497,7 +496,7 @@ impl View<'_> {
         Ok(())
     }
 
-    /// The patch that turns a base into this; none when it is that already.
+    /// The patch that turns a base into this; `None` when they are equal.
     pub(crate) fn settled(&self, path: &RelPath, base: Base, staged: Fingerprint) -> Option<Patch> {
         let operation =
             match (base.content.digest == staged.digest, base.content.mode == staged.mode) {
@@ -509,7 +508,7 @@ impl View<'_> {
     }
 }
 
-/// The edits of one file at the beginning of these proposals, as far as each has a text to replace.
+/// The edits of one file at the beginning of these proposals that each have a text to replace.
 fn edits_of_one_file(proposals: &[Proposal]) -> Vec<Edit<'_>> {
     let first = proposals.first().map(Proposal::path);
     let edits = proposals.iter().map_while(|proposal| match proposal {
@@ -536,7 +535,7 @@ pub(crate) fn check_mode(path: &RelPath, mode: Option<u32>) -> Result<()> {
     }
 }
 
-/// Refuses a file that is not what it is expected to be.
+/// Refuses a file whose content is not the expected one.
 pub(crate) fn check_base(
     path: &RelPath,
     expected: Digest,

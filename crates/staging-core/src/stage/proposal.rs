@@ -10,14 +10,14 @@ use crate::error::StagingError;
 use crate::ids::{PatchId, SessionId};
 use crate::patch::Patch;
 
-/// What an agent wants done.
+/// A change that an agent proposes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proposal {
     /// New content, whole.
     Write {
         /// The file.
         path: RelPath,
-        /// What it is to hold.
+        /// Its new content.
         content: Vec<u8>,
         /// Its permission bits; those of the file there, when not given.
         mode: Option<u32>,
@@ -43,7 +43,7 @@ pub enum Proposal {
         /// Whether every occurrence is replaced.
         replace_all: bool,
     },
-    /// A symbolic link there, in place of a file or a link.
+    /// A symbolic link, also in place of a file or a link.
     Symlink {
         /// The link.
         path: RelPath,
@@ -51,24 +51,24 @@ pub enum Proposal {
         /// not lead out of the workspace; what it leads to may be absent.
         target: Vec<u8>,
     },
-    /// A directory there, and those above it; nothing changes where one is.
+    /// A directory, and those above it; nothing changes where one exists.
     CreateDirectory {
         /// The directory.
         path: RelPath,
     },
-    /// Nothing there any more.
+    /// A deletion.
     Delete {
         /// The file, the symbolic link itself, or the directory, which has to be empty.
         path: RelPath,
     },
-    /// The file elsewhere.
+    /// A move.
     Rename {
         /// The file, or the symbolic link itself.
         path: RelPath,
         /// Where no file may be, as the session sees it.
         to: RelPath,
     },
-    /// Other permission bits.
+    /// A change of the permission bits.
     SetMode {
         /// The file.
         path: RelPath,
@@ -79,7 +79,7 @@ pub enum Proposal {
     Expecting {
         /// The content of the file as the session sees it.
         base: Digest,
-        /// What to do then.
+        /// The change.
         proposal: Box<Proposal>,
     },
 }
@@ -135,21 +135,20 @@ impl Proposal {
     }
 }
 
-/// What a proposal came to.
+/// The answer to a proposal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Proposed {
-    /// The patch now pending; `None` when the session now wants nothing else
-    /// than what is on disk.
+    /// The patch now pending; `None` when the proposed file equals the one on the disk.
     pub patch: Option<Patch>,
-    /// Other patches that the session now has because of it: a write to a path
-    /// that was renamed away splits the rename.
+    /// Other patches that changed because of it: a write to a path that was renamed away splits the
+    /// rename.
     pub also_changed: Vec<Patch>,
-    /// The patch that this one replaced, or that was taken back.
+    /// The patch that this one replaced, or that was withdrawn.
     pub superseded: Option<PatchId>,
     /// Other sessions with a pending patch on the same file.
     pub also_pending_in: Vec<SessionId>,
-    /// Whether the pending patch is gone, or none was needed: what is proposed
-    /// is what is on disk.
+    /// Whether the pending patch was removed, or none was needed: the proposed file equals the one on
+    /// the disk.
     pub withdrawn: bool,
 }
 
@@ -158,7 +157,7 @@ pub struct Proposed {
 pub(crate) enum Meaning {
     /// What is read or written there: behind a symbolic link, if one is there.
     Content,
-    /// The name, which is deleted, moved, or comes to be.
+    /// The name itself, which is deleted, moved or created.
     Name,
 }
 

@@ -1,4 +1,4 @@
-//! Getting content into the store: bases off the disk, staged bytes from agents.
+//! Storing content: bases from the disk, staged bytes from agents.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -24,7 +24,7 @@ const READS_MAX: u32 = 8;
 pub(crate) struct BaseRead {
     pub(crate) base: Base,
     pub(crate) stored: Stored,
-    /// Whether the file system says that the file has one name and no other.
+    /// Whether the file has one name only, as the file system reports.
     pub(crate) has_one_name: bool,
 }
 
@@ -124,7 +124,7 @@ impl Inner {
         self.blobs.spool(stream, self.options.session_bytes_max)
     }
 
-    /// Tells whoever plays the user of a step of reading a file.
+    /// Reports a step of reading a file to a test that plays the user.
     pub(crate) fn at_read(&self, step: ReadStep, path: &RelPath) {
         if let Some(observer) = self.read_observer.get() {
             observer(step, path);
@@ -145,7 +145,7 @@ impl Inner {
                 Ok(None) => return Ok(None),
                 Err(error) if is_symlink(&error) => match self.read_link(path, observed_ns)? {
                     Some(read) => return Ok(Some(read)),
-                    // It has just gone, or become something else.
+                    // It was removed or replaced just now.
                     None => continue,
                 },
                 Err(error) => return Err(error.into()),
@@ -196,7 +196,7 @@ impl Inner {
         Ok(Some(BaseRead { base, stored, has_one_name: stat.links == 1 }))
     }
 
-    /// Nothing when the file is longer than it was.
+    /// `None` when the file has grown.
     fn store_base(
         &self,
         path: &RelPath,
@@ -205,7 +205,7 @@ impl Inner {
         put_bytes: u64,
     ) -> Result<Option<Stored>> {
         let max = self.differ.bytes_max();
-        // A store that is full is found out by the commit; what is much is asked for before.
+        // The commit finds out whether the store is full; for long contents that is asked before.
         if put_bytes.saturating_add(stat.bytes) > max && !self.has_room(put_bytes, stat.bytes)? {
             return self.find_stored(path, file, stat).map(Some);
         }
@@ -228,7 +228,7 @@ impl Inner {
         Ok(Some(Stored::new(self.blobs.put(&content)?, bytes, Some(content.into()))))
     }
 
-    /// Whether the store may hold so much more, besides what a call has put already.
+    /// Whether the store has room for so many bytes more, in addition to what the call has stored.
     fn has_room(&self, put_bytes: u64, bytes: u64) -> Result<bool> {
         let held = self.store.peek(meta::content_bytes)?;
         let wanted = held.saturating_add(put_bytes).saturating_add(bytes);
@@ -254,7 +254,7 @@ impl Inner {
         Ok(Stored { digest, bytes, content: None, entry: None })
     }
 
-    /// Notes contents that were put for nothing.
+    /// Releases contents that were stored and that no row refers to.
     pub(crate) fn release_unused(&self, stored: &[Put], taken: &HashSet<Entry>) {
         let unneeded = stored.iter().filter_map(|put| {
             let entry = put.entry.filter(|entry| !taken.contains(entry))?;
@@ -293,7 +293,7 @@ fn read_failed(path: &RelPath) -> impl FnOnce(io::Error) -> StagingError {
     move |source| StagingError::Fs(FsError::Io { operation: "read", path, source })
 }
 
-/// Whether a file can be taken for untouched between two looks.
+/// Whether a file is unchanged between two reads of its status.
 fn same(a: &Stat, b: &Stat) -> bool {
     (a.device, a.inode, a.bytes, a.mode, a.modified_ns, a.changed_ns)
         == (b.device, b.inode, b.bytes, b.mode, b.modified_ns, b.changed_ns)

@@ -8,9 +8,9 @@ use atomic_fs::RelPath;
 pub enum ReadStep {
     /// The file is about to be opened.
     Opens,
-    /// All of it has been read, and it was not looked yet whether it changed meanwhile.
+    /// All of it was read; whether it changed meanwhile is checked next.
     WasRead,
-    /// What was read is what a patch will rest on.
+    /// What was read becomes the base of a patch.
     IsTaken,
 }
 

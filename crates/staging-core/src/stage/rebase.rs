@@ -22,10 +22,9 @@ use crate::stage::{Request, moves};
 use crate::store::sessions;
 
 impl DiffStagingLayer {
-    /// Proposes a discarded patch anew, as a new pending patch with a new signature:
-    /// as it was when its file is what it was, else merged with what the file has
-    /// become. It comes back in its own session, or, when that has ended, in the open
-    /// one of the same label.
+    /// Proposes a discarded patch anew, as a new pending patch with a new signature: unchanged when
+    /// its file is unchanged, else merged with the changes of the file. It becomes pending in its own
+    /// session, or, when that has ended, in the open one of the same label.
     ///
     /// # Errors
     /// `MergeConflict` where both changed the same lines, or lines next to each other,
@@ -37,15 +36,15 @@ impl DiffStagingLayer {
     }
 
     /// The same for several patches, and for everything stale or expired in sessions; for all of
-    /// it when `ids` is empty. All of one session's come back together, or none of them.
+    /// them when `ids` is empty. Those of one session become pending together, or none of them.
     ///
     /// # Errors
-    /// As [`refresh`](Self::refresh). Nothing of the session changes then, and nothing of those
-    /// behind it; sessions are taken in the order in which they were opened.
+    /// As [`refresh`](Self::refresh). Nothing changes then in that session and in those opened after
+    /// it: sessions are taken in the order in which they were opened.
     pub fn refresh_all(&self, ids: &[Selector]) -> Result<Vec<super::Proposed>> {
         let inner = &*self.0;
         if ids.iter().any(|id| !matches!(id, Selector::Patch(_))) || ids.is_empty() {
-            // What is pending there may be stale as well.
+            // Pending patches of the sessions may be stale as well.
             self.recheck()?;
         }
         let mut chosen: BTreeMap<PatchId, Patch> = BTreeMap::new();
@@ -111,7 +110,7 @@ impl Inner {
     }
 }
 
-/// What goes away first, then moves, each behind the one that frees its target, then contents.
+/// Deletions first, then moves, each after the one that frees its target, then contents.
 fn in_order<'p>(patches: &'p [Patch]) -> Vec<&'p Patch> {
     let of = |operations: fn(&Operation) -> bool| {
         patches.iter().filter(move |patch| operations(&patch.operation))
@@ -130,7 +129,7 @@ fn in_order<'p>(patches: &'p [Patch]) -> Vec<&'p Patch> {
 }
 
 impl View<'_> {
-    /// Plans what a patch wanted, unless something else is pending on its file.
+    /// Plans a discarded patch again, unless something else is pending on its file.
     fn reapply_alone(&mut self, patch: &Patch) -> Result<Touched> {
         let there = match self.at_path(&patch.path)? {
             None => self.at_target(&patch.path)?,
@@ -143,7 +142,7 @@ impl View<'_> {
         self.reapply(patch)
     }
 
-    /// Plans what a patch wanted, on the file as it is now.
+    /// Plans a discarded patch again, on the file as it is now.
     fn reapply(&mut self, patch: &Patch) -> Result<Touched> {
         let path = &patch.path;
         if patch.kind() == EntryKind::Directory && !patch.changes_kind() {
@@ -199,7 +198,7 @@ impl View<'_> {
         Ok(vec![path.clone()])
     }
 
-    /// What the patch staged, with what became of its file since.
+    /// The staged content, merged with the changes of the file since.
     fn merged(&mut self, patch: &Patch, now: &Base, staged: Fingerprint) -> Result<Fingerprint> {
         let Some(base) = &patch.base else { return Ok(staged) };
         if now.kind() != base.kind() {
@@ -224,7 +223,7 @@ impl View<'_> {
         let sides = [(base.content.digest, base.content.bytes), (staged.digest, staged.bytes)];
         let contents = sides.into_iter().chain([(now.content.digest, now.content.bytes)]).map(
             |(digest, bytes)| {
-                // What is too large is compared with nothing; a NUL says as much.
+                // A content that is too large is not compared; a NUL makes it binary for the merge.
                 let is_compared = bytes <= bytes_max;
                 if is_compared { self.content(&patch.path, &digest) } else { Ok([0].into()) }
             },
@@ -255,7 +254,7 @@ fn whole(patch: &Patch, reason: &str) -> StagingError {
     StagingError::MergeConflict { patch: patch.id, path, reason }
 }
 
-/// The lines of a conflict as people count them.
+/// The lines of a conflict, counted from 1.
 fn lines(conflict: &MergeConflict) -> String {
     let shown = |range: &std::ops::Range<u32>| match range.end - range.start {
         0 => format!("before line {}", range.start + 1),

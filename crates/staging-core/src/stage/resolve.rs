@@ -1,7 +1,5 @@
-//! Which path a change really concerns, as its session sees the tree.
-//!
-//! What is on the disk is looked at as if what the session takes away were gone, and as if the
-//! symbolic links and directories that it brings were there.
+//! The path that a change concerns, as its session sees the tree: without what the session removes,
+//! and with the symbolic links and directories that it creates.
 
 use std::collections::HashSet;
 
@@ -14,8 +12,8 @@ use crate::stage::view::View;
 use crate::store::patches;
 
 impl View<'_> {
-    /// The path that a change really concerns. `freed` are paths from which the call at hand takes
-    /// files away, besides those from which the session does.
+    /// The path that a change concerns. `freed` are paths from which the current call removes files,
+    /// in addition to those from which the session does.
     ///
     /// # Errors
     /// `Fs` for a path that leads out of the workspace, or that is protected.
@@ -30,7 +28,7 @@ impl View<'_> {
             Meaning::Content => workspace.resolve(path),
             Meaning::Name => workspace.resolve_entry(path),
         };
-        // The usual case: no symbolic link is on the way, and nothing stands in it.
+        // The usual case: no symbolic link and no file is on the way.
         if matches!(&resolved, Ok(resolved) if resolved == path) && !self.brings_links()? {
             return Ok(resolved?);
         }
@@ -41,7 +39,7 @@ impl View<'_> {
         }
     }
 
-    /// Refuses a symbolic link by where it would lead as the session sees the tree.
+    /// Refuses a symbolic link that would lead out of the workspace as the session sees the tree.
     ///
     /// # Errors
     /// `Fs` with [`Refusal::LinkTarget`].
@@ -51,7 +49,7 @@ impl View<'_> {
         self.inner.workspace.check_link(path, target, &mut overlay)
     }
 
-    /// What the session, or the call at hand, makes of a path.
+    /// What the session, or the current call, makes of a path.
     fn overlaid(&self, path: &RelPath, freed: &HashSet<RelPath>) -> Result<Option<Overlaid>> {
         if let Some(arriving) = self.at_target(path)? {
             return self.brings(&arriving);
@@ -59,7 +57,7 @@ impl View<'_> {
         match self.at_path(path)? {
             Some(patch) if patch.frees(path) => Ok(Some(Overlaid::Absent)),
             _ if freed.contains(path) => Ok(Some(Overlaid::Absent)),
-            // What stays of the kind that it is on the disk counts as it is there.
+            // What keeps its kind is taken from the disk.
             Some(patch) if patch.base.is_some() && !patch.changes_kind() => match patch.kind() {
                 EntryKind::Symlink => self.brings(&patch),
                 EntryKind::File | EntryKind::Directory => Ok(None),
@@ -80,8 +78,8 @@ impl View<'_> {
         }))
     }
 
-    /// The status of what is on the disk at a path, as long as the session leaves what is on the way
-    /// to it.
+    /// The status of what is on the disk at a path; `None` when the session removes or replaces what
+    /// is on the way to it.
     pub(crate) fn stat(&self, path: &RelPath) -> Result<Option<Stat>> {
         match self.inner.workspace.stat(path) {
             Err(FsError::Refused { .. }) if self.is_off_disk(path)? => Ok(None),
@@ -89,8 +87,8 @@ impl View<'_> {
         }
     }
 
-    /// Whether the session takes away, or replaces, a symbolic link or a file on the way to a path:
-    /// what is behind it on the disk is not what the path means.
+    /// Whether the session removes or replaces a symbolic link or a file on the way to a path: what is
+    /// behind it on the disk is not what the path means.
     pub(crate) fn is_off_disk(&self, path: &RelPath) -> Result<bool> {
         for dir in std::iter::successors(path.parent(), RelPath::parent) {
             if self.at_path(&dir)?.is_some_and(|patch| patch.replaces(&dir)) {
@@ -100,7 +98,7 @@ impl View<'_> {
         Ok(false)
     }
 
-    /// Whether a symbolic link of the session's may be on the way to a path.
+    /// Whether a pending symbolic link of the session may be on the way to a path.
     fn brings_links(&self) -> Result<bool> {
         if self.plans_link {
             return Ok(true);
@@ -113,13 +111,13 @@ impl View<'_> {
         Ok(has_links)
     }
 
-    /// Whether a directory on the disk holds nothing but files that the session takes away, or that
-    /// are about to leave, and at least one of them: a file may come in its place.
+    /// Whether a directory on the disk has at least one file, and only files that the session removes
+    /// or that are about to move: then a file may take its place.
     pub(crate) fn is_emptied(&self, dir: &RelPath, leaving: &Leaving<'_>) -> Result<bool> {
         Ok(self.left_in(dir, leaving)? == Some(Left::NothingOfSome))
     }
 
-    /// What the session leaves in a directory on the disk; nothing where none is there.
+    /// What the session leaves in a directory on the disk; `None` where there is no directory.
     pub(crate) fn left_in(&self, dir: &RelPath, leaving: &Leaving<'_>) -> Result<Option<Left>> {
         let Some(entries) = self.inner.workspace.list(Some(dir))? else { return Ok(None) };
         if entries.is_empty() {
@@ -151,9 +149,9 @@ pub(crate) type Leaving<'l> = dyn Fn(&RelPath) -> bool + 'l;
 /// What is left in a directory once a session's deletions and moves are applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
-    /// It is empty as it is.
+    /// It is empty already.
     Nothing,
-    /// All that is in it leaves.
+    /// Everything in it is removed or moved.
     NothingOfSome,
     /// Something stays.
     Some,

@@ -18,12 +18,12 @@ use crate::store::{patches, sessions};
 /// A plan that can be committed.
 pub(crate) struct Plan<'a> {
     pub(crate) session: SessionId,
-    /// The session's, as it was planned for.
+    /// The session's generation for which it was made.
     pub(crate) generation: i64,
     pub(crate) view: View<'a>,
-    /// What becomes of each path, by path.
+    /// The steps, by path.
     pub(crate) steps: Vec<Step>,
-    /// Which paths each of its proposals is about.
+    /// The paths of each proposal.
     pub(crate) touched: Vec<Touched>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Step {
     pub(crate) diff: Option<Arc<[u8]>>,
 }
 
-/// The step of a path among steps that are sorted by path: a call may have a hundred thousand.
+/// The step of a path among steps that are sorted by path: a call may have 100,000.
 pub(crate) fn step_at<'s>(steps: &'s [Step], path: &RelPath) -> Option<&'s Step> {
     let at = steps.binary_search_by(|step| step.path.cmp(path)).ok()?;
     steps.get(at)
@@ -47,7 +47,7 @@ impl Step {
         if self.is_idle() { self.old.as_deref() } else { self.new.as_deref() }
     }
 
-    /// Whether the session already wants exactly this.
+    /// Whether the same patch is pending already.
     pub(crate) fn is_idle(&self) -> bool {
         match (&self.old, &self.new) {
             (None, None) => true,
@@ -56,13 +56,13 @@ impl Step {
         }
     }
 
-    /// The patch that another one takes the place of, or that is taken back.
+    /// The patch that is replaced or withdrawn.
     pub(crate) fn superseded(&self) -> Option<PatchId> {
         self.old.as_ref().filter(|_| !self.is_idle()).map(|old| old.id)
     }
 
-    /// The contents that the old patch needs and the new one needs as well: most often the
-    /// base. Their need is left as it is counted.
+    /// The contents to which both the old and the new patch refer, usually the base. Their references
+    /// are left as they are counted.
     pub(crate) fn taken_over(&self) -> Vec<Digest> {
         let (Some(old), Some(new)) = (&self.old, &self.new) else { return Vec::new() };
         let mut held = contents_of(old);
@@ -75,7 +75,7 @@ impl Step {
     }
 }
 
-/// What a patch needs: its base's content and its staged one, each with its length.
+/// The contents to which a patch refers, base and staged, each with its length in bytes.
 pub(crate) fn contents_of(patch: &Patch) -> [Option<(Digest, u64)>; 2] {
     [
         patch.base.as_ref().map(|base| (base.content.digest, base.content.bytes)),
@@ -87,7 +87,7 @@ pub(crate) fn contents_of(patch: &Patch) -> [Option<(Digest, u64)>; 2] {
 pub(crate) enum Committed {
     /// The answer to each of its proposals.
     Done(Vec<Proposed>),
-    /// Something else happened to the session; nothing of it was changed.
+    /// The session has changed meanwhile; nothing was written.
     Raced,
 }
 
@@ -100,13 +100,13 @@ pub(crate) enum Written {
 
 /// Where the rows of new patches come from.
 pub(crate) enum Rows<'t> {
-    /// They are inserted; the places of contents that were put and are needed are noted.
+    /// They are inserted; the set collects the stored contents to which they refer.
     New(&'t mut HashSet<Entry>),
-    /// They are there, marked by the first one's id.
+    /// They are in the store, marked by the id of the first one.
     Prepared(PatchId),
 }
 
-/// Whether something else has happened to the session since it was planned for.
+/// Whether the session has changed since a plan was made for it.
 pub(crate) fn has_raced(
     connection: &Connection,
     session: SessionId,
@@ -116,12 +116,12 @@ pub(crate) fn has_raced(
     Ok(counters.is_none_or(|counters| counters.generation != generation))
 }
 
-/// Why a commit was taken back.
+/// Why nothing was committed.
 pub(crate) enum CommitError {
     Staging(StagingError),
-    /// A patch to replace is on its way to the disk.
+    /// An apply that is running holds a patch to replace.
     LockedByApply(ApplyId),
-    /// A content is gone that another call no longer needed: it is written again.
+    /// A content was released by another call: the request is tried again and stores it anew.
     BlobMissing,
 }
 
@@ -131,7 +131,7 @@ impl From<StagingError> for CommitError {
     }
 }
 
-/// Numbers each new patch's revision: one more than that of the patch that it takes the place of.
+/// Numbers the revision of each new patch: one more than that of the patch that it replaces.
 pub(crate) fn number_revisions(view: &View<'_>, steps: &mut [Step]) {
     let revision_of = |path: &RelPath| step_at(steps, path)?.old.as_ref().map(|old| old.revision);
     let moved = view.moved.iter().filter_map(|(from, to)| Some((to, revision_of(from)?)));
@@ -145,7 +145,7 @@ pub(crate) fn number_revisions(view: &View<'_>, steps: &mut [Step]) {
     }
 }
 
-/// Notes that patches that stay as they are belong to the batch of the call's new ones.
+/// Adds patches that stay as they are to the batch of the call's new ones.
 pub(crate) fn join_idle(write: &Write<'_>, steps: &mut [Step], batch: PatchId) -> Result<()> {
     for step in steps.iter_mut().filter(|step| step.is_idle()) {
         let Some(patch) = step.old.as_mut().filter(|patch| patch.batch != Some(batch)) else {

@@ -1,5 +1,5 @@
-//! What a session sees: its pending patches over the disk, and what the call at
-//! hand is about to change of them.
+//! What a session sees, its pending patches over the disk, and the changes that the current call
+//! plans.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -29,34 +29,34 @@ const HELD_BYTES_MAX: u64 = 32 << 20;
 pub(crate) struct View<'a> {
     pub(crate) inner: &'a Inner,
     pub(crate) session: SessionId,
-    /// What each touched path's pending patch becomes; `None` is none.
+    /// The pending patch that each touched path will have; `None` for none.
     pub(crate) planned: BTreeMap<RelPath, Option<Box<Patch>>>,
-    /// Where a planned rename's target leads back to.
+    /// The source of each planned rename, by its target.
     targets: BTreeMap<RelPath, RelPath>,
-    /// The paths to which planned patches bring a file where none was, in order.
+    /// The paths at which planned patches create a file, in order.
     brought: BTreeSet<RelPath>,
-    /// Pending creates that moved, from where to where.
+    /// Pending creates that moved: their new path by their old one.
     pub(crate) moved: HashMap<RelPath, RelPath>,
-    /// What the store had at each path that was asked for, read once: whoever commits
-    /// checks that the session is as it was.
+    /// What the store has at each path that was asked for, read once: the commit checks that the
+    /// session has not changed since.
     seen: RefCell<HashMap<RelPath, At>>,
-    /// What is on the disk at each path that was asked for. A path is read once: what is edited
-    /// or compared is the very content that the patch rests on, and what a user saves after that
-    /// makes the patch stale.
+    /// What is on the disk at each path that was asked for. A path is read once, so that the
+    /// content that is edited and compared is the patch's base; a later save of the user makes
+    /// the patch stale.
     bases: HashMap<RelPath, Option<Base>>,
     /// The files of these bases, by device and inode.
     files: HashMap<(u64, u64), RelPath>,
-    /// Pending patches whose files were looked at.
+    /// Pending patches whose files were checked.
     looked_at: RefCell<HashSet<PatchId>>,
     held: HashMap<Digest, Arc<[u8]>>,
     held_bytes: u64,
     /// Everything that the call stored.
     pub(crate) stored: Vec<Put>,
-    /// Where it lies, as far as it was not in the store before.
+    /// Where it is, for contents that were not in the store before.
     entries: HashMap<Digest, Entry>,
-    /// How much that is.
+    /// The length of these contents, in bytes.
     put_bytes: u64,
-    /// Whether a content was given back by another call before this one could read it.
+    /// Whether another call released a content before this one could read it.
     pub(crate) has_raced: Cell<bool>,
     /// Whether a symbolic link was planned.
     pub(crate) plans_link: bool,
@@ -83,11 +83,11 @@ impl At {
 
 /// A file as the session sees it.
 pub(crate) enum Found {
-    /// It is what a pending patch makes of it.
+    /// A pending patch determines it.
     Pending(Box<Patch>),
-    /// It is what is on disk.
+    /// It is as on the disk.
     Disk(Box<Base>),
-    /// None is there.
+    /// There is none.
     Absent,
 }
 
@@ -163,7 +163,7 @@ impl<'a> View<'a> {
         Ok(found.filter(|patch| !self.planned.contains_key(&patch.path)))
     }
 
-    /// The file at a path, with its base stored when it comes off the disk.
+    /// The file at a path; its base is stored when it is read from the disk.
     pub(crate) fn find(&mut self, path: &RelPath, reading: Reading) -> Result<Found> {
         if let Some(patch) = self.at_target(path)? {
             self.require_fresh(&patch)?;
@@ -179,7 +179,7 @@ impl<'a> View<'a> {
         Ok(self.base(path, reading)?.map_or(Found::Absent, |base| Found::Disk(Box::new(base))))
     }
 
-    /// The base of a path that nothing is pending on, read once in a call.
+    /// The base of a path without a pending patch, read once in a call.
     pub(crate) fn base(&mut self, path: &RelPath, reading: Reading) -> Result<Option<Base>> {
         if let Some(base) = self.bases.get(path) {
             return Ok(base.clone());
@@ -211,8 +211,8 @@ impl<'a> View<'a> {
         Ok(base)
     }
 
-    /// Whether nothing is on the disk at a path that nothing is pending on; if so it stays the
-    /// base of whatever comes there.
+    /// Whether nothing is on the disk at a path without a pending patch; if so, that is the base of
+    /// what is created there.
     pub(crate) fn is_vacant(&mut self, path: &RelPath, leaving: Option<&RelPath>) -> Result<bool> {
         if let Some(base) = self.bases.get(path) {
             return Ok(base.is_none());
@@ -269,7 +269,7 @@ impl<'a> View<'a> {
         self.held.get(digest).cloned()
     }
 
-    /// The first bytes of such a content, which may be of any length; nobody has checked them.
+    /// The first bytes of such a content, which may be of any length; they are not verified.
     pub(crate) fn head(&self, path: &RelPath, digest: &Digest) -> Result<Vec<u8>> {
         let read = || {
             let mut head = Vec::with_capacity(HEAD_BYTES);
@@ -294,15 +294,15 @@ impl<'a> View<'a> {
         read.map(Into::into).map_err(|error| self.unread(path, digest, error))
     }
 
-    /// A content could not be read. Another call may have given it back: then this one is begun
-    /// again.
+    /// The error of a content that could not be read. Another call may have released it: then this
+    /// one is tried again.
     fn unread(&self, path: &RelPath, digest: &Digest, error: io::Error) -> StagingError {
         let is_gone = error.kind() == io::ErrorKind::NotFound && !self.inner.blobs.knows(digest);
         self.has_raced.set(self.has_raced.get() || is_gone);
         damaged(path)(error)
     }
 
-    /// Lets go of what was found on the disk, once all is planned: of a large call that is much.
+    /// Frees what was found on the disk once everything is planned: for a large call that is much.
     pub(crate) fn forget_disk(&mut self) {
         self.bases = HashMap::new();
         self.files = HashMap::new();
@@ -310,7 +310,7 @@ impl<'a> View<'a> {
         self.brought = BTreeSet::new();
     }
 
-    /// Lets go of everything that the steps of a plan do not need to be committed.
+    /// Frees everything that is not needed to commit the plan.
     pub(crate) fn forget_plan(&mut self) {
         self.forget_disk();
         self.seen = RefCell::default();
@@ -319,7 +319,7 @@ impl<'a> View<'a> {
         self.planned = BTreeMap::new();
     }
 
-    /// Plans what the pending patch on a path becomes.
+    /// Plans the pending patch that a path will have.
     pub(crate) fn plan(&mut self, path: &RelPath, patch: Option<Patch>) {
         if let Some(Some(before)) = self.planned.get(path) {
             if let Some(target) = &before.rename_to {
@@ -337,8 +337,8 @@ impl<'a> View<'a> {
         self.planned.insert(path.clone(), patch.map(Box::new));
     }
 
-    /// Refuses a path that lies below a file that the session brings, and one for anything but a
-    /// directory above what it brings. What is on disk was looked at when the path was resolved.
+    /// Refuses a path below a file that the session creates, and one for anything but a directory
+    /// above what it creates. What is on the disk was checked when the path was resolved.
     pub(crate) fn check_room(&self, path: &RelPath, kind: EntryKind) -> Result<()> {
         let blocked = |other: &RelPath| StagingError::PathBlocked {
             path: path.clone(),
@@ -368,10 +368,10 @@ impl<'a> View<'a> {
         }
     }
 
-    /// A path below this one to which the session brings something.
+    /// A path below this one at which the session creates something.
     pub(crate) fn brought_below(&self, path: &RelPath) -> Result<Option<RelPath>> {
         let first = RelPath::parse(&[path.as_bytes(), b"/\x01"].concat());
-        // A path that is too long for anything below it has nothing there.
+        // Nothing can be below a path that has the greatest length.
         let next = first.ok().and_then(|first| self.brought.range(first..).next());
         if let Some(target) = next.filter(|target| target.starts_with(path)) {
             return Ok(Some(target.clone()));
@@ -382,7 +382,7 @@ impl<'a> View<'a> {
         Ok(targets.find(|target| target.starts_with(path)).cloned())
     }
 
-    /// Keeps the directories above a path that the session takes away: something comes into them.
+    /// Keeps directories above a path that the session removes: something is created in them.
     pub(crate) fn keep_above(&mut self, path: &RelPath) -> Result<()> {
         for dir in std::iter::successors(path.parent(), RelPath::parent) {
             let there = self.at_path(&dir)?;
@@ -396,10 +396,10 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// Discards a patch whose base is gone and tells the agent to read again:
-    /// what it wants now rests on what it saw then.
+    /// Discards a patch whose base has changed. The agent has to read the file again: its proposal
+    /// rests on what it saw then.
     pub(crate) fn require_fresh(&self, patch: &Patch) -> Result<()> {
-        // One that this call planned has just been looked at.
+        // One that this call planned has just been checked.
         if patch.id == Patch::PLANNED || !self.looked_at.borrow_mut().insert(patch.id) {
             return Ok(());
         }

@@ -168,6 +168,15 @@ fn proposals_are_combined_into_their_net_change(
 #[case::edit_of_emptiness(&[], edit("old", "", "b"), ErrorKind::Usage)]
 #[case::below_a_file(&[], write("old/below", "1"), ErrorKind::Refused)]
 #[case::below_a_created_file(&[write("new", "1")], write("new/below", "1"), ErrorKind::Conflict)]
+#[case::over_what_is_below_a_deleted_file(
+    &[delete("old"), write("old/below", "1")], write("old", "1"), ErrorKind::Conflict
+)]
+#[case::over_what_is_below_a_moved_file(
+    &[rename("old", "new"), write("old/below", "1")], write("old", "1"), ErrorKind::Conflict
+)]
+#[case::over_a_file_that_moved_below_its_own_name(
+    &[rename("old", "old/below")], write("old", "1"), ErrorKind::Conflict
+)]
 #[case::below_a_renamed_file(&[rename("old", "new")], write("new/x", "1"), ErrorKind::Conflict)]
 #[case::above_a_created_file(&[write("new/below", "1")], write("new", "1"), ErrorKind::Conflict)]
 #[case::above_a_renamed_file(&[rename("old", "new/x")], write("new", "1"), ErrorKind::Conflict)]
