@@ -31,7 +31,6 @@ use crate::ids::SessionId;
 use crate::layer::{DiffStagingLayer, Inner};
 use crate::patch::Patch;
 use crate::session::Session;
-use crate::signature::Signature;
 use crate::signing::patch_signature;
 use crate::stage::proposal::{Proposal, Proposed};
 use crate::stage::step::{CommitError, Committed, Plan, Step, Touched};
