@@ -145,6 +145,14 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a file; returns false when there is none.
+pub(crate) fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true),
+    }
+}
+
 /// Makes the entries of a directory durable.
 #[cfg(unix)]
 pub(crate) fn sync_dir(path: &Path) -> Result<()> {

@@ -69,10 +69,7 @@ impl Quarantine {
     /// # Errors
     /// When the entry cannot be removed.
     pub fn lift(&self, library: &Digest) -> std::io::Result<()> {
-        match fs::remove_file(self.path(library)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            outcome => outcome,
-        }
+        own_file::remove(&self.path(library)).map(drop)
     }
 
     /// Removes expired entries and temporary files as old as those; returns how many.
@@ -93,13 +90,7 @@ impl Quarantine {
                 SystemTime::now().duration_since(modified).is_ok_and(|ago| ago >= self.keep_for)
             });
             if is_ours && is_old {
-                match fs::remove_file(entry.path()) {
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    outcome => {
-                        outcome?;
-                        removed += 1;
-                    }
-                }
+                removed += u64::from(own_file::remove(&entry.path())?);
             }
         }
         Ok(removed)

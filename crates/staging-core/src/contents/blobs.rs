@@ -171,25 +171,16 @@ impl Blobs {
         hasher.update(&first);
         writer.write(&first).map_err(not_written)?;
         let mut kept = (bytes <= keep_max).then_some(first);
-        let mut chunk = vec![0; CHUNK_BYTES];
-        loop {
-            let count = match reader.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(StreamError::Read(error)),
-            };
-            bytes += count as u64;
-            if bytes > bytes_max {
-                return Err(StreamError::TooLong);
-            }
-            hasher.update(&chunk[..count]);
-            writer.write(&chunk[..count]).map_err(not_written)?;
-            kept = kept.filter(|_| bytes <= keep_max);
+        read_chunks(reader, bytes_max - bytes, |chunk| {
+            bytes += chunk.len() as u64;
+            hasher.update(chunk);
+            writer.write(chunk).map_err(not_written)?;
+            kept = kept.take().filter(|_| bytes <= keep_max);
             if let Some(kept) = &mut kept {
-                kept.extend_from_slice(&chunk[..count]);
+                kept.extend_from_slice(chunk);
             }
-        }
+            Ok(())
+        })?;
         writer.finish().map_err(not_written)?;
         let digest = Digest::from(hasher.finalize());
         self.settle(temporary, &file, &self.path(&digest)).map_err(StreamError::Store)?;
@@ -206,19 +197,7 @@ impl Blobs {
         let (temporary, file) = self.temporary().map_err(StreamError::Store)?;
         let not_written = |error| StreamError::Store(failed("write", temporary.path())(error));
         let mut writer = SparseWriter::new(&file);
-        let mut chunk = vec![0; CHUNK_BYTES];
-        loop {
-            let count = match reader.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(StreamError::Read(error)),
-            };
-            if writer.bytes + count as u64 > bytes_max {
-                return Err(StreamError::TooLong);
-            }
-            writer.write(&chunk[..count]).map_err(not_written)?;
-        }
+        read_chunks(reader, bytes_max, |chunk| writer.write(chunk).map_err(not_written))?;
         writer.finish().map_err(not_written)?;
         Ok(temporary)
     }
@@ -247,16 +226,12 @@ impl Blobs {
 
     /// Reads and verifies a content that was stored at `entry` and has no row yet.
     pub(crate) fn read_put(&self, digest: &Digest, entry: Entry) -> io::Result<Vec<u8>> {
-        let mut content = Vec::new();
-        self.open_entry(digest, entry)?.read_to_end(&mut content)?;
-        if Digest::of(&content) == *digest { Ok(content) } else { Err(altered()) }
+        verified(self.open_entry(digest, entry)?, digest)?.ok_or_else(altered)
     }
 
     /// Reads and verifies a content; `InvalidData` when it is damaged.
     pub(crate) fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
-        let mut content = Vec::new();
-        self.open_blob(digest)?.read_to_end(&mut content)?;
-        if Digest::of(&content) == *digest {
+        if let Some(content) = verified(self.open_blob(digest)?, digest)? {
             return Ok(content);
         }
         // `NotFound` when it was released meanwhile.
@@ -340,13 +315,8 @@ impl Blobs {
             for digest in digests {
                 if contents::find(write, digest)?.is_none() {
                     let path = self.path(digest);
-                    match fs::remove_file(&path) {
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                        outcome => {
-                            outcome.map_err(failed("remove", &path))?;
-                            removed += 1;
-                        }
-                    }
+                    let is_removed = own_file::remove(&path).map_err(failed("remove", &path))?;
+                    removed += u64::from(is_removed);
                 }
             }
             Ok(removed)
@@ -383,13 +353,7 @@ impl Blobs {
             if !temporary {
                 found.extend(name.parse::<Digest>());
             } else if owner_is_dead(name) {
-                match fs::remove_file(file.path()) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    outcome => {
-                        outcome?;
-                        removed += 1;
-                    }
-                }
+                removed += u64::from(own_file::remove(&file.path())?);
             }
         }
         Ok((found, removed))
@@ -451,6 +415,36 @@ impl Blobs {
         file.sync_data().map_err(failed("sync", path))?;
         sync_dir(path.parent().expect("a blob lies in a folder of its own"))
     }
+}
+
+/// Hands a stream to `take` in chunks; `TooLong` when it has more than `bytes_max` bytes.
+fn read_chunks(
+    reader: &mut dyn Read,
+    bytes_max: u64,
+    mut take: impl FnMut(&[u8]) -> Result<(), StreamError>,
+) -> Result<(), StreamError> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut bytes = 0;
+    loop {
+        let count = match reader.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(StreamError::Read(error)),
+        };
+        bytes += count as u64;
+        if bytes > bytes_max {
+            return Err(StreamError::TooLong);
+        }
+        take(&chunk[..count])?;
+    }
+}
+
+/// The whole content, if it has this digest.
+fn verified(mut reader: BlobReader, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
+    let mut content = Vec::new();
+    reader.read_to_end(&mut content)?;
+    Ok((Digest::of(&content) == *digest).then_some(content))
 }
 
 fn altered() -> io::Error {

@@ -94,7 +94,7 @@ impl Inner {
             match self.check(&patch, stat, observed_ns)? {
                 Freshness::Unchanged => current.push(patch),
                 Freshness::Touched(base) => {
-                    new_stats.push((patch.id, base.clone()));
+                    new_stats.push((patch.id, base));
                     patch.base = Some(base);
                     current.push(patch);
                 }
