@@ -24,6 +24,9 @@ use crate::report::{
 use crate::store::write::Write;
 use crate::store::{applies, patches};
 
+/// Why an apply is in doubt whose changes the store does not have.
+const INCOMPLETE: &str = "its record in the store is incomplete";
+
 impl DiffStagingLayer {
     /// Finishes or rolls back every interrupted apply, tries those in doubt again, removes stray
     /// slots by a walk over the whole tree, and removes unreferenced contents. Waits for an apply
@@ -181,6 +184,7 @@ impl Inner {
         if !self.has_broken()? {
             return Ok(());
         }
+        // Each set is finished or undone, and recorded.
         let mut done = Vec::new();
         let outcome = self.workspace.recover(lock, &StoreRecords(self), &mut |recovered| {
             // The journal is removed when this returns, so the record must be durable.
@@ -191,6 +195,8 @@ impl Inner {
             done.push(self.recovered_apply(apply, recovered));
             Ok(())
         });
+        // What else was found: users' bytes that could not stay in place, and journals on which
+        // recovery does not act.
         let mut report = RecoverReport::default();
         let failed = match outcome {
             Ok(recovery) => {
@@ -205,55 +211,41 @@ impl Inner {
             }
             Err(error) => Some(error),
         };
+        // Directories that an undo left empty.
         for RecoveredApply { apply, outcome, .. } in &done {
             if let (Some(apply), ApplyOutcome::Committed) = (apply, outcome) {
                 self.remove_emptied_dirs(lock, *apply)?;
             }
         }
         report.recovered = done;
-        if failed.is_none() {
-            report.recovered.extend(self.doubt_incomplete()?);
+        // An apply whose record is incomplete is in doubt: its changes are unknown.
+        let undecided = match failed.is_none() {
+            true => self.store.read(applies::undecided)?,
+            false => Vec::new(),
+        };
+        for (apply, set) in undecided {
+            let is_known = self.store.read(|connection| {
+                Ok(changes(connection, apply)?.is_some()
+                    || applies::reason(connection, apply)?.as_deref() == Some(INCOMPLETE))
+            })?;
+            if is_known {
+                continue;
+            }
+            self.store.write(|write| doubt(write, apply, INCOMPLETE.to_owned()))?;
+            let (undoes, files) = self.store.read(|connection| contents(connection, apply))?;
+            report.recovered.push(RecoveredApply {
+                apply: Some(apply),
+                set,
+                undoes,
+                files,
+                outcome: ApplyOutcome::InDoubt,
+                conflicts: vec![INCOMPLETE.to_owned()],
+                restored: Vec::new(),
+                from_record: true,
+            });
         }
         unpoisoned(&self.recovered).add(report);
         failed.map_or(Ok(()), |error| Err(error.into()))
-    }
-
-    /// Puts undecided applies in doubt whose record is incomplete: their changes are unknown.
-    fn doubt_incomplete(&self) -> Result<Vec<RecoveredApply>> {
-        let incomplete = self.store.read(|connection| {
-            let mut incomplete = Vec::new();
-            for (apply, set) in applies::undecided(connection)? {
-                if changes(connection, apply)?.is_none() {
-                    incomplete.push((apply, set));
-                }
-            }
-            Ok(incomplete)
-        })?;
-        let reason = "its record in the store is incomplete";
-        let mut doubted = Vec::new();
-        for (apply, set) in incomplete {
-            let is_news = self.store.write(|write| {
-                if applies::reason(write, apply)?.as_deref() == Some(reason) {
-                    return Ok(false);
-                }
-                doubt(write, apply, reason.to_owned())?;
-                Ok(true)
-            })?;
-            if is_news {
-                let (undoes, files) = self.store.read(|connection| contents(connection, apply))?;
-                doubted.push(RecoveredApply {
-                    apply: Some(apply),
-                    set,
-                    undoes,
-                    files,
-                    outcome: ApplyOutcome::InDoubt,
-                    conflicts: vec![reason.to_owned()],
-                    restored: Vec::new(),
-                    from_record: true,
-                });
-            }
-        }
-        Ok(doubted)
     }
 
     fn recovered_apply(&self, apply: Option<ApplyId>, recovered: &Recovered) -> RecoveredApply {

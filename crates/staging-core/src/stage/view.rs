@@ -182,7 +182,7 @@ impl<'a> View<'a> {
     /// The base of a path without a pending patch, read once in a call.
     pub(crate) fn base(&mut self, path: &RelPath, reading: Reading) -> Result<Option<Base>> {
         if let Some(base) = self.bases.get(path) {
-            return Ok(base.clone());
+            return Ok(*base);
         }
         let (what, bytes_max) = match reading {
             Reading::Base => ("a file, in bytes,", u64::MAX),
@@ -207,7 +207,7 @@ impl<'a> View<'a> {
                 Some(base)
             }
         };
-        self.bases.insert(path.clone(), base.clone());
+        self.bases.insert(path.clone(), base);
         Ok(base)
     }
 

@@ -16,7 +16,7 @@ use crate::world::{World, path, write};
 /// journal when `swap`.
 fn die_in_apply(world: &World, content: &str, swap: bool) {
     let patch = world.pending().pop().expect("one is pending");
-    let base = patch.base.clone().expect("it was there");
+    let base = patch.base.expect("it was there");
     let store = Connection::open(world.state().join("store.sqlite")).expect("the store");
     store
         .execute_batch(&format!(

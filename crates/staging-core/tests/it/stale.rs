@@ -53,7 +53,7 @@ fn a_bare_touch_is_not_a_change() {
     drop(file);
     assert_eq!(world.pending().len(), 1);
     let fresh = world.layer.patch(patch.id).expect("pending");
-    let seen = |patch: &staging_core::Patch| patch.base.clone().expect("a base").modified_ns;
+    let seen = |patch: &staging_core::Patch| patch.base.expect("a base").modified_ns;
     assert!(seen(&fresh) > seen(&patch), "the new time stamps are remembered");
     assert_eq!(fresh.signature, patch.signature, "an approval of it still stands");
     // Writing the same bytes to another inode is not a change.
