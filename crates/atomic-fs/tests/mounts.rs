@@ -172,6 +172,46 @@ fn files_on_the_workspaces_own_mount_are_changed_without_openat2() {
     assert_eq!(fixture.read("a/b/file"), b"new");
 }
 
+/// The kernel refuses a removal there before it looks for the name.
+#[test]
+fn every_change_on_a_read_only_disk_is_rolled_back_and_leaves_nothing() {
+    if !is_inside(Calls::All) {
+        return;
+    }
+    let mut fixture = Fixture::default();
+    for path in ["modified", "deleted", "moved", "mode", "emptied/file"] {
+        fixture.put(path, b"old");
+    }
+    let changes = [
+        fixture.modify("modified", b"new"),
+        fixture.create("made/file", b"new"),
+        fixture.delete("deleted"),
+        fixture.delete("emptied/file"),
+        fixture.rename("moved", "renamed"),
+        fixture.rename("moved", "made/moved"),
+        fixture.chmod("mode", 0o600),
+    ];
+    bind(&fixture.root(), &fixture.root());
+    let mut remount = Command::new("mount");
+    let remounted = remount.args(["-o", "remount,ro,bind"]).arg(fixture.root()).status();
+    assert!(remounted.expect("mount starts").success(), "it is read-only");
+    let before = fixture.tree();
+    for change in changes {
+        let shown = format!("{change:?}");
+        let applied = fixture.apply(vec![change]);
+        let Outcome::RolledBack(error) = applied.outcome else {
+            panic!("{shown}: {:?}", applied.outcome)
+        };
+        let read_only = std::io::ErrorKind::ReadOnlyFilesystem;
+        assert!(
+            matches!(&error, FsError::Io { source, .. } if source.kind() == read_only),
+            "{shown}: {error:?}"
+        );
+        assert!(fixture.debris().is_empty(), "{shown} left {:?}", fixture.debris());
+        assert_eq!(fixture.tree(), before, "{shown}");
+    }
+}
+
 #[test]
 fn an_emptied_mount_point_stays_and_does_not_keep_the_set_from_ending() {
     if !is_inside(Calls::All) {

@@ -342,7 +342,7 @@ pub trait Disk: Send + Sync {
         to_dir: &Self::Dir,
         to: &[u8],
     ) -> io::Result<()>;
-    /// Removes a file's name.
+    /// Removes a file's name; `NotFound` where it does not exist, on a read-only disk too.
     fn remove_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
     /// Makes a directory.
     fn create_dir(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;

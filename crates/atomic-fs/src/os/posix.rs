@@ -265,7 +265,8 @@ impl Disk for PosixDisk {
         to_dir: &OwnedFd,
         to: &[u8],
     ) -> io::Result<()> {
-        Ok(fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE)?)
+        let moved = fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE);
+        or_absent(moved, from_dir, from)
     }
 
     fn rename_replacing(
@@ -283,7 +284,7 @@ impl Disk for PosixDisk {
     }
 
     fn remove_file(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
-        Ok(fs::unlinkat(dir, name, AtFlags::empty())?)
+        or_absent(fs::unlinkat(dir, name, AtFlags::empty()), dir, name)
     }
 
     fn create_dir(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
@@ -303,8 +304,21 @@ impl Disk for PosixDisk {
             Err(Errno::BUSY | Errno::ACCESS | Errno::PERM) => {
                 Err(io::ErrorKind::DirectoryNotEmpty.into())
             }
-            answer => Ok(answer?),
+            answer => or_absent(answer, dir, name),
         }
+    }
+}
+
+/// The answer of a call that moves or removes a name. A read-only file system refuses it before it
+/// looks for the name; a name that does not exist is reported as such, since nothing is left to undo.
+fn or_absent(answer: Result<(), Errno>, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
+    let is_absent = || {
+        let found = fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        matches!(found, Err(Errno::NOENT))
+    };
+    match answer {
+        Err(Errno::ROFS) if is_absent() => Err(Errno::NOENT.into()),
+        answer => Ok(answer?),
     }
 }
 
