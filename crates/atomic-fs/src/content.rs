@@ -24,19 +24,8 @@ impl Digest {
     /// What the reader reports.
     pub fn of_reader(reader: &mut dyn Read) -> io::Result<(Self, u64)> {
         let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 128 * 1024];
-        let mut bytes = 0;
-        loop {
-            match reader.read(&mut buffer) {
-                Ok(0) => return Ok((Self::from(hasher.finalize()), bytes)),
-                Ok(count) => {
-                    hasher.update(&buffer[..count]);
-                    bytes += count as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        hasher.update_reader(reader)?;
+        Ok((hasher.finalize().into(), hasher.count()))
     }
 
     /// A digest read back from storage.
@@ -47,6 +36,33 @@ impl Digest {
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// A reader that hashes what is read through it.
+#[derive(Debug)]
+pub struct HashingReader<R> {
+    reader: R,
+    hasher: blake3::Hasher,
+}
+
+impl<R: Read> HashingReader<R> {
+    /// A reader of what `reader` yields.
+    pub fn new(reader: R) -> Self {
+        Self { reader, hasher: blake3::Hasher::new() }
+    }
+
+    /// The digest of what was read so far.
+    pub fn digest(&self) -> Digest {
+        self.hasher.finalize().into()
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
     }
 }
 

@@ -52,7 +52,7 @@ pub use apply::slot_name::{is_slot_name, set_of_slot};
 pub use beneath::Overlaid;
 pub use change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
 pub use conflict::{Conflict, Difference};
-pub use content::{ContentSource, Digest, DigestParseError, EntryKind, Fingerprint};
+pub use content::{ContentSource, Digest, DigestParseError, EntryKind, Fingerprint, HashingReader};
 pub use contradiction::Contradiction;
 pub use display::{
     escape_for_display, escape_json_line, escape_line_for_display, is_default_ignorable,

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use crate::apply::intent::{Action, Unit};
-use crate::content::{ContentSource, Digest, EntryKind, Fingerprint};
+use crate::content::{ContentSource, Digest, EntryKind, Fingerprint, HashingReader};
 use crate::error::FsError;
 use crate::holes::{data_runs, has_hole};
 use crate::os::dir_cache::DirCache;
@@ -186,41 +186,36 @@ fn fill<D: Disk>(
     staged: &Fingerprint,
     source: &dyn ContentSource,
 ) -> Result<(), FsError> {
-    let mut reader =
-        source.open(&staged.digest).map_err(FsError::io("read the staged content of", path))?;
-    let piece = (staged.bytes + 1).min(PIECE_BYTES);
-    let mut buffer = vec![0; usize::try_from(piece).expect("a piece fits in memory")];
-    let mut next = |buffer: &mut [u8]| {
-        read_piece(&mut *reader, buffer).map_err(FsError::io("read the staged content of", path))
-    };
     let failed = || FsError::io("write the new content of", path);
-    let mut count = next(&mut buffer)?;
+    let read_failed = || FsError::io("read the staged content of", path);
+    let reader = source.open(&staged.digest).map_err(read_failed())?;
+    let mut reader = HashingReader::new(reader.take(staged.bytes + 1));
+    let mut piece = Vec::new();
+    let mut next = |piece: &mut Vec<u8>| {
+        piece.clear();
+        reader.by_ref().take(PIECE_BYTES).read_to_end(piece).map_err(read_failed())
+    };
+    let mut count = next(&mut piece)?;
     let is_sparse = match staged.bytes < PIECE_BYTES {
-        true => has_hole(&buffer[..count]),
+        true => has_hole(&piece),
         false => source.is_sparse(&staged.digest),
     };
     if !is_sparse {
         disk.reserve(file, staged.bytes).map_err(FsError::io("make room for", path))?;
     }
-    let mut hasher = blake3::Hasher::new();
     let (mut offset, mut written) = (0, 0);
     while count > 0 {
-        let bytes = &buffer[..count];
-        hasher.update(bytes);
         let whole = 0..count;
-        let runs = if is_sparse { data_runs(bytes, offset) } else { vec![whole] };
+        let runs = if is_sparse { data_runs(&piece, offset) } else { vec![whole] };
         for run in runs {
-            write_all(disk, file, &bytes[run.clone()], offset + run.start as u64)
+            write_all(disk, file, &piece[run.clone()], offset + run.start as u64)
                 .map_err(failed())?;
             written = offset + run.end as u64;
         }
         offset += count as u64;
-        if offset > staged.bytes {
-            break;
-        }
-        count = next(&mut buffer)?;
+        count = next(&mut piece)?;
     }
-    let found = hasher.finalize().into();
+    let found = reader.digest();
     let is_approved = found == staged.digest && offset == staged.bytes;
     if !is_approved {
         return Err(FsError::DamagedContent { path: path.clone(), expected: staged.digest, found });
@@ -229,18 +224,4 @@ fn fill<D: Disk>(
         disk.lengthen(file, offset).map_err(failed())?;
     }
     Ok(())
-}
-
-/// Fills the buffer as far as there is something to read.
-fn read_piece(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match reader.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

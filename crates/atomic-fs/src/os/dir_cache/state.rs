@@ -1,6 +1,6 @@
 //! What a name holds now, read through an open directory.
 
-use std::io::{self, Read};
+use std::io;
 
 use super::DirCache;
 use crate::content::Digest;
@@ -9,10 +9,6 @@ use crate::os::disk::{Disk, FileKind, Lease, Stat};
 use crate::os::file_reader::FileReader;
 use crate::os::file_state::FileState;
 use crate::rel_path::RelPath;
-
-/// Reads are made in pieces of this many bytes, so that a file of any size costs
-/// the same memory.
-const PIECE_BYTES: u64 = 128 * 1024;
 
 impl<D: Disk> DirCache<'_, D> {
     /// A name's status; `None` when it, or a directory on the way, is absent.
@@ -117,25 +113,9 @@ impl<D: Disk> DirCache<'_, D> {
             return Ok(FileState::Other(stat.kind));
         }
         let mut reader = FileReader { disk: self.disk, file, offset: 0 };
-        let (digest, bytes) = digest_of(&mut reader, stat.bytes)?;
+        let (digest, bytes) = Digest::of_reader(&mut reader)?;
         // The status may have changed while reading; what was read is what counts.
         let stat = Stat { bytes, ..self.disk.file_stat(file)? };
         Ok(FileState::File { stat, digest })
-    }
-}
-
-fn digest_of(reader: &mut dyn Read, bytes_expected: u64) -> io::Result<(Digest, u64)> {
-    let mut hasher = blake3::Hasher::new();
-    let piece = (bytes_expected + 1).min(PIECE_BYTES);
-    let mut buffer = vec![0; usize::try_from(piece).expect("a piece fits in memory")];
-    let mut bytes = 0;
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok((hasher.finalize().into(), bytes)),
-            count => {
-                hasher.update(&buffer[..count]);
-                bytes += count as u64;
-            }
-        }
     }
 }
