@@ -1,5 +1,8 @@
 //! Pairs of contents to compare, and the numbers they are made from.
 
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{RngCore as _, SeedableRng as _};
+
 /// The most bytes of a content that is compared.
 pub(super) const BYTES_MAX: usize = 1 << 20;
 
@@ -56,8 +59,8 @@ fn whole_lines(mut content: Vec<u8>) -> Vec<u8> {
     content
 }
 
-/// SplitMix64, by G. Steele, D. Lea and C. Flood, OOPSLA 2014: the same numbers on every machine.
-pub(super) struct Random(u64);
+/// The same numbers on every machine.
+pub(super) struct Random(SplitMix64);
 
 impl Random {
     /// Numbers of their own for each name.
@@ -65,15 +68,11 @@ impl Random {
         let digest = blake3::hash(name.as_bytes());
         let mut seed = [0; 8];
         seed.copy_from_slice(&digest.as_bytes()[..8]);
-        Self(u64::from_le_bytes(seed))
+        Self(SplitMix64::from_seed(seed))
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next_u64()
     }
 
     pub(super) fn below(&mut self, limit: usize) -> usize {

@@ -26,6 +26,7 @@ mod kernel;
 mod log;
 mod other;
 mod persistence;
+mod random;
 mod sharing;
 mod user;
 mod windows;
@@ -38,6 +39,7 @@ pub use log::{Answer, Entry, Log, Saved};
 pub use persistence::{
     Choice, Crashes, Part, Persistence, State, StateCap, boundaries, materialise,
 };
+pub use random::Random;
 pub use sharing::Sharing;
 pub use user::{Instead, World};
 pub use windows::ACCESS_LIST;

@@ -7,6 +7,8 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use diff_engine::{DiffEngine, FileChange, FileHeader, Lines, Policy, RenderOptions, Side, intern};
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{RngCore as _, SeedableRng as _};
 
 /// Two contents by name.
 struct Pair {
@@ -48,13 +50,9 @@ fn pairs() -> Vec<Pair> {
         let hash = number.wrapping_mul(0x9e37_79b9) >> 7;
         if hash % 5 < 3 { line.replace("first", "renamed") } else { line }
     };
-    let few_distinct = |seed: usize| -> String {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            state >> 33
-        };
-        (0..1 << 19).map(|_| ["a\n", "b\n", "c\n", "d\n"][next() % 4]).collect()
+    let few_distinct = |seed: u64| -> String {
+        let mut random = SplitMix64::seed_from_u64(seed);
+        (0..1 << 19).map(|_| ["a\n", "b\n", "c\n", "d\n"][random.next_u64() as usize % 4]).collect()
     };
     vec![
         Pair { name: "one edit in 10 KB", old: text(70, unchanged), new: text(70, one_edit(300)) },

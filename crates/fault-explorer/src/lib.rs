@@ -19,7 +19,6 @@ pub mod oracle;
 pub mod phases;
 pub mod plan;
 pub mod pool;
-pub mod random;
 pub mod recorded;
 pub mod report;
 pub mod runs;

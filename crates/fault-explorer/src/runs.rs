@@ -1,9 +1,8 @@
 //! Which jobs a run is made of.
 
-use atomic_fs::simulated::{Persistence, Renames};
+use atomic_fs::simulated::{Persistence, Random, Renames};
 
 use crate::phases::{Job, Obstacles, Phase};
-use crate::random::Random;
 use crate::scenario::{CHAINS, Scenario};
 
 mod list;

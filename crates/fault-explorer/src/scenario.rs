@@ -118,7 +118,7 @@ impl Scenario {
     }
 
     /// A random set of this size, by name.
-    pub fn random(size: usize, random: &mut crate::random::Random) -> String {
+    pub fn random(size: usize, random: &mut atomic_fs::simulated::Random) -> String {
         (0..size).map(|_| Kind::ALL[random.below(Kind::ALL.len())].letter()).collect()
     }
 

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher as _};
 
 use atomic_fs::simulated::{
-    Answer, Choice, Crashes, Entry, Image, Persistence, StateCap, boundaries, new_hasher,
+    Answer, Choice, Crashes, Entry, Image, Persistence, Random, StateCap, boundaries, new_hasher,
 };
 
 use crate::case::{Case, Stage, Violation};
 use crate::counts::Counts;
 use crate::oracle::{Broken, Known, Oracle, Promise};
 use crate::plan::{Edit, Plan};
-use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::stage::{Bench, Ending, Run, Terms};
 

@@ -6,7 +6,6 @@ use actix::System;
 use miette::{IntoDiagnostic as _, Result};
 use orchestrator_adapter::{RelPath, SafeWrite, Staging};
 
-use crate::random::Random;
 use crate::world::{self, Acknowledged};
 
 const SESSIONS: usize = 8;
@@ -22,14 +21,13 @@ pub(crate) fn run(number: usize, folder: &Path) -> Result<()> {
             let opened = staging.open_session(&label).await.into_diagnostic()?;
             let acknowledged = Acknowledged::open(folder, &label)?;
             working.push(actix::spawn(async move {
-                let mut random = Random::new();
                 for round in 0..PROPOSALS {
-                    let name = if random.below(4) == 0 {
-                        world::shared(random.below(world::SHARED_FILES))
+                    let name = if fastrand::u64(..4) == 0 {
+                        world::shared(fastrand::u64(..world::SHARED_FILES))
                     } else {
-                        format!("own/{label}/f{}.txt", random.below(30))
+                        format!("own/{label}/f{}.txt", fastrand::u64(..30))
                     };
-                    let content = random.content(&label, round);
+                    let content = content(&label, round);
                     let digest = blake3::hash(&content).to_hex();
                     let path = RelPath::parse(name.as_bytes()).into_diagnostic()?;
                     let message = SafeWrite { path, content, mode: None };
@@ -54,4 +52,10 @@ pub(crate) fn run(number: usize, folder: &Path) -> Result<()> {
         }
         staging.shutdown().await.into_diagnostic()
     })
+}
+
+/// Mostly short, now and then too long for a pack.
+fn content(label: &str, round: usize) -> Vec<u8> {
+    let lines = if fastrand::u8(..60) == 0 { 20_000 } else { fastrand::usize(1..=300) };
+    format!("{label} {round} {}\n", fastrand::u16(..1000)).repeat(lines).into_bytes()
 }

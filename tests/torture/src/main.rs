@@ -19,12 +19,9 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use miette::{IntoDiagnostic as _, Result, miette};
 
-use crate::random::Random;
-
 mod agent;
 mod check;
 mod checkout;
-mod random;
 mod reviewer;
 mod world;
 
@@ -88,7 +85,6 @@ fn parent(kills: &Kills) -> Result<()> {
     let time = Duration::from_secs(seconds);
     let folder = world::folder()?;
     let before = world::populate(folder.path())?;
-    let mut random = Random::new();
     let mut running = Running(Vec::new());
     let processes = &mut running.0;
     for number in 0..=agents {
@@ -96,8 +92,8 @@ fn parent(kills: &Kills) -> Result<()> {
     }
     let (begun, mut kills, mut finished) = (Instant::now(), 0, 0);
     while begun.elapsed() < time {
-        std::thread::sleep(Duration::from_millis(20 + random.below(400)));
-        let victim = random.below(processes.len() as u64) as usize;
+        std::thread::sleep(Duration::from_millis(20 + fastrand::u64(..400)));
+        let victim = fastrand::usize(..processes.len());
         match processes[victim].try_wait().into_diagnostic()? {
             Some(status) if status.success() => finished += 1,
             Some(status) => return Err(miette!("process {victim} failed: {status}")),

@@ -6,14 +6,12 @@ use std::time::Duration;
 use miette::{IntoDiagnostic as _, Result};
 use orchestrator_adapter::{ApplyRequest, DiffStagingLayer, Selector};
 
-use crate::random::Random;
 use crate::world::{self, Acknowledged};
 
 /// Applies and discards what is pending, a few patches of one session at a time.
 pub(crate) fn run(folder: &Path) -> Result<()> {
     let acknowledged = Acknowledged::open(folder, "reviewer")?;
     let layer = DiffStagingLayer::open(world::options(folder)).into_diagnostic()?;
-    let mut random = Random::new();
     loop {
         let status = layer.status().into_diagnostic()?;
         let pending: Vec<_> = status.sessions.iter().filter(|s| !s.patches.is_empty()).collect();
@@ -21,11 +19,11 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
             std::thread::sleep(Duration::from_millis(20));
             continue;
         }
-        let session = pending[random.below(pending.len() as u64) as usize];
-        let from = random.below(session.patches.len() as u64) as usize;
+        let session = pending[fastrand::usize(..pending.len())];
+        let from = fastrand::usize(..session.patches.len());
         let chosen: Vec<_> = session.patches[from..].iter().take(6).map(|p| p.id).collect();
         let ids: Vec<Selector> = chosen.iter().map(|id| Selector::Patch(*id)).collect();
-        if random.below(3) == 0 {
+        if fastrand::u64(..3) == 0 {
             if let Ok(discarded) = layer.discard(&ids, Some("at random")) {
                 for patch in discarded {
                     acknowledged.line(&[&"discarded", &patch.id])?;

@@ -1,8 +1,9 @@
 //! A user who edits in the middle of an apply, of what takes it back, and around a power cut.
 
+use atomic_fs::simulated::Random;
+
 use super::work::Work;
 use crate::plan::{EIO, Edit, How, Mishap, Plan};
-use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::search::Verdict;
 use crate::snapshot::{Snapshot, Thing};

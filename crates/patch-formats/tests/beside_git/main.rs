@@ -129,7 +129,7 @@ fn mutated_patches_give_what_git_apply_gives_but_for_the_listed_differences() {
     let asked = number("PATCH_CASES");
     let cases = asked.map_or(CASES, |cases| usize::try_from(cases).expect("a number of cases"));
     let from = number("PATCH_FROM").map_or(0, |from| usize::try_from(from).expect("a case"));
-    let mut random = Random(number("PATCH_SEED").unwrap_or(SEED));
+    let mut random = Random::new(number("PATCH_SEED").unwrap_or(SEED));
     let (mut git, mut counts) = (Git::new(), Counts::default());
     let mut world = (Files::new(), [Vec::new(), Vec::new()]);
     let mut unlisted = Vec::new();

@@ -9,6 +9,7 @@ use super::{Choice, Part, State, StateCap, cut};
 use crate::simulated::effect::{Effect, Inode};
 use crate::simulated::image::{Image, Node, leaf_digest};
 use crate::simulated::log::Entry;
+use crate::simulated::random::Random;
 
 /// What may be left of a file: its inode, and which entries survived in what part.
 struct Variant {
@@ -32,7 +33,8 @@ impl Point<'_> {
             }
         }
         let is_overtaken = self.is_overtaken();
-        let mut random = Random(cap.seed ^ (self.end as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random =
+            Random::new(cap.seed ^ (self.end as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let (surviving, mut sampled) = match self.model {
             Persistence::Weak => self.subsets(cap.names, &mut random),
             _ => (self.prefixes(), false),
@@ -227,7 +229,7 @@ impl Point<'_> {
             }
         }
         while sets.len() < cap {
-            sets.push(names.iter().copied().filter(|_| random.next() & 1 == 0).collect());
+            sets.push(names.iter().copied().filter(|_| random.next_bits() & 1 == 0).collect());
         }
         for set in &mut sets {
             let wished = std::mem::take(set);
@@ -304,22 +306,4 @@ fn combinations(sizes: &[usize], cap: usize, random: &mut Random) -> (Vec<Vec<us
         some.push(sizes.iter().map(|size| random.below(*size)).collect());
     }
     (some, true)
-}
-
-/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, count: usize) -> usize {
-        let count = u64::try_from(count).expect("a count fits");
-        usize::try_from(self.next() % count).expect("below a count")
-    }
 }
