@@ -1,4 +1,4 @@
-//! One history, written down so that it can be told again.
+//! One history, recorded so that it can be replayed.
 
 use atomic_fs::simulated::{Choice, Persistence, Renames};
 use serde::{Deserialize, Serialize};
@@ -24,43 +24,43 @@ pub struct Case {
     /// The broken variant of the protocol that runs, if any.
     pub mutant: Option<String>,
     /// An apply, and then recoveries.
-    pub stages: Vec<Stage>,
+    pub processes: Vec<Process>,
 }
 
-/// One process's life.
+/// One process of a history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stage {
+pub struct Process {
     /// What goes wrong and what a user does.
     pub plan: Plan,
-    /// The crash that ends it; `None` when it comes to its end.
+    /// The crash that ends it; `None` when it runs to its end.
     pub crash: Option<Choice>,
-    /// Whether the system lives on after that crash, which is a kill then whatever the model is:
-    /// the next process finds all that was done, durable or not.
+    /// Whether that crash is a kill of the process alone, whatever the model is: the system goes on,
+    /// and the next process finds all that was done, durable or not.
     #[serde(default)]
     pub killed: bool,
     /// Whether it is the second state that recovers.
     #[serde(default)]
     pub second: bool,
-    /// What others do once it has ended, before the next process.
+    /// What others change after it has ended and before the next process starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tampered: Vec<Tamper>,
 }
 
 impl Case {
-    /// How long its telling is: fewer processes first, then fewer interferences, then an
+    /// How long its trace is: fewer processes first, then fewer interferences, then an
     /// earlier crash with fewer losses.
     pub fn length(&self) -> (usize, usize, usize, usize) {
-        let interferences = |stage: &Stage| {
-            let plan = &stage.plan;
+        let interferences = |process: &Process| {
+            let plan = &process.plan;
             let beside = usize::from(plan.beside.is_some());
-            plan.faults.len() + plan.edits.len() + stage.tampered.len() + beside
+            plan.faults.len() + plan.edits.len() + process.tampered.len() + beside
         };
-        let end = |stage: &Stage| stage.crash.as_ref().map_or(0, |crash| crash.end);
+        let end = |process: &Process| process.crash.as_ref().map_or(0, |crash| crash.end);
         (
-            self.stages.len(),
-            self.stages.iter().map(interferences).sum(),
+            self.processes.len(),
+            self.processes.iter().map(interferences).sum(),
             self.scenario.len(),
-            self.stages.iter().map(end).sum(),
+            self.processes.iter().map(end).sum(),
         )
     }
 }

@@ -13,6 +13,7 @@ extern crate mutated_fs as atomic_fs;
 pub mod beside;
 pub mod case;
 pub mod counts;
+pub mod fixture;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 pub mod oracle;
@@ -25,7 +26,6 @@ pub mod runs;
 pub mod scenario;
 pub mod search;
 pub mod snapshot;
-pub mod stage;
 pub mod tamper;
-pub mod telling;
+pub mod trace;
 mod workspace;

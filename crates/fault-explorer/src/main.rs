@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use fault_explorer::case::{Case, Violation};
 use fault_explorer::counts::Counts;
+use fault_explorer::fixture::Fixture;
 use fault_explorer::report::Report;
 use fault_explorer::runs::jobs;
-use fault_explorer::stage::Bench;
-use fault_explorer::{pool, recorded, telling};
+use fault_explorer::{pool, recorded, trace};
 use miette::{IntoDiagnostic as _, WrapErr as _};
 
 use options::Options;
@@ -55,9 +55,9 @@ fn explore(options: &Options) -> miette::Result<bool> {
     let outcomes = pool::run_all(
         &jobs,
         deadline,
-        |job, bench| {
-            let outcome = (!bench.is_over()).then(|| job.run(bench));
-            (outcome, bench.is_over())
+        |job, fixture| {
+            let outcome = (!fixture.is_over()).then(|| job.run(fixture));
+            (outcome, fixture.is_over())
         },
         |job, (outcome, _)| {
             let Some(outcome) = outcome else { return };
@@ -87,7 +87,7 @@ fn explore(options: &Options) -> miette::Result<bool> {
         violations: violations.len(),
         ..Report::default()
     };
-    hunt_mutants(&mut report, options)?;
+    search_mutants(&mut report, options)?;
     println!("\n{}", report.tables());
     let folder = Path::new("target/fault-inject");
     std::fs::create_dir_all(folder).into_diagnostic()?;
@@ -100,8 +100,8 @@ fn explore(options: &Options) -> miette::Result<bool> {
     }
     let shortest = violations.iter().min_by_key(|violation| violation.case.length());
     if let Some(shortest) = shortest {
-        let case = telling::shorten(&shortest.case, &Bench::new()?)?;
-        println!("{}", telling::tell(&case, &Bench::new()?)?.text);
+        let case = trace::shorten(&shortest.case, &Fixture::new()?)?;
+        println!("{}", trace::trace(&case, &Fixture::new()?)?.text);
         let file = folder.join("violation.json");
         write_json(&file, &case)?;
         println!("again: cargo xtask fault-inject --replay {}", file.display());
@@ -142,7 +142,7 @@ fn as_recorded(report: &Report, record: bool) -> miette::Result<bool> {
 }
 
 #[cfg(feature = "mutants")]
-fn hunt_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
+fn search_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
     use atomic_fs::mutants::Mutant;
     use atomic_fs::simulated::Renames;
     use fault_explorer::{mutants, runs};
@@ -152,24 +152,24 @@ fn hunt_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
     if options.model().is_some() || in_part {
         return Ok(());
     }
-    let hunted = |mutant: &Mutant| !on_windows || mutants::is_of_windows(*mutant);
-    let hunted: Vec<Mutant> = Mutant::ALL.iter().copied().filter(hunted).collect();
-    let jobs = [false, true].map(|aside| runs::hunt(options.seed, aside));
-    let jobs_on_windows = runs::hunt_on_windows(options.seed);
-    let progress = Progress::new("hunting mutants", hunted.len());
+    let searched = |mutant: &Mutant| !on_windows || mutants::is_of_windows(*mutant);
+    let searched: Vec<Mutant> = Mutant::ALL.iter().copied().filter(searched).collect();
+    let jobs = [false, true].map(|aside| runs::for_mutants(options.seed, aside));
+    let jobs_on_windows = runs::for_mutants_on_windows(options.seed);
+    let progress = Progress::new("searching mutants", searched.len());
     // A mutant may panic, which is as good a way to be caught as any other.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let found = pool::run_all(
-        &hunted,
+        &searched,
         None,
-        |mutant, bench| {
+        |mutant, fixture| {
             let jobs = match mutants::is_of_windows(*mutant) {
                 true => &jobs_on_windows,
                 false => &jobs[usize::from(mutants::is_of_moving_aside(*mutant))],
             };
             let first = mutants::soonest(*mutant, options.seed);
-            mutants::hunt(*mutant, first.iter().chain(jobs), bench).0
+            mutants::search(*mutant, first.iter().chain(jobs), fixture).0
         },
         |_, caught| progress.step(caught.after),
     );
@@ -180,7 +180,7 @@ fn hunt_mutants(report: &mut Report, options: &Options) -> miette::Result<()> {
 }
 
 #[cfg(not(feature = "mutants"))]
-fn hunt_mutants(_report: &mut Report, _options: &Options) -> miette::Result<()> {
+fn search_mutants(_report: &mut Report, _options: &Options) -> miette::Result<()> {
     println!("mutants are not compiled in: cargo xtask fault-inject does that");
     Ok(())
 }
@@ -192,9 +192,9 @@ fn replay(file: &Path) -> miette::Result<bool> {
     let case: Case = serde_json::from_str(&text)
         .into_diagnostic()
         .wrap_err_with(|| format!("{} is no history", file.display()))?;
-    let told = telling::tell(&case, &Bench::new()?)?;
-    println!("{}", told.text);
-    Ok(told.broken.is_none())
+    let traced = trace::trace(&case, &Fixture::new()?)?;
+    println!("{}", traced.text);
+    Ok(traced.broken.is_none())
 }
 
 fn write_json(file: &Path, value: &impl serde::Serialize) -> miette::Result<()> {

@@ -6,9 +6,9 @@ use atomic_fs::mutants::{Mutant, activate};
 use atomic_fs::simulated::{Persistence, Renames};
 
 use crate::case::Violation;
+use crate::fixture::Fixture;
 use crate::phases::{Job, Obstacles, Phase};
-use crate::report::Caught;
-use crate::stage::Bench;
+use crate::report::MutantOutcome;
 
 /// The mutant with this name.
 pub fn named(name: &str) -> Option<Mutant> {
@@ -117,17 +117,17 @@ pub fn soonest(mutant: Mutant, seed: u64) -> Option<Job> {
     Some(Job { scenario: scenario.to_owned(), renames, phase })
 }
 
-/// How many recoveries a hunt makes before the variant counts as one that nothing catches. The
+/// How many recoveries a search makes before the variant counts as one that nothing catches. The
 /// slowest one to be caught takes 43,000.
-const HUNT_RECOVERIES_MAX: u64 = 80_000;
+const SEARCH_RECOVERIES_MAX: u64 = 80_000;
 
 /// Runs the jobs over a broken variant until one of them catches it.
-pub fn hunt<'j>(
+pub fn search<'j>(
     mutant: Mutant,
     jobs: impl Iterator<Item = &'j Job>,
-    bench: &Bench,
-) -> (Caught, Option<Box<Violation>>) {
-    let mut caught = Caught {
+    fixture: &Fixture,
+) -> (MutantOutcome, Option<Box<Violation>>) {
+    let mut caught = MutantOutcome {
         mutant: mutant.name().to_owned(),
         description: mutant.description().to_owned(),
         by: None,
@@ -135,11 +135,11 @@ pub fn hunt<'j>(
         after: 0,
     };
     for job in jobs {
-        if caught.after > HUNT_RECOVERIES_MAX {
+        if caught.after > SEARCH_RECOVERIES_MAX {
             break;
         }
         activate(Some(mutant));
-        let outcome = catch_unwind(AssertUnwindSafe(|| job.run(bench)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| job.run(fixture)));
         activate(None);
         match outcome {
             Ok(outcome) => {

@@ -12,7 +12,7 @@ use crate::scenario::ROOT;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Calls that go wrong.
-    pub faults: Vec<(usize, Mishap)>,
+    pub faults: Vec<(usize, Fault)>,
     /// Edits that land right before a call.
     pub edits: Vec<(usize, Edit)>,
     /// Every later call of a kind fails as well, from this call on.
@@ -67,22 +67,6 @@ impl Relocation {
         }
         image.remove(self.to.as_bytes());
     }
-}
-
-/// How a call goes wrong; what [`Fault`] says, in a form that can be written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mishap {
-    /// Nothing happens.
-    Fails(i32),
-    /// It happens all the same.
-    FailsAfterwards(i32),
-    /// Half of it happens, without an error.
-    Short,
-    /// A sync that loses what it should have kept.
-    SyncDrops(i32),
-    /// Half of a replacement that does not happen, and the whole is answered as done.
-    Pretends,
 }
 
 /// A device that has gone bad in one way.
@@ -189,9 +173,9 @@ impl Plan {
         Self { beside: Some((call, beside)), ..Self::default() }
     }
 
-    /// A single mishap.
-    pub fn fault(call: usize, mishap: Mishap) -> Self {
-        Self { faults: vec![(call, mishap)], ..Self::default() }
+    /// A single fault.
+    pub fn fault(call: usize, fault: Fault) -> Self {
+        Self { faults: vec![(call, fault)], ..Self::default() }
     }
 
     /// Whether one call goes wrong and nothing else happens.
@@ -215,7 +199,7 @@ impl Plan {
 }
 
 /// Carries a plan out.
-pub(crate) struct Fate {
+pub(crate) struct PlanRunner {
     plan: Plan,
     /// Files that are held open: at which call they are written to, and with what.
     held: Vec<(usize, Inode, Edit)>,
@@ -231,13 +215,13 @@ fn sharing(writes: bool, alone: bool) -> Sharing {
     }
 }
 
-impl Fate {
+impl PlanRunner {
     pub(crate) fn new(plan: Plan, second: Arc<Second>) -> Self {
         Self { plan, held: Vec::new(), second }
     }
 }
 
-impl Bystander for Fate {
+impl Bystander for PlanRunner {
     fn at_call(&mut self, number: usize, kind: CallKind, world: &mut World<'_>) -> Option<Fault> {
         self.held.retain(|(when, inode, edit)| {
             if *when <= number {
@@ -283,14 +267,8 @@ impl Bystander for Fate {
         {
             return Some(Fault::Fails(lasting.errno()));
         }
-        let mishap = self.plan.faults.iter().find(|(call, _)| *call == number);
-        mishap.map(|(_, mishap)| match *mishap {
-            Mishap::Fails(errno) => Fault::Fails(errno),
-            Mishap::FailsAfterwards(errno) => Fault::FailsAfterwards(errno),
-            Mishap::Short => Fault::Short,
-            Mishap::SyncDrops(errno) => Fault::SyncDrops(errno),
-            Mishap::Pretends => Fault::Pretends,
-        })
+        let fault = self.plan.faults.iter().find(|(call, _)| *call == number);
+        fault.map(|(_, fault)| *fault)
     }
 }
 

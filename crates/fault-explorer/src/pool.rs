@@ -4,30 +4,30 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::stage::Bench;
+use crate::fixture::Fixture;
 
-/// Runs every job, those after the deadline in vain, and returns what each came to, in the jobs' order. `done` is told after
-/// each, in any order.
+/// Runs every job and returns the results in the jobs' order; after the deadline a job ends at once.
+/// `done` is called after each, in any order.
 ///
 /// # Errors
-/// Where no bench can be made.
+/// Where no fixture can be made.
 pub fn run_all<J: Sync, T: Send>(
     jobs: &[J],
     deadline: Option<Instant>,
-    run: impl Fn(&J, &Bench) -> T + Sync,
+    run: impl Fn(&J, &Fixture) -> T + Sync,
     done: impl Fn(&J, &T) + Sync,
 ) -> miette::Result<Vec<T>> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let bench = |_| Ok(Bench::new()?.until(deadline));
-    let benches = (0..workers).map(bench).collect::<miette::Result<Vec<_>>>()?;
+    let fixture = |_| Ok(Fixture::new()?.until(deadline));
+    let benches = (0..workers).map(fixture).collect::<miette::Result<Vec<_>>>()?;
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(jobs.len()));
     std::thread::scope(|scope| {
-        for bench in &benches {
+        for fixture in &benches {
             let (next, results, run, done) = (&next, &results, &run, &done);
             scope.spawn(move || {
                 while let Some((at, job)) = take(next, jobs) {
-                    let result = run(job, bench);
+                    let result = run(job, fixture);
                     done(job, &result);
                     results
                         .lock()

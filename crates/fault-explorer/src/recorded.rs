@@ -1,7 +1,7 @@
-//! What a quick run comes to on every machine: its report is kept beside the explorer.
+//! The results of a quick run on every machine: its report is kept beside the explorer.
 //!
 //! The same seed must give the same counts wherever it runs, or a history that one machine found
-//! could not be told again by another. So each machine that runs `--quick` compares.
+//! could not be reproduced on another. So each machine that runs `--quick` compares.
 
 use serde_json::Value;
 
@@ -10,33 +10,35 @@ pub const FILE: &str = "crates/fault-explorer/recorded/quick.json";
 
 /// Each figure in which two reports differ, in words.
 pub fn differences(recorded: &Value, found: &Value) -> Vec<String> {
-    let mut told = Vec::new();
-    compare("", recorded, found, &mut told);
-    told
+    let mut differences = Vec::new();
+    compare("", recorded, found, &mut differences);
+    differences
 }
 
-fn compare(place: &str, recorded: &Value, found: &Value, told: &mut Vec<String>) {
+fn compare(place: &str, recorded: &Value, found: &Value, differences: &mut Vec<String>) {
     let below =
         |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}, {name}") };
     if let (Some(recorded), Some(found)) = (by_mutant(recorded), by_mutant(found)) {
-        return compare(place, &recorded, &found, told);
+        return compare(place, &recorded, &found, differences);
     }
     match (recorded, found) {
         (Value::Object(recorded), Value::Object(found)) => {
             for (name, value) in recorded {
-                compare(&below(name), value, found.get(name).unwrap_or(&Value::Null), told);
+                compare(&below(name), value, found.get(name).unwrap_or(&Value::Null), differences);
             }
             for (name, value) in found.iter().filter(|(name, _)| !recorded.contains_key(*name)) {
-                compare(&below(name), &Value::Null, value, told);
+                compare(&below(name), &Value::Null, value, differences);
             }
         }
         (Value::Array(recorded), Value::Array(found)) if recorded.len() == found.len() => {
             for (number, (recorded, found)) in recorded.iter().zip(found).enumerate() {
-                compare(&below(&number.to_string()), recorded, found, told);
+                compare(&below(&number.to_string()), recorded, found, differences);
             }
         }
         (recorded, found) if recorded == found => {}
-        (recorded, found) => told.push(format!("{place}: {recorded} recorded, {found} found")),
+        (recorded, found) => {
+            differences.push(format!("{place}: {recorded} recorded, {found} found"))
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a run came to: a table for people, JSON for programs.
+//! The results of a run: a table for people, JSON for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::counts::Counts;
 
-/// What a run came to.
+/// The results of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// How much was explored: `quick`, `default` or `deep`.
@@ -18,14 +18,14 @@ pub struct Report {
     /// Figures by persistence model, and for faults and races.
     pub rows: BTreeMap<String, Counts>,
     /// Broken variants of the protocol.
-    pub mutants: Vec<Caught>,
+    pub mutants: Vec<MutantOutcome>,
     /// Promises broken by the protocol itself.
     pub violations: usize,
 }
 
 /// A broken variant and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Caught {
+pub struct MutantOutcome {
     /// Its name.
     pub mutant: String,
     /// What it leaves out.

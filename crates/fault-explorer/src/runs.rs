@@ -12,7 +12,7 @@ mod windows;
 use list::{List, Sets};
 
 pub use list::Effort;
-pub use windows::hunt as hunt_on_windows;
+pub use windows::for_mutants as for_mutants_on_windows;
 
 /// The jobs of a run, the small ones first, so that the first violation is a short one.
 pub fn jobs(effort: Effort, seed: u64, only: Option<Persistence>) -> Vec<Job> {
@@ -163,12 +163,12 @@ fn without_exchange(list: &mut List, effort: Effort, sets: &Sets) {
 
 /// The jobs that a broken variant must not survive, the quick ones first; those over disks
 /// without exchange come before all others where `aside` says so.
-pub fn hunt(seed: u64, aside: bool) -> Vec<Job> {
+pub fn for_mutants(seed: u64, aside: bool) -> Vec<Job> {
     let mut list = List { jobs: Vec::new(), seed, renames: Renames::All };
     let (ones, twos) = (Scenario::all_of(1), Scenario::all_of(2));
     let chains: Vec<String> = CHAINS.iter().map(|name| (*name).to_owned()).collect();
     if aside {
-        hunt_without_exchange(&mut list, &ones, &chains);
+        for_mutants_without_exchange(&mut list, &ones, &chains);
     }
     list.each(&ones, &[Phase::DamagedContent]);
     for model in Persistence::ALL {
@@ -198,12 +198,12 @@ pub fn hunt(seed: u64, aside: bool) -> Vec<Job> {
     }
     list.each(&twos, &[Phase::Races { leases: true }, Phase::Races { leases: false }]);
     if !aside {
-        hunt_without_exchange(&mut list, &ones, &chains);
+        for_mutants_without_exchange(&mut list, &ones, &chains);
     }
     list.jobs
 }
 
-fn hunt_without_exchange(list: &mut List, ones: &[String], chains: &[String]) {
+fn for_mutants_without_exchange(list: &mut List, ones: &[String], chains: &[String]) {
     for renames in [Renames::Plain, Renames::NoExchange] {
         list.renames = renames;
         list.each(ones, &[Phase::Races { leases: false }]);

@@ -7,12 +7,12 @@ use atomic_fs::simulated::{
     Answer, Choice, Crashes, Entry, Image, Persistence, Random, StateCap, boundaries, new_hasher,
 };
 
-use crate::case::{Case, Stage, Violation};
+use crate::case::{Case, Process, Violation};
 use crate::counts::Counts;
+use crate::fixture::{Ending, Fixture, Run, Terms};
 use crate::oracle::{Broken, Known, Oracle, Promise};
 use crate::plan::{Edit, Plan};
 use crate::scenario::Scenario;
-use crate::stage::{Bench, Ending, Run, Terms};
 
 mod others;
 
@@ -32,7 +32,7 @@ pub struct Bounds {
 /// A search over one scenario under one model. States are told apart by their content,
 /// and by what was answered and saved before; each is recovered from once.
 pub struct Search<'a> {
-    bench: &'a Bench,
+    fixture: &'a Fixture,
     scenario: &'a Scenario,
     oracle: Oracle<'a>,
     model: Persistence,
@@ -40,25 +40,25 @@ pub struct Search<'a> {
     has_old: bool,
     bounds: Bounds,
     seen: HashMap<u64, u8>,
-    stages: Vec<Stage>,
+    processes: Vec<Process>,
     /// What has been explored so far.
     pub counts: Counts,
 }
 
-/// A promise broken on the way; the stages tell where.
+/// A promise that was broken; the processes show where.
 pub type Verdict = Result<(), Box<Violation>>;
 
 impl<'a> Search<'a> {
     /// A search that has seen nothing.
     pub fn new(
-        bench: &'a Bench,
+        fixture: &'a Fixture,
         scenario: &'a Scenario,
         model: Persistence,
         terms: Terms,
         bounds: Bounds,
     ) -> Self {
         Self {
-            bench,
+            fixture,
             scenario,
             oracle: Oracle::new(scenario),
             model,
@@ -66,7 +66,7 @@ impl<'a> Search<'a> {
             has_old: terms.has_old,
             bounds,
             seen: HashMap::new(),
-            stages: Vec::new(),
+            processes: Vec::new(),
             counts: Counts::default(),
         }
     }
@@ -77,11 +77,11 @@ impl<'a> Search<'a> {
     /// The first broken promise.
     pub fn apply(&mut self, plan: &Plan) -> Result<Run, Box<Violation>> {
         self.terms.has_old = self.has_old || !plan.edits.is_empty();
-        self.stages = vec![Stage { plan: plan.clone(), ..Stage::default() }];
-        let run = self.bench.apply(self.scenario, &self.scenario.image, plan, self.terms);
+        self.processes = vec![Process { plan: plan.clone(), ..Process::default() }];
+        let run = self.fixture.apply(self.scenario, &self.scenario.image, plan, self.terms);
         let mut known = Known::default();
-        self.learn_all(&mut known, &run)?;
-        self.judge(|oracle| oracle.after_apply(&run, &known))?;
+        self.record_all(&mut known, &run)?;
+        self.check(|oracle| oracle.after_apply(&run, &known))?;
         Ok(run)
     }
 
@@ -100,13 +100,13 @@ impl<'a> Search<'a> {
     /// # Errors
     /// The first broken promise.
     pub fn cut_recoveries_from_kills(&mut self, run: &Run, edits: &[Edit]) -> Verdict {
-        let first = self.stages.clone();
+        let first = self.processes.clone();
         for end in boundaries(&run.log, Persistence::Kill) {
-            if self.bench.is_over() {
+            if self.fixture.is_over() {
                 break;
             }
-            self.stages.clone_from(&first);
-            if let Some(last) = self.stages.last_mut() {
+            self.processes.clone_from(&first);
+            if let Some(last) = self.processes.last_mut() {
                 last.crash = Some(Choice { end, survived: Vec::new() });
                 last.killed = true;
             }
@@ -124,7 +124,7 @@ impl<'a> Search<'a> {
                 self.cut_recovery_from_kill(run, end, plan)?;
             }
         }
-        self.stages = first;
+        self.processes = first;
         Ok(())
     }
 
@@ -135,10 +135,10 @@ impl<'a> Search<'a> {
         plan: Plan,
     ) -> Result<Run, Box<Violation>> {
         let (scenario, log) = (self.scenario, run.log.clone());
-        let recovery = self.bench.recover_after_kill(scenario, log, end, &plan, self.terms);
-        self.stages.push(Stage { plan, ..Stage::default() });
+        let recovery = self.fixture.recover_after_kill(scenario, log, end, &plan, self.terms);
+        self.processes.push(Process { plan, ..Process::default() });
         self.crashes_from(end, &recovery, &Known::default(), 0)?;
-        self.stages.pop();
+        self.processes.pop();
         Ok(recovery)
     }
 
@@ -149,7 +149,7 @@ impl<'a> Search<'a> {
     /// The first broken promise.
     pub fn recover_after(&mut self, run: &Run, plan: &Plan) -> Verdict {
         let mut known = Known::default();
-        self.learn_all(&mut known, run)?;
+        self.record_all(&mut known, run)?;
         self.recover(&run.image, known, plan, 0)
     }
 
@@ -173,8 +173,8 @@ impl<'a> Search<'a> {
             return Ok(());
         }
         let quiet = Plan::default();
-        let recovered = self.bench.recover(self.scenario, &run.image, &quiet, self.terms);
-        let again = self.bench.apply(self.scenario, &recovered.image, &quiet, self.terms);
+        let recovered = self.fixture.recover(self.scenario, &run.image, &quiet, self.terms);
+        let again = self.fixture.apply(self.scenario, &recovered.image, &quiet, self.terms);
         match &again.ending {
             Ending::Applied { answer: Answer::Committed, .. } => Ok(()),
             ending => Err(self.violation(Broken {
@@ -198,9 +198,9 @@ impl<'a> Search<'a> {
     /// # Errors
     /// The first broken promise.
     pub fn crash_then_planned(&mut self, run: &Run, plans: &dyn Fn(&Run) -> Vec<Plan>) -> Verdict {
-        for (stage, image, known) in self.crash_states(run)? {
+        for (process, image, known) in self.crash_states(run)? {
             let undisturbed =
-                self.bench.recover(self.scenario, &image, &Plan::default(), self.terms);
+                self.fixture.recover(self.scenario, &image, &Plan::default(), self.terms);
             // After a power cut a file that never arrived looks like one that a user removed.
             let arrived = self.model == Persistence::Kill
                 && known == Known::default()
@@ -209,7 +209,7 @@ impl<'a> Search<'a> {
                 self.counts.faults += u64::from(!plan.faults.is_empty());
                 self.counts.races += u64::from(!plan.edits.is_empty());
                 self.counts.landed += u64::from(!plan.edits.is_empty());
-                self.stages = vec![stage.clone()];
+                self.processes = vec![process.clone()];
                 let mut known = known.clone();
                 known.arrived = arrived && plan.only_saves();
                 self.recover(&image, known, &plan, 0)?;
@@ -230,44 +230,45 @@ impl<'a> Search<'a> {
         random: &mut Random,
         plan: &mut dyn FnMut(&Run, &mut Random) -> Plan,
     ) -> Verdict {
-        let first = self.stages.clone();
+        let first = self.processes.clone();
         let mut states = self.crash_states(run)?;
-        states.retain(|(stage, ..)| stage.crash.as_ref().is_some_and(|crash| crash.end > from));
+        states.retain(|(process, ..)| process.crash.as_ref().is_some_and(|crash| crash.end > from));
         let mut begin = 0;
-        let end_of = |(stage, ..): &(Stage, Image, Known)| stage.crash.as_ref().map(|c| c.end);
+        let end_of =
+            |(process, ..): &(Process, Image, Known)| process.crash.as_ref().map(|c| c.end);
         while begin < states.len() {
             let end = end_of(&states[begin]);
             let count = states[begin..].iter().take_while(|state| end_of(state) == end).count();
-            let (stage, image, known) = &states[begin + random.below(count)];
+            let (process, image, known) = &states[begin + random.below(count)];
             begin += count;
             let quiet = Plan::default();
-            let undisturbed = self.bench.recover(self.scenario, image, &quiet, self.terms);
+            let undisturbed = self.fixture.recover(self.scenario, image, &quiet, self.terms);
             let plan = plan(&undisturbed, random);
             self.counts.races += 1;
             self.counts.landed += 1;
-            self.stages = first.clone();
-            if let Some(last) = self.stages.last_mut() {
-                last.crash.clone_from(&stage.crash);
+            self.processes = first.clone();
+            if let Some(last) = self.processes.last_mut() {
+                last.crash.clone_from(&process.crash);
             }
             self.recover(image, known.clone(), &plan, 0)?;
         }
-        self.stages = first;
+        self.processes = first;
         Ok(())
     }
 
-    fn crash_states(&mut self, run: &Run) -> Result<Vec<(Stage, Image, Known)>, Box<Violation>> {
+    fn crash_states(&mut self, run: &Run) -> Result<Vec<(Process, Image, Known)>, Box<Violation>> {
         let mut all = Vec::new();
         let mut known = Known::default();
-        let mut learnt = 0;
+        let mut recorded = 0;
         let mut crashes = Crashes::new(&run.log, self.model);
         for end in boundaries(&run.log, self.model) {
-            if self.bench.is_over() {
+            if self.fixture.is_over() {
                 break;
             }
-            for entry in &run.log.entries[learnt..end] {
-                known.learn(self.scenario, entry).map_err(|broken| self.violation(broken))?;
+            for entry in &run.log.entries[recorded..end] {
+                known.record(self.scenario, entry).map_err(|broken| self.violation(broken))?;
             }
-            learnt = end;
+            recorded = end;
             self.counts.crash_points += 1;
             let salt = hash(&known);
             let (seen, counts) = (&mut self.seen, &mut self.counts);
@@ -277,17 +278,17 @@ impl<'a> Search<'a> {
                 is_new
             };
             let sampled = crashes.states(end, self.bounds.cap, &mut is_new, &mut |state| {
-                let stage = Stage { crash: Some(state.choice), ..Stage::default() };
-                all.push((stage, state.image, known.clone()));
+                let process = Process { crash: Some(state.choice), ..Process::default() };
+                all.push((process, state.image, known.clone()));
             });
             self.counts.sampled_points += u64::from(sampled);
         }
         Ok(all)
     }
 
-    fn learn_all(&self, known: &mut Known, run: &Run) -> Verdict {
+    fn record_all(&self, known: &mut Known, run: &Run) -> Verdict {
         for entry in &run.log.entries {
-            known.learn(self.scenario, entry).map_err(|broken| self.violation(broken))?;
+            known.record(self.scenario, entry).map_err(|broken| self.violation(broken))?;
         }
         Ok(())
     }
@@ -299,23 +300,23 @@ impl<'a> Search<'a> {
     /// Crashes at the points from entry `from` on.
     fn crashes_from(&mut self, from: usize, run: &Run, before: &Known, depth: u8) -> Verdict {
         let mut known = before.clone();
-        known.set_aside |= self.model != Persistence::Kill && run.failed_to_sync();
-        let mut learnt = 0;
+        known.may_quarantine |= self.model != Persistence::Kill && run.failed_to_sync();
+        let mut recorded = 0;
         let mut crashes = Crashes::new(&run.log, self.model);
         for end in boundaries(&run.log, self.model).into_iter().filter(|end| *end >= from) {
-            if self.bench.is_over() {
+            if self.fixture.is_over() {
                 break;
             }
-            for entry in &run.log.entries[learnt..end] {
-                known.learn(self.scenario, entry).map_err(|broken| self.violation(broken))?;
+            for entry in &run.log.entries[recorded..end] {
+                known.record(self.scenario, entry).map_err(|broken| self.violation(broken))?;
             }
-            learnt = end;
+            recorded = end;
             self.counts.crash_points += 1;
             let mut at_crash = known.clone();
             if self.model == Persistence::Kill {
                 // The dead process's leases are gone, and who waited has saved.
                 for saved in run.log.saves_waiting(end) {
-                    at_crash.learn_save(self.scenario, &saved);
+                    at_crash.record_save(self.scenario, &saved);
                 }
             }
             let salt = hash(&at_crash);
@@ -339,48 +340,50 @@ impl<'a> Search<'a> {
             );
             self.counts.sampled_points += u64::from(sampled);
             for state in fresh {
-                let stage = self.stages.last_mut().expect("a run is a stage");
-                stage.crash = Some(state.choice);
+                let process = self.processes.last_mut().expect("a run is a process");
+                process.crash = Some(state.choice);
                 self.recover(&state.image, at_crash.clone(), &Plan::default(), depth)?;
             }
         }
-        if let Some(stage) = self.stages.last_mut() {
-            stage.crash = None;
+        if let Some(process) = self.processes.last_mut() {
+            process.crash = None;
         }
         Ok(())
     }
 
     fn recover(&mut self, image: &Image, mut known: Known, plan: &Plan, depth: u8) -> Verdict {
-        if self.bench.is_over() {
+        if self.fixture.is_over() {
             return Ok(());
         }
-        self.stages.push(Stage { plan: plan.clone(), ..Stage::default() });
+        self.processes.push(Process { plan: plan.clone(), ..Process::default() });
         self.counts.recoveries += 1;
-        let run = self.bench.recover(self.scenario, image, plan, self.terms);
+        let run = self.fixture.recover(self.scenario, image, plan, self.terms);
         let before = known.clone();
-        self.learn_all(&mut known, &run)?;
+        self.record_all(&mut known, &run)?;
         // A call that fails, or a user who is writing just then, can make it give up.
         let failed_by_plan = matches!(run.ending, Ending::Failed(_)) && !plan.is_quiet();
         let settled = if failed_by_plan {
             // A recovery that failed is followed by another one.
-            let again = self.bench.recover(self.scenario, &run.image, &Plan::default(), self.terms);
-            self.stages.push(Stage::default());
-            self.learn_all(&mut known, &again)?;
-            self.judge(|oracle| oracle.after_recovery(&again, &known, self.model))?;
-            self.stages.pop();
+            let again =
+                self.fixture.recover(self.scenario, &run.image, &Plan::default(), self.terms);
+            self.processes.push(Process::default());
+            self.record_all(&mut known, &again)?;
+            self.check(|oracle| oracle.after_recovery(&again, &known, self.model))?;
+            self.processes.pop();
             again
         } else {
-            self.judge(|oracle| oracle.after_recovery(&run, &known, self.model))?;
+            self.check(|oracle| oracle.after_recovery(&run, &known, self.model))?;
             run
         };
-        let again = self.bench.recover(self.scenario, &settled.image, &Plan::default(), self.terms);
-        self.judge(|oracle| oracle.after_second_recovery(&again))?;
+        let again =
+            self.fixture.recover(self.scenario, &settled.image, &Plan::default(), self.terms);
+        self.check(|oracle| oracle.after_second_recovery(&again))?;
         let deeper = self.bounds.deeper_every > 0
             && self.counts.recoveries.is_multiple_of(self.bounds.deeper_every as u64);
-        if !failed_by_plan && (depth > 0 || (deeper && self.stages.len() <= 3)) {
+        if !failed_by_plan && (depth > 0 || (deeper && self.processes.len() <= 3)) {
             self.crashes(&settled, &before, depth.saturating_sub(1))?;
         }
-        self.stages.pop();
+        self.processes.pop();
         Ok(())
     }
 
@@ -388,7 +391,7 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     /// The promise that is broken.
-    pub fn judge(&self, question: impl FnOnce(&Oracle<'a>) -> Result<(), Broken>) -> Verdict {
+    pub fn check(&self, question: impl FnOnce(&Oracle<'a>) -> Result<(), Broken>) -> Verdict {
         question(&self.oracle).map_err(|broken| self.violation(broken))
     }
 
@@ -400,7 +403,7 @@ impl<'a> Search<'a> {
             renames: self.terms.renames,
             has_old: self.terms.has_old,
             mutant: None,
-            stages: self.stages.clone(),
+            processes: self.processes.clone(),
         };
         Box::new(Violation { case, broken })
     }

@@ -6,11 +6,11 @@ extern crate mutated_fs as atomic_fs;
 
 use atomic_fs::simulated::{Persistence, Renames};
 use fault_explorer::counts::Counts;
+use fault_explorer::fixture::Fixture;
 use fault_explorer::phases::{Job, Obstacles, Phase};
 use fault_explorer::plan::{Edit, How, Plan};
 use fault_explorer::scenario::{CHAINS, Scenario};
-use fault_explorer::stage::Bench;
-use fault_explorer::telling::tell;
+use fault_explorer::trace::trace;
 use fault_explorer::{case, oracle, runs};
 use rstest::rstest;
 
@@ -19,12 +19,12 @@ fn explore(scenario: &str, phase: Phase) -> Counts {
 }
 
 fn explore_over(renames: Renames, scenario: &str, phase: Phase) -> Counts {
-    let bench = Bench::new().expect("a temporary folder");
+    let fixture = Fixture::new().expect("a temporary folder");
     let scenario = scenario.to_owned();
-    let outcome = Job { scenario, renames, phase }.run(&bench);
+    let outcome = Job { scenario, renames, phase }.run(&fixture);
     if let Some(violation) = outcome.violation {
-        let told = tell(&violation.case, &bench).expect("the scenario exists");
-        panic!("{:?}\n{}", violation.broken, told.text);
+        let traced = trace(&violation.case, &fixture).expect("the scenario exists");
+        panic!("{:?}\n{}", violation.broken, traced.text);
     }
     outcome.counts
 }
@@ -99,7 +99,7 @@ fn two_faults_and_a_power_cut_are_survived(
     assert!(explore("M", Phase::FaultPairs { model }).faults > 1000);
 }
 
-/// Who gives a file the very mode that a set had wished for, once that was taken back, keeps it.
+/// A user gives a file the mode of a set that was taken back: the file keeps it.
 #[rstest]
 fn a_mode_that_is_set_after_the_answer_stays(
     #[values(Persistence::Kill, Persistence::Weak)] model: Persistence,
@@ -160,18 +160,18 @@ fn a_run_of_one_model_has_no_other() {
 /// A tree that is neither old nor new is seen by the oracle, whatever made it.
 #[test]
 fn half_a_set_is_a_broken_promise() {
-    let bench = Bench::new().expect("a temporary folder");
+    let fixture = Fixture::new().expect("a temporary folder");
     let scenario = Scenario::named("MM").expect("letters of kinds");
     let half = Scenario::named("MX").expect("letters of kinds");
-    let terms = fault_explorer::stage::Terms {
+    let terms = fault_explorer::fixture::Terms {
         leases: true,
         renames: Renames::All,
         has_old: true,
         described: false,
     };
     // The first of the two changes alone.
-    let run = bench.apply(&half, &scenario.image, &Plan::default(), terms);
-    let recovered = bench.recover(&scenario, &run.image, &Plan::default(), terms);
+    let run = fixture.apply(&half, &scenario.image, &Plan::default(), terms);
+    let recovered = fixture.recover(&scenario, &run.image, &Plan::default(), terms);
     let judged = oracle::Oracle::new(&scenario).after_recovery(
         &recovered,
         &oracle::Known::default(),
@@ -183,7 +183,7 @@ fn half_a_set_is_a_broken_promise() {
 
 #[test]
 fn a_history_can_be_written_down_and_told_again() {
-    let bench = Bench::new().expect("a temporary folder");
+    let fixture = Fixture::new().expect("a temporary folder");
     let how = How::ByRename;
     let edit = Edit { path: "f0".to_owned(), how, content: "a user's own words\n".to_owned() };
     let written = case::Case {
@@ -193,21 +193,22 @@ fn a_history_can_be_written_down_and_told_again() {
         renames: Renames::All,
         has_old: true,
         mutant: None,
-        stages: vec![case::Stage { plan: Plan::edit(20, edit), ..case::Stage::default() }],
+        processes: vec![case::Process { plan: Plan::edit(20, edit), ..case::Process::default() }],
     };
     let json = serde_json::to_string(&written).expect("a history is plain data");
     let read: case::Case = serde_json::from_str(&json).expect("as it was written");
     assert_eq!(read, written);
-    let told = tell(&read, &bench).expect("the scenario exists");
-    assert_eq!(told.broken, None, "{}", told.text);
-    assert!(told.text.contains("user: ByRename f0"), "{}", told.text);
+    let traced = trace(&read, &fixture).expect("the scenario exists");
+    assert_eq!(traced.broken, None, "{}", traced.text);
+    assert!(traced.text.contains("user: ByRename f0"), "{}", traced.text);
 }
 
 #[test]
 fn nothing_is_explored_after_the_deadline() {
-    let bench = Bench::new().expect("a temporary folder").until(Some(std::time::Instant::now()));
+    let fixture =
+        Fixture::new().expect("a temporary folder").until(Some(std::time::Instant::now()));
     let scenario = "M".to_owned();
     let phase = crashes(Persistence::Kill, 1);
-    let outcome = Job { scenario, renames: Renames::All, phase }.run(&bench);
+    let outcome = Job { scenario, renames: Renames::All, phase }.run(&fixture);
     assert_eq!(outcome.counts.recoveries, 0, "the deadline has passed before the job begins");
 }

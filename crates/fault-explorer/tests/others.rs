@@ -6,23 +6,23 @@ extern crate mutated_fs as atomic_fs;
 
 use atomic_fs::simulated::{Image, Instead, Persistence, Renames};
 use fault_explorer::counts::Counts;
+use fault_explorer::fixture::Fixture;
 use fault_explorer::phases::{Job, Phase};
 use fault_explorer::plan::Relocation;
 use fault_explorer::scenario::Scenario;
-use fault_explorer::stage::Bench;
 use fault_explorer::tamper::{
     Tamper, damages_of_journals, removals_of_slots, replacements_of_slots,
 };
-use fault_explorer::telling::tell;
+use fault_explorer::trace::trace;
 use rstest::rstest;
 
 fn explore(scenario: &str, phase: Phase) -> Counts {
-    let bench = Bench::new().expect("a temporary folder");
+    let fixture = Fixture::new().expect("a temporary folder");
     let (scenario, renames) = (scenario.to_owned(), Renames::All);
-    let outcome = Job { scenario, renames, phase }.run(&bench);
+    let outcome = Job { scenario, renames, phase }.run(&fixture);
     if let Some(violation) = outcome.violation {
-        let told = tell(&violation.case, &bench).expect("the scenario exists");
-        panic!("{:?}\n{}", violation.broken, told.text);
+        let traced = trace(&violation.case, &fixture).expect("the scenario exists");
+        panic!("{:?}\n{}", violation.broken, traced.text);
     }
     outcome.counts
 }

@@ -87,7 +87,7 @@ struct Machine<D: Disk> {
     leased: bool,
 }
 
-/// What a call came to, without what two disks cannot have in common.
+/// The result of a call, without what two disks cannot have in common.
 fn seen<T>(result: io::Result<T>, show: impl FnOnce(T) -> String) -> String {
     match result {
         Ok(value) => show(value),
@@ -111,13 +111,13 @@ impl<D: Disk> Machine<D> {
         let name = |index: usize| NAMES[index];
         let disk = &self.disk;
         let mut opened = None;
-        let told = match call {
+        let traced = match call {
             Call::OpenDir(path) => {
                 let path = RelPath::parse(PATHS[path].as_bytes()).expect("a path of the test");
                 let result = disk.open_dir_beneath(&self.dirs[0], Some(&path), false);
-                let told = seen(result.as_ref().map_err(copy), |_| "dir".to_owned());
+                let traced = seen(result.as_ref().map_err(copy), |_| "dir".to_owned());
                 self.dirs.extend(result);
-                return Some(told);
+                return Some(traced);
             }
             Call::Stat(d, n) => seen(disk.stat(dir(d), name(n)), show_stat),
             Call::ReadLink(d, n) => seen(disk.read_link(dir(d), name(n)), |t| format!("{t:?}")),
@@ -196,7 +196,7 @@ impl<D: Disk> Machine<D> {
             self.files.push(file);
             self.readers.push(reads);
         }
-        Some(told)
+        Some(traced)
     }
 }
 

@@ -71,7 +71,8 @@ impl CallKind {
 }
 
 /// What goes wrong at a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// It fails with this errno, and nothing happens.
     Fails(i32),

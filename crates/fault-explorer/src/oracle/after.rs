@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use atomic_fs::simulated::{Answer, CallKind, Entry, Image, Persistence};
+use atomic_fs::simulated::{Answer, CallKind, Entry, Fault, Image, Persistence};
 use atomic_fs::{Expected, Operation, is_slot_name};
 
 use super::Oracle;
 use super::known::Known;
 use super::promise::{Broken, Promise, below_root, broken};
 use super::tree::without_slots;
-use crate::plan::{Mishap, Plan, Relocation};
+use crate::fixture::{Ending, Run};
+use crate::plan::{Plan, Relocation};
 use crate::scenario::ROOT;
 use crate::snapshot::{Snapshot, Thing};
-use crate::stage::{Ending, Run};
 
 impl<'s> Oracle<'s> {
     /// What must hold when an apply has answered and its process goes on.
@@ -148,11 +148,11 @@ impl<'s> Oracle<'s> {
     /// # Errors
     /// The promise that is broken.
     pub fn after_one_fault(&self, run: &Run, plan: &Plan) -> Result<(), Broken> {
-        let is_half_made = plan.faults.iter().any(|(call, mishap)| {
+        let is_half_made = plan.faults.iter().any(|(call, fault)| {
             let kind = run.steps.get(*call).map(|step| step.kind);
             kind == Some(CallKind::ReplaceArrive)
                 || (kind == Some(CallKind::ReplaceAway)
-                    && matches!(mishap, Mishap::FailsAfterwards(_)))
+                    && matches!(fault, Fault::FailsAfterwards(_)))
         });
         if is_half_made && run.left_unchanged() {
             return broken(Promise::Finished, || format!("{:?}", run.ending));
@@ -195,7 +195,7 @@ impl<'s> Oracle<'s> {
         };
         if let Some(gone) = known.kept.iter().find(|path| run.image.lookup(path).is_none()) {
             return broken(Promise::Edits, || {
-                format!("`{}` was said to be kept, and is gone", String::from_utf8_lossy(gone))
+                format!("`{}` was reported as kept, and is gone", String::from_utf8_lossy(gone))
             });
         }
         self.check_outside(&run.image)?;
@@ -299,7 +299,7 @@ impl<'s> Oracle<'s> {
             let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
             // What recovery does not act on is kept, and said: damage by others, or by a disk that
             // failed a sync and lost power.
-            let is_quarantined = known.set_aside && name.ends_with(b".quarantined");
+            let is_quarantined = known.may_quarantine && name.ends_with(b".quarantined");
             let is_foreign = known.foreign.contains(path) && node.content().is_none();
             let is_slot = is_slot_name(name) && !is_foreign;
             if is_slot || (is_journal(path) && !is_quarantined) {

@@ -8,14 +8,14 @@ use atomic_fs::{Change, Operation};
 
 use super::promise::{Broken, Promise, below_root, broken};
 use crate::beside::Beside;
+use crate::fixture::on_record;
 use crate::scenario::Scenario;
-use crate::stage::on_record;
 use crate::tamper::Tamper;
 
-/// What was said and saved so far.
+/// What was reported and saved so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Known {
-    /// What the caller was told, last.
+    /// The last answer to the caller.
     pub answered: Option<Answer>,
     /// What a user saved and nobody overwrote knowingly: to be found.
     pub owed: BTreeSet<Arc<[u8]>>,
@@ -33,7 +33,7 @@ pub struct Known {
     pub waited: bool,
     /// Whether a sync failed and lost what it should have kept.
     pub dropped: bool,
-    /// Where a user's bytes are kept, as was said.
+    /// Where a user's bytes are kept, as was reported.
     pub kept: BTreeSet<Vec<u8>>,
     /// The permission bits that a user gave to files after the answer.
     pub modes: BTreeMap<Vec<u8>, u32>,
@@ -43,7 +43,7 @@ pub struct Known {
     pub replaced: BTreeSet<Vec<u8>>,
     /// Whether everything was on disk before a user saved over it.
     pub arrived: bool,
-    /// A user's bytes that came to be in a slot's place, or beside the tree's files: to be found.
+    /// A user's bytes that appeared in a slot's place, or beside the tree's files: to be found.
     pub brought: BTreeSet<Arc<[u8]>>,
     /// What is left of slots that were cut off.
     pub cut_off: BTreeSet<Arc<[u8]>>,
@@ -59,7 +59,7 @@ pub struct Known {
     pub rotten: bool,
     /// Whether a journal was damaged or forged, or lost by a disk that failed to sync it, and may be
     /// quarantined.
-    pub set_aside: bool,
+    pub may_quarantine: bool,
     /// Paths at which others left something that is in neither tree.
     pub left: BTreeSet<Vec<u8>>,
     /// Whether slots may have been out of reach when their journal was settled: nothing tells a torn
@@ -70,14 +70,14 @@ pub struct Known {
 }
 
 impl Known {
-    /// Takes in one more line of a log.
+    /// Records one more entry of a log.
     ///
-    /// Where a user has changed every file of the set since, nothing on the disk tells what
-    /// the set came to, and nobody is told anything of it that is still there.
+    /// Where a user has changed every file of the set since, nothing on the disk shows the set's
+    /// outcome, and an answer says nothing about a file that still exists.
     ///
     /// # Errors
     /// When two answers contradict each other.
-    pub fn learn(&mut self, scenario: &Scenario, entry: &Entry) -> Result<(), Broken> {
+    pub fn record(&mut self, scenario: &Scenario, entry: &Entry) -> Result<(), Broken> {
         match entry {
             Entry::Answered(answer) => match (self.answered, *answer) {
                 (_, Answer::InDoubt) => {}
@@ -87,7 +87,7 @@ impl Known {
                 }
                 (_, now) => self.answered = Some(now),
             },
-            Entry::Saved(saved) => self.learn_save(scenario, saved),
+            Entry::Saved(saved) => self.record_save(scenario, saved),
             Entry::Kept(path) => {
                 self.kept.insert(path.clone());
             }
@@ -108,8 +108,8 @@ impl Known {
         Ok(())
     }
 
-    /// Takes in what a user saved.
-    pub fn learn_save(&mut self, scenario: &Scenario, saved: &Saved) {
+    /// Records what a user saved.
+    pub fn record_save(&mut self, scenario: &Scenario, saved: &Saved) {
         self.edits += 1;
         let path = below_root(&saved.path).to_vec();
         if saved.mode.is_some() {
@@ -153,11 +153,11 @@ impl Known {
         self.last.insert(path, saved.content.clone());
     }
 
-    /// Takes in what others did, and left behind.
-    pub fn learn_tampering(&mut self, tampered: &[Tamper], image: &Image) {
+    /// Records what others did and left behind.
+    pub fn record_tampering(&mut self, tampered: &[Tamper], image: &Image) {
         for tamper in tampered {
             self.rotten |= tamper.damages_the_journal();
-            self.set_aside |= tamper.concerns_a_journal();
+            self.may_quarantine |= tamper.concerns_a_journal();
             self.out_of_reach |= matches!(tamper, Tamper::TakeBack(_));
             self.brought.extend(tamper.brings());
             self.left.extend(tamper.leaves());
@@ -195,7 +195,7 @@ impl Known {
             _ => vec![false, true],
         };
         // Both are made over the same file: who comes second finds another one.
-        // Where recovery finds every file changed since, nothing tells what became of the set.
+        // Where recovery finds every file changed since, nothing shows the set's outcome.
         let changed: Vec<Vec<u8>> = beside.paths().collect();
         let touches = |group: &BTreeSet<_>| group.iter().any(|path| changed.contains(path));
         let has_changed_all = self.undecided && scenario.tied.iter().all(touches);

@@ -1,4 +1,4 @@
-//! The promises, and how one is said to be broken.
+//! The promises, and the report of a broken one.
 
 use serde::{Deserialize, Serialize};
 

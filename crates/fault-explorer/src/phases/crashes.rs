@@ -1,13 +1,13 @@
 //! Crashes of sets that go through, fail, or meet an edit, and users and failures in recovery.
 
-use atomic_fs::simulated::CallKind;
+use atomic_fs::simulated::{CallKind, Fault};
 
 use super::Obstacles;
 use super::edits::edit;
 use super::work::Work;
-use crate::plan::{EIO, Edit, How, Mishap, Plan};
+use crate::fixture::Run;
+use crate::plan::{EIO, Edit, How, Plan};
 use crate::search::{Search, Verdict};
-use crate::stage::Run;
 
 impl Work<'_> {
     /// Crashes a set in this way, and the same set with each of the obstacles.
@@ -27,11 +27,11 @@ impl Work<'_> {
             let moves = kind.moves_names() || kind == CallKind::SetMode;
             let changes = kind.is_mutating() || kind.is_sync();
             if moves || (obstacles == Obstacles::All && changes) {
-                let run = self.search.apply(&Plan::fault(call, Mishap::Fails(EIO)))?;
+                let run = self.search.apply(&Plan::fault(call, Fault::Fails(EIO)))?;
                 crash(&mut self.search, &run)?;
             }
             if obstacles == Obstacles::All && kind == CallKind::SyncFile {
-                let run = self.search.apply(&Plan::fault(call, Mishap::SyncDrops(EIO)))?;
+                let run = self.search.apply(&Plan::fault(call, Fault::SyncDrops(EIO)))?;
                 crash(&mut self.search, &run)?;
             }
             if moves && obstacles == Obstacles::All {

@@ -1,12 +1,11 @@
 //! A user who edits in the middle of an apply, of what takes it back, and around a power cut.
 
-use atomic_fs::simulated::Random;
-
 use super::work::Work;
-use crate::plan::{EIO, Edit, How, Mishap, Plan};
+use crate::plan::{EIO, Edit, How, Plan};
 use crate::scenario::Scenario;
 use crate::search::Verdict;
 use crate::snapshot::{Snapshot, Thing};
+use atomic_fs::simulated::{Fault, Random};
 
 impl Work<'_> {
     pub(super) fn races(&mut self, leases: bool) -> Verdict {
@@ -59,7 +58,7 @@ impl Work<'_> {
             if !step.kind.moves_names() {
                 continue;
             }
-            let fault = Plan::fault(call, Mishap::Fails(EIO));
+            let fault = Plan::fault(call, Fault::Fails(EIO));
             let failed = self.search.apply(&fault)?;
             for later in call + 1..failed.steps.len() {
                 for path in &paths {
@@ -91,7 +90,7 @@ impl Work<'_> {
         for path in self.scenario.paths() {
             for how in self.modes_of(&path) {
                 for call in 0..plain.steps.len() {
-                    let fault = Plan::fault(call, Mishap::Fails(EIO));
+                    let fault = Plan::fault(call, Fault::Fails(EIO));
                     let failed = self.search.apply(&fault)?;
                     for later in call + 1..failed.steps.len() {
                         let edits = vec![(later, edit(&path, how, "meanwhile"))];
@@ -181,7 +180,7 @@ impl Work<'_> {
     }
 
     /// Every edit of every file that is over at once; where the set changes a mode, the user may
-    /// have wished for the same one, or for the one that was there before.
+    /// have set the same one, or for the one that was there before.
     pub(super) fn edits(&self, content: &str) -> Vec<Edit> {
         let mut all = Vec::new();
         for path in self.scenario.paths() {

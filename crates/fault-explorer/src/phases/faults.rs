@@ -1,13 +1,13 @@
 //! Calls that fail, alone, in pairs and for good, and every way in which each can fail.
 
-use atomic_fs::simulated::{CallKind, Renames};
+use atomic_fs::simulated::{CallKind, Fault, Renames};
 
 use super::windows;
 use super::work::Work;
 use crate::case::Violation;
-use crate::plan::{EIO, Lasting, Mishap, Plan};
+use crate::fixture::Run;
+use crate::plan::{EIO, Lasting, Plan};
 use crate::search::Verdict;
-use crate::stage::Run;
 
 impl Work<'_> {
     /// The scenario's own content was damaged before the search began.
@@ -20,8 +20,8 @@ impl Work<'_> {
     pub(super) fn faults(&mut self) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
         for (call, step) in plain.steps.iter().enumerate() {
-            for mishap in mishaps(step.kind, self.renames) {
-                self.fault(&Plan::fault(call, *mishap))?;
+            for fault in faults_at(step.kind, self.renames) {
+                self.fault(&Plan::fault(call, *fault))?;
             }
         }
         Ok(())
@@ -32,7 +32,7 @@ impl Work<'_> {
         self.in_recovery(&|run| {
             let calls = run.steps.iter().enumerate();
             let faults = calls.flat_map(|(call, step)| {
-                mishaps(step.kind, renames).iter().map(move |mishap| Plan::fault(call, *mishap))
+                faults_at(step.kind, renames).iter().map(move |fault| Plan::fault(call, *fault))
             });
             faults.collect()
         })
@@ -58,7 +58,7 @@ impl Work<'_> {
     pub(super) fn fault(&mut self, plan: &Plan) -> Verdict {
         self.search.counts.faults += 1;
         let run = self.search.apply(plan)?;
-        self.search.judge(|oracle| oracle.after_one_fault(&run, plan))?;
+        self.search.check(|oracle| oracle.after_one_fault(&run, plan))?;
         self.search.recover_after(&run, &Plan::default())?;
         self.search.crash_everywhere(&run)?;
         self.search.retry_after(&run)
@@ -67,16 +67,16 @@ impl Work<'_> {
     pub(super) fn fault_pairs(&mut self) -> Verdict {
         let plain = self.search.apply(&Plan::default())?;
         for (first, step) in plain.steps.iter().enumerate() {
-            let ways = mishaps(step.kind, self.renames);
-            let one = ways.first().copied().unwrap_or(Mishap::Fails(EIO));
+            let ways = faults_at(step.kind, self.renames);
+            let one = ways.first().copied().unwrap_or(Fault::Fails(EIO));
             let alone = self.search.apply(&Plan::fault(first, one))?;
             for second in first + 1..alone.steps.len() {
-                for other in mishaps(alone.steps[second].kind, self.renames) {
+                for other in faults_at(alone.steps[second].kind, self.renames) {
                     let faults = vec![(first, one), (second, *other)];
                     let run = self.pair(&Plan { faults, ..Plan::default() })?;
                     // Nothing but the sync goes wrong on the way back from what it stopped.
                     if alone.steps[second].kind == CallKind::SyncDir {
-                        self.search.judge(|oracle| oracle.files_are_present(&run))?;
+                        self.search.check(|oracle| oracle.files_are_present(&run))?;
                     }
                 }
             }
@@ -101,11 +101,11 @@ impl Work<'_> {
 
 /// Every way in which a call can go wrong. Errnos that would say something of the tree
 /// that is not so, such as `ENOENT` for a file that is there, are not among them.
-fn mishaps(kind: CallKind, renames: Renames) -> &'static [Mishap] {
+fn faults_at(kind: CallKind, renames: Renames) -> &'static [Fault] {
     if renames == Renames::Windows {
-        return windows::mishaps(kind);
+        return windows::faults_at(kind);
     }
-    use Mishap::{Fails, FailsAfterwards, Short, SyncDrops};
+    use Fault::{Fails, FailsAfterwards, Short, SyncDrops};
     const EPERM: i32 = 1;
     const ENOMEM: i32 = 12;
     const EACCES: i32 = 13;

@@ -6,9 +6,9 @@ use super::Phase;
 use super::work::Work;
 use crate::case::Violation;
 use crate::counts::Counts;
+use crate::fixture::{Fixture, Terms};
 use crate::scenario::Scenario;
 use crate::search::Search;
-use crate::stage::{Bench, Terms};
 
 /// One piece of work, independent of all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Job {
     }
 
     /// Explores the phase over the scenario.
-    pub fn run(&self, bench: &Bench) -> Outcome {
+    pub fn run(&self, fixture: &Fixture) -> Outcome {
         let row = self.phase.row();
         let scenario = Scenario::over(&self.scenario, self.renames);
         let mut scenario = scenario.expect("jobs name scenarios that exist");
@@ -53,7 +53,7 @@ impl Job {
             has_old: row.has_old,
             described: false,
         };
-        let search = Search::new(bench, &scenario, row.model, terms, row.bounds);
+        let search = Search::new(fixture, &scenario, row.model, terms, row.bounds);
         let mut work = Work { scenario: &scenario, renames: self.renames, search };
         let verdict = (row.explore)(&mut work);
         Outcome { counts: work.search.counts, violation: verdict.err() }

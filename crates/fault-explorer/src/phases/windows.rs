@@ -1,11 +1,11 @@
 //! What happens on Windows alone: its errors, files that are held shut, and users between the
 //! halves of a replacement.
 
-use atomic_fs::simulated::CallKind;
+use atomic_fs::simulated::{CallKind, Fault};
 
 use super::edits::edit;
 use super::work::Work;
-use crate::plan::{Edit, How, Mishap, Plan};
+use crate::plan::{Edit, How, Plan};
 use crate::search::Verdict;
 
 /// What a user holds open in which way, and for how many calls.
@@ -67,8 +67,8 @@ impl Work<'_> {
 /// Every way in which a call can go wrong on Windows, by the errno that stands for its code.
 /// Of a replacement no code is believed, so there are those that would say something of the tree
 /// that is not so.
-pub(super) fn mishaps(kind: CallKind) -> &'static [Mishap] {
-    use Mishap::{Fails, FailsAfterwards, Pretends, Short, SyncDrops};
+pub(super) fn faults_at(kind: CallKind) -> &'static [Fault] {
+    use Fault::{Fails, FailsAfterwards, Pretends, Short, SyncDrops};
     /// The device failed, and everything that has no number here: 1175 to 1177 among them.
     const ANY: i32 = 5;
     /// `ERROR_FILE_NOT_FOUND`.

@@ -45,7 +45,7 @@ pub(super) fn explore(list: &mut List, effort: Effort, sets: &Sets) {
 }
 
 /// The jobs that a broken variant of what is done on Windows must not survive.
-pub fn hunt(seed: u64) -> Vec<Job> {
+pub fn for_mutants(seed: u64) -> Vec<Job> {
     let mut list = List { jobs: Vec::new(), seed, renames: Renames::Windows };
     let ones = Scenario::all_of(1);
     let chains: Vec<String> = CHAINS.iter().map(|name| (*name).to_owned()).collect();

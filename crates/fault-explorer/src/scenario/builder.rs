@@ -84,7 +84,7 @@ impl Builder {
     }
 
     /// The directory of a path, and the name in it.
-    fn place<'p>(&self, path: &'p str) -> (Inode, &'p str) {
+    fn parent_and_name<'p>(&self, path: &'p str) -> (Inode, &'p str) {
         match path.rsplit_once('/') {
             Some((dir, name)) => {
                 let dir = self.image.lookup(format!("{ROOT}/{dir}").as_bytes());
@@ -95,18 +95,18 @@ impl Builder {
     }
 
     pub(super) fn file(&mut self, path: &str, content: &str) -> Inode {
-        let (dir, name) = self.place(path);
+        let (dir, name) = self.parent_and_name(path);
         self.image.add_file(dir, name.as_bytes(), content.as_bytes(), 0o644)
     }
 
     pub(super) fn dir(&mut self, path: &str, mode: u32) {
-        let (dir, name) = self.place(path);
+        let (dir, name) = self.parent_and_name(path);
         let inode = self.image.add_dir(dir, name.as_bytes(), 1);
         self.image.edit(inode).mode = mode;
     }
 
     pub(super) fn link(&mut self, path: &str, target: &str) {
-        let (dir, name) = self.place(path);
+        let (dir, name) = self.parent_and_name(path);
         self.image.add_symlink(dir, name.as_bytes(), target.as_bytes());
     }
 

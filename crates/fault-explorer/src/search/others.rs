@@ -6,10 +6,10 @@ use atomic_fs::simulated::{
 
 use super::{Search, Verdict, hash};
 use crate::beside::Beside;
-use crate::case::Stage;
+use crate::case::Process;
+use crate::fixture::Run;
 use crate::oracle::Known;
 use crate::plan::Plan;
-use crate::stage::Run;
 use crate::tamper::Tamper;
 
 impl Search<'_> {
@@ -23,28 +23,28 @@ impl Search<'_> {
         run: &Run,
         ways: &dyn Fn(&Image) -> Vec<Vec<Tamper>>,
     ) -> Verdict {
-        let first = self.stages.clone();
-        for (stage, image, known) in self.crash_states(run)? {
+        let first = self.processes.clone();
+        for (process, image, known) in self.crash_states(run)? {
             for tampered in ways(&image) {
                 let mut image = image.clone();
                 tampered.iter().for_each(|tamper| tamper.apply(&mut image));
                 let mut known = known.clone();
-                known.learn_tampering(&tampered, &image);
+                known.record_tampering(&tampered, &image);
                 // Not those that crashes leave, which are told apart from these.
                 let key = image.digest().rotate_left(1) ^ hash(&known);
                 if self.seen.insert(key, 0).is_some() {
                     continue;
                 }
                 self.counts.others += 1;
-                self.stages.clone_from(&first);
-                if let Some(last) = self.stages.last_mut() {
-                    last.crash.clone_from(&stage.crash);
+                self.processes.clone_from(&first);
+                if let Some(last) = self.processes.last_mut() {
+                    last.crash.clone_from(&process.crash);
                     last.tampered = tampered;
                 }
                 self.recover(&image, known, &Plan::default(), self.bounds.depth)?;
             }
         }
-        self.stages = first;
+        self.processes = first;
         Ok(())
     }
 
@@ -54,12 +54,12 @@ impl Search<'_> {
     /// # Errors
     /// The first broken promise.
     pub fn apply_beside(&mut self, plan: &Plan) -> Result<Run, Box<crate::case::Violation>> {
-        self.stages = vec![Stage { plan: plan.clone(), ..Stage::default() }];
-        let run = self.bench.apply(self.scenario, &self.scenario.image, plan, self.terms);
+        self.processes = vec![Process { plan: plan.clone(), ..Process::default() }];
+        let run = self.fixture.apply(self.scenario, &self.scenario.image, plan, self.terms);
         let known = beside(Known::default(), plan);
         let mut at_end = known.clone();
-        self.learn_all(&mut at_end, &run)?;
-        self.judge(|oracle| oracle.after_apply(&run, &at_end))?;
+        self.record_all(&mut at_end, &run)?;
+        self.check(|oracle| oracle.after_apply(&run, &at_end))?;
         self.end_both(&run, known, plan)?;
         Ok(run)
     }
@@ -71,12 +71,13 @@ impl Search<'_> {
     /// # Errors
     /// The first broken promise.
     pub fn recover_beside(&mut self, run: &Run, plans: &dyn Fn(&Run) -> Vec<Plan>) -> Verdict {
-        for (stage, image, known) in self.crash_states(run)? {
+        for (process, image, known) in self.crash_states(run)? {
             let quiet = Plan::default();
-            let undisturbed = self.bench.recover(self.scenario, &image, &quiet, self.terms);
+            let undisturbed = self.fixture.recover(self.scenario, &image, &quiet, self.terms);
             for plan in plans(&undisturbed) {
-                let run = self.bench.recover(self.scenario, &image, &plan, self.terms);
-                self.stages = vec![stage.clone(), Stage { plan: plan.clone(), ..Stage::default() }];
+                let run = self.fixture.recover(self.scenario, &image, &plan, self.terms);
+                self.processes =
+                    vec![process.clone(), Process { plan: plan.clone(), ..Process::default() }];
                 let undecided = known.answered.is_none();
                 let known = Known { undecided, ..beside(known.clone(), &plan) };
                 self.end_both(&run, known, &plan)?;
@@ -93,25 +94,25 @@ impl Search<'_> {
     /// The first broken promise.
     pub fn apply_relocated(&mut self, plan: &Plan) -> Verdict {
         let Some((_, relocation)) = &plan.relocated else { return Ok(()) };
-        self.stages = vec![Stage { plan: plan.clone(), ..Stage::default() }];
-        let run = self.bench.apply(self.scenario, &self.scenario.image, plan, self.terms);
+        self.processes = vec![Process { plan: plan.clone(), ..Process::default() }];
+        let run = self.fixture.apply(self.scenario, &self.scenario.image, plan, self.terms);
         let Some(at_move) = at_relocation(&run.log) else { return Ok(()) };
         let moved = run.log.entries.iter().position(|entry| matches!(entry, Entry::Relocated));
         let moved = moved.unwrap_or(0);
         self.counts.others += 1;
         let mut known = Known::default();
-        self.learn_all(&mut known, &run)?;
+        self.record_all(&mut known, &run)?;
         let is_root = relocation.is_of_the_root();
         let at_move = Some(&at_move).filter(|_| !is_root);
-        self.judge(|oracle| oracle.after_relocation(&run, relocation, at_move, &known))?;
+        self.check(|oracle| oracle.after_relocation(&run, relocation, at_move, &known))?;
         let mut known = Known::default();
-        let mut learnt = 0;
+        let mut recorded = 0;
         let mut crashes = Crashes::new(&run.log, self.model);
         for end in boundaries(&run.log, self.model).into_iter().filter(|end| *end > moved) {
-            for entry in &run.log.entries[learnt..end] {
-                known.learn(self.scenario, entry).map_err(|broken| self.violation(broken))?;
+            for entry in &run.log.entries[recorded..end] {
+                known.record(self.scenario, entry).map_err(|broken| self.violation(broken))?;
             }
-            learnt = end;
+            recorded = end;
             self.counts.crash_points += 1;
             let salt = hash(&known).rotate_left(11);
             let (seen, counts, mut fresh) = (&mut self.seen, &mut self.counts, Vec::new());
@@ -126,25 +127,25 @@ impl Search<'_> {
                 &mut |state| fresh.push(state),
             );
             for state in fresh {
-                self.stages.truncate(1);
-                self.stages[0].crash = Some(state.choice);
+                self.processes.truncate(1);
+                self.processes[0].crash = Some(state.choice);
                 let mut known = known.clone();
                 if is_root {
                     let mut image = state.image;
                     relocation.take_back(&mut image);
-                    self.stages[0].tampered = vec![Tamper::TakeBack(relocation.clone())];
+                    self.processes[0].tampered = vec![Tamper::TakeBack(relocation.clone())];
                     self.recover(&image, known, &Plan::default(), 0)?;
                     continue;
                 }
                 let away = self.recover_one(&state.image, false, &mut known)?;
                 let back = vec![Tamper::TakeBack(relocation.clone())];
-                self.stages.last_mut().expect("it has recovered").tampered = back;
+                self.processes.last_mut().expect("it has recovered").tampered = back;
                 // A set that cannot be settled meanwhile may wait, and says so.
-                self.judge(|oracle| oracle.after_relocation(&away, relocation, None, &known))?;
+                self.check(|oracle| oracle.after_relocation(&away, relocation, None, &known))?;
                 let mut image = away.image;
                 relocation.take_back(&mut image);
-                let back = &self.stages.last().expect("it has recovered").tampered;
-                known.learn_tampering(back, &image);
+                let back = &self.processes.last().expect("it has recovered").tampered;
+                known.record_tampering(back, &image);
                 self.recover(&image, known, &Plan::default(), 0)?;
             }
         }
@@ -155,16 +156,16 @@ impl Search<'_> {
         self.counts.others += 1;
         let from = plan.beside.as_ref().and_then(|(call, _)| run.steps.get(*call));
         let from = from.map_or(run.log.entries.len(), |step| step.entries_before);
-        let mut learnt = 0;
+        let mut recorded = 0;
         let mut crashes = Crashes::new(&run.log, self.model);
         for end in boundaries(&run.log, self.model).into_iter().filter(|end| *end >= from) {
-            if self.bench.is_over() {
+            if self.fixture.is_over() {
                 break;
             }
-            for entry in &run.log.entries[learnt..end] {
-                known.learn(self.scenario, entry).map_err(|broken| self.violation(broken))?;
+            for entry in &run.log.entries[recorded..end] {
+                known.record(self.scenario, entry).map_err(|broken| self.violation(broken))?;
             }
-            learnt = end;
+            recorded = end;
             self.counts.crash_points += 1;
             let salt = hash(&known).rotate_left(7);
             let (seen, counts, mut fresh) = (&mut self.seen, &mut self.counts, Vec::new());
@@ -180,30 +181,30 @@ impl Search<'_> {
             );
             self.counts.sampled_points += u64::from(sampled);
             for state in fresh {
-                self.stages.last_mut().expect("a run is a stage").crash = Some(state.choice);
+                self.processes.last_mut().expect("a run is a process").crash = Some(state.choice);
                 self.recover_both(&state.image, &known)?;
             }
         }
-        self.stages.last_mut().expect("a run is a stage").crash = None;
+        self.processes.last_mut().expect("a run is a process").crash = None;
         Ok(())
     }
 
     /// Both states recover, in either order, and once more.
     fn recover_both(&mut self, image: &Image, known: &Known) -> Verdict {
-        let before = self.stages.len();
+        let before = self.processes.len();
         for second_first in [false, true] {
             let mut known =
                 Known { undecided: known.undecided || known.answered.is_none(), ..known.clone() };
             let one = self.recover_one(image, second_first, &mut known)?;
             let other = self.recover_one(&one.image, !second_first, &mut known)?;
-            self.judge(|oracle| oracle.after_both([&one, &other], &known))?;
+            self.check(|oracle| oracle.after_both([&one, &other], &known))?;
             let mut image = other.image;
             for second in [false, true] {
                 let again = self.recover_one(&image, second, &mut known)?;
-                self.judge(|oracle| oracle.after_second_recovery(&again))?;
+                self.check(|oracle| oracle.after_second_recovery(&again))?;
                 image = again.image;
             }
-            self.stages.truncate(before);
+            self.processes.truncate(before);
         }
         Ok(())
     }
@@ -214,16 +215,16 @@ impl Search<'_> {
         second: bool,
         known: &mut Known,
     ) -> Result<Run, Box<crate::case::Violation>> {
-        self.stages.push(Stage { second, ..Stage::default() });
+        self.processes.push(Process { second, ..Process::default() });
         self.counts.recoveries += 1;
         let run = match second {
             true => {
                 let beside = known.beside.clone().unwrap_or_else(Beside::recovers);
-                self.bench.recover_second(&beside, image, self.terms)
+                self.fixture.recover_second(&beside, image, self.terms)
             }
-            false => self.bench.recover(self.scenario, image, &Plan::default(), self.terms),
+            false => self.fixture.recover(self.scenario, image, &Plan::default(), self.terms),
         };
-        self.learn_all(known, &run)?;
+        self.record_all(known, &run)?;
         known.other_died &= !second;
         Ok(run)
     }

@@ -11,7 +11,7 @@ use atomic_fs::{
 };
 
 use crate::beside::{Beside, Second};
-use crate::plan::{Fate, Plan};
+use crate::plan::{Plan, PlanRunner};
 use crate::scenario::{ROOT, Scenario};
 use crate::workspace::open;
 
@@ -69,14 +69,14 @@ pub struct Terms {
 }
 
 /// A lock that is really held, since the code under test asks for one.
-pub struct Bench {
+pub struct Fixture {
     lock: WorkspaceLock,
     second: Arc<Second>,
     folder: tempfile::TempDir,
     deadline: Option<Instant>,
 }
 
-impl Bench {
+impl Fixture {
     /// Makes a lock of its own.
     ///
     /// # Errors
@@ -116,12 +116,12 @@ impl Bench {
             _ => Answer::Unchanged,
         };
         disk.answered(answer);
-        tell_kept(&disk, &applied.kept);
+        report_kept(&disk, &applied.kept);
         // Between the two the caller's own record of the outcome becomes durable.
         remember(scenario, &disk, answer);
         let tidied = applied.unfinished.take().is_none_or(|unfinished| {
             let cleaned = workspace.clean_up(&self.lock, &unfinished);
-            tell_kept(&disk, cleaned.as_deref().unwrap_or_default());
+            report_kept(&disk, cleaned.as_deref().unwrap_or_default());
             cleaned.is_ok() && workspace.forget(&self.lock, unfinished).is_ok()
         });
         let words = format!("{:?}", applied.outcome);
@@ -164,7 +164,7 @@ impl Bench {
                     };
                     remember(scenario, &disk, answer);
                     disk.answered(answer);
-                    tell_kept(&disk, &recovered.kept);
+                    report_kept(&disk, &recovered.kept);
                     Ok(())
                 })
             })
@@ -205,7 +205,7 @@ impl Bench {
     fn on_terms(&self, disk: SimulatedDisk, plan: &Plan, terms: Terms) -> SimulatedDisk {
         let mut disk = disk.with_renames(terms.renames);
         if !plan.is_quiet() {
-            disk = disk.watched_by(Box::new(Fate::new(plan.clone(), self.second.clone())));
+            disk = disk.watched_by(Box::new(PlanRunner::new(plan.clone(), self.second.clone())));
         }
         if !terms.leases {
             disk = disk.without_leases();
@@ -221,7 +221,7 @@ const STATE: &str = "state";
 ///
 /// It leaves the set itself to the journal, so that a broken protocol is not mended by what the
 /// caller remembers; where journals are damaged it knows the changes as well, and calls the set
-/// undecided until it was told what became of it.
+/// undecided until it received the outcome.
 struct Records<'s> {
     scenario: &'s Scenario,
     ended: Option<RecoveredOutcome>,
@@ -270,7 +270,7 @@ impl SetRecords for Records<'_> {
     }
 }
 
-fn tell_kept(disk: &SimulatedDisk, kept: &[Kept]) {
+fn report_kept(disk: &SimulatedDisk, kept: &[Kept]) {
     for kept in kept {
         let name = kept.file.file_name().unwrap_or_default().as_encoded_bytes();
         disk.kept(&[b"state/conflicts/", name].concat());

@@ -1,49 +1,49 @@
-//! A history told step by step, for a person.
+//! A history written out step by step, for a person.
 
 use std::fmt::Write as _;
 
 use atomic_fs::simulated::{Effect, Entry, Image, Log, Part, Persistence, Renames, materialise};
 
 use crate::beside::{Beside, add_state};
-use crate::case::{Case, Stage};
+use crate::case::{Case, Process};
+use crate::fixture::{Ending, Fixture, Run, Terms};
 use crate::oracle::{Broken, Known, Oracle};
 use crate::scenario::{ROOT, Scenario};
 use crate::search::at_relocation;
 use crate::snapshot::{Snapshot, Thing};
-use crate::stage::{Bench, Ending, Run, Terms};
 use crate::tamper::Tamper;
 
-/// A history, told and judged again.
-pub struct Told {
-    /// The story.
+/// A history, run and checked again.
+pub struct Trace {
+    /// Its steps.
     pub text: String,
     /// The promise that it breaks, if it still does.
     pub broken: Option<Broken>,
 }
 
-/// Lives a case again and tells it.
+/// Runs a case again and writes down its steps.
 ///
 /// # Errors
 /// When the case names a scenario that does not exist.
-pub fn tell(case: &Case, bench: &Bench) -> miette::Result<Told> {
+pub fn trace(case: &Case, fixture: &Fixture) -> miette::Result<Trace> {
     let scenario = Scenario::over(&case.scenario, case.renames)
         .ok_or_else(|| miette::miette!("there is no scenario `{}`", case.scenario))?;
     let mut scenario = scenario;
     scenario.is_recorded =
-        case.stages.iter().flat_map(|stage| &stage.tampered).any(Tamper::concerns_a_journal);
+        case.processes.iter().flat_map(|process| &process.tampered).any(Tamper::concerns_a_journal);
     let Case { leases, renames, has_old, .. } = *case;
     let terms = Terms { leases, renames, has_old, described: true };
-    let mut teller = Teller { case, scenario: &scenario, text: String::new() };
-    teller.opening();
+    let mut tracer = Tracer { case, scenario: &scenario, text: String::new() };
+    tracer.opening();
     activate(case.mutant.as_deref())?;
-    let broken = teller.live(bench, terms).err();
+    let broken = tracer.live(fixture, terms).err();
     activate(None)?;
     if let Some(broken) = &broken {
-        let _ = writeln!(teller.text, "\nbroken: {}\n  {}", broken.promise, broken.details);
+        let _ = writeln!(tracer.text, "\nbroken: {}\n  {}", broken.promise, broken.details);
     } else {
-        teller.text.push_str("\nno promise is broken\n");
+        tracer.text.push_str("\nno promise is broken\n");
     }
-    Ok(Told { text: teller.text, broken })
+    Ok(Trace { text: tracer.text, broken })
 }
 
 #[cfg(feature = "mutants")]
@@ -63,13 +63,13 @@ fn activate(mutant: Option<&str>) -> miette::Result<()> {
     }
 }
 
-struct Teller<'c> {
+struct Tracer<'c> {
     case: &'c Case,
     scenario: &'c Scenario,
     text: String,
 }
 
-impl Teller<'_> {
+impl Tracer<'_> {
     fn opening(&mut self) {
         let Case { scenario, model, leases, renames, mutant, .. } = self.case;
         let leases = if *leases { "" } else { ", no leases" };
@@ -90,9 +90,9 @@ impl Teller<'_> {
         }
     }
 
-    fn live(&mut self, bench: &Bench, terms: Terms) -> Result<(), Broken> {
+    fn live(&mut self, fixture: &Fixture, terms: Terms) -> Result<(), Broken> {
         let mut image = self.scenario.image.clone();
-        let is_beside = self.case.stages.iter().any(|stage| stage.plan.beside.is_some());
+        let is_beside = self.case.processes.iter().any(|process| process.plan.beside.is_some());
         if is_beside {
             add_state(&mut image);
         }
@@ -100,41 +100,41 @@ impl Teller<'_> {
         let oracle = Oracle::new(self.scenario);
         let mut killed: Option<(Log, usize)> = None;
         let mut settled: Vec<Run> = Vec::new();
-        for (number, stage) in self.case.stages.iter().enumerate() {
+        for (number, process) in self.case.processes.iter().enumerate() {
             let mut begin = 0;
-            if let Some((call, beside)) = &stage.plan.beside {
+            if let Some((call, beside)) = &process.plan.beside {
                 known.beside = Some(beside.clone());
                 let _ = writeln!(self.text, "\nbefore call {call}: {beside:?}");
             }
-            if let Some((call, moved)) = &stage.plan.relocated {
+            if let Some((call, moved)) = &process.plan.relocated {
                 let _ = writeln!(self.text, "\nbefore call {call}: {moved:?}");
             }
-            let run = if stage.second {
+            let run = if process.second {
                 let beside = known.beside.clone().unwrap_or_else(Beside::recovers);
-                bench.recover_second(&beside, &image, terms)
+                fixture.recover_second(&beside, &image, terms)
             } else if let Some((log, end)) = killed.take() {
                 begin = end;
-                bench.recover_after_kill(self.scenario, log, end, &stage.plan, terms)
+                fixture.recover_after_kill(self.scenario, log, end, &process.plan, terms)
             } else if number == 0 {
-                bench.apply(self.scenario, &image, &stage.plan, terms)
+                fixture.apply(self.scenario, &image, &process.plan, terms)
             } else {
-                bench.recover(self.scenario, &image, &stage.plan, terms)
+                fixture.recover(self.scenario, &image, &process.plan, terms)
             };
-            let name = match (number, stage.second) {
+            let name = match (number, process.second) {
                 (0, _) => "apply",
                 (_, true) => "the second state recovers",
                 (_, false) => "recover",
             };
             let _ = writeln!(self.text, "\n{name}");
-            let end = stage.crash.as_ref().map_or(run.log.entries.len(), |crash| crash.end);
-            self.steps(&run, stage, end);
+            let end = process.crash.as_ref().map_or(run.log.entries.len(), |crash| crash.end);
+            self.steps(&run, process, end);
             for entry in &run.log.entries[begin..end] {
-                known.learn(self.scenario, entry)?;
+                known.record(self.scenario, entry)?;
             }
-            match &stage.crash {
-                Some(choice) if stage.killed => {
+            match &process.crash {
+                Some(choice) if process.killed => {
                     image = materialise(&run.log, Persistence::Kill, choice);
-                    self.crash(&run.log, stage);
+                    self.crash(&run.log, process);
                     self.tree(&image);
                     killed = Some((run.log, choice.end));
                 }
@@ -142,18 +142,18 @@ impl Teller<'_> {
                     image = materialise(&run.log, self.case.model, choice);
                     if self.case.model == Persistence::Kill {
                         for saved in run.log.saves_waiting(end) {
-                            known.learn_save(self.scenario, &saved);
+                            known.record_save(self.scenario, &saved);
                         }
                     }
-                    self.crash(&run.log, stage);
+                    self.crash(&run.log, process);
                     self.tree(&image);
                 }
                 None => {
                     image = run.image.clone();
                     let _ = writeln!(self.text, "  ends: {:?}", run.ending);
                     self.tree(&image);
-                    let relocated = stage.plan.relocated.as_ref().map(|(_, moved)| moved);
-                    let goes_back = match stage.tampered.as_slice() {
+                    let relocated = process.plan.relocated.as_ref().map(|(_, moved)| moved);
+                    let goes_back = match process.tampered.as_slice() {
                         [Tamper::TakeBack(moved)] => Some(moved),
                         _ => None,
                     };
@@ -168,14 +168,14 @@ impl Teller<'_> {
                         }
                         (Ending::Applied { .. }, ..) => {
                             oracle.after_apply(&run, &known)?;
-                            if stage.plan.is_one_fault() {
-                                oracle.after_one_fault(&run, &stage.plan)?;
+                            if process.plan.is_one_fault() {
+                                oracle.after_one_fault(&run, &process.plan)?;
                             }
                         }
-                        (Ending::Failed(_), ..) if !stage.plan.is_quiet() => {}
+                        (Ending::Failed(_), ..) if !process.plan.is_quiet() => {}
                         // Judged once both have recovered.
                         _ if is_beside => {
-                            known.other_died &= !stage.second;
+                            known.other_died &= !process.second;
                             settled.push(run);
                             match settled.as_slice() {
                                 [one, other] => oracle.after_both([one, other], &known)?,
@@ -187,35 +187,35 @@ impl Teller<'_> {
                     }
                 }
             }
-            for tamper in &stage.tampered {
+            for tamper in &process.tampered {
                 let _ = writeln!(self.text, "  others: {tamper:?}");
                 tamper.apply(&mut image);
             }
-            known.learn_tampering(&stage.tampered, &image);
+            known.record_tampering(&process.tampered, &image);
         }
         if is_beside {
             return Ok(());
         }
-        let again = bench.recover(self.scenario, &image, &Default::default(), terms);
+        let again = fixture.recover(self.scenario, &image, &Default::default(), terms);
         let _ = writeln!(self.text, "\nrecover once more");
-        self.steps(&again, &Stage::default(), again.log.entries.len());
+        self.steps(&again, &Process::default(), again.log.entries.len());
         for entry in &again.log.entries {
-            known.learn(self.scenario, entry)?;
+            known.record(self.scenario, entry)?;
         }
-        let ended = self.case.stages.last().is_some_and(|stage| stage.crash.is_none());
-        match (self.case.stages.len(), ended) {
+        let ended = self.case.processes.last().is_some_and(|process| process.crash.is_none());
+        match (self.case.processes.len(), ended) {
             (2.., true) => oracle.after_second_recovery(&again),
             _ => oracle.after_recovery(&again, &known, self.case.model),
         }
     }
 
     /// Calls that change, sync or fail, with what a user does in between.
-    fn steps(&mut self, run: &Run, stage: &Stage, end: usize) {
+    fn steps(&mut self, run: &Run, process: &Process, end: usize) {
         for (number, step) in run.steps.iter().enumerate() {
-            for (_, edit) in stage.plan.edits.iter().filter(|(call, _)| *call == number) {
+            for (_, edit) in process.plan.edits.iter().filter(|(call, _)| *call == number) {
                 let _ = writeln!(self.text, "  user: {:?} {}", edit.how, edit.path);
             }
-            if step.entries_before >= end && stage.crash.is_some() {
+            if step.entries_before >= end && process.crash.is_some() {
                 return;
             }
             let matters = step.kind.is_mutating() || step.kind.is_sync() || step.errno.is_some();
@@ -233,9 +233,9 @@ impl Teller<'_> {
         }
     }
 
-    fn crash(&mut self, log: &Log, stage: &Stage) {
-        let Some(choice) = &stage.crash else { return };
-        if self.case.model == Persistence::Kill || stage.killed {
+    fn crash(&mut self, log: &Log, process: &Process) {
+        let Some(choice) = &process.crash else { return };
+        if self.case.model == Persistence::Kill || process.killed {
             let half = if choice.survived.is_empty() { "" } else { ", in the middle of a write" };
             let _ = writeln!(self.text, "  killed{half}");
             return;
@@ -328,26 +328,26 @@ fn describe(effect: &Effect, log: &Log) -> String {
 ///
 /// # Errors
 /// When the case names a scenario that does not exist.
-pub fn shorten(case: &Case, bench: &Bench) -> miette::Result<Case> {
+pub fn shorten(case: &Case, fixture: &Fixture) -> miette::Result<Case> {
     let mut best = case.clone();
-    if tell(&best, bench)?.broken.is_none() {
+    if trace(&best, fixture)?.broken.is_none() {
         return Ok(best);
     }
-    let Some(last) = best.stages.iter().rposition(|stage| stage.crash.is_some()) else {
+    let Some(last) = best.processes.iter().rposition(|process| process.crash.is_some()) else {
         return Ok(best);
     };
     if best.model == Persistence::Kill {
         return Ok(best);
     }
-    let end = best.stages[last].crash.as_ref().map_or(0, |crash| crash.end);
+    let end = best.processes[last].crash.as_ref().map_or(0, |crash| crash.end);
     for at in 0..end {
         let mut kinder = best.clone();
-        if let Some(crash) = &mut kinder.stages[last].crash {
+        if let Some(crash) = &mut kinder.processes[last].crash {
             crash.survived.retain(|(survivor, _)| *survivor != at);
             crash.survived.push((at, Part::Whole));
             crash.survived.sort_unstable_by_key(|(survivor, _)| *survivor);
         }
-        if tell(&kinder, bench)?.broken.is_some() {
+        if trace(&kinder, fixture)?.broken.is_some() {
             best = kinder;
         }
     }
