@@ -19,12 +19,12 @@ mod table;
 )]
 struct Arguments {
     #[command(subcommand)]
-    bench: Bench,
+    benchmark: Benchmark,
 }
 
 /// What is measured.
 #[derive(Debug, Subcommand)]
-enum Bench {
+enum Benchmark {
     /// Change sets of 1 to 10,000 files, and one file of 1 GiB
     Apply(apply::Scope),
     /// The file of 1 GiB alone, in a process of its own so that its peak memory is its own
@@ -45,11 +45,11 @@ fn main() -> Result<()> {
         ));
     }
     let root = root();
-    match arguments.bench {
-        Bench::Apply(scope) => apply::run(&root, &scope),
-        Bench::LargeFile => apply::run_large_file(&root),
-        Bench::Stage(scope) => stage::run(&root, &scope),
-        Bench::Diff(scope) => diff::run(&root, &scope),
+    match arguments.benchmark {
+        Benchmark::Apply(scope) => apply::run(&root, &scope),
+        Benchmark::LargeFile => apply::run_large_file(&root),
+        Benchmark::Stage(scope) => stage::run(&root, &scope),
+        Benchmark::Diff(scope) => diff::run(&root, &scope),
     }
 }
 

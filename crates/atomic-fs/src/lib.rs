@@ -25,6 +25,7 @@
 
 mod apply;
 mod beneath;
+mod case_fold;
 mod change_set;
 mod conflict;
 mod content;
@@ -32,7 +33,6 @@ mod contradiction;
 mod display;
 mod error;
 mod fallback;
-mod folding;
 mod git_dirs;
 mod git_facts;
 mod holes;
@@ -50,6 +50,7 @@ mod workspace;
 
 pub use apply::slot_name::{is_slot_name, set_of_slot};
 pub use beneath::Overlaid;
+pub use case_fold::{folded_name, folded_stem, folds_alike};
 pub use change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
 pub use conflict::{Conflict, Difference};
 pub use content::{ContentSource, Digest, DigestParseError, EntryKind, Fingerprint, HashingReader};
@@ -59,7 +60,6 @@ pub use display::{
     is_invisible,
 };
 pub use error::{FsError, FsErrorKind};
-pub use folding::{folded_name, folded_stem, folds_alike};
 pub use holes::data_runs;
 pub use options::Options;
 pub use os::disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, LinkLike, Stat};
@@ -76,4 +76,4 @@ pub use recovery::sweep::Swept;
 pub use refusal::Refusal;
 pub use rel_path::{NAME_BYTES_MAX, PATH_BYTES_MAX, PathError, RelPath, escape, escape_path};
 pub use workspace::read::OpenFile;
-pub use workspace::{LOCK_FILE, Places, SystemDisk, Workspace};
+pub use workspace::{LOCK_FILE, Locations, SystemDisk, Workspace};

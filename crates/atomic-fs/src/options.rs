@@ -5,7 +5,7 @@
 pub struct Options {
     /// Changes below `.git`.
     pub allow_git: bool,
-    /// Changes to files with more than one name; the swap severs them.
+    /// Changes to files with more than one name; the swap breaks such hard links.
     pub allow_hard_links: bool,
     /// Changes below mount points that lie in the workspace.
     pub allow_other_mounts: bool,

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use crate::apply::slot_name::{SLOT_PREFIX, SLOT_SUFFIX, is_slot_name};
 use crate::beneath::{self, Overlay, Resolved};
+use crate::case_fold::{folded_stem, folds_alike};
 use crate::change_set::{Change, Operation};
 use crate::content::{EntryKind, Fingerprint};
 use crate::error::FsError;
-use crate::folding::{folded_stem, folds_alike};
 use crate::options::Options;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind, Stat};
@@ -171,7 +171,7 @@ impl Policy {
 }
 
 /// Refuses a change of the permission bits alone where a file has other names: the bits are
-/// the file's and not the name's, and no exchange severs the names.
+/// the file's and not the name's, and no exchange breaks the links.
 pub(crate) fn check_mode_change(path: &RelPath, stat: &Stat) -> Result<(), FsError> {
     match stat.links {
         0 | 1 => Ok(()),
@@ -207,7 +207,7 @@ fn is_short_name_of_git(stem: &[u8]) -> bool {
     head == b"git" || is_hashed(head)
 }
 
-/// Whether some file system takes a name for a slot's. What is a slot is told by its exact name.
+/// Whether some file system takes a name for a slot's. A slot has an exact name.
 fn may_be_slot_name(name: &[u8]) -> bool {
     let stem = folded_stem(name);
     stem.starts_with(SLOT_PREFIX.as_bytes()) && stem.ends_with(SLOT_SUFFIX.as_bytes())

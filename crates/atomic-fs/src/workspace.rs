@@ -32,12 +32,12 @@ pub const LOCK_FILE: &str = "lock";
 /// directory that its journals lie in.
 pub struct Workspace<D: Disk = SystemDisk> {
     disk: D,
-    places: Places<D>,
+    locations: Locations<D>,
     policy: Policy,
 }
 
 /// Where a workspace's tree and state lie on a disk.
-pub struct Places<D: Disk> {
+pub struct Locations<D: Disk> {
     /// The tree.
     pub root: D::Dir,
     /// The tree's path, canonical; absolute symlinks are read against it.
@@ -75,7 +75,7 @@ impl Workspace {
             .filter(|inside| !inside.as_os_str().is_empty())
             .map(RelPath::from_path)
             .transpose()?;
-        let places = Places {
+        let locations = Locations {
             root: open(&root_path)?,
             journals: open(&state_path.join(JOURNALS))?,
             conflicts: open(&state_path.join(CONFLICTS))?,
@@ -84,7 +84,7 @@ impl Workspace {
             own_state,
             root_path,
         };
-        Ok(Self::on_disk(disk, places, options))
+        Ok(Self::on_disk(disk, locations, options))
     }
 }
 
@@ -113,10 +113,10 @@ fn make_private_dir(path: &Path) -> Result<(), FsError> {
 
 impl<D: Disk> Workspace<D> {
     /// A workspace on any disk, of directories that are open already.
-    pub fn on_disk(disk: D, places: Places<D>, options: Options) -> Self {
-        let own_state = places.own_state.clone();
-        let policy = Policy { options, own_state, root_path: places.root_path.clone() };
-        Self { disk, places, policy }
+    pub fn on_disk(disk: D, locations: Locations<D>, options: Options) -> Self {
+        let own_state = locations.own_state.clone();
+        let policy = Policy { options, own_state, root_path: locations.root_path.clone() };
+        Self { disk, locations, policy }
     }
 
     /// The disk it lies on.
@@ -131,7 +131,7 @@ impl<D: Disk> Workspace<D> {
 
     /// The root, canonical.
     pub fn root(&self) -> &Path {
-        &self.places.root_path
+        &self.locations.root_path
     }
 
     /// Waits for the workspace's lock.
@@ -139,7 +139,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the lock's file cannot be opened.
     pub fn lock(&self) -> Result<WorkspaceLock, FsError> {
-        WorkspaceLock::wait(&self.places.lock_path)
+        WorkspaceLock::wait(&self.locations.lock_path)
     }
 
     /// Takes the workspace's lock if nobody holds it.
@@ -147,15 +147,15 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// As [`lock`](Self::lock).
     pub fn try_lock(&self) -> Result<Option<WorkspaceLock>, FsError> {
-        WorkspaceLock::try_take(&self.places.lock_path)
+        WorkspaceLock::try_take(&self.locations.lock_path)
     }
 
     fn cache(&self) -> DirCache<'_, D> {
         DirCache::new(
             &self.disk,
-            &self.places.root,
-            &self.places.conflicts,
-            &self.places.conflicts_path,
+            &self.locations.root,
+            &self.locations.conflicts,
+            &self.locations.conflicts_path,
             &self.policy.options,
         )
     }

@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 
 use atomic_fs::*;
 use common::interposed::{Hook, Interposed, Renames, Setup};
-use common::{Fixture, kept, mode_of, rel, set_mode};
+use common::{Fixture, kept_mode, mode_of, rel, set_mode};
 use rstest::rstest;
 
 fn committed(applied: &Applied) {
@@ -26,7 +26,7 @@ fn every_operation_of_one_set_is_on_disk_when_it_answers() {
         fixture.modify("modify", b"new\r\n"),
         fixture.delete("delete"),
         fixture.rename("rename", "far/away/renamed"),
-        fixture.chmod("mode", kept(0o555)),
+        fixture.chmod("mode", kept_mode(0o555)),
         fixture.create("new/dir/created", b""),
         fixture.modify("src/a", b"\0\xff"),
     ];
@@ -36,7 +36,7 @@ fn every_operation_of_one_set_is_on_disk_when_it_answers() {
         .into_iter()
         .filter_map(|(path, (mode, content))| Some((path, mode, content?)))
         .collect();
-    let file = |name: &str, mode, content: &[u8]| (name.into(), kept(mode), content.to_vec());
+    let file = |name: &str, mode, content: &[u8]| (name.into(), kept_mode(mode), content.to_vec());
     assert_eq!(
         tree,
         [
@@ -83,13 +83,13 @@ fn a_file_can_make_way_for_a_directory() {
 fn a_rename_with_new_content_keeps_the_files_metadata() {
     let mut fixture = Fixture::default();
     fixture.put_mode("old", b"old", 0o640);
-    let staged = Some(fixture.staged(b"new", kept(0o640)));
+    let staged = Some(fixture.staged(b"new", kept_mode(0o640)));
     let operation = Operation::Rename { to: rel("sub/new"), staged };
     let change = Change { path: rel("old"), expected: fixture.base("old"), operation };
     committed(&fixture.apply(vec![change]));
     assert_eq!(fixture.read("sub/new"), b"new");
     assert!(!fixture.at("old").exists());
-    assert_eq!(mode_of(&fs::metadata(fixture.at("sub/new")).expect("exists")), kept(0o640));
+    assert_eq!(mode_of(&fs::metadata(fixture.at("sub/new")).expect("exists")), kept_mode(0o640));
 }
 
 #[cfg(unix)]
@@ -354,11 +354,11 @@ fn a_conflict_among_many_swaps_in_flight_takes_all_of_them_back() {
         assert_eq!(fixture.read(name), expected, "{name}");
     }
     assert!(fixture.debris().is_empty(), "no debris: {:?}", fixture.debris());
-    assert!(fixture.kept().is_empty(), "theirs is in its place");
+    assert!(fixture.displaced_edits().is_empty(), "theirs is in its place");
 }
 
 #[test]
-fn directories_that_a_set_made_are_told_and_can_be_removed_while_they_are_empty() {
+fn directories_that_a_set_made_are_reported_and_can_be_removed_while_they_are_empty() {
     let mut fixture = Fixture::default();
     fixture.put("there/file", b"F");
     let changes = vec![

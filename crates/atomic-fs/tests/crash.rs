@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 
 use atomic_fs::*;
 use common::interposed::{Hook, Interposed, Renames, Replaced, Setup};
-use common::{Fixture, Tree, kept, set};
+use common::{Fixture, Tree, kept_mode, set};
 use rstest::rstest;
 
 /// One of each operation, two of the ones that meet in a directory.
@@ -25,7 +25,7 @@ fn prepare(fixture: &mut Fixture) -> Vec<Change> {
         fixture.modify("modify", b"new content"),
         fixture.delete("delete"),
         fixture.rename("rename", "delete"),
-        fixture.chmod("mode", kept(0o555)),
+        fixture.chmod("mode", kept_mode(0o555)),
         fixture.modify("sub/modify", b"new too"),
         fixture.create("fresh/created", b"created"),
     ]
@@ -115,7 +115,7 @@ fn assert_whole(fixture: &Fixture, (old, new): &(Tree, Tree), case: &str) {
     let tree = fixture.tree();
     assert!(tree == *old || tree == *new, "{case}: a half-applied set: {tree:#?}");
     assert!(fixture.debris().is_empty(), "{case}: debris {:?}", fixture.debris());
-    assert!(fixture.kept().is_empty(), "{case}: nobody edited anything");
+    assert!(fixture.displaced_edits().is_empty(), "{case}: nobody edited anything");
     let mutated = Arc::new(AtomicBool::new(false));
     let seen = mutated.clone();
     let watching: Hook = Box::new(move |_, call| {
@@ -486,7 +486,7 @@ fn a_users_save_at_any_call_is_never_lost(
             let on_disk = tree
                 .values()
                 .any(|(_, content)| content.as_deref() == Some(b"the user's own words".as_slice()));
-            let kept = fixture.kept().contains(&b"the user's own words".to_vec());
+            let kept = fixture.displaced_edits().contains(&b"the user's own words".to_vec());
             assert!(on_disk || kept, "{case}: the user's save is lost: {tree:#?}");
         }
         assert!(fixture.debris().is_empty(), "{case}: debris {:?}", fixture.debris());

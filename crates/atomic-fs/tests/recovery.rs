@@ -1,5 +1,5 @@
 //! What happens to slots and journals between a crash and its recovery: the set is whole all the
-//! same, or nothing is touched and it is said.
+//! same, or nothing is touched and the refusal is reported.
 #![allow(clippy::disallowed_methods, reason = "tests play the user and the tools at work")]
 #![cfg(unix)]
 
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use atomic_fs::*;
 use common::interposed::{Hook, Interposed, Setup};
-use common::{Fixture, Records, Tree, kept, rel, set};
+use common::{Fixture, Records, Tree, kept_mode, rel, set};
 use rstest::rstest;
 
 /// One of each operation, and neighbours that one path is handed over between.
@@ -20,13 +20,13 @@ fn prepare(fixture: &mut Fixture) -> Vec<Change> {
     for name in ["modify", "delete", "rename", "mode", "sub/modify", "moved"] {
         fixture.put(name, format!("old {name}").as_bytes());
     }
-    let staged = fixture.staged(b"renamed and changed", kept(0o644));
+    let staged = fixture.staged(b"renamed and changed", kept_mode(0o644));
     let moved = Operation::Rename { to: rel("sub/moved"), staged: Some(staged) };
     vec![
         fixture.modify("modify", b"new content"),
         fixture.delete("delete"),
         fixture.rename("rename", "delete"),
-        fixture.chmod("mode", kept(0o555)),
+        fixture.chmod("mode", kept_mode(0o555)),
         fixture.modify("sub/modify", b"new too"),
         fixture.create("fresh/created", b"created"),
         Change { path: rel("moved"), expected: fixture.base("moved"), operation: moved },
@@ -114,13 +114,13 @@ impl Which {
 
 /// What a tool makes of a slot.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum Resolution {
     Removed,
     Directory,
     Symlink,
 }
 
-impl Fate {
+impl Resolution {
     fn befalls(self, slot: &Path) {
         fs::remove_file(slot).expect("it is there");
         match self {
@@ -139,7 +139,8 @@ impl Fate {
 #[rstest]
 fn slots_that_something_removed_or_replaced_after_a_kill_leave_no_half_set(
     #[values(Which::All, Which::Even, Which::Odd, Which::First)] which: Which,
-    #[values(Fate::Removed, Fate::Directory, Fate::Symlink)] fate: Fate,
+    #[values(Resolution::Removed, Resolution::Directory, Resolution::Symlink)]
+    resolution: Resolution,
 ) {
     let states = old_and_new();
     let mut outcomes = BTreeSet::new();
@@ -149,13 +150,13 @@ fn slots_that_something_removed_or_replaced_after_a_kill_leave_no_half_set(
         let changes = prepare(&mut fixture);
         let calls = killed_at(&fixture, &changes, number);
         let chosen = which.of(slots(&fixture));
-        chosen.iter().for_each(|slot| fate.befalls(&fixture.root().join(slot)));
+        chosen.iter().for_each(|slot| resolution.befalls(&fixture.root().join(slot)));
         let report = fixture.recover_by(&fixture.records_of(&changes));
-        let case = format!("{fate:?} {which:?}, killed at call {number}: {chosen:?}");
+        let case = format!("{resolution:?} {which:?}, killed at call {number}: {chosen:?}");
         assert_whole(&fixture, &states, &report, &case);
         outcomes.extend(report.sets.iter().map(|set| set.outcome == RecoveredOutcome::Committed));
         restored += report.sets.iter().map(|set| set.restored.len()).sum::<usize>();
-        if matches!(fate, Fate::Directory) {
+        if matches!(resolution, Resolution::Directory) {
             let found = report.sets.iter().flat_map(|set| &set.kept);
             let found: Vec<_> = found.filter(|kept| kept.file.join("inside").exists()).collect();
             assert_eq!(found.len(), chosen.len(), "{case}: a user's directory is kept");
@@ -258,7 +259,7 @@ fn a_removed_slot_leaves_no_path_empty_that_files_hand_over(
         let changes = kind.prepare(&mut fixture);
         let calls = killed_at(&fixture, &changes, number);
         let chosen = which.of(slots(&fixture));
-        chosen.iter().for_each(|slot| Fate::Removed.befalls(&fixture.root().join(slot)));
+        chosen.iter().for_each(|slot| Resolution::Removed.befalls(&fixture.root().join(slot)));
         // Who forgets the journal has recorded the outcome.
         let mut records = fixture.records_of(&changes);
         records.undecided.retain(|_| journal(&fixture).exists());
@@ -315,7 +316,7 @@ fn a_file_that_something_put_in_a_slots_place_is_kept_or_said(
                 assert!(is_said, "{path} is not what was answered, {case}");
             }
         }
-        let mut left = fixture.kept();
+        let mut left = fixture.displaced_edits();
         left.extend(files(&fixture).into_values().filter_map(|(_, content)| content));
         for slot in &chosen {
             let users = format!("a user's {}", fixture.root().join(slot).display());
@@ -343,7 +344,7 @@ fn a_kill_while_slots_are_restored_leaves_no_half_set(
             let changes = prepare(&mut fixture);
             calls = killed_at(&fixture, &changes, first);
             let chosen = which.of(slots(&fixture));
-            chosen.iter().for_each(|slot| Fate::Removed.befalls(&fixture.root().join(slot)));
+            chosen.iter().for_each(|slot| Resolution::Removed.befalls(&fixture.root().join(slot)));
             let records = fixture.records_of(&changes);
             let hook: Hook =
                 Box::new(
@@ -463,7 +464,11 @@ fn a_journal_that_is_damaged_or_gone_leaves_no_half_set(
             let is_part = |new: &Vec<u8>| new.starts_with(kept) && new != kept;
             kept.iter().all(|byte| *byte == 0) || fixture.memory.0.values().any(is_part)
         };
-        assert!(fixture.kept().iter().all(is_torn), "{case}: {:?}", fixture.kept());
+        assert!(
+            fixture.displaced_edits().iter().all(is_torn),
+            "{case}: {:?}",
+            fixture.displaced_edits()
+        );
         assert_eq!(slots(&fixture), Vec::<PathBuf>::new(), "{case}");
         assert!(!journal(&fixture).exists(), "{case}");
         if is_harmed && matches!(harm, Harm::Symlink | Harm::Directory | Harm::Fifo) {
@@ -532,7 +537,7 @@ fn a_lost_journal_and_removed_slots_leave_no_half_set(
         let calls = killed_at(&fixture, &changes, number);
         Harm::Flipped(0).befalls(&journal(&fixture));
         let chosen = which.of(slots(&fixture));
-        chosen.iter().for_each(|slot| Fate::Removed.befalls(&fixture.root().join(slot)));
+        chosen.iter().for_each(|slot| Resolution::Removed.befalls(&fixture.root().join(slot)));
         let report = fixture.recover_by(&fixture.records_of(&changes));
         let case = format!("{kind:?}, {which:?}, killed at call {number}: {chosen:?}");
         assert_end(&fixture, &states, &report, &case);
@@ -563,7 +568,7 @@ fn half_made(fixture: &mut Fixture) -> Vec<Change> {
 fn what_no_store_can_restore_is_in_doubt_and_nothing_is_touched() {
     let mut fixture = Fixture::in_memory();
     let changes = half_made(&mut fixture);
-    slots(&fixture).iter().for_each(|slot| Fate::Removed.befalls(&fixture.root().join(slot)));
+    slots(&fixture).iter().for_each(|slot| Resolution::Removed.befalls(&fixture.root().join(slot)));
     let before = fixture.tree();
     let records = Records { contents: Default::default(), ..fixture.records_of(&changes) };
     let report = fixture.recover_by(&records);
@@ -643,7 +648,7 @@ fn a_set_in_doubt_can_be_given_up_and_takes_its_slots_along() {
     let mut fixture = Fixture::in_memory();
     let changes = half_made(&mut fixture);
     let chosen = Which::Even.of(slots(&fixture));
-    chosen.iter().for_each(|slot| Fate::Removed.befalls(&fixture.root().join(slot)));
+    chosen.iter().for_each(|slot| Resolution::Removed.befalls(&fixture.root().join(slot)));
     let records = Records { contents: Default::default(), ..fixture.records_of(&changes) };
     let report = fixture.recover_by(&records);
     let recovered = &report.sets[0];
@@ -688,7 +693,7 @@ fn a_journal_that_makes_other_changes_than_were_begun_is_replaced_by_the_record(
     let now = files(&fixture);
     let (mut old, mut new) = old_and_new();
     for (tree, content) in [(&mut old, "untouched"), (&mut new, "approved as well")] {
-        tree.insert("z-bystander".into(), (kept(0o644), Some(content.into())));
+        tree.insert("z-bystander".into(), (kept_mode(0o644), Some(content.into())));
     }
     assert!(now == old || now == new, "{now:#?}");
 }

@@ -273,7 +273,7 @@ impl SetRecords for Records<'_> {
 fn report_kept(disk: &SimulatedDisk, kept: &[Kept]) {
     for kept in kept {
         let name = kept.file.file_name().unwrap_or_default().as_encoded_bytes();
-        disk.kept(&[b"state/conflicts/", name].concat());
+        disk.report_kept(&[b"state/conflicts/", name].concat());
     }
 }
 

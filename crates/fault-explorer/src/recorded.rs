@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn every_figure_that_differs_is_told() {
+    fn every_figure_that_differs_is_reported() {
         let recorded = json!({ "rows": { "kill": { "states": 1, "faults": 2 } }, "mutants": [1] });
         assert!(differences(&recorded, &recorded).is_empty());
         let found = json!({ "rows": { "kill": { "states": 3, "faults": 2 }, "weak": 4 } });

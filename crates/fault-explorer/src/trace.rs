@@ -245,13 +245,13 @@ impl Tracer<'_> {
         for at in unsure {
             let Entry::Changed { effect, .. } = &log.entries[at] else { continue };
             let part = choice.survived.iter().find(|(survivor, _)| *survivor == at);
-            let fate = match part {
+            let outcome = match part {
                 None => "lost    ",
                 Some((_, Part::Whole)) => "kept    ",
                 Some((_, Part::Half)) => "torn    ",
                 Some((_, Part::Garbage)) => "garbage ",
             };
-            let _ = writeln!(self.text, "    {fate} {}", describe(effect, log));
+            let _ = writeln!(self.text, "    {outcome} {}", describe(effect, log));
         }
     }
 

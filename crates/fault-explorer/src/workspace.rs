@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use atomic_fs::simulated::{SimulatedDir, SimulatedDisk};
-use atomic_fs::{Disk as _, Options, Places, Workspace};
+use atomic_fs::{Disk as _, Locations, Options, Workspace};
 
 /// A workspace over the tree at `root` with its state at `state`.
 pub(crate) fn open(
@@ -14,7 +14,7 @@ pub(crate) fn open(
 ) -> Workspace<SimulatedDisk> {
     let image = disk.image();
     let dir = |path: &str| SimulatedDir(image.lookup(path.as_bytes()).expect("every scene has it"));
-    let places = Places {
+    let locations = Locations {
         root: dir(root),
         root_path: PathBuf::from("/tree"),
         journals: dir(&format!("{state}/journal")),
@@ -26,5 +26,5 @@ pub(crate) fn open(
     debug_assert_eq!(disk.calls_in_flight(), 1, "the calls of a run have an order");
     // Files may be moved aside where the file system cannot exchange.
     let options = Options { allow_move_aside: true, ..Options::default() };
-    Workspace::on_disk(disk, places, options)
+    Workspace::on_disk(disk, locations, options)
 }

@@ -182,7 +182,7 @@ fn half_a_set_is_a_broken_promise() {
 }
 
 #[test]
-fn a_history_can_be_written_down_and_told_again() {
+fn a_history_can_be_written_down_and_run_again() {
     let fixture = Fixture::new().expect("a temporary folder");
     let how = How::ByRename;
     let edit = Edit { path: "f0".to_owned(), how, content: "a user's own words\n".to_owned() };

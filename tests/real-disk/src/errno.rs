@@ -90,7 +90,7 @@ pub(super) fn run(greenroom: &Path, volume: &Volume, every: usize) -> Result<()>
 fn check(trial: &Trial<'_>, output: &Output, case: &str) -> Result<Ending> {
     let said = String::from_utf8_lossy(&output.stderr);
     let answer = answer(output);
-    // What was said holds from then on, and not only once somebody has recovered.
+    // What was reported holds from then on, and not only once somebody has recovered.
     let mut tree = tree::read(&trial.fixture.tree).into_diagnostic()?;
     tree.retain(|path, _| {
         path.file_name().is_none_or(|name| !atomic_fs::is_slot_name(name.as_encoded_bytes()))

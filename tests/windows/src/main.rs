@@ -275,7 +275,7 @@ impl Tools {
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS", self.sysroot())
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", self.wine());
         let output = command.stdin(Stdio::null()).output().into_diagnostic()?;
-        self.judge(&output)
+        self.check(&output)
     }
 
     /// As cargo's `RUSTFLAGS` of a target want it; they are split at spaces.
@@ -283,7 +283,7 @@ impl Tools {
         format!("--sysroot={}", self.folder.join("sysroot").display())
     }
 
-    fn judge(&self, output: &Output) -> Result<Ended> {
+    fn check(&self, output: &Output) -> Result<Ended> {
         let text = String::from_utf8_lossy(&output.stdout);
         if output.status.code() == Some(TIMED_OUT) {
             return Ok(Ended { left_out: true, ..Ended::default() });

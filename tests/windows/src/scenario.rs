@@ -91,7 +91,7 @@ fn killed(user: &User<'_>) -> Result<usize> {
         let mut apply =
             apply.stdout(Stdio::null()).stderr(Stdio::null()).spawn().into_diagnostic()?;
         std::thread::sleep(Duration::from_millis(150 + 130 * round));
-        // What had ended by then was not killed, and is judged all the same.
+        // What had ended by then was not killed, and is checked too.
         apply.kill().into_diagnostic()?;
         apply.wait().into_diagnostic()?;
         user.must(&["recover"])?;

@@ -42,7 +42,7 @@ impl<D: Disk> Checker<'_, '_, D> {
         let making_way = removed.tops().chain(links.map(|change| &change.path));
         self.cache.note_making_way(making_way.cloned());
         let answers =
-            parallel::for_each(parallel::looks(self.cache.disk), set.changes.len(), |index| {
+            parallel::for_each(parallel::reads(self.cache.disk), set.changes.len(), |index| {
                 self.check(&set.changes[index], &freed, &removed)
             });
         let mut conflicts = Vec::new();

@@ -77,7 +77,7 @@ fn check_in_place<D: Disk>(cache: &DirCache<'_, D>, intent: &Intent) -> Vec<Resu
     dirs.extend(intent.units.iter().filter_map(|unit| unit.path.parent()));
     let cleared = intent.cleared_dirs();
     let dirs: Vec<RelPath> = dirs.into_iter().filter(|dir| !lies_in(dir, &cleared)).collect();
-    parallel::for_each(parallel::looks(cache.disk), dirs.len(), |index| {
+    parallel::for_each(parallel::reads(cache.disk), dirs.len(), |index| {
         cache.check_in_place(&dirs[index])
     })
 }
@@ -100,7 +100,7 @@ fn run_phase<D: Disk>(
         .collect();
     // No two units of a set share a path or a slot, so those of one phase are independent.
     let answers =
-        parallel::until_failure(parallel::looks(swapper.cache.disk), todo.len(), |index| {
+        parallel::until_failure(parallel::reads(swapper.cache.disk), todo.len(), |index| {
             make_step(swapper, &intent.units[todo[index]], phase)
         });
     let mut first_obstacle = Ok(());

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 
 use crate::apply::intent::Intent;
+use crate::case_fold::folded_name;
 use crate::contradiction::Contradiction;
 use crate::error::FsError;
-use crate::folding::folded_name;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::rel_path::RelPath;

@@ -10,7 +10,7 @@ use crate::os::disk::Disk;
 
 /// The record that swaps have begun, which is made durable only where recovery needs it.
 ///
-/// Recovery has none: what it moves is on record, or was told by the disk.
+/// Recovery has none: what it moves is on record, or was found on the disk.
 pub(crate) struct SwapRecord<D: Disk> {
     begun: Mutex<Begun<D>>,
 }

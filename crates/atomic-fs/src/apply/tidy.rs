@@ -34,7 +34,7 @@ pub(crate) fn clean_slots<D: Disk>(
     unknown: Unknown<'_>,
 ) -> Result<(), FsError> {
     let cache = swapper.cache;
-    parallel::for_each(parallel::looks(cache.disk), intent.units.len(), |index| {
+    parallel::for_each(parallel::reads(cache.disk), intent.units.len(), |index| {
         let unit = &intent.units[index];
         if let Action::RemoveDir { dirs } = &unit.action {
             return swapper.clean_dir_slot(unit, dirs);

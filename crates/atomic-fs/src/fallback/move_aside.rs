@@ -74,7 +74,7 @@ pub(crate) fn settle<D: Disk>(cache: &DirCache<'_, D>, intent: &Intent) -> Resul
 }
 
 /// Puts old files back where the new ones are nowhere: they were aside, on the way back, and something
-/// else has removed them, or a user has. Nobody was told that the set is committed.
+/// else has removed them, or a user has. The set was not reported as committed.
 pub(crate) fn settle_way_back<D: Disk>(
     cache: &DirCache<'_, D>,
     intent: &Intent,

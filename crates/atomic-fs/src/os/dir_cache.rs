@@ -24,7 +24,7 @@ pub(crate) struct DirCache<'a, D: Disk> {
     pub conflicts_path: &'a PathBuf,
     pub options: &'a Options,
     /// Whether a directory could not be synced in the middle of the swaps. Held while one
-    /// is, since of two syncs at once only one is told of a failure.
+    /// is, since only one of two concurrent syncs reports a failure.
     pub sync_failed: Mutex<bool>,
     dirs: Mutex<Dirs<D>>,
     /// Directories and links that the set at hand takes away. A link that comes in place of a

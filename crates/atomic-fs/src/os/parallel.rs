@@ -8,11 +8,11 @@ use crate::os::disk::Disk;
 
 /// Calls that do not sync find what they need in memory most of the time and wait on the
 /// processor: more threads than these cost more in switching than a slow disk gives back.
-const LOOKS_IN_FLIGHT: usize = 8;
+const READS_IN_FLIGHT: usize = 8;
 
 /// A thread costs about as much as a few looks at files in memory. One more is started each time
 /// that looks have taken this long, all of them at once where the first look waits for a disk.
-const LOOKS_PER_THREAD: Duration = Duration::from_micros(300);
+const READS_PER_THREAD: Duration = Duration::from_micros(300);
 
 /// How many calls are in flight at most, and how soon.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,8 @@ pub(crate) struct InFlight {
 }
 
 /// For calls that do not sync.
-pub(crate) fn looks(disk: &impl Disk) -> InFlight {
-    InFlight { calls: disk.calls_in_flight().min(LOOKS_IN_FLIGHT), per_thread: LOOKS_PER_THREAD }
+pub(crate) fn reads(disk: &impl Disk) -> InFlight {
+    InFlight { calls: disk.calls_in_flight().min(READS_IN_FLIGHT), per_thread: READS_PER_THREAD }
 }
 
 /// For calls that sync, and wait for the disk each time.

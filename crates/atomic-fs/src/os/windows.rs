@@ -95,7 +95,7 @@ const OPEN_DIR: Opening = Opening {
 };
 
 /// To look at a name, whatever it is and whoever has it open.
-const LOOK: Opening = Opening { access: win::FILE_READ_ATTRIBUTES, ..OPEN_DIR };
+const READ_ATTRIBUTES: Opening = Opening { access: win::FILE_READ_ATTRIBUTES, ..OPEN_DIR };
 
 const OPEN_FILE: Opening = Opening {
     access: GENERIC_READ,
@@ -159,7 +159,7 @@ impl Disk for WindowsDisk {
     }
 
     fn stat(&self, dir: &File, name: &[u8]) -> io::Result<Stat> {
-        Ok(stat_from(&native::status(&native::open_in(dir, name, LOOK)?)?))
+        Ok(stat_from(&native::status(&native::open_in(dir, name, READ_ATTRIBUTES)?)?))
     }
 
     fn has_other_spellings(&self) -> bool {
@@ -167,7 +167,7 @@ impl Disk for WindowsDisk {
     }
 
     fn spelling(&self, dir: &File, name: &[u8]) -> io::Result<Vec<u8>> {
-        let path = native::path_of(&native::open_in(dir, name, LOOK)?)?;
+        let path = native::path_of(&native::open_in(dir, name, READ_ATTRIBUTES)?)?;
         let last = path.rsplit(|unit| *unit == u16::from(b'\\')).next().unwrap_or_default();
         String::from_utf16(last).map(String::into_bytes).map_err(io::Error::other)
     }
@@ -345,7 +345,7 @@ impl Disk for WindowsDisk {
     fn replace(&self, dir: &File, target: &[u8], slot: &[u8], aside: &[u8]) -> io::Result<()> {
         // The call refuses read-only files, the one or the other; renames do not.
         for name in [target, slot] {
-            let status = native::status(&native::open_in(dir, name, LOOK)?)?;
+            let status = native::status(&native::open_in(dir, name, READ_ATTRIBUTES)?)?;
             if status.attributes & win::FILE_ATTRIBUTE_READONLY != 0 {
                 return Err(io::ErrorKind::Unsupported.into());
             }

@@ -298,7 +298,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
     }
 
     /// Plans the set once more from the caller's record, and writes the journal that it should
-    /// have. Whether anything was swapped is told by the disk alone then.
+    /// have. The disk alone shows then whether anything was swapped.
     fn rebuild(&self, set: &str) -> Result<Option<(Journal<D>, Found)>, FsError> {
         let recorded = self.records.find(set).map_err(FsError::records("read"))?;
         let Some(recorded) = recorded else { return Ok(None) };

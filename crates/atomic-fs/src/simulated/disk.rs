@@ -107,15 +107,15 @@ impl SimulatedDisk {
         self
     }
 
-    /// Notes that somebody was told something. Everything synced before counts.
+    /// Records that an answer was given. Everything synced before counts.
     pub fn answered(&self, answer: Answer) {
         let mut inner = self.lock();
         inner.pass();
         inner.log.entries.push(Entry::Answered(answer));
     }
 
-    /// Notes that somebody was told where a user's bytes are kept. Everything synced before counts.
-    pub fn kept(&self, path: &[u8]) {
+    /// Records that the place of a user's bytes was reported. Everything synced before counts.
+    pub fn report_kept(&self, path: &[u8]) {
         let mut inner = self.lock();
         inner.pass();
         inner.log.entries.push(Entry::Kept(path.to_vec()));

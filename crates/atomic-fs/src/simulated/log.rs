@@ -63,12 +63,12 @@ pub enum Entry {
     /// Every sync that has returned so far counts from here on. Independent syncs and
     /// writes may overlap until one of them is needed by what comes next.
     Passed,
-    /// Somebody was told something.
+    /// An answer was given.
     Answered(Answer),
-    /// Somebody was told that a user's bytes are kept in this file, by its path from the top of the
+    /// It was reported that a user's bytes are kept in this file, by its path from the top of the
     /// simulated disk.
     Kept(Vec<u8>),
-    /// A process of another state over the same tree has ended, with this answer if it came to one.
+    /// A process of another state over the same tree has ended, with this answer if it gave one.
     OtherEnded(Option<Answer>),
     /// A user waits in open(2) for a lease to go, and then writes this.
     Waiting {
@@ -97,7 +97,7 @@ pub enum Entry {
 pub struct Log {
     /// What was there at the start, durably.
     pub start: Image,
-    /// Inodes that came to be since, as they were born; they follow the start's.
+    /// Inodes that were made since, as they were made; they follow the start's.
     pub born: Vec<Arc<Node>>,
     /// What happened.
     pub entries: Vec<Entry>,

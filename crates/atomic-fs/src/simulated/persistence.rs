@@ -45,7 +45,7 @@ pub struct Choice {
 pub struct State {
     /// The tree.
     pub image: Image,
-    /// How it came to be.
+    /// How it arises.
     pub choice: Choice,
 }
 

@@ -7,7 +7,7 @@
 //!   the slot its place. A user, a fault or a crash can come between, and the name that the old
 //!   file gets is overwritten if somebody has it.
 //! * A file that somebody has open without sharing deletion keeps its name. One that is open for
-//!   writing cannot be guarded, and who wants to write to a guarded one is told so at once.
+//!   writing cannot be guarded, and a writer of a guarded one is refused at once.
 //! * A mode is the read-only attribute. A file that has it is not replaced, and cannot be opened
 //!   to be written to or flushed: its attributes can be written through, its content not.
 //! * The access control list of what is replaced goes over to what replaces it, whatever was
@@ -84,7 +84,7 @@ impl Inner {
         self.held.iter().any(|held| held.inode == inode && held.sharing != Sharing::Reading)
     }
 
-    /// Whether a user who wants to write is told that the file is in use, or read-only.
+    /// Whether a user's write is refused because the file is in use, or read-only.
     pub(super) fn refuses_to_be_written(&self, inode: Inode) -> bool {
         let is_guarded = self.leases.iter().any(|lease| lease.inode == inode);
         self.is_windows() && (is_guarded || self.check_writable(inode).is_err())

@@ -64,7 +64,7 @@ impl<D: Disk> Workspace<D> {
             Ok(locks) => locks,
             Err(error) => return Applied::unchanged(Outcome::RolledBack(error)),
         };
-        let (journals, policy) = (&self.places.journals, &self.policy);
+        let (journals, policy) = (&self.locations.journals, &self.policy);
         let apply = Apply { cache: &cache, journals, policy, links };
         apply.run(set, source)
     }
@@ -98,14 +98,14 @@ impl<D: Disk> Workspace<D> {
     /// [`FsError::Io`].
     pub fn forget(&self, _lock: &WorkspaceLock, unfinished: Unfinished) -> Result<(), FsError> {
         match self.journal_of(&unfinished)? {
-            Some(journal) => journal.remove(&self.disk, &self.places.journals),
+            Some(journal) => journal.remove(&self.disk, &self.locations.journals),
             None => Ok(()),
         }
     }
 
     fn journal_of(&self, unfinished: &Unfinished) -> Result<Option<Journal<D>>, FsError> {
         let name = journal_names::file_name(&unfinished.intent.set);
-        match Journal::open(&self.disk, &self.places.journals, &name) {
+        match Journal::open(&self.disk, &self.locations.journals, &name) {
             Ok(Opened::Sound(journal, _)) => Ok(Some(journal)),
             // Recovery's, or gone.
             Ok(_) => Ok(None),

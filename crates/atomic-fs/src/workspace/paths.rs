@@ -27,7 +27,7 @@ impl<D: Disk> Workspace<D> {
     }
 
     /// As [`resolve`](Self::resolve), where something else than what is on the disk counts: what
-    /// `overlay` tells of a path.
+    /// `overlay` reports for a path.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve), and those of `overlay`.
@@ -63,7 +63,7 @@ impl<D: Disk> Workspace<D> {
     ) -> Result<RelPath, E> {
         self.policy.check_path(path)?;
         let cache = self.cache();
-        let root = &self.places.root_path;
+        let root = &self.locations.root_path;
         let resolved = beneath::resolve(&cache, root, path, last, overlay)?;
         self.policy.check_resolved(&cache, &resolved)?;
         if resolved.is_on_disk {
@@ -116,7 +116,7 @@ impl<D: Disk> Workspace<D> {
     }
 
     /// Refuses a change of the mode alone of a file that has other names; its new content would
-    /// sever them.
+    /// break them.
     ///
     /// # Errors
     /// [`FsError::Refused`].

@@ -27,7 +27,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the directory cannot be listed.
     pub fn needs_recovery(&self) -> Result<bool, FsError> {
-        Ok(!journal_names::names(&self.disk, &self.places.journals)?.is_empty())
+        Ok(!journal_names::names(&self.disk, &self.locations.journals)?.is_empty())
     }
 
     /// The names in `journal/` of the journals that [`needs_recovery`](Self::needs_recovery)
@@ -36,7 +36,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the directory cannot be listed.
     pub fn open_journals(&self) -> Result<Vec<String>, FsError> {
-        let names = journal_names::names(&self.disk, &self.places.journals)?;
+        let names = journal_names::names(&self.disk, &self.locations.journals)?;
         Ok(names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
@@ -46,8 +46,8 @@ impl<D: Disk> Workspace<D> {
     /// in `journal/`, and what is damaged, is renamed and reported. Slots that something removed
     /// are written anew from the contents of `records`.
     ///
-    /// `record` is told each outcome once it is durable on disk, before its journal is
-    /// removed. After a crash in between it is told again, so it must take the same
+    /// `record` receives each outcome once it is durable on disk, before its journal is
+    /// removed. After a crash in between it receives it again, so it must take the same
     /// news twice. Where it fails, the journal stays.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl<D: Disk> Workspace<D> {
         record: &mut dyn FnMut(&Recovered) -> io::Result<()>,
     ) -> Result<RecoveryReport, FsError> {
         let cache = self.cache();
-        let (journals, policy) = (&self.places.journals, &self.policy);
+        let (journals, policy) = (&self.locations.journals, &self.policy);
         Recovery { cache: &cache, journals, policy, records }.run(record)
     }
 
@@ -69,7 +69,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the directory of journals cannot be listed.
     pub fn in_doubt(&self) -> Result<Vec<String>, FsError> {
-        let parked = journal_names::parked(&self.disk, &self.places.journals)?;
+        let parked = journal_names::parked(&self.disk, &self.locations.journals)?;
         Ok(parked.into_iter().map(|(set, _)| set).collect())
     }
 
@@ -78,7 +78,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when a journal cannot be renamed.
     pub fn reopen_in_doubt(&self, _lock: &WorkspaceLock) -> Result<(), FsError> {
-        let journals = &self.places.journals;
+        let journals = &self.locations.journals;
         for (set, name) in journal_names::parked(&self.disk, journals)? {
             self.disk
                 .rename_replacing(journals, &name, journals, &journal_names::file_name(&set))
@@ -90,12 +90,12 @@ impl<D: Disk> Workspace<D> {
     /// Gives a set in doubt up, after a person has put its files in order: removes its slots, and
     /// then its journal. Content that is neither old nor new goes to `conflicts/`.
     ///
-    /// The caller records the outcome first: without a journal nothing tells of the set.
+    /// The caller records the outcome first: without a journal nothing shows that the set existed.
     ///
     /// # Errors
     /// [`FsError`] where the disk fails; the journal stays then.
     pub fn forget_in_doubt(&self, _lock: &WorkspaceLock, set: &str) -> Result<Vec<Kept>, FsError> {
-        let journals = &self.places.journals;
+        let journals = &self.locations.journals;
         let Some((_, name)) = journal_names::parked(&self.disk, journals)?
             .into_iter()
             .find(|(waiting, _)| waiting == set)
@@ -119,7 +119,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when the directory cannot be listed.
     pub fn quarantined_journals(&self) -> Result<Vec<String>, FsError> {
-        let names = journal_names::quarantined(&self.disk, &self.places.journals)?;
+        let names = journal_names::quarantined(&self.disk, &self.locations.journals)?;
         Ok(names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
@@ -148,13 +148,15 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Io`] when it cannot be listed.
     pub fn conflicts(&self) -> Result<Vec<PathBuf>, FsError> {
-        let entries =
-            self.disk.list(&self.places.conflicts).map_err(FsError::state("list", "conflicts"))?;
+        let entries = self
+            .disk
+            .list(&self.locations.conflicts)
+            .map_err(FsError::state("list", "conflicts"))?;
         let mut files: Vec<PathBuf> = entries
             .into_iter()
             // Not the half of a copy.
             .filter(|entry| !is_slot_name(&entry.name))
-            .map(|entry| self.places.conflicts_path.join(os_string(&entry.name)))
+            .map(|entry| self.locations.conflicts_path.join(os_string(&entry.name)))
             .collect();
         files.sort();
         Ok(files)

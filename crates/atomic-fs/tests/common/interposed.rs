@@ -78,7 +78,7 @@ impl Interposed {
         let disk = SystemDisk::default();
         let state = fixture.state();
         let dir = |path: &std::path::Path| disk.open_dir(path).expect("it exists");
-        let places = Places {
+        let locations = Locations {
             root: dir(&fixture.root()),
             root_path: fixture.root(),
             journals: dir(&state.join("journal")),
@@ -91,7 +91,7 @@ impl Interposed {
         let (calls, replaced) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let disk =
             Self { disk, calls, hook, renames, replaced, in_flight, open_dirs_max, folds_case };
-        Workspace::on_disk(disk, places, options)
+        Workspace::on_disk(disk, locations, options)
     }
 
     pub fn calls(&self) -> usize {

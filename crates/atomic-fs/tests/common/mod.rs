@@ -133,7 +133,7 @@ impl Fixture {
     }
 
     pub fn create(&mut self, path: &str, content: &[u8]) -> Change {
-        let operation = Operation::Write(self.staged(content, kept(0o644)));
+        let operation = Operation::Write(self.staged(content, kept_mode(0o644)));
         Change { path: rel(path), expected: Expected::Absent, operation }
     }
 
@@ -222,7 +222,7 @@ impl Fixture {
         slots.chain(journals).collect()
     }
 
-    pub fn kept(&self) -> Vec<Vec<u8>> {
+    pub fn displaced_edits(&self) -> Vec<Vec<u8>> {
         let files = self.open().conflicts().expect("listable");
         files.iter().map(|file| fs::read(file).expect("readable")).collect()
     }
@@ -274,7 +274,7 @@ pub fn on_windows_itself(claim: &str, why_not: &str, holds: impl FnOnce() -> boo
 }
 
 /// A mode as files have it on this system.
-pub fn kept(mode: u32) -> u32 {
+pub fn kept_mode(mode: u32) -> u32 {
     SystemDisk::default().kept_mode(mode)
 }
 

@@ -74,7 +74,7 @@ impl Oracle<'_> {
         })
     }
 
-    /// What should be at a path that shares its fate with one that a user edited: wherever
+    /// What should be at a path that shares its outcome with one that a user edited: wherever
     /// it is by now, it is not gone.
     pub(super) fn lost(
         &self,

@@ -12,7 +12,7 @@ use crate::os::disk::Carried;
 /// Both chown and write clear it, so it is set after everything else.
 const CAPABILITY: &CStr = c"security.capability";
 
-/// What a security module has said of this very content or inode: a digest, a signature.
+/// What a security module recorded for this content or inode: a digest, a signature.
 const MEASUREMENTS: [&CStr; 2] = [c"security.ima", c"security.evm"];
 
 /// Owner, then extended attributes (POSIX ACLs are among them), then mode, then capabilities:

@@ -61,7 +61,7 @@ mod tests {
     #[case(b"a\\b")]
     #[case(b"a\x07")]
     #[case(b"a\xff")]
-    fn names_that_windows_changes_are_told(#[case] name: &[u8]) {
+    fn names_that_windows_changes_are_reported(#[case] name: &[u8]) {
         assert!(fault(name).is_some());
     }
 

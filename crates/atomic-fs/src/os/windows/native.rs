@@ -38,7 +38,7 @@ pub(super) struct Opening {
     pub options: u32,
 }
 
-/// What a handle tells of a file.
+/// What a handle shows of a file.
 pub(super) struct Status {
     pub attributes: u32,
     /// What kind of reparse point it is; 0 when it is none.
@@ -368,7 +368,7 @@ pub(super) fn basic(file: &File) -> io::Result<win::FILE_BASIC_INFO> {
     get_by_handle(file, win::FileBasicInfo)
 }
 
-/// What a handle tells of its file; the right to read attributes is enough.
+/// What a handle shows of its file; the right to read attributes is enough.
 pub(super) fn status(file: &File) -> io::Result<Status> {
     let mut found = win::BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the structure lives until the call is over.

@@ -154,7 +154,7 @@ fn needs(log: &Log, end: usize, model: Persistence) -> Vec<Vec<usize>> {
     for (at, entry) in log.entries[..end].iter().enumerate() {
         let Entry::Changed { effect, after, by_user } = entry else { continue };
         needs[at].extend(after);
-        // Nor before the name by which it was opened is on the disk.
+        // The name by which it was opened reaches the disk first as well.
         let own = effect.inode().filter(|_| *by_user);
         needs[at].extend(own.and_then(|inode| named.get(&inode)));
         for to in effect.assignments() {

@@ -32,7 +32,7 @@ impl Point<'_> {
                 sure.apply(effect);
             }
         }
-        let is_overtaken = self.is_overtaken();
+        let is_out_of_order = self.is_out_of_order();
         let mut random =
             Random::new(cap.seed ^ (self.end as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let (surviving, mut sampled) = match self.model {
@@ -41,9 +41,10 @@ impl Point<'_> {
         };
         let mut variants_of: BTreeMap<Inode, Vec<Variant>> = BTreeMap::new();
         for survivors in surviving {
-            let mut image = if is_overtaken { untouched.clone() } else { sure.clone() };
+            let mut image = if is_out_of_order { untouched.clone() } else { sure.clone() };
             for (at, effect) in self.changes(self.end) {
-                let is_there = is_overtaken && matches!(effect, Effect::Names(_)) && self.sure[at];
+                let is_there =
+                    is_out_of_order && matches!(effect, Effect::Names(_)) && self.sure[at];
                 if is_there || (!self.sure[at] && survivors.contains(&at)) {
                     image.apply(effect);
                 }
@@ -177,7 +178,7 @@ impl Point<'_> {
     }
 
     /// Whether a name's sure change comes after one that may be lost.
-    fn is_overtaken(&self) -> bool {
+    fn is_out_of_order(&self) -> bool {
         let mut unsure: BTreeSet<(Inode, &[u8])> = BTreeSet::new();
         self.changes(self.end).any(|(at, effect)| {
             let mut names = effect.assignments().iter().map(|to| (to.dir, &*to.name));
