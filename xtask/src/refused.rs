@@ -122,10 +122,11 @@ impl<'a> Patterns<'a> {
     }
 }
 
-/// Where a pattern is found, by line, and what of it is shown: its first group, if it has one.
+/// Where a pattern is found, by line, and what of it is shown: its group, if it has one. What is found
+/// without the group is allowed.
 fn matches(find: &Regex, text: &str) -> impl Iterator<Item = (usize, String)> {
     find.captures_iter(text.as_bytes()).filter_map(|captures| {
-        let shown = captures.iter().flatten().last()?;
+        let shown = captures.get(find.captures_len() - 1)?;
         let line =
             1 + text.as_bytes()[..shown.start()].iter().filter(|&&byte| byte == b'\n').count();
         let words = String::from_utf8_lossy(shown.as_bytes());
