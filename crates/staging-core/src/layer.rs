@@ -62,6 +62,10 @@ impl DiffStagingLayer {
     ///
     /// Finishes or undoes what a dead process left, unless another process is at
     /// it, and ends sessions whose time has run out.
+    ///
+    /// # Errors
+    /// When the workspace or the state directory cannot be used, or the state belongs to another
+    /// workspace or to a newer version.
     pub fn open(options: StagingOptions) -> Result<Self> {
         let layer = Self::open_as_it_is(options)?;
         // Reading does not need it; every call that changes the workspace recovers first.
@@ -128,6 +132,9 @@ impl DiffStagingLayer {
 
     /// The events behind `seq`, in order, at most `limit`; fewer where they are long, but one at
     /// least if there is any.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub fn events_since(&self, seq: u64, limit: usize) -> Result<Vec<EventRecord>> {
         self.0.store.read(|connection| log::since(connection, seq, limit))
     }
@@ -139,11 +146,17 @@ impl DiffStagingLayer {
     }
 
     /// The number of the newest event; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub fn newest_event(&self) -> Result<u64> {
         self.0.store.peek(|connection| Ok(log::head(connection)?.seq()))
     }
 
     /// Recomputes the log's whole hash chain.
+    ///
+    /// # Errors
+    /// When the store cannot be read; a broken chain is no error.
     pub fn verify_log(&self) -> Result<LogCheck> {
         self.0.store.read(log::check)
     }

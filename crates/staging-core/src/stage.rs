@@ -64,6 +64,9 @@ impl DiffStagingLayer {
     /// Stages requests of several sessions as one batch. A request that fails does not affect the
     /// others. The answers are in the order of the requests, and are those of
     /// [`propose_all`](Self::propose_all). A session must not be named twice.
+    ///
+    /// # Errors
+    /// Those of [`propose_all`](Self::propose_all), as the answer to the request.
     pub fn stage(&self, requests: &[StageRequest]) -> Vec<Result<Vec<Proposed>>> {
         let requests: Vec<Request<'_>> = requests.iter().map(Request::of).collect();
         self.0.stage(&requests)

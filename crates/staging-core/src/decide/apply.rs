@@ -29,8 +29,8 @@ use crate::store::write::Write;
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {
-    /// Applies one change set, whole or not at all; back when the outcome is on
-    /// the disk. Call [`tidy`](Self::tidy) once the answer is given.
+    /// Applies one change set, whole or not at all, and returns when the outcome is on the disk. Call
+    /// [`tidy`](Self::tidy) after the answer was given.
     ///
     /// # Durability
     /// A committed set survives a power cut when this returns. The store's record
@@ -51,9 +51,9 @@ impl DiffStagingLayer {
         {
             return answer_repeated(status);
         }
-        // What is pending of what was asked for, with its files looked at again.
+        // The selected patches that are pending, with their files checked again.
         let selection = match self.select(&request.ids) {
-            // What was approved is not what is pending now.
+            // Something else than what was approved is pending now.
             Err(StagingError::NotPending { patch, reason, .. })
                 if reason == Some(DiscardReason::Superseded) && request.expect.is_some() =>
             {
@@ -67,7 +67,7 @@ impl DiffStagingLayer {
         if !selection.lapsed.is_empty() && !request.rest {
             return Err(StagingError::LostParts { patches: selection.lapsed });
         }
-        // It has to be what was approved, by somebody who may.
+        // They have to be what was approved, by someone who may approve them.
         let Selection { patches, signature: found, .. } = selection;
         if let Some(expected) = request.expect
             && expected != found
@@ -80,8 +80,7 @@ impl DiffStagingLayer {
         if request.client_approved.is_some() {
             check_client_approval(&patches, request.expect)?;
         }
-        // It has to be one set, of which no two sessions change one file, with everything that it
-        // needs.
+        // They have to be a complete set in which no two sessions change one file.
         let mut by_path: BTreeMap<&RelPath, &Patch> = BTreeMap::new();
         for patch in &patches {
             for path in std::iter::once(&patch.path).chain(&patch.rename_to) {
@@ -105,12 +104,15 @@ impl DiffStagingLayer {
         if request.dry_run {
             return Ok(report(None, &patches));
         }
-        // The patches are taken, brought to the disk, and recorded.
+        // The patches are locked, applied and recorded.
         inner.bring(&mut gate, lock, &patches, &Plan::of(request))
     }
 
     /// How the apply of this name stands, in whatever process it ran; `None` when none
     /// has begun. Does not wait for one that runs.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub fn apply_status(&self, request: &RequestId) -> Result<Option<ApplyStatus>> {
         self.0.store.read(|connection| {
             let Some((apply, state, reason)) = applies::named(connection, request)? else {
@@ -122,6 +124,9 @@ impl DiffStagingLayer {
     }
 
     /// The applies that a patch was in, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub fn applies_of(&self, patch: PatchId) -> Result<Vec<PatchApply>> {
         let found = self.0.store.peek(|connection| applies::of_patch(connection, patch))?;
         let each = found.into_iter().map(|of| PatchApply {
@@ -143,7 +148,7 @@ fn outcome_of(state: ApplyState) -> Option<ApplyOutcome> {
     }
 }
 
-/// What is noted of an apply beside its patches.
+/// What is recorded of an apply in addition to its patches.
 pub(crate) struct Plan<'p> {
     pub(crate) request: Option<&'p RequestId>,
     pub(crate) client_approved: Option<ClientApproval>,
@@ -224,7 +229,7 @@ impl Inner {
         std::thread::scope(|scope| {
             let (blobs, bases) = (&self.blobs, &bases);
             let sync = move || blobs.sync_contents(bases);
-            // Where the system gives no more threads, one after the other.
+            // Without another thread, one after the other.
             let Ok(syncing) = std::thread::Builder::new().spawn_scoped(scope, sync) else {
                 return (work(), sync());
             };
@@ -250,8 +255,8 @@ impl Inner {
         })
     }
 
-    /// Refuses what comes to a path without the patches that free it: the file there, a file in
-    /// place of a directory on the way, and what is in a directory that makes way.
+    /// Refuses a patch that needs a free path without the patches that free it: of the file there, of a
+    /// file where a directory has to be, and of what is in a directory that is replaced.
     fn check_complete(&self, patches: &[Patch]) -> Result<()> {
         let approved: HashSet<PatchId> = patches.iter().map(|patch| patch.id).collect();
         let mut looked_at: HashSet<(SessionId, RelPath)> = HashSet::new();
@@ -260,7 +265,7 @@ impl Inner {
             let Some(to) = patch.brought().or(is_emptied.then_some(&patch.path)) else {
                 continue;
             };
-            // A new directory takes no place that a directory has.
+            // A new directory does not replace one.
             let mut needed = match patch.kind() == EntryKind::Directory && patch.base.is_none() {
                 true => Vec::new(),
                 false => self.store.peek(|c| patches::freeing_below(c, patch.session, to))?,
@@ -285,7 +290,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Takes the patches for an apply, if they are still what was approved.
+    /// Locks the patches for an apply, if they are still what was approved.
     fn start(&self, approved: &[Patch], plan: &Plan<'_>) -> Result<(ApplyId, String)> {
         let signature = set_signature(approved);
         self.store.write(|write| {
@@ -345,7 +350,7 @@ fn answer_repeated(status: ApplyStatus) -> Result<ApplyReport> {
     }
 }
 
-/// Why what was approved is no longer what is pending.
+/// The error for patches that are no longer what was approved.
 fn raced(write: &Write<'_>, approved: &[Patch], expected: Signature) -> Result<StagingError> {
     let mut now = Vec::new();
     for patch in approved {

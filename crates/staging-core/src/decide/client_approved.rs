@@ -1,4 +1,4 @@
-//! What a client may approve by its word, which is less than a reviewer may.
+//! What may be approved through an agent's client: less than a reviewer may approve.
 
 use atomic_fs::{RelPath, folded_name, folded_stem};
 
@@ -7,8 +7,8 @@ use crate::patch::Patch;
 use crate::signature::Signature;
 use crate::signing::set_signature;
 
-/// Refuses what no client's word approves: a set that is not named by its signature, a file that
-/// is replaced unseen, and files that decide what runs or who is asked.
+/// Refuses what no client may approve: a set without its signature, full replacements, and files that
+/// determine what runs or who is asked.
 ///
 /// # Errors
 /// `SignatureMismatch` without a signature; `ConfirmationMissing` for full replacements;

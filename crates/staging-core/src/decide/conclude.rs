@@ -27,8 +27,8 @@ pub(crate) struct Committed {
 
 /// Why a set is not on the disk.
 pub(crate) enum NotCommitted {
-    /// Files were not what they had to be, and nothing has changed. Patches that were to be applied
-    /// are stale, and discarded.
+    /// Files were not as expected, and nothing has changed. The patches on them are stale and
+    /// discarded.
     Conflicts { conflicts: Vec<Conflict>, stale: Vec<Patch> },
     /// Something failed.
     Failed(StagingError),
@@ -36,8 +36,8 @@ pub(crate) enum NotCommitted {
 
 impl Inner {
     /// Records the outcome of a set in one transaction, and leaves what is to be tidied at the gate.
-    /// Where files were not what they had to be, `approved` has the patches that are stale for it;
-    /// none of an undo.
+    /// Where files were not as expected, the patches on them among `approved` are stale; an undo has
+    /// none.
     pub(crate) fn conclude(
         &self,
         gate: &mut MutexGuard<'_, Option<Tidying>>,
@@ -68,8 +68,8 @@ impl Inner {
             Ok(stale) => stale,
             Err(error) => return Err(NotCommitted::Failed(unrecorded(apply, outcome, error))),
         };
-        // While the outcome is in doubt the journal is recovery's, and nothing is
-        // left for us to finish.
+        // While the outcome is in doubt the journal is left to recovery, and nothing remains to be
+        // tidied here.
         if let Some(unfinished) = unfinished {
             **gate = Some(Tidying { lock, unfinished, apply });
         }
@@ -90,7 +90,7 @@ impl Inner {
     }
 }
 
-/// What is said of an outcome that atomic-fs has and this version does not know.
+/// The reason for an outcome of atomic-fs that this version does not know.
 const UNKNOWN: &str = "its outcome is unknown";
 
 /// Records that nobody knows yet whether a set is on the disk: recovery decides.
@@ -132,7 +132,7 @@ pub(crate) fn roll_back(write: &mut Write<'_>, apply: ApplyId, reason: &str) -> 
     write.log(Event::ApplyRolledBack { apply, reason: reason.to_owned() })
 }
 
-/// The same, when files were not what they had to be: their patches are stale.
+/// The same, when files were not as expected: their patches are stale.
 fn roll_back_stale(
     write: &mut Write<'_>,
     apply: ApplyId,
@@ -173,8 +173,8 @@ pub(crate) fn reason_of(error: &FsError) -> String {
     reason
 }
 
-/// The outcome stands, but the store could not be told. When the files are
-/// swapped, recovery tells it from the journal.
+/// The error for an outcome that could not be recorded. When the files are swapped, recovery records
+/// it from the journal.
 pub(crate) fn unrecorded(apply: ApplyId, outcome: Outcome, error: StagingError) -> StagingError {
     match outcome {
         Outcome::Committed => StagingError::NotRecorded { apply, source: Box::new(error) },

@@ -1,4 +1,4 @@
-//! What a reviewer looks at: the status, a selection, its diff; and rejecting.
+//! What a reviewer reads, the status, a selection and its diff, and rejecting patches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,8 +19,10 @@ use crate::store::write::Write;
 use crate::store::{patches, sessions};
 
 impl DiffStagingLayer {
-    /// Everything that is pending, after a look at the files: what turned out
-    /// stale is discarded.
+    /// Everything that is pending. The files are checked first, and stale patches are discarded.
+    ///
+    /// # Errors
+    /// When the store or the workspace cannot be read.
     pub fn status(&self) -> Result<Status> {
         let pending = self.0.store.read(patches::pending)?;
         let (pending, stale) = self.0.revalidate(pending)?;
@@ -63,15 +65,17 @@ impl DiffStagingLayer {
         })
     }
 
-    /// One patch, whatever its state.
+    /// One patch, in any state.
+    ///
+    /// # Errors
+    /// `PatchNotFound`.
     pub fn patch(&self, id: PatchId) -> Result<Patch> {
         self.0.store.peek(|connection| {
             patches::find(connection, id)?.ok_or(StagingError::PatchNotFound { patch: id })
         })
     }
 
-    /// The pending patches that are meant, all of them when `ids` is empty, after
-    /// a look at their files.
+    /// The selected pending patches, all of them when `ids` is empty, after their files were checked.
     ///
     /// # Errors
     /// `NotPending` when a patch that is named was decided already; one that is stale, or
@@ -99,7 +103,7 @@ impl DiffStagingLayer {
         for patch in sorted(patches) {
             let written = self.0.differ.write(patch, &self.0.blobs, options, out);
             if let Err(StagingError::Damaged { .. }) = written {
-                // The content of a decided patch goes in time.
+                // The content of a decided patch is removed after a while.
                 let now = self.patch(patch.id)?;
                 if !now.content_kept {
                     return Err(StagingError::not_pending(&now));
@@ -125,13 +129,16 @@ impl DiffStagingLayer {
         self.0.differ.write_edit(path, old, new, options, out)
     }
 
-    /// What nobody has been told yet of strategies that failed in [`Self::write_diff`], a sentence
-    /// for each. The diff is right all the same. Who proposes is told by the patch's remarks.
+    /// Strategies that failed in [`Self::write_diff`] since the last call, a sentence for each. The diff
+    /// is correct all the same. For proposals the patch has a remark instead.
     pub fn take_strategy_warnings(&self) -> Vec<String> {
         self.0.differ.take_warnings()
     }
 
     /// Writes one line for each patch, and the totals.
+    ///
+    /// # Errors
+    /// When `out` fails.
     pub fn write_stat(&self, patches: &[Patch], out: &mut dyn io::Write) -> Result<()> {
         let sorted: Vec<Patch> = sorted(patches).into_iter().cloned().collect();
         self.0.differ.write_stat(&sorted, out)
@@ -151,7 +158,7 @@ impl DiffStagingLayer {
         let keep = self.0.keeps_history();
         let discard = || {
             let outcome = self.0.store.write_or(|write| {
-                // Read under the write lock, so that nobody decides in between.
+                // Read under the write lock, so that no decision comes in between.
                 let (pending, stale) = named(write, ids)?;
                 if let Some(settled) = stale.iter().find(|patch| !patch.lapsed) {
                     return Err(StagingError::not_pending(settled).into());
@@ -173,8 +180,8 @@ impl DiffStagingLayer {
     }
 }
 
-/// The pending patches that are meant, each once, by path; and those among
-/// the named ones that were found stale before.
+/// The selected pending patches, each once, by path; and those among the named ones that were found
+/// stale before.
 fn named(connection: &Connection, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<Patch>)> {
     if ids.is_empty() {
         return Ok((patches::pending(connection)?, Vec::new()));
@@ -295,7 +302,7 @@ fn contested(pending: &[Patch]) -> Vec<Contested> {
         .collect()
 }
 
-/// Why a rejection was taken back.
+/// Why nothing was rejected.
 enum Held {
     By(ApplyId),
     Failed(StagingError),

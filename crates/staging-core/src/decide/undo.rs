@@ -32,14 +32,14 @@ impl DiffStagingLayer {
         Ok(Reversible { apply, signature: set_signature(&patches), patches })
     }
 
-    /// Takes an applied set back, the newest one that stands by default: whole or not
-    /// at all, as it was applied. By default it passes over changes that Greenroom made to
+    /// Takes an applied set back, by default the newest one that was not undone: whole or not at all,
+    /// as it was applied. By default it passes over changes that Greenroom made to
     /// agents' settings. Its patches are pending again, unless something else is pending
     /// on their files; patches that were proposed on top of them are stale. Call [`tidy`](Self::tidy) once the answer is given.
     ///
     /// A deleted file comes back with its content and mode; its owner and attributes
     /// are those of a new file. Directories that the apply removed come back with their permission
-    /// bits. Directories that it made go when they are empty, as a part of the tidying. The old contents
+    /// bits. Directories that it made are removed when they are empty, while tidying. The old contents
     /// are as durable as proposals are: where a power cut soon after them tore one, the
     /// undo is refused, since no content is brought in that does not have its digest.
     ///
