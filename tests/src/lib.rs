@@ -4,9 +4,9 @@
 //! of its own, and the `greenroom` command run in it as a user would.
 
 mod binary;
-mod stage;
+mod fixture;
 mod tree;
 
 pub use binary::{greenroom_binary, misbehaving_plugin};
-pub use stage::{Ran, Stage, git, output, spawn};
+pub use stage::{Fixture, Ran, git, output, spawn};
 pub use tree::{Entry, Tree, tree_of};

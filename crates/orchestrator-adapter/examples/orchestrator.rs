@@ -39,7 +39,7 @@ const LINES_SHOWN: usize = 48;
 const CONTESTED: &str = "crates/atomic-fs/src/policy.rs";
 
 fn main() -> ExitCode {
-    match System::new().block_on(tell()) {
+    match System::new().block_on(run_story()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nThe story went wrong: {error}");
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn tell() -> Story<()> {
+async fn run_story() -> Story<()> {
     let files = UserFiles::copy_of_our_sources()?;
     println!("A copy of this repository's {} sources is the workspace:", files.list()?.len());
     println!("  {}", files.workspace().display());
@@ -60,7 +60,7 @@ async fn tell() -> Story<()> {
     let refactoring = staging.open_session("refactorer").await?;
     let documenting = staging.open_session("documenter").await?;
     let refactorer = Refactorer::start_in(&staging, &refactoring).await?;
-    let (documenter, told_why) = Documenter::start_in(&staging, &documenting).await?;
+    let (documenter, rejected_because) = Documenter::start_in(&staging, &documenting).await?;
     // Both are asked before either is waited for.
     let refactored = refactorer.send(Work { files: files.list()? });
     let documented = documenter.send(Work { files: files.list()? });
@@ -79,8 +79,8 @@ async fn tell() -> Story<()> {
     let reason = "the modules already say this themselves".to_owned();
     let reject = DiscardPatch { ids: Vec::new(), reason_text: Some(reason.clone()) };
     let rejected = documenting.actor.send(reject).await??;
-    let told = timeout(PATIENCE, told_why).await??;
-    check(told == reason, "the agent is given the reason")?;
+    let given = timeout(PATIENCE, rejected_because).await??;
+    check(given == reason, "the agent is given the reason")?;
     check(rejected.len() == pages.len() && files.hash()? == untouched, "the tree is as it was")?;
     println!("The documenter was told why; the tree is byte for byte what it was.");
 

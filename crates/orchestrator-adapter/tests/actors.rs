@@ -269,10 +269,10 @@ fn errors_of_the_layer_keep_their_kind() {
     );
 }
 
-type Seen = Arc<Mutex<Vec<EventDelivery>>>;
+type Received = Arc<Mutex<Vec<EventDelivery>>>;
 
 struct Listener {
-    seen: Seen,
+    seen: Received,
     capacity: usize,
     /// What it waits for after the first delivery, if for anything.
     gate: Option<oneshot::Receiver<()>>,
@@ -301,8 +301,8 @@ async fn listen(
     registry: &Addr<Registry>,
     capacity: usize,
     gate: Option<oneshot::Receiver<()>>,
-) -> Seen {
-    let seen = Seen::default();
+) -> Received {
+    let seen = Received::default();
     let listener = Listener { seen: Arc::clone(&seen), capacity, gate }.start();
     let subscribe = Subscribe { recipient: listener.recipient() };
     registry.send(subscribe).await.expect("it runs").expect("subscribed");
@@ -310,7 +310,7 @@ async fn listen(
 }
 
 /// Waits until a listener has seen an event that satisfies.
-async fn until(seen: &Seen, enough: impl Fn(&[EventDelivery]) -> bool) {
+async fn until(seen: &Received, enough: impl Fn(&[EventDelivery]) -> bool) {
     for _ in 0..500 {
         if enough(&seen.lock().expect("no panic")) {
             return;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use end_to_end::{Ran, Stage, greenroom_binary, output};
+use end_to_end::{Fixture, Ran, greenroom_binary, output};
 use tempfile::TempDir;
 
 fn repository() -> &'static Path {
@@ -144,7 +144,7 @@ fn the_example_outside_of_the_workspace_builds_and_conforms() {
 #[test]
 fn a_strategy_that_breaks_a_rule_fails_the_kit_and_says_where() {
     let Some(plugin) = crate::plugins::install(end_to_end::misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let library = plugin.library.to_str().expect("a plain path");
     // It keeps the rules unless a file tells it not to, and the kit's files do not.
     let passed = stage.run(["plugin", "test", library, "--json"]).expect(0).json();

@@ -1,14 +1,14 @@
 //! Closing a session rejects what is pending in it, so it says what and asks; and which sessions
 //! are worth a look.
 
-use end_to_end::{Ran, Stage};
+use end_to_end::{Fixture, Ran};
 use serde_json::{Value, json};
 
 use super::mcp::client::Client;
 use super::terminal::Terminal;
 
-fn stage() -> Stage {
-    let stage = Stage::new();
+fn stage() -> Fixture {
+    let stage = Fixture::new();
     stage.write("a.txt", "one\n");
     stage.propose("a.txt", "two\n");
     stage.propose("b.txt", "new\n");
@@ -19,7 +19,7 @@ fn text(ran: &Ran) -> String {
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
-fn state(stage: &Stage) -> Value {
+fn state(stage: &Fixture) -> Value {
     stage.run(["session", "list", "--all", "--json"]).expect(0).json()["sessions"][0]["state"]
         .clone()
 }
@@ -81,7 +81,7 @@ fn a_yes_rejects_what_was_shown_and_nothing_else() {
 
 #[test]
 fn the_agent_is_told_what_closing_its_session_rejected() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::greeted(&stage, &["--session", "mine"], json!({}));
     client.ok("write_file", json!({"path": "a.txt", "content": "a"}));
     stage.run(["session", "close", "mine", "--yes", "--reason", "use tabs"]).expect(0);
@@ -92,7 +92,7 @@ fn the_agent_is_told_what_closing_its_session_rejected() {
 
 #[test]
 fn a_session_without_process_and_without_patches_is_listed_only_when_all_are() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut clients: Vec<Client> = ["idle", "busy"]
         .into_iter()
         .map(|label| {
@@ -131,7 +131,7 @@ fn gc_says_beforehand_what_it_would_decide() {
     assert_eq!((&preview["stale"], &preview["expired"]), (&json!(["p1"]), &json!([])));
     let told = text(&stage.run(["gc", "--dry-run"]).expect(0));
     assert!(told.starts_with("would discard as stale: p1\n"), "{told}");
-    let patch = |stage: &Stage| {
+    let patch = |stage: &Fixture| {
         // `show` would look at the file, and so decide.
         let log = stage.run(["log", "--json"]).expect(0).json();
         let events = log["events"].as_array().expect("a list").clone();

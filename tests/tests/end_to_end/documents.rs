@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use end_to_end::{Stage, greenroom_binary, output};
+use end_to_end::{Fixture, greenroom_binary, output};
 use orchestrator_adapter::{
     ApplyChangeSet, ApplyOutcome, RequestId, ShowDiff, Staging, StagingOptions, safe_write,
 };
@@ -81,7 +81,7 @@ fn is_as_shown(printed: &str, shown: &str) -> bool {
 }
 
 /// Runs a command as a shell in the workspace would; the exit code and what it printed.
-fn run(stage: &Stage, command: &str, last_code: i32) -> (i32, String) {
+fn run(stage: &Fixture, command: &str, last_code: i32) -> (i32, String) {
     let script = format!("umask 022\n(exit {last_code})\n{command}\n");
     let folder = greenroom_binary().parent().expect("it is in a folder");
     let path = std::env::var("PATH").expect("it is text");
@@ -95,7 +95,7 @@ fn run(stage: &Stage, command: &str, last_code: i32) -> (i32, String) {
 }
 
 /// Runs a command of Greenroom on a terminal and answers its question with yes.
-fn run_and_agree(stage: &Stage, command: &str) -> (i32, String) {
+fn run_and_agree(stage: &Fixture, command: &str) -> (i32, String) {
     let arguments = command.strip_prefix("greenroom ").expect("Greenroom asks such questions");
     let mut arguments: Vec<&str> = arguments.split(' ').collect();
     arguments.push("--color=never");
@@ -107,12 +107,12 @@ fn run_and_agree(stage: &Stage, command: &str) -> (i32, String) {
 
 /// Runs every step of a document; how many commands it shows.
 fn check(path: &str) -> usize {
-    let mut stage = Stage::new();
+    let mut stage = Fixture::new();
     let mut last_code = 0;
     let mut shown = 0;
     for step in steps(&document(path)) {
         match step {
-            Step::NewWorkspace => stage = Stage::new(),
+            Step::NewWorkspace => stage = Fixture::new(),
             Step::Prepare(command) => {
                 let (code, printed) = run(&stage, &command, 0);
                 assert_eq!(code, 0, "{path}: `{command}` prepares what follows:\n{printed}");
@@ -163,7 +163,7 @@ fn command_lines(document: &str) -> Vec<String> {
 
 #[test]
 fn every_command_and_option_that_a_document_names_is_one() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut helps: BTreeMap<String, String> = BTreeMap::new();
     for path in documents() {
         for line in command_lines(&document(&path)) {
@@ -270,14 +270,14 @@ mod embedding {
 fn the_documents_rust_stages_and_applies_a_file() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("a thread of its own needs nothing");
-    let check = |ran: embedding::Result, stage: &Stage| {
+    let check = |ran: embedding::Result, stage: &Fixture| {
         ran.expect("every call succeeds");
         assert_eq!(stage.read("src/greeting.txt"), b"good evening\n");
     };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let state = stage.beside("state").join("a");
     check(runtime.block_on(embedding::readme(stage.workspace(), state)), &stage);
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let state = stage.beside("state").join("a");
     check(runtime.block_on(embedding::orchestrators(stage.workspace(), state)), &stage);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use actix::prelude::*;
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use orchestrator_adapter::{
     ApplyChangeSet, ApplyOutcome, CloseSession, DiscardPatch, ErrorKind, Event, EventDelivery,
     ReadThrough, RedoApply, RefreshPatches, RelPath, SafeDelete, SafeEdit, SafeRename, ShowDiff,
@@ -13,7 +13,7 @@ use orchestrator_adapter::{
 use tokio::sync::mpsc;
 
 /// The options of the command's default places, so that both doors share them.
-fn options(stage: &Stage) -> StagingOptions {
+fn options(stage: &Fixture) -> StagingOptions {
     let state: PathBuf = stage.beside("state").join(workspace_key(&stage.workspace()));
     StagingOptions::new(stage.workspace(), state)
 }
@@ -40,7 +40,7 @@ impl Handler<EventDelivery> for Listener {
 
 #[test]
 fn a_session_proposes_shows_and_applies() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "one\ntwo\n");
     stage.write("b.txt", "b\n");
     stage.write("c.txt", "c\n");
@@ -79,7 +79,7 @@ fn a_session_proposes_shows_and_applies() {
 
 #[test]
 fn subscribers_are_told_with_the_diff_and_the_reason() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     System::new().block_on(async {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
         let (sender, mut heard) = mpsc::unbounded_channel();
@@ -113,7 +113,7 @@ fn subscribers_are_told_with_the_diff_and_the_reason() {
 
 #[test]
 fn a_stale_set_and_an_old_signature_are_refused() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     System::new().block_on(async {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
@@ -136,7 +136,7 @@ fn a_stale_set_and_an_old_signature_are_refused() {
 
 #[test]
 fn a_lost_part_is_data_and_is_refreshed_and_what_is_applied_is_undone_and_redone() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a1\na2\na3\n");
     System::new().block_on(async {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
@@ -169,7 +169,7 @@ fn a_lost_part_is_data_and_is_refreshed_and_what_is_applied_is_undone_and_redone
 
 #[test]
 fn a_path_that_leads_out_is_refused() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     System::new().block_on(async {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
         let session = staging.open_session("agent").await.expect("a session opens").actor;
@@ -184,7 +184,7 @@ fn a_path_that_leads_out_is_refused() {
 
 #[test]
 fn what_was_proposed_by_messages_is_decided_by_the_command() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     System::new().block_on(async {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
         let session = staging.open_session("agent").await.expect("a session opens").actor;

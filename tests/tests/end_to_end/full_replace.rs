@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use end_to_end::{Stage, git};
+use end_to_end::{Fixture, git};
 use rstest::rstest;
 
 fn lines(text: &str, bytes: usize) -> Vec<u8> {
@@ -16,7 +16,7 @@ fn lines(text: &str, bytes: usize) -> Vec<u8> {
 #[case::shrinks_below_the_limit(lines("old line\n", (1 << 20) + 1), b"small\n".to_vec())]
 #[case::binary(b"\0old".to_vec(), b"\0new".to_vec())]
 fn a_full_replacement_wants_a_confirmation(#[case] base: Vec<u8>, #[case] staged: Vec<u8>) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("big.dat", &base);
     let id = stage.propose("big.dat", &staged);
     assert_eq!(stage.patch(&id)["diff"]["full_replace"], true);
@@ -38,7 +38,7 @@ fn a_full_replacement_wants_a_confirmation(#[case] base: Vec<u8>, #[case] staged
 
 #[test]
 fn a_file_of_a_mebibyte_is_still_compared() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let base = lines("a line of text\n", 1 << 20);
     let mut staged = base.clone();
     staged[..6].copy_from_slice(b"A LINE");
@@ -52,7 +52,7 @@ fn a_file_of_a_mebibyte_is_still_compared() {
 
 #[test]
 fn the_limit_is_the_users() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.configure("[diff]\nsize_max_bytes = 10\n");
     stage.write("a.txt", "short\n");
     let id = stage.propose("a.txt", "longer than ten bytes\n");
@@ -61,7 +61,7 @@ fn the_limit_is_the_users() {
 
 #[test]
 fn content_longer_than_memory_should_hold_comes_through_standard_input() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let content = lines("0123456789abcdef\n", (8 << 20) + 17);
     stage.propose("huge.txt", &content);
     stage.run(["apply", "--yes", "--confirm-full-replace"]).expect(0);

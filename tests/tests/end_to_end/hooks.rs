@@ -2,11 +2,11 @@
 
 use std::process::Stdio;
 
-use end_to_end::{Ran, Stage, spawn};
+use end_to_end::{Fixture, Ran, spawn};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-fn call(stage: &Stage, tool: &str, input: Value) -> Value {
+fn call(stage: &Fixture, tool: &str, input: Value) -> Value {
     json!({
         "session_id": "6f0c", "transcript_path": "/dev/null", "cwd": stage.workspace(),
         "permission_mode": "default", "hook_event_name": "PreToolUse", "tool_name": tool,
@@ -14,7 +14,7 @@ fn call(stage: &Stage, tool: &str, input: Value) -> Value {
     })
 }
 
-fn hook(stage: &Stage, agent: &str, call: &Value) -> Ran {
+fn hook(stage: &Fixture, agent: &str, call: &Value) -> Ran {
     stage.run_with(["hook", agent], call.to_string().as_bytes())
 }
 
@@ -34,24 +34,24 @@ fn passed(ran: Ran) {
     assert!(ran.expect(0).stdout.is_empty(), "the call goes the way it goes without a hook");
 }
 
-fn write(stage: &Stage, name: &str, content: &str) -> Value {
+fn write(stage: &Fixture, name: &str, content: &str) -> Value {
     call(stage, "Write", json!({"file_path": stage.path(name), "content": content}))
 }
 
-fn edit(stage: &Stage, name: &str, old: &str, new: &str) -> Value {
+fn edit(stage: &Fixture, name: &str, old: &str, new: &str) -> Value {
     let path = stage.path(name);
     let input =
         json!({"file_path": path, "old_string": old, "new_string": new, "replace_all": false});
     call(stage, "Edit", input)
 }
 
-fn read(stage: &Stage, name: &str) -> Value {
+fn read(stage: &Fixture, name: &str) -> Value {
     call(stage, "Read", json!({"file_path": stage.path(name)}))
 }
 
 #[test]
 fn writes_of_claude_code_wait_and_are_read_back() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "one\r\ntwo\r\n");
     let before = stage.tree();
     passed(hook(&stage, "claude-code", &read(&stage, "a.txt")));
@@ -85,7 +85,7 @@ fn writes_of_claude_code_wait_and_are_read_back() {
 
 #[test]
 fn a_patch_of_codex_waits_and_is_relative_to_where_the_agent_is() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("dir/a.txt", "one\ntwo  \n");
     let before = stage.tree();
     let patch = "*** Begin Patch\n*** Update File: a.txt\n@@\n-two\n+2\n*** Add File: b.txt\n+b\n*** End Patch\n";
@@ -106,7 +106,7 @@ fn a_patch_of_codex_waits_and_is_relative_to_where_the_agent_is() {
 #[case::above("../b/f")]
 #[case::absolute("{root}/packages/b/f")]
 fn codex_names_any_file_of_the_workspace_from_a_directory_in_it(#[case] name: &str) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("packages/b/f", "one\n");
     std::fs::create_dir_all(stage.path("packages/a")).expect("it is ours");
     let name = name.replace("{root}", stage.workspace().to_str().expect("it is text"));
@@ -123,7 +123,7 @@ fn codex_names_any_file_of_the_workspace_from_a_directory_in_it(#[case] name: &s
 
 #[test]
 fn the_workspace_is_the_projects_wherever_the_agent_has_gone() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let call = call(&stage, "Write", json!({"file_path": "b.txt", "content": "b\n"}));
     let mut elsewhere = call.clone();
     elsewhere["cwd"] = json!(stage.beside("home"));
@@ -142,7 +142,7 @@ fn the_workspace_is_the_projects_wherever_the_agent_has_gone() {
 
 #[test]
 fn a_file_that_is_staged_to_go_is_gone_for_its_agent() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     stage.run(["propose", "a.txt", "--delete", "--session", "agent:6f0c"]).expect(0);
     let told = reason(hook(&stage, "claude-code", &read(&stage, "a.txt")));
@@ -154,7 +154,7 @@ fn a_file_that_is_staged_to_go_is_gone_for_its_agent() {
 
 #[test]
 fn the_next_write_is_answered_with_what_was_decided_and_once() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("b.txt", "old\n");
     reason(hook(&stage, "claude-code", &write(&stage, "a.txt", "first\n")));
     reason(hook(&stage, "claude-code", &write(&stage, "a.txt", "a\n")));
@@ -172,7 +172,7 @@ fn the_next_write_is_answered_with_what_was_decided_and_once() {
 
 #[test]
 fn an_agent_cannot_name_its_way_into_a_persons_session() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("mine.txt", "mine\n");
     for name in ["cli", "s1"] {
         let mut call = write(&stage, "a.txt", "x");
@@ -185,7 +185,7 @@ fn an_agent_cannot_name_its_way_into_a_persons_session() {
 
 #[test]
 fn what_is_written_as_it_is_already_stages_nothing() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     let told = reason(hook(&stage, "claude-code", &write(&stage, "a.txt", "a\n")));
     assert!(told.contains("staged nothing"), "{told}");
@@ -193,34 +193,34 @@ fn what_is_written_as_it_is_already_stages_nothing() {
 }
 
 #[rstest]
-#[case::misfit(|stage: &Stage| edit(stage, "a.txt", "none", "x"), "occurs 0 times")]
-#[case::two_edits_of_which_one_misfits(|stage: &Stage| call(stage, "MultiEdit", json!({
+#[case::misfit(|stage: &Fixture| edit(stage, "a.txt", "none", "x"), "occurs 0 times")]
+#[case::two_edits_of_which_one_misfits(|stage: &Fixture| call(stage, "MultiEdit", json!({
     "file_path": stage.path("a.txt"),
     "edits": [{"old_string": "one", "new_string": "1"}, {"old_string": "none", "new_string": ""}],
 })), "occurs 0 times")]
-#[case::protected(|stage: &Stage| write(stage, ".git/hooks/pre-commit", "x"), ".git")]
-#[case::out_of_the_workspace(|stage: &Stage| write(stage, "../home/x", "x"), "outside of the workspace")]
-#[case::home(|stage: &Stage| call(stage, "Write", json!({"file_path": "~/x", "content": "x"})), "begins with `~`")]
-#[case::notebook(|stage: &Stage| call(stage, "NotebookEdit", json!({"notebook_path": stage.path("n.ipynb"), "new_source": "x"})), "notebook")]
-#[case::shell(|stage: &Stage| call(stage, "Bash", json!({"command": "echo x > a.txt"})), "cannot be held back by a hook")]
-#[case::unknown(|stage: &Stage| call(stage, "WriteAnew", json!({"file_path": stage.path("a.txt")})), "cannot be held back by a hook")]
-#[case::no_content(|stage: &Stage| call(stage, "Write", json!({"file_path": stage.path("a.txt")})), "missing field `content`")]
-#[case::another_event(|stage: &Stage| {
+#[case::protected(|stage: &Fixture| write(stage, ".git/hooks/pre-commit", "x"), ".git")]
+#[case::out_of_the_workspace(|stage: &Fixture| write(stage, "../home/x", "x"), "outside of the workspace")]
+#[case::home(|stage: &Fixture| call(stage, "Write", json!({"file_path": "~/x", "content": "x"})), "begins with `~`")]
+#[case::notebook(|stage: &Fixture| call(stage, "NotebookEdit", json!({"notebook_path": stage.path("n.ipynb"), "new_source": "x"})), "notebook")]
+#[case::shell(|stage: &Fixture| call(stage, "Bash", json!({"command": "echo x > a.txt"})), "cannot be held back by a hook")]
+#[case::unknown(|stage: &Fixture| call(stage, "WriteAnew", json!({"file_path": stage.path("a.txt")})), "cannot be held back by a hook")]
+#[case::no_content(|stage: &Fixture| call(stage, "Write", json!({"file_path": stage.path("a.txt")})), "missing field `content`")]
+#[case::another_event(|stage: &Fixture| {
     let mut call = write(stage, "a.txt", "x");
     call["hook_event_name"] = json!("PostToolUse");
     call
 }, "made for `PreToolUse`")]
-#[case::a_session_that_is_no_name(|stage: &Stage| {
+#[case::a_session_that_is_no_name(|stage: &Fixture| {
     let mut call = write(stage, "a.txt", "x");
     call["session_id"] = json!("a\nb");
     call
 }, "without spaces")]
-#[case::a_patch_that_is_none(|_: &Stage| json!("please write x"), "cannot be read")]
+#[case::a_patch_that_is_none(|_: &Fixture| json!("please write x"), "cannot be read")]
 fn whatever_fails_is_denied_and_stages_nothing(
-    #[case] call: fn(&Stage) -> Value,
+    #[case] call: fn(&Fixture) -> Value,
     #[case] words: &str,
 ) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "one\n");
     let before = stage.tree();
     let ran = hook(&stage, "claude-code", &call(&stage)).expect(2);
@@ -238,7 +238,7 @@ fn whatever_fails_is_denied_and_stages_nothing(
 #[case::misfit("apply_patch", json!({"command": "*** Begin Patch\n*** Update File: none\n-a\n+b\n*** End Patch"}))]
 #[case::no_patch("apply_patch", json!({"command": ["apply_patch", "x"]}))]
 fn codex_is_denied_what_fails(#[case] tool: &str, #[case] input: Value) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     hook(&stage, "codex", &call(&stage, tool, input)).expect(2);
     assert_eq!(stage.pending(), 0);
 }
@@ -250,7 +250,7 @@ fn codex_is_denied_what_fails(#[case] tool: &str, #[case] input: Value) {
 #[case::deep(b"[".repeat(1_000_000))]
 #[case::too_long(b" ".repeat((128 << 20) + 1))]
 fn input_that_is_no_call_is_denied(#[case] input: Vec<u8>) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     for agent in ["claude-code", "codex"] {
         stage.run_with(["hook", agent], &input).expect(2);
     }
@@ -259,7 +259,7 @@ fn input_that_is_no_call_is_denied(#[case] input: Vec<u8>) {
 
 #[test]
 fn a_broken_configuration_denies() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.configure("nonsense = 1\n");
     let ran = hook(&stage, "claude-code", &write(&stage, "a.txt", "x")).expect(2);
     assert!(ran.stderr.contains("nonsense"), "{}", ran.stderr);
@@ -267,7 +267,7 @@ fn a_broken_configuration_denies() {
 
 #[test]
 fn a_call_that_does_not_end_is_denied() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut command = stage.command(["hook", "claude-code", "--deadline-ms", "50"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawn(&mut command);
@@ -280,7 +280,7 @@ fn a_call_that_does_not_end_is_denied() {
 
 #[test]
 fn an_answer_that_nobody_can_read_denies() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let input = stage.beside("call.json");

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use end_to_end::{Ran, Stage};
+use end_to_end::{Fixture, Ran};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn check_holds(list: &Value, expected: &[&str]) {
 #[case("opencode")]
 #[case("cursor")]
 fn twice_is_once_and_removing_brings_back_what_was(#[case] agent: &str) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     // The file that each agent has most likely, with what a person wrote into it.
     let json = "{\n  \"mine\": 1\n}\n";
     for file in [
@@ -39,12 +39,12 @@ fn twice_is_once_and_removing_brings_back_what_was(#[case] agent: &str) {
         stage.write(file, json);
     }
     stage.write(".codex/config.toml", "# mine\nmodel = \"m\"\n\n[tui]\n");
-    let names = |stage: &Stage| -> Vec<_> {
+    let names = |stage: &Fixture| -> Vec<_> {
         let tree = stage.tree();
         tree.keys().filter(|name| !name.starts_with(".git/")).cloned().collect()
     };
     let names_before = names(&stage);
-    let contents = |stage: &Stage| {
+    let contents = |stage: &Fixture| {
         [
             ".claude/settings.local.json",
             ".gemini/settings.json",
@@ -71,7 +71,7 @@ fn twice_is_once_and_removing_brings_back_what_was(#[case] agent: &str) {
 #[case::for_oneself(&["init", "claude-code", "--yes"], ".claude/settings.local.json")]
 #[case::for_everybody(&["init", "claude-code", "--shared", "--yes"], ".claude/settings.json")]
 fn claude_code_gets_the_server_and_no_way_around_it(#[case] init: &[&str], #[case] file: &str) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write(file, "{\n  // mine\n  \"permissions\": { \"deny\": [\"WebFetch\"] }\n}\n");
     let before = stage.tree().len();
     stage.run(init).expect(0);
@@ -90,7 +90,7 @@ fn claude_code_gets_the_server_and_no_way_around_it(#[case] init: &[&str], #[cas
 
 #[test]
 fn the_others_get_the_server_and_no_way_around_it() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     for agent in &AGENTS[1..] {
         stage.run(["init", agent, "--yes"]).expect(0);
     }
@@ -117,7 +117,7 @@ fn the_others_get_the_server_and_no_way_around_it() {
 
 #[test]
 fn nothing_changes_without_a_word() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let before = stage.tree();
     let ran = stage.run(["init", "claude-code"]).expect(4);
     let shown = String::from_utf8(ran.stdout).expect("text");
@@ -127,7 +127,7 @@ fn nothing_changes_without_a_word() {
 
 #[test]
 fn a_change_of_settings_can_be_undone() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write(".codex/config.toml", "sandbox_mode = \"workspace-write\" # for now\n");
     let before = stage.tree();
     stage.run(["init", "codex", "--yes"]).expect(0);
@@ -142,7 +142,7 @@ fn a_change_of_settings_can_be_undone() {
 
 #[test]
 fn the_file_that_is_there_is_the_one() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("opencode.jsonc", "{}\n");
     stage.run(["init", "opencode", "--yes"]).expect(0);
     assert!(!stage.path("opencode.json").exists());
@@ -172,7 +172,7 @@ fn what_cannot_be_changed_safely_is_left_with_words_what_to_do(
     #[case] content: &str,
     #[case] words: &str,
 ) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     // One case is Latin-1.
     let content: Vec<u8> = match words {
         "" => content.chars().map(|letter| letter as u8).collect(),
@@ -188,7 +188,7 @@ fn what_cannot_be_changed_safely_is_left_with_words_what_to_do(
 
 #[test]
 fn settings_that_lead_out_of_the_workspace_are_left_alone() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     fs::write(stage.beside("home/shared.json"), "{}\n").expect("it is ours");
     fs::create_dir(stage.path(".gemini")).expect("it is ours");
     symlink(stage.beside("home/shared.json"), stage.path(".gemini/settings.json")).expect("ours");
@@ -198,7 +198,7 @@ fn settings_that_lead_out_of_the_workspace_are_left_alone() {
 
 #[test]
 fn a_users_own_settings_are_changed_when_that_is_asked_for() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let before = stage.tree();
     for (agent, file) in [
         ("claude-code", ".claude/settings.json"),
@@ -218,7 +218,7 @@ fn a_users_own_settings_are_changed_when_that_is_asked_for() {
 
 #[test]
 fn the_state_may_lie_in_the_home_whose_settings_are_changed() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut command = stage.command(["init", "gemini", "--user", "--yes"]);
     let ran: Ran = end_to_end::output(command.env_remove("GREENROOM_STATE_DIR")).into();
     ran.expect(0);
@@ -227,7 +227,7 @@ fn the_state_may_lie_in_the_home_whose_settings_are_changed() {
 }
 
 /// Every folder of the workspace but git's.
-fn folders(stage: &Stage) -> Vec<String> {
+fn folders(stage: &Fixture) -> Vec<String> {
     let mut found = Vec::new();
     let mut left = vec![stage.workspace()];
     while let Some(folder) = left.pop() {
@@ -254,7 +254,7 @@ fn a_folder_that_init_made_goes_with_its_settings_and_one_that_was_there_stays(
     #[case] folder: &str,
 ) {
     for rounds in [1, 2] {
-        let stage = Stage::new();
+        let stage = Fixture::new();
         for _ in 0..rounds {
             stage.run(["init", agent, "--yes"]).expect(0);
             assert_eq!(folders(&stage), [folder]);
@@ -262,12 +262,12 @@ fn a_folder_that_init_made_goes_with_its_settings_and_one_that_was_there_stays(
             assert_eq!(folders(&stage), [""; 0], "round {rounds}");
         }
     }
-    let stage = Stage::new();
+    let stage = Fixture::new();
     fs::create_dir(stage.path(folder)).expect("ours");
     stage.run(["init", agent, "--yes"]).expect(0);
     stage.run(["init", agent, "--remove", "--yes"]).expect(0);
     assert_eq!(folders(&stage), [folder], "the user made it");
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.run(["init", agent, "--yes"]).expect(0);
     stage.write(format!("{folder}/mine.txt"), "mine\n");
     stage.run(["init", agent, "--remove", "--yes"]).expect(0);
@@ -277,7 +277,7 @@ fn a_folder_that_init_made_goes_with_its_settings_and_one_that_was_there_stays(
 
 #[test]
 fn a_folder_in_the_home_directory_goes_as_well() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.run(["init", "gemini", "--user", "--yes"]).expect(0);
     stage.run(["init", "gemini", "--user", "--remove", "--yes"]).expect(0);
     assert!(!stage.beside("home/.gemini").exists());
@@ -285,7 +285,7 @@ fn a_folder_in_the_home_directory_goes_as_well() {
 
 #[test]
 fn what_is_for_everybody_is_said_before_it_is_written() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let needs = "everybody who gets them needs Greenroom";
     for arguments in [
         &["init", "claude-code", "--shared", "--yes"][..],
@@ -297,7 +297,7 @@ fn what_is_for_everybody_is_said_before_it_is_written() {
         let ran = stage.run(arguments).expect(0);
         assert!(ran.stderr.contains(needs), "{arguments:?}: {}", ran.stderr);
     }
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let ran = stage.run(["init", "claude-code", "--yes"]).expect(0);
     assert!(!ran.stderr.contains(needs), "{}", ran.stderr);
     assert!(ran.stderr.contains("add it to `.git/info/exclude`"), "{}", ran.stderr);
@@ -309,7 +309,7 @@ fn what_is_for_everybody_is_said_before_it_is_written() {
 
 #[test]
 fn shared_settings_are_found_and_can_be_exchanged_for_ones_own() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let local = || stage.path(".claude/settings.local.json").exists();
     let shared = || stage.path(".claude/settings.json").exists();
     let server = || stage.path(".mcp.json").exists();
@@ -360,7 +360,7 @@ fn settings_that_are_no_file_of_a_few_bytes_are_refused_and_nothing_is_waited_fo
     #[case] put: fn(&Path),
     #[values("claude-code", "codex", "gemini", "opencode", "cursor")] agent: &str,
 ) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     for file in FILES {
         let file = stage.path(file);
         fs::create_dir_all(file.parent().expect("a folder")).expect("it is ours");
@@ -374,7 +374,7 @@ fn settings_that_are_no_file_of_a_few_bytes_are_refused_and_nothing_is_waited_fo
 
 #[test]
 fn a_configuration_that_is_no_regular_file_is_refused() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let folder = stage.beside("config").join("greenroom");
     fs::create_dir_all(&folder).expect("it is ours");
     let made = std::process::Command::new("mkfifo").arg(folder.join("config.toml")).status();

@@ -1,6 +1,6 @@
 //! What machines read: every object's fields, and no others.
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use serde_json::Value;
 
 #[track_caller]
@@ -55,8 +55,8 @@ fn check_patch(patch: &Value) {
 }
 
 /// A modify, a create, a delete, a rename and a change of mode.
-fn stage() -> Stage {
-    let stage = Stage::new();
+fn stage() -> Fixture {
+    let stage = Fixture::new();
     for name in ["a.txt", "c.txt", "d.txt", "e.txt"] {
         stage.write(name, "one\ntwo\n");
     }
@@ -114,7 +114,7 @@ fn status_names_sessions_and_patches() {
 
 #[test]
 fn propose_and_apply_answer_with_ids() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let ran = stage.run_with(["propose", "a.txt", "--json"], b"x\n").expect(0);
     let proposed = ran.json();
     check_keys(&proposed, &["schema", "session", "patches"]);
@@ -132,7 +132,7 @@ fn propose_and_apply_answer_with_ids() {
 
 #[test]
 fn errors_are_one_object_and_one_sentence() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let ran = stage.run(["propose", "gone.txt", "--delete", "--json"]).expect(1);
     let error = ran.json();
     check_keys(&error, &["schema", "error"]);
@@ -198,7 +198,7 @@ fn deciding_commands_answer_with_what_they_decided() {
 
 #[test]
 fn no_line_of_json_has_anything_that_splits_or_hides_it() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let content = "a\u{2028}b\u{2029}c\u{85}d\u{9b}e\u{202e}f\u{e0063}g👩‍💻é\n";
     let label = "l\u{2028}a\u{ad}b";
     let name = "n\u{2028}a\u{200b}me";

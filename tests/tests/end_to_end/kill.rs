@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use end_to_end::{Stage, spawn};
+use end_to_end::{Fixture, spawn};
 
 const FILES: usize = 24;
 const KILLS: u32 = 24;
@@ -25,8 +25,8 @@ fn name(file: usize) -> String {
 
 /// Old files with a pending change for each, one of them a create and one a
 /// delete.
-fn stage() -> Stage {
-    let stage = Stage::new();
+fn stage() -> Fixture {
+    let stage = Fixture::new();
     for file in 0..FILES {
         if file != 0 {
             stage.write(name(file), old(file));
@@ -41,7 +41,7 @@ fn stage() -> Stage {
     stage
 }
 
-fn files(stage: &Stage) -> BTreeSet<PathBuf> {
+fn files(stage: &Fixture) -> BTreeSet<PathBuf> {
     let tree = stage.tree();
     let files = tree
         .into_iter()
@@ -49,12 +49,12 @@ fn files(stage: &Stage) -> BTreeSet<PathBuf> {
     files.map(|(path, _)| path).collect()
 }
 
-fn is_old(stage: &Stage) -> bool {
+fn is_old(stage: &Fixture) -> bool {
     let names: BTreeSet<PathBuf> = (1..FILES).map(|file| name(file).into()).collect();
     files(stage) == names && (1..FILES).all(|file| stage.read(name(file)) == old(file))
 }
 
-fn is_new(stage: &Stage) -> bool {
+fn is_new(stage: &Fixture) -> bool {
     let names: BTreeSet<PathBuf> = (0..FILES - 1).map(|file| name(file).into()).collect();
     files(stage) == names && (0..FILES - 1).all(|file| stage.read(name(file)) == new(file))
 }
@@ -109,7 +109,7 @@ fn kill_9_during_apply_leaves_the_set_old_or_new() {
 
 #[test]
 fn a_killed_proposer_loses_no_acknowledged_proposal() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let begun = Instant::now();
     stage.propose("first", "first\n");
     let takes = begun.elapsed();

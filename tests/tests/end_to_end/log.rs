@@ -1,12 +1,12 @@
 //! `log`: which entries it shows, and how they are written.
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use rstest::rstest;
 use serde_json::Value;
 
 /// Two patches in a session of each of two labels; the first one's are applied and undone.
-fn stage() -> Stage {
-    let stage = Stage::new();
+fn stage() -> Fixture {
+    let stage = Fixture::new();
     for (label, file) in [("one", "a"), ("two", "b"), ("one", "c"), ("two", "d")] {
         stage.run_with(["propose", file, "--session", label], b"x\n").expect(0);
     }
@@ -15,7 +15,7 @@ fn stage() -> Stage {
     stage
 }
 
-fn entries(stage: &Stage, arguments: &[&str]) -> Vec<Value> {
+fn entries(stage: &Fixture, arguments: &[&str]) -> Vec<Value> {
     let arguments = [&["log", "--json"], arguments].concat();
     let log = stage.run(arguments).expect(0).json();
     log["events"].as_array().expect("a list").clone()
@@ -72,7 +72,7 @@ fn a_session_that_there_is_not_is_an_error_and_so_are_entries_to_be_verified() {
 
 #[test]
 fn an_object_with_a_list_is_written_as_any_other() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     // Characters that are written as escapes, in a name and in a reason.
     stage.run_with(["propose", "a\u{2028}b"], b"x\n").expect(0);
     stage.run(["discard", "p1", "--reason", "say \"no\"\u{2029}\u{7f} ä"]).expect(0);

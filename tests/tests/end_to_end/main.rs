@@ -23,7 +23,7 @@ mod rejecting;
 mod round_trip;
 mod signatures;
 mod stale;
-mod standing;
+
 mod state_dir;
 mod terminal;
 mod under_agents;
@@ -31,3 +31,4 @@ mod undo;
 mod usage;
 mod waiting;
 mod watching;
+mod workspace;

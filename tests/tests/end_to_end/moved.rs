@@ -5,10 +5,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use end_to_end::{Ran, Stage, output};
+use end_to_end::{Fixture, Ran, output};
 
 /// Runs the command in another directory than the stage's own.
-fn run_in(stage: &Stage, dir: &Path, arguments: &[&str]) -> Ran {
+fn run_in(stage: &Fixture, dir: &Path, arguments: &[&str]) -> Ran {
     output(stage.command(arguments).current_dir(dir)).into()
 }
 
@@ -16,7 +16,7 @@ fn text(ran: &Ran) -> String {
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
-fn rename(stage: &Stage) -> PathBuf {
+fn rename(stage: &Fixture) -> PathBuf {
     let moved = stage.beside("moved");
     fs::rename(stage.workspace(), &moved).expect("both lie in one folder");
     moved
@@ -24,7 +24,7 @@ fn rename(stage: &Stage) -> PathBuf {
 
 #[test]
 fn a_renamed_workspace_keeps_its_patches_and_its_undo_and_says_so_once() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a", "old\n");
     stage.propose("a", "new\n");
     stage.run(["apply", "--yes"]).expect(0);
@@ -44,7 +44,7 @@ fn a_renamed_workspace_keeps_its_patches_and_its_undo_and_says_so_once() {
 
 #[test]
 fn another_directory_at_the_path_gets_no_patches_of_the_old_one_unless_a_person_says_so() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a", "of the old one\n");
     // As a restore from a backup, or another project, comes to the same path.
     fs::rename(stage.workspace(), stage.beside("away")).expect("renamed");
@@ -69,7 +69,7 @@ fn another_directory_at_the_path_gets_no_patches_of_the_old_one_unless_a_person_
 
 #[test]
 fn a_link_to_the_workspace_is_the_workspace() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a", "content\n");
     symlink(stage.workspace(), stage.beside("link")).expect("linked");
     let link = stage.beside("link");

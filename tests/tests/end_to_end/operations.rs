@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use end_to_end::{Stage, git, greenroom_binary, output};
+use end_to_end::{Fixture, git, greenroom_binary, output};
 use rstest::rstest;
 
 /// Proposes with these arguments, has git check the diff, and applies.
-fn decide(stage: &Stage, proposals: &[&[&str]]) {
+fn decide(stage: &Fixture, proposals: &[&[&str]]) {
     for proposal in proposals {
         stage.run([&["propose"], *proposal].concat()).expect(0);
     }
@@ -16,8 +16,8 @@ fn decide(stage: &Stage, proposals: &[&[&str]]) {
     stage.run(["apply", "--expect", &stage.signature()]).expect(0);
 }
 
-fn stage() -> Stage {
-    let stage = Stage::new();
+fn stage() -> Fixture {
+    let stage = Fixture::new();
     stage.write("a.txt", "one\ntwo\nthree\n");
     stage
 }

@@ -1,6 +1,6 @@
 //! Patches over many files, in either format: where they fit, and that a misfit stages nothing.
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use rstest::rstest;
 use serde_json::json;
 
@@ -13,8 +13,8 @@ const BEGIN: &str = "*** Begin Patch\n*** Update File: a.txt\n@@\n two\n-three\n
     *** Delete File: gone.txt\n*** Update File: old.txt\n*** Move to: dir/new.txt\n\
     *** Add File: added.txt\n+added\n*** End Patch\n";
 
-fn stage() -> Stage {
-    let stage = Stage::new();
+fn stage() -> Fixture {
+    let stage = Fixture::new();
     stage.write("a.txt", "one\ntwo\nthree\n");
     stage.write("gone.txt", "gone\n");
     stage.write("old.txt", "old\n");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use actix::System;
-use end_to_end::{Ran, Stage, greenroom_binary, misbehaving_plugin, spawn};
+use end_to_end::{Fixture, Ran, greenroom_binary, misbehaving_plugin, spawn};
 use orchestrator_adapter::{
     Confinement, Hosting, PluginHost, SafeWrite, ShowDiff, Staging, StagingOptions, TrustedLibrary,
     workspace_key,
@@ -35,7 +35,7 @@ pub(crate) fn install(built: &Path) -> Option<Installed> {
 }
 
 impl Installed {
-    fn configure(&self, stage: &Stage, more: &str) {
+    fn configure(&self, stage: &Fixture, more: &str) {
         let (library, digest) = (self.library.display(), &self.digest);
         stage.configure(&format!(
             "strategies = [{{ name = \"misbehaving\", path = \"{library}\", blake3 = \"{digest}\"\
@@ -53,7 +53,7 @@ fn ordered(order: &str) -> String {
 
 /// What the bundled strategy makes of it.
 fn bundled_diff(order: &str) -> Vec<u8> {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", OLD);
     stage.propose("a.txt", ordered(order));
     stage.run(["diff"]).expect(0).stdout
@@ -77,7 +77,7 @@ fn a_plugin_that_misbehaves_is_replaced_with_one_warning(
     #[case] reason: &str,
 ) {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     plugin.configure(&stage, "");
     stage.write("a.txt", OLD);
     stage.write("b.txt", OLD);
@@ -107,7 +107,7 @@ fn a_plugin_that_misbehaves_is_replaced_with_one_warning(
 fn what_a_plugin_says_hides_nothing() {
     const HIDDEN: [char; 6] = ['\x1b', '\u{7}', '\u{202e}', '\u{200b}', '\u{e0041}', '\u{2028}'];
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     plugin.configure(&stage, "");
     stage.write("a.txt", OLD);
     let said: String = HIDDEN.iter().flat_map(|hidden| ['x', *hidden]).collect();
@@ -139,7 +139,7 @@ fn what_a_plugin_says_hides_nothing() {
 #[test]
 fn a_plugin_that_fails_while_a_diff_is_shown_is_warned_of_there() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", OLD);
     stage.propose("a.txt", ordered("abort"));
     plugin.configure(&stage, "");
@@ -154,7 +154,7 @@ fn a_plugin_that_fails_while_a_diff_is_shown_is_warned_of_there() {
 #[test]
 fn a_plugin_that_behaves_compares() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     plugin.configure(&stage, "");
     stage.write("a.txt", OLD);
     let ran = stage.run_with(["propose", "a.txt"], ordered("nothing").as_bytes()).expect(0);
@@ -172,7 +172,7 @@ fn a_plugin_that_behaves_compares() {
 #[test]
 fn in_this_process_only_when_that_is_said() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", OLD);
     // The command that it takes along cannot remember what it did.
     for (more, own) in [(", in_process = true", true), ("", false)] {
@@ -214,7 +214,7 @@ fn busy_child_of(command: u32) -> u32 {
 #[test]
 fn a_plugin_has_no_file_of_the_command_and_does_not_outlive_it() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     plugin.configure(&stage, "");
     // Long enough for the test to come first.
     let patient = fs::read_to_string(stage.beside("config").join("greenroom/config.toml"));
@@ -245,7 +245,7 @@ fn a_plugin_has_no_file_of_the_command_and_does_not_outlive_it() {
 #[test]
 fn a_library_that_is_not_what_was_allowed_is_not_loaded() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let changed = Installed { digest: "0".repeat(64), ..plugin };
     changed.configure(&stage, "");
     stage.write("a.txt", OLD);
@@ -258,7 +258,7 @@ fn a_library_that_is_not_what_was_allowed_is_not_loaded() {
 
 #[test]
 fn a_library_where_others_could_put_theirs_is_not_loaded() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let open = stage.beside("open");
     fs::create_dir(&open).expect("it is new");
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("ours");
@@ -275,7 +275,7 @@ fn a_library_where_others_could_put_theirs_is_not_loaded() {
 #[test]
 fn a_library_that_its_group_can_write_is_tried_and_not_allowed() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     for path in [plugin.library.as_path(), plugin.dir.path()] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o775)).expect("ours");
     }
@@ -290,7 +290,7 @@ fn a_library_that_its_group_can_write_is_tried_and_not_allowed() {
 #[test]
 fn what_the_system_refuses_a_plugin_is_said_where_plugins_are_looked_at() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let confinement = Confinement::of_this_system();
     let listed = stage.run(["plugin", "list", "--json"]).expect(0).json();
     let expected = serde_json::json!({
@@ -313,7 +313,7 @@ fn what_the_system_refuses_a_plugin_is_said_where_plugins_are_looked_at() {
 
 #[test]
 fn nothing_inside_the_workspace_is_allowed_or_loaded() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     fs::copy(misbehaving_plugin(), stage.path("plugin.so")).expect("ours");
     let ran = stage.run(["plugin", "allow", "plugin.so"]).expect(4);
     assert!(ran.stderr.contains("lies inside the workspace"), "{}", ran.stderr);
@@ -328,7 +328,7 @@ fn nothing_inside_the_workspace_is_allowed_or_loaded() {
 #[test]
 fn a_plugin_is_allowed_listed_and_used() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.configure("# my own words\ndurable_proposals = true\n");
     let library = plugin.library.to_str().expect("a plain path");
     let allowed = stage.run(["plugin", "allow", library, "--json"]).expect(0).json();
@@ -361,7 +361,7 @@ fn a_plugin_is_allowed_listed_and_used() {
 #[test]
 fn what_is_no_strategy_is_refused_in_one_sentence() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let whole = fs::read(&plugin.library).expect("ours");
     let cases: [(&[u8], &str); 3] = [
         (b"#!/bin/sh\necho hello\n", "is no complete library for this system: it is not an ELF"),
@@ -383,13 +383,13 @@ fn what_is_no_strategy_is_refused_in_one_sentence() {
 
 #[test]
 fn serving_a_plugin_is_nothing_for_people() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let ran = stage.run(["__serve-plugin"]).expect(2);
     assert!(ran.stderr.contains("this command is for greenroom itself"), "{}", ran.stderr);
 }
 
 /// The Rust door with the plugin in a child of the `greenroom` command.
-fn embedded(stage: &Stage, plugin: &Installed) -> StagingOptions {
+fn embedded(stage: &Fixture, plugin: &Installed) -> StagingOptions {
     let state = stage.beside("state").join(workspace_key(&stage.workspace()));
     let mut options = StagingOptions::new(stage.workspace(), state);
     options.plugin_host = Some(PluginHost::new(greenroom_binary()));
@@ -415,7 +415,7 @@ fn embedded(stage: &Stage, plugin: &Installed) -> StagingOptions {
 #[case::lie("lie", "operation 0 goes past the end of the file")]
 fn an_orchestrator_survives_a_plugin_that_misbehaves(#[case] order: &str, #[case] reason: &str) {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     for name in ["a.txt", "b.txt", "c.txt"] {
         stage.write(name, OLD);
     }
@@ -450,7 +450,7 @@ fn an_orchestrator_survives_a_plugin_that_misbehaves(#[case] order: &str, #[case
 #[test]
 fn without_a_host_a_plugin_for_a_child_is_a_mistake_of_the_embedder() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
-    let stage = Stage::new();
+    let stage = Fixture::new();
     System::new().block_on(async {
         let mut options = embedded(&stage, &plugin);
         options.plugin_host = None;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 
 const ROUNDS: usize = 40;
 const LINES: usize = 3000;
@@ -22,7 +22,7 @@ fn is_whole(found: &[u8]) -> bool {
 
 #[test]
 fn one_proposes_while_one_reviews() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("shared.txt", content(0));
     let is_done = AtomicBool::new(false);
     let mut applied = 0;
@@ -81,7 +81,7 @@ fn one_proposes_while_one_reviews() {
 
 #[test]
 fn two_reviewers_apply_each_patch_once() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     for round in 0..ROUNDS {
         stage.propose(format!("f{round}"), content(round));
     }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use end_to_end::{Stage, output, tree_of};
+use end_to_end::{Fixture, output, tree_of};
 use rstest::rstest;
 
 /// Every way to propose is refused, nothing is staged, nothing changes anywhere.
-fn check(stage: &Stage, path: &str) {
+fn check(stage: &Fixture, path: &str) {
     let (inside, outside) = (stage.tree(), tree_of(&stage.beside("outside")));
     stage.write("mine.txt", "mine\n");
     let attempts: [&[&str]; 4] = [
@@ -30,8 +30,8 @@ fn check(stage: &Stage, path: &str) {
     assert_eq!(names(stage.tree()), names(inside), "nothing inside changed");
 }
 
-fn stage() -> Stage {
-    let stage = Stage::new();
+fn stage() -> Fixture {
+    let stage = Fixture::new();
     fs::create_dir(stage.beside("outside")).expect("it is new");
     fs::write(stage.beside("outside").join("x"), "theirs\n").expect("ours");
     stage.write("sub/a.txt", "a\n");

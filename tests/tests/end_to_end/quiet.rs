@@ -1,12 +1,12 @@
 //! `-q`: only errors, questions, and what a command is asked for.
 
-use end_to_end::{Ran, Stage};
+use end_to_end::{Fixture, Ran};
 use rstest::rstest;
 
 /// Something pending in two sessions, something stale, something applied, and something that every
 /// command would remark on.
-fn stage() -> Stage {
-    let stage = Stage::new();
+fn stage() -> Fixture {
+    let stage = Fixture::new();
     for name in ["a.txt", "b.txt", "c.txt"] {
         stage.write(name, "one\ntwo\n");
     }
@@ -93,7 +93,7 @@ fn an_error_is_said(#[case] arguments: &[&str], #[case] code: i32) {
 
 #[test]
 fn a_question_is_asked_with_what_it_is_about() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "a\n");
     for (arguments, shown) in [
         (&["-q", "apply"][..], "+a"),

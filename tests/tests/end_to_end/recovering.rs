@@ -5,13 +5,13 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use end_to_end::{Ran, Stage, output, spawn};
+use end_to_end::{Fixture, Ran, output, spawn};
 use serde_json::Value;
 
 /// Attempts at killing an apply; each waits for two seconds for what the test keeps locked.
 const KILLS_MAX: usize = 20;
 
-fn run_in(stage: &Stage, dir: &Path, arguments: &[&str]) -> Ran {
+fn run_in(stage: &Fixture, dir: &Path, arguments: &[&str]) -> Ran {
     output(stage.command(arguments).current_dir(dir)).into()
 }
 
@@ -19,14 +19,14 @@ fn text(ran: &Ran) -> String {
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
-fn events(stage: &Stage, dir: &Path) -> Vec<Value> {
+fn events(stage: &Fixture, dir: &Path) -> Vec<Value> {
     let log = run_in(stage, dir, &["log", "--json"]).expect(0).json();
     log["events"].as_array().expect("a list").clone()
 }
 
 /// Changes of the files `a` and `b` in an apply that is killed after it began and before it
 /// changed anything: it waits for a lock on the workspace's directory, which the test holds.
-fn break_apply(stage: &Stage, dir: &Path) {
+fn break_apply(stage: &Fixture, dir: &Path) {
     for name in ["a", "b"] {
         fs::write(dir.join(name), format!("base of {name}\n")).expect("it is ours");
         let content = stage.beside("content");
@@ -55,13 +55,13 @@ fn break_apply(stage: &Stage, dir: &Path) {
 }
 
 /// The same with one of the two files changed.
-fn break_half_way(stage: &Stage, dir: &Path) {
+fn break_half_way(stage: &Fixture, dir: &Path) {
     break_apply(stage, dir);
     fs::write(dir.join("a"), "new a\n").expect("it is ours");
 }
 
 /// Damages a stored content.
-fn tear(stage: &Stage, content: &[u8]) {
+fn tear(stage: &Fixture, content: &[u8]) {
     let blobs = fs::read_dir(stage.state_dir().join("blobs")).expect("listed");
     let mut torn = 0;
     for pack in blobs.map(|entry| entry.expect("readable").path()).filter(|path| path.is_file()) {
@@ -76,14 +76,14 @@ fn tear(stage: &Stage, content: &[u8]) {
 }
 
 /// Another workspace with states beside the stage's own.
-fn another(stage: &Stage, name: &str) -> PathBuf {
+fn another(stage: &Fixture, name: &str) -> PathBuf {
     let dir = stage.beside(name);
     fs::create_dir_all(dir.join(".git")).expect("it is new");
     dir
 }
 
 /// The state directory of a workspace that has just been made.
-fn state_of(stage: &Stage, dir: &Path) -> PathBuf {
+fn state_of(stage: &Fixture, dir: &Path) -> PathBuf {
     let name = dir.file_name().expect("named").to_str().expect("plain");
     let states = fs::read_dir(stage.beside("state")).expect("listed");
     let mut states = states.map(|entry| entry.expect("readable").path());
@@ -96,7 +96,7 @@ fn state_of(stage: &Stage, dir: &Path) -> PathBuf {
 
 #[test]
 fn a_command_says_once_which_broken_apply_it_finished_on_its_way() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     break_half_way(&stage, &stage.workspace());
     let status = stage.run(["status", "-v"]).expect(0);
     assert_eq!(stage.read("b"), b"new b\n");
@@ -121,7 +121,7 @@ fn a_command_says_once_which_broken_apply_it_finished_on_its_way() {
 
 #[test]
 fn the_object_of_any_command_has_what_it_recovered_and_errors_have_it_too() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     break_half_way(&stage, &stage.workspace());
     let failed = stage.run(["show", "p99", "--json"]).expect(1);
     let object = failed.json();
@@ -136,7 +136,7 @@ fn the_object_of_any_command_has_what_it_recovered_and_errors_have_it_too() {
 
 #[test]
 fn gc_says_what_it_recovered() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     break_apply(&stage, &stage.workspace());
     let swept = stage.run(["gc", "--json"]).expect(0);
     assert_eq!(swept.json()["recovery"]["recovered"][0]["outcome"], "rolled_back");
@@ -145,7 +145,7 @@ fn gc_says_what_it_recovered() {
 
 #[test]
 fn recover_says_what_it_rolled_back_and_what_can_be_done_with_it() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     break_apply(&stage, &stage.workspace());
     let recovered = text(&stage.run(["recover"]).expect(0));
     assert!(recovered.contains("was broken off and is rolled back (2 files)"), "{recovered}");
@@ -156,7 +156,7 @@ fn recover_says_what_it_rolled_back_and_what_can_be_done_with_it() {
 
 #[test]
 fn an_apply_in_doubt_is_reported_with_what_to_do_by_every_recovery_until_it_is_acknowledged() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     break_half_way(&stage, &stage.workspace());
     tear(&stage, b"new b\n");
     tear(&stage, b"base of a\n");
@@ -180,7 +180,7 @@ fn an_apply_in_doubt_is_reported_with_what_to_do_by_every_recovery_until_it_is_a
 
 #[test]
 fn recover_all_visits_every_workspace_and_one_that_is_gone_or_in_use_does_not_stop_it() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let dirs: Vec<PathBuf> =
         ["gone", "in-use", "last"].iter().map(|name| another(&stage, name)).collect();
     let [gone, in_use, last] = dirs.as_slice() else { panic!("three") };
@@ -228,7 +228,7 @@ fn recover_all_visits_every_workspace_and_one_that_is_gone_or_in_use_does_not_st
 
 #[test]
 fn recover_all_is_about_no_single_workspace() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.run(["recover", "--all", "--adopt"]).expect(2);
     stage.run(["recover", "--all", "--acknowledge", "a1"]).expect(2);
     stage.run(["recover", "--all", "--workspace", "."]).expect(2);
@@ -236,7 +236,7 @@ fn recover_all_is_about_no_single_workspace() {
 
 #[test]
 fn doctor_reports_broken_applies_here_and_elsewhere_and_leaves_them() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let other = another(&stage, "other");
     break_apply(&stage, &stage.workspace());
     run_in(&stage, &other, &["propose", "a", "--from", "/dev/null"]).expect(0);
@@ -258,7 +258,7 @@ fn doctor_reports_broken_applies_here_and_elsewhere_and_leaves_them() {
 #[test]
 fn a_journal_that_is_open_is_reported_and_one_that_is_not_greenrooms_is_set_aside_with_its_reason()
 {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "a\n");
     let journals = stage.state_dir().join("journal");
     fs::write(journals.join("a9-of-nobody.journal"), "no journal\n").expect("it is ours");

@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use rstest::rstest;
 
 /// A workspace with a bit of everything, and a pending patch of every kind.
-fn full_stage() -> Stage {
-    let stage = Stage::new();
+fn full_stage() -> Fixture {
+    let stage = Fixture::new();
     stage.write("src/a.rs", "fn a() {}\n");
     stage.write("src/b.rs", "fn b() {}\r\n");
     stage.write("gone.txt", "soon\n");
@@ -19,7 +19,7 @@ fn full_stage() -> Stage {
     stage
 }
 
-fn propose_everything(stage: &Stage) {
+fn propose_everything(stage: &Fixture) {
     stage.propose("src/a.rs", "fn a() { todo() }\n");
     stage.propose("new/folder/c.rs", "fn c() {}\n");
     stage.propose("data.bin", b"\0\x03");
@@ -51,11 +51,11 @@ fn the_tree_is_identical_after_a_rejection(#[case] reject: &[&str]) {
 
 #[test]
 fn rejected_content_is_kept_for_as_long_as_the_history_and_goes_then() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.configure("[history]\nkeep_for = \"1s\"\n");
     let secret = "a line that nobody else has\n".repeat(20);
     stage.propose("a.txt", &secret);
-    let held = |stage: &Stage| {
+    let held = |stage: &Fixture| {
         let state = end_to_end::tree_of(&stage.beside("state"));
         let blobs = state.iter().filter(|(path, _)| path.to_string_lossy().contains("/blobs/"));
         blobs.filter(|(_, entry)| entry.content.is_some()).count()
@@ -74,7 +74,7 @@ fn rejected_content_is_kept_for_as_long_as_the_history_and_goes_then() {
 
 #[test]
 fn the_reason_is_kept_for_the_agent() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "x\n");
     stage.run(["discard", "p1", "--reason", "use the helper instead"]).expect(0);
     let shown = stage.run(["show", "p1", "--json"]).expect(0).json();
@@ -85,7 +85,7 @@ fn the_reason_is_kept_for_the_agent() {
 
 #[test]
 fn a_decided_patch_cannot_be_decided_again() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let before = stage.tree();
     stage.propose("a.txt", "x\n");
     stage.run(["discard", "p1"]).expect(0);
@@ -96,7 +96,7 @@ fn a_decided_patch_cannot_be_decided_again() {
 
 #[test]
 fn off_a_terminal_discarding_everything_wants_yes() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "x\n");
     let ran = stage.run(["discard", "--json"]).expect(4);
     assert_eq!(ran.error_kind(), "confirmation_missing");

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use end_to_end::{Stage, git, output};
+use end_to_end::{Fixture, git, output};
 use rstest::rstest;
 
 const TEXT: &[u8] = b"one\ntwo\nthree\n";
@@ -16,7 +16,7 @@ const TEXT: &[u8] = b"one\ntwo\nthree\n";
 /// Proposes, has git accept the diff and turn the base into the staged bytes,
 /// then applies what was signed.
 fn check(name: &[u8], base: Option<&[u8]>, staged: &[u8], mode: Option<&str>) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let name = Path::new(OsStr::from_bytes(name));
     if let Some(base) = base {
         stage.write(name, base);
@@ -120,7 +120,7 @@ fn a_mode_is_staged_with_the_content(#[case] mode: &str) {
 
 #[test]
 fn a_modified_file_keeps_its_mode() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("run.sh", TEXT);
     let mode = fs::Permissions::from_mode(0o751);
     fs::set_permissions(stage.path("run.sh"), mode).expect("it is ours");
@@ -131,7 +131,7 @@ fn a_modified_file_keeps_its_mode() {
 
 #[test]
 fn many_files_apply_as_one_set_and_as_one_diff() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     for number in 0..30 {
         stage.write(format!("d{}/f{number}", number % 3), format!("{number}\nold\n"));
         stage.propose(format!("d{}/f{number}", number % 3), format!("{number}\nnew\n"));
@@ -152,7 +152,7 @@ fn many_files_apply_as_one_set_and_as_one_diff() {
 #[case::carriage_returns("one\r\n2\r\nthree\r\n")]
 #[case::no_final_newline("one\ntwo")]
 fn patch_turns_the_base_into_the_staged_bytes_too(#[case] staged: &str) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let copy = stage.beside("copy");
     for folder in [stage.workspace(), copy.clone()] {
         fs::create_dir_all(&folder).expect("it is ours");

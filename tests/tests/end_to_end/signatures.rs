@@ -1,21 +1,21 @@
 //! An approval names what was shown, and nothing else.
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use rstest::rstest;
 
-fn another_content(stage: &Stage) {
+fn another_content(stage: &Fixture) {
     stage.propose("a.txt", "evil\n");
 }
-fn another_mode(stage: &Stage) {
+fn another_mode(stage: &Fixture) {
     stage.run(["propose", "a.txt", "--mode", "755"]).expect(0);
 }
-fn another_file(stage: &Stage) {
+fn another_file(stage: &Fixture) {
     stage.propose("b.txt", "b\n");
 }
-fn a_delete_instead(stage: &Stage) {
+fn a_delete_instead(stage: &Fixture) {
     stage.run(["propose", "a.txt", "--delete"]).expect(0);
 }
-fn a_patch_less(stage: &Stage) {
+fn a_patch_less(stage: &Fixture) {
     stage.run(["discard", "p2"]).expect(0);
 }
 
@@ -25,8 +25,8 @@ fn a_patch_less(stage: &Stage) {
 #[case::another_file(another_file)]
 #[case::a_delete_instead(a_delete_instead)]
 #[case::a_patch_less(a_patch_less)]
-fn an_old_signature_is_refused_and_nothing_changes(#[case] change: fn(&Stage)) {
-    let stage = Stage::new();
+fn an_old_signature_is_refused_and_nothing_changes(#[case] change: fn(&Fixture)) {
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     stage.propose("a.txt", "good\n");
     stage.propose("c.txt", "c\n");
@@ -43,7 +43,7 @@ fn an_old_signature_is_refused_and_nothing_changes(#[case] change: fn(&Stage)) {
 
 #[test]
 fn an_old_signature_is_refused_for_a_patch_that_was_replaced() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let old_id = stage.propose("a.txt", "good\n");
     let old = stage.signature();
     stage.propose("a.txt", "evil\n");
@@ -53,7 +53,7 @@ fn an_old_signature_is_refused_for_a_patch_that_was_replaced() {
 
 #[test]
 fn the_same_change_proposed_anew_has_the_same_signature() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "good\n");
     let signature = stage.signature();
     stage.propose("a.txt", "other\n");
@@ -65,7 +65,7 @@ fn the_same_change_proposed_anew_has_the_same_signature() {
 
 #[test]
 fn each_session_has_a_signature_of_its_own() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.run_with(["propose", "a.txt", "--session", "one"], b"1\n").expect(0);
     stage.run_with(["propose", "b.txt", "--session", "two"], b"2\n").expect(0);
     let status = stage.status();
@@ -77,7 +77,7 @@ fn each_session_has_a_signature_of_its_own() {
 
 #[test]
 fn the_signature_that_is_printed_with_a_patch_approves_it() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let ran = stage.run_with(["propose", "a.txt", "--json"], b"a\n").expect(0).json();
     let proposed = ran["patches"][0]["signature"].as_str().expect("it has one").to_owned();
     stage.propose("b.txt", "b\n");
@@ -90,7 +90,7 @@ fn the_signature_that_is_printed_with_a_patch_approves_it() {
 
 #[test]
 fn the_first_digits_name_a_signature_if_it_is_what_is_pending() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "a\n");
     let signature = stage.signature();
     stage.run(["apply", "--expect", &signature[..7]]).expect(2);
@@ -110,7 +110,7 @@ fn the_first_digits_name_a_signature_if_it_is_what_is_pending() {
 
 #[test]
 fn without_a_word_from_the_reviewer_nothing_is_applied() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "x\n");
     let ran = stage.run(["apply", "--json"]).expect(4);
     assert_eq!(ran.error_kind(), "confirmation_missing");
@@ -120,7 +120,7 @@ fn without_a_word_from_the_reviewer_nothing_is_applied() {
 
 #[test]
 fn a_dry_run_checks_everything_and_changes_nothing() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "x\n");
     let before = stage.tree();
     let report = stage.run(["apply", "--dry-run", "--json"]).expect(0).json();

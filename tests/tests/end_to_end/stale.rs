@@ -5,30 +5,30 @@ use std::fs::FileTimes;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use rstest::rstest;
 
-fn edited(stage: &Stage) {
+fn edited(stage: &Fixture) {
     stage.write("a.txt", "one, by hand\ntwo\n");
 }
-fn removed(stage: &Stage) {
+fn removed(stage: &Fixture) {
     fs::remove_file(stage.path("a.txt")).expect("it is there");
 }
-fn made_executable(stage: &Stage) {
+fn made_executable(stage: &Fixture) {
     fs::set_permissions(stage.path("a.txt"), fs::Permissions::from_mode(0o755)).expect("ours");
 }
-fn made_a_folder(stage: &Stage) {
+fn made_a_folder(stage: &Fixture) {
     removed(stage);
     fs::create_dir(stage.path("a.txt")).expect("the name is free");
 }
 /// The same length and the same times: only the content tells.
-fn edited_behind_the_clock(stage: &Stage) {
+fn edited_behind_the_clock(stage: &Fixture) {
     let modified = fs::metadata(stage.path("a.txt")).and_then(|m| m.modified()).expect("there");
     stage.write("a.txt", "ONE\ntwo\n");
     set_modified(stage, modified);
 }
 
-fn set_modified(stage: &Stage, time: SystemTime) {
+fn set_modified(stage: &Fixture, time: SystemTime) {
     // Opened to be read: a file that is open for writing is busy.
     let file = fs::File::open(stage.path("a.txt")).expect("it is there");
     file.set_times(FileTimes::new().set_modified(time)).expect("ours");
@@ -41,10 +41,10 @@ fn set_modified(stage: &Stage, time: SystemTime) {
 #[case::made_a_folder(made_a_folder)]
 #[case::edited_behind_the_clock(edited_behind_the_clock)]
 fn a_change_by_hand_stands_and_the_patch_is_stale(
-    #[case] change: fn(&Stage),
+    #[case] change: fn(&Fixture),
     #[values("modify", "delete", "rename")] operation: &str,
 ) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "one\ntwo\n");
     match operation {
         "modify" => stage.run_with(["propose", "a.txt"], b"agent\n"),
@@ -67,7 +67,7 @@ fn a_change_by_hand_stands_and_the_patch_is_stale(
 
 #[test]
 fn a_file_that_appeared_meanwhile_makes_a_create_stale() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "agent\n");
     stage.write("a.txt", "hand\n");
     stage.run(["apply", "--yes"]).expect(3);
@@ -76,7 +76,7 @@ fn a_file_that_appeared_meanwhile_makes_a_create_stale() {
 
 #[test]
 fn one_stale_patch_holds_back_the_whole_set_and_the_rest_stays_pending() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     stage.write("b.txt", "b\n");
     stage.propose("a.txt", "agent\n");
@@ -92,7 +92,7 @@ fn one_stale_patch_holds_back_the_whole_set_and_the_rest_stays_pending() {
 
 #[test]
 fn a_set_that_lost_a_part_is_not_applied_by_asking_again() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("lib.txt", "f\n");
     stage.write("app.txt", "f\n");
     let patch = "--- a/lib.txt\n+++ b/lib.txt\n@@ -1 +1 @@\n-f\n+g\n\
@@ -127,7 +127,7 @@ fn a_set_that_lost_a_part_is_not_applied_by_asking_again() {
 
 #[test]
 fn what_is_left_of_a_set_is_applied_when_that_is_said() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     stage.propose("a.txt", "agent\n");
     stage.propose("b.txt", "agent\n");
@@ -144,7 +144,7 @@ fn what_is_left_of_a_set_is_applied_when_that_is_said() {
 
 #[test]
 fn a_bare_touch_is_no_change() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     stage.propose("a.txt", "agent\n");
     let signature = stage.signature();
@@ -160,7 +160,7 @@ fn a_bare_touch_is_no_change() {
 #[case::diff_of_it(&["diff", "p1"], 3)]
 #[case::show(&["show", "p1"], 0)]
 fn looking_discards_what_is_stale(#[case] look: &[&str], #[case] code: i32) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     stage.propose("a.txt", "agent\n");
     stage.write("a.txt", "hand\n");
@@ -172,7 +172,7 @@ fn looking_discards_what_is_stale(#[case] look: &[&str], #[case] code: i32) {
 
 #[test]
 fn two_sessions_on_one_file_are_a_conflict_and_nothing_changes() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     stage.run_with(["propose", "a.txt", "--session", "one"], b"1\n").expect(0);
     let second = stage.run_with(["propose", "a.txt", "--session", "two"], b"2\n").expect(0);
@@ -188,7 +188,7 @@ fn two_sessions_on_one_file_are_a_conflict_and_nothing_changes() {
 
 #[test]
 fn a_stale_patch_is_refreshed_over_the_users_edit_or_says_which_lines() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "1\n2\n3\n4\n5\n");
     stage.propose("a.txt", "1\nagent\n3\n4\n5\n");
     stage.write("a.txt", "1\n2\n3\n4\nuser\n");

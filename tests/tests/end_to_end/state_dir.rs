@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use end_to_end::{Stage, output};
+use end_to_end::{Fixture, output};
 
 /// `nobody` nearly everywhere; permissions mean nothing to root.
 const SOMEBODY: u32 = 65534;
@@ -25,7 +25,7 @@ fn each(dir: &Path, act: &mut dyn FnMut(&Path)) {
 
 #[test]
 fn a_limit_on_the_size_of_files_fails_the_command_and_does_not_kill_it() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("before", "small\n");
     fs::write(stage.beside("big"), vec![b'x'; 4 << 20]).expect("ours");
     let mut command = Command::new("sh");
@@ -43,7 +43,7 @@ fn a_limit_on_the_size_of_files_fails_the_command_and_does_not_kill_it() {
 
 #[test]
 fn a_state_directory_that_is_read_only_is_said_and_the_workspace_stays_as_it_was() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "old\n");
     stage.propose("a.txt", "new\n");
     let is_root = rustix::process::geteuid().is_root();

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::Child;
 
-use end_to_end::{Stage, spawn};
+use end_to_end::{Fixture, spawn};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
@@ -17,12 +17,12 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    pub(crate) fn run(stage: &Stage, arguments: &[&str]) -> Self {
+    pub(crate) fn run(stage: &Fixture, arguments: &[&str]) -> Self {
         Self::run_with_typed_ahead(stage, arguments, "")
     }
 
     /// The same, with something typed before the command has begun.
-    fn run_with_typed_ahead(stage: &Stage, arguments: &[&str], typed: &str) -> Self {
+    fn run_with_typed_ahead(stage: &Fixture, arguments: &[&str], typed: &str) -> Self {
         let mut controller: File =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
                 .expect("a terminal")
@@ -67,8 +67,8 @@ impl Terminal {
     }
 }
 
-fn stage() -> Stage {
-    let stage = Stage::new();
+fn stage() -> Fixture {
+    let stage = Fixture::new();
     stage.write("a.txt", "one\n");
     stage.propose("a.txt", "two\n");
     stage
@@ -192,7 +192,7 @@ fn discarding_everything_is_asked_for() {
 #[test]
 fn settings_are_changed_on_a_yes_alone() {
     for (answer, code) in [("n\n", 4), ("y\n", 0)] {
-        let stage = Stage::new();
+        let stage = Fixture::new();
         let mut terminal = Terminal::run(&stage, &["init", "codex"]);
         let seen = terminal.until_asked();
         assert!(seen.contains("sandbox_mode") && seen.contains("Change 2 files? [y/N] "), "{seen}");

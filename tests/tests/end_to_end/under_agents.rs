@@ -1,9 +1,9 @@
 //! In an agent's environment nothing is changed without a question to its user.
 
-use end_to_end::{Ran, Stage};
+use end_to_end::{Fixture, Ran};
 use rstest::rstest;
 
-fn run(stage: &Stage, variable: &str, arguments: &[&str]) -> Ran {
+fn run(stage: &Fixture, variable: &str, arguments: &[&str]) -> Ran {
     let mut command = stage.command(arguments);
     command.env(variable, "1");
     end_to_end::output(&mut command).into()
@@ -17,7 +17,7 @@ fn run(stage: &Stage, variable: &str, arguments: &[&str]) -> Ran {
 #[case("CURSOR_AGENT", "cursor")]
 #[case("OPENCODE", "opencode")]
 fn no_agent_approves_what_it_proposed(#[case] variable: &str, #[case] agent: &str) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     run(&stage, variable, &["propose", "a.txt", "--delete"]).expect(0);
     let before = stage.tree();
@@ -33,7 +33,7 @@ fn no_agent_approves_what_it_proposed(#[case] variable: &str, #[case] agent: &st
 
 #[test]
 fn no_agent_undoes_redoes_or_takes_its_guard_away() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.run(["init", "codex", "--yes"]).expect(0);
     stage.propose("a.txt", "a\n");
     stage.run(["apply", "--yes"]).expect(0);
@@ -57,7 +57,7 @@ fn no_agent_undoes_redoes_or_takes_its_guard_away() {
 
 #[test]
 fn the_users_own_configuration_allows_it_and_the_log_names_the_agent() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.configure("allow_yes_under_agents = true\n");
     stage.propose("a.txt", "a\n");
     run(&stage, "CLAUDECODE", &["apply", "--yes"]).expect(0);

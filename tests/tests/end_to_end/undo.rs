@@ -1,9 +1,9 @@
 //! An applied set is taken back, or nothing is touched.
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 
-fn applied() -> Stage {
-    let stage = Stage::new();
+fn applied() -> Fixture {
+    let stage = Fixture::new();
     stage.write("a.txt", "old a\r\n");
     stage.write("b.txt", "old b");
     stage.propose("a.txt", "new a\n");
@@ -69,7 +69,7 @@ fn what_is_undone_is_shown_as_it_is_and_redone() {
 
 #[test]
 fn nothing_applied_is_nothing_to_undo() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.run(["undo"]).expect(1);
     stage.run(["undo", "p1"]).expect(2);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use end_to_end::{Ran, Stage, output, spawn};
+use end_to_end::{Fixture, Ran, output, spawn};
 use rstest::rstest;
 
 #[rstest]
@@ -21,7 +21,7 @@ use rstest::rstest;
 #[case::label_like_an_option(&["propose", "a", "--session", ""])]
 #[case::empty_path(&["propose", ""])]
 fn a_mistake_on_the_command_line_exits_2(#[case] arguments: &[&str]) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let before = stage.tree();
     let ran = stage.run(arguments).expect(2);
     assert!(!ran.stderr.is_empty() && ran.stdout.is_empty(), "it is said on standard error");
@@ -49,7 +49,7 @@ fn a_mistake_on_the_command_line_exits_2(#[case] arguments: &[&str]) {
     "nowhere.so"
 )]
 fn a_mistake_in_the_configuration_is_named(#[case] text: &str, #[case] expected: &str) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "a\n");
     stage.configure(text);
     let file = stage.beside("config/greenroom/config.toml");
@@ -76,7 +76,7 @@ const WRITE: &[u8] = br#"{"session_id": "s", "hook_event_name": "PreToolUse", "t
 
 #[test]
 fn a_configuration_that_is_not_text_is_named_with_the_place() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.configure("");
     let file = stage.beside("config/greenroom/config.toml");
     fs::write(&file, b"# \xc3\xa4\nallow_git = \xff\n").expect("ours");
@@ -98,7 +98,7 @@ fn what_is_not_there_is_answered_with_what_may_be_meant(
     #[case] arguments: &[&str],
     #[case] expected: &str,
 ) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.run_with(["propose", "a.txt", "--session", "agent-1"], b"a\n").expect(0);
     stage.run_with(["propose", "src/b.txt", "--session", "agent-1"], b"b\n").expect(0);
     let dir = match arguments.last() {
@@ -114,7 +114,7 @@ fn what_is_not_there_is_answered_with_what_may_be_meant(
 
 #[test]
 fn nothing_inside_the_workspace_configures_greenroom() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write(".config/greenroom/config.toml", "allow_git = true\n");
     stage.write("greenroom.toml", "allow_git = true\n");
     stage.run_with(["propose", ".git/config"], b"x").expect(4);
@@ -126,7 +126,7 @@ fn nothing_inside_the_workspace_configures_greenroom() {
 
 #[test]
 fn the_workspace_is_the_nearest_repository_above() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("deep/er/a.txt", "a\n");
     let mut command = stage.command(["status", "--json"]);
     let output = output(command.current_dir(stage.path("deep/er")));
@@ -138,7 +138,7 @@ fn the_workspace_is_the_nearest_repository_above() {
 
 #[test]
 fn without_a_repository_the_current_directory_is_the_workspace() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     fs::create_dir(stage.beside("plain")).expect("it is new");
     let mut command = stage.command(["propose", "a.txt", "--delete", "--json"]);
     let output = output(command.current_dir(stage.beside("plain")));
@@ -148,7 +148,7 @@ fn without_a_repository_the_current_directory_is_the_workspace() {
 
 #[test]
 fn two_workspaces_share_nothing() {
-    let (stage, other) = (Stage::new(), Stage::new());
+    let (stage, other) = (Fixture::new(), Fixture::new());
     stage.propose("a.txt", "x\n");
     let mut command = other.command(["status"]);
     command.env("GREENROOM_STATE_DIR", stage.beside("state"));
@@ -158,7 +158,7 @@ fn two_workspaces_share_nothing() {
 
 #[test]
 fn a_pipe_gets_no_colour_unless_it_is_asked_for() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     stage.propose("a.txt", "b\n");
     let plain = stage.run(["diff"]).expect(0).stdout;
@@ -170,7 +170,7 @@ fn a_pipe_gets_no_colour_unless_it_is_asked_for() {
 
 #[test]
 fn remarks_go_to_standard_error() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\nb\n");
     stage.propose("a.txt", "a\r\nb\r\n");
     let ran = stage.run(["diff"]).expect(0);
@@ -181,7 +181,7 @@ fn remarks_go_to_standard_error() {
 
 #[test]
 fn a_reader_that_has_enough_is_no_error() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "a line of some length\n".repeat(40_000));
     let mut command = stage.command(["diff", "--quiet"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -194,7 +194,7 @@ fn a_reader_that_has_enough_is_no_error() {
 
 #[test]
 fn output_that_cannot_be_written_is_an_error_only_while_nothing_is_done() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "x\n");
     let run = |arguments: &[&str]| {
         let full = fs::File::options().write(true).open("/dev/full").expect("Linux has it");
@@ -212,7 +212,7 @@ fn output_that_cannot_be_written_is_an_error_only_while_nothing_is_done() {
 
 #[test]
 fn a_session_expires_after_what_the_user_says() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.configure("[session]\nexpires_after = \"7d\"\n");
     stage.propose("a.txt", "x\n");
     let session = stage.status()["sessions"][0].clone();

@@ -4,16 +4,16 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 
-use end_to_end::{Stage, spawn};
+use end_to_end::{Fixture, spawn};
 
-fn begin(stage: &Stage, arguments: &[&str]) -> Child {
+fn begin(stage: &Fixture, arguments: &[&str]) -> Child {
     let mut command = stage.command(arguments);
     spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
 #[test]
 fn a_command_says_within_a_second_for_whom_it_waits_unless_it_is_to_be_quiet() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("f", "new\n");
     stage.run(["apply", "--yes"]).expect(0);
     stage.propose("f", "newer\n");

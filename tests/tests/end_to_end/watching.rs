@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use end_to_end::{Stage, git, spawn};
+use end_to_end::{Fixture, git, spawn};
 use serde_json::Value;
 
 /// A `watch --json` and the events it printed.
@@ -16,7 +16,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(stage: &Stage, arguments: &[&str]) -> Self {
+    fn start(stage: &Fixture, arguments: &[&str]) -> Self {
         let mut command = stage.command(["watch", "--json"].iter().chain(arguments));
         command.stdout(Stdio::piped());
         let mut child = spawn(&mut command);
@@ -61,7 +61,7 @@ fn seqs(events: &[Value]) -> Vec<u64> {
 
 #[test]
 fn watch_prints_each_event_of_every_process_once_and_goes_on_where_it_ended() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("before.txt", "x\n");
     let watch = Watch::start(&stage, &["--since", "0"]);
     let mut seen = watch.until("patch_proposed");
@@ -84,7 +84,7 @@ fn watch_prints_each_event_of_every_process_once_and_goes_on_where_it_ended() {
 
 #[test]
 fn a_process_that_watches_finds_what_is_stale_at_once() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "old\n");
     stage.propose("a.txt", "new\n");
     let watch = Watch::start(&stage, &["--since", "0"]);
@@ -96,7 +96,7 @@ fn a_process_that_watches_finds_what_is_stale_at_once() {
 
 #[test]
 fn checking_out_another_branch_makes_exactly_what_it_changed_stale() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let files = 200;
     for number in 0..files {
         stage.write(format!("d{}/f{number}", number % 9), format!("{number}\n"));
@@ -138,7 +138,7 @@ fn checking_out_another_branch_makes_exactly_what_it_changed_stale() {
 
 #[test]
 fn every_event_that_is_printed_is_in_the_schema() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let schema: Value =
         serde_json::from_slice(&stage.run(["schema"]).expect(0).stdout).expect("JSON");
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
@@ -167,7 +167,7 @@ fn every_event_that_is_printed_is_in_the_schema() {
 
 #[test]
 fn schema_needs_no_workspace() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut command = stage.command(["schema"]);
     command.current_dir("/").env_remove("HOME").env_remove("GREENROOM_STATE_DIR");
     assert_eq!(end_to_end::output(&mut command).status.code(), Some(0));
@@ -175,7 +175,7 @@ fn schema_needs_no_workspace() {
 
 #[test]
 fn doctor_finds_nothing_where_nothing_is_wrong_and_changes_nothing() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "old\n");
     stage.propose("a.txt", "new\n");
     let before = stage.tree();
@@ -190,7 +190,7 @@ fn doctor_finds_nothing_where_nothing_is_wrong_and_changes_nothing() {
 #[test]
 fn a_corrupt_store_is_said_with_what_to_do_and_the_workspace_stays_as_it_was() {
     for garbage in ["no database at all".repeat(1000), String::from("SQLite format 3\0garbage")] {
-        let stage = Stage::new();
+        let stage = Fixture::new();
         stage.write("a.txt", "old\n");
         stage.propose("a.txt", "new\n");
         let before = stage.tree();
@@ -220,7 +220,7 @@ fn a_corrupt_store_is_said_with_what_to_do_and_the_workspace_stays_as_it_was() {
 
 #[test]
 fn two_sessions_that_want_one_file_are_warned_of_each_other() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "old\n");
     stage.propose("a.txt", "one\n");
     let arguments = ["propose", "a.txt", "--session", "other", "--json"];
@@ -241,7 +241,7 @@ fn two_sessions_that_want_one_file_are_warned_of_each_other() {
 
 #[test]
 fn gc_says_what_it_did_and_then_that_nothing_is_left() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("a.txt", "x\n");
     let blobs = stage.state_dir().join("blobs");
     fs::write(blobs.join("00000000deadbeef.pack"), vec![1; 9000]).expect("the state is ours");

@@ -34,9 +34,9 @@ impl Message for CurrentGoals {
 
 /// Reads and proposes in one session.
 #[derive(Clone)]
-struct Desk(Addr<SessionActor>);
+struct SessionClient(Addr<SessionActor>);
 
-impl Desk {
+impl SessionClient {
     async fn read(&self, path: &RelPath) -> Result<String, String> {
         let read = self.0.send(ReadThrough { path: path.clone() }).await.map_err(say)?;
         let content = read.map_err(say)?.ok_or_else(|| format!("{path} is gone"))?;
@@ -64,14 +64,15 @@ impl Desk {
 /// module into its parent.
 pub(crate) struct Refactorer {
     session: SessionId,
-    desk: Desk,
+    session_client: SessionClient,
     goals: Goals,
 }
 
 impl Refactorer {
     pub(crate) async fn start_in(staging: &Staging, opened: &OpenedSession) -> Story<Addr<Self>> {
-        let desk = Desk(opened.actor.clone());
-        let agent = Self { session: opened.session.id, desk, goals: Goals::new() }.start();
+        let session_client = SessionClient(opened.actor.clone());
+        let agent =
+            Self { session: opened.session.id, session_client, goals: Goals::new() }.start();
         staging.subscribe(agent.clone().recipient()).await?;
         Ok(agent)
     }
@@ -89,7 +90,7 @@ impl Handler<Work> for Refactorer {
     type Result = ResponseActFuture<Self, Result<Goals, String>>;
 
     fn handle(&mut self, work: Work, _: &mut Self::Context) -> Self::Result {
-        let refactored = refactor(self.desk.clone(), work.files).into_actor(self);
+        let refactored = refactor(self.session_client.clone(), work.files).into_actor(self);
         Box::pin(refactored.map(|goals, agent, _| {
             agent.goals = goals.clone()?;
             goals
@@ -106,10 +107,10 @@ impl Handler<EventDelivery> for Refactorer {
         if *session != self.session {
             return;
         }
-        let (desk, path) = (self.desk.clone(), path.clone());
+        let (session_client, path) = (self.session_client.clone(), path.clone());
         let again = async move {
-            let content = rewritten(&path, &desk.read(&path).await?);
-            desk.write(&path, &content).await?;
+            let content = rewritten(&path, &session_client.read(&path).await?);
+            session_client.write(&path, &content).await?;
             Ok::<_, String>((path, content))
         };
         // Nobody is answered before the goals are right again.
@@ -131,40 +132,40 @@ impl Handler<CurrentGoals> for Refactorer {
     }
 }
 
-async fn refactor(desk: Desk, files: Vec<RelPath>) -> Result<Goals, String> {
+async fn refactor(session_client: SessionClient, files: Vec<RelPath>) -> Result<Goals, String> {
     let mut goals = Goals::new();
     let mut renamed = String::from("# Files in which Refusal became PathRefusal\n\n");
     for path in &files {
-        let before = desk.read(path).await?;
+        let before = session_client.read(path).await?;
         let after = rewritten(path, &before);
         if after == before {
             continue;
         }
-        desk.write(path, &after).await?;
+        session_client.write(path, &after).await?;
         goals.insert(path.clone(), vec![(path.clone(), Some(after.into_bytes()))]);
         renamed.push_str(&format!("- {path}\n"));
     }
 
     let note = parse("docs/path-refusal.md")?;
-    desk.write(&note, &renamed).await?;
+    session_client.write(&note, &renamed).await?;
     goals.insert(note.clone(), vec![(note, Some(renamed.into_bytes()))]);
 
     let (from, to) =
         (parse("crates/staging-core/src/time.rs")?, parse("crates/staging-core/src/timestamp.rs")?);
-    let moved = desk.read(&from).await?.into_bytes();
-    desk.propose(SafeRename { path: from.clone(), to: to.clone() }).await?;
+    let moved = session_client.read(&from).await?.into_bytes();
+    session_client.propose(SafeRename { path: from.clone(), to: to.clone() }).await?;
     goals.insert(from.clone(), vec![(from, None), (to, Some(moved))]);
 
     let (parent, module) = (
         parse("crates/orchestrator-adapter/src/lib.rs")?,
         parse("crates/orchestrator-adapter/src/staging.rs")?,
     );
-    let (before, body) = (desk.read(&parent).await?, desk.read(&module).await?);
+    let (before, body) = (session_client.read(&parent).await?, session_client.read(&module).await?);
     let (old, new) = ("mod staging;\n".to_owned(), inlined("staging", &body));
     let after = before.replacen(&old, &new, 1);
     let (old, new) = (old.into_bytes(), new.into_bytes());
-    desk.propose(SafeEdit { path: parent.clone(), old, new, replace_all: false }).await?;
-    desk.propose(SafeDelete { path: module.clone() }).await?;
+    session_client.propose(SafeEdit { path: parent.clone(), old, new, replace_all: false }).await?;
+    session_client.propose(SafeDelete { path: module.clone() }).await?;
     goals.insert(parent.clone(), vec![(parent, Some(after.into_bytes()))]);
     goals.insert(module.clone(), vec![(module, None)]);
     Ok(goals)
@@ -173,8 +174,8 @@ async fn refactor(desk: Desk, files: Vec<RelPath>) -> Result<Goals, String> {
 /// Writes an index of every crate's modules.
 pub(crate) struct Documenter {
     session: SessionId,
-    desk: Desk,
-    told_why: Option<oneshot::Sender<String>>,
+    session_client: SessionClient,
+    rejected_because: Option<oneshot::Sender<String>>,
 }
 
 impl Documenter {
@@ -183,11 +184,11 @@ impl Documenter {
         staging: &Staging,
         opened: &OpenedSession,
     ) -> Story<(Addr<Self>, oneshot::Receiver<String>)> {
-        let (sender, told_why) = oneshot::channel();
-        let (session, desk) = (opened.session.id, Desk(opened.actor.clone()));
-        let agent = Self { session, desk, told_why: Some(sender) }.start();
+        let (sender, rejected_because) = oneshot::channel();
+        let (session, session_client) = (opened.session.id, SessionClient(opened.actor.clone()));
+        let agent = Self { session, session_client, rejected_because: Some(sender) }.start();
         staging.subscribe(agent.clone().recipient()).await?;
-        Ok((agent, told_why))
+        Ok((agent, rejected_because))
     }
 }
 
@@ -203,7 +204,7 @@ impl Handler<Work> for Documenter {
     type Result = ResponseFuture<Result<Goals, String>>;
 
     fn handle(&mut self, work: Work, _: &mut Self::Context) -> Self::Result {
-        Box::pin(document(self.desk.clone(), work.files))
+        Box::pin(document(self.session_client.clone(), work.files))
     }
 }
 
@@ -213,34 +214,34 @@ impl Handler<EventDelivery> for Documenter {
     fn handle(&mut self, delivery: EventDelivery, _: &mut Self::Context) {
         if let Event::PatchDiscarded { session, text: Some(text), .. } = &delivery.record.event
             && *session == self.session
-            && let Some(told_why) = self.told_why.take()
+            && let Some(rejected_because) = self.rejected_because.take()
         {
             println!("  documenter: I was rejected, because {text}");
             // The story may not wait for it.
-            let _ = told_why.send(text.clone());
+            let _ = rejected_because.send(text.clone());
         }
     }
 }
 
-async fn document(desk: Desk, files: Vec<RelPath>) -> Result<Goals, String> {
+async fn document(session_client: SessionClient, files: Vec<RelPath>) -> Result<Goals, String> {
     let mut goals = Goals::new();
     let mut pages = String::from("# Modules\n");
     for root in files.iter().filter(|path| path.file_name() == b"lib.rs") {
         let mut texts = Vec::new();
         for sibling in files.iter().filter(|path| path.parent() == root.parent() && *path != root) {
-            texts.push((sibling.clone(), desk.read(sibling).await?));
+            texts.push((sibling.clone(), session_client.read(sibling).await?));
         }
         let index = module_index(&texts);
         if index.is_empty() {
             continue;
         }
-        let content = with_index(&desk.read(root).await?, &index);
-        desk.write(root, &content).await?;
+        let content = with_index(&session_client.read(root).await?, &index);
+        session_client.write(root, &content).await?;
         goals.insert(root.clone(), vec![(root.clone(), Some(content.into_bytes()))]);
         pages.push_str(&format!("\n## {root}\n\n{index}"));
     }
     let page = parse("docs/modules.md")?;
-    desk.write(&page, &pages).await?;
+    session_client.write(&page, &pages).await?;
     goals.insert(page.clone(), vec![(page, Some(pages.into_bytes()))]);
     Ok(goals)
 }

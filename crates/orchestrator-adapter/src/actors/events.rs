@@ -137,20 +137,20 @@ impl EventsActor {
             let diff = notices
                 .next_if(|notice| notice.record.seq == record.seq)
                 .and_then(|notice| notice.diff);
-            self.tell(&Arc::new(record), diff.as_ref());
+            self.send_to_all(&Arc::new(record), diff.as_ref());
         }
         notices.collect()
     }
 
-    fn tell(&mut self, record: &Arc<EventRecord>, diff: Option<&Arc<[u8]>>) {
+    fn send_to_all(&mut self, record: &Arc<EventRecord>, diff: Option<&Arc<[u8]>>) {
         self.seq = record.seq;
-        self.subscribers.retain_mut(|subscriber| subscriber.tell(record, diff));
+        self.subscribers.retain_mut(|subscriber| subscriber.send(record, diff));
     }
 }
 
 impl Subscriber {
     /// Whether it is still there.
-    fn tell(&mut self, record: &Arc<EventRecord>, diff: Option<&Arc<[u8]>>) -> bool {
+    fn send(&mut self, record: &Arc<EventRecord>, diff: Option<&Arc<[u8]>>) -> bool {
         let delivery =
             EventDelivery { record: Arc::clone(record), diff: diff.cloned(), missed: self.missed };
         match self.recipient.try_send(delivery) {
@@ -245,7 +245,7 @@ impl EventsActor {
         let mut notices = notices.into_iter().peekable();
         while let Some(notice) = notices.next_if(|notice| notice.record.seq <= self.seq + 1) {
             if notice.record.seq == self.seq + 1 {
-                self.tell(&notice.record, notice.diff.as_ref());
+                self.send_to_all(&notice.record, notice.diff.as_ref());
             }
         }
         notices.collect()

@@ -1,6 +1,6 @@
 //! Approval by a question to the client's user: what it needs, and everything that it refuses.
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -8,15 +8,15 @@ use super::client::{Called, Client};
 
 const TURNED_ON: &str = "[mcp]\napprove_by_elicitation = true\n";
 
-fn stage() -> Stage {
-    let stage = Stage::new();
+fn stage() -> Fixture {
+    let stage = Fixture::new();
     stage.configure(TURNED_ON);
     stage.write("a.txt", "one\n");
     stage
 }
 
 /// A client that says it can ask its user, in a protocol with a handshake.
-fn asking(stage: &Stage) -> Client {
+fn asking(stage: &Fixture) -> Client {
     Client::greeted(stage, &["--session", "shared"], json!({"elicitation": {}}))
 }
 
@@ -46,13 +46,13 @@ fn write(client: &mut Client, content: &str) {
 }
 
 #[track_caller]
-fn assert_untouched(stage: &Stage) {
+fn assert_untouched(stage: &Fixture) {
     assert_eq!(stage.read("a.txt"), b"one\n", "the disk is as it was");
     assert!(!stage.events().contains(&"apply_committed".to_owned()), "and nothing was applied");
 }
 
 /// The log's words on who approved.
-fn attested(stage: &Stage) -> Value {
+fn attested(stage: &Fixture) -> Value {
     let log = stage.run(["log", "--json"]).expect(0).json();
     let events = log["events"].as_array().expect("a list").clone();
     let started: Vec<_> = events.iter().filter(|event| event["event"] == "apply_started").collect();
@@ -62,7 +62,7 @@ fn attested(stage: &Stage) -> Value {
 
 #[test]
 fn nothing_asks_unless_the_user_turned_it_on() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write(".greenroom.toml", TURNED_ON);
     stage.write("greenroom/config.toml", TURNED_ON);
     let mut client = asking(&stage);
@@ -290,7 +290,7 @@ fn two_clients_at_once_apply_it_once() {
 struct Modern(Client);
 
 impl Modern {
-    fn new(stage: &Stage) -> Self {
+    fn new(stage: &Fixture) -> Self {
         let mut client = Self(Client::start(stage, &["--session", "shared"]));
         client.write("two\n");
         client

@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use end_to_end::{Stage, spawn};
+use end_to_end::{Fixture, spawn};
 use serde_json::{Value, json};
 
 /// Far longer than any answer takes, so that a machine under load fails no test.
@@ -31,7 +31,7 @@ pub(crate) struct Called {
 
 impl Client {
     /// A server in the stage's workspace, before any handshake.
-    pub(crate) fn start(stage: &Stage, arguments: &[&str]) -> Self {
+    pub(crate) fn start(stage: &Fixture, arguments: &[&str]) -> Self {
         Self::of(stage.command(["mcp"].iter().chain(arguments)))
     }
 
@@ -55,7 +55,7 @@ impl Client {
     }
 
     /// A server after the handshake of a version, by a client with these capabilities.
-    pub(crate) fn greeted(stage: &Stage, arguments: &[&str], capabilities: Value) -> Self {
+    pub(crate) fn greeted(stage: &Fixture, arguments: &[&str], capabilities: Value) -> Self {
         let mut client = Self::start(stage, arguments);
         let answer = client.greet("2025-06-18", capabilities);
         assert_eq!(answer["result"]["protocolVersion"], "2025-06-18");
@@ -63,7 +63,7 @@ impl Client {
     }
 
     /// A server for a plain client.
-    pub(crate) fn new(stage: &Stage) -> Self {
+    pub(crate) fn new(stage: &Fixture) -> Self {
         Self::greeted(stage, &[], json!({}))
     }
 

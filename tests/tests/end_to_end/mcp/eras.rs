@@ -1,6 +1,6 @@
 //! The protocol's versions, and what the server says of itself in each.
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ const REFERENCE: &str = include_str!("../fixtures/reference-tools.json");
 #[case("2025-11-25", "2025-11-25")]
 #[case("1999-01-01", "2025-11-25")]
 fn a_client_with_a_handshake_is_served_in_its_version(#[case] asked: &str, #[case] expected: &str) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     let mut client = Client::start(&stage, &[]);
     let answer = client.greet(asked, json!({}));
@@ -35,7 +35,7 @@ fn meta() -> Value {
 
 #[test]
 fn a_client_without_a_handshake_is_served() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let before = stage.tree();
     let mut client = Client::start(&stage, &[]);
     let found = client.request("server/discover", json!({"_meta": meta()}));
@@ -59,7 +59,7 @@ fn a_client_without_a_handshake_is_served() {
 
 #[test]
 fn the_fourteen_tools_are_those_of_the_reference_server() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     let listed = client.request("tools/list", json!({}));
     let tools = listed["result"]["tools"].as_array().expect("tools are a list").clone();

@@ -1,6 +1,6 @@
 //! Whatever a client sends, the server answers what can be answered and goes on.
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rstest::rstest;
@@ -70,7 +70,7 @@ fn what_cannot_be_served_is_answered_with_an_error(
     #[case] id: Value,
     #[case] code: i64,
 ) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     client.send_line(line);
     let answer = client.answer_to(&id);
@@ -92,7 +92,7 @@ fn what_cannot_be_served_is_answered_with_an_error(
 #[case::huge_pattern("search_files", json!({"path": ".", "pattern": "{a,b}".repeat(900)}))]
 #[case::bad_pattern("search_files", json!({"path": ".", "pattern": "[z-a]"}))]
 fn arguments_that_are_none_are_refused_by_the_tool(#[case] tool: &str, #[case] arguments: Value) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     let text = client.refused(tool, arguments);
     assert!(!text.is_empty() && text.len() < 5000, "a sentence: {} bytes", text.len());
@@ -102,7 +102,7 @@ fn arguments_that_are_none_are_refused_by_the_tool(#[case] tool: &str, #[case] a
 
 #[test]
 fn a_message_over_the_limit_is_refused_by_its_id_and_the_next_one_is_read() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     let content = "x".repeat(100 << 20);
     client.send(&json!({"jsonrpc": "2.0", "method": "tools/call", "params":
@@ -115,7 +115,7 @@ fn a_message_over_the_limit_is_refused_by_its_id_and_the_next_one_is_read() {
 
 #[test]
 fn json_that_is_nested_too_deep_is_refused() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let depth = 1_000_000;
@@ -129,7 +129,7 @@ fn json_that_is_nested_too_deep_is_refused() {
 
 #[test]
 fn every_request_of_a_batch_is_answered() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     client.send_line(
         br#"[{"jsonrpc":"2.0","id":7,"method":"ping"},{"jsonrpc":"2.0","id":"b","method":"ping"}]"#,
@@ -142,7 +142,7 @@ fn every_request_of_a_batch_is_answered() {
 
 #[test]
 fn a_write_with_half_a_character_is_refused_and_stages_nothing() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     client.send_line(
         br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"write_file","arguments":{"path":"f","content":"cut \ud83d here"}}}"#,
@@ -156,7 +156,7 @@ fn a_write_with_half_a_character_is_refused_and_stages_nothing() {
 
 #[test]
 fn a_tree_that_is_too_deep_is_refused_and_named() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     let deep = "d/".repeat(200);
     client.ok("write_file", json!({"path": format!("{deep}x"), "content": ""}));
@@ -173,7 +173,7 @@ fn a_tree_that_is_too_deep_is_refused_and_named() {
 
 #[test]
 fn requests_before_the_handshake_are_answered_and_do_not_end_it() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::start(&stage, &[]);
     client.assert_serves();
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
@@ -191,7 +191,7 @@ fn requests_before_the_handshake_are_answered_and_do_not_end_it() {
 
 #[test]
 fn one_id_is_one_request_at_a_time() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     for name in 0..2000 {
         stage.write(format!("many/{name}"), "");
     }
@@ -209,7 +209,7 @@ fn one_id_is_one_request_at_a_time() {
 
 #[test]
 fn more_requests_than_are_taken_at_once_are_all_answered() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     for id in 1000..2000 {
         client.send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"}));

@@ -2,14 +2,14 @@
 
 use std::os::unix::fs::symlink;
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use serde_json::{Value, json};
 
 use super::client::Client;
 
 /// A workspace and a client that has one change of every kind pending.
-fn staged() -> (Stage, Client) {
-    let stage = Stage::new();
+fn staged() -> (Fixture, Client) {
+    let stage = Fixture::new();
     for name in ["kept.txt", "changed.txt", "gone.txt", "moved.txt", "src/lib.rs", "src/gone.rs"] {
         stage.write(name, format!("{name}\n"));
     }
@@ -116,7 +116,7 @@ fn what_a_file_is_like_is_as_it_is_pending() {
 
 #[test]
 fn media_is_given_with_its_type_and_every_byte() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("dot.png", [0x89, b'P', 0xff, 0x00]);
     stage.write("some data", [0xff, 0x00]);
     let mut client = Client::new(&stage);
@@ -132,7 +132,7 @@ fn media_is_given_with_its_type_and_every_byte() {
 
 #[test]
 fn nothing_outside_of_the_workspace_is_read() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     std::fs::write(stage.beside("secret"), "secret").expect("it is ours");
     symlink(stage.beside("secret"), stage.path("link")).expect("it is ours");
     symlink(stage.beside(""), stage.path("out")).expect("it is ours");
@@ -156,7 +156,7 @@ fn nothing_outside_of_the_workspace_is_read() {
 
 #[test]
 fn roots_only_narrow_what_the_command_line_allowed() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("src/a.txt", "a\n");
     stage.write("b.txt", "b\n");
     let mut client = Client::start(&stage, &[]);

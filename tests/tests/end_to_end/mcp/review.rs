@@ -1,13 +1,13 @@
 //! What an agent learns of its patches, and what it can take back.
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use serde_json::json;
 
 use super::client::Client;
 
 #[test]
 fn a_rejection_reaches_the_agent_with_its_reason() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("b.txt", "old\n");
     let mut client = Client::new(&stage);
     client.ok("write_file", json!({"path": "a.txt", "content": "a\n"}));
@@ -23,7 +23,7 @@ fn a_rejection_reaches_the_agent_with_its_reason() {
 
 #[test]
 fn a_decision_reaches_the_agent_over_a_restart_of_its_server_and_once() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     for name in ["applied", "undone", "stale"] {
         stage.write(format!("{name}.txt"), "old\n");
     }
@@ -81,7 +81,7 @@ fn a_decision_reaches_the_agent_over_a_restart_of_its_server_and_once() {
 
 #[test]
 fn only_the_sessions_own_patches_can_be_named() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.propose("theirs.txt", "theirs\n");
     let mut client = Client::new(&stage);
     client.ok("write_file", json!({"path": "mine.txt", "content": "mine\n"}));
@@ -105,7 +105,7 @@ fn only_the_sessions_own_patches_can_be_named() {
 
 #[test]
 fn proposing_what_is_there_takes_a_patch_back() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     let mut client = Client::new(&stage);
     client.ok("write_file", json!({"path": "a.txt", "content": "b\n"}));
@@ -116,7 +116,7 @@ fn proposing_what_is_there_takes_a_patch_back() {
 
 #[test]
 fn a_file_that_is_replaced_as_a_whole_says_so_and_how_to_confirm_it() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("data.bin", [0_u8; 64]);
     let mut client = Client::new(&stage);
     let text = client.ok("write_file", json!({"path": "data.bin", "content": "\u{0}\u{1}\u{0}"}));

@@ -1,12 +1,12 @@
 //! Which session a call belongs to, and what becomes of it.
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::client::Client;
 
-fn labels(stage: &Stage) -> Vec<String> {
+fn labels(stage: &Fixture) -> Vec<String> {
     let status = stage.status();
     let sessions = status["sessions"].as_array().expect("sessions are a list").clone();
     sessions.iter().map(|s| s["label"].as_str().unwrap_or_default().to_owned()).collect()
@@ -14,7 +14,7 @@ fn labels(stage: &Stage) -> Vec<String> {
 
 #[test]
 fn when_the_input_ends_the_session_stays_with_what_is_pending() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     // Not waited for: what was read before the end is answered all the same.
     for id in 100..110 {
@@ -36,7 +36,7 @@ fn when_the_input_ends_the_session_stays_with_what_is_pending() {
 
 #[test]
 fn a_client_that_calls_no_tool_leaves_no_session() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     client.request("tools/list", json!({}));
     assert_eq!(client.end(), (Vec::new(), Some(0)));
@@ -45,7 +45,7 @@ fn a_client_that_calls_no_tool_leaves_no_session() {
 
 #[test]
 fn the_command_line_names_the_session_before_the_client_does() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::greeted(&stage, &["--session", "mine"], json!({}));
     client.call_with(json!({"name": "write_file", "_meta": {"sessionId": "theirs"},
                             "arguments": {"path": "a.txt", "content": "a"}}));
@@ -58,7 +58,7 @@ fn the_command_line_names_the_session_before_the_client_does() {
 #[case("not an id", "mcp-")]
 #[case("", "mcp-")]
 fn an_agents_own_name_for_its_session_is_a_label(#[case] id: &str, #[case] label: &str) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut command = stage.command(["mcp"]);
     command.env("CLAUDE_CODE_SESSION_ID", id);
     let mut client = Client::of(command);
@@ -70,7 +70,7 @@ fn an_agents_own_name_for_its_session_is_a_label(#[case] id: &str, #[case] label
 
 #[test]
 fn calls_of_different_sessions_do_not_see_each_other() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.run_with(["propose", "a.txt", "--session", "one"], b"a person's\n").expect(0);
     let mut client = Client::new(&stage);
     let call = |session: Value, tool: &str, arguments: Value| json!({"name": tool, "arguments": arguments, "_meta": {"sessionId": session}});
@@ -91,7 +91,7 @@ fn calls_of_different_sessions_do_not_see_each_other() {
 
 #[test]
 fn an_agent_is_told_when_its_session_has_ended() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::greeted(&stage, &["--session", "mine"], json!({}));
     client.ok("write_file", json!({"path": "a.txt", "content": "a"}));
     stage.run(["session", "close", "mine", "--yes"]).expect(0);

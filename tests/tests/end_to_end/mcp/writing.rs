@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use end_to_end::Stage;
+use end_to_end::Fixture;
 use rstest::rstest;
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn approval(text: &str) -> Vec<String> {
 
 #[test]
 fn a_write_waits_for_the_command_that_its_answer_names() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("src/a.txt", "old\n");
     let before = stage.tree();
     let mut client = Client::new(&stage);
@@ -42,7 +42,7 @@ fn a_write_waits_for_the_command_that_its_answer_names() {
 
 #[test]
 fn an_approval_of_what_was_replaced_since_is_refused() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     let first = client.ok("write_file", json!({"path": "a.txt", "content": "first\n"}));
     let second = client.ok("write_file", json!({"path": "a.txt", "content": "second\n"}));
@@ -66,7 +66,7 @@ fn an_edit_keeps_every_byte_that_it_was_not_asked_about(
     #[case] new: &str,
     #[case] after: &[u8],
 ) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", before);
     fs::set_permissions(stage.path("a.txt"), fs::Permissions::from_mode(0o750)).expect("ours");
     let mut client = Client::new(&stage);
@@ -81,7 +81,7 @@ fn an_edit_keeps_every_byte_that_it_was_not_asked_about(
 
 #[test]
 fn an_edit_is_told_what_differs_in_the_file() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let utf16: Vec<u8> = "one\ntwo\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     stage.write("wide.txt", utf16);
     stage.write("accents.txt", "cafe\u{301}\n");
@@ -101,7 +101,7 @@ fn an_edit_is_told_what_differs_in_the_file() {
 
 #[test]
 fn edits_are_staged_all_or_none() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "one\ntwo\ntwo\n");
     let mut client = Client::new(&stage);
     let mut edit = |edits: serde_json::Value, dry_run: bool| {
@@ -126,7 +126,7 @@ fn edits_are_staged_all_or_none() {
 
 #[test]
 fn what_could_not_be_shown_is_not_written_back() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("latin1.txt", b"caf\xe9\n");
     let mut client = Client::new(&stage);
     let read = client.ok("read_text_file", json!({"path": "latin1.txt"}));
@@ -139,7 +139,7 @@ fn what_could_not_be_shown_is_not_written_back() {
 
 #[test]
 fn files_and_directories_move_where_nothing_is() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     for name in ["a.txt", "dir/b.txt", "dir/in/c.txt", "taken.txt"] {
         stage.write(name, name);
     }
@@ -163,7 +163,7 @@ fn files_and_directories_move_where_nothing_is() {
 
 #[test]
 fn a_directory_is_a_change_that_holds_what_is_put_there() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("file", "");
     let before = stage.tree();
     let mut client = Client::new(&stage);
@@ -194,7 +194,7 @@ fn a_directory_is_a_change_that_holds_what_is_put_there() {
 
 #[test]
 fn a_directory_moves_with_its_links_and_empty_directories() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("dir/in/c.txt", "c\n");
     std::os::unix::fs::symlink("in/c.txt", stage.path("dir/link")).expect("a link");
     std::fs::create_dir_all(stage.path("dir/e/f")).expect("directories");
@@ -212,7 +212,7 @@ fn a_directory_moves_with_its_links_and_empty_directories() {
 
 #[test]
 fn a_patch_is_staged_whole_or_not_at_all() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "one\ntwo\n");
     stage.write("b.txt", "b\n");
     let mut client = Client::new(&stage);
@@ -244,7 +244,7 @@ fn a_patch_is_staged_whole_or_not_at_all() {
 #[case::below_a_file(json!({"path": "hard.txt/x", "content": ""}))]
 #[case::too_long_a_name(json!({"path": "x".repeat(300), "content": ""}))]
 fn what_may_not_be_written_is_refused_and_nothing_is_staged(#[case] write: serde_json::Value) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("hard.txt", "both\n");
     stage.write("dir/x", "");
     fs::hard_link(stage.path("hard.txt"), stage.path("other.txt")).expect("ours");
@@ -257,7 +257,7 @@ fn what_may_not_be_written_is_refused_and_nothing_is_staged(#[case] write: serde
 
 #[test]
 fn the_answer_to_an_edit_is_short_however_long_the_line_is() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let (head, tail) = ("var a=1;".repeat(40_000), "var b=2;".repeat(40_000));
     stage.write("app.min.js", format!("{head}MARK;{tail}\n"));
     let mut client = Client::new(&stage);
@@ -278,7 +278,7 @@ fn the_answer_to_an_edit_is_short_however_long_the_line_is() {
 
 #[test]
 fn what_is_said_of_a_patch_hides_nothing_and_what_is_read_is_exact() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     let name = "na\u{200b}me";
     let content = "a\u{e0063}\u{202e}b\u{2028}\n";

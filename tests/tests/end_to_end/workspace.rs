@@ -7,23 +7,23 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use end_to_end::{Ran, Stage, git, output, spawn};
+use end_to_end::{Fixture, Ran, git, output, spawn};
 use rstest::rstest;
 use serde_json::Value;
 
-fn run_in(stage: &Stage, dir: &Path, arguments: &[&str]) -> Ran {
+fn run_in(stage: &Fixture, dir: &Path, arguments: &[&str]) -> Ran {
     output(stage.command(arguments).current_dir(dir)).into()
 }
 
 /// A directory outside of every repository, with one below it.
-fn plain(stage: &Stage) -> (PathBuf, PathBuf) {
+fn plain(stage: &Fixture) -> (PathBuf, PathBuf) {
     let plain = stage.beside("plain");
     let below = plain.join("src/deep");
     fs::create_dir_all(&below).expect("it is new");
     (plain, below)
 }
 
-fn propose_in(stage: &Stage, dir: &Path, name: &str) {
+fn propose_in(stage: &Fixture, dir: &Path, name: &str) {
     run_in(stage, dir, &["propose", name, "--from", "/dev/null"]).expect(0);
 }
 
@@ -31,14 +31,14 @@ fn workspace(ran: &Ran) -> PathBuf {
     ran.json()["workspace"].as_str().expect("a status names it").into()
 }
 
-fn states(stage: &Stage) -> Vec<OsString> {
+fn states(stage: &Fixture) -> Vec<OsString> {
     let entries = fs::read_dir(stage.beside("state")).expect("the folder is there");
     entries.map(|entry| entry.expect("readable").file_name()).collect()
 }
 
 #[test]
 fn outside_of_repositories_a_folder_belongs_to_the_workspace_above_it() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let (plain, below) = plain(&stage);
     propose_in(&stage, &plain, "a.txt");
     let status = run_in(&stage, &below, &["status", "--json"]).expect(0);
@@ -55,7 +55,7 @@ fn outside_of_repositories_a_folder_belongs_to_the_workspace_above_it() {
 
 #[test]
 fn the_nearest_of_several_is_the_workspace_and_a_repository_comes_first() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let (plain, below) = plain(&stage);
     propose_in(&stage, &below, "own.txt");
     propose_in(&stage, &plain, "above.txt");
@@ -82,7 +82,7 @@ fn the_nearest_of_several_is_the_workspace_and_a_repository_comes_first() {
 
 #[test]
 fn a_workspace_that_moved_is_found_from_below() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let (plain, _) = plain(&stage);
     propose_in(&stage, &plain, "a.txt");
     let moved = stage.beside("moved");
@@ -96,7 +96,7 @@ fn a_workspace_that_moved_is_found_from_below() {
 
 #[test]
 fn a_directory_for_everybody_and_the_users_own_are_not_found_by_accident() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     // As /tmp is: what was staged there once says nothing of what lies below.
     let (plain, below) = plain(&stage);
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o1777)).expect("ours");
@@ -119,7 +119,7 @@ fn a_directory_for_everybody_and_the_users_own_are_not_found_by_accident() {
 
 #[test]
 fn gits_own_directory_is_no_workspace() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     // Dotfiles: a repository in the home directory, which is no workspace itself.
     git(&stage.beside("home"), &["init", "--quiet"]);
     let before = stage.tree();
@@ -175,7 +175,7 @@ fn looking_makes_no_state_and_answers_as_where_nothing_is_pending(
     #[case] arguments: &[&str],
     #[case] code: i32,
 ) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let (plain, _) = plain(&stage);
     let ran = run_in(&stage, &plain, arguments).expect(code);
     let json = [&["--json"], arguments].concat();
@@ -208,7 +208,7 @@ fn looking_makes_no_state_and_answers_as_where_nothing_is_pending(
 
 #[test]
 fn a_read_through_a_hook_makes_no_state() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     let call = serde_json::json!({
         "session_id": "one", "cwd": stage.workspace(), "hook_event_name": "PreToolUse",
@@ -221,7 +221,7 @@ fn a_read_through_a_hook_makes_no_state() {
 #[test]
 fn a_watch_waits_for_the_first_patch_also_in_a_directory_above() {
     use std::io::{BufRead as _, BufReader, Read as _};
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let (plain, below) = plain(&stage);
     let mut command = stage.command(["watch", "--json"]);
     command.current_dir(&below).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -15,11 +15,11 @@ use crate::binary::greenroom_binary;
 use crate::tree::{Tree, tree_of};
 
 /// A workspace, a state directory and a home of their own, gone when dropped.
-pub struct Stage {
+pub struct Fixture {
     dir: TempDir,
 }
 
-impl Stage {
+impl Fixture {
     /// A workspace that is an empty git repository.
     pub fn new() -> Self {
         let stage =
@@ -161,7 +161,7 @@ impl Stage {
     }
 }
 
-impl Default for Stage {
+impl Default for Fixture {
     fn default() -> Self {
         Self::new()
     }
