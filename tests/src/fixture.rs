@@ -167,7 +167,7 @@ impl Default for Fixture {
     }
 }
 
-/// What running the command came to.
+/// The result of running the command.
 #[derive(Debug)]
 pub struct Ran {
     /// The exit code; none when it was killed.

@@ -8,5 +8,5 @@ mod fixture;
 mod tree;
 
 pub use binary::{greenroom_binary, misbehaving_plugin};
-pub use stage::{Fixture, Ran, git, output, spawn};
+pub use fixture::{Fixture, Ran, git, output, spawn};
 pub use tree::{Entry, Tree, tree_of};

@@ -1,4 +1,4 @@
-//! Which coding agent's environment the command runs in.
+//! Detects the environment of a coding agent.
 
 use std::env;
 

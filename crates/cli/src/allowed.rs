@@ -68,11 +68,11 @@ fn with_library(text: &str, library: &TrustedLibrary, choose: bool) -> Result<St
             });
             push(array, fields.into_iter().collect());
         }
-        _ => return Err("`strategies` is no list".to_owned()),
+        _ => return Err("`strategies` is not a list".to_owned()),
     }
     if choose {
         let diff = document.entry("diff").or_insert_with(|| Item::Table(Table::new()));
-        let diff = diff.as_table_like_mut().ok_or("`diff` is no table")?;
+        let diff = diff.as_table_like_mut().ok_or("`diff` is not a table")?;
         diff.insert("strategy", value(library.name.as_str()));
     }
     Ok(document.to_string())
@@ -147,6 +147,6 @@ mod tests {
     #[test]
     fn what_is_no_list_is_not_touched() {
         let refused = with_library("strategies = 1\n", &library("a", "/a.so"), false);
-        assert_eq!(refused, Err("`strategies` is no list".to_owned()));
+        assert_eq!(refused, Err("`strategies` is not a list".to_owned()));
     }
 }

@@ -25,13 +25,13 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// Options that every command has stand apart from its own.
+/// The heading of the options that every command has.
 const EVERYWHERE: &str = "Options of every command";
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The directory tree to protect [default: the nearest directory upwards that holds .git, else
-    /// the nearest one in which something was staged before, else the current directory]
+    /// The directory tree to protect [default: the nearest parent directory with .git, else the
+    /// nearest one with a Greenroom state, else the current directory]
     #[arg(long, value_name = "DIR", global = true, help_heading = EVERYWHERE)]
     pub(crate) workspace: Option<PathBuf>,
     /// Where Greenroom keeps its state, a directory per workspace [default:
@@ -45,10 +45,10 @@ pub(crate) struct Global {
     /// When to colour; never with NO_COLOR set
     #[arg(long, value_name = "WHEN", global = true, help_heading = EVERYWHERE, default_value = "auto")]
     pub(crate) color: ColorChoice,
-    /// Print more on standard error; -vv prints still more
+    /// Print more on standard error; -vv prints more than -v
     #[arg(short, long, global = true, help_heading = EVERYWHERE, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Print only errors, questions, and what a command is asked for, such as a diff
+    /// Print only errors, questions, and requested output such as a diff
     #[arg(short, long, global = true, help_heading = EVERYWHERE, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 }
@@ -98,14 +98,14 @@ pub(crate) enum Command {
     Discard {
         /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
         ids: Vec<Selector>,
-        /// The reason, which the agent is told
+        /// The reason, which the agent is shown
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         /// Do not ask before everything pending is discarded
         #[arg(long)]
         yes: bool,
     },
-    /// Undo an apply while its files are still what was applied; its patches are pending again
+    /// Undo an apply whose files are unchanged since; its patches are pending again
     #[command(after_help = examples::UNDO)]
     Undo {
         /// The apply, like a1 [default: the newest one that is on the disk, except those of `init`]
@@ -125,7 +125,7 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Show everything that happened
+    /// Show the log of events
     Log {
         /// Entries of patches (p1), applies (a1), or sessions (s1, or a label) [default: all
         /// entries]
@@ -143,19 +143,19 @@ pub(crate) enum Command {
     /// List, allow or test diff strategies from libraries
     #[command(subcommand)]
     Plugin(Plugin),
-    /// Finish or roll back an apply that was broken off, and remove what it left
+    /// Finish or roll back an interrupted apply, and remove its temporary files
     Recover(Recover),
-    /// Propose stale, expired or rejected patches again, merged with what their files hold now
+    /// Propose stale, expired or rejected patches again, merged with the current files
     #[command(after_help = examples::REFRESH)]
     Refresh {
-        /// Patches (p1), or sessions (s1, or a label) for what is stale or expired in them
+        /// Patches (p1), or sessions (s1, or a label) for their stale and expired patches
         /// [default: everything stale or expired]
         ids: Vec<Selector>,
     },
-    /// Print what happens in every process, as it happens, and find stale patches at once
+    /// Print the events of every process as they happen, and find stale patches at once
     #[command(after_help = examples::WATCH)]
     Watch {
-        /// Begin behind this entry of the log, to go on where another watch ended [default: now]
+        /// Start after this entry of the log, to continue where another watch ended [default: now]
         #[arg(long, value_name = "SEQ", value_parser = entry)]
         since: Option<u64>,
     },
@@ -165,7 +165,7 @@ pub(crate) enum Command {
     Schema,
     /// Remove leftovers of dead processes, expired history and unreferenced contents
     Gc {
-        /// Print what would be decided, and change nothing
+        /// Print what would be removed, and change nothing
         #[arg(long)]
         dry_run: bool,
     },
@@ -175,8 +175,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "LABEL", env = "GREENROOM_SESSION", hide_env_values = true)]
         session: Option<String>,
     },
-    /// Stage what an agent's own tools are about to write; the agent's hook runs it, with the call
-    /// on standard input
+    /// Stage what an agent's own tools are about to write; for the hook of an agent, with the call on
+    /// standard input
     Hook(Hook),
     /// Change an agent's settings so that its writes are staged; shows the change and asks
     #[command(after_help = examples::INIT)]
@@ -185,15 +185,15 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Recover {
-    /// First take over the state of the directory that was at this path before, as after a restore
-    /// from a backup. DIR, a state or an old path, names one of several
+    /// First adopt the state of the directory that was at this path before, as after a restore from
+    /// a backup. DIR names one of several, by its state directory or its old path
     #[arg(long, value_name = "DIR")]
     pub(crate) adopt: Option<Option<PathBuf>>,
-    /// Give up an apply in doubt, like a3, after you have put its files in order by hand
+    /// Close an apply in doubt, like a3, after you have corrected its files by hand
     #[arg(long, value_name = "APPLY")]
     pub(crate) acknowledge: Option<staging_core::ApplyId>,
-    /// Recover every workspace of yours with an apply that was broken off or is in doubt, as at
-    /// login or boot. One that is gone, or that is in use, is reported; the others go on
+    /// Recover all your workspaces with an interrupted apply or one in doubt, as at login or boot.
+    /// A workspace that does not exist or is in use is reported, and the others are recovered
     #[arg(long, conflicts_with_all = ["adopt", "acknowledge", "workspace"])]
     pub(crate) all: bool,
 }
@@ -206,8 +206,8 @@ pub(crate) struct Init {
     /// Remove what init wrote, from the settings for you alone and from the shared ones
     #[arg(long)]
     pub(crate) remove: bool,
-    /// Change the workspace's shared settings, which everybody gets who works in it, instead of
-    /// those for you alone; everybody needs Greenroom then
+    /// Change the shared settings of the workspace instead of those for you alone; everybody who
+    /// works in it then needs Greenroom
     #[arg(long, conflicts_with = "user")]
     pub(crate) shared: bool,
     /// Change your own settings, for every workspace, instead of the workspace's
@@ -272,13 +272,13 @@ pub(crate) struct Propose {
     #[arg(required_unless_present = "patch")]
     pub(crate) path: Option<OsString>,
     /// Stage a unified or git diff, or a `*** Begin Patch`, over many files, all or none; `-` is
-    /// standard input. Its names are relative to the workspace
+    /// standard input. Its names are relative to the current directory
     #[arg(long, value_name = "FILE",
           conflicts_with_all = ["path", "from", "delete", "rename_to", "mode", "base", "symlink",
                                 "directory"])]
     pub(crate) patch: Option<PathBuf>,
-    /// The digest of the file that the change was made from; refused as stale when the session sees
-    /// another content
+    /// The digest of the file that the change was made from; the proposal is refused as stale when
+    /// the session sees another content
     #[arg(long, value_name = "BLAKE3", value_parser = digest)]
     pub(crate) base: Option<Digest>,
     /// The session's label, or the id of an open one; opened when there is none
@@ -288,7 +288,7 @@ pub(crate) struct Propose {
     #[arg(long, value_name = "FILE",
           conflicts_with_all = ["delete", "rename_to", "symlink", "directory"])]
     pub(crate) from: Option<PathBuf>,
-    /// Stage the deletion of a file, a symbolic link, or an empty directory
+    /// Stage the deletion of a file, a symbolic link or an empty directory
     #[arg(long, conflicts_with_all = ["rename_to", "mode", "symlink", "directory"])]
     pub(crate) delete: bool,
     /// Stage a rename
@@ -300,7 +300,7 @@ pub(crate) struct Propose {
     /// Stage a directory
     #[arg(long, conflicts_with = "mode")]
     pub(crate) directory: bool,
-    /// The file's permission bits, like 755; the content stays unless --from is given
+    /// The file's permission bits, like 755; the content is unchanged without --from
     #[arg(long, value_name = "BITS", value_parser = octal)]
     pub(crate) mode: Option<u32>,
 }
@@ -310,7 +310,7 @@ pub(crate) struct Apply {
     /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
     pub(crate) ids: Vec<Selector>,
     /// The signature that was reviewed, or its first 8 digits or more; refused when it is not
-    /// what is pending now
+    /// the set's
     #[arg(long, value_name = "SIGNATURE", value_parser = signature)]
     pub(crate) expect: Option<ExpectedSignature>,
     /// Apply what is pending without asking
@@ -329,17 +329,17 @@ pub(crate) struct Apply {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Session {
-    /// List the sessions that are open, and those with patches that wait for a decision
+    /// List the open sessions, and those with patches that wait for a decision
     List {
-        /// List also those that ended, and those whose process is gone
+        /// Also list sessions that ended, and those whose process ended
         #[arg(long)]
         all: bool,
     },
-    /// End a session; rejects what is pending in it, after a question
+    /// Close a session and reject its pending patches, after a question
     Close {
         /// The session, an id or a label
         session: String,
-        /// Why the patches are rejected, which the agent is told
+        /// The reason for rejecting the patches, which the agent is shown
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         /// Do not ask before pending patches are rejected
@@ -350,13 +350,13 @@ pub(crate) enum Session {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugin {
-    /// List every strategy, bundled and allowed, and what keeps one from being used
+    /// List all strategies, bundled and allowed, and why one is not used
     List,
-    /// Allow a library to be loaded, as it is now, in a process of its own
+    /// Allow a library, with its current content, to be loaded in its own process
     Allow {
         /// The library
         path: PathBuf,
-        /// Compare files with it from now on
+        /// Use it from now on
         #[arg(long = "use")]
         chosen: bool,
         /// Load it into greenroom's own process: nothing confines it, and if it crashes, greenroom
@@ -364,7 +364,7 @@ pub(crate) enum Plugin {
         #[arg(long)]
         in_process: bool,
     },
-    /// Run the conformance kit over a library, in a process of its own
+    /// Run the conformance kit on a library, in its own process
     Test {
         /// The library
         path: PathBuf,
@@ -427,7 +427,7 @@ fn signature(text: &str) -> Result<ExpectedSignature, String> {
     if is_hex && (8..=64).contains(&text.len()) {
         return Ok(ExpectedSignature(text.to_ascii_lowercase()));
     }
-    Err("expected the hex digits that `greenroom status` shows, 8 of them at least".to_owned())
+    Err("expected at least 8 hex digits of a signature, as `greenroom status` shows it".to_owned())
 }
 
 #[cfg(test)]

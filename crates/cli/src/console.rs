@@ -31,7 +31,7 @@ pub(crate) struct Console {
     can_answer: bool,
     /// The command's layer, which may recover something at any call.
     layer: RefCell<Option<DiffStagingLayer>>,
-    /// What it has recovered and was told of.
+    /// What the layer has recovered, as reported so far.
     recovered: RefCell<RecoverReport>,
 }
 
@@ -88,7 +88,7 @@ impl Console {
         self.recovered.borrow_mut().add(report);
     }
 
-    /// Whether only what was asked for is to be said.
+    /// Whether to print only requested output, errors and questions.
     pub(crate) fn is_quiet(&self) -> bool {
         self.is_quiet
     }

@@ -1,4 +1,4 @@
-//! What went wrong, in one sentence, with what to do next and an exit code.
+//! The failure of a command: a message, what to do next, and an exit code.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use staging_core::{ErrorKind, PatchId, StagingError, escape_for_display, with_ca
 use crate::args::{Command, Session};
 use crate::json::{ErrorFields, ErrorView};
 
-/// A command could not do what it was asked.
+/// A command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: ErrorKind,
@@ -17,17 +17,17 @@ pub(crate) struct Failure {
     patches: Vec<PatchId>,
     /// What to do next, when the kind alone does not say it.
     advice: Option<String>,
-    /// Whoever read our output has gone: nothing to complain about.
+    /// The reader of standard output has closed it, which is not an error.
     is_closed_pipe: bool,
-    /// The command's own object says it already.
+    /// The command's JSON object has the failure already.
     is_in_the_object: bool,
-    /// Parts of the set are missing, and what is left can be asked for.
+    /// Patches of the set are stale or expired, and `--rest` applies the others.
     lacks_parts: bool,
-    /// What was named and is not there.
+    /// The unknown patch or session.
     unknown: Option<Box<Unknown>>,
 }
 
-/// What a command named and nobody knows.
+/// An unknown patch or session that a command named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
     Patch(PatchId),
@@ -59,7 +59,7 @@ impl Failure {
         Self::new(ErrorKind::Refused, message)
     }
 
-    /// The system failed a call.
+    /// A system call failed.
     pub(crate) fn io(what: impl fmt::Display, source: &io::Error) -> Self {
         Self::new(ErrorKind::Io, format!("{what}: {source}"))
     }
@@ -84,17 +84,17 @@ impl Failure {
         Self { advice: Some(advice.into()), ..self }
     }
 
-    /// A library did not pass the conformance kit, as the command's output tells in full.
+    /// A library did not pass the conformance kit; the output has the details.
     pub(crate) fn plugin_failed(message: impl Into<String>) -> Self {
         Self { is_in_the_object: true, ..Self::new(ErrorKind::Unsupported, message) }
     }
 
-    /// The command's own object says it already.
+    /// The command's JSON object has the failure already.
     pub(crate) fn in_the_object(self) -> Self {
         Self { is_in_the_object: true, ..self }
     }
 
-    /// What was named and is not there.
+    /// The unknown patch or session.
     pub(crate) fn unknown(&self) -> Option<&Unknown> {
         self.unknown.as_deref()
     }
@@ -139,7 +139,7 @@ impl Failure {
         let mut text = format!("greenroom: {}\n", self.message);
         let mut sentences = Vec::new();
         if self.kind != ErrorKind::InDoubt {
-            sentences.extend(command.and_then(what_stands).map(str::to_owned));
+            sentences.extend(command.and_then(unchanged_by).map(str::to_owned));
         }
         sentences.extend(command.and_then(|command| self.remedy(command)));
         sentences.extend(self.advice.clone().or_else(|| self.general_advice().map(str::to_owned)));
@@ -150,35 +150,35 @@ impl Failure {
         text
     }
 
-    /// What a reviewer, or whoever proposes, does about stale and expired patches.
+    /// The next step for stale and expired patches, for reviewers and for agents.
     fn remedy(&self, command: &Command) -> Option<String> {
         if self.kind != ErrorKind::Stale {
             return None;
         }
         if matches!(command, Command::Propose(_)) {
-            return Some("Read the file again and propose anew.".to_owned());
+            return Some("Read the file again and propose the change again.".to_owned());
         }
         if self.patches.is_empty() || !matches!(command, Command::Apply(_) | Command::Diff { .. }) {
             return None;
         }
         let ids = names_of(&self.patches);
         let rest = match command {
-            Command::Apply(_) if self.lacks_parts => ", or apply what is left with `--rest`",
+            Command::Apply(_) if self.lacks_parts => ", or apply the others with `--rest`",
             _ => "",
         };
         Some(format!(
-            "Propose anew with `greenroom refresh {ids}`, dismiss with `greenroom discard \
-             {ids}`{rest}."
+            "Propose them again with `greenroom refresh {ids}`, dismiss them with `greenroom \
+             discard {ids}`{rest}."
         ))
     }
 
     fn general_advice(&self) -> Option<&'static str> {
         match self.kind {
             ErrorKind::SignatureMismatch => {
-                Some("Read `greenroom diff` again and approve the signature that it names.")
+                Some("Run `greenroom diff` again and approve the signature that it prints.")
             }
             ErrorKind::ConfirmationMissing => {
-                Some("Look at the files, then add --confirm-full-replace.")
+                Some("Check the files, then add --confirm-full-replace.")
             }
             ErrorKind::InDoubt => Some("Run `greenroom recover`."),
             ErrorKind::Busy => Some("Try again in a moment."),
@@ -195,8 +195,8 @@ fn names_of(patches: &[PatchId]) -> String {
     named.join(" ") + more
 }
 
-/// What a failed command has left as it was.
-fn what_stands(command: &Command) -> Option<&'static str> {
+/// What a failed command did not change.
+fn unchanged_by(command: &Command) -> Option<&'static str> {
     match command {
         Command::Propose(_) | Command::Refresh { .. } => {
             Some("Nothing was staged and no file was changed.")

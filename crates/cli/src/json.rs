@@ -134,7 +134,7 @@ pub(crate) struct ShownView<'a> {
     pub(crate) text: Option<String>,
 }
 
-/// What `apply` came to.
+/// The result of `apply`.
 #[derive(Serialize)]
 pub(crate) struct AppliedView<'a> {
     pub(crate) apply: Option<ApplyId>,
@@ -143,7 +143,7 @@ pub(crate) struct AppliedView<'a> {
     pub(crate) stale: Vec<PatchId>,
 }
 
-/// What `undo` came to.
+/// The result of `undo`.
 #[derive(Serialize)]
 pub(crate) struct UndoneView<'a> {
     pub(crate) apply: ApplyId,
@@ -154,7 +154,7 @@ pub(crate) struct UndoneView<'a> {
     pub(crate) pending: &'a [PatchId],
 }
 
-/// What `redo` came to.
+/// The result of `redo`.
 #[derive(Serialize)]
 pub(crate) struct RedoneView<'a> {
     pub(crate) apply: Option<ApplyId>,

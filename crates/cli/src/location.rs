@@ -1,5 +1,5 @@
-//! Where everything is: the workspace, its state, the configuration, and the
-//! files that arguments name.
+//! The location of the workspace, its state and the configuration, and the files that arguments
+//! name.
 
 use std::env;
 use std::ffi::OsStr;
@@ -16,33 +16,32 @@ use crate::paths::{normalised, resolved, shown, shown_bytes};
 use crate::root::{check_root, find_root};
 use crate::user_dirs::{STATE, config_file, home};
 
-/// The places that a command works with.
+/// The directories that a command works with.
 #[derive(Debug)]
 pub(crate) struct Location {
     /// The workspace's root, canonical.
     pub(crate) root: PathBuf,
     /// This workspace's own state directory.
     pub(crate) state_dir: PathBuf,
-    /// Where the states of all workspaces are.
+    /// The directory of the states of all workspaces.
     pub(crate) base: PathBuf,
-    /// How this workspace's was found.
+    /// How this workspace's state was found.
     state: WorkspaceState,
-    /// The user's configuration, whether there is one or not.
+    /// The file of the user's configuration, which may not exist.
     pub(crate) config_file: Option<PathBuf>,
-    /// Where relative arguments begin, canonical.
+    /// The directory of relative arguments, canonical.
     current: PathBuf,
 }
 
 impl Location {
-    /// Finds everything from the options, the environment and the current
-    /// directory.
+    /// Finds them by the options, the environment and the current directory.
     pub(crate) fn find(options: &Global) -> Result<Self, Failure> {
         let current = env::current_dir()
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
         Self::find_from(options, &current)
     }
 
-    /// The same, as if this were the current directory.
+    /// The same with another current directory.
     pub(crate) fn find_from(options: &Global, current: &Path) -> Result<Self, Failure> {
         let current = dunce::canonicalize(current)
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
@@ -99,14 +98,14 @@ impl Location {
             ([], _) => {
                 return Err(Failure::new(
                     ErrorKind::NotFound,
-                    "there is no state of an earlier directory to take over",
+                    "there is no state of an earlier directory to adopt",
                 ));
             }
             _ => {
                 let dirs: Vec<String> =
                     named.iter().map(|state| format!("`{}`", shown(&state.dir))).collect();
                 return Err(Failure::usage(format!(
-                    "several states can be taken over: {}",
+                    "several states can be adopted: {}",
                     dirs.join(", ")
                 ))
                 .advise("Name one of them: `greenroom recover --adopt DIR`."));
@@ -116,14 +115,14 @@ impl Location {
         Self::with_state(self.root, self.base, self.current)
     }
 
-    /// Whether the workspace has a state. Commands that only look at one do not make it.
+    /// Whether the workspace has a state. Commands that only read do not create one.
     pub(crate) fn has_state(&self) -> bool {
         self.state.found != StateFound::New
     }
 
-    /// Where patches are pending in a directory that holds this workspace: what to say of it.
+    /// A note about pending patches of a directory that contains this workspace.
     pub(crate) fn note_of_work_above(&self) -> Option<String> {
-        // It is a hint: where the states cannot be looked at, others say so.
+        // It is a hint: other calls report states that cannot be read.
         let above = first_with_work(&self.base, self.root.ancestors().skip(1)).ok()??;
         Some(format!(
             "patches are pending in `{0}`, which holds this workspace: `greenroom --workspace {0} \
@@ -132,7 +131,7 @@ impl Location {
         ))
     }
 
-    /// What a person should know of the state: a line each.
+    /// Notes for a person about the state, a line each.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let StateFound::Moved { from } = &self.state.found {
@@ -143,12 +142,12 @@ impl Location {
             notes.push(if state.root == self.root {
                 format!(
                     "another directory was at `{root}` before, and has patches pending; \
-                     `greenroom recover --adopt` takes them over"
+                     `greenroom recover --adopt` adopts them"
                 )
             } else {
                 format!(
-                    "patches are pending for `{root}`, which is gone and may be this directory; \
-                     `greenroom recover --adopt` takes them over"
+                    "patches are pending for `{root}`, which does not exist any more and may be this directory; \
+                     `greenroom recover --adopt` adopts them"
                 )
             });
         }
@@ -179,7 +178,7 @@ impl Location {
         };
         let below = below.ok_or_else(|| {
             about(Failure::refused(format!(
-                "`{}` lies outside of the workspace `{}`",
+                "`{}` is outside of the workspace `{}`",
                 shown_bytes(argument),
                 shown(&self.root),
             )))
@@ -196,11 +195,11 @@ impl Location {
     /// The folder that relative arguments begin in; none for the workspace's root.
     ///
     /// # Errors
-    /// `Refused` when it lies outside of the workspace.
+    /// `Refused` when it is outside of the workspace.
     pub(crate) fn directory(&self) -> Result<Option<RelPath>, Failure> {
         let below = self.current.strip_prefix(&self.root).map_err(|_| {
             Failure::refused(format!(
-                "`{}` lies outside of the workspace `{}`",
+                "`{}` is outside of the workspace `{}`",
                 shown(&self.current),
                 shown(&self.root)
             ))
@@ -233,7 +232,7 @@ pub(crate) fn states_of(options: &Global) -> Result<PathBuf, Failure> {
     state_base(options, &current)
 }
 
-/// Where the states of all workspaces are.
+/// The directory of the states of all workspaces.
 fn state_base(options: &Global, current: &Path) -> Result<PathBuf, Failure> {
     match options.state_dir.as_ref().filter(|dir| !dir.as_os_str().is_empty()) {
         Some(named) => resolved(&current.join(named)).map_err(|source| {
@@ -258,7 +257,7 @@ pub(crate) fn check_outside(
     })?;
     if full.starts_with(root) {
         return Err(Failure::refused(format!(
-            "{what} `{}` lies inside the workspace, where agents write",
+            "{what} `{}` is inside the workspace, where agents write",
             shown(path)
         ))
         .advise(advice));

@@ -1,7 +1,7 @@
-//! The `greenroom` command: the reviewer's seat.
+//! The `greenroom` command, with which a person reviews and approves.
 //!
 //! Only this binary reads the environment, the home directory, the terminal and
-//! the umask; the libraries are handed what it found. It calls the blocking
+//! the umask; it passes them to the libraries. It calls the blocking
 //! layer: one process runs one command, so its one thread owns every disk swap,
 //! and starting actors would cost more than most commands take.
 

@@ -1,4 +1,4 @@
-//! What somebody may have meant by a word that is not known.
+//! Suggestions for an unknown word.
 
 /// Words are alike from here on, as clap has it for its own suggestions.
 const ALIKE: f64 = 0.7;

@@ -1,11 +1,11 @@
-//! What recovery did, in words and for `--json`.
+//! Reports of recovery, as text and for `--json`.
 
 use serde::Serialize;
 use staging_core::{ApplyId, ApplyOutcome, RecoverReport, RecoveredApply};
 
 use crate::paths::shown;
 
-/// So many files are named without `-v`.
+/// How many files are named without `-v`.
 const NAMED_MAX: usize = 10;
 
 /// What recovery did, as programs read it.
@@ -37,7 +37,7 @@ impl<'a> From<&'a RecoverReport> for RecoveryView<'a> {
     }
 }
 
-/// What recovery did to applies and journals, and what to do next; nothing when it did nothing.
+/// What recovery did to applies and journals and what to do next, a line each.
 pub(crate) fn lines(report: &RecoverReport, names_all: bool) -> Vec<String> {
     let named_max = if names_all { usize::MAX } else { NAMED_MAX };
     let mut lines = Vec::new();
@@ -46,16 +46,14 @@ pub(crate) fn lines(report: &RecoverReport, names_all: bool) -> Vec<String> {
         if names_all && !each.files.is_empty() {
             lines.push(format!("  files: {}", each.files.join(", ")));
         }
-        let stays = |conflict: &String| format!("  {conflict}: left as it is");
-        push_some(&mut lines, each.conflicts.iter().map(stays), named_max, "left as they are");
+        let stays = |conflict: &String| format!("  {conflict}: left unchanged");
+        push_some(&mut lines, each.conflicts.iter().map(stays), named_max, "left unchanged");
         if !each.restored.is_empty() {
             let restored = each.restored.iter().map(|path| format!("  `{path}`: {RESTORED}"));
             push_some(&mut lines, restored, named_max, RESTORED);
         }
         if each.from_record {
-            lines.push(
-                "  its journal was missing or damaged: the store's record stood for it".into(),
-            );
+            lines.push("  its journal was missing or damaged: the store's record was used".into());
         }
         if let (ApplyOutcome::InDoubt, Some(apply)) = (each.outcome, each.apply) {
             lines.push(format!("  {}", acknowledging(apply)));
@@ -63,20 +61,19 @@ pub(crate) fn lines(report: &RecoverReport, names_all: bool) -> Vec<String> {
     }
     for journal in &report.quarantined {
         let (file, reason) = (shown(&journal.file), &journal.reason);
-        lines
-            .push(format!("journal `{file}` is not acted on: {reason}; look at it, and remove it"));
+        lines.push(format!("journal `{file}` is ignored: {reason}; inspect it, then remove it"));
     }
     for file in &report.kept {
         let file = shown(file);
         lines.push(format!(
-            "bytes of an edit made meanwhile are kept in `{file}`: merge them by hand, and remove \
-             the file"
+            "an edit that was made during the apply is kept in `{file}`: merge it by hand, then \
+             remove the file"
         ));
     }
     lines
 }
 
-/// Whether something is left for a person to do or to know, however quiet the command is.
+/// Whether a person has to act or to know something, even with `--quiet`.
 pub(crate) fn needs_a_person(report: &RecoverReport) -> bool {
     let is_whole = |each: &RecoveredApply| {
         each.outcome != ApplyOutcome::InDoubt
@@ -104,7 +101,7 @@ fn push_some(
     }
 }
 
-/// One broken apply, what became of it, and the next step.
+/// An interrupted apply, its outcome, and the next step.
 fn sentence(recovered: &RecoveredApply) -> String {
     let RecoveredApply { apply, undoes, .. } = recovered;
     let name = match (apply, undoes) {
@@ -119,35 +116,35 @@ fn sentence(recovered: &RecoveredApply) -> String {
     };
     match (recovered.outcome, apply, undoes) {
         (ApplyOutcome::Committed, _, Some(undone)) => format!(
-            "recovered: {name} was broken off and is finished{files}; `greenroom redo {undone}` \
+            "recovered: {name} was interrupted and is now finished{files}; `greenroom redo {undone}` \
              applies {undone} again"
         ),
         (ApplyOutcome::Committed, Some(apply), None) => format!(
-            "recovered: {name} was broken off and is finished{files}; `greenroom undo {apply}` \
+            "recovered: {name} was interrupted and is now finished{files}; `greenroom undo {apply}` \
              takes it back"
         ),
         (ApplyOutcome::Committed, None, None) => {
-            format!("recovered: {name} was broken off and is finished{files}")
+            format!("recovered: {name} was interrupted and is now finished{files}")
         }
         (ApplyOutcome::RolledBack, _, Some(undone)) => format!(
-            "recovered: {name} was broken off and is rolled back{files}; {undone} is applied as \
-             before"
+            "recovered: {name} was interrupted and is now rolled back{files}; {undone} is still \
+             applied"
         ),
         (ApplyOutcome::RolledBack, _, None) => format!(
-            "recovered: {name} was broken off and is rolled back{files}; its patches can be \
+            "recovered: {name} was interrupted and is now rolled back{files}; its patches can be \
              decided again"
         ),
         (ApplyOutcome::InDoubt, ..) => {
-            format!("{name} is in doubt{files}: it can be neither finished nor rolled back")
+            format!("{name} is in doubt{files}: it cannot be finished or rolled back")
         }
     }
 }
 
-/// What to do about an apply that recovery could not decide.
+/// The next step for an apply in doubt.
 pub(crate) fn acknowledging(apply: ApplyId) -> String {
     format!(
-        "Put its files in order by hand, then run `greenroom recover --acknowledge {apply}`; \
-         `greenroom recover` tries it again."
+        "Correct its files by hand, then run `greenroom recover --acknowledge {apply}`; \
+         `greenroom recover` tries again."
     )
 }
 
@@ -174,11 +171,21 @@ mod tests {
     }
 
     #[rstest]
-    #[case(ApplyOutcome::Committed, None, "a3 was broken off and is finished (1 file)", "undo a3")]
+    #[case(
+        ApplyOutcome::Committed,
+        None,
+        "a3 was interrupted and is now finished (1 file)",
+        "undo a3"
+    )]
     #[case(ApplyOutcome::Committed, Some(2), "a3, the undo of a2, was", "redo a2")]
-    #[case(ApplyOutcome::RolledBack, None, "is rolled back", "can be decided again")]
-    #[case(ApplyOutcome::RolledBack, Some(2), "a3, the undo of a2, was", "a2 is applied as before")]
-    #[case(ApplyOutcome::InDoubt, None, "a3 is in doubt (1 file)", "neither finished nor")]
+    #[case(ApplyOutcome::RolledBack, None, "is now rolled back", "can be decided again")]
+    #[case(ApplyOutcome::RolledBack, Some(2), "a3, the undo of a2, was", "a2 is still applied")]
+    #[case(
+        ApplyOutcome::InDoubt,
+        None,
+        "a3 is in doubt (1 file)",
+        "cannot be finished or rolled back"
+    )]
     fn an_outcome_is_said_with_the_next_step(
         #[case] outcome: ApplyOutcome,
         #[case] undoes: Option<u64>,
@@ -198,8 +205,8 @@ mod tests {
             ..RecoverReport::default()
         };
         let lines = lines(&report, false).join("\n");
-        assert!(lines.contains("kept in `/s/conflicts/a`: merge them by hand"), "{lines}");
-        assert!(lines.contains("journal `/s/j` is not acted on: torn"), "{lines}");
+        assert!(lines.contains("kept in `/s/conflicts/a`: merge it by hand"), "{lines}");
+        assert!(lines.contains("journal `/s/j` is ignored: torn"), "{lines}");
         assert_eq!(super::lines(&RecoverReport::default(), true), Vec::<String>::new());
     }
 

@@ -43,9 +43,8 @@ fn nearest_repository<'p>(current: &'p Path, home: Option<&Path>) -> Option<&'p 
 
 /// The nearest directory upwards in which something was staged before, else the one we are in.
 ///
-/// A directory that holds one of the user's own directories is never found this way, nor is one
-/// that every user may write to, such as `/tmp`: what was staged there once says nothing of the
-/// projects below it.
+/// A directory that holds one of the user's own directories is never found this way, and neither is one
+/// that every user may write to, such as `/tmp`: its state says nothing about the projects below it.
 fn nearest_used<'p>(
     current: &'p Path,
     home: Option<&Path>,

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The user's configuration, whether there is one or not.
+/// The file of the user's configuration, which may not exist.
 pub(crate) fn config_file() -> Option<PathBuf> {
     let dir = CONFIG.find(home().as_deref())?;
     Some(dir.join("config.toml"))

@@ -1,4 +1,4 @@
-//! What the agent is told of its patches, and how the user decides about them.
+//! What tools answer about patches, and how the user decides about them.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use staging_core::{Decision, Patch, Proposed, Session, SessionId, patch_line, set_signature};
 
-/// So many patches are named one by one in a command.
+/// How many patches a command names one by one.
 const NAMED_MAX: usize = 40;
 
 /// What a tool answers.
@@ -45,12 +45,15 @@ impl Answer {
         let superseded: BTreeSet<_> = proposed.iter().filter_map(|one| one.superseded).collect();
         if patches.is_empty() {
             let gone = names(superseded.iter());
-            let gone = if gone.is_empty() { gone } else { format!(", and {gone} is taken back") };
-            sentence(&mut text, &format!("Nothing to decide: that is what is on the disk{gone}."));
+            let gone = if gone.is_empty() { gone } else { format!(", and {gone} is withdrawn") };
+            sentence(
+                &mut text,
+                &format!("Nothing to stage: the file already has that content{gone}."),
+            );
             return Self { text, patches, news: None };
         }
         if !superseded.is_empty() {
-            sentence(&mut text, &format!("It takes the place of {}.", names(superseded.iter())));
+            sentence(&mut text, &format!("It replaces {}.", names(superseded.iter())));
         }
         for patch in &patches {
             for remark in &patch.diff.remarks {
@@ -63,7 +66,9 @@ impl Answer {
             let others = names(others.iter());
             sentence(
                 &mut text,
-                &format!("Also pending in {others}: once one is applied, the others are stale."),
+                &format!(
+                    "The file is also pending in {others}: applying one patch makes the others stale."
+                ),
             );
         }
         text.push_str(&how_to_approve(session, &patches));

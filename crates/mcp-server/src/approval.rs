@@ -1,4 +1,4 @@
-//! Approval by a question that the client puts to its user, where the user turned that on.
+//! Approval by a question that the client asks its user, where the user turned that on.
 //!
 //! A client's word is weaker than a reviewer's at the terminal: whether a person saw the question,
 //! only the client knows. So it approves less (`staging_core::check_client_approval`), only what the question
@@ -56,7 +56,7 @@ struct Shown {
     signature: Signature,
 }
 
-/// What a call of the tool came to, before anybody is waited for.
+/// A call of the tool, as it is read before anybody is asked.
 pub(crate) enum Request {
     /// A question to be put; with what the state is bound to.
     Question { question: Question, bound_to: Vec<u8> },
@@ -86,7 +86,7 @@ impl Approvals {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         let bound_to = format!("{}\n{arguments}", guard.session.session.id).into_bytes();
         let arguments: Diff = serde_json::from_value(arguments).map_err(|error| {
-            Failure::new(format!("the arguments are not those of the tool: {error}"))
+            Failure::new(format!("the arguments do not match the tool's schema: {error}"))
         })?;
         match (request.request_state, request.input_responses) {
             (None, None) => {
@@ -96,16 +96,14 @@ impl Approvals {
                 });
                 let question = asked
                     .await
-                    .map_err(|_| Failure::new("the tool failed inside: nothing is applied"))??;
+                    .map_err(|_| Failure::new("the tool panicked: nothing is applied"))??;
                 Ok(Request::Question { question, bound_to })
             }
             (Some(state), Some(responses)) => {
                 let shown = self.reopen(&state, &bound_to)?;
                 Ok(Request::Answer { shown, result: answer_in(responses)? })
             }
-            _ => Err(Failure::new(
-                "an answer comes with the state of its question: nothing is applied",
-            )),
+            _ => Err(Failure::new("an answer needs the state of its question: nothing is applied")),
         }
     }
 
@@ -125,7 +123,7 @@ impl Approvals {
                 // One that names neither kind has forms, as in the version without the others.
                 if elicitation.is_none_or(|kinds| kinds.form.is_none() && kinds.url.is_some()) {
                     return Err(Failure::new(format!(
-                        "this client cannot ask its user: the user approves at the terminal, with \
+                        "this client cannot ask its user; the user approves in a terminal, with \
                          `{}`",
                         question.command()
                     )));
@@ -142,7 +140,7 @@ impl Approvals {
             }
         };
         if !approves(&result)? {
-            let text = "The user did not approve. Everything stays pending, and the disk is \
+            let text = "The user did not approve. The patches stay pending, and the disk is \
                         unchanged.";
             return Ok(said(text.to_owned(), &shown, false));
         }
@@ -187,8 +185,8 @@ impl Approvals {
         let taken = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
         match taken {
             Some((until, shown)) if until > Instant::now() => Ok(Answered(shown)),
-            Some(_) => Err(gone("the question was open for too long")),
-            None => Err(gone("the question is answered already, or not known")),
+            Some(_) => Err(gone("the question has expired")),
+            None => Err(gone("the question was answered already, or is not known")),
         }
     }
 
@@ -208,7 +206,7 @@ impl Approvals {
                 return Err(Failure::new("the call was cancelled: nothing is applied"));
             }
             _ = ended.wait_for(|ended| *ended) => {
-                return Err(Failure::new("the client left without an answer: nothing is applied"));
+                return Err(Failure::new("the client disconnected without an answer: nothing is applied"));
             }
             answer = asked => answer,
         };
@@ -217,7 +215,7 @@ impl Approvals {
                 "the user did not answer in time: nothing is applied, everything stays pending",
             ),
             error => Failure::new(format!(
-                "the client did not ask its user ({error}): nothing is applied"
+                "the client could not ask its user ({error}): nothing is applied"
             )),
         })
     }
@@ -232,17 +230,17 @@ impl Approvals {
         let message = ApplyChangeSet {
             ids: shown.patches.iter().copied().map(Selector::Patch).collect(),
             expect: Some(shown.signature),
-            client_approved: Some(attestation(context)),
+            client_approved: Some(client_approval(context)),
             ..ApplyChangeSet::default()
         };
         let report = answered(guard.session.actor.send(message).await)?;
         // The answer says it.
         if let Err(error) = layer.set_reported(&report.patches) {
-            tracing::warn!(%error, "`pending` tells it once more");
+            tracing::warn!(%error, "`pending` reports it again");
         }
         let ids: Vec<String> = report.patches.iter().map(ToString::to_string).collect();
         let by = report.apply.map(|apply| format!(" as {apply}")).unwrap_or_default();
-        let mut text = format!("The user approved: {} is on the disk{by}.", ids.join(", "));
+        let mut text = format!("The user approved: {} is applied{by}.", ids.join(", "));
         for warning in report.warnings.iter().chain(&report.kept) {
             text.push_str(&format!("\nnote: {warning}"));
         }
@@ -263,7 +261,7 @@ fn said(text: String, shown: &Shown, applied: bool) -> CallToolResponse {
 }
 
 fn too_many() -> Failure {
-    Failure::new(format!("{OPEN_MAX} questions are open already: wait until some are answered"))
+    Failure::new(format!("{OPEN_MAX} questions are already open: wait until some are answered"))
 }
 
 /// The form wants a choice, and has no default: a client that accepts it empty approves nothing.
@@ -281,9 +279,9 @@ fn form(message: String) -> Result<ElicitRequestParams, Failure> {
 
 fn answer_in(mut responses: InputResponses) -> Result<ElicitResult, Failure> {
     let answer = responses.remove(QUESTION).filter(|_| responses.is_empty());
-    answer.and_then(|answer| serde_json::from_value(answer).ok()).ok_or_else(|| {
-        Failure::new("the answer is not to the question that was asked: nothing is applied")
-    })
+    answer
+        .and_then(|answer| serde_json::from_value(answer).ok())
+        .ok_or_else(|| Failure::new("the answer belongs to another question: nothing is applied"))
 }
 
 /// Whether an answer is the word that was asked for, and not only an acceptance.
@@ -295,13 +293,13 @@ fn approves(result: &ElicitResult) -> Result<bool, Failure> {
         Some(APPROVE) => Ok(true),
         Some(KEEP) => Ok(false),
         _ => Err(Failure::new(format!(
-            "the form came back without `{APPROVE}` or `{KEEP}`: nothing is applied"
+            "the answer is not `{APPROVE}` or `{KEEP}`: nothing is applied"
         ))),
     }
 }
 
 /// What the client says of itself, as far as a line of the log can bear it.
-fn attestation(context: &RequestContext<RoleServer>) -> ClientApproval {
+fn client_approval(context: &RequestContext<RoleServer>) -> ClientApproval {
     const LETTERS_MAX: usize = 80;
     let plain = |text: &str| -> String {
         let letters = text.chars().take(LETTERS_MAX);

@@ -1,4 +1,4 @@
-//! What the tools are asked, as their schemas say. Anything else is refused.
+//! The arguments of the tools, as in their schemas. Other arguments are refused.
 
 use serde::Deserialize;
 

@@ -40,7 +40,7 @@ impl Outcome {
         Self { content: vec![ContentBlock::text(text)], structured }
     }
 
-    /// What is said of patches: a person may read it, too.
+    /// An answer about patches, which a person may read, too.
     fn about_patches(text: &str) -> Self {
         Self::text(escape_for_display(text).into_owned())
     }
@@ -121,7 +121,7 @@ impl Call<'_> {
         });
         match worked.await {
             Ok(worked) => worked,
-            Err(_) => Err(Failure::new("the tool failed inside: nothing was staged")),
+            Err(_) => Err(Failure::new("the tool panicked: nothing was staged")),
         }
     }
 
@@ -182,11 +182,11 @@ impl Call<'_> {
         if let Some(stray) = strays.first() {
             let path = stray.path.clone();
             let ids = staged.patches.iter().map(|patch| staging_core::Selector::Patch(patch.id));
-            let reason_text = Some("it leads out of the client's roots".to_owned());
+            let reason_text = Some("it is outside of the client's roots".to_owned());
             let discard = DiscardPatch { ids: ids.collect(), reason_text };
             answered(guard.session.actor.send(discard).await)?;
             return Err(Failure::new(format!(
-                "`{path}` lies outside of the allowed directories: nothing of the patch is staged"
+                "`{path}` is outside of the allowed directories: nothing of the patch is staged"
             )));
         }
         let text = writing::fitted(&sent) + &staged.text;
@@ -225,6 +225,7 @@ impl Call<'_> {
 }
 
 fn arguments<A: DeserializeOwned>(arguments: Map<String, Value>) -> Result<A, Failure> {
-    serde_json::from_value(Value::Object(arguments))
-        .map_err(|error| Failure::new(format!("the arguments are not those of the tool: {error}")))
+    serde_json::from_value(Value::Object(arguments)).map_err(|error| {
+        Failure::new(format!("the arguments do not match the tool's schema: {error}"))
+    })
 }

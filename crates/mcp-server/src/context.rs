@@ -1,4 +1,4 @@
-//! What the reading tools stand on: one session's view of the tree, off the event loop.
+//! The surroundings of one call: a session's view of the tree, off the event loop.
 
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ impl Context {
             seen += 1;
             if seen > NAMES_MAX {
                 return Err(Failure::new(format!(
-                    "more than {NAMES_MAX} names lie below `{}`: name a directory further down, or exclude some",
+                    "more than {NAMES_MAX} names are below `{}`: name a directory further down, or exclude some",
                     shown(named)
                 )));
             }
@@ -96,7 +96,7 @@ impl Context {
             }
             if open.len() >= DEPTH_MAX {
                 return Err(Failure::new(format!(
-                    "`{path}` lies deeper than {DEPTH_MAX} directories: name one further down"
+                    "`{path}` is deeper than {DEPTH_MAX} directories: name a directory further down"
                 )));
             }
             let place = Some(path);
@@ -110,7 +110,7 @@ impl Context {
     /// The root's own status.
     pub(crate) fn root_status(&self) -> Result<FileStatus, Failure> {
         let metadata = std::fs::metadata(self.allowed.root())
-            .map_err(|error| Failure::new(format!("the workspace cannot be looked at: {error}")))?;
+            .map_err(|error| Failure::new(format!("cannot read the workspace: {error}")))?;
         let since =
             metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
         let modified_at = since

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use orchestrator_adapter::ActorError;
 
-/// Serving a client came to an end before its time.
+/// A client could not be served to the end of its input.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {

@@ -1,11 +1,11 @@
-//! Why a tool did not do what it was asked, in words for the agent.
+//! Why a tool failed, in words for the agent.
 
 use std::error::Error;
 
 use orchestrator_adapter::ActorError;
 use staging_core::{StagingError, with_causes};
 
-/// A tool call came to nothing: nothing was staged by it, and nothing taken back.
+/// A tool call failed: it staged nothing and withdrew nothing.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) message: String,
@@ -26,10 +26,10 @@ impl Failure {
         let mut message = with_causes(error);
         match staging {
             Some(StagingError::Stale { .. }) => {
-                message.push_str("; read the file again and propose anew");
+                message.push_str("; read the file again and propose the change again");
             }
             Some(StagingError::LostParts { .. }) => {
-                message.push_str("; read these files again and propose them anew, or discard them");
+                message.push_str("; read these files again and propose their changes again, or discard the patches");
             }
             _ => {}
         }

@@ -1,13 +1,13 @@
-//! The door for agents that speak the Model Context Protocol.
+//! Serves agents over the Model Context Protocol.
 //!
-//! A server over lines of JSON-RPC that stands in for the reference filesystem server: the same
-//! tools and schemas, but what they write waits for a person. Reading tools show a session its
-//! own pending changes; no tool approves, and one that only asks is there when the user wants it.
+//! A server over lines of JSON-RPC that replaces the reference filesystem server. It has the same
+//! tools and schemas, but stages their writes. Reading tools show a session its own pending changes.
+//! No tool approves; one that asks the user is there when the user has turned it on.
 //! It serves the protocol's versions with a handshake (2024-11-05 to 2025-11-25) and the one
 //! without (2026-07-28).
 //!
 //! # Limitations
-//! What an agent writes by other means, such as a shell, does not come by here.
+//! Writes by other means, such as a shell, are not staged.
 
 #![forbid(unsafe_code)]
 

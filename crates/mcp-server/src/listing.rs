@@ -123,7 +123,7 @@ pub(crate) fn search_files(context: &Context, arguments: &Search) -> Result<Stri
         true
     })?;
     if bytes > READ_BYTES_MAX {
-        return Err(Failure::new("too much is found to be sent: look for less at once"));
+        return Err(Failure::new("too many files match: search with a narrower pattern"));
     }
     Ok(if found_paths.is_empty() { "No matches found".into() } else { found_paths.join("\n") })
 }

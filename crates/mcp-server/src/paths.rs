@@ -73,10 +73,10 @@ impl Allowed {
                 .map(|place| self.full(place).display().to_string())
                 .collect();
             Failure::new(format!(
-                "`{}` lies outside of the allowed directories: {}",
+                "`{}` is outside of the allowed directories: {}",
                 shown(named),
                 if allowed.is_empty() {
-                    "the client's roots leave none".into()
+                    "the client's roots allow none".into()
                 } else {
                     allowed.join(", ")
                 }
@@ -155,7 +155,7 @@ impl Allowed {
 }
 
 fn leads_out(named: &str) -> Failure {
-    Failure::new(format!("`{}` leads out of the allowed directories", shown(named)))
+    Failure::new(format!("`{}` leads outside of the allowed directories", shown(named)))
 }
 
 fn is_root(named: &str) -> Failure {

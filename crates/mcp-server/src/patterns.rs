@@ -68,10 +68,9 @@ fn glob(pattern: &str) -> Result<Glob, Failure> {
     if pattern.len() > PATTERN_BYTES_MAX {
         return Err(Failure::new(format!("a pattern has at most {PATTERN_BYTES_MAX} bytes")));
     }
-    GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| Failure::new(format!("`{}` is no glob: {}", shown(pattern), error.kind())))
+    GlobBuilder::new(pattern).literal_separator(true).build().map_err(|error| {
+        Failure::new(format!("`{}` is not a glob: {}", shown(pattern), error.kind()))
+    })
 }
 
 #[cfg(test)]

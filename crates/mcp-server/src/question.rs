@@ -1,4 +1,4 @@
-//! The question itself: everything that would be approved, in words that cannot mislead.
+//! The question: everything that would be approved, in text that cannot mislead.
 
 use std::fmt::Write as _;
 
@@ -51,8 +51,8 @@ pub(crate) fn of(
     }
     check_client_approval(&patches, Some(signature)).map_err(|error| match error {
         StagingError::ConfirmationMissing { patches } => Failure::new(format!(
-            "{} replaces a whole file unseen, which is never approved through a client: the user \
-             approves it with `greenroom apply` at the terminal",
+            "{} replaces a whole file without a diff, which cannot be approved through a client: \
+             the user approves it with `greenroom apply` in a terminal",
             patches.first().map(line).unwrap_or_default()
         )),
         error => error.into(),
@@ -62,8 +62,8 @@ pub(crate) fn of(
     let written = layer.write_diff(&patches, &DiffOptions::default(), &mut diff);
     if patches.len() > PATCHES_MAX || diff.0.len() > DIFF_BYTES_MAX {
         return Err(Failure::new(format!(
-            "this is more than a question can show ({PATCHES_MAX} patches, {DIFF_BYTES_MAX} bytes \
-             of diff): name fewer patches in `ids`, or the user approves at the terminal"
+            "a question can show at most {PATCHES_MAX} patches and {DIFF_BYTES_MAX} bytes of diff: \
+             name fewer patches in `ids`, or ask the user to approve in a terminal"
         )));
     }
     written?;
@@ -94,7 +94,7 @@ fn message(session: &Session, patches: &[Patch], signature: Signature, diff: &[u
     let mut bytes = format!("{text}signature: {signature}\n\n").into_bytes();
     bytes.extend_from_slice(diff);
     let word =
-        "\nYour answer counts as the word of this client. To decide at the terminal instead:";
+        "\nThe log records that this client approved for you. To decide in a terminal instead:";
     bytes.extend_from_slice(format!("{word} `{terminal}`").as_bytes());
     escape_for_display(&bytes).into_owned()
 }

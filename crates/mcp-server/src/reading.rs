@@ -27,7 +27,7 @@ pub(crate) fn read_text_file(context: &Context, arguments: &ReadText) -> Result<
     let (head, tail) = (lines(arguments.head, "head")?, lines(arguments.tail, "tail")?);
     let path = context.file(&arguments.path)?;
     let bytes = match (head, tail) {
-        (Some(_), Some(_)) => return Err(Failure::new("give either `head` or `tail`, not both")),
+        (Some(_), Some(_)) => return Err(Failure::new("pass `head` or `tail`, not both")),
         (Some(count), None) => read(context, &path, Head { left: count, bytes: Vec::new() })?.bytes,
         (None, Some(count)) => read(context, &path, Tail::last(count))?.bytes(),
         (None, None) => whole(&context.layer, context.session, &path)?,
@@ -43,7 +43,7 @@ fn lines(count: Option<f64>, name: &str) -> Result<Option<usize>, Failure> {
             // Larger than any file has lines is as good as all of them.
             Ok(Some(count as usize).filter(|count| *count > 0))
         }
-        Some(_) => Err(Failure::new(format!("`{name}` is a whole number of lines"))),
+        Some(_) => Err(Failure::new(format!("`{name}` must be a whole number of lines"))),
     }
 }
 

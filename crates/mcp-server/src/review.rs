@@ -1,4 +1,4 @@
-//! The tools by which an agent looks at what it has pending, and takes it back.
+//! The tools that list, show and withdraw pending patches.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::reading::READ_BYTES_MAX;
 /// How many ids one call may name.
 const IDS_MAX: usize = 10_000;
 
-/// `pending`. What it tells of decisions counts as told from then on.
+/// `pending`. The decisions in its answer count as reported from then on.
 pub(crate) fn pending(context: &Context, session: &Session) -> Result<Answer, Failure> {
     let Selection { patches, lapsed, .. } =
         context.layer.select(&[Selector::Session(session.id)])?;
@@ -94,7 +94,7 @@ pub(crate) fn discard(
 ) -> Result<DiscardPatch, Failure> {
     let ids = own(&context.layer, session, arguments.ids.as_deref())?;
     let why = arguments.reason.as_deref().map(|reason| format!(": {}", shown(reason)));
-    let reason_text = Some(format!("taken back by the agent{}", why.unwrap_or_default()));
+    let reason_text = Some(format!("withdrawn by the agent{}", why.unwrap_or_default()));
     Ok(DiscardPatch { ids, reason_text })
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn own(
     let mut own = Vec::with_capacity(ids.len());
     for text in ids {
         let id: PatchId = text.parse().map_err(|_| {
-            Failure::new(format!("`{}` is no patch: they are called like p1", shown(text)))
+            Failure::new(format!("`{}` is not a patch id: ids are like p1", shown(text)))
         })?;
         // Whose patches there are otherwise is not said.
         let is_own = layer.patch(id).is_ok_and(|patch| patch.session == session.id);

@@ -1,4 +1,4 @@
-//! The protocol's side: which tool is meant, for which session, and how its answer is sent.
+//! The handler of the protocol: finds the tool and the session of a request, and sends the answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,8 +29,8 @@ const ROOTS_WAIT: Duration = Duration::from_secs(5);
 const INSTRUCTIONS: &str = "Greenroom stages file changes: every write waits outside the \
     workspace until the user approves it. Reading tools show your own pending changes; programs \
     that you run in a shell do not see them. Tell the user which patches are pending; the user \
-    approves them with `greenroom apply` in a terminal; no tool here approves. `pending` says what was \
-    decided.";
+    approves them with `greenroom apply` in a terminal. No tool approves. `pending` reports the \
+    decisions.";
 
 /// Serves one client.
 pub(crate) struct Server {
@@ -125,7 +125,7 @@ impl Server {
         match call.run(&guard).await {
             Err(failure) if failure.session_ended => {
                 // It was closed by the user, or its time ran out. What the agent built on is
-                // gone, so it has to be told before it goes on.
+                // gone, so it has to know before it continues.
                 let next = sessions.replace(&guard).await?;
                 Err(Failure::new(format!(
                     "{}. What was pending in it is discarded. Session {} is open now: read the \
@@ -215,7 +215,7 @@ impl ServerHandler for Server {
         // What the SDK could not read as one of the protocol's own lands here, too.
         if matches!(request.method.as_str(), "tools/call" | "tools/list" | "initialize") {
             let message =
-                format!("the parameters of `{}` are not those of the protocol", request.method);
+                format!("the parameters of `{}` do not match the protocol", request.method);
             return Err(ErrorData::invalid_params(message, None));
         }
         let data = Some(json!({"method": shown(&request.method)}));
@@ -230,7 +230,7 @@ fn refusal(failure: Failure) -> CallToolResult {
 /// The session that the client says the call belongs to.
 fn claimed(context: &RequestContext<RoleServer>) -> Result<Option<&str>, Failure> {
     let Some(id) = context.meta.0.get("sessionId") else { return Ok(None) };
-    id.as_str().map(Some).ok_or_else(|| Failure::new("`_meta.sessionId` has to be a text"))
+    id.as_str().map(Some).ok_or_else(|| Failure::new("`_meta.sessionId` must be a string"))
 }
 
 /// A message that a model can bear, whatever it was made of.

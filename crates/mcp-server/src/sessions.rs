@@ -1,4 +1,4 @@
-//! Which session a call belongs to. What a client says of itself is a label, never trust.
+//! The session of a call. The name that a client gives is a label, and no reason for trust.
 
 use std::collections::HashMap;
 
@@ -45,7 +45,7 @@ fn claimed_label(id: &str) -> Result<String, Failure> {
         return Ok(format!("agent:{id}"));
     }
     Err(Failure::new(format!(
-        "`_meta.sessionId` has to be 1 to {CLIENT_ID_BYTES_MAX} bytes without spaces"
+        "`_meta.sessionId` must have 1 to {CLIENT_ID_BYTES_MAX} bytes without spaces"
     )))
 }
 

@@ -1,4 +1,4 @@
-//! Messages as lines: bounded, counted, and every one that cannot be read answered.
+//! Messages as lines: their length is bounded, and every one that cannot be read is answered.
 //!
 //! The SDK's own transport drops what it cannot read or finds too long, which leaves a client
 //! waiting for good, and ends with requests unanswered when the input ends. This one answers
@@ -108,7 +108,7 @@ impl InFlight {
     }
 }
 
-/// What reading came to.
+/// The result of reading a line.
 enum Read {
     Line,
     TooLong(Option<Value>),
@@ -207,7 +207,7 @@ where
                 id.feed(line);
                 let hint = match error.to_string() {
                     text if text.contains("surrogate") || text.contains("hex escape") => {
-                        ": half of a surrogate pair is no character, send both halves or U+FFFD"
+                        ": half of a surrogate pair is not a character; send both halves or U+FFFD"
                     }
                     _ => "",
                 };
@@ -217,8 +217,8 @@ where
             }
         };
         let Value::Object(object) = &value else {
-            let reason = "a message is one JSON object, batches are not read: send each message on \
-                          a line of its own";
+            let reason = "a message is one JSON object; batches are not supported: send each message on \
+                          its own line";
             let asked = ids_of_batch(&value);
             if asked.is_empty() {
                 self.refuse(None, INVALID_REQUEST, reason);
@@ -239,7 +239,7 @@ where
                 self.refuse(id.filter(can_be_id), INVALID_REQUEST, &message);
                 None
             }
-            // Neither a notification nor a response is ever answered.
+            // Notifications and responses are never answered.
             Err(_) => None,
         }
     }

@@ -59,7 +59,7 @@ pub(crate) fn write_file(context: &Context, arguments: Write) -> Result<Plan, Fa
 /// `edit_file`
 pub(crate) fn edit_file(context: &Context, arguments: &Edit) -> Result<Plan, Failure> {
     if arguments.edits.is_empty() {
-        return Err(Failure::new("there is no edit in `edits`"));
+        return Err(Failure::new("`edits` is empty"));
     }
     let path = context.file(&arguments.path)?;
     let before = whole(&context.layer, context.session, &path)?;
@@ -80,11 +80,11 @@ pub(crate) fn edit_file(context: &Context, arguments: &Edit) -> Result<Plan, Fai
         };
         let advice = match (found, near) {
             (0, _) if edits[index].old.is_empty() => {
-                "it is empty: use write_file for a whole file".to_owned()
+                "it is empty: use write_file to replace a whole file".to_owned()
             }
             (0, Some(near)) => near.to_string(),
             (0, None) => "read the file again".to_owned(),
-            _ => "name more of its surroundings".to_owned(),
+            _ => "include more of the surrounding lines".to_owned(),
         };
         Failure::new(format!(
             "edit {} of {}: the text to replace occurs {found} times in `{path}`, not once: \
@@ -168,7 +168,7 @@ pub(crate) fn delete_file(context: &Context, arguments: &OnePath) -> Result<Plan
 /// `create_directory`
 pub(crate) fn create_directory(context: &Context, arguments: &OnePath) -> Result<Plan, Failure> {
     let exists = || {
-        let text = format!("The directory {} exists.", shown(&arguments.path));
+        let text = format!("The directory {} already exists.", shown(&arguments.path));
         Plan { proposals: Vec::new(), text }
     };
     let Some(path) = context.resolve(&arguments.path)? else {
@@ -239,7 +239,7 @@ fn moves_of(
     }
     debug_assert_eq!(walked.as_ref(), Some(directory), "both were resolved from one path");
     if proposals.len() > MOVES_MAX {
-        problem = Some(format!("it holds more than {MOVES_MAX} files"));
+        problem = Some(format!("it has more than {MOVES_MAX} files"));
     }
     match problem {
         Some(problem) => Err(Failure::new(format!("`{directory}` cannot move: {problem}"))),
@@ -253,7 +253,7 @@ pub(crate) fn propose(context: &Context, arguments: Propose) -> Result<ProposePa
         Some(named) => context.resolve(named)?,
         None => match context.allowed.directories().into_iter().next() {
             Some(first) => first,
-            None => return Err(Failure::new("the client's roots leave no directory")),
+            None => return Err(Failure::new("the client's roots allow no directory")),
         },
     };
     let request = PatchRequest {
@@ -273,7 +273,7 @@ pub(crate) fn fitted(answer: &PatchProposed) -> String {
             let (hunk, at, path) = (place.hunk, place.line, &file.path);
             if let Some(offset) = place.offset.filter(|offset| *offset != 0) {
                 text.push_str(&format!(
-                    "Hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from where it says.\n"
+                    "Hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from its header.\n"
                 ));
             }
             if place.level != MatchLevel::Exact {

@@ -82,7 +82,7 @@ async fn run_story() -> Story<()> {
     let given = timeout(PATIENCE, rejected_because).await??;
     check(given == reason, "the agent is given the reason")?;
     check(rejected.len() == pages.len() && files.hash()? == untouched, "the tree is as it was")?;
-    println!("The documenter was told why; the tree is byte for byte what it was.");
+    println!("The documenter received the reason; the tree is unchanged, byte for byte.");
 
     chapter("The user edits a file that the refactorer wants to change");
     let shown = show(&staging, &refactoring.actor, LINES_SHOWN).await?;

@@ -1,22 +1,22 @@
-//! What an actor answers when it cannot do what it was asked.
+//! The error of the actors.
 
 use staging_core::{ErrorKind, RelPath, StagingError};
 
-/// An actor could not do what it was asked. Unless its kind is `in_doubt`, the workspace is as it
-/// was.
+/// An actor could not do what a message asks. Unless the kind is `in_doubt`, the workspace is
+/// unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActorError {
     /// The layer refused or failed.
     #[error(transparent)]
     Staging(#[from] StagingError),
-    /// The actor that has to do it has stopped.
+    /// The actor has stopped.
     #[error("the {actor} has stopped: open the staging again, recovery runs by itself")]
     Stopped {
-        /// Which.
+        /// The name of the actor.
         actor: &'static str,
     },
-    /// The work panicked; what it had not finished is taken back by recovery.
+    /// The work panicked; recovery rolls back what it had not finished.
     #[error("the work panicked: nothing was acknowledged")]
     Panicked,
 }

@@ -1,7 +1,7 @@
-//! The doors by which agents and orchestrators reach Greenroom.
+//! Actors by which orchestrators and their agents use Greenroom.
 //!
-//! [`Staging`] is the Rust door: an orchestrator opens it over a workspace,
-//! opens a session per agent, and sends that session's actor messages. What an
+//! An orchestrator opens a [`Staging`] over a workspace, opens a session for each agent, and sends
+//! messages to the actor of that session. What an
 //! agent writes waits outside the workspace until somebody sends
 //! [`ApplyChangeSet`] or [`DiscardPatch`].
 //!

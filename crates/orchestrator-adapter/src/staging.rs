@@ -32,7 +32,7 @@ pub struct Staging {
     _host: Option<Arc<Host>>,
 }
 
-/// An actix system that ends when nobody needs it any more.
+/// An actix system that ends with its last handle.
 struct Host(System);
 
 impl Drop for Host {
@@ -128,8 +128,8 @@ impl Staging {
         self.ask(AskStatus).await
     }
 
-    /// What is pending of these patches and sessions as one diff, with the signature that an
-    /// approval names; of everything when there are none.
+    /// The diff of the pending patches of a selection, with the signature that approves it; without
+    /// ids of everything pending.
     ///
     /// # Errors
     /// When a patch was decided meanwhile, or a content is damaged.
@@ -149,7 +149,7 @@ impl Staging {
         self.ask(PerformApply { request }).await
     }
 
-    /// Takes an applied set back, the newest one by default.
+    /// Undoes an applied set, by default the newest one.
     ///
     /// # Errors
     /// As [`DiffStagingLayer::undo`].
@@ -169,7 +169,7 @@ impl Staging {
         self.ask(RedoApply { request }).await
     }
 
-    /// Finishes or takes back what dead processes left.
+    /// Finishes or rolls back the applies of dead processes.
     ///
     /// # Errors
     /// As [`DiffStagingLayer::recover`].
@@ -177,8 +177,8 @@ impl Staging {
         self.ask(Recover).await
     }
 
-    /// Proposes stale, expired or rejected patches anew, merged with what their files have become;
-    /// everything stale or expired when there are none.
+    /// Proposes stale, expired or rejected patches again, merged with the current files; without ids
+    /// everything stale or expired.
     ///
     /// # Errors
     /// As [`DiffStagingLayer::refresh_all`].
@@ -186,7 +186,7 @@ impl Staging {
         self.ask(RefreshPatches { ids }).await
     }
 
-    /// Rejects patches; everything pending when there are none.
+    /// Rejects patches; without ids everything pending.
     ///
     /// # Errors
     /// As [`DiffStagingLayer::discard`].
@@ -207,8 +207,8 @@ impl Staging {
         answered(self.registry.send(message).await)
     }
 
-    /// How the apply of this name stands, after a timeout or a restart; `None` while
-    /// nothing of that name has begun.
+    /// The status of the apply with this name, as after a timeout or a restart; `None` while no apply
+    /// of that name has begun.
     ///
     /// # Errors
     /// When the store fails.
@@ -219,23 +219,23 @@ impl Staging {
         self.ask(AskApply { request }).await
     }
 
-    /// How well the files of pending patches are watched; `None` when they are not.
+    /// Whether the files of pending patches are watched or polled; `None` without `watch_files`.
     pub async fn watch_health(&self) -> Option<WatchHealth> {
         self.registry.send(AskWatchHealth).await.ok().flatten()
     }
 
-    /// The actor that opens sessions, for those who would rather send messages.
+    /// The registry, for programs that send messages.
     pub fn registry(&self) -> &Addr<Registry> {
         &self.registry
     }
 
-    /// The blocking calls below the actors, for reading: what swaps files goes
-    /// through the actors, so that one of them owns every swap.
+    /// The blocking layer below the actors, for reading. Changes of files are messages, because one
+    /// actor owns every swap.
     pub fn layer(&self) -> &DiffStagingLayer {
         &self.layer
     }
 
-    /// Stops the actors after what is queued is done.
+    /// Stops the actors after their queued messages.
     ///
     /// # Errors
     /// When they had stopped already, or the last tidying failed.
@@ -264,7 +264,7 @@ fn answered<T>(sent: Result<Result<T, ActorError>, MailboxError>) -> Result<T, A
 
 /// The events of a workspace, in the order of its log. It ends when the actors stop.
 ///
-/// Who is slow misses some: [`EventDelivery::missed`] counts them, and the log has them.
+/// A slow reader misses events: [`EventDelivery::missed`] counts them, and they are in the log.
 pub struct Events(mpsc::Receiver<EventDelivery>);
 
 impl Events {

@@ -360,7 +360,7 @@ fn a_subscriber_that_falls_behind_is_told_how_many_it_missed() {
             }
             open_gate.send(()).expect("it waits");
             staged(&session, "last", "1").await;
-            // Whoever missed the newest is told so with the next one, which is one
+            // A subscriber that missed the newest event learns it with the next one, which is one
             // event by itself and finds room.
             let heard = || seen.lock().expect("no panic").last().map(|last| last.record.seq);
             for number in 0.. {
@@ -380,7 +380,11 @@ fn a_subscriber_that_falls_behind_is_told_how_many_it_missed() {
             assert!(missed > 0, "its mailbox was full");
             let newest = world.layer.newest_event().expect("there are some");
             let told = seen.last().expect("the newest").record.seq - seen[0].record.seq + 1;
-            assert_eq!(told, seen.len() as u64 + missed, "told of each, or how many were missed");
+            assert_eq!(
+                told,
+                seen.len() as u64 + missed,
+                "each event was received or counted as missed"
+            );
             assert_eq!(seen.last().expect("the newest").record.seq, newest);
         },
     );
@@ -439,7 +443,7 @@ fn an_apply_that_nobody_waited_for_can_be_asked_for_and_is_never_done_twice() {
             assert_eq!(world.disk("b"), None, "the name stands for what it was given to");
             let commits = world.events().into_iter().filter(|event| event == "apply_committed");
             assert_eq!(commits.count(), 1);
-            // Another process, or this one after a restart, is told the same.
+            // Another process, or this one after a restart, gets the same answer.
             let request = "deploy-7".parse().expect("a plain name");
             assert_eq!(world.again().apply_status(&request).expect("asked"), Some(status));
         },

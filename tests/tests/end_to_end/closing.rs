@@ -75,7 +75,7 @@ fn a_yes_rejects_what_was_shown_and_nothing_else() {
     stage.propose("late.txt", "late\n");
     let (code, said) = terminal.answer_and_read("y\n");
     assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("proposed or decided meanwhile"), "{said}");
+    assert!(said.contains("proposed or decided since you were asked"), "{said}");
     assert_eq!((stage.pending(), state(&stage)), (3, "open".into()));
 }
 
@@ -116,11 +116,11 @@ fn a_session_without_process_and_without_patches_is_listed_only_when_all_are() {
     assert_eq!(labels(&["session", "list", "--json"]), ["busy"]);
     assert_eq!(labels(&["session", "list", "--all", "--json"]), ["idle", "busy"]);
     let status = text(&stage.run(["status"]).expect(0));
-    assert!(!status.contains("idle") && status.contains("busy, its process is gone"), "{status}");
+    assert!(!status.contains("idle") && status.contains("busy, its process ended"), "{status}");
     let list = stage.run(["session", "list"]).expect(0);
     assert!(list.stderr.contains("session list --all"), "{}", list.stderr);
     let all = text(&stage.run(["session", "list", "--all"]).expect(0));
-    assert!(all.contains("s1 open idle (its process is gone, expires "), "{all}");
+    assert!(all.contains("s1 open idle (its process ended, expires "), "{all}");
 }
 
 #[test]

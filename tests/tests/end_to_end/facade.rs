@@ -48,17 +48,17 @@ fn a_session_proposes_shows_and_applies() {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
         let session = staging.open_session("agent").await.expect("a session opens").actor;
         let before = stage.tree();
-        safe_write(&session, "new/d.txt", "d\n").await.expect("it is staged");
+        safe_write(&session, "new/d.txt", "d\n").await.expect("the change is staged");
         let edit = SafeEdit {
             path: path("a.txt"),
             old: b"two".to_vec(),
             new: b"2".to_vec(),
             replace_all: false,
         };
-        session.send(edit).await.expect("it runs").expect("it is staged");
+        session.send(edit).await.expect("it runs").expect("the change is staged");
         session.send(SafeDelete { path: path("b.txt") }).await.expect("it runs").expect("staged");
         let rename = SafeRename { path: path("c.txt"), to: path("e.txt") };
-        session.send(rename).await.expect("it runs").expect("it is staged");
+        session.send(rename).await.expect("it runs").expect("the change is staged");
         assert_eq!(stage.tree(), before, "proposals leave the workspace alone");
 
         let read = session.send(ReadThrough { path: path("a.txt") }).await.expect("it runs");
@@ -86,7 +86,7 @@ fn subscribers_are_told_with_the_diff_and_the_reason() {
         let listener = Listener(sender).start();
         staging.subscribe(listener.recipient()).await.expect("it subscribes");
         let session = staging.open_session("agent").await.expect("a session opens").actor;
-        safe_write(&session, "a.txt", "hello\n").await.expect("it is staged");
+        safe_write(&session, "a.txt", "hello\n").await.expect("the change is staged");
         let reason_text = Some("not today".to_owned());
         let reject = DiscardPatch { ids: Vec::new(), reason_text };
         session.send(reject).await.expect("it runs").expect("it is rejected");
@@ -118,10 +118,10 @@ fn a_stale_set_and_an_old_signature_are_refused() {
     System::new().block_on(async {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
         let session = staging.open_session("agent").await.expect("a session opens").actor;
-        safe_write(&session, "a.txt", "agent\n").await.expect("it is staged");
+        safe_write(&session, "a.txt", "agent\n").await.expect("the change is staged");
         let shown = session.send(ShowDiff::default()).await.expect("it runs").expect("it shows");
         let approval = ApplyChangeSet { expect: Some(shown.signature), ..Default::default() };
-        safe_write(&session, "a.txt", "evil\n").await.expect("it is staged");
+        safe_write(&session, "a.txt", "evil\n").await.expect("the change is staged");
         let refused = session.send(approval.clone()).await.expect("it runs");
         assert_eq!(refused.expect_err("it changed").kind(), ErrorKind::SignatureMismatch);
         assert_eq!(stage.read("a.txt"), b"a\n");
@@ -141,8 +141,8 @@ fn a_lost_part_is_data_and_is_refreshed_and_what_is_applied_is_undone_and_redone
     System::new().block_on(async {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
         let session = staging.open_session("agent").await.expect("a session opens").actor;
-        safe_write(&session, "a.txt", "agent\na2\na3\n").await.expect("it is staged");
-        safe_write(&session, "b.txt", "b\n").await.expect("it is staged");
+        safe_write(&session, "a.txt", "agent\na2\na3\n").await.expect("the change is staged");
+        safe_write(&session, "b.txt", "b\n").await.expect("the change is staged");
         fs::write(stage.path("a.txt"), "a1\na2\nhand\n").expect("ours");
         let shown = session.send(ShowDiff::default()).await.expect("it runs").expect("it shows");
         assert_eq!(shown.lapsed.len(), 1);
@@ -188,7 +188,7 @@ fn what_was_proposed_by_messages_is_decided_by_the_command() {
     System::new().block_on(async {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");
         let session = staging.open_session("agent").await.expect("a session opens").actor;
-        safe_write(&session, "a.txt", "a\n").await.expect("it is staged");
+        safe_write(&session, "a.txt", "a\n").await.expect("the change is staged");
         stage.run(["apply", "agent", "--expect", &stage.signature()]).expect(0);
         assert_eq!(stage.read("a.txt"), b"a\n");
         let read = session.send(ReadThrough { path: path("a.txt") }).await.expect("it runs");

@@ -146,7 +146,7 @@ fn a_file_that_is_staged_to_go_is_gone_for_its_agent() {
     stage.write("a.txt", "a\n");
     stage.run(["propose", "a.txt", "--delete", "--session", "agent:6f0c"]).expect(0);
     let told = reason(hook(&stage, "claude-code", &read(&stage, "a.txt")));
-    assert!(told.contains("Take it for gone"), "{told}");
+    assert!(told.contains("Treat it as deleted"), "{told}");
     let mut another = read(&stage, "a.txt");
     another["session_id"] = json!("another");
     passed(hook(&stage, "claude-code", &another));
@@ -202,8 +202,8 @@ fn what_is_written_as_it_is_already_stages_nothing() {
 #[case::out_of_the_workspace(|stage: &Fixture| write(stage, "../home/x", "x"), "outside of the workspace")]
 #[case::home(|stage: &Fixture| call(stage, "Write", json!({"file_path": "~/x", "content": "x"})), "begins with `~`")]
 #[case::notebook(|stage: &Fixture| call(stage, "NotebookEdit", json!({"notebook_path": stage.path("n.ipynb"), "new_source": "x"})), "notebook")]
-#[case::shell(|stage: &Fixture| call(stage, "Bash", json!({"command": "echo x > a.txt"})), "cannot be held back by a hook")]
-#[case::unknown(|stage: &Fixture| call(stage, "WriteAnew", json!({"file_path": stage.path("a.txt")})), "cannot be held back by a hook")]
+#[case::shell(|stage: &Fixture| call(stage, "Bash", json!({"command": "echo x > a.txt"})), "a hook cannot stage what")]
+#[case::unknown(|stage: &Fixture| call(stage, "WriteAnew", json!({"file_path": stage.path("a.txt")})), "a hook cannot stage what")]
 #[case::no_content(|stage: &Fixture| call(stage, "Write", json!({"file_path": stage.path("a.txt")})), "missing field `content`")]
 #[case::another_event(|stage: &Fixture| {
     let mut call = write(stage, "a.txt", "x");

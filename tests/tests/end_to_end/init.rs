@@ -63,7 +63,7 @@ fn twice_is_once_and_removing_brings_back_what_was(#[case] agent: &str) {
     stage.run(["init", agent, "--remove", "--yes"]).expect(0);
     assert_eq!((names(&stage), contents(&stage)), (names_before, were), "byte for byte");
     let again = stage.run(["init", agent, "--remove", "--yes"]).expect(0);
-    assert_eq!(again.stdout, b"nothing to take out\n");
+    assert_eq!(again.stdout, b"nothing to remove\n");
     assert_eq!(stage.pending(), 0);
 }
 
@@ -150,22 +150,27 @@ fn the_file_that_is_there_is_the_one() {
 }
 
 #[rstest]
-#[case::no_json("gemini", ".gemini/settings.json", "{\"a\": }", "not read as JSON")]
+#[case::no_json("gemini", ".gemini/settings.json", "{\"a\": }", "not valid JSON")]
 #[case::no_text("gemini", ".gemini/settings.json", "{\"\u{ff}\": 1}", "")]
 #[case::another_shape(
     "claude-code",
     ".claude/settings.local.json",
     "{\"permissions\": \"all\"}",
-    "`permissions` is no object"
+    "`permissions` is not an object"
 )]
 #[case::another_version(
     "opencode",
     "opencode.json",
     "{\"permissions\": []}",
-    "another way to say it"
+    "configures the same in another way"
 )]
-#[case::a_profile("codex", ".codex/config.toml", "profile = \"mine\"\n", "another way to say it")]
-#[case::no_toml("codex", ".codex/config.toml", "sandbox_mode =\n", "not read as TOML")]
+#[case::a_profile(
+    "codex",
+    ".codex/config.toml",
+    "profile = \"mine\"\n",
+    "configures the same in another way"
+)]
+#[case::no_toml("codex", ".codex/config.toml", "sandbox_mode =\n", "not valid TOML")]
 fn what_cannot_be_changed_safely_is_left_with_words_what_to_do(
     #[case] agent: &str,
     #[case] file: &str,
@@ -286,7 +291,7 @@ fn a_folder_in_the_home_directory_goes_as_well() {
 #[test]
 fn what_is_for_everybody_is_said_before_it_is_written() {
     let stage = Fixture::new();
-    let needs = "everybody who gets them needs Greenroom";
+    let needs = "everybody who uses them needs Greenroom";
     for arguments in [
         &["init", "claude-code", "--shared", "--yes"][..],
         &["init", "codex", "--yes"],
@@ -316,7 +321,7 @@ fn shared_settings_are_found_and_can_be_exchanged_for_ones_own() {
     stage.run(["init", "claude-code", "--shared", "--yes"]).expect(0);
     let ran = stage.run(["init", "claude-code", "--yes"]).expect(0);
     assert!(
-        ran.stderr.contains("`.claude/settings.json` holds Greenroom's settings as well"),
+        ran.stderr.contains("`.claude/settings.json` also has Greenroom's settings"),
         "{}",
         ran.stderr
     );

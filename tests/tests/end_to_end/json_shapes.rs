@@ -76,7 +76,7 @@ fn status_names_files_that_hold_a_users_displaced_bytes() {
     let status = stage.run(["status", "--json"]).expect(0);
     let kept = status.json()["kept"][0].as_str().map(str::to_owned).expect("one file");
     assert!(kept.ends_with("greenroom-a1-0.a.txt"), "{kept}");
-    assert!(status.stderr.contains("merge them by hand"));
+    assert!(status.stderr.contains("merge it by hand"));
 }
 
 #[test]

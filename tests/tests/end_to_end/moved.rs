@@ -59,7 +59,7 @@ fn another_directory_at_the_path_gets_no_patches_of_the_old_one_unless_a_person_
     stage.run(["undo"]).expect(1);
     assert!(!stage.path("a").exists());
     let adopted = stage.run(["recover", "--adopt"]).expect(0);
-    assert!(adopted.stderr.contains("took over the state"), "{}", adopted.stderr);
+    assert!(adopted.stderr.contains("adopted the state"), "{}", adopted.stderr);
     let status = stage.run(["status"]).expect(0);
     assert!(text(&status).contains("create a"), "{}", text(&status));
     assert!(!status.stderr.contains("--adopt"), "{}", status.stderr);

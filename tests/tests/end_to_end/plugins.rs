@@ -185,7 +185,11 @@ fn in_this_process_only_when_that_is_said() {
         )
         .expect("it reads");
         let ended = child.wait().expect("ours");
-        assert_eq!(ended.success(), !own, "the command goes with it where that is said: {ended}");
+        assert_eq!(
+            ended.success(),
+            !own,
+            "the command crashes with it where the configuration allows that: {ended}"
+        );
     }
 }
 
@@ -316,13 +320,13 @@ fn nothing_inside_the_workspace_is_allowed_or_loaded() {
     let stage = Fixture::new();
     fs::copy(misbehaving_plugin(), stage.path("plugin.so")).expect("ours");
     let ran = stage.run(["plugin", "allow", "plugin.so"]).expect(4);
-    assert!(ran.stderr.contains("lies inside the workspace"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is inside the workspace"), "{}", ran.stderr);
     let library = stage.path("plugin.so").display().to_string();
     let digest = "0".repeat(64);
     stage.configure(&format!(
         "strategies = [{{ name = \"x\", path = \"{library}\", blake3 = \"{digest}\" }}]\n"
     ));
-    assert!(stage.run(["status"]).expect(4).stderr.contains("lies inside the workspace"));
+    assert!(stage.run(["status"]).expect(4).stderr.contains("is inside the workspace"));
 }
 
 #[test]
@@ -431,7 +435,7 @@ fn an_orchestrator_survives_a_plugin_that_misbehaves(#[case] order: &str, #[case
         let mut strategies = Vec::new();
         for (name, order) in [("a.txt", "nothing"), ("b.txt", order), ("c.txt", order)] {
             let sent = session.send(write(name, order)).await.expect("it runs");
-            let proposed = sent.expect("it is staged");
+            let proposed = sent.expect("the change is staged");
             let patch = proposed.patch.expect("it is new content");
             warned.extend(patch.diff.remarks);
             strategies.push(patch.diff.strategy);

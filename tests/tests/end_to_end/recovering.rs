@@ -106,7 +106,7 @@ fn a_command_says_once_which_broken_apply_it_finished_on_its_way() {
         .map(|event| event["apply"].as_str().expect("an id").to_owned());
     let apply = apply.expect("it was recovered");
     for part in [
-        format!("recovered: {apply} was broken off and is finished (2 files)"),
+        format!("recovered: {apply} was interrupted and is now finished (2 files)"),
         format!("`greenroom undo {apply}` takes it back"),
         "files: a, b".to_owned(),
         "the store's record stood for it".to_owned(),
@@ -140,7 +140,7 @@ fn gc_says_what_it_recovered() {
     break_apply(&stage, &stage.workspace());
     let swept = stage.run(["gc", "--json"]).expect(0);
     assert_eq!(swept.json()["recovery"]["recovered"][0]["outcome"], "rolled_back");
-    assert!(swept.stderr.contains("is rolled back (2 files)"), "{}", swept.stderr);
+    assert!(swept.stderr.contains("is now rolled back (2 files)"), "{}", swept.stderr);
 }
 
 #[test]
@@ -148,10 +148,10 @@ fn recover_says_what_it_rolled_back_and_what_can_be_done_with_it() {
     let stage = Fixture::new();
     break_apply(&stage, &stage.workspace());
     let recovered = text(&stage.run(["recover"]).expect(0));
-    assert!(recovered.contains("was broken off and is rolled back (2 files)"), "{recovered}");
+    assert!(recovered.contains("was interrupted and is now rolled back (2 files)"), "{recovered}");
     assert!(recovered.contains("its patches can be decided again"), "{recovered}");
     assert_eq!(stage.pending(), 2);
-    assert_eq!(text(&stage.run(["recover"]).expect(0)), "no broken apply\n");
+    assert_eq!(text(&stage.run(["recover"]).expect(0)), "no interrupted apply\n");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn an_apply_in_doubt_is_reported_with_what_to_do_by_every_recovery_until_it_is_a
     assert!(status.stderr.contains(&format!("{apply} is in doubt (2 files)")), "{}", status.stderr);
     for _ in 0..2 {
         let recovered = stage.run(["recover"]).expect(5);
-        assert!(text(&recovered).contains("neither finished nor rolled back"));
+        assert!(text(&recovered).contains("cannot be finished or rolled back"));
         let remedy = format!("`greenroom recover --acknowledge {apply}`");
         assert!(recovered.stderr.contains(&remedy), "{}", recovered.stderr);
     }
@@ -210,7 +210,7 @@ fn recover_all_visits_every_workspace_and_one_that_is_gone_or_in_use_does_not_st
     let expected: Vec<_> =
         expected.iter().map(|(dir, word)| ((*dir).clone(), (*word).to_owned())).collect();
     assert_eq!(results, expected, "{object}");
-    assert!(ran.stderr.contains("2 workspaces have an apply that is not decided"));
+    assert!(ran.stderr.contains("2 workspaces have an apply that is not finished"));
     assert_eq!(fs::read(last.join("b")).expect("there"), b"new b\n");
     assert_eq!(fs::read(in_use.join("b")).expect("there"), b"base of b\n", "left to the other");
 
@@ -223,7 +223,7 @@ fn recover_all_visits_every_workspace_and_one_that_is_gone_or_in_use_does_not_st
     }
     assert_eq!(text(&ran).matches("is finished (2 files)").count(), 2, "{}", text(&ran));
     let ran = run_in(&stage, elsewhere, &["recover", "--all"]).expect(0);
-    assert_eq!(text(&ran), "no workspace has a broken apply\n");
+    assert_eq!(text(&ran), "no workspace has an interrupted apply\n");
 }
 
 #[test]
@@ -243,21 +243,20 @@ fn doctor_reports_broken_applies_here_and_elsewhere_and_leaves_them() {
     for _ in 0..2 {
         let here = text(&stage.run(["doctor"]).expect(0));
         assert!(here.contains("an apply is running, or was broken off (a1"), "{here}");
-        assert!(here.contains("other workspaces: no apply is broken off in them"), "{here}");
+        assert!(here.contains("other workspaces: no apply was interrupted in them"), "{here}");
         let there = text(&run_in(&stage, &other, &["doctor"]).expect(0));
         assert!(there.contains("no apply is broken off\n"), "{there}");
         let line = format!("in `{}`: `greenroom recover --all`", stage.workspace().display());
         assert!(there.contains(&line), "{there}");
     }
     let recovered = text(&stage.run(["recover"]).expect(0));
-    assert!(recovered.contains("is rolled back (2 files)"), "{recovered}");
+    assert!(recovered.contains("is now rolled back (2 files)"), "{recovered}");
     let here = text(&stage.run(["doctor"]).expect(0));
     assert!(here.contains("no apply is broken off\n"), "{here}");
 }
 
 #[test]
-fn a_journal_that_is_open_is_reported_and_one_that_is_not_greenrooms_is_set_aside_with_its_reason()
-{
+fn an_open_journal_is_reported_and_a_foreign_one_is_quarantined_with_its_reason() {
     let stage = Fixture::new();
     stage.propose("a.txt", "a\n");
     let journals = stage.state_dir().join("journal");
@@ -275,6 +274,6 @@ fn a_journal_that_is_open_is_reported_and_one_that_is_not_greenrooms_is_set_asid
     let journal = &object["recovery"]["quarantined"][0];
     let file = journal["file"].as_str().expect("a path");
     assert!(Path::new(file).starts_with(&journals) && Path::new(file).exists(), "{journal}");
-    let said = format!("is not acted on: {}", journal["reason"].as_str().expect("a reason"));
+    let said = format!("is ignored: {}", journal["reason"].as_str().expect("a reason"));
     assert!(log.stderr.contains(&said), "{}", log.stderr);
 }

@@ -159,7 +159,7 @@ fn a_bare_touch_is_no_change() {
 #[case::diff(&["diff"], 0)]
 #[case::diff_of_it(&["diff", "p1"], 3)]
 #[case::show(&["show", "p1"], 0)]
-fn looking_discards_what_is_stale(#[case] look: &[&str], #[case] code: i32) {
+fn reading_commands_discard_stale_patches(#[case] look: &[&str], #[case] code: i32) {
     let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     stage.propose("a.txt", "agent\n");

@@ -1,4 +1,4 @@
-//! A state directory that cannot be written is said so, and nothing changes.
+//! A state directory that cannot be written is an error, and nothing changes.
 
 use std::fs;
 use std::io::ErrorKind;

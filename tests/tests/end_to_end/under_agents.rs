@@ -26,7 +26,7 @@ fn no_agent_approves_what_it_proposed(#[case] variable: &str, #[case] agent: &st
     assert!(ran.stderr.contains(agent), "{}", ran.stderr);
     assert!(ran.stderr.contains("allow_yes_under_agents"), "it names the remedy: {}", ran.stderr);
     let ran = run(&stage, variable, &["apply"]).expect(4);
-    assert!(!ran.stderr.contains("--yes"), "no way around is told: {}", ran.stderr);
+    assert!(!ran.stderr.contains("--yes"), "no way around the question is shown: {}", ran.stderr);
     assert_eq!(stage.tree(), before);
     stage.run(["apply", "--yes"]).expect(0);
 }

@@ -24,7 +24,7 @@ fn a_mistake_on_the_command_line_exits_2(#[case] arguments: &[&str]) {
     let stage = Fixture::new();
     let before = stage.tree();
     let ran = stage.run(arguments).expect(2);
-    assert!(!ran.stderr.is_empty() && ran.stdout.is_empty(), "it is said on standard error");
+    assert!(!ran.stderr.is_empty() && ran.stdout.is_empty(), "the error is on standard error");
     assert_eq!(stage.tree(), before);
 }
 
@@ -206,7 +206,7 @@ fn output_that_cannot_be_written_is_an_error_only_while_nothing_is_done() {
     let output = run(&["apply", "--yes"]);
     assert_eq!(output.status.code(), Some(0), "it is applied, whatever becomes of the report");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(errors.contains("the change set is on the disk"), "{errors}");
+    assert!(errors.contains("the change set is applied"), "{errors}");
     assert_eq!(stage.read("a.txt"), b"x\n");
 }
 

@@ -39,7 +39,7 @@ fn a_command_says_within_a_second_for_whom_it_waits_unless_it_is_to_be_quiet() {
         assert!(!error.contains("waiting"), "{arguments:?}: {error}");
         let mut rest = String::new();
         errors.read_to_string(&mut rest).expect("it ends");
-        assert!(!rest.contains("waiting"), "it is said once: {rest}");
+        assert!(!rest.contains("waiting"), "it is reported once: {rest}");
         telling.wait().expect("it goes on");
     }
 }

@@ -233,7 +233,7 @@ fn two_sessions_that_want_one_file_are_warned_of_each_other() {
     ]);
     assert_eq!(contested, expected);
     let text = String::from_utf8(stage.run(["status"]).expect(0).stdout).expect("text");
-    assert!(text.contains("a.txt is wanted by p1, p2"), "{text}");
+    assert!(text.contains("a.txt is changed by p1, p2"), "{text}");
     stage.run(["apply", "p1", "--yes"]).expect(0);
     stage.status();
     assert_eq!(stage.patch("p2")["reason"], "stale");
@@ -248,5 +248,5 @@ fn gc_says_what_it_did_and_then_that_nothing_is_left() {
     let ran = stage.run(["gc", "--json"]).expect(0).json();
     assert_eq!((&ran["removed"], &ran["complete"]), (&1.into(), &true.into()), "{ran}");
     let again = stage.run(["gc"]).expect(0);
-    assert_eq!(String::from_utf8_lossy(&again.stdout), "nothing to sweep\n");
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "nothing to remove\n");
 }

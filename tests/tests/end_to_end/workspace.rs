@@ -171,7 +171,7 @@ fn gits_own_directory_is_no_workspace() {
 #[case::init_remove(&["init", "codex", "--remove", "--yes"], 0)]
 #[case::plugin_list(&["plugin", "list"], 0)]
 #[case::schema(&["schema"], 0)]
-fn looking_makes_no_state_and_answers_as_where_nothing_is_pending(
+fn reading_commands_make_no_state_and_answer_as_with_nothing_pending(
     #[case] arguments: &[&str],
     #[case] code: i32,
 ) {

@@ -37,8 +37,7 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
         shown = Some(patches.len());
     }
     let report = context.layer.apply(&request)?;
-    context
-        .warn_unreported(print(context, &report, request.dry_run), "the change set is on the disk");
+    context.warn_unreported(print(context, &report, request.dry_run), "the change set is applied");
     for warning in &report.warnings {
         context.console.warn(warning);
     }
@@ -49,8 +48,8 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
     {
         let left = count(
             left.patches.len(),
-            "patch that was not shown stays",
-            "patches that were not shown stay",
+            "patch that was not shown is still",
+            "patches that were not shown are still",
         );
         context.console.remark(&format!("{left} pending"));
     }

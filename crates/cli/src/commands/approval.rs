@@ -1,4 +1,4 @@
-//! How a person approves: by an option, or by a yes to a question.
+//! Approvals: by an option, or by a yes to a question.
 
 use staging_core::{Approval, ApprovalMeans, ErrorKind, Patch, Signature};
 
@@ -26,10 +26,10 @@ pub(super) fn unasked(
         };
         if !allowed {
             return Err(Failure::refused(format!(
-                "`{command}` without a question is refused in the environment of {agent}"
+                "`{command}` is refused in the environment of {agent}, because it does not ask"
             ))
             .advise(
-                "The user runs it in a terminal of their own, or sets `allow_yes_under_agents = \
+                "The user can run it in a terminal of their own, or set `allow_yes_under_agents = \
                  true` in their configuration.",
             ));
         }
@@ -68,11 +68,11 @@ pub(super) fn ask_for(
         .advise("Nothing was changed."))
 }
 
-/// There is nobody to be asked. An agent is not told how to do without.
+/// The failure where nobody can be asked. It does not show an agent how to avoid the question.
 pub(super) fn unconfirmed(command: &str) -> Failure {
     let message = format!("{command} needs confirmation");
     let advice = match crate::agent::in_environment() {
-        Some(_) => "The user gives it in a terminal of their own.",
+        Some(_) => "Ask the user to run it in a terminal of their own.",
         None => "Pass --expect with the signature that was reviewed, or --yes.",
     };
     missing(&message).advise(advice)

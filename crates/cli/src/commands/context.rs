@@ -14,7 +14,7 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// A change is made; that its report cannot be written does not unmake it.
+    /// Warns that a change was made whose report cannot be written.
     pub(super) fn warn_unreported(&self, printed: Result<(), Failure>, done: &str) {
         match printed {
             Err(failure) if !failure.is_closed_pipe() => {
@@ -28,19 +28,19 @@ impl Context<'_> {
         remark_stale(self.console, stale);
     }
 
-    /// What a selection lacks, and what to do about it.
+    /// The stale and expired patches of a selection, and what to do about them.
     pub(super) fn remark_lapsed(&self, lapsed: &[Patch]) {
         self.remark_stale(lapsed);
         if !lapsed.is_empty() {
             let ids: Vec<_> = lapsed.iter().map(|patch| patch.id.to_string()).collect();
             let ids = ids.join(" ");
             self.console.remark(&format!(
-                "propose anew with `greenroom refresh {ids}`, or dismiss with `greenroom discard {ids}`"
+                "propose them again with `greenroom refresh {ids}`, or dismiss them with `greenroom discard {ids}`"
             ));
         }
     }
 
-    /// What is to be said beside patches that were shown or staged.
+    /// Prints the warnings and remarks about patches that were shown or staged.
     pub(super) fn remark_patches<'p>(&self, patches: impl IntoIterator<Item = &'p Patch>) {
         for warning in self.layer.take_strategy_warnings() {
             self.console.remark(&warning);
@@ -59,25 +59,30 @@ pub(super) fn remark_stale(console: &Console, stale: &[Patch]) {
     }
 }
 
-/// Why a patch is stale or expired, behind its name.
+/// Why a patch is stale or expired, to follow its name.
 fn why_lapsed(patch: &Patch) -> &'static str {
     match patch.reason {
-        Some(DiscardReason::SessionExpired) => "is not pending any more: its session expired",
-        _ => "is stale: it changed on the disk since the agent read it",
+        Some(DiscardReason::SessionExpired) => "is no longer pending: its session expired",
+        _ => "is stale: the file changed since the agent read it",
     }
 }
 
-/// After the answer: removes what the swaps left, and says where a user's bytes are
-/// that were found in it.
+/// Removes the temporary files of an apply after its answer, and reports edits of users that were
+/// found in them.
 pub(super) fn tidy(context: &Context<'_>, mut kept: Vec<String>) {
     match context.layer.tidy() {
         Ok(found) => kept.extend(found.iter().map(|kept| crate::paths::shown(&kept.file))),
         Err(error) => {
             let failure = Failure::from(error);
-            context.console.remark(&format!("the next start tidies up: {}", failure.message()));
+            context.console.remark(&format!(
+                "cannot remove temporary files, the next start removes them: {}",
+                failure.message()
+            ));
         }
     }
     for file in kept {
-        context.console.warn(&format!("bytes of an edit made meanwhile are kept in `{file}`"));
+        context
+            .console
+            .warn(&format!("an edit that was made during the apply is kept in `{file}`"));
     }
 }

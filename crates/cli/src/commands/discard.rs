@@ -21,7 +21,8 @@ pub(super) fn discard(
     } else {
         context.layer.discard(ids, reason)?
     };
-    context.warn_unreported(print_discarded(context.console, &discarded), "they are discarded");
+    context
+        .warn_unreported(print_discarded(context.console, &discarded), "the patches are discarded");
     Ok(())
 }
 

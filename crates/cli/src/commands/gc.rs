@@ -1,4 +1,4 @@
-//! `gc`: removes what nobody needs any more.
+//! `gc`: removes leftovers, expired history and unreferenced contents.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -31,7 +31,10 @@ pub(super) fn print_sweep(console: &Console, report: &SweepReport) -> Result<(),
     }
     if !report.orphaned.is_empty() {
         let orphaned = names(&report.orphaned);
-        let _ = writeln!(text, "orphaned {orphaned}: their processes are gone; still pending");
+        let _ = writeln!(
+            text,
+            "marked {orphaned} as orphaned: their processes ended; their patches are still pending"
+        );
     }
     if !report.stale.is_empty() {
         let _ = writeln!(text, "discarded {} as stale", names(&report.stale));
@@ -39,14 +42,14 @@ pub(super) fn print_sweep(console: &Console, report: &SweepReport) -> Result<(),
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     if report.forgotten > 0 {
         let patches = count(number(report.forgotten), "decided patch", "decided patches");
-        let _ = writeln!(text, "forgot {patches} older than the history is kept");
+        let _ = writeln!(text, "removed {patches} that are older than the history is kept");
     }
     if report.removed > 0 {
         let files = count(number(report.removed), "file", "files");
-        let _ = writeln!(text, "gave back {} bytes in {files}", report.bytes);
+        let _ = writeln!(text, "removed {files}, {} bytes", report.bytes);
     }
     if text.is_empty() {
-        text.push_str("nothing to sweep\n");
+        text.push_str("nothing to remove\n");
     }
     console.report(&text)
 }
@@ -62,9 +65,9 @@ pub(super) fn print_preview(console: &Console, found: &SweepPreview) -> Result<(
     }
     let mut text = String::new();
     for (would, ids) in [
-        ("end, because they expired", names(&found.expired)),
-        ("no longer have pending, because their sessions expired", names(&found.lapsed)),
-        ("mark as without a process", names(&found.orphaned)),
+        ("close, because they expired", names(&found.expired)),
+        ("expire with their sessions", names(&found.lapsed)),
+        ("mark as orphaned, because their processes ended", names(&found.orphaned)),
         ("discard as stale", names(&found.stale)),
     ] {
         if !ids.is_empty() {
@@ -74,8 +77,8 @@ pub(super) fn print_preview(console: &Console, found: &SweepPreview) -> Result<(
     if found.forgotten > 0 {
         let patches = usize::try_from(found.forgotten).unwrap_or(usize::MAX);
         let patches = count(patches, "decided patch", "decided patches");
-        let _ = writeln!(text, "would forget {patches} older than the history is kept");
+        let _ = writeln!(text, "would remove {patches} that are older than the history is kept");
     }
-    text.push_str("would remove contents that nothing needs; nothing was changed\n");
+    text.push_str("would remove unreferenced contents; nothing was changed\n");
     console.text(&text)
 }

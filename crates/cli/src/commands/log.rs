@@ -193,7 +193,7 @@ pub(super) fn event_line(record: &EventRecord) -> String {
             }
             Value::Object(client) if field == "attested_by" => {
                 let part = |name: &str| client[name].as_str().unwrap_or_default().to_owned();
-                format!("attested by the client {} {}", part("client"), part("version"))
+                format!("approved through the client {} {}", part("client"), part("version"))
             }
             other => format!("{field}={other}"),
         };
@@ -214,9 +214,9 @@ pub(super) fn verify(context: &Context<'_>) -> Result<(), Failure> {
     if let Some(seq) = check.broken_at {
         return Err(Failure::new(
             ErrorKind::Damaged,
-            format!("the log was changed: entry {seq} is not what was written, or is gone"),
+            format!("the log was changed: entry {seq} was modified or removed"),
         )
-        .advise("What stands before it is as it was written."));
+        .advise("The entries before it are unchanged."));
     }
     print_check(context.console, &check)
 }
@@ -226,5 +226,5 @@ pub(super) fn print_check(console: &Console, check: &LogCheck) -> Result<(), Fai
         return console.object(json!({ "log": check }));
     }
     let events = count(usize::try_from(check.events).unwrap_or(usize::MAX), "entry", "entries");
-    console.text(&format!("{events} as written, last hash {}\n", check.head))
+    console.text(&format!("{events} unchanged, last hash {}\n", check.head))
 }

@@ -1,4 +1,4 @@
-//! `mcp`: the door for agents that speak the Model Context Protocol.
+//! `mcp`: serves an agent over the Model Context Protocol.
 
 use std::env;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     let mut location = Location::find(&arguments.global)?;
     if let Command::Recover(Recover { adopt: Some(named), .. }) = &arguments.command {
         location = location.adopt(named.as_deref())?;
-        console.remark(&format!("took over the state in `{}`", shown(&location.state_dir)));
+        console.remark(&format!("adopted the state in `{}`", shown(&location.state_dir)));
     }
     for note in location.notes() {
         console.remark(&note);
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     open_and_dispatch(&arguments.command, location, options, console)
 }
 
-/// Answers a command that only looks where there is nothing to look at.
+/// Answers a command that only reads, in a workspace without a state.
 fn without_state(
     arguments: &Arguments,
     location: Location,
@@ -90,7 +90,7 @@ fn without_state(
     }
     let location = without_state::wait(&arguments.global, location, console)?;
     let options = options(&arguments.global, &location)?;
-    // What made the state is a part of what was waited for.
+    // The events that created the state belong to those that were waited for.
     let from_the_first = Command::Watch { since: Some(0) };
     let command = match &arguments.command {
         Command::Watch { since: None } => &from_the_first,
@@ -106,7 +106,7 @@ fn open_and_dispatch(
     console: &Console,
 ) -> Result<(), Failure> {
     let layer = DiffStagingLayer::open(options)?;
-    // What `recover` itself does is its answer.
+    // `recover` reports what it does as its answer.
     if !matches!(command, Command::Recover(_)) {
         console.follow(&layer);
     }

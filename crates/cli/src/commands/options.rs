@@ -13,7 +13,7 @@ use crate::location::{Location, check_outside};
 use crate::plugin_host;
 use crate::settings::Settings;
 
-/// What the libraries are told, from the places and the user's configuration.
+/// The options of the layer, from the location and the user's configuration.
 pub(super) fn options(global: &Global, location: &Location) -> Result<StagingOptions, Failure> {
     let mut options = defaults(location);
     options.wait_observer = wait_observer(global);
@@ -24,7 +24,7 @@ pub(super) fn options(global: &Global, location: &Location) -> Result<StagingOpt
     Ok(options)
 }
 
-/// What the libraries are told where the user's configuration says nothing.
+/// The options of the layer without the user's configuration.
 pub(super) fn defaults(location: &Location) -> StagingOptions {
     let mut options = StagingOptions::new(&location.root, &location.state_dir);
     options.new_file_mode = new_file_mode();
@@ -34,7 +34,7 @@ pub(super) fn defaults(location: &Location) -> StagingOptions {
     options
 }
 
-/// The user's configuration, which lies outside of the workspace, and so do its plugins.
+/// The user's configuration, which is outside of the workspace, and so do its plugins.
 pub(super) fn checked_settings(file: &Path, location: &Location) -> Result<Settings, Failure> {
     if file.exists() {
         let advice = "Keep it elsewhere and set XDG_CONFIG_HOME, or protect another directory.";
@@ -48,7 +48,7 @@ pub(super) fn checked_settings(file: &Path, location: &Location) -> Result<Setti
     Ok(settings)
 }
 
-/// Says on standard error for whom a command waits.
+/// Reports on standard error which process a command waits for.
 pub(super) fn wait_observer(global: &Global) -> WaitObserver {
     let is_quiet = global.quiet;
     WaitObserver::new(move |waiting| {

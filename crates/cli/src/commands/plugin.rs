@@ -102,18 +102,18 @@ impl<'a> PluginCommand<'a> {
             .map_err(|error| refused(&error))?;
         if BUNDLED.contains(&found.name.as_str()) {
             return Err(Failure::refused(format!(
-                "the plugin calls itself `{}`, as a bundled strategy does",
+                "the plugin has the name of a bundled strategy, `{}`",
                 found.name
             ))
-            .advise("Give it a name of its own and build it again."));
+            .advise("Choose another name and build it again."));
         }
         let library =
             TrustedLibrary { name: found.name.clone(), path, blake3: found.blake3, hosting };
         allowed::write(&self.config_file, &library, chosen)?;
-        if let Some(set_aside) = self.quarantine() {
+        if let Some(quarantine) = self.quarantine() {
             // Allowing it again is a second chance.
-            set_aside.lift(&library.blake3).map_err(|source| {
-                Failure::io("cannot forget that it was set aside in this workspace", &source)
+            quarantine.lift(&library.blake3).map_err(|source| {
+                Failure::io("cannot lift its quarantine in this workspace", &source)
             })?;
         }
         if self.console.json {
@@ -126,9 +126,9 @@ impl<'a> PluginCommand<'a> {
             });
         }
         let then = if chosen || self.options.diff.strategy == found.name {
-            "It compares files from now on.".to_owned()
+            "It is used from now on.".to_owned()
         } else {
-            format!("To compare with it, add --use, or set [diff] strategy = \"{}\".", found.name)
+            format!("To use it, add --use, or set [diff] strategy = \"{}\".", found.name)
         };
         self.console.report(&format!(
             "allowed {} {} from {}\nblake3 {}\n{then}\n{}",
@@ -203,7 +203,7 @@ impl<'a> PluginCommand<'a> {
             match &strategy.path {
                 None => text.push_str("  bundled"),
                 Some(path) if strategy.runs == "in_process" => {
-                    text.push_str(&format!("  {path}, in the command itself"));
+                    text.push_str(&format!("  {path}, in greenroom's own process"));
                 }
                 Some(path) => text.push_str(&format!("  {path}")),
             }

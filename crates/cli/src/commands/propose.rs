@@ -31,7 +31,7 @@ pub(super) fn propose(context: &Context<'_>, arguments: &Propose) -> Result<(), 
     }
     let session = session(context, &arguments.session)?;
     let proposed = or_unopened(context, &session, context.layer.propose(session.id, proposal))?;
-    context.warn_unreported(report(context, &session, &proposed), "it is staged");
+    context.warn_unreported(report(context, &session, &proposed), "the change is staged");
     Ok(())
 }
 
@@ -54,7 +54,7 @@ fn propose_patch(context: &Context<'_>, named: &Path, label: &str) -> Result<(),
     let names = PatchNames::AsGitApply;
     let request = PatchRequest { text, directory, names, ..PatchRequest::default() };
     let answer = or_unopened(context, &session, context.layer.propose_patch(session.id, &request))?;
-    context.warn_unreported(report_patch(context, &session, &answer), "it is staged");
+    context.warn_unreported(report_patch(context, &session, &answer), "the change is staged");
     Ok(())
 }
 
@@ -81,7 +81,7 @@ fn report_patch(
     } else {
         let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
         if patches.is_empty() {
-            text.push_str("nothing to decide: that is what is on the disk\n");
+            text.push_str("nothing to stage: the file already has that content\n");
         }
         console.report(&text)?;
     }
@@ -89,7 +89,7 @@ fn report_patch(
         console.remark(&remark);
     }
     for superseded in proposed.iter().filter_map(|one| one.superseded) {
-        console.remark(&format!("it takes the place of {superseded}"));
+        console.remark(&format!("it replaces {superseded}"));
     }
     if !others.is_empty() {
         console.remark(&format!("some of the files are also pending in {}", names(&others)));
@@ -107,7 +107,7 @@ pub(super) fn placement_remarks(fitted: &[FittedFile]) -> Vec<String> {
             let (hunk, at, level) = (placement.hunk, placement.line, placement.level);
             if let Some(offset) = placement.offset.filter(|offset| *offset != 0) {
                 remarks.push(format!(
-                    "hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from where it says"
+                    "hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from its header"
                 ));
             }
             if level != MatchLevel::Exact {
@@ -238,12 +238,12 @@ fn report(context: &Context<'_>, session: &Session, proposed: &Proposed) -> Resu
     } else {
         let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
         if proposed.withdrawn {
-            text.push_str("nothing to decide: that is what is on the disk\n");
+            text.push_str("nothing to stage: the file already has that content\n");
         }
         console.report(&text)?;
     }
     if let Some(superseded) = proposed.superseded {
-        console.remark(&format!("it takes the place of {superseded}"));
+        console.remark(&format!("it replaces {superseded}"));
     }
     if !proposed.also_pending_in.is_empty() {
         let others = names(&proposed.also_pending_in);

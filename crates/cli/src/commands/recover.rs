@@ -57,17 +57,17 @@ pub(super) fn print(console: &Console, report: &RecoverReport) -> Result<(), Fai
 fn text(report: &RecoverReport, names_all: bool) -> String {
     let mut text = String::new();
     if report.recovered.is_empty() {
-        text.push_str("no broken apply\n");
+        text.push_str("no interrupted apply\n");
     }
     for line in recovery::lines(report, names_all) {
         let _ = writeln!(text, "{line}");
     }
     if !report.foreign_slots.is_empty() {
         let files = count(report.foreign_slots.len(), "temporary file", "temporary files");
-        let _ = writeln!(text, "{files} of another Greenroom state left as they are");
+        let _ = writeln!(text, "left {files} of another Greenroom state unchanged");
     }
     if report.blobs_removed > 0 {
-        let _ = writeln!(text, "{} stored contents swept", report.blobs_removed);
+        let _ = writeln!(text, "removed {} unreferenced contents", report.blobs_removed);
     }
     text
 }
@@ -78,7 +78,7 @@ fn text(report: &RecoverReport, names_all: bool) -> String {
 enum Visit {
     /// Nothing is undecided in it any more.
     Recovered,
-    /// An apply can be neither finished nor rolled back.
+    /// An apply cannot be finished or rolled back.
     InDoubt,
     /// Another process is at an apply there.
     Locked,
@@ -133,11 +133,11 @@ pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
             if let Some(problem) = &each.problem {
                 let _ = writeln!(text, "  not recovered: {problem}");
             } else if each.report.is_quiet() {
-                text.push_str("  nothing is left to recover\n");
+                text.push_str("  nothing to recover\n");
             }
         }
         if visited.is_empty() && !console.is_quiet() {
-            text.push_str("no workspace has a broken apply\n");
+            text.push_str("no workspace has an interrupted apply\n");
         }
         console.text(&text)?;
     }
@@ -146,8 +146,8 @@ pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
         return Ok(());
     }
     let workspaces = count(left, "workspace has", "workspaces have");
-    Err(Failure::new(ErrorKind::InDoubt, format!("{workspaces} an apply that is not decided"))
-        .advise("What to do is said with each.")
+    Err(Failure::new(ErrorKind::InDoubt, format!("{workspaces} an apply that is not finished"))
+        .advise("The report of each workspace says what to do.")
         .in_the_object())
 }
 
@@ -166,15 +166,15 @@ fn visit(global: &Global, known: KnownState) -> Visited {
         (None, None) => (
             Visit::Failed,
             Some(format!(
-                "the state `{state}` does not say whose it is: run `greenroom recover` in its \
+                "the state `{state}` does not name its workspace: run `greenroom recover` in that \
                  workspace"
             )),
         ),
         (None, Some(_)) if !known.is_there => (
             Visit::Gone,
             Some(format!(
-                "the workspace is gone; if it was moved, run `greenroom recover` in it, and if it \
-                 was deleted for good, remove the state `{state}`"
+                "the workspace does not exist; if it was moved, run `greenroom recover` in it; if \
+                 it was deleted, remove the state `{state}`"
             )),
         ),
         (None, Some(_)) => match recover_known(global, &known, &mut report) {
@@ -204,8 +204,8 @@ fn recover_known(
     let layer = DiffStagingLayer::open(options(&location)?)?;
     report.add(layer.take_recovered());
     let Some(done) = layer.try_recover()? else {
-        let problem = "an apply is running there, which decides it: run `greenroom recover --all` \
-                       again when it has ended";
+        let problem = "an apply is running there: run `greenroom recover --all` again when it has \
+                       ended";
         return Ok((Visit::Locked, Some(problem.to_owned())));
     };
     report.add(done);
@@ -220,9 +220,8 @@ fn recover_known(
     ))
 }
 
-/// What recovery has to be told: everything that the user's configuration says but for strategies,
-/// which compare files and are not needed. The configuration may lie in the workspace where that
-/// is a folder of the user's settings.
+/// The options for recovery: the user's configuration without strategies, which recovery does not
+/// use. The configuration may be in the workspace where that is a folder of the user's settings.
 fn options(location: &Location) -> Result<StagingOptions, Failure> {
     let mut options = StagingOptions::new(&location.root, &location.state_dir);
     let (strategies, diff) = (options.strategies.clone(), options.diff.clone());
@@ -249,10 +248,10 @@ pub(super) fn others(location: &Location) -> Option<Finding> {
         .map(|known| format!("`{}`", shown(known.root.as_deref().unwrap_or(&known.dir))))
         .collect();
     if broken.is_empty() {
-        return finding(Health::Good, "no apply is broken off in them".to_owned());
+        return finding(Health::Good, "no apply was interrupted in them".to_owned());
     }
     let text = format!(
-        "an apply is running, was broken off or is in doubt in {}: `greenroom recover --all` \
+        "an apply is running, was interrupted or is in doubt in {}: `greenroom recover --all` \
          decides them",
         names(&broken)
     );

@@ -41,7 +41,7 @@ pub(super) fn redo(
         let (patches, by) = (names(&report.patches), report.apply.map(|by| format!(" as {by}")));
         context.console.report(&format!("redid {redone} ({patches}){}\n", by.unwrap_or_default()))
     };
-    context.warn_unreported(printed, "the change set is on the disk");
+    context.warn_unreported(printed, "the change set is applied");
     for warning in &report.warnings {
         context.console.warn(warning);
     }

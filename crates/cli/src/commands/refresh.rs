@@ -12,7 +12,8 @@ use crate::json::{self, ProposedView};
 
 pub(super) fn refresh(context: &Context<'_>, ids: &[Selector]) -> Result<(), Failure> {
     let proposed = context.layer.refresh_all(ids)?;
-    context.warn_unreported(report_refreshed(context, ids, &proposed), "they are staged anew");
+    context
+        .warn_unreported(report_refreshed(context, ids, &proposed), "the patches are staged again");
     Ok(())
 }
 
@@ -50,7 +51,7 @@ fn report_refreshed(
     if proposed.is_empty() {
         text.push_str(NOTHING_STALE);
     } else if patches.is_empty() {
-        text.push_str("nothing to decide: that is what is on the disk\n");
+        text.push_str("nothing to stage: the file already has that content\n");
     }
     console.report(&text)?;
     for one in proposed.iter().filter(|one| !one.also_pending_in.is_empty()) {

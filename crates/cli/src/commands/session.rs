@@ -38,7 +38,7 @@ pub(super) fn print(
     for session in sessions {
         let until = match (session.state, session.orphaned_at) {
             (SessionState::Open, Some(_)) => {
-                format!("its process is gone, expires {}", session.expires_at)
+                format!("its process ended, expires {}", session.expires_at)
             }
             (SessionState::Open, None) => format!("expires {}", session.expires_at),
             _ => format!("last active {}", session.last_active_at),
@@ -52,7 +52,7 @@ pub(super) fn print(
     console.text(&text)?;
     if left_out > 0 {
         let others = count(left_out, "session that ended is", "sessions that ended are");
-        console.remark(&format!("{others} not listed: `greenroom session list --all` does"));
+        console.remark(&format!("{others} not listed: `greenroom session list --all` lists all"));
     }
     Ok(())
 }
@@ -68,9 +68,10 @@ pub(super) fn close(
     let expect = if yes { None } else { Some(confirm(context, &found)?) };
     let closed = match context.layer.close_reviewed(found.id, expect, reason) {
         Err(StagingError::SignatureMismatch { .. }) => {
-            let message = format!("patches of {} were proposed or decided meanwhile", found.id);
+            let message =
+                format!("patches of {} were proposed or decided since you were asked", found.id);
             return Err(Failure::new(ErrorKind::SignatureMismatch, message)
-                .advise("Look at what is pending now, and close it again."));
+                .advise("Run `greenroom status`, then close the session again."));
         }
         closed => closed?,
     };

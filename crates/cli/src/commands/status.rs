@@ -43,7 +43,7 @@ pub(super) fn print_status(console: &Console, root: &Path, status: &Status) -> R
     for file in &status.kept {
         let file = shown(file);
         console.warn(&format!(
-            "bytes of an edit that a swap displaced are in `{file}`: merge them by hand, and remove the file"
+            "an edit that was made during an apply is kept in `{file}`: merge it by hand, then remove the file"
         ));
     }
     for InDoubtApply { apply, reason } in &status.in_doubt {
@@ -52,14 +52,14 @@ pub(super) fn print_status(console: &Console, root: &Path, status: &Status) -> R
     }
     for journal in &status.quarantined {
         console.warn(&format!(
-            "journal `{journal}` is damaged or foreign and is not acted on: look at it in the \
-             state directory, and remove it"
+            "journal `{journal}` is damaged or belongs to another state, and is ignored: inspect \
+             it in the state directory, then remove it"
         ));
     }
     if status.needs_recovery {
         let journals = status.open_journals.join(", ");
         console.warn(&format!(
-            "an apply is running, or was broken off (journal {journals}): `greenroom recover` \
+            "an apply is running or was interrupted (journal {journals}): `greenroom recover` \
              finishes it or rolls it back"
         ));
     }
@@ -79,7 +79,7 @@ fn status_text(root: &Path, status: &Status) -> String {
             state => format!(", {}", state.as_str()),
         };
         let state = match session.orphaned_at {
-            Some(_) => format!("{state}, its process is gone"),
+            Some(_) => format!("{state}, its process ended"),
             None => state,
         };
         let _ = writeln!(text, "\n{} {}{state}: {patches} pending", session.id, session.label);
@@ -94,8 +94,10 @@ fn status_text(root: &Path, status: &Status) -> String {
     }
     for contested in &status.contested {
         let (path, patches) = (&contested.path, names(&contested.patches));
-        let _ =
-            writeln!(text, "\n{path} is wanted by {patches}: applying one makes the others stale");
+        let _ = writeln!(
+            text,
+            "\n{path} is changed by {patches}: applying one of them makes the others stale"
+        );
     }
     if !empty.is_empty() {
         let idle: Vec<String> = empty
@@ -131,10 +133,10 @@ fn lapsed_text(lapsed: &[Patch]) -> String {
             }
             many => many[0].session.to_string(),
         };
-        let _ = writeln!(text, "  `greenroom refresh {ids}` proposes anew what is missing");
+        let _ = writeln!(text, "  `greenroom refresh {ids}` proposes them again");
         // A session's id would reject what is pending in it as well.
         if lapsed.len() <= NAMED_MAX {
-            let _ = writeln!(text, "  `greenroom discard {ids}` dismisses it");
+            let _ = writeln!(text, "  `greenroom discard {ids}` dismisses them");
         }
     }
     text

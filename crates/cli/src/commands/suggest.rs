@@ -1,4 +1,4 @@
-//! What may have been meant by a patch or a session that is not there.
+//! Suggestions for an unknown patch or session.
 
 use std::ffi::OsStr;
 
@@ -9,7 +9,7 @@ use super::text::names;
 use crate::failure::{Failure, Unknown};
 use crate::nearest::nearest;
 
-/// The failure with what may have been meant, where it is about something unknown.
+/// The failure with a suggestion, where it is about an unknown patch or session.
 pub(super) fn suggest(context: &Context<'_>, failure: Failure) -> Failure {
     let advice = match failure.unknown() {
         Some(Unknown::Patch(id)) => for_patch(context, *id),

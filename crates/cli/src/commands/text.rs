@@ -1,4 +1,4 @@
-//! What several commands print in the same words.
+//! Texts that several commands print.
 
 use staging_core::{Patch, patch_line};
 

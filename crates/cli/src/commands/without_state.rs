@@ -1,4 +1,4 @@
-//! What commands answer in a workspace in which nothing was staged yet, without making its state.
+//! What commands answer in a workspace without a state, which they do not create.
 
 use std::thread;
 use std::time::Duration;

@@ -21,7 +21,7 @@ const QUOTED_CHARS_MAX: usize = 40;
 enum Allowed {
     /// `true` or `false`.
     Switch,
-    /// A whole number of what is said here, with the least and the greatest.
+    /// A whole number with its unit, minimum and maximum.
     Whole(&'static str, u64, u64),
     /// A number and a unit of time.
     Time,
@@ -236,7 +236,7 @@ impl Found<'_> {
         self.at(span, format!("`{full}` is {there}, which is no strategy; {meant}"));
     }
 
-    /// Strategies are told apart by their names.
+    /// Two strategies cannot have the same name.
     fn same_names(&mut self, table: &DeTable<'_>) {
         let mut seen: Vec<String> = BUNDLED.map(str::to_owned).into();
         for (number, entry) in libraries(table).enumerate() {

@@ -225,7 +225,7 @@ impl Handler<Poke> for EventsActor {
     type Result = AtomicResponse<Self, ()>;
 
     fn handle(&mut self, _: Poke, _: &mut Self::Context) -> Self::Result {
-        // Before the notices are taken, so that what is told after it pokes again.
+        // Before the notices are taken, so that a later notice pokes again.
         self.poked.store(false, Ordering::Release);
         let notices = self.waiting_notices();
         if self.subscribers.is_empty() {

@@ -1,4 +1,4 @@
-//! The maintenance actor: what nobody waits for, and has to be done every now and then.
+//! The maintenance actor: flushes, checkpoints and sweeps at intervals.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The actors: who may do what, in which order, on which thread.
+//! The actors, their order of work, and their threads.
 //!
 //! [`Registry::launch`] starts them all. Everything that blocks runs off the
 //! event loop: disk swaps on the FsActor's own thread, the rest on the blocking

@@ -1,4 +1,4 @@
-//! Blocking work off the event loop, so much of it at once and no more.
+//! Runs blocking work off the event loop, a bounded number of calls at once.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

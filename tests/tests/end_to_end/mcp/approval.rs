@@ -52,7 +52,7 @@ fn assert_untouched(stage: &Fixture) {
 }
 
 /// The log's words on who approved.
-fn attested(stage: &Fixture) -> Value {
+fn client_approval(stage: &Fixture) -> Value {
     let log = stage.run(["log", "--json"]).expect(0).json();
     let events = log["events"].as_array().expect("a list").clone();
     let started: Vec<_> = events.iter().filter(|event| event["event"] == "apply_started").collect();
@@ -93,22 +93,22 @@ fn what_was_shown_and_approved_is_applied_as_the_clients_word() {
     let result = client.answer_to(&id)["result"].clone();
     assert_eq!(result["structuredContent"]["applied"], true, "{result}");
     assert_eq!(stage.read("a.txt"), "one\ntwo\u{202e}\n".as_bytes());
-    assert_eq!(attested(&stage), json!({"client": "test", "version": "1"}));
+    assert_eq!(client_approval(&stage), json!({"client": "test", "version": "1"}));
     let log = stage.run(["log"]).expect(0).stdout;
     let log = String::from_utf8(log).expect("it is text");
-    assert!(log.contains("attested by the client test 1"), "{log}");
+    assert!(log.contains("approved through the client test 1"), "{log}");
     stage.run(["log", "--verify"]).expect(0);
     let schema = stage.run(["schema"]).expect(0).stdout;
     assert!(String::from_utf8_lossy(&schema).contains("\"attested_by\""), "the schema has it");
 }
 
 #[test]
-fn what_the_terminal_applies_is_attested_by_nobody() {
+fn an_apply_in_a_terminal_names_no_client() {
     let stage = stage();
     let mut client = asking(&stage);
     write(&mut client, "two\n");
     stage.run(["apply", "p1", "--yes"]).expect(0);
-    assert_eq!(attested(&stage), Value::Null);
+    assert_eq!(client_approval(&stage), Value::Null);
 }
 
 #[rstest]
@@ -151,8 +151,8 @@ fn a_client_that_cannot_ask_is_told_the_command() {
 #[case::hidden(".envrc", "x\n".to_owned(), "never approved through a client")]
 #[case::agents_settings("sub/.claude/settings.json", "{}\n".to_owned(), "never approved")]
 #[case::git(".git/config", "x\n".to_owned(), "never approved")]
-#[case::binary("b.bin", "a\0b".to_owned(), "replaces a whole file unseen")]
-#[case::too_long("long.txt", "line\n".repeat(6000), "more than a question can show")]
+#[case::binary("b.bin", "a\0b".to_owned(), "replaces a whole file without a diff")]
+#[case::too_long("long.txt", "line\n".repeat(6000), "a question can show at most")]
 fn what_a_clients_word_does_not_approve_is_not_asked(
     #[case] path: &str,
     #[case] content: String,
@@ -281,9 +281,9 @@ fn two_clients_at_once_apply_it_once() {
         let result = client.answer_to(id)["result"].clone();
         (result["isError"] == true).then_some(result)
     });
-    assert_eq!(errors.count(), 1, "one of them is told that it is decided");
+    assert_eq!(errors.count(), 1, "one of them fails because the question is decided");
     assert_eq!(stage.read("a.txt"), b"two\n");
-    attested(&stage);
+    client_approval(&stage);
 }
 
 /// A client of the protocol without a handshake.
@@ -343,7 +343,7 @@ fn without_a_handshake_the_question_is_an_answer_and_its_state_works_once() {
     assert!(!called.is_error, "{}", called.text);
     assert_eq!(called.result["structuredContent"]["applied"], true);
     assert_eq!(stage.read("a.txt"), b"two\n");
-    assert_eq!(attested(&stage), json!({"client": "modern_client_", "version": "2"}));
+    assert_eq!(client_approval(&stage), json!({"client": "modern_client_", "version": "2"}));
     stage.run(["undo"]).expect(0);
     client.write("two\n");
     let replayed = client.answer(&state, &approval());

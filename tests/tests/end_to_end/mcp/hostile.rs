@@ -149,7 +149,7 @@ fn a_write_with_half_a_character_is_refused_and_stages_nothing() {
     );
     let answer = client.answer_to(&json!(7));
     let told = answer["error"]["message"].as_str().expect("a sentence");
-    assert!(told.contains("half of a surrogate pair is no character"), "{told}");
+    assert!(told.contains("half of a surrogate pair is not a character"), "{told}");
     client.assert_serves();
     assert_eq!(stage.pending(), 0, "nothing is put in place of what cannot be read");
 }
@@ -227,7 +227,7 @@ fn more_requests_than_are_taken_at_once_are_all_answered() {
     "error"
 )]
 fn the_last_line_may_lack_its_end(#[case] line: &str, #[case] id: Value, #[case] field: &str) {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     let mut client = Client::new(&stage);
     client.send_unended(line.as_bytes());
     let (answers, code) = client.end();
@@ -285,7 +285,7 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn the_server_goes_on_whatever_it_is_sent() {
-    let stage = Stage::new();
+    let stage = Fixture::new();
     stage.write("a/b", "ab\n");
     let before = stage.tree();
     let client = std::cell::RefCell::new(Client::new(&stage));

@@ -185,7 +185,7 @@ fn roots_only_narrow_what_the_command_line_allowed() {
     for name in ["../b.txt", outside.as_str()] {
         let patch = format!("*** Begin Patch\n*** Update File: {name}\n-x\n+y\n*** End Patch\n");
         let text = client.refused("propose", json!({"patch": patch}));
-        assert!(text.contains("leads out of the directories"), "nothing of it is told: {text}");
+        assert!(text.contains("leads out of the directories"), "nothing of it is shown: {text}");
     }
 
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}));
@@ -196,5 +196,5 @@ fn roots_only_narrow_what_the_command_line_allowed() {
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}));
     answer(&mut client, &["file:///etc".to_owned()]);
     let text = client.refused("read_text_file", json!({"path": "b.txt"}));
-    assert!(text.contains("the client's roots leave none"), "{text}");
+    assert!(text.contains("the client's roots allow none"), "{text}");
 }

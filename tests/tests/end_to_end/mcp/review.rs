@@ -99,7 +99,7 @@ fn only_the_sessions_own_patches_can_be_named() {
     assert_eq!(text, "Discarded p2 create mine.txt (+1 -0).");
     assert_eq!(stage.pending(), 1, "the other session's patch stays");
     let shown = stage.run(["show", "p2", "--json"]).expect(0).json();
-    assert_eq!(shown["reason_text"], "taken back by the agent: no need");
+    assert_eq!(shown["reason_text"], "withdrawn by the agent: no need");
     assert_eq!(client.ok("pending", json!({})), "Nothing is pending in this session.");
 }
 
@@ -110,7 +110,7 @@ fn proposing_what_is_there_takes_a_patch_back() {
     let mut client = Client::new(&stage);
     client.ok("write_file", json!({"path": "a.txt", "content": "b\n"}));
     let text = client.ok("write_file", json!({"path": "a.txt", "content": "a\n"}));
-    assert_eq!(text, "Nothing to decide: that is what is on the disk, and p1 is taken back.\n");
+    assert_eq!(text, "Nothing to stage: the file already has that content, and p1 is withdrawn.\n");
     assert_eq!(stage.pending(), 0);
 }
 

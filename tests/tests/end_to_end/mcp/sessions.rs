@@ -76,7 +76,7 @@ fn calls_of_different_sessions_do_not_see_each_other() {
     let call = |session: Value, tool: &str, arguments: Value| json!({"name": tool, "arguments": arguments, "_meta": {"sessionId": session}});
     let write = json!({"path": "a.txt", "content": "agent's\n"});
     let written = client.call_with(call(json!("one"), "write_file", write));
-    assert!(written.text.contains("Also pending in s1"), "{}", written.text);
+    assert!(written.text.contains("also pending in s1"), "{}", written.text);
     let read = json!({"path": "a.txt"});
     let own = client.call_with(call(json!("one"), "read_text_file", read.clone()));
     assert_eq!(own.text, "agent's\n");

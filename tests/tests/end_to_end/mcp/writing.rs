@@ -46,7 +46,7 @@ fn an_approval_of_what_was_replaced_since_is_refused() {
     let mut client = Client::new(&stage);
     let first = client.ok("write_file", json!({"path": "a.txt", "content": "first\n"}));
     let second = client.ok("write_file", json!({"path": "a.txt", "content": "second\n"}));
-    assert!(second.contains("It takes the place of p1."), "{second}");
+    assert!(second.contains("It replaces p1."), "{second}");
     stage.run(approval(&first)).expect(4);
     assert!(!stage.path("a.txt").exists());
     stage.run(approval(&second)).expect(0);
@@ -121,7 +121,7 @@ fn edits_are_staged_all_or_none() {
         "```diff\ndiff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n\
          @@ -1,3 +1,2 @@\n-one\n two\n two\n```\n\n"
     );
-    assert_eq!(stage.pending(), 0, "neither a refusal nor a preview stages anything");
+    assert_eq!(stage.pending(), 0, "refusals and previews stage nothing");
 }
 
 #[test]

@@ -21,12 +21,12 @@ use crate::recovery;
 /// The longest name of a session that a harness gives.
 const CLAIMED_BYTES_MAX: usize = 120;
 
-/// So many patches are named one by one in a command for the user.
+/// How many patches a command for the user names one by one.
 pub(super) const NAMED_MAX: usize = 20;
 
 /// Claude Code looks at the disk before it asks a hook, and refuses an edit of text that is only
 /// staged.
-const CLAUDE_CODE_ADVICE: &str = "To change it again, give the whole file with Write: Edit looks \
+const CLAUDE_CODE_ADVICE: &str = "To change it again, pass the whole file to Write: Edit searches \
     for its text on the disk.";
 
 /// The workspace, and who writes into it.
@@ -38,7 +38,7 @@ pub(super) struct HookContext {
 }
 
 impl HookContext {
-    /// None where the call only reads, and nothing was staged yet that it could have to see.
+    /// None for a call that only reads, in a workspace without a state.
     pub(super) fn open(
         agent: Harness,
         global: &Global,
@@ -105,7 +105,7 @@ impl HookContext {
         }
     }
 
-    /// What the agent has to know to go on, behind a sentence.
+    /// Advice for the agent, to follow a sentence.
     pub(super) fn advice(&self) -> String {
         match self.agent {
             Harness::ClaudeCode => format!(" {CLAUDE_CODE_ADVICE}"),
@@ -113,7 +113,7 @@ impl HookContext {
         }
     }
 
-    /// What was decided about the agent's patches that it does not see on the disk by itself.
+    /// Decisions about the agent's patches that it cannot see on the disk.
     pub(super) fn decided(&self) -> Result<Vec<Patch>, Failure> {
         let decided = self.layer.unreported_decisions(&self.label)?.into_iter();
         Ok(decided.filter(|patch| Decision::of(patch) != Decision::Applied).collect())
@@ -125,14 +125,14 @@ impl HookContext {
         Ok(self.staged(&session, &proposed, Vec::new()))
     }
 
-    /// What the agent is told of what it staged.
+    /// The answer to the agent about what it staged.
     pub(super) fn staged(
         &self,
         session: &Session,
         proposed: &[staging_core::Proposed],
         mut remarks: Vec<String>,
     ) -> String {
-        // Of several edits of one file, what the last one came to.
+        // Of several edits of one file, the last one has the result.
         let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
         let all: Vec<&Patch> = all.collect();
         let mut seen = HashSet::new();
@@ -140,17 +140,17 @@ impl HookContext {
             all.into_iter().rev().filter(|patch| seen.insert(patch.id)).collect();
         patches.reverse();
         if patches.is_empty() {
-            return "Greenroom staged nothing: the file on the disk is already as you want it. \
-                    This is no error; go on."
+            return "Greenroom staged nothing: the file on the disk already has this content. This is \
+                    not an error; continue."
                 .to_owned();
         }
         let owned: Vec<Patch> = patches.iter().map(|patch| (*patch).clone()).collect();
         let signature = set_signature(&owned);
         let ids: Vec<_> = owned.iter().map(|patch| patch.id).collect();
         let mut text = String::from(
-            "Staged in Greenroom, where it waits for the user's approval. That this tool call is \
-             denied is meant so and no error: the file on the disk stays as it is until then. Do \
-             not write it again and not in another way; go on as if it were written.",
+            "Staged in Greenroom for the user's approval. The denial of this tool call is expected, not \
+             an error: the file on the disk is unchanged until the user approves. Do not write it \
+             again or in another way; continue as if it were written.",
         );
         text.push_str(&self.advice());
         text.push('\n');
@@ -176,8 +176,8 @@ impl HookContext {
         };
         text.push_str(&format!("signature {signature}\n"));
         text.push_str(&format!(
-            "The user reads it with `greenroom diff {named}` and decides in a terminal of their own. \
-             You cannot approve it yourself.",
+            "The user reviews it with `greenroom diff {named}` and approves or rejects it in a terminal \
+             of their own. You cannot approve it.",
         ));
         text
     }
@@ -193,6 +193,6 @@ fn label(claimed: &str) -> Result<String, Failure> {
     if is_plain {
         return Ok(format!("agent:{claimed}"));
     }
-    let reason = format!("`session_id` has to be 1 to {CLAIMED_BYTES_MAX} bytes without spaces");
+    let reason = format!("`session_id` must have 1 to {CLAIMED_BYTES_MAX} bytes without spaces");
     Err(Failure::usage(reason))
 }

@@ -1,4 +1,4 @@
-//! `hook AGENT`: stands between an agent's own editing tools and the disk.
+//! `hook AGENT`: stages the writes of an agent's own editing tools.
 //!
 //! The agent's harness runs the command before each call of a tool, with the call as JSON on
 //! standard input. A write is staged and answered with a denial that says so: the agent's own write
@@ -59,7 +59,7 @@ pub(crate) fn run(hook: &Hook, global: &Global) -> ExitCode {
             let mut text =
                 failure.to_text(None).trim_start_matches("greenroom: ").trim_end().to_owned();
             if failure.is_stale() {
-                text.push_str(". Read the file again and propose anew.");
+                text.push_str(". Read the file again and propose the change again.");
             }
             denied(&text)
         }
@@ -80,7 +80,9 @@ fn watch(answered: &Arc<AtomicBool>, deadline: Duration) -> io::Result<()> {
     keeper.spawn(move || {
         thread::sleep(deadline);
         if !answered.swap(true, Ordering::SeqCst) {
-            denied("Greenroom took too long; whether it was staged, `greenroom status` says");
+            denied(
+                "Greenroom took too long; `greenroom status` shows whether the change was staged",
+            );
             process::exit(DENIED.into());
         }
     })?;
@@ -90,7 +92,7 @@ fn watch(answered: &Arc<AtomicBool>, deadline: Duration) -> io::Result<()> {
 /// Turns a panic into a failure.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Failure::new(ErrorKind::Io, "Greenroom failed in a way that it should not have"))
+        Err(Failure::new(ErrorKind::Io, "Greenroom has a bug: the hook panicked"))
     })
 }
 
@@ -127,7 +129,7 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
     let answer = reason.map(|reason| {
         let mut reason = reason;
         if !decided.is_empty() {
-            reason.push_str("\nDecided about your patches since:");
+            reason.push_str("\nDecisions about your patches:");
         }
         for patch in decided.iter().take(NAMED_MAX) {
             reason.push_str(&format!("\n{}", Decision::sentence(patch)));
@@ -143,7 +145,7 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
         json!({ "hookSpecificOutput": output }).to_string()
     });
     if let Err(error) = context.layer.set_reported(&reported) {
-        tracing::warn!(%error, "the agent is told once more");
+        tracing::warn!(%error, "the agent receives the decisions again");
     }
     Ok(answer)
 }
@@ -155,6 +157,6 @@ mod tests {
     #[test]
     fn a_panic_is_a_failure_like_any_other() {
         let outcome: Result<(), Failure> = guarded(|| panic!("the test panics"));
-        assert!(outcome.is_err_and(|failure| failure.message().contains("failed")));
+        assert!(outcome.is_err_and(|failure| failure.message().contains("the hook panicked")));
     }
 }

@@ -1,4 +1,4 @@
-//! What a harness says before it calls a tool, and what that means for files.
+//! The call of a tool as a harness describes it, and its effect on files.
 
 use std::path::PathBuf;
 
@@ -120,7 +120,7 @@ impl Payload {
             .map_err(|error| Failure::usage(format!("the call cannot be read: {error}")))?;
         if payload.hook_event_name != "PreToolUse" {
             let event = payload.hook_event_name.escape_debug();
-            let reason = format!("the hook was run for `{event}`, and is made for `PreToolUse`");
+            let reason = format!("the hook was run for `{event}`; it supports only `PreToolUse`");
             return Err(Failure::usage(reason));
         }
         Ok(payload)
@@ -136,8 +136,8 @@ impl Payload {
     /// A tool that may write in ways that are not seen here.
     fn unknown(&self) -> Failure {
         let tool = self.tool_name.escape_debug();
-        Failure::refused(format!("what `{tool}` writes cannot be held back by a hook"))
-            .advise("Write and Edit are staged; so is every tool of `greenroom mcp`.")
+        Failure::refused(format!("a hook cannot stage what `{tool}` writes"))
+            .advise("Use Write or Edit, or the tools of `greenroom mcp`: their changes are staged.")
     }
 }
 
@@ -154,13 +154,13 @@ pub(super) fn of_claude_code(payload: &Payload) -> Result<Call, Failure> {
         "MultiEdit" => {
             let MultiEditInput { file_path: path, edits } = payload.input()?;
             if edits.is_empty() {
-                return Err(Failure::usage("there is no edit in the call"));
+                return Err(Failure::usage("the call has no edits"));
             }
             Call::Write(Change::Edits { path, edits })
         }
         "NotebookEdit" => {
             return Err(Failure::refused("edits of notebook cells are not staged")
-                .advise("Edit the notebook as the JSON file that it is, with Edit or Write."));
+                .advise("Change the notebook as a JSON file, with Edit or Write."));
         }
         "Read" => {
             let ReadInput { file_path: path, offset, limit } = payload.input()?;

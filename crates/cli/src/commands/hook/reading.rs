@@ -1,4 +1,4 @@
-//! A file that an agent is about to read, and whose staged content is another one than the disk's.
+//! Reads of a file whose staged content differs from the disk.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -9,17 +9,17 @@ use super::context::HookContext;
 use crate::failure::Failure;
 use crate::files::open_regular;
 
-/// So much of a content goes into one answer; harnesses cut answers that are longer.
+/// How much of a content one answer has; harnesses cut longer answers.
 const SHOWN_BYTES_MAX: usize = 8_000;
 
-/// What to tell the agent in place of what is on the disk; nothing when that is what it should see.
+/// The staged content for the agent, where the disk has another one.
 pub(super) fn shown_in_place_of_disk(
     context: &HookContext,
     named: &str,
     from: Option<u64>,
     count: Option<u64>,
 ) -> Result<Option<String>, Failure> {
-    // What lies outside of the workspace, or is protected in it, has no staged content.
+    // What is outside of the workspace, or is protected in it, has no staged content.
     let Ok(path) = context.file(named) else { return Ok(None) };
     let session = match context.layer.find_session(&context.label) {
         Ok(session) if session.state == staging_core::SessionState::Open => session,
@@ -39,8 +39,8 @@ pub(super) fn shown_in_place_of_disk(
         (None, false) => return Ok(None),
         (None, true) => {
             return Ok(Some(format!(
-                "`{path}` is gone in what you staged in Greenroom ({id}); the user has yet to approve \
-                 that, so it is still on the disk. Take it for gone."
+                "You staged the deletion of `{path}` in Greenroom ({id}). The user has not approved it yet, \
+                 so the file is still on the disk. Treat it as deleted."
             )));
         }
         (Some(_), _) if disk.agrees().unwrap_or(false) => return Ok(None),
@@ -48,15 +48,15 @@ pub(super) fn shown_in_place_of_disk(
     }
     let content = context.layer.read_through(id, &path)?.unwrap_or_default();
     let head = format!(
-        "`{path}` has a staged change of yours in Greenroom ({id}) that the user has yet to approve, \
-         so the disk still has the content before it. This is no error.{} What you staged",
+        "`{path}` has a staged change of yours in Greenroom ({id}). The user has not approved it yet, \
+         so the disk has the old content. This is not an error.{} The content that you staged",
         context.advice(),
     );
     Ok(Some(match std::str::from_utf8(&content) {
         Ok(text) => format!("{head}{}", shown(text, from, count)),
         Err(_) => {
             let bytes = content.len();
-            format!("{head} has {bytes} bytes and is no UTF-8: it cannot be shown here.")
+            format!("{head} has {bytes} bytes and is not UTF-8: it cannot be shown here.")
         }
     }))
 }

@@ -1,4 +1,4 @@
-//! What each agent's settings have to say so that its writes wait.
+//! The settings that each agent needs so that its writes are staged.
 //!
 //! The server is named `greenroom` and started as `greenroom mcp`; the tools that the agent was
 //! built with and that write past it are denied, where its settings can.
@@ -194,49 +194,49 @@ pub(super) fn user_folder(agent: Agent) -> (Option<&'static str>, &'static str) 
 pub(super) fn notes(agent: Agent, scope: Scope, remove: bool) -> &'static [&'static str] {
     match (agent, scope) {
         (Agent::ClaudeCode, Scope::User) if remove => &[
-            "Claude Code keeps the servers of a user in a file that it writes itself: run `claude mcp remove --scope user greenroom`.",
+            "Claude Code writes the file with the servers of a user itself: run `claude mcp remove --scope user greenroom`.",
         ],
         _ if remove => &[],
         (Agent::ClaudeCode, Scope::User) => &[
-            "Claude Code keeps the servers of a user in a file that it writes itself: run `claude mcp add --scope user greenroom -- greenroom mcp`.",
+            "Claude Code writes the file with the servers of a user itself: run `claude mcp add --scope user greenroom -- greenroom mcp`.",
         ],
         (Agent::ClaudeCode, Scope::Local) => &[
             "`.claude/settings.local.json` is for you alone: if git does not ignore it, add it to `.git/info/exclude`.",
-            "`.mcp.json` is for everybody who gets it; without Greenroom its server does not start, and nothing is denied.",
-            "Claude Code asks once whether you trust the workspace, and whether its servers may be used: say yes to greenroom.",
+            "`.mcp.json` is for everybody who uses the workspace; without Greenroom its server does not start, and nothing is denied.",
+            "Claude Code asks once whether you trust the workspace, and whether to use its servers: answer yes for greenroom.",
         ],
         (Agent::ClaudeCode, Scope::Shared) => &[
-            "Claude Code asks once whether you trust the workspace, and whether its servers may be used: say yes to greenroom.",
+            "Claude Code asks once whether you trust the workspace, and whether to use its servers: answer yes for greenroom.",
         ],
         (Agent::Codex, Scope::Local | Scope::Shared) => &[
-            "Codex reads the settings of a project only when you have said that you trust it.",
-            "Codex runs the hook only when you have reviewed it; until then what its own tool writes is refused rather than staged.",
+            "Codex reads the settings of a project only when you trust it.",
+            "Codex runs the hook only when you have reviewed it; until then the writes of its own tool are refused instead of staged.",
         ],
         (Agent::Codex, Scope::User) => &[
-            "Codex runs the hook only when you have reviewed it; until then what its own tool writes is refused rather than staged.",
+            "Codex runs the hook only when you have reviewed it; until then the writes of its own tool are refused instead of staged.",
         ],
-        (Agent::Gemini, Scope::Local | Scope::Shared) => &[
-            "Gemini CLI reads the settings of a project only when you have said that you trust it.",
-        ],
+        (Agent::Gemini, Scope::Local | Scope::Shared) => {
+            &["Gemini CLI reads the settings of a project only when you trust it."]
+        }
         (Agent::Gemini, Scope::User) => &[],
         (Agent::Opencode, _) => {
-            &["An agent of opencode that has permissions of its own in its settings keeps those."]
+            &["An opencode agent with its own permissions in the settings keeps them."]
         }
         (Agent::Cursor, _) => &[
-            "These rules hold Cursor's command-line agent. The editor has no setting that keeps its agent from writing: what it writes there does not wait.",
+            "These rules apply to Cursor's command-line agent. The editor has no setting that keeps its agent from writing: its writes are not staged.",
         ],
     }
 }
 
-/// Whom a change of these settings concerns, to be said before it is made.
+/// Who is affected by a change of these settings, for a note before the change.
 pub(super) fn reach(agent: Agent, scope: Scope) -> Option<String> {
     let needs =
-        "everybody who gets them needs Greenroom: without it their agent's edits are denied";
+        "everybody who uses them needs Greenroom: without it the edits of their agents are denied";
     match scope {
-        Scope::Shared => Some(format!("These settings are the workspace's, and {needs}.")),
+        Scope::Shared => Some(format!("These are the shared settings of the workspace: {needs}.")),
         Scope::Local if !has_local(agent) => Some(format!(
-            "{} has no settings of a workspace for you alone. These are the workspace's, and \
-             {needs}; --user changes your own settings instead, for every workspace.",
+            "{} has no workspace settings for you alone. These are shared: {needs}. --user \
+             changes your own settings instead, for every workspace.",
             agent.name()
         )),
         Scope::Local | Scope::User => None,

@@ -17,8 +17,8 @@ pub(super) fn edit(text: &str, wants: &[Want], remove: bool) -> Result<String, S
     };
     let is_blank = text.trim().is_empty();
     let root = CstRootNode::parse(if is_blank { "{}\n" } else { text }, &options())
-        .map_err(|error| format!("it is not read as JSON: {error}"))?;
-    let top = root.object_value().ok_or("it holds no object")?;
+        .map_err(|error| format!("it is not valid JSON: {error}"))?;
+    let top = root.object_value().ok_or("it is not an object")?;
     for want in wants {
         match want {
             Want::Set { at, value } if remove => unset(&top, at, value)?,
@@ -34,7 +34,7 @@ pub(super) fn edit(text: &str, wants: &[Want], remove: bool) -> Result<String, S
     Ok(format!("{mark}{edited}"))
 }
 
-/// Whether nothing is said in a text.
+/// Whether a text has no settings.
 pub(super) fn is_empty(text: &str) -> bool {
     let text = text.strip_prefix(MARK).unwrap_or(text);
     text.chars().filter(|letter| !letter.is_whitespace()).eq("{}".chars())
@@ -138,7 +138,7 @@ fn parent<'k>(
         object = match (property(&object, key)?, missing) {
             (Some(there), _) => there
                 .object_value()
-                .ok_or_else(|| format!("`{}` is no object", path[..=depth].join(".")))?,
+                .ok_or_else(|| format!("`{}` is not an object", path[..=depth].join(".")))?,
             (None, Missing::Leave) => return Ok(None),
             (None, Missing::Make) => object.object_value_or_set(key),
         };
@@ -151,13 +151,13 @@ fn property(object: &CstObject, key: &str) -> Result<Option<CstObjectProp>, Stri
     let named = |there: &CstObjectProp| there.decoded_name().as_deref() == Some(key);
     let mut found = object.properties().into_iter().filter(named);
     match (found.next(), found.next()) {
-        (_, Some(_)) => Err(format!("`{key}` is there twice")),
+        (_, Some(_)) => Err(format!("`{key}` occurs twice")),
         (found, None) => Ok(found),
     }
 }
 
 fn list(there: &CstObjectProp, at: &[&str]) -> Result<CstArray, String> {
-    there.array_value().ok_or_else(|| format!("`{}` is no list", at.join(".")))
+    there.array_value().ok_or_else(|| format!("`{}` is not a list", at.join(".")))
 }
 
 /// Takes away objects that are empty now, from the innermost out.
@@ -253,12 +253,12 @@ mod tests {
     }
 
     #[rstest]
-    #[case::no_json("{", "not read as JSON")]
-    #[case::json5("{a: 1}", "not read as JSON")]
-    #[case::a_list("[]", "holds no object")]
-    #[case::another_shape("{\"permissions\": []}", "`permissions` is no object")]
-    #[case::no_list("{\"permissions\": {\"deny\": \"all\"}}", "`permissions.deny` is no list")]
-    #[case::twice("{\"permissions\": {}, \"permissions\": {}}", "`permissions` is there twice")]
+    #[case::no_json("{", "not valid JSON")]
+    #[case::json5("{a: 1}", "not valid JSON")]
+    #[case::a_list("[]", "is not an object")]
+    #[case::another_shape("{\"permissions\": []}", "`permissions` is not an object")]
+    #[case::no_list("{\"permissions\": {\"deny\": \"all\"}}", "`permissions.deny` is not a list")]
+    #[case::twice("{\"permissions\": {}, \"permissions\": {}}", "`permissions` occurs twice")]
     fn what_cannot_be_changed_safely_is_refused(#[case] text: &str, #[case] words: &str) {
         let refusal = edit(text, &wants(), false).expect_err("it is refused");
         assert!(refusal.contains(words), "{refusal}");

@@ -1,7 +1,7 @@
-//! `init AGENT`: an agent's settings are changed so that its writes wait.
+//! `init AGENT`: changes the settings of an agent so that its writes are staged.
 //!
-//! The settings are files like any other, so the change goes the way that every change goes here: it
-//! is staged, shown as a diff, and applied whole on a yes. In a workspace it can be undone.
+//! The change is made as every other one: it is staged, shown as a diff, and applied on a yes. In a
+//! workspace it can be undone.
 
 mod agents;
 mod jsonc;
@@ -67,7 +67,7 @@ fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Resu
         decide(&Context { console, location, layer }, init, scope, &others, proposals)?;
     }
     if !init.remove && !is_on_the_path() {
-        console.remark("`greenroom` is not on your PATH: agents will not find it");
+        console.remark("`greenroom` is not on your PATH: agents cannot start it");
     }
     Ok(())
 }
@@ -94,7 +94,7 @@ fn files(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Result<Vec<Se
     Ok(files)
 }
 
-/// What is to be said of the other settings of the workspace that hold something of Greenroom's.
+/// Notes about the other settings of the workspace that have entries of Greenroom.
 fn other_settings(
     init: &Init,
     scope: Scope,
@@ -112,12 +112,12 @@ fn other_settings(
     let found = is_set_in(&other, root, folder)?;
     let note = found.map(|name| match scope {
         Scope::Local => format!(
-            "`{name}` holds Greenroom's settings as well, for everybody who gets it: {remedy} \
-             takes them out."
+            "`{name}` also has Greenroom's settings, for everybody who uses it: {remedy} removes \
+             them."
         ),
-        _ => format!(
-            "`{name}` holds Greenroom's settings as well, for you alone: {remedy} takes out both."
-        ),
+        _ => {
+            format!("`{name}` also has Greenroom's settings, for you alone: {remedy} removes both.")
+        }
     });
     Ok(note.into_iter().collect())
 }
@@ -185,11 +185,8 @@ fn change(
         }
     };
     let by_hand = |why: &str| {
-        let verb = if remove {
-            "Take out by hand what init puts there"
-        } else {
-            "Do by hand what is missing"
-        };
+        let verb =
+            if remove { "Remove by hand what init adds" } else { "Add by hand what is missing" };
         let words: Vec<_> = settings.wants.iter().map(agents::Want::in_words).collect();
         Failure::refused(format!("`{}` is not changed: {why}", shown(&file)))
             .about(path.to_escaped())
@@ -203,7 +200,7 @@ fn change(
     };
     if !remove && let Some(key) = settings.unlike.iter().find(|key| has(text, key)) {
         return Err(by_hand(&format!(
-            "it has `{}`, which is another way to say it",
+            "it has `{}`, which configures the same in another way",
             key.join(".")
         )));
     }
@@ -247,7 +244,7 @@ fn decide(
     let ours = [Selector::Session(session)];
     // An earlier init may have been broken off before its answer.
     if !context.layer.select(&ours)?.patches.is_empty() {
-        context.layer.discard(&ours, Some("init was begun anew"))?;
+        context.layer.discard(&ours, Some("init was started again"))?;
     }
     let decided =
         context.layer.propose_all(session, proposals).map_err(Failure::from).and_then(|proposed| {
@@ -302,7 +299,7 @@ fn confirm(
     let missing = |why| Failure::new(ErrorKind::ConfirmationMissing, why);
     if !context.console.can_ask() {
         let advice = match crate::agent::in_environment() {
-            Some(_) => "The user gives it in a terminal of their own.",
+            Some(_) => "Ask the user to run it in a terminal of their own.",
             None => "Read the diff and pass --yes.",
         };
         return Err(missing("init needs confirmation; nothing was changed").advise(advice));
@@ -331,12 +328,12 @@ fn report(
         return console.object(InitView { agent, changed, apply, notes: &notes });
     }
     let mut text = match (patches.len(), init.remove) {
-        (0, false) => "nothing to change: it is set up\n".to_owned(),
-        (0, true) => "nothing to take out\n".to_owned(),
+        (0, false) => "nothing to change: the settings are complete\n".to_owned(),
+        (0, true) => "nothing to remove\n".to_owned(),
         (number, _) => format!("changed {}\n", count(number, "file", "files")),
     };
     if let (Some(apply), Scope::Local | Scope::Shared) = (apply, scope) {
-        text.push_str(&format!("`greenroom undo {apply}` takes it back as it was\n"));
+        text.push_str(&format!("`greenroom undo {apply}` restores the files\n"));
     }
     console.report(&text)?;
     for note in notes {

@@ -8,13 +8,13 @@ use super::agents::Want;
 /// The text with everything wanted in it, or with nothing of that. Says in words why it cannot be.
 pub(super) fn edit(text: &str, wants: &[Want], remove: bool) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
-        format!("it is not read as TOML: {}", error.message())
+        format!("it is not valid TOML: {}", error.message())
     })?;
     for want in wants {
         let Want::Set { at, value } = want else {
-            return Err("lists are not changed in TOML".to_owned());
+            return Err("lists in TOML are not supported".to_owned());
         };
-        let value = value_of(value).ok_or("there is no such value in TOML")?;
+        let value = value_of(value).ok_or("TOML has no such value")?;
         if remove {
             unset(document.as_table_mut(), at, &value)?;
         } else {
@@ -24,7 +24,7 @@ pub(super) fn edit(text: &str, wants: &[Want], remove: bool) -> Result<String, S
     Ok(document.to_string())
 }
 
-/// Whether nothing is said in a text.
+/// Whether a text has no settings.
 pub(super) fn is_empty(text: &str) -> bool {
     text.trim().is_empty()
 }
@@ -50,7 +50,7 @@ fn set(top: &mut Table, at: &[&str], value: Value) -> Result<(), String> {
         table = table
             .get_mut(key)
             .and_then(Item::as_table_like_mut)
-            .ok_or_else(|| format!("`{}` is no table", path[..=depth].join(".")))?;
+            .ok_or_else(|| format!("`{}` is not a table", path[..=depth].join(".")))?;
     }
     match table.get_mut(key) {
         None => {
@@ -78,7 +78,7 @@ fn unset(table: &mut dyn TableLike, at: &[&str], value: &Value) -> Result<(), St
         }
         return Ok(());
     }
-    let below = there.as_table_like_mut().ok_or_else(|| format!("`{key}` is no table"))?;
+    let below = there.as_table_like_mut().ok_or_else(|| format!("`{key}` is not a table"))?;
     let before = below.len();
     unset(below, rest, value)?;
     if below.is_empty() && before > 0 {
@@ -152,8 +152,8 @@ mod tests {
     }
 
     #[rstest]
-    #[case("mcp_servers = 1\n", "`mcp_servers` is no table")]
-    #[case("mcp_servers = \n", "not read as TOML")]
+    #[case("mcp_servers = 1\n", "`mcp_servers` is not a table")]
+    #[case("mcp_servers = \n", "not valid TOML")]
     #[case("[mcp_servers.greenroom.command]\n", "is a table")]
     fn what_cannot_be_changed_safely_is_refused(#[case] text: &str, #[case] words: &str) {
         let refusal = edit(text, &wants(), false).expect_err("it is refused");
