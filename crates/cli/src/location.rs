@@ -6,13 +6,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    ErrorKind, PathError, RelPath, StateFound, WorkspaceState, adopt_state, find_state,
+    ErrorKind, PathError, RelPath, StateFound, WorkspaceState, adopt_state, below_root, find_state,
     first_with_work,
 };
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::paths::{normalised, resolved, shown, shown_bytes};
+use crate::paths::{resolved, shown, shown_bytes};
 use crate::root::{check_root, find_root};
 use crate::user_dirs::{STATE, config_file, home};
 
@@ -169,14 +169,7 @@ impl Location {
         if argument.is_empty() {
             return Err(Failure::usage("the path is empty: name a file below the workspace"));
         }
-        let named = Path::new(argument);
-        let full = normalised(&self.current.join(named));
-        let below = match full.strip_prefix(&self.root) {
-            Ok(below) => Some(below.to_owned()),
-            Err(_) if named.is_absolute() => self.below_by_another_name(&full),
-            Err(_) => None,
-        };
-        let below = below.ok_or_else(|| {
+        let below = below_root(&self.root, &self.current.join(argument)).ok_or_else(|| {
             about(Failure::refused(format!(
                 "`{}` is outside of the workspace `{}`",
                 shown_bytes(argument),
@@ -209,14 +202,6 @@ impl Location {
         }
         let parsed = RelPath::from_path(below);
         parsed.map(Some).map_err(|error| Failure::refused(error.to_string()))
-    }
-
-    fn below_by_another_name(&self, full: &Path) -> Option<PathBuf> {
-        full.ancestors().skip(1).find_map(|ancestor| {
-            let below =
-                dunce::canonicalize(ancestor).ok()?.strip_prefix(&self.root).ok()?.to_owned();
-            Some(below.join(full.strip_prefix(ancestor).ok()?))
-        })
     }
 
     /// A file anywhere, relative to the current directory.

@@ -51,21 +51,6 @@ pub(crate) fn resolved(path: &Path) -> io::Result<PathBuf> {
     Ok(found)
 }
 
-/// The path without `.` and `..`, by its text alone.
-pub(crate) fn normalised(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                normal.pop();
-            }
-            component => normal.push(component),
-        }
-    }
-    normal
-}
-
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "the test plays the user, who writes files freely")]
 mod tests {

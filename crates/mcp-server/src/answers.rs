@@ -1,13 +1,11 @@
 //! What tools answer about patches, and how the user decides about them.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use staging_core::{Decision, Patch, Proposed, Session, SessionId, patch_line, set_signature};
-
-/// How many patches a command names one by one.
-const NAMED_MAX: usize = 40;
+use staging_core::{
+    Decision, Patch, Proposed, ReviewCommands, Session, SessionId, patch_line, set_signature,
+};
 
 /// What a tool answers.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ impl Answer {
     }
 
     /// What was staged, and how the user approves it.
-    pub(crate) fn staged(session: &Session, proposed: &[Proposed]) -> Self {
+    pub(crate) fn staged(proposed: &[Proposed]) -> Self {
         let mut seen = HashSet::new();
         let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
         let patches: Vec<Patch> = all.filter(|patch| seen.insert(patch.id)).cloned().collect();
@@ -71,7 +69,7 @@ impl Answer {
                 ),
             );
         }
-        text.push_str(&how_to_approve(session, &patches));
+        text.push_str(&how_to_approve(&patches));
         Self { text, patches, news: None }
     }
 
@@ -99,24 +97,13 @@ fn sentence(text: &mut String, sentence: &str) {
 }
 
 /// The commands by which the user reviews and approves these patches.
-pub(crate) fn how_to_approve(session: &Session, patches: &[Patch]) -> String {
+pub(crate) fn how_to_approve(patches: &[Patch]) -> String {
     let signature = set_signature(patches);
-    let mut text = String::from("The disk is unchanged until the user approves.\n");
-    let ids = if patches.len() <= NAMED_MAX {
-        patches.iter().map(|patch| patch.id.to_string()).collect::<Vec<_>>().join(" ")
-    } else {
-        session.id.to_string()
-    };
-    let full = if patches.iter().any(|patch| patch.diff.full_replace) {
-        " --confirm-full-replace"
-    } else {
-        ""
-    };
-    writeln!(text, "signature: {signature}").expect("writing to a String cannot fail");
-    writeln!(text, "to review: greenroom diff {ids}").expect("writing to a String cannot fail");
-    write!(text, "to approve, the user runs: greenroom apply {ids}{full}")
-        .expect("writing to a String cannot fail");
-    text
+    let ReviewCommands { diff, apply } = ReviewCommands::of(patches);
+    format!(
+        "The disk is unchanged until the user approves.\nsignature: {signature}\nto review: \
+         {diff}\nto approve, the user runs: {apply}"
+    )
 }
 
 /// A patch in one line.

@@ -125,7 +125,7 @@ impl Approvals {
                     return Err(Failure::new(format!(
                         "this client cannot ask its user; the user approves in a terminal, with \
                          `{}`",
-                        question.command()
+                        question.command
                     )));
                 }
                 let has_initialize =

@@ -6,7 +6,7 @@ use orchestrator_adapter::{DiscardPatch, StageAll};
 use rmcp::model::ContentBlock;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use staging_core::{DiffStagingLayer, PatchProposed, escape_for_display};
+use staging_core::{DiffStagingLayer, PatchProposed, escape_for_display, placement_remarks};
 
 use crate::answers::Answer;
 use crate::arguments::Nothing;
@@ -158,7 +158,7 @@ impl Call<'_> {
         let mut answer = Answer::text(text);
         if !proposals.is_empty() {
             let proposed = answered(guard.session.actor.send(StageAll { proposals }).await)?;
-            let staged = Answer::staged(&guard.session.session, &proposed);
+            let staged = Answer::staged(&proposed);
             answer.text.push_str(&staged.text);
             answer.patches = staged.patches;
         }
@@ -169,7 +169,7 @@ impl Call<'_> {
         let allowed = Arc::clone(&self.allowed);
         let message = self.with_context(guard, writing::propose).await?;
         let sent: PatchProposed = answered(guard.session.actor.send(message).await)?;
-        let staged = Answer::staged(&guard.session.session, &sent.proposed);
+        let staged = Answer::staged(&sent.proposed);
         // A symlink below an allowed directory may lead to another part of the workspace.
         let strays: Vec<_> = staged
             .patches
@@ -189,7 +189,9 @@ impl Call<'_> {
                 "`{path}` is outside of the allowed directories: nothing of the patch is staged"
             )));
         }
-        let text = writing::fitted(&sent) + &staged.text;
+        let remarks = placement_remarks(&sent.fitted).into_iter();
+        let remarks: String = remarks.map(|remark| format!("note: {remark}\n")).collect();
+        let text = remarks + &staged.text;
         Ok(Outcome::own(Answer { text, ..staged }, guard))
     }
 

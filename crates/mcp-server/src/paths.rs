@@ -1,8 +1,8 @@
 //! From the paths that agents write to paths below the workspace.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use staging_core::{RelPath, SessionView};
+use staging_core::{RelPath, SessionView, below_root};
 
 use crate::failure::Failure;
 
@@ -95,11 +95,7 @@ impl Allowed {
             return Err(Failure::new(format!("`{}` is a path of another system", shown(named))));
         }
         let base = self.directories().first().map(|first| self.full(first)).ok_or_else(outside)?;
-        let full = normalised(&base.join(named));
-        let below = match full.strip_prefix(&self.root) {
-            Ok(below) => below.to_owned(),
-            Err(_) => self.below_by_another_name(&full).ok_or_else(outside)?,
-        };
+        let below = below_root(&self.root, &base.join(named)).ok_or_else(outside)?;
         if below.as_os_str().is_empty() {
             return if self.allows(&None) { Ok(None) } else { Err(outside()) };
         }
@@ -143,15 +139,6 @@ impl Allowed {
             (Some(directory), Some(path)) => path.starts_with(directory),
         })
     }
-
-    /// Parents of the workspace may have other names, by symlinks.
-    fn below_by_another_name(&self, full: &Path) -> Option<PathBuf> {
-        full.ancestors().find_map(|ancestor| {
-            let below =
-                dunce::canonicalize(ancestor).ok()?.strip_prefix(&self.root).ok()?.to_owned();
-            Some(below.join(full.strip_prefix(ancestor).ok()?))
-        })
-    }
 }
 
 fn leads_out(named: &str) -> Failure {
@@ -174,21 +161,6 @@ pub(crate) fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-/// The path without `.` and `..`, by spelling, as the reference server reads it.
-fn normalised(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                normal.pop();
-            }
-            other => normal.push(other),
-        }
-    }
-    normal
 }
 
 fn is_of_a_drive(named: &str) -> bool {

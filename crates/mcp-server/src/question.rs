@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use staging_core::{
-    DiffOptions, DiffStagingLayer, Patch, PatchId, Session, Signature, StagingError,
-    check_client_approval, escape_for_display,
+    DiffOptions, DiffStagingLayer, Patch, PatchId, ReviewCommands, Session, Signature,
+    StagingError, check_client_approval, escape_for_display,
 };
 
 use crate::answers::line;
@@ -22,13 +22,8 @@ pub(crate) struct Question {
     pub(crate) patches: Vec<PatchId>,
     pub(crate) signature: Signature,
     pub(crate) message: String,
-}
-
-impl Question {
-    /// How the same is approved at the terminal.
-    pub(crate) fn command(&self) -> String {
-        command(&self.patches)
-    }
+    /// The command that approves the same in a terminal.
+    pub(crate) command: String,
 }
 
 /// The question about these patches of a session, all of them when none are named; refused where
@@ -67,11 +62,18 @@ pub(crate) fn of(
         )));
     }
     written?;
-    let message = message(session, &patches, signature, &diff.0);
-    Ok(Question { patches: named, signature, message })
+    let command = ReviewCommands::of(&patches).apply;
+    let message = message(session, &patches, signature, &diff.0, &command);
+    Ok(Question { patches: named, signature, message, command })
 }
 
-fn message(session: &Session, patches: &[Patch], signature: Signature, diff: &[u8]) -> String {
+fn message(
+    session: &Session,
+    patches: &[Patch],
+    signature: Signature,
+    diff: &[u8],
+    command: &str,
+) -> String {
     let (id, label) = (session.id, &session.label);
     let mut text =
         format!("An agent asks to change files on the disk (session {id} `{label}`).\n\n");
@@ -89,19 +91,12 @@ fn message(session: &Session, patches: &[Patch], signature: Signature, diff: &[u
             let _ = writeln!(text, "  note: {remark}");
         }
     }
-    let ids: Vec<PatchId> = patches.iter().map(|patch| patch.id).collect();
-    let terminal = command(&ids);
     let mut bytes = format!("{text}signature: {signature}\n\n").into_bytes();
     bytes.extend_from_slice(diff);
     let word =
         "\nThe log records that this client approved for you. To decide in a terminal instead:";
-    bytes.extend_from_slice(format!("{word} `{terminal}`").as_bytes());
+    bytes.extend_from_slice(format!("{word} `{command}`").as_bytes());
     escape_for_display(&bytes).into_owned()
-}
-
-fn command(ids: &[PatchId]) -> String {
-    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    format!("greenroom apply {}", ids.join(" "))
 }
 
 /// Text up to a little more than a question can have, and an error beyond it.

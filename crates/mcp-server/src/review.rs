@@ -39,7 +39,7 @@ pub(crate) fn pending(context: &Context, session: &Session) -> Result<Answer, Fa
             text.push_str(&line(patch));
             text.push('\n');
         }
-        text.push_str(&how_to_approve(session, &patches));
+        text.push_str(&how_to_approve(&patches));
     }
     context.layer.set_reported(&ids)?;
     Ok(Answer { text, patches, news: Some(News { decided, lapsed }) })

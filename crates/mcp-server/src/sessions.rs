@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use orchestrator_adapter::{OpenedSession, Staging};
+use staging_core::{AGENT_NAME_BYTES_MAX, agent_label};
 
 use crate::failure::Failure;
 
-/// A label may have 200 bytes; what a client adds to it is shorter.
-const CLIENT_ID_BYTES_MAX: usize = 120;
 /// How many sessions of one connection are remembered.
 const SESSIONS_MAX: usize = 1024;
 
@@ -30,23 +29,13 @@ impl SessionName {
             (Self::Fixed(label), _) | (Self::PerCall { otherwise: label }, None) => {
                 Ok(label.clone())
             }
-            (Self::PerCall { .. }, Some(id)) => claimed_label(id),
+            (Self::PerCall { .. }, Some(name)) => agent_label(name).ok_or_else(|| {
+                Failure::new(format!(
+                    "`_meta.sessionId` must have 1 to {AGENT_NAME_BYTES_MAX} bytes without spaces"
+                ))
+            }),
         }
     }
-}
-
-/// The label of a session that a client names. The prefix keeps it apart from the labels that
-/// people give, so that a client cannot name its way into their sessions.
-fn claimed_label(id: &str) -> Result<String, Failure> {
-    let plain = !id.is_empty()
-        && id.len() <= CLIENT_ID_BYTES_MAX
-        && id.chars().all(|letter| !letter.is_control() && !letter.is_whitespace());
-    if plain {
-        return Ok(format!("agent:{id}"));
-    }
-    Err(Failure::new(format!(
-        "`_meta.sessionId` must have 1 to {CLIENT_ID_BYTES_MAX} bytes without spaces"
-    )))
 }
 
 /// The sessions that this connection has opened.

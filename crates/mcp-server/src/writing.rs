@@ -1,9 +1,8 @@
 //! The tools that propose changes. Each stages all that it was asked, or nothing.
 
-use orchestrator_adapter::{PatchProposed, ProposePatch};
+use orchestrator_adapter::ProposePatch;
 use staging_core::{
-    DiffOptions, Digest, EditsError, FileKind, MatchLevel, PatchRequest, Proposal, RelPath,
-    replace_in_turn,
+    DiffOptions, Digest, EditsError, FileKind, PatchRequest, Proposal, RelPath, replace_in_turn,
 };
 
 use crate::arguments::{Edit, Move, OnePath, Propose, Write};
@@ -263,36 +262,6 @@ pub(crate) fn propose(context: &Context, arguments: Propose) -> Result<ProposePa
         ..PatchRequest::default()
     };
     Ok(ProposePatch { request })
-}
-
-/// What there is to say of how a patch fitted.
-pub(crate) fn fitted(answer: &PatchProposed) -> String {
-    let mut text = String::new();
-    for file in &answer.fitted {
-        for place in &file.placements {
-            let (hunk, at, path) = (place.hunk, place.line, &file.path);
-            if let Some(offset) = place.offset.filter(|offset| *offset != 0) {
-                text.push_str(&format!(
-                    "Hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from its header.\n"
-                ));
-            }
-            if place.level != MatchLevel::Exact {
-                let added = match place.level >= MatchLevel::Blanks {
-                    true => ", and added lines are indented as the file is",
-                    false => "",
-                };
-                text.push_str(&format!(
-                    "Hunk {hunk} of `{path}` fits at line {at}, but for {}; the file's own stay{added}.\n",
-                    place.level
-                ));
-            }
-        }
-        if file.is_base == Some(false) {
-            let path = &file.path;
-            text.push_str(&format!("`{path}` is not the file that the patch was made from.\n"));
-        }
-    }
-    text
 }
 
 #[cfg(test)]

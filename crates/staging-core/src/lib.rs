@@ -114,7 +114,9 @@ pub use maintain::sweep::{SweepPreview, SweepReport};
 pub use options::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
-pub use present::patch_line;
+pub use present::{
+    AGENT_NAME_BYTES_MAX, ReviewCommands, agent_label, below_root, patch_line, placement_remarks,
+};
 pub use quarantine::Quarantine;
 pub use report::{
     ApplyOutcome, ApplyReport, ApplyStatus, Contested, InDoubtApply, PatchApply,

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    FittedFile, MatchLevel, PATCH_BYTES_MAX, Patch, PatchNames, PatchProposed, PatchRequest,
-    Proposal, Proposed, RelPath, Session, SessionId, Spool, StagingError,
+    PATCH_BYTES_MAX, Patch, PatchNames, PatchProposed, PatchRequest, Proposal, Proposed, RelPath,
+    Session, SessionId, Spool, StagingError, placement_remarks,
 };
 
 use super::context::Context;
@@ -96,36 +96,6 @@ fn report_patch(
     }
     context.remark_patches(patches);
     Ok(())
-}
-
-/// What to say of hunks that fit otherwise or elsewhere than they say.
-pub(super) fn placement_remarks(fitted: &[FittedFile]) -> Vec<String> {
-    let mut remarks = Vec::new();
-    for file in fitted {
-        let path = &file.path;
-        for placement in &file.placements {
-            let (hunk, at, level) = (placement.hunk, placement.line, placement.level);
-            if let Some(offset) = placement.offset.filter(|offset| *offset != 0) {
-                remarks.push(format!(
-                    "hunk {hunk} of `{path}` fits at line {at}, {offset:+} lines from its header"
-                ));
-            }
-            if level != MatchLevel::Exact {
-                let added = match level >= MatchLevel::Blanks {
-                    true => ", and added lines are indented as the file is",
-                    false => "",
-                };
-                remarks.push(format!(
-                    "hunk {hunk} of `{path}` fits at line {at}, but for {level}; the file's own \
-                     stay{added}"
-                ));
-            }
-        }
-        if file.is_base == Some(false) {
-            remarks.push(format!("`{path}` is not the file that the patch was made from"));
-        }
-    }
-    remarks
 }
 
 /// What is proposed; content that was gathered has to be kept until it is staged.

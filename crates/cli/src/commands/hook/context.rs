@@ -5,24 +5,20 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use staging_core::{
-    Decision, DiffStagingLayer, Patch, PatchRequest, Proposal, RelPath, Session,
-    escape_for_display, set_signature,
+    AGENT_NAME_BYTES_MAX, Decision, DiffStagingLayer, Patch, PatchRequest, Proposal, RelPath,
+    ReviewCommands, agent_label, escape_for_display, placement_remarks, set_signature,
 };
 
 use super::payload::{self, Call, Payload};
 use crate::args::{Global, Harness};
 use crate::commands::options::options;
-use crate::commands::propose::placement_remarks;
 use crate::commands::text::{line, names};
 use crate::failure::Failure;
 use crate::location::Location;
 use crate::recovery;
 
-/// The longest name of a session that a harness gives.
-const CLAIMED_BYTES_MAX: usize = 120;
-
-/// How many patches a command for the user names one by one.
-pub(super) const NAMED_MAX: usize = 20;
+/// How many decisions one answer has.
+pub(super) const DECISIONS_MAX: usize = 20;
 
 /// Claude Code looks at the disk before it asks a hook, and refuses an edit of text that is only
 /// staged.
@@ -64,7 +60,12 @@ impl HookContext {
         for line in recovery::lines(&layer.take_recovered(), false) {
             let _ = writeln!(io::stderr(), "{}", escape_for_display(&line));
         }
-        let label = label(payload.session_id.as_deref().unwrap_or(agent.name()))?;
+        let name = payload.session_id.as_deref().unwrap_or(agent.name());
+        let label = agent_label(name).ok_or_else(|| {
+            Failure::usage(format!(
+                "`session_id` must have 1 to {AGENT_NAME_BYTES_MAX} bytes without spaces"
+            ))
+        })?;
         Ok(Some(Self { agent, location, layer, label }))
     }
 
@@ -100,7 +101,7 @@ impl HookContext {
                 let request = PatchRequest { text: text.into(), directory, ..Default::default() };
                 let answer = self.layer.propose_patch(session.id, &request)?;
                 let remarks = placement_remarks(&answer.fitted);
-                Ok(self.staged(&session, &answer.proposed, remarks))
+                Ok(self.staged(&answer.proposed, remarks))
             }
         }
     }
@@ -122,13 +123,12 @@ impl HookContext {
     pub(super) fn propose(&self, proposals: Vec<Proposal>) -> Result<String, Failure> {
         let session = self.layer.open_session(&self.label)?;
         let proposed = self.layer.propose_all(session.id, proposals)?;
-        Ok(self.staged(&session, &proposed, Vec::new()))
+        Ok(self.staged(&proposed, Vec::new()))
     }
 
     /// The answer to the agent about what it staged.
     pub(super) fn staged(
         &self,
-        session: &Session,
         proposed: &[staging_core::Proposed],
         mut remarks: Vec<String>,
     ) -> String {
@@ -146,7 +146,6 @@ impl HookContext {
         }
         let owned: Vec<Patch> = patches.iter().map(|patch| (*patch).clone()).collect();
         let signature = set_signature(&owned);
-        let ids: Vec<_> = owned.iter().map(|patch| patch.id).collect();
         let mut text = String::from(
             "Staged in Greenroom for the user's approval. The denial of this tool call is expected, not \
              an error: the file on the disk is unchanged until the user approves. Do not write it \
@@ -169,30 +168,12 @@ impl HookContext {
         for remark in remarks {
             text.push_str(&format!("note: {remark}\n"));
         }
-        let named = if ids.len() <= NAMED_MAX {
-            ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-        } else {
-            session.id.to_string()
-        };
         text.push_str(&format!("signature {signature}\n"));
         text.push_str(&format!(
-            "The user reviews it with `greenroom diff {named}` and approves or rejects it in a terminal \
+            "The user reviews it with `{}` and approves or rejects it in a terminal \
              of their own. You cannot approve it.",
+            ReviewCommands::of(&owned).diff
         ));
         text
     }
-}
-
-/// The label of the session that a harness names. That is what it says of itself: a name for people
-/// to read, and no more. The prefix keeps it apart from the labels that people give, so that no agent
-/// can name its way into their sessions; `greenroom mcp` makes the same of the same name.
-fn label(claimed: &str) -> Result<String, Failure> {
-    let is_plain = !claimed.is_empty()
-        && claimed.len() <= CLAIMED_BYTES_MAX
-        && claimed.chars().all(|letter| !letter.is_control() && !letter.is_whitespace());
-    if is_plain {
-        return Ok(format!("agent:{claimed}"));
-    }
-    let reason = format!("`session_id` must have 1 to {CLAIMED_BYTES_MAX} bytes without spaces");
-    Err(Failure::usage(reason))
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde_json::json;
 use staging_core::{Decision, ErrorKind, escape_for_display, escape_json_line};
 
-use self::context::{HookContext, NAMED_MAX};
+use self::context::{DECISIONS_MAX, HookContext};
 use self::payload::{Call, Payload};
 use crate::args::{Global, Harness, Hook};
 use crate::failure::Failure;
@@ -131,11 +131,11 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
         if !decided.is_empty() {
             reason.push_str("\nDecisions about your patches:");
         }
-        for patch in decided.iter().take(NAMED_MAX) {
+        for patch in decided.iter().take(DECISIONS_MAX) {
             reason.push_str(&format!("\n{}", Decision::sentence(patch)));
         }
-        if decided.len() > NAMED_MAX {
-            reason.push_str(&format!("\nand {} more", decided.len() - NAMED_MAX));
+        if decided.len() > DECISIONS_MAX {
+            reason.push_str(&format!("\nand {} more", decided.len() - DECISIONS_MAX));
         }
         let output = json!({
             "hookEventName": "PreToolUse",

@@ -1,4 +1,14 @@
-//! What every door says of a patch in the same words.
+//! What the command, hooks and the MCP server show of patches in the same words.
+
+mod commands;
+mod labels;
+mod paths;
+mod placements;
+
+pub use self::commands::ReviewCommands;
+pub use self::labels::{AGENT_NAME_BYTES_MAX, agent_label};
+pub use self::paths::below_root;
+pub use self::placements::placement_remarks;
 
 use atomic_fs::EntryKind;
 
