@@ -33,6 +33,7 @@ mod staging;
 
 pub use staging::{Events, Staging, safe_write};
 
+pub use actix;
 pub use actors::{OpenSession, OpenedSession, Registry, SessionActor};
 pub use error::ActorError;
 pub use messages::{
@@ -42,11 +43,15 @@ pub use messages::{
     Shutdown, StageAll, Subscribe, UndoApply,
 };
 pub use staging_core::{
-    ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Approval, ApprovalMeans, Base,
-    ChildLimits, ClientApproval, Confinement, DiffOptions, DiffStagingLayer, DiffSummary,
-    DiscardReason, ErrorKind, Event, EventRecord, Fingerprint, Hosting, Operation, Patch, PatchId,
-    PatchNames, PatchProposed, PatchRequest, PatchState, PluginHost, Policy, Proposal, Proposed,
-    RedoReport, RedoRequest, RelPath, RequestId, RequestIdError, Selector, Session, SessionId,
-    SessionState, Signature, StagingError, StagingOptions, Timestamp, TrustedLibrary, UndoReport,
-    WatchHealth, escape_for_display, escape_line_for_display, serve_plugin, workspace_key,
+    Activity, ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Approval,
+    ApprovalMeans, Base, ChildLimits, ClientApproval, Confinement, Contested, DiffOptions,
+    DiffStagingLayer, DiffSummary, Digest, DiscardReason, EntryKind, ErrorKind, Event, EventRecord,
+    Fingerprint, FittedFile, Hosting, IdParseError, InDoubtApply, MatchLevel, Operation, Patch,
+    PatchApply, PatchId, PatchNames, PatchProposed, PatchRequest, PatchState, PathError, Placement,
+    PluginHost, Policy, Process, Proposal, Proposed, QuarantinedJournal, RecoverReport,
+    RecoveredApply, RedoReport, RedoRequest, RelPath, RequestId, RequestIdError, ReviewCommands,
+    Selector, Session, SessionId, SessionState, SessionStatus, Signature, StagingError,
+    StagingOptions, Status, Timestamp, TrustedLibrary, UndoReport, WaitObserver, Waiting,
+    WatchHealth, escape, escape_for_display, escape_line_for_display, patch_line, serve_plugin,
+    workspace_key,
 };

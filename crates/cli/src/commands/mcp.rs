@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_server::{ServeError, SessionName};
 use orchestrator_adapter::ActorError;
-use staging_core::{DiffStagingLayer, ErrorKind, StagingOptions, WaitObserver};
+use staging_core::{DiffStagingLayer, ErrorKind, StagingOptions, WaitObserver, agent_label};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -44,15 +44,8 @@ pub(super) fn serve(
 /// The session that the client is in, by its own word; else one for this process.
 fn default_label() -> String {
     let claimed = env::var(CLAUDE_CODE_SESSION).ok();
-    let plain = |id: &String| {
-        let letters = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        letters && (1..=120).contains(&id.len())
-    };
-    claimed.filter(plain).map_or_else(
-        || {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            format!("mcp-{}-{}", std::process::id(), since.as_millis())
-        },
-        |id| format!("agent:{id}"),
-    )
+    claimed.as_deref().and_then(agent_label).unwrap_or_else(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        format!("mcp-{}-{}", std::process::id(), since.as_millis())
+    })
 }
