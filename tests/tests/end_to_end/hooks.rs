@@ -209,7 +209,7 @@ fn what_is_written_as_it_is_already_stages_nothing() {
     let mut call = write(stage, "a.txt", "x");
     call["hook_event_name"] = json!("PostToolUse");
     call
-}, "made for `PreToolUse`")]
+}, "only `PreToolUse`")]
 #[case::a_session_that_is_no_name(|stage: &Fixture| {
     let mut call = write(stage, "a.txt", "x");
     call["session_id"] = json!("a\nb");

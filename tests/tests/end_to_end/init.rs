@@ -330,7 +330,7 @@ fn shared_settings_are_found_and_can_be_exchanged_for_ones_own() {
     stage.run(["init", "claude-code", "--shared", "--remove", "--yes"]).expect(0);
     assert!(local() && !shared() && server(), "the server is needed by one's own settings");
     let ran = stage.run(["init", "claude-code", "--shared", "--yes", "--json"]).expect(0).json();
-    assert!(ran["notes"].to_string().contains("settings.local.json` holds"), "{ran}");
+    assert!(ran["notes"].to_string().contains("settings.local.json` also has"), "{ran}");
     stage.run(["init", "claude-code", "--remove", "--yes"]).expect(0);
     assert!(!local() && !shared() && !server(), "removing takes out both");
     assert_eq!(folders(&stage), [""; 0]);
