@@ -186,7 +186,7 @@ mod tests {
         "a3 is in doubt (1 file)",
         "cannot be finished or rolled back"
     )]
-    fn an_outcome_is_said_with_the_next_step(
+    fn an_outcome_is_reported_with_the_next_step(
         #[case] outcome: ApplyOutcome,
         #[case] undoes: Option<u64>,
         #[case] what: &str,
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn users_bytes_and_journals_are_said_with_where_they_are() {
+    fn users_bytes_and_journals_are_reported_with_where_they_are() {
         let quarantined = QuarantinedJournal { file: "/s/j".into(), reason: "torn".to_owned() };
         let report = RecoverReport {
             kept: vec![PathBuf::from("/s/conflicts/a")],

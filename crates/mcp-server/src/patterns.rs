@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_none_is_said_to_be() {
+    fn a_pattern_that_is_none_is_reported_to_be() {
         let failure = Patterns::plain(&["a[".to_owned()]).err().expect("it has no end");
         assert!(failure.message.starts_with("`a[` is no glob"), "{}", failure.message);
     }

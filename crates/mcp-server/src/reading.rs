@@ -328,7 +328,7 @@ mod tests {
     #[case(b"a.PNG".as_slice(), "image/png")]
     #[case(b"a.tar.gz", "application/octet-stream")]
     #[case(b"png", "application/octet-stream")]
-    fn a_type_is_told_by_the_end_of_the_name(#[case] name: &[u8], #[case] expected: &str) {
+    fn a_type_is_known_by_the_end_of_the_name(#[case] name: &[u8], #[case] expected: &str) {
         assert_eq!(mime_type(name), expected);
     }
 }

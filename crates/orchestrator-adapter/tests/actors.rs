@@ -348,7 +348,7 @@ fn a_subscriber_gets_every_event_in_order_with_its_diff() {
 }
 
 #[test]
-fn a_subscriber_that_falls_behind_is_told_how_many_it_missed() {
+fn a_subscriber_that_falls_behind_receives_how_many_it_missed() {
     run(
         |_| {},
         async |world, registry| {

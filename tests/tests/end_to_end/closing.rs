@@ -80,7 +80,7 @@ fn a_yes_rejects_what_was_shown_and_nothing_else() {
 }
 
 #[test]
-fn the_agent_is_told_what_closing_its_session_rejected() {
+fn the_agent_receives_what_closing_its_session_rejected() {
     let stage = Fixture::new();
     let mut client = Client::greeted(&stage, &["--session", "mine"], json!({}));
     client.ok("write_file", json!({"path": "a.txt", "content": "a"}));

@@ -78,7 +78,7 @@ fn a_session_proposes_shows_and_applies() {
 }
 
 #[test]
-fn subscribers_are_told_with_the_diff_and_the_reason() {
+fn subscribers_receive_events_with_the_diff_and_the_reason() {
     let stage = Fixture::new();
     System::new().block_on(async {
         let staging = Staging::open(options(&stage)).await.expect("the workspace opens");

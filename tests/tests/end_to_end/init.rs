@@ -289,7 +289,7 @@ fn a_folder_in_the_home_directory_goes_as_well() {
 }
 
 #[test]
-fn what_is_for_everybody_is_said_before_it_is_written() {
+fn what_is_for_everybody_is_reported_before_it_is_written() {
     let stage = Fixture::new();
     let needs = "everybody who uses them needs Greenroom";
     for arguments in [

@@ -91,7 +91,7 @@ fn names_begin_where_git_apply_has_them_begin(#[case] patch: &str, #[case] file:
 }
 
 #[test]
-fn added_lines_are_said_to_be_indented_as_the_file_is() {
+fn added_lines_are_reported_to_be_indented_as_the_file_is() {
     let stage = stage();
     stage.write("b.py", "if x:\n\tgo()\n");
     let patch = "*** Begin Patch\n*** Update File: b.py\n@@\n if x:\n     go()\n+    stay()\n*** End Patch\n";
@@ -102,7 +102,7 @@ fn added_lines_are_said_to_be_indented_as_the_file_is() {
 }
 
 #[test]
-fn how_a_hunk_matched_is_told() {
+fn how_a_hunk_matched_is_reported() {
     let stage = stage();
     stage.write("b.txt", "if x:\n    go()  \n");
     let patch = "*** Begin Patch\n*** Update File: b.txt\n@@\n if x:\n-    go()\n+    stay()\n*** End Patch\n";

@@ -170,7 +170,7 @@ fn a_plugin_that_behaves_compares() {
 }
 
 #[test]
-fn in_this_process_only_when_that_is_said() {
+fn in_this_process_only_when_that_is_reported() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
     let stage = Fixture::new();
     stage.write("a.txt", OLD);
@@ -292,7 +292,7 @@ fn a_library_that_its_group_can_write_is_tried_and_not_allowed() {
 }
 
 #[test]
-fn what_the_system_refuses_a_plugin_is_said_where_plugins_are_looked_at() {
+fn what_the_system_refuses_a_plugin_is_reported_where_plugins_are_looked_at() {
     let Some(plugin) = install(misbehaving_plugin()) else { return };
     let stage = Fixture::new();
     let confinement = Confinement::of_this_system();

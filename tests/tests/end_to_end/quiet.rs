@@ -84,7 +84,7 @@ fn doctor_says_only_what_is_not_in_order() {
 #[case::stale(&["apply", "--yes"], 3)]
 #[case::no_yes(&["apply"], 4)]
 #[case::no_yes_to_init(&["init", "codex"], 4)]
-fn an_error_is_said(#[case] arguments: &[&str], #[case] code: i32) {
+fn an_error_is_reported(#[case] arguments: &[&str], #[case] code: i32) {
     let stage = stage();
     let ran: Ran = stage.run([&["-q"], arguments].concat()).expect(code);
     assert!(ran.stderr.starts_with("greenroom: "), "{}", ran.stderr);

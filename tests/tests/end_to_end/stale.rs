@@ -126,7 +126,7 @@ fn a_set_that_lost_a_part_is_not_applied_by_asking_again() {
 }
 
 #[test]
-fn what_is_left_of_a_set_is_applied_when_that_is_said() {
+fn what_is_left_of_a_set_is_applied_when_that_is_reported() {
     let stage = Fixture::new();
     stage.write("a.txt", "a\n");
     stage.propose("a.txt", "agent\n");

@@ -42,7 +42,7 @@ fn a_limit_on_the_size_of_files_fails_the_command_and_does_not_kill_it() {
 }
 
 #[test]
-fn a_state_directory_that_is_read_only_is_said_and_the_workspace_stays_as_it_was() {
+fn a_state_directory_that_is_read_only_is_reported_and_the_workspace_stays_as_it_was() {
     let stage = Fixture::new();
     stage.write("a.txt", "old\n");
     stage.propose("a.txt", "new\n");

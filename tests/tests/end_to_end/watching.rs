@@ -188,7 +188,7 @@ fn doctor_finds_nothing_where_nothing_is_wrong_and_changes_nothing() {
 }
 
 #[test]
-fn a_corrupt_store_is_said_with_what_to_do_and_the_workspace_stays_as_it_was() {
+fn a_corrupt_store_is_reported_with_what_to_do_and_the_workspace_stays_as_it_was() {
     for garbage in ["no database at all".repeat(1000), String::from("SQLite format 3\0garbage")] {
         let stage = Fixture::new();
         stage.write("a.txt", "old\n");

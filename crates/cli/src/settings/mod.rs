@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_runs_in_this_process_when_that_is_said() {
+    fn a_library_runs_in_this_process_when_that_is_reported() {
         let hex = "ab".repeat(32);
         let library = format!("name = \"x\", path = \"/x.so\", blake3 = \"{hex}\"");
         let parsed = parse(&format!("strategies = [{{ {library}, in_process = true }}]"));

@@ -134,7 +134,7 @@ fn anything_but_the_word_leaves_it_pending(#[case] result: Value) {
 }
 
 #[test]
-fn a_client_that_cannot_ask_is_told_the_command() {
+fn a_client_that_cannot_ask_receives_the_command() {
     let stage = stage();
     for capabilities in [json!({}), json!({"elicitation": {"url": {}}})] {
         let mut client = Client::greeted(&stage, &["--session", "shared"], capabilities);

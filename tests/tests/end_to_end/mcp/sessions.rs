@@ -90,7 +90,7 @@ fn calls_of_different_sessions_do_not_see_each_other() {
 }
 
 #[test]
-fn an_agent_is_told_when_its_session_has_ended() {
+fn an_agent_learns_when_its_session_has_ended() {
     let stage = Fixture::new();
     let mut client = Client::greeted(&stage, &["--session", "mine"], json!({}));
     client.ok("write_file", json!({"path": "a.txt", "content": "a"}));

@@ -80,7 +80,7 @@ fn an_edit_keeps_every_byte_that_it_was_not_asked_about(
 }
 
 #[test]
-fn an_edit_is_told_what_differs_in_the_file() {
+fn a_refused_edit_shows_what_differs_in_the_file() {
     let stage = Fixture::new();
     let utf16: Vec<u8> = "one\ntwo\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     stage.write("wide.txt", utf16);
@@ -277,7 +277,7 @@ fn the_answer_to_an_edit_is_short_however_long_the_line_is() {
 }
 
 #[test]
-fn what_is_said_of_a_patch_hides_nothing_and_what_is_read_is_exact() {
+fn what_is_reported_of_a_patch_hides_nothing_and_what_is_read_is_exact() {
     let stage = Fixture::new();
     let mut client = Client::new(&stage);
     let name = "na\u{200b}me";
