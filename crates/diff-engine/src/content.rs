@@ -7,11 +7,11 @@ use sha1::{Digest as _, Sha1};
 /// One side of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side<'a> {
-    /// There is no file.
+    /// The file does not exist.
     Absent,
-    /// The full content; any bytes, in spite of the name.
+    /// The full content: any bytes, not only UTF-8.
     Text(&'a [u8]),
-    /// There is a file, over the limit, and its content was not loaded.
+    /// The file is over the limit, and its content was not loaded.
     TooLarge {
         /// Its size in bytes.
         bytes: u64,
@@ -19,7 +19,7 @@ pub enum Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    /// The size in bytes; none where there is no file.
+    /// The size in bytes; `None` if the file does not exist.
     pub fn bytes(&self) -> Option<u64> {
         match self {
             Self::Absent => None,
@@ -35,7 +35,7 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// The content, where it is there.
+    /// The content; empty if it was not loaded.
     pub(crate) fn content(self) -> &'a [u8] {
         match self {
             Self::Text(content) => content,
@@ -49,16 +49,16 @@ pub trait Content: Read + Seek {}
 
 impl<T: Read + Seek> Content for T {}
 
-/// How git tells binary contents: a NUL among the first 8,000 bytes.
+/// Whether a content is binary by git's rule: a NUL among the first 8,000 bytes.
 pub fn is_binary(content: &[u8]) -> bool {
     memchr::memchr(0, &content[..content.len().min(SNIFF_BYTES)]).is_some()
 }
 
-/// How many bytes of a content tell whether it is binary.
+/// How many bytes of a content decide whether it is binary.
 pub(crate) const SNIFF_BYTES: usize = 8000;
 
-/// The id that git gives a content, which is a SHA-1 over a short header and its bytes; zeros for no
-/// file. Digests of our own are BLAKE3.
+/// Git's id of a content, a SHA-1 over a short header and its bytes; zeros if the file does not exist.
+/// Greenroom's own digests are BLAKE3.
 pub(crate) fn object_id(content: &mut Option<&mut dyn Content>, bytes: u64) -> io::Result<String> {
     if content.is_none() {
         return Ok("0".repeat(40));
@@ -72,7 +72,7 @@ pub(crate) fn object_id(content: &mut Option<&mut dyn Content>, bytes: u64) -> i
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Reads a content from its start in pieces; no file has none.
+/// Reads a content from its start in pieces; there are none if the file does not exist.
 pub(crate) fn for_each_piece(
     content: &mut Option<&mut dyn Content>,
     mut piece: impl FnMut(&[u8]) -> io::Result<()>,

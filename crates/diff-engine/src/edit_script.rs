@@ -7,11 +7,11 @@ use strategy_api::Op;
 use crate::error::ScriptError;
 use crate::lines::Lines;
 
-/// How one content becomes another, checked against both.
+/// The changes from one content to another, validated against both.
 ///
-/// Only the changed regions are stored, in order and apart from each other, so that equal scripts
-/// are equal values however the strategy cut them up; in each, the old lines go before the new ones
-/// come.
+/// Only the changed regions are stored, in order and separated by kept lines, so that equal scripts
+/// are equal values however the strategy divided them. In each, the old lines are removed before the
+/// new ones are inserted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EditScript {
     changes: Vec<Change>,
@@ -19,7 +19,7 @@ pub struct EditScript {
     new_len: u32,
 }
 
-/// A region where old lines give way to new ones. Either range may be empty, not both.
+/// A region in which new lines replace old ones. One of the ranges may be empty, but not both.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Change {
     /// The old lines, counted from 0.
@@ -29,13 +29,13 @@ pub struct Change {
 }
 
 impl EditScript {
-    /// Checks what a strategy answered, in time linear in the contents.
+    /// Validates the answer of a strategy, in time linear in the contents.
     ///
     /// Nothing about `ops` is trusted: kept lines are compared by their bytes.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong with it.
+    /// The first rule that it breaks.
     pub fn validated(ops: &[Op], old: &Lines<'_>, new: &Lines<'_>) -> Result<Self, ScriptError> {
         let (old_len, new_len) = (old.len() as u32, new.len() as u32);
         let lines = old.len() + new.len();
@@ -105,22 +105,22 @@ impl EditScript {
         self.old_len
     }
 
-    /// How many lines come.
+    /// How many lines are added.
     pub fn added(&self) -> u64 {
         self.changes.iter().map(|change| change.new.len() as u64).sum()
     }
 
-    /// How many lines go.
+    /// How many lines are removed.
     pub fn removed(&self) -> u64 {
         self.changes.iter().map(|change| change.old.len() as u64).sum()
     }
 
-    /// Puts other changes in the place of these, for one who keeps the script right.
+    /// Replaces the changes; the caller keeps the script valid.
     pub(crate) fn set_changes(&mut self, changes: Vec<Change>) {
         self.changes = changes;
     }
 
-    /// The script of contents that have as many equal lines more before and behind.
+    /// The script of contents with additional equal lines before and after.
     pub(crate) fn within(mut self, lines_before: u64, lines_behind: u64) -> Self {
         let before = lines_before as u32;
         for change in &mut self.changes {
@@ -145,7 +145,7 @@ impl EditScript {
     }
 }
 
-/// Compares a kept run as one stretch, and looks for the culprit only where that differs.
+/// Compares a kept run at once, and searches for the line that differs only if there is one.
 fn check_equal(kept: &Change, old: &Lines<'_>, new: &Lines<'_>) -> Result<(), ScriptError> {
     let (old_from, new_from) = (kept.old.start as usize, kept.new.start as usize);
     let (old_to, new_to) = (kept.old.end as usize, kept.new.end as usize);

@@ -22,22 +22,22 @@ pub struct DiffEngine {
     registry: Arc<Registry>,
 }
 
-/// What became of a comparison.
+/// The result of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileDiff {
-    /// The checked script; `None` where the content is replaced as a whole.
+    /// The validated script; `None` if the whole file is replaced.
     pub script: Option<EditScript>,
-    /// The strategy that made the script. `full-replace` where none was asked.
+    /// The strategy that made the script; `full-replace` if none was run.
     pub strategy: String,
-    /// Lines that come; 0 where the content is binary or was not loaded.
+    /// How many lines are added; 0 if the content is binary or was not loaded.
     pub added: u64,
-    /// Lines that go; 0 where the content is binary or was not loaded.
+    /// How many lines are removed; 0 if the content is binary or was not loaded.
     pub removed: u64,
     /// Whether either content is binary.
     pub binary: bool,
-    /// Whether the strategy's work budget ran out.
+    /// Whether the strategy used up its steps.
     pub degraded: bool,
-    /// What the reader should not miss.
+    /// What a reviewer should not miss.
     pub remarks: Vec<Remark>,
 }
 
@@ -82,13 +82,14 @@ impl DiffEngine {
         &self.registry
     }
 
-    /// Whether a pair of contents of these sizes is replaced as a whole, so that neither needs to
-    /// be loaded; pass 0 for a side that is not there.
+    /// Whether contents of these sizes are not compared, so that neither needs to be loaded; pass 0
+    /// for a file that does not exist.
     pub fn over_limit(&self, old_bytes: u64, new_bytes: u64) -> bool {
         old_bytes.max(new_bytes) > self.policy.size_max_bytes
     }
 
-    /// Compares two contents. A strategy that fails is replaced, with a remark; this never fails.
+    /// Compares two contents. If the strategy fails, a bundled one is used and a remark is added; this
+    /// never fails.
     pub fn diff(&self, old: Side<'_>, new: Side<'_>) -> FileDiff {
         let treatment = self.policy.treatment(old, new);
         let binary = treatment == Treatment::Replace(Why::Binary);
@@ -113,13 +114,13 @@ impl DiffEngine {
 
     /// Writes one file's part of a patch.
     ///
-    /// `old` and `new` are what `diff` was made of. Nothing is written for a modification that
-    /// changes neither content nor mode.
+    /// `old` and `new` are the contents that `diff` compares. Nothing is written for a modification
+    /// that does not change the content or the mode.
     ///
     /// # Errors
     ///
-    /// Those of `out`; and [`io::ErrorKind::InvalidInput`] where a content has to be written that
-    /// was not loaded: use [`DiffEngine::render_whole_file`] for it.
+    /// Those of `out`; [`io::ErrorKind::InvalidInput`] if a content has to be written that was not
+    /// loaded: use [`DiffEngine::render_whole_file`] for it.
     pub fn render(
         &self,
         header: &FileHeader<'_>,
@@ -152,9 +153,10 @@ impl DiffEngine {
         header.write_empty_index(out)
     }
 
-    /// Writes one file's part of a patch from contents too large to load; `None` is no file.
+    /// Writes one file's part of a patch from contents too large to load; `None` is a file that does
+    /// not exist.
     ///
-    /// Each content is read up to three times from its start, and must not change meanwhile.
+    /// Each content is read up to three times from its start, and must not change in between.
     ///
     /// # Errors
     ///
@@ -227,7 +229,7 @@ impl DiffEngine {
         if matches!(old, Side::TooLarge { .. }) || matches!(new, Side::TooLarge { .. }) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "the content was not loaded; render it with render_whole_file",
+                "the content was not loaded: render it with render_whole_file",
             ));
         }
         let (mut old, mut new) = (old.reader(), new.reader());
@@ -241,7 +243,7 @@ impl DiffEngine {
     }
 }
 
-/// How much of the larger content is kept, in percent of its bytes; 100 only for equal contents.
+/// The part of the larger content that is kept, in percent of its bytes; 100 only for equal contents.
 fn similarity(script: &EditScript, old: &[u8], new: &[u8]) -> u8 {
     if script.is_unchanged() {
         return 100;

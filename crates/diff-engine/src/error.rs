@@ -1,4 +1,4 @@
-//! What can go wrong, and what to do about it.
+//! The errors of strategies and plugins, with what to do about them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub enum ScriptError {
     UnknownKind {
         /// Which operation, from 0.
         at: usize,
-        /// What it says it is.
+        /// Its kind.
         kind: u32,
     },
     /// An operation over no lines.
@@ -29,8 +29,8 @@ pub enum ScriptError {
         /// Which operation, from 0.
         at: usize,
     },
-    /// An operation that does not start where the one before ended.
-    #[error("operation {at} starts elsewhere than where the one before ended")]
+    /// An operation that does not start where the previous one ended.
+    #[error("operation {at} does not start where the previous one ended")]
     NotContiguous {
         /// Which operation, from 0.
         at: usize,
@@ -42,7 +42,7 @@ pub enum ScriptError {
         at: usize,
     },
     /// A kept line that differs between the files.
-    #[error("old line {old} and new line {new} are said to be equal and are not")]
+    #[error("old line {old} and new line {new} are kept but differ")]
     NotEqual {
         /// The line in the old file, from 0.
         old: u32,
@@ -64,38 +64,38 @@ pub enum ScriptError {
 #[non_exhaustive]
 pub enum RegistryError {
     /// The name is taken.
-    #[error("a strategy named {name:?} is there already; rename or remove one of the two")]
+    #[error("a strategy named {name:?} exists already: rename or remove one of the two")]
     NameTaken {
         /// The name.
         name: String,
     },
-    /// The name is not one users could type.
-    #[error("{name:?} cannot name a strategy; use 1 to 64 lower-case letters, digits and hyphens")]
+    /// The name is not one that users can type.
+    #[error("{name:?} cannot name a strategy: use 1 to 64 lower-case letters, digits and hyphens")]
     BadName {
         /// The name.
         name: String,
     },
 }
 
-/// How somebody else could have put a library where it is.
+/// Why another user could have replaced a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Danger {
-    /// The file or folder belongs to somebody else.
+    /// The file or directory belongs to another user.
     AnotherOwner,
-    /// Others can write it.
+    /// Other users can write it.
     OtherWriters,
 }
 
-/// With what to do about it.
+/// Includes the remedy.
 impl fmt::Display for Danger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AnotherOwner => {
-                "belongs to another user; copy the plugin to a folder that only you can write"
+                "belongs to another user: copy the plugin to a directory that only you can write"
             }
             Self::OtherWriters => {
-                "can be written by other users; take that right away with `chmod go-w`, or copy \
-                 the plugin to a folder that only you can write"
+                "can be written by other users: run `chmod go-w` on it, or copy the plugin to a \
+                 directory that only you can write"
             }
         })
     }
@@ -110,30 +110,30 @@ pub enum LoadError {
     Read {
         /// The library.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The path is relative, a symlink, or not a regular file.
-    #[error("the plugin {path} is not loaded because it is {what}; allow the file itself")]
+    #[error("the plugin {path} is not loaded because it is {what}: allow the file itself")]
     NotAPlainFile {
         /// The library.
         path: PathBuf,
-        /// What it is instead.
+        /// What it is.
         what: &'static str,
     },
-    /// Somebody else could have put the file there.
+    /// Another user could have replaced the file.
     #[error("the plugin {path} is not loaded because {culprit} {danger}")]
     Unsafe {
         /// The library.
         path: PathBuf,
-        /// The file or folder at fault.
+        /// The file or directory that another user can change.
         culprit: PathBuf,
         /// What is wrong with it.
         danger: Danger,
     },
     /// The file is not the one that was allowed.
     #[error(
-        "the plugin {path} has changed since it was allowed (it is {actual} now); allow it again if you changed it"
+        "the plugin {path} has changed since it was allowed (its digest is {actual} now): allow it again if you changed it"
     )]
     DigestMismatch {
         /// The library.
@@ -141,8 +141,8 @@ pub enum LoadError {
         /// The BLAKE3 digest it has, in hexadecimal.
         actual: String,
     },
-    /// The file is no whole library.
-    #[error("the plugin {path} is no complete library for this system: {why}")]
+    /// The file is not a complete library.
+    #[error("the plugin {path} is not a complete library for this system: {why}")]
     NotALibrary {
         /// The library.
         path: PathBuf,
@@ -151,12 +151,12 @@ pub enum LoadError {
     },
     /// The library needs another one, which no digest covers.
     #[error(
-        "the plugin {path} is not loaded because it needs the library {needs}, which its digest does not cover; link that into it statically"
+        "the plugin {path} is not loaded because it needs the library {needs}, which its digest does not cover: link that into it statically"
     )]
     NeedsAnotherLibrary {
         /// The library.
         path: PathBuf,
-        /// What it needs, as its own table names it, escaped.
+        /// The library that it needs, as its own table names it, escaped.
         needs: String,
     },
     /// The library is not a strategy, or one for another interface.
@@ -169,12 +169,12 @@ pub enum LoadError {
         /// What is wrong with it.
         why: String,
     },
-    /// The copy that would be loaded could not be made.
+    /// The private copy for loading could not be made.
     #[error("cannot make a private copy of the plugin {path}")]
     Copy {
         /// The library.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Giving equal lines equal ids.
+//! Gives equal lines equal ids.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher as _};
@@ -19,11 +19,11 @@ pub struct Interned {
 
 /// Gives lines the same id exactly when their bytes are equal, numbered by first appearance.
 ///
-/// The hash is keyed afresh in each process and bytes are compared where hashes are equal, so a
-/// collision can cost time and nothing else; lines that were made to collide in spite of the key
-/// are hashed again by the standard library's slower hash, which resists that by design.
+/// The hash has a new key in each process, and bytes are compared if hashes are equal, so a collision
+/// costs time and nothing else. Lines that were made to collide in spite of the key are hashed again
+/// by the standard library's slower hash, which is designed to resist that.
 pub fn intern(old: &Lines<'_>, new: &Lines<'_>) -> Interned {
-    /// More than chance would give a hash of 64 bits in the largest of files.
+    /// More than a hash of 64 bits has by chance in the largest of files.
     const COLLISIONS_MAX: usize = 64;
     let quick = foldhash::quality::RandomState::default();
     intern_by(&quick, old, new, COLLISIONS_MAX)
@@ -31,7 +31,7 @@ pub fn intern(old: &Lines<'_>, new: &Lines<'_>) -> Interned {
         .expect("no content has more collisions than there are numbers")
 }
 
-/// As [`intern`] with a hash of the caller's; nothing when it collides too often.
+/// As [`intern`], with the caller's hash; `None` if it collides too often.
 fn intern_by<'a>(
     hash: &impl BuildHasher,
     old: &Lines<'a>,
@@ -41,7 +41,7 @@ fn intern_by<'a>(
     let lines = old.len() + new.len();
     let mut table = Table {
         hash,
-        // Where lines are shorter than that, most of them are equal.
+        // If lines are shorter than that, most of them are equal.
         ids: HashTable::with_capacity(lines.min((old.bytes().len() + new.bytes().len()) / 8)),
         known: Vec::new(),
         short: [UNKNOWN; 257],

@@ -1,9 +1,9 @@
 //! Bytes in, a validated edit script and a git-style unified diff out.
 //!
-//! [`DiffEngine::diff`] decides how two contents are compared ([`Policy`]), lets a strategy from
-//! the [`Registry`] line up their lines, and checks what it answers; [`DiffEngine::render`] writes
-//! it as a patch that `git apply` and `patch` turn back into exactly the new bytes. Contents are
-//! bytes and never text: a line ends at a line feed and nowhere else.
+//! [`DiffEngine::diff`] decides how two contents are compared ([`Policy`]), runs a strategy from the
+//! [`Registry`] on their lines, and validates its answer; [`DiffEngine::render`] writes the result as
+//! a patch from which `git apply` and `patch` make exactly the new bytes. Contents are bytes and need
+//! not be UTF-8: a line ends at a line feed and nowhere else.
 //!
 //! ```
 //! use diff_engine::{DiffEngine, FileChange, FileHeader, Policy, RenderOptions, Side};

@@ -1,6 +1,6 @@
-//! Splitting into lines.
+//! Splits contents into lines.
 
-/// A content as lines, each with its line feed where it has one.
+/// A content as lines, each with its line feed if it has one.
 ///
 /// A line ends at `\n` only; carriage returns, form feeds and the separators of Unicode are
 /// content. The last line may lack its line feed; an empty content has no lines.
@@ -27,7 +27,7 @@ impl<'a> Lines<'a> {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no lines.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -36,7 +36,7 @@ impl<'a> Lines<'a> {
     ///
     /// # Panics
     ///
-    /// When there is no such line.
+    /// If there is no such line.
     pub fn get(&self, at: usize) -> &'a [u8] {
         &self.bytes[self.start(at)..self.ends[at]]
     }
@@ -45,7 +45,7 @@ impl<'a> Lines<'a> {
     ///
     /// # Panics
     ///
-    /// When there are no such lines.
+    /// If there are no such lines.
     pub fn range(&self, from: usize, to: usize) -> &'a [u8] {
         if from >= to {
             return &[];
@@ -68,7 +68,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Room for lines of this length is made at first.
+/// The assumed length of a line, for the first allocation.
 const LINE_BYTES_GUESSED: usize = 32;
 
 /// The line feeds among eight bytes: the highest bit of each that is one.
@@ -83,7 +83,7 @@ fn feeds_in(word: [u8; 8]) -> u64 {
 
 /// Where the first line ends, past its line feed.
 pub(crate) fn first_line_end(bytes: &[u8]) -> usize {
-    // A call of `memchr` costs more than it saves where lines are short.
+    // A call of `memchr` costs more than it saves if lines are short.
     if let Some(word) = bytes.first_chunk::<8>() {
         let feeds = feeds_in(*word);
         if feeds != 0 {

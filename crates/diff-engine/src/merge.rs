@@ -1,4 +1,4 @@
-//! Merging two changes of one content, line by line, where they do not touch.
+//! Merges two changes of one content, line by line, if they do not touch.
 //!
 //! The classical three-way merge (Khanna, Kunal, Pierce: A Formal Investigation of
 //! Diff3, 2007), on the scripts that the engine compares with anyway: it is bounded as
@@ -12,19 +12,19 @@ use crate::edit_script::{Change, EditScript};
 use crate::engine::DiffEngine;
 use crate::lines::Lines;
 
-/// What became of a merge.
+/// The result of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merge {
     /// Both changes, in one content.
     Merged(Vec<u8>),
-    /// Where the two touch, in order.
+    /// The places in which the two touch, in order.
     Conflicts(Vec<MergeConflict>),
     /// A content is binary or over the limit, so that lines mean nothing.
     NotCompared,
 }
 
-/// Lines that both sides changed, each in its own way. All are counted from 0, and an empty
-/// range says before which line.
+/// Lines that both sides changed differently. All are counted from 0; an empty range is before its
+/// line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergeConflict {
     /// Of the base.
@@ -36,7 +36,7 @@ pub struct MergeConflict {
 }
 
 impl DiffEngine {
-    /// Merges what two sides made of a base.
+    /// Merges two changed versions of a base.
     pub fn merge(&self, base: &[u8], ours: &[u8], theirs: &[u8]) -> Merge {
         let script = |side: &[u8]| self.diff(Side::Text(base), Side::Text(side)).script;
         let (Some(our_script), Some(their_script)) = (script(ours), script(theirs)) else {

@@ -7,14 +7,14 @@ use crate::content::{Side, is_binary};
 /// The limits and choices of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// A content of more bytes, on either side, is replaced as a whole and not compared.
+    /// If either content has more bytes, they are not compared and the whole file is replaced.
     pub size_max_bytes: u64,
     /// How many unchanged lines are shown around a change.
     pub context_lines: u32,
     /// The name of the strategy.
     pub strategy: String,
-    /// How long a strategy that is not bundled may take for one file. The bundled ones count
-    /// steps instead, so that their diffs are the same on every machine.
+    /// How long a strategy that is not bundled may take for one file. The bundled ones count steps
+    /// instead, so that their diffs are the same on every machine.
     pub deadline: Duration,
 }
 
@@ -34,15 +34,15 @@ impl Default for Policy {
 pub(crate) enum Treatment {
     /// Both contents are the same.
     Same,
-    /// One side is not there, so there is nothing to line up.
+    /// One file does not exist, so there is nothing to compare.
     OneSided,
-    /// Lined up by a strategy.
+    /// Compared by a strategy.
     Compare,
-    /// Replaced as a whole.
+    /// Not compared; the whole file is replaced.
     Replace(Why),
 }
 
-/// Why a pair is replaced as a whole.
+/// Why a whole file is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
     TooLarge,

@@ -1,10 +1,10 @@
-//! What a reader of a diff should not miss, in words.
+//! Remarks about what a reviewer of a diff should not miss.
 
 use std::fmt;
 
 use crate::content::Side;
 
-/// Something about a change that its diff does not make plain.
+/// Something about a change that its diff does not show clearly.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Remark {
@@ -20,9 +20,9 @@ pub enum Remark {
         /// The size after, in bytes.
         new_bytes: u64,
     },
-    /// The file can be run now and could not before.
+    /// The file is executable now and was not before.
     BecameExecutable,
-    /// The file comes to be with other bits than a file that is created without naming any.
+    /// The file is created with other permission bits than the default.
     CreatedWithMode {
         /// Its permission bits.
         mode: u32,
@@ -52,23 +52,23 @@ pub enum Remark {
         /// Whether it is now.
         is_now: bool,
     },
-    /// The content is binary, so it is replaced as a whole.
+    /// The content is binary, so the whole file is replaced.
     ReplacedBinary,
-    /// The content is over the limit, so it is replaced as a whole.
+    /// The content is over the limit, so the whole file is replaced.
     ReplacedTooLarge {
         /// The limit, in bytes.
         limit_bytes: u64,
     },
-    /// The strategy chosen was not the one used.
+    /// Another strategy was used than the one chosen.
     StrategyReplaced {
         /// The strategy chosen.
         chosen: String,
         /// The strategy used.
         used: String,
-        /// What was wrong with the one chosen.
+        /// Why the chosen one was not used.
         why: String,
     },
-    /// The strategy's work budget ran out; the diff is right but coarser than usual.
+    /// The strategy used up its steps; the diff is correct but coarser than usual.
     Degraded {
         /// The strategy.
         strategy: String,
@@ -89,9 +89,9 @@ impl fmt::Display for Remark {
             Self::CreatedWithMode { mode } => write!(f, "created with mode {mode:03o}"),
             Self::BecameWritableByAll => f.write_str("became writable by everybody"),
             Self::BecameReadableByAll => f.write_str("became readable by everybody"),
-            Self::BecameUnreadable => f.write_str("its owner cannot read it"),
+            Self::BecameUnreadable => f.write_str("became unreadable for its owner"),
             Self::NoLongerUtf8 => f.write_str("no longer valid UTF-8"),
-            Self::BecameUtf8 => f.write_str("was not valid UTF-8 and is now"),
+            Self::BecameUtf8 => f.write_str("became valid UTF-8"),
             Self::ByteOrderMark { is_there } => {
                 let verb = if *is_there { "gained a" } else { "lost its" };
                 write!(f, "{verb} byte order mark (BOM)")
@@ -117,8 +117,8 @@ fn to_or_from(is_now: bool) -> &'static str {
 }
 
 impl Remark {
-    /// What a change of permission bits calls for. A file that comes to be is compared with
-    /// `plain_mode`, the bits of a file that is created without naming any.
+    /// The remarks on a change of permission bits. A created file is compared with `plain_mode`, the
+    /// default bits of a new file.
     pub fn of_modes(old_mode: Option<u32>, new_mode: Option<u32>, plain_mode: u32) -> Vec<Self> {
         let Some(new) = new_mode.map(|mode| mode & 0o7777) else { return Vec::new() };
         let old = old_mode.unwrap_or(plain_mode);
@@ -143,8 +143,8 @@ impl Remark {
         remarks
     }
 
-    /// What the first bytes of two contents call for: [`HEAD_BYTES`] of each are enough. A
-    /// content without bytes has no encoding that it could lose or gain.
+    /// The remarks on the first bytes of two contents, of which [`HEAD_BYTES`] are enough. An empty
+    /// content has no encoding that could change.
     pub fn of_heads(old: &[u8], new: &[u8]) -> Vec<Self> {
         if old.is_empty() || new.is_empty() {
             return Vec::new();
@@ -170,10 +170,10 @@ impl Remark {
     }
 }
 
-/// How much of a content tells whether it has a byte order mark.
+/// How many bytes of a content show whether it has a byte order mark.
 pub const HEAD_BYTES: usize = 4;
 
-/// What a change of content calls for.
+/// The remarks on a change of content.
 pub(crate) fn of_contents(old: Side<'_>, new: Side<'_>, binary: bool) -> Vec<Remark> {
     let mut remarks = Vec::new();
     if let (Some(old_bytes), Some(new_bytes)) = (old.bytes(), new.bytes())
@@ -198,7 +198,7 @@ pub(crate) fn of_contents(old: Side<'_>, new: Side<'_>, binary: bool) -> Vec<Rem
     remarks
 }
 
-/// Whether most lines ended one way and most end the other way now, and which.
+/// Whether most line ends changed to the other kind; true if they are CR LF now.
 fn line_endings_flipped(old: &[u8], new: &[u8]) -> Option<bool> {
     let mostly_crlf = |content: &[u8]| {
         let feeds = memchr::memchr_iter(b'\n', content).count();

@@ -1,17 +1,17 @@
-//! Moving changes to where a reader expects them.
+//! Moves changes to where a reader expects them.
 //!
-//! Lines that come or go can often stand in several places: when a function is inserted, the brace
-//! that ends it may be the new one or the one that was there. Changes that can be moved together
-//! become one; a change that can be moved beside one of the other side is; any other is put where
-//! blank lines and indentation say, as git does it with `diff.indentHeuristic`. The rules and
-//! weights are those of git's `xdiff/xdiffi.c`, which were fitted to diffs that people rated; see
+//! An added or removed line can often be shown in several places: if a function is inserted, the
+//! brace that ends it may be the new one or the old one. Changes that can be moved together become
+//! one; a change that can be moved beside one of the other side is moved there; blank lines and
+//! indentation decide about any other, as in git's `diff.indentHeuristic`. The rules and weights are
+//! those of git's `xdiff/xdiffi.c`, which were fitted to diffs that people rated; see
 //! [`indent`](self::indent).
 //!
 //! # Limitations
 //!
-//! What moving may cost is bounded by the number of lines. Where thousands of changes could each
-//! move over thousands of lines, those at the end stay where they are; where there are too many to
-//! look at, all do. The diff says then that it is degraded.
+//! The number of lines limits the cost of moving. If thousands of changes could each move over
+//! thousands of lines, those at the end stay where they are; if there are too many to examine, all
+//! do. The diff is marked as degraded then.
 
 mod indent;
 
@@ -20,9 +20,9 @@ use crate::intern::Interned;
 use crate::lines::Lines;
 use indent::{SLIDE_MAX, Score, Split};
 
-/// Slides the changes of either side. The script stays right: each step swaps two equal lines.
+/// Slides the changes of both sides. The script stays valid: each step swaps two equal lines.
 ///
-/// Returns whether every change was looked at.
+/// Returns whether every change was examined.
 pub(crate) fn slide(
     script: &mut EditScript,
     ids: &Interned,
@@ -56,10 +56,10 @@ struct Side<'a> {
     changed: Vec<bool>,
 }
 
-/// The changed lines between two kept ones; none where `start` is `end`.
+/// The changed lines between two kept ones; none if `start` is `end`.
 ///
-/// Both sides have as many kept lines, so they have as many groups, and the groups belong together
-/// by their number.
+/// Both sides have equally many kept lines and so equally many groups, which correspond by their
+/// number.
 #[derive(Clone, Copy)]
 struct Group {
     start: usize,
@@ -99,7 +99,7 @@ impl Side<'_> {
         at - self.changed[..at].iter().rev().take_while(|changed| **changed).count()
     }
 
-    /// Moves a group up by one line where that changes nothing, and takes in the one it meets.
+    /// Moves a group up by one line if that changes nothing, and joins it with one that it meets.
     fn slide_up(&mut self, group: &mut Group) -> bool {
         let Group { start, end } = *group;
         if start == 0 || self.ids[start - 1] != self.ids[end - 1] {
@@ -111,7 +111,7 @@ impl Side<'_> {
         true
     }
 
-    /// Moves a group down by one line where that changes nothing, and takes in the one it meets.
+    /// Moves a group down by one line if that changes nothing, and joins it with one that it meets.
     fn slide_down(&mut self, group: &mut Group) -> bool {
         let Group { start, end } = *group;
         if end == self.ids.len() || self.ids[start] != self.ids[end] {
@@ -152,7 +152,7 @@ impl Pair<'_, '_> {
         slid
     }
 
-    /// One step, and more where the other side's group is long, for its ends have to be found.
+    /// One step, or more if the other side's group is long, because its ends have to be found.
     fn pay(&mut self) {
         const LINES_FOR_A_STEP: usize = 16;
         let steps = 1 + self.other_group.len() / LINES_FOR_A_STEP;
@@ -169,7 +169,7 @@ impl Pair<'_, '_> {
     }
 }
 
-/// Puts every group of `side` where it is best; returns whether the steps were enough.
+/// Moves every group of `side` to its best location; returns whether the steps were enough.
 fn settle<'a>(side: &mut Side<'a>, other: &Side<'a>, steps_left: &mut usize) -> bool {
     let (group, other_group) = (side.first(), other.first());
     let mut pair = Pair { side, other, group, other_group, steps_left };
@@ -186,7 +186,7 @@ fn settle<'a>(side: &mut Side<'a>, other: &Side<'a>, steps_left: &mut usize) -> 
     }
 }
 
-/// Puts one group where it is best.
+/// Moves one group to its best location.
 fn settle_one(pair: &mut Pair<'_, '_>) {
     let (highest_end, beside_other) = loop {
         let len = pair.group.len();
@@ -196,7 +196,7 @@ fn settle_one(pair: &mut Pair<'_, '_>) {
         while pair.slide_down() {
             beside_other |= !pair.other_group.is_empty();
         }
-        // A group that has met another can perhaps go further now.
+        // A group that has met another may go further now.
         if pair.group.len() == len {
             break (highest_end, beside_other);
         }
@@ -214,10 +214,10 @@ fn settle_one(pair: &mut Pair<'_, '_>) {
     while pair.group.end > best_end && pair.slide_up() {}
 }
 
-/// Where a group that can end anywhere from `highest_end` to where it does would end best, and what
-/// it took to find out.
+/// The best end for a group that can end anywhere from `highest_end` to its current end, and the steps
+/// that finding it took.
 fn best_end(lines: &Lines<'_>, group: Group, highest_end: usize) -> (usize, usize) {
-    /// What looking at one place costs, in steps of a slide.
+    /// The cost of examining one location, in steps of a slide.
     const STEPS_TO_LOOK: usize = 16;
     let first = highest_end
         .max(group.end.saturating_sub(group.len() + 1))
@@ -235,7 +235,7 @@ fn best_end(lines: &Lines<'_>, group: Group, highest_end: usize) -> (usize, usiz
     (best.map_or(group.end, |(end, _)| end), looks)
 }
 
-/// The changed regions, from which lines are.
+/// The changed regions, from the changed lines.
 fn changes_of(old: &[bool], new: &[bool]) -> Vec<Change> {
     let mut changes = Vec::new();
     let (mut old_at, mut new_at) = (0, 0);

@@ -1,7 +1,7 @@
-//! The stretch of two contents that holds all that differs.
+//! The part of two contents that contains all differences.
 //!
-//! Most edits touch a few lines of a file. Comparing bytes from both ends, which is as fast as
-//! memory, leaves little to split, hash and line up.
+//! Most edits change a few lines of a file. After comparing bytes from both ends, which is as fast as
+//! memory, little is left to split, hash and compare.
 
 use crate::lines::count_lines;
 
@@ -10,22 +10,22 @@ use crate::lines::count_lines;
 pub(crate) struct Window<'a> {
     pub(crate) old: &'a [u8],
     pub(crate) new: &'a [u8],
-    /// Equal lines before the stretch.
+    /// Equal lines before it.
     pub(crate) lines_before: u64,
-    /// Equal lines behind it.
+    /// Equal lines after it.
     pub(crate) lines_behind: u64,
 }
 
-/// How many equal lines stay on each side: more than a change is ever moved by for a reader's sake.
+/// How many equal lines stay on each side: more than a change is ever moved for readability.
 const MARGIN_LINES: usize = 128;
 
 impl<'a> Window<'a> {
-    /// Everything.
+    /// Both contents whole.
     pub(crate) fn whole(old: &'a [u8], new: &'a [u8]) -> Self {
         Self { old, new, lines_before: 0, lines_behind: 0 }
     }
 
-    /// What differs, and some equal lines around it.
+    /// The differences, and some equal lines around them.
     pub(crate) fn of_changes(old: &'a [u8], new: &'a [u8]) -> Self {
         let start = margin_before(&old[..common_start(old, new)]);
         let behind = common_end(&old[start..], &new[start..]);
@@ -86,7 +86,7 @@ fn margin_before(start: &[u8]) -> usize {
     memchr::memrchr_iter(b'\n', start).nth(MARGIN_LINES).map_or(0, |feed| feed + 1)
 }
 
-/// How many bytes lie behind the first lines of the common end.
+/// How many bytes follow the first lines of the common end.
 fn margin_behind(end: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', end).nth(MARGIN_LINES - 1).map_or(0, |feed| end.len() - feed - 1)
 }

@@ -129,7 +129,7 @@ fn a_plugin_that_loops_is_killed_at_its_deadline() {
     let first = rig.order("loop");
     assert_eq!(first.script, bundled("loop").script);
     let why = why_replaced(&first);
-    assert!(why.starts_with("it had not answered when its time was over, "), "{why}");
+    assert!(why.starts_with("it did not answer in time, "), "{why}");
     assert_eq!(rig.order("nothing").remarks, []);
 }
 
@@ -139,7 +139,7 @@ fn a_plugin_knows_its_deadline() {
     let first = rig.order("stop-when-asked");
     let why = why_replaced(&first);
     // Which of the two comes first is the machine's business.
-    let is_over = why.starts_with("it had not answered when its time was over, ");
+    let is_over = why.starts_with("it did not answer in time, ");
     assert!(why == "it was asked to stop" || is_over, "{why}");
 }
 
@@ -235,9 +235,9 @@ fn a_plugin_that_crashes_while_it_is_loaded_is_replaced() {
 }
 
 #[rstest]
-#[case::another_name(myers(), "hers", "calls itself \"myers\" and was allowed as \"hers\"")]
-#[case::text(b"#!/bin/sh\n".to_vec(), "mine", "is no complete library for this system")]
-#[case::cut_short(myers()[..10_000].to_vec(), "mine", "it is cut short")]
+#[case::another_name(myers(), "hers", "calls itself \"myers\" but was allowed as \"hers\"")]
+#[case::text(b"#!/bin/sh\n".to_vec(), "mine", "is not a complete library for this system")]
+#[case::cut_short(myers()[..10_000].to_vec(), "mine", "it is truncated")]
 fn a_library_that_is_none_is_replaced_and_nothing_is_held_against_it(
     #[case] bytes: Vec<u8>,
     #[case] name: &str,
@@ -272,7 +272,7 @@ fn a_library_with_a_name_that_nobody_can_type_is_no_plugin() {
 #[rstest]
 #[case::missing("/no/such/program", "could not be started")]
 #[case::silent("/bin/true", "its process exited with 0")]
-fn a_host_that_is_none_is_told_apart(#[case] program: &str, #[case] reason: &str) {
+fn a_program_that_is_no_host_is_recognized(#[case] program: &str, #[case] reason: &str) {
     let host = PluginHost { program: PathBuf::from(program), arguments: Vec::new() };
     let rig = Rig::with(&myers(), "mine", PATIENT, &host, ChildLimits::default());
     let diff = rig.order("nothing");
@@ -351,7 +351,7 @@ fn a_check_that_takes_too_long_fails_and_the_next_one_runs() {
     assert_eq!(found.checks.len(), 6);
     for check in &found.checks[4..] {
         let failed = check.failed.as_deref().expect("there was no time");
-        assert!(failed.contains("it had not answered when its time was over"), "{failed}");
+        assert!(failed.contains("it did not answer in time"), "{failed}");
     }
     assert!(!found.passed());
 }

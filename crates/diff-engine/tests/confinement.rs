@@ -398,7 +398,7 @@ fn a_library_that_keeps_its_host_waiting_within_a_frame_is_ended() {
     let (write, wait) = (libc::SYS_write, libc::SYS_futex);
     let order = format!("call: {write} 3 hex:1200 2\ncall: {wait} zeros {} 0 0", libc::FUTEX_WAIT);
     let why = answer_within(&order, Hosting::Child, Duration::from_millis(700));
-    assert_eq!(why, "it had not answered when its time was over, for one file in 700 ms");
+    assert_eq!(why, "it did not answer in time, for one file in 700 ms");
 }
 
 /// It has answered in the name of the process that serves it, and no longer reads what it is sent.
@@ -417,7 +417,7 @@ fn a_library_that_stops_reading_costs_the_next_file_its_turn() {
     assert_eq!((first.strategy.as_str(), first.remarks.as_slice()), ("intruding", &[][..]));
     // More than a socket holds.
     let next = why_replaced(&engine, &"x\n".repeat(400_000));
-    assert_eq!(next, "it had not answered when its time was over, for one file in 1500 ms");
+    assert_eq!(next, "it did not answer in time, for one file in 1500 ms");
 }
 
 #[test]
@@ -428,8 +428,8 @@ fn a_plugin_starts_no_thread() {
     assert_eq!(answer("start-thread", Hosting::ThisProcess), "done", "nothing refuses it there");
 }
 
-/// Threads can be started where the kit checks them, and still no processes: not by the call whose
-/// arguments say which of both is meant, nor by the one whose arguments nobody can look at.
+/// Checks of the kit can start threads, but no processes: clone(2), whose arguments decide between
+/// both, is refused for a process, and clone3(2), whose arguments a filter cannot read, for both.
 #[test]
 fn a_plugin_starts_no_process_within_the_conformance_kit() {
     let installed = install(&intruding());

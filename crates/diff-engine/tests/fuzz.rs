@@ -160,7 +160,7 @@ fn whatever_a_plugin_answers_the_patch_is_right() {
         let diff = engine.diff(Side::Text(&old), Side::Text(&new));
         let replaced =
             diff.remarks.iter().any(|remark| matches!(remark, Remark::StrategyReplaced { .. }));
-        assert_eq!(replaced, diff.strategy == "histogram", "a replacement is said");
+        assert_eq!(replaced, diff.strategy == "histogram", "a replacement gets a remark");
         let patch = Case::modify(b"file", &old, &new).patch(&engine);
         assert_eq!(apply_hunks(&old, &patch).as_deref(), Ok(&new[..]));
     });

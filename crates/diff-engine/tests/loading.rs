@@ -148,7 +148,7 @@ fn links_folders_and_relative_paths_are_refused() {
     symlink(&installed.path, &link).expect("a symlink can be made");
     for (path, what) in [
         (link.as_path(), "a symlink"),
-        (folder, "no regular file"),
+        (folder, "not a regular file"),
         (Path::new("plugin.so"), "a relative path"),
     ] {
         let error = load_library(path, &installed.trust).expect_err("it must be refused");
@@ -162,7 +162,7 @@ fn libraries_cut_short_are_refused_before_they_are_mapped() {
     for part in [1, 2, 10, 50, 90, 99] {
         let cut = &whole[..whole.len() * part / 100];
         let said = install(cut).refusal();
-        assert!(said.contains("it is cut short"), "{part} %: {said}");
+        assert!(said.contains("it is truncated"), "{part} %: {said}");
     }
     assert!(install(&whole[..3]).refusal().contains("not an ELF file"));
 }

@@ -1,4 +1,4 @@
-//! What is compared, what is replaced as a whole, and what is said about it.
+//! What is compared, what is replaced as a whole, and which remarks it gets.
 
 use diff_engine::{DiffEngine, Policy, Remark, Side, is_binary};
 use rstest::rstest;
@@ -81,7 +81,7 @@ fn equal_contents_are_unchanged_whatever_they_are() {
 #[case::shrank(b"0123456789\n", b"\n", &["shrank by more than 90 %, from 11 to 1 bytes"])]
 #[case::nine_tenths(b"012345678\n", b"\n", &[])]
 #[case::emptied(b"a", b"", &["shrank by more than 90 %, from 1 to 0 bytes"])]
-fn what_a_reader_should_not_miss_is_said(
+fn what_a_reader_should_not_miss_gets_a_remark(
     #[case] old: &[u8],
     #[case] new: &[u8],
     #[case] expected: &[&str],
@@ -96,7 +96,7 @@ fn what_a_reader_should_not_miss_is_said(
 #[case::created(None, Some(0o700), true)]
 #[case::was_before(Some(0o755), Some(0o777), false)]
 #[case::no_longer(Some(0o755), Some(0o644), false)]
-fn becoming_executable_is_said(
+fn becoming_executable_gets_a_remark(
     #[case] old: Option<u32>,
     #[case] new: Option<u32>,
     #[case] expected: bool,
@@ -116,7 +116,7 @@ fn becoming_executable_is_said(
     0o644,
     &["created with mode 1777", "became executable", "became writable by everybody"]
 )]
-#[case::created_closed(None, 0, 0o644, &["created with mode 000", "its owner cannot read it"])]
+#[case::created_closed(None, 0, 0o644, &["created with mode 000", "became unreadable for its owner"])]
 #[case::created_wider(
     None,
     0o644,
@@ -125,8 +125,8 @@ fn becoming_executable_is_said(
 )]
 #[case::opened(Some(0o600), 0o606, 0o644, &["became writable by everybody", "became readable by everybody"])]
 #[case::was_open(Some(0o666), 0o666, 0o644, &[])]
-#[case::closed(Some(0o644), 0o200, 0o644, &["its owner cannot read it"])]
-fn what_a_mode_opens_is_said(
+#[case::closed(Some(0o644), 0o200, 0o644, &["became unreadable for its owner"])]
+fn what_a_mode_opens_gets_a_remark(
     #[case] old: Option<u32>,
     #[case] new: u32,
     #[case] plain: u32,
@@ -147,7 +147,7 @@ const UTF32: &[u8] = b"\xff\xfe\0\0a\0\0\0\n\0\0\0";
 #[case::mark_kept(MARKED, b"\xef\xbb\xbfa\nc\n", &[])]
 #[case::mark_of_nothing(b"", MARKED, &[])]
 #[case::emptied(b"\xef\xbb\xbfa", b"", &["shrank by more than 90 %, from 4 to 0 bytes"])]
-#[case::latin1_to_utf8(b"gr\xfc\xdfe\n", "gr\u{fc}\u{df}e\n".as_bytes(), &["was not valid UTF-8 and is now"])]
+#[case::latin1_to_utf8(b"gr\xfc\xdfe\n", "gr\u{fc}\u{df}e\n".as_bytes(), &["became valid UTF-8"])]
 #[case::utf8_to_latin1("gr\u{fc}\u{df}e\n".as_bytes(), b"gr\xfc\xdfe\n", &["no longer valid UTF-8"])]
 #[case::latin1_stays(b"gr\xfc\n", b"gr\xfcn\n", &[])]
 #[case::from_utf16(UTF16, b"a\nb\n", &["full replacement: the content is binary", "encoding changed from UTF-16"])]
@@ -160,7 +160,7 @@ const UTF32: &[u8] = b"\xff\xfe\0\0a\0\0\0\n\0\0\0";
     b"gr\xfc\n",
     &["lost its byte order mark (BOM)", "no longer valid UTF-8"]
 )]
-fn a_mark_or_an_encoding_that_changes_is_said(
+fn a_mark_or_an_encoding_that_changes_gets_a_remark(
     #[case] old: &[u8],
     #[case] new: &[u8],
     #[case] expected: &[&str],
@@ -172,7 +172,7 @@ fn a_mark_or_an_encoding_that_changes_is_said(
 }
 
 #[rstest]
-fn inputs_too_hard_are_compared_coarsely_and_it_is_said(
+fn inputs_too_hard_are_compared_coarsely_with_a_remark(
     #[values("histogram", "myers", "patience")] strategy: &str,
 ) {
     let engine = DiffEngine::bundled(Policy { strategy: strategy.to_owned(), ..Policy::default() });

@@ -73,7 +73,7 @@ fn a_panicking_strategy_is_replaced() {
 
 #[test]
 fn a_lying_strategy_is_replaced() {
-    let reason = "old line 1 and new line 1 are said to be equal and are not";
+    let reason = "old line 1 and new line 1 are kept but differ";
     check_replaced(&engine_with(Lies, "lies", PATIENT), "lies", reason);
 }
 
@@ -105,7 +105,7 @@ fn an_unknown_strategy_is_replaced() {
     let engine =
         DiffEngine::bundled(Policy { strategy: "nonesuch".to_owned(), ..Policy::default() });
     let diff = engine.diff(OLD, NEW);
-    assert_eq!(why_replaced(&diff, "nonesuch"), "there is no strategy of that name");
+    assert_eq!(why_replaced(&diff, "nonesuch"), "no strategy has that name");
 }
 
 #[test]

@@ -48,7 +48,7 @@ diff --git a/file b/file
 }
 
 #[test]
-fn a_missing_final_newline_is_told_on_each_side_that_lacks_it() {
+fn a_missing_final_newline_is_marked_on_each_side_that_lacks_it() {
     insta::assert_snapshot!(shown(Case::modify(b"both", b"a\nb", b"a\nc")), @r#"
 diff --git a/both b/both
 --- a/both

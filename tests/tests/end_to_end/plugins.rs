@@ -69,7 +69,7 @@ fn remarks(ran: &Ran) -> Vec<String> {
 #[case::abort("abort", "its process was ended by signal 6 (SIGABRT)")]
 #[case::stack("overflow", "has overflowed its stack")]
 #[case::memory("allocate", "memory allocation of")]
-#[case::hang("loop", "it had not answered when its time was over, for one file in 5000 ms")]
+#[case::hang("loop", "it did not answer in time, for one file in 5000 ms")]
 #[case::output("print", "it wrote to standard output")]
 #[case::lie("lie", "operation 0 goes past the end of the file")]
 fn a_plugin_that_misbehaves_is_replaced_with_one_warning(
@@ -368,8 +368,8 @@ fn what_is_no_strategy_is_refused_in_one_sentence() {
     let stage = Fixture::new();
     let whole = fs::read(&plugin.library).expect("ours");
     let cases: [(&[u8], &str); 3] = [
-        (b"#!/bin/sh\necho hello\n", "is no complete library for this system: it is not an ELF"),
-        (&whole[..whole.len() / 2], "is no complete library for this system: it is cut short"),
+        (b"#!/bin/sh\necho hello\n", "is not a complete library for this system: it is not an ELF"),
+        (&whole[..whole.len() / 2], "is not a complete library for this system: it is truncated"),
         (&fs::read("/proc/self/exe").expect("it runs"), "is not a strategy for interface 1.0.0"),
     ];
     for (bytes, reason) in cases {
@@ -414,7 +414,7 @@ fn embedded(stage: &Fixture, plugin: &Installed) -> StagingOptions {
 #[case::abort("abort", "its process was ended by signal 6 (SIGABRT)")]
 #[case::stack("overflow", "has overflowed its stack")]
 #[case::memory("allocate", "memory allocation of")]
-#[case::hang("loop", "it had not answered when its time was over, for one file in 5000 ms")]
+#[case::hang("loop", "it did not answer in time, for one file in 5000 ms")]
 #[case::output("print", "it wrote to standard output")]
 #[case::lie("lie", "operation 0 goes past the end of the file")]
 fn an_orchestrator_survives_a_plugin_that_misbehaves(#[case] order: &str, #[case] reason: &str) {

@@ -1,6 +1,6 @@
-//! git's binary patches: both contents whole, deflated and in base 85.
+//! Writes git's binary patches: both contents, deflated and in base 85.
 //!
-//! `git apply` undoes and checks them by the ids that git gives contents.
+//! `git apply` reverts and checks them by git's ids of the contents.
 //!
 //! # Limitations
 //!
@@ -13,7 +13,8 @@ use flate2::write::ZlibEncoder;
 
 use crate::content::{Content, for_each_piece, object_id};
 
-/// Writes the index line and both contents, each with its size in bytes; `None` is no file.
+/// Writes the index line and both contents, each with its size in bytes; `None` is a file that does
+/// not exist.
 pub(crate) fn write_binary_patch(
     (mut old, old_bytes): (Option<&mut dyn Content>, u64),
     (mut new, new_bytes): (Option<&mut dyn Content>, u64),
@@ -38,13 +39,13 @@ fn write_literal(
     out.write_all(b"\n")
 }
 
-/// How many bytes stand on one line.
+/// How many bytes one line holds.
 const LINE_BYTES: usize = 52;
 
 const ALPHABET: &[u8; 85] =
     b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
 
-/// Writes what it is given as git's base-85 lines.
+/// Encodes bytes as git's base-85 lines.
 struct Base85Lines<'a> {
     out: &'a mut dyn Write,
     line: Vec<u8>,

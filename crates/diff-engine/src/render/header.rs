@@ -1,4 +1,4 @@
-//! The lines above a file's hunks: names, modes, renames.
+//! Writes the lines above a file's hunks: names, modes, renames.
 
 use std::io::{self, Write};
 
@@ -8,17 +8,17 @@ use crate::render::names::{quote, quote_spaces};
 /// The mode of a symbolic link, whose content is its target, as git's trees have it.
 pub const SYMLINK: u32 = 0o120000;
 
-/// What a patch says about one file, besides its content.
+/// The change of one file besides its content.
 #[derive(Clone, Copy, Debug)]
 pub struct FileHeader<'a> {
     /// What happens to the file.
     pub change: FileChange<'a>,
-    /// The mode before: a regular file's permission bits, such as `0o644`, or [`SYMLINK`]. No header
-    /// goes from one to the other: that is a deletion and a creation.
+    /// The mode before: a regular file's permission bits, such as `0o644`, or [`SYMLINK`]. A change
+    /// from one to the other is a deletion and a creation.
     pub old_mode: Option<u32>,
     /// The mode after.
     pub new_mode: Option<u32>,
-    /// The BLAKE3 digest before, in hexadecimal; shown where the content is not.
+    /// The BLAKE3 digest before, in hexadecimal; shown if the content is not.
     pub old_digest: Option<&'a str>,
     /// The BLAKE3 digest after, in hexadecimal.
     pub new_digest: Option<&'a str>,
@@ -28,37 +28,37 @@ pub struct FileHeader<'a> {
 /// any bytes otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileChange<'a> {
-    /// The file comes to be.
+    /// The file is created.
     Create {
-        /// Where.
+        /// Its path.
         path: &'a [u8],
     },
     /// The content changes, and perhaps the mode.
     Modify {
-        /// Where.
+        /// Its path.
         path: &'a [u8],
     },
-    /// The file goes.
+    /// The file is deleted.
     Delete {
-        /// Where.
+        /// Its path.
         path: &'a [u8],
     },
-    /// The file moves; content and mode may change with it.
+    /// The file is renamed; content and mode may change too.
     Rename {
-        /// Where it was.
+        /// Its path before.
         from: &'a [u8],
-        /// Where it will be.
+        /// Its path afterwards.
         to: &'a [u8],
     },
     /// Only the mode changes.
     Mode {
-        /// Where.
+        /// Its path.
         path: &'a [u8],
     },
 }
 
 impl<'a> FileChange<'a> {
-    /// The path before and the path after; the same but for a rename.
+    /// The path before and the path after; they differ only for a rename.
     pub fn paths(&self) -> (&'a [u8], &'a [u8]) {
         match *self {
             Self::Create { path }
@@ -76,7 +76,7 @@ impl<'a> FileHeader<'a> {
         Self { change, old_mode: None, new_mode: None, old_digest: None, new_digest: None }
     }
 
-    /// Whether the patch has anything to say when the content stays as it is.
+    /// Whether the header is written even if the content does not change.
     pub(crate) fn stands_alone(&self) -> bool {
         match self.change {
             FileChange::Modify { .. } | FileChange::Mode { .. } => self.modes().is_some(),
@@ -86,8 +86,8 @@ impl<'a> FileHeader<'a> {
 
     /// `diff --git` and the extended lines. `similarity` is a percentage, for a rename.
     ///
-    /// `names_follow` says that `---` and `+++` lines come after; where they do not, a name with a
-    /// space must stand in quotes, or `patch` takes its first word for the whole.
+    /// `names_follow` means that `---` and `+++` lines follow; otherwise a name with a space must be in
+    /// quotes, or `patch` takes its first word for the whole name.
     pub(crate) fn write_extended(
         &self,
         similarity: u8,
@@ -119,7 +119,7 @@ impl<'a> FileHeader<'a> {
         Ok(())
     }
 
-    /// The index line of an empty file that comes or goes, in which git writes the ids of contents.
+    /// The index line of an empty file that is created or deleted, with the ids of its contents.
     ///
     /// `patch` takes it from there that the file is empty, and refuses the deletion without; no
     /// other patch of text needs ids.
@@ -131,7 +131,7 @@ impl<'a> FileHeader<'a> {
         }
     }
 
-    /// The index line of a symbolic link whose target changes. Its mode is all that tells it from a
+    /// The index line of a symbolic link whose target changes. Only its mode distinguishes it from a
     /// file.
     pub(crate) fn write_link_index(
         &self,
@@ -151,7 +151,7 @@ impl<'a> FileHeader<'a> {
     pub(crate) fn write_names(&self, out: &mut dyn Write) -> io::Result<()> {
         let (old, new) = self.labels();
         for (sign, label) in [(&b"--- "[..], old), (b"+++ ", new)] {
-            // Where a name holds a space, `patch` would take the rest for a date but for the tab.
+            // Without the tab, `patch` takes what follows a space in a name for a date.
             let needs_tab = label.contains(&b' ') && !label.starts_with(b"\"");
             let end: &[u8] = if needs_tab { b"\t\n" } else { b"\n" };
             out.write_all(&[sign, &label, end].concat())?;
@@ -159,7 +159,7 @@ impl<'a> FileHeader<'a> {
         Ok(())
     }
 
-    /// `a/path` and `b/path` in quotes where needed, or `/dev/null`.
+    /// `a/path` and `b/path`, in quotes if needed, or `/dev/null`.
     pub(crate) fn labels(&self) -> (Vec<u8>, Vec<u8>) {
         let (from, to) = self.change.paths();
         let nothing = b"/dev/null".to_vec();
@@ -171,13 +171,13 @@ impl<'a> FileHeader<'a> {
         }
     }
 
-    /// The modes as they are written, where they differ.
+    /// The modes as they are written, if they differ.
     ///
     /// git knows two modes; a difference they cannot express is written with all bits.
     fn modes(&self) -> Option<(String, String)> {
         if self.new_mode == Some(SYMLINK) {
-            // Nothing else of a rename says that it is one: without, `git apply` refuses what
-            // comes below the name that it leaves.
+            // Nothing else in a rename shows that it is a link: without these lines, `git apply`
+            // refuses changes below the old name.
             let is_rename = matches!(self.change, FileChange::Rename { .. });
             return is_rename.then(|| (git_mode(self.old_mode), git_mode(self.new_mode)));
         }
@@ -195,12 +195,12 @@ impl<'a> FileHeader<'a> {
     }
 }
 
-/// What git calls the empty content.
+/// Git's id of the empty content.
 const EMPTY_ID: &str = "e69de29";
-/// What git calls no file.
+/// Git's id of a file that does not exist.
 const NO_FILE_ID: &str = "0000000";
 
-/// The beginning of the id that git gives a content, as long as it shows it.
+/// Git's id of a content, abbreviated as git does.
 fn blob_id(content: &[u8]) -> io::Result<String> {
     let mut id = object_id(&mut Some(&mut io::Cursor::new(content)), content.len() as u64)?;
     id.truncate(7);
@@ -211,8 +211,8 @@ fn prefixed(prefix: &[u8], name: &[u8]) -> Vec<u8> {
     [prefix, name].concat()
 }
 
-/// The mode of a file that comes to be: git's word where that is all of it, else all bits, which
-/// `git apply` reads as one of its two modes and `patch` sets.
+/// The mode of a created file: all bits if they are known, which `git apply` reads as one of its two
+/// modes and `patch` sets.
 fn created_mode(mode: Option<u32>) -> String {
     match mode.filter(|mode| *mode != SYMLINK) {
         None => git_mode(mode),
@@ -228,10 +228,10 @@ fn git_mode(mode: Option<u32>) -> String {
     if executable { "100755" } else { "100644" }.to_owned()
 }
 
-/// Writes the line of a directory that comes to be or goes; `mode` has its permission bits.
+/// Writes the line of a directory that is created or deleted; `mode` is its permission bits.
 ///
-/// Git's patches know no directories. This is the line by which git tells of other changes of modes
-/// (`git diff --summary`): `git apply` and `patch` pass over it.
+/// Git's patches have no directories. This line has the form that git uses to report modes (`git diff
+/// --summary`); `git apply` and `patch` ignore it.
 ///
 /// # Errors
 /// Those of `out`.

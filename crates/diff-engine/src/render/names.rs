@@ -1,15 +1,15 @@
 //! File names in the headers of a patch, as git writes them with `core.quotePath` on.
 
-/// The name as it stands in a header: as it is, or in double quotes with C escapes where it holds
+/// The name as it is written in a header: unchanged, or in double quotes with C escapes if it contains
 /// a control byte, a quote, a backslash or anything that is not ASCII.
 ///
-/// A name that ends in a space is quoted too, which git reads but would not write: `patch` drops
-/// the space otherwise.
+/// A name that ends in a space is quoted too, because `patch` drops the space otherwise. Git reads
+/// such names, but does not write them.
 pub fn quote(name: &[u8]) -> Vec<u8> {
     quote_if(name, needs_quotes(name))
 }
 
-/// As [`quote`], and in quotes where there is a space too, for lines where a name ends at one.
+/// Like [`quote`], but also in quotes if it contains a space, for lines in which a space ends a name.
 pub(crate) fn quote_spaces(name: &[u8]) -> Vec<u8> {
     quote_if(name, needs_quotes(name) || name.contains(&b' '))
 }

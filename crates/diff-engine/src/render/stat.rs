@@ -1,4 +1,4 @@
-//! The short form: one line for each file, and the totals, as `git diff --stat`.
+//! Writes the short form: one line for each file, and the totals, as `git diff --stat`.
 //!
 //! The layout is git's for output that is no terminal: see `git-diff(1)`, "--stat".
 
@@ -11,7 +11,7 @@ use crate::render::names::quote;
 /// One file's line in the short form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileStat {
-    /// The name shown; `{old => new}` around what differs for a rename.
+    /// The name shown; for a rename, `{old => new}` around the part that differs.
     pub name: Vec<u8>,
     /// How much changes.
     pub amount: Amount,
@@ -22,14 +22,14 @@ pub struct FileStat {
 pub enum Amount {
     /// Lines, of a content that was compared.
     Lines {
-        /// How many come.
+        /// How many are added.
         added: u64,
-        /// How many go.
+        /// How many are removed.
         removed: u64,
     },
-    /// Bytes, of a content that was not, being binary or too large.
+    /// Bytes, of a content that is binary or too large to be compared.
     Bytes {
-        /// The size before; 0 where there is no file.
+        /// The size before; 0 if the file did not exist.
         old: u64,
         /// The size after.
         new: u64,
@@ -54,8 +54,8 @@ impl Amount {
     }
 }
 
-/// Writes the lines and the totals, at most `width` columns wide where that leaves room for 10
-/// columns of a name and 6 of signs.
+/// Writes the lines and the totals, at most `width` columns wide if that leaves 10 columns for a name
+/// and 6 for signs.
 ///
 /// # Errors
 ///
@@ -114,11 +114,11 @@ impl Columns {
         let widest_bytes = files.iter().filter_map(bytes_shown).max();
         let number = digits(most).max(widest_bytes.map_or(0, |_| "Bin".len()));
         let width = width.max(NAME_MIN + SIGNS_MIN + number + BETWEEN);
-        // What follows `Bin` and its blank has to fit where signs stand.
+        // The text after `Bin` has to fit into the columns of the signs.
         let signs_wanted = (most as usize).max(widest_bytes.unwrap_or(0).saturating_sub(4));
         let (mut name, mut signs) = (longest, signs_wanted);
         if name + number + BETWEEN + signs > width {
-            // Signs get three eighths of a line, names the rest, and either what the other leaves.
+            // Signs get three eighths of a line and names the rest; each gets what the other leaves.
             let fair = (width * 3 / 8).saturating_sub(number + BETWEEN);
             if signs > fair {
                 signs = fair.max(SIGNS_MIN);
@@ -133,7 +133,7 @@ impl Columns {
         Self { name, number, signs, most }
     }
 
-    /// How many signs stand for so many lines; at least one for any.
+    /// How many signs represent these lines; at least one for any.
     fn signs(&self, added: u64, removed: u64) -> (usize, usize) {
         if self.signs as u64 > self.most {
             return (added as usize, removed as usize);
@@ -154,7 +154,7 @@ impl Columns {
     }
 }
 
-/// The end of a name that is too long, from a `/` on where it has one, behind dots.
+/// The end of a name that is too long, after dots; it starts at a `/` if there is one.
 fn shortened(name: &[u8], columns: usize) -> (&'static [u8], &[u8]) {
     const DOTS: &[u8] = b"...";
     if name.len() <= columns {

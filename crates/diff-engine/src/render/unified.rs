@@ -1,4 +1,4 @@
-//! Unified diff text, as git writes it.
+//! Writes unified diffs, as git does.
 //!
 //! The format is that of POSIX `diff -u` with git's extended headers; see `git-diff(1)`,
 //! "Generating patch text with -p".
@@ -12,24 +12,24 @@ use crate::lines::{first_line_end, skip_lines};
 /// How a patch is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RenderOptions {
-    /// How many unchanged lines stand around a change; `None` takes the policy's.
+    /// How many unchanged lines surround a change; `None` means the policy's number.
     pub context_lines: Option<u32>,
-    /// How a content that is replaced as a whole is shown.
+    /// How a file that is replaced as a whole is shown.
     pub binary: BinaryMode,
 }
 
-/// How a content that is replaced as a whole is shown.
+/// How a file that is replaced as a whole is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BinaryMode {
     /// In full, so that the patch can be applied: binary as a `GIT binary patch` (which `git
     /// apply` reads and `patch` does not), text as one hunk.
     #[default]
     Patch,
-    /// In words: sizes and digests. `git apply` refuses such a patch rather than skip the file.
+    /// By its sizes and digests. `git apply` refuses such a patch instead of skipping the file.
     Describe,
 }
 
-/// Writes the hunks of a script, holding no more than a piece of them.
+/// Writes the hunks of a script, with at most a piece of them in memory.
 ///
 /// Both contents are walked through once, from change to change.
 pub(crate) fn write_hunks(
@@ -70,7 +70,7 @@ pub(crate) fn write_hunks(
     out.write_pending()
 }
 
-/// A content that is read line by line, and how far that has come.
+/// A content that is read line by line, and the current line.
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -82,7 +82,7 @@ impl<'a> Cursor<'a> {
         Self { bytes, at: 0, line: 0 }
     }
 
-    /// The bytes of the lines from here up to and without `line`, which is not behind this one.
+    /// The bytes of the lines from here up to and without `line`, which is not before this one.
     fn take_to(&mut self, line: u32) -> &'a [u8] {
         let rest = &self.bytes[self.at..];
         let length = skip_lines(rest, (line - self.line).into());
@@ -92,8 +92,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Finds the line that tells a reader where a hunk is, by git's rule for files it knows nothing
-/// about: the last one above that starts with a letter, `_` or `$`.
+/// Finds the line that shows a reader where a hunk is, by git's rule for unknown kinds of files: the
+/// last one above it that starts with a letter, `_` or `$`.
 #[derive(Default)]
 struct Headings<'a> {
     searched_to: usize,
@@ -101,10 +101,10 @@ struct Headings<'a> {
 }
 
 impl<'a> Headings<'a> {
-    /// The heading for a hunk that starts at `hunk`; empty where there is none.
+    /// The heading for a hunk that starts at `hunk`; empty if there is none.
     ///
-    /// Only what lies between this hunk and the one before is searched, so that all hunks together
-    /// cost one pass.
+    /// Only the lines between this hunk and the previous one are searched, so that all hunks together
+    /// take one pass.
     fn above(&mut self, hunk: &Cursor<'a>) -> &'a [u8] {
         const HEADING_BYTES_MAX: usize = 80;
         let between = &hunk.bytes[self.searched_to..hunk.at];
@@ -126,7 +126,7 @@ impl<'a> Headings<'a> {
     }
 }
 
-/// What comes before anything that is not UTF-8, such as a character that was cut in two.
+/// The text up to the first byte that is not UTF-8, such as half a character.
 fn valid_utf8(text: &[u8]) -> &[u8] {
     match std::str::from_utf8(text) {
         Ok(_) => text,
@@ -134,13 +134,13 @@ fn valid_utf8(text: &[u8]) -> &[u8] {
     }
 }
 
-/// When so much has gathered, it is written.
+/// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// A line so short is copied byte by byte.
+/// Lines up to this length are copied byte by byte.
 const SHORT_LINE_BYTES: usize = 8;
 
-/// Gathers short writes.
+/// Collects short writes.
 struct Buffered<'a> {
     out: &'a mut dyn Write,
     pending: Vec<u8>,
@@ -167,7 +167,7 @@ impl Buffered<'_> {
         Ok(())
     }
 
-    /// Writes each line behind a sign.
+    /// Writes each line after a sign.
     fn write_lines(&mut self, sign: u8, mut lines: &[u8]) -> io::Result<()> {
         while !lines.is_empty() {
             let (line, rest) = lines.split_at(first_line_end(lines));
@@ -176,7 +176,7 @@ impl Buffered<'_> {
             }
             self.pending.push(sign);
             if line.len() <= SHORT_LINE_BYTES {
-                // Many of these are in one call each what takes longest.
+                // One call for each of many short lines would take the most time.
                 self.pending.extend(line.iter().copied());
             } else if line.len() < BUFFER_BYTES {
                 self.pending.extend_from_slice(line);
@@ -199,7 +199,7 @@ impl Buffered<'_> {
     }
 }
 
-/// One side of a hunk header; a count of 1 is left out, and no lines stand after line `start`.
+/// One side of a hunk header. A count of 1 is omitted; an empty range is after line `start`.
 pub(crate) fn hunk_range(start: u64, count: u64) -> String {
     match count {
         0 => format!("{start},0"),

@@ -1,4 +1,4 @@
-//! Contents that are replaced as a whole: described, or written out without holding them.
+//! Writes files that are replaced as a whole: a description, or the contents in pieces.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use crate::render::binary::write_binary_patch;
 use crate::render::header::FileHeader;
 use crate::render::unified::{BinaryMode, NO_NEWLINE, hunk_range};
 
-/// What one reading of a content tells.
+/// What is known of a content after reading it once.
 #[derive(Clone, Copy, Debug, Default)]
 struct Measure {
     bytes: u64,
@@ -16,7 +16,7 @@ struct Measure {
     binary: bool,
 }
 
-/// Writes the patch of one file without comparing; memory does not grow with the contents.
+/// Writes the patch of one file without comparing, in constant memory.
 pub(crate) fn write_whole_file(
     header: &FileHeader<'_>,
     mut old: Option<&mut dyn Content>,
@@ -51,10 +51,10 @@ pub(crate) fn write_whole_file(
     write_lines(b'+', &mut new, out)
 }
 
-/// Says in words that a file is replaced: its sizes and digests.
+/// Describes a file that is replaced: its sizes and digests.
 ///
-/// The line is the one by which git knows a patch that lacks its content, so that `git apply`
-/// refuses it instead of leaving the file out without a word.
+/// Git marks a patch without its content by this line, so that `git apply` refuses it instead of
+/// silently skipping the file.
 pub(crate) fn write_description(
     header: &FileHeader<'_>,
     binary: bool,
@@ -94,7 +94,7 @@ fn measure(content: &mut Option<&mut dyn Content>) -> io::Result<Measure> {
     Ok(measure)
 }
 
-/// Writes every line behind a sign, in pieces, however long a line is.
+/// Writes every line after a sign, in pieces, so that lines can have any length.
 fn write_lines(
     sign: u8,
     content: &mut Option<&mut dyn Content>,

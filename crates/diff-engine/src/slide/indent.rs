@@ -1,14 +1,14 @@
-//! How well a place between two lines suits a reader as the edge of a change.
+//! Rates locations between two lines as the edge of a change.
 //!
 //! The rules and weights are those of git's `xdiff/xdiffi.c`, "indent heuristic".
 
 use crate::lines::Lines;
 
-/// How far a change is moved by indentation, in lines.
+/// How far a change is moved for its indentation, in lines.
 pub(super) const SLIDE_MAX: usize = 100;
 
-/// What surrounds a place between two lines. Indents are in columns; none is a blank line, or the
-/// end of the file.
+/// The surroundings of a location between two lines. Indents are in columns; `None` is a blank line or
+/// the end of the file.
 pub(super) struct Split {
     at_end: bool,
     indent: Option<i32>,
@@ -68,7 +68,7 @@ fn indent_of(line: &[u8]) -> Option<i32> {
     None
 }
 
-/// How ill two places at once suit a reader; less is better.
+/// The rating of two locations together; less is better.
 #[derive(Default)]
 pub(super) struct Score {
     indent: i32,

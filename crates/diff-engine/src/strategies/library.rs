@@ -1,18 +1,18 @@
-//! A library that holds a strategy, and what it calls itself.
+//! A library that contains a strategy, and the name of that strategy.
 
 use std::path::PathBuf;
 
 use crate::error::RegistryError;
 use crate::strategies::loading::Trust;
 
-/// A library that the user allowed, which is loaded when its strategy is first asked.
+/// A library that the user allowed, which is loaded when its strategy is first used.
 #[derive(Clone, Debug)]
 pub struct Library {
-    /// What the strategy calls itself; a library that says something else is not used.
+    /// The name of its strategy; a library with another name is not used.
     pub name: String,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// What makes it the one that was allowed.
+    /// The conditions on which it is loaded.
     pub trust: Trust,
 }
 
@@ -24,12 +24,12 @@ impl Library {
             return Ok(());
         }
         Err(format!(
-            "its library calls itself {called:?} and was allowed as {name:?}; allow it again"
+            "its library calls itself {called:?} but was allowed as {name:?}: allow it again"
         ))
     }
 }
 
-/// Whether users could type it, which keeps everything else out of messages and configurations too.
+/// Refuses a name that users cannot type, so that messages and configurations contain no others.
 pub(crate) fn check_name(name: &str) -> Result<(), RegistryError> {
     const NAME_MAX_BYTES: usize = 64;
     let typable = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -39,7 +39,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), RegistryError> {
     Ok(())
 }
 
-/// What a strategy said, fit for a terminal: short, and without control characters.
+/// The text of a strategy, shortened and without control characters, for a terminal.
 pub(crate) fn short_for_display(text: &str) -> String {
     const CHARACTERS_MAX: usize = 200;
     text.chars()

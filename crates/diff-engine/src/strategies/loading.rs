@@ -1,16 +1,16 @@
-//! Trusting and loading plugin libraries.
+//! Checks and loads plugin libraries.
 //!
-//! Loading a library runs its code before anything about it can be asked, so everything is checked
-//! first, on one open file: that it is a plain file that nobody else can write, that its bytes are
-//! those the user allowed, that it is whole, and that it needs no other library but the system's own.
-//! What is loaded is a private copy of the bytes that were hashed, so that nothing can be swapped or
-//! cut short in between.
+//! Loading a library runs its code before it can be asked anything, so everything is checked first,
+//! on one open file: that it is a regular file that nobody else can write, that its bytes are those
+//! the user allowed, that it is complete, and that it needs no libraries except the system's own. A
+//! private copy of the hashed bytes is loaded, so that nothing can be replaced or truncated in
+//! between.
 //!
 //! # Limitations
 //!
-//! A library is never unloaded. Outside Linux the copy is a file in a folder of the caller's. What
-//! other libraries one needs is checked where libraries are ELF files, so not on macOS and Windows,
-//! and on Windows who owns a file is not checked.
+//! A library is never unloaded. Outside Linux the copy is a file in a directory of the caller. The
+//! needed libraries are checked only for ELF files, so not on macOS and Windows, and the owner of a
+//! file is not checked on Windows.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,12 +32,12 @@ pub use trust::{Trust, Writers};
 pub struct LoadedStrategy(pub(crate) StrategyModuleRef);
 
 impl LoadedStrategy {
-    /// What the strategy calls itself.
+    /// The name of the strategy.
     pub fn name(&self) -> String {
         self.0.name().to_string()
     }
 
-    /// The strategy's own version.
+    /// The version of the strategy.
     pub fn version(&self) -> String {
         self.0.version().to_string()
     }
@@ -49,11 +49,11 @@ impl fmt::Debug for LoadedStrategy {
     }
 }
 
-/// The digest by which a library is allowed. Runs nothing of it.
+/// The digest by which a library is allowed. Runs none of its code.
 ///
 /// # Errors
 ///
-/// When it could not be loaded either: no plain file, or writable by somebody else.
+/// If it is not a regular file, or if another user could write it.
 pub fn digest_of(path: &Path, trust: &Trust) -> Result<blake3::Hash, LoadError> {
     let bytes = trust::read_checked(path, trust)?;
     Ok(blake3::hash(&bytes))
@@ -63,25 +63,24 @@ pub fn digest_of(path: &Path, trust: &Trust) -> Result<blake3::Hash, LoadError> 
 ///
 /// # Errors
 ///
-/// When the file is not the one allowed or could be changed by somebody else, when it needs other
-/// libraries, or when it is not a strategy for this interface. None of its code has run then, but in
-/// the last case.
+/// If the file is not the allowed one or another user could change it, if it needs other libraries,
+/// or if it is not a strategy for this interface. Its code has run only in the last case.
 pub fn load_library(path: &Path, trust: &Trust) -> Result<LoadedStrategy, LoadError> {
     CheckedLibrary::read(path, trust)?.load()
 }
 
-/// A library that was read, checked and copied, and none of whose code has run.
+/// A library that was read, checked and copied; none of its code has run.
 pub(crate) struct CheckedLibrary {
     path: PathBuf,
     /// The copy that is loaded.
     private: PathBuf,
-    /// What its header could be exported as.
+    /// The names under which it may export its header.
     symbols: Vec<Vec<u8>>,
 }
 
 impl CheckedLibrary {
-    /// Checks everything that can be known without running it, and loads what it needs of the
-    /// system.
+    /// Checks everything that can be checked without running it, and loads the system's libraries
+    /// that it needs.
     pub(crate) fn read(path: &Path, trust: &Trust) -> Result<Self, LoadError> {
         let bytes = trust::read_checked(path, trust)?;
         let actual = blake3::hash(&bytes);
@@ -107,13 +106,13 @@ impl CheckedLibrary {
         Ok(Self { path: path.to_owned(), private, symbols })
     }
 
-    /// Loads it, which runs its constructors. Opens no file but the copy.
+    /// Loads it, which runs its constructors. Opens no file except the copy.
     pub(crate) fn load(self) -> Result<LoadedStrategy, LoadError> {
         let Self { path, private, symbols } = self;
         let loaded = RawLibrary::load_at(&private).map_err(|error| refusal(&path, &error));
         copy::forget(&private);
         let library = loaded?;
-        // Whatever comes of it, code of the library has run and may have left threads behind.
+        // Even if it is refused, its code has run and may have started threads.
         let library: &'static RawLibrary = Box::leak(Box::new(library));
         let module = module_of(library, &symbols).map_err(|error| match error {
             Some(error) => refusal(&path, &error),
@@ -125,11 +124,11 @@ impl CheckedLibrary {
 
 const NAME_SHOWN_CHARS_MAX: usize = 200;
 
-/// Whether this is a name of the C library, of a part of it, of the loader, or of what a compiler
-/// adds to every program: what the system's own programs are made of, and an attacker who can write
-/// there needs no plugin.
+/// Whether this names the C library, a part of it, the loader, or a library that compilers add to
+/// every program. The system's own programs use these, so an attacker who can replace them needs no
+/// plugin.
 ///
-/// By name alone: whoever needs it gets what [`load_of_the_system`] has loaded before.
+/// The name is enough: [`load_of_the_system`] loads the library under it before the plugin.
 fn is_of_the_system(name: &str) -> bool {
     const STEMS: [&str; 9] =
         ["libc", "libm", "libmvec", "libpthread", "libdl", "librt", "libutil", "libgcc_s", "ld64"];
@@ -142,21 +141,21 @@ fn is_of_the_system(name: &str) -> bool {
     is_known && is_version
 }
 
-/// Loads a library that another one needs, from where this program finds it.
+/// Loads a library that the plugin needs, from where this program finds it.
 ///
-/// The loader takes a library that is loaded under the name that is needed, and so does not look for
-/// it where the plugin says (`DT_RUNPATH`), and needs no file to be opened later.
+/// The loader uses a library that is loaded under the needed name, so it does not search the plugin's
+/// own path (`DT_RUNPATH`), and opens no file later.
 fn load_of_the_system(path: &Path, name: &str) -> Result<(), LoadError> {
     let library = RawLibrary::load_at(Path::new(name)).map_err(|error| refusal(path, &error))?;
-    // Kept, as the plugin is.
+    // It stays loaded, like the plugin.
     std::mem::forget(library);
     Ok(())
 }
 
-/// The names in the file that a header could be exported under, found by their prefix.
+/// The names under which the file may export a header, found by their prefix.
 ///
-/// A symbol's name stands in the file as it is, with a zero byte behind it, in every format of
-/// library there is. A name that turns out not to be exported is passed over later.
+/// Every format of library contains the names of symbols unchanged, followed by a zero byte. A name
+/// that is not exported is skipped later.
 fn exported_names(bytes: &[u8]) -> Vec<Vec<u8>> {
     const NAMES_MAX: usize = 64;
     let mut names: Vec<Vec<u8>> = Vec::new();
@@ -177,9 +176,9 @@ fn exported_names(bytes: &[u8]) -> Vec<Vec<u8>> {
     names
 }
 
-/// The root module behind the first name that is exported.
+/// The root module of the first exported name.
 ///
-/// Not `load_from_file`: that keeps one module for the whole process, whatever the path.
+/// `load_from_file` is no use here: it keeps one module for the whole process, whatever the path.
 fn module_of(
     library: &'static RawLibrary,
     names: &[Vec<u8>],
@@ -199,7 +198,7 @@ fn module_of(
     Err(None)
 }
 
-/// One clear sentence for what takes `abi_stable` pages to say.
+/// One sentence for the long errors of `abi_stable`.
 fn refusal(path: &Path, error: &LibraryError) -> LoadError {
     let why = match error {
         LibraryError::OpenError { err, .. } => {
@@ -212,7 +211,7 @@ fn refusal(path: &Path, error: &LibraryError) -> LoadError {
             format!("it was built for interface {actual_version}")
         }
         LibraryError::AbiInstability(_) => {
-            "its types are laid out differently; build it again with the current strategy-api"
+            "its types are laid out differently: build it again with the current strategy-api"
                 .to_owned()
         }
         LibraryError::InvalidAbiHeader(_) => {

@@ -1,21 +1,21 @@
-//! Plugins in a process of their own, which cost their turn and nothing else.
+//! Runs plugins in separate processes, so that a crash costs one comparison and nothing else.
 //!
-//! The host starts a program that calls [`serve_plugin`], on a socket; the child loads one library
-//! and lines up one pair of files after the other. It has no environment of the host, none of its
-//! files, a process group of its own, limited memory and no core dump, and ends when the host
-//! does. A call has a deadline: a child that overruns it, crashes, answers with nonsense or writes
-//! to standard output is killed, and the strategy is not asked again.
+//! The host starts a program that calls [`serve_plugin`], with a socket; the child loads one library
+//! and compares one pair of files after the other. It has no environment and no files of the host,
+//! its own process group, limited memory and no core dump, and ends when the host does. A call has a
+//! deadline: a child that exceeds it, crashes, sends an invalid answer or writes to standard output
+//! is killed, and the strategy is not run again.
 //!
-//! Before the library's first instruction the child gives up, where the kernel can refuse it
-//! ([`Confinement`]), every file and every system call that comparing does not need.
+//! Before the library's first instruction the child gives up every file and every system call that
+//! comparing does not need, as far as the kernel supports it ([`Confinement`]).
 //!
-//! The first start costs a process and one load; after that a call costs the ids' way there and
-//! the script's way back.
+//! The first call starts a process and loads the library; later calls send the ids and receive the
+//! script.
 //!
 //! # Limitations
 //!
-//! Only Linux refuses anything; elsewhere a library can do what its user can. Windows has no such
-//! child yet; there a library is allowed into this process or not used.
+//! Only Linux confines the child; elsewhere a library can do what its user can. Windows has no such
+//! child yet; there a library is loaded into this process or not used.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -68,22 +68,22 @@ pub use elsewhere::{inspect_library, serve_plugin, test_library};
 pub struct PluginHost {
     /// The executable.
     pub program: PathBuf,
-    /// What makes it a plugin host and nothing else.
+    /// The arguments that make it a plugin host.
     pub arguments: Vec<OsString>,
 }
 
 impl PluginHost {
-    /// What asks the `greenroom` command, and whoever else checks for it, to serve a plugin.
+    /// The argument that makes the `greenroom` command, or another program that checks for it, serve
+    /// a plugin.
     const SERVE: &str = "__serve-plugin";
 
-    /// A program that asks [`PluginHost::is_asked_for`] first thing, as the `greenroom` command
-    /// does.
+    /// A program that calls [`PluginHost::is_asked_for`] first, as the `greenroom` command does.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), arguments: vec![OsString::from(Self::SERVE)] }
     }
 
-    /// Whether these arguments, the program's own name among them, ask it to serve a plugin: to
-    /// call [`serve_plugin`] before anything else.
+    /// Whether these arguments, including the program's own name, ask it to serve a plugin: to call
+    /// [`serve_plugin`] before anything else.
     pub fn is_asked_for(arguments: impl IntoIterator<Item = OsString>) -> bool {
         let mut arguments = arguments.into_iter().skip(1);
         arguments.next().is_some_and(|argument| argument == Self::SERVE)
@@ -91,10 +91,10 @@ impl PluginHost {
     }
 }
 
-/// What a child may use.
+/// The limits of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChildLimits {
-    /// The size of the child's memory in bytes, its program and libraries included.
+    /// The size of the child's memory in bytes, including its program and libraries.
     pub memory_bytes_max: u64,
 }
 
@@ -104,7 +104,7 @@ impl Default for ChildLimits {
     }
 }
 
-/// What the kernel refuses a plugin's own process on this machine.
+/// What the kernel of this machine can refuse a plugin's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Confinement {
     /// Every file: landlock(7), since Linux 5.13.
@@ -115,13 +115,13 @@ pub struct Confinement {
 }
 
 impl Confinement {
-    /// Whether everything is refused that a child asks to be refused.
+    /// Whether the kernel refuses everything that a child gives up.
     pub fn is_whole(self) -> bool {
         self.files && self.system_calls
     }
 }
 
-/// What is refused, as the object of a sentence.
+/// The refused things, as the object of a sentence.
 impl fmt::Display for Confinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match (self.files, self.system_calls) {
@@ -143,7 +143,7 @@ impl fmt::Display for Confinement {
 
 /// Whether threads can be started in a child, by the library or for it.
 ///
-/// Comparing two files needs none, and a library that starts many would slow the machine down; some
+/// Comparing two files needs none, and a library that starts many would slow down the machine; some
 /// checks of the conformance kit run the strategy on threads.
 #[cfg(unix)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,25 +152,25 @@ enum Threads {
     Allowed,
 }
 
-/// What the conformance kit found about a library.
+/// The result of the conformance kit for a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conformance {
-    /// What the strategy calls itself.
+    /// The name of the strategy.
     pub name: String,
     /// The strategy's version.
     pub version: String,
-    /// Each check's claim, how long it took, and what broke it.
+    /// The outcome of each check.
     pub checks: Vec<CheckOutcome>,
 }
 
-/// What came of one check.
+/// The outcome of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckOutcome {
-    /// What holds when it passed.
+    /// The claim that it checks.
     pub claim: &'static str,
     /// How long it took.
     pub took: Duration,
-    /// What broke it.
+    /// Why it failed; `None` if it passed.
     pub failed: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The strategies at hand, by name, and what happens when one of them fails.
+//! The available strategies, by name, and what happens if one of them fails.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -22,32 +22,32 @@ use crate::strategies::runner::{Answer, Failure, Linked, Run, run_inline, run_on
 
 /// The strategies an engine can choose from.
 ///
-/// A strategy that fails, panics, lies or takes too long is not asked again for as long as the
-/// registry lives; each file it was chosen for is compared by a bundled one. The first such file
-/// carries the remark on it.
+/// A strategy that fails, panics, gives an invalid script or takes too long is not run again as long
+/// as the registry exists; a bundled one compares the files for which it was chosen. The first such
+/// file gets a remark.
 pub struct Registry {
     entries: Vec<Registered>,
     observer: Option<Box<Observer>>,
 }
 
-/// Told the name of a strategy that misbehaved, and why.
+/// Receives the name of a strategy that misbehaved, and the reason.
 type Observer = dyn Fn(&str, &str) + Send + Sync;
 
 struct Registered {
     name: String,
     version: String,
     hosting: Hosting,
-    /// Why it is not asked any more.
+    /// Why it is not run any more.
     failed: OnceLock<String>,
 }
 
 /// Where a strategy runs.
 enum Hosting {
-    /// On the thread that asks, for as long as it takes.
+    /// On the calling thread, for as long as it takes.
     Inline(Box<dyn Run>),
-    /// In this process, on a thread that is given up on when it takes too long.
+    /// In this process, on a thread that is abandoned if it takes too long.
     Thread(Arc<dyn Run>),
-    /// The same, from a library that is loaded when it is first asked.
+    /// The same, from a library that is loaded on first use.
     Library(InProcess),
     /// In a process of its own.
     Child(InChild),
@@ -59,7 +59,7 @@ struct InProcess {
     loaded: OnceLock<Result<Arc<dyn Run>, String>>,
 }
 
-/// What came of lining up one pair.
+/// The result for one pair of files.
 pub(crate) struct Outcome {
     pub(crate) script: EditScript,
     pub(crate) used: String,
@@ -77,43 +77,42 @@ impl Registry {
         Self { entries, observer: None }
     }
 
-    /// No strategies at all, to try one by itself. What it fails at is replaced as a whole.
+    /// No strategies, to test one alone. If it fails, the script replaces all lines.
     pub fn empty() -> Self {
         Self { entries: Vec::new(), observer: None }
     }
 
-    /// Adds a strategy that is part of the program. It runs on a thread of its own, within the
-    /// policy's deadline.
+    /// Adds a strategy that is part of the program. It runs on its own thread, within the policy's
+    /// deadline.
     ///
     /// # Errors
     ///
-    /// When the name is taken, or none that users could type.
+    /// If the name is taken, or is not one that users can type.
     pub fn add<S: Strategy + 'static>(&mut self, strategy: S) -> Result<(), RegistryError> {
         let hosting = Hosting::Thread(Arc::new(Linked(strategy)));
         self.push(Registered::new(S::NAME, S::VERSION, hosting))
     }
 
-    /// Adds a strategy from a library that is loaded into this process when it is first asked. It
-    /// runs on a thread of its own, within the policy's deadline; a crash of it ends the program.
+    /// Adds a strategy from a library that is loaded into this process on first use. It runs on its own
+    /// thread, within the policy's deadline; if it crashes, the program crashes.
     ///
     /// # Errors
     ///
-    /// When the name is taken, or none that users could type.
+    /// If the name is taken, or is not one that users can type.
     pub fn add_in_process(&mut self, library: Library) -> Result<(), RegistryError> {
         let name = library.name.clone();
         let in_process = InProcess { library, loaded: OnceLock::new() };
         self.push(Registered::new(&name, "", Hosting::Library(in_process)))
     }
 
-    /// Adds a strategy from a library that a process of its own loads when it is first asked,
-    /// started by `host`.
+    /// Adds a strategy from a library that a separate process loads on first use; `host` starts it.
     ///
-    /// The policy's deadline holds for the start of that process too. It serves one file after the
-    /// other, and ends when it misbehaves, with the registry, or with this process.
+    /// The policy's deadline includes the start of that process. The process serves one file after
+    /// the other, and ends if it misbehaves, with the registry, or with this process.
     ///
     /// # Errors
     ///
-    /// When the name is taken, or none that users could type.
+    /// If the name is taken, or is not one that users can type.
     pub fn add_in_child(
         &mut self,
         library: Library,
@@ -125,45 +124,45 @@ impl Registry {
         self.push(Registered::new(&name, "", Hosting::Child(child)))
     }
 
-    /// Has `observer` told of each strategy that misbehaves from now on, once, with the reason. A
-    /// library that could not be loaded is not one of them.
+    /// Calls `observer` once for each strategy that misbehaves from now on, with the reason. It is not
+    /// called for a library that cannot be loaded.
     pub fn on_misbehaviour(&mut self, observer: impl Fn(&str, &str) + Send + Sync + 'static) {
         self.observer = Some(Box::new(observer));
     }
 
-    /// Keeps a strategy from being asked, as if it had failed, without a remark on any file.
+    /// Stops the use of a strategy, as if it had failed, without a remark on any file.
     pub fn quarantine(&self, name: &str, why: &str) {
         if let Some(entry) = self.find(name) {
-            // One that failed by itself stays with its own reason.
+            // One that has failed keeps its own reason.
             let _ = entry.failed.set(short_for_display(why));
         }
     }
 
-    /// The name and version of each strategy, the bundled ones first. The version of one whose
-    /// library is not loaded yet is empty.
+    /// The name and version of each strategy, the bundled ones first. The version is empty for a
+    /// library that is not loaded yet.
     pub fn list(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries.iter().map(|entry| (entry.name.as_str(), entry.version.as_str()))
     }
 
-    /// Whether there is a strategy of this name.
+    /// Whether a strategy has this name.
     pub fn contains(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// Why the strategy of this name is not asked any more, if so.
+    /// Why the strategy of this name is not run any more; `None` if it is.
     pub fn failure_of(&self, name: &str) -> Option<&str> {
         self.find(name)?.failed.get().map(String::as_str)
     }
 
-    /// Whether the strategy of this name needs to see only what differs, and some lines around it.
+    /// Whether the strategy of this name needs only the differences, and some lines around them.
     ///
-    /// One that is not bundled may look at the whole file to decide about a part of it.
+    /// One that is not bundled may use the whole file to decide about a part of it.
     pub(crate) fn needs_changes_only(&self, name: &str) -> bool {
         let bundled = |entry: &Registered| matches!(entry.hosting, Hosting::Inline(_));
         self.find(name).is_some_and(bundled) && name != FullReplace::NAME
     }
 
-    /// Lines up two files with the strategy chosen, or with a bundled one where that fails.
+    /// Compares two files with the chosen strategy, or with a bundled one if that fails.
     pub(crate) fn line_up(
         &self,
         chosen: &str,
@@ -176,7 +175,7 @@ impl Registry {
         for name in [chosen, Histogram::NAME] {
             let attempt = match self.find(name) {
                 Some(entry) => self.attempt(entry, ids, old, new, deadline),
-                None => Err(Some("there is no strategy of that name".to_owned())),
+                None => Err(Some("no strategy has that name".to_owned())),
             };
             match attempt {
                 Ok((script, degraded)) => {
@@ -193,8 +192,8 @@ impl Registry {
         }
     }
 
-    /// A script that holds; or why there is none, once for each strategy: whoever comes after the
-    /// first failure is not told again.
+    /// A valid script; or the reason why there is none, once for each strategy: later calls get no
+    /// reason.
     fn attempt(
         &self,
         entry: &Registered,

@@ -1,4 +1,4 @@
-//! Running one strategy over one pair, whoever wrote it.
+//! Runs one strategy on one pair of files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +17,12 @@ use crate::strategies::loading::LoadedStrategy;
 pub(crate) trait Run: Send + Sync {
     fn needs_text(&self) -> bool;
 
-    /// The operations and whether they are degraded, or a sentence on what went wrong. Never
+    /// The operations and whether they are degraded, or a sentence about what went wrong. Never
     /// unwinds.
     fn run(&self, input: &Input<'_>, limits: Limits<'_>) -> Result<Answer, String>;
 }
 
-/// When a run has to end.
+/// The limits of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits<'a> {
     pub(crate) cancelled: &'a AtomicBool,
@@ -35,12 +35,12 @@ pub(crate) struct Answer {
     pub(crate) degraded: bool,
 }
 
-/// Why a strategy gave no script that holds.
+/// Why a strategy gave no valid script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// In a sentence.
     pub(crate) why: String,
-    /// Whether code of the strategy is to blame, and not that it was never loaded.
+    /// Whether code of the strategy is at fault; false if it was never loaded.
     pub(crate) misbehaved: bool,
 }
 
@@ -71,7 +71,7 @@ impl<S: Strategy> Run for Linked<S> {
     }
 }
 
-/// The guard against panics is on the library's side.
+/// The library catches its own panics.
 impl Run for LoadedStrategy {
     fn needs_text(&self) -> bool {
         self.0.needs_text()
@@ -87,7 +87,7 @@ impl Run for LoadedStrategy {
             self.0.diff()(RawInput::from(*input), ctl).into_result().map_err(String::from)?;
         let lines = input.old.len() + input.new.len();
         if script.ops.len() > lines {
-            // Not worth a copy; the check of the script would refuse it for this alone.
+            // Not copied, because validation would refuse it for this alone.
             let ops = script.ops.len();
             return Err(format!("the script has {ops} operations for {lines} lines"));
         }
@@ -95,7 +95,7 @@ impl Run for LoadedStrategy {
     }
 }
 
-/// Runs a strategy here and now, for as long as it takes.
+/// Runs a strategy on this thread, for as long as it takes.
 pub(crate) fn run_inline(
     strategy: &dyn Run,
     ids: &Interned,
@@ -107,10 +107,10 @@ pub(crate) fn run_inline(
     run_on(strategy, ids, old, new, limits)
 }
 
-/// Runs a strategy on a thread of its own, and gives up on both when the time is over.
+/// Runs a strategy on its own thread, and abandons both when the time is over.
 ///
-/// A thread cannot be ended from outside, so one that ignores its deadline stays behind; its
-/// strategy must not be asked again.
+/// A thread cannot be ended from outside, so one that ignores its deadline goes on; its strategy must
+/// not be run again.
 pub(crate) fn run_on_thread(
     strategy: &Arc<dyn Run>,
     ids: &Interned,
@@ -132,7 +132,7 @@ pub(crate) fn run_on_thread(
         .spawn(move || {
             let limits = Limits { cancelled: &flag, time_allowed: Some(time_allowed) };
             let (old, new) = (Lines::of(&old), Lines::of(&new));
-            // A closed channel means that nobody waits any more.
+            // A closed channel means that the caller has given up.
             let _ = sender.send(run_on(strategy.as_ref(), &ids, &old, &new, limits));
         })
         .map_err(|error| format!("no thread to run it on: {error}"))?;
@@ -148,7 +148,7 @@ pub(crate) fn run_on_thread(
 
 const STACK_BYTES: usize = 8 << 20;
 
-/// Runs a strategy here and now, within limits.
+/// Runs a strategy on this thread, within limits.
 pub(crate) fn run_on(
     strategy: &dyn Run,
     ids: &Interned,

@@ -1,10 +1,10 @@
-//! How the host tells a running strategy to stop, and how a strategy says it took a short cut.
+//! Lets the host stop a running strategy, and a strategy mark its script as coarse.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The host's hand on one running diff.
+/// Controls one running diff.
 #[derive(Debug)]
 pub struct Ctl<'a> {
     cancelled: &'a AtomicBool,
@@ -13,7 +13,7 @@ pub struct Ctl<'a> {
 }
 
 impl<'a> Ctl<'a> {
-    /// Control by a flag and, counted from now, a time allowed.
+    /// Control by a flag and by the time allowed from now on.
     pub fn new(cancelled: &'a AtomicBool, time_allowed: Option<Duration>) -> Self {
         Self {
             cancelled,
@@ -22,23 +22,23 @@ impl<'a> Ctl<'a> {
         }
     }
 
-    /// Control that never asks to stop.
+    /// Control that never stops the strategy.
     pub fn unlimited() -> Ctl<'static> {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Ctl::new(&NEVER, None)
     }
 
-    /// Whether the host no longer wants the answer: it cancelled, or the deadline has passed.
+    /// Whether the host does not need the answer any more: it cancelled, or the deadline has passed.
     ///
-    /// Ask every few thousand steps; a strategy that goes on is abandoned with its thread or
-    /// killed with its process, and is not asked again.
+    /// Call this every few thousand steps. A strategy that goes on is abandoned with its thread or
+    /// killed with its process, and is not run again.
     pub fn should_stop(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// Notes that a work budget ran out, so that the script is valid but coarser than the
-    /// strategy would otherwise give. The host tells the reader.
+    /// Marks the script as coarser than usual, because a limit of work was reached. The host adds a
+    /// remark.
     pub fn note_degraded(&self) {
         self.degraded.set(true);
     }

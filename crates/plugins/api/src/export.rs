@@ -1,10 +1,10 @@
-//! The one line that makes a crate a loadable strategy.
+//! The macro that makes a crate a loadable strategy.
 
 /// Exports a strategy from a `cdylib`.
 ///
-/// The type implements [`Strategy`](crate::Strategy) and [`Default`]. Use it once in a crate, at
-/// its root; the exported name is made of the crate's, so that any number of strategies can also
-/// be linked into one program.
+/// The type implements [`Strategy`](crate::Strategy) and [`Default`]. Use the macro once in a crate,
+/// at its root. The exported name contains the crate's name, so that any number of strategies can
+/// also be linked into one program.
 #[macro_export]
 macro_rules! export_strategy {
     ($strategy:ty) => {
@@ -27,7 +27,7 @@ macro_rules! export_strategy {
     };
 }
 
-/// What [`export_strategy!`] expands to needs; not part of the interface.
+/// What the expansion of [`export_strategy!`] needs; not part of the interface.
 #[doc(hidden)]
 pub mod private {
     pub use abi_stable::library::{__call_root_module_loader as load, LibHeader, RootModuleResult};

@@ -1,9 +1,9 @@
-//! The interface between Greenroom and a diff strategy, linked in or loaded from a library.
+//! The interface between Greenroom and a diff strategy, which is linked in or loaded from a library.
 //!
-//! A strategy gets two files as lists of line ids (two lines have the same id exactly when their
-//! bytes are equal) and answers with an edit script: ranges of lines kept, deleted and inserted.
-//! It never returns text, so a strategy can make a diff ugly but never wrong: the host checks
-//! every script and takes the text from its own copy.
+//! A strategy gets two files as lists of line ids (two lines have the same id exactly if their bytes
+//! are equal) and returns an edit script: ranges of kept, deleted and inserted lines. It never returns
+//! text, so a strategy can make a diff ugly but never wrong: the host validates every script and
+//! takes the text from its own copy.
 //!
 //! ```
 //! use strategy_api::{BoxError, Ctl, Input, Op, Strategy, export_strategy};
@@ -35,18 +35,18 @@
 //! The binary interface is frozen per major version: no field of [`abi::StrategyModule`],
 //! [`abi::RawInput`], [`abi::RawCtl`], [`abi::RawScript`] or [`Op`] is ever added, removed,
 //! reordered or given another meaning within one. A new capability is a new optional symbol, or a
-//! new module with a new major version that the host loads beside this one. A field added at the
-//! end would already break: the layout check wants a plugin to have at least the host's fields, so
+//! new module with a new major version that the host loads beside this one. Even a field added at the
+//! end would break plugins: the layout check requires a plugin to have at least the host's fields, so
 //! every plugin built before the addition would be refused.
 //!
-//! This crate's own version is the interface's, for the check compares it too: a plugin built with
-//! another major version of the crate is refused, whatever its types look like.
+//! The version of this crate is the version of the interface, because the check compares it too: a
+//! plugin built with another major version of the crate is refused, whatever its types are.
 //!
 //! # Panics
 //!
-//! [`export_strategy!`] catches panics inside the plugin and hands them over as errors, because a
-//! panic that crosses the boundary ends the process. A plugin built with `panic = "abort"` is
-//! refused at compile time.
+//! [`export_strategy!`] catches panics inside the plugin and returns them as errors, because a panic
+//! that crosses the boundary ends the process. A plugin built with `panic = "abort"` is refused at
+//! compile time.
 
 #![deny(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! What the author of a strategy writes, and what it is given.
+//! The trait that a strategy implements, and its input.
 
 use std::ops::Deref;
 
@@ -7,37 +7,37 @@ use abi_stable::std_types::RSlice;
 
 use crate::{Ctl, Op};
 
-/// Why a strategy gave up; the host shows the text and uses a bundled strategy for that file.
+/// Why a strategy gave up. The host shows the text and uses a bundled strategy for that file.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A way to line up two files.
+/// A way to compare two files.
 ///
-/// A value may serve several threads at once. A library makes one by [`Default`] for each call, so
-/// nothing is carried from file to file. The same input must give the same
-/// script on every machine, so bound the work by counting steps rather than by the clock, and use
-/// [`Ctl::should_stop`] only to end early.
+/// Several threads may use a value at once. A library makes one by [`Default`] for each call, so
+/// nothing is kept from file to file. The same input must give the same script on every machine, so
+/// limit the work by counting steps rather than by time, and use [`Ctl::should_stop`] only to end
+/// early.
 pub trait Strategy: Send + Sync {
-    /// The name users choose the strategy by: lower case, digits and hyphens.
+    /// The name by which users choose the strategy: lower-case letters, digits and hyphens.
     const NAME: &'static str;
 
     /// The version of the strategy, shown to users. Not the version of the interface.
     const VERSION: &'static str = "0.0.0";
 
-    /// Whether [`Input::old_text`] and [`Input::new_text`] are wanted; they are empty otherwise.
+    /// Whether [`Input::old_text`] and [`Input::new_text`] are needed; otherwise they are empty.
     const NEEDS_TEXT: bool = false;
 
-    /// Lines up the two files.
+    /// Compares the two files.
     ///
-    /// The operations come in file order, each starts where the one before ended on both sides,
-    /// none is empty, and together they cover both files. Two empty files give no operation.
+    /// The operations are in file order, each starts where the previous one ended on both sides, none
+    /// is empty, and together they cover both files. Two empty files give no operation.
     ///
     /// # Errors
     ///
-    /// Any error makes the host use a bundled strategy for this file and say so.
+    /// After any error the host uses a bundled strategy for this file and adds a remark.
     fn diff(&self, input: &Input<'_>, ctl: &Ctl<'_>) -> Result<Vec<Op>, BoxError>;
 }
 
-/// Two files as lists of line ids, and as text where the strategy asked for it.
+/// Two files as lists of line ids, and as text if the strategy needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
     /// The ids of the old file's lines, in order. Ids are dense: below the number of distinct
@@ -54,13 +54,13 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// An input of ids alone.
+    /// An input without text.
     pub fn of_ids(old: &'a [u32], new: &'a [u32]) -> Self {
         Self { old, new, old_text: &[], new_text: &[] }
     }
 }
 
-/// The bytes of one line, its `\n` included where it has one. Any bytes, not only UTF-8.
+/// The bytes of one line, including its `\n` if it has one. Any bytes, not only UTF-8.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, StableAbi)]
 pub struct Line<'a>(RSlice<'a, u8>);

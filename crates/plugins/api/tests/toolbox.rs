@@ -50,11 +50,11 @@ fn kept_within(old: &[u32], new: &[u32], steps: u64) -> (u32, bool) {
 }
 
 #[test]
-fn steps_decide_how_fine_a_script_is_and_the_reader_is_told() {
+fn steps_decide_how_fine_a_script_is_and_used_up_steps_are_noted() {
     let old: Vec<u32> = (0..300).map(|n| n * n % 31 % 5).collect();
     let new: Vec<u32> = (0..300).map(|n| n * n % 37 % 5).collect();
     let (kept_coarsely, degraded) = kept_within(&old, &new, 0);
-    assert!(degraded, "the reader must be told");
+    assert!(degraded, "it must be noted");
     let (kept, degraded) = kept_within(&old, &new, u64::MAX);
     assert!(!degraded, "there was nothing to tell");
     assert!(kept > kept_coarsely && kept_coarsely > 0, "{kept} and {kept_coarsely} lines kept");
@@ -92,7 +92,7 @@ fn sparse_ids_are_lined_up_too() {
 }
 
 #[test]
-fn who_is_told_to_stop_stops() {
+fn a_lineup_stops_when_it_is_cancelled() {
     let cancelled = AtomicBool::new(true);
     let ctl = Ctl::new(&cancelled, None);
     let mut lineup = Lineup::of(&Input::of_ids(&[1, 2], &[2, 1]), &ctl);

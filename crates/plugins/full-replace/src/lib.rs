@@ -2,7 +2,7 @@
 
 use strategy_api::{BoxError, Ctl, Input, Op, Strategy, export_strategy, toolbox::ScriptBuilder};
 
-/// The strategy for who wants to see two files one after the other.
+/// The strategy that shows two files one after the other.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FullReplace;
 

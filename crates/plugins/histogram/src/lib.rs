@@ -1,9 +1,9 @@
 //! Histogram diff: the rarest common lines first, as git's `--histogram`.
 //!
-//! An extension of patience diff from JGit: a piece is split at the run of common lines that holds
-//! the rarest line, at the longest one where several are as rare; lines need not be unique. Where
-//! every common line is frequent, Myers diff decides. What the search for runs may cost is bounded,
-//! because it is quadratic where every second line has changed or two files are interleaved.
+//! An extension of patience diff from JGit: a piece is split at the run of common lines that contains
+//! the rarest line, at the longest one if several are equally rare; lines need not be unique. If every
+//! common line is frequent, Myers diff decides. The cost of the search for runs is limited, because
+//! it is quadratic if every second line has changed or two files are interleaved.
 
 mod occurrences;
 
@@ -22,7 +22,7 @@ impl Strategy for Histogram {
     fn diff(&self, input: &Input<'_>, ctl: &Ctl<'_>) -> Result<Vec<Op>, BoxError> {
         let mut lineup = Lineup::of(input, ctl);
         let mut occurrences = Occurrences::of(&lineup);
-        // What is left for Myers diff when the search for runs has used up its part.
+        // Steps for Myers diff, after the search for runs has used up its part.
         let reserve = lineup.steps_left() / 4;
         let mut open = vec![lineup.whole()];
         while let Some(piece) = open.pop() {
@@ -53,7 +53,7 @@ impl Strategy for Histogram {
     }
 }
 
-/// What patience diff would do: cheaper than a search for runs, and as good where blocks moved.
+/// Splits as patience diff does: cheaper than a search for runs, and as good if blocks have moved.
 fn split_at_unique_lines(
     lineup: &mut Lineup<'_>,
     piece: Piece,

@@ -1,15 +1,15 @@
-//! Where each line of a piece occurs, and the run of common lines that holds the rarest.
+//! Finds the occurrences of each line of a piece, and the run of common lines with the rarest one.
 
 use std::ops::Range;
 
 use strategy_api::toolbox::{Lineup, Piece};
 
-/// A line that occurs more often in a piece is no place to split it at; as in JGit and git.
+/// A piece is not split at a line that occurs more often, as in JGit and git.
 const FREQUENT: u32 = 64;
 
 const NONE: u32 = u32::MAX;
 
-/// The old lines of one piece by id, in chains; kept from piece to piece and clean in between.
+/// The old lines of one piece by id, in chains; reused from piece to piece and empty in between.
 pub(super) struct Occurrences {
     /// By id: the first place in the piece.
     first: Vec<u32>,
@@ -19,7 +19,7 @@ pub(super) struct Occurrences {
     next: Vec<u32>,
 }
 
-/// What the search for a run came to.
+/// The result of the search for a run.
 pub(super) enum Found {
     /// Common lines, as many on both sides.
     Run(Piece),
@@ -27,7 +27,7 @@ pub(super) enum Found {
     Nothing,
     /// Every common line is frequent.
     OnlyFrequent,
-    /// It would cost, or has cost, more than it may.
+    /// The search takes too many steps.
     TooDear,
 }
 
@@ -40,7 +40,7 @@ struct Best {
 }
 
 impl Occurrences {
-    /// Room for the pieces of a lineup.
+    /// Empty tables for the pieces of a lineup.
     pub(super) fn of(lineup: &Lineup<'_>) -> Self {
         Self {
             first: vec![NONE; lineup.distinct()],
@@ -49,8 +49,8 @@ impl Occurrences {
         }
     }
 
-    /// Looks for the run that holds the rarest line, and among those for the longest; also says
-    /// how many steps that took, which is little over `steps_max`.
+    /// Searches for the run that contains the rarest line, and among those for the longest. Also
+    /// returns the number of steps, which can exceed `steps_max` slightly.
     pub(super) fn rarest_run(
         &mut self,
         lineup: &Lineup<'_>,
@@ -91,7 +91,7 @@ impl Occurrences {
         }
     }
 
-    /// Looks at the runs through one new line, and returns the next line to look at.
+    /// Examines the runs through one new line, and returns the next line to examine.
     fn try_line(
         &self,
         old: &[u32],
@@ -119,7 +119,7 @@ impl Occurrences {
                 best.count = rarest;
                 best.run = Some(run);
             }
-            // Places inside this run would give parts of it.
+            // Occurrences inside this run would give parts of it.
             while place != NONE && (place as usize) < end {
                 place = self.next[place as usize];
                 *steps += 1;

@@ -1,6 +1,6 @@
 //! Myers diff: a shortest edit script, or nearly, as git's default.
 //!
-//! The algorithm is the toolbox's, because the others fall back on it; see
+//! The algorithm is in the toolbox, because the other strategies fall back on it; see
 //! [`Lineup::line_up`].
 
 use strategy_api::toolbox::Lineup;

@@ -1,7 +1,7 @@
 //! Patience diff: lines that are unique on both sides first, as git's `--patience`.
 //!
-//! By Bram Cohen. Between the lines that are unique in the whole file, others are unique in what
-//! lies between, and so on; where none is, Myers diff decides.
+//! By Bram Cohen. Between the lines that are unique in the whole file, other lines are unique within
+//! their piece, and so on; if there are none, Myers diff decides.
 
 use strategy_api::toolbox::Lineup;
 use strategy_api::{BoxError, Ctl, Input, Op, Strategy, export_strategy};
@@ -23,7 +23,7 @@ impl Strategy for Patience {
             };
             lineup.check_stop()?;
             if lineup.steps_left() < 2 * piece.lines() {
-                // Looking for anchors once more would not be paid for.
+                // There are too few steps for another search for anchors.
                 lineup.line_up_coarsely(piece);
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The rules of a strategy, each as a check that says what broke it.
+//! The rules of a strategy, each as a check.
 
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -12,9 +12,9 @@ use crate::subject::Subject;
 /// One rule that every strategy keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Check {
-    /// The name is one that users can type.
+    /// Users can type the name.
     Name,
-    /// The edges get valid scripts: empty, equal, disjoint and repetitive files.
+    /// Edge cases get valid scripts: empty, equal, disjoint and repetitive files.
     Edges,
     /// Seeded edits of files get valid scripts.
     RandomEdits,
@@ -26,8 +26,8 @@ pub enum Check {
     Cancelling,
 }
 
-/// Told before each pair what it is, so that whoever listens knows where a strategy was when it
-/// took the process with it.
+/// Called before each pair with its description, so that the listener knows which pair crashed the
+/// process.
 pub type Listener<'a> = dyn Fn(&str) + Sync + 'a;
 
 impl Check {
@@ -41,7 +41,7 @@ impl Check {
         Self::Cancelling,
     ];
 
-    /// What holds once the check has passed.
+    /// The claim that holds if the check passes.
     pub const fn claim(self) -> &'static str {
         match self {
             Self::Name => "the name can be typed",
@@ -62,7 +62,7 @@ impl Check {
     ///
     /// # Errors
     ///
-    /// A sentence on what broke the rule, and over which pair.
+    /// A sentence about the broken rule and the pair.
     pub fn run(self, subject: &dyn Subject, listener: &Listener<'_>) -> Result<(), String> {
         match self {
             Self::Name => name_can_be_typed(&subject.name()),
@@ -158,7 +158,7 @@ fn cancelled_calls_end(subject: &dyn Subject, listener: &Listener<'_>) -> Result
     Ok(())
 }
 
-/// A pair with text made up from its ids where the strategy wants any.
+/// A pair with text made from its ids if the strategy needs any.
 struct Ready<'p> {
     pair: &'p Pair,
     old_text: Vec<Vec<u8>>,
@@ -188,7 +188,7 @@ impl<'p> Ready<'p> {
     }
 }
 
-/// A line for an id: other bytes for other ids, and of every kind that files hold.
+/// A line for an id: different for each id, with every kind of byte that files contain.
 fn text_of_id(id: u32) -> Vec<u8> {
     let end: &[u8] = match id % 4 {
         0 => b"\n",

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! `greenroom plugin test` runs the same checks over a built library, in a process of its own.
-//! None of them measures time; a strategy that hangs makes its test hang.
+//! None of them measures time; if a strategy hangs, its test hangs.
 
 #![deny(missing_docs)]
 
@@ -34,7 +34,7 @@ pub use subject::{Library, Subject};
 ///
 /// # Panics
 ///
-/// When the strategy breaks a rule, with the pair that broke it.
+/// If the strategy breaks a rule, with the pair of files for which it does.
 pub fn check_strategy(strategy: &dyn Subject) {
     for check in Check::ALL {
         if let Err(why) = check.run(strategy, &|_| ()) {

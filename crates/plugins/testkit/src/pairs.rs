@@ -1,11 +1,11 @@
-//! Pairs of files, as line ids: the edges, seeded edits, and shapes that strategies choke on.
+//! Pairs of files, as line ids: edge cases, seeded edits, and shapes that are hard for strategies.
 
 use std::iter::repeat_n;
 
-/// Two files to line up.
+/// Two files to compare.
 #[derive(Clone, Debug)]
 pub struct Pair {
-    /// What is particular about them.
+    /// Their description.
     pub what: String,
     /// The ids of the old file's lines.
     pub old: Vec<u32>,
@@ -27,7 +27,7 @@ impl Pair {
     }
 }
 
-/// The edges: empty, equal, disjoint, all alike.
+/// Edge cases: empty, equal, disjoint, repetitive.
 pub fn small_pairs() -> Vec<Pair> {
     vec![
         Pair::new("two empty files", [], []),
@@ -48,7 +48,7 @@ pub fn small_pairs() -> Vec<Pair> {
     ]
 }
 
-/// Files and edits of them, the same for the same seed on every machine.
+/// Files and edits of them; equal seeds give equal pairs on every machine.
 pub fn random_pairs(seed: u64, count: usize) -> Vec<Pair> {
     let mut random = Random(seed | 1);
     (0..count)

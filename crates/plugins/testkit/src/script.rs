@@ -1,8 +1,8 @@
-//! The rules of a script, told independently of the host that enforces them.
+//! The rules of a script, written independently of the host that enforces them.
 
 use strategy_api::Op;
 
-/// Whether a script lines up two files by the rules.
+/// Checks that a script follows the rules.
 ///
 /// # Errors
 ///
@@ -39,11 +39,11 @@ pub fn check_script(old: &[u32], new: &[u32], ops: &[Op]) -> Result<(), String> 
     Ok(())
 }
 
-/// The new file's ids, made of what the script keeps of the old and inserts from the new.
+/// The new file's ids, from the lines that the script keeps of the old file and inserts from the new.
 ///
 /// # Panics
 ///
-/// When the script goes past the end of a file.
+/// If the script goes past the end of a file.
 pub fn reconstruct(old: &[u32], new: &[u32], ops: &[Op]) -> Vec<u32> {
     let mut out = Vec::with_capacity(new.len());
     for op in ops {

@@ -1,4 +1,4 @@
-//! What is checked: a strategy that is linked in, or one from a library.
+//! The checked strategy: linked in, or from a library.
 
 use std::sync::atomic::AtomicBool;
 
@@ -7,13 +7,13 @@ use strategy_api::{Ctl, Input, Op, Strategy};
 
 /// A strategy without its type, so that one kit checks both kinds.
 pub trait Subject: Sync {
-    /// What it calls itself.
+    /// The name of the strategy.
     fn name(&self) -> String;
 
-    /// Whether it wants the lines' bytes.
+    /// Whether it needs the lines' bytes.
     fn needs_text(&self) -> bool;
 
-    /// Lines up two files; the error is a sentence.
+    /// Compares two files; the error is a sentence.
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ impl<S: Strategy> Subject for S {
     }
 }
 
-/// A strategy from a loaded library, asked across the binary interface.
+/// A strategy from a loaded library, called through the binary interface.
 #[derive(Clone, Copy)]
 pub struct Library(pub StrategyModuleRef);
 

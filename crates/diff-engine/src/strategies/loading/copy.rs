@@ -1,4 +1,4 @@
-//! A private copy of a library's bytes that nobody can change, and a path to load it by.
+//! Makes a private copy of a library that nobody can change, and a path for loading it.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,8 +7,8 @@ use super::Trust;
 
 /// Copies into sealed memory.
 ///
-/// The descriptor stays open until the process ends: the loader knows libraries by their path, so
-/// a number used again would give the library before.
+/// The descriptor stays open until the process ends: the loader identifies libraries by their path,
+/// so a reused number would give the previous library.
 #[cfg(target_os = "linux")]
 pub(super) fn private_copy(bytes: &[u8], _trust: &Trust) -> io::Result<PathBuf> {
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -25,12 +25,12 @@ pub(super) fn private_copy(bytes: &[u8], _trust: &Trust) -> io::Result<PathBuf> 
     Ok(path)
 }
 
-/// Copies into a new file of the caller's private folder, named by its digest.
+/// Copies into a new file in the caller's private directory, named by its digest.
 #[cfg(not(target_os = "linux"))]
 #[allow(clippy::disallowed_methods, reason = "the copy is ours, in a folder for such copies")]
 pub(super) fn private_copy(bytes: &[u8], trust: &Trust) -> io::Result<PathBuf> {
     let folder = trust.private_folder.as_ref().ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidInput, "no private folder was given to copy it to")
+        io::Error::new(io::ErrorKind::InvalidInput, "there is no private directory for its copy")
     })?;
     let suffix = std::env::consts::DLL_EXTENSION;
     let stamp = std::time::SystemTime::now()
@@ -49,7 +49,7 @@ pub(super) fn private_copy(bytes: &[u8], trust: &Trust) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Removes the name of a copy that is loaded, or was not. What is mapped stays.
+/// Removes the name of a copy, whether it was loaded or not. A mapped one stays mapped.
 #[cfg(all(unix, not(target_os = "linux")))]
 #[allow(clippy::disallowed_methods, reason = "the copy is ours, in a folder for such copies")]
 pub(super) fn forget(copy: &std::path::Path) {

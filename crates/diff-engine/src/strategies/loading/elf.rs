@@ -1,9 +1,8 @@
-//! A look at a library's own table of contents, before anything of it is mapped: that it is whole,
-//! because reading a page that lies past the end of its file ends the process, and which other
-//! libraries it needs.
+//! Reads a library's headers before any of it is mapped: whether it is complete, because reading a
+//! page past the end of its file ends the process, and which other libraries it needs.
 //!
-//! It is read as the loader reads it, by addresses in memory and not by offsets in the file, and a
-//! library that two readers could understand differently is refused. See elf(5) and ld.so(8).
+//! They are read as the loader reads them, by addresses in memory and not by offsets in the file, and
+//! a library that two readers could interpret differently is refused. See elf(5) and ld.so(8).
 #![allow(clippy::useless_conversion, reason = "the words of 32-bit systems are shorter")]
 
 use object::ReadRef as _;
@@ -23,14 +22,14 @@ type Entry = <Header as object::read::elf::FileHeader>::Dyn;
 ///
 /// # Errors
 ///
-/// What is wrong with the file, in a few words.
+/// A short text about what is wrong with the file.
 pub(super) fn libraries_needed(bytes: &[u8]) -> Result<Vec<String>, String> {
     let programs = check_whole(bytes)?;
     let image = Image::of(bytes, programs)?;
     image.libraries_needed()
 }
 
-/// Whether everything the headers speak of lies within the file.
+/// Checks that everything the headers mention lies within the file.
 fn check_whole(bytes: &[u8]) -> Result<&[Program], String> {
     if !bytes.starts_with(&elf::ELFMAG) {
         return Err("it is not an ELF file".to_owned());
@@ -41,7 +40,7 @@ fn check_whole(bytes: &[u8]) -> Result<&[Program], String> {
     let other = |_| "it was built for another kind of machine".to_owned();
     let header = Header::parse(bytes).map_err(other)?;
     let endian = header.endian().map_err(other)?;
-    // Not by the methods of the header, which know numbers that do not fit and the loader does not.
+    // The methods of the header support numbers of headers that the loader does not.
     let (count, at) = (header.e_phnum(endian), header.e_phoff(endian).into());
     if count == 0 {
         return Err("it has nothing to load".to_owned());
@@ -50,7 +49,7 @@ fn check_whole(bytes: &[u8]) -> Result<&[Program], String> {
         return Err(strange("headers of another size"));
     }
     let programs: &[Program] = bytes.read_slice_at(at, count.into()).map_err(|()| cut_short())?;
-    // The last thing in most files.
+    // These are at the end of most files.
     header.section_headers(endian, bytes).map_err(|_| cut_short())?;
     let within = |(start, length): (u64, u64)| {
         start.checked_add(length).is_some_and(|end| end <= bytes.len() as u64)
@@ -59,7 +58,7 @@ fn check_whole(bytes: &[u8]) -> Result<&[Program], String> {
     if are_within { Ok(programs) } else { Err(cut_short()) }
 }
 
-/// What the loader makes of the file: which of its bytes come to lie where.
+/// How the loader maps the file.
 struct Image<'a> {
     bytes: &'a [u8],
     /// In order of their addresses, in pages of their own.
@@ -103,7 +102,7 @@ impl<'a> Image<'a> {
                 _ => {}
             }
         }
-        let dynamic = dynamic.ok_or_else(|| "it is no library that can be loaded".to_owned())?;
+        let dynamic = dynamic.ok_or_else(|| "it is not a loadable library".to_owned())?;
         Ok(Self { bytes, segments, dynamic })
     }
 
@@ -149,7 +148,7 @@ impl<'a> Image<'a> {
         needed.iter().map(name).collect()
     }
 
-    /// Up to the one that ends them; the loader reads on until it finds it.
+    /// The entries up to the one that ends them, until which the loader reads.
     fn dynamic_entries(&self) -> Result<&'a [Entry], String> {
         let bytes = self.at(self.dynamic)?;
         let entries: &[Entry] = bytes
@@ -162,7 +161,7 @@ impl<'a> Image<'a> {
 }
 
 fn cut_short() -> String {
-    "it is cut short".to_owned()
+    "it is truncated".to_owned()
 }
 
 fn strange(what: &str) -> String {

@@ -1,4 +1,4 @@
-//! Who could have put a library where it is.
+//! Checks which users could have written a library.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,41 +6,41 @@ use std::path::{Path, PathBuf};
 
 use crate::error::LoadError;
 
-/// What makes a library one to load.
+/// The conditions on which a library is loaded.
 #[derive(Clone, Debug)]
 pub struct Trust {
-    /// The digest it had when the user allowed it.
+    /// The digest that the user allowed.
     pub expected_digest: blake3::Hash,
-    /// Who else may be able to write it, or put another file in its place.
+    /// Which other users may be able to write or replace it.
     pub writers: Writers,
-    /// Where a copy is made on systems that cannot load from memory; it must be the user's alone.
-    /// Linux needs none.
+    /// The directory for the copy on systems that cannot load from memory; only the user may have
+    /// access. Linux needs none.
     pub private_folder: Option<PathBuf>,
 }
 
-/// Who may be able to write a library or a folder above it, beside the user and root.
+/// Who, apart from the user and root, may be able to write a library or a directory above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writers {
-    /// Nobody. For a library that a configuration names: the user looked at it once, and it is
-    /// loaded for as long as it stays there.
+    /// Nobody. For a library that a configuration names: the user checked it once, and it is loaded
+    /// from then on.
     Nobody,
-    /// Nobody, but a folder above it that everybody can write may be sticky, as `/tmp` is. For
-    /// tests.
+    /// Nobody, but a directory above it may be writable by everybody if it is sticky, as `/tmp` is.
+    /// For tests.
     NobodyBeneathSticky,
-    /// Their groups, and everybody a folder above it that is sticky. For a library that the user
-    /// names here and now, as a build under umask 002 left it: whoever is in the group of a source
-    /// tree could have written the sources as well.
+    /// Their groups, and everybody for a directory above it that is sticky. For a library that the user
+    /// names on the command line, as a build under umask 002 leaves it: a member of the source tree's
+    /// group could have written the sources as well.
     Group,
 }
 
 impl Trust {
-    /// Trust in one file's bytes, that nobody else can write.
+    /// Trust in bytes with this digest, in a file that nobody else can write.
     pub fn in_digest(expected_digest: blake3::Hash) -> Self {
         Self { expected_digest, writers: Writers::Nobody, private_folder: None }
     }
 }
 
-/// The whole library, once who can write it has been checked on the file that is read.
+/// The bytes of a library, after its writers were checked on the file that is read.
 pub(super) fn read_checked(path: &Path, trust: &Trust) -> Result<Vec<u8>, LoadError> {
     let read_error = |source| LoadError::Read { path: path.to_owned(), source };
     let not_plain = |what| LoadError::NotAPlainFile { path: path.to_owned(), what };
@@ -52,12 +52,12 @@ pub(super) fn read_checked(path: &Path, trust: &Trust) -> Result<Vec<u8>, LoadEr
         return Err(not_plain("a symlink"));
     }
     if !before.is_file() {
-        return Err(not_plain("no regular file"));
+        return Err(not_plain("not a regular file"));
     }
     let mut file = open(path).map_err(read_error)?;
     let opened = file.metadata().map_err(read_error)?;
     if !opened.is_file() {
-        return Err(not_plain("no regular file"));
+        return Err(not_plain("not a regular file"));
     }
     #[cfg(unix)]
     owners::check(path, &opened, trust)?;

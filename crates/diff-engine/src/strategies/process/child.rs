@@ -20,16 +20,16 @@ use crate::strategies::library::Library;
 use crate::strategies::loading::Writers;
 use crate::strategies::runner::Answer;
 
-/// Why a child did not do what it was asked.
+/// Why a child did not answer a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The library was not loaded, and nothing of it is to blame.
+    /// The library was not loaded, and it is not at fault.
     NotStarted(String),
-    /// Something else ended the child.
+    /// Another process ended the child.
     Gone,
-    /// The strategy gave up or panicked; the child goes on.
+    /// The strategy gave up or panicked; the child is still running.
     GaveUp(String),
-    /// The library crashed, hung, or did what it must not; the child has ended.
+    /// The library crashed, hung, or did something forbidden; the child has ended.
     Misbehaved(String),
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts a child and has it load the library.
+    /// Starts a child that loads the library.
     pub(super) fn start(
         host: &PluginHost,
         library: &Library,
@@ -91,7 +91,7 @@ impl Child {
         Ok(child)
     }
 
-    /// Has the strategy line up two files.
+    /// Compares two files by the strategy.
     pub(super) fn diff(
         &mut self,
         ids: &Interned,
@@ -133,7 +133,7 @@ impl Child {
         }
     }
 
-    /// Runs one check of the conformance kit; the outer error is a fault of the process.
+    /// Runs one check of the conformance kit.
     pub(super) fn check(&mut self, check: Check, time_allowed: Duration) -> Result<(), String> {
         let until = Instant::now() + time_allowed;
         let at = Check::ALL.iter().position(|one| *one == check).unwrap_or_default();
@@ -182,8 +182,8 @@ impl Child {
         received.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// A strategy answers by its return value; what it prints would end up in a user's patch if
-    /// it were loaded into the command itself.
+    /// Refuses output: a strategy answers by its return value, and anything it prints would end up in
+    /// a user's patch if it were loaded into the command itself.
     fn check_silence(&mut self) -> Result<(), Fault> {
         self.drain_stderr();
         let mut printed = [0; 80];
@@ -196,7 +196,7 @@ impl Child {
         }
     }
 
-    /// Takes what was written, so that the pipe never fills; keeps the start of it.
+    /// Reads standard error, so that the pipe never fills; keeps the beginning.
     fn drain_stderr(&mut self) {
         self.said = drained(&mut self.launched.stderr);
         if !self.said.is_empty() {
@@ -205,16 +205,16 @@ impl Child {
         }
     }
 
-    /// Ends the child after a failed exchange, and says what became of it.
+    /// Ends the child after a failed exchange, and returns what happened to it.
     fn end(&mut self, error: &io::Error, allowed: &str) -> Fault {
         match error.kind() {
             io::ErrorKind::TimedOut => {
-                self.misbehaved(format!("it had not answered when its time was over, {allowed}"))
+                self.misbehaved(format!("it did not answer in time, {allowed}"))
             }
             io::ErrorKind::InvalidData => self.misbehaved(format!("it answered with {error}")),
             _ => {
                 let how = match self.wait_a_moment() {
-                    // Not by us: by a person, or by a system that is short of memory.
+                    // Not by this process: by a person, or by a system that is short of memory.
                     Some(status) if status.signal() == Some(Signal::KILL.as_raw()) => {
                         return Fault::Gone;
                     }
@@ -269,10 +269,10 @@ impl Drop for Child {
     }
 }
 
-/// The start of what a pipe holds; the rest of it is dropped.
+/// The beginning of the data in a pipe; the rest is dropped.
 ///
-/// A child can write for as long as it is read, so there is an end to it: what is left is less than
-/// a pipe holds, or was written meanwhile and is dropped the next time.
+/// A child could write forever, so reading ends after the size of a pipe; the rest is dropped the next
+/// time.
 fn drained(pipe: &mut impl Read) -> Vec<u8> {
     /// The largest pipe that an ordinary user can have: pipe(7).
     const PIPE_BYTES_MAX: usize = 1 << 20;

@@ -1,8 +1,8 @@
-//! What a child gives up before it loads a library.
+//! Gives up files and system calls before a child loads a library.
 //!
-//! Everything here holds for the whole process and for good, so it binds whatever code the library
-//! brings, its constructors too. Linux has landlock and seccomp; other systems have
-//! neither, which [`Confinement`] says.
+//! Everything here applies to the whole process and cannot be undone, so it also binds the library's
+//! constructors. Linux has landlock and seccomp; other systems have neither, as [`Confinement`]
+//! reports.
 
 use std::fs::File;
 use std::io;
@@ -14,10 +14,10 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::{Confinement, Threads, system_calls};
 
-/// Takes the protocol's socket from standard input and gives up everything that was inherited.
+/// Takes the protocol's socket from standard input and closes everything that was inherited.
 ///
 /// It is a file, so that it is read and written by read(2) and write(2) alone: the calls of sockets
-/// are refused later. Call it first thing in a process, before anything else is opened.
+/// are refused later. Call it first in a process, before anything else is opened.
 pub(super) fn take_protocol() -> io::Result<File> {
     close_inherited();
     let stdin = io::stdin();
@@ -35,10 +35,10 @@ pub(super) fn take_protocol() -> io::Result<File> {
     Ok(File::from(protocol))
 }
 
-/// Limits the memory this process can have, mapped files included.
+/// Limits this process's memory, including mapped files.
 pub(super) fn limit_memory(bytes_max: u64) -> io::Result<()> {
     let limit = Rlimit { current: Some(bytes_max), maximum: Some(bytes_max) };
-    // Where the system has no such limit, or less is left already, what there is must do.
+    // If the system has no such limit, or a lower one is set, that has to be enough.
     match setrlimit(Resource::As, limit) {
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => Ok(()),
         outcome => Ok(outcome?),
@@ -50,7 +50,7 @@ pub(super) fn limit_memory(bytes_max: u64) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// When the kernel has landlock or seccomp and it failed: the library is not loaded then.
+/// If the kernel has landlock or seccomp and it fails; then the library is not loaded.
 pub(super) fn confine(protocol: &File, threads: Threads) -> io::Result<()> {
     let available = Confinement::of_this_system();
     if available.files {
@@ -110,7 +110,7 @@ fn can_refuse_files() -> bool {
     false
 }
 
-/// Closes what a careless host left open across the start of this process.
+/// Closes descriptors that the host left open when it started this process.
 fn close_inherited() {
     #[cfg(target_os = "linux")]
     {
@@ -136,7 +136,7 @@ fn close_inherited() {
     }
 }
 
-/// Ends this process when the host is gone, whatever the library is doing.
+/// Ends this process when the host is gone, whatever the library does.
 fn end_with_the_host(protocol: &File) -> io::Result<()> {
     const STACK_BYTES: usize = 64 << 10;
     let watched = protocol.try_clone()?;

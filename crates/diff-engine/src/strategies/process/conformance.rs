@@ -1,4 +1,4 @@
-//! The conformance kit over a library, in children of its own.
+//! Runs the conformance kit on a library, in separate processes.
 
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,14 @@ use super::child::{Child, Fault};
 use super::{CheckOutcome, ChildLimits, Conformance, PluginHost, Threads};
 use crate::strategies::library::{Library, check_name, short_for_display};
 
-/// Runs every check of `strategy-testkit` over a library.
+/// Runs every check of `strategy-testkit` on a library.
 ///
-/// A check has `time_allowed`; one that crashes or overruns fails, with the pair of files it was
-/// at, and the next one gets a new child. `library.name` is not looked at.
+/// A check has `time_allowed`; one that crashes or takes longer fails, with the pair of files that it
+/// was comparing, and the next one gets a new child. `library.name` is ignored.
 ///
 /// # Errors
 ///
-/// Why the library could not be loaded at all.
+/// Why the library cannot be loaded.
 pub fn test_library(
     host: &PluginHost,
     library: &Library,
@@ -30,7 +30,7 @@ pub fn test_library(
     let mut checks = Vec::with_capacity(Check::ALL.len());
     for check in Check::ALL {
         let begun = Instant::now();
-        // The checks that start no threads run as comparing does, where none can be started.
+        // Checks that start no threads run under the limits of comparing, which refuse threads.
         let threads = if check.needs_threads() { Threads::Allowed } else { Threads::Refused };
         let fits = child.take().filter(|child| child.threads == threads);
         let outcome = match fits.map_or_else(|| start(threads), Ok) {
@@ -52,13 +52,13 @@ pub fn test_library(
     Ok(Conformance { name, version, checks })
 }
 
-/// Loads a library in a child and asks what it is called: its strategy's name and version.
+/// Loads a library in a child and returns its strategy's name and version.
 ///
-/// `library.name` is not looked at.
+/// `library.name` is ignored.
 ///
 /// # Errors
 ///
-/// Why the library could not be loaded, or that its name is none that users could type.
+/// Why the library cannot be loaded, or that users cannot type its name.
 pub fn inspect_library(
     host: &PluginHost,
     library: &Library,
@@ -80,7 +80,7 @@ fn start(
         Fault::NotStarted(why) | Fault::GaveUp(why) | Fault::Misbehaved(why) => {
             short_for_display(&why)
         }
-        Fault::Gone => "something else ended the plugin host".to_owned(),
+        Fault::Gone => "another process ended the plugin host".to_owned(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Systems where a plugin has no process of its own yet.
+//! Systems on which a plugin cannot run in a separate process yet.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,16 +9,17 @@ use crate::lines::Lines;
 use crate::strategies::library::Library;
 use crate::strategies::runner::{Answer, Failure};
 
-const NOT_HERE: &str = "a plugin in a process of its own is not available on this system yet; allow it in this process";
+const NOT_HERE: &str =
+    "plugins cannot run in a separate process on this system yet: allow it in-process";
 
 impl Confinement {
-    /// What this system can refuse a plugin's process; nothing, here.
+    /// What this system can refuse a plugin's process: nothing.
     pub fn of_this_system() -> Self {
         Self { files: false, system_calls: false }
     }
 }
 
-/// Says that there is none.
+/// Fails every call.
 pub(crate) struct InChild;
 
 impl InChild {
@@ -39,17 +40,17 @@ impl InChild {
     pub(crate) fn stop(&self) {}
 }
 
-/// Serves a plugin to the process that started this one; not on this system yet.
+/// Serves a plugin to the process that started this one; not supported on this system yet.
 pub fn serve_plugin() -> ExitCode {
     eprintln!("{NOT_HERE}");
     ExitCode::from(2)
 }
 
-/// Runs every check of `strategy-testkit` over a library; not on this system yet.
+/// Runs every check of `strategy-testkit` on a library; not supported on this system yet.
 ///
 /// # Errors
 ///
-/// Always, here.
+/// Always, on this system.
 pub fn test_library(
     _host: &PluginHost,
     _library: &Library,
@@ -59,11 +60,11 @@ pub fn test_library(
     Err(NOT_HERE.to_owned())
 }
 
-/// Loads a library in a child and asks what it is called; not on this system yet.
+/// Loads a library in a child and returns its name; not supported on this system yet.
 ///
 /// # Errors
 ///
-/// Always, here.
+/// Always, on this system.
 pub fn inspect_library(
     _host: &PluginHost,
     _library: &Library,

@@ -1,4 +1,4 @@
-//! Starting a child so that nothing of ours goes along, and that it ends when we do.
+//! Starts a child that inherits nothing from this process and ends with it.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ use std::thread;
 
 use super::PluginHost;
 
-/// A process that has just been started, and our ends of what it was given.
+/// A process that was just started, and this side of its socket and pipes.
 pub(super) struct Launched {
     pub(super) process: Child,
     /// Its standard input, for the protocol.
@@ -23,7 +23,7 @@ pub(super) struct Launched {
     pub(super) stderr: File,
 }
 
-/// Starts the host's program with a socket for standard input, and its output in our hands.
+/// Starts the host's program with a socket as standard input and pipes as its output.
 pub(super) fn launch(host: &PluginHost) -> io::Result<Launched> {
     let (ours, theirs) = UnixStream::pair()?;
     let (stdout, their_stdout) = silent_pipe()?;
@@ -48,7 +48,7 @@ pub(super) fn launch(host: &PluginHost) -> io::Result<Launched> {
     })
 }
 
-/// A pipe that neither side ever waits on: a plugin that fills it gets an error.
+/// A pipe on which neither side waits: a plugin that fills it gets an error.
 fn silent_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     #[cfg(not(target_vendor = "apple"))]
     {
@@ -72,8 +72,8 @@ type Request = (Command, Sender<io::Result<Child>>);
 
 /// Starts a process from a thread that lives as long as this program.
 ///
-/// The child asks Linux for a signal when its parent dies, and the parent is the thread that
-/// started it, not the program; the threads that diffs run on come and go.
+/// The child asks Linux for a signal when its parent dies. The parent is the thread that started it,
+/// not the program, and the threads that run diffs are short-lived.
 fn spawn_from_a_lasting_thread(command: Command) -> io::Result<Child> {
     static SPAWNER: OnceLock<Mutex<Option<Sender<Request>>>> = OnceLock::new();
     let gone = || io::Error::other("the thread that starts plugin hosts has ended");
@@ -81,7 +81,7 @@ fn spawn_from_a_lasting_thread(command: Command) -> io::Result<Child> {
         let (sender, requests) = mpsc::channel::<Request>();
         let thread = thread::Builder::new().name("plugin-spawner".to_owned()).spawn(move || {
             for (mut command, reply) in requests {
-                // Whoever asked may have given up.
+                // The caller may have given up.
                 let _ = reply.send(command.spawn());
             }
         });

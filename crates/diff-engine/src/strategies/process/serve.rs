@@ -1,4 +1,4 @@
-//! The child's side: a program that serves one library to its host.
+//! The child's side: serves one library to the host.
 
 use std::fs::File;
 use std::io;
@@ -23,9 +23,9 @@ use crate::strategies::runner::{Limits, Run as _, run_on};
 
 /// Serves a plugin to the process that started this one, until that ends.
 ///
-/// Call it first thing in `main`, where the program was started with the arguments of its
-/// [`PluginHost`](super::PluginHost), before any thread is started or file opened; then end with
-/// the code it gives. Standard input must be what [`Registry::add_in_child`] made it.
+/// Call it first in `main` if the program was started with the arguments of its
+/// [`PluginHost`](super::PluginHost), before any thread is started or file opened; then exit with
+/// the code that it returns. Standard input must be the socket that [`Registry::add_in_child`] passes.
 ///
 /// [`Registry::add_in_child`]: crate::Registry::add_in_child
 pub fn serve_plugin() -> ExitCode {
@@ -42,7 +42,7 @@ pub fn serve_plugin() -> ExitCode {
     }
 }
 
-/// Whether somebody put a socket in the place of standard input.
+/// Whether standard input is a socket.
 fn is_socket() -> bool {
     let stdin = io::stdin();
     let found = rustix::fs::fstat(stdin.as_fd());
@@ -63,7 +63,7 @@ fn serve(mut host: &File) -> io::Result<()> {
     ready.bytes(loaded.version().as_bytes());
     ready.u8(loaded.needs_text().into());
     ready.send(&mut host)?;
-    // The host is this process's own user, and no frame is longer than its files.
+    // The host runs as the same user, and no frame is longer than its files.
     while let Some(frame) = Received::read(&mut host, u64::MAX)? {
         match frame.kind {
             Kind::Diff => diff(&loaded, frame)?.send(&mut host)?,
@@ -74,10 +74,12 @@ fn serve(mut host: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Loads the library that the first frame names; the inner error says why not.
+/// Loads the library that the first frame names; the inner error is the reason why not.
 fn open(mut frame: Received, host: &File) -> io::Result<Result<LoadedStrategy, String>> {
     if frame.kind != Kind::Open || frame.raw(MAGIC.len())? != MAGIC || frame.u32()? != PROTOCOL {
-        return Ok(Err("the plugin host is of another version than who started it".to_owned()));
+        return Ok(Err(
+            "the plugin host has another version than the program that started it".to_owned()
+        ));
     }
     let mut digest = [0; 32];
     digest.copy_from_slice(frame.raw(32)?);
@@ -130,7 +132,7 @@ fn check(loaded: &LoadedStrategy, mut frame: Received, mut host: &File) -> io::R
     let listened = Mutex::new(host);
     let listener = |pair: &str| {
         let mut host = listened.lock().unwrap_or_else(PoisonError::into_inner);
-        // A host that is gone is found out by the answer.
+        // If the host is gone, sending the answer fails.
         let _ = Frame::sentence(Kind::Pair, pair).send(&mut *host);
     };
     let outcome = guarded(|| check.run(&Checked(loaded.0), &listener));

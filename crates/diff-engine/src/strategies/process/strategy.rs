@@ -1,4 +1,4 @@
-//! A strategy whose library is served by a child.
+//! A strategy whose library a child serves.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,26 +10,26 @@ use crate::lines::Lines;
 use crate::strategies::library::Library;
 use crate::strategies::runner::{Answer, Failure};
 
-/// Starts its child when it is first asked, and keeps it.
+/// Starts its child on first use, and keeps it.
 pub(crate) struct InChild {
     library: Library,
     host: PluginHost,
     limits: ChildLimits,
-    /// Calls take turns; who waits has its whole time still before it.
+    /// Calls run one after the other; the time of a call starts when it has the lock.
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     child: Option<Child>,
-    /// How often something else ended a child.
+    /// How often another process ended the child.
     found_gone: u32,
-    /// It misbehaved, and whoever waited for its turn meanwhile must not wait for it again.
+    /// Set once it misbehaved, so that calls which waited meanwhile fail at once.
     broken: Option<Failure>,
 }
 
-/// A child that something else ends (a person, the system short of memory) is started again; one
-/// that is always gone is not worth it.
+/// A child that another process ends (a person, a system short of memory) is started again, at most
+/// this often.
 const FOUND_GONE_MAX: u32 = 3;
 
 impl InChild {
@@ -37,7 +37,7 @@ impl InChild {
         Self { library, host, limits, state: Mutex::default() }
     }
 
-    /// Lines up two files, within the time allowed for the start and the call together.
+    /// Compares two files, within the time allowed for the start and the call together.
     pub(crate) fn run(
         &self,
         ids: &Interned,
@@ -71,7 +71,7 @@ impl InChild {
         outcome
     }
 
-    /// Ends the child, for a strategy that will not be asked again.
+    /// Ends the child of a strategy that is not used any more.
     pub(crate) fn stop(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).child = None;
     }

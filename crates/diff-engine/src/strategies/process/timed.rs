@@ -1,10 +1,10 @@
-//! A socket that gives up at a moment, however the bytes trickle.
+//! A socket with a deadline for all of its reads and writes together.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// A socket whose reads and writes fail with [`io::ErrorKind::TimedOut`] from a moment on.
+/// A socket whose reads and writes fail with [`io::ErrorKind::TimedOut`] after a deadline.
 pub(super) struct Timed<'a> {
     stream: &'a UnixStream,
     until: Instant,
@@ -21,7 +21,7 @@ impl<'a> Timed<'a> {
     }
 }
 
-/// A socket's own timeout reads as an operation that would block.
+/// A socket reports its own timeout as an operation that would block.
 fn timed(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
 }

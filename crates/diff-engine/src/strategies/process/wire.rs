@@ -1,38 +1,37 @@
-//! What a host and the child that serves a plugin say to each other.
+//! The frames between a host and the child that serves a plugin.
 //!
-//! A frame is a kind (1 byte), the length of what follows (8 bytes), and that many bytes; numbers
-//! are little-endian. Whoever reads says how long a frame may be before any of it is stored, so
-//! that neither side can be made to hold more than it asked for. Both ends are the same program or
-//! say so: the first frame carries the protocol's version.
+//! A frame is a kind (1 byte), the length of the rest (8 bytes), and that many bytes; numbers are
+//! little-endian. The reader limits the length of a frame before any of it is stored, so that neither
+//! side can be made to hold more than it asked for. Both sides are of the same version: the first
+//! frame contains the version of the protocol.
 
 use std::io::{self, Read, Write};
 
 use strategy_api::Op;
 
-/// Grows with every change of what is written here.
+/// Increased with every change of the protocol.
 pub(super) const PROTOCOL: u32 = 2;
 
-/// What opens the first frame, so that a host and a program that is none cannot misunderstand
-/// each other.
+/// The beginning of the first frame, by which another program is recognized.
 pub(super) const MAGIC: &[u8; 8] = b"GRNPLUG\0";
 
-/// The longest sentence that is taken from a child.
+/// The longest sentence that is read from a child.
 pub(super) const SENTENCE_BYTES_MAX: usize = 4096;
 
 /// The bytes of one operation.
 pub(super) const OP_BYTES: usize = 16;
 
-/// What a frame is about.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
     /// To the child: which library, and its limits.
     Open = 1,
-    /// To the child: two files to line up.
+    /// To the child: two files to compare.
     Diff = 2,
     /// To the child: a check of the conformance kit to run.
     Check = 3,
-    /// From the child: the library is loaded, and this is what it is called.
+    /// From the child: the library is loaded, with its name and version.
     Ready = 16,
     /// From the child: the library is not loaded, and why.
     Refused = 17,
@@ -72,7 +71,7 @@ impl Frame {
         Self(bytes)
     }
 
-    /// A frame that holds a sentence, cut where it is too long.
+    /// A frame that contains a sentence, cut if it is too long.
     pub(super) fn sentence(kind: Kind, text: &str) -> Self {
         let mut frame = Self::new(kind);
         frame.raw(text.as_bytes().get(..SENTENCE_BYTES_MAX).unwrap_or(text.as_bytes()));
@@ -99,13 +98,13 @@ impl Frame {
         self.raw(&value.to_le_bytes());
     }
 
-    /// Bytes behind their number.
+    /// Bytes after their count.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.u64(bytes.len() as u64);
         self.raw(bytes);
     }
 
-    /// Ids behind their number.
+    /// Ids after their count.
     pub(super) fn ids(&mut self, ids: &[u32]) {
         self.u64(ids.len() as u64);
         let start = self.0.len();
@@ -133,7 +132,7 @@ impl Frame {
     }
 }
 
-/// A frame that came in.
+/// A frame that was received.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) kind: Kind,
@@ -164,7 +163,7 @@ impl Received {
         if length > bytes_max {
             return Err(garbled("a frame that is too long"));
         }
-        // What is announced is not what comes: only what is there is stored.
+        // The announced length may be wrong: only the bytes that arrive are stored.
         let mut bytes = Vec::with_capacity(length.min(1 << 20) as usize);
         if from.take(length).read_to_end(&mut bytes)? as u64 != length {
             return Err(io::ErrorKind::UnexpectedEof.into());

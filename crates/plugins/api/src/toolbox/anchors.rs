@@ -1,4 +1,4 @@
-//! Lines that occur once in each file, which line up two files by themselves.
+//! Finds lines that occur once in each file, by which two files can be compared.
 
 use super::shared::numbered_afresh;
 
@@ -11,11 +11,11 @@ pub fn unique_anchors(old: &[u32], new: &[u32]) -> Vec<(u32, u32)> {
     Slots::default().anchors(&old, &new, distinct)
 }
 
-/// A table by id, kept from piece to piece and clean in between.
+/// A table by id, reused from piece to piece and empty in between.
 #[derive(Debug, Default)]
 pub(super) struct Slots(Vec<Slot>);
 
-/// Where an id stands on each side.
+/// The index of an id on each side.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     old_at: u32,

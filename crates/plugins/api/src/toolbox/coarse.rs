@@ -1,17 +1,17 @@
-//! Lining up in linear time, for what is open when the steps are used up.
+//! Compares in linear time what is left when the steps are used up.
 
 use super::lineup::{Lineup, Piece};
 
 impl Lineup<'_> {
-    /// Settles a piece in time linear in its lines, but for the sorting of anchors: by lines that
-    /// are unique on both sides, and between those by looking a few lines ahead. Notes that the
-    /// script is degraded.
+    /// Settles a piece in time linear in its lines, apart from the sorting of anchors: by lines that
+    /// are unique on both sides, and between those by comparing a few lines ahead. Marks the script
+    /// as degraded.
     pub fn line_up_coarsely(&mut self, piece: Piece) {
         let Some(piece) = self.trim(piece) else {
             return;
         };
         self.ctl.note_degraded();
-        // With so few distinct lines hardly one is unique, and looking for it takes four passes.
+        // With so few distinct lines hardly any is unique, and the search takes four passes.
         let few_distinct = piece.lines() > 256 * self.distinct() as u64;
         let anchors = if few_distinct { Vec::new() } else { self.anchors(&piece) };
         let mut pieces = Vec::with_capacity(anchors.len() + 1);
@@ -23,7 +23,7 @@ impl Lineup<'_> {
         }
     }
 
-    /// Walks down both sides; where they differ, goes on at the nearest place where they meet.
+    /// Goes down both sides; where they differ, continues at the nearest pair of equal lines.
     ///
     /// What lies within `LINES_AHEAD` lines is looked at once for each line that is passed, or for each
     /// `LINES_AHEAD` lines where nothing meets, so the work for a line has a bound.

@@ -1,13 +1,13 @@
-//! Lines up a piece by Myers diff: it is split, and both parts are lined up by themselves.
+//! Compares a piece by Myers diff: splits it, and compares both parts separately.
 
 use super::lineup::{Lineup, Piece, Stopped};
 
 impl Lineup<'_> {
-    /// Settles a piece by Myers diff, or coarsely from where the steps are used up.
+    /// Settles a piece by Myers diff, or coarsely once the steps are used up.
     ///
     /// # Errors
     ///
-    /// [`Stopped`] when the host asks to stop; it is asked before every split.
+    /// [`Stopped`] if the host stops the strategy, which is checked before every split.
     pub fn line_up(&mut self, piece: Piece) -> Result<(), Stopped> {
         let mut open = vec![piece];
         while let Some(piece) = open.pop() {

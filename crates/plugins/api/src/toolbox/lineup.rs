@@ -1,10 +1,10 @@
-//! Lining up two files piece by piece, within a number of steps that their size decides.
+//! Compares two files piece by piece, within a number of steps that depends on their size.
 //!
-//! Every published algorithm, and every library of them, is quadratic or worse on some everyday
-//! shape. A lineup has steps to spend, fewer where the files are longer, and all algorithms that
-//! work on it draw from them; when they are used up, what is still open is lined up coarsely, in
-//! linear time, and the reader is told. Steps are counted, never timed, so the same files give the
-//! same script on every machine. There is no recursion.
+//! Every published algorithm and library is quadratic or worse on some common shape. A lineup has a
+//! number of steps, fewer for longer files, which all algorithms that work on it share. When they
+//! are used up, the rest is compared coarsely, in linear time, and the script is marked as degraded.
+//! Steps are counted and do not depend on time, so the same files give the same script on every
+//! machine. There is no recursion.
 
 use std::ops::Range;
 
@@ -14,12 +14,12 @@ use super::shared::Shared;
 use super::{ScriptBuilder, trim};
 use crate::{Ctl, Input, Op};
 
-/// Two files on their way to a script.
+/// Two files that are being compared.
 ///
-/// What an algorithm sees of them are the lines that both have, between their common ends, by ids
-/// numbered from 0; indexes here are into those. Every line counts as kept until a piece that
-/// holds it is settled otherwise, so each piece has to end in [`Lineup::trim`],
-/// [`Lineup::replace`], [`Lineup::line_up`] or [`Lineup::line_up_coarsely`].
+/// An algorithm works on the lines that both files have, between their common ends, by ids numbered
+/// from 0; indexes here are into those. Every line counts as kept until a piece with it is settled
+/// otherwise, so each piece has to end in [`Lineup::trim`], [`Lineup::replace`],
+/// [`Lineup::line_up`] or [`Lineup::line_up_coarsely`].
 #[derive(Debug)]
 pub struct Lineup<'a> {
     pub(super) ctl: &'a Ctl<'a>,
@@ -33,7 +33,7 @@ pub struct Lineup<'a> {
     new_len: u32,
 }
 
-/// A stretch of the old file that is to be lined up with a stretch of the new one.
+/// A range of the old file that is to be compared with a range of the new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Indexes into [`Lineup::old_ids`].
@@ -43,13 +43,13 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// How many lines both stretches have together.
+    /// How many lines both ranges have together.
     pub fn lines(&self) -> u64 {
         (self.old.len() + self.new.len()) as u64
     }
 }
 
-/// The host asked to stop, so there is no script.
+/// The host stopped the strategy, so there is no script.
 #[derive(Debug)]
 pub struct Stopped;
 
@@ -62,8 +62,7 @@ impl std::fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 impl<'a> Lineup<'a> {
-    /// A lineup with as many steps as keeps a content of 1 MiB, whatever is in it, within the time
-    /// a reviewer does not notice.
+    /// A lineup with so many steps that comparing any contents of 1 MiB takes no noticeable time.
     pub fn of(input: &Input<'_>, ctl: &'a Ctl<'a>) -> Self {
         let shared = Shared::of(input.old, input.new);
         let lines = (shared.old.len() + shared.new.len()) as u64;
@@ -104,23 +103,23 @@ impl<'a> Lineup<'a> {
         self.shared.distinct as usize
     }
 
-    /// Everything that is to be lined up.
+    /// Both files as one piece.
     pub fn whole(&self) -> Piece {
         Piece { old: 0..self.shared.old.len(), new: 0..self.shared.new.len() }
     }
 
-    /// How many steps may still be spent.
+    /// How many steps are left.
     pub fn steps_left(&self) -> u64 {
         self.steps_left
     }
 
-    /// Pays for work: about one step for each look at a line. What cannot be paid takes the rest.
+    /// Uses steps: about one for each time a line is examined. If too few are left, uses all of them.
     pub fn spend(&mut self, steps: u64) {
         self.steps_left = self.steps_left.saturating_sub(steps);
     }
 
-    /// Keeps the common ends of a piece and returns what lies between them; nothing where that is
-    /// empty on either side, for then the piece is settled.
+    /// Keeps the common ends of a piece and returns the part between them; `None` if that is empty on
+    /// either side, because then the piece is settled.
     pub fn trim(&mut self, piece: Piece) -> Option<Piece> {
         let ends = trim(&self.shared.old[piece.old.clone()], &self.shared.new[piece.new.clone()]);
         let middle = Piece {
@@ -134,7 +133,7 @@ impl<'a> Lineup<'a> {
         Some(middle)
     }
 
-    /// Settles a piece: all its old lines go, all its new lines come.
+    /// Settles a piece: all its old lines are deleted, all its new lines inserted.
     pub fn replace(&mut self, piece: &Piece) {
         self.old_goes[piece.old.clone()].fill(true);
         self.new_comes[piece.new.clone()].fill(true);
@@ -154,8 +153,8 @@ impl<'a> Lineup<'a> {
         pairs.into_iter().map(|(i, j)| (old + i as usize, new + j as usize)).collect()
     }
 
-    /// Puts the pieces between anchors on a stack, the first on top. Each anchor starts the piece
-    /// behind it, where [`Lineup::trim`] keeps it.
+    /// Pushes the pieces between anchors on a stack, the first on top. Each anchor starts the piece
+    /// after it, in which [`Lineup::trim`] keeps it.
     pub fn push_between(piece: &Piece, anchors: &[(usize, usize)], stack: &mut Vec<Piece>) {
         let mut end = (piece.old.end, piece.new.end);
         for &(old, new) in anchors.iter().rev() {
@@ -165,16 +164,16 @@ impl<'a> Lineup<'a> {
         stack.push(Piece { old: piece.old.start..end.0, new: piece.new.start..end.1 });
     }
 
-    /// Whether the host no longer wants the script.
+    /// Returns an error if the host does not need the script any more.
     ///
     /// # Errors
     ///
-    /// [`Stopped`], when it does not.
+    /// [`Stopped`] if it does not.
     pub fn check_stop(&self) -> Result<(), Stopped> {
         if self.ctl.should_stop() { Err(Stopped) } else { Ok(()) }
     }
 
-    /// The script, once all pieces are settled.
+    /// The script, after all pieces are settled.
     pub fn script(self) -> Vec<Op> {
         let Self { shared, old_goes, new_comes, old_len, new_len, .. } = self;
         let mut script = ScriptBuilder::new();
@@ -193,7 +192,7 @@ impl<'a> Lineup<'a> {
             else {
                 break;
             };
-            // As far as nothing goes, comes, or was left out on either side.
+            // Up to the first line that is deleted, inserted or left out on either side.
             let run = (0..)
                 .zip(kept)
                 .take_while(|(step, ((goes, comes), (old, new)))| {
@@ -210,7 +209,7 @@ impl<'a> Lineup<'a> {
     }
 }
 
-/// How many steps files with this many shared lines get.
+/// The number of steps for files with this many shared lines.
 fn steps_for(lines: u64) -> u64 {
     const STEPS_MAX: u64 = 1_200_000;
     const STEPS_MIN: u64 = 300_000;

@@ -1,4 +1,4 @@
-//! Plain helpers for strategies: building scripts, trimming, anchors, and lining up within a bound.
+//! Helpers for strategies: building scripts, trimming, anchors, and comparing within a limit of steps.
 //!
 //! Nothing here is part of the binary interface; it is ordinary code that a strategy links.
 

@@ -5,9 +5,9 @@
 //! ends early, with the best place seen, when it has cost too much for the size of the piece, or when
 //! a path has found a long run of equal lines far out. Here it also ends when the steps are used up.
 
-/// How far paths have come on each diagonal: on diagonal k, old index minus new index is k.
+/// The progress of paths on each diagonal: on diagonal k, old index minus new index is k.
 ///
-/// The arrays are kept from piece to piece; a split sets what it reads.
+/// The arrays are reused from piece to piece; a split sets every element that it reads.
 #[derive(Debug, Default)]
 pub(super) struct Diagonals {
     /// The furthest old index reached from the start.
@@ -38,15 +38,15 @@ struct Search<'a> {
 enum Round {
     /// The paths from both ends meet here.
     Met(usize, usize),
-    /// They do not, yet.
+    /// They do not meet yet.
     Apart { steps: u64, long_run: bool },
 }
 
-/// A run of equal lines that is worth stopping at.
+/// The length of a run of equal lines at which a search may stop.
 const LONG_RUN: i32 = 20;
-/// After how many rounds long runs are looked for.
+/// After how many rounds long runs are searched for.
 const ROUNDS_BEFORE_RUNS: i32 = 256;
-/// How many times further than its cost a path must be to be worth stopping at.
+/// How many times further than its cost a path must have come for the search to stop there.
 const RUN_FACTOR: i32 = 4;
 /// How many searches must be possible with the steps that are left.
 const SEARCHES_AFFORDED: u64 = 8;
@@ -83,7 +83,7 @@ impl Diagonals {
 impl Search<'_> {
     fn split(&mut self, steps_left: &mut u64) -> (usize, usize) {
         let (old_len, new_len) = (self.old.len() as i32, self.new.len() as i32);
-        // So many rounds take about their square in steps; no search may use up what all need.
+        // Rounds take about their square in steps; no search may use up the steps of the others.
         let affordable = (*steps_left / SEARCHES_AFFORDED).isqrt().max(1) as i32;
         let rounds_max = ROUNDS_MIN.max((old_len + new_len).isqrt()).min(affordable);
         let mut down = Reach { middle: 0, low: 0, high: 0 };
@@ -186,7 +186,7 @@ impl Search<'_> {
         apart(*up, walked, longest)
     }
 
-    /// How many lines are equal from these places on. A path may have left the piece by one line.
+    /// How many lines are equal from these indexes on. A path may have left the piece by one line.
     fn equal_below(&self, old_at: i32, new_at: i32) -> i32 {
         let (mut old, mut new) = (old_at as usize, new_at as usize);
         while let (Some(a), Some(b)) = (self.old.get(old), self.new.get(new))
@@ -198,9 +198,9 @@ impl Search<'_> {
         old as i32 - old_at
     }
 
-    /// How many lines are equal before these places.
+    /// How many lines are equal before these indexes.
     fn equal_above(&self, old_at: i32, new_at: i32) -> i32 {
-        // Before the first line comes a place that no content has.
+        // The index before the first line is out of range of any content.
         let before = |at: usize| at.wrapping_sub(1);
         let (mut old, mut new) = (before(old_at as usize), before(new_at as usize));
         let mut run = 0;
@@ -249,7 +249,7 @@ impl Search<'_> {
         from_end.max_by_key(|found| found.0).map(|(_, old_at, new_at)| (old_at, new_at))
     }
 
-    /// The place furthest from the end it was reached from.
+    /// The point furthest from the end from which it was reached.
     fn furthest(&self, down: Reach, up: Reach) -> (usize, usize) {
         let (old_len, new_len) = (self.old.len() as i32, self.new.len() as i32);
         let from_start = (down.low..=down.high).step_by(2).map(|diagonal| {

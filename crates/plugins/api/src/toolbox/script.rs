@@ -1,4 +1,4 @@
-//! Building a valid script from what is kept.
+//! Builds a valid script from the kept lines.
 
 use crate::Op;
 
@@ -11,17 +11,17 @@ pub struct ScriptBuilder {
 }
 
 impl ScriptBuilder {
-    /// A script that stands at the start of both files.
+    /// A script at the start of both files.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Keeps `len` lines from `old` and `new`; what was passed over since the run before is
-    /// deleted and inserted. Runs that touch become one.
+    /// Keeps `len` lines from `old` and `new`; the lines skipped since the previous run are deleted
+    /// and inserted. Adjacent runs become one.
     ///
     /// # Panics
     ///
-    /// When the run starts before the end of the one before it.
+    /// If the run starts before the end of the previous one.
     pub fn keep(&mut self, old: u32, new: u32, len: u32) {
         assert!(
             old >= self.old && new >= self.new,
@@ -39,7 +39,7 @@ impl ScriptBuilder {
         self.new = new + len;
     }
 
-    /// The script, with what is left of both files deleted and inserted.
+    /// The script; the rest of both files is deleted and inserted.
     pub fn finish(mut self, old_len: u32, new_len: u32) -> Vec<Op> {
         self.change_up_to(old_len, new_len);
         self.ops

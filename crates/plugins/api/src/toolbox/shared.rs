@@ -1,4 +1,4 @@
-//! What is left to line up once the obvious is done.
+//! The lines that are left to compare after the simple cases.
 
 use std::collections::HashMap;
 
@@ -6,9 +6,9 @@ use super::trim;
 
 /// The lines between the common ends that both files have.
 ///
-/// A line that only one side has cannot be kept, so it is left out here and comes back as a change;
-/// of two files that have nothing in common nothing is left. Ids are numbered afresh, so that
-/// tables by id are no longer than there are lines.
+/// A line that only one side has cannot be kept, so it is left out here and becomes a change later;
+/// of two files without common lines nothing is left. Ids are numbered again, so that tables by id
+/// have no more entries than there are lines.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// How many lines both files start with.
@@ -19,9 +19,9 @@ pub(super) struct Shared {
     pub(super) old: Vec<u32>,
     /// The ids of the new side's shared lines.
     pub(super) new: Vec<u32>,
-    /// Where each shared line stands in the old file.
+    /// The index of each shared line in the old file.
     pub(super) old_at: Vec<u32>,
-    /// Where each shared line stands in the new file.
+    /// The index of each shared line in the new file.
     pub(super) new_at: Vec<u32>,
     /// How many ids there are; each is below it.
     pub(super) distinct: u32,
@@ -42,7 +42,7 @@ impl Shared {
             return shared;
         }
         let highest = old.iter().chain(new).copied().max().unwrap_or(0) as usize;
-        // A host numbers lines densely; tables by id are only as good as that.
+        // A host numbers lines densely; otherwise tables by id would be too large.
         if highest <= 8 * (old.len() + new.len()) {
             shared.fill(old, new, highest + 1);
         } else {

@@ -1,4 +1,4 @@
-//! What two files have in common at their ends.
+//! Measures the common start and end of two files.
 
 /// How many lines two files share at the start and, of the rest, at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
