@@ -150,7 +150,7 @@ fn counted(
     {
         made += 1;
     }
-    Some((made, ends.from_lf(text.to_vec())))
+    Some((made, ends.restore_ends(text.to_vec())))
 }
 
 fn text_of<'t>(content: &[u8], run: &[Edit<'t>], ends: Ends) -> Option<Text<'t>> {
@@ -199,7 +199,7 @@ impl Ends {
         }
     }
 
-    fn from_lf(self, text: Vec<u8>) -> Vec<u8> {
+    fn restore_ends(self, text: Vec<u8>) -> Vec<u8> {
         match self {
             Self::LineFeed => text,
             Self::CrLf => {
