@@ -113,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_none_is_reported_to_be() {
+    fn a_pattern_that_is_not_a_glob_is_reported() {
         let failure = Patterns::plain(&["a[".to_owned()]).err().expect("it has no end");
-        assert!(failure.message.starts_with("`a[` is no glob"), "{}", failure.message);
+        assert!(failure.message.starts_with("`a[` is not a glob"), "{}", failure.message);
     }
 }

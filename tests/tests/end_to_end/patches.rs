@@ -57,7 +57,7 @@ fn one_part_that_does_not_fit_stages_nothing(#[case] patch: &str, #[case] file: 
 
 #[rstest]
 #[case::cut_off("*** Begin Patch\n*** Delete File: gone.txt\n", 2, "cut off")]
-#[case::prose("please delete gone.txt\n", 2, "no change in the patch")]
+#[case::prose("please delete gone.txt\n", 2, "the patch contains no change")]
 #[case::leads_out("*** Begin Patch\n*** Add File: ../x\n+x\n*** End Patch\n", 2, "leads out")]
 #[case::protected("*** Begin Patch\n*** Add File: .git/hooks/x\n+x\n*** End Patch\n", 4, ".git")]
 #[case::over_a_file("*** Begin Patch\n*** Add File: a.txt\n+x\n*** End Patch\n", 3, "a.txt")]

@@ -109,7 +109,7 @@ fn a_command_says_once_which_broken_apply_it_finished_on_its_way() {
         format!("recovered: {apply} was interrupted and is now finished (2 files)"),
         format!("`greenroom undo {apply}` takes it back"),
         "files: a, b".to_owned(),
-        "the store's record stood for it".to_owned(),
+        "the store's record was used".to_owned(),
     ] {
         assert!(status.stderr.contains(&part), "{part}: {}", status.stderr);
     }
@@ -221,7 +221,7 @@ fn recover_all_visits_every_workspace_and_one_that_is_gone_or_in_use_does_not_st
         assert!(text(&ran).contains(&format!("workspace {}\n", dir.display())), "{}", text(&ran));
         assert_eq!(fs::read(dir.join("b")).expect("there"), b"new b\n");
     }
-    assert_eq!(text(&ran).matches("is finished (2 files)").count(), 2, "{}", text(&ran));
+    assert_eq!(text(&ran).matches("is now finished (2 files)").count(), 2, "{}", text(&ran));
     let ran = run_in(&stage, elsewhere, &["recover", "--all"]).expect(0);
     assert_eq!(text(&ran), "no workspace has an interrupted apply\n");
 }

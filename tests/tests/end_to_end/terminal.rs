@@ -135,7 +135,7 @@ fn a_yes_applies_what_was_shown_and_what_came_meanwhile_stays_pending() {
     stage.run_with(["propose", "other.txt", "--session", "other"], b"late\n").expect(0);
     let (code, said) = terminal.answer_and_read("y\n");
     assert_eq!(code, Some(0));
-    assert!(said.contains("2 patches that were not shown stay pending"), "{said}");
+    assert!(said.contains("2 patches that were not shown are still pending"), "{said}");
     assert_eq!((stage.read("a.txt"), stage.pending()), (b"two\n".into(), 2));
     let log = String::from_utf8(stage.run(["log"]).expect(0).stdout).expect("text");
     assert!(log.contains("apply_started a1 p1 approved by a yes on a terminal\n"), "{log}");
