@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 string_enum! {
     /// What a patch does to its file.
     pub Operation, "operation" {
-        /// Brings a file, a symbolic link or a directory where none is.
+        /// Creates a file, a symbolic link or a directory.
         Create = "create",
         /// Replaces the content, and the mode when that differs too.
         Modify = "modify",
@@ -27,13 +27,13 @@ string_enum! {
 }
 
 string_enum! {
-    /// Where a patch stands.
+    /// The state of a patch.
     pub PatchState, "patch's state" {
         /// Waits for a decision.
         Pending = "pending",
         /// Is on the disk.
         Applied = "applied",
-        /// Will never be.
+        /// Was rejected, replaced or expired.
         Discarded = "discarded",
     }
 }
@@ -47,9 +47,9 @@ string_enum! {
         Stale = "stale",
         /// The agent replaced or withdrew it.
         Superseded = "superseded",
-        /// Its session ended by silence.
+        /// Its session expired.
         SessionExpired = "session_expired",
-        /// An undo took it off the disk, or took away what it builds on; `redo` brings it back.
+        /// An undo reverted it, or what it builds on; `redo` applies it again.
         Undone = "undone",
     }
 }
@@ -61,7 +61,7 @@ impl DiscardReason {
         matches!(self, Self::Stale | Self::SessionExpired)
     }
 
-    /// Whether the agent does not know it already.
+    /// Whether the agent has to be informed.
     pub(crate) const fn is_to_be_reported(self) -> bool {
         !matches!(self, Self::Superseded)
     }
@@ -80,19 +80,19 @@ pub struct Patch {
     pub rename_to: Option<RelPath>,
     /// What it does.
     pub operation: Operation,
-    /// Where it stands.
+    /// Its state.
     pub state: PatchState,
     /// Why it was discarded.
     pub reason: Option<DiscardReason>,
-    /// What the person who rejected it said.
+    /// The reason that the reviewer gave.
     pub reason_text: Option<String>,
-    /// What an approval of this patch alone names; computed from the fields here, never stored.
+    /// What an approval of this patch alone names; computed from these fields, never stored.
     pub signature: Signature,
     /// 1, and one more each time the agent replaces it.
     pub revision: u32,
     /// What the agent saw; `None` for a create.
     pub base: Option<Base>,
-    /// What is to be there; `None` for a delete.
+    /// The content after it is applied; `None` for a delete.
     #[serde(serialize_with = "crate::base::serialize_content")]
     pub staged: Option<Fingerprint>,
     /// The diff in numbers.
@@ -101,13 +101,13 @@ pub struct Patch {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// The apply that brought it in, or that is running.
+    /// The apply that applied it, or that is running.
     pub apply: Option<ApplyId>,
     /// Whether its contents are still stored, so that it can be shown, proposed
     /// again, or undone.
     pub content_kept: bool,
-    /// Whether it was discarded because its file changed or its session expired, and nobody has
-    /// refreshed or dismissed it since: its session lacks it, and says so.
+    /// Whether it was discarded because its file changed or its session expired, and was not refreshed
+    /// or dismissed since: its session reports that it is missing.
     pub lapsed: bool,
     /// The first of the patches that were staged together with it, all or none.
     pub batch: Option<PatchId>,
@@ -149,7 +149,7 @@ impl Patch {
         }
     }
 
-    /// The path to which it brings a file where none was.
+    /// The path at which it creates a file, or to which it moves one.
     pub(crate) fn brought(&self) -> Option<&RelPath> {
         matches!(self.operation, Operation::Create | Operation::Rename)
             .then(|| self.target())
@@ -172,18 +172,18 @@ impl Patch {
         base.zip(self.staged).is_some_and(|(base, staged)| base != staged.kind())
     }
 
-    /// Whether what was at `path` makes way, or is of another kind afterwards.
+    /// Whether what was at `path` is removed, moved or replaced by another kind.
     pub(crate) fn replaces(&self, path: &RelPath) -> bool {
         self.frees(path) || (self.path == *path && self.changes_kind())
     }
 
-    /// What it brings, or what it takes away: the kind that a reader is told.
+    /// The kind of what it creates or changes, or else of what it removes.
     pub fn kind(&self) -> EntryKind {
         let base = self.base.as_ref().map(Base::kind);
         self.staged.map(|staged| staged.kind()).or(base).unwrap_or(EntryKind::File)
     }
 
-    /// Whether it takes a file away from `path`.
+    /// Whether it removes or moves the file at `path`.
     pub(crate) fn frees(&self, path: &RelPath) -> bool {
         self.path == *path && matches!(self.operation, Operation::Delete | Operation::Rename)
     }
@@ -198,10 +198,10 @@ pub struct DiffSummary {
     pub added: u64,
     /// Lines removed.
     pub removed: u64,
-    /// Whether the file is replaced as a whole, which wants a confirmation.
+    /// Whether the file is replaced as a whole, which needs a confirmation.
     pub full_replace: bool,
     /// Whether a side is binary.
     pub binary: bool,
-    /// What a reader should not miss.
+    /// Remarks for the reviewer.
     pub remarks: Vec<String>,
 }

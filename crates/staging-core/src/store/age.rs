@@ -1,12 +1,11 @@
 //! How long a state has lived: the time by which sessions expire and history is forgotten.
 //!
-//! A wrong clock must not forget anything, so the clock's word alone is not taken. A state
-//! remembers when it was looked at last, by the clock and by the time since the system was
-//! started, which also counts while the machine sleeps (`CLOCK_BOOTTIME`, clock_gettime(2)). Its
-//! age grows from one look to the next by what both allow: within a boot by the time since the
-//! start, but by no more than the clock moved on; over a restart by the time since the start and
-//! up to [`OFF_MAX`] more that the clock says the machine was off. A clock that was set back adds
-//! nothing once.
+//! A wrong clock must not delete anything, so the clock alone is not trusted. A state records when
+//! it was last opened, by the clock and by the time since the system was started, which also counts
+//! while the machine sleeps (`CLOCK_BOOTTIME`, clock_gettime(2)). Its age grows between two records
+//! by what both allow: within a boot by the time since the start, but by no more than the clock moved
+//! on; over a restart by the time since the start and up to [`OFF_MAX`] that the machine was off by
+//! the clock. A clock that was set back adds nothing once.
 //!
 //! So after a month without power a state is half a day older, and what should expire does so
 //! after some more hours of use.
@@ -29,10 +28,10 @@ use crate::time::{Age, Timestamp, ms};
 /// How much of the time that a machine was off counts: less than a session lives by default.
 const OFF_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// A look is written down when the last one is longer ago than this.
+/// A record is written when the last one is older than this.
 const NOTED_EVERY_MS: i64 = 60_000;
 
-/// When a state was looked at.
+/// The time of a record, by three clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Look {
     boot: Option<i64>,
@@ -50,7 +49,7 @@ impl Look {
         }
     }
 
-    /// How much time has certainly passed since an earlier look.
+    /// The time that has certainly passed since an earlier record.
     fn since(&self, earlier: &Self) -> i64 {
         let by_clock = self.clock_ms.saturating_sub(earlier.clock_ms).max(0);
         let allowed = match (earlier.boot, self.boot) {
@@ -61,7 +60,7 @@ impl Look {
         by_clock.min(allowed.max(0))
     }
 
-    /// Whether nothing says that a minute has passed since an earlier look.
+    /// Whether no clock shows that a minute has passed since an earlier record.
     fn is_soon_after(&self, earlier: &Self) -> bool {
         let near = |a: i64, b: i64| a.saturating_sub(b).saturating_abs() < NOTED_EVERY_MS;
         self.boot == earlier.boot
@@ -70,7 +69,7 @@ impl Look {
     }
 }
 
-/// How old a state was at the look that was written down last.
+/// The age of a state at its last record.
 #[derive(Clone, Copy)]
 struct Noted {
     age: Age,
@@ -103,13 +102,13 @@ impl Noted {
     }
 }
 
-/// What this process knows of a state's age. All processes count from the same note, which is at
-/// most a minute old whenever one of them changes the state, so they agree.
+/// The age of a state as this process knows it. All processes count from the same record, which is
+/// at most a minute old whenever one of them changes the state, so they agree.
 #[derive(Default)]
 pub(crate) struct Aging(Mutex<Option<Noted>>);
 
 impl Aging {
-    /// The age, if the note that this process knows is recent enough.
+    /// The age, if the record that this process knows is recent enough.
     pub(crate) fn known(&self) -> Option<Age> {
         let now = Look::now();
         (*unpoisoned(&self.0))
@@ -117,14 +116,14 @@ impl Aging {
             .map(|noted| noted.age_at(&now))
     }
 
-    /// The age by the store's own note.
+    /// The age by the store's record.
     pub(crate) fn read(&self, connection: &Connection) -> Result<Age> {
         let noted = Noted::read(connection)?;
         *unpoisoned(&self.0) = noted;
         Ok(noted.map_or(Age(0), |noted| noted.age_at(&Look::now())))
     }
 
-    /// The age, which is written down if that was last done more than a minute ago.
+    /// The age, which is recorded if the last record is more than a minute old.
     pub(crate) fn note(&self, connection: &Connection) -> Result<Age> {
         if let Some(age) = self.known() {
             return Ok(age);
@@ -138,7 +137,7 @@ impl Aging {
         Ok(age)
     }
 
-    /// A note may have been taken back with its transaction.
+    /// Forgets the record: it may have been rolled back with its transaction.
     pub(crate) fn forget(&self) {
         *unpoisoned(&self.0) = None;
     }

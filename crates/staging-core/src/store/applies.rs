@@ -15,21 +15,21 @@ use crate::signing::set_signature;
 use crate::store::columns::{from_sql, rows};
 use crate::time::Timestamp;
 
-/// What is noted of an apply when it starts.
+/// What is recorded of an apply when it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Start<'s> {
-    /// What tells its change set's id from others of the same number.
+    /// The end of its change set's id, unique among those with the same number.
     pub(crate) set_suffix: &'s str,
     /// What was approved.
     pub(crate) signature: Signature,
-    /// How.
+    /// How it was approved.
     pub(crate) approval: &'s Approval,
     /// Whether it changes agents' settings for Greenroom, so that a plain undo passes over it.
     pub(crate) is_own: bool,
 }
 
 /// Starts an apply over patches; the caller has checked that they are pending.
-/// From now on nobody else decides about them.
+/// From now on no other call can decide them.
 pub(crate) fn start(
     connection: &Connection,
     start: &Start<'_>,
@@ -37,7 +37,7 @@ pub(crate) fn start(
     now: Timestamp,
 ) -> Result<(ApplyId, String)> {
     let Start { set_suffix, signature, approval, is_own } = start;
-    // The id is only known once the row is there.
+    // The id is known only after the row was inserted.
     connection.execute(
         "INSERT INTO applies(set_id, state, signature, started_ms, approval, agent, own)
          VALUES(?1, 'started', ?2, ?3, ?4, ?5, ?6)",
@@ -57,7 +57,7 @@ pub(crate) fn start(
     Ok((apply, set_id))
 }
 
-/// Gives an apply a name to be asked for by.
+/// Gives an apply the name of the request.
 pub(crate) fn name(connection: &Connection, apply: ApplyId, request: &RequestId) -> Result<()> {
     connection.execute(
         "UPDATE applies SET request = ?2 WHERE id = ?1",
@@ -83,7 +83,7 @@ pub(crate) fn patches(connection: &Connection, apply: ApplyId) -> Result<Vec<Pat
     rows(connection, statement, [apply], |row| row.get(0))
 }
 
-/// Starts taking an apply back.
+/// Starts an undo.
 pub(crate) fn start_undo(
     connection: &Connection,
     set_suffix: &str,
@@ -98,7 +98,7 @@ pub(crate) fn start_undo(
     Ok((apply, set_id))
 }
 
-/// The apply that this one takes back, if it is an undo.
+/// The apply that this one undoes, if it is an undo.
 pub(crate) fn undoes(connection: &Connection, apply: ApplyId) -> Result<Option<ApplyId>> {
     column(connection, apply, "SELECT undoes FROM applies WHERE id = ?1")
 }
@@ -108,7 +108,7 @@ fn column<T: FromSql>(connection: &Connection, apply: ApplyId, statement: &str) 
     Ok(connection.prepare_cached(statement)?.query_row([apply], |row| row.get(0))?)
 }
 
-/// Data that a column has as JSON; empty where it has none.
+/// The data in a column of JSON; empty when the column is.
 fn from_json<T: DeserializeOwned + Default>(text: Option<String>) -> Result<T> {
     let Some(text) = text else { return Ok(T::default()) };
     serde_json::from_str(&text).map_err(|error| StagingError::damaged_store(error.to_string()))
@@ -118,7 +118,7 @@ fn to_json(data: &impl Serialize) -> Result<String> {
     serde_json::to_string(data).map_err(|error| StagingError::damaged_store(error.to_string()))
 }
 
-/// Notes which directories an apply made, for whoever takes it back.
+/// Records the directories that an apply made, for its undo.
 pub(crate) fn set_made_dirs(
     connection: &Connection,
     apply: ApplyId,
@@ -140,7 +140,7 @@ pub(crate) fn made_dirs(connection: &Connection, apply: ApplyId) -> Result<Vec<R
 /// A directory, and its permission bits where they are known.
 pub(crate) type RemovedDir = (RelPath, Option<u32>);
 
-/// Notes which directories an apply took away or emptied, for whoever takes it back.
+/// Records the directories that an apply removed or emptied, for its undo.
 pub(crate) fn set_removed_dirs(
     connection: &Connection,
     apply: ApplyId,
@@ -154,7 +154,7 @@ pub(crate) fn set_removed_dirs(
     Ok(())
 }
 
-/// The directories that an apply took away or emptied, outermost first.
+/// The directories that an apply removed or emptied, outermost first.
 pub(crate) fn removed_dirs(connection: &Connection, apply: ApplyId) -> Result<Vec<RemovedDir>> {
     from_json(column(connection, apply, "SELECT removed_dirs FROM applies WHERE id = ?1")?)
 }
@@ -168,14 +168,14 @@ pub(crate) fn own_made_dirs(connection: &Connection) -> Result<Vec<RelPath>> {
     Ok(made?.into_iter().flatten().collect())
 }
 
-/// Notes that an apply was taken back.
+/// Records that an apply was undone.
 pub(crate) fn set_undone(connection: &Connection, target: ApplyId, by: ApplyId) -> Result<()> {
     connection.execute("UPDATE applies SET undone_by = ?2 WHERE id = ?1", [target, by])?;
     Ok(())
 }
 
-/// The newest apply that is on the disk and was not taken back, but for changes of agents'
-/// settings for Greenroom.
+/// The newest apply that is on the disk and was not undone, except changes of agents' settings for
+/// Greenroom.
 pub(crate) fn newest_undoable(connection: &Connection) -> Result<Option<ApplyId>> {
     let statement = "SELECT max(id) FROM applies
          WHERE state = 'committed' AND undoes IS NULL AND undone_by IS NULL
@@ -183,7 +183,7 @@ pub(crate) fn newest_undoable(connection: &Connection) -> Result<Option<ApplyId>
     Ok(connection.query_row(statement, [], |row| row.get(0))?)
 }
 
-/// The apply that was taken back last and can be applied again as far as its patches tell.
+/// The apply that was undone last and whose patches allow to apply it again.
 pub(crate) fn newest_undone(connection: &Connection) -> Result<Option<ApplyId>> {
     let statement = "SELECT id FROM applies
          WHERE undone_by IS NOT NULL AND forgotten = 0 AND own = 0
@@ -194,7 +194,7 @@ pub(crate) fn newest_undone(connection: &Connection) -> Result<Option<ApplyId>> 
     Ok(connection.query_row(statement, [], |row| row.get(0)).optional()?)
 }
 
-/// What was approved for an apply; none of an undo, or of one known from its journal alone.
+/// The signature that was approved; `None` for an undo, or for an apply known from its journal alone.
 pub(crate) fn approved_signature(
     connection: &Connection,
     apply: ApplyId,
@@ -228,7 +228,7 @@ pub(crate) fn of_patch(connection: &Connection, patch: PatchId) -> Result<Vec<Of
     })
 }
 
-/// What an apply is, for whoever wants to take it back.
+/// What decides whether an apply can be undone or redone.
 pub(crate) struct Reversal {
     pub(crate) state: ApplyState,
     pub(crate) is_undo: bool,
@@ -269,14 +269,14 @@ pub(crate) fn find_set(
     Ok(connection.query_row(statement, [set_id], |row| row.try_into()).optional()?)
 }
 
-/// Applies that nobody has decided yet.
+/// Applies that are not decided yet.
 pub(crate) fn undecided(connection: &Connection) -> Result<Vec<(ApplyId, String)>> {
     let statement = "SELECT id, set_id FROM applies
          WHERE state IN ('started', 'in_doubt') ORDER BY id";
     rows(connection, statement, [], |row| row.try_into())
 }
 
-/// Records how it ended. Its pending patches become applied, or are free again.
+/// Records how an apply ended. Its pending patches become applied, or can be decided again.
 pub(crate) fn decide(
     connection: &Connection,
     apply: ApplyId,
@@ -305,13 +305,13 @@ pub(crate) fn decide(
     Ok(())
 }
 
-/// Notes that nothing of it is left to tidy.
+/// Records that nothing is left to tidy.
 pub(crate) fn set_tidied(connection: &Connection, apply: ApplyId) -> Result<()> {
     connection.execute("UPDATE applies SET tidied = 1 WHERE id = ?1", [apply])?;
     Ok(())
 }
 
-/// Why patches that an apply holds cannot be decided: it is under way, or waits for a person.
+/// Why patches that an apply holds cannot be decided: it is running, or waits for a person.
 pub(crate) fn held_by(connection: &Connection, apply: ApplyId) -> Result<StagingError> {
     if in_doubt(connection)?.iter().any(|it| it.apply == apply) {
         return Ok(StagingError::HeldInDoubt { apply });

@@ -1,10 +1,10 @@
 //! Checkpoints: SQLite's write-ahead log is written back into the store while others write.
 //!
-//! By default whoever commits when the log has become long checkpoints it, and everybody who
-//! wants to write waits for the copying and its two syncs. A process that lives on does nearly
-//! all of that on a connection of its own: a passive checkpoint runs beside a writer. It cannot
-//! let the log begin anew, though, while somebody writes on. So what came meanwhile, which is
-//! little, is checkpointed in a second step while no thread of this process writes.
+//! By default the process whose commit makes the log long checkpoints it, and all others that write
+//! wait for the copying and its two syncs. A long-lived process does nearly all of that on a separate
+//! connection: a passive checkpoint runs beside a writer. It cannot restart the log, though, while
+//! others write. So the little that was written meanwhile is checkpointed in a second step, while no
+//! thread of this process writes.
 //! See <https://www.sqlite.org/wal.html> and `sqlite3_wal_checkpoint_v2`.
 
 use std::path::Path;
@@ -27,11 +27,10 @@ const COMMITS: u32 = 250;
 const SHORT: Duration = Duration::from_millis(2);
 const PASSES_MAX: u32 = 4;
 
-/// How long the last step waits for those who read, and others for it.
+/// How long the last step waits for readers; writers wait for it as long.
 const READERS_WAIT: Duration = Duration::from_millis(5);
 
-/// How long the log may grow while maintenance does the checkpoints: a limit for when they do not
-/// happen.
+/// The length of the log at which SQLite checkpoints by itself, in case maintenance does not.
 const LOG_PAGES_MAX: i64 = 32_000;
 
 /// What is known of the log, and the connection that checkpoints it.
@@ -85,7 +84,7 @@ impl Checkpoints {
     }
 }
 
-/// Does as much as can be done; that something was in the way is no error.
+/// Checkpoints as much as is possible; a busy reader or writer is not an error.
 fn checkpoint(connection: &Connection, mode: &str) -> Result<()> {
     Ok(connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?)
 }

@@ -1,5 +1,4 @@
-//! Rows of the contents table: which contents are needed, how often, and where
-//! they lie.
+//! Rows of the contents table: the contents, their references, and where they are.
 
 use atomic_fs::Digest;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -7,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use crate::error::Result;
 use crate::store::columns::{from_sql, rows, sql};
 
-/// Where a content lies.
+/// Where a content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Location {
     /// In a file of its own, named by its digest.
@@ -23,7 +22,7 @@ pub(crate) struct Entry {
     pub(crate) bytes: u64,
 }
 
-/// A content that nobody needs, whose space can be given back.
+/// A content without references, whose space can be released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unreferenced {
     pub(crate) digest: Digest,
@@ -31,7 +30,7 @@ pub(crate) struct Unreferenced {
 }
 
 impl Unreferenced {
-    /// The pack it lies in.
+    /// The pack that it is in.
     pub(crate) fn pack(&self) -> Option<i64> {
         match self.entry.location {
             Location::Own => None,
@@ -43,11 +42,11 @@ impl Unreferenced {
 /// Whether a content could be referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Referred {
-    /// It lies where the caller put it.
+    /// It is where the caller stored it.
     ToOurs,
-    /// It lay elsewhere already.
+    /// It was stored elsewhere already.
     ToTheirs,
-    /// It was there when the caller looked, and is gone.
+    /// It was there before, and has been released.
     Gone,
 }
 
@@ -68,21 +67,21 @@ pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<En
     Ok(found)
 }
 
-/// Whether any content has this length. Looks at all of them.
+/// Whether any content has this length; scans the table.
 pub(crate) fn has_length(connection: &Connection, bytes: u64) -> Result<bool> {
     let mut statement =
         connection.prepare_cached("SELECT 1 FROM contents WHERE bytes = ?1 LIMIT 1")?;
     Ok(statement.exists([sql(bytes)])?)
 }
 
-/// Counts one more need of a content, which lies where the caller put it unless
-/// it was there before.
+/// Counts one more reference to a content, which is where the caller stored it unless it was there
+/// before.
 pub(crate) fn refer(
     connection: &Connection,
     digest: &Digest,
     put: Option<Entry>,
 ) -> Result<Referred> {
-    // What was put is most often new.
+    // A stored content is usually new.
     if let Some(put) = put
         && insert(connection, digest, put)?
     {
@@ -94,7 +93,7 @@ pub(crate) fn refer(
     Ok(if raised == 1 { Referred::ToTheirs } else { Referred::Gone })
 }
 
-/// Adds a content that is needed once; whether it was not there yet.
+/// Adds a content with one reference; whether it was not there yet.
 fn insert(connection: &Connection, digest: &Digest, put: Entry) -> Result<bool> {
     let (pack, at) = columns(put.location);
     let added = connection
@@ -106,7 +105,7 @@ fn insert(connection: &Connection, digest: &Digest, put: Entry) -> Result<bool> 
     Ok(added == 1)
 }
 
-/// Enters another place of a content, if it still lies at the one that is given; whether it did.
+/// Records another location of a content, if it is still at `from`; whether it was.
 pub(crate) fn relocate(
     connection: &Connection,
     digest: &Digest,
@@ -130,7 +129,7 @@ fn columns(location: Location) -> (Option<i64>, i64) {
     }
 }
 
-/// Takes one need back; the content when it was the last one.
+/// Removes one reference; the content when it was the last one.
 pub(crate) fn release(connection: &Connection, digest: &Digest) -> Result<Option<Unreferenced>> {
     let left = connection
         .prepare_cached(

@@ -1,9 +1,8 @@
-//! Taking turns at writing, and sharing one transaction while others wait.
+//! Group commit: threads that write at the same time share one transaction.
 //!
-//! Whoever has the writer works in the transaction that is open, or begins one.
-//! When others wait for the writer, it leaves the commit to them: they work in
-//! savepoints of the same transaction, and the last one commits for all. An
-//! answer is given only after that commit, so nobody sees the difference.
+//! The thread that has the writer works in the open transaction, or begins one. When others wait for
+//! the writer, it leaves the commit to them: they work in savepoints of the same transaction, and the
+//! last one commits for all. An answer is given only after that commit.
 
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
@@ -18,7 +17,7 @@ use crate::store::writer::{Ended, Shared, Writer};
 use crate::time::Timestamp;
 use crate::waiting::{Activity, REPORT_AFTER, Waiting};
 
-/// How much a transaction may gather before somebody commits it.
+/// The members and the time after which a shared transaction is committed.
 const MEMBERS_MAX: usize = 64;
 const AGE_MAX: Duration = Duration::from_millis(4);
 
@@ -36,7 +35,7 @@ impl Store {
     }
 }
 
-/// Begins a transaction that writes; while another process is at one, waits, and says so after a
+/// Begins a transaction that writes. Waits while another process has one, and reports that after a
 /// while.
 fn begin(store: &Store, writer: &Writer) -> Result<()> {
     let is_busy = |error: &StagingError| error.kind() == ErrorKind::Busy;
@@ -59,11 +58,11 @@ fn begin(store: &Store, writer: &Writer) -> Result<()> {
     begun
 }
 
-/// One thread's member.
+/// The work of one thread in a shared transaction.
 pub(crate) struct GroupCommit<'s> {
     store: &'s Store,
     writer: MutexGuard<'s, Writer>,
-    /// Whether work has begun that is neither kept nor taken back.
+    /// Whether work has begun that is neither kept nor rolled back.
     unsettled: bool,
     in_savepoint: bool,
 }
@@ -98,7 +97,7 @@ impl<'s> GroupCommit<'s> {
         Ok(Self { store, writer, unsettled: true, in_savepoint })
     }
 
-    /// Does this member's work, or none of it.
+    /// Does the work, or none of it.
     pub(crate) fn work<T, E: From<StagingError>>(
         &mut self,
         work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
@@ -115,7 +114,7 @@ impl<'s> GroupCommit<'s> {
             is_observed: self.store.is_observed(),
             dead: &mut dead,
         };
-        // On an error, and on a panic, dropping the member takes the work back.
+        // On an error and on a panic, dropping the member rolls the work back.
         let answer = work(&mut write)?;
         shared.head = head;
         shared.notices.append(&mut notices);
@@ -123,7 +122,7 @@ impl<'s> GroupCommit<'s> {
         Ok(answer)
     }
 
-    /// Back when the work is committed, by this thread or by a later one.
+    /// Returns when the work is committed, by this thread or by a later one.
     pub(crate) fn end(mut self, durable: bool) -> Result<()> {
         if self.in_savepoint {
             self.writer.run("RELEASE member")?;
@@ -139,7 +138,7 @@ impl<'s> GroupCommit<'s> {
         self.wait_for(number)
     }
 
-    /// Whether somebody waits who will take over, and may.
+    /// Whether another thread waits and may take over the commit.
     fn others_commit(&self) -> bool {
         let may_grow =
             self.writer.open.as_ref().is_some_and(|shared| {
@@ -149,7 +148,7 @@ impl<'s> GroupCommit<'s> {
     }
 
     fn wait_for(self, number: u64) -> Result<()> {
-        // Taken apart by hand: its drop has nothing left to do.
+        // Split by hand: its drop has nothing left to do.
         let (store, mut writer) = self.apart();
         loop {
             if let Some(ended) = writer.ended.get_mut(&number) {
@@ -169,13 +168,13 @@ impl<'s> GroupCommit<'s> {
 
     fn apart(self) -> (&'s Store, MutexGuard<'s, Writer>) {
         let store = self.store;
-        // Dropping the member gives the writer away for a moment; whoever takes it
-        // meanwhile is one of those that were waited for.
+        // Dropping the member releases the writer for a moment; a thread that takes it meanwhile
+        // is one that waited for it.
         drop(self);
         (store, unpoisoned(&store.writer))
     }
 
-    /// Commits for everybody in the transaction.
+    /// Commits for all members of the transaction.
     fn commit(&mut self) -> Result<()> {
         let Some(shared) = self.writer.open.take() else { return Ok(()) };
         let committed = self.writer.run("COMMIT");
@@ -190,11 +189,11 @@ impl<'s> GroupCommit<'s> {
             self.store.checkpoint.note_commit();
             if shared.durable { self.store.sync() } else { Ok(()) }
         });
-        // First of all: whatever happens to an observer, nobody waits for ever.
+        // First of all, so that no member waits for ever if an observer panics.
         self.settle(shared.number, shared.members, &outcome);
         if outcome.is_ok() {
             unpoisoned(&self.store.dead).extend(shared.dead);
-            // Under the writer's lock, so that observers see the log's order.
+            // Under the writer's lock, so that observers receive events in the order of the log.
             let observers = unpoisoned(&self.store.observers);
             for notice in shared.notices {
                 for observer in observers.iter() {
@@ -215,7 +214,7 @@ impl<'s> GroupCommit<'s> {
         }
     }
 
-    /// Commits what others left to this thread, whose own work is taken back.
+    /// Commits what others left to this thread, whose own work is rolled back.
     fn commit_for_others(&mut self) {
         self.unsettled = true;
         if !self.others_commit()
@@ -245,7 +244,7 @@ impl Drop for GroupCommit<'_> {
         if self.writer.connection.is_autocommit()
             && let Some(lost) = self.writer.open.take()
         {
-            // On a full disk SQLite takes back the whole transaction.
+            // On a full disk SQLite rolls back the whole transaction.
             let reason = "the transaction that it shared failed".to_owned();
             self.settle(lost.number, lost.members, &Err(StagingError::NotCommitted { reason }));
         }

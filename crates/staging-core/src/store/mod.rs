@@ -66,11 +66,11 @@ pub(crate) struct Store {
     waiting: AtomicUsize,
     /// Told when a shared transaction has ended.
     ended: Condvar,
-    /// Opened once somebody reads while another writes.
+    /// Opened by the first read while another thread writes.
     reader: Mutex<Option<Connection>>,
     observers: Mutex<Vec<Observer>>,
     observed: AtomicBool,
-    /// Contents that nobody needs since a commit, until they are reclaimed.
+    /// Contents without references since a commit, until they are reclaimed.
     dead: Mutex<Vec<Unreferenced>>,
     /// Whether something was committed since the last sync.
     dirty: AtomicBool,
@@ -118,7 +118,7 @@ impl Store {
         waiting::holder(&index, LockKind::Byte(WRITE_LOCK_BYTE))
     }
 
-    /// How old the state is; what expires goes by this, and not by the clock.
+    /// The age of the state, by which sessions and history expire; not the clock.
     pub(crate) fn age(&self) -> Result<Age> {
         match self.aging.known() {
             Some(age) => Ok(age),
@@ -126,8 +126,8 @@ impl Store {
         }
     }
 
-    /// Writes down how old the state is, unless that was done a moment ago or nothing can be
-    /// written: every other change does so too.
+    /// Records the age of the state, unless that was done a moment ago or the state is read-only; every
+    /// other change records it as well.
     pub(crate) fn note_age(&self) -> Result<()> {
         self.age()?;
         if self.aging.known().is_some() {
@@ -142,13 +142,13 @@ impl Store {
         }
     }
 
-    /// Hands every event written from now on to `observer`.
+    /// Passes every event written from now on to `observer`.
     pub(crate) fn observe(&self, observer: Observer) {
         unpoisoned(&self.observers).push(observer);
         self.observed.store(true, Ordering::Release);
     }
 
-    /// Whether anybody observes; else nobody needs a diff's text.
+    /// Whether there is an observer; without one no text of diffs is needed.
     pub(crate) fn is_observed(&self) -> bool {
         self.observed.load(Ordering::Acquire)
     }
@@ -170,9 +170,9 @@ impl Store {
         })
     }
 
-    /// Runs one statement or a few that need not agree with each other.
+    /// Runs one statement, or a few that need not be consistent with each other.
     pub(crate) fn peek<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        // What a shared transaction has not committed yet is nobody's to see.
+        // What a shared transaction has not committed yet must not be seen.
         if let Ok(writer) = self.writer.try_lock()
             && let Some(connection) = writer.idle()
         {
@@ -199,8 +199,8 @@ impl Store {
         self.write_on(false, work)
     }
 
-    /// The same, and back only when it survives a power cut, together with
-    /// everything that any process committed before.
+    /// The same, and returns only when it survives a power cut, together with everything that any
+    /// process committed before.
     pub(crate) fn write_durably<T>(
         &self,
         work: impl FnOnce(&mut Write<'_>) -> Result<T>,
@@ -208,18 +208,18 @@ impl Store {
         self.write_on(true, work)
     }
 
-    /// Contents that became unneeded; their space may be given back once the
-    /// commits that said so are durable.
+    /// Contents that lost their last reference; their space may be released once the commits that
+    /// removed it are durable.
     pub(crate) fn take_unreferenced(&self) -> Vec<Unreferenced> {
         std::mem::take(&mut *unpoisoned(&self.dead))
     }
 
-    /// Notes contents that no row ever named.
+    /// Adds contents that no row ever named.
     pub(crate) fn note_unreferenced(&self, dead: impl IntoIterator<Item = Unreferenced>) {
         unpoisoned(&self.dead).extend(dead);
     }
 
-    /// Whether something was committed that a power cut could still take.
+    /// Whether something was committed that a power cut could still undo.
     pub(crate) fn is_dirty(&self) -> bool {
         self.dirty.load(Ordering::Acquire)
     }
@@ -277,7 +277,7 @@ impl Drop for Store {
         let long = std::fs::metadata(self.log_path())
             .is_ok_and(|metadata| metadata.len() > CLOSING_LOG_BYTES_MAX);
         if long {
-            // Whoever else is at it does so in turn.
+            // Another process that has it open checkpoints when it closes.
             let writer = unpoisoned(&self.writer);
             let checkpointed =
                 writer.connection().busy_timeout(std::time::Duration::ZERO).and_then(|()| {

@@ -39,7 +39,7 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
         state: row.get(5)?,
         reason: row.get(6)?,
         reason_text: row.get(7)?,
-        // Never stored: what is approved is what the row says now.
+        // Computed, never stored: an approval names what the row contains now.
         signature: Signature::from_bytes([0; 32]),
         lapsed: row.get(8)?,
         revision: row.get(9)?,
@@ -186,7 +186,7 @@ pub(crate) fn at_target(
     )
 }
 
-/// The session's pending patches that bring a file to a path below this one.
+/// The session's pending patches that create a file below this path.
 pub(crate) fn below(
     connection: &Connection,
     session: SessionId,
@@ -209,7 +209,7 @@ pub(crate) fn below(
     Ok(found)
 }
 
-/// Whether a session's pending patches bring a symbolic link to a path.
+/// Whether a session has a pending patch that creates a symbolic link.
 pub(crate) fn any_links(connection: &Connection, session: SessionId) -> Result<bool> {
     let mut statement = connection.prepare_cached(
         "SELECT EXISTS(SELECT 1 FROM patches INDEXED BY pending_links
@@ -218,12 +218,12 @@ pub(crate) fn any_links(connection: &Connection, session: SessionId) -> Result<b
     Ok(statement.query_row([session], |row| row.get(0))?)
 }
 
-/// What every path below this one lies between, as bytes; `0` is the byte after `/`.
+/// The bounds of the paths below this one, as bytes; `0` is the byte after `/`.
 fn bounds_below(path: &RelPath) -> (Vec<u8>, Vec<u8>) {
     ([path.as_bytes(), b"/"].concat(), [path.as_bytes(), b"0"].concat())
 }
 
-/// A session's pending patches that take files away which lie below a path.
+/// A session's pending patches that remove or move files below a path.
 pub(crate) fn freeing_below(
     connection: &Connection,
     session: SessionId,
@@ -282,7 +282,7 @@ pub(crate) enum Inserted<'o> {
     Prepared(&'o str),
 }
 
-/// Inserts a patch; its own id is not looked at.
+/// Inserts a patch; its id is ignored.
 pub(crate) fn insert(
     connection: &Connection,
     patch: &Patch,
@@ -361,8 +361,8 @@ pub(crate) fn list_prepared(
     Ok(changed)
 }
 
-/// Removes prepared patches of a call that was given up, with what they need of contents; whether
-/// there were as many as `limit`.
+/// Removes prepared patches of an abandoned call with their references to contents; whether there
+/// were as many as `limit`.
 pub(crate) fn drop_prepared(write: &mut Write<'_>, first: PatchId, limit: usize) -> Result<bool> {
     let statement = "DELETE FROM patches WHERE id IN (
              SELECT id FROM patches WHERE batch = ?1 AND state = 'prepared' LIMIT ?2)
@@ -427,8 +427,8 @@ pub(crate) fn lapsed_at(
     )
 }
 
-/// Notes that a lapsed patch is refreshed or dismissed, with what the reviewer said; whether
-/// it still was lapsed.
+/// Records that a lapsed patch is refreshed or dismissed, with the reviewer's text; whether it was
+/// still lapsed.
 pub(crate) fn settle(write: &Write<'_>, id: PatchId, text: Option<&str>) -> Result<bool> {
     let changed = write
         .prepare_cached(
@@ -439,7 +439,7 @@ pub(crate) fn settle(write: &Write<'_>, id: PatchId, text: Option<&str>) -> Resu
     Ok(changed == 1)
 }
 
-/// Notes that a pending patch was staged together with others.
+/// Records that a pending patch was staged together with others.
 pub(crate) fn set_batch(connection: &Connection, id: PatchId, batch: PatchId) -> Result<()> {
     connection
         .prepare_cached("UPDATE patches SET batch = ?2 WHERE id = ?1")?
@@ -447,7 +447,7 @@ pub(crate) fn set_batch(connection: &Connection, id: PatchId, batch: PatchId) ->
     Ok(())
 }
 
-/// Makes one batch of two.
+/// Joins two batches.
 pub(crate) fn join_batches(connection: &Connection, from: PatchId, to: PatchId) -> Result<()> {
     connection
         .prepare_cached("UPDATE patches SET batch = ?2 WHERE batch = ?1")?
@@ -455,7 +455,7 @@ pub(crate) fn join_batches(connection: &Connection, from: PatchId, to: PatchId) 
     Ok(())
 }
 
-/// Makes a patch pending again that an undo took off the disk, or that such an undo discarded.
+/// Makes a patch pending again that an undo reverted or discarded.
 pub(crate) fn reopen(write: &Write<'_>, id: PatchId) -> Result<()> {
     write
         .prepare_cached(
@@ -466,7 +466,7 @@ pub(crate) fn reopen(write: &Write<'_>, id: PatchId) -> Result<()> {
     Ok(())
 }
 
-/// Discards an applied patch that an undo took off the disk and that cannot be pending again.
+/// Discards an applied patch that an undo reverted and that cannot be pending again.
 pub(crate) fn discard_undone(write: &Write<'_>, id: PatchId) -> Result<()> {
     write
         .prepare_cached(
@@ -477,7 +477,7 @@ pub(crate) fn discard_undone(write: &Write<'_>, id: PatchId) -> Result<()> {
     Ok(())
 }
 
-/// Whether an undo took an apply of this patch back.
+/// Whether an apply of this patch was undone.
 pub(crate) fn was_undone(connection: &Connection, id: PatchId) -> Result<bool> {
     Ok(connection
         .prepare_cached(
@@ -487,7 +487,7 @@ pub(crate) fn was_undone(connection: &Connection, id: PatchId) -> Result<bool> {
         .query_row([id], |row| row.get(0))?)
 }
 
-/// What was decided about patches of sessions of this label, and not told their agent yet.
+/// Decided patches of sessions of this label whose decision their agent has not received yet.
 pub(crate) fn unreported(connection: &Connection, label: &str) -> Result<Vec<Patch>> {
     list(
         connection,
@@ -498,18 +498,18 @@ pub(crate) fn unreported(connection: &Connection, label: &str) -> Result<Vec<Pat
     )
 }
 
-/// Notes that the agent of these patches knows what was decided.
+/// Records that the agent has received the decision.
 pub(crate) fn set_reported(connection: &Connection, id: PatchId) -> Result<()> {
     connection.prepare_cached("UPDATE patches SET unreported = 0 WHERE id = ?1")?.execute([id])?;
     Ok(())
 }
 
-/// What becomes of a discarded patch's need of its contents.
+/// What happens to a discarded patch's references to contents.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Needs<'c> {
-    /// It stays, so that the patch can be looked at and proposed again.
+    /// They stay, so that the patch can be shown and proposed again.
     Stay,
-    /// It ends, but for these contents, whose need another patch takes over.
+    /// They end, except those to these contents, which another patch takes over.
     End { taken_over: &'c [Digest] },
 }
 
@@ -600,7 +600,7 @@ pub(crate) fn decided_before(
     rows(connection, statement, params![before, limited(limit)], |row| row.get(0))
 }
 
-/// Which contents which patches need, by patch.
+/// The contents that each patch refers to, by patch.
 pub(crate) fn contents_needed(connection: &Connection) -> Result<Vec<(PatchId, Digest)>> {
     let statement = "SELECT id, base_digest FROM patches WHERE kept AND base_digest IS NOT NULL
          UNION SELECT id, staged_digest FROM patches WHERE kept AND staged_digest IS NOT NULL
@@ -620,7 +620,7 @@ pub(crate) fn forget(write: &mut Write<'_>, id: PatchId) -> Result<()> {
         return Ok(());
     }
     for statement in [
-        // What is left of its apply cannot be taken back without it.
+        // Without it its apply cannot be undone.
         "UPDATE applies SET forgotten = 1
          WHERE id IN (SELECT apply FROM apply_patches WHERE patch = ?1)",
         "DELETE FROM apply_patches WHERE patch = ?1",
@@ -631,7 +631,7 @@ pub(crate) fn forget(write: &mut Write<'_>, id: PatchId) -> Result<()> {
     Ok(())
 }
 
-/// Notes that the file system was asked again and the base still stands.
+/// Records the new status of a file whose content is unchanged.
 pub(crate) fn update_stat(connection: &Connection, id: PatchId, base: &Base) -> Result<()> {
     connection
         .prepare_cached(

@@ -26,15 +26,15 @@ const FILE: &str = "reserve";
 /// Enough for the log of some thousand decided patches.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// Less is of no use.
+/// A smaller reserve is not useful.
 const BYTES_MIN: u64 = 64 << 10;
 
-/// Of a disk with little left no more than this part is taken.
+/// The largest part of the free space that is reserved: one of so many.
 const PART_MAX: u64 = 16;
 
 impl Store {
-    /// Does work that gives space back, with the reserve when the disk is full. The work is done
-    /// again from its beginning then.
+    /// Does work that frees space, with the reserve when the disk is full: then the work is done again
+    /// from its beginning.
     pub(crate) fn with_reserve<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
         match work() {
             Err(error) if error.is_disk_full() && self.release_reserve() => {
@@ -48,7 +48,7 @@ impl Store {
         }
     }
 
-    /// Keeps room, unless that was done before; what cannot be had is done without.
+    /// Reserves space, unless that was done before; goes on without it when there is none.
     pub(crate) fn keep_reserve(&self) {
         let is_kept = fs::symlink_metadata(self.reserve_path())
             .is_ok_and(|found| found.is_file() && found.len() >= BYTES_MIN);
@@ -79,12 +79,12 @@ impl Store {
         let _ = fs::remove_file(path);
     }
 
-    /// Gives the room back; whether there was any.
+    /// Releases the reserve; whether there was any.
     fn release_reserve(&self) -> bool {
         fs::remove_file(self.reserve_path()).is_ok()
     }
 
-    /// Moves the log into the database, which gives the log's space back.
+    /// Checkpoints the log, which releases its space.
     fn give_log_back(&self) {
         let writer = unpoisoned(&self.writer);
         let Some(connection) = writer.idle() else { return };

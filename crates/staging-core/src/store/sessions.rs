@@ -24,7 +24,7 @@ macro_rules! select {
     };
 }
 
-/// What else the store counts of a session.
+/// What the store counts of a session.
 pub(crate) struct Counters {
     /// Grows with every change of its pending patches.
     pub(crate) generation: i64,
@@ -77,7 +77,7 @@ pub(crate) fn current(connection: &Connection) -> Result<Vec<Session>> {
     )
 }
 
-/// Open ones whose time has run out.
+/// Open sessions whose time has run out.
 pub(crate) fn overdue(connection: &Connection, now: Age) -> Result<Vec<Session>> {
     let statement = select!("state = 'open' AND expires_age_ms <= ?1 ORDER BY id");
     rows(connection, statement, [now], session)
@@ -107,7 +107,7 @@ pub(crate) fn insert(
     Ok(SessionId(from_sql(write.last_insert_rowid())))
 }
 
-/// Open sessions that a process owns which was not found dead.
+/// Open sessions with an owner that is not known to be dead.
 pub(crate) fn owned(connection: &Connection) -> Result<Vec<(SessionId, Owner)>> {
     let statement = "SELECT id, owner_pid, owner_start FROM sessions
          WHERE state = 'open' AND owner_pid IS NOT NULL AND orphaned_ms IS NULL";
@@ -116,7 +116,7 @@ pub(crate) fn owned(connection: &Connection) -> Result<Vec<(SessionId, Owner)>> 
     })
 }
 
-/// Notes that a session's owner is dead; whether it still was the owner.
+/// Records that a session's owner is dead; whether it still was the owner.
 pub(crate) fn orphan(
     connection: &Connection,
     id: SessionId,
@@ -132,7 +132,7 @@ pub(crate) fn orphan(
     Ok(changed == 1)
 }
 
-/// Gives a session whose owner is gone, or that had none, to another process.
+/// Makes another process the owner of a session that has none, or whose owner is dead.
 pub(crate) fn adopt(connection: &Connection, id: SessionId, owner: &Owner) -> Result<()> {
     connection
         .prepare_cached(
@@ -153,7 +153,7 @@ pub(crate) fn forget(connection: &Connection, before: Age, limit: usize) -> Resu
         .execute(params![before, limited(limit)])?)
 }
 
-/// Puts a session's expiry off.
+/// Extends a session's expiry.
 pub(crate) fn touch(write: &Write<'_>, id: SessionId, expires_after: Duration) -> Result<()> {
     let (now, age) = (write.now, write.age);
     write

@@ -1,4 +1,4 @@
-//! The state directory: ours alone, or not used at all.
+//! The state directory, which no other user may read or change.
 #![allow(clippy::disallowed_methods, reason = "the store owns the state directory")]
 
 use std::fs;

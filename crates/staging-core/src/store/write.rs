@@ -1,4 +1,4 @@
-//! A change of the store's state on its way to be committed.
+//! A change of the store in a transaction that is not committed yet.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::store::contents::Unreferenced;
 use crate::store::log;
 use crate::time::{Age, Timestamp};
 
-/// A change of state on its way.
+/// A change in a transaction that is not committed yet.
 pub(crate) struct Write<'c> {
     pub(crate) connection: &'c Connection,
     /// The time of everything in it.
@@ -19,7 +19,7 @@ pub(crate) struct Write<'c> {
     pub(crate) age: Age,
     pub(crate) head: &'c mut Option<log::Head>,
     pub(crate) notices: &'c mut Vec<Notice>,
-    /// Whether anybody is told of the notices: a large change has a hundred thousand.
+    /// Whether there are observers for the notices: a large change has 100,000.
     pub(crate) is_observed: bool,
     pub(crate) dead: &'c mut Vec<Unreferenced>,
 }
@@ -30,7 +30,7 @@ impl Write<'_> {
         self.log_with_diff(event, None)
     }
 
-    /// The same, with a diff for whoever observes in this process.
+    /// The same, with a diff for observers in this process.
     pub(crate) fn log_with_diff(&mut self, event: Event, diff: Option<Arc<[u8]>>) -> Result<()> {
         let mut head = match *self.head {
             Some(head) => head,
@@ -44,7 +44,7 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Notes contents that nobody needs when this is committed.
+    /// Adds contents that have no reference once this is committed.
     pub(crate) fn note_unreferenced(&mut self, dead: impl IntoIterator<Item = Unreferenced>) {
         self.dead.extend(dead);
     }

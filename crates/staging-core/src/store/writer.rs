@@ -43,7 +43,7 @@ impl Writer {
 pub(crate) struct Shared {
     pub(crate) number: u64,
     pub(crate) begun: Instant,
-    /// How many turns' work stands in it.
+    /// How many members' work it has.
     pub(crate) members: usize,
     pub(crate) durable: bool,
     pub(crate) head: Option<log::Head>,
