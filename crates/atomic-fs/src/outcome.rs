@@ -4,7 +4,7 @@ use crate::apply::intent::Intent;
 use crate::apply::record::Record;
 use crate::conflict::Conflict;
 use crate::error::FsError;
-use crate::recovery::conflicts::Kept;
+use crate::recovery::conflicts::DisplacedEdit;
 use crate::rel_path::RelPath;
 
 /// The outcome of an apply.
@@ -32,7 +32,7 @@ pub struct Applied {
     /// `None` when nothing is left, or when recovery must decide.
     pub unfinished: Option<Unfinished>,
     /// Edits of a user that could not be put back in place and were moved to `conflicts/`.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<DisplacedEdit>,
     /// Files that a user edited during the apply; the edits are kept in place.
     pub edited: Vec<Conflict>,
     /// Directories that a committed set made, outermost first.

@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind, Stat};
 use crate::refusal::Refusal;
-use crate::rel_path::{RelPath, escape};
+use crate::rel_path::{RelPath, escape_bytes};
 
 const SET_ID: u32 = 0o6000;
 
@@ -89,7 +89,7 @@ impl Policy {
         overlay: &mut Overlay<'_, FsError>,
     ) -> Result<(), FsError> {
         let refused = || {
-            let refusal = Refusal::LinkTarget { target: escape(target) };
+            let refusal = Refusal::LinkTarget { target: escape_bytes(target) };
             FsError::Refused { path: path.clone(), refusal }
         };
         let leads_to = match beneath::resolve_link(cache, &self.root_path, path, target, overlay) {

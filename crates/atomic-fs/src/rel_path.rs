@@ -77,7 +77,7 @@ impl RelPath {
 
     /// The path for programs; see [`RelPath`].
     pub fn to_escaped(&self) -> String {
-        escape(&self.0)
+        escape_bytes(&self.0)
     }
 
     /// Reads back what [`RelPath::to_escaped`] or [`Display`](fmt::Display) wrote.
@@ -153,7 +153,7 @@ impl<'de> Deserialize<'de> for RelPath {
     }
 }
 
-/// Escapes bytes losslessly for people: as [`escape`], and what is invisible in the same way.
+/// Escapes bytes losslessly for people: as [`escape_bytes`], and what is invisible in the same way.
 fn escape_shown(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     parts(bytes, |part| match part {
@@ -168,7 +168,7 @@ fn escape_shown(bytes: &[u8]) -> String {
 }
 
 /// Escapes bytes losslessly for programs; see [`RelPath`].
-pub fn escape(bytes: &[u8]) -> String {
+pub fn escape_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -193,10 +193,10 @@ pub fn escape(bytes: &[u8]) -> String {
 pub fn escape_path(path: &OsStr) -> String {
     let text = path.as_encoded_bytes();
     if cfg!(windows) {
-        let parts: Vec<String> = text.split(|byte| *byte == b'\\').map(escape).collect();
+        let parts: Vec<String> = text.split(|byte| *byte == b'\\').map(escape_bytes).collect();
         return parts.join("\\");
     }
-    escape(text)
+    escape_bytes(text)
 }
 
 fn push_escaped(text: &mut String, byte: u8) {
@@ -204,7 +204,7 @@ fn push_escaped(text: &mut String, byte: u8) {
     write!(text, "\\x{byte:02x}").expect("writing to a String cannot fail");
 }
 
-/// Reads back what [`escape`] wrote.
+/// Reads back what [`escape_bytes`] wrote.
 fn unescape(text: &str) -> Result<Vec<u8>, PathError> {
     let bad = || PathError::BadEscape { path: text.to_owned() };
     let mut bytes = Vec::with_capacity(text.len());

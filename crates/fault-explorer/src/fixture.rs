@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use atomic_fs::simulated::{Answer, CallKind, Entry, Image, Log, Renames, SimulatedDisk, Step};
 use atomic_fs::{
-    ContentSource, Digest, FsError, Kept, Outcome, RecordedSet, RecoveredOutcome, SetRecords,
-    Workspace, WorkspaceLock,
+    ContentSource, Digest, DisplacedEdit, FsError, Outcome, RecordedSet, RecoveredOutcome,
+    SetRecords, Workspace, WorkspaceLock,
 };
 
 use crate::beside::{Beside, Second};
@@ -270,7 +270,7 @@ impl SetRecords for Records<'_> {
     }
 }
 
-fn report_kept(disk: &SimulatedDisk, kept: &[Kept]) {
+fn report_kept(disk: &SimulatedDisk, kept: &[DisplacedEdit]) {
     for kept in kept {
         let name = kept.file.file_name().unwrap_or_default().as_encoded_bytes();
         disk.report_kept(&[b"state/conflicts/", name].concat());

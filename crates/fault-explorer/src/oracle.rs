@@ -2,7 +2,7 @@
 //!
 //! Written from what Greenroom says of itself (README.md), not from how it does it: the
 //! oracle knows what was there, what was approved, what was answered and what a user
-//! saved, and neither journals nor slots nor the order of calls.
+//! saved, and no journals, no slots and no order of calls.
 
 use crate::scenario::Scenario;
 

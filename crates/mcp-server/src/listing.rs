@@ -1,7 +1,7 @@
 //! The tools that look at directories.
 
 use serde::Serialize;
-use staging_core::{FileKind, escape, escape_path};
+use staging_core::{FileKind, escape_bytes, escape_path};
 
 use crate::arguments::{ListWithSizes, OnePath, Search, SortBy, Tree};
 use crate::context::{Context, child};
@@ -15,7 +15,7 @@ pub(crate) fn list_directory(context: &Context, arguments: &OnePath) -> Result<S
     let (_, entries) = context.list(&arguments.path)?;
     let lines: Vec<String> = entries
         .iter()
-        .map(|entry| format!("{} {}", tag(entry.kind), escape(&entry.name)))
+        .map(|entry| format!("{} {}", tag(entry.kind), escape_bytes(&entry.name)))
         .collect();
     Ok(lines.join("\n"))
 }
@@ -46,7 +46,7 @@ pub(crate) fn list_directory_with_sizes(
         .map(|(entry, bytes)| {
             let size =
                 if is_dir(entry.kind) { String::new() } else { format!("{:>10}", size(*bytes)) };
-            format!("{} {:<30} {size}", tag(entry.kind), escape(&entry.name))
+            format!("{} {:<30} {size}", tag(entry.kind), escape_bytes(&entry.name))
         })
         .collect();
     let files = rows.iter().filter(|(entry, _)| !is_dir(entry.kind));
@@ -81,7 +81,7 @@ pub(crate) fn directory_tree(context: &Context, arguments: &Tree) -> Result<Stri
         close_to(&mut levels, depth + 1);
         let is_dir = found.kind == FileKind::Directory;
         levels[depth].push(Node {
-            name: escape(found.path.file_name()),
+            name: escape_bytes(found.path.file_name()),
             kind: if is_dir { "directory" } else { "file" },
             children: is_dir.then(Vec::new),
         });

@@ -156,7 +156,7 @@ pub(crate) fn shown(text: &str) -> String {
     while !text.is_char_boundary(cut) {
         cut -= 1;
     }
-    let mut shown = staging_core::escape(&text.as_bytes()[..cut]);
+    let mut shown = staging_core::escape_bytes(&text.as_bytes()[..cut]);
     if cut < text.len() {
         shown.push('…');
     }

@@ -52,6 +52,6 @@ pub use staging_core::{
     RecoveredApply, RedoReport, RedoRequest, RelPath, RequestId, RequestIdError, ReviewCommands,
     Selector, Session, SessionId, SessionState, SessionStatus, Signature, StagingError,
     StagingOptions, Status, Timestamp, TrustedLibrary, UndoReport, WaitObserver, Waiting,
-    WatchHealth, escape, escape_for_display, escape_line_for_display, patch_line, serve_plugin,
-    workspace_key,
+    WatchHealth, escape_bytes, escape_for_display, escape_line_for_display, patch_line,
+    serve_plugin, workspace_key,
 };

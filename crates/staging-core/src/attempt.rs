@@ -33,7 +33,7 @@ impl Inner {
         mut again: impl FnMut() -> Attempt<T>,
     ) -> Result<T> {
         let begun = Instant::now();
-        let (mut is_said, mut attempts, mut attempt) = (false, 1, first);
+        let (mut is_reported, mut attempts, mut attempt) = (false, 1, first);
         loop {
             match attempt {
                 Attempt::Answered(answer) => return answer,
@@ -51,8 +51,8 @@ impl Inner {
                     if begun.elapsed() >= LOCK_WAIT || (is_in_doubt && !has_recovered) {
                         return Err(held);
                     }
-                    if begun.elapsed() >= REPORT_AFTER && !is_said {
-                        is_said = true;
+                    if begun.elapsed() >= REPORT_AFTER && !is_reported {
+                        is_reported = true;
                         self.report_waiting(Activity::Applies(apply));
                     }
                     if !has_recovered {

@@ -359,7 +359,8 @@ fn same_content(patch: &Patch) -> bool {
 
 /// Remarks about symbolic links and directories, whose diffs look like those of files.
 fn of_kinds(patch: &Patch, old: &Sided, new: &Sided) -> Vec<String> {
-    let target = |side: &Sided| format!("symbolic link to `{}`", atomic_fs::escape(side.head()));
+    let target =
+        |side: &Sided| format!("symbolic link to `{}`", atomic_fs::escape_bytes(side.head()));
     let named = |kind: EntryKind, side: &Sided| match kind {
         EntryKind::File => "file".to_owned(),
         EntryKind::Directory => "directory".to_owned(),

@@ -92,9 +92,9 @@ mod waiting;
 mod watch;
 
 pub use atomic_fs::{
-    Digest, EntryKind, FileKind, Fingerprint, FsError, Kept, PathError, Refusal, RelPath, escape,
-    escape_for_display, escape_json_line, escape_line_for_display, escape_path, folds_alike,
-    is_invisible,
+    Digest, DisplacedEdit, EntryKind, FileKind, Fingerprint, FsError, PathError, Refusal, RelPath,
+    escape_bytes, escape_for_display, escape_json_line, escape_line_for_display, escape_path,
+    folds_alike, is_invisible,
 };
 
 pub use approval::{Approval, ApprovalMeans};

@@ -44,7 +44,7 @@ impl Quarantine {
         }
         let mut reason = Vec::new();
         file.take(REASON_BYTES_MAX).read_to_end(&mut reason).ok()?;
-        Some(atomic_fs::escape(&reason))
+        Some(atomic_fs::escape_bytes(&reason))
     }
 
     /// Quarantines a library for a while. A failure is logged.

@@ -9,7 +9,7 @@ use crate::error::FsError;
 use crate::fallback::{move_aside, replace_file};
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, is_unsupported};
-use crate::recovery::conflicts::{self, Kept};
+use crate::recovery::conflicts::{self, DisplacedEdit};
 use crate::rel_path::RelPath;
 
 /// Why a step was not made.
@@ -46,7 +46,7 @@ pub(crate) struct Swapper<'g, 'a, D: Disk> {
     /// Whether inode numbers are those of the check: some file systems give new ones when they are
     /// mounted again.
     pub knows_inodes: bool,
-    kept: Mutex<Vec<Kept>>,
+    kept: Mutex<Vec<DisplacedEdit>>,
 }
 
 impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
@@ -60,7 +60,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     }
 
     /// The edits of a user that were moved to `conflicts/` so far.
-    pub(crate) fn take_kept(&self) -> Vec<Kept> {
+    pub(crate) fn take_kept(&self) -> Vec<DisplacedEdit> {
         std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -69,7 +69,7 @@ impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
         Ok(())
     }
 
-    pub(crate) fn note_kept(&self, kept: Kept) {
+    pub(crate) fn note_kept(&self, kept: DisplacedEdit) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 

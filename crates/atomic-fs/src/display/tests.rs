@@ -55,7 +55,7 @@ const EMOJI: [&str; 8] = [
     "\u{1f1e9}\u{1f1ea}",
 ];
 
-/// The invisible characters of a text that are neither tab nor newline nor part of an emoji.
+/// The invisible characters of a text other than tab, newline and parts of emoji.
 fn left(shown: &str) -> Vec<char> {
     let characters: Vec<char> = shown.chars().collect();
     let is_emoji = |at: Option<usize>| {

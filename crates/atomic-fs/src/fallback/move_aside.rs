@@ -18,7 +18,7 @@ use crate::error::FsError;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::os::file_state::FileState;
-use crate::recovery::conflicts::{self, Kept};
+use crate::recovery::conflicts::{self, DisplacedEdit};
 
 /// Exchanges the slot with the file by way of a third name.
 ///
@@ -121,7 +121,7 @@ fn settle_aside<D: Disk>(cache: &DirCache<'_, D>, unit: &Unit) -> Result<(), FsE
 pub(crate) fn clean_aside<D: Disk>(
     cache: &DirCache<'_, D>,
     unit: &Unit,
-) -> Result<Option<Kept>, FsError> {
+) -> Result<Option<DisplacedEdit>, FsError> {
     let Action::Replace { base, staged, .. } = &unit.action else { return Ok(None) };
     let aside = unit.aside();
     let state = match cache.file_state(&aside) {

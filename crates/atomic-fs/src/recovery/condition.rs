@@ -19,7 +19,7 @@ pub(crate) enum Condition {
     Unprepared,
     /// Nothing is done and the slot is gone; it can be written again.
     Bare,
-    /// What was to be taken away is neither at its path nor in the slot, nor at the goal: the user
+    /// What was to be taken away is not at its path, not in the slot and not at the goal: the user
     /// took it away, or the set did and something removed the slot.
     Gone(Conflict),
     /// Something that the set has not put there has the slot's name.

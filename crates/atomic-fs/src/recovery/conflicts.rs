@@ -10,11 +10,11 @@ use crate::os::disk::is_unsupported;
 use crate::os::disk::write_all;
 use crate::os::disk::{Disk, FileKind, Lease};
 use crate::os::file_reader::FileReader;
-use crate::rel_path::{RelPath, escape, os_string};
+use crate::rel_path::{RelPath, escape_bytes, os_string};
 
 /// Where a user's bytes are kept that a swap displaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct DisplacedEdit {
     /// The file they were saved to.
     pub path: RelPath,
     /// Where they are now; a path relative to the workspace's root for a directory or a special
@@ -28,13 +28,13 @@ pub(crate) fn keep<D: Disk>(
     cache: &DirCache<'_, D>,
     slot: &RelPath,
     path: &RelPath,
-) -> Result<Kept, FsError> {
+) -> Result<DisplacedEdit, FsError> {
     let (disk, conflicts) = (cache.disk, cache.conflicts);
     let dir = cache.parent(slot)?;
     let failed = || FsError::io("keep the displaced content of", path);
     for attempt in 0_u32.. {
         let name = file_name(slot, path, attempt);
-        let kept = || Kept { path: path.clone(), file: cache.conflicts_path.join(&name) };
+        let kept = || DisplacedEdit { path: path.clone(), file: cache.conflicts_path.join(&name) };
         match disk.rename(&dir, slot.file_name(), conflicts, name.as_bytes()) {
             Ok(()) => {
                 disk.sync_dir(conflicts).map_err(failed())?;
@@ -59,7 +59,7 @@ pub(crate) fn keep<D: Disk>(
                 }
                 // It is not the set's and cannot be copied: it stays.
                 let file = PathBuf::from(os_string(slot.as_bytes()));
-                return Ok(Kept { path: path.clone(), file });
+                return Ok(DisplacedEdit { path: path.clone(), file });
             }
             Err(error) if needs_copy(&error) => {
                 let from = disk.open_file(&dir, slot.file_name()).map_err(failed())?;
@@ -146,9 +146,9 @@ pub(crate) fn remove_partial<D: Disk>(cache: &DirCache<'_, D>) -> Result<(), FsE
 
 /// Names the kept file after the slot (unique for each set) and the file it was.
 fn file_name(slot: &RelPath, path: &RelPath, attempt: u32) -> String {
-    let slot = escape(slot.file_name());
+    let slot = escape_bytes(slot.file_name());
     let slot = slot.trim_start_matches('.').trim_end_matches(".tmp");
-    let mut leaf: String = escape(path.file_name()).replace(['\\', '/'], "_");
+    let mut leaf: String = escape_bytes(path.file_name()).replace(['\\', '/'], "_");
     while leaf.len() > 120 {
         leaf.pop();
     }

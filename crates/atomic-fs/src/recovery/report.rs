@@ -1,7 +1,7 @@
 //! What a recovery reports.
 
 use crate::conflict::Conflict;
-use crate::recovery::conflicts::Kept;
+use crate::recovery::conflicts::DisplacedEdit;
 use crate::rel_path::RelPath;
 
 /// What recovery did with one set.
@@ -14,7 +14,7 @@ pub struct Recovered {
     /// Files that a user edited meanwhile; the edits are kept in place.
     pub edited: Vec<Conflict>,
     /// User's edits that could not be put back in place.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<DisplacedEdit>,
     /// Directories that a committed set made, outermost first.
     pub made_dirs: Vec<RelPath>,
     /// Directories that a committed set has taken away or emptied, as

@@ -14,14 +14,14 @@ use crate::error::FsError;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
-use crate::recovery::conflicts::{self, Kept};
+use crate::recovery::conflicts::{self, DisplacedEdit};
 use crate::rel_path::RelPath;
 
 /// What a sweep of the tree found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Unknown content, and where it is kept now.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<DisplacedEdit>,
     /// Slots of other sets, left as they are.
     pub foreign: Vec<RelPath>,
 }
@@ -87,7 +87,7 @@ fn drop_slot<D: Disk>(
     cache: &DirCache<'_, D>,
     slot: &RelPath,
     is_known: &dyn Fn(&Digest) -> bool,
-) -> Result<Option<Kept>, FsError> {
+) -> Result<Option<DisplacedEdit>, FsError> {
     match cache.file_state(slot) {
         Ok(FileState::Absent) => Ok(None),
         // A directory that its set has taken away, or what somebody has put into it.

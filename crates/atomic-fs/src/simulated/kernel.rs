@@ -149,7 +149,7 @@ impl Inner {
 
     pub(super) fn describe(&self, dir: Inode, name: &[u8]) -> String {
         let path = self.image.path_of(dir);
-        let name = crate::rel_path::escape(name);
+        let name = crate::rel_path::escape_bytes(name);
         if path.is_empty() { name } else { format!("{path}/{name}") }
     }
 

@@ -16,7 +16,7 @@ use crate::os::disk::Disk;
 use crate::os::lock::WorkspaceLock;
 use crate::outcome::{Applied, Outcome, Unfinished};
 use crate::policy::LinkCheck;
-use crate::recovery::conflicts::Kept;
+use crate::recovery::conflicts::DisplacedEdit;
 use crate::rel_path::RelPath;
 
 impl<D: Disk> Workspace<D> {
@@ -78,7 +78,7 @@ impl<D: Disk> Workspace<D> {
         &self,
         _lock: &WorkspaceLock,
         unfinished: &Unfinished,
-    ) -> Result<Vec<Kept>, FsError> {
+    ) -> Result<Vec<DisplacedEdit>, FsError> {
         let cache = self.cache();
         if self.journal_of(unfinished)?.is_none() {
             return Ok(Vec::new());

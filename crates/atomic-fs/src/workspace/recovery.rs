@@ -11,7 +11,7 @@ use crate::error::FsError;
 use crate::os::disk::Disk;
 use crate::os::lock::WorkspaceLock;
 use crate::records::SetRecords;
-use crate::recovery::conflicts::Kept;
+use crate::recovery::conflicts::DisplacedEdit;
 use crate::recovery::recover::Recovery;
 use crate::recovery::report::{Recovered, RecoveryReport};
 use crate::recovery::restore;
@@ -94,7 +94,11 @@ impl<D: Disk> Workspace<D> {
     ///
     /// # Errors
     /// [`FsError`] where the disk fails; the journal stays then.
-    pub fn forget_in_doubt(&self, _lock: &WorkspaceLock, set: &str) -> Result<Vec<Kept>, FsError> {
+    pub fn forget_in_doubt(
+        &self,
+        _lock: &WorkspaceLock,
+        set: &str,
+    ) -> Result<Vec<DisplacedEdit>, FsError> {
         let journals = &self.locations.journals;
         let Some((_, name)) = journal_names::parked(&self.disk, journals)?
             .into_iter()

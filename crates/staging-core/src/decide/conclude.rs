@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::MutexGuard;
 
-use atomic_fs::{Applied, Conflict, FsError, Kept, Outcome, RelPath, WorkspaceLock};
+use atomic_fs::{Applied, Conflict, DisplacedEdit, FsError, Outcome, RelPath, WorkspaceLock};
 
 use crate::decide::discard::discard_one;
 use crate::decide::put_back::put_back;
@@ -73,7 +73,7 @@ impl Inner {
         if let Some(unfinished) = unfinished {
             **gate = Some(Tidying { lock, unfinished, apply });
         }
-        let shown = |kept: &Kept| kept.file.display().to_string();
+        let shown = |kept: &DisplacedEdit| kept.file.display().to_string();
         Err(match outcome {
             Outcome::Committed => {
                 return Ok(Committed { kept: kept.iter().map(shown).collect(), edited });

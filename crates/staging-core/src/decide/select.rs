@@ -172,8 +172,8 @@ impl DiffStagingLayer {
             });
             match outcome {
                 Ok(discarded) => Attempt::Answered(Ok(discarded)),
-                Err(Held::By(apply)) => Attempt::LockedByApply(apply),
-                Err(Held::Failed(error)) => Attempt::Answered(Err(error)),
+                Err(NotRejected::LockedByApply(apply)) => Attempt::LockedByApply(apply),
+                Err(NotRejected::Failed(error)) => Attempt::Answered(Err(error)),
             }
         };
         self.0.retry_while_locked(discard(), discard)
@@ -206,7 +206,7 @@ fn named(connection: &Connection, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<P
             Selector::Label(label) => {
                 sessions::find_label(connection, label)?
                     .ok_or_else(|| StagingError::SessionNotFound {
-                        name: atomic_fs::escape(label.as_bytes()),
+                        name: atomic_fs::escape_bytes(label.as_bytes()),
                     })?
                     .id
             }
@@ -303,12 +303,12 @@ fn contested(pending: &[Patch]) -> Vec<Contested> {
 }
 
 /// Why nothing was rejected.
-enum Held {
-    By(ApplyId),
+enum NotRejected {
+    LockedByApply(ApplyId),
     Failed(StagingError),
 }
 
-impl From<StagingError> for Held {
+impl From<StagingError> for NotRejected {
     fn from(error: StagingError) -> Self {
         Self::Failed(error)
     }
@@ -320,7 +320,7 @@ fn reject(
     pending: &[Patch],
     text: Option<&str>,
     keep: bool,
-) -> Result<Vec<Patch>, Held> {
+) -> Result<Vec<Patch>, NotRejected> {
     let mut discarded = Vec::with_capacity(pending.len());
     for patch in pending {
         match discard_one(write, patch.id, DiscardReason::Rejected, text, keep)? {
@@ -329,7 +329,7 @@ fn reject(
                 let now = patches::find(write, patch.id)?
                     .ok_or(StagingError::PatchNotFound { patch: patch.id })?;
                 return Err(match (now.state, now.apply) {
-                    (PatchState::Pending, Some(apply)) => Held::By(apply),
+                    (PatchState::Pending, Some(apply)) => NotRejected::LockedByApply(apply),
                     _ => StagingError::not_pending(&now).into(),
                 });
             }

@@ -175,7 +175,7 @@ impl Inner {
             };
             match standing {
                 applies::Reversal { undone_by: Some(by), .. } => {
-                    refused(format!("{by} took it back already"))
+                    refused(format!("it was undone by {by}"))
                 }
                 applies::Reversal { is_undo: true, .. } => {
                     refused("it is an undo itself: `redo` applies the changes again".to_owned())

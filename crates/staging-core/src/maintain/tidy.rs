@@ -3,7 +3,7 @@
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
-use atomic_fs::{Kept, RelPath, WorkspaceLock};
+use atomic_fs::{DisplacedEdit, RelPath, WorkspaceLock};
 use rusqlite::Connection;
 
 use crate::error::Result;
@@ -27,13 +27,13 @@ impl DiffStagingLayer {
     /// # Errors
     /// An error of the workspace or the store; the journal stays then, and the next recovery
     /// finishes.
-    pub fn tidy(&self) -> Result<Vec<Kept>> {
+    pub fn tidy(&self) -> Result<Vec<DisplacedEdit>> {
         self.0.tidy()
     }
 }
 
 impl Inner {
-    pub(crate) fn tidy(&self) -> Result<Vec<Kept>> {
+    pub(crate) fn tidy(&self) -> Result<Vec<DisplacedEdit>> {
         self.finish_tidying(&mut unpoisoned(&self.gate))
     }
 
@@ -76,7 +76,7 @@ impl Inner {
     pub(crate) fn finish_tidying(
         &self,
         gate: &mut MutexGuard<'_, Option<Tidying>>,
-    ) -> Result<Vec<Kept>> {
+    ) -> Result<Vec<DisplacedEdit>> {
         let Some(Tidying { lock, unfinished, apply }) = gate.take() else {
             return Ok(Vec::new());
         };

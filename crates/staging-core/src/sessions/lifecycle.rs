@@ -65,7 +65,7 @@ impl DiffStagingLayer {
                 Err(_) => sessions::find_label(connection, id_or_label)?,
             };
             found.ok_or_else(|| StagingError::SessionNotFound {
-                name: atomic_fs::escape(id_or_label.as_bytes()),
+                name: atomic_fs::escape_bytes(id_or_label.as_bytes()),
             })
         })
     }
@@ -312,5 +312,5 @@ fn check_label(label: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(StagingError::BadLabel { label: atomic_fs::escape(label.as_bytes()), reason })
+    Err(StagingError::BadLabel { label: atomic_fs::escape_bytes(label.as_bytes()), reason })
 }

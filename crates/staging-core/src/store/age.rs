@@ -33,13 +33,13 @@ const NOTED_EVERY_MS: i64 = 60_000;
 
 /// The time of a record, by three clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look {
+struct Moment {
     boot: Option<i64>,
     since_boot_ms: i64,
     clock_ms: i64,
 }
 
-impl Look {
+impl Moment {
     fn now() -> Self {
         let since_boot_ms = boot::elapsed().map(ms);
         Self {
@@ -73,7 +73,7 @@ impl Look {
 #[derive(Clone, Copy)]
 struct Noted {
     age: Age,
-    look: Look,
+    look: Moment,
 }
 
 impl Noted {
@@ -82,7 +82,7 @@ impl Noted {
         let (Some(age), Some(clock_ms)) = (get(meta::AGE_MS)?, get(meta::AGE_CLOCK_MS)?) else {
             return Ok(None);
         };
-        let look = Look {
+        let look = Moment {
             boot: get(meta::AGE_BOOT)?.filter(|boot| *boot >= 0),
             since_boot_ms: get(meta::AGE_SINCE_BOOT_MS)?.unwrap_or(0),
             clock_ms,
@@ -97,7 +97,7 @@ impl Noted {
         meta::set(connection, meta::AGE_CLOCK_MS, self.look.clock_ms)
     }
 
-    fn age_at(&self, now: &Look) -> Age {
+    fn age_at(&self, now: &Moment) -> Age {
         Age(self.age.0.saturating_add(now.since(&self.look)))
     }
 }
@@ -110,7 +110,7 @@ pub(crate) struct Aging(Mutex<Option<Noted>>);
 impl Aging {
     /// The age, if the record that this process knows is recent enough.
     pub(crate) fn known(&self) -> Option<Age> {
-        let now = Look::now();
+        let now = Moment::now();
         (*unpoisoned(&self.0))
             .filter(|noted| now.is_soon_after(&noted.look))
             .map(|noted| noted.age_at(&now))
@@ -120,7 +120,7 @@ impl Aging {
     pub(crate) fn read(&self, connection: &Connection) -> Result<Age> {
         let noted = Noted::read(connection)?;
         *unpoisoned(&self.0) = noted;
-        Ok(noted.map_or(Age(0), |noted| noted.age_at(&Look::now())))
+        Ok(noted.map_or(Age(0), |noted| noted.age_at(&Moment::now())))
     }
 
     /// The age, which is recorded if the last record is more than a minute old.
@@ -130,7 +130,7 @@ impl Aging {
         }
         let age = self.read(connection)?;
         if self.known().is_none() {
-            let noted = Noted { age, look: Look::now() };
+            let noted = Noted { age, look: Moment::now() };
             noted.write(connection)?;
             *unpoisoned(&self.0) = Some(noted);
         }
@@ -155,9 +155,9 @@ mod tests {
 
     /// Looks at (boot, hours since its start, clock in hours); how many hours older the state is.
     fn grown(looks: &[(i64, i64, i64)]) -> i64 {
-        let looks: Vec<Look> = looks
+        let looks: Vec<Moment> = looks
             .iter()
-            .map(|(boot, since_boot, clock)| Look {
+            .map(|(boot, since_boot, clock)| Moment {
                 boot: Some(*boot),
                 since_boot_ms: since_boot * HOUR,
                 clock_ms: clock * HOUR,
@@ -189,13 +189,13 @@ mod tests {
     fn no_single_look_makes_a_state_older_than_a_session_lives() {
         for clock in [-10 * YEAR, 8 * DAY, 30 * DAY, 100 * YEAR, i64::MAX, i64::MIN] {
             for boot in [None, Some(1), Some(2)] {
-                let then = Look { boot: Some(1), since_boot_ms: HOUR, clock_ms: 0 };
-                let now = Look { boot, since_boot_ms: 2 * HOUR, clock_ms: clock };
+                let then = Moment { boot: Some(1), since_boot_ms: HOUR, clock_ms: 0 };
+                let now = Moment { boot, since_boot_ms: 2 * HOUR, clock_ms: clock };
                 assert!((0..DAY).contains(&now.since(&then)), "{clock} {boot:?}");
             }
             for (then, now) in [(None, Some(1)), (Some(1), None), (None, None)] {
-                let then = Look { boot: then, since_boot_ms: 0, clock_ms: 0 };
-                let now = Look { boot: now, since_boot_ms: YEAR, clock_ms: clock };
+                let then = Moment { boot: then, since_boot_ms: 0, clock_ms: 0 };
+                let now = Moment { boot: now, since_boot_ms: YEAR, clock_ms: clock };
                 assert!((0..DAY).contains(&now.since(&then)), "{clock}, a boot without a name");
             }
         }

@@ -6,7 +6,7 @@
 //! every other name of the directory, and is not offered to another directory at the old path.
 //!
 //! # Limitations
-//! Without a time of birth a reused inode cannot be told from the old one, so such a state does
+//! Without a time of birth a reused inode cannot be distinguished from the old one, so such a state does
 //! not follow its directory by itself. FUSE file systems without one number their inodes as they
 //! like: there the path alone counts. A copy of a device has all the same numbers but the
 //! device's.

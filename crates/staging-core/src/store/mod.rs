@@ -105,7 +105,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Tells of calls that wait for another process's transaction.
+    /// Reports calls that wait for another process's transaction.
     pub(crate) fn with_wait_observer(mut self, wait_observer: WaitObserver) -> Self {
         self.wait_observer = wait_observer;
         self
@@ -153,10 +153,9 @@ impl Store {
         self.observed.load(Ordering::Acquire)
     }
 
-    /// Waits until observers have been told of every commit of this process that can be read
-    /// by now.
+    /// Waits until observers have received every commit of this process that can be read by now.
     pub(crate) fn wait_for_observers(&self) {
-        // They are told by whoever commits, who has the writer meanwhile.
+        // The thread that commits passes events to them while it has the writer.
         drop(unpoisoned(&self.writer));
     }
 

@@ -94,7 +94,7 @@ fn work_that_fails_or_panics_takes_nothing_of_others_with_it() {
 }
 
 #[test]
-fn a_full_disk_is_said_so_changes_nothing_and_passes() {
+fn a_full_disk_is_reported_changes_nothing_and_passes() {
     let (dir, store) = store();
     store.write(|write| open_session(write, "before")).expect("there is room");
     let set_max = |pages: i64| {

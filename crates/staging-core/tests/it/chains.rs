@@ -154,7 +154,7 @@ fn an_undone_patch_is_discarded_when_a_newer_patch_of_its_file_is_pending() {
     assert!(report.pending.is_empty());
     assert_eq!(state(&world, first), (PatchState::Discarded, Some(DiscardReason::Undone)));
     assert_eq!(state(&world, newer[1]).0, PatchState::Pending, "b -> z is as good as before");
-    let error = world.layer.redo(&RedoRequest::default()).expect_err("z is wanted by another");
+    let error = world.layer.redo(&RedoRequest::default()).expect_err("another patch needs z");
     assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
     assert_eq!(world.disk("a").as_deref(), Some("old a\n"));
     world.layer.discard(&[Selector::Patch(newer[1])], None).expect("rejected");
@@ -204,7 +204,7 @@ fn an_undo_skips_greenrooms_own_settings_unless_it_names_their_apply() {
     assert!(undo(&world, Some(own)).pending.is_empty(), "nobody is asked for them again");
     assert_eq!(world.disk("settings"), None);
     assert_eq!(state(&world, settings), (PatchState::Discarded, Some(DiscardReason::Undone)));
-    let error = world.layer.redo(&RedoRequest::default()).expect_err("nor redone");
+    let error = world.layer.redo(&RedoRequest::default()).expect_err("not redone");
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 

@@ -11,22 +11,22 @@ use crate::world::{World, delete, rename, write};
 
 /// How an agent proposes its changes.
 #[derive(Clone, Copy)]
-enum Door {
+enum Staged {
     /// In one call each.
     OneByOne,
     /// All in one call.
     Together,
 }
 
-fn stage(world: &World, door: Door, proposals: Vec<Proposal>) {
+fn stage(world: &World, staged: Staged, proposals: Vec<Proposal>) {
     let session = world.session("agent");
-    match door {
-        Door::OneByOne => {
+    match staged {
+        Staged::OneByOne => {
             for proposal in proposals {
                 world.layer.propose(session, proposal).expect("staged");
             }
         }
-        Door::Together => {
+        Staged::Together => {
             world.layer.propose_all(session, proposals).expect("staged");
         }
     }
@@ -57,10 +57,10 @@ fn shape(tree: &Tree) -> Vec<(String, Vec<u8>, u32)> {
 }
 
 #[rstest]
-fn a_file_becomes_a_directory(#[values(Door::OneByOne, Door::Together)] door: Door) {
+fn a_file_becomes_a_directory(#[values(Staged::OneByOne, Staged::Together)] staged: Staged) {
     let world = World::new();
     world.put("f", "old\n");
-    stage(&world, door, vec![delete("f"), write("f/x", "new\n"), write("f/sub/y", "new y\n")]);
+    stage(&world, staged, vec![delete("f"), write("f/x", "new\n"), write("f/sub/y", "new y\n")]);
     round_trip(&world, &|world| {
         assert_eq!(world.disk("f/x").as_deref(), Some("new\n"));
         assert_eq!(world.disk("f/sub/y").as_deref(), Some("new y\n"));
@@ -69,11 +69,11 @@ fn a_file_becomes_a_directory(#[values(Door::OneByOne, Door::Together)] door: Do
 
 #[rstest]
 fn a_file_moves_into_a_new_directory_of_its_own_name(
-    #[values(Door::OneByOne, Door::Together)] door: Door,
+    #[values(Staged::OneByOne, Staged::Together)] staged: Staged,
 ) {
     let world = World::new();
     world.put("f", "old\n");
-    stage(&world, door, vec![rename("f", "moved"), write("f/x", "new\n")]);
+    stage(&world, staged, vec![rename("f", "moved"), write("f/x", "new\n")]);
     round_trip(&world, &|world| {
         assert_eq!(world.disk("moved").as_deref(), Some("old\n"));
         assert_eq!(world.disk("f/x").as_deref(), Some("new\n"));
@@ -84,20 +84,20 @@ fn a_file_moves_into_a_new_directory_of_its_own_name(
 fn a_file_moves_into_a_directory_of_its_own_name_and_out_again() {
     let world = World::new();
     world.put("f", "old\n");
-    stage(&world, Door::OneByOne, vec![rename("f", "f/x")]);
+    stage(&world, Staged::OneByOne, vec![rename("f", "f/x")]);
     round_trip(&world, &|world| assert_eq!(world.disk("f/x").as_deref(), Some("old\n")));
-    stage(&world, Door::OneByOne, vec![rename("f/x", "f")]);
+    stage(&world, Staged::OneByOne, vec![rename("f/x", "f")]);
     round_trip(&world, &|world| assert_eq!(world.disk("f").as_deref(), Some("old\n")));
 }
 
 #[rstest]
-fn a_directory_becomes_a_file(#[values(Door::OneByOne, Door::Together)] door: Door) {
+fn a_directory_becomes_a_file(#[values(Staged::OneByOne, Staged::Together)] staged: Staged) {
     let world = World::new();
     world.put("d/a", "old a\n");
     world.put("d/sub/b", "old b\n");
     world.chmod("d", 0o750);
     world.chmod("d/sub", 0o700);
-    stage(&world, door, vec![delete("d/a"), delete("d/sub/b"), write("d", "new\n")]);
+    stage(&world, staged, vec![delete("d/a"), delete("d/sub/b"), write("d", "new\n")]);
     round_trip(&world, &|world| assert_eq!(world.disk("d").as_deref(), Some("new\n")));
 }
 
@@ -141,7 +141,7 @@ fn a_set_that_empties_directories_removes_them_and_undo_brings_them_back() {
     world.chmod("d", 0o750);
     world.chmod("d/sub", 0o700);
     let gone = vec![delete("d/sub/a"), rename("d/b", "b"), delete("kept/c")];
-    stage(&world, Door::Together, gone);
+    stage(&world, Staged::Together, gone);
     round_trip(&world, &|world| {
         assert!(!world.root().join("d").exists(), "nothing is left in it");
         assert_eq!(world.disk("kept/users").as_deref(), Some("theirs\n"));
@@ -152,7 +152,7 @@ fn a_set_that_empties_directories_removes_them_and_undo_brings_them_back() {
 fn a_directory_that_was_empty_before_stays_when_its_only_file_is_undone() {
     let world = World::new();
     fs::create_dir(world.root().join("d")).expect("made");
-    stage(&world, Door::Together, vec![write("d/a", "new\n")]);
+    stage(&world, Staged::Together, vec![write("d/a", "new\n")]);
     round_trip(&world, &|world| assert_eq!(world.disk("d/a").as_deref(), Some("new\n")));
 }
 
@@ -160,7 +160,7 @@ fn a_directory_that_was_empty_before_stays_when_its_only_file_is_undone() {
 fn a_directory_with_a_users_file_is_not_replaced() {
     let world = World::new();
     world.put("d/a", "old\n");
-    stage(&world, Door::Together, vec![delete("d/a"), write("d", "new\n")]);
+    stage(&world, Staged::Together, vec![delete("d/a"), write("d", "new\n")]);
     world.put("d/users", "theirs\n");
     let before = world.tree();
     let error = world.layer.apply(&ApplyRequest::default()).expect_err("refused");

@@ -113,7 +113,7 @@ fn on_disk(world: &World) -> Files {
 }
 
 /// An answer without the times and inodes, which differ between two worlds.
-fn told(answer: staging_core::Result<Proposed>) -> Result<String, String> {
+fn answered(answer: staging_core::Result<Proposed>) -> Result<String, String> {
     let Proposed { patch, also_changed, superseded, also_pending_in, withdrawn } =
         answer.map_err(|error| error.to_string())?;
     let patches: Vec<_> = patch
@@ -185,7 +185,7 @@ proptest! {
             left = rest;
             let pairs = || group.iter().zip(&ours);
             let one_by_one: Vec<_> =
-                pairs().map(|(step, (s, _))| told(alone.layer.propose(*s, proposal(step)))).collect();
+                pairs().map(|(step, (s, _))| answered(alone.layer.propose(*s, proposal(step)))).collect();
             let requests: Vec<_> = pairs().map(|(step, (_, session))| StageRequest {
                 session: *session,
                 proposals: vec![proposal(step)],
@@ -193,7 +193,7 @@ proptest! {
             }).collect();
             let answers = together.layer.stage(&requests).into_iter();
             let at_once: Vec<_> =
-                answers.map(|answer| told(answer.map(|mut one| one.remove(0)))).collect();
+                answers.map(|answer| answered(answer.map(|mut one| one.remove(0)))).collect();
             prop_assert_eq!(at_once, one_by_one, "{:?} of {:?}", group, steps);
         }
         prop_assert_eq!(together.events(), alone.events());

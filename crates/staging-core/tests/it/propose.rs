@@ -357,5 +357,5 @@ fn a_change_of_mode_alone_is_refused_for_a_file_with_hard_links() {
     let s = world.session("agent");
     let refused = world.layer.propose(s, set_mode("one", 0o600)).expect_err("refused");
     assert_eq!(refused.kind(), ErrorKind::Refused, "{refused}");
-    world.write(s, "one", "new content severs it\n").patch.expect("pending");
+    world.write(s, "one", "new content breaks it\n").patch.expect("pending");
 }

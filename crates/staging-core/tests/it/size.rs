@@ -228,7 +228,7 @@ fn a_wait_for_the_store_is_reported_with_the_process_and_goes_on() {
         other.execute_batch("COMMIT").expect("ended");
         proposing.join().expect("no panic").expect("it is staged after that");
     });
-    assert!(told.try_recv().is_err(), "it is said once");
+    assert!(told.try_recv().is_err(), "it is reported once");
 }
 
 #[test]

@@ -11,9 +11,9 @@ use staging_core::{
 use crate::world::write;
 
 /// A folder for states, and one for workspaces.
-struct Places(tempfile::TempDir);
+struct Folders(tempfile::TempDir);
 
-impl Places {
+impl Folders {
     fn new() -> Self {
         let places = Self(tempfile::tempdir().expect("a temporary directory"));
         fs::create_dir(places.base()).expect("made");
@@ -67,7 +67,7 @@ impl Places {
 
 #[test]
 fn a_state_follows_its_directory_when_that_is_renamed() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     let moved = root.with_file_name("moved");
     fs::rename(&root, &moved).expect("renamed");
@@ -81,7 +81,7 @@ fn a_state_follows_its_directory_when_that_is_renamed() {
 
 #[test]
 fn another_directory_at_an_old_path_has_a_state_of_its_own() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     fs::rename(&root, root.with_file_name("moved")).expect("renamed");
     places.root("work");
@@ -95,7 +95,7 @@ fn another_directory_at_an_old_path_has_a_state_of_its_own() {
 
 #[test]
 fn the_state_of_a_replaced_directory_is_offered_to_the_new_one_and_not_adopted() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     fs::remove_dir(&root).expect("removed");
     places.root("work");
@@ -111,7 +111,7 @@ fn the_state_of_a_replaced_directory_is_offered_to_the_new_one_and_not_adopted()
 
 #[test]
 fn adopting_a_state_is_refused_while_the_workspaces_own_has_pending_patches() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     fs::remove_dir(&root).expect("removed");
     let (_, own) = places.used("work");
@@ -123,7 +123,7 @@ fn adopting_a_state_is_refused_while_the_workspaces_own_has_pending_patches() {
 
 #[test]
 fn a_state_is_not_adopted_while_its_workspace_exists() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     let moved = root.with_file_name("moved");
     fs::rename(&root, &moved).expect("renamed");
@@ -136,7 +136,7 @@ fn a_state_is_not_adopted_while_its_workspace_exists() {
 
 #[test]
 fn a_new_mount_of_the_same_directory_keeps_the_state() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     places.alter(&state, "device", |device| device + 1);
     let found = places.find(&root);
@@ -146,7 +146,7 @@ fn a_new_mount_of_the_same_directory_keeps_the_state() {
 
 #[test]
 fn a_directory_with_a_reused_inode_is_another_directory() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     places.alter(&state, "born_ns", |born| born - 1);
     assert_eq!(places.find(&root).found, StateFound::New);
@@ -155,7 +155,7 @@ fn a_directory_with_a_reused_inode_is_another_directory() {
 
 #[test]
 fn a_snapshot_at_another_path_does_not_get_the_originals_state() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     // The same inode on another device, as in a snapshot of a subvolume.
     places.alter(&state, "device", |device| device + 1);
@@ -169,7 +169,7 @@ fn a_snapshot_at_another_path_does_not_get_the_originals_state() {
 
 #[test]
 fn a_copy_has_a_state_of_its_own() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, _) = places.used("work");
     let copy = places.root("copy");
     assert_eq!(places.pending(&copy), 0);
@@ -178,7 +178,7 @@ fn a_copy_has_a_state_of_its_own() {
 
 #[test]
 fn a_state_of_an_older_version_is_found_by_its_path_and_marked() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     fs::remove_file(state.join("workspace")).expect("as older versions left it");
     assert_eq!(places.find(&root).found, StateFound::ByPath);
@@ -190,7 +190,7 @@ fn a_state_of_an_older_version_is_found_by_its_path_and_marked() {
 
 #[test]
 fn the_first_directory_whose_state_had_a_session_is_found() {
-    let places = Places::new();
+    let places = Folders::new();
     let (used, _) = places.used("used");
     let (looked_at, without) = (places.root("looked_at"), places.root("without"));
     drop(places.open(&looked_at));
@@ -214,7 +214,7 @@ fn the_first_directory_whose_state_had_a_session_is_found() {
 
 #[test]
 fn two_copies_of_a_state_are_refused_when_the_path_does_not_decide() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     fs::create_dir(state.with_extension("copy")).expect("made");
     fs::copy(state.join("workspace"), state.with_extension("copy").join("workspace"))
@@ -228,7 +228,7 @@ fn two_copies_of_a_state_are_refused_when_the_path_does_not_decide() {
 
 #[test]
 fn a_state_that_is_named_for_another_directory_is_not_opened() {
-    let places = Places::new();
+    let places = Folders::new();
     let (_, state) = places.used("work");
     let other = places.root("other");
     let error = DiffStagingLayer::open(StagingOptions::new(other, &state)).err().expect("refused");
@@ -238,7 +238,7 @@ fn a_state_that_is_named_for_another_directory_is_not_opened() {
 
 #[test]
 fn states_with_an_interrupted_apply_are_listed_with_their_workspace() {
-    let places = Places::new();
+    let places = Folders::new();
     let (root, state) = places.used("work");
     let (gone, of_the_gone) = places.used("gone");
     fs::remove_dir(&gone).expect("removed");
@@ -255,7 +255,7 @@ fn states_with_an_interrupted_apply_are_listed_with_their_workspace() {
 
 #[test]
 fn a_state_that_cannot_be_read_is_listed_with_its_problem() {
-    let places = Places::new();
+    let places = Folders::new();
     let (_, damaged) = places.used("damaged");
     let (root, _) = places.used("work");
     fs::remove_file(damaged.join("workspace")).expect("removed");
