@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use miette::{IntoDiagnostic as _, Result, miette};
-use orchestrator_adapter::{ApplyRequest, DiffStagingLayer, Proposal};
+use orchestrator_adapter::{ApplyRequest, DiskOwner, Proposal};
 
 use crate::apply::peak_memory_mib;
 use crate::table::{median, print, shown};
@@ -85,7 +85,7 @@ fn ms(duration: Duration) -> f64 {
 /// What a reviewer waits for with 10,000 pending.
 fn review(target: &Path) -> Result<Vec<(&'static str, Duration)>> {
     let world = World::new(target, PENDING)?;
-    let layer = DiffStagingLayer::open(world.options()).into_diagnostic()?;
+    let layer = DiskOwner::open(world.options()).into_diagnostic()?;
     let session = layer.open_session("agent").into_diagnostic()?.id;
     settle();
     for batch in 0..PENDING / 100 {
@@ -98,7 +98,7 @@ fn review(target: &Path) -> Result<Vec<(&'static str, Duration)>> {
     }
     drop(layer);
     let mut measured = Vec::new();
-    let open = || DiffStagingLayer::open(world.options()).into_diagnostic();
+    let open = || DiskOwner::open(world.options()).into_diagnostic();
     measured.push((
         "open and status, as a new process does",
         median_of(9, || {

@@ -9,8 +9,8 @@ use actix::prelude::{Addr, Handler, MailboxError, Message, Recipient, System};
 use futures_core::Stream;
 use staging_core::{
     ApplyId, ApplyReport, ApplyRequest, ApplyStatus, Approval, DiffOptions, DiffStagingLayer,
-    Patch, Proposed, RecoverReport, RedoReport, RedoRequest, RelPath, RequestId, Selector, Session,
-    StagingError, StagingOptions, Status, UndoReport, WatchHealth,
+    DiskOwner, Patch, Proposed, RecoverReport, RedoReport, RedoRequest, RelPath, RequestId,
+    Selector, Session, StagingError, StagingOptions, Status, UndoReport, WatchHealth,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -49,9 +49,10 @@ impl Staging {
     /// # Errors
     /// When the workspace or the state directory cannot be used.
     pub async fn open(options: StagingOptions) -> Result<Self, ActorError> {
-        let opened = tokio::task::spawn_blocking(move || DiffStagingLayer::open(options)).await;
-        let layer = opened.map_err(|_| ActorError::Panicked)??;
-        let registry = Registry::launch(layer.clone()).await?;
+        let opened = tokio::task::spawn_blocking(move || DiskOwner::open(options)).await;
+        let owner = opened.map_err(|_| ActorError::Panicked)??;
+        let layer = owner.layer();
+        let registry = Registry::launch(owner).await?;
         Ok(Self { layer, registry, _host: None })
     }
 
@@ -144,7 +145,7 @@ impl Staging {
     /// Applies an approved set, whole or not at all.
     ///
     /// # Errors
-    /// As [`DiffStagingLayer::apply`].
+    /// As [`DiskOwner::apply`].
     pub async fn apply(&self, request: ApplyRequest) -> Result<ApplyReport, ActorError> {
         self.ask(PerformApply { request }).await
     }
@@ -152,7 +153,7 @@ impl Staging {
     /// Undoes an applied set, by default the newest one.
     ///
     /// # Errors
-    /// As [`DiffStagingLayer::undo`].
+    /// As [`DiskOwner::undo`].
     pub async fn undo(
         &self,
         apply: Option<ApplyId>,
@@ -164,7 +165,7 @@ impl Staging {
     /// Applies an undone set again.
     ///
     /// # Errors
-    /// As [`DiffStagingLayer::redo`].
+    /// As [`DiskOwner::redo`].
     pub async fn redo(&self, request: RedoRequest) -> Result<RedoReport, ActorError> {
         self.ask(RedoApply { request }).await
     }
@@ -172,7 +173,7 @@ impl Staging {
     /// Finishes or rolls back the applies of dead processes.
     ///
     /// # Errors
-    /// As [`DiffStagingLayer::recover`].
+    /// As [`DiskOwner::recover`].
     pub async fn recover(&self) -> Result<RecoverReport, ActorError> {
         self.ask(Recover).await
     }
@@ -229,8 +230,8 @@ impl Staging {
         &self.registry
     }
 
-    /// The blocking layer below the actors, for reading. Changes of files are messages, because one
-    /// actor owns every swap.
+    /// The blocking layer below the actors, for reading. It cannot change the workspace: that is a
+    /// message to the actor that owns the disk.
     pub fn layer(&self) -> &DiffStagingLayer {
         &self.layer
     }

@@ -15,7 +15,7 @@ use orchestrator_adapter::{
     Registry, RelPath, SafeDelete, SafeEdit, SafeRename, SafeSetMode, SafeWrite, SessionActor,
     ShowDiff, Shutdown, Staging, Subscribe,
 };
-use staging_core::{DiffStagingLayer, ErrorKind, Event, Patch, StagingOptions};
+use staging_core::{DiffStagingLayer, DiskOwner, ErrorKind, Event, Patch, StagingOptions};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -26,17 +26,17 @@ struct World {
 }
 
 impl World {
-    fn with(change: impl FnOnce(&mut StagingOptions)) -> Self {
+    fn with(change: impl FnOnce(&mut StagingOptions)) -> (Self, DiskOwner) {
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::create_dir(dir.path().join("work")).expect("a workspace");
         let mut options = StagingOptions::new(dir.path().join("work"), dir.path().join("state"));
         change(&mut options);
-        let layer = DiffStagingLayer::open(options).expect("a new state directory opens");
-        Self { layer, dir }
+        let owner = DiskOwner::open(options).expect("a new state directory opens");
+        (Self { layer: owner.layer(), dir }, owner)
     }
 
-    fn again(&self) -> DiffStagingLayer {
-        DiffStagingLayer::open(self.layer.options().clone()).expect("the state opens again")
+    fn again(&self) -> DiskOwner {
+        DiskOwner::open(self.layer.options().clone()).expect("the state opens again")
     }
 
     fn root(&self) -> PathBuf {
@@ -85,9 +85,9 @@ fn run(
     change: impl FnOnce(&mut StagingOptions),
     test: impl AsyncFnOnce(&World, Addr<Registry>),
 ) -> World {
-    let world = World::with(change);
+    let (world, owner) = World::with(change);
     System::new().block_on(async {
-        let registry = Registry::launch(world.layer.clone()).await.expect("launched");
+        let registry = Registry::launch(owner).await.expect("launched");
         test(&world, registry).await;
     });
     world
@@ -599,5 +599,5 @@ fn a_program_without_actix_embeds_it_and_reads_events_as_a_stream() {
         while events.next().await.is_some() {}
     });
     // The state is free again.
-    DiffStagingLayer::open(options()).expect("it opens").status().expect("asked");
+    DiskOwner::open(options()).expect("it opens").status().expect("asked");
 }

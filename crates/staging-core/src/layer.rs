@@ -19,7 +19,7 @@ use crate::store::{Store, log, state_dir};
 /// Holds every agent's writes outside the workspace until a person decides.
 ///
 /// Cheap to clone; clones share everything. All calls block, and any thread may
-/// make them.
+/// make them. It is opened as a [`DiskOwner`](crate::DiskOwner), which alone can apply.
 #[derive(Clone)]
 pub struct DiffStagingLayer(pub(crate) Arc<Inner>);
 
@@ -58,30 +58,6 @@ impl Inner {
 }
 
 impl DiffStagingLayer {
-    /// Opens the workspace's state, creating it where there is none.
-    ///
-    /// Finishes or undoes what a dead process left, unless another process is at
-    /// it, and ends sessions whose time has run out.
-    ///
-    /// # Errors
-    /// When the workspace or the state directory cannot be used, or the state belongs to another
-    /// workspace or to a newer version.
-    pub fn open(options: StagingOptions) -> Result<Self> {
-        let layer = Self::open_as_it_is(options)?;
-        // Reading does not need it; every call that changes the workspace recovers first.
-        if let Err(error) = layer.0.recover_if_free() {
-            tracing::warn!(%error, "what a dead process left is not recovered yet");
-        }
-        match layer.0.sweep_at_start() {
-            // A state that cannot be written can still be read; the next change reports it.
-            Err(error) if error.is_unwritable() => {
-                tracing::debug!(%error, "what is old or orphaned stays until the next start");
-            }
-            swept => swept?,
-        }
-        Ok(layer)
-    }
-
     /// Opens the workspace's state and leaves what is in it as it is: no recovery, no sweep.
     pub(crate) fn open_as_it_is(mut options: StagingOptions) -> Result<Self> {
         let state = state_dir::prepare(&options.state_dir)?;

@@ -2,12 +2,13 @@
 //! signatures, approvals and the log. Everything here is synchronous.
 //!
 //! # Map
-//! [`DiffStagingLayer`] is the one type to start with. An agent has a [`Session`]; what it proposes
+//! [`DiskOwner`] opens a workspace, and is the only handle that can change its files; clones of its
+//! [`DiffStagingLayer`] stage and read. An agent has a [`Session`]; what it proposes
 //! ([`Proposal`]) becomes a pending [`Patch`], with the file's [`Base`] and the staged content in a
 //! store outside of the workspace. A reviewer reads one diff
 //! ([`write_diff`](DiffStagingLayer::write_diff)) of a [`Selection`] and approves its [`Signature`];
-//! [`apply`](DiffStagingLayer::apply) brings exactly that to the disk, whole or not at all, and
-//! [`undo`](DiffStagingLayer::undo) takes it back. Every change of state is an [`Event`] in a log
+//! [`apply`](DiskOwner::apply) brings exactly that to the disk, whole or not at all, and
+//! [`undo`](DiskOwner::undo) takes it back. Every change of state is an [`Event`] in a log
 //! whose entries are chained by hashes.
 //!
 //! `stage.rs` lists the steps of a proposal, `decide/apply.rs` those of an apply, `decide/undo.rs`
@@ -15,12 +16,13 @@
 //! `contents/` the bytes.
 //!
 //! ```
-//! use staging_core::{ApplyRequest, DiffOptions, DiffStagingLayer, Proposal, RelPath, StagingOptions};
+//! use staging_core::{ApplyRequest, DiffOptions, DiskOwner, Proposal, RelPath, StagingOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (workspace, state) = (tempfile::tempdir()?, tempfile::tempdir()?);
 //! let options = StagingOptions::new(workspace.path(), state.path().join("state"));
-//! let layer = DiffStagingLayer::open(options)?;
+//! let owner = DiskOwner::open(options)?;
+//! let layer = owner.layer();
 //! let session = layer.open_session("refactorer")?;
 //!
 //! let path = RelPath::parse(b"greeting.txt")?;
@@ -34,15 +36,15 @@
 //! assert!(String::from_utf8(diff)?.contains("+good evening"));
 //!
 //! let expect = Some(selection.signature);
-//! layer.apply(&ApplyRequest { expect, ..ApplyRequest::default() })?;
-//! layer.tidy()?;
+//! owner.apply(&ApplyRequest { expect, ..ApplyRequest::default() })?;
+//! owner.tidy()?;
 //! assert_eq!(std::fs::read(workspace.path().join("greeting.txt"))?, b"good evening\n");
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # Durability
-//! What [`apply`](DiffStagingLayer::apply) and [`undo`](DiffStagingLayer::undo) report is on the disk
+//! What [`apply`](DiskOwner::apply) and [`undo`](DiskOwner::undo) report is on the disk
 //! and survives a power cut. A proposal survives the process when it is answered; it survives a
 //! power cut after the next flush (about a second), or at once with
 //! [`durable_proposals`](StagingOptions::durable_proposals).
@@ -65,6 +67,7 @@ mod boot;
 mod contents;
 mod decide;
 mod diffing;
+mod disk_owner;
 mod error;
 mod event;
 mod ids;
@@ -101,6 +104,7 @@ pub use approval::{Approval, ApprovalMeans};
 pub use base::{Base, BaseStat, ContentJson};
 pub use decide::client_approved::check_client_approval;
 pub use diffing::{ChildLimits, Confinement, PluginHost, Policy};
+pub use disk_owner::DiskOwner;
 pub use error::{ErrorKind, Result, StagingError, with_causes};
 pub use event::{ClientApproval, EVENT_SCHEMA, Event, EventRecord, LogCheck, Notice, event_schema};
 pub use ids::{ApplyId, IdParseError, PatchId, RequestId, RequestIdError, SessionId};

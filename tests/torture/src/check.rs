@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use miette::{IntoDiagnostic as _, Result, miette};
-use orchestrator_adapter::{DiffStagingLayer, Event, Patch, PatchId, PatchState, SessionState};
+use orchestrator_adapter::{DiskOwner, Event, Patch, PatchId, PatchState, SessionState};
 
 use crate::world::{must, options};
 
 /// Checks everything; prints what it found.
 pub(super) fn everything(folder: &Path, before: &BTreeMap<String, Vec<u8>>) -> Result<()> {
-    let layer = DiffStagingLayer::open(options(folder)).into_diagnostic()?;
+    let layer = DiskOwner::open(options(folder)).into_diagnostic()?;
     let recovered = layer.recover().into_diagnostic()?;
     let log = layer.verify_log().into_diagnostic()?;
     must(log.is_intact(), || format!("the log is broken at {:?}", log.broken_at))?;
@@ -36,7 +36,7 @@ pub(super) fn everything(folder: &Path, before: &BTreeMap<String, Vec<u8>>) -> R
 
 /// With every process killed, one sweep finds all of their sessions orphaned, and what
 /// they had pending still waits; how many.
-fn orphans(layer: &DiffStagingLayer) -> Result<usize> {
+fn orphans(layer: &DiskOwner) -> Result<usize> {
     let pending = || -> Result<Vec<PatchId>> {
         let status = layer.status().into_diagnostic()?;
         let patches = status.sessions.iter().flat_map(|session| &session.patches);
@@ -54,7 +54,7 @@ fn orphans(layer: &DiffStagingLayer) -> Result<usize> {
 }
 
 /// Every answer that a process recorded is in the store; how many proposals and decisions.
-fn acknowledged(folder: &Path, layer: &DiffStagingLayer) -> Result<(u64, u64)> {
+fn acknowledged(folder: &Path, layer: &DiskOwner) -> Result<(u64, u64)> {
     let (mut proposed, mut decided) = (0, 0);
     for entry in fs::read_dir(folder).into_diagnostic()? {
         let entry = entry.into_diagnostic()?;
@@ -99,7 +99,7 @@ fn acknowledged(folder: &Path, layer: &DiffStagingLayer) -> Result<(u64, u64)> {
 /// Each file holds what was applied to it last, or what it held before; how many files.
 fn workspace(
     folder: &Path,
-    layer: &DiffStagingLayer,
+    layer: &DiskOwner,
     before: &BTreeMap<String, Vec<u8>>,
 ) -> Result<usize> {
     let mut expected: BTreeMap<String, String> = before
@@ -141,7 +141,7 @@ fn workspace(
 
 /// The state directory holds the contents that a patch needs, and no others. Closes the
 /// store for it.
-fn state(folder: &Path, layer: DiffStagingLayer) -> Result<(u64, u64)> {
+fn state(folder: &Path, layer: DiskOwner) -> Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     let (contents, damaged) = layer.check_contents().into_diagnostic()?;
     must(damaged.is_empty(), || format!("damaged contents in {damaged:?}"))?;
@@ -160,7 +160,7 @@ fn state(folder: &Path, layer: DiffStagingLayer) -> Result<(u64, u64)> {
     must(needed.len() as u64 == contents, || "a content is kept that no patch needs".to_owned())?;
     drop(layer);
     // With the last process gone, nothing is being appended to.
-    let layer = DiffStagingLayer::open(options(folder)).into_diagnostic()?;
+    let layer = DiskOwner::open(options(folder)).into_diagnostic()?;
     layer.sweep(Duration::from_secs(3600)).into_diagnostic()?;
     let blocks = |bytes: u64| bytes.next_multiple_of(4096);
     let allowed: u64 = needed.values().map(|bytes| blocks(*bytes)).sum();

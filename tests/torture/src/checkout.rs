@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use miette::{IntoDiagnostic as _, Result};
-use orchestrator_adapter::{DiffStagingLayer, Event, Proposal, RelPath};
+use orchestrator_adapter::{DiskOwner, Event, Proposal, RelPath};
 
 use crate::world::{self, must, options};
 
@@ -32,7 +32,7 @@ pub(super) fn run() -> Result<()> {
     let folder = world::folder()?;
     let work = folder.path().join("work");
     repository(&work)?;
-    let layer = DiffStagingLayer::open(options(folder.path())).into_diagnostic()?;
+    let layer = DiskOwner::open(options(folder.path())).into_diagnostic()?;
     let session = layer.open_session("agent").into_diagnostic()?.id;
     let write = |name: String, content: String| {
         let path = RelPath::parse(name.as_bytes()).into_diagnostic()?;

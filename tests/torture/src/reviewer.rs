@@ -4,14 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use miette::{IntoDiagnostic as _, Result};
-use orchestrator_adapter::{ApplyRequest, DiffStagingLayer, Selector};
+use orchestrator_adapter::{ApplyRequest, DiskOwner, Selector};
 
 use crate::world::{self, Acknowledged};
 
 /// Applies and discards what is pending, a few patches of one session at a time.
 pub(crate) fn run(folder: &Path) -> Result<()> {
     let acknowledged = Acknowledged::open(folder, "reviewer")?;
-    let layer = DiffStagingLayer::open(world::options(folder)).into_diagnostic()?;
+    let layer = DiskOwner::open(world::options(folder)).into_diagnostic()?;
     loop {
         let status = layer.status().into_diagnostic()?;
         let pending: Vec<_> = status.sessions.iter().filter(|s| !s.patches.is_empty()).collect();

@@ -1,6 +1,6 @@
 //! A command's surroundings, and what several commands report of patches.
 
-use staging_core::{DiffStagingLayer, DiscardReason, Patch};
+use staging_core::{DiscardReason, DiskOwner, Patch};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -10,7 +10,7 @@ use crate::location::Location;
 pub(super) struct Context<'a> {
     pub(super) console: &'a Console,
     pub(super) location: Location,
-    pub(super) layer: DiffStagingLayer,
+    pub(super) layer: DiskOwner,
 }
 
 impl Context<'_> {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_server::{ServeError, SessionName};
 use orchestrator_adapter::ActorError;
-use staging_core::{DiffStagingLayer, ErrorKind, StagingOptions, WaitObserver, agent_label};
+use staging_core::{DiskOwner, ErrorKind, StagingOptions, WaitObserver, agent_label};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -17,7 +17,7 @@ const CLAUDE_CODE_SESSION: &str = "CLAUDE_CODE_SESSION_ID";
 /// keeps what a server says.
 pub(super) fn recover_first(options: &StagingOptions, console: &Console) {
     // What keeps it from opening, the server says.
-    if let Ok(layer) = DiffStagingLayer::open(options.clone()) {
+    if let Ok(layer) = DiskOwner::open(options.clone()) {
         console.report_recovery(layer.take_recovered());
     }
 }

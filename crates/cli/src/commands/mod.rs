@@ -28,7 +28,7 @@ mod undo;
 mod watch;
 mod without_state;
 
-use staging_core::{DiffStagingLayer, StagingOptions};
+use staging_core::{DiskOwner, StagingOptions};
 
 use self::context::Context;
 use self::options::{elicitation_wait, options};
@@ -105,7 +105,7 @@ fn open_and_dispatch(
     options: StagingOptions,
     console: &Console,
 ) -> Result<(), Failure> {
-    let layer = DiffStagingLayer::open(options)?;
+    let layer = DiskOwner::open(options)?;
     // `recover` reports what it does as its answer.
     if !matches!(command, Command::Recover(_)) {
         console.follow(&layer);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::json;
 use staging_core::{
-    ApplyId, DiffStagingLayer, ErrorKind, Finding, Health, InDoubtApply, KnownState, RecoverReport,
+    ApplyId, DiskOwner, ErrorKind, Finding, Health, InDoubtApply, KnownState, RecoverReport,
     StagingOptions, known_states,
 };
 
@@ -201,7 +201,7 @@ fn recover_known(
         );
         return Ok((Visit::Failed, Some(problem)));
     }
-    let layer = DiffStagingLayer::open(options(&location)?)?;
+    let layer = DiskOwner::open(options(&location)?)?;
     report.add(layer.take_recovered());
     let Some(done) = layer.try_recover()? else {
         let problem = "an apply is running there: run `greenroom recover --all` again when it has \

@@ -1,9 +1,10 @@
 //! The FsActor: the one owner of every disk swap.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use actix::prelude::*;
-use staging_core::{ApplyReport, DiffStagingLayer, RecoverReport, RedoReport, UndoReport};
+use staging_core::{ApplyReport, DiskOwner, RecoverReport, RedoReport, SweepReport, UndoReport};
 
 use crate::error::ActorError;
 use crate::messages::{PerformApply, Recover, RedoApply, Stop, UndoApply};
@@ -15,22 +16,30 @@ impl Message for Tidy {
     type Result = ();
 }
 
-/// Owns every disk swap of this process, on a thread of its own, so that its
-/// handlers may block.
+/// Sweeps for as long as `budget`.
+pub(super) struct Sweep {
+    pub(super) budget: Duration,
+}
+
+impl Message for Sweep {
+    type Result = Done<SweepReport>;
+}
+
+/// Owns the disk, on a thread of its own, so that its handlers may block.
 pub(super) struct FsActor {
-    layer: DiffStagingLayer,
+    owner: DiskOwner,
 }
 
 impl FsActor {
     /// Starts it on a thread of its own.
-    pub(super) fn launch(layer: DiffStagingLayer) -> (Addr<Self>, Arbiter) {
+    pub(super) fn launch(owner: DiskOwner) -> (Addr<Self>, Arbiter) {
         let arbiter = Arbiter::new();
-        let addr = Self::start_in_arbiter(&arbiter.handle(), |_| Self { layer });
+        let addr = Self::start_in_arbiter(&arbiter.handle(), |_| Self { owner });
         (addr, arbiter)
     }
 
     fn tidy(&self) {
-        match self.layer.tidy() {
+        match self.owner.tidy() {
             Ok(kept) => {
                 for kept in kept {
                     let file = kept.file.display().to_string();
@@ -69,7 +78,7 @@ impl Actor for FsActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(self.layer.options().mailbox_capacity.max(1));
+        context.set_mailbox_capacity(self.owner.options().mailbox_capacity.max(1));
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -84,21 +93,25 @@ handlers! { FsActor: Done;
     PerformApply { request } -> ApplyReport, |actor, context| {
         let _span = tracing::info_span!("perform_apply", named = request.ids.len()).entered();
         context.notify(Tidy);
-        catch_panic(|| actor.layer.apply(&request))
+        catch_panic(|| actor.owner.apply(&request))
     };
     UndoApply { apply, approval } -> UndoReport, |actor, context| {
         let _span = tracing::info_span!("undo_apply").entered();
         context.notify(Tidy);
-        catch_panic(|| actor.layer.undo_by(apply, &approval))
+        catch_panic(|| actor.owner.undo_by(apply, &approval))
     };
     RedoApply { request } -> RedoReport, |actor, context| {
         let _span = tracing::info_span!("redo_apply").entered();
         context.notify(Tidy);
-        catch_panic(|| actor.layer.redo(&request))
+        catch_panic(|| actor.owner.redo(&request))
+    };
+    Sweep { budget } -> SweepReport, |actor, _| {
+        let _span = tracing::debug_span!("sweep").entered();
+        catch_panic(|| actor.owner.sweep(budget))
     };
     Recover -> RecoverReport, |actor, _| {
         let _span = tracing::info_span!("recover").entered();
-        catch_panic(|| actor.layer.recover())
+        catch_panic(|| actor.owner.recover())
     };
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use actix::prelude::*;
 use staging_core::DiffStagingLayer;
 
+use super::fs::{self, FsActor, Sweep};
 use super::pool::Pool;
+use crate::error::ActorError;
 use crate::messages::Stop;
 
 /// How much a power cut may take: what was acknowledged within this.
@@ -14,39 +16,51 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How often the length of the store's log is looked at.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
 
-/// How long one sweep may take; the next one goes on.
-const SWEEP_BUDGET: Duration = Duration::from_millis(500);
+/// How long one sweep may take; the next one goes on. An apply waits for it, because both are work
+/// of the disk's owner.
+const SWEEP_BUDGET: Duration = Duration::from_millis(250);
 
 /// Flushes, checkpoints and sweeps, one at a time.
 pub(super) struct MaintenanceActor {
     layer: DiffStagingLayer,
     pool: Pool,
+    fs: Addr<FsActor>,
     is_busy: bool,
 }
 
 impl MaintenanceActor {
     /// Starts it on the current arbiter.
-    pub(super) fn launch(layer: DiffStagingLayer, pool: Pool) -> Addr<Self> {
-        Self { layer, pool, is_busy: false }.start()
+    pub(super) fn launch(layer: DiffStagingLayer, pool: Pool, fs: Addr<FsActor>) -> Addr<Self> {
+        Self { layer, pool, fs, is_busy: false }.start()
     }
 
-    /// Does a task, unless another one is under way: then it is left to the next time.
-    fn perform(
+    /// Begins a task, unless another one is under way: then it is left to the next time.
+    fn perform<F>(
         &mut self,
         context: &mut Context<Self>,
         name: &'static str,
-        work: impl FnOnce(&DiffStagingLayer) -> staging_core::Result<()> + Send + 'static,
-    ) {
+        begin: impl FnOnce(&Self) -> F,
+    ) where
+        F: Future<Output = Result<(), ActorError>> + 'static,
+    {
         if std::mem::replace(&mut self.is_busy, true) {
             return;
         }
-        let done = self.pool.clone().run(tracing::debug_span!("maintenance", name), work);
+        let done = begin(self);
         context.spawn(fut::wrap_future::<_, Self>(done).map(move |done, actor, _| {
             actor.is_busy = false;
             if let Err(error) = done {
                 tracing::warn!(%error, name, "tried again later");
             }
         }));
+    }
+
+    /// A task on the blocking pool.
+    fn run<W>(&self, work: W) -> impl Future<Output = Result<(), ActorError>> + use<W>
+    where
+        W: FnOnce(&DiffStagingLayer) -> staging_core::Result<()> + Send + 'static,
+    {
+        self.pool.clone().run(tracing::debug_span!("maintenance"), work)
     }
 }
 
@@ -56,16 +70,23 @@ impl Actor for MaintenanceActor {
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(FLUSH_EVERY, |actor, context| {
             if actor.layer.needs_flush() {
-                actor.perform(context, "flush", DiffStagingLayer::flush_beside_work);
+                actor.perform(context, "flush", |actor| {
+                    actor.run(DiffStagingLayer::flush_beside_work)
+                });
             }
         });
         context.run_interval(CHECKPOINT_EVERY, |actor, context| {
             if actor.layer.has_long_log() {
-                actor.perform(context, "checkpoint", DiffStagingLayer::checkpoint_log);
+                actor.perform(context, "checkpoint", |actor| {
+                    actor.run(DiffStagingLayer::checkpoint_log)
+                });
             }
         });
         context.run_interval(self.layer.options().sweep_every, |actor, context| {
-            actor.perform(context, "sweep", |layer| layer.sweep(SWEEP_BUDGET).map(drop));
+            actor.perform(context, "sweep", |actor| {
+                let swept = fs::ask(&actor.fs, Sweep { budget: SWEEP_BUDGET });
+                async { swept.await.map(drop) }
+            });
         });
     }
 }

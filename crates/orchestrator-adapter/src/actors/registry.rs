@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use actix::prelude::*;
 use staging_core::{
-    ApplyReport, ApplyStatus, DiffStagingLayer, Patch, Proposed, RecoverReport, RedoReport,
-    Session, SessionId, SessionState, Status, UndoReport, WatchHealth, Watching,
+    ApplyReport, ApplyStatus, DiffStagingLayer, DiskOwner, Patch, Proposed, RecoverReport,
+    RedoReport, Session, SessionId, SessionState, Status, UndoReport, WatchHealth, Watching,
 };
 use tokio::sync::mpsc;
 
@@ -58,12 +58,13 @@ pub struct Registry {
 type Answer<T> = ResponseFuture<Result<T, ActorError>>;
 
 impl Registry {
-    /// Starts the registry with its FsActor (on a thread of its own) and its
-    /// events actor, on the current arbiter.
+    /// Starts the registry on the current arbiter, with the FsActor, which owns the disk on a thread
+    /// of its own, and the actors of events and maintenance.
     ///
     /// # Errors
     /// What the store reports.
-    pub async fn launch(layer: DiffStagingLayer) -> Result<Addr<Self>, ActorError> {
+    pub async fn launch(owner: DiskOwner) -> Result<Addr<Self>, ActorError> {
+        let layer = owner.layer();
         let pool = Pool::new(layer.clone());
         let leave = tracing::debug_span!("leave_checkpoints_to_maintenance");
         pool.clone().run(leave, DiffStagingLayer::leave_checkpoints_to_maintenance).await?;
@@ -74,9 +75,9 @@ impl Registry {
         } else {
             None
         };
-        let (fs, arbiter) = FsActor::launch(layer.clone());
+        let (fs, arbiter) = FsActor::launch(owner);
         let events = EventsActor::launch(layer.clone(), pool.clone());
-        let maintenance = MaintenanceActor::launch(layer.clone(), pool.clone());
+        let maintenance = MaintenanceActor::launch(layer.clone(), pool.clone(), fs.clone());
         let (fs_arbiter, sessions) = (Some(arbiter), HashMap::new());
         let registry =
             Self { layer, pool, fs, fs_arbiter, events, sessions, watching, maintenance };

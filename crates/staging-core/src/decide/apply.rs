@@ -14,6 +14,7 @@ use crate::decide::client_approved::check_client_approval;
 use crate::decide::conclude::{Committed, NotCommitted};
 use crate::decide::put_back::reopen;
 use crate::decide::set_ids;
+use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
 use crate::event::{ClientApproval, Event};
 use crate::ids::{ApplyId, PatchId, RequestId, SessionId};
@@ -28,7 +29,7 @@ use crate::store::applies::held_by;
 use crate::store::write::Write;
 use crate::store::{applies, patches};
 
-impl DiffStagingLayer {
+impl DiskOwner {
     /// Applies one change set, whole or not at all, and returns when the outcome is on the disk. Call
     /// [`tidy`](Self::tidy) after the answer was given.
     ///
@@ -107,7 +108,9 @@ impl DiffStagingLayer {
         // The patches are locked, applied and recorded.
         inner.bring(&mut gate, lock, &patches, &Plan::of(request))
     }
+}
 
+impl DiffStagingLayer {
     /// How the apply of this name stands, in whatever process it ran; `None` when none
     /// has begun. Does not wait for one that runs.
     ///

@@ -1,6 +1,7 @@
 //! Applying an undone set again, whole or not at all.
 
 use crate::decide::apply::Plan;
+use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
 use crate::ids::ApplyId;
 use crate::layer::{DiffStagingLayer, Inner};
@@ -12,20 +13,22 @@ use crate::signing::set_signature;
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {
-    /// The undone set that [`redo`](Self::redo) would apply again.
+    /// The undone set that [`redo`](DiskOwner::redo) would apply again.
     ///
     /// # Errors
     /// `NotRedoable`, `NothingToRedo`.
     pub fn redoable(&self, apply: Option<ApplyId>) -> Result<Reversible> {
         self.0.undone(apply)
     }
+}
 
+impl DiskOwner {
     /// Applies an undone set again, the one that was undone last by default: all of its patches
     /// or none, those as well that a further undo took out of what is pending. Call
     /// [`tidy`](Self::tidy) once the answer is given.
     ///
     /// # Durability
-    /// As [`apply`](Self::apply).
+    /// As [`apply`](DiskOwner::apply).
     ///
     /// # Errors
     /// `NotRedoable` when one of its patches was decided since, `NothingToRedo`,

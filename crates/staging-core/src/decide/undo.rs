@@ -10,6 +10,7 @@ use crate::approval::Approval;
 use crate::decide::changes::reverse_all;
 use crate::decide::conclude::{Committed, NotCommitted, reason_of_conflicts};
 use crate::decide::set_ids;
+use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::ApplyId;
@@ -22,7 +23,7 @@ use crate::store::applies::RemovedDir;
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {
-    /// The applied set that [`undo`](Self::undo) would take back.
+    /// The applied set that [`undo`](DiskOwner::undo) would take back.
     ///
     /// # Errors
     /// `NotUndoable`, `NothingToUndo`.
@@ -31,7 +32,9 @@ impl DiffStagingLayer {
         let patches = self.0.store.peek(|connection| patches::of_apply(connection, apply))?;
         Ok(Reversible { apply, signature: set_signature(&patches), patches })
     }
+}
 
+impl DiskOwner {
     /// Takes an applied set back, by default the newest one that was not undone: whole or not at all,
     /// as it was applied. By default it passes over changes that Greenroom made to
     /// agents' settings. Its patches are pending again, unless something else is pending

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use crate::decide::changes::{changes as changes_of, reverse_all};
 use crate::decide::conclude::{ChangedDirs, commit, doubt, reason_of_conflicts, roll_back};
 use crate::decide::set_ids;
+use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::ApplyId;
@@ -27,13 +28,13 @@ use crate::store::{applies, patches};
 /// Why an apply is in doubt whose changes the store does not have.
 const INCOMPLETE: &str = "its record in the store is incomplete";
 
-impl DiffStagingLayer {
+impl DiskOwner {
     /// Finishes or rolls back every interrupted apply, tries those in doubt again, removes stray
     /// slots by a walk over the whole tree, and removes unreferenced contents. Waits for an apply
     /// that is running. A second call changes nothing.
     ///
     /// The report includes what other calls have recovered and
-    /// [`take_recovered`](Self::take_recovered) has not returned yet.
+    /// [`take_recovered`](DiffStagingLayer::take_recovered) has not returned yet.
     ///
     /// # Errors
     /// An error of the workspace, the store or the state directory. What was recovered before it
@@ -57,20 +58,6 @@ impl DiffStagingLayer {
         let kept = inner.tidy_for_recovery(&mut gate);
         let Some(lock) = inner.workspace.try_lock()? else { return Ok(None) };
         inner.recover_all_under(&lock, kept).map(Some)
-    }
-
-    /// Takes the report of what this layer has recovered before other work, since it was opened or
-    /// since the last call.
-    pub fn take_recovered(&self) -> RecoverReport {
-        std::mem::take(&mut unpoisoned(&self.0.recovered))
-    }
-
-    /// The applies that recovery could not finish and could not roll back.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn in_doubt(&self) -> Result<Vec<InDoubtApply>> {
-        self.0.store.peek(applies::in_doubt)
     }
 
     /// Ends an apply in doubt whose files a person has put in order: its patches can be decided
@@ -114,6 +101,22 @@ impl DiffStagingLayer {
             kept: kept.into_iter().map(|kept| kept.file).collect(),
             ..RecoverReport::default()
         })
+    }
+}
+
+impl DiffStagingLayer {
+    /// Takes the report of what this layer has recovered before other work, since it was opened or
+    /// since the last call.
+    pub fn take_recovered(&self) -> RecoverReport {
+        std::mem::take(&mut unpoisoned(&self.0.recovered))
+    }
+
+    /// The applies that recovery could not finish and could not roll back.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn in_doubt(&self) -> Result<Vec<InDoubtApply>> {
+        self.0.store.peek(applies::in_doubt)
     }
 }
 

@@ -9,6 +9,7 @@ use atomic_fs::Digest;
 use serde::Serialize;
 
 use crate::contents::blobs::is_damage;
+use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::{PatchId, SessionId};
@@ -115,42 +116,6 @@ impl DiffStagingLayer {
         })
     }
 
-    /// Ends overdue sessions, marks sessions whose process is dead, discards stale patches, and
-    /// removes expired history and unreferenced contents. It recovers an interrupted apply first,
-    /// unless another apply is running. After `budget` it stops between two steps.
-    ///
-    /// # Errors
-    /// An error of the store, the state directory or the workspace. The steps before it are done.
-    pub fn sweep(&self, budget: Duration) -> Result<SweepReport> {
-        self.0.store.with_reserve(|| self.sweep_once(budget))
-    }
-
-    fn sweep_once(&self, budget: Duration) -> Result<SweepReport> {
-        let inner = &*self.0;
-        let deadline = Instant::now() + budget;
-        inner.recover_if_free()?;
-        inner.store.note_age()?;
-        inner.drop_abandoned()?;
-        let mut report = SweepReport {
-            expired: inner.expire_overdue()?,
-            orphaned: inner.find_orphans()?,
-            ..SweepReport::default()
-        };
-        let (_, stale) = inner.revalidate(inner.store.read(patches::pending)?)?;
-        report.stale = stale.into_iter().map(|patch| patch.id).collect();
-        let (forgotten, all) = inner.forget_old(deadline)?;
-        report.forgotten = forgotten;
-        inner.flush(Space::All)?;
-        if all && Instant::now() < deadline {
-            let before = inner.store.age()?.minus(inner.options.history_keep_for);
-            inner.store.write(|write| sessions::forget(write, before, BATCH))?;
-            let swept = inner.sweep_state(Some(deadline))?;
-            (report.removed, report.bytes) = (swept.removed, swept.bytes);
-            report.complete = swept.complete;
-        }
-        Ok(report)
-    }
-
     /// Makes everything durable that any process has committed so far, and frees the space of
     /// contents that this process has released since the last flush.
     ///
@@ -228,6 +193,44 @@ impl DiffStagingLayer {
     /// Whether this process has committed something that is not durable yet.
     pub fn needs_flush(&self) -> bool {
         self.0.store.is_dirty()
+    }
+}
+
+impl DiskOwner {
+    /// Ends overdue sessions, marks sessions whose process is dead, discards stale patches, and
+    /// removes expired history and unreferenced contents. It recovers an interrupted apply first,
+    /// unless another apply is running. After `budget` it stops between two steps.
+    ///
+    /// # Errors
+    /// An error of the store, the state directory or the workspace. The steps before it are done.
+    pub fn sweep(&self, budget: Duration) -> Result<SweepReport> {
+        self.0.store.with_reserve(|| self.sweep_once(budget))
+    }
+
+    fn sweep_once(&self, budget: Duration) -> Result<SweepReport> {
+        let inner = &*self.0;
+        let deadline = Instant::now() + budget;
+        inner.recover_if_free()?;
+        inner.store.note_age()?;
+        inner.drop_abandoned()?;
+        let mut report = SweepReport {
+            expired: inner.expire_overdue()?,
+            orphaned: inner.find_orphans()?,
+            ..SweepReport::default()
+        };
+        let (_, stale) = inner.revalidate(inner.store.read(patches::pending)?)?;
+        report.stale = stale.into_iter().map(|patch| patch.id).collect();
+        let (forgotten, all) = inner.forget_old(deadline)?;
+        report.forgotten = forgotten;
+        inner.flush(Space::All)?;
+        if all && Instant::now() < deadline {
+            let before = inner.store.age()?.minus(inner.options.history_keep_for);
+            inner.store.write(|write| sessions::forget(write, before, BATCH))?;
+            let swept = inner.sweep_state(Some(deadline))?;
+            (report.removed, report.bytes) = (swept.removed, swept.bytes);
+            report.complete = swept.complete;
+        }
+        Ok(report)
     }
 }
 

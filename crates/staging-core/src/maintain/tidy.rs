@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use atomic_fs::{DisplacedEdit, RelPath, WorkspaceLock};
 use rusqlite::Connection;
 
+use crate::disk_owner::DiskOwner;
 use crate::error::Result;
 use crate::ids::ApplyId;
-use crate::layer::{DiffStagingLayer, Inner, Tidying};
+use crate::layer::{Inner, Tidying};
 use crate::locks::unpoisoned;
 use crate::patch::{Operation, Patch};
 use crate::store::{applies, patches};
@@ -20,7 +21,7 @@ use crate::waiting::{Activity, LockKind, REPORT_AFTER, Waiting};
 const LOCK_POLL: Duration = Duration::from_millis(1);
 const LOCK_POLL_MAX: Duration = Duration::from_millis(20);
 
-impl DiffStagingLayer {
+impl DiskOwner {
     /// Removes the temporary files of the last apply of this process, and makes its record in the
     /// store durable. Returns the files with displaced edits of a user that it found.
     ///

@@ -5,12 +5,13 @@
 use std::fs;
 
 use super::*;
+use crate::DiskOwner;
 use crate::options::StagingOptions;
 use crate::patch::{DiscardReason, Patch, PatchState};
 use crate::stage::proposal::Proposal;
 
 struct Scene {
-    layer: DiffStagingLayer,
+    layer: DiskOwner,
     dir: tempfile::TempDir,
 }
 
@@ -21,7 +22,7 @@ impl Scene {
         fs::create_dir(&root).expect("ours");
         let mut options = StagingOptions::new(&root, dir.path().join("state"));
         options.follow_every = Duration::from_millis(5);
-        let layer = DiffStagingLayer::open(options).expect("opened");
+        let layer = DiskOwner::open(options).expect("opened");
         let scene = Self { layer, dir };
         for file in files {
             scene.put(file, "old\n");

@@ -193,7 +193,7 @@ fn applies_follow_each_other_with_and_without_cleaning_up_in_between() {
     drop(world.layer);
     let names: Vec<_> = fs::read_dir(&root).expect("the root").collect();
     assert_eq!(names.len(), 1, "dropping the layer tidies");
-    let again = staging_core::DiffStagingLayer::open(other).expect("opens");
+    let again = staging_core::DiskOwner::open(other).expect("opens");
     assert!(!again.status().expect("a status").needs_recovery);
     drop(dir);
 }

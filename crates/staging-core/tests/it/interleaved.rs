@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use staging_core::{
-    ApplyRequest, DiffStagingLayer, PatchRequest, PatchState, Selector, SessionId, StagingError,
+    ApplyRequest, DiskOwner, PatchRequest, PatchState, Selector, SessionId, StagingError,
 };
 
 use crate::world::{World, edit, path, rename, write};
@@ -17,7 +17,7 @@ use crate::world::{World, edit, path, rename, write};
 const OLD: &str = "one\ntwo\nthree\n";
 
 /// The action of the other process, with the sessions of the proposal and of the other agent.
-type Act = fn(&DiffStagingLayer, SessionId, SessionId) -> Result<(), StagingError>;
+type Act = fn(&DiskOwner, SessionId, SessionId) -> Result<(), StagingError>;
 type Propose = fn(&World, SessionId) -> Result<(), StagingError>;
 
 /// A proposal during which another process acted.
@@ -94,23 +94,23 @@ fn at_every_step(
     panic!("a proposal has more steps than {STEPS_MAX}");
 }
 
-fn proposes(layer: &DiffStagingLayer, _: SessionId, other: SessionId) -> Result<(), StagingError> {
+fn proposes(layer: &DiskOwner, _: SessionId, other: SessionId) -> Result<(), StagingError> {
     layer.propose(other, edit("f", "three", "THREE")).map(drop)
 }
 
-fn applies(layer: &DiffStagingLayer, _: SessionId, other: SessionId) -> Result<(), StagingError> {
+fn applies(layer: &DiskOwner, _: SessionId, other: SessionId) -> Result<(), StagingError> {
     approve(layer, other)
 }
 
 /// Applies as a command does, which has ended when the next one begins.
-fn approve(layer: &DiffStagingLayer, session: SessionId) -> Result<(), StagingError> {
+fn approve(layer: &DiskOwner, session: SessionId) -> Result<(), StagingError> {
     let ids = vec![Selector::Session(session)];
     let applied = layer.apply(&ApplyRequest { ids, ..ApplyRequest::default() });
     layer.tidy()?;
     applied.map(drop)
 }
 
-fn undoes(layer: &DiffStagingLayer, _: SessionId, _: SessionId) -> Result<(), StagingError> {
+fn undoes(layer: &DiskOwner, _: SessionId, _: SessionId) -> Result<(), StagingError> {
     let undone = layer.undo(None);
     layer.tidy()?;
     undone.map(drop)

@@ -7,7 +7,7 @@ use atomic_fs::{
 };
 use rusqlite::Connection;
 use staging_core::{
-    ApplyOutcome, ApplyRequest, DiffStagingLayer, Digest, ErrorKind, PatchId, PatchState, RequestId,
+    ApplyOutcome, ApplyRequest, Digest, DiskOwner, ErrorKind, PatchId, PatchState, RequestId,
 };
 
 use crate::world::{World, path, write};
@@ -89,7 +89,7 @@ fn an_interrupted_apply_is_recovered_after_its_workspace_was_moved() {
     std::fs::rename(world.root(), &moved).expect("renamed");
     let mut options = world.layer.options().clone();
     options.workspace.clone_from(&moved);
-    let again = DiffStagingLayer::open(options).expect("the state is this directory's");
+    let again = DiskOwner::open(options).expect("the state is this directory's");
     assert_eq!(again.patch(patch.id).expect("kept").state, PatchState::Applied);
     assert_eq!(std::fs::read_dir(&moved).expect("listed").count(), 1, "no slot is left");
     assert_eq!(std::fs::read(moved.join("a")).expect("there"), b"agent\n");
@@ -274,7 +274,7 @@ fn pending_patches_of_an_expired_session_are_discarded_with_that_reason() {
     let patch = world.write(s, "a", "1").patch.expect("pending");
     let store = Connection::open(world.state().join("store.sqlite")).expect("the store");
     store.execute("UPDATE sessions SET expires_age_ms = -1", []).expect("long ago");
-    let again: DiffStagingLayer = world.again();
+    let again: DiskOwner = world.again();
     let now = again.patch(patch.id).expect("kept");
     assert_eq!(now.reason, Some(staging_core::DiscardReason::SessionExpired));
     let events = world.events();

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use staging_core::{ApplyRequest, DiffStagingLayer, ErrorKind, PatchState, RelPath, Selector};
+use staging_core::{ApplyRequest, DiskOwner, ErrorKind, PatchState, RelPath, Selector};
 
 use crate::world::{World, path, write};
 
@@ -16,7 +16,7 @@ fn layers_that_open_a_new_state_directory_at_once_agree_on_it() {
             .map(|_| {
                 let options = options.clone();
                 scope.spawn(move || {
-                    let layer = DiffStagingLayer::open(options).expect("opened");
+                    let layer = DiskOwner::open(options).expect("opened");
                     layer.open_session("same").expect("a session").id
                 })
             })

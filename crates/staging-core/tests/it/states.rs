@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    DiffStagingLayer, StagingError, StagingOptions, StateFound, WorkspaceState, adopt_state,
-    find_state, first_used, first_with_work, known_states,
+    DiskOwner, StagingError, StagingOptions, StateFound, WorkspaceState, adopt_state, find_state,
+    first_used, first_with_work, known_states,
 };
 
 use crate::world::write;
@@ -36,8 +36,8 @@ impl Folders {
         find_state(&self.base(), root).expect("it can be looked for")
     }
 
-    fn open(&self, root: &Path) -> DiffStagingLayer {
-        DiffStagingLayer::open(StagingOptions::new(root, self.find(root).dir)).expect("opened")
+    fn open(&self, root: &Path) -> DiskOwner {
+        DiskOwner::open(StagingOptions::new(root, self.find(root).dir)).expect("opened")
     }
 
     /// A workspace with a state in which a patch is pending.
@@ -231,7 +231,7 @@ fn a_state_that_is_named_for_another_directory_is_not_opened() {
     let places = Folders::new();
     let (_, state) = places.used("work");
     let other = places.root("other");
-    let error = DiffStagingLayer::open(StagingOptions::new(other, &state)).err().expect("refused");
+    let error = DiskOwner::open(StagingOptions::new(other, &state)).err().expect("refused");
     assert!(matches!(error, StagingError::StateDir { .. }), "{error}");
     assert!(error.to_string().contains("belongs to another directory"), "{error}");
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use rstest::rstest;
 use rusqlite::Connection;
-use staging_core::{DiffStagingLayer, ErrorKind, StagingError};
+use staging_core::{DiskOwner, ErrorKind, StagingError};
 
 use crate::world::{World, rename, set_mode, write};
 
@@ -58,7 +58,7 @@ fn labels_that_could_be_confused_with_ids_or_options_are_refused(#[case] label: 
 fn a_state_directory_that_others_can_read_is_refused() {
     let world = World::new();
     fs::set_permissions(world.state(), fs::Permissions::from_mode(0o755)).expect("opened up");
-    let error = DiffStagingLayer::open(world.layer.options().clone()).err().expect("refused");
+    let error = DiskOwner::open(world.layer.options().clone()).err().expect("refused");
     assert!(matches!(error, StagingError::StateDir { .. }), "{error}");
     let made = fs::metadata(world.state().join("blobs")).expect("made by the store");
     assert_eq!(made.permissions().mode() & 0o777, 0o700);
@@ -69,7 +69,7 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     let world = World::new();
     let store = Connection::open(world.state().join("store.sqlite")).expect("the store");
     store.pragma_update(None, "user_version", 99).expect("a later version was here");
-    let error = DiffStagingLayer::open(world.layer.options().clone()).err().expect("refused");
+    let error = DiskOwner::open(world.layer.options().clone()).err().expect("refused");
     assert!(matches!(error, StagingError::NewerStore { found: 99, .. }), "{error}");
 }
 
@@ -135,7 +135,7 @@ fn of_version_1() -> World {
     drop(store);
     world.put("a", "base\n");
     world.put("c", "applied\n");
-    let layer = DiffStagingLayer::open(options).expect("brought up to date");
+    let layer = DiskOwner::open(options).expect("brought up to date");
     World { layer, dir: world.dir }
 }
 
@@ -172,7 +172,7 @@ fn of_version_2(rows: &str) -> World {
     store.execute_batch(include_str!("fixtures/store-2.sql")).expect("its tables");
     store.execute_batch(rows).expect("rows of version 2");
     drop(store);
-    let layer = DiffStagingLayer::open(options).expect("brought up to date");
+    let layer = DiskOwner::open(options).expect("brought up to date");
     World { layer, dir: world.dir }
 }
 
@@ -247,7 +247,7 @@ fn a_migrated_store_has_the_tables_of_a_new_one(#[case] tables: &str) {
     let store = Connection::open(options.state_dir.join("store.sqlite")).expect("a new file");
     store.execute_batch(tables).expect("its tables");
     drop(store);
-    drop(DiffStagingLayer::open(options).expect("brought up to date"));
+    drop(DiskOwner::open(options).expect("brought up to date"));
     assert_eq!(columns(&world, "old"), columns(&world, "state"));
 }
 
@@ -266,12 +266,12 @@ fn processes_that_open_an_old_store_at_once_migrate_it_once() {
         for label in ["a", "b", "c", "d"] {
             let options = options.clone();
             scope.spawn(move || {
-                let layer = DiffStagingLayer::open(options).expect("opened");
+                let layer = DiskOwner::open(options).expect("opened");
                 layer.open_session(label).expect("a session");
             });
         }
     });
-    let layer = DiffStagingLayer::open(options).expect("opened");
+    let layer = DiskOwner::open(options).expect("opened");
     assert_eq!(layer.sessions().expect("listed").len(), 4);
 }
 

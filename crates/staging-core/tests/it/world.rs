@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use staging_core::{
-    DiffStagingLayer, Digest, Patch, Proposal, Proposed, RelPath, SessionId, StagingOptions,
+    Digest, DiskOwner, Patch, Proposal, Proposed, RelPath, SessionId, StagingOptions,
 };
 use tempfile::TempDir;
 
 pub(crate) struct World {
-    pub(crate) layer: DiffStagingLayer,
+    pub(crate) layer: DiskOwner,
     pub(crate) dir: TempDir,
 }
 
@@ -26,12 +26,12 @@ impl World {
         fs::create_dir(dir.path().join("work")).expect("a workspace");
         let mut options = options(dir.path());
         change(&mut options);
-        let layer = DiffStagingLayer::open(options).expect("a new state directory opens");
+        let layer = DiskOwner::open(options).expect("a new state directory opens");
         Self { layer, dir }
     }
 
-    pub(crate) fn again(&self) -> DiffStagingLayer {
-        DiffStagingLayer::open(self.layer.options().clone()).expect("the state opens again")
+    pub(crate) fn again(&self) -> DiskOwner {
+        DiskOwner::open(self.layer.options().clone()).expect("the state opens again")
     }
 
     pub(crate) fn root(&self) -> PathBuf {

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use staging_core::{
-    AGENT_NAME_BYTES_MAX, Decision, DiffStagingLayer, Patch, PatchRequest, Proposal, RelPath,
+    AGENT_NAME_BYTES_MAX, Decision, DiskOwner, Patch, PatchRequest, Proposal, RelPath,
     ReviewCommands, agent_label, escape_for_display, placement_remarks, set_signature,
 };
 
@@ -29,7 +29,7 @@ const CLAUDE_CODE_ADVICE: &str = "To change it again, pass the whole file to Wri
 pub(super) struct HookContext {
     agent: Harness,
     pub(super) location: Location,
-    pub(super) layer: DiffStagingLayer,
+    pub(super) layer: DiskOwner,
     pub(super) label: String,
 }
 
@@ -56,7 +56,7 @@ impl HookContext {
         if matches!(call, Call::Read { .. }) && !location.has_state() {
             return Ok(None);
         }
-        let layer = DiffStagingLayer::open(options(global, &location)?)?;
+        let layer = DiskOwner::open(options(global, &location)?)?;
         for line in recovery::lines(&layer.take_recovered(), false) {
             let _ = writeln!(io::stderr(), "{}", escape_for_display(&line));
         }

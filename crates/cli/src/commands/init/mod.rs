@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    ApplyRequest, Approval, ApprovalMeans, DiffOptions, DiffStagingLayer, Digest, ErrorKind, Patch,
+    ApplyRequest, Approval, ApprovalMeans, DiffOptions, Digest, DiskOwner, ErrorKind, Patch,
     Proposal, RelPath, Selector, StagingOptions, set_signature,
 };
 
@@ -48,7 +48,7 @@ pub(super) fn run(init: &Init, global: &Global, console: &Console) -> Result<(),
 fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Result<(), Failure> {
     let (location, options, folder) = locations(init, scope, global)?;
     let open = || {
-        let layer = DiffStagingLayer::open(options.clone())?;
+        let layer = DiskOwner::open(options.clone())?;
         console.follow(&layer);
         Ok::<_, Failure>(layer)
     };
