@@ -9,10 +9,9 @@ use crate::diffing::damaged;
 use crate::error::{Result, StagingError};
 use crate::ids::SessionId;
 use crate::layer::{DiffStagingLayer, Inner};
-use crate::patch::{Operation, Patch};
 use crate::stage::proposal::Meaning;
 use crate::stage::read_step::ReadStep;
-use crate::stage::view::View;
+use crate::stage::view::{Pending, View};
 
 /// How often a read starts again because the patch that it reads was replaced.
 const READS_MAX: u32 = 16;
@@ -84,22 +83,18 @@ impl Inner {
     }
 
     fn location(&self, session: SessionId, path: &RelPath) -> Result<Location> {
-        let view = View::new(self, session);
-        let staged = |patch: Patch| match patch.staged {
+        let staged = match View::new(self, session).pending(path)? {
+            None => return Ok(Location::Disk),
+            Some(Pending::Removed(_)) => None,
+            Some(Pending::Staged(patch)) => patch.staged,
+        };
+        match staged {
+            None => Ok(Location::Absent),
             Some(staged) if staged.kind() == EntryKind::Directory => {
                 Err(StagingError::is_a_directory(path))
             }
             Some(staged) => Ok(Location::Store(staged)),
-            None => Ok(Location::Absent),
-        };
-        if let Some(patch) = view.at_target(path)? {
-            return staged(patch);
         }
-        Ok(match view.at_path(path)? {
-            None => Location::Disk,
-            Some(patch) if patch.operation == Operation::Rename => Location::Absent,
-            Some(patch) => staged(patch)?,
-        })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Turns the names in a patch into paths of the workspace.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -9,10 +8,8 @@ use atomic_fs::{FileKind, RelPath};
 use patch_formats::{Change, EntryKind, FilePatch, PatchError, Tree};
 
 use crate::error::{Result, StagingError};
-use crate::patch::Operation;
 use crate::stage::proposal::{Meaning, PatchNames, PatchRequest, Reading};
-use crate::stage::view::View;
-use crate::store::patches;
+use crate::stage::view::{Pending, View};
 
 /// The files that the names of a patch may mean, as the session sees them.
 pub(crate) struct Named<'n, 'v> {
@@ -91,11 +88,8 @@ impl<'n, 'v> Named<'n, 'v> {
         let Ok(path) = self.view.resolve(path, self.meaning, &HashSet::new()) else {
             return Ok(false);
         };
-        if self.view.at_target(&path)?.is_some() {
-            return Ok(true);
-        }
-        if let Some(patch) = self.view.at_path(&path)? {
-            return Ok(!matches!(patch.operation, Operation::Delete | Operation::Rename));
+        if let Some(pending) = self.view.pending(&path)? {
+            return Ok(matches!(pending, Pending::Staged(_)));
         }
         let stat = self.view.inner.workspace.stat(&path)?;
         Ok(stat.is_some_and(|stat| stat.kind != FileKind::Directory))
@@ -108,12 +102,7 @@ impl<'n, 'v> Named<'n, 'v> {
         if stat.is_some_and(|stat| stat.kind == FileKind::Directory) {
             return Ok(true);
         }
-        let session = self.view.session;
-        let pending = self.view.inner.store.peek(|c| patches::pending_in(c, session))?;
-        Ok(pending
-            .iter()
-            .filter_map(|patch| patch.target())
-            .any(|target| target.starts_with(&path)))
+        Ok(self.view.brought_below(&path)?.is_some())
     }
 }
 
@@ -142,10 +131,8 @@ impl Tree for Named<'_, '_> {
             return Ok(*known);
         }
         let is_directory = self.is_directory(&path)?;
-        match self.directories.entry(path) {
-            Entry::Occupied(entry) => Ok(*entry.get()),
-            Entry::Vacant(entry) => Ok(*entry.insert(is_directory)),
-        }
+        self.directories.insert(path, is_directory);
+        Ok(is_directory)
     }
 
     fn content(&mut self, name: &[u8]) -> Result<Arc<[u8]>> {

@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 
-use atomic_fs::{EntryKind, FileKind, FsError, Overlaid, RelPath, Stat};
+use atomic_fs::{Entry, EntryKind, FileKind, FsError, Overlaid, RelPath, Stat};
 
 use crate::error::Result;
 use crate::patch::Patch;
 use crate::stage::proposal::Meaning;
-use crate::stage::view::View;
+use crate::stage::view::{Pending, View};
 use crate::store::patches;
 
 impl View<'_> {
@@ -50,19 +50,26 @@ impl View<'_> {
     }
 
     /// What the session, or the current call, makes of a path.
-    fn overlaid(&self, path: &RelPath, freed: &HashSet<RelPath>) -> Result<Option<Overlaid>> {
-        if let Some(arriving) = self.at_target(path)? {
-            return self.brings(&arriving);
+    pub(crate) fn overlaid(
+        &self,
+        path: &RelPath,
+        freed: &HashSet<RelPath>,
+    ) -> Result<Option<Overlaid>> {
+        if freed.contains(path) {
+            return Ok(Some(Overlaid::Absent));
         }
-        match self.at_path(path)? {
-            Some(patch) if patch.frees(path) => Ok(Some(Overlaid::Absent)),
-            _ if freed.contains(path) => Ok(Some(Overlaid::Absent)),
-            // What keeps its kind is taken from the disk.
-            Some(patch) if patch.base.is_some() && !patch.changes_kind() => match patch.kind() {
-                EntryKind::Symlink => self.brings(&patch),
-                EntryKind::File | EntryKind::Directory => Ok(None),
-            },
-            Some(patch) => self.brings(&patch),
+        match self.pending(path)? {
+            Some(Pending::Staged(patch)) => {
+                let keeps_kind = patch.target() == Some(&patch.path)
+                    && patch.base.is_some()
+                    && !patch.changes_kind();
+                match patch.kind() {
+                    // What keeps its kind is taken from the disk.
+                    EntryKind::File | EntryKind::Directory if keeps_kind => Ok(None),
+                    _ => self.brings(&patch),
+                }
+            }
+            Some(Pending::Removed(_)) => Ok(Some(Overlaid::Absent)),
             None => Ok(None),
         }
     }
@@ -87,10 +94,33 @@ impl View<'_> {
         }
     }
 
+    /// The entries of a directory on the disk; `None` when there is none, or the session removes or
+    /// replaces it or what is on the way to it.
+    pub(crate) fn list(&self, dir: Option<&RelPath>) -> Result<Option<Vec<Entry>>> {
+        match self.inner.workspace.list(dir) {
+            Err(FsError::Refused { .. }) if self.is_replaced(dir.cloned())? => Ok(None),
+            entries => Ok(entries?),
+        }
+    }
+
+    /// The kind of a listed entry, also when the directory does not report kinds; `None` when it is
+    /// gone.
+    pub(crate) fn kind_of(&self, path: &RelPath, entry: &Entry) -> Result<Option<FileKind>> {
+        match entry.kind {
+            None => Ok(self.stat(path)?.map(|stat| stat.kind)),
+            kind => Ok(kind),
+        }
+    }
+
     /// Whether the session removes or replaces a symbolic link or a file on the way to a path: what is
     /// behind it on the disk is not what the path means.
     pub(crate) fn is_off_disk(&self, path: &RelPath) -> Result<bool> {
-        for dir in std::iter::successors(path.parent(), RelPath::parent) {
+        self.is_replaced(path.parent())
+    }
+
+    /// Whether the session removes or replaces what is on the disk at a path, or on the way to it.
+    pub(crate) fn is_replaced(&self, path: Option<RelPath>) -> Result<bool> {
+        for dir in std::iter::successors(path, RelPath::parent) {
             if self.at_path(&dir)?.is_some_and(|patch| patch.replaces(&dir)) {
                 return Ok(true);
             }
@@ -119,19 +149,13 @@ impl View<'_> {
 
     /// What the session leaves in a directory on the disk; `None` where there is no directory.
     pub(crate) fn left_in(&self, dir: &RelPath, leaving: &Leaving<'_>) -> Result<Option<Left>> {
-        let Some(entries) = self.inner.workspace.list(Some(dir))? else { return Ok(None) };
+        let Some(entries) = self.list(Some(dir))? else { return Ok(None) };
         if entries.is_empty() {
             return Ok(Some(Left::Nothing));
         }
         for entry in &entries {
             let path = dir.join(&entry.name).map_err(FsError::from)?;
-            let kind = match entry.kind {
-                Some(kind) => kind,
-                None => match self.inner.workspace.stat(&path)? {
-                    Some(stat) => stat.kind,
-                    None => continue,
-                },
-            };
+            let Some(kind) = self.kind_of(&path, entry)? else { continue };
             let leaves = leaving(&path)
                 || self.at_path(&path)?.is_some_and(|patch| patch.frees(&path))
                 || (kind == FileKind::Directory && self.is_emptied(&path, leaving)?);

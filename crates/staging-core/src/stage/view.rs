@@ -40,6 +40,8 @@ pub(crate) struct View<'a> {
     /// What the store has at each path that was asked for, read once: the commit checks that the
     /// session has not changed since.
     seen: RefCell<HashMap<RelPath, At>>,
+    /// Everything that is pending, for a view that only reads; the store is not asked then.
+    all: Option<&'a AllPending>,
     /// What is on the disk at each path that was asked for. A path is read once, so that the
     /// content that is edited and compared is the patch's base; a later save of the user makes
     /// the patch stale.
@@ -64,7 +66,11 @@ pub(crate) struct View<'a> {
     pub(crate) has_links: Cell<Option<bool>>,
 }
 
+/// What is pending in a session, by path: what is below a directory is one range.
+pub(crate) type AllPending = BTreeMap<RelPath, At>;
+
 /// What is pending at a path.
+#[derive(Default)]
 pub(crate) struct At {
     /// The patch on the path.
     patch: Option<Box<Patch>>,
@@ -79,6 +85,34 @@ impl At {
         let rename = patches::at_target(connection, id, path)?.map(Box::new);
         Ok(Self { patch, rename })
     }
+
+    /// Reads it for every path at which something is pending.
+    pub(crate) fn read_all(connection: &Connection, id: SessionId) -> Result<AllPending> {
+        let mut all = AllPending::new();
+        for patch in patches::pending_in(connection, id)? {
+            let patch = Box::new(patch);
+            if let Some(to) = &patch.rename_to {
+                all.entry(to.clone()).or_default().rename = Some(patch.clone());
+            }
+            let path = patch.path.clone();
+            all.entry(path).or_default().patch = Some(patch);
+        }
+        Ok(all)
+    }
+
+    /// The patch that stages what is at the path; without one, what was there is removed.
+    pub(crate) fn staged(&self) -> Option<&Patch> {
+        let stays = |patch: &&Patch| patch.target() == Some(&patch.path);
+        self.rename.as_deref().or(self.patch.as_deref().filter(stays))
+    }
+}
+
+/// What the session, or the current call, makes of a path.
+pub(crate) enum Pending {
+    /// The patch stages what is there.
+    Staged(Patch),
+    /// The patch deletes what was there, or moves it away.
+    Removed(Patch),
 }
 
 /// A file as the session sees it.
@@ -112,6 +146,7 @@ impl<'a> View<'a> {
             brought: BTreeSet::new(),
             moved: HashMap::new(),
             seen: RefCell::default(),
+            all: None,
             bases: HashMap::new(),
             files: HashMap::new(),
             looked_at: RefCell::default(),
@@ -124,6 +159,22 @@ impl<'a> View<'a> {
             plans_link: false,
             has_links: Cell::new(None),
         }
+    }
+
+    /// A view that only reads, of a session whose pending patches are all known.
+    pub(crate) fn reading(inner: &'a Inner, session: SessionId, all: &'a AllPending) -> Self {
+        Self { all: Some(all), ..Self::new(inner, session) }
+    }
+
+    /// What is pending at a path.
+    pub(crate) fn pending(&self, path: &RelPath) -> Result<Option<Pending>> {
+        if let Some(rename) = self.at_target(path)? {
+            return Ok(Some(Pending::Staged(rename)));
+        }
+        Ok(self.at_path(path)?.map(|patch| match patch.frees(path) {
+            true => Pending::Removed(patch),
+            false => Pending::Staged(patch),
+        }))
     }
 
     /// The pending patch on a path.
@@ -145,6 +196,9 @@ impl<'a> View<'a> {
     }
 
     fn seen<T>(&self, path: &RelPath, take: impl FnOnce(&At) -> T) -> Result<T> {
+        if let Some(all) = self.all {
+            return Ok(take(all.get(path).unwrap_or(&At::default())));
+        }
         if let Some(at) = self.seen.borrow().get(path) {
             return Ok(take(at));
         }
@@ -165,18 +219,20 @@ impl<'a> View<'a> {
 
     /// The file at a path; its base is stored when it is read from the disk.
     pub(crate) fn find(&mut self, path: &RelPath, reading: Reading) -> Result<Found> {
-        if let Some(patch) = self.at_target(path)? {
-            self.require_fresh(&patch)?;
-            return Ok(Found::Pending(Box::new(patch)));
+        match self.pending(path)? {
+            Some(Pending::Staged(patch)) => {
+                self.require_fresh(&patch)?;
+                Ok(Found::Pending(Box::new(patch)))
+            }
+            Some(Pending::Removed(patch)) => {
+                self.require_fresh(&patch)?;
+                Ok(Found::Absent)
+            }
+            None => {
+                let base = self.base(path, reading)?;
+                Ok(base.map_or(Found::Absent, |base| Found::Disk(Box::new(base))))
+            }
         }
-        if let Some(patch) = self.at_path(path)? {
-            self.require_fresh(&patch)?;
-            return Ok(match patch.operation {
-                Operation::Delete | Operation::Rename => Found::Absent,
-                _ => Found::Pending(Box::new(patch)),
-            });
-        }
-        Ok(self.base(path, reading)?.map_or(Found::Absent, |base| Found::Disk(Box::new(base))))
     }
 
     /// The base of a path without a pending patch, read once in a call.
@@ -370,13 +426,11 @@ impl<'a> View<'a> {
 
     /// A path below this one at which the session creates something.
     pub(crate) fn brought_below(&self, path: &RelPath) -> Result<Option<RelPath>> {
-        let first = RelPath::parse(&[path.as_bytes(), b"/\x01"].concat());
-        // Nothing can be below a path that has the greatest length.
-        let next = first.ok().and_then(|first| self.brought.range(first..).next());
+        let next = first_below(path).and_then(|first| self.brought.range(first..).next());
         if let Some(target) = next.filter(|target| target.starts_with(path)) {
             return Ok(Some(target.clone()));
         }
-        let below = self.inner.store.peek(|c| patches::below(c, self.session, path))?;
+        let below = self.inner.store.peek(|c| patches::brought_below(c, self.session, path))?;
         let standing = below.iter().filter(|patch| !self.planned.contains_key(&patch.path));
         let mut targets = standing.filter_map(|patch| patch.brought());
         Ok(targets.find(|target| target.starts_with(path)).cloned())
@@ -406,6 +460,12 @@ impl<'a> View<'a> {
         let (_, stale) = self.inner.revalidate(vec![patch.clone()])?;
         if stale.is_empty() { Ok(()) } else { Err(StagingError::Stale { patches: stale }) }
     }
+}
+
+/// The least path that may be below this one, in the order of paths; nothing can be below a path that
+/// has the greatest length.
+pub(crate) fn first_below(path: &RelPath) -> Option<RelPath> {
+    RelPath::parse(&[path.as_bytes(), b"/\x01"].concat()).ok()
 }
 
 /// Whether a path was refused because a directory is there.

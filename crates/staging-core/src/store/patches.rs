@@ -187,7 +187,7 @@ pub(crate) fn at_target(
 }
 
 /// The session's pending patches that create a file below this path.
-pub(crate) fn below(
+pub(crate) fn brought_below(
     connection: &Connection,
     session: SessionId,
     path: &RelPath,
