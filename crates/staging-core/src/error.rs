@@ -568,173 +568,86 @@ impl StagingError {
 
     /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Fs(source) => fs_kind(source),
-            Self::Path(_) | Self::ModeRefused { .. } => ErrorKind::Refused,
-            Self::SessionNotFound { .. } | Self::PatchNotFound { .. } | Self::NoSuchFile { .. } => {
-                ErrorKind::NotFound
-            }
-            Self::SessionNotOpen { .. } | Self::NotPending { .. } => ErrorKind::Closed,
-            Self::NothingPending | Self::NothingToUndo | Self::NothingToRedo => ErrorKind::NotFound,
-            Self::NotUndoable { .. } | Self::NotRedoable { .. } => ErrorKind::Closed,
-            Self::UndoConflict { .. } => ErrorKind::Stale,
-            Self::BadLabel { .. } | Self::Usage { .. } | Self::Patch(_) => ErrorKind::Usage,
-            Self::NoMatch { .. } | Self::PatchMisfit { .. } => ErrorKind::NoMatch,
-            Self::Stale { .. } | Self::LostParts { .. } | Self::NotTheBase { .. } => {
-                ErrorKind::Stale
-            }
-            Self::TargetExists { .. }
-            | Self::DirectoryNotEmpty { .. }
-            | Self::PathBlocked { .. }
-            | Self::Conflict { .. }
-            | Self::MergeConflict { .. }
-            | Self::Incomplete { .. } => ErrorKind::Conflict,
-            Self::NotRefreshable { .. } | Self::AlreadyAsked { .. } => ErrorKind::Closed,
-            Self::SignatureMismatch { .. } => ErrorKind::SignatureMismatch,
-            Self::NotByClient { .. } => ErrorKind::Refused,
-            Self::ConfirmationMissing { .. } => ErrorKind::ConfirmationMissing,
-            Self::Limit { .. } | Self::PatchTooLarge { .. } => ErrorKind::Limit,
-            Self::Busy { .. } => ErrorKind::Busy,
-            Self::RolledBack { source, .. } => fs_kind(source),
-            Self::InDoubt { .. }
-            | Self::HeldInDoubt { .. }
-            | Self::NotRecorded { .. }
-            | Self::NotRecovered { .. } => ErrorKind::InDoubt,
-            Self::StateDir { .. } => ErrorKind::Refused,
-            Self::Damaged { .. } | Self::DamagedStore { .. } => ErrorKind::Damaged,
-            Self::NewerStore { .. } | Self::NotCommitted { .. } => ErrorKind::Store,
-            Self::StateUnwritable { .. } => ErrorKind::Store,
-            Self::Store { source } => match source.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-                    ErrorKind::Busy
-                }
-                _ => ErrorKind::Store,
-            },
-            Self::Diff { .. } => ErrorKind::Usage,
-            Self::ContentUnreadable { .. } | Self::TooManyFiles => ErrorKind::Io,
-            Self::Io { .. } | Self::Output { .. } => ErrorKind::Io,
-        }
-    }
-
-    /// The patches that the error is about; empty when it is about none.
-    pub fn patches(&self) -> Vec<PatchId> {
-        match self {
-            Self::Stale { patches }
-            | Self::LostParts { patches }
-            | Self::ConfirmationMissing { patches } => {
-                patches.iter().map(|patch| patch.id).collect()
-            }
-            Self::PatchNotFound { patch }
-            | Self::NotPending { patch, .. }
-            | Self::NotRefreshable { patch, .. }
-            | Self::MergeConflict { patch, .. }
-            | Self::NotByClient { patch, .. } => vec![*patch],
-            Self::Conflict { patches, .. } => vec![patches.0, patches.1],
-            Self::Incomplete { patch, needs, .. } => vec![*patch, *needs],
-            Self::Fs(_)
-            | Self::Path(_)
-            | Self::SessionNotFound { .. }
-            | Self::SessionNotOpen { .. }
-            | Self::BadLabel { .. }
-            | Self::NothingPending
-            | Self::NotUndoable { .. }
-            | Self::NothingToUndo
-            | Self::UndoConflict { .. }
-            | Self::NoSuchFile { .. }
-            | Self::TargetExists { .. }
-            | Self::DirectoryNotEmpty { .. }
-            | Self::PathBlocked { .. }
-            | Self::NoMatch { .. }
-            | Self::Patch(_)
-            | Self::PatchMisfit { .. }
-            | Self::NotTheBase { .. }
-            | Self::Usage { .. }
-            | Self::ModeRefused { .. }
-            | Self::NotRedoable { .. }
-            | Self::NothingToRedo
-            | Self::SignatureMismatch { .. }
-            | Self::Limit { .. }
-            | Self::PatchTooLarge { .. }
-            | Self::Busy { .. }
-            | Self::AlreadyAsked { .. }
-            | Self::RolledBack { .. }
-            | Self::InDoubt { .. }
-            | Self::HeldInDoubt { .. }
-            | Self::NotRecorded { .. }
-            | Self::NotRecovered { .. }
-            | Self::NewerStore { .. }
-            | Self::StateDir { .. }
-            | Self::Damaged { .. }
-            | Self::ContentUnreadable { .. }
-            | Self::TooManyFiles
-            | Self::DamagedStore { .. }
-            | Self::Store { .. }
-            | Self::NotCommitted { .. }
-            | Self::StateUnwritable { .. }
-            | Self::Diff { .. }
-            | Self::Io { .. }
-            | Self::Output { .. } => Vec::new(),
-        }
+        self.about().0
     }
 
     /// The file that the error is about, the first of several.
     pub fn path(&self) -> Option<&RelPath> {
+        self.about().1
+    }
+
+    /// The patches that the error is about; empty when it is about none.
+    pub fn patches(&self) -> Vec<PatchId> {
+        self.about().2
+    }
+
+    /// The kind, the file and the patches of each error, in one place without a `_` arm, so that a
+    /// new error names all three.
+    fn about(&self) -> (ErrorKind, Option<&RelPath>, Vec<PatchId>) {
+        use ErrorKind as Kind;
+        let kind = |kind| (kind, None, Vec::new());
+        let file = |kind, path| (kind, Some(path), Vec::new());
         match self {
-            Self::Fs(source) | Self::RolledBack { source, .. } | Self::InDoubt { source, .. } => {
-                source.path()
+            Self::Fs(source) | Self::RolledBack { source, .. } => {
+                (fs_kind(source), source.path(), Vec::new())
             }
-            Self::NoSuchFile { path }
-            | Self::TargetExists { path }
+            Self::InDoubt { source, .. } => (Kind::InDoubt, source.path(), Vec::new()),
+            Self::BadLabel { .. } | Self::Usage { .. } => kind(Kind::Usage),
+            Self::Patch(_) | Self::Diff { .. } => kind(Kind::Usage),
+            Self::SessionNotFound { .. } | Self::NothingPending => kind(Kind::NotFound),
+            Self::NothingToUndo | Self::NothingToRedo => kind(Kind::NotFound),
+            Self::PatchNotFound { patch } => (Kind::NotFound, None, vec![*patch]),
+            Self::NoSuchFile { path } => file(Kind::NotFound, path),
+            Self::NoMatch { path, .. } | Self::PatchMisfit { path, .. } => {
+                file(Kind::NoMatch, path)
+            }
+            Self::UndoConflict { path, .. } | Self::NotTheBase { path, .. } => {
+                file(Kind::Stale, path)
+            }
+            Self::Stale { patches } | Self::LostParts { patches } => several(Kind::Stale, patches),
+            Self::ConfirmationMissing { patches } => several(Kind::ConfirmationMissing, patches),
+            Self::TargetExists { path }
             | Self::DirectoryNotEmpty { path }
-            | Self::PathBlocked { path, .. }
-            | Self::NoMatch { path, .. }
-            | Self::PatchMisfit { path, .. }
-            | Self::NotTheBase { path, .. }
-            | Self::ModeRefused { path, .. }
-            | Self::Conflict { path, .. }
-            | Self::MergeConflict { path, .. }
-            | Self::Incomplete { path, .. }
-            | Self::UndoConflict { path, .. }
-            | Self::NotByClient { path, .. }
-            | Self::ContentUnreadable { path, .. }
-            | Self::Damaged { path, .. } => Some(path),
-            Self::Stale { patches }
-            | Self::LostParts { patches }
-            | Self::ConfirmationMissing { patches } => patches.first().map(|patch| &patch.path),
-            Self::Path(_)
-            | Self::SessionNotFound { .. }
-            | Self::SessionNotOpen { .. }
-            | Self::BadLabel { .. }
-            | Self::PatchNotFound { .. }
-            | Self::NotPending { .. }
-            | Self::NothingPending
-            | Self::NotUndoable { .. }
-            | Self::NothingToUndo
-            | Self::Patch(_)
-            | Self::Usage { .. }
-            | Self::NotRedoable { .. }
-            | Self::NothingToRedo
-            | Self::NotRefreshable { .. }
-            | Self::SignatureMismatch { .. }
-            | Self::Limit { .. }
-            | Self::PatchTooLarge { .. }
-            | Self::Busy { .. }
-            | Self::AlreadyAsked { .. }
-            | Self::HeldInDoubt { .. }
-            | Self::NotRecorded { .. }
-            | Self::NotRecovered { .. }
-            | Self::NewerStore { .. }
-            | Self::StateDir { .. }
-            | Self::TooManyFiles
-            | Self::DamagedStore { .. }
-            | Self::Store { .. }
-            | Self::NotCommitted { .. }
-            | Self::StateUnwritable { .. }
-            | Self::Diff { .. }
-            | Self::Io { .. }
-            | Self::Output { .. } => None,
+            | Self::PathBlocked { path, .. } => file(Kind::Conflict, path),
+            Self::Conflict { path, patches, .. } => {
+                (Kind::Conflict, Some(path), vec![patches.0, patches.1])
+            }
+            Self::MergeConflict { path, patch, .. } => (Kind::Conflict, Some(path), vec![*patch]),
+            Self::Incomplete { path, patch, needs } => {
+                (Kind::Conflict, Some(path), vec![*patch, *needs])
+            }
+            Self::Path(_) | Self::StateDir { .. } => kind(Kind::Refused),
+            Self::ModeRefused { path, .. } => file(Kind::Refused, path),
+            Self::NotByClient { path, patch } => (Kind::Refused, Some(path), vec![*patch]),
+            Self::SignatureMismatch { .. } => kind(Kind::SignatureMismatch),
+            Self::SessionNotOpen { .. } | Self::AlreadyAsked { .. } => kind(Kind::Closed),
+            Self::NotUndoable { .. } | Self::NotRedoable { .. } => kind(Kind::Closed),
+            Self::NotPending { patch, .. } | Self::NotRefreshable { patch, .. } => {
+                (Kind::Closed, None, vec![*patch])
+            }
+            Self::Limit { .. } | Self::PatchTooLarge { .. } => kind(Kind::Limit),
+            Self::Busy { .. } => kind(Kind::Busy),
+            Self::HeldInDoubt { .. } | Self::NotRecorded { .. } => kind(Kind::InDoubt),
+            Self::NotRecovered { .. } => kind(Kind::InDoubt),
+            Self::Damaged { path, .. } => file(Kind::Damaged, path),
+            Self::DamagedStore { .. } => kind(Kind::Damaged),
+            Self::NewerStore { .. } | Self::NotCommitted { .. } => kind(Kind::Store),
+            Self::StateUnwritable { .. } => kind(Kind::Store),
+            Self::Store { source } => match source.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                    kind(Kind::Busy)
+                }
+                _ => kind(Kind::Store),
+            },
+            Self::ContentUnreadable { path, .. } => file(Kind::Io, path),
+            Self::TooManyFiles | Self::Io { .. } | Self::Output { .. } => kind(Kind::Io),
         }
     }
+}
+
+fn several(kind: ErrorKind, patches: &[Patch]) -> (ErrorKind, Option<&RelPath>, Vec<PatchId>) {
+    let first = patches.first().map(|patch| &patch.path);
+    (kind, first, patches.iter().map(|patch| patch.id).collect())
 }
 
 fn fs_kind(error: &FsError) -> ErrorKind {
