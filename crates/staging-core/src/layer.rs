@@ -126,7 +126,7 @@ impl DiffStagingLayer {
     /// # Errors
     /// When the store cannot be read.
     pub fn newest_event(&self) -> Result<u64> {
-        self.0.store.peek(|connection| Ok(log::head(connection)?.seq()))
+        self.0.store.peek(|connection| Ok(log::head(connection)?.seq))
     }
 
     /// Recomputes the log's whole hash chain.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use atomic_fs::RelPath;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::approval::Approval;
 use crate::ids::{ApplyId, PatchId, SessionId};
@@ -78,16 +78,16 @@ pub struct RedoReport {
     pub report: ApplyReport,
 }
 
-/// How an apply ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ApplyOutcome {
-    /// All of it is on disk, durably; in a dry run it would be.
-    Committed,
-    /// The workspace is unchanged.
-    RolledBack,
-    /// It is not certain which changes are on disk; recovery decides.
-    InDoubt,
+string_enum! {
+    /// How an apply ended.
+    pub ApplyOutcome, "outcome of an apply" {
+        /// All of it is on disk, durably; in a dry run it would be.
+        Committed = "committed",
+        /// The workspace is unchanged.
+        RolledBack = "rolled_back",
+        /// It is not certain which changes are on disk; recovery decides.
+        InDoubt = "in_doubt",
+    }
 }
 
 /// The result of a recovery.
@@ -180,14 +180,4 @@ pub struct Contested {
     pub patches: Vec<PatchId>,
     /// Their sessions.
     pub sessions: Vec<SessionId>,
-}
-
-string_enum! {
-    /// Whether an apply has ended, and how.
-    pub(crate) ApplyState, "state of an apply" {
-        Started = "started",
-        Committed = "committed",
-        RolledBack = "rolled_back",
-        InDoubt = "in_doubt",
-    }
 }

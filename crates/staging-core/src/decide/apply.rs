@@ -7,7 +7,6 @@ use atomic_fs::{
     ChangeSet, Conflict, Digest, EmptiedDirs, EntryKind, FsError, RelPath, WorkspaceLock,
 };
 
-use crate::approval::Approval;
 use crate::base::Base;
 use crate::decide::changes::changes;
 use crate::decide::client_approved::check_client_approval;
@@ -16,16 +15,15 @@ use crate::decide::put_back::reopen;
 use crate::decide::set_ids;
 use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
-use crate::event::{ClientApproval, Event};
+use crate::event::Event;
 use crate::ids::{ApplyId, PatchId, RequestId, SessionId};
 use crate::layer::{DiffStagingLayer, Inner, Tidying};
 use crate::locks::unpoisoned;
 use crate::patch::{DiscardReason, Patch, PatchState};
-use crate::report::{ApplyOutcome, ApplyReport, ApplyState, ApplyStatus, PatchApply};
+use crate::report::{ApplyOutcome, ApplyReport, ApplyStatus, PatchApply};
 use crate::request::{ApplyRequest, Selection};
-use crate::signature::Signature;
 use crate::signing::set_signature;
-use crate::store::applies::held_by;
+use crate::store::applies::{Start, held_by};
 use crate::store::write::Write;
 use crate::store::{applies, patches};
 
@@ -106,7 +104,15 @@ impl DiskOwner {
             return Ok(report(None, &patches));
         }
         // The patches are locked, applied and recorded.
-        inner.bring(&mut gate, lock, &patches, &Plan::of(request))
+        let start = Start {
+            request: request.request.as_ref(),
+            client_approved: request.client_approved.as_ref(),
+            approval: &request.approval,
+            is_own: request.is_own,
+            undoes: None,
+            redoes: None,
+        };
+        inner.bring(&mut gate, lock, &patches, &start)
     }
 }
 
@@ -117,13 +123,7 @@ impl DiffStagingLayer {
     /// # Errors
     /// When the store cannot be read.
     pub fn apply_status(&self, request: &RequestId) -> Result<Option<ApplyStatus>> {
-        self.0.store.read(|connection| {
-            let Some((apply, state, reason)) = applies::named(connection, request)? else {
-                return Ok(None);
-            };
-            let patches = applies::patches(connection, apply)?;
-            Ok(Some(ApplyStatus { apply, outcome: outcome_of(state), patches, reason }))
-        })
+        self.0.store.read(|connection| applies::named(connection, request))
     }
 
     /// The applies that a patch was in, oldest first.
@@ -131,45 +131,7 @@ impl DiffStagingLayer {
     /// # Errors
     /// When the store cannot be read.
     pub fn applies_of(&self, patch: PatchId) -> Result<Vec<PatchApply>> {
-        let found = self.0.store.peek(|connection| applies::of_patch(connection, patch))?;
-        let each = found.into_iter().map(|of| PatchApply {
-            apply: of.apply,
-            outcome: outcome_of(of.state),
-            undone_by: of.undone_by,
-            approval: of.approval,
-        });
-        Ok(each.collect())
-    }
-}
-
-fn outcome_of(state: ApplyState) -> Option<ApplyOutcome> {
-    match state {
-        ApplyState::Started => None,
-        ApplyState::Committed => Some(ApplyOutcome::Committed),
-        ApplyState::RolledBack => Some(ApplyOutcome::RolledBack),
-        ApplyState::InDoubt => Some(ApplyOutcome::InDoubt),
-    }
-}
-
-/// What is recorded of an apply in addition to its patches.
-pub(crate) struct Plan<'p> {
-    pub(crate) request: Option<&'p RequestId>,
-    pub(crate) client_approved: Option<ClientApproval>,
-    pub(crate) approval: &'p Approval,
-    pub(crate) is_own: bool,
-    /// The undone apply that it repeats.
-    pub(crate) redoes: Option<ApplyId>,
-}
-
-impl<'p> Plan<'p> {
-    fn of(request: &'p ApplyRequest) -> Self {
-        Self {
-            request: request.request.as_ref(),
-            client_approved: request.client_approved.clone(),
-            approval: &request.approval,
-            is_own: request.is_own,
-            redoes: None,
-        }
+        self.0.store.peek(|connection| applies::of_patch(connection, patch))
     }
 }
 
@@ -180,14 +142,14 @@ impl Inner {
         gate: &mut MutexGuard<'_, Option<Tidying>>,
         lock: WorkspaceLock,
         patches: &[Patch],
-        plan: &Plan<'_>,
+        start: &Start<'_>,
     ) -> Result<ApplyReport> {
-        let (apply, set_id) = self.start(patches, plan)?;
+        let (apply, set_id) = self.start(patches, start)?;
         let set = ChangeSet {
             id: set_id,
             changes: patches.iter().flat_map(changes).collect(),
             // Greenroom's own changes of settings know which directories they made.
-            emptied_dirs: match plan.is_own {
+            emptied_dirs: match start.is_own {
                 true => EmptiedDirs::Keep,
                 false => EmptiedDirs::Remove,
             },
@@ -294,47 +256,45 @@ impl Inner {
     }
 
     /// Locks the patches for an apply, if they are still what was approved.
-    fn start(&self, approved: &[Patch], plan: &Plan<'_>) -> Result<(ApplyId, String)> {
-        let signature = set_signature(approved);
+    fn start(&self, approved: &[Patch], start: &Start<'_>) -> Result<(ApplyId, String)> {
         self.store.write(|write| {
             for patch in approved {
-                if plan.redoes.is_some() && patch.state != PatchState::Pending {
+                if start.redoes.is_some() && patch.state != PatchState::Pending {
                     reopen(write, patch)?;
                 }
                 let now = patches::find(write, patch.id)?
                     .ok_or(StagingError::PatchNotFound { patch: patch.id })?;
                 if now.state != PatchState::Pending {
-                    return Err(raced(write, approved, signature)?);
+                    return Err(raced(write, approved)?);
                 }
                 if let Some(apply) = now.apply {
                     return Err(held_by(write, apply)?);
                 }
             }
-            let ids: Vec<PatchId> = approved.iter().map(|patch| patch.id).collect();
-            let set_suffix = set_ids::suffix(write)?;
-            let start = applies::Start {
-                set_suffix: &set_suffix,
-                signature,
-                approval: plan.approval,
-                is_own: plan.is_own,
-            };
-            let now = write.now;
-            let (apply, set_id) = applies::start(write, &start, &ids, now)?;
-            if let Some(name) = plan.request {
-                applies::name(write, apply, name)?;
-            }
-            write.log(Event::ApplyStarted {
-                apply,
-                patches: ids,
-                signature,
-                client_approved: plan.client_approved.clone(),
-                approval: Some(plan.approval.clone()),
-                undoes: None,
-                redoes: plan.redoes,
-            })?;
-            Ok((apply, set_id))
+            record_start(write, start, approved)
         })
     }
+}
+
+/// Records that an apply, an undo or a redo of these patches starts, with its event.
+pub(crate) fn record_start(
+    write: &mut Write<'_>,
+    start: &Start<'_>,
+    patches: &[Patch],
+) -> Result<(ApplyId, String)> {
+    // The patches of an undo stay with the apply that it undoes.
+    let locked = if start.undoes.is_some() { &[] } else { patches };
+    let (apply, set_id) = applies::start(write, start, locked, &set_ids::suffix(write)?)?;
+    write.log(Event::ApplyStarted {
+        apply,
+        patches: patches.iter().map(|patch| patch.id).collect(),
+        signature: set_signature(patches),
+        client_approved: start.client_approved.cloned(),
+        approval: Some(start.approval.clone()),
+        undoes: start.undoes,
+        redoes: start.redoes,
+    })?;
+    Ok((apply, set_id))
 }
 
 /// The answer to an apply whose name was used before: how that one ended.
@@ -354,12 +314,13 @@ fn answer_repeated(status: ApplyStatus) -> Result<ApplyReport> {
 }
 
 /// The error for patches that are no longer what was approved.
-fn raced(write: &Write<'_>, approved: &[Patch], expected: Signature) -> Result<StagingError> {
+fn raced(write: &Write<'_>, approved: &[Patch]) -> Result<StagingError> {
     let mut now = Vec::new();
     for patch in approved {
         now.extend(patches::at_path(write, patch.session, &patch.path)?);
     }
-    Ok(StagingError::SignatureMismatch { expected, found: set_signature(&now) })
+    let (expected, found) = (set_signature(approved), set_signature(&now));
+    Ok(StagingError::SignatureMismatch { expected, found })
 }
 
 fn report(apply: Option<ApplyId>, patches: &[Patch]) -> ApplyReport {

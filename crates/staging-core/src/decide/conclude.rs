@@ -4,16 +4,16 @@
 use std::collections::HashSet;
 use std::sync::MutexGuard;
 
-use atomic_fs::{Applied, Conflict, DisplacedEdit, FsError, Outcome, RelPath, WorkspaceLock};
+use atomic_fs::{Applied, Conflict, DisplacedEdit, Outcome, RelPath, WorkspaceLock};
 
 use crate::decide::discard::discard_one;
 use crate::decide::put_back::put_back;
-use crate::error::{Result, StagingError};
+use crate::error::{Result, StagingError, with_causes};
 use crate::event::Event;
 use crate::ids::ApplyId;
 use crate::layer::{Inner, Tidying};
 use crate::patch::{DiscardReason, Patch};
-use crate::report::ApplyState;
+use crate::report::ApplyOutcome;
 use crate::store::write::Write;
 use crate::store::{applies, patches};
 
@@ -54,11 +54,11 @@ impl Inner {
                 roll_back_stale(write, apply, approved, conflicts, self.keeps_history())
             }
             Outcome::RolledBack(error) => {
-                roll_back(write, apply, &reason_of(error)).map(|()| Vec::new())
+                roll_back(write, apply, &with_causes(error)).map(|()| Vec::new())
             }
             outcome => {
                 let reason = match outcome {
-                    Outcome::InDoubt(error) => reason_of(error),
+                    Outcome::InDoubt(error) => with_causes(error),
                     _ => UNKNOWN.to_owned(),
                 };
                 doubt(write, apply, reason).map(|()| Vec::new())
@@ -95,8 +95,7 @@ const UNKNOWN: &str = "its outcome is unknown";
 
 /// Records that nobody knows yet whether a set is on the disk: recovery decides.
 pub(crate) fn doubt(write: &mut Write<'_>, apply: ApplyId, reason: String) -> Result<()> {
-    let now = write.now;
-    applies::decide(write, apply, ApplyState::InDoubt, Some(&reason), now)?;
+    applies::decide(write, apply, ApplyOutcome::InDoubt, Some(&reason))?;
     write.log(Event::ApplyInDoubt { apply, reason })
 }
 
@@ -109,8 +108,7 @@ pub(crate) struct ChangedDirs<'d> {
 
 /// Records that an apply's patches are on the disk.
 pub(crate) fn commit(write: &mut Write<'_>, apply: ApplyId, dirs: ChangedDirs<'_>) -> Result<()> {
-    let now = write.now;
-    applies::decide(write, apply, ApplyState::Committed, None, now)?;
+    applies::decide(write, apply, ApplyOutcome::Committed, None)?;
     applies::set_made_dirs(write, apply, dirs.made)?;
     applies::set_removed_dirs(write, apply, dirs.removed)?;
     for patch in patches::of_apply(write, apply)? {
@@ -127,8 +125,7 @@ pub(crate) fn commit(write: &mut Write<'_>, apply: ApplyId, dirs: ChangedDirs<'_
 
 /// Records that nothing changed; the patches can be decided again.
 pub(crate) fn roll_back(write: &mut Write<'_>, apply: ApplyId, reason: &str) -> Result<()> {
-    let now = write.now;
-    applies::decide(write, apply, ApplyState::RolledBack, Some(reason), now)?;
+    applies::decide(write, apply, ApplyOutcome::RolledBack, Some(reason))?;
     write.log(Event::ApplyRolledBack { apply, reason: reason.to_owned() })
 }
 
@@ -158,19 +155,6 @@ pub(crate) fn reason_of_conflicts(conflicts: &[Conflict]) -> String {
         .map(|Conflict { path, difference }| format!("`{path}`: {difference}"))
         .collect();
     named.join("; ")
-}
-
-/// An error with what is behind it, for the log.
-pub(crate) fn reason_of(error: &FsError) -> String {
-    use std::error::Error as _;
-    let mut reason = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        reason.push_str(": ");
-        reason.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    reason
 }
 
 /// The error for an outcome that could not be recorded. When the files are swapped, recovery records

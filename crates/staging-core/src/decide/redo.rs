@@ -1,6 +1,5 @@
 //! Applying an undone set again, whole or not at all.
 
-use crate::decide::apply::Plan;
 use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
 use crate::ids::ApplyId;
@@ -10,6 +9,7 @@ use crate::patch::{DiscardReason, Patch, PatchState};
 use crate::report::{RedoReport, Reversible};
 use crate::request::RedoRequest;
 use crate::signing::set_signature;
+use crate::store::applies::Start;
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {
@@ -43,15 +43,16 @@ impl DiskOwner {
         {
             return Err(StagingError::SignatureMismatch { expected, found });
         }
-        let plan = Plan {
+        let start = Start {
             request: None,
             client_approved: None,
             approval: &request.approval,
             is_own: inner.store.peek(|connection| applies::is_own(connection, apply))?,
+            undoes: None,
             redoes: Some(apply),
         };
         let report =
-            inner.bring(&mut gate, lock, &patches, &plan).map_err(|error| match error {
+            inner.bring(&mut gate, lock, &patches, &start).map_err(|error| match error {
                 StagingError::NotRefreshable { reason, .. } => {
                     StagingError::NotRedoable { apply, reason }
                 }

@@ -7,19 +7,18 @@ use atomic_fs::{
 };
 
 use crate::approval::Approval;
+use crate::decide::apply::record_start;
 use crate::decide::changes::reverse_all;
 use crate::decide::conclude::{Committed, NotCommitted, reason_of_conflicts};
-use crate::decide::set_ids;
 use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
-use crate::event::Event;
 use crate::ids::ApplyId;
 use crate::layer::{DiffStagingLayer, Inner};
 use crate::locks::unpoisoned;
 use crate::patch::{Operation, Patch, PatchState};
-use crate::report::{ApplyState, Reversible, UndoReport};
+use crate::report::{Reversible, UndoReport};
 use crate::signing::{set_signature, signature_of_several};
-use crate::store::applies::RemovedDir;
+use crate::store::applies::{RemovedDir, Start};
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {
@@ -80,22 +79,17 @@ impl DiskOwner {
             return Err(StagingError::NotUndoable { apply: target, reason });
         }
         let (by, set_id) = inner.store.write(|write| {
-            let now = write.now;
-            let suffix = set_ids::suffix(write)?;
-            let started = applies::start_undo(write, &suffix, target, approval, now)?;
-            // Recovery makes the same changes of the record; the outcome takes its place.
-            applies::set_removed_dirs(write, started.0, &left)?;
-            let ids = applied.iter().map(|patch| patch.id).collect();
-            let signature = set_signature(&applied);
-            write.log(Event::ApplyStarted {
-                apply: started.0,
-                patches: ids,
-                signature,
+            let start = Start {
+                request: None,
                 client_approved: None,
-                approval: Some(approval.clone()),
+                approval,
+                is_own: false,
                 undoes: Some(target),
                 redoes: None,
-            })?;
+            };
+            let started = record_start(write, &start, &applied)?;
+            // Recovery makes the same changes of the record; the outcome takes its place.
+            applies::set_removed_dirs(write, started.0, &left)?;
             Ok(started)
         })?;
         // Those that an older version left, or that are there again, need not be made.
@@ -186,7 +180,7 @@ impl Inner {
                 applies::Reversal { is_forgotten: true, .. } => {
                     refused("it is older than old contents are kept".to_owned())
                 }
-                applies::Reversal { state: ApplyState::Committed, .. } => Ok(apply),
+                applies::Reversal { is_committed: true, .. } => Ok(apply),
                 _ => refused("it never reached the disk".to_owned()),
             }
         })

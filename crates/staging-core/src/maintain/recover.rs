@@ -20,7 +20,7 @@ use crate::ids::ApplyId;
 use crate::layer::{DiffStagingLayer, Inner, Tidying};
 use crate::locks::unpoisoned;
 use crate::report::{
-    ApplyOutcome, ApplyState, InDoubtApply, QuarantinedJournal, RecoverReport, RecoveredApply,
+    ApplyOutcome, InDoubtApply, QuarantinedJournal, RecoverReport, RecoveredApply,
 };
 use crate::store::write::Write;
 use crate::store::{applies, patches};
@@ -292,13 +292,13 @@ struct StoreRecords<'i>(&'i Inner);
 impl SetRecords for StoreRecords<'_> {
     fn find(&self, set: &str) -> io::Result<Option<RecordedSet>> {
         let found = self.0.store.read(|connection| {
-            let Some((apply, state)) = applies::find_set(connection, set)? else {
+            let Some((apply, outcome)) = applies::find_set(connection, set)? else {
                 return Ok(None);
             };
-            let (ended, changes) = match state {
-                ApplyState::Committed => (Some(RecoveredOutcome::Committed), None),
-                ApplyState::RolledBack => (Some(RecoveredOutcome::RolledBack), None),
-                ApplyState::Started | ApplyState::InDoubt => (None, changes(connection, apply)?),
+            let (ended, changes) = match outcome {
+                Some(ApplyOutcome::Committed) => (Some(RecoveredOutcome::Committed), None),
+                Some(ApplyOutcome::RolledBack) => (Some(RecoveredOutcome::RolledBack), None),
+                Some(ApplyOutcome::InDoubt) | None => (None, changes(connection, apply)?),
             };
             let slots = match set_ids::is_tagged(set) {
                 true => SlotNumbers::ByPath,
@@ -345,8 +345,8 @@ fn contents(connection: &Connection, apply: ApplyId) -> Result<(Option<ApplyId>,
 /// Records what recovery did; recording the same result twice changes nothing.
 fn record(write: &mut Write<'_>, recovered: &Recovered) -> Result<Option<ApplyId>> {
     let set = recovered.set.clone();
-    let Some((apply, state)) = applies::find_set(write, &set)? else { return Ok(None) };
-    if matches!(state, ApplyState::Committed | ApplyState::RolledBack) {
+    let Some((apply, outcome)) = applies::find_set(write, &set)? else { return Ok(None) };
+    if matches!(outcome, Some(ApplyOutcome::Committed | ApplyOutcome::RolledBack)) {
         return Ok(Some(apply));
     }
     let committed = match recovered.outcome {

@@ -1,101 +1,82 @@
 //! Rows of the applies table, and what they do to their patches.
 
 use atomic_fs::RelPath;
+use rusqlite::Connection;
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::approval::{Approval, ApprovalMeans};
 use crate::error::{Result, StagingError};
+use crate::event::ClientApproval;
 use crate::ids::{ApplyId, PatchId, RequestId};
-use crate::report::{ApplyState, InDoubtApply};
+use crate::patch::Patch;
+use crate::report::{ApplyOutcome, ApplyStatus, InDoubtApply, PatchApply};
 use crate::signature::Signature;
 use crate::signing::set_signature;
-use crate::store::columns::{from_sql, rows};
-use crate::time::Timestamp;
+use crate::store::columns::{change, from_sql, row, rows};
+use crate::store::write::Write;
 
-/// What is recorded of an apply when it starts.
-#[derive(Clone, Debug)]
+/// What is recorded of an apply, an undo or a redo when it starts, in addition to its patches.
 pub(crate) struct Start<'s> {
-    /// The end of its change set's id, unique among those with the same number.
-    pub(crate) set_suffix: &'s str,
-    /// What was approved.
-    pub(crate) signature: Signature,
+    /// The name that the request gave it.
+    pub(crate) request: Option<&'s RequestId>,
+    /// The client that reported the approval.
+    pub(crate) client_approved: Option<&'s ClientApproval>,
     /// How it was approved.
     pub(crate) approval: &'s Approval,
     /// Whether it changes agents' settings for Greenroom, so that a plain undo passes over it.
     pub(crate) is_own: bool,
+    /// The apply that it undoes.
+    pub(crate) undoes: Option<ApplyId>,
+    /// The undone apply that it repeats.
+    pub(crate) redoes: Option<ApplyId>,
 }
 
 /// Starts an apply over patches; the caller has checked that they are pending.
-/// From now on no other call can decide them.
+/// From now on no other call can decide them. The suffix is the end of its change set's id, unique
+/// among those with the same number.
 pub(crate) fn start(
-    connection: &Connection,
+    write: &Write<'_>,
     start: &Start<'_>,
-    patches: &[PatchId],
-    now: Timestamp,
+    patches: &[Patch],
+    set_suffix: &str,
 ) -> Result<(ApplyId, String)> {
-    let Start { set_suffix, signature, approval, is_own } = start;
+    let Start { request, approval, is_own, undoes, .. } = start;
+    let request = request.map(RequestId::as_str);
     // The id is known only after the row was inserted.
-    connection.execute(
-        "INSERT INTO applies(set_id, state, signature, started_ms, approval, agent, own)
-         VALUES(?1, 'started', ?2, ?3, ?4, ?5, ?6)",
-        params![set_suffix, signature, now, approval.means, approval.agent, is_own],
-    )?;
-    let apply = ApplyId(from_sql(connection.last_insert_rowid()));
+    let statement = "INSERT INTO applies(set_id, state, signature, started_ms, approval, agent,
+         own, request, undoes) VALUES(?1, 'started', ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let (signature, Approval { means, agent }) = (set_signature(patches), approval);
+    let values = (set_suffix, signature, write.now, means, agent, is_own, request, undoes);
+    change(write, statement, values)?;
+    let apply = ApplyId(from_sql(write.last_insert_rowid()));
     let set_id = format!("{apply}-{set_suffix}");
-    connection.execute("UPDATE applies SET set_id = ?2 WHERE id = ?1", params![apply, set_id])?;
+    change(write, "UPDATE applies SET set_id = ?2 WHERE id = ?1", (apply, &set_id))?;
     for patch in patches {
-        connection
-            .prepare_cached("INSERT INTO apply_patches(apply, patch) VALUES(?1, ?2)")?
-            .execute(params![apply, patch])?;
-        connection
-            .prepare_cached("UPDATE patches SET apply = ?1, updated_ms = ?3 WHERE id = ?2")?
-            .execute(params![apply, patch, now])?;
+        let statement = "INSERT INTO apply_patches(apply, patch) VALUES(?1, ?2)";
+        change(write, statement, (apply, patch.id))?;
+        let statement = "UPDATE patches SET apply = ?1, updated_ms = ?3 WHERE id = ?2";
+        change(write, statement, (apply, patch.id, write.now))?;
     }
     Ok((apply, set_id))
 }
 
-/// Gives an apply the name of the request.
-pub(crate) fn name(connection: &Connection, apply: ApplyId, request: &RequestId) -> Result<()> {
-    connection.execute(
-        "UPDATE applies SET request = ?2 WHERE id = ?1",
-        params![apply, request.as_str()],
-    )?;
-    Ok(())
-}
-
-/// The apply of this name, how it stands, and why.
-pub(crate) fn named(
-    connection: &Connection,
-    request: &RequestId,
-) -> Result<Option<(ApplyId, ApplyState, Option<String>)>> {
-    let statement = "SELECT id, state, reason FROM applies WHERE request = ?1";
-    let found = connection.query_row(statement, [request.as_str()], |row| row.try_into());
-    Ok(found.optional()?)
+/// The state of the apply of this name.
+pub(crate) fn named(connection: &Connection, request: &RequestId) -> Result<Option<ApplyStatus>> {
+    let statement = "SELECT id, nullif(state, 'started'), reason FROM applies WHERE request = ?1";
+    row(connection, statement, [request.as_str()], |row| {
+        let apply = row.get(0)?;
+        let (outcome, reason) = (row.get(1)?, row.get(2)?);
+        Ok(ApplyStatus { apply, outcome, patches: patches(connection, apply)?, reason })
+    })
 }
 
 /// The patches of an apply, by path.
-pub(crate) fn patches(connection: &Connection, apply: ApplyId) -> Result<Vec<PatchId>> {
+fn patches(connection: &Connection, apply: ApplyId) -> Result<Vec<PatchId>> {
     let statement = "SELECT patch FROM apply_patches JOIN patches ON patches.id = patch
          WHERE apply_patches.apply = ?1 ORDER BY path";
-    rows(connection, statement, [apply], |row| row.get(0))
-}
-
-/// Starts an undo.
-pub(crate) fn start_undo(
-    connection: &Connection,
-    set_suffix: &str,
-    target: ApplyId,
-    approval: &Approval,
-    now: Timestamp,
-) -> Result<(ApplyId, String)> {
-    let signature = set_signature(&[]);
-    let (apply, set_id) =
-        start(connection, &Start { set_suffix, signature, approval, is_own: false }, &[], now)?;
-    connection.execute("UPDATE applies SET undoes = ?2 WHERE id = ?1", [apply, target])?;
-    Ok((apply, set_id))
+    rows(connection, statement, [apply], |row| Ok(row.get(0)?))
 }
 
 /// The apply that this one undoes, if it is an undo.
@@ -126,7 +107,7 @@ pub(crate) fn set_made_dirs(
 ) -> Result<()> {
     if !dirs.is_empty() {
         let statement = "UPDATE applies SET made_dirs = ?2 WHERE id = ?1";
-        connection.execute(statement, params![apply, to_json(&dirs)?])?;
+        change(connection, statement, (apply, to_json(&dirs)?))?;
     }
     Ok(())
 }
@@ -146,12 +127,9 @@ pub(crate) fn set_removed_dirs(
     apply: ApplyId,
     dirs: &[RemovedDir],
 ) -> Result<()> {
-    connection.execute(
-        "UPDATE applies SET removed_dirs = ?2
-         WHERE id = ?1 AND (removed_dirs IS NOT NULL OR ?3)",
-        params![apply, to_json(&dirs)?, !dirs.is_empty()],
-    )?;
-    Ok(())
+    let statement = "UPDATE applies SET removed_dirs = ?2
+         WHERE id = ?1 AND (removed_dirs IS NOT NULL OR ?3)";
+    change(connection, statement, (apply, to_json(&dirs)?, !dirs.is_empty())).map(drop)
 }
 
 /// The directories that an apply removed or emptied, outermost first.
@@ -163,15 +141,14 @@ pub(crate) fn removed_dirs(connection: &Connection, apply: ApplyId) -> Result<Ve
 pub(crate) fn own_made_dirs(connection: &Connection) -> Result<Vec<RelPath>> {
     let statement = "SELECT made_dirs FROM applies WHERE own = 1 AND undone_by IS NULL
          AND state = 'committed' AND made_dirs IS NOT NULL";
-    let made: Vec<Option<String>> = rows(connection, statement, [], |row| row.get(0))?;
-    let made: Result<Vec<Vec<RelPath>>> = made.into_iter().map(from_json).collect();
-    Ok(made?.into_iter().flatten().collect())
+    let made: Vec<Vec<RelPath>> = rows(connection, statement, [], |row| from_json(row.get(0)?))?;
+    Ok(made.into_iter().flatten().collect())
 }
 
 /// Records that an apply was undone.
 pub(crate) fn set_undone(connection: &Connection, target: ApplyId, by: ApplyId) -> Result<()> {
-    connection.execute("UPDATE applies SET undone_by = ?2 WHERE id = ?1", [target, by])?;
-    Ok(())
+    let statement = "UPDATE applies SET undone_by = ?2 WHERE id = ?1";
+    change(connection, statement, [target, by]).map(drop)
 }
 
 /// The newest apply that is on the disk and was not undone, except changes of agents' settings for
@@ -191,7 +168,7 @@ pub(crate) fn newest_undone(connection: &Connection) -> Result<Option<ApplyId>> 
              WHERE apply_patches.apply = applies.id
              AND (patches.state = 'pending' OR patches.reason = 'undone'))
          ORDER BY undone_by DESC LIMIT 1";
-    Ok(connection.query_row(statement, [], |row| row.get(0)).optional()?)
+    row(connection, statement, [], |row| Ok(row.get(0)?))
 }
 
 /// The signature that was approved; `None` for an undo, or for an apply known from its journal alone.
@@ -207,30 +184,21 @@ pub(crate) fn is_own(connection: &Connection, apply: ApplyId) -> Result<bool> {
     column(connection, apply, "SELECT own FROM applies WHERE id = ?1")
 }
 
-/// One apply of a patch.
-pub(crate) struct OfPatch {
-    pub(crate) apply: ApplyId,
-    pub(crate) state: ApplyState,
-    pub(crate) undone_by: Option<ApplyId>,
-    /// None when an older version applied it.
-    pub(crate) approval: Option<Approval>,
-}
-
 /// The applies that a patch was in, oldest first.
-pub(crate) fn of_patch(connection: &Connection, patch: PatchId) -> Result<Vec<OfPatch>> {
-    let statement = "SELECT id, state, undone_by, approval, agent FROM applies
+pub(crate) fn of_patch(connection: &Connection, patch: PatchId) -> Result<Vec<PatchApply>> {
+    let statement = "SELECT id, nullif(state, 'started'), undone_by, approval, agent FROM applies
          WHERE id IN (SELECT apply FROM apply_patches WHERE patch = ?1) ORDER BY id";
     rows(connection, statement, [patch], |row| {
-        let (apply, state, undone_by) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (apply, outcome, undone_by) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let (means, agent): (Option<ApprovalMeans>, _) = (row.get(3)?, row.get(4)?);
         let approval = means.map(|means| Approval { means, agent });
-        Ok(OfPatch { apply, state, undone_by, approval })
+        Ok(PatchApply { apply, outcome, undone_by, approval })
     })
 }
 
 /// What decides whether an apply can be undone or redone.
 pub(crate) struct Reversal {
-    pub(crate) state: ApplyState,
+    pub(crate) is_committed: bool,
     pub(crate) is_undo: bool,
     pub(crate) undone_by: Option<ApplyId>,
     /// Whether some of its patches were older than the history is kept.
@@ -238,13 +206,12 @@ pub(crate) struct Reversal {
 }
 
 pub(crate) fn reversal(connection: &Connection, apply: ApplyId) -> Result<Option<Reversal>> {
-    let statement = "SELECT state, undoes, undone_by, forgotten FROM applies WHERE id = ?1";
-    let read = |row: &Row<'_>| {
-        let is_undo = row.get::<_, Option<ApplyId>>(1)?.is_some();
-        let (state, undone_by, is_forgotten) = (row.get(0)?, row.get(2)?, row.get(3)?);
-        Ok(Reversal { state, is_undo, undone_by, is_forgotten })
-    };
-    Ok(connection.query_row(statement, [apply], read).optional()?)
+    let statement = "SELECT state = 'committed', undoes IS NOT NULL, undone_by, forgotten
+         FROM applies WHERE id = ?1";
+    row(connection, statement, [apply], |row| {
+        let (is_committed, is_undo, undone_by, is_forgotten) = row.try_into()?;
+        Ok(Reversal { is_committed, is_undo, undone_by, is_forgotten })
+    })
 }
 
 /// Applies that recovery could not decide, and why.
@@ -261,54 +228,51 @@ pub(crate) fn reason(connection: &Connection, apply: ApplyId) -> Result<Option<S
     column(connection, apply, "SELECT reason FROM applies WHERE id = ?1")
 }
 
+/// The apply of a change set and how it ended; `None` while it runs.
 pub(crate) fn find_set(
     connection: &Connection,
     set_id: &str,
-) -> Result<Option<(ApplyId, ApplyState)>> {
-    let statement = "SELECT id, state FROM applies WHERE set_id = ?1";
-    Ok(connection.query_row(statement, [set_id], |row| row.try_into()).optional()?)
+) -> Result<Option<(ApplyId, Option<ApplyOutcome>)>> {
+    let statement = "SELECT id, nullif(state, 'started') FROM applies WHERE set_id = ?1";
+    row(connection, statement, [set_id], |row| Ok(row.try_into()?))
 }
 
 /// Applies that are not decided yet.
 pub(crate) fn undecided(connection: &Connection) -> Result<Vec<(ApplyId, String)>> {
     let statement = "SELECT id, set_id FROM applies
          WHERE state IN ('started', 'in_doubt') ORDER BY id";
-    rows(connection, statement, [], |row| row.try_into())
+    rows(connection, statement, [], |row| Ok(row.try_into()?))
 }
 
-/// Records how an apply ended. Its pending patches become applied, or can be decided again.
+/// Records how an apply ended. Its pending patches become applied, or can be decided again; those
+/// of an apply in doubt stay.
 pub(crate) fn decide(
-    connection: &Connection,
+    write: &Write<'_>,
     apply: ApplyId,
-    state: ApplyState,
+    outcome: ApplyOutcome,
     reason: Option<&str>,
-    now: Timestamp,
 ) -> Result<()> {
-    connection.execute(
-        "UPDATE applies SET state = ?2, reason = ?3, ended_ms = ?4 WHERE id = ?1",
-        params![apply, state, reason, now],
-    )?;
-    let patches = match state {
-        ApplyState::Committed => {
+    let statement = "UPDATE applies SET state = ?2, reason = ?3, ended_ms = ?4 WHERE id = ?1";
+    change(write, statement, (apply, outcome, reason, write.now))?;
+    let patches = match outcome {
+        ApplyOutcome::Committed => {
             "UPDATE patches SET state = 'applied', unreported = 1, updated_ms = ?2
              WHERE apply = ?1 AND state = 'pending'
              AND id IN (SELECT patch FROM apply_patches WHERE apply = ?1)"
         }
-        ApplyState::RolledBack => {
+        ApplyOutcome::RolledBack => {
             "UPDATE patches SET apply = NULL, updated_ms = ?2
              WHERE apply = ?1 AND state = 'pending'
              AND id IN (SELECT patch FROM apply_patches WHERE apply = ?1)"
         }
-        ApplyState::Started | ApplyState::InDoubt => return Ok(()),
+        ApplyOutcome::InDoubt => return Ok(()),
     };
-    connection.execute(patches, params![apply, now])?;
-    Ok(())
+    change(write, patches, (apply, write.now)).map(drop)
 }
 
 /// Records that nothing is left to tidy.
 pub(crate) fn set_tidied(connection: &Connection, apply: ApplyId) -> Result<()> {
-    connection.execute("UPDATE applies SET tidied = 1 WHERE id = ?1", [apply])?;
-    Ok(())
+    change(connection, "UPDATE applies SET tidied = 1 WHERE id = ?1", [apply]).map(drop)
 }
 
 /// Why patches that an apply holds cannot be decided: it is running, or waits for a person.

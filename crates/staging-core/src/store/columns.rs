@@ -7,7 +7,7 @@ use crate::approval::ApprovalMeans;
 use crate::error::Result;
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiscardReason, Operation, PatchState};
-use crate::report::ApplyState;
+use crate::report::ApplyOutcome;
 use crate::session::SessionState;
 use crate::signature::Signature;
 use crate::time::{Age, Timestamp};
@@ -32,11 +32,37 @@ pub(crate) fn rows<T>(
     connection: &Connection,
     statement: &str,
     values: impl Params,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    read: impl FnMut(&Row<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
-    let mut statement = connection.prepare_cached(statement)?;
-    let rows: rusqlite::Result<Vec<T>> = statement.query_map(values, read)?.collect();
-    Ok(rows?)
+    connection.prepare_cached(statement)?.query_and_then(values, read)?.collect()
+}
+
+/// The first row that a statement gives, if it gives any.
+pub(crate) fn row<T>(
+    connection: &Connection,
+    statement: &str,
+    values: impl Params,
+    read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    connection.prepare_cached(statement)?.query_and_then(values, read)?.next().transpose()
+}
+
+/// Whether a statement gives a row.
+pub(crate) fn exists(
+    connection: &Connection,
+    statement: &str,
+    values: impl Params,
+) -> Result<bool> {
+    Ok(connection.prepare_cached(statement)?.exists(values)?)
+}
+
+/// Runs a statement that changes rows; returns how many.
+pub(crate) fn change(
+    connection: &Connection,
+    statement: &str,
+    values: impl Params,
+) -> Result<usize> {
+    Ok(connection.prepare_cached(statement)?.execute(values)?)
 }
 
 macro_rules! column {
@@ -91,4 +117,4 @@ macro_rules! word_column {
     )+ };
 }
 
-word_column!(Operation, PatchState, DiscardReason, SessionState, ApplyState, ApprovalMeans);
+word_column!(Operation, PatchState, DiscardReason, SessionState, ApplyOutcome, ApprovalMeans);

@@ -1,10 +1,10 @@
 //! Rows of the contents table: the contents, their references, and where they are.
 
 use atomic_fs::Digest;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row};
 
 use crate::error::Result;
-use crate::store::columns::{from_sql, rows, sql};
+use crate::store::columns::{change, exists, from_sql, row, rows, sql};
 
 /// Where a content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,7 +50,7 @@ pub(crate) enum Referred {
     Gone,
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+fn entry(row: &Row<'_>) -> Result<Entry> {
     let pack: Option<i64> = row.get(0)?;
     let location = match pack {
         None => Location::Own,
@@ -60,18 +60,13 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 }
 
 pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<Entry>> {
-    let found = connection
-        .prepare_cached("SELECT pack, at, bytes FROM contents WHERE digest = ?1")?
-        .query_row([digest.as_bytes()], entry)
-        .optional()?;
-    Ok(found)
+    let statement = "SELECT pack, at, bytes FROM contents WHERE digest = ?1";
+    row(connection, statement, [digest.as_bytes()], entry)
 }
 
 /// Whether any content has this length; scans the table.
 pub(crate) fn has_length(connection: &Connection, bytes: u64) -> Result<bool> {
-    let mut statement =
-        connection.prepare_cached("SELECT 1 FROM contents WHERE bytes = ?1 LIMIT 1")?;
-    Ok(statement.exists([sql(bytes)])?)
+    exists(connection, "SELECT 1 FROM contents WHERE bytes = ?1 LIMIT 1", [sql(bytes)])
 }
 
 /// Counts one more reference to a content, which is where the caller stored it unless it was there
@@ -87,22 +82,17 @@ pub(crate) fn refer(
     {
         return Ok(Referred::ToOurs);
     }
-    let raised = connection
-        .prepare_cached("UPDATE contents SET refs = refs + 1 WHERE digest = ?1")?
-        .execute([digest.as_bytes()])?;
+    let statement = "UPDATE contents SET refs = refs + 1 WHERE digest = ?1";
+    let raised = change(connection, statement, [digest.as_bytes()])?;
     Ok(if raised == 1 { Referred::ToTheirs } else { Referred::Gone })
 }
 
 /// Adds a content with one reference; whether it was not there yet.
 fn insert(connection: &Connection, digest: &Digest, put: Entry) -> Result<bool> {
+    let statement = "INSERT OR IGNORE INTO contents(digest, pack, at, bytes, refs)
+         VALUES(?1, ?2, ?3, ?4, 1)";
     let (pack, at) = columns(put.location);
-    let added = connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO contents(digest, pack, at, bytes, refs)
-             VALUES(?1, ?2, ?3, ?4, 1)",
-        )?
-        .execute(params![digest.as_bytes(), pack, at, sql(put.bytes)])?;
-    Ok(added == 1)
+    Ok(change(connection, statement, (digest.as_bytes(), pack, at, sql(put.bytes)))? == 1)
 }
 
 /// Records another location of a content, if it is still at `from`; whether it was.
@@ -116,9 +106,8 @@ pub(crate) fn relocate(
         return Ok(false);
     }
     let (pack, at) = columns(to.location);
-    connection
-        .prepare_cached("UPDATE contents SET pack = ?2, at = ?3 WHERE digest = ?1")?
-        .execute(params![digest.as_bytes(), pack, at])?;
+    let statement = "UPDATE contents SET pack = ?2, at = ?3 WHERE digest = ?1";
+    change(connection, statement, (digest.as_bytes(), pack, at))?;
     Ok(true)
 }
 
@@ -131,20 +120,13 @@ fn columns(location: Location) -> (Option<i64>, i64) {
 
 /// Removes one reference; the content when it was the last one.
 pub(crate) fn release(connection: &Connection, digest: &Digest) -> Result<Option<Unreferenced>> {
-    let left = connection
-        .prepare_cached(
-            "UPDATE contents SET refs = refs - 1 WHERE digest = ?1
-             RETURNING pack, at, bytes, refs",
-        )?
-        .query_row([digest.as_bytes()], |row| Ok((entry(row)?, row.get::<_, i64>(3)?)))
-        .optional()?;
-    let Some((entry, refs)) = left else { return Ok(None) };
-    if refs > 0 {
+    let statement = "UPDATE contents SET refs = refs - 1 WHERE digest = ?1
+         RETURNING pack, at, bytes, refs > 0";
+    let left = |row: &Row<'_>| Ok((entry(row)?, row.get(3)?));
+    let Some((entry, false)) = row(connection, statement, [digest.as_bytes()], left)? else {
         return Ok(None);
-    }
-    connection
-        .prepare_cached("DELETE FROM contents WHERE digest = ?1")?
-        .execute([digest.as_bytes()])?;
+    };
+    change(connection, "DELETE FROM contents WHERE digest = ?1", [digest.as_bytes()])?;
     Ok(Some(Unreferenced { digest: *digest, entry }))
 }
 

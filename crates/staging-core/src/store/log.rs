@@ -9,32 +9,26 @@
 //! # Limitations
 //! Whoever can write the state directory can also write the whole chain anew.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::Connection;
 
 use crate::error::{Result, StagingError};
 use crate::event::{EVENT_SCHEMA, Event, EventRecord, LogCheck};
-use crate::store::columns::{from_sql, sql};
+use crate::store::columns::{change, from_sql, limited, row, sql};
 use crate::time::Timestamp;
 
 /// The last event's place and hash.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Head {
-    seq: u64,
+    pub(crate) seq: u64,
     hash: [u8; 32],
 }
 
-impl Head {
-    pub(crate) fn seq(self) -> u64 {
-        self.seq
-    }
-}
-
 pub(crate) fn head(connection: &Connection) -> Result<Head> {
-    let found = connection
-        .prepare_cached("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| Ok(Head { seq: from_sql(row.get(0)?), hash: row.get(1)? }))
-        .optional()?;
-    Ok(found.unwrap_or(Head { seq: 0, hash: [0; 32] }))
+    let statement = "SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1";
+    let last = row(connection, statement, [], |row| {
+        Ok(Head { seq: from_sql(row.get(0)?), hash: row.get(1)? })
+    })?;
+    Ok(last.unwrap_or_default())
 }
 
 /// Appends an event behind `head`, which moves on.
@@ -44,14 +38,13 @@ pub(crate) fn append(
     at: Timestamp,
     event: Event,
 ) -> Result<EventRecord> {
-    let payload = serde_json::to_string(&event).map_err(|error| StagingError::DamagedStore {
-        reason: format!("an event cannot be written: {error}"),
+    let payload = serde_json::to_string(&event).map_err(|error| {
+        StagingError::damaged_store(format!("an event cannot be written: {error}"))
     })?;
     let seq = head.seq + 1;
     let hash = chain(&head.hash, seq, at, &payload);
-    connection
-        .prepare_cached("INSERT INTO events(seq, at_ms, payload, hash) VALUES(?1, ?2, ?3, ?4)")?
-        .execute(params![sql(seq), at.unix_ms(), payload, hash])?;
+    let statement = "INSERT INTO events(seq, at_ms, payload, hash) VALUES(?1, ?2, ?3, ?4)";
+    change(connection, statement, (sql(seq), at, payload, hash))?;
     *head = Head { seq, hash };
     Ok(EventRecord { schema: EVENT_SCHEMA, seq, at, event })
 }
@@ -75,8 +68,7 @@ pub(crate) fn since(connection: &Connection, seq: u64, limit: usize) -> Result<V
         "SELECT seq, at_ms, payload FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;
     let from = i64::try_from(seq).unwrap_or(i64::MAX);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![from, limit])?;
+    let mut rows = statement.query((from, limited(limit)))?;
     let (mut records, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let (seq, payload): (u64, String) = (from_sql(row.get(0)?), row.get(2)?);
@@ -84,8 +76,8 @@ pub(crate) fn since(connection: &Connection, seq: u64, limit: usize) -> Result<V
         if bytes > PAGE_BYTES_MAX && !records.is_empty() {
             break;
         }
-        let event = serde_json::from_str(&payload).map_err(|error| StagingError::DamagedStore {
-            reason: format!("event {seq} cannot be read: {error}"),
+        let event = serde_json::from_str(&payload).map_err(|error| {
+            StagingError::damaged_store(format!("event {seq} cannot be read: {error}"))
         })?;
         let at = row.get(1)?;
         records.push(EventRecord { schema: EVENT_SCHEMA, seq, at, event });
@@ -98,7 +90,7 @@ pub(crate) fn check(connection: &Connection) -> Result<LogCheck> {
     let mut statement =
         connection.prepare_cached("SELECT seq, at_ms, payload, hash FROM events ORDER BY seq")?;
     let mut rows = statement.query([])?;
-    let mut head = Head { seq: 0, hash: [0; 32] };
+    let mut head = Head::default();
     let shown = |head: Head, broken_at| LogCheck {
         events: head.seq,
         head: blake3::Hash::from_bytes(head.hash).to_hex().to_string(),
@@ -119,9 +111,8 @@ pub(crate) fn check(connection: &Connection) -> Result<LogCheck> {
         }
         head = Head { seq, hash };
     }
-    let written: Option<i64> = connection
-        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'events'", [], |row| row.get(0))
-        .optional()?;
+    let statement = "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
+    let written = row(connection, statement, [], |row| Ok(row.get(0)?))?;
     let broken_at = (written.map_or(0, from_sql) > head.seq).then_some(head.seq + 1);
     Ok(shown(head, broken_at))
 }

@@ -1,9 +1,9 @@
 //! A few numbers that are true of the whole store.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::Connection;
 
 use crate::error::Result;
-use crate::store::columns::from_sql;
+use crate::store::columns::{change, from_sql, row};
 
 /// When contents were last swept completely, in milliseconds since 1970.
 pub(crate) const SWEPT_MS: &str = "swept_ms";
@@ -20,17 +20,12 @@ pub(crate) const AGE_SINCE_BOOT_MS: &str = "age_since_boot_ms";
 pub(crate) const AGE_CLOCK_MS: &str = "age_clock_ms";
 
 pub(crate) fn get(connection: &Connection, name: &str) -> Result<Option<i64>> {
-    Ok(connection
-        .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
-        .query_row([name], |row| row.get(0))
-        .optional()?)
+    row(connection, "SELECT value FROM meta WHERE name = ?1", [name], |row| Ok(row.get(0)?))
 }
 
 pub(crate) fn set(connection: &Connection, name: &str, value: i64) -> Result<()> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)")?
-        .execute(params![name, value])?;
-    Ok(())
+    let statement = "INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)";
+    change(connection, statement, (name, value)).map(drop)
 }
 
 /// How many bytes all contents have, each counted once; triggers keep it.

@@ -1,7 +1,7 @@
 //! Rows of the patches table.
 
 use atomic_fs::{Digest, Fingerprint, RelPath};
-use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::base::{Base, BaseStat};
 use crate::error::{Result, StagingError};
@@ -9,7 +9,7 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiffSummary, DiscardReason, Patch, PatchState};
 use crate::signature::Signature;
 use crate::signing::patch_signature;
-use crate::store::columns::{from_sql, limited, rows, sql};
+use crate::store::columns::{change, exists, from_sql, limited, row, rows, sql};
 use crate::store::contents;
 use crate::store::write::Write;
 use crate::time::Age;
@@ -33,7 +33,7 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
     let mut patch = Patch {
         id: row.get(0)?,
         session: row.get(1)?,
-        path: path(row, 2)?.ok_or_else(|| StagingError::damaged_store("a patch has no path"))?,
+        path: required_path(row, 2)?,
         rename_to: path(row, 3)?,
         operation: row.get(4)?,
         state: row.get(5)?,
@@ -63,11 +63,13 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
     Ok(patch)
 }
 
+fn required_path(row: &Row<'_>, at: usize) -> Result<RelPath> {
+    path(row, at)?.ok_or_else(|| StagingError::damaged_store("a patch has no path"))
+}
+
 fn path(row: &Row<'_>, at: usize) -> Result<Option<RelPath>> {
-    match row.get_ref(at)?.as_blob_or_null().map_err(rusqlite::Error::from)? {
-        None => Ok(None),
-        Some(bytes) => Ok(Some(RelPath::parse(bytes)?)),
-    }
+    let bytes = row.get_ref(at)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+    Ok(bytes.map(RelPath::parse).transpose()?)
 }
 
 fn base(row: &Row<'_>) -> Result<Option<Base>> {
@@ -106,60 +108,35 @@ fn remarks(row: &Row<'_>) -> Result<Vec<String>> {
     }
 }
 
-fn list(connection: &Connection, statement: &str, values: &[&dyn ToSql]) -> Result<Vec<Patch>> {
-    let mut statement = connection.prepare_cached(statement)?;
-    let mut rows = statement.query(values)?;
-    let mut patches = Vec::new();
-    while let Some(row) = rows.next()? {
-        patches.push(patch(row)?);
-    }
-    Ok(patches)
-}
-
-fn one(connection: &Connection, statement: &str, values: &[&dyn ToSql]) -> Result<Option<Patch>> {
-    let mut statement = connection.prepare_cached(statement)?;
-    let mut rows = statement.query(values)?;
-    rows.next()?.map(patch).transpose()
-}
-
 pub(crate) fn find(connection: &Connection, id: PatchId) -> Result<Option<Patch>> {
-    one(connection, select!("id = ?1 AND state <> 'prepared'"), &[&id])
+    row(connection, select!("id = ?1 AND state <> 'prepared'"), [id], patch)
 }
 
 /// Everything pending, by path.
 pub(crate) fn pending(connection: &Connection) -> Result<Vec<Patch>> {
-    list(connection, select!("state = 'pending' ORDER BY path, id"), &[])
+    rows(connection, select!("state = 'pending' ORDER BY path, id"), [], patch)
 }
 
 /// The paths that pending patches are about, and those they move files to.
 pub(crate) fn pending_paths(connection: &Connection) -> Result<Vec<RelPath>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT path FROM patches WHERE state = 'pending'
-         UNION SELECT rename_to FROM patches WHERE state = 'pending' AND rename_to IS NOT NULL",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut paths = Vec::new();
-    while let Some(row) = rows.next()? {
-        paths.extend(path(row, 0)?);
-    }
-    Ok(paths)
+    let statement = "SELECT path FROM patches WHERE state = 'pending'
+         UNION SELECT rename_to FROM patches WHERE state = 'pending' AND rename_to IS NOT NULL";
+    rows(connection, statement, [], |row| required_path(row, 0))
 }
 
 /// Every session's pending patches from or to this path.
 pub(crate) fn on_path(connection: &Connection, path: &RelPath) -> Result<Vec<Patch>> {
-    let path: [&dyn ToSql; 1] = [&path.as_bytes()];
-    let mut found = list(connection, select!("state = 'pending' AND path = ?1"), &path)?;
-    found.extend(list(
-        connection,
-        select!("state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1"),
-        &path,
-    )?);
+    let from = select!("state = 'pending' AND path = ?1");
+    let to = select!("state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1");
+    let mut found = rows(connection, from, [path.as_bytes()], patch)?;
+    found.extend(rows(connection, to, [path.as_bytes()], patch)?);
     Ok(found)
 }
 
 /// A session's pending patches, by path.
 pub(crate) fn pending_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
-    list(connection, select!("session = ?1 AND state = 'pending' ORDER BY path"), &[&session])
+    let statement = select!("session = ?1 AND state = 'pending' ORDER BY path");
+    rows(connection, statement, [session], patch)
 }
 
 /// The session's pending patch on this path.
@@ -168,8 +145,8 @@ pub(crate) fn at_path(
     session: SessionId,
     path: &RelPath,
 ) -> Result<Option<Patch>> {
-    let values: [&dyn ToSql; 2] = [&session, &path.as_bytes()];
-    one(connection, select!("session = ?1 AND path = ?2 AND state = 'pending'"), &values)
+    let statement = select!("session = ?1 AND path = ?2 AND state = 'pending'");
+    row(connection, statement, (session, path.as_bytes()), patch)
 }
 
 /// The session's pending rename to this path.
@@ -178,12 +155,9 @@ pub(crate) fn at_target(
     session: SessionId,
     path: &RelPath,
 ) -> Result<Option<Patch>> {
-    let values: [&dyn ToSql; 2] = [&session, &path.as_bytes()];
-    one(
-        connection,
-        select!("session = ?1 AND rename_to = ?2 AND rename_to IS NOT NULL AND state = 'pending'"),
-        &values,
-    )
+    let statement =
+        select!("session = ?1 AND rename_to = ?2 AND rename_to IS NOT NULL AND state = 'pending'");
+    row(connection, statement, (session, path.as_bytes()), patch)
 }
 
 /// The session's pending patches that create a file below this path.
@@ -193,29 +167,23 @@ pub(crate) fn brought_below(
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
     let (from, to) = bounds_below(path);
-    let values: [&dyn ToSql; 3] = [&session, &from, &to];
-    let mut found = list(
-        connection,
-        select!(
-            "session = ?1 AND state = 'pending' AND path > ?2 AND path < ?3 AND operation = 'create'"
-        ),
-        &values,
-    )?;
-    found.extend(list(
-        connection,
-        select!("session = ?1 AND state = 'pending' AND rename_to IS NOT NULL AND rename_to > ?2 AND rename_to < ?3"),
-        &values,
-    )?);
+    let created = select!(
+        "session = ?1 AND state = 'pending' AND path > ?2 AND path < ?3 AND operation = 'create'"
+    );
+    let moved = select!(
+        "session = ?1 AND state = 'pending' AND rename_to IS NOT NULL
+         AND rename_to > ?2 AND rename_to < ?3"
+    );
+    let mut found = rows(connection, created, (session, &from, &to), patch)?;
+    found.extend(rows(connection, moved, (session, &from, &to), patch)?);
     Ok(found)
 }
 
 /// Whether a session has a pending patch that creates a symbolic link.
 pub(crate) fn any_links(connection: &Connection, session: SessionId) -> Result<bool> {
-    let mut statement = connection.prepare_cached(
-        "SELECT EXISTS(SELECT 1 FROM patches INDEXED BY pending_links
-         WHERE state = 'pending' AND staged_mode = 40960 AND session = ?1)",
-    )?;
-    Ok(statement.query_row([session], |row| row.get(0))?)
+    let statement = "SELECT 1 FROM patches INDEXED BY pending_links
+         WHERE state = 'pending' AND staged_mode = 40960 AND session = ?1";
+    exists(connection, statement, [session])
 }
 
 /// The bounds of the paths below this one, as bytes; `0` is the byte after `/`.
@@ -230,14 +198,11 @@ pub(crate) fn freeing_below(
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
     let (from, to) = bounds_below(path);
-    let values: [&dyn ToSql; 3] = [&session, &from, &to];
-    list(
-        connection,
-        select!(
-            "session = ?1 AND state = 'pending' AND path > ?2 AND path < ?3 AND operation IN ('delete', 'rename')"
-        ),
-        &values,
-    )
+    let statement = select!(
+        "session = ?1 AND state = 'pending' AND path > ?2 AND path < ?3
+         AND operation IN ('delete', 'rename')"
+    );
+    rows(connection, statement, (session, from, to), patch)
 }
 
 /// Other sessions with a pending patch that concerns this path.
@@ -252,11 +217,8 @@ pub(crate) fn sessions_at(
         "SELECT session FROM patches
          WHERE state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1 AND session <> ?2",
     ] {
-        let mut statement = connection.prepare_cached(statement)?;
-        let mut rows = statement.query(params![path.as_bytes(), but])?;
-        while let Some(row) = rows.next()? {
-            found.push(row.get(0)?);
-        }
+        let values = (path.as_bytes(), but);
+        found.extend(rows(connection, statement, values, |row| Ok(row.get::<_, SessionId>(0)?))?);
     }
     found.sort_unstable();
     found.dedup();
@@ -265,11 +227,9 @@ pub(crate) fn sessions_at(
 
 /// The patches of an apply, by path.
 pub(crate) fn of_apply(connection: &Connection, apply: ApplyId) -> Result<Vec<Patch>> {
-    list(
-        connection,
-        select!("id IN (SELECT patch FROM apply_patches WHERE apply = ?1) ORDER BY path"),
-        &[&apply],
-    )
+    let statement =
+        select!("id IN (SELECT patch FROM apply_patches WHERE apply = ?1) ORDER BY path");
+    rows(connection, statement, [apply], patch)
 }
 
 /// How a row is inserted.
@@ -300,17 +260,16 @@ pub(crate) fn insert(
             StagingError::damaged_store(format!("remarks cannot be written: {error}"))
         })?),
     };
-    connection
-        .prepare_cached(
-            "INSERT INTO patches(session, path, rename_to, operation, batch, revision,
-             base_digest, base_mode, base_bytes, base_modified_ns, base_inode, base_device,
-             base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, strategy,
-             added, removed, full_replace, binary, remarks, created_ms, updated_ms, state,
-             reason_text)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-             ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
-        )?
-        .execute(params![
+    change(
+        connection,
+        "INSERT INTO patches(session, path, rename_to, operation, batch, revision,
+         base_digest, base_mode, base_bytes, base_modified_ns, base_inode, base_device,
+         base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, strategy,
+         added, removed, full_replace, binary, remarks, created_ms, updated_ms, state,
+         reason_text)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
+        params![
             patch.session,
             patch.path.as_bytes(),
             patch.rename_to.as_ref().map(RelPath::as_bytes),
@@ -338,7 +297,8 @@ pub(crate) fn insert(
             patch.updated_at,
             state,
             owner,
-        ])?;
+        ],
+    )?;
     Ok(PatchId(from_sql(connection.last_insert_rowid())))
 }
 
@@ -351,14 +311,10 @@ pub(crate) fn list_prepared(
     ids: (PatchId, PatchId),
     batch: PatchId,
 ) -> Result<usize> {
-    let changed = write
-        .prepare_cached(
-            "UPDATE patches SET state = 'pending', batch = ?2, reason_text = NULL,
-             created_ms = ?3, updated_ms = ?3
-             WHERE id BETWEEN ?4 AND ?5 AND batch = ?1 AND state = 'prepared'",
-        )?
-        .execute(params![first, batch, write.now, ids.0, ids.1])?;
-    Ok(changed)
+    let statement = "UPDATE patches SET state = 'pending', batch = ?2, reason_text = NULL,
+         created_ms = ?3, updated_ms = ?3
+         WHERE id BETWEEN ?4 AND ?5 AND batch = ?1 AND state = 'prepared'";
+    change(write, statement, (first, batch, write.now, ids.0, ids.1))
 }
 
 /// Removes prepared patches of an abandoned call with their references to contents; whether there
@@ -367,7 +323,7 @@ pub(crate) fn drop_prepared(write: &mut Write<'_>, first: PatchId, limit: usize)
     let statement = "DELETE FROM patches WHERE id IN (
              SELECT id FROM patches WHERE batch = ?1 AND state = 'prepared' LIMIT ?2)
          RETURNING base_digest, staged_digest";
-    let dropped = rows(write, statement, params![first, limited(limit)], digests)?;
+    let dropped = rows(write, statement, (first, limited(limit)), digests)?;
     let are_more = dropped.len() == limit;
     for needed in dropped {
         release(write, needed)?;
@@ -387,27 +343,24 @@ pub(crate) fn unlisted(connection: &Connection) -> Result<Vec<(PatchId, String)>
 /// Patches that were discarded because their file changed or their session expired, and that
 /// nobody has refreshed or dismissed, by path.
 pub(crate) fn lapsed(connection: &Connection) -> Result<Vec<Patch>> {
-    list(connection, select!("lapsed = 1 ORDER BY path, id"), &[])
+    rows(connection, select!("lapsed = 1 ORDER BY path, id"), [], patch)
 }
 
 /// Whether there is any.
 pub(crate) fn any_lapsed(connection: &Connection) -> Result<bool> {
-    Ok(connection
-        .prepare_cached("SELECT EXISTS(SELECT 1 FROM patches WHERE lapsed = 1)")?
-        .query_row([], |row| row.get(0))?)
+    exists(connection, "SELECT 1 FROM patches WHERE lapsed = 1", [])
 }
 
 /// The newest patch there was when a lapsed one lapsed: what is newer was proposed afterwards.
 pub(crate) fn lapsed_after(connection: &Connection, id: PatchId) -> Result<Option<PatchId>> {
-    let newest: Option<i64> = connection
-        .prepare_cached("SELECT lapsed_after FROM patches WHERE id = ?1")?
-        .query_row([id], |row| row.get(0))?;
-    Ok(newest.map(|id| PatchId(from_sql(id))))
+    let statement = "SELECT lapsed_after FROM patches WHERE id = ?1";
+    Ok(row(connection, statement, [id], |row| Ok(row.get(0)?))?.flatten())
 }
 
 /// Those of a session, by path.
 pub(crate) fn lapsed_in(connection: &Connection, session: SessionId) -> Result<Vec<Patch>> {
-    list(connection, select!("lapsed = 1 AND session = ?1 ORDER BY path, id"), &[&session])
+    let statement = select!("lapsed = 1 AND session = ?1 ORDER BY path, id");
+    rows(connection, statement, [session], patch)
 }
 
 /// Those on this path that were proposed in sessions of the same label.
@@ -416,92 +369,64 @@ pub(crate) fn lapsed_at(
     session: SessionId,
     path: &RelPath,
 ) -> Result<Vec<Patch>> {
-    let values: [&dyn ToSql; 2] = [&session, &path.as_bytes()];
-    list(
-        connection,
-        select!(
-            "lapsed = 1 AND path = ?2 AND session IN (SELECT id FROM sessions
-             WHERE label = (SELECT label FROM sessions WHERE id = ?1)) ORDER BY id"
-        ),
-        &values,
-    )
+    let statement = select!(
+        "lapsed = 1 AND path = ?2 AND session IN (SELECT id FROM sessions
+         WHERE label = (SELECT label FROM sessions WHERE id = ?1)) ORDER BY id"
+    );
+    rows(connection, statement, (session, path.as_bytes()), patch)
 }
 
 /// Records that a lapsed patch is refreshed or dismissed, with the reviewer's text; whether it was
 /// still lapsed.
 pub(crate) fn settle(write: &Write<'_>, id: PatchId, text: Option<&str>) -> Result<bool> {
-    let changed = write
-        .prepare_cached(
-            "UPDATE patches SET lapsed = 0, reason_text = coalesce(?2, reason_text),
-             unreported = max(unreported, ?2 IS NOT NULL), updated_ms = ?3 WHERE id = ?1 AND lapsed = 1",
-        )?
-        .execute(params![id, text, write.now])?;
-    Ok(changed == 1)
+    let statement = "UPDATE patches SET lapsed = 0, reason_text = coalesce(?2, reason_text),
+         unreported = max(unreported, ?2 IS NOT NULL), updated_ms = ?3 WHERE id = ?1 AND lapsed = 1";
+    Ok(change(write, statement, (id, text, write.now))? == 1)
 }
 
 /// Records that a pending patch was staged together with others.
 pub(crate) fn set_batch(connection: &Connection, id: PatchId, batch: PatchId) -> Result<()> {
-    connection
-        .prepare_cached("UPDATE patches SET batch = ?2 WHERE id = ?1")?
-        .execute([id, batch])?;
-    Ok(())
+    change(connection, "UPDATE patches SET batch = ?2 WHERE id = ?1", [id, batch]).map(drop)
 }
 
 /// Joins two batches.
 pub(crate) fn join_batches(connection: &Connection, from: PatchId, to: PatchId) -> Result<()> {
-    connection
-        .prepare_cached("UPDATE patches SET batch = ?2 WHERE batch = ?1")?
-        .execute([sql(from.0), sql(to.0)])?;
-    Ok(())
+    change(connection, "UPDATE patches SET batch = ?2 WHERE batch = ?1", [from, to]).map(drop)
 }
 
 /// Makes a patch pending again that an undo reverted or discarded.
 pub(crate) fn reopen(write: &Write<'_>, id: PatchId) -> Result<()> {
-    write
-        .prepare_cached(
-            "UPDATE patches SET state = 'pending', reason = NULL, reason_text = NULL, apply = NULL,
-             lapsed = 0, unreported = 1, updated_ms = ?2 WHERE id = ?1 AND state <> 'pending'",
-        )?
-        .execute(params![id, write.now])?;
-    Ok(())
+    let statement = "UPDATE patches SET state = 'pending', reason = NULL, reason_text = NULL,
+         apply = NULL, lapsed = 0, unreported = 1, updated_ms = ?2
+         WHERE id = ?1 AND state <> 'pending'";
+    change(write, statement, (id, write.now)).map(drop)
 }
 
 /// Discards an applied patch that an undo reverted and that cannot be pending again.
 pub(crate) fn discard_undone(write: &Write<'_>, id: PatchId) -> Result<()> {
-    write
-        .prepare_cached(
-            "UPDATE patches SET state = 'discarded', reason = 'undone', unreported = 1,
-             updated_ms = ?2 WHERE id = ?1 AND state = 'applied'",
-        )?
-        .execute(params![id, write.now])?;
-    Ok(())
+    let statement = "UPDATE patches SET state = 'discarded', reason = 'undone', unreported = 1,
+         updated_ms = ?2 WHERE id = ?1 AND state = 'applied'";
+    change(write, statement, (id, write.now)).map(drop)
 }
 
 /// Whether an apply of this patch was undone.
 pub(crate) fn was_undone(connection: &Connection, id: PatchId) -> Result<bool> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT EXISTS(SELECT 1 FROM apply_patches JOIN applies ON applies.id = apply
-             WHERE patch = ?1 AND undone_by IS NOT NULL)",
-        )?
-        .query_row([id], |row| row.get(0))?)
+    let statement = "SELECT 1 FROM apply_patches JOIN applies ON applies.id = apply
+         WHERE patch = ?1 AND undone_by IS NOT NULL";
+    exists(connection, statement, [id])
 }
 
 /// Decided patches of sessions of this label whose decision their agent has not received yet.
 pub(crate) fn unreported(connection: &Connection, label: &str) -> Result<Vec<Patch>> {
-    list(
-        connection,
-        select!(
-            "unreported = 1 AND session IN (SELECT id FROM sessions WHERE label = ?1) ORDER BY id"
-        ),
-        &[&label],
-    )
+    let statement = select!(
+        "unreported = 1 AND session IN (SELECT id FROM sessions WHERE label = ?1) ORDER BY id"
+    );
+    rows(connection, statement, [label], patch)
 }
 
 /// Records that the agent has received the decision.
 pub(crate) fn set_reported(connection: &Connection, id: PatchId) -> Result<()> {
-    connection.prepare_cached("UPDATE patches SET unreported = 0 WHERE id = ?1")?.execute([id])?;
-    Ok(())
+    change(connection, "UPDATE patches SET unreported = 0 WHERE id = ?1", [id]).map(drop)
 }
 
 /// What happens to a discarded patch's references to contents.
@@ -522,29 +447,14 @@ pub(crate) fn discard(
     needs: Needs<'_>,
 ) -> Result<bool> {
     let keep = matches!(needs, Needs::Stay);
-    let digests = write
-        .prepare_cached(
-            "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3, updated_ms = ?4,
-             kept = ?5, lapsed = ?6, unreported = ?7, decided_age_ms = ?8,
-             lapsed_after = CASE WHEN ?6 THEN (SELECT max(id) FROM patches) END
-             WHERE id = ?1 AND state = 'pending' AND apply IS NULL
-             RETURNING base_digest, staged_digest",
-        )?
-        .query_row(
-            params![
-                id,
-                reason,
-                text,
-                write.now,
-                keep,
-                reason.lapses(),
-                reason.is_to_be_reported(),
-                write.age
-            ],
-            digests,
-        )
-        .optional()?;
-    let Some(mut digests) = digests else { return Ok(false) };
+    let statement = "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3,
+         updated_ms = ?4, kept = ?5, lapsed = ?6, unreported = ?7, decided_age_ms = ?8,
+         lapsed_after = CASE WHEN ?6 THEN (SELECT max(id) FROM patches) END
+         WHERE id = ?1 AND state = 'pending' AND apply IS NULL
+         RETURNING base_digest, staged_digest";
+    let (lapses, reported) = (reason.lapses(), reason.is_to_be_reported());
+    let values = (id, reason, text, write.now, keep, lapses, reported, write.age);
+    let Some(mut digests) = row(write, statement, values, digests)? else { return Ok(false) };
     if let Needs::End { taken_over } = needs {
         for taken in taken_over {
             let held = digests.iter_mut().find(|held| held.as_ref() == Some(taken.as_bytes()));
@@ -559,7 +469,7 @@ pub(crate) fn discard(
 
 type Digests = [Option<[u8; 32]>; 2];
 
-fn digests(row: &Row<'_>) -> rusqlite::Result<Digests> {
+fn digests(row: &Row<'_>) -> Result<Digests> {
     Ok([row.get(0)?, row.get(1)?])
 }
 
@@ -571,18 +481,14 @@ fn release(write: &mut Write<'_>, digests: Digests) -> Result<()> {
     Ok(())
 }
 
-/// Drops the contents of a decided patch; whether it still had them.
-pub(crate) fn drop_contents(write: &mut Write<'_>, id: PatchId) -> Result<bool> {
-    let digests = write
-        .prepare_cached(
-            "UPDATE patches SET kept = 0 WHERE id = ?1 AND kept AND state <> 'pending'
-             RETURNING base_digest, staged_digest",
-        )?
-        .query_row([id], digests)
-        .optional()?;
-    let Some(digests) = digests else { return Ok(false) };
-    release(write, digests)?;
-    Ok(true)
+/// Drops the contents of a decided patch, unless that was done before.
+fn drop_contents(write: &mut Write<'_>, id: PatchId) -> Result<()> {
+    let statement = "UPDATE patches SET kept = 0 WHERE id = ?1 AND kept AND state <> 'pending'
+         RETURNING base_digest, staged_digest";
+    match row(write, statement, [id], digests)? {
+        Some(digests) => release(write, digests),
+        None => Ok(()),
+    }
 }
 
 /// Patches that were decided before this, oldest first, except those of an apply
@@ -597,7 +503,7 @@ pub(crate) fn decided_before(
          AND NOT EXISTS (SELECT 1 FROM applies WHERE applies.id = patches.apply
              AND (ended_ms IS NULL OR state IN ('started', 'in_doubt')))
          ORDER BY decided_age_ms LIMIT ?2";
-    rows(connection, statement, params![before, limited(limit)], |row| row.get(0))
+    rows(connection, statement, (before, limited(limit)), |row| Ok(row.get(0)?))
 }
 
 /// The contents that each patch refers to, by patch.
@@ -612,11 +518,7 @@ pub(crate) fn contents_needed(connection: &Connection) -> Result<Vec<(PatchId, D
 /// stays listed without its contents.
 pub(crate) fn forget(write: &mut Write<'_>, id: PatchId) -> Result<()> {
     drop_contents(write, id)?;
-    let lapsed: Option<bool> = write
-        .prepare_cached("SELECT lapsed FROM patches WHERE id = ?1")?
-        .query_row([id], |row| row.get(0))
-        .optional()?;
-    if lapsed == Some(true) {
+    if exists(write, "SELECT 1 FROM patches WHERE id = ?1 AND lapsed", [id])? {
         return Ok(());
     }
     for statement in [
@@ -626,26 +528,17 @@ pub(crate) fn forget(write: &mut Write<'_>, id: PatchId) -> Result<()> {
         "DELETE FROM apply_patches WHERE patch = ?1",
         "DELETE FROM patches WHERE id = ?1 AND state <> 'pending'",
     ] {
-        write.prepare_cached(statement)?.execute([id])?;
+        change(write, statement, [id])?;
     }
     Ok(())
 }
 
 /// Records the new status of a file whose content is unchanged.
 pub(crate) fn update_stat(connection: &Connection, id: PatchId, base: &Base) -> Result<()> {
-    connection
-        .prepare_cached(
-            "UPDATE patches SET base_modified_ns = ?2, base_inode = ?3, base_device = ?4,
-             base_changed_ns = ?5, base_observed_ns = ?6 WHERE id = ?1 AND base_digest = ?7",
-        )?
-        .execute(params![
-            id,
-            base.modified_ns,
-            sql(base.stat.inode),
-            sql(base.stat.device),
-            base.stat.changed_ns,
-            base.stat.observed_ns,
-            base.content.digest.as_bytes(),
-        ])?;
-    Ok(())
+    let statement = "UPDATE patches SET base_modified_ns = ?2, base_inode = ?3, base_device = ?4,
+         base_changed_ns = ?5, base_observed_ns = ?6 WHERE id = ?1 AND base_digest = ?7";
+    let BaseStat { inode, device, changed_ns, observed_ns } = base.stat;
+    let (digest, inode, device) = (base.content.digest.as_bytes(), sql(inode), sql(device));
+    let values = (id, base.modified_ns, inode, device, changed_ns, observed_ns, digest);
+    change(connection, statement, values).map(drop)
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row};
 
 use crate::error::{Result, StagingError};
 use crate::ids::SessionId;
 use crate::owner::Owner;
 use crate::session::{Session, SessionState};
-use crate::store::columns::{from_sql, limited, rows};
+use crate::store::columns::{change, from_sql, limited, row, rows};
 use crate::store::write::Write;
 use crate::time::{Age, Timestamp};
 
@@ -32,7 +32,7 @@ pub(crate) struct Counters {
     pub(crate) pending_bytes: u64,
 }
 
-fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+fn session(row: &Row<'_>) -> Result<Session> {
     Ok(Session {
         id: row.get(0)?,
         label: row.get(1)?,
@@ -48,15 +48,13 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
 }
 
 pub(crate) fn find(connection: &Connection, id: SessionId) -> Result<Option<Session>> {
-    let mut statement = connection.prepare_cached(select!("id = ?1"))?;
-    Ok(statement.query_row([id], session).optional()?)
+    row(connection, select!("id = ?1"), [id], session)
 }
 
 /// The open session of this label; else the last one that had it.
 pub(crate) fn find_label(connection: &Connection, label: &str) -> Result<Option<Session>> {
-    let mut statement = connection
-        .prepare_cached(select!("label = ?1 ORDER BY state = 'open' DESC, id DESC LIMIT 1"))?;
-    Ok(statement.query_row([label], session).optional()?)
+    let statement = select!("label = ?1 ORDER BY state = 'open' DESC, id DESC LIMIT 1");
+    row(connection, statement, [label], session)
 }
 
 pub(crate) fn all(connection: &Connection) -> Result<Vec<Session>> {
@@ -66,15 +64,11 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<Session>> {
 /// Those that are open and not known to be without a process, or that have something pending or
 /// lapsed.
 pub(crate) fn current(connection: &Connection) -> Result<Vec<Session>> {
-    rows(
-        connection,
-        select!(
-            "(state = 'open' AND orphaned_ms IS NULL) OR pending > 0
-             OR id IN (SELECT session FROM patches WHERE lapsed = 1) ORDER BY id"
-        ),
-        [],
-        session,
-    )
+    let statement = select!(
+        "(state = 'open' AND orphaned_ms IS NULL) OR pending > 0
+         OR id IN (SELECT session FROM patches WHERE lapsed = 1) ORDER BY id"
+    );
+    rows(connection, statement, [], session)
 }
 
 /// Open sessions whose time has run out.
@@ -89,21 +83,13 @@ pub(crate) fn insert(
     expires_after: Duration,
     owner: Option<&Owner>,
 ) -> Result<SessionId> {
+    let statement = "INSERT INTO sessions(label, state, created_ms, active_ms, expires_ms,
+         active_age_ms, expires_age_ms, owner_pid, owner_start)
+         VALUES(?1, 'open', ?2, ?2, ?3, ?4, ?5, ?6, ?7)";
     let (now, age) = (write.now, write.age);
-    write
-        .prepare_cached(
-            "INSERT INTO sessions(label, state, created_ms, active_ms, expires_ms, active_age_ms,
-             expires_age_ms, owner_pid, owner_start) VALUES(?1, 'open', ?2, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            label,
-            now,
-            now.plus(expires_after),
-            age,
-            age.plus(expires_after),
-            owner.map(|owner| owner.pid),
-            owner.and_then(|owner| owner.start.as_deref()),
-        ])?;
+    let (expires, expires_age) = (now.plus(expires_after), age.plus(expires_after));
+    let (pid, start) = owner.map(|owner| (owner.pid, owner.start.as_deref())).unzip();
+    change(write, statement, (label, now, expires, age, expires_age, pid, start.flatten()))?;
     Ok(SessionId(from_sql(write.last_insert_rowid())))
 }
 
@@ -123,67 +109,45 @@ pub(crate) fn orphan(
     owner: &Owner,
     now: Timestamp,
 ) -> Result<bool> {
-    let changed = connection
-        .prepare_cached(
-            "UPDATE sessions SET orphaned_ms = ?2 WHERE id = ?1 AND state = 'open'
-             AND owner_pid = ?3 AND owner_start IS ?4 AND orphaned_ms IS NULL",
-        )?
-        .execute(params![id, now, owner.pid, owner.start])?;
-    Ok(changed == 1)
+    let statement = "UPDATE sessions SET orphaned_ms = ?2 WHERE id = ?1 AND state = 'open'
+         AND owner_pid = ?3 AND owner_start IS ?4 AND orphaned_ms IS NULL";
+    Ok(change(connection, statement, (id, now, owner.pid, &owner.start))? == 1)
 }
 
 /// Makes another process the owner of a session that has none, or whose owner is dead.
 pub(crate) fn adopt(connection: &Connection, id: SessionId, owner: &Owner) -> Result<()> {
-    connection
-        .prepare_cached(
-            "UPDATE sessions SET owner_pid = ?2, owner_start = ?3, orphaned_ms = NULL WHERE id = ?1",
-        )?
-        .execute(params![id, owner.pid, owner.start])?;
-    Ok(())
+    let statement = "UPDATE sessions SET owner_pid = ?2, owner_start = ?3, orphaned_ms = NULL
+         WHERE id = ?1";
+    change(connection, statement, (id, owner.pid, &owner.start)).map(drop)
 }
 
 /// Removes ended sessions without patches that were last active before this.
 pub(crate) fn forget(connection: &Connection, before: Age, limit: usize) -> Result<usize> {
-    Ok(connection
-        .prepare_cached(
-            "DELETE FROM sessions WHERE id IN (
-                 SELECT id FROM sessions WHERE state <> 'open' AND active_age_ms < ?1
-                 AND id NOT IN (SELECT session FROM patches) LIMIT ?2)",
-        )?
-        .execute(params![before, limited(limit)])?)
+    let statement = "DELETE FROM sessions WHERE id IN (
+             SELECT id FROM sessions WHERE state <> 'open' AND active_age_ms < ?1
+             AND id NOT IN (SELECT session FROM patches) LIMIT ?2)";
+    change(connection, statement, (before, limited(limit)))
 }
 
 /// Extends a session's expiry.
 pub(crate) fn touch(write: &Write<'_>, id: SessionId, expires_after: Duration) -> Result<()> {
     let (now, age) = (write.now, write.age);
-    write
-        .prepare_cached(
-            "UPDATE sessions SET active_ms = ?2, expires_ms = ?3, active_age_ms = ?4,
-             expires_age_ms = ?5 WHERE id = ?1",
-        )?
-        .execute(params![id, now, now.plus(expires_after), age, age.plus(expires_after),])?;
-    Ok(())
+    let statement = "UPDATE sessions SET active_ms = ?2, expires_ms = ?3, active_age_ms = ?4,
+         expires_age_ms = ?5 WHERE id = ?1";
+    let values = (id, now, now.plus(expires_after), age, age.plus(expires_after));
+    change(write, statement, values).map(drop)
 }
 
 pub(crate) fn set_state(connection: &Connection, id: SessionId, state: SessionState) -> Result<()> {
-    connection
-        .prepare_cached("UPDATE sessions SET state = ?2 WHERE id = ?1")?
-        .execute(params![id, state])?;
-    Ok(())
+    change(connection, "UPDATE sessions SET state = ?2 WHERE id = ?1", (id, state)).map(drop)
 }
 
 pub(crate) fn counters(connection: &Connection, id: SessionId) -> Result<Option<Counters>> {
-    let found = connection
-        .prepare_cached("SELECT generation, pending, pending_bytes FROM sessions WHERE id = ?1")?
-        .query_row([id], |row| {
-            Ok(Counters {
-                generation: row.get(0)?,
-                pending: from_sql(row.get(1)?),
-                pending_bytes: from_sql(row.get(2)?),
-            })
-        })
-        .optional()?;
-    Ok(found)
+    let statement = "SELECT generation, pending, pending_bytes FROM sessions WHERE id = ?1";
+    row(connection, statement, [id], |row| {
+        let (generation, pending, bytes) = row.try_into()?;
+        Ok(Counters { generation, pending: from_sql(pending), pending_bytes: from_sql(bytes) })
+    })
 }
 
 /// The session of this id.
