@@ -23,8 +23,8 @@ const CACHE_KIB: i64 = 16 * 1024;
 /// much less, so that opening stays quick.
 const CHECKPOINT_PAGES: i64 = 4000;
 
-/// The newest version. The triggers keep each session's counters and its generation, so
-/// that no statement can forget them.
+/// The newest version, without what is below. The triggers keep each session's counters and its
+/// generation, so that no statement can forget them.
 const TABLES: &str = "
 CREATE TABLE sessions(
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -43,7 +43,6 @@ CREATE TABLE sessions(
     pending_bytes INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX open_labels ON sessions(label) WHERE state = 'open';
-CREATE INDEX open_expiry ON sessions(expires_age_ms) WHERE state = 'open';
 
 CREATE TABLE applies(
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -110,12 +109,6 @@ CREATE UNIQUE INDEX pending_targets ON patches(session, rename_to)
 CREATE INDEX pending_anywhere ON patches(path) WHERE state = 'pending';
 CREATE INDEX pending_targets_anywhere ON patches(rename_to)
     WHERE state = 'pending' AND rename_to IS NOT NULL;
-CREATE INDEX decided ON patches(decided_age_ms) WHERE state <> 'pending';
-CREATE INDEX lapsed ON patches(path) WHERE lapsed = 1;
-CREATE INDEX unreported ON patches(session) WHERE unreported = 1;
-CREATE INDEX batches ON patches(batch) WHERE batch IS NOT NULL;
-CREATE INDEX pending_links ON patches(session)
-    WHERE state = 'pending' AND staged_mode = 40960;
 
 CREATE TRIGGER patch_added AFTER INSERT ON patches WHEN NEW.state = 'pending' BEGIN
     UPDATE sessions SET generation = generation + 1, pending = pending + 1,
@@ -127,17 +120,6 @@ WHEN OLD.state = 'pending' AND NEW.state <> 'pending' BEGIN
         pending_bytes = pending_bytes - coalesce(OLD.staged_bytes, 0) WHERE id = OLD.session;
 END;
 
-CREATE TRIGGER patch_reopened AFTER UPDATE OF state ON patches
-WHEN OLD.state <> 'pending' AND NEW.state = 'pending' BEGIN
-    UPDATE sessions SET generation = generation + 1, pending = pending + 1,
-        pending_bytes = pending_bytes + coalesce(NEW.staged_bytes, 0) WHERE id = NEW.session;
-END;
-CREATE TRIGGER patch_aged AFTER UPDATE OF state ON patches
-WHEN NEW.state <> 'pending' AND NEW.decided_age_ms IS OLD.decided_age_ms BEGIN
-    UPDATE patches SET decided_age_ms = (SELECT value FROM meta WHERE name = 'age_ms')
-        WHERE id = NEW.id;
-END;
-
 CREATE TABLE apply_patches(
     apply INTEGER NOT NULL REFERENCES applies(id),
     patch INTEGER NOT NULL REFERENCES patches(id),
@@ -145,6 +127,16 @@ CREATE TABLE apply_patches(
 ) WITHOUT ROWID;
 CREATE INDEX applied_patches ON apply_patches(patch);
 
+CREATE TABLE events(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    payload TEXT NOT NULL,
+    hash BLOB NOT NULL
+);
+";
+
+/// Where contents are, and numbers of the whole store, since version 2.
+const CONTENTS: &str = "
 CREATE TABLE contents(
     digest BLOB PRIMARY KEY,
     pack INTEGER,
@@ -152,7 +144,6 @@ CREATE TABLE contents(
     bytes INTEGER NOT NULL,
     refs INTEGER NOT NULL
 ) WITHOUT ROWID;
-
 CREATE TABLE meta(
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
@@ -164,17 +155,29 @@ END;
 CREATE TRIGGER content_gone AFTER DELETE ON contents BEGIN
     UPDATE meta SET value = value - OLD.bytes WHERE name = 'content_bytes';
 END;
-
-CREATE TABLE events(
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    at_ms INTEGER NOT NULL,
-    payload TEXT NOT NULL,
-    hash BLOB NOT NULL
-);
 ";
 
-/// What makes version 2 of version 1, in which every content had a file of its
-/// own and the contents of discarded patches were gone.
+/// How old everything is, what lapsed and what is to be reported, since version 3.
+const AGES: &str = "
+CREATE INDEX open_expiry ON sessions(expires_age_ms) WHERE state = 'open';
+CREATE INDEX decided ON patches(decided_age_ms) WHERE state <> 'pending';
+CREATE INDEX lapsed ON patches(path) WHERE lapsed = 1;
+CREATE INDEX unreported ON patches(session) WHERE unreported = 1;
+CREATE INDEX batches ON patches(batch) WHERE batch IS NOT NULL;
+CREATE TRIGGER patch_reopened AFTER UPDATE OF state ON patches
+WHEN OLD.state <> 'pending' AND NEW.state = 'pending' BEGIN
+    UPDATE sessions SET generation = generation + 1, pending = pending + 1,
+        pending_bytes = pending_bytes + coalesce(NEW.staged_bytes, 0) WHERE id = NEW.session;
+END;
+CREATE TRIGGER patch_aged AFTER UPDATE OF state ON patches
+WHEN NEW.state <> 'pending' AND NEW.decided_age_ms IS OLD.decided_age_ms BEGIN
+    UPDATE patches SET decided_age_ms = (SELECT value FROM meta WHERE name = 'age_ms')
+        WHERE id = NEW.id;
+END;
+";
+
+/// What makes version 2 of version 1, together with [`CONTENTS`] and [`FILES_OF_1`]. In version 1
+/// every content had a file of its own, and the contents of discarded patches were gone.
 const FROM_1: &str = "
 ALTER TABLE sessions ADD COLUMN owner_start TEXT;
 ALTER TABLE sessions ADD COLUMN orphaned_ms INTEGER;
@@ -189,13 +192,10 @@ UPDATE patches SET kept = 0 WHERE state = 'discarded';
 DROP INDEX base_in_use;
 DROP INDEX staged_in_use;
 CREATE INDEX decided ON patches(updated_ms) WHERE state <> 'pending';
-CREATE TABLE contents(
-    digest BLOB PRIMARY KEY,
-    pack INTEGER,
-    at INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    refs INTEGER NOT NULL
-) WITHOUT ROWID;
+";
+
+/// The contents of version 1; the triggers count their bytes.
+const FILES_OF_1: &str = "
 INSERT INTO contents
     SELECT digest, NULL, 0, max(bytes), count(*) FROM (
         SELECT base_digest AS digest, base_bytes AS bytes FROM patches
@@ -203,17 +203,6 @@ INSERT INTO contents
         UNION ALL SELECT staged_digest, staged_bytes FROM patches
             WHERE kept AND staged_digest IS NOT NULL
     ) GROUP BY digest;
-CREATE TABLE meta(
-    name TEXT PRIMARY KEY,
-    value INTEGER NOT NULL
-) WITHOUT ROWID;
-INSERT INTO meta SELECT 'content_bytes', coalesce(sum(bytes), 0) FROM contents;
-CREATE TRIGGER content_added AFTER INSERT ON contents BEGIN
-    UPDATE meta SET value = value + NEW.bytes WHERE name = 'content_bytes';
-END;
-CREATE TRIGGER content_gone AFTER DELETE ON contents BEGIN
-    UPDATE meta SET value = value - OLD.bytes WHERE name = 'content_bytes';
-END;
 ";
 
 /// What makes version 5 of version 4, in which every patch was about a regular file: modes name
@@ -228,7 +217,7 @@ const FROM_3: &str = "
 ALTER TABLE applies ADD COLUMN removed_dirs TEXT;
 ";
 
-/// What makes version 3 of version 2. A signature is computed from what a patch proposes, so
+/// What makes version 3 of version 2, together with [`AGES`]. A signature is computed from what a patch proposes, so
 /// the column that held one is gone. What was undone was still called applied. Patches that
 /// became stale under version 2 were reported then, and are not listed. Sessions and history
 /// begin to age when the store is brought up to date: only a clock says how old they are.
@@ -248,28 +237,13 @@ ALTER TABLE patches ADD COLUMN batch INTEGER;
 ALTER TABLE patches ADD COLUMN lapsed_after INTEGER;
 UPDATE patches SET state = 'discarded', reason = 'undone'
     WHERE state = 'applied' AND apply IN (SELECT id FROM applies WHERE undone_by IS NOT NULL);
-CREATE INDEX lapsed ON patches(path) WHERE lapsed = 1;
-CREATE INDEX unreported ON patches(session) WHERE unreported = 1;
-CREATE INDEX batches ON patches(batch) WHERE batch IS NOT NULL;
-CREATE TRIGGER patch_reopened AFTER UPDATE OF state ON patches
-WHEN OLD.state <> 'pending' AND NEW.state = 'pending' BEGIN
-    UPDATE sessions SET generation = generation + 1, pending = pending + 1,
-        pending_bytes = pending_bytes + coalesce(NEW.staged_bytes, 0) WHERE id = NEW.session;
-END;
 ALTER TABLE sessions ADD COLUMN active_age_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN expires_age_ms INTEGER NOT NULL DEFAULT 0;
 UPDATE sessions SET expires_age_ms = max(0, expires_ms - active_ms);
 DROP INDEX open_expiry;
-CREATE INDEX open_expiry ON sessions(expires_age_ms) WHERE state = 'open';
 ALTER TABLE patches ADD COLUMN decided_age_ms INTEGER;
 UPDATE patches SET decided_age_ms = 0 WHERE state <> 'pending';
 DROP INDEX decided;
-CREATE INDEX decided ON patches(decided_age_ms) WHERE state <> 'pending';
-CREATE TRIGGER patch_aged AFTER UPDATE OF state ON patches
-WHEN NEW.state <> 'pending' AND NEW.decided_age_ms IS OLD.decided_age_ms BEGIN
-    UPDATE patches SET decided_age_ms = (SELECT value FROM meta WHERE name = 'age_ms')
-        WHERE id = NEW.id;
-END;
 ";
 
 /// Opens the store, creating the tables where there are none, and bringing those
@@ -334,9 +308,9 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
 fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let steps: &[&str] = match version(&transaction)? {
-        0 => &[TABLES],
-        1 => &[FROM_1, FROM_2, FROM_3, FROM_4],
-        2 => &[FROM_2, FROM_3, FROM_4],
+        0 => &[TABLES, CONTENTS, AGES, FROM_4],
+        1 => &[FROM_1, CONTENTS, FILES_OF_1, FROM_2, AGES, FROM_3, FROM_4],
+        2 => &[FROM_2, AGES, FROM_3, FROM_4],
         3 => &[FROM_3, FROM_4],
         4 => &[FROM_4],
         SCHEMA => return Ok(()),
