@@ -157,7 +157,7 @@ impl DiffStagingLayer {
     fn discard_once(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
         let keep = self.0.keeps_history();
         let discard = || {
-            let outcome = self.0.store.write_or(|write| {
+            let outcome = self.0.store.write_on(false, |write| {
                 // Read under the write lock, so that no decision comes in between.
                 let (pending, stale) = named(write, ids)?;
                 if let Some(settled) = stale.iter().find(|patch| !patch.lapsed) {

@@ -167,7 +167,7 @@ impl Inner {
         for indices in new.chunks(ROWS_MAX) {
             let begun = Instant::now();
             let (mut marked, mut taken_now) = (*first, HashSet::new());
-            let written = self.store.write_or(|write| {
+            let written = self.store.write_on(false, |write| {
                 if has_raced(write, *session, *generation)? {
                     return Ok(Written::Raced);
                 }

@@ -54,7 +54,7 @@ impl Checkpoints {
     /// Leaves the log to checkpoints by [`run`](Self::run), up to a length that it should not reach.
     pub(crate) fn leave_to_maintenance(writer: &Mutex<Writer>) -> Result<()> {
         let writer = unpoisoned(writer);
-        Ok(writer.connection().pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?)
+        Ok(writer.connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?)
     }
 
     /// Checkpoints the log of the store at `path`; what others write meanwhile may stay in it.
@@ -82,6 +82,11 @@ impl Checkpoints {
         }
         Ok(())
     }
+}
+
+/// Checkpoints the whole log, which releases its space.
+pub(crate) fn truncate_log(connection: &Connection) -> Result<()> {
+    checkpoint(connection, "TRUNCATE")
 }
 
 /// Checkpoints as much as is possible; a busy reader or writer is not an error.

@@ -22,7 +22,7 @@ const MEMBERS_MAX: usize = 64;
 const AGE_MAX: Duration = Duration::from_millis(4);
 
 impl Store {
-    /// The same, durable or not.
+    /// Changes the state, durably or not, with an error of the caller's own.
     pub(crate) fn write_on<T, E: From<StagingError>>(
         &self,
         durable: bool,

@@ -14,7 +14,7 @@
 pub(crate) mod age;
 pub(crate) mod applies;
 mod checkpoint;
-mod columns;
+pub(crate) mod columns;
 pub(crate) mod contents;
 mod group_commit;
 pub(crate) mod identity;
@@ -41,7 +41,7 @@ use crate::time::Age;
 use crate::waiting::{LockKind, Process, WaitObserver};
 use crate::{own_file, waiting};
 use age::Aging;
-use checkpoint::Checkpoints;
+use checkpoint::{Checkpoints, truncate_log};
 use contents::Unreferenced;
 use write::Write;
 use writer::Writer;
@@ -162,9 +162,9 @@ impl Store {
     /// Reads one consistent state.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.peek(|connection| {
-            let reading = Reading::begin(connection)?;
-            let answer = work(connection)?;
-            reading.end()?;
+            let transaction = connection.unchecked_transaction()?;
+            let answer = work(&transaction)?;
+            transaction.commit()?;
             Ok(answer)
         })
     }
@@ -187,14 +187,6 @@ impl Store {
 
     /// Changes the state; everything in it happens or, on an error, nothing.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<T> {
-        self.write_or(work)
-    }
-
-    /// The same with an error of the caller's own.
-    pub(crate) fn write_or<T, E: From<StagingError>>(
-        &self,
-        work: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
         self.write_on(false, work)
     }
 
@@ -278,40 +270,11 @@ impl Drop for Store {
         if long {
             // Another process that has it open checkpoints when it closes.
             let writer = unpoisoned(&self.writer);
-            let checkpointed =
-                writer.connection().busy_timeout(std::time::Duration::ZERO).and_then(|()| {
-                    writer.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-                });
-            if let Err(error) = checkpointed {
+            let no_wait = writer.connection.busy_timeout(std::time::Duration::ZERO);
+            let checkpointed = no_wait.map_err(StagingError::from);
+            if let Err(error) = checkpointed.and_then(|()| truncate_log(&writer.connection)) {
                 tracing::debug!(%error, "the store's log stays as long as it is");
             }
-        }
-    }
-}
-
-/// A transaction that only reads, by statements that are prepared once.
-struct Reading<'c>(Option<&'c Connection>);
-
-impl<'c> Reading<'c> {
-    fn begin(connection: &'c Connection) -> Result<Self> {
-        connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
-        Ok(Self(Some(connection)))
-    }
-
-    fn end(mut self) -> Result<()> {
-        if let Some(connection) = self.0.take() {
-            connection.prepare_cached("COMMIT")?.execute([])?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0
-            && let Err(error) = connection.execute_batch("ROLLBACK")
-        {
-            tracing::debug!(%error, "SQLite had ended it already");
         }
     }
 }

@@ -13,13 +13,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
-use rusqlite::Connection;
-
 use crate::error::Result;
 use crate::locks::unpoisoned;
 use crate::own_file;
 use crate::own_file::Access;
 use crate::store::Store;
+use crate::store::checkpoint::truncate_log;
 
 const FILE: &str = "reserve";
 
@@ -88,7 +87,7 @@ impl Store {
     fn give_log_back(&self) {
         let writer = unpoisoned(&self.writer);
         let Some(connection) = writer.idle() else { return };
-        if let Err(error) = checkpoint(connection) {
+        if let Err(error) = truncate_log(connection) {
             tracing::debug!(%error, "the store's log stays as long as it is");
         }
     }
@@ -108,10 +107,6 @@ impl Store {
     fn available_bytes(&self) -> u64 {
         BYTES_MAX * PART_MAX
     }
-}
-
-fn checkpoint(connection: &Connection) -> Result<()> {
-    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
 }
 
 /// `fallocate(2)`, or zeros where the file system does not know it.
@@ -149,7 +144,7 @@ mod tests {
 
     fn set_pages_max(store: &Store, pages: i64) {
         let writer = unpoisoned(&store.writer);
-        writer.connection().pragma_update(None, "max_page_count", pages).expect("a setting");
+        writer.connection.pragma_update(None, "max_page_count", pages).expect("a setting");
     }
 
     /// Writes more than the pages that there are.

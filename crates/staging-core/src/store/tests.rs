@@ -99,7 +99,7 @@ fn a_full_disk_is_reported_changes_nothing_and_passes() {
     store.write(|write| open_session(write, "before")).expect("there is room");
     let set_max = |pages: i64| {
         let writer = unpoisoned(&store.writer);
-        writer.connection().pragma_update(None, "max_page_count", pages).expect("a setting");
+        writer.connection.pragma_update(None, "max_page_count", pages).expect("a setting");
     };
     set_max(1);
     // Pages that are not full yet take some.
@@ -124,7 +124,7 @@ fn a_full_disk_fails_each_of_those_who_share_a_transaction() {
     let (_dir, store) = store();
     {
         let writer = unpoisoned(&store.writer);
-        writer.connection().pragma_update(None, "max_page_count", 1).expect("a setting");
+        writer.connection.pragma_update(None, "max_page_count", 1).expect("a setting");
     }
     let start = Barrier::new(4);
     let acknowledged: Vec<String> = thread::scope(|scope| {

@@ -29,10 +29,6 @@ impl Writer {
         self.open.is_none().then_some(&self.connection)
     }
 
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
     pub(crate) fn run(&self, statement: &str) -> Result<()> {
         self.connection.prepare_cached(statement)?.execute([])?;
         Ok(())
