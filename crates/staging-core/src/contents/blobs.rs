@@ -9,12 +9,13 @@
 #![allow(clippy::disallowed_methods, reason = "the store owns the blobs")]
 
 use std::fs::{self, File};
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use atomic_fs::{ContentSource, Digest, data_runs};
+use atomic_fs::{ContentSource, Digest, HashingReader, data_runs};
+use diff_engine::Content;
 
 use crate::contents::packs::{PACKED_BYTES_MAX, Packs, write_all_at};
 use crate::error::{Result, StagingError};
@@ -66,28 +67,7 @@ pub(crate) enum StreamError {
 }
 
 /// A content open for reading; it is not verified.
-pub(crate) enum BlobReader {
-    File(File),
-    Held(Cursor<Vec<u8>>),
-}
-
-impl Read for BlobReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::File(file) => file.read(buffer),
-            Self::Held(content) => content.read(buffer),
-        }
-    }
-}
-
-impl Seek for BlobReader {
-    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
-        match self {
-            Self::File(file) => file.seek(to),
-            Self::Held(content) => content.seek(to),
-        }
-    }
-}
+pub(crate) type BlobReader = Box<dyn Content + Send>;
 
 impl Blobs {
     pub(crate) fn open(state_dir: &Path, store: Arc<Store>, durable: bool) -> Result<Self> {
@@ -105,7 +85,7 @@ impl Blobs {
         let bytes = content.len() as u64;
         let there = self.store.peek(|connection| contents::find(connection, &digest))?;
         match there {
-            Some(entry) if self.holds(&digest, entry, content) => {}
+            Some(entry) if self.holds(&digest, entry, bytes) => {}
             Some(torn @ Entry { location: Location::Pack { .. }, .. }) => {
                 return self.put_anew(digest, torn, content);
             }
@@ -139,10 +119,8 @@ impl Blobs {
     fn put_own(&self, digest: &Digest, content: &[u8]) -> Result<()> {
         let (temporary, file) = self.temporary()?;
         let mut writer = SparseWriter::new(&file);
-        writer
-            .write(content)
-            .and_then(|()| writer.finish())
-            .map_err(failed("write", temporary.path()))?;
+        let written = writer.write(content).and_then(|()| writer.finish());
+        written.map_err(failed("write", temporary.path()))?;
         self.settle(temporary, &file, &self.path(digest))
     }
 
@@ -156,7 +134,7 @@ impl Blobs {
     ) -> Result<Streamed, StreamError> {
         let mut first = Vec::with_capacity(8 * 1024);
         reader.take(PACKED_BYTES_MAX + 1).read_to_end(&mut first).map_err(StreamError::Read)?;
-        let mut bytes = first.len() as u64;
+        let bytes = first.len() as u64;
         if bytes > bytes_max {
             return Err(StreamError::TooLong);
         }
@@ -166,23 +144,19 @@ impl Blobs {
         }
         let (temporary, file) = self.temporary().map_err(StreamError::Store)?;
         let not_written = |error| StreamError::Store(failed("write", temporary.path())(error));
-        let mut hasher = blake3::Hasher::new();
+        let mut hashing = HashingReader::new(first.as_slice().chain(reader));
         let mut writer = SparseWriter::new(&file);
-        hasher.update(&first);
-        writer.write(&first).map_err(not_written)?;
-        let mut kept = (bytes <= keep_max).then_some(first);
-        read_chunks(reader, bytes_max - bytes, |chunk| {
-            bytes += chunk.len() as u64;
-            hasher.update(chunk);
+        let mut kept = Some(Vec::new());
+        let bytes = read_chunks(&mut hashing, bytes_max, |chunk| {
             writer.write(chunk).map_err(not_written)?;
-            kept = kept.take().filter(|_| bytes <= keep_max);
+            kept = kept.take().filter(|kept| (kept.len() + chunk.len()) as u64 <= keep_max);
             if let Some(kept) = &mut kept {
                 kept.extend_from_slice(chunk);
             }
             Ok(())
         })?;
         writer.finish().map_err(not_written)?;
-        let digest = Digest::from(hasher.finalize());
+        let digest = hashing.digest();
         self.settle(temporary, &file, &self.path(&digest)).map_err(StreamError::Store)?;
         let put = Put { digest, entry: Some(Entry { location: Location::Own, bytes }) };
         Ok(Streamed { put, bytes, content: kept })
@@ -217,9 +191,9 @@ impl Blobs {
 
     fn open_entry(&self, digest: &Digest, entry: Entry) -> io::Result<BlobReader> {
         Ok(match entry.location {
-            Location::Own => BlobReader::File(own_file::open(&self.path(digest), Access::Read)?),
+            Location::Own => Box::new(own_file::open(&self.path(digest), Access::Read)?),
             Location::Pack { pack, at } => {
-                BlobReader::Held(Cursor::new(self.packs.read(pack, at, entry.bytes)?))
+                Box::new(Cursor::new(self.packs.read(pack, at, entry.bytes)?))
             }
         })
     }
@@ -304,23 +278,18 @@ impl Blobs {
         let mut removed = 0;
         // Other writers wait for each of these transactions.
         for some in digests.chunks(REMOVALS_MAX) {
-            removed += self.remove_some_unneeded(some)?;
+            self.store.write(|write| {
+                for digest in some {
+                    if contents::find(write, digest)?.is_none() {
+                        let path = self.path(digest);
+                        let is_removed = own_file::remove(&path);
+                        removed += u64::from(is_removed.map_err(failed("remove", &path))?);
+                    }
+                }
+                Ok(())
+            })?;
         }
         Ok(removed)
-    }
-
-    fn remove_some_unneeded(&self, digests: &[Digest]) -> Result<u64> {
-        self.store.write(|write| {
-            let mut removed = 0;
-            for digest in digests {
-                if contents::find(write, digest)?.is_none() {
-                    let path = self.path(digest);
-                    let is_removed = own_file::remove(&path).map_err(failed("remove", &path))?;
-                    removed += u64::from(is_removed);
-                }
-            }
-            Ok(removed)
-        })
     }
 
     /// The packs, for a sweep.
@@ -359,13 +328,11 @@ impl Blobs {
         Ok((found, removed))
     }
 
-    fn holds(&self, digest: &Digest, entry: Entry, content: &[u8]) -> bool {
-        match entry.location {
-            Location::Own => holds(&self.path(digest), content),
-            Location::Pack { pack, at } => {
-                self.packs.read(pack, at, entry.bytes).is_ok_and(|found| found == content)
-            }
-        }
+    /// Whether a stored content is whole: a power cut may have torn it.
+    fn holds(&self, digest: &Digest, entry: Entry, bytes: u64) -> bool {
+        let found =
+            self.open_entry(digest, entry).and_then(|mut blob| Digest::of_reader(&mut blob));
+        found.is_ok_and(|found| found == (*digest, bytes))
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
@@ -417,17 +384,18 @@ impl Blobs {
     }
 }
 
-/// Hands a stream to `take` in chunks; `TooLong` when it has more than `bytes_max` bytes.
+/// Hands a stream to `take` in chunks, and returns its length in bytes; `TooLong` when it has more
+/// than `bytes_max` bytes.
 fn read_chunks(
     reader: &mut dyn Read,
     bytes_max: u64,
     mut take: impl FnMut(&[u8]) -> Result<(), StreamError>,
-) -> Result<(), StreamError> {
+) -> Result<u64, StreamError> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut bytes = 0;
     loop {
         let count = match reader.read(&mut chunk) {
-            Ok(0) => return Ok(()),
+            Ok(0) => return Ok(bytes),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(StreamError::Read(error)),
@@ -538,25 +506,6 @@ fn owner_is_dead(name: &str) -> bool {
 pub(crate) fn is_damage(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
     matches!(error.kind(), NotFound | InvalidData | UnexpectedEof)
-}
-
-/// Whether a file has exactly this content; a power cut may have torn a file of the right name and
-/// length.
-fn holds(path: &Path, content: &[u8]) -> bool {
-    let Ok(mut file) = own_file::open(path, Access::Read) else { return false };
-    if !file.metadata().is_ok_and(|metadata| metadata.len() == content.len() as u64) {
-        return false;
-    }
-    let mut chunk = [0; 32 * 1024];
-    let mut rest = content;
-    while !rest.is_empty() {
-        match file.read(&mut chunk) {
-            Ok(count) if count > 0 && rest.starts_with(&chunk[..count]) => rest = &rest[count..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            _ => return false,
-        }
-    }
-    true
 }
 
 #[cfg(test)]
