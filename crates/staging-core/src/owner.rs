@@ -11,7 +11,7 @@
 use std::sync::OnceLock;
 
 /// A process, now or in the past.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub(crate) pid: u32,
     /// Its start time with the boot and the pid namespace; `None` when that is unknown.

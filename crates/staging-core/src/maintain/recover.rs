@@ -70,11 +70,9 @@ impl DiskOwner {
         let mut gate = unpoisoned(&inner.gate);
         let lock = inner.begin(&mut gate)?;
         let set = inner.store.write_durably(|write| {
-            let undecided = applies::undecided(write)?.into_iter();
-            let found = undecided.map(|(id, set)| (id == apply, set)).find(|(is_it, _)| *is_it);
-            let Some((_, set)) = found else {
-                let reason = format!("{apply} is not in doubt");
-                return Err(StagingError::Usage { reason });
+            let undecided = applies::undecided(write)?;
+            let Some((_, set)) = undecided.into_iter().find(|(id, _)| *id == apply) else {
+                return Err(StagingError::usage(format!("{apply} is not in doubt")));
             };
             roll_back(write, apply, "acknowledged: its files were put in order by hand")?;
             write.log(Event::Recovered {
@@ -85,17 +83,8 @@ impl DiskOwner {
             Ok(set)
         })?;
         let kept = inner.workspace.forget_in_doubt(&lock, &set)?;
-        let (undoes, files) = inner.store.read(|connection| contents(connection, apply))?;
-        let recovered = RecoveredApply {
-            apply: Some(apply),
-            set,
-            undoes,
-            files,
-            outcome: ApplyOutcome::RolledBack,
-            conflicts: Vec::new(),
-            restored: Vec::new(),
-            from_record: false,
-        };
+        let outcome = ApplyOutcome::RolledBack;
+        let recovered = inner.store.read(|connection| recorded(connection, apply, set, outcome))?;
         Ok(RecoverReport {
             recovered: vec![recovered],
             kept: kept.into_iter().map(|kept| kept.file).collect(),
@@ -235,17 +224,10 @@ impl Inner {
                 continue;
             }
             self.store.write(|write| doubt(write, apply, INCOMPLETE.to_owned()))?;
-            let (undoes, files) = self.store.read(|connection| contents(connection, apply))?;
-            report.recovered.push(RecoveredApply {
-                apply: Some(apply),
-                set,
-                undoes,
-                files,
-                outcome: ApplyOutcome::InDoubt,
-                conflicts: vec![INCOMPLETE.to_owned()],
-                restored: Vec::new(),
-                from_record: true,
-            });
+            let outcome = ApplyOutcome::InDoubt;
+            let known = self.store.read(|connection| recorded(connection, apply, set, outcome))?;
+            let conflicts = vec![INCOMPLETE.to_owned()];
+            report.recovered.push(RecoveredApply { conflicts, from_record: true, ..known });
         }
         unpoisoned(&self.recovered).add(report);
         failed.map_or(Ok(()), |error| Err(error.into()))
@@ -340,6 +322,18 @@ fn contents(connection: &Connection, apply: ApplyId) -> Result<(Option<ApplyId>,
     let undoes = applies::undoes(connection, apply)?;
     let patches = patches::of_apply(connection, undoes.unwrap_or(apply))?;
     Ok((undoes, patches.iter().map(|patch| patch.path.to_string()).collect()))
+}
+
+/// An apply that was decided without its files, as the store has it.
+fn recorded(
+    connection: &Connection,
+    apply: ApplyId,
+    set: String,
+    outcome: ApplyOutcome,
+) -> Result<RecoveredApply> {
+    let ((undoes, files), apply) = (contents(connection, apply)?, Some(apply));
+    let (conflicts, restored, from_record) = (Vec::new(), Vec::new(), false);
+    Ok(RecoveredApply { apply, set, undoes, files, outcome, conflicts, restored, from_record })
 }
 
 /// Records what recovery did; recording the same result twice changes nothing.

@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::ids::{PatchId, SessionId};
 use crate::layer::{DiffStagingLayer, Inner};
 use crate::options::StagingOptions;
+use crate::own_file::failed;
 use crate::owner::{Liveness, Owner};
 use crate::patch::Patch;
 use crate::store::{contents, meta, patches, sessions};
@@ -291,22 +292,12 @@ impl Inner {
     /// Open sessions that are not marked yet and whose process is dead.
     fn dead_owners(&self) -> Result<Vec<(SessionId, Owner)>> {
         let owned = self.store.peek(sessions::owned)?;
-        let mut known: Vec<(Owner, Liveness)> = Vec::new();
-        let mut dead = Vec::new();
-        for (session, owner) in owned {
-            let liveness = match known.iter().find(|(known, _)| *known == owner) {
-                Some((_, liveness)) => *liveness,
-                None => {
-                    let liveness = owner.liveness();
-                    known.push((owner.clone(), liveness));
-                    liveness
-                }
-            };
-            if liveness == Liveness::Dead {
-                dead.push((session, owner));
-            }
-        }
-        Ok(dead)
+        let mut known: HashMap<Owner, Liveness> = HashMap::new();
+        let mut is_dead = |owner: &Owner| {
+            let liveness = known.entry(owner.clone()).or_insert_with(|| owner.liveness());
+            *liveness == Liveness::Dead
+        };
+        Ok(owned.into_iter().filter(|(_, owner)| is_dead(owner)).collect())
     }
 
     /// Removes decided patches that are older than [`StagingOptions::history_keep_for`]; returns how
@@ -338,14 +329,22 @@ impl Inner {
     ///
     /// Stops between two steps at the deadline; the next walk begins where this one stopped.
     pub(crate) fn sweep_state(&self, deadline: Option<Instant>) -> Result<Swept> {
-        let failed = |source| StagingError::Io {
-            action: "sweep",
-            path: self.options.state_dir.clone(),
-            source,
-        };
-        let mut steps: Vec<SweepStep> =
-            self.blobs.folders().map_err(failed)?.into_iter().map(SweepStep::Folder).collect();
-        steps.extend(self.blobs.packs().list().map_err(failed)?.into_iter().map(SweepStep::Pack));
+        let state = &self.options.state_dir;
+        let mut steps: Vec<SweepStep> = self
+            .blobs
+            .folders()
+            .map_err(failed("sweep", state))?
+            .into_iter()
+            .map(SweepStep::Folder)
+            .collect();
+        steps.extend(
+            self.blobs
+                .packs()
+                .list()
+                .map_err(failed("sweep", state))?
+                .into_iter()
+                .map(SweepStep::Pack),
+        );
         steps.push(SweepStep::Quarantine);
         let from = match deadline {
             Some(_) => self.sweep_from.load(Ordering::Relaxed) % steps.len(),
@@ -360,7 +359,8 @@ impl Inner {
             }
             match step {
                 SweepStep::Folder(folder) => {
-                    let (own, temporary) = self.blobs.own_files(folder).map_err(failed)?;
+                    let (own, temporary) =
+                        self.blobs.own_files(folder).map_err(failed("sweep", state))?;
                     swept.removed += temporary + self.remove_unneeded(&own)?;
                 }
                 SweepStep::Pack(pack) => {
@@ -372,7 +372,7 @@ impl Inner {
                     swept.bytes += bytes;
                 }
                 SweepStep::Quarantine => {
-                    swept.removed += self.quarantine.sweep().map_err(failed)?
+                    swept.removed += self.quarantine.sweep().map_err(failed("sweep", state))?
                 }
             }
         }
