@@ -6,7 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "the store owns its files")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::error::{Result, StagingError};
@@ -143,6 +143,22 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Writes a file as a whole or not at all, by way of another name that no file has.
+///
+/// # Durability
+/// Durable on return, except for the name, which comes with the next sync of the directory.
+pub(crate) fn write_whole(path: &Path, temporary: &Path, content: &[u8]) -> io::Result<()> {
+    let written = open(temporary, Access::CreateNew).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_data()?;
+        fs::rename(temporary, path)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(temporary);
+    }
+    written
 }
 
 /// Removes a file; returns false when there is none.

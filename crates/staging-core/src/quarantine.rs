@@ -5,7 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "the store owns the state directory")]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -56,8 +56,7 @@ impl Quarantine {
             // is unique to this call.
             let (owner, number) = (Owner::this().name(), NEXT.fetch_add(1, Ordering::Relaxed));
             let half = self.folder.join(format!("{library}.{owner}-{number}.tmp"));
-            own_file::open(&half, Access::CreateNew)?.write_all(why.as_bytes())?;
-            fs::rename(half, self.path(library))
+            own_file::write_whole(&self.path(library), &half, why.as_bytes())
         };
         if let Err(error) = write() {
             tracing::warn!(%error, "cannot quarantine a strategy: other processes will run it");

@@ -14,6 +14,7 @@ use crate::error::{Result, StagingError, with_causes};
 use crate::ids::ApplyId;
 use crate::options::workspace_key;
 use crate::own_file::failed;
+use crate::store::columns::{exists, rows};
 use crate::store::identity;
 use crate::store::identity::{Identity, Record};
 
@@ -375,35 +376,29 @@ fn has_journal(state: &Path) -> bool {
 }
 
 /// The applies of a state that have no recorded outcome, and whether each is in doubt.
-pub(crate) fn undecided(state: &Path) -> rusqlite::Result<Vec<(ApplyId, bool)>> {
-    const LIST: &str = "SELECT id, state = 'in_doubt' FROM applies
-                        WHERE state IN ('started', 'in_doubt') ORDER BY id";
-    let path = state.join("store.sqlite");
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    let mut statement = connection.prepare(LIST)?;
-    let rows = statement.query_map([], |row| {
-        let id: i64 = row.get(0)?;
-        Ok((ApplyId(id.unsigned_abs()), row.get(1)?))
-    })?;
-    rows.collect()
+pub(crate) fn undecided(state: &Path) -> Result<Vec<(ApplyId, bool)>> {
+    let statement = "SELECT id, state = 'in_doubt' FROM applies
+                     WHERE state IN ('started', 'in_doubt') ORDER BY id";
+    let Some(connection) = read_store(state)? else { return Ok(Vec::new()) };
+    rows(&connection, statement, [], |row| Ok(row.try_into()?))
 }
 
 /// Whether a statement finds a row; true also when the store cannot be read, because it may have
 /// one.
 fn counts(state: &Path, statement: &str) -> bool {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let path = state.join("store.sqlite");
-    if !path.exists() {
-        return false;
-    }
-    let found = Connection::open_with_flags(path, flags)
-        .and_then(|connection| connection.prepare(statement)?.exists([]));
+    let found = read_store(state).and_then(|connection| match connection {
+        Some(connection) => exists(&connection, statement, []),
+        None => Ok(false),
+    });
     found.unwrap_or_else(|error| {
         tracing::debug!(%error, state = %state.display(), "cannot read a state");
         true
     })
+}
+
+/// Opens the store of a state, which this connection cannot change; `None` when there is none.
+fn read_store(state: &Path) -> Result<Option<Connection>> {
+    let path = state.join("store.sqlite");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Ok(path.exists().then(|| Connection::open_with_flags(path, flags)).transpose()?)
 }

@@ -13,7 +13,7 @@
 #![allow(clippy::disallowed_methods, reason = "the store owns the state directory")]
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -198,27 +198,13 @@ pub(crate) fn write(state: &Path, record: &Record) -> io::Result<()> {
     let text = serde_json::to_vec(&stored).map_err(io::Error::other)?;
     let whole = state.join(FILE);
     let half = state.join(format!("{FILE}.{}.tmp", crate::owner::Owner::this().name()));
-    match fs::remove_file(&half) {
-        Err(error) if !is_absent(&error) => return Err(error),
-        _ => {}
-    }
-    let written = own_file::open(&half, Access::CreateNew).and_then(|mut file| {
-        file.write_all(&text)?;
-        file.sync_data()?;
-        fs::rename(&half, &whole)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&half);
-    }
-    written
+    own_file::remove(&half)?;
+    own_file::write_whole(&whole, &half, &text)
 }
 
 /// Forgets whose a state is, so that it is nobody's.
 pub(crate) fn remove(state: &Path) -> io::Result<()> {
-    match fs::remove_file(state.join(FILE)) {
-        Err(error) if !is_absent(&error) => Err(error),
-        _ => Ok(()),
-    }
+    own_file::remove(&state.join(FILE)).map(drop)
 }
 
 #[cfg(test)]
