@@ -40,63 +40,71 @@ pub struct Finding {
     pub text: String,
 }
 
+/// The result of a check and its details; an error means that it does not work.
+type Checked = Result<(Health, String)>;
+
+fn finding(name: &'static str, checked: Checked) -> Finding {
+    let (health, text) = checked.unwrap_or_else(|error| (Health::Bad, error.to_string()));
+    Finding { name, health, text }
+}
+
 /// Runs every check. It does not recover an interrupted apply and creates no state directory.
 pub fn examine(options: &StagingOptions) -> Vec<Finding> {
-    let mut findings = vec![system(options), plugins(options)];
+    let mut findings =
+        vec![finding("system", Ok(system(options))), finding("plugins", Ok(plugins(options)))];
     if !options.state_dir.exists() {
         let text = format!("none yet: nothing was staged in `{}`", shown(&options.workspace));
-        findings.push(good("state directory", text));
+        findings.push(finding("state directory", Ok((Health::Good, text))));
         return findings;
     }
     let state = match state_dir::prepare(&options.state_dir) {
-        Ok(state) => {
-            let text = format!("{}, for you alone", shown(&state));
-            findings.push(good("state directory", text));
-            state
-        }
+        Ok(state) => state,
         Err(error) => {
-            findings.push(bad("state directory", error));
+            findings.push(finding("state directory", Err(error)));
             return findings;
         }
     };
-    findings.push(workspace(options, &state));
-    let intact = integrity(&state);
+    let text = format!("{}, for you alone", shown(&state));
+    findings.push(finding("state directory", Ok((Health::Good, text))));
+    findings.push(finding("workspace", workspace(options, &state)));
+    let intact = finding("store", integrity(&state));
     let is_sound = intact.health != Health::Bad;
     findings.push(intact);
     if !is_sound {
         return findings;
     }
     match DiffStagingLayer::open_as_it_is(options.clone()) {
-        Ok(layer) => findings.extend([log(&layer), contents(&layer), kept(&layer), watch(&layer)]),
-        Err(error) => findings.push(bad("opening", error)),
+        Ok(layer) => findings.extend([
+            finding("log", log(&layer)),
+            finding("contents", contents(&layer)),
+            finding("displaced edits", kept(&layer)),
+            finding("watching", watch(&layer)),
+        ]),
+        Err(error) => findings.push(finding("opening", Err(error))),
     }
     findings
 }
 
-fn system(options: &StagingOptions) -> Finding {
+fn system(options: &StagingOptions) -> (Health, String) {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     let text = format!("greenroom {} on {os} {arch}", env!("CARGO_PKG_VERSION"));
-    match same_device(&options.workspace, &options.state_dir) {
-        Some(false) => notice(
-            "system",
-            format!("{text}; the state directory is on another file system than the workspace"),
-        ),
-        _ => good("system", text),
+    if same_device(&options.workspace, &options.state_dir) == Some(false) {
+        let apart = "the state directory is on another file system than the workspace";
+        return (Health::Notice, format!("{text}; {apart}"));
     }
+    (Health::Good, text)
 }
 
 /// How the kernel confines the processes of plugins; a notice only when there are plugins.
-fn plugins(options: &StagingOptions) -> Finding {
-    const NAME: &str = "plugins";
+fn plugins(options: &StagingOptions) -> (Health, String) {
     let in_process = |library: &&TrustedLibrary| library.hosting == Hosting::InProcess;
-    if let Some(library) = options.strategies.iter().find(in_process) {
-        let name = &library.name;
-        return notice(NAME, format!("`{name}` runs in this process without any confinement"));
+    if let Some(TrustedLibrary { name, .. }) = options.strategies.iter().find(in_process) {
+        return (Health::Notice, format!("`{name}` runs in this process without any confinement"));
     }
     let confinement = Confinement::of_this_system();
-    let text = format!("this system refuses a plugin's own process {confinement}");
     let is_fine = confinement.is_whole() || options.strategies.is_empty();
-    if is_fine { good(NAME, text) } else { notice(NAME, text) }
+    let text = format!("this system refuses a plugin's own process {confinement}");
+    (if is_fine { Health::Good } else { Health::Notice }, text)
 }
 
 #[cfg(unix)]
@@ -113,138 +121,96 @@ fn same_device(_: &Path, _: &Path) -> Option<bool> {
     None
 }
 
-fn workspace(options: &StagingOptions, state: &Path) -> Finding {
-    let opened = Workspace::open(&options.workspace, state, policies(options));
-    let found = opened.and_then(|workspace| {
-        let waiting = (workspace.in_doubt()?, workspace.quarantined_journals()?);
-        Ok((workspace.open_journals()?, waiting, workspace))
-    });
+fn workspace(options: &StagingOptions, state: &Path) -> Checked {
+    let workspace = Workspace::open(&options.workspace, state, policies(options))?;
+    let (in_doubt, quarantined) = (workspace.in_doubt()?, workspace.quarantined_journals()?);
+    let open = workspace.open_journals()?;
     // The check of the store reports a store that cannot be read.
     let (doubted, started): (Vec<_>, Vec<_>) =
         states::undecided(state).unwrap_or_default().into_iter().partition(|(_, doubt)| *doubt);
     let names = |applies: &[(ApplyId, bool)]| {
         applies.iter().map(|(apply, _)| apply.to_string()).collect::<Vec<_>>().join(", ")
     };
-    match found {
-        Ok((open, ..)) if !open.is_empty() || !started.is_empty() => {
-            let what = match open.as_slice() {
-                [] => format!("{}, without a journal", names(&started)),
-                open => format!("journal {}", open.join(", ")),
-            };
-            notice(
-                "workspace",
-                format!(
-                    "an apply is running, or was broken off ({what}): `greenroom recover` finishes \
-                     it or rolls it back"
-                ),
-            )
-        }
-        Ok((_, (in_doubt, _), _)) if !in_doubt.is_empty() || !doubted.is_empty() => {
-            let which = if doubted.is_empty() { in_doubt.join(", ") } else { names(&doubted) };
-            bad(
-                "workspace",
-                format!(
-                    "{which} in doubt: `greenroom status` names the files; put them in order by \
-                     hand, then run `greenroom recover --acknowledge APPLY`"
-                ),
-            )
-        }
-        Ok((_, (_, quarantined), _)) if !quarantined.is_empty() => notice(
-            "workspace",
-            format!(
-                "recovery does not act on damaged or foreign journals: {} in `journal/`; inspect \
-                 and remove them",
-                quarantined.join(", ")
-            ),
-        ),
-        Ok((.., workspace)) => {
-            good("workspace", format!("{}, no apply is broken off", shown(workspace.root())))
-        }
-        Err(error) => bad("workspace", error),
-    }
+    Ok(if !open.is_empty() || !started.is_empty() {
+        let what = match open.as_slice() {
+            [] => format!("{}, without a journal", names(&started)),
+            open => format!("journal {}", open.join(", ")),
+        };
+        let text = format!(
+            "an apply is running, or was broken off ({what}): `greenroom recover` finishes it or \
+             rolls it back"
+        );
+        (Health::Notice, text)
+    } else if !in_doubt.is_empty() || !doubted.is_empty() {
+        let which = if doubted.is_empty() { in_doubt.join(", ") } else { names(&doubted) };
+        let text = format!(
+            "{which} in doubt: `greenroom status` names the files; put them in order by hand, then \
+             run `greenroom recover --acknowledge APPLY`"
+        );
+        (Health::Bad, text)
+    } else if !quarantined.is_empty() {
+        let text = format!(
+            "recovery does not act on damaged or foreign journals: {} in `journal/`; inspect and \
+             remove them",
+            quarantined.join(", ")
+        );
+        (Health::Notice, text)
+    } else {
+        (Health::Good, format!("{}, no apply is broken off", shown(workspace.root())))
+    })
 }
 
 /// SQLite's own check of its file.
-fn integrity(state: &Path) -> Finding {
+fn integrity(state: &Path) -> Checked {
     let path = state.join("store.sqlite");
     if !path.exists() {
-        return good("store", "none yet".to_owned());
+        return Ok((Health::Good, "none yet".to_owned()));
     }
-    let checked = || -> Result<(u32, String)> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags)?;
-        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let report = connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
-        Ok((version, report))
-    };
-    match checked() {
-        Ok((version, report)) if report == "ok" => {
-            let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            good("store", format!("schema {version}, {bytes} bytes, in order"))
-        }
-        Ok((_, report)) => bad("store", report),
-        Err(error) => bad("store", error),
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&path, flags)?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let report: String =
+        connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
+    if report != "ok" {
+        return Ok((Health::Bad, report));
     }
+    let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    Ok((Health::Good, format!("schema {version}, {bytes} bytes, in order")))
 }
 
-fn log(layer: &DiffStagingLayer) -> Finding {
-    match layer.verify_log() {
-        Ok(check) => match check.broken_at {
-            None => good("log", format!("{} entries as written", check.events)),
-            Some(seq) => bad("log", format!("entry {seq} was changed or removed")),
-        },
-        Err(error) => bad("log", error),
+fn log(layer: &DiffStagingLayer) -> Checked {
+    let check = layer.verify_log()?;
+    Ok(match check.broken_at {
+        None => (Health::Good, format!("{} entries as written", check.events)),
+        Some(seq) => (Health::Bad, format!("entry {seq} was changed or removed")),
+    })
+}
+
+fn contents(layer: &DiffStagingLayer) -> Checked {
+    let (read, damaged) = layer.check_contents()?;
+    if damaged.is_empty() {
+        return Ok((Health::Good, format!("{read} stored contents are intact")));
     }
+    let patches: Vec<String> = damaged.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "damaged contents in {}: discard these patches and have them proposed again",
+        patches.join(", ")
+    );
+    Ok((Health::Bad, text))
 }
 
-fn contents(layer: &DiffStagingLayer) -> Finding {
-    match layer.check_contents() {
-        Ok((read, damaged)) if damaged.is_empty() => {
-            good("contents", format!("{read} stored contents are intact"))
-        }
-        Ok((_, damaged)) => {
-            let patches: Vec<String> = damaged.iter().map(ToString::to_string).collect();
-            bad(
-                "contents",
-                format!(
-                    "damaged contents in {}: discard these patches and have them proposed again",
-                    patches.join(", ")
-                ),
-            )
-        }
-        Err(error) => bad("contents", error),
-    }
+fn kept(layer: &DiffStagingLayer) -> Checked {
+    let files: Vec<String> = layer.kept_files()?.iter().map(|file| shown(file)).collect();
+    Ok(match files.as_slice() {
+        [] => (Health::Good, "none".to_owned()),
+        _ => (Health::Notice, format!("merge by hand and remove: {}", files.join(", "))),
+    })
 }
 
-fn kept(layer: &DiffStagingLayer) -> Finding {
-    match layer.kept_files() {
-        Ok(kept) if kept.is_empty() => good("displaced edits", "none".to_owned()),
-        Ok(kept) => {
-            let files: Vec<String> = kept.iter().map(|file| shown(file)).collect();
-            notice("displaced edits", format!("merge by hand and remove: {}", files.join(", ")))
-        }
-        Err(error) => bad("displaced edits", error),
-    }
-}
-
-fn watch(layer: &DiffStagingLayer) -> Finding {
-    match layer.watch().map(|watching| watching.health()) {
-        Ok(health @ WatchHealth::Watching { .. }) => good("watching", health.to_string()),
-        Ok(health) => notice("watching", health.to_string()),
-        Err(error) => bad("watching", error),
-    }
-}
-
-fn good(name: &'static str, text: String) -> Finding {
-    Finding { name, health: Health::Good, text }
-}
-
-fn notice(name: &'static str, text: String) -> Finding {
-    Finding { name, health: Health::Notice, text }
-}
-
-fn bad(name: &'static str, what: impl std::fmt::Display) -> Finding {
-    Finding { name, health: Health::Bad, text: what.to_string() }
+fn watch(layer: &DiffStagingLayer) -> Checked {
+    let health = layer.watch()?.health();
+    let is_watching = matches!(health, WatchHealth::Watching { .. });
+    Ok((if is_watching { Health::Good } else { Health::Notice }, health.to_string()))
 }
 
 fn shown(path: &Path) -> String {
