@@ -1,4 +1,4 @@
-//! The only user of the diff engine in this crate: diffs of patches, and merges.
+//! Diffs of patches, and merges, by the diff engine.
 
 use std::io::{self, BufReader, Write};
 use std::sync::{Arc, Mutex};
@@ -138,8 +138,13 @@ impl Differ {
         new: &Sided,
         with_text: bool,
     ) -> (DiffSummary, Option<Arc<[u8]>>) {
-        let diffs = self.diffs(patch, old.as_side(), new.as_side());
-        let text = with_text.then(|| self.notice_text(patch, &diffs, old, new)).flatten();
+        let sides = sections(patch, old.as_side(), new.as_side());
+        let diffs = self.diffs(&sides);
+        let mut text = Bounded(Vec::new());
+        // An error: the diff is too long, or the content is not loaded. Readers request such a
+        // diff.
+        let options = RenderOptions::default();
+        let is_shown = with_text && self.render(patch, &diffs, &sides, &options, &mut text).is_ok();
         let files =
             |mode: u32| Some(mode).filter(|mode| EntryKind::of_mode(*mode) == EntryKind::File);
         let modes = Remark::of_modes(
@@ -163,47 +168,11 @@ impl Differ {
             binary: diffs.iter().any(|diff| diff.binary),
             remarks,
         };
-        (summary, text)
+        (summary, is_shown.then(|| text.0.into()))
     }
 
-    /// The diffs of a patch's sections. A change of the kind has two, a deletion and a creation,
-    /// as in git.
-    fn diffs(&self, patch: &Patch, old: Side<'_>, new: Side<'_>) -> Vec<FileDiff> {
-        if patch.changes_kind() {
-            return vec![self.engine.diff(old, Side::Absent), self.engine.diff(Side::Absent, new)];
-        }
-        vec![self.compare(patch, old, new)]
-    }
-
-    /// The diff of two contents; an unchanged content is never a full replacement, whatever its
-    /// size.
-    fn compare(&self, patch: &Patch, old: Side<'_>, new: Side<'_>) -> FileDiff {
-        if same_content(patch) {
-            return self.engine.diff(Side::Text(b""), Side::Text(b""));
-        }
-        self.engine.diff(old, new)
-    }
-
-    fn notice_text(
-        &self,
-        patch: &Patch,
-        diffs: &[FileDiff],
-        old: &Sided,
-        new: &Sided,
-    ) -> Option<Arc<[u8]>> {
-        let mut out = Bounded(Vec::new());
-        // An error: the diff is too long, or the content is not loaded. Readers request such a
-        // diff.
-        self.render(
-            patch,
-            diffs,
-            old.as_side(),
-            new.as_side(),
-            &RenderOptions::default(),
-            &mut out,
-        )
-        .ok()?;
-        Some(out.0.into())
+    fn diffs(&self, sides: &[(Side<'_>, Side<'_>)]) -> Vec<FileDiff> {
+        sides.iter().map(|(old, new)| self.engine.diff(*old, *new)).collect()
     }
 
     /// Writes a patch's diff from loaded contents.
@@ -211,24 +180,20 @@ impl Differ {
         &self,
         patch: &Patch,
         diffs: &[FileDiff],
-        old: Side<'_>,
-        new: Side<'_>,
+        sides: &[(Side<'_>, Side<'_>)],
         options: &RenderOptions,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let names = Names::of(patch);
-        let sides = match diffs {
-            [_, _] => vec![(old, Side::Absent), (Side::Absent, new)],
-            _ if same_content(patch) => vec![(Side::Text(b""), Side::Text(b""))],
-            _ => vec![(old, new)],
-        };
         let headers = names.headers(patch, self.plain_mode);
         for ((header, diff), (old, new)) in headers.iter().zip(diffs).zip(sides) {
             match header {
                 Header::Directory { is_new, mode } => {
                     diff_engine::write_directory(patch.path.as_bytes(), *is_new, *mode, out)?;
                 }
-                Header::File(header) => self.engine.render(header, diff, old, new, options, out)?,
+                Header::File(header) => {
+                    self.engine.render(header, diff, *old, *new, options, out)?;
+                }
             }
         }
         Ok(())
@@ -252,13 +217,8 @@ impl Differ {
         };
         let (old, new) = (Side::Text(old), Side::Text(new));
         let diff = self.engine.diff(old, new);
-        let render = RenderOptions {
-            context_lines: Some(options.context_lines),
-            ..RenderOptions::default()
-        };
-        self.engine
-            .render(&header, &diff, old, new, &render, out)
-            .map_err(|source| StagingError::Output { source })
+        let rendered = self.engine.render(&header, &diff, old, new, &options.into(), out);
+        rendered.map_err(|source| StagingError::Output { source })
     }
 
     /// Writes a patch's diff from its stored contents.
@@ -269,30 +229,28 @@ impl Differ {
         options: &DiffOptions,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let render = RenderOptions {
-            context_lines: Some(options.context_lines),
-            ..RenderOptions::default()
-        };
-        let output = |source| StagingError::Output { source };
-        let (old, new) = sides(patch);
-        let length = |side: Option<(Digest, u64)>| side.map_or(0, |(_, bytes)| bytes);
+        let render = options.into();
+        let [old, new] = patch.contents();
         let is_large = self.engine.over_limit(length(old), length(new));
         if is_large && !same_content(patch) {
             return self.write_large(patch, blobs, &render, out);
         }
         let load = |side: Option<(Digest, u64)>| -> Result<Sided> {
-            side.map_or(Ok(Sided::Absent), |(digest, _)| load(blobs, &patch.path, &digest))
+            // An unchanged content is not shown.
+            let Some((digest, _)) = side.filter(|_| !same_content(patch)) else {
+                return Ok(Sided::Absent);
+            };
+            Ok(Sided::Held(blobs.read(&digest).map_err(damaged(&patch.path))?.into()))
         };
-        let (old, new) = match same_content(patch) {
-            true => (Sided::Held([].into()), Sided::Held([].into())),
-            false => (load(old)?, load(new)?),
-        };
-        let diffs = self.diffs(patch, old.as_side(), new.as_side());
+        let (old, new) = (load(old)?, load(new)?);
+        let sides = sections(patch, old.as_side(), new.as_side());
+        let diffs = self.diffs(&sides);
         let replaced = |remark: &&Remark| matches!(remark, Remark::StrategyReplaced { .. });
         let warnings = diffs.iter().flat_map(|diff| &diff.remarks).filter(replaced);
         unpoisoned(&self.warnings)
             .extend(warnings.map(|remark| format!("`{}`: {remark}", patch.path)));
-        self.render(patch, &diffs, old.as_side(), new.as_side(), &render, out).map_err(output)
+        let rendered = self.render(patch, &diffs, &sides, &render, out);
+        rendered.map_err(|source| StagingError::Output { source })
     }
 
     /// [`write`](Self::write) for a patch whose contents are too large to load.
@@ -305,7 +263,7 @@ impl Differ {
     ) -> Result<()> {
         let names = Names::of(patch);
         let headers = names.headers(patch, self.plain_mode);
-        let (old, new) = sides(patch);
+        let [old, new] = patch.contents();
         let each = match headers.as_slice() {
             [_, _] => vec![(old, None), (None, new)],
             _ => vec![(old, new)],
@@ -337,9 +295,8 @@ impl Differ {
             .map(|patch| {
                 let diff = &patch.diff;
                 let amount = if diff.full_replace {
-                    let (old, new) = sides(patch);
-                    let bytes = |side: Option<(Digest, u64)>| side.map_or(0, |(_, bytes)| bytes);
-                    Amount::Bytes { old: bytes(old), new: bytes(new) }
+                    let [old, new] = patch.contents().map(length);
+                    Amount::Bytes { old, new }
                 } else {
                     Amount::Lines { added: diff.added, removed: diff.removed }
                 };
@@ -351,9 +308,30 @@ impl Differ {
     }
 }
 
+impl From<&DiffOptions> for RenderOptions {
+    fn from(options: &DiffOptions) -> Self {
+        Self { context_lines: Some(options.context_lines), ..Self::default() }
+    }
+}
+
+/// What each section of a patch's diff compares. A change of the kind has two, a deletion and a
+/// creation, as in git. An unchanged content is not compared: it is never a full replacement,
+/// whatever its size.
+fn sections<'s>(patch: &Patch, old: Side<'s>, new: Side<'s>) -> Vec<(Side<'s>, Side<'s>)> {
+    match patch.changes_kind() {
+        true => vec![(old, Side::Absent), (Side::Absent, new)],
+        false if same_content(patch) => vec![(Side::Text(b""), Side::Text(b""))],
+        false => vec![(old, new)],
+    }
+}
+
+fn length(content: Option<(Digest, u64)>) -> u64 {
+    content.map_or(0, |(_, bytes)| bytes)
+}
+
 /// Whether a patch changes no content.
 fn same_content(patch: &Patch) -> bool {
-    let (old, new) = sides(patch);
+    let [old, new] = patch.contents();
     old.is_some() && old == new && !patch.changes_kind()
 }
 
@@ -375,20 +353,6 @@ fn of_kinds(patch: &Patch, old: &Sided, new: &Sided) -> Vec<String> {
         (Some(kind), None) if kind != EntryKind::File => vec![named(kind, old)],
         _ => Vec::new(),
     }
-}
-
-type Sides = (Option<(Digest, u64)>, Option<(Digest, u64)>);
-
-fn sides(patch: &Patch) -> Sides {
-    (
-        patch.base.as_ref().map(|base| (base.content.digest, base.content.bytes)),
-        patch.staged.map(|staged| (staged.digest, staged.bytes)),
-    )
-}
-
-fn load(blobs: &Blobs, path: &RelPath, digest: &Digest) -> Result<Sided> {
-    let content = blobs.read(digest).map_err(damaged(path))?;
-    Ok(Sided::Held(content.into()))
 }
 
 /// Opens a content that is too large to load, and verifies its digest first.

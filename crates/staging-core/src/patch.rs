@@ -1,6 +1,6 @@
 //! One file's proposed change: pending, then applied or discarded.
 
-use atomic_fs::{EntryKind, Fingerprint, RelPath};
+use atomic_fs::{Digest, EntryKind, Fingerprint, RelPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +147,12 @@ impl Patch {
             lapsed: false,
             batch: None,
         }
+    }
+
+    /// The contents to which it refers, base and staged, each with its length in bytes.
+    pub(crate) fn contents(&self) -> [Option<(Digest, u64)>; 2] {
+        let base = self.base.map(|base| base.content);
+        [base, self.staged].map(|content| content.map(|content| (content.digest, content.bytes)))
     }
 
     /// The path at which it creates a file, or to which it moves one.

@@ -253,8 +253,7 @@ impl Inner {
     }
 
     fn sides(&self, view: &View<'_>, patch: &Patch) -> Result<(Sided, Sided)> {
-        let base = patch.base.as_ref().map(|base| (base.content.digest, base.content.bytes));
-        let staged = patch.staged.map(|staged| (staged.digest, staged.bytes));
+        let [base, staged] = patch.contents();
         let side = |side: Option<(Digest, u64)>| -> Result<Sided> {
             let Some((digest, bytes)) = side else { return Ok(Sided::Absent) };
             if bytes > self.differ.bytes_max() {

@@ -17,8 +17,8 @@ use crate::stage::large;
 use crate::stage::large::is_large;
 use crate::stage::proposal::Proposed;
 use crate::stage::step::{
-    CommitError, Committed, Plan, Rows, Step, Touched, Written, add_others, contents_of, has_raced,
-    join_idle, number_revisions, step_at,
+    CommitError, Committed, Plan, Rows, Step, Touched, Written, add_others, has_raced, join_idle,
+    number_revisions, step_at,
 };
 use crate::stage::view::View;
 use crate::store::contents::{Entry, Location, Referred};
@@ -155,7 +155,8 @@ impl Inner {
         mut taken_over: Vec<Digest>,
         taken: &mut HashSet<Entry>,
     ) -> Result<(), CommitError> {
-        for (digest, bytes) in step.new.as_deref().map(contents_of).into_iter().flatten().flatten()
+        for (digest, bytes) in
+            step.new.as_deref().map(Patch::contents).into_iter().flatten().flatten()
         {
             if let Some(at) = taken_over.iter().position(|taken| *taken == digest) {
                 taken_over.swap_remove(at);

@@ -65,22 +65,14 @@ impl Step {
     /// are left as they are counted.
     pub(crate) fn taken_over(&self) -> Vec<Digest> {
         let (Some(old), Some(new)) = (&self.old, &self.new) else { return Vec::new() };
-        let mut held = contents_of(old);
+        let mut held = old.contents();
         let mut take = |digest: &Digest| {
             let at = held.iter_mut().find(|held| held.is_some_and(|held| held.0 == *digest));
             at.and_then(Option::take).is_some()
         };
-        let needed = contents_of(new).into_iter().flatten().map(|(digest, _)| digest);
+        let needed = new.contents().into_iter().flatten().map(|(digest, _)| digest);
         needed.filter(|digest| take(digest)).collect()
     }
-}
-
-/// The contents to which a patch refers, base and staged, each with its length in bytes.
-pub(crate) fn contents_of(patch: &Patch) -> [Option<(Digest, u64)>; 2] {
-    [
-        patch.base.as_ref().map(|base| (base.content.digest, base.content.bytes)),
-        patch.staged.map(|staged| (staged.digest, staged.bytes)),
-    ]
 }
 
 /// How committing a plan ended.
