@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The text is not an id of the expected kind.
@@ -17,8 +18,10 @@ pub struct IdParseError {
 macro_rules! id {
     ($name:ident, $prefix:literal, $what:literal) => {
         #[doc = concat!("Identifies one ", $what, "; shown as `", $prefix, "1`.")]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub u64);
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+        #[schemars(description = concat!("Identifies one ", $what, "."))]
+        #[schemars(extend("pattern" = concat!("^", $prefix, "[1-9][0-9]*$")))]
+        pub struct $name(#[schemars(with = "String")] pub u64);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,20 +37,6 @@ macro_rules! id {
                     text: text.to_owned(),
                     what: $what,
                     prefix: $prefix,
-                })
-            }
-        }
-
-        impl schemars::JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({
-                    "type": "string",
-                    "pattern": concat!("^", $prefix, "[1-9][0-9]*$"),
-                    "description": concat!("Identifies one ", $what, "."),
                 })
             }
         }

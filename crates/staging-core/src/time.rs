@@ -1,16 +1,22 @@
 //! Points in time, in whole milliseconds, shown as RFC 3339 in UTC.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
+use crate::string_enum::UnknownWord;
+
 /// A point in time; milliseconds since 1970, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(description = "A point in time: RFC 3339, UTC, milliseconds.")]
+#[schemars(extend("format" = "date-time"))]
+pub struct Timestamp(#[schemars(with = "String")] i64);
 
 impl Timestamp {
     /// The present time by the system's clock.
@@ -70,17 +76,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
-impl schemars::JsonSchema for Timestamp {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Timestamp".into()
-    }
+impl FromStr for Timestamp {
+    type Err = UnknownWord;
 
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "format": "date-time",
-            "description": "A point in time: RFC 3339, UTC, milliseconds.",
-        })
+    /// Parses RFC 3339 in any time zone. Fractions of a millisecond are cut off.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = |_| UnknownWord { text: text.to_owned(), what: "time in RFC 3339" };
+        let time = OffsetDateTime::parse(text, &Rfc3339).map_err(unknown)?;
+        Ok(Self((time.unix_timestamp_nanos() / 1_000_000) as i64))
     }
 }
 
@@ -92,9 +95,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let time = OffsetDateTime::parse(&text, &Rfc3339).map_err(serde::de::Error::custom)?;
-        Ok(Self((time.unix_timestamp_nanos() / 1_000_000) as i64))
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -122,7 +123,28 @@ impl Age {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The first millisecond of the year 0, and the last of 9999: all that RFC 3339 can represent.
+    const YEARS_MS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+
+    proptest! {
+        #[test]
+        fn a_timestamp_is_parsed_back_as_it_was_shown(ms in YEARS_MS) {
+            let time = Timestamp::from_unix_ms(ms);
+            prop_assert_eq!(time.to_string().parse(), Ok(time));
+        }
+    }
+
+    #[test]
+    fn a_time_is_parsed_in_any_time_zone_and_anything_else_is_refused() {
+        let time = Timestamp::from_unix_ms(1_700_000_000_123);
+        assert_eq!("2023-11-14T23:13:20.1239+01:00".parse(), Ok(time));
+        let error = "yesterday".parse::<Timestamp>().expect_err("no time");
+        assert_eq!(error.to_string(), "`yesterday` is not a time in RFC 3339");
+    }
 
     #[test]
     fn a_timestamp_is_shown_as_rfc_3339_and_parsed_back() {
