@@ -24,6 +24,31 @@ pub(crate) enum Attempt<T> {
     Raced,
 }
 
+/// Why nothing was committed.
+pub(crate) enum CommitError {
+    Staging(StagingError),
+    /// An apply that is running holds a patch to replace or to discard.
+    LockedByApply(ApplyId),
+    /// A content was released by another call: the request is tried again and stores it anew.
+    BlobMissing,
+}
+
+impl From<StagingError> for CommitError {
+    fn from(error: StagingError) -> Self {
+        Self::Staging(error)
+    }
+}
+
+impl<T> From<CommitError> for Attempt<T> {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::LockedByApply(apply) => Self::LockedByApply(apply),
+            CommitError::BlobMissing => Self::Raced,
+            CommitError::Staging(error) => Self::Answered(Err(error)),
+        }
+    }
+}
+
 impl Inner {
     /// Repeats an attempt until it was not raced and no apply holds its patches. When the process of
     /// that apply is dead, the workspace's lock is free, and recovery releases them.

@@ -33,7 +33,7 @@ pub(crate) struct Differ {
     plain_mode: u32,
     /// Reports of strategies that failed while a diff was shown: the patch is stored already, so
     /// its remarks cannot hold them.
-    warnings: Mutex<Vec<String>>,
+    pub(crate) warnings: Mutex<Vec<String>>,
 }
 
 /// The content of one side of a patch.
@@ -113,11 +113,6 @@ impl Differ {
         let engine = DiffEngine::new(options.diff.clone(), registry);
         let plain_mode = options.new_file_mode;
         Ok(Self { engine, plain_mode, warnings: Mutex::default() })
-    }
-
-    /// Takes the reports of strategies that failed while a diff was written.
-    pub(crate) fn take_warnings(&self) -> Vec<String> {
-        std::mem::take(&mut unpoisoned(&self.warnings))
     }
 
     /// The length up to which contents are compared; a longer one need not be loaded.

@@ -33,7 +33,7 @@ use crate::patch::Patch;
 use crate::session::Session;
 use crate::signing::patch_signature;
 use crate::stage::proposal::{Proposal, Proposed};
-use crate::stage::step::{CommitError, Committed, Plan, Step, Touched};
+use crate::stage::step::{Committed, Plan, Step, Touched};
 use crate::stage::view::{At, View};
 use crate::store::sessions;
 
@@ -270,16 +270,6 @@ impl From<Committed> for Attempt<Vec<Proposed>> {
         match committed {
             Committed::Done(proposed) => Self::Answered(Ok(proposed)),
             Committed::Raced => Self::Raced,
-        }
-    }
-}
-
-impl From<CommitError> for Attempt<Vec<Proposed>> {
-    fn from(error: CommitError) -> Self {
-        match error {
-            CommitError::LockedByApply(apply) => Self::LockedByApply(apply),
-            CommitError::BlobMissing => Self::Raced,
-            CommitError::Staging(error) => Self::Answered(Err(error)),
         }
     }
 }

@@ -6,11 +6,12 @@ use std::io;
 use atomic_fs::RelPath;
 use rusqlite::Connection;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, CommitError};
 use crate::decide::discard::{discard_one, dismiss};
 use crate::error::{Result, StagingError};
-use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::ids::{PatchId, SessionId};
 use crate::layer::DiffStagingLayer;
+use crate::locks::unpoisoned;
 use crate::patch::{DiscardReason, Operation, Patch, PatchState};
 use crate::report::Contested;
 use crate::request::{DiffOptions, Selection, Selector, SessionStatus, Status};
@@ -31,37 +32,33 @@ impl DiffStagingLayer {
         })?;
         let signature = set_signature(&pending);
         let contested = contested(&pending);
-        let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
-        for patch in pending {
-            by_session.entry(patch.session).or_default().push(patch);
-        }
-        let mut lost: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
-        for patch in lapsed {
-            lost.entry(patch.session).or_default().push(patch);
-        }
+        let by_session = |patches: Vec<Patch>| {
+            let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
+            for patch in patches {
+                by_session.entry(patch.session).or_default().push(patch);
+            }
+            by_session
+        };
+        let (mut pending, mut lapsed) = (by_session(pending), by_session(lapsed));
         let sessions = sessions
             .into_iter()
             .map(|session| {
-                let patches = by_session.remove(&session.id).unwrap_or_default();
-                let lapsed = lost.remove(&session.id).unwrap_or_default();
+                let patches = pending.remove(&session.id).unwrap_or_default();
+                let lapsed = lapsed.remove(&session.id).unwrap_or_default();
                 SessionStatus { signature: set_signature(&patches), session, patches, lapsed }
             })
             .collect();
         let open_journals = self.0.workspace.open_journals()?;
-        let needs_recovery = !open_journals.is_empty();
-        let kept = self.0.workspace.conflicts()?;
-        let in_doubt = self.in_doubt()?;
-        let quarantined = self.0.workspace.quarantined_journals()?;
         Ok(Status {
             sessions,
             signature,
             stale,
             contested,
-            needs_recovery,
+            needs_recovery: !open_journals.is_empty(),
             open_journals,
-            in_doubt,
-            quarantined,
-            kept,
+            kept: self.0.workspace.conflicts()?,
+            in_doubt: self.in_doubt()?,
+            quarantined: self.0.workspace.quarantined_journals()?,
         })
     }
 
@@ -132,7 +129,7 @@ impl DiffStagingLayer {
     /// Strategies that failed in [`Self::write_diff`] since the last call, a sentence for each. The diff
     /// is correct all the same. For proposals the patch has a remark instead.
     pub fn take_strategy_warnings(&self) -> Vec<String> {
-        self.0.differ.take_warnings()
+        std::mem::take(&mut unpoisoned(&self.0.differ.warnings))
     }
 
     /// Writes one line for each patch, and the totals.
@@ -157,7 +154,7 @@ impl DiffStagingLayer {
     fn discard_once(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
         let keep = self.0.keeps_history();
         let discard = || {
-            let outcome = self.0.store.write_on(false, |write| {
+            let outcome: Result<_, CommitError> = self.0.store.write_on(false, |write| {
                 // Read under the write lock, so that no decision comes in between.
                 let (pending, stale) = named(write, ids)?;
                 if let Some(settled) = stale.iter().find(|patch| !patch.lapsed) {
@@ -170,11 +167,7 @@ impl DiffStagingLayer {
                 }
                 Ok(discarded)
             });
-            match outcome {
-                Ok(discarded) => Attempt::Answered(Ok(discarded)),
-                Err(NotRejected::LockedByApply(apply)) => Attempt::LockedByApply(apply),
-                Err(NotRejected::Failed(error)) => Attempt::Answered(Err(error)),
-            }
+            outcome.map_or_else(Attempt::from, |discarded| Attempt::Answered(Ok(discarded)))
         };
         self.0.retry_while_locked(discard(), discard)
     }
@@ -302,25 +295,13 @@ fn contested(pending: &[Patch]) -> Vec<Contested> {
         .collect()
 }
 
-/// Why nothing was rejected.
-enum NotRejected {
-    LockedByApply(ApplyId),
-    Failed(StagingError),
-}
-
-impl From<StagingError> for NotRejected {
-    fn from(error: StagingError) -> Self {
-        Self::Failed(error)
-    }
-}
-
 /// Rejects all of these, or none when an apply holds one.
 fn reject(
     write: &mut Write<'_>,
     pending: &[Patch],
     text: Option<&str>,
     keep: bool,
-) -> Result<Vec<Patch>, NotRejected> {
+) -> Result<Vec<Patch>, CommitError> {
     let mut discarded = Vec::with_capacity(pending.len());
     for patch in pending {
         match discard_one(write, patch.id, DiscardReason::Rejected, text, keep)? {
@@ -329,7 +310,7 @@ fn reject(
                 let now = patches::find(write, patch.id)?
                     .ok_or(StagingError::PatchNotFound { patch: patch.id })?;
                 return Err(match (now.state, now.apply) {
-                    (PatchState::Pending, Some(apply)) => NotRejected::LockedByApply(apply),
+                    (PatchState::Pending, Some(apply)) => CommitError::LockedByApply(apply),
                     _ => StagingError::not_pending(&now).into(),
                 });
             }

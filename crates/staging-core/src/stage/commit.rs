@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use atomic_fs::{Digest, RelPath};
 use rusqlite::Connection;
 
+use crate::attempt::CommitError;
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::{PatchId, SessionId};
@@ -17,7 +18,7 @@ use crate::stage::large;
 use crate::stage::large::is_large;
 use crate::stage::proposal::Proposed;
 use crate::stage::step::{
-    CommitError, Committed, Plan, Rows, Step, Touched, Written, add_others, has_raced, join_idle,
+    Committed, Plan, Rows, Step, Touched, Written, add_others, has_raced, join_idle,
     number_revisions, step_at,
 };
 use crate::stage::view::View;

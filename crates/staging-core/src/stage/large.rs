@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use atomic_fs::RelPath;
 
+use crate::attempt::CommitError;
 use crate::error::{Result, StagingError};
 use crate::ids::PatchId;
 use crate::layer::Inner;
@@ -18,8 +19,7 @@ use crate::owner::{Liveness, Owner};
 use crate::patch::Patch;
 use crate::stage::proposal::Proposed;
 use crate::stage::step::{
-    CommitError, Committed, Plan, Rows, Step, Written, add_others, has_raced, join_idle,
-    number_revisions,
+    Committed, Plan, Rows, Step, Written, add_others, has_raced, join_idle, number_revisions,
 };
 use crate::store::contents::Entry;
 use crate::store::patches;

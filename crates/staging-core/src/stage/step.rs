@@ -6,8 +6,8 @@ use std::sync::Arc;
 use atomic_fs::{Digest, RelPath};
 use rusqlite::Connection;
 
-use crate::error::{Result, StagingError};
-use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::error::Result;
+use crate::ids::{PatchId, SessionId};
 use crate::patch::Patch;
 use crate::stage::proposal::Proposed;
 use crate::stage::view::View;
@@ -106,21 +106,6 @@ pub(crate) fn has_raced(
 ) -> Result<bool> {
     let counters = sessions::counters(connection, session)?;
     Ok(counters.is_none_or(|counters| counters.generation != generation))
-}
-
-/// Why nothing was committed.
-pub(crate) enum CommitError {
-    Staging(StagingError),
-    /// An apply that is running holds a patch to replace.
-    LockedByApply(ApplyId),
-    /// A content was released by another call: the request is tried again and stores it anew.
-    BlobMissing,
-}
-
-impl From<StagingError> for CommitError {
-    fn from(error: StagingError) -> Self {
-        Self::Staging(error)
-    }
 }
 
 /// Numbers the revision of each new patch: one more than that of the patch that it replaces.
