@@ -9,7 +9,7 @@ use atomic_fs::{
 
 use crate::base::Base;
 use crate::decide::changes::changes;
-use crate::decide::client_approved::check_client_approval;
+use crate::decide::client_approved::{check_client_approval, check_diffs};
 use crate::decide::conclude::{Committed, NotCommitted};
 use crate::decide::put_back::reopen;
 use crate::decide::set_ids;
@@ -22,6 +22,7 @@ use crate::locks::unpoisoned;
 use crate::patch::{DiscardReason, Patch, PatchState};
 use crate::report::{ApplyOutcome, ApplyReport, ApplyStatus, PatchApply};
 use crate::request::{ApplyRequest, Selection};
+use crate::signature::Signature;
 use crate::signing::set_signature;
 use crate::store::applies::{Start, held_by};
 use crate::store::write::Write;
@@ -53,10 +54,12 @@ impl DiskOwner {
         // The selected patches that are pending, with their files checked again.
         let selection = match self.select(&request.ids) {
             // Something else than what was approved is pending now.
-            Err(StagingError::NotPending { patch, reason, .. })
-                if reason == Some(DiscardReason::Superseded) && request.expect.is_some() =>
-            {
-                return Err(inner.superseded(self, request, patch)?);
+            Err(StagingError::NotPending {
+                patch,
+                reason: Some(DiscardReason::Superseded),
+                ..
+            }) if let Some(expected) = request.expect => {
+                return Err(inner.superseded(&self.patch(patch)?, expected)?);
             }
             selection => selection?,
         };
@@ -95,10 +98,8 @@ impl DiskOwner {
             }
         }
         inner.check_complete(&patches)?;
-        let unconfirmed: Vec<Patch> =
-            patches.iter().filter(|patch| patch.diff.full_replace).cloned().collect();
-        if !unconfirmed.is_empty() && !request.confirm_full_replace {
-            return Err(StagingError::ConfirmationMissing { patches: unconfirmed });
+        if !request.confirm_full_replace {
+            check_diffs(&patches)?;
         }
         if request.dry_run {
             return Ok(report(None, &patches));
@@ -205,19 +206,9 @@ impl Inner {
     }
 
     /// The mismatch between what was approved and what replaced it.
-    fn superseded(
-        &self,
-        layer: &DiffStagingLayer,
-        request: &ApplyRequest,
-        patch: PatchId,
-    ) -> Result<StagingError> {
-        let old = layer.patch(patch)?;
+    fn superseded(&self, old: &Patch, expected: Signature) -> Result<StagingError> {
         let now = self.store.peek(|c| patches::at_path(c, old.session, &old.path))?;
-        let found = set_signature(now.as_slice());
-        Ok(match request.expect {
-            Some(expected) => StagingError::SignatureMismatch { expected, found },
-            None => StagingError::not_pending(&old),
-        })
+        Ok(StagingError::SignatureMismatch { expected, found: set_signature(now.as_slice()) })
     }
 
     /// Refuses a patch that needs a free path without the patches that free it: of the file there, of a

@@ -24,17 +24,19 @@ pub(crate) fn changes(patch: &Patch) -> Vec<Change> {
             staged: Some(staged).filter(|staged| *staged != base.content),
         },
         (Operation::Mode, _) => FsOperation::SetMode { mode: staged.mode },
-        _ if patch.changes_kind()
-            && [base.kind(), staged.kind()].contains(&EntryKind::Directory) =>
-        {
-            return vec![
-                change(found, take_away(base.kind())),
-                change(Expected::Absent, bring(staged)),
-            ];
-        }
-        _ => FsOperation::Write(staged),
+        _ => return replace(&patch.path, &base.content, staged),
     };
     vec![change(found, operation)]
+}
+
+/// Replaces what is at a path. Where one of the two is a directory, that is two changes.
+fn replace(path: &RelPath, old: &Fingerprint, new: Fingerprint) -> Vec<Change> {
+    let change = |expected, operation| Change { path: path.clone(), expected, operation };
+    if [old.kind(), new.kind()].contains(&EntryKind::Directory) {
+        let gone = change(expected(old), take_away(old.kind()));
+        return vec![gone, change(Expected::Absent, bring(new))];
+    }
+    vec![change(expected(old), FsOperation::Write(new))]
 }
 
 /// Brings what was not there.
@@ -75,16 +77,7 @@ fn reverse(patch: &Patch, left: &HashMap<&RelPath, u32>) -> Option<Vec<Change>> 
             None => change(path, Expected::Absent, FsOperation::MakeDir { mode: None }),
         },
         Operation::Create => change(path, expected(&staged?), FsOperation::Delete),
-        Operation::Modify => {
-            let (staged, base) = (staged?, base?);
-            if [base.kind(), staged.kind()].contains(&EntryKind::Directory) {
-                return Some(vec![
-                    change(path, expected(&staged), take_away(staged.kind())),
-                    change(path, Expected::Absent, bring(base)),
-                ]);
-            }
-            change(path, expected(&staged), FsOperation::Write(base))
-        }
+        Operation::Modify => return Some(replace(path, &staged?, base?)),
         Operation::Delete => change(path, Expected::Absent, bring(base?)),
         Operation::Mode => {
             change(path, expected(&staged?), FsOperation::SetMode { mode: base?.mode })

@@ -22,11 +22,7 @@ pub fn check_client_approval(patches: &[Patch], expect: Option<Signature>) -> Re
             return Err(StagingError::SignatureMismatch { expected, found });
         }
     }
-    let unseen: Vec<Patch> =
-        patches.iter().filter(|patch| patch.diff.full_replace).cloned().collect();
-    if !unseen.is_empty() {
-        return Err(StagingError::ConfirmationMissing { patches: unseen });
-    }
+    check_diffs(patches)?;
     for patch in patches {
         let paths = std::iter::once(&patch.path).chain(&patch.rename_to);
         if let Some(path) = paths.into_iter().find(|path| is_guarded(path)) {
@@ -34,6 +30,16 @@ pub fn check_client_approval(patches: &[Patch], expect: Option<Signature>) -> Re
         }
     }
     Ok(())
+}
+
+/// Refuses patches that replace a file as a whole: no reviewer has read their diff.
+pub(crate) fn check_diffs(patches: &[Patch]) -> Result<()> {
+    let unseen: Vec<Patch> =
+        patches.iter().filter(|patch| patch.diff.full_replace).cloned().collect();
+    match unseen.is_empty() {
+        true => Ok(()),
+        false => Err(StagingError::ConfirmationMissing { patches: unseen }),
+    }
 }
 
 /// Whether a path is the repository's own, or one of the hidden names under which tools and
