@@ -82,11 +82,6 @@ impl DiffStagingLayer {
         Ok(layer)
     }
 
-    /// Files in `conflicts/`, as in [`Status::kept`].
-    pub(crate) fn kept_files(&self) -> Result<Vec<std::path::PathBuf>> {
-        Ok(self.0.workspace.conflicts()?)
-    }
-
     /// What it was opened with.
     pub fn options(&self) -> &StagingOptions {
         &self.0.options

@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Result, StagingError};
 
@@ -159,6 +159,19 @@ pub(crate) fn write_whole(path: &Path, temporary: &Path, content: &[u8]) -> io::
         let _ = fs::remove_file(temporary);
     }
     written
+}
+
+/// The folders in a directory, sorted.
+pub(crate) fn folders(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            folders.push(entry.path());
+        }
+    }
+    folders.sort_unstable();
+    Ok(folders)
 }
 
 /// Removes a file; returns false when there is none.

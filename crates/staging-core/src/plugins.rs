@@ -9,6 +9,7 @@ use diff_engine::{
     test_library,
 };
 
+use crate::error::with_causes;
 use crate::options::TrustedLibrary;
 
 /// Why a library cannot be used.
@@ -85,12 +86,8 @@ fn digest(path: &Path, writers: Writers) -> Result<Digest, PluginError> {
     // Only the file's permissions are checked here: `digest_of` ignores the expected digest.
     let mut nothing = Trust::in_digest(blake3::hash(b""));
     nothing.writers = writers;
-    let found = digest_of(path, &nothing).map_err(|error| {
-        let source = std::error::Error::source(&error);
-        let reason =
-            source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-        PluginError { reason }
-    })?;
+    let found =
+        digest_of(path, &nothing).map_err(|error| PluginError { reason: with_causes(&error) })?;
     Ok(Digest::from_bytes(*found.as_bytes()))
 }
 

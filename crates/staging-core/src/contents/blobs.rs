@@ -299,15 +299,7 @@ impl Blobs {
 
     /// The folders of contents that have a file of their own, sorted.
     pub(crate) fn folders(&self) -> io::Result<Vec<PathBuf>> {
-        let mut folders = Vec::new();
-        for folder in fs::read_dir(&self.dir)? {
-            let folder = folder?;
-            if folder.file_type()?.is_dir() {
-                folders.push(folder.path());
-            }
-        }
-        folders.sort_unstable();
-        Ok(folders)
+        own_file::folders(&self.dir)
     }
 
     /// The contents that have a file in one of [`folders`](Self::folders). Temporary files of dead

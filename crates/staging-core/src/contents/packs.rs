@@ -141,24 +141,17 @@ impl Packs {
     /// holes; else the space is freed when the whole pack is removed.
     pub(crate) fn give_back(&self, places: &mut [(i64, u64, u64)]) -> io::Result<()> {
         places.sort_unstable();
-        let mut places = places.iter().copied().peekable();
-        let mut opened: Option<(i64, Option<Arc<File>>)> = None;
-        while let Some((pack, at, bytes)) = places.next() {
-            let mut end = rounded(at + bytes);
-            while let Some(next) = places.next_if(|next| next.0 == pack && next.1 == end) {
-                end = rounded(next.1 + next.2);
-            }
-            if opened.as_ref().is_none_or(|(open, _)| *open != pack) {
-                let file = match self.to_write(pack) {
-                    Ok(file) => Some(file),
-                    // The pack was removed with its last content, or something else has its name.
-                    Err(error) if is_none_of_ours(&error) => None,
-                    Err(error) => return Err(error),
-                };
-                opened = Some((pack, file));
-            }
-            if let Some((_, Some(file))) = &opened {
-                punch(file, at, end - at)?;
+        for places in places.chunk_by(|place, next| place.0 == next.0) {
+            let file = match self.to_write(places[0].0) {
+                Ok(file) => file,
+                // The pack was removed with its last content, or something else has its name.
+                Err(error) if is_none_of_ours(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            // Contents that lie side by side are one hole.
+            for hole in places.chunk_by(|(_, at, bytes), next| rounded(at + bytes) == next.1) {
+                let ((_, from, _), (_, last, bytes)) = (hole[0], hole[hole.len() - 1]);
+                punch(&file, from, rounded(last + bytes) - from)?;
             }
         }
         Ok(())

@@ -200,7 +200,8 @@ fn contents(layer: &DiffStagingLayer) -> Checked {
 }
 
 fn kept(layer: &DiffStagingLayer) -> Checked {
-    let files: Vec<String> = layer.kept_files()?.iter().map(|file| shown(file)).collect();
+    let kept = layer.0.workspace.conflicts()?;
+    let files: Vec<String> = kept.iter().map(|file| shown(file)).collect();
     Ok(match files.as_slice() {
         [] => (Health::Good, "none".to_owned()),
         _ => (Health::Notice, format!("merge by hand and remove: {}", files.join(", "))),

@@ -4,8 +4,6 @@
 //! again. A bare `touch` is not a change; the new status is recorded, so that the next check need
 //! not hash the file.
 
-use std::path::Path;
-
 use atomic_fs::{Digest, EntryKind, FileKind, Fingerprint, FsError, RelPath, Stat};
 
 use crate::base::Base;
@@ -31,16 +29,6 @@ enum Freshness {
 }
 
 impl DiffStagingLayer {
-    /// The root of the workspace, canonical.
-    pub(crate) fn root(&self) -> &Path {
-        self.0.workspace.root()
-    }
-
-    /// The files of pending patches.
-    pub(crate) fn pending_paths(&self) -> Result<Vec<RelPath>> {
-        self.0.store.peek(patches::pending_paths)
-    }
-
     /// The newest event, and the files that were proposed after the event `seq`; no files when
     /// there are too many events to read them one by one.
     pub(crate) fn proposed_since(&self, seq: u64) -> Result<(u64, Option<Vec<RelPath>>)> {

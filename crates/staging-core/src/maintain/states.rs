@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::{Result, StagingError, with_causes};
 use crate::ids::ApplyId;
 use crate::options::workspace_key;
+use crate::own_file;
 use crate::own_file::failed;
 use crate::store::columns::{exists, rows};
 use crate::store::identity;
@@ -332,19 +333,10 @@ fn record_of(state: &Path) -> Result<Option<Record>> {
 }
 
 fn directories(base: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(base) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed("list", base))?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(failed("list", base))?;
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            found.push(entry.path());
-        }
+    match own_file::folders(base) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        folders => folders.map_err(failed("list", base)),
     }
-    found.sort_unstable();
-    Ok(found)
 }
 
 fn free_name(named: &Path) -> PathBuf {

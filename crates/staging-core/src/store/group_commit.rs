@@ -148,8 +148,11 @@ impl<'s> GroupCommit<'s> {
     }
 
     fn wait_for(self, number: u64) -> Result<()> {
-        // Split by hand: its drop has nothing left to do.
-        let (store, mut writer) = self.apart();
+        let store = self.store;
+        // Dropping the member, which has nothing left to do, releases the writer for a moment; a
+        // thread that takes it meanwhile is one that waited for it.
+        drop(self);
+        let mut writer = unpoisoned(&store.writer);
         loop {
             if let Some(ended) = writer.ended.get_mut(&number) {
                 let failure = ended.failure.clone();
@@ -164,14 +167,6 @@ impl<'s> GroupCommit<'s> {
             }
             writer = store.ended.wait(writer).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
-    }
-
-    fn apart(self) -> (&'s Store, MutexGuard<'s, Writer>) {
-        let store = self.store;
-        // Dropping the member releases the writer for a moment; a thread that takes it meanwhile
-        // is one that waited for it.
-        drop(self);
-        (store, unpoisoned(&store.writer))
     }
 
     /// Commits for all members of the transaction.

@@ -22,6 +22,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use crate::error::{Result, StagingError};
 use crate::layer::DiffStagingLayer;
 use crate::locks::unpoisoned;
+use crate::store::patches;
 use interest::{Changed, Interest};
 
 /// How long changes are collected before they are checked.
@@ -82,8 +83,8 @@ impl Watching {
         let health = Arc::new(Mutex::new(WatchHealth::Watching { directories: 0 }));
         let stopping = Arc::new(AtomicBool::new(false));
         let mut thread = WatchThread {
-            system: SystemWatcher::new(&changed, &waker),
-            root: layer.root().to_owned(),
+            system: system_watcher(&changed, &waker),
+            root: layer.0.workspace.root().to_owned(),
             interest: Interest::default(),
             watched: HashSet::new(),
             directories_max,
@@ -125,18 +126,17 @@ impl Drop for Watching {
     }
 }
 
-struct SystemWatcher(std::result::Result<RecommendedWatcher, String>);
+/// The system's watcher, or why there is none.
+type SystemWatcher = std::result::Result<RecommendedWatcher, String>;
 
-impl SystemWatcher {
-    fn new(changed: &Arc<Mutex<Changed>>, waker: &SyncSender<()>) -> Self {
-        let (changed, waker) = (Arc::clone(changed), waker.clone());
-        let report = move |event: notify::Result<notify::Event>| {
-            if unpoisoned(&changed).take(event) {
-                let _ = waker.try_send(());
-            }
-        };
-        Self(notify::recommended_watcher(report).map_err(|error| error.to_string()))
-    }
+fn system_watcher(changed: &Arc<Mutex<Changed>>, waker: &SyncSender<()>) -> SystemWatcher {
+    let (changed, waker) = (Arc::clone(changed), waker.clone());
+    let report = move |event: notify::Result<notify::Event>| {
+        if unpoisoned(&changed).take(event) {
+            let _ = waker.try_send(());
+        }
+    };
+    notify::recommended_watcher(report).map_err(|error| error.to_string())
 }
 
 /// The state of the watching thread.
@@ -229,7 +229,7 @@ impl WatchThread {
         // Before the paths are read, so that later proposals are found in the log.
         self.seq = self.layer.newest_event()?;
         self.interest = Interest::default();
-        self.interest.add(&self.root, self.layer.pending_paths()?);
+        self.interest.add(&self.root, self.layer.0.store.peek(patches::pending_paths)?);
         unpoisoned(&self.changed).interesting = self.interest.files();
         self.watch_directories();
         let stale = self.layer.recheck()?;
@@ -241,7 +241,7 @@ impl WatchThread {
     fn watch_directories(&mut self) {
         let wanted = self.interest.directories(&self.root);
         unpoisoned(&self.changed).directories.clone_from(&wanted);
-        let mut failure = self.system.0.as_ref().err().cloned();
+        let mut failure = self.system.as_ref().err().cloned();
         for directory in &wanted {
             if failure.is_some() || self.watched.contains(directory) {
                 continue;
@@ -269,7 +269,7 @@ impl WatchThread {
         }
         let unneeded: Vec<PathBuf> = self.watched.difference(&wanted).cloned().collect();
         for directory in unneeded {
-            if let Ok(system) = &mut self.system.0 {
+            if let Ok(system) = &mut self.system {
                 // An error: the directory was removed, and its watch with it.
                 let _ = system.unwatch(&directory);
             }
@@ -279,7 +279,7 @@ impl WatchThread {
     }
 
     fn watch_directory(&mut self, directory: &Path) -> std::result::Result<(), notify::ErrorKind> {
-        match &mut self.system.0 {
+        match &mut self.system {
             Ok(system) => {
                 system.watch(directory, RecursiveMode::NonRecursive).map_err(|error| error.kind)
             }
