@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::readings::Readings;
 
 /// The formats of a patch over many files.
@@ -196,7 +198,8 @@ pub(crate) struct Chunk<'p> {
 }
 
 /// How much of a hunk's expected text has to equal the file's, from the strictest level down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MatchLevel {
     /// Every byte.
     Exact,
@@ -225,7 +228,7 @@ impl fmt::Display for MatchLevel {
 }
 
 /// The location at which a hunk fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Placement {
     /// The hunk, counted from 1 within the file.
     pub hunk: usize,

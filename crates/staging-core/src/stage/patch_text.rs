@@ -11,6 +11,7 @@ use atomic_fs::{Digest, EntryKind, Fingerprint, RelPath};
 use patch_formats::{
     Change, EntryKind as Section, FilePatch, ModeChange, PatchText, Placement, Tree as _,
 };
+use serde::Serialize;
 
 use crate::error::{Result, StagingError};
 use crate::ids::SessionId;
@@ -34,14 +35,15 @@ pub struct PatchProposed {
 }
 
 /// How a patch's hunks fitted one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FittedFile {
     /// The file, before it moves.
     pub path: RelPath,
-    /// Where its hunks fitted.
-    pub placements: Vec<Placement>,
     /// Whether the file is what the patch says it was made from; nothing when it does not say.
     pub is_base: Option<bool>,
+    /// Where its hunks fitted.
+    #[serde(rename = "hunks")]
+    pub placements: Vec<Placement>,
 }
 
 impl DiffStagingLayer {
