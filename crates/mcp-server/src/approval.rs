@@ -23,6 +23,7 @@ use staging_core::{ClientApproval, DiffStagingLayer, PatchId, Selector, Signatur
 use tokio::sync::watch;
 
 use crate::arguments::Diff;
+use crate::calls;
 use crate::error::ServeError;
 use crate::failure::Failure;
 use crate::question::{self, Question};
@@ -85,9 +86,7 @@ impl Approvals {
     ) -> Result<Request, Failure> {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         let bound_to = format!("{}\n{arguments}", guard.session.session.id).into_bytes();
-        let arguments: Diff = serde_json::from_value(arguments).map_err(|error| {
-            Failure::new(format!("the arguments do not match the tool's schema: {error}"))
-        })?;
+        let arguments: Diff = calls::arguments(arguments)?;
         match (request.request_state, request.input_responses) {
             (None, None) => {
                 let (layer, session) = (layer.clone(), guard.session.session.clone());

@@ -9,12 +9,11 @@ use serde_json::{Map, Value, json};
 use staging_core::{DiffStagingLayer, PatchProposed, escape_for_display, placement_remarks};
 
 use crate::answers::Answer;
-use crate::arguments::Nothing;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::listing;
 use crate::paths::Allowed;
-use crate::reading::{self, Media};
+use crate::reading;
 use crate::review;
 use crate::sessions::SessionGuard;
 use crate::writing::{self, Plan, answered};
@@ -67,21 +66,13 @@ impl Call<'_> {
             "read_media_file" => self.media(guard).await,
             "list_allowed_directories" => Ok(self.allowed_directories()),
             "write_file" => self.stage(guard, writing::write_file).await,
-            "edit_file" => {
-                self.stage(guard, |context, edit| writing::edit_file(context, &edit)).await
-            }
-            "create_directory" => {
-                self.stage(guard, |context, path| writing::create_directory(context, &path)).await
-            }
-            "move_file" => {
-                self.stage(guard, |context, moved| writing::move_file(context, &moved)).await
-            }
-            "delete_file" => {
-                self.stage(guard, |context, path| writing::delete_file(context, &path)).await
-            }
+            "edit_file" => self.stage(guard, writing::edit_file).await,
+            "create_directory" => self.stage(guard, writing::create_directory).await,
+            "move_file" => self.stage(guard, writing::move_file).await,
+            "delete_file" => self.stage(guard, writing::delete_file).await,
             "propose" => self.propose(guard).await,
-            "pending" => self.pending(guard).await,
-            "diff" => self.diff(guard).await,
+            "pending" => self.list(guard, review::pending).await,
+            "diff" => self.list(guard, review::diff).await,
             "discard" => self.discard(guard).await,
             name => Err(Failure::new(format!("the tool `{name}` is not served"))),
         }
@@ -108,13 +99,13 @@ impl Call<'_> {
         A: DeserializeOwned + Send + 'static,
         T: Send + 'static,
     {
-        let arguments: A = arguments(self.arguments)?;
-        let session = guard.session.session.id;
+        let arguments: A = arguments(Value::Object(self.arguments))?;
+        let session = guard.session.session.clone();
         let (layer, allowed, is_cancelled) = (self.layer, self.allowed, self.is_cancelled);
-        let span = tracing::info_span!("tool", name = self.name, %session);
+        let span = tracing::info_span!("tool", name = self.name, session = %session.id);
         let worked = tokio::task::spawn_blocking(move || {
             span.in_scope(|| {
-                let view = layer.session_view(session)?;
+                let view = layer.session_view(session.id)?;
                 let context = Context { layer, session, allowed, view, is_cancelled };
                 work(&context, arguments)
             })
@@ -138,10 +129,9 @@ impl Call<'_> {
     }
 
     async fn media(self, guard: &SessionGuard) -> Result<Outcome, Failure> {
-        let media = self
+        let block = self
             .with_context(guard, |context, path| reading::read_media_file(context, &path))
             .await?;
-        let Media { block } = media;
         let shown = serde_json::to_value(&block)
             .map_err(|error| Failure::new(format!("the file cannot be sent: {error}")))?;
         Ok(Outcome { structured: json!({"content": [shown]}), content: vec![block] })
@@ -195,29 +185,21 @@ impl Call<'_> {
         Ok(Outcome::own(Answer { text, ..staged }, guard))
     }
 
-    async fn pending(self, guard: &SessionGuard) -> Result<Outcome, Failure> {
-        let session = guard.session.session.clone();
-        let answer = self
-            .with_context(guard, move |context, Nothing {}| review::pending(context, &session))
-            .await?;
-        Ok(Outcome::own(answer, guard))
-    }
-
-    async fn diff(self, guard: &SessionGuard) -> Result<Outcome, Failure> {
-        let session = guard.session.session.clone();
-        let answer = self
-            .with_context(guard, move |context, diff| review::diff(context, &session, &diff))
-            .await?;
-        Ok(Outcome::own(answer, guard))
+    /// A tool that lists the session's patches.
+    async fn list<A: DeserializeOwned + Send + 'static>(
+        self,
+        guard: &SessionGuard,
+        tool: fn(&Context, &A) -> Result<Answer, Failure>,
+    ) -> Result<Outcome, Failure> {
+        let answer =
+            self.with_context(guard, move |context, arguments: A| tool(context, &arguments)).await;
+        Ok(Outcome::own(answer?, guard))
     }
 
     async fn discard(self, guard: &SessionGuard) -> Result<Outcome, Failure> {
-        let (session, layer) = (guard.session.session.clone(), self.layer.clone());
-        let message = self
-            .with_context(guard, move |context, discard| {
-                review::discard(context, &session, &discard)
-            })
-            .await?;
+        let layer = self.layer.clone();
+        let message =
+            self.with_context(guard, |context, discard| review::discard(context, &discard)).await?;
         let discarded = answered(guard.session.actor.send(message).await)?;
         let ids: Vec<_> = discarded.iter().map(|patch| patch.id).collect();
         // It is the agent's own doing.
@@ -226,8 +208,9 @@ impl Call<'_> {
     }
 }
 
-fn arguments<A: DeserializeOwned>(arguments: Map<String, Value>) -> Result<A, Failure> {
-    serde_json::from_value(Value::Object(arguments)).map_err(|error| {
+/// Reads the arguments of a tool.
+pub(crate) fn arguments<A: DeserializeOwned>(arguments: Value) -> Result<A, Failure> {
+    serde_json::from_value(arguments).map_err(|error| {
         Failure::new(format!("the arguments do not match the tool's schema: {error}"))
     })
 }

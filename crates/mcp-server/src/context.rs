@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use staging_core::{
-    DiffStagingLayer, FileKind, FileStatus, Listed, RelPath, SessionId, SessionView, Timestamp,
+    DiffStagingLayer, FileKind, FileStatus, Listed, RelPath, Session, SessionView, Timestamp,
 };
 
 use crate::failure::Failure;
@@ -17,7 +17,7 @@ pub(crate) const DEPTH_MAX: usize = 128;
 /// One call's surroundings, for work that blocks.
 pub(crate) struct Context {
     pub(crate) layer: DiffStagingLayer,
-    pub(crate) session: SessionId,
+    pub(crate) session: Session,
     pub(crate) allowed: Arc<Allowed>,
     pub(crate) view: SessionView,
     /// Whether the client does not wait any more.
@@ -33,24 +33,31 @@ pub(crate) struct Found<'w> {
 }
 
 impl Context {
-    /// The place that a path really concerns.
+    /// The place that a path really concerns, symlinks below the root followed.
     pub(crate) fn resolve(&self, named: &str) -> Result<Location, Failure> {
-        self.allowed.resolve(&self.view, named)
+        let Some(spelled) = self.allowed.spelled(named)? else { return Ok(None) };
+        self.within(self.view.resolve(&spelled)?, named).map(Some)
     }
 
     /// The file that a path really concerns; whether one is there is not said.
     pub(crate) fn file(&self, named: &str) -> Result<RelPath, Failure> {
-        self.allowed.file(&self.view, named)
+        self.resolve(named)?.ok_or_else(|| is_root(named))
     }
 
-    /// The name that a path really means, when what is there is to be deleted or moved.
+    /// The name that a path really means, when what is there is to be deleted or moved, or
+    /// something else to arrive there. A symlink on the way is followed, one at the end refused.
     pub(crate) fn name(&self, named: &str) -> Result<RelPath, Failure> {
-        self.allowed.name(&self.view, named)
+        let spelled = self.allowed.spelled(named)?.ok_or_else(|| is_root(named))?;
+        self.within(self.view.resolve_name(&spelled)?, named)
     }
 
-    /// What is at a path.
-    pub(crate) fn status(&self, path: &RelPath) -> Result<Option<FileStatus>, Failure> {
-        Ok(self.view.status(path)?)
+    /// Refuses what a symlink leads to outside of the allowed directories.
+    fn within(&self, path: RelPath, named: &str) -> Result<RelPath, Failure> {
+        if self.allowed.allows(&Some(path.clone())) {
+            return Ok(path);
+        }
+        let named = shown(named);
+        Err(Failure::new(format!("`{named}` leads outside of the allowed directories")))
     }
 
     /// The names in a directory, by name.
@@ -123,6 +130,10 @@ impl Context {
         let (kind, bytes) = (FileKind::Directory, metadata.len());
         Ok(FileStatus { kind, bytes, mode, modified_at, patch: None })
     }
+}
+
+fn is_root(named: &str) -> Failure {
+    Failure::new(format!("`{}` is the workspace itself: name a file below it", shown(named)))
 }
 
 /// A name in a directory as a path.

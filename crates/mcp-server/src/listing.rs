@@ -34,7 +34,7 @@ pub(crate) fn list_directory_with_sizes(
             FileKind::Symlink => context.view.resolve(&path).ok(),
             _ => Some(path),
         };
-        let status = path.and_then(|path| context.status(&path).ok().flatten());
+        let status = path.and_then(|path| context.view.status(&path).ok().flatten());
         rows.push((entry, status.map_or(0, |status| status.bytes)));
     }
     if arguments.sort_by == SortBy::Size {
@@ -132,7 +132,7 @@ pub(crate) fn search_files(context: &Context, arguments: &Search) -> Result<Stri
 pub(crate) fn get_file_info(context: &Context, arguments: &OnePath) -> Result<String, Failure> {
     let status = match context.resolve(&arguments.path)? {
         None => Some(context.root_status()?),
-        Some(path) => context.status(&path)?,
+        Some(path) => context.view.status(&path)?,
     };
     let status = status.ok_or_else(|| {
         Failure::new(format!("there is no file or directory `{}`", shown(&arguments.path)))

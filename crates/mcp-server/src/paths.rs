@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use staging_core::{RelPath, SessionView, below_root};
+use staging_core::{RelPath, below_root};
 
 use crate::failure::Failure;
 
@@ -104,32 +104,6 @@ impl Allowed {
         if self.allows(&place) { Ok(place) } else { Err(outside()) }
     }
 
-    /// The place that a path really concerns, symlinks below the root followed.
-    pub(crate) fn resolve(&self, view: &SessionView, named: &str) -> Result<Location, Failure> {
-        let Some(spelled) = self.spelled(named)? else { return Ok(None) };
-        let resolved = Some(view.resolve(&spelled)?);
-        if !self.allows(&resolved) {
-            return Err(leads_out(named));
-        }
-        Ok(resolved)
-    }
-
-    /// The name that a path really means, when what is there is to be deleted or moved, or
-    /// something else to arrive there. A symlink on the way is followed, one at the end refused.
-    pub(crate) fn name(&self, view: &SessionView, named: &str) -> Result<RelPath, Failure> {
-        let spelled = self.spelled(named)?.ok_or_else(|| is_root(named))?;
-        let name = Some(view.resolve_name(&spelled)?);
-        if !self.allows(&name) {
-            return Err(leads_out(named));
-        }
-        name.ok_or_else(|| is_root(named))
-    }
-
-    /// The file that a path really concerns.
-    pub(crate) fn file(&self, view: &SessionView, named: &str) -> Result<RelPath, Failure> {
-        self.resolve(view, named)?.ok_or_else(|| is_root(named))
-    }
-
     /// Whether a place lies in an allowed directory.
     pub(crate) fn allows(&self, place: &Location) -> bool {
         let Some(left) = &self.narrowed else { return true };
@@ -141,21 +115,10 @@ impl Allowed {
     }
 }
 
-fn leads_out(named: &str) -> Failure {
-    Failure::new(format!("`{}` leads outside of the allowed directories", shown(named)))
-}
-
-fn is_root(named: &str) -> Failure {
-    Failure::new(format!("`{}` is the workspace itself: name a file below it", shown(named)))
-}
-
 /// A text from outside, made printable for a message.
 pub(crate) fn shown(text: &str) -> String {
     const SHOWN_BYTES_MAX: usize = 300;
-    let mut cut = text.len().min(SHOWN_BYTES_MAX);
-    while !text.is_char_boundary(cut) {
-        cut -= 1;
-    }
+    let cut = text.floor_char_boundary(SHOWN_BYTES_MAX);
     let mut shown = staging_core::escape_bytes(&text.as_bytes()[..cut]);
     if cut < text.len() {
         shown.push('…');

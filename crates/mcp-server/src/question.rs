@@ -9,6 +9,7 @@ use staging_core::{
 
 use crate::answers::line;
 use crate::failure::Failure;
+use crate::reading::Bounded;
 use crate::review::own;
 
 /// How much text a question may have: what a person reads in a dialogue, and more.
@@ -53,9 +54,10 @@ pub(crate) fn of(
         error => error.into(),
     })?;
     let named: Vec<PatchId> = patches.iter().map(|patch| patch.id).collect();
-    let mut diff = Limited(Vec::new());
+    let mut diff = Bounded::new(DIFF_BYTES_MAX);
     let written = layer.write_diff(&patches, &DiffOptions::default(), &mut diff);
-    if patches.len() > PATCHES_MAX || diff.0.len() > DIFF_BYTES_MAX {
+    let is_too_long = matches!(written, Err(StagingError::Output { .. }));
+    if patches.len() > PATCHES_MAX || is_too_long {
         return Err(Failure::new(format!(
             "a question can show at most {PATCHES_MAX} patches and {DIFF_BYTES_MAX} bytes of diff: \
              name fewer patches in `ids`, or ask the user to approve in a terminal"
@@ -63,7 +65,7 @@ pub(crate) fn of(
     }
     written?;
     let command = ReviewCommands::of(&patches).apply;
-    let message = message(session, &patches, signature, &diff.0, &command);
+    let message = message(session, &patches, signature, &diff.bytes, &command);
     Ok(Question { patches: named, signature, message, command })
 }
 
@@ -97,21 +99,4 @@ fn message(
         "\nThe log records that this client approved for you. To decide in a terminal instead:";
     bytes.extend_from_slice(format!("{word} `{command}`").as_bytes());
     escape_for_display(&bytes).into_owned()
-}
-
-/// Text up to a little more than a question can have, and an error beyond it.
-struct Limited(Vec<u8>);
-
-impl std::io::Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        if self.0.len() > DIFF_BYTES_MAX {
-            return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

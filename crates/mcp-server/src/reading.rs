@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{ContentBlock, ResourceContents};
-use staging_core::{DiffStagingLayer, RelPath, SessionId, StagingError};
+use staging_core::{RelPath, StagingError};
 
 use crate::arguments::{OnePath, ReadMultiple, ReadText};
 use crate::context::Context;
@@ -17,20 +17,18 @@ pub(crate) const READ_BYTES_MAX: usize = 32 << 20;
 /// How many files one call reads.
 const PATHS_MAX: usize = 10_000;
 
-/// A media file as the client shows it.
-pub(crate) struct Media {
-    pub(crate) block: ContentBlock,
-}
-
 /// `read_file`, `read_text_file`
 pub(crate) fn read_text_file(context: &Context, arguments: &ReadText) -> Result<String, Failure> {
     let (head, tail) = (lines(arguments.head, "head")?, lines(arguments.tail, "tail")?);
     let path = context.file(&arguments.path)?;
     let bytes = match (head, tail) {
         (Some(_), Some(_)) => return Err(Failure::new("pass `head` or `tail`, not both")),
-        (Some(count), None) => read(context, &path, Head { left: count, bytes: Vec::new() })?.bytes,
-        (None, Some(count)) => read(context, &path, Tail::last(count))?.bytes(),
-        (None, None) => whole(&context.layer, context.session, &path)?,
+        (Some(count), None) => {
+            let head = Head { left: count, bytes: Vec::new() };
+            read(context, &path, head, |head| head.left == 0)?.bytes
+        }
+        (None, Some(count)) => read(context, &path, Tail::last(count), |_| false)?.bytes(),
+        (None, None) => whole(context, &path)?,
     };
     Ok(text(bytes))
 }
@@ -57,9 +55,7 @@ pub(crate) fn read_multiple_files(
     }
     let (mut parts, mut total) = (Vec::with_capacity(arguments.paths.len()), 0);
     for named in &arguments.paths {
-        let content =
-            context.file(named).and_then(|path| whole(&context.layer, context.session, &path));
-        let part = match content {
+        let part = match context.file(named).and_then(|path| whole(context, &path)) {
             Ok(content) => format!("{named}:\n{}\n", text(content)),
             Err(failure) => format!("{named}: Error - {}", failure.message),
         };
@@ -75,11 +71,14 @@ pub(crate) fn read_multiple_files(
 }
 
 /// `read_media_file`
-pub(crate) fn read_media_file(context: &Context, arguments: &OnePath) -> Result<Media, Failure> {
+pub(crate) fn read_media_file(
+    context: &Context,
+    arguments: &OnePath,
+) -> Result<ContentBlock, Failure> {
     let path = context.file(&arguments.path)?;
-    let data = STANDARD.encode(whole(&context.layer, context.session, &path)?);
+    let data = STANDARD.encode(whole(context, &path)?);
     let mime = mime_type(path.file_name());
-    let block = if mime.starts_with("image/") {
+    Ok(if mime.starts_with("image/") {
         ContentBlock::image(data, mime)
     } else if mime.starts_with("audio/") {
         ContentBlock::audio(data, mime)
@@ -91,8 +90,7 @@ pub(crate) fn read_media_file(context: &Context, arguments: &OnePath) -> Result<
             blob: data,
             meta: None,
         })
-    };
-    Ok(Media { block })
+    })
 }
 
 fn mime_type(name: &[u8]) -> &'static str {
@@ -128,12 +126,8 @@ fn file_uri(path: &[u8]) -> String {
 }
 
 /// A file's whole content as the session sees it.
-pub(crate) fn whole(
-    layer: &DiffStagingLayer,
-    session: SessionId,
-    path: &RelPath,
-) -> Result<Vec<u8>, Failure> {
-    Ok(read_by(layer, session, path, Whole(Vec::new()))?.0)
+pub(crate) fn whole(context: &Context, path: &RelPath) -> Result<Vec<u8>, Failure> {
+    Ok(read(context, path, Bounded::new(READ_BYTES_MAX), |_| false)?.bytes)
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -141,28 +135,17 @@ fn text(bytes: Vec<u8>) -> String {
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// What is taken of a file as it goes by.
-trait Taker: Write {
-    /// Whether it has all that it wants, so that an error means nothing.
-    fn has_enough(&self) -> bool {
-        false
-    }
-}
-
-fn read<T: Taker>(context: &Context, path: &RelPath, taker: T) -> Result<T, Failure> {
-    read_by(&context.layer, context.session, path, taker)
-}
-
-fn read_by<T: Taker>(
-    layer: &DiffStagingLayer,
-    session: SessionId,
+/// Takes what it wants of a file as it goes by; an error means nothing once it has enough.
+fn read<T: Write>(
+    context: &Context,
     path: &RelPath,
     mut taker: T,
+    has_enough: fn(&T) -> bool,
 ) -> Result<T, Failure> {
-    match layer.copy_through(session, path, &mut taker) {
+    match context.layer.copy_through(context.session.id, path, &mut taker) {
         Ok(Some(_)) => Ok(taker),
         Ok(None) => Err(Failure::new(format!("there is no file `{path}`"))),
-        Err(StagingError::Output { .. }) if taker.has_enough() => Ok(taker),
+        Err(StagingError::Output { .. }) if has_enough(&taker) => Ok(taker),
         Err(StagingError::Output { .. }) => Err(Failure::new(format!(
             "`{path}` is longer than {READ_BYTES_MAX} bytes: read a part of it with `head` or `tail`"
         ))),
@@ -174,17 +157,24 @@ fn too_long() -> io::Error {
     io::Error::from(io::ErrorKind::FileTooLarge)
 }
 
-/// All of it.
-struct Whole(Vec<u8>);
+/// Bytes up to a number of them, and an error beyond it.
+pub(crate) struct Bounded {
+    pub(crate) bytes: Vec<u8>,
+    bytes_max: usize,
+}
 
-impl Taker for Whole {}
+impl Bounded {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { bytes: Vec::new(), bytes_max }
+    }
+}
 
-impl Write for Whole {
+impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > READ_BYTES_MAX {
+        if self.bytes.len() + bytes.len() > self.bytes_max {
             return Err(too_long());
         }
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -199,19 +189,10 @@ struct Head {
     bytes: Vec<u8>,
 }
 
-impl Taker for Head {
-    fn has_enough(&self) -> bool {
-        self.left == 0
-    }
-}
-
 impl Write for Head {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if self.left == 0 {
-                return Err(too_long());
-            }
-            if self.bytes.len() + line.len() > READ_BYTES_MAX {
+            if self.left == 0 || self.bytes.len() + line.len() > READ_BYTES_MAX {
                 return Err(too_long());
             }
             self.bytes.extend_from_slice(line);
@@ -255,8 +236,6 @@ impl Tail {
         self.ends + usize::from(goes_on)
     }
 }
-
-impl Taker for Tail {}
 
 impl Write for Tail {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

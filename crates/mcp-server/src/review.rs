@@ -5,20 +5,22 @@ use std::collections::HashSet;
 use orchestrator_adapter::DiscardPatch;
 use staging_core::{
     Decision, DiffOptions, DiffStagingLayer, Patch, PatchId, Selection, Selector, Session,
+    StagingError,
 };
 
 use crate::answers::{Answer, News, how_to_approve, line};
-use crate::arguments::{Diff, Discard};
+use crate::arguments::{Diff, Discard, Nothing};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::paths::shown;
-use crate::reading::READ_BYTES_MAX;
+use crate::reading::{Bounded, READ_BYTES_MAX};
 
 /// How many ids one call may name.
 const IDS_MAX: usize = 10_000;
 
 /// `pending`. The decisions in its answer count as reported from then on.
-pub(crate) fn pending(context: &Context, session: &Session) -> Result<Answer, Failure> {
+pub(crate) fn pending(context: &Context, _: &Nothing) -> Result<Answer, Failure> {
+    let session = &context.session;
     let Selection { patches, lapsed, .. } =
         context.layer.select(&[Selector::Session(session.id)])?;
     let decided = context.layer.unreported_decisions(&session.label)?;
@@ -46,20 +48,19 @@ pub(crate) fn pending(context: &Context, session: &Session) -> Result<Answer, Fa
 }
 
 /// `diff`
-pub(crate) fn diff(
-    context: &Context,
-    session: &Session,
-    arguments: &Diff,
-) -> Result<Answer, Failure> {
-    let ids = own(&context.layer, session, arguments.ids.as_deref())?;
+pub(crate) fn diff(context: &Context, arguments: &Diff) -> Result<Answer, Failure> {
+    let ids = own(&context.layer, &context.session, arguments.ids.as_deref())?;
     let selection = context.layer.select(&ids)?;
-    let mut out = Bounded(Vec::new());
-    let written = context.layer.write_diff(&selection.patches, &DiffOptions::default(), &mut out);
-    if out.0.len() > READ_BYTES_MAX {
-        return Err(Failure::new("the diff is too long to be sent: name fewer patches"));
-    }
-    written?;
-    let mut text = String::from_utf8_lossy(&out.0).into_owned();
+    let mut out = Bounded::new(READ_BYTES_MAX);
+    context.layer.write_diff(&selection.patches, &DiffOptions::default(), &mut out).map_err(
+        |error| match error {
+            StagingError::Output { .. } => {
+                Failure::new("the diff is too long to be sent: name fewer patches")
+            }
+            error => error.into(),
+        },
+    )?;
+    let mut text = String::from_utf8_lossy(&out.bytes).into_owned();
     for patch in &selection.stale {
         text.push_str(&format!("{}\n", Decision::sentence(patch)));
     }
@@ -69,30 +70,9 @@ pub(crate) fn diff(
     Ok(Answer { text, patches: selection.patches, news: None })
 }
 
-/// Text up to a length, and an error beyond it.
-struct Bounded(Vec<u8>);
-
-impl std::io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        if self.0.len() > READ_BYTES_MAX {
-            return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// `discard`: the message to send.
-pub(crate) fn discard(
-    context: &Context,
-    session: &Session,
-    arguments: &Discard,
-) -> Result<DiscardPatch, Failure> {
-    let ids = own(&context.layer, session, arguments.ids.as_deref())?;
+pub(crate) fn discard(context: &Context, arguments: &Discard) -> Result<DiscardPatch, Failure> {
+    let ids = own(&context.layer, &context.session, arguments.ids.as_deref())?;
     let why = arguments.reason.as_deref().map(|reason| format!(": {}", shown(reason)));
     let reason_text = Some(format!("withdrawn by the agent{}", why.unwrap_or_default()));
     Ok(DiscardPatch { ids, reason_text })

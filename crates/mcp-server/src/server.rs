@@ -237,11 +237,7 @@ fn claimed(context: &RequestContext<RoleServer>) -> Result<Option<&str>, Failure
 fn shortened(mut message: String) -> String {
     const MESSAGE_BYTES_MAX: usize = 4096;
     if message.len() > MESSAGE_BYTES_MAX {
-        let mut cut = MESSAGE_BYTES_MAX;
-        while !message.is_char_boundary(cut) {
-            cut -= 1;
-        }
-        message.truncate(cut);
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
         message.push('…');
     }
     message

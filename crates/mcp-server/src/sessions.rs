@@ -68,18 +68,19 @@ impl Sessions {
             // Those that are still in use are found again by their labels.
             self.open.clear();
         }
-        let session = self.staging.open_session(&label).await?;
-        let guard = SessionGuard { session, label: label.clone() };
-        self.open.insert(label, guard.clone());
-        Ok(guard)
+        self.open_named(label).await
     }
 
     /// Opens another session where one has ended.
     pub(crate) async fn replace(&mut self, ended: &SessionGuard) -> Result<SessionGuard, Failure> {
         self.open.remove(&ended.label);
-        let session = self.staging.open_session(&ended.label).await?;
-        let guard = SessionGuard { session, label: ended.label.clone() };
-        self.open.insert(guard.label.clone(), guard.clone());
+        self.open_named(ended.label.clone()).await
+    }
+
+    async fn open_named(&mut self, label: String) -> Result<SessionGuard, Failure> {
+        let session = self.staging.open_session(&label).await?;
+        let guard = SessionGuard { session, label: label.clone() };
+        self.open.insert(label, guard.clone());
         Ok(guard)
     }
 }

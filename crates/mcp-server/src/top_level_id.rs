@@ -81,9 +81,14 @@ impl TopLevelId {
         }
         let object = [b"{".as_slice(), &pair, b"}"].concat();
         let Ok(Value::Object(mut object)) = serde_json::from_slice(&object) else { return };
-        let id = object.remove("id").filter(|id| id.is_string() || id.is_i64() || id.is_u64());
+        let id = object.remove("id").filter(can_be_id);
         self.found = id.or(self.found.take());
     }
+}
+
+/// Whether a request can have this id, under which it is answered.
+pub(crate) fn can_be_id(value: &Value) -> bool {
+    value.is_string() || value.is_i64() || value.is_u64()
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -19,9 +19,9 @@ use rmcp::transport::Transport;
 use serde_json::{Value, json};
 use staging_core::escape_json_line;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
-use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
+use tokio::sync::{Mutex, watch};
 
-use crate::top_level_id::TopLevelId;
+use crate::top_level_id::{TopLevelId, can_be_id};
 
 /// The longest line that is read.
 pub(crate) const LINE_BYTES_MAX: usize = 64 << 20;
@@ -43,8 +43,8 @@ pub(crate) struct LineTransport<R, W> {
     /// The rest of a line that is too long, and what is known of its id.
     skipping: Option<TopLevelId>,
     line_bytes_max: usize,
-    output: Arc<AsyncMutex<W>>,
-    in_flight: Arc<InFlight>,
+    output: Arc<Mutex<W>>,
+    in_flight: Arc<watch::Sender<Unanswered>>,
     /// Whether the handler has been reached. What needs no answer and comes before that
     /// is left out: the SDK would take it for the end of a client that cannot be served.
     begun: Arc<AtomicBool>,
@@ -53,12 +53,6 @@ pub(crate) struct LineTransport<R, W> {
 }
 
 /// What was taken and not answered yet.
-#[derive(Default)]
-struct InFlight {
-    unanswered: Mutex<Unanswered>,
-    changed: Notify,
-}
-
 #[derive(Default)]
 struct Unanswered {
     /// With the lengths of their lines.
@@ -72,39 +66,8 @@ impl Unanswered {
         self.requests.len() + self.errors
     }
 
-    fn bytes(&self) -> usize {
-        self.requests.values().sum()
-    }
-
     fn has_room(&self) -> bool {
-        self.count() < IN_FLIGHT_MAX && self.bytes() < IN_FLIGHT_BYTES_MAX
-    }
-}
-
-impl InFlight {
-    fn unanswered(&self) -> MutexGuard<'_, Unanswered> {
-        // Whole entries come and go, so a panic elsewhere leaves it sound.
-        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn update<T>(&self, change: impl FnOnce(&mut Unanswered) -> T) -> T {
-        let changed = change(&mut self.unanswered());
-        self.changed.notify_waiters();
-        changed
-    }
-
-    /// Waits until it is so.
-    async fn until(&self, is_so: impl Fn(&Unanswered) -> bool) {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            // From here on a change is not missed.
-            changed.as_mut().enable();
-            if is_so(&self.unanswered()) {
-                return;
-            }
-            changed.await;
-        }
+        self.count() < IN_FLIGHT_MAX && self.requests.values().sum::<usize>() < IN_FLIGHT_BYTES_MAX
     }
 }
 
@@ -131,7 +94,7 @@ where
             line: Vec::new(),
             skipping: None,
             line_bytes_max: LINE_BYTES_MAX,
-            output: Arc::new(AsyncMutex::new(output)),
+            output: Arc::new(Mutex::new(output)),
             in_flight: Arc::default(),
             begun,
             ending,
@@ -182,13 +145,13 @@ where
         let mut line = escape_json_line(line);
         line.push('\n');
         let (output, in_flight) = (Arc::clone(&self.output), Arc::clone(&self.in_flight));
-        in_flight.update(|unanswered| unanswered.errors += 1);
+        in_flight.send_modify(|unanswered| unanswered.errors += 1);
         // A task of its own, so that it is written whole whatever becomes of the reading.
         tokio::spawn(async move {
             if let Err(error) = write(&output, line.as_bytes()).await {
                 tracing::debug!(%error, "the client does not read any more");
             }
-            in_flight.update(|unanswered| unanswered.errors -= 1);
+            in_flight.send_modify(|unanswered| unanswered.errors -= 1);
         });
     }
 
@@ -249,14 +212,15 @@ where
             JsonRpcMessage::Request(request) => {
                 let id = request.id.clone();
                 let bytes = self.line.len();
-                let is_new =
-                    self.in_flight.update(|unanswered| match unanswered.requests.entry(id) {
+                let is_new = self.in_flight.send_if_modified(|unanswered| {
+                    match unanswered.requests.entry(id) {
                         Entry::Occupied(_) => false,
                         Entry::Vacant(place) => {
                             place.insert(bytes);
                             true
                         }
-                    });
+                    }
+                });
                 if !is_new {
                     let id = serde_json::to_value(&request.id).ok();
                     self.refuse(id, INVALID_REQUEST, "a request with this id is being answered");
@@ -270,17 +234,15 @@ where
                     && let Some(id) = &cancelled.params.request_id
                 {
                     // The SDK answers it no more.
-                    self.in_flight.update(|unanswered| unanswered.requests.remove(id));
+                    self.in_flight.send_modify(|unanswered| {
+                        unanswered.requests.remove(id);
+                    });
                 }
             }
             _ => {}
         }
         Some(message)
     }
-}
-
-fn can_be_id(value: &Value) -> bool {
-    value.is_string() || value.is_i64() || value.is_u64()
 }
 
 /// The ids of the requests in a batch.
@@ -322,7 +284,9 @@ where
                 Err(error) => Err(io::Error::other(error)),
             };
             if let Some(id) = answered {
-                in_flight.update(|unanswered| unanswered.requests.remove(&id));
+                in_flight.send_modify(|unanswered| {
+                    unanswered.requests.remove(&id);
+                });
             }
             written
         }
@@ -330,7 +294,7 @@ where
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
-            self.in_flight.until(Unanswered::has_room).await;
+            drop(self.in_flight.subscribe().wait_for(Unanswered::has_room).await);
             match self.read().await {
                 Ok(Read::Line) => {
                     let message = self.message();
@@ -356,7 +320,7 @@ where
         }
         // Whoever waits for the client itself would otherwise wait for good.
         self.ending.send_replace(true);
-        self.in_flight.until(|unanswered| unanswered.count() == 0).await;
+        drop(self.in_flight.subscribe().wait_for(|unanswered| unanswered.count() == 0).await);
         None
     }
 
@@ -365,7 +329,7 @@ where
     }
 }
 
-async fn write<W: AsyncWrite + Unpin>(output: &AsyncMutex<W>, line: &[u8]) -> io::Result<()> {
+async fn write<W: AsyncWrite + Unpin>(output: &Mutex<W>, line: &[u8]) -> io::Result<()> {
     let mut output = output.lock().await;
     output.write_all(line).await?;
     output.flush().await

@@ -42,7 +42,7 @@ pub(crate) fn answered<T, E: Into<Failure>>(
 pub(crate) fn write_file(context: &Context, arguments: Write) -> Result<Plan, Failure> {
     let path = context.file(&arguments.path)?;
     if arguments.content.contains(char::REPLACEMENT_CHARACTER)
-        && let Ok(there) = whole(&context.layer, context.session, &path)
+        && let Ok(there) = whole(context, &path)
         && std::str::from_utf8(&there).is_err()
     {
         // What the agent read was a rendering: written back, the file's own bytes were lost.
@@ -56,12 +56,12 @@ pub(crate) fn write_file(context: &Context, arguments: Write) -> Result<Plan, Fa
 }
 
 /// `edit_file`
-pub(crate) fn edit_file(context: &Context, arguments: &Edit) -> Result<Plan, Failure> {
+pub(crate) fn edit_file(context: &Context, arguments: Edit) -> Result<Plan, Failure> {
     if arguments.edits.is_empty() {
         return Err(Failure::new("`edits` is empty"));
     }
     let path = context.file(&arguments.path)?;
-    let before = whole(&context.layer, context.session, &path)?;
+    let before = whole(context, &path)?;
     let edits: Vec<_> = arguments
         .edits
         .iter()
@@ -156,16 +156,16 @@ fn fenced(diff: &str) -> String {
 }
 
 /// `delete_file`
-pub(crate) fn delete_file(context: &Context, arguments: &OnePath) -> Result<Plan, Failure> {
+pub(crate) fn delete_file(context: &Context, arguments: OnePath) -> Result<Plan, Failure> {
     let path = context.name(&arguments.path)?;
-    if context.status(&path)?.is_none() {
+    if context.view.status(&path)?.is_none() {
         return Err(no_file(&arguments.path));
     }
     Ok(Plan::of(Proposal::Delete { path }))
 }
 
 /// `create_directory`
-pub(crate) fn create_directory(context: &Context, arguments: &OnePath) -> Result<Plan, Failure> {
+pub(crate) fn create_directory(context: &Context, arguments: OnePath) -> Result<Plan, Failure> {
     let exists = || {
         let text = format!("The directory {} already exists.", shown(&arguments.path));
         Plan { proposals: Vec::new(), text }
@@ -174,7 +174,7 @@ pub(crate) fn create_directory(context: &Context, arguments: &OnePath) -> Result
         return Ok(exists());
     };
     for here in std::iter::successors(Some(path.clone()), RelPath::parent) {
-        match context.status(&here)? {
+        match context.view.status(&here)? {
             Some(status) if status.kind != FileKind::Directory => {
                 return Err(Failure::new(format!("`{here}` is not a directory")));
             }
@@ -186,11 +186,11 @@ pub(crate) fn create_directory(context: &Context, arguments: &OnePath) -> Result
 }
 
 /// `move_file`
-pub(crate) fn move_file(context: &Context, arguments: &Move) -> Result<Plan, Failure> {
+pub(crate) fn move_file(context: &Context, arguments: Move) -> Result<Plan, Failure> {
     let path = context.name(&arguments.source)?;
     let to = context.name(&arguments.destination)?;
-    let status = context.status(&path)?.ok_or_else(|| no_file(&arguments.source))?;
-    if context.status(&to)?.is_some() {
+    let status = context.view.status(&path)?.ok_or_else(|| no_file(&arguments.source))?;
+    if context.view.status(&to)?.is_some() {
         return Err(Failure::new(format!("`{to}` exists: choose another destination")));
     }
     if status.kind != FileKind::Directory {
