@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
-use serde::ser::SerializeSeq as _;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use staging_core::{
     DiffStagingLayer, RecoverReport, StagingError, escape_for_display, escape_json_line,
 };
@@ -22,13 +21,15 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Where a command's words go.
 pub(crate) struct Console {
     pub(crate) json: bool,
-    is_quiet: bool,
-    is_verbose: bool,
+    /// Whether to print only requested output, errors and questions.
+    pub(crate) is_quiet: bool,
+    /// Whether everything is to be named.
+    pub(crate) is_verbose: bool,
     is_coloured: bool,
     /// A person reads standard output.
     is_terminal: bool,
     /// And can answer on standard input.
-    can_answer: bool,
+    pub(crate) can_ask: bool,
     /// The command's layer, which may recover something at any call.
     layer: RefCell<Option<DiffStagingLayer>>,
     /// What the layer has recovered, as reported so far.
@@ -51,7 +52,7 @@ impl Console {
             is_verbose: options.verbose > 0,
             is_coloured,
             is_terminal,
-            can_answer: is_terminal && io::stdin().is_terminal() && !options.json,
+            can_ask: is_terminal && io::stdin().is_terminal() && !options.json,
             layer: RefCell::new(None),
             recovered: RefCell::default(),
         }
@@ -88,21 +89,6 @@ impl Console {
         self.recovered.borrow_mut().add(report);
     }
 
-    /// Whether to print only requested output, errors and questions.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.is_quiet
-    }
-
-    /// Whether everything is to be named.
-    pub(crate) fn is_verbose(&self) -> bool {
-        self.is_verbose
-    }
-
-    /// Whether somebody is there to be asked.
-    pub(crate) fn can_ask(&self) -> bool {
-        self.can_answer
-    }
-
     /// Prints one JSON object, headed by the schema's version, with what was recovered on the way.
     pub(crate) fn object(&self, fields: impl Serialize) -> Result<(), Failure> {
         self.report_recovered();
@@ -119,16 +105,18 @@ impl Console {
         next: &mut dyn FnMut() -> Result<Option<T>, StagingError>,
     ) -> Result<(), Failure> {
         self.report_recovered();
-        let list = List { next: RefCell::new(next), failure: RefCell::new(None) };
-        let fields = HashMap::from([(name, &list)]);
-        let recovered = self.recovered.borrow();
-        let object = Object::new(fields).with_recovery(&recovered);
+        let empty = HashMap::from([(name, [(); 0])]);
+        let object = json_line(&Object::new(empty).with_recovery(&self.recovered.borrow()));
+        // The list is the first field behind the version.
+        let (before, behind) = object.split_once(']').expect("it has a list");
         self.bytes(|out| {
-            let written = write_json_line(&object, out);
-            match list.failure.take() {
-                Some(failure) => Err(failure),
-                None => written.map_err(output_failed),
+            let mut separator = "";
+            out.write_all(before.as_bytes()).map_err(output_failed)?;
+            while let Some(element) = next()? {
+                write!(out, "{separator}{}", json_line(&element)).map_err(output_failed)?;
+                separator = ",";
             }
+            writeln!(out, "]{behind}").map_err(output_failed)
         })
     }
 
@@ -167,14 +155,7 @@ impl Console {
         &self,
         write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
     ) -> Result<(), Failure> {
-        if !self.is_terminal && !self.is_coloured {
-            return self.bytes(write);
-        }
-        self.bytes(|out| {
-            let mut painter = Painter::new(out, self.is_coloured);
-            write(&mut painter)?;
-            painter.flush().map_err(output_failed)
-        })
+        self.painted(self.is_coloured, write)
     }
 
     /// Writes a file's content: with nothing hidden on a terminal, as it is into a pipe.
@@ -182,11 +163,19 @@ impl Console {
         &self,
         write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
     ) -> Result<(), Failure> {
-        if !self.is_terminal {
+        self.painted(false, write)
+    }
+
+    fn painted(
+        &self,
+        is_coloured: bool,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
+    ) -> Result<(), Failure> {
+        if !self.is_terminal && !is_coloured {
             return self.bytes(write);
         }
         self.bytes(|out| {
-            let mut painter = Painter::new(out, false);
+            let mut painter = Painter::new(out, is_coloured);
             write(&mut painter)?;
             painter.flush().map_err(output_failed)
         })
@@ -227,50 +216,6 @@ pub(crate) fn say(text: &str) {
 /// An object as one line of JSON, which no reader splits.
 pub(crate) fn json_line(object: &impl Serialize) -> String {
     escape_json_line(serde_json::to_string(object).expect("the shapes have string keys only"))
-}
-
-/// The same, written in pieces.
-fn write_json_line(object: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    /// JSON without blanks, whose strings are written as [`escape_json_line`] writes them.
-    struct OneLine;
-
-    impl serde_json::ser::Formatter for OneLine {
-        fn write_string_fragment<W: ?Sized + Write>(
-            &mut self,
-            writer: &mut W,
-            fragment: &str,
-        ) -> io::Result<()> {
-            writer.write_all(escape_json_line(fragment.to_owned()).as_bytes())
-        }
-    }
-
-    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, OneLine);
-    object.serialize(&mut serializer)?;
-    out.write_all(b"\n")
-}
-
-/// Elements that are serialized as they come.
-struct List<'n, T> {
-    next: RefCell<&'n mut dyn FnMut() -> Result<Option<T>, StagingError>>,
-    /// Why there are no more of them.
-    failure: RefCell<Option<StagingError>>,
-}
-
-impl<T: Serialize> Serialize for List<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut sequence = serializer.serialize_seq(None)?;
-        let mut next = self.next.borrow_mut();
-        loop {
-            match next() {
-                Ok(Some(element)) => sequence.serialize_element(&element)?,
-                Ok(None) => return sequence.end(),
-                Err(error) => {
-                    self.failure.replace(Some(error));
-                    return Err(serde::ser::Error::custom("there are no more elements"));
-                }
-            }
-        }
-    }
 }
 
 /// Discards what the terminal holds and nobody has read.

@@ -3,28 +3,35 @@
 use std::fmt;
 use std::io;
 
+use serde::Serialize;
 use staging_core::{ErrorKind, PatchId, StagingError, escape_for_display, with_causes};
 
 use crate::args::{Command, Session};
-use crate::json::{ErrorFields, ErrorView};
 
-/// A command failed.
-#[derive(Debug)]
+/// A command failed; as JSON, what programs read of it.
+#[derive(Debug, Serialize)]
 pub(crate) struct Failure {
-    kind: ErrorKind,
-    message: String,
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
     path: Option<String>,
+    /// The patches it is about; left out when it is about none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     patches: Vec<PatchId>,
     /// What to do next, when the kind alone does not say it.
+    #[serde(skip)]
     advice: Option<String>,
     /// The reader of standard output has closed it, which is not an error.
-    is_closed_pipe: bool,
+    #[serde(skip)]
+    pub(crate) is_closed_pipe: bool,
     /// The command's JSON object has the failure already.
-    is_in_the_object: bool,
+    #[serde(skip)]
+    pub(crate) is_in_the_object: bool,
     /// Patches of the set are stale or expired, and `--rest` applies the others.
+    #[serde(skip)]
     lacks_parts: bool,
     /// The unknown patch or session.
-    unknown: Option<Box<Unknown>>,
+    #[serde(skip)]
+    pub(crate) unknown: Option<Box<Unknown>>,
 }
 
 /// An unknown patch or session that a command named.
@@ -84,36 +91,9 @@ impl Failure {
         Self { advice: Some(advice.into()), ..self }
     }
 
-    /// A library did not pass the conformance kit; the output has the details.
-    pub(crate) fn plugin_failed(message: impl Into<String>) -> Self {
-        Self { is_in_the_object: true, ..Self::new(ErrorKind::Unsupported, message) }
-    }
-
     /// The command's JSON object has the failure already.
     pub(crate) fn in_the_object(self) -> Self {
         Self { is_in_the_object: true, ..self }
-    }
-
-    /// The unknown patch or session.
-    pub(crate) fn unknown(&self) -> Option<&Unknown> {
-        self.unknown.as_deref()
-    }
-
-    pub(crate) fn is_in_the_object(&self) -> bool {
-        self.is_in_the_object
-    }
-
-    pub(crate) fn is_closed_pipe(&self) -> bool {
-        self.is_closed_pipe
-    }
-
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// Whether a file changed since the agent read it.
-    pub(crate) fn is_stale(&self) -> bool {
-        self.kind == ErrorKind::Stale
     }
 
     /// 2 usage; 3 stale or in conflict; 4 refused; 5 in doubt; else 1.
@@ -125,13 +105,6 @@ impl Failure {
             ErrorKind::InDoubt => 5,
             _ => 1,
         }
-    }
-
-    /// The object that `--json` prints.
-    pub(crate) fn to_json(&self) -> ErrorView<'_> {
-        let path = self.path.as_deref();
-        let (message, patches) = (&self.message, &self.patches);
-        ErrorView { error: ErrorFields { kind: self.kind, message, path, patches } }
     }
 
     /// What a person reads.

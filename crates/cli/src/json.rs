@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use staging_core::{
-    ApplyId, Base, CheckOutcome, ContentJson, Contested, Digest, DiscardReason, ErrorKind,
-    FittedFile, InDoubtApply, MatchLevel, Operation, Patch, PatchApply, PatchId, PatchState,
-    RecoverReport, RelPath, Session, SessionId, SessionState, SessionStatus, Signature, Timestamp,
+    ApplyId, Base, CheckOutcome, ContentJson, Contested, Digest, DiscardReason, FittedFile,
+    InDoubtApply, Operation, Patch, PatchApply, PatchId, PatchState, RecoverReport, RelPath,
+    Session, SessionId, SessionState, SessionStatus, Signature, Timestamp,
 };
 
+use crate::failure::Failure;
 use crate::recovery::RecoveryView;
 
 /// The version of every shape here; it grows when a field changes its meaning.
@@ -38,17 +39,7 @@ impl<'a, T: Serialize> Object<'a, T> {
 /// `{"error": …}`.
 #[derive(Serialize)]
 pub(crate) struct ErrorView<'a> {
-    pub(crate) error: ErrorFields<'a>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct ErrorFields<'a> {
-    pub(crate) kind: ErrorKind,
-    pub(crate) message: &'a str,
-    pub(crate) path: Option<&'a str>,
-    /// The patches it is about; left out when it is about none.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub(crate) patches: &'a [PatchId],
+    pub(crate) error: &'a Failure,
 }
 
 /// What `propose` staged.
@@ -61,43 +52,8 @@ pub(crate) struct ProposedView<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) also_pending_in: &'a [SessionId],
     /// How a patch over many files fitted them, in its order; left out of other proposals.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) fitted: Vec<FittedView<'a>>,
-}
-
-/// How a patch fitted one file.
-#[derive(Serialize)]
-pub(crate) struct FittedView<'a> {
-    path: &'a RelPath,
-    /// Whether the file is what the patch was made from; none when it does not say.
-    is_base: Option<bool>,
-    hunks: Vec<PlacementView>,
-}
-
-#[derive(Serialize)]
-struct PlacementView {
-    hunk: usize,
-    line: usize,
-    offset: Option<i64>,
-    level: &'static str,
-}
-
-impl<'a> From<&'a FittedFile> for FittedView<'a> {
-    fn from(file: &'a FittedFile) -> Self {
-        let hunks = file.placements.iter().map(|placement| PlacementView {
-            hunk: placement.hunk,
-            line: placement.line,
-            offset: placement.offset,
-            level: match placement.level {
-                MatchLevel::Exact => "exact",
-                MatchLevel::LineEndings => "line_endings",
-                MatchLevel::TrailingBlanks => "trailing_blanks",
-                MatchLevel::Blanks => "blanks",
-                MatchLevel::Punctuation => "punctuation",
-            },
-        });
-        Self { path: &file.path, is_base: file.is_base, hunks: hunks.collect() }
-    }
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) fitted: &'a [FittedFile],
 }
 
 /// What `discard` rejected.
@@ -273,38 +229,10 @@ impl<'a> From<&'a SessionStatus> for PendingView<'a> {
     }
 }
 
-/// A session as `session list` shows it.
-#[derive(Serialize)]
-pub(crate) struct SessionView<'a> {
-    id: SessionId,
-    label: &'a str,
-    state: SessionState,
-    created_at: Timestamp,
-    last_active_at: Timestamp,
-    expires_at: Timestamp,
-    owner_pid: Option<u32>,
-    orphaned_at: Option<Timestamp>,
-}
-
-impl<'a> From<&'a Session> for SessionView<'a> {
-    fn from(session: &'a Session) -> Self {
-        Self {
-            id: session.id,
-            label: &session.label,
-            state: session.state,
-            created_at: session.created_at,
-            last_active_at: session.last_active_at,
-            expires_at: session.expires_at,
-            owner_pid: session.owner_pid,
-            orphaned_at: session.orphaned_at,
-        }
-    }
-}
-
 /// What `session close` did.
 #[derive(Serialize)]
 pub(crate) struct ClosedView<'a> {
-    pub(crate) session: SessionView<'a>,
+    pub(crate) session: &'a Session,
     /// What was pending in it.
     pub(crate) rejected: Vec<PatchView<'a>>,
     /// What was stale or expired in it, and nobody had refreshed or dismissed.

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     match commands::run(&arguments, &console) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has enough of it.
-        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) if failure.is_closed_pipe => ExitCode::SUCCESS,
         Err(failure) => report(&failure, &console, Some(&arguments.command)),
     }
 }
@@ -76,9 +76,9 @@ fn fail_at_the_file_size_limit() {
 fn fail_at_the_file_size_limit() {}
 
 fn report(failure: &Failure, console: &Console, command: Option<&Command>) -> ExitCode {
-    if console.json && !failure.is_in_the_object() {
+    if console.json && !failure.is_in_the_object {
         // With standard output gone the sentence below is all that is left.
-        let _ = console.object(failure.to_json());
+        let _ = console.object(json::ErrorView { error: failure });
     }
     console.warn(failure.to_text(command).trim_end());
     ExitCode::from(failure.exit_code())
@@ -90,8 +90,8 @@ fn explain(error: &clap::Error) -> ExitCode {
         let text = error.to_string();
         let message = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ");
         let failure = Failure::usage(message.trim_end());
-        let object = console::json_line(&json::Object::new(failure.to_json()));
-        let _ = writeln!(std::io::stdout(), "{object}");
+        let object = json::Object::new(json::ErrorView { error: &failure });
+        let _ = writeln!(std::io::stdout(), "{}", console::json_line(&object));
     }
     // clap repeats arguments as they are.
     let text = error.to_string();

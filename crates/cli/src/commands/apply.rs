@@ -5,7 +5,7 @@ use staging_core::{
     StagingError, set_signature,
 };
 
-use super::approval::{asked, missing, named, unasked, unconfirmed};
+use super::approval::{STAYS_PENDING, ask, asked, named, unasked, unconfirmed};
 use super::context::{Context, tidy};
 use super::text::{count, names};
 use crate::args::Apply;
@@ -58,10 +58,10 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
 
 /// Shows what would be applied and asks; what was shown.
 fn confirm(context: &Context<'_>, request: &ApplyRequest) -> Result<Vec<Patch>, Failure> {
-    if !context.console.can_ask() {
+    let selection = context.layer.select(&request.ids)?;
+    if !context.console.can_ask {
         return Err(unconfirmed("apply"));
     }
-    let selection = context.layer.select(&request.ids)?;
     if !selection.stale.is_empty() {
         return Err(StagingError::Stale { patches: selection.stale }.into());
     }
@@ -81,10 +81,9 @@ fn confirm(context: &Context<'_>, request: &ApplyRequest) -> Result<Vec<Patch>, 
     context.remark_patches(&patches);
     context.remark_stale(&selection.lapsed);
     context.console.warn(&format!("signature {}", selection.signature));
-    if context.console.ask(&format!("Apply {}?", count(patches.len(), "patch", "patches")))? {
-        return Ok(patches);
-    }
-    Err(missing("not applied: the answer was no").advise("The patches stay pending."))
+    let question = format!("Apply {}?", count(patches.len(), "patch", "patches"));
+    ask(context.console, &question, "not applied", STAYS_PENDING)?;
+    Ok(patches)
 }
 
 fn print(context: &Context<'_>, report: &ApplyReport, dry_run: bool) -> Result<(), Failure> {

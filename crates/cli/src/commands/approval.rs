@@ -3,8 +3,9 @@
 use staging_core::{Approval, ApprovalMeans, ErrorKind, Patch, Signature};
 
 use super::context::Context;
-use super::text::line;
+use super::text::lines;
 use crate::args::ExpectedSignature;
+use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
 use crate::settings::Settings;
@@ -59,13 +60,24 @@ pub(super) fn ask_for(
     question: &str,
     otherwise: &str,
 ) -> Result<(), Failure> {
-    let lines: String = patches.iter().map(|patch| line(patch) + "\n").collect();
-    context.console.text(&lines)?;
-    if context.console.ask(question)? {
+    context.console.text(&lines(patches))?;
+    ask(context.console, question, otherwise, "Nothing was changed.")
+}
+
+/// The advice after a no to a question about pending patches.
+pub(super) const STAYS_PENDING: &str = "The patches stay pending.";
+
+/// Asks; a no is a failure.
+pub(super) fn ask(
+    console: &Console,
+    question: &str,
+    otherwise: &str,
+    advice: &str,
+) -> Result<(), Failure> {
+    if console.ask(question)? {
         return Ok(());
     }
-    Err(Failure::new(ErrorKind::ConfirmationMissing, format!("{otherwise}: the answer was no"))
-        .advise("Nothing was changed."))
+    Err(missing(format!("{otherwise}: the answer was no")).advise(advice))
 }
 
 /// The failure where nobody can be asked. It does not show an agent how to avoid the question.
@@ -75,9 +87,9 @@ pub(super) fn unconfirmed(command: &str) -> Failure {
         Some(_) => "Ask the user to run it in a terminal of their own.",
         None => "Pass --expect with the signature that was reviewed, or --yes.",
     };
-    missing(&message).advise(advice)
+    missing(message).advise(advice)
 }
 
-pub(super) fn missing(message: &str) -> Failure {
+pub(super) fn missing(message: impl Into<String>) -> Failure {
     Failure::new(ErrorKind::ConfirmationMissing, message)
 }

@@ -17,8 +17,8 @@ impl Context<'_> {
     /// Warns that a change was made whose report cannot be written.
     pub(super) fn warn_unreported(&self, printed: Result<(), Failure>, done: &str) {
         match printed {
-            Err(failure) if !failure.is_closed_pipe() => {
-                self.console.warn(&format!("{done}, but {}", failure.message()));
+            Err(failure) if !failure.is_closed_pipe => {
+                self.console.warn(&format!("{done}, but {}", failure.message));
             }
             _ => {}
         }
@@ -76,7 +76,7 @@ pub(super) fn tidy(context: &Context<'_>, mut kept: Vec<String>) {
             let failure = Failure::from(error);
             context.console.remark(&format!(
                 "cannot remove temporary files, the next start removes them: {}",
-                failure.message()
+                failure.message
             ));
         }
     }

@@ -2,9 +2,9 @@
 
 use staging_core::{DiscardReason, Patch, Selector};
 
-use super::approval::missing;
+use super::approval::{STAYS_PENDING, ask, missing};
 use super::context::Context;
-use super::text::{count, line};
+use super::text::{count, line, lines};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, DiscardedView};
@@ -44,7 +44,7 @@ pub(super) fn print_discarded(console: &Console, discarded: &[Patch]) -> Result<
 
 /// Everything pending, named one by one so that nothing unseen is discarded.
 fn confirm_all(context: &Context<'_>) -> Result<Vec<Selector>, Failure> {
-    if !context.console.can_ask() {
+    if !context.console.can_ask {
         return Err(missing("discarding everything pending needs confirmation")
             .advise("Name patches or sessions, or pass --yes."));
     }
@@ -53,10 +53,8 @@ fn confirm_all(context: &Context<'_>) -> Result<Vec<Selector>, Failure> {
     if patches.is_empty() {
         return Ok(Vec::new());
     }
-    let lines: String = patches.iter().map(|patch| line(patch) + "\n").collect();
-    context.console.text(&lines)?;
-    if context.console.ask(&format!("Discard {}?", count(patches.len(), "patch", "patches")))? {
-        return Ok(patches.iter().map(|patch| Selector::Patch(patch.id)).collect());
-    }
-    Err(missing("not discarded: the answer was no").advise("The patches stay pending."))
+    context.console.text(&lines(&patches))?;
+    let question = format!("Discard {}?", count(patches.len(), "patch", "patches"));
+    ask(context.console, &question, "not discarded", STAYS_PENDING)?;
+    Ok(patches.iter().map(|patch| Selector::Patch(patch.id)).collect())
 }

@@ -27,8 +27,7 @@ pub(super) fn doctor(
         console.object(json!({ "findings": findings }))?;
     } else {
         let mut text = String::new();
-        let is_reported =
-            |finding: &&Finding| !console.is_quiet() || finding.health != Health::Good;
+        let is_reported = |finding: &&Finding| !console.is_quiet || finding.health != Health::Good;
         for finding in findings.iter().filter(is_reported) {
             let mark = match finding.health {
                 Health::Good => "ok",
@@ -62,6 +61,6 @@ fn configuration(location: &Location) -> Finding {
     }
     match checked_settings(file, location) {
         Ok(_) => finding(Health::Good, format!("`{}`", shown(file))),
-        Err(failure) => finding(Health::Bad, failure.message().to_owned()),
+        Err(failure) => finding(Health::Bad, failure.message.clone()),
     }
 }

@@ -21,6 +21,7 @@ mod refresh;
 mod schema;
 mod session;
 mod show;
+mod staged;
 mod status;
 mod suggest;
 mod text;

@@ -151,7 +151,7 @@ impl<'a> PluginCommand<'a> {
             let passed = found.passed();
             self.console.object(TestedView { name, version, passed, checks })?;
         } else {
-            let is_quiet = self.console.is_quiet();
+            let is_quiet = self.console.is_quiet;
             let mut text = match is_quiet {
                 true => String::new(),
                 false => format!("{} {}\n", found.name, found.version),
@@ -170,7 +170,8 @@ impl<'a> PluginCommand<'a> {
             return Ok(());
         }
         let checks = count(failed, "check", "checks");
-        Err(Failure::plugin_failed(format!("{} failed {checks}", found.name)))
+        let message = format!("{} failed {checks}", found.name);
+        Err(Failure::new(ErrorKind::Unsupported, message).in_the_object())
     }
 
     fn list(&self) -> Result<(), Failure> {

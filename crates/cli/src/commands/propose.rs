@@ -5,15 +5,14 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    PATCH_BYTES_MAX, Patch, PatchNames, PatchProposed, PatchRequest, Proposal, Proposed, RelPath,
-    Session, SessionId, Spool, StagingError, placement_remarks,
+    PATCH_BYTES_MAX, PatchNames, PatchRequest, Proposal, RelPath, Session, SessionId, Spool,
+    StagingError,
 };
 
 use super::context::Context;
-use super::text::{line, names};
+use super::staged::report_staged;
 use crate::args::Propose;
 use crate::failure::Failure;
-use crate::json::{self, FittedView, PatchView, ProposedView};
 use crate::paths::shown;
 
 /// Content that comes in a stream is held in memory up to this, else in a file of the state.
@@ -31,7 +30,8 @@ pub(super) fn propose(context: &Context<'_>, arguments: &Propose) -> Result<(), 
     }
     let session = session(context, &arguments.session)?;
     let proposed = or_unopened(context, &session, context.layer.propose(session.id, proposal))?;
-    context.warn_unreported(report(context, &session, &proposed), "the change is staged");
+    let reported = report_staged(context, Some(session.id), &[proposed], &[]);
+    context.warn_unreported(reported, "the change is staged");
     Ok(())
 }
 
@@ -54,47 +54,8 @@ fn propose_patch(context: &Context<'_>, named: &Path, label: &str) -> Result<(),
     let names = PatchNames::AsGitApply;
     let request = PatchRequest { text, directory, names, ..PatchRequest::default() };
     let answer = or_unopened(context, &session, context.layer.propose_patch(session.id, &request))?;
-    context.warn_unreported(report_patch(context, &session, &answer), "the change is staged");
-    Ok(())
-}
-
-fn report_patch(
-    context: &Context<'_>,
-    session: &Session,
-    answer: &PatchProposed,
-) -> Result<(), Failure> {
-    let console = context.console;
-    let PatchProposed { proposed, fitted, .. } = answer;
-    let others: std::collections::BTreeSet<SessionId> =
-        proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
-    let others: Vec<SessionId> = others.into_iter().collect();
-    let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
-    let mut seen = std::collections::HashSet::new();
-    // Not copied: a patch may be over a hundred thousand files.
-    let patches: Vec<&Patch> = all.filter(|patch| seen.insert(patch.id)).collect();
-    drop(seen);
-    if console.json {
-        let patches = patches.iter().copied().map(PatchView::from).collect();
-        let fitted = fitted.iter().map(FittedView::from).collect();
-        let session = Some(session.id);
-        console.object(ProposedView { session, patches, also_pending_in: &others, fitted })?;
-    } else {
-        let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
-        if patches.is_empty() {
-            text.push_str("nothing to stage: the file already has that content\n");
-        }
-        console.report(&text)?;
-    }
-    for remark in placement_remarks(fitted) {
-        console.remark(&remark);
-    }
-    for superseded in proposed.iter().filter_map(|one| one.superseded) {
-        console.remark(&format!("it replaces {superseded}"));
-    }
-    if !others.is_empty() {
-        console.remark(&format!("some of the files are also pending in {}", names(&others)));
-    }
-    context.remark_patches(patches);
+    let reported = report_staged(context, Some(session.id), &answer.proposed, &answer.fitted);
+    context.warn_unreported(reported, "the change is staged");
     Ok(())
 }
 
@@ -195,30 +156,4 @@ fn or_unopened<T>(
         }
         error.into()
     })
-}
-
-fn report(context: &Context<'_>, session: &Session, proposed: &Proposed) -> Result<(), Failure> {
-    let console = context.console;
-    let patches: Vec<_> = proposed.patch.iter().chain(&proposed.also_changed).cloned().collect();
-    if console.json {
-        let patches = json::patches(&patches);
-        let also_pending_in = &proposed.also_pending_in;
-        let (session, fitted) = (Some(session.id), Vec::new());
-        console.object(ProposedView { session, patches, also_pending_in, fitted })?;
-    } else {
-        let mut text: String = patches.iter().map(|patch| line(patch) + "\n").collect();
-        if proposed.withdrawn {
-            text.push_str("nothing to stage: the file already has that content\n");
-        }
-        console.report(&text)?;
-    }
-    if let Some(superseded) = proposed.superseded {
-        console.remark(&format!("it replaces {superseded}"));
-    }
-    if !proposed.also_pending_in.is_empty() {
-        let others = names(&proposed.also_pending_in);
-        console.remark(&format!("the same file is also pending in {others}"));
-    }
-    context.remark_patches(&patches);
-    Ok(())
 }

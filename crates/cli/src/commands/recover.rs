@@ -48,10 +48,10 @@ pub(super) fn print(console: &Console, report: &RecoverReport) -> Result<(), Fai
             "foreign_slots": report.foreign_slots,
         }));
     }
-    if console.is_quiet() && !recovery::needs_a_person(report) {
+    if console.is_quiet && !recovery::needs_a_person(report) {
         return Ok(());
     }
-    console.text(&text(report, console.is_verbose()))
+    console.text(&text(report, console.is_verbose))
 }
 
 fn text(report: &RecoverReport, names_all: bool) -> String {
@@ -123,11 +123,11 @@ pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
     } else {
         let mut text = String::new();
         let is_reported = |each: &&Visited| {
-            !console.is_quiet() || each.problem.is_some() || recovery::needs_a_person(&each.report)
+            !console.is_quiet || each.problem.is_some() || recovery::needs_a_person(&each.report)
         };
         for each in visited.iter().filter(is_reported) {
             let _ = writeln!(text, "{}", name(&each.known));
-            for line in recovery::lines(&each.report, console.is_verbose()) {
+            for line in recovery::lines(&each.report, console.is_verbose) {
                 let _ = writeln!(text, "  {line}");
             }
             if let Some(problem) = &each.problem {
@@ -136,7 +136,7 @@ pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
                 text.push_str("  nothing to recover\n");
             }
         }
-        if visited.is_empty() && !console.is_quiet() {
+        if visited.is_empty() && !console.is_quiet {
             text.push_str("no workspace has an interrupted apply\n");
         }
         console.text(&text)?;
@@ -179,7 +179,7 @@ fn visit(global: &Global, known: KnownState) -> Visited {
         ),
         (None, Some(_)) => match recover_known(global, &known, &mut report) {
             Ok((result, problem)) => (result, problem),
-            Err(failure) => (Visit::Failed, Some(failure.message().to_owned())),
+            Err(failure) => (Visit::Failed, Some(failure.message.clone())),
         },
     };
     Visited { known, result, problem, report }
@@ -240,7 +240,7 @@ pub(super) fn others(location: &Location) -> Option<Finding> {
     let finding = |health, text| Some(Finding { name: "other workspaces", health, text });
     let known = match known_states(&location.base) {
         Ok(known) => known,
-        Err(error) => return finding(Health::Notice, Failure::from(error).message().to_owned()),
+        Err(error) => return finding(Health::Notice, Failure::from(error).message),
     };
     let broken: Vec<String> = known
         .iter()

@@ -21,7 +21,7 @@ pub(super) fn redo(
         (named(expected, signature)?, approval)
     } else if yes {
         (signature, unasked(&context.location, ApprovalMeans::Yes, "redo --yes")?)
-    } else if context.console.can_ask() {
+    } else if context.console.can_ask {
         context
             .console
             .diff(|out| context.layer.write_diff(&patches, &DiffOptions::default(), out))?;

@@ -7,11 +7,12 @@ use staging_core::{
     ClosedSession, ErrorKind, Patch, Selector, Session, SessionState, Signature, StagingError,
 };
 
+use super::approval::{STAYS_PENDING, ask, missing};
 use super::context::Context;
-use super::text::{count, line};
+use super::text::{count, line, lines};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::json::{ClosedView, SessionView, patches};
+use crate::json::{ClosedView, patches};
 
 /// Lists the sessions that `status` knows, or all of them.
 pub(super) fn list(context: &Context<'_>, all: bool) -> Result<(), Failure> {
@@ -31,7 +32,6 @@ pub(super) fn print(
     left_out: usize,
 ) -> Result<(), Failure> {
     if console.json {
-        let sessions: Vec<_> = sessions.iter().map(SessionView::from).collect();
         return console.object(json!({ "sessions": sessions }));
     }
     let mut text = String::new();
@@ -89,35 +89,32 @@ fn confirm(context: &Context<'_>, session: &Session) -> Result<Signature, Failur
     let (id, label) = (session.id, &session.label);
     let rejected = count(pending.len(), "patch", "patches");
     if !context.console.json {
-        let lines: String = pending.iter().map(|patch| line(patch) + "\n").collect();
-        context.console.text(&lines)?;
+        context.console.text(&lines(pending))?;
     }
-    if !context.console.can_ask() {
+    if !context.console.can_ask {
         let message = format!("closing {id} {label} rejects {rejected}, which needs confirmation");
-        return Err(Failure::new(ErrorKind::ConfirmationMissing, message)
+        return Err(missing(message)
             .of_patches(pending.iter().map(|patch| patch.id))
             .advise("Pass --yes, or apply or discard them first."));
     }
-    if context.console.ask(&format!("Close {id} {label} and reject {rejected}?"))? {
-        return Ok(selection.signature);
-    }
-    Err(Failure::new(ErrorKind::ConfirmationMissing, "not closed: the answer was no")
-        .advise("The patches stay pending."))
+    let question = format!("Close {id} {label} and reject {rejected}?");
+    ask(context.console, &question, "not closed", STAYS_PENDING)?;
+    Ok(selection.signature)
 }
 
 fn print_closed(console: &Console, closed: &ClosedSession) -> Result<(), Failure> {
     let ClosedSession { session, rejected, dismissed } = closed;
     if console.json {
         return console.object(ClosedView {
-            session: SessionView::from(session),
+            session,
             rejected: patches(rejected),
             dismissed: patches(dismissed),
         });
     }
-    let lines = |done: &str, those: &[Patch]| -> String {
+    let each = |done: &str, those: &[Patch]| -> String {
         those.iter().map(|patch| format!("{done} {}\n", line(patch))).collect()
     };
     let (id, label, state) = (session.id, &session.label, session.state.as_str());
-    let (rejected, dismissed) = (lines("rejected", rejected), lines("dismissed", dismissed));
+    let (rejected, dismissed) = (each("rejected", rejected), each("dismissed", dismissed));
     console.report(&format!("{rejected}{dismissed}{id} {label} is {state}\n"))
 }

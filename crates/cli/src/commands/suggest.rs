@@ -11,7 +11,7 @@ use crate::nearest::nearest;
 
 /// The failure with a suggestion, where it is about an unknown patch or session.
 pub(super) fn suggest(context: &Context<'_>, failure: Failure) -> Failure {
-    let advice = match failure.unknown() {
+    let advice = match failure.unknown.as_deref() {
         Some(Unknown::Patch(id)) => for_patch(context, *id),
         Some(Unknown::Session(name)) => for_session(context, name),
         None => None,

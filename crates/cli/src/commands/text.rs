@@ -9,6 +9,11 @@ pub(super) fn line(patch: &Patch) -> String {
     patch_line(patch, Some(new_file_mode()))
 }
 
+/// Patches, a line each.
+pub(super) fn lines<'p>(patches: impl IntoIterator<Item = &'p Patch>) -> String {
+    patches.into_iter().map(|patch| line(patch) + "\n").collect()
+}
+
 /// `1 patch`, `2 patches`.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

@@ -13,7 +13,7 @@ pub(super) fn undo(
     apply: Option<ApplyId>,
     yes: bool,
 ) -> Result<(), Failure> {
-    let (apply, approval) = if yes || !context.console.can_ask() {
+    let (apply, approval) = if yes || !context.console.can_ask {
         (apply, unasked(&context.location, ApprovalMeans::Yes, "undo")?)
     } else {
         let Reversible { apply, patches, .. } = context.layer.undoable(apply)?;

@@ -8,7 +8,7 @@ use staging_core::{
     set_signature,
 };
 
-use super::{diff, discard, gc, log, recover, refresh, session, status};
+use super::{diff, discard, gc, log, recover, session, staged, status};
 use crate::args::{Command, Global, LogSelector, Session};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -33,7 +33,7 @@ pub(super) fn answer(
             }
             Ok(())
         }
-        Err(failure) if failure.is_closed_pipe() => Err(failure),
+        Err(failure) if failure.is_closed_pipe => Err(failure),
         Err(failure) => Err(failure.advise(format!(
             "Nothing was staged in `{root}` yet; --workspace names another directory."
         ))),
@@ -89,7 +89,7 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
         },
         Command::Refresh { ids } => {
             check_unknown(ids)?;
-            refresh::print_nothing_stale(console)
+            staged::print_staged(console, None, &[], &[])
         }
         Command::Gc { dry_run: false } => gc::print_sweep(console, &SweepReport::default()),
         Command::Gc { dry_run: true } => gc::print_preview(console, &SweepPreview::default()),

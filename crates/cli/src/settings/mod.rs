@@ -253,7 +253,7 @@ mod tests {
     #[case("a = 1\nb = 1", "`/c/config.toml` has 2 mistakes:\n  line 1, column 1: ")]
     fn a_mistake_is_named_with_its_file_and_place(#[case] text: &str, #[case] expected: &str) {
         let failure = parse(text).expect_err("the text is wrong");
-        assert!(failure.message().contains(expected), "{}", failure.message());
+        assert!(failure.message.contains(expected), "{}", failure.message);
         assert_eq!(failure.exit_code(), 2);
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn run(hook: &Hook, global: &Global) -> ExitCode {
         Err(failure) => {
             let mut text =
                 failure.to_text(None).trim_start_matches("greenroom: ").trim_end().to_owned();
-            if failure.is_stale() {
+            if failure.kind == ErrorKind::Stale {
                 text.push_str(". Read the file again and propose the change again.");
             }
             denied(&text)
@@ -157,6 +157,6 @@ mod tests {
     #[test]
     fn a_panic_is_a_failure_like_any_other() {
         let outcome: Result<(), Failure> = guarded(|| panic!("the test panics"));
-        assert!(outcome.is_err_and(|failure| failure.message().contains("the hook panicked")));
+        assert!(outcome.is_err_and(|failure| failure.message.contains("the hook panicked")));
     }
 }

@@ -196,7 +196,7 @@ mod tests {
             "tool_name": tool, "tool_input": input, "new_field": [1]});
         let payload = Payload::parse(event.to_string().as_bytes());
         let call = payload.and_then(|payload| of_claude_code(&payload));
-        call.map_err(|failure| failure.message().to_owned())
+        call.map_err(|failure| failure.message.clone())
     }
 
     #[rstest]

@@ -13,12 +13,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use staging_core::{
-    ApplyRequest, Approval, ApprovalMeans, DiffOptions, Digest, DiskOwner, ErrorKind, Patch,
-    Proposal, RelPath, Selector, StagingOptions, set_signature,
+    ApplyRequest, Approval, ApprovalMeans, DiffOptions, Digest, DiskOwner, Patch, Proposal,
+    RelPath, Selector, StagingOptions, set_signature,
 };
 
 use self::agents::{Format, Scope, Settings};
-use super::approval::{asked, unasked};
+use super::approval::{ask, asked, missing, unasked};
 use super::context::{Context, tidy};
 use super::options::{options, umask, wait_observer};
 use super::text::count;
@@ -278,8 +278,8 @@ fn confirm(
     scope: Scope,
     patches: &[Patch],
 ) -> Result<Approval, Failure> {
-    let is_asked = !init.yes && context.console.can_ask();
-    if !context.console.json && (is_asked || !context.console.is_quiet()) {
+    let is_asked = !init.yes && context.console.can_ask;
+    if !context.console.json && (is_asked || !context.console.is_quiet) {
         context
             .console
             .diff(|out| context.layer.write_diff(patches, &DiffOptions::default(), out))?;
@@ -296,18 +296,16 @@ fn confirm(
     if init.yes {
         return unasked(&context.location, ApprovalMeans::Yes, "init --yes");
     }
-    let missing = |why| Failure::new(ErrorKind::ConfirmationMissing, why);
-    if !context.console.can_ask() {
+    if !context.console.can_ask {
         let advice = match crate::agent::in_environment() {
             Some(_) => "Ask the user to run it in a terminal of their own.",
             None => "Read the diff and pass --yes.",
         };
         return Err(missing("init needs confirmation; nothing was changed").advise(advice));
     }
-    if context.console.ask(&format!("Change {}?", count(patches.len(), "file", "files")))? {
-        return Ok(asked());
-    }
-    Err(missing("nothing was changed: the answer was no").advise("Nothing stays pending."))
+    let question = format!("Change {}?", count(patches.len(), "file", "files"));
+    ask(context.console, &question, "nothing was changed", "Nothing stays pending.")?;
+    Ok(asked())
 }
 
 fn report(

@@ -1,0 +1,67 @@
+//! What `propose` and `refresh` staged.
+
+use std::collections::{BTreeSet, HashSet};
+
+use staging_core::{FittedFile, Patch, Proposed, SessionId, placement_remarks};
+
+use super::context::Context;
+use super::text::{lines, names};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::json::{PatchView, ProposedView};
+
+/// Reports what was staged, with the remarks about it.
+pub(super) fn report_staged(
+    context: &Context<'_>,
+    session: Option<SessionId>,
+    proposed: &[Proposed],
+    fitted: &[FittedFile],
+) -> Result<(), Failure> {
+    print_staged(context.console, session, proposed, fitted)?;
+    context.remark_patches(patches_of(proposed));
+    Ok(())
+}
+
+/// The same without the remarks of the store; the session is none where nothing was stale.
+pub(super) fn print_staged(
+    console: &Console,
+    session: Option<SessionId>,
+    proposed: &[Proposed],
+    fitted: &[FittedFile],
+) -> Result<(), Failure> {
+    let patches = patches_of(proposed);
+    let others: BTreeSet<SessionId> =
+        proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
+    let others: Vec<SessionId> = others.into_iter().collect();
+    if console.json {
+        let patches = patches.into_iter().map(PatchView::from).collect();
+        console.object(ProposedView { session, patches, also_pending_in: &others, fitted })?;
+    } else {
+        let mut text = lines(patches);
+        if proposed.is_empty() {
+            text.push_str("nothing is stale\n");
+        } else if proposed.iter().all(|one| one.withdrawn) {
+            text.push_str("nothing to stage: the file already has that content\n");
+        }
+        console.report(&text)?;
+    }
+    for remark in placement_remarks(fitted) {
+        console.remark(&remark);
+    }
+    for superseded in proposed.iter().filter_map(|one| one.superseded) {
+        console.remark(&format!("it replaces {superseded}"));
+    }
+    if !others.is_empty() {
+        let files = if proposed.len() == 1 { "the same file is" } else { "some of the files are" };
+        console.remark(&format!("{files} also pending in {}", names(&others)));
+    }
+    Ok(())
+}
+
+/// The patches that were staged, each once. They are not copied: a patch may be over a hundred
+/// thousand files.
+fn patches_of(proposed: &[Proposed]) -> Vec<&Patch> {
+    let mut seen = HashSet::new();
+    let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
+    all.filter(|patch| seen.insert(patch.id)).collect()
+}
