@@ -242,17 +242,17 @@ fn doctor_reports_broken_applies_here_and_elsewhere_and_leaves_them() {
     run_in(&stage, &other, &["propose", "a", "--from", "/dev/null"]).expect(0);
     for _ in 0..2 {
         let here = text(&stage.run(["doctor"]).expect(0));
-        assert!(here.contains("an apply is running, or was broken off (a1"), "{here}");
+        assert!(here.contains("an apply is running or was interrupted (a1"), "{here}");
         assert!(here.contains("other workspaces: no apply was interrupted in them"), "{here}");
         let there = text(&run_in(&stage, &other, &["doctor"]).expect(0));
-        assert!(there.contains("no apply is broken off\n"), "{there}");
+        assert!(there.contains("no apply was interrupted\n"), "{there}");
         let line = format!("in `{}`: `greenroom recover --all`", stage.workspace().display());
         assert!(there.contains(&line), "{there}");
     }
     let recovered = text(&stage.run(["recover"]).expect(0));
     assert!(recovered.contains("is now rolled back (2 files)"), "{recovered}");
     let here = text(&stage.run(["doctor"]).expect(0));
-    assert!(here.contains("no apply is broken off\n"), "{here}");
+    assert!(here.contains("no apply was interrupted\n"), "{here}");
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn an_open_journal_is_reported_and_a_foreign_one_is_quarantined_with_its_reason(
     assert_eq!(status.json()["open_journals"], serde_json::json!(["a9-of-nobody.journal"]));
     assert!(status.stderr.contains("journal a9-of-nobody.journal"), "{}", status.stderr);
     let doctor = text(&stage.run(["doctor"]).expect(0));
-    assert!(doctor.contains("broken off (journal a9-of-nobody.journal)"), "{doctor}");
+    assert!(doctor.contains("was interrupted (journal a9-of-nobody.journal)"), "{doctor}");
     drop(lock);
     let log = stage.run(["log", "--json"]).expect(0);
     let object = log.json();

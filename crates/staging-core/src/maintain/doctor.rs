@@ -137,7 +137,7 @@ fn workspace(options: &StagingOptions, state: &Path) -> Checked {
             open => format!("journal {}", open.join(", ")),
         };
         let text = format!(
-            "an apply is running, or was broken off ({what}): `greenroom recover` finishes it or \
+            "an apply is running or was interrupted ({what}): `greenroom recover` finishes it or \
              rolls it back"
         );
         (Health::Notice, text)
@@ -156,7 +156,7 @@ fn workspace(options: &StagingOptions, state: &Path) -> Checked {
         );
         (Health::Notice, text)
     } else {
-        (Health::Good, format!("{}, no apply is broken off", shown(workspace.root())))
+        (Health::Good, format!("{}, no apply was interrupted", shown(workspace.root())))
     })
 }
 
