@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use staging_core::open_without_waiting;
+
 /// The longest file of settings that is read, in bytes.
 pub(crate) const SETTINGS_BYTES_MAX: u64 = 16 << 20;
 
@@ -16,7 +18,7 @@ pub(crate) const SETTINGS_BYTES_MAX: u64 = 16 << 20;
 /// # Errors
 /// What the system says, and `InvalidInput` for anything but a regular file.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    let file = open(path)?;
+    let file = open_without_waiting(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
     }
@@ -55,18 +57,6 @@ pub(crate) fn read_settings(path: &Path) -> io::Result<String> {
     let content = read_regular(path, SETTINGS_BYTES_MAX)?;
     String::from_utf8(content)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
-}
-
-#[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
-}
-
-#[cfg(not(unix))]
-fn open(path: &Path) -> io::Result<File> {
-    File::open(path)
 }
 
 #[cfg(all(test, unix))]

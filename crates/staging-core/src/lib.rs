@@ -138,7 +138,7 @@ pub use signing::set_signature;
 pub use stage::StageRequest;
 pub use stage::patch_text::{FittedFile, PatchProposed};
 pub use stage::proposal::{PatchNames, PatchRequest, Proposal, Proposed};
-pub use stage::read_base::Spool;
+pub use stage::read_base::{Spool, open_without_waiting};
 #[doc(hidden)]
 pub use stage::read_step::ReadStep;
 pub use time::Timestamp;

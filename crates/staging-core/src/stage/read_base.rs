@@ -101,7 +101,7 @@ impl Inner {
     /// Stores the content of a file outside the workspace, in pieces.
     pub(crate) fn store_file(&self, path: &Path) -> Result<Stored> {
         let failed = |source| StagingError::Io { action: "read", path: path.to_owned(), source };
-        let mut file = open(path).map_err(failed)?;
+        let mut file = open_without_waiting(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             return Err(StagingError::usage(format!("`{}` is no regular file", path.display())));
@@ -275,16 +275,23 @@ pub(crate) fn is_symlink(error: &FsError) -> bool {
     *refusal == Refusal::NotAFile { kind: "symlink" }
 }
 
-/// Opens a file outside of the workspace, without waiting for the other end of a FIFO.
+/// Opens a file outside of the workspace to be read, without waiting for the other end of a FIFO.
+///
+/// # Errors
+/// What the system says.
 #[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
 }
 
+/// Opens a file outside of the workspace to be read, which never waits here.
+///
+/// # Errors
+/// What the system says.
 #[cfg(not(unix))]
-fn open(path: &Path) -> io::Result<File> {
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
