@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use staging_core::{RelPath, below_root};
+use url::Url;
 
 use crate::failure::Failure;
 
@@ -133,31 +134,11 @@ fn is_of_a_drive(named: &str) -> bool {
 
 /// The directory of a `file:` URI, or of a plain path.
 fn directory_of(uri: &str) -> Option<PathBuf> {
-    let path = match uri.strip_prefix("file://") {
-        Some(rest) => {
-            let path = rest.strip_prefix("localhost").unwrap_or(rest);
-            percent_decoded(path)?
-        }
-        None => uri.as_bytes().to_vec(),
+    let path = match uri.starts_with("file:") {
+        true => Url::parse(uri).ok()?.to_file_path().ok()?,
+        false => PathBuf::from(uri),
     };
-    let path = PathBuf::from(String::from_utf8(path).ok()?);
     path.is_absolute().then_some(path)
-}
-
-/// Percent-encoding undone (RFC 3986, section 2.1).
-fn percent_decoded(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        let value = digit(bytes.next()?)? * 16 + digit(bytes.next()?)?;
-        decoded.push(u8::try_from(value).ok()?);
-    }
-    Some(decoded)
 }
 
 #[cfg(test)]
