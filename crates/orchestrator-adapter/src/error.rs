@@ -33,10 +33,7 @@ impl ActorError {
 
     /// The file that it is about, when it is about one.
     pub fn path(&self) -> Option<&RelPath> {
-        match self {
-            Self::Staging(source) => source.path(),
-            Self::Stopped { .. } | Self::Panicked => None,
-        }
+        self.staging().and_then(StagingError::path)
     }
 
     /// What the layer reports, unless the actor could not answer.

@@ -20,6 +20,7 @@ use staging_core::{DiffStagingLayer, EventRecord, Notice};
 use tokio::sync::mpsc;
 
 use super::pool::Pool;
+use super::{Plain, paused};
 use crate::error::ActorError;
 use crate::messages::{EventDelivery, Stop, Subscribe};
 
@@ -42,24 +43,20 @@ impl Handler<EventDelivery> for Forwarder {
     fn handle(&mut self, message: EventDelivery, _: &mut Self::Context) -> Self::Result {
         let channel = self.0.clone();
         let sent = async move { channel.send(message).await };
-        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(sent).map(
-            |sent, _, context: &mut Context<Self>| {
-                if sent.is_err() {
-                    // The stream was dropped.
-                    context.stop();
-                }
-            },
-        )))
+        paused(sent, |sent, _: &mut Self, context: &mut Context<Self>| {
+            if sent.is_err() {
+                // The stream was dropped.
+                context.stop();
+            }
+        })
     }
 }
 
-impl Handler<Stop> for EventsActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        self.subscribers.clear();
+handlers! { EventsActor: Plain;
+    Stop -> (), |actor, context| {
+        actor.subscribers.clear();
         context.stop();
-    }
+    };
 }
 
 /// There is something to deliver.
@@ -204,13 +201,11 @@ impl Handler<Subscribe> for EventsActor {
         if self.subscribers.is_empty() {
             let newest = tracing::debug_span!("newest_event");
             let newest = self.pool.clone().run(newest, |layer| layer.newest_event());
-            return AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(newest).map(
-                |newest, actor, _| {
-                    actor.seq = newest?;
-                    actor.subscribers.push(subscriber);
-                    Ok(())
-                },
-            )));
+            return paused(newest, |newest, actor: &mut Self, _| {
+                actor.seq = newest?;
+                actor.subscribers.push(subscriber);
+                Ok(())
+            });
         }
         // What happened before is delivered first, to those who were there.
         let caught_up = self.catch_up();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use staging_core::{ApplyReport, DiskOwner, RecoverReport, RedoReport, SweepReport, UndoReport};
 
+use super::Plain;
 use crate::error::ActorError;
 use crate::messages::{PerformApply, Recover, RedoApply, Stop, UndoApply};
 
@@ -115,19 +116,10 @@ handlers! { FsActor: Done;
     };
 }
 
-impl Handler<Tidy> for FsActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Tidy, _: &mut Self::Context) {
-        self.tidy();
-    }
-}
-
-impl Handler<Stop> for FsActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        self.tidy();
+handlers! { FsActor: Plain;
+    Tidy -> (), |actor, _| actor.tidy();
+    Stop -> (), |actor, context| {
+        actor.tidy();
         context.stop();
-    }
+    };
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use staging_core::DiffStagingLayer;
 
+use super::Plain;
 use super::fs::{self, FsActor, Sweep};
 use super::pool::Pool;
 use crate::error::ActorError;
@@ -92,10 +93,4 @@ impl Actor for MaintenanceActor {
 }
 
 // What is under way is finished, and no more is begun.
-impl Handler<Stop> for MaintenanceActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        context.stop();
-    }
-}
+handlers! { MaintenanceActor: Plain; Stop -> (), |_actor, context| context.stop(); }

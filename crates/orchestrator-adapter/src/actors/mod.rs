@@ -9,6 +9,19 @@
 //! Mailboxes hold `mailbox_capacity` messages: use `send`, which waits for room,
 //! or `try_send`, which does not. `do_send` ignores the limit.
 
+use actix::prelude::*;
+
+/// The answer of a handler that has it at once.
+type Plain<T> = T;
+
+/// Pauses an actor's mailbox until work is done, and answers with what `then` makes of it.
+fn paused<A: Actor, T: 'static, R: 'static>(
+    work: impl Future<Output = T> + 'static,
+    then: impl FnOnce(T, &mut A, &mut A::Context) -> R + 'static,
+) -> AtomicResponse<A, R> {
+    AtomicResponse::new(Box::pin(fut::wrap_future::<_, A>(work).map(then)))
+}
+
 /// Declares handlers: for each message and its fields, the type of the answer and how the actor,
 /// with its context, finds it.
 macro_rules! handlers {

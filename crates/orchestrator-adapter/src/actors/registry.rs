@@ -14,6 +14,7 @@ use super::fs::{FsActor, ask};
 use super::maintenance::MaintenanceActor;
 use super::pool::Pool;
 use super::session::{SessionActor, show};
+use super::{Plain, paused};
 use crate::error::ActorError;
 use crate::messages::{
     AskApply, AskStatus, AskWatchHealth, DiscardPatch, EventDelivery, ListSessions, OpenEvents,
@@ -112,43 +113,68 @@ impl Actor for Registry {
     }
 }
 
-impl Handler<OpenSession> for Registry {
-    type Result = AtomicResponse<Self, Result<OpenedSession, ActorError>>;
+/// An answer, until which the mailbox pauses.
+type Paused<T> = AtomicResponse<Registry, Result<T, ActorError>>;
 
-    fn handle(&mut self, message: OpenSession, _: &mut Self::Context) -> Self::Result {
-        let label = message.label;
-        let opened = self
-            .pool
-            .clone()
-            .run(tracing::info_span!("open_session"), move |layer| layer.open_session(&label));
-        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(opened).map(
-            |opened, registry, _| {
-                let session = opened?;
-                let actor = registry.actor_of(&session);
-                Ok(OpenedSession { session, actor })
-            },
-        )))
-    }
-}
-
-impl Handler<ListSessions> for Registry {
-    type Result = AtomicResponse<Self, Result<Vec<Session>, ActorError>>;
-
-    fn handle(&mut self, _: ListSessions, _: &mut Self::Context) -> Self::Result {
+handlers! { Registry: Paused;
+    OpenSession { label } -> OpenedSession, |registry, _| {
+        let open = move |layer: &DiffStagingLayer| layer.open_session(&label);
+        let opened = registry.run(tracing::info_span!("open_session"), open);
+        paused(opened, |opened, registry: &mut Self, _| {
+            let session = opened?;
+            let actor = registry.actor_of(&session);
+            Ok(OpenedSession { session, actor })
+        })
+    };
+    ListSessions -> Vec<Session>, |registry, _| {
         let listed =
-            self.pool.clone().run(tracing::info_span!("list_sessions"), DiffStagingLayer::sessions);
-        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(listed).map(
-            |listed, registry, _| {
-                // An actor whose session has ended serves nobody.
-                for session in listed.iter().flatten() {
-                    if session.state != SessionState::Open {
-                        registry.sessions.remove(&session.id);
-                    }
+            registry.run(tracing::info_span!("list_sessions"), DiffStagingLayer::sessions);
+        paused(listed, |listed, registry: &mut Self, _| {
+            // An actor whose session has ended serves nobody.
+            for session in listed.iter().flatten() {
+                if session.state != SessionState::Open {
+                    registry.sessions.remove(&session.id);
                 }
-                listed
-            },
-        )))
-    }
+            }
+            listed
+        })
+    };
+    Shutdown -> (), |registry, _| {
+        let sessions: Vec<_> = registry.sessions.drain().map(|(_, actor)| actor).collect();
+        let (fs, pool) = (registry.fs.clone(), registry.pool.clone());
+        let watching = registry.watching.take();
+        let (maintenance, events) = (registry.maintenance.clone(), registry.events.clone());
+        let stopped = async move {
+            if maintenance.send(Stop).await.is_err() {
+                tracing::debug!("the maintenance actor had stopped already");
+            }
+            for session in sessions {
+                if session.send(Stop).await.is_err() {
+                    tracing::debug!("a session's actor had stopped already");
+                }
+            }
+            // The watcher's thread is waited for, and what was proposed last is made durable.
+            let flushed = pool.run(tracing::debug_span!("shutdown"), move |layer| {
+                drop(watching);
+                layer.flush()
+            });
+            if let Err(error) = flushed.await {
+                tracing::warn!(%error, "a power cut may take what was proposed last");
+            }
+            let stopped = fs.send(Stop).await;
+            if events.send(Stop).await.is_err() {
+                tracing::debug!("the events actor had stopped already");
+            }
+            stopped.map_err(|_| ActorError::Stopped { actor: "FsActor" })
+        };
+        paused(stopped, |stopped, registry: &mut Self, context: &mut Context<Self>| {
+            if let Some(arbiter) = registry.fs_arbiter.take() {
+                arbiter.stop();
+            }
+            context.stop();
+            stopped
+        })
+    };
 }
 
 handlers! { Registry: Answer;
@@ -200,53 +226,8 @@ handlers! { Registry: Answer;
 
 const EVENTS_STOPPED: ActorError = ActorError::Stopped { actor: "events actor" };
 
-impl Handler<AskWatchHealth> for Registry {
-    type Result = Option<WatchHealth>;
-
-    fn handle(&mut self, _: AskWatchHealth, _: &mut Self::Context) -> Self::Result {
-        self.watching.as_ref().map(Watching::health)
-    }
-}
-
-impl Handler<Shutdown> for Registry {
-    type Result = AtomicResponse<Self, Result<(), ActorError>>;
-
-    fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
-        let sessions: Vec<_> = self.sessions.drain().map(|(_, actor)| actor).collect();
-        let (fs, pool) = (self.fs.clone(), self.pool.clone());
-        let watching = self.watching.take();
-        let (maintenance, events) = (self.maintenance.clone(), self.events.clone());
-        let stopped = async move {
-            if maintenance.send(Stop).await.is_err() {
-                tracing::debug!("the maintenance actor had stopped already");
-            }
-            for session in sessions {
-                if session.send(Stop).await.is_err() {
-                    tracing::debug!("a session's actor had stopped already");
-                }
-            }
-            // The watcher's thread is waited for, and what was proposed last is made durable.
-            let flushed = pool.run(tracing::debug_span!("shutdown"), move |layer| {
-                drop(watching);
-                layer.flush()
-            });
-            if let Err(error) = flushed.await {
-                tracing::warn!(%error, "a power cut may take what was proposed last");
-            }
-            let stopped = fs.send(Stop).await;
-            if events.send(Stop).await.is_err() {
-                tracing::debug!("the events actor had stopped already");
-            }
-            stopped.map_err(|_| ActorError::Stopped { actor: "FsActor" })
-        };
-        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(stopped).map(
-            |stopped, registry, context: &mut Context<Self>| {
-                if let Some(arbiter) = registry.fs_arbiter.take() {
-                    arbiter.stop();
-                }
-                context.stop();
-                stopped
-            },
-        )))
-    }
+handlers! { Registry: Plain;
+    AskWatchHealth -> Option<WatchHealth>, |registry, _| {
+        registry.watching.as_ref().map(Watching::health)
+    };
 }

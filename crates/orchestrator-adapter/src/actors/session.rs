@@ -10,6 +10,7 @@ use staging_core::{
 
 use super::fs::{FsActor, ask};
 use super::pool::Pool;
+use super::{Plain, paused};
 use crate::error::ActorError;
 use crate::messages::{
     ApplyChangeSet, ApplyPatch, CloseSession, DiscardPatch, PerformApply, ProposePatch,
@@ -138,6 +139,17 @@ handlers! { SessionActor: Answer;
         let span = tracing::info_span!("discard", session = %actor.session);
         actor.run(span, move |layer| layer.discard(&ids, reason_text.as_deref()))
     };
+    CloseSession -> Session, |actor, _| {
+        let session = actor.session;
+        let span = tracing::info_span!("close_session", %session);
+        let closed = actor.pool.clone().run(span, move |layer| layer.close_session(session));
+        paused(closed, |closed, _: &mut Self, context: &mut Context<Self>| {
+            if closed.is_ok() {
+                context.stop();
+            }
+            closed
+        })
+    };
 }
 
 /// The approval by a client for its user.
@@ -157,28 +169,4 @@ pub(super) fn show(
     Ok(ShownDiff { patches, text, signature, stale, lapsed })
 }
 
-impl Handler<CloseSession> for SessionActor {
-    type Result = Answer<Session>;
-
-    fn handle(&mut self, _: CloseSession, _: &mut Self::Context) -> Self::Result {
-        let session = self.session;
-        let span = tracing::info_span!("close_session", %session);
-        let closed = self.pool.clone().run(span, move |layer| layer.close_session(session));
-        AtomicResponse::new(Box::pin(fut::wrap_future::<_, Self>(closed).map(
-            |closed, _, context: &mut Context<Self>| {
-                if closed.is_ok() {
-                    context.stop();
-                }
-                closed
-            },
-        )))
-    }
-}
-
-impl Handler<Stop> for SessionActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        context.stop();
-    }
-}
+handlers! { SessionActor: Plain; Stop -> (), |_actor, context| context.stop(); }
