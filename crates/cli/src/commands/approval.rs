@@ -3,6 +3,7 @@
 use staging_core::{Approval, ApprovalMeans, ErrorKind, Patch, Signature};
 
 use super::context::Context;
+use super::options::defaults;
 use super::text::lines;
 use crate::args::ExpectedSignature;
 use crate::console::Console;
@@ -21,11 +22,8 @@ pub(super) fn unasked(
 ) -> Result<Approval, Failure> {
     let agent = crate::agent::in_environment();
     if let (Some(agent), ApprovalMeans::Yes) = (agent, means) {
-        let allowed = match &location.config_file {
-            Some(file) => Settings::read(file)?.allows_yes_under_agents(),
-            None => false,
-        };
-        if !allowed {
+        let settings = Settings::read(location.config_file.as_deref(), defaults(location))?;
+        if !settings.allows_yes_under_agents {
             return Err(Failure::refused(format!(
                 "`{command}` is refused in the environment of {agent}, because it does not ask"
             ))

@@ -59,7 +59,7 @@ fn configuration(location: &Location) -> Finding {
     if !file.exists() {
         return finding(Health::Good, format!("none in `{}`: the defaults", shown(file)));
     }
-    match checked_settings(file, location) {
+    match checked_settings(location, defaults(location)) {
         Ok(_) => finding(Health::Good, format!("`{}`", shown(file))),
         Err(failure) => finding(Health::Bad, failure.message.clone()),
     }

@@ -32,7 +32,7 @@ mod without_state;
 use staging_core::{DiskOwner, StagingOptions};
 
 use self::context::Context;
-use self::options::{elicitation_wait, options};
+use self::options::{options, settings};
 use crate::args::{Arguments, Command, Recover, Session};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -65,10 +65,12 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     if matches!(arguments.command, Command::Doctor) {
         return doctor::doctor(console, &arguments.global, &location);
     }
-    let options = options(&arguments.global, &location)?;
+    let settings = settings(&arguments.global, &location)?;
+    let elicitation_wait = settings.elicitation_wait();
+    let options = settings.options;
     if let Command::Mcp { session } = &arguments.command {
         mcp::recover_first(&options, console);
-        return mcp::serve(options, session.as_deref(), elicitation_wait(&location)?);
+        return mcp::serve(options, session.as_deref(), elicitation_wait);
     }
     let makes_state = matches!(arguments.command, Command::Propose(_));
     if !makes_state && !location.has_state() {

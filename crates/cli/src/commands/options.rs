@@ -1,8 +1,6 @@
 //! What the libraries are given: the places and the user's configuration.
 
-use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use staging_core::{StagingOptions, WaitObserver};
 
@@ -15,13 +13,16 @@ use crate::settings::Settings;
 
 /// The options of the layer, from the location and the user's configuration.
 pub(super) fn options(global: &Global, location: &Location) -> Result<StagingOptions, Failure> {
+    Ok(settings(global, location)?.options)
+}
+
+/// The same with what else the user's configuration says.
+pub(super) fn settings(global: &Global, location: &Location) -> Result<Settings, Failure> {
     let mut options = defaults(location);
     options.wait_observer = wait_observer(global);
-    if let Some(file) = &location.config_file {
-        checked_settings(file, location)?.configure(&mut options);
-    }
+    let settings = checked_settings(location, options)?;
     tracing::debug!(workspace = ?location.root, state = ?location.state_dir, ?global, "found");
-    Ok(options)
+    Ok(settings)
 }
 
 /// The options of the layer without the user's configuration.
@@ -34,16 +35,21 @@ pub(super) fn defaults(location: &Location) -> StagingOptions {
     options
 }
 
-/// The user's configuration, which is outside of the workspace, and so do its plugins.
-pub(super) fn checked_settings(file: &Path, location: &Location) -> Result<Settings, Failure> {
-    if file.exists() {
+/// These options with the user's configuration, which is outside of the workspace, as its plugins
+/// are.
+pub(super) fn checked_settings(
+    location: &Location,
+    options: StagingOptions,
+) -> Result<Settings, Failure> {
+    let file = location.config_file.as_deref();
+    if let Some(file) = file.filter(|file| file.exists()) {
         let advice = "Keep it elsewhere and set XDG_CONFIG_HOME, or protect another directory.";
         check_outside(file, &location.root, "the configuration", advice)?;
     }
-    let settings = Settings::read(file)?;
-    for library in settings.libraries() {
+    let settings = Settings::read(file, options)?;
+    for library in &settings.options.strategies {
         let advice = "Keep it elsewhere and allow it there.";
-        check_outside(library, &location.root, "the plugin", advice)?;
+        check_outside(&library.path, &location.root, "the plugin", advice)?;
     }
     Ok(settings)
 }
@@ -56,14 +62,6 @@ pub(super) fn wait_observer(global: &Global) -> WaitObserver {
             say(&waiting.to_string());
         }
     })
-}
-
-/// What the user's configuration says of questions to an agent's client.
-pub(super) fn elicitation_wait(location: &Location) -> Result<Option<Duration>, Failure> {
-    match &location.config_file {
-        Some(file) => Ok(Settings::read(file)?.elicitation_wait()),
-        None => Ok(None),
-    }
 }
 
 /// The permission bits of a file that is created without naming any. They stay what they are when

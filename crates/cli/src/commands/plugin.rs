@@ -63,8 +63,8 @@ impl<'a> PluginCommand<'a> {
         })?;
         let root = location.as_ref().map_or(Path::new(""), |location| &location.root);
         let state = location.as_ref().map_or(Path::new(""), |location| &location.state_dir);
-        let mut options = StagingOptions::new(root, state);
-        Settings::read(&config_file)?.configure(&mut options);
+        let options = StagingOptions::new(root, state);
+        let options = Settings::read(Some(&config_file), options)?.options;
         let host = plugin_host::of_this_program()
             .ok_or_else(|| Failure::new(ErrorKind::Io, "cannot find this program's own file"))?;
         Ok(Self { console, location, config_file, options, host })

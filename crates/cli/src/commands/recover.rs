@@ -10,7 +10,7 @@ use staging_core::{
 };
 
 use super::context::Context;
-use super::options::new_file_mode;
+use super::options::defaults;
 use super::text::{count, names};
 use crate::args::Global;
 use crate::console::Console;
@@ -223,16 +223,10 @@ fn recover_known(
 /// The options for recovery: the user's configuration without strategies, which recovery does not
 /// use. The configuration may be in the workspace where that is a folder of the user's settings.
 fn options(location: &Location) -> Result<StagingOptions, Failure> {
-    let mut options = StagingOptions::new(&location.root, &location.state_dir);
-    let (strategies, diff) = (options.strategies.clone(), options.diff.clone());
-    if let Some(file) = &location.config_file {
-        Settings::read(file)?.configure(&mut options);
-    }
-    options.new_file_mode = new_file_mode();
-    options.owns_sessions = false;
-    options.strategies = strategies;
-    options.diff = diff;
-    Ok(options)
+    let StagingOptions { strategies, diff, .. } = defaults(location);
+    let file = location.config_file.as_deref();
+    let options = Settings::read(file, defaults(location))?.options;
+    Ok(StagingOptions { strategies, diff, ..options })
 }
 
 /// The finding of `doctor` about all other workspaces of the user.

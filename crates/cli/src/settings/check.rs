@@ -1,12 +1,16 @@
-//! Finds every mistake in the configuration, with its line and column, and what is allowed there.
+//! The keys of the configuration: what each may hold, and where its value goes. Every mistake is
+//! found, with its line and column, and what is allowed there.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
+use std::time::Duration;
 
+use staging_core::{Digest, Hosting, StagingOptions, TrustedLibrary};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use self::Allowed::{AbsolutePath, Hash, Libraries, Strategy, Switch, Table, Text, Time, Whole};
 use super::duration::parse_duration;
 use crate::nearest::nearest;
 
@@ -16,104 +20,139 @@ pub(crate) const BUNDLED: [&str; 4] = ["histogram", "myers", "patience", "full-r
 /// A value that is quoted in a message has at most so many characters.
 const QUOTED_CHARS_MAX: usize = 40;
 
-/// What a key may hold.
-#[derive(Clone, Copy)]
-enum Allowed {
+/// What the user decides. What the file does not say keeps its default.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The options of the layer.
+    pub(crate) options: StagingOptions,
+    /// Whether a command that does not ask may change files in an agent's environment.
+    pub(crate) allows_yes_under_agents: bool,
+    approves_by_elicitation: bool,
+    elicitation_wait: Duration,
+}
+
+impl Settings {
+    /// The defaults, with these of the layer.
+    pub(super) fn new(options: StagingOptions) -> Self {
+        Self {
+            options,
+            allows_yes_under_agents: false,
+            approves_by_elicitation: false,
+            elicitation_wait: Duration::from_secs(5 * 60),
+        }
+    }
+
+    /// How long a question to the client's user stays open; none unless the user turned such
+    /// questions on.
+    pub(crate) fn elicitation_wait(&self) -> Option<Duration> {
+        self.approves_by_elicitation.then_some(self.elicitation_wait)
+    }
+}
+
+/// What a key may hold, and what takes its value.
+enum Allowed<T: 'static> {
     /// `true` or `false`.
-    Switch,
+    Switch(fn(&mut T, bool)),
     /// A whole number with its unit, minimum and maximum.
-    Whole(&'static str, u64, u64),
+    Whole(&'static str, u64, u64, fn(&mut T, u64)),
     /// A number and a unit of time.
-    Time,
+    Time(fn(&mut T, Duration)),
     /// The name of a strategy, bundled or among `strategies`.
-    Strategy,
-    /// Any text.
-    Text,
+    Strategy(fn(&mut T, &str)),
+    /// Any text. As the two that follow, it cannot be left out.
+    Text(fn(&mut T, &str)),
     /// An absolute path.
-    AbsolutePath,
+    AbsolutePath(fn(&mut T, &Path)),
     /// A BLAKE3 digest.
-    Digest,
+    Hash(fn(&mut T, Digest)),
     /// A table with these keys.
-    Table(&'static [Key]),
-    /// A list of tables that each have these keys.
-    Tables(&'static [Key]),
+    Table(&'static [Key<T>]),
+    /// A list of tables, one for each library.
+    Libraries(fn(&mut T) -> &mut Vec<TrustedLibrary>),
 }
 
-struct Key {
-    name: &'static str,
-    allowed: Allowed,
-    /// Whether it has to be there.
-    is_required: bool,
-}
+type Key<T> = (&'static str, Allowed<T>);
 
-const fn key(name: &'static str, allowed: Allowed) -> Key {
-    Key { name, allowed, is_required: false }
-}
+const MAX: u64 = i64::MAX as u64;
 
-const fn required(name: &'static str, allowed: Allowed) -> Key {
-    Key { name, allowed, is_required: true }
-}
-
-const BYTES: Allowed = Allowed::Whole("bytes", 0, i64::MAX as u64);
-
-const KEYS: &[Key] = &[
-    key("durable_proposals", Allowed::Switch),
-    key("allow_yes_under_agents", Allowed::Switch),
-    key("allow_git", Allowed::Switch),
-    key("allow_hard_links", Allowed::Switch),
-    key("allow_other_mounts", Allowed::Switch),
-    key("allow_move_aside", Allowed::Switch),
-    key("strategies", Allowed::Tables(LIBRARY)),
-    key(
-        "diff",
-        Allowed::Table(&[key("strategy", Allowed::Strategy), key("size_max_bytes", BYTES)]),
+const KEYS: &[Key<Settings>] = &[
+    ("durable_proposals", Switch(|to, is| to.options.durable_proposals = is)),
+    ("allow_yes_under_agents", Switch(|to, is| to.allows_yes_under_agents = is)),
+    ("allow_git", Switch(|to, is| to.options.allow_git = is)),
+    ("allow_hard_links", Switch(|to, is| to.options.allow_hard_links = is)),
+    ("allow_other_mounts", Switch(|to, is| to.options.allow_other_mounts = is)),
+    ("allow_move_aside", Switch(|to, is| to.options.allow_move_aside = is)),
+    ("strategies", Libraries(|to| &mut to.options.strategies)),
+    ("diff", Table(DIFF)),
+    ("plugins", Table(PLUGINS)),
+    (
+        "session",
+        Table(&[("expires_after", Time(|to, time| to.options.session_expires_after = time))]),
     ),
-    key(
-        "plugins",
-        Allowed::Table(&[
-            key("deadline_ms", Allowed::Whole("milliseconds", 1, i64::MAX as u64)),
-            key("memory_max_bytes", Allowed::Whole("bytes", 1, i64::MAX as u64)),
-        ]),
+    ("history", Table(&[("keep_for", Time(|to, time| to.options.history_keep_for = time))])),
+    ("limits", Table(LIMITS)),
+    ("mcp", Table(MCP)),
+];
+
+const DIFF: &[Key<Settings>] = &[
+    ("strategy", Strategy(|to, name| to.options.diff.strategy = name.to_owned())),
+    ("size_max_bytes", Whole("bytes", 0, MAX, |to, bytes| to.options.diff.size_max_bytes = bytes)),
+];
+
+const PLUGINS: &[Key<Settings>] = &[
+    (
+        "deadline_ms",
+        Whole("milliseconds", 1, MAX, |to, ms| {
+            to.options.diff.deadline = Duration::from_millis(ms)
+        }),
     ),
-    key("session", Allowed::Table(&[key("expires_after", Allowed::Time)])),
-    key("history", Allowed::Table(&[key("keep_for", Allowed::Time)])),
-    key(
-        "limits",
-        Allowed::Table(&[
-            key("session_bytes_max", BYTES),
-            key("session_patches_max", Allowed::Whole("patches", 0, u32::MAX as u64)),
-            key("stored_bytes_max", BYTES),
-        ]),
-    ),
-    key(
-        "mcp",
-        Allowed::Table(&[
-            key("approve_by_elicitation", Allowed::Switch),
-            key("elicitation_wait", Allowed::Time),
-        ]),
+    (
+        "memory_max_bytes",
+        Whole("bytes", 1, MAX, |to, bytes| to.options.plugin_limits.memory_bytes_max = bytes),
     ),
 ];
 
-const LIBRARY: &[Key] = &[
-    required("name", Allowed::Text),
-    required("path", Allowed::AbsolutePath),
-    required("blake3", Allowed::Digest),
-    key("in_process", Allowed::Switch),
+const LIMITS: &[Key<Settings>] = &[
+    ("session_bytes_max", Whole("bytes", 0, MAX, |to, bytes| to.options.session_bytes_max = bytes)),
+    (
+        "session_patches_max",
+        Whole("patches", 0, u32::MAX as u64, |to, patches| {
+            to.options.session_patches_max = patches as u32
+        }),
+    ),
+    ("stored_bytes_max", Whole("bytes", 0, MAX, |to, bytes| to.options.stored_bytes_max = bytes)),
 ];
 
-/// Every mistake in a text, in its order, a line for each that begins with its place.
-pub(super) fn mistakes(text: &str) -> Vec<String> {
+/// What only the user decides about agents that speak the Model Context Protocol. None of it is an
+/// option of the command, whose command line may stand in a file of the workspace.
+const MCP: &[Key<Settings>] = &[
+    ("approve_by_elicitation", Switch(|to, is| to.approves_by_elicitation = is)),
+    ("elicitation_wait", Time(|to, time| to.elicitation_wait = time)),
+];
+
+const LIBRARY: &[Key<TrustedLibrary>] = &[
+    ("name", Text(|to, name| to.name = name.to_owned())),
+    ("path", AbsolutePath(|to, path| to.path = path.to_owned())),
+    ("blake3", Hash(|to, blake3| to.blake3 = blake3)),
+    // A crash of the library is then a crash of the command.
+    (
+        "in_process",
+        Switch(|to, is| to.hosting = if is { Hosting::InProcess } else { Hosting::Child }),
+    ),
+];
+
+/// Puts what a text says into the settings. Every mistake, in the order of the text, a line for each
+/// that begins with its place; with one, the settings are of no use.
+pub(super) fn mistakes(text: &str, settings: &mut Settings) -> Vec<String> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut found = Found { text, libraries: Vec::new(), mistakes: Vec::new() };
+    let mut found = Found { text, chosen: None, mistakes: Vec::new() };
     // What stands behind a mistake of the syntax may only follow from it.
     if let Some(error) = errors.first() {
         let span = error.span().unwrap_or(0..0);
         found.at(span, format!("this is no TOML: {}", error.message()));
     } else {
-        let table = document.get_ref();
-        found.libraries = names_of_libraries(table);
-        found.table(table, KEYS, "");
-        found.same_names(table);
+        found.table(document.get_ref(), KEYS, "", settings);
+        found.strategy(settings);
     }
     found.mistakes.sort_by_key(|(at, _)| *at);
     found.mistakes.into_iter().map(|(_, mistake)| mistake).collect()
@@ -129,8 +168,8 @@ pub(super) fn no_utf8(error: &FromUtf8Error) -> String {
 
 struct Found<'t> {
     text: &'t str,
-    /// The names of the strategies that come from libraries.
-    libraries: Vec<String>,
+    /// The place of the chosen strategy, which may be one of a library further on.
+    chosen: Option<Range<usize>>,
     mistakes: Vec<(usize, String)>,
 }
 
@@ -140,64 +179,64 @@ impl Found<'_> {
         self.mistakes.push((span.start, format!("line {line}, column {column}: {what}")));
     }
 
-    fn table(&mut self, table: &DeTable<'_>, keys: &'static [Key], prefix: &str) {
+    fn table<T>(&mut self, table: &DeTable<'_>, keys: &[Key<T>], prefix: &str, to: &mut T) {
         for (name, value) in table {
             let full = format!("{prefix}{}", name.get_ref());
-            match keys.iter().find(|key| key.name == name.get_ref().as_ref()) {
-                Some(key) => self.value(value, key.allowed, &full),
+            match keys.iter().find(|(key, _)| key == name.get_ref()) {
+                Some((_, allowed)) => self.value(value, allowed, &full, to),
                 None => self.unknown(name.span(), name.get_ref(), keys, prefix),
             }
         }
     }
 
-    fn unknown(&mut self, span: Range<usize>, name: &str, keys: &[Key], prefix: &str) {
-        let names = || keys.iter().map(|key| key.name);
-        let meant = match (elsewhere(name), nearest(name, names())) {
-            (Some(full), _) => format!("did you mean `{full}`?"),
-            (None, Some(near)) => format!("did you mean `{prefix}{near}`?"),
-            (None, None) => {
-                let all: Vec<String> = names().map(|name| format!("`{name}`")).collect();
-                format!("known are {}", all.join(", "))
-            }
+    fn unknown<T>(&mut self, span: Range<usize>, name: &str, keys: &[Key<T>], prefix: &str) {
+        let names = keys.iter().map(|(key, _)| *key);
+        let meant = match elsewhere(name) {
+            Some(full) => format!("did you mean `{full}`?"),
+            None => meant(name, names, prefix),
         };
         self.at(span, format!("there is no key `{prefix}{name}`; {meant}"));
     }
 
-    fn value(&mut self, value: &Spanned<DeValue<'_>>, allowed: Allowed, full: &str) {
-        let is_right = match (allowed, value.get_ref()) {
-            (Allowed::Table(keys), DeValue::Table(table)) => {
-                return self.table(table, keys, &format!("{full}."));
+    fn value<T>(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        allowed: &Allowed<T>,
+        full: &str,
+        to: &mut T,
+    ) {
+        let taken = match (allowed, value.get_ref()) {
+            (Table(keys), DeValue::Table(table)) => {
+                return self.table(table, keys, &format!("{full}."), to);
             }
-            (Allowed::Tables(keys), DeValue::Array(list)) => {
+            (Libraries(libraries), DeValue::Array(list)) => {
                 for (number, each) in list.iter().enumerate() {
-                    let full = format!("{full}[{}]", number + 1);
-                    match each.get_ref() {
-                        DeValue::Table(table) => self.entry(each.span(), table, keys, &full),
-                        _ => self.wrong(each, "a table", &full),
-                    }
+                    self.library(each, &format!("{full}[{}]", number + 1), libraries(to));
                 }
                 return;
             }
-            (Allowed::Switch, DeValue::Boolean(_)) => true,
-            (Allowed::Whole(_, min, max), DeValue::Integer(number)) => {
-                let digits = number.as_str();
-                u64::from_str_radix(digits.trim_start_matches('+'), number.radix())
-                    .is_ok_and(|number| (min..=max).contains(&number))
+            (Switch(set), DeValue::Boolean(is)) => Some(*is).map(|is| set(to, is)),
+            (Whole(_, min, max, set), DeValue::Integer(number)) => {
+                let digits = number.as_str().trim_start_matches('+');
+                let number = u64::from_str_radix(digits, number.radix()).ok();
+                number.filter(|number| (min..=max).contains(&number)).map(|number| set(to, number))
             }
-            (Allowed::Time, DeValue::String(text)) => parse_duration(text).is_some(),
-            (Allowed::Strategy, DeValue::String(name)) => {
-                return self.strategy(value.span(), name, full);
+            (Time(set), DeValue::String(text)) => parse_duration(text).map(|time| set(to, time)),
+            (Strategy(set), DeValue::String(name)) => {
+                self.chosen = Some(value.span());
+                Some(name).map(|name| set(to, name))
             }
-            (Allowed::Text, DeValue::String(text)) => !text.is_empty(),
-            (Allowed::AbsolutePath, DeValue::String(path)) => {
-                Path::new(path.as_ref()).is_absolute()
+            (Text(set), DeValue::String(text)) => {
+                Some(text).filter(|text| !text.is_empty()).map(|text| set(to, text))
             }
-            (Allowed::Digest, DeValue::String(text)) => {
-                text.parse::<staging_core::Digest>().is_ok()
+            (AbsolutePath(set), DeValue::String(path)) => {
+                let path = Path::new(path.as_ref());
+                path.is_absolute().then(|| set(to, path))
             }
-            _ => false,
+            (Hash(set), DeValue::String(text)) => text.parse().ok().map(|digest| set(to, digest)),
+            _ => None,
         };
-        if !is_right {
+        if taken.is_none() {
             self.wrong(value, &in_words(allowed), full);
         }
     }
@@ -208,91 +247,92 @@ impl Found<'_> {
         self.at(span, format!("`{full}` is {there}; expected {expected}"));
     }
 
-    /// One entry of a list of tables.
-    fn entry(&mut self, span: Range<usize>, table: &DeTable<'_>, keys: &'static [Key], full: &str) {
-        self.table(table, keys, &format!("{full}."));
-        for key in keys.iter().filter(|key| key.is_required) {
-            if !table.keys().any(|name| name.get_ref() == key.name) {
-                let expected = in_words(key.allowed);
-                self.at(span.clone(), format!("`{full}` lacks `{}`: {expected}", key.name));
-            }
-        }
-    }
-
-    fn strategy(&mut self, span: Range<usize>, name: &str, full: &str) {
-        let known: Vec<&str> =
-            BUNDLED.into_iter().chain(self.libraries.iter().map(String::as_str)).collect();
-        if known.contains(&name) {
-            return;
-        }
-        let meant = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => {
-                let all: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-                format!("known are {}", all.join(", "))
-            }
+    /// One entry of the list of libraries.
+    fn library(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        full: &str,
+        libraries: &mut Vec<TrustedLibrary>,
+    ) {
+        let DeValue::Table(table) = value.get_ref() else {
+            return self.wrong(value, "a table", full);
         };
-        let there = quoted(&self.text[span.clone()]);
-        self.at(span, format!("`{full}` is {there}, which is no strategy; {meant}"));
+        let (blake3, hosting) = (Digest::of(b""), Hosting::Child);
+        let mut library =
+            TrustedLibrary { name: String::new(), path: PathBuf::new(), blake3, hosting };
+        self.table(table, LIBRARY, &format!("{full}."), &mut library);
+        for (name, allowed) in LIBRARY {
+            let is_required = matches!(allowed, Text(_) | AbsolutePath(_) | Hash(_));
+            if is_required && !table.contains_key(*name) {
+                let expected = in_words(allowed);
+                self.at(value.span(), format!("`{full}` lacks `{name}`: {expected}"));
+            }
+        }
+        if let Some(name) = table.get("name")
+            && strategies(libraries).any(|known| known == library.name)
+        {
+            let there = quoted(&library.name);
+            let what = format!("`{full}.name` is {there}, as another strategy is named");
+            self.at(name.span(), what);
+        }
+        libraries.push(library);
     }
 
-    /// Two strategies cannot have the same name.
-    fn same_names(&mut self, table: &DeTable<'_>) {
-        let mut seen: Vec<String> = BUNDLED.map(str::to_owned).into();
-        for (number, entry) in libraries(table).enumerate() {
-            let Some(name) = field(entry, "name") else { continue };
-            let Some(text) = name.get_ref().as_str() else { continue };
-            if seen.iter().any(|seen| seen == text) {
-                let there = quoted(text);
-                let full = format!("strategies[{}].name", number + 1);
-                self.at(name.span(), format!("`{full}` is {there}, as another strategy is named"));
-            }
-            seen.push(text.to_owned());
+    /// The chosen strategy has to be one.
+    fn strategy(&mut self, settings: &Settings) {
+        let Some(span) = self.chosen.clone() else { return };
+        let name = &settings.options.diff.strategy;
+        let known = || strategies(&settings.options.strategies);
+        if !known().any(|known| known == name) {
+            let there = quoted(&self.text[span.clone()]);
+            let meant = meant(name, known(), "");
+            let what = format!("`diff.strategy` is {there}, which is no strategy; {meant}");
+            self.at(span, what);
         }
     }
 }
 
-fn libraries<'d, 'i>(table: &'d DeTable<'i>) -> impl Iterator<Item = &'d DeTable<'i>> {
-    let list = field(table, "strategies").and_then(|value| value.get_ref().as_array());
-    list.into_iter().flat_map(|list| list.iter()).filter_map(|entry| entry.get_ref().as_table())
+/// The names of all strategies.
+fn strategies(libraries: &[TrustedLibrary]) -> impl Iterator<Item = &str> + Clone {
+    BUNDLED.into_iter().chain(libraries.iter().map(|library| library.name.as_str()))
 }
 
-fn names_of_libraries(table: &DeTable<'_>) -> Vec<String> {
-    let name = |entry| Some(field(entry, "name")?.get_ref().as_str()?.to_owned());
-    libraries(table).filter_map(name).collect()
-}
-
-fn field<'d, 'i>(table: &'d DeTable<'i>, name: &str) -> Option<&'d Spanned<DeValue<'i>>> {
-    table.iter().find(|(key, _)| key.get_ref() == name).map(|(_, value)| value)
+/// What an unknown name may mean, or which ones are known.
+fn meant<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone, prefix: &str) -> String {
+    match nearest(name, known.clone()) {
+        Some(near) => format!("did you mean `{prefix}{near}`?"),
+        None => {
+            let all: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+            format!("known are {}", all.join(", "))
+        }
+    }
 }
 
 /// Where a key belongs that stands in a wrong table.
 fn elsewhere(name: &str) -> Option<String> {
-    KEYS.iter().find_map(|key| match key.allowed {
-        Allowed::Table(keys) if keys.iter().any(|inner| inner.name == name) => {
-            Some(format!("{}.{name}", key.name))
+    KEYS.iter().find_map(|(key, allowed)| match allowed {
+        Table(keys) if keys.iter().any(|(inner, _)| *inner == name) => {
+            Some(format!("{key}.{name}"))
         }
-        _ if key.name == name => Some(name.to_owned()),
+        _ if *key == name => Some(name.to_owned()),
         _ => None,
     })
 }
 
-fn in_words(allowed: Allowed) -> String {
+fn in_words<T>(allowed: &Allowed<T>) -> String {
     match allowed {
-        Allowed::Switch => "true or false".to_owned(),
-        Allowed::Whole(unit, min, max) if max < i64::MAX as u64 => {
+        Switch(_) => "true or false".to_owned(),
+        Whole(unit, min, max, _) if *max < MAX => {
             format!("a whole number of {unit}, from {min} to {max}")
         }
-        Allowed::Whole(unit, min, _) => format!("a whole number of {unit}, {min} or more"),
-        Allowed::Time => {
-            "text with a whole number above 0 and s, m, h or d, like \"24h\"".to_owned()
-        }
-        Allowed::Strategy => "the name of a strategy, like \"histogram\"".to_owned(),
-        Allowed::Text => "text".to_owned(),
-        Allowed::AbsolutePath => "an absolute path".to_owned(),
-        Allowed::Digest => "the 64 hex digits of the library's BLAKE3 digest".to_owned(),
-        Allowed::Table(_) => "a table".to_owned(),
-        Allowed::Tables(_) => "a list of tables".to_owned(),
+        Whole(unit, min, ..) => format!("a whole number of {unit}, {min} or more"),
+        Time(_) => "text with a whole number above 0 and s, m, h or d, like \"24h\"".to_owned(),
+        Strategy(_) => "the name of a strategy, like \"histogram\"".to_owned(),
+        Text(_) => "text".to_owned(),
+        AbsolutePath(_) => "an absolute path".to_owned(),
+        Hash(_) => "the 64 hex digits of the library's BLAKE3 digest".to_owned(),
+        Table(_) => "a table".to_owned(),
+        Libraries(_) => "a list of tables".to_owned(),
     }
 }
 
@@ -317,6 +357,10 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    fn found_in(text: &str) -> Vec<String> {
+        mistakes(text, &mut Settings::new(StagingOptions::new("/w", "/s")))
+    }
 
     #[rstest]
     #[case::unknown(
@@ -407,13 +451,13 @@ mod tests {
         #[case] text: &str,
         #[case] expected: &str,
     ) {
-        let found = mistakes(text);
+        let found = found_in(text);
         assert!(found.iter().any(|mistake| mistake.contains(expected)), "{found:#?}");
     }
 
     #[test]
     fn every_mistake_is_named_in_the_order_of_the_file() {
-        let found = mistakes("[diff]\nstrategy = 1\nsize = 2\n[session]\nexpires_after = true\n");
+        let found = found_in("[diff]\nstrategy = 1\nsize = 2\n[session]\nexpires_after = true\n");
         let lines: Vec<&str> =
             found.iter().filter_map(|mistake| mistake.split(',').next()).collect();
         assert_eq!(lines, ["line 2", "line 3", "line 5"], "{found:#?}");
@@ -422,7 +466,7 @@ mod tests {
     #[test]
     fn a_number_may_be_written_in_every_way_of_toml() {
         for number in ["1_048_576", "0x100000", "+1048576", "0b1", "0o7"] {
-            assert_eq!(mistakes(&format!("[diff]\nsize_max_bytes = {number}\n")), [""; 0]);
+            assert_eq!(found_in(&format!("[diff]\nsize_max_bytes = {number}\n")), [""; 0]);
         }
     }
 }
