@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use staging_core::{Hosting, TrustedLibrary};
-use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
+use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
 
 use crate::failure::Failure;
 use crate::files::read_settings;
@@ -37,36 +37,27 @@ fn with_library(text: &str, library: &TrustedLibrary, choose: bool) -> Result<St
     let mut document: DocumentMut =
         text.parse().map_err(|error: toml_edit::TomlError| error.message().to_owned())?;
     let path = library.path.to_str().ok_or("a path that is not UTF-8 cannot be written there")?;
-    let is_same = |name: Option<&str>, at: Option<&str>| {
-        name == Some(library.name.as_str()) || at == Some(path)
+    let is_same = |entry: &dyn TableLike| {
+        let text = |key| entry.get(key).and_then(Item::as_str);
+        text("name") == Some(library.name.as_str()) || text("path") == Some(path)
     };
-    let blake3 = library.blake3.to_string();
-    let mut fields = vec![
-        ("name", Value::from(library.name.as_str())),
-        ("path", Value::from(path)),
-        ("blake3", Value::from(blake3)),
-    ];
+    let mut fields = InlineTable::new();
+    fields.insert("name", library.name.as_str().into());
+    fields.insert("path", path.into());
+    fields.insert("blake3", library.blake3.to_string().into());
     if library.hosting == Hosting::InProcess {
-        fields.push(("in_process", Value::from(true)));
+        fields.insert("in_process", true.into());
     }
     let strategies =
         document.entry("strategies").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
     match strategies {
         Item::ArrayOfTables(tables) => {
-            let text =
-                |table: &Table, key| table.get(key).and_then(Item::as_str).map(str::to_owned);
-            tables.retain(|table| {
-                !is_same(text(table, "name").as_deref(), text(table, "path").as_deref())
-            });
-            tables.push(fields.into_iter().map(|(key, field)| (key, value(field))).collect());
+            tables.retain(|table| !is_same(table));
+            tables.push(fields.into_table());
         }
         Item::Value(Value::Array(array)) => {
-            let text =
-                |entry: &Value, key| entry.as_inline_table()?.get(key)?.as_str().map(str::to_owned);
-            array.retain(|entry| {
-                !is_same(text(entry, "name").as_deref(), text(entry, "path").as_deref())
-            });
-            push(array, fields.into_iter().collect());
+            array.retain(|entry| !entry.as_inline_table().is_some_and(|entry| is_same(entry)));
+            array.push(fields);
         }
         _ => return Err("`strategies` is not a list".to_owned()),
     }
@@ -76,10 +67,6 @@ fn with_library(text: &str, library: &TrustedLibrary, choose: bool) -> Result<St
         diff.insert("strategy", value(library.name.as_str()));
     }
     Ok(document.to_string())
-}
-
-fn push(array: &mut Array, library: InlineTable) {
-    array.push(library);
 }
 
 /// The file itself, where its name is a link to it.

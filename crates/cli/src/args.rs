@@ -228,16 +228,9 @@ pub(crate) enum Agent {
     Cursor,
 }
 
-impl Agent {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ClaudeCode => "claude-code",
-            Self::Codex => "codex",
-            Self::Gemini => "gemini",
-            Self::Opencode => "opencode",
-            Self::Cursor => "cursor",
-        }
-    }
+/// An agent's name, as it is typed.
+pub(crate) fn agent_name(agent: &impl ValueEnum) -> String {
+    agent.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 #[derive(Debug, Args)]
@@ -255,15 +248,6 @@ pub(crate) struct Hook {
 pub(crate) enum Harness {
     ClaudeCode,
     Codex,
-}
-
-impl Harness {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ClaudeCode => "claude-code",
-            Self::Codex => "codex",
-        }
-    }
 }
 
 #[derive(Debug, Args)]

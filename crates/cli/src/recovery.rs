@@ -1,6 +1,6 @@
 //! Reports of recovery, as text and for `--json`.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use staging_core::{ApplyId, ApplyOutcome, RecoverReport, RecoveredApply};
 
 use crate::paths::shown;
@@ -35,6 +35,14 @@ impl<'a> From<&'a RecoverReport> for RecoveryView<'a> {
             quarantined: quarantined.collect(),
         }
     }
+}
+
+/// A report as programs read it.
+pub(crate) fn serialize<S: Serializer>(
+    report: &RecoverReport,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    RecoveryView::from(report).serialize(serializer)
 }
 
 /// What recovery did to applies and journals and what to do next, a line each.
@@ -114,30 +122,23 @@ fn sentence(recovered: &RecoveredApply) -> String {
         1 => " (1 file)".to_owned(),
         several => format!(" ({several} files)"),
     };
-    match (recovered.outcome, apply, undoes) {
-        (ApplyOutcome::Committed, _, Some(undone)) => format!(
-            "recovered: {name} was interrupted and is now finished{files}; `greenroom redo {undone}` \
-             applies {undone} again"
-        ),
-        (ApplyOutcome::Committed, Some(apply), None) => format!(
-            "recovered: {name} was interrupted and is now finished{files}; `greenroom undo {apply}` \
-             takes it back"
-        ),
-        (ApplyOutcome::Committed, None, None) => {
-            format!("recovered: {name} was interrupted and is now finished{files}")
+    let next = match (recovered.outcome, apply, undoes) {
+        (ApplyOutcome::Committed, _, Some(undone)) => {
+            format!("; `greenroom redo {undone}` applies {undone} again")
         }
-        (ApplyOutcome::RolledBack, _, Some(undone)) => format!(
-            "recovered: {name} was interrupted and is now rolled back{files}; {undone} is still \
-             applied"
-        ),
-        (ApplyOutcome::RolledBack, _, None) => format!(
-            "recovered: {name} was interrupted and is now rolled back{files}; its patches can be \
-             decided again"
-        ),
+        (ApplyOutcome::Committed, Some(apply), None) => {
+            format!("; `greenroom undo {apply}` takes it back")
+        }
+        (ApplyOutcome::Committed, None, None) => String::new(),
+        (ApplyOutcome::RolledBack, _, Some(undone)) => format!("; {undone} is still applied"),
+        (ApplyOutcome::RolledBack, _, None) => "; its patches can be decided again".to_owned(),
         (ApplyOutcome::InDoubt, ..) => {
-            format!("{name} is in doubt{files}: it cannot be finished or rolled back")
+            return format!("{name} is in doubt{files}: it cannot be finished or rolled back");
         }
-    }
+    };
+    let is_finished = recovered.outcome == ApplyOutcome::Committed;
+    let ended = if is_finished { "finished" } else { "rolled back" };
+    format!("recovered: {name} was interrupted and is now {ended}{files}{next}")
 }
 
 /// The next step for an apply in doubt.

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use staging_core::{
-    ApplyId, Approval, DiffStagingLayer, ErrorKind, Event, EventRecord, LogCheck, PatchId, Session,
-    SessionId, StagingError,
+    Approval, DiffStagingLayer, ErrorKind, Event, EventRecord, LogCheck, SessionId, StagingError,
 };
 
 use super::context::Context;
@@ -42,18 +41,14 @@ const FIELDS: [&str; 17] = [
     "committed",
 ];
 
-/// Which entries are shown.
-pub(super) struct Wanted<'a> {
-    /// Those of these; all of them when there are none.
-    pub(super) of: &'a [LogSelector],
-    /// So many, the newest ones.
-    pub(super) last: Option<u64>,
-}
-
-/// Prints entries as they are read: nobody holds all of them in memory.
-pub(super) fn log(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<(), Failure> {
-    let filter = Filter::of(context, wanted.of)?;
-    let mut entries = Entries::begin(context, filter, wanted.last)?;
+/// Prints the entries of these, all of them when there are none, or so many of the newest ones.
+/// They are printed as they are read: nobody holds all of them in memory.
+pub(super) fn log(
+    context: &Context<'_>,
+    of: &[LogSelector],
+    last: Option<u64>,
+) -> Result<(), Failure> {
+    let mut entries = Entries::begin(context, Filter::of(context, of)?, last)?;
     if context.console.json {
         return context.console.list("events", &mut || entries.next());
     }
@@ -76,39 +71,32 @@ pub(super) fn print_no_events(console: &Console) -> Result<(), Failure> {
 }
 
 /// The entries that are about patches, sessions or applies; all of them when none is named.
-struct Filter {
-    patches: Vec<PatchId>,
-    sessions: HashSet<SessionId>,
-    applies: Vec<ApplyId>,
-    is_any: bool,
-}
+struct Filter(Vec<IsAbout>);
+
+type IsAbout = Box<dyn Fn(&Event) -> bool>;
 
 impl Filter {
     fn of(context: &Context<'_>, named: &[LogSelector]) -> Result<Self, Failure> {
-        let (patches, sessions, applies) = (Vec::new(), HashSet::new(), Vec::new());
-        let mut filter = Self { patches, sessions, applies, is_any: named.is_empty() };
-        for one in named {
-            match one {
-                LogSelector::Patch(id) => filter.patches.push(*id),
-                LogSelector::Apply(id) => filter.applies.push(*id),
+        let mut filter: Vec<IsAbout> = Vec::new();
+        for one in named.iter().cloned() {
+            filter.push(match one {
+                LogSelector::Patch(id) => Box::new(move |event| event.names_patch(id)),
+                LogSelector::Apply(id) => Box::new(move |event| event.names_apply(id)),
                 LogSelector::Session(name) => {
-                    let found = context.layer.find_session(name)?;
-                    filter.sessions.insert(found.id);
+                    let found = context.layer.find_session(&name)?;
                     // The label of a session that has ended can be another one's by now.
-                    let of_label = |session: &&Session| session.label == *name;
-                    let all = context.layer.sessions()?;
-                    filter.sessions.extend(all.iter().filter(of_label).map(|session| session.id));
+                    let all = context.layer.sessions()?.into_iter();
+                    let all = all.filter(|session| session.label == name).map(|session| session.id);
+                    let ids: HashSet<SessionId> = all.chain([found.id]).collect();
+                    Box::new(move |event| event.session().is_some_and(|id| ids.contains(&id)))
                 }
-            }
+            });
         }
-        Ok(filter)
+        Ok(Self(filter))
     }
 
     fn has(&self, event: &Event) -> bool {
-        self.is_any
-            || event.session().is_some_and(|session| self.sessions.contains(&session))
-            || self.patches.iter().any(|patch| event.names_patch(*patch))
-            || self.applies.iter().any(|apply| event.names_apply(*apply))
+        self.0.is_empty() || self.0.iter().any(|is_about| is_about(event))
     }
 }
 

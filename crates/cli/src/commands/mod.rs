@@ -133,9 +133,7 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         Command::Undo { apply, yes } => undo::undo(context, *apply, *yes),
         Command::Redo { apply, expect, yes } => redo::redo(context, *apply, expect.as_ref(), *yes),
         Command::Log { verify: true, .. } => log::verify(context),
-        Command::Log { of, max_count, .. } => {
-            log::log(context, &log::Wanted { of, last: *max_count })
-        }
+        Command::Log { of, max_count, .. } => log::log(context, of, *max_count),
         Command::Session(Session::List { all }) => session::list(context, *all),
         Command::Session(Session::Close { session, reason, yes }) => {
             session::close(context, session, reason.as_deref(), *yes)

@@ -89,20 +89,13 @@ enum Visit {
 }
 
 #[derive(Serialize)]
-struct VisitView<'a> {
+struct Visited {
     workspace: Option<String>,
     state: String,
     result: Visit,
     /// Why it is not recovered.
-    problem: Option<&'a str>,
-    #[serde(flatten)]
-    recovery: RecoveryView<'a>,
-}
-
-struct Visited {
-    known: KnownState,
-    result: Visit,
     problem: Option<String>,
+    #[serde(flatten, serialize_with = "recovery::serialize")]
     report: RecoverReport,
 }
 
@@ -112,21 +105,17 @@ pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
     let known = known_states(&base)?.into_iter().filter(|known| known.needs_recovery);
     let visited: Vec<Visited> = known.map(|known| visit(global, known)).collect();
     if console.json {
-        let views = visited.iter().map(|each| VisitView {
-            workspace: each.known.root.as_deref().map(shown),
-            state: shown(&each.known.dir),
-            result: each.result,
-            problem: each.problem.as_deref(),
-            recovery: (&each.report).into(),
-        });
-        console.object(json!({ "workspaces": views.collect::<Vec<_>>() }))?;
+        console.object(json!({ "workspaces": visited }))?;
     } else {
         let mut text = String::new();
         let is_reported = |each: &&Visited| {
             !console.is_quiet || each.problem.is_some() || recovery::needs_a_person(&each.report)
         };
         for each in visited.iter().filter(is_reported) {
-            let _ = writeln!(text, "{}", name(&each.known));
+            let _ = match &each.workspace {
+                Some(root) => writeln!(text, "workspace {root}"),
+                None => writeln!(text, "state {}", each.state),
+            };
             for line in recovery::lines(&each.report, console.is_verbose) {
                 let _ = writeln!(text, "  {line}");
             }
@@ -149,13 +138,6 @@ pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
     Err(Failure::new(ErrorKind::InDoubt, format!("{workspaces} an apply that is not finished"))
         .advise("The report of each workspace says what to do.")
         .in_the_object())
-}
-
-fn name(known: &KnownState) -> String {
-    match &known.root {
-        Some(root) => format!("workspace {}", shown(root)),
-        None => format!("state {}", shown(&known.dir)),
-    }
 }
 
 fn visit(global: &Global, known: KnownState) -> Visited {
@@ -182,7 +164,7 @@ fn visit(global: &Global, known: KnownState) -> Visited {
             Err(failure) => (Visit::Failed, Some(failure.message.clone())),
         },
     };
-    Visited { known, result, problem, report }
+    Visited { workspace: known.root.as_deref().map(shown), state, result, problem, report }
 }
 
 /// Recovers a workspace that is there; what it did goes to `report` also where it fails later.

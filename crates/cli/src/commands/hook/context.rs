@@ -1,18 +1,18 @@
 //! The workspace that an agent works in, and what its hook stages there.
 
 use std::collections::HashSet;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use staging_core::{
     AGENT_NAME_BYTES_MAX, Decision, DiskOwner, Patch, PatchRequest, Proposal, RelPath,
-    ReviewCommands, agent_label, escape_for_display, placement_remarks, set_signature,
+    ReviewCommands, agent_label, placement_remarks, set_signature,
 };
 
 use super::payload::{self, Call, Payload};
-use crate::args::{Global, Harness};
+use crate::args::{Global, Harness, agent_name};
 use crate::commands::options::options;
 use crate::commands::text::{line, names};
+use crate::console::say;
 use crate::failure::Failure;
 use crate::location::Location;
 use crate::recovery;
@@ -58,10 +58,10 @@ impl HookContext {
         }
         let layer = DiskOwner::open(options(global, &location)?)?;
         for line in recovery::lines(&layer.take_recovered(), false) {
-            let _ = writeln!(io::stderr(), "{}", escape_for_display(&line));
+            say(&line);
         }
-        let name = payload.session_id.as_deref().unwrap_or(agent.name());
-        let label = agent_label(name).ok_or_else(|| {
+        let name = payload.session_id.clone().unwrap_or_else(|| agent_name(&agent));
+        let label = agent_label(&name).ok_or_else(|| {
             Failure::usage(format!(
                 "`session_id` must have 1 to {AGENT_NAME_BYTES_MAX} bytes without spaces"
             ))

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::args::Agent;
+use crate::args::{Agent, agent_name};
 
 /// One thing that a settings file has to say.
 #[derive(Clone, Debug)]
@@ -32,11 +32,14 @@ pub(super) enum Format {
     Toml,
 }
 
+/// Names of files, below a folder.
+type Names = &'static [&'static str];
+
 /// A settings file of an agent.
 pub(super) struct Settings {
     /// Names below the workspace, or below the folder of the user that the agent keeps settings in;
     /// the first that is there is the one, else the last.
-    pub(super) names: &'static [&'static str],
+    pub(super) names: Names,
     pub(super) format: Format,
     pub(super) wants: Vec<Want>,
     /// Keys beside which what is wanted would not count.
@@ -61,7 +64,7 @@ pub(super) fn has_local(agent: Agent) -> bool {
     agent == Agent::ClaudeCode
 }
 
-fn json(names: &'static [&'static str], wants: Vec<Want>) -> Settings {
+fn json(names: Names, wants: Vec<Want>) -> Settings {
     Settings { names, format: Format::Json, wants, unlike: &[], is_common: false }
 }
 
@@ -79,6 +82,7 @@ fn server(at: &'static [&'static str]) -> Want {
 
 /// The files, and what is in them.
 pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
+    let of = |workspace: Names, user: Names| if scope == Scope::User { user } else { workspace };
     match agent {
         Agent::ClaudeCode => claude_code(scope),
         Agent::Codex => codex(scope),
@@ -86,11 +90,7 @@ pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
             let mut wants = vec![server(&["mcpServers", "greenroom"])];
             let writers = ["write_file", "replace", "run_shell_command"];
             wants.extend(include(&["tools", "exclude"], &writers));
-            let names: &[&str] = match scope {
-                Scope::Local | Scope::Shared => &[".gemini/settings.json"],
-                Scope::User => &["settings.json"],
-            };
-            vec![json(names, wants)]
+            vec![json(of(&[".gemini/settings.json"], &["settings.json"]), wants)]
         }
         Agent::Opencode => {
             let command = json!(["greenroom", "mcp"]);
@@ -102,10 +102,10 @@ pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
                 set(&["permission", "edit"], json!("deny")),
                 set(&["permission", "bash"], json!("deny")),
             ];
-            let names: &[&str] = match scope {
-                Scope::Local | Scope::Shared => &["opencode.jsonc", "opencode.json"],
-                Scope::User => &["opencode/opencode.jsonc", "opencode/opencode.json"],
-            };
+            let names = of(
+                &["opencode.jsonc", "opencode.json"],
+                &["opencode/opencode.jsonc", "opencode/opencode.json"],
+            );
             // The spelling of its second version, beside which the first does not count.
             vec![Settings {
                 unlike: &[&["permissions"], &["mcp", "servers"]],
@@ -116,14 +116,10 @@ pub(super) fn settings(agent: Agent, scope: Scope) -> Vec<Settings> {
             let rules = ["Write(**)", "Shell(*)", "Shell(**)"];
             let rules = include(&["permissions", "deny"], &rules);
             let servers = vec![server(&["mcpServers", "greenroom"])];
-            match scope {
-                Scope::Local | Scope::Shared => {
-                    vec![json(&[".cursor/mcp.json"], servers), json(&[".cursor/cli.json"], rules)]
-                }
-                Scope::User => {
-                    vec![json(&["mcp.json"], servers), json(&["cli-config.json"], rules)]
-                }
-            }
+            vec![
+                json(of(&[".cursor/mcp.json"], &["mcp.json"]), servers),
+                json(of(&[".cursor/cli.json"], &["cli-config.json"]), rules),
+            ]
         }
     }
 }
@@ -237,7 +233,7 @@ pub(super) fn reach(agent: Agent, scope: Scope) -> Option<String> {
         Scope::Local if !has_local(agent) => Some(format!(
             "{} has no workspace settings for you alone. These are shared: {needs}. --user \
              changes your own settings instead, for every workspace.",
-            agent.name()
+            agent_name(&agent)
         )),
         Scope::Local | Scope::User => None,
     }

@@ -20,12 +20,8 @@ pub(super) fn edit(text: &str, wants: &[Want], remove: bool) -> Result<String, S
         .map_err(|error| format!("it is not valid JSON: {error}"))?;
     let top = root.object_value().ok_or("it is not an object")?;
     for want in wants {
-        match want {
-            Want::Set { at, value } if remove => unset(&top, at, value)?,
-            Want::Include { at, value } if remove => exclude(&top, at, value)?,
-            Want::Set { at, value } => set(&top, at, value)?,
-            Want::Include { at, value } => include(&top, at, value)?,
-        }
+        let changed = if remove { take_out(&top, want) } else { bring_in(&top, want) };
+        changed?;
     }
     let edited = root.to_string();
     if is_blank && remove {
@@ -66,54 +62,44 @@ fn options() -> ParseOptions {
     }
 }
 
-fn set(top: &CstObject, at: &[&str], value: &Value) -> Result<(), String> {
+fn bring_in(top: &CstObject, want: &Want) -> Result<(), String> {
+    let (Want::Set { at, value } | Want::Include { at, value }) = want;
     let Some((object, key)) = parent(top, at, Missing::Make)? else { return Ok(()) };
-    match property(&object, key)? {
-        Some(there) if there.to_serde_value().as_ref() == Some(value) => {}
-        Some(there) => there.set_value(input(value)),
-        None => {
-            object.append(key, input(value));
+    let is_it = |there: Option<Value>| there.as_ref() == Some(value);
+    match (want, property(&object, key)?) {
+        (Want::Set { .. }, None) => drop(object.append(key, input(value))),
+        (Want::Set { .. }, Some(there)) if is_it(there.to_serde_value()) => {}
+        (Want::Set { .. }, Some(there)) => there.set_value(input(value)),
+        (Want::Include { .. }, None) => {
+            object.append(key, input(&Value::Array(vec![value.clone()])));
+        }
+        (Want::Include { .. }, Some(there)) => {
+            let list = list(&there, at)?;
+            if !list.elements().iter().any(|one| is_it(one.to_serde_value())) {
+                list.append(input(value));
+            }
         }
     }
     Ok(())
 }
 
-fn unset(top: &CstObject, at: &[&str], value: &Value) -> Result<(), String> {
-    let Some((object, key)) = parent(top, at, Missing::Leave)? else { return Ok(()) };
-    if let Some(there) = property(&object, key)?
-        && there.to_serde_value().as_ref() == Some(value)
-    {
-        there.remove();
-        prune(top, &at[..at.len() - 1]);
-    }
-    Ok(())
-}
-
-fn include(top: &CstObject, at: &[&str], value: &Value) -> Result<(), String> {
-    let Some((object, key)) = parent(top, at, Missing::Make)? else { return Ok(()) };
-    let Some(there) = property(&object, key)? else {
-        object.append(key, input(&Value::Array(vec![value.clone()])));
-        return Ok(());
-    };
-    let list = list(&there, at)?;
-    if !list.elements().iter().any(|one| one.to_serde_value().as_ref() == Some(value)) {
-        list.append(input(value));
-    }
-    Ok(())
-}
-
-fn exclude(top: &CstObject, at: &[&str], value: &Value) -> Result<(), String> {
+fn take_out(top: &CstObject, want: &Want) -> Result<(), String> {
+    let (Want::Set { at, value } | Want::Include { at, value }) = want;
     let Some((object, key)) = parent(top, at, Missing::Leave)? else { return Ok(()) };
     let Some(there) = property(&object, key)? else { return Ok(()) };
-    let list = list(&there, at)?;
-    let mut is_changed = false;
-    for one in list.elements() {
-        if one.to_serde_value().as_ref() == Some(value) {
-            one.remove();
-            is_changed = true;
+    let is_it = |there: Option<Value>| there.as_ref() == Some(value);
+    let is_empty = match want {
+        Want::Set { .. } => is_it(there.to_serde_value()),
+        Want::Include { .. } => {
+            let list = list(&there, at)?;
+            let mut ours = list.elements();
+            ours.retain(|one| is_it(one.to_serde_value()));
+            let has_ours = !ours.is_empty();
+            ours.into_iter().for_each(|one| one.remove());
+            has_ours && list.elements().is_empty()
         }
-    }
-    if is_changed && list.elements().is_empty() {
+    };
+    if is_empty {
         there.remove();
         prune(top, &at[..at.len() - 1]);
     }

@@ -22,7 +22,7 @@ use super::approval::{ask, asked, missing, unasked};
 use super::context::{Context, tidy};
 use super::options::{options, umask, wait_observer};
 use super::text::count;
-use crate::args::{Global, Init};
+use crate::args::{Global, Init, agent_name};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::files::{SETTINGS_BYTES_MAX, read_regular};
@@ -101,7 +101,7 @@ fn other_settings(
     root: &Path,
     folder: &Path,
 ) -> Result<Vec<String>, Failure> {
-    let agent = init.agent.name();
+    let agent = agent_name(&init.agent);
     let (other, remedy) = match scope {
         _ if init.remove || !agents::has_local(init.agent) => return Ok(Vec::new()),
         Scope::Local => (Scope::Shared, format!("`greenroom init {agent} --shared --remove`")),
@@ -242,7 +242,7 @@ fn decide(
 ) -> Result<(), Failure> {
     let session = context.layer.open_session(LABEL)?.id;
     let ours = [Selector::Session(session)];
-    // An earlier init may have been broken off before its answer.
+    // An earlier init may have been interrupted before its answer.
     if !context.layer.select(&ours)?.patches.is_empty() {
         context.layer.discard(&ours, Some("init was started again"))?;
     }
@@ -322,7 +322,7 @@ fn report(
     if console.json {
         let changed = patches.iter().map(|patch| &patch.path).collect();
         let notes: Vec<String> = reach.into_iter().chain(notes).collect();
-        let agent = init.agent.name();
+        let agent = &agent_name(&init.agent);
         return console.object(InitView { agent, changed, apply, notes: &notes });
     }
     let mut text = match (patches.len(), init.remove) {
