@@ -66,7 +66,7 @@ pub(crate) fn resolve<D: Disk, E: From<FsError>>(
     let left = path.components().map(<[u8]>::to_vec).collect();
     let resolved = Walk { cache, root, path, last }.follow(Way::default(), left, overlay)?;
     let refusal = Refusal::NotAFile { kind: "directory" };
-    Ok(resolved.ok_or_else(|| FsError::Refused { path: path.clone(), refusal })?)
+    Ok(resolved.ok_or_else(|| FsError::refused(path, refusal))?)
 }
 
 /// Where a symbolic link at a path would lead; `None` for the root, and for what no path leads to
@@ -85,8 +85,8 @@ pub(crate) fn resolve_link<D: Disk, E: From<FsError>>(
     let split = |path: &[u8]| path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
     let walk = Walk { cache, root, path, last: LastSymlink::Followed };
     if target.first() == Some(&b'/') {
-        let refused = FsError::Refused { path: path.clone(), refusal: Refusal::LeadsOut };
-        let left = split(&below_root(root, target).ok_or(refused)?);
+        let below = below_root(root, target);
+        let left = split(&below.ok_or_else(|| FsError::refused(path, Refusal::LeadsOut))?);
         return walk.follow(Way::default(), left, overlay);
     }
     let way = walk.to_parent(overlay)?;
@@ -146,7 +146,7 @@ impl Way {
 
 impl<D: Disk> Walk<'_, '_, D> {
     fn refused(&self, refusal: Refusal) -> FsError {
-        FsError::Refused { path: self.path.clone(), refusal }
+        FsError::refused(self.path, refusal)
     }
 
     /// The way to the directory of the path, which is resolved: it is, or comes to be, a directory.

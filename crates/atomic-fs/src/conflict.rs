@@ -12,6 +12,12 @@ pub struct Conflict {
     pub difference: Difference,
 }
 
+impl Conflict {
+    pub(crate) fn at(path: &RelPath, difference: Difference) -> Self {
+        Self { path: path.clone(), difference }
+    }
+}
+
 impl std::fmt::Display for Conflict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "`{}`: {}", self.path, self.difference)

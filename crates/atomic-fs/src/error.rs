@@ -172,6 +172,46 @@ fn listed(conflicts: &[Conflict]) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
+/// Answers of the system, of which some failures say no more than that nothing is there.
+pub(crate) trait IfThere<T>: Sized {
+    type Error;
+
+    /// `None` in place of a failure of one of these kinds.
+    fn unless(self, kinds: &[io::ErrorKind]) -> Result<Option<T>, Self::Error>;
+
+    /// `None` where the name is not there.
+    fn if_found(self) -> Result<Option<T>, Self::Error> {
+        self.unless(&[io::ErrorKind::NotFound])
+    }
+
+    /// `None` where the name, or a directory on the way to it, is not there.
+    fn if_there(self) -> Result<Option<T>, Self::Error> {
+        self.unless(&[io::ErrorKind::NotFound, io::ErrorKind::NotADirectory])
+    }
+}
+
+impl<T> IfThere<T> for io::Result<T> {
+    type Error = io::Error;
+
+    fn unless(self, kinds: &[io::ErrorKind]) -> io::Result<Option<T>> {
+        match self {
+            Err(error) if kinds.contains(&error.kind()) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+}
+
+impl<T> IfThere<T> for Result<T, FsError> {
+    type Error = FsError;
+
+    fn unless(self, kinds: &[io::ErrorKind]) -> Result<Option<T>, FsError> {
+        match self {
+            Err(error) if kinds.iter().any(|kind| error.is(*kind)) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+}
+
 impl FsError {
     /// What it means for whoever asked.
     pub fn kind(&self) -> FsErrorKind {
@@ -223,12 +263,14 @@ impl FsError {
         self.is(io::ErrorKind::NotFound) || self.is(io::ErrorKind::NotADirectory)
     }
 
+    pub(crate) fn refused(path: &RelPath, refusal: Refusal) -> Self {
+        Self::Refused { path: path.clone(), refusal }
+    }
+
     /// What an error of opening a file means for the path.
     pub(crate) fn opening_file(path: &RelPath, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::CrossesDevices => {
-                Self::Refused { path: path.clone(), refusal: Refusal::OtherMount }
-            }
+            io::ErrorKind::CrossesDevices => Self::refused(path, Refusal::OtherMount),
             _ => Self::io("open", path)(source),
         }
     }

@@ -23,17 +23,13 @@ const BYTES_MAX: u64 = 8192;
 impl<D: Disk> DirCache<'_, D> {
     /// Whether a file at this path would lie in a directory of git's.
     pub(crate) fn is_in_git_dir(&self, root: &Path, path: &RelPath) -> Result<bool, FsError> {
-        let mut dir = path.parent();
-        loop {
+        for dir in path.dirs_above().map(Some).chain([None]) {
             let facts = self.git_facts(root, dir.as_ref())?;
             if facts.is_git_dir || facts.named.iter().any(|named| path.may_lie_below(named)) {
                 return Ok(true);
             }
-            match dir {
-                Some(inner) => dir = inner.parent(),
-                None => return Ok(false),
-            }
         }
+        Ok(false)
     }
 
     fn git_facts(&self, root: &Path, dir: Option<&RelPath>) -> Result<Arc<GitFacts>, FsError> {
@@ -50,7 +46,10 @@ impl<D: Disk> DirCache<'_, D> {
 
     /// As `is_git_directory` of git's setup.c, and a directory of a linked worktree.
     fn looks_like_a_git_dir(&self, dir: Option<&RelPath>) -> Result<bool, FsError> {
-        let kind = |name: &[u8]| Ok::<_, FsError>(self.stat(&child(dir, name)?)?.map(|s| s.kind));
+        let kind = |name: &[u8]| {
+            let stat = self.stat(&RelPath::in_dir(dir, name)?)?;
+            Ok::<_, FsError>(stat.map(|stat| stat.kind))
+        };
         if !matches!(kind(b"HEAD")?, Some(FileKind::Regular | FileKind::Symlink)) {
             return Ok(false);
         }
@@ -63,7 +62,7 @@ impl<D: Disk> DirCache<'_, D> {
         root: &Path,
         dir: Option<&RelPath>,
     ) -> Result<Vec<RelPath>, FsError> {
-        let dot_git = child(dir, b".git")?;
+        let dot_git = RelPath::in_dir(dir, b".git")?;
         let target = match self.stat(&dot_git)?.map(|stat| stat.kind) {
             Some(FileKind::Regular) => {
                 let text = self.first_line(&dot_git);
@@ -78,7 +77,7 @@ impl<D: Disk> DirCache<'_, D> {
         let mut named = Vec::new();
         let target = target.and_then(|target| joined(root, dir, target.trim_ascii()));
         if let Some(git_dir) = target {
-            let common = self.first_line(&child(Some(&git_dir), b"commondir")?);
+            let common = self.first_line(&git_dir.join(b"commondir")?);
             named.extend(common.and_then(|common| joined(root, Some(&git_dir), &common)));
             named.push(git_dir);
         }
@@ -97,13 +96,6 @@ impl<D: Disk> DirCache<'_, D> {
         reader.take(BYTES_MAX).read_to_end(&mut text).ok()?;
         Some(text.split(|byte| *byte == b'\n').next()?.trim_ascii().to_vec())
     }
-}
-
-fn child(dir: Option<&RelPath>, name: &[u8]) -> Result<RelPath, FsError> {
-    Ok(match dir {
-        Some(dir) => dir.join(name)?,
-        None => RelPath::parse(name)?,
-    })
 }
 
 /// A path that is relative to a directory, as a path below the root; `None` for one outside, and

@@ -62,7 +62,7 @@ pub use display::{
 pub use error::{FsError, FsErrorKind};
 pub use holes::data_runs;
 pub use options::Options;
-pub use os::disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, LinkLike, Stat};
+pub use os::disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, LinkLike, NameIn, Stat};
 pub use os::lock::WorkspaceLock;
 #[cfg(unix)]
 pub use os::posix::PosixDisk;

@@ -50,7 +50,7 @@ pub(crate) enum LinkCheck {
 impl Policy {
     /// Refuses a path by its names alone.
     pub(crate) fn check_path(&self, path: &RelPath) -> Result<(), FsError> {
-        let refused = |refusal| Err(FsError::Refused { path: path.clone(), refusal });
+        let refused = |refusal| Err(FsError::refused(path, refusal));
         if !self.options.allow_git && path.names_git() {
             return refused(Refusal::Git);
         }
@@ -74,7 +74,7 @@ impl Policy {
     ) -> Result<(), FsError> {
         self.check_path(path)?;
         if !self.options.allow_git && cache.is_in_git_dir(&self.root_path, path)? {
-            return Err(FsError::Refused { path: path.clone(), refusal: Refusal::Git });
+            return Err(FsError::refused(path, Refusal::Git));
         }
         Ok(())
     }
@@ -88,10 +88,8 @@ impl Policy {
         target: &[u8],
         overlay: &mut Overlay<'_, FsError>,
     ) -> Result<(), FsError> {
-        let refused = || {
-            let refusal = Refusal::LinkTarget { target: escape_bytes(target) };
-            FsError::Refused { path: path.clone(), refusal }
-        };
+        let refused =
+            || FsError::refused(path, Refusal::LinkTarget { target: escape_bytes(target) });
         let leads_to = match beneath::resolve_link(cache, &self.root_path, path, target, overlay) {
             // The root itself, or nothing that could be opened.
             Ok(None) => return Ok(()),
@@ -129,7 +127,7 @@ impl Policy {
 
     /// Refuses a file by its own state.
     pub(crate) fn check_file(&self, path: &RelPath, stat: &Stat) -> Result<(), FsError> {
-        let refused = |refusal| Err(FsError::Refused { path: path.clone(), refusal });
+        let refused = |refusal| Err(FsError::refused(path, refusal));
         match stat.kind {
             FileKind::Regular | FileKind::Symlink => {}
             FileKind::Directory => return refused(Refusal::NotAFile { kind: "directory" }),
@@ -163,8 +161,7 @@ impl Policy {
             }
         };
         if mode & !0o1777 != 0 {
-            let refusal = Refusal::SetId;
-            return Err(FsError::Refused { path: change.path.clone(), refusal });
+            return Err(FsError::refused(&change.path, Refusal::SetId));
         }
         Ok(())
     }
@@ -175,10 +172,7 @@ impl Policy {
 pub(crate) fn check_mode_change(path: &RelPath, stat: &Stat) -> Result<(), FsError> {
     match stat.links {
         0 | 1 => Ok(()),
-        links => {
-            let refusal = Refusal::ModeOfHardLinks { links };
-            Err(FsError::Refused { path: path.clone(), refusal })
-        }
+        links => Err(FsError::refused(path, Refusal::ModeOfHardLinks { links })),
     }
 }
 

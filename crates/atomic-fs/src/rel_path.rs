@@ -103,6 +103,19 @@ impl RelPath {
         self.components().last().unwrap_or(&self.0)
     }
 
+    /// A name in a directory, or at the root where none is given.
+    ///
+    /// # Errors
+    /// As [`RelPath::parse`].
+    pub(crate) fn in_dir(dir: Option<&RelPath>, name: &[u8]) -> Result<Self, PathError> {
+        dir.map_or_else(|| Self::parse(name), |dir| dir.join(name))
+    }
+
+    /// The directories that it lies in, innermost first.
+    pub(crate) fn dirs_above(&self) -> impl Iterator<Item = RelPath> + use<> {
+        std::iter::successors(self.parent(), RelPath::parent)
+    }
+
     /// The path without its last component, or `None` for a name at the root.
     pub fn parent(&self) -> Option<RelPath> {
         let end = self.0.iter().rposition(|byte| *byte == b'/')?;

@@ -173,15 +173,15 @@ impl<D: Disk> Machine<D> {
                 seen(result, |()| "exchanged".to_owned())
             }
             Call::Rename(d, from, e, to) => {
-                let result = disk.rename(dir(d), name(from), dir(e), name(to));
+                let result = disk.rename((dir(d), name(from)), (dir(e), name(to)));
                 seen(result, |()| "renamed".to_owned())
             }
             Call::RenameReplacing(d, from, e, to) => {
-                let result = disk.rename_replacing(dir(d), name(from), dir(e), name(to));
+                let result = disk.rename_replacing((dir(d), name(from)), (dir(e), name(to)));
                 seen(result, |()| "renamed".to_owned())
             }
             Call::Link(d, from, e, to) => {
-                let result = disk.link(dir(d), name(from), dir(e), name(to));
+                let result = disk.link((dir(d), name(from)), (dir(e), name(to)));
                 seen(result, |()| "linked".to_owned())
             }
             Call::RemoveFile(d, n) => {

@@ -9,7 +9,7 @@ use crate::apply::sequence::touched_dirs;
 use crate::apply::slot;
 use crate::beneath::Overlaid;
 use crate::content::ContentSource;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::os::parallel;
@@ -143,22 +143,14 @@ fn sync_touched_dir<D: Disk>(
     cache: &DirCache<'_, D>,
     dir: Option<&RelPath>,
 ) -> Result<(), FsError> {
-    let opened = match cache.dir(dir) {
-        Ok(opened) => opened,
-        // Made for the set and taken away again, or removed by the user:
-        // there are no names in it to make durable.
-        Err(error) if error.is_absence() => return Ok(()),
-        Err(error) => return Err(error),
-    };
+    // One that was made for the set and taken away again, or that the user has removed, has no names
+    // to make durable.
+    let Some(opened) = cache.dir(dir).if_there()? else { return Ok(()) };
     cache.disk.sync_dir(&opened).map_err(FsError::io("sync the directory", dir))
 }
 
 fn sync_mode<D: Disk>(cache: &DirCache<'_, D>, path: &RelPath) -> Result<(), FsError> {
-    let file = match cache.open_file(path) {
-        Ok(file) => file,
-        // Removed by the user since: there is no mode left to make durable.
-        Err(error) if error.is(std::io::ErrorKind::NotFound) => return Ok(()),
-        Err(error) => return Err(error),
-    };
+    // Where the user has removed it since, there is no mode left to make durable.
+    let Some(file) = cache.open_file(path).if_found()? else { return Ok(()) };
     cache.disk.sync_file(&file).map_err(FsError::io("sync the mode of", path))
 }

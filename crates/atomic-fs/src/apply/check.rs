@@ -8,7 +8,7 @@ use crate::apply::removed_dirs::RemovedDirs;
 use crate::change_set::{Change, ChangeSet, Expected, Operation};
 use crate::conflict::{Conflict, Difference};
 use crate::contradiction::Contradiction;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
@@ -66,9 +66,7 @@ impl<D: Disk> Checker<'_, '_, D> {
         for top in removed.tops() {
             match self.will_be_empty(top, &freed, &removed) {
                 Ok(true) => {}
-                Ok(false) => {
-                    conflicts.push(Conflict { path: top.clone(), difference: Difference::NotEmpty })
-                }
+                Ok(false) => conflicts.push(Conflict::at(top, Difference::NotEmpty)),
                 Err(error) => return Err(Outcome::RolledBack(error)),
             }
         }
@@ -109,8 +107,7 @@ impl<D: Disk> Checker<'_, '_, D> {
             }
             _ => self.cache.file_state(&change.path)?,
         };
-        let conflict =
-            |path: &RelPath, difference| Ok(Err(Conflict { path: path.clone(), difference }));
+        let conflict = |path: &RelPath, difference| Ok(Err(Conflict::at(path, difference)));
         // An existing directory need not be made.
         let makes_dir = matches!(change.operation, Operation::MakeDir { .. });
         let makes_way = |path: &RelPath| makes_dir || removed.is_top(path);
@@ -156,22 +153,14 @@ impl<D: Disk> Checker<'_, '_, D> {
     /// Refuses a path whose parents are not directories, unless the set removes the
     /// file that is in the way.
     fn check_parents(&self, path: &RelPath, freed: &BTreeSet<&RelPath>) -> Result<(), FsError> {
-        let mut parent = path.parent();
-        while let Some(dir) = parent {
-            match self.cache.dir(Some(&dir)) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.is_absence() => {
-                    let there = self.cache.stat(&dir)?;
-                    if there.is_some_and(|stat| stat.kind != FileKind::Directory)
-                        && !freed.contains(&dir)
-                    {
-                        let refusal = Refusal::ParentNotADirectory;
-                        return Err(FsError::Refused { path: path.clone(), refusal });
-                    }
-                }
-                Err(error) => return Err(error),
+        for dir in path.dirs_above() {
+            if self.cache.dir(Some(&dir)).if_there()?.is_some() {
+                return Ok(());
             }
-            parent = dir.parent();
+            let there = self.cache.stat(&dir)?;
+            if there.is_some_and(|stat| stat.kind != FileKind::Directory) && !freed.contains(&dir) {
+                return Err(FsError::refused(path, Refusal::ParentNotADirectory));
+            }
         }
         Ok(())
     }

@@ -10,11 +10,10 @@ use std::io;
 
 use crate::apply::intent::{DirBelow, Intent, Unit};
 use crate::apply::swapper::{Obstacle, Swapper};
-use crate::conflict::{Conflict, Difference};
-use crate::error::FsError;
+use crate::conflict::Difference;
+use crate::error::{FsError, IfThere as _};
 use crate::os::dir_cache::DirCache;
-use crate::os::disk::is_unsupported;
-use crate::os::disk::{Disk, FileKind};
+use crate::os::disk::{Disk, FileKind, rename_to_free};
 use crate::os::file_state::FileState;
 use crate::rel_path::RelPath;
 
@@ -40,20 +39,15 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// Moves the directory aside into the slot, and verifies that nothing has come into it.
     pub(crate) fn clear_dir(&self, unit: &Unit, below: &[DirBelow]) -> Result<(), Obstacle> {
         let (cache, path) = (self.cache, &unit.path);
-        let conflict =
-            |difference| Err(Obstacle::Conflict(Conflict { path: path.clone(), difference }));
+        let conflict = |difference| Err(Obstacle::of(path, difference));
         match holds_others(cache, path, path, below)? {
             Some(false) => {}
             Some(true) => return conflict(Difference::NotEmpty),
             None if cache.stat(path)?.is_some() => return conflict(Difference::Kind),
             None => return conflict(Difference::Missing),
         }
-        match self.rename_dir(path, &unit.slot) {
-            Ok(()) => {}
-            Err(error) if error.is(io::ErrorKind::NotFound) => {
-                return conflict(Difference::Missing);
-            }
-            Err(error) => return Err(error.into()),
+        if self.rename_dir(path, &unit.slot).if_found()?.is_none() {
+            return conflict(Difference::Missing);
         }
         match holds_others(cache, &unit.slot, path, below)? {
             Some(false) => Ok(()),
@@ -78,11 +72,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
             _ => {}
         }
         for (dir, mode) in below {
-            let parent = match cache.parent(dir) {
-                Ok(parent) => parent,
-                Err(error) if error.is_absence() => continue,
-                Err(error) => return Err(error),
-            };
+            let Some(parent) = cache.parent(dir).if_there()? else { continue };
             let made = match cache.disk.create_dir(&parent, dir.file_name()) {
                 Ok(()) => mode
                     .map_or(Ok(()), |mode| cache.disk.set_dir_mode(&parent, dir.file_name(), mode)),
@@ -124,18 +114,9 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let (cache, disk) = (self.cache, self.cache.disk);
         let (from_dir, to_dir) = (cache.parent(from)?, cache.parent(to)?);
         let (from_name, to_name) = (from.file_name(), to.file_name());
-        let moved = match disk.rename(&from_dir, from_name, &to_dir, to_name) {
-            // A directory has no second name to make first; rename(2) replaces no file with one,
-            // and no directory that holds something.
-            Err(error) if is_unsupported(&error) => match disk.stat(&to_dir, to_name) {
-                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-                Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
-                    disk.rename_replacing(&from_dir, from_name, &to_dir, to_name)
-                }
-                Err(error) => Err(error),
-            },
-            answer => answer,
-        };
+        // A directory has no second name to make first; rename(2) replaces no file with one, and no
+        // directory that holds something.
+        let moved = rename_to_free(disk, (&from_dir, from_name), (&to_dir, to_name));
         cache.forget_dir(from);
         cache.forget_dir(to);
         moved.map_err(FsError::io("move the directory", from))
@@ -164,12 +145,8 @@ pub(crate) fn remove_emptied<D: Disk>(
         }
     }
     for parent in parents {
-        match cache.dir(parent.as_ref()) {
-            Ok(dir) => {
-                cache.disk.sync_dir(&dir).map_err(FsError::io("sync", parent.as_ref()))?;
-            }
-            Err(error) if error.is_absence() => {}
-            Err(error) => return Err(error),
+        if let Some(dir) = cache.dir(parent.as_ref()).if_there()? {
+            cache.disk.sync_dir(&dir).map_err(FsError::io("sync", parent.as_ref()))?;
         }
     }
     Ok(())

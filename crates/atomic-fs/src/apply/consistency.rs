@@ -52,12 +52,8 @@ pub(crate) fn check_consistency(set: &ChangeSet) -> Result<(), FsError> {
         .map(|change| &change.path)
         .collect();
     for arriving in to {
-        let mut above = arriving.parent();
-        while let Some(dir) = above {
-            if taken_away.contains(&dir) {
-                return Err(Contradiction::ArrivesInRemoved { path: arriving.clone(), dir }.into());
-            }
-            above = dir.parent();
+        if let Some(dir) = arriving.dirs_above().find(|dir| taken_away.contains(dir)) {
+            return Err(Contradiction::ArrivesInRemoved { path: arriving.clone(), dir }.into());
         }
     }
     Ok(())

@@ -1,12 +1,10 @@
 //! Looking at a file before it is moved, holding off its writers, and looking at it after.
 
-use std::io;
-
 use crate::apply::intent::Unit;
 use crate::apply::swapper::Obstacle;
 use crate::conflict::Difference;
 use crate::content::Fingerprint;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind, Lease};
 use crate::rel_path::RelPath;
@@ -30,10 +28,8 @@ impl<D: Disk> Guard<D> {
         if !base.is_file() {
             // Nobody writes to a link.
             let state = cache.file_state(path)?;
-            return match state.difference(base) {
-                None => Ok(Self { leased: None, inode: state.inode() }),
-                Some(difference) => Err(Obstacle::of(path, difference)),
-            };
+            state.check(path, base)?;
+            return Ok(Self { leased: None, inode: state.inode() });
         }
         match cache.stat(path)? {
             None => return missing(),
@@ -42,11 +38,7 @@ impl<D: Disk> Guard<D> {
             }
             Some(_) => {}
         }
-        let file = match cache.open_file(path) {
-            Ok(file) => file,
-            Err(error) if error.is(io::ErrorKind::NotFound) => return missing(),
-            Err(error) => return Err(error.into()),
-        };
+        let Some(file) = cache.open_file(path).if_found()? else { return missing() };
         let leased = match disk.lease(&file).map_err(FsError::io("guard", path))? {
             Lease::Held => true,
             Lease::Unavailable => false,
@@ -55,10 +47,8 @@ impl<D: Disk> Guard<D> {
         // Without a lease this check decides nothing, but it avoids that an editor sees a file taken
         // out and put back.
         let state = cache.open_file_state(&file).map_err(FsError::io("read", path))?;
-        match state.difference(base) {
-            None => Ok(Self { leased: leased.then_some(file), inode: state.inode() }),
-            Some(difference) => Err(Obstacle::of(path, difference)),
-        }
+        state.check(path, base)?;
+        Ok(Self { leased: leased.then_some(file), inode: state.inode() })
     }
 
     /// Whether what came out into the slot is the base.
@@ -70,7 +60,7 @@ impl<D: Disk> Guard<D> {
     ) -> Result<(), Obstacle> {
         if let Some(leased) = &self.leased {
             let out = cache.stat(&unit.slot)?;
-            let is_guarded = out.is_some_and(|out| Some((out.device, out.inode)) == self.inode);
+            let is_guarded = out.is_some_and(|out| Some(out.identity()) == self.inode);
             let holds = cache.disk.lease_holds(leased);
             let holds = holds.map_err(FsError::io("guard", &unit.path))?;
             if is_guarded && !holds {
@@ -81,9 +71,6 @@ impl<D: Disk> Guard<D> {
                 return Ok(());
             }
         }
-        match cache.file_state(&unit.slot)?.difference(base) {
-            None => Ok(()),
-            Some(difference) => Err(Obstacle::of(&unit.path, difference)),
-        }
+        Ok(cache.file_state(&unit.slot)?.check(&unit.path, base)?)
     }
 }

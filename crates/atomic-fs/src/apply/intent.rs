@@ -110,11 +110,8 @@ impl Unit {
         let slot = self.slot.file_name();
         let stem = slot.strip_suffix(SLOT_SUFFIX.as_bytes()).unwrap_or(slot);
         let name = [stem, marker.as_bytes(), SLOT_SUFFIX.as_bytes()].concat();
-        match self.slot.parent() {
-            Some(dir) => dir.join(&name),
-            None => RelPath::parse(&name),
-        }
-        .expect("a slot's name with a few more letters is a name")
+        RelPath::in_dir(self.slot.parent().as_ref(), &name)
+            .expect("a slot's name with a few more letters is a name")
     }
 
     /// The content that the slot must hold before the swaps begin, if any.
@@ -204,15 +201,12 @@ impl Intent {
 
 /// Whether a path is one of these directories, or lies below one.
 pub(crate) fn lies_in(path: &RelPath, dirs: &HashSet<RelPath>) -> bool {
-    !dirs.is_empty()
-        && std::iter::successors(Some(path.clone()), RelPath::parent).any(|it| dirs.contains(&it))
+    !dirs.is_empty() && (dirs.contains(path) || path.dirs_above().any(|dir| dirs.contains(&dir)))
 }
 
 /// Notes the directories that a path lies in.
 pub(crate) fn note_above(path: &RelPath, above: &mut HashSet<RelPath>) {
-    let mut parent = path.parent();
-    while let Some(dir) = parent {
-        parent = dir.parent();
+    for dir in path.dirs_above() {
         if !above.insert(dir) {
             break;
         }
@@ -221,9 +215,5 @@ pub(crate) fn note_above(path: &RelPath, above: &mut HashSet<RelPath>) {
 
 /// The nearest directory above a path that is not new; `None` for the root.
 pub(crate) fn nearest_dir(path: &RelPath, is_new: impl Fn(&RelPath) -> bool) -> Option<RelPath> {
-    let mut dir = path.parent();
-    while dir.as_ref().is_some_and(&is_new) {
-        dir = dir.and_then(|dir| dir.parent());
-    }
-    dir
+    path.dirs_above().find(|dir| !is_new(dir))
 }

@@ -7,7 +7,7 @@ use crate::apply::intent::Intent;
 use crate::apply::journal_names::{DOUBT_SUFFIX, file_name};
 use crate::apply::record::{Line, Parsed, Record, VERSION, encode, parse};
 use crate::contradiction::Contradiction;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::disk::{Disk, FileKind, write_all};
 use crate::rel_path::os_string;
 
@@ -159,7 +159,7 @@ impl<D: Disk> Journal<D> {
     /// Moves the journal away until a person has decided about its set.
     pub(crate) fn park(&self, disk: &D, dir: &D::Dir, set: &str) -> Result<(), FsError> {
         let parked = [set.as_bytes(), DOUBT_SUFFIX].concat();
-        disk.rename_replacing(dir, &self.name, dir, &parked)
+        disk.rename_replacing((dir, &self.name), (dir, &parked))
             .and_then(|()| disk.sync_dir(dir))
             .map_err(self.failed("move the journal away"))
     }
@@ -172,12 +172,8 @@ impl<D: Disk> Journal<D> {
     /// Removes the journal. It may come back after a power cut, which is harmless
     /// once it ends in `Committed` or `RolledBack`.
     pub(crate) fn remove(&self, disk: &D, dir: &D::Dir) -> Result<(), FsError> {
-        match disk.remove_file(dir, &self.name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.failed("remove the journal")(error))
-            }
-            _ => Ok(()),
-        }
+        let removed = disk.remove_file(dir, &self.name).if_found();
+        removed.map(drop).map_err(self.failed("remove the journal"))
     }
 }
 

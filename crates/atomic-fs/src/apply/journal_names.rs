@@ -1,8 +1,6 @@
 //! The names that journals have in the state directory, and what each says of its set.
 
-use std::io;
-
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::disk::Disk;
 use crate::rel_path::os_string;
 
@@ -14,20 +12,24 @@ const QUARANTINE_SUFFIX: &[u8] = b".quarantined";
 
 /// The journals in a directory, oldest set first as far as names tell.
 pub(crate) fn names<D: Disk>(disk: &D, dir: &D::Dir) -> Result<Vec<Vec<u8>>, FsError> {
-    names_ending(disk, dir, SUFFIX)
+    names_where(disk, dir, |name| name.ends_with(SUFFIX))
 }
 
-fn names_ending<D: Disk>(disk: &D, dir: &D::Dir, suffix: &[u8]) -> Result<Vec<Vec<u8>>, FsError> {
+fn names_where<D: Disk>(
+    disk: &D,
+    dir: &D::Dir,
+    is_one: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Vec<u8>>, FsError> {
     let entries = disk.list(dir).map_err(FsError::state("list", "journal"))?;
     let mut names: Vec<Vec<u8>> = entries.into_iter().map(|entry| entry.name).collect();
-    names.retain(|name| name.ends_with(suffix));
+    names.retain(|name| is_one(name));
     names.sort();
     Ok(names)
 }
 
 /// The sets that wait for a person, and the names of their journals.
 pub(crate) fn parked<D: Disk>(disk: &D, dir: &D::Dir) -> Result<Vec<(String, Vec<u8>)>, FsError> {
-    let names = names_ending(disk, dir, DOUBT_SUFFIX)?.into_iter();
+    let names = names_where(disk, dir, |name| name.ends_with(DOUBT_SUFFIX))?.into_iter();
     let set = |name: &[u8]| {
         let stem = name.strip_suffix(DOUBT_SUFFIX)?;
         String::from_utf8(stem.to_vec()).ok()
@@ -37,14 +39,10 @@ pub(crate) fn parked<D: Disk>(disk: &D, dir: &D::Dir) -> Result<Vec<(String, Vec
 
 /// The journals that are not acted on, by name.
 pub(crate) fn quarantined<D: Disk>(disk: &D, dir: &D::Dir) -> Result<Vec<Vec<u8>>, FsError> {
-    let entries = disk.list(dir).map_err(FsError::state("list", "journal"))?;
-    let mut names: Vec<Vec<u8>> = entries.into_iter().map(|entry| entry.name).collect();
     let is_one = |name: &[u8]| {
         name.windows(QUARANTINE_SUFFIX.len()).any(|window| window == QUARANTINE_SUFFIX)
     };
-    names.retain(|name| is_one(name));
-    names.sort();
-    Ok(names)
+    names_where(disk, dir, is_one)
 }
 
 /// Renames a journal so that recovery does not act on it, and returns the new name.
@@ -53,13 +51,11 @@ pub(crate) fn quarantine<D: Disk>(disk: &D, dir: &D::Dir, name: &[u8]) -> Result
     for attempt in 0_u32.. {
         let number = if attempt == 0 { String::new() } else { format!(".{attempt}") };
         let aside = [name, QUARANTINE_SUFFIX, number.as_bytes()].concat();
-        match disk.stat(dir, &aside) {
-            Ok(_) => continue,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed()(error)),
+        if disk.stat(dir, &aside).if_found().map_err(failed())?.is_some() {
+            continue;
         }
         // Nobody else writes here while the workspace's lock is held.
-        disk.rename_replacing(dir, name, dir, &aside).map_err(failed())?;
+        disk.rename_replacing((dir, name), (dir, &aside)).map_err(failed())?;
         disk.sync_dir(dir).map_err(failed())?;
         return Ok(aside);
     }

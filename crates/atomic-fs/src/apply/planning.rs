@@ -7,7 +7,7 @@ use crate::apply::removed_dirs::RemovedDirs;
 use crate::apply::slot_name::slot_name;
 use crate::change_set::{Change, ChangeSet, EmptiedDirs, Expected, Operation};
 use crate::contradiction::Contradiction;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::UNKNOWN_STAMP;
@@ -127,10 +127,7 @@ impl<D: Disk> Planning<'_, '_, D> {
     fn push(&mut self, path: &RelPath, action: Action) -> Result<(), FsError> {
         let beside = self.add_parents(path)?;
         let name = slot_name(&self.intent.set, self.intent.units.len());
-        let slot = match beside {
-            Some(dir) => dir.join(name.as_bytes())?,
-            None => RelPath::parse(name.as_bytes())?,
-        };
+        let slot = RelPath::in_dir(beside.as_ref(), name.as_bytes())?;
         let stamp = self.disk.map_or(UNKNOWN_STAMP, |cache| cache.disk.new_stamp());
         self.intent.units.push(Unit { path: path.clone(), slot, action, stamp });
         Ok(())
@@ -156,16 +153,11 @@ impl<D: Disk> Planning<'_, '_, D> {
         for unit in leaving {
             note_above(&unit.path, &mut above);
         }
-        for arriving in units.iter().filter_map(Unit::arrives_at).chain(&self.intent.new_dirs) {
-            let mut dir = arriving.parent();
-            while let Some(path) = dir.filter(|dir| above.remove(dir)) {
-                dir = path.parent();
-            }
-        }
+        let arrivals = units.iter().filter_map(Unit::arrives_at).chain(&self.intent.new_dirs);
         // A directory that the set makes stays, also where it was there already.
         let makes = |change: &&Change| matches!(change.operation, Operation::MakeDir { .. });
-        for made in changes.iter().filter(makes) {
-            let mut dir = Some(made.path.clone());
+        let made = changes.iter().filter(makes).map(|change| Some(change.path.clone()));
+        for mut dir in arrivals.map(RelPath::parent).chain(made) {
             while let Some(path) = dir.filter(|dir| above.remove(dir)) {
                 dir = path.parent();
             }
@@ -178,17 +170,15 @@ impl<D: Disk> Planning<'_, '_, D> {
     /// Notes which parents of `path` are still to be made; returns the nearest one
     /// that is there and stays, `None` for the root.
     fn add_parents(&mut self, path: &RelPath) -> Result<Option<RelPath>, FsError> {
-        let mut parent = path.parent();
-        while let Some(dir) = parent {
+        for dir in path.dirs_above() {
             if self.removed.has_removed(&dir) || self.new_dirs.contains(&dir) {
-                parent = dir.parent();
-            } else if self.is_directory(&dir)? {
-                return Ok(Some(dir));
-            } else {
-                parent = dir.parent();
-                self.intent.new_dirs.push(dir.clone());
-                self.new_dirs.insert(dir);
+                continue;
             }
+            if self.is_directory(&dir)? {
+                return Ok(Some(dir));
+            }
+            self.intent.new_dirs.push(dir.clone());
+            self.new_dirs.insert(dir);
         }
         Ok(None)
     }
@@ -218,11 +208,7 @@ impl<D: Disk> Planning<'_, '_, D> {
         if lies_in(path, &self.facts.were_files) {
             return Ok(false);
         }
-        match cache.dir(Some(path)) {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_absence() => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(cache.dir(Some(path)).if_there()?.is_some())
     }
 
     /// A directory's permission bits; `None` where no directory is.
@@ -246,24 +232,12 @@ impl<D: Disk> Planning<'_, '_, D> {
     /// Whether a file can move between the two paths' directories in one rename.
     fn same_device(&self, one: &RelPath, other: &RelPath) -> Result<bool, FsError> {
         let Some(cache) = self.disk else { return Ok(true) };
-        Ok(device(cache, one)? == device(cache, other)?)
-    }
-}
-
-/// The device of the nearest directory above a path that is there.
-fn device<D: Disk>(cache: &DirCache<'_, D>, path: &RelPath) -> Result<u64, FsError> {
-    let mut parent = path.parent();
-    loop {
-        match cache.dir(parent.as_ref()) {
-            Ok(dir) => {
-                let identity = cache.disk.identity(&dir);
-                return identity.map(|(device, _)| device).map_err(FsError::io("look at", path));
-            }
-            Err(error) if error.is_absence() && parent.is_some() => {
-                parent = parent.as_ref().and_then(RelPath::parent);
-            }
-            Err(error) => return Err(error),
-        }
+        let device = |path: &RelPath| {
+            let (_, dir) = cache.nearest_dir(path.parent())?;
+            let identity = cache.disk.identity(&dir).map_err(FsError::io("look at", path))?;
+            Ok::<_, FsError>(identity.0)
+        };
+        Ok(device(one)? == device(other)?)
     }
 }
 

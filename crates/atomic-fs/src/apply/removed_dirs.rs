@@ -19,7 +19,7 @@ impl RemovedDirs {
     pub(crate) fn of(changes: &[Change]) -> Self {
         let leaving: Vec<&Change> = changes.iter().filter(|change| change.frees_path()).collect();
         let above_leaving: BTreeSet<RelPath> =
-            leaving.iter().flat_map(|change| above(&change.path)).collect();
+            leaving.iter().flat_map(|change| change.path.dirs_above()).collect();
         // What comes to a path below which something leaves comes in place of a directory.
         let makes_way = |path: &&RelPath| above_leaving.contains(*path);
         let arriving = changes
@@ -40,7 +40,8 @@ impl RemovedDirs {
         }
         for change in leaving {
             let Some(top) = found.top_of(&change.path).cloned() else { continue };
-            let below = above(&change.path).filter(|dir| dir.starts_with(&top)).collect::<Vec<_>>();
+            let below = change.path.dirs_above().filter(|dir| dir.starts_with(&top));
+            let below = below.collect::<Vec<_>>();
             found.tops.entry(top).or_default().extend(below);
         }
         found
@@ -68,11 +69,7 @@ impl RemovedDirs {
 
     fn top_of(&self, path: &RelPath) -> Option<&RelPath> {
         let at = self.tops.get_key_value(path).map(|(top, _)| top);
-        at.or_else(|| above(path).find_map(|dir| self.tops.get_key_value(&dir).map(|(top, _)| top)))
+        let top = |dir: RelPath| self.tops.get_key_value(&dir).map(|(top, _)| top);
+        at.or_else(|| path.dirs_above().find_map(top))
     }
-}
-
-/// The directories that a path lies in, innermost first.
-fn above(path: &RelPath) -> impl Iterator<Item = RelPath> {
-    std::iter::successors(path.parent(), RelPath::parent)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::apply::intent::{Action, Intent, Unit, lies_in};
 use crate::apply::swapper::{Obstacle, Swapper};
 use crate::conflict::Conflict;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::fallback::move_aside;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
@@ -211,11 +211,8 @@ fn sync_slots_of_cleared<D: Disk>(
     let mut synced = BTreeSet::new();
     for name in names {
         if synced.insert(name.parent()) {
-            match swapper.cache.sync_parent(name) {
-                // Its directory has left already: recovery goes on from there.
-                Err(error) if error.is_absence() => {}
-                answer => answer?,
-            }
+            // Where its directory has left already, recovery goes on from there.
+            swapper.cache.sync_parent(name).if_there()?;
         }
     }
     Ok(())

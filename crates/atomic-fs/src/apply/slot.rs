@@ -121,9 +121,7 @@ impl NewFile<'_> {
         if let (Some(old), Some(original)) = (continues, &original) {
             // Before the first byte, since some flags are taken by an empty file only.
             disk.copy_flags(original, &file).map_err(|error| match error.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    FsError::Refused { path: old.clone(), refusal: Refusal::Immutable }
-                }
+                io::ErrorKind::PermissionDenied => FsError::refused(old, Refusal::Immutable),
                 _ => FsError::io("keep the flags of", old)(error),
             })?;
         }

@@ -1,12 +1,11 @@
 //! Two names of one set that a directory takes for one.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
 
 use crate::apply::intent::Intent;
 use crate::case_fold::folded_name;
 use crate::contradiction::Contradiction;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::rel_path::RelPath;
@@ -46,16 +45,7 @@ pub(crate) fn check<D: Disk>(cache: &DirCache<'_, D>, intent: &Intent) -> Result
 
 /// Whether the nearest directory above a path finds a name in another case.
 fn folds_case<D: Disk>(cache: &DirCache<'_, D>, path: &RelPath) -> Result<bool, FsError> {
-    let mut parent = path.parent();
-    let dir = loop {
-        match cache.dir(parent.as_ref()) {
-            Ok(dir) => break dir,
-            Err(error) if error.is_absence() && parent.is_some() => {
-                parent = parent.as_ref().and_then(RelPath::parent);
-            }
-            Err(error) => return Err(error),
-        }
-    };
+    let (_, dir) = cache.nearest_dir(path.parent())?;
     let failed = || FsError::io("look beside", path);
     let entries = cache.disk.list(&dir).map_err(failed())?;
     let names: HashSet<&[u8]> = entries.iter().map(|entry| entry.name.as_slice()).collect();
@@ -64,11 +54,8 @@ fn folds_case<D: Disk>(cache: &DirCache<'_, D>, path: &RelPath) -> Result<bool, 
         if other == entry.name || names.contains(other.as_slice()) {
             continue;
         }
-        return match cache.disk.stat(&dir, &other) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(failed()(error)),
-        };
+        let found = cache.disk.stat(&dir, &other).if_found().map_err(failed())?;
+        return Ok(found.is_some());
     }
     Ok(false)
 }

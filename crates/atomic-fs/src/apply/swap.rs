@@ -4,14 +4,14 @@
 //! staged is a user's edit: it is put back, or, where the user was faster again, moved to
 //! `conflicts/`.
 
-use std::io;
+use std::io::ErrorKind::{AlreadyExists, NotFound};
 
 use crate::apply::guard::Guard;
 use crate::apply::intent::{Action, Unit};
 use crate::apply::swapper::{Attempt, Obstacle, Swapper};
 use crate::conflict::Difference;
 use crate::content::Fingerprint;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
 use crate::policy::check_mode_change;
@@ -30,11 +30,9 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let guard = Guard::of(self.cache, &unit.path, base)?;
         match self.exchange(unit, Attempt::First) {
             Ok(()) => {}
-            Err(error) if error.is(io::ErrorKind::NotFound) => {
-                return conflict(&unit.path, Difference::Missing);
-            }
+            Err(error) if error.is(NotFound) => return conflict(&unit.path, Difference::Missing),
             // A user put a file there while the path was free.
-            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
+            Err(error) if error.is(AlreadyExists) => {
                 return conflict(&unit.path, Difference::Content);
             }
             Err(error) => return Err(error.into()),
@@ -62,11 +60,9 @@ impl<D: Disk> Swapper<'_, '_, D> {
         for _ in 0..PUT_BACK_TRIES {
             match self.exchange(unit, Attempt::Again) {
                 Ok(()) => {}
-                // The user removed the file meanwhile; the version displaced before
-                // that is theirs to find.
-                Err(error) if error.is(io::ErrorKind::NotFound) => break,
-                // And put another in its place.
-                Err(error) if error.is(io::ErrorKind::AlreadyExists) => break,
+                // The user removed the file meanwhile, or put another in its place; the version
+                // displaced before that is theirs to find.
+                Err(error) if error.is(NotFound) || error.is(AlreadyExists) => break,
                 Err(error) => return Err(error),
             }
             let out = self.cache.file_state(&unit.slot)?;
@@ -92,20 +88,13 @@ impl<D: Disk> Swapper<'_, '_, D> {
             Action::Move { .. } => None,
             _ => Some(Guard::of(self.cache, &unit.path, base)?),
         };
-        match self.cache.rename_to_own(&unit.path, &unit.slot) {
-            Ok(()) => {}
-            Err(error) if error.is(io::ErrorKind::NotFound) => {
-                return conflict(&unit.path, Difference::Missing);
-            }
-            Err(error) => return Err(error.into()),
+        if self.cache.rename_to_own(&unit.path, &unit.slot).if_found()?.is_none() {
+            return conflict(&unit.path, Difference::Missing);
         }
         let verified = match &guard {
             Some(guard) => guard.verify(self.cache, unit, base),
             None => match self.cache.file_state(&unit.slot) {
-                Ok(state) => match state.difference(base) {
-                    None => Ok(()),
-                    Some(difference) => conflict(&unit.path, difference),
-                },
+                Ok(state) => state.check(&unit.path, base).map_err(Obstacle::from),
                 Err(error) => Err(error.into()),
             },
         };
@@ -140,14 +129,12 @@ impl<D: Disk> Swapper<'_, '_, D> {
         }
         match self.cache.rename_own_to(&unit.slot, &unit.path) {
             Ok(()) => Ok(()),
-            Err(error) if error.is(io::ErrorKind::NotFound) => Ok(()),
-            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
+            Err(error) if error.is(NotFound) => Ok(()),
+            Err(error) if error.is(AlreadyExists) => {
                 let slot = self.cache.stat(&unit.slot)?;
                 let file = self.cache.stat(&unit.path)?;
-                let identity =
-                    |stat: Option<crate::os::disk::Stat>| stat.map(|s| (s.device, s.inode));
                 // Two names of one file: cleaning up drops the slot.
-                if identity(slot) == identity(file) {
+                if slot.map(|slot| slot.identity()) == file.map(|file| file.identity()) {
                     return Ok(());
                 }
                 drop(guard);
@@ -159,28 +146,19 @@ impl<D: Disk> Swapper<'_, '_, D> {
 
     /// Brings the slot to the path where its content is to be.
     pub(crate) fn arrive(&self, unit: &Unit, path: &RelPath) -> Step {
-        match self.cache.rename_own_to(&unit.slot, path) {
-            Ok(()) => Ok(()),
-            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
-                conflict(path, Difference::Exists)
-            }
-            Err(error) => Err(error.into()),
+        match self.cache.rename_own_to(&unit.slot, path).unless(&[AlreadyExists])? {
+            Some(()) => Ok(()),
+            None => conflict(path, Difference::Exists),
         }
     }
 
     /// Changes the permission bits of a verified file.
     pub(crate) fn set_mode(&self, unit: &Unit, base: &Fingerprint, mode: u32) -> Step {
-        let file = match self.cache.open_file(&unit.path) {
-            Ok(file) => file,
-            Err(error) if error.is(io::ErrorKind::NotFound) => {
-                return conflict(&unit.path, Difference::Missing);
-            }
-            Err(error) => return Err(error.into()),
+        let Some(file) = self.cache.open_file(&unit.path).if_found()? else {
+            return conflict(&unit.path, Difference::Missing);
         };
         let state = self.cache.open_file_state(&file).map_err(FsError::io("read", &unit.path))?;
-        if let Some(difference) = state.difference(base) {
-            return conflict(&unit.path, difference);
-        }
+        state.check(&unit.path, base)?;
         if let FileState::File { stat, .. } = &state {
             // A name may have come since the check.
             check_mode_change(&unit.path, stat)?;
@@ -197,32 +175,25 @@ impl<D: Disk> Swapper<'_, '_, D> {
             // another mode.
             set(base.mode)?;
         }
-        match found.difference(&changed) {
-            None => Ok(()),
-            // Saved over meanwhile, in place or by another file: theirs stays, and taking the set
-            // back gives it the mode it had.
-            Some(difference) => conflict(&unit.path, difference),
-        }
+        // Where it was saved over meanwhile, in place or by another file, theirs stays, and taking the
+        // set back gives it the mode it had.
+        Ok(found.check(&unit.path, &changed)?)
     }
 
     /// Makes a directory; an existing one is used as it is.
     pub(crate) fn make_dir(&self, path: &RelPath, mode: Option<u32>) -> Step {
         let disk = self.cache.disk;
         let parent = self.cache.parent(path)?;
-        match disk.create_dir(&parent, path.file_name()) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                match self.cache.stat(path)? {
-                    Some(stat) if stat.kind == FileKind::Directory => {}
-                    _ => return conflict(path, Difference::Exists),
-                }
-                // A crash may have come before its mode was set. One that holds something is a
-                // user's.
-                if mode.is_none() || !self.cache.is_empty_dir(path)? {
-                    return Ok(());
-                }
+        let made = disk.create_dir(&parent, path.file_name()).unless(&[AlreadyExists]);
+        if made.map_err(FsError::io("make the directory", path))?.is_none() {
+            match self.cache.stat(path)? {
+                Some(stat) if stat.kind == FileKind::Directory => {}
+                _ => return conflict(path, Difference::Exists),
             }
-            Err(error) => return Err(FsError::io("make the directory", path)(error).into()),
+            // A crash may have come before its mode was set. One that holds something is a user's.
+            if mode.is_none() || !self.cache.is_empty_dir(path)? {
+                return Ok(());
+            }
         }
         let Some(mode) = mode else { return Ok(()) };
         if self.cache.stat(path)?.is_some_and(|stat| stat.mode == mode) {

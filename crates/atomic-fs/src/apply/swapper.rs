@@ -26,9 +26,15 @@ impl From<FsError> for Obstacle {
     }
 }
 
+impl From<Conflict> for Obstacle {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
 impl Obstacle {
     pub(crate) fn of(path: &RelPath, difference: Difference) -> Self {
-        Self::Conflict(Conflict { path: path.clone(), difference })
+        Self::Conflict(Conflict::at(path, difference))
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use crate::apply::intent::{Action, Intent, Unit};
 use crate::apply::swapper::Swapper;
 use crate::content::{ContentSource, Fingerprint};
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::fallback::move_aside;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
@@ -100,11 +100,7 @@ fn is_torn<D: Disk>(
     if stat.bytes == staged.bytes || has_stamp(stat.modified_ns, unit.stamp) {
         return Ok(true);
     }
-    let file = match cache.open_file(&unit.slot) {
-        Ok(file) => file,
-        Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(false),
-        Err(error) => return Err(error),
-    };
+    let Some(file) = cache.open_file(&unit.slot).if_found()? else { return Ok(false) };
     let reader = FileReader { disk: cache.disk, file: &file, offset: 0 };
     is_part(reader, &staged, contents).map_err(FsError::io("read", &unit.slot))
 }

@@ -14,7 +14,7 @@ use std::io;
 
 use crate::apply::intent::{Action, Intent, Unit};
 use crate::apply::swap_record::SwapRecord;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
 use crate::os::file_state::FileState;
@@ -124,12 +124,10 @@ pub(crate) fn clean_aside<D: Disk>(
 ) -> Result<Option<DisplacedEdit>, FsError> {
     let Action::Replace { base, staged, .. } = &unit.action else { return Ok(None) };
     let aside = unit.aside();
-    let state = match cache.file_state(&aside) {
-        Ok(FileState::Absent) => return Ok(None),
-        Ok(state) => state,
-        Err(error) if error.is_absence() => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let state = cache.file_state(&aside).if_there()?.unwrap_or(FileState::Absent);
+    if state == FileState::Absent {
+        return Ok(None);
+    }
     let is_own = state.content() == Some(base.content()) || state.is_of_set(staged, unit.stamp);
     match is_own {
         true => cache.remove_name(&aside).map(|()| None),

@@ -145,6 +145,21 @@ impl<'a, D: Disk> DirCache<'a, D> {
         dirs.closed.retain(|closed, _| !closed.starts_with(path));
     }
 
+    /// A directory, or the nearest one above it that is there, and its handle.
+    pub(crate) fn nearest_dir(
+        &self,
+        mut dir: Option<RelPath>,
+    ) -> Result<(Option<RelPath>, Arc<D::Dir>), FsError> {
+        loop {
+            match self.dir(dir.as_ref()) {
+                Err(error) if error.is_absence() && dir.is_some() => {
+                    dir = dir.as_ref().and_then(RelPath::parent);
+                }
+                opened => return opened.map(|handle| (dir, handle)),
+            }
+        }
+    }
+
     /// The handle of the directory that a file lies in.
     pub(crate) fn parent(&self, path: &RelPath) -> Result<Arc<D::Dir>, FsError> {
         self.dir(path.parent().as_ref())
@@ -169,5 +184,5 @@ fn dir_error(path: Option<&RelPath>, source: io::Error) -> FsError {
         _ if is_symlink_error(&source) => Refusal::LeadsOut,
         _ => return FsError::io("open", path)(source),
     };
-    FsError::Refused { path: path.clone(), refusal }
+    FsError::refused(path, refusal)
 }

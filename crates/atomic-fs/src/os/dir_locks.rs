@@ -46,25 +46,12 @@ pub(crate) fn take<'a, 'p, D: Disk>(
 ) -> Result<DirLocks<'a, D>, FsError> {
     let mut dirs: BTreeSet<Option<RelPath>> = paths.map(RelPath::parent).collect();
     dirs.insert(None);
-    let mut opened = Vec::new();
-    let mut above = Vec::new();
+    let mut opened: Vec<(Option<RelPath>, Arc<D::Dir>)> = Vec::new();
     for dir in dirs {
-        let mut nearest = dir;
-        loop {
-            match cache.dir(nearest.as_ref()) {
-                Ok(handle) => {
-                    if !above.contains(&nearest) {
-                        opened.push((nearest.clone(), handle));
-                        above.push(nearest);
-                    }
-                    break;
-                }
-                Err(error) if nearest.is_some() && error.is_absence() => {
-                    nearest = nearest.as_ref().and_then(RelPath::parent);
-                }
-                // The step that uses the path reports what is wrong with it.
-                Err(_) => break,
-            }
+        // The step that uses the path reports what is wrong with it.
+        let Ok((nearest, handle)) = cache.nearest_dir(dir) else { continue };
+        if opened.iter().all(|(dir, _)| *dir != nearest) {
+            opened.push((nearest, handle));
         }
         if opened.len() >= cache.disk.open_dirs_max() {
             break;
@@ -75,9 +62,7 @@ pub(crate) fn take<'a, 'p, D: Disk>(
         match try_all(cache, &opened) {
             Ok(locks) => return Ok(locks),
             Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
-            Err(dir) => {
-                return Err(FsError::InUse { path: dir });
-            }
+            Err(path) => return Err(FsError::InUse { path }),
         }
     }
 }
@@ -102,7 +87,7 @@ fn try_all<'a, D: Disk>(
 }
 
 fn is_same<D: Disk>(disk: &D, one: &D::Dir, other: &D::Dir) -> bool {
-    let identity = |dir: &D::Dir| disk.stat(dir, b".").ok().map(|stat| (stat.device, stat.inode));
+    let identity = |dir: &D::Dir| disk.stat(dir, b".").ok().map(|stat| stat.identity());
     let one = identity(one);
     one.is_some() && one == identity(other)
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::error::IfThere as _;
 use crate::rel_path::RelPath;
 
 /// What kind of thing a name stands for.
@@ -50,6 +51,13 @@ pub struct Stat {
     pub modified_ns: i64,
     /// Status change time, nanoseconds since 1970.
     pub changed_ns: i64,
+}
+
+impl Stat {
+    /// What tells a file from every other one.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
 }
 
 /// What a new symbolic link takes over.
@@ -106,6 +114,28 @@ pub(crate) fn is_symlink_error(error: &io::Error) -> bool {
 /// are EINVAL.
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+}
+
+/// A single name in an open directory.
+pub type NameIn<'n, Dir> = (&'n Dir, &'n [u8]);
+
+/// Renames to a name that is free. Where the file system cannot refuse to replace one, the name is
+/// looked at first: `to` is one that only Greenroom uses.
+///
+/// # Errors
+/// `AlreadyExists` when the name is taken.
+pub(crate) fn rename_to_free<D: Disk>(
+    disk: &D,
+    from: NameIn<'_, D::Dir>,
+    to: NameIn<'_, D::Dir>,
+) -> io::Result<()> {
+    match disk.rename(from, to) {
+        Err(error) if is_unsupported(&error) => match disk.stat(to.0, to.1).if_found()? {
+            Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            None => disk.rename_replacing(from, to),
+        },
+        answer => answer,
+    }
 }
 
 /// Writes everything, however short each write is.
@@ -224,7 +254,9 @@ pub trait Disk: Send + Sync {
     fn write_at(&self, file: &Self::File, buffer: &[u8], offset: u64) -> io::Result<usize>;
     /// Reserves space, so that a full disk shows before the first byte. A file
     /// system that cannot reserve succeeds without doing so.
-    fn reserve(&self, file: &Self::File, bytes: u64) -> io::Result<()>;
+    fn reserve(&self, _file: &Self::File, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
     /// Makes a file longer that ends with a hole, so that it has so many bytes.
     ///
     /// By default its last byte is written, which takes a block.
@@ -267,12 +299,18 @@ pub trait Disk: Send + Sync {
 
     /// Asks to hold off everyone who opens the file for writing, until `file` is
     /// dropped: they wait in their `open` meanwhile (`F_SETLEASE`, fcntl(2)).
-    fn lease(&self, file: &Self::File) -> io::Result<Lease>;
+    fn lease(&self, _file: &Self::File) -> io::Result<Lease> {
+        Ok(Lease::Unavailable)
+    }
     /// Whether nobody has asked to open the leased file for writing since.
-    fn lease_holds(&self, file: &Self::File) -> io::Result<bool>;
+    fn lease_holds(&self, _file: &Self::File) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Who has the file open for writing, where the system tells: a name and a
     /// process id.
-    fn writer(&self, file: &Stat) -> Option<String>;
+    fn writer(&self, _file: &Stat) -> Option<String> {
+        None
+    }
 
     /// Locks a directory against other Greenroom states over the same tree, without waiting
     /// (`flock(2)`). The lock belongs to this handle: another one of the same directory finds it
@@ -318,30 +356,16 @@ pub trait Disk: Send + Sync {
     }
     /// Renames atomically; `AlreadyExists` rather than replacing anything. Where the file
     /// system cannot promise that, `InvalidInput` or `Unsupported` with nothing changed.
-    fn rename(
-        &self,
-        from_dir: &Self::Dir,
-        from: &[u8],
-        to_dir: &Self::Dir,
-        to: &[u8],
-    ) -> io::Result<()>;
+    fn rename(&self, from: NameIn<'_, Self::Dir>, to: NameIn<'_, Self::Dir>) -> io::Result<()>;
     /// Renames atomically, replacing a file that has the name; only ever onto a name of
     /// Greenroom's own.
     fn rename_replacing(
         &self,
-        from_dir: &Self::Dir,
-        from: &[u8],
-        to_dir: &Self::Dir,
-        to: &[u8],
+        from: NameIn<'_, Self::Dir>,
+        to: NameIn<'_, Self::Dir>,
     ) -> io::Result<()>;
     /// Gives a file a second name; `AlreadyExists` rather than replacing anything.
-    fn link(
-        &self,
-        from_dir: &Self::Dir,
-        from: &[u8],
-        to_dir: &Self::Dir,
-        to: &[u8],
-    ) -> io::Result<()>;
+    fn link(&self, from: NameIn<'_, Self::Dir>, to: NameIn<'_, Self::Dir>) -> io::Result<()>;
     /// Removes a file's name; `NotFound` where it does not exist, on a read-only disk too.
     fn remove_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
     /// Makes a directory.

@@ -1,8 +1,9 @@
 //! What a name holds: a file's content and status, a link's target, or something else.
 
-use crate::conflict::Difference;
+use crate::conflict::{Conflict, Difference};
 use crate::content::{Content, Digest, EntryKind, Fingerprint};
 use crate::os::disk::{FileKind, Stat};
+use crate::rel_path::RelPath;
 
 /// What a name holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,14 @@ impl FileState {
     pub(crate) fn is_of_set(&self, staged: &Fingerprint, stamp: i64) -> bool {
         matches!(self, Self::File { stat, .. } if self.content() == Some(staged.content())
             && has_stamp(stat.modified_ns, stamp))
+    }
+
+    /// Refuses a state that is not the one expected of the file at a path.
+    pub(crate) fn check(&self, path: &RelPath, base: &Fingerprint) -> Result<(), Conflict> {
+        match self.difference(base) {
+            None => Ok(()),
+            Some(difference) => Err(Conflict::at(path, difference)),
+        }
     }
 
     /// In what it differs from a file's expected state.
@@ -71,7 +80,7 @@ impl FileState {
 
     pub(crate) fn inode(&self) -> Option<(u64, u64)> {
         match self {
-            Self::File { stat, .. } => Some((stat.device, stat.inode)),
+            Self::File { stat, .. } => Some(stat.identity()),
             _ => None,
         }
     }

@@ -8,11 +8,15 @@ use std::sync::OnceLock;
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::os::disk::{Carried, DirLock, Disk, Entry, FileKind, Lease, LinkLike, Stat};
+#[cfg(target_os = "linux")]
+use crate::os::disk::Lease;
+use crate::os::disk::{Carried, DirLock, Disk, Entry, FileKind, LinkLike, NameIn, Stat};
 use crate::os::file_state::has_stamp;
 use crate::rel_path::RelPath;
 
+#[cfg(target_os = "linux")]
 mod flags;
+#[cfg(target_os = "linux")]
 mod lease;
 mod metadata;
 mod open;
@@ -182,16 +186,12 @@ impl Disk for PosixDisk {
         Ok(fs::ftruncate(file, bytes)?)
     }
 
-    #[cfg(not(target_os = "linux"))]
-    fn reserve(&self, _file: &OwnedFd, _bytes: u64) -> io::Result<()> {
-        Ok(())
-    }
-
     #[cfg(target_os = "linux")]
     fn has_capabilities(&self, file: &OwnedFd) -> io::Result<bool> {
         metadata::has_capabilities(file)
     }
 
+    #[cfg(target_os = "linux")]
     fn copy_flags(&self, from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
         flags::copy(from, to)
     }
@@ -218,14 +218,17 @@ impl Disk for PosixDisk {
         }
     }
 
+    #[cfg(target_os = "linux")]
     fn lease(&self, file: &OwnedFd) -> io::Result<Lease> {
         lease::take(file)
     }
 
+    #[cfg(target_os = "linux")]
     fn lease_holds(&self, file: &OwnedFd) -> io::Result<bool> {
         lease::holds(file)
     }
 
+    #[cfg(target_os = "linux")]
     fn writer(&self, file: &Stat) -> Option<String> {
         lease::writer(file)
     }
@@ -258,29 +261,17 @@ impl Disk for PosixDisk {
         Ok(fs::renameat_with(dir, file, dir, slot, RenameFlags::EXCHANGE)?)
     }
 
-    fn rename(
-        &self,
-        from_dir: &OwnedFd,
-        from: &[u8],
-        to_dir: &OwnedFd,
-        to: &[u8],
-    ) -> io::Result<()> {
-        let moved = fs::renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE);
-        or_absent(moved, from_dir, from)
+    fn rename(&self, from: NameIn<'_, OwnedFd>, to: NameIn<'_, OwnedFd>) -> io::Result<()> {
+        let moved = fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE);
+        or_absent(moved, from.0, from.1)
     }
 
-    fn rename_replacing(
-        &self,
-        from_dir: &OwnedFd,
-        from: &[u8],
-        to_dir: &OwnedFd,
-        to: &[u8],
-    ) -> io::Result<()> {
-        Ok(fs::renameat(from_dir, from, to_dir, to)?)
+    fn rename_replacing(&self, from: NameIn<'_, OwnedFd>, to: NameIn<'_, OwnedFd>) -> io::Result<()> {
+        Ok(fs::renameat(from.0, from.1, to.0, to.1)?)
     }
 
-    fn link(&self, from_dir: &OwnedFd, from: &[u8], to_dir: &OwnedFd, to: &[u8]) -> io::Result<()> {
-        Ok(fs::linkat(from_dir, from, to_dir, to, AtFlags::empty())?)
+    fn link(&self, from: NameIn<'_, OwnedFd>, to: NameIn<'_, OwnedFd>) -> io::Result<()> {
+        Ok(fs::linkat(from.0, from.1, to.0, to.1, AtFlags::empty())?)
     }
 
     fn remove_file(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<()> {

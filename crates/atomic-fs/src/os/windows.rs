@@ -17,7 +17,7 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Storage::FileSystem as win;
 
-use crate::os::disk::{Carried, Disk, Entry, FileKind, Lease, LinkLike, Stat};
+use crate::os::disk::{Carried, Disk, Entry, FileKind, Lease, LinkLike, NameIn, Stat};
 use crate::rel_path::RelPath;
 
 mod native;
@@ -299,10 +299,6 @@ impl Disk for WindowsDisk {
         Ok(file.guard.lock().unwrap_or_else(PoisonError::into_inner).is_some())
     }
 
-    fn writer(&self, _file: &Stat) -> Option<String> {
-        None
-    }
-
     fn sync_file(&self, file: &WindowsFile) -> io::Result<()> {
         let denied = |error: &io::Error| is_code(error, ERROR_ACCESS_DENIED);
         // Flushing takes the right to write, which a file that was opened to be read lacks.
@@ -354,22 +350,16 @@ impl Disk for WindowsDisk {
         while_held(|| native::replace(dir, target, slot, aside))
     }
 
-    fn rename(&self, from_dir: &File, from: &[u8], to_dir: &File, to: &[u8]) -> io::Result<()> {
-        while_held(|| native::rename(&native::open_in(from_dir, from, MOVE)?, to_dir, to, false))
+    fn rename(&self, from: NameIn<'_, File>, to: NameIn<'_, File>) -> io::Result<()> {
+        while_held(|| native::rename(&native::open_in(from.0, from.1, MOVE)?, to.0, to.1, false))
     }
 
-    fn rename_replacing(
-        &self,
-        from_dir: &File,
-        from: &[u8],
-        to_dir: &File,
-        to: &[u8],
-    ) -> io::Result<()> {
-        while_held(|| native::rename(&native::open_in(from_dir, from, MOVE)?, to_dir, to, true))
+    fn rename_replacing(&self, from: NameIn<'_, File>, to: NameIn<'_, File>) -> io::Result<()> {
+        while_held(|| native::rename(&native::open_in(from.0, from.1, MOVE)?, to.0, to.1, true))
     }
 
-    fn link(&self, from_dir: &File, from: &[u8], to_dir: &File, to: &[u8]) -> io::Result<()> {
-        while_held(|| native::link(&native::open_in(from_dir, from, MOVE)?, to_dir, to))
+    fn link(&self, from: NameIn<'_, File>, to: NameIn<'_, File>) -> io::Result<()> {
+        while_held(|| native::link(&native::open_in(from.0, from.1, MOVE)?, to.0, to.1))
     }
 
     fn remove_file(&self, dir: &File, name: &[u8]) -> io::Result<()> {

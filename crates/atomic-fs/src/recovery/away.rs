@@ -2,7 +2,7 @@
 
 use crate::apply::intent::{Action, Unit};
 use crate::conflict::{Conflict, Difference};
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::disk::Disk;
 use crate::recovery::condition::Condition;
 use crate::recovery::inspect::Inspection;
@@ -45,8 +45,7 @@ impl<D: Disk> Inspection<'_, '_, D> {
                 Action::Delete { .. } | Action::RemoveDir { .. } => continue,
             };
             if !is_there(path)? && self.is_away(path)? {
-                let (path, difference) = (path.clone(), Difference::DirectoryAway);
-                away.push(Conflict { path, difference });
+                away.push(Conflict::at(path, Difference::DirectoryAway));
             }
         }
         Ok(away)
@@ -56,13 +55,8 @@ impl<D: Disk> Inspection<'_, '_, D> {
     /// was when the set was planned.
     fn is_away(&self, path: &RelPath) -> Result<bool, FsError> {
         let Some((dir, inode)) = self.lookup.known_dir(path) else { return Ok(false) };
-        match self.cache.dir(Some(&dir)) {
-            Ok(there) => {
-                let there = self.cache.disk.identity(&there);
-                Ok(there.map_err(FsError::io("look at", &dir))?.1 != inode)
-            }
-            Err(error) if error.is_absence() => Ok(true),
-            Err(error) => Err(error),
-        }
+        let Some(there) = self.cache.dir(Some(&dir)).if_there()? else { return Ok(true) };
+        let there = self.cache.disk.identity(&there).map_err(FsError::io("look at", &dir))?;
+        Ok(there.1 != inode)
     }
 }

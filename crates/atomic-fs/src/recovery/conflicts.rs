@@ -4,11 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::apply::slot_name::{SLOT_SUFFIX, is_slot_name};
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::dir_cache::DirCache;
-use crate::os::disk::is_unsupported;
-use crate::os::disk::write_all;
-use crate::os::disk::{Disk, FileKind, Lease};
+use crate::os::disk::{Disk, FileKind, Lease, is_unsupported, write_all};
 use crate::os::file_reader::FileReader;
 use crate::rel_path::{RelPath, escape_bytes, os_string};
 
@@ -35,7 +33,8 @@ pub(crate) fn keep<D: Disk>(
     for attempt in 0_u32.. {
         let name = file_name(slot, path, attempt);
         let kept = || DisplacedEdit { path: path.clone(), file: cache.conflicts_path.join(&name) };
-        match disk.rename(&dir, slot.file_name(), conflicts, name.as_bytes()) {
+        let (from, to) = ((&*dir, slot.file_name()), (conflicts, name.as_bytes()));
+        match disk.rename(from, to) {
             Ok(()) => {
                 disk.sync_dir(conflicts).map_err(failed())?;
                 return Ok(kept());
@@ -44,15 +43,13 @@ pub(crate) fn keep<D: Disk>(
             Err(error)
                 if needs_copy(&error)
                     && disk
-                        .stat(&dir, slot.file_name())
+                        .stat(from.0, from.1)
                         .is_ok_and(|stat| stat.kind != FileKind::Regular) =>
             {
                 // A file system without the exclusive rename; nobody else writes to conflicts/.
                 if is_unsupported(&error)
                     && disk.stat(conflicts, name.as_bytes()).is_err()
-                    && disk
-                        .rename_replacing(&dir, slot.file_name(), conflicts, name.as_bytes())
-                        .is_ok()
+                    && disk.rename_replacing(from, to).is_ok()
                 {
                     disk.sync_dir(conflicts).map_err(failed())?;
                     return Ok(kept());
@@ -97,17 +94,11 @@ fn needs_copy(error: &io::Error) -> bool {
 fn copy<D: Disk>(cache: &DirCache<'_, D>, from: &D::File, name: &[u8]) -> io::Result<()> {
     use std::io::Read as _;
     let (disk, conflicts) = (cache.disk, cache.conflicts);
-    let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    match disk.stat(conflicts, name) {
-        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
-        Err(error) if is_absent(&error) => {}
-        Err(error) => return Err(error),
+    if disk.stat(conflicts, name).if_found()?.is_some() {
+        return Err(io::ErrorKind::AlreadyExists.into());
     }
     let partial = [b".", name, SLOT_SUFFIX.as_bytes()].concat();
-    match disk.remove_file(conflicts, &partial) {
-        Err(error) if !is_absent(&error) => return Err(error),
-        _ => {}
-    }
+    disk.remove_file(conflicts, &partial).if_found()?;
     let to = disk.create_file(conflicts, &partial)?;
     let mut reader = FileReader { disk, file: from, offset: 0 };
     let mut buffer = vec![0; 128 * 1024];
@@ -121,10 +112,10 @@ fn copy<D: Disk>(cache: &DirCache<'_, D>, from: &D::File, name: &[u8]) -> io::Re
         offset += count as u64;
     }
     disk.sync_file(&to)?;
-    match disk.rename(conflicts, &partial, conflicts, name) {
+    match disk.rename((conflicts, &partial), (conflicts, name)) {
         // Nobody else writes here, and the name was free a moment ago.
         Err(error) if needs_copy(&error) => {
-            disk.rename_replacing(conflicts, &partial, conflicts, name)?;
+            disk.rename_replacing((conflicts, &partial), (conflicts, name))?;
         }
         answer => answer?,
     }

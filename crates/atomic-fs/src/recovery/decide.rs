@@ -109,8 +109,8 @@ impl<'d> Decision<'d> {
     /// The slots that something else has and that nothing can be done about.
     pub(crate) fn foreign_slots(&self, conditions: &[Condition]) -> Vec<Conflict> {
         let foreign = |(unit, condition): (&Unit, &Condition)| {
-            let (path, difference) = (unit.path.clone(), Difference::SlotTaken);
-            (*condition == Condition::Foreign).then_some(Conflict { path, difference })
+            let conflict = || Conflict::at(&unit.path, Difference::SlotTaken);
+            (*condition == Condition::Foreign).then(conflict)
         };
         self.intent.units.iter().zip(conditions).filter_map(foreign).collect()
     }

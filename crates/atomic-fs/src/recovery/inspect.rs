@@ -291,13 +291,13 @@ fn has_left(file: &FileState, base: &Fingerprint, inode: u64) -> bool {
 }
 
 fn conflict(path: &RelPath, difference: Difference) -> Condition {
-    Condition::Conflict(Conflict { path: path.clone(), difference })
+    Condition::Conflict(Conflict::at(path, difference))
 }
 
 fn edited(path: &RelPath, difference: Difference) -> Condition {
-    Condition::Edited(Conflict { path: path.clone(), difference })
+    Condition::Edited(Conflict::at(path, difference))
 }
 
 fn gone(path: &RelPath) -> Condition {
-    Condition::Gone(Conflict { path: path.clone(), difference: Difference::Missing })
+    Condition::Gone(Conflict::at(path, Difference::Missing))
 }

@@ -49,29 +49,16 @@ pub(crate) fn plan_again<D: Disk>(
 /// there by now: the set made it then.
 fn find_slots_above<D: Disk>(cache: &DirCache<'_, D>, intent: &mut Intent) -> Result<(), FsError> {
     for unit in &mut intent.units {
-        let name = unit.slot.file_name().to_vec();
-        let mut dir = unit.slot.parent();
-        let mut candidate = Some(unit.slot.clone());
-        while let Some(slot) = candidate {
+        for dir in unit.slot.dirs_above().map(Some).chain([None]) {
+            let slot = RelPath::in_dir(dir.as_ref(), unit.slot.file_name())?;
             if matches!(cache.stat(&slot), Ok(Some(_))) {
-                let mut made = if unit.staged().is_some() { unit.path.parent() } else { None };
-                while let Some(dir) = made.filter(|dir| Some(dir) != slot.parent().as_ref()) {
-                    made = dir.parent();
-                    intent.new_dirs.push(dir);
+                if unit.staged().is_some() {
+                    let made = unit.path.dirs_above().take_while(|made| Some(made) != dir.as_ref());
+                    intent.new_dirs.extend(made);
                 }
                 unit.slot = slot;
                 break;
             }
-            candidate = match dir.take() {
-                None => None,
-                Some(inner) => {
-                    dir = inner.parent();
-                    Some(match &dir {
-                        Some(dir) => dir.join(&name)?,
-                        None => RelPath::parse(&name)?,
-                    })
-                }
-            };
         }
     }
     intent.new_dirs.sort_by_key(|dir| (dir.components().count(), dir.clone()));
@@ -83,10 +70,7 @@ fn find_slots_above<D: Disk>(cache: &DirCache<'_, D>, intent: &mut Intent) -> Re
 fn rename_slots(intent: &mut Intent) -> Result<(), FsError> {
     for (number, unit) in intent.units.iter_mut().enumerate() {
         let name = slot_name(&format!("{}{REBUILT_MARKER}", intent.set), number);
-        unit.slot = match unit.slot.parent() {
-            Some(dir) => dir.join(name.as_bytes())?,
-            None => RelPath::parse(name.as_bytes())?,
-        };
+        unit.slot = RelPath::in_dir(unit.slot.parent().as_ref(), name.as_bytes())?;
     }
     Ok(())
 }

@@ -323,8 +323,7 @@ impl<'g, 'a, D: Disk> Recovery<'g, 'a, D> {
             self.policy.check_path(path).is_err()
                 || matches!(self.cache.stat(path), Err(FsError::Refused { .. }))
         };
-        let conflict =
-            |path: &RelPath| Conflict { path: path.clone(), difference: Difference::Refused };
+        let conflict = |path| Conflict::at(path, Difference::Refused);
         paths.filter(is_refused).map(conflict).collect()
     }
 

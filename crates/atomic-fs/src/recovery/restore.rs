@@ -66,8 +66,7 @@ pub(crate) fn refill<D: Disk>(
         let is_there = content_of(unit, refill)
             .is_some_and(|content| is_readable(contents, &content.digest, content.bytes));
         if !is_there {
-            let (path, difference) = (unit.path.clone(), Difference::Unrestorable);
-            missing.push(Conflict { path, difference });
+            missing.push(Conflict::at(&unit.path, Difference::Unrestorable));
         }
     }
     if !missing.is_empty() {

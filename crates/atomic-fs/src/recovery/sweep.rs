@@ -10,7 +10,7 @@
 
 use crate::apply::slot_name::{is_slot_name, set_of_slot};
 use crate::content::Digest;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
@@ -38,10 +38,6 @@ pub(crate) fn run<D: Disk>(
     let mut swept = Swept::default();
     let mut dirs: Vec<Option<RelPath>> = vec![None];
     while let Some(dir) = dirs.pop() {
-        let path_of = |name: &[u8]| match &dir {
-            Some(dir) => dir.join(name),
-            None => RelPath::parse(name),
-        };
         let opened = match cache.disk.open_dir_beneath(
             cache.root,
             dir.as_ref(),
@@ -54,17 +50,12 @@ pub(crate) fn run<D: Disk>(
             Err(error) => return Err(FsError::io("open", None)(error)),
         };
         for entry in cache.disk.list(&opened).map_err(FsError::io("list", dir.as_ref()))? {
-            let Ok(path) = path_of(&entry.name) else { continue };
+            let Ok(path) = RelPath::in_dir(dir.as_ref(), &entry.name) else { continue };
             if skip.is_some_and(|skip| path == *skip) {
                 continue;
             }
-            let kind = match entry.kind {
-                Some(kind) => kind,
-                None => match cache.disk.stat(&opened, &entry.name) {
-                    Ok(stat) => stat.kind,
-                    Err(_) => continue,
-                },
-            };
+            let looked_at = || cache.disk.stat(&opened, &entry.name).ok().map(|stat| stat.kind);
+            let Some(kind) = entry.kind.or_else(looked_at) else { continue };
             match kind {
                 FileKind::Directory if !is_slot_name(&entry.name) => dirs.push(Some(path)),
                 FileKind::Regular | FileKind::Symlink | FileKind::Directory
@@ -88,17 +79,13 @@ fn drop_slot<D: Disk>(
     slot: &RelPath,
     is_known: &dyn Fn(&Digest) -> bool,
 ) -> Result<Option<DisplacedEdit>, FsError> {
-    match cache.file_state(slot) {
-        Ok(FileState::Absent) => Ok(None),
+    match cache.file_state(slot).if_there()? {
+        None | Some(FileState::Absent) => Ok(None),
         // A directory that its set has taken away, or what somebody has put into it.
-        Ok(FileState::Other(FileKind::Directory)) if cache.remove_empty_tree(slot)? => Ok(None),
-        Ok(state @ FileState::File { stat, .. })
-            if stat.bytes == 0 || state.content().is_some_and(|(_, digest)| is_known(&digest)) =>
-        {
+        Some(FileState::Other(FileKind::Directory)) if cache.remove_empty_tree(slot)? => Ok(None),
+        Some(FileState::File { stat, digest }) if stat.bytes == 0 || is_known(&digest) => {
             cache.remove_name(slot).map(|()| None)
         }
-        Ok(_) => conflicts::keep(cache, slot, slot).map(Some),
-        Err(error) if error.is_absence() => Ok(None),
-        Err(error) => Err(error),
+        Some(_) => conflicts::keep(cache, slot, slot).map(Some),
     }
 }

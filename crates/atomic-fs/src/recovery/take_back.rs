@@ -1,12 +1,12 @@
 //! Taking back one unit's step, unless a user went on from it.
 
-use std::io;
+use std::io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory, NotFound};
 
 use crate::apply::intent::{Action, Unit};
 use crate::apply::swapper::{Attempt, Swapper};
 use crate::conflict::{Conflict, Difference};
 use crate::content::Fingerprint;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::disk::Disk;
 use crate::os::file_state::FileState;
 use crate::rel_path::RelPath;
@@ -36,6 +36,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         base: &Fingerprint,
         staged: &Fingerprint,
     ) -> Result<Option<Conflict>, FsError> {
+        let conflict = |difference| Ok(Some(Conflict::at(&unit.path, difference)));
         let slot = self.cache.file_state(&unit.slot)?;
         if !slot.matches(base) {
             let displaced = slot != FileState::Absent && !slot.matches(staged);
@@ -47,18 +48,12 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let state = self.cache.file_state(&unit.path)?;
         // Another file with the same content comes out of the exchange, is seen there, and goes back.
         if let Some(difference) = state.difference(staged) {
-            return Ok(Some(Conflict { path: unit.path.clone(), difference }));
+            return conflict(difference);
         }
         match self.exchange(unit, Attempt::Again) {
             Ok(()) => {}
-            Err(error) if error.is(io::ErrorKind::NotFound) => {
-                let path = unit.path.clone();
-                return Ok(Some(Conflict { path, difference: Difference::Missing }));
-            }
-            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
-                let path = unit.path.clone();
-                return Ok(Some(Conflict { path, difference: Difference::Content }));
-            }
+            Err(error) if error.is(NotFound) => return conflict(Difference::Missing),
+            Err(error) if error.is(AlreadyExists) => return conflict(Difference::Content),
             Err(error) => return Err(error),
         }
         let state = self.cache.file_state(&unit.slot)?;
@@ -68,7 +63,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let difference = state.difference(staged).unwrap_or(Difference::Content);
         // The user saved between the look and the exchange: theirs goes back on top.
         self.put_back(unit, base)?;
-        Ok(Some(Conflict { path: unit.path.clone(), difference }))
+        conflict(difference)
     }
 
     fn undo_set_mode(
@@ -88,7 +83,7 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let file = disk.open_file(&parent, unit.path.file_name()).map_err(failed())?;
         disk.set_mode(&file, base.mode).map_err(failed())?;
         let difference = state.difference(&Fingerprint { mode, ..*base });
-        Ok(difference.map(|difference| Conflict { path: unit.path.clone(), difference }))
+        Ok(difference.map(|difference| Conflict::at(&unit.path, difference)))
     }
 
     /// Takes an arrived file back into its slot, unless the user edited it.
@@ -112,44 +107,31 @@ impl<D: Disk> Swapper<'_, '_, D> {
         match difference(&self.cache.file_state(path)?) {
             None => {}
             Some(Difference::Missing) => return Ok(None),
-            Some(difference) => return Ok(Some(Conflict { path: path.clone(), difference })),
+            Some(difference) => return Ok(Some(Conflict::at(path, difference))),
         }
-        match self.cache.rename_to_own(path, &unit.slot) {
-            Ok(()) => {}
-            Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(None),
-            Err(error) => return Err(error),
+        if self.cache.rename_to_own(path, &unit.slot).if_found()?.is_none() {
+            return Ok(None);
         }
         let Some(difference) = difference(&self.cache.file_state(&unit.slot)?) else {
             return Ok(None);
         };
         match self.cache.rename_own_to(&unit.slot, path) {
             Ok(()) => {}
-            Err(error) if error.is(io::ErrorKind::AlreadyExists) => self.keep(unit)?,
+            Err(error) if error.is(AlreadyExists) => self.keep(unit)?,
             Err(error) => return Err(error),
         }
-        Ok(Some(Conflict { path: path.clone(), difference }))
+        Ok(Some(Conflict::at(path, difference)))
     }
 
     /// Removes a directory that was made for the set, if nothing else is in it.
     pub(crate) fn remove_dir(&self, path: &RelPath) -> Result<(), FsError> {
-        let parent = match self.cache.parent(path) {
-            Ok(parent) => parent,
-            Err(error) if error.is_absence() => return Ok(()),
-            Err(error) => return Err(error),
-        };
+        let Some(parent) = self.cache.parent(path).if_there()? else { return Ok(()) };
         match self.cache.disk.remove_dir(&parent, path.file_name()) {
             Ok(()) => {
                 self.cache.forget_dir(path);
                 Ok(())
             }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound
-                        | io::ErrorKind::DirectoryNotEmpty
-                        | io::ErrorKind::NotADirectory
-                ) =>
-            {
+            Err(error) if matches!(error.kind(), NotFound | DirectoryNotEmpty | NotADirectory) => {
                 Ok(())
             }
             Err(error) => Err(FsError::io("remove the directory", path)(error)),

@@ -12,7 +12,7 @@ use super::effect::{Effect, Inode, Name};
 use super::image::{Body, Node};
 use super::kernel::{Inner, LeaseState};
 use super::log::Entry;
-use crate::os::disk::{Carried, DirLock, Disk, Entry as DirEntry, Lease, LinkLike, Stat};
+use crate::os::disk::{Carried, DirLock, Disk, Entry as DirEntry, Lease, LinkLike, NameIn, Stat};
 use crate::rel_path::RelPath;
 
 impl Disk for SimulatedDisk {
@@ -53,10 +53,7 @@ impl Disk for SimulatedDisk {
 
     fn identity(&self, dir: &SimulatedDir) -> io::Result<(u64, u64)> {
         let describe = |inner: &Inner| inner.image.path_of(dir.0);
-        self.call(CallKind::Identity, describe, |inner, _| {
-            let stat = inner.stat(dir.0);
-            Ok((stat.device, stat.inode))
-        })
+        self.call(CallKind::Identity, describe, |inner, _| Ok(inner.stat(dir.0).identity()))
     }
 
     fn replaces_in_steps(&self) -> bool {
@@ -86,17 +83,13 @@ impl Disk for SimulatedDisk {
             if inner.is_windows() {
                 return Err(Errno::OPNOTSUPP);
             }
-            if inner.image.child(dir.0, name).is_some() {
-                return Err(Errno::EXIST);
-            }
-            inner.check_alive(dir.0)?;
-            let device = inner.image.node(dir.0).device;
-            let mut node = Node::new(Body::Symlink(target.to_vec()), 0o777, device);
-            node.owner = like.owner.unwrap_or(node.owner);
-            node.modified_ns = like.modified_ns.unwrap_or(0);
             // All of it is in the inode, which comes to the disk with the directory's entry.
-            let inode = inner.born(node);
-            inner.assign(vec![(dir.0, name, Some(inode))]);
+            let inode = inner.make(dir.0, name, |device| {
+                let mut node = Node::new(Body::Symlink(target.to_vec()), 0o777, device);
+                node.owner = like.owner.unwrap_or(node.owner);
+                node.modified_ns = like.modified_ns.unwrap_or(0);
+                node
+            })?;
             inner.fresh.insert(inode);
             Ok(())
         })
@@ -150,14 +143,8 @@ impl Disk for SimulatedDisk {
     fn create_file(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<SimulatedFile> {
         let describe = |inner: &Inner| inner.describe(dir.0, name);
         let inode = self.call(CallKind::CreateFile, describe, |inner, _| {
-            if inner.image.child(dir.0, name).is_some() {
-                return Err(Errno::EXIST);
-            }
-            inner.check_alive(dir.0)?;
-            let device = inner.image.node(dir.0).device;
             let mode = inner.kept_mode(0o600);
-            let inode = inner.born(Node::file(mode, device));
-            inner.assign(vec![(dir.0, name, Some(inode))]);
+            let inode = inner.make(dir.0, name, |device| Node::file(mode, device))?;
             inner.fresh.insert(inode);
             inner.new_in_phase.insert(inode);
             Ok(inode)
@@ -308,10 +295,6 @@ impl Disk for SimulatedDisk {
         })
     }
 
-    fn writer(&self, _file: &Stat) -> Option<String> {
-        None
-    }
-
     fn lock_dir(&self, dir: &SimulatedDir) -> DirLock {
         let mut inner = self.lock();
         if inner.locked_by_other.contains(&dir.0) || !inner.locked.insert(dir.0) {
@@ -376,32 +359,22 @@ impl Disk for SimulatedDisk {
         self.replace_in_steps(dir.0, target, slot, aside)
     }
 
-    fn rename(
-        &self,
-        from_dir: &SimulatedDir,
-        from: &[u8],
-        to_dir: &SimulatedDir,
-        to: &[u8],
-    ) -> io::Result<()> {
-        self.move_name((from_dir.0, from), (to_dir.0, to), CallKind::Rename)
+    fn rename(&self, from: NameIn<'_, SimulatedDir>, to: NameIn<'_, SimulatedDir>) -> io::Result<()> {
+        self.move_name(from, to, CallKind::Rename)
     }
 
     fn rename_replacing(
         &self,
-        from_dir: &SimulatedDir,
-        from: &[u8],
-        to_dir: &SimulatedDir,
-        to: &[u8],
+        from: NameIn<'_, SimulatedDir>,
+        to: NameIn<'_, SimulatedDir>,
     ) -> io::Result<()> {
-        self.move_name((from_dir.0, from), (to_dir.0, to), CallKind::RenameReplacing)
+        self.move_name(from, to, CallKind::RenameReplacing)
     }
 
     fn link(
         &self,
-        from_dir: &SimulatedDir,
-        from: &[u8],
-        to_dir: &SimulatedDir,
-        to: &[u8],
+        (from_dir, from): NameIn<'_, SimulatedDir>,
+        (to_dir, to): NameIn<'_, SimulatedDir>,
     ) -> io::Result<()> {
         let describe = |inner: &Inner| {
             format!("{} = {}", inner.describe(to_dir.0, to), inner.describe(from_dir.0, from))
@@ -440,14 +413,7 @@ impl Disk for SimulatedDisk {
     fn create_dir(&self, dir: &SimulatedDir, name: &[u8]) -> io::Result<()> {
         let describe = |inner: &Inner| inner.describe(dir.0, name);
         self.call(CallKind::CreateDir, describe, |inner, _| {
-            if inner.image.child(dir.0, name).is_some() {
-                return Err(Errno::EXIST);
-            }
-            inner.check_alive(dir.0)?;
-            let device = inner.image.node(dir.0).device;
-            let inode = inner.born(Node::directory(device));
-            inner.assign(vec![(dir.0, name, Some(inode))]);
-            Ok(())
+            inner.make(dir.0, name, Node::directory).map(drop)
         })
     }
 
@@ -480,15 +446,15 @@ impl Disk for SimulatedDisk {
 impl SimulatedDisk {
     fn move_name(
         &self,
-        (from_dir, from): (Inode, &[u8]),
-        (to_dir, to): (Inode, &[u8]),
+        (from_dir, from): NameIn<'_, SimulatedDir>,
+        (to_dir, to): NameIn<'_, SimulatedDir>,
         kind: CallKind,
     ) -> io::Result<()> {
         let describe = |inner: &Inner| {
-            format!("{} -> {}", inner.describe(from_dir, from), inner.describe(to_dir, to))
+            format!("{} -> {}", inner.describe(from_dir.0, from), inner.describe(to_dir.0, to))
         };
         self.call(kind, describe, |inner, _| {
-            inner.rename((from_dir, from), (to_dir, to), kind == CallKind::RenameReplacing)
+            inner.rename((from_dir.0, from), (to_dir.0, to), kind == CallKind::RenameReplacing)
         })
     }
 

@@ -82,6 +82,22 @@ impl Inner {
         self.image.push(node)
     }
 
+    /// Makes an inode for a name that is free, of the device that the directory lies on.
+    pub(super) fn make(
+        &mut self,
+        dir: Inode,
+        name: &[u8],
+        node: impl FnOnce(u64) -> Node,
+    ) -> Result<Inode, Errno> {
+        if self.image.child(dir, name).is_some() {
+            return Err(Errno::EXIST);
+        }
+        self.check_alive(dir)?;
+        let inode = self.born(node(self.image.node(dir).device));
+        self.assign(vec![(dir, name, Some(inode))]);
+        Ok(inode)
+    }
+
     pub(super) fn write(&mut self, inode: Inode, content: &[u8], offset: u64, by_user: bool) {
         let mut at = offset;
         let mut rest = content;

@@ -10,7 +10,7 @@ use crate::apply::swapper::Swapper;
 use crate::apply::tidy::{Unknown, clean_slots};
 use crate::change_set::{Change, ChangeSet};
 use crate::content::ContentSource;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::dir_locks;
 use crate::os::disk::Disk;
 use crate::os::lock::WorkspaceLock;
@@ -105,12 +105,10 @@ impl<D: Disk> Workspace<D> {
 
     fn journal_of(&self, unfinished: &Unfinished) -> Result<Option<Journal<D>>, FsError> {
         let name = journal_names::file_name(&unfinished.intent.set);
-        match Journal::open(&self.disk, &self.locations.journals, &name) {
-            Ok(Opened::Sound(journal, _)) => Ok(Some(journal)),
+        match Journal::open(&self.disk, &self.locations.journals, &name).if_there()? {
+            Some(Opened::Sound(journal, _)) => Ok(Some(journal)),
             // Recovery's, or gone.
-            Ok(_) => Ok(None),
-            Err(error) if error.is_absence() => Ok(None),
-            Err(error) => Err(error),
+            _ => Ok(None),
         }
     }
 
@@ -141,13 +139,9 @@ impl<D: Disk> Workspace<D> {
         let parents: std::collections::BTreeSet<Option<RelPath>> =
             dirs.iter().map(|dir| dir.parent()).collect();
         for parent in parents {
-            match cache.dir(parent.as_ref()) {
-                // The handle of a directory that was just removed, too: its sync does nothing.
-                Ok(dir) => {
-                    self.disk.sync_dir(&dir).map_err(FsError::io("sync", parent.as_ref()))?
-                }
-                Err(error) if error.is_absence() => {}
-                Err(error) => return Err(error),
+            // The handle of a directory that was just removed, too: its sync does nothing.
+            if let Some(dir) = cache.dir(parent.as_ref()).if_there()? {
+                self.disk.sync_dir(&dir).map_err(FsError::io("sync", parent.as_ref()))?;
             }
         }
         Ok(())

@@ -130,22 +130,10 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Refused`] when a parent is a symlink or another mount.
     pub fn new_file_mode(&self, path: &RelPath, by_umask: u32) -> Result<u32, FsError> {
-        let cache = self.cache();
-        let mut parent = path.parent();
-        loop {
-            match cache.dir(parent.as_ref()) {
-                Ok(dir) => {
-                    let allowed = self.disk.default_mode(&dir);
-                    let allowed =
-                        allowed.map_err(FsError::io("read the access control of", path))?;
-                    return Ok(allowed.map_or(by_umask, |allowed| 0o666 & allowed));
-                }
-                // New directories inherit the list of the one that they are made in.
-                Err(error) if error.is_absence() && parent.is_some() => {
-                    parent = parent.as_ref().and_then(RelPath::parent);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        // New directories inherit the list of the one that they are made in.
+        let (_, dir) = self.cache().nearest_dir(path.parent())?;
+        let allowed = self.disk.default_mode(&dir);
+        let allowed = allowed.map_err(FsError::io("read the access control of", path))?;
+        Ok(allowed.map_or(by_umask, |allowed| 0o666 & allowed))
     }
 }

@@ -1,7 +1,7 @@
 //! Reading a workspace's files and directories.
 
 use super::{SystemDisk, Workspace};
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::disk::{Disk, Entry, FileKind, Stat, is_symlink_error};
 use crate::os::file_reader::FileReader;
 use crate::refusal::Refusal;
@@ -40,11 +40,7 @@ impl<D: Disk> Workspace<D> {
         if let Some(dir) = dir {
             self.policy.check_path(dir)?;
         }
-        let opened = match self.cache().dir(dir) {
-            Ok(opened) => opened,
-            Err(error) if error.is_absence() => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(opened) = self.cache().dir(dir).if_there()? else { return Ok(None) };
         let mut entries = self.disk.list(&opened).map_err(FsError::io("list", dir))?;
         entries.retain(|entry| !self.policy.is_own(dir, &entry.name));
         Ok(Some(entries))
@@ -58,8 +54,7 @@ impl<D: Disk> Workspace<D> {
     /// that is a mount point by itself.
     pub fn open_file(&self, path: &RelPath) -> Result<Option<OpenFile<'_, D>>, FsError> {
         let cache = self.cache();
-        let not_a_file =
-            |kind| FsError::Refused { path: path.clone(), refusal: Refusal::NotAFile { kind } };
+        let not_a_file = |kind| FsError::refused(path, Refusal::NotAFile { kind });
         match cache.stat(path)? {
             None => return Ok(None),
             Some(stat) => match stat.kind {
@@ -113,11 +108,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Refused`] where it lies on another mount, [`FsError::Io`].
     pub fn has_capabilities(&self, path: &RelPath) -> Result<bool, FsError> {
-        let file = match self.cache().open_file(path) {
-            Ok(file) => file,
-            Err(error) if error.is_absence() => return Ok(false),
-            Err(error) => return Err(error),
-        };
+        let Some(file) = self.cache().open_file(path).if_there()? else { return Ok(false) };
         self.disk.has_capabilities(&file).map_err(FsError::io("look at", path))
     }
 }

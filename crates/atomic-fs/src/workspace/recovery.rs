@@ -81,7 +81,7 @@ impl<D: Disk> Workspace<D> {
         let journals = &self.locations.journals;
         for (set, name) in journal_names::parked(&self.disk, journals)? {
             self.disk
-                .rename_replacing(journals, &name, journals, &journal_names::file_name(&set))
+                .rename_replacing((journals, &name), (journals, &journal_names::file_name(&set)))
                 .map_err(FsError::state("reopen the journal", os_string(&name)))?;
         }
         Ok(())

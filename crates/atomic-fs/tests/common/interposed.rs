@@ -210,23 +210,23 @@ impl Disk for Interposed {
         match replaced {
             Replaced::Nothing => return failed(),
             Replaced::NothingButSucceeds => return Ok(()),
-            _ => self.disk.rename(dir, target, dir, aside)?,
+            _ => self.disk.rename((dir, target), (dir, aside))?,
         }
         if replaced == Replaced::MovedAside {
             return failed();
         }
         // Where a crash, or a user, can come between.
         self.at("replace")?;
-        self.disk.rename(dir, slot, dir, target)?;
+        self.disk.rename((dir, slot), (dir, target))?;
         if replaced == Replaced::WholeButFails { failed() } else { Ok(()) }
     }
 
-    fn rename(&self, from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> io::Result<()> {
+    fn rename(&self, from: NameIn<'_, Dir>, (to_dir, to): NameIn<'_, Dir>) -> io::Result<()> {
         self.at("rename")?;
         let to = &*self.spelled(to_dir, to)?;
         match self.renames {
             Renames::All | Renames::Replaces(_) | Renames::NoExchange => {
-                self.disk.rename(from_dir, from, to_dir, to)
+                self.disk.rename(from, (to_dir, to))
             }
             Renames::NoFlags => Err(io::ErrorKind::InvalidInput.into()),
         }
@@ -262,8 +262,8 @@ impl Disk for Interposed {
         has_capabilities(file: &File) -> bool;
         lease_holds(file: &File) -> bool;
         set_mode(file: &File, mode: u32) -> ();
-        rename_replacing(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> ();
-        link(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> ();
+        rename_replacing(from: NameIn<'_, Dir>, to: NameIn<'_, Dir>) -> ();
+        link(from: NameIn<'_, Dir>, to: NameIn<'_, Dir>) -> ();
         remove_file(dir: &Dir, name: &[u8]) -> ();
         create_symlink(dir: &Dir, name: &[u8], target: &[u8], like: LinkLike) -> ();
         set_dir_mode(dir: &Dir, name: &[u8], mode: u32) -> ();

@@ -9,8 +9,8 @@ use std::io;
 use std::sync::PoisonError;
 
 use super::DirCache;
-use crate::error::FsError;
-use crate::os::disk::{Disk, is_unsupported};
+use crate::error::{FsError, IfThere as _};
+use crate::os::disk::{Disk, is_unsupported, rename_to_free};
 use crate::rel_path::RelPath;
 
 impl<D: Disk> DirCache<'_, D> {
@@ -18,17 +18,14 @@ impl<D: Disk> DirCache<'_, D> {
     /// `AlreadyExists` then.
     pub(crate) fn rename_own_to(&self, own: &RelPath, to: &RelPath) -> Result<(), FsError> {
         let (own_dir, to_dir) = (self.parent(own)?, self.parent(to)?);
-        let (own_name, to_name) = (own.file_name(), to.file_name());
-        let moved = match self.disk.rename(&own_dir, own_name, &to_dir, to_name) {
+        let (own_place, to_place) = ((&*own_dir, own.file_name()), (&*to_dir, to.file_name()));
+        match self.disk.rename(own_place, to_place) {
             Err(error) if is_unsupported(&error) => {
-                return match self.disk.link(&own_dir, own_name, &to_dir, to_name) {
-                    Ok(()) => self.drop_name(own, to),
-                    Err(error) => Err(FsError::io("move", to)(error)),
-                };
+                self.disk.link(own_place, to_place).map_err(FsError::io("move", to))?;
+                self.drop_name(own, to)
             }
-            answer => answer,
-        };
-        moved.map_err(FsError::io("move", to))
+            answer => answer.map_err(FsError::io("move", to)),
+        }
     }
 
     /// Removes one of a file's two names, once the other is durable: were the other lost
@@ -53,42 +50,21 @@ impl<D: Disk> DirCache<'_, D> {
 
     /// Whether two names are one file's.
     pub(crate) fn is_same_file(&self, one: &RelPath, other: &RelPath) -> Result<bool, FsError> {
-        let identity = |path: &RelPath| {
-            Ok::<_, FsError>(self.stat(path)?.map(|stat| (stat.device, stat.inode)))
-        };
-        let one = identity(one)?;
-        Ok(one.is_some() && one == identity(other)?)
+        let Some(one) = self.stat(one)? else { return Ok(false) };
+        Ok(self.stat(other)?.is_some_and(|other| other.identity() == one.identity()))
     }
 
     /// Moves any name to one of Greenroom's own that is free.
     pub(crate) fn rename_to_own(&self, from: &RelPath, own: &RelPath) -> Result<(), FsError> {
         let (from_dir, own_dir) = (self.parent(from)?, self.parent(own)?);
-        let (from_name, own_name) = (from.file_name(), own.file_name());
-        let moved = match self.disk.rename(&from_dir, from_name, &own_dir, own_name) {
-            Err(error) if is_unsupported(&error) => match self.disk.stat(&own_dir, own_name) {
-                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-                Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
-                    self.disk.rename_replacing(&from_dir, from_name, &own_dir, own_name)
-                }
-                Err(error) => Err(error),
-            },
-            answer => answer,
-        };
-        moved.map_err(FsError::io("move aside", from))
+        rename_to_free(self.disk, (&from_dir, from.file_name()), (&own_dir, own.file_name()))
+            .map_err(FsError::io("move aside", from))
     }
 
     /// Removes a name, which may be gone already.
     pub(crate) fn remove_name(&self, name: &RelPath) -> Result<(), FsError> {
-        let parent = match self.parent(name) {
-            Ok(parent) => parent,
-            Err(error) if error.is_absence() => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        match self.disk.remove_file(&parent, name.file_name()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(FsError::io("remove", name)(error))
-            }
-            _ => Ok(()),
-        }
+        let Some(parent) = self.parent(name).if_there()? else { return Ok(()) };
+        let removed = self.disk.remove_file(&parent, name.file_name()).if_found();
+        removed.map(drop).map_err(FsError::io("remove", name))
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::DirCache;
 use crate::content::Digest;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::disk::{Disk, FileKind, Lease, Stat};
 use crate::os::file_reader::FileReader;
 use crate::os::file_state::FileState;
@@ -13,16 +13,9 @@ use crate::rel_path::RelPath;
 impl<D: Disk> DirCache<'_, D> {
     /// A name's status; `None` when it, or a directory on the way, is absent.
     pub(crate) fn stat(&self, path: &RelPath) -> Result<Option<Stat>, FsError> {
-        let parent = match self.parent(path) {
-            Ok(parent) => parent,
-            Err(error) if error.is_absence() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        match self.disk.stat(&parent, path.file_name()) {
-            Ok(stat) => Ok(Some(stat)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(FsError::io("look at", path)(error)),
-        }
+        let Some(parent) = self.parent(path).if_there()? else { return Ok(None) };
+        let stat = self.disk.stat(&parent, path.file_name()).if_found();
+        stat.map_err(FsError::io("look at", path))
     }
 
     /// Opens a file for reading.
@@ -44,11 +37,7 @@ impl<D: Disk> DirCache<'_, D> {
             FileKind::Symlink => return self.link_state(path, stat),
             FileKind::Directory | FileKind::Other => return Ok(FileState::Other(stat.kind)),
         }
-        let file = match self.open_file(path) {
-            Ok(file) => file,
-            Err(error) if error.is(io::ErrorKind::NotFound) => return Ok(FileState::Absent),
-            Err(error) => return Err(error),
-        };
+        let Some(file) = self.open_file(path).if_found()? else { return Ok(FileState::Absent) };
         self.open_file_state(&file).map_err(FsError::io("read", path))
     }
 
@@ -90,13 +79,8 @@ impl<D: Disk> DirCache<'_, D> {
     /// Opens a regular file; `None` for anything else, and where nothing is.
     fn open(&self, path: &RelPath) -> Result<Option<D::File>, FsError> {
         match self.stat(path)? {
-            Some(stat) if stat.kind == FileKind::Regular => {}
-            _ => return Ok(None),
-        }
-        match self.open_file(path) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.is(io::ErrorKind::NotFound) => Ok(None),
-            Err(error) => Err(error),
+            Some(stat) if stat.kind == FileKind::Regular => self.open_file(path).if_found(),
+            _ => Ok(None),
         }
     }
 

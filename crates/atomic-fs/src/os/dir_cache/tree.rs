@@ -3,18 +3,14 @@
 use std::io;
 
 use super::DirCache;
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::os::disk::{Disk, FileKind};
 use crate::rel_path::RelPath;
 
 impl<D: Disk> DirCache<'_, D> {
     /// Whether a directory is there that holds nothing.
     pub(crate) fn is_empty_dir(&self, path: &RelPath) -> Result<bool, FsError> {
-        let opened = match self.open_dir(Some(path)) {
-            Ok(opened) => opened,
-            Err(error) if error.is_absence() => return Ok(false),
-            Err(error) => return Err(error),
-        };
+        let Some(opened) = self.open_dir(Some(path)).if_there()? else { return Ok(false) };
         Ok(self.disk.list(&opened).map_err(FsError::io("list", path))?.is_empty())
     }
 
@@ -23,22 +19,17 @@ impl<D: Disk> DirCache<'_, D> {
         let mut found = Vec::new();
         let mut left = vec![path.clone()];
         while let Some(dir) = left.pop() {
-            let opened = match self.open_dir(Some(&dir)) {
-                Ok(opened) => opened,
-                Err(error) if error.is_absence() && dir == *path => return Ok(None),
-                Err(error) if error.is_absence() => continue,
-                Err(error) => return Err(error),
+            let opened = match self.open_dir(Some(&dir)).if_there()? {
+                Some(opened) => opened,
+                None if dir == *path => return Ok(None),
+                None => continue,
             };
             for entry in self.disk.list(&opened).map_err(FsError::io("list", &dir))? {
                 let inner = dir.join(&entry.name)?;
-                let kind = match entry.kind {
-                    Some(kind) => kind,
-                    None => match self.disk.stat(&opened, &entry.name) {
-                        Ok(stat) => stat.kind,
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                        Err(error) => return Err(FsError::io("look at", &inner)(error)),
-                    },
-                };
+                let looked_at = || self.disk.stat(&opened, &entry.name).map(|stat| stat.kind);
+                let kind = entry.kind.map_or_else(looked_at, Ok).if_found();
+                let kind = kind.map_err(FsError::io("look at", &inner))?;
+                let Some(kind) = kind else { continue };
                 if kind == FileKind::Directory {
                     left.push(inner.clone());
                 }
@@ -73,14 +64,10 @@ impl<D: Disk> DirCache<'_, D> {
     /// `NotADirectory` or `AlreadyExists` as the system says it, where a file is in the way.
     pub(crate) fn make_parents(&self, path: &RelPath) -> Result<(), FsError> {
         let mut missing = Vec::new();
-        let mut parent = path.parent();
-        while let Some(dir) = parent {
-            match self.dir(Some(&dir)) {
-                Ok(_) => break,
-                Err(error) if error.is_absence() => {}
-                Err(error) => return Err(error),
+        for dir in path.dirs_above() {
+            if self.dir(Some(&dir)).if_there()?.is_some() {
+                break;
             }
-            parent = dir.parent();
             missing.push(dir);
         }
         for dir in missing.iter().rev() {

@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 
 /// The flags of chattr(1) that a file system may let a file's owner set, and that say how the
 /// file is kept rather than what it is.
-#[cfg(target_os = "linux")]
 const CARRIED: u32 = {
     use rustix::fs::IFlags;
     const NO_COMPRESSION: u32 = 0x0000_0400;
@@ -29,7 +28,6 @@ const CARRIED: u32 = {
 ///
 /// # Errors
 /// `PermissionDenied` for a file that is immutable or can only be appended to.
-#[cfg(target_os = "linux")]
 pub(super) fn copy(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
     use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
     // FUSE, NFS and others have none.
@@ -52,10 +50,5 @@ pub(super) fn copy(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
         }
     }
     tracing::debug!(?wanted, kept = ?now, "not all inode flags can be set");
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn copy(_from: &OwnedFd, _to: &OwnedFd) -> io::Result<()> {
     Ok(())
 }

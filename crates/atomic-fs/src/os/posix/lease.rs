@@ -6,16 +6,13 @@ use std::os::fd::OwnedFd;
 use crate::os::disk::{Lease, Stat};
 
 /// fcntl(2); the libc crate leaves it out.
-#[cfg(target_os = "linux")]
 const F_SETSIG: libc::c_int = 10;
 
 /// Milliseconds to wait between tries. A save that is just ending, or a process that
 /// was forked and has not replaced itself yet, is gone by then; an editor that keeps the
 /// file open is not.
-#[cfg(target_os = "linux")]
 const WAITS_MS: [u64; 6] = [1, 2, 4, 8, 16, 32];
 
-#[cfg(target_os = "linux")]
 pub(super) fn take(file: &OwnedFd) -> io::Result<Lease> {
     for wait_ms in WAITS_MS {
         match try_take(file) {
@@ -26,7 +23,6 @@ pub(super) fn take(file: &OwnedFd) -> io::Result<Lease> {
     Ok(try_take(file))
 }
 
-#[cfg(target_os = "linux")]
 fn try_take(file: &OwnedFd) -> Lease {
     use std::os::fd::AsRawFd as _;
     let fd = file.as_raw_fd();
@@ -51,7 +47,6 @@ fn try_take(file: &OwnedFd) -> Lease {
     }
 }
 
-#[cfg(target_os = "linux")]
 pub(super) fn holds(file: &OwnedFd) -> io::Result<bool> {
     use std::os::fd::AsRawFd as _;
     // SAFETY: as above; the command takes no argument.
@@ -62,7 +57,6 @@ pub(super) fn holds(file: &OwnedFd) -> io::Result<bool> {
 }
 
 /// Looks through `/proc` for a descriptor of the file that can write.
-#[cfg(target_os = "linux")]
 pub(super) fn writer(file: &Stat) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
     for process in std::fs::read_dir("/proc").ok()?.flatten() {
@@ -84,25 +78,9 @@ pub(super) fn writer(file: &Stat) -> Option<String> {
 }
 
 /// Reads the `flags:` line of fdinfo, open(2)'s flags in octal.
-#[cfg(target_os = "linux")]
 fn can_write(info: &str) -> bool {
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
     flags
         .and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok())
         .is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn take(_file: &OwnedFd) -> io::Result<Lease> {
-    Ok(Lease::Unavailable)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn holds(_file: &OwnedFd) -> io::Result<bool> {
-    Ok(false)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn writer(_file: &Stat) -> Option<String> {
-    None
 }
