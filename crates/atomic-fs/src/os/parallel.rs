@@ -94,7 +94,7 @@ fn run<T: Send>(
         true
     };
     let work = || while do_one() {};
-    crossbeam::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         // This thread works as well, so that where the system refuses every other one
         // (RLIMIT_NPROC, a container's pids.max) all is done nevertheless.
         let started = Instant::now();
@@ -121,22 +121,21 @@ fn run<T: Send>(
                 break;
             }
         }
-    })
-    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
     let mut answers = answers.into_inner().expect("all workers have ended");
     answers.sort_by_key(|(index, _)| *index);
     answers
 }
 
-fn spawn<'env>(
-    scope: &crossbeam::thread::Scope<'env>,
-    work: &'env (dyn Fn() + Sync),
+fn spawn<'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    work: &'scope (dyn Fn() + Sync),
 ) -> std::io::Result<()> {
     #[cfg(test)]
     if tests::NO_THREADS.get() {
         return Err(std::io::ErrorKind::WouldBlock.into());
     }
-    scope.builder().spawn(move |_| work()).map(drop)
+    std::thread::Builder::new().spawn_scoped(scope, work).map(drop)
 }
 
 #[cfg(test)]
