@@ -33,7 +33,7 @@ mod windows;
 
 pub use call::{CallKind, Fault, Renames, Step};
 pub use disk::{Bystander, SimulatedDir, SimulatedDisk, SimulatedFile};
-pub use effect::{Assignment, Effect, Inode, Name};
+pub use effect::{Alteration, Assignment, Effect, Inode, Name};
 pub use image::{Body, Image, Node, new_hasher};
 pub use log::{Answer, Entry, Log, Saved};
 pub use persistence::{

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use atomic_fs::simulated::{Effect, Entry, Image, Log, Part, Persistence, Renames, materialise};
+use atomic_fs::simulated::{
+    Alteration, Effect, Entry, Image, Log, Part, Persistence, Renames, materialise,
+};
 
 use crate::beside::{Beside, add_state};
 use crate::case::{Case, Process};
@@ -310,15 +312,20 @@ fn describe(effect: &Effect, log: &Log) -> String {
             });
             each.collect::<Vec<_>>().join(", ")
         }
-        Effect::Data { inode, offset, content } => {
-            format!("{} bytes at {offset} of inode {inode}", content.len())
-        }
-        Effect::Size { inode, bytes } => format!("length {bytes} of inode {inode}"),
-        Effect::Modified { inode, .. } => format!("time of modification of inode {inode}"),
-        Effect::Mode { inode, mode } => format!("mode {mode:o} of inode {inode}"),
-        Effect::Owner { inode, owner } => format!("owner {owner:?} of inode {inode}"),
-        Effect::Attribute { inode, name, .. } => {
-            format!("attribute {} of inode {inode}", String::from_utf8_lossy(name))
+        Effect::Altered(inode, alteration) => {
+            let what = match alteration {
+                Alteration::Data { offset, content } => {
+                    format!("{} bytes at {offset}", content.len())
+                }
+                Alteration::Size(bytes) => format!("length {bytes}"),
+                Alteration::Modified(_) => "time of modification".to_owned(),
+                Alteration::Mode(mode) => format!("mode {mode:o}"),
+                Alteration::Owner(owner) => format!("owner {owner:?}"),
+                Alteration::Attribute { name, .. } => {
+                    format!("attribute {}", String::from_utf8_lossy(name))
+                }
+            };
+            format!("{what} of inode {inode}")
         }
     }
 }

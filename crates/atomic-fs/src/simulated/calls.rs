@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::call::{CallKind, Fault, Renames};
 use super::disk::{SimulatedDir, SimulatedDisk, SimulatedFile};
-use super::effect::{Effect, Inode, Name};
+use super::effect::{Alteration, Inode, Name};
 use super::image::{Body, Node};
 use super::kernel::{Inner, LeaseState};
 use super::log::Entry;
@@ -203,7 +203,7 @@ impl Disk for SimulatedDisk {
                 return Err(Errno::BADF);
             }
             if bytes > inner.size(file.inode) {
-                inner.changed(Effect::Size { inode: file.inode, bytes });
+                inner.altered(file.inode, Alteration::Size(bytes));
             }
             Ok(())
         })
@@ -229,18 +229,18 @@ impl Disk for SimulatedDisk {
                 (inner.image.node(from.inode).clone(), inner.image.node(inode).clone());
             let mode = inner.kept_mode(mode);
             if old.owner != new.owner {
-                inner.changed(Effect::Owner { inode, owner: old.owner });
+                inner.altered(inode, Alteration::Owner(old.owner));
             }
             for name in new.attributes.keys().filter(|name| !old.attributes.contains_key(*name)) {
-                inner.changed(Effect::Attribute { inode, name: name.clone(), value: None });
+                inner.altered(inode, Alteration::Attribute { name: name.clone(), value: None });
             }
             for (name, value) in old.attributes.iter() {
                 if new.attributes.get(name) != Some(value) {
                     let (name, value) = (name.clone(), Some(value.clone()));
-                    inner.changed(Effect::Attribute { inode, name, value });
+                    inner.altered(inode, Alteration::Attribute { name, value });
                 }
             }
-            inner.changed(Effect::Mode { inode, mode });
+            inner.altered(inode, Alteration::Mode(mode));
             Ok(())
         })
     }
@@ -252,7 +252,7 @@ impl Disk for SimulatedDisk {
                 inner.pass();
             }
             let mode = inner.kept_mode(mode);
-            inner.changed(Effect::Mode { inode: file.inode, mode });
+            inner.altered(file.inode, Alteration::Mode(mode));
             Ok(())
         })
     }
@@ -267,7 +267,7 @@ impl Disk for SimulatedDisk {
             if !inner.fresh.contains(&file.inode) {
                 inner.pass();
             }
-            inner.changed(Effect::Modified { inode: file.inode, modified_ns });
+            inner.altered(file.inode, Alteration::Modified(modified_ns));
             Ok(())
         })
     }
@@ -422,7 +422,7 @@ impl Disk for SimulatedDisk {
         self.call(CallKind::SetDirMode, describe, |inner, _| {
             let inode = inner.find(dir.0, name)?;
             inner.image.names(inode).ok_or(Errno::NOTDIR)?;
-            inner.changed(Effect::Mode { inode, mode });
+            inner.altered(inode, Alteration::Mode(mode));
             Ok(())
         })
     }

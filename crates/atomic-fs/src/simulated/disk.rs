@@ -1,6 +1,5 @@
 //! [`Disk`](crate::Disk) on an [`Image`], with somebody standing at every call.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,25 +45,8 @@ pub struct SimulatedFile {
 impl SimulatedDisk {
     /// A disk with this on it, durably.
     pub fn new(image: Image) -> Self {
-        let inner = Inner {
-            log: Log::new(image.clone()),
-            image,
-            steps: Vec::new(),
-            leases: Vec::new(),
-            writers: Vec::new(),
-            held: Vec::new(),
-            next_handle: 0,
-            stamps: 0,
-            has_leases: true,
-            renames: Renames::All,
-            describes: false,
-            died: false,
-            unpassed: false,
-            fresh: BTreeSet::new(),
-            new_in_phase: BTreeSet::new(),
-            locked: BTreeSet::new(),
-            locked_by_other: BTreeSet::new(),
-        };
+        let inner =
+            Inner { log: Log::new(image.clone()), image, has_leases: true, ..Inner::default() };
         Self { shared: Arc::new(Mutex::new(inner)), bystander: Arc::default() }
     }
 
@@ -139,8 +121,7 @@ impl SimulatedDisk {
     /// Ends it: all that happened, and every call that was made.
     pub fn into_log(self) -> (Log, Vec<Step>) {
         let mut inner = self.lock();
-        let log = std::mem::replace(&mut inner.log, Log::new(Image::default()));
-        (log, std::mem::take(&mut inner.steps))
+        (std::mem::take(&mut inner.log), std::mem::take(&mut inner.steps))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {

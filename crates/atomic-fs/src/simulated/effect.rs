@@ -12,47 +12,30 @@ pub type Name = Arc<[u8]>;
 pub enum Effect {
     /// Names that change together, all in one directory.
     Names(Vec<Assignment>),
+    /// A file's content or metadata, or a directory's metadata.
+    Altered(Inode, Alteration),
+}
+
+/// How an inode changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alteration {
     /// A piece of a file's content, at most 4 KiB.
     Data {
-        /// The file.
-        inode: Inode,
         /// Where, in bytes.
         offset: u64,
         /// What.
         content: Arc<[u8]>,
     },
-    /// A file's length.
-    Size {
-        /// The file.
-        inode: Inode,
-        /// The new length in bytes.
-        bytes: u64,
-    },
+    /// A file's length in bytes.
+    Size(u64),
     /// Permission bits.
-    Mode {
-        /// The file.
-        inode: Inode,
-        /// The new bits.
-        mode: u32,
-    },
+    Mode(u32),
     /// Owner and group.
-    Owner {
-        /// The file.
-        inode: Inode,
-        /// The new ones.
-        owner: (u32, u32),
-    },
+    Owner((u32, u32)),
     /// The time of modification.
-    Modified {
-        /// The file.
-        inode: Inode,
-        /// The new one.
-        modified_ns: i64,
-    },
+    Modified(i64),
     /// An extended attribute.
     Attribute {
-        /// The file.
-        inode: Inode,
         /// Its name.
         name: Vec<u8>,
         /// Its value; `None` removes it.
@@ -76,18 +59,13 @@ impl Effect {
     pub fn inode(&self) -> Option<Inode> {
         match self {
             Self::Names(_) => None,
-            Self::Data { inode, .. }
-            | Self::Size { inode, .. }
-            | Self::Mode { inode, .. }
-            | Self::Owner { inode, .. }
-            | Self::Modified { inode, .. }
-            | Self::Attribute { inode, .. } => Some(*inode),
+            Self::Altered(inode, _) => Some(*inode),
         }
     }
 
     /// Whether it is content, which journalling file systems write when they like.
     pub fn is_content(&self) -> bool {
-        matches!(self, Self::Data { .. } | Self::Size { .. })
+        matches!(self, Self::Altered(_, Alteration::Data { .. } | Alteration::Size(_)))
     }
 
     pub(super) fn assignments(&self) -> &[Assignment] {

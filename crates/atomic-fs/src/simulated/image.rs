@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hash, Hasher};
 use std::sync::Arc;
 
-use super::effect::{Effect, Inode, Name};
+use super::effect::{Alteration, Effect, Inode, Name};
 
 /// A whole file system. Cloning shares the inodes, which are copied when they change.
 #[derive(Clone, Debug)]
@@ -91,8 +91,9 @@ impl Node {
     }
 
     pub(super) fn apply(&mut self, effect: &Effect) {
-        match effect {
-            Effect::Data { offset, content, .. } => {
+        let Effect::Altered(_, alteration) = effect else { return };
+        match alteration {
+            Alteration::Data { offset, content } => {
                 let Body::File { blocks, .. } = &mut self.body else { return };
                 let blocks = Arc::make_mut(blocks);
                 let from = usize::try_from(*offset).expect("simulated files are small");
@@ -102,7 +103,7 @@ impl Node {
                 }
                 blocks[from..to].copy_from_slice(content);
             }
-            Effect::Size { bytes: new, .. } => {
+            Alteration::Size(new) => {
                 let Body::File { bytes, blocks } = &mut self.body else { return };
                 // What is cut off reads as zeros should the file grow again.
                 let kept = usize::try_from(*new).expect("simulated files are small");
@@ -111,17 +112,16 @@ impl Node {
                 }
                 *bytes = *new;
             }
-            Effect::Mode { mode, .. } => self.mode = *mode,
-            Effect::Owner { owner, .. } => self.owner = *owner,
-            Effect::Modified { modified_ns, .. } => self.modified_ns = *modified_ns,
-            Effect::Attribute { name, value, .. } => {
+            Alteration::Mode(mode) => self.mode = *mode,
+            Alteration::Owner(owner) => self.owner = *owner,
+            Alteration::Modified(modified_ns) => self.modified_ns = *modified_ns,
+            Alteration::Attribute { name, value } => {
                 let attributes = Arc::make_mut(&mut self.attributes);
                 match value {
                     Some(value) => attributes.insert(name.clone(), value.clone()),
                     None => attributes.remove(name),
                 };
             }
-            Effect::Names(_) => {}
         }
     }
 }
@@ -211,40 +211,34 @@ impl Image {
         path.split(|byte| *byte == b'/').try_fold(0, |dir, name| self.child(dir, name))
     }
 
+    /// The directory that a path from the top lies in, and its name there; `None` where no directory
+    /// is.
+    pub(super) fn place_of<'p>(&self, path: &'p [u8]) -> Option<(Inode, &'p [u8])> {
+        let (dir, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (self.lookup(&path[..slash])?, &path[slash + 1..]),
+            None => (0, path),
+        };
+        self.names(dir).map(|_| (dir, name))
+    }
+
     /// Takes a path's name away with everything below it, outside of any log, as another tool does
     /// while no process of ours lives; whether there was one.
     pub fn remove(&mut self, path: &[u8]) -> bool {
-        self.rename_to(path, None)
+        let there = self.place_of(path).filter(|(dir, name)| self.child(*dir, name).is_some());
+        if let Some((dir, name)) = there {
+            self.assign(dir, &Name::from(name), None);
+        }
+        there.is_some()
     }
 
     /// Gives what a path names another one, outside of any log, over whatever is there; whether
     /// there was something, and a directory for it to go to.
     pub fn rename(&mut self, from: &[u8], to: &[u8]) -> bool {
-        self.rename_to(from, Some(to))
-    }
-
-    fn rename_to(&mut self, from: &[u8], to: Option<&[u8]>) -> bool {
-        let split = |path: &[u8]| -> (Vec<u8>, Name) {
-            let slash = path.iter().rposition(|byte| *byte == b'/');
-            let name = &path[slash.map_or(0, |slash| slash + 1)..];
-            (path[..slash.unwrap_or(0)].to_vec(), Name::from(name))
-        };
-        let dir_of = |image: &Self, dir: &[u8]| {
-            let found = if dir.is_empty() { Some(0) } else { image.lookup(dir) };
-            found.filter(|dir| image.names(*dir).is_some())
-        };
-        let Some(moving) = self.lookup(from) else { return false };
-        let (old_dir, old_name) = split(from);
-        let Some(old_dir) = dir_of(self, &old_dir) else { return false };
-        let goal = to.map(split);
-        let goal = goal.map(|(dir, name)| dir_of(self, &dir).map(|dir| (dir, name)));
-        if goal.as_ref().is_some_and(Option::is_none) {
+        let (Some(moving), Some((dir, name))) = (self.lookup(from), self.place_of(to)) else {
             return false;
-        }
-        self.assign(old_dir, &old_name, None);
-        if let Some((dir, name)) = goal.flatten() {
-            self.assign(dir, &name, Some(moving));
-        }
+        };
+        self.remove(from);
+        self.assign(dir, &Name::from(name), Some(moving));
         true
     }
 
@@ -265,12 +259,7 @@ impl Image {
                     self.assign(to.dir, &to.name, to.inode);
                 }
             }
-            Effect::Data { inode, .. }
-            | Effect::Size { inode, .. }
-            | Effect::Mode { inode, .. }
-            | Effect::Owner { inode, .. }
-            | Effect::Modified { inode, .. }
-            | Effect::Attribute { inode, .. } => {
+            Effect::Altered(inode, _) => {
                 Arc::make_mut(&mut self.nodes[*inode as usize]).apply(effect);
             }
         }

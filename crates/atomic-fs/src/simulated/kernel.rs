@@ -6,12 +6,13 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::call::{Fault, Renames, Step};
-use super::effect::{Assignment, Effect, Inode, Name};
+use super::effect::{Alteration, Assignment, Effect, Inode, Name};
 use super::image::{Body, Image, Node};
 use super::log::{CHUNK_BYTES, Entry, Log};
 use super::sharing::OpenByUser;
 use crate::os::disk::{FileKind, Stat};
 
+#[derive(Default)]
 pub(super) struct Inner {
     pub image: Image,
     pub log: Log,
@@ -59,6 +60,10 @@ impl Inner {
         self.change(effect, false, None);
     }
 
+    pub(super) fn altered(&mut self, inode: Inode, alteration: Alteration) {
+        self.changed(Effect::Altered(inode, alteration));
+    }
+
     pub(super) fn assign(&mut self, assignments: Vec<(Inode, &[u8], Option<Inode>)>) {
         let effect = Effect::Names(
             assignments
@@ -104,13 +109,13 @@ impl Inner {
         while !rest.is_empty() {
             let room = CHUNK_BYTES - usize::try_from(at).expect("small") % CHUNK_BYTES;
             let (chunk, later) = rest.split_at(rest.len().min(room));
-            let effect = Effect::Data { inode, offset: at, content: chunk.into() };
-            self.change(effect, by_user, None);
+            let piece = Alteration::Data { offset: at, content: chunk.into() };
+            self.change(Effect::Altered(inode, piece), by_user, None);
             at += chunk.len() as u64;
             rest = later;
         }
         if at > self.size(inode) {
-            self.change(Effect::Size { inode, bytes: at }, by_user, None);
+            self.change(Effect::Altered(inode, Alteration::Size(at)), by_user, None);
         }
     }
 
@@ -242,10 +247,7 @@ impl Inner {
         self.log.entries.push(Entry::Dropped(inode));
         let end = self.log.entries.len();
         let dropped = self.log.dropped(end);
-        let mut node = match (inode as usize).checked_sub(self.log.start.inodes()) {
-            Some(born) => (*self.log.born[born]).clone(),
-            None => self.log.start.node(inode).clone(),
-        };
+        let mut node = (**self.log.first_state(inode)).clone();
         for (entry, dropped) in self.log.entries.iter().zip(dropped) {
             if let Entry::Changed { effect, .. } = entry
                 && effect.inode() == Some(inode)

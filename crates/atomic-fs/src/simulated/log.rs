@@ -20,7 +20,7 @@ pub enum Answer {
 }
 
 /// A save that a user's editor reported as done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Saved {
     /// The path, from the top of the simulated disk.
     pub path: Vec<u8>,
@@ -93,7 +93,7 @@ pub enum Entry {
 }
 
 /// Everything since a disk was made from an image.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Log {
     /// What was there at the start, durably.
     pub start: Image,
@@ -106,6 +106,14 @@ pub struct Log {
 impl Log {
     pub(super) fn new(start: Image) -> Self {
         Self { start, born: Vec::new(), entries: Vec::new() }
+    }
+
+    /// An inode as it was at the start, or when it was made.
+    pub(super) fn first_state(&self, inode: Inode) -> &Arc<Node> {
+        match (inode as usize).checked_sub(self.start.inodes()) {
+            Some(born) => &self.born[born],
+            None => self.start.shared(inode),
+        }
     }
 
     /// The start with all inodes that exist by the end, most of them nameless.
@@ -173,7 +181,7 @@ impl Log {
                     let first = waiting.iter().rev().find(|(other, _)| other == inode);
                     let over =
                         first.map_or_else(|| over.clone(), |(_, saved)| saved.content.clone());
-                    let saved = Saved { path, content, over, by_path: true, mode: None, was: None };
+                    let saved = Saved { path, content, over, by_path: true, ..Saved::default() };
                     waiting.push((*inode, saved));
                 }
                 Entry::WokeUp(gone) | Entry::Disowned(gone) => {

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::effect::Effect;
+use super::effect::{Alteration, Effect};
 use super::image::Image;
 use super::log::{Entry, Log};
 
@@ -168,8 +168,8 @@ impl Log {
 
 fn kills(log: &Log, end: usize) -> Vec<Choice> {
     let mut choices = vec![Choice { end, survived: Vec::new() }];
-    if let Some(Entry::Changed { effect: Effect::Data { content, .. }, by_user: false, .. }) =
-        log.entries.get(end)
+    if let Some(Entry::Changed { effect, by_user: false, .. }) = log.entries.get(end)
+        && let Effect::Altered(_, Alteration::Data { content, .. }) = effect
         && content.len() > 1
     {
         choices.push(Choice { end, survived: vec![(end, Part::Half)] });
@@ -216,12 +216,12 @@ fn killed(log: &Log, mut image: Image, choice: &Choice) -> Image {
     for (at, part) in &choice.survived {
         if let Entry::Changed { effect, .. } = &log.entries[*at] {
             let effect = cut(effect, *part);
-            if let Effect::Data { inode, offset, content } = &effect
+            if let Effect::Altered(inode, Alteration::Data { offset, content }) = &effect
                 && let super::image::Body::File { bytes, .. } = image.node(*inode).body
             {
                 let end = offset + content.len() as u64;
                 if end > bytes {
-                    image.apply(&Effect::Size { inode: *inode, bytes: end });
+                    image.apply(&Effect::Altered(*inode, Alteration::Size(end)));
                 }
             }
             image.apply(&effect);
@@ -230,23 +230,23 @@ fn killed(log: &Log, mut image: Image, choice: &Choice) -> Image {
     // The dead process's leases are gone, and who waited for them writes.
     for (inode, saved) in log.waiting(choice.end) {
         let content = saved.content.unwrap_or_default();
-        image.apply(&Effect::Size { inode, bytes: 0 });
-        image.apply(&Effect::Data { inode, offset: 0, content: content.clone() });
-        image.apply(&Effect::Size { inode, bytes: content.len() as u64 });
+        let bytes = content.len() as u64;
+        let data = Alteration::Data { offset: 0, content };
+        for alteration in [Alteration::Size(0), data, Alteration::Size(bytes)] {
+            image.apply(&Effect::Altered(inode, alteration));
+        }
     }
     image
 }
 
 fn cut(effect: &Effect, part: Part) -> Effect {
-    match (effect, part) {
-        (Effect::Data { inode, offset, content }, Part::Half) => {
-            let content = content[..content.len().div_ceil(2)].into();
-            Effect::Data { inode: *inode, offset: *offset, content }
-        }
-        (Effect::Data { inode, offset, content }, Part::Garbage) => {
-            let content = content.iter().map(|byte| byte ^ 0x5a).collect();
-            Effect::Data { inode: *inode, offset: *offset, content }
-        }
-        _ => effect.clone(),
-    }
+    let Effect::Altered(inode, Alteration::Data { offset, content }) = effect else {
+        return effect.clone();
+    };
+    let content = match part {
+        Part::Whole => content.clone(),
+        Part::Half => content[..content.len().div_ceil(2)].into(),
+        Part::Garbage => content.iter().map(|byte| byte ^ 0x5a).collect(),
+    };
+    Effect::Altered(*inode, Alteration::Data { offset: *offset, content })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::effect::{Assignment, Effect, Inode, Name};
+use super::effect::{Alteration, Assignment, Effect, Inode, Name};
 use super::image::{Body, Image, Node};
 use super::kernel::Inner;
 use super::log::{Entry, Saved};
@@ -58,13 +58,7 @@ impl World<'_> {
 
     /// Writes a new file and renames it over the path, as most editors do.
     pub fn save_by_rename(&mut self, path: &[u8], content: &[u8]) {
-        let (parent, name) = split(path);
-        let Some(dir) = parent.map_or(Some(0), |parent| self.inner.image.lookup(parent)) else {
-            return;
-        };
-        if self.inner.image.names(dir).is_none() {
-            return;
-        }
+        let Some((dir, name)) = self.inner.image.place_of(path) else { return };
         let old = self.inner.image.child(dir, name);
         if old.is_some_and(|old| self.inner.image.names(old).is_some()) {
             return;
@@ -81,10 +75,7 @@ impl World<'_> {
 
     /// Removes the file.
     pub fn remove(&mut self, path: &[u8]) {
-        let (parent, name) = split(path);
-        let Some(dir) = parent.map_or(Some(0), |parent| self.inner.image.lookup(parent)) else {
-            return;
-        };
+        let Some((dir, name)) = self.inner.image.place_of(path) else { return };
         let there = self.inner.image.child(dir, name);
         if there.is_none_or(|inode| self.inner.image.names(inode).is_some()) {
             return;
@@ -102,7 +93,7 @@ impl World<'_> {
         {
             let mode = self.inner.kept_mode(mode);
             let was = self.inner.file_at(path);
-            self.inner.change(Effect::Mode { inode, mode }, true, None);
+            self.inner.change(Effect::Altered(inode, Alteration::Mode(mode)), true, None);
             let path = path.to_vec();
             let (content, over, mode) = (None, None, Some(mode));
             let saved = Saved { path, content, over, by_path: true, mode, was };
@@ -115,10 +106,12 @@ impl World<'_> {
     pub fn relocate(&mut self, from: &[u8], to: &[u8], instead: Instead) {
         let image = &self.inner.image;
         let (Some(moving), None) = (image.lookup(from), image.lookup(to)) else { return };
-        let ((from_dir, from_name), (to_dir, to_name)) = (split(from), split(to));
-        let dir = |path: Option<&[u8]>| path.map_or(Some(0), |path| image.lookup(path));
-        let (Some(old), Some(new)) = (dir(from_dir), dir(to_dir)) else { return };
-        if image.names(new).is_none() || self.inner.is_below(new, moving) {
+        let (Some((old, from_name)), Some((new, to_name))) =
+            (image.place_of(from), image.place_of(to))
+        else {
+            return;
+        };
+        if self.inner.is_below(new, moving) {
             return;
         }
         let device = image.node(moving).device;
@@ -196,10 +189,10 @@ impl Inner {
 
     fn write_as_user(&mut self, inode: Inode, path: &[u8], content: &[u8], by_path: bool) {
         let (over, was) = (self.image.node(inode).content().map(Arc::from), self.file_at(path));
-        self.change(Effect::Size { inode, bytes: 0 }, true, None);
+        self.change(Effect::Altered(inode, Alteration::Size(0)), true, None);
         self.write(inode, content, 0, true);
         if self.image.node(inode).modified_ns != 0 {
-            self.change(Effect::Modified { inode, modified_ns: 0 }, true, None);
+            self.change(Effect::Altered(inode, Alteration::Modified(0)), true, None);
         }
         let (path, content) = (path.to_vec(), Some(Arc::from(content)));
         let saved = Saved { path, content, over, by_path, mode: None, was };
@@ -220,12 +213,5 @@ impl Inner {
         for (inode, Saved { path, content, .. }) in mine {
             self.write_as_user(inode, &path, &content.unwrap_or_default(), true);
         }
-    }
-}
-
-fn split(path: &[u8]) -> (Option<&[u8]>, &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => (Some(&path[..slash]), &path[slash + 1..]),
-        None => (None, path),
     }
 }

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use super::call::{CallKind, Fault, Renames};
 use super::disk::SimulatedDisk;
-use super::effect::{Effect, Inode};
+use super::effect::{Alteration, Inode};
 use super::image::Body;
 use super::kernel::Inner;
 use super::log::Entry;
@@ -108,7 +108,7 @@ impl Inner {
     fn hand_over_access_list(&mut self, from: Inode, to: Inode) {
         let value = self.image.node(from).attributes.get(ACCESS_LIST).cloned();
         if self.image.node(to).attributes.get(ACCESS_LIST) != value.as_ref() {
-            self.changed(Effect::Attribute { inode: to, name: ACCESS_LIST.to_vec(), value });
+            self.altered(to, Alteration::Attribute { name: ACCESS_LIST.to_vec(), value });
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::model::Persistence;
-use crate::simulated::effect::{Assignment, Effect, Inode};
+use crate::simulated::effect::{Alteration, Assignment, Effect, Inode};
 use crate::simulated::log::{Entry, Log};
 
 /// One crash point of a power cut: what is sure to survive, and what may.
@@ -66,9 +66,9 @@ impl<'l> Point<'l> {
     /// Where a flush finds the last record that it has to write, and writes all before it.
     fn flush_log(&mut self, object: Inode, sync: usize) {
         let concerns = |effect: &Effect| match effect {
-            Effect::Data { .. } => false,
+            Effect::Altered(_, Alteration::Data { .. }) => false,
             Effect::Names(to) => to.iter().any(|to| to.dir == object || to.inode == Some(object)),
-            other => other.inode() == Some(object),
+            Effect::Altered(inode, _) => *inode == object,
         };
         let last = self
             .changes(sync)

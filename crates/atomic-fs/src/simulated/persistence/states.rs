@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::model::Persistence;
 use super::point::Point;
 use super::{Choice, Part, State, StateCap, cut};
-use crate::simulated::effect::{Effect, Inode};
+use crate::simulated::effect::{Alteration, Effect, Inode};
 use crate::simulated::image::{Image, Node, leaf_digest};
 use crate::simulated::log::Entry;
 use crate::simulated::random::Random;
@@ -127,10 +127,7 @@ impl Point<'_> {
         if effects.is_empty() {
             return Vec::new();
         }
-        let born = match (inode as usize).checked_sub(self.log.start.inodes()) {
-            Some(born) => self.log.born[born].clone(),
-            None => self.log.start.shared(inode).clone(),
-        };
+        let first = self.log.first_state(inode);
         let is_free = |at: usize, effect: &Effect| {
             !self.sure[at] && (self.model == Persistence::Weak || effect.is_content())
         };
@@ -140,7 +137,7 @@ impl Point<'_> {
                 continue;
             }
             let parts: &[Part] = match effect {
-                Effect::Data { content, .. } if content.len() > 1 => {
+                Effect::Altered(_, Alteration::Data { content, .. }) if content.len() > 1 => {
                     &[Part::Half, Part::Garbage, Part::Whole]
                 }
                 _ => &[Part::Whole],
@@ -156,7 +153,7 @@ impl Point<'_> {
         }
         let mut variants: Vec<Variant> = Vec::new();
         for choice in choices {
-            let mut node = (*born).clone();
+            let mut node = (**first).clone();
             for (at, effect) in &effects {
                 let part = choice.iter().find(|(survivor, _)| survivor == at);
                 match part {
