@@ -140,8 +140,7 @@ impl Disk for WindowsDisk {
             dir = native::open_in(&dir, name, OPEN_DIR)?;
             let status = native::status(&dir)?;
             if is_link(&status) {
-                let code = ERROR_CANT_RESOLVE_FILENAME.cast_signed();
-                return Err(io::Error::from_raw_os_error(code));
+                return Err(native::error(ERROR_CANT_RESOLVE_FILENAME));
             }
             if status.attributes & win::FILE_ATTRIBUTE_DIRECTORY == 0 {
                 return Err(io::ErrorKind::NotADirectory.into());
@@ -271,9 +270,7 @@ impl Disk for WindowsDisk {
     fn set_mode(&self, file: &WindowsFile, mode: u32) -> io::Result<()> {
         let file = through(&file.file)?;
         let kept = native::basic(&file)?.FileAttributes & !win::FILE_ATTRIBUTE_READONLY;
-        let basic =
-            win::FILE_BASIC_INFO { FileAttributes: attributes(kept, mode), ..Default::default() };
-        native::set_basic(&file, &basic)
+        native::set_attributes(&file, attributes(kept, mode))
     }
 
     fn set_modified(&self, file: &WindowsFile, modified_ns: i64) -> io::Result<()> {
@@ -290,7 +287,7 @@ impl Disk for WindowsDisk {
                 *file.guard.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
                 Ok(Lease::Held)
             }
-            Err(error) if is_code(&error, ERROR_SHARING_VIOLATION) => Ok(Lease::Busy),
+            Err(error) if native::is_one_of(&error, &[ERROR_SHARING_VIOLATION]) => Ok(Lease::Busy),
             Err(_) => Ok(Lease::Unavailable),
         }
     }
@@ -300,7 +297,7 @@ impl Disk for WindowsDisk {
     }
 
     fn sync_file(&self, file: &WindowsFile) -> io::Result<()> {
-        let denied = |error: &io::Error| is_code(error, ERROR_ACCESS_DENIED);
+        let denied = |error: &io::Error| native::is_one_of(error, &[ERROR_ACCESS_DENIED]);
         // Flushing takes the right to write, which a file that was opened to be read lacks.
         match file.file.sync_all() {
             Err(error) if denied(&error) => {}
@@ -314,11 +311,9 @@ impl Disk for WindowsDisk {
         let file = through(&file.file)?;
         let basic = native::basic(&file)?;
         if basic.FileAttributes & win::FILE_ATTRIBUTE_READONLY == 0 {
-            return Err(io::Error::from_raw_os_error(ERROR_ACCESS_DENIED.cast_signed()));
+            return Err(native::error(ERROR_ACCESS_DENIED));
         }
-        let same =
-            win::FILE_BASIC_INFO { FileAttributes: basic.FileAttributes, ..Default::default() };
-        native::set_basic(&file, &same)
+        native::set_attributes(&file, basic.FileAttributes)
     }
 
     fn sync_dir(&self, dir: &File) -> io::Result<()> {
@@ -386,7 +381,7 @@ impl Disk for WindowsDisk {
 fn open(dir: &File, name: &[u8], how: Opening) -> io::Result<WindowsFile> {
     let file = native::open_in(dir, name, how)?;
     if is_link(&native::status(&file)?) {
-        return Err(io::Error::from_raw_os_error(ERROR_CANT_RESOLVE_FILENAME.cast_signed()));
+        return Err(native::error(ERROR_CANT_RESOLVE_FILENAME));
     }
     Ok(WindowsFile::of(file))
 }
@@ -399,16 +394,10 @@ fn remove(dir: &File, name: &[u8], kind: u32) -> io::Result<()> {
         // Where the system cannot be asked to ignore it.
         if basic.FileAttributes & win::FILE_ATTRIBUTE_READONLY != 0 {
             let kept = basic.FileAttributes & !win::FILE_ATTRIBUTE_READONLY;
-            let attributes = attributes(kept, WRITABLE);
-            let basic = win::FILE_BASIC_INFO { FileAttributes: attributes, ..Default::default() };
-            native::set_basic(&file, &basic)?;
+            native::set_attributes(&file, attributes(kept, WRITABLE))?;
         }
         native::delete(&file)
     })
-}
-
-fn is_code(error: &io::Error, code: u32) -> bool {
-    error.raw_os_error() == Some(code.cast_signed())
 }
 
 /// Attributes with the one that a mode stands for; never 0, which would leave them as they are.

@@ -59,7 +59,17 @@ fn answered(status: NTSTATUS) -> io::Result<()> {
     }
     // SAFETY: it takes a number and gives one.
     let code = unsafe { RtlNtStatusToDosError(status) };
-    Err(io::Error::from_raw_os_error(code.cast_signed()))
+    Err(error(code))
+}
+
+/// The error of a code of the system's.
+pub(super) fn error(code: u32) -> io::Error {
+    io::Error::from_raw_os_error(code.cast_signed())
+}
+
+/// Whether an error has one of these codes.
+pub(super) fn is_one_of(error: &io::Error, codes: &[u32]) -> bool {
+    error.raw_os_error().is_some_and(|code| codes.contains(&code.cast_unsigned()))
 }
 
 fn succeeded(answer: i32) -> io::Result<()> {
@@ -71,7 +81,7 @@ fn handle(file: &File) -> HANDLE {
 }
 
 fn wide(name: &[u8]) -> io::Result<Vec<u16>> {
-    let invalid = || io::Error::from_raw_os_error(ERROR_INVALID_NAME.cast_signed());
+    let invalid = || error(ERROR_INVALID_NAME);
     // An empty name is the directory itself.
     if !name.is_empty() && names::fault(name).is_some() {
         return Err(invalid());
@@ -87,8 +97,7 @@ fn status_block() -> IO_STATUS_BLOCK {
 /// link in its place is opened itself.
 pub(super) fn open_in(dir: &File, name: &[u8], how: Opening) -> io::Result<File> {
     let name = wide(name)?;
-    let bytes = u16::try_from(name.len() * 2)
-        .map_err(|_| io::Error::from_raw_os_error(ERROR_INVALID_NAME.cast_signed()))?;
+    let bytes = u16::try_from(name.len() * 2).map_err(|_| error(ERROR_INVALID_NAME))?;
     let object_name =
         UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: name.as_ptr().cast_mut() };
     let attributes = OBJECT_ATTRIBUTES {
@@ -232,19 +241,15 @@ pub(super) fn delete(file: &File) -> io::Result<()> {
 
 /// Whether the system, or the file system, does not know a request.
 pub(super) fn is_unknown(error: &io::Error) -> bool {
-    use windows_sys::Win32::Foundation::{
-        ERROR_CALL_NOT_IMPLEMENTED, ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER,
-        ERROR_NOT_SUPPORTED,
-    };
-    let code = error.raw_os_error().map(i32::cast_unsigned);
-    matches!(
-        code,
-        Some(
-            ERROR_INVALID_FUNCTION
-                | ERROR_INVALID_PARAMETER
-                | ERROR_NOT_SUPPORTED
-                | ERROR_CALL_NOT_IMPLEMENTED
-        )
+    use windows_sys::Win32::Foundation as codes;
+    is_one_of(
+        error,
+        &[
+            codes::ERROR_INVALID_FUNCTION,
+            codes::ERROR_INVALID_PARAMETER,
+            codes::ERROR_NOT_SUPPORTED,
+            codes::ERROR_CALL_NOT_IMPLEMENTED,
+        ],
     )
 }
 
@@ -306,7 +311,7 @@ pub(super) fn path_of(file: &File) -> io::Result<Vec<u16>> {
             0 => {
                 let error = io::Error::last_os_error();
                 // Wine says so for a path of more than 512 characters, rather than how many.
-                let is_short = error.raw_os_error() == Some(ERROR_MORE_DATA.cast_signed());
+                let is_short = is_one_of(&error, &[ERROR_MORE_DATA]);
                 if !is_short || path.len() > PATH_UNITS_MAX {
                     return Err(error);
                 }
@@ -328,6 +333,12 @@ pub(super) fn path_of(file: &File) -> io::Result<Vec<u16>> {
 /// Sets times and attributes; what is 0 stays.
 pub(super) fn set_basic(file: &File, basic: &win::FILE_BASIC_INFO) -> io::Result<()> {
     set_by_handle(file, win::FileBasicInfo, basic)
+}
+
+/// Sets the attributes, of which 0 would leave them as they are.
+pub(super) fn set_attributes(file: &File, attributes: u32) -> io::Result<()> {
+    let basic = win::FILE_BASIC_INFO { FileAttributes: attributes, ..Default::default() };
+    set_basic(file, &basic)
 }
 
 /// Reserves space.
@@ -423,9 +434,7 @@ pub(super) fn list(dir: &File) -> io::Result<Vec<(String, u32)>> {
             )
         });
         match answer {
-            Err(error) if error.raw_os_error() == Some(ERROR_NO_MORE_FILES.cast_signed()) => {
-                return Ok(names);
-            }
+            Err(error) if is_one_of(&error, &[ERROR_NO_MORE_FILES]) => return Ok(names),
             answer => answer?,
         }
         class = win::FileFullDirectoryInfo;

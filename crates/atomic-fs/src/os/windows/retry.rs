@@ -13,6 +13,8 @@ use windows_sys::Win32::Foundation::{
     ERROR_UNABLE_TO_MOVE_REPLACEMENT, ERROR_UNABLE_TO_REMOVE_REPLACED, ERROR_USER_MAPPED_FILE,
 };
 
+use super::native::is_one_of;
+
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const WAIT_MAX: Duration = Duration::from_millis(100);
 const WAIT_TOTAL: Duration = Duration::from_secs(2);
@@ -37,16 +39,15 @@ pub(super) fn while_held<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::R
 /// last handle reads as one that is forbidden. Where a backup was named, the two codes of a
 /// replacement mean that all names are kept; should they not be, the next try finds no file.
 pub(super) fn is_held(error: &io::Error) -> bool {
-    let code = error.raw_os_error().map(i32::cast_unsigned);
-    matches!(
-        code,
-        Some(
-            ERROR_ACCESS_DENIED
-                | ERROR_SHARING_VIOLATION
-                | ERROR_LOCK_VIOLATION
-                | ERROR_USER_MAPPED_FILE
-                | ERROR_UNABLE_TO_REMOVE_REPLACED
-                | ERROR_UNABLE_TO_MOVE_REPLACEMENT
-        )
+    is_one_of(
+        error,
+        &[
+            ERROR_ACCESS_DENIED,
+            ERROR_SHARING_VIOLATION,
+            ERROR_LOCK_VIOLATION,
+            ERROR_USER_MAPPED_FILE,
+            ERROR_UNABLE_TO_REMOVE_REPLACED,
+            ERROR_UNABLE_TO_MOVE_REPLACEMENT,
+        ],
     )
 }
