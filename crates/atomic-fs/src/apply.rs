@@ -36,7 +36,6 @@ use crate::apply::journal::Journal;
 use crate::apply::record::Record;
 use crate::apply::roll_back::{Abandoned, roll_back};
 use crate::apply::sequence::forward;
-use crate::apply::swap_record::SwapRecord;
 use crate::apply::swapper::Swapper;
 use crate::change_set::ChangeSet;
 use crate::content::ContentSource;
@@ -90,7 +89,7 @@ impl<D: Disk> Apply<'_, '_, D> {
         if let Err(error) = journal.append(disk, &Record::Swapping) {
             return abandon(&[], error);
         }
-        let swapper = Swapper::of_apply(cache, SwapRecord::of(journal.clone()));
+        let swapper = Swapper::of_apply(cache, journal.clone());
         // After a power cut that lost the record, a file that is neither at its path nor in a slot
         // would be one that a user removed.
         let takes_away = intent.units.iter().any(Unit::frees_path);

@@ -23,17 +23,9 @@ struct Begun<D: Disk> {
 }
 
 impl<D: Disk> SwapRecord<D> {
-    /// For a set whose journal says, not durably yet, that its swaps have begun.
-    pub(crate) fn of(journal: Arc<Journal<D>>) -> Self {
-        Self::with(Some(journal))
-    }
-
-    /// For whoever need not record anything.
-    pub(crate) fn none() -> Self {
-        Self::with(None)
-    }
-
-    fn with(journal: Option<Arc<Journal<D>>>) -> Self {
+    /// For a set whose journal says, not durably yet, that its swaps have begun; without a journal for
+    /// whoever need not record anything.
+    pub(crate) fn of(journal: Option<Arc<Journal<D>>>) -> Self {
         Self { begun: Mutex::new(Begun { journal, is_durable: false, says_aside: false }) }
     }
 

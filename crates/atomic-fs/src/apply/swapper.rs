@@ -1,8 +1,9 @@
 //! The state that the steps of all units share, and the exchange of two names.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::apply::intent::Unit;
+use crate::apply::journal::Journal;
 use crate::apply::swap_record::SwapRecord;
 use crate::conflict::{Conflict, Difference};
 use crate::error::FsError;
@@ -57,11 +58,12 @@ pub(crate) struct Swapper<'g, 'a, D: Disk> {
 
 impl<'g, 'a, D: Disk> Swapper<'g, 'a, D> {
     pub(crate) fn new(cache: &'g DirCache<'a, D>) -> Self {
-        Self { cache, record: SwapRecord::none(), knows_inodes: false, kept: Mutex::default() }
+        Self { cache, record: SwapRecord::of(None), knows_inodes: false, kept: Mutex::default() }
     }
 
     /// For the process that checked the files.
-    pub(crate) fn of_apply(cache: &'g DirCache<'a, D>, record: SwapRecord<D>) -> Self {
+    pub(crate) fn of_apply(cache: &'g DirCache<'a, D>, journal: Arc<Journal<D>>) -> Self {
+        let record = SwapRecord::of(Some(journal));
         Self { record, knows_inodes: true, ..Self::new(cache) }
     }
 
