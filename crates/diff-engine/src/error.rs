@@ -1,6 +1,5 @@
 //! The errors of strategies and plugins, with what to do about them.
 
-use std::fmt;
 use std::path::PathBuf;
 
 /// Why a strategy's script was not accepted.
@@ -77,28 +76,18 @@ pub enum RegistryError {
     },
 }
 
-/// Why another user could have replaced a library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why another user could have replaced a library, with the remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Danger {
     /// The file or directory belongs to another user.
+    #[error("belongs to another user: copy the plugin to a directory that only you can write")]
     AnotherOwner,
     /// Other users can write it.
+    #[error(
+        "can be written by other users: run `chmod go-w` on it, or copy the plugin to a directory \
+         that only you can write"
+    )]
     OtherWriters,
-}
-
-/// Includes the remedy.
-impl fmt::Display for Danger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AnotherOwner => {
-                "belongs to another user: copy the plugin to a directory that only you can write"
-            }
-            Self::OtherWriters => {
-                "can be written by other users: run `chmod go-w` on it, or copy the plugin to a \
-                 directory that only you can write"
-            }
-        })
-    }
 }
 
 /// Why a library was not loaded.
