@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -24,7 +25,7 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// without control characters and backslashes stands for itself, every other
 /// byte is `\xNN`. [`Display`](fmt::Display) is for people: it writes what
 /// [`is_invisible`](crate::is_invisible) in the same way, so that no two paths look alike
-/// for it. [`RelPath::from_escaped`] reads both.
+/// for it. Its [`FromStr`] reads both.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelPath(Box<[u8]>);
 
@@ -80,14 +81,6 @@ impl RelPath {
         escape_bytes(&self.0)
     }
 
-    /// Reads back what [`RelPath::to_escaped`] or [`Display`](fmt::Display) wrote.
-    ///
-    /// # Errors
-    /// As [`RelPath::parse`], and [`PathError::BadEscape`].
-    pub fn from_escaped(text: &str) -> Result<Self, PathError> {
-        Self::parse(&unescape(text)?)
-    }
-
     /// The path's bytes, `/` between components.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -141,6 +134,16 @@ impl RelPath {
     }
 }
 
+/// Reads back what [`RelPath::to_escaped`] or [`Display`](fmt::Display) wrote. Fails as
+/// [`RelPath::parse`], and with [`PathError::BadEscape`].
+impl FromStr for RelPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        Self::parse(&unescape(text)?)
+    }
+}
+
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&escape_shown(&self.0))
@@ -161,8 +164,7 @@ impl Serialize for RelPath {
 
 impl<'de> Deserialize<'de> for RelPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::from_escaped(&text).map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -332,12 +334,23 @@ mod tests {
         assert!(RelPath::parse(bytes).is_err());
     }
 
+    #[rstest]
+    #[case("./a//b/", Ok("a/b"))]
+    #[case("a\\x09b", Ok("a\\x09b"))]
+    #[case("a\\q", Err("`a\\q` holds a broken `\\xNN` escape"))]
+    #[case("../a", Err("`../a` holds `..`, which could lead out of the workspace"))]
+    fn text_parses_as_bytes_do(#[case] text: &str, #[case] expected: Result<&str, &str>) {
+        let parsed = text.parse::<RelPath>();
+        let shown = parsed.map(|path| path.to_string()).map_err(|error| error.to_string());
+        assert_eq!(shown.as_deref().map_err(String::as_str), expected);
+    }
+
     proptest! {
         #[test]
         fn the_escape_is_lossless(bytes in proptest::collection::vec(any::<u8>(), 1..40)) {
             if let Ok(path) = RelPath::parse(&bytes) {
-                prop_assert_eq!(RelPath::from_escaped(&path.to_string()).expect("own output"), path.clone());
-                prop_assert_eq!(RelPath::from_escaped(&path.to_escaped()).expect("own output"), path);
+                prop_assert_eq!(path.to_string().parse::<RelPath>().expect("own output"), path.clone());
+                prop_assert_eq!(path.to_escaped().parse::<RelPath>().expect("own output"), path);
             }
         }
 
@@ -346,7 +359,7 @@ mod tests {
             if let Ok(path) = RelPath::parse(text.as_bytes()) {
                 let shown = path.to_string();
                 prop_assert_eq!(&crate::escape_line_for_display(&shown), &shown);
-                prop_assert_eq!(RelPath::from_escaped(&shown).expect("own output"), path);
+                prop_assert_eq!(shown.parse::<RelPath>().expect("own output"), path);
             }
         }
 
