@@ -2,6 +2,9 @@
 
 use std::iter::repeat_n;
 
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{RngCore as _, SeedableRng as _};
+
 /// Two files to compare.
 #[derive(Clone, Debug)]
 pub struct Pair {
@@ -50,14 +53,14 @@ pub fn small_pairs() -> Vec<Pair> {
 
 /// Files and edits of them; equal seeds give equal pairs on every machine.
 pub fn random_pairs(seed: u64, count: usize) -> Vec<Pair> {
-    let mut random = Random(seed | 1);
+    let mut random = SplitMix64::seed_from_u64(seed);
     (0..count)
         .map(|index| {
             let distinct = [2, 5, 30, 1000][index % 4];
-            let length = random.below(120);
-            let old: Vec<u32> = (0..length).map(|_| random.below(distinct)).collect();
+            let length = below(&mut random, 120);
+            let old: Vec<u32> = (0..length).map(|_| below(&mut random, distinct)).collect();
             let mut new = old.clone();
-            for _ in 0..random.below(10) {
+            for _ in 0..below(&mut random, 10) {
                 edit(&mut new, distinct, &mut random);
             }
             Pair::new(&format!("random pair {index} of seed {seed:#x}"), old, new)
@@ -67,9 +70,9 @@ pub fn random_pairs(seed: u64, count: usize) -> Vec<Pair> {
 
 /// Shapes that are quadratic, or deep, for one algorithm or another, at up to a million lines.
 pub fn large_pairs() -> Vec<Pair> {
-    let mut random = Random(0x1a26e);
+    let mut random = SplitMix64::seed_from_u64(0x1a26e);
     let mut some = |count: u32, distinct: u32| -> Vec<u32> {
-        (0..count).map(|_| random.below(distinct)).collect()
+        (0..count).map(|_| below(&mut random, distinct)).collect()
     };
     let swapped = |count: u32| (0..count).map(|id| id ^ 1);
     vec![
@@ -102,29 +105,21 @@ pub fn large_pairs() -> Vec<Pair> {
     ]
 }
 
-fn edit(lines: &mut Vec<u32>, distinct: u32, random: &mut Random) {
-    let at = random.below(lines.len() as u32 + 1) as usize;
-    let to = (at + random.below(8) as usize).min(lines.len());
-    match random.below(4) {
+fn edit(lines: &mut Vec<u32>, distinct: u32, random: &mut SplitMix64) {
+    let at = below(random, lines.len() as u32 + 1) as usize;
+    let to = (at + below(random, 8) as usize).min(lines.len());
+    match below(random, 4) {
         0 => drop(lines.drain(at..to)),
-        1 => lines.insert(at, random.below(distinct * 2)),
+        1 => lines.insert(at, below(random, distinct * 2)),
         2 => lines[at..to].reverse(),
         _ => {
             let moved: Vec<u32> = lines.drain(at..to).collect();
-            let target = random.below(lines.len() as u32 + 1) as usize;
+            let target = below(random, lines.len() as u32 + 1) as usize;
             lines.splice(target..target, moved);
         }
     }
 }
 
-/// Marsaglia's xorshift: enough for shapes, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0 >> 32) % u64::from(limit.max(1))) as u32
-    }
+fn below(random: &mut SplitMix64, limit: u32) -> u32 {
+    random.next_u32() % limit.max(1)
 }
