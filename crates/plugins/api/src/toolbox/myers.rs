@@ -93,8 +93,7 @@ impl Search<'_> {
         self.backward[(up.middle + self.offset) as usize] = old_len;
         for round in 1.. {
             let mut any_long_run = false;
-            let rounds = [Self::go_down, Self::go_up];
-            for one_round in rounds {
+            for one_round in [Self::round::<false>, Self::round::<true>] {
                 match one_round(self, &mut down, &mut up) {
                     Round::Met(old, new) => return (old, new),
                     Round::Apart { steps, long_run } => {
@@ -105,7 +104,8 @@ impl Search<'_> {
             }
             if any_long_run
                 && round > ROUNDS_BEFORE_RUNS
-                && let Some(place) = self.long_run(down, up, round)
+                && let Some(place) =
+                    self.long_run::<false>(down, round).or_else(|| self.long_run::<true>(up, round))
             {
                 return place;
             }
@@ -116,137 +116,76 @@ impl Search<'_> {
         self.furthest(down, up)
     }
 
-    /// One round of the paths from the start.
-    fn go_down(&mut self, down: &mut Reach, up: &mut Reach) -> Round {
+    /// One round of the paths from the start, or of those from the end, which go `UP`.
+    fn round<const UP: bool>(&mut self, down: &mut Reach, up: &mut Reach) -> Round {
         let (old_len, new_len) = (self.old.len() as i32, self.new.len() as i32);
-        let offset = self.offset;
-        if down.low > -new_len {
-            down.low -= 1;
-            self.forward[(down.low - 1 + offset) as usize] = -1;
-        } else {
-            down.low += 1;
-        }
-        if down.high < old_len {
-            down.high += 1;
-            self.forward[(down.high + 1 + offset) as usize] = -1;
-        } else {
-            down.high -= 1;
-        }
+        let (old, new, offset) = (self.old, self.new, self.offset);
         let odd = (down.middle - up.middle) & 1 != 0;
+        let (reached, met, own, other, nowhere) = match UP {
+            true => (&mut *self.backward, &*self.forward, up, down, i32::MAX),
+            false => (&mut *self.forward, &*self.backward, down, up, -1),
+        };
+        if own.low > -new_len {
+            own.low -= 1;
+            reached[(own.low - 1 + offset) as usize] = nowhere;
+        } else {
+            own.low += 1;
+        }
+        if own.high < old_len {
+            own.high += 1;
+            reached[(own.high + 1 + offset) as usize] = nowhere;
+        } else {
+            own.high -= 1;
+        }
         let (mut walked, mut longest) = (0, 0);
-        let mut diagonal = down.high;
-        while diagonal >= down.low {
+        let mut diagonal = own.high;
+        while diagonal >= own.low {
             let at = (diagonal + offset) as usize;
-            let start = (self.forward[at - 1] + 1).max(self.forward[at + 1]);
-            let run = self.equal_below(start, start - diagonal);
+            let (run, old_at) = if UP {
+                let start = reached[at - 1].min(reached[at + 1] - 1);
+                let run = equal_above(old, new, start, start - diagonal);
+                (run, start - run)
+            } else {
+                let start = (reached[at - 1] + 1).max(reached[at + 1]);
+                let run = equal_below(old, new, start, start - diagonal);
+                (run, start + run)
+            };
             walked += run;
             longest = longest.max(run);
-            let old_at = start + run;
-            self.forward[at] = old_at;
-            if odd && (up.low..=up.high).contains(&diagonal) && self.backward[at] <= old_at {
+            reached[at] = old_at;
+            let is_past = if UP { old_at <= met[at] } else { met[at] <= old_at };
+            if odd != UP && (other.low..=other.high).contains(&diagonal) && is_past {
                 return Round::Met(old_at as usize, (old_at - diagonal) as usize);
             }
             diagonal -= 2;
         }
-        apart(*down, walked, longest)
-    }
-
-    /// One round of the paths from the end.
-    fn go_up(&mut self, down: &mut Reach, up: &mut Reach) -> Round {
-        let (old_len, new_len) = (self.old.len() as i32, self.new.len() as i32);
-        let offset = self.offset;
-        if up.low > -new_len {
-            up.low -= 1;
-            self.backward[(up.low - 1 + offset) as usize] = i32::MAX;
-        } else {
-            up.low += 1;
-        }
-        if up.high < old_len {
-            up.high += 1;
-            self.backward[(up.high + 1 + offset) as usize] = i32::MAX;
-        } else {
-            up.high -= 1;
-        }
-        let odd = (down.middle - up.middle) & 1 != 0;
-        let (mut walked, mut longest) = (0, 0);
-        let mut diagonal = up.high;
-        while diagonal >= up.low {
-            let at = (diagonal + offset) as usize;
-            let start = self.backward[at - 1].min(self.backward[at + 1] - 1);
-            let run = self.equal_above(start, start - diagonal);
-            walked += run;
-            longest = longest.max(run);
-            let old_at = start - run;
-            self.backward[at] = old_at;
-            if !odd && (down.low..=down.high).contains(&diagonal) && old_at <= self.forward[at] {
-                return Round::Met(old_at as usize, (old_at - diagonal) as usize);
-            }
-            diagonal -= 2;
-        }
-        apart(*up, walked, longest)
-    }
-
-    /// How many lines are equal from these indexes on. A path may have left the piece by one line.
-    fn equal_below(&self, old_at: i32, new_at: i32) -> i32 {
-        let (mut old, mut new) = (old_at as usize, new_at as usize);
-        while let (Some(a), Some(b)) = (self.old.get(old), self.new.get(new))
-            && a == b
-        {
-            old += 1;
-            new += 1;
-        }
-        old as i32 - old_at
-    }
-
-    /// How many lines are equal before these indexes.
-    fn equal_above(&self, old_at: i32, new_at: i32) -> i32 {
-        // The index before the first line is out of range of any content.
-        let before = |at: usize| at.wrapping_sub(1);
-        let (mut old, mut new) = (before(old_at as usize), before(new_at as usize));
-        let mut run = 0;
-        while let (Some(a), Some(b)) = (self.old.get(old), self.new.get(new))
-            && a == b
-        {
-            (old, new) = (before(old), before(new));
-            run += 1;
-        }
-        run
+        apart(*own, walked, longest)
     }
 
     /// The end of a long run of equal lines on a path that has come far for its cost.
-    fn long_run(&self, down: Reach, up: Reach, round: i32) -> Option<(usize, usize)> {
-        let (old_len, new_len) = (self.old.len() as i32, self.new.len() as i32);
-        let worth = |gained: i32, diagonal: i32, middle: i32| {
-            let worth = gained - (diagonal - middle).abs();
-            (worth > RUN_FACTOR * round).then_some(worth)
+    fn long_run<const UP: bool>(&self, reach: Reach, round: i32) -> Option<(usize, usize)> {
+        let reached = if UP { &*self.backward } else { &*self.forward };
+        let inside = |at: i32, lines: &[u32]| {
+            let len = lines.len() as i32;
+            if UP { (1..=len - LONG_RUN).contains(&at) } else { (LONG_RUN..len).contains(&at) }
         };
-        let from_start = (down.low..=down.high).step_by(2).filter_map(|diagonal| {
-            let old_at = self.forward[(diagonal + self.offset) as usize];
-            let new_at = old_at - diagonal;
-            let inside =
-                (LONG_RUN..old_len).contains(&old_at) && (LONG_RUN..new_len).contains(&new_at);
-            let worth = worth(old_at + new_at, diagonal, down.middle).filter(|_| inside)?;
-            let (old_at, new_at) = (old_at as usize, new_at as usize);
-            let run = LONG_RUN as usize;
-            (self.old[old_at - run..old_at] == self.new[new_at - run..new_at])
-                .then_some((worth, old_at, new_at))
-        });
-        if let Some((_, old_at, new_at)) = from_start.max_by_key(|found| found.0) {
-            return Some((old_at, new_at));
-        }
-        let from_end = (up.low..=up.high).step_by(2).filter_map(|diagonal| {
-            let old_at = self.backward[(diagonal + self.offset) as usize];
+        let found = (reach.low..=reach.high).step_by(2).filter_map(|diagonal| {
+            let old_at = reached[(diagonal + self.offset) as usize];
             let new_at = old_at.checked_sub(diagonal)?;
-            let inside = (1..=old_len - LONG_RUN).contains(&old_at)
-                && (1..=new_len - LONG_RUN).contains(&new_at);
-            let gained = (old_len - old_at) + (new_len - new_at);
-            let worth = worth(gained, diagonal, up.middle).filter(|_| inside)?;
-            let (old_at, new_at) = (old_at as usize, new_at as usize);
-            let run = LONG_RUN as usize;
-            (self.old[old_at..old_at + run] == self.new[new_at..new_at + run])
-                .then_some((worth, old_at, new_at))
+            if !inside(old_at, self.old) || !inside(new_at, self.new) {
+                return None;
+            }
+            let lines = (self.old.len() + self.new.len()) as i32;
+            let gained = if UP { lines - old_at - new_at } else { old_at + new_at };
+            let worth = gained - (diagonal - reach.middle).abs();
+            let (old_at, new_at, run) = (old_at as usize, new_at as usize, LONG_RUN as usize);
+            // The lines that the path has come over last.
+            let (old_from, new_from) =
+                if UP { (old_at, new_at) } else { (old_at - run, new_at - run) };
+            let is_equal = self.old[old_from..old_from + run] == self.new[new_from..new_from + run];
+            (worth > RUN_FACTOR * round && is_equal).then_some((worth, old_at, new_at))
         });
-        from_end.max_by_key(|found| found.0).map(|(_, old_at, new_at)| (old_at, new_at))
+        found.max_by_key(|found| found.0).map(|(_, old_at, new_at)| (old_at, new_at))
     }
 
     /// The point furthest from the end from which it was reached.
@@ -269,6 +208,33 @@ impl Search<'_> {
             if sum(&below) > old_len + new_len - sum(&above) { below } else { above };
         (old_at as usize, new_at as usize)
     }
+}
+
+/// How many lines are equal from these indexes on. A path may have left the piece by one line.
+fn equal_below(old_lines: &[u32], new_lines: &[u32], old_at: i32, new_at: i32) -> i32 {
+    let (mut old, mut new) = (old_at as usize, new_at as usize);
+    while let (Some(a), Some(b)) = (old_lines.get(old), new_lines.get(new))
+        && a == b
+    {
+        old += 1;
+        new += 1;
+    }
+    old as i32 - old_at
+}
+
+/// How many lines are equal before these indexes.
+fn equal_above(old_lines: &[u32], new_lines: &[u32], old_at: i32, new_at: i32) -> i32 {
+    // The index before the first line is out of range of any content.
+    let before = |at: usize| at.wrapping_sub(1);
+    let (mut old, mut new) = (before(old_at as usize), before(new_at as usize));
+    let mut run = 0;
+    while let (Some(a), Some(b)) = (old_lines.get(old), new_lines.get(new))
+        && a == b
+    {
+        (old, new) = (before(old), before(new));
+        run += 1;
+    }
+    run
 }
 
 /// A round that cost a step for each diagonal, and less for each line walked over.
