@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::content::{Content, Side};
 use crate::edit_script::EditScript;
-use crate::intern::intern;
+use crate::intern::FilePair;
 use crate::lines::{Lines, count_lines};
 use crate::policy::{Policy, Treatment, Why};
 use crate::remarks::{self, Remark};
@@ -178,9 +178,8 @@ impl DiffEngine {
             true => Window::of_changes(old, new),
             false => Window::whole(old, new),
         };
-        let (old, new) = (Lines::of(window.old), Lines::of(window.new));
-        let ids = intern(&old, &new);
-        let outcome = self.registry.line_up(chosen, &ids, &old, &new, self.policy.deadline);
+        let pair = FilePair::of(window.old, window.new);
+        let outcome = self.registry.line_up(chosen, &pair, self.policy.deadline);
         let script = outcome.script.within(window.lines_before, window.lines_behind);
         let mut diff = FileDiff::of_script(script, &outcome.used);
         diff.degraded = outcome.degraded;

@@ -17,6 +17,20 @@ pub struct Interned {
     pub new: Vec<u32>,
 }
 
+/// Two contents that are compared: their lines, and the ids of the lines.
+pub(crate) struct FilePair<'a> {
+    pub(crate) ids: Interned,
+    pub(crate) old: Lines<'a>,
+    pub(crate) new: Lines<'a>,
+}
+
+impl<'a> FilePair<'a> {
+    pub(crate) fn of(old: &'a [u8], new: &'a [u8]) -> Self {
+        let (old, new) = (Lines::of(old), Lines::of(new));
+        Self { ids: intern(&old, &new), old, new }
+    }
+}
+
 /// Gives lines the same id exactly when their bytes are equal, numbered by first appearance.
 ///
 /// The hash has a new key in each process, and bytes are compared if hashes are equal, so a collision

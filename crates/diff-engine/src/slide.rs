@@ -16,19 +16,14 @@
 mod indent;
 
 use crate::edit_script::{Change, EditScript};
-use crate::intern::Interned;
+use crate::intern::FilePair;
 use crate::lines::Lines;
 use indent::{SLIDE_MAX, Score, Split};
 
 /// Slides the changes of both sides. The script stays valid: each step swaps two equal lines.
 ///
 /// Returns whether every change was examined.
-pub(crate) fn slide(
-    script: &mut EditScript,
-    ids: &Interned,
-    old: &Lines<'_>,
-    new: &Lines<'_>,
-) -> bool {
+pub(crate) fn slide(script: &mut EditScript, FilePair { ids, old, new }: &FilePair<'_>) -> bool {
     let mut steps_left = 280_000 + (ids.old.len() + ids.new.len()) / 16;
     // Each group takes a step to see that it cannot go up and one to see that it cannot go down.
     let groups: usize = (script.changes().iter())

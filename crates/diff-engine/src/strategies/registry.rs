@@ -12,8 +12,7 @@ use strategy_patience::Patience;
 
 use crate::edit_script::EditScript;
 use crate::error::RegistryError;
-use crate::intern::Interned;
-use crate::lines::Lines;
+use crate::intern::FilePair;
 use crate::slide::slide;
 use crate::strategies::library::{Library, check_name, short_for_display};
 use crate::strategies::loading::load_library;
@@ -163,18 +162,11 @@ impl Registry {
     }
 
     /// Compares two files with the chosen strategy, or with a bundled one if that fails.
-    pub(crate) fn line_up(
-        &self,
-        chosen: &str,
-        ids: &Interned,
-        old: &Lines<'_>,
-        new: &Lines<'_>,
-        deadline: Duration,
-    ) -> Outcome {
+    pub(crate) fn line_up(&self, chosen: &str, pair: &FilePair<'_>, deadline: Duration) -> Outcome {
         let mut replaced_because = None;
         for name in [chosen, Histogram::NAME] {
             let attempt = match self.find(name) {
-                Some(entry) => self.attempt(entry, ids, old, new, deadline),
+                Some(entry) => self.attempt(entry, pair, deadline),
                 None => Err(Some("no strategy has that name".to_owned())),
             };
             match attempt {
@@ -185,7 +177,7 @@ impl Registry {
             }
         }
         Outcome {
-            script: EditScript::replacing(old.len(), new.len()),
+            script: EditScript::replacing(pair.old.len(), pair.new.len()),
             used: FullReplace::NAME.to_owned(),
             degraded: false,
             replaced_because,
@@ -197,19 +189,17 @@ impl Registry {
     fn attempt(
         &self,
         entry: &Registered,
-        ids: &Interned,
-        old: &Lines<'_>,
-        new: &Lines<'_>,
+        pair: &FilePair<'_>,
         deadline: Duration,
     ) -> Result<(EditScript, bool), Option<String>> {
         if entry.failed.get().is_some() {
             return Err(None);
         }
-        let answer = entry.hosting.run(ids, old, new, deadline);
+        let answer = entry.hosting.run(pair, deadline);
         let checked = answer.and_then(|Answer { ops, degraded }| {
-            let mut script = EditScript::validated(&ops, old, new)
+            let mut script = EditScript::validated(&ops, &pair.old, &pair.new)
                 .map_err(|error| Failure::misbehaved(error.to_string()))?;
-            let all_settled = slide(&mut script, ids, old, new);
+            let all_settled = slide(&mut script, pair);
             Ok((script, degraded || !all_settled))
         });
         checked.map_err(|Failure { why, misbehaved }| {
@@ -261,21 +251,15 @@ impl Registered {
 }
 
 impl Hosting {
-    fn run(
-        &self,
-        ids: &Interned,
-        old: &Lines<'_>,
-        new: &Lines<'_>,
-        deadline: Duration,
-    ) -> Result<Answer, Failure> {
+    fn run(&self, pair: &FilePair<'_>, deadline: Duration) -> Result<Answer, Failure> {
         let answer = match self {
-            Self::Inline(strategy) => run_inline(strategy.as_ref(), ids, old, new),
-            Self::Thread(strategy) => run_on_thread(strategy, ids, old, new, deadline),
+            Self::Inline(strategy) => run_inline(strategy.as_ref(), pair),
+            Self::Thread(strategy) => run_on_thread(strategy, pair, deadline),
             Self::Library(in_process) => {
                 let strategy = in_process.loaded().map_err(Failure::not_loaded)?;
-                run_on_thread(&strategy, ids, old, new, deadline)
+                run_on_thread(&strategy, pair, deadline)
             }
-            Self::Child(child) => return child.run(ids, old, new, deadline),
+            Self::Child(child) => return child.run(pair, deadline),
         };
         answer.map_err(Failure::misbehaved)
     }

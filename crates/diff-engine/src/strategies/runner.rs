@@ -9,7 +9,7 @@ use std::time::Duration;
 use strategy_api::abi::{NO_DEADLINE, RawCtl, RawInput, guarded};
 use strategy_api::{Ctl, Input, Line, Op, Strategy};
 
-use crate::intern::Interned;
+use crate::intern::FilePair;
 use crate::lines::Lines;
 use crate::strategies::loading::LoadedStrategy;
 
@@ -96,15 +96,9 @@ impl Run for LoadedStrategy {
 }
 
 /// Runs a strategy on this thread, for as long as it takes.
-pub(crate) fn run_inline(
-    strategy: &dyn Run,
-    ids: &Interned,
-    old: &Lines<'_>,
-    new: &Lines<'_>,
-) -> Result<Answer, String> {
+pub(crate) fn run_inline(strategy: &dyn Run, pair: &FilePair<'_>) -> Result<Answer, String> {
     let never = AtomicBool::new(false);
-    let limits = Limits { cancelled: &never, time_allowed: None };
-    run_on(strategy, ids, old, new, limits)
+    run_on(strategy, pair, Limits { cancelled: &never, time_allowed: None })
 }
 
 /// Runs a strategy on its own thread, and abandons both when the time is over.
@@ -113,16 +107,14 @@ pub(crate) fn run_inline(
 /// not be run again.
 pub(crate) fn run_on_thread(
     strategy: &Arc<dyn Run>,
-    ids: &Interned,
-    old: &Lines<'_>,
-    new: &Lines<'_>,
+    pair: &FilePair<'_>,
     time_allowed: Duration,
 ) -> Result<Answer, String> {
     let owned = |lines: &Lines<'_>| {
         if strategy.needs_text() { lines.bytes().to_vec() } else { Vec::new() }
     };
-    let (old, new) = (owned(old), owned(new));
-    let (strategy, ids) = (Arc::clone(strategy), ids.clone());
+    let (old, new) = (owned(&pair.old), owned(&pair.new));
+    let (strategy, ids) = (Arc::clone(strategy), pair.ids.clone());
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
     let (sender, receiver) = mpsc::channel();
@@ -131,9 +123,9 @@ pub(crate) fn run_on_thread(
         .stack_size(STACK_BYTES)
         .spawn(move || {
             let limits = Limits { cancelled: &flag, time_allowed: Some(time_allowed) };
-            let (old, new) = (Lines::of(&old), Lines::of(&new));
+            let pair = FilePair { ids, old: Lines::of(&old), new: Lines::of(&new) };
             // A closed channel means that the caller has given up.
-            let _ = sender.send(run_on(strategy.as_ref(), &ids, &old, &new, limits));
+            let _ = sender.send(run_on(strategy.as_ref(), &pair, limits));
         })
         .map_err(|error| format!("no thread to run it on: {error}"))?;
     match receiver.recv_timeout(time_allowed) {
@@ -151,9 +143,7 @@ const STACK_BYTES: usize = 8 << 20;
 /// Runs a strategy on this thread, within limits.
 pub(crate) fn run_on(
     strategy: &dyn Run,
-    ids: &Interned,
-    old: &Lines<'_>,
-    new: &Lines<'_>,
+    FilePair { ids, old, new }: &FilePair<'_>,
     limits: Limits<'_>,
 ) -> Result<Answer, String> {
     let (old_text, new_text) = (text_for(strategy, old), text_for(strategy, new));

@@ -14,8 +14,7 @@ use super::launch::{Launched, launch};
 use super::timed::Timed;
 use super::wire::{Frame, Kind, MAGIC, OP_BYTES, PROTOCOL, Received, SENTENCE_BYTES_MAX};
 use super::{ChildLimits, PluginHost, Threads};
-use crate::intern::Interned;
-use crate::lines::Lines;
+use crate::intern::FilePair;
 use crate::strategies::library::Library;
 use crate::strategies::loading::Writers;
 use crate::strategies::runner::Answer;
@@ -94,9 +93,7 @@ impl Child {
     /// Compares two files by the strategy.
     pub(super) fn diff(
         &mut self,
-        ids: &Interned,
-        old: &Lines<'_>,
-        new: &Lines<'_>,
+        FilePair { ids, old, new }: &FilePair<'_>,
         time_allowed: Duration,
         until: Instant,
     ) -> Result<Answer, Fault> {

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{ChildLimits, Confinement, Conformance, PluginHost};
-use crate::intern::Interned;
-use crate::lines::Lines;
+use crate::intern::FilePair;
 use crate::strategies::library::Library;
 use crate::strategies::runner::{Answer, Failure};
 
@@ -27,13 +26,7 @@ impl InChild {
         Self
     }
 
-    pub(crate) fn run(
-        &self,
-        _ids: &Interned,
-        _old: &Lines<'_>,
-        _new: &Lines<'_>,
-        _time_allowed: Duration,
-    ) -> Result<Answer, Failure> {
+    pub(crate) fn run(&self, _pair: &FilePair<'_>, _allowed: Duration) -> Result<Answer, Failure> {
         Err(Failure::not_loaded(NOT_HERE.to_owned()))
     }
 

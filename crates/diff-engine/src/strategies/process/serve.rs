@@ -16,7 +16,7 @@ use strategy_testkit::{Check, Library as Checked};
 use super::wire::{Frame, Kind, MAGIC, PROTOCOL, Received, garbled};
 use super::{Threads, confine};
 use crate::error::LoadError;
-use crate::intern::Interned;
+use crate::intern::{FilePair, Interned};
 use crate::lines::Lines;
 use crate::strategies::loading::{CheckedLibrary, LoadedStrategy, Trust, Writers};
 use crate::strategies::runner::{Limits, Run as _, run_on};
@@ -115,7 +115,8 @@ fn diff(strategy: &LoadedStrategy, mut frame: Received) -> io::Result<Frame> {
     let (old, new) = (frame.bytes()?, frame.bytes()?);
     drop(frame);
     let limits = Limits { cancelled: &AtomicBool::new(false), time_allowed };
-    Ok(match run_on(strategy, &ids, &Lines::of(&old), &Lines::of(&new), limits) {
+    let pair = FilePair { ids, old: Lines::of(&old), new: Lines::of(&new) };
+    Ok(match run_on(strategy, &pair, limits) {
         Ok(answer) => {
             let mut frame = Frame::new(Kind::Script);
             frame.u8(answer.degraded.into());

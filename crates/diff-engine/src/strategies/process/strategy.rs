@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::child::{Child, Fault};
 use super::{ChildLimits, PluginHost, Threads};
-use crate::intern::Interned;
-use crate::lines::Lines;
+use crate::intern::FilePair;
 use crate::strategies::library::Library;
 use crate::strategies::runner::{Answer, Failure};
 
@@ -40,9 +39,7 @@ impl InChild {
     /// Compares two files, within the time allowed for the start and the call together.
     pub(crate) fn run(
         &self,
-        ids: &Interned,
-        old: &Lines<'_>,
-        new: &Lines<'_>,
+        pair: &FilePair<'_>,
         time_allowed: Duration,
     ) -> Result<Answer, Failure> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,7 +52,7 @@ impl InChild {
                 Some(child) => child,
                 None => self.start(until)?,
             };
-            match child.diff(ids, old, new, time_allowed, until) {
+            match child.diff(pair, time_allowed, until) {
                 Ok(answer) => {
                     state.child = Some(child);
                     return Ok(answer);
