@@ -69,7 +69,7 @@ pub(crate) fn object_id(content: &mut Option<&mut dyn Content>, bytes: u64) -> i
         hasher.update(piece);
         Ok(())
     })?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:x}", hasher.finalize()))
 }
 
 /// Reads a content from its start in pieces; there are none if the file does not exist.

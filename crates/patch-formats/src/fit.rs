@@ -49,8 +49,7 @@ impl FilePatch<'_> {
         let mut sha1 = Sha1::new();
         sha1.update(format!("blob {}\0", content.len()));
         sha1.update(content);
-        let id: String = sha1.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(id.as_bytes().starts_with(named))
+        Some(format!("{:x}", sha1.finalize()).as_bytes().starts_with(named))
     }
 }
 

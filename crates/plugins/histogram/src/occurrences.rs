@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use strategy_api::toolbox::{Lineup, Piece};
+use strategy_api::toolbox::{Lineup, Piece, common_end, common_start};
 
 /// A piece is not split at a line that occurs more often, as in JGit and git.
 const FREQUENT: u32 = 64;
@@ -137,17 +137,8 @@ impl Occurrences {
         (old_at, new_at): (usize, usize),
         count: u32,
     ) -> (Piece, u32) {
-        let above = old[piece.old.start..old_at]
-            .iter()
-            .rev()
-            .zip(new[piece.new.start..new_at].iter().rev())
-            .take_while(|(old, new)| old == new)
-            .count();
-        let below = old[old_at..piece.old.end]
-            .iter()
-            .zip(&new[new_at..piece.new.end])
-            .take_while(|(old, new)| old == new)
-            .count();
+        let above = common_end(&old[piece.old.start..old_at], &new[piece.new.start..new_at]);
+        let below = common_start(&old[old_at..piece.old.end], &new[new_at..piece.new.end]);
         let run =
             Piece { old: old_at - above..old_at + below, new: new_at - above..new_at + below };
         let rarest = old[run.old.clone()].iter().map(|id| self.count[*id as usize]).min();

@@ -14,4 +14,4 @@ mod trim;
 pub use anchors::unique_anchors;
 pub use lineup::{Lineup, Piece, Stopped};
 pub use script::ScriptBuilder;
-pub use trim::{Trim, trim};
+pub use trim::{Trim, common_end, common_start, trim};

@@ -11,8 +11,16 @@ pub struct Trim {
 
 /// Measures the common start and end; together they never exceed the shorter side.
 pub fn trim(old: &[u32], new: &[u32]) -> Trim {
-    let prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let (old, new) = (&old[prefix..], &new[prefix..]);
-    let suffix = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
-    Trim { prefix, suffix }
+    let prefix = common_start(old, new);
+    Trim { prefix, suffix: common_end(&old[prefix..], &new[prefix..]) }
+}
+
+/// How many lines two stretches share at the start.
+pub fn common_start(old: &[u32], new: &[u32]) -> usize {
+    old.iter().zip(new).take_while(|(a, b)| a == b).count()
+}
+
+/// How many lines two stretches share at the end.
+pub fn common_end(old: &[u32], new: &[u32]) -> usize {
+    old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count()
 }
