@@ -64,7 +64,7 @@ pub(crate) fn resolve<D: Disk, E: From<FsError>>(
     overlay: &mut Overlay<'_, E>,
 ) -> Result<Resolved, E> {
     let left = path.components().map(<[u8]>::to_vec).collect();
-    let resolved = Walk { cache, root, path, last }.follow(Way::default(), left, overlay)?;
+    let resolved = Walk { cache, root, path, last, overlay }.follow(Way::default(), left)?;
     let refusal = Refusal::NotAFile { kind: "directory" };
     Ok(resolved.ok_or_else(|| FsError::refused(path, refusal))?)
 }
@@ -83,22 +83,23 @@ pub(crate) fn resolve_link<D: Disk, E: From<FsError>>(
     overlay: &mut Overlay<'_, E>,
 ) -> Result<Option<Resolved>, E> {
     let split = |path: &[u8]| path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
-    let walk = Walk { cache, root, path, last: LastSymlink::Followed };
+    let mut walk = Walk { cache, root, path, last: LastSymlink::Followed, overlay };
     if target.first() == Some(&b'/') {
         let below = below_root(root, target);
         let left = split(&below.ok_or_else(|| FsError::refused(path, Refusal::LeadsOut))?);
-        return walk.follow(Way::default(), left, overlay);
+        return walk.follow(Way::default(), left);
     }
-    let way = walk.to_parent(overlay)?;
-    walk.follow(way, split(target), overlay)
+    let way = walk.way_to_parent()?;
+    walk.follow(way, split(target))
 }
 
 /// Follows names from the root for one path.
-struct Walk<'w, 'g, D: Disk> {
+struct Walk<'w, 'g, D: Disk, E> {
     cache: &'w DirCache<'g, D>,
     root: &'w Path,
     path: &'w RelPath,
     last: LastSymlink,
+    overlay: &'w mut Overlay<'w, E>,
 }
 
 /// What is at a name on the way.
@@ -144,13 +145,13 @@ impl Way {
     }
 }
 
-impl<D: Disk> Walk<'_, '_, D> {
+impl<D: Disk, E: From<FsError>> Walk<'_, '_, D, E> {
     fn refused(&self, refusal: Refusal) -> FsError {
         FsError::refused(self.path, refusal)
     }
 
     /// The way to the directory of the path, which is resolved: it is, or comes to be, a directory.
-    fn to_parent<E: From<FsError>>(&self, overlay: &mut Overlay<'_, E>) -> Result<Way, E> {
+    fn way_to_parent(&mut self) -> Result<Way, E> {
         let mut way = Way::default();
         let depth_max = self.path.components().count() - 1;
         for component in self.path.components().take(depth_max) {
@@ -159,7 +160,7 @@ impl<D: Disk> Walk<'_, '_, D> {
                 continue;
             }
             let here = way.here()?;
-            let is_there = overlay(&here)?.is_none()
+            let is_there = (self.overlay)(&here)?.is_none()
                 && matches!(self.cache.stat(&here), Ok(Some(stat)) if stat.kind == FileKind::Directory);
             if !is_there {
                 way.off_disk = Some(way.done.len());
@@ -169,12 +170,7 @@ impl<D: Disk> Walk<'_, '_, D> {
     }
 
     /// Where the names lead; `None` when it is the root itself.
-    fn follow<E: From<FsError>>(
-        &self,
-        mut way: Way,
-        mut left: VecDeque<Vec<u8>>,
-        overlay: &mut Overlay<'_, E>,
-    ) -> Result<Option<Resolved>, E> {
+    fn follow(&mut self, mut way: Way, mut left: VecDeque<Vec<u8>>) -> Result<Option<Resolved>, E> {
         let mut symlinks = 0;
         while let Some(name) = left.pop_front() {
             match name.as_slice() {
@@ -188,7 +184,7 @@ impl<D: Disk> Walk<'_, '_, D> {
                 _ => {}
             }
             way.done.push(name);
-            let target = match self.step(&mut way, left.is_empty(), overlay)? {
+            let target = match self.step(&mut way, left.is_empty())? {
                 Step::Passed => continue,
                 Step::Blocked if left.is_empty() => continue,
                 Step::Blocked => return Err(self.refused(Refusal::ParentNotADirectory).into()),
@@ -217,17 +213,12 @@ impl<D: Disk> Walk<'_, '_, D> {
     }
 
     /// What is at the name that was added last, which gets the spelling that it has on the disk.
-    fn step<E: From<FsError>>(
-        &self,
-        way: &mut Way,
-        is_last: bool,
-        overlay: &mut Overlay<'_, E>,
-    ) -> Result<Step, E> {
+    fn step(&mut self, way: &mut Way, is_last: bool) -> Result<Step, E> {
         let cache = self.cache;
         let depth = way.done.len();
         let here = way.here()?;
         let is_meant = is_last && self.last == LastSymlink::Meant;
-        if let Some(overlaid) = overlay(&here)? {
+        if let Some(overlaid) = (self.overlay)(&here)? {
             way.off_disk.get_or_insert(depth);
             return Ok(match overlaid {
                 Overlaid::Symlink(_) if is_meant => Step::Passed,
