@@ -27,14 +27,14 @@ pub(crate) mod swapper;
 pub(crate) mod roll_back;
 pub(crate) mod tidy;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::apply::barrier::{SlotWriter, barrier_one, barrier_two};
 use crate::apply::check::Checker;
 use crate::apply::intent::Unit;
 use crate::apply::journal::Journal;
 use crate::apply::record::Record;
-use crate::apply::roll_back::{Abandoned, roll_back};
+use crate::apply::roll_back::{give_up, roll_back};
 use crate::apply::sequence::forward;
 use crate::apply::swapper::Swapper;
 use crate::change_set::ChangeSet;
@@ -73,12 +73,12 @@ impl<D: Disk> Apply<'_, '_, D> {
             Ok(journal) => Arc::new(journal),
             Err(error) => return failed(error),
         };
-        let abandon = |taken: &[_], cause| {
-            Abandoned { cache, journals, intent: &intent, journal: &journal, taken }.end(cause)
-        };
+        let abandon =
+            |taken: &[_], cause| give_up(cache, journals, &intent, &journal, taken, cause);
 
         // Barrier 1: the new content is in slots beside the files, and durable.
-        let writer = SlotWriter::new(cache, self.policy, self.links, source);
+        let Self { policy, links, .. } = *self;
+        let writer = SlotWriter { cache, policy, links, source, taken: Mutex::default() };
         let prepared = barrier_one(&writer, &intent, &journal, journals)
             .and_then(|()| spellings::check(cache, &intent));
         if let Err(error) = prepared {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::FsError;
+use crate::error::{FsError, IfThere as _};
 use crate::options::Options;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
@@ -95,20 +95,15 @@ fn make_private_dir(path: &Path) -> Result<(), FsError> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(FsError::state("make the directory", path)(error))
-        }
-        _ => match std::fs::symlink_metadata(path) {
-            Ok(found) if found.is_dir() => Ok(()),
-            // A link would lead what is kept for the user somewhere else.
-            Ok(_) => {
-                let error = io::Error::other("something else has its name: move it away");
-                Err(FsError::state("use the directory", path)(error))
-            }
-            Err(error) => Err(FsError::state("look at", path)(error)),
-        },
+    let made = builder.create(path).unless(&[io::ErrorKind::AlreadyExists]);
+    made.map_err(FsError::state("make the directory", path))?;
+    let found = std::fs::symlink_metadata(path).map_err(FsError::state("look at", path))?;
+    if !found.is_dir() {
+        // A link would lead what is kept for the user somewhere else.
+        let error = io::Error::other("something else has its name: move it away");
+        return Err(FsError::state("use the directory", path)(error));
     }
+    Ok(())
 }
 
 impl<D: Disk> Workspace<D> {

@@ -56,24 +56,15 @@ fn sync_journal<D: Disk>(disk: &D, journal: &Journal<D>, journals: &D::Dir) -> R
 
 /// Writes the slots of a set.
 pub(crate) struct SlotWriter<'w, 'a, D: Disk> {
-    cache: &'w DirCache<'a, D>,
-    policy: &'w Policy,
-    links: LinkCheck,
-    source: &'w dyn ContentSource,
+    pub cache: &'w DirCache<'a, D>,
+    pub policy: &'w Policy,
+    pub links: LinkCheck,
+    pub source: &'w dyn ContentSource,
     /// The slots whose names another file has.
-    taken: Mutex<Vec<RelPath>>,
+    pub taken: Mutex<Vec<RelPath>>,
 }
 
-impl<'w, 'a, D: Disk> SlotWriter<'w, 'a, D> {
-    pub(crate) fn new(
-        cache: &'w DirCache<'a, D>,
-        policy: &'w Policy,
-        links: LinkCheck,
-        source: &'w dyn ContentSource,
-    ) -> Self {
-        Self { cache, policy, links, source, taken: Mutex::default() }
-    }
-
+impl<D: Disk> SlotWriter<'_, '_, D> {
     /// The slots whose names another file has: they are not this set's to remove.
     pub(crate) fn into_taken(self) -> Vec<RelPath> {
         self.taken.into_inner().unwrap_or_else(PoisonError::into_inner)

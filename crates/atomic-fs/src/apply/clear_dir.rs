@@ -6,7 +6,7 @@
 //! meanwhile is found there, and the directory goes back.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::ErrorKind::{AlreadyExists, NotFound};
 
 use crate::apply::intent::{DirBelow, Intent, Unit};
 use crate::apply::swapper::{Obstacle, Swapper};
@@ -62,21 +62,13 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// user has put at its path stays.
     pub(crate) fn dir_back(&self, unit: &Unit, below: &[DirBelow]) -> Result<(), FsError> {
         let cache = self.cache;
-        match self.rename_dir(&unit.slot, &unit.path) {
-            Err(error)
-                if !error.is(io::ErrorKind::NotFound)
-                    && !error.is(io::ErrorKind::AlreadyExists) =>
-            {
-                return Err(error);
-            }
-            _ => {}
-        }
+        self.rename_dir(&unit.slot, &unit.path).unless(&[NotFound, AlreadyExists])?;
         for (dir, mode) in below {
             let Some(parent) = cache.parent(dir).if_there()? else { continue };
             let made = match cache.disk.create_dir(&parent, dir.file_name()) {
                 Ok(()) => mode
                     .map_or(Ok(()), |mode| cache.disk.set_dir_mode(&parent, dir.file_name(), mode)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                Err(error) if error.kind() == AlreadyExists => Ok(()),
                 Err(error) => Err(error),
             };
             made.map_err(FsError::io("make the directory", dir))?;

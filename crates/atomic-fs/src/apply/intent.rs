@@ -118,10 +118,7 @@ impl Unit {
     pub(crate) fn staged(&self) -> Option<Fingerprint> {
         match &self.action {
             Action::Replace { staged, .. } | Action::Create { staged, .. } => Some(*staged),
-            Action::Delete { .. }
-            | Action::Move { .. }
-            | Action::SetMode { .. }
-            | Action::RemoveDir { .. } => None,
+            _ => None,
         }
     }
 

@@ -14,39 +14,33 @@ use crate::os::parallel;
 use crate::outcome::{Applied, Outcome};
 use crate::rel_path::RelPath;
 
-/// A set that fails before anything of it is swapped.
-#[derive(Clone, Copy)]
-pub(crate) struct Abandoned<'s, 'a, D: Disk> {
-    pub cache: &'s DirCache<'a, D>,
-    pub journals: &'s D::Dir,
-    pub intent: &'s Intent,
-    pub journal: &'s Journal<D>,
-    /// Slots whose names another file has.
-    pub taken: &'s [RelPath],
-}
-
-impl<D: Disk> Abandoned<'_, '_, D> {
-    /// Removes the slots and the journal.
-    pub(crate) fn end(&self, cause: FsError) -> Applied {
-        let Self { cache, journals, intent, journal, taken } = *self;
-        let disk = cache.disk;
-        // Recorded before anything is removed: whole slots with an open intent are a set
-        // that recovery would finish, and this one is about to be answered as undone.
-        let recorded = journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk));
-        // The journal's removal is synced as well, since the sync that failed may have
-        // been the journal's own, and a second one of it proves nothing.
-        let removed = remove_untouched_slots(cache, intent, taken)
-            .and_then(|()| journal.remove(disk, journals))
-            .and_then(|()| disk.sync_dir(journals).map_err(FsError::state("sync", "journal")));
-        match (recorded, removed) {
-            (_, Ok(())) => {}
-            (Ok(()), Err(error)) => {
-                tracing::warn!(set = %intent.set, %error, "slots stay until recovery");
-            }
-            (Err(_), Err(_)) => return Applied::unchanged(Outcome::InDoubt(cause)),
+/// Removes the slots and the journal of a set that fails before anything of it is swapped, but for
+/// the slots whose names were `taken` by another file.
+pub(crate) fn give_up<D: Disk>(
+    cache: &DirCache<'_, D>,
+    journals: &D::Dir,
+    intent: &Intent,
+    journal: &Journal<D>,
+    taken: &[RelPath],
+    cause: FsError,
+) -> Applied {
+    let disk = cache.disk;
+    // Recorded before anything is removed: whole slots with an open intent are a set
+    // that recovery would finish, and this one is about to be answered as undone.
+    let recorded = journal.append(disk, &Record::RolledBack).and_then(|()| journal.sync(disk));
+    // The journal's removal is synced as well, since the sync that failed may have
+    // been the journal's own, and a second one of it proves nothing.
+    let removed = remove_untouched_slots(cache, intent, taken)
+        .and_then(|()| journal.remove(disk, journals))
+        .and_then(|()| disk.sync_dir(journals).map_err(FsError::state("sync", "journal")));
+    match (recorded, removed) {
+        (_, Ok(())) => {}
+        (Ok(()), Err(error)) => {
+            tracing::warn!(set = %intent.set, %error, "slots stay until recovery");
         }
-        Applied::unchanged(Outcome::RolledBack(cause))
+        (Err(_), Err(_)) => return Applied::unchanged(Outcome::InDoubt(cause)),
     }
+    Applied::unchanged(Outcome::RolledBack(cause))
 }
 
 /// Takes back the units that are done, in reverse, and makes that durable before

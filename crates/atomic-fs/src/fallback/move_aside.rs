@@ -102,9 +102,9 @@ fn settle_aside<D: Disk>(cache: &DirCache<'_, D>, unit: &Unit) -> Result<(), FsE
     let path_is_free = cache.stat(&unit.path)?.is_none();
     if path_is_free {
         // Whatever else is lost, the file is where it was.
-        match cache.rename_own_to(&aside, &unit.path) {
-            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {}
-            answer => return answer,
+        let moved = cache.rename_own_to(&aside, &unit.path);
+        if moved.unless(&[io::ErrorKind::AlreadyExists])?.is_some() {
+            return Ok(());
         }
     }
     if cache.stat(&unit.slot)?.is_none() {

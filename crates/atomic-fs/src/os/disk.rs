@@ -197,14 +197,23 @@ pub trait Disk: Send + Sync {
         cross_mounts: bool,
     ) -> io::Result<Self::Dir>;
     /// The device that a directory lies on, and its inode's number.
+    ///
+    /// # Errors
+    /// What the system says.
     fn identity(&self, dir: &Self::Dir) -> io::Result<(u64, u64)>;
     /// The status of a name.
+    ///
+    /// # Errors
+    /// `NotFound` where the name does not exist; else what the system says.
     fn stat(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Stat>;
     /// Whether another case, or a short form, names the same file.
     fn has_other_spellings(&self) -> bool {
         false
     }
     /// How the directory itself spells a name that is there.
+    ///
+    /// # Errors
+    /// `NotFound` where the name does not exist; else what the system says.
     fn spelling(&self, _dir: &Self::Dir, name: &[u8]) -> io::Result<Vec<u8>> {
         Ok(name.to_vec())
     }
@@ -214,6 +223,9 @@ pub trait Disk: Send + Sync {
     }
     /// The permission bits that a directory's default access control list leaves a new file, in
     /// place of the process's umask (acl(5)); `None` where it has no such list.
+    ///
+    /// # Errors
+    /// What the system says.
     fn default_mode(&self, _dir: &Self::Dir) -> io::Result<Option<u32>> {
         Ok(None)
     }
@@ -233,8 +245,14 @@ pub trait Disk: Send + Sync {
         like: LinkLike,
     ) -> io::Result<()>;
     /// A symlink's target.
+    ///
+    /// # Errors
+    /// `NotFound` where the name does not exist, `InvalidInput` where it is no symlink.
     fn read_link(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Vec<u8>>;
     /// The names in a directory, without `.` and `..`, in any order.
+    ///
+    /// # Errors
+    /// What the system says.
     fn list(&self, dir: &Self::Dir) -> io::Result<Vec<Entry>>;
 
     /// Opens for reading; fails on a symlink, never blocks on a FIFO.
@@ -243,23 +261,44 @@ pub trait Disk: Send + Sync {
     /// `CrossesDevices` for a file that is a mount point by itself.
     fn open_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Self::File>;
     /// Opens an existing file of Greenroom's own for reading and writing.
+    ///
+    /// # Errors
+    /// `NotFound` where the name does not exist; else what the system says.
     fn open_own_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Self::File>;
     /// Creates a file that must not exist, readable and writable by its owner only.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where the name is taken.
     fn create_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<Self::File>;
     /// The status of an open file.
+    ///
+    /// # Errors
+    /// What the system says.
     fn file_stat(&self, file: &Self::File) -> io::Result<Stat>;
     /// Reads; 0 at the end.
+    ///
+    /// # Errors
+    /// What the system says.
     fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes; may be short.
+    ///
+    /// # Errors
+    /// What the system says.
     fn write_at(&self, file: &Self::File, buffer: &[u8], offset: u64) -> io::Result<usize>;
     /// Reserves space, so that a full disk shows before the first byte. A file
     /// system that cannot reserve succeeds without doing so.
+    ///
+    /// # Errors
+    /// What the system says.
     fn reserve(&self, _file: &Self::File, _bytes: u64) -> io::Result<()> {
         Ok(())
     }
     /// Makes a file longer that ends with a hole, so that it has so many bytes.
     ///
     /// By default its last byte is written, which takes a block.
+    ///
+    /// # Errors
+    /// What the system says.
     fn lengthen(&self, file: &Self::File, bytes: u64) -> io::Result<()> {
         match bytes.checked_sub(1) {
             Some(last) => self.write_at(file, &[0], last).map(drop),
@@ -267,6 +306,9 @@ pub trait Disk: Send + Sync {
         }
     }
     /// Whether the file has capabilities that it gives to who runs it (capabilities(7)).
+    ///
+    /// # Errors
+    /// What the system says.
     fn has_capabilities(&self, _file: &Self::File) -> io::Result<bool> {
         Ok(false)
     }
@@ -280,6 +322,9 @@ pub trait Disk: Send + Sync {
     /// Gives `to` the owner and the extended attributes, access control lists included, of
     /// `from`, and no others, and the mode, in the order that keeps them all: owner,
     /// attributes, mode, capabilities last. At no time can more users read `to` than `from`.
+    ///
+    /// # Errors
+    /// What the system says.
     fn copy_metadata(
         &self,
         from: &Self::File,
@@ -288,6 +333,9 @@ pub trait Disk: Send + Sync {
         content: Carried,
     ) -> io::Result<()>;
     /// Sets the permission bits.
+    ///
+    /// # Errors
+    /// What the system says.
     fn set_mode(&self, file: &Self::File, mode: u32) -> io::Result<()>;
     /// A time of modification that no other file has, in nanoseconds since 1970: now.
     fn new_stamp(&self) -> i64 {
@@ -295,14 +343,23 @@ pub trait Disk: Send + Sync {
         i64::try_from(since_1970.as_nanos()).unwrap_or(0)
     }
     /// Sets the time of modification, as exactly as the file system keeps it (utimensat(2)).
+    ///
+    /// # Errors
+    /// `Unsupported` where the file system does not keep the time.
     fn set_modified(&self, file: &Self::File, modified_ns: i64) -> io::Result<()>;
 
     /// Asks to hold off everyone who opens the file for writing, until `file` is
     /// dropped: they wait in their `open` meanwhile (`F_SETLEASE`, fcntl(2)).
+    ///
+    /// # Errors
+    /// What the system says.
     fn lease(&self, _file: &Self::File) -> io::Result<Lease> {
         Ok(Lease::Unavailable)
     }
     /// Whether nobody has asked to open the leased file for writing since.
+    ///
+    /// # Errors
+    /// What the system says.
     fn lease_holds(&self, _file: &Self::File) -> io::Result<bool> {
         Ok(false)
     }
@@ -326,8 +383,14 @@ pub trait Disk: Send + Sync {
     fn unlock_dir(&self, _dir: &Self::Dir) {}
 
     /// Makes a file's content and metadata durable, not its name.
+    ///
+    /// # Errors
+    /// What the system says.
     fn sync_file(&self, file: &Self::File) -> io::Result<()>;
     /// Makes a directory's names durable, not what they stand for.
+    ///
+    /// # Errors
+    /// What the system says.
     fn sync_dir(&self, dir: &Self::Dir) -> io::Result<()>;
 
     /// Exchanges two names of one directory atomically; `InvalidInput` or `Unsupported`,
@@ -336,6 +399,9 @@ pub trait Disk: Send + Sync {
     /// The user's file is given first. Linux reports the exchange as two moves, that of the
     /// first name before that of the second: a watcher's last event of `file` is then that
     /// something arrived there, and not that it went away.
+    ///
+    /// # Errors
+    /// `NotFound` where one of the names does not exist, and those named above.
     fn exchange(&self, dir: &Self::Dir, file: &[u8], slot: &[u8]) -> io::Result<()>;
     /// Whether it has [`replace`](Disk::replace) instead of an exchange.
     fn replaces_in_steps(&self) -> bool {
@@ -345,6 +411,9 @@ pub trait Disk: Send + Sync {
     /// a call of the system's own that is made for it and need not be atomic: whatever it
     /// answers, the names tell what it did. `Unsupported`, with nothing changed, where the
     /// system has none.
+    ///
+    /// # Errors
+    /// Those named above; else what the system says.
     fn replace(
         &self,
         _dir: &Self::Dir,
@@ -356,22 +425,43 @@ pub trait Disk: Send + Sync {
     }
     /// Renames atomically; `AlreadyExists` rather than replacing anything. Where the file
     /// system cannot promise that, `InvalidInput` or `Unsupported` with nothing changed.
+    ///
+    /// # Errors
+    /// `NotFound` where `from` does not exist, and those named above.
     fn rename(&self, from: NameIn<'_, Self::Dir>, to: NameIn<'_, Self::Dir>) -> io::Result<()>;
     /// Renames atomically, replacing a file that has the name; only ever onto a name of
     /// Greenroom's own.
+    ///
+    /// # Errors
+    /// What the system says.
     fn rename_replacing(
         &self,
         from: NameIn<'_, Self::Dir>,
         to: NameIn<'_, Self::Dir>,
     ) -> io::Result<()>;
     /// Gives a file a second name; `AlreadyExists` rather than replacing anything.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where `to` is taken.
     fn link(&self, from: NameIn<'_, Self::Dir>, to: NameIn<'_, Self::Dir>) -> io::Result<()>;
     /// Removes a file's name; `NotFound` where it does not exist, on a read-only disk too.
+    ///
+    /// # Errors
+    /// As above; else what the system says.
     fn remove_file(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
     /// Makes a directory.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where the name is taken.
     fn create_dir(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
     /// Sets a directory's permission bits.
+    ///
+    /// # Errors
+    /// What the system says.
     fn set_dir_mode(&self, dir: &Self::Dir, name: &[u8], mode: u32) -> io::Result<()>;
     /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// `DirectoryNotEmpty` for one that holds something, or that may not be removed.
     fn remove_dir(&self, dir: &Self::Dir, name: &[u8]) -> io::Result<()>;
 }

@@ -11,7 +11,7 @@ use crate::conflict::{Conflict, Difference};
 use crate::content::{EntryKind, Fingerprint};
 use crate::error::FsError;
 use crate::os::dir_cache::DirCache;
-use crate::os::disk::{Disk, FileKind};
+use crate::os::disk::Disk;
 use crate::os::file_state::FileState;
 use crate::recovery::condition::Condition;
 use crate::rel_path::RelPath;
@@ -23,6 +23,13 @@ pub(crate) struct Inspection<'s, 'a, D: Disk> {
     pub lookup: Lookup<'s>,
     /// Whether files were moved aside for their slots.
     moved_aside: bool,
+}
+
+/// A unit, and what its two names hold.
+struct Snapshot<'u> {
+    unit: &'u Unit,
+    slot: FileState,
+    file: FileState,
 }
 
 impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
@@ -39,6 +46,7 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
     fn condition(&self, unit: &Unit) -> Result<Condition, FsError> {
         let slot = self.cache.file_state(&unit.slot)?;
         let file = self.cache.file_state(&unit.path)?;
+        let now = Snapshot { unit, slot, file };
         let may_hold_dir = matches!(unit.action, Action::SetMode { .. } | Action::RemoveDir { .. });
         let is_others = match slot.content() {
             // A link comes into no slot of a set that has none at this path.
@@ -50,15 +58,11 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
             return Ok(Condition::Foreign);
         }
         match &unit.action {
-            Action::Replace { base, staged, .. } => {
-                Ok(self.replacement(unit, &slot, &file, base, staged))
-            }
-            Action::Create { staged, .. } => self.creation(unit, &slot, &file, staged),
-            Action::Delete { base } => self.deletion(unit, &slot, &file, base),
-            Action::Move { base, inode, to } => {
-                self.movement(unit, &slot, &file, (base, *inode), to)
-            }
-            Action::RemoveDir { dirs } => self.removal(unit, &slot, &file, dirs),
+            Action::Replace { base, staged, .. } => Ok(self.replacement(now, base, staged)),
+            Action::Create { staged, .. } => self.creation(now, staged),
+            Action::Delete { base } => self.deletion(now, base),
+            Action::Move { base, inode, to } => self.movement(now, base, *inode, to),
+            Action::RemoveDir { dirs } => self.removal(now, dirs),
             // Edited on top or not: the permission bits are the new ones.
             Action::SetMode { base, mode } => Ok(match (&file, file.difference(base)) {
                 (_, None) => Condition::Waiting,
@@ -70,9 +74,7 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
 
     fn replacement(
         &self,
-        unit: &Unit,
-        slot: &FileState,
-        file: &FileState,
+        Snapshot { unit, slot, file }: Snapshot<'_>,
         base: &Fingerprint,
         staged: &Fingerprint,
     ) -> Condition {
@@ -81,8 +83,8 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
             Some(difference) => conflict(&unit.path, difference),
         };
         // Where two names are exchanged in steps, the file was aside for a moment.
-        let is_at_slot = *slot == FileState::Absent || slot.matches(staged);
-        if *file == FileState::Absent && self.moved_aside && is_at_slot {
+        let is_at_slot = slot == FileState::Absent || slot.matches(staged);
+        if file == FileState::Absent && self.moved_aside && is_at_slot {
             gone(&unit.path)
         } else if slot.matches(staged) {
             waiting(Condition::Waiting)
@@ -91,8 +93,8 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
         } else if file.is_arrived(staged, unit.stamp) {
             // The slot is gone only once the outcome is durable, unless something else
             // removed it.
-            if *slot == FileState::Absent { Condition::DoneAlone } else { Condition::Displaced }
-        } else if *slot == FileState::Absent {
+            if slot == FileState::Absent { Condition::DoneAlone } else { Condition::Displaced }
+        } else if slot == FileState::Absent {
             waiting(Condition::Bare)
         } else {
             Condition::Unprepared
@@ -101,15 +103,13 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
 
     fn creation(
         &self,
-        unit: &Unit,
-        slot: &FileState,
-        file: &FileState,
+        Snapshot { unit, slot, file }: Snapshot<'_>,
         staged: &Fingerprint,
     ) -> Result<Condition, FsError> {
         if slot.matches(staged) {
             return self.arrival(slot, file, &unit.path);
         }
-        if *slot != FileState::Absent {
+        if slot != FileState::Absent {
             // Where the slot became the file, another's file has the slot's name now.
             let has_arrived = file.is_arrived(staged, unit.stamp);
             return Ok(if has_arrived { Condition::Foreign } else { Condition::Unprepared });
@@ -127,15 +127,13 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
 
     fn deletion(
         &self,
-        unit: &Unit,
-        slot: &FileState,
-        file: &FileState,
+        Snapshot { unit, slot, file }: Snapshot<'_>,
         base: &Fingerprint,
     ) -> Result<Condition, FsError> {
         if slot.matches(base) {
             return Ok(Condition::Done);
         }
-        if *slot != FileState::Absent {
+        if slot != FileState::Absent {
             return Ok(Condition::Displaced);
         }
         Ok(match file.difference(base) {
@@ -148,40 +146,39 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
 
     fn movement(
         &self,
-        unit: &Unit,
-        slot: &FileState,
-        file: &FileState,
-        (base, inode): (&Fingerprint, u64),
+        Snapshot { unit, slot, file }: Snapshot<'_>,
+        base: &Fingerprint,
+        inode: u64,
         to: &RelPath,
     ) -> Result<Condition, FsError> {
         let goal = self.cache.file_state(to)?;
         let arrived = goal.inode().is_some_and(|(_, goal)| goal == inode)
-            || (*slot == FileState::Absent
+            || (slot == FileState::Absent
                 && has_left(file, base, inode)
                 && goal.matches(base)
-                && !self.is_to_leave(to, &goal)?);
-        if arrived && *slot != FileState::Absent && slot.inode() != goal.inode() {
+                && !self.is_to_leave(to, goal)?);
+        if arrived && slot != FileState::Absent && slot.inode() != goal.inode() {
             return Ok(Condition::Foreign);
         }
         if arrived {
             return Ok(Condition::Done);
         }
         if slot.matches(base) {
-            return Ok(match self.arrival(slot, &goal, to)? {
+            return Ok(match self.arrival(slot, goal, to)? {
                 Condition::Waiting => Condition::HalfMoved,
                 Condition::Conflict(conflict) => Condition::Blocked(conflict),
                 other => other,
             });
         }
-        if *slot != FileState::Absent {
+        if slot != FileState::Absent {
             return Ok(Condition::Displaced);
         }
-        let is_absent = *file == FileState::Absent || self.is_brought(&unit.path, file)?;
+        let is_absent = file == FileState::Absent || self.is_brought(&unit.path, file)?;
         // What leaves the goal leaves it before anything arrives there.
-        let is_goal_ahead = goal == FileState::Absent || self.is_to_leave(to, &goal)?;
+        let is_goal_ahead = goal == FileState::Absent || self.is_to_leave(to, goal)?;
         Ok(match file.difference(base) {
             _ if is_absent && is_goal_ahead => gone(to),
-            None => self.arrival(file, &goal, to)?,
+            None => self.arrival(file, goal, to)?,
             // It arrived, and the user went on from there, or took it away first.
             Some(Difference::Missing) => edited(to, Difference::Missing),
             // Both are another's: the set's own next file, or a user's.
@@ -192,9 +189,7 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
 
     fn removal(
         &self,
-        unit: &Unit,
-        slot: &FileState,
-        file: &FileState,
+        Snapshot { unit, slot, file }: Snapshot<'_>,
         dirs: &[DirBelow],
     ) -> Result<Condition, FsError> {
         if slot.is_directory() {
@@ -204,13 +199,13 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
                 _ => Condition::Done,
             });
         }
-        if *slot != FileState::Absent {
+        if slot != FileState::Absent {
             return Ok(Condition::Foreign);
         }
         if file.is_directory() {
             return Ok(Condition::Waiting);
         }
-        if *file == FileState::Absent || self.is_brought(&unit.path, file)? {
+        if file == FileState::Absent || self.is_brought(&unit.path, file)? {
             return Ok(gone(&unit.path));
         }
         Ok(conflict(&unit.path, Difference::Kind))
@@ -219,8 +214,8 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
     /// Whether what is on its way can arrive at a path.
     fn arrival(
         &self,
-        coming: &FileState,
-        there: &FileState,
+        coming: FileState,
+        there: FileState,
         path: &RelPath,
     ) -> Result<Condition, FsError> {
         Ok(match there {
@@ -244,8 +239,8 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
     }
 
     /// Whether the set has brought what is at a path: a unit's file, or a directory for one.
-    fn is_brought(&self, path: &RelPath, state: &FileState) -> Result<bool, FsError> {
-        if *state == FileState::Other(FileKind::Directory) {
+    fn is_brought(&self, path: &RelPath, state: FileState) -> Result<bool, FsError> {
+        if state.is_directory() {
             return Ok(self.lookup.is_new_dir(path));
         }
         for unit in self.lookup.arriving(path) {
@@ -255,7 +250,7 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
                 Action::Move { base, inode, .. } => {
                     state.inode().is_some_and(|(_, now)| now == *inode)
                         || (state.matches(base)
-                            && has_left(&self.cache.file_state(&unit.path)?, base, *inode)
+                            && has_left(self.cache.file_state(&unit.path)?, base, *inode)
                             && self.cache.stat(&unit.slot)?.is_none())
                 }
                 _ => false,
@@ -269,7 +264,7 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
 
     /// Whether this is still the very file that the set takes away from a path. Its slot being
     /// absent does not tell: a file that has moved has left it.
-    fn is_to_leave(&self, path: &RelPath, state: &FileState) -> Result<bool, FsError> {
+    fn is_to_leave(&self, path: &RelPath, state: FileState) -> Result<bool, FsError> {
         let is_it = |unit: &Unit| match unit.base() {
             Some(base) => state.matches(&base),
             // A directory that is still to make way.
@@ -286,8 +281,8 @@ impl<'s, 'a, D: Disk> Inspection<'s, 'a, D> {
 
 /// Whether what is at the path of a file that moves shows that the file has left it. Where the
 /// file's number is unknown, another content does.
-fn has_left(file: &FileState, base: &Fingerprint, inode: u64) -> bool {
-    *file == FileState::Absent || (inode == 0 && !file.matches(base))
+fn has_left(file: FileState, base: &Fingerprint, inode: u64) -> bool {
+    file == FileState::Absent || (inode == 0 && !file.matches(base))
 }
 
 fn conflict(path: &RelPath, difference: Difference) -> Condition {

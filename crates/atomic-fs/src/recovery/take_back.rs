@@ -115,10 +115,8 @@ impl<D: Disk> Swapper<'_, '_, D> {
         let Some(difference) = difference(&self.cache.file_state(&unit.slot)?) else {
             return Ok(None);
         };
-        match self.cache.rename_own_to(&unit.slot, path) {
-            Ok(()) => {}
-            Err(error) if error.is(AlreadyExists) => self.keep(unit)?,
-            Err(error) => return Err(error),
+        if self.cache.rename_own_to(&unit.slot, path).unless(&[AlreadyExists])?.is_none() {
+            self.keep(unit)?;
         }
         Ok(Some(Conflict::at(path, difference)))
     }

@@ -14,7 +14,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// [`FsError::Refused`].
     pub fn resolve(&self, path: &RelPath) -> Result<RelPath, FsError> {
-        self.resolve_to(path, LastSymlink::Followed)
+        self.resolve_with(path, LastSymlink::Followed, &mut beneath::disk_alone)
     }
 
     /// The name that a path really means, whatever is there, a symlink as well: symlinks on the way
@@ -23,7 +23,7 @@ impl<D: Disk> Workspace<D> {
     /// # Errors
     /// As [`resolve`](Self::resolve).
     pub fn resolve_entry(&self, path: &RelPath) -> Result<RelPath, FsError> {
-        self.resolve_to(path, LastSymlink::Meant)
+        self.resolve_with(path, LastSymlink::Meant, &mut beneath::disk_alone)
     }
 
     /// As [`resolve`](Self::resolve), where something else than what is on the disk counts: what
@@ -49,10 +49,6 @@ impl<D: Disk> Workspace<D> {
         overlay: &mut dyn FnMut(&RelPath) -> Result<Option<Overlaid>, E>,
     ) -> Result<RelPath, E> {
         self.resolve_with(path, LastSymlink::Meant, overlay)
-    }
-
-    fn resolve_to(&self, path: &RelPath, last: LastSymlink) -> Result<RelPath, FsError> {
-        self.resolve_with(path, last, &mut beneath::disk_alone)
     }
 
     fn resolve_with<E: From<FsError>>(

@@ -88,18 +88,11 @@ impl<D: Disk> Workspace<D> {
             return Ok(None);
         };
         let parent = cache.parent(path)?;
-        match self.disk.read_link(&parent, path.file_name()) {
-            Ok(target) => Ok(Some((target, stat))),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(FsError::io("read the symlink", path)(error)),
-        }
+        let target = self.disk.read_link(&parent, path.file_name());
+        // It may be no link any more.
+        let target = target.unless(&[io::ErrorKind::NotFound, io::ErrorKind::InvalidInput]);
+        let target = target.map_err(FsError::io("read the symlink", path))?;
+        Ok(target.map(|target| (target, stat)))
     }
 
     /// Whether the file at a path gives capabilities to who runs it; new content does not keep

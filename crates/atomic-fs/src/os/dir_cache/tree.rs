@@ -72,15 +72,10 @@ impl<D: Disk> DirCache<'_, D> {
         }
         for dir in missing.iter().rev() {
             let parent = self.parent(dir)?;
-            match self.disk.create_dir(&parent, dir.file_name()) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(FsError::io("make the directory", dir)(error));
-                }
-                _ => self
-                    .disk
-                    .sync_dir(&parent)
-                    .map_err(FsError::io("sync the directory of", dir))?,
-            }
+            let made = self.disk.create_dir(&parent, dir.file_name());
+            let made = made.unless(&[io::ErrorKind::AlreadyExists]);
+            made.map_err(FsError::io("make the directory", dir))?;
+            self.disk.sync_dir(&parent).map_err(FsError::io("sync the directory of", dir))?;
         }
         Ok(())
     }

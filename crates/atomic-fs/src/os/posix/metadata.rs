@@ -56,21 +56,20 @@ fn remove_attribute(to: &OwnedFd, name: &CStr) -> io::Result<()> {
     }
 }
 
-/// Whether a file system has no extended attributes, or a sandbox filters the calls.
+/// An attribute's value; `None` also where the file system has no extended attributes, or a sandbox
+/// filters the calls.
 #[cfg(target_os = "linux")]
-fn is_unsupported(error: &io::Error) -> bool {
-    let code = error.raw_os_error();
-    [Errno::OPNOTSUPP, Errno::NOSYS].into_iter().any(|no| code == Some(no.raw_os_error()))
+fn read_if_supported(file: &OwnedFd, name: &CStr) -> io::Result<Option<Vec<u8>>> {
+    match read_attribute(file, name) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+        answer => Ok(answer?),
+    }
 }
 
 /// Whether a file gives capabilities to who runs it.
 #[cfg(target_os = "linux")]
 pub(super) fn has_capabilities(file: &OwnedFd) -> io::Result<bool> {
-    match read_attribute(file, CAPABILITY) {
-        Ok(value) => Ok(value.is_some()),
-        Err(error) if is_unsupported(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(read_if_supported(file, CAPABILITY)?.is_some())
 }
 
 /// The permission bits of a directory's default access control list: owner, mask or group,
@@ -81,12 +80,7 @@ pub(super) fn default_mode(dir: &OwnedFd) -> io::Result<Option<u32>> {
     const GROUP: u16 = 0x04;
     const MASK: u16 = 0x10;
     const OTHER: u16 = 0x20;
-    let list = match read_attribute(dir, c"system.posix_acl_default") {
-        Ok(Some(list)) => list,
-        Ok(None) => return Ok(None),
-        Err(error) if is_unsupported(&error) => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let Some(list) = read_if_supported(dir, c"system.posix_acl_default")? else { return Ok(None) };
     // A version of four bytes, then a tag, permissions and an id for each entry.
     let permissions = |wanted: u16| {
         list.get(4..)?.chunks_exact(8).find_map(|entry| {
@@ -128,7 +122,7 @@ fn attribute_names(file: &OwnedFd) -> io::Result<Vec<std::ffi::CString>> {
         .collect())
 }
 
-fn read_attribute(file: &OwnedFd, name: &CStr) -> io::Result<Option<Vec<u8>>> {
+fn read_attribute(file: &OwnedFd, name: &CStr) -> Result<Option<Vec<u8>>, Errno> {
     let mut value = vec![0_u8; 256];
     loop {
         match fs::fgetxattr(file, name, &mut value[..]) {
@@ -138,7 +132,7 @@ fn read_attribute(file: &OwnedFd, name: &CStr) -> io::Result<Option<Vec<u8>>> {
             }
             Err(Errno::RANGE) => value.resize(value.len() * 8, 0),
             Err(Errno::NODATA) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
 }
