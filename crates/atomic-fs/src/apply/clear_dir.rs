@@ -13,7 +13,7 @@ use crate::apply::swapper::{Obstacle, Swapper};
 use crate::conflict::Difference;
 use crate::error::{FsError, IfThere as _};
 use crate::os::dir_cache::DirCache;
-use crate::os::disk::{Disk, FileKind, rename_to_free};
+use crate::os::disk::{Disk, FileKind};
 use crate::os::file_state::FileState;
 use crate::rel_path::RelPath;
 
@@ -103,12 +103,12 @@ impl<D: Disk> Swapper<'_, '_, D> {
     /// # Errors
     /// `AlreadyExists` when the name is taken.
     fn rename_dir(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
-        let (cache, disk) = (self.cache, self.cache.disk);
+        let cache = self.cache;
         let (from_dir, to_dir) = (cache.parent(from)?, cache.parent(to)?);
         let (from_name, to_name) = (from.file_name(), to.file_name());
         // A directory has no second name to make first; rename(2) replaces no file with one, and no
         // directory that holds something.
-        let moved = rename_to_free(disk, (&from_dir, from_name), (&to_dir, to_name));
+        let moved = cache.rename_to_free((&from_dir, from_name), (&to_dir, to_name));
         cache.forget_dir(from);
         cache.forget_dir(to);
         moved.map_err(FsError::io("move the directory", from))

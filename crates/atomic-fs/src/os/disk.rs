@@ -3,7 +3,6 @@
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::error::IfThere as _;
 use crate::rel_path::RelPath;
 
 /// What kind of thing a name stands for.
@@ -118,25 +117,6 @@ pub(crate) fn is_unsupported(error: &io::Error) -> bool {
 
 /// A single name in an open directory.
 pub type NameIn<'n, Dir> = (&'n Dir, &'n [u8]);
-
-/// Renames to a name that is free. Where the file system cannot refuse to replace one, the name is
-/// looked at first: `to` is one that only Greenroom uses.
-///
-/// # Errors
-/// `AlreadyExists` when the name is taken.
-pub(crate) fn rename_to_free<D: Disk>(
-    disk: &D,
-    from: NameIn<'_, D::Dir>,
-    to: NameIn<'_, D::Dir>,
-) -> io::Result<()> {
-    match disk.rename(from, to) {
-        Err(error) if is_unsupported(&error) => match disk.stat(to.0, to.1).if_found()? {
-            Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
-            None => disk.rename_replacing(from, to),
-        },
-        answer => answer,
-    }
-}
 
 /// Writes everything, however short each write is.
 pub(crate) fn write_all<D: Disk>(

@@ -266,7 +266,11 @@ impl Disk for PosixDisk {
         or_absent(moved, from.0, from.1)
     }
 
-    fn rename_replacing(&self, from: NameIn<'_, OwnedFd>, to: NameIn<'_, OwnedFd>) -> io::Result<()> {
+    fn rename_replacing(
+        &self,
+        from: NameIn<'_, OwnedFd>,
+        to: NameIn<'_, OwnedFd>,
+    ) -> io::Result<()> {
         Ok(fs::renameat(from.0, from.1, to.0, to.1)?)
     }
 

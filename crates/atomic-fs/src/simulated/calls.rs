@@ -359,7 +359,11 @@ impl Disk for SimulatedDisk {
         self.replace_in_steps(dir.0, target, slot, aside)
     }
 
-    fn rename(&self, from: NameIn<'_, SimulatedDir>, to: NameIn<'_, SimulatedDir>) -> io::Result<()> {
+    fn rename(
+        &self,
+        from: NameIn<'_, SimulatedDir>,
+        to: NameIn<'_, SimulatedDir>,
+    ) -> io::Result<()> {
         self.move_name(from, to, CallKind::Rename)
     }
 

@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 
 use super::DirCache;
 use crate::error::{FsError, IfThere as _};
-use crate::os::disk::{Disk, is_unsupported, rename_to_free};
+use crate::os::disk::{Disk, NameIn, is_unsupported};
 use crate::rel_path::RelPath;
 
 impl<D: Disk> DirCache<'_, D> {
@@ -57,8 +57,27 @@ impl<D: Disk> DirCache<'_, D> {
     /// Moves any name to one of Greenroom's own that is free.
     pub(crate) fn rename_to_own(&self, from: &RelPath, own: &RelPath) -> Result<(), FsError> {
         let (from_dir, own_dir) = (self.parent(from)?, self.parent(own)?);
-        rename_to_free(self.disk, (&from_dir, from.file_name()), (&own_dir, own.file_name()))
+        self.rename_to_free((&from_dir, from.file_name()), (&own_dir, own.file_name()))
             .map_err(FsError::io("move aside", from))
+    }
+
+    /// Renames to a name that is free. Where the file system cannot refuse to replace one, the name is
+    /// looked at first: a file comes to a name that only Greenroom uses.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the name is taken.
+    pub(crate) fn rename_to_free(
+        &self,
+        from: NameIn<'_, D::Dir>,
+        to: NameIn<'_, D::Dir>,
+    ) -> io::Result<()> {
+        match self.disk.rename(from, to) {
+            Err(error) if is_unsupported(&error) => match self.disk.stat(to.0, to.1).if_found()? {
+                Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                None => self.disk.rename_replacing(from, to),
+            },
+            answer => answer,
+        }
     }
 
     /// Removes a name, which may be gone already.
