@@ -1,6 +1,7 @@
 //! What tools answer about patches, and how the user decides about them.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use staging_core::{
@@ -38,35 +39,30 @@ impl Answer {
         let patches: Vec<Patch> = all.filter(|patch| seen.insert(patch.id)).cloned().collect();
         let mut text = String::new();
         for patch in &patches {
-            sentence(&mut text, &format!("Staged {}.", line(patch)));
+            let _ = writeln!(text, "Staged {}.", line(patch));
         }
         let superseded: BTreeSet<_> = proposed.iter().filter_map(|one| one.superseded).collect();
         if patches.is_empty() {
             let gone = names(superseded.iter());
             let gone = if gone.is_empty() { gone } else { format!(", and {gone} is withdrawn") };
-            sentence(
-                &mut text,
-                &format!("Nothing to stage: the file already has that content{gone}."),
-            );
+            let _ = writeln!(text, "Nothing to stage: the file already has that content{gone}.");
             return Self { text, patches, news: None };
         }
         if !superseded.is_empty() {
-            sentence(&mut text, &format!("It replaces {}.", names(superseded.iter())));
+            let _ = writeln!(text, "It replaces {}.", names(superseded.iter()));
         }
         for patch in &patches {
             for remark in &patch.diff.remarks {
-                sentence(&mut text, &format!("{} `{}`: {remark}.", patch.id, patch.path));
+                let _ = writeln!(text, "{} `{}`: {remark}.", patch.id, patch.path);
             }
         }
         let others: BTreeSet<SessionId> =
             proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
         if !others.is_empty() {
             let others = names(others.iter());
-            sentence(
-                &mut text,
-                &format!(
-                    "The file is also pending in {others}: applying one patch makes the others stale."
-                ),
+            let _ = writeln!(
+                text,
+                "The file is also pending in {others}: applying one patch makes the others stale."
             );
         }
         text.push_str(&how_to_approve(&patches));
@@ -89,11 +85,6 @@ impl Answer {
         }
         object
     }
-}
-
-fn sentence(text: &mut String, sentence: &str) {
-    text.push_str(sentence);
-    text.push('\n');
 }
 
 /// The commands by which the user reviews and approves these patches.

@@ -12,21 +12,20 @@ use std::time::{Duration, Instant};
 use orchestrator_adapter::ApplyChangeSet;
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ElicitRequest,
-    ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, EnumSchema,
-    InputRequest, InputRequiredResult, InputResponses, PrimitiveSchemaDefinition,
-    RequestStateCodec, SealOptions,
+    CallToolRequestParams, CallToolResponse, ContentBlock, ElicitRequest, ElicitRequestParams,
+    ElicitResult, ElicitationAction, ElicitationSchema, EnumSchema, InputRequest,
+    InputRequiredResult, InputResponses, PrimitiveSchemaDefinition, RequestStateCodec, SealOptions,
 };
 use rmcp::service::{RequestContext, ServiceError};
 use serde_json::{Value, json};
-use staging_core::{ClientApproval, DiffStagingLayer, PatchId, Selector, Signature};
+use staging_core::{ClientApproval, DiffStagingLayer, Selector};
 use tokio::sync::watch;
 
 use crate::arguments::Diff;
 use crate::calls;
 use crate::error::ServeError;
 use crate::failure::Failure;
-use crate::question::{self, Question};
+use crate::question::{self, Question, Shown};
 use crate::sessions::SessionGuard;
 use crate::writing::answered;
 
@@ -50,23 +49,13 @@ pub(crate) struct Approvals {
     ended: watch::Receiver<bool>,
 }
 
-/// What a question showed, and its answer would approve.
-#[derive(Clone, Debug)]
-struct Shown {
-    patches: Vec<PatchId>,
-    signature: Signature,
-}
-
 /// A call of the tool, as it is read before anybody is asked.
 pub(crate) enum Request {
     /// A question to be put; with what the state is bound to.
     Question { question: Question, bound_to: Vec<u8> },
     /// A client came back with an answer.
-    Answer { shown: Answered, result: ElicitResult },
+    Answer { shown: Shown, result: ElicitResult },
 }
-
-/// A question that has had its answer, so that no other one can be given.
-pub(crate) struct Answered(Shown);
 
 impl Approvals {
     pub(crate) fn new(wait: Duration, ended: watch::Receiver<bool>) -> Result<Self, ServeError> {
@@ -114,7 +103,7 @@ impl Approvals {
         layer: &DiffStagingLayer,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, Failure> {
-        let (Answered(shown), result) = match asked {
+        let (shown, result) = match asked {
             Request::Answer { shown, result } => (shown, result),
             Request::Question { question, bound_to } => {
                 let capabilities = context.client_capabilities();
@@ -129,13 +118,11 @@ impl Approvals {
                 }
                 let has_initialize =
                     context.protocol_version().is_none_or(|version| version.has_initialize());
-                let shown =
-                    Shown { patches: question.patches.clone(), signature: question.signature };
                 if !has_initialize {
-                    return self.hand_over(question, shown, &bound_to);
+                    return self.hand_over(question, &bound_to);
                 }
-                let result = self.wait_for(question, context).await?;
-                (Answered(shown), result)
+                let result = self.wait_for(question.message, context).await?;
+                (question.shown, result)
             }
         };
         if !approves(&result)? {
@@ -147,12 +134,7 @@ impl Approvals {
     }
 
     /// The question as an answer that the client comes back from (protocol 2026-07-28).
-    fn hand_over(
-        &self,
-        question: Question,
-        shown: Shown,
-        bound_to: &[u8],
-    ) -> Result<CallToolResponse, Failure> {
+    fn hand_over(&self, question: Question, bound_to: &[u8]) -> Result<CallToolResponse, Failure> {
         let name = random().map_err(|reason| Failure::new(format!("no question: {reason}")))?;
         let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
         let now = Instant::now();
@@ -162,7 +144,7 @@ impl Approvals {
             if open.len() >= OPEN_MAX {
                 return Err(too_many());
             }
-            open.insert(name.clone(), (now + self.wait, shown));
+            open.insert(name.clone(), (now + self.wait, question.shown));
         }
         let options = SealOptions::new().associated_data(bound_to).ttl(self.wait);
         let state = self.codec.seal_with(name.as_bytes(), &options);
@@ -172,7 +154,7 @@ impl Approvals {
     }
 
     /// The question of a state, which nobody can answer again.
-    fn reopen(&self, state: &str, bound_to: &[u8]) -> Result<Answered, Failure> {
+    fn reopen(&self, state: &str, bound_to: &[u8]) -> Result<Shown, Failure> {
         let gone = |why: &str| {
             Failure::new(format!("{why}: nothing is applied; call `request_approval` again"))
         };
@@ -183,7 +165,7 @@ impl Approvals {
         let name = String::from_utf8(name).map_err(|_| gone("the question is not known"))?;
         let taken = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
         match taken {
-            Some((until, shown)) if until > Instant::now() => Ok(Answered(shown)),
+            Some((until, shown)) if until > Instant::now() => Ok(shown),
             Some(_) => Err(gone("the question has expired")),
             None => Err(gone("the question was answered already, or is not known")),
         }
@@ -192,11 +174,11 @@ impl Approvals {
     /// The question as a request of the server's own (protocols with a handshake).
     async fn wait_for(
         &self,
-        question: Question,
+        message: String,
         context: &RequestContext<RoleServer>,
     ) -> Result<ElicitResult, Failure> {
         let _place = self.waiting.try_acquire().map_err(|_| too_many())?;
-        let form = form(question.message)?;
+        let form = form(message)?;
         let mut ended = self.ended.clone();
         let asked = context.peer.create_elicitation_with_timeout(form, Some(self.wait));
         let answer = tokio::select! {
@@ -249,14 +231,13 @@ impl Approvals {
 
 fn said(text: String, shown: &Shown, applied: bool) -> CallToolResponse {
     let ids: Vec<String> = shown.patches.iter().map(ToString::to_string).collect();
-    let mut result = CallToolResult::success(vec![ContentBlock::text(text.clone())]);
-    result.structured_content = Some(json!({
-        "content": text,
+    let structured = json!({
+        "content": &text,
         "applied": applied,
         "signature": shown.signature.to_string(),
         "patches": ids,
-    }));
-    result.into()
+    });
+    calls::result(ContentBlock::text(text), structured).into()
 }
 
 fn too_many() -> Failure {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orchestrator_adapter::{DiscardPatch, StageAll};
-use rmcp::model::ContentBlock;
+use rmcp::model::{CallToolResult, ContentBlock};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use staging_core::{DiffStagingLayer, PatchProposed, escape_for_display, placement_remarks};
@@ -27,32 +27,27 @@ pub(crate) struct Call<'c> {
     pub(crate) is_cancelled: Box<dyn Fn() -> bool + Send>,
 }
 
-/// What a tool answers, as the protocol has it.
-pub(crate) struct Outcome {
-    pub(crate) content: Vec<ContentBlock>,
-    pub(crate) structured: Value,
+/// What a tool answers, for the model and for programs.
+pub(crate) fn result(block: ContentBlock, structured: Value) -> CallToolResult {
+    let mut result = CallToolResult::success(vec![block]);
+    result.structured_content = Some(structured);
+    result
 }
 
-impl Outcome {
-    fn text(text: String) -> Self {
-        let structured = json!({"content": &text});
-        Self { content: vec![ContentBlock::text(text)], structured }
-    }
+fn text(text: String) -> CallToolResult {
+    let structured = json!({"content": &text});
+    result(ContentBlock::text(text), structured)
+}
 
-    /// An answer about patches, which a person may read, too.
-    fn about_patches(text: &str) -> Self {
-        Self::text(escape_for_display(text).into_owned())
-    }
-
-    fn own(mut answer: Answer, guard: &SessionGuard) -> Self {
-        answer.text = escape_for_display(&answer.text).into_owned();
-        let structured = answer.structured(&guard.session.session);
-        Self { content: vec![ContentBlock::text(answer.text)], structured }
-    }
+/// An answer of one of Greenroom's own tools, which a person may read, too.
+fn own(mut answer: Answer, guard: &SessionGuard) -> CallToolResult {
+    answer.text = escape_for_display(&answer.text).into_owned();
+    let structured = answer.structured(&guard.session.session);
+    result(ContentBlock::text(answer.text), structured)
 }
 
 impl Call<'_> {
-    pub(crate) async fn run(self, guard: &SessionGuard) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, guard: &SessionGuard) -> Result<CallToolResult, Failure> {
         match self.name {
             "read_file" | "read_text_file" => self.read(guard, reading::read_text_file).await,
             "read_multiple_files" => self.read(guard, reading::read_multiple_files).await,
@@ -83,10 +78,10 @@ impl Call<'_> {
         self,
         guard: &SessionGuard,
         tool: fn(&Context, &A) -> Result<String, Failure>,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<CallToolResult, Failure> {
         self.with_context(guard, move |context, arguments: A| tool(context, &arguments))
             .await
-            .map(Outcome::text)
+            .map(text)
     }
 
     /// Work that blocks, off the event loop.
@@ -116,7 +111,7 @@ impl Call<'_> {
         }
     }
 
-    fn allowed_directories(self) -> Outcome {
+    fn allowed_directories(self) -> CallToolResult {
         let directories = self.allowed.directories();
         let lines: Vec<String> = directories
             .iter()
@@ -125,16 +120,16 @@ impl Call<'_> {
                 staging_core::escape_path(full.as_os_str())
             })
             .collect();
-        Outcome::text(format!("Allowed directories:\n{}", lines.join("\n")))
+        text(format!("Allowed directories:\n{}", lines.join("\n")))
     }
 
-    async fn media(self, guard: &SessionGuard) -> Result<Outcome, Failure> {
+    async fn media(self, guard: &SessionGuard) -> Result<CallToolResult, Failure> {
         let block = self
             .with_context(guard, |context, path| reading::read_media_file(context, &path))
             .await?;
         let shown = serde_json::to_value(&block)
             .map_err(|error| Failure::new(format!("the file cannot be sent: {error}")))?;
-        Ok(Outcome { structured: json!({"content": [shown]}), content: vec![block] })
+        Ok(result(block, json!({"content": [shown]})))
     }
 
     /// A tool that proposes: what it wants is worked out first, then staged whole.
@@ -142,20 +137,24 @@ impl Call<'_> {
         self,
         guard: &SessionGuard,
         tool: impl FnOnce(&Context, A) -> Result<Plan, Failure> + Send + 'static,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<CallToolResult, Failure> {
         let is_own = self.name == "delete_file";
-        let Plan { proposals, text } = self.with_context(guard, tool).await?;
-        let mut answer = Answer::text(text);
+        let Plan { proposals, text: said } = self.with_context(guard, tool).await?;
+        let mut answer = Answer::text(said);
         if !proposals.is_empty() {
             let proposed = answered(guard.session.actor.send(StageAll { proposals }).await)?;
             let staged = Answer::staged(&proposed);
             answer.text.push_str(&staged.text);
             answer.patches = staged.patches;
         }
-        Ok(if is_own { Outcome::own(answer, guard) } else { Outcome::about_patches(&answer.text) })
+        if is_own {
+            return Ok(own(answer, guard));
+        }
+        // A person may read it, too.
+        Ok(text(escape_for_display(&answer.text).into_owned()))
     }
 
-    async fn propose(self, guard: &SessionGuard) -> Result<Outcome, Failure> {
+    async fn propose(self, guard: &SessionGuard) -> Result<CallToolResult, Failure> {
         let allowed = Arc::clone(&self.allowed);
         let message = self.with_context(guard, writing::propose).await?;
         let sent: PatchProposed = answered(guard.session.actor.send(message).await)?;
@@ -182,7 +181,7 @@ impl Call<'_> {
         let remarks = placement_remarks(&sent.fitted).into_iter();
         let remarks: String = remarks.map(|remark| format!("note: {remark}\n")).collect();
         let text = remarks + &staged.text;
-        Ok(Outcome::own(Answer { text, ..staged }, guard))
+        Ok(own(Answer { text, ..staged }, guard))
     }
 
     /// A tool that lists the session's patches.
@@ -190,13 +189,13 @@ impl Call<'_> {
         self,
         guard: &SessionGuard,
         tool: fn(&Context, &A) -> Result<Answer, Failure>,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<CallToolResult, Failure> {
         let answer =
             self.with_context(guard, move |context, arguments: A| tool(context, &arguments)).await;
-        Ok(Outcome::own(answer?, guard))
+        Ok(own(answer?, guard))
     }
 
-    async fn discard(self, guard: &SessionGuard) -> Result<Outcome, Failure> {
+    async fn discard(self, guard: &SessionGuard) -> Result<CallToolResult, Failure> {
         let layer = self.layer.clone();
         let message =
             self.with_context(guard, |context, discard| review::discard(context, &discard)).await?;
@@ -204,7 +203,7 @@ impl Call<'_> {
         let ids: Vec<_> = discarded.iter().map(|patch| patch.id).collect();
         // It is the agent's own doing.
         layer.set_reported(&ids)?;
-        Ok(Outcome::own(review::discarded(&discarded), guard))
+        Ok(own(review::discarded(&discarded), guard))
     }
 }
 

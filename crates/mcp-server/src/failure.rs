@@ -45,9 +45,6 @@ impl From<StagingError> for Failure {
 
 impl From<ActorError> for Failure {
     fn from(error: ActorError) -> Self {
-        match error {
-            ActorError::Staging(error) => error.into(),
-            error => Self::of(&error, None),
-        }
+        Self::of(&error, error.staging())
     }
 }

@@ -20,11 +20,17 @@ const PATCHES_MAX: usize = 20;
 /// A question to a person.
 #[derive(Debug)]
 pub(crate) struct Question {
-    pub(crate) patches: Vec<PatchId>,
-    pub(crate) signature: Signature,
+    pub(crate) shown: Shown,
     pub(crate) message: String,
     /// The command that approves the same in a terminal.
     pub(crate) command: String,
+}
+
+/// What a question showed, and its answer would approve.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) patches: Vec<PatchId>,
+    pub(crate) signature: Signature,
 }
 
 /// The question about these patches of a session, all of them when none are named; refused where
@@ -53,7 +59,6 @@ pub(crate) fn of(
         )),
         error => error.into(),
     })?;
-    let named: Vec<PatchId> = patches.iter().map(|patch| patch.id).collect();
     let mut diff = Bounded::new(DIFF_BYTES_MAX);
     let written = layer.write_diff(&patches, &DiffOptions::default(), &mut diff);
     let is_too_long = matches!(written, Err(StagingError::Output { .. }));
@@ -66,7 +71,8 @@ pub(crate) fn of(
     written?;
     let command = ReviewCommands::of(&patches).apply;
     let message = message(session, &patches, signature, &diff.bytes, &command);
-    Ok(Question { patches: named, signature, message, command })
+    let shown = Shown { patches: patches.iter().map(|patch| patch.id).collect(), signature };
+    Ok(Question { shown, message, command })
 }
 
 fn message(

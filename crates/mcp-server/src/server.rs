@@ -17,7 +17,7 @@ use staging_core::escape_for_display;
 use tokio::sync::{Mutex, RwLock};
 
 use crate::approval::Approvals;
-use crate::calls::{self, Outcome};
+use crate::calls;
 use crate::catalogue;
 use crate::failure::Failure;
 use crate::paths::{Allowed, shown};
@@ -108,7 +108,7 @@ impl Server {
         name: &str,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<CallToolResult, Failure> {
         let claimed = claimed(context)?;
         let mut sessions = self.sessions.lock().await;
         let allowed = Arc::new(self.allowed.read().await.clone());
@@ -188,23 +188,12 @@ impl ServerHandler for Server {
             let message = format!("there is no tool `{}`", shown(&request.name));
             return Err(ErrorData::invalid_params(message, None));
         };
-        if let Some(approvals) = &self.approvals
-            && tool.name == catalogue::asking_tool().name
-        {
-            return Ok(match self.ask(approvals, request, &context).await {
-                Ok(response) => response,
-                Err(failure) => refusal(failure).into(),
-            });
-        }
-        let result = match self.call(&tool.name, request, &context).await {
-            Ok(Outcome { content, structured }) => {
-                let mut result = CallToolResult::success(content);
-                result.structured_content = Some(structured);
-                result
-            }
-            Err(failure) => refusal(failure),
+        let is_asking = tool.name == catalogue::asking_tool().name;
+        let answered = match self.approvals.as_ref().filter(|_| is_asking) {
+            Some(approvals) => self.ask(approvals, request, &context).await,
+            None => self.call(&tool.name, request, &context).await.map(CallToolResponse::from),
         };
-        Ok(result.into())
+        Ok(answered.unwrap_or_else(|failure| refusal(failure).into()))
     }
 
     async fn on_custom_request(

@@ -106,13 +106,9 @@ where
     async fn read(&mut self) -> io::Result<Read> {
         loop {
             let available = self.input.fill_buf().await?;
-            if available.is_empty() {
-                // A last line without its end is one all the same.
-                return Ok(match self.skipping.take() {
-                    Some(id) => Read::TooLong(id.found()),
-                    None if self.line.is_empty() => Read::End,
-                    None => Read::Line,
-                });
+            let is_end = available.is_empty();
+            if is_end && self.line.is_empty() && self.skipping.is_none() {
+                return Ok(Read::End);
             }
             let newline = available.iter().position(|byte| *byte == b'\n');
             let part = &available[..newline.unwrap_or(available.len())];
@@ -129,7 +125,8 @@ where
             }
             let consumed = part.len() + usize::from(newline.is_some());
             self.input.consume(consumed);
-            if newline.is_some() {
+            // A last line without its end is one all the same.
+            if is_end || newline.is_some() {
                 return Ok(match self.skipping.take() {
                     Some(id) => Read::TooLong(id.found()),
                     None => Read::Line,
