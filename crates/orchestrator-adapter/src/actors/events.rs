@@ -92,21 +92,17 @@ struct Subscriber {
 impl EventsActor {
     /// Starts it on the current arbiter.
     pub(super) fn launch(layer: DiffStagingLayer, pool: Pool) -> Addr<Self> {
-        let (capacity, follow_every) =
-            (layer.options().mailbox_capacity, layer.options().follow_every);
-        let poked = Arc::new(AtomicBool::new(false));
-        let (notices, subscribers) = (None, Vec::new());
         Self {
+            capacity: layer.options().mailbox_capacity,
+            follow_every: layer.options().follow_every,
             layer,
             pool,
-            notices,
-            poked,
-            capacity,
-            follow_every,
+            notices: None,
+            poked: Arc::default(),
             reading: false,
             later: Vec::new(),
             seq: 0,
-            subscribers,
+            subscribers: Vec::new(),
         }
         .start()
     }
@@ -192,15 +188,16 @@ impl Actor for EventsActor {
     }
 }
 
-impl Handler<Subscribe> for EventsActor {
-    type Result = AtomicResponse<Self, Result<(), ActorError>>;
+/// An answer, until which the mailbox pauses.
+type Paused<T> = AtomicResponse<EventsActor, T>;
 
-    fn handle(&mut self, message: Subscribe, context: &mut Self::Context) -> Self::Result {
-        self.observe(&context.address());
-        let subscriber = Subscriber { recipient: message.recipient, missed: 0 };
-        if self.subscribers.is_empty() {
+handlers! { EventsActor: Paused;
+    Subscribe { recipient } -> Result<(), ActorError>, |actor, context| {
+        actor.observe(&context.address());
+        let subscriber = Subscriber { recipient, missed: 0 };
+        if actor.subscribers.is_empty() {
             let newest = tracing::debug_span!("newest_event");
-            let newest = self.pool.clone().run(newest, |layer| layer.newest_event());
+            let newest = actor.pool.clone().run(newest, |layer| layer.newest_event());
             return paused(newest, |newest, actor: &mut Self, _| {
                 actor.seq = newest?;
                 actor.subscribers.push(subscriber);
@@ -208,29 +205,23 @@ impl Handler<Subscribe> for EventsActor {
             });
         }
         // What happened before is delivered first, to those who were there.
-        let caught_up = self.catch_up();
+        let caught_up = actor.catch_up();
         AtomicResponse::new(Box::pin(caught_up.map(|(), actor, _| {
             actor.subscribers.push(subscriber);
             Ok(())
         })))
-    }
-}
-
-impl Handler<Poke> for EventsActor {
-    type Result = AtomicResponse<Self, ()>;
-
-    fn handle(&mut self, _: Poke, _: &mut Self::Context) -> Self::Result {
+    };
+    Poke -> (), |actor, _| {
         // Before the notices are taken, so that a later notice pokes again.
-        self.poked.store(false, Ordering::Release);
-        let notices = self.waiting_notices();
-        if self.subscribers.is_empty() {
+        actor.poked.store(false, Ordering::Release);
+        let notices = actor.waiting_notices();
+        let has_readers = !actor.subscribers.is_empty();
+        let rest = if has_readers { actor.deliver_in_order(notices) } else { Vec::new() };
+        if rest.is_empty() {
             return AtomicResponse::new(Box::pin(fut::ready(())));
         }
-        match self.deliver_in_order(notices) {
-            rest if rest.is_empty() => AtomicResponse::new(Box::pin(fut::ready(()))),
-            rest => AtomicResponse::new(Box::pin(self.read_and_deliver(rest))),
-        }
-    }
+        AtomicResponse::new(Box::pin(actor.read_and_deliver(rest)))
+    };
 }
 
 impl EventsActor {
@@ -264,11 +255,7 @@ impl EventsActor {
                 let batch = layer.events_since(seq, BATCH)?;
                 let Some(last) = batch.last() else { break };
                 seq = last.seq;
-                let whole = batch.len() == BATCH;
                 all.extend(batch);
-                if !whole {
-                    break;
-                }
             }
             // What was read may have been committed a moment ago, and its diff is in a notice.
             layer.wait_for_observers();
