@@ -96,6 +96,7 @@ pub(crate) struct AppliedView<'a> {
     pub(crate) apply: Option<ApplyId>,
     pub(crate) outcome: &'a str,
     pub(crate) patches: &'a [PatchId],
+    /// Always empty: stale patches make an apply fail.
     pub(crate) stale: Vec<PatchId>,
 }
 

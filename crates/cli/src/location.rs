@@ -12,7 +12,7 @@ use staging_core::{
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::paths::{resolved, shown, shown_bytes};
+use crate::paths::{resolved, shown};
 use crate::root::{check_root, find_root};
 use crate::user_dirs::{STATE, config_file, home};
 
@@ -36,9 +36,7 @@ pub(crate) struct Location {
 impl Location {
     /// Finds them by the options, the environment and the current directory.
     pub(crate) fn find(options: &Global) -> Result<Self, Failure> {
-        let current = env::current_dir()
-            .map_err(|source| Failure::io("cannot find the current directory", &source))?;
-        Self::find_from(options, &current)
+        Self::find_from(options, &current_dir()?)
     }
 
     /// The same with another current directory.
@@ -65,8 +63,7 @@ impl Location {
         let root = dunce::canonicalize(root).map_err(|source| {
             Failure::io(format_args!("cannot open the folder {}", shown(root)), &source)
         })?;
-        let current = env::current_dir()
-            .map_err(|source| Failure::io("cannot find the current directory", &source))?;
+        let current = current_dir()?;
         let base = state_base(options, &current)?;
         Self::with_state(root, base, current)
     }
@@ -165,21 +162,21 @@ impl Location {
     /// parents. Symlinks below the root are left to the core, which opens every
     /// path beneath it.
     pub(crate) fn file(&self, argument: &OsStr) -> Result<RelPath, Failure> {
-        let about = |failure: Failure| failure.about(shown_bytes(argument));
+        let about = |failure: Failure| failure.about(shown(argument));
         if argument.is_empty() {
             return Err(Failure::usage("the path is empty: name a file below the workspace"));
         }
         let below = below_root(&self.root, &self.current.join(argument)).ok_or_else(|| {
             about(Failure::refused(format!(
                 "`{}` is outside of the workspace `{}`",
-                shown_bytes(argument),
+                shown(argument),
                 shown(&self.root),
             )))
         })?;
         RelPath::from_path(&below).map_err(|error| match error {
             PathError::Empty => about(Failure::refused(format!(
                 "`{}` is the workspace itself: name a file below it",
-                shown_bytes(argument)
+                shown(argument)
             ))),
             error => about(Failure::refused(error.to_string())),
         })
@@ -208,6 +205,11 @@ impl Location {
     pub(crate) fn any_file(&self, argument: &Path) -> PathBuf {
         self.current.join(argument)
     }
+}
+
+/// The directory that the command was started in.
+pub(crate) fn current_dir() -> Result<PathBuf, Failure> {
+    env::current_dir().map_err(|source| Failure::io("cannot find the current directory", &source))
 }
 
 /// Where the states of all workspaces are, for a command that is about no workspace.

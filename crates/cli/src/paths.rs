@@ -8,12 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use staging_core::escape_path;
 
 /// A path for a message.
-pub(crate) fn shown(path: &Path) -> String {
-    shown_bytes(path.as_os_str())
-}
-
-pub(crate) fn shown_bytes(text: &OsStr) -> String {
-    escape_path(text)
+pub(crate) fn shown(path: impl AsRef<OsStr>) -> String {
+    escape_path(path.as_ref())
 }
 
 /// The path as the system would follow it, symlinks and `..` in their order; what does not exist

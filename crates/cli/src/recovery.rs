@@ -31,7 +31,7 @@ impl<'a> From<&'a RecoverReport> for RecoveryView<'a> {
             .map(|journal| QuarantinedView { file: shown(&journal.file), reason: &journal.reason });
         Self {
             recovered: &report.recovered,
-            kept: report.kept.iter().map(|file| shown(file)).collect(),
+            kept: report.kept.iter().map(shown).collect(),
             quarantined: quarantined.collect(),
         }
     }

@@ -1,12 +1,12 @@
 //! `apply`: brings reviewed patches to the workspace.
 
 use staging_core::{
-    ApplyOutcome, ApplyReport, ApplyRequest, ApprovalMeans, DiffOptions, Patch, Selector,
-    StagingError, set_signature,
+    ApplyReport, ApplyRequest, ApprovalMeans, DiffOptions, Patch, Selector, StagingError,
+    set_signature,
 };
 
 use super::approval::{STAYS_PENDING, ask, asked, named, unasked, unconfirmed};
-use super::context::{Context, tidy};
+use super::context::{Context, remark_stale, tidy};
 use super::text::{count, names};
 use crate::args::Apply;
 use crate::failure::Failure;
@@ -38,10 +38,7 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
     }
     let report = context.layer.apply(&request)?;
     context.warn_unreported(print(context, &report, request.dry_run), "the change set is applied");
-    for warning in &report.warnings {
-        context.console.warn(warning);
-    }
-    tidy(context, report.kept);
+    tidy(context, &report.warnings, report.kept);
     if shown.is_some()
         && let Ok(left) = context.layer.select(&arguments.ids)
         && !left.patches.is_empty()
@@ -79,7 +76,7 @@ fn confirm(context: &Context<'_>, request: &ApplyRequest) -> Result<Vec<Patch>, 
     }
     context.console.diff(|out| context.layer.write_diff(&patches, &DiffOptions::default(), out))?;
     context.remark_patches(&patches);
-    context.remark_stale(&selection.lapsed);
+    remark_stale(context.console, &selection.lapsed);
     context.console.warn(&format!("signature {}", selection.signature));
     let question = format!("Apply {}?", count(patches.len(), "patch", "patches"));
     ask(context.console, &question, "not applied", STAYS_PENDING)?;
@@ -88,22 +85,14 @@ fn confirm(context: &Context<'_>, request: &ApplyRequest) -> Result<Vec<Patch>, 
 
 fn print(context: &Context<'_>, report: &ApplyReport, dry_run: bool) -> Result<(), Failure> {
     if context.console.json {
-        let outcome = match report.outcome {
-            _ if dry_run => "dry_run",
-            ApplyOutcome::Committed => "committed",
-            ApplyOutcome::RolledBack => "rolled_back",
-            ApplyOutcome::InDoubt => "in_doubt",
-        };
-        return context.console.object(AppliedView {
-            apply: report.apply,
-            outcome,
-            patches: &report.patches,
-            stale: report.stale.iter().map(|patch| patch.id).collect(),
-        });
+        // Any other outcome is an error.
+        let outcome = if dry_run { "dry_run" } else { "committed" };
+        let (apply, patches, stale) = (report.apply, &report.patches, Vec::new());
+        return context.console.object(AppliedView { apply, outcome, patches, stale });
     }
     let patches = names(&report.patches);
-    context.console.report(&match (report.apply, report.outcome) {
-        (Some(apply), ApplyOutcome::Committed) => format!("applied {patches} as {apply}\n"),
-        _ => format!("would apply {patches}; nothing was changed\n"),
+    context.console.report(&match report.apply {
+        Some(apply) => format!("applied {patches} as {apply}\n"),
+        None => format!("would apply {patches}; nothing was changed\n"),
     })
 }

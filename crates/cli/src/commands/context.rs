@@ -24,13 +24,9 @@ impl Context<'_> {
         }
     }
 
-    pub(super) fn remark_stale(&self, stale: &[Patch]) {
-        remark_stale(self.console, stale);
-    }
-
     /// The stale and expired patches of a selection, and what to do about them.
     pub(super) fn remark_lapsed(&self, lapsed: &[Patch]) {
-        self.remark_stale(lapsed);
+        remark_stale(self.console, lapsed);
         if !lapsed.is_empty() {
             let ids: Vec<_> = lapsed.iter().map(|patch| patch.id.to_string()).collect();
             let ids = ids.join(" ");
@@ -67,9 +63,12 @@ fn why_lapsed(patch: &Patch) -> &'static str {
     }
 }
 
-/// Removes the temporary files of an apply after its answer, and reports edits of users that were
-/// found in them.
-pub(super) fn tidy(context: &Context<'_>, mut kept: Vec<String>) {
+/// Ends an apply after its answer: gives the warnings about it, removes its temporary files, and
+/// reports edits of users that were found in them.
+pub(super) fn tidy(context: &Context<'_>, warnings: &[String], mut kept: Vec<String>) {
+    for warning in warnings {
+        context.console.warn(warning);
+    }
     match context.layer.tidy() {
         Ok(found) => kept.extend(found.iter().map(|kept| crate::paths::shown(&kept.file))),
         Err(error) => {

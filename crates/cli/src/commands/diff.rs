@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use staging_core::{DiffOptions, Patch, PatchId, Selector, StagingError, set_signature};
 
-use super::context::Context;
+use super::context::{Context, remark_stale};
 use super::text::count;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ pub(super) fn diff(context: &Context<'_>, ids: &[Selector], stat: bool) -> Resul
     let is_listed = |patch: &&Patch| listed.contains(&patch.id);
     let others: Vec<Patch> =
         selection.stale.iter().filter(|patch| !is_listed(patch)).cloned().collect();
-    context.remark_stale(&others);
+    remark_stale(console, &others);
     context.remark_lapsed(&selection.lapsed);
     if patches.is_empty() {
         console.remark("nothing is pending");

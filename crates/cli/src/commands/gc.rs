@@ -26,26 +26,22 @@ pub(super) fn print_sweep(console: &Console, report: &SweepReport) -> Result<(),
         return console.object(report);
     }
     let mut text = String::new();
-    if !report.expired.is_empty() {
-        let _ = writeln!(text, "expired {}", names(&report.expired));
+    let orphaned = " as orphaned: their processes ended; their patches are still pending";
+    for (done, ids, how) in [
+        ("expired", names(&report.expired), ""),
+        ("marked", names(&report.orphaned), orphaned),
+        ("discarded", names(&report.stale), " as stale"),
+    ] {
+        if !ids.is_empty() {
+            let _ = writeln!(text, "{done} {ids}{how}");
+        }
     }
-    if !report.orphaned.is_empty() {
-        let orphaned = names(&report.orphaned);
-        let _ = writeln!(
-            text,
-            "marked {orphaned} as orphaned: their processes ended; their patches are still pending"
-        );
-    }
-    if !report.stale.is_empty() {
-        let _ = writeln!(text, "discarded {} as stale", names(&report.stale));
-    }
-    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     if report.forgotten > 0 {
-        let patches = count(number(report.forgotten), "decided patch", "decided patches");
+        let patches = count(report.forgotten, "decided patch", "decided patches");
         let _ = writeln!(text, "removed {patches} that are older than the history is kept");
     }
     if report.removed > 0 {
-        let files = count(number(report.removed), "file", "files");
+        let files = count(report.removed, "file", "files");
         let _ = writeln!(text, "removed {files}, {} bytes", report.bytes);
     }
     if text.is_empty() {
@@ -75,8 +71,7 @@ pub(super) fn print_preview(console: &Console, found: &SweepPreview) -> Result<(
         }
     }
     if found.forgotten > 0 {
-        let patches = usize::try_from(found.forgotten).unwrap_or(usize::MAX);
-        let patches = count(patches, "decided patch", "decided patches");
+        let patches = count(found.forgotten, "decided patch", "decided patches");
         let _ = writeln!(text, "would remove {patches} that are older than the history is kept");
     }
     text.push_str("would remove unreferenced contents; nothing was changed\n");

@@ -213,6 +213,6 @@ pub(super) fn print_check(console: &Console, check: &LogCheck) -> Result<(), Fai
     if console.json {
         return console.object(json!({ "log": check }));
     }
-    let events = count(usize::try_from(check.events).unwrap_or(usize::MAX), "entry", "entries");
+    let events = count(check.events, "entry", "entries");
     console.text(&format!("{events} unchanged, last hash {}\n", check.head))
 }

@@ -42,17 +42,14 @@ use crate::paths::shown;
 pub(crate) use hook::run as hook;
 
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
-    if let Command::Plugin(plugin) = &arguments.command {
-        return plugin::run(plugin, &arguments.global, console);
-    }
-    if matches!(arguments.command, Command::Schema) {
-        return schema::schema(console);
-    }
-    if let Command::Init(init) = &arguments.command {
-        return init::run(init, &arguments.global, console);
-    }
-    if let Command::Recover(Recover { all: true, .. }) = &arguments.command {
-        return recover::all(&arguments.global, console);
+    match &arguments.command {
+        Command::Plugin(plugin) => return plugin::run(plugin, &arguments.global, console),
+        Command::Schema => return schema::schema(console),
+        Command::Init(init) => return init::run(init, &arguments.global, console),
+        Command::Recover(Recover { all: true, .. }) => {
+            return recover::all(&arguments.global, console);
+        }
+        _ => {}
     }
     let mut location = Location::find(&arguments.global)?;
     if let Command::Recover(Recover { adopt: Some(named), .. }) = &arguments.command {

@@ -42,9 +42,6 @@ pub(super) fn redo(
         context.console.report(&format!("redid {redone} ({patches}){}\n", by.unwrap_or_default()))
     };
     context.warn_unreported(printed, "the change set is applied");
-    for warning in &report.warnings {
-        context.console.warn(warning);
-    }
-    tidy(context, report.kept);
+    tidy(context, &report.warnings, report.kept);
     Ok(())
 }

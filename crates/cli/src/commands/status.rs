@@ -34,7 +34,7 @@ pub(super) fn print_status(console: &Console, root: &Path, status: &Status) -> R
             in_doubt: &status.in_doubt,
             open_journals: &status.open_journals,
             quarantined: &status.quarantined,
-            kept: status.kept.iter().map(|file| shown(file)).collect(),
+            kept: status.kept.iter().map(shown).collect(),
         })?;
         remark_stale(console, &status.stale);
     } else {

@@ -1,5 +1,7 @@
 //! Texts that several commands print.
 
+use std::fmt::Display;
+
 use staging_core::{Patch, patch_line};
 
 use super::options::new_file_mode;
@@ -14,9 +16,9 @@ pub(super) fn lines<'p>(patches: impl IntoIterator<Item = &'p Patch>) -> String 
     patches.into_iter().map(|patch| line(patch) + "\n").collect()
 }
 
-/// `1 patch`, `2 patches`.
-pub(super) fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+/// `1 patch`, `2 patches`; for every type of number.
+pub(super) fn count(number: impl Display + PartialEq + From<u8>, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1.into() { one } else { many })
 }
 
 pub(super) fn names(ids: &[impl ToString]) -> String {

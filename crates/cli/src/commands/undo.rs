@@ -36,6 +36,6 @@ pub(super) fn undo(
         context.console.report(&format!("undid {undone} ({}) as {apply}{again}\n", names(&patches)))
     };
     context.warn_unreported(printed, "the change set is undone");
-    tidy(context, kept);
+    tidy(context, &[], kept);
     Ok(())
 }

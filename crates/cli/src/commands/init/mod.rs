@@ -56,15 +56,15 @@ fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Resu
     // none, no state is made to find out that nothing is to be changed.
     let opened = if location.has_state() { Some(open()?) } else { None };
     let mut proposals = Vec::new();
-    for settings in files(init, scope, &location.root, &folder)? {
+    for settings in files(init, scope, &location.root, &folder) {
         proposals.extend(change(&location.root, &folder, &settings, init.remove)?);
     }
-    let others = other_settings(init, scope, &location.root, &folder)?;
+    let other = other_settings(init, scope, &location.root, &folder);
     if proposals.is_empty() {
-        report(console, init, scope, &others, &[], None)?;
+        report(console, init, scope, other, &[], None)?;
     } else {
         let layer = opened.map_or_else(open, Ok)?;
-        decide(&Context { console, location, layer }, init, scope, &others, proposals)?;
+        decide(&Context { console, location, layer }, init, scope, other, proposals)?;
     }
     if !init.remove && !is_on_the_path() {
         console.remark("`greenroom` is not on your PATH: agents cannot start it");
@@ -74,10 +74,10 @@ fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Resu
 
 /// The files that are changed. What is taken out is taken out of the user's own and of the shared
 /// ones, unless one of them is named.
-fn files(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Result<Vec<Settings>, Failure> {
+fn files(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Vec<Settings> {
     let mut files = agents::settings(init.agent, scope);
     if !init.remove || !agents::has_local(init.agent) {
-        return Ok(files);
+        return files;
     }
     match scope {
         Scope::Local => {
@@ -86,56 +86,45 @@ fn files(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Result<Vec<Se
         }
         Scope::Shared => {
             let local = agents::settings(init.agent, Scope::Local);
-            let is_needed = is_set_in(&local, root, folder)?.is_some();
+            let is_needed = is_set_in(&local, root, folder).is_some();
             files.retain(|settings| !(settings.is_common && is_needed));
         }
         Scope::User => {}
     }
-    Ok(files)
+    files
 }
 
-/// Notes about the other settings of the workspace that have entries of Greenroom.
-fn other_settings(
-    init: &Init,
-    scope: Scope,
-    root: &Path,
-    folder: &Path,
-) -> Result<Vec<String>, Failure> {
+/// A note about the other settings of the workspace, when they have entries of Greenroom.
+fn other_settings(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Option<String> {
+    if init.remove || !agents::has_local(init.agent) {
+        return None;
+    }
     let agent = agent_name(&init.agent);
-    let (other, remedy) = match scope {
-        _ if init.remove || !agents::has_local(init.agent) => return Ok(Vec::new()),
-        Scope::Local => (Scope::Shared, format!("`greenroom init {agent} --shared --remove`")),
-        Scope::Shared => (Scope::Local, format!("`greenroom init {agent} --remove`")),
-        Scope::User => return Ok(Vec::new()),
-    };
-    let other = agents::settings(init.agent, other);
-    let found = is_set_in(&other, root, folder)?;
-    let note = found.map(|name| match scope {
-        Scope::Local => format!(
-            "`{name}` also has Greenroom's settings, for everybody who uses it: {remedy} removes \
-             them."
-        ),
-        _ => {
-            format!("`{name}` also has Greenroom's settings, for you alone: {remedy} removes both.")
-        }
-    });
-    Ok(note.into_iter().collect())
+    let set_in = |other| is_set_in(&agents::settings(init.agent, other), root, folder);
+    match scope {
+        Scope::Local => set_in(Scope::Shared).map(|name| {
+            format!(
+                "`{name}` also has Greenroom's settings, for everybody who uses it: `greenroom \
+                 init {agent} --shared --remove` removes them."
+            )
+        }),
+        Scope::Shared => set_in(Scope::Local).map(|name| {
+            format!(
+                "`{name}` also has Greenroom's settings, for you alone: `greenroom init {agent} \
+                 --remove` removes both."
+            )
+        }),
+        Scope::User => None,
+    }
 }
 
 /// The first of these files that holds something of what is wanted there; files that several need
 /// do not count.
-fn is_set_in(
-    settings: &[Settings],
-    root: &Path,
-    folder: &Path,
-) -> Result<Option<&'static str>, Failure> {
-    for each in settings.iter().filter(|each| !each.is_common) {
-        // A file that cannot be changed holds nothing that was put there.
-        if let Ok(Some(_)) = change(root, folder, each, true) {
-            return Ok(each.names.last().copied());
-        }
-    }
-    Ok(None)
+fn is_set_in(settings: &[Settings], root: &Path, folder: &Path) -> Option<&'static str> {
+    // A file that cannot be changed holds nothing that was put there.
+    let is_set = |each: &&Settings| matches!(change(root, folder, each, true), Ok(Some(_)));
+    let own = settings.iter().filter(|each| !each.is_common);
+    own.filter(is_set).find_map(|each| each.names.last().copied())
 }
 
 /// Where the settings are, how they are staged there, and the folder below that which their names
@@ -237,7 +226,7 @@ fn decide(
     context: &Context<'_>,
     init: &Init,
     scope: Scope,
-    others: &[String],
+    other: Option<String>,
     proposals: Vec<Proposal>,
 ) -> Result<(), Failure> {
     let session = context.layer.open_session(LABEL)?.id;
@@ -262,12 +251,9 @@ fn decide(
     // Closing rejects what is still pending, which after an apply is nothing.
     let closed = context.layer.close_session(session);
     let (patches, applied) = decided?;
-    let reported = report(context.console, init, scope, others, &patches, applied.apply);
+    let reported = report(context.console, init, scope, other, &patches, applied.apply);
     context.warn_unreported(reported, "the settings are changed");
-    for warning in &applied.warnings {
-        context.console.warn(warning);
-    }
-    tidy(context, applied.kept);
+    tidy(context, &applied.warnings, applied.kept);
     closed?;
     Ok(())
 }
@@ -312,13 +298,13 @@ fn report(
     console: &Console,
     init: &Init,
     scope: Scope,
-    others: &[String],
+    other: Option<String>,
     patches: &[Patch],
     apply: Option<staging_core::ApplyId>,
 ) -> Result<(), Failure> {
     let reach = agents::reach(init.agent, scope).filter(|_| !init.remove);
     let notes = agents::notes(init.agent, scope, init.remove);
-    let notes = notes.iter().map(|note| (*note).to_owned()).chain(others.iter().cloned());
+    let notes = notes.iter().map(|note| (*note).to_owned()).chain(other);
     if console.json {
         let changed = patches.iter().map(|patch| &patch.path).collect();
         let notes: Vec<String> = reach.into_iter().chain(notes).collect();
