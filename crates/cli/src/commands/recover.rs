@@ -141,65 +141,60 @@ pub(super) fn all(global: &Global, console: &Console) -> Result<(), Failure> {
 }
 
 fn visit(global: &Global, known: KnownState) -> Visited {
-    let state = shown(&known.dir);
     let mut report = RecoverReport::default();
-    let (result, problem) = match (&known.problem, &known.root) {
-        (Some(problem), _) => (Visit::Failed, Some(problem.clone())),
-        (None, None) => (
-            Visit::Failed,
-            Some(format!(
-                "the state `{state}` does not name its workspace: run `greenroom recover` in that \
-                 workspace"
-            )),
-        ),
-        (None, Some(_)) if !known.is_there => (
-            Visit::Gone,
-            Some(format!(
-                "the workspace does not exist; if it was moved, run `greenroom recover` in it; if \
-                 it was deleted, remove the state `{state}`"
-            )),
-        ),
-        (None, Some(_)) => match recover_known(global, &known, &mut report) {
-            Ok((result, problem)) => (result, problem),
-            Err(failure) => (Visit::Failed, Some(failure.message.clone())),
-        },
+    let (result, problem) = match recover_known(global, &known, &mut report) {
+        Ok(None) => (Visit::Recovered, None),
+        Ok(Some((result, problem))) => (result, Some(problem)),
+        Err(failure) => (Visit::Failed, Some(failure.message)),
     };
-    Visited { workspace: known.root.as_deref().map(shown), state, result, problem, report }
+    let (workspace, state) = (known.root.as_deref().map(shown), shown(&known.dir));
+    Visited { workspace, state, result, problem, report }
 }
 
-/// Recovers a workspace that is there; what it did goes to `report` also where it fails later.
+/// Recovers a workspace, and says what is left to do in it; what it did goes to `report` also where
+/// it fails later.
 fn recover_known(
     global: &Global,
     known: &KnownState,
     report: &mut RecoverReport,
-) -> Result<(Visit, Option<String>), Failure> {
-    let root = known.root.clone().unwrap_or_default();
+) -> Result<Option<(Visit, String)>, Failure> {
+    let state = shown(&known.dir);
+    let failed = |problem| Ok(Some((Visit::Failed, problem)));
+    if let Some(problem) = &known.problem {
+        return failed(problem.clone());
+    }
+    let Some(root) = known.root.clone() else {
+        return failed(format!(
+            "the state `{state}` does not name its workspace: run `greenroom recover` in that \
+             workspace"
+        ));
+    };
+    if !known.is_there {
+        let problem = format!(
+            "the workspace does not exist; if it was moved, run `greenroom recover` in it; if it \
+             was deleted, remove the state `{state}`"
+        );
+        return Ok(Some((Visit::Gone, problem)));
+    }
     let location = Location::of_state(global, root)?;
     if location.state_dir != known.dir {
-        let problem = format!(
-            "the workspace's state is `{}`, and `{}` claims it too: one is a copy, remove it",
-            shown(&location.state_dir),
-            shown(&known.dir)
-        );
-        return Ok((Visit::Failed, Some(problem)));
+        let own = shown(&location.state_dir);
+        return failed(format!(
+            "the workspace's state is `{own}`, and `{state}` claims it too: one is a copy, remove it"
+        ));
     }
     let layer = DiskOwner::open(options(&location)?)?;
     report.add(layer.take_recovered());
     let Some(done) = layer.try_recover()? else {
         let problem = "an apply is running there: run `greenroom recover --all` again when it has \
                        ended";
-        return Ok((Visit::Locked, Some(problem.to_owned())));
+        return Ok(Some((Visit::Locked, problem.to_owned())));
     };
     report.add(done);
-    let in_doubt = layer.in_doubt()?;
-    let Some(InDoubtApply { apply, reason }) = in_doubt.first() else {
-        return Ok((Visit::Recovered, None));
-    };
-    let remedy = recovery::acknowledging(*apply);
-    Ok((
-        Visit::InDoubt,
-        Some(format!("{apply} is in doubt: {reason}. In that workspace: {remedy}")),
-    ))
+    Ok(layer.in_doubt()?.first().map(|InDoubtApply { apply, reason }| {
+        let remedy = recovery::acknowledging(*apply);
+        (Visit::InDoubt, format!("{apply} is in doubt: {reason}. In that workspace: {remedy}"))
+    }))
 }
 
 /// The options for recovery: the user's configuration without strategies, which recovery does not
