@@ -14,7 +14,7 @@ use crate::commands::options::options;
 use crate::commands::text::{line, names};
 use crate::console::say;
 use crate::failure::Failure;
-use crate::location::Location;
+use crate::location::{Location, current_dir};
 use crate::recovery;
 
 /// How many decisions one answer has.
@@ -41,8 +41,7 @@ impl HookContext {
         payload: &Payload,
         call: &Call,
     ) -> Result<Option<Self>, Failure> {
-        let here = std::env::current_dir()
-            .map_err(|source| Failure::io("cannot find the current directory", &source))?;
+        let here = current_dir()?;
         // The workspace is the project's, wherever in it or outside of it the agent has gone.
         let project = match agent {
             Harness::ClaudeCode => std::env::var_os("CLAUDE_PROJECT_DIR").map(PathBuf::from),
@@ -80,12 +79,12 @@ impl HookContext {
     /// Stages a change and says so to the agent.
     pub(super) fn stage(&self, change: payload::Change) -> Result<String, Failure> {
         match change {
-            payload::Change::Write { path, content } => {
+            payload::Change::Write(payload::Write { path, content }) => {
                 let path = self.file(&path)?;
                 let write = Proposal::Write { path, content: content.into(), mode: None };
                 self.propose(vec![write])
             }
-            payload::Change::Edits { path, edits } => {
+            payload::Change::Edits(payload::Edits { path, edits }) => {
                 let path = self.file(&path)?;
                 let proposals = edits.into_iter().map(|edit| Proposal::Edit {
                     path: path.clone(),
@@ -95,7 +94,7 @@ impl HookContext {
                 });
                 self.propose(proposals.collect())
             }
-            payload::Change::Patch { text } => {
+            payload::Change::Patch(payload::Patch { text }) => {
                 let session = self.layer.open_session(&self.label)?;
                 let directory = self.location.directory()?;
                 let request = PatchRequest { text: text.into(), directory, ..Default::default() };
@@ -134,18 +133,17 @@ impl HookContext {
     ) -> String {
         // Of several edits of one file, the last one has the result.
         let all = proposed.iter().flat_map(|one| one.patch.iter().chain(&one.also_changed));
-        let all: Vec<&Patch> = all.collect();
+        let mut patches: Vec<Patch> = all.cloned().collect();
         let mut seen = HashSet::new();
-        let mut patches: Vec<&Patch> =
-            all.into_iter().rev().filter(|patch| seen.insert(patch.id)).collect();
+        patches.reverse();
+        patches.retain(|patch| seen.insert(patch.id));
         patches.reverse();
         if patches.is_empty() {
             return "Greenroom staged nothing: the file on the disk already has this content. This is \
                     not an error; continue."
                 .to_owned();
         }
-        let owned: Vec<Patch> = patches.iter().map(|patch| (*patch).clone()).collect();
-        let signature = set_signature(&owned);
+        let signature = set_signature(&patches);
         let mut text = String::from(
             "Staged in Greenroom for the user's approval. The denial of this tool call is expected, not \
              an error: the file on the disk is unchanged until the user approves. Do not write it \
@@ -153,7 +151,7 @@ impl HookContext {
         );
         text.push_str(&self.advice());
         text.push('\n');
-        for patch in &owned {
+        for patch in &patches {
             text.push_str(&line(patch));
             text.push('\n');
             let of_patch = patch.diff.remarks.iter();
@@ -172,7 +170,7 @@ impl HookContext {
         text.push_str(&format!(
             "The user reviews it with `{}` and approves or rejects it in a terminal \
              of their own. You cannot approve it.",
-            ReviewCommands::of(&owned).diff
+            ReviewCommands::of(&patches).diff
         ));
         text
     }

@@ -18,11 +18,12 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
-use staging_core::{Decision, ErrorKind, escape_for_display, escape_json_line};
+use staging_core::{Decision, ErrorKind, escape_json_line};
 
 use self::context::{DECISIONS_MAX, HookContext};
 use self::payload::{Call, Payload};
 use crate::args::{Global, Harness, Hook};
+use crate::console::say;
 use crate::failure::Failure;
 
 /// The longest call that is read: a file that may be edited, with room for JSON's escapes.
@@ -68,8 +69,7 @@ pub(crate) fn run(hook: &Hook, global: &Global) -> ExitCode {
 
 fn denied(reason: &str) -> ExitCode {
     // With standard error gone, the exit code still denies.
-    let reason = escape_for_display(reason);
-    let _ = writeln!(io::stderr(), "greenroom: the call is denied: {reason}");
+    say(&format!("greenroom: the call is denied: {reason}"));
     ExitCode::from(DENIED)
 }
 
@@ -119,9 +119,7 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
     let Some(context) = HookContext::open(agent, global, &payload, &call)? else { return Ok(None) };
     let reason = match call {
         Call::Other => None,
-        Call::Read { path, from, count } => {
-            reading::shown_in_place_of_disk(&context, &path, from, count)?
-        }
+        Call::Read(read) => reading::shown_in_place_of_disk(&context, &read)?,
         Call::Write(change) => Some(context.stage(change)?),
     };
     let decided = if reason.is_some() { context.decided()? } else { Vec::new() };

@@ -23,17 +23,41 @@ pub(super) struct Payload {
 pub(super) enum Call {
     /// Nothing to files, as far as it is known.
     Other,
-    /// Look at a file, from a line on (counted from 1), so many lines at most.
-    Read { path: String, from: Option<u64>, count: Option<u64> },
+    /// Look at a file.
+    Read(Read),
     /// Change files.
     Write(Change),
 }
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Change {
-    Write { path: String, content: String },
-    Edits { path: String, edits: Vec<Edit> },
-    Patch { text: String },
+    Write(Write),
+    Edits(Edits),
+    Patch(Patch),
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+pub(super) struct Read {
+    #[serde(rename = "file_path")]
+    pub(super) path: String,
+    /// The first line, counted from 1.
+    pub(super) offset: Option<u64>,
+    /// So many lines at most.
+    pub(super) limit: Option<u64>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+pub(super) struct Write {
+    #[serde(rename = "file_path")]
+    pub(super) path: String,
+    pub(super) content: String,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+pub(super) struct Edits {
+    #[serde(rename = "file_path")]
+    pub(super) path: String,
+    pub(super) edits: Vec<Edit>,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -47,34 +71,17 @@ pub(super) struct Edit {
 }
 
 #[derive(Deserialize)]
-struct WriteInput {
-    file_path: String,
-    content: String,
-}
-
-#[derive(Deserialize)]
-struct EditInput {
-    file_path: String,
+struct OneEdit {
+    #[serde(rename = "file_path")]
+    path: String,
     #[serde(flatten)]
     edit: Edit,
 }
 
-#[derive(Deserialize)]
-struct MultiEditInput {
-    file_path: String,
-    edits: Vec<Edit>,
-}
-
-#[derive(Deserialize)]
-struct ReadInput {
-    file_path: String,
-    offset: Option<u64>,
-    limit: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct PatchInput {
-    command: String,
+#[derive(Debug, Deserialize, PartialEq)]
+pub(super) struct Patch {
+    #[serde(rename = "command")]
+    pub(super) text: String,
 }
 
 /// Tools of Claude Code that change no file of a workspace by themselves. Agents that they start
@@ -143,29 +150,23 @@ impl Payload {
 
 pub(super) fn of_claude_code(payload: &Payload) -> Result<Call, Failure> {
     Ok(match payload.tool_name.as_str() {
-        "Write" => {
-            let WriteInput { file_path: path, content } = payload.input()?;
-            Call::Write(Change::Write { path, content })
-        }
+        "Write" => Call::Write(Change::Write(payload.input()?)),
         "Edit" => {
-            let EditInput { file_path: path, edit } = payload.input()?;
-            Call::Write(Change::Edits { path, edits: vec![edit] })
+            let OneEdit { path, edit } = payload.input()?;
+            Call::Write(Change::Edits(Edits { path, edits: vec![edit] }))
         }
         "MultiEdit" => {
-            let MultiEditInput { file_path: path, edits } = payload.input()?;
-            if edits.is_empty() {
+            let edits: Edits = payload.input()?;
+            if edits.edits.is_empty() {
                 return Err(Failure::usage("the call has no edits"));
             }
-            Call::Write(Change::Edits { path, edits })
+            Call::Write(Change::Edits(edits))
         }
         "NotebookEdit" => {
             return Err(Failure::refused("edits of notebook cells are not staged")
                 .advise("Change the notebook as a JSON file, with Edit or Write."));
         }
-        "Read" => {
-            let ReadInput { file_path: path, offset, limit } = payload.input()?;
-            Call::Read { path, from: offset, count: limit }
-        }
+        "Read" => Call::Read(payload.input()?),
         tool if HARMLESS_IN_CLAUDE_CODE.contains(&tool) || tool.starts_with(OUR_SERVER) => {
             Call::Other
         }
@@ -175,10 +176,7 @@ pub(super) fn of_claude_code(payload: &Payload) -> Result<Call, Failure> {
 
 pub(super) fn of_codex(payload: &Payload) -> Result<Call, Failure> {
     match payload.tool_name.as_str() {
-        "apply_patch" => {
-            let PatchInput { command: text } = payload.input()?;
-            Ok(Call::Write(Change::Patch { text }))
-        }
+        "apply_patch" => Ok(Call::Write(Change::Patch(payload.input()?))),
         tool if tool.starts_with(OUR_SERVER) => Ok(Call::Other),
         _ => Err(payload.unknown()),
     }

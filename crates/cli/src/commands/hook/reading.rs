@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use staging_core::{ErrorKind, StagingError};
 
 use super::context::HookContext;
+use super::payload;
 use crate::failure::Failure;
 use crate::files::open_regular;
 
@@ -15,12 +16,10 @@ const SHOWN_BYTES_MAX: usize = 8_000;
 /// The staged content for the agent, where the disk has another one.
 pub(super) fn shown_in_place_of_disk(
     context: &HookContext,
-    named: &str,
-    from: Option<u64>,
-    count: Option<u64>,
+    read: &payload::Read,
 ) -> Result<Option<String>, Failure> {
     // What is outside of the workspace, or is protected in it, has no staged content.
-    let Ok(path) = context.file(named) else { return Ok(None) };
+    let Ok(path) = context.file(&read.path) else { return Ok(None) };
     let session = match context.layer.find_session(&context.label) {
         Ok(session) if session.state == staging_core::SessionState::Open => session,
         Ok(_) | Err(StagingError::SessionNotFound { .. }) => return Ok(None),
@@ -53,7 +52,7 @@ pub(super) fn shown_in_place_of_disk(
         context.advice(),
     );
     Ok(Some(match std::str::from_utf8(&content) {
-        Ok(text) => format!("{head}{}", shown(text, from, count)),
+        Ok(text) => format!("{head}{}", shown(text, read.offset, read.limit)),
         Err(_) => {
             let bytes = content.len();
             format!("{head} has {bytes} bytes and is not UTF-8: it cannot be shown here.")
