@@ -292,9 +292,10 @@ impl Found<'_> {
     }
 }
 
-/// The names of all strategies.
+/// The names of all strategies; a library whose name is wrong has none.
 fn strategies(libraries: &[TrustedLibrary]) -> impl Iterator<Item = &str> + Clone {
-    BUNDLED.into_iter().chain(libraries.iter().map(|library| library.name.as_str()))
+    let names = BUNDLED.into_iter().chain(libraries.iter().map(|library| library.name.as_str()));
+    names.filter(|name| !name.is_empty())
 }
 
 /// What an unknown name may mean, or which ones are known.
@@ -453,6 +454,13 @@ mod tests {
     ) {
         let found = found_in(text);
         assert!(found.iter().any(|mistake| mistake.contains(expected)), "{found:#?}");
+    }
+
+    #[test]
+    fn a_wrong_name_is_no_strategy() {
+        let found = found_in("strategies = [{ name = 1 }, { name = 2 }]\ndiff.strategy = \"x\"");
+        assert!(found.iter().all(|mistake| !mistake.contains("another strategy")), "{found:#?}");
+        assert!(found.iter().any(|mistake| mistake.ends_with("`full-replace`")), "{found:#?}");
     }
 
     #[test]
