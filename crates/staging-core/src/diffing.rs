@@ -235,7 +235,7 @@ impl Differ {
             let Some((digest, _)) = side.filter(|_| !same_content(patch)) else {
                 return Ok(Sided::Absent);
             };
-            Ok(Sided::Held(blobs.read(&digest).map_err(damaged(&patch.path))?.into()))
+            Ok(Sided::Held(blobs.read(&digest, None).map_err(damaged(&patch.path))?.into()))
         };
         let (old, new) = (load(old)?, load(new)?);
         let sides = sections(patch, old.as_side(), new.as_side());
@@ -357,7 +357,7 @@ fn open_checked(
     digest: &Digest,
     bytes: u64,
 ) -> Result<BufReader<BlobReader>> {
-    let mut file = blobs.open_blob(digest).map_err(damaged(path))?;
+    let mut file = blobs.open_blob(digest, None).map_err(damaged(path))?;
     let found = Digest::of_reader(&mut file).map_err(damaged(path))?;
     if found != (*digest, bytes) {
         let reason = "its bytes are not those that were stored".to_owned();

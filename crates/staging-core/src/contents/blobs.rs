@@ -176,20 +176,10 @@ impl Blobs {
         Ok(temporary)
     }
 
-    /// Opens a content without verifying it.
-    pub(crate) fn open_blob(&self, digest: &Digest) -> io::Result<BlobReader> {
-        self.open_entry(digest, self.entry(digest)?)
-    }
-
-    /// Opens a content that was stored at `entry` and may have no row yet, without verifying it.
-    pub(crate) fn open_put(&self, digest: &Digest, entry: Option<Entry>) -> io::Result<BlobReader> {
-        match entry {
-            Some(entry) => self.open_entry(digest, entry),
-            None => self.open_blob(digest),
-        }
-    }
-
-    fn open_entry(&self, digest: &Digest, entry: Entry) -> io::Result<BlobReader> {
+    /// Opens a content without verifying it. `put` says where it was stored, since it may have no row
+    /// yet.
+    pub(crate) fn open_blob(&self, digest: &Digest, put: Option<Entry>) -> io::Result<BlobReader> {
+        let entry = put.map_or_else(|| self.entry(digest), Ok)?;
         Ok(match entry.location {
             Location::Own => Box::new(own_file::open(&self.path(digest), Access::Read)?),
             Location::Pack { pack, at } => {
@@ -198,19 +188,20 @@ impl Blobs {
         })
     }
 
-    /// Reads and verifies a content that was stored at `entry` and has no row yet.
-    pub(crate) fn read_put(&self, digest: &Digest, entry: Entry) -> io::Result<Vec<u8>> {
-        verified(self.open_entry(digest, entry)?, digest)?.ok_or_else(altered)
-    }
-
-    /// Reads and verifies a content; `InvalidData` when it is damaged.
-    pub(crate) fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
-        if let Some(content) = verified(self.open_blob(digest)?, digest)? {
+    /// Reads and verifies a content, as [`open_blob`](Self::open_blob); `InvalidData` when it is
+    /// damaged.
+    pub(crate) fn read(&self, digest: &Digest, put: Option<Entry>) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.open_blob(digest, put)?.read_to_end(&mut content)?;
+        if Digest::of(&content) == *digest {
             return Ok(content);
         }
-        // `NotFound` when it was released meanwhile.
-        self.entry(digest)?;
-        Err(altered())
+        if put.is_none() {
+            // `NotFound` when it was released meanwhile.
+            self.entry(digest)?;
+        }
+        let reason = "its bytes are not those that were stored";
+        Err(io::Error::new(io::ErrorKind::InvalidData, reason))
     }
 
     fn entry(&self, digest: &Digest) -> io::Result<Entry> {
@@ -323,7 +314,7 @@ impl Blobs {
     /// Whether a stored content is whole: a power cut may have torn it.
     fn holds(&self, digest: &Digest, entry: Entry, bytes: u64) -> bool {
         let found =
-            self.open_entry(digest, entry).and_then(|mut blob| Digest::of_reader(&mut blob));
+            self.open_blob(digest, Some(entry)).and_then(|mut blob| Digest::of_reader(&mut blob));
         found.is_ok_and(|found| found == (*digest, bytes))
     }
 
@@ -400,20 +391,9 @@ fn read_chunks(
     }
 }
 
-/// The whole content, if it has this digest.
-fn verified(mut reader: BlobReader, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
-    let mut content = Vec::new();
-    reader.read_to_end(&mut content)?;
-    Ok((Digest::of(&content) == *digest).then_some(content))
-}
-
-fn altered() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "its bytes are not those that were stored")
-}
-
 impl ContentSource for Blobs {
     fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + Send + '_>> {
-        Ok(Box::new(self.open_blob(digest)?))
+        Ok(Box::new(self.open_blob(digest, None)?))
     }
 
     fn is_sparse(&self, digest: &Digest) -> bool {
@@ -560,9 +540,9 @@ mod tests {
             Location::Pack { pack, .. } => dir.path().join(format!("blobs/{pack:016x}.pack")),
         };
         fs::write(torn, vec![0; bytes]).expect("torn");
-        assert!(blobs.read(&put.digest).is_err(), "a torn blob is not returned");
+        assert!(blobs.read(&put.digest, None).is_err(), "a torn blob is not returned");
         blobs.put(&content).expect("stored");
-        assert_eq!(blobs.read(&put.digest).expect("whole again"), content);
+        assert_eq!(blobs.read(&put.digest, None).expect("whole again"), content);
     }
 
     #[test]
@@ -577,7 +557,7 @@ mod tests {
         fs::write(dir.path().join(format!("blobs/{pack:016x}.pack")), b"other").expect("lost");
         let again = blobs.put(b"first").expect("stored again");
         assert!(again.entry.is_none(), "its row was moved");
-        assert_eq!(blobs.read(&put.digest).expect("whole"), b"first");
+        assert_eq!(blobs.read(&put.digest, None).expect("whole"), b"first");
         assert_eq!(blobs.packs.read(pack, 0, 5).expect("read"), b"other");
         let dead = blobs.store.write(|write| contents::release(write, &put.digest));
         let dead = dead.expect("released").expect("it was referred to once");
@@ -628,7 +608,7 @@ mod tests {
         let again = blobs.put(&content).expect("stored anew");
         need(&blobs, again);
         blobs.reclaim(&[dead]).expect("nothing to do");
-        assert_eq!(blobs.read(&put.digest).expect("it has a row"), content);
+        assert_eq!(blobs.read(&put.digest, None).expect("it has a row"), content);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::options::StagingOptions;
 use crate::own_file::failed;
 use crate::owner::{Liveness, Owner};
 use crate::patch::Patch;
+use crate::store::contents::{Location, Unreferenced};
 use crate::store::{contents, meta, patches, sessions};
 
 /// How many rows one transaction of a sweep changes: other writers wait for it.
@@ -171,7 +172,7 @@ impl DiffStagingLayer {
             let is_intact = match intact.get(&digest) {
                 Some(is_intact) => *is_intact,
                 None => {
-                    let found = inner.blobs.open_blob(&digest);
+                    let found = inner.blobs.open_blob(&digest, None);
                     let is_intact = match found.and_then(|mut blob| Digest::of_reader(&mut blob)) {
                         Ok((found, _)) => found == digest,
                         Err(error) if is_damage(&error) => false,
@@ -250,9 +251,11 @@ impl Inner {
             .sync()
             .and_then(|()| if self.store.is_dirty() { self.store.sync() } else { Ok(()) });
         if space == Space::WhereNothingIsAppended {
-            let current = |pack| self.blobs.packs().is_current(pack);
-            self.store
-                .note_unreferenced(dead.extract_if(.., |dead| dead.pack().is_some_and(current)));
+            let is_in_current = |dead: &mut Unreferenced| match dead.entry.location {
+                Location::Pack { pack, .. } => self.blobs.packs().is_current(pack),
+                Location::Own => false,
+            };
+            self.store.note_unreferenced(dead.extract_if(.., is_in_current));
         }
         let reclaimed = flushed.and_then(|()| self.blobs.reclaim(&dead));
         if reclaimed.is_err() {

@@ -71,7 +71,7 @@ impl Inner {
                     let file = self.workspace.open_file(path)?;
                     Ok(file.map(|file| Box::new(file) as Box<dyn Read>))
                 }
-                Location::Store(staged) => match self.blobs.open_blob(&staged.digest) {
+                Location::Store(staged) => match self.blobs.open_blob(&staged.digest, None) {
                     Ok(file) => Ok(Some(Box::new(file))),
                     // The patch was replaced meanwhile, and its content removed.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

@@ -329,7 +329,7 @@ impl<'a> View<'a> {
     pub(crate) fn head(&self, path: &RelPath, digest: &Digest) -> Result<Vec<u8>> {
         let read = || {
             let mut head = Vec::with_capacity(HEAD_BYTES);
-            let blob = self.inner.blobs.open_put(digest, self.entry(digest))?;
+            let blob = self.inner.blobs.open_blob(digest, self.entry(digest))?;
             blob.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
             Ok(head)
         };
@@ -341,12 +341,8 @@ impl<'a> View<'a> {
         if let Some(held) = self.held(digest) {
             return Ok(held);
         }
-        let blobs = &self.inner.blobs;
-        let read = match self.entry(digest) {
-            // It has no row before the call is committed.
-            Some(entry) => blobs.read_put(digest, entry),
-            None => blobs.read(digest),
-        };
+        // It has no row before the call is committed.
+        let read = self.inner.blobs.read(digest, self.entry(digest));
         read.map(Into::into).map_err(|error| self.unread(path, digest, error))
     }
 

@@ -29,16 +29,6 @@ pub(crate) struct Unreferenced {
     pub(crate) entry: Entry,
 }
 
-impl Unreferenced {
-    /// The pack that it is in.
-    pub(crate) fn pack(&self) -> Option<i64> {
-        match self.entry.location {
-            Location::Own => None,
-            Location::Pack { pack, .. } => Some(pack),
-        }
-    }
-}
-
 /// Whether a content could be referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Referred {
