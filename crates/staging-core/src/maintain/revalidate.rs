@@ -70,16 +70,11 @@ impl Inner {
     /// ones, which are discarded now. A patch that an apply holds is not checked and counts as
     /// current.
     pub(crate) fn revalidate(&self, patches: Vec<Patch>) -> Result<(Vec<Patch>, Vec<Patch>)> {
-        let observed_ns = now_ns();
-        let stats = self.workspace.stat_all(patches.iter().map(|patch| &patch.path));
+        let each = self.check_all(&patches)?;
         let mut current = Vec::with_capacity(patches.len());
         let (mut new_stats, mut stale) = (Vec::new(), Vec::new());
-        for (mut patch, stat) in patches.into_iter().zip(stats) {
-            if patch.apply.is_some() {
-                current.push(patch);
-                continue;
-            }
-            match self.check(&patch, stat, observed_ns)? {
+        for (mut patch, freshness) in patches.into_iter().zip(each) {
+            match freshness {
                 Freshness::Unchanged => current.push(patch),
                 Freshness::Touched(base) => {
                     new_stats.push((patch.id, base));
@@ -126,17 +121,20 @@ impl Inner {
 
     /// The pending patches whose file has changed; changes nothing.
     pub(crate) fn stale_among(&self, pending: &[Patch]) -> Result<Vec<PatchId>> {
+        let each = pending.iter().zip(self.check_all(pending)?);
+        let stale = each.filter(|(_, freshness)| matches!(freshness, Freshness::Stale));
+        Ok(stale.map(|(patch, _)| patch.id).collect())
+    }
+
+    /// Checks the files of patches, except of those that an apply holds.
+    fn check_all(&self, patches: &[Patch]) -> Result<Vec<Freshness>> {
         let observed_ns = now_ns();
-        let stats = self.workspace.stat_all(pending.iter().map(|patch| &patch.path));
-        let mut stale = Vec::new();
-        for (patch, stat) in pending.iter().zip(stats) {
-            if patch.apply.is_none()
-                && matches!(self.check(patch, stat, observed_ns)?, Freshness::Stale)
-            {
-                stale.push(patch.id);
-            }
-        }
-        Ok(stale)
+        let stats = self.workspace.stat_all(patches.iter().map(|patch| &patch.path));
+        let each = patches.iter().zip(stats).map(|(patch, stat)| match patch.apply {
+            Some(_) => Ok(Freshness::Unchanged),
+            None => self.check(patch, stat, observed_ns),
+        });
+        each.collect()
     }
 
     fn check(
@@ -179,12 +177,11 @@ impl Inner {
             (None, Some(_)) | (Some(_), None) => Ok(Freshness::Stale),
             (Some(base), Some(stat)) if base.is_refuted_by(&stat) => Ok(Freshness::Stale),
             (Some(base), Some(stat)) if base.is_proven_by(&stat) => Ok(Freshness::Unchanged),
-            (Some(base), Some(_)) => match base.kind() {
-                EntryKind::File => self.rehash(patch, base, observed_ns),
-                EntryKind::Symlink => self.reread_link(patch, base, observed_ns),
-                // Its entries are checked when it is removed.
-                EntryKind::Directory => Ok(Freshness::Unchanged),
-            },
+            // Its entries are checked when it is removed.
+            (Some(base), Some(_)) if base.kind() == EntryKind::Directory => {
+                Ok(Freshness::Unchanged)
+            }
+            (Some(base), Some(_)) => self.reread(&patch.path, base, observed_ns),
         }
     }
 
@@ -224,43 +221,37 @@ impl Inner {
         Ok(!freeing.is_empty())
     }
 
-    fn rehash(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Freshness> {
-        self.at_read(ReadStep::Opens, &patch.path);
-        let mut file = match self.workspace.open_file(&patch.path) {
+    /// Reads a file or a symbolic link again.
+    fn reread(&self, path: &RelPath, base: &Base, observed_ns: i64) -> Result<Freshness> {
+        let found = match base.kind() {
+            EntryKind::Symlink => {
+                let link = self.workspace.read_link(path)?;
+                link.map(|(target, stat)| (Fingerprint::symlink(&target), stat))
+            }
+            _ => self.hash_file(path)?,
+        };
+        let Some((found, stat)) = found.filter(|(found, _)| *found == base.content) else {
+            return Ok(Freshness::Stale);
+        };
+        let new = Base::new(found, &stat, observed_ns);
+        // The time of the observation is before the file was opened, so a later change is racy or
+        // shows in the time stamps. A status that spares no later hashing is not recorded.
+        let is_useful = new.is_proven_by(&stat) || !base.has_stamps_of(&stat);
+        Ok(if is_useful { Freshness::Touched(new) } else { Freshness::Unchanged })
+    }
+
+    /// The content and status of a file; `None` when there is no file.
+    fn hash_file(&self, path: &RelPath) -> Result<Option<(Fingerprint, Stat)>> {
+        self.at_read(ReadStep::Opens, path);
+        let mut file = match self.workspace.open_file(path) {
             Ok(Some(file)) => file,
-            Ok(None) | Err(FsError::Refused { .. }) => return Ok(Freshness::Stale),
+            Ok(None) | Err(FsError::Refused { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let stat = file.stat();
-        let failed = |source| {
-            let path = Some(patch.path.clone());
-            StagingError::Fs(FsError::Io { operation: "read", path, source })
-        };
+        let failed = |source| FsError::Io { operation: "read", path: Some(path.clone()), source };
         let (digest, bytes) = Digest::of_reader(&mut file).map_err(failed)?;
-        self.at_read(ReadStep::WasRead, &patch.path);
-        let found = Fingerprint::file(digest, bytes, stat.mode);
-        if found != base.content {
-            return Ok(Freshness::Stale);
-        }
-        Ok(touched_or_unchanged(base, Base::new(found, &stat, observed_ns), &stat))
+        self.at_read(ReadStep::WasRead, path);
+        Ok(Some((Fingerprint::file(digest, bytes, stat.mode), stat)))
     }
-
-    fn reread_link(&self, patch: &Patch, base: &Base, observed_ns: i64) -> Result<Freshness> {
-        let Some((target, stat)) = self.workspace.read_link(&patch.path)? else {
-            return Ok(Freshness::Stale);
-        };
-        let found = Fingerprint::symlink(&target);
-        if found.digest != base.content.digest {
-            return Ok(Freshness::Stale);
-        }
-        Ok(touched_or_unchanged(base, Base::new(found, &stat, observed_ns), &stat))
-    }
-}
-
-/// Whether the new status of an unchanged file is worth recording.
-fn touched_or_unchanged(base: &Base, new: Base, stat: &Stat) -> Freshness {
-    // The time of the observation is before the file was opened, so a later change is racy or
-    // shows in the time stamps. A status that spares no later hashing is not recorded.
-    let is_useful = new.is_proven_by(stat) || !base.has_stamps_of(stat);
-    if is_useful { Freshness::Touched(new) } else { Freshness::Unchanged }
 }
