@@ -108,10 +108,8 @@ impl DiskOwner {
         let start = Start {
             request: request.request.as_ref(),
             client_approved: request.client_approved.as_ref(),
-            approval: &request.approval,
             is_own: request.is_own,
-            undoes: None,
-            redoes: None,
+            ..Start::by(&request.approval)
         };
         inner.bring(&mut gate, lock, &patches, &start)
     }

@@ -43,14 +43,8 @@ impl DiskOwner {
         {
             return Err(StagingError::SignatureMismatch { expected, found });
         }
-        let start = Start {
-            request: None,
-            client_approved: None,
-            approval: &request.approval,
-            is_own: inner.store.peek(|connection| applies::is_own(connection, apply))?,
-            undoes: None,
-            redoes: Some(apply),
-        };
+        let is_own = inner.store.peek(|connection| applies::is_own(connection, apply))?;
+        let start = Start { is_own, redoes: Some(apply), ..Start::by(&request.approval) };
         let report =
             inner.bring(&mut gate, lock, &patches, &start).map_err(|error| match error {
                 StagingError::NotRefreshable { reason, .. } => {

@@ -1,6 +1,6 @@
 //! Taking an applied set back while its files are still what was applied.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use atomic_fs::{
     Change, ChangeSet, EmptiedDirs, EntryKind, Expected, FsError, Operation as FsOperation, RelPath,
@@ -79,14 +79,7 @@ impl DiskOwner {
             return Err(StagingError::NotUndoable { apply: target, reason });
         }
         let (by, set_id) = inner.store.write(|write| {
-            let start = Start {
-                request: None,
-                client_approved: None,
-                approval,
-                is_own: false,
-                undoes: Some(target),
-                redoes: None,
-            };
+            let start = Start { undoes: Some(target), ..Start::by(approval) };
             let started = record_start(write, &start, &applied)?;
             // Recovery makes the same changes of the record; the outcome takes its place.
             applies::set_removed_dirs(write, started.0, &left)?;
@@ -138,10 +131,8 @@ impl Inner {
         let is_new = |patch: &&Patch| {
             patch.operation == Operation::Create && patch.kind() == EntryKind::Directory
         };
-        let mut new: Vec<&RelPath> =
-            applied.iter().filter(is_new).map(|patch| &patch.path).collect();
-        new.retain(|dir| made.contains(*dir));
-        new.sort();
+        let new = applied.iter().filter(is_new).map(|patch| &patch.path);
+        let new: BTreeSet<&RelPath> = new.filter(|dir| made.contains(*dir)).collect();
         let mut left = Vec::new();
         // The innermost first: a directory may hold nothing but such a one.
         for dir in new.into_iter().rev() {

@@ -33,6 +33,14 @@ pub(crate) struct Start<'s> {
     pub(crate) redoes: Option<ApplyId>,
 }
 
+impl<'s> Start<'s> {
+    /// An apply that was approved in this way, and has no more to it.
+    pub(crate) fn by(approval: &'s Approval) -> Self {
+        let (request, client_approved, undoes, redoes) = (None, None, None, None);
+        Self { request, client_approved, approval, is_own: false, undoes, redoes }
+    }
+}
+
 /// Starts an apply over patches; the caller has checked that they are pending.
 /// From now on no other call can decide them. The suffix is the end of its change set's id, unique
 /// among those with the same number.
