@@ -74,14 +74,14 @@ mod system {
     }
 
     pub(crate) fn liveness(owner: &Owner) -> Liveness {
-        let Some(start) = &owner.start else { return by_number(owner.pid) };
-        let Some((boot, namespace)) = here() else { return Liveness::Unknown };
-        let mut parts = start.split(':');
-        let (Some(its_boot), Some(its_namespace), Some(ticks)) =
-            (parts.next(), parts.next(), parts.next())
-        else {
-            return Liveness::Unknown;
+        let Some(start) = &owner.start else {
+            // Its number may be another process's by now.
+            let is_there = ticks_of(owner.pid).is_some();
+            return if is_there { Liveness::Unknown } else { Liveness::Dead };
         };
+        let Some((boot, namespace)) = here() else { return Liveness::Unknown };
+        let parts: Vec<&str> = start.split(':').collect();
+        let [its_boot, its_namespace, ticks, ..] = parts[..] else { return Liveness::Unknown };
         if its_boot != boot {
             return Liveness::Dead;
         }
@@ -92,10 +92,6 @@ mod system {
             Some(now) if now.to_string() == ticks => Liveness::Alive,
             _ => Liveness::Dead,
         }
-    }
-
-    fn by_number(pid: u32) -> Liveness {
-        if ticks_of(pid).is_some() { Liveness::Unknown } else { Liveness::Dead }
     }
 
     /// When a process started; `None` when it is gone, or is a zombie.

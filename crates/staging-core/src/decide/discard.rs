@@ -22,18 +22,23 @@ pub(crate) fn discard_one(
         return Ok(None);
     }
     let patch = patches::find(write, id)?.ok_or(StagingError::PatchNotFound { patch: id })?;
-    let (session, path) = (patch.session, patch.path.clone());
-    write.log(match reason {
-        DiscardReason::Stale => Event::PatchStale { patch: id, session, path },
-        reason => Event::PatchDiscarded {
-            patch: id,
-            session,
-            path,
-            reason,
-            text: text.map(str::to_owned),
-        },
-    })?;
+    log_discarded(write, &patch, reason, text)?;
     Ok(Some(patch))
+}
+
+/// Logs that a patch was discarded.
+pub(crate) fn log_discarded(
+    write: &mut Write<'_>,
+    patch: &Patch,
+    reason: DiscardReason,
+    text: Option<&str>,
+) -> Result<()> {
+    let (patch, session, path) = (patch.id, patch.session, patch.path.clone());
+    let text = text.map(str::to_owned);
+    write.log(match reason {
+        DiscardReason::Stale => Event::PatchStale { patch, session, path },
+        reason => Event::PatchDiscarded { patch, session, path, reason, text },
+    })
 }
 
 /// Dismisses a lapsed patch, with its event; `None` when it is not lapsed any more.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use atomic_fs::RelPath;
 
-use crate::decide::discard::discard_one;
+use crate::decide::discard::{discard_one, log_discarded};
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::{ApplyId, SessionId};
@@ -34,14 +34,7 @@ pub(crate) fn put_back(write: &mut Write<'_>, target: ApplyId) -> Result<()> {
     for patch in undone {
         if is_own || in_the_way(write, &patch)?.is_some() {
             patches::discard_undone(write, patch.id)?;
-            let (session, path, reason) = (patch.session, patch.path, DiscardReason::Undone);
-            write.log(Event::PatchDiscarded {
-                patch: patch.id,
-                session,
-                path,
-                reason,
-                text: None,
-            })?;
+            log_discarded(write, &patch, DiscardReason::Undone, None)?;
         } else {
             reopen(write, &patch)?;
         }

@@ -216,15 +216,11 @@ fn named(connection: &Connection, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<P
 fn sessions_of(connection: &Connection, ids: &[Selector]) -> Result<BTreeSet<SessionId>> {
     let mut found = BTreeSet::new();
     for id in ids {
-        match id {
-            Selector::Patch(_) => {}
-            Selector::Session(id) => {
-                found.insert(*id);
-            }
-            Selector::Label(label) => {
-                found.extend(sessions::find_label(connection, label)?.map(|session| session.id));
-            }
-        }
+        found.extend(match id {
+            Selector::Patch(_) => None,
+            Selector::Session(id) => Some(*id),
+            Selector::Label(label) => sessions::find_label(connection, label)?.map(|of| of.id),
+        });
     }
     Ok(found)
 }

@@ -1,12 +1,11 @@
 //! Finishes or rolls back applies that a dead process left.
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::{MutexGuard, TryLockError};
+use std::sync::TryLockError;
 
 use atomic_fs::{
-    Change, Conflict, ContentSource, EmptiedDirs, RecordedSet, Recovered, RecoveredOutcome,
-    RelPath, SetRecords, SlotNumbers, WorkspaceLock, set_of_slot,
+    Change, Conflict, ContentSource, DisplacedEdit, EmptiedDirs, RecordedSet, Recovered,
+    RecoveredOutcome, RelPath, SetRecords, SlotNumbers, WorkspaceLock, set_of_slot,
 };
 use rusqlite::Connection;
 
@@ -17,7 +16,7 @@ use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::ApplyId;
-use crate::layer::{DiffStagingLayer, Inner, Tidying};
+use crate::layer::{DiffStagingLayer, Inner};
 use crate::locks::unpoisoned;
 use crate::report::{
     ApplyOutcome, InDoubtApply, QuarantinedJournal, RecoverReport, RecoveredApply,
@@ -42,7 +41,7 @@ impl DiskOwner {
     pub fn recover(&self) -> Result<RecoverReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
-        let kept = inner.tidy_for_recovery(&mut gate);
+        let kept = inner.tidy_before_recovery(&mut gate);
         let lock = inner.lock_workspace()?;
         inner.recover_all_under(&lock, kept)
     }
@@ -55,7 +54,7 @@ impl DiskOwner {
     pub fn try_recover(&self) -> Result<Option<RecoverReport>> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
-        let kept = inner.tidy_for_recovery(&mut gate);
+        let kept = inner.tidy_before_recovery(&mut gate);
         let Some(lock) = inner.workspace.try_lock()? else { return Ok(None) };
         inner.recover_all_under(&lock, kept).map(Some)
     }
@@ -110,18 +109,13 @@ impl DiffStagingLayer {
 }
 
 impl Inner {
-    fn tidy_for_recovery(&self, gate: &mut MutexGuard<'_, Option<Tidying>>) -> Vec<PathBuf> {
-        self.finish_tidying(gate).map_or_else(
-            |error| {
-                tracing::warn!(%error, "cannot clean up after the last apply: recovery does it");
-                Vec::new()
-            },
-            |kept| kept.into_iter().map(|kept| kept.file).collect(),
-        )
-    }
-
     /// [`DiffStagingLayer::recover`] under the workspace's lock.
-    fn recover_all_under(&self, lock: &WorkspaceLock, kept: Vec<PathBuf>) -> Result<RecoverReport> {
+    fn recover_all_under(
+        &self,
+        lock: &WorkspaceLock,
+        kept: Vec<DisplacedEdit>,
+    ) -> Result<RecoverReport> {
+        let kept = kept.into_iter().map(|kept| kept.file).collect();
         let mut report = RecoverReport { kept, ..RecoverReport::default() };
         self.workspace.reopen_in_doubt(lock)?;
         self.recover_under(lock)?;

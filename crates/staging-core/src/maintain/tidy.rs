@@ -65,12 +65,21 @@ impl Inner {
         &self,
         gate: &mut MutexGuard<'_, Option<Tidying>>,
     ) -> Result<WorkspaceLock> {
-        if let Err(error) = self.finish_tidying(gate) {
-            tracing::warn!(%error, "cannot clean up after the last apply: recovery does it");
-        }
+        self.tidy_before_recovery(gate);
         let lock = self.lock_workspace()?;
         self.recover_under(&lock)?;
         Ok(lock)
+    }
+
+    /// Cleans up after the last apply, as far as that is possible: recovery does the rest.
+    pub(crate) fn tidy_before_recovery(
+        &self,
+        gate: &mut MutexGuard<'_, Option<Tidying>>,
+    ) -> Vec<DisplacedEdit> {
+        self.finish_tidying(gate).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot clean up after the last apply: recovery does it");
+            Vec::new()
+        })
     }
 
     /// Cleans up after the last apply. On an error the journal stays, and recovery finishes.

@@ -10,7 +10,7 @@
 mod interest;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -243,6 +243,7 @@ impl WatchThread {
         unpoisoned(&self.changed).directories.clone_from(&wanted);
         let mut failure = self.system.as_ref().err().cloned();
         for directory in &wanted {
+            let Ok(system) = &mut self.system else { break };
             if failure.is_some() || self.watched.contains(directory) {
                 continue;
             }
@@ -250,7 +251,8 @@ impl WatchThread {
                 failure = Some("the limit on watched directories is reached".to_owned());
                 continue;
             }
-            match self.watch_directory(directory) {
+            let watched = system.watch(directory, RecursiveMode::NonRecursive);
+            match watched.map_err(|error| error.kind) {
                 Ok(()) => {
                     self.watched.insert(directory.clone());
                 }
@@ -276,15 +278,6 @@ impl WatchThread {
             self.watched.remove(&directory);
         }
         self.update_health(failure);
-    }
-
-    fn watch_directory(&mut self, directory: &Path) -> std::result::Result<(), notify::ErrorKind> {
-        match &mut self.system {
-            Ok(system) => {
-                system.watch(directory, RecursiveMode::NonRecursive).map_err(|error| error.kind)
-            }
-            Err(_) => Ok(()),
-        }
     }
 
     fn update_health(&self, failure: Option<String>) {
