@@ -284,7 +284,7 @@ impl Differ {
     }
 
     /// Writes the diffstat.
-    pub(crate) fn write_stat(&self, patches: &[Patch], out: &mut dyn Write) -> Result<()> {
+    pub(crate) fn write_stat(&self, patches: &[&Patch], out: &mut dyn Write) -> Result<()> {
         let stats: Vec<FileStat> = patches
             .iter()
             .map(|patch| {

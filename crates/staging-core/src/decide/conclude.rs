@@ -47,9 +47,10 @@ impl Inner {
         applied: Applied,
     ) -> Result<Committed, NotCommitted> {
         let Applied { outcome, unfinished, kept, edited, made_dirs, removed_dirs, .. } = applied;
-        let dirs = ChangedDirs { made: &made_dirs, removed: &removed_dirs };
         let record = |write: &mut Write<'_>| match &outcome {
-            Outcome::Committed => commit(write, apply, dirs).map(|()| Vec::new()),
+            Outcome::Committed => {
+                commit(write, apply, &made_dirs, &removed_dirs).map(|()| Vec::new())
+            }
             Outcome::Conflicts(conflicts) => {
                 roll_back_stale(write, apply, approved, conflicts, self.keeps_history())
             }
@@ -99,18 +100,17 @@ pub(crate) fn doubt(write: &mut Write<'_>, apply: ApplyId, reason: String) -> Re
     write.log(Event::ApplyInDoubt { apply, reason })
 }
 
-/// The directories that an apply made and took away, or emptied.
-#[derive(Clone, Copy)]
-pub(crate) struct ChangedDirs<'d> {
-    pub(crate) made: &'d [RelPath],
-    pub(crate) removed: &'d [applies::RemovedDir],
-}
-
-/// Records that an apply's patches are on the disk.
-pub(crate) fn commit(write: &mut Write<'_>, apply: ApplyId, dirs: ChangedDirs<'_>) -> Result<()> {
+/// Records that an apply's patches are on the disk, with the directories that it made, and those
+/// that it removed or emptied.
+pub(crate) fn commit(
+    write: &mut Write<'_>,
+    apply: ApplyId,
+    made_dirs: &[RelPath],
+    removed_dirs: &[applies::RemovedDir],
+) -> Result<()> {
     applies::decide(write, apply, ApplyOutcome::Committed, None)?;
-    applies::set_made_dirs(write, apply, dirs.made)?;
-    applies::set_removed_dirs(write, apply, dirs.removed)?;
+    applies::set_made_dirs(write, apply, made_dirs)?;
+    applies::set_removed_dirs(write, apply, removed_dirs)?;
     for patch in patches::of_apply(write, apply)? {
         let (session, path) = (patch.session, patch.path);
         write.log(Event::PatchApplied { patch: patch.id, session, path, apply })?;

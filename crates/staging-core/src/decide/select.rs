@@ -137,8 +137,7 @@ impl DiffStagingLayer {
     /// # Errors
     /// When `out` fails.
     pub fn write_stat(&self, patches: &[Patch], out: &mut dyn io::Write) -> Result<()> {
-        let sorted: Vec<Patch> = sorted(patches).into_iter().cloned().collect();
-        self.0.differ.write_stat(&sorted, out)
+        self.0.differ.write_stat(&sorted(patches), out)
     }
 
     /// Rejects patches, everything pending when `ids` is empty, and dismisses stale and expired

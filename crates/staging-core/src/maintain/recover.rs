@@ -10,7 +10,7 @@ use atomic_fs::{
 use rusqlite::Connection;
 
 use crate::decide::changes::{changes as changes_of, reverse_all};
-use crate::decide::conclude::{ChangedDirs, commit, doubt, reason_of_conflicts, roll_back};
+use crate::decide::conclude::{commit, doubt, reason_of_conflicts, roll_back};
 use crate::decide::set_ids;
 use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
@@ -339,8 +339,7 @@ fn record(write: &mut Write<'_>, recovered: &Recovered) -> Result<Option<ApplyId
     }
     let committed = match recovered.outcome {
         RecoveredOutcome::Committed => {
-            let dirs = ChangedDirs { made: &recovered.made_dirs, removed: &recovered.removed_dirs };
-            commit(write, apply, dirs)?;
+            commit(write, apply, &recovered.made_dirs, &recovered.removed_dirs)?;
             true
         }
         RecoveredOutcome::RolledBack => {

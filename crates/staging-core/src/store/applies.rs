@@ -3,8 +3,6 @@
 use atomic_fs::RelPath;
 use rusqlite::Connection;
 use rusqlite::types::FromSql;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::approval::{Approval, ApprovalMeans};
 use crate::error::{Result, StagingError};
@@ -14,7 +12,7 @@ use crate::patch::Patch;
 use crate::report::{ApplyOutcome, ApplyStatus, InDoubtApply, PatchApply};
 use crate::signature::Signature;
 use crate::signing::set_signature;
-use crate::store::columns::{change, from_sql, row, rows};
+use crate::store::columns::{change, from_json, from_sql, row, rows, to_json};
 use crate::store::write::Write;
 
 /// What is recorded of an apply, an undo or a redo when it starts, in addition to its patches.
@@ -97,15 +95,7 @@ fn column<T: FromSql>(connection: &Connection, apply: ApplyId, statement: &str) 
     Ok(connection.prepare_cached(statement)?.query_row([apply], |row| row.get(0))?)
 }
 
-/// The data in a column of JSON; empty when the column is.
-fn from_json<T: DeserializeOwned + Default>(text: Option<String>) -> Result<T> {
-    let Some(text) = text else { return Ok(T::default()) };
-    serde_json::from_str(&text).map_err(|error| StagingError::damaged_store(error.to_string()))
-}
-
-fn to_json(data: &impl Serialize) -> Result<String> {
-    serde_json::to_string(data).map_err(|error| StagingError::damaged_store(error.to_string()))
-}
+const DIRS: &str = "the directories of an apply";
 
 /// Records the directories that an apply made, for its undo.
 pub(crate) fn set_made_dirs(
@@ -115,7 +105,7 @@ pub(crate) fn set_made_dirs(
 ) -> Result<()> {
     if !dirs.is_empty() {
         let statement = "UPDATE applies SET made_dirs = ?2 WHERE id = ?1";
-        change(connection, statement, (apply, to_json(&dirs)?))?;
+        change(connection, statement, (apply, to_json(&dirs, DIRS)?))?;
     }
     Ok(())
 }
@@ -123,7 +113,7 @@ pub(crate) fn set_made_dirs(
 /// The directories that an apply made; none when it made none, or when an older version
 /// applied it.
 pub(crate) fn made_dirs(connection: &Connection, apply: ApplyId) -> Result<Vec<RelPath>> {
-    from_json(column(connection, apply, "SELECT made_dirs FROM applies WHERE id = ?1")?)
+    from_json(column(connection, apply, "SELECT made_dirs FROM applies WHERE id = ?1")?, DIRS)
 }
 
 /// A directory, and its permission bits where they are known.
@@ -137,19 +127,20 @@ pub(crate) fn set_removed_dirs(
 ) -> Result<()> {
     let statement = "UPDATE applies SET removed_dirs = ?2
          WHERE id = ?1 AND (removed_dirs IS NOT NULL OR ?3)";
-    change(connection, statement, (apply, to_json(&dirs)?, !dirs.is_empty())).map(drop)
+    change(connection, statement, (apply, to_json(&dirs, DIRS)?, !dirs.is_empty())).map(drop)
 }
 
 /// The directories that an apply removed or emptied, outermost first.
 pub(crate) fn removed_dirs(connection: &Connection, apply: ApplyId) -> Result<Vec<RemovedDir>> {
-    from_json(column(connection, apply, "SELECT removed_dirs FROM applies WHERE id = ?1")?)
+    from_json(column(connection, apply, "SELECT removed_dirs FROM applies WHERE id = ?1")?, DIRS)
 }
 
 /// The directories that changes of agents' settings for Greenroom made.
 pub(crate) fn own_made_dirs(connection: &Connection) -> Result<Vec<RelPath>> {
     let statement = "SELECT made_dirs FROM applies WHERE own = 1 AND undone_by IS NULL
          AND state = 'committed' AND made_dirs IS NOT NULL";
-    let made: Vec<Vec<RelPath>> = rows(connection, statement, [], |row| from_json(row.get(0)?))?;
+    let made: Vec<Vec<RelPath>> =
+        rows(connection, statement, [], |row| from_json(row.get(0)?, DIRS))?;
     Ok(made.into_iter().flatten().collect())
 }
 

@@ -2,9 +2,11 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params, Row, ToSql};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::approval::ApprovalMeans;
-use crate::error::Result;
+use crate::error::{Result, StagingError};
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiscardReason, Operation, PatchState};
 use crate::report::ApplyOutcome;
@@ -63,6 +65,22 @@ pub(crate) fn change(
     values: impl Params,
 ) -> Result<usize> {
     Ok(connection.prepare_cached(statement)?.execute(values)?)
+}
+
+/// The data in a column of JSON; empty when the column is.
+pub(crate) fn from_json<T: DeserializeOwned + Default>(
+    text: Option<String>,
+    what: &str,
+) -> Result<T> {
+    let Some(text) = text else { return Ok(T::default()) };
+    serde_json::from_str(&text)
+        .map_err(|error| StagingError::damaged_store(format!("{what} cannot be read: {error}")))
+}
+
+/// Data for a column of JSON.
+pub(crate) fn to_json(data: &impl Serialize, what: &str) -> Result<String> {
+    serde_json::to_string(data)
+        .map_err(|error| StagingError::damaged_store(format!("{what} cannot be written: {error}")))
 }
 
 macro_rules! column {

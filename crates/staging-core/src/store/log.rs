@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use crate::error::{Result, StagingError};
 use crate::event::{EVENT_SCHEMA, Event, EventRecord, LogCheck};
-use crate::store::columns::{change, from_sql, limited, row, sql};
+use crate::store::columns::{change, from_sql, limited, row, sql, to_json};
 use crate::time::Timestamp;
 
 /// The last event's place and hash.
@@ -38,9 +38,7 @@ pub(crate) fn append(
     at: Timestamp,
     event: Event,
 ) -> Result<EventRecord> {
-    let payload = serde_json::to_string(&event).map_err(|error| {
-        StagingError::damaged_store(format!("an event cannot be written: {error}"))
-    })?;
+    let payload = to_json(&event, "an event")?;
     let seq = head.seq + 1;
     let hash = chain(&head.hash, seq, at, &payload);
     let statement = "INSERT INTO events(seq, at_ms, payload, hash) VALUES(?1, ?2, ?3, ?4)";

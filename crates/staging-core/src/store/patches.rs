@@ -9,7 +9,9 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiffSummary, DiscardReason, Patch, PatchState};
 use crate::signature::Signature;
 use crate::signing::patch_signature;
-use crate::store::columns::{change, exists, from_sql, limited, row, rows, sql};
+use crate::store::columns::{
+    change, exists, from_json, from_sql, limited, row, rows, sql, to_json,
+};
 use crate::store::contents;
 use crate::store::write::Write;
 use crate::time::Age;
@@ -51,7 +53,7 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
             removed: from_sql(row.get(23)?),
             full_replace: row.get(24)?,
             binary: row.get(25)?,
-            remarks: remarks(row)?,
+            remarks: from_json(row.get(26)?, "a patch's remarks")?,
         },
         created_at: row.get(27)?,
         updated_at: row.get(28)?,
@@ -97,15 +99,6 @@ fn staged(row: &Row<'_>) -> Result<Option<Fingerprint>> {
         mode: row.get(19)?,
         bytes: from_sql(row.get(20)?),
     }))
-}
-
-fn remarks(row: &Row<'_>) -> Result<Vec<String>> {
-    match row.get_ref(26)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-        None => Ok(Vec::new()),
-        Some(json) => serde_json::from_str(json).map_err(|error| {
-            StagingError::damaged_store(format!("a patch's remarks cannot be read: {error}"))
-        }),
-    }
 }
 
 pub(crate) fn find(connection: &Connection, id: PatchId) -> Result<Option<Patch>> {
@@ -211,18 +204,12 @@ pub(crate) fn sessions_at(
     path: &RelPath,
     but: SessionId,
 ) -> Result<Vec<SessionId>> {
-    let mut found = Vec::new();
-    for statement in [
-        "SELECT session FROM patches WHERE state = 'pending' AND path = ?1 AND session <> ?2",
-        "SELECT session FROM patches
-         WHERE state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1 AND session <> ?2",
-    ] {
-        let values = (path.as_bytes(), but);
-        found.extend(rows(connection, statement, values, |row| Ok(row.get::<_, SessionId>(0)?))?);
-    }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
+    let statement = "SELECT session FROM patches
+             WHERE state = 'pending' AND path = ?1 AND session <> ?2
+         UNION SELECT session FROM patches
+             WHERE state = 'pending' AND rename_to IS NOT NULL AND rename_to = ?1 AND session <> ?2
+         ORDER BY session";
+    rows(connection, statement, (path.as_bytes(), but), |row| Ok(row.get(0)?))
 }
 
 /// The patches of an apply, by path.
@@ -256,9 +243,7 @@ pub(crate) fn insert(
     let staged = patch.staged.as_ref();
     let remarks = match patch.diff.remarks.as_slice() {
         [] => None,
-        some => Some(serde_json::to_string(some).map_err(|error| {
-            StagingError::damaged_store(format!("remarks cannot be written: {error}"))
-        })?),
+        some => Some(to_json(&some, "a patch's remarks")?),
     };
     change(
         connection,
