@@ -182,11 +182,8 @@ impl Inner {
     /// power cut: one sync more, whatever the number of files, when they lie in one
     /// pack.
     fn beside_undo_data<T>(&self, patches: &[Patch], work: impl FnOnce() -> T) -> (T, Result<()>) {
-        let bases: Vec<Digest> = patches
-            .iter()
-            .filter_map(|patch| patch.base.as_ref())
-            .map(|base| base.content.digest)
-            .collect();
+        let digest = |patch: &Patch| Some(patch.base?.content.digest);
+        let bases: Vec<Digest> = patches.iter().filter_map(digest).collect();
         if bases.is_empty() {
             return (work(), Ok(()));
         }

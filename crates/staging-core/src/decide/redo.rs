@@ -9,7 +9,7 @@ use crate::patch::{DiscardReason, Patch, PatchState};
 use crate::report::{RedoReport, Reversible};
 use crate::request::RedoRequest;
 use crate::signing::set_signature;
-use crate::store::applies::Start;
+use crate::store::applies::{FORGOTTEN, Reversal, Start};
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {
@@ -62,15 +62,12 @@ impl Inner {
         self.store.read(|connection| {
             let newest = || applies::newest_undone(connection)?.ok_or(StagingError::NothingToRedo);
             let apply = asked.map_or_else(newest, Ok)?;
-            let refused = |reason: String| Err(StagingError::NotRedoable { apply, reason });
+            let refused =
+                |reason: &str| Err(StagingError::NotRedoable { apply, reason: reason.to_owned() });
             match applies::reversal(connection, apply)? {
-                None => return refused("there is no such apply".to_owned()),
-                Some(standing) if standing.undone_by.is_none() => {
-                    return refused("it was not undone".to_owned());
-                }
-                Some(standing) if standing.is_forgotten => {
-                    return refused("it is older than old contents are kept".to_owned());
-                }
+                None => return refused("there is no such apply"),
+                Some(Reversal { undone_by: None, .. }) => return refused("it was not undone"),
+                Some(Reversal { is_forgotten: true, .. }) => return refused(FORGOTTEN),
                 Some(_) => {}
             }
             let patches = patches::of_apply(connection, apply)?;
@@ -82,7 +79,7 @@ impl Inner {
             if let Some(patch) = patches.iter().find(decided) {
                 let (id, state) = (patch.id, patch.state);
                 let reason = patch.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-                return refused(format!("{id} is {state}{reason}"));
+                return refused(&format!("{id} is {state}{reason}"));
             }
             Ok(Reversible { apply, signature: set_signature(&patches), patches })
         })

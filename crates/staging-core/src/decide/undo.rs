@@ -18,7 +18,7 @@ use crate::locks::unpoisoned;
 use crate::patch::{Operation, Patch, PatchState};
 use crate::report::{Reversible, UndoReport};
 use crate::signing::{set_signature, signature_of_several};
-use crate::store::applies::{RemovedDir, Start};
+use crate::store::applies::{FORGOTTEN, RemovedDir, Reversal, Start};
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {
@@ -67,16 +67,17 @@ impl DiskOwner {
         let target = inner.latest_undoable(apply)?;
         let applied = inner.store.peek(|connection| patches::of_apply(connection, target))?;
         let left = inner.left_empty(target, &applied)?;
+        let refused = |reason: &str| {
+            Err(StagingError::NotUndoable { apply: target, reason: reason.to_owned() })
+        };
         let Some(changes) = reverse_all(&applied, &left) else {
-            let reason = "its record is not complete".to_owned();
-            return Err(StagingError::NotUndoable { apply: target, reason });
+            return refused("its record is not complete");
         };
         let recorded =
             inner.store.peek(|connection| applies::approved_signature(connection, target))?;
         let found = [set_signature(&applied), signature_of_several(&applied)];
         if recorded.is_some_and(|recorded| !found.contains(&recorded)) {
-            let reason = "its record is not what was approved".to_owned();
-            return Err(StagingError::NotUndoable { apply: target, reason });
+            return refused("its record is not what was approved");
         }
         let (by, set_id) = inner.store.write(|write| {
             let start = Start { undoes: Some(target), ..Start::by(approval) };
@@ -157,23 +158,17 @@ impl Inner {
             let Some(apply) = asked else {
                 return applies::newest_undoable(connection)?.ok_or(StagingError::NothingToUndo);
             };
-            let refused = |reason: String| Err(StagingError::NotUndoable { apply, reason });
-            let Some(standing) = applies::reversal(connection, apply)? else {
-                return refused("there is no such apply".to_owned());
+            let reason = match applies::reversal(connection, apply)? {
+                None => "there is no such apply".to_owned(),
+                Some(Reversal { undone_by: Some(by), .. }) => format!("it was undone by {by}"),
+                Some(Reversal { is_undo: true, .. }) => {
+                    "it is an undo itself: `redo` applies the changes again".to_owned()
+                }
+                Some(Reversal { is_forgotten: true, .. }) => FORGOTTEN.to_owned(),
+                Some(Reversal { is_committed: true, .. }) => return Ok(apply),
+                Some(_) => "it never reached the disk".to_owned(),
             };
-            match standing {
-                applies::Reversal { undone_by: Some(by), .. } => {
-                    refused(format!("it was undone by {by}"))
-                }
-                applies::Reversal { is_undo: true, .. } => {
-                    refused("it is an undo itself: `redo` applies the changes again".to_owned())
-                }
-                applies::Reversal { is_forgotten: true, .. } => {
-                    refused("it is older than old contents are kept".to_owned())
-                }
-                applies::Reversal { is_committed: true, .. } => Ok(apply),
-                _ => refused("it never reached the disk".to_owned()),
-            }
+            Err(StagingError::NotUndoable { apply, reason })
         })
     }
 }

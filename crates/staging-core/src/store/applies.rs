@@ -195,6 +195,9 @@ pub(crate) fn of_patch(connection: &Connection, patch: PatchId) -> Result<Vec<Pa
     })
 }
 
+/// Why an apply with a forgotten patch can be neither undone nor redone.
+pub(crate) const FORGOTTEN: &str = "it is older than old contents are kept";
+
 /// What decides whether an apply can be undone or redone.
 pub(crate) struct Reversal {
     pub(crate) is_committed: bool,
