@@ -176,13 +176,13 @@ fn find_among(records: &Records<'_>, canonical_root: &Path) -> Result<WorkspaceS
             found.unclaimed.push(unclaimed(dir, record));
         } else if record.identity.is_certainly(&this) {
             match live(&record)? {
-                Live::Exactly(other) if other == this => {
+                Some(other) if other == this => {
                     claims.push((dir, StateFound::OtherName { name: record.root }));
                 }
-                Live::Exactly(_) => {}
-                Live::Gone => claims.push((dir, StateFound::Moved { from: record.root })),
+                Some(_) => {}
+                None => claims.push((dir, StateFound::Moved { from: record.root })),
             }
-        } else if record.identity.may_be(&this) && matches!(live(&record)?, Live::Gone) {
+        } else if record.identity.may_be(&this) && live(&record)?.is_none() {
             found.unclaimed.push(unclaimed(dir, record));
         }
     }
@@ -221,7 +221,7 @@ pub fn adopt_state(base: &Path, canonical_root: &Path, state: &Path) -> Result<(
     };
     if let Some(record) = record_of(state)?
         && record.root != canonical_root
-        && let Live::Exactly(_) = live(&record)?
+        && live(&record)?.is_some()
     {
         let root = record.root.display();
         return refused(state, format!("belongs to `{root}`, which is still there"));
@@ -251,7 +251,7 @@ pub fn known_states(base: &Path) -> Result<Vec<KnownState>> {
         let needs_recovery = has_journal(&dir) || counts(&dir, UNDECIDED);
         let (root, found) = match record_of(&dir) {
             Ok(Some(record)) => {
-                let found = live(&record).map(|live| matches!(live, Live::Exactly(_)));
+                let found = live(&record).map(|found| found.is_some());
                 (Some(record.root), found)
             }
             Ok(None) => (None, Ok(false)),
@@ -278,12 +278,11 @@ pub(crate) fn claim(state: &Path, canonical_root: &Path) -> Result<()> {
         Some(known) if known == record => return Ok(()),
         Some(known) if known.root == canonical_root && known.identity.is_still(&this) => {}
         Some(known) if known.root == canonical_root => return Err(others(state, &known)),
-        Some(known) if known.identity.is_certainly(&this) => {
+        Some(known) if known.identity.is_certainly(&this) => match live(&known)? {
             // The directory is opened by another of its paths.
-            if matches!(live(&known)?, Live::Exactly(other) if other == this) {
-                return Ok(());
-            }
-        }
+            Some(other) if other == this => return Ok(()),
+            _ => {}
+        },
         Some(known) => return Err(others(state, &known)),
         None => {}
     }
@@ -303,25 +302,16 @@ fn others(state: &Path, known: &Record) -> StagingError {
     StagingError::StateDir { path: state.to_owned(), reason }
 }
 
-/// What is at the path of a state's workspace.
-enum Live {
-    /// The workspace, or a new mount of it, with this identity.
-    Exactly(Identity),
-    /// Nothing, or another directory.
-    Gone,
-}
-
-fn live(record: &Record) -> Result<Live> {
+/// The identity of the workspace of a state, or of a new mount of it, at its path; `None` when
+/// nothing is there, or another directory.
+fn live(record: &Record) -> Result<Option<Identity>> {
     let found = match Identity::of(&record.root) {
         Ok(found) => found,
         // Without permission it is unknown; the workspace may be there.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Some(record.identity),
         Err(error) => return Err(failed("look at", &record.root)(error)),
     };
-    Ok(match found {
-        Some(found) if record.identity.is_still(&found) => Live::Exactly(found),
-        _ => Live::Gone,
-    })
+    Ok(found.filter(|found| record.identity.is_still(found)))
 }
 
 fn unclaimed(dir: PathBuf, record: Record) -> UnclaimedState {
