@@ -205,10 +205,8 @@ impl Inner {
         }
         report.recovered = done;
         // An apply whose record is incomplete is in doubt: its changes are unknown.
-        let undecided = match failed.is_none() {
-            true => self.store.read(applies::undecided)?,
-            false => Vec::new(),
-        };
+        let undecided =
+            if failed.is_none() { self.store.read(applies::undecided)? } else { Vec::new() };
         for (apply, set) in undecided {
             let is_known = self.store.read(|connection| {
                 Ok(changes(connection, apply)?.is_some()

@@ -162,15 +162,12 @@ impl Inner {
         }
         match (&patch.base, stat) {
             (None, None) => Ok(Freshness::Unchanged),
-            // A directory that was to be created exists, whoever created it.
+            // A directory that was to be created exists, whoever created it; or the session empties
+            // the directory, which is removed then: the apply checks that.
             (None, Some(stat))
-                if stat.kind == FileKind::Directory && patch.kind() == EntryKind::Directory =>
-            {
-                Ok(Freshness::Unchanged)
-            }
-            // The session empties the directory, which is removed then; the apply checks that.
-            (None, Some(stat))
-                if stat.kind == FileKind::Directory && self.frees_below(patch, &patch.path)? =>
+                if stat.kind == FileKind::Directory
+                    && (patch.kind() == EntryKind::Directory
+                        || self.frees_below(patch, &patch.path)?) =>
             {
                 Ok(Freshness::Unchanged)
             }

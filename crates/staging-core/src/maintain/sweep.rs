@@ -332,22 +332,11 @@ impl Inner {
     ///
     /// Stops between two steps at the deadline; the next walk begins where this one stopped.
     pub(crate) fn sweep_state(&self, deadline: Option<Instant>) -> Result<Swept> {
-        let state = &self.options.state_dir;
-        let mut steps: Vec<SweepStep> = self
-            .blobs
-            .folders()
-            .map_err(failed("sweep", state))?
-            .into_iter()
-            .map(SweepStep::Folder)
-            .collect();
-        steps.extend(
-            self.blobs
-                .packs()
-                .list()
-                .map_err(failed("sweep", state))?
-                .into_iter()
-                .map(SweepStep::Pack),
-        );
+        let in_state = || failed("sweep", &self.options.state_dir);
+        let folders = self.blobs.folders().map_err(in_state())?;
+        let packs = self.blobs.packs().list().map_err(in_state())?;
+        let mut steps: Vec<SweepStep> = folders.into_iter().map(SweepStep::Folder).collect();
+        steps.extend(packs.into_iter().map(SweepStep::Pack));
         steps.push(SweepStep::Quarantine);
         let from = match deadline {
             Some(_) => self.sweep_from.load(Ordering::Relaxed) % steps.len(),
@@ -362,8 +351,7 @@ impl Inner {
             }
             match step {
                 SweepStep::Folder(folder) => {
-                    let (own, temporary) =
-                        self.blobs.own_files(folder).map_err(failed("sweep", state))?;
+                    let (own, temporary) = self.blobs.own_files(folder).map_err(in_state())?;
                     swept.removed += temporary + self.remove_unneeded(&own)?;
                 }
                 SweepStep::Pack(pack) => {
@@ -375,7 +363,7 @@ impl Inner {
                     swept.bytes += bytes;
                 }
                 SweepStep::Quarantine => {
-                    swept.removed += self.quarantine.sweep().map_err(failed("sweep", state))?
+                    swept.removed += self.quarantine.sweep().map_err(in_state())?
                 }
             }
         }
