@@ -1,9 +1,10 @@
 //! A workspace: the tree whose files are protected, and the state beside it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{FsError, IfThere as _};
+use crate::locations::Locations;
 use crate::options::Options;
 use crate::os::dir_cache::DirCache;
 use crate::os::disk::Disk;
@@ -34,24 +35,6 @@ pub struct Workspace<D: Disk = SystemDisk> {
     disk: D,
     locations: Locations<D>,
     policy: Policy,
-}
-
-/// Where a workspace's tree and state lie on a disk.
-pub struct Locations<D: Disk> {
-    /// The tree.
-    pub root: D::Dir,
-    /// The tree's path, canonical; absolute symlinks are read against it.
-    pub root_path: PathBuf,
-    /// Where journals are written.
-    pub journals: D::Dir,
-    /// Where displaced bytes of users are kept.
-    pub conflicts: D::Dir,
-    /// The same as a path, to tell people.
-    pub conflicts_path: PathBuf,
-    /// The lock's file, always on the machine's own file system.
-    pub lock_path: PathBuf,
-    /// The state directory as a path below the root, if it lies there.
-    pub own_state: Option<RelPath>,
 }
 
 impl Workspace {
@@ -146,12 +129,6 @@ impl<D: Disk> Workspace<D> {
     }
 
     fn cache(&self) -> DirCache<'_, D> {
-        DirCache::new(
-            &self.disk,
-            &self.locations.root,
-            &self.locations.conflicts,
-            &self.locations.conflicts_path,
-            &self.policy.options,
-        )
+        DirCache::new(&self.disk, &self.locations, &self.policy.options)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::FsError;
 use crate::git_facts::GitFacts;
+use crate::locations::Locations;
 use crate::options::Options;
 use crate::os::disk::{Disk, is_symlink_error};
 use crate::refusal::Refusal;
@@ -19,9 +19,7 @@ mod tree;
 /// The disk below one workspace's root, with directory handles opened once.
 pub(crate) struct DirCache<'a, D: Disk> {
     pub disk: &'a D,
-    pub root: &'a D::Dir,
-    pub conflicts: &'a D::Dir,
-    pub conflicts_path: &'a PathBuf,
+    pub locations: &'a Locations<D>,
     pub options: &'a Options,
     /// Whether a directory could not be synced in the middle of the swaps. Held while one
     /// is, since only one of two concurrent syncs reports a failure.
@@ -43,19 +41,11 @@ struct Dirs<D: Disk> {
 }
 
 impl<'a, D: Disk> DirCache<'a, D> {
-    pub(crate) fn new(
-        disk: &'a D,
-        root: &'a D::Dir,
-        conflicts: &'a D::Dir,
-        conflicts_path: &'a PathBuf,
-        options: &'a Options,
-    ) -> Self {
+    pub(crate) fn new(disk: &'a D, locations: &'a Locations<D>, options: &'a Options) -> Self {
         let dirs = Mutex::new(Dirs { open: HashMap::new(), closed: HashMap::new() });
         Self {
             disk,
-            root,
-            conflicts,
-            conflicts_path,
+            locations,
             options,
             sync_failed: Mutex::new(false),
             dirs,
@@ -100,8 +90,8 @@ impl<'a, D: Disk> DirCache<'a, D> {
     }
 
     fn open_dir(&self, path: Option<&RelPath>) -> Result<D::Dir, FsError> {
-        let opened = self.disk.open_dir_beneath(self.root, path, self.options.allow_other_mounts);
-        opened.map_err(|source| match path {
+        let (root, cross_mounts) = (&self.locations.root, self.options.allow_other_mounts);
+        self.disk.open_dir_beneath(root, path, cross_mounts).map_err(|source| match path {
             Some(path) if is_symlink_error(&source) && self.has_made_way(path) => {
                 FsError::io("open", path)(io::ErrorKind::NotFound.into())
             }

@@ -27,12 +27,13 @@ pub(crate) fn keep<D: Disk>(
     slot: &RelPath,
     path: &RelPath,
 ) -> Result<DisplacedEdit, FsError> {
-    let (disk, conflicts) = (cache.disk, cache.conflicts);
+    let (disk, conflicts) = (cache.disk, &cache.locations.conflicts);
     let dir = cache.parent(slot)?;
     let failed = || FsError::io("keep the displaced content of", path);
     for attempt in 0_u32.. {
         let name = file_name(slot, path, attempt);
-        let kept = || DisplacedEdit { path: path.clone(), file: cache.conflicts_path.join(&name) };
+        let file = cache.locations.conflicts_path.join(&name);
+        let kept = || DisplacedEdit { path: path.clone(), file: file.clone() };
         let (from, to) = ((&*dir, slot.file_name()), (conflicts, name.as_bytes()));
         match disk.rename(from, to) {
             Ok(()) => {
@@ -93,7 +94,7 @@ fn needs_copy(error: &io::Error) -> bool {
 /// Copies under another name first, so that nothing half copied looks like a user's bytes.
 fn copy<D: Disk>(cache: &DirCache<'_, D>, from: &D::File, name: &[u8]) -> io::Result<()> {
     use std::io::Read as _;
-    let (disk, conflicts) = (cache.disk, cache.conflicts);
+    let (disk, conflicts) = (cache.disk, &cache.locations.conflicts);
     if disk.stat(conflicts, name).if_found()?.is_some() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
@@ -125,7 +126,7 @@ fn copy<D: Disk>(cache: &DirCache<'_, D>, from: &D::File, name: &[u8]) -> io::Re
 /// Removes what a crash left of a copy. Nothing that is kept has such a name: the slot's
 /// comes first in it, without its dot.
 pub(crate) fn remove_partial<D: Disk>(cache: &DirCache<'_, D>) -> Result<(), FsError> {
-    let (disk, conflicts) = (cache.disk, cache.conflicts);
+    let (disk, conflicts) = (cache.disk, &cache.locations.conflicts);
     for entry in disk.list(conflicts).map_err(FsError::state("list", "conflicts"))? {
         if is_slot_name(&entry.name) {
             disk.remove_file(conflicts, &entry.name)

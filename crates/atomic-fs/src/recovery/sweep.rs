@@ -39,7 +39,7 @@ pub(crate) fn run<D: Disk>(
     let mut dirs: Vec<Option<RelPath>> = vec![None];
     while let Some(dir) = dirs.pop() {
         let opened = match cache.disk.open_dir_beneath(
-            cache.root,
+            &cache.locations.root,
             dir.as_ref(),
             cache.options.allow_other_mounts,
         ) {
