@@ -37,7 +37,7 @@ pub(super) fn is_empty(text: &str) -> bool {
 }
 
 /// Whether an object in the text has a key; a text that cannot be read has none.
-pub(super) fn has(text: &str, at: &[&str]) -> bool {
+pub(super) fn has(text: &str, at: &[String]) -> bool {
     let text = text.strip_prefix(MARK).unwrap_or(text);
     let Ok(root) = CstRootNode::parse(text, &options()) else { return false };
     let Some(top) = root.object_value() else { return false };
@@ -115,7 +115,7 @@ enum Missing {
 /// The object that holds the last key; nothing when it is not there and is not to be made.
 fn parent<'k>(
     top: &CstObject,
-    at: &[&'k str],
+    at: &'k [String],
     missing: Missing,
 ) -> Result<Option<(CstObject, &'k str)>, String> {
     let [path @ .., key] = at else { return Ok(None) };
@@ -142,12 +142,12 @@ fn property(object: &CstObject, key: &str) -> Result<Option<CstObjectProp>, Stri
     }
 }
 
-fn list(there: &CstObjectProp, at: &[&str]) -> Result<CstArray, String> {
+fn list(there: &CstObjectProp, at: &[String]) -> Result<CstArray, String> {
     there.array_value().ok_or_else(|| format!("`{}` is not a list", at.join(".")))
 }
 
 /// Takes away objects that are empty now, from the innermost out.
-fn prune(top: &CstObject, at: &[&str]) {
+fn prune(top: &CstObject, at: &[String]) {
     let Some((key, path)) = at.split_last() else { return };
     let parent = path.iter().try_fold(top.clone(), |object, key| object.object_value(key));
     let Some(parent) = parent else { return };
@@ -191,10 +191,14 @@ mod tests {
     use super::*;
 
     fn wants() -> Vec<Want> {
+        let at = |keys: [&str; 2]| keys.map(str::to_owned).to_vec();
         vec![
-            Want::Set { at: &["mcpServers", "greenroom"], value: json!({"command": "greenroom"}) },
-            Want::Include { at: &["permissions", "deny"], value: json!("Write") },
-            Want::Include { at: &["permissions", "deny"], value: json!("Edit") },
+            Want::Set {
+                at: at(["mcpServers", "greenroom"]),
+                value: json!({"command": "greenroom"}),
+            },
+            Want::Include { at: at(["permissions", "deny"]), value: json!("Write") },
+            Want::Include { at: at(["permissions", "deny"]), value: json!("Edit") },
         ]
     }
 

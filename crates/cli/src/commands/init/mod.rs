@@ -17,7 +17,7 @@ use staging_core::{
     RelPath, Selector, StagingOptions, set_signature,
 };
 
-use self::agents::{Format, Scope, Settings};
+use self::agents::{AgentSettings, Format, Scope, Settings, SettingsFile};
 use super::approval::{ask, asked, missing, unasked};
 use super::context::{Context, tidy};
 use super::options::{options, umask, wait_observer};
@@ -76,18 +76,18 @@ fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Resu
 /// ones, unless one of them is named.
 fn files(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Vec<Settings> {
     let mut files = agents::settings(init.agent, scope);
-    if !init.remove || !agents::has_local(init.agent) {
+    if !init.remove || !agents::of(init.agent).has_local {
         return files;
     }
     match scope {
         Scope::Local => {
             let shared = agents::settings(init.agent, Scope::Shared);
-            files.extend(shared.into_iter().filter(|settings| !settings.is_common));
+            files.extend(shared.into_iter().filter(|settings| !settings.file.is_common));
         }
         Scope::Shared => {
             let local = agents::settings(init.agent, Scope::Local);
             let is_needed = is_set_in(&local, root, folder).is_some();
-            files.retain(|settings| !(settings.is_common && is_needed));
+            files.retain(|settings| !(settings.file.is_common && is_needed));
         }
         Scope::User => {}
     }
@@ -96,7 +96,7 @@ fn files(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Vec<Settings>
 
 /// A note about the other settings of the workspace, when they have entries of Greenroom.
 fn other_settings(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Option<String> {
-    if init.remove || !agents::has_local(init.agent) {
+    if init.remove || !agents::of(init.agent).has_local {
         return None;
     }
     let agent = agent_name(&init.agent);
@@ -123,8 +123,8 @@ fn other_settings(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Opti
 fn is_set_in(settings: &[Settings], root: &Path, folder: &Path) -> Option<&'static str> {
     // A file that cannot be changed holds nothing that was put there.
     let is_set = |each: &&Settings| matches!(change(root, folder, each, true), Ok(Some(_)));
-    let own = settings.iter().filter(|each| !each.is_common);
-    own.filter(is_set).find_map(|each| each.names.last().copied())
+    let own = settings.iter().filter(|each| !each.file.is_common);
+    own.filter(is_set).find_map(|each| each.names.last().map(String::as_str))
 }
 
 /// Where the settings are, how they are staged there, and the folder below that which their names
@@ -139,8 +139,9 @@ fn locations(
         let options = options(global, &location)?;
         return Ok((location, options, PathBuf::new()));
     }
-    let (variable, folder) = agents::user_folder(init.agent);
-    let named = variable.and_then(env::var_os).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let AgentSettings { variable, folder, .. } = agents::of(init.agent);
+    let named =
+        variable.as_ref().and_then(env::var_os).map(PathBuf::from).filter(|dir| dir.is_absolute());
     let (root, folder) = match (named, home()) {
         (Some(named), _) => (named, PathBuf::new()),
         (None, Some(home)) => (home, PathBuf::from(folder)),
@@ -161,9 +162,10 @@ fn change(
     settings: &Settings,
     remove: bool,
 ) -> Result<Option<Proposal>, Failure> {
-    let is_there = |name: &&&str| fs::symlink_metadata(root.join(folder).join(name)).is_ok();
-    let name = settings.names.iter().find(is_there).or(settings.names.last());
-    let name = folder.join(name.copied().unwrap_or_default());
+    let Settings { names, file: SettingsFile { format, wants, unlike, .. } } = settings;
+    let is_there = |name: &&String| fs::symlink_metadata(root.join(folder).join(name)).is_ok();
+    let name = names.iter().find(is_there).or(names.last());
+    let name = folder.join(name.map_or("", String::as_str));
     let path = RelPath::from_path(&name).map_err(|error| Failure::refused(error.to_string()))?;
     let file = root.join(&name);
     let before = match read_regular(&file, SETTINGS_BYTES_MAX) {
@@ -176,25 +178,24 @@ fn change(
     let by_hand = |why: &str| {
         let verb =
             if remove { "Remove by hand what init adds" } else { "Add by hand what is missing" };
-        let words: Vec<_> = settings.wants.iter().map(agents::Want::in_words).collect();
+        let words: Vec<_> = wants.iter().map(agents::Want::in_words).collect();
         Failure::refused(format!("`{}` is not changed: {why}", shown(&file)))
             .about(path.to_escaped())
             .advise(format!("{verb}: {}.", words.join("; ")))
     };
     let bytes = before.as_deref().unwrap_or_default();
     let text = std::str::from_utf8(bytes).map_err(|_| by_hand("it is not UTF-8"))?;
-    let has = match settings.format {
+    let has = match format {
         Format::Json => jsonc::has,
         Format::Toml => toml::has,
     };
-    if !remove && let Some(key) = settings.unlike.iter().find(|key| has(text, key)) {
+    if !remove && let Some(key) = unlike.iter().find(|key| has(text, key)) {
         return Err(by_hand(&format!(
             "it has `{}`, which configures the same in another way",
             key.join(".")
         )));
     }
-    let wants = &settings.wants;
-    let edited = match settings.format {
+    let edited = match format {
         _ if remove && before.is_none() => return Ok(None),
         Format::Json => jsonc::edit(text, wants, remove),
         Format::Toml => toml::edit(text, wants, remove),
@@ -203,7 +204,7 @@ fn change(
     if edited == text {
         return Ok(None);
     }
-    let is_empty = match settings.format {
+    let is_empty = match format {
         Format::Json => jsonc::is_empty(&edited),
         Format::Toml => toml::is_empty(&edited),
     };
@@ -303,8 +304,7 @@ fn report(
     apply: Option<staging_core::ApplyId>,
 ) -> Result<(), Failure> {
     let reach = agents::reach(init.agent, scope).filter(|_| !init.remove);
-    let notes = agents::notes(init.agent, scope, init.remove);
-    let notes = notes.iter().map(|note| (*note).to_owned()).chain(other);
+    let notes = agents::notes(init.agent, scope, init.remove).chain(other);
     if console.json {
         let changed = patches.iter().map(|patch| &patch.path).collect();
         let notes: Vec<String> = reach.into_iter().chain(notes).collect();

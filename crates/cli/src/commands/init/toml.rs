@@ -30,13 +30,13 @@ pub(super) fn is_empty(text: &str) -> bool {
 }
 
 /// Whether a table in the text has a key; a text that cannot be read has none.
-pub(super) fn has(text: &str, at: &[&str]) -> bool {
+pub(super) fn has(text: &str, at: &[String]) -> bool {
     let Ok(document) = text.parse::<DocumentMut>() else { return false };
     let found = at.iter().try_fold(document.as_item(), |item, key| item.get(key));
     found.is_some_and(|item| !item.is_none())
 }
 
-fn set(top: &mut Table, at: &[&str], value: Value) -> Result<(), String> {
+fn set(top: &mut Table, at: &[String], value: Value) -> Result<(), String> {
     let [path @ .., key] = at else { return Ok(()) };
     let mut table: &mut dyn TableLike = top;
     for (depth, key) in path.iter().enumerate() {
@@ -69,7 +69,7 @@ fn set(top: &mut Table, at: &[&str], value: Value) -> Result<(), String> {
     Ok(())
 }
 
-fn unset(table: &mut dyn TableLike, at: &[&str], value: &Value) -> Result<(), String> {
+fn unset(table: &mut dyn TableLike, at: &[String], value: &Value) -> Result<(), String> {
     let [key, rest @ ..] = at else { return Ok(()) };
     let Some(there) = table.get_mut(key) else { return Ok(()) };
     if rest.is_empty() {
@@ -115,10 +115,14 @@ mod tests {
     use super::*;
 
     fn wants() -> Vec<Want> {
+        let set = |at: &[&str], value| Want::Set {
+            at: at.iter().map(|key| (*key).to_owned()).collect(),
+            value,
+        };
         vec![
-            Want::Set { at: &["sandbox_mode"], value: json!("read-only") },
-            Want::Set { at: &["mcp_servers", "greenroom", "command"], value: json!("greenroom") },
-            Want::Set { at: &["mcp_servers", "greenroom", "args"], value: json!(["mcp"]) },
+            set(&["sandbox_mode"], json!("read-only")),
+            set(&["mcp_servers", "greenroom", "command"], json!("greenroom")),
+            set(&["mcp_servers", "greenroom", "args"], json!(["mcp"])),
         ]
     }
 
