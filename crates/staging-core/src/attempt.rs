@@ -15,37 +15,22 @@ const ATTEMPTS_MAX: u32 = 64;
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
-/// What an attempt to change what is pending leads to.
-pub(crate) enum Attempt<T> {
-    Answered(Result<T>),
-    /// An apply that is running holds a patch; nothing was changed.
-    LockedByApply(ApplyId),
-    /// The session was changed meanwhile; nothing was changed by this attempt.
-    Raced,
-}
+/// The result of an attempt to change what is pending.
+pub(crate) type Attempt<T> = Result<T, CommitError>;
 
 /// Why nothing was committed.
 pub(crate) enum CommitError {
     Staging(StagingError),
     /// An apply that is running holds a patch to replace or to discard.
     LockedByApply(ApplyId),
-    /// A content was released by another call: the request is tried again and stores it anew.
-    BlobMissing,
+    /// The session was changed meanwhile, or a content was released by another call: the request is
+    /// tried again and stores it anew.
+    Raced,
 }
 
 impl From<StagingError> for CommitError {
     fn from(error: StagingError) -> Self {
         Self::Staging(error)
-    }
-}
-
-impl<T> From<CommitError> for Attempt<T> {
-    fn from(error: CommitError) -> Self {
-        match error {
-            CommitError::LockedByApply(apply) => Self::LockedByApply(apply),
-            CommitError::BlobMissing => Self::Raced,
-            CommitError::Staging(error) => Self::Answered(Err(error)),
-        }
     }
 }
 
@@ -61,13 +46,14 @@ impl Inner {
         let (mut is_reported, mut attempts, mut attempt) = (false, 1, first);
         loop {
             match attempt {
-                Attempt::Answered(answer) => return answer,
-                Attempt::Raced if attempts < ATTEMPTS_MAX => attempts += 1,
-                Attempt::Raced => {
+                Ok(answer) => return Ok(answer),
+                Err(CommitError::Staging(error)) => return Err(error),
+                Err(CommitError::Raced) if attempts < ATTEMPTS_MAX => attempts += 1,
+                Err(CommitError::Raced) => {
                     let what = "another process changes the session all the time".to_owned();
                     return Err(StagingError::Busy { what });
                 }
-                Attempt::LockedByApply(apply) => {
+                Err(CommitError::LockedByApply(apply)) => {
                     // Recovery decides an apply that a failed sync left in doubt, but not one that waits
                     // for a person.
                     let has_recovered = self.recover_if_free()?;

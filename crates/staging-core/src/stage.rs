@@ -24,7 +24,7 @@ use atomic_fs::{Digest, RelPath};
 use rusqlite::Connection;
 use tracing::Span;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, CommitError};
 use crate::diffing::Sided;
 use crate::error::Result;
 use crate::ids::SessionId;
@@ -33,7 +33,7 @@ use crate::patch::Patch;
 use crate::session::Session;
 use crate::signing::patch_signature;
 use crate::stage::proposal::{Proposal, Proposed};
-use crate::stage::step::{Committed, Plan, Step, Touched};
+use crate::stage::step::{Plan, Step, Touched};
 use crate::stage::view::{At, View};
 use crate::store::sessions;
 
@@ -155,8 +155,8 @@ impl Inner {
     fn attempt(&self, requests: &[Request<'_>]) -> Vec<Attempt<Vec<Proposed>>> {
         let is_alone = requests.len() == 1;
         let failed = |error| match is_alone {
-            true => Attempt::Answered(Err(error)),
-            false => Attempt::Raced,
+            true => CommitError::Staging(error),
+            false => CommitError::Raced,
         };
         // What each session is, in one consistent state of the store.
         let before = self.store.read(|connection| {
@@ -164,8 +164,8 @@ impl Inner {
         });
         let before: Vec<Result<Before>> = match before {
             Ok(before) => before,
-            Err(error) if is_alone => return vec![failed(error)],
-            Err(_) => return requests.iter().map(|_| Attempt::Raced).collect(),
+            Err(error) if is_alone => return vec![Err(failed(error))],
+            Err(_) => return requests.iter().map(|_| Err(CommitError::Raced)).collect(),
         };
         // What each request makes of what its session sees, signed and compared, with new contents
         // in the store.
@@ -185,8 +185,10 @@ impl Inner {
                 }
                 Err(error) => {
                     self.release_unused(&view.stored, &HashSet::new());
-                    let has_raced = view.has_raced.get();
-                    Err(if has_raced { Attempt::Raced } else { Attempt::Answered(Err(error)) })
+                    Err(match view.has_raced.get() {
+                        true => CommitError::Raced,
+                        false => CommitError::Staging(error),
+                    })
                 }
             }
         };
@@ -198,16 +200,16 @@ impl Inner {
                     plans.push(plan);
                     outcomes.push(None);
                 }
-                Err(outcome) => outcomes.push(Some(outcome)),
+                Err(error) => outcomes.push(Some(Err(error))),
             }
         }
         // All of them in one transaction, with their events.
         let mut committed = match plans.is_empty() {
             true => Vec::new(),
             false => match self.commit_plans(&mut plans) {
-                Ok(committed) => committed.into_iter().map(Attempt::from).collect(),
-                Err(error) if is_alone => vec![Attempt::from(error)],
-                Err(_) => plans.iter().map(|_| Attempt::Raced).collect(),
+                Ok(committed) => committed,
+                Err(error) if is_alone => vec![Err(error)],
+                Err(_) => plans.iter().map(|_| Err(CommitError::Raced)).collect(),
             },
         }
         .into_iter();
@@ -262,14 +264,5 @@ impl Inner {
             Ok(Sided::Held(view.content(&patch.path, &digest)?))
         };
         Ok((side(base)?, side(staged)?))
-    }
-}
-
-impl From<Committed> for Attempt<Vec<Proposed>> {
-    fn from(committed: Committed) -> Self {
-        match committed {
-            Committed::Done(proposed) => Self::Answered(Ok(proposed)),
-            Committed::Raced => Self::Raced,
-        }
     }
 }

@@ -153,7 +153,7 @@ impl DiffStagingLayer {
     fn discard_once(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
         let keep = self.0.keeps_history();
         let discard = || {
-            let outcome: Result<_, CommitError> = self.0.store.write_on(false, |write| {
+            self.0.store.write_on(false, |write| {
                 // Read under the write lock, so that no decision comes in between.
                 let (pending, stale) = named(write, ids)?;
                 if let Some(settled) = stale.iter().find(|patch| !patch.lapsed) {
@@ -165,8 +165,7 @@ impl DiffStagingLayer {
                     discarded.extend(dismiss(write, patch, reason_text)?);
                 }
                 Ok(discarded)
-            });
-            outcome.map_or_else(Attempt::from, |discarded| Attempt::Answered(Ok(discarded)))
+            })
         };
         self.0.retry_while_locked(discard(), discard)
     }
@@ -296,7 +295,7 @@ fn reject(
     pending: &[Patch],
     text: Option<&str>,
     keep: bool,
-) -> Result<Vec<Patch>, CommitError> {
+) -> Attempt<Vec<Patch>> {
     let mut discarded = Vec::with_capacity(pending.len());
     for patch in pending {
         match discard_one(write, patch.id, DiscardReason::Rejected, text, keep)? {

@@ -1,6 +1,6 @@
 //! Opening, finding, closing and expiring sessions.
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, CommitError};
 use crate::decide::discard::{discard_one, dismiss};
 use crate::error::{Result, StagingError};
 use crate::event::Event;
@@ -124,10 +124,8 @@ impl DiffStagingLayer {
             expect,
             text: reason,
         };
-        let end = || match self.0.end_session(id, &ending) {
-            Ok(Ok(closed)) => Attempt::Answered(Ok(closed)),
-            Ok(Err(apply)) => Attempt::LockedByApply(apply),
-            Err(error) => Attempt::Answered(Err(error)),
+        let end = || -> Attempt<ClosedSession> {
+            self.0.end_session(id, &ending)?.map_err(CommitError::LockedByApply)
         };
         self.0.store.with_reserve(|| self.0.retry_while_locked(end(), end))
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use atomic_fs::{Digest, RelPath};
 use rusqlite::Connection;
 
-use crate::attempt::CommitError;
+use crate::attempt::{Attempt, CommitError};
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::{PatchId, SessionId};
@@ -18,8 +18,7 @@ use crate::stage::large;
 use crate::stage::large::is_large;
 use crate::stage::proposal::Proposed;
 use crate::stage::step::{
-    Committed, Plan, Rows, Step, Touched, Written, add_others, has_raced, join_idle,
-    number_revisions, step_at,
+    Plan, Rows, Step, Touched, add_others, has_raced, join_idle, number_revisions, step_at,
 };
 use crate::stage::view::View;
 use crate::store::contents::{Entry, Location, Referred};
@@ -32,16 +31,17 @@ use crate::store::{contents, meta, patches, sessions};
 const PROPOSAL_TOUCH_MS: i64 = 1000;
 
 impl Inner {
-    /// Commits plans of several sessions in one transaction, and returns the answers of each. On an
-    /// error nothing is committed. Contents that the plans stored and nobody refers to are released.
+    /// Commits plans of several sessions in one transaction, except those that were raced, and returns
+    /// the answers of each. On an error of the whole nothing is committed. Contents that the plans
+    /// stored and nobody refers to are released.
     pub(crate) fn commit_plans(
         &self,
         plans: &mut [Plan<'_>],
-    ) -> Result<Vec<Committed>, CommitError> {
+    ) -> Attempt<Vec<Attempt<Vec<Proposed>>>> {
         let mut taken = HashSet::new();
         let committed = match &mut *plans {
             [plan] if is_large(plan) => {
-                self.commit_prepared(plan, &mut taken).map(|committed| vec![committed])
+                self.commit_prepared(plan, &mut taken).map(|proposed| vec![Ok(proposed)])
             }
             _ => {
                 let durable = self.options.durable_proposals;
@@ -50,10 +50,11 @@ impl Inner {
                 let committed = synced.map_err(CommitError::from).and_then(|()| {
                     self.store.write_on(durable, |write| {
                         let each = plans.iter_mut().map(|plan| {
-                            match self.write_plan(write, plan, &mut Rows::New(&mut taken))? {
-                                Written::Done => Ok(Committed::Done(answers(write, plan)?)),
-                                Written::Raced => Ok(Committed::Raced),
+                            if has_raced(write, plan.session, plan.generation)? {
+                                return Ok(Err(CommitError::Raced));
                             }
+                            self.write_plan(write, plan, &mut Rows::New(&mut taken))?;
+                            Ok(Ok(answers(write, plan)?))
                         });
                         each.collect()
                     })
@@ -71,16 +72,14 @@ impl Inner {
         committed
     }
 
-    /// Writes a plan's patches under the store's write lock; its steps have their ids afterwards.
+    /// Writes a plan's patches under the store's write lock, under which it was found not to be raced;
+    /// its steps have their ids afterwards.
     pub(crate) fn write_plan(
         &self,
         write: &mut Write<'_>,
         plan: &mut Plan<'_>,
         rows: &mut Rows<'_>,
-    ) -> Result<Written, CommitError> {
-        if has_raced(write, plan.session, plan.generation)? {
-            return Ok(Written::Raced);
-        }
+    ) -> Attempt<()> {
         let session = sessions::require(write, plan.session)?;
         if session.state != SessionState::Open {
             let (session, state) = (session.id, session.state);
@@ -118,15 +117,10 @@ impl Inner {
         }
         self.check_limits(write, session.id)?;
         self.touch(write, &session, PROPOSAL_TOUCH_MS)?;
-        Ok(Written::Done)
+        Ok(())
     }
 
-    fn discard_old(
-        &self,
-        write: &mut Write<'_>,
-        steps: &[Step],
-        rows: &Rows<'_>,
-    ) -> Result<(), CommitError> {
+    fn discard_old(&self, write: &mut Write<'_>, steps: &[Step], rows: &Rows<'_>) -> Attempt<()> {
         for step in steps.iter().filter(|step| !step.is_idle()) {
             let Some(old) = &step.old else { continue };
             let taken_over = match rows {
@@ -142,7 +136,7 @@ impl Inner {
             }
             // The session has not changed, so an apply holds it.
             let apply = patches::find(write, old.id)?.and_then(|patch| patch.apply);
-            return Err(apply.map_or(CommitError::BlobMissing, CommitError::LockedByApply));
+            return Err(apply.map_or(CommitError::Raced, CommitError::LockedByApply));
         }
         Ok(())
     }
@@ -155,7 +149,7 @@ impl Inner {
         step: &Step,
         mut taken_over: Vec<Digest>,
         taken: &mut HashSet<Entry>,
-    ) -> Result<(), CommitError> {
+    ) -> Attempt<()> {
         for (digest, bytes) in
             step.new.as_deref().map(Patch::contents).into_iter().flatten().flatten()
         {
@@ -171,11 +165,11 @@ impl Inner {
                     // and only while it has no row.
                     let own = put.is_some_and(|put| put.location == Location::Own);
                     if own && !self.blobs.has_own(&digest, bytes) {
-                        return Err(CommitError::BlobMissing);
+                        return Err(CommitError::Raced);
                     }
                     taken.extend(put);
                 }
-                Referred::Gone => return Err(CommitError::BlobMissing),
+                Referred::Gone => return Err(CommitError::Raced),
             }
         }
         Ok(())

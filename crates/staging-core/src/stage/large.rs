@@ -11,16 +11,14 @@ use std::time::{Duration, Instant};
 
 use atomic_fs::RelPath;
 
-use crate::attempt::CommitError;
+use crate::attempt::{Attempt, CommitError};
 use crate::error::{Result, StagingError};
 use crate::ids::PatchId;
 use crate::layer::Inner;
 use crate::owner::{Liveness, Owner};
 use crate::patch::Patch;
 use crate::stage::proposal::Proposed;
-use crate::stage::step::{
-    Committed, Plan, Rows, Step, Written, add_others, has_raced, join_idle, number_revisions,
-};
+use crate::stage::step::{Plan, Rows, Step, add_others, has_raced, join_idle, number_revisions};
 use crate::store::contents::Entry;
 use crate::store::patches;
 use crate::store::patches::Inserted;
@@ -85,28 +83,29 @@ impl Inner {
         &self,
         plan: &mut Plan<'_>,
         taken: &mut HashSet<Entry>,
-    ) -> Result<Committed, CommitError> {
+    ) -> Attempt<Vec<Proposed>> {
         let durable = self.options.durable_proposals;
         let mut first = None;
-        let written = self.prepare(plan, &mut first, taken).and_then(|prepared| {
-            let (Written::Done, Some(first)) = (prepared, first) else {
-                return Ok(Written::Raced);
-            };
+        let written = self.prepare(plan, &mut first, taken).and_then(|()| {
+            let first = first.ok_or(CommitError::Raced)?;
             if durable {
                 // Contents have to be durable before the rows become pending.
                 self.blobs.sync()?;
             }
-            let mut rows = Rows::Prepared(first);
-            self.store.write_on(durable, |write| self.write_plan(write, plan, &mut rows))
+            self.store.write_on(durable, |write| {
+                if has_raced(write, plan.session, plan.generation)? {
+                    return Err(CommitError::Raced);
+                }
+                self.write_plan(write, plan, &mut Rows::Prepared(first))
+            })
         });
-        if !matches!(written, Ok(Written::Done))
+        if written.is_err()
             && let Some(first) = first
             && let Err(error) = self.drop_prepared(first)
         {
             tracing::warn!(%error, "patches that are not pending stay until the next sweep");
         }
-        let Written::Done = written? else { return Ok(Committed::Raced) };
-        Ok(Committed::Done(self.answers_of_large(plan)))
+        written.map(|()| self.answers_of_large(plan))
     }
 
     /// The answers of a large call that was written, made without the write lock. A patch that is in
@@ -159,7 +158,7 @@ impl Inner {
         plan: &mut Plan<'_>,
         first: &mut Option<PatchId>,
         taken: &mut HashSet<Entry>,
-    ) -> Result<Written, CommitError> {
+    ) -> Attempt<()> {
         let owner = Owner::this().name();
         let Plan { session, generation, view, steps, .. } = plan;
         number_revisions(view, steps);
@@ -167,9 +166,9 @@ impl Inner {
         for indices in new.chunks(ROWS_MAX) {
             let begun = Instant::now();
             let (mut marked, mut taken_now) = (*first, HashSet::new());
-            let written = self.store.write_on(false, |write| {
+            self.store.write_on(false, |write| {
                 if has_raced(write, *session, *generation)? {
-                    return Ok(Written::Raced);
+                    return Err(CommitError::Raced);
                 }
                 for index in indices {
                     let step = &mut steps[*index];
@@ -182,14 +181,13 @@ impl Inner {
                         marked = Some(new.id);
                     }
                 }
-                Ok::<_, CommitError>(Written::Done)
+                Ok(())
             })?;
-            let Written::Done = written else { return Ok(written) };
             taken.extend(taken_now);
             *first = marked;
             std::thread::sleep(begun.elapsed().min(PAUSE_MAX));
         }
-        Ok(Written::Done)
+        Ok(())
     }
 
     fn drop_prepared(&self, first: PatchId) -> Result<()> {

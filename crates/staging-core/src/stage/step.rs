@@ -75,21 +75,6 @@ impl Step {
     }
 }
 
-/// How committing a plan ended.
-pub(crate) enum Committed {
-    /// The answer to each of its proposals.
-    Done(Vec<Proposed>),
-    /// The session has changed meanwhile; nothing was written.
-    Raced,
-}
-
-/// How writing a plan ended.
-pub(crate) enum Written {
-    Done,
-    /// As [`Committed::Raced`].
-    Raced,
-}
-
 /// Where the rows of new patches come from.
 pub(crate) enum Rows<'t> {
     /// They are inserted; the set collects the stored contents to which they refer.
