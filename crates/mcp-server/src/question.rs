@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use staging_core::{
-    DiffOptions, DiffStagingLayer, Patch, PatchId, ReviewCommands, Session, Signature,
+    DiffOptions, DiffStagingLayer, Patch, PatchId, ReviewCommands, Selection, Session, Signature,
     StagingError, check_client_approval, escape_for_display,
 };
 
@@ -41,13 +41,7 @@ pub(crate) fn of(
     ids: Option<&[String]>,
 ) -> Result<Question, Failure> {
     let selection = layer.select(&own(layer, session, ids)?)?;
-    if !selection.stale.is_empty() {
-        return Err(StagingError::Stale { patches: selection.stale }.into());
-    }
-    if !selection.lapsed.is_empty() {
-        return Err(StagingError::LostParts { patches: selection.lapsed }.into());
-    }
-    let (patches, signature) = (selection.patches, selection.signature);
+    let Selection { patches, signature, .. } = selection.whole(false)?;
     if patches.is_empty() {
         return Err(StagingError::NothingPending.into());
     }

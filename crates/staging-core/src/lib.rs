@@ -102,7 +102,7 @@ pub use atomic_fs::{
 
 pub use approval::{Approval, ApprovalMeans};
 pub use base::{Base, BaseStat, ContentJson};
-pub use decide::client_approved::check_client_approval;
+pub use decide::client_approved::{check_client_approval, check_diffs};
 pub use diffing::{ChildLimits, Confinement, PluginHost, Policy};
 pub use disk_owner::DiskOwner;
 pub use error::{ErrorKind, Result, StagingError, with_causes};

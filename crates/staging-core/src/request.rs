@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::approval::Approval;
+use crate::error::StagingError;
 use crate::event::ClientApproval;
 use crate::ids::{ApplyId, IdParseError, PatchId, RequestId, SessionId};
 use crate::patch::Patch;
@@ -57,6 +58,23 @@ pub struct Selection {
     /// patch, that were neither refreshed nor dismissed. An apply refuses to leave them out
     /// unless [`ApplyRequest::rest`] is set.
     pub lapsed: Vec<Patch>,
+}
+
+impl Selection {
+    /// The selection, if an apply of it would not leave out a patch; lapsed ones may be left out
+    /// when only the `rest` is wanted.
+    ///
+    /// # Errors
+    /// `Stale` when selected patches were found stale; `LostParts` when patches have lapsed.
+    pub fn whole(self, rest: bool) -> Result<Self, StagingError> {
+        if !self.stale.is_empty() {
+            return Err(StagingError::Stale { patches: self.stale });
+        }
+        if !self.lapsed.is_empty() && !rest {
+            return Err(StagingError::LostParts { patches: self.lapsed });
+        }
+        Ok(self)
+    }
 }
 
 /// Everything that is pending, and what waits for a person.

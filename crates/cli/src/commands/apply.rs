@@ -1,8 +1,8 @@
 //! `apply`: brings reviewed patches to the workspace.
 
 use staging_core::{
-    ApplyReport, ApplyRequest, ApprovalMeans, DiffOptions, Patch, Selector, StagingError,
-    set_signature,
+    ApplyReport, ApplyRequest, ApprovalMeans, DiffOptions, Patch, Selection, Selector,
+    StagingError, check_diffs, set_signature,
 };
 
 use super::approval::{STAYS_PENDING, ask, asked, named, unasked, unconfirmed};
@@ -59,25 +59,17 @@ fn confirm(context: &Context<'_>, request: &ApplyRequest) -> Result<Vec<Patch>, 
     if !context.console.can_ask {
         return Err(unconfirmed("apply"));
     }
-    if !selection.stale.is_empty() {
-        return Err(StagingError::Stale { patches: selection.stale }.into());
-    }
-    if !selection.lapsed.is_empty() && !request.rest {
-        return Err(StagingError::LostParts { patches: selection.lapsed }.into());
-    }
-    let patches = selection.patches;
+    let Selection { patches, signature, lapsed, .. } = selection.whole(request.rest)?;
     if patches.is_empty() {
         return Err(StagingError::NothingPending.into());
     }
-    let unseen = |patch: &&Patch| patch.diff.full_replace;
-    if !request.confirm_full_replace && patches.iter().any(|patch| unseen(&patch)) {
-        let patches = patches.iter().filter(unseen).cloned().collect();
-        return Err(StagingError::ConfirmationMissing { patches }.into());
+    if !request.confirm_full_replace {
+        check_diffs(&patches)?;
     }
     context.console.diff(|out| context.layer.write_diff(&patches, &DiffOptions::default(), out))?;
     context.remark_patches(&patches);
-    remark_stale(context.console, &selection.lapsed);
-    context.console.warn(&format!("signature {}", selection.signature));
+    remark_stale(context.console, &lapsed);
+    context.console.warn(&format!("signature {signature}"));
     let question = format!("Apply {}?", count(patches.len(), "patch", "patches"));
     ask(context.console, &question, "not applied", STAYS_PENDING)?;
     Ok(patches)

@@ -52,7 +52,7 @@ impl DiskOwner {
             return answer_repeated(status);
         }
         // The selected patches that are pending, with their files checked again.
-        let selection = match self.select(&request.ids) {
+        let Selection { patches, signature: found, .. } = match self.select(&request.ids) {
             // Something else than what was approved is pending now.
             Err(StagingError::NotPending {
                 patch,
@@ -61,16 +61,9 @@ impl DiskOwner {
             }) if let Some(expected) = request.expect => {
                 return Err(inner.superseded(&self.patch(patch)?, expected)?);
             }
-            selection => selection?,
+            selection => selection?.whole(request.rest)?,
         };
-        if !selection.stale.is_empty() {
-            return Err(StagingError::Stale { patches: selection.stale });
-        }
-        if !selection.lapsed.is_empty() && !request.rest {
-            return Err(StagingError::LostParts { patches: selection.lapsed });
-        }
         // They have to be what was approved, by someone who may approve them.
-        let Selection { patches, signature: found, .. } = selection;
         if let Some(expected) = request.expect
             && expected != found
         {

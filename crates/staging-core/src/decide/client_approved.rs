@@ -33,7 +33,10 @@ pub fn check_client_approval(patches: &[Patch], expect: Option<Signature>) -> Re
 }
 
 /// Refuses patches that replace a file as a whole: no reviewer has read their diff.
-pub(crate) fn check_diffs(patches: &[Patch]) -> Result<()> {
+///
+/// # Errors
+/// `ConfirmationMissing` with these patches.
+pub fn check_diffs(patches: &[Patch]) -> Result<()> {
     let unseen: Vec<Patch> =
         patches.iter().filter(|patch| patch.diff.full_replace).cloned().collect();
     match unseen.is_empty() {
