@@ -262,11 +262,8 @@ fn insert_new(
     let stays = |step: &&Step| step.is_idle();
     let first = steps.iter().filter(stays).filter_map(Step::now).map(|patch| patch.id).min();
     let mut batch = batch.or(first.filter(|_| are_several));
-    for step in &mut *steps {
-        if step.is_idle() {
-            continue;
-        }
-        let Some(new) = &mut step.new else { continue };
+    let busy_steps = steps.iter_mut().filter(|step| !step.is_idle());
+    for new in busy_steps.filter_map(|step| step.new.as_mut()) {
         new.created_at = write.now;
         new.updated_at = write.now;
         new.batch = batch.or(new.batch);
@@ -287,30 +284,20 @@ fn insert_new(
 /// The answers of a plan that was written, each with the other sessions that have something pending
 /// on its file.
 fn answers(connection: &Connection, plan: &Plan<'_>) -> Result<Vec<Proposed>> {
-    plan.touched
-        .iter()
-        .map(|paths| {
-            let mut answer = answer(plan, paths);
-            let main = paths.first().expect("a proposal concerns a path");
-            add_others(connection, plan.view.session, main, &mut answer)?;
-            Ok(answer)
-        })
-        .collect()
-}
-
-/// The answer for some paths of a plan that was written.
-fn answer(plan: &Plan<'_>, paths: &Touched) -> Proposed {
-    let steps = &plan.steps;
-    let at = |path: &RelPath| step_at(steps, path).and_then(Step::now).cloned();
-    let (main, others) = paths.split_first().expect("a proposal concerns a path");
-    let patch = at(main);
-    let superseded: Option<PatchId> =
-        paths.iter().filter_map(|path| step_at(steps, path)?.superseded()).next();
-    Proposed {
-        withdrawn: patch.is_none(),
-        also_changed: others.iter().filter_map(at).collect(),
-        patch,
-        superseded,
-        also_pending_in: Vec::new(),
-    }
+    let now = |path: &RelPath| step_at(&plan.steps, path)?.now().cloned();
+    let superseded = |path: &RelPath| step_at(&plan.steps, path)?.superseded();
+    let answer = |paths: &Touched| {
+        let (main, others) = paths.split_first().expect("a proposal concerns a path");
+        let patch = now(main);
+        let mut answer = Proposed {
+            withdrawn: patch.is_none(),
+            also_changed: others.iter().filter_map(now).collect(),
+            patch,
+            superseded: paths.iter().find_map(superseded),
+            also_pending_in: Vec::new(),
+        };
+        add_others(connection, plan.view.session, main, &mut answer)?;
+        Ok(answer)
+    };
+    plan.touched.iter().map(answer).collect()
 }

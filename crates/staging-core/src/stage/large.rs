@@ -134,7 +134,7 @@ impl Inner {
                 withdrawn: patch.is_none(),
                 also_changed: touched.iter().skip(1).filter_map(&mut at).collect(),
                 patch,
-                superseded: touched.iter().filter_map(|path| superseded[place(path)?]).next(),
+                superseded: touched.iter().find_map(|path| superseded[place(path)?]),
                 also_pending_in: Vec::new(),
             });
         }
