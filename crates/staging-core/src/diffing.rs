@@ -332,8 +332,11 @@ fn same_content(patch: &Patch) -> bool {
 
 /// Remarks about symbolic links and directories, whose diffs look like those of files.
 fn of_kinds(patch: &Patch, old: &Sided, new: &Sided) -> Vec<String> {
-    let target =
-        |side: &Sided| format!("symbolic link to `{}`", atomic_fs::escape_bytes(side.head()));
+    let target = |side: &Sided| {
+        // Every target is short enough to be held.
+        let target = if let Sided::Held(target) = side { target } else { side.head() };
+        format!("symbolic link to `{}`", atomic_fs::escape_bytes(target))
+    };
     let named = |kind: EntryKind, side: &Sided| match kind {
         EntryKind::File => "file".to_owned(),
         EntryKind::Directory => "directory".to_owned(),

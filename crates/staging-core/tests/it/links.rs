@@ -312,7 +312,7 @@ fn a_patch_of_a_link_has_a_remark_about_its_kind() {
     let world = world();
     let session = world.session("agent");
     world.layer.propose(session, link("f", "d/a")).expect("staged");
-    world.layer.propose(session, link("l", "d/a")).expect("staged");
+    world.layer.propose(session, link("l", "d/a/long/target")).expect("staged");
     world.layer.propose(session, directory("n")).expect("staged");
     let text = String::from_utf8(diff(&world)).expect("UTF-8");
     for part in [
@@ -326,8 +326,11 @@ fn a_patch_of_a_link_has_a_remark_about_its_kind() {
     let pending = world.pending();
     let remarks: Vec<&str> =
         pending.iter().flat_map(|patch| &patch.diff.remarks).map(String::as_str).collect();
-    let expected =
-        ["file replaced by symbolic link to `d/a`", "symbolic link to `d/a`", "directory"];
+    let expected = [
+        "file replaced by symbolic link to `d/a`",
+        "symbolic link to `d/a/long/target`",
+        "directory",
+    ];
     assert_eq!(remarks, expected);
     let kinds: Vec<EntryKind> = pending.iter().map(|patch| patch.kind()).collect();
     assert_eq!(kinds, [EntryKind::Symlink, EntryKind::Symlink, EntryKind::Directory]);
