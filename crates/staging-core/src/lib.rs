@@ -64,6 +64,7 @@ mod approval;
 mod attempt;
 mod base;
 mod boot;
+mod captures;
 mod contents;
 mod decide;
 mod diffing;
@@ -102,6 +103,7 @@ pub use atomic_fs::{
 
 pub use approval::{Approval, ApprovalMeans};
 pub use base::{Base, BaseStat, ContentJson};
+pub use captures::CaptureDir;
 pub use decide::client_approved::{check_client_approval, check_diffs};
 pub use diffing::{ChildLimits, Confinement, PluginHost, Policy};
 pub use disk_owner::DiskOwner;
@@ -136,6 +138,7 @@ pub use sessions::view::{FileStatus, Listed, SessionView};
 pub use signature::Signature;
 pub use signing::set_signature;
 pub use stage::StageRequest;
+pub use stage::import::{FileStamp, ImportItem, Imported, Proof};
 pub use stage::patch_text::{FittedFile, PatchProposed};
 pub use stage::proposal::{PatchNames, PatchRequest, Proposal, Proposed};
 pub use stage::read_base::{Spool, open_without_waiting};

@@ -5,6 +5,7 @@
 //! one transaction and its sync. A batch of one is a batch.
 
 mod commit;
+pub(crate) mod import;
 mod large;
 pub(crate) mod moves;
 mod names;

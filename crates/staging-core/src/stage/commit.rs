@@ -7,6 +7,7 @@ use atomic_fs::{Digest, RelPath};
 use rusqlite::Connection;
 
 use crate::attempt::{Attempt, CommitError};
+use crate::decide::discard::discard_one;
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::{PatchId, SessionId};
@@ -14,6 +15,7 @@ use crate::layer::Inner;
 use crate::patch::{DiscardReason, Patch};
 use crate::session::SessionState;
 use crate::sessions::lifecycle::adopt_orphan;
+use crate::stage::import::UNPROVEN;
 use crate::stage::large;
 use crate::stage::large::is_large;
 use crate::stage::proposal::Proposed;
@@ -107,6 +109,7 @@ impl Inner {
             Rows::Prepared(first) => large::list(write, steps, *first, batch)?,
         }
         self.log_steps(write, view, steps)?;
+        self.lapse_unproven(write, view, steps)?;
         for patch in settled {
             write.log(Event::PatchRefreshed {
                 by: step_at(steps, &patch.path).and_then(Step::now).map(|now| now.id),
@@ -201,6 +204,17 @@ impl Inner {
                 diff: patch.diff.clone(),
             };
             write.log_with_diff(event, step.diff.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Discards the new patches of changes that were made from something unknown, and keeps their
+    /// contents: they were never pending for anybody else.
+    fn lapse_unproven(&self, write: &mut Write<'_>, view: &View<'_>, steps: &[Step]) -> Result<()> {
+        for step in steps.iter().filter(|step| view.unproven.contains(&step.path)) {
+            if let Some(new) = step.new.as_ref().filter(|_| !step.is_idle()) {
+                discard_one(write, new.id, DiscardReason::Stale, Some(UNPROVEN), true)?;
+            }
         }
         Ok(())
     }

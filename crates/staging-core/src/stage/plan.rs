@@ -79,7 +79,7 @@ impl View<'_> {
     }
 
     /// The same at the resolved path.
-    fn propose_at(&mut self, path: &RelPath, proposal: &Proposal) -> Result<Touched> {
+    pub(crate) fn propose_at(&mut self, path: &RelPath, proposal: &Proposal) -> Result<Touched> {
         match proposal {
             Proposal::Write { content, mode, .. } => {
                 check_mode(path, *mode)?;

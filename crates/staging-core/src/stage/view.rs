@@ -60,6 +60,8 @@ pub(crate) struct View<'a> {
     put_bytes: u64,
     /// Whether another call released a content before this one could read it.
     pub(crate) has_raced: Cell<bool>,
+    /// Planned paths of changes that were made from something unknown: their patches are stale at once.
+    pub(crate) unproven: BTreeSet<RelPath>,
     /// Whether a symbolic link was planned.
     pub(crate) plans_link: bool,
     /// Whether a pending patch in the store brings one, once that was asked for.
@@ -156,6 +158,7 @@ impl<'a> View<'a> {
             entries: HashMap::new(),
             put_bytes: 0,
             has_raced: Cell::new(false),
+            unproven: BTreeSet::new(),
             plans_link: false,
             has_links: Cell::new(None),
         }

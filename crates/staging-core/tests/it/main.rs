@@ -7,6 +7,8 @@ mod world;
 mod apply;
 mod chains;
 mod clock;
+#[cfg(unix)]
+mod import;
 mod interleaved;
 mod kinds;
 mod lapsed;

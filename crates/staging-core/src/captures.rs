@@ -1,0 +1,209 @@
+//! The directories in which sessions keep what commands wrote in views of their own.
+//!
+//! `captures/ID/` belongs to the session with that id: `upper/` and `work/` are the kernel's while a
+//! view lives, the files beside them are the importer's. Nothing here reads `upper/`.
+#![allow(clippy::disallowed_methods, reason = "the store owns the state directory")]
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::ids::SessionId;
+use crate::layer::DiffStagingLayer;
+use crate::own_file::{self, Access, failed, make_dir, sync_dir};
+
+const FOLDER: &str = "captures";
+
+/// The directory of a session's capture. It may not exist.
+#[derive(Clone, Debug)]
+pub struct CaptureDir {
+    session: SessionId,
+    path: PathBuf,
+}
+
+impl DiffStagingLayer {
+    /// The directory of a session's capture; nothing is created.
+    pub fn capture_dir(&self, session: SessionId) -> CaptureDir {
+        let path = self.options().state_dir.join(FOLDER).join(session.to_string());
+        CaptureDir { session, path }
+    }
+
+    /// The captures that there are, in the order of their sessions.
+    ///
+    /// # Errors
+    /// `Io` when the state directory cannot be read.
+    pub fn captures(&self) -> Result<Vec<CaptureDir>> {
+        let folder = self.options().state_dir.join(FOLDER);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed("read", &folder))?,
+        };
+        let mut sessions = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed("read", &folder))?.file_name();
+            sessions.extend(name.to_str().and_then(|name| name.parse::<SessionId>().ok()));
+        }
+        sessions.sort_unstable();
+        Ok(sessions.into_iter().map(|session| self.capture_dir(session)).collect())
+    }
+}
+
+impl CaptureDir {
+    /// The session.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory that receives what a command writes.
+    pub fn upper(&self) -> PathBuf {
+        self.path.join("upper")
+    }
+
+    /// The directory beside it that the kernel needs.
+    pub fn work(&self) -> PathBuf {
+        self.path.join("work")
+    }
+
+    /// Whether the session has a capture.
+    pub fn exists(&self) -> bool {
+        self.upper().is_dir()
+    }
+
+    /// Creates it, where there is none. The new upper directory has the permission bits `mode`, which
+    /// a view shows for the workspace's root.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create(&self, mode: u32) -> Result<()> {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        for path in [folder, &self.path, &self.work()] {
+            make_dir(path).map_err(failed("create", path))?;
+        }
+        let upper = self.upper();
+        if !self.exists() {
+            make_dir(&upper).map_err(failed("create", &upper))?;
+            set_mode(&upper, mode).map_err(failed("set the mode of", &upper))?;
+        }
+        Ok(())
+    }
+
+    /// The content of a file of the importer; `None` when there is none.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.path.join(name);
+        let read = || {
+            let mut content = Vec::new();
+            own_file::open(&path, Access::Read)?.read_to_end(&mut content)?;
+            io::Result::Ok(content)
+        };
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(failed("read", &path)),
+        }
+    }
+
+    /// Waits until no other process imports or writes here, and keeps others out until the answer is
+    /// dropped.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn lock(&self) -> Result<File> {
+        let path = self.path.join("lock");
+        let lock = || {
+            let file = match own_file::open(&path, Access::CreateNew) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    own_file::open(&path, Access::Write)?
+                }
+                opened => opened?,
+            };
+            file.lock()?;
+            io::Result::Ok(file)
+        };
+        lock().map_err(failed("lock", &path))
+    }
+
+    /// Writes a file of the importer, whole or not at all. The caller holds the lock.
+    ///
+    /// # Durability
+    /// The file survives a power cut when this returns.
+    ///
+    /// # Errors
+    /// `Io`; the file is as it was then.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        // The lock keeps others from writing it; one that was killed may have left it.
+        let half = self.path.join(format!("{name}.half"));
+        own_file::remove(&half).map_err(failed("remove", &half))?;
+        own_file::write_whole(&path, &half, content).map_err(failed("write", &path))?;
+        sync_dir(&self.path)
+    }
+
+    /// Removes the whole directory; nothing happens when there is none. No view of it may live.
+    ///
+    /// # Errors
+    /// `Io`; a part may be removed then.
+    pub fn remove(&self) -> Result<()> {
+        let mut removed = fs::remove_dir_all(&self.path);
+        if matches!(&removed, Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
+            // The kernel's `work/work`, and directories that a command has locked.
+            removed = unlock(&self.path).and_then(|()| fs::remove_dir_all(&self.path));
+        }
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(failed("remove", &self.path)),
+        }
+    }
+
+    /// Empties the kernel's directory, which must hold nothing when a view is made.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn clean_work(&self) -> Result<()> {
+        let work = self.work();
+        let clean = || {
+            unlock(&work)?;
+            for entry in fs::read_dir(&work)? {
+                fs::remove_dir_all(entry?.path())?;
+            }
+            io::Result::Ok(())
+        };
+        match clean() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            cleaned => cleaned.map_err(failed("clean", &work)),
+        }
+    }
+}
+
+/// Lets the owner into every directory below a path. Symbolic links are not followed.
+fn unlock(directory: &Path) -> io::Result<()> {
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        set_mode(&directory, 0o700)?;
+        for entry in fs::read_dir(&directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o7777))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &Path, _: u32) -> io::Result<()> {
+    Ok(())
+}

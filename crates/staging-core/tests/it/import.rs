@@ -1,0 +1,201 @@
+//! Importing what a command wrote in a view of its own.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use staging_core::{
+    ApplyRequest, ErrorKind, FileStamp, ImportItem, Imported, Proof, Proposal, SessionId,
+};
+
+use crate::world::{World, delete, path, write};
+
+/// What a command saw at a path, as it is on the disk now.
+fn seen(world: &World, name: &str) -> Proof {
+    Proof::Made(std::fs::symlink_metadata(world.root().join(name)).ok().map(|found| FileStamp {
+        inode: found.ino(),
+        bytes: found.len(),
+        modified_ns: found.mtime() * 1_000_000_000 + found.mtime_nsec(),
+        changed_ns: found.ctime() * 1_000_000_000 + found.ctime_nsec(),
+    }))
+}
+
+fn import(
+    world: &World,
+    session: SessionId,
+    items: &[(Proposal, Proof)],
+    gone: &[&str],
+) -> Imported {
+    let items: Vec<ImportItem> = items
+        .iter()
+        .map(|(proposal, proof)| ImportItem { proposal: proposal.clone(), proof: *proof })
+        .collect();
+    let gone: Vec<_> = gone.iter().map(|name| path(name)).collect();
+    world.layer.import(session, &items, &gone).expect("imported")
+}
+
+fn lapsed(world: &World) -> Vec<String> {
+    let status = world.layer.status().expect("a status");
+    let lapsed = status.sessions.into_iter().flat_map(|session| session.lapsed);
+    lapsed.map(|patch| patch.path.to_string()).collect()
+}
+
+fn pending(world: &World) -> Vec<String> {
+    world.pending().into_iter().map(|patch| patch.path.to_string()).collect()
+}
+
+#[test]
+fn a_change_of_what_the_command_saw_is_pending_and_one_of_something_unknown_is_stale() {
+    let world = World::new();
+    world.put("known", "one\n");
+    world.put("unknown", "one\n");
+    let session = world.session("run");
+    let items = [
+        (write("known", "two\n"), seen(&world, "known")),
+        (write("new", "two\n"), Proof::Made(None)),
+        (write("unknown", "two\n"), Proof::Unknown),
+        (delete("unknown"), Proof::Unknown),
+    ];
+    let imported = import(&world, session, &items[..3], &[]);
+    assert_eq!(imported.unproven, [path("unknown")]);
+    assert_eq!(pending(&world), ["known", "new"]);
+    assert_eq!(lapsed(&world), ["unknown"]);
+    let status = world.layer.status().expect("a status");
+    let stale = status.sessions[0].lapsed[0].id;
+    let mut shown = Vec::new();
+    let patch = world.layer.patch(stale).expect("found");
+    assert!(patch.content_kept, "the command's version is kept");
+    world.layer.write_diff(&[patch], &Default::default(), &mut shown).expect("shown");
+    assert!(String::from_utf8_lossy(&shown).contains("-one\n+two\n"));
+    assert_eq!(world.disk("unknown").as_deref(), Some("one\n"));
+}
+
+#[test]
+fn the_same_import_again_changes_nothing() {
+    let world = World::new();
+    world.put("known", "one\n");
+    world.put("unknown", "one\n");
+    world.put("removed", "one\n");
+    let session = world.session("run");
+    let items = [
+        (delete("removed"), seen(&world, "removed")),
+        (write("known", "two\n"), seen(&world, "known")),
+        (write("unknown", "two\n"), Proof::Unknown),
+    ];
+    import(&world, session, &items, &[]);
+    let events = world.events();
+    let again = import(&world, session, &items, &[]);
+    assert!(again.refused.is_empty(), "{again:?}");
+    assert_eq!(world.events(), events);
+}
+
+#[test]
+fn a_file_that_was_saved_between_the_proof_and_the_import_is_stale() {
+    let world = World::new();
+    world.put("f", "one\n");
+    let session = world.session("run");
+    let proof = seen(&world, "f");
+    world.put("f", "the user's\n");
+    let imported = import(&world, session, &[(write("f", "two\n"), proof)], &[]);
+    assert_eq!(imported.unproven, [path("f")]);
+    assert_eq!(pending(&world), [""; 0]);
+    let created = import(&world, session, &[(write("f", "two\n"), Proof::Made(None))], &[]);
+    assert_eq!(created.unproven, [path("f")], "the user has created it as well");
+}
+
+#[test]
+fn a_pending_patch_proves_what_its_file_was() {
+    let world = World::new();
+    world.put("f", "one\n");
+    let session = world.session("run");
+    import(&world, session, &[(write("f", "two\n"), seen(&world, "f"))], &[]);
+    let later = import(&world, session, &[(write("f", "three\n"), Proof::Unknown)], &[]);
+    assert!(later.unproven.is_empty(), "{later:?}");
+    assert_eq!(world.read(session, "f").as_deref(), Some("three\n"));
+    world.put("f", "the user's\n");
+    let stale = import(&world, session, &[(write("f", "four\n"), Proof::Unknown)], &[]);
+    assert_eq!(stale.unproven, [path("f")]);
+    assert_eq!(world.disk("f").as_deref(), Some("the user's\n"));
+}
+
+#[test]
+fn what_the_command_has_taken_back_is_withdrawn() {
+    let world = World::new();
+    world.put("f", "one\n");
+    let session = world.session("run");
+    let new = (write("new", "two\n"), Proof::Made(None));
+    import(&world, session, &[new, (write("f", "two\n"), seen(&world, "f"))], &[]);
+    let restored = (write("f", "one\n"), seen(&world, "f"));
+    let imported = import(&world, session, &[restored], &["new", "never-there"]);
+    assert!(imported.refused.is_empty() && imported.unproven.is_empty(), "{imported:?}");
+    assert_eq!(pending(&world), [""; 0]);
+}
+
+#[test]
+fn what_cannot_be_a_patch_is_named_and_the_rest_is_staged() {
+    let world = World::new();
+    world.put("d/kept", "one\n");
+    let session = world.session("run");
+    let link = Proposal::Symlink { path: path("out"), target: b"../../outside".to_vec() };
+    let setuid =
+        Proposal::Write { path: path("setuid"), content: b"x".to_vec(), mode: Some(0o4755) };
+    let items = [
+        (write(".git/config", "x"), Proof::Made(None)),
+        (link, Proof::Made(None)),
+        (setuid, Proof::Made(None)),
+        (delete("d"), Proof::Unknown),
+        (delete("never-there"), Proof::Made(None)),
+        (write("fine", "x"), Proof::Made(None)),
+    ];
+    let imported = import(&world, session, &items, &[]);
+    let refused = imported.refused.iter().map(|(path, error)| (path.to_string(), error.kind()));
+    let expected = [
+        (".git/config", ErrorKind::Refused),
+        ("out", ErrorKind::Refused),
+        ("setuid", ErrorKind::Refused),
+        ("d", ErrorKind::Conflict),
+        ("never-there", ErrorKind::NotFound),
+    ];
+    let expected = expected.map(|(path, kind)| (path.to_owned(), kind));
+    assert_eq!(refused.collect::<Vec<_>>(), expected);
+    assert_eq!(pending(&world), ["fine"]);
+}
+
+#[test]
+fn no_symbolic_link_is_followed() {
+    let world = World::new();
+    world.put("d/f", "one\n");
+    std::os::unix::fs::symlink("d", world.root().join("l")).expect("linked");
+    let session = world.session("run");
+    let through = (write("l/f", "two\n"), Proof::Made(None));
+    let imported = import(&world, session, &[through], &[]);
+    assert_eq!(imported.refused.len(), 1, "{imported:?}");
+    // The command has replaced the link by a directory.
+    let items = [(delete("l"), seen(&world, "l")), (write("l/f", "two\n"), Proof::Made(None))];
+    let imported = import(&world, session, &items, &[]);
+    assert!(imported.refused.is_empty() && imported.unproven.is_empty(), "{imported:?}");
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    assert_eq!(world.disk("l/f").as_deref(), Some("two\n"));
+    assert_eq!(world.disk("d/f").as_deref(), Some("one\n"));
+}
+
+#[test]
+fn what_was_applied_is_no_change_any_more() {
+    let world = World::new();
+    world.put("f", "one\n");
+    world.put("removed", "one\n");
+    let session = world.session("run");
+    let items = [
+        (delete("removed"), seen(&world, "removed")),
+        (write("f", "two\n"), seen(&world, "f")),
+        (write("new", "two\n"), Proof::Made(None)),
+    ];
+    import(&world, session, &items, &[]);
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    world.layer.tidy().expect("tidied");
+    // After the apply nothing proves what the files were made from.
+    let items = items[1..].iter().map(|(proposal, _)| (proposal.clone(), Proof::Unknown));
+    let again = import(&world, session, &items.collect::<Vec<_>>(), &[]);
+    assert!(again.unproven.is_empty() && again.refused.is_empty(), "{again:?}");
+    assert_eq!(pending(&world), [""; 0]);
+    let applied = again.proposed.iter().all(|proposed| proposed.patch.is_none());
+    assert!(applied, "{again:?}");
+}
