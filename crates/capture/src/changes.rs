@@ -1,4 +1,4 @@
-//! Turns what an upper directory holds into changes of files. Pure: nothing is read here.
+//! Turns what an upper directory holds into changes of files, links and directories. Pure: nothing is read here.
 
 use std::collections::BTreeMap;
 
@@ -46,26 +46,24 @@ pub enum Origin {
     Unknown,
 }
 
-/// The change of one file.
+/// The change at one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The upper directory holds the file.
+    /// The upper directory holds a file.
     Written(Origin, Stat),
-    /// The file is not in the view.
+    /// The upper directory holds a symbolic link.
+    Linked(Stat),
+    /// The upper directory holds a new directory without a file.
+    Made(Stat),
+    /// The file, the link, or the directory that held no file, is not in the view.
     Removed,
 }
 
-/// Why an entry is no change of a file.
+/// Why an entry is no change that can be proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotProposed {
-    /// A symbolic link was made, changed or removed.
-    Symlink,
     /// A socket, a fifo or a device was made or removed.
     Special,
-    /// A directory without a file was made.
-    EmptyDirectory,
-    /// A directory was removed that held no file.
-    RemovedDirectory,
     /// The mode of a directory was changed.
     DirectoryMode,
     /// The directory cannot be read, so that nothing is known of what is in it.
@@ -75,9 +73,9 @@ pub enum NotProposed {
 /// All that an upper directory changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The files that were written or removed, by their paths.
-    pub files: BTreeMap<Box<[u8]>, Change>,
-    /// What is no change of a file, by its path, and why.
+    /// What was written, made or removed, by its path.
+    pub entries: BTreeMap<Box<[u8]>, Change>,
+    /// What cannot be proposed, by its path, and why.
     pub not_proposed: BTreeMap<Box<[u8]>, NotProposed>,
 }
 
@@ -85,8 +83,8 @@ impl Changes {
     /// Works out the changes from the entries of an upper directory and from what the workspace
     /// was when the run began.
     ///
-    /// A removed directory becomes the removal of each file that was seen in it; so does one that
-    /// a file or another directory has replaced.
+    /// A removed directory becomes the removal of each file, link and empty directory that was seen
+    /// in it; so does one that a file or another directory has replaced.
     #[must_use]
     pub fn new(upper: &BTreeMap<Box<[u8]>, Entry>, seen: &Snapshot) -> Self {
         let mut changes = Self::default();
@@ -94,16 +92,16 @@ impl Changes {
             let before = seen.get(path).map(|stat| stat.kind);
             match entry.kind {
                 EntryKind::File(origin) => {
-                    changes.files.insert(path.clone(), Change::Written(origin, entry.stat));
+                    changes.entries.insert(path.clone(), Change::Written(origin, entry.stat));
                 }
                 // An ignored file, or one that the user made after the start: the importer sees
                 // whether it is there.
                 EntryKind::Whiteout if before.is_none() => {
-                    changes.files.insert(path.clone(), Change::Removed);
+                    changes.entries.insert(path.clone(), Change::Removed);
                 }
                 EntryKind::Whiteout => changes.remove(path, seen),
                 EntryKind::Symlink => {
-                    changes.not_proposed.insert(path.clone(), NotProposed::Symlink);
+                    changes.entries.insert(path.clone(), Change::Linked(entry.stat));
                 }
                 EntryKind::Special => {
                     changes.not_proposed.insert(path.clone(), NotProposed::Special);
@@ -146,30 +144,28 @@ impl Changes {
             Some(_) => self.remove(path, seen),
             None => {}
         }
+        if self.not_proposed.contains_key(path) {
+            return;
+        }
         let prefix = [path, b"/"].concat().into_boxed_slice();
         let next = upper.range(prefix.clone()..).next();
         if next.is_none_or(|(next, _)| !next.starts_with(&prefix)) {
-            self.not_proposed.entry(path.into()).or_insert(NotProposed::EmptyDirectory);
+            self.entries.insert(path.into(), Change::Made(entry.stat));
         }
     }
 
     /// Records that what was seen at a path is gone.
     fn remove(&mut self, path: &[u8], seen: &Snapshot) {
-        let reason = match seen.get(path).map(|stat| stat.kind) {
-            Some(Kind::File) | None => {
-                self.files.entry(path.into()).or_insert(Change::Removed);
-                return;
+        match seen.get(path).map(|stat| stat.kind) {
+            Some(Kind::Other) => {
+                self.not_proposed.entry(path.into()).or_insert(NotProposed::Special);
             }
-            Some(Kind::Directory) => {
-                let holds_file = seen.below(path).any(|(_, stat)| stat.kind == Kind::File);
-                if holds_file {
-                    return;
-                }
-                NotProposed::RemovedDirectory
+            // A directory goes with the last of its files and links.
+            Some(Kind::Directory)
+                if seen.below(path).any(|(_, below)| below.kind != Kind::Directory) => {}
+            Some(Kind::File | Kind::Symlink | Kind::Directory) | None => {
+                self.entries.entry(path.into()).or_insert(Change::Removed);
             }
-            Some(Kind::Symlink) => NotProposed::Symlink,
-            Some(Kind::Other) => NotProposed::Special,
-        };
-        self.not_proposed.entry(path.into()).or_insert(reason);
+        }
     }
 }

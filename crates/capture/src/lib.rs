@@ -34,6 +34,7 @@
 //! - Nothing here reads contents, ignore rules or git's index: the caller brings them together.
 //! - What touches the file system exists on Linux only; the rest is the same everywhere.
 
+mod bytes;
 mod changes;
 #[cfg(target_os = "linux")]
 mod foreground;
@@ -45,6 +46,9 @@ mod plan;
 mod probe;
 #[cfg(target_os = "linux")]
 mod processes;
+mod rules;
+#[cfg(target_os = "linux")]
+mod session;
 #[cfg(target_os = "linux")]
 mod signals;
 mod snapshot;
@@ -61,6 +65,7 @@ mod walk;
 #[cfg(target_os = "linux")]
 mod wire;
 
+pub use bytes::Bytes;
 pub use changes::{Change, Changes, Entry, EntryKind, NotProposed, Origin};
 #[cfg(target_os = "linux")]
 pub use foreground::Foreground;
@@ -72,6 +77,9 @@ pub use plan::{Failure, Plan, Step};
 pub use probe::{Machine, Obstacle, Remedy, probe};
 #[cfg(target_os = "linux")]
 pub use processes::{Identity, Process, survivors};
+pub use rules::{Private, ReadFile, Rules};
+#[cfg(target_os = "linux")]
+pub use session::{CaptureError, PrivateFiles, Report, SessionCapture};
 pub use snapshot::{FormatError, Snapshot};
 pub use stat::{Kind, Stat, Timestamp};
 #[cfg(target_os = "linux")]

@@ -4,6 +4,7 @@
 //! not prove it: a user who saves by rename replaces the file that the agent goes on seeing, and
 //! the copy that the agent then changes is younger than the user's save but does not hold it.
 
+use crate::changes::Change;
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat};
 
@@ -23,10 +24,21 @@ pub enum Clocks {
 /// What the upper directory of a view holds at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upper {
-    /// A file.
+    /// A file, a symbolic link or a new directory.
     File(Stat),
     /// A whiteout, or a directory that hides the entry.
     Removed,
+}
+
+impl From<Change> for Upper {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::Written(_, stat) | Change::Linked(stat) | Change::Made(stat) => {
+                Self::File(stat)
+            }
+            Change::Removed => Self::Removed,
+        }
+    }
 }
 
 /// All that is known of one path when its change is imported.
@@ -69,7 +81,16 @@ impl Evidence<'_> {
         let seen = self.seen.get(self.path);
         match (self.upper, &self.lower) {
             (Upper::File(_), None) if seen.is_none() => Verdict::Create,
-            (Upper::File(upper), Some(lower)) if lower.kind == Kind::File => {
+            // The files that were in it are removed by changes of their own.
+            (Upper::File(_), Some(lower))
+                if lower.kind == Kind::Directory
+                    && seen.is_some_and(|seen| seen.kind == Kind::Directory) =>
+            {
+                Verdict::Create
+            }
+            (Upper::File(upper), Some(lower))
+                if matches!(lower.kind, Kind::File | Kind::Symlink) =>
+            {
                 let proven = if self.is_unchanged(lower) {
                     self.view_allows(lower, &upper)
                 } else {
@@ -104,6 +125,7 @@ impl Evidence<'_> {
     fn is_copy_of(&self, lower: &Stat, upper: &Stat) -> bool {
         let after = |born| lower.changed.later_by(TICK_NANOS) < born;
         self.clocks == Clocks::Shared
+            && (lower.kind, upper.kind) == (Kind::File, Kind::File)
             && self.view_inode == Some(lower.inode)
             && lower.inode != upper.inode
             && upper.born.is_some_and(after)

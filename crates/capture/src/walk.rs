@@ -123,6 +123,13 @@ pub(crate) fn stat(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<(St
     }
 }
 
+/// Reads the stat of what is open.
+pub(crate) fn stat_of(opened: BorrowedFd<'_>) -> io::Result<Stat> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW;
+    Ok(convert(&rustix::fs::statx(opened, c"", flags, wanted)?))
+}
+
 fn extra(found: &Statx) -> Extra {
     Extra {
         user: found.stx_uid,

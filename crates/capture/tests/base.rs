@@ -7,7 +7,7 @@ mod support;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 
-use capture::{Change, Clocks, Evidence, Exit, Snapshot, Upper, Verdict, View};
+use capture::{Clocks, Evidence, Exit, Snapshot, Upper, Verdict, View};
 use std::os::fd::AsFd as _;
 use support::{Fixture, Outcome, tick, words};
 
@@ -51,10 +51,7 @@ impl Live {
 
     fn verdict(&self, name: &str) -> Result<Verdict, Box<dyn std::error::Error>> {
         let changes = self.fixture.changes(&self.seen)?;
-        let upper = match changes.files.get(name.as_bytes()).ok_or("no change")? {
-            Change::Written(_, stat) => Upper::File(*stat),
-            Change::Removed => Upper::Removed,
-        };
+        let change = *changes.entries.get(name.as_bytes()).ok_or("no change")?;
         let keeper = self.view.identity().keeper;
         let workspace = self.fixture.workspace.display();
         let inside = fs::symlink_metadata(format!("/proc/{keeper}/root{workspace}/{name}"));
@@ -64,7 +61,7 @@ impl Live {
             seen: &self.seen,
             path: name.as_bytes(),
             lower: now.get(name.as_bytes()).copied(),
-            upper,
+            upper: Upper::from(change),
             view_inode: inside.ok().map(|metadata| metadata.ino()),
             clocks: Clocks::Shared,
         };

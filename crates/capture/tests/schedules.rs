@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use capture::{Change, Clocks, Evidence, Exit, Snapshot, Upper, Verdict, View};
+use capture::{Clocks, Evidence, Exit, Snapshot, Upper, Verdict, View};
 use support::{Fixture, Outcome, tick, words};
 
 const FILES: [&str; 6] = ["a", "b", "c", "new", "d/a", "d/new"];
@@ -78,7 +78,7 @@ fn check(
 ) -> Result<usize, Box<dyn Error>> {
     let now = fixture.snapshot()?;
     let mut proven = 0;
-    for (path, change) in fixture.changes(before)?.files {
+    for (path, change) in fixture.changes(before)?.entries {
         let name = String::from_utf8_lossy(&path).into_owned();
         let inside =
             format!("/proc/{}/root{}", view.identity().keeper, fixture.workspace.display());
@@ -87,10 +87,7 @@ fn check(
             seen: before,
             path: &path,
             lower: now.get(&path).copied(),
-            upper: match change {
-                Change::Written(_, stat) => Upper::File(stat),
-                Change::Removed => Upper::Removed,
-            },
+            upper: Upper::from(change),
             view_inode: inside.ok().map(|metadata| metadata.ino()),
             clocks: Clocks::Shared,
         };
