@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// Stage a change; the workspace is not touched
     #[command(after_help = examples::PROPOSE)]
     Propose(Propose),
+    /// Run a command in a view of the workspace: what it writes becomes patches
+    #[command(after_help = examples::RUN)]
+    Run(Run),
     /// Show what is pending, and the signatures that approve it
     Status,
     /// Print what is pending as a git-style patch
@@ -181,6 +184,17 @@ pub(crate) enum Command {
     /// Change an agent's settings so that its writes are staged; shows the change and asks
     #[command(after_help = examples::INIT)]
     Init(Init),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The session's label, or the id of an open one; what an earlier run of it wrote is there again
+    /// [default: a new session]
+    #[arg(long, value_name = "SESSION")]
+    pub(crate) session: Option<String>,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

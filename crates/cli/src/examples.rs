@@ -1,5 +1,13 @@
 //! The examples that `--help` shows.
 
+pub(crate) const RUN: &str = "\
+Exit codes: the command's own; 125 Greenroom failed before it began; 126 it cannot be executed;
+127 it was not found.
+
+Examples:
+  greenroom run -- claude
+  greenroom run --session agent-1 -- sh -c 'cargo fmt && cargo test'";
+
 pub(crate) const PROPOSE: &str = "\
 Examples:
   greenroom propose notes.txt < new-notes.txt

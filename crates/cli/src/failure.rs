@@ -32,6 +32,9 @@ pub(crate) struct Failure {
     /// The unknown patch or session.
     #[serde(skip)]
     pub(crate) unknown: Option<Box<Unknown>>,
+    /// The exit code, unless the kind says it.
+    #[serde(skip)]
+    exit_code: Option<u8>,
 }
 
 /// An unknown patch or session that a command named.
@@ -55,7 +58,19 @@ impl Failure {
             is_in_the_object: false,
             lacks_parts: false,
             unknown: None,
+            exit_code: None,
         }
+    }
+
+    /// Ends the process with this code.
+    pub(crate) fn exits_with(self, code: u8) -> Self {
+        Self { exit_code: Some(code), ..self }
+    }
+
+    /// Ends the process as env(1) does when it fails before its command began.
+    pub(crate) fn before_it_began(self) -> Self {
+        let code = self.exit_code.unwrap_or(125);
+        self.exits_with(code)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -98,6 +113,9 @@ impl Failure {
 
     /// 2 usage; 3 stale or in conflict; 4 refused; 5 in doubt; else 1.
     pub(crate) fn exit_code(&self) -> u8 {
+        if let Some(code) = self.exit_code {
+            return code;
+        }
         match self.kind {
             ErrorKind::Usage => 2,
             ErrorKind::Stale | ErrorKind::Conflict | ErrorKind::NoMatch => 3,

@@ -45,6 +45,7 @@ impl Location {
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
         let home = home().and_then(|home| dunce::canonicalize(home).ok());
         let base = state_base(options, &current)?;
+        refuse_inside(&base)?;
         let root = match &options.workspace {
             Some(named) => dunce::canonicalize(named).map_err(|source| {
                 Failure::io(format_args!("cannot open the workspace {}", shown(named)), &source)
@@ -210,6 +211,19 @@ impl Location {
 /// The directory that the command was started in.
 pub(crate) fn current_dir() -> Result<PathBuf, Failure> {
     env::current_dir().map_err(|source| Failure::io("cannot find the current directory", &source))
+}
+
+/// Refuses what runs in a view of `greenroom run`, where the states are hidden behind a file that
+/// names the session.
+fn refuse_inside(base: &Path) -> Result<(), Failure> {
+    match std::fs::read_to_string(base.join("inside")) {
+        Ok(session) => Err(Failure::refused(format!(
+            "this command runs in session {} of `greenroom run`, which decides nothing",
+            session.trim()
+        ))
+        .advise("What is written here is staged by itself; a person reviews it outside.")),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Where the states of all workspaces are, for a command that is about no workspace.

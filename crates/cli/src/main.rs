@@ -41,6 +41,12 @@ fn main() -> ExitCode {
     if PluginHost::is_asked_for(std::env::args_os()) {
         return staging_core::serve_plugin();
     }
+    #[cfg(target_os = "linux")]
+    if let [_, keeper, descriptor] = std::env::args_os().collect::<Vec<_>>().as_slice()
+        && keeper == commands::KEEPER
+    {
+        return capture::keep(descriptor);
+    }
     fail_at_the_file_size_limit();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -51,6 +57,10 @@ fn main() -> ExitCode {
         return commands::hook(hook, &arguments.global);
     }
     let console = Console::new(&arguments.global);
+    if let Command::Run(run) = &arguments.command {
+        return commands::run_command(run, &arguments.global, &console)
+            .unwrap_or_else(|failure| report(&failure.before_it_began(), &console, None));
+    }
     match commands::run(&arguments, &console) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has enough of it.

@@ -18,6 +18,11 @@ mod propose;
 mod recover;
 mod redo;
 mod refresh;
+#[cfg(target_os = "linux")]
+mod run;
+#[cfg(not(target_os = "linux"))]
+#[path = "run_elsewhere.rs"]
+mod run;
 mod schema;
 mod session;
 mod show;
@@ -40,6 +45,9 @@ use crate::location::Location;
 use crate::paths::shown;
 
 pub(crate) use hook::run as hook;
+#[cfg(target_os = "linux")]
+pub(crate) use run::KEEPER;
+pub(crate) use run::run as run_command;
 
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     match &arguments.command {
@@ -110,11 +118,30 @@ fn open_and_dispatch(
     if !matches!(command, Command::Recover(_)) {
         console.follow(&layer);
     }
+    import_captures(&layer, console);
     let context = Context { console, location, layer };
     let done = dispatch(command, &context).map_err(|failure| suggest::suggest(&context, failure));
     console.unfollow();
     done
 }
+
+/// Stages what commands in views have written so far, also those that were killed.
+#[cfg(target_os = "linux")]
+fn import_captures(owner: &DiskOwner, console: &Console) {
+    let captures = match owner.captures() {
+        Ok(captures) => captures,
+        Err(error) => return console.warn(&Failure::from(error).message),
+    };
+    for dir in captures {
+        match capture::SessionCapture::of(owner, dir.session()).import() {
+            Ok(report) => run::report_rest(console, &report),
+            Err(error) => console.warn(&run::failure_of(error).message),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn import_captures(_: &DiskOwner, _: &Console) {}
 
 fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
     match command {
@@ -145,6 +172,7 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         | Command::Schema
         | Command::Mcp { .. }
         | Command::Hook(_)
+        | Command::Run(_)
         | Command::Init(_) => Ok(()),
     }
 }

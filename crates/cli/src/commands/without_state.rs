@@ -101,6 +101,7 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
         | Command::Schema
         | Command::Mcp { .. }
         | Command::Hook(_)
+        | Command::Run(_)
         | Command::Init(_) => Ok(()),
     }
 }
