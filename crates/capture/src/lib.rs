@@ -81,12 +81,12 @@ pub use rules::{Private, ReadFile, Rules};
 #[cfg(target_os = "linux")]
 pub use session::{CaptureError, PrivateFiles, Report, SessionCapture};
 pub use snapshot::{FormatError, Snapshot};
-pub use stat::{Kind, Stat, Timestamp};
+pub use stat::{Kind, Stat, TICK_NANOS, Timestamp};
 #[cfg(target_os = "linux")]
 pub use survey::{Survey, survey};
 #[cfg(target_os = "linux")]
 pub use upper::read_upper;
-pub use verdict::{Clocks, Evidence, TICK_NANOS, Upper, Verdict};
+pub use verdict::{Clocks, Evidence, Upper, Verdict};
 #[cfg(target_os = "linux")]
 pub use view::{View, ViewError};
 #[cfg(target_os = "linux")]

@@ -2,16 +2,17 @@
 //!
 //! The directory of a capture holds, beside the kernel's `upper/` and `work/`: `seen`, the
 //! [`Snapshot`] of the workspace; `rules`, the [`Rules`]; `view`, the [`Identity`] of the last view
-//! with the id of the boot; `imported`, the paths that imports have staged. All of them are written
-//! before the command starts, so that any process can import what a killed one has left.
+//! with the id of the boot; `imported`, the paths that imports have staged; `renewed`, the paths at
+//! which the command and the disk agreed later, as after an apply. The first three are written before
+//! the command starts, so that any process can import what a killed one has left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use staging_core::{
@@ -26,10 +27,10 @@ use crate::processes::{Identity, Process, survivors};
 use crate::rules::{Private, Rules};
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat, Timestamp};
-use crate::survey::{Survey, survey};
+use crate::survey::{Survey, now, survey};
 use crate::upper::read_upper;
 use crate::verdict::{Clocks, Evidence, Upper, Verdict};
-use crate::walk;
+use crate::walk::{self, BENEATH, directory_beneath, stat_beneath};
 
 /// A file of up to this many bytes is held in memory until it is staged, while all of them together
 /// have no more than [`HELD_BYTES_MAX`]; others are gathered in a file first.
@@ -85,6 +86,9 @@ struct LastView {
     identity: Identity,
     boot: String,
 }
+
+/// What lay at a path, or that nothing did, and when that was read.
+type Renewed = BTreeMap<Bytes, (Option<Stat>, Timestamp)>;
 
 /// What an import has found.
 #[derive(Debug, Default)]
@@ -142,25 +146,29 @@ impl<'l> SessionCapture<'l> {
         self.dir.create(mode.map_or(0o700, |(stat, _)| stat.mode.into()))?;
         let _lock = self.dir.lock()?;
         self.require_ended()?;
-        let earlier = self.import_locked()?.1;
-        self.dir.clean_work()?;
-
         let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
         let rules = Rules { general, tracked, ..Rules::default() };
         let mut private = Private::collecting(rules, &read);
         let mut found = survey(root.as_fd(), &mut |path, kind| private.is_private(path, kind))
             .map_err(failed("read", workspace))?;
-        // What the session has changed was made from what lay there when it began.
+        // What the session has changed was made from what lay there when it began, unless the disk
+        // holds the same now.
+        let (report, earlier) = self.import_locked()?;
+        self.dir.clean_work()?;
         if let Some((seen, upper)) = earlier {
-            let begun = found.snapshot.begun();
-            let kept = |path: &[u8]| upper.contains(path);
-            let new = found.snapshot.iter().filter(|(path, _)| !kept(path));
-            let old = seen.iter().filter(|(path, _)| kept(path));
-            let all = new.chain(old).map(|(path, stat)| (Box::from(path), *stat));
-            found.snapshot = Snapshot::new(begun, all.collect::<Vec<_>>());
+            let equal: BTreeMap<&[u8], FileStamp> = stamps(&report.imported);
+            let is_new = |path: &[u8], stat: &Stat| {
+                !upper.contains(path) || equal.get(path) == Some(&stamp(stat))
+            };
+            let new = found.snapshot.iter().filter(|(path, stat)| is_new(path, stat));
+            let old = upper.iter().filter_map(|path| Some((&**path, seen.settled(path)?)));
+            // Where both are there, the new one counts.
+            let all = old.chain(new).map(|(path, stat)| (Box::from(path), *stat));
+            found.snapshot = Snapshot::new(found.snapshot.begun(), all.collect::<Vec<_>>());
         }
         self.write("rules", &private.into_rules())?;
         self.dir.write("seen", &found.snapshot.encode())?;
+        self.write("renewed", &Renewed::new())?;
         Ok(found)
     }
 
@@ -246,7 +254,12 @@ impl<'l> SessionCapture<'l> {
         let Some(rules) = self.read::<Rules>("rules")? else { return Ok(Default::default()) };
         let seen = self.dir.read("seen")?.and_then(|bytes| Snapshot::decode(&bytes).ok());
         // Without it nothing is proven.
-        let seen = seen.unwrap_or_else(|| Snapshot::new(Timestamp::default(), []));
+        let mut seen = seen.unwrap_or_else(|| Snapshot::new(Timestamp::default(), []));
+        let mut renewed: Renewed = self.read("renewed")?.unwrap_or_default();
+        for (path, (stat, read_at)) in &renewed {
+            seen.renew(&path.0, *stat, *read_at);
+        }
+        let read_at = now();
         let workspace = &self.layer.options().workspace;
         let upper_dir = self.dir.upper();
         let (root, upper) = (open(workspace)?, open(&upper_dir)?);
@@ -262,13 +275,14 @@ impl<'l> SessionCapture<'l> {
             upper: upper.as_fd(),
             view: view.as_ref().map(|view| view.as_fd()),
             clocks: clocks(&root, &upper),
+            lower: BTreeMap::new(),
             held_bytes: 0,
             spools: Vec::new(),
             items: Vec::new(),
             report: Report::default(),
         };
         importer.collect(&changes)?;
-        let Importer { items, mut report, spools, .. } = importer;
+        let Importer { items, mut report, spools, lower, .. } = importer;
 
         let before: BTreeSet<Bytes> = self.read("imported")?.unwrap_or_default();
         let now: BTreeSet<Bytes> =
@@ -286,6 +300,23 @@ impl<'l> SessionCapture<'l> {
             self.write("imported", &now)?;
         }
         drop(spools);
+        // From here on the command works on what is on the disk.
+        let equal = stamps(&report.imported);
+        let is_new = |(path, stat): &(Bytes, Option<Stat>)| match stat {
+            Some(stat) => {
+                let is_equal = equal.get(&*path.0) == Some(&stamp(stat));
+                is_equal && seen.settled(&path.0) != Some(stat)
+            }
+            None => seen.get(&path.0).is_some(),
+        };
+        let agreed: Vec<_> = lower.into_iter().filter(is_new).collect();
+        if !agreed.is_empty() {
+            for (path, stat) in agreed {
+                seen.renew(&path.0, stat, read_at);
+                renewed.insert(path, (stat, read_at));
+            }
+            self.write("renewed", &renewed)?;
+        }
         Ok((report, Some((seen, entries.into_keys().collect()))))
     }
 
@@ -311,6 +342,9 @@ struct Importer<'i> {
     /// The workspace as the live view shows it.
     view: Option<BorrowedFd<'i>>,
     clocks: Clocks,
+    /// What lies in the workspace where a file was written, and where nothing was proposed because
+    /// nothing is there.
+    lower: BTreeMap<Bytes, Option<Stat>>,
     held_bytes: u64,
     /// The files of large contents, until they are staged.
     spools: Vec<Spool>,
@@ -357,11 +391,17 @@ impl Importer<'_> {
         let (seen, clocks) = (self.seen, self.clocks);
         let evidence = Evidence { seen, path: path.as_bytes(), lower, upper, view_inode, clocks };
         let proof = match evidence.verdict() {
-            Verdict::Nothing => return Ok(()),
+            Verdict::Nothing => {
+                self.lower.insert(Bytes(path.as_bytes().to_vec()), None);
+                return Ok(());
+            }
             Verdict::Create => Proof::Made(None),
             Verdict::Modify | Verdict::Delete => Proof::Made(lower.as_ref().map(stamp)),
             Verdict::Stale => Proof::Unknown,
         };
+        if let (Some(lower), Upper::File(_)) = (lower, upper) {
+            self.lower.insert(Bytes(path.as_bytes().to_vec()), Some(lower));
+        }
         let proposal = match change {
             Change::Removed => Proposal::Delete { path },
             Change::Made(_) => {
@@ -441,6 +481,11 @@ fn name_of(path: &RelPath) -> &[u8] {
     path.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
+/// The status of each file that is equal on the disk and in the view.
+fn stamps(imported: &Imported) -> BTreeMap<&[u8], FileStamp> {
+    imported.equal.iter().map(|(path, stamp)| (path.as_bytes(), *stamp)).collect()
+}
+
 fn stamp(stat: &Stat) -> FileStamp {
     let ns =
         |at: Timestamp| at.seconds.saturating_mul(1_000_000_000).saturating_add(at.nanos.into());
@@ -460,17 +505,10 @@ fn view_root(identity: &Identity, workspace: &Path) -> Option<OwnedFd> {
     lives.then(|| open(&path).ok()).flatten()
 }
 
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
-
 fn open(directory: &Path) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(directory, flags, Mode::empty()).map_err(io::Error::from);
     opened.map_err(failed("open", directory))
-}
-
-fn directory_beneath(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH)
 }
 
 /// Opens a file to be read, through no symbolic link and without waiting for a FIFO.
@@ -484,23 +522,6 @@ fn read_beneath(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Vec<u8>> {
     // Nobody has a longer one by intent.
     open_beneath(root, path)?.take(1 << 20).read_to_end(&mut content)?;
     Ok(content)
-}
-
-/// The status of what lies at a path; none when nothing does, or the way leads through a link.
-fn stat_beneath(root: BorrowedFd<'_>, path: &[u8]) -> Option<Stat> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let opened = match rustix::fs::openat2(root, path, flags, Mode::empty(), within) {
-        // The entry itself is a link.
-        Err(Errno::LOOP) => {
-            let at = path.iter().rposition(|byte| *byte == b'/');
-            let (parent, name) = at.map_or((&b"."[..], path), |at| (&path[..at], &path[at + 1..]));
-            let parent = directory_beneath(root, parent).ok()?;
-            rustix::fs::openat(parent, name, flags, Mode::empty()).ok()?
-        }
-        opened => opened.ok()?,
-    };
-    walk::stat_of(opened.as_fd()).ok()
 }
 
 /// Whether both directories are on local file systems.

@@ -10,7 +10,7 @@ use std::ops::Bound;
 
 pub use format::FormatError;
 
-use crate::stat::{Stat, Timestamp};
+use crate::stat::{Stat, TICK_NANOS, Timestamp};
 
 /// The entries of a workspace as they were when a run began, by their paths below its root.
 ///
@@ -19,12 +19,15 @@ use crate::stat::{Stat, Timestamp};
 pub struct Snapshot {
     begun: Timestamp,
     entries: BTreeMap<Box<[u8]>, Stat>,
+    /// When the entries were read that were read again later.
+    renewed: BTreeMap<Box<[u8]>, Timestamp>,
 }
 
 impl Snapshot {
     /// Collects entries that were read at or after `begun`, by the clock of their file system.
     pub fn new(begun: Timestamp, entries: impl IntoIterator<Item = (Box<[u8]>, Stat)>) -> Self {
-        Self { begun, entries: entries.into_iter().collect() }
+        let (entries, renewed) = (entries.into_iter().collect(), BTreeMap::new());
+        Self { begun, entries, renewed }
     }
 
     /// When the walk began: every entry was read at this time or later.
@@ -37,6 +40,27 @@ impl Snapshot {
     #[must_use]
     pub fn get(&self, path: &[u8]) -> Option<&Stat> {
         self.entries.get(path)
+    }
+
+    /// Replaces an entry, or its absence, by what was read at `read_at`.
+    pub fn renew(&mut self, path: &[u8], stat: Option<Stat>, read_at: Timestamp) {
+        match stat {
+            Some(stat) => {
+                self.entries.insert(path.into(), stat);
+            }
+            None => {
+                self.entries.remove(path);
+            }
+        }
+        self.renewed.insert(path.into(), read_at);
+    }
+
+    /// The entry at `path`, if it had last changed a tick of the clock before it was read: then
+    /// every later change shows.
+    #[must_use]
+    pub fn settled(&self, path: &[u8]) -> Option<&Stat> {
+        let read_at = self.renewed.get(path).copied().unwrap_or(self.begun);
+        self.get(path).filter(|stat| stat.changed.later_by(TICK_NANOS) < read_at)
     }
 
     /// Every entry in the order of the paths' bytes.
@@ -66,6 +90,6 @@ impl Snapshot {
     /// Nothing is known of the workspace then, and every change of a file that exists is stale.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let (begun, entries) = format::decode(bytes)?;
-        Ok(Self { begun, entries })
+        Ok(Self { begun, entries, renewed: BTreeMap::new() })
     }
 }

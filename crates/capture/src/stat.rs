@@ -1,7 +1,13 @@
 //! What one `statx` reports of an entry, as far as a change of the entry shows in it.
 
+use serde::{Deserialize, Serialize};
+
+/// A change that happened within this time after a file was read may leave its times as they
+/// were. The clock of a file system ticks every 10 ms at the slowest.
+pub const TICK_NANOS: u32 = 20_000_000;
+
 /// What kind of entry a name leads to, without following it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A regular file.
     File,
@@ -14,7 +20,7 @@ pub enum Kind {
 }
 
 /// A point in time by the clock of the file system, in seconds and nanoseconds since 1970.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Timestamp {
     /// Whole seconds; negative before 1970.
     pub seconds: i64,
@@ -35,7 +41,7 @@ impl Timestamp {
 
 /// What `statx` reports of an entry. Two equal ones are the same entry, unchanged between the two
 /// calls, if the first call came more than a tick of the clock after the last change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stat {
     /// The kind of the entry.
     pub kind: Kind,

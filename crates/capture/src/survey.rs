@@ -2,11 +2,12 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use rustix::time::ClockId;
 
 use crate::snapshot::Snapshot;
-use crate::stat::{Kind, Timestamp};
+use crate::stat::{Kind, Stat, TICK_NANOS, Timestamp};
 use crate::walk::{self, Visit};
 
 /// A snapshot, and what was noticed on the way.
@@ -32,8 +33,7 @@ pub fn survey(
     root: BorrowedFd<'_>,
     ignored: &mut dyn FnMut(&[u8], Kind) -> bool,
 ) -> io::Result<Survey> {
-    let now = rustix::time::clock_gettime(ClockId::Realtime);
-    let begun = Timestamp { seconds: now.tv_sec, nanos: now.tv_nsec as u32 };
+    let mut begun = now();
     let Some((_, owner)) = walk::stat(root, c".")? else {
         return Err(io::ErrorKind::NotFound.into());
     };
@@ -56,5 +56,25 @@ pub fn survey(
         },
         &mut |path| unreadable.push(path.into()),
     )?;
+    // What changed just before it was read may change again without a trace: once the clock has
+    // ticked on, it is read again.
+    let is_recent = |stat: &Stat| stat.changed.later_by(TICK_NANOS) >= begun;
+    let recent: Vec<usize> = (0..entries.len()).filter(|at| is_recent(&entries[*at].1)).collect();
+    if !recent.is_empty() {
+        std::thread::sleep(Duration::from_nanos(u64::from(TICK_NANOS) * 2));
+        begun = now();
+        for at in recent {
+            let (path, stat): &mut (Box<[u8]>, Stat) = &mut entries[at];
+            if let Some(again) = walk::stat_beneath(root, path) {
+                *stat = again;
+            }
+        }
+    }
     Ok(Survey { snapshot: Snapshot::new(begun, entries), foreign, unreadable })
+}
+
+/// The present time by the clock that file systems use.
+pub(crate) fn now() -> Timestamp {
+    let now = rustix::time::clock_gettime(ClockId::Realtime);
+    Timestamp { seconds: now.tv_sec, nanos: now.tv_nsec as u32 }
 }

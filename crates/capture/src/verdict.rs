@@ -6,11 +6,7 @@
 
 use crate::changes::Change;
 use crate::snapshot::Snapshot;
-use crate::stat::{Kind, Stat};
-
-/// A change that happened within this time after a file was read may leave its times as they
-/// were. The clock of a file system ticks every 10 ms at the slowest.
-pub const TICK_NANOS: u32 = 20_000_000;
+use crate::stat::{Kind, Stat, TICK_NANOS};
 
 /// Whether the times of the workspace, of the upper directory and of this machine may be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,11 +103,11 @@ impl Evidence<'_> {
     /// Whether the entry is what it was before the agent began. An entry that changed within a tick
     /// before it was seen could have changed after it as well without a trace.
     fn is_unchanged(&self, lower: &Stat) -> bool {
-        let settled = |seen: &Stat| match self.clocks {
-            Clocks::Shared => seen.changed.later_by(TICK_NANOS) < self.seen.begun(),
-            Clocks::Separate => true,
+        let seen = match self.clocks {
+            Clocks::Shared => self.seen.settled(self.path),
+            Clocks::Separate => self.seen.get(self.path),
         };
-        self.seen.get(self.path).is_some_and(|seen| seen == lower && settled(seen))
+        seen == Some(lower)
     }
 
     /// Whether the view shows the copy of this very file, or does not say what it was copied from.

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, StatxTimestamp,
@@ -85,12 +85,20 @@ pub(crate) fn walk(
     Ok(())
 }
 
+/// Stays below the root, and follows no link.
+pub(crate) const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
+
 /// Opens a directory below `root` to be read, without following a link on the way.
 fn open_directory(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     let path = if path.is_empty() { b"." } else { path };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    rustix::fs::openat2(root, path, flags, Mode::empty(), within)
+    rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH)
+}
+
+/// Opens a directory below `root` to reach what is in it.
+pub(crate) fn directory_beneath(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH)
 }
 
 fn kind_of(file_type: FileType) -> Option<Kind> {
@@ -121,6 +129,22 @@ pub(crate) fn stat(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<(St
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The status of what lies at a path; none when nothing does, or the way leads through a link.
+pub(crate) fn stat_beneath(root: BorrowedFd<'_>, path: &[u8]) -> Option<Stat> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = match rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH) {
+        // The entry itself is a link.
+        Err(Errno::LOOP) => {
+            let at = path.iter().rposition(|byte| *byte == b'/');
+            let (parent, name) = at.map_or((&b"."[..], path), |at| (&path[..at], &path[at + 1..]));
+            let parent = directory_beneath(root, parent).ok()?;
+            rustix::fs::openat(parent, name, flags, Mode::empty()).ok()?
+        }
+        opened => opened.ok()?,
+    };
+    stat_of(opened.as_fd()).ok()
 }
 
 /// Reads the stat of what is open.

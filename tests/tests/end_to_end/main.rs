@@ -21,6 +21,8 @@ mod quiet;
 mod recovering;
 mod rejecting;
 mod round_trip;
+#[cfg(target_os = "linux")]
+mod running;
 mod signatures;
 mod stale;
 

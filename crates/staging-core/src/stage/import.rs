@@ -55,10 +55,13 @@ pub struct FileStamp {
 }
 
 impl FileStamp {
-    fn is_of(&self, base: &Base) -> bool {
-        let Self { inode, bytes, modified_ns, changed_ns } = *self;
-        (base.stat.inode, base.content.bytes) == (inode, bytes)
-            && (base.modified_ns, base.stat.changed_ns) == (modified_ns, changed_ns)
+    fn of(base: &Base) -> Self {
+        Self {
+            inode: base.stat.inode,
+            bytes: base.content.bytes,
+            modified_ns: base.modified_ns,
+            changed_ns: base.stat.changed_ns,
+        }
     }
 }
 
@@ -70,6 +73,8 @@ pub struct Imported {
     pub proposed: Vec<Proposed>,
     /// The changes that cannot be patches, and why.
     pub refused: Vec<(RelPath, StagingError)>,
+    /// The files that the command has left, or made, as they are on disk, with their status there.
+    pub equal: Vec<(RelPath, FileStamp)>,
     /// The files whose patches are stale, because what they were made from is not known.
     pub unproven: Vec<RelPath>,
 }
@@ -128,9 +133,13 @@ impl View<'_> {
             }
             let is_proven = self.is_proven(path, item.proof)?;
             match self.import_one(path, item) {
+                Ok(paths) if self.pending(path)?.is_none() => {
+                    let base = self.base(path, Reading::Base)?;
+                    let equal = base.map(|base| (path.clone(), FileStamp::of(&base)));
+                    imported.equal.extend(equal);
+                    touched.push(paths);
+                }
                 Ok(paths) if is_proven => touched.push(paths),
-                // It leaves the file as it is on the disk.
-                Ok(paths) if self.pending(path)?.is_none() => touched.push(paths),
                 Ok(paths) if self.is_kept(path)? => {
                     // The same content is stale already, with its content kept.
                     for path in &paths {
@@ -175,7 +184,7 @@ impl View<'_> {
         };
         Ok(match (stamp, base) {
             (None, None) => true,
-            (Some(stamp), Some(base)) => stamp.is_of(&base),
+            (Some(stamp), Some(base)) => stamp == FileStamp::of(&base),
             _ => false,
         })
     }

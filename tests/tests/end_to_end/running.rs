@@ -1,0 +1,328 @@
+//! `greenroom run`: what a command writes becomes patches, and nothing else is changed.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use end_to_end::{Fixture, Ran, git, spawn};
+use rstest::rstest;
+use serde_json::Value;
+
+/// A workspace in which a command can run; none, visibly, where this machine refuses that.
+fn fixture() -> Option<Fixture> {
+    let fixture = Fixture::new();
+    let ran = fixture.run(["run", "--", "true"]);
+    if ran.code == Some(125) {
+        println!("skipped: {}", ran.stderr);
+        return None;
+    }
+    ran.expect(0);
+    Some(fixture)
+}
+
+fn shell(fixture: &Fixture, script: &str) -> Ran {
+    fixture.run(["run", "--session", "agent", "--", "sh", "-c", script])
+}
+
+/// The path and the operation of each pending patch, sorted.
+fn pending(status: &Value) -> Vec<String> {
+    let sessions = status["sessions"].as_array().expect("a list");
+    let patches = sessions.iter().flat_map(|session| session["patches"].as_array()).flatten();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut lines: Vec<String> = patches
+        .map(|patch| format!("{} {}", text(&patch["operation"]), text(&patch["path"])))
+        .collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// A command that waits for the test after each line that it prints.
+struct Agent {
+    run: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Agent {
+    fn start(fixture: &Fixture, script: &str) -> Self {
+        let mut command = fixture.command(["run", "--session", "agent", "--", "sh", "-c", script]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut run = spawn(&mut command);
+        let input = run.stdin.take().expect("it is piped");
+        let output = BufReader::new(run.stdout.take().expect("it is piped"));
+        Self { run, input, output }
+    }
+
+    /// Waits for its next line.
+    fn reached(&mut self) {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("it lives");
+        assert_eq!(line, "reached\n");
+    }
+
+    fn go_on(&mut self) {
+        self.input.write_all(b"\n").expect("it waits");
+    }
+
+    fn end(self) -> Ran {
+        drop(self.input);
+        self.run.wait_with_output().expect("it ends").into()
+    }
+}
+
+/// Lets the clock of the file system tick on, so that two changes have two times.
+fn tick() {
+    thread::sleep(Duration::from_millis(50));
+}
+
+#[test]
+fn what_a_shell_writes_is_staged_and_the_disk_is_as_it_was() {
+    let Some(fixture) = fixture() else { return };
+    for (name, content) in
+        [(".gitignore", "target/\n"), ("a", "one\n"), ("b", "one\n"), ("d/e/f", "one\n"), ("m", "")]
+    {
+        fixture.write(name, content);
+    }
+    fixture.write("target/old", "object\n");
+    git(&fixture.workspace(), &["add", "."]);
+    let commit = "-c user.name=a -c user.email=a@b commit --quiet -m first";
+    git(&fixture.workspace(), &commit.split(' ').collect::<Vec<_>>());
+    let before = fixture.tree();
+    let ran = shell(
+        &fixture,
+        "set -e
+        echo two >> a; rm b; rm -r d; echo file > d; chmod 755 m; mkdir -p new/deep empty
+        echo x > new/deep/g; ln -s a link; mkfifo fifo; echo object > target/new
+        sed -i s/object/changed/ target/old; touch .gitignore
+        git -c user.name=a -c user.email=a@b commit --quiet -am inside; exit 3",
+    )
+    .expect(3);
+    assert_eq!(fixture.tree(), before);
+    let status = fixture.run(["status", "--json"]).expect(0);
+    let expected = [
+        "create d",
+        "create empty",
+        "create link",
+        "create new/deep/g",
+        "delete b",
+        "delete d/e/f",
+        "mode m",
+        "modify a",
+    ];
+    assert_eq!(pending(&status.json()), expected);
+    for part in [
+        "s2: 8 patches pending (4 create, 1 modify, 2 delete, 1 mode), signature ",
+        "not proposed: `fifo`: a socket, a FIFO or a device\n",
+        "2 ignored files (15 bytes) stay in the session; changed: target/old\n",
+        "commits are not proposed, files are\n",
+    ] {
+        assert!(ran.stderr.contains(part), "{part}{}", ran.stderr);
+    }
+    fixture.run(["apply", "--yes"]).expect(0);
+    assert_eq!(fixture.read("a"), b"one\ntwo\n");
+    assert_eq!(fixture.read("d"), b"file\n");
+    assert_eq!(fixture.mode("m"), 0o755);
+    assert!(fixture.path("empty").is_dir() && !fixture.path("b").exists());
+    let after = fixture.run(["status", "--json"]).expect(0);
+    assert_eq!(pending(&after.json()), [""; 0], "{}", after.stderr);
+    assert!(!after.stderr.contains("stale"), "{}", after.stderr);
+}
+
+#[rstest]
+#[case::success(&["true"], 0)]
+#[case::failure(&["sh", "-c", "exit 42"], 42)]
+#[case::killed(&["sh", "-c", "kill -TERM $$"], 143)]
+#[case::not_found(&["no-such-program"], 127)]
+#[case::not_executable(&["./file"], 126)]
+fn the_exit_code_is_the_command_s(#[case] command: &[&str], #[case] code: i32) {
+    let Some(fixture) = fixture() else { return };
+    fixture.write("file", "no program");
+    fixture.run([&["run", "--"], command].concat()).expect(code);
+}
+
+#[test]
+fn a_session_goes_on_where_its_last_command_ended() {
+    let Some(fixture) = fixture() else { return };
+    fixture.write(".gitignore", "cache\n");
+    fixture.write("f", "one\n");
+    shell(&fixture, "echo two >> f; echo kept > cache; echo new > n").expect(0);
+    let ran = shell(&fixture, "cat f cache n; echo three >> f; rm n").expect(0);
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "one\ntwo\nkept\nnew\n");
+    assert_eq!(pending(&fixture.status()), ["modify f"]);
+    fixture.run(["apply", "--yes"]).expect(0);
+    assert_eq!(fixture.read("f"), b"one\ntwo\nthree\n");
+    // The file on the disk is the session's own now.
+    shell(&fixture, "echo four >> f").expect(0);
+    fixture.run(["apply", "--yes"]).expect(0);
+    assert_eq!(fixture.read("f"), b"one\ntwo\nthree\nfour\n");
+}
+
+#[test]
+fn a_command_that_writes_nothing_leaves_nothing_pending() {
+    let Some(fixture) = fixture() else { return };
+    fixture.write("f", "one\n");
+    shell(&fixture, "touch f; chmod 600 f; chmod 644 f; exec 3<> f; echo x > t; rm t").expect(0);
+    let status = fixture.run(["status", "--json"]).expect(0);
+    assert_eq!(pending(&status.json()), [""; 0]);
+    assert!(!status.stderr.contains("stale"), "{}", status.stderr);
+}
+
+#[test]
+fn an_ignore_rule_of_the_command_hides_nothing() {
+    let Some(fixture) = fixture() else { return };
+    fixture.write("src/f", "one\n");
+    shell(&fixture, "echo 'src/' > .gitignore; echo two >> src/f; echo two > src/new").expect(0);
+    let status = fixture.status();
+    assert_eq!(pending(&status), ["create .gitignore", "create src/new", "modify src/f"]);
+}
+
+#[test]
+fn nothing_inside_decides_or_reaches_the_state() {
+    let Some(fixture) = fixture() else { return };
+    fixture.write("f", "one\n");
+    fixture.propose("f", "proposed\n");
+    let greenroom = end_to_end::greenroom_binary();
+    let script = format!(
+        "for command in 'apply --yes' 'undo --yes' 'discard --yes' status 'run -- true'; do
+            {0} $command 2>/dev/null; echo $?
+        done
+        ls {1}; touch {1}/x 2>/dev/null || echo refused; touch {2}/x 2>/dev/null || echo refused",
+        greenroom.display(),
+        fixture.beside("state").display(),
+        fixture.beside("config/greenroom").display(),
+    );
+    let ran = shell(&fixture, &script).expect(0);
+    let expected = "4\n4\n4\n4\n125\ninside\nrefused\nrefused\n";
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), expected);
+    assert_eq!(fixture.read("f"), b"one\n");
+    assert_eq!(pending(&fixture.status()), ["modify f"]);
+}
+
+#[test]
+fn another_terminal_sees_and_applies_what_was_written_so_far() {
+    let Some(fixture) = fixture() else { return };
+    fixture.write("f", "one\n");
+    fixture.write("g", "one\n");
+    let mut agent = Agent::start(
+        &fixture,
+        "echo two >> f; echo reached; read x; echo three >> f; echo two >> g; echo reached; read x",
+    );
+    agent.reached();
+    assert_eq!(pending(&fixture.status()), ["modify f"]);
+    fixture.run(["apply", "--yes"]).expect(0);
+    assert_eq!(fixture.read("f"), b"one\ntwo\n");
+    tick();
+    fixture.run(["status"]).expect(0);
+    agent.go_on();
+    agent.reached();
+    let status = fixture.run(["status", "--json"]).expect(0);
+    assert_eq!(pending(&status.json()), ["modify f", "modify g"], "{}", status.stderr);
+    agent.go_on();
+    agent.end().expect(0);
+    assert_eq!(fixture.read("f"), b"one\ntwo\n");
+    fixture.run(["apply", "--yes"]).expect(0);
+    assert_eq!(fixture.read("f"), b"one\ntwo\nthree\n");
+}
+
+/// How the user saves a file.
+fn save(fixture: &Fixture, name: &str, content: &str, by_rename: bool) {
+    tick();
+    if by_rename {
+        fixture.write("beside~", content);
+        fs::rename(fixture.path("beside~"), fixture.path(name)).expect("saved");
+    } else {
+        fixture.write(name, content);
+    }
+    tick();
+}
+
+#[rstest]
+#[case::before_the_copy_in_place("cat f; echo reached; read x; echo agent >> f", false, false)]
+#[case::before_the_copy_by_rename("cat f; echo reached; read x; echo agent >> f", true, true)]
+#[case::unread_by_rename("echo reached; read x; echo agent >> f", true, false)]
+#[case::after_the_copy("echo agent >> f; echo reached; read x", false, true)]
+#[case::after_the_copy_by_rename("echo agent >> f; echo reached; read x", true, true)]
+#[case::replaced("sed s/one/agent/ f > t; mv t f; echo reached; read x", true, true)]
+#[case::removed("rm f; echo reached; read x", false, true)]
+fn an_edit_of_the_user_is_never_lost(
+    #[case] script: &str,
+    #[case] by_rename: bool,
+    #[case] is_stale: bool,
+) {
+    let Some(fixture) = fixture() else { return };
+    fixture.write("f", "one\n");
+    fixture.write("other", "one\n");
+    tick();
+    let mut agent = Agent::start(&fixture, &format!("exec 2>&1 3>&1; {script}; echo new > n"));
+    // What it prints before is the file.
+    loop {
+        let mut line = String::new();
+        agent.output.read_line(&mut line).expect("it lives");
+        if line == "reached\n" {
+            break;
+        }
+    }
+    save(&fixture, "f", "one\nuser\n", by_rename);
+    agent.go_on();
+    let ran = agent.end().expect(0);
+    assert_eq!(fixture.read("f"), b"one\nuser\n", "the run changes no file");
+    assert_eq!(ran.stderr.contains("stale: `f`"), is_stale, "{}", ran.stderr);
+    let status = fixture.status();
+    if is_stale {
+        assert_eq!(pending(&status), ["create n"]);
+        let stale = &status["sessions"].as_array().expect("a list").last().expect("one")["lapsed"];
+        assert_eq!(stale[0]["path"], "f", "{status}");
+    } else {
+        assert_eq!(pending(&status), ["create n", "modify f"]);
+    }
+    fixture.run(["apply", "--yes", "--rest"]).expect(0);
+    let after = String::from_utf8(fixture.read("f")).expect("text");
+    assert!(after.contains("user\n"), "{after}");
+}
+
+#[test]
+fn what_a_killed_run_wrote_is_staged_by_the_next_command() {
+    let Some(fixture) = fixture() else { return };
+    fixture.write("f", "one\n");
+    let mut agent =
+        Agent::start(&fixture, "echo two >> f; echo new > n; chmod 0 n; echo reached; read x");
+    agent.reached();
+    agent.run.kill().expect("it lives");
+    agent.run.wait().expect("it has ended");
+    assert_eq!(fixture.read("f"), b"one\n");
+    let status = fixture.run(["status", "--json"]).expect(0);
+    assert!(pending(&status.json()).contains(&"modify f".to_owned()), "{}", status.stderr);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("readable");
+    let workspace = fixture.workspace();
+    assert!(!mounts.contains(workspace.to_str().expect("text")), "nothing is left mounted");
+    shell(&fixture, "cat f").expect(0);
+}
+
+#[test]
+fn a_run_in_a_session_that_is_live_is_refused() {
+    let Some(fixture) = fixture() else { return };
+    let mut agent = Agent::start(&fixture, "echo reached; read x");
+    agent.reached();
+    let refused = shell(&fixture, "true").expect(125);
+    assert!(refused.stderr.contains("still run"), "{}", refused.stderr);
+    agent.go_on();
+    agent.end().expect(0);
+    shell(&fixture, "true").expect(0);
+}
+
+#[test]
+fn what_the_command_leaves_running_is_ended_and_named() {
+    let Some(fixture) = fixture() else { return };
+    let ran = shell(&fixture, "(echo late > late; exec sleep 1000) & sleep 0.2").expect(0);
+    assert!(ran.stderr.contains("ended what was left running: sleep ("), "{}", ran.stderr);
+    assert_eq!(pending(&fixture.status()), ["create late"]);
+}
+
+#[test]
+fn a_directory_without_permissions_does_not_stop_an_import() {
+    let Some(fixture) = fixture() else { return };
+    shell(&fixture, "mkdir -p d/e; echo x > d/e/f; chmod 0 d; echo y > g").expect(0);
+    assert!(pending(&fixture.status()).contains(&"create g".to_owned()));
+}
