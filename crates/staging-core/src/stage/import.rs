@@ -5,14 +5,15 @@
 //! A change counts against the file on disk only if that is proven to be what the command saw.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
-use atomic_fs::RelPath;
+use atomic_fs::{EntryKind, RelPath};
 
 use crate::base::Base;
 use crate::error::{ErrorKind, Result, StagingError};
 use crate::ids::SessionId;
 use crate::layer::DiffStagingLayer;
-use crate::patch::Patch;
+use crate::patch::{Operation, Patch};
 use crate::stage::Request;
 use crate::stage::proposal::{Meaning, Proposal, Proposed, Reading};
 use crate::stage::step::Touched;
@@ -159,7 +160,43 @@ impl View<'_> {
                 Err(error) => return Err(error),
             }
         }
+        self.pair_moves();
         Ok(touched)
+    }
+
+    /// Turns each deletion and creation of one content into a move, where there is one of each.
+    fn pair_moves(&mut self) {
+        /// Where a content was, and where it is now; unless there are several, or none.
+        type Ends = (Vec<RelPath>, Vec<RelPath>);
+        let mut ends: BTreeMap<([u8; 32], u32), Ends> = BTreeMap::new();
+        for (path, patch) in &self.planned {
+            let Some(patch) = patch.as_deref().filter(|_| !self.unproven.contains(path)) else {
+                continue;
+            };
+            let (content, is_new) = match (patch.operation, &patch.base, patch.staged) {
+                (Operation::Delete, Some(base), _) => (base.content, false),
+                (Operation::Create, _, Some(staged)) => (staged, true),
+                _ => continue,
+            };
+            if content.kind() == EntryKind::File && content.bytes > 0 {
+                let ends = ends.entry((*content.digest.as_bytes(), content.mode)).or_default();
+                if is_new { &mut ends.1 } else { &mut ends.0 }.push(path.clone());
+            }
+        }
+        for ends in ends.into_values() {
+            let ([from], [to]) = (&ends.0[..], &ends.1[..]) else { continue };
+            let at = |path: &RelPath| self.planned.get(path).and_then(Option::as_deref);
+            let (Some(base), Some(staged)) =
+                (at(from).and_then(|patch| patch.base), at(to).and_then(|patch| patch.staged))
+            else {
+                continue;
+            };
+            let moved = Some(staged);
+            let mut patch = Patch::draft(self.session, from, Operation::Rename, Some(base), moved);
+            patch.rename_to = Some(to.clone());
+            self.plan(to, None);
+            self.plan(from, Some(patch));
+        }
     }
 
     fn import_one(&mut self, path: &RelPath, item: &ImportItem) -> Result<Touched> {
