@@ -194,6 +194,17 @@ impl<'l> SessionCapture<'l> {
         Ok(self.import_locked()?.0)
     }
 
+    /// Removes the capture, unless processes of its last view still run.
+    ///
+    /// # Errors
+    /// An error of the state directory.
+    pub fn remove_ended(&self) -> Result<()> {
+        match self.survivors()?.is_empty() {
+            true => Ok(self.dir.remove()?),
+            false => Ok(()),
+        }
+    }
+
     /// The processes of the last view that still run.
     ///
     /// # Errors

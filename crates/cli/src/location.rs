@@ -213,17 +213,30 @@ pub(crate) fn current_dir() -> Result<PathBuf, Failure> {
     env::current_dir().map_err(|source| Failure::io("cannot find the current directory", &source))
 }
 
-/// Refuses what runs in a view of `greenroom run`, where the states are hidden behind a file that
-/// names the session.
+/// The session of the view of `greenroom run` that this process is in: there the states are hidden
+/// behind a read-only file system with a file that names the session.
+pub(crate) fn session_inside(base: &Path) -> Option<String> {
+    let session = std::fs::read_to_string(base.join("inside")).ok()?;
+    is_read_only(base).then(|| session.trim().to_owned())
+}
+
+#[cfg(unix)]
+fn is_read_only(directory: &Path) -> bool {
+    rustix::fs::statvfs(directory)
+        .is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
+#[cfg(not(unix))]
+fn is_read_only(_: &Path) -> bool {
+    false
+}
+
 fn refuse_inside(base: &Path) -> Result<(), Failure> {
-    match std::fs::read_to_string(base.join("inside")) {
-        Ok(session) => Err(Failure::refused(format!(
-            "this command runs in session {} of `greenroom run`, which decides nothing",
-            session.trim()
-        ))
-        .advise("What is written here is staged by itself; a person reviews it outside.")),
-        Err(_) => Ok(()),
-    }
+    let Some(session) = session_inside(base) else { return Ok(()) };
+    let message =
+        format!("this command runs in session {session} of `greenroom run`, which decides nothing");
+    let advice = "What is written here is staged by itself; a person reviews it outside.";
+    Err(Failure::refused(message).advise(advice))
 }
 
 /// Where the states of all workspaces are, for a command that is about no workspace.

@@ -326,3 +326,50 @@ fn a_directory_without_permissions_does_not_stop_an_import() {
     shell(&fixture, "mkdir -p d/e; echo x > d/e/f; chmod 0 d; echo y > g").expect(0);
     assert!(pending(&fixture.status()).contains(&"create g".to_owned()));
 }
+
+#[test]
+fn a_closed_session_leaves_nothing() {
+    let Some(fixture) = fixture() else { return };
+    shell(&fixture, "mkdir d; echo x > d/f; chmod 0 d").expect(0);
+    let captures = fixture.state_dir().join("captures");
+    let count = || fs::read_dir(&captures).expect("readable").count();
+    assert_eq!(count(), 2, "the fixture has tried one");
+    fixture.run(["session", "close", "agent", "--yes"]).expect(0);
+    let status = fixture.run(["status"]).expect(0);
+    assert_eq!((count(), status.stderr.as_str()), (1, ""));
+}
+
+#[test]
+fn a_hook_inside_does_not_deny_what_is_captured() {
+    let Some(fixture) = fixture() else { return };
+    let call = r#"{"session_id":"x","hook_event_name":"PreToolUse","tool_name":"Write",
+        "tool_input":{"file_path":"f","content":"x"}}"#;
+    fixture.write("call", call.replace('\n', ""));
+    let script = format!("{} hook claude-code < call", end_to_end::greenroom_binary().display());
+    let ran = shell(&fixture, &script).expect(0);
+    assert!(ran.stdout.is_empty(), "{ran:?}");
+}
+
+#[test]
+fn doctor_tries_a_view() {
+    let Some(fixture) = fixture() else { return };
+    let found = fixture.run(["doctor"]);
+    let text = String::from_utf8_lossy(&found.stdout);
+    assert!(text.contains("run: commands can run in a view of the workspace\n"), "{text}");
+    let refused = Ran::from(end_to_end::output(
+        std::process::Command::new("unshare")
+            .args([
+                "-Ur",
+                "sh",
+                "-c",
+                "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"",
+                "-",
+            ])
+            .arg(end_to_end::greenroom_binary())
+            .args(["doctor", "--state-dir"])
+            .arg(fixture.beside("state"))
+            .current_dir(fixture.workspace()),
+    ));
+    let text = String::from_utf8_lossy(&refused.stdout);
+    assert!(text.contains("Raise the limits `user.max_user_namespaces`"), "{refused:?}");
+}

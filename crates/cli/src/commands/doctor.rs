@@ -23,6 +23,7 @@ pub(super) fn doctor(
     let options = options(global, location).unwrap_or_else(|_| defaults(location));
     findings.extend(examine(&options));
     findings.extend(recover::others(location));
+    findings.extend(view(location));
     if console.json {
         console.object(json!({ "findings": findings }))?;
     } else {
@@ -49,6 +50,25 @@ pub(super) fn doctor(
     // Its object is printed; a second one would be no JSON.
     Err(Failure::new(ErrorKind::Damaged, format!("not in order: {}", bad.join(", ")))
         .in_the_object())
+}
+
+/// Whether `greenroom run` can show a command a view here: it is tried.
+#[cfg(target_os = "linux")]
+fn view(location: &Location) -> Option<Finding> {
+    let directory = [&location.state_dir, &location.base].into_iter().find(|dir| dir.is_dir())?;
+    let finding = |health, text| Some(Finding { name: "run", health, text });
+    match capture::probe(directory, super::run::keeper()) {
+        Ok(()) => finding(Health::Good, "commands can run in a view of the workspace".to_owned()),
+        Err(obstacle) => {
+            let advice = super::run::advice(obstacle.remedy);
+            finding(Health::Notice, format!("not possible here: {}. {advice}", obstacle.failure))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn view(_: &Location) -> Option<Finding> {
+    None
 }
 
 fn configuration(location: &Location) -> Finding {

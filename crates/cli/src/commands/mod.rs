@@ -34,6 +34,8 @@ mod undo;
 mod watch;
 mod without_state;
 
+#[cfg(target_os = "linux")]
+use staging_core::SessionState;
 use staging_core::{DiskOwner, StagingOptions};
 
 use self::context::Context;
@@ -133,9 +135,19 @@ fn import_captures(owner: &DiskOwner, console: &Console) {
         Err(error) => return console.warn(&Failure::from(error).message),
     };
     for dir in captures {
-        match capture::SessionCapture::of(owner, dir.session()).import() {
-            Ok(report) => run::report_rest(console, &report),
-            Err(error) => console.warn(&run::failure_of(error).message),
+        let capture = capture::SessionCapture::of(owner, dir.session());
+        let state = owner.find_session(&dir.session().to_string()).map(|session| session.state);
+        let done = match state {
+            Ok(SessionState::Open) => {
+                capture.import().map(|report| run::report_rest(console, &report))
+            }
+            // Its patches were decided, and the user has closed it.
+            Ok(SessionState::Closed) => capture.remove_ended(),
+            Ok(SessionState::Expired) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = done {
+            console.warn(&run::failure_of(error).message);
         }
     }
 }

@@ -7,7 +7,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use capture::{
-    Bytes, CaptureError, Exit, Foreground, Plan, Report, SessionCapture, View, ViewError,
+    Bytes, CaptureError, Exit, Foreground, Machine, Plan, Remedy, Report, SessionCapture, View,
+    ViewError,
 };
 use staging_core::{DiskOwner, ErrorKind, Operation, Session, StagingOptions, set_signature};
 
@@ -73,10 +74,8 @@ fn in_view<T>(
     foreground: &Foreground,
     last: impl FnOnce(&mut View) -> Result<T, Failure>,
 ) -> Result<(Exit, Result<T, Failure>), Failure> {
-    let mut keeper = Command::new("/proc/self/exe");
-    keeper.arg(KEEPER);
-    let mut view = View::start(plan, keeper).map_err(|failure| {
-        let advice = "`greenroom doctor` says what this machine allows.";
+    let mut view = View::start(plan, keeper()).map_err(|failure| {
+        let advice = advice(Machine::read().remedy(&failure));
         Failure::new(ErrorKind::Unsupported, failure.to_string()).advise(advice)
     })?;
     capture.record(view.identity()).map_err(failure_of)?;
@@ -84,6 +83,41 @@ fn in_view<T>(
     let exit = view.wait(Some(foreground), None).map_err(not_started(&run.command))?;
     let exit = exit.unwrap_or(Exit::Code(125));
     Ok((exit, last(&mut view)))
+}
+
+/// This program as the keeper of a view.
+pub(super) fn keeper() -> Command {
+    let mut keeper = Command::new("/proc/self/exe");
+    keeper.arg(KEEPER);
+    keeper
+}
+
+/// What the user can do so that a view is possible.
+pub(super) fn advice(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::AllowUserNamespaces => {
+            "Allow user namespaces: `sysctl kernel.unprivileged_userns_clone=1`."
+        }
+        Remedy::AllowInAppArmor => {
+            "Install an AppArmor profile that allows `userns` to the greenroom program."
+        }
+        Remedy::LiftFilter => {
+            "A seccomp filter forbids it, as in a Docker container: start the container with \
+             `--security-opt seccomp=unconfined`."
+        }
+        Remedy::RaiseLimit => {
+            "Raise the limits `user.max_user_namespaces` and `user.max_mnt_namespaces`."
+        }
+        Remedy::Unmount => "Unmount what is mounted below the workspace.",
+        Remedy::MoveState => {
+            "Keep the state on a local disk that is no overlay: `--state-dir DIR`."
+        }
+        Remedy::RedirectStandard => {
+            "Standard input, output and error must not be directories: redirect them."
+        }
+        Remedy::EndOther => "End the other run of this session first.",
+        Remedy::Unknown => "`greenroom doctor` tries it on an empty directory.",
+    }
 }
 
 /// Ends what the command has left running.
