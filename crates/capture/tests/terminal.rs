@@ -27,6 +27,15 @@ struct Terminal {
     program: Child,
 }
 
+/// Takes the signals that the tests may have been started to ignore, as by a shell in the background
+/// or by `nohup`: a program with a terminal has them.
+fn take_signals() {
+    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGHUP] {
+        // SAFETY: no handler is set, and the call may be made between fork and exec.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 impl Terminal {
     fn start(command: &mut Command) -> Result<Self, Box<dyn Error>> {
         let ours =
@@ -40,11 +49,7 @@ impl Terminal {
         // SAFETY: the closure makes system calls only.
         unsafe {
             command.pre_exec(|| {
-                // A program with a terminal has them; the tests may have been started in the
-                // background of a shell, which ignores them.
-                for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGHUP] {
-                    libc::signal(signal, libc::SIG_DFL);
-                }
+                take_signals();
                 rustix::process::setsid()?;
                 rustix::process::ioctl_tiocsctty(std::io::stdin())?;
                 Ok(())
@@ -184,7 +189,15 @@ fn signals_from_elsewhere_are_passed_on() -> Outcome {
         let script = format!(
             "trap 'echo caught > caught; exit 3' {name}; echo x > ready; while :; do sleep 0.01; done"
         );
-        let helper = fixture.helper(&["sh", "-c", &script]).stderr(Stdio::piped()).spawn()?;
+        let mut helper = fixture.helper(&["sh", "-c", &script]);
+        // SAFETY: the closure makes system calls only.
+        unsafe {
+            helper.pre_exec(|| {
+                take_signals();
+                Ok(())
+            });
+        }
+        let helper = helper.stderr(Stdio::piped()).spawn()?;
         until("the command runs", || fixture.read_upper("ready") == "x\n");
         let id = Pid::from_raw(i32::try_from(helper.id())?).ok_or("it has an id")?;
         kill_process(id, signal)?;
