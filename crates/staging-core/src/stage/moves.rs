@@ -1,11 +1,14 @@
 //! Sorting moves so that the target of each is free when its turn comes.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use atomic_fs::RelPath;
 
-/// Sorts moves, each given with its source and its target, so that each comes after the one that
-/// frees its target. No two have the same source.
+use crate::stage::view::first_below;
+
+/// Sorts moves, each given with its source and its target, so that each comes after those that free
+/// its target: what was there, what was in a directory there, or a file in the place of a directory
+/// above it. No two have the same source.
 ///
 /// # Errors
 /// One of several moves that go in a circle.
@@ -13,8 +16,20 @@ pub(crate) fn in_order<'m, T>(
     moves: impl IntoIterator<Item = (&'m T, (&'m RelPath, &'m RelPath))>,
 ) -> Result<Vec<&'m T>, &'m T> {
     let moves: Vec<_> = moves.into_iter().collect();
-    let by_source: HashMap<&RelPath, usize> =
+    let by_source: BTreeMap<&RelPath, usize> =
         moves.iter().enumerate().map(|(index, (_, (from, _)))| (*from, index)).collect();
+    let freeing = |index: usize| {
+        let (_, (from, to)) = moves[index];
+        let above = std::iter::successors(to.parent(), RelPath::parent);
+        let above = above.filter_map(|dir| by_source.get(&dir).copied()).collect::<Vec<_>>();
+        let there = by_source.get(to).copied();
+        let first = first_below(to);
+        let below = first.iter().flat_map(|first| by_source.range::<RelPath, _>(first..));
+        let below = below.take_while(|(source, _)| source.starts_with(to)).map(|(_, at)| *at);
+        // A file may move into a directory that takes its name.
+        let others = there.into_iter().chain(below).chain(above);
+        others.filter(|other| moves[*other].1.0 != from || to == from).collect::<Vec<_>>()
+    };
     #[derive(Clone, Copy, PartialEq)]
     enum Visit {
         Not,
@@ -24,22 +39,28 @@ pub(crate) fn in_order<'m, T>(
     let mut visits = vec![Visit::Not; moves.len()];
     let mut ordered = Vec::with_capacity(moves.len());
     for first in 0..moves.len() {
-        let mut chain = Vec::new();
-        let mut next = Some(first);
-        while let Some(index) = next {
+        let mut waiting = vec![first];
+        while let Some(index) = waiting.last().copied() {
             match visits[index] {
-                Visit::Done => break,
-                Visit::Begun => return Err(moves[index].0),
-                Visit::Not => {}
+                Visit::Done => {
+                    waiting.pop();
+                }
+                Visit::Begun => {
+                    waiting.pop();
+                    visits[index] = Visit::Done;
+                    ordered.push(moves[index].0);
+                }
+                Visit::Not => {
+                    visits[index] = Visit::Begun;
+                    for other in freeing(index) {
+                        match visits[other] {
+                            Visit::Begun => return Err(moves[index].0),
+                            Visit::Not => waiting.push(other),
+                            Visit::Done => {}
+                        }
+                    }
+                }
             }
-            visits[index] = Visit::Begun;
-            chain.push(index);
-            let (_, (_, to)) = moves[index];
-            next = by_source.get(to).copied();
-        }
-        for index in chain.into_iter().rev() {
-            visits[index] = Visit::Done;
-            ordered.push(moves[index].0);
         }
     }
     Ok(ordered)
@@ -69,7 +90,19 @@ mod tests {
     }
 
     #[test]
+    fn a_move_comes_behind_those_that_empty_its_target() {
+        let emptied = sorted(&[("l", "d"), ("d/a", "x"), ("d/e/b", "y"), ("d-c", "z")]);
+        assert_eq!(emptied.expect("no circle"), ["d/e/b>y", "d/a>x", "l>d", "d-c>z"]);
+        let replaced = sorted(&[("a", "f/n"), ("f", "g")]);
+        assert_eq!(replaced.expect("no circle"), ["f>g", "a>f/n"]);
+        assert_eq!(sorted(&[("f", "f/n")]).expect("no circle"), ["f>f/n"]);
+        let many = sorted(&[("a", "b"), ("b", "c"), ("b/x", "y")]);
+        assert_eq!(many.expect("no circle"), ["b/x>y", "b>c", "a>b"]);
+    }
+
+    #[test]
     fn a_circle_is_found() {
+        assert!(sorted(&[("a", "b/c"), ("b", "a")]).is_err());
         assert!(sorted(&[("x", "a"), ("a", "b"), ("b", "a")]).is_err());
         assert!(sorted(&[("a", "a")]).is_err());
     }

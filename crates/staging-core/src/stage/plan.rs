@@ -195,8 +195,8 @@ impl View<'_> {
         };
         self.require_fresh(&patch)?;
         let was_directory = patch.staged.map(|staged| staged.kind()) == Some(EntryKind::Directory);
-        if (was_directory || patch.frees(path)) && incoming.kind() != EntryKind::Directory {
-            // Only while the session creates nothing below it.
+        if patch.frees(path) || (was_directory && incoming.kind() != EntryKind::Directory) {
+            // Only while the session creates nothing below it, and no file above it.
             self.check_room(path, incoming.kind())?;
         }
         let Some(base) = patch.base else {

@@ -435,14 +435,21 @@ impl<'a> View<'a> {
         Ok(targets.find(|target| target.starts_with(path)).cloned())
     }
 
-    /// Keeps directories above a path that the session removes: something is created in them.
+    /// Keeps directories above a path, in which something is created: what the session does to them
+    /// is withdrawn, be it that it removes them, or that it has removed all of their files and makes
+    /// them anew.
     pub(crate) fn keep_above(&mut self, path: &RelPath) -> Result<()> {
         for dir in std::iter::successors(path.parent(), RelPath::parent) {
-            let there = self.at_path(&dir)?;
-            let is_removed = |patch: &Patch| {
-                patch.operation == Operation::Delete && patch.kind() == EntryKind::Directory
-            };
-            if there.as_ref().is_some_and(is_removed) {
+            let Some(patch) = self.at_path(&dir)? else { continue };
+            let is_kept = patch.kind() == EntryKind::Directory
+                && match patch.operation {
+                    Operation::Delete => true,
+                    Operation::Create => {
+                        self.stat(&dir)?.is_some_and(|stat| stat.kind == FileKind::Directory)
+                    }
+                    _ => false,
+                };
+            if is_kept {
                 self.plan(&dir, None);
             }
         }

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 use rstest::rstest;
 use staging_core::{
-    ApplyRequest, DiffOptions, EntryKind, FileKind, Operation, PatchRequest, Proposal, SessionId,
-    StagingError,
+    ApplyRequest, DiffOptions, EntryKind, ErrorKind, FileKind, Operation, PatchRequest, Proposal,
+    SessionId, StagingError,
 };
 
 use crate::world::{World, delete, edit, path, rename, write};
@@ -209,6 +209,12 @@ fn world() -> World {
 #[case::a_directory_and_what_is_in_it(vec![directory("n"), write("n/x", "x\n"), link("n/l", "x")])]
 #[case::a_directory_goes(vec![delete("empty")])]
 #[case::a_directory_goes_and_stays(vec![delete("empty"), write("empty/x", "x\n")])]
+#[case::a_link_for_a_directory_whose_file_moves(
+    vec![rename("d/sub/b", "n"), rename("broken", "d/sub")]
+)]
+#[case::a_directory_is_emptied_and_made_and_filled(
+    vec![delete("d/sub/b"), directory("d/sub"), write("d/sub/b", "again\n")]
+)]
 #[case::a_directory_goes_and_comes(vec![delete("empty"), directory("empty")])]
 #[case::a_directory_goes_with_its_files(
     vec![delete("d/sub/b"), delete("d/sub"), delete("d/a"), delete("d/up"), delete("d")]
@@ -297,6 +303,19 @@ fn links_that_lead_out_only_in_combination_are_refused() {
     // In the other order the second link alone is right, because it is checked on its own.
     let other = world.session("other");
     world.layer.propose(other, link("in", "d/sub/b2/../x")).expect_err("nobody knows what b2 is");
+}
+
+#[test]
+fn nothing_is_created_below_a_file_that_has_moved_to_the_place_of_a_directory() {
+    let world = world();
+    let session = world.session("agent");
+    world.layer.propose(session, rename("d/sub/b", "n")).expect("staged");
+    world.layer.propose(session, rename("f", "d/sub")).expect("staged");
+    for below in [directory("d/sub/b"), write("d/sub/b", "x"), link("d/sub/b", "n")] {
+        let error = world.layer.propose(session, below).expect_err("a file is above it");
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+    }
+    check(&world, session);
 }
 
 #[test]
