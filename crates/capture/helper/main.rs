@@ -62,6 +62,7 @@ mod linux {
             workspace: workspace.clone(),
             upper: state.join("upper").into(),
             work: state.join("work").into(),
+            layer: None,
             masks: vec![state.into()],
             inside: "s1\n".to_owned(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")).into(),

@@ -56,6 +56,8 @@ mod stat;
 #[cfg(target_os = "linux")]
 mod survey;
 #[cfg(target_os = "linux")]
+mod trial;
+#[cfg(target_os = "linux")]
 mod upper;
 mod verdict;
 #[cfg(target_os = "linux")]
@@ -84,6 +86,8 @@ pub use snapshot::{FormatError, Snapshot};
 pub use stat::{Kind, Stat, TICK_NANOS, Timestamp};
 #[cfg(target_os = "linux")]
 pub use survey::{Survey, survey};
+#[cfg(target_os = "linux")]
+pub use trial::Trial;
 #[cfg(target_os = "linux")]
 pub use upper::read_upper;
 pub use verdict::{Clocks, Evidence, Upper, Verdict};

@@ -17,6 +17,9 @@ pub struct Plan {
     pub upper: OsString,
     /// An empty directory beside `upper`, for the kernel.
     pub work: OsString,
+    /// A directory that the view shows on top of the workspace, below what is written; none for the
+    /// workspace alone. A character device 0/0 in it hides the entry below.
+    pub layer: Option<OsString>,
     /// Directories that the view shows empty, but for a file named `inside`. One of them must
     /// hold `upper` and `work`, or the command could write to them.
     pub masks: Vec<OsString>,
@@ -35,13 +38,14 @@ impl Plan {
         let workspace = Path::new(&self.workspace);
         let masks: Vec<&Path> = self.masks.iter().map(Path::new).collect();
         let layers = [&self.upper, &self.work].map(Path::new);
-        for path in masks.iter().copied().chain(layers).chain([workspace]) {
+        let layer = self.layer.as_deref().map(Path::new);
+        for path in masks.iter().copied().chain(layers).chain(layer).chain([workspace]) {
             let real = fs::canonicalize(path).map_err(Failure::of(Step::Plan, path))?;
             if real != path {
                 return refused(path, "is a link, leads through one, or is not absolute");
             }
         }
-        for layer in layers {
+        for layer in layers.into_iter().chain(layer) {
             if layer.starts_with(workspace) {
                 return refused(layer, "is in the workspace, which would hold itself");
             }

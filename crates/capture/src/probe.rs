@@ -123,6 +123,7 @@ fn attempt(directory: &Path, keeper: Command) -> Result<(), Failure> {
         workspace: place.path().join("workspace").into(),
         upper: state.join("upper").into(),
         work: state.join("work").into(),
+        layer: None,
         masks: vec![state.clone().into()],
         inside: String::new(),
         directory: "/".into(),

@@ -75,7 +75,7 @@ fn names(processes: &[Process]) -> String {
 
 type Result<T, E = CaptureError> = std::result::Result<T, E>;
 
-fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> CaptureError {
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> CaptureError {
     let path = escape_bytes(path.as_os_str().as_encoded_bytes());
     move |source| CaptureError::Io { action, path: path.clone(), source }
 }
@@ -117,6 +117,7 @@ pub struct PrivateFiles {
 /// The capture of a session.
 pub struct SessionCapture<'l> {
     layer: &'l DiffStagingLayer,
+    session: SessionId,
     dir: CaptureDir,
 }
 
@@ -124,7 +125,7 @@ impl<'l> SessionCapture<'l> {
     /// The capture of this session; nothing is read or created.
     #[must_use]
     pub fn of(layer: &'l DiffStagingLayer, session: SessionId) -> Self {
-        Self { layer, dir: layer.capture_dir(session) }
+        Self { layer, session, dir: layer.capture_dir(session) }
     }
 
     /// Its directory.
@@ -248,7 +249,7 @@ impl<'l> SessionCapture<'l> {
         let processes = self.survivors()?;
         match processes.is_empty() {
             true => Ok(()),
-            false => Err(CaptureError::Live { session: self.dir.session(), processes }),
+            false => Err(CaptureError::Live { session: self.session, processes }),
         }
     }
 
@@ -305,7 +306,7 @@ impl<'l> SessionCapture<'l> {
             self.write("imported", &before.union(&now).collect::<Vec<_>>())?;
         }
         if !items.is_empty() || !gone.is_empty() {
-            report.imported = self.layer.import(self.dir.session(), &items, &gone)?;
+            report.imported = self.layer.import(self.session, &items, &gone)?;
         }
         if !gone.is_empty() {
             self.write("imported", &now)?;
@@ -516,7 +517,7 @@ fn view_root(identity: &Identity, workspace: &Path) -> Option<OwnedFd> {
     lives.then(|| open(&path).ok()).flatten()
 }
 
-fn open(directory: &Path) -> Result<OwnedFd> {
+pub(crate) fn open(directory: &Path) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(directory, flags, Mode::empty()).map_err(io::Error::from);
     opened.map_err(failed("open", directory))
@@ -528,7 +529,7 @@ fn open_beneath(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<File> {
     rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH).map(File::from)
 }
 
-fn read_beneath(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) fn read_beneath(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     // Nobody has a longer one by intent.
     open_beneath(root, path)?.take(1 << 20).read_to_end(&mut content)?;

@@ -68,6 +68,9 @@ pub(crate) enum Command {
     /// Run a command in a view of the workspace: what it writes becomes patches
     #[command(after_help = examples::RUN)]
     Run(Run),
+    /// Run a command on the workspace with pending patches applied; what it writes is thrown away
+    #[command(after_help = examples::EXEC)]
+    Exec(Exec),
     /// Show what is pending, and the signatures that approve it
     Status,
     /// Print what is pending as a git-style patch
@@ -192,6 +195,15 @@ pub(crate) struct Run {
     /// [default: a new session]
     #[arg(long, value_name = "SESSION")]
     pub(crate) session: Option<String>,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
+    pub(crate) ids: Vec<Selector>,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
@@ -323,6 +335,9 @@ pub(crate) struct Apply {
     /// Check everything and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Refuse a set on which the last `exec` did not succeed
+    #[arg(long)]
+    pub(crate) require_exec: bool,
 }
 
 #[derive(Debug, Subcommand)]

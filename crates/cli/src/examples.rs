@@ -8,6 +8,14 @@ Examples:
   greenroom run -- claude
   greenroom run --session agent-1 -- sh -c 'cargo fmt && cargo test'";
 
+pub(crate) const EXEC: &str = "\
+Exit codes: the command's own; 3 a patch is stale; 125 Greenroom failed before it began;
+126 it cannot be executed; 127 it was not found.
+
+Examples:
+  greenroom exec -- cargo test          tests everything that is pending
+  greenroom exec agent-1 -- make check  tests the patches of a session";
+
 pub(crate) const PROPOSE: &str = "\
 Examples:
   greenroom propose notes.txt < new-notes.txt

@@ -24,6 +24,7 @@ mod plugin_host;
 mod recovery;
 mod root;
 mod settings;
+mod trials;
 mod user_dirs;
 
 use std::io::Write as _;
@@ -59,6 +60,10 @@ fn main() -> ExitCode {
     let console = Console::new(&arguments.global);
     if let Command::Run(run) = &arguments.command {
         return commands::run_command(run, &arguments.global, &console)
+            .unwrap_or_else(|failure| report(&failure.before_it_began(), &console, None));
+    }
+    if let Command::Exec(exec) = &arguments.command {
+        return commands::exec_command(exec, &arguments.global, &console)
             .unwrap_or_else(|failure| report(&failure.before_it_began(), &console, None));
     }
     match commands::run(&arguments, &console) {

@@ -373,3 +373,49 @@ fn doctor_tries_a_view() {
     let text = String::from_utf8_lossy(&refused.stdout);
     assert!(text.contains("Raise the limits `user.max_user_namespaces`"), "{refused:?}");
 }
+
+#[test]
+fn a_command_is_tried_on_what_is_pending_and_its_result_counts_for_that_set() {
+    let Some(fixture) = fixture() else { return };
+    for (name, content) in [(".gitignore", "cache\n"), ("f", "one\n"), ("d/gone", "x\n")] {
+        fixture.write(name, content);
+    }
+    fixture.propose("f", "two\n");
+    fixture.propose("new/g", "new\n");
+    fixture.run(["propose", "d/gone", "--delete"]).expect(0);
+    fixture.run(["propose", "link", "--symlink", "f"]).expect(0);
+    let before = fixture.tree();
+    let script = "cat f new/g link; ls d; echo x >> cache; echo dropped > f; wc -l < cache; exit 3";
+    let exec = |script| fixture.run(["exec", "--", "sh", "-c", script]);
+    fixture.run(["apply", "--yes", "--require-exec"]).expect(4);
+    let ran = exec(script).expect(3);
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "two\nnew\ntwo\n1\n");
+    assert!(ran.stderr.contains("dropped 1 file that the command changed: f\n"), "{ran:?}");
+    assert!(ran.stderr.contains("failed with exit code 3 on 4 patches, signature "), "{ran:?}");
+    let refused = fixture.run(["apply", "--yes", "--require-exec"]).expect(4);
+    assert!(refused.stderr.contains("failed with exit code 3 on the set"), "{}", refused.stderr);
+    let again = exec("cat f; wc -l < cache").expect(0);
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "two\n1\n", "the cache stays");
+    assert_eq!(fixture.tree(), before, "the workspace is as it was");
+    let status = fixture.run(["status"]).expect(0);
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(text.contains("  exec: `sh -c cat f; wc -l < cache` passed, "), "{text}");
+    assert_eq!(fixture.status()["exec"][0]["code"], 0);
+    fixture.propose("f", "three\n");
+    fixture.run(["apply", "--yes", "--require-exec"]).expect(4);
+    exec("true").expect(0);
+    fixture.run(["apply", "--yes", "--require-exec"]).expect(0);
+    assert_eq!(fixture.read("f"), b"three\n");
+    exec("true").expect(125);
+}
+
+#[test]
+fn nothing_is_tried_on_a_stale_patch() {
+    let Some(fixture) = fixture() else { return };
+    fixture.write("f", "one\n");
+    fixture.propose("f", "two\n");
+    fixture.write("f", "the user's\n");
+    let refused = fixture.run(["exec", "--", "touch", "ran"]).expect(3);
+    assert!(refused.stderr.contains("changed since the agent read it"), "{}", refused.stderr);
+    assert!(!fixture.path("ran").exists());
+}

@@ -26,7 +26,8 @@ pub(super) fn mount(plan: &Plan) -> Result<(), Failure> {
     let lower = open(workspace)?;
     let upper = open(Path::new(&plan.upper))?;
     let work = open(Path::new(&plan.work))?;
-    let overlay = create(&lower, &upper, &work)?;
+    let layer = plan.layer.as_ref().map(|layer| open(Path::new(layer))).transpose()?;
+    let overlay = create(layer.as_ref(), &lower, &upper, &work)?;
     let attached =
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rustix::mount::move_mount(&overlay, c"", &lower, c"", attached)
@@ -38,15 +39,21 @@ pub(super) fn mount(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// Makes the overlay without mounting it.
-fn create(lower: &OwnedFd, upper: &OwnedFd, work: &OwnedFd) -> Result<OwnedFd, Failure> {
+fn create(
+    layer: Option<&OwnedFd>,
+    lower: &OwnedFd,
+    upper: &OwnedFd,
+    work: &OwnedFd,
+) -> Result<OwnedFd, Failure> {
     let failed = Failure::at(Step::Create);
     let overlay = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(&failed)?;
     // Names of descriptors work on every kernel, and need no escaping whatever the path holds.
     let name = |layer: &OwnedFd| format!("/proc/self/fd/{}", layer.as_raw_fd());
+    let lowers = layer.into_iter().chain([lower]).map(name).collect::<Vec<_>>().join(":");
     let set = || {
         for (key, value) in [
             ("source", "greenroom"),
-            ("lowerdir", &name(lower)),
+            ("lowerdir", &lowers),
             ("upperdir", &name(upper)),
             ("workdir", &name(work)),
             // Off, so that the upper directory can be mounted again later.

@@ -64,6 +64,7 @@ impl Fixture {
             workspace: self.workspace.clone().into(),
             upper: self.state.join("upper").into(),
             work: self.state.join("work").into(),
+            layer: None,
             masks: vec![self.state.clone().into()],
             inside: "s1\n".to_owned(),
             directory: self.workspace.clone().into(),

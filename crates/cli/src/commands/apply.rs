@@ -11,6 +11,7 @@ use super::text::{count, names};
 use crate::args::Apply;
 use crate::failure::Failure;
 use crate::json::AppliedView;
+use crate::trials::Trials;
 
 pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Failure> {
     let mut request = ApplyRequest {
@@ -20,6 +21,10 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
         rest: arguments.rest,
         ..ApplyRequest::default()
     };
+    let trials = arguments.require_exec.then(|| Trials::read(&context.layer));
+    if let Some(trials) = &trials {
+        trials.require(&context.layer.select(&request.ids)?.signature)?;
+    }
     let mut shown = None;
     if let Some(expected) = &arguments.expect {
         request.approval = unasked(&context.location, ApprovalMeans::Expect, "apply --expect")?;
@@ -35,6 +40,15 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
         request.expect = Some(set_signature(&patches));
         request.ids = patches.iter().map(|patch| Selector::Patch(patch.id)).collect();
         shown = Some(patches.len());
+    }
+    if let Some(trials) = &trials {
+        // What is applied is what the command has succeeded on.
+        let signature = match request.expect {
+            Some(signature) => signature,
+            None => context.layer.select(&request.ids)?.signature,
+        };
+        trials.require(&signature)?;
+        request.expect = Some(signature);
     }
     let report = context.layer.apply(&request)?;
     context.warn_unreported(print(context, &report, request.dry_run), "the change set is applied");

@@ -7,6 +7,8 @@ mod context;
 mod diff;
 mod discard;
 mod doctor;
+#[cfg(target_os = "linux")]
+mod exec;
 mod gc;
 mod hook;
 mod init;
@@ -46,9 +48,13 @@ use crate::failure::Failure;
 use crate::location::Location;
 use crate::paths::shown;
 
+#[cfg(target_os = "linux")]
+pub(crate) use exec::exec as exec_command;
 pub(crate) use hook::run as hook;
 #[cfg(target_os = "linux")]
 pub(crate) use run::KEEPER;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use run::exec as exec_command;
 pub(crate) use run::run as run_command;
 
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
@@ -134,9 +140,9 @@ fn import_captures(owner: &DiskOwner, console: &Console) {
         Ok(captures) => captures,
         Err(error) => return console.warn(&Failure::from(error).message),
     };
-    for dir in captures {
-        let capture = capture::SessionCapture::of(owner, dir.session());
-        let state = owner.find_session(&dir.session().to_string()).map(|session| session.state);
+    for session in captures {
+        let capture = capture::SessionCapture::of(owner, session);
+        let state = owner.find_session(&session.to_string()).map(|session| session.state);
         let done = match state {
             Ok(SessionState::Open) => {
                 capture.import().map(|report| run::report_rest(console, &report))
@@ -185,6 +191,7 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         | Command::Mcp { .. }
         | Command::Hook(_)
         | Command::Run(_)
+        | Command::Exec(_)
         | Command::Init(_) => Ok(()),
     }
 }

@@ -53,11 +53,12 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     }
     let foreground =
         Foreground::take().map_err(|source| Failure::io("cannot take signals", &source))?;
-    let ended =
-        in_view(&plan.of(&capture, &options, &session), run, &capture, &foreground, |view| {
-            settle(console, view);
-            capture.import().map_err(failure_of)
-        });
+    let record = |view: &mut View| capture.record(view.identity()).map_err(failure_of);
+    let plan = plan.of(&capture, &options, &session);
+    let ended = within_view(&plan, &run.command, &foreground, record, |view| {
+        settle(console, view);
+        capture.import().map_err(failure_of)
+    });
     if let Err(error) = foreground.restore() {
         tracing::debug!(%error, "the terminal stays as the command left it");
     }
@@ -66,21 +67,21 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     Ok(ExitCode::from(exit.code()))
 }
 
-/// Makes the view, runs the command in it, and does the last work while the view lives.
-fn in_view<T>(
+/// Makes the view, runs the command in it, and does the first and the last work while the view lives.
+pub(super) fn within_view<T>(
     plan: &Plan,
-    run: &Run,
-    capture: &SessionCapture<'_>,
+    command: &[OsString],
     foreground: &Foreground,
-    last: impl FnOnce(&mut View) -> Result<T, Failure>,
-) -> Result<(Exit, Result<T, Failure>), Failure> {
+    first: impl FnOnce(&mut View) -> Result<(), Failure>,
+    last: impl FnOnce(&mut View) -> T,
+) -> Result<(Exit, T), Failure> {
     let mut view = View::start(plan, keeper()).map_err(|failure| {
         let advice = advice(Machine::read().remedy(&failure));
         Failure::new(ErrorKind::Unsupported, failure.to_string()).advise(advice)
     })?;
-    capture.record(view.identity()).map_err(failure_of)?;
-    view.run(run.command.clone()).map_err(not_started(&run.command))?;
-    let exit = view.wait(Some(foreground), None).map_err(not_started(&run.command))?;
+    first(&mut view)?;
+    view.run(command.to_vec()).map_err(not_started(command))?;
+    let exit = view.wait(Some(foreground), None).map_err(not_started(command))?;
     let exit = exit.unwrap_or(Exit::Code(125));
     Ok((exit, last(&mut view)))
 }
@@ -121,7 +122,7 @@ pub(super) fn advice(remedy: Remedy) -> &'static str {
 }
 
 /// Ends what the command has left running.
-fn settle(console: &Console, view: &mut View) {
+pub(super) fn settle(console: &Console, view: &mut View) {
     match view.stop(GRACE) {
         Ok(left) if left.is_empty() => {}
         Ok(left) => {
@@ -145,6 +146,7 @@ impl Plans {
             workspace: options.workspace.clone().into(),
             upper: capture.dir().upper().into(),
             work: capture.dir().work().into(),
+            layer: None,
             masks: self.masks,
             inside: session.id.to_string(),
             directory: self.directory.into(),
@@ -155,7 +157,7 @@ impl Plans {
 /// The directories that the command must not reach: every state, and the user's configuration. One
 /// that does not exist is created, because the command could create it.
 #[allow(clippy::disallowed_methods, reason = "the user's own directories, outside of a workspace")]
-fn masks(location: &Location) -> Result<Vec<OsString>, Failure> {
+pub(super) fn masks(location: &Location) -> Result<Vec<OsString>, Failure> {
     let config = location.config_file.as_deref().and_then(Path::parent);
     let mut masks = Vec::new();
     for directory in [Some(location.base.as_path()), config].into_iter().flatten() {
@@ -170,7 +172,7 @@ fn masks(location: &Location) -> Result<Vec<OsString>, Failure> {
     Ok(masks)
 }
 
-fn current() -> Result<PathBuf, Failure> {
+pub(super) fn current() -> Result<PathBuf, Failure> {
     let found = std::env::current_dir().and_then(dunce::canonicalize);
     found.map_err(|source| Failure::io("cannot find the current directory", &source))
 }
@@ -183,14 +185,14 @@ fn label(run: &Run) -> String {
 }
 
 /// The user's own ignore rules and those of the repository, the weakest first.
-fn general_rules(root: &Path) -> Vec<Bytes> {
+pub(super) fn general_rules(root: &Path) -> Vec<Bytes> {
     let own = ignore::gitignore::gitconfig_excludes_path();
     let files = own.into_iter().chain([root.join(".git/info/exclude")]);
     files.filter_map(|file| std::fs::read(file).ok().map(Bytes)).collect()
 }
 
 /// The files that git tracks although a rule ignores them. Without git none are.
-fn tracked(root: &Path) -> BTreeSet<Bytes> {
+pub(super) fn tracked(root: &Path) -> BTreeSet<Bytes> {
     let listed = Command::new("git")
         .arg("-C")
         .arg(root)

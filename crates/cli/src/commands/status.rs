@@ -12,10 +12,12 @@ use crate::failure::Failure;
 use crate::json::{PendingView, StatusView};
 use crate::paths::shown;
 use crate::recovery;
+use crate::trials::Trials;
 
 pub(super) fn status(context: &Context<'_>) -> Result<(), Failure> {
     let status = context.layer.status()?;
-    print_status(context.console, &context.location.root, &status)?;
+    let trials = Trials::read(&context.layer);
+    print_status(context.console, &context.location.root, &status, &trials)?;
     if status.sessions.iter().all(|each| each.patches.is_empty())
         && let Some(note) = context.location.note_of_work_above()
     {
@@ -24,11 +26,19 @@ pub(super) fn status(context: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn print_status(console: &Console, root: &Path, status: &Status) -> Result<(), Failure> {
+pub(super) fn print_status(
+    console: &Console,
+    root: &Path,
+    status: &Status,
+    trials: &Trials,
+) -> Result<(), Failure> {
+    let sessions = status.sessions.iter().map(|each| &each.signature);
+    let signatures = sessions.chain([&status.signature]);
     if console.json {
         console.object(StatusView {
             workspace: shown(root),
             signature: status.signature,
+            exec: signatures.filter_map(|signature| trials.of(signature)).collect(),
             sessions: status.sessions.iter().map(PendingView::from).collect(),
             contested: &status.contested,
             in_doubt: &status.in_doubt,
@@ -38,7 +48,7 @@ pub(super) fn print_status(console: &Console, root: &Path, status: &Status) -> R
         })?;
         remark_stale(console, &status.stale);
     } else {
-        console.text(&status_text(root, status))?;
+        console.text(&status_text(root, status, trials))?;
     }
     for file in &status.kept {
         let file = shown(file);
@@ -66,7 +76,7 @@ pub(super) fn print_status(console: &Console, root: &Path, status: &Status) -> R
     Ok(())
 }
 
-fn status_text(root: &Path, status: &Status) -> String {
+fn status_text(root: &Path, status: &Status, trials: &Trials) -> String {
     let mut text = format!("workspace {}\n", shown(root));
     let mut pending = 0;
     let (empty, filled): (Vec<&SessionStatus>, Vec<&SessionStatus>) =
@@ -88,6 +98,9 @@ fn status_text(root: &Path, status: &Status) -> String {
         }
         if !each.patches.is_empty() {
             let _ = writeln!(text, "  signature {}", each.signature);
+            if let Some(result) = trials.of(&each.signature) {
+                let _ = writeln!(text, "  {}", result.line());
+            }
         }
         text.push_str(&lapsed_text(&each.lapsed));
         pending += each.patches.len();
@@ -111,6 +124,9 @@ fn status_text(root: &Path, status: &Status) -> String {
     } else {
         let all = count(pending, "patch", "patches");
         let _ = writeln!(text, "\neverything pending, {all}: signature {}", status.signature);
+        if let Some(result) = trials.of(&status.signature) {
+            let _ = writeln!(text, "{}", result.line());
+        }
     }
     text
 }

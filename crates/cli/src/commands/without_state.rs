@@ -14,6 +14,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
 use crate::paths::shown;
+use crate::trials::Trials;
 
 /// How often `watch` looks whether something was staged.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -42,7 +43,9 @@ pub(super) fn answer(
 
 fn respond(command: &Command, location: &Location, console: &Console) -> Result<(), Failure> {
     match command {
-        Command::Status => status::print_status(console, &location.root, &nothing_pending()),
+        Command::Status => {
+            status::print_status(console, &location.root, &nothing_pending(), &Trials::default())
+        }
         Command::Diff { ids, .. } => {
             check_unknown(ids)?;
             diff::print_empty_diff(console)
@@ -102,6 +105,7 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
         | Command::Mcp { .. }
         | Command::Hook(_)
         | Command::Run(_)
+        | Command::Exec(_)
         | Command::Init(_) => Ok(()),
     }
 }
