@@ -5,7 +5,6 @@
 //! nothing the command writes decides what a reviewer sees. Files that git tracks are never ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::ops::Bound;
 use std::path::Path;
 
@@ -172,7 +171,7 @@ fn parent(path: &[u8]) -> &[u8] {
 #[cfg(unix)]
 fn as_path(path: &[u8]) -> &Path {
     use std::os::unix::ffi::OsStrExt as _;
-    Path::new(OsStr::from_bytes(path))
+    Path::new(std::ffi::OsStr::from_bytes(path))
 }
 
 #[cfg(not(unix))]

@@ -1,6 +1,5 @@
 //! Which directory is the workspace, where no option says so.
 
-use std::env;
 use std::fs;
 use std::path::{Component, Path};
 
@@ -80,7 +79,7 @@ fn is_writable_by_all(_: &Path) -> bool {
 fn is_trusted(git: &fs::Metadata, dir: &Path, current: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let us = rustix::process::geteuid().as_raw();
-    let by_sudo = || env::var("SUDO_UID").ok()?.parse::<u32>().ok();
+    let by_sudo = || std::env::var("SUDO_UID").ok()?.parse::<u32>().ok();
     let owner = git.uid();
     if owner == us || owner == 0 || (us == 0 && by_sudo() == Some(owner)) {
         return true;

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 const FILE: &str = "results";
 
 /// How many results are kept.
+#[cfg(target_os = "linux")]
 const KEPT_MAX: usize = 64;
 
 /// The result of a command on a set.

@@ -123,6 +123,7 @@ mod system {
 
 #[cfg(all(unix, not(target_os = "linux")))]
 mod system {
+    use super::{Liveness, Owner};
 
     pub(crate) fn start_of(_: u32) -> Option<String> {
         None
@@ -141,6 +142,7 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
+    use super::{Liveness, Owner};
 
     pub(crate) fn start_of(_: u32) -> Option<String> {
         None

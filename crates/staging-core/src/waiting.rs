@@ -192,6 +192,7 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
+    use super::{LockKind, Path, Process};
 
     pub(crate) fn holder(_: &Path, _: LockKind) -> Option<Process> {
         None
