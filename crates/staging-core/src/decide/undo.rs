@@ -63,7 +63,9 @@ impl DiskOwner {
     pub fn undo_by(&self, apply: Option<ApplyId>, approval: &Approval) -> Result<UndoReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
+        // The workspace is locked, and nothing is left of any apply before.
         let lock = inner.begin(&mut gate)?;
+        // The set to take back, whose record has to be what was approved.
         let target = inner.latest_undoable(apply)?;
         let applied = inner.store.peek(|connection| patches::of_apply(connection, target))?;
         let left = inner.left_empty(target, &applied)?;
@@ -79,6 +81,7 @@ impl DiskOwner {
         if recorded.is_some_and(|recorded| !found.contains(&recorded)) {
             return refused("its record is not what was approved");
         }
+        // The undo is recorded before it changes anything.
         let (by, set_id) = inner.store.write(|write| {
             let start = Start { undoes: Some(target), ..Start::by(approval) };
             let started = record_start(write, &start, &applied)?;
@@ -86,7 +89,8 @@ impl DiskOwner {
             applies::set_removed_dirs(write, started.0, &left)?;
             Ok(started)
         })?;
-        // Those that an older version left, or that are there again, need not be made.
+        // The directories that the apply removed come back too. Those that an older version left, or
+        // that are there again, need not be made.
         let gone = inner.store.peek(|connection| applies::removed_dirs(connection, target))?;
         let makes = |change: &&Change| matches!(change.operation, FsOperation::MakeDir { .. });
         let already: HashSet<RelPath> =
@@ -99,6 +103,7 @@ impl DiskOwner {
         });
         let changes = changes.into_iter().chain(made).collect();
         let set = ChangeSet { id: set_id, changes, emptied_dirs: EmptiedDirs::Keep };
+        // The files are taken back, and the outcome is recorded.
         let span = tracing::info_span!("undo", %target, %by, changes = set.changes.len());
         let applied_set = span.in_scope(|| inner.workspace.take_back(&lock, &set, &inner.blobs));
         match inner.conclude(&mut gate, lock, by, &[], applied_set) {

@@ -167,6 +167,7 @@ impl Inner {
     /// Recovers under the workspace's lock, which proves that the process of an interrupted apply
     /// is dead. Adds the report to `recovered`.
     pub(crate) fn recover_under(&self, lock: &WorkspaceLock) -> Result<()> {
+        // Usually no apply was interrupted.
         if !self.has_broken()? {
             return Ok(());
         }
@@ -221,6 +222,7 @@ impl Inner {
             let conflicts = vec![INCOMPLETE.to_owned()];
             report.recovered.push(RecoveredApply { conflicts, from_record: true, ..known });
         }
+        // The next command reports it, also when the rest failed.
         unpoisoned(&self.recovered).add(report);
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
