@@ -186,7 +186,7 @@ fn nothing_inside_decides_or_reaches_the_state() {
     let greenroom = end_to_end::greenroom_binary();
     let script = format!(
         "for command in 'apply --yes' 'undo --yes' 'discard --yes' status 'run -- true'; do
-            {0} $command 2>/dev/null; echo $?
+            '{0}' $command 2>/dev/null; echo $?
         done
         ls {1}; touch {1}/x 2>/dev/null || echo refused; touch {2}/x 2>/dev/null || echo refused",
         greenroom.display(),
@@ -345,7 +345,7 @@ fn a_hook_inside_does_not_deny_what_is_captured() {
     let call = r#"{"session_id":"x","hook_event_name":"PreToolUse","tool_name":"Write",
         "tool_input":{"file_path":"f","content":"x"}}"#;
     fixture.write("call", call.replace('\n', ""));
-    let script = format!("{} hook claude-code < call", end_to_end::greenroom_binary().display());
+    let script = format!("'{}' hook claude-code < call", end_to_end::greenroom_binary().display());
     let ran = shell(&fixture, &script).expect(0);
     assert!(ran.stdout.is_empty(), "{ran:?}");
 }
