@@ -1,4 +1,5 @@
-//! Turns what an upper directory holds into changes of files, links and directories. Pure: nothing is read here.
+//! Turns what an upper directory holds into changes of files, links and directories. Pure: nothing is
+//! read here.
 
 use std::collections::BTreeMap;
 

@@ -10,12 +10,14 @@
 //!    [`View::stop`] ends what it left running. [`Foreground`] is for commands that have the
 //!    terminal.
 //! 3. [`read_upper`] reads the upper directory, and [`Changes::new`] turns its entries into
-//!    changes of files.
+//!    changes of files, links and directories.
 //! 4. [`Evidence::verdict`] decides for each change whether it is proven what it was made from.
 //!    `/proc/KEEPER/root` leads into the view while it lives.
 //!
-//! [`probe`] finds out whether a machine allows a view, and [`survivors`] which processes of a view
-//! are left when its keeper was killed.
+//! [`SessionCapture`] does all of this for a session: it keeps the snapshot and the ignore rules
+//! ([`Rules`]) beside the upper directory, and stages what has changed since the last import.
+//! [`Trial`] is a view of what is pending, whose writes are thrown away. [`probe`] finds out whether a
+//! machine allows a view.
 //!
 //! # What a command cannot do
 //!
@@ -31,15 +33,21 @@
 //! - A mount that root makes of the workspace while the view lives leads to the real files.
 //! - Nothing can be mounted below the workspace, and files of other users and groups can be read but
 //!   not written. A directory of the workspace cannot be renamed in one step (`EXDEV`).
-//! - Nothing here reads contents, ignore rules or git's index: the caller brings them together.
+//! - Git's index is not read: the caller says which files it tracks although a rule ignores them.
 //! - What touches the file system exists on Linux only; the rest is the same everywhere.
 
 mod bytes;
 mod changes;
 #[cfg(target_os = "linux")]
+mod error;
+#[cfg(target_os = "linux")]
 mod foreground;
 #[cfg(target_os = "linux")]
+mod import;
+#[cfg(target_os = "linux")]
 mod keeper;
+#[cfg(target_os = "linux")]
+mod last_view;
 #[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]
@@ -70,6 +78,8 @@ mod wire;
 pub use bytes::Bytes;
 pub use changes::{Change, Changes, Entry, EntryKind, NotProposed, Origin};
 #[cfg(target_os = "linux")]
+pub use error::CaptureError;
+#[cfg(target_os = "linux")]
 pub use foreground::Foreground;
 #[cfg(target_os = "linux")]
 pub use keeper::{INSIDE, keep};
@@ -81,7 +91,7 @@ pub use probe::{Machine, Obstacle, Remedy, probe};
 pub use processes::{Identity, Process, survivors};
 pub use rules::{Private, ReadFile, Rules};
 #[cfg(target_os = "linux")]
-pub use session::{CaptureError, PrivateFiles, Report, SessionCapture};
+pub use session::{PrivateFiles, Report, SessionCapture, import_all};
 pub use snapshot::{FormatError, Snapshot};
 pub use stat::{Kind, Stat, TICK_NANOS, Timestamp};
 #[cfg(target_os = "linux")]

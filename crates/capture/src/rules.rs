@@ -198,7 +198,6 @@ mod tests {
         }
     }
 
-    /// The expected answers were compared with `git check-ignore`.
     #[rstest]
     #[case::by_name("target", Kind::Directory, true)]
     #[case::a_file_of_the_name_of_a_directory_rule("target", Kind::File, false)]

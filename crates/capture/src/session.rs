@@ -1,99 +1,38 @@
-//! The capture of a session: what is kept between its views, and the import of what a command wrote.
+//! The capture of a session: what is kept between its views, and the import of what commands wrote.
 //!
 //! The directory of a capture holds, beside the kernel's `upper/` and `work/`: `seen`, the
-//! [`Snapshot`] of the workspace; `rules`, the [`Rules`]; `view`, the [`Identity`] of the last view
-//! with the id of the boot; `imported`, the paths that imports have staged; `renewed`, the paths at
-//! which the command and the disk agreed later, as after an apply. The first three are written before
-//! the command starts, so that any process can import what a killed one has left.
+//! [`Snapshot`] of the workspace; `rules`, the [`Rules`]; `view`, the last view; `imported`, what the
+//! last import of each path has read. The first three are written before the command starts, so that
+//! any process can import what a killed one has left.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use staging_core::{
-    CaptureDir, DiffStagingLayer, FileStamp, ImportItem, Imported, Proof, Proposal, RelPath,
-    SessionId, Spool, StagingError, escape_bytes,
+    CaptureDir, DiffStagingLayer, Gone, Imported, RelPath, SessionId, SessionState, escape_bytes,
 };
-use thiserror::Error;
 
 use crate::bytes::Bytes;
-use crate::changes::{Change, Changes, NotProposed};
+use crate::changes::Changes;
+use crate::error::{CaptureError, Result, failed};
+use crate::import::{Found, Importer, LastImport, clocks, read_beneath, sorted};
+use crate::last_view;
 use crate::processes::{Identity, Process, survivors};
 use crate::rules::{Private, Rules};
 use crate::snapshot::Snapshot;
-use crate::stat::{Kind, Stat, Timestamp};
+use crate::stat::{Kind, Timestamp};
 use crate::survey::{Survey, now, survey};
 use crate::upper::read_upper;
-use crate::verdict::{Clocks, Evidence, Upper, Verdict};
-use crate::walk::{self, BENEATH, directory_beneath, stat_beneath};
-
-/// A file of up to this many bytes is held in memory until it is staged, while all of them together
-/// have no more than [`HELD_BYTES_MAX`]; others are gathered in a file first.
-const HELD_FILE_BYTES_MAX: u64 = 1 << 20;
-const HELD_BYTES_MAX: u64 = 64 << 20;
-
-/// How often a file is read that changes meanwhile.
-const READS_MAX: u32 = 3;
-
-/// Why a capture cannot be prepared or imported. What commands wrote is in the upper directory as it
-/// was.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum CaptureError {
-    /// The store or the state directory.
-    #[error(transparent)]
-    Staging(#[from] StagingError),
-    /// A directory cannot be read.
-    #[error("cannot {action} `{path}`")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The path, escaped.
-        path: String,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// Processes of the session's last view still write.
-    #[error("processes of session {session} still run: {}", names(.processes))]
-    Live {
-        /// The session.
-        session: SessionId,
-        /// The processes.
-        processes: Vec<Process>,
-    },
-}
-
-fn names(processes: &[Process]) -> String {
-    let names = processes.iter().map(|process| format!("{} ({})", process.name, process.id));
-    names.collect::<Vec<_>>().join(", ")
-}
-
-type Result<T, E = CaptureError> = std::result::Result<T, E>;
-
-pub(crate) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> CaptureError {
-    let path = escape_bytes(path.as_os_str().as_encoded_bytes());
-    move |source| CaptureError::Io { action, path: path.clone(), source }
-}
-
-/// A view that was made, and in which boot.
-#[derive(Serialize, Deserialize)]
-struct LastView {
-    identity: Identity,
-    boot: String,
-}
-
-/// What lay at a path, or that nothing did, and when that was read.
-type Renewed = BTreeMap<Bytes, (Option<Stat>, Timestamp)>;
+use crate::walk::{self, stat_beneath};
 
 /// What an import has found.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What was staged, refused, and is stale.
+    /// What was staged, refused, withheld, and is stale.
     pub imported: Imported,
     /// What cannot be proposed, by its path, and why.
     pub not_proposed: Vec<(String, &'static str)>,
@@ -121,6 +60,25 @@ pub struct SessionCapture<'l> {
     dir: CaptureDir,
 }
 
+/// Imports the captures of all sessions. A capture goes with its session when that was closed, and to
+/// the open session of its label when it has expired; both wait for the processes of the capture's
+/// view.
+///
+/// # Errors
+/// When the state directory cannot be read. The error of one session is its answer.
+pub fn import_all(layer: &DiffStagingLayer) -> Result<Vec<Result<Report>>> {
+    let each = layer.captures()?.into_iter().map(|session| {
+        let capture = SessionCapture::of(layer, session);
+        let found = layer.find_session(&session.to_string())?;
+        match found.state {
+            SessionState::Open => capture.import(),
+            SessionState::Closed => capture.remove_ended().map(|_| Report::default()),
+            SessionState::Expired => capture.move_to_label(&found.label),
+        }
+    });
+    Ok(each.collect())
+}
+
 impl<'l> SessionCapture<'l> {
     /// The capture of this session; nothing is read or created.
     #[must_use]
@@ -141,35 +99,28 @@ impl<'l> SessionCapture<'l> {
     /// [`CaptureError::Live`] while processes of an earlier view live; else as
     /// [`import`](Self::import).
     pub fn prepare(&self, general: Vec<Bytes>, tracked: BTreeSet<Bytes>) -> Result<Survey> {
-        let workspace = &self.layer.options().workspace;
-        let root = open(workspace)?;
-        let mode = walk::stat(root.as_fd(), c".").map_err(failed("read", workspace))?;
-        self.dir.create(mode.map_or(0o700, |(stat, _)| stat.mode.into()))?;
+        let root = create(&self.dir, self.layer)?;
         let _lock = self.dir.lock()?;
-        self.require_ended()?;
+        let processes = self.processes()?;
+        if !processes.is_empty() {
+            return Err(CaptureError::Live { processes });
+        }
+        let earlier = self.import_locked()?.1;
+        self.dir.clean_work()?;
         let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
         let rules = Rules { general, tracked, ..Rules::default() };
         let mut private = Private::collecting(rules, &read);
         let mut found = survey(root.as_fd(), &mut |path, kind| private.is_private(path, kind))
-            .map_err(failed("read", workspace))?;
-        // What the session has changed was made from what lay there when it began, unless the disk
-        // holds the same now.
-        let (report, earlier) = self.import_locked()?;
-        self.dir.clean_work()?;
+            .map_err(failed("read", &self.layer.options().workspace))?;
+        // What the session has changed was made from what lay there when it began.
         if let Some((seen, upper)) = earlier {
-            let equal: BTreeMap<&[u8], FileStamp> = stamps(&report.imported);
-            let is_new = |path: &[u8], stat: &Stat| {
-                !upper.contains(path) || equal.get(path) == Some(&stamp(stat))
-            };
-            let new = found.snapshot.iter().filter(|(path, stat)| is_new(path, stat));
+            let new = found.snapshot.iter().filter(|(path, _)| !upper.contains(*path));
             let old = upper.iter().filter_map(|path| Some((&**path, seen.settled(path)?)));
-            // Where both are there, the new one counts.
-            let all = old.chain(new).map(|(path, stat)| (Box::from(path), *stat));
+            let all = new.chain(old).map(|(path, stat)| (Box::from(path), *stat));
             found.snapshot = Snapshot::new(found.snapshot.begun(), all.collect::<Vec<_>>());
         }
         self.write("rules", &private.into_rules())?;
         self.dir.write("seen", &found.snapshot.encode())?;
-        self.write("renewed", &Renewed::new())?;
         Ok(found)
     }
 
@@ -179,11 +130,20 @@ impl<'l> SessionCapture<'l> {
     /// An error of the state directory.
     pub fn record(&self, identity: Identity) -> Result<()> {
         let _lock = self.dir.lock()?;
-        self.write("view", &LastView { identity, boot: boot_id() })
+        last_view::record(&self.dir, identity)
     }
 
-    /// Stages what the session's commands have written so far. Does nothing for a session without
-    /// a capture.
+    /// Records that all processes of the view have ended.
+    ///
+    /// # Errors
+    /// An error of the state directory.
+    pub fn record_end(&self) -> Result<()> {
+        let _lock = self.dir.lock()?;
+        last_view::record_end(&self.dir)
+    }
+
+    /// Stages what the session's commands have changed since the last import. Does nothing for a
+    /// session without a capture.
     ///
     /// # Errors
     /// An error of the store, the state directory or the workspace. Nothing is staged then.
@@ -195,26 +155,37 @@ impl<'l> SessionCapture<'l> {
         Ok(self.import_locked()?.0)
     }
 
-    /// Removes the capture, unless processes of its last view still run.
+    /// Removes the capture, unless processes of its last view still run; returns whether it did.
     ///
     /// # Errors
     /// An error of the state directory.
-    pub fn remove_ended(&self) -> Result<()> {
-        match self.survivors()?.is_empty() {
-            true => Ok(self.dir.remove()?),
-            false => Ok(()),
+    pub fn remove_ended(&self) -> Result<bool> {
+        let is_over = self.processes()?.is_empty();
+        if is_over {
+            self.dir.remove()?;
         }
+        Ok(is_over)
     }
 
     /// The processes of the last view that still run.
     ///
     /// # Errors
-    /// An error of the state directory, or of reading the table of processes.
-    pub fn survivors(&self) -> Result<Vec<Process>> {
-        match self.last_view()? {
-            Some(view) => survivors(&view.identity).map_err(failed("read", Path::new("/proc"))),
-            None => Ok(Vec::new()),
+    /// An error of the state directory, or of reading `/proc`.
+    pub fn processes(&self) -> Result<Vec<Process>> {
+        last_view::processes(&self.dir, &self.layer.options().workspace)
+    }
+
+    /// Hands the capture to the open session of a label, and imports it there.
+    fn move_to_label(&self, label: &str) -> Result<Report> {
+        if !self.processes()?.is_empty() {
+            return Ok(Report::default());
         }
+        let next = SessionCapture::of(self.layer, self.layer.open_session(label)?.id);
+        if !self.dir.move_to(&next.dir)? {
+            let path = escape_bytes(self.dir.upper().as_os_str().as_encoded_bytes());
+            return Err(CaptureError::Expired { session: self.session, path });
+        }
+        next.import()
     }
 
     /// Counts what stays in the capture.
@@ -238,104 +209,84 @@ impl<'l> SessionCapture<'l> {
             }
             found.files += 1;
             found.bytes += if kind == Kind::File { entry.stat.size } else { 0 };
-            if found.changed.len() < 10 && stat_beneath(root.as_fd(), &path).is_some() {
-                found.changed.push(escape_bytes(&path));
+            if found.changed.len() < 10 {
+                let lower = stat_beneath(root.as_fd(), &path);
+                let lower = lower.map_err(failed("read", &self.layer.options().workspace))?;
+                found.changed.extend(lower.map(|_| escape_bytes(&path)));
             }
         }
         Ok(found)
     }
 
-    fn require_ended(&self) -> Result<()> {
-        let processes = self.survivors()?;
-        match processes.is_empty() {
-            true => Ok(()),
-            false => Err(CaptureError::Live { session: self.session, processes }),
-        }
-    }
-
-    /// The last view, unless the machine was restarted since.
-    fn last_view(&self) -> Result<Option<LastView>> {
-        let view: Option<LastView> = self.read("view")?;
-        Ok(view.filter(|view| view.boot == boot_id()))
-    }
-
-    /// Imports, and returns what was seen with the paths that are in the upper directory; none
-    /// where nothing was captured before.
+    /// Imports, and returns what was seen with the paths that are in the upper directory; nothing
+    /// where no view was ever prepared.
     #[allow(clippy::type_complexity, reason = "a pair for one caller")]
     fn import_locked(&self) -> Result<(Report, Option<(Snapshot, BTreeSet<Box<[u8]>>)>)> {
         let Some(rules) = self.read::<Rules>("rules")? else { return Ok(Default::default()) };
+        // A snapshot that is lost or damaged proves nothing.
         let seen = self.dir.read("seen")?.and_then(|bytes| Snapshot::decode(&bytes).ok());
-        // Without it nothing is proven.
-        let mut seen = seen.unwrap_or_else(|| Snapshot::new(Timestamp::default(), []));
-        let mut renewed: Renewed = self.read("renewed")?.unwrap_or_default();
-        for (path, (stat, read_at)) in &renewed {
-            seen.renew(&path.0, *stat, *read_at);
-        }
+        let seen = seen.unwrap_or_else(|| Snapshot::new(Timestamp::default(), []));
+        let mut last: LastImport = self.read("imported")?.unwrap_or_default();
+        // What the upper directory holds, and what that changes.
         let read_at = now();
-        let workspace = &self.layer.options().workspace;
-        let upper_dir = self.dir.upper();
+        let (workspace, upper_dir) = (&self.layer.options().workspace, self.dir.upper());
         let (root, upper) = (open(workspace)?, open(&upper_dir)?);
         let mut private = Private::new(rules);
         let entries = read_upper(upper.as_fd(), &mut |path, kind| private.is_private(path, kind))
             .map_err(failed("read", &upper_dir))?;
-        let changes = Changes::new(&entries, &seen);
-        let view = self.last_view()?.and_then(|view| view_root(&view.identity, workspace));
+        let (changes, mut not_proposed) = sorted(Changes::new(&entries, &seen));
+        // What of it has changed since the last import, with the proof of each change.
+        let identity = last_view::identity(&self.dir)?;
+        let view = identity.and_then(|identity| view_root(&identity, workspace));
         let mut importer = Importer {
             layer: self.layer,
             seen: &seen,
+            last: &last,
             root: root.as_fd(),
             upper: upper.as_fd(),
             view: view.as_ref().map(|view| view.as_fd()),
             clocks: clocks(&root, &upper),
-            lower: BTreeMap::new(),
-            held_bytes: 0,
-            spools: Vec::new(),
-            items: Vec::new(),
-            report: Report::default(),
+            read_at,
+            found: Found::default(),
         };
         importer.collect(&changes)?;
-        let Importer { items, mut report, spools, lower, .. } = importer;
-
-        let before: BTreeSet<Bytes> = self.read("imported")?.unwrap_or_default();
-        let now: BTreeSet<Bytes> =
-            items.iter().map(|item| Bytes(item.proposal.path().as_bytes().to_vec())).collect();
-        let gone = before.difference(&now).filter_map(|path| RelPath::parse(&path.0).ok());
-        let gone: Vec<RelPath> = gone.collect();
-        // A path that is listed in vain is withdrawn in vain; one that is missing would stay pending.
-        if !now.is_subset(&before) {
-            self.write("imported", &before.union(&now).collect::<Vec<_>>())?;
-        }
-        if !items.is_empty() || !gone.is_empty() {
-            report.imported = self.layer.import(self.session, &items, &gone)?;
-        }
-        if !gone.is_empty() {
-            self.write("imported", &now)?;
-        }
-        drop(spools);
-        // From here on the command works on what is on the disk.
-        let equal = stamps(&report.imported);
-        let is_new = |(path, stat): &(Bytes, Option<Stat>)| match stat {
-            Some(stat) => {
-                let is_equal = equal.get(&*path.0) == Some(&stamp(stat));
-                is_equal && seen.settled(&path.0) != Some(stat)
-            }
-            None => seen.get(&path.0).is_some(),
+        let mut found = importer.found;
+        not_proposed.append(&mut found.not_proposed);
+        let present: BTreeSet<&RelPath> = changes.iter().map(|(path, _)| path).collect();
+        let is_gone = |path: &RelPath| !present.contains(path);
+        let gone = last.iter().filter(|(path, _)| is_gone(path)).map(|(path, last)| {
+            let staged = last.as_ref().map(|last| last.state);
+            Gone { path: path.clone(), staged }
+        });
+        let gone: Vec<Gone> = gone.collect();
+        // It is staged as one transaction, and recorded. A path that is recorded in vain is withdrawn
+        // in vain; one that is missing would stay pending for ever.
+        let mut report = Report {
+            not_proposed,
+            unsettled: std::mem::take(&mut found.unsettled),
+            ..Report::default()
         };
-        let agreed: Vec<_> = lower.into_iter().filter(is_new).collect();
-        if !agreed.is_empty() {
-            for (path, stat) in agreed {
-                seen.renew(&path.0, stat, read_at);
-                renewed.insert(path, (stat, read_at));
+        if found.changed.keys().any(|path| !last.contains_key(path)) {
+            for path in found.changed.keys() {
+                last.entry(path.clone()).or_insert(None);
             }
-            self.write("renewed", &renewed)?;
+            self.write("imported", &last)?;
+        }
+        if !found.items.is_empty() || !gone.is_empty() {
+            report.imported = self.layer.import(self.session, &found.items, &gone)?;
+        }
+        if !found.changed.is_empty() || !gone.is_empty() {
+            found.record(&mut last, &report.imported);
+            last.retain(|path, _| !is_gone(path));
+            self.write("imported", &last)?;
         }
         Ok((report, Some((seen, entries.into_keys().collect()))))
     }
 
     fn read<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>> {
-        let content = self.dir.read(name)?;
-        // A damaged file is as good as none: each of its users says what that means.
-        Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
+        let Some(content) = self.dir.read(name)? else { return Ok(None) };
+        let parsed = serde_json::from_slice(&content).map_err(io::Error::from);
+        parsed.map(Some).map_err(failed("read", &self.dir.path().join(name)))
     }
 
     fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
@@ -345,168 +296,14 @@ impl<'l> SessionCapture<'l> {
     }
 }
 
-/// Turns changes into proposals.
-struct Importer<'i> {
-    layer: &'i DiffStagingLayer,
-    seen: &'i Snapshot,
-    root: BorrowedFd<'i>,
-    upper: BorrowedFd<'i>,
-    /// The workspace as the live view shows it.
-    view: Option<BorrowedFd<'i>>,
-    clocks: Clocks,
-    /// What lies in the workspace where a file was written, and where nothing was proposed because
-    /// nothing is there.
-    lower: BTreeMap<Bytes, Option<Stat>>,
-    held_bytes: u64,
-    /// The files of large contents, until they are staged.
-    spools: Vec<Spool>,
-    items: Vec<ImportItem>,
-    report: Report,
-}
-
-impl Importer<'_> {
-    fn collect(&mut self, changes: &Changes) -> Result<()> {
-        let not_proposed = changes.not_proposed.iter().map(|(path, reason)| {
-            let reason = match reason {
-                NotProposed::Special => "a socket, a FIFO or a device",
-                NotProposed::DirectoryMode => "only the mode of the directory was changed",
-                NotProposed::Unreadable => "the directory cannot be read",
-            };
-            (escape_bytes(path), reason)
-        });
-        self.report.not_proposed.extend(not_proposed);
-        // What is removed makes room for what is written; a directory goes after what is in it.
-        let removed =
-            changes.entries.iter().rev().filter(|(_, change)| **change == Change::Removed);
-        let written = changes.entries.iter().filter(|(_, change)| **change != Change::Removed);
-        for (path, change) in removed.chain(written) {
-            match RelPath::parse(path) {
-                Ok(path) => self.add(path, *change)?,
-                Err(_) => {
-                    let reason = "no patch can have this path";
-                    self.report.not_proposed.push((escape_bytes(path), reason));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, path: RelPath, change: Change) -> Result<()> {
-        let lower = stat_beneath(self.root, path.as_bytes());
-        let upper = Upper::from(change);
-        let view_inode = match (upper, self.view) {
-            (Upper::File(_), Some(view)) => {
-                stat_beneath(view, path.as_bytes()).map(|stat| stat.inode)
-            }
-            _ => None,
-        };
-        let (seen, clocks) = (self.seen, self.clocks);
-        let evidence = Evidence { seen, path: path.as_bytes(), lower, upper, view_inode, clocks };
-        let proof = match evidence.verdict() {
-            Verdict::Nothing => {
-                self.lower.insert(Bytes(path.as_bytes().to_vec()), None);
-                return Ok(());
-            }
-            Verdict::Create => Proof::Made(None),
-            Verdict::Modify | Verdict::Delete => Proof::Made(lower.as_ref().map(stamp)),
-            Verdict::Stale => Proof::Unknown,
-        };
-        if let (Some(lower), Upper::File(_)) = (lower, upper) {
-            self.lower.insert(Bytes(path.as_bytes().to_vec()), Some(lower));
-        }
-        let proposal = match change {
-            Change::Removed => Proposal::Delete { path },
-            Change::Made(_) => {
-                if lower.is_some_and(|lower| lower.kind != Kind::Directory) {
-                    let proposal = Proposal::Delete { path: path.clone() };
-                    self.items.push(ImportItem { proposal, proof });
-                }
-                Proposal::CreateDirectory { path }
-            }
-            Change::Linked(_) => {
-                match rustix::fs::readlinkat(self.parent(&path)?, name_of(&path), Vec::new()) {
-                    Ok(target) => Proposal::Symlink { path, target: target.into_bytes() },
-                    Err(_) => {
-                        self.report.unsettled.push(path);
-                        return Ok(());
-                    }
-                }
-            }
-            Change::Written(_, stat) => match self.content(&path, stat)? {
-                Some(proposal) => proposal,
-                None => {
-                    self.report.unsettled.push(path);
-                    return Ok(());
-                }
-            },
-        };
-        self.items.push(ImportItem { proposal, proof });
-        Ok(())
-    }
-
-    /// A file's content, read while nobody writes it; none when somebody does.
-    fn content(&mut self, path: &RelPath, mut stat: Stat) -> Result<Option<Proposal>> {
-        for _ in 0..READS_MAX {
-            let file = match open_beneath(self.upper, path.as_bytes()) {
-                Ok(file) => file,
-                Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => return Ok(None),
-                // The file keeps its owner from reading it.
-                Err(error) => {
-                    self.report.not_proposed.push((path.to_string(), "it cannot be read"));
-                    tracing::debug!(%path, %error, "a captured file cannot be opened");
-                    return Ok(None);
-                }
-            };
-            let (path, mode) = (path.clone(), Some(u32::from(stat.mode)));
-            let is_held =
-                stat.size <= HELD_FILE_BYTES_MAX && self.held_bytes + stat.size <= HELD_BYTES_MAX;
-            let proposal = if is_held {
-                let mut content = Vec::with_capacity(stat.size as usize);
-                let read = (&file).take(stat.size + 1).read_to_end(&mut content);
-                read.map_err(failed("read", Path::new(&path.to_string())))?;
-                Proposal::Write { path, content, mode }
-            } else {
-                let spool = self.layer.spool(&mut &file)?;
-                let proposal = Proposal::WriteFrom { path, file: spool.path().to_owned(), mode };
-                self.spools.push(spool);
-                proposal
-            };
-            let after = walk::stat_of(file.as_fd()).map_err(failed("read", Path::new(".")))?;
-            if after == stat {
-                self.held_bytes += if is_held { stat.size } else { 0 };
-                return Ok(Some(proposal));
-            }
-            stat = after;
-        }
-        Ok(None)
-    }
-
-    fn parent(&self, path: &RelPath) -> Result<OwnedFd> {
-        let parent = path.parent();
-        let parent = parent.as_ref().map_or(&b"."[..], RelPath::as_bytes);
-        let opened = directory_beneath(self.upper, parent).map_err(io::Error::from);
-        opened.map_err(failed("read", Path::new(&path.to_string())))
-    }
-}
-
-fn name_of(path: &RelPath) -> &[u8] {
-    path.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default()
-}
-
-/// The status of each file that is equal on the disk and in the view.
-fn stamps(imported: &Imported) -> BTreeMap<&[u8], FileStamp> {
-    imported.equal.iter().map(|(path, stamp)| (path.as_bytes(), *stamp)).collect()
-}
-
-fn stamp(stat: &Stat) -> FileStamp {
-    let ns =
-        |at: Timestamp| at.seconds.saturating_mul(1_000_000_000).saturating_add(at.nanos.into());
-    FileStamp {
-        inode: stat.inode,
-        bytes: stat.size,
-        modified_ns: ns(stat.modified),
-        changed_ns: ns(stat.changed),
-    }
+/// Creates the directory of a capture or a trial, whose upper directory has the mode of the
+/// workspace's root. Returns the root.
+pub(crate) fn create(dir: &CaptureDir, layer: &DiffStagingLayer) -> Result<OwnedFd> {
+    let workspace = &layer.options().workspace;
+    let root = open(workspace)?;
+    let found = walk::stat_of(root.as_fd()).map_err(failed("read", workspace))?;
+    dir.create(found.mode.into())?;
+    Ok(root)
 }
 
 /// The workspace as a view shows it, while its keeper lives.
@@ -521,34 +318,4 @@ pub(crate) fn open(directory: &Path) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(directory, flags, Mode::empty()).map_err(io::Error::from);
     opened.map_err(failed("open", directory))
-}
-
-/// Opens a file to be read, through no symbolic link and without waiting for a FIFO.
-fn open_beneath(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH).map(File::from)
-}
-
-pub(crate) fn read_beneath(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    // Nobody has a longer one by intent.
-    open_beneath(root, path)?.take(1 << 20).read_to_end(&mut content)?;
-    Ok(content)
-}
-
-/// Whether both directories are on local file systems.
-fn clocks(one: &OwnedFd, other: &OwnedFd) -> Clocks {
-    /// NFS, 9p, FUSE, SMB, CIFS, Ceph: statfs(2).
-    const ELSEWHERE: [u32; 7] =
-        [0x6969, 0x0102_1997, 0x6573_5546, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400];
-    let is_elsewhere = |directory: &OwnedFd| match rustix::fs::fstatfs(directory) {
-        Ok(found) => ELSEWHERE.contains(&(found.f_type as u32)),
-        Err(_) => true,
-    };
-    if is_elsewhere(one) || is_elsewhere(other) { Clocks::Separate } else { Clocks::Shared }
-}
-
-/// Names the present boot: random(4).
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }

@@ -19,15 +19,12 @@ use crate::stat::{Stat, TICK_NANOS, Timestamp};
 pub struct Snapshot {
     begun: Timestamp,
     entries: BTreeMap<Box<[u8]>, Stat>,
-    /// When the entries were read that were read again later.
-    renewed: BTreeMap<Box<[u8]>, Timestamp>,
 }
 
 impl Snapshot {
     /// Collects entries that were read at or after `begun`, by the clock of their file system.
     pub fn new(begun: Timestamp, entries: impl IntoIterator<Item = (Box<[u8]>, Stat)>) -> Self {
-        let (entries, renewed) = (entries.into_iter().collect(), BTreeMap::new());
-        Self { begun, entries, renewed }
+        Self { begun, entries: entries.into_iter().collect() }
     }
 
     /// When the walk began: every entry was read at this time or later.
@@ -42,25 +39,11 @@ impl Snapshot {
         self.entries.get(path)
     }
 
-    /// Replaces an entry, or its absence, by what was read at `read_at`.
-    pub fn renew(&mut self, path: &[u8], stat: Option<Stat>, read_at: Timestamp) {
-        match stat {
-            Some(stat) => {
-                self.entries.insert(path.into(), stat);
-            }
-            None => {
-                self.entries.remove(path);
-            }
-        }
-        self.renewed.insert(path.into(), read_at);
-    }
-
     /// The entry at `path`, if it had last changed a tick of the clock before it was read: then
     /// every later change shows.
     #[must_use]
     pub fn settled(&self, path: &[u8]) -> Option<&Stat> {
-        let read_at = self.renewed.get(path).copied().unwrap_or(self.begun);
-        self.get(path).filter(|stat| stat.changed.later_by(TICK_NANOS) < read_at)
+        self.get(path).filter(|stat| stat.changed.later_by(TICK_NANOS) < self.begun)
     }
 
     /// Every entry in the order of the paths' bytes.
@@ -90,6 +73,6 @@ impl Snapshot {
     /// Nothing is known of the workspace then, and every change of a file that exists is stale.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let (begun, entries) = format::decode(bytes)?;
-        Ok(Self { begun, entries, renewed: BTreeMap::new() })
+        Ok(Self { begun, entries })
     }
 }

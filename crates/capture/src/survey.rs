@@ -65,7 +65,7 @@ pub fn survey(
         begun = now();
         for at in recent {
             let (path, stat): &mut (Box<[u8]>, Stat) = &mut entries[at];
-            if let Some(again) = walk::stat_beneath(root, path) {
+            if let Some(again) = walk::stat_beneath(root, path)? {
                 *stat = again;
             }
         }

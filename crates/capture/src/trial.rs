@@ -8,10 +8,14 @@ use staging_core::{CaptureDir, DiffStagingLayer, Patch, escape_bytes};
 
 use crate::bytes::Bytes;
 use crate::changes::EntryKind;
+use crate::error::{CaptureError, Result, failed};
+use crate::import::read_beneath;
+use crate::last_view;
+use crate::processes::Identity;
 use crate::rules::{Private, Rules};
-use crate::session::{CaptureError, failed, open, read_beneath};
+use crate::session::{create, open};
 use crate::upper::read_upper;
-use crate::walk;
+use crate::walk::stat_beneath;
 
 /// The view of a trial, for one command at a time of a workspace.
 ///
@@ -25,23 +29,32 @@ pub struct Trial<'l> {
 }
 
 impl<'l> Trial<'l> {
-    /// Prepares a view of the workspace with these patches applied. Waits for the trial of another
-    /// process. `general` and `tracked` are as in [`Rules`].
+    /// Prepares a view of the workspace with these patches applied. Calls `waiting` before it waits for
+    /// the trial of another process. `general` and `tracked` are as in [`Rules`].
     ///
     /// # Errors
-    /// An error of the store, the state directory or the workspace.
+    /// [`CaptureError::Live`] while processes of a trial that was killed still run; else an error of
+    /// the store, the state directory or the workspace.
     pub fn prepare(
         layer: &'l DiffStagingLayer,
         patches: &[Patch],
         general: Vec<Bytes>,
         tracked: BTreeSet<Bytes>,
-    ) -> Result<Self, CaptureError> {
+        waiting: impl FnOnce(),
+    ) -> Result<Self> {
         let dir = layer.trial_dir();
-        let workspace = &layer.options().workspace;
-        let root = open(workspace)?;
-        let mode = walk::stat(root.as_fd(), c".").map_err(failed("read", workspace))?;
-        dir.create(mode.map_or(0o700, |(stat, _)| stat.mode.into()))?;
-        let lock = dir.lock()?;
+        create(&dir, layer)?;
+        let lock = match dir.try_lock()? {
+            Some(lock) => lock,
+            None => {
+                waiting();
+                dir.lock()?
+            }
+        };
+        let processes = last_view::processes(&dir, &layer.options().workspace)?;
+        if !processes.is_empty() {
+            return Err(CaptureError::Live { processes });
+        }
         let trial =
             Self { layer, dir, rules: Rules { general, tracked, ..Rules::default() }, _lock: lock };
         // A trial that was killed has dropped nothing.
@@ -49,6 +62,22 @@ impl<'l> Trial<'l> {
         trial.dir.clean_work()?;
         layer.write_layer(patches, &trial.dir)?;
         Ok(trial)
+    }
+
+    /// Records the view that was made, before the command runs in it.
+    ///
+    /// # Errors
+    /// An error of the state directory.
+    pub fn record(&self, identity: Identity) -> Result<()> {
+        last_view::record(&self.dir, identity)
+    }
+
+    /// Records that all processes of the view have ended.
+    ///
+    /// # Errors
+    /// An error of the state directory.
+    pub fn record_end(&self) -> Result<()> {
+        last_view::record_end(&self.dir)
     }
 
     /// Its directory.
@@ -62,7 +91,7 @@ impl<'l> Trial<'l> {
     ///
     /// # Errors
     /// An error of the state directory or the workspace.
-    pub fn drop_outputs(&self) -> Result<Vec<String>, CaptureError> {
+    pub fn drop_outputs(&self) -> Result<Vec<String>> {
         let (upper_dir, workspace) = (self.dir.upper(), &self.layer.options().workspace);
         let (root, upper) = (open(workspace)?, open(&upper_dir)?);
         let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
@@ -73,13 +102,16 @@ impl<'l> Trial<'l> {
         };
         let entries =
             read_upper(upper.as_fd(), &mut is_kept).map_err(failed("read", &upper_dir))?;
-        // A merged directory may hold ignored files, and changes nothing by itself.
-        let is_dropped = |kind: EntryKind| kind != EntryKind::Directory { opaque: false };
-        let dropped: Vec<_> =
-            entries.into_iter().filter(|(_, entry)| is_dropped(entry.kind)).collect();
-        // What is in a directory comes before it.
-        self.dir.drop_entries(dropped.iter().rev().map(|(path, _)| &**path))?;
-        let shown = dropped.iter().filter(|(path, _)| !path.starts_with(b".git/"));
+        // What is in a directory comes before it. A merged directory stays while it holds what is kept,
+        // with the mode that it has in the workspace.
+        let is_merged = |kind: EntryKind| kind == EntryKind::Directory { opaque: false };
+        let (merged, dropped): (Vec<_>, Vec<_>) =
+            entries.iter().rev().partition(|(_, entry)| is_merged(entry.kind));
+        self.dir.drop_entries(dropped.iter().map(|(path, _)| &***path))?;
+        let mode =
+            |path: &[u8]| stat_beneath(root.as_fd(), path).ok()?.map(|stat| stat.mode.into());
+        self.dir.drop_directories(merged.iter().map(|(path, _)| (&***path, mode(path))))?;
+        let shown = dropped.iter().rev().filter(|(path, _)| !path.starts_with(b".git/"));
         Ok(shown.map(|(path, _)| escape_bytes(path)).collect())
     }
 }

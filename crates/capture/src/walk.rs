@@ -1,6 +1,7 @@
 //! Walks a tree on directory handles, and follows no link.
 
 use std::ffi::CStr;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
@@ -95,6 +96,12 @@ fn open_directory(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<Owned
     rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH)
 }
 
+/// Opens a file to be read, without waiting for a FIFO.
+pub(crate) fn open_beneath(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH).map(File::from)
+}
+
 /// Opens a directory below `root` to reach what is in it.
 pub(crate) fn directory_beneath(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -131,20 +138,19 @@ pub(crate) fn stat(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<(St
     }
 }
 
-/// The status of what lies at a path; none when nothing does, or the way leads through a link.
-pub(crate) fn stat_beneath(root: BorrowedFd<'_>, path: &[u8]) -> Option<Stat> {
+/// The status of what lies at a path; none when nothing does, or the way leads through a link or a
+/// file.
+pub(crate) fn stat_beneath(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Option<Stat>> {
+    let at = path.iter().rposition(|byte| *byte == b'/');
+    let (parent, name) = at.map_or((&b"."[..], path), |at| (&path[..at], &path[at + 1..]));
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = match rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH) {
-        // The entry itself is a link.
-        Err(Errno::LOOP) => {
-            let at = path.iter().rposition(|byte| *byte == b'/');
-            let (parent, name) = at.map_or((&b"."[..], path), |at| (&path[..at], &path[at + 1..]));
-            let parent = directory_beneath(root, parent).ok()?;
-            rustix::fs::openat(parent, name, flags, Mode::empty()).ok()?
-        }
-        opened => opened.ok()?,
-    };
-    stat_of(opened.as_fd()).ok()
+    let opened = directory_beneath(root, parent)
+        .and_then(|parent| rustix::fs::openat(parent, name, flags, Mode::empty()));
+    match opened {
+        Ok(opened) => stat_of(opened.as_fd()).map(Some),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads the stat of what is open.

@@ -204,6 +204,9 @@ pub(crate) struct Run {
 pub(crate) struct Exec {
     /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
     pub(crate) ids: Vec<Selector>,
+    /// Use the rest of a set when some of its patches are stale or expired
+    #[arg(long)]
+    pub(crate) rest: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,

@@ -179,7 +179,7 @@ pub(crate) struct StatusView<'a> {
     pub(crate) signature: Signature,
     /// The results of commands on the sets with these signatures; left out when none was run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) exec: Vec<&'a crate::trials::Result>,
+    pub(crate) exec: Vec<&'a crate::trials::TrialResult>,
     pub(crate) sessions: Vec<PendingView<'a>>,
     /// Files that several sessions want to change; left out when there are none.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]

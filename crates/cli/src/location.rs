@@ -246,13 +246,18 @@ pub(crate) fn states_of(options: &Global) -> Result<PathBuf, Failure> {
     state_base(options, &current)
 }
 
+/// Where the states of all workspaces are when no option names another place.
+pub(crate) fn usual_states() -> Option<PathBuf> {
+    STATE.find(home().as_deref())
+}
+
 /// The directory of the states of all workspaces.
 fn state_base(options: &Global, current: &Path) -> Result<PathBuf, Failure> {
     match options.state_dir.as_ref().filter(|dir| !dir.as_os_str().is_empty()) {
         Some(named) => resolved(&current.join(named)).map_err(|source| {
             Failure::io(format_args!("cannot find the state directory {}", shown(named)), &source)
         }),
-        None => STATE.find(home().as_deref()).ok_or_else(|| {
+        None => usual_states().ok_or_else(|| {
             Failure::usage("there is no home directory to keep state in")
                 .advise("Name a directory with --state-dir.")
         }),

@@ -16,7 +16,7 @@ const KEPT_MAX: usize = 64;
 
 /// The result of a command on a set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Result {
+pub(crate) struct TrialResult {
     /// The signature of the patches.
     pub(crate) signature: Signature,
     /// The command, for people.
@@ -29,7 +29,7 @@ pub(crate) struct Result {
     pub(crate) took_ms: u64,
 }
 
-impl Result {
+impl TrialResult {
     /// The line of a status.
     pub(crate) fn line(&self) -> String {
         let seconds = (Timestamp::now().unix_ms() - self.at.unix_ms()).max(0) / 1000;
@@ -53,7 +53,7 @@ impl Result {
 
 /// The newest result of each signature.
 #[derive(Debug, Default)]
-pub(crate) struct Trials(Vec<Result>);
+pub(crate) struct Trials(Vec<TrialResult>);
 
 impl Trials {
     pub(crate) fn read(layer: &DiffStagingLayer) -> Self {
@@ -67,12 +67,12 @@ impl Trials {
     }
 
     /// The result for the set with this signature.
-    pub(crate) fn of(&self, signature: &Signature) -> Option<&Result> {
+    pub(crate) fn of(&self, signature: &Signature) -> Option<&TrialResult> {
         self.0.iter().rev().find(|result| result.signature == *signature)
     }
 
     /// Refuses a set on which no command has succeeded.
-    pub(crate) fn require(&self, signature: &Signature) -> std::result::Result<(), Failure> {
+    pub(crate) fn require(&self, signature: &Signature) -> Result<(), Failure> {
         let found = match self.of(signature) {
             Some(result) if result.code == 0 => return Ok(()),
             Some(result) => result.sentence(),
@@ -84,7 +84,7 @@ impl Trials {
 
     /// Adds a result; the caller holds the directory's lock.
     #[cfg(target_os = "linux")]
-    pub(crate) fn add(dir: &CaptureDir, result: Result) -> std::result::Result<(), Failure> {
+    pub(crate) fn add(dir: &CaptureDir, result: TrialResult) -> Result<(), Failure> {
         let mut results = Self::in_dir(dir).0;
         results.retain(|old| old.signature != result.signature);
         results.push(result);

@@ -6,28 +6,14 @@
 //! `upper/`.
 #![allow(clippy::disallowed_methods, reason = "the store owns the state directory")]
 
-#[cfg(target_os = "linux")]
-use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _};
-#[cfg(target_os = "linux")]
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
-#[cfg(target_os = "linux")]
-use std::time::{Duration, UNIX_EPOCH};
 
-use atomic_fs::RelPath;
-#[cfg(target_os = "linux")]
-use atomic_fs::{EntryKind, Fingerprint};
-
-#[cfg(target_os = "linux")]
-use crate::diffing::damaged;
 use crate::error::Result;
 use crate::ids::SessionId;
 use crate::layer::DiffStagingLayer;
 use crate::own_file::{self, Access, failed, make_dir, sync_dir};
-#[cfg(target_os = "linux")]
-use crate::patch::Patch;
 
 const FOLDER: &str = "captures";
 
@@ -131,24 +117,38 @@ impl CaptureDir {
         }
     }
 
-    /// Waits until no other process imports or writes here, and keeps others out until the answer is
-    /// dropped.
+    /// Waits until no other process works here, and keeps others out until the answer is dropped.
     ///
     /// # Errors
     /// `Io`.
     pub fn lock(&self) -> Result<File> {
+        let (file, path) = self.lock_file()?;
+        file.lock().map_err(failed("lock", &path))?;
+        Ok(file)
+    }
+
+    /// [`lock`](Self::lock) without waiting: `None` while another process works here.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn try_lock(&self) -> Result<Option<File>> {
+        let (file, path) = self.lock_file()?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed("lock", &path)(error)),
+        }
+    }
+
+    fn lock_file(&self) -> Result<(File, PathBuf)> {
         let path = self.path.join("lock");
-        let lock = || {
-            let file = match own_file::open(&path, Access::CreateNew) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    own_file::open(&path, Access::Write)?
-                }
-                opened => opened?,
-            };
-            file.lock()?;
-            io::Result::Ok(file)
+        let opened = match own_file::open(&path, Access::CreateNew) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                own_file::open(&path, Access::Write)
+            }
+            opened => opened,
         };
-        lock().map_err(failed("lock", &path))
+        Ok((opened.map_err(failed("open", &path))?, path))
     }
 
     /// Writes a file of the importer, whole or not at all. The caller holds the lock.
@@ -175,22 +175,16 @@ impl CaptureDir {
         remove_tree(&self.path)
     }
 
-    /// Removes entries of the upper directory, by their paths in it, each with everything below it.
-    /// No view of it may live.
+    /// Makes it the directory of another session, which must have none; returns whether it had none.
     ///
     /// # Errors
-    /// `Io`; some of them may be removed then.
-    pub fn drop_entries<'p>(&self, paths: impl Iterator<Item = &'p [u8]>) -> Result<()> {
-        let upper = self.upper();
-        for path in paths {
-            let Ok(path) = RelPath::parse(path) else { continue };
-            let path = upper.join(path.to_path_buf());
-            match own_file::remove(&path) {
-                Err(_) if path.is_dir() => remove_tree(&path)?,
-                removed => drop(removed.map_err(failed("remove", &path))?),
-            }
+    /// `Io`.
+    pub fn move_to(&self, other: &Self) -> Result<bool> {
+        if other.path.try_exists().map_err(failed("read", &other.path))? {
+            return Ok(false);
         }
-        Ok(())
+        fs::rename(&self.path, &other.path).map_err(failed("move", &self.path))?;
+        Ok(true)
     }
 
     /// Empties the kernel's directory, which must hold nothing when a view is made.
@@ -213,7 +207,7 @@ impl CaptureDir {
     }
 }
 
-fn remove_tree(path: &Path) -> Result<()> {
+pub(crate) fn remove_tree(path: &Path) -> Result<()> {
     let mut removed = fs::remove_dir_all(path);
     if matches!(&removed, Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
         // The kernel's `work/work`, and directories that a command has locked.
@@ -226,7 +220,7 @@ fn remove_tree(path: &Path) -> Result<()> {
 }
 
 /// Lets the owner into every directory below a path. Symbolic links are not followed.
-fn unlock(directory: &Path) -> io::Result<()> {
+pub(crate) fn unlock(directory: &Path) -> io::Result<()> {
     let mut waiting = vec![directory.to_owned()];
     while let Some(directory) = waiting.pop() {
         set_mode(&directory, 0o700)?;
@@ -240,96 +234,13 @@ fn unlock(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-impl DiffStagingLayer {
-    /// Writes what patches make of the workspace into the layer of a directory, whose old one is
-    /// removed. An overlay of the layer over the workspace is the workspace with the patches
-    /// applied; a directory that they empty stays in it.
-    ///
-    /// # Errors
-    /// `Damaged` for a content; `Io`.
-    #[cfg(target_os = "linux")]
-    pub fn write_layer(&self, patches: &[Patch], dir: &CaptureDir) -> Result<()> {
-        let layer = dir.layer();
-        remove_tree(&layer)?;
-        make_dir(&layer).map_err(failed("create", &layer))?;
-        let root = fs::metadata(&self.options().workspace).map(|found| found.permissions());
-        let root = root.map_err(failed("read", &self.options().workspace))?;
-        fs::set_permissions(&layer, root).map_err(failed("set the mode of", &layer))?;
-        let staged: BTreeSet<&RelPath> = patches.iter().filter_map(Patch::target).collect();
-        for patch in patches.iter().filter(|patch| patch.frees(&patch.path)) {
-            // What is staged at the path, or below it, hides what was there.
-            let next = staged.range::<RelPath, _>(&patch.path..).next();
-            if next.is_none_or(|next| !next.starts_with(&patch.path)) {
-                let path = self.room_in(&layer, &patch.path)?;
-                whiteout(&path).map_err(failed("write", &path))?;
-            }
-        }
-        for patch in patches {
-            if let (Some(target), Some(content)) = (patch.target(), patch.staged) {
-                let path = self.room_in(&layer, target)?;
-                self.write_entry(patch, &content, &path)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The path in the layer, in directories with the modes that they have in the workspace.
-    #[cfg(target_os = "linux")]
-    fn room_in(&self, layer: &Path, path: &RelPath) -> Result<PathBuf> {
-        let above: Vec<RelPath> = std::iter::successors(path.parent(), RelPath::parent).collect();
-        for dir in above.iter().rev() {
-            let made = layer.join(dir.to_path_buf());
-            if !made.is_dir() {
-                make_dir(&made).map_err(failed("create", &made))?;
-                let there = self.0.workspace.stat(dir).ok().flatten();
-                let mode = there.map_or(0o755, |stat| stat.mode);
-                set_mode(&made, mode).map_err(failed("set the mode of", &made))?;
-            }
-        }
-        Ok(layer.join(path.to_path_buf()))
-    }
-
-    #[cfg(target_os = "linux")]
-    fn write_entry(&self, patch: &Patch, content: &Fingerprint, path: &Path) -> Result<()> {
-        let made = match content.kind() {
-            EntryKind::Directory => make_dir(path).and_then(|()| set_mode(path, content.mode)),
-            EntryKind::Symlink => {
-                let target =
-                    self.0.blobs.read(&content.digest, None).map_err(damaged(&patch.path))?;
-                let target = std::ffi::OsString::from_vec(target);
-                std::os::unix::fs::symlink(target, path)
-            }
-            EntryKind::File => {
-                let mut staged =
-                    self.0.blobs.open_blob(&content.digest, None).map_err(damaged(&patch.path))?;
-                own_file::open(path, Access::CreateNew).and_then(|mut file| {
-                    io::copy(&mut staged, &mut file)?;
-                    // A build tool sees a new file only where a patch is new.
-                    let ms = u64::try_from(patch.updated_at.unix_ms()).unwrap_or_default();
-                    file.set_modified(UNIX_EPOCH + Duration::from_millis(ms))?;
-                    set_mode(path, content.mode)
-                })
-            }
-        };
-        made.map_err(failed("write", path))
-    }
-}
-
-/// Makes what hides an entry of a lower layer: a character device 0/0, which every user may make
-/// (overlayfs.rst, "whiteouts and opaque directories").
-#[cfg(target_os = "linux")]
-fn whiteout(path: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, FileType, Mode};
-    Ok(rustix::fs::mknodat(CWD, path, FileType::CharacterDevice, Mode::empty(), 0)?)
-}
-
 #[cfg(unix)]
-fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o7777))
 }
 
 #[cfg(not(unix))]
-fn set_mode(_: &Path, _: u32) -> io::Result<()> {
+pub(crate) fn set_mode(_: &Path, _: u32) -> io::Result<()> {
     Ok(())
 }

@@ -92,13 +92,15 @@ mod stage;
 mod store;
 mod string_enum;
 mod time;
+#[cfg(target_os = "linux")]
+mod trial_layer;
 mod waiting;
 mod watch;
 
 pub use atomic_fs::{
-    Digest, DisplacedEdit, EntryKind, FileKind, Fingerprint, FsError, PathError, Refusal, RelPath,
-    escape_bytes, escape_for_display, escape_json_line, escape_line_for_display, escape_path,
-    folds_alike, is_invisible,
+    Digest, DisplacedEdit, EntryKind, FileKind, Fingerprint, FsError, HashingReader, PathError,
+    Refusal, RelPath, escape_bytes, escape_for_display, escape_json_line, escape_line_for_display,
+    escape_path, folds_alike, is_invisible,
 };
 
 pub use approval::{Approval, ApprovalMeans};
@@ -138,7 +140,7 @@ pub use sessions::view::{FileStatus, Listed, SessionView};
 pub use signature::Signature;
 pub use signing::set_signature;
 pub use stage::StageRequest;
-pub use stage::import::{FileStamp, ImportItem, Imported, Proof};
+pub use stage::import::{FileStamp, Gone, ImportItem, Imported, Proof};
 pub use stage::patch_text::{FittedFile, PatchProposed};
 pub use stage::proposal::{PatchNames, PatchRequest, Proposal, Proposed};
 pub use stage::read_base::{Spool, open_without_waiting};

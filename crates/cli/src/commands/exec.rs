@@ -1,41 +1,36 @@
 //! `exec`: runs a command on the workspace with pending patches applied, and throws its writes away.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use capture::{Exit, Foreground, Plan, Trial};
-use staging_core::{DiskOwner, StagingError, Timestamp};
+use capture::{Exit, Plan, Trial, View};
+use staging_core::{ApplyRequest, DiskOwner, ErrorKind, Selection, Timestamp};
 
 use super::options::options;
-use super::run::{current, failure_of, general_rules, masks, settle, tracked, within_view};
+use super::run::{current, failure_of, general_rules, in_view, masks, settle, tracked};
 use super::text::count;
 use crate::args::{Exec, Global};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
-use crate::trials::{Result as TrialResult, Trials};
+use crate::trials::{TrialResult, Trials};
 
 /// How many dropped paths are named.
 const NAMED_MAX: usize = 5;
 
-/// Runs the command. The answer is its exit code, 3 when a patch is stale, or 125 when Greenroom failed
-/// before it began.
+/// Runs the command. The answer is its exit code, 3 when a patch is stale or in conflict, or 125 when
+/// Greenroom failed before it began.
 pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<ExitCode, Failure> {
     let location = Location::find(global)?;
     let options = options(global, &location)?;
     let (masks, directory) = (masks(&location)?, current()?);
     let owner = DiskOwner::open(options)?;
-    super::import_captures(&owner, console);
-    let selection = owner.select(&exec.ids)?;
-    if !selection.stale.is_empty() {
-        let failure = Failure::from(StagingError::Stale { patches: selection.stale });
-        return Err(failure.exits_with(3));
-    }
-    if selection.patches.is_empty() {
-        return Err(StagingError::NothingPending.into());
-    }
-    let (general, tracked) = (general_rules(&location.root), tracked(&location.root));
-    let trial = Trial::prepare(&owner, &selection.patches, general, tracked).map_err(failure_of)?;
+    super::import_captures(&owner, console, false);
+    let selection = check(&owner, exec)?;
+    let (general, tracked) = (general_rules(&location.root), tracked(console, &location.root));
+    let waiting = || console.remark("waiting for another `exec` of this workspace");
+    let trial = Trial::prepare(&owner, &selection.patches, general, tracked, waiting);
+    let trial = trial.map_err(failure_of)?;
     let plan = Plan {
         workspace: location.root.clone().into(),
         upper: trial.dir().upper().into(),
@@ -45,22 +40,14 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
         inside: "trial".to_owned(),
         directory: directory.into(),
     };
-    let foreground =
-        Foreground::take().map_err(|source| Failure::io("cannot take signals", &source))?;
     let begun = Instant::now();
-    let ended = within_view(
-        &plan,
-        &exec.command,
-        &foreground,
-        |_| Ok(()),
-        |view| {
-            settle(console, view);
-        },
-    );
-    if let Err(error) = foreground.restore() {
-        tracing::debug!(%error, "the terminal stays as the command left it");
+    let record = |view: &View| trial.record(view.identity()).map_err(failure_of);
+    let (exit, is_over) = in_view(&plan, &exec.command, Duration::MAX, record, |view| {
+        view.is_some_and(|view| settle(console, view))
+    })?;
+    if is_over {
+        trial.record_end().map_err(failure_of)?;
     }
-    let (exit, ()) = ended?;
     let result = TrialResult {
         signature: selection.signature,
         command: words(&exec.command),
@@ -86,6 +73,26 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
     ));
     Trials::add(trial.dir(), result)?;
     Ok(ExitCode::from(exit.code()))
+}
+
+/// The patches to apply, which have to be a set that could be applied.
+fn check(owner: &DiskOwner, exec: &Exec) -> Result<Selection, Failure> {
+    let request = ApplyRequest {
+        ids: exec.ids.clone(),
+        rest: exec.rest,
+        // Its diff does not matter to a command.
+        confirm_full_replace: true,
+        dry_run: true,
+        ..ApplyRequest::default()
+    };
+    let checked = owner.apply(&request).and_then(|_| owner.select(&exec.ids));
+    checked.map_err(|error| {
+        let failure = Failure::from(error);
+        match failure.kind {
+            ErrorKind::Stale | ErrorKind::Conflict => failure.exits_with(3),
+            _ => failure,
+        }
+    })
 }
 
 fn words(command: &[std::ffi::OsString]) -> String {

@@ -36,8 +36,6 @@ mod undo;
 mod watch;
 mod without_state;
 
-#[cfg(target_os = "linux")]
-use staging_core::SessionState;
 use staging_core::{DiskOwner, StagingOptions};
 
 use self::context::Context;
@@ -126,40 +124,32 @@ fn open_and_dispatch(
     if !matches!(command, Command::Recover(_)) {
         console.follow(&layer);
     }
-    import_captures(&layer, console);
+    import_captures(&layer, console, matches!(command, Command::Status));
     let context = Context { console, location, layer };
     let done = dispatch(command, &context).map_err(|failure| suggest::suggest(&context, failure));
     console.unfollow();
     done
 }
 
-/// Stages what commands in views have written so far, also those that were killed.
+/// Stages what commands in views have written so far, also those that were killed. What cannot be
+/// staged is reported only by commands that show what is pending.
 #[cfg(target_os = "linux")]
-fn import_captures(owner: &DiskOwner, console: &Console) {
-    let captures = match owner.captures() {
-        Ok(captures) => captures,
-        Err(error) => return console.warn(&Failure::from(error).message),
+fn import_captures(owner: &DiskOwner, console: &Console, reports: bool) {
+    let imported = match capture::import_all(owner) {
+        Ok(imported) => imported,
+        Err(error) => return console.warn(&run::failure_of(error).message),
     };
-    for session in captures {
-        let capture = capture::SessionCapture::of(owner, session);
-        let state = owner.find_session(&session.to_string()).map(|session| session.state);
-        let done = match state {
-            Ok(SessionState::Open) => {
-                capture.import().map(|report| run::report_rest(console, &report))
-            }
-            // Its patches were decided, and the user has closed it.
-            Ok(SessionState::Closed) => capture.remove_ended(),
-            Ok(SessionState::Expired) => Ok(()),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = done {
-            console.warn(&run::failure_of(error).message);
+    for imported in imported {
+        match imported {
+            Ok(report) if reports => run::report_rest(console, &report),
+            Ok(_) => {}
+            Err(error) => console.warn(&run::failure_of(error).message),
         }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn import_captures(_: &DiskOwner, _: &Console) {}
+fn import_captures(_: &DiskOwner, _: &Console, _: bool) {}
 
 fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
     match command {

@@ -7,16 +7,16 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use capture::{
-    Bytes, CaptureError, Exit, Foreground, Machine, Plan, Remedy, Report, SessionCapture, View,
-    ViewError,
+    Bytes, CaptureError, Exit, Foreground, Machine, Plan, PrivateFiles, Remedy, Report,
+    SessionCapture, Survey, View, ViewError,
 };
-use staging_core::{DiskOwner, ErrorKind, Operation, Session, StagingOptions, set_signature};
+use staging_core::{DiskOwner, ErrorKind, Operation, Session, set_signature};
 
 use super::options::options;
 use crate::args::{Global, Run};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::location::Location;
+use crate::location::{Location, usual_states};
 use crate::paths::shown;
 
 /// The hidden argument by which this program becomes the keeper of a view.
@@ -28,62 +28,118 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How many paths a remark names.
 const NAMED_MAX: usize = 10;
 
+/// How often a run extends the life of its session, and stages what was written so far, at the
+/// least.
+const IMPORT_EVERY: Duration = Duration::from_secs(600);
+
 /// Runs the command. The answer is its exit code, or 125 when Greenroom failed before it began.
 pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitCode, Failure> {
     let location = Location::find(global)?;
     let mut options = options(global, &location)?;
     options.owns_sessions = true;
-    let plan = Plans { masks: masks(&location)?, directory: current()? };
-    let owner = DiskOwner::open(options.clone())?;
+    let (masks, directory) = (masks(&location)?, current()?);
+    let owner = DiskOwner::open(options)?;
+    super::import_captures(&owner, console, false);
     let session = owner.open_session(&label(run))?;
     let capture = SessionCapture::of(&owner, session.id);
-    let surveyed = capture.prepare(general_rules(&location.root), tracked(&location.root));
-    let surveyed = surveyed.map_err(failure_of)?;
+    let tracked = tracked(console, &location.root);
+    let surveyed = capture.prepare(general_rules(&location.root), tracked).map_err(failure_of)?;
+    remark_survey(console, &surveyed);
+    let plan = Plan {
+        workspace: location.root.clone().into(),
+        upper: capture.dir().upper().into(),
+        work: capture.dir().work().into(),
+        layer: None,
+        masks,
+        inside: session.id.to_string(),
+        directory: directory.into(),
+    };
+    let record = |view: &View| capture.record(view.identity()).map_err(failure_of);
+    let every = IMPORT_EVERY.min(owner.options().session_expires_after / 3);
+    let ended = in_view(&plan, &run.command, every, record, |view| {
+        let Some(view) = view else {
+            // The session lives as long as its command, and a crash loses less.
+            let kept = owner
+                .session_view(session.id)
+                .map_err(Failure::from)
+                .and_then(|_| capture.import().map_err(failure_of));
+            if let Err(failure) = kept {
+                tracing::warn!(error = failure.message, "staged again later");
+            }
+            return Ok(Report::default());
+        };
+        let is_over = settle(console, view);
+        let report = capture.import().map_err(failure_of);
+        if is_over {
+            capture.record_end().map_err(failure_of)?;
+        }
+        report
+    });
+    let private = capture.private_files().map_err(failure_of)?;
+    let done = ended.and_then(|(exit, report)| {
+        summarise(console, &owner, &session, report, &private)?;
+        Ok(ExitCode::from(exit.code()))
+    });
+    // A session that nobody has named and that has nothing is of no use.
+    let has_nothing = run.session.is_none()
+        && private == PrivateFiles::default()
+        && capture.import().is_ok()
+        && capture.processes().map_err(failure_of)?.is_empty();
+    if has_nothing && owner.close_unused_session(session.id)? {
+        capture.remove_ended().map_err(failure_of)?;
+    }
+    done
+}
+
+/// What a command in the view cannot change, or what of it is not seen.
+fn remark_survey(console: &Console, surveyed: &Survey) {
     for unreadable in surveyed.unreadable.iter().take(NAMED_MAX) {
         let unreadable = staging_core::escape_bytes(unreadable);
         console.remark(&format!("`{unreadable}` cannot be read: changes in it are not seen"));
     }
     if let Some(foreign) = surveyed.foreign.first() {
+        let first = staging_core::escape_bytes(foreign);
+        let more = match surveyed.foreign.len() {
+            1 => String::new(),
+            all => format!(" and {} more", all - 1),
+        };
         console.remark(&format!(
-            "`{}` and {} more belong to another user or group: the command can read them, and \
-             cannot write them",
-            staging_core::escape_bytes(foreign),
-            surveyed.foreign.len() - 1
+            "of another user or group, so that the command cannot write it: `{first}`{more}"
         ));
     }
+}
+
+/// Makes the view, and runs the command in it. `first` is called before the command starts, `work`
+/// without the view as often as `every` says, and with it once the command has ended.
+pub(super) fn in_view<T>(
+    plan: &Plan,
+    command: &[OsString],
+    every: Duration,
+    first: impl FnOnce(&View) -> Result<(), Failure>,
+    mut work: impl FnMut(Option<&mut View>) -> T,
+) -> Result<(Exit, T), Failure> {
     let foreground =
         Foreground::take().map_err(|source| Failure::io("cannot take signals", &source))?;
-    let record = |view: &mut View| capture.record(view.identity()).map_err(failure_of);
-    let plan = plan.of(&capture, &options, &session);
-    let ended = within_view(&plan, &run.command, &foreground, record, |view| {
-        settle(console, view);
-        capture.import().map_err(failure_of)
-    });
+    let ended = || {
+        let mut view = View::start(plan, keeper()).map_err(|failure| {
+            let advice = advice(Machine::read().remedy(&failure));
+            Failure::new(ErrorKind::Unsupported, failure.to_string()).advise(advice)
+        })?;
+        first(&view)?;
+        view.run(command.to_vec()).map_err(not_started(command))?;
+        loop {
+            let ended = view.wait(Some(&foreground), Some(every));
+            match ended.map_err(not_started(command))? {
+                Some(exit) => return Ok((exit, work(Some(&mut view)))),
+                None => drop(work(None)),
+            }
+        }
+    };
+    let ended = ended();
     if let Err(error) = foreground.restore() {
         tracing::debug!(%error, "the terminal stays as the command left it");
     }
-    let (exit, report) = ended?;
-    summarise(console, &owner, &session, &capture, report)?;
-    Ok(ExitCode::from(exit.code()))
-}
-
-/// Makes the view, runs the command in it, and does the first and the last work while the view lives.
-pub(super) fn within_view<T>(
-    plan: &Plan,
-    command: &[OsString],
-    foreground: &Foreground,
-    first: impl FnOnce(&mut View) -> Result<(), Failure>,
-    last: impl FnOnce(&mut View) -> T,
-) -> Result<(Exit, T), Failure> {
-    let mut view = View::start(plan, keeper()).map_err(|failure| {
-        let advice = advice(Machine::read().remedy(&failure));
-        Failure::new(ErrorKind::Unsupported, failure.to_string()).advise(advice)
-    })?;
-    first(&mut view)?;
-    view.run(command.to_vec()).map_err(not_started(command))?;
-    let exit = view.wait(Some(foreground), None).map_err(not_started(command))?;
-    let exit = exit.unwrap_or(Exit::Code(125));
-    Ok((exit, last(&mut view)))
+    ended
 }
 
 /// This program as the keeper of a view.
@@ -121,45 +177,30 @@ pub(super) fn advice(remedy: Remedy) -> &'static str {
     }
 }
 
-/// Ends what the command has left running.
-pub(super) fn settle(console: &Console, view: &mut View) {
+/// Ends what the command has left running; returns whether nothing is left.
+pub(super) fn settle(console: &Console, view: &mut View) -> bool {
     match view.stop(GRACE) {
-        Ok(left) if left.is_empty() => {}
+        Ok(left) if left.is_empty() => true,
         Ok(left) => {
             let names: Vec<String> =
                 left.iter().map(|left| format!("{} ({})", left.name, left.id)).collect();
             console.remark(&format!("ended what was left running: {}", names.join(", ")));
+            true
         }
-        Err(error) => console.warn(&format!("cannot end what was left running: {error}")),
-    }
-}
-
-/// What a view is made of, but for the session.
-struct Plans {
-    masks: Vec<OsString>,
-    directory: PathBuf,
-}
-
-impl Plans {
-    fn of(self, capture: &SessionCapture<'_>, options: &StagingOptions, session: &Session) -> Plan {
-        Plan {
-            workspace: options.workspace.clone().into(),
-            upper: capture.dir().upper().into(),
-            work: capture.dir().work().into(),
-            layer: None,
-            masks: self.masks,
-            inside: session.id.to_string(),
-            directory: self.directory.into(),
+        Err(error) => {
+            console.warn(&format!("cannot end what was left running: {error}"));
+            false
         }
     }
 }
 
-/// The directories that the command must not reach: every state, and the user's configuration. One
-/// that does not exist is created, because the command could create it.
+/// The directories that the command must not reach: the states of all workspaces, also those in the
+/// usual place when another one is used, and the user's configuration. The ones that are in use are
+/// created where they are missing, because the command could create them.
 #[allow(clippy::disallowed_methods, reason = "the user's own directories, outside of a workspace")]
 pub(super) fn masks(location: &Location) -> Result<Vec<OsString>, Failure> {
     let config = location.config_file.as_deref().and_then(Path::parent);
-    let mut masks = Vec::new();
+    let mut masks: Vec<OsString> = Vec::new();
     for directory in [Some(location.base.as_path()), config].into_iter().flatten() {
         let failed = |source| {
             Failure::io(format_args!("cannot create the directory {}", shown(directory)), &source)
@@ -169,6 +210,9 @@ pub(super) fn masks(location: &Location) -> Result<Vec<OsString>, Failure> {
         builder.recursive(true).create(directory).map_err(failed)?;
         masks.push(dunce::canonicalize(directory).map_err(failed)?.into());
     }
+    let usual = usual_states().and_then(|usual| dunce::canonicalize(usual).ok());
+    let usual = usual.filter(|usual| !location.root.starts_with(usual)).map(OsString::from);
+    masks.extend(usual.filter(|usual| !masks.contains(usual)));
     Ok(masks)
 }
 
@@ -191,22 +235,33 @@ pub(super) fn general_rules(root: &Path) -> Vec<Bytes> {
     files.filter_map(|file| std::fs::read(file).ok().map(Bytes)).collect()
 }
 
-/// The files that git tracks although a rule ignores them. Without git none are.
-pub(super) fn tracked(root: &Path) -> BTreeSet<Bytes> {
+/// The files that git tracks although a rule ignores them. Without a repository none are.
+pub(super) fn tracked(console: &Console, root: &Path) -> BTreeSet<Bytes> {
+    if !root.join(".git").exists() {
+        return BTreeSet::new();
+    }
     let listed = Command::new("git")
         .arg("-C")
         .arg(root)
         // No program of the repository's configuration is started.
         .args(["-c", "core.fsmonitor=false", "ls-files", "-z", "-c", "-i", "--exclude-standard"])
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
         .output();
+    let reason = match &listed {
+        Ok(listed) if listed.status.success() => None,
+        Ok(listed) => Some(String::from_utf8_lossy(&listed.stderr).trim_end().to_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = reason {
+        let reason = staging_core::escape_line_for_display(&reason).into_owned();
+        console.warn(&format!(
+            "git does not say which files it tracks, so that those that a rule ignores are not \
+             proposed: {reason}"
+        ));
+    }
     let listed = listed.map(|listed| listed.stdout).unwrap_or_default();
-    listed
-        .split(|byte| *byte == 0)
-        .filter(|path| !path.is_empty())
-        .map(|path| Bytes(path.to_vec()))
-        .collect()
+    let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+    paths.map(|path| Bytes(path.to_vec())).collect()
 }
 
 fn not_started(command: &[OsString]) -> impl Fn(ViewError) -> Failure {
@@ -225,6 +280,8 @@ pub(crate) fn failure_of(error: CaptureError) -> Failure {
         CaptureError::Staging(error) => error.into(),
         CaptureError::Live { .. } => Failure::new(ErrorKind::Busy, error.to_string())
             .advise("Wait for them, or end them; what they write is staged then."),
+        CaptureError::Expired { .. } => Failure::new(ErrorKind::Conflict, error.to_string())
+            .advise("Take what you need from there, and remove its directory."),
         error => Failure::new(ErrorKind::Io, staging_core::with_causes(&error)),
     }
 }
@@ -234,14 +291,18 @@ fn summarise(
     console: &Console,
     owner: &DiskOwner,
     session: &Session,
-    capture: &SessionCapture<'_>,
     report: Result<Report, Failure>,
+    private: &PrivateFiles,
 ) -> Result<(), Failure> {
     let report = match report {
         Ok(report) => report,
         Err(failure) => {
             console.warn(failure.to_text(None).trim_end());
-            console.warn("what the command wrote is kept: `greenroom status` stages it");
+            console.warn(if failure.kind == ErrorKind::Closed {
+                "what the command wrote since is not staged"
+            } else {
+                "what the command wrote is kept: the next `greenroom` command stages it"
+            });
             return Ok(());
         }
     };
@@ -261,14 +322,13 @@ fn summarise(
             .map(|(count, operation)| format!("{count} {operation}"))
             .collect();
         console.remark(&format!(
-            "{id}: {} patches pending ({}), signature {}",
-            patches.len(),
+            "{id}: {} pending ({}), signature {}",
+            super::text::count(patches.len(), "patch", "patches"),
             counts.join(", "),
             set_signature(patches)
         ));
     }
     report_rest(console, &report);
-    let private = capture.private_files().map_err(failure_of)?;
     if private.files > 0 {
         let changed = match private.changed.as_slice() {
             [] => String::new(),
@@ -305,6 +365,12 @@ pub(crate) fn report_rest(console: &Console, report: &Report) {
         console.remark(&format!(
             "stale: `{path}` changed while the command ran: both versions are kept, \
              `greenroom status` shows the patch"
+        ));
+    }
+    for path in &imported.withheld {
+        console.remark(&format!(
+            "not staged: `{path}` changed while the command ran, and another patch of it is pending: \
+             apply or discard that one first"
         ));
     }
     for path in &report.unsettled {

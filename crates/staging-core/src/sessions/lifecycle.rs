@@ -78,16 +78,17 @@ impl DiffStagingLayer {
         self.0.store.peek(sessions::all)
     }
 
-    /// Closes a session that has no owner and never had a patch; returns whether it closed it. For
-    /// processes that open a session for a single proposal, after that was refused.
+    /// Closes a session that never had a patch and that no other process owns; returns whether it closed
+    /// it. For processes that open a session for something that came to nothing.
     ///
     /// # Errors
     /// `SessionNotFound`; else an error of the store.
     pub fn close_unused_session(&self, id: SessionId) -> Result<bool> {
         self.0.store.write(|write| {
             let session = require(write, id)?;
+            let is_owned = session.owner_pid.is_some_and(|owner| owner != std::process::id());
             let used = sessions::counters(write, id)?.is_none_or(|found| found.generation > 0);
-            if used || session.state != SessionState::Open || session.owner_pid.is_some() {
+            if used || session.state != SessionState::Open || is_owned {
                 return Ok(false);
             }
             sessions::set_state(write, id, SessionState::Closed)?;

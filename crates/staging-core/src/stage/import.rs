@@ -1,13 +1,12 @@
 //! Importing what a command wrote in a view of its own, as one transaction.
 //!
-//! An import is a scan of everything that the command has changed so far, so it is made again and
-//! again: the same change makes no new revision, and what the command has taken back is withdrawn.
-//! A change counts against the file on disk only if that is proven to be what the command saw.
+//! An import is made of what has changed since the last one. A change counts against what is on disk
+//! only if that is proven to be what the command saw; else its patch is stale from the start.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use atomic_fs::{EntryKind, RelPath};
+use atomic_fs::{EntryKind, Fingerprint, RelPath};
 
 use crate::base::Base;
 use crate::error::{ErrorKind, Result, StagingError};
@@ -33,13 +32,33 @@ pub struct ImportItem {
 }
 
 /// What a change was made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// Nothing was at the path, or what has this status.
     Made(Option<FileStamp>),
-    /// It is not known. Unless a pending patch of the session proves it, the patch is stale from the
-    /// start: its content is kept, and it is not applied before a person has refreshed it.
-    Unknown,
+    /// Nothing, or what has this content and mode: whichever of these is on the disk. Where none is,
+    /// the patch is stale from the start: its content is kept, and it is not applied before a person
+    /// has refreshed it.
+    OneOf(Vec<Option<Fingerprint>>),
+}
+
+impl Proof {
+    fn holds_for(&self, base: Option<&Base>) -> bool {
+        match self {
+            Self::Made(stamp) => *stamp == base.map(FileStamp::of),
+            Self::OneOf(contents) => contents.contains(&base.map(|base| base.content)),
+        }
+    }
+}
+
+/// A path that a command does not change any more, which an earlier import has staged.
+#[derive(Clone, Debug)]
+pub struct Gone {
+    /// The path.
+    pub path: RelPath,
+    /// What the import has staged there, or that it was removed: another patch at the path is left
+    /// alone. Without it every patch is withdrawn.
+    pub staged: Option<Option<Fingerprint>>,
 }
 
 /// The status of a file or a symbolic link, by which it is recognised.
@@ -74,16 +93,17 @@ pub struct Imported {
     pub proposed: Vec<Proposed>,
     /// The changes that cannot be patches, and why.
     pub refused: Vec<(RelPath, StagingError)>,
-    /// The files that the command has left, or made, as they are on disk, with their status there.
-    pub equal: Vec<(RelPath, FileStamp)>,
-    /// The files whose patches are stale, because what they were made from is not known.
+    /// What each proven change was made from; nothing, or this content and mode.
+    pub made_from: Vec<(RelPath, Option<Fingerprint>)>,
+    /// The files whose patches are stale, because what they were made from is not on the disk.
     pub unproven: Vec<RelPath>,
+    /// The files whose changes are not staged, because the same holds for them and another patch is
+    /// pending at the path, such as a refreshed one. It is left alone.
+    pub withheld: Vec<RelPath>,
 }
 
 impl DiffStagingLayer {
-    /// Stages everything that a command has changed, as one transaction, and withdraws the patches of
-    /// `gone`: paths that an earlier import has staged and that the command has not changed any
-    /// more.
+    /// Stages what a command has changed, as one transaction, and withdraws the patches of `gone`.
     ///
     /// A change that no patch can make is left out, and named in the answer. Patches whose file has
     /// changed are discarded as stale before.
@@ -95,7 +115,7 @@ impl DiffStagingLayer {
         &self,
         session: SessionId,
         items: &[ImportItem],
-        gone: &[RelPath],
+        gone: &[Gone],
     ) -> Result<Imported> {
         let pending = self.0.store.peek(|connection| patches::pending_in(connection, session))?;
         self.0.revalidate(pending)?;
@@ -114,49 +134,25 @@ impl View<'_> {
     fn import(
         &mut self,
         items: &[ImportItem],
-        gone: &[RelPath],
+        gone: &[Gone],
         imported: &mut Imported,
     ) -> Result<Vec<Touched>> {
         let mut touched = Vec::new();
-        for path in gone {
-            if let Some(Pending::Staged(patch) | Pending::Removed(patch)) = self.pending(path)? {
-                self.plan(&patch.path, None);
+        for Gone { path, staged } in gone {
+            let (patch, there) = match self.pending(path)? {
+                Some(Pending::Staged(patch)) => (patch.path, patch.staged),
+                Some(Pending::Removed(patch)) => (patch.path, None),
+                None => continue,
+            };
+            if staged.is_none_or(|staged| staged == there) {
+                self.plan(&patch, None);
             }
         }
         for item in items {
             let path = item.proposal.path();
-            let is_deletion = matches!(item.proposal, Proposal::Delete { .. });
-            if let Some(Pending::Removed(removed)) = self.pending(path)?
-                && is_deletion
-            {
-                self.require_fresh(&removed)?;
-                continue;
-            }
-            let is_proven = self.is_proven(path, item.proof)?;
-            match self.import_one(path, item) {
-                Ok(paths) if self.pending(path)?.is_none() => {
-                    let base = self.base(path, Reading::Base)?;
-                    let equal = base.map(|base| (path.clone(), FileStamp::of(&base)));
-                    imported.equal.extend(equal);
-                    touched.push(paths);
-                }
-                Ok(paths) if is_proven => touched.push(paths),
-                Ok(paths) if self.is_kept(path)? => {
-                    // The same content is stale already, with its content kept.
-                    for path in &paths {
-                        self.plan(path, None);
-                        self.planned.remove(path);
-                    }
-                    imported.unproven.push(path.clone());
-                }
-                Ok(paths) => {
-                    self.unproven.extend(paths.iter().cloned());
-                    imported.unproven.push(path.clone());
-                    touched.push(paths);
-                }
-                Err(error) if is_about_one(&error) => {
-                    imported.refused.push((path.clone(), error));
-                }
+            match self.import_one(path, item, imported) {
+                Ok(paths) => touched.extend(paths),
+                Err(error) if is_about_one(&error) => imported.refused.push((path.clone(), error)),
                 Err(error) => return Err(error),
             }
         }
@@ -199,45 +195,48 @@ impl View<'_> {
         }
     }
 
-    fn import_one(&mut self, path: &RelPath, item: &ImportItem) -> Result<Touched> {
+    /// Plans one change; none where there is nothing to plan.
+    fn import_one(
+        &mut self,
+        path: &RelPath,
+        item: &ImportItem,
+        imported: &mut Imported,
+    ) -> Result<Option<Touched>> {
         let resolved = self.resolve(path, Meaning::Name, &Default::default())?;
         if resolved != *path {
             return Err(StagingError::PathBlocked { path: path.clone(), other: resolved });
         }
-        self.propose_at(path, &item.proposal)
-    }
-
-    /// Whether the change was made from what is on the disk at a path.
-    fn is_proven(&mut self, path: &RelPath, proof: Proof) -> Result<bool> {
-        if self.pending(path)?.is_some() {
-            // It was proven when that was staged, and its file was checked just now. What the
-            // command wrote since was made from what it had written before.
-            return Ok(true);
+        let pending = self.pending(path)?;
+        let is_deletion = matches!(item.proposal, Proposal::Delete { .. });
+        let is_removed = matches!(pending, Some(Pending::Removed(_)));
+        let base = match &pending {
+            Some(Pending::Staged(patch) | Pending::Removed(patch)) if patch.path == *path => {
+                self.require_fresh(patch)?;
+                Ok(patch.base)
+            }
+            _ => self.base(path, Reading::Base),
+        };
+        let is_proven = match &base {
+            Ok(base) => item.proof.holds_for(base.as_ref()),
+            // A directory is compared when it is removed; what is refused is refused again.
+            Err(_) => matches!(item.proof, Proof::Made(_)),
+        };
+        if !is_proven && pending.is_some() && !self.planned.contains_key(path) {
+            imported.withheld.push(path.clone());
+            return Ok(None);
         }
-        let Proof::Made(stamp) = proof else { return Ok(false) };
-        // A path that is refused is refused again when it is proposed.
-        let Ok(base) = self.base(path, Reading::Base) else {
-            return Ok(true);
+        let paths = match is_deletion && is_removed {
+            true => None,
+            false => Some(self.propose_at(path, &item.proposal)?),
         };
-        Ok(match (stamp, base) {
-            (None, None) => true,
-            (Some(stamp), Some(base)) => stamp == FileStamp::of(&base),
-            _ => false,
-        })
-    }
-
-    /// Whether what is planned at a path is stale in the session already.
-    fn is_kept(&self, path: &RelPath) -> Result<bool> {
-        let Some(planned) = self.at_path(path)? else { return Ok(false) };
-        let lapsed = self
-            .inner
-            .store
-            .peek(|connection| patches::lapsed_at(connection, self.session, path))?;
-        let content = |patch: &Patch| patch.base.map(|base| base.content);
-        let is_same = |old: &Patch| {
-            old.staged == planned.staged && content(old) == content(&planned) && old.content_kept
-        };
-        Ok(lapsed.iter().any(is_same))
+        let base = base.ok().flatten().map(|base| base.content);
+        if is_proven || self.pending(path)?.is_none() {
+            imported.made_from.push((path.clone(), base));
+        } else {
+            self.unproven.extend(paths.iter().flatten().cloned());
+            imported.unproven.push(path.clone());
+        }
+        Ok(paths)
     }
 }
 

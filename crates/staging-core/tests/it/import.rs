@@ -3,7 +3,8 @@
 use std::os::unix::fs::MetadataExt as _;
 
 use staging_core::{
-    ApplyRequest, ErrorKind, FileStamp, ImportItem, Imported, Proof, Proposal, SessionId,
+    ApplyRequest, Digest, ErrorKind, FileStamp, Fingerprint, Gone, ImportItem, Imported, Proof,
+    Proposal, SessionId,
 };
 
 use crate::world::{World, delete, path, write};
@@ -18,6 +19,17 @@ fn seen(world: &World, name: &str) -> Proof {
     }))
 }
 
+/// Nothing that is on the disk.
+fn unknown() -> Proof {
+    Proof::OneOf(Vec::new())
+}
+
+/// What a file with this text is.
+fn text(content: &str) -> Option<Fingerprint> {
+    let content = content.as_bytes();
+    Some(Fingerprint::file(Digest::of(content), content.len() as u64, 0o644))
+}
+
 fn import(
     world: &World,
     session: SessionId,
@@ -26,9 +38,10 @@ fn import(
 ) -> Imported {
     let items: Vec<ImportItem> = items
         .iter()
-        .map(|(proposal, proof)| ImportItem { proposal: proposal.clone(), proof: *proof })
+        .map(|(proposal, proof)| ImportItem { proposal: proposal.clone(), proof: proof.clone() })
         .collect();
-    let gone: Vec<_> = gone.iter().map(|name| path(name)).collect();
+    let gone = gone.iter().map(|name| Gone { path: path(name), staged: None });
+    let gone: Vec<_> = gone.collect();
     world.layer.import(session, &items, &gone).expect("imported")
 }
 
@@ -51,8 +64,8 @@ fn a_change_of_what_the_command_saw_is_pending_and_one_of_something_unknown_is_s
     let items = [
         (write("known", "two\n"), seen(&world, "known")),
         (write("new", "two\n"), Proof::Made(None)),
-        (write("unknown", "two\n"), Proof::Unknown),
-        (delete("unknown"), Proof::Unknown),
+        (write("unknown", "two\n"), unknown()),
+        (delete("unknown"), unknown()),
     ];
     let imported = import(&world, session, &items[..3], &[]);
     assert_eq!(imported.unproven, [path("unknown")]);
@@ -72,13 +85,11 @@ fn a_change_of_what_the_command_saw_is_pending_and_one_of_something_unknown_is_s
 fn the_same_import_again_changes_nothing() {
     let world = World::new();
     world.put("known", "one\n");
-    world.put("unknown", "one\n");
     world.put("removed", "one\n");
     let session = world.session("run");
     let items = [
         (delete("removed"), seen(&world, "removed")),
         (write("known", "two\n"), seen(&world, "known")),
-        (write("unknown", "two\n"), Proof::Unknown),
     ];
     import(&world, session, &items, &[]);
     let events = world.events();
@@ -102,18 +113,45 @@ fn a_file_that_was_saved_between_the_proof_and_the_import_is_stale() {
 }
 
 #[test]
-fn a_pending_patch_proves_what_its_file_was() {
+fn a_change_of_what_had_one_of_some_contents_is_proven_while_the_file_has_it() {
+    let world = World::new();
+    world.put("f", "one\n");
+    world.chmod("f", 0o644);
+    let session = world.session("run");
+    let first = import(&world, session, &[(write("f", "two\n"), seen(&world, "f"))], &[]);
+    assert_eq!(first.made_from, [(path("f"), text("one\n"))]);
+    // A bare touch is no change.
+    world.put("f", "one\n");
+    let proof = Proof::OneOf(vec![None, text("one\n")]);
+    let later = import(&world, session, &[(write("f", "three\n"), proof.clone())], &[]);
+    assert!(later.unproven.is_empty() && later.withheld.is_empty(), "{later:?}");
+    assert_eq!(world.read(session, "f").as_deref(), Some("three\n"));
+    world.put("f", "the user's\n");
+    let stale = import(&world, session, &[(write("f", "four\n"), proof.clone())], &[]);
+    assert_eq!(stale.unproven, [path("f")]);
+    assert_eq!(world.disk("f").as_deref(), Some("the user's\n"));
+    world.put("f", "one\n");
+    world.chmod("f", 0o600);
+    let mode = import(&world, session, &[(write("f", "five\n"), proof)], &[]);
+    assert_eq!(mode.unproven, [path("f")], "the user has changed the mode");
+}
+
+#[test]
+fn a_patch_that_is_not_the_command_s_is_left_alone_by_a_change_without_proof() {
     let world = World::new();
     world.put("f", "one\n");
     let session = world.session("run");
-    import(&world, session, &[(write("f", "two\n"), seen(&world, "f"))], &[]);
-    let later = import(&world, session, &[(write("f", "three\n"), Proof::Unknown)], &[]);
-    assert!(later.unproven.is_empty(), "{later:?}");
-    assert_eq!(world.read(session, "f").as_deref(), Some("three\n"));
-    world.put("f", "the user's\n");
-    let stale = import(&world, session, &[(write("f", "four\n"), Proof::Unknown)], &[]);
-    assert_eq!(stale.unproven, [path("f")]);
-    assert_eq!(world.disk("f").as_deref(), Some("the user's\n"));
+    import(&world, session, &[(write("f", "two\n"), unknown())], &[]);
+    let status = world.layer.status().expect("a status");
+    let refreshed = world.layer.refresh(status.sessions[0].lapsed[0].id).expect("refreshed");
+    let imported = import(&world, session, &[(write("f", "three\n"), unknown())], &[]);
+    assert_eq!(imported.withheld, [path("f")]);
+    let pending = world.pending();
+    assert_eq!(pending[0].id, refreshed.patch.expect("pending").id);
+    // It is not what an import has staged, so it is not withdrawn either.
+    let other = Gone { path: path("f"), staged: Some(text("three\n")) };
+    world.layer.import(session, &[], &[other]).expect("imported");
+    assert_eq!(world.pending().len(), 1);
 }
 
 #[test]
@@ -141,7 +179,7 @@ fn what_cannot_be_a_patch_is_named_and_the_rest_is_staged() {
         (write(".git/config", "x"), Proof::Made(None)),
         (link, Proof::Made(None)),
         (setuid, Proof::Made(None)),
-        (delete("d"), Proof::Unknown),
+        (delete("d"), unknown()),
         (delete("never-there"), Proof::Made(None)),
         (write("fine", "x"), Proof::Made(None)),
     ];
@@ -192,12 +230,12 @@ fn what_was_applied_is_no_change_any_more() {
     world.layer.apply(&ApplyRequest::default()).expect("applied");
     world.layer.tidy().expect("tidied");
     // After the apply nothing proves what the files were made from.
-    let items = items[1..].iter().map(|(proposal, _)| (proposal.clone(), Proof::Unknown));
+    let items = items[1..].iter().map(|(proposal, _)| (proposal.clone(), unknown()));
     let again = import(&world, session, &items.collect::<Vec<_>>(), &[]);
     assert!(again.unproven.is_empty() && again.refused.is_empty(), "{again:?}");
     assert_eq!(pending(&world), [""; 0]);
-    let applied = again.proposed.iter().all(|proposed| proposed.patch.is_none());
-    assert!(applied, "{again:?}");
+    let made_from: Vec<_> = again.made_from.iter().map(|(path, _)| path.to_string()).collect();
+    assert_eq!(made_from, ["f", "new"], "the command goes on from what is on the disk");
 }
 
 #[test]

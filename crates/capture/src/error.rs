@@ -1,0 +1,55 @@
+//! Why a capture cannot be prepared or imported.
+
+use std::io;
+use std::path::Path;
+
+use staging_core::{SessionId, StagingError, escape_bytes};
+use thiserror::Error;
+
+use crate::processes::Process;
+
+/// Why a capture cannot be prepared or imported. What commands wrote is in the upper directory as it
+/// was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CaptureError {
+    /// The store or the state directory.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    /// A file or a directory cannot be used.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The path, escaped.
+        path: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Processes of the last view still write.
+    #[error("processes of an earlier command still run: {}", names(.processes))]
+    Live {
+        /// The processes.
+        processes: Vec<Process>,
+    },
+    /// A session has expired with its capture, and the open session of its label has one of its own.
+    #[error("session {session} has expired; what its command wrote last is in `{path}`")]
+    Expired {
+        /// The session.
+        session: SessionId,
+        /// The upper directory, escaped.
+        path: String,
+    },
+}
+
+pub(crate) type Result<T, E = CaptureError> = std::result::Result<T, E>;
+
+fn names(processes: &[Process]) -> String {
+    let names = processes.iter().map(|process| format!("{} ({})", process.name, process.id));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> CaptureError {
+    let path = escape_bytes(path.as_os_str().as_encoded_bytes());
+    move |source| CaptureError::Io { action, path: path.clone(), source }
+}
