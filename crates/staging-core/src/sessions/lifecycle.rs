@@ -79,7 +79,7 @@ impl DiffStagingLayer {
     }
 
     /// Closes a session that never had a patch and that no other process owns; returns whether it closed
-    /// it. For processes that open a session for something that came to nothing.
+    /// it. For processes that open a session before it is known whether it is needed.
     ///
     /// # Errors
     /// `SessionNotFound`; else an error of the store.
