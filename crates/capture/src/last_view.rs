@@ -17,12 +17,30 @@ const FILE: &str = "view";
 #[derive(Serialize, Deserialize)]
 struct LastView {
     identity: Identity,
+    /// The keepers of the commands that have joined the view.
+    #[serde(default)]
+    joined: Vec<u32>,
     boot: String,
 }
 
-/// Records the view that was made, before a command runs in it. The caller holds the lock.
+impl LastView {
+    /// The view by each of its keepers.
+    fn identities(&self) -> impl Iterator<Item = Identity> {
+        let keepers = [self.identity.keeper].into_iter().chain(self.joined.iter().copied());
+        keepers.map(|keeper| Identity { keeper, ..self.identity })
+    }
+}
+
+/// Records the view that was made or joined, before a command runs in it. The caller holds the lock.
 pub(crate) fn record(dir: &CaptureDir, identity: Identity) -> Result<()> {
-    write(dir, Some(&LastView { identity, boot: boot_id()? }))
+    let view = match read(dir)? {
+        Some(mut view) if live_keeper(&view)?.is_some() => {
+            view.joined.push(identity.keeper);
+            view
+        }
+        _ => LastView { identity, joined: Vec::new(), boot: boot_id()? },
+    };
+    write(dir, Some(&view))
 }
 
 /// Records that all processes of the view have ended. The caller holds the lock.
@@ -36,19 +54,30 @@ fn write(dir: &CaptureDir, view: Option<&LastView>) -> Result<()> {
 }
 
 /// The last view, unless it ended in order or the machine was restarted since.
-pub(crate) fn identity(dir: &CaptureDir) -> Result<Option<Identity>> {
+fn read(dir: &CaptureDir) -> Result<Option<LastView>> {
     let Some(content) = dir.read(FILE)? else { return Ok(None) };
     let view: Option<LastView> = serde_json::from_slice(&content)
         .map_err(io::Error::from)
         .map_err(failed("read", &dir.path().join(FILE)))?;
     let boot = boot_id()?;
-    Ok(view.filter(|view| view.boot == boot).map(|view| view.identity))
+    Ok(view.filter(|view| view.boot == boot))
+}
+
+/// The last view by a keeper that lives; a command can join it, and `/proc` leads into it.
+pub(crate) fn live(dir: &CaptureDir) -> Result<Option<Identity>> {
+    read(dir)?.map_or(Ok(None), |view| live_keeper(&view))
+}
+
+fn live_keeper(view: &LastView) -> Result<Option<Identity>> {
+    let found = survivors(&view.identity).map_err(failed("read", Path::new("/proc")))?;
+    let lives = |identity: &Identity| found.iter().any(|process| process.id == identity.keeper);
+    Ok(view.identities().find(lives))
 }
 
 /// The processes of the last view that still run: they still write.
 pub(crate) fn processes(dir: &CaptureDir, workspace: &Path) -> Result<Vec<Process>> {
-    let Some(identity) = identity(dir)? else { return Ok(Vec::new()) };
-    let mut found = survivors(&identity).map_err(failed("read", Path::new("/proc")))?;
+    let Some(view) = read(dir)? else { return Ok(Vec::new()) };
+    let mut found = survivors(&view.identity).map_err(failed("read", Path::new("/proc")))?;
     let real = std::fs::metadata(workspace).map_err(failed("read", workspace))?.dev();
     // The kernel may have given the numbers of the view to one of another workspace, where the
     // workspace is the real one. Where nothing can be read, the process counts.

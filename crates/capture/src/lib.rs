@@ -54,6 +54,8 @@ mod plan;
 mod probe;
 #[cfg(target_os = "linux")]
 mod processes;
+#[cfg(target_os = "linux")]
+mod renew;
 mod rules;
 #[cfg(target_os = "linux")]
 mod session;
@@ -73,6 +75,8 @@ mod view;
 #[cfg(target_os = "linux")]
 mod walk;
 #[cfg(target_os = "linux")]
+mod watch;
+#[cfg(target_os = "linux")]
 mod wire;
 
 pub use bytes::Bytes;
@@ -89,6 +93,8 @@ pub use plan::{Failure, Plan, Step};
 pub use probe::{Machine, Obstacle, Remedy, probe};
 #[cfg(target_os = "linux")]
 pub use processes::{Identity, Process, survivors};
+#[cfg(target_os = "linux")]
+pub use renew::Again;
 pub use rules::{Private, ReadFile, Rules};
 #[cfg(target_os = "linux")]
 pub use session::{PrivateFiles, Report, SessionCapture, import_all};
@@ -103,5 +109,7 @@ pub use upper::read_upper;
 pub use verdict::{Clocks, Evidence, Upper, Verdict};
 #[cfg(target_os = "linux")]
 pub use view::{View, ViewError};
+#[cfg(target_os = "linux")]
+pub use watch::Watch;
 #[cfg(target_os = "linux")]
 pub use wire::Exit;

@@ -169,13 +169,13 @@ fn parent(path: &[u8]) -> &[u8] {
 }
 
 #[cfg(unix)]
-fn as_path(path: &[u8]) -> &Path {
+pub(crate) fn as_path(path: &[u8]) -> &Path {
     use std::os::unix::ffi::OsStrExt as _;
     Path::new(std::ffi::OsStr::from_bytes(path))
 }
 
 #[cfg(not(unix))]
-fn as_path(path: &[u8]) -> &Path {
+pub(crate) fn as_path(path: &[u8]) -> &Path {
     Path::new(std::str::from_utf8(path).unwrap_or_default())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The directory of a capture holds, beside the kernel's `upper/` and `work/`: `seen`, the
 //! [`Snapshot`] of the workspace; `rules`, the [`Rules`]; `view`, the last view; `imported`, what the
-//! last import of each path has read. The first three are written before the command starts, so that
+//! last import of each path has read; `renewed`, what the user has changed since. The first three are written before the command starts, so that
 //! any process can import what a killed one has left.
 
 use std::collections::BTreeSet;
@@ -21,13 +21,15 @@ use crate::changes::Changes;
 use crate::error::{CaptureError, Result, failed};
 use crate::import::{Found, Importer, LastImport, clocks, read_beneath, sorted};
 use crate::last_view;
-use crate::processes::{Identity, Process, survivors};
+use crate::processes::{Identity, Process};
+use crate::renew::{self, Again, Renewal, Renewed};
 use crate::rules::{Private, Rules};
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Timestamp};
 use crate::survey::{Survey, now, survey};
 use crate::upper::read_upper;
 use crate::walk::{self, stat_beneath};
+use crate::watch::Watch;
 
 /// What an import has found.
 #[derive(Debug, Default)]
@@ -121,10 +123,32 @@ impl<'l> SessionCapture<'l> {
         }
         self.write("rules", &private.into_rules())?;
         self.dir.write("seen", &found.snapshot.encode())?;
+        // The new snapshot has what is in it.
+        if self.dir.read(renew::FILE)?.is_some() {
+            self.write(renew::FILE, &Renewed::new())?;
+        }
         Ok(found)
     }
 
-    /// Records the view that was made, before a command runs in it.
+    /// The view in which another command of the session runs, for [`View::join`](crate::View::join).
+    ///
+    /// # Errors
+    /// An error of the state directory, or of reading `/proc`.
+    pub fn live_view(&self) -> Result<Option<Identity>> {
+        last_view::live(&self.dir)
+    }
+
+    /// Watches what the user changes in the workspace from now on.
+    ///
+    /// # Errors
+    /// An error of the state directory, or the system has no watch left at all.
+    pub fn watch(&self) -> Result<Watch> {
+        let (seen, rules) = (self.seen()?, self.read("rules")?.unwrap_or_default());
+        let workspace = &self.layer.options().workspace;
+        Watch::start(workspace, &seen, rules).map_err(failed("watch", workspace))
+    }
+
+    /// Records the view that was made or joined, before a command runs in it.
     ///
     /// # Errors
     /// An error of the state directory.
@@ -133,13 +157,46 @@ impl<'l> SessionCapture<'l> {
         last_view::record(&self.dir, identity)
     }
 
-    /// Records that all processes of the view have ended.
+    /// Records that a keeper has ended what it started. The view is over unless others have joined it.
     ///
     /// # Errors
-    /// An error of the state directory.
-    pub fn record_end(&self) -> Result<()> {
+    /// An error of the state directory, or of reading `/proc`.
+    pub fn record_end(&self, identity: Identity) -> Result<()> {
         let _lock = self.dir.lock()?;
+        let is_other = |process: &Process| process.id != identity.keeper;
+        if self.processes()?.iter().any(is_other) {
+            return Ok(());
+        }
         last_view::record_end(&self.dir)
+    }
+
+    /// Takes note of what the view shows of paths that the user may have changed. The view should have
+    /// been [refreshed](crate::View::refresh) just before.
+    ///
+    /// # Errors
+    /// An error of the state directory or the workspace. Changes of these paths may be stale then.
+    pub fn renew(&self, view: Identity, changed: BTreeSet<Vec<u8>>) -> Result<Again> {
+        let Some(_lock) = self.dir.try_lock()? else {
+            return Ok(Again { soon: changed, ..Again::default() });
+        };
+        let workspace = &self.layer.options().workspace;
+        let Some(shown) = view_root(&view, workspace) else { return Ok(Again::default()) };
+        let (root, upper) = (open(workspace)?, open(&self.dir.upper())?);
+        let mut renewal = Renewal {
+            root: root.as_fd(),
+            upper: upper.as_fd(),
+            shown: shown.as_fd(),
+            renewed: Renewed::new(),
+            again: Again::default(),
+        };
+        renewal.collect(&changed, || self.seen())?;
+        let Renewal { renewed, again, .. } = renewal;
+        if !renewed.is_empty() {
+            let mut all: Renewed = self.read(renew::FILE)?.unwrap_or_default();
+            all.extend(renewed);
+            self.write(renew::FILE, &all)?;
+        }
+        Ok(again)
     }
 
     /// Stages what the session's commands have changed since the last import. Does nothing for a
@@ -223,9 +280,7 @@ impl<'l> SessionCapture<'l> {
     #[allow(clippy::type_complexity, reason = "a pair for one caller")]
     fn import_locked(&self) -> Result<(Report, Option<(Snapshot, BTreeSet<Box<[u8]>>)>)> {
         let Some(rules) = self.read::<Rules>("rules")? else { return Ok(Default::default()) };
-        // A snapshot that is lost or damaged proves nothing.
-        let seen = self.dir.read("seen")?.and_then(|bytes| Snapshot::decode(&bytes).ok());
-        let seen = seen.unwrap_or_else(|| Snapshot::new(Timestamp::default(), []));
+        let seen = self.seen()?;
         let mut last: LastImport = self.read("imported")?.unwrap_or_default();
         // What the upper directory holds, and what that changes.
         let read_at = now();
@@ -236,8 +291,7 @@ impl<'l> SessionCapture<'l> {
             .map_err(failed("read", &upper_dir))?;
         let (changes, mut not_proposed) = sorted(Changes::new(&entries, &seen));
         // What of it has changed since the last import, with the proof of each change.
-        let identity = last_view::identity(&self.dir)?;
-        let view = identity.and_then(|identity| view_root(&identity, workspace));
+        let view = last_view::live(&self.dir)?.and_then(|view| view_root(&view, workspace));
         let mut importer = Importer {
             layer: self.layer,
             seen: &seen,
@@ -283,6 +337,17 @@ impl<'l> SessionCapture<'l> {
         Ok((report, Some((seen, entries.into_keys().collect()))))
     }
 
+    /// What the workspace was when the command began, or was later before the command changed it. A
+    /// snapshot that is lost or damaged proves nothing.
+    fn seen(&self) -> Result<Snapshot> {
+        let seen = self.dir.read("seen")?.and_then(|bytes| Snapshot::decode(&bytes).ok());
+        let mut seen = seen.unwrap_or_else(|| Snapshot::new(Timestamp::default(), []));
+        for (path, stat) in self.read::<Renewed>(renew::FILE)?.unwrap_or_default() {
+            seen.renew(path.as_bytes(), stat);
+        }
+        Ok(seen)
+    }
+
     fn read<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>> {
         let Some(content) = self.dir.read(name)? else { return Ok(None) };
         let parsed = serde_json::from_slice(&content).map_err(io::Error::from);
@@ -306,12 +371,11 @@ pub(crate) fn create(dir: &CaptureDir, layer: &DiffStagingLayer) -> Result<Owned
     Ok(root)
 }
 
-/// The workspace as a view shows it, while its keeper lives.
+/// The workspace as a view shows it, whose keeper lives.
 fn view_root(identity: &Identity, workspace: &Path) -> Option<OwnedFd> {
-    let lives = survivors(identity).ok()?.iter().any(|process| process.id == identity.keeper);
     let below = workspace.strip_prefix("/").ok()?;
     let path = Path::new("/proc").join(identity.keeper.to_string()).join("root").join(below);
-    lives.then(|| open(&path).ok()).flatten()
+    open(&path).ok()
 }
 
 pub(crate) fn open(directory: &Path) -> Result<OwnedFd> {

@@ -5,7 +5,7 @@
 
 mod format;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 pub use format::FormatError;
@@ -19,12 +19,14 @@ use crate::stat::{Stat, TICK_NANOS, Timestamp};
 pub struct Snapshot {
     begun: Timestamp,
     entries: BTreeMap<Box<[u8]>, Stat>,
+    /// The paths that were seen again later, each a tick after its last change.
+    renewed: BTreeSet<Box<[u8]>>,
 }
 
 impl Snapshot {
     /// Collects entries that were read at or after `begun`, by the clock of their file system.
     pub fn new(begun: Timestamp, entries: impl IntoIterator<Item = (Box<[u8]>, Stat)>) -> Self {
-        Self { begun, entries: entries.into_iter().collect() }
+        Self { begun, entries: entries.into_iter().collect(), renewed: BTreeSet::new() }
     }
 
     /// When the walk began: every entry was read at this time or later.
@@ -43,7 +45,18 @@ impl Snapshot {
     /// every later change shows.
     #[must_use]
     pub fn settled(&self, path: &[u8]) -> Option<&Stat> {
-        self.get(path).filter(|stat| stat.changed.later_by(TICK_NANOS) < self.begun)
+        let is_settled = |stat: &&Stat| stat.changed.later_by(TICK_NANOS) < self.begun;
+        self.get(path).filter(|stat| is_settled(stat) || self.renewed.contains(path))
+    }
+
+    /// Replaces what was seen at `path` by what was there later, read a tick of the clock after it
+    /// had last changed; none for nothing. [`encode`](Self::encode) does not keep that it is settled.
+    pub fn renew(&mut self, path: &[u8], stat: Option<Stat>) {
+        match stat {
+            Some(stat) => self.entries.insert(path.into(), stat),
+            None => self.entries.remove(path),
+        };
+        self.renewed.insert(path.into());
     }
 
     /// Every entry in the order of the paths' bytes.
@@ -73,6 +86,6 @@ impl Snapshot {
     /// Nothing is known of the workspace then, and every change of a file that exists is stale.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let (begun, entries) = format::decode(bytes)?;
-        Ok(Self { begun, entries })
+        Ok(Self { begun, entries, renewed: BTreeSet::new() })
     }
 }

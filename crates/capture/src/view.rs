@@ -189,23 +189,43 @@ impl View {
         foreground: Option<&Foreground>,
         timeout: Option<Duration>,
     ) -> Result<Option<Exit>, ViewError> {
+        self.wait_with(foreground, None, timeout)
+    }
+
+    /// [`wait`](Self::wait) that also returns when `other` can be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn wait_with(
+        &mut self,
+        foreground: Option<&Foreground>,
+        other: Option<BorrowedFd<'_>>,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Exit>, ViewError> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         while self.exit.is_none() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let timeout = left.and_then(|left| Timespec::try_from(left).ok());
             let mut ready = vec![PollFd::new(&self.channel, PollFlags::IN)];
             ready.extend(foreground.map(|foreground| PollFd::new(foreground, PollFlags::IN)));
+            ready.extend(other.as_ref().map(|other| PollFd::new(other, PollFlags::IN)));
             match rustix::event::poll(&mut ready, timeout.as_ref()) {
                 Ok(0) => return Ok(None),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(io::Error::from(error).into()),
             }
             let answered = !ready[0].revents().is_empty();
+            let is_other =
+                other.is_some() && ready.last().is_some_and(|other| !other.revents().is_empty());
             for number in foreground.into_iter().flat_map(Foreground::to_pass_on) {
                 self.send(&Request::Signal { number })?;
             }
             if answered {
                 self.receive()?;
+            }
+            if is_other {
+                break;
             }
         }
         Ok(self.exit)

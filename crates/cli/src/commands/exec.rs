@@ -1,13 +1,15 @@
 //! `exec`: runs a command on the workspace with pending patches applied, and throws its writes away.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use capture::{Exit, Plan, Trial, View};
 use staging_core::{ApplyRequest, DiskOwner, ErrorKind, Selection, Timestamp};
 
 use super::options::options;
-use super::run::{current, failure_of, general_rules, in_view, masks, settle, tracked};
+use super::run::{
+    current, failure_of, general_rules, in_view, keeper, masks, no_view, settle, tracked,
+};
 use super::text::count;
 use crate::args::{Exec, Global};
 use crate::console::Console;
@@ -41,10 +43,12 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
         directory: directory.into(),
     };
     let begun = Instant::now();
-    let record = |view: &View| trial.record(view.identity()).map_err(failure_of);
-    let (exit, is_over) = in_view(&plan, &exec.command, Duration::MAX, record, |view| {
-        view.is_some_and(|view| settle(console, view))
-    })?;
+    let start = || {
+        let view = View::start(&plan, keeper()).map_err(no_view)?;
+        trial.record(view.identity()).map_err(failure_of)?;
+        Ok(view)
+    };
+    let (exit, is_over) = in_view(start, &exec.command, None, |view| settle(console, view))?;
     if is_over {
         trial.record_end().map_err(failure_of)?;
     }

@@ -2,6 +2,8 @@
 
 mod apply;
 mod approval;
+#[cfg(target_os = "linux")]
+mod attend;
 mod cat;
 mod context;
 mod diff;

@@ -12,6 +12,7 @@ use capture::{
 };
 use staging_core::{DiskOwner, ErrorKind, Operation, Session, set_signature};
 
+use super::attend::Attendant;
 use super::options::options;
 use crate::args::{Global, Run};
 use crate::console::Console;
@@ -28,10 +29,6 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How many paths a remark names.
 const NAMED_MAX: usize = 10;
 
-/// How often a run extends the life of its session, and stages what was written so far, at the
-/// least.
-const IMPORT_EVERY: Duration = Duration::from_secs(600);
-
 /// Runs the command. The answer is its exit code, or 125 when Greenroom failed before it began.
 pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitCode, Failure> {
     let location = Location::find(global)?;
@@ -42,36 +39,39 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     super::import_captures(&owner, console, false);
     let session = owner.open_session(&label(run))?;
     let capture = SessionCapture::of(&owner, session.id);
-    let tracked = tracked(console, &location.root);
-    let surveyed = capture.prepare(general_rules(&location.root), tracked).map_err(failure_of)?;
-    remark_survey(console, &surveyed);
-    let plan = Plan {
-        workspace: location.root.clone().into(),
-        upper: capture.dir().upper().into(),
-        work: capture.dir().work().into(),
-        layer: None,
-        masks,
-        inside: session.id.to_string(),
-        directory: directory.into(),
-    };
-    let record = |view: &View| capture.record(view.identity()).map_err(failure_of);
-    let every = IMPORT_EVERY.min(owner.options().session_expires_after / 3);
-    let ended = in_view(&plan, &run.command, every, record, |view| {
-        let Some(view) = view else {
-            // The session lives as long as its command, and a crash loses less.
-            let kept = owner
-                .session_view(session.id)
-                .map_err(Failure::from)
-                .and_then(|_| capture.import().map_err(failure_of));
-            if let Err(failure) = kept {
-                tracing::warn!(error = failure.message, "staged again later");
+    let start = || {
+        let view = match capture.live_view().map_err(failure_of)? {
+            Some(identity) => {
+                console.remark(&format!("{}: joins the view of its other command", session.id));
+                let workspace = location.root.clone().into();
+                View::join(identity, workspace, directory.into(), keeper())
             }
-            return Ok(Report::default());
+            None => {
+                let tracked = tracked(console, &location.root);
+                let prepared = capture.prepare(general_rules(&location.root), tracked);
+                remark_survey(console, &prepared.map_err(failure_of)?);
+                let plan = Plan {
+                    workspace: location.root.clone().into(),
+                    upper: capture.dir().upper().into(),
+                    work: capture.dir().work().into(),
+                    layer: None,
+                    masks,
+                    inside: session.id.to_string(),
+                    directory: directory.into(),
+                };
+                View::start(&plan, keeper())
+            }
         };
+        let view = view.map_err(no_view)?;
+        capture.record(view.identity()).map_err(failure_of)?;
+        Ok(view)
+    };
+    let mut attendant = Attendant::new(console, &owner, &capture, session.id);
+    let ended = in_view(start, &run.command, Some(&mut attendant), |view| {
         let is_over = settle(console, view);
         let report = capture.import().map_err(failure_of);
         if is_over {
-            capture.record_end().map_err(failure_of)?;
+            capture.record_end(view.identity()).map_err(failure_of)?;
         }
         report
     });
@@ -109,29 +109,25 @@ fn remark_survey(console: &Console, surveyed: &Survey) {
     }
 }
 
-/// Makes the view, and runs the command in it. `first` is called before the command starts, `work`
-/// without the view as often as `every` says, and with it once the command has ended.
+/// Runs the command in the view that `start` makes. The attendant works while it runs, and `end` is
+/// called when it has ended.
 pub(super) fn in_view<T>(
-    plan: &Plan,
+    start: impl FnOnce() -> Result<View, Failure>,
     command: &[OsString],
-    every: Duration,
-    first: impl FnOnce(&View) -> Result<(), Failure>,
-    mut work: impl FnMut(Option<&mut View>) -> T,
+    mut attendant: Option<&mut Attendant<'_>>,
+    end: impl FnOnce(&mut View) -> T,
 ) -> Result<(Exit, T), Failure> {
     let foreground =
         Foreground::take().map_err(|source| Failure::io("cannot take signals", &source))?;
     let ended = || {
-        let mut view = View::start(plan, keeper()).map_err(|failure| {
-            let advice = advice(Machine::read().remedy(&failure));
-            Failure::new(ErrorKind::Unsupported, failure.to_string()).advise(advice)
-        })?;
-        first(&view)?;
+        let mut view = start()?;
         view.run(command.to_vec()).map_err(not_started(command))?;
         loop {
-            let ended = view.wait(Some(&foreground), Some(every));
-            match ended.map_err(not_started(command))? {
-                Some(exit) => return Ok((exit, work(Some(&mut view)))),
-                None => drop(work(None)),
+            let timeout = attendant.as_deref_mut().map(|attendant| attendant.attend(&mut view));
+            let other = attendant.as_deref().and_then(Attendant::descriptor);
+            let waited = view.wait_with(Some(&foreground), other, timeout);
+            if let Some(exit) = waited.map_err(not_started(command))? {
+                return Ok((exit, end(&mut view)));
             }
         }
     };
@@ -140,6 +136,12 @@ pub(super) fn in_view<T>(
         tracing::debug!(%error, "the terminal stays as the command left it");
     }
     ended
+}
+
+/// A view could not be made: what failed, and what the user can do.
+pub(super) fn no_view(failure: capture::Failure) -> Failure {
+    let advice = advice(Machine::read().remedy(&failure));
+    Failure::new(ErrorKind::Unsupported, failure.to_string()).advise(advice)
 }
 
 /// This program as the keeper of a view.
@@ -172,7 +174,7 @@ pub(super) fn advice(remedy: Remedy) -> &'static str {
         Remedy::RedirectStandard => {
             "Standard input, output and error must not be directories: redirect them."
         }
-        Remedy::EndOther => "End the other run of this session first.",
+        Remedy::EndOther => "Another run of this session has just begun: start the command again.",
         Remedy::Unknown => "`greenroom doctor` tries it on an empty directory.",
     }
 }

@@ -1,0 +1,142 @@
+//! What a run does while its command runs: it stages what was written, keeps the session open, and
+//! shows the command what the user changes.
+
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use capture::{SessionCapture, View, Watch};
+use staging_core::{DiskOwner, SessionId};
+
+use super::run::failure_of;
+use crate::console::Console;
+use crate::failure::Failure;
+
+/// How often a run extends the life of its session, and stages what was written so far, at the
+/// least.
+const IMPORT_EVERY: Duration = Duration::from_secs(600);
+
+/// How long changes of the user are gathered before the view is refreshed: an editor makes several,
+/// and each refresh costs the command what the kernel remembers of the view.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// Works for a session while its command runs.
+pub(super) struct Attendant<'a> {
+    console: &'a Console,
+    owner: &'a DiskOwner,
+    capture: &'a SessionCapture<'a>,
+    session: SessionId,
+    import_every: Duration,
+    import_at: Instant,
+    /// Nothing before the first turn, and where the system cannot watch.
+    watch: Option<Watch>,
+    is_begun: bool,
+    /// What the user may have changed, and when the view is refreshed for it.
+    changed: BTreeSet<Vec<u8>>,
+    refresh_at: Option<Instant>,
+}
+
+impl<'a> Attendant<'a> {
+    pub(super) fn new(
+        console: &'a Console,
+        owner: &'a DiskOwner,
+        capture: &'a SessionCapture<'a>,
+        session: SessionId,
+    ) -> Self {
+        let import_every = IMPORT_EVERY.min(owner.options().session_expires_after / 3);
+        Self {
+            console,
+            owner,
+            capture,
+            session,
+            import_every,
+            import_at: Instant::now() + import_every,
+            watch: None,
+            is_begun: false,
+            changed: BTreeSet::new(),
+            refresh_at: None,
+        }
+    }
+
+    /// Becomes readable when the user changes something.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().map(Watch::as_fd)
+    }
+
+    /// Does what is due; returns when the next thing is.
+    pub(super) fn attend(&mut self, view: &mut View) -> Duration {
+        if !self.is_begun {
+            self.is_begun = true;
+            self.start_watching();
+        }
+        if let Some(watch) = &mut self.watch
+            && watch.read()
+        {
+            self.changed.append(&mut watch.changed());
+            self.refresh_at.get_or_insert_with(|| Instant::now() + GATHER);
+        }
+        if self.refresh_at.is_some_and(|at| at <= Instant::now()) {
+            self.refresh(view);
+        }
+        if self.import_at <= Instant::now() {
+            self.import_at = Instant::now() + self.import_every;
+            self.import();
+        }
+        let next = self.refresh_at.map_or(self.import_at, |at| at.min(self.import_at));
+        next.saturating_duration_since(Instant::now())
+    }
+
+    /// Begins after the command has started, which need not wait for it.
+    fn start_watching(&mut self) {
+        match self.capture.watch() {
+            Ok(watch) => {
+                if !watch.is_complete() {
+                    self.console.remark(
+                        "the system cannot watch all directories (fs.inotify.max_user_watches): the \
+                         command may see old versions of files that you change",
+                    );
+                }
+                self.watch = Some(watch);
+            }
+            Err(error) => {
+                let failure = failure_of(error);
+                self.console.remark(&format!(
+                    "{}: the command may see old versions of files that you change",
+                    failure.message
+                ));
+            }
+        }
+    }
+
+    /// Lets the command see what the user has changed, and takes note of what it sees.
+    fn refresh(&mut self, view: &mut View) {
+        self.refresh_at = None;
+        let changed = std::mem::take(&mut self.changed);
+        if let Err(error) = view.refresh() {
+            tracing::debug!(%error, "the command sees some files as they were");
+            return;
+        }
+        match self.capture.renew(view.identity(), changed) {
+            Ok(mut again) => {
+                if !again.soon.is_empty() {
+                    self.refresh_at = Some(Instant::now() + 4 * GATHER);
+                }
+                self.changed = again.soon;
+                self.changed.append(&mut again.held);
+            }
+            Err(error) => tracing::debug!(%error, "changes of these files may be stale"),
+        }
+    }
+
+    /// The session lives as long as its command, and a crash loses less.
+    fn import(&self) {
+        let kept = self
+            .owner
+            .session_view(self.session)
+            .map_err(Failure::from)
+            .and_then(|_| self.capture.import().map_err(failure_of));
+        if let Err(failure) = kept {
+            tracing::warn!(error = failure.message, "staged again later");
+        }
+    }
+}
