@@ -26,6 +26,21 @@ pub enum CaptureError {
         /// The system's error.
         source: io::Error,
     },
+    /// The upper directory of an overlay does not hold what the overlay shows.
+    #[error(
+        "`{path}` was renamed, or only its attributes were copied, and its content is elsewhere in \
+         the overlay; nothing is staged"
+    )]
+    Elsewhere {
+        /// The path in the upper directory, escaped.
+        path: String,
+    },
+    /// A directory that is named as a copy of the workspace holds no file.
+    #[error("`{path}` holds no file: it is no copy of the workspace")]
+    NoCopy {
+        /// The directory, escaped.
+        path: String,
+    },
     /// Processes of the last view still write.
     #[error("processes of an earlier command still run: {}", names(.processes))]
     Live {
@@ -49,7 +64,10 @@ fn names(processes: &[Process]) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-pub(crate) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> CaptureError {
+pub(crate) fn failed(
+    action: &'static str,
+    path: &Path,
+) -> impl Fn(io::Error) -> CaptureError + use<> {
     let path = escape_bytes(path.as_os_str().as_encoded_bytes());
     move |source| CaptureError::Io { action, path: path.clone(), source }
 }

@@ -3,7 +3,7 @@
 //! Only what has changed since the last import of a path is proposed: a change that a reviewer has
 //! rejected, refreshed or replaced does not come back before the command changes the file again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -11,15 +11,15 @@ use std::path::Path;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use staging_core::{
-    DiffStagingLayer, Digest, FileStamp, Fingerprint, HashingReader, ImportItem, Imported, Proof,
-    Proposal, RelPath, Spool, escape_bytes,
+    DiffStagingLayer, Digest, Fingerprint, HashingReader, ImportItem, Imported, Proof, Proposal,
+    RelPath, Spool, escape_bytes,
 };
 
+use crate::bases::{Bases, Modes, Proven};
 use crate::changes::{Change, Changes, NotProposed};
 use crate::error::{Result, failed};
-use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat, TICK_NANOS, Timestamp};
-use crate::verdict::{Clocks, Evidence, Upper, Verdict};
+use crate::verdict::{Clocks, Upper};
 use crate::walk::{self, directory_beneath, open_beneath, stat_beneath};
 
 /// A file of up to this many bytes is held in memory until it is staged, while all of them together
@@ -65,13 +65,13 @@ pub(crate) type NotProposedPaths = Vec<(String, &'static str)>;
 /// What an import works with, and what it has found so far.
 pub(crate) struct Importer<'i> {
     pub(crate) layer: &'i DiffStagingLayer,
-    pub(crate) seen: &'i Snapshot,
+    /// What changes were made from.
+    pub(crate) bases: &'i dyn Bases,
     pub(crate) last: &'i LastImport,
     pub(crate) root: BorrowedFd<'i>,
+    /// The directory that holds what was changed.
     pub(crate) upper: BorrowedFd<'i>,
-    /// The workspace as the live view shows it.
-    pub(crate) view: Option<BorrowedFd<'i>>,
-    pub(crate) clocks: Clocks,
+    pub(crate) modes: Modes,
     pub(crate) read_at: Timestamp,
     pub(crate) found: Found,
 }
@@ -82,6 +82,8 @@ pub(crate) struct Found {
     pub(crate) items: Vec<ImportItem>,
     /// What is to be recorded of each path that has changed since the last import.
     pub(crate) changed: BTreeMap<RelPath, Last>,
+    /// Paths at which only the workspace has changed.
+    pub(crate) unchanged: BTreeSet<RelPath>,
     pub(crate) not_proposed: NotProposedPaths,
     pub(crate) unsettled: Vec<RelPath>,
     held_bytes: u64,
@@ -105,7 +107,7 @@ impl Found {
 }
 
 /// What a changed path holds.
-enum Content {
+pub(crate) enum Content {
     Proposal(Proposal, Fingerprint),
     /// Somebody is writing it.
     Unsettled,
@@ -130,7 +132,9 @@ impl Importer<'_> {
         if last.is_some_and(|last| last.is_of(change)) {
             return Ok(());
         }
-        let (proposal, state) = match self.content(path, change)? {
+        let lower = stat_beneath(self.root, path.as_bytes())
+            .map_err(failed("read", &path.to_path_buf()))?;
+        let (proposal, state) = match self.content(path, change, lower.as_ref())? {
             None => (Proposal::Delete { path: path.clone() }, None),
             Some(Content::Proposal(proposal, state)) => (proposal, Some(state)),
             Some(Content::Unsettled) => {
@@ -153,19 +157,30 @@ impl Importer<'_> {
         if is_same {
             return Ok(());
         }
-        let lower = stat_beneath(self.root, path.as_bytes())
-            .map_err(failed("read", &path.to_path_buf()))?;
-        let proof = match self.verdict(path, change, lower) {
-            Verdict::Nothing => {
+        // The command's version was made from what it had before, and that from what was proven.
+        let earlier =
+            || last.iter().flat_map(|last| last.made_from.iter().copied().chain([last.state]));
+        let proof = match self.bases.prove(path, change, lower.as_ref(), state)? {
+            Proven::Nothing => {
                 self.found.changed.entry(path.clone()).and_modify(|now| now.made_from = vec![None]);
                 return Ok(());
             }
-            Verdict::Create => Proof::Made(None),
-            Verdict::Modify | Verdict::Delete => Proof::Made(lower.as_ref().map(stamp)),
-            // The command's version was made from what it had before, and that from what was proven.
-            Verdict::Stale => Proof::OneOf(last.map_or(Vec::new(), |last| {
-                last.made_from.iter().copied().chain([last.state]).collect()
-            })),
+            Proven::Unchanged => match last {
+                // It was staged and applied, and is taken back.
+                Some(last) if self.lower_state(path, lower.as_ref())? == last.state => {
+                    Proof::OneOf(vec![last.state])
+                }
+                // Nobody knows whether what the workspace has now was made from what was staged.
+                Some(_) => Proof::OneOf(Vec::new()),
+                None => {
+                    self.found.changed.remove(path);
+                    self.found.unchanged.insert(path.clone());
+                    return Ok(());
+                }
+            },
+            Proven::Made(stamp) => Proof::Made(stamp),
+            Proven::From(content) => Proof::OneOf(earlier().chain([content]).collect()),
+            Proven::Unknown => Proof::OneOf(earlier().collect()),
         };
         if matches!(proposal, Proposal::CreateDirectory { .. })
             && lower.is_some_and(|lower| lower.kind != Kind::Directory)
@@ -177,21 +192,29 @@ impl Importer<'_> {
         Ok(())
     }
 
-    fn verdict(&self, path: &RelPath, change: Change, lower: Option<Stat>) -> Verdict {
-        let upper = Upper::from(change);
-        let view_inode = match (upper, self.view) {
-            (Upper::File(_), Some(view)) => {
-                // Without an answer the view proves nothing.
-                stat_beneath(view, path.as_bytes()).ok().flatten().map(|stat| stat.inode)
+    /// What the workspace has at a path.
+    fn lower_state(&self, path: &RelPath, lower: Option<&Stat>) -> Result<Option<Fingerprint>> {
+        let Some(lower) = lower else { return Ok(None) };
+        let reading = path.to_path_buf();
+        let state = || match lower.kind {
+            Kind::File => {
+                let mut hashing = HashingReader::new(open_beneath(self.root, path.as_bytes())?);
+                let bytes = io::copy(&mut hashing, &mut io::sink())?;
+                Ok(Some(Fingerprint::file(hashing.digest(), bytes, lower.mode.into())))
             }
-            _ => None,
+            Kind::Symlink => Ok(Some(Fingerprint::symlink(&target_beneath(self.root, path)?))),
+            Kind::Directory | Kind::Other => Ok(Some(Fingerprint::directory(lower.mode.into()))),
         };
-        let (seen, clocks, path) = (self.seen, self.clocks, path.as_bytes());
-        Evidence { seen, path, lower, upper, view_inode, clocks }.verdict()
+        state().map_err(failed("read", &reading))
     }
 
     /// What the command has at a changed path; none where it has removed what was there.
-    fn content(&mut self, path: &RelPath, change: Change) -> Result<Option<Content>> {
+    pub(crate) fn content(
+        &mut self,
+        path: &RelPath,
+        change: Change,
+        lower: Option<&Stat>,
+    ) -> Result<Option<Content>> {
         match change {
             Change::Removed => Ok(None),
             Change::Made(stat) => {
@@ -199,7 +222,7 @@ impl Importer<'_> {
                 let state = Fingerprint::directory(stat.mode.into());
                 Ok(Some(Content::Proposal(proposal, state)))
             }
-            Change::Linked(_) => Ok(Some(match self.target(path) {
+            Change::Linked(_) => Ok(Some(match target_beneath(self.upper, path) {
                 Ok(target) => {
                     let state = Fingerprint::symlink(&target);
                     Content::Proposal(Proposal::Symlink { path: path.clone(), target }, state)
@@ -207,20 +230,12 @@ impl Importer<'_> {
                 // It was replaced or removed just now.
                 Err(_) => Content::Unsettled,
             })),
-            Change::Written(_, stat) => self.file(path, stat).map(Some),
+            Change::Written(_, stat) => self.file(path, stat, lower).map(Some),
         }
     }
 
-    fn target(&self, path: &RelPath) -> rustix::io::Result<Vec<u8>> {
-        let parent = path.parent();
-        let parent = parent.as_ref().map_or(&b"."[..], RelPath::as_bytes);
-        let parent: OwnedFd = directory_beneath(self.upper, parent)?;
-        let name = path.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        Ok(rustix::fs::readlinkat(parent, name, Vec::new())?.into_bytes())
-    }
-
     /// A file's content, read while nobody writes it.
-    fn file(&mut self, path: &RelPath, mut stat: Stat) -> Result<Content> {
+    fn file(&mut self, path: &RelPath, mut stat: Stat, lower: Option<&Stat>) -> Result<Content> {
         let reading = || Path::new("upper").join(path.to_path_buf());
         for _ in 0..READS_MAX {
             if stat.size > self.layer.options().session_bytes_max {
@@ -235,7 +250,7 @@ impl Importer<'_> {
                 }
                 Err(error) => return Err(failed("open", &reading())(error.into())),
             };
-            let mode = u32::from(stat.mode);
+            let mode = self.modes.apply(stat.mode, lower);
             let is_held = stat.size <= HELD_FILE_BYTES_MAX
                 && self.found.held_bytes + stat.size <= HELD_BYTES_MAX;
             let (path, mode_bits) = (path.clone(), Some(mode));
@@ -265,6 +280,14 @@ impl Importer<'_> {
     }
 }
 
+fn target_beneath(directory: BorrowedFd<'_>, path: &RelPath) -> rustix::io::Result<Vec<u8>> {
+    let parent = path.parent();
+    let parent = parent.as_ref().map_or(&b"."[..], RelPath::as_bytes);
+    let parent: OwnedFd = directory_beneath(directory, parent)?;
+    let name = path.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    Ok(rustix::fs::readlinkat(parent, name, Vec::new())?.into_bytes())
+}
+
 /// The changes whose paths patches can have, and what cannot be proposed, with the reason.
 pub(crate) fn sorted(changes: Changes) -> (Vec<(RelPath, Change)>, NotProposedPaths) {
     let mut not_proposed: NotProposedPaths = changes
@@ -287,17 +310,6 @@ pub(crate) fn sorted(changes: Changes) -> (Vec<(RelPath, Change)>, NotProposedPa
         }
     }
     (entries, not_proposed)
-}
-
-fn stamp(stat: &Stat) -> FileStamp {
-    let ns =
-        |at: Timestamp| at.seconds.saturating_mul(1_000_000_000).saturating_add(at.nanos.into());
-    FileStamp {
-        inode: stat.inode,
-        bytes: stat.size,
-        modified_ns: ns(stat.modified),
-        changed_ns: ns(stat.changed),
-    }
 }
 
 /// Whether both directories are on local file systems, whose times are those of this machine.

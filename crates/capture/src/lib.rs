@@ -15,7 +15,8 @@
 //!    `/proc/KEEPER/root` leads into the view while it lives.
 //!
 //! [`SessionCapture`] does all of this for a session: it keeps the snapshot and the ignore rules
-//! ([`Rules`]) beside the upper directory, and stages what has changed since the last import.
+//! ([`Rules`]) beside the upper directory, and stages what has changed since the last import. It also
+//! stages what a [`Copy`] of the workspace has changed, or an overlay of another program.
 //! [`Trial`] is a view of what is pending, whose writes are thrown away. [`probe`] finds out whether a
 //! machine allows a view.
 //!
@@ -36,12 +37,18 @@
 //! - Git's index is not read: the caller says which files it tracks although a rule ignores them.
 //! - What touches the file system exists on Linux only; the rest is the same everywhere.
 
+#[cfg(target_os = "linux")]
+mod bases;
 mod bytes;
 mod changes;
+#[cfg(target_os = "linux")]
+mod copies;
 #[cfg(target_os = "linux")]
 mod error;
 #[cfg(target_os = "linux")]
 mod foreground;
+#[cfg(target_os = "linux")]
+mod foreign_upper;
 #[cfg(target_os = "linux")]
 mod import;
 #[cfg(target_os = "linux")]
@@ -66,6 +73,8 @@ mod stat;
 #[cfg(target_os = "linux")]
 mod survey;
 #[cfg(target_os = "linux")]
+mod tree;
+#[cfg(target_os = "linux")]
 mod trial;
 #[cfg(target_os = "linux")]
 mod upper;
@@ -79,8 +88,12 @@ mod watch;
 #[cfg(target_os = "linux")]
 mod wire;
 
+#[cfg(target_os = "linux")]
+pub use bases::{Committed, ReadCommitted};
 pub use bytes::Bytes;
 pub use changes::{Change, Changes, Entry, EntryKind, NotProposed, Origin};
+#[cfg(target_os = "linux")]
+pub use copies::{Copy, CopyKind};
 #[cfg(target_os = "linux")]
 pub use error::CaptureError;
 #[cfg(target_os = "linux")]

@@ -16,6 +16,7 @@ use staging_core::{
     CaptureDir, DiffStagingLayer, Gone, Imported, RelPath, SessionId, SessionState, escape_bytes,
 };
 
+use crate::bases::{Modes, ViewBases};
 use crate::bytes::Bytes;
 use crate::changes::Changes;
 use crate::error::{CaptureError, Result, failed};
@@ -57,9 +58,9 @@ pub struct PrivateFiles {
 
 /// The capture of a session.
 pub struct SessionCapture<'l> {
-    layer: &'l DiffStagingLayer,
+    pub(crate) layer: &'l DiffStagingLayer,
     session: SessionId,
-    dir: CaptureDir,
+    pub(crate) dir: CaptureDir,
 }
 
 /// Imports the captures of all sessions. A capture goes with its session when that was closed, and to
@@ -75,6 +76,10 @@ pub fn import_all(layer: &DiffStagingLayer) -> Result<Vec<Result<Report>>> {
         match found.state {
             SessionState::Open => capture.import(),
             SessionState::Closed => capture.remove_ended().map(|_| Report::default()),
+            // Only what a copy had is recorded there.
+            SessionState::Expired if capture.read::<Rules>("rules")?.is_none() => {
+                capture.remove_ended().map(|_| Report::default())
+            }
             SessionState::Expired => capture.move_to_label(&found.label),
         }
     });
@@ -292,14 +297,15 @@ impl<'l> SessionCapture<'l> {
         let (changes, mut not_proposed) = sorted(Changes::new(&entries, &seen));
         // What of it has changed since the last import, with the proof of each change.
         let view = last_view::live(&self.dir)?.and_then(|view| view_root(&view, workspace));
+        let view = view.as_ref().map(|view| view.as_fd());
+        let bases = ViewBases { seen: &seen, view, clocks: clocks(&root, &upper) };
         let mut importer = Importer {
             layer: self.layer,
-            seen: &seen,
+            bases: &bases,
             last: &last,
             root: root.as_fd(),
             upper: upper.as_fd(),
-            view: view.as_ref().map(|view| view.as_fd()),
-            clocks: clocks(&root, &upper),
+            modes: Modes::Whole,
             read_at,
             found: Found::default(),
         };
@@ -307,34 +313,46 @@ impl<'l> SessionCapture<'l> {
         let mut found = importer.found;
         not_proposed.append(&mut found.not_proposed);
         let present: BTreeSet<&RelPath> = changes.iter().map(|(path, _)| path).collect();
-        let is_gone = |path: &RelPath| !present.contains(path);
-        let gone = last.iter().filter(|(path, _)| is_gone(path)).map(|(path, last)| {
-            let staged = last.as_ref().map(|last| last.state);
-            Gone { path: path.clone(), staged }
+        let gone: BTreeSet<RelPath> =
+            last.keys().filter(|path| !present.contains(path)).cloned().collect();
+        let mut report = self.stage("imported", found, &mut last, &gone)?;
+        report.not_proposed = not_proposed;
+        Ok((report, Some((seen, entries.into_keys().collect()))))
+    }
+
+    /// Stages what an import has found as one transaction, withdraws what it has staged before at the
+    /// paths that are `gone`, and records both in the file `name`.
+    pub(crate) fn stage(
+        &self,
+        name: &str,
+        mut found: Found,
+        last: &mut LastImport,
+        gone: &BTreeSet<RelPath>,
+    ) -> Result<Report> {
+        let withdrawn = gone.iter().filter_map(|path| {
+            let last = last.get(path)?;
+            Some(Gone { path: path.clone(), staged: last.as_ref().map(|last| last.state) })
         });
-        let gone: Vec<Gone> = gone.collect();
-        // It is staged as one transaction, and recorded. A path that is recorded in vain is withdrawn
-        // in vain; one that is missing would stay pending for ever.
-        let mut report = Report {
-            not_proposed,
-            unsettled: std::mem::take(&mut found.unsettled),
-            ..Report::default()
-        };
+        let withdrawn: Vec<Gone> = withdrawn.collect();
+        let unsettled = std::mem::take(&mut found.unsettled);
+        let mut report = Report { unsettled, ..Report::default() };
+        // A path that is recorded in vain is withdrawn in vain; one that is missing would stay pending
+        // for ever.
         if found.changed.keys().any(|path| !last.contains_key(path)) {
             for path in found.changed.keys() {
                 last.entry(path.clone()).or_insert(None);
             }
-            self.write("imported", &last)?;
+            self.write(name, last)?;
         }
-        if !found.items.is_empty() || !gone.is_empty() {
-            report.imported = self.layer.import(self.session, &found.items, &gone)?;
+        if !found.items.is_empty() || !withdrawn.is_empty() {
+            report.imported = self.layer.import(self.session, &found.items, &withdrawn)?;
         }
-        if !found.changed.is_empty() || !gone.is_empty() {
-            found.record(&mut last, &report.imported);
-            last.retain(|path, _| !is_gone(path));
-            self.write("imported", &last)?;
+        if !found.changed.is_empty() || !withdrawn.is_empty() {
+            found.record(last, &report.imported);
+            last.retain(|path, _| !gone.contains(path));
+            self.write(name, last)?;
         }
-        Ok((report, Some((seen, entries.into_keys().collect()))))
+        Ok(report)
     }
 
     /// What the workspace was when the command began, or was later before the command changed it. A
@@ -348,13 +366,13 @@ impl<'l> SessionCapture<'l> {
         Ok(seen)
     }
 
-    fn read<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>> {
+    pub(crate) fn read<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>> {
         let Some(content) = self.dir.read(name)? else { return Ok(None) };
         let parsed = serde_json::from_slice(&content).map_err(io::Error::from);
         parsed.map(Some).map_err(failed("read", &self.dir.path().join(name)))
     }
 
-    fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+    pub(crate) fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
         let content = serde_json::to_vec(value).map_err(io::Error::from);
         let content = content.map_err(failed("write", &self.dir.path().join(name)))?;
         Ok(self.dir.write(name, &content)?)

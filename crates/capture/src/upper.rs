@@ -67,8 +67,9 @@ pub fn read_upper(
     Ok(entries)
 }
 
+/// An extended attribute of an entry.
 #[derive(PartialEq, Eq)]
-enum Attribute {
+pub(crate) enum Attribute {
     /// It is set; the byte is the first of its value.
     Set(Option<u8>),
     Absent,
@@ -78,7 +79,7 @@ enum Attribute {
 
 /// Reads an extended attribute of an entry. The kernel escapes the attributes of this name that an
 /// agent sets in the view, so that only the kernel's own are found here.
-fn attribute(reached: &Reached<'_>, name: &std::ffi::CStr) -> io::Result<Attribute> {
+pub(crate) fn attribute(reached: &Reached<'_>, name: &std::ffi::CStr) -> io::Result<Attribute> {
     // There is no call that takes a directory and a name, so the directory is named by its handle.
     let parent = format!("/proc/self/fd/{}/", reached.parent.as_raw_fd());
     let path = [parent.as_bytes(), reached.name.to_bytes()].concat();

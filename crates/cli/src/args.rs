@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use staging_core::{ApplyId, Digest, PatchId, Selector, Signature};
+use staging_core::{ApplyId, Digest, PatchId, Selector, Signature, Timestamp};
 
 use crate::examples;
 
@@ -64,7 +64,7 @@ pub(crate) enum ColorChoice {
 pub(crate) enum Command {
     /// Stage a change; the workspace is not touched
     #[command(after_help = examples::PROPOSE)]
-    Propose(Propose),
+    Propose(Box<Propose>),
     /// Run a command in a view of the workspace: what it writes becomes patches
     #[command(after_help = examples::RUN)]
     Run(Run),
@@ -282,7 +282,7 @@ pub(crate) enum Harness {
 #[derive(Debug, Args)]
 pub(crate) struct Propose {
     /// The file, relative to the current directory
-    #[arg(required_unless_present = "patch")]
+    #[arg(required_unless_present_any = ["patch", "from_tree", "from_upper"])]
     pub(crate) path: Option<OsString>,
     /// Stage a unified or git diff, or a `*** Begin Patch`, over many files, all or none; `-` is
     /// standard input. Its names are relative to the current directory
@@ -316,6 +316,33 @@ pub(crate) struct Propose {
     /// The file's permission bits, like 755; the content is unchanged without --from
     #[arg(long, value_name = "BITS", value_parser = octal)]
     pub(crate) mode: Option<u32>,
+    #[command(flatten)]
+    pub(crate) copy: ProposeCopy,
+}
+
+/// The options of `propose` for a copy of the workspace.
+#[derive(Debug, Args)]
+pub(crate) struct ProposeCopy {
+    /// Stage what a changed copy of the workspace differs in, such as a git worktree. What is not
+    /// proven to be made from the workspace's file is stale from the start
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["path", "patch", "from", "delete",
+          "rename_to", "mode", "base", "symlink", "directory", "from_upper"])]
+    pub(crate) from_tree: Option<PathBuf>,
+    /// Stage what the upper directory of an overlay over the workspace holds
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["path", "patch", "from", "delete",
+          "rename_to", "mode", "base", "symlink", "directory"])]
+    pub(crate) from_upper: Option<PathBuf>,
+    /// The commit from which the copy was made [default: of a git worktree, the merge base of its
+    /// HEAD and the workspace's]
+    #[arg(long, value_name = "REV", conflicts_with_all = ["path", "patch"])]
+    pub(crate) base_commit: Option<String>,
+    /// A time before the copy or the overlay was made, as `date -Is` prints it: what has not changed
+    /// since is what it was made from
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with_all = ["path", "patch"])]
+    pub(crate) copied_at: Option<Timestamp>,
+    /// The copy has some of the files only: stage no deletion
+    #[arg(long, requires = "from_tree")]
+    pub(crate) no_delete: bool,
 }
 
 #[derive(Debug, Args)]
@@ -415,6 +442,12 @@ fn octal(text: &str) -> Result<u32, String> {
 fn entry(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| "expected the number of an entry, as `greenroom log` shows it".to_owned())
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let time: Timestamp =
+        text.parse().map_err(|_| "expected a time like 2026-01-31T12:00:00Z".to_owned())?;
+    if time > Timestamp::now() { Err("this time is in the future".to_owned()) } else { Ok(time) }
 }
 
 fn digest(text: &str) -> Result<Digest, String> {

@@ -20,7 +20,8 @@ pub(crate) const PROPOSE: &str = "\
 Examples:
   greenroom propose notes.txt < new-notes.txt
   greenroom propose src/old.rs --rename-to src/new.rs
-  greenroom propose --patch fix.diff --session agent-1";
+  greenroom propose --patch fix.diff --session agent-1
+  greenroom propose --from-tree ../feature-worktree";
 
 pub(crate) const DIFF: &str = "\
 Examples:
@@ -80,7 +81,7 @@ mod tests {
             .flat_map(|text| text.lines())
             .filter_map(|line| line.strip_prefix("  greenroom "))
             .collect();
-        assert_eq!(lines.len(), 21);
+        assert_eq!(lines.len(), 22);
         for line in lines {
             // What it does stands behind the command; a shell reads the rest.
             let command = line.split("  ").next().unwrap_or_default();

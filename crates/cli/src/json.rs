@@ -56,6 +56,23 @@ pub(crate) struct ProposedView<'a> {
     pub(crate) fitted: &'a [FittedFile],
 }
 
+/// What `propose` staged of a copy of the workspace.
+#[cfg(target_os = "linux")]
+#[derive(Serialize)]
+pub(crate) struct CopiedView<'a> {
+    pub(crate) session: SessionId,
+    pub(crate) patches: Vec<PatchView<'a>>,
+    pub(crate) not_proposed: Vec<NotProposedView>,
+}
+
+/// A path that no patch changes, and why.
+#[cfg(target_os = "linux")]
+#[derive(Serialize)]
+pub(crate) struct NotProposedView {
+    pub(crate) path: String,
+    pub(crate) reason: String,
+}
+
 /// What `discard` rejected.
 #[derive(Serialize)]
 pub(crate) struct DiscardedView<'a> {

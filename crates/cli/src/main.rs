@@ -8,6 +8,8 @@
 mod agent;
 mod allowed;
 mod args;
+#[cfg(target_os = "linux")]
+mod base_commit;
 mod commands;
 mod console;
 mod emphasis;

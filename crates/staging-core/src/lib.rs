@@ -100,7 +100,7 @@ mod watch;
 pub use atomic_fs::{
     Digest, DisplacedEdit, EntryKind, FileKind, Fingerprint, FsError, HashingReader, PathError,
     Refusal, RelPath, escape_bytes, escape_for_display, escape_json_line, escape_line_for_display,
-    escape_path, folds_alike, is_invisible,
+    escape_path, folds_alike, is_invisible, is_slot_name,
 };
 
 pub use approval::{Approval, ApprovalMeans};

@@ -2,6 +2,8 @@
 
 mod authors;
 mod closing;
+#[cfg(target_os = "linux")]
+mod copies;
 mod documents;
 mod facade;
 mod full_replace;

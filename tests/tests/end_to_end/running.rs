@@ -27,7 +27,7 @@ fn shell(fixture: &Fixture, script: &str) -> Ran {
 }
 
 /// The path and the operation of each pending patch, sorted.
-fn pending(status: &Value) -> Vec<String> {
+pub(crate) fn pending(status: &Value) -> Vec<String> {
     let sessions = status["sessions"].as_array().expect("a list");
     let patches = sessions.iter().flat_map(|session| session["patches"].as_array()).flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

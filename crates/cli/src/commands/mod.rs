@@ -19,6 +19,11 @@ mod mcp;
 mod options;
 mod plugin;
 mod propose;
+#[cfg(target_os = "linux")]
+mod propose_copy;
+#[cfg(not(target_os = "linux"))]
+#[path = "propose_copy_elsewhere.rs"]
+mod propose_copy;
 mod recover;
 mod redo;
 mod refresh;

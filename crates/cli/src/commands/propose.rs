@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use staging_core::{
     PATCH_BYTES_MAX, PatchNames, PatchRequest, Proposal, RelPath, Session, SessionId, Spool,
-    StagingError,
 };
 
 use super::context::Context;
@@ -21,6 +20,9 @@ const HELD_BYTES_MAX: u64 = 8 << 20;
 pub(super) fn propose(context: &Context<'_>, arguments: &Propose) -> Result<(), Failure> {
     if let Some(patch) = &arguments.patch {
         return propose_patch(context, patch, &arguments.session);
+    }
+    if arguments.copy.from_tree.is_some() || arguments.copy.from_upper.is_some() {
+        return super::propose_copy::propose_copy(context, &arguments.copy, &arguments.session);
     }
     let Some(path) = &arguments.path else { return Err(Failure::usage("name a file")) };
     let path = context.location.file(path)?;
@@ -137,7 +139,7 @@ fn cannot_read(what: &str, error: &io::Error) -> Failure {
 }
 
 /// The session of this id, or the open one of this label, opened if need be.
-fn session(context: &Context<'_>, named: &str) -> Result<Session, Failure> {
+pub(super) fn session(context: &Context<'_>, named: &str) -> Result<Session, Failure> {
     Ok(match named.parse::<SessionId>() {
         Ok(_) => context.layer.find_session(named)?,
         Err(_) => context.layer.open_session(named)?,
@@ -145,10 +147,10 @@ fn session(context: &Context<'_>, named: &str) -> Result<Session, Failure> {
 }
 
 /// A session that was opened for a proposal ends with it when that is refused.
-fn or_unopened<T>(
+pub(super) fn or_unopened<T, E: Into<Failure>>(
     context: &Context<'_>,
     session: &Session,
-    outcome: Result<T, StagingError>,
+    outcome: Result<T, E>,
 ) -> Result<T, Failure> {
     outcome.map_err(|error| {
         if let Err(error) = context.layer.close_unused_session(session.id) {

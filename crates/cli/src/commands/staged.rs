@@ -8,6 +8,8 @@ use super::context::Context;
 use super::text::{lines, names};
 use crate::console::Console;
 use crate::failure::Failure;
+#[cfg(target_os = "linux")]
+use crate::json::{CopiedView, NotProposedView};
 use crate::json::{PatchView, ProposedView};
 
 /// Reports what was staged, with the remarks about it.
@@ -55,6 +57,38 @@ pub(super) fn print_staged(
         let files = if proposed.len() == 1 { "the same file is" } else { "some of the files are" };
         console.remark(&format!("{files} also pending in {}", names(&others)));
     }
+    Ok(())
+}
+
+/// Reports what of a copy was staged.
+#[cfg(target_os = "linux")]
+pub(super) fn report_copied(
+    context: &Context<'_>,
+    session: SessionId,
+    report: &capture::Report,
+) -> Result<(), Failure> {
+    let console = context.console;
+    let mut patches = patches_of(&report.imported.proposed);
+    patches.sort_unstable_by_key(|patch| patch.id);
+    if console.json {
+        let refused = report.imported.refused.iter();
+        let refused = refused.map(|(path, error)| (path.to_string(), error.to_string()));
+        let listed =
+            report.not_proposed.iter().map(|(path, why)| (path.clone(), (*why).to_owned()));
+        let not_proposed = refused.chain(listed);
+        let not_proposed: Vec<_> =
+            not_proposed.map(|(path, reason)| NotProposedView { path, reason }).collect();
+        console.object(CopiedView {
+            session,
+            patches: patches.iter().copied().map(PatchView::from).collect(),
+            not_proposed,
+        })?;
+    } else if patches.is_empty() {
+        console.report("nothing is staged\n")?;
+    } else {
+        console.report(&lines(patches.iter().copied()))?;
+    }
+    context.remark_patches(patches);
     Ok(())
 }
 
