@@ -58,6 +58,8 @@ mod last_view;
 #[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]
+mod private_git;
+#[cfg(target_os = "linux")]
 mod probe;
 #[cfg(target_os = "linux")]
 mod processes;
@@ -102,6 +104,8 @@ pub use foreground::Foreground;
 pub use keeper::{INSIDE, keep};
 #[cfg(target_os = "linux")]
 pub use plan::{Failure, Plan, Step};
+#[cfg(target_os = "linux")]
+pub use private_git::PrivateRefs;
 #[cfg(target_os = "linux")]
 pub use probe::{Machine, Obstacle, Remedy, probe};
 #[cfg(target_os = "linux")]

@@ -389,6 +389,20 @@ pub(crate) enum Session {
         #[arg(long)]
         yes: bool,
     },
+    /// List the commits that the session's commands have made, and write them for your repository
+    Commits(SessionCommits),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SessionCommits {
+    /// The session, an id or a label
+    pub(crate) session: String,
+    /// Write a git bundle, which `git fetch` reads
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write a file for each commit, which `git am` reads, to a directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) format_patch: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

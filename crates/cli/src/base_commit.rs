@@ -123,7 +123,7 @@ pub(crate) fn worktree_base(root: &Path, directory: &Path) -> Option<String> {
 
 /// Git in the workspace's repository. It starts no program of the configuration, fetches nothing, and
 /// writes nothing.
-fn git(root: &Path) -> Command {
+pub(crate) fn git(root: &Path) -> Command {
     let mut git = Command::new("git");
     git.arg("-C").arg(root).args(["--no-pager", "-c", "core.fsmonitor=false"]);
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
@@ -140,7 +140,7 @@ fn git(root: &Path) -> Command {
 }
 
 /// What git printed, or its message.
-fn answer(ended: io::Result<std::process::Output>) -> Result<Vec<u8>, String> {
+pub(crate) fn answer(ended: io::Result<std::process::Output>) -> Result<Vec<u8>, String> {
     match ended {
         Ok(ended) if ended.status.success() => Ok(ended.stdout),
         Ok(ended) => {

@@ -23,6 +23,8 @@ mod nearest;
 mod paint;
 mod paths;
 mod plugin_host;
+#[cfg(target_os = "linux")]
+mod private_commits;
 mod recovery;
 mod root;
 mod settings;

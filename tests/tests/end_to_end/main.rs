@@ -3,6 +3,8 @@
 mod authors;
 mod closing;
 #[cfg(target_os = "linux")]
+mod commits;
+#[cfg(target_os = "linux")]
 mod copies;
 mod documents;
 mod facade;

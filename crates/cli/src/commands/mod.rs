@@ -5,6 +5,11 @@ mod approval;
 #[cfg(target_os = "linux")]
 mod attend;
 mod cat;
+#[cfg(target_os = "linux")]
+mod commits;
+#[cfg(not(target_os = "linux"))]
+#[path = "commits_elsewhere.rs"]
+mod commits;
 mod context;
 mod diff;
 mod discard;
@@ -60,6 +65,8 @@ pub(crate) use hook::run as hook;
 pub(crate) use run::KEEPER;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use run::exec as exec_command;
+#[cfg(target_os = "linux")]
+pub(crate) use run::failure_of as capture_failure;
 pub(crate) use run::run as run_command;
 
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
@@ -177,6 +184,7 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         Command::Session(Session::Close { session, reason, yes }) => {
             session::close(context, session, reason.as_deref(), *yes)
         }
+        Command::Session(Session::Commits(arguments)) => commits::commits(context, arguments),
         Command::Recover(recover) => recover::recover(context, recover.acknowledge),
         Command::Plugin(_) => Ok(()),
         Command::Refresh { ids } => refresh::refresh(context, ids),

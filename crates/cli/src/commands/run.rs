@@ -19,6 +19,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::{Location, usual_states};
 use crate::paths::shown;
+use crate::private_commits::PrivateCommits;
 
 /// The hidden argument by which this program becomes the keeper of a view.
 pub(crate) const KEEPER: &str = "__capture";
@@ -347,6 +348,18 @@ fn summarise(
     }
     if private.git {
         console.remark("changes in .git stay in the session: commits are not proposed, files are");
+        let capture = SessionCapture::of(owner, id);
+        match PrivateCommits::find(&capture, &owner.options().workspace) {
+            Ok(found) if !found.commits.is_empty() => {
+                let number = super::text::count(found.commits.len(), "commit", "commits");
+                console.remark(&format!(
+                    "{number} in the session: `greenroom session commits {id} --output FILE` writes \
+                     a bundle"
+                ));
+            }
+            Ok(_) => {}
+            Err(failure) => tracing::warn!(error = failure.message, "commits are not counted"),
+        }
     }
     if !patches.is_empty() {
         console.remark(&format!("review with `greenroom diff {id}`"));

@@ -86,6 +86,7 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
         }
         Command::Session(Session::List { .. }) => session::print(console, &[], 0),
         Command::Session(Session::Close { session, .. }) => Err(unknown_session(session)),
+        Command::Session(Session::Commits(commits)) => Err(unknown_session(&commits.session)),
         Command::Recover(recover) => match recover.acknowledge {
             Some(apply) => Err(Failure::usage(format!("{apply} is not in doubt"))),
             None => recover::print(console, &RecoverReport::default()),

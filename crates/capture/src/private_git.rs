@@ -1,0 +1,159 @@
+//! The part of a repository that a command has written in a view: new objects, and where its branches
+//! lead. It is read as data: no file of it is given to git but objects, whose names git checks.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::Path;
+
+use staging_core::CaptureDir;
+
+use crate::error::{Result, failed};
+use crate::import::read_beneath;
+use crate::session::{SessionCapture, open};
+use crate::stat::Kind;
+use crate::walk::{self, Visit, directory_beneath, open_beneath};
+
+/// The names of a repository's branches, tags and other references, and the objects that they name.
+///
+/// A command wrote them: a name may be any text, and the object may not exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrivateRefs {
+    /// The hexadecimal name of the object of each reference; `HEAD` is among them when it names a
+    /// commit itself.
+    pub refs: BTreeMap<String, String>,
+    /// Whether there are more in a format that is not read here.
+    pub has_other_format: bool,
+}
+
+impl SessionCapture<'_> {
+    /// Reads what the session's commands have written in the `.git` of the workspace's root: copies
+    /// objects into the directory `objects`, and returns the references that were changed.
+    ///
+    /// # Errors
+    /// An error of the state directory or of `objects`.
+    pub fn private_commits(&self, objects: &Path) -> Result<PrivateRefs> {
+        let upper_dir = CaptureDir::upper(self.dir());
+        let upper = open(&upper_dir)?;
+        let flags = walk::BENEATH;
+        let git = rustix::fs::openat2(
+            &upper,
+            c".git",
+            rustix::fs::OFlags::RDONLY
+                | rustix::fs::OFlags::DIRECTORY
+                | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+            flags,
+        );
+        // Without one, or with a link or a file in its place, there is nothing.
+        let Ok(git) = git else { return Ok(PrivateRefs::default()) };
+        copy_objects(git.as_fd(), objects).map_err(failed("copy the objects to", objects))?;
+        read_refs(git.as_fd()).map_err(failed("read", &upper_dir))
+    }
+}
+
+/// Copies regular files with the names of objects and packs; nothing else decides what git reads.
+fn copy_objects(git: BorrowedFd<'_>, to: &Path) -> io::Result<()> {
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    walk::walk(
+        git,
+        &mut |reached| {
+            let words: Vec<&[u8]> = reached.path.split(|byte| *byte == b'/').collect();
+            Ok(match (reached.kind, &words[..]) {
+                (Kind::Directory, [b"objects"] | [b"objects", _]) => Visit::Enter,
+                (Kind::File, [b"objects", folder, name]) if is_object(folder, name) => {
+                    found.push(reached.path.to_vec());
+                    Visit::Skip
+                }
+                _ => Visit::Skip,
+            })
+        },
+        &mut |_| {},
+    )?;
+    for path in found {
+        let Ok(file) = open_beneath(git, &path) else { continue };
+        if walk::stat_of(file.as_fd())?.kind != Kind::File {
+            continue;
+        }
+        // Their names are letters, digits, `-` and `.`.
+        let name = String::from_utf8_lossy(&path).into_owned();
+        let target = to.join(name.strip_prefix("objects/").unwrap_or(&name));
+        write(&file, &target)?;
+    }
+    Ok(())
+}
+
+#[allow(clippy::disallowed_methods, reason = "the caller's temporary directory")]
+fn write(mut file: &File, target: &Path) -> io::Result<()> {
+    fs::create_dir_all(target.parent().unwrap_or(target))?;
+    let mut copy = fs::OpenOptions::new().write(true).create_new(true).open(target)?;
+    io::copy(&mut file, &mut copy)?;
+    Ok(())
+}
+
+fn is_object(folder: &[u8], name: &[u8]) -> bool {
+    let is_hex = |text: &[u8]| text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if folder == b"pack" {
+        let name = name.strip_prefix(b"pack-").unwrap_or_default();
+        let end = name.iter().position(|byte| *byte == b'.').unwrap_or(name.len());
+        let is_known = matches!(&name[end..], b".pack" | b".idx");
+        return is_known && matches!(end, 40 | 64) && is_hex(&name[..end]);
+    }
+    folder.len() == 2 && is_hex(folder) && matches!(name.len(), 38 | 62) && is_hex(name)
+}
+
+fn read_refs(git: BorrowedFd<'_>) -> io::Result<PrivateRefs> {
+    let mut found = PrivateRefs {
+        has_other_format: directory_beneath(git, b"reftable").is_ok(),
+        ..PrivateRefs::default()
+    };
+    // What is packed is the older one.
+    for line in String::from_utf8_lossy(&text(git, b"packed-refs")).lines() {
+        if let Some((object, name)) = line.split_once(' ').filter(|(object, _)| is_name(object)) {
+            found.refs.insert(name.to_owned(), object.to_owned());
+        }
+    }
+    let mut loose: Vec<Vec<u8>> = vec![b"HEAD".to_vec()];
+    walk::walk(
+        git,
+        &mut |reached| {
+            let is_ref = reached.path.split(|byte| *byte == b'/').next() == Some(b"refs");
+            if is_ref && reached.kind == Kind::File {
+                loose.push(reached.path.to_vec());
+            }
+            Ok(if is_ref { Visit::Enter } else { Visit::Skip })
+        },
+        &mut |_| {},
+    )?;
+    for path in loose {
+        let content = text(git, &path);
+        let object = String::from_utf8_lossy(&content);
+        if let (Ok(name), true) = (std::str::from_utf8(&path), is_name(object.trim_end())) {
+            found.refs.insert(name.to_owned(), object.trim_end().to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// The text of a regular file; nothing where there is none.
+fn text(git: BorrowedFd<'_>, path: &[u8]) -> Vec<u8> {
+    /// A repository of a hundred thousand references has no longer list.
+    const LIST_BYTES_MAX: u64 = 16 << 20;
+    let is_file =
+        walk::stat_beneath(git, path).ok().flatten().is_some_and(|stat| stat.kind == Kind::File);
+    if !is_file {
+        return Vec::new();
+    }
+    if path != b"packed-refs" {
+        return read_beneath(git, path).unwrap_or_default();
+    }
+    let mut content = Vec::new();
+    let read = open_beneath(git, path).map_err(io::Error::from);
+    let read = read.and_then(|file| file.take(LIST_BYTES_MAX).read_to_end(&mut content));
+    read.map_or_else(|_| Vec::new(), |_| content)
+}
+
+fn is_name(object: &str) -> bool {
+    matches!(object.len(), 40 | 64) && object.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
