@@ -6,8 +6,10 @@ use clap::{Parser, Subcommand};
 use miette::{Result, miette};
 
 mod apply;
+mod capture;
 mod contestants;
 mod diff;
+mod programs;
 mod stage;
 mod table;
 
@@ -32,6 +34,8 @@ enum Benchmark {
     LargeFile,
     /// Proposals through the actors, reviewing with 10,000 pending patches, and start-up
     Stage(stage::Scope),
+    /// Commands in a view of a large tree, beside the bare command and other overlays
+    Capture(capture::Scope),
     /// The diff strategies on real, AI-shaped and adversarial pairs
     Diff(diff::Scope),
 }
@@ -49,6 +53,7 @@ fn main() -> Result<()> {
         Benchmark::Apply(scope) => apply::run(&root, &scope),
         Benchmark::LargeFile => apply::run_large_file(&root),
         Benchmark::Stage(scope) => stage::run(&root, &scope),
+        Benchmark::Capture(scope) => capture::run(&root, &scope),
         Benchmark::Diff(scope) => diff::run(&root, &scope),
     }
 }
@@ -70,6 +75,7 @@ mod tests {
             "apply --files 10 --in /mnt",
             "stage",
             "stage --propose durable",
+            "capture --files 1000 --rounds 1 --only status",
             "diff",
             "diff --only few2 --ours-only --without-applying",
             "large-file",
