@@ -60,6 +60,7 @@ mod linux {
         let foreground = Foreground::take()?;
         let plan = Plan {
             workspace: workspace.clone(),
+            copy: None,
             upper: state.join("upper").into(),
             work: state.join("work").into(),
             layer: None,

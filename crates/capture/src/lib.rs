@@ -56,6 +56,8 @@ mod keeper;
 #[cfg(target_os = "linux")]
 mod last_view;
 #[cfg(target_os = "linux")]
+mod mirror;
+#[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]
 mod private_git;

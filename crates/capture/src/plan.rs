@@ -13,6 +13,9 @@ use thiserror::Error;
 pub struct Plan {
     /// The directory that the view shows at the same path, and whose files it protects.
     pub workspace: OsString,
+    /// A copy of the workspace that the view shows in its place; none for the workspace itself, which
+    /// must have nothing mounted below it then.
+    pub copy: Option<OsString>,
     /// The directory that receives what is written. It must be on a local file system.
     pub upper: OsString,
     /// An empty directory beside `upper`, for the kernel.
@@ -38,14 +41,14 @@ impl Plan {
         let workspace = Path::new(&self.workspace);
         let masks: Vec<&Path> = self.masks.iter().map(Path::new).collect();
         let layers = [&self.upper, &self.work].map(Path::new);
-        let layer = self.layer.as_deref().map(Path::new);
-        for path in masks.iter().copied().chain(layers).chain(layer).chain([workspace]) {
+        let others = || self.layer.iter().chain(&self.copy).map(Path::new);
+        for path in masks.iter().copied().chain(layers).chain(others()).chain([workspace]) {
             let real = fs::canonicalize(path).map_err(Failure::of(Step::Plan, path))?;
             if real != path {
                 return refused(path, "is a link, leads through one, or is not absolute");
             }
         }
-        for layer in layers.into_iter().chain(layer) {
+        for layer in layers.into_iter().chain(others()) {
             if layer.starts_with(workspace) {
                 return refused(layer, "is in the workspace, which would hold itself");
             }

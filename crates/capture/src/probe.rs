@@ -124,6 +124,7 @@ fn attempt(directory: &Path, keeper: Command) -> Result<(), Failure> {
         upper: state.join("upper").into(),
         work: state.join("work").into(),
         layer: None,
+        copy: None,
         masks: vec![state.clone().into()],
         inside: String::new(),
         directory: "/".into(),

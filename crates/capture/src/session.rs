@@ -2,8 +2,9 @@
 //!
 //! The directory of a capture holds, beside the kernel's `upper/` and `work/`: `seen`, the
 //! [`Snapshot`] of the workspace; `rules`, the [`Rules`]; `view`, the last view; `imported`, what the
-//! last import of each path has read; `renewed`, what the user has changed since. The first three are written before the command starts, so that
-//! any process can import what a killed one has left.
+//! last import of each path has read; `renewed`, what the user has changed since; `copy/` and `copied`,
+//! where a view shows a copy of the workspace, that copy and what it was made from. The first three are
+//! written before the command starts, so that any process can import what a killed one has left.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -22,6 +23,7 @@ use crate::changes::Changes;
 use crate::error::{CaptureError, Result, failed};
 use crate::import::{Found, Importer, LastImport, clocks, read_beneath, sorted};
 use crate::last_view;
+use crate::mirror::mirror;
 use crate::processes::{Identity, Process};
 use crate::renew::{self, Again, Renewal, Renewed};
 use crate::rules::{Private, Rules};
@@ -135,6 +137,24 @@ impl<'l> SessionCapture<'l> {
         Ok(found)
     }
 
+    /// Whether the session's views show a copy of the workspace.
+    #[must_use]
+    pub fn has_copy(&self) -> bool {
+        self.dir.copy().is_dir()
+    }
+
+    /// Makes or renews the copy of the workspace that the session's views show from now on, and
+    /// returns what cannot be read. It follows [`prepare`](Self::prepare), whose snapshot proves what
+    /// is copied.
+    ///
+    /// # Errors
+    /// An error of the workspace or the state directory, such as a full disk. The next call goes on
+    /// from there.
+    pub fn copy_workspace(&self) -> Result<Vec<String>> {
+        let _lock = self.dir.lock()?;
+        copy_workspace(&self.dir, &self.layer.options().workspace)
+    }
+
     /// The view in which another command of the session runs, for [`View::join`](crate::View::join).
     ///
     /// # Errors
@@ -173,6 +193,23 @@ impl<'l> SessionCapture<'l> {
             return Ok(());
         }
         last_view::record_end(&self.dir)
+    }
+
+    /// Whether the session's commands have written one of these paths. An [`import`](Self::import) has
+    /// to come before the view is [refreshed](crate::View::refresh) then: the view forgets what their
+    /// copies were made from.
+    ///
+    /// # Errors
+    /// An error of the state directory.
+    pub fn has_written(&self, paths: &BTreeSet<Vec<u8>>) -> Result<bool> {
+        let upper = open(&self.dir.upper())?;
+        for path in paths {
+            let found = stat_beneath(upper.as_fd(), path);
+            if found.map_err(failed("read", &self.dir.upper()))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Takes note of what the view shows of paths that the user may have changed. The view should have
@@ -296,7 +333,9 @@ impl<'l> SessionCapture<'l> {
             .map_err(failed("read", &upper_dir))?;
         let (changes, mut not_proposed) = sorted(Changes::new(&entries, &seen));
         // What of it has changed since the last import, with the proof of each change.
-        let view = last_view::live(&self.dir)?.and_then(|view| view_root(&view, workspace));
+        // A view of a copy has the inodes of the copy, which prove nothing.
+        let view = last_view::live(&self.dir)?.filter(|_| !self.has_copy());
+        let view = view.and_then(|view| view_root(&view, workspace));
         let view = view.as_ref().map(|view| view.as_fd());
         let bases = ViewBases { seen: &seen, view, clocks: clocks(&root, &upper) };
         let mut importer = Importer {
@@ -387,6 +426,18 @@ pub(crate) fn create(dir: &CaptureDir, layer: &DiffStagingLayer) -> Result<Owned
     let found = walk::stat_of(root.as_fd()).map_err(failed("read", workspace))?;
     dir.create(found.mode.into())?;
     Ok(root)
+}
+
+/// Makes or renews a copy of the workspace. The caller holds the lock.
+pub(crate) fn copy_workspace(dir: &CaptureDir, workspace: &Path) -> Result<Vec<String>> {
+    dir.create_copy()?;
+    let earlier = dir.read("copied")?.and_then(|bytes| Snapshot::decode(&bytes).ok());
+    let earlier = earlier.unwrap_or_else(|| Snapshot::new(Timestamp::default(), []));
+    let (root, copy) = (open(workspace)?, open(&dir.copy())?);
+    let mirrored =
+        mirror(root.as_fd(), copy.as_fd(), &earlier).map_err(failed("copy", workspace))?;
+    dir.write("copied", &mirrored.copied.encode())?;
+    Ok(mirrored.unreadable.iter().map(|path| escape_bytes(path)).collect())
 }
 
 /// The workspace as a view shows it, whose keeper lives.

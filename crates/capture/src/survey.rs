@@ -8,15 +8,15 @@ use rustix::time::ClockId;
 
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat, TICK_NANOS, Timestamp};
-use crate::walk::{self, Visit};
+use crate::walk::{self, Extra, Visit};
 
 /// A snapshot, and what was noticed on the way.
 #[derive(Debug)]
 pub struct Survey {
     /// The entries.
     pub snapshot: Snapshot,
-    /// Entries that belong to another user or group than the root of the workspace: in a view they
-    /// can be read but not written.
+    /// Entries that belong to another user or group than this process: in a view of the workspace
+    /// they can be read but not written. The first is `.` if the root is one. Root has none.
     pub foreign: Vec<Box<[u8]>>,
     /// Directories that may not be read: what is in them was not seen.
     pub unreadable: Vec<Box<[u8]>>,
@@ -37,8 +37,15 @@ pub fn survey(
     let Some((_, owner)) = walk::stat(root, c".")? else {
         return Err(io::ErrorKind::NotFound.into());
     };
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let is_foreign = |entry: &Extra| {
+        !user.is_root() && (entry.user, entry.group) != (user.as_raw(), group.as_raw())
+    };
     let mut entries = Vec::new();
     let (mut foreign, mut unreadable) = (Vec::new(), Vec::new());
+    if is_foreign(&owner) {
+        foreign.push(Box::from(&b"."[..]));
+    }
     walk::walk(
         root,
         &mut |reached| {
@@ -48,7 +55,7 @@ pub fn survey(
             let Some((stat, extra)) = walk::stat(reached.parent, reached.name)? else {
                 return Ok(Visit::Skip);
             };
-            if (extra.user, extra.group) != (owner.user, owner.group) {
+            if is_foreign(&extra) {
                 foreign.push(reached.path.into());
             }
             entries.push((Box::from(reached.path), stat));

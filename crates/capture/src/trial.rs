@@ -13,7 +13,7 @@ use crate::import::read_beneath;
 use crate::last_view;
 use crate::processes::Identity;
 use crate::rules::{Private, Rules};
-use crate::session::{create, open};
+use crate::session::{copy_workspace, create, open};
 use crate::upper::read_upper;
 use crate::walk::stat_beneath;
 
@@ -62,6 +62,21 @@ impl<'l> Trial<'l> {
         trial.dir.clean_work()?;
         layer.write_layer(patches, &trial.dir)?;
         Ok(trial)
+    }
+
+    /// Whether its views show a copy of the workspace.
+    #[must_use]
+    pub fn has_copy(&self) -> bool {
+        self.dir.copy().is_dir()
+    }
+
+    /// Makes or renews the copy of the workspace that its views show from now on, and returns what
+    /// cannot be read.
+    ///
+    /// # Errors
+    /// An error of the workspace or the state directory, such as a full disk.
+    pub fn copy_workspace(&self) -> Result<Vec<String>> {
+        copy_workspace(&self.dir, &self.layer.options().workspace)
     }
 
     /// Records the view that was made, before the command runs in it.

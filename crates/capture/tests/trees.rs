@@ -110,7 +110,7 @@ fn a_directory_that_may_not_be_read_is_named() -> Outcome {
 }
 
 #[test]
-fn files_of_others_are_named() -> Outcome {
+fn no_file_is_foreign_to_root() -> Outcome {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: only root can give a file away");
         return Ok(());
@@ -122,9 +122,7 @@ fn files_of_others_are_named() -> Outcome {
         fs::write(tree.path().join(name), "")?;
         std::os::unix::fs::chown(tree.path().join(name), user, group)?;
     }
-    let mut foreign = take(tree.path(), &[])?.foreign;
-    foreign.sort();
-    assert_eq!(foreign, [b"group"[..].into(), b"user"[..].into()]);
+    assert_eq!(take(tree.path(), &[])?.foreign.len(), 0);
     Ok(())
 }
 

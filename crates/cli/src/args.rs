@@ -195,9 +195,24 @@ pub(crate) struct Run {
     /// [default: a new session]
     #[arg(long, value_name = "SESSION")]
     pub(crate) session: Option<String>,
+    /// What the command sees in place of the workspace [default: what this machine and the workspace
+    /// allow]
+    #[arg(long, value_name = "VIEW", default_value = "auto", hide_default_value = true)]
+    pub(crate) view: ViewKind,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// What a command sees in place of the workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ViewKind {
+    /// An overlay; a copy of the workspace below it where the workspace itself is not possible
+    Auto,
+    /// An overlay over the workspace
+    Overlay,
+    /// An overlay over a copy of the workspace
+    Copy,
 }
 
 #[derive(Debug, Args)]
@@ -207,6 +222,10 @@ pub(crate) struct Exec {
     /// Use the rest of a set when some of its patches are stale or expired
     #[arg(long)]
     pub(crate) rest: bool,
+    /// What the command sees in place of the workspace [default: what this machine and the workspace
+    /// allow]
+    #[arg(long, value_name = "VIEW", default_value = "auto", hide_default_value = true)]
+    pub(crate) view: ViewKind,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,

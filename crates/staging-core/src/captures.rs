@@ -76,6 +76,20 @@ impl CaptureDir {
         self.path.join("layer")
     }
 
+    /// The directory of a copy of the workspace, which a view shows where it cannot show the workspace.
+    pub fn copy(&self) -> PathBuf {
+        self.path.join("copy")
+    }
+
+    /// Creates the directory of a copy, where there is none.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create_copy(&self) -> Result<()> {
+        let copy = self.copy();
+        make_dir(&copy).map_err(failed("create", &copy))
+    }
+
     /// Whether it was created.
     pub fn exists(&self) -> bool {
         self.upper().is_dir()

@@ -27,6 +27,7 @@ mod rejecting;
 mod round_trip;
 #[cfg(target_os = "linux")]
 mod running;
+mod running_in_a_copy;
 mod signatures;
 mod stale;
 

@@ -47,7 +47,12 @@ struct Agent {
 
 impl Agent {
     fn start(fixture: &Fixture, script: &str) -> Self {
-        let mut command = fixture.command(["run", "--session", "agent", "--", "sh", "-c", script]);
+        Self::start_in(fixture, "auto", script)
+    }
+
+    fn start_in(fixture: &Fixture, view: &str, script: &str) -> Self {
+        let arguments = ["run", "--view", view, "--session", "agent", "--", "sh", "-c", script];
+        let mut command = fixture.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut run = spawn(&mut command);
         let input = run.stdin.take().expect("it is piped");
@@ -253,12 +258,16 @@ fn an_edit_of_the_user_is_never_lost(
     #[case] by_rename: bool,
     // Nothing where it depends on whether the command has noticed the edit.
     #[case] is_stale: Option<bool>,
+    #[values("overlay", "copy")] view: &str,
 ) {
     let Some(fixture) = fixture() else { return };
     fixture.write("f", "one\n");
     fixture.write("other", "one\n");
     tick();
-    let mut agent = Agent::start(&fixture, &format!("exec 2>&1 3>&1; {script}; echo new > n"));
+    // A copy is as old as the command.
+    let is_stale = if view == "copy" { Some(true) } else { is_stale };
+    let script = format!("exec 2>&1 3>&1; {script}; echo new > n");
+    let mut agent = Agent::start_in(&fixture, view, &script);
     // What it prints before is the file.
     loop {
         let mut line = String::new();

@@ -16,21 +16,23 @@ use crate::plan::{Failure, Plan, Step};
 pub(super) fn mount(plan: &Plan) -> Result<(), Failure> {
     let workspace = Path::new(&plan.workspace);
     let table = Mounts::read().map_err(Failure::at(Step::Mounts))?;
-    if let Some(point) = table.below(workspace) {
+    if let Some(point) = table.below(workspace).filter(|_| plan.copy.is_none()) {
         let detail = format!("`{}` is a mount, and no overlay can show it", point.display());
         return Err(Failure::new(Step::Mounts, detail));
     }
     let names = table.other_names(workspace).map_err(Failure::at(Step::Mounts))?;
     // Handles from before the namespaces belong to other mounts, and the kernel refuses them.
     let open = |path| mounts::open_path(path).map_err(Failure::of(Step::Layers, path));
-    let lower = open(workspace)?;
+    let point = open(workspace)?;
+    let copy = plan.copy.as_ref().map(|copy| open(Path::new(copy))).transpose()?;
+    let lower = copy.as_ref().unwrap_or(&point);
     let upper = open(Path::new(&plan.upper))?;
     let work = open(Path::new(&plan.work))?;
     let layer = plan.layer.as_ref().map(|layer| open(Path::new(layer))).transpose()?;
-    let overlay = create(layer.as_ref(), &lower, &upper, &work)?;
+    let overlay = create(layer.as_ref(), lower, &upper, &work)?;
     let attached =
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(&overlay, c"", &lower, c"", attached)
+    rustix::mount::move_mount(&overlay, c"", &point, c"", attached)
         .map_err(Failure::at(Step::Attach))?;
     for name in names {
         attach_copy(&overlay, &name).map_err(Failure::of(Step::Attach, &name.path))?;

@@ -65,6 +65,7 @@ impl Fixture {
             upper: self.state.join("upper").into(),
             work: self.state.join("work").into(),
             layer: None,
+            copy: None,
             masks: vec![self.state.clone().into()],
             inside: "s1\n".to_owned(),
             directory: self.workspace.clone().into(),

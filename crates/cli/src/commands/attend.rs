@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use capture::{SessionCapture, View, Watch};
-use staging_core::{DiskOwner, SessionId};
+use staging_core::{DiskOwner, RelPath, SessionId};
 
 use super::run::failure_of;
 use crate::console::Console;
@@ -34,6 +34,8 @@ pub(super) struct Attendant<'a> {
     /// What the user may have changed, and when the view is refreshed for it.
     changed: BTreeSet<Vec<u8>>,
     refresh_at: Option<Instant>,
+    /// The files that became stale, to be reported at the end.
+    unproven: BTreeSet<RelPath>,
 }
 
 impl<'a> Attendant<'a> {
@@ -55,7 +57,13 @@ impl<'a> Attendant<'a> {
             is_begun: false,
             changed: BTreeSet::new(),
             refresh_at: None,
+            unproven: BTreeSet::new(),
         }
+    }
+
+    /// The files whose patches were stale from the start.
+    pub(super) fn into_unproven(self) -> BTreeSet<RelPath> {
+        self.unproven
     }
 
     /// Becomes readable when the user changes something.
@@ -86,8 +94,12 @@ impl<'a> Attendant<'a> {
         next.saturating_duration_since(Instant::now())
     }
 
-    /// Begins after the command has started, which need not wait for it.
+    /// Begins after the command has started, which need not wait for it. A copy does not follow the
+    /// workspace while a command runs.
     fn start_watching(&mut self) {
+        if self.capture.has_copy() {
+            return;
+        }
         match self.capture.watch() {
             Ok(watch) => {
                 if !watch.is_complete() {
@@ -112,6 +124,9 @@ impl<'a> Attendant<'a> {
     fn refresh(&mut self, view: &mut View) {
         self.refresh_at = None;
         let changed = std::mem::take(&mut self.changed);
+        if self.capture.has_written(&changed).unwrap_or(true) {
+            self.import();
+        }
         if let Err(error) = view.refresh() {
             tracing::debug!(%error, "the command sees some files as they were");
             return;
@@ -129,14 +144,15 @@ impl<'a> Attendant<'a> {
     }
 
     /// The session lives as long as its command, and a crash loses less.
-    fn import(&self) {
+    fn import(&mut self) {
         let kept = self
             .owner
             .session_view(self.session)
             .map_err(Failure::from)
             .and_then(|_| self.capture.import().map_err(failure_of));
-        if let Err(failure) = kept {
-            tracing::warn!(error = failure.message, "staged again later");
+        match kept {
+            Ok(report) => self.unproven.extend(report.imported.unproven),
+            Err(failure) => tracing::warn!(error = failure.message, "staged again later"),
         }
     }
 }

@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use capture::{Exit, Plan, Trial, View};
+use capture::{Exit, Plan, Trial};
 use staging_core::{ApplyRequest, DiskOwner, ErrorKind, Selection, Timestamp};
 
+use super::make_view::{is_foreign, make_view};
 use super::options::options;
-use super::run::{
-    current, failure_of, general_rules, in_view, keeper, masks, no_view, settle, tracked,
-};
+use super::run::{current, failure_of, general_rules, in_view, masks, settle, tracked};
 use super::text::count;
 use crate::args::{Exec, Global};
 use crate::console::Console;
@@ -35,6 +34,7 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
     let trial = trial.map_err(failure_of)?;
     let plan = Plan {
         workspace: location.root.clone().into(),
+        copy: None,
         upper: trial.dir().upper().into(),
         work: trial.dir().work().into(),
         layer: Some(trial.dir().layer().into()),
@@ -44,7 +44,7 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
     };
     let begun = Instant::now();
     let start = || {
-        let view = View::start(&plan, keeper()).map_err(no_view)?;
+        let view = make_view(console, plan, exec.view, &trial, is_foreign(&location.root))?;
         trial.record(view.identity()).map_err(failure_of)?;
         Ok(view)
     };

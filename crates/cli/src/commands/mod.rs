@@ -20,6 +20,8 @@ mod gc;
 mod hook;
 mod init;
 mod log;
+#[cfg(target_os = "linux")]
+mod make_view;
 mod mcp;
 mod options;
 mod plugin;

@@ -13,8 +13,9 @@ use capture::{
 use staging_core::{DiskOwner, ErrorKind, Operation, Session, set_signature};
 
 use super::attend::Attendant;
+use super::make_view::{is_foreign, make_view};
 use super::options::options;
-use crate::args::{Global, Run};
+use crate::args::{Global, Run, ViewKind};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::{Location, usual_states};
@@ -29,6 +30,9 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// How many paths a remark names.
 const NAMED_MAX: usize = 10;
+
+/// With more files of other users and groups than this, the command gets a copy of the workspace.
+const FOREIGN_MAX: usize = 10;
 
 /// Runs the command. The answer is its exit code, or 125 when Greenroom failed before it began.
 pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitCode, Failure> {
@@ -45,14 +49,18 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
             Some(identity) => {
                 console.remark(&format!("{}: joins the view of its other command", session.id));
                 let workspace = location.root.clone().into();
-                View::join(identity, workspace, directory.into(), keeper())
+                View::join(identity, workspace, directory.into(), keeper()).map_err(no_view)?
             }
             None => {
                 let tracked = tracked(console, &location.root);
                 let prepared = capture.prepare(general_rules(&location.root), tracked);
-                remark_survey(console, &prepared.map_err(failure_of)?);
+                let surveyed = prepared.map_err(failure_of)?;
+                let is_foreign = surveyed.foreign.len() > FOREIGN_MAX || is_foreign(&location.root);
+                let is_copied = run.view == ViewKind::Copy || is_foreign;
+                remark_survey(console, &surveyed, is_copied);
                 let plan = Plan {
                     workspace: location.root.clone().into(),
+                    copy: None,
                     upper: capture.dir().upper().into(),
                     work: capture.dir().work().into(),
                     layer: None,
@@ -60,10 +68,9 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
                     inside: session.id.to_string(),
                     directory: directory.into(),
                 };
-                View::start(&plan, keeper())
+                make_view(console, plan, run.view, &capture, is_foreign)?
             }
         };
-        let view = view.map_err(no_view)?;
         capture.record(view.identity()).map_err(failure_of)?;
         Ok(view)
     };
@@ -77,7 +84,12 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
         report
     });
     let private = capture.private_files().map_err(failure_of)?;
-    let done = ended.and_then(|(exit, report)| {
+    let mut unproven = attendant.into_unproven();
+    let done = ended.and_then(|(exit, mut report)| {
+        if let Ok(report) = &mut report {
+            unproven.extend(std::mem::take(&mut report.imported.unproven));
+            report.imported.unproven = unproven.into_iter().collect();
+        }
         summarise(console, &owner, &session, report, &private)?;
         Ok(ExitCode::from(exit.code()))
     });
@@ -92,13 +104,13 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     done
 }
 
-/// What a command in the view cannot change, or what of it is not seen.
-fn remark_survey(console: &Console, surveyed: &Survey) {
+/// What a command in the view cannot change, unless it gets a copy, or what of it is not seen.
+fn remark_survey(console: &Console, surveyed: &Survey, is_copied: bool) {
     for unreadable in surveyed.unreadable.iter().take(NAMED_MAX) {
         let unreadable = staging_core::escape_bytes(unreadable);
         console.remark(&format!("`{unreadable}` cannot be read: changes in it are not seen"));
     }
-    if let Some(foreign) = surveyed.foreign.first() {
+    if let Some(foreign) = surveyed.foreign.first().filter(|_| !is_copied) {
         let first = staging_core::escape_bytes(foreign);
         let more = match surveyed.foreign.len() {
             1 => String::new(),
@@ -168,7 +180,7 @@ pub(super) fn advice(remedy: Remedy) -> &'static str {
         Remedy::RaiseLimit => {
             "Raise the limits `user.max_user_namespaces` and `user.max_mnt_namespaces`."
         }
-        Remedy::Unmount => "Unmount what is mounted below the workspace.",
+        Remedy::Unmount => "Unmount what is mounted below the workspace, or use `--view copy`.",
         Remedy::MoveState => {
             "Keep the state on a local disk that is no overlay: `--state-dir DIR`."
         }
