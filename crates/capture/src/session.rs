@@ -148,8 +148,8 @@ impl<'l> SessionCapture<'l> {
     /// is copied.
     ///
     /// # Errors
-    /// An error of the workspace or the state directory, such as a full disk. The next call goes on
-    /// from there.
+    /// An error of the workspace or the state directory. The next call goes on from there; on a full
+    /// disk the copy is removed.
     pub fn copy_workspace(&self) -> Result<Vec<String>> {
         let _lock = self.dir.lock()?;
         copy_workspace(&self.dir, &self.layer.options().workspace)
@@ -434,8 +434,12 @@ pub(crate) fn copy_workspace(dir: &CaptureDir, workspace: &Path) -> Result<Vec<S
     let earlier = dir.read("copied")?.and_then(|bytes| Snapshot::decode(&bytes).ok());
     let earlier = earlier.unwrap_or_else(|| Snapshot::new(Timestamp::default(), []));
     let (root, copy) = (open(workspace)?, open(&dir.copy())?);
-    let mirrored =
-        mirror(root.as_fd(), copy.as_fd(), &earlier).map_err(failed("copy", workspace))?;
+    let mirrored = mirror(root.as_fd(), copy.as_fd(), &earlier);
+    if matches!(&mirrored, Err(error) if error.kind() == io::ErrorKind::StorageFull) {
+        // Half of it is of no use, and the disk is the user's.
+        dir.remove_copy()?;
+    }
+    let mirrored = mirrored.map_err(failed("copy", workspace))?;
     dir.write("copied", &mirrored.copied.encode())?;
     Ok(mirrored.unreadable.iter().map(|path| escape_bytes(path)).collect())
 }

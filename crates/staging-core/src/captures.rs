@@ -90,6 +90,14 @@ impl CaptureDir {
         make_dir(&copy).map_err(failed("create", &copy))
     }
 
+    /// Removes the copy; nothing happens when there is none. No view of it may live.
+    ///
+    /// # Errors
+    /// `Io`; a part may be removed then.
+    pub fn remove_copy(&self) -> Result<()> {
+        remove_tree(&self.copy())
+    }
+
     /// Whether it was created.
     pub fn exists(&self) -> bool {
         self.upper().is_dir()

@@ -172,3 +172,23 @@ fn a_directory_that_a_group_shares_is_copied() {
     assert_eq!(out, "one\none\ntwo\nnew\n1234:5555\n", "{}", ran.stderr);
     assert!(ran.stderr.contains("its files belong to another user or group"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_copy_that_does_not_fit_leaves_nothing_behind() {
+    let Some(fixture) = fixture() else { return };
+    fixture.write("small", "one\n");
+    fixture.write("large", vec![b'x'; 4 << 20]);
+    let script = "mkdir -p ../full; mount -t tmpfs -o size=3m,mode=0700 none ../full
+        export GREENROOM_STATE_DIR=\"$PWD/../full\"
+        \"$GR\" run --view copy --session agent -- touch run && exit 1
+        du -sk ../full | cut -f 1; rm large
+        \"$GR\" run --view copy --session agent -- sh -c 'cat small; echo two >> small'";
+    let Some(ran) = as_root(&fixture, script) else { return };
+    let ran = ran.expect(0);
+    let out = String::from_utf8_lossy(&ran.stdout);
+    let (kibibytes, rest) = out.split_once('\n').expect("two answers");
+    assert!(kibibytes.parse::<u32>().is_ok_and(|used| used < 2048), "{out}");
+    assert_eq!(rest, "one\n");
+    assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+    assert!(!fixture.path("run").exists());
+}
