@@ -39,7 +39,7 @@ const TABLE: [(&str, May); 22] = [
     ("staging-core", Use(&["diff-engine", "atomic-fs", "patch-formats"])),
     ("capture", Use(&["staging-core"])),
     ("orchestrator-adapter", Use(&["staging-core"])),
-    ("mcp-server", Use(&["orchestrator-adapter", "staging-core"])),
+    ("mcp-server", Use(&["orchestrator-adapter", "capture", "staging-core"])),
     ("greenroom-cli", Use(&["mcp-server", "capture", "orchestrator-adapter", "staging-core"])),
     ("fault-explorer", Use(&["atomic-fs", "mutated-fs"])),
     // A copy of atomic-fs, made from its sources.

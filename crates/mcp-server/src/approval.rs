@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::arguments::Diff;
 use crate::calls;
+use crate::captured;
 use crate::error::ServeError;
 use crate::failure::Failure;
 use crate::question::{self, Question, Shown};
@@ -80,6 +81,7 @@ impl Approvals {
             (None, None) => {
                 let (layer, session) = (layer.clone(), guard.session.session.clone());
                 let asked = tokio::task::spawn_blocking(move || {
+                    captured::import(&layer, session.id)?;
                     question::of(&layer, &session, arguments.ids.as_deref())
                 });
                 let question = asked

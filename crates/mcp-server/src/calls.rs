@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use staging_core::{DiffStagingLayer, PatchProposed, escape_for_display, placement_remarks};
 
 use crate::answers::Answer;
+use crate::captured;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::listing;
@@ -100,6 +101,7 @@ impl Call<'_> {
         let span = tracing::info_span!("tool", name = self.name, session = %session.id);
         let worked = tokio::task::spawn_blocking(move || {
             span.in_scope(|| {
+                captured::import(&layer, session.id)?;
                 let view = layer.session_view(session.id)?;
                 let context = Context { layer, session, allowed, view, is_cancelled };
                 work(&context, arguments)

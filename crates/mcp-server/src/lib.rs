@@ -15,6 +15,7 @@ mod answers;
 mod approval;
 mod arguments;
 mod calls;
+mod captured;
 mod catalogue;
 mod context;
 mod error;

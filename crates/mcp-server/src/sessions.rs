@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use orchestrator_adapter::{OpenedSession, Staging};
 use staging_core::{AGENT_NAME_BYTES_MAX, agent_label};
 
+use crate::captured;
 use crate::failure::Failure;
 
 /// How many sessions of one connection are remembered.
@@ -79,6 +80,9 @@ impl Sessions {
 
     async fn open_named(&mut self, label: String) -> Result<SessionGuard, Failure> {
         let session = self.staging.open_session(&label).await?;
+        let layer = self.staging.layer().clone();
+        let imported = tokio::task::spawn_blocking(move || captured::import_all(&layer)).await;
+        imported.map_err(|_| Failure::new("the import of what commands wrote panicked"))?;
         let guard = SessionGuard { session, label: label.clone() };
         self.open.insert(label, guard.clone());
         Ok(guard)

@@ -26,7 +26,7 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
     let options = options(global, &location)?;
     let (masks, directory) = (masks(&location)?, current()?);
     let owner = DiskOwner::open(options)?;
-    super::import_captures(&owner, console, false);
+    super::import_first(&owner, console, false);
     let selection = check(&owner, exec)?;
     let (general, tracked) = (general_rules(&location.root), tracked(console, &location.root));
     let waiting = || console.remark("waiting for another `exec` of this workspace");

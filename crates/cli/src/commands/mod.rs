@@ -140,32 +140,45 @@ fn open_and_dispatch(
     if !matches!(command, Command::Recover(_)) {
         console.follow(&layer);
     }
-    import_captures(&layer, console, matches!(command, Command::Status));
+    import_first(&layer, console, matches!(command, Command::Status));
     let context = Context { console, location, layer };
     let done = dispatch(command, &context).map_err(|failure| suggest::suggest(&context, failure));
     console.unfollow();
     done
 }
 
-/// Stages what commands in views have written so far, also those that were killed. What cannot be
-/// staged is reported only by commands that show what is pending.
+/// Stages what commands in views have written so far, also those that were killed.
 #[cfg(target_os = "linux")]
-fn import_captures(owner: &DiskOwner, console: &Console, reports: bool) {
+fn import_captures(owner: &DiskOwner, report: impl Fn(&capture::Report), warn: impl Fn(&str)) {
     let imported = match capture::import_all(owner) {
         Ok(imported) => imported,
-        Err(error) => return console.warn(&run::failure_of(error).message),
+        Err(error) => return warn(&run::failure_of(error).message),
     };
     for imported in imported {
         match imported {
-            Ok(report) if reports => run::report_rest(console, &report),
-            Ok(_) => {}
-            Err(error) => console.warn(&run::failure_of(error).message),
+            Ok(imported) => report(&imported),
+            Err(error) => warn(&run::failure_of(error).message),
         }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn import_captures(_: &DiskOwner, _: &Console, _: bool) {}
+fn import_captures(_: &DiskOwner, _: impl Fn(&()), _: impl Fn(&str)) {}
+
+/// The same before a command of the reviewer. What cannot be staged is reported only by commands that
+/// show what is pending.
+#[cfg(target_os = "linux")]
+fn import_first(owner: &DiskOwner, console: &Console, reports: bool) {
+    let report = |report: &capture::Report| {
+        if reports {
+            run::report_rest(console, report);
+        }
+    };
+    import_captures(owner, report, |warning| console.warn(warning));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn import_first(_: &DiskOwner, _: &Console, _: bool) {}
 
 fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
     match command {

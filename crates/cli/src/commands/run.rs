@@ -41,7 +41,7 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     options.owns_sessions = true;
     let (masks, directory) = (masks(&location)?, current()?);
     let owner = DiskOwner::open(options)?;
-    super::import_captures(&owner, console, false);
+    super::import_first(&owner, console, false);
     let session = owner.open_session(&label(run))?;
     let capture = SessionCapture::of(&owner, session.id);
     let start = || {

@@ -1,6 +1,8 @@
 //! `greenroom mcp` as clients meet it: lines of JSON-RPC over a process's streams.
 
 mod approval;
+#[cfg(target_os = "linux")]
+mod captured;
 pub(crate) mod client;
 mod eras;
 mod hostile;

@@ -10,6 +10,7 @@ use staging_core::{
 
 use super::payload::{self, Call, Payload};
 use crate::args::{Global, Harness, agent_name};
+use crate::commands::import_captures;
 use crate::commands::options::options;
 use crate::commands::text::{line, names};
 use crate::console::say;
@@ -59,6 +60,7 @@ impl HookContext {
         for line in recovery::lines(&layer.take_recovered(), false) {
             say(&line);
         }
+        import_captures(&layer, |_| {}, say);
         let name = payload.session_id.clone().unwrap_or_else(|| agent_name(&agent));
         let label = agent_label(&name).ok_or_else(|| {
             Failure::usage(format!(
