@@ -6,6 +6,7 @@
 //! configuration. When the process that started it ends, it ends at once, and the command with it.
 
 mod command;
+mod confine;
 mod filter;
 mod masks;
 mod mounts;
@@ -27,11 +28,12 @@ use rustix::mount::MountPropagationFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use rustix::thread::ThreadNameSpaceType;
 
-use crate::plan::{Failure, Plan, Step};
+use crate::plan::{Confined, Failure, Network, Plan, Step};
 use crate::processes::{self, Identity, Process};
 use crate::signals::Signals;
 use crate::wire::{Channel, Exit, Reply, Request};
 
+pub use confine::can_scope;
 pub use masks::INSIDE;
 use namespaces::Owner;
 
@@ -104,15 +106,17 @@ impl Keeper {
                 Request::Run { .. } if self.command.is_some() => {
                     Reply::NotStarted { errno: libc::EBUSY }
                 }
-                Request::Run { command } => match command::start(&command) {
-                    Ok(id) => {
-                        self.command = Some(id);
-                        Reply::Started
+                Request::Run { command } => {
+                    match command::start(&command, self.identity.confined) {
+                        Ok(id) => {
+                            self.command = Some(id);
+                            Reply::Started
+                        }
+                        Err(error) => {
+                            Reply::NotStarted { errno: error.raw_os_error().unwrap_or(libc::EIO) }
+                        }
                     }
-                    Err(error) => {
-                        Reply::NotStarted { errno: error.raw_os_error().unwrap_or(libc::EIO) }
-                    }
-                },
+                }
                 Request::Signal { number } => {
                     if let (Some(id), Some(signal)) = (self.command, Signal::from_named_raw(number))
                     {
@@ -197,7 +201,11 @@ fn make(channel: &mut Channel, parent: u32, plan: &Plan) -> Result<Entered, Fail
     let upper = Path::new(&plan.upper);
     let lock = lock(upper).map_err(Failure::of(Step::Lock, upper))?;
     let owner = Owner::current();
-    namespaces::unshare().map_err(Failure::at(Step::Namespaces))?;
+    let network = plan.confine.as_ref().map(|confine| confine.network).unwrap_or_default();
+    namespaces::unshare(network).map_err(Failure::at(Step::Namespaces))?;
+    if network == Network::Loopback {
+        namespaces::turn_on_loopback().map_err(Failure::at(Step::Network))?;
+    }
     map(channel, owner)?;
     // The kernel clears it when credentials change.
     tie_to(parent).map_err(Failure::at(Step::Keeper))?;
@@ -206,7 +214,8 @@ fn make(channel: &mut Channel, parent: u32, plan: &Plan) -> Result<Entered, Fail
     overlay::mount(plan)?;
     masks::hide(plan)?;
     enter(&plan.directory)?;
-    let identity = identity().map_err(Failure::at(Step::Keeper))?;
+    let confined = Confined::of(plan.confine.as_ref());
+    let identity = identity(confined).map_err(Failure::at(Step::Keeper))?;
     Ok(Entered { identity, signals, lock: Some(lock) })
 }
 
@@ -228,12 +237,15 @@ fn join(
     if found.ok() != Some((wanted.user_namespace, wanted.mount_namespace)) {
         return Err(ended());
     }
-    let both = ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT;
-    rustix::thread::move_into_thread_name_spaces(handle.as_fd(), both).map_err(failed)?;
+    let mut kinds = ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT;
+    if wanted.confined == Confined::FilesAndNetwork {
+        kinds |= ThreadNameSpaceType::NETWORK;
+    }
+    rustix::thread::move_into_thread_name_spaces(handle.as_fd(), kinds).map_err(failed)?;
     // The kernel clears it when credentials change.
     tie_to(parent).map_err(Failure::at(Step::Keeper))?;
     enter(directory)?;
-    let identity = identity().map_err(Failure::at(Step::Keeper))?;
+    let identity = identity(wanted.confined).map_err(Failure::at(Step::Keeper))?;
     Ok(Entered { identity, signals, lock: None })
 }
 
@@ -307,10 +319,11 @@ fn enter(directory: &OsStr) -> Result<(), Failure> {
     rustix::process::chdir(directory).map_err(Failure::of(Step::Directory, directory))
 }
 
-fn identity() -> io::Result<Identity> {
+fn identity(confined: Confined) -> io::Result<Identity> {
     Ok(Identity {
         keeper: std::process::id(),
         user_namespace: processes::namespace("self", "user")?,
         mount_namespace: processes::namespace("self", "mnt")?,
+        confined,
     })
 }

@@ -28,7 +28,8 @@
 //!
 //! # Limitations
 //!
-//! - A view captures, it does not confine: other places are real. A file of the workspace that has
+//! - A view captures, it does not confine: other places are real unless [`Plan::confine`] says
+//!   otherwise. A file of the workspace that has
 //!   another hard link outside is written through that; a daemon that the command can talk to acts
 //!   outside. Root can write to the disk's device.
 //! - A mount that root makes of the workspace while the view lives leads to the real files.
@@ -103,9 +104,9 @@ pub use error::CaptureError;
 #[cfg(target_os = "linux")]
 pub use foreground::Foreground;
 #[cfg(target_os = "linux")]
-pub use keeper::{INSIDE, keep};
+pub use keeper::{INSIDE, can_scope, keep};
 #[cfg(target_os = "linux")]
-pub use plan::{Failure, Plan, Step};
+pub use plan::{Confine, Confined, Failure, Network, Plan, Step};
 #[cfg(target_os = "linux")]
 pub use private_git::PrivateRefs;
 #[cfg(target_os = "linux")]

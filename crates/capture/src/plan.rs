@@ -30,6 +30,59 @@ pub struct Plan {
     pub inside: String,
     /// Where the command starts; the path is looked up in the view.
     pub directory: OsString,
+    /// What else the command must not change or reach; none if other places are real.
+    pub confine: Option<Confine>,
+}
+
+/// What a command can change and reach outside of the workspace. Everything that is not named is
+/// read-only. Every path is absolute and leads through no symbolic link; one that does not exist is
+/// left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confine {
+    /// Directories and files that stay writable, with all that is mounted below. They weaken neither
+    /// [`Plan::masks`] nor the overlay, which lie on top of them.
+    pub writable: Vec<OsString>,
+    /// Directories that the view shows empty and writable, in memory, until it ends. What is
+    /// `writable` below one of them is shown there.
+    pub private: Vec<OsString>,
+    /// Directories and files, sockets above all, that the view shows empty and read-only.
+    pub masked: Vec<OsString>,
+    /// What the command can connect to.
+    pub network: Network,
+}
+
+/// What a command can connect to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// What its user can.
+    #[default]
+    Shared,
+    /// A loopback interface of its own, and nothing else.
+    Loopback,
+}
+
+/// How far a view is confined; more is greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Confined {
+    /// Not at all.
+    #[default]
+    Not,
+    /// By [`Confine`], with the network of its user.
+    Files,
+    /// By [`Confine`], with [`Network::Loopback`].
+    FilesAndNetwork,
+}
+
+impl Confined {
+    /// How far this confines a view.
+    #[must_use]
+    pub fn of(confine: Option<&Confine>) -> Self {
+        match confine.map(|confine| confine.network) {
+            None => Self::Not,
+            Some(Network::Shared) => Self::Files,
+            Some(Network::Loopback) => Self::FilesAndNetwork,
+        }
+    }
 }
 
 impl Plan {
@@ -56,8 +109,38 @@ impl Plan {
                 return refused(layer, "is in none of the masked directories");
             }
         }
-        match masks.into_iter().find(|mask| workspace.starts_with(mask)) {
-            Some(mask) => refused(mask, "holds the workspace, and would hide it"),
+        if let Some(mask) = masks.iter().find(|mask| workspace.starts_with(mask)) {
+            return refused(mask, "holds the workspace, and would hide it");
+        }
+        self.confine.as_ref().map_or(Ok(()), |confine| confine.check(workspace, &masks))
+    }
+}
+
+impl Confine {
+    fn check(&self, workspace: &Path, masks: &[&Path]) -> Result<(), Failure> {
+        let refused = |path: &Path, why: &str| {
+            Err(Failure::new(Step::Confine, format!("`{}` {why}", path.display())))
+        };
+        for path in self.writable.iter().chain(&self.private).chain(&self.masked).map(Path::new) {
+            match fs::canonicalize(path) {
+                Ok(real) if real == path && path.parent().is_some() => {}
+                Ok(_) => {
+                    return refused(
+                        path,
+                        "is the root, a link, leads through one, or is not absolute",
+                    );
+                }
+                Err(_) => continue,
+            }
+            if path.starts_with(workspace) {
+                return refused(path, "is in the workspace, and cannot be mounted there");
+            }
+        }
+        let hides = |path: &&OsString| {
+            masks.iter().chain([&workspace]).any(|needed| needed.starts_with(path))
+        };
+        match self.private.iter().chain(&self.masked).find(hides) {
+            Some(path) => refused(Path::new(path), "holds the workspace or a masked directory"),
             None => Ok(()),
         }
     }
@@ -77,6 +160,8 @@ pub enum Step {
     Lock,
     /// Making a user namespace and a mount namespace.
     Namespaces,
+    /// Turning on the loopback interface of a network namespace.
+    Network,
     /// Mapping users and groups to themselves.
     Map,
     /// Keeping mounts of the view out of the namespace outside.
@@ -87,6 +172,8 @@ pub enum Step {
     Layers,
     /// Making the overlay.
     Create,
+    /// Making everything else read-only, as [`Confine`] has it.
+    Confine,
     /// Mounting the overlay at the workspace and wherever else the workspace can be reached.
     Attach,
     /// Hiding the masked directories.
@@ -105,11 +192,13 @@ impl Step {
             Self::Descriptors => "close inherited descriptors",
             Self::Lock => "lock the upper directory",
             Self::Namespaces => "make user and mount namespaces",
+            Self::Network => "turn on the loopback interface",
             Self::Map => "map the user to itself",
             Self::Propagation => "separate the mounts of the view",
             Self::Mounts => "show what is mounted below the workspace",
             Self::Layers => "open the directories of the overlay",
             Self::Create => "make the overlay",
+            Self::Confine => "make other places read-only",
             Self::Attach => "mount the overlay",
             Self::Masks => "hide the state directory",
             Self::Directory => "change to the directory of the command",

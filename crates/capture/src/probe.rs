@@ -28,7 +28,7 @@ pub enum Remedy {
     AllowInAppArmor,
     /// Start the program without the seccomp filter that it runs under, as Docker sets one.
     LiftFilter,
-    /// Raise `user.max_user_namespaces` or `user.max_mnt_namespaces`.
+    /// Raise `user.max_user_namespaces`, `user.max_mnt_namespaces` or `user.max_net_namespaces`.
     RaiseLimit,
     /// Unmount what is mounted below the workspace.
     Unmount,
@@ -38,6 +38,8 @@ pub enum Remedy {
     RedirectStandard,
     /// End the other view that uses the same upper directory.
     EndOther,
+    /// Run a kernel with `mount_setattr`, Linux 5.12, or do not confine the command.
+    NewerKernel,
     /// Nothing is known.
     Unknown,
 }
@@ -98,6 +100,7 @@ impl Machine {
             Step::Create if failure.errno == Some(libc::EINVAL) => Remedy::MoveState,
             Step::Descriptors if failure.errno.is_none() => Remedy::RedirectStandard,
             Step::Lock if failure.errno == Some(libc::EWOULDBLOCK) => Remedy::EndOther,
+            Step::Confine if failure.errno == Some(libc::ENOSYS) => Remedy::NewerKernel,
             _ => Remedy::Unknown,
         }
     }
@@ -128,6 +131,7 @@ fn attempt(directory: &Path, keeper: Command) -> Result<(), Failure> {
         masks: vec![state.clone().into()],
         inside: String::new(),
         directory: "/".into(),
+        confine: None,
     };
     let made = [&plan.workspace, state.as_os_str(), &plan.upper, &plan.work].into_iter();
     let made = made.map(|path| rustix::fs::mkdirat(CWD, Path::new(path), Mode::RWXU));

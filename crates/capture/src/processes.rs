@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt as _;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Confined;
+
 /// Which view it is: what another process needs to find or to join it. Plain data, to be kept
 /// in a file; valid until the machine is restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub struct Identity {
     pub user_namespace: u64,
     /// The inode number of the mount namespace. The kernel gives it out again after the view.
     pub mount_namespace: u64,
+    /// How far the view is confined.
+    #[serde(default)]
+    pub confined: Confined,
 }
 
 /// A process.
@@ -51,7 +56,7 @@ pub fn survivors(identity: &Identity) -> io::Result<Vec<Process>> {
     Ok(alive.filter(|listed| !listed.ended).map(|listed| listed.process).collect())
 }
 
-/// The inode number of a namespace of a process: `user` or `mnt`.
+/// The inode number of a namespace of a process: `user`, `mnt` or `net`.
 pub(crate) fn namespace(process: &str, kind: &str) -> io::Result<u64> {
     Ok(std::fs::metadata(format!("/proc/{process}/ns/{kind}"))?.ino())
 }

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::foreground::Foreground;
 use crate::keeper::namespaces;
-use crate::plan::{Failure, Plan, Step};
+use crate::plan::{Confined, Failure, Plan, Step};
 use crate::processes::{Identity, Process};
 use crate::wire::{Channel, Exit, Reply, Request};
 
@@ -129,7 +129,12 @@ impl View {
         }
         let keeper = command.spawn().map_err(Failure::at(Step::Keeper))?;
         drop(theirs);
-        let identity = Identity { keeper: keeper.id(), user_namespace: 0, mount_namespace: 0 };
+        let identity = Identity {
+            keeper: keeper.id(),
+            user_namespace: 0,
+            mount_namespace: 0,
+            confined: Confined::Not,
+        };
         // From here on the keeper ends with this value.
         let mut view = Self { keeper, channel: Channel::new(ours), identity, exit: None };
         view.channel.send(request).map_err(Failure::at(Step::Keeper))?;

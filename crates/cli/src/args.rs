@@ -199,6 +199,8 @@ pub(crate) struct Run {
     /// allow]
     #[arg(long, value_name = "VIEW", default_value = "auto", hide_default_value = true)]
     pub(crate) view: ViewKind,
+    #[command(flatten)]
+    pub(crate) confine: ConfineArgs,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
@@ -226,9 +228,29 @@ pub(crate) struct Exec {
     /// allow]
     #[arg(long, value_name = "VIEW", default_value = "auto", hide_default_value = true)]
     pub(crate) view: ViewKind,
+    #[command(flatten)]
+    pub(crate) confine: ConfineArgs,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// What a command may change outside of the workspace.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ConfineArgs {
+    /// Make other places read-only, but for temporary files, caches and the agents' own directories,
+    /// and hide the sockets of programs that act outside [default: run.confine]
+    #[arg(long, conflicts_with = "no_confine")]
+    pub(crate) confine: bool,
+    /// Keep a file or directory writable, with its sockets; implies --confine
+    #[arg(long, value_name = "PATH", conflicts_with = "no_confine")]
+    pub(crate) allow_write: Vec<PathBuf>,
+    /// Give the command no network but a loopback of its own; implies --confine
+    #[arg(long, conflicts_with = "no_confine")]
+    pub(crate) no_network: bool,
+    /// Leave other places as they are, whatever run.confine says
+    #[arg(long)]
+    pub(crate) no_confine: bool,
 }
 
 #[derive(Debug, Args)]

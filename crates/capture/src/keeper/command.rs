@@ -8,7 +8,8 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::{filter, namespaces};
+use super::{confine, filter, namespaces};
+use crate::plan::{Confined, Network};
 
 /// The signals that the keeper takes and that a command gets as if there was no keeper.
 pub(super) const TAKEN: [i32; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP];
@@ -20,7 +21,7 @@ const UNMAPPED: u8 = b'u';
 ///
 /// Root gets namespaces of its own once more: mounts that come from another user namespace are
 /// locked, while root could take away those that are its own.
-pub(super) fn start(command: &[OsString]) -> io::Result<Pid> {
+pub(super) fn start(command: &[OsString], confined: Confined) -> io::Result<Pid> {
     let (mut ours, theirs) = UnixStream::pair()?;
     let keeper = rustix::process::getpid();
     // SAFETY: this process has one thread, so that the child may do all that the parent may.
@@ -28,7 +29,7 @@ pub(super) fn start(command: &[OsString]) -> io::Result<Pid> {
         -1 => Err(io::Error::last_os_error()),
         0 => {
             drop(ours);
-            let error = become_command(command, keeper, &theirs);
+            let error = become_command(command, confined, keeper, &theirs);
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
             let _ = (&theirs).write_all(&[&b"e"[..], &errno.to_le_bytes()].concat());
             // SAFETY: it ends the child at once, without what the parent has registered for its end.
@@ -68,19 +69,27 @@ fn follow(socket: &mut UnixStream, child: Pid) -> io::Result<()> {
 }
 
 /// Becomes the command, or returns why not.
-fn become_command(command: &[OsString], keeper: Pid, mut socket: &UnixStream) -> io::Error {
+fn become_command(
+    command: &[OsString],
+    confined: Confined,
+    keeper: Pid,
+    mut socket: &UnixStream,
+) -> io::Error {
     let mut prepare = || -> io::Result<()> {
         for signal in TAKEN.into_iter().chain([libc::SIGCHLD]) {
             default(signal)?;
         }
         if rustix::process::geteuid().is_root() {
-            namespaces::unshare()?;
+            namespaces::unshare(Network::Shared)?;
             socket.write_all(&[UNMAPPED])?;
             socket.read_exact(&mut [0; 1])?;
         }
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         if rustix::process::getppid() != Some(keeper) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        if confined != Confined::Not {
+            confine::scope()?;
         }
         filter::apply()
     };

@@ -8,15 +8,17 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags};
 
 use super::mounts::{self, Mounts, Name};
-use super::overlay;
 use crate::plan::{Failure, Plan, Step};
 
 /// The file in each mask, by which a program finds out that it runs in a view.
 pub const INSIDE: &str = "inside";
 
-/// Mounts an empty directory over every masked one, and over every other name of it.
+/// Mounts an empty directory or file over what is masked, and over every other name of it.
 pub(super) fn hide(plan: &Plan) -> Result<(), Failure> {
-    let masks: Vec<&Path> = plan.masks.iter().map(Path::new).collect();
+    let masked = plan.confine.iter().flat_map(|confine| &confine.masked).map(Path::new);
+    // A private directory may have taken it out of sight.
+    let masked = masked.filter(|path| path.symlink_metadata().is_ok());
+    let masks: Vec<&Path> = plan.masks.iter().map(Path::new).chain(masked).collect();
     let table = Mounts::read().map_err(Failure::at(Step::Masks))?;
     let mut names = Vec::new();
     for mask in &masks {
@@ -58,5 +60,5 @@ fn cover(mask: &OwnedFd, path: PathBuf) -> io::Result<()> {
     let mode = rustix::fs::fstat(mounts::open_path(&path)?)?.st_mode;
     let is_directory = FileType::from_raw_mode(mode) == FileType::Directory;
     let below = if is_directory { PathBuf::new() } else { PathBuf::from(INSIDE) };
-    overlay::attach_copy(mask, &Name { path, below })
+    mounts::attach_copy(mask, &Name { path, below })
 }

@@ -1,12 +1,14 @@
 //! Reads the table of mounts: where else a directory can be reached, and what is mounted below it.
+//! Mounts what is mounted nowhere yet.
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
 /// A row of `/proc/self/mountinfo`.
 #[derive(Debug)]
@@ -88,6 +90,21 @@ fn join(base: &Path, inner: &Path) -> PathBuf {
 pub(super) fn open_path(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
+}
+
+/// Mounts a copy of a mount, or of something in it, at another name.
+pub(super) fn attach_copy(mount: &OwnedFd, name: &Name) -> io::Result<()> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let copy = rustix::mount::open_tree(mount, &name.below, flags)?;
+    attach(&copy, &name.path)
+}
+
+/// Mounts something that is mounted nowhere yet.
+pub(super) fn attach(mount: impl AsFd, path: &Path) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    Ok(rustix::mount::move_mount(mount, c"", CWD, path, flags)?)
 }
 
 fn mount_id(handle: &OwnedFd) -> io::Result<u64> {

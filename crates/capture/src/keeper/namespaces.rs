@@ -5,15 +5,38 @@
 
 use std::fs;
 use std::io;
+use std::mem;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsRawFd as _;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::{Gid, Uid};
 use rustix::thread::UnshareFlags;
 
-/// Makes a user namespace and a mount namespace, and moves this process into them.
-pub(super) fn unshare() -> io::Result<()> {
+use crate::plan::Network;
+
+/// Makes a user namespace and a mount namespace, and a network namespace unless the network is
+/// shared, and moves this process into them.
+pub(super) fn unshare(network: Network) -> io::Result<()> {
+    let mut flags = UnshareFlags::NEWUSER | UnshareFlags::NEWNS;
+    if network == Network::Loopback {
+        flags |= UnshareFlags::NEWNET;
+    }
     // SAFETY: the descriptors stay shared, which is what the call would be unsafe for.
-    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER | UnshareFlags::NEWNS) }?)
+    Ok(unsafe { rustix::thread::unshare_unsafe(flags) }?)
+}
+
+/// Turns on the loopback interface of this process's own network namespace: netdevice(7).
+pub(super) fn turn_on_loopback() -> io::Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    // SAFETY: the structure is plain data, for which zeros are valid.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    request.ifr_name[..2].copy_from_slice(&[b'l' as libc::c_char, b'o' as libc::c_char]);
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the kernel reads one `ifreq`, which lives until the call returns.
+    let done =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Who this process is, as long as its ids are mapped.

@@ -1,18 +1,18 @@
 //! Makes the overlay and mounts it wherever the workspace can be reached.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::CWD;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags,
-};
+use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags};
 
+use super::confine;
 use super::mounts::{self, Mounts};
 use crate::plan::{Failure, Plan, Step};
 
-/// Makes the overlay and mounts it over the workspace, and over every other name of it.
+/// Makes the overlay, and what is read-only beside it, and mounts the overlay over the workspace and
+/// over every other name of it.
 pub(super) fn mount(plan: &Plan) -> Result<(), Failure> {
     let workspace = Path::new(&plan.workspace);
     let table = Mounts::read().map_err(Failure::at(Step::Mounts))?;
@@ -20,22 +20,23 @@ pub(super) fn mount(plan: &Plan) -> Result<(), Failure> {
         let detail = format!("`{}` is a mount, and no overlay can show it", point.display());
         return Err(Failure::new(Step::Mounts, detail));
     }
-    let names = table.other_names(workspace).map_err(Failure::at(Step::Mounts))?;
     // Handles from before the namespaces belong to other mounts, and the kernel refuses them.
     let open = |path| mounts::open_path(path).map_err(Failure::of(Step::Layers, path));
-    let point = open(workspace)?;
-    let copy = plan.copy.as_ref().map(|copy| open(Path::new(copy))).transpose()?;
-    let lower = copy.as_ref().unwrap_or(&point);
+    let lower = open(plan.copy.as_deref().map_or(workspace, Path::new))?;
     let upper = open(Path::new(&plan.upper))?;
     let work = open(Path::new(&plan.work))?;
     let layer = plan.layer.as_ref().map(|layer| open(Path::new(layer))).transpose()?;
-    let overlay = create(layer.as_ref(), lower, &upper, &work)?;
-    let attached =
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(&overlay, c"", &point, c"", attached)
-        .map_err(Failure::at(Step::Attach))?;
+    let overlay = create(layer.as_ref(), &lower, &upper, &work)?;
+    // The upper directory must be writable when the overlay is made, and a writable place that
+    // holds the workspace is one more name of it.
+    if let Some(confine) = &plan.confine {
+        confine::restrict(confine)?;
+    }
+    let table = Mounts::read().map_err(Failure::at(Step::Mounts))?;
+    let names = table.other_names(workspace).map_err(Failure::at(Step::Mounts))?;
+    mounts::attach(&overlay, workspace).map_err(Failure::at(Step::Attach))?;
     for name in names {
-        attach_copy(&overlay, &name).map_err(Failure::of(Step::Attach, &name.path))?;
+        mounts::attach_copy(&overlay, &name).map_err(Failure::of(Step::Attach, &name.path))?;
     }
     Ok(())
 }
@@ -89,21 +90,6 @@ fn reason(context: &OwnedFd) -> String {
         reasons.push(line.trim_end().to_owned());
     }
     reasons.join("; ")
-}
-
-/// Mounts a copy of a mount, or of something in it, at another name.
-pub(super) fn attach_copy(mount: &OwnedFd, name: &mounts::Name) -> io::Result<()> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_EMPTY_PATH;
-    let copy = rustix::mount::open_tree(mount, &name.below, flags)?;
-    attach(&copy, &name.path)
-}
-
-/// Mounts something that is mounted nowhere yet.
-pub(super) fn attach(mount: impl AsFd, path: &Path) -> io::Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    Ok(rustix::mount::move_mount(mount, c"", CWD, path, flags)?)
 }
 
 /// Makes the overlay forget what it remembers of names that are not in use, so that the command

@@ -6,8 +6,9 @@ use std::time::Instant;
 use capture::{Exit, Plan, Trial};
 use staging_core::{ApplyRequest, DiskOwner, ErrorKind, Selection, Timestamp};
 
+use super::confine::{confine, remark_scopes};
 use super::make_view::{is_foreign, make_view};
-use super::options::options;
+use super::options::settings;
 use super::run::{current, failure_of, general_rules, in_view, masks, settle, tracked};
 use super::text::count;
 use crate::args::{Exec, Global};
@@ -23,8 +24,13 @@ const NAMED_MAX: usize = 5;
 /// Greenroom failed before it began.
 pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<ExitCode, Failure> {
     let location = Location::find(global)?;
-    let options = options(global, &location)?;
+    let settings = settings(global, &location)?;
     let (masks, directory) = (masks(&location)?, current()?);
+    let confine = confine(&exec.confine, &settings, &location, &masks)?;
+    if confine.is_some() {
+        remark_scopes(console);
+    }
+    let options = settings.options;
     let owner = DiskOwner::open(options)?;
     super::import_first(&owner, console, false);
     let selection = check(&owner, exec)?;
@@ -41,6 +47,7 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
         masks,
         inside: "trial".to_owned(),
         directory: directory.into(),
+        confine,
     };
     let begun = Instant::now();
     let start = || {

@@ -10,6 +10,8 @@ mod commits;
 #[cfg(not(target_os = "linux"))]
 #[path = "commits_elsewhere.rs"]
 mod commits;
+#[cfg(target_os = "linux")]
+mod confine;
 mod context;
 mod diff;
 mod discard;

@@ -7,14 +7,15 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use capture::{
-    Bytes, CaptureError, Exit, Foreground, Machine, Plan, PrivateFiles, Remedy, Report,
+    Bytes, CaptureError, Confined, Exit, Foreground, Machine, Plan, PrivateFiles, Remedy, Report,
     SessionCapture, Survey, View, ViewError,
 };
 use staging_core::{DiskOwner, ErrorKind, Operation, Session, set_signature};
 
 use super::attend::Attendant;
+use super::confine::{confine, remark_scopes};
 use super::make_view::{is_foreign, make_view};
-use super::options::options;
+use super::options::settings;
 use crate::args::{Global, Run, ViewKind};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -37,9 +38,14 @@ const FOREIGN_MAX: usize = 10;
 /// Runs the command. The answer is its exit code, or 125 when Greenroom failed before it began.
 pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitCode, Failure> {
     let location = Location::find(global)?;
-    let mut options = options(global, &location)?;
-    options.owns_sessions = true;
+    let settings = settings(global, &location)?;
     let (masks, directory) = (masks(&location)?, current()?);
+    let confine = confine(&run.confine, &settings, &location, &masks)?;
+    if confine.is_some() {
+        remark_scopes(console);
+    }
+    let mut options = settings.options;
+    options.owns_sessions = true;
     let owner = DiskOwner::open(options)?;
     super::import_first(&owner, console, false);
     let session = owner.open_session(&label(run))?;
@@ -47,6 +53,7 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     let start = || {
         let view = match capture.live_view().map_err(failure_of)? {
             Some(identity) => {
+                check_joined(identity.confined, Confined::of(confine.as_ref()))?;
                 console.remark(&format!("{}: joins the view of its other command", session.id));
                 let workspace = location.root.clone().into();
                 View::join(identity, workspace, directory.into(), keeper()).map_err(no_view)?
@@ -67,6 +74,7 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
                     masks,
                     inside: session.id.to_string(),
                     directory: directory.into(),
+                    confine,
                 };
                 make_view(console, plan, run.view, &capture, is_foreign)?
             }
@@ -102,6 +110,21 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
         capture.remove_ended().map_err(failure_of)?;
     }
     done
+}
+
+/// A command that is to be confined cannot join a view that is less so.
+fn check_joined(view: Confined, wanted: Confined) -> Result<(), Failure> {
+    if view >= wanted {
+        return Ok(());
+    }
+    let missing = match wanted {
+        Confined::FilesAndNetwork => "--no-network",
+        Confined::Files | Confined::Not => "--confine",
+    };
+    let message = format!("the other command of this session runs without `{missing}`");
+    Err(Failure::new(ErrorKind::Busy, message)
+        .advise("Wait for its end, or give this command another session.")
+        .exits_with(125))
 }
 
 /// What a command in the view cannot change, unless it gets a copy, or what of it is not seen.
@@ -178,7 +201,8 @@ pub(super) fn advice(remedy: Remedy) -> &'static str {
              `--security-opt seccomp=unconfined`."
         }
         Remedy::RaiseLimit => {
-            "Raise the limits `user.max_user_namespaces` and `user.max_mnt_namespaces`."
+            "Raise the limits `user.max_user_namespaces`, `user.max_mnt_namespaces` and \
+             `user.max_net_namespaces`."
         }
         Remedy::Unmount => "Unmount what is mounted below the workspace, or use `--view copy`.",
         Remedy::MoveState => {
@@ -188,6 +212,9 @@ pub(super) fn advice(remedy: Remedy) -> &'static str {
             "Standard input, output and error must not be directories: redirect them."
         }
         Remedy::EndOther => "Another run of this session has just begun: start the command again.",
+        Remedy::NewerKernel => {
+            "The kernel is older than Linux 5.12: run the command without `--confine`."
+        }
         Remedy::Unknown => "`greenroom doctor` tries it on an empty directory.",
     }
 }

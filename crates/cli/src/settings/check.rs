@@ -10,7 +10,9 @@ use staging_core::{Digest, Hosting, StagingOptions, TrustedLibrary};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use self::Allowed::{AbsolutePath, Hash, Libraries, Strategy, Switch, Table, Text, Time, Whole};
+use self::Allowed::{
+    AbsolutePath, AbsolutePaths, Hash, Libraries, Strategy, Switch, Table, Text, Time, Whole,
+};
 use super::duration::parse_duration;
 use crate::nearest::nearest;
 
@@ -27,6 +29,10 @@ pub(crate) struct Settings {
     pub(crate) options: StagingOptions,
     /// Whether a command that does not ask may change files in an agent's environment.
     pub(crate) allows_yes_under_agents: bool,
+    /// Whether commands are confined that do not say otherwise.
+    pub(crate) confines: bool,
+    /// What stays writable when a command is confined, beside the usual places.
+    pub(crate) confine_write: Vec<PathBuf>,
     approves_by_elicitation: bool,
     elicitation_wait: Duration,
 }
@@ -37,6 +43,8 @@ impl Settings {
         Self {
             options,
             allows_yes_under_agents: false,
+            confines: false,
+            confine_write: Vec::new(),
             approves_by_elicitation: false,
             elicitation_wait: Duration::from_secs(5 * 60),
         }
@@ -63,6 +71,8 @@ enum Allowed<T: 'static> {
     Text(fn(&mut T, &str)),
     /// An absolute path.
     AbsolutePath(fn(&mut T, &Path)),
+    /// A list of absolute paths.
+    AbsolutePaths(fn(&mut T, Vec<PathBuf>)),
     /// A BLAKE3 digest.
     Hash(fn(&mut T, Digest)),
     /// A table with these keys.
@@ -92,6 +102,7 @@ const KEYS: &[Key<Settings>] = &[
     ("history", Table(&[("keep_for", Time(|to, time| to.options.history_keep_for = time))])),
     ("limits", Table(LIMITS)),
     ("mcp", Table(MCP)),
+    ("run", Table(RUN)),
 ];
 
 const DIFF: &[Key<Settings>] = &[
@@ -128,6 +139,12 @@ const LIMITS: &[Key<Settings>] = &[
 const MCP: &[Key<Settings>] = &[
     ("approve_by_elicitation", Switch(|to, is| to.approves_by_elicitation = is)),
     ("elicitation_wait", Time(|to, time| to.elicitation_wait = time)),
+];
+
+/// What commands in a view may change outside of the workspace.
+const RUN: &[Key<Settings>] = &[
+    ("confine", Switch(|to, is| to.confines = is)),
+    ("confine_write", AbsolutePaths(|to, paths| to.confine_write = paths)),
 ];
 
 const LIBRARY: &[Key<TrustedLibrary>] = &[
@@ -233,6 +250,15 @@ impl Found<'_> {
                 let path = Path::new(path.as_ref());
                 path.is_absolute().then(|| set(to, path))
             }
+            (AbsolutePaths(set), DeValue::Array(list)) => {
+                let path = |each: &Spanned<DeValue<'_>>| match each.get_ref() {
+                    DeValue::String(path) => Some(PathBuf::from(path.as_ref())),
+                    _ => None,
+                };
+                let paths: Option<Vec<PathBuf>> =
+                    list.iter().map(|each| path(each).filter(|path| path.is_absolute())).collect();
+                paths.map(|paths| set(to, paths))
+            }
             (Hash(set), DeValue::String(text)) => text.parse().ok().map(|digest| set(to, digest)),
             _ => None,
         };
@@ -331,6 +357,7 @@ fn in_words<T>(allowed: &Allowed<T>) -> String {
         Strategy(_) => "the name of a strategy, like \"histogram\"".to_owned(),
         Text(_) => "text".to_owned(),
         AbsolutePath(_) => "an absolute path".to_owned(),
+        AbsolutePaths(_) => "a list of absolute paths".to_owned(),
         Hash(_) => "the 64 hex digits of the library's BLAKE3 digest".to_owned(),
         Table(_) => "a table".to_owned(),
         Libraries(_) => "a list of tables".to_owned(),
@@ -425,6 +452,14 @@ mod tests {
     #[case::relative(
         "strategies = [{ path = \"x.so\" }]",
         "line 1, column 24: `strategies[1].path` is `\"x.so\"`; expected an absolute path"
+    )]
+    #[case::relative_in_a_list(
+        "[run]\nconfine_write = [\"/a\", \"b\"]",
+        "line 2, column 17: `run.confine_write` is `[\"/a\", \"b\"]`; expected a list of absolute paths"
+    )]
+    #[case::no_list_of_paths(
+        "run.confine_write = \"/a\"",
+        "`run.confine_write` is `\"/a\"`; expected a list of absolute paths"
     )]
     #[case::no_digest(
         "[[strategies]]\nblake3 = \"12\"",
