@@ -22,8 +22,13 @@ pub struct Fixture {
 impl Fixture {
     /// A workspace that is an empty git repository.
     pub fn new() -> Self {
-        let stage =
-            Self { dir: TempDir::with_prefix("greenroom-test-").expect("a temporary folder") };
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// The same below this directory.
+    pub fn new_in(directory: &Path) -> Self {
+        let dir = TempDir::with_prefix_in("greenroom-test-", directory);
+        let stage = Self { dir: dir.expect("a temporary folder") };
         for name in ["workspace", "state", "home", "config"] {
             fs::create_dir(stage.beside(name)).expect("the folder is new");
         }

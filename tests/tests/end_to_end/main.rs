@@ -1,5 +1,7 @@
 //! What a user sees of Greenroom, through the command and the Rust facade.
 
+#[cfg(target_os = "linux")]
+mod adversary;
 mod authors;
 mod closing;
 #[cfg(target_os = "linux")]
