@@ -108,7 +108,7 @@ impl Contestant {
                 Command::new(own)
                     .args(["--quiet", "--state-dir"])
                     .arg(folder.join("state"))
-                    .args(["session", "close", "bench"])
+                    .args(["session", "close", "bench", "--yes"])
                     .current_dir(tree),
             ),
             Way::Bubblewrap(_) | Way::Try(_) => {
