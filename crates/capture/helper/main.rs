@@ -96,7 +96,7 @@ mod linux {
     }
 
     fn probe(directory: &Path) -> Result<ExitCode, Box<dyn Error>> {
-        let found = capture::probe(directory, keeper());
+        let found = capture::probe(directory, None, keeper());
         found.map_err(|obstacle| -> Box<dyn Error> {
             let Failure { step, errno, .. } = obstacle.failure;
             format!("{step:?} {errno:?} {:?}", obstacle.remedy).into()

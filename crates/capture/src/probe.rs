@@ -106,24 +106,26 @@ impl Machine {
     }
 }
 
-/// Makes a view of an empty directory below `directory`, which should be the state directory, and
-/// ends it. `keeper` is as for [`View::start`].
+/// Makes a view of the workspace, or without one of an empty directory, and ends it. What the view
+/// needs is made below `directory`, which should be the state directory. `keeper` is as for
+/// [`View::start`].
 ///
 /// # Errors
 ///
 /// An [`Obstacle`] that names the step which the machine refuses. What was made below `directory` is
 /// removed in any case.
-pub fn probe(directory: &Path, keeper: Command) -> Result<(), Obstacle> {
-    let tried = attempt(directory, keeper);
+pub fn probe(directory: &Path, workspace: Option<&Path>, keeper: Command) -> Result<(), Obstacle> {
+    let tried = attempt(directory, workspace, keeper);
     tried.map_err(|failure| Obstacle { remedy: Machine::read().remedy(&failure), failure })
 }
 
-fn attempt(directory: &Path, keeper: Command) -> Result<(), Failure> {
+fn attempt(directory: &Path, workspace: Option<&Path>, keeper: Command) -> Result<(), Failure> {
     let failed = Failure::of(Step::Layers, directory);
     let place = tempfile::Builder::new().prefix("probe-").tempdir_in(directory).map_err(&failed)?;
     let state = place.path().join("state");
+    let empty = place.path().join("workspace");
     let plan = Plan {
-        workspace: place.path().join("workspace").into(),
+        workspace: workspace.unwrap_or(&empty).into(),
         upper: state.join("upper").into(),
         work: state.join("work").into(),
         layer: None,
@@ -133,7 +135,7 @@ fn attempt(directory: &Path, keeper: Command) -> Result<(), Failure> {
         directory: "/".into(),
         confine: None,
     };
-    let made = [&plan.workspace, state.as_os_str(), &plan.upper, &plan.work].into_iter();
+    let made = [empty.as_os_str(), state.as_os_str(), &plan.upper, &plan.work].into_iter();
     let made = made.map(|path| rustix::fs::mkdirat(CWD, Path::new(path), Mode::RWXU));
     made.collect::<Result<(), _>>().map_err(|errno| failed(io::Error::from(errno)))?;
     let view = View::start(&plan, keeper);

@@ -63,7 +63,7 @@ fn a_machine_that_allows_a_view_passes_and_nothing_stays() -> Outcome {
     let Some(fixture) = Fixture::new(&[])? else { return Ok(()) };
     let place = fixture.outside("probed");
     fs::create_dir(&place)?;
-    assert_eq!(probe(&place, keeper()), Ok(()));
+    assert_eq!(probe(&place, None, keeper()), Ok(()));
     assert_eq!(fs::read_dir(&place)?.count(), 0);
     Ok(())
 }
@@ -86,7 +86,8 @@ fn a_machine_without_namespaces_is_reported_with_its_step_and_nothing_stays() ->
 
 #[test]
 fn a_directory_that_cannot_be_written_is_reported() -> Outcome {
-    let obstacle = probe(std::path::Path::new("/proc"), keeper()).err().ok_or("it is no disk")?;
+    let obstacle =
+        probe(std::path::Path::new("/proc"), None, keeper()).err().ok_or("it is no disk")?;
     assert_eq!(obstacle.failure.step, Step::Layers);
     assert_eq!(obstacle.remedy, Remedy::Unknown);
     assert!(Machine::read().seccomp.is_some(), "every kernel with views reports it");

@@ -139,11 +139,12 @@ fn a_workspace_with_a_mount_below_it_is_copied() {
     fs::write(fixture.beside("volume").join("v"), "volume\n").expect("written");
     let script = "mount --bind ../volume data
         \"$GR\" run -- sh -c 'cat data/v; echo two >> f; echo two >> data/v'
+        \"$GR\" doctor | grep -c 'run: commands get a copy of the workspace: .*data. is a mount'
         cat f data/v; \"$GR\" apply --yes > /dev/null; cat f data/v";
     let Some(ran) = as_root(&fixture, script) else { return };
     let ran = ran.expect(0);
     let out = String::from_utf8_lossy(&ran.stdout);
-    assert_eq!(out, "volume\none\nvolume\none\ntwo\nvolume\n", "{}", ran.stderr);
+    assert_eq!(out, "volume\n1\none\nvolume\none\ntwo\nvolume\n", "{}", ran.stderr);
     for part in ["is a mount, and no overlay can show it", "not proposed: `data/v`"] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }

@@ -4,12 +4,15 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use capture::{CaptureError, Plan, SessionCapture, Step, Trial, View};
+use capture::{CaptureError, Obstacle, Plan, SessionCapture, Step, Trial, View};
 
 use super::run::{failure_of, keeper, no_view};
 use crate::args::ViewKind;
 use crate::console::Console;
 use crate::failure::Failure;
+
+/// Why a command gets a copy of what it could not write.
+const FOREIGN: &str = "its files belong to another user or group";
 
 /// What can hold a copy of the workspace.
 pub(super) trait Copies {
@@ -62,16 +65,13 @@ pub(super) fn make_view(
         ViewKind::Overlay => None,
         ViewKind::Copy => Some("as asked".to_owned()),
         ViewKind::Auto if copies.has_copy() => Some("as before".to_owned()),
-        ViewKind::Auto if is_foreign => {
-            Some("its files belong to another user or group".to_owned())
-        }
+        ViewKind::Auto if is_foreign => Some(FOREIGN.to_owned()),
         ViewKind::Auto => None,
     };
     let reason = match reason {
         Some(reason) => reason,
         None => match View::start(&plan, keeper()) {
             Ok(view) => return Ok(view),
-            // What is mounted below the workspace, or its file system, is in the way.
             Err(failure)
                 if kind == ViewKind::Auto
                     && matches!(failure.step, Step::Mounts | Step::Create) =>
@@ -92,6 +92,23 @@ pub(super) fn make_view(
     }
     plan.copy = Some(copies.directory().into());
     View::start(&plan, keeper()).map_err(no_view)
+}
+
+/// Why a command would get a copy of the workspace, if it would; `probe` makes a view of it.
+pub(super) fn copy_reason(
+    workspace: &Path,
+    probe: impl FnOnce() -> Result<(), Obstacle>,
+) -> Option<String> {
+    if is_foreign(workspace) {
+        return Some(FOREIGN.to_owned());
+    }
+    let failure = probe().err()?.failure;
+    needs_copy(&failure).then_some(failure.detail)
+}
+
+/// Whether what is mounted below the workspace, or its file system, is in the way.
+fn needs_copy(failure: &capture::Failure) -> bool {
+    matches!(failure.step, Step::Mounts | Step::Create)
 }
 
 /// Whether the root of the workspace belongs to another user or group than this process, so that a
