@@ -16,7 +16,7 @@
 //!
 //! [`SessionCapture`] does all of this for a session: it keeps the snapshot and the ignore rules
 //! ([`Rules`]) beside the upper directory, and stages what has changed since the last import. It also
-//! stages what a [`Copy`] of the workspace has changed, or an overlay of another program.
+//! stages what a [`Copy`](struct@Copy) of the workspace has changed, or an overlay of another program.
 //! [`Trial`] is a view of what is pending, whose writes are thrown away. [`probe`] finds out whether a
 //! machine allows a view.
 //!
