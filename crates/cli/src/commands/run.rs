@@ -51,12 +51,19 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     let session = owner.open_session(&label(run))?;
     let capture = SessionCapture::of(&owner, session.id);
     let start = || {
-        let view = match capture.live_view().map_err(failure_of)? {
+        let joined = match capture.live_view().map_err(failure_of)? {
             Some(identity) => {
                 check_joined(identity.confined, Confined::of(confine.as_ref()))?;
-                console.remark(&format!("{}: joins the view of its other command", session.id));
                 let workspace = location.root.clone().into();
-                View::join(identity, workspace, directory.into(), keeper()).map_err(no_view)?
+                // Its keeper may just be ending.
+                View::join(identity, workspace, directory.clone().into(), keeper()).ok()
+            }
+            None => None,
+        };
+        let view = match joined {
+            Some(view) => {
+                console.remark(&format!("{}: joins the view of its other command", session.id));
+                view
             }
             None => {
                 let tracked = tracked(console, &location.root);
