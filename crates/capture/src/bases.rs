@@ -27,6 +27,10 @@ pub(crate) trait Bases {
         lower: Option<&Stat>,
         state: Option<Fingerprint>,
     ) -> Result<Proven>;
+
+    /// Whether the user has changed what is proven to be what the change was made from, so that both
+    /// have changed it.
+    fn is_edited(&self, path: &RelPath, lower: Option<&Stat>) -> bool;
 }
 
 /// What a change was made from.
@@ -102,6 +106,12 @@ impl Bases for ViewBases<'_> {
             Verdict::Stale => Proven::Unknown,
         })
     }
+
+    fn is_edited(&self, path: &RelPath, lower: Option<&Stat>) -> bool {
+        let path = path.as_bytes();
+        let is_directory = lower.is_some_and(|lower| lower.kind == Kind::Directory);
+        self.seen.is_renewed(path) || self.seen.get(path) != lower && !is_directory
+    }
 }
 
 /// What a commit has at a path.
@@ -165,6 +175,11 @@ impl Bases for CopyBases<'_, '_> {
             }
         };
         Ok(if content == state { Proven::Unchanged } else { Proven::From(content) })
+    }
+
+    /// Only the start of a view is recorded.
+    fn is_edited(&self, _: &RelPath, _: Option<&Stat>) -> bool {
+        false
     }
 }
 

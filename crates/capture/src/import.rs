@@ -84,6 +84,8 @@ pub(crate) struct Found {
     pub(crate) changed: BTreeMap<RelPath, Last>,
     /// Paths at which only the workspace has changed.
     pub(crate) unchanged: BTreeSet<RelPath>,
+    /// Paths that the user has changed before the change was made.
+    pub(crate) edited: Vec<RelPath>,
     pub(crate) not_proposed: NotProposedPaths,
     pub(crate) unsettled: Vec<RelPath>,
     held_bytes: u64,
@@ -178,7 +180,12 @@ impl Importer<'_> {
                     return Ok(());
                 }
             },
-            Proven::Made(stamp) => Proof::Made(stamp),
+            Proven::Made(stamp) => {
+                if self.bases.is_edited(path, lower.as_ref()) {
+                    self.found.edited.push(path.clone());
+                }
+                Proof::Made(stamp)
+            }
             Proven::From(content) => Proof::OneOf(earlier().chain([content]).collect()),
             Proven::Unknown => Proof::OneOf(earlier().collect()),
         };

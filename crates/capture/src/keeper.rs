@@ -12,6 +12,7 @@ mod masks;
 mod mounts;
 pub(crate) mod namespaces;
 mod overlay;
+mod pins;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -211,6 +212,7 @@ fn make(channel: &mut Channel, parent: u32, plan: &Plan) -> Result<Entered, Fail
     tie_to(parent).map_err(Failure::at(Step::Keeper))?;
     let outwards = MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM;
     rustix::mount::mount_change("/", outwards).map_err(Failure::at(Step::Propagation))?;
+    pins::pin(plan)?;
     overlay::mount(plan)?;
     masks::hide(plan)?;
     enter(&plan.directory)?;

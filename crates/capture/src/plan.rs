@@ -166,6 +166,8 @@ pub enum Step {
     Map,
     /// Keeping mounts of the view out of the namespace outside.
     Propagation,
+    /// Keeping the directories above the workspace and the masks at their paths.
+    Pins,
     /// Reading the table of mounts. A mount below the workspace is refused: no overlay can hold it.
     Mounts,
     /// Opening the directories of the overlay, or making those of a probe.
@@ -195,6 +197,7 @@ impl Step {
             Self::Network => "turn on the loopback interface",
             Self::Map => "map the user to itself",
             Self::Propagation => "separate the mounts of the view",
+            Self::Pins => "keep directories at their paths",
             Self::Mounts => "show what is mounted below the workspace",
             Self::Layers => "open the directories of the overlay",
             Self::Create => "make the overlay",

@@ -84,6 +84,7 @@ impl Machine {
             Step::Namespaces
             | Step::Map
             | Step::Propagation
+            | Step::Pins
             | Step::Layers
             | Step::Create
             | Step::Attach
@@ -91,7 +92,7 @@ impl Machine {
             {
                 Remedy::AllowInAppArmor
             }
-            Step::Namespaces | Step::Propagation | Step::Create | Step::Attach
+            Step::Namespaces | Step::Propagation | Step::Pins | Step::Create | Step::Attach
                 if denied && self.seccomp == Some(2) =>
             {
                 Remedy::LiftFilter

@@ -41,6 +41,9 @@ pub struct Report {
     pub imported: Imported,
     /// What cannot be proposed, by its path, and why.
     pub not_proposed: Vec<(String, &'static str)>,
+    /// Files that the user has changed while the command ran, and the command after that: what the
+    /// command had read before may be in its version.
+    pub edited: Vec<RelPath>,
     /// Files that are still being written; a later import has them.
     pub unsettled: Vec<RelPath>,
 }
@@ -374,7 +377,8 @@ impl<'l> SessionCapture<'l> {
         });
         let withdrawn: Vec<Gone> = withdrawn.collect();
         let unsettled = std::mem::take(&mut found.unsettled);
-        let mut report = Report { unsettled, ..Report::default() };
+        let edited = std::mem::take(&mut found.edited);
+        let mut report = Report { unsettled, edited, ..Report::default() };
         // A path that is recorded in vain is withdrawn in vain; one that is missing would stay pending
         // for ever.
         if found.changed.keys().any(|path| !last.contains_key(path)) {

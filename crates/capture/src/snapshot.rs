@@ -49,6 +49,12 @@ impl Snapshot {
         self.get(path).filter(|stat| is_settled(stat) || self.renewed.contains(path))
     }
 
+    /// Whether what was seen at `path` was replaced.
+    #[must_use]
+    pub fn is_renewed(&self, path: &[u8]) -> bool {
+        self.renewed.contains(path)
+    }
+
     /// Replaces what was seen at `path` by what was there later, read a tick of the clock after it
     /// had last changed; none for nothing. [`encode`](Self::encode) does not keep that it is settled.
     pub fn renew(&mut self, path: &[u8], stat: Option<Stat>) {

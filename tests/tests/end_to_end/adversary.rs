@@ -111,7 +111,7 @@ const ATTEMPTS: &[Attempt] = &[
     held(r#"cd /; umount -l "$W"; cd "$W"; echo x > escaped"#),
     held(r#"unshare -Urm sh -c 'umount -l "$W"; echo x > "$W/escaped"'"#),
     held(
-        r#"unshare -Urm sh -c 'mkdir -p /tmp/m$$; mount --bind "$W" /tmp/m$$; echo x > /tmp/m$$/escaped'"#,
+        r#"export M=/tmp/m$$; mkdir $M; unshare -Urm sh -c 'mount --bind "$W" $M; echo x > $M/escaped'; rm -f $M/escaped; rmdir $M"#,
     ),
     held(r#"echo x > "/proc/$V/root$W/escaped""#),
     held(r#"echo x > "/proc/$V/cwd/escaped""#),
@@ -123,6 +123,13 @@ const ATTEMPTS: &[Attempt] = &[
     held(r#"nsenter -t $V -m sh -c 'echo x > "$W/escaped"'"#),
     Attempt(r#"echo x >> "$O/twin""#, &[Reached::Workspace], &[]),
     held(r#"mv "$W" "$W.old"; rmdir "$W""#),
+    held(
+        r#"D=$(dirname "$S"); perl -e 'exit !rename $ARGV[0], "$ARGV[0].moved"' "$D" && mkdir -p "$S""#,
+    ),
+    held(
+        r#"D=$(dirname "$S"); unshare -Urm perl -e 'exit !rename $ARGV[0], "$ARGV[0].moved"' "$D" && mkdir -p "$S""#,
+    ),
+    held(r#"rmdir "$S"; mv -T "$S" "$S.moved" && mkdir "$S""#),
     // Other places.
     Attempt(r#"echo x > "$O/escaped""#, &[Outside], &[]),
     Attempt(r#"echo x >> "$O/file""#, &[Outside], &[]),
@@ -152,7 +159,7 @@ const ATTEMPTS: &[Attempt] = &[
         &[],
     ),
     Attempt(
-        r#"unshare -Urm sh -c 'mkdir -p /tmp/n$$; mount --rbind "$O" /tmp/n$$; mount -o remount,bind,rw /tmp/n$$; echo x > /tmp/n$$/escaped'"#,
+        r#"export N=/tmp/n$$; mkdir $N; unshare -Urm sh -c 'mount --rbind "$O" $N; mount -o remount,bind,rw $N; echo x > $N/escaped'; rmdir $N"#,
         &[Outside],
         &[],
     ),

@@ -282,6 +282,8 @@ fn an_edit_of_the_user_is_never_lost(
     assert_eq!(fixture.read("f"), b"one\nuser\n", "the run changes no file");
     let found_stale = ran.stderr.contains("stale: `f`");
     let is_stale = is_stale.unwrap_or(found_stale);
+    let found_edited = ran.stderr.contains("you changed `f` while the command ran");
+    assert_eq!(found_edited, !found_stale, "each edit is reported: {}", ran.stderr);
     assert_eq!(found_stale, is_stale, "{}", ran.stderr);
     let status = fixture.status();
     if is_stale {
@@ -422,6 +424,8 @@ fn a_change_that_is_made_from_what_the_user_saved_meanwhile_is_pending(
     }
     let ran = agent.end().expect(0);
     assert!(!ran.stderr.contains("stale"), "{}", ran.stderr);
+    let edited = format!("you changed `{name}` while the command ran");
+    assert!(ran.stderr.contains(&edited), "{}", ran.stderr);
     assert_eq!(pending(&fixture.status()), [patch]);
     fixture.run(["apply", "--yes"]).expect(0);
     if patch.starts_with("modify") {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use landlock::{ABI, Access as _, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, Scope};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use super::mounts;
 use crate::plan::{Confine, Failure, Step};
@@ -21,7 +21,7 @@ use crate::plan::{Confine, Failure, Step};
 pub(super) fn restrict(confine: &Confine) -> Result<(), Failure> {
     let mut places: Vec<(PathBuf, OwnedFd)> = Vec::new();
     for path in confine.writable.iter().map(PathBuf::from) {
-        match clone(&path) {
+        match mounts::copy(&path) {
             Ok(tree) => places.push((path, tree)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Failure::of(Step::Confine, &path)(error)),
@@ -39,15 +39,6 @@ pub(super) fn restrict(confine: &Confine) -> Result<(), Failure> {
         placed.map_err(Failure::of(Step::Confine, &path))?;
     }
     Ok(())
-}
-
-/// Copies a mount, or what of it is below a path, with all that is mounted there.
-fn clone(path: &Path) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_RECURSIVE
-        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
-    Ok(rustix::mount::open_tree(CWD, path, flags)?)
 }
 
 /// Makes an empty file system in memory for the user alone.

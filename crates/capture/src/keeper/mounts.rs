@@ -92,6 +92,15 @@ pub(super) fn open_path(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
 }
 
+/// Copies a mount, or what of it is below a path, with all that is mounted there.
+pub(super) fn copy(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    Ok(rustix::mount::open_tree(CWD, path, flags)?)
+}
+
 /// Mounts a copy of a mount, or of something in it, at another name.
 pub(super) fn attach_copy(mount: &OwnedFd, name: &Name) -> io::Result<()> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use capture::{SessionCapture, View, Watch};
+use capture::{Report, SessionCapture, View, Watch};
 use staging_core::{DiskOwner, RelPath, SessionId};
 
 use super::run::failure_of;
@@ -34,8 +34,10 @@ pub(super) struct Attendant<'a> {
     /// What the user may have changed, and when the view is refreshed for it.
     changed: BTreeSet<Vec<u8>>,
     refresh_at: Option<Instant>,
-    /// The files that became stale, to be reported at the end.
+    /// The files that became stale, and those that the user and the command have changed, to be
+    /// reported at the end.
     unproven: BTreeSet<RelPath>,
+    edited: BTreeSet<RelPath>,
 }
 
 impl<'a> Attendant<'a> {
@@ -58,12 +60,16 @@ impl<'a> Attendant<'a> {
             changed: BTreeSet::new(),
             refresh_at: None,
             unproven: BTreeSet::new(),
+            edited: BTreeSet::new(),
         }
     }
 
-    /// The files whose patches were stale from the start.
-    pub(super) fn into_unproven(self) -> BTreeSet<RelPath> {
-        self.unproven
+    /// Adds what earlier imports have found to the last one's report.
+    pub(super) fn complete(mut self, report: &mut Report) {
+        self.unproven.extend(std::mem::take(&mut report.imported.unproven));
+        self.edited.extend(std::mem::take(&mut report.edited));
+        report.edited = self.edited.difference(&self.unproven).cloned().collect();
+        report.imported.unproven = self.unproven.into_iter().collect();
     }
 
     /// Becomes readable when the user changes something.
@@ -151,7 +157,10 @@ impl<'a> Attendant<'a> {
             .map_err(Failure::from)
             .and_then(|_| self.capture.import().map_err(failure_of));
         match kept {
-            Ok(report) => self.unproven.extend(report.imported.unproven),
+            Ok(report) => {
+                self.unproven.extend(report.imported.unproven);
+                self.edited.extend(report.edited);
+            }
             Err(failure) => tracing::warn!(error = failure.message, "staged again later"),
         }
     }

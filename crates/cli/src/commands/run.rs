@@ -99,11 +99,9 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
         report
     });
     let private = capture.private_files().map_err(failure_of)?;
-    let mut unproven = attendant.into_unproven();
     let done = ended.and_then(|(exit, mut report)| {
         if let Ok(report) = &mut report {
-            unproven.extend(std::mem::take(&mut report.imported.unproven));
-            report.imported.unproven = unproven.into_iter().collect();
+            attendant.complete(report);
         }
         summarise(console, &owner, &session, report, &private)?;
         Ok(ExitCode::from(exit.code()))
@@ -243,10 +241,18 @@ pub(super) fn settle(console: &Console, view: &mut View) -> bool {
     }
 }
 
-/// The directories that the command must not reach: the states of all workspaces, also those in the
-/// usual place when another one is used, and the user's configuration. The ones that are in use are
-/// created where they are missing, because the command could create them.
+/// Creates directories that only the user can read, with those above them.
 #[allow(clippy::disallowed_methods, reason = "the user's own directories, outside of a workspace")]
+fn private_directories() -> std::fs::DirBuilder {
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true);
+    builder
+}
+
+/// The directories that the command must not reach: the states of all workspaces, also those in the
+/// usual place when another one is used, and the user's configuration. They are created where they are
+/// missing, because the command could create them.
 pub(super) fn masks(location: &Location) -> Result<Vec<OsString>, Failure> {
     let config = location.config_file.as_deref().and_then(Path::parent);
     let mut masks: Vec<OsString> = Vec::new();
@@ -254,12 +260,14 @@ pub(super) fn masks(location: &Location) -> Result<Vec<OsString>, Failure> {
         let failed = |source| {
             Failure::io(format_args!("cannot create the directory {}", shown(directory)), &source)
         };
-        let mut builder = std::fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.recursive(true).create(directory).map_err(failed)?;
+        private_directories().create(directory).map_err(failed)?;
         masks.push(dunce::canonicalize(directory).map_err(failed)?.into());
     }
-    let usual = usual_states().and_then(|usual| dunce::canonicalize(usual).ok());
+    let usual = usual_states().and_then(|usual| {
+        // Where it cannot be created, the command cannot do it either.
+        let _ = private_directories().create(&usual);
+        dunce::canonicalize(usual).ok()
+    });
     let usual = usual.filter(|usual| !location.root.starts_with(usual)).map(OsString::from);
     masks.extend(usual.filter(|usual| !masks.contains(usual)));
     Ok(masks)
@@ -416,6 +424,12 @@ fn summarise(
 /// What an import could not stage.
 pub(crate) fn report_rest(console: &Console, report: &Report) {
     report_not_proposed(console, report);
+    for path in &report.edited {
+        console.remark(&format!(
+            "you changed `{path}` while the command ran, and the command changed it after that: check \
+             that the patch keeps your lines"
+        ));
+    }
     let imported = &report.imported;
     for path in &imported.unproven {
         console.remark(&format!(
