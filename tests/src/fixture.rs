@@ -38,6 +38,19 @@ impl Fixture {
         stage
     }
 
+    /// A workspace in which a command can run in a view of this kind; none, visibly, where this machine
+    /// refuses that.
+    pub fn with_view(kind: &str) -> Option<Self> {
+        let fixture = Self::new();
+        let ran = fixture.run(["run", "--view", kind, "--", "true"]);
+        if ran.code == Some(125) {
+            println!("skipped: {}", ran.stderr);
+            return None;
+        }
+        ran.expect(0);
+        Some(fixture)
+    }
+
     /// The workspace's root, canonical.
     pub fn workspace(&self) -> PathBuf {
         self.beside("workspace")

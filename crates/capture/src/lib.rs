@@ -57,9 +57,13 @@ mod keeper;
 #[cfg(target_os = "linux")]
 mod last_view;
 #[cfg(target_os = "linux")]
+mod live;
+#[cfg(target_os = "linux")]
 mod mirror;
 #[cfg(target_os = "linux")]
 mod plan;
+#[cfg(target_os = "linux")]
+mod private_files;
 #[cfg(target_os = "linux")]
 mod private_git;
 #[cfg(target_os = "linux")]
@@ -108,6 +112,8 @@ pub use keeper::{INSIDE, can_scope, keep};
 #[cfg(target_os = "linux")]
 pub use plan::{Confine, Confined, Failure, Network, Plan, Step};
 #[cfg(target_os = "linux")]
+pub use private_files::PrivateFiles;
+#[cfg(target_os = "linux")]
 pub use private_git::PrivateRefs;
 #[cfg(target_os = "linux")]
 pub use probe::{Machine, Obstacle, Remedy, probe};
@@ -117,7 +123,7 @@ pub use processes::{Identity, Process, survivors};
 pub use renew::Again;
 pub use rules::{Private, ReadFile, Rules};
 #[cfg(target_os = "linux")]
-pub use session::{PrivateFiles, Report, SessionCapture, import_all};
+pub use session::{Report, SessionCapture, import_all};
 pub use snapshot::{FormatError, Snapshot};
 pub use stat::{Kind, Stat, TICK_NANOS, Timestamp};
 #[cfg(target_os = "linux")]

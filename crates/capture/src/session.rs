@@ -25,14 +25,13 @@ use crate::import::{Found, Importer, LastImport, clocks, read_beneath, sorted};
 use crate::last_view;
 use crate::mirror::mirror;
 use crate::processes::{Identity, Process};
-use crate::renew::{self, Again, Renewal, Renewed};
+use crate::renew::{self, Renewed};
 use crate::rules::{Private, Rules};
 use crate::snapshot::Snapshot;
-use crate::stat::{Kind, Timestamp};
+use crate::stat::Timestamp;
 use crate::survey::{Survey, now, survey};
 use crate::upper::read_upper;
-use crate::walk::{self, stat_beneath};
-use crate::watch::Watch;
+use crate::walk::{self};
 
 /// What an import has found.
 #[derive(Debug, Default)]
@@ -46,19 +45,6 @@ pub struct Report {
     pub edited: Vec<RelPath>,
     /// Files that are still being written; a later import has them.
     pub unsettled: Vec<RelPath>,
-}
-
-/// What stays in the capture and is not proposed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PrivateFiles {
-    /// How many ignored files were written or removed.
-    pub files: u64,
-    /// The bytes of those that were written.
-    pub bytes: u64,
-    /// Ignored files that are in the workspace too and that were changed or removed, at most ten.
-    pub changed: Vec<String>,
-    /// Whether something was written in a directory of git.
-    pub git: bool,
 }
 
 /// The capture of a session.
@@ -140,12 +126,6 @@ impl<'l> SessionCapture<'l> {
         Ok(found)
     }
 
-    /// Whether the session's views show a copy of the workspace.
-    #[must_use]
-    pub fn has_copy(&self) -> bool {
-        self.dir.copy().is_dir()
-    }
-
     /// Makes or renews the copy of the workspace that the session's views show from now on, and
     /// returns what cannot be read. It follows [`prepare`](Self::prepare), whose snapshot proves what
     /// is copied.
@@ -156,92 +136,6 @@ impl<'l> SessionCapture<'l> {
     pub fn copy_workspace(&self) -> Result<Vec<String>> {
         let _lock = self.dir.lock()?;
         copy_workspace(&self.dir, &self.layer.options().workspace)
-    }
-
-    /// The view in which another command of the session runs, for [`View::join`](crate::View::join).
-    ///
-    /// # Errors
-    /// An error of the state directory, or of reading `/proc`.
-    pub fn live_view(&self) -> Result<Option<Identity>> {
-        last_view::live(&self.dir)
-    }
-
-    /// Watches what the user changes in the workspace from now on.
-    ///
-    /// # Errors
-    /// An error of the state directory, or the system has no watch left at all.
-    pub fn watch(&self) -> Result<Watch> {
-        let (seen, rules) = (self.seen()?, self.read("rules")?.unwrap_or_default());
-        let workspace = &self.layer.options().workspace;
-        Watch::start(workspace, &seen, rules).map_err(failed("watch", workspace))
-    }
-
-    /// Records the view that was made or joined, before a command runs in it.
-    ///
-    /// # Errors
-    /// An error of the state directory.
-    pub fn record(&self, identity: Identity) -> Result<()> {
-        let _lock = self.dir.lock()?;
-        last_view::record(&self.dir, identity)
-    }
-
-    /// Records that a keeper has ended what it started. The view is over unless others have joined it.
-    ///
-    /// # Errors
-    /// An error of the state directory, or of reading `/proc`.
-    pub fn record_end(&self, identity: Identity) -> Result<()> {
-        let _lock = self.dir.lock()?;
-        let is_other = |process: &Process| process.id != identity.keeper;
-        if self.processes()?.iter().any(is_other) {
-            return Ok(());
-        }
-        last_view::record_end(&self.dir)
-    }
-
-    /// Whether the session's commands have written one of these paths. An [`import`](Self::import) has
-    /// to come before the view is [refreshed](crate::View::refresh) then: the view forgets what their
-    /// copies were made from.
-    ///
-    /// # Errors
-    /// An error of the state directory.
-    pub fn has_written(&self, paths: &BTreeSet<Vec<u8>>) -> Result<bool> {
-        let upper = open(&self.dir.upper())?;
-        for path in paths {
-            let found = stat_beneath(upper.as_fd(), path);
-            if found.map_err(failed("read", &self.dir.upper()))?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Takes note of what the view shows of paths that the user may have changed. The view should have
-    /// been [refreshed](crate::View::refresh) just before.
-    ///
-    /// # Errors
-    /// An error of the state directory or the workspace. Changes of these paths may be stale then.
-    pub fn renew(&self, view: Identity, changed: BTreeSet<Vec<u8>>) -> Result<Again> {
-        let Some(_lock) = self.dir.try_lock()? else {
-            return Ok(Again { soon: changed, ..Again::default() });
-        };
-        let workspace = &self.layer.options().workspace;
-        let Some(shown) = view_root(&view, workspace) else { return Ok(Again::default()) };
-        let (root, upper) = (open(workspace)?, open(&self.dir.upper())?);
-        let mut renewal = Renewal {
-            root: root.as_fd(),
-            upper: upper.as_fd(),
-            shown: shown.as_fd(),
-            renewed: Renewed::new(),
-            again: Again::default(),
-        };
-        renewal.collect(&changed, || self.seen())?;
-        let Renewal { renewed, again, .. } = renewal;
-        if !renewed.is_empty() {
-            let mut all: Renewed = self.read(renew::FILE)?.unwrap_or_default();
-            all.extend(renewed);
-            self.write(renew::FILE, &all)?;
-        }
-        Ok(again)
     }
 
     /// Stages what the session's commands have changed since the last import. Does nothing for a
@@ -290,36 +184,6 @@ impl<'l> SessionCapture<'l> {
         next.import()
     }
 
-    /// Counts what stays in the capture.
-    ///
-    /// # Errors
-    /// An error of the state directory or the workspace.
-    pub fn private_files(&self) -> Result<PrivateFiles> {
-        let mut rules = Private::new(self.read("rules")?.unwrap_or_default());
-        let upper = open(&self.dir.upper())?;
-        let root = open(&self.layer.options().workspace)?;
-        let mut found = PrivateFiles::default();
-        let entries = read_upper(upper.as_fd(), &mut |_, _| false);
-        for (path, entry) in entries.map_err(failed("read", &self.dir.upper()))? {
-            let kind = entry.stat.kind;
-            if kind == Kind::Directory || !rules.is_private(&path, kind) {
-                continue;
-            }
-            if path.split(|byte| *byte == b'/').any(|name| name == b".git") {
-                found.git = true;
-                continue;
-            }
-            found.files += 1;
-            found.bytes += if kind == Kind::File { entry.stat.size } else { 0 };
-            if found.changed.len() < 10 {
-                let lower = stat_beneath(root.as_fd(), &path);
-                let lower = lower.map_err(failed("read", &self.layer.options().workspace))?;
-                found.changed.extend(lower.map(|_| escape_bytes(&path)));
-            }
-        }
-        Ok(found)
-    }
-
     /// Imports, and returns what was seen with the paths that are in the upper directory; nothing
     /// where no view was ever prepared.
     #[allow(clippy::type_complexity, reason = "a pair for one caller")]
@@ -337,7 +201,7 @@ impl<'l> SessionCapture<'l> {
         let (changes, mut not_proposed) = sorted(Changes::new(&entries, &seen));
         // What of it has changed since the last import, with the proof of each change.
         // A view of a copy has the inodes of the copy, which prove nothing.
-        let view = last_view::live(&self.dir)?.filter(|_| !self.has_copy());
+        let view = last_view::live(&self.dir)?.filter(|_| !self.dir.has_copy());
         let view = view.and_then(|view| view_root(&view, workspace));
         let view = view.as_ref().map(|view| view.as_fd());
         let bases = ViewBases { seen: &seen, view, clocks: clocks(&root, &upper) };
@@ -400,7 +264,7 @@ impl<'l> SessionCapture<'l> {
 
     /// What the workspace was when the command began, or was later before the command changed it. A
     /// snapshot that is lost or damaged proves nothing.
-    fn seen(&self) -> Result<Snapshot> {
+    pub(crate) fn seen(&self) -> Result<Snapshot> {
         let seen = self.dir.read("seen")?.and_then(|bytes| Snapshot::decode(&bytes).ok());
         let mut seen = seen.unwrap_or_else(|| Snapshot::new(Timestamp::default(), []));
         for (path, stat) in self.read::<Renewed>(renew::FILE)?.unwrap_or_default() {
@@ -449,7 +313,7 @@ pub(crate) fn copy_workspace(dir: &CaptureDir, workspace: &Path) -> Result<Vec<S
 }
 
 /// The workspace as a view shows it, whose keeper lives.
-fn view_root(identity: &Identity, workspace: &Path) -> Option<OwnedFd> {
+pub(crate) fn view_root(identity: &Identity, workspace: &Path) -> Option<OwnedFd> {
     let below = workspace.strip_prefix("/").ok()?;
     let path = Path::new("/proc").join(identity.keeper.to_string()).join("root").join(below);
     open(&path).ok()

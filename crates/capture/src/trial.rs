@@ -64,12 +64,6 @@ impl<'l> Trial<'l> {
         Ok(trial)
     }
 
-    /// Whether its views show a copy of the workspace.
-    #[must_use]
-    pub fn has_copy(&self) -> bool {
-        self.dir.copy().is_dir()
-    }
-
     /// Makes or renews the copy of the workspace that its views show from now on, and returns what
     /// cannot be read.
     ///

@@ -81,6 +81,11 @@ impl CaptureDir {
         self.path.join("copy")
     }
 
+    /// Whether a view has shown a copy.
+    pub fn has_copy(&self) -> bool {
+        self.copy().is_dir()
+    }
+
     /// Creates the directory of a copy, where there is none.
     ///
     /// # Errors

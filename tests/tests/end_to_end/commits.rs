@@ -7,19 +7,12 @@ use end_to_end::{Fixture, Ran, git};
 use rstest::rstest;
 use serde_json::Value;
 
-/// A workspace with a commit, in which a command can run; none, visibly, where this machine refuses
-/// that.
+/// A workspace with a commit, in which a command can run; none where this machine refuses that.
 fn fixture() -> Option<Fixture> {
-    let fixture = Fixture::new();
+    let fixture = Fixture::with_view("auto")?;
     fixture.write("a", "one\n");
     git(&fixture.workspace(), &["add", "."]);
     commit(&fixture.workspace());
-    let ran = fixture.run(["run", "--", "true"]);
-    if ran.code == Some(125) {
-        println!("skipped: {}", ran.stderr);
-        return None;
-    }
-    ran.expect(0);
     Some(fixture)
 }
 

@@ -10,18 +10,6 @@ use end_to_end::{Fixture, Ran, git, spawn};
 use rstest::rstest;
 use serde_json::Value;
 
-/// A workspace in which a command can run; none, visibly, where this machine refuses that.
-fn fixture() -> Option<Fixture> {
-    let fixture = Fixture::new();
-    let ran = fixture.run(["run", "--", "true"]);
-    if ran.code == Some(125) {
-        println!("skipped: {}", ran.stderr);
-        return None;
-    }
-    ran.expect(0);
-    Some(fixture)
-}
-
 fn shell(fixture: &Fixture, script: &str) -> Ran {
     fixture.run(["run", "--session", "agent", "--", "sh", "-c", script])
 }
@@ -84,7 +72,7 @@ fn tick() {
 
 #[test]
 fn what_a_shell_writes_is_staged_and_the_disk_is_as_it_was() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     for (name, content) in
         [(".gitignore", "target/\n"), ("a", "one\n"), ("b", "one\n"), ("d/e/f", "one\n"), ("m", "")]
     {
@@ -142,14 +130,14 @@ fn what_a_shell_writes_is_staged_and_the_disk_is_as_it_was() {
 #[case::not_found(&["no-such-program"], 127)]
 #[case::not_executable(&["./file"], 126)]
 fn the_exit_code_is_the_command_s(#[case] command: &[&str], #[case] code: i32) {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("file", "no program");
     fixture.run([&["run", "--"], command].concat()).expect(code);
 }
 
 #[test]
 fn a_session_goes_on_where_its_last_command_ended() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write(".gitignore", "cache\n");
     fixture.write("f", "one\n");
     shell(&fixture, "echo two >> f; echo kept > cache; echo new > n").expect(0);
@@ -166,7 +154,7 @@ fn a_session_goes_on_where_its_last_command_ended() {
 
 #[test]
 fn a_command_that_writes_nothing_leaves_nothing_pending() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     shell(&fixture, "touch f; chmod 600 f; chmod 644 f; exec 3<> f; echo x > t; rm t").expect(0);
     let status = fixture.run(["status", "--json"]).expect(0);
@@ -176,7 +164,7 @@ fn a_command_that_writes_nothing_leaves_nothing_pending() {
 
 #[test]
 fn an_ignore_rule_of_the_command_hides_nothing() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("src/f", "one\n");
     shell(&fixture, "echo 'src/' > .gitignore; echo two >> src/f; echo two > src/new").expect(0);
     let status = fixture.status();
@@ -185,7 +173,7 @@ fn an_ignore_rule_of_the_command_hides_nothing() {
 
 #[test]
 fn nothing_inside_decides_or_reaches_the_state() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     fixture.propose("f", "proposed\n");
     let greenroom = end_to_end::greenroom_binary();
@@ -207,7 +195,7 @@ fn nothing_inside_decides_or_reaches_the_state() {
 
 #[test]
 fn another_terminal_sees_and_applies_what_was_written_so_far() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     fixture.write("g", "one\n");
     let mut agent = Agent::start(
@@ -260,7 +248,7 @@ fn an_edit_of_the_user_is_never_lost(
     #[case] is_stale: Option<bool>,
     #[values("overlay", "copy")] view: &str,
 ) {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     fixture.write("other", "one\n");
     tick();
@@ -300,7 +288,7 @@ fn an_edit_of_the_user_is_never_lost(
 
 #[test]
 fn what_a_killed_run_wrote_is_staged_by_the_next_command() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     let mut agent =
         Agent::start(&fixture, "echo two >> f; echo new > n; chmod 0 n; echo reached; read x");
@@ -320,7 +308,7 @@ fn what_a_killed_run_wrote_is_staged_by_the_next_command() {
 #[case::the_first_ends_first(true)]
 #[case::the_second_ends_first(false)]
 fn a_second_run_of_a_live_session_joins_its_view(#[case] first_ends_first: bool) {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     let before = fixture.tree();
     let mut first = Agent::start(&fixture, "echo 1 > a; echo reached; read x; cat b c > d");
     first.reached();
@@ -349,7 +337,7 @@ fn a_second_run_of_a_live_session_joins_its_view(#[case] first_ends_first: bool)
 
 #[test]
 fn a_run_beside_what_a_killed_run_has_left_is_refused() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     // It holds no pipe of this test, and ends when the file comes.
     let end = fixture.beside("end");
     let script = format!(
@@ -393,7 +381,7 @@ fn a_change_that_is_made_from_what_the_user_saved_meanwhile_is_pending(
     #[case] change: &str,
     #[case] patch: &str,
 ) {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     tick();
     let script = format!(
@@ -435,7 +423,7 @@ fn a_change_that_is_made_from_what_the_user_saved_meanwhile_is_pending(
 
 #[test]
 fn what_the_command_leaves_running_is_ended_and_named() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     let ran = shell(&fixture, "(echo late > late; exec sleep 1000) & sleep 0.2").expect(0);
     assert!(ran.stderr.contains("ended what was left running: sleep ("), "{}", ran.stderr);
     assert_eq!(pending(&fixture.status()), ["create late"]);
@@ -443,14 +431,14 @@ fn what_the_command_leaves_running_is_ended_and_named() {
 
 #[test]
 fn a_directory_without_permissions_does_not_stop_an_import() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     shell(&fixture, "mkdir -p d/e; echo x > d/e/f; chmod 0 d; echo y > g").expect(0);
     assert!(pending(&fixture.status()).contains(&"create g".to_owned()));
 }
 
 #[test]
 fn a_closed_session_leaves_nothing() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     shell(&fixture, "mkdir d; echo x > d/f; chmod 0 d").expect(0);
     let captures = fixture.state_dir().join("captures");
     let count = || fs::read_dir(&captures).expect("readable").count();
@@ -462,7 +450,7 @@ fn a_closed_session_leaves_nothing() {
 
 #[test]
 fn a_hook_inside_does_not_deny_what_is_captured() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     let call = r#"{"session_id":"x","hook_event_name":"PreToolUse","tool_name":"Write",
         "tool_input":{"file_path":"f","content":"x"}}"#;
     fixture.write("call", call.replace('\n', ""));
@@ -473,7 +461,7 @@ fn a_hook_inside_does_not_deny_what_is_captured() {
 
 #[test]
 fn doctor_tries_a_view() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     let found = fixture.run(["doctor"]);
     let text = String::from_utf8_lossy(&found.stdout);
     assert!(text.contains("run: commands can run in a view of the workspace\n"), "{text}");
@@ -497,7 +485,7 @@ fn doctor_tries_a_view() {
 
 #[test]
 fn a_command_is_tried_on_what_is_pending_and_its_result_counts_for_that_set() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     for (name, content) in [(".gitignore", "cache\n"), ("f", "one\n"), ("d/gone", "x\n")] {
         fixture.write(name, content);
     }
@@ -532,7 +520,7 @@ fn a_command_is_tried_on_what_is_pending_and_its_result_counts_for_that_set() {
 
 #[test]
 fn nothing_is_tried_on_a_stale_patch() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     fixture.propose("f", "two\n");
     fixture.write("f", "the user's\n");
@@ -543,7 +531,7 @@ fn nothing_is_tried_on_a_stale_patch() {
 
 #[test]
 fn a_run_that_leaves_nothing_leaves_no_session() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.run(["run", "--", "no-such-program"]).expect(127);
     fixture.run(["run", "--", "true"]).expect(0);
     assert_eq!(fixture.status()["sessions"], serde_json::json!([]));
@@ -553,7 +541,7 @@ fn a_run_that_leaves_nothing_leaves_no_session() {
 
 #[test]
 fn what_a_reviewer_has_rejected_comes_back_only_when_the_command_changes_it_again() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     fixture.write("gone", "one\n");
     shell(&fixture, "echo two >> f; echo new > n; rm gone; mkdir d; ln -s f l").expect(0);
@@ -570,7 +558,7 @@ fn what_a_reviewer_has_rejected_comes_back_only_when_the_command_changes_it_agai
 
 #[test]
 fn a_refreshed_patch_keeps_the_lines_of_the_user() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     let lines = |changed: &[(usize, &str)]| {
         let line = |number| match changed.iter().find(|(changed, _)| *changed == number) {
             Some((_, text)) => format!("{text}\n"),
@@ -606,7 +594,7 @@ fn a_refreshed_patch_keeps_the_lines_of_the_user() {
 
 #[test]
 fn what_a_reviewer_proposes_in_the_session_stays() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     shell(&fixture, "echo two >> f").expect(0);
     fixture.run_with(["propose", "f", "--session", "agent"], b"the reviewer's\n").expect(0);
@@ -618,7 +606,7 @@ fn what_a_reviewer_proposes_in_the_session_stays() {
 
 #[test]
 fn a_dismissed_stale_patch_stays_dismissed() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     let mut agent = Agent::start(&fixture, "echo agent >> f; echo reached; read x");
     agent.reached();
@@ -637,7 +625,7 @@ fn a_dismissed_stale_patch_stays_dismissed() {
 
 #[test]
 fn a_file_that_is_too_long_is_named_and_the_rest_is_staged() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     let ran = shell(&fixture, "truncate -s 3G long; echo x > short").expect(0);
     assert!(ran.stderr.contains("`long`: it is longer than a session may stage"), "{ran:?}");
     assert_eq!(pending(&fixture.status()), ["create short"]);
@@ -645,7 +633,7 @@ fn a_file_that_is_too_long_is_named_and_the_rest_is_staged() {
 
 #[test]
 fn two_runs_of_two_sessions_do_not_take_each_other_for_leftovers() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     let mut agent = Agent::start(&fixture, "echo reached; read x");
     agent.reached();
     for _ in 0..3 {
@@ -668,7 +656,7 @@ fn a_trial_shows_what_an_apply_makes(
     #[case] script: &str,
     #[case] expected: &str,
 ) {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     for (name, content) in [("f", "one\n"), ("d/f", "in d\n"), ("d-x", "x\n")] {
         fixture.write(name, content);
     }
@@ -692,7 +680,7 @@ fn a_trial_shows_what_an_apply_makes(
 
 #[test]
 fn a_set_that_cannot_be_applied_is_not_tried() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("f", "one\n");
     fixture.run_with(["propose", "f", "--session", "a"], b"a\n").expect(0);
     fixture.run_with(["propose", "f", "--session", "b"], b"b\n").expect(0);
@@ -703,7 +691,7 @@ fn a_set_that_cannot_be_applied_is_not_tried() {
 
 #[test]
 fn what_a_trial_locks_does_not_stop_the_next_one() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write(".gitignore", "kept\n");
     fixture.write("d/f", "one\n");
     fixture.propose("d/f", "two\n");
@@ -718,7 +706,7 @@ fn what_a_trial_locks_does_not_stop_the_next_one() {
 
 #[test]
 fn what_a_killed_run_wrote_outlives_its_session() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.configure("[session]\nexpires_after = \"1s\"\n");
     fixture.write("f", "one\n");
     let mut agent = Agent::start(&fixture, "echo two >> f; echo reached; read x");
@@ -734,7 +722,7 @@ fn what_a_killed_run_wrote_outlives_its_session() {
 
 #[test]
 fn a_session_does_not_expire_under_its_command() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.configure("[session]\nexpires_after = \"1s\"\n");
     fixture.write("f", "one\n");
     shell(&fixture, "sleep 2; echo two >> f").expect(0);
@@ -743,7 +731,7 @@ fn a_session_does_not_expire_under_its_command() {
 
 #[test]
 fn a_session_that_was_closed_under_its_command_says_so() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("auto") else { return };
     let mut agent = Agent::start(&fixture, "echo x > n; echo reached; read x; echo y > m");
     agent.reached();
     fixture.run(["session", "close", "agent", "--yes"]).expect(0);

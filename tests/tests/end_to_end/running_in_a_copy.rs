@@ -6,18 +6,6 @@ use std::process::Command;
 
 use end_to_end::{Fixture, Ran, greenroom_binary, output};
 
-/// A workspace in which a command can run in a copy; none, visibly, where this machine refuses that.
-fn fixture() -> Option<Fixture> {
-    let fixture = Fixture::new();
-    let ran = fixture.run(["run", "--view", "copy", "--", "true"]);
-    if ran.code == Some(125) {
-        println!("skipped: {}", ran.stderr);
-        return None;
-    }
-    ran.expect(0);
-    Some(fixture)
-}
-
 fn run(fixture: &Fixture, script: &str) -> Ran {
     fixture.run(["run", "--view", "copy", "--session", "agent", "--", "sh", "-c", script])
 }
@@ -38,7 +26,7 @@ fn patches(fixture: &Fixture) -> Vec<String> {
 
 #[test]
 fn what_a_command_writes_is_staged_and_the_disk_is_as_it_was() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("copy") else { return };
     for (name, content) in [
         (".gitignore", "out/\n"),
         ("a", "one\n"),
@@ -74,7 +62,7 @@ fn what_a_command_writes_is_staged_and_the_disk_is_as_it_was() {
 
 #[test]
 fn the_copy_follows_the_workspace_between_commands() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("copy") else { return };
     for name in ["changed", "removed", "d/below", "kind", "agents"] {
         fixture.write(name, "one\n");
     }
@@ -95,7 +83,7 @@ fn the_copy_follows_the_workspace_between_commands() {
 
 #[test]
 fn a_pending_set_is_tried_in_a_copy() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("copy") else { return };
     fixture.write("f", "one\n");
     run(&fixture, "echo two >> f; echo new > n").expect(0);
     for _ in 0..2 {
@@ -132,7 +120,7 @@ fn is_roots(fixture: &Fixture) -> bool {
 
 #[test]
 fn a_workspace_with_a_mount_below_it_is_copied() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("copy") else { return };
     fixture.write("f", "one\n");
     fs::create_dir(fixture.path("data")).expect("made");
     fs::create_dir(fixture.beside("volume")).expect("made");
@@ -152,7 +140,7 @@ fn a_workspace_with_a_mount_below_it_is_copied() {
 
 #[test]
 fn a_directory_that_a_group_shares_is_copied() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("copy") else { return };
     fixture.write("f", "one\n");
     let folder = fixture.beside(".");
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("it is ours");
@@ -176,7 +164,7 @@ fn a_directory_that_a_group_shares_is_copied() {
 
 #[test]
 fn a_copy_that_does_not_fit_leaves_nothing_behind() {
-    let Some(fixture) = fixture() else { return };
+    let Some(fixture) = Fixture::with_view("copy") else { return };
     fixture.write("small", "one\n");
     fixture.write("large", vec![b'x'; 4 << 20]);
     let script = "mkdir -p ../full; mount -t tmpfs -o size=3m,mode=0700 none ../full

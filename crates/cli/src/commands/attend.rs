@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use capture::{Report, SessionCapture, View, Watch};
 use staging_core::{DiskOwner, RelPath, SessionId};
 
-use super::run::failure_of;
+use super::imported::failure_of;
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -103,7 +103,7 @@ impl<'a> Attendant<'a> {
     /// Begins after the command has started, which need not wait for it. A copy does not follow the
     /// workspace while a command runs.
     fn start_watching(&mut self) {
-        if self.capture.has_copy() {
+        if self.capture.dir().has_copy() {
             return;
         }
         match self.capture.watch() {

@@ -57,18 +57,16 @@ pub(super) fn doctor(
 fn view(location: &Location) -> Option<Finding> {
     let directory = [&location.state_dir, &location.base].into_iter().find(|dir| dir.is_dir())?;
     let finding = |health, text| Some(Finding { name: "run", health, text });
-    let probe = |workspace| capture::probe(directory, workspace, super::run::keeper());
+    let probe = |workspace| capture::probe(directory, workspace, super::view::keeper());
     match probe(None) {
-        Ok(()) => match super::make_view::copy_reason(&location.root, || {
-            probe(Some(&location.root))
-        }) {
+        Ok(()) => match super::view::copy_reason(&location.root, || probe(Some(&location.root))) {
             None => finding(Health::Good, "commands can run in a view of the workspace".to_owned()),
             Some(reason) => {
                 finding(Health::Notice, format!("commands get a copy of the workspace: {reason}"))
             }
         },
         Err(obstacle) => {
-            let advice = super::run::advice(obstacle.remedy);
+            let advice = super::view::advice(obstacle.remedy);
             finding(Health::Notice, format!("not possible here: {}. {advice}", obstacle.failure))
         }
     }

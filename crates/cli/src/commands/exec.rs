@@ -7,10 +7,11 @@ use capture::{Exit, Plan, Trial};
 use staging_core::{ApplyRequest, DiskOwner, ErrorKind, Selection, Timestamp};
 
 use super::confine::{confine, remark_scopes};
-use super::make_view::{is_foreign, make_view};
+use super::ignored::{general_rules, tracked};
+use super::imported::failure_of;
 use super::options::settings;
-use super::run::{current, failure_of, general_rules, in_view, masks, settle, tracked};
 use super::text::count;
+use super::view::{current, in_view, is_foreign, make_view, masks, settle};
 use crate::args::{Exec, Global};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -51,7 +52,10 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
     };
     let begun = Instant::now();
     let start = || {
-        let view = make_view(console, plan, exec.view, &trial, is_foreign(&location.root))?;
+        let view =
+            make_view(console, plan, exec.view, trial.dir(), is_foreign(&location.root), || {
+                trial.copy_workspace()
+            })?;
         trial.record(view.identity()).map_err(failure_of)?;
         Ok(view)
     };

@@ -20,10 +20,12 @@ mod doctor;
 mod exec;
 mod gc;
 mod hook;
+#[cfg(target_os = "linux")]
+mod ignored;
+#[cfg(target_os = "linux")]
+mod imported;
 mod init;
 mod log;
-#[cfg(target_os = "linux")]
-mod make_view;
 mod mcp;
 mod options;
 mod plugin;
@@ -49,6 +51,8 @@ mod status;
 mod suggest;
 mod text;
 mod undo;
+#[cfg(target_os = "linux")]
+mod view;
 mod watch;
 mod without_state;
 
@@ -66,12 +70,12 @@ use crate::paths::shown;
 pub(crate) use exec::exec as exec_command;
 pub(crate) use hook::run as hook;
 #[cfg(target_os = "linux")]
-pub(crate) use run::KEEPER;
+pub(crate) use imported::failure_of as capture_failure;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use run::exec as exec_command;
-#[cfg(target_os = "linux")]
-pub(crate) use run::failure_of as capture_failure;
 pub(crate) use run::run as run_command;
+#[cfg(target_os = "linux")]
+pub(crate) use view::KEEPER;
 
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     match &arguments.command {
@@ -154,12 +158,12 @@ fn open_and_dispatch(
 fn import_captures(owner: &DiskOwner, report: impl Fn(&capture::Report), warn: impl Fn(&str)) {
     let imported = match capture::import_all(owner) {
         Ok(imported) => imported,
-        Err(error) => return warn(&run::failure_of(error).message),
+        Err(error) => return warn(&imported::failure_of(error).message),
     };
     for imported in imported {
         match imported {
             Ok(imported) => report(&imported),
-            Err(error) => warn(&run::failure_of(error).message),
+            Err(error) => warn(&imported::failure_of(error).message),
         }
     }
 }
@@ -173,7 +177,7 @@ fn import_captures(_: &DiskOwner, _: impl Fn(&()), _: impl Fn(&str)) {}
 fn import_first(owner: &DiskOwner, console: &Console, reports: bool) {
     let report = |report: &capture::Report| {
         if reports {
-            run::report_rest(console, report);
+            imported::report_rest(console, report);
         }
     };
     import_captures(owner, report, |warning| console.warn(warning));

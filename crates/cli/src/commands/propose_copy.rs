@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use capture::{Copy, CopyKind, Report, SessionCapture, Timestamp};
 
 use super::context::Context;
+use super::ignored::{general_rules, tracked};
+use super::imported::{failure_of, report_not_proposed};
 use super::propose::{or_unopened, session};
-use super::run::{failure_of, general_rules, report_not_proposed, tracked};
 use super::staged::report_copied;
 use crate::args::ProposeCopy;
 use crate::base_commit::{BaseCommit, worktree_base};

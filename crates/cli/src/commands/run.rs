@@ -1,33 +1,22 @@
 //! `run`: runs a command in a view of the workspace, and stages what it writes there.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use capture::{
-    Bytes, CaptureError, Confined, Exit, Foreground, Machine, Plan, PrivateFiles, Remedy, Report,
-    SessionCapture, Survey, View, ViewError,
-};
+use capture::{Confined, Plan, PrivateFiles, Report, SessionCapture, Survey, View};
 use staging_core::{DiskOwner, ErrorKind, Operation, Session, set_signature};
 
 use super::attend::Attendant;
 use super::confine::{confine, remark_scopes};
-use super::make_view::{is_foreign, make_view};
+use super::ignored::{general_rules, tracked};
+use super::imported::{failure_of, report_rest};
 use super::options::settings;
+use super::view::{current, in_view, is_foreign, keeper, make_view, masks, settle};
 use crate::args::{Global, Run, ViewKind};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::location::{Location, usual_states};
-use crate::paths::shown;
+use crate::location::Location;
 use crate::private_commits::PrivateCommits;
-
-/// The hidden argument by which this program becomes the keeper of a view.
-pub(crate) const KEEPER: &str = "__capture";
-
-/// How long processes that the command has left may take to end.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// How many paths a remark names.
 const NAMED_MAX: usize = 10;
@@ -83,7 +72,9 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
                     directory: directory.into(),
                     confine,
                 };
-                make_view(console, plan, run.view, &capture, is_foreign)?
+                make_view(console, plan, run.view, capture.dir(), is_foreign, || {
+                    capture.copy_workspace()
+                })?
             }
         };
         capture.record(view.identity()).map_err(failure_of)?;
@@ -150,201 +141,11 @@ fn remark_survey(console: &Console, surveyed: &Survey, is_copied: bool) {
     }
 }
 
-/// Runs the command in the view that `start` makes. The attendant works while it runs, and `end` is
-/// called when it has ended.
-pub(super) fn in_view<T>(
-    start: impl FnOnce() -> Result<View, Failure>,
-    command: &[OsString],
-    mut attendant: Option<&mut Attendant<'_>>,
-    end: impl FnOnce(&mut View) -> T,
-) -> Result<(Exit, T), Failure> {
-    let foreground =
-        Foreground::take().map_err(|source| Failure::io("cannot take signals", &source))?;
-    let ended = || {
-        let mut view = start()?;
-        view.run(command.to_vec()).map_err(not_started(command))?;
-        loop {
-            let timeout = attendant.as_deref_mut().map(|attendant| attendant.attend(&mut view));
-            let other = attendant.as_deref().and_then(Attendant::descriptor);
-            let waited = view.wait_with(Some(&foreground), other, timeout);
-            if let Some(exit) = waited.map_err(not_started(command))? {
-                return Ok((exit, end(&mut view)));
-            }
-        }
-    };
-    let ended = ended();
-    if let Err(error) = foreground.restore() {
-        tracing::debug!(%error, "the terminal stays as the command left it");
-    }
-    ended
-}
-
-/// A view could not be made: what failed, and what the user can do.
-pub(super) fn no_view(failure: capture::Failure) -> Failure {
-    let advice = advice(Machine::read().remedy(&failure));
-    Failure::new(ErrorKind::Unsupported, failure.to_string()).advise(advice)
-}
-
-/// This program as the keeper of a view.
-pub(super) fn keeper() -> Command {
-    let mut keeper = Command::new("/proc/self/exe");
-    keeper.arg(KEEPER);
-    keeper
-}
-
-/// What the user can do so that a view is possible.
-pub(super) fn advice(remedy: Remedy) -> &'static str {
-    match remedy {
-        Remedy::AllowUserNamespaces => {
-            "Allow user namespaces: `sysctl kernel.unprivileged_userns_clone=1`."
-        }
-        Remedy::AllowInAppArmor => {
-            "Install an AppArmor profile that allows `userns` to the greenroom program."
-        }
-        Remedy::LiftFilter => {
-            "A seccomp filter forbids it, as in a Docker container: start the container with \
-             `--security-opt seccomp=unconfined`."
-        }
-        Remedy::RaiseLimit => {
-            "Raise the limits `user.max_user_namespaces`, `user.max_mnt_namespaces` and \
-             `user.max_net_namespaces`."
-        }
-        Remedy::Unmount => "Unmount what is mounted below the workspace, or use `--view copy`.",
-        Remedy::MoveState => {
-            "Keep the state on a local disk that is no overlay: `--state-dir DIR`."
-        }
-        Remedy::RedirectStandard => {
-            "Standard input, output and error must not be directories: redirect them."
-        }
-        Remedy::EndOther => "Another run of this session has just begun: start the command again.",
-        Remedy::NewerKernel => {
-            "The kernel is older than Linux 5.12: run the command without `--confine`."
-        }
-        Remedy::Unknown => "`greenroom doctor` tries it on an empty directory.",
-    }
-}
-
-/// Ends what the command has left running; returns whether nothing is left.
-pub(super) fn settle(console: &Console, view: &mut View) -> bool {
-    match view.stop(GRACE) {
-        Ok(left) if left.is_empty() => true,
-        Ok(left) => {
-            let names: Vec<String> =
-                left.iter().map(|left| format!("{} ({})", left.name, left.id)).collect();
-            console.remark(&format!("ended what was left running: {}", names.join(", ")));
-            true
-        }
-        Err(error) => {
-            console.warn(&format!("cannot end what was left running: {error}"));
-            false
-        }
-    }
-}
-
-/// Creates directories that only the user can read, with those above them.
-#[allow(clippy::disallowed_methods, reason = "the user's own directories, outside of a workspace")]
-fn private_directories() -> std::fs::DirBuilder {
-    let mut builder = std::fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true);
-    builder
-}
-
-/// The directories that the command must not reach: the states of all workspaces, also those in the
-/// usual place when another one is used, and the user's configuration. They are created where they are
-/// missing, because the command could create them.
-pub(super) fn masks(location: &Location) -> Result<Vec<OsString>, Failure> {
-    let config = location.config_file.as_deref().and_then(Path::parent);
-    let mut masks: Vec<OsString> = Vec::new();
-    for directory in [Some(location.base.as_path()), config].into_iter().flatten() {
-        let failed = |source| {
-            Failure::io(format_args!("cannot create the directory {}", shown(directory)), &source)
-        };
-        private_directories().create(directory).map_err(failed)?;
-        masks.push(dunce::canonicalize(directory).map_err(failed)?.into());
-    }
-    let usual = usual_states().and_then(|usual| {
-        // Where it cannot be created, the command cannot do it either.
-        let _ = private_directories().create(&usual);
-        dunce::canonicalize(usual).ok()
-    });
-    let usual = usual.filter(|usual| !location.root.starts_with(usual)).map(OsString::from);
-    masks.extend(usual.filter(|usual| !masks.contains(usual)));
-    Ok(masks)
-}
-
-pub(super) fn current() -> Result<PathBuf, Failure> {
-    let found = std::env::current_dir().and_then(dunce::canonicalize);
-    found.map_err(|source| Failure::io("cannot find the current directory", &source))
-}
-
 fn label(run: &Run) -> String {
     run.session.clone().unwrap_or_else(|| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         format!("run-{}-{}", std::process::id(), since.as_millis())
     })
-}
-
-/// The user's own ignore rules and those of the repository, the weakest first.
-pub(super) fn general_rules(root: &Path) -> Vec<Bytes> {
-    let own = ignore::gitignore::gitconfig_excludes_path();
-    let files = own.into_iter().chain([root.join(".git/info/exclude")]);
-    files.filter_map(|file| std::fs::read(file).ok().map(Bytes)).collect()
-}
-
-/// The files that git tracks although a rule ignores them. Without a repository none are.
-pub(super) fn tracked(console: &Console, root: &Path) -> BTreeSet<Bytes> {
-    if !root.join(".git").exists() {
-        return BTreeSet::new();
-    }
-    let listed = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        // No program of the repository's configuration is started.
-        .args(["-c", "core.fsmonitor=false", "ls-files", "-z", "-c", "-i", "--exclude-standard"])
-        .stdin(Stdio::null())
-        .output();
-    let reason = match &listed {
-        Ok(listed) if listed.status.success() => None,
-        Ok(listed) => Some(String::from_utf8_lossy(&listed.stderr).trim_end().to_owned()),
-        Err(error) => Some(error.to_string()),
-    };
-    if let Some(reason) = reason {
-        let reason = staging_core::escape_line_for_display(&reason).into_owned();
-        console.warn(&format!(
-            "git does not say which files it tracks, so that those that a rule ignores are not \
-             proposed: {reason}"
-        ));
-    }
-    let listed = listed.map(|listed| listed.stdout).unwrap_or_default();
-    let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());
-    paths.map(|path| Bytes(path.to_vec())).collect()
-}
-
-fn not_started(command: &[OsString]) -> impl Fn(ViewError) -> Failure {
-    let name = command.first().map(|name| name.to_string_lossy().into_owned());
-    move |error| {
-        let name = name.as_deref().unwrap_or_default();
-        let code = error.code();
-        let message = staging_core::with_causes(&error);
-        let failure = Failure::new(ErrorKind::Io, format!("`{name}`: {message}"));
-        failure.exits_with(code)
-    }
-}
-
-pub(crate) fn failure_of(error: CaptureError) -> Failure {
-    match error {
-        CaptureError::Staging(error) => error.into(),
-        CaptureError::Live { .. } => Failure::new(ErrorKind::Busy, error.to_string())
-            .advise("Wait for them, or end them; what they write is staged then."),
-        CaptureError::Expired { .. } => Failure::new(ErrorKind::Conflict, error.to_string())
-            .advise("Take what you need from there, and remove its directory."),
-        CaptureError::Elsewhere { .. } => Failure::new(ErrorKind::Unsupported, error.to_string())
-            .advise("Mount the overlay, and pass what it shows to `--from-tree`."),
-        CaptureError::NoCopy { .. } => Failure::refused(error.to_string())
-            .advise("With --no-delete, its files are staged and no deletion."),
-        error => Failure::new(ErrorKind::Io, staging_core::with_causes(&error)),
-    }
 }
 
 /// Reports on standard error what is staged; standard output belongs to the command.
@@ -419,46 +220,4 @@ fn summarise(
         console.remark(&format!("review with `greenroom diff {id}`"));
     }
     Ok(())
-}
-
-/// What an import could not stage.
-pub(crate) fn report_rest(console: &Console, report: &Report) {
-    report_not_proposed(console, report);
-    for path in &report.edited {
-        console.remark(&format!(
-            "you changed `{path}` while the command ran, and the command changed it after that: check \
-             that the patch keeps your lines"
-        ));
-    }
-    let imported = &report.imported;
-    for path in &imported.unproven {
-        console.remark(&format!(
-            "stale: `{path}` changed while the command ran: both versions are kept, \
-             `greenroom status` shows the patch"
-        ));
-    }
-    for path in &imported.withheld {
-        console.remark(&format!(
-            "not staged: `{path}` changed while the command ran, and another patch of it is pending: \
-             apply or discard that one first"
-        ));
-    }
-    for path in &report.unsettled {
-        console.remark(&format!("not staged yet: `{path}` is still being written"));
-    }
-}
-
-/// What cannot be proposed, and why.
-pub(super) fn report_not_proposed(console: &Console, report: &Report) {
-    let imported = &report.imported;
-    let refused =
-        imported.refused.iter().map(|(path, error)| (path.to_string(), error.to_string()));
-    let listed = report.not_proposed.iter().map(|(path, why)| (path.clone(), (*why).to_owned()));
-    for (path, why) in refused.chain(listed).take(NAMED_MAX) {
-        console.remark(&format!("not proposed: `{path}`: {why}"));
-    }
-    let more = (imported.refused.len() + report.not_proposed.len()).saturating_sub(NAMED_MAX);
-    if more > 0 {
-        console.remark(&format!("not proposed: {more} more"));
-    }
 }

@@ -1,0 +1,57 @@
+//! Counts what stays in a capture and is not proposed.
+
+use std::os::fd::AsFd as _;
+
+use staging_core::escape_bytes;
+
+use crate::error::{Result, failed};
+use crate::rules::Private;
+use crate::session::{SessionCapture, open};
+use crate::stat::Kind;
+use crate::upper::read_upper;
+use crate::walk::stat_beneath;
+
+/// What stays in the capture and is not proposed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrivateFiles {
+    /// How many ignored files were written or removed.
+    pub files: u64,
+    /// The bytes of those that were written.
+    pub bytes: u64,
+    /// Ignored files that are in the workspace too and that were changed or removed, at most ten.
+    pub changed: Vec<String>,
+    /// Whether something was written in a directory of git.
+    pub git: bool,
+}
+
+impl SessionCapture<'_> {
+    /// Counts what stays in the capture.
+    ///
+    /// # Errors
+    /// An error of the state directory or the workspace.
+    pub fn private_files(&self) -> Result<PrivateFiles> {
+        let mut rules = Private::new(self.read("rules")?.unwrap_or_default());
+        let upper = open(&self.dir.upper())?;
+        let root = open(&self.layer.options().workspace)?;
+        let mut found = PrivateFiles::default();
+        let entries = read_upper(upper.as_fd(), &mut |_, _| false);
+        for (path, entry) in entries.map_err(failed("read", &self.dir.upper()))? {
+            let kind = entry.stat.kind;
+            if kind == Kind::Directory || !rules.is_private(&path, kind) {
+                continue;
+            }
+            if path.split(|byte| *byte == b'/').any(|name| name == b".git") {
+                found.git = true;
+                continue;
+            }
+            found.files += 1;
+            found.bytes += if kind == Kind::File { entry.stat.size } else { 0 };
+            if found.changed.len() < 10 {
+                let lower = stat_beneath(root.as_fd(), &path);
+                let lower = lower.map_err(failed("read", &self.layer.options().workspace))?;
+                found.changed.extend(lower.map(|_| escape_bytes(&path)));
+            }
+        }
+        Ok(found)
+    }
+}

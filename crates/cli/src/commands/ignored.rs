@@ -1,0 +1,45 @@
+//! Which files of the workspace are ignored: what is read before a command starts.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use capture::Bytes;
+
+use crate::console::Console;
+
+/// The user's own ignore rules and those of the repository, the weakest first.
+pub(super) fn general_rules(root: &Path) -> Vec<Bytes> {
+    let own = ignore::gitignore::gitconfig_excludes_path();
+    let files = own.into_iter().chain([root.join(".git/info/exclude")]);
+    files.filter_map(|file| std::fs::read(file).ok().map(Bytes)).collect()
+}
+
+/// The files that git tracks although a rule ignores them. Without a repository none are.
+pub(super) fn tracked(console: &Console, root: &Path) -> BTreeSet<Bytes> {
+    if !root.join(".git").exists() {
+        return BTreeSet::new();
+    }
+    let listed = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        // No program of the repository's configuration is started.
+        .args(["-c", "core.fsmonitor=false", "ls-files", "-z", "-c", "-i", "--exclude-standard"])
+        .stdin(Stdio::null())
+        .output();
+    let reason = match &listed {
+        Ok(listed) if listed.status.success() => None,
+        Ok(listed) => Some(String::from_utf8_lossy(&listed.stderr).trim_end().to_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = reason {
+        let reason = staging_core::escape_line_for_display(&reason).into_owned();
+        console.warn(&format!(
+            "git does not say which files it tracks, so that those that a rule ignores are not \
+             proposed: {reason}"
+        ));
+    }
+    let listed = listed.map(|listed| listed.stdout).unwrap_or_default();
+    let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+    paths.map(|path| Bytes(path.to_vec())).collect()
+}

@@ -1,0 +1,238 @@
+//! The view in which `run` and `exec` start a command: an overlay over the workspace, or over a copy of it
+//! where that is not possible.
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use capture::{
+    CaptureError, Exit, Foreground, Machine, Obstacle, Plan, Remedy, Step, View, ViewError,
+};
+use staging_core::{CaptureDir, ErrorKind};
+
+use super::attend::Attendant;
+use super::imported::failure_of;
+use crate::args::ViewKind;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::location::{Location, usual_states};
+use crate::paths::shown;
+
+/// The hidden argument by which this program becomes the keeper of a view.
+pub(crate) const KEEPER: &str = "__capture";
+
+/// How long processes that the command has left may take to end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Why a command gets a copy of what it could not write.
+const FOREIGN: &str = "its files belong to another user or group";
+
+/// Makes the view of a plan that has no copy yet. `copy` makes or renews the copy in `dir`, and returns
+/// what cannot be read. `is_foreign` says that the command could not write most of the workspace,
+/// because it belongs to others.
+pub(super) fn make_view(
+    console: &Console,
+    mut plan: Plan,
+    kind: ViewKind,
+    dir: &CaptureDir,
+    is_foreign: bool,
+    copy: impl FnOnce() -> Result<Vec<String>, CaptureError>,
+) -> Result<View, Failure> {
+    let reason = match kind {
+        ViewKind::Overlay => None,
+        ViewKind::Copy => Some("as asked".to_owned()),
+        ViewKind::Auto if dir.has_copy() => Some("as before".to_owned()),
+        ViewKind::Auto if is_foreign => Some(FOREIGN.to_owned()),
+        ViewKind::Auto => None,
+    };
+    let reason = match reason {
+        Some(reason) => reason,
+        None => match View::start(&plan, keeper()) {
+            Ok(view) => return Ok(view),
+            Err(failure)
+                if kind == ViewKind::Auto
+                    && matches!(failure.step, Step::Mounts | Step::Create) =>
+            {
+                failure.detail
+            }
+            Err(failure) => return Err(no_view(failure)),
+        },
+    };
+    console.remark(&format!("the command gets a copy of the workspace: {reason}"));
+    let unreadable = copy().map_err(failure_of)?;
+    if let Some(first) = unreadable.first() {
+        let more = match unreadable.len() {
+            1 => String::new(),
+            all => format!(" and {} more", all - 1),
+        };
+        console.remark(&format!("not in the copy, because it cannot be read: `{first}`{more}"));
+    }
+    plan.copy = Some(dir.copy().into());
+    View::start(&plan, keeper()).map_err(no_view)
+}
+
+/// Why a command would get a copy of the workspace, if it would; `probe` makes a view of it.
+pub(super) fn copy_reason(
+    workspace: &Path,
+    probe: impl FnOnce() -> Result<(), Obstacle>,
+) -> Option<String> {
+    if is_foreign(workspace) {
+        return Some(FOREIGN.to_owned());
+    }
+    let failure = probe().err()?.failure;
+    needs_copy(&failure).then_some(failure.detail)
+}
+
+/// Whether what is mounted below the workspace, or its file system, is in the way.
+fn needs_copy(failure: &capture::Failure) -> bool {
+    matches!(failure.step, Step::Mounts | Step::Create)
+}
+
+/// Whether the root of the workspace belongs to another user or group than this process, so that a
+/// command in an overlay over it could not write there. Root can.
+pub(super) fn is_foreign(workspace: &Path) -> bool {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let owner = std::fs::metadata(workspace).map(|found| (found.uid(), found.gid()));
+    !user.is_root() && owner.is_ok_and(|owner| owner != (user.as_raw(), group.as_raw()))
+}
+
+/// Runs the command in the view that `start` makes. The attendant works while it runs, and `end` is
+/// called when it has ended.
+pub(super) fn in_view<T>(
+    start: impl FnOnce() -> Result<View, Failure>,
+    command: &[OsString],
+    mut attendant: Option<&mut Attendant<'_>>,
+    end: impl FnOnce(&mut View) -> T,
+) -> Result<(Exit, T), Failure> {
+    let foreground =
+        Foreground::take().map_err(|source| Failure::io("cannot take signals", &source))?;
+    let ended = || {
+        let mut view = start()?;
+        view.run(command.to_vec()).map_err(not_started(command))?;
+        loop {
+            let timeout = attendant.as_deref_mut().map(|attendant| attendant.attend(&mut view));
+            let other = attendant.as_deref().and_then(Attendant::descriptor);
+            let waited = view.wait_with(Some(&foreground), other, timeout);
+            if let Some(exit) = waited.map_err(not_started(command))? {
+                return Ok((exit, end(&mut view)));
+            }
+        }
+    };
+    let ended = ended();
+    if let Err(error) = foreground.restore() {
+        tracing::debug!(%error, "the terminal stays as the command left it");
+    }
+    ended
+}
+
+fn not_started(command: &[OsString]) -> impl Fn(ViewError) -> Failure {
+    let name = command.first().map(|name| name.to_string_lossy().into_owned());
+    move |error| {
+        let name = name.as_deref().unwrap_or_default();
+        let code = error.code();
+        let message = staging_core::with_causes(&error);
+        let failure = Failure::new(ErrorKind::Io, format!("`{name}`: {message}"));
+        failure.exits_with(code)
+    }
+}
+
+/// A view could not be made: what failed, and what the user can do.
+pub(super) fn no_view(failure: capture::Failure) -> Failure {
+    let advice = advice(Machine::read().remedy(&failure));
+    Failure::new(ErrorKind::Unsupported, failure.to_string()).advise(advice)
+}
+
+/// This program as the keeper of a view.
+pub(super) fn keeper() -> Command {
+    let mut keeper = Command::new("/proc/self/exe");
+    keeper.arg(KEEPER);
+    keeper
+}
+
+/// What the user can do so that a view is possible.
+pub(super) fn advice(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::AllowUserNamespaces => {
+            "Allow user namespaces: `sysctl kernel.unprivileged_userns_clone=1`."
+        }
+        Remedy::AllowInAppArmor => {
+            "Install an AppArmor profile that allows `userns` to the greenroom program."
+        }
+        Remedy::LiftFilter => {
+            "A seccomp filter forbids it, as in a Docker container: start the container with \
+             `--security-opt seccomp=unconfined`."
+        }
+        Remedy::RaiseLimit => {
+            "Raise the limits `user.max_user_namespaces`, `user.max_mnt_namespaces` and \
+             `user.max_net_namespaces`."
+        }
+        Remedy::Unmount => "Unmount what is mounted below the workspace, or use `--view copy`.",
+        Remedy::MoveState => {
+            "Keep the state on a local disk that is no overlay: `--state-dir DIR`."
+        }
+        Remedy::RedirectStandard => {
+            "Standard input, output and error must not be directories: redirect them."
+        }
+        Remedy::EndOther => "Another run of this session has just begun: start the command again.",
+        Remedy::NewerKernel => {
+            "The kernel is older than Linux 5.12: run the command without `--confine`."
+        }
+        Remedy::Unknown => "`greenroom doctor` tries it on an empty directory.",
+    }
+}
+
+/// Ends what the command has left running; returns whether nothing is left.
+pub(super) fn settle(console: &Console, view: &mut View) -> bool {
+    match view.stop(GRACE) {
+        Ok(left) if left.is_empty() => true,
+        Ok(left) => {
+            let names: Vec<String> =
+                left.iter().map(|left| format!("{} ({})", left.name, left.id)).collect();
+            console.remark(&format!("ended what was left running: {}", names.join(", ")));
+            true
+        }
+        Err(error) => {
+            console.warn(&format!("cannot end what was left running: {error}"));
+            false
+        }
+    }
+}
+
+/// The directories that the command must not reach: the states of all workspaces, also those in the
+/// usual place when another one is used, and the user's configuration. They are created where they are
+/// missing, because the command could create them.
+pub(super) fn masks(location: &Location) -> Result<Vec<OsString>, Failure> {
+    let config = location.config_file.as_deref().and_then(Path::parent);
+    let mut masks: Vec<OsString> = Vec::new();
+    for directory in [Some(location.base.as_path()), config].into_iter().flatten() {
+        let failed = |source| {
+            Failure::io(format_args!("cannot create the directory {}", shown(directory)), &source)
+        };
+        private_directories().create(directory).map_err(failed)?;
+        masks.push(dunce::canonicalize(directory).map_err(failed)?.into());
+    }
+    let usual = usual_states().and_then(|usual| {
+        // Where it cannot be created, the command cannot do it either.
+        let _ = private_directories().create(&usual);
+        dunce::canonicalize(usual).ok()
+    });
+    let usual = usual.filter(|usual| !location.root.starts_with(usual)).map(OsString::from);
+    masks.extend(usual.filter(|usual| !masks.contains(usual)));
+    Ok(masks)
+}
+
+/// Creates directories that only the user can read, with those above them.
+#[allow(clippy::disallowed_methods, reason = "the user's own directories, outside of a workspace")]
+fn private_directories() -> std::fs::DirBuilder {
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true);
+    builder
+}
+
+pub(super) fn current() -> Result<PathBuf, Failure> {
+    let found = std::env::current_dir().and_then(dunce::canonicalize);
+    found.map_err(|source| Failure::io("cannot find the current directory", &source))
+}
