@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -19,7 +19,7 @@ use staging_core::{
 
 use crate::bases::{Modes, ViewBases};
 use crate::bytes::Bytes;
-use crate::changes::Changes;
+use crate::changes::{Change, Changes, EntryKind};
 use crate::error::{CaptureError, Result, failed};
 use crate::import::{Found, Importer, LastImport, clocks, read_beneath, sorted};
 use crate::last_view;
@@ -30,8 +30,9 @@ use crate::rules::{Private, Rules};
 use crate::snapshot::Snapshot;
 use crate::stat::Timestamp;
 use crate::survey::{Survey, now, survey};
+use crate::tree::Entries;
 use crate::upper::read_upper;
-use crate::walk::{self};
+use crate::walk::{self, stat_beneath};
 
 /// What an import has found.
 #[derive(Debug, Default)]
@@ -198,7 +199,8 @@ impl<'l> SessionCapture<'l> {
         let mut private = Private::new(rules);
         let entries = read_upper(upper.as_fd(), &mut |path, kind| private.is_private(path, kind))
             .map_err(failed("read", &upper_dir))?;
-        let (changes, mut not_proposed) = sorted(Changes::new(&entries, &seen));
+        let (mut changes, mut not_proposed) = sorted(Changes::new(&entries, &seen));
+        add_hidden(&mut changes, &entries, &last, root.as_fd())?;
         // What of it has changed since the last import, with the proof of each change.
         // A view of a copy has the inodes of the copy, which prove nothing.
         let view = last_view::live(&self.dir)?.filter(|_| !self.dir.has_copy());
@@ -310,6 +312,36 @@ pub(crate) fn copy_workspace(dir: &CaptureDir, workspace: &Path) -> Result<Vec<S
     let mirrored = mirrored.map_err(failed("copy", workspace))?;
     dir.write("copied", &mirrored.copied.encode())?;
     Ok(mirrored.unreadable.iter().map(|path| escape_bytes(path)).collect())
+}
+
+/// Adds the removal of what was staged and applied since it was seen, and has gone with a directory: it is
+/// in the workspace, and something in the upper directory hides it. The directory goes with it.
+fn add_hidden(
+    changes: &mut Vec<(RelPath, Change)>,
+    entries: &Entries,
+    last: &LastImport,
+    root: BorrowedFd<'_>,
+) -> Result<()> {
+    let hides = |kind: EntryKind| {
+        !matches!(kind, EntryKind::Directory { opaque: false } | EntryKind::Unreadable)
+    };
+    let above = |path: &RelPath| std::iter::successors(path.parent(), RelPath::parent);
+    let is_hidden = |path: &RelPath| {
+        above(path)
+            .any(|above| entries.get(above.as_bytes()).is_some_and(|found| hides(found.kind)))
+    };
+    let changed: BTreeSet<&RelPath> = changes.iter().map(|(path, _)| path).collect();
+    let mut hidden = Vec::new();
+    for path in last.keys().filter(|path| !changed.contains(path) && is_hidden(path)) {
+        let lower = stat_beneath(root, path.as_bytes());
+        if lower.map_err(failed("read", &path.to_path_buf()))?.is_some() {
+            hidden.push((path.clone(), Change::Removed));
+        }
+    }
+    let directories: BTreeSet<RelPath> = hidden.iter().flat_map(|(path, _)| above(path)).collect();
+    changes.retain(|(path, change)| *change != Change::Removed || !directories.contains(path));
+    changes.append(&mut hidden);
+    Ok(())
 }
 
 /// The workspace as a view shows it, whose keeper lives.

@@ -163,6 +163,18 @@ fn a_command_that_writes_nothing_leaves_nothing_pending() {
 }
 
 #[test]
+fn what_was_applied_and_goes_with_its_directory_is_proposed() {
+    let Some(fixture) = Fixture::with_view("auto") else { return };
+    fixture.write("d/old", "one\n");
+    shell(&fixture, "echo two > d/new; mkdir e; echo two > e/new").expect(0);
+    fixture.run(["apply", "--yes"]).expect(0);
+    shell(&fixture, "rm -r d e").expect(0);
+    assert_eq!(pending(&fixture.status()), ["delete d/new", "delete d/old", "delete e/new"]);
+    fixture.run(["apply", "--yes"]).expect(0);
+    assert!(!fixture.path("d").exists() && !fixture.path("e").exists());
+}
+
+#[test]
 fn an_ignore_rule_of_the_command_hides_nothing() {
     let Some(fixture) = Fixture::with_view("auto") else { return };
     fixture.write("src/f", "one\n");
