@@ -11,6 +11,7 @@ use staging_core::{FileStamp, Fingerprint, RelPath};
 
 use crate::changes::Change;
 use crate::error::{Result, failed};
+use crate::hidden::Hidden;
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat, TICK_NANOS, Timestamp};
 use crate::verdict::{Clocks, Evidence, Upper, Verdict};
@@ -76,6 +77,9 @@ impl Modes {
 pub(crate) struct ViewBases<'i> {
     /// The workspace before the view was made.
     pub(crate) seen: &'i Snapshot,
+    /// What is known of paths that were private then.
+    pub(crate) hidden: &'i Hidden,
+    pub(crate) root: BorrowedFd<'i>,
     /// The workspace as the live view shows it.
     pub(crate) view: Option<BorrowedFd<'i>>,
     pub(crate) clocks: Clocks,
@@ -101,16 +105,33 @@ impl Bases for ViewBases<'_> {
         let evidence = Evidence { seen, path, lower: lower.copied(), upper, view_inode, clocks };
         Ok(match evidence.verdict() {
             Verdict::Nothing => Proven::Nothing,
-            Verdict::Create => Proven::Made(None),
+            Verdict::Create if seen.get(path).is_some() || !self.hidden.covers(path) => {
+                Proven::Made(None)
+            }
             Verdict::Modify | Verdict::Delete => Proven::Made(lower.map(stamp)),
-            Verdict::Stale => Proven::Unknown,
+            Verdict::Create | Verdict::Stale if self.is_as_begun(path, lower)? => {
+                Proven::Made(lower.map(stamp))
+            }
+            Verdict::Create | Verdict::Stale => Proven::Unknown,
         })
     }
 
     fn is_edited(&self, path: &RelPath, lower: Option<&Stat>) -> bool {
         let path = path.as_bytes();
         let is_directory = lower.is_some_and(|lower| lower.kind == Kind::Directory);
-        self.seen.is_renewed(path) || self.seen.get(path) != lower && !is_directory
+        let is_changed = self.seen.get(path) != lower && !is_directory;
+        self.seen.is_renewed(path)
+            || is_changed && !self.is_as_begun(path, lower).is_ok_and(|is_as_begun| is_as_begun)
+    }
+}
+
+impl ViewBases<'_> {
+    /// Whether what is at the path now was there before the session's first command began.
+    fn is_as_begun(&self, path: &[u8], lower: Option<&Stat>) -> Result<bool> {
+        match self.hidden.begun.filter(|_| self.clocks == Clocks::Shared) {
+            Some(begun) => is_older(self.root, path, lower, begun),
+            None => Ok(false),
+        }
     }
 }
 
@@ -152,7 +173,9 @@ impl Bases for CopyBases<'_, '_> {
         lower: Option<&Stat>,
         state: Option<Fingerprint>,
     ) -> Result<Proven> {
-        if self.is_as_copied(path.as_bytes(), lower)? {
+        if let Some(copied_at) = self.copied_at
+            && is_older(self.root, path.as_bytes(), lower, copied_at)?
+        {
             return Ok(Proven::Made(lower.map(stamp)));
         }
         let Some(committed) = &self.committed else { return Ok(Proven::Unknown) };
@@ -183,35 +206,37 @@ impl Bases for CopyBases<'_, '_> {
     }
 }
 
-impl CopyBases<'_, '_> {
-    /// Whether what is at the path now was there when the copy was begun: it has not changed since,
-    /// and neither has a directory on the way, which could have been exchanged for another one.
-    fn is_as_copied(&self, path: &[u8], lower: Option<&Stat>) -> Result<bool> {
-        let Some(copied_at) = self.copied_at else { return Ok(false) };
-        let is_older = |stat: &Stat| stat.changed.later_by(TICK_NANOS) < copied_at;
-        if lower.is_some_and(|lower| !is_older(lower)) {
-            return Ok(false);
-        }
-        // Where nothing is at the path, the nearest directory shows whether something was. The root
-        // holds names as others do, but nothing takes its place.
-        let mut is_found = lower.is_some();
-        let mut above = path;
-        while let Some(at) = above.iter().rposition(|byte| *byte == b'/') {
-            above = &above[..at];
-            let stat = stat_beneath(self.root, above);
-            match stat.map_err(failed("read", &path_of(above)))? {
-                Some(stat) if !is_older(&stat) => return Ok(false),
-                Some(stat) => is_found |= stat.kind == Kind::Directory,
-                None if is_found => return Ok(false),
-                None => {}
-            }
-        }
-        if is_found {
-            return Ok(true);
-        }
-        let root = walk::stat_of(self.root).map_err(failed("read", &path_of(b".")))?;
-        Ok(is_older(&root))
+/// Whether what is at the path now was there at `time`: it has not changed since, and neither has a
+/// directory on the way, which could have been exchanged for another one.
+fn is_older(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    lower: Option<&Stat>,
+    time: Timestamp,
+) -> Result<bool> {
+    let is_older = |stat: &Stat| stat.changed.later_by(TICK_NANOS) < time;
+    if lower.is_some_and(|lower| !is_older(lower)) {
+        return Ok(false);
     }
+    // Where nothing is at the path, the nearest directory shows whether something was. The root
+    // holds names as others do, but nothing takes its place.
+    let mut is_found = lower.is_some();
+    let mut above = path;
+    while let Some(at) = above.iter().rposition(|byte| *byte == b'/') {
+        above = &above[..at];
+        let stat = stat_beneath(root, above);
+        match stat.map_err(failed("read", &path_of(above)))? {
+            Some(stat) if !is_older(&stat) => return Ok(false),
+            Some(stat) => is_found |= stat.kind == Kind::Directory,
+            None if is_found => return Ok(false),
+            None => {}
+        }
+    }
+    if is_found {
+        return Ok(true);
+    }
+    let root = walk::stat_of(root).map_err(failed("read", &path_of(b".")))?;
+    Ok(is_older(&root))
 }
 
 fn path_of(path: &[u8]) -> PathBuf {

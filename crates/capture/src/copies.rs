@@ -21,7 +21,7 @@ use crate::bytes::Bytes;
 use crate::changes::{Change, Changes, Entry, EntryKind, Origin};
 use crate::error::{CaptureError, Result, failed};
 use crate::foreign_upper;
-use crate::import::{Content, Found, Importer, LastImport, clocks, read_beneath, sorted};
+use crate::import::{Content, Found, Importer, LastImport, Wanted, clocks, read_beneath, sorted};
 use crate::rules::{Private, Rules};
 use crate::session::{Report, SessionCapture, create, open};
 use crate::snapshot::Snapshot;
@@ -133,6 +133,7 @@ impl SessionCapture<'_> {
             root: root.as_fd(),
             upper: dir.as_fd(),
             modes,
+            wanted: Wanted::Changed,
             read_at,
             found: Found::default(),
         };

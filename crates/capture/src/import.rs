@@ -72,8 +72,18 @@ pub(crate) struct Importer<'i> {
     /// The directory that holds what was changed.
     pub(crate) upper: BorrowedFd<'i>,
     pub(crate) modes: Modes,
+    pub(crate) wanted: Wanted,
     pub(crate) read_at: Timestamp,
     pub(crate) found: Found,
+}
+
+/// Which changes an import proposes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Those that have changed since the last import of their paths.
+    Changed,
+    /// All of them: somebody asks for them.
+    All,
 }
 
 /// What an import has found.
@@ -131,7 +141,8 @@ impl Importer<'_> {
 
     fn add(&mut self, path: &RelPath, change: Change) -> Result<()> {
         let last = self.last.get(path).and_then(Option::as_ref);
-        if last.is_some_and(|last| last.is_of(change)) {
+        let is_asked = self.wanted == Wanted::All;
+        if !is_asked && last.is_some_and(|last| last.is_of(change)) {
             return Ok(());
         }
         let lower = stat_beneath(self.root, path.as_bytes())
@@ -156,7 +167,7 @@ impl Importer<'_> {
         let now = Last { upper, read_at: self.read_at, state, made_from };
         let is_same = last.is_some_and(|last| last.state == state);
         self.found.changed.insert(path.clone(), now);
-        if is_same {
+        if is_same && !is_asked {
             return Ok(());
         }
         // The command's version was made from what it had before, and that from what was proven.

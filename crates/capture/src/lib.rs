@@ -51,6 +51,8 @@ mod foreground;
 #[cfg(target_os = "linux")]
 mod foreign_upper;
 #[cfg(target_os = "linux")]
+mod hidden;
+#[cfg(target_os = "linux")]
 mod import;
 #[cfg(target_os = "linux")]
 mod keeper;
@@ -60,8 +62,11 @@ mod last_view;
 mod live;
 #[cfg(target_os = "linux")]
 mod mirror;
+mod paths;
 #[cfg(target_os = "linux")]
 mod plan;
+#[cfg(target_os = "linux")]
+mod prepare;
 #[cfg(target_os = "linux")]
 mod private_files;
 #[cfg(target_os = "linux")]
@@ -81,6 +86,8 @@ mod snapshot;
 mod stat;
 #[cfg(target_os = "linux")]
 mod survey;
+#[cfg(target_os = "linux")]
+mod taken;
 #[cfg(target_os = "linux")]
 mod tree;
 #[cfg(target_os = "linux")]
@@ -121,13 +128,15 @@ pub use probe::{Machine, Obstacle, Remedy, probe};
 pub use processes::{Identity, Process, survivors};
 #[cfg(target_os = "linux")]
 pub use renew::Again;
-pub use rules::{Private, ReadFile, Rules};
+pub use rules::{Private, ReadFile, Rules, glob_mistake};
 #[cfg(target_os = "linux")]
 pub use session::{Report, SessionCapture, import_all};
 pub use snapshot::{FormatError, Snapshot};
 pub use stat::{Kind, Stat, TICK_NANOS, Timestamp};
 #[cfg(target_os = "linux")]
 pub use survey::{Survey, survey};
+#[cfg(target_os = "linux")]
+pub use taken::Taken;
 #[cfg(target_os = "linux")]
 pub use trial::Trial;
 #[cfg(target_os = "linux")]

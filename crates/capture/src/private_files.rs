@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 use staging_core::escape_bytes;
 
 use crate::error::{Result, failed};
+use crate::paths::is_git;
 use crate::rules::Private;
 use crate::session::{SessionCapture, open};
 use crate::stat::Kind;
@@ -40,7 +41,7 @@ impl SessionCapture<'_> {
             if kind == Kind::Directory || !rules.is_private(&path, kind) {
                 continue;
             }
-            if path.split(|byte| *byte == b'/').any(|name| name == b".git") {
+            if is_git(&path) {
                 found.git = true;
                 continue;
             }

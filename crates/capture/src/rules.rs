@@ -4,16 +4,21 @@
 //! user's own file. They are read from the workspace before a command starts and kept, so that
 //! nothing the command writes decides what a reviewer sees. Files that git tracks are never ignored.
 
+mod globs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::path::Path;
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde::{Deserialize, Serialize};
 
+use self::globs::Globs;
 use crate::bytes::Bytes;
+use crate::paths::as_path;
 use crate::stat::Kind;
+
+pub use self::globs::glob_mistake;
 
 /// The name of the file that holds the rules of a directory.
 const IGNORE_FILE: &[u8] = b".gitignore";
@@ -28,6 +33,10 @@ pub struct Rules {
     pub directories: BTreeMap<Bytes, Bytes>,
     /// The files that git tracks although a rule matches them.
     pub tracked: BTreeSet<Bytes>,
+    /// Ignored files that are proposed all the same: lines as in a `.gitignore` of the root, the
+    /// strongest last.
+    #[serde(default)]
+    pub proposed: Vec<Bytes>,
 }
 
 /// Reads the text of a file below the root; none when there is none.
@@ -38,6 +47,7 @@ pub struct Private<'f> {
     rules: Rules,
     general: Vec<Gitignore>,
     directories: BTreeMap<Bytes, Gitignore>,
+    proposed: Globs,
     /// Reads the rules of each directory, while they are collected.
     read: Option<&'f ReadFile<'f>>,
     /// The directory that was asked about last, and whether it is private.
@@ -54,6 +64,7 @@ impl<'f> Private<'f> {
         Self {
             general: rules.general.iter().map(|text| compile(&text.0)).collect(),
             directories: rules.directories.iter().map(compile_own).collect(),
+            proposed: Globs::new(&rules.proposed),
             rules,
             read: None,
             last: None,
@@ -73,8 +84,25 @@ impl<'f> Private<'f> {
         self.rules
     }
 
-    /// Whether an entry is private: ignored, below something that is, or git's own.
+    /// Whether an entry is private: ignored, below something that is, or git's own, unless it is to be
+    /// proposed all the same.
     pub fn is_private(&mut self, path: &[u8], kind: Kind) -> bool {
+        self.is_ignored(path, kind) && !self.proposed.propose(path, kind)
+    }
+
+    /// Whether a walk leaves out an entry with all below it: it is private, and nothing in it can be
+    /// proposed.
+    pub fn is_left_out(&mut self, path: &[u8], kind: Kind) -> bool {
+        self.is_private(path, kind) && !(kind == Kind::Directory && self.proposed.reach_into(path))
+    }
+
+    /// Whether ignored files may be proposed.
+    pub(crate) fn has_proposed(&self) -> bool {
+        !self.rules.proposed.is_empty()
+    }
+
+    /// Whether an entry is ignored, below something that is, or git's own.
+    pub(crate) fn is_ignored(&mut self, path: &[u8], kind: Kind) -> bool {
         let parent = parent(path);
         let is_in_private = match &self.last {
             Some((last, is_private)) if last == parent => *is_private,
@@ -116,8 +144,11 @@ impl<'f> Private<'f> {
 
     /// Whether git tracks the file, or a file in the directory.
     fn is_tracked(&self, path: &[u8], kind: Kind) -> bool {
-        if kind != Kind::Directory {
-            return self.rules.tracked.contains(path);
+        if kind != Kind::Directory && self.rules.tracked.contains(path) {
+            return true;
+        }
+        if !kind.may_be_directory() {
+            return false;
         }
         let prefix = [path, b"/"].concat();
         let next = self
@@ -133,7 +164,7 @@ impl<'f> Private<'f> {
         if path.rsplit(|byte| *byte == b'/').next() == Some(b".git") {
             return true;
         }
-        let is_directory = kind == Kind::Directory;
+        let is_directory = kind.may_be_directory();
         let mut directory = parent(path);
         loop {
             let below = &path[if directory.is_empty() { 0 } else { directory.len() + 1 }..];
@@ -168,17 +199,6 @@ fn parent(path: &[u8]) -> &[u8] {
     path.iter().rposition(|byte| *byte == b'/').map_or(&[], |at| &path[..at])
 }
 
-#[cfg(unix)]
-pub(crate) fn as_path(path: &[u8]) -> &Path {
-    use std::os::unix::ffi::OsStrExt as _;
-    Path::new(std::ffi::OsStr::from_bytes(path))
-}
-
-#[cfg(not(unix))]
-pub(crate) fn as_path(path: &[u8]) -> &Path {
-    Path::new(std::str::from_utf8(path).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -195,6 +215,7 @@ mod tests {
             general: vec![bytes("*.log\n"), bytes("!kept.log\n")],
             directories: directories.collect(),
             tracked: tracked.iter().map(|path| bytes(path)).collect(),
+            proposed: Vec::new(),
         }
     }
 
@@ -216,6 +237,8 @@ mod tests {
     #[case::below_git(".git/refs/heads/main", Kind::File, true)]
     #[case::git_of_a_submodule("vendor/x/.git", Kind::File, true)]
     #[case::named_alike(".gitignore", Kind::File, false)]
+    #[case::what_hides_an_ignored_directory("target", Kind::Other, true)]
+    #[case::what_hides_a_directory_of_a_tracked_file("out/kept", Kind::Other, false)]
     fn what_is_ignored_or_git_s_own_is_private(
         #[case] path: &str,
         #[case] kind: Kind,

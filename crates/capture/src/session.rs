@@ -2,9 +2,10 @@
 //!
 //! The directory of a capture holds, beside the kernel's `upper/` and `work/`: `seen`, the
 //! [`Snapshot`] of the workspace; `rules`, the [`Rules`]; `view`, the last view; `imported`, what the
-//! last import of each path has read; `renewed`, what the user has changed since; `copy/` and `copied`,
-//! where a view shows a copy of the workspace, that copy and what it was made from. The first three are
-//! written before the command starts, so that any process can import what a killed one has left.
+//! last import of each path has read; `renewed`, what the user has changed since; `ignored` and `begun`,
+//! what is known of ignored files; `taken`, what was read of those that were proposed by name; `copy/` and
+//! `copied`, where a view shows a copy of the workspace, that copy and what it was made from. The first
+//! three are written before the command starts, so that any process can import what a killed one has left.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,10 +19,10 @@ use staging_core::{
 };
 
 use crate::bases::{Modes, ViewBases};
-use crate::bytes::Bytes;
 use crate::changes::{Change, Changes, EntryKind};
 use crate::error::{CaptureError, Result, failed};
-use crate::import::{Found, Importer, LastImport, clocks, read_beneath, sorted};
+use crate::hidden::Hidden;
+use crate::import::{Found, Importer, LastImport, Wanted, clocks, sorted};
 use crate::last_view;
 use crate::mirror::mirror;
 use crate::processes::{Identity, Process};
@@ -29,7 +30,7 @@ use crate::renew::{self, Renewed};
 use crate::rules::{Private, Rules};
 use crate::snapshot::Snapshot;
 use crate::stat::Timestamp;
-use crate::survey::{Survey, now, survey};
+use crate::survey::now;
 use crate::tree::Entries;
 use crate::upper::read_upper;
 use crate::walk::{self, stat_beneath};
@@ -91,42 +92,6 @@ impl<'l> SessionCapture<'l> {
         &self.dir
     }
 
-    /// Makes the capture ready for a view: imports what an earlier one has left, and records what
-    /// the workspace is now. `general` and `tracked` are as in [`Rules`].
-    ///
-    /// # Errors
-    /// [`CaptureError::Live`] while processes of an earlier view live; else as
-    /// [`import`](Self::import).
-    pub fn prepare(&self, general: Vec<Bytes>, tracked: BTreeSet<Bytes>) -> Result<Survey> {
-        let root = create(&self.dir, self.layer)?;
-        let _lock = self.dir.lock()?;
-        let processes = self.processes()?;
-        if !processes.is_empty() {
-            return Err(CaptureError::Live { processes });
-        }
-        let earlier = self.import_locked()?.1;
-        self.dir.clean_work()?;
-        let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
-        let rules = Rules { general, tracked, ..Rules::default() };
-        let mut private = Private::collecting(rules, &read);
-        let mut found = survey(root.as_fd(), &mut |path, kind| private.is_private(path, kind))
-            .map_err(failed("read", &self.layer.options().workspace))?;
-        // What the session has changed was made from what lay there when it began.
-        if let Some((seen, upper)) = earlier {
-            let new = found.snapshot.iter().filter(|(path, _)| !upper.contains(*path));
-            let old = upper.iter().filter_map(|path| Some((&**path, seen.settled(path)?)));
-            let all = new.chain(old).map(|(path, stat)| (Box::from(path), *stat));
-            found.snapshot = Snapshot::new(found.snapshot.begun(), all.collect::<Vec<_>>());
-        }
-        self.write("rules", &private.into_rules())?;
-        self.dir.write("seen", &found.snapshot.encode())?;
-        // The new snapshot has what is in it.
-        if self.dir.read(renew::FILE)?.is_some() {
-            self.write(renew::FILE, &Renewed::new())?;
-        }
-        Ok(found)
-    }
-
     /// Makes or renews the copy of the workspace that the session's views show from now on, and
     /// returns what cannot be read. It follows [`prepare`](Self::prepare), whose snapshot proves what
     /// is copied.
@@ -185,10 +150,8 @@ impl<'l> SessionCapture<'l> {
         next.import()
     }
 
-    /// Imports, and returns what was seen with the paths that are in the upper directory; nothing
-    /// where no view was ever prepared.
-    #[allow(clippy::type_complexity, reason = "a pair for one caller")]
-    fn import_locked(&self) -> Result<(Report, Option<(Snapshot, BTreeSet<Box<[u8]>>)>)> {
+    /// Imports, and returns what was seen; nothing where no view was ever prepared.
+    pub(crate) fn import_locked(&self) -> Result<(Report, Option<Snapshot>)> {
         let Some(rules) = self.read::<Rules>("rules")? else { return Ok(Default::default()) };
         let seen = self.seen()?;
         let mut last: LastImport = self.read("imported")?.unwrap_or_default();
@@ -197,16 +160,30 @@ impl<'l> SessionCapture<'l> {
         let (workspace, upper_dir) = (&self.layer.options().workspace, self.dir.upper());
         let (root, upper) = (open(workspace)?, open(&upper_dir)?);
         let mut private = Private::new(rules);
-        let entries = read_upper(upper.as_fd(), &mut |path, kind| private.is_private(path, kind))
-            .map_err(failed("read", &upper_dir))?;
+        // What was seen is none of the private entries, whatever has replaced it.
+        let mut entries = read_upper(upper.as_fd(), &mut |path, kind| {
+            private.is_left_out(path, kind) && seen.get(path).is_none()
+        })
+        .map_err(failed("read", &upper_dir))?;
+        if private.has_proposed() {
+            let is_seen = |path: &[u8]| seen.get(path).is_some();
+            private.drop_private(&mut entries, |entry| entry.stat.kind, is_seen);
+        }
         let (mut changes, mut not_proposed) = sorted(Changes::new(&entries, &seen));
         add_hidden(&mut changes, &entries, &last, root.as_fd())?;
         // What of it has changed since the last import, with the proof of each change.
-        // A view of a copy has the inodes of the copy, which prove nothing.
-        let view = last_view::live(&self.dir)?.filter(|_| !self.dir.has_copy());
-        let view = view.and_then(|view| view_root(&view, workspace));
-        let view = view.as_ref().map(|view| view.as_fd());
-        let bases = ViewBases { seen: &seen, view, clocks: clocks(&root, &upper) };
+        let (view, mut hidden) = (self.shown()?, Hidden::read(&self.dir)?);
+        if !private.has_proposed() {
+            // No private path is proposed.
+            hidden.ignored.get_or_insert_with(|| Snapshot::new(Timestamp::default(), []));
+        }
+        let bases = ViewBases {
+            seen: &seen,
+            hidden: &hidden,
+            root: root.as_fd(),
+            view: view.as_ref().map(|view| view.as_fd()),
+            clocks: clocks(&root, &upper),
+        };
         let mut importer = Importer {
             layer: self.layer,
             bases: &bases,
@@ -214,6 +191,7 @@ impl<'l> SessionCapture<'l> {
             root: root.as_fd(),
             upper: upper.as_fd(),
             modes: Modes::Whole,
+            wanted: Wanted::Changed,
             read_at,
             found: Found::default(),
         };
@@ -225,7 +203,7 @@ impl<'l> SessionCapture<'l> {
             last.keys().filter(|path| !present.contains(path)).cloned().collect();
         let mut report = self.stage("imported", found, &mut last, &gone)?;
         report.not_proposed = not_proposed;
-        Ok((report, Some((seen, entries.into_keys().collect()))))
+        Ok((report, Some(seen)))
     }
 
     /// Stages what an import has found as one transaction, withdraws what it has staged before at the
@@ -262,6 +240,13 @@ impl<'l> SessionCapture<'l> {
             self.write(name, last)?;
         }
         Ok(report)
+    }
+
+    /// The workspace as the live view shows it, where that proves something: a view of a copy has the
+    /// inodes of the copy.
+    pub(crate) fn shown(&self) -> Result<Option<OwnedFd>> {
+        let view = last_view::live(&self.dir)?.filter(|_| !self.dir.has_copy());
+        Ok(view.and_then(|view| view_root(&view, &self.layer.options().workspace)))
     }
 
     /// What the workspace was when the command began, or was later before the command changed it. A

@@ -49,6 +49,13 @@ impl Snapshot {
         self.get(path).filter(|stat| is_settled(stat) || self.renewed.contains(path))
     }
 
+    /// The entry at `path` as a later snapshot takes it over: one that was not settled is no entry of
+    /// the workspace there, and still says that something was.
+    pub(crate) fn carried(&self, path: &[u8]) -> Option<Stat> {
+        let stat = *self.get(path)?;
+        Some(if self.settled(path).is_some() { stat } else { Stat { inode: 0, ..stat } })
+    }
+
     /// Whether what was seen at `path` was replaced.
     #[must_use]
     pub fn is_renewed(&self, path: &[u8]) -> bool {

@@ -19,6 +19,14 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    /// Whether rules for directories match: what hides something in an upper directory, a device there,
+    /// may hide a directory.
+    pub(crate) fn may_be_directory(self) -> bool {
+        matches!(self, Self::Directory | Self::Other)
+    }
+}
+
 /// A point in time by the clock of the file system, in seconds and nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Timestamp {

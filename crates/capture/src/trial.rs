@@ -11,6 +11,7 @@ use crate::changes::EntryKind;
 use crate::error::{CaptureError, Result, failed};
 use crate::import::read_beneath;
 use crate::last_view;
+use crate::paths::is_git;
 use crate::processes::Identity;
 use crate::rules::{Private, Rules};
 use crate::session::{copy_workspace, create, open};
@@ -105,10 +106,7 @@ impl<'l> Trial<'l> {
         let (root, upper) = (open(workspace)?, open(&upper_dir)?);
         let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
         let mut private = Private::collecting(self.rules.clone(), &read);
-        let mut is_kept = |path: &[u8], kind| {
-            let is_git = path.split(|byte| *byte == b'/').any(|name| name == b".git");
-            !is_git && private.is_private(path, kind)
-        };
+        let mut is_kept = |path: &[u8], kind| !is_git(path) && private.is_private(path, kind);
         let entries =
             read_upper(upper.as_fd(), &mut is_kept).map_err(failed("read", &upper_dir))?;
         // What is in a directory comes before it. A merged directory stays while it holds what is kept,

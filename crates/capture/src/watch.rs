@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
-use crate::rules::{Private, Rules, as_path};
+use crate::paths::as_path;
+use crate::rules::{Private, Rules};
 use crate::snapshot::Snapshot;
 use crate::stat::Kind;
 use crate::walk::{Visit, walk};
@@ -95,7 +96,7 @@ impl Watch {
         };
         let is_directory = kinds.contains(ReadFlags::ISDIR);
         let kind = if is_directory { Kind::Directory } else { Kind::File };
-        if path.is_empty() || self.private.is_private(&path, kind) {
+        if path.is_empty() || self.private.is_left_out(&path, kind) {
             return;
         }
         if is_directory && kinds.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
@@ -113,7 +114,7 @@ impl Watch {
         let mut found = Vec::new();
         let mut visit = |reached: crate::walk::Reached<'_>| {
             let path = [directory, b"/", reached.path].concat();
-            if self.private.is_private(&path, reached.kind) {
+            if self.private.is_left_out(&path, reached.kind) {
                 return Ok(Visit::Skip);
             }
             found.push((path, reached.kind));

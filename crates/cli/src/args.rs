@@ -201,6 +201,10 @@ pub(crate) struct Run {
     pub(crate) view: ViewKind,
     #[command(flatten)]
     pub(crate) confine: ConfineArgs,
+    /// Propose ignored files that match, too: a glob as in a `.gitignore` of the workspace's root. The
+    /// session's later commands do as well
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    pub(crate) propose_ignored: Vec<String>,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
@@ -322,9 +326,15 @@ pub(crate) enum Harness {
 
 #[derive(Debug, Args)]
 pub(crate) struct Propose {
-    /// The file, relative to the current directory
+    /// The file, relative to the current directory; several with --from-session
     #[arg(required_unless_present_any = ["patch", "from_tree", "from_upper"])]
-    pub(crate) path: Option<OsString>,
+    pub(crate) path: Vec<OsString>,
+    /// Stage what the commands of `run` have made of ignored files: each path is one, or a directory with
+    /// those in it. They are staged in this session as they are now
+    #[arg(long, value_name = "SESSION",
+          conflicts_with_all = ["session", "patch", "from", "delete", "rename_to", "mode", "base",
+                                "symlink", "directory", "from_tree", "from_upper"])]
+    pub(crate) from_session: Option<String>,
     /// Stage a unified or git diff, or a `*** Begin Patch`, over many files, all or none; `-` is
     /// standard input. Its names are relative to the current directory
     #[arg(long, value_name = "FILE",
@@ -492,6 +502,13 @@ fn octal(text: &str) -> Result<u32, String> {
     let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
     let bits = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
     bits.ok_or_else(|| "expected three or four octal digits, like 755".to_owned())
+}
+
+fn glob(text: &str) -> Result<String, String> {
+    match capture::glob_mistake(text) {
+        Some(mistake) => Err(mistake),
+        None => Ok(text.to_owned()),
+    }
 }
 
 fn entry(text: &str) -> Result<u64, String> {

@@ -6,7 +6,8 @@ Exit codes: the command's own; 125 Greenroom failed before it began; 126 it cann
 
 Examples:
   greenroom run -- claude
-  greenroom run --session agent-1 -- sh -c 'cargo fmt && cargo test'";
+  greenroom run --session agent-1 -- sh -c 'cargo fmt && cargo test'
+  greenroom run --propose-ignored 'dist/' -- npm run build";
 
 pub(crate) const EXEC: &str = "\
 Exit codes: the command's own; 3 a patch is stale; 125 Greenroom failed before it began;
@@ -21,6 +22,7 @@ Examples:
   greenroom propose notes.txt < new-notes.txt
   greenroom propose src/old.rs --rename-to src/new.rs
   greenroom propose --patch fix.diff --session agent-1
+  greenroom propose dist/app.js --from-session agent-1
   greenroom propose --from-tree ../feature-worktree";
 
 pub(crate) const DIFF: &str = "\
@@ -81,7 +83,7 @@ mod tests {
             .flat_map(|text| text.lines())
             .filter_map(|line| line.strip_prefix("  greenroom "))
             .collect();
-        assert_eq!(lines.len(), 22);
+        assert_eq!(lines.len(), 23);
         for line in lines {
             // What it does stands behind the command; a shell reads the rest.
             let command = line.split("  ").next().unwrap_or_default();

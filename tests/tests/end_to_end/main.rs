@@ -12,6 +12,7 @@ mod documents;
 mod facade;
 mod full_replace;
 mod hooks;
+mod ignored_files;
 mod init;
 mod json_shapes;
 mod kill;

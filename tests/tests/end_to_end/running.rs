@@ -27,20 +27,24 @@ pub(crate) fn pending(status: &Value) -> Vec<String> {
 }
 
 /// A command that waits for the test after each line that it prints.
-struct Agent {
+pub(crate) struct Agent {
     run: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Agent {
-    fn start(fixture: &Fixture, script: &str) -> Self {
+    pub(crate) fn start(fixture: &Fixture, script: &str) -> Self {
         Self::start_in(fixture, "auto", script)
     }
 
-    fn start_in(fixture: &Fixture, view: &str, script: &str) -> Self {
-        let arguments = ["run", "--view", view, "--session", "agent", "--", "sh", "-c", script];
-        let mut command = fixture.command(arguments);
+    pub(crate) fn start_in(fixture: &Fixture, view: &str, script: &str) -> Self {
+        let arguments = ["run", "--view", view, "--session", "agent", "--", "sh", "-c"];
+        Self::start_with(fixture, &arguments, script)
+    }
+
+    pub(crate) fn start_with(fixture: &Fixture, arguments: &[&str], script: &str) -> Self {
+        let mut command = fixture.command([arguments, &[script]].concat());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut run = spawn(&mut command);
         let input = run.stdin.take().expect("it is piped");
@@ -49,24 +53,24 @@ impl Agent {
     }
 
     /// Waits for its next line.
-    fn reached(&mut self) {
+    pub(crate) fn reached(&mut self) {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("it lives");
         assert_eq!(line, "reached\n");
     }
 
-    fn go_on(&mut self) {
+    pub(crate) fn go_on(&mut self) {
         self.input.write_all(b"\n").expect("it waits");
     }
 
-    fn end(self) -> Ran {
+    pub(crate) fn end(self) -> Ran {
         drop(self.input);
         self.run.wait_with_output().expect("it ends").into()
     }
 }
 
 /// Lets the clock of the file system tick on, so that two changes have two times.
-fn tick() {
+pub(crate) fn tick() {
     thread::sleep(Duration::from_millis(50));
 }
 

@@ -35,6 +35,11 @@ mod propose_copy;
 #[cfg(not(target_os = "linux"))]
 #[path = "propose_copy_elsewhere.rs"]
 mod propose_copy;
+#[cfg(target_os = "linux")]
+mod propose_private;
+#[cfg(not(target_os = "linux"))]
+#[path = "propose_private_elsewhere.rs"]
+mod propose_private;
 mod recover;
 mod redo;
 mod refresh;

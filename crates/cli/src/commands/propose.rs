@@ -24,7 +24,12 @@ pub(super) fn propose(context: &Context<'_>, arguments: &Propose) -> Result<(), 
     if arguments.copy.from_tree.is_some() || arguments.copy.from_upper.is_some() {
         return super::propose_copy::propose_copy(context, &arguments.copy, &arguments.session);
     }
-    let Some(path) = &arguments.path else { return Err(Failure::usage("name a file")) };
+    if let Some(session) = &arguments.from_session {
+        return super::propose_private::propose_private(context, &arguments.path, session);
+    }
+    let [path] = &arguments.path[..] else {
+        return Err(Failure::usage("name one file; several are taken with --from-session"));
+    };
     let path = context.location.file(path)?;
     let (mut proposal, _spooled) = proposal(context, arguments, path)?;
     if let Some(base) = arguments.base {

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use capture::{Confined, Plan, PrivateFiles, Report, SessionCapture, Survey, View};
-use staging_core::{DiskOwner, ErrorKind, Operation, Session, set_signature};
+use capture::{Bytes, Confined, Plan, PrivateFiles, Report, Rules, SessionCapture, Survey, View};
+use staging_core::{DiskOwner, ErrorKind, Operation, Patch, Session, set_signature};
 
 use super::attend::Attendant;
 use super::confine::{confine, remark_scopes};
@@ -43,6 +43,7 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
         let joined = match capture.live_view().map_err(failure_of)? {
             Some(identity) => {
                 check_joined(identity.confined, Confined::of(confine.as_ref()))?;
+                check_globs(&capture, &run.propose_ignored)?;
                 let workspace = location.root.clone().into();
                 // Its keeper may just be ending.
                 View::join(identity, workspace, directory.clone().into(), keeper()).ok()
@@ -55,9 +56,14 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
                 view
             }
             None => {
-                let tracked = tracked(console, &location.root);
-                let prepared = capture.prepare(general_rules(&location.root), tracked);
-                let surveyed = prepared.map_err(failure_of)?;
+                let globs = settings.propose_ignored.iter().chain(&run.propose_ignored);
+                let rules = Rules {
+                    general: general_rules(&location.root),
+                    tracked: tracked(console, &location.root),
+                    proposed: globs.map(|glob| Bytes(glob.clone().into_bytes())).collect(),
+                    ..Rules::default()
+                };
+                let surveyed = capture.prepare(rules).map_err(failure_of)?;
                 let is_foreign = surveyed.foreign.len() > FOREIGN_MAX || is_foreign(&location.root);
                 let is_copied = run.view == ViewKind::Copy || is_foreign;
                 remark_survey(console, &surveyed, is_copied);
@@ -123,6 +129,20 @@ fn check_joined(view: Confined, wanted: Confined) -> Result<(), Failure> {
         .exits_with(125))
 }
 
+/// A view shows what was recorded before it was made: no other ignored files can be proposed from it.
+fn check_globs(capture: &SessionCapture<'_>, wanted: &[String]) -> Result<(), Failure> {
+    let known = capture.proposed_globs().map_err(failure_of)?;
+    let Some(missing) = wanted.iter().find(|glob| !known.contains(glob)) else { return Ok(()) };
+    let message =
+        format!("the other command of this session runs without `--propose-ignored {missing}`");
+    Err(Failure::new(ErrorKind::Busy, message)
+        .advise(
+            "Wait for its end, give this command another session, or take single files: `greenroom \
+             propose PATH --from-session SESSION`.",
+        )
+        .exits_with(125))
+}
+
 /// What a command in the view cannot change, unless it gets a copy, or what of it is not seen.
 fn remark_survey(console: &Console, surveyed: &Survey, is_copied: bool) {
     for unreadable in surveyed.unreadable.iter().take(NAMED_MAX) {
@@ -139,6 +159,25 @@ fn remark_survey(console: &Console, surveyed: &Survey, is_copied: bool) {
             "of another user or group, so that the command cannot write it: `{first}`{more}"
         ));
     }
+}
+
+/// Names the ignored files that are pending because the user wants them proposed.
+fn remark_ignored(
+    console: &Console,
+    capture: &SessionCapture<'_>,
+    patches: &[Patch],
+) -> Result<(), Failure> {
+    let paths = patches.iter().map(|patch| patch.rename_to.as_ref().unwrap_or(&patch.path));
+    let ignored = capture.ignored_among(paths).map_err(failure_of)?;
+    let named: Vec<String> = ignored.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    if !named.is_empty() {
+        let more = match ignored.len() - named.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        console.remark(&format!("ignored, and proposed as wanted: {}{more}", named.join(", ")));
+    }
+    Ok(())
 }
 
 fn label(run: &Run) -> String {
@@ -191,6 +230,8 @@ fn summarise(
         ));
     }
     report_rest(console, &report);
+    let capture = SessionCapture::of(owner, id);
+    remark_ignored(console, &capture, patches)?;
     if private.files > 0 {
         let changed = match private.changed.as_slice() {
             [] => String::new(),
@@ -203,7 +244,6 @@ fn summarise(
     }
     if private.git {
         console.remark("changes in .git stay in the session: commits are not proposed, files are");
-        let capture = SessionCapture::of(owner, id);
         match PrivateCommits::find(&capture, &owner.options().workspace) {
             Ok(found) if !found.commits.is_empty() => {
                 let number = super::text::count(found.commits.len(), "commit", "commits");

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::Allowed::{
-    AbsolutePath, AbsolutePaths, Hash, Libraries, Strategy, Switch, Table, Text, Time, Whole,
+    AbsolutePath, AbsolutePaths, Globs, Hash, Libraries, Strategy, Switch, Table, Text, Time, Whole,
 };
 use super::duration::parse_duration;
 use crate::nearest::nearest;
@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) confines: bool,
     /// What stays writable when a command is confined, beside the usual places.
     pub(crate) confine_write: Vec<PathBuf>,
+    /// Which ignored files that commands write are proposed.
+    pub(crate) propose_ignored: Vec<String>,
     approves_by_elicitation: bool,
     elicitation_wait: Duration,
 }
@@ -45,6 +47,7 @@ impl Settings {
             allows_yes_under_agents: false,
             confines: false,
             confine_write: Vec::new(),
+            propose_ignored: Vec::new(),
             approves_by_elicitation: false,
             elicitation_wait: Duration::from_secs(5 * 60),
         }
@@ -73,6 +76,8 @@ enum Allowed<T: 'static> {
     AbsolutePath(fn(&mut T, &Path)),
     /// A list of absolute paths.
     AbsolutePaths(fn(&mut T, Vec<PathBuf>)),
+    /// A list of globs as in a `.gitignore`.
+    Globs(fn(&mut T, Vec<String>)),
     /// A BLAKE3 digest.
     Hash(fn(&mut T, Digest)),
     /// A table with these keys.
@@ -141,10 +146,11 @@ const MCP: &[Key<Settings>] = &[
     ("elicitation_wait", Time(|to, time| to.elicitation_wait = time)),
 ];
 
-/// What commands in a view may change outside of the workspace.
+/// What commands in a view may change outside of the workspace, and what of theirs is proposed.
 const RUN: &[Key<Settings>] = &[
     ("confine", Switch(|to, is| to.confines = is)),
     ("confine_write", AbsolutePaths(|to, paths| to.confine_write = paths)),
+    ("propose_ignored", Globs(|to, globs| to.propose_ignored = globs)),
 ];
 
 const LIBRARY: &[Key<TrustedLibrary>] = &[
@@ -259,6 +265,16 @@ impl Found<'_> {
                     list.iter().map(|each| path(each).filter(|path| path.is_absolute())).collect();
                 paths.map(|paths| set(to, paths))
             }
+            (Globs(set), DeValue::Array(list)) => {
+                let glob = |each: &Spanned<DeValue<'_>>| match each.get_ref() {
+                    DeValue::String(glob) => Some(glob.clone().into_owned()),
+                    _ => None,
+                };
+                let is_glob = |glob: &String| capture::glob_mistake(glob).is_none();
+                let globs: Option<Vec<String>> =
+                    list.iter().map(|each| glob(each).filter(is_glob)).collect();
+                globs.map(|globs| set(to, globs))
+            }
             (Hash(set), DeValue::String(text)) => text.parse().ok().map(|digest| set(to, digest)),
             _ => None,
         };
@@ -358,6 +374,7 @@ fn in_words<T>(allowed: &Allowed<T>) -> String {
         Text(_) => "text".to_owned(),
         AbsolutePath(_) => "an absolute path".to_owned(),
         AbsolutePaths(_) => "a list of absolute paths".to_owned(),
+        Globs(_) => "a list of globs, as in a .gitignore".to_owned(),
         Hash(_) => "the 64 hex digits of the library's BLAKE3 digest".to_owned(),
         Table(_) => "a table".to_owned(),
         Libraries(_) => "a list of tables".to_owned(),
