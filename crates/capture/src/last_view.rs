@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use staging_core::CaptureDir;
 
 use crate::error::{Result, failed};
-use crate::processes::{Identity, Process, survivors};
+use crate::processes::{Identity, Process, lives, survivors};
 
 /// The file that holds it.
 const FILE: &str = "view";
@@ -80,11 +80,14 @@ pub(crate) fn processes(dir: &CaptureDir, workspace: &Path) -> Result<Vec<Proces
     let mut found = survivors(&view.identity).map_err(failed("read", Path::new("/proc")))?;
     let real = std::fs::metadata(workspace).map_err(failed("read", workspace))?.dev();
     // The kernel may have given the numbers of the view to one of another workspace, where the
-    // workspace is the real one. Where nothing can be read, the process counts.
+    // workspace is the real one. Where nothing can be read, the process counts while it lives.
     found.retain(|process| {
         let root = Path::new("/proc").join(process.id.to_string()).join("root");
         let below = workspace.strip_prefix("/").unwrap_or(workspace);
-        std::fs::metadata(root.join(below)).map_or(true, |seen| seen.dev() != real)
+        match std::fs::metadata(root.join(below)) {
+            Ok(seen) => seen.dev() != real,
+            Err(_) => lives(process),
+        }
     });
     Ok(found)
 }

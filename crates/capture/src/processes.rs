@@ -56,6 +56,12 @@ pub fn survivors(identity: &Identity) -> io::Result<Vec<Process>> {
     Ok(alive.filter(|listed| !listed.ended).map(|listed| listed.process).collect())
 }
 
+/// Whether a process has not ended.
+pub(crate) fn lives(process: &Process) -> bool {
+    let stat = std::fs::read(format!("/proc/{}/stat", process.id)).unwrap_or_default();
+    parse(process.id, &String::from_utf8_lossy(&stat)).is_some_and(|listed| !listed.ended)
+}
+
 /// The inode number of a namespace of a process: `user`, `mnt` or `net`.
 pub(crate) fn namespace(process: &str, kind: &str) -> io::Result<u64> {
     Ok(std::fs::metadata(format!("/proc/{process}/ns/{kind}"))?.ino())

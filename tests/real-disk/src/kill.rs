@@ -58,7 +58,7 @@ pub(super) fn calls(trial: &Trial<'_>, volume: &Volume) -> Result<BTreeMap<Strin
 }
 
 /// The same of what strace wrote. It counts an injection for each call's name by itself.
-fn count(log: &str) -> BTreeMap<String, usize> {
+pub(super) fn count(log: &str) -> BTreeMap<String, usize> {
     let mut calls = BTreeMap::new();
     for line in log.lines() {
         let rest = line.split_once(' ').map_or("", |(_, rest)| rest.trim_start());

@@ -18,6 +18,7 @@ mod kill;
 mod refusals;
 mod tree;
 mod trial;
+mod view_kills;
 mod volume;
 
 /// What is tried.
@@ -31,6 +32,8 @@ enum Part {
     Editor,
     /// Full, read-only and forbidden disks, and a directory that vanishes
     Refusals,
+    /// SIGKILL at every system call of `run`, of its other processes, and of the import
+    Run,
 }
 
 #[derive(Debug, Parser)]
@@ -85,6 +88,7 @@ fn main() -> Result<()> {
                     editor::run(&greenroom, &volume, Duration::from_secs(arguments.seconds))?;
                 }
                 Part::Refusals => refusals::run(&greenroom, &volume)?,
+                Part::Run => view_kills::run(&greenroom, &volume, every)?,
             }
         }
     }
