@@ -16,8 +16,7 @@ use std::process::{Child, Command, Stdio};
 
 use end_to_end::{Fixture, Ran, Tree, greenroom_binary, output, spawn, tree_of};
 
-/// An ordinary user, as whom root runs the command.
-const USER: u32 = 1234;
+use crate::users::{as_user, copy, give, has_programs, home, path, users};
 
 /// What an attempt has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -195,6 +194,9 @@ const ATTEMPTS: &[Attempt] = &[
 const DISKS: &str = r#"for disk in /dev/*; do
     [ -b "$disk" ] && perl -e 'open(my $d, "+<", $ARGV[0]) and print "opened", " disk"' "$disk"; done"#;
 
+/// What the scripts use.
+const PROGRAMS: [&str; 6] = ["perl", "script", "setpriv", "unshare", "nsenter", "setsid"];
+
 /// What the attempts are made on.
 struct World {
     fixture: Fixture,
@@ -204,37 +206,6 @@ struct World {
     hidden: UnixListener,
     port: TcpListener,
     before: Tree,
-}
-
-/// Which user makes the attempts, and how its command line begins.
-fn as_user(command: &Command, user: u32) -> Command {
-    if user == rustix::process::getuid().as_raw() {
-        let mut same = Command::new(command.get_program());
-        return copy(command, same.args(command.get_args()));
-    }
-    let number = user.to_string();
-    let mut other = Command::new("setpriv");
-    other.args(["--reuid", &number, "--regid", &number, "--clear-groups", "--bounding-set=-all"]);
-    copy(command, other.arg(command.get_program()).args(command.get_args()))
-}
-
-fn copy(from: &Command, to: &mut Command) -> Command {
-    let mut copied = Command::new(to.get_program());
-    copied.args(to.get_args()).env_clear().stdin(Stdio::null());
-    copied.envs(from.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    if let Some(directory) = from.get_current_dir() {
-        copied.current_dir(directory);
-    }
-    copied
-}
-
-fn give(path: &Path, user: u32) {
-    std::os::unix::fs::lchown(path, Some(user), Some(user)).expect("root gives it away");
-    if fs::symlink_metadata(path).expect("there").is_dir() {
-        for entry in fs::read_dir(path).expect("readable") {
-            give(&entry.expect("readable").path(), user);
-        }
-    }
 }
 
 impl World {
@@ -418,40 +389,8 @@ impl Drop for World {
     }
 }
 
-fn path() -> std::ffi::OsString {
-    std::env::var_os("PATH").unwrap_or_default()
-}
-
-fn users() -> Vec<u32> {
-    let own = rustix::process::getuid().as_raw();
-    if own == 0 { vec![own, USER] } else { vec![own] }
-}
-
-/// Where a home directory can be that is in no temporary directory, which stays writable.
-fn home() -> Option<&'static Path> {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let is_temporary =
-        ["/tmp", "/var/tmp", "/dev"].iter().any(|temporary| dir.starts_with(temporary));
-    if is_temporary {
-        println!("skipped: {} is in a temporary directory", dir.display());
-    }
-    (!is_temporary).then_some(dir)
-}
-
-/// Whether the programs that the scripts use are there.
-fn has_programs() -> bool {
-    let programs = ["perl", "script", "setpriv", "unshare", "nsenter", "setsid"];
-    let missing = programs
-        .iter()
-        .find(|program| !std::env::split_paths(&path()).any(|dir| dir.join(program).is_file()));
-    if let Some(missing) = missing {
-        println!("skipped: there is no `{missing}`");
-    }
-    missing.is_none()
-}
-
 fn check_all(options: &[&str], expected: impl Fn(&Attempt) -> Vec<Reached>) {
-    let Some(home) = home().filter(|_| has_programs()) else { return };
+    let Some(home) = home().filter(|_| has_programs(&PROGRAMS)) else { return };
     for user in users() {
         let Some(mut world) = World::new(home, user) else { continue };
         let mut wrong = Vec::new();

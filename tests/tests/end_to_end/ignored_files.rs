@@ -190,9 +190,8 @@ fn what_cannot_be_taken_is_refused_with_a_remedy(#[case] arguments: &[&str], #[c
 #[test]
 fn a_command_that_joins_a_view_cannot_propose_other_ignored_files() {
     let Some(fixture) = repository() else { return };
-    let arguments = ["run", "--session", "agent", "--propose-ignored", "dist/", "--", "sh", "-c"];
     let script = "echo a > dist/a.js; echo reached; read x";
-    let mut agent = Agent::start_with(&fixture, &arguments, script);
+    let mut agent = Agent::start_with(&fixture, &["--propose-ignored", "dist/"], script);
     agent.reached();
     let ran = run(&fixture, &["cache"], "true").expect(125);
     assert!(ran.stderr.contains("runs without `--propose-ignored cache`"), "{}", ran.stderr);

@@ -7,6 +7,8 @@ mod closing;
 #[cfg(target_os = "linux")]
 mod commits;
 #[cfg(target_os = "linux")]
+mod confined;
+#[cfg(target_os = "linux")]
 mod copies;
 mod documents;
 mod facade;
@@ -39,6 +41,8 @@ mod terminal;
 mod under_agents;
 mod undo;
 mod usage;
+#[cfg(target_os = "linux")]
+mod users;
 mod waiting;
 mod watching;
 mod workspace;

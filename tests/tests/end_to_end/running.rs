@@ -39,12 +39,13 @@ impl Agent {
     }
 
     pub(crate) fn start_in(fixture: &Fixture, view: &str, script: &str) -> Self {
-        let arguments = ["run", "--view", view, "--session", "agent", "--", "sh", "-c"];
-        Self::start_with(fixture, &arguments, script)
+        Self::start_with(fixture, &["--view", view], script)
     }
 
-    pub(crate) fn start_with(fixture: &Fixture, arguments: &[&str], script: &str) -> Self {
-        let mut command = fixture.command([arguments, &[script]].concat());
+    pub(crate) fn start_with(fixture: &Fixture, options: &[&str], script: &str) -> Self {
+        let run = ["run", "--session", "agent"];
+        let arguments = [&run, options, &["--", "sh", "-c", script]].concat();
+        let mut command = fixture.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut run = spawn(&mut command);
         let input = run.stdin.take().expect("it is piped");
