@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use end_to_end::{Fixture, Ran, output};
 use rstest::rstest;
@@ -217,6 +218,34 @@ fn a_sandbox_that_the_command_makes_works(
         let status = someone.greenroom(&["status", "--json"]).expect(0).json();
         assert!(pending(&status).contains(&"create f".to_owned()), "{status}");
     });
+}
+
+/// In a home directory in which the agent has never run.
+#[rstest]
+#[case("claude", ".claude", true)]
+#[case("codex", ".codex", true)]
+#[case("other", ".claude", false)]
+fn an_agent_can_keep_its_own_files_when_it_starts_for_the_first_time(
+    #[case] program: &str,
+    #[case] directory: &str,
+    #[case] keeps: bool,
+) {
+    let Some(home) = home() else { return };
+    as_everyone(home, |someone| {
+        let script = format!("#!/bin/sh\nmkdir -p ~/{directory}; echo x > ~/{directory}/new\n");
+        someone.fixture.write(program, script);
+        set_executable(&someone.fixture.path(program));
+        someone.give();
+        let program = format!("./{program}");
+        let ran = someone.greenroom(&["run", "--confine", "--", &program]);
+        assert_eq!(ran.code == Some(0), keeps, "{}", ran.stderr);
+        assert_eq!(someone.fixture.beside("home").join(directory).join("new").exists(), keeps);
+    });
+}
+
+fn set_executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
 }
 
 #[rstest]

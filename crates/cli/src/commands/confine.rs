@@ -1,9 +1,9 @@
 //! What a confined command can still change and reach, from the command line, the user's
 //! configuration and `confine.toml`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::FileTypeExt as _;
@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 use capture::{Confine, Network};
 use serde::Deserialize;
 
+use super::view::private_directories;
 use crate::args::ConfineArgs;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -30,15 +31,18 @@ struct ConfinePaths {
     private: Vec<String>,
     masked: Vec<String>,
     kept: Vec<String>,
+    /// By the name of a program.
+    made: BTreeMap<String, Vec<String>>,
 }
 
 static PATHS: LazyLock<ConfinePaths> = LazyLock::new(|| {
     toml::from_str(include_str!("confine.toml")).expect("the file that is built in is valid")
 });
 
-/// What a command can change and reach outside of the workspace; none if it is not confined.
+/// What this command can change and reach outside of the workspace; none if it is not confined.
 /// `masks` is what it cannot reach in any case.
 pub(crate) fn confine(
+    command: &[OsString],
     arguments: &ConfineArgs,
     settings: &Settings,
     location: &Location,
@@ -53,6 +57,7 @@ pub(crate) fn confine(
     for named in &arguments.allow_write {
         let found = dunce::canonicalize(named).map_err(|source| {
             Failure::io(format_args!("cannot keep {} writable", shown(named)), &source)
+                .advise("Create it first, or name another place.")
         })?;
         if found.parent().is_none() {
             return Err(Failure::usage("`--allow-write` names the root, which confines nothing"));
@@ -61,6 +66,7 @@ pub(crate) fn confine(
     }
     allowed.extend(settings.confine_write.iter().filter_map(|path| real(path)));
 
+    make_own(command);
     let needed: Vec<&Path> = masks.iter().map(Path::new).chain([root]).collect();
     let holds_needed = |path: &Path| needed.iter().any(|needed| needed.starts_with(path));
     let is_allowed = |path: &Path| allowed.iter().any(|allowed| path.starts_with(allowed));
@@ -102,6 +108,17 @@ pub(super) fn remark_scopes(console: &Console) {
             "this kernel cannot keep the command from sending signals to your other processes \
              (Landlock scopes, Linux 6.12)",
         );
+    }
+}
+
+/// Makes the directories that the program keeps for itself, where they are missing: it would make
+/// them when it starts for the first time, and cannot in a directory that is read-only.
+fn make_own(command: &[OsString]) {
+    let name = command.first().map(Path::new).and_then(Path::file_name).and_then(OsStr::to_str);
+    let listed = name.and_then(|name| PATHS.made.get(name));
+    for path in listed.into_iter().flatten().filter_map(|path| expand(path)) {
+        // Where it cannot be made, the program could not do it either.
+        let _ = private_directories().create(path);
     }
 }
 

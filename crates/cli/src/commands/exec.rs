@@ -27,7 +27,7 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
     let location = Location::find(global)?;
     let settings = settings(global, &location)?;
     let (masks, directory) = (masks(&location)?, current()?);
-    let confine = confine(&exec.confine, &settings, &location, &masks)?;
+    let confine = confine(&exec.command, &exec.confine, &settings, &location, &masks)?;
     if confine.is_some() {
         remark_scopes(console);
     }

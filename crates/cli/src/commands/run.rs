@@ -29,7 +29,7 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     let location = Location::find(global)?;
     let settings = settings(global, &location)?;
     let (masks, directory) = (masks(&location)?, current()?);
-    let confine = confine(&run.confine, &settings, &location, &masks)?;
+    let confine = confine(&run.command, &run.confine, &settings, &location, &masks)?;
     if confine.is_some() {
         remark_scopes(console);
     }

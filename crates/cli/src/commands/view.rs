@@ -225,7 +225,7 @@ pub(super) fn masks(location: &Location) -> Result<Vec<OsString>, Failure> {
 
 /// Creates directories that only the user can read, with those above them.
 #[allow(clippy::disallowed_methods, reason = "the user's own directories, outside of a workspace")]
-fn private_directories() -> std::fs::DirBuilder {
+pub(super) fn private_directories() -> std::fs::DirBuilder {
     let mut builder = std::fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.recursive(true);
