@@ -19,6 +19,8 @@ mod init;
 mod json_shapes;
 mod kill;
 mod log;
+#[cfg(target_os = "linux")]
+mod machines;
 mod mcp;
 mod moved;
 mod operations;

@@ -20,9 +20,14 @@ impl Someone {
         Self { fixture: Fixture::new_in(below), user }
     }
 
+    /// Whether it is the user of the tests.
+    pub(crate) fn is_own(&self) -> bool {
+        self.user == rustix::process::getuid().as_raw()
+    }
+
     /// Gives the user what the test has written.
     pub(crate) fn give(&self) {
-        if self.user != rustix::process::getuid().as_raw() {
+        if !self.is_own() {
             give(&self.fixture.beside(""), self.user);
         }
     }
@@ -33,6 +38,14 @@ impl Someone {
 
     pub(crate) fn greenroom(&self, arguments: &[&str]) -> Ran {
         output(&mut self.command(arguments)).into()
+    }
+
+    /// Runs the command by another program, whose arguments end with the command line.
+    pub(crate) fn started_by(&self, program: &[&str], arguments: &[&str]) -> Ran {
+        let plain = self.fixture.command(arguments);
+        let mut starter = Command::new(program[0]);
+        starter.args(&program[1..]).arg(plain.get_program()).args(plain.get_args());
+        output(&mut as_user(&copy(&plain, &mut starter), self.user)).into()
     }
 
     /// Runs a script in a view with these options.
