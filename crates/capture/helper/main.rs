@@ -67,6 +67,7 @@ mod linux {
             masks: vec![state.into()],
             inside: "s1\n".to_owned(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")).into(),
+            git: Vec::new(),
             confine: None,
         };
         let ended = || -> Result<_, Box<dyn Error>> {

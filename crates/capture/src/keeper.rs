@@ -29,7 +29,7 @@ use rustix::mount::MountPropagationFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use rustix::thread::ThreadNameSpaceType;
 
-use crate::plan::{Confined, Failure, Network, Plan, Step};
+use crate::plan::{Confined, Failure, GitWrites, Network, Plan, Step};
 use crate::processes::{self, Identity, Process};
 use crate::signals::Signals;
 use crate::wire::{Channel, Exit, Reply, Request};
@@ -60,7 +60,8 @@ struct Keeper {
     channel: Channel,
     signals: Signals,
     identity: Identity,
-    workspace: OsString,
+    /// Where the view has overlays, as far as they are known.
+    overlays: Vec<OsString>,
     command: Option<Pid>,
     /// Held as long as this process lives: no second view may use the upper directory.
     _lock: Option<OwnedFd>,
@@ -71,19 +72,23 @@ impl Keeper {
         let Some(request) = channel.receive()? else { return Ok(()) };
         let entered = match request {
             Request::Make { parent, plan } => {
-                make(&mut channel, parent, &plan).map(|view| (view, plan.workspace))
+                let git =
+                    plan.git.iter().filter(|git| matches!(git.writes, GitWrites::Layer { .. }));
+                let overlays = [&plan.workspace].into_iter().chain(git.map(|git| &git.directory));
+                let overlays = overlays.cloned().collect();
+                make(&mut channel, parent, &plan).map(|view| (view, overlays))
             }
             Request::Join { parent, identity, workspace, directory } => {
-                join(&channel, parent, &identity, &directory).map(|view| (view, workspace))
+                join(&channel, parent, &identity, &directory).map(|view| (view, vec![workspace]))
             }
             _ => return Err(io::ErrorKind::InvalidData.into()),
         };
-        let (Entered { identity, signals, lock }, workspace) = match entered {
+        let (Entered { identity, signals, lock }, overlays) = match entered {
             Ok(entered) => entered,
             Err(failure) => return channel.send(&Reply::Failed(failure)),
         };
         channel.send(&Reply::Ready(identity))?;
-        Self { channel, signals, identity, workspace, command: None, _lock: lock }.run()
+        Self { channel, signals, identity, overlays, command: None, _lock: lock }.run()
     }
 
     /// Answers requests until the other end is gone.
@@ -127,7 +132,8 @@ impl Keeper {
                     continue;
                 }
                 Request::Refresh => {
-                    let refreshed = overlay::refresh(Path::new(&self.workspace));
+                    let mut overlays = self.overlays.iter().map(Path::new);
+                    let refreshed = overlays.try_for_each(overlay::refresh);
                     let errno = |error: io::Error| error.raw_os_error().unwrap_or(libc::EIO);
                     Reply::Refreshed { errno: refreshed.err().map(errno) }
                 }

@@ -17,6 +17,7 @@
 //! [`SessionCapture`] does all of this for a session: it keeps the snapshot and the ignore rules
 //! ([`Rules`]) beside the upper directory, and stages what has changed since the last import. It also
 //! stages what a [`Copy`](struct@Copy) of the workspace has changed, or an overlay of another program.
+//! [`Plan::git`] names repositories outside of the workspace, whose writes stay in the session as well.
 //! [`Trial`] is a view of what is pending, whose writes are thrown away. [`probe`] finds out whether a
 //! machine allows a view.
 //!
@@ -51,6 +52,8 @@ mod foreground;
 #[cfg(target_os = "linux")]
 mod foreign_upper;
 #[cfg(target_os = "linux")]
+mod held_git;
+#[cfg(target_os = "linux")]
 mod hidden;
 #[cfg(target_os = "linux")]
 mod import;
@@ -77,6 +80,8 @@ mod probe;
 mod processes;
 #[cfg(target_os = "linux")]
 mod renew;
+#[cfg(target_os = "linux")]
+mod repository;
 mod rules;
 #[cfg(target_os = "linux")]
 mod session;
@@ -117,7 +122,7 @@ pub use foreground::Foreground;
 #[cfg(target_os = "linux")]
 pub use keeper::{INSIDE, can_scope, keep};
 #[cfg(target_os = "linux")]
-pub use plan::{Confine, Confined, Failure, Network, Plan, Step};
+pub use plan::{Confine, Confined, Failure, GitWrites, HeldGit, Network, Plan, Step};
 #[cfg(target_os = "linux")]
 pub use private_files::PrivateFiles;
 #[cfg(target_os = "linux")]
@@ -128,6 +133,8 @@ pub use probe::{Machine, Obstacle, Remedy, probe};
 pub use processes::{Identity, Process, survivors};
 #[cfg(target_os = "linux")]
 pub use renew::Again;
+#[cfg(target_os = "linux")]
+pub use repository::Repository;
 pub use rules::{Private, ReadFile, Rules, glob_mistake};
 #[cfg(target_os = "linux")]
 pub use session::{Report, SessionCapture, import_all};

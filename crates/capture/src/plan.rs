@@ -30,8 +30,37 @@ pub struct Plan {
     pub inside: String,
     /// Where the command starts; the path is looked up in the view.
     pub directory: OsString,
+    /// Directories outside of the workspace in which git writes for repositories in it; none is in
+    /// another one.
+    pub git: Vec<HeldGit>,
     /// What else the command must not change or reach; none if other places are real.
     pub confine: Option<Confine>,
+}
+
+/// A directory of git outside of the workspace, to which nothing is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldGit {
+    /// The directory.
+    pub directory: OsString,
+    /// What happens to writes.
+    pub writes: GitWrites,
+}
+
+/// What happens to writes to a directory of git.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GitWrites {
+    /// They go to `upper`; `work` beside it is for the kernel. Both as in [`Plan`].
+    Layer {
+        /// The directory that receives what is written.
+        upper: OsString,
+        /// An empty directory beside it.
+        work: OsString,
+    },
+    /// They fail.
+    Refused {
+        /// Why there is no layer.
+        reason: String,
+    },
 }
 
 /// What a command can change and reach outside of the workspace. Everything that is not named is
@@ -94,8 +123,16 @@ impl Plan {
         let workspace = Path::new(&self.workspace);
         let masks: Vec<&Path> = self.masks.iter().map(Path::new).collect();
         let layers = [&self.upper, &self.work].map(Path::new);
-        let others = || self.layer.iter().chain(&self.copy).map(Path::new);
-        for path in masks.iter().copied().chain(layers).chain(others()).chain([workspace]) {
+        let others = || {
+            let git = self.git.iter().flat_map(|git| match &git.writes {
+                GitWrites::Layer { upper, work } => vec![upper, work],
+                GitWrites::Refused { .. } => Vec::new(),
+            });
+            self.layer.iter().chain(&self.copy).chain(git).map(Path::new)
+        };
+        let git = || self.git.iter().map(|git| Path::new(&git.directory));
+        let used = masks.iter().copied().chain(layers).chain(others());
+        for path in used.chain(git()).chain([workspace]) {
             let real = fs::canonicalize(path).map_err(Failure::of(Step::Plan, path))?;
             if real != path {
                 return refused(path, "is a link, leads through one, or is not absolute");
@@ -111,6 +148,14 @@ impl Plan {
         }
         if let Some(mask) = masks.iter().find(|mask| workspace.starts_with(mask)) {
             return refused(mask, "holds the workspace, and would hide it");
+        }
+        for git in git() {
+            if masks.iter().any(|mask| mask.starts_with(git) || git.starts_with(mask)) {
+                return refused(git, "is git's, and holds a masked directory or is in one");
+            }
+            if git.starts_with(workspace) {
+                return refused(git, "is git's, and is in the workspace, which holds it back");
+            }
         }
         self.confine.as_ref().map_or(Ok(()), |confine| confine.check(workspace, &masks))
     }
@@ -178,6 +223,8 @@ pub enum Step {
     Confine,
     /// Mounting the overlay at the workspace and wherever else the workspace can be reached.
     Attach,
+    /// Holding back what is written to git's directories outside of the workspace.
+    Git,
     /// Hiding the masked directories.
     Masks,
     /// Changing to the command's directory.
@@ -203,6 +250,7 @@ impl Step {
             Self::Create => "make the overlay",
             Self::Confine => "make other places read-only",
             Self::Attach => "mount the overlay",
+            Self::Git => "hold back what is written to git's directory",
             Self::Masks => "hide the state directory",
             Self::Directory => "change to the directory of the command",
             Self::Join => "join the view",

@@ -6,8 +6,10 @@ use std::os::fd::AsFd as _;
 
 use crate::bytes::Bytes;
 use crate::error::{CaptureError, Result, failed};
+use crate::held_git;
 use crate::hidden::{self, Hidden, Topmost};
 use crate::import::read_beneath;
+use crate::plan::HeldGit;
 use crate::renew::{self, Renewed};
 use crate::rules::{Private, Rules};
 use crate::session::{SessionCapture, create, open};
@@ -78,6 +80,17 @@ impl SessionCapture<'_> {
             self.write(renew::FILE, &Renewed::new())?;
         }
         Ok(found)
+    }
+
+    /// Makes layers for git's directories outside of the workspace, for [`Plan::git`](crate::Plan::git):
+    /// those of the repositories that the survey has met. What an earlier command has written to them is
+    /// there again.
+    ///
+    /// # Errors
+    /// An error of the state directory.
+    pub fn hold_git(&self, surveyed: &Survey) -> Result<Vec<HeldGit>> {
+        let _lock = self.dir.lock()?;
+        held_git::hold(&self.dir, &self.layer.options().workspace, &surveyed.dot_git)
     }
 
     /// Every path that the session's commands have written, without what is below private ones.

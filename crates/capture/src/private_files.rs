@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 use staging_core::escape_bytes;
 
 use crate::error::{Result, failed};
+use crate::held_git;
 use crate::paths::is_git;
 use crate::rules::Private;
 use crate::session::{SessionCapture, open};
@@ -52,6 +53,11 @@ impl SessionCapture<'_> {
                 let lower = lower.map_err(failed("read", &self.layer.options().workspace))?;
                 found.changed.extend(lower.map(|_| escape_bytes(&path)));
             }
+        }
+        for layer in held_git::read(&self.dir)? {
+            let upper = layer.upper(&self.dir);
+            let mut entries = std::fs::read_dir(&upper).map_err(failed("read", &upper))?;
+            found.git |= entries.next().is_some();
         }
         Ok(found)
     }

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use staging_core::CaptureDir;
+use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Result, failed};
+use crate::held_git;
 use crate::import::read_beneath;
+use crate::repository::Repository;
 use crate::session::{SessionCapture, open};
 use crate::stat::Kind;
 use crate::walk::{self, Visit, directory_beneath, open_beneath};
@@ -28,28 +30,52 @@ pub struct PrivateRefs {
 }
 
 impl SessionCapture<'_> {
-    /// Reads what the session's commands have written in the `.git` of the workspace's root: copies
-    /// objects into the directory `objects`, and returns the references that were changed.
+    /// Reads what the session's commands have written in the repository of the workspace's root, which
+    /// may lie outside: copies objects into the directory `objects`, and returns the references that were
+    /// changed.
     ///
     /// # Errors
     /// An error of the state directory or of `objects`.
     pub fn private_commits(&self, objects: &Path) -> Result<PrivateRefs> {
-        let upper_dir = CaptureDir::upper(self.dir());
-        let upper = open(&upper_dir)?;
-        let flags = walk::BENEATH;
-        let git = rustix::fs::openat2(
-            &upper,
-            c".git",
-            rustix::fs::OFlags::RDONLY
-                | rustix::fs::OFlags::DIRECTORY
-                | rustix::fs::OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-            flags,
-        );
-        // Without one, or with a link or a file in its place, there is nothing.
-        let Ok(git) = git else { return Ok(PrivateRefs::default()) };
-        copy_objects(git.as_fd(), objects).map_err(failed("copy the objects to", objects))?;
-        read_refs(git.as_fd()).map_err(failed("read", &upper_dir))
+        let mut found = PrivateRefs::default();
+        let Some(repository) = Repository::at(&self.layer.options().workspace) else {
+            return Ok(found);
+        };
+        if let Some(common) = self.written_in(&repository.common_dir)? {
+            let path = self.dir().path();
+            copy_objects(common.as_fd(), objects)
+                .map_err(failed("copy the objects to", objects))?;
+            found = read_refs(common.as_fd()).map_err(failed("read", path))?;
+        }
+        let head = self.written_in(&repository.git_dir)?.map(|own| text(own.as_fd(), b"HEAD"));
+        found.add("HEAD", &head.unwrap_or_default());
+        Ok(found)
+    }
+
+    /// What was written in a directory of git: below the upper directory, or below the layer of a
+    /// directory outside. None where nothing was, or where a link or a file is in its place.
+    fn written_in(&self, directory: &Path) -> Result<Option<OwnedFd>> {
+        let workspace = &self.layer.options().workspace;
+        let outside = held_git::read(&self.dir)?.into_iter();
+        let outside = outside.map(|layer| (layer.directory(), layer.upper(&self.dir)));
+        for (above, upper) in [(workspace.clone(), self.dir.upper())].into_iter().chain(outside) {
+            let Ok(below) = directory.strip_prefix(above) else { continue };
+            let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let opened = open(&upper)?;
+            return Ok(rustix::fs::openat2(opened, below, flags, Mode::empty(), walk::BENEATH).ok());
+        }
+        Ok(None)
+    }
+}
+
+impl PrivateRefs {
+    /// Adds a reference, if its file has the name of an object.
+    fn add(&mut self, name: &str, content: &[u8]) {
+        let object = String::from_utf8_lossy(content);
+        if is_name(object.trim_end()) {
+            self.refs.insert(name.to_owned(), object.trim_end().to_owned());
+        }
     }
 }
 
@@ -114,7 +140,7 @@ fn read_refs(git: BorrowedFd<'_>) -> io::Result<PrivateRefs> {
             found.refs.insert(name.to_owned(), object.to_owned());
         }
     }
-    let mut loose: Vec<Vec<u8>> = vec![b"HEAD".to_vec()];
+    let mut loose: Vec<Vec<u8>> = Vec::new();
     walk::walk(
         git,
         &mut |reached| {
@@ -127,10 +153,8 @@ fn read_refs(git: BorrowedFd<'_>) -> io::Result<PrivateRefs> {
         &mut |_| {},
     )?;
     for path in loose {
-        let content = text(git, &path);
-        let object = String::from_utf8_lossy(&content);
-        if let (Ok(name), true) = (std::str::from_utf8(&path), is_name(object.trim_end())) {
-            found.refs.insert(name.to_owned(), object.trim_end().to_owned());
+        if let Ok(name) = std::str::from_utf8(&path) {
+            found.add(name, &text(git, &path));
         }
     }
     Ok(found)

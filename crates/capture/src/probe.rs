@@ -134,6 +134,7 @@ fn attempt(directory: &Path, workspace: Option<&Path>, keeper: Command) -> Resul
         masks: vec![state.clone().into()],
         inside: String::new(),
         directory: "/".into(),
+        git: Vec::new(),
         confine: None,
     };
     let made = [empty.as_os_str(), state.as_os_str(), &plan.upper, &plan.work].into_iter();

@@ -20,6 +20,8 @@ pub struct Survey {
     pub foreign: Vec<Box<[u8]>>,
     /// Directories that may not be read: what is in them was not seen.
     pub unreadable: Vec<Box<[u8]>>,
+    /// The entries named `.git` that were met, ignored ones too.
+    pub dot_git: Vec<Box<[u8]>>,
 }
 
 /// Walks the workspace whose root is `root`. What `ignored` accepts is left out, together with
@@ -42,13 +44,16 @@ pub fn survey(
         !user.is_root() && (entry.user, entry.group) != (user.as_raw(), group.as_raw())
     };
     let mut entries = Vec::new();
-    let (mut foreign, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut foreign, mut unreadable, mut dot_git) = (Vec::new(), Vec::new(), Vec::new());
     if is_foreign(&owner) {
         foreign.push(Box::from(&b"."[..]));
     }
     walk::walk(
         root,
         &mut |reached| {
+            if reached.name == c".git" {
+                dot_git.push(reached.path.into());
+            }
             if ignored(reached.path, reached.kind) {
                 return Ok(Visit::Skip);
             }
@@ -77,7 +82,7 @@ pub fn survey(
             }
         }
     }
-    Ok(Survey { snapshot: Snapshot::new(begun, entries), foreign, unreadable })
+    Ok(Survey { snapshot: Snapshot::new(begun, entries), foreign, unreadable, dot_git })
 }
 
 /// The present time by the clock that file systems use.

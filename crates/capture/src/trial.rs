@@ -9,14 +9,16 @@ use staging_core::{CaptureDir, DiffStagingLayer, Patch, escape_bytes};
 use crate::bytes::Bytes;
 use crate::changes::EntryKind;
 use crate::error::{CaptureError, Result, failed};
+use crate::held_git;
 use crate::import::read_beneath;
 use crate::last_view;
 use crate::paths::is_git;
+use crate::plan::HeldGit;
 use crate::processes::Identity;
 use crate::rules::{Private, Rules};
 use crate::session::{copy_workspace, create, open};
 use crate::upper::read_upper;
-use crate::walk::stat_beneath;
+use crate::walk::{self, Visit, stat_beneath};
 
 /// The view of a trial, for one command at a time of a workspace.
 ///
@@ -74,6 +76,28 @@ impl<'l> Trial<'l> {
         copy_workspace(&self.dir, &self.layer.options().workspace)
     }
 
+    /// Makes layers for git's directories outside of the workspace, for [`Plan::git`](crate::Plan::git).
+    ///
+    /// # Errors
+    /// An error of the state directory or the workspace.
+    pub fn hold_git(&self) -> Result<Vec<HeldGit>> {
+        let workspace = &self.layer.options().workspace;
+        let root = open(workspace)?;
+        let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
+        let mut private = Private::collecting(self.rules.clone(), &read);
+        let mut dot_git = Vec::new();
+        let mut visit = |reached: walk::Reached<'_>| {
+            if reached.name == c".git" {
+                dot_git.push(Box::from(reached.path));
+            }
+            let is_private = private.is_private(reached.path, reached.kind);
+            Ok(if is_private { Visit::Skip } else { Visit::Enter })
+        };
+        let walked = walk::walk(root.as_fd(), &mut visit, &mut |_| {});
+        walked.map_err(failed("read", workspace))?;
+        held_git::hold(&self.dir, workspace, &dot_git)
+    }
+
     /// Records the view that was made, before the command runs in it.
     ///
     /// # Errors
@@ -117,6 +141,7 @@ impl<'l> Trial<'l> {
         self.dir.drop_entries(dropped.iter().map(|(path, _)| &***path))?;
         let mode =
             |path: &[u8]| stat_beneath(root.as_fd(), path).ok()?.map(|stat| stat.mode.into());
+        held_git::drop_layers(&self.dir)?;
         self.dir.drop_directories(merged.iter().map(|(path, _)| (&***path, mode(path))))?;
         let shown = dropped.iter().rev().filter(|(path, _)| !path.starts_with(b".git/"));
         Ok(shown.map(|(path, _)| escape_bytes(path)).collect())

@@ -93,7 +93,7 @@ impl View {
     /// A [`Failure`] that names the step. Nothing was started, and nothing has changed.
     pub fn start(plan: &Plan, keeper: Command) -> Result<Self, Failure> {
         let parent = std::process::id();
-        Self::open(keeper, &Request::Make { parent, plan: plan.clone() })
+        Self::open(keeper, &Request::Make { parent, plan: Box::new(plan.clone()) })
     }
 
     /// Joins a live view, so that a second command runs in it. It ends with this value or with its

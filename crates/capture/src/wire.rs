@@ -22,7 +22,7 @@ const FRAME_BYTES_MAX: u32 = 32 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// The first: make a view, for the process with this id.
-    Make { parent: u32, plan: Plan },
+    Make { parent: u32, plan: Box<Plan> },
     /// The first: join the view of another keeper.
     Join { parent: u32, identity: Identity, workspace: OsString, directory: OsString },
     /// The users and groups of the keeper's namespace are mapped.

@@ -1,4 +1,4 @@
-//! The commits that a command has made in the `.git` of its view.
+//! The commits that a command has made in the repository of its view.
 //!
 //! A command wrote everything in there, and git runs as the reviewer here. So git gets a repository of
 //! its own, with its own configuration and no hooks, which holds the command's objects, reads the
@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use capture::SessionCapture;
+use capture::{Repository, SessionCapture};
 use staging_core::ErrorKind;
 use tempfile::TempDir;
 
@@ -49,15 +49,13 @@ impl PrivateCommits {
         let directory = TempDir::with_prefix_in("commits-", capture.dir().path());
         let directory = directory.map_err(|error| failed(error.to_string()))?;
         let mut found = Self { directory, refs: Vec::new(), commits: Vec::new(), from: Vec::new() };
-        if !root.join(".git").is_dir() {
-            return Ok(found);
-        }
+        let Some(repository) = Repository::at(root) else { return Ok(found) };
         let format = answer(git(root).args(["rev-parse", "--show-object-format"]).output());
         let format = String::from_utf8_lossy(&format.map_err(failed)?).trim_end().to_owned();
         let mut init = found.git();
         init.args(["init", "--quiet", "--bare", "--template=", "--object-format", &format]);
         answer(init.output()).map_err(failed)?;
-        found.share(root).map_err(|error| failed(error.to_string()))?;
+        found.share(&repository.common_dir).map_err(|error| failed(error.to_string()))?;
         let private = capture.private_commits(&found.path().join("objects"));
         let private = private.map_err(capture_failure)?;
         if private.has_other_format {
@@ -107,10 +105,9 @@ impl PrivateCommits {
         git
     }
 
-    /// Lets it read the workspace's objects.
+    /// Lets it read the objects of the workspace's repository.
     #[allow(clippy::disallowed_methods, reason = "a temporary directory of its own")]
-    fn share(&self, root: &Path) -> std::io::Result<()> {
-        let git = root.join(".git");
+    fn share(&self, git: &Path) -> std::io::Result<()> {
         let objects = git.join("objects").into_os_string();
         let objects = objects.as_encoded_bytes();
         if objects.contains(&b'\n') {

@@ -2,8 +2,8 @@
 //!
 //! `captures/ID/` belongs to the session with that id, `trial/` to commands that try what is pending.
 //! `upper/` and `work/` in it are the kernel's while a view lives, `layer/` is what a view shows on top
-//! of the workspace, and the files beside them belong to whoever made the view. Nothing here reads
-//! `upper/`.
+//! of the workspace, directories beside them may have an `upper/` and a `work/` of their own, and the files
+//! belong to whoever made the view. Nothing here reads `upper/`.
 #![allow(clippy::disallowed_methods, reason = "the store owns the state directory")]
 
 use std::fs::{self, File, TryLockError};
@@ -74,6 +74,11 @@ impl CaptureDir {
     /// The directory that a view shows on top of the workspace.
     pub fn layer(&self) -> PathBuf {
         self.path.join("layer")
+    }
+
+    /// A directory in this one with an `upper/` and a `work/` of its own; it may not exist.
+    pub fn beside(&self, name: &str) -> Self {
+        Self { path: self.path.join(name) }
     }
 
     /// The directory of a copy of the workspace, which a view shows where it cannot show the workspace.

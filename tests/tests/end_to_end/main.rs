@@ -13,6 +13,7 @@ mod copies;
 mod documents;
 mod facade;
 mod full_replace;
+mod git_outside;
 mod hooks;
 mod ignored_files;
 mod init;

@@ -5,7 +5,6 @@
 //! sandboxes that the command makes itself as they are. mount_setattr(2)
 
 use std::io;
-use std::mem;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -33,7 +32,8 @@ pub(super) fn restrict(confine: &Confine) -> Result<(), Failure> {
     }
     // What is inside comes on top of what is outside. A place that is both is private.
     places.sort_by(|(one, _), (other, _)| one.cmp(other));
-    read_only().map_err(Failure::at(Step::Confine))?;
+    let everything = mounts::open_path(Path::new("/")).map_err(Failure::at(Step::Confine))?;
+    mounts::read_only(&everything).map_err(Failure::at(Step::Confine))?;
     for (path, tree) in places {
         let placed = mount_point(&path, &tree).and_then(|()| mounts::attach(&tree, &path));
         placed.map_err(Failure::of(Step::Confine, &path))?;
@@ -50,26 +50,6 @@ fn empty() -> io::Result<OwnedFd> {
     rustix::mount::fsconfig_create(&context)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     Ok(rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
-}
-
-/// Makes every mount of this namespace read-only.
-fn read_only() -> io::Result<()> {
-    // SAFETY: the structure is plain data, for which zeros are valid: they change nothing.
-    let mut attributes: libc::mount_attr = unsafe { mem::zeroed() };
-    attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
-    // SAFETY: the path ends with a zero, and the structure has the size that is passed. rustix has
-    // no such call.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            c"/".as_ptr(),
-            libc::AT_RECURSIVE,
-            &raw const attributes,
-            mem::size_of::<libc::mount_attr>(),
-        )
-    };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Makes what something can be mounted at, where a private directory hides what was there.

@@ -3,7 +3,8 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -114,6 +115,26 @@ pub(super) fn attach_copy(mount: &OwnedFd, name: &Name) -> io::Result<()> {
 pub(super) fn attach(mount: impl AsFd, path: &Path) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     Ok(rustix::mount::move_mount(mount, c"", CWD, path, flags)?)
+}
+
+/// Makes a mount, and every one below it, read-only.
+pub(super) fn read_only(mount: &OwnedFd) -> io::Result<()> {
+    // SAFETY: the structure is plain data, for which zeros are valid: they change nothing.
+    let mut attributes: libc::mount_attr = unsafe { mem::zeroed() };
+    attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
+    // SAFETY: the path ends with a zero, and the structure has the size that is passed. rustix has
+    // no such call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
+            &raw const attributes,
+            mem::size_of::<libc::mount_attr>(),
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn mount_id(handle: &OwnedFd) -> io::Result<u64> {

@@ -9,7 +9,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags};
 
 use super::confine;
 use super::mounts::{self, Mounts};
-use crate::plan::{Failure, Plan, Step};
+use crate::plan::{Failure, GitWrites, HeldGit, Plan, Step};
 
 /// Makes the overlay, and what is read-only beside it, and mounts the overlay over the workspace and
 /// over every other name of it.
@@ -26,29 +26,59 @@ pub(super) fn mount(plan: &Plan) -> Result<(), Failure> {
     let upper = open(Path::new(&plan.upper))?;
     let work = open(Path::new(&plan.work))?;
     let layer = plan.layer.as_ref().map(|layer| open(Path::new(layer))).transpose()?;
-    let overlay = create(layer.as_ref(), &lower, &upper, &work)?;
+    let overlay = create(Step::Create, layer.as_ref(), &lower, &upper, &work)?;
+    let git = plan.git.iter().map(hold).collect::<Result<Vec<_>, _>>()?;
     // The upper directory must be writable when the overlay is made, and a writable place that
     // holds the workspace is one more name of it.
     if let Some(confine) = &plan.confine {
         confine::restrict(confine)?;
     }
     let table = Mounts::read().map_err(Failure::at(Step::Mounts))?;
+    let mut covers = Vec::new();
+    for (held, mount) in plan.git.iter().zip(git) {
+        let directory = Path::new(&held.directory);
+        let names = table.other_names(directory).map_err(Failure::of(Step::Mounts, directory))?;
+        covers.push((directory, mount, names));
+    }
     let names = table.other_names(workspace).map_err(Failure::at(Step::Mounts))?;
-    mounts::attach(&overlay, workspace).map_err(Failure::at(Step::Attach))?;
-    for name in names {
-        mounts::attach_copy(&overlay, &name).map_err(Failure::of(Step::Attach, &name.path))?;
+    // One of git's directories may hold the workspace, which comes on top of it.
+    covers.push((workspace, overlay, names));
+    for (directory, mount, names) in covers {
+        mounts::attach(&mount, directory).map_err(Failure::of(Step::Attach, directory))?;
+        for name in names {
+            mounts::attach_copy(&mount, &name).map_err(Failure::of(Step::Attach, &name.path))?;
+        }
     }
     Ok(())
 }
 
+/// Makes what is mounted over one of git's directories.
+fn hold(git: &HeldGit) -> Result<OwnedFd, Failure> {
+    let directory = Path::new(&git.directory);
+    let failed = |error: io::Error| Failure::of(Step::Git, directory)(error);
+    match &git.writes {
+        GitWrites::Layer { upper, work } => {
+            let open = |path| mounts::open_path(Path::new(path)).map_err(failed);
+            let (lower, upper, work) = (open(&git.directory)?, open(upper)?, open(work)?);
+            create(Step::Git, None, &lower, &upper, &work)
+        }
+        GitWrites::Refused { .. } => {
+            let tree = mounts::copy(directory).map_err(failed)?;
+            mounts::read_only(&tree).map_err(failed)?;
+            Ok(tree)
+        }
+    }
+}
+
 /// Makes the overlay without mounting it.
 fn create(
+    step: Step,
     layer: Option<&OwnedFd>,
     lower: &OwnedFd,
     upper: &OwnedFd,
     work: &OwnedFd,
 ) -> Result<OwnedFd, Failure> {
-    let failed = Failure::at(Step::Create);
+    let failed = Failure::at(step);
     let overlay = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(&failed)?;
     // Names of descriptors work on every kernel, and need no escaping whatever the path holds.
     let name = |layer: &OwnedFd| format!("/proc/self/fd/{}", layer.as_raw_fd());

@@ -10,9 +10,10 @@ use std::path::Path;
 use super::mounts;
 use crate::plan::{Failure, Plan, Step};
 
-/// Mounts every directory above the masks and the workspace at its own path.
+/// Mounts every directory above the masks, the workspace and git's directories at its own path.
 pub(super) fn pin(plan: &Plan) -> Result<(), Failure> {
-    let needed = plan.masks.iter().chain([&plan.workspace]).map(Path::new);
+    let git = plan.git.iter().map(|git| &git.directory);
+    let needed = plan.masks.iter().chain([&plan.workspace]).chain(git).map(Path::new);
     let above = needed.flat_map(|path| path.ancestors().skip(1));
     // From the outside to the inside: a copy includes what is mounted below. The root is one already.
     let above: BTreeSet<&Path> = above.filter(|path| path.parent().is_some()).collect();

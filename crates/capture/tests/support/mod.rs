@@ -69,6 +69,7 @@ impl Fixture {
             masks: vec![self.state.clone().into()],
             inside: "s1\n".to_owned(),
             directory: self.workspace.clone().into(),
+            git: Vec::new(),
             confine: None,
         }
     }

@@ -48,6 +48,7 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
         masks,
         inside: "trial".to_owned(),
         directory: directory.into(),
+        git: trial.hold_git().map_err(failure_of)?,
         confine,
     };
     let begun = Instant::now();

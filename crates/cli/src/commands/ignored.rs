@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use capture::Bytes;
+use capture::{Bytes, Repository};
 
 use crate::console::Console;
 
 /// The user's own ignore rules and those of the repository, the weakest first.
 pub(super) fn general_rules(root: &Path) -> Vec<Bytes> {
     let own = ignore::gitignore::gitconfig_excludes_path();
-    let files = own.into_iter().chain([root.join(".git/info/exclude")]);
+    let repository = Repository::at(root).map(|found| found.common_dir.join("info/exclude"));
+    let files = own.into_iter().chain(repository);
     files.filter_map(|file| std::fs::read(file).ok().map(Bytes)).collect()
 }
 

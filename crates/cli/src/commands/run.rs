@@ -76,6 +76,7 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
                     masks,
                     inside: session.id.to_string(),
                     directory: directory.into(),
+                    git: capture.hold_git(&surveyed).map_err(failure_of)?,
                     confine,
                 };
                 make_view(console, plan, run.view, capture.dir(), is_foreign, || {

@@ -8,7 +8,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use capture::{
-    CaptureError, Exit, Foreground, Machine, Obstacle, Plan, Remedy, Step, View, ViewError,
+    CaptureError, Exit, Foreground, GitWrites, Machine, Obstacle, Plan, Remedy, Step, View,
+    ViewError,
 };
 use staging_core::{CaptureDir, ErrorKind};
 
@@ -49,7 +50,7 @@ pub(super) fn make_view(
     };
     let reason = match reason {
         Some(reason) => reason,
-        None => match View::start(&plan, keeper()) {
+        None => match start(console, &mut plan) {
             Ok(view) => return Ok(view),
             Err(failure)
                 if kind == ViewKind::Auto
@@ -70,7 +71,32 @@ pub(super) fn make_view(
         console.remark(&format!("not in the copy, because it cannot be read: `{first}`{more}"));
     }
     plan.copy = Some(dir.copy().into());
-    View::start(&plan, keeper()).map_err(no_view)
+    start(console, &mut plan).map_err(no_view)
+}
+
+/// Starts the view. Where a layer over one of git's directories is not possible, all of them are read-only.
+fn start(console: &Console, plan: &mut Plan) -> Result<View, capture::Failure> {
+    let started = match View::start(plan, keeper()) {
+        Err(failure) if failure.step == Step::Git => {
+            for git in &mut plan.git {
+                if matches!(git.writes, GitWrites::Layer { .. }) {
+                    git.writes = GitWrites::Refused { reason: failure.detail.clone() };
+                }
+            }
+            View::start(plan, keeper())
+        }
+        started => started,
+    };
+    let view = started?;
+    for git in &plan.git {
+        if let GitWrites::Refused { reason } = &git.writes {
+            console.remark(&format!(
+                "the command can read the repository in `{}`, and cannot write to it: {reason}",
+                shown(Path::new(&git.directory))
+            ));
+        }
+    }
+    Ok(view)
 }
 
 /// Why a command would get a copy of the workspace, if it would; `probe` makes a view of it.
