@@ -62,6 +62,8 @@ mod keeper;
 #[cfg(target_os = "linux")]
 mod last_view;
 #[cfg(target_os = "linux")]
+mod layer_size;
+#[cfg(target_os = "linux")]
 mod live;
 #[cfg(target_os = "linux")]
 mod mirror;
@@ -121,6 +123,8 @@ pub use error::CaptureError;
 pub use foreground::Foreground;
 #[cfg(target_os = "linux")]
 pub use keeper::{INSIDE, can_scope, keep};
+#[cfg(target_os = "linux")]
+pub use layer_size::LayerSize;
 #[cfg(target_os = "linux")]
 pub use plan::{Confine, Confined, Failure, GitWrites, HeldGit, Network, Plan, Step};
 #[cfg(target_os = "linux")]

@@ -4,9 +4,10 @@
 //! [`Snapshot`] of the workspace; `rules`, the [`Rules`]; `view`, the last view; `imported`, what the
 //! last import of each path has read; `renewed`, what the user has changed since; `ignored` and `begun`,
 //! what is known of ignored files; `taken`, what was read of those that were proposed by name; `git` and
-//! `git-…/`, what was written to git's directories outside of the workspace; `copy/` and `copied`, where a
-//! view shows a copy of the workspace, that copy and what it was made from. The first three are written
-//! before the command starts, so that any process can import what a killed one has left.
+//! `git-…/`, what was written to git's directories outside of the workspace; `size`, what all of it held
+//! when it was measured; `copy/` and `copied`, where a view shows a copy of the workspace, that copy and
+//! what it was made from. The first three are written before the command starts, so that any process can
+//! import what a killed one has left.
 
 use std::collections::BTreeSet;
 use std::io;

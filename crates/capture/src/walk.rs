@@ -126,6 +126,8 @@ pub(crate) struct Extra {
     pub(crate) is_character_device: bool,
     /// The number of a device, major and minor.
     pub(crate) special: (u32, u32),
+    /// The bytes that it takes on the disk.
+    pub(crate) allocated: u64,
 }
 
 /// Reads the stat of a name in a directory, none if nothing has that name.
@@ -166,6 +168,7 @@ fn extra(found: &Statx) -> Extra {
         group: found.stx_gid,
         is_character_device: file_type(found) == FileType::CharacterDevice,
         special: (found.stx_rdev_major, found.stx_rdev_minor),
+        allocated: found.stx_blocks.saturating_mul(512),
     }
 }
 

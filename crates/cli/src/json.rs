@@ -198,6 +198,9 @@ pub(crate) struct StatusView<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) exec: Vec<&'a crate::trials::TrialResult>,
     pub(crate) sessions: Vec<PendingView<'a>>,
+    /// What the commands of sessions have written; left out when there is nothing.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) layers: &'a [LayerView],
     /// Files that several sessions want to change; left out when there are none.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) contested: &'a [Contested],
@@ -213,6 +216,16 @@ pub(crate) struct StatusView<'a> {
     /// Files with users' bytes that could not stay in place; left out when there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) kept: Vec<String>,
+}
+
+/// What the commands of a session have written.
+#[derive(Serialize)]
+pub(crate) struct LayerView {
+    pub(crate) session: SessionId,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    /// Of the copy of the workspace that they see.
+    pub(crate) copy_bytes: u64,
 }
 
 /// A session with what is pending in it.

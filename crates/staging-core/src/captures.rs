@@ -40,22 +40,33 @@ impl DiffStagingLayer {
     /// # Errors
     /// `Io` when the state directory cannot be read.
     pub fn captures(&self) -> Result<Vec<SessionId>> {
-        let folder = self.options().state_dir.join(FOLDER);
+        let found = CaptureDir::all_in(&self.options().state_dir)?;
+        Ok(found.into_iter().map(|(session, _)| session).collect())
+    }
+}
+
+impl CaptureDir {
+    /// The captures in a state directory, by the sessions that they belong to, in their order. The state
+    /// is not opened.
+    ///
+    /// # Errors
+    /// `Io` when the state directory cannot be read.
+    pub fn all_in(state_dir: &Path) -> Result<Vec<(SessionId, Self)>> {
+        let folder = state_dir.join(FOLDER);
         let entries = match fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(failed("read", &folder))?,
         };
-        let mut sessions = Vec::new();
+        let mut sessions: Vec<SessionId> = Vec::new();
         for entry in entries {
             let name = entry.map_err(failed("read", &folder))?.file_name();
             sessions.extend(name.to_str().and_then(|name| name.parse::<SessionId>().ok()));
         }
         sessions.sort_unstable();
-        Ok(sessions)
+        let dir = |session: SessionId| Self { path: folder.join(session.to_string()) };
+        Ok(sessions.into_iter().map(|session| (session, dir(session))).collect())
     }
-}
 
-impl CaptureDir {
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.path

@@ -19,6 +19,7 @@ mod ignored_files;
 mod init;
 mod json_shapes;
 mod kill;
+mod layer_limit;
 mod log;
 #[cfg(target_os = "linux")]
 mod machines;

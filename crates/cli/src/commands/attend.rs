@@ -1,5 +1,5 @@
-//! What a run does while its command runs: it stages what was written, keeps the session open, and
-//! shows the command what the user changes.
+//! What a run does while its command runs: it stages what was written, keeps the session open, shows the
+//! command what the user changes, and stops it when it has written too much.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -9,6 +9,7 @@ use capture::{Report, SessionCapture, View, Watch};
 use staging_core::{DiskOwner, RelPath, SessionId};
 
 use super::imported::failure_of;
+use super::layer_watch::LayerWatch;
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -20,12 +21,18 @@ const IMPORT_EVERY: Duration = Duration::from_secs(600);
 /// and each refresh costs the command what the kernel remembers of the view.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// How long processes that the command has left, or that are stopped, may take to end.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
+
 /// Works for a session while its command runs.
 pub(super) struct Attendant<'a> {
     console: &'a Console,
     owner: &'a DiskOwner,
     capture: &'a SessionCapture<'a>,
     session: SessionId,
+    layer: LayerWatch<'a>,
+    /// Why the command was stopped.
+    stopped: Option<String>,
     import_every: Duration,
     import_at: Instant,
     /// Nothing before the first turn, and where the system cannot watch.
@@ -46,6 +53,7 @@ impl<'a> Attendant<'a> {
         owner: &'a DiskOwner,
         capture: &'a SessionCapture<'a>,
         session: SessionId,
+        layer_bytes_max: Option<u64>,
     ) -> Self {
         let import_every = IMPORT_EVERY.min(owner.options().session_expires_after / 3);
         Self {
@@ -53,6 +61,8 @@ impl<'a> Attendant<'a> {
             owner,
             capture,
             session,
+            layer: LayerWatch::new(console, capture, session, layer_bytes_max),
+            stopped: None,
             import_every,
             import_at: Instant::now() + import_every,
             watch: None,
@@ -66,6 +76,9 @@ impl<'a> Attendant<'a> {
 
     /// Adds what earlier imports have found to the last one's report.
     pub(super) fn complete(mut self, report: &mut Report) {
+        if let Some(reason) = &self.stopped {
+            self.console.warn(&format!("stopped the command: {reason}. What it wrote is kept"));
+        }
         self.unproven.extend(std::mem::take(&mut report.imported.unproven));
         self.edited.extend(std::mem::take(&mut report.edited));
         report.edited = self.edited.difference(&self.unproven).cloned().collect();
@@ -96,7 +109,14 @@ impl<'a> Attendant<'a> {
             self.import_at = Instant::now() + self.import_every;
             self.import();
         }
-        let next = self.refresh_at.map_or(self.import_at, |at| at.min(self.import_at));
+        if let Some(reason) = self.layer.check().filter(|_| self.stopped.is_none()) {
+            self.stopped = Some(reason);
+            if let Err(error) = view.stop(GRACE) {
+                tracing::warn!(%error, "the command cannot be stopped");
+            }
+        }
+        let next = self.import_at.min(self.layer.next());
+        let next = self.refresh_at.map_or(next, |at| at.min(next));
         next.saturating_duration_since(Instant::now())
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use staging_core::{ErrorKind, Finding, Health, examine};
 
 use super::options::{checked_settings, defaults, options};
-use super::recover;
+use super::{layers, recover};
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -24,6 +24,7 @@ pub(super) fn doctor(
     findings.extend(examine(&options));
     findings.extend(recover::others(location));
     findings.extend(view(location));
+    findings.extend(layers::finding(&location.state_dir));
     if console.json {
         console.object(json!({ "findings": findings }))?;
     } else {

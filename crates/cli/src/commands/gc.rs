@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::Serialize;
 use staging_core::{DiffStagingLayer, StagingOptions, SweepPreview, SweepReport};
 
 use super::context::Context;
+use super::layers;
 use super::text::{count, names};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::json::LayerView;
 
 /// A sweep by hand looks at everything, however long that takes.
 const NO_HURRY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -18,7 +21,24 @@ pub(super) fn gc(context: &Context<'_>) -> Result<(), Failure> {
     let mut report = context.layer.sweep(NO_HURRY)?;
     report.removed += recovered.blobs_removed;
     context.console.report_recovery(recovered);
-    print_sweep(context.console, &report)
+    let layers = layers::measured(&context.layer.options().state_dir)?;
+    if context.console.json {
+        return context.console.object(SweptView { report: &report, layers });
+    }
+    print_sweep(context.console, &report)?;
+    for line in layers::text(&layers).lines() {
+        context.console.remark(&format!("{line}: `greenroom session close` gives it back"));
+    }
+    Ok(())
+}
+
+/// What was swept, and what sessions go on holding.
+#[derive(Serialize)]
+struct SweptView<'a> {
+    #[serde(flatten)]
+    report: &'a SweepReport,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    layers: Vec<LayerView>,
 }
 
 pub(super) fn print_sweep(console: &Console, report: &SweepReport) -> Result<(), Failure> {

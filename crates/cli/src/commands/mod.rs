@@ -25,6 +25,13 @@ mod ignored;
 #[cfg(target_os = "linux")]
 mod imported;
 mod init;
+#[cfg(target_os = "linux")]
+mod layer_watch;
+#[cfg(target_os = "linux")]
+mod layers;
+#[cfg(not(target_os = "linux"))]
+#[path = "layers_elsewhere.rs"]
+mod layers;
 mod log;
 mod mcp;
 mod options;

@@ -10,6 +10,7 @@ use super::attend::Attendant;
 use super::confine::{confine, remark_scopes};
 use super::ignored::{general_rules, tracked};
 use super::imported::{failure_of, report_rest};
+use super::layer_watch::check_layer;
 use super::options::settings;
 use super::view::{current, in_view, is_foreign, keeper, make_view, masks, settle};
 use crate::args::{Global, Run, ViewKind};
@@ -39,6 +40,7 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     super::import_first(&owner, console, false);
     let session = owner.open_session(&label(run))?;
     let capture = SessionCapture::of(&owner, session.id);
+    check_layer(&capture, session.id, settings.layer_bytes_max)?;
     let start = || {
         let joined = match capture.live_view().map_err(failure_of)? {
             Some(identity) => {
@@ -87,7 +89,8 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
         capture.record(view.identity()).map_err(failure_of)?;
         Ok(view)
     };
-    let mut attendant = Attendant::new(console, &owner, &capture, session.id);
+    let mut attendant =
+        Attendant::new(console, &owner, &capture, session.id, settings.layer_bytes_max);
     let ended = in_view(start, &run.command, Some(&mut attendant), |view| {
         let is_over = settle(console, view);
         let report = capture.import().map_err(failure_of);
@@ -97,6 +100,9 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
         report
     });
     let private = capture.private_files().map_err(failure_of)?;
+    if let Err(error) = capture.measure() {
+        tracing::warn!(%error, "what the session holds is not measured");
+    }
     let done = ended.and_then(|(exit, mut report)| {
         if let Ok(report) = &mut report {
             attendant.complete(report);

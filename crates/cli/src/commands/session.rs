@@ -9,6 +9,7 @@ use staging_core::{
 
 use super::approval::{STAYS_PENDING, ask, missing};
 use super::context::Context;
+use super::layers::give_back;
 use super::text::{count, line, lines};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -76,6 +77,7 @@ pub(super) fn close(
         closed => closed?,
     };
     context.warn_unreported(print_closed(context.console, &closed), "the session is closed");
+    context.warn_unreported(give_back(context, found.id), "the session is closed");
     Ok(())
 }
 

@@ -6,10 +6,11 @@ use std::path::Path;
 use staging_core::{DiscardReason, InDoubtApply, Patch, SessionState, SessionStatus, Status};
 
 use super::context::{Context, remark_stale};
+use super::layers;
 use super::text::{count, line, names};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::json::{PendingView, StatusView};
+use crate::json::{LayerView, PendingView, StatusView};
 use crate::paths::shown;
 use crate::recovery;
 use crate::trials::Trials;
@@ -17,7 +18,8 @@ use crate::trials::Trials;
 pub(super) fn status(context: &Context<'_>) -> Result<(), Failure> {
     let status = context.layer.status()?;
     let trials = Trials::read(&context.layer);
-    print_status(context.console, &context.location.root, &status, &trials)?;
+    let layers = layers::recorded(&context.layer)?;
+    print_status(context.console, &context.location.root, &status, &trials, &layers)?;
     if status.sessions.iter().all(|each| each.patches.is_empty())
         && let Some(note) = context.location.note_of_work_above()
     {
@@ -31,6 +33,7 @@ pub(super) fn print_status(
     root: &Path,
     status: &Status,
     trials: &Trials,
+    layers: &[LayerView],
 ) -> Result<(), Failure> {
     let sessions = status.sessions.iter().map(|each| &each.signature);
     let signatures = sessions.chain([&status.signature]);
@@ -40,6 +43,7 @@ pub(super) fn print_status(
             signature: status.signature,
             exec: signatures.filter_map(|signature| trials.of(signature)).collect(),
             sessions: status.sessions.iter().map(PendingView::from).collect(),
+            layers,
             contested: &status.contested,
             in_doubt: &status.in_doubt,
             open_journals: &status.open_journals,
@@ -48,7 +52,12 @@ pub(super) fn print_status(
         })?;
         remark_stale(console, &status.stale);
     } else {
-        console.text(&status_text(root, status, trials))?;
+        let mut text = status_text(root, status, trials);
+        let large = layers::text(layers);
+        if !large.is_empty() {
+            let _ = write!(text, "\n{large}");
+        }
+        console.text(&text)?;
     }
     for file in &status.kept {
         let file = shown(file);

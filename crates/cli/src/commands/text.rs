@@ -21,6 +21,19 @@ pub(super) fn count(number: impl Display + PartialEq + From<u8>, one: &str, many
     format!("{number} {}", if number == 1.into() { one } else { many })
 }
 
+/// A number of bytes for people: `812 bytes`, `4.2 MB`.
+pub(super) fn bytes(number: u64) -> String {
+    let units = [("kB", 3), ("MB", 6), ("GB", 9), ("TB", 12)];
+    let fitting = units.into_iter().rev().find(|(_, zeros)| number >= 10_u64.pow(*zeros));
+    match fitting {
+        None => format!("{number} bytes"),
+        Some((unit, zeros)) => {
+            let tenths = number / 10_u64.pow(zeros - 1);
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+    }
+}
+
 pub(super) fn names(ids: &[impl ToString]) -> String {
     const SHOWN_MAX: usize = 20;
     let shown: Vec<String> = ids.iter().take(SHOWN_MAX).map(ToString::to_string).collect();

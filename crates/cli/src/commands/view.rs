@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use capture::{
     CaptureError, Exit, Foreground, GitWrites, Machine, Obstacle, Plan, Remedy, Step, View,
@@ -13,7 +12,7 @@ use capture::{
 };
 use staging_core::{CaptureDir, ErrorKind};
 
-use super::attend::Attendant;
+use super::attend::{Attendant, GRACE};
 use super::imported::failure_of;
 use crate::args::ViewKind;
 use crate::console::Console;
@@ -23,9 +22,6 @@ use crate::paths::shown;
 
 /// The hidden argument by which this program becomes the keeper of a view.
 pub(crate) const KEEPER: &str = "__capture";
-
-/// How long processes that the command has left may take to end.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Why a command gets a copy of what it could not write.
 const FOREIGN: &str = "its files belong to another user or group";

@@ -43,9 +43,13 @@ pub(super) fn answer(
 
 fn respond(command: &Command, location: &Location, console: &Console) -> Result<(), Failure> {
     match command {
-        Command::Status => {
-            status::print_status(console, &location.root, &nothing_pending(), &Trials::default())
-        }
+        Command::Status => status::print_status(
+            console,
+            &location.root,
+            &nothing_pending(),
+            &Trials::default(),
+            &[],
+        ),
         Command::Diff { ids, .. } => {
             check_unknown(ids)?;
             diff::print_empty_diff(console)

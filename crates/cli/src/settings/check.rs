@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) confine_write: Vec<PathBuf>,
     /// Which ignored files that commands write are proposed.
     pub(crate) propose_ignored: Vec<String>,
+    /// How much the commands of a session may write, what is not proposed included.
+    pub(crate) layer_bytes_max: Option<u64>,
     approves_by_elicitation: bool,
     elicitation_wait: Duration,
 }
@@ -48,6 +50,7 @@ impl Settings {
             confines: false,
             confine_write: Vec::new(),
             propose_ignored: Vec::new(),
+            layer_bytes_max: None,
             approves_by_elicitation: false,
             elicitation_wait: Duration::from_secs(5 * 60),
         }
@@ -136,6 +139,7 @@ const LIMITS: &[Key<Settings>] = &[
             to.options.session_patches_max = patches as u32
         }),
     ),
+    ("layer_bytes_max", Whole("bytes", 1, MAX, |to, bytes| to.layer_bytes_max = Some(bytes))),
     ("stored_bytes_max", Whole("bytes", 0, MAX, |to, bytes| to.options.stored_bytes_max = bytes)),
 ];
 
