@@ -14,7 +14,7 @@ use crate::error::{Result, failed};
 use crate::hidden::Hidden;
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat, TICK_NANOS, Timestamp};
-use crate::verdict::{Clocks, Evidence, Upper, Verdict};
+use crate::verdict::{Above, Clocks, Evidence, Upper, Verdict};
 use crate::walk::{self, stat_beneath};
 
 /// Knows what the changes of an import were made from.
@@ -75,11 +75,12 @@ impl Modes {
 
 /// The evidence of a view.
 pub(crate) struct ViewBases<'i> {
+    /// The workspace.
+    pub(crate) root: BorrowedFd<'i>,
     /// The workspace before the view was made.
     pub(crate) seen: &'i Snapshot,
     /// What is known of paths that were private then.
     pub(crate) hidden: &'i Hidden,
-    pub(crate) root: BorrowedFd<'i>,
     /// The workspace as the live view shows it.
     pub(crate) view: Option<BorrowedFd<'i>>,
     pub(crate) clocks: Clocks,
@@ -101,8 +102,10 @@ impl Bases for ViewBases<'_> {
             }
             _ => None,
         };
+        let above = self.above(path)?;
         let (seen, clocks, path) = (self.seen, self.clocks, path.as_bytes());
-        let evidence = Evidence { seen, path, lower: lower.copied(), upper, view_inode, clocks };
+        let lower_now = lower.copied();
+        let evidence = Evidence { seen, path, lower: lower_now, upper, above, view_inode, clocks };
         Ok(match evidence.verdict() {
             Verdict::Nothing => Proven::Nothing,
             Verdict::Create if seen.get(path).is_some() || !self.hidden.covers(path) => {
@@ -133,6 +136,37 @@ impl ViewBases<'_> {
             None => Ok(false),
         }
     }
+}
+
+impl ViewBases<'_> {
+    /// Whether a directory above the path was moved since it was seen. That changes the directory's
+    /// own time of change and not its time of modification, which new and removed entries set
+    /// together. What the view was asked for after the user's change needs no such proof.
+    fn above(&self, path: &RelPath) -> Result<Above> {
+        if self.seen.is_renewed(path.as_bytes()) {
+            return Ok(Above::InPlace);
+        }
+        for above in directories_above(path.as_bytes()) {
+            let Some(seen) = self.seen.get(above) else { continue };
+            let now = stat_beneath(self.root, above).map_err(failed("read", &path_of(above)))?;
+            let is_in_place = now.is_some_and(|now| {
+                (now.kind, now.inode, now.born) == (seen.kind, seen.inode, seen.born)
+                    && (now.changed == seen.changed || now.changed == now.modified)
+            });
+            if !is_in_place {
+                return Ok(Above::Moved);
+            }
+        }
+        Ok(Above::InPlace)
+    }
+}
+
+/// The directories above a path, the nearest first, without the root.
+fn directories_above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let above = |path: &[u8]| path.iter().rposition(|byte| *byte == b'/');
+    std::iter::successors(above(path).map(|at| &path[..at]), move |path| {
+        above(path).map(|at| &path[..at])
+    })
 }
 
 /// What a commit has at a path.
@@ -221,9 +255,7 @@ fn is_older(
     // Where nothing is at the path, the nearest directory shows whether something was. The root
     // holds names as others do, but nothing takes its place.
     let mut is_found = lower.is_some();
-    let mut above = path;
-    while let Some(at) = above.iter().rposition(|byte| *byte == b'/') {
-        above = &above[..at];
+    for above in directories_above(path) {
         let stat = stat_beneath(root, above);
         match stat.map_err(failed("read", &path_of(above)))? {
             Some(stat) if !is_older(&stat) => return Ok(false),

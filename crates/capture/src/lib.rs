@@ -152,7 +152,7 @@ pub use taken::Taken;
 pub use trial::Trial;
 #[cfg(target_os = "linux")]
 pub use upper::read_upper;
-pub use verdict::{Clocks, Evidence, Upper, Verdict};
+pub use verdict::{Above, Clocks, Evidence, Upper, Verdict};
 #[cfg(target_os = "linux")]
 pub use view::{View, ViewError};
 #[cfg(target_os = "linux")]

@@ -37,6 +37,16 @@ impl From<Change> for Upper {
     }
 }
 
+/// Whether the directories above a path are where they were when the run began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Above {
+    /// Nothing shows that one was moved.
+    InPlace,
+    /// One was moved, perhaps away and back: meanwhile the command may have read another file at
+    /// the path, which leaves no trace in the file that is there now.
+    Moved,
+}
+
 /// All that is known of one path when its change is imported.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
@@ -48,6 +58,8 @@ pub struct Evidence<'a> {
     pub lower: Option<Stat>,
     /// What the upper directory holds.
     pub upper: Upper,
+    /// The directories above the path.
+    pub above: Above,
     /// The inode number that the live view reports at the path; none if the view has ended.
     pub view_inode: Option<u64>,
     /// Whether times may be compared.
@@ -95,7 +107,11 @@ impl Evidence<'_> {
                 if proven { Verdict::Modify } else { Verdict::Stale }
             }
             (Upper::Removed, None) => Verdict::Nothing,
-            (Upper::Removed, Some(lower)) if self.is_unchanged(lower) => Verdict::Delete,
+            (Upper::Removed, Some(lower))
+                if self.is_unchanged(lower) && self.above == Above::InPlace =>
+            {
+                Verdict::Delete
+            }
             (Upper::File(_) | Upper::Removed, _) => Verdict::Stale,
         }
     }
@@ -110,10 +126,15 @@ impl Evidence<'_> {
         seen == Some(lower)
     }
 
-    /// Whether the view shows the copy of this very file, or does not say what it was copied from.
-    /// Another number means that a directory was exchanged for another one and back.
+    /// Whether the view shows the copy of this very file, or does not say what it was copied from and
+    /// no directory was moved. Another number means that a directory was exchanged for another one
+    /// and back.
     fn view_allows(&self, lower: &Stat, upper: &Stat) -> bool {
-        self.view_inode.is_none_or(|inode| inode == lower.inode || inode == upper.inode)
+        match self.view_inode {
+            Some(inode) if inode == lower.inode && inode != upper.inode => true,
+            Some(inode) if inode != upper.inode => false,
+            _ => self.above == Above::InPlace,
+        }
     }
 
     /// Whether the view says that the copy was made from this very inode, after its last change.

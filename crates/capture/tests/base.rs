@@ -7,7 +7,7 @@ mod support;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 
-use capture::{Clocks, Evidence, Exit, Snapshot, Upper, Verdict, View};
+use capture::{Above, Clocks, Evidence, Exit, Snapshot, Upper, Verdict, View};
 use std::os::fd::AsFd as _;
 use support::{Fixture, Outcome, tick, words};
 
@@ -62,6 +62,7 @@ impl Live {
             path: name.as_bytes(),
             lower: now.get(name.as_bytes()).copied(),
             upper: Upper::from(change),
+            above: Above::InPlace,
             view_inode: inside.ok().map(|metadata| metadata.ino()),
             clocks: Clocks::Shared,
         };

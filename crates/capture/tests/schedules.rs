@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use capture::{Clocks, Evidence, Exit, Snapshot, Upper, Verdict, View};
+use capture::{Above, Clocks, Evidence, Exit, Snapshot, Upper, Verdict, View};
 use support::{Fixture, Outcome, tick, words};
 
 const FILES: [&str; 6] = ["a", "b", "c", "new", "d/a", "d/new"];
@@ -88,6 +88,7 @@ fn check(
             path: &path,
             lower: now.get(&path).copied(),
             upper: Upper::from(change),
+            above: Above::InPlace,
             view_inode: inside.ok().map(|metadata| metadata.ino()),
             clocks: Clocks::Shared,
         };

@@ -1,6 +1,8 @@
 //! What a change in a view may be proposed against: the table of the rule, case by case.
 
-use capture::{Clocks, Evidence, Kind, Snapshot, Stat, TICK_NANOS, Timestamp, Upper, Verdict};
+use capture::{
+    Above, Clocks, Evidence, Kind, Snapshot, Stat, TICK_NANOS, Timestamp, Upper, Verdict,
+};
 use rstest::rstest;
 
 /// A time in milliseconds; the run begins at [`BEGUN`].
@@ -174,8 +176,15 @@ fn a_base_is_what_was_proven(
     #[case] expected: Verdict,
 ) {
     let seen = Snapshot::new(at(BEGUN), seen.map(|stat| (b"a.txt"[..].into(), stat)));
-    let evidence =
-        |clocks| Evidence { seen: &seen, path: b"a.txt", lower, upper, view_inode, clocks };
+    let evidence = |clocks| Evidence {
+        seen: &seen,
+        path: b"a.txt",
+        lower,
+        upper,
+        above: Above::InPlace,
+        view_inode,
+        clocks,
+    };
     assert_eq!(evidence(Clocks::Shared).verdict(), expected);
     // Without comparable times, a base is never taken from times.
     let without = evidence(Clocks::Separate).verdict();
@@ -204,6 +213,7 @@ fn an_entry_that_differs_in_any_way_is_changed(#[case] lower: Stat) {
             path: b"a",
             lower: Some(lower),
             upper: Upper::Removed,
+            above: Above::InPlace,
             view_inode: None,
             clocks,
         };
@@ -221,6 +231,7 @@ fn a_number_that_the_copy_has_by_chance_proves_nothing() {
         path: b"a",
         lower: saved(),
         upper: Upper::File(Stat { inode, ..copy }),
+        above: Above::InPlace,
         view_inode: Some(SAVED),
         clocks: Clocks::Shared,
     };
@@ -237,9 +248,29 @@ fn a_copy_of_unknown_age_proves_nothing() {
         path: b"a",
         lower: saved(),
         upper: Upper::File(Stat { born: None, ..file(UPPER, 10_501) }),
+        above: Above::InPlace,
         view_inode: Some(SAVED),
         clocks: Clocks::Shared,
     };
     assert_eq!(evidence.verdict(), Verdict::Stale);
     const { assert!(TICK_NANOS >= 10_000_000, "a kernel with 100 ticks a second is common") };
+}
+
+/// Another file may have been at the path meanwhile, and only the view could tell.
+#[rstest]
+#[case::the_view_shows_the_file(copy(10_500), Some(SEEN), Verdict::Modify)]
+#[case::the_view_shows_the_copy(copy(10_500), Some(UPPER), Verdict::Stale)]
+#[case::the_view_has_ended(copy(10_500), None, Verdict::Stale)]
+#[case::removed(Upper::Removed, None, Verdict::Stale)]
+fn below_a_directory_that_was_moved_only_the_view_proves_a_base(
+    #[case] upper: Upper,
+    #[case] view_inode: Option<u64>,
+    #[case] expected: Verdict,
+) {
+    let seen = Snapshot::new(at(BEGUN), old().map(|stat| (b"d/a"[..].into(), stat)));
+    let above = Above::Moved;
+    let (path, lower, clocks) = (&b"d/a"[..], old(), Clocks::Shared);
+    let evidence = Evidence { seen: &seen, path, lower, upper, above, view_inode, clocks };
+    assert_eq!(evidence.verdict(), expected);
+    assert_ne!(Evidence { above: Above::InPlace, ..evidence }.verdict(), Verdict::Stale);
 }
