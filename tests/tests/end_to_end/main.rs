@@ -36,7 +36,11 @@ mod rejecting;
 mod round_trip;
 #[cfg(target_os = "linux")]
 mod running;
+#[cfg(target_os = "linux")]
+mod running_beside;
 mod running_in_a_copy;
+#[cfg(target_os = "linux")]
+mod running_in_git;
 mod signatures;
 mod stale;
 

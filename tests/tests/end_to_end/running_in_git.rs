@@ -1,0 +1,109 @@
+//! `run` in repositories: ignored files, renamed directories, linked worktrees and submodules.
+
+use end_to_end::{Fixture, Ran, git, output, tree_of};
+use rstest::rstest;
+
+use crate::running::pending;
+
+const NAMED: [&str; 4] = ["-c", "user.name=a", "-c", "user.email=a@b"];
+
+/// A repository with a commit; none, visibly, where this machine has no view.
+fn fixture() -> Option<Fixture> {
+    let fixture = Fixture::with_view("auto")?;
+    for (name, content) in [("d/f", "f\n"), ("d/deep/g", "g\n"), ("a", "one\n")] {
+        fixture.write(name, content);
+    }
+    commit(&fixture);
+    Some(fixture)
+}
+
+fn commit(fixture: &Fixture) {
+    git(&fixture.workspace(), &["add", "-A"]);
+    let commit = [&NAMED[..], &["commit", "--quiet", "-m", "first"]].concat();
+    git(&fixture.workspace(), &commit);
+}
+
+fn shell(fixture: &Fixture, script: &str) -> Ran {
+    fixture.run(["run", "--session", "agent", "--", "sh", "-c", script])
+}
+
+#[rstest]
+#[case::moved("mv d e", &["rename d/deep/g", "rename d/f"])]
+#[case::moved_and_changed("mv d e; echo two >> e/f", &["create e/f", "delete d/f", "rename d/deep/g"])]
+#[case::made_and_moved("mkdir n; echo x > n/f; mv n m", &["create m/f"])]
+#[case::by_python("python3 -c 'import shutil; shutil.move(\"d\", \"e\")'", &["rename d/deep/g", "rename d/f"])]
+fn a_moved_directory_is_the_moves_of_its_files(#[case] script: &str, #[case] expected: &[&str]) {
+    let Some(fixture) = fixture() else { return };
+    let before = fixture.tree();
+    shell(&fixture, script).expect(0);
+    assert_eq!(fixture.tree(), before);
+    assert_eq!(pending(&fixture.status()), expected);
+    fixture.run(["apply", "--yes"]).expect(0);
+}
+
+#[test]
+fn git_cannot_move_a_directory_of_the_workspace_and_changes_nothing() {
+    let Some(fixture) = fixture() else { return };
+    let ran =
+        shell(&fixture, "git mv d e; echo code $?; git status --porcelain; git mv a b").expect(0);
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "code 128\n", "{}", ran.stderr);
+    assert!(ran.stderr.contains("Invalid cross-device link"), "{}", ran.stderr);
+    assert_eq!(pending(&fixture.status()), ["rename a"], "a file can be moved");
+}
+
+#[test]
+fn thousands_of_ignored_files_are_counted_and_changed_ones_are_named() {
+    let Some(fixture) = fixture() else { return };
+    fixture.write(".gitignore", "node_modules/\n.env\n");
+    fixture.write(".env", "KEY=user\n");
+    let before = fixture.tree();
+    let script = "echo KEY=agent > .env; mkdir -p node_modules/p; cd node_modules/p
+        seq 5000 | split -l 1 -a 4 - f; ls | wc -l";
+    let ran = shell(&fixture, script).expect(0);
+    assert_eq!(String::from_utf8_lossy(&ran.stdout).trim(), "5000");
+    let counted = "5001 ignored files (";
+    assert!(ran.stderr.contains(counted), "{}", ran.stderr);
+    assert!(ran.stderr.contains("stay in the session; changed: .env\n"), "{}", ran.stderr);
+    assert_eq!(pending(&fixture.status()), [""; 0]);
+    assert_eq!(fixture.tree(), before);
+}
+
+/// As docs/run.md says: the directory that `.git` names is outside, and commits are real.
+#[test]
+fn files_are_held_back_in_a_linked_worktree_and_commits_are_real() {
+    let Some(fixture) = fixture() else { return };
+    let linked = fixture.beside("linked");
+    let path = linked.to_str().expect("plain");
+    git(&fixture.workspace(), &["worktree", "add", "--quiet", path]);
+    let before = tree_of(&linked);
+    let script = "echo two >> a; git add a; git -c user.name=a -c user.email=a@b commit -qm inside";
+    let mut command = fixture.command(["run", "--session", "agent", "--", "sh", "-c", script]);
+    let ran = Ran::from(output(command.current_dir(&linked)));
+    ran.expect(0);
+    assert_eq!(tree_of(&linked), before);
+    let log = git(&linked, &["log", "--format=%s"]);
+    assert_eq!(String::from_utf8_lossy(&log), "inside\nfirst\n");
+    let mut status = fixture.command(["status", "--json"]);
+    let status = Ran::from(output(status.current_dir(&linked)));
+    assert_eq!(pending(&status.expect(0).json()), ["modify a"]);
+}
+
+#[test]
+fn files_and_commits_of_a_submodule_stay_in_the_session() {
+    let Some(fixture) = fixture() else { return };
+    let other = Fixture::new();
+    other.write("s", "one\n");
+    commit(&other);
+    let path = other.workspace();
+    let add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add"];
+    let add = [&add[..], &[path.to_str().expect("plain"), "sub"]].concat();
+    git(&fixture.workspace(), &add);
+    commit(&fixture);
+    let before = fixture.tree();
+    let script = "cd sub; echo two >> s; git -c user.name=a -c user.email=a@b commit -qam inside; git log --format=%s";
+    let ran = shell(&fixture, script).expect(0);
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "inside\nfirst\n");
+    assert_eq!(fixture.tree(), before, "its repository is in the `.git` of the workspace");
+    let status = fixture.status();
+    assert_eq!(pending(&status), ["modify sub/s"], "{status}");
+}
