@@ -27,6 +27,31 @@ fn shell(fixture: &Fixture, script: &str) -> Ran {
     fixture.run(["run", "--session", "agent", "--", "sh", "-c", script])
 }
 
+#[test]
+fn what_tools_write_is_applied_as_they_write_it_without_a_view() {
+    let Some(fixture) = fixture() else { return };
+    for name in ["packed/one", "packed/deep/two", "py", "back"] {
+        fixture.write(name, format!("{name}\n"));
+    }
+    commit(&fixture);
+    let bare = fixture.beside("bare");
+    git(&fixture.beside(""), &["clone", "--quiet", "--no-hardlinks", "workspace", "bare"]);
+    let script = "set -e; echo two >> a; sed -i s/f/changed/ d/f; printf '%s' 'no newline' > new
+        tar -cf t.tar packed; rm -r packed; mkdir un; tar -xf t.tar -C un; rm t.tar
+        echo away > back; git checkout --quiet back; git rm --quiet d/deep/g
+        perl -pi -e 's/y/why/' py; ln -s a link; chmod 755 a; cp -p a copied; install -m 600 a private";
+    let bare_ran = output(std::process::Command::new("sh").args(["-c", script]).current_dir(&bare));
+    assert!(bare_ran.status.success(), "{}", String::from_utf8_lossy(&bare_ran.stderr));
+    shell(&fixture, script).expect(0);
+    fixture.run(["apply", "--yes"]).expect(0);
+    let contents = |root: &std::path::Path| {
+        let tree = tree_of(root).into_iter().filter(|(path, _)| !path.starts_with(".git"));
+        tree.filter_map(|(path, entry)| Some((path, entry.mode, entry.content?)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(contents(&fixture.workspace()), contents(&bare));
+}
+
 #[rstest]
 #[case::moved("mv d e", &["rename d/deep/g", "rename d/f"])]
 #[case::moved_and_changed("mv d e; echo two >> e/f", &["create e/f", "delete d/f", "rename d/deep/g"])]
