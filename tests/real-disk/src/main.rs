@@ -18,6 +18,7 @@ mod kill;
 mod refusals;
 mod tree;
 mod trial;
+mod view;
 mod view_kills;
 mod volume;
 
@@ -32,6 +33,8 @@ enum Part {
     Editor,
     /// Full, read-only and forbidden disks, and a directory that vanishes
     Refusals,
+    /// Commands in a view, with the workspace and the state on each pair of file systems
+    View,
     /// SIGKILL at every system call of `run`, of its other processes, and of the import
     Run,
 }
@@ -40,7 +43,7 @@ enum Part {
 #[command(
     name = "cargo xtask real-disk",
     bin_name = "cargo xtask real-disk",
-    about = "Kills, fails, races and refuses the binary on real file systems"
+    about = "Kills, fails, races and refuses the binary on real file systems, and runs commands in views"
 )]
 struct Arguments {
     /// What is tried; everything without it
@@ -88,6 +91,7 @@ fn main() -> Result<()> {
                     editor::run(&greenroom, &volume, Duration::from_secs(arguments.seconds))?;
                 }
                 Part::Refusals => refusals::run(&greenroom, &volume)?,
+                Part::View => view::run(&greenroom, scratch.path(), &volume)?,
                 Part::Run => view_kills::run(&greenroom, &volume, every)?,
             }
         }
@@ -123,7 +127,7 @@ mod tests {
         let few = parse("kill errno --every 29 --here").expect("it is documented");
         assert_eq!(few.parts, [Part::Kill, Part::Errno]);
         assert_eq!((few.every.get(), few.here, few.seconds), (29, true, 20));
-        for line in ["", "editor --seconds 5", "refusals"] {
+        for line in ["", "editor --seconds 5", "refusals", "view --here"] {
             assert!(parse(line).is_ok(), "`real-disk {line}`");
         }
         for line in ["everything", "--fast", "--every so", "--every 0"] {

@@ -56,7 +56,8 @@ impl<'a> Fixture<'a> {
             .arg(&self.state)
             .args(arguments)
             .current_dir(&self.tree)
-            .env("XDG_CONFIG_HOME", &self.config);
+            .env("XDG_CONFIG_HOME", &self.config)
+            .env("HOME", &self.config);
         command
     }
 

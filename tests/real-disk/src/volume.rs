@@ -37,16 +37,22 @@ const IMAGE_BYTES: u64 = 320 << 20;
 pub(super) fn all(
     scratch: &Path,
 ) -> impl Iterator<Item = (&'static str, Result<Volume, String>)> + '_ {
-    ["the target folder's", "ext4", "xfs", "btrfs", "tmpfs", "three mounts"].into_iter().map(
-        move |name| {
-            let folder = scratch.join(name.replace(['\'', ' '], "-"));
-            let mut volume = Volume { name, folder, inner: Vec::new(), mounts: Vec::new() };
-            let made = fs::create_dir_all(&volume.folder)
-                .map_err(|error| error.to_string())
-                .and_then(|()| volume.make(scratch, IMAGE_BYTES));
-            (name, made.map(|()| volume))
-        },
-    )
+    some(&["the target folder's", "ext4", "xfs", "btrfs", "tmpfs", "three mounts"], scratch)
+}
+
+/// These file systems, in the same way.
+pub(super) fn some<'s>(
+    names: &'s [&'static str],
+    scratch: &'s Path,
+) -> impl Iterator<Item = (&'static str, Result<Volume, String>)> + 's {
+    names.iter().map(move |name| {
+        let folder = scratch.join(name.replace(['\'', ' '], "-"));
+        let mut volume = Volume { name, folder, inner: Vec::new(), mounts: Vec::new() };
+        let made = fs::create_dir_all(&volume.folder)
+            .map_err(|error| error.to_string())
+            .and_then(|()| volume.make(scratch, IMAGE_BYTES));
+        (*name, made.map(|()| volume))
+    })
 }
 
 /// A small ext4, that fills up.
