@@ -233,3 +233,13 @@ proptest! {
         check(&rounds).expect("every step succeeds");
     }
 }
+
+/// Git knows no directories, so that the commit does not say whether one was there.
+#[test]
+fn an_empty_directory_that_the_copy_has_kept_and_then_replaced_is_replaced() {
+    use Edit::{Remove, Write};
+    let text = |text: &str| text.to_owned();
+    let rounds =
+        [vec![Remove(4)], vec![Write(5, text("z"))], vec![Remove(3), Write(2, text("xz"))]];
+    check(&rounds.map(|copy| (Vec::new(), copy))).expect("every step succeeds");
+}

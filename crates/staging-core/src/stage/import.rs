@@ -49,6 +49,15 @@ impl Proof {
             Self::OneOf(contents) => contents.contains(&base.map(|base| base.content)),
         }
     }
+
+    fn may_be_directory(&self) -> bool {
+        match self {
+            Self::Made(_) => true,
+            Self::OneOf(contents) => {
+                contents.iter().flatten().any(|content| content.kind() == EntryKind::Directory)
+            }
+        }
+    }
 }
 
 /// A path that a command does not change any more, which an earlier import has staged.
@@ -219,7 +228,7 @@ impl View<'_> {
         let is_proven = match &base {
             Ok(base) => item.proof.holds_for(base.as_ref()),
             // A directory is compared when it is removed; what is refused is refused again.
-            Err(_) => matches!(item.proof, Proof::Made(_)),
+            Err(_) => item.proof.may_be_directory(),
         };
         if !is_proven && pending.is_some() && !self.planned.contains_key(path) {
             imported.withheld.push(path.clone());
