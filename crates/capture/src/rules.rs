@@ -97,6 +97,7 @@ impl<'f> Private<'f> {
     }
 
     /// Whether ignored files may be proposed.
+    #[cfg(target_os = "linux")]
     pub(crate) fn has_proposed(&self) -> bool {
         !self.rules.proposed.is_empty()
     }

@@ -51,6 +51,7 @@ impl Snapshot {
 
     /// The entry at `path` as a later snapshot takes it over: one that was not settled is no entry of
     /// the workspace there, and still says that something was.
+    #[cfg(target_os = "linux")]
     pub(crate) fn carried(&self, path: &[u8]) -> Option<Stat> {
         let stat = *self.get(path)?;
         Some(if self.settled(path).is_some() { stat } else { Stat { inode: 0, ..stat } })

@@ -505,7 +505,7 @@ fn octal(text: &str) -> Result<u32, String> {
 }
 
 fn glob(text: &str) -> Result<String, String> {
-    match capture::glob_mistake(text) {
+    match crate::globs::glob_mistake(text) {
         Some(mistake) => Err(mistake),
         None => Ok(text.to_owned()),
     }

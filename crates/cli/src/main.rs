@@ -16,6 +16,7 @@ mod emphasis;
 mod examples;
 mod failure;
 mod files;
+mod globs;
 mod json;
 mod location;
 mod logging;

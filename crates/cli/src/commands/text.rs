@@ -22,6 +22,7 @@ pub(super) fn count(number: impl Display + PartialEq + From<u8>, one: &str, many
 }
 
 /// A number of bytes for people: `812 bytes`, `4.2 MB`.
+#[cfg(target_os = "linux")]
 pub(super) fn bytes(number: u64) -> String {
     let units = [("kB", 3), ("MB", 6), ("GB", 9), ("TB", 12)];
     let fitting = units.into_iter().rev().find(|(_, zeros)| number >= 10_u64.pow(*zeros));

@@ -14,6 +14,7 @@ use self::Allowed::{
     AbsolutePath, AbsolutePaths, Globs, Hash, Libraries, Strategy, Switch, Table, Text, Time, Whole,
 };
 use super::duration::parse_duration;
+use crate::globs::glob_mistake;
 use crate::nearest::nearest;
 
 /// The strategies that need no library.
@@ -274,7 +275,7 @@ impl Found<'_> {
                     DeValue::String(glob) => Some(glob.clone().into_owned()),
                     _ => None,
                 };
-                let is_glob = |glob: &String| capture::glob_mistake(glob).is_none();
+                let is_glob = |glob: &String| glob_mistake(glob).is_none();
                 let globs: Option<Vec<String>> =
                     list.iter().map(|each| glob(each).filter(is_glob)).collect();
                 globs.map(|globs| set(to, globs))
