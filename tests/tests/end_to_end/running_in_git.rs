@@ -93,26 +93,6 @@ fn thousands_of_ignored_files_are_counted_and_changed_ones_are_named() {
     assert_eq!(fixture.tree(), before);
 }
 
-/// As docs/run.md says: the directory that `.git` names is outside, and commits are real.
-#[test]
-fn files_are_held_back_in_a_linked_worktree_and_commits_are_real() {
-    let Some(fixture) = fixture() else { return };
-    let linked = fixture.beside("linked");
-    let path = linked.to_str().expect("plain");
-    git(&fixture.workspace(), &["worktree", "add", "--quiet", path]);
-    let before = tree_of(&linked);
-    let script = "echo two >> a; git add a; git -c user.name=a -c user.email=a@b commit -qm inside";
-    let mut command = fixture.command(["run", "--session", "agent", "--", "sh", "-c", script]);
-    let ran = Ran::from(output(command.current_dir(&linked)));
-    ran.expect(0);
-    assert_eq!(tree_of(&linked), before);
-    let log = git(&linked, &["log", "--format=%s"]);
-    assert_eq!(String::from_utf8_lossy(&log), "inside\nfirst\n");
-    let mut status = fixture.command(["status", "--json"]);
-    let status = Ran::from(output(status.current_dir(&linked)));
-    assert_eq!(pending(&status.expect(0).json()), ["modify a"]);
-}
-
 #[test]
 fn files_and_commits_of_a_submodule_stay_in_the_session() {
     let Some(fixture) = fixture() else { return };
