@@ -1,5 +1,7 @@
 //! Ignored files that a command of `greenroom run` writes: those that the user wants are proposed.
 
+use std::fs;
+
 use end_to_end::{Fixture, Ran, git};
 use rstest::rstest;
 
@@ -130,6 +132,23 @@ fn a_base_of_an_ignored_file_is_proven_or_the_patch_is_stale(
     if let Some(edited) = edited {
         assert_eq!(fixture.read(edited), b"user\n");
     }
+}
+
+#[rstest]
+fn an_ignored_file_that_the_user_removed_is_not_created_again(
+    #[values(".env", "dist/kept.js")] path: &str,
+    #[values(false, true)] by_glob: bool,
+) {
+    let Some(fixture) = repository() else { return };
+    run(&fixture, &[], &format!("echo two >> {path}")).expect(0);
+    fs::remove_file(fixture.path(path)).expect("it is there");
+    if by_glob {
+        run(&fixture, &["*"], "true").expect(0);
+    } else {
+        take(&fixture, &[path]).expect(0);
+    }
+    assert_eq!(stale(&fixture), [path]);
+    assert_eq!(pending(&fixture.status()), [""; 0]);
 }
 
 #[test]
