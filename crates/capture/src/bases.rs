@@ -139,26 +139,31 @@ impl ViewBases<'_> {
 }
 
 impl ViewBases<'_> {
-    /// Whether a directory above the path was moved since it was seen. That changes the directory's
-    /// own time of change and not its time of modification, which new and removed entries set
-    /// together. What the view was asked for after the user's change needs no such proof.
+    /// Whether a directory above the path was moved since it was seen. What the view was asked for after
+    /// the user's change needs no such proof.
     fn above(&self, path: &RelPath) -> Result<Above> {
         if self.seen.is_renewed(path.as_bytes()) {
             return Ok(Above::InPlace);
         }
-        for above in directories_above(path.as_bytes()) {
-            let Some(seen) = self.seen.get(above) else { continue };
-            let now = stat_beneath(self.root, above).map_err(failed("read", &path_of(above)))?;
-            let is_in_place = now.is_some_and(|now| {
-                (now.kind, now.inode, now.born) == (seen.kind, seen.inode, seen.born)
-                    && (now.changed == seen.changed || now.changed == now.modified)
-            });
-            if !is_in_place {
-                return Ok(Above::Moved);
-            }
-        }
-        Ok(Above::InPlace)
+        above_in(self.seen, self.root, path.as_bytes())
     }
+}
+
+/// Whether a directory above the path was moved since it was seen. That changes the directory's own time
+/// of change and not its time of modification, which new and removed entries set together.
+pub(crate) fn above_in(seen: &Snapshot, root: BorrowedFd<'_>, path: &[u8]) -> Result<Above> {
+    for above in directories_above(path) {
+        let Some(seen) = seen.get(above) else { continue };
+        let now = stat_beneath(root, above).map_err(failed("read", &path_of(above)))?;
+        let is_in_place = now.is_some_and(|now| {
+            (now.kind, now.inode, now.born) == (seen.kind, seen.inode, seen.born)
+                && (now.changed == seen.changed || now.changed == now.modified)
+        });
+        if !is_in_place {
+            return Ok(Above::Moved);
+        }
+    }
+    Ok(Above::InPlace)
 }
 
 /// The directories above a path, the nearest first, without the root.

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::snapshot::Snapshot;
+#[cfg(target_os = "linux")]
+use crate::snapshot::below;
 use crate::stat::{Kind, Stat};
 
 /// An entry of an upper directory.
@@ -125,6 +127,38 @@ impl Changes {
             }
         }
         changes
+    }
+
+    /// Records directories that were in the view only because something in them was pending, and that are
+    /// left without it: they are new and empty.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn add_left<'p>(
+        &mut self,
+        implied: impl DoubleEndedIterator<Item = &'p [u8]>,
+        upper: &BTreeMap<Box<[u8]>, Entry>,
+        seen: &Snapshot,
+    ) {
+        // What is in a directory comes before it.
+        for path in implied.rev() {
+            let is_directory = |entry: &&Entry| matches!(entry.kind, EntryKind::Directory { .. });
+            let Some(entry) = upper.get(path).filter(is_directory) else { continue };
+            let is_there = |path: &[u8], is_directory: bool| match self.entries.get(path) {
+                Some(change) => *change != Change::Removed,
+                None => !is_directory,
+            };
+            let stays =
+                seen.below(path).any(|(path, stat)| is_there(path, stat.kind == Kind::Directory));
+            let is_new = || {
+                upper.range::<Box<[u8]>, _>(below(path)).any(|(path, entry)| {
+                    let kind = entry.kind;
+                    kind != EntryKind::Whiteout
+                        && is_there(path, matches!(kind, EntryKind::Directory { .. }))
+                })
+            };
+            if !stays && !is_new() {
+                self.entries.insert(path.into(), Change::Made(entry.stat));
+            }
+        }
     }
 
     /// Records a directory itself; what is in it has entries of its own.

@@ -22,6 +22,7 @@ use crate::changes::{Change, Changes, Entry, EntryKind, Origin};
 use crate::error::{CaptureError, Result, failed};
 use crate::foreign_upper;
 use crate::import::{Content, Found, Importer, LastImport, Wanted, clocks, read_beneath, sorted};
+use crate::pending::ShownPatches;
 use crate::rules::{Private, Rules};
 use crate::session::{Report, SessionCapture, create, open};
 use crate::snapshot::Snapshot;
@@ -130,6 +131,7 @@ impl SessionCapture<'_> {
             layer: self.layer,
             bases: &bases,
             last: &earlier,
+            shown: &ShownPatches::new(),
             root: root.as_fd(),
             upper: dir.as_fd(),
             modes,

@@ -18,6 +18,7 @@ use staging_core::{
 use crate::bases::{Bases, Modes, Proven};
 use crate::changes::{Change, Changes, NotProposed};
 use crate::error::{Result, failed};
+use crate::pending::ShownPatches;
 use crate::stat::{Kind, Stat, TICK_NANOS, Timestamp};
 use crate::verdict::{Clocks, Upper};
 use crate::walk::{self, directory_beneath, open_beneath, stat_beneath};
@@ -48,14 +49,24 @@ pub(crate) struct Last {
 }
 
 impl Last {
-    /// Whether an entry cannot have changed since it was read.
-    fn is_of(&self, change: Change) -> bool {
-        let settled = |stat: &Stat| stat.changed.later_by(TICK_NANOS) < self.read_at;
+    /// Whether it was read when the entry was what it is now. No process may write to it.
+    pub(crate) fn has_read(&self, change: Change) -> bool {
         match (Upper::from(change), &self.upper) {
-            (Upper::File(now), Some(then)) => now == *then && settled(then),
+            (Upper::File(now), Some(then)) => now == *then,
             (Upper::Removed, None) => true,
             _ => false,
         }
+    }
+
+    /// When what was read was written; none for a removal.
+    pub(crate) fn written_at(&self) -> Option<Timestamp> {
+        self.upper.map(|upper| upper.modified)
+    }
+
+    /// Whether an entry cannot have changed since it was read.
+    fn is_of(&self, change: Change) -> bool {
+        let settled = |stat: &Stat| stat.changed.later_by(TICK_NANOS) < self.read_at;
+        self.has_read(change) && self.upper.as_ref().is_none_or(settled)
     }
 }
 
@@ -68,6 +79,8 @@ pub(crate) struct Importer<'i> {
     /// What changes were made from.
     pub(crate) bases: &'i dyn Bases,
     pub(crate) last: &'i LastImport,
+    /// What the view has shown of pending patches.
+    pub(crate) shown: &'i ShownPatches,
     pub(crate) root: BorrowedFd<'i>,
     /// The directory that holds what was changed.
     pub(crate) upper: BorrowedFd<'i>,
@@ -165,15 +178,25 @@ impl Importer<'_> {
         };
         let made_from = last.map(|last| last.made_from.clone()).unwrap_or_default();
         let now = Last { upper, read_at: self.read_at, state, made_from };
-        let is_same = last.is_some_and(|last| last.state == state);
+        let shown = self.shown.get(path);
+        let before = last.map(|last| last.state).or(shown.map(|shown| shown.state));
         self.found.changed.insert(path.clone(), now);
-        if is_same && !is_asked {
+        if before == Some(state) && !is_asked {
             return Ok(());
         }
         // The command's version was made from what it had before, and that from what was proven.
-        let earlier =
-            || last.iter().flat_map(|last| last.made_from.iter().copied().chain([last.state]));
-        let proof = match self.bases.prove(path, change, lower.as_ref(), state)? {
+        let earlier = || {
+            let shown = shown.iter().flat_map(|shown| shown.contents());
+            let last = last.iter();
+            let last = last.flat_map(|last| last.made_from.iter().copied().chain([last.state]));
+            shown.chain(last)
+        };
+        // What the workspace has at the path says nothing where the view has shown a patch.
+        let proven = match shown {
+            Some(_) => Proven::Unknown,
+            None => self.bases.prove(path, change, lower.as_ref(), state)?,
+        };
+        let proof = match proven {
             Proven::Nothing => {
                 self.found.changed.entry(path.clone()).and_modify(|now| now.made_from = vec![None]);
                 return Ok(());
@@ -200,8 +223,12 @@ impl Importer<'_> {
             Proven::From(content) => Proof::OneOf(earlier().chain([content]).collect()),
             Proven::Unknown => Proof::OneOf(earlier().collect()),
         };
+        let replaces = |shown: Option<Fingerprint>| {
+            shown.is_some_and(|shown| shown.kind() != staging_core::EntryKind::Directory)
+        };
         if matches!(proposal, Proposal::CreateDirectory { .. })
-            && lower.is_some_and(|lower| lower.kind != Kind::Directory)
+            && (lower.is_some_and(|lower| lower.kind != Kind::Directory)
+                || before.is_some_and(replaces))
         {
             let proposal = Proposal::Delete { path: path.clone() };
             self.found.items.push(ImportItem { proposal, proof: proof.clone() });

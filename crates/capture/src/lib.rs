@@ -42,6 +42,8 @@
 #[cfg(target_os = "linux")]
 mod bases;
 mod bytes;
+#[cfg(target_os = "linux")]
+mod carried;
 mod changes;
 #[cfg(target_os = "linux")]
 mod copies;
@@ -64,10 +66,16 @@ mod last_view;
 #[cfg(target_os = "linux")]
 mod layer_size;
 #[cfg(target_os = "linux")]
+mod leaving;
+#[cfg(target_os = "linux")]
 mod live;
 #[cfg(target_os = "linux")]
 mod mirror;
+#[cfg(target_os = "linux")]
+mod patch_layer;
 mod paths;
+#[cfg(target_os = "linux")]
+mod pending;
 #[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]
@@ -101,6 +109,8 @@ mod tree;
 mod trial;
 #[cfg(target_os = "linux")]
 mod upper;
+#[cfg(target_os = "linux")]
+mod upper_read;
 mod verdict;
 #[cfg(target_os = "linux")]
 mod view;
@@ -127,6 +137,8 @@ pub use keeper::{INSIDE, can_scope, keep};
 pub use layer_size::LayerSize;
 #[cfg(target_os = "linux")]
 pub use plan::{Confine, Confined, Failure, GitWrites, HeldGit, Network, Plan, Step};
+#[cfg(target_os = "linux")]
+pub use prepare::Beginning;
 #[cfg(target_os = "linux")]
 pub use private_files::PrivateFiles;
 #[cfg(target_os = "linux")]

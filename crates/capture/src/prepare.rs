@@ -1,44 +1,72 @@
-//! Makes a capture ready for a view: what is recorded of the workspace before a command starts.
+//! Makes a capture ready for a view, which begins with what is pending in its session: what is known before a
+//! command starts.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::PathBuf;
 
 use crate::bytes::Bytes;
+use crate::carried::Earlier;
 use crate::error::{CaptureError, Result, failed};
 use crate::held_git;
 use crate::hidden::{self, Hidden, Topmost};
-use crate::import::read_beneath;
+use crate::import::{LastImport, read_beneath};
+use crate::leaving::{self, Leaving};
+use crate::pending::{self, ShownPatches, shows};
 use crate::plan::HeldGit;
 use crate::renew::{self, Renewed};
 use crate::rules::{Private, Rules};
 use crate::session::{SessionCapture, create, open};
-use crate::snapshot::Snapshot;
-use crate::stat::{Kind, Stat};
 use crate::survey::{Survey, survey};
-use crate::walk::{self, Visit};
+use crate::upper_read::UpperRead;
+
+/// What a view of a session has to know before it is made.
+#[derive(Debug)]
+pub struct Beginning {
+    /// The workspace. Its snapshot is what the view shows.
+    pub surveyed: Survey,
+    /// The directory for [`Plan::layer`](crate::Plan::layer); none if nothing is pending.
+    pub layer: Option<PathBuf>,
+}
 
 impl SessionCapture<'_> {
-    /// Makes the capture ready for a view: imports what an earlier one has left, and records what
-    /// the workspace is now. Of `wanted`, the rules of directories are collected here; what earlier
+    /// Makes the capture ready for a view, which begins with what is pending in the session: imports what
+    /// an earlier view has left, moves what is staged of it from the upper directory to a layer below, and
+    /// records what the view shows. Of `wanted`, the rules of directories are collected here; what earlier
     /// commands of the session have wanted to be proposed still is.
     ///
     /// # Errors
     /// [`CaptureError::Live`] while processes of an earlier view live; else as
     /// [`import`](Self::import).
-    pub fn prepare(&self, wanted: Rules) -> Result<Survey> {
+    pub fn prepare(&self, wanted: Rules) -> Result<Beginning> {
         let root = create(&self.dir, self.layer)?;
         let _lock = self.dir.lock()?;
         let processes = self.processes()?;
         if !processes.is_empty() {
             return Err(CaptureError::Live { processes });
         }
-        let earlier = self.import_locked()?.1;
+        // What is staged leaves the upper directory.
+        let leaving = self.leaving(root.as_fd())?;
         self.dir.clean_work()?;
-        let kept = self.read::<Rules>("rules")?.map(|rules| rules.proposed).unwrap_or_default();
-        let rules = Rules { proposed: united(kept, wanted.proposed), ..wanted };
+        let last: LastImport = self.read("imported")?.unwrap_or_default();
+        if let Some(leaving) = &leaving {
+            self.leave(leaving, &last, root.as_fd())?;
+        }
+        let unstaged = leaving.map(|leaving| leaving.unstaged()).unwrap_or_default();
+        // What of it is pending is in the layer below, with what others have proposed.
+        let before: ShownPatches = self.read(pending::FILE)?.unwrap_or_default();
+        let patches = self.layer.fresh_patches(self.session)?;
+        let mut shown = self.write_pending(patches, &before, &last, root.as_fd())?;
+        let is_pending = !shown.is_empty();
+        // What is ignored, by the workspace's own rules.
+        let kept = self.read::<Rules>("rules")?;
+        let (is_first, kept) = (kept.is_none(), kept.unwrap_or_default());
+        let proposed = united(kept.proposed, wanted.proposed);
+        let rules = Rules { proposed, patched: pending::targets(&shown), ..wanted };
+        // What is not staged was made from what an earlier view has shown, and hides what this one does.
+        pending::keep(&mut shown, &before, &unstaged);
         let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
         let mut private = Private::collecting(rules, &read);
+        // What is in the workspace now.
         let mut topmost = Topmost::default();
         let unreadable = failed("read", &self.layer.options().workspace);
         let mut found = survey(root.as_fd(), &mut |path, kind| {
@@ -48,38 +76,36 @@ impl SessionCapture<'_> {
             private.is_left_out(path, kind)
         })
         .map_err(&unreadable)?;
-        let mut hidden = topmost.read(root.as_fd(), found.snapshot.begun()).map_err(unreadable)?;
+        let ignored = topmost.read(root.as_fd(), found.snapshot.begun()).map_err(unreadable)?;
         let mut private = Private::new(private.into_rules());
-        // What the session has changed was made from what lay there when it began.
-        if let Some(seen) = &earlier {
-            let written = self.written(&mut private)?;
-            let old_hidden = Hidden::read(&self.dir)?;
-            let carried = |path: &[u8]| {
-                seen.carried(path).or_else(|| old_hidden.ignored.as_ref()?.carried(path))
-            };
-            found.snapshot = carry(&found.snapshot, &written, carried);
-            hidden = carry(&hidden, &written, carried);
-            // Where nothing was recorded then, nothing is known of what was there.
-            if old_hidden.ignored.is_some() {
-                self.dir.write(hidden::IGNORED, &hidden.encode())?;
-            }
-        } else {
-            self.dir.write(hidden::IGNORED, &hidden.encode())?;
+        // What the view shows: that, the layer, and what the upper directory keeps.
+        let (seen, was_hidden) = (self.seen()?, Hidden::read(&self.dir)?);
+        let earlier = Earlier { seen: &seen, hidden: &was_hidden, root: root.as_fd() };
+        let read = UpperRead::read(open(&self.dir.upper())?.as_fd(), &mut private, &seen)
+            .map_err(failed("read", &self.dir.upper()))?;
+        let layer = self.dir.layer();
+        let layered = shows(&layer, &found.snapshot, &mut private)?;
+        let shows = earlier.carry(layered, &read, &unstaged)?;
+        found.snapshot = private.without_private(shows);
+        // Nothing is known of what was ignored before, where it was not recorded then.
+        if is_first || was_hidden.ignored.is_some() {
+            let ignored = earlier.carry_hidden(&ignored, &read, &mut private)?;
+            self.dir.write(hidden::IGNORED, &ignored.encode())?;
+        }
+        if is_first {
             self.write(hidden::BEGUN, &found.snapshot.begun())?;
         }
-        if private.has_proposed() {
-            let begun = found.snapshot.begun();
-            let mut entries = found.snapshot.iter().map(owned).collect();
-            private.drop_private(&mut entries, |stat| stat.kind, |_| false);
-            found.snapshot = Snapshot::new(begun, entries);
-        }
+        self.write(pending::FILE, &shown)?;
         self.write("rules", &private.into_rules())?;
         self.dir.write("seen", &found.snapshot.encode())?;
         // The new snapshot has what is in it.
         if self.dir.read(renew::FILE)?.is_some() {
             self.write(renew::FILE, &Renewed::new())?;
         }
-        Ok(found)
+        // From here on, what is in the upper directory is imported.
+        self.write(leaving::FILE, &None::<Leaving>)?;
+        let layer = is_pending.then_some(layer);
+        Ok(Beginning { surveyed: found, layer })
     }
 
     /// Makes layers for git's directories outside of the workspace, for [`Plan::git`](crate::Plan::git):
@@ -93,18 +119,27 @@ impl SessionCapture<'_> {
         held_git::hold(&self.dir, &self.layer.options().workspace, &surveyed.dot_git)
     }
 
-    /// Every path that the session's commands have written, without what is below private ones.
-    fn written(&self, private: &mut Private<'_>) -> Result<BTreeSet<Box<[u8]>>> {
-        let upper = open(&self.dir.upper())?;
-        let mut written = BTreeSet::new();
-        let mut visit = |reached: walk::Reached<'_>| -> io::Result<Visit> {
-            written.insert(Box::from(reached.path));
-            let is_left_out = private.is_left_out(reached.path, reached.kind);
-            Ok(if is_left_out { Visit::Skip } else { Visit::Enter })
-        };
-        let walked = walk::walk(upper.as_fd(), &mut visit, &mut |_| {});
-        walked.map_err(failed("read", &self.dir.upper()))?;
-        Ok(written)
+    /// What leaves the upper directory: of what an import finds there now, or what a process was killed with
+    /// that has prepared a view. None where no view was ever prepared.
+    fn leaving(&self, root: BorrowedFd<'_>) -> Result<Option<Leaving>> {
+        if let Some(begun) = self.read::<Option<Leaving>>(leaving::FILE)?.flatten() {
+            return Ok(Some(begun));
+        }
+        let Some(read) = self.import_locked()?.1 else { return Ok(None) };
+        let rules = self.read("rules")?.unwrap_or_default();
+        let last = self.read("imported")?.unwrap_or_default();
+        let planned = Leaving::plan(&read, &last, root, rules);
+        planned.map(Some).map_err(failed("read", &self.layer.options().workspace))
+    }
+
+    /// Lets what is staged leave the upper directory, and forgets its import. Nothing is imported before
+    /// the next view is recorded.
+    fn leave(&self, leaving: &Leaving, last: &LastImport, root: BorrowedFd<'_>) -> Result<()> {
+        self.write(leaving::FILE, leaving)?;
+        leaving.carry_out(&self.dir, root)?;
+        let stays = last.iter().filter(|(path, _)| leaving.keeps(path));
+        let stays: LastImport = stays.map(|(path, last)| (path.clone(), last.clone())).collect();
+        self.write("imported", &stays)
     }
 }
 
@@ -113,43 +148,4 @@ fn united(mut kept: Vec<Bytes>, wanted: Vec<Bytes>) -> Vec<Bytes> {
     kept.retain(|glob| !wanted.contains(glob));
     kept.extend(wanted);
     kept
-}
-
-/// What is there now, and of what was written what was known before.
-fn carry(
-    now: &Snapshot,
-    written: &BTreeSet<Box<[u8]>>,
-    carried: impl Fn(&[u8]) -> Option<Stat>,
-) -> Snapshot {
-    let new = now.iter().filter(|(path, _)| !written.contains(*path)).map(owned);
-    let old = written.iter().filter_map(|path| Some((path.clone(), carried(path)?)));
-    Snapshot::new(now.begun(), new.chain(old).collect::<Vec<_>>())
-}
-
-fn owned((path, stat): (&[u8], &Stat)) -> (Box<[u8]>, Stat) {
-    (Box::from(path), *stat)
-}
-
-impl Private<'_> {
-    /// Drops what is private from entries: directories that were entered because something in them
-    /// could have been proposed, and that hold nothing. What `is_needed` accepts stays.
-    pub(crate) fn drop_private<T>(
-        &mut self,
-        entries: &mut BTreeMap<Box<[u8]>, T>,
-        kind: impl Fn(&T) -> Kind,
-        is_needed: impl Fn(&[u8]) -> bool,
-    ) {
-        let all = entries.iter();
-        let private = all.filter(|(path, entry)| self.is_private(path, kind(entry)));
-        let private: Vec<_> = private.map(|(path, entry)| (path.clone(), kind(entry))).collect();
-        // What is in a directory comes after it.
-        for (path, kind) in private.into_iter().rev() {
-            let below = [&path, &b"/"[..]].concat().into_boxed_slice();
-            let next = entries.range(below.clone()..).next();
-            let is_held = next.is_some_and(|(next, _)| next.starts_with(&below));
-            if !(kind == Kind::Directory && is_held || is_needed(&path)) {
-                entries.remove(&path);
-            }
-        }
-    }
 }

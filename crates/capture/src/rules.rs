@@ -33,6 +33,9 @@ pub struct Rules {
     pub directories: BTreeMap<Bytes, Bytes>,
     /// The files that git tracks although a rule matches them.
     pub tracked: BTreeSet<Bytes>,
+    /// The files of pending patches that a view shows. A rule does not hide what becomes of them.
+    #[serde(default)]
+    pub patched: BTreeSet<Bytes>,
     /// Ignored files that are proposed all the same: lines as in a `.gitignore` of the root, the
     /// strongest last.
     #[serde(default)]
@@ -143,21 +146,20 @@ impl<'f> Private<'f> {
         false
     }
 
-    /// Whether git tracks the file, or a file in the directory.
+    /// Whether git tracks the file, or a file in the directory, or a view shows a patch of it.
     fn is_tracked(&self, path: &[u8], kind: Kind) -> bool {
-        if kind != Kind::Directory && self.rules.tracked.contains(path) {
-            return true;
-        }
-        if !kind.may_be_directory() {
-            return false;
-        }
         let prefix = [path, b"/"].concat();
-        let next = self
-            .rules
-            .tracked
-            .range::<[u8], _>((Bound::Included(&*prefix), Bound::Unbounded))
-            .next();
-        next.is_some_and(|next| next.0.starts_with(&prefix))
+        [&self.rules.tracked, &self.rules.patched].into_iter().any(|tracked| {
+            if kind != Kind::Directory && tracked.contains(path) {
+                return true;
+            }
+            let from = (Bound::Included(&*prefix), Bound::Unbounded);
+            kind.may_be_directory()
+                && tracked
+                    .range::<[u8], _>(from)
+                    .next()
+                    .is_some_and(|next| next.0.starts_with(&prefix))
+        })
     }
 
     /// Whether a rule matches the entry itself; the rules of the nearest directory decide.
@@ -216,7 +218,7 @@ mod tests {
             general: vec![bytes("*.log\n"), bytes("!kept.log\n")],
             directories: directories.collect(),
             tracked: tracked.iter().map(|path| bytes(path)).collect(),
-            proposed: Vec::new(),
+            ..Rules::default()
         }
     }
 

@@ -1,13 +1,14 @@
 //! The capture of a session: what is kept between its views, and the import of what commands wrote.
 //!
 //! The directory of a capture holds, beside the kernel's `upper/` and `work/`: `seen`, the
-//! [`Snapshot`] of the workspace; `rules`, the [`Rules`]; `view`, the last view; `imported`, what the
-//! last import of each path has read; `renewed`, what the user has changed since; `ignored` and `begun`,
-//! what is known of ignored files; `taken`, what was read of those that were proposed by name; `git` and
-//! `git-…/`, what was written to git's directories outside of the workspace; `size`, what all of it held
-//! when it was measured; `copy/` and `copied`, where a view shows a copy of the workspace, that copy and
-//! what it was made from. The first three are written before the command starts, so that any process can
-//! import what a killed one has left.
+//! [`Snapshot`] of what the view shows; `rules`, the [`Rules`]; `layer/` and `pending`, what was pending
+//! before; `view`, the last view; `imported`, what the last import of each path has read; `renewed`, what
+//! the user has changed since; `leaving`, what leaves the upper directory before the next view; `ignored`
+//! and `begun`, what is known of ignored files; `taken`, what was read of those that were proposed by name;
+//! `git` and `git-…/`, what was written to git's directories outside of the workspace; `size`, what commands
+//! have written, when it was measured; `copy/` and `copied`, where a view shows a copy of the workspace,
+//! that copy and what it was made from. What tells what was written is recorded before the command starts,
+//! so that any process can import what a killed one has left.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -26,7 +27,9 @@ use crate::error::{CaptureError, Result, failed};
 use crate::hidden::Hidden;
 use crate::import::{Found, Importer, LastImport, Wanted, clocks, sorted};
 use crate::last_view;
+use crate::leaving::{self, ImportRead, Leaving};
 use crate::mirror::mirror;
+use crate::pending::{self, ShownPatches};
 use crate::processes::{Identity, Process};
 use crate::renew::{self, Renewed};
 use crate::rules::{Private, Rules};
@@ -34,7 +37,7 @@ use crate::snapshot::Snapshot;
 use crate::stat::Timestamp;
 use crate::survey::now;
 use crate::tree::Entries;
-use crate::upper::read_upper;
+use crate::upper_read::UpperRead;
 use crate::walk::{self, stat_beneath};
 
 /// What an import has found.
@@ -54,7 +57,7 @@ pub struct Report {
 /// The capture of a session.
 pub struct SessionCapture<'l> {
     pub(crate) layer: &'l DiffStagingLayer,
-    session: SessionId,
+    pub(crate) session: SessionId,
     pub(crate) dir: CaptureDir,
 }
 
@@ -152,9 +155,13 @@ impl<'l> SessionCapture<'l> {
         next.import()
     }
 
-    /// Imports, and returns what was seen; nothing where no view was ever prepared.
-    pub(crate) fn import_locked(&self) -> Result<(Report, Option<Snapshot>)> {
+    /// Imports, and returns what was found in the upper directory; nothing where no view was ever prepared,
+    /// or where a process was killed that has prepared one: no command has run since the last import.
+    pub(crate) fn import_locked(&self) -> Result<(Report, Option<ImportRead>)> {
         let Some(rules) = self.read::<Rules>("rules")? else { return Ok(Default::default()) };
+        if self.read::<Option<Leaving>>(leaving::FILE)?.flatten().is_some() {
+            return Ok(Default::default());
+        }
         let seen = self.seen()?;
         let mut last: LastImport = self.read("imported")?.unwrap_or_default();
         // What the upper directory holds, and what that changes.
@@ -162,17 +169,14 @@ impl<'l> SessionCapture<'l> {
         let (workspace, upper_dir) = (&self.layer.options().workspace, self.dir.upper());
         let (root, upper) = (open(workspace)?, open(&upper_dir)?);
         let mut private = Private::new(rules);
-        // What was seen is none of the private entries, whatever has replaced it.
-        let mut entries = read_upper(upper.as_fd(), &mut |path, kind| {
-            private.is_left_out(path, kind) && seen.get(path).is_none()
-        })
-        .map_err(failed("read", &upper_dir))?;
-        if private.has_proposed() {
-            let is_seen = |path: &[u8]| seen.get(path).is_some();
-            private.drop_private(&mut entries, |entry| entry.stat.kind, is_seen);
-        }
-        let (mut changes, mut not_proposed) = sorted(Changes::new(&entries, &seen));
-        add_hidden(&mut changes, &entries, &last, root.as_fd())?;
+        let read = UpperRead::read(upper.as_fd(), &mut private, &seen);
+        let read = read.map_err(failed("read", &upper_dir))?;
+        let shown: ShownPatches = self.read(pending::FILE)?.unwrap_or_default();
+        let mut changed = Changes::new(&read.entries, &seen);
+        add_hidden(&mut changed, &read.entries, &last, root.as_fd())?;
+        let implied = shown.iter().filter(|(_, shown)| shown.state.is_none());
+        changed.add_left(implied.map(|(path, _)| path.as_bytes()), &read.entries, &seen);
+        let (changes, mut not_proposed) = sorted(changed.clone());
         // What of it has changed since the last import, with the proof of each change.
         let (view, mut hidden) = (self.shown()?, Hidden::read(&self.dir)?);
         if !private.has_proposed() {
@@ -190,6 +194,7 @@ impl<'l> SessionCapture<'l> {
             layer: self.layer,
             bases: &bases,
             last: &last,
+            shown: &shown,
             root: root.as_fd(),
             upper: upper.as_fd(),
             modes: Modes::Whole,
@@ -205,7 +210,7 @@ impl<'l> SessionCapture<'l> {
             last.keys().filter(|path| !present.contains(path)).cloned().collect();
         let mut report = self.stage("imported", found, &mut last, &gone)?;
         report.not_proposed = not_proposed;
-        Ok((report, Some(seen)))
+        Ok((report, Some(ImportRead { read, changes: changed })))
     }
 
     /// Stages what an import has found as one transaction, withdraws what it has staged before at the
@@ -301,10 +306,10 @@ pub(crate) fn copy_workspace(dir: &CaptureDir, workspace: &Path) -> Result<Vec<S
     Ok(mirrored.unreadable.iter().map(|path| escape_bytes(path)).collect())
 }
 
-/// Adds the removal of what was staged and applied since it was seen, and has gone with a directory: it is
-/// in the workspace, and something in the upper directory hides it. The directory goes with it.
+/// Adds the removal of what was staged and applied while the view lives, and has gone with a directory: it
+/// is in the workspace, and something in the upper directory hides it. The directory goes with it.
 fn add_hidden(
-    changes: &mut Vec<(RelPath, Change)>,
+    changes: &mut Changes,
     entries: &Entries,
     last: &LastImport,
     root: BorrowedFd<'_>,
@@ -317,17 +322,19 @@ fn add_hidden(
         above(path)
             .any(|above| entries.get(above.as_bytes()).is_some_and(|found| hides(found.kind)))
     };
-    let changed: BTreeSet<&RelPath> = changes.iter().map(|(path, _)| path).collect();
-    let mut hidden = Vec::new();
-    for path in last.keys().filter(|path| !changed.contains(path) && is_hidden(path)) {
+    for path in last.keys().filter(|path| is_hidden(path)) {
         let lower = stat_beneath(root, path.as_bytes());
-        if lower.map_err(failed("read", &path.to_path_buf()))?.is_some() {
-            hidden.push((path.clone(), Change::Removed));
+        let is_there = lower.map_err(failed("read", &path.to_path_buf()))?.is_some();
+        if !is_there || changes.entries.contains_key(path.as_bytes()) {
+            continue;
         }
+        for above in above(path) {
+            if changes.entries.get(above.as_bytes()) == Some(&Change::Removed) {
+                changes.entries.remove(above.as_bytes());
+            }
+        }
+        changes.entries.insert(path.as_bytes().into(), Change::Removed);
     }
-    let directories: BTreeSet<RelPath> = hidden.iter().flat_map(|(path, _)| above(path)).collect();
-    changes.retain(|(path, change)| *change != Change::Removed || !directories.contains(path));
-    changes.append(&mut hidden);
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 mod format;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 pub use format::FormatError;
 
@@ -80,10 +80,7 @@ impl Snapshot {
 
     /// Every entry below the directory `path`, at any depth; not the directory itself.
     pub fn below(&self, path: &[u8]) -> impl Iterator<Item = (&[u8], &Stat)> {
-        // `0` follows `/`: between the two bounds lies what begins with the directory's path.
-        let bound = |end| [path, &[end]].concat().into_boxed_slice();
-        let range = (Bound::Excluded(bound(b'/')), Bound::Excluded(bound(b'0')));
-        self.entries.range::<Box<[u8]>, _>(range).map(|(path, stat)| (&**path, stat))
+        self.entries.range::<Box<[u8]>, _>(below(path)).map(|(path, stat)| (&**path, stat))
     }
 
     /// Writes all of it into bytes that [`decode`](Self::decode) reads.
@@ -102,4 +99,11 @@ impl Snapshot {
         let (begun, entries) = format::decode(bytes)?;
         Ok(Self { begun, entries, renewed: BTreeSet::new() })
     }
+}
+
+/// The paths below a directory, at any depth, in the order of the paths' bytes.
+pub(crate) fn below(directory: &[u8]) -> impl RangeBounds<Box<[u8]>> + use<> {
+    // `0` follows `/`: between the two bounds lies what begins with the directory's path.
+    let bound = |end| Bound::Excluded([directory, &[end]].concat().into_boxed_slice());
+    (bound(b'/'), bound(b'0'))
 }

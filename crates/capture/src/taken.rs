@@ -14,6 +14,7 @@ use crate::error::{Result, failed};
 use crate::hidden::Hidden;
 use crate::import::{Found, Importer, LastImport, Wanted, clocks, sorted};
 use crate::paths::{is_git, is_in};
+use crate::pending;
 use crate::rules::{Private, Rules};
 use crate::session::{Report, SessionCapture, open};
 use crate::snapshot::Snapshot;
@@ -82,6 +83,7 @@ impl SessionCapture<'_> {
             layer: self.layer,
             bases: &bases,
             last: &earlier,
+            shown: &self.read(pending::FILE)?.unwrap_or_default(),
             root: root.as_fd(),
             upper: upper.as_fd(),
             modes: Modes::Whole,
@@ -132,7 +134,8 @@ impl SessionCapture<'_> {
         &self,
         paths: impl Iterator<Item = &'p RelPath>,
     ) -> Result<Vec<&'p RelPath>> {
-        let mut private = Private::new(self.read("rules")?.unwrap_or_default());
+        let rules: Rules = self.read("rules")?.unwrap_or_default();
+        let mut private = Private::new(Rules { patched: BTreeSet::new(), ..rules });
         Ok(paths.filter(|path| private.is_ignored(path.as_bytes(), Kind::File)).collect())
     }
 

@@ -63,7 +63,7 @@ impl<'l> Trial<'l> {
         // A trial that was killed has dropped nothing.
         trial.drop_outputs()?;
         trial.dir.clean_work()?;
-        layer.write_layer(patches, &trial.dir)?;
+        layer.write_layer(patches, &trial.dir, &|_, _| None)?;
         Ok(trial)
     }
 

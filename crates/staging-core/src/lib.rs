@@ -93,7 +93,7 @@ mod store;
 mod string_enum;
 mod time;
 #[cfg(target_os = "linux")]
-mod trial_layer;
+mod view_layer;
 mod waiting;
 mod watch;
 
@@ -147,6 +147,8 @@ pub use stage::read_base::{Spool, open_without_waiting};
 #[doc(hidden)]
 pub use stage::read_step::ReadStep;
 pub use time::Timestamp;
+#[cfg(target_os = "linux")]
+pub use view_layer::WrittenAt;
 pub use waiting::{Activity, Process, WaitObserver, Waiting};
 pub use watch::{WatchHealth, Watching};
 

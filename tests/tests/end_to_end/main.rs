@@ -33,6 +33,8 @@ mod protected;
 mod quiet;
 mod recovering;
 mod rejecting;
+#[cfg(target_os = "linux")]
+mod resuming;
 mod round_trip;
 #[cfg(target_os = "linux")]
 mod running;

@@ -565,12 +565,13 @@ fn what_a_reviewer_has_rejected_comes_back_only_when_the_command_changes_it_agai
     assert_eq!(fixture.pending(), 5);
     fixture.run(["discard", "agent", "--yes"]).expect(0);
     assert_eq!(fixture.pending(), 0);
-    shell(&fixture, "touch f; cat n").expect(0);
+    let seen = shell(&fixture, "touch f; cat f gone; ls n d l").stdout;
+    assert_eq!(String::from_utf8_lossy(&seen), "one\none\n", "the command does not see it");
     assert_eq!(fixture.pending(), 0);
     shell(&fixture, "echo three >> f; echo back > gone").expect(0);
     assert_eq!(pending(&fixture.status()), ["modify f", "modify gone"]);
     fixture.run(["apply", "--yes"]).expect(0);
-    assert_eq!(fixture.read("f"), b"one\ntwo\nthree\n");
+    assert_eq!(fixture.read("f"), b"one\nthree\n");
 }
 
 #[test]

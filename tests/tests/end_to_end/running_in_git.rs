@@ -94,6 +94,31 @@ fn thousands_of_ignored_files_are_counted_and_changed_ones_are_named() {
 }
 
 #[test]
+fn a_linked_worktree_keeps_commits_and_pending_patches_for_the_next_command() {
+    let Some(fixture) = fixture() else { return };
+    let linked = fixture.beside("linked");
+    let path = linked.to_str().expect("plain");
+    git(&fixture.workspace(), &["worktree", "add", "--quiet", path]);
+    let (before, repository) = (tree_of(&linked), fixture.tree());
+    let run = |script: &str| {
+        let mut command = fixture.command(["run", "--session", "agent", "--", "sh", "-c", script]);
+        Ran::from(output(command.current_dir(&linked))).expect(0)
+    };
+    let pending = || {
+        let mut status = fixture.command(["status", "--json"]);
+        pending(&Ran::from(output(status.current_dir(&linked))).expect(0).json())
+    };
+    let commit = "git -c user.name=a -c user.email=a@b commit -qm";
+    run(&format!("echo two >> a; git add a; {commit} inside; echo x > n"));
+    assert_eq!(pending(), ["create n", "modify a"]);
+    let ran =
+        run(&format!("git status --porcelain; git add n; {commit} again; git log --format=%s"));
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "?? n\nagain\ninside\nfirst\n");
+    assert_eq!(pending(), ["create n", "modify a"]);
+    assert_eq!((tree_of(&linked), fixture.tree()), (before, repository));
+}
+
+#[test]
 fn files_and_commits_of_a_submodule_stay_in_the_session() {
     let Some(fixture) = fixture() else { return };
     let other = Fixture::new();

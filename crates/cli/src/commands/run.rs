@@ -65,7 +65,8 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
                     proposed: globs.map(|glob| Bytes(glob.clone().into_bytes())).collect(),
                     ..Rules::default()
                 };
-                let surveyed = capture.prepare(rules).map_err(failure_of)?;
+                let beginning = capture.prepare(rules).map_err(failure_of)?;
+                let surveyed = beginning.surveyed;
                 let is_foreign = surveyed.foreign.len() > FOREIGN_MAX || is_foreign(&location.root);
                 let is_copied = run.view == ViewKind::Copy || is_foreign;
                 remark_survey(console, &surveyed, is_copied);
@@ -74,7 +75,7 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
                     copy: None,
                     upper: capture.dir().upper().into(),
                     work: capture.dir().work().into(),
-                    layer: None,
+                    layer: beginning.layer.map(Into::into),
                     masks,
                     inside: session.id.to_string(),
                     directory: directory.into(),

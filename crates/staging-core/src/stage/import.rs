@@ -112,6 +112,16 @@ pub struct Imported {
 }
 
 impl DiffStagingLayer {
+    /// The patches that are pending in a session. Those whose file has changed are discarded as stale
+    /// before.
+    ///
+    /// # Errors
+    /// An error of the store or the workspace.
+    pub fn fresh_patches(&self, session: SessionId) -> Result<Vec<Patch>> {
+        let pending = self.0.store.peek(|connection| patches::pending_in(connection, session))?;
+        Ok(self.0.revalidate(pending)?.0)
+    }
+
     /// Stages what a command has changed, as one transaction, and withdraws the patches of `gone`.
     ///
     /// A change that no patch can make is left out, and named in the answer. Patches whose file has
@@ -126,8 +136,7 @@ impl DiffStagingLayer {
         items: &[ImportItem],
         gone: &[Gone],
     ) -> Result<Imported> {
-        let pending = self.0.store.peek(|connection| patches::pending_in(connection, session))?;
-        self.0.revalidate(pending)?;
+        self.fresh_patches(session)?;
         let imported = RefCell::new(Imported::default());
         let proposed = self.0.stage_one(Request::new(session, |view| {
             let mut found = Imported::default();
@@ -217,6 +226,11 @@ impl View<'_> {
         }
         let pending = self.pending(path)?;
         let is_deletion = matches!(item.proposal, Proposal::Delete { .. });
+        if is_deletion && pending.is_none() && self.stat(path)?.is_none() {
+            // The command has removed what was pending when its view was made, and is not any more.
+            imported.made_from.push((path.clone(), None));
+            return Ok(None);
+        }
         let is_removed = matches!(pending, Some(Pending::Removed(_)));
         let base = match &pending {
             Some(Pending::Staged(patch) | Pending::Removed(patch)) if patch.path == *path => {
