@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 
-use atomic_fs::{Entry, EntryKind, Fingerprint, RelPath};
+use atomic_fs::{Entry, EntryKind, FileKind, Fingerprint, RelPath};
 
 use crate::captures::{CaptureDir, remove_tree, set_mode, unlock};
 use crate::diffing::damaged;
@@ -137,6 +137,7 @@ impl DiffStagingLayer {
                 make_dir(&made).map_err(failed("create", &made))?;
                 // A directory that is new, or that replaces something else, is refused or not there.
                 let there = self.0.workspace.stat(dir).ok().flatten();
+                let there = there.filter(|stat| stat.kind == FileKind::Directory);
                 modes.insert(made, there.map_or(0o755, |stat| stat.mode));
             }
         }
