@@ -18,6 +18,15 @@ pub fn greenroom_binary() -> &'static Path {
     })
 }
 
+/// A program that runs a command on a machine that allows no namespaces.
+pub fn without_namespaces() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let file = format!("without-namespaces{}", env::consts::EXE_SUFFIX);
+        built(Path::new(&file), &["--workspace", "--bin", "without-namespaces"])
+    })
+}
+
 /// The library of a diff strategy that does what a line of the new file tells it to.
 pub fn misbehaving_plugin() -> &'static Path {
     static PLUGIN: OnceLock<PathBuf> = OnceLock::new();

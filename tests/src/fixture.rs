@@ -11,12 +11,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::binary::greenroom_binary;
+use crate::binary::{greenroom_binary, without_namespaces};
 use crate::tree::{Tree, tree_of};
 
 /// A workspace, a state directory and a home of their own, gone when dropped.
 pub struct Fixture {
     dir: TempDir,
+    machine: Machine,
+}
+
+/// What the machine allows to the command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Machine {
+    /// What it allows to the tests.
+    #[default]
+    Own,
+    /// No namespaces and no mounts, as in a container of Docker.
+    WithoutNamespaces,
 }
 
 impl Fixture {
@@ -28,7 +39,7 @@ impl Fixture {
     /// The same below this directory.
     pub fn new_in(directory: &Path) -> Self {
         let dir = TempDir::with_prefix_in("greenroom-test-", directory);
-        let stage = Self { dir: dir.expect("a temporary folder") };
+        let stage = Self { dir: dir.expect("a temporary folder"), machine: Machine::Own };
         for name in ["workspace", "state", "home", "config"] {
             fs::create_dir(stage.beside(name)).expect("the folder is new");
         }
@@ -38,10 +49,14 @@ impl Fixture {
         stage
     }
 
-    /// A workspace in which a command can run in a view of this kind; none, visibly, where this machine
-    /// refuses that.
+    /// A workspace in which a command can run in a view of this kind, or `without` one, on a machine that
+    /// allows none; nothing, visibly, where this machine refuses that.
     pub fn with_view(kind: &str) -> Option<Self> {
-        let fixture = Self::new();
+        let (machine, kind) = match kind {
+            "without" => (Machine::WithoutNamespaces, "auto"),
+            kind => (Machine::Own, kind),
+        };
+        let fixture = Self { machine, ..Self::new() };
         let ran = fixture.run(["run", "--view", kind, "--", "true"]);
         if ran.code == Some(125) {
             println!("skipped: {}", ran.stderr);
@@ -49,6 +64,11 @@ impl Fixture {
         }
         ran.expect(0);
         Some(fixture)
+    }
+
+    /// What the machine allows to the command.
+    pub fn machine(&self) -> Machine {
+        self.machine
     }
 
     /// The workspace's root, canonical.
@@ -106,7 +126,14 @@ impl Fixture {
 
     /// The command, in the workspace, with nothing of this machine's user.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(greenroom_binary());
+        let mut command = match self.machine {
+            Machine::Own => Command::new(greenroom_binary()),
+            Machine::WithoutNamespaces => {
+                let mut command = Command::new(without_namespaces());
+                command.arg(greenroom_binary());
+                command
+            }
+        };
         command
             .args(arguments)
             .current_dir(self.workspace())

@@ -7,6 +7,6 @@ mod binary;
 mod fixture;
 mod tree;
 
-pub use binary::{greenroom_binary, misbehaving_plugin};
-pub use fixture::{Fixture, Ran, git, output, spawn};
+pub use binary::{greenroom_binary, misbehaving_plugin, without_namespaces};
+pub use fixture::{Fixture, Machine, Ran, git, output, spawn};
 pub use tree::{Entry, Tree, tree_of};

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
 
 use crate::bases::above_in;
-use crate::changes::EntryKind;
+use crate::changes::{Entry, EntryKind};
 use crate::error::Result;
 use crate::hidden::Hidden;
 use crate::rules::Private;
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat};
+use crate::tree::Entries;
 use crate::upper_read::UpperRead;
 use crate::verdict::Above;
 
@@ -57,6 +58,14 @@ impl Earlier<'_> {
                 None => all.remove(path),
             };
         }
+        // What the user has put below what hides it was never seen.
+        let hidden = all.keys().filter(|path| is_hidden(&upper.entries, path));
+        for path in hidden.cloned().collect::<Vec<_>>() {
+            match self.carried(&path)? {
+                Some(stat) => all.insert(path, stat),
+                None => all.remove(&path),
+            };
+        }
         Ok(Snapshot::new(now.begun(), all))
     }
 
@@ -97,4 +106,15 @@ impl Earlier<'_> {
         }
         Ok(None)
     }
+}
+
+/// Whether commands have removed or replaced a directory above a path.
+fn is_hidden(upper: &Entries, path: &[u8]) -> bool {
+    let hides = |entry: &Entry| match entry.kind {
+        EntryKind::Directory { opaque } => opaque,
+        EntryKind::Unreadable => false,
+        _ => true,
+    };
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    slashes.map(|(at, _)| &path[..at]).any(|above| upper.get(above).is_some_and(hides))
 }

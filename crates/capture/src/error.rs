@@ -41,6 +41,12 @@ pub enum CaptureError {
         /// The directory, escaped.
         path: String,
     },
+    /// A command works in the copy, or begins to.
+    #[error("another command of this session has just begun")]
+    InUse,
+    /// What commands of the session have written is in an overlay, which cannot be had now.
+    #[error("what earlier commands of this session have written is in an overlay")]
+    Layered,
     /// Processes of the last view still write.
     #[error("processes of an earlier command still run: {}", names(.processes))]
     Live {

@@ -2,6 +2,7 @@
 //! of a submodule: each of git's directories gets a layer of its own beside the upper directory.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,11 @@ use staging_core::CaptureDir;
 
 use crate::bytes::Bytes;
 use crate::error::{Result, failed};
+use crate::files::open;
 use crate::plan::{GitWrites, HeldGit};
 use crate::repository;
+use crate::rules::Private;
+use crate::walk::{self, Visit};
 
 /// The file of a capture that names its layers of git's directories.
 const FILE: &str = "git";
@@ -73,6 +77,27 @@ pub(crate) fn hold(
         dir.write(FILE, &content.map_err(failed("write", &dir.path().join(FILE)))?)?;
     }
     Ok(held)
+}
+
+/// Each `.git` of the workspace that is not in a private directory.
+pub(crate) fn found_in(workspace: &Path, private: &mut Private<'_>) -> Result<Vec<Box<[u8]>>> {
+    let mut dot_git = Vec::new();
+    let mut visit = |reached: walk::Reached<'_>| {
+        if reached.name == c".git" {
+            dot_git.push(Box::from(reached.path));
+        }
+        let is_private = private.is_private(reached.path, reached.kind);
+        Ok(if is_private { Visit::Skip } else { Visit::Enter })
+    };
+    let walked = walk::walk(open(workspace)?.as_fd(), &mut visit, &mut |_| {});
+    walked.map_err(failed("read", workspace))?;
+    Ok(dot_git)
+}
+
+/// Git's directories outside of the workspace.
+pub(crate) fn outside(workspace: &Path, private: &mut Private<'_>) -> Result<Vec<PathBuf>> {
+    let dot_git = found_in(workspace, private)?;
+    Ok(repository::outside(workspace, dot_git.iter().map(|path| &**path)))
 }
 
 /// The layers that a capture has.

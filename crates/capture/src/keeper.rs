@@ -8,6 +8,7 @@
 mod command;
 mod confine;
 mod filter;
+mod guard;
 mod masks;
 mod mounts;
 pub(crate) mod namespaces;
@@ -29,12 +30,14 @@ use rustix::mount::MountPropagationFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use rustix::thread::ThreadNameSpaceType;
 
-use crate::plan::{Confined, Failure, GitWrites, Network, Plan, Step};
+use crate::plan::{Confined, CopyPlan, Failure, GitWrites, Guard, Network, Plan, Step};
 use crate::processes::{self, Identity, Process};
 use crate::signals::Signals;
 use crate::wire::{Channel, Exit, Reply, Request};
 
+use command::Bounds;
 pub use confine::can_scope;
+pub use guard::can_guard;
 pub use masks::INSIDE;
 use namespaces::Owner;
 
@@ -59,9 +62,9 @@ pub fn keep(descriptor: &OsStr) -> ExitCode {
 struct Keeper {
     channel: Channel,
     signals: Signals,
-    identity: Identity,
     /// Where the view has overlays, as far as they are known.
     overlays: Vec<OsString>,
+    bounds: Bounds,
     command: Option<Pid>,
     /// Held as long as this process lives: no second view may use the upper directory.
     _lock: Option<OwnedFd>,
@@ -81,14 +84,17 @@ impl Keeper {
             Request::Join { parent, identity, workspace, directory } => {
                 join(&channel, parent, &identity, &directory).map(|view| (view, vec![workspace]))
             }
+            Request::Copy { parent, mark, plan } => {
+                work_in_copy(&channel, parent, mark, &plan).map(|view| (view, Vec::new()))
+            }
             _ => return Err(io::ErrorKind::InvalidData.into()),
         };
-        let (Entered { identity, signals, lock }, overlays) = match entered {
+        let (Entered { identity, signals, bounds, lock }, overlays) = match entered {
             Ok(entered) => entered,
             Err(failure) => return channel.send(&Reply::Failed(failure)),
         };
         channel.send(&Reply::Ready(identity))?;
-        Self { channel, signals, identity, overlays, command: None, _lock: lock }.run()
+        Self { channel, signals, overlays, bounds, command: None, _lock: lock }.run()
     }
 
     /// Answers requests until the other end is gone.
@@ -112,17 +118,15 @@ impl Keeper {
                 Request::Run { .. } if self.command.is_some() => {
                     Reply::NotStarted { errno: libc::EBUSY }
                 }
-                Request::Run { command } => {
-                    match command::start(&command, self.identity.confined) {
-                        Ok(id) => {
-                            self.command = Some(id);
-                            Reply::Started
-                        }
-                        Err(error) => {
-                            Reply::NotStarted { errno: error.raw_os_error().unwrap_or(libc::EIO) }
-                        }
+                Request::Run { command } => match command::start(&command, &self.bounds) {
+                    Ok(id) => {
+                        self.command = Some(id);
+                        Reply::Started
                     }
-                }
+                    Err(error) => {
+                        Reply::NotStarted { errno: error.raw_os_error().unwrap_or(libc::EIO) }
+                    }
+                },
                 Request::Signal { number } => {
                     if let (Some(id), Some(signal)) = (self.command, Signal::from_named_raw(number))
                     {
@@ -141,7 +145,10 @@ impl Keeper {
                 Request::Stop { grace_ms } => {
                     Reply::Leftovers(self.stop(Duration::from_millis(grace_ms))?)
                 }
-                Request::Make { .. } | Request::Join { .. } | Request::Mapped => {
+                Request::Make { .. }
+                | Request::Join { .. }
+                | Request::Copy { .. }
+                | Request::Mapped => {
                     return Err(io::ErrorKind::InvalidData.into());
                 }
             };
@@ -183,7 +190,7 @@ impl Keeper {
                 let signal = if patient { Signal::TERM } else { Signal::KILL };
                 if !patient || !asked.contains(&process.id) {
                     asked.push(process.id);
-                    processes::signal(process, signal, self.identity.user_namespace);
+                    processes::signal(process, signal);
                 }
             }
             // The end of a grandchild wakes nobody here.
@@ -198,6 +205,7 @@ impl Keeper {
 struct Entered {
     identity: Identity,
     signals: Signals,
+    bounds: Bounds,
     lock: Option<OwnedFd>,
 }
 
@@ -224,7 +232,28 @@ fn make(channel: &mut Channel, parent: u32, plan: &Plan) -> Result<Entered, Fail
     enter(&plan.directory)?;
     let confined = Confined::of(plan.confine.as_ref());
     let identity = identity(confined).map_err(Failure::at(Step::Keeper))?;
-    Ok(Entered { identity, signals, lock: Some(lock) })
+    Ok(Entered { identity, signals, bounds: Bounds::View(confined), lock: Some(lock) })
+}
+
+/// Begins without a view: the command works in a copy. Nothing outside of this process has changed.
+fn work_in_copy(
+    channel: &Channel,
+    parent: u32,
+    mark: u64,
+    plan: &CopyPlan,
+) -> Result<Entered, Failure> {
+    let signals = begin(channel, parent)?;
+    plan.check()?;
+    let copy = Path::new(&plan.copy);
+    let lock = lock_shared(copy).map_err(Failure::of(Step::Lock, copy))?;
+    let bounds = match plan.guard {
+        Guard::Landlock => Bounds::Rules(guard::rules(plan)?),
+        Guard::Nothing => Bounds::Nothing,
+    };
+    enter(&plan.directory)?;
+    let identity = identity(Confined::Not).map_err(Failure::at(Step::Keeper))?;
+    let identity = Identity { mark: Some(mark), ..identity };
+    Ok(Entered { identity, signals, bounds, lock: Some(lock) })
 }
 
 /// Joins the view of another keeper.
@@ -254,7 +283,7 @@ fn join(
     tie_to(parent).map_err(Failure::at(Step::Keeper))?;
     enter(directory)?;
     let identity = identity(wanted.confined).map_err(Failure::at(Step::Keeper))?;
-    Ok(Entered { identity, signals, lock: None })
+    Ok(Entered { identity, signals, bounds: Bounds::View(wanted.confined), lock: None })
 }
 
 /// What comes before a view is made or joined.
@@ -298,10 +327,20 @@ fn close_descriptors(channel: &Channel) -> Result<(), Failure> {
     rustix::io::fcntl_setfd(channel, FdFlags::CLOEXEC).map_err(Failure::at(Step::Descriptors))
 }
 
+/// No second view may use an upper directory.
 fn lock(upper: &Path) -> io::Result<OwnedFd> {
+    lock_as(upper, FlockOperation::NonBlockingLockExclusive)
+}
+
+/// Several commands may work in a copy, and none while it is brought up to date.
+fn lock_shared(copy: &Path) -> io::Result<OwnedFd> {
+    lock_as(copy, FlockOperation::NonBlockingLockShared)
+}
+
+fn lock_as(directory: &Path, operation: FlockOperation) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let handle = rustix::fs::openat(CWD, upper, flags, Mode::empty())?;
-    rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive)?;
+    let handle = rustix::fs::openat(CWD, directory, flags, Mode::empty())?;
+    rustix::fs::flock(&handle, operation)?;
     Ok(handle)
 }
 
@@ -333,5 +372,6 @@ fn identity(confined: Confined) -> io::Result<Identity> {
         user_namespace: processes::namespace("self", "user")?,
         mount_namespace: processes::namespace("self", "mnt")?,
         confined,
+        mark: None,
     })
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use staging_core::CaptureDir;
 
 use crate::error::{Result, failed};
-use crate::processes::{Identity, Process, lives, survivors};
+use crate::processes::{Identity, Process, is_being_killed, lives, survivors};
 
 /// The file that holds it.
 const FILE: &str = "view";
@@ -70,14 +70,20 @@ pub(crate) fn live(dir: &CaptureDir) -> Result<Option<Identity>> {
 
 fn live_keeper(view: &LastView) -> Result<Option<Identity>> {
     let found = survivors(&view.identity).map_err(failed("read", Path::new("/proc")))?;
-    let lives = |identity: &Identity| found.iter().any(|process| process.id == identity.keeper);
-    Ok(view.identities().find(lives))
+    let holds = |identity: &Identity| {
+        found.iter().any(|process| process.id == identity.keeper)
+            && !is_being_killed(identity.keeper)
+    };
+    Ok(view.identities().find(holds))
 }
 
 /// The processes of the last view that still run: they still write.
 pub(crate) fn processes(dir: &CaptureDir, workspace: &Path) -> Result<Vec<Process>> {
     let Some(view) = read(dir)? else { return Ok(Vec::new()) };
     let mut found = survivors(&view.identity).map_err(failed("read", Path::new("/proc")))?;
+    if view.identity.mark.is_some() {
+        return Ok(found);
+    }
     let real = std::fs::metadata(workspace).map_err(failed("read", workspace))?.dev();
     // The kernel may have given the numbers of the view to one of another workspace, where the
     // workspace is the real one. Where nothing can be read, the process counts while it lives.

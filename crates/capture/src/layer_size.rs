@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use staging_core::CaptureDir;
 
 use crate::error::{Result, failed};
+use crate::files::open;
 use crate::held_git;
-use crate::session::{SessionCapture, open};
+use crate::layer::Layer;
+use crate::session::SessionCapture;
 use crate::stat::Kind;
 use crate::walk::{self, Visit};
 
@@ -24,8 +26,8 @@ pub struct LayerSize {
     pub files: u64,
     /// Their bytes; of a file with holes, what it takes on the disk.
     pub bytes: u64,
-    /// The bytes of the copy of the workspace that the session's views show, if there is one. No command
-    /// has written it.
+    /// The bytes of the copy of the workspace that the session's views show or in which its commands work, if
+    /// there is one, without what commands have written.
     pub copy_bytes: u64,
 }
 
@@ -48,7 +50,30 @@ impl LayerSize {
         if dir.has_copy() {
             size.copy_bytes = sum(&dir.copy())?.1;
         }
+        if dir.has_working_copy() {
+            size.add_working_copy(dir)?;
+        }
         Ok(size)
+    }
+
+    /// Adds what commands have written in a working copy, and to its temporary files; the rest of it is a copy
+    /// of the workspace.
+    fn add_working_copy(&mut self, dir: &CaptureDir) -> Result<()> {
+        let copy = Layer::working_copy(dir)?;
+        let changed = copy.entries(&mut |_, _| false)?;
+        let (mut files, mut bytes, mut copied) = (0, 0, 0);
+        each_file(&copy.path, &mut |path, size| match changed.contains_key(path) {
+            true => (files, bytes) = (files + 1, bytes + size),
+            false => copied += size,
+        })?;
+        if dir.temporary().is_dir() {
+            let (more, more_bytes) = sum(&dir.temporary())?;
+            (files, bytes) = (files + more, bytes + more_bytes);
+        }
+        self.files += files;
+        self.bytes += bytes;
+        self.copy_bytes += copied;
+        Ok(())
     }
 }
 
@@ -78,18 +103,23 @@ impl SessionCapture<'_> {
 
 /// The files below a directory, and their bytes.
 fn sum(directory: &Path) -> Result<(u64, u64)> {
-    let opened = open(directory)?;
     let (mut files, mut bytes) = (0, 0);
+    each_file(directory, &mut |_, size| (files, bytes) = (files + 1, bytes + size))?;
+    Ok((files, bytes))
+}
+
+/// Calls `found` with the path and the bytes of each file below a directory.
+fn each_file(directory: &Path, found: &mut dyn FnMut(&[u8], u64)) -> Result<()> {
+    let opened = open(directory)?;
     let mut visit = |reached: walk::Reached<'_>| -> io::Result<Visit> {
         if reached.kind != Kind::Directory
             && let Some((stat, extra)) = walk::stat(reached.parent, reached.name)?
         {
-            files += 1;
-            bytes += if stat.kind == Kind::File { stat.size.min(extra.allocated) } else { 0 };
+            let is_file = stat.kind == Kind::File;
+            found(reached.path, if is_file { stat.size.min(extra.allocated) } else { 0 });
         }
         Ok(Visit::Enter)
     };
     let walked = walk::walk(opened.as_fd(), &mut visit, &mut |_| {});
-    walked.map_err(failed("read", directory))?;
-    Ok((files, bytes))
+    walked.map_err(failed("read", directory))
 }

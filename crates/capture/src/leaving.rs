@@ -3,6 +3,8 @@
 //!
 //! What leaves is written down before, so that it can be finished after a kill. Until the next view is
 //! prepared nothing more is imported then: no command has run since the last import.
+//!
+//! From a working copy it leaves when the copy is renewed.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -16,6 +18,7 @@ use crate::error::Result;
 use crate::import::LastImport;
 use crate::rules::{Private, Rules};
 use crate::stat::Kind;
+use crate::tree::Entries;
 use crate::upper_read::UpperRead;
 use crate::walk::{Visit, directory_beneath, stat_beneath, walk};
 
@@ -156,6 +159,34 @@ impl Leaving {
         Ok(())
     }
 
+    /// What leaves a working copy: nothing hides anything there.
+    pub(crate) fn of_working_copy(self) -> Self {
+        Self { merged: Vec::new(), separate: Vec::new(), hidden: Vec::new(), ..self }
+    }
+
+    /// What is kept of what commands have changed in a working copy: of these entries.
+    pub(crate) fn kept_of(&self, entries: &Entries) -> Kept {
+        let mut gone: BTreeSet<Bytes> = self.staged.iter().cloned().collect();
+        let mut removed: Option<&[u8]> = None;
+        for (path, entry) in entries {
+            if removed.is_some_and(|above| is_below(path, above)) {
+                // A removal of several files stays as one.
+                gone.remove(&**path);
+            } else if entry.kind == EntryKind::Whiteout && !gone.contains(&**path) {
+                removed = Some(path);
+            }
+        }
+        for (directory, _) in &self.directories {
+            let first = [&directory.0[..], b"/"].concat().into_boxed_slice();
+            let mut below = entries.range(first..).map(|(path, _)| path);
+            let mut below = below.by_ref().take_while(|path| is_below(path, &directory.0));
+            if below.all(|path| gone.contains(&**path)) {
+                gone.insert(directory.clone());
+            }
+        }
+        Kept { gone }
+    }
+
     /// The paths at which something is not staged.
     pub(crate) fn unstaged(&self) -> BTreeSet<Box<[u8]>> {
         self.unstaged.iter().map(|path| Box::from(&*path.0)).collect()
@@ -185,6 +216,19 @@ impl Leaving {
         let changed = self.staged.iter().chain(&self.hidden);
         let changed = changed.chain(directories.map(|(path, _)| path));
         Ok(dir.sync_upper(changed.map(|path| &*path.0))?)
+    }
+}
+
+/// What the next view keeps of what commands have written.
+#[derive(Default)]
+pub(crate) struct Kept {
+    gone: BTreeSet<Bytes>,
+}
+
+impl Kept {
+    /// Whether an entry is kept.
+    pub(crate) fn has(&self, path: &[u8]) -> bool {
+        !self.gone.contains(path)
     }
 }
 

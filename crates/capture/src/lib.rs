@@ -36,11 +36,16 @@
 //! - A mount that root makes of the workspace while the view lives leads to the real files.
 //! - Nothing can be mounted below the workspace, and files of other users and groups can be read but
 //!   not written. A directory of the workspace cannot be renamed in one step (`EXDEV`).
+//! - Where the machine allows no view, a command works in a copy at another path:
+//!   [`View::work_in_copy`] and [`SessionCapture::renew_working_copy`]. Landlock keeps it from the workspace then,
+//!   and does not refuse changes of modes, owners, times and attributes.
 //! - Git's index is not read: the caller says which files it tracks although a rule ignores them.
 //! - What touches the file system exists on Linux only; the rest is the same everywhere.
 
 #[cfg(target_os = "linux")]
 mod bases;
+#[cfg(target_os = "linux")]
+mod beneath;
 mod bytes;
 #[cfg(target_os = "linux")]
 mod carried;
@@ -49,6 +54,8 @@ mod changes;
 mod copies;
 #[cfg(target_os = "linux")]
 mod error;
+#[cfg(target_os = "linux")]
+mod files;
 #[cfg(target_os = "linux")]
 mod foreground;
 #[cfg(target_os = "linux")]
@@ -64,11 +71,15 @@ mod keeper;
 #[cfg(target_os = "linux")]
 mod last_view;
 #[cfg(target_os = "linux")]
+mod layer;
+#[cfg(target_os = "linux")]
 mod layer_size;
 #[cfg(target_os = "linux")]
 mod leaving;
 #[cfg(target_os = "linux")]
 mod live;
+#[cfg(target_os = "linux")]
+mod made;
 #[cfg(target_os = "linux")]
 mod mirror;
 #[cfg(target_os = "linux")]
@@ -88,6 +99,8 @@ mod private_git;
 mod probe;
 #[cfg(target_os = "linux")]
 mod processes;
+#[cfg(target_os = "linux")]
+mod real_tree;
 #[cfg(target_os = "linux")]
 mod renew;
 #[cfg(target_os = "linux")]
@@ -120,6 +133,8 @@ mod walk;
 mod watch;
 #[cfg(target_os = "linux")]
 mod wire;
+#[cfg(target_os = "linux")]
+mod working_copy;
 
 #[cfg(target_os = "linux")]
 pub use bases::{Committed, ReadCommitted};
@@ -132,11 +147,13 @@ pub use error::CaptureError;
 #[cfg(target_os = "linux")]
 pub use foreground::Foreground;
 #[cfg(target_os = "linux")]
-pub use keeper::{INSIDE, can_scope, keep};
+pub use keeper::{INSIDE, can_guard, can_scope, keep};
 #[cfg(target_os = "linux")]
 pub use layer_size::LayerSize;
 #[cfg(target_os = "linux")]
-pub use plan::{Confine, Confined, Failure, GitWrites, HeldGit, Network, Plan, Step};
+pub use plan::{
+    Confine, Confined, CopyPlan, Failure, GitWrites, Guard, HeldGit, Network, Plan, Step,
+};
 #[cfg(target_os = "linux")]
 pub use prepare::Beginning;
 #[cfg(target_os = "linux")]
@@ -146,7 +163,9 @@ pub use private_git::PrivateRefs;
 #[cfg(target_os = "linux")]
 pub use probe::{Machine, Obstacle, Remedy, probe};
 #[cfg(target_os = "linux")]
-pub use processes::{Identity, Process, survivors};
+pub use processes::{Identity, MARK, Process, survivors};
+#[cfg(target_os = "linux")]
+pub use real_tree::Difference;
 #[cfg(target_os = "linux")]
 pub use renew::Again;
 #[cfg(target_os = "linux")]

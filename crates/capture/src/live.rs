@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
 
 use crate::error::{Result, failed};
+use crate::files::open;
 use crate::last_view;
 use crate::processes::{Identity, Process};
 use crate::renew::{self, Again, Renewal, Renewed};
-use crate::session::{SessionCapture, open, view_root};
+use crate::session::{SessionCapture, view_root};
 use crate::walk::stat_beneath;
 use crate::watch::Watch;
 

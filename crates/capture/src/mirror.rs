@@ -1,17 +1,19 @@
-//! Keeps a private copy of a workspace, for a view of what no overlay can show.
+//! Keeps a private copy of a workspace, for a command that cannot get a view of the workspace itself.
 //!
-//! The copy is read-only to commands: what they write goes to the upper directory above it, as in a view
-//! of the workspace itself. So the copy only has to follow the workspace.
+//! Where an overlay lies above the copy, the command writes nothing in it, and the copy only has to
+//! follow the workspace. Where the command works in the copy, what it has changed is left as it is.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Bound;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
+use crate::beneath;
+use crate::bytes::Bytes;
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat};
 use crate::survey::survey;
@@ -25,6 +27,18 @@ pub(crate) struct Mirrored {
     pub(crate) unreadable: Vec<Box<[u8]>>,
 }
 
+/// What commands have changed in a copy.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Changed {
+    /// Paths that are left as they are.
+    pub(crate) kept: BTreeSet<Bytes>,
+    /// Paths that are made what they are in the workspace again.
+    pub(crate) restored: BTreeSet<Bytes>,
+    /// The modes of the kept directories, which are opened meanwhile.
+    #[serde(default)]
+    pub(crate) modes: Vec<(Bytes, u16)>,
+}
+
 /// Makes the directory `copy` what the workspace `root` is. `earlier` is what the copy was made from
 /// the last time: what has not changed since is not copied again. Files that another program writes
 /// meanwhile may be torn; they have changed since the snapshot that was taken before.
@@ -36,24 +50,32 @@ pub(crate) fn mirror(
     root: BorrowedFd<'_>,
     copy: BorrowedFd<'_>,
     earlier: &Snapshot,
+    changed: &Changed,
 ) -> io::Result<Mirrored> {
     let found = survey(root, &mut |_, _| false)?;
     let mut unreadable = found.unreadable;
     let copied = found.snapshot;
-    remove_others(copy, &copied)?;
+    remove_others(copy, &copied, changed)?;
+    let hidden = changed.hidden(copy)?;
     let mut files = Vec::new();
     for (path, stat) in copied.iter() {
+        if changed.is_kept(path, stat.kind, &hidden) {
+            continue;
+        }
         let there = stat_beneath(copy, path)?;
+        let is_new = there.is_none()
+            || earlier.settled(path) != Some(stat)
+            || changed.restored.contains(path);
         match stat.kind {
             Kind::Directory => match there {
-                Some(_) => set_mode(copy, path, stat.mode | 0o700)?,
-                None => rustix::fs::mkdirat(copy, path, Mode::RWXU)?,
+                Some(_) => beneath::set_mode(copy, path, stat.mode | 0o700)?,
+                None => beneath::make_directory(copy, path)?,
             },
-            Kind::File if there.is_none() || earlier.settled(path) != Some(stat) => {
-                files.push((path, *stat));
-            }
-            Kind::Symlink if there.is_none() || earlier.settled(path) != Some(stat) => {
-                link(root, copy, path)?;
+            Kind::File if is_new => files.push((path, *stat)),
+            Kind::Symlink if is_new => {
+                if let Some(target) = beneath::link_target(root, path) {
+                    beneath::make_link(copy, path, &target)?;
+                }
             }
             // A FIFO or a socket has no content, and a device is not the user's to make.
             Kind::File | Kind::Symlink | Kind::Other => {}
@@ -64,20 +86,59 @@ pub(crate) fn mirror(
     }
     // What is in a directory has been written.
     for (path, stat) in copied.iter().filter(|(_, stat)| stat.kind == Kind::Directory) {
-        set_times(copy, path, stat)?;
-        set_mode(copy, path, stat.mode)?;
+        if !changed.is_kept(path, stat.kind, &hidden) {
+            beneath::set_times(copy, path, stat)?;
+            beneath::set_mode(copy, path, stat.mode)?;
+        }
+    }
+    let kept = changed.modes.iter().rev().filter(|(path, _)| changed.kept.contains(path));
+    for (Bytes(path), mode) in kept {
+        beneath::set_mode(copy, path, *mode)?;
     }
     Ok(Mirrored { copied, unreadable })
 }
 
+impl Changed {
+    /// The kept paths at which the copy has no directory: nothing is below them.
+    pub(crate) fn hidden(&self, copy: BorrowedFd<'_>) -> io::Result<BTreeSet<&[u8]>> {
+        let mut hidden = BTreeSet::new();
+        for Bytes(path) in &self.kept {
+            let there = stat_beneath(copy, path)?;
+            if there.is_none_or(|there| there.kind != Kind::Directory) {
+                hidden.insert(&**path);
+            }
+        }
+        Ok(hidden)
+    }
+
+    /// Whether an entry of the workspace is not copied: the command has changed it, or something above
+    /// it, or what a file would replace.
+    pub(crate) fn is_kept(&self, path: &[u8], kind: Kind, hidden: &BTreeSet<&[u8]>) -> bool {
+        let slashes = || path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        self.kept.contains(path)
+            || !hidden.is_empty() && slashes().any(|(at, _)| hidden.contains(&path[..at]))
+            || kind != Kind::Directory && self.is_above(path)
+    }
+
+    /// Whether the command has changed something below a path.
+    pub(crate) fn is_above(&self, path: &[u8]) -> bool {
+        let prefix = [path, b"/"].concat();
+        let bounds = (Bound::Included(&*prefix), Bound::Unbounded);
+        let next = self.kept.range::<[u8], _>(bounds).next();
+        next.is_some_and(|next| next.0.starts_with(&prefix))
+    }
+}
+
 /// Removes what the workspace does not have, or has as another kind.
-fn remove_others(copy: BorrowedFd<'_>, copied: &Snapshot) -> io::Result<()> {
+fn remove_others(copy: BorrowedFd<'_>, copied: &Snapshot, changed: &Changed) -> io::Result<()> {
     let mut others = BTreeMap::new();
     let mut visit = |reached: walk::Reached<'_>| {
+        let is_kept = changed.kept.contains(reached.path);
         if reached.kind == Kind::Directory {
-            set_mode(copy, reached.path, 0o700)?;
+            beneath::set_mode(copy, reached.path, 0o700)?;
         }
-        if copied.get(reached.path).map(|stat| stat.kind) != Some(reached.kind) {
+        let is_other = copied.get(reached.path).map(|stat| stat.kind) != Some(reached.kind);
+        if is_other && !is_kept && !changed.is_above(reached.path) {
             others.insert(reached.path.to_vec(), reached.kind);
         }
         Ok(Visit::Enter)
@@ -85,9 +146,7 @@ fn remove_others(copy: BorrowedFd<'_>, copied: &Snapshot) -> io::Result<()> {
     walk::walk(copy, &mut visit, &mut |_| {})?;
     // What is in a directory comes before it.
     for (path, kind) in others.into_iter().rev() {
-        let is_directory = kind == Kind::Directory;
-        let flags = if is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        rustix::fs::unlinkat(copy, &path[..], flags)?;
+        beneath::remove(copy, &path, kind)?;
     }
     Ok(())
 }
@@ -104,7 +163,7 @@ fn copy_files(
         let mut unreadable = Vec::new();
         while let Some((path, stat)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             match open_beneath(root, path) {
-                Ok(from) => copy_file(&from, copy, path, stat)?,
+                Ok(from) => beneath::copy_file(&from, copy, path, stat)?,
                 Err(Errno::ACCESS | Errno::PERM) => unreadable.push(Box::from(*path)),
                 // It was replaced just now, and is stale if the command changes it.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => {}
@@ -123,44 +182,4 @@ fn copy_files(
         }
         Ok(unreadable)
     })
-}
-
-fn copy_file(mut from: &File, copy: BorrowedFd<'_>, path: &[u8], stat: &Stat) -> io::Result<()> {
-    match rustix::fs::unlinkat(copy, path, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let mut to = File::from(rustix::fs::openat(copy, path, flags, Mode::RWXU)?);
-    // Where the file system can share the blocks, the copy costs no space.
-    if rustix::fs::ioctl_ficlone(&to, from).is_err() {
-        io::copy(&mut from, &mut to)?;
-    }
-    rustix::fs::futimens(&to, &times(stat))?;
-    rustix::fs::fchmod(&to, Mode::from_raw_mode(u32::from(stat.mode)))?;
-    Ok(())
-}
-
-fn link(root: BorrowedFd<'_>, copy: BorrowedFd<'_>, path: &[u8]) -> io::Result<()> {
-    let Ok(target) = rustix::fs::readlinkat(root, path, Vec::new()) else { return Ok(()) };
-    match rustix::fs::unlinkat(copy, path, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
-    Ok(rustix::fs::symlinkat(target, copy, path)?)
-}
-
-fn set_mode(copy: BorrowedFd<'_>, path: &[u8], mode: u16) -> io::Result<()> {
-    let mode = Mode::from_raw_mode(u32::from(mode));
-    Ok(rustix::fs::chmodat(copy, path, mode, AtFlags::empty())?)
-}
-
-fn set_times(copy: BorrowedFd<'_>, path: &[u8], stat: &Stat) -> io::Result<()> {
-    Ok(rustix::fs::utimensat(copy, path, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?)
-}
-
-fn times(stat: &Stat) -> Timestamps {
-    let modified =
-        Timespec { tv_sec: stat.modified.seconds, tv_nsec: i64::from(stat.modified.nanos) };
-    Timestamps { last_access: modified, last_modification: modified }
 }

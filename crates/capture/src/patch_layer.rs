@@ -1,7 +1,7 @@
 //! Writes the layer that shows a session's pending patches in its next view.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::UNIX_EPOCH;
 
 use staging_core::{Fingerprint, Patch, RelPath};
@@ -9,21 +9,23 @@ use staging_core::{Fingerprint, Patch, RelPath};
 use crate::changes::{Entry, EntryKind};
 use crate::error::{Result, failed};
 use crate::import::LastImport;
+use crate::layer::Layer;
+use crate::leaving::Kept;
 use crate::pending::{Shown, ShownPatches, shown};
-use crate::session::{SessionCapture, open};
+use crate::session::SessionCapture;
 use crate::stat::{Kind, Timestamp};
-use crate::upper::read_upper;
 use crate::walk::stat_beneath;
 
 impl SessionCapture<'_> {
-    /// Which of the patches' paths the upper directory hides: no patch changes a private file of the session.
-    fn hidden_in(&self, patches: &[Patch]) -> Result<BTreeSet<RelPath>> {
-        let upper = open(&self.dir.upper())?;
+    /// Which of the patches' paths are hidden by what is kept of commands' writes: no patch changes a private
+    /// file of the session.
+    fn hidden_in(&self, patches: &[Patch], kept: &Kept) -> Result<BTreeSet<RelPath>> {
         let above = |path: &RelPath| std::iter::successors(Some(path.clone()), RelPath::parent);
         let ways: BTreeSet<RelPath> = patches.iter().flat_map(paths_of).flat_map(above).collect();
         let ways: BTreeSet<&[u8]> = ways.iter().map(RelPath::as_bytes).collect();
-        let entries = read_upper(upper.as_fd(), &mut |entry, _| !ways.contains(entry));
-        let entries = entries.map_err(failed("read", &self.dir.upper()))?;
+        let written = Layer::of(&self.dir)?;
+        let mut entries = written.entries(&mut |entry, _| !ways.contains(entry))?;
+        entries.retain(|path, _| kept.has(path));
         let is_merged = |entry: &Entry| entry.kind == EntryKind::Directory { opaque: false };
         let is_hidden = |path: &RelPath| {
             above(path)
@@ -34,10 +36,11 @@ impl SessionCapture<'_> {
     }
 
     /// Writes the layer of what is pending, and returns what the next view shows of it. `before` is what
-    /// the last one has shown, `last` what commands have written and was imported.
+    /// the last one has shown, `kept` what stays of commands' writes, `last` what commands have written and was imported.
     pub(crate) fn write_pending(
         &self,
         mut patches: Vec<Patch>,
+        kept: &Kept,
         before: &ShownPatches,
         last: &LastImport,
         root: BorrowedFd<'_>,
@@ -52,7 +55,7 @@ impl SessionCapture<'_> {
             });
             imported.as_ref().or(before.get(path)).and_then(|shown| shown.wrote(content))
         };
-        let hidden = self.hidden_in(&patches)?;
+        let hidden = self.hidden_in(&patches, kept)?;
         patches.retain(|patch| paths_of(patch).any(|path| !hidden.contains(path)));
         let emptied = self.layer.write_layer(&patches, &self.dir, &written_at)?;
         let mut all = shown(&patches, emptied, |path| {

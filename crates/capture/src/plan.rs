@@ -1,9 +1,10 @@
 //! What a view is made of, and at which step making it can fail.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -61,6 +62,69 @@ pub enum GitWrites {
         /// Why there is no layer.
         reason: String,
     },
+}
+
+/// What a command without a view works in. Every path is absolute and leads through no symbolic link.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CopyPlan {
+    /// The workspace itself, which the command can read and not write.
+    pub workspace: OsString,
+    /// The copy of it in which the command works.
+    pub copy: OsString,
+    /// Git's directories outside of the workspace, which the command can read and not write. One that holds
+    /// what is hidden cannot be read.
+    pub git: Vec<OsString>,
+    /// Directories whose files the command can neither read nor write, but for what is in `copy` and
+    /// `writable`.
+    pub hidden: Vec<OsString>,
+    /// Directories in `hidden` that the command can write to.
+    pub writable: Vec<OsString>,
+    /// Where the command starts.
+    pub directory: OsString,
+    /// What keeps the command from the rest.
+    pub guard: Guard,
+}
+
+/// What keeps a command that works in a copy from the real workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Guard {
+    /// A rule set of Landlock: [`can_guard`](crate::can_guard).
+    Landlock,
+    /// Nothing.
+    Nothing,
+}
+
+impl CopyPlan {
+    /// The directories in which the command can neither make nor remove anything, because they are above
+    /// the workspace, a repository or what is hidden.
+    #[must_use]
+    pub fn above(&self) -> Vec<PathBuf> {
+        let needed = self.hidden.iter().chain(&self.git).chain([&self.workspace]);
+        let needed = needed.map(Path::new).collect();
+        above(&needed).into_iter().map(Path::to_owned).collect()
+    }
+
+    /// Checks what no system call would refuse.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let all = self.hidden.iter().chain(&self.git).chain([&self.workspace, &self.copy]);
+        for path in all.map(Path::new) {
+            let real = fs::canonicalize(path).map_err(Failure::of(Step::Plan, path))?;
+            if real != path {
+                let detail = format!("`{}` is a link, or leads through one", path.display());
+                return Err(Failure::new(Step::Plan, detail));
+            }
+        }
+        if Path::new(&self.copy).starts_with(&self.workspace) {
+            return Err(Failure::new(Step::Plan, "the copy is in the workspace"));
+        }
+        Ok(())
+    }
+}
+
+/// The directories above these paths, in which nothing can be made: those that are not in one of them.
+pub(crate) fn above<'p>(needed: &BTreeSet<&'p Path>) -> BTreeSet<&'p Path> {
+    let above = needed.iter().flat_map(|path| path.ancestors().skip(1));
+    above.filter(|path| !path.ancestors().any(|above| needed.contains(above))).collect()
 }
 
 /// What a command can change and reach outside of the workspace. Everything that is not named is
@@ -231,6 +295,8 @@ pub enum Step {
     Directory,
     /// Joining the namespaces of another view.
     Join,
+    /// Writing the rules that keep a command in its copy from the workspace.
+    Guard,
 }
 
 impl Step {
@@ -254,6 +320,7 @@ impl Step {
             Self::Masks => "hide the state directory",
             Self::Directory => "change to the directory of the command",
             Self::Join => "join the view",
+            Self::Guard => "keep the command from writing to the workspace",
         }
     }
 }
@@ -290,5 +357,20 @@ impl Failure {
             let failure = Self::at(step)(error);
             Self { detail: format!("`{}`: {}", path.display(), failure.detail), ..failure }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_directories_above_what_is_closed_are_open_to_their_entries() {
+        let needed =
+            ["/home/user/app", "/home/user/.local/state/x", "/home/user/.local/state/x/config"];
+        let needed = needed.iter().map(Path::new).collect();
+        let found: Vec<_> = above(&needed).into_iter().collect();
+        let expected = ["/", "/home", "/home/user", "/home/user/.local", "/home/user/.local/state"];
+        assert_eq!(found, expected.map(Path::new));
     }
 }

@@ -10,12 +10,13 @@ use crate::error::{CaptureError, Result, failed};
 use crate::held_git;
 use crate::hidden::{self, Hidden, Topmost};
 use crate::import::{LastImport, read_beneath};
-use crate::leaving::{self, Leaving};
+use crate::layer::Layer;
+use crate::leaving::{self, Kept, Leaving};
 use crate::pending::{self, ShownPatches, shows};
 use crate::plan::HeldGit;
 use crate::renew::{self, Renewed};
 use crate::rules::{Private, Rules};
-use crate::session::{SessionCapture, create, open};
+use crate::session::{SessionCapture, create};
 use crate::survey::{Survey, survey};
 use crate::upper_read::UpperRead;
 
@@ -51,11 +52,12 @@ impl SessionCapture<'_> {
         if let Some(leaving) = &leaving {
             self.leave(leaving, &last, root.as_fd())?;
         }
+        let written = self.kept(leaving.as_ref())?;
         let unstaged = leaving.map(|leaving| leaving.unstaged()).unwrap_or_default();
         // What of it is pending is in the layer below, with what others have proposed.
         let before: ShownPatches = self.read(pending::FILE)?.unwrap_or_default();
         let patches = self.layer.fresh_patches(self.session)?;
-        let mut shown = self.write_pending(patches, &before, &last, root.as_fd())?;
+        let mut shown = self.write_pending(patches, &written, &before, &last, root.as_fd())?;
         let is_pending = !shown.is_empty();
         // What is ignored, by the workspace's own rules.
         let kept = self.read::<Rules>("rules")?;
@@ -81,8 +83,8 @@ impl SessionCapture<'_> {
         // What the view shows: that, the layer, and what the upper directory keeps.
         let (seen, was_hidden) = (self.seen()?, Hidden::read(&self.dir)?);
         let earlier = Earlier { seen: &seen, hidden: &was_hidden, root: root.as_fd() };
-        let read = UpperRead::read(open(&self.dir.upper())?.as_fd(), &mut private, &seen)
-            .map_err(failed("read", &self.dir.upper()))?;
+        let mut read = UpperRead::read(&Layer::of(&self.dir)?, &mut private, &seen)?;
+        read.entries.retain(|path, _| written.has(path));
         let layer = self.dir.layer();
         let layered = shows(&layer, &found.snapshot, &mut private)?;
         let shows = earlier.carry(layered, &read, &unstaged)?;
@@ -102,8 +104,10 @@ impl SessionCapture<'_> {
         if self.dir.read(renew::FILE)?.is_some() {
             self.write(renew::FILE, &Renewed::new())?;
         }
-        // From here on, what is in the upper directory is imported.
-        self.write(leaving::FILE, &None::<Leaving>)?;
+        // From here on, what is in the upper directory is imported; a working copy has to be renewed first.
+        if !self.dir.has_working_copy() {
+            self.write(leaving::FILE, &None::<Leaving>)?;
+        }
         let layer = is_pending.then_some(layer);
         Ok(Beginning { surveyed: found, layer })
     }
@@ -119,6 +123,15 @@ impl SessionCapture<'_> {
         held_git::hold(&self.dir, &self.layer.options().workspace, &surveyed.dot_git)
     }
 
+    /// Git's directories outside of the workspace, of the repositories that are in it now.
+    ///
+    /// # Errors
+    /// An error of the state directory or the workspace.
+    pub fn git_outside(&self) -> Result<Vec<PathBuf>> {
+        let mut private = Private::new(self.read("rules")?.unwrap_or_default());
+        held_git::outside(&self.layer.options().workspace, &mut private)
+    }
+
     /// What leaves the upper directory: of what an import finds there now, or what a process was killed with
     /// that has prepared a view. None where no view was ever prepared.
     fn leaving(&self, root: BorrowedFd<'_>) -> Result<Option<Leaving>> {
@@ -129,14 +142,27 @@ impl SessionCapture<'_> {
         let rules = self.read("rules")?.unwrap_or_default();
         let last = self.read("imported")?.unwrap_or_default();
         let planned = Leaving::plan(&read, &last, root, rules);
-        planned.map(Some).map_err(failed("read", &self.layer.options().workspace))
+        let planned = planned.map_err(failed("read", &self.layer.options().workspace))?;
+        let is_copy = self.dir.has_working_copy();
+        Ok(Some(if is_copy { planned.of_working_copy() } else { planned }))
+    }
+
+    /// What stays of what commands have written.
+    pub(crate) fn kept(&self, leaving: Option<&Leaving>) -> Result<Kept> {
+        Ok(match leaving.filter(|_| self.dir.has_working_copy()) {
+            Some(leaving) => leaving.kept_of(&Layer::of(&self.dir)?.entries(&mut |_, _| false)?),
+            // What does not stay has left.
+            None => Kept::default(),
+        })
     }
 
     /// Lets what is staged leave the upper directory, and forgets its import. Nothing is imported before
     /// the next view is recorded.
     fn leave(&self, leaving: &Leaving, last: &LastImport, root: BorrowedFd<'_>) -> Result<()> {
         self.write(leaving::FILE, leaving)?;
-        leaving.carry_out(&self.dir, root)?;
+        if !self.dir.has_working_copy() {
+            leaving.carry_out(&self.dir, root)?;
+        }
         let stays = last.iter().filter(|(path, _)| leaving.keeps(path));
         let stays: LastImport = stays.map(|(path, last)| (path.clone(), last.clone())).collect();
         self.write("imported", &stays)

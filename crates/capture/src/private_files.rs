@@ -5,12 +5,13 @@ use std::os::fd::AsFd as _;
 use staging_core::escape_bytes;
 
 use crate::error::{Result, failed};
+use crate::files::open;
 use crate::held_git;
+use crate::layer::Layer;
 use crate::paths::is_git;
 use crate::rules::Private;
-use crate::session::{SessionCapture, open};
+use crate::session::SessionCapture;
 use crate::stat::Kind;
-use crate::upper::read_upper;
 use crate::walk::stat_beneath;
 
 /// What stays in the capture and is not proposed.
@@ -33,11 +34,10 @@ impl SessionCapture<'_> {
     /// An error of the state directory or the workspace.
     pub fn private_files(&self) -> Result<PrivateFiles> {
         let mut rules = Private::new(self.read("rules")?.unwrap_or_default());
-        let upper = open(&self.dir.upper())?;
+        let layer = Layer::of(&self.dir)?;
         let root = open(&self.layer.options().workspace)?;
         let mut found = PrivateFiles::default();
-        let entries = read_upper(upper.as_fd(), &mut |_, _| false);
-        for (path, entry) in entries.map_err(failed("read", &self.dir.upper()))? {
+        for (path, entry) in layer.entries(&mut |_, _| false)? {
             let kind = entry.stat.kind;
             if kind == Kind::Directory || !rules.is_private(&path, kind) {
                 continue;

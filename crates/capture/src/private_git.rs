@@ -1,19 +1,23 @@
 //! The part of a repository that a command has written in a view: new objects, and where its branches
 //! lead. It is read as data: no file of it is given to git but objects, whose names git checks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Result, failed};
+use crate::files::open;
 use crate::held_git;
 use crate::import::read_beneath;
+use crate::layer::Layer;
+use crate::made::{MADE, snapshot};
 use crate::repository::Repository;
-use crate::session::{SessionCapture, open};
+use crate::session::SessionCapture;
 use crate::stat::Kind;
 use crate::walk::{self, Visit, directory_beneath, open_beneath};
 
@@ -43,7 +47,8 @@ impl SessionCapture<'_> {
         };
         if let Some(common) = self.written_in(&repository.common_dir)? {
             let path = self.dir().path();
-            copy_objects(common.as_fd(), objects)
+            let copied = self.copied_in(&repository.common_dir)?;
+            copy_objects(common.as_fd(), &copied, objects)
                 .map_err(failed("copy the objects to", objects))?;
             found = read_refs(common.as_fd()).map_err(failed("read", path))?;
         }
@@ -58,7 +63,9 @@ impl SessionCapture<'_> {
         let workspace = &self.layer.options().workspace;
         let outside = held_git::read(&self.dir)?.into_iter();
         let outside = outside.map(|layer| (layer.directory(), layer.upper(&self.dir)));
-        for (above, upper) in [(workspace.clone(), self.dir.upper())].into_iter().chain(outside) {
+        for (above, upper) in
+            [(workspace.clone(), Layer::of(&self.dir)?.path)].into_iter().chain(outside)
+        {
             let Ok(below) = directory.strip_prefix(above) else { continue };
             let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -66,6 +73,19 @@ impl SessionCapture<'_> {
             return Ok(rustix::fs::openat2(opened, below, flags, Mode::empty(), walk::BENEATH).ok());
         }
         Ok(None)
+    }
+
+    /// What a working copy has in a directory of git as it was copied, by the paths below that.
+    fn copied_in(&self, directory: &Path) -> Result<BTreeSet<Vec<u8>>> {
+        let below = directory.strip_prefix(&self.layer.options().workspace);
+        let (Ok(below), true) = (below, self.dir.has_working_copy()) else {
+            return Ok(BTreeSet::new());
+        };
+        let prefix = [below.as_os_str().as_bytes(), b"/"].concat();
+        let changed = Layer::of(&self.dir)?.entries(&mut |_, _| false)?;
+        let made = snapshot(&self.dir, MADE)?;
+        let copied = made.iter().filter(|(path, _)| !changed.contains_key(*path));
+        Ok(copied.filter_map(|(path, _)| Some(path.strip_prefix(&*prefix)?.to_vec())).collect())
     }
 }
 
@@ -79,8 +99,9 @@ impl PrivateRefs {
     }
 }
 
-/// Copies regular files with the names of objects and packs; nothing else decides what git reads.
-fn copy_objects(git: BorrowedFd<'_>, to: &Path) -> io::Result<()> {
+/// Copies regular files with the names of objects and packs that were not `copied` before; nothing else
+/// decides what git reads.
+fn copy_objects(git: BorrowedFd<'_>, copied: &BTreeSet<Vec<u8>>, to: &Path) -> io::Result<()> {
     let mut found: Vec<Vec<u8>> = Vec::new();
     walk::walk(
         git,
@@ -88,7 +109,9 @@ fn copy_objects(git: BorrowedFd<'_>, to: &Path) -> io::Result<()> {
             let words: Vec<&[u8]> = reached.path.split(|byte| *byte == b'/').collect();
             Ok(match (reached.kind, &words[..]) {
                 (Kind::Directory, [b"objects"] | [b"objects", _]) => Visit::Enter,
-                (Kind::File, [b"objects", folder, name]) if is_object(folder, name) => {
+                (Kind::File, [b"objects", folder, name])
+                    if is_object(folder, name) && !copied.contains(reached.path) =>
+                {
                     found.push(reached.path.to_vec());
                     Visit::Skip
                 }

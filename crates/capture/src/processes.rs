@@ -1,6 +1,6 @@
 //! Finds the processes that live in a view, by what `/proc` shows of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -24,7 +24,14 @@ pub struct Identity {
     /// How far the view is confined.
     #[serde(default)]
     pub confined: Confined,
+    /// The number by which the processes of a command are found that works in a copy, without
+    /// namespaces of its own: the value of [`MARK`] in their environment. None for a view.
+    #[serde(default)]
+    pub mark: Option<u64>,
 }
+
+/// The variable that marks the processes of a command that works in a copy.
+pub const MARK: &str = "GREENROOM_COMMAND";
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +43,8 @@ pub struct Process {
 }
 
 /// Finds every process that lives in the view `identity` or in a namespace that was made in it,
-/// its keeper included. All of them can still write to the upper directory.
+/// its keeper included. All of them can still write to the upper directory. Without a view it finds those
+/// that have the mark, and what they have started.
 ///
 /// It works from outside of the view, for the user who made it. A process that ended but was not
 /// waited for is left out.
@@ -49,11 +57,53 @@ pub struct Process {
 ///
 /// The kernel gives the numbers of namespaces out again: a long time after the view ended, a
 /// process of another namespace can be taken for one of the view. So nothing may be killed by what
-/// is found here.
+/// is found here. A process without a view that has taken the mark out of its environment is only found
+/// while what started it lives.
 pub fn survivors(identity: &Identity) -> io::Result<Vec<Process>> {
-    let listed = list()?.into_values();
-    let alive = listed.filter(|listed| is_within(listed.process.id, identity.user_namespace));
-    Ok(alive.filter(|listed| !listed.ended).map(|listed| listed.process).collect())
+    let listed = list()?;
+    let found: BTreeSet<u32> = match identity.mark {
+        Some(mark) => {
+            let marked = listed.keys().copied().filter(|id| has_mark(*id, mark)).collect();
+            with_descendants(&listed, marked)
+        }
+        None => {
+            let is_within = |id: &u32| is_within(*id, identity.user_namespace);
+            listed.keys().copied().filter(is_within).collect()
+        }
+    };
+    let alive = listed.into_iter().filter(|(id, listed)| found.contains(id) && !listed.ended);
+    Ok(alive.map(|(_, listed)| listed.process).collect())
+}
+
+/// Whether a process was started with the mark; not if nothing may be known of it.
+fn has_mark(process: u32, mark: u64) -> bool {
+    let entry = format!("{MARK}={mark}");
+    let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
+}
+
+/// Whether a process is about to be killed, as a keeper is whose parent has just ended. proc(5)
+pub(crate) fn is_being_killed(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let pending = status.lines().filter_map(|line| {
+        let (name, mask) = line.split_once(':')?;
+        let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+        matches!(name, "SigPnd" | "ShdPnd").then_some(mask)
+    });
+    pending.fold(0, |all, mask| all | mask) >> (libc::SIGKILL - 1) & 1 == 1
+}
+
+/// These processes, and all that they have started.
+fn with_descendants(listed: &BTreeMap<u32, Listed>, first: Vec<u32>) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    let mut waiting = first;
+    while let Some(parent) = waiting.pop() {
+        if found.insert(parent) {
+            let children = listed.iter().filter(|(_, child)| child.parent == parent);
+            waiting.extend(children.map(|(id, _)| *id));
+        }
+    }
+    found
 }
 
 /// Whether a process has not ended.
@@ -97,26 +147,19 @@ fn parent(namespace: &File) -> io::Result<File> {
 /// Finds the descendants of this process that have not ended.
 pub(crate) fn descendants() -> io::Result<Vec<Process>> {
     let listed = list()?;
-    let mut found = Vec::new();
-    let mut waiting = vec![std::process::id()];
-    while let Some(parent) = waiting.pop() {
-        for (id, child) in listed.iter().filter(|(_, child)| child.parent == parent) {
-            waiting.push(*id);
-            if !child.ended {
-                found.push(child.process.clone());
-            }
-        }
-    }
-    Ok(found)
+    let own = std::process::id();
+    let found = with_descendants(&listed, vec![own]);
+    let alive = found.into_iter().filter_map(|id| listed.get(&id).filter(|_| id != own));
+    Ok(alive.filter(|listed| !listed.ended).map(|listed| listed.process.clone()).collect())
 }
 
-/// Sends a signal to a process if it is in the user namespace of this one: an id that was given out
-/// again meanwhile is not hit.
-pub(crate) fn signal(process: &Process, signal: Signal, user_namespace: u64) {
+/// Sends a signal to a descendant of this process: an id that was given out again meanwhile is not hit.
+pub(crate) fn signal(process: &Process, signal: Signal) {
     let id = i32::try_from(process.id).ok().and_then(Pid::from_raw);
     let handle = id.and_then(|id| rustix::process::pidfd_open(id, PidfdFlags::empty()).ok());
     // While the handle is open, the id is either this process's or nobody's.
-    if let Some(handle) = handle.filter(|_| is_within(process.id, user_namespace)) {
+    let is_ours = || descendants().is_ok_and(|found| found.contains(process));
+    if let Some(handle) = handle.filter(|_| is_ours()) {
         let _ = rustix::process::pidfd_send_signal(handle, signal);
     }
 }

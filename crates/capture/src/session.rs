@@ -7,15 +7,15 @@
 //! and `begun`, what is known of ignored files; `taken`, what was read of those that were proposed by name;
 //! `git` and `git-…/`, what was written to git's directories outside of the workspace; `size`, what commands
 //! have written, when it was measured; `copy/` and `copied`, where a view shows a copy of the workspace,
-//! that copy and what it was made from. What tells what was written is recorded before the command starts,
-//! so that any process can import what a killed one has left.
+//! that copy and what it was made from. Where commands work in a copy instead,
+//! [`made`](crate::made) says what else is there. What tells what was written is recorded before the command
+//! starts, so that any process can import what a killed one has left.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use staging_core::{
     CaptureDir, DiffStagingLayer, Gone, Imported, RelPath, SessionId, SessionState, escape_bytes,
@@ -24,13 +24,16 @@ use staging_core::{
 use crate::bases::{Modes, ViewBases};
 use crate::changes::{Change, Changes, EntryKind};
 use crate::error::{CaptureError, Result, failed};
+use crate::files::{open, read_json, write_json};
 use crate::hidden::Hidden;
 use crate::import::{Found, Importer, LastImport, Wanted, clocks, sorted};
 use crate::last_view;
+use crate::layer::Layer;
 use crate::leaving::{self, ImportRead, Leaving};
-use crate::mirror::mirror;
+use crate::mirror::{Changed, mirror};
 use crate::pending::{self, ShownPatches};
 use crate::processes::{Identity, Process};
+use crate::real_tree::{self, Difference};
 use crate::renew::{self, Renewed};
 use crate::rules::{Private, Rules};
 use crate::snapshot::Snapshot;
@@ -39,6 +42,7 @@ use crate::survey::now;
 use crate::tree::Entries;
 use crate::upper_read::UpperRead;
 use crate::walk::{self, stat_beneath};
+use crate::working_copy::{self, OnTop};
 
 /// What an import has found.
 #[derive(Debug, Default)]
@@ -109,6 +113,40 @@ impl<'l> SessionCapture<'l> {
         copy_workspace(&self.dir, &self.layer.options().workspace)
     }
 
+    /// Makes or renews the copy in which the session's commands work from now on, and returns what cannot
+    /// be read. It follows [`prepare`](Self::prepare), whose snapshot proves what is copied. What commands
+    /// have changed and is not staged stays; everything else is made what it is in the workspace with the
+    /// pending patches applied.
+    ///
+    /// # Errors
+    /// [`CaptureError::Layered`] if an overlay holds what earlier commands have written;
+    /// [`CaptureError::InUse`]; an error of the workspace or the state directory. The next call goes on
+    /// from there; on a full disk a copy in which no command has worked is removed.
+    pub fn renew_working_copy(&self) -> Result<Vec<String>> {
+        let _lock = self.dir.lock()?;
+        if !Layer::upper(&self.dir)?.entries(&mut |_, _| false)?.is_empty() {
+            return Err(CaptureError::Layered);
+        }
+        self.dir.remove_copy()?;
+        let leaving = self.read::<Option<Leaving>>(leaving::FILE)?.flatten();
+        let (kept, layer) = (self.kept(leaving.as_ref())?, self.dir.layer());
+        let workspace = &self.layer.options().workspace;
+        let mut keeps = |path: &[u8], _| kept.has(path);
+        let unreadable =
+            working_copy::renew(&self.dir, workspace, &mut keeps, &OnTop::BelowKept(&layer))?;
+        // From here on, what is in the copy is imported.
+        self.write(leaving::FILE, &None::<Leaving>)?;
+        Ok(unreadable)
+    }
+
+    /// What in the workspace itself is not what it was when the working copy was made, by its path.
+    ///
+    /// # Errors
+    /// An error of the workspace or the state directory.
+    pub fn differences(&self) -> Result<Vec<(String, Difference)>> {
+        real_tree::differences(&self.dir, &self.layer.options().workspace)
+    }
+
     /// Stages what the session's commands have changed since the last import. Does nothing for a
     /// session without a capture.
     ///
@@ -149,14 +187,17 @@ impl<'l> SessionCapture<'l> {
         }
         let next = SessionCapture::of(self.layer, self.layer.open_session(label)?.id);
         if !self.dir.move_to(&next.dir)? {
-            let path = escape_bytes(self.dir.upper().as_os_str().as_encoded_bytes());
+            let is_copy = self.dir.has_working_copy();
+            let path = if is_copy { self.dir.working_copy() } else { self.dir.upper() };
+            let path = escape_bytes(path.as_os_str().as_encoded_bytes());
             return Err(CaptureError::Expired { session: self.session, path });
         }
         next.import()
     }
 
-    /// Imports, and returns what was found in the upper directory; nothing where no view was ever prepared,
-    /// or where a process was killed that has prepared one: no command has run since the last import.
+    /// Imports, and returns what was found in the upper directory or the working copy; nothing where no view was
+    /// ever prepared, or where a process was killed that has prepared one: no command has run since the last
+    /// import.
     pub(crate) fn import_locked(&self) -> Result<(Report, Option<ImportRead>)> {
         let Some(rules) = self.read::<Rules>("rules")? else { return Ok(Default::default()) };
         if self.read::<Option<Leaving>>(leaving::FILE)?.flatten().is_some() {
@@ -166,12 +207,14 @@ impl<'l> SessionCapture<'l> {
         let mut last: LastImport = self.read("imported")?.unwrap_or_default();
         // What the upper directory holds, and what that changes.
         let read_at = now();
-        let (workspace, upper_dir) = (&self.layer.options().workspace, self.dir.upper());
-        let (root, upper) = (open(workspace)?, open(&upper_dir)?);
+        let workspace = &self.layer.options().workspace;
+        let (root, upper) = (open(workspace)?, Layer::of(&self.dir)?);
         let mut private = Private::new(rules);
-        let read = UpperRead::read(upper.as_fd(), &mut private, &seen);
-        let read = read.map_err(failed("read", &upper_dir))?;
+        let mut read = UpperRead::read(&upper, &mut private, &seen)?;
         let shown: ShownPatches = self.read(pending::FILE)?.unwrap_or_default();
+        let implied = shown.iter().filter(|(_, shown)| shown.state.is_none());
+        read.entries
+            .extend(upper.entered(implied.map(|(path, _)| path.as_bytes()), &read.entries)?);
         let mut changed = Changes::new(&read.entries, &seen);
         add_hidden(&mut changed, &read.entries, &last, root.as_fd())?;
         let implied = shown.iter().filter(|(_, shown)| shown.state.is_none());
@@ -188,7 +231,7 @@ impl<'l> SessionCapture<'l> {
             hidden: &hidden,
             root: root.as_fd(),
             view: view.as_ref().map(|view| view.as_fd()),
-            clocks: clocks(&root, &upper),
+            clocks: clocks(&root, &upper.root),
         };
         let mut importer = Importer {
             layer: self.layer,
@@ -196,7 +239,7 @@ impl<'l> SessionCapture<'l> {
             last: &last,
             shown: &shown,
             root: root.as_fd(),
-            upper: upper.as_fd(),
+            upper: upper.root.as_fd(),
             modes: Modes::Whole,
             wanted: Wanted::Changed,
             read_at,
@@ -252,7 +295,8 @@ impl<'l> SessionCapture<'l> {
     /// The workspace as the live view shows it, where that proves something: a view of a copy has the
     /// inodes of the copy.
     pub(crate) fn shown(&self) -> Result<Option<OwnedFd>> {
-        let view = last_view::live(&self.dir)?.filter(|_| !self.dir.has_copy());
+        let is_copied = self.dir.has_copy() || self.dir.has_working_copy();
+        let view = last_view::live(&self.dir)?.filter(|_| !is_copied);
         Ok(view.and_then(|view| view_root(&view, &self.layer.options().workspace)))
     }
 
@@ -268,15 +312,11 @@ impl<'l> SessionCapture<'l> {
     }
 
     pub(crate) fn read<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>> {
-        let Some(content) = self.dir.read(name)? else { return Ok(None) };
-        let parsed = serde_json::from_slice(&content).map_err(io::Error::from);
-        parsed.map(Some).map_err(failed("read", &self.dir.path().join(name)))
+        read_json(&self.dir, name)
     }
 
     pub(crate) fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
-        let content = serde_json::to_vec(value).map_err(io::Error::from);
-        let content = content.map_err(failed("write", &self.dir.path().join(name)))?;
-        Ok(self.dir.write(name, &content)?)
+        write_json(&self.dir, name, value)
     }
 }
 
@@ -296,7 +336,7 @@ pub(crate) fn copy_workspace(dir: &CaptureDir, workspace: &Path) -> Result<Vec<S
     let earlier = dir.read("copied")?.and_then(|bytes| Snapshot::decode(&bytes).ok());
     let earlier = earlier.unwrap_or_else(|| Snapshot::new(Timestamp::default(), []));
     let (root, copy) = (open(workspace)?, open(&dir.copy())?);
-    let mirrored = mirror(root.as_fd(), copy.as_fd(), &earlier);
+    let mirrored = mirror(root.as_fd(), copy.as_fd(), &earlier, &Changed::default());
     if matches!(&mirrored, Err(error) if error.kind() == io::ErrorKind::StorageFull) {
         // Half of it is of no use, and the disk is the user's.
         dir.remove_copy()?;
@@ -343,10 +383,4 @@ pub(crate) fn view_root(identity: &Identity, workspace: &Path) -> Option<OwnedFd
     let below = workspace.strip_prefix("/").ok()?;
     let path = Path::new("/proc").join(identity.keeper.to_string()).join("root").join(below);
     open(&path).ok()
-}
-
-pub(crate) fn open(directory: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(directory, flags, Mode::empty()).map_err(io::Error::from);
-    opened.map_err(failed("open", directory))
 }

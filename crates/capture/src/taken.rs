@@ -3,7 +3,7 @@
 //! They are taken as they are at that moment. What commands write to them later stays private.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 
 use staging_core::RelPath;
 
@@ -11,17 +11,18 @@ use crate::bases::{Modes, ViewBases};
 use crate::bytes::Bytes;
 use crate::changes::Changes;
 use crate::error::{Result, failed};
+use crate::files::open;
 use crate::hidden::Hidden;
 use crate::import::{Found, Importer, LastImport, Wanted, clocks, sorted};
+use crate::layer::Layer;
 use crate::paths::{is_git, is_in};
 use crate::pending;
 use crate::rules::{Private, Rules};
-use crate::session::{Report, SessionCapture, open};
+use crate::session::{Report, SessionCapture};
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Timestamp};
 use crate::survey::{now, survey};
 use crate::tree::Entries;
-use crate::upper::read_upper;
 
 /// The file of a capture that records what was taken.
 const TAKEN: &str = "taken";
@@ -50,7 +51,7 @@ impl SessionCapture<'_> {
     pub fn take(&self, paths: &[RelPath]) -> Result<Taken> {
         let _lock = self.dir.lock()?;
         let workspace = &self.layer.options().workspace;
-        let (root, upper) = (open(workspace)?, open(&self.dir.upper())?);
+        let (root, upper) = (open(workspace)?, Layer::of(&self.dir)?);
         let mut private = Private::new(self.read("rules")?.unwrap_or_default());
         let read_at = now();
         let (entries, others) = self.private_entries(paths, &upper, &mut private)?;
@@ -76,7 +77,7 @@ impl SessionCapture<'_> {
             hidden: &hidden,
             root: root.as_fd(),
             view: view.as_ref().map(|view| view.as_fd()),
-            clocks: clocks(&root, &upper),
+            clocks: clocks(&root, &upper.root),
         };
         let earlier = last.clone();
         let mut importer = Importer {
@@ -85,7 +86,7 @@ impl SessionCapture<'_> {
             last: &earlier,
             shown: &self.read(pending::FILE)?.unwrap_or_default(),
             root: root.as_fd(),
-            upper: upper.as_fd(),
+            upper: upper.root.as_fd(),
             modes: Modes::Whole,
             wanted: Wanted::All,
             read_at,
@@ -108,9 +109,7 @@ impl SessionCapture<'_> {
     /// An error of the state directory.
     pub fn private_paths(&self) -> Result<Vec<String>> {
         let mut private = Private::new(self.read("rules")?.unwrap_or_default());
-        let upper = open(&self.dir.upper())?;
-        let entries = read_upper(upper.as_fd(), &mut |path, _| is_git(path));
-        let entries = entries.map_err(failed("read", &self.dir.upper()))?.into_iter();
+        let entries = Layer::of(&self.dir)?.entries(&mut |path, _| is_git(path))?.into_iter();
         let files = entries.filter(|(_, entry)| entry.stat.kind != Kind::Directory);
         let private = files.filter(|(path, entry)| private.is_private(path, entry.stat.kind));
         Ok(private.map(|(path, _)| staging_core::escape_bytes(&path)).collect())
@@ -143,11 +142,10 @@ impl SessionCapture<'_> {
     fn private_entries(
         &self,
         paths: &[RelPath],
-        upper: &OwnedFd,
+        upper: &Layer,
         private: &mut Private<'_>,
     ) -> Result<(Entries, Vec<Box<[u8]>>)> {
-        let entries = read_upper(upper.as_fd(), &mut |path, _| !is_related(path, paths));
-        let entries = entries.map_err(failed("read", &self.dir.upper()))?;
+        let entries = upper.entries(&mut |path, _| !is_related(path, paths))?;
         let (taken, others): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .filter(|(path, _)| is_asked(path, paths))

@@ -7,18 +7,22 @@ use std::os::fd::AsFd as _;
 use staging_core::{CaptureDir, DiffStagingLayer, Patch, escape_bytes};
 
 use crate::bytes::Bytes;
-use crate::changes::EntryKind;
-use crate::error::{CaptureError, Result, failed};
+use crate::changes::{Entry, EntryKind};
+use crate::error::{CaptureError, Result};
+use crate::files::open;
 use crate::held_git;
 use crate::import::read_beneath;
 use crate::last_view;
+use crate::layer::Layer;
 use crate::paths::is_git;
 use crate::plan::HeldGit;
 use crate::processes::Identity;
+use crate::real_tree::{self, Difference};
 use crate::rules::{Private, Rules};
-use crate::session::{copy_workspace, create, open};
-use crate::upper::read_upper;
-use crate::walk::{self, Visit, stat_beneath};
+use crate::session::{copy_workspace, create};
+use crate::stat::Kind;
+use crate::walk::stat_beneath;
+use crate::working_copy::{self, OnTop};
 
 /// The view of a trial, for one command at a time of a workspace.
 ///
@@ -85,16 +89,7 @@ impl<'l> Trial<'l> {
         let root = open(workspace)?;
         let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
         let mut private = Private::collecting(self.rules.clone(), &read);
-        let mut dot_git = Vec::new();
-        let mut visit = |reached: walk::Reached<'_>| {
-            if reached.name == c".git" {
-                dot_git.push(Box::from(reached.path));
-            }
-            let is_private = private.is_private(reached.path, reached.kind);
-            Ok(if is_private { Visit::Skip } else { Visit::Enter })
-        };
-        let walked = walk::walk(root.as_fd(), &mut visit, &mut |_| {});
-        walked.map_err(failed("read", workspace))?;
+        let dot_git = held_git::found_in(workspace, &mut private)?;
         held_git::hold(&self.dir, workspace, &dot_git)
     }
 
@@ -120,19 +115,52 @@ impl<'l> Trial<'l> {
         &self.dir
     }
 
-    /// Drops what the command has written that is not ignored, and returns its paths. The view must
-    /// have ended.
+    /// Makes or renews the copy in which the command works, with the patches applied, and returns what
+    /// cannot be read. What earlier commands have written there is dropped unless it is ignored.
+    ///
+    /// # Errors
+    /// An error of the workspace or the state directory, such as a full disk.
+    pub fn renew_working_copy(&self) -> Result<Vec<String>> {
+        let (workspace, layer) = (&self.layer.options().workspace, self.dir.layer());
+        let root = open(workspace)?;
+        let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
+        let mut outputs = Outputs(Private::collecting(self.rules.clone(), &read));
+        let mut keeps = |path: &[u8], kind| outputs.is_kept(path, kind);
+        working_copy::renew(&self.dir, workspace, &mut keeps, &OnTop::Always(&layer))
+    }
+
+    /// What in the workspace itself is not what it was when the working copy was made, by its path.
+    ///
+    /// # Errors
+    /// An error of the workspace or the state directory.
+    pub fn differences(&self) -> Result<Vec<(String, Difference)>> {
+        real_tree::differences(&self.dir, &self.layer.options().workspace)
+    }
+
+    /// What the command has written in the working copy that is not ignored: the next trial drops it.
+    ///
+    /// # Errors
+    /// An error of the state directory or the workspace.
+    pub fn outputs_of_working_copy(&self) -> Result<Vec<String>> {
+        let root = open(&self.layer.options().workspace)?;
+        let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
+        let mut outputs = Outputs(Private::collecting(self.rules.clone(), &read));
+        let layer = Layer::working_copy(&self.dir)?;
+        let entries = layer.entries(&mut |path, kind| outputs.is_kept(path, kind))?;
+        Ok(shown(entries.iter()))
+    }
+
+    /// Drops what the command has written in an overlay that is not ignored, and returns its paths. The
+    /// view must have ended.
     ///
     /// # Errors
     /// An error of the state directory or the workspace.
     pub fn drop_outputs(&self) -> Result<Vec<String>> {
-        let (upper_dir, workspace) = (self.dir.upper(), &self.layer.options().workspace);
-        let (root, upper) = (open(workspace)?, open(&upper_dir)?);
+        let root = open(&self.layer.options().workspace)?;
         let read = |name: &[u8]| read_beneath(root.as_fd(), name).ok();
-        let mut private = Private::collecting(self.rules.clone(), &read);
-        let mut is_kept = |path: &[u8], kind| !is_git(path) && private.is_private(path, kind);
-        let entries =
-            read_upper(upper.as_fd(), &mut is_kept).map_err(failed("read", &upper_dir))?;
+        let mut outputs = Outputs(Private::collecting(self.rules.clone(), &read));
+        let upper = Layer::upper(&self.dir)?;
+        let entries = upper.entries(&mut |path, kind| outputs.is_kept(path, kind))?;
         // What is in a directory comes before it. A merged directory stays while it holds what is kept,
         // with the mode that it has in the workspace.
         let is_merged = |kind: EntryKind| kind == EntryKind::Directory { opaque: false };
@@ -143,7 +171,21 @@ impl<'l> Trial<'l> {
             |path: &[u8]| stat_beneath(root.as_fd(), path).ok()?.map(|stat| stat.mode.into());
         held_git::drop_layers(&self.dir)?;
         self.dir.drop_directories(merged.iter().map(|(path, _)| (&***path, mode(path))))?;
-        let shown = dropped.iter().rev().filter(|(path, _)| !path.starts_with(b".git/"));
-        Ok(shown.map(|(path, _)| escape_bytes(path)).collect())
+        Ok(shown(dropped.into_iter().rev()))
     }
+}
+
+/// Decides what of a command's writes stays for the next trial: ignored files, and nothing of git's.
+struct Outputs<'f>(Private<'f>);
+
+impl Outputs<'_> {
+    fn is_kept(&mut self, path: &[u8], kind: Kind) -> bool {
+        !is_git(path) && self.0.is_private(path, kind)
+    }
+}
+
+/// The paths that people are shown.
+fn shown<'e>(entries: impl Iterator<Item = (&'e Box<[u8]>, &'e Entry)>) -> Vec<String> {
+    let shown = entries.filter(|(path, _)| !path.starts_with(b".git/"));
+    shown.map(|(path, _)| escape_bytes(path)).collect()
 }

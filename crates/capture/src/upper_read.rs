@@ -1,14 +1,13 @@
 //! Reads what an upper directory holds, and tells what is private in it from what is proposed.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::os::fd::BorrowedFd;
 
+use crate::error::Result;
+use crate::layer::Layer;
 use crate::rules::Private;
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat};
 use crate::tree::Entries;
-use crate::upper::read_upper;
 
 /// What an upper directory holds.
 #[derive(Default)]
@@ -20,14 +19,11 @@ pub(crate) struct UpperRead {
 }
 
 impl UpperRead {
-    /// Reads an upper directory. What was seen is none of the private entries, whatever has replaced it.
-    pub(crate) fn read(
-        upper: BorrowedFd<'_>,
-        rules: &mut Private<'_>,
-        seen: &Snapshot,
-    ) -> io::Result<Self> {
+    /// Reads an upper directory, or what commands have changed in a working copy. What was seen is none of
+    /// the private entries, whatever has replaced it.
+    pub(crate) fn read(layer: &Layer, rules: &mut Private<'_>, seen: &Snapshot) -> Result<Self> {
         let mut private = BTreeMap::new();
-        let mut entries = read_upper(upper, &mut |path, kind| {
+        let mut entries = layer.entries(&mut |path, kind| {
             let is_left_out = rules.is_left_out(path, kind) && seen.get(path).is_none();
             if is_left_out {
                 private.insert(path.into(), kind);

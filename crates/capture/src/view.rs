@@ -14,8 +14,9 @@ use thiserror::Error;
 
 use crate::foreground::Foreground;
 use crate::keeper::namespaces;
-use crate::plan::{Confined, Failure, Plan, Step};
-use crate::processes::{Identity, Process};
+use crate::plan::{Confined, CopyPlan, Failure, Plan, Step};
+use crate::processes::{Identity, MARK, Process};
+use crate::survey::now;
 use crate::wire::{Channel, Exit, Reply, Request};
 
 /// Why a view cannot do what it was asked.
@@ -114,6 +115,25 @@ impl View {
         Self::open(keeper, &Request::Join { parent, identity, workspace, directory })
     }
 
+    /// Begins without a view, where none is possible: the command will work in a copy. What joins another
+    /// command of that copy passes on its mark.
+    ///
+    /// `keeper` is as for [`start`](Self::start).
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] that names the step: of [`Step::Lock`] while the copy is brought up to date.
+    pub fn work_in_copy(
+        plan: &CopyPlan,
+        mark: Option<u64>,
+        mut keeper: Command,
+    ) -> Result<Self, Failure> {
+        let parent = std::process::id();
+        let mark = mark.unwrap_or_else(new_mark);
+        keeper.env(MARK, mark.to_string()).env("PWD", &plan.directory);
+        Self::open(keeper, &Request::Copy { parent, mark, plan: plan.clone() })
+    }
+
     fn open(mut command: Command, request: &Request) -> Result<Self, Failure> {
         let (ours, theirs) = UnixStream::pair().map_err(Failure::at(Step::Keeper))?;
         let number = theirs.as_raw_fd();
@@ -134,6 +154,7 @@ impl View {
             user_namespace: 0,
             mount_namespace: 0,
             confined: Confined::Not,
+            mark: None,
         };
         // From here on the keeper ends with this value.
         let mut view = Self { keeper, channel: Channel::new(ours), identity, exit: None };
@@ -318,6 +339,15 @@ impl Drop for View {
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
     }
+}
+
+/// A number that no other command has.
+fn new_mark() -> u64 {
+    let now = now();
+    let number = [now.seconds.to_le_bytes(), u64::from(now.nanos).to_le_bytes()];
+    let hash = blake3::hash(&[number.concat(), std::process::id().to_le_bytes().into()].concat());
+    let first = hash.as_bytes().first_chunk().copied();
+    u64::from_le_bytes(first.unwrap_or_default())
 }
 
 fn out_of_order() -> ViewError {

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Failure, Plan};
+use crate::plan::{CopyPlan, Failure, Plan};
 use crate::processes::{Identity, Process};
 
 /// The longest frame that is read. A command line of Linux has at most 6 MiB, and each of its
@@ -25,6 +25,9 @@ pub(crate) enum Request {
     Make { parent: u32, plan: Box<Plan> },
     /// The first: join the view of another keeper.
     Join { parent: u32, identity: Identity, workspace: OsString, directory: OsString },
+    /// The first: no view; the command works in a copy, for the process with this id, and its processes
+    /// have this mark.
+    Copy { parent: u32, mark: u64, plan: CopyPlan },
     /// The users and groups of the keeper's namespace are mapped.
     Mapped,
     /// Start the command.

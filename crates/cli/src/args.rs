@@ -199,6 +199,10 @@ pub(crate) struct Run {
     /// allow]
     #[arg(long, value_name = "VIEW", default_value = "auto", hide_default_value = true)]
     pub(crate) view: ViewKind,
+    /// Where this machine allows no view and cannot keep a command in a copy from writing to the
+    /// workspace itself, run it all the same; what it has changed there is named
+    #[arg(long)]
+    pub(crate) unguarded: bool,
     #[command(flatten)]
     pub(crate) confine: ConfineArgs,
     /// Propose ignored files that match, too: a glob as in a `.gitignore` of the workspace's root. The
@@ -213,11 +217,12 @@ pub(crate) struct Run {
 /// What a command sees in place of the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ViewKind {
-    /// An overlay; a copy of the workspace below it where the workspace itself is not possible
+    /// An overlay; a copy of the workspace below it where the workspace itself is not possible; a copy at
+    /// another path where no overlay is possible
     Auto,
     /// An overlay over the workspace
     Overlay,
-    /// An overlay over a copy of the workspace
+    /// An overlay over a copy of the workspace; a copy at another path where no overlay is possible
     Copy,
 }
 
@@ -232,6 +237,10 @@ pub(crate) struct Exec {
     /// allow]
     #[arg(long, value_name = "VIEW", default_value = "auto", hide_default_value = true)]
     pub(crate) view: ViewKind,
+    /// Where this machine allows no view and cannot keep a command in a copy from writing to the
+    /// workspace itself, run it all the same; what it has changed there is named
+    #[arg(long)]
+    pub(crate) unguarded: bool,
     #[command(flatten)]
     pub(crate) confine: ConfineArgs,
     /// The command and its arguments

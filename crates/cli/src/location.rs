@@ -5,9 +5,11 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
+use capture::MARK;
 use staging_core::{
     ErrorKind, PathError, RelPath, StateFound, WorkspaceState, adopt_state, below_root, find_state,
-    first_with_work,
+    first_with_work, is_closed,
 };
 
 use crate::args::Global;
@@ -15,6 +17,10 @@ use crate::failure::Failure;
 use crate::paths::{resolved, shown};
 use crate::root::{check_root, find_root};
 use crate::user_dirs::{STATE, config_file, home};
+
+/// The variable that marks the processes of a command that works in a copy.
+#[cfg(not(target_os = "linux"))]
+const MARK: &str = "GREENROOM_COMMAND";
 
 /// The directories that a command works with.
 #[derive(Debug)]
@@ -45,7 +51,7 @@ impl Location {
             .map_err(|source| Failure::io("cannot find the current directory", &source))?;
         let home = home().and_then(|home| dunce::canonicalize(home).ok());
         let base = state_base(options, &current)?;
-        refuse_inside(&base)?;
+        refuse_inside(&base, &current)?;
         let root = match &options.workspace {
             Some(named) => dunce::canonicalize(named).map_err(|source| {
                 Failure::io(format_args!("cannot open the workspace {}", shown(named)), &source)
@@ -213,11 +219,24 @@ pub(crate) fn current_dir() -> Result<PathBuf, Failure> {
     env::current_dir().map_err(|source| Failure::io("cannot find the current directory", &source))
 }
 
-/// The session of the view of `greenroom run` that this process is in: there the states are hidden
-/// behind a read-only file system with a file that names the session.
-pub(crate) fn session_inside(base: &Path) -> Option<String> {
-    let session = std::fs::read_to_string(base.join("inside")).ok()?;
-    is_read_only(base).then(|| session.trim().to_owned())
+/// How a command of `greenroom run` or `exec` is kept from deciding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// It is in a view of this session.
+    View { session: String },
+    /// It works in a copy of the workspace.
+    Copy,
+}
+
+/// Whether this process is in a command of `greenroom run` or `exec`: in a view the states are hidden behind
+/// a read-only file system with a file that names the session; in a copy their files cannot be opened.
+pub(crate) fn inside(base: &Path) -> Option<Inside> {
+    if let Ok(session) = std::fs::read_to_string(base.join("inside"))
+        && is_read_only(base)
+    {
+        return Some(Inside::View { session: session.trim().to_owned() });
+    }
+    is_closed(base).then_some(Inside::Copy)
 }
 
 #[cfg(unix)]
@@ -231,11 +250,27 @@ fn is_read_only(_: &Path) -> bool {
     false
 }
 
-fn refuse_inside(base: &Path) -> Result<(), Failure> {
-    let Some(session) = session_inside(base) else { return Ok(()) };
-    let message =
-        format!("this command runs in session {session} of `greenroom run`, which decides nothing");
+fn refuse_inside(base: &Path, current: &Path) -> Result<(), Failure> {
     let advice = "What is written here is staged by itself; a person reviews it outside.";
+    // Where nothing guards the command, the variable keeps it from an error.
+    let by_variable = || env::var_os(MARK).map(|_| Inside::Copy);
+    let message = match inside(base).or_else(by_variable) {
+        Some(Inside::View { session }) => {
+            format!(
+                "this command runs in session {session} of `greenroom run`, which decides nothing"
+            )
+        }
+        Some(Inside::Copy) => {
+            "this command runs in a copy of the workspace that `greenroom` has made for \
+             it, and cannot open the state: it decides nothing"
+                .to_owned()
+        }
+        None if resolved(base).is_ok_and(|base| current.starts_with(base)) => {
+            let message = format!("`{}` is in the state directory", shown(current));
+            return Err(Failure::refused(message).advise("Change to the workspace."));
+        }
+        None => return Ok(()),
+    };
     Err(Failure::refused(message).advise(advice))
 }
 

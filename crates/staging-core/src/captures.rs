@@ -2,7 +2,8 @@
 //!
 //! `captures/ID/` belongs to the session with that id, `trial/` to commands that try what is pending.
 //! `upper/` and `work/` in it are the kernel's while a view lives, `layer/` is what a view shows on top
-//! of the workspace, directories beside them may have an `upper/` and a `work/` of their own, and the files
+//! of the workspace, `working-copy/` is where commands work that get no view, directories beside them may
+//! have an `upper/` and a `work/` of their own, and the files beside them
 //! belong to whoever made the view. Nothing here reads `upper/`.
 #![allow(clippy::disallowed_methods, reason = "the store owns the state directory")]
 
@@ -117,6 +118,57 @@ impl CaptureDir {
     /// `Io`; a part may be removed then.
     pub fn remove_copy(&self) -> Result<()> {
         remove_tree(&self.copy())
+    }
+
+    /// The directory of a copy of the workspace in which commands work where no view is possible.
+    pub fn working_copy(&self) -> PathBuf {
+        self.path.join("working-copy")
+    }
+
+    /// Whether commands have worked in a copy.
+    pub fn has_working_copy(&self) -> bool {
+        self.working_copy().is_dir()
+    }
+
+    /// Creates the directory of a working copy, where there is none, and lets its owner in.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create_working_copy(&self) -> Result<()> {
+        let copy = self.working_copy();
+        make_dir(&copy).map_err(failed("create", &copy))?;
+        set_mode(&copy, 0o700).map_err(failed("set the mode of", &copy))
+    }
+
+    /// Removes the working copy; nothing happens when there is none. No command may work in it.
+    ///
+    /// # Errors
+    /// `Io`; a part may be removed then.
+    pub fn remove_working_copy(&self) -> Result<()> {
+        remove_tree(&self.working_copy())
+    }
+
+    /// The directory of [`create_temporary`](Self::create_temporary); it may not exist.
+    pub fn temporary(&self) -> PathBuf {
+        self.path.join("tmp")
+    }
+
+    /// An empty directory for the temporary files of a command that works in a copy.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create_temporary(&self) -> Result<PathBuf> {
+        let temporary = self.temporary();
+        make_dir(&temporary).map_err(failed("create", &temporary))?;
+        Ok(temporary)
+    }
+
+    /// Removes the temporary files of commands that have worked in a copy.
+    ///
+    /// # Errors
+    /// `Io`; a part may be removed then.
+    pub fn remove_temporary(&self) -> Result<()> {
+        remove_tree(&self.temporary())
     }
 
     /// Whether it was created.

@@ -116,7 +116,7 @@ pub use layer::DiffStagingLayer;
 pub use maintain::doctor::{Finding, Health, examine};
 pub use maintain::states::{
     KnownState, StateFound, UnclaimedState, WorkspaceState, adopt_state, find_state, first_used,
-    first_with_work, known_states,
+    first_with_work, is_closed, known_states,
 };
 pub use maintain::sweep::{SweepPreview, SweepReport};
 pub use options::{Hosting, StagingOptions, TrustedLibrary, workspace_key};

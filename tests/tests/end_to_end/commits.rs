@@ -8,8 +8,8 @@ use rstest::rstest;
 use serde_json::Value;
 
 /// A workspace with a commit, in which a command can run; none where this machine refuses that.
-fn fixture() -> Option<Fixture> {
-    let fixture = Fixture::with_view("auto")?;
+fn fixture(view: &str) -> Option<Fixture> {
+    let fixture = Fixture::with_view(view)?;
     fixture.write("a", "one\n");
     git(&fixture.workspace(), &["add", "."]);
     commit(&fixture.workspace());
@@ -46,9 +46,11 @@ fn plain(path: &Path) -> &str {
 const TWO_COMMITS: &str = "echo two >> a; git commit --quiet -am second
     git checkout --quiet -b topic; echo x > b; git add b; git commit --quiet -m third";
 
-#[test]
-fn commits_are_listed_and_taken_over_by_a_bundle_or_as_patches() {
-    let Some(fixture) = fixture() else { return };
+#[rstest]
+fn commits_are_listed_and_taken_over_by_a_bundle_or_as_patches(
+    #[values("auto", "without")] view: &str,
+) {
+    let Some(fixture) = fixture(view) else { return };
     let before = fixture.tree();
     let ran = shell(&fixture, TWO_COMMITS);
     assert!(
@@ -93,15 +95,18 @@ fn commits_are_listed_and_taken_over_by_a_bundle_or_as_patches() {
 #[case::rebased(
     "git checkout --quiet -b other HEAD~1; git cherry-pick topic > /dev/null; git branch -qD topic"
 )]
-fn commits_are_found_wherever_git_keeps_them(#[case] script: &str) {
-    let Some(fixture) = fixture() else { return };
+fn commits_are_found_wherever_git_keeps_them(
+    #[case] script: &str,
+    #[values("auto", "without")] view: &str,
+) {
+    let Some(fixture) = fixture(view) else { return };
     shell(&fixture, &format!("{TWO_COMMITS}; {script}"));
     assert_eq!(subjects(&commits(&fixture)), ["third", "second"]);
 }
 
-#[test]
-fn a_session_without_commits_has_none() {
-    let Some(fixture) = fixture() else { return };
+#[rstest]
+fn a_session_without_commits_has_none(#[values("auto", "without")] view: &str) {
+    let Some(fixture) = fixture(view) else { return };
     let ran = shell(&fixture, "git status > /dev/null; git branch other");
     assert!(!ran.stderr.contains("greenroom session commits"), "{}", ran.stderr);
     let bundle = fixture.beside("bundle");
@@ -114,13 +119,9 @@ fn a_session_without_commits_has_none() {
     fixture.run(["session", "commits", "agent", "--output", plain(&inside)]).expect(4);
 }
 
-#[test]
-fn a_first_commit_has_nothing_to_come_from() {
-    let fixture = Fixture::new();
-    if fixture.run(["run", "--", "true"]).code == Some(125) {
-        println!("skipped: no view here");
-        return;
-    }
+#[rstest]
+fn a_first_commit_has_nothing_to_come_from(#[values("auto", "without")] view: &str) {
+    let Some(fixture) = Fixture::with_view(view) else { return };
     shell(&fixture, "echo x > b; git add b; git commit --quiet -m root");
     let bundle = fixture.beside("bundle");
     fixture.run(["session", "commits", "agent", "--output", plain(&bundle)]).expect(0);
@@ -161,8 +162,11 @@ fn a_first_commit_has_nothing_to_come_from() {
 #[case::pipes(
     "mkfifo .git/refs/heads/pipe; mkfifo .git/objects/pack/pack-0000000000000000000000000000000000000000.pack"
 )]
-fn nothing_that_the_agent_leaves_runs(#[case] script: &str) {
-    let Some(fixture) = fixture() else { return };
+fn nothing_that_the_agent_leaves_runs(
+    #[case] script: &str,
+    #[values("auto", "without")] view: &str,
+) {
+    let Some(fixture) = fixture(view) else { return };
     let evil = fixture.beside("evil");
     let script = format!("{TWO_COMMITS}; EVIL='touch {}'; {script}", plain(&evil));
     let script = format!(

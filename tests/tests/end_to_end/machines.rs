@@ -33,7 +33,7 @@ const DOCKER: &[&str] = &[
 #[rstest]
 #[case::without_namespaces(NO_NAMESPACES, "user.max_user_namespaces")]
 #[case::with_the_filter_of_docker(DOCKER, "--security-opt seccomp=unconfined")]
-fn a_machine_that_refuses_namespaces_is_named_and_nothing_runs(
+fn a_machine_that_refuses_namespaces_is_named_and_has_no_overlay(
     #[case] machine: &[&str],
     #[case] remedy: &str,
 ) {
@@ -49,7 +49,8 @@ fn a_machine_that_refuses_namespaces_is_named_and_nothing_runs(
         let before = someone.fixture.tree();
         for command in ["run", "exec"] {
             let place = someone.fixture.beside("home/ran");
-            let arguments = [command, "--", "touch", place.to_str().expect("plain")];
+            let place_name = place.to_str().expect("plain");
+            let arguments = [command, "--view", "overlay", "--", "touch", place_name];
             let ran = someone.started_by(machine, &arguments).expect(125);
             assert!(
                 ran.stderr.contains("cannot make user and mount namespaces"),
@@ -59,9 +60,16 @@ fn a_machine_that_refuses_namespaces_is_named_and_nothing_runs(
             assert!(ran.stderr.contains(remedy), "{command}: {}", ran.stderr);
             assert!(!place.exists(), "{command}: something ran");
         }
+        // Where no overlay is asked for, the command works in a copy.
+        for command in [&["exec"][..], &["run", "--session", "other"]] {
+            let script = ["--", "sh", "-c", "cat f; echo x > made"];
+            let ran = someone.started_by(machine, &[command, &script].concat()).expect(0);
+            assert!(ran.stderr.contains("works in a copy at `"), "{command:?}: {}", ran.stderr);
+            assert!(ran.stderr.contains(remedy), "{command:?}: {}", ran.stderr);
+        }
         assert_eq!(someone.fixture.tree(), before);
         let status = someone.greenroom(&["status", "--json"]).expect(0).json();
-        assert_eq!(pending(&status), ["modify f"], "what is pending stays");
+        assert_eq!(pending(&status), ["create made", "modify f"], "what is pending stays");
     });
 }
 

@@ -43,6 +43,8 @@ mod running_beside;
 mod running_in_a_copy;
 #[cfg(target_os = "linux")]
 mod running_in_git;
+#[cfg(target_os = "linux")]
+mod running_without_a_view;
 mod signatures;
 mod stale;
 

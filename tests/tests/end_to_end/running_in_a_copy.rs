@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Command;
 
-use end_to_end::{Fixture, Ran, greenroom_binary, output};
+use end_to_end::{Fixture, Machine, Ran, greenroom_binary, output, without_namespaces};
+use rstest::rstest;
 
 fn run(fixture: &Fixture, script: &str) -> Ran {
     fixture.run(["run", "--view", "copy", "--session", "agent", "--", "sh", "-c", script])
@@ -24,9 +25,11 @@ fn patches(fixture: &Fixture) -> Vec<String> {
     lines
 }
 
-#[test]
-fn what_a_command_writes_is_staged_and_the_disk_is_as_it_was() {
-    let Some(fixture) = Fixture::with_view("copy") else { return };
+#[rstest]
+fn what_a_command_writes_is_staged_and_the_disk_is_as_it_was(
+    #[values("copy", "without")] view: &str,
+) {
+    let Some(fixture) = Fixture::with_view(view) else { return };
     for (name, content) in [
         (".gitignore", "out/\n"),
         ("a", "one\n"),
@@ -38,18 +41,19 @@ fn what_a_command_writes_is_staged_and_the_disk_is_as_it_was() {
     }
     fs::set_permissions(fixture.path("d"), fs::Permissions::from_mode(0o2750)).expect("set");
     let before = fixture.tree();
+    // A view has the same path.
     let here = fixture.workspace();
+    let here = if view == "copy" { here.to_str().expect("text") } else { "." };
     let script = format!(
-        "cd '{}' && echo two >> a; rm b; mv d/e d/f; cat out/o; echo p > out/p; ln -s a l",
-        here.display()
+        "cd '{here}' && echo two >> a; rm b; mv d/e d/f; cat out/o; echo p > out/p; ln -s a l"
     );
     let ran = run(&fixture, &script).expect(0);
     assert_eq!(ran.stdout, b"o\n");
-    assert!(
-        ran.stderr.contains("the command gets a copy of the workspace: as asked"),
-        "{}",
-        ran.stderr
-    );
+    let remark = match view {
+        "copy" => "the command gets a copy of the workspace: as asked",
+        _ => "the command works in a copy at `",
+    };
+    assert!(ran.stderr.contains(remark), "{}", ran.stderr);
     assert!(!ran.stderr.contains("not proposed"), "{}", ran.stderr);
     assert_eq!(fixture.tree(), before);
     assert_eq!(patches(&fixture), ["create l", "delete b", "modify a", "rename d/e"]);
@@ -60,9 +64,9 @@ fn what_a_command_writes_is_staged_and_the_disk_is_as_it_was() {
     assert_eq!(fixture.pending(), 0);
 }
 
-#[test]
-fn the_copy_follows_the_workspace_between_commands() {
-    let Some(fixture) = Fixture::with_view("copy") else { return };
+#[rstest]
+fn the_copy_follows_the_workspace_between_commands(#[values("copy", "without")] view: &str) {
+    let Some(fixture) = Fixture::with_view(view) else { return };
     for name in ["changed", "removed", "d/below", "kind", "agents"] {
         fixture.write(name, "one\n");
     }
@@ -81,9 +85,9 @@ fn the_copy_follows_the_workspace_between_commands() {
     assert_eq!(fixture.read("changed"), b"two\nagent\n");
 }
 
-#[test]
-fn a_pending_set_is_tried_in_a_copy() {
-    let Some(fixture) = Fixture::with_view("copy") else { return };
+#[rstest]
+fn a_pending_set_is_tried_in_a_copy(#[values("copy", "without")] view: &str) {
+    let Some(fixture) = Fixture::with_view(view) else { return };
     fixture.write("f", "one\n");
     run(&fixture, "echo two >> f; echo new > n").expect(0);
     for _ in 0..2 {
@@ -108,7 +112,19 @@ fn as_root(fixture: &Fixture, script: &str) -> Option<Ran> {
     }
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-ec", script]);
-    command.env("GR", greenroom_binary()).env("WS", fixture.workspace());
+    let program = match fixture.machine() {
+        Machine::Own => greenroom_binary().to_owned(),
+        Machine::WithoutNamespaces => {
+            let program = fixture.beside("greenroom");
+            let (filter, greenroom) =
+                (without_namespaces().display(), greenroom_binary().display());
+            let script = format!("#!/bin/sh\nexec '{filter}' '{greenroom}' \"$@\"\n");
+            fs::write(&program, script).expect("written");
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+            program
+        }
+    };
+    command.env("GR", program).env("WS", fixture.workspace());
     command.env("GREENROOM_STATE_DIR", fixture.beside("state"));
     command.env("HOME", fixture.beside("home")).env("XDG_CONFIG_HOME", fixture.beside("config"));
     Some(output(command.current_dir(fixture.workspace())).into())
@@ -162,9 +178,9 @@ fn a_directory_that_a_group_shares_is_copied() {
     assert!(ran.stderr.contains("its files belong to another user or group"), "{}", ran.stderr);
 }
 
-#[test]
-fn a_copy_that_does_not_fit_leaves_nothing_behind() {
-    let Some(fixture) = Fixture::with_view("copy") else { return };
+#[rstest]
+fn a_copy_that_does_not_fit_leaves_nothing_behind(#[values("copy", "without")] view: &str) {
+    let Some(fixture) = Fixture::with_view(view) else { return };
     fixture.write("small", "one\n");
     fixture.write("large", vec![b'x'; 4 << 20]);
     let script = "mkdir -p ../full; mount -t tmpfs -o size=3m,mode=0700 none ../full

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use landlock::RulesetCreated;
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::{confine, filter, namespaces};
@@ -17,11 +18,36 @@ pub(super) const TAKEN: [i32; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, 
 /// The one byte that the child sends when its namespaces are to be mapped.
 const UNMAPPED: u8 = b'u';
 
+/// What keeps a command from what it must not change.
+pub(super) enum Bounds {
+    /// The view that this process has made or joined.
+    View(Confined),
+    /// Rules of Landlock.
+    Rules(RulesetCreated),
+    /// Nothing.
+    Nothing,
+}
+
+impl Bounds {
+    /// Whether the command needs namespaces of its own once more: mounts that come from another user
+    /// namespace are locked, while root could take away those that are its own.
+    fn needs_namespaces(&self) -> bool {
+        matches!(self, Self::View(_)) && rustix::process::geteuid().is_root()
+    }
+
+    fn apply(&self) -> io::Result<()> {
+        match self {
+            Self::View(Confined::Not) | Self::Nothing => Ok(()),
+            Self::View(_) => confine::scope(),
+            Self::Rules(rules) => {
+                rules.try_clone()?.restrict_self().map(drop).map_err(io::Error::other)
+            }
+        }
+    }
+}
+
 /// Starts a command as a child of this process, which must have one thread only.
-///
-/// Root gets namespaces of its own once more: mounts that come from another user namespace are
-/// locked, while root could take away those that are its own.
-pub(super) fn start(command: &[OsString], confined: Confined) -> io::Result<Pid> {
+pub(super) fn start(command: &[OsString], bounds: &Bounds) -> io::Result<Pid> {
     let (mut ours, theirs) = UnixStream::pair()?;
     let keeper = rustix::process::getpid();
     // SAFETY: this process has one thread, so that the child may do all that the parent may.
@@ -29,7 +55,7 @@ pub(super) fn start(command: &[OsString], confined: Confined) -> io::Result<Pid>
         -1 => Err(io::Error::last_os_error()),
         0 => {
             drop(ours);
-            let error = become_command(command, confined, keeper, &theirs);
+            let error = become_command(command, bounds, keeper, &theirs);
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
             let _ = (&theirs).write_all(&[&b"e"[..], &errno.to_le_bytes()].concat());
             // SAFETY: it ends the child at once, without what the parent has registered for its end.
@@ -71,7 +97,7 @@ fn follow(socket: &mut UnixStream, child: Pid) -> io::Result<()> {
 /// Becomes the command, or returns why not.
 fn become_command(
     command: &[OsString],
-    confined: Confined,
+    bounds: &Bounds,
     keeper: Pid,
     mut socket: &UnixStream,
 ) -> io::Error {
@@ -79,7 +105,7 @@ fn become_command(
         for signal in TAKEN.into_iter().chain([libc::SIGCHLD]) {
             default(signal)?;
         }
-        if rustix::process::geteuid().is_root() {
+        if bounds.needs_namespaces() {
             namespaces::unshare(Network::Shared)?;
             socket.write_all(&[UNMAPPED])?;
             socket.read_exact(&mut [0; 1])?;
@@ -88,9 +114,7 @@ fn become_command(
         if rustix::process::getppid() != Some(keeper) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
-        if confined != Confined::Not {
-            confine::scope()?;
-        }
+        bounds.apply()?;
         filter::apply()
     };
     if let Err(error) = prepare() {

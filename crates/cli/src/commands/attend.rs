@@ -123,7 +123,8 @@ impl<'a> Attendant<'a> {
     /// Begins after the command has started, which need not wait for it. A copy does not follow the
     /// workspace while a command runs.
     fn start_watching(&mut self) {
-        if self.capture.dir().has_copy() {
+        let dir = self.capture.dir();
+        if dir.has_copy() || dir.has_working_copy() {
             return;
         }
         match self.capture.watch() {

@@ -66,10 +66,7 @@ fn view(location: &Location) -> Option<Finding> {
                 finding(Health::Notice, format!("commands get a copy of the workspace: {reason}"))
             }
         },
-        Err(obstacle) => {
-            let advice = super::view::advice(obstacle.remedy);
-            finding(Health::Notice, format!("not possible here: {}. {advice}", obstacle.failure))
-        }
+        Err(obstacle) => finding(Health::Notice, super::working_copy::report_refusal(&obstacle)),
     }
 }
 

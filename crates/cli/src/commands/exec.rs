@@ -3,15 +3,17 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use capture::{Exit, Plan, Trial};
-use staging_core::{ApplyRequest, DiskOwner, ErrorKind, Selection, Timestamp};
+use capture::{CaptureError, Exit, Plan, Trial, View};
+use staging_core::{ApplyRequest, CaptureDir, DiskOwner, ErrorKind, Selection, Timestamp};
 
 use super::confine::{confine, remark_scopes};
 use super::ignored::{general_rules, tracked};
 use super::imported::failure_of;
+use super::make_view::{Wanted, make_view};
 use super::options::settings;
 use super::text::count;
-use super::view::{current, in_view, is_foreign, make_view, masks, settle};
+use super::view::{Copies, current, in_view, is_foreign, masks, settle};
+use super::working_copy::{Unguarded, report_differences};
 use crate::args::{Exec, Global};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -52,15 +54,20 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
         confine,
     };
     let begun = Instant::now();
+    let unguarded = if exec.unguarded { Unguarded::Allowed } else { Unguarded::Refused };
+    let is_foreign = is_foreign(&location.root);
     let start = || {
-        let view =
-            make_view(console, plan, exec.view, trial.dir(), is_foreign(&location.root), || {
-                trial.copy_workspace()
-            })?;
+        let wanted = Wanted { kind: exec.view, is_foreign, unguarded };
+        let view = make_view(console, plan, wanted, &trial)?;
         trial.record(view.identity()).map_err(failure_of)?;
         Ok(view)
     };
-    let (exit, is_over) = in_view(start, &exec.command, None, |view| settle(console, view))?;
+    let end = |view: &mut View| (settle(console, view), view.identity().mark.is_some());
+    let (exit, (is_over, is_in_copy)) = in_view(start, &exec.command, None, end)?;
+    if is_in_copy {
+        let differences = trial.differences().map_err(failure_of)?;
+        report_differences(console, unguarded, &differences);
+    }
     if is_over {
         trial.record_end().map_err(failure_of)?;
     }
@@ -71,7 +78,8 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
         at: Timestamp::now(),
         took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
-    let dropped = trial.drop_outputs().map_err(failure_of)?;
+    let dropped = if is_in_copy { trial.outputs_of_working_copy() } else { trial.drop_outputs() };
+    let dropped = dropped.map_err(failure_of)?;
     if !dropped.is_empty() {
         let named: Vec<&str> = dropped.iter().take(NAMED_MAX).map(String::as_str).collect();
         let more = if dropped.len() > NAMED_MAX { " …" } else { "" };
@@ -89,6 +97,25 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
     ));
     Trials::add(trial.dir(), result)?;
     Ok(ExitCode::from(exit.code()))
+}
+
+impl Copies for Trial<'_> {
+    fn dir(&self) -> &CaptureDir {
+        Trial::dir(self)
+    }
+
+    fn copy_workspace(&self) -> Result<Vec<String>, CaptureError> {
+        Trial::copy_workspace(self)
+    }
+
+    fn renew_working_copy(&self) -> Result<Vec<String>, CaptureError> {
+        Trial::renew_working_copy(self)
+    }
+
+    /// What is in it are outputs, which can be made again.
+    fn is_bound_to_working_copy(&self) -> bool {
+        false
+    }
 }
 
 /// The patches to apply, which have to be a set that could be applied.

@@ -14,6 +14,11 @@ pub(crate) fn failure_of(error: CaptureError) -> Failure {
         CaptureError::Staging(error) => error.into(),
         CaptureError::Live { .. } => Failure::new(ErrorKind::Busy, error.to_string())
             .advise("Wait for them, or end them; what they write is staged then."),
+        CaptureError::InUse => {
+            Failure::new(ErrorKind::Busy, error.to_string()).advise("Start the command again.")
+        }
+        CaptureError::Layered => Failure::new(ErrorKind::Unsupported, error.to_string())
+            .advise("No overlay is possible here: give this command another session."),
         CaptureError::Expired { .. } => Failure::new(ErrorKind::Conflict, error.to_string())
             .advise("Take what you need from there, and remove its directory."),
         CaptureError::Elsewhere { .. } => Failure::new(ErrorKind::Unsupported, error.to_string())

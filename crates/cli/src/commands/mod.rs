@@ -33,6 +33,8 @@ mod layers;
 #[path = "layers_elsewhere.rs"]
 mod layers;
 mod log;
+#[cfg(target_os = "linux")]
+mod make_view;
 mod mcp;
 mod options;
 mod plugin;
@@ -67,6 +69,8 @@ mod undo;
 mod view;
 mod watch;
 mod without_state;
+#[cfg(target_os = "linux")]
+mod working_copy;
 
 use staging_core::{DiskOwner, StagingOptions};
 

@@ -3,16 +3,22 @@
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use capture::{Bytes, Confined, Plan, PrivateFiles, Report, Rules, SessionCapture, Survey, View};
-use staging_core::{DiskOwner, ErrorKind, Operation, Patch, Session, set_signature};
+use capture::{
+    Bytes, CaptureError, Confined, Plan, PrivateFiles, Report, Rules, SessionCapture, Survey, View,
+};
+use staging_core::{
+    CaptureDir, DiskOwner, ErrorKind, Operation, Patch, Session, SessionId, set_signature,
+};
 
 use super::attend::Attendant;
 use super::confine::{confine, remark_scopes};
 use super::ignored::{general_rules, tracked};
 use super::imported::{failure_of, report_rest};
 use super::layer_watch::check_layer;
+use super::make_view::{Wanted, make_view};
 use super::options::settings;
-use super::view::{current, in_view, is_foreign, keeper, make_view, masks, settle};
+use super::view::{Copies, current, in_view, is_foreign, keeper, masks, settle};
+use super::working_copy::{Unguarded, join_copy, report_differences};
 use crate::args::{Global, Run, ViewKind};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -41,22 +47,22 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     let session = owner.open_session(&label(run))?;
     let capture = SessionCapture::of(&owner, session.id);
     check_layer(&capture, session.id, settings.layer_bytes_max)?;
+    let plan = Plan {
+        workspace: location.root.clone().into(),
+        copy: None,
+        upper: capture.dir().upper().into(),
+        work: capture.dir().work().into(),
+        layer: None,
+        masks,
+        inside: session.id.to_string(),
+        directory: directory.into(),
+        git: Vec::new(),
+        confine,
+    };
+    let unguarded = unguarded(run);
     let start = || {
-        let joined = match capture.live_view().map_err(failure_of)? {
-            Some(identity) => {
-                check_joined(identity.confined, Confined::of(confine.as_ref()))?;
-                check_globs(&capture, &run.propose_ignored)?;
-                let workspace = location.root.clone().into();
-                // Its keeper may just be ending.
-                View::join(identity, workspace, directory.clone().into(), keeper()).ok()
-            }
-            None => None,
-        };
-        let view = match joined {
-            Some(view) => {
-                console.remark(&format!("{}: joins the view of its other command", session.id));
-                view
-            }
+        let view = match join(console, &capture, session.id, &plan, run)? {
+            Some(view) => view,
             None => {
                 let globs = settings.propose_ignored.iter().chain(&run.propose_ignored);
                 let rules = Rules {
@@ -71,20 +77,12 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
                 let is_copied = run.view == ViewKind::Copy || is_foreign;
                 remark_survey(console, &surveyed, is_copied);
                 let plan = Plan {
-                    workspace: location.root.clone().into(),
-                    copy: None,
-                    upper: capture.dir().upper().into(),
-                    work: capture.dir().work().into(),
                     layer: beginning.layer.map(Into::into),
-                    masks,
-                    inside: session.id.to_string(),
-                    directory: directory.into(),
                     git: capture.hold_git(&surveyed).map_err(failure_of)?,
-                    confine,
+                    ..plan
                 };
-                make_view(console, plan, run.view, capture.dir(), is_foreign, || {
-                    capture.copy_workspace()
-                })?
+                let wanted = Wanted { kind: run.view, is_foreign, unguarded };
+                make_view(console, plan, wanted, &capture)?
             }
         };
         capture.record(view.identity()).map_err(failure_of)?;
@@ -95,6 +93,10 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     let ended = in_view(start, &run.command, Some(&mut attendant), |view| {
         let is_over = settle(console, view);
         let report = capture.import().map_err(failure_of);
+        if view.identity().mark.is_some() {
+            let differences = capture.differences().map_err(failure_of)?;
+            report_differences(console, unguarded, &differences);
+        }
         if is_over {
             capture.record_end(view.identity()).map_err(failure_of)?;
         }
@@ -120,6 +122,52 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
         capture.remove_ended().map_err(failure_of)?;
     }
     done
+}
+
+fn unguarded(run: &Run) -> Unguarded {
+    if run.unguarded { Unguarded::Allowed } else { Unguarded::Refused }
+}
+
+/// Joins the view or the working copy of a command of the session that runs; none if there is none.
+fn join(
+    console: &Console,
+    capture: &SessionCapture<'_>,
+    session: SessionId,
+    plan: &Plan,
+    run: &Run,
+) -> Result<Option<View>, Failure> {
+    let Some(identity) = capture.live_view().map_err(failure_of)? else { return Ok(None) };
+    check_globs(capture, &run.propose_ignored)?;
+    if let Some(mark) = identity.mark {
+        let git = capture.git_outside().map_err(failure_of)?;
+        let view = join_copy(console, plan, git, unguarded(run), capture.dir(), mark)?;
+        console.remark(&format!("{session}: joins the copy of its other command"));
+        return Ok(Some(view));
+    }
+    check_joined(identity.confined, Confined::of(plan.confine.as_ref()))?;
+    // Its keeper may just be ending.
+    let joined = View::join(identity, plan.workspace.clone(), plan.directory.clone(), keeper());
+    Ok(joined.ok().inspect(|_| {
+        console.remark(&format!("{session}: joins the view of its other command"));
+    }))
+}
+
+impl Copies for SessionCapture<'_> {
+    fn dir(&self) -> &CaptureDir {
+        SessionCapture::dir(self)
+    }
+
+    fn copy_workspace(&self) -> Result<Vec<String>, CaptureError> {
+        SessionCapture::copy_workspace(self)
+    }
+
+    fn renew_working_copy(&self) -> Result<Vec<String>, CaptureError> {
+        SessionCapture::renew_working_copy(self)
+    }
+
+    fn is_bound_to_working_copy(&self) -> bool {
+        SessionCapture::dir(self).has_working_copy()
+    }
 }
 
 /// A command that is to be confined cannot join a view that is less so.

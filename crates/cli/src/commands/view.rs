@@ -1,5 +1,4 @@
-//! The view in which `run` and `exec` start a command: an overlay over the workspace, or over a copy of it
-//! where that is not possible.
+//! What `run` and `exec` need to start a command in a view, and to end it there.
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,8 +12,6 @@ use capture::{
 use staging_core::{CaptureDir, ErrorKind};
 
 use super::attend::{Attendant, GRACE};
-use super::imported::failure_of;
-use crate::args::ViewKind;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::{Location, usual_states};
@@ -24,41 +21,24 @@ use crate::paths::shown;
 pub(crate) const KEEPER: &str = "__capture";
 
 /// Why a command gets a copy of what it could not write.
-const FOREIGN: &str = "its files belong to another user or group";
+pub(super) const FOREIGN: &str = "its files belong to another user or group";
 
-/// Makes the view of a plan that has no copy yet. `copy` makes or renews the copy in `dir`, and returns
-/// what cannot be read. `is_foreign` says that the command could not write most of the workspace,
-/// because it belongs to others.
-pub(super) fn make_view(
-    console: &Console,
-    mut plan: Plan,
-    kind: ViewKind,
-    dir: &CaptureDir,
-    is_foreign: bool,
-    copy: impl FnOnce() -> Result<Vec<String>, CaptureError>,
-) -> Result<View, Failure> {
-    let reason = match kind {
-        ViewKind::Overlay => None,
-        ViewKind::Copy => Some("as asked".to_owned()),
-        ViewKind::Auto if dir.has_copy() => Some("as before".to_owned()),
-        ViewKind::Auto if is_foreign => Some(FOREIGN.to_owned()),
-        ViewKind::Auto => None,
-    };
-    let reason = match reason {
-        Some(reason) => reason,
-        None => match start(console, &mut plan) {
-            Ok(view) => return Ok(view),
-            Err(failure)
-                if kind == ViewKind::Auto
-                    && matches!(failure.step, Step::Mounts | Step::Create) =>
-            {
-                failure.detail
-            }
-            Err(failure) => return Err(no_view(failure)),
-        },
-    };
-    console.remark(&format!("the command gets a copy of the workspace: {reason}"));
-    let unreadable = copy().map_err(failure_of)?;
+/// The copies of the workspace that a session or a trial keeps.
+pub(super) trait Copies {
+    /// Where they are.
+    fn dir(&self) -> &CaptureDir;
+
+    /// Makes or renews the copy that a view shows, and returns what cannot be read.
+    fn copy_workspace(&self) -> Result<Vec<String>, CaptureError>;
+
+    /// Makes or renews the copy in which a command works, and returns what cannot be read.
+    fn renew_working_copy(&self) -> Result<Vec<String>, CaptureError>;
+
+    /// Whether what commands have written is in the working copy, which the next one has to go on with.
+    fn is_bound_to_working_copy(&self) -> bool;
+}
+
+pub(super) fn remark_unreadable(console: &Console, unreadable: &[String]) {
     if let Some(first) = unreadable.first() {
         let more = match unreadable.len() {
             1 => String::new(),
@@ -66,12 +46,10 @@ pub(super) fn make_view(
         };
         console.remark(&format!("not in the copy, because it cannot be read: `{first}`{more}"));
     }
-    plan.copy = Some(dir.copy().into());
-    start(console, &mut plan).map_err(no_view)
 }
 
 /// Starts the view. Where a layer over one of git's directories is not possible, all of them are read-only.
-fn start(console: &Console, plan: &mut Plan) -> Result<View, capture::Failure> {
+pub(super) fn start(console: &Console, plan: &mut Plan) -> Result<View, capture::Failure> {
     let started = match View::start(plan, keeper()) {
         Err(failure) if failure.step == Step::Git => {
             for git in &mut plan.git {
@@ -86,13 +64,17 @@ fn start(console: &Console, plan: &mut Plan) -> Result<View, capture::Failure> {
     let view = started?;
     for git in &plan.git {
         if let GitWrites::Refused { reason } = &git.writes {
-            console.remark(&format!(
-                "the command can read the repository in `{}`, and cannot write to it: {reason}",
-                shown(Path::new(&git.directory))
-            ));
+            remark_repository(console, Path::new(&git.directory), reason);
         }
     }
     Ok(view)
+}
+
+pub(super) fn remark_repository(console: &Console, directory: &Path, reason: &str) {
+    console.remark(&format!(
+        "the command can read the repository in `{}`, and cannot write to it: {reason}",
+        shown(directory)
+    ));
 }
 
 /// Why a command would get a copy of the workspace, if it would; `probe` makes a view of it.
@@ -108,8 +90,35 @@ pub(super) fn copy_reason(
 }
 
 /// Whether what is mounted below the workspace, or its file system, is in the way.
-fn needs_copy(failure: &capture::Failure) -> bool {
-    matches!(failure.step, Step::Mounts | Step::Create)
+pub(super) fn needs_copy(failure: &capture::Failure) -> bool {
+    // A machine that refuses mounts refuses those over a copy as well.
+    let is_denied = matches!(failure.errno, Some(libc::EPERM | libc::EACCES));
+    matches!(failure.step, Step::Mounts | Step::Create) && !is_denied
+}
+
+/// Whether this machine refuses what a view is made of.
+pub(super) fn is_refusal(failure: &capture::Failure) -> bool {
+    match failure.step {
+        Step::Namespaces
+        | Step::Map
+        | Step::Propagation
+        | Step::Pins
+        | Step::Mounts
+        | Step::Layers
+        | Step::Create
+        | Step::Attach
+        | Step::Git
+        | Step::Masks => true,
+        Step::Keeper
+        | Step::Plan
+        | Step::Descriptors
+        | Step::Lock
+        | Step::Network
+        | Step::Confine
+        | Step::Directory
+        | Step::Join
+        | Step::Guard => false,
+    }
 }
 
 /// Whether the root of the workspace belongs to another user or group than this process, so that a

@@ -88,6 +88,29 @@ pub fn find_state(base: &Path, canonical_root: &Path) -> Result<WorkspaceState> 
     find_among(&Records::below(base), canonical_root)
 }
 
+/// Whether a store below `base` cannot be opened although it is this user's and its mode allows that: a
+/// command that works in a copy of its workspace is kept from it, and cannot change that.
+pub fn is_closed(base: &Path) -> bool {
+    let states = fs::read_dir(base).into_iter().flatten().flatten();
+    let stores = states.map(|state| state.path().join("store.sqlite"));
+    let is_ours = |store: &PathBuf| fs::metadata(store).is_ok_and(|found| may_read(&found));
+    stores.filter(is_ours).take(1).any(|store| {
+        fs::File::open(store).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    })
+}
+
+#[cfg(unix)]
+fn may_read(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let user = rustix::process::geteuid();
+    user.is_root() || found.uid() == user.as_raw() && found.mode() & 0o400 != 0
+}
+
+#[cfg(not(unix))]
+fn may_read(_: &fs::Metadata) -> bool {
+    false
+}
+
 /// The first of these directories, all canonical, whose state has had a session. Other states do
 /// not count: earlier versions created one for every command that only reads.
 ///

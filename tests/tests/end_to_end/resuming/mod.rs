@@ -19,11 +19,17 @@ const LIST: &str =
     while read -r file; do echo \"$file:\"; cat \"$file\"; done";
 
 fn run(fixture: &Fixture, view: &str, script: &str) -> Ran {
+    let view = if view == "without" { "auto" } else { view };
     fixture.run(["run", "--view", view, "--session", "agent", "--", "sh", "-c", script])
 }
 
 fn workspace() -> Option<Fixture> {
-    let fixture = Fixture::with_view("auto")?;
+    workspace_for("auto")
+}
+
+/// A workspace on a machine that allows no view, for `without`.
+fn workspace_for(view: &str) -> Option<Fixture> {
+    let fixture = Fixture::with_view(if view == "without" { view } else { "auto" })?;
     let files = [
         (".gitignore", "*.log\n"),
         ("f", "one\n"),
@@ -78,7 +84,7 @@ fn id_of(fixture: &Fixture, path: &str) -> String {
 
 /// A command sees what an apply would make, and what is pending afterwards is what is expected.
 fn check(steps: &[&str], expected: &[&str], view: &str) -> Option<(Fixture, String)> {
-    let fixture = workspace()?;
+    let fixture = workspace_for(view)?;
     for line in steps {
         step(&fixture, view, line);
     }
@@ -201,7 +207,7 @@ fn check(steps: &[&str], expected: &[&str], view: &str) -> Option<(Fixture, Stri
 fn a_command_sees_what_an_apply_makes(
     #[case] steps: &[&str],
     #[case] expected: &[&str],
-    #[values("overlay", "copy")] view: &str,
+    #[values("overlay", "copy", "without")] view: &str,
 ) {
     check(steps, expected, view);
 }

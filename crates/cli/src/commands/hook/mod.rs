@@ -25,7 +25,7 @@ use self::payload::{Call, Payload};
 use crate::args::{Global, Harness, Hook};
 use crate::console::say;
 use crate::failure::Failure;
-use crate::location::{session_inside, states_of};
+use crate::location::{inside, states_of};
 
 /// The longest call that is read: a file that may be edited, with room for JSON's escapes.
 const INPUT_BYTES_MAX: u64 = 128 << 20;
@@ -111,7 +111,7 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
     let payload = Payload::parse(&input)?;
     drop(input);
     // What the agent writes there is staged without its help.
-    if session_inside(&states_of(global)?).is_some() {
+    if inside(&states_of(global)?).is_some() {
         return Ok(None);
     }
     let call = match agent {
