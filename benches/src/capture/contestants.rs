@@ -86,7 +86,7 @@ impl Contestant {
             Way::Try(own) => {
                 fs::create_dir_all(&layer).into_diagnostic()?;
                 let mut command = Command::new(own);
-                command.args(["-n", "-D"]).arg(&layer).arg("sh");
+                command.arg("-N").arg(&layer).arg("sh");
                 command
             }
         };

@@ -71,6 +71,11 @@ impl Work {
                 "cp -r ../tools/small .; cd small; begin; cargo build -q --offline",
                 "rm -rf small",
             ),
+            work(
+                "npm install of 40 packages",
+                "cp -r ../tools/package .; cd package; begin; npm install --offline --no-audit --no-fund --silent",
+                "rm -rf package",
+            ),
             Self {
                 around: true,
                 ..work(
@@ -118,6 +123,7 @@ pub(super) fn make_tree(tree: &Path, files: usize) -> Result<()> {
     succeed(Command::new("tar").args(archive).current_dir(&tools))?;
     fs::write(tools.join("four-thousand-bytes"), "0123456\n".repeat(500)).into_diagnostic()?;
     make_crate(&tools.join("small"))?;
+    make_package(&tools.join("package"))?;
     for arguments in [
         &["init", "-q"][..],
         &["add", "."],
@@ -126,6 +132,31 @@ pub(super) fn make_tree(tree: &Path, files: usize) -> Result<()> {
         succeed(Command::new("git").args(arguments).current_dir(tree))?;
     }
     Ok(())
+}
+
+/// A package that depends on 40 others with 25 files each, which lie beside it as archives.
+fn make_package(place: &Path) -> Result<()> {
+    let archives = place.join("archives");
+    fs::create_dir_all(&archives).into_diagnostic()?;
+    let mut dependencies = serde_json::Map::new();
+    for number in 0..40 {
+        let name = format!("dependency-{number}");
+        let source = archives.join("package");
+        fs::create_dir_all(source.join("lib")).into_diagnostic()?;
+        let manifest = serde_json::json!({ "name": name, "version": "1.0.0" }).to_string();
+        fs::write(source.join("package.json"), manifest).into_diagnostic()?;
+        for file in 0..24 {
+            let content = format!("exports.f = () => {file};\n").repeat(100);
+            fs::write(source.join(format!("lib/{file}.js")), content).into_diagnostic()?;
+        }
+        let archive = format!("{name}.tgz");
+        let pack = ["czf", &archive, "package"];
+        succeed(Command::new("tar").args(pack).current_dir(&archives))?;
+        dependencies.insert(name, format!("file:archives/{archive}").into());
+    }
+    fs::remove_dir_all(archives.join("package")).into_diagnostic()?;
+    let manifest = serde_json::json!({ "name": "package", "dependencies": dependencies });
+    fs::write(place.join("package.json"), manifest.to_string()).into_diagnostic()
 }
 
 /// A crate of 20 modules without dependencies.
