@@ -187,6 +187,11 @@ impl Leaving {
         Kept { gone }
     }
 
+    /// Whether no content leaves.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.staged.is_empty()
+    }
+
     /// The paths at which something is not staged.
     pub(crate) fn unstaged(&self) -> BTreeSet<Box<[u8]>> {
         self.unstaged.iter().map(|path| Box::from(&*path.0)).collect()

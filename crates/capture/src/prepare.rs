@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::bytes::Bytes;
 use crate::carried::Earlier;
 use crate::error::{CaptureError, Result, failed};
+use crate::files::open;
 use crate::held_git;
 use crate::hidden::{self, Hidden, Topmost};
 use crate::import::{LastImport, read_beneath};
@@ -158,7 +159,16 @@ impl SessionCapture<'_> {
 
     /// Lets what is staged leave the upper directory, and forgets its import. Nothing is imported before
     /// the next view is recorded.
+    ///
+    /// # Durability
+    /// What leaves is in the store after a power cut.
     fn leave(&self, leaving: &Leaving, last: &LastImport, root: BorrowedFd<'_>) -> Result<()> {
+        if !leaving.is_empty() {
+            // Proposals are not synced when they are staged, and these may be older than the last second.
+            let path = self.dir.path();
+            let synced = rustix::fs::syncfs(open(path)?).map_err(std::io::Error::from);
+            synced.map_err(failed("sync the file system of", path))?;
+        }
         self.write(leaving::FILE, leaving)?;
         if !self.dir.has_working_copy() {
             leaving.carry_out(&self.dir, root)?;
