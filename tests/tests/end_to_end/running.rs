@@ -273,13 +273,9 @@ fn save(fixture: &Fixture, name: &str, content: &str, by_rename: bool) {
 }
 
 #[rstest]
-#[case::before_the_copy_in_place(
-    "cat f; echo reached; read x; echo agent >> f",
-    false,
-    Some(false)
-)]
+#[case::before_the_copy_in_place("cat f; echo reached; read x; echo agent >> f", false, None)]
 #[case::before_the_copy_by_rename("cat f; echo reached; read x; echo agent >> f", true, None)]
-#[case::unread_by_rename("echo reached; read x; echo agent >> f", true, Some(false))]
+#[case::unread_by_rename("echo reached; read x; echo agent >> f", true, None)]
 #[case::after_the_copy("echo agent >> f; echo reached; read x", false, Some(true))]
 #[case::after_the_copy_by_rename("echo agent >> f; echo reached; read x", true, Some(true))]
 #[case::replaced("sed s/one/agent/ f > t; mv t f; echo reached; read x", true, Some(true))]
@@ -287,7 +283,8 @@ fn save(fixture: &Fixture, name: &str, content: &str, by_rename: bool) {
 fn an_edit_of_the_user_is_never_lost(
     #[case] script: &str,
     #[case] by_rename: bool,
-    // Nothing where it depends on whether the command has noticed the edit.
+    // Nothing where it depends on whether the command has noticed the edit, or writes in the moment in
+    // which its view is refreshed.
     #[case] is_stale: Option<bool>,
     #[values("overlay", "copy", "without")] view: &str,
 ) {
