@@ -53,7 +53,7 @@ fn ignored_files_that_match_a_glob_are_proposed() {
     let expected = ["create dist/app.js", "create empty", "delete dist/old.js", "modify f"];
     assert_eq!(pending(&fixture.status()), expected);
     for part in [
-        "ignored, and proposed as wanted: dist/app.js, dist/old.js\n",
+        "ignored, but proposed by your globs: dist/app.js, dist/old.js\n",
         "3 ignored files (10 bytes) stay in the session; changed: .env\n",
     ] {
         assert!(ran.stderr.contains(part), "{part}{}", ran.stderr);

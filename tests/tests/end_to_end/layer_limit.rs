@@ -54,7 +54,7 @@ fn a_command_that_writes_too_much_is_stopped_and_what_it_wrote_is_kept() {
     let ran = super::layer_limit::run(&fixture, "cat f; wc -c < out/b").expect(0);
     assert_eq!(ran.stdout, b"kept\n3000000\n");
     let closed = fixture.run(["session", "close", "agent", "--yes"]).expect(0);
-    assert!(closed.stderr.contains("12.0 MB that its commands wrote are given back"), "{closed:?}");
+    assert!(closed.stderr.contains("removed what its commands wrote: 12.0 MB"), "{closed:?}");
     assert!(!fixture.state_dir().join("captures/s2").exists());
 }
 

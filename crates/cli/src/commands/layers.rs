@@ -96,9 +96,9 @@ pub(super) fn give_back(context: &Context<'_>, session: SessionId) -> Result<(),
     let is_removed = capture.remove_ended().map_err(failure_of)?;
     let held = bytes(size.bytes + size.copy_bytes);
     context.console.remark(&if is_removed {
-        format!("{held} that its commands wrote are given back")
+        format!("removed what its commands wrote: {held}")
     } else {
-        format!("{held} that its commands wrote are given back when the last of them ends")
+        format!("its commands wrote {held}, which are removed when the last of them ends")
     });
     Ok(())
 }

@@ -68,7 +68,7 @@ fn overlay(
             failure.detail
         }
         (None, made) => return Ok(made),
-        // It would be copied in vain.
+        // A copy would be of no use.
         (Some(_), Err(failure)) if is_refusal(&failure) && !needs_copy(&failure) => {
             return Ok(Err(failure));
         }

@@ -11,6 +11,9 @@ use super::staged::report_copied;
 use crate::failure::Failure;
 use crate::nearest::nearest;
 
+/// How many paths a message names.
+const NAMED_MAX: usize = 5;
+
 pub(super) fn propose_private(
     context: &Context<'_>,
     named: &[OsString],
@@ -64,10 +67,18 @@ fn not_private(
     }
     let message = format!("the commands of {id} have written no ignored file `{path}`");
     let failure = about(Failure::new(ErrorKind::NotFound, message));
-    let known = capture.private_paths().unwrap_or_default();
+    let known = match capture.private_paths() {
+        Ok(known) => known,
+        Err(error) => return failure_of(error),
+    };
     match nearest(&path.to_string(), known.iter().map(String::as_str)) {
         Some(near) => failure.advise(format!("Did you mean `{near}`?")),
-        None if known.is_empty() => failure.advise("It holds no ignored file."),
-        None => failure.advise("`greenroom run --session` shows what the session holds."),
+        None if known.is_empty() => failure.advise("The session holds no ignored file."),
+        None => {
+            let named: Vec<String> =
+                known.iter().take(NAMED_MAX).map(|path| format!("`{path}`")).collect();
+            let more = if known.len() > NAMED_MAX { " and others" } else { "" };
+            failure.advise(format!("The session holds {}{more}.", named.join(", ")))
+        }
     }
 }

@@ -231,7 +231,7 @@ fn remark_ignored(
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        console.remark(&format!("ignored, and proposed as wanted: {}{more}", named.join(", ")));
+        console.remark(&format!("ignored, but proposed by your globs: {}{more}", named.join(", ")));
     }
     Ok(())
 }

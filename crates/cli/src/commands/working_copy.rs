@@ -18,7 +18,7 @@ use crate::paths::shown;
 /// How many paths a remark names.
 const NAMED_MAX: usize = 10;
 
-/// Whether a command may run that nothing keeps from the workspace.
+/// Whether to run a command that nothing keeps from writing to the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unguarded {
     Refused,

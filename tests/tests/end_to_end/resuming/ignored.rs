@@ -102,7 +102,7 @@ fn what_a_glob_proposes_is_seen_until_it_is_rejected(#[case] glob: &str) {
     let ran = run(&fixture, "auto", seen).expect(0);
     assert_eq!(ran.stdout, b"a\nm\ntwo\nK\n", "{}", ran.stderr);
     assert_eq!(pending(&fixture.status()), proposed, "nothing is proposed twice");
-    let told = "ignored, and proposed as wanted: dist/app.js";
+    let told = "ignored, but proposed by your globs: dist/app.js";
     assert!(ran.stderr.contains(told), "a pending patch makes no tracked file: {}", ran.stderr);
     step(&fixture, "auto", "reject all");
     let script = "test ! -e dist/app.js; cat dist/old.js .env; ls dist/app.map";
