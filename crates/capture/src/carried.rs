@@ -1,7 +1,7 @@
 //! What the upper directory still holds when a view is made was made from what an earlier view has shown. So
 //! what was seen there then is taken over into what is known of the next view, and what is there now is not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 
 use crate::bases::above_in;
@@ -11,7 +11,6 @@ use crate::hidden::Hidden;
 use crate::rules::Private;
 use crate::snapshot::Snapshot;
 use crate::stat::{Kind, Stat};
-use crate::tree::Entries;
 use crate::upper_read::UpperRead;
 use crate::verdict::Above;
 
@@ -30,18 +29,16 @@ impl Earlier<'_> {
     /// paths at which something is not staged.
     pub(crate) fn carry(
         &self,
-        now: Snapshot,
+        mut now: Snapshot,
         upper: &UpperRead,
         unstaged: &BTreeSet<Box<[u8]>>,
     ) -> Result<Snapshot> {
-        let mut all: BTreeMap<Box<[u8]>, Stat> =
-            now.iter().map(|(path, stat)| (path.into(), *stat)).collect();
         let is_directory = |stat: &&Stat| stat.kind == Kind::Directory;
         for path in upper.entries.keys().chain(unstaged) {
             let before = self.seen.get(path).filter(is_directory);
             let entry = upper.entries.get(path);
             let made = entry.filter(|entry| matches!(entry.kind, EntryKind::Directory { .. }));
-            let stat = match (all.get(path).filter(is_directory), made) {
+            let stat = match (now.get(path).filter(is_directory), made) {
                 // A mode that a command has changed is not proposed, and named again.
                 (Some(now), _) if unstaged.contains(path) => {
                     before.map(|before| Stat { mode: before.mode, ..*now })
@@ -53,31 +50,24 @@ impl Earlier<'_> {
                 }
                 (None, None) => self.carried(path)?,
             };
-            match stat {
-                Some(stat) => all.insert(path.clone(), stat),
-                None => all.remove(path),
-            };
+            now.set(path, stat);
         }
         // What the user has put below what hides it was never seen.
-        let hidden = all.keys().filter(|path| is_hidden(&upper.entries, path));
-        for path in hidden.cloned().collect::<Vec<_>>() {
-            match self.carried(&path)? {
-                Some(stat) => all.insert(path, stat),
-                None => all.remove(&path),
-            };
+        let hiding = upper.entries.iter().filter(|(_, entry)| hides(entry));
+        let hidden = hiding.flat_map(|(path, _)| now.below(path)).map(|(path, _)| path.into());
+        for path in hidden.collect::<BTreeSet<Box<[u8]>>>() {
+            now.set(&path, self.carried(&path)?);
         }
-        Ok(Snapshot::new(now.begun(), all))
+        Ok(now)
     }
 
     /// What is known of private paths from now on, where `now` has the topmost ones of the workspace.
     pub(crate) fn carry_hidden(
         &self,
-        now: &Snapshot,
+        mut now: Snapshot,
         upper: &UpperRead,
         private: &mut Private<'_>,
     ) -> Result<Snapshot> {
-        let mut all: BTreeMap<Box<[u8]>, Stat> =
-            now.iter().map(|(path, stat)| (path.into(), *stat)).collect();
         for path in upper.entries.keys().chain(upper.private.keys()) {
             let was_private = self.hidden.ignored.as_ref().and_then(|ignored| ignored.get(path));
             let carried = self.carried(path)?.filter(|stat| {
@@ -86,12 +76,9 @@ impl Earlier<'_> {
                     || stat.kind != Kind::Directory
                     || private.is_private(path, stat.kind)
             });
-            match carried {
-                Some(stat) => all.insert(path.clone(), stat),
-                None => all.remove(path),
-            };
+            now.set(path, carried);
         }
-        Ok(Snapshot::new(now.begun(), all))
+        Ok(now)
     }
 
     /// What was seen at a path. It is no entry of the workspace where a directory above was moved since.
@@ -108,13 +95,11 @@ impl Earlier<'_> {
     }
 }
 
-/// Whether commands have removed or replaced a directory above a path.
-fn is_hidden(upper: &Entries, path: &[u8]) -> bool {
-    let hides = |entry: &Entry| match entry.kind {
+/// Whether nothing of the workspace shows below what a command has made.
+fn hides(entry: &Entry) -> bool {
+    match entry.kind {
         EntryKind::Directory { opaque } => opaque,
         EntryKind::Unreadable => false,
         _ => true,
-    };
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    slashes.map(|(at, _)| &path[..at]).any(|above| upper.get(above).is_some_and(hides))
+    }
 }

@@ -18,8 +18,8 @@ use crate::bytes::Bytes;
 use crate::changes::EntryKind;
 use crate::error::{Result, failed};
 use crate::rules::Private;
-use crate::snapshot::{Snapshot, below};
-use crate::stat::{Kind, Stat, Timestamp};
+use crate::snapshot::Snapshot;
+use crate::stat::{Kind, Timestamp};
 use crate::upper::read_upper;
 
 /// The file of a capture that holds [`ShownPatches`].
@@ -111,9 +111,11 @@ pub(crate) fn keep(
 }
 
 /// What a view shows of `found` in the workspace and of the layer on top of it.
-pub(crate) fn shows(layer: &Path, found: &Snapshot, private: &mut Private<'_>) -> Result<Snapshot> {
-    let mut all: BTreeMap<Box<[u8]>, Stat> =
-        found.iter().map(|(path, stat)| (path.into(), *stat)).collect();
+pub(crate) fn shows(
+    layer: &Path,
+    mut found: Snapshot,
+    private: &mut Private<'_>,
+) -> Result<Snapshot> {
     let entries = match File::open(layer) {
         Ok(layer) => read_upper(layer.as_fd(), &mut |path, kind| private.is_left_out(path, kind)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
@@ -121,20 +123,13 @@ pub(crate) fn shows(layer: &Path, found: &Snapshot, private: &mut Private<'_>) -
     };
     for (path, entry) in entries.map_err(failed("read", layer))? {
         let is_directory = matches!(entry.kind, EntryKind::Directory { .. });
-        let there = all.get(&path).map(|stat| stat.kind);
+        let there = found.get(&path).map(|stat| stat.kind);
         if is_directory && there == Some(Kind::Directory) {
             continue;
         }
-        if there == Some(Kind::Directory) {
-            let hidden = all.range::<Box<[u8]>, _>(below(&path)).map(|(path, _)| path.clone());
-            for hidden in hidden.collect::<Vec<_>>() {
-                all.remove(&hidden);
-            }
-        }
-        match entry.kind {
-            EntryKind::Whiteout => all.remove(&path),
-            _ => all.insert(path, entry.stat),
-        };
+        let is_left = (entry.kind != EntryKind::Whiteout).then_some(entry.stat);
+        found.remove_below(&path);
+        found.set(&path, is_left);
     }
-    Ok(Snapshot::new(found.begun(), all))
+    Ok(found)
 }

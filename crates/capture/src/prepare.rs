@@ -87,12 +87,12 @@ impl SessionCapture<'_> {
         let mut read = UpperRead::read(&Layer::of(&self.dir)?, &mut private, &seen)?;
         read.entries.retain(|path, _| written.has(path));
         let layer = self.dir.layer();
-        let layered = shows(&layer, &found.snapshot, &mut private)?;
+        let layered = shows(&layer, found.snapshot, &mut private)?;
         let shows = earlier.carry(layered, &read, &unstaged)?;
         found.snapshot = private.without_private(shows);
         // Nothing is known of what was ignored before, where it was not recorded then.
         if is_first || was_hidden.ignored.is_some() {
-            let ignored = earlier.carry_hidden(&ignored, &read, &mut private)?;
+            let ignored = earlier.carry_hidden(ignored, &read, &mut private)?;
             self.dir.write(hidden::IGNORED, &ignored.encode())?;
         }
         if is_first {

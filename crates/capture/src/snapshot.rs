@@ -4,9 +4,12 @@
 //! [`Evidence`](crate::Evidence). No content is kept here.
 
 mod format;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeBounds};
+
+use table::{Table, merged};
 
 pub use format::FormatError;
 
@@ -15,10 +18,13 @@ use crate::stat::{Stat, TICK_NANOS, Timestamp};
 /// The entries of a workspace as they were when a run began, by their paths below its root.
 ///
 /// Paths are bytes with `/` between the names, without one at the start or at the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     begun: Timestamp,
-    entries: BTreeMap<Box<[u8]>, Stat>,
+    /// What was walked or decoded.
+    table: Table,
+    /// What is there instead of it, at single paths; none for nothing.
+    edits: BTreeMap<Box<[u8]>, Option<Stat>>,
     /// The paths that were seen again later, each a tick after its last change.
     renewed: BTreeSet<Box<[u8]>>,
 }
@@ -26,7 +32,11 @@ pub struct Snapshot {
 impl Snapshot {
     /// Collects entries that were read at or after `begun`, by the clock of their file system.
     pub fn new(begun: Timestamp, entries: impl IntoIterator<Item = (Box<[u8]>, Stat)>) -> Self {
-        Self { begun, entries: entries.into_iter().collect(), renewed: BTreeSet::new() }
+        Self::of_table(begun, Table::new(entries.into_iter().collect()))
+    }
+
+    fn of_table(begun: Timestamp, table: Table) -> Self {
+        Self { begun, table, edits: BTreeMap::new(), renewed: BTreeSet::new() }
     }
 
     /// When the walk began: every entry was read at this time or later.
@@ -38,7 +48,10 @@ impl Snapshot {
     /// The entry at `path`, none if there was nothing or if it is ignored.
     #[must_use]
     pub fn get(&self, path: &[u8]) -> Option<&Stat> {
-        self.entries.get(path)
+        match self.edits.get(path) {
+            Some(edited) => edited.as_ref(),
+            None => self.table.get(path),
+        }
     }
 
     /// The entry at `path`, if it had last changed a tick of the clock before it was read: then
@@ -66,27 +79,40 @@ impl Snapshot {
     /// Replaces what was seen at `path` by what was there later, read a tick of the clock after it
     /// had last changed; none for nothing. [`encode`](Self::encode) does not keep that it is settled.
     pub fn renew(&mut self, path: &[u8], stat: Option<Stat>) {
-        match stat {
-            Some(stat) => self.entries.insert(path.into(), stat),
-            None => self.entries.remove(path),
-        };
+        self.set(path, stat);
         self.renewed.insert(path.into());
+    }
+
+    /// Replaces the entry at `path`; none for nothing.
+    pub(crate) fn set(&mut self, path: &[u8], stat: Option<Stat>) {
+        self.edits.insert(path.into(), stat);
+    }
+
+    /// Removes every entry below `path`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn remove_below(&mut self, path: &[u8]) {
+        let below: Vec<Box<[u8]>> = self.below(path).map(|(path, _)| path.into()).collect();
+        for path in below {
+            self.set(&path, None);
+        }
     }
 
     /// Every entry in the order of the paths' bytes.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Stat)> {
-        self.entries.iter().map(|(path, stat)| (&**path, stat))
+        let edits = self.edits.iter().map(|(path, stat)| (&**path, stat.as_ref()));
+        merged(self.table.iter(), edits)
     }
 
     /// Every entry below the directory `path`, at any depth; not the directory itself.
     pub fn below(&self, path: &[u8]) -> impl Iterator<Item = (&[u8], &Stat)> {
-        self.entries.range::<Box<[u8]>, _>(below(path)).map(|(path, stat)| (&**path, stat))
+        let edits = self.edits.range::<Box<[u8]>, _>(below(path));
+        merged(self.table.below(path), edits.map(|(path, stat)| (&**path, stat.as_ref())))
     }
 
     /// Writes all of it into bytes that [`decode`](Self::decode) reads.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        format::encode(self.begun, &self.entries)
+        format::encode(self.begun, self.iter())
     }
 
     /// Reads what [`encode`](Self::encode) wrote.
@@ -96,10 +122,18 @@ impl Snapshot {
     /// [`FormatError`] if the bytes are damaged or cut short, or if another version wrote them.
     /// Nothing is known of the workspace then, and every change of a file that exists is stale.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        let (begun, entries) = format::decode(bytes)?;
-        Ok(Self { begun, entries, renewed: BTreeSet::new() })
+        let (begun, table) = format::decode(bytes)?;
+        Ok(Self::of_table(begun, table))
     }
 }
+
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.begun == other.begun && self.renewed == other.renewed && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Snapshot {}
 
 /// The paths below a directory, at any depth, in the order of the paths' bytes.
 pub(crate) fn below(directory: &[u8]) -> impl RangeBounds<Box<[u8]>> + use<> {

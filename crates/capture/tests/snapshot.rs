@@ -1,5 +1,7 @@
 //! The snapshot of a workspace: what it holds, and that it survives being kept in a file.
 
+use std::collections::BTreeMap;
+
 use capture::{FormatError, Kind, Snapshot, Stat, Timestamp};
 use proptest::prelude::*;
 
@@ -19,14 +21,14 @@ prop_compose! {
     }
 }
 
+fn paths() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(prop::sample::select(b"ab/\xff\n ".to_vec()), 1..12)
+}
+
 prop_compose! {
     fn snapshots()(
         begun in timestamps(),
-        entries in prop::collection::btree_map(
-            prop::collection::vec(prop::sample::select(b"ab/\xff\n ".to_vec()), 1..12),
-            stats(),
-            0..20,
-        ),
+        entries in prop::collection::btree_map(paths(), stats(), 0..20),
     ) -> Snapshot {
         Snapshot::new(begun, entries.into_iter().map(|(path, stat)| (path.into(), stat)))
     }
@@ -36,6 +38,36 @@ proptest! {
     #[test]
     fn what_is_written_is_read(seen in snapshots()) {
         prop_assert_eq!(Snapshot::decode(&seen.encode()), Ok(seen));
+    }
+
+    #[test]
+    fn what_is_renewed_takes_the_place_of_what_was_seen(
+        entries in prop::collection::vec((paths(), stats()), 0..20),
+        renewed in prop::collection::vec((paths(), prop::option::of(stats())), 0..20),
+        directory in paths(),
+    ) {
+        let boxed = entries.iter().map(|(path, stat)| (path.as_slice().into(), *stat));
+        let mut seen = Snapshot::new(Timestamp::default(), boxed);
+        let mut model: BTreeMap<Vec<u8>, Stat> = entries.iter().cloned().collect();
+        for (path, stat) in &renewed {
+            seen.renew(path, *stat);
+            match stat {
+                Some(stat) => model.insert(path.clone(), *stat),
+                None => model.remove(path),
+            };
+        }
+        let owned = |(path, stat): (&[u8], &Stat)| (path.to_vec(), *stat);
+        prop_assert_eq!(seen.iter().map(owned).collect::<Vec<_>>(), Vec::from_iter(model.clone()));
+        for (path, _) in &renewed {
+            prop_assert_eq!(seen.get(path), model.get(path));
+        }
+        let prefix = [&*directory, b"/"].concat();
+        let mut below = model.into_iter().collect::<Vec<_>>();
+        below.retain(|(path, _)| path.starts_with(&prefix));
+        prop_assert_eq!(seen.below(&directory).map(owned).collect::<Vec<_>>(), below);
+        let again = Snapshot::decode(&seen.encode());
+        let again = again.map(|again| again.iter().map(owned).collect::<Vec<_>>());
+        prop_assert_eq!(again, Ok(seen.iter().map(owned).collect::<Vec<_>>()));
     }
 
     #[test]

@@ -4,10 +4,9 @@
 //! start, the number of entries, and for each entry how many bytes of its path are those of the
 //! one before, the rest of the path, and its stat. The BLAKE3 digest of all of it ends the file.
 
-use std::collections::BTreeMap;
-
 use thiserror::Error;
 
+use super::table::Table;
 use crate::stat::{Kind, Stat, Timestamp};
 
 const MAGIC: &[u8; 8] = b"GRNSNAP\0";
@@ -30,9 +29,14 @@ pub enum FormatError {
 }
 
 /// When the walk began, and what it read.
-pub(super) type Contents = (Timestamp, BTreeMap<Box<[u8]>, Stat>);
+pub(super) type Contents = (Timestamp, Table);
 
-pub(super) fn encode(begun: Timestamp, entries: &BTreeMap<Box<[u8]>, Stat>) -> Vec<u8> {
+/// The entries are in the order of their paths.
+pub(super) fn encode<'e>(
+    begun: Timestamp,
+    entries: impl Iterator<Item = (&'e [u8], &'e Stat)>,
+) -> Vec<u8> {
+    let entries: Vec<_> = entries.collect();
     let mut bytes = Vec::with_capacity(64 * entries.len() + 64);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -85,7 +89,7 @@ fn read_body(mut bytes: &[u8]) -> Option<Contents> {
     let from = &mut bytes;
     let begun = take_time(from)?;
     let count = take(from)?;
-    let mut entries = BTreeMap::new();
+    let mut table = Table::default();
     let mut path = Vec::new();
     for _ in 0..count {
         let shared = usize::try_from(take(from)?).ok().filter(|shared| *shared <= path.len())?;
@@ -108,9 +112,9 @@ fn read_body(mut bytes: &[u8]) -> Option<Contents> {
             changed: take_time(from)?,
             born: if tag & 4 == 0 { None } else { Some(take_time(from)?) },
         };
-        entries.insert(path.clone().into_boxed_slice(), stat);
+        table.push(&path, stat)?;
     }
-    from.is_empty().then_some((begun, entries))
+    from.is_empty().then_some((begun, table))
 }
 
 fn put(bytes: &mut Vec<u8>, mut number: u64) {
