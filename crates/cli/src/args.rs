@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use staging_core::{ApplyId, Digest, PatchId, Selector, Signature, Timestamp};
+use staging_core::{ApplyId, Digest, PatchId, Signature, Timestamp};
 
 use crate::examples;
+use crate::selection_args::{SelectionArgs, SelectionWords};
 
 /// Holds the file changes of AI agents until you approve them.
 ///
@@ -75,17 +76,12 @@ pub(crate) enum Command {
     Status,
     /// Print what is pending as a git-style patch
     #[command(after_help = examples::DIFF)]
-    Diff {
-        /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
-        ids: Vec<Selector>,
-        /// Print how many lines each file gains and loses instead
-        #[arg(long)]
-        stat: bool,
-    },
-    /// Show one patch in full
+    Diff(Diff),
+    /// Show patches in full; a patch that is named by its id in any state
+    #[command(after_help = examples::SHOW)]
     Show {
-        /// The patch, like p1
-        id: staging_core::PatchId,
+        #[command(flatten)]
+        selection: SelectionArgs,
     },
     /// Print a file as a session sees it, with its pending patches
     #[command(after_help = examples::CAT)]
@@ -97,13 +93,13 @@ pub(crate) enum Command {
         session: String,
     },
     /// Apply patches to the workspace: all of them or none
-    #[command(after_help = examples::APPLY)]
+    #[command(visible_alias = "approve", after_help = examples::APPLY)]
     Apply(Apply),
     /// Reject patches, and dismiss stale and expired ones; the disk stays as it is
-    #[command(after_help = examples::DISCARD)]
+    #[command(visible_alias = "reject", after_help = examples::DISCARD)]
     Discard {
-        /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
-        ids: Vec<Selector>,
+        #[command(flatten)]
+        selection: SelectionArgs,
         /// The reason, which the agent is shown
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
@@ -154,9 +150,8 @@ pub(crate) enum Command {
     /// Propose stale, expired or rejected patches again, merged with the current files
     #[command(after_help = examples::REFRESH)]
     Refresh {
-        /// Patches (p1), or sessions (s1, or a label) for their stale and expired patches
-        /// [default: everything stale or expired]
-        ids: Vec<Selector>,
+        #[command(flatten)]
+        selection: SelectionArgs,
     },
     /// Print the events of every process as they happen, and find stale patches at once
     #[command(after_help = examples::WATCH)]
@@ -228,8 +223,8 @@ pub(crate) enum ViewKind {
 
 #[derive(Debug, Args)]
 pub(crate) struct Exec {
-    /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
-    pub(crate) ids: Vec<Selector>,
+    #[command(flatten)]
+    pub(crate) selection: SelectionWords,
     /// Use the rest of a set when some of its patches are stale or expired
     #[arg(long)]
     pub(crate) rest: bool,
@@ -406,9 +401,18 @@ pub(crate) struct ProposeCopy {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    /// Print how many lines each file gains and loses instead
+    #[arg(long)]
+    pub(crate) stat: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// Patches (p1) or sessions (s1, or a label) [default: everything pending]
-    pub(crate) ids: Vec<Selector>,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
     /// The signature that was reviewed, or its first 8 digits or more; refused when it is not
     /// the set's
     #[arg(long, value_name = "SIGNATURE", value_parser = signature)]

@@ -29,7 +29,14 @@ pub(crate) const DIFF: &str = "\
 Examples:
   greenroom diff              everything that is pending
   greenroom diff p3 p4        two patches
-  greenroom diff agent-1      all patches of a session";
+  greenroom diff agent-1      all patches of a session
+  greenroom diff src/ '*.toml' --except src/gen/
+                              files of every session, but for some";
+
+pub(crate) const SHOW: &str = "\
+Examples:
+  greenroom show p3           also when it was decided
+  greenroom show src/main.rs";
 
 pub(crate) const CAT: &str = "\
 Example:
@@ -38,14 +45,15 @@ Example:
 pub(crate) const APPLY: &str = "\
 Examples:
   greenroom apply             shows everything that is pending, and asks
-  greenroom apply p3 p4       the same with two patches
+  greenroom apply p3 src/     the same with a patch and the files of a directory
+  greenroom apply --except p5
   greenroom apply agent-1 --expect 1eb33ebc
                               applies what was reviewed under this signature";
 
 pub(crate) const DISCARD: &str = "\
 Examples:
   greenroom discard p3 --reason 'use tabs'
-  greenroom discard agent-1";
+  greenroom discard agent-1 docs/";
 
 pub(crate) const UNDO: &str = "\
 Examples:
@@ -55,7 +63,7 @@ Examples:
 pub(crate) const REFRESH: &str = "\
 Examples:
   greenroom refresh           everything that is stale or expired
-  greenroom refresh p3";
+  greenroom refresh p3 src/";
 
 pub(crate) const WATCH: &str = "\
 Examples:
@@ -77,13 +85,13 @@ mod tests {
 
     #[test]
     fn every_example_is_a_command() {
-        let texts = [PROPOSE, DIFF, CAT, APPLY, DISCARD, UNDO, REFRESH, WATCH, INIT];
+        let texts = [PROPOSE, DIFF, SHOW, CAT, APPLY, DISCARD, UNDO, REFRESH, WATCH, INIT];
         let lines: Vec<&str> = texts
             .iter()
             .flat_map(|text| text.lines())
             .filter_map(|line| line.strip_prefix("  greenroom "))
             .collect();
-        assert_eq!(lines.len(), 23);
+        assert_eq!(lines.len(), 27);
         for line in lines {
             // What it does stands behind the command; a shell reads the rest.
             let command = line.split("  ").next().unwrap_or_default();

@@ -149,7 +149,7 @@ impl Failure {
         if matches!(command, Command::Propose(_)) {
             return Some("Read the file again and propose the change again.".to_owned());
         }
-        if self.patches.is_empty() || !matches!(command, Command::Apply(_) | Command::Diff { .. }) {
+        if self.patches.is_empty() || !matches!(command, Command::Apply(_) | Command::Diff(_)) {
             return None;
         }
         let ids = names_of(&self.patches);

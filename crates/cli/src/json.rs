@@ -107,6 +107,12 @@ pub(crate) struct ShownView<'a> {
     pub(crate) text: Option<String>,
 }
 
+/// What `show` shows of a selection that is not one patch.
+#[derive(Serialize)]
+pub(crate) struct SeveralShownView<'a> {
+    pub(crate) shown: Vec<ShownView<'a>>,
+}
+
 /// The result of `apply`.
 #[derive(Serialize)]
 pub(crate) struct AppliedView<'a> {

@@ -169,6 +169,15 @@ impl Location {
     /// parents. Symlinks below the root are left to the core, which opens every
     /// path beneath it.
     pub(crate) fn file(&self, argument: &OsStr) -> Result<RelPath, Failure> {
+        self.below(argument)?.ok_or_else(|| {
+            let argument = shown(argument);
+            Failure::refused(format!("`{argument}` is the workspace itself: name a file below it"))
+                .about(argument)
+        })
+    }
+
+    /// The same; none for the workspace itself.
+    pub(crate) fn below(&self, argument: &OsStr) -> Result<Option<RelPath>, Failure> {
         let about = |failure: Failure| failure.about(shown(argument));
         if argument.is_empty() {
             return Err(Failure::usage("the path is empty: name a file below the workspace"));
@@ -180,13 +189,24 @@ impl Location {
                 shown(&self.root),
             )))
         })?;
-        RelPath::from_path(&below).map_err(|error| match error {
-            PathError::Empty => about(Failure::refused(format!(
-                "`{}` is the workspace itself: name a file below it",
-                shown(argument)
-            ))),
-            error => about(Failure::refused(error.to_string())),
-        })
+        match RelPath::from_path(&below) {
+            Ok(path) => Ok(Some(path)),
+            Err(PathError::Empty) => Ok(None),
+            Err(error) => Err(about(Failure::refused(error.to_string()))),
+        }
+    }
+
+    /// A path of the workspace as it is typed in the current directory.
+    pub(crate) fn typed(&self, path: &RelPath) -> String {
+        let path = self.root.join(path.to_path_buf());
+        if !self.current.starts_with(&self.root) {
+            return shown(path);
+        }
+        let up = self.current.ancestors().position(|above| path.starts_with(above)).unwrap_or(0);
+        let above = self.current.ancestors().nth(up).unwrap_or(&self.root);
+        let mut typed: PathBuf = std::iter::repeat_n("..", up).collect();
+        typed.push(path.strip_prefix(above).unwrap_or(&path));
+        if typed.as_os_str().is_empty() { ".".to_owned() } else { shown(typed) }
     }
 
     /// The folder that relative arguments begin in; none for the workspace's root.
@@ -351,6 +371,20 @@ mod tests {
     fn an_argument_names_a_file_below_the_root(#[case] argument: &str, #[case] expected: &str) {
         let file = location().file(OsStr::new(argument)).expect("lies below the root");
         assert_eq!(file.to_string(), expected);
+    }
+
+    #[rstest]
+    #[case("src/a.rs", "a.rs")]
+    #[case("src/deep/a.rs", "deep/a.rs")]
+    #[case("a.rs", "../a.rs")]
+    #[case("docs/a.md", "../docs/a.md")]
+    #[case("src", ".")]
+    fn a_path_is_typed_from_the_current_directory(#[case] path: &str, #[case] expected: &str) {
+        let path = path.parse().expect("a path");
+        let typed = location().typed(&path);
+        assert_eq!(typed, expected);
+        let read = location().below(OsStr::new(&typed)).expect("it lies below the root");
+        assert_eq!(read, Some(path));
     }
 
     #[cfg(unix)]

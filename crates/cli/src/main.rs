@@ -28,9 +28,12 @@ mod plugin_host;
 mod private_commits;
 mod recovery;
 mod root;
+mod selection;
+mod selection_args;
 mod settings;
 mod trials;
 mod user_dirs;
+mod words;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -56,7 +59,7 @@ fn main() -> ExitCode {
     fail_at_the_file_size_limit();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return explain(&error),
+        Err(error) => return explain(words::with_right_command(error)),
     };
     logging::start(arguments.global.verbose);
     if let Command::Hook(hook) = &arguments.command {
@@ -105,7 +108,7 @@ fn report(failure: &Failure, console: &Console, command: Option<&Command>) -> Ex
 }
 
 /// Help and version, or what is wrong with the command line.
-fn explain(error: &clap::Error) -> ExitCode {
+fn explain(error: clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
         let text = error.to_string();
         let message = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ");

@@ -128,7 +128,7 @@ pub struct ReadThrough {
 /// Asks for the diff of pending patches.
 #[derive(Clone, Debug, Default)]
 pub struct ShowDiff {
-    /// The patches and sessions; empty for everything pending.
+    /// The selection; empty for everything pending.
     pub ids: Vec<Selector>,
     /// How the diff is written.
     pub options: DiffOptions,
@@ -166,7 +166,7 @@ pub struct ApplyPatch {
 /// Applies patches together, all or none.
 #[derive(Clone, Debug, Default)]
 pub struct ApplyChangeSet {
-    /// The patches and sessions; empty for everything pending in this session.
+    /// The selection; empty for everything pending in this session.
     pub ids: Vec<Selector>,
     /// The signature that was approved, which is the set's.
     pub expect: Option<Signature>,
@@ -206,14 +206,14 @@ pub struct RedoApply {
 /// Proposes stale, expired or rejected patches again, merged with what their files hold now.
 #[derive(Clone, Debug, Default)]
 pub struct RefreshPatches {
-    /// The patches and sessions; empty for everything stale or expired.
+    /// The selection; empty for everything stale or expired.
     pub ids: Vec<Selector>,
 }
 
 /// Rejects pending patches, and dismisses stale and expired ones.
 #[derive(Clone, Debug, Default)]
 pub struct DiscardPatch {
-    /// The patches and sessions; empty for everything pending.
+    /// The selection; empty for everything pending.
     pub ids: Vec<Selector>,
     /// The reason, which the agent is shown.
     pub reason_text: Option<String>,

@@ -12,8 +12,8 @@ use actix::prelude::*;
 use orchestrator_adapter::{
     ActorError, ApplyChangeSet, ApplyPatch, AskApply, CloseSession, DiscardPatch, EventDelivery,
     ListSessions, OpenSession, OpenedSession, PatchRequest, Proposal, ProposePatch, ReadThrough,
-    Registry, RelPath, SafeDelete, SafeEdit, SafeRename, SafeSetMode, SafeWrite, SessionActor,
-    ShowDiff, Shutdown, Staging, Subscribe,
+    Registry, RelPath, SafeDelete, SafeEdit, SafeRename, SafeSetMode, SafeWrite, Selector,
+    SessionActor, ShowDiff, Shutdown, Staging, Subscribe,
 };
 use staging_core::{DiffStagingLayer, DiskOwner, ErrorKind, Event, Patch, StagingOptions};
 use tempfile::TempDir;
@@ -245,6 +245,31 @@ fn rejecting_and_closing_are_answered_with_what_ended() {
             assert_ne!(again.session.id, opened.session.id);
             let listed = registry.send(ListSessions).await.expect("it runs").expect("listed");
             assert_eq!(listed.len(), 2);
+        },
+    );
+}
+
+#[test]
+fn an_exception_is_left_out_of_the_session_that_is_asked() {
+    run(
+        |_| {},
+        async |world, registry| {
+            let (one, two) =
+                (open(&registry, "one").await.actor, open(&registry, "two").await.actor);
+            staged(&one, "a", "1").await;
+            staged(&one, "b", "2").await;
+            staged(&two, "c", "3").await;
+            let ids = vec![Selector::Path(path("a")).except()];
+            let shown = one.send(ShowDiff { ids: ids.clone(), ..Default::default() }).await;
+            let shown = shown.expect("it runs").expect("shown").patches;
+            assert_eq!(shown.iter().map(|patch| &patch.path).collect::<Vec<_>>(), [&path("b")]);
+            let request = ApplyChangeSet { ids, ..Default::default() };
+            one.send(request).await.expect("it runs").expect("applied");
+            assert_eq!((world.disk("a"), world.disk("b").as_deref()), (None, Some("2")));
+            let ids = vec![Selector::Path(path("c"))];
+            let request = ApplyChangeSet { ids, ..Default::default() };
+            one.send(request).await.expect("it runs").expect("a path is every session's");
+            assert_eq!(world.disk("c").as_deref(), Some("3"));
         },
     );
 }

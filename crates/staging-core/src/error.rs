@@ -113,6 +113,15 @@ pub enum StagingError {
     /// The request selects no pending patch.
     #[error("nothing is pending")]
     NothingPending,
+    /// No patch waits at a path that a selection names.
+    #[error("nothing is pending at `{path}`")]
+    NothingAt {
+        /// The path.
+        path: RelPath,
+    },
+    /// The exceptions of a selection leave nothing of it.
+    #[error("the exceptions leave nothing of what is selected")]
+    NothingLeft,
     /// The apply cannot be undone, whatever the files hold.
     #[error("{apply} cannot be undone: {reason}")]
     NotUndoable {
@@ -597,7 +606,8 @@ impl StagingError {
             Self::SessionNotFound { .. } | Self::NothingPending => kind(Kind::NotFound),
             Self::NothingToUndo | Self::NothingToRedo => kind(Kind::NotFound),
             Self::PatchNotFound { patch } => (Kind::NotFound, None, vec![*patch]),
-            Self::NoSuchFile { path } => file(Kind::NotFound, path),
+            Self::NothingLeft => kind(Kind::NotFound),
+            Self::NoSuchFile { path } | Self::NothingAt { path } => file(Kind::NotFound, path),
             Self::NoMatch { path, .. } | Self::PatchMisfit { path, .. } => {
                 file(Kind::NoMatch, path)
             }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use atomic_fs::RelPath;
+
 use crate::approval::Approval;
 use crate::error::StagingError;
 use crate::event::ClientApproval;
@@ -12,15 +14,41 @@ use crate::report::{Contested, InDoubtApply};
 use crate::session::Session;
 use crate::signature::Signature;
 
-/// Selects pending patches by patch or by session.
+/// Selects patches that wait for a decision: by patch, by session, or by path.
+///
+/// A list of selectors selects what any of them selects, without what its exceptions select. A list
+/// of nothing but exceptions, and an empty one, selects everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// One patch.
     Patch(PatchId),
-    /// Everything pending in a session.
+    /// Everything in a session.
     Session(SessionId),
-    /// Everything pending in the session of this label.
+    /// Everything in the session of this label.
     Label(String),
+    /// The patches of every session that change this file, or a file below this directory. A rename
+    /// is found by either of its names.
+    Path(RelPath),
+    /// Leaves out what this selects, whatever else selects it; of stale and expired patches too,
+    /// which a set does not lack then.
+    Except(Box<Selector>),
+}
+
+impl Selector {
+    /// An exception.
+    pub fn except(self) -> Self {
+        Self::Except(Box::new(self))
+    }
+
+    /// Whether it is an exception.
+    pub fn is_exception(&self) -> bool {
+        matches!(self, Self::Except(_))
+    }
+
+    /// Whether these select everything, but for exceptions.
+    pub fn are_everything(selectors: &[Self]) -> bool {
+        selectors.iter().all(Self::is_exception)
+    }
 }
 
 impl FromStr for Selector {
@@ -41,6 +69,8 @@ impl std::fmt::Display for Selector {
             Self::Patch(id) => id.fmt(f),
             Self::Session(id) => id.fmt(f),
             Self::Label(label) => f.write_str(label),
+            Self::Path(path) => path.fmt(f),
+            Self::Except(selector) => write!(f, "except {selector}"),
         }
     }
 }
@@ -132,7 +162,7 @@ impl Default for DiffOptions {
 /// A request to apply patches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApplyRequest {
-    /// The patches; everything pending when empty.
+    /// The selection; everything pending when empty.
     pub ids: Vec<Selector>,
     /// The signature that was approved; the apply is refused when the set has another one.
     pub expect: Option<Signature>,

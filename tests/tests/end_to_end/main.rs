@@ -45,6 +45,7 @@ mod running_in_a_copy;
 mod running_in_git;
 #[cfg(target_os = "linux")]
 mod running_without_a_view;
+mod selecting;
 mod signatures;
 mod stale;
 

@@ -14,8 +14,9 @@ use crate::json::AppliedView;
 use crate::trials::Trials;
 
 pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Failure> {
+    let ids = context.resolve(&arguments.selection)?;
     let mut request = ApplyRequest {
-        ids: arguments.ids.clone(),
+        ids: ids.clone(),
         confirm_full_replace: arguments.confirm_full_replace,
         dry_run: arguments.dry_run,
         rest: arguments.rest,
@@ -54,7 +55,7 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
     context.warn_unreported(print(context, &report, request.dry_run), "the change set is applied");
     tidy(context, &report.warnings, report.kept);
     if shown.is_some()
-        && let Ok(left) = context.layer.select(&arguments.ids)
+        && let Ok(left) = context.layer.select(&ids)
         && !left.patches.is_empty()
     {
         let left = count(

@@ -1,10 +1,12 @@
 //! A command's surroundings, and what several commands report of patches.
 
-use staging_core::{DiscardReason, DiskOwner, Patch};
+use staging_core::{DiscardReason, DiskOwner, Patch, Selector};
 
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
+use crate::selection::resolve;
+use crate::selection_args::SelectionArgs;
 
 /// A command's surroundings.
 pub(super) struct Context<'a> {
@@ -14,6 +16,11 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The selectors that the words of a selection mean.
+    pub(super) fn resolve(&self, selection: &SelectionArgs) -> Result<Vec<Selector>, Failure> {
+        resolve(selection, &self.layer, &self.location)
+    }
+
     /// Warns that a change was made whose report cannot be written.
     pub(super) fn warn_unreported(&self, printed: Result<(), Failure>, done: &str) {
         match printed {

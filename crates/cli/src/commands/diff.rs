@@ -2,17 +2,19 @@
 
 use std::collections::HashSet;
 
-use staging_core::{DiffOptions, Patch, PatchId, Selector, StagingError, set_signature};
+use staging_core::{DiffOptions, Patch, PatchId, StagingError, set_signature};
 
 use super::context::{Context, remark_stale};
 use super::text::count;
+use crate::args::Diff;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, SelectionView};
 
-pub(super) fn diff(context: &Context<'_>, ids: &[Selector], stat: bool) -> Result<(), Failure> {
+pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failure> {
     let console = context.console;
-    let selection = context.layer.select(ids)?;
+    let ids = context.resolve(&arguments.selection)?;
+    let selection = context.layer.select(&ids)?;
     let patches = &selection.patches;
     if patches.is_empty() && !selection.stale.is_empty() && !ids.is_empty() {
         return Err(StagingError::Stale { patches: selection.stale }.into());
@@ -24,7 +26,7 @@ pub(super) fn diff(context: &Context<'_>, ids: &[Selector], stat: bool) -> Resul
             lapsed: json::patches(&selection.lapsed),
             text: text_of(context, patches)?,
         })?;
-    } else if stat {
+    } else if arguments.stat {
         console.diff(|out| context.layer.write_stat(patches, out))?;
     } else {
         console.diff(|out| context.layer.write_diff(patches, &DiffOptions::default(), out))?;

@@ -8,18 +8,20 @@ use super::text::{count, line, lines};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, DiscardedView};
+use crate::selection_args::SelectionArgs;
 
 pub(super) fn discard(
     context: &Context<'_>,
-    ids: &[Selector],
+    selection: &SelectionArgs,
     reason: Option<&str>,
     yes: bool,
 ) -> Result<(), Failure> {
-    let discarded = if ids.is_empty() && !yes {
-        let shown = confirm_all(context)?;
+    let ids = context.resolve(selection)?;
+    let discarded = if Selector::are_everything(&ids) && !yes {
+        let shown = confirm_all(context, &ids)?;
         if shown.is_empty() { Vec::new() } else { context.layer.discard(&shown, reason)? }
     } else {
-        context.layer.discard(ids, reason)?
+        context.layer.discard(&ids, reason)?
     };
     context
         .warn_unreported(print_discarded(context.console, &discarded), "the patches are discarded");
@@ -42,13 +44,13 @@ pub(super) fn print_discarded(console: &Console, discarded: &[Patch]) -> Result<
     console.report(&lines)
 }
 
-/// Everything pending, named one by one so that nothing unseen is discarded.
-fn confirm_all(context: &Context<'_>) -> Result<Vec<Selector>, Failure> {
+/// Everything pending but for exceptions, named one by one so that nothing unseen is discarded.
+fn confirm_all(context: &Context<'_>, ids: &[Selector]) -> Result<Vec<Selector>, Failure> {
     if !context.console.can_ask {
         return Err(missing("discarding everything pending needs confirmation")
-            .advise("Name patches or sessions, or pass --yes."));
+            .advise("Name what to discard, or pass --yes."));
     }
-    let selection = context.layer.select(&[])?;
+    let selection = context.layer.select(ids)?;
     let patches: Vec<Patch> = selection.patches.into_iter().chain(selection.lapsed).collect();
     if patches.is_empty() {
         return Ok(Vec::new());

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use capture::{CaptureError, Exit, Plan, Trial, View};
-use staging_core::{ApplyRequest, CaptureDir, DiskOwner, ErrorKind, Selection, Timestamp};
+use staging_core::{
+    ApplyRequest, CaptureDir, DiskOwner, ErrorKind, Selection, Selector, Timestamp,
+};
 
 use super::confine::{confine, remark_scopes};
 use super::ignored::{general_rules, tracked};
@@ -18,6 +20,7 @@ use crate::args::{Exec, Global};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
+use crate::selection::resolve_words;
 use crate::trials::{TrialResult, Trials};
 
 /// How many dropped paths are named.
@@ -36,7 +39,8 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
     let options = settings.options;
     let owner = DiskOwner::open(options)?;
     super::import_first(&owner, console, false);
-    let selection = check(&owner, exec)?;
+    let ids = resolve_words(&exec.selection, &owner, &location)?;
+    let selection = check(&owner, &ids, exec.rest)?;
     let (general, tracked) = (general_rules(&location.root), tracked(console, &location.root));
     let waiting = || console.remark("waiting for another `exec` of this workspace");
     let trial = Trial::prepare(&owner, &selection.patches, general, tracked, waiting);
@@ -119,16 +123,16 @@ impl Copies for Trial<'_> {
 }
 
 /// The patches to apply, which have to be a set that could be applied.
-fn check(owner: &DiskOwner, exec: &Exec) -> Result<Selection, Failure> {
+fn check(owner: &DiskOwner, ids: &[Selector], rest: bool) -> Result<Selection, Failure> {
     let request = ApplyRequest {
-        ids: exec.ids.clone(),
-        rest: exec.rest,
+        ids: ids.to_vec(),
+        rest,
         // Its diff does not matter to a command.
         confirm_full_replace: true,
         dry_run: true,
         ..ApplyRequest::default()
     };
-    let checked = owner.apply(&request).and_then(|_| owner.select(&exec.ids));
+    let checked = owner.apply(&request).and_then(|_| owner.select(ids));
     checked.map_err(|error| {
         let failure = Failure::from(error);
         match failure.kind {

@@ -206,12 +206,12 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
     match command {
         Command::Propose(propose) => propose::propose(context, propose),
         Command::Status => status::status(context),
-        Command::Diff { ids, stat } => diff::diff(context, ids, *stat),
-        Command::Show { id } => show::show(context, *id),
+        Command::Diff(diff) => diff::diff(context, diff),
+        Command::Show { selection } => show::show(context, selection),
         Command::Cat { path, session } => cat::cat(context, path, session),
         Command::Apply(apply) => apply::apply(context, apply),
-        Command::Discard { ids, reason, yes } => {
-            discard::discard(context, ids, reason.as_deref(), *yes)
+        Command::Discard { selection, reason, yes } => {
+            discard::discard(context, selection, reason.as_deref(), *yes)
         }
         Command::Undo { apply, yes } => undo::undo(context, *apply, *yes),
         Command::Redo { apply, expect, yes } => redo::redo(context, *apply, expect.as_ref(), *yes),
@@ -224,7 +224,7 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         Command::Session(Session::Commits(arguments)) => commits::commits(context, arguments),
         Command::Recover(recover) => recover::recover(context, recover.acknowledge),
         Command::Plugin(_) => Ok(()),
-        Command::Refresh { ids } => refresh::refresh(context, ids),
+        Command::Refresh { selection } => refresh::refresh(context, selection),
         Command::Gc { .. } => gc::gc(context),
         Command::Watch { since } => watch::watch(context, *since),
         // They need no layer, or open one of their own.

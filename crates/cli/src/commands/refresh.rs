@@ -5,9 +5,11 @@ use staging_core::Selector;
 use super::context::Context;
 use super::staged::report_staged;
 use crate::failure::Failure;
+use crate::selection_args::SelectionArgs;
 
-pub(super) fn refresh(context: &Context<'_>, ids: &[Selector]) -> Result<(), Failure> {
-    let proposed = context.layer.refresh_all(ids)?;
+pub(super) fn refresh(context: &Context<'_>, selection: &SelectionArgs) -> Result<(), Failure> {
+    let ids = context.resolve(selection)?;
+    let proposed = context.layer.refresh_all(&ids)?;
     let staged = proposed.iter().find_map(|one| one.patch.iter().chain(&one.also_changed).next());
     let session = match (staged, ids.first()) {
         (Some(patch), _) => Some(patch.session),

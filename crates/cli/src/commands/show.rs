@@ -1,44 +1,115 @@
-//! `show`: one patch in full.
+//! `show`: patches in full.
 
 use std::fmt::Write as _;
 use std::slice;
 
-use staging_core::{ApplyOutcome, DiffOptions, Patch, PatchApply, PatchId, PatchState, Selector};
+use staging_core::{
+    ApplyOutcome, DiffOptions, Patch, PatchApply, PatchId, PatchState, Selector, StagingError,
+};
 
 use super::context::Context;
 use super::diff::text_of;
 use super::text::line;
+use crate::console::Console;
 use crate::failure::Failure;
-use crate::json::{PatchView, ShownView};
+use crate::json::{PatchView, SeveralShownView, ShownView};
+use crate::selection_args::SelectionArgs;
 
-pub(super) fn show(context: &Context<'_>, id: PatchId) -> Result<(), Failure> {
-    if context.layer.patch(id)?.state == PatchState::Pending {
-        // Looks at the file, so that a stale patch is not shown as pending.
-        context.layer.select(slice::from_ref(&Selector::Patch(id)))?;
-    }
-    let patch = context.layer.patch(id)?;
-    let applies = context.layer.applies_of(id)?;
-    let is_kept = patch.content_kept;
+/// A patch, and the applies that it was in.
+struct Shown {
+    patch: Patch,
+    applies: Vec<PatchApply>,
+}
+
+pub(super) fn show(context: &Context<'_>, selection: &SelectionArgs) -> Result<(), Failure> {
+    let ids = context.resolve(selection)?;
+    let only = if let [Selector::Patch(id)] = ids.as_slice() { Some(*id) } else { None };
+    let patches = match only_patches(&ids) {
+        Some(named) => {
+            named.iter().map(|id| in_any_state(context, *id)).collect::<Result<_, _>>()?
+        }
+        None => waiting(context, &ids)?,
+    };
+    let shown = patches.into_iter().map(|patch| {
+        Ok::<_, StagingError>(Shown { applies: context.layer.applies_of(patch.id)?, patch })
+    });
+    let shown = shown.collect::<Result<Vec<Shown>, _>>()?;
     if context.console.json {
-        let text = if is_kept { text_of(context, slice::from_ref(&patch))? } else { None };
-        return context.console.object(ShownView {
+        return print_json(context, only, &shown);
+    }
+    if shown.is_empty() {
+        context.console.remark("nothing is pending");
+    }
+    for (at, Shown { patch, applies }) in shown.iter().enumerate() {
+        let space = if at == 0 { "" } else { "\n" };
+        context.console.text(&(space.to_owned() + &patch_text(patch, applies)))?;
+        if patch.content_kept {
+            let patches = slice::from_ref(patch);
+            let options = DiffOptions::default();
+            context.console.diff(|out| context.layer.write_diff(patches, &options, out))?;
+        }
+    }
+    Ok(())
+}
+
+/// The same where nothing is.
+pub(super) fn print_none(console: &Console) -> Result<(), Failure> {
+    if console.json { console.object(SeveralShownView { shown: Vec::new() }) } else { Ok(()) }
+}
+
+fn print_json(
+    context: &Context<'_>,
+    only: Option<PatchId>,
+    shown: &[Shown],
+) -> Result<(), Failure> {
+    let views = shown.iter().map(|Shown { patch, applies }| {
+        let text =
+            if patch.content_kept { text_of(context, slice::from_ref(patch))? } else { None };
+        Ok::<_, Failure>(ShownView {
             session: patch.session,
-            patch: PatchView::from(&patch),
+            patch: PatchView::from(patch),
             remarks: &patch.diff.remarks,
             reason_text: patch.reason_text.as_deref(),
             created_at: patch.created_at,
             updated_at: patch.updated_at,
             apply: patch.apply,
-            applies: &applies,
+            applies,
             text,
-        });
+        })
+    });
+    let mut views = views.collect::<Result<Vec<_>, _>>()?;
+    match (only, views.pop()) {
+        (Some(_), Some(only)) => context.console.object(only),
+        (_, last) => {
+            views.extend(last);
+            context.console.object(SeveralShownView { shown: views })
+        }
     }
-    context.console.text(&patch_text(&patch, &applies))?;
-    if !is_kept {
-        return Ok(());
+}
+
+/// The patches, where nothing but patches is named.
+fn only_patches(ids: &[Selector]) -> Option<Vec<PatchId>> {
+    let patch = |id: &Selector| if let Selector::Patch(id) = id { Some(*id) } else { None };
+    ids.iter().map(patch).collect::<Option<Vec<_>>>().filter(|ids| !ids.is_empty())
+}
+
+fn in_any_state(context: &Context<'_>, id: PatchId) -> Result<Patch, Failure> {
+    if context.layer.patch(id)?.state == PatchState::Pending {
+        // Looks at the file, so that a stale patch is not shown as pending.
+        context.layer.select(&[Selector::Patch(id)])?;
     }
-    let patches = slice::from_ref(&patch);
-    context.console.diff(|out| context.layer.write_diff(patches, &DiffOptions::default(), out))
+    Ok(context.layer.patch(id)?)
+}
+
+/// What is selected of what waits for a decision, by path.
+fn waiting(context: &Context<'_>, ids: &[Selector]) -> Result<Vec<Patch>, Failure> {
+    let selection = context.layer.select(ids)?;
+    let mut patches = selection.patches;
+    patches.extend(selection.stale);
+    patches.extend(selection.lapsed);
+    patches.sort_by(|one, other| (&one.path, one.id).cmp(&(&other.path, other.id)));
+    patches.dedup_by_key(|patch| patch.id);
+    Ok(patches)
 }
 
 fn patch_text(patch: &Patch, applies: &[PatchApply]) -> String {

@@ -1,8 +1,6 @@
 //! Suggestions for an unknown patch or session.
 
-use std::ffi::OsStr;
-
-use staging_core::{Patch, PatchId, RelPath};
+use staging_core::PatchId;
 
 use super::context::Context;
 use super::text::names;
@@ -22,12 +20,9 @@ pub(super) fn suggest(context: &Context<'_>, failure: Failure) -> Failure {
     }
 }
 
-fn pending(context: &Context<'_>) -> Option<Vec<Patch>> {
-    Some(context.layer.select(&[]).ok()?.patches)
-}
-
 fn for_patch(context: &Context<'_>, id: PatchId) -> Option<String> {
-    let mut pending: Vec<PatchId> = pending(context)?.iter().map(|patch| patch.id).collect();
+    let pending = context.layer.select(&[]).ok()?.patches;
+    let mut pending: Vec<PatchId> = pending.iter().map(|patch| patch.id).collect();
     pending.sort_unstable();
     if pending.is_empty() {
         return Some("Nothing is pending.".to_owned());
@@ -39,23 +34,7 @@ fn for_patch(context: &Context<'_>, id: PatchId) -> Option<String> {
     })
 }
 
-/// A label that is not known may be a misspelt one, or the path of a file.
 fn for_session(context: &Context<'_>, name: &str) -> Option<String> {
-    // As it is typed in the current directory, and as patches name files.
-    let typed = context.location.file(OsStr::new(name)).ok();
-    let from_the_root = RelPath::parse(name.as_bytes()).ok();
-    for path in typed.into_iter().chain(from_the_root) {
-        let pending = pending(context)?;
-        let is_below = |file: &RelPath| file.starts_with(&path);
-        let is_meant = |patch: &&Patch| {
-            is_below(&patch.path) || patch.rename_to.as_ref().is_some_and(is_below)
-        };
-        let ids: Vec<PatchId> = pending.iter().filter(is_meant).map(|patch| patch.id).collect();
-        if !ids.is_empty() {
-            let ids = names(&ids);
-            return Some(format!("`{path}` is changed by {ids}: name the patches."));
-        }
-    }
     let sessions = context.layer.sessions().ok()?;
     let known: Vec<String> =
         sessions.iter().flat_map(|one| [one.id.to_string(), one.label.clone()]).collect();

@@ -4,16 +4,16 @@ use std::thread;
 use std::time::Duration;
 
 use staging_core::{
-    LogCheck, PatchId, RecoverReport, Selector, StagingError, Status, SweepPreview, SweepReport,
-    set_signature,
+    LogCheck, RecoverReport, StagingError, Status, SweepPreview, SweepReport, set_signature,
 };
 
-use super::{diff, discard, gc, log, recover, session, staged, status};
+use super::{diff, discard, gc, log, recover, session, show, staged, status};
 use crate::args::{Command, Global, LogSelector, Session};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
 use crate::paths::shown;
+use crate::selection::check_unknown;
 use crate::trials::Trials;
 
 /// How often `watch` looks whether something was staged.
@@ -50,18 +50,21 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
             &Trials::default(),
             &[],
         ),
-        Command::Diff { ids, .. } => {
-            check_unknown(ids)?;
+        Command::Diff(diff) => {
+            check_unknown(&diff.selection, location)?;
             diff::print_empty_diff(console)
         }
-        Command::Show { id } => Err(unknown_patch(*id)),
+        Command::Show { selection } => {
+            check_unknown(selection, location)?;
+            show::print_none(console)
+        }
         Command::Cat { session, .. } => Err(unknown_session(session)),
         Command::Apply(apply) => {
-            check_unknown(&apply.ids)?;
+            check_unknown(&apply.selection, location)?;
             Err(StagingError::NothingPending.into())
         }
-        Command::Discard { ids, .. } => {
-            check_unknown(ids)?;
+        Command::Discard { selection, .. } => {
+            check_unknown(selection, location)?;
             discard::print_discarded(console, &[])
         }
         Command::Undo { apply: Some(apply), .. } => {
@@ -95,8 +98,8 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
             Some(apply) => Err(Failure::usage(format!("{apply} is not in doubt"))),
             None => recover::print(console, &RecoverReport::default()),
         },
-        Command::Refresh { ids } => {
-            check_unknown(ids)?;
+        Command::Refresh { selection } => {
+            check_unknown(selection, location)?;
             staged::print_staged(console, None, &[], &[])
         }
         Command::Gc { dry_run: false } => gc::print_sweep(console, &SweepReport::default()),
@@ -145,18 +148,6 @@ fn nothing_pending() -> Status {
         quarantined: Vec::new(),
         kept: Vec::new(),
     }
-}
-
-fn check_unknown(ids: &[Selector]) -> Result<(), Failure> {
-    match ids.first() {
-        None => Ok(()),
-        Some(Selector::Patch(id)) => Err(unknown_patch(*id)),
-        Some(session) => Err(unknown_session(&session.to_string())),
-    }
-}
-
-fn unknown_patch(patch: PatchId) -> Failure {
-    StagingError::PatchNotFound { patch }.into()
 }
 
 fn unknown_session(name: &str) -> Failure {

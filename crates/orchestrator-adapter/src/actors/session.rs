@@ -60,9 +60,12 @@ impl SessionActor {
         answer(async { Ok(staged.await?.pop().expect("one proposal gives one answer")) })
     }
 
-    /// The selection: this session without ids.
-    fn or_all(&self, ids: Vec<Selector>) -> Vec<Selector> {
-        if ids.is_empty() { vec![Selector::Session(self.session)] } else { ids }
+    /// The selection: this session, unless something but exceptions is named.
+    fn or_all(&self, mut ids: Vec<Selector>) -> Vec<Selector> {
+        if Selector::are_everything(&ids) {
+            ids.push(Selector::Session(self.session));
+        }
+        ids
     }
 }
 

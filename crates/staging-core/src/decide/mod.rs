@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod changes;
+pub(crate) mod chosen;
 pub(crate) mod client_approved;
 pub(crate) mod conclude;
 pub(crate) mod discard;

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use atomic_fs::RelPath;
-use rusqlite::Connection;
-
 use crate::attempt::{Attempt, CommitError};
+use crate::decide::chosen::{lapsed_of, missing, named};
 use crate::decide::discard::{discard_one, dismiss};
 use crate::error::{Result, StagingError};
 use crate::ids::{PatchId, SessionId};
@@ -18,6 +16,7 @@ use crate::request::{DiffOptions, Selection, Selector, SessionStatus, Status};
 use crate::signing::set_signature;
 use crate::store::write::Write;
 use crate::store::{patches, sessions};
+use atomic_fs::RelPath;
 
 impl DiffStagingLayer {
     /// Everything that is pending. The files are checked first, and stale patches are discarded.
@@ -76,13 +75,29 @@ impl DiffStagingLayer {
     ///
     /// # Errors
     /// `NotPending` when a patch that is named was decided already; one that is stale, or
-    /// expired with its session, is reported among the stale ones instead.
+    /// expired with its session, is reported among the stale ones instead. `NothingAt` when nothing
+    /// waits at a path that is named; `NothingLeft` when the exceptions leave nothing.
     pub fn select(&self, ids: &[Selector]) -> Result<Selection> {
         let (pending, mut stale) = self.0.store.read(|connection| named(connection, ids))?;
         let (patches, found) = self.0.revalidate(pending)?;
         stale.extend(found);
         let lapsed = self.0.store.read(|connection| missing(connection, ids, &patches))?;
         Ok(Selection { signature: set_signature(&patches), patches, stale, lapsed })
+    }
+
+    /// Every patch that waits for a decision, by path: those that are pending, and those that are stale
+    /// or expired. They are as they were found last: no file is read.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn waiting(&self) -> Result<Vec<Patch>> {
+        let (mut waiting, lapsed) = self
+            .0
+            .store
+            .read(|connection| Ok((patches::pending(connection)?, patches::lapsed(connection)?)))?;
+        waiting.extend(lapsed);
+        waiting.sort_by(|one, other| (&one.path, one.id).cmp(&(&other.path, other.id)));
+        Ok(waiting)
     }
 
     /// Writes one git-style diff of these patches, by path; `git apply` turns the
@@ -145,7 +160,8 @@ impl DiffStagingLayer {
     /// long as the history.
     ///
     /// # Errors
-    /// `NotPending` when a patch that is named was decided already; nothing changes then.
+    /// `NotPending` when a patch that is named was decided already, and as [`select`](Self::select);
+    /// nothing changes then.
     pub fn discard(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
         self.0.store.with_reserve(|| self.discard_once(ids, reason_text))
     }
@@ -159,7 +175,7 @@ impl DiffStagingLayer {
                 if let Some(settled) = stale.iter().find(|patch| !patch.lapsed) {
                     return Err(StagingError::not_pending(settled).into());
                 }
-                let lapsed = of_sessions(write, ids)?;
+                let lapsed = lapsed_of(write, ids)?;
                 let mut discarded = reject(write, &pending, reason_text, keep)?;
                 for patch in stale.iter().chain(&lapsed) {
                     discarded.extend(dismiss(write, patch, reason_text)?);
@@ -169,103 +185,6 @@ impl DiffStagingLayer {
         };
         self.0.retry_while_locked(discard(), discard)
     }
-}
-
-/// The selected pending patches, each once, by path; and those among the named ones that were found
-/// stale before.
-fn named(connection: &Connection, ids: &[Selector]) -> Result<(Vec<Patch>, Vec<Patch>)> {
-    if ids.is_empty() {
-        return Ok((patches::pending(connection)?, Vec::new()));
-    }
-    let mut found: BTreeMap<PatchId, Patch> = BTreeMap::new();
-    let mut stale = Vec::new();
-    for id in ids {
-        let session = match id {
-            Selector::Patch(id) => {
-                let patch = patches::find(connection, *id)?
-                    .ok_or(StagingError::PatchNotFound { patch: *id })?;
-                if patch.state == PatchState::Pending {
-                    found.insert(patch.id, patch);
-                } else if patch.lapsed || patch.reason == Some(DiscardReason::Stale) {
-                    stale.push(patch);
-                } else {
-                    return Err(StagingError::not_pending(&patch));
-                }
-                continue;
-            }
-            Selector::Session(id) => sessions::require(connection, *id)?.id,
-            Selector::Label(label) => {
-                sessions::find_label(connection, label)?
-                    .ok_or_else(|| StagingError::SessionNotFound {
-                        name: atomic_fs::escape_bytes(label.as_bytes()),
-                    })?
-                    .id
-            }
-        };
-        let pending = patches::pending_in(connection, session)?;
-        found.extend(pending.into_iter().map(|patch| (patch.id, patch)));
-    }
-    let mut pending: Vec<Patch> = found.into_values().collect();
-    pending.sort_by(|a, b| (&a.path, a.id).cmp(&(&b.path, b.id)));
-    Ok((pending, stale))
-}
-
-/// The sessions that selectors name.
-fn sessions_of(connection: &Connection, ids: &[Selector]) -> Result<BTreeSet<SessionId>> {
-    let mut found = BTreeSet::new();
-    for id in ids {
-        found.extend(match id {
-            Selector::Patch(_) => None,
-            Selector::Session(id) => Some(*id),
-            Selector::Label(label) => sessions::find_label(connection, label)?.map(|of| of.id),
-        });
-    }
-    Ok(found)
-}
-
-/// The lapsed patches of the sessions that are meant, of all of them when `ids` is empty.
-pub(crate) fn of_sessions(connection: &Connection, ids: &[Selector]) -> Result<Vec<Patch>> {
-    let lapsed = patches::lapsed(connection)?;
-    if ids.is_empty() || lapsed.is_empty() {
-        return Ok(lapsed);
-    }
-    let sessions = sessions_of(connection, ids)?;
-    Ok(lapsed.into_iter().filter(|patch| sessions.contains(&patch.session)).collect())
-}
-
-/// The lapsed patches without which the pending ones are only a part of a set: those that were
-/// staged together with one of them, and those of the same sessions that lapsed while one of them
-/// was pending already. What an agent proposes after a patch has lapsed is a set of its own.
-fn missing(connection: &Connection, ids: &[Selector], pending: &[Patch]) -> Result<Vec<Patch>> {
-    let lapsed = patches::lapsed(connection)?;
-    if pending.is_empty() || lapsed.is_empty() {
-        return of_sessions(connection, ids);
-    }
-    let sessions = sessions_of(connection, ids)?;
-    let batches: BTreeSet<PatchId> = pending.iter().filter_map(|patch| patch.batch).collect();
-    // Of each session that is pending: whether a revision is, and its oldest patch.
-    let mut oldest: BTreeMap<Option<SessionId>, (bool, PatchId)> = BTreeMap::new();
-    for other in pending {
-        let of = if ids.is_empty() { None } else { Some(other.session) };
-        let (is_revised, id) = oldest.entry(of).or_insert((false, other.id));
-        *is_revised |= other.revision > 1;
-        *id = other.id.min(*id);
-    }
-    let mut missing = Vec::new();
-    for patch in lapsed {
-        let is_mate = patch.batch.is_some_and(|batch| batches.contains(&batch));
-        let is_meant = ids.is_empty() || sessions.contains(&patch.session);
-        let after = patches::lapsed_after(connection, patch.id)?;
-        let of = if ids.is_empty() { None } else { Some(patch.session) };
-        // A revision stands for what it replaced, which may be older.
-        let was_there = oldest
-            .get(&of)
-            .is_some_and(|(is_revised, id)| *is_revised || after.is_none_or(|after| *id <= after));
-        if is_mate || (is_meant && was_there) {
-            missing.push(patch);
-        }
-    }
-    Ok(missing)
 }
 
 /// The files that patches of more than one session are about.

@@ -7,7 +7,7 @@ use atomic_fs::{EntryKind, Fingerprint, RelPath};
 use diff_engine::{Merge, MergeConflict};
 
 use crate::base::Base;
-use crate::decide::select::of_sessions;
+use crate::decide::chosen::to_refresh;
 use crate::error::{Result, StagingError};
 use crate::ids::{PatchId, SessionId};
 use crate::layer::{DiffStagingLayer, Inner};
@@ -35,11 +35,12 @@ impl DiffStagingLayer {
         Ok(proposed.pop().expect("one patch gives one answer"))
     }
 
-    /// The same for several patches, and for everything stale or expired in sessions; for all of
-    /// them when `ids` is empty. Those of one session become pending together, or none of them.
+    /// The same for several patches, and for everything stale or expired in sessions and at paths;
+    /// for all of them when `ids` is empty. Those of one session become pending together, or none of them.
     ///
     /// # Errors
-    /// As [`refresh`](Self::refresh). Nothing changes then in that session and in those opened after
+    /// As [`refresh`](Self::refresh), and as [`select`](Self::select) about the selection. Nothing
+    /// changes then in that session and in those opened after
     /// it: sessions are taken in the order in which they were opened.
     pub fn refresh_all(&self, ids: &[Selector]) -> Result<Vec<super::Proposed>> {
         let inner = &*self.0;
@@ -47,17 +48,9 @@ impl DiffStagingLayer {
             // Pending patches of the sessions may be stale as well.
             self.recheck()?;
         }
-        let mut chosen: BTreeMap<PatchId, Patch> = BTreeMap::new();
-        for id in ids {
-            if let Selector::Patch(id) = id {
-                chosen.insert(*id, inner.to_refresh(self.patch(*id)?)?);
-            }
-        }
-        for patch in inner.store.read(|connection| of_sessions(connection, ids))? {
-            chosen.insert(patch.id, inner.to_refresh(patch)?);
-        }
         let mut by_session: BTreeMap<SessionId, Vec<Patch>> = BTreeMap::new();
-        for patch in chosen.into_values() {
+        for patch in inner.store.read(|connection| to_refresh(connection, ids))? {
+            let patch = inner.to_refresh(patch)?;
             by_session.entry(self.session_for(&patch)?).or_default().push(patch);
         }
         let mut proposed = Vec::new();

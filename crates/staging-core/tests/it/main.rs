@@ -21,6 +21,7 @@ mod propose;
 mod recover;
 mod refresh;
 mod review;
+mod selection;
 mod session_view;
 mod shared;
 mod shown;

@@ -1,0 +1,27 @@
+//! The arguments that select patches, the same in every command.
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+/// What a command is about. Words behind `--` are paths, whatever else they look like.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SelectionArgs {
+    #[command(flatten)]
+    pub(crate) words: SelectionWords,
+    /// The same, but only files, directories and globs
+    #[arg(last = true, value_name = "PATH")]
+    pub(crate) paths: Vec<OsString>,
+}
+
+/// The same where what is behind `--` has another meaning.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SelectionWords {
+    /// Patches (p1), sessions (s1, or a label), files, directories (src/) or globs ('*.toml')
+    /// [default: everything]
+    #[arg(value_name = "SELECTION")]
+    pub(crate) named: Vec<OsString>,
+    /// Leave out what this selects; can be repeated
+    #[arg(long, value_name = "SELECTION")]
+    pub(crate) except: Vec<OsString>,
+}
