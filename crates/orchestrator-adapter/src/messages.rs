@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use staging_core::{
-    ApplyId, ApplyReport, ApplyRequest, ApplyStatus, Approval, ClientApproval, DiffOptions,
-    EventRecord, Patch, PatchId, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport,
-    RedoReport, RedoRequest, RelPath, RequestId, Selector, Session, Signature, Status, UndoReport,
-    WatchHealth,
+    ApplyId, ApplyReport, ApplyRequest, ApplyStatus, Approval, ClientApproval, ClosedSession,
+    DiffOptions, EventRecord, Patch, PatchId, PatchProposed, PatchRequest, Proposal, Proposed,
+    RecoverReport, RedoReport, RedoRequest, RelPath, RequestId, Selector, Session, Signature,
+    Status, UndoReport, WatchHealth,
 };
 use tokio::sync::mpsc;
 
@@ -42,7 +42,7 @@ answers! {
     RedoApply => Result<RedoReport, ActorError>;
     RefreshPatches => Result<Vec<Proposed>, ActorError>;
     DiscardPatch => Result<Vec<Patch>, ActorError>;
-    CloseSession => Result<Session, ActorError>;
+    CloseSession => Result<ClosedSession, ActorError>;
     ListSessions => Result<Vec<Session>, ActorError>;
     AskStatus => Result<Status, ActorError>;
     AskApply => Result<Option<ApplyStatus>, ActorError>;
@@ -219,9 +219,14 @@ pub struct DiscardPatch {
     pub reason_text: Option<String>,
 }
 
-/// Ends the session and rejects its pending patches.
-#[derive(Clone, Copy, Debug)]
-pub struct CloseSession;
+/// Ends the session: rejects its pending patches, and dismisses stale and expired ones.
+#[derive(Clone, Debug, Default)]
+pub struct CloseSession {
+    /// The signature that its pending patches must have; the session stays open otherwise.
+    pub expect: Option<Signature>,
+    /// The reason, which the agent is shown.
+    pub reason_text: Option<String>,
+}
 
 /// Asks for all sessions, including those that ended.
 #[derive(Clone, Copy, Debug)]

@@ -238,9 +238,12 @@ fn rejecting_and_closing_are_answered_with_what_ended() {
             let rejected = session.send(reject).await.expect("it runs").expect("rejected");
             assert_eq!(rejected[0].reason_text.as_deref(), Some("no"));
             staged(&session, "b", "1").await;
-            session.send(CloseSession).await.expect("it runs").expect("closed");
+            let because =
+                CloseSession { reason_text: Some("done".to_owned()), ..Default::default() };
+            let closed = session.send(because).await.expect("it runs").expect("closed");
+            assert_eq!(closed.rejected[0].reason_text.as_deref(), Some("done"));
             assert!(world.pending().is_empty());
-            assert!(session.send(CloseSession).await.is_err(), "its actor stopped");
+            assert!(session.send(CloseSession::default()).await.is_err(), "its actor stopped");
             let again = open(&registry, "agent").await;
             assert_ne!(again.session.id, opened.session.id);
             let listed = registry.send(ListSessions).await.expect("it runs").expect("listed");

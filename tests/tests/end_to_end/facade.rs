@@ -90,7 +90,7 @@ fn subscribers_receive_events_with_the_diff_and_the_reason() {
         let reason_text = Some("not today".to_owned());
         let reject = DiscardPatch { ids: Vec::new(), reason_text };
         session.send(reject).await.expect("it runs").expect("it is rejected");
-        session.send(CloseSession).await.expect("it runs").expect("it ends");
+        session.send(CloseSession::default()).await.expect("it runs").expect("it ends");
 
         let mut deliveries = Vec::new();
         for _ in 0..4 {

@@ -3,9 +3,9 @@
 
 use actix::prelude::*;
 use staging_core::{
-    ApplyReport, ApplyRequest, Approval, ApprovalMeans, ClientApproval, DiffOptions,
+    ApplyReport, ApplyRequest, Approval, ApprovalMeans, ClientApproval, ClosedSession, DiffOptions,
     DiffStagingLayer, Patch, PatchProposed, Proposal, Proposed, RedoReport, Selection, Selector,
-    Session, SessionId, StageRequest, UndoReport,
+    SessionId, StageRequest, UndoReport,
 };
 
 use super::fs::{FsActor, ask};
@@ -142,10 +142,13 @@ handlers! { SessionActor: Answer;
         let span = tracing::info_span!("discard", session = %actor.session);
         actor.run(span, move |layer| layer.discard(&ids, reason_text.as_deref()))
     };
-    CloseSession -> Session, |actor, _| {
+    CloseSession { expect, reason_text } -> ClosedSession, |actor, _| {
         let session = actor.session;
         let span = tracing::info_span!("close_session", %session);
-        let closed = actor.pool.clone().run(span, move |layer| layer.close_session(session));
+        let close = move |layer: &DiffStagingLayer| {
+            layer.close_reviewed(session, expect, reason_text.as_deref())
+        };
+        let closed = actor.pool.clone().run(span, close);
         paused(closed, |closed, _: &mut Self, context: &mut Context<Self>| {
             if closed.is_ok() {
                 context.stop();
