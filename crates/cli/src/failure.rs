@@ -3,13 +3,17 @@
 use std::fmt;
 use std::io;
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use staging_core::{ErrorKind, PatchId, StagingError, escape_for_display, with_causes};
+use staging_core::{
+    ApplyId, Digest, ErrorKind, PatchId, SessionId, Signature, StagingError, escape_for_display,
+    with_causes,
+};
 
 use crate::args::{Command, Session};
 
 /// A command failed; as JSON, what programs read of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Failure {
     pub(crate) kind: ErrorKind,
     pub(crate) message: String,
@@ -17,6 +21,8 @@ pub(crate) struct Failure {
     /// The patches it is about; left out when it is about none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     patches: Vec<PatchId>,
+    #[serde(flatten)]
+    about: Box<About>,
     /// What to do next, when the kind alone does not say it.
     #[serde(skip)]
     advice: Option<String>,
@@ -37,6 +43,56 @@ pub(crate) struct Failure {
     exit_code: Option<u8>,
 }
 
+/// What else an error is about; each is left out when it is about none.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct About {
+    /// The session, or one that the patches belong to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<SessionId>,
+    /// The apply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apply: Option<ApplyId>,
+    /// The signature of what is pending, where another one was approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<Signature>,
+    /// The digest of the file that the session sees, where the change was made from another content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    blake3: Option<Digest>,
+    /// How often the text to replace occurs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurrences: Option<u64>,
+    /// The limit that is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+}
+
+impl From<&StagingError> for About {
+    fn from(error: &StagingError) -> Self {
+        use StagingError as E;
+        let apply = |apply: &ApplyId| Self { apply: Some(*apply), ..Self::default() };
+        match error {
+            E::SessionNotOpen { session, .. } => {
+                Self { session: Some(*session), ..Self::default() }
+            }
+            E::NotUndoable { apply: of, .. } | E::UndoConflict { apply: of, .. } => apply(of),
+            E::NotRedoable { apply: of, .. } | E::AlreadyAsked { apply: of, .. } => apply(of),
+            E::RolledBack { apply: of, .. } | E::InDoubt { apply: of, .. } => apply(of),
+            E::HeldInDoubt { apply: of } | E::NotRecorded { apply: of, .. } => apply(of),
+            E::SignatureMismatch { found, .. } => {
+                Self { signature: Some(*found), ..Self::default() }
+            }
+            E::NotTheBase { found, .. } => Self { blake3: *found, ..Self::default() },
+            E::NoMatch { found, .. } => Self { occurrences: Some(*found), ..Self::default() },
+            E::Limit { max, .. } => Self { limit: Some(*max), ..Self::default() },
+            E::PatchTooLarge { max, .. } => {
+                Self { limit: Some(u64::from(*max)), ..Self::default() }
+            }
+            _ => Self::default(),
+        }
+    }
+}
+
 /// An unknown patch or session that a command named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
@@ -53,6 +109,7 @@ impl Failure {
             message: escape_for_display(&message.into()).into_owned(),
             path: None,
             patches: Vec::new(),
+            about: Box::default(),
             advice: None,
             is_closed_pipe: false,
             is_in_the_object: false,
@@ -214,6 +271,7 @@ impl From<StagingError> for Failure {
         let failure = Self {
             unknown: unknown.map(Box::new),
             patches: error.patches(),
+            about: Box::new(About::from(&error)),
             lacks_parts: matches!(error, StagingError::LostParts { .. }),
             ..Self::new(error.kind(), with_causes(&error))
         };

@@ -1,14 +1,22 @@
 //! The shapes that `--json` prints.
 
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use schemars::JsonSchema;
 use serde::Serialize;
 use staging_core::{
-    ApplyId, Base, CheckOutcome, ContentJson, Contested, Digest, DiscardReason, FittedFile,
-    InDoubtApply, Operation, Patch, PatchApply, PatchId, PatchState, RecoverReport, RelPath,
-    Session, SessionId, SessionState, SessionStatus, Signature, Timestamp,
+    ApplyId, ApplyReport, Base, BaseJson, CheckOutcome, ContentJson, Contested, Digest,
+    DiscardReason, FittedFile, InDoubtApply, Operation, Patch, PatchApply, PatchId, PatchState,
+    RecoverReport, RedoReport, RelPath, Session, SessionId, SessionState, SessionStatus, Signature,
+    Status, Timestamp, UndoReport,
 };
 
 use crate::failure::Failure;
+use crate::paths::shown;
 use crate::recovery::RecoveryView;
+use crate::trials::{TrialResult, Trials};
 
 /// The version of every shape here; it grows when a field changes its meaning.
 const SCHEMA: u32 = 1;
@@ -36,6 +44,24 @@ impl<'a, T: Serialize> Object<'a, T> {
     }
 }
 
+/// The result of `recover`.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct RecoverView<'a> {
+    #[serde(flatten)]
+    recovery: RecoveryView<'a>,
+    /// How many unreferenced contents were removed.
+    blobs_removed: u64,
+    /// Temporary files of other Greenroom states, left as they are.
+    foreign_slots: &'a [String],
+}
+
+impl<'a> From<&'a RecoverReport> for RecoverView<'a> {
+    fn from(report: &'a RecoverReport) -> Self {
+        let RecoverReport { blobs_removed, foreign_slots, .. } = report;
+        Self { recovery: report.into(), blobs_removed: *blobs_removed, foreign_slots }
+    }
+}
+
 /// `{"error": …}`.
 #[derive(Serialize)]
 pub(crate) struct ErrorView<'a> {
@@ -43,14 +69,17 @@ pub(crate) struct ErrorView<'a> {
 }
 
 /// What `propose` staged.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct ProposedView<'a> {
     /// None when nothing was stale.
     pub(crate) session: Option<SessionId>,
     pub(crate) patches: Vec<PatchView<'a>>,
     /// Other sessions that want to change the same file; left out when there are none.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub(crate) also_pending_in: &'a [SessionId],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) also_pending_in: Vec<SessionId>,
+    /// Patches that these replace, or that were withdrawn; left out when there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) superseded: Vec<PatchId>,
     /// How a patch over many files fitted them, in its order; left out of other proposals.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) fitted: &'a [FittedFile],
@@ -74,25 +103,65 @@ pub(crate) struct NotProposedView {
 }
 
 /// What `discard` rejected.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct DiscardedView<'a> {
     pub(crate) patches: Vec<PatchView<'a>>,
 }
 
 /// What `diff` shows.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct SelectionView<'a> {
     pub(crate) signature: Signature,
     pub(crate) patches: Vec<PatchView<'a>>,
     /// What the selection lacks, stale or expired; left out when it is whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) lapsed: Vec<PatchView<'a>>,
-    /// None when the diff is not UTF-8.
-    pub(crate) text: Option<String>,
+    #[serde(flatten)]
+    pub(crate) diff: TextView,
+}
+
+/// Bytes: `text` where they are UTF-8, else a null and `base64`.
+#[derive(Default, Serialize, JsonSchema)]
+pub(crate) struct TextView {
+    /// The bytes as text; null when they are not UTF-8, or are not stored any more.
+    text: Option<String>,
+    /// The bytes, where they are not UTF-8; left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+}
+
+impl From<Vec<u8>> for TextView {
+    fn from(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self { text: Some(text), base64: None },
+            Err(error) => Self { text: None, base64: Some(BASE64.encode(error.as_bytes())) },
+        }
+    }
+}
+
+/// A file as a session sees it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ContentView<'a> {
+    pub(crate) session: SessionId,
+    #[schemars(with = "String")]
+    pub(crate) path: &'a RelPath,
+    pub(crate) bytes: usize,
+    /// What a proposal names as its base.
+    #[schemars(with = "String")]
+    pub(crate) blake3: Digest,
+    #[serde(flatten)]
+    pub(crate) content: TextView,
+}
+
+impl<'a> ContentView<'a> {
+    pub(crate) fn new(session: SessionId, path: &'a RelPath, content: Vec<u8>) -> Self {
+        let (bytes, blake3) = (content.len(), Digest::of(&content));
+        Self { session, path, bytes, blake3, content: content.into() }
+    }
 }
 
 /// What `show` shows.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct ShownView<'a> {
     pub(crate) session: SessionId,
     pub(crate) patch: PatchView<'a>,
@@ -103,8 +172,8 @@ pub(crate) struct ShownView<'a> {
     pub(crate) apply: Option<ApplyId>,
     /// Every apply that it was in, oldest first.
     pub(crate) applies: &'a [PatchApply],
-    /// None when the diff is not UTF-8, or its content was dropped.
-    pub(crate) text: Option<String>,
+    #[serde(flatten)]
+    pub(crate) diff: TextView,
 }
 
 /// What `show` shows of a selection that is not one patch.
@@ -114,17 +183,30 @@ pub(crate) struct SeveralShownView<'a> {
 }
 
 /// The result of `apply`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct AppliedView<'a> {
     pub(crate) apply: Option<ApplyId>,
     pub(crate) outcome: &'a str,
     pub(crate) patches: &'a [PatchId],
     /// Always empty: stale patches make an apply fail.
     pub(crate) stale: Vec<PatchId>,
+    /// Sentences for a person about an apply that succeeded; left out when there are none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) warnings: &'a [String],
+    /// Files with users' bytes that could not stay in place; left out when there are none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) kept: &'a [String],
+}
+
+impl<'a> AppliedView<'a> {
+    pub(crate) fn new(report: &'a ApplyReport, outcome: &'a str) -> Self {
+        let ApplyReport { apply, patches, warnings, kept, .. } = report;
+        Self { apply: *apply, outcome, patches, stale: Vec::new(), warnings, kept }
+    }
 }
 
 /// The result of `undo`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct UndoneView<'a> {
     pub(crate) apply: ApplyId,
     pub(crate) undone: ApplyId,
@@ -132,10 +214,21 @@ pub(crate) struct UndoneView<'a> {
     pub(crate) patches: &'a [PatchId],
     /// Those that wait for a decision again.
     pub(crate) pending: &'a [PatchId],
+    /// Files with users' bytes that could not stay in place; left out when there are none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) kept: &'a [String],
+}
+
+impl<'a> From<&'a UndoReport> for UndoneView<'a> {
+    fn from(report: &'a UndoReport) -> Self {
+        let UndoReport { apply, undone, patches, pending, kept } = report;
+        let (apply, undone) = (*apply, *undone);
+        Self { apply, undone, outcome: "committed", patches, pending, kept }
+    }
 }
 
 /// The result of `redo`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct RedoneView<'a> {
     pub(crate) apply: Option<ApplyId>,
     pub(crate) redone: ApplyId,
@@ -143,22 +236,33 @@ pub(crate) struct RedoneView<'a> {
     pub(crate) patches: &'a [PatchId],
 }
 
-#[derive(Serialize)]
+impl<'a> From<&'a RedoReport> for RedoneView<'a> {
+    fn from(RedoReport { redone, report }: &'a RedoReport) -> Self {
+        let patches = &report.patches;
+        Self { apply: report.apply, redone: *redone, outcome: "committed", patches }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct PatchView<'a> {
     id: PatchId,
+    session: SessionId,
+    #[schemars(with = "String")]
     path: &'a RelPath,
     operation: Operation,
+    #[schemars(with = "Option<String>")]
     rename_to: Option<&'a RelPath>,
     state: PatchState,
     reason: Option<DiscardReason>,
     signature: Signature,
     revision: u32,
+    #[schemars(with = "Option<BaseJson>")]
     base: Option<&'a Base>,
     staged: Option<ContentJson>,
     diff: DiffView<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct DiffView<'a> {
     strategy: &'a str,
     added: u64,
@@ -172,6 +276,7 @@ impl<'a> From<&'a Patch> for PatchView<'a> {
         let diff = &patch.diff;
         Self {
             id: patch.id,
+            session: patch.session,
             path: &patch.path,
             operation: patch.operation,
             rename_to: patch.rename_to.as_ref(),
@@ -196,13 +301,13 @@ pub(crate) fn patches(patches: &[Patch]) -> Vec<PatchView<'_>> {
     patches.iter().map(PatchView::from).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct StatusView<'a> {
     pub(crate) workspace: String,
     pub(crate) signature: Signature,
     /// The results of commands on the sets with these signatures; left out when none was run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) exec: Vec<&'a crate::trials::TrialResult>,
+    pub(crate) exec: Vec<&'a TrialResult>,
     pub(crate) sessions: Vec<PendingView<'a>>,
     /// What the commands of sessions have written; left out when there is nothing.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -225,7 +330,7 @@ pub(crate) struct StatusView<'a> {
 }
 
 /// What the commands of a session have written.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct LayerView {
     pub(crate) session: SessionId,
     pub(crate) files: u64,
@@ -235,7 +340,7 @@ pub(crate) struct LayerView {
 }
 
 /// A session with what is pending in it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct PendingView<'a> {
     id: SessionId,
     label: &'a str,
@@ -250,6 +355,31 @@ pub(crate) struct PendingView<'a> {
     /// What it lacks, stale or expired; left out when it is whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lapsed: Vec<PatchView<'a>>,
+}
+
+impl<'a> StatusView<'a> {
+    /// What `status` shows of the workspace at `root`.
+    pub(crate) fn new(
+        root: &Path,
+        status: &'a Status,
+        trials: &'a Trials,
+        layers: &'a [LayerView],
+    ) -> Self {
+        let sessions = status.sessions.iter().map(|each| &each.signature);
+        let signatures = sessions.chain([&status.signature]);
+        Self {
+            workspace: shown(root),
+            signature: status.signature,
+            exec: signatures.filter_map(|signature| trials.of(signature)).collect(),
+            sessions: status.sessions.iter().map(PendingView::from).collect(),
+            layers,
+            contested: &status.contested,
+            in_doubt: &status.in_doubt,
+            open_journals: &status.open_journals,
+            quarantined: &status.quarantined,
+            kept: status.kept.iter().map(shown).collect(),
+        }
+    }
 }
 
 impl<'a> From<&'a SessionStatus> for PendingView<'a> {
@@ -270,7 +400,7 @@ impl<'a> From<&'a SessionStatus> for PendingView<'a> {
 }
 
 /// What `session close` did.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct ClosedView<'a> {
     pub(crate) session: &'a Session,
     /// What was pending in it.

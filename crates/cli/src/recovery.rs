@@ -1,5 +1,6 @@
 //! Reports of recovery, as text and for `--json`.
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use staging_core::{ApplyId, ApplyOutcome, RecoverReport, RecoveredApply};
 
@@ -9,7 +10,7 @@ use crate::paths::shown;
 const NAMED_MAX: usize = 10;
 
 /// What recovery did, as programs read it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct RecoveryView<'a> {
     pub(crate) recovered: &'a [RecoveredApply],
     /// Files with users' bytes that could not stay in place.
@@ -17,7 +18,7 @@ pub(crate) struct RecoveryView<'a> {
     pub(crate) quarantined: Vec<QuarantinedView<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct QuarantinedView<'a> {
     file: String,
     reason: &'a str,

@@ -2,6 +2,7 @@
 //!
 //! A signature covers the contents, so a result says nothing of a set that has changed since.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use staging_core::{CaptureDir, DiffStagingLayer, Signature, Timestamp};
 
@@ -15,7 +16,7 @@ const FILE: &str = "results";
 const KEPT_MAX: usize = 64;
 
 /// The result of a command on a set.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TrialResult {
     /// The signature of the patches.
     pub(crate) signature: Signature,

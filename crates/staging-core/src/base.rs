@@ -1,6 +1,7 @@
 //! The state of a path that a patch rests on, and how to tell cheaply that it is unchanged.
 
 use atomic_fs::{Digest, EntryKind, Expected, Fingerprint, Stat};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::time::Timestamp;
@@ -91,10 +92,12 @@ pub(crate) fn expected(content: &Fingerprint) -> Expected {
 }
 
 /// Content as JSON has it.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct ContentJson {
+    #[schemars(with = "String")]
     blake3: Digest,
     #[serde(serialize_with = "git_mode")]
+    #[schemars(with = "String")]
     mode: u32,
     bytes: u64,
 }
@@ -105,15 +108,17 @@ impl From<Fingerprint> for ContentJson {
     }
 }
 
+/// A base as JSON has it.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct BaseJson {
+    #[serde(flatten)]
+    content: ContentJson,
+    modified_at: Timestamp,
+}
+
 impl Serialize for Base {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Json {
-            #[serde(flatten)]
-            content: ContentJson,
-            modified_at: Timestamp,
-        }
-        let json = Json { content: self.content.into(), modified_at: self.modified_at() };
+        let json = BaseJson { content: self.content.into(), modified_at: self.modified_at() };
         json.serialize(serializer)
     }
 }

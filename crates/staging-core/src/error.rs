@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use atomic_fs::{Digest, FsError, FsErrorKind, PathError, Refusal, RelPath};
 use patch_formats::{NearMiss, PatchError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ApplyId, PatchId, SessionId};
@@ -16,7 +17,7 @@ use crate::signature::Signature;
 pub type Result<T, E = StagingError> = std::result::Result<T, E>;
 
 /// The kinds of errors, for programs that react to them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -104,7 +104,7 @@ pub use atomic_fs::{
 };
 
 pub use approval::{Approval, ApprovalMeans};
-pub use base::{Base, BaseStat, ContentJson};
+pub use base::{Base, BaseJson, BaseStat, ContentJson};
 pub use captures::CaptureDir;
 pub use decide::client_approved::{check_client_approval, check_diffs};
 pub use diffing::{ChildLimits, Confinement, PluginHost, Policy};

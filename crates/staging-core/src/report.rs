@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use atomic_fs::RelPath;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::approval::Approval;
@@ -12,7 +13,7 @@ use crate::signature::Signature;
 use crate::string_enum::string_enum;
 
 /// One apply of a patch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PatchApply {
     /// The apply.
     pub apply: ApplyId,
@@ -25,7 +26,7 @@ pub struct PatchApply {
 }
 
 /// The state of an apply that was requested under a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ApplyStatus {
     /// The apply.
     pub apply: ApplyId,
@@ -131,7 +132,7 @@ pub struct QuarantinedJournal {
 }
 
 /// An apply that recovery could not finish and could not roll back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct InDoubtApply {
     /// The apply.
     pub apply: ApplyId,
@@ -140,7 +141,7 @@ pub struct InDoubtApply {
 }
 
 /// One interrupted apply, and how recovery decided it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RecoveredApply {
     /// The apply; `None` when the store has no record of it.
     pub apply: Option<ApplyId>,
@@ -172,9 +173,10 @@ pub struct Reversible {
 }
 
 /// A file that pending patches of several sessions change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Contested {
     /// The file.
+    #[schemars(with = "String")]
     pub path: RelPath,
     /// The patches, oldest first.
     pub patches: Vec<PatchId>,

@@ -1,5 +1,6 @@
 //! Sessions: each holds the proposals of one agent, from opening to closing or expiry.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ids::SessionId;
@@ -19,7 +20,7 @@ string_enum! {
 }
 
 /// A session of one agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Session {
     /// Its id.
     pub id: SessionId,

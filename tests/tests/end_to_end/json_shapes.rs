@@ -26,8 +26,9 @@ fn check_time(value: &Value) {
     assert_eq!(punctuation, (b'-', b'-', b'T', b':', b':', b'Z'), "RFC 3339: {text}");
 }
 
-const PATCH: [&str; 11] = [
+const PATCH: [&str; 12] = [
     "id",
+    "session",
     "path",
     "operation",
     "rename_to",
@@ -158,7 +159,8 @@ fn reading_commands_answer_with_the_same_patches() {
     check_time(&show["created_at"]);
     assert_eq!((&show["session"], &show["apply"]), (&"s1".into(), &Value::Null));
     let cat = stage.run(["cat", "a.txt", "--session", "cli", "--json"]).expect(0).json();
-    check_keys(&cat, &["schema", "session", "path", "bytes", "text"]);
+    check_keys(&cat, &["schema", "session", "path", "bytes", "blake3", "text"]);
+    assert_eq!(cat["blake3"], blake3::hash(b"one\n2\n").to_hex().as_str());
     assert_eq!(cat["text"], "one\n2\n");
     let sessions = stage.run(["session", "list", "--json"]).expect(0).json();
     check_keys(

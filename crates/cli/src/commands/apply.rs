@@ -94,8 +94,7 @@ fn print(context: &Context<'_>, report: &ApplyReport, dry_run: bool) -> Result<(
     if context.console.json {
         // Any other outcome is an error.
         let outcome = if dry_run { "dry_run" } else { "committed" };
-        let (apply, patches, stale) = (report.apply, &report.patches, Vec::new());
-        return context.console.object(AppliedView { apply, outcome, patches, stale });
+        return context.console.object(AppliedView::new(report, outcome));
     }
     let patches = names(&report.patches);
     context.console.report(&match report.apply {

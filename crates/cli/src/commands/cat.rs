@@ -2,11 +2,11 @@
 
 use std::ffi::OsStr;
 
-use serde_json::json;
 use staging_core::ErrorKind;
 
 use super::context::Context;
 use crate::failure::Failure;
+use crate::json::ContentView;
 
 pub(super) fn cat(context: &Context<'_>, path: &OsStr, session: &str) -> Result<(), Failure> {
     let path = context.location.file(path)?;
@@ -17,12 +17,7 @@ pub(super) fn cat(context: &Context<'_>, path: &OsStr, session: &str) -> Result<
     };
     if context.console.json {
         let content = context.layer.read_through(session.id, &path)?.ok_or_else(missing)?;
-        return context.console.object(json!({
-            "session": session.id,
-            "path": path,
-            "bytes": content.len(),
-            "text": String::from_utf8(content).ok(),
-        }));
+        return context.console.object(ContentView::new(session.id, &path, content));
     }
     let mut copied = None;
     context.console.content(|out| {

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use staging_core::{DiffOptions, Patch, PatchId, StagingError, set_signature};
+use staging_core::{DiffOptions, DiffStagingLayer, Patch, PatchId, StagingError, set_signature};
 
 use super::context::{Context, remark_stale};
 use super::text::count;
 use crate::args::Diff;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::json::{self, SelectionView};
+use crate::json::{self, SelectionView, TextView};
 
 pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failure> {
     let console = context.console;
@@ -24,7 +24,7 @@ pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failur
             signature: selection.signature,
             patches: json::patches(patches),
             lapsed: json::patches(&selection.lapsed),
-            text: text_of(context, patches)?,
+            diff: text_of(&context.layer, patches)?,
         })?;
     } else if arguments.stat {
         console.diff(|out| context.layer.write_stat(patches, out))?;
@@ -47,18 +47,21 @@ pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failur
     Ok(())
 }
 
-/// The diff for a JSON string; none when it is not UTF-8.
-pub(super) fn text_of(context: &Context<'_>, patches: &[Patch]) -> Result<Option<String>, Failure> {
+/// The diff for a JSON object.
+pub(super) fn text_of(
+    layer: &DiffStagingLayer,
+    patches: &[Patch],
+) -> Result<TextView, StagingError> {
     let mut text = Vec::new();
-    context.layer.write_diff(patches, &DiffOptions::default(), &mut text)?;
-    Ok(String::from_utf8(text).ok())
+    layer.write_diff(patches, &DiffOptions::default(), &mut text)?;
+    Ok(text.into())
 }
 
 /// The diff of nothing.
 pub(super) fn print_empty_diff(console: &Console) -> Result<(), Failure> {
     if console.json {
-        let (signature, text) = (set_signature(&[]), Some(String::new()));
-        let view = SelectionView { signature, patches: Vec::new(), lapsed: Vec::new(), text };
+        let (signature, diff) = (set_signature(&[]), TextView::from(Vec::new()));
+        let view = SelectionView { signature, patches: Vec::new(), lapsed: Vec::new(), diff };
         return console.object(view);
     }
     Ok(())

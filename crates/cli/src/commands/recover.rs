@@ -15,9 +15,10 @@ use super::text::{count, names};
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::json::RecoverView;
 use crate::location::{Location, states_of};
 use crate::paths::shown;
-use crate::recovery::{self, RecoveryView};
+use crate::recovery;
 use crate::settings::Settings;
 
 pub(super) fn recover(context: &Context<'_>, acknowledged: Option<ApplyId>) -> Result<(), Failure> {
@@ -39,14 +40,7 @@ pub(super) fn recover(context: &Context<'_>, acknowledged: Option<ApplyId>) -> R
 
 pub(super) fn print(console: &Console, report: &RecoverReport) -> Result<(), Failure> {
     if console.json {
-        let RecoveryView { recovered, kept, quarantined } = report.into();
-        return console.object(json!({
-            "recovered": recovered,
-            "kept": kept,
-            "blobs_removed": report.blobs_removed,
-            "quarantined": quarantined,
-            "foreign_slots": report.foreign_slots,
-        }));
+        return console.object(RecoverView::from(report));
     }
     if console.is_quiet && !recovery::needs_a_person(report) {
         return Ok(());

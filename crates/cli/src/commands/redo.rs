@@ -33,15 +33,15 @@ pub(super) fn redo(
         return Err(unconfirmed("redo"));
     };
     let request = RedoRequest { apply: Some(apply), expect: Some(expect), approval };
-    let RedoReport { redone, report } = context.layer.redo(&request)?;
+    let redone = context.layer.redo(&request)?;
     let printed = if context.console.json {
-        let (outcome, patches) = ("committed", &report.patches);
-        context.console.object(RedoneView { apply: report.apply, redone, outcome, patches })
+        context.console.object(RedoneView::from(&redone))
     } else {
+        let RedoReport { redone, report } = &redone;
         let (patches, by) = (names(&report.patches), report.apply.map(|by| format!(" as {by}")));
         context.console.report(&format!("redid {redone} ({patches}){}\n", by.unwrap_or_default()))
     };
     context.warn_unreported(printed, "the change set is applied");
-    tidy(context, &report.warnings, report.kept);
+    tidy(context, &redone.report.warnings, redone.report.kept);
     Ok(())
 }

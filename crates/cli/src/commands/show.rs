@@ -12,7 +12,7 @@ use super::diff::text_of;
 use super::text::line;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::json::{PatchView, SeveralShownView, ShownView};
+use crate::json::{PatchView, SeveralShownView, ShownView, TextView};
 use crate::selection_args::SelectionArgs;
 
 /// A patch, and the applies that it was in.
@@ -63,8 +63,11 @@ fn print_json(
     shown: &[Shown],
 ) -> Result<(), Failure> {
     let views = shown.iter().map(|Shown { patch, applies }| {
-        let text =
-            if patch.content_kept { text_of(context, slice::from_ref(patch))? } else { None };
+        let patches = slice::from_ref(patch);
+        let diff = match patch.content_kept {
+            true => text_of(&context.layer, patches)?,
+            false => TextView::default(),
+        };
         Ok::<_, Failure>(ShownView {
             session: patch.session,
             patch: PatchView::from(patch),
@@ -74,7 +77,7 @@ fn print_json(
             updated_at: patch.updated_at,
             apply: patch.apply,
             applies,
-            text,
+            diff,
         })
     });
     let mut views = views.collect::<Result<Vec<_>, _>>()?;

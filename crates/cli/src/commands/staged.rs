@@ -31,15 +31,11 @@ pub(super) fn print_staged(
     proposed: &[Proposed],
     fitted: &[FittedFile],
 ) -> Result<(), Failure> {
-    let patches = patches_of(proposed);
-    let others: BTreeSet<SessionId> =
-        proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
-    let others: Vec<SessionId> = others.into_iter().collect();
+    let others = others_of(proposed);
     if console.json {
-        let patches = patches.into_iter().map(PatchView::from).collect();
-        console.object(ProposedView { session, patches, also_pending_in: &others, fitted })?;
+        console.object(staged_view(session, proposed, fitted))?;
     } else {
-        let mut text = lines(patches);
+        let mut text = lines(patches_of(proposed));
         if proposed.is_empty() {
             text.push_str("nothing is stale\n");
         } else if proposed.iter().all(|one| one.withdrawn) {
@@ -58,6 +54,28 @@ pub(super) fn print_staged(
         console.remark(&format!("{files} also pending in {}", names(&others)));
     }
     Ok(())
+}
+
+/// What was staged, as JSON has it.
+pub(super) fn staged_view<'a>(
+    session: Option<SessionId>,
+    proposed: &'a [Proposed],
+    fitted: &'a [FittedFile],
+) -> ProposedView<'a> {
+    ProposedView {
+        session,
+        patches: patches_of(proposed).into_iter().map(PatchView::from).collect(),
+        also_pending_in: others_of(proposed),
+        superseded: proposed.iter().filter_map(|one| one.superseded).collect(),
+        fitted,
+    }
+}
+
+/// The other sessions with a pending patch of the same files.
+fn others_of(proposed: &[Proposed]) -> Vec<SessionId> {
+    let others: BTreeSet<SessionId> =
+        proposed.iter().flat_map(|one| &one.also_pending_in).copied().collect();
+    others.into_iter().collect()
 }
 
 /// Reports what of a copy was staged.

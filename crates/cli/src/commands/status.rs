@@ -10,7 +10,7 @@ use super::layers;
 use super::text::{count, line, names};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::json::{LayerView, PendingView, StatusView};
+use crate::json::{LayerView, StatusView};
 use crate::paths::shown;
 use crate::recovery;
 use crate::trials::Trials;
@@ -35,21 +35,8 @@ pub(super) fn print_status(
     trials: &Trials,
     layers: &[LayerView],
 ) -> Result<(), Failure> {
-    let sessions = status.sessions.iter().map(|each| &each.signature);
-    let signatures = sessions.chain([&status.signature]);
     if console.json {
-        console.object(StatusView {
-            workspace: shown(root),
-            signature: status.signature,
-            exec: signatures.filter_map(|signature| trials.of(signature)).collect(),
-            sessions: status.sessions.iter().map(PendingView::from).collect(),
-            layers,
-            contested: &status.contested,
-            in_doubt: &status.in_doubt,
-            open_journals: &status.open_journals,
-            quarantined: &status.quarantined,
-            kept: status.kept.iter().map(shown).collect(),
-        })?;
+        console.object(StatusView::new(root, status, trials, layers))?;
         remark_stale(console, &status.stale);
     } else {
         let mut text = status_text(root, status, trials);

@@ -21,21 +21,19 @@ pub(super) fn undo(
         ask_for(context, &patches, &format!("Undo {apply}, {files}?"), "not undone")?;
         (Some(apply), asked())
     };
-    let UndoReport { apply, undone, patches, pending, kept } =
-        context.layer.undo_by(apply, &approval)?;
+    let report = context.layer.undo_by(apply, &approval)?;
     let printed = if context.console.json {
-        let outcome = "committed";
-        let (patches, pending) = (&patches, &pending);
-        context.console.object(UndoneView { apply, undone, outcome, patches, pending })
+        context.console.object(UndoneView::from(&report))
     } else {
+        let UndoReport { apply, undone, patches, pending, .. } = &report;
         let again = match pending.as_slice() {
             [] => String::new(),
             [one] => format!("; {one} is pending again"),
             several => format!("; {} are pending again", names(several)),
         };
-        context.console.report(&format!("undid {undone} ({}) as {apply}{again}\n", names(&patches)))
+        context.console.report(&format!("undid {undone} ({}) as {apply}{again}\n", names(patches)))
     };
     context.warn_unreported(printed, "the change set is undone");
-    tidy(context, &[], kept);
+    tidy(context, &[], report.kept);
     Ok(())
 }

@@ -11,6 +11,7 @@ use atomic_fs::{Digest, EntryKind, Fingerprint, RelPath};
 use patch_formats::{
     Change, EntryKind as Section, FilePatch, ModeChange, PatchText, Placement, Tree as _,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Result, StagingError};
@@ -35,15 +36,32 @@ pub struct PatchProposed {
 }
 
 /// How a patch's hunks fitted one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FittedFile {
     /// The file, before it moves.
+    #[schemars(with = "String")]
     pub path: RelPath,
     /// Whether the file is what the patch says it was made from; nothing when it does not say.
     pub is_base: Option<bool>,
     /// Where its hunks fitted.
     #[serde(rename = "hunks")]
+    #[schemars(with = "Vec<PlacementJson>")]
     pub placements: Vec<Placement>,
+}
+
+/// The schema of a [`Placement`], whose crate knows no schemas.
+#[derive(JsonSchema)]
+#[schemars(rename = "Placement")]
+#[expect(dead_code, reason = "its fields are read by the derived schema alone")]
+struct PlacementJson {
+    /// The hunk, counted from 1 within the file.
+    hunk: usize,
+    /// The first line of the file that the hunk covers, counted from 1.
+    line: usize,
+    /// The distance in lines from the line in its header; null if it has no line numbers.
+    offset: Option<i64>,
+    /// `exact`, `line_endings`, `trailing_blanks`, `blanks` or `punctuation`.
+    level: String,
 }
 
 impl DiffStagingLayer {
