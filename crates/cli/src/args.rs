@@ -162,8 +162,12 @@ pub(crate) enum Command {
     },
     /// Check the configuration, the state and this machine, and print what to do
     Doctor,
-    /// Print the JSON Schema of the events that log and watch print
-    Schema,
+    /// Print the JSON Schema of the events that log and watch print, or of what `serve` speaks
+    Schema {
+        /// What to print
+        #[arg(value_name = "OF", default_value = "events")]
+        of: SchemaOf,
+    },
     /// Remove leftovers of dead processes, expired history and unreferenced contents
     Gc {
         /// Print what would be removed, and change nothing
@@ -176,12 +180,23 @@ pub(crate) enum Command {
         #[arg(long, value_name = "LABEL", env = "GREENROOM_SESSION", hide_env_values = true)]
         session: Option<String>,
     },
+    /// Serve a program that runs agents: JSON-RPC, a message a line, on standard input and output
+    Serve,
     /// Stage what an agent's own tools are about to write; for the hook of an agent, with the call on
     /// standard input
     Hook(Hook),
     /// Change an agent's settings so that its writes are staged; shows the change and asks
     #[command(after_help = examples::INIT)]
     Init(Init),
+}
+
+/// What a schema describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The events of the log
+    Events,
+    /// The methods, answers, errors and notifications of `serve`
+    Serve,
 }
 
 #[derive(Debug, Args)]
@@ -511,7 +526,7 @@ impl FromStr for LogSelector {
     }
 }
 
-fn octal(text: &str) -> Result<u32, String> {
+pub(crate) fn octal(text: &str) -> Result<u32, String> {
     let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
     let bits = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
     bits.ok_or_else(|| "expected three or four octal digits, like 755".to_owned())

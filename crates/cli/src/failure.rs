@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use orchestrator_adapter::ActorError;
 use schemars::JsonSchema;
 use serde::Serialize;
 use staging_core::{
@@ -159,6 +160,11 @@ impl Failure {
         Self { patches: patches.into_iter().collect(), ..self }
     }
 
+    /// The session that it is about, as programs read it.
+    pub(crate) fn of_session(self, session: SessionId) -> Self {
+        Self { about: Box::new(About { session: Some(session), ..*self.about }), ..self }
+    }
+
     pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(advice.into()), ..self }
     }
@@ -179,6 +185,14 @@ impl Failure {
             ErrorKind::Refused | ErrorKind::SignatureMismatch | ErrorKind::ConfirmationMissing => 4,
             ErrorKind::InDoubt => 5,
             _ => 1,
+        }
+    }
+
+    /// The message, and what to do next where that is known without the command.
+    pub(crate) fn with_advice(&self) -> String {
+        match &self.advice {
+            Some(advice) => format!("{}. {advice}", self.message),
+            None => self.message.clone(),
         }
     }
 
@@ -278,6 +292,15 @@ impl From<StagingError> for Failure {
         match error.path() {
             Some(path) => failure.about(path.to_escaped()),
             None => failure,
+        }
+    }
+}
+
+impl From<ActorError> for Failure {
+    fn from(error: ActorError) -> Self {
+        match error {
+            ActorError::Staging(error) => error.into(),
+            error => Self::new(error.kind(), error.to_string()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The shapes that `--json` prints.
+//! The shapes that `--json` prints, and that `serve` answers with.
 
 use std::path::Path;
 

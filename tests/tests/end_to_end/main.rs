@@ -46,6 +46,7 @@ mod running_in_git;
 #[cfg(target_os = "linux")]
 mod running_without_a_view;
 mod selecting;
+mod serving;
 mod signatures;
 mod stale;
 

@@ -11,7 +11,8 @@ use crate::failure::Failure;
 use crate::location::Location;
 use crate::settings::Settings;
 
-/// An approval by the command line, without a question; `command` names it for a message.
+/// An approval by the command line or by a program, without a question; `command` names it for a
+/// message.
 ///
 /// # Errors
 /// `Refused` in the environment of an agent, unless the user's configuration allows it.
@@ -21,7 +22,7 @@ pub(super) fn unasked(
     command: &str,
 ) -> Result<Approval, Failure> {
     let agent = crate::agent::in_environment();
-    if let (Some(agent), ApprovalMeans::Yes) = (agent, means) {
+    if let (Some(agent), ApprovalMeans::Yes | ApprovalMeans::Library) = (agent, means) {
         let settings = Settings::read(location.config_file.as_deref(), defaults(location))?;
         if !settings.allows_yes_under_agents {
             return Err(Failure::refused(format!(

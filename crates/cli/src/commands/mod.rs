@@ -58,6 +58,7 @@ mod run;
 #[path = "run_elsewhere.rs"]
 mod run;
 mod schema;
+mod serve;
 mod session;
 mod show;
 mod staged;
@@ -72,7 +73,7 @@ mod without_state;
 #[cfg(target_os = "linux")]
 mod working_copy;
 
-use staging_core::{DiskOwner, StagingOptions};
+use staging_core::{DiffStagingLayer, DiskOwner, StagingOptions};
 
 use self::context::Context;
 use self::options::{options, settings};
@@ -96,7 +97,7 @@ pub(crate) use view::KEEPER;
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     match &arguments.command {
         Command::Plugin(plugin) => return plugin::run(plugin, &arguments.global, console),
-        Command::Schema => return schema::schema(console),
+        Command::Schema { of } => return schema::schema(*of, console),
         Command::Init(init) => return init::run(init, &arguments.global, console),
         Command::Recover(Recover { all: true, .. }) => {
             return recover::all(&arguments.global, console);
@@ -120,6 +121,10 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     if let Command::Mcp { session } = &arguments.command {
         mcp::recover_first(&options, console);
         return mcp::serve(options, session.as_deref(), elicitation_wait);
+    }
+    if let Command::Serve = &arguments.command {
+        mcp::recover_first(&options, console);
+        return serve::serve(location, options);
     }
     let makes_state = matches!(arguments.command, Command::Propose(_));
     if !makes_state && !location.has_state() {
@@ -171,8 +176,12 @@ fn open_and_dispatch(
 
 /// Stages what commands in views have written so far, also those that were killed.
 #[cfg(target_os = "linux")]
-fn import_captures(owner: &DiskOwner, report: impl Fn(&capture::Report), warn: impl Fn(&str)) {
-    let imported = match capture::import_all(owner) {
+fn import_captures(
+    layer: &DiffStagingLayer,
+    report: impl Fn(&capture::Report),
+    warn: impl Fn(&str),
+) {
+    let imported = match capture::import_all(layer) {
         Ok(imported) => imported,
         Err(error) => return warn(&imported::failure_of(error).message),
     };
@@ -185,7 +194,7 @@ fn import_captures(owner: &DiskOwner, report: impl Fn(&capture::Report), warn: i
 }
 
 #[cfg(not(target_os = "linux"))]
-fn import_captures(_: &DiskOwner, _: impl Fn(&()), _: impl Fn(&str)) {}
+fn import_captures(_: &DiffStagingLayer, _: impl Fn(&()), _: impl Fn(&str)) {}
 
 /// The same before a command of the reviewer. What cannot be staged is reported only by commands that
 /// show what is pending.
@@ -229,8 +238,9 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         Command::Watch { since } => watch::watch(context, *since),
         // They need no layer, or open one of their own.
         Command::Doctor
-        | Command::Schema
+        | Command::Schema { .. }
         | Command::Mcp { .. }
+        | Command::Serve
         | Command::Hook(_)
         | Command::Run(_)
         | Command::Exec(_)

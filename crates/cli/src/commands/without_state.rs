@@ -109,8 +109,9 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
         | Command::Plugin(_)
         | Command::Watch { .. }
         | Command::Doctor
-        | Command::Schema
+        | Command::Schema { .. }
         | Command::Mcp { .. }
+        | Command::Serve
         | Command::Hook(_)
         | Command::Run(_)
         | Command::Exec(_)
