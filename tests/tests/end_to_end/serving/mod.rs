@@ -1,5 +1,6 @@
 //! `serve`: a program that runs agents, over lines of JSON-RPC.
 
+mod python;
 mod schema;
 
 use std::io::{BufRead as _, BufReader, Write as _};
