@@ -3,11 +3,11 @@
 
 usage: conversation.py [--greenroom FILE] [AGENT ...]        AGENT: claude-code, codex; both by default
 
-Each agent gets a throw-away home and workspace, the configuration that `greenroom init` writes,
-and a model on the loopback interface that asks for the same five things: write a file through
-Greenroom, read it back, write it with the agent's own tool, write it from the agent's shell, and
-end. No account is needed and nothing leaves the machine but the download of the agents, which npm
-keeps in the cache folder. Without npm or the packages it says so in a line and is done.
+Each agent gets a throw-away home and workspace, the configuration that `greenroom init --with-shell`
+writes, and a model on the loopback interface that asks for the same six things: write a file through
+Greenroom, read it back, run a command through Greenroom that reads it and writes another, write it with
+the agent's own tool, write it from the agent's shell, and end. No account is needed and nothing leaves
+the machine but the download of the agents, which npm keeps in the cache folder. Without npm or the packages it says so in a line and is done.
 
 Only Python's standard library is used. Exits 1 when a check fails.
 """
@@ -31,13 +31,14 @@ class Trial(agents.Trial):
         self.file = self.workspace / "a.txt"
         self.file.write_text(BEFORE)
         self.run(["git", "init", "--quiet", "."])
-        self.run(["greenroom", "init", agent, "--yes"])
+        self.run(["greenroom", "init", agent, "--with-shell", "--yes"])
 
     def converse(self):
         own_tool, shell, prefix = self.tools()
         script = [
             ("write", (f"{prefix}write_file", {"path": "a.txt", "content": STAGED})),
             ("read", (f"{prefix}read_text_file", {"path": "a.txt"})),
+            ("command", (f"{prefix}run_command", {"command": "cat a.txt; echo made > b.txt"})),
             ("own_tool", own_tool),
             ("shell", shell),
         ]
@@ -52,6 +53,9 @@ class Trial(agents.Trial):
         staged = re.search(r"Staged (p[0-9]+) modify a.txt", answer("write")[1])
         self.check("the write is staged", staged, answer("write"))
         self.check("it reads its own write back", "two" in answer("read")[1], answer("read"))
+        command = answer("command")
+        self.check("its command sees the write", "two" in command[1], command)
+        self.check("what the command writes is staged", "b.txt" in command[1], command)
         self.check("the disk is unchanged", self.file.read_text() == BEFORE, self.file.read_text())
         for name in ("own_tool", "shell"):
             print(f"      {name}: {answer(name)[1][:160]}")

@@ -118,15 +118,17 @@ impl Keeper {
                 Request::Run { .. } if self.command.is_some() => {
                     Reply::NotStarted { errno: libc::EBUSY }
                 }
-                Request::Run { command } => match command::start(&command, &self.bounds) {
-                    Ok(id) => {
-                        self.command = Some(id);
-                        Reply::Started
+                Request::Run { command, environment } => {
+                    match command::start(&command, &environment, &self.bounds) {
+                        Ok(id) => {
+                            self.command = Some(id);
+                            Reply::Started
+                        }
+                        Err(error) => {
+                            Reply::NotStarted { errno: error.raw_os_error().unwrap_or(libc::EIO) }
+                        }
                     }
-                    Err(error) => {
-                        Reply::NotStarted { errno: error.raw_os_error().unwrap_or(libc::EIO) }
-                    }
-                },
+                }
                 Request::Signal { number } => {
                     if let (Some(id), Some(signal)) = (self.command, Signal::from_named_raw(number))
                     {

@@ -163,7 +163,7 @@ pub use private_git::PrivateRefs;
 #[cfg(target_os = "linux")]
 pub use probe::{Machine, Obstacle, Remedy, probe};
 #[cfg(target_os = "linux")]
-pub use processes::{Identity, MARK, Process, survivors};
+pub use processes::{Identity, MARK, Process, end_descendants, survivors};
 #[cfg(target_os = "linux")]
 pub use real_tree::Difference;
 #[cfg(target_os = "linux")]

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,34 @@ fn parent(namespace: &File) -> io::Result<File> {
     }
     // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(descriptor) }))
+}
+
+/// Ends every descendant of this process, and returns which there were: each gets `SIGTERM`, and `SIGKILL`
+/// when `grace` is over. For a process whose keeper was killed, and that is the parent of what was orphaned
+/// then: see [`Foreground::take`](crate::Foreground::take).
+///
+/// # Errors
+///
+/// Any error of listing `/proc`.
+pub fn end_descendants(grace: Duration) -> io::Result<Vec<Process>> {
+    let first = descendants()?;
+    let deadline = Instant::now().checked_add(grace);
+    let mut asked: BTreeSet<u32> = BTreeSet::new();
+    loop {
+        let left = descendants()?;
+        if left.is_empty() {
+            return Ok(first);
+        }
+        let is_patient = deadline.is_none_or(|deadline| Instant::now() < deadline);
+        for process in &left {
+            let number = if is_patient { Signal::TERM } else { Signal::KILL };
+            if asked.insert(process.id) || !is_patient {
+                signal(process, number);
+            }
+        }
+        // The end of a grandchild wakes nobody.
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Finds the descendants of this process that have not ended.

@@ -191,7 +191,21 @@ impl View {
     /// another command still runs;
     /// [`ViewError::KeeperEnded`] and [`ViewError::Connection`] if the view is lost.
     pub fn run(&mut self, command: Vec<OsString>) -> Result<(), ViewError> {
-        match self.ask(&Request::Run { command })? {
+        self.run_with(command, Vec::new())
+    }
+
+    /// [`run`](Self::run) with variables for the command's environment, beside those that the keeper was
+    /// started with.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_with(
+        &mut self,
+        command: Vec<OsString>,
+        environment: Vec<(OsString, OsString)>,
+    ) -> Result<(), ViewError> {
+        match self.ask(&Request::Run { command, environment })? {
             Reply::Started => {
                 self.exit = None;
                 Ok(())
@@ -215,10 +229,10 @@ impl View {
         foreground: Option<&Foreground>,
         timeout: Option<Duration>,
     ) -> Result<Option<Exit>, ViewError> {
-        self.wait_with(foreground, None, timeout)
+        self.wait_with(foreground, &[], timeout)
     }
 
-    /// [`wait`](Self::wait) that also returns when `other` can be read.
+    /// [`wait`](Self::wait) that also returns when one of `others` can be read.
     ///
     /// # Errors
     ///
@@ -226,7 +240,7 @@ impl View {
     pub fn wait_with(
         &mut self,
         foreground: Option<&Foreground>,
-        other: Option<BorrowedFd<'_>>,
+        others: &[BorrowedFd<'_>],
         timeout: Option<Duration>,
     ) -> Result<Option<Exit>, ViewError> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -235,15 +249,15 @@ impl View {
             let timeout = left.and_then(|left| Timespec::try_from(left).ok());
             let mut ready = vec![PollFd::new(&self.channel, PollFlags::IN)];
             ready.extend(foreground.map(|foreground| PollFd::new(foreground, PollFlags::IN)));
-            ready.extend(other.as_ref().map(|other| PollFd::new(other, PollFlags::IN)));
+            let first_other = ready.len();
+            ready.extend(others.iter().map(|other| PollFd::new(other, PollFlags::IN)));
             match rustix::event::poll(&mut ready, timeout.as_ref()) {
                 Ok(0) => return Ok(None),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(io::Error::from(error).into()),
             }
             let answered = !ready[0].revents().is_empty();
-            let is_other =
-                other.is_some() && ready.last().is_some_and(|other| !other.revents().is_empty());
+            let is_other = ready[first_other..].iter().any(|other| !other.revents().is_empty());
             for number in foreground.into_iter().flat_map(Foreground::to_pass_on) {
                 self.send(&Request::Signal { number })?;
             }

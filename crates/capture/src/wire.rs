@@ -30,8 +30,8 @@ pub(crate) enum Request {
     Copy { parent: u32, mark: u64, plan: CopyPlan },
     /// The users and groups of the keeper's namespace are mapped.
     Mapped,
-    /// Start the command.
-    Run { command: Vec<OsString> },
+    /// Start the command, with these variables beside the keeper's own.
+    Run { command: Vec<OsString>, environment: Vec<(OsString, OsString)> },
     /// Pass a signal to the command.
     Signal { number: i32 },
     /// Forget what the view remembers of names that are not in use.

@@ -1,12 +1,12 @@
 //! Writing an allowed library into the user's configuration, and nothing else of it.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use staging_core::{Hosting, TrustedLibrary};
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
 
+use crate::config_file::replace;
 use crate::failure::Failure;
 use crate::files::read_settings;
 use crate::paths::shown;
@@ -67,22 +67,6 @@ fn with_library(text: &str, library: &TrustedLibrary, choose: bool) -> Result<St
         diff.insert("strategy", value(library.name.as_str()));
     }
     Ok(document.to_string())
-}
-
-/// The file itself, where its name is a link to it.
-#[allow(clippy::disallowed_methods, reason = "the user asked for this line in their configuration")]
-fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let folder = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    if let Ok(old) = fs::metadata(&target) {
-        new.as_file().set_permissions(old.permissions())?;
-    }
-    new.write_all(text.as_bytes())?;
-    new.as_file().sync_all()?;
-    new.persist(&target)?;
-    fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -182,6 +182,9 @@ pub(crate) enum Command {
     },
     /// Serve a program that runs agents: JSON-RPC, a message a line, on standard input and output
     Serve,
+    /// Run one command for the tool of an MCP server, which asks for it on standard input
+    #[command(name = "__run-command", hide = true)]
+    Host,
     /// Stage what an agent's own tools are about to write; for the hook of an agent, with the call on
     /// standard input
     Hook(Hook),
@@ -274,6 +277,9 @@ pub(crate) struct ConfineArgs {
     /// Leave other places as they are, whatever run.confine says
     #[arg(long)]
     pub(crate) no_confine: bool,
+    /// Whether it is a command of an agent's tool, which cannot write to the agents' own directories.
+    #[arg(skip)]
+    pub(crate) is_tool: bool,
 }
 
 #[derive(Debug, Args)]
@@ -306,6 +312,10 @@ pub(crate) struct Init {
     /// Change your own settings, for every workspace, instead of the workspace's
     #[arg(long, conflicts_with = "workspace")]
     pub(crate) user: bool,
+    /// Let the agents of all workspaces run commands by the tool `run_command`, too: sets
+    /// `mcp.run_command` in your configuration. With --remove it is taken out again
+    #[arg(long)]
+    pub(crate) with_shell: bool,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,

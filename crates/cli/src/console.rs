@@ -34,6 +34,8 @@ pub(crate) struct Console {
     layer: RefCell<Option<DiffStagingLayer>>,
     /// What the layer has recovered, as reported so far.
     recovered: RefCell<RecoverReport>,
+    /// The remarks and warnings of a process whose standard error belongs to a command.
+    notes: Option<RefCell<Vec<String>>>,
 }
 
 impl Console {
@@ -55,7 +57,20 @@ impl Console {
             can_ask: is_terminal && io::stdin().is_terminal() && !options.json,
             layer: RefCell::new(None),
             recovered: RefCell::default(),
+            notes: None,
         }
+    }
+
+    /// One that keeps remarks and warnings for [`take_notes`](Self::take_notes).
+    #[cfg(target_os = "linux")]
+    pub(crate) fn taking_notes(options: &Global) -> Self {
+        Self { notes: Some(RefCell::default()), ..Self::new(options) }
+    }
+
+    /// The remarks and warnings so far.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn take_notes(&self) -> Vec<String> {
+        self.notes.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
     /// Says what the command's layer has recovered, now and from now on, before what the command
@@ -190,7 +205,10 @@ impl Console {
 
     /// Says something that nobody should miss.
     pub(crate) fn warn(&self, text: &str) {
-        say(text);
+        match &self.notes {
+            Some(notes) => notes.borrow_mut().push(text.to_owned()),
+            None => say(text),
+        }
     }
 
     /// Asks for a yes; anything else is a no. What was typed before the question is no answer

@@ -73,6 +73,7 @@ Examples:
 pub(crate) const INIT: &str = "\
 Examples:
   greenroom init claude-code
+  greenroom init claude-code --with-shell
   greenroom init claude-code --remove
   greenroom init codex --user";
 
@@ -91,7 +92,7 @@ mod tests {
             .flat_map(|text| text.lines())
             .filter_map(|line| line.strip_prefix("  greenroom "))
             .collect();
-        assert_eq!(lines.len(), 27);
+        assert_eq!(lines.len(), 28);
         for line in lines {
             // What it does stands behind the command; a shell reads the rest.
             let command = line.split("  ").next().unwrap_or_default();

@@ -212,6 +212,14 @@ impl Failure {
         text
     }
 
+    /// What a program passes on in a message of its own: what happened, and what to do next.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn sentences(&self) -> String {
+        let advice = self.advice.clone().or_else(|| self.general_advice().map(str::to_owned));
+        let message = self.message.trim_end_matches('.');
+        advice.map_or_else(|| message.to_owned(), |advice| format!("{message}. {advice}"))
+    }
+
     /// The next step for stale and expired patches, for reviewers and for agents.
     fn remedy(&self, command: &Command) -> Option<String> {
         if self.kind != ErrorKind::Stale {

@@ -11,6 +11,7 @@ mod args;
 #[cfg(target_os = "linux")]
 mod base_commit;
 mod commands;
+mod config_file;
 mod console;
 mod emphasis;
 mod examples;
@@ -61,6 +62,10 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return explain(words::with_right_command(error)),
     };
+    #[cfg(target_os = "linux")]
+    if let Command::Host = &arguments.command {
+        return commands::host_command(&arguments.global);
+    }
     logging::start(arguments.global.verbose);
     if let Command::Hook(hook) = &arguments.command {
         return commands::hook(hook, &arguments.global);

@@ -111,7 +111,8 @@ fn decision_json(patch: &Patch) -> Value {
     })
 }
 
-fn patch_json(patch: &Patch) -> Value {
+/// A patch for programs.
+pub(crate) fn patch_json(patch: &Patch) -> Value {
     json!({
         "id": patch.id.to_string(),
         "path": patch.path,

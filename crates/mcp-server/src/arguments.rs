@@ -1,5 +1,7 @@
 //! The arguments of the tools, as in their schemas. Other arguments are refused.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 macro_rules! arguments {
@@ -42,6 +44,23 @@ arguments! {
     Discard { #[serde(default)] ids: Option<Vec<String>>, #[serde(default)] reason: Option<String>, }
     /// `pending`
     Nothing {}
+    /// `run_command`
+    RunCommand {
+        command: CommandLine,
+        #[serde(default)] cwd: Option<String>,
+        #[serde(default)] env: BTreeMap<String, String>,
+        #[serde(default, rename = "timeout_s")] timeout_s: Option<f64>,
+    }
+}
+
+/// What a command is.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum CommandLine {
+    /// A text for the shell.
+    Shell(String),
+    /// A program and its arguments.
+    Words(Vec<String>),
 }
 
 /// How sizes are listed.

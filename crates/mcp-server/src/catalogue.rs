@@ -12,6 +12,11 @@ const TOOLS: &str = include_str!("tools.json");
 
 const ASKING_TOOL: &str = include_str!("asking_tool.json");
 
+const COMMAND_TOOL: &str = include_str!("command_tool.json");
+
+/// The name of the tool that runs commands.
+pub(crate) const RUN_COMMAND: &str = "run_command";
+
 /// Every tool, in the order in which they are listed.
 pub(crate) fn tools() -> &'static [Tool] {
     static CATALOGUE: OnceLock<Vec<Tool>> = OnceLock::new();
@@ -33,6 +38,12 @@ pub(crate) fn asking_tool() -> &'static Tool {
     TOOL.get_or_init(|| serde_json::from_str(ASKING_TOOL).expect("the file is a tool, as tested"))
 }
 
+/// The tool that runs commands; offered only where the user turned it on.
+pub(crate) fn command_tool() -> &'static Tool {
+    static TOOL: OnceLock<Tool> = OnceLock::new();
+    TOOL.get_or_init(|| serde_json::from_str(COMMAND_TOOL).expect("the file is a tool, as tested"))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -41,7 +52,7 @@ mod tests {
 
     #[test]
     fn every_staged_write_is_annotated_as_not_destructive() {
-        for tool in tools() {
+        for tool in tools().iter().chain([command_tool()]) {
             let annotations = tool.annotations.as_ref().expect("each tool says what it does");
             let read_only = annotations.read_only_hint == Some(true);
             assert_ne!(annotations.destructive_hint, Some(true), "{}", tool.name);
@@ -53,6 +64,7 @@ mod tests {
     fn no_tool_approves() {
         let names: Vec<&str> = tools().iter().map(|tool| tool.name.as_ref()).collect();
         assert_eq!(names.len(), 19);
+        assert!(!names.contains(&RUN_COMMAND) && command_tool().name == RUN_COMMAND);
         for word in ["apply", "approve", "undo", "accept"] {
             assert!(names.iter().all(|name| !name.contains(word)), "{names:?}");
         }
@@ -60,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_tool_refuses_arguments_that_it_does_not_know() {
-        for tool in tools() {
+        for tool in tools().iter().chain([command_tool(), asking_tool()]) {
             let known = tool.input_schema.get("additionalProperties");
             // The reference server's one tool without arguments says nothing of others.
             assert!(

@@ -2,7 +2,8 @@
 //!
 //! A server over lines of JSON-RPC that replaces the reference filesystem server. It has the same
 //! tools and schemas, but stages their writes. Reading tools show a session its own pending changes.
-//! No tool approves; one that asks the user is there when the user has turned it on.
+//! No tool approves. One that asks the user, and one that runs commands in a view of the session, are there
+//! when the user has turned them on.
 //! It serves the protocol's versions with a handshake (2024-11-05 to 2025-11-25) and the one
 //! without (2026-07-28).
 //!
@@ -17,6 +18,12 @@ mod arguments;
 mod calls;
 mod captured;
 mod catalogue;
+#[cfg(target_os = "linux")]
+mod command;
+#[cfg(not(target_os = "linux"))]
+#[path = "command_elsewhere.rs"]
+mod command;
+mod command_host;
 mod context;
 mod error;
 mod failure;
@@ -40,31 +47,41 @@ use orchestrator_adapter::{Staging, StagingOptions};
 use rmcp::service::{QuitReason, ServerInitializeError, ServiceExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use command_host::{CommandEnded, CommandExit, CommandHost, CommandMessage, CommandRequest};
 pub use error::ServeError;
 pub use sessions::SessionName;
 
 use approval::Approvals;
+use command::Commands;
 use paths::Allowed;
 use server::Server;
 use transport::LineTransport;
+
+/// What the user's own configuration allows beside the tools that read and stage.
+#[derive(Clone, Debug, Default)]
+pub struct Offered {
+    /// How long a question to the client's user stays open, which a tool asks then.
+    pub elicitation_wait: Option<Duration>,
+    /// How commands are run, which a tool does then. On Linux only.
+    pub commands: Option<CommandHost>,
+}
 
 /// Serves one client on this process's standard input and output until its input ends.
 ///
 /// Standard output carries the protocol and nothing else. When the input ends, every request
 /// that was read is answered first; the session stays open with what is pending in it.
 ///
-/// With an `elicitation_wait` a tool may ask the client's user to approve; a question stays open
-/// for that time. Without one nothing is ever approved here.
+/// Without an `elicitation_wait` in `offered` nothing is ever approved here.
 ///
 /// # Errors
 /// When the workspace cannot be opened or the client cannot be written to.
 pub fn serve_standard_streams(
     options: StagingOptions,
     session: SessionName,
-    elicitation_wait: Option<Duration>,
+    offered: Offered,
 ) -> Result<(), ServeError> {
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
-    actix::System::new().block_on(serve(options, session, elicitation_wait, input, output))
+    actix::System::new().block_on(serve(options, session, offered, input, output))
 }
 
 /// Serves one client on these streams; it has to run where an actix system does.
@@ -74,7 +91,7 @@ pub fn serve_standard_streams(
 pub async fn serve<R, W>(
     options: StagingOptions,
     session: SessionName,
-    elicitation_wait: Option<Duration>,
+    offered: Offered,
     input: R,
     output: W,
 ) -> Result<(), ServeError>
@@ -89,8 +106,11 @@ where
     let begun = Arc::new(AtomicBool::new(false));
     let (ending, ended) = tokio::sync::watch::channel(false);
     let transport = LineTransport::new(input, output, Arc::clone(&begun), ending);
+    let Offered { elicitation_wait, commands } = offered;
+    let commands = commands.map(|host| Commands::new(host, ended.clone()));
     let approvals = elicitation_wait.map(|wait| Approvals::new(wait, ended)).transpose()?;
-    let server = Server::new(staging.clone(), session, Allowed::workspace(root), begun, approvals);
+    let allowed = Allowed::workspace(root);
+    let server = Server::new(staging.clone(), session, allowed, begun, approvals, commands);
     let served = match server.serve(transport).await {
         Ok(service) => match service.waiting().await {
             Ok(QuitReason::JoinError(error)) | Err(error) => Err(error.to_string()),

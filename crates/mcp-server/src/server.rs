@@ -19,9 +19,10 @@ use tokio::sync::{Mutex, RwLock};
 use crate::approval::Approvals;
 use crate::calls;
 use crate::catalogue;
+use crate::command::Commands;
 use crate::failure::Failure;
 use crate::paths::{Allowed, shown};
-use crate::sessions::{SessionName, Sessions};
+use crate::sessions::{SessionGuard, SessionName, Sessions};
 
 /// How long a client may take to say what its roots are.
 const ROOTS_WAIT: Duration = Duration::from_secs(5);
@@ -31,6 +32,15 @@ const INSTRUCTIONS: &str = "Greenroom stages file changes: every write waits out
     that you run in a shell do not see them. Tell the user which patches are pending; the user \
     approves them with `greenroom apply` in a terminal. No tool approves. `pending` reports the \
     decisions.";
+
+/// What more there is to know where commands are run.
+const COMMANDS: &str = "`run_command` runs programs that do see them, and stages what they write: use \
+    it for builds and tests in place of a shell.";
+
+/// What to do where they are not.
+const NO_COMMANDS: &str = "commands are not run here: the user allows them with `run_command = true` \
+    under `[mcp]` in their own configuration (`greenroom init AGENT --with-shell` does it), and starts \
+    this server again";
 
 /// Serves one client.
 pub(crate) struct Server {
@@ -43,6 +53,8 @@ pub(crate) struct Server {
     begun: Arc<AtomicBool>,
     /// There when the user wants to be asked through the client.
     approvals: Option<Approvals>,
+    /// There when the user lets agents run commands.
+    commands: Option<Commands>,
 }
 
 impl Server {
@@ -52,9 +64,10 @@ impl Server {
         allowed: Allowed,
         begun: Arc<AtomicBool>,
         approvals: Option<Approvals>,
+        commands: Option<Commands>,
     ) -> Self {
         let sessions = Mutex::new(Sessions::new(staging.clone(), name));
-        Self { staging, sessions, allowed: RwLock::new(allowed), begun, approvals }
+        Self { staging, sessions, allowed: RwLock::new(allowed), begun, approvals, commands }
     }
 
     fn begin(&self) {
@@ -81,10 +94,15 @@ impl Server {
         }
     }
 
+    /// The tools that are offered beside the usual ones.
+    fn more_tools(&self) -> impl Iterator<Item = &'static Tool> {
+        let asking = self.approvals.is_some().then(catalogue::asking_tool);
+        asking.into_iter().chain(self.commands.is_some().then(catalogue::command_tool))
+    }
+
     /// The tool of this name, if it is offered.
     fn tool(&self, name: &str) -> Option<&'static Tool> {
-        let asking = self.approvals.is_some().then(catalogue::asking_tool);
-        asking.filter(|tool| tool.name == name).or_else(|| catalogue::find(name))
+        self.more_tools().find(|tool| tool.name == name).or_else(|| catalogue::find(name))
     }
 
     /// Asks the client's user, or takes the answer. No other call waits for it: the set is
@@ -123,18 +141,48 @@ impl Server {
             is_cancelled: Box::new(is_cancelled),
         };
         match call.run(&guard).await {
-            Err(failure) if failure.session_ended => {
-                // It was closed by the user, or its time ran out. What the agent built on is
-                // gone, so it has to know before it continues.
-                let next = sessions.replace(&guard).await?;
-                Err(Failure::new(format!(
-                    "{}. What was pending in it is discarded. Session {} is open now: read the \
-                     files again, then repeat the call",
-                    failure.message, next.session.session.id
-                )))
+            Err(failure) => Err(in_next_session(&mut sessions, &guard, failure).await),
+            outcome => outcome,
+        }
+    }
+
+    /// Runs a command. Other calls do not wait for it.
+    async fn run_command(
+        &self,
+        commands: &Commands,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, Failure> {
+        let claimed = claimed(context)?;
+        let guard = self.sessions.lock().await.guard(claimed).await?;
+        let allowed = Arc::new(self.allowed.read().await.clone());
+        let arguments = request.arguments.unwrap_or_default();
+        match commands.run(arguments, &guard, self.staging.layer(), allowed, context).await {
+            Err(failure) => {
+                Err(in_next_session(&mut *self.sessions.lock().await, &guard, failure).await)
             }
             outcome => outcome,
         }
+    }
+}
+
+/// Opens another session where a call has failed because its session was closed by the user, or its time
+/// ran out. What the agent built on is gone, so it has to know before it continues.
+async fn in_next_session(
+    sessions: &mut Sessions,
+    guard: &SessionGuard,
+    failure: Failure,
+) -> Failure {
+    if !failure.session_ended {
+        return failure;
+    }
+    match sessions.replace(guard).await {
+        Ok(next) => Failure::new(format!(
+            "{}. What was pending in it is discarded. Session {} is open now: read the files again, \
+             then repeat the call",
+            failure.message, next.session.session.id
+        )),
+        Err(failure) => failure,
     }
 }
 
@@ -142,7 +190,11 @@ impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().build();
         let server = Implementation::new("greenroom", env!("CARGO_PKG_VERSION"));
-        ServerConfig::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS)
+        let instructions = match self.commands {
+            Some(_) => format!("{INSTRUCTIONS} {COMMANDS}"),
+            None => INSTRUCTIONS.to_owned(),
+        };
+        ServerConfig::new(capabilities).with_server_info(server).with_instructions(instructions)
     }
 
     async fn initialize(
@@ -170,7 +222,7 @@ impl ServerHandler for Server {
     ) -> Result<ListToolsResult, ErrorData> {
         self.begin();
         let mut tools = catalogue::tools().to_vec();
-        tools.extend(self.approvals.is_some().then(|| catalogue::asking_tool().clone()));
+        tools.extend(self.more_tools().cloned());
         Ok(ListToolsResult::with_all_items(tools))
     }
 
@@ -185,13 +237,21 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         self.begin();
         let Some(tool) = self.tool(&request.name) else {
+            if request.name == catalogue::RUN_COMMAND {
+                return Ok(refusal(Failure::new(NO_COMMANDS)).into());
+            }
             let message = format!("there is no tool `{}`", shown(&request.name));
             return Err(ErrorData::invalid_params(message, None));
         };
-        let is_asking = tool.name == catalogue::asking_tool().name;
-        let answered = match self.approvals.as_ref().filter(|_| is_asking) {
-            Some(approvals) => self.ask(approvals, request, &context).await,
-            None => self.call(&tool.name, request, &context).await.map(CallToolResponse::from),
+        let is = |other: &Tool| tool.name == other.name;
+        let approvals = self.approvals.as_ref().filter(|_| is(catalogue::asking_tool()));
+        let commands = self.commands.as_ref().filter(|_| is(catalogue::command_tool()));
+        let answered = match (approvals, commands) {
+            (Some(approvals), _) => self.ask(approvals, request, &context).await,
+            (_, Some(commands)) => {
+                self.run_command(commands, request, &context).await.map(CallToolResponse::from)
+            }
+            _ => self.call(&tool.name, request, &context).await.map(CallToolResponse::from),
         };
         Ok(answered.unwrap_or_else(|failure| refusal(failure).into()))
     }

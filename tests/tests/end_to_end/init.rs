@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 const AGENTS: [&str; 5] = ["claude-code", "codex", "gemini", "opencode", "cursor"];
 
-fn settings(file: &Path) -> Value {
+pub(crate) fn settings(file: &Path) -> Value {
     serde_json::from_slice(&fs::read(file).expect("it was written")).expect("it is JSON")
 }
 
 #[track_caller]
-fn check_holds(list: &Value, expected: &[&str]) {
+pub(crate) fn check_holds(list: &Value, expected: &[&str]) {
     let list = list.as_array().expect("a list");
     assert!(expected.iter().all(|one| list.contains(&json!(one))), "{list:?}");
 }

@@ -17,6 +17,8 @@ mod git_outside;
 mod hooks;
 mod ignored_files;
 mod init;
+#[cfg(target_os = "linux")]
+mod init_with_shell;
 mod json_shapes;
 mod kill;
 mod layer_limit;

@@ -43,7 +43,16 @@ impl Agent {
     }
 
     pub(crate) fn start_with(fixture: &Fixture, options: &[&str], script: &str) -> Self {
-        let run = ["run", "--session", "agent"];
+        Self::start_as(fixture, "agent", options, script)
+    }
+
+    pub(crate) fn start_as(
+        fixture: &Fixture,
+        session: &str,
+        options: &[&str],
+        script: &str,
+    ) -> Self {
+        let run = ["run", "--session", session];
         let arguments = [&run, options, &["--", "sh", "-c", script]].concat();
         let mut command = fixture.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -51,6 +60,11 @@ impl Agent {
         let input = run.stdin.take().expect("it is piped");
         let output = BufReader::new(run.stdout.take().expect("it is piped"));
         Self { run, input, output }
+    }
+
+    /// The process of `run`.
+    pub(crate) fn id(&self) -> u32 {
+        self.run.id()
     }
 
     /// Waits for its next line.
@@ -795,4 +809,26 @@ fn a_session_that_was_closed_under_its_command_says_so(#[values("auto", "without
     let ran = agent.end().expect(0);
     assert!(ran.stderr.contains("what the command wrote since is not staged"), "{}", ran.stderr);
     assert_eq!(fixture.pending(), 0);
+}
+
+#[test]
+fn what_a_command_has_started_ends_when_the_process_that_keeps_its_view_is_killed() {
+    let Some(fixture) = Fixture::with_view("auto") else { return };
+    let file = fixture.beside("pid").display().to_string();
+    let script = format!(
+        "setsid sh -c 'echo $$ > {file}.new; mv {file}.new {file}; exec sleep 1000' > /dev/null 2>&1 &
+        until [ -e {file} ]; do sleep 0.05; done; echo kept > f; echo reached; read x"
+    );
+    let mut agent = Agent::start(&fixture, &script);
+    agent.reached();
+    let keeper = fs::read_to_string(format!("/proc/{0}/task/{0}/children", agent.id()));
+    let keeper = keeper.expect("it runs").trim().parse().ok();
+    let keeper = keeper.and_then(rustix::process::Pid::from_raw).expect("it keeps the view");
+    rustix::process::kill_process(keeper, rustix::process::Signal::KILL).expect("it is ours");
+    agent.end().expect(125);
+    let started = fs::read_to_string(&file).expect("there");
+    let line = fs::read(format!("/proc/{}/cmdline", started.trim())).unwrap_or_default();
+    assert!(line.is_empty(), "it has ended");
+    let ran = fixture.run(["run", "--session", "agent", "--", "cat", "f"]).expect(0);
+    assert_eq!(ran.stdout, b"kept\n");
 }

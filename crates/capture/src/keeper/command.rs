@@ -47,7 +47,11 @@ impl Bounds {
 }
 
 /// Starts a command as a child of this process, which must have one thread only.
-pub(super) fn start(command: &[OsString], bounds: &Bounds) -> io::Result<Pid> {
+pub(super) fn start(
+    command: &[OsString],
+    environment: &[(OsString, OsString)],
+    bounds: &Bounds,
+) -> io::Result<Pid> {
     let (mut ours, theirs) = UnixStream::pair()?;
     let keeper = rustix::process::getpid();
     // SAFETY: this process has one thread, so that the child may do all that the parent may.
@@ -55,7 +59,7 @@ pub(super) fn start(command: &[OsString], bounds: &Bounds) -> io::Result<Pid> {
         -1 => Err(io::Error::last_os_error()),
         0 => {
             drop(ours);
-            let error = become_command(command, bounds, keeper, &theirs);
+            let error = become_command(command, environment, bounds, keeper, &theirs);
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
             let _ = (&theirs).write_all(&[&b"e"[..], &errno.to_le_bytes()].concat());
             // SAFETY: it ends the child at once, without what the parent has registered for its end.
@@ -97,6 +101,7 @@ fn follow(socket: &mut UnixStream, child: Pid) -> io::Result<()> {
 /// Becomes the command, or returns why not.
 fn become_command(
     command: &[OsString],
+    environment: &[(OsString, OsString)],
     bounds: &Bounds,
     keeper: Pid,
     mut socket: &UnixStream,
@@ -123,7 +128,8 @@ fn become_command(
     let Some((program, arguments)) = command.split_first() else {
         return io::Error::from_raw_os_error(libc::EINVAL);
     };
-    Command::new(program).args(arguments).exec()
+    let variables = environment.iter().map(|(name, value)| (name, value));
+    Command::new(program).args(arguments).envs(variables).exec()
 }
 
 /// Gives a signal back its default, unless it was ignored when this program began.

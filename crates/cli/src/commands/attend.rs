@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use capture::{Report, SessionCapture, View, Watch};
 use staging_core::{DiskOwner, RelPath, SessionId};
 
+use super::caller::Caller;
 use super::imported::failure_of;
 use super::layer_watch::LayerWatch;
 use crate::console::Console;
@@ -35,6 +36,9 @@ pub(super) struct Attendant<'a> {
     stopped: Option<String>,
     import_every: Duration,
     import_at: Instant,
+    /// Who asked for the command, if that is another process.
+    caller: Option<&'a Caller>,
+    is_called_off: bool,
     /// Nothing before the first turn, and where the system cannot watch.
     watch: Option<Watch>,
     is_begun: bool,
@@ -54,6 +58,7 @@ impl<'a> Attendant<'a> {
         capture: &'a SessionCapture<'a>,
         session: SessionId,
         layer_bytes_max: Option<u64>,
+        caller: Option<&'a Caller>,
     ) -> Self {
         let import_every = IMPORT_EVERY.min(owner.options().session_expires_after / 3);
         Self {
@@ -65,6 +70,8 @@ impl<'a> Attendant<'a> {
             stopped: None,
             import_every,
             import_at: Instant::now() + import_every,
+            caller,
+            is_called_off: false,
             watch: None,
             is_begun: false,
             changed: BTreeSet::new(),
@@ -85,16 +92,25 @@ impl<'a> Attendant<'a> {
         report.imported.unproven = self.unproven.into_iter().collect();
     }
 
-    /// Becomes readable when the user changes something.
-    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.watch.as_ref().map(Watch::as_fd)
+    /// Become readable when the user changes something, and when the caller calls the command off.
+    pub(super) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let watch = self.watch.as_ref().map(Watch::as_fd);
+        let caller = self.caller.filter(|_| !self.is_called_off).map(Caller::as_fd);
+        watch.into_iter().chain(caller).collect()
     }
 
     /// Does what is due; returns when the next thing is.
     pub(super) fn attend(&mut self, view: &mut View) -> Duration {
         if !self.is_begun {
             self.is_begun = true;
+            if let Some(caller) = self.caller {
+                caller.report_start();
+            }
             self.start_watching();
+        }
+        if self.caller.is_some_and(Caller::has_gone) && !self.is_called_off {
+            self.is_called_off = true;
+            stop(view);
         }
         if let Some(watch) = &mut self.watch
             && watch.read()
@@ -111,9 +127,7 @@ impl<'a> Attendant<'a> {
         }
         if let Some(reason) = self.layer.check().filter(|_| self.stopped.is_none()) {
             self.stopped = Some(reason);
-            if let Err(error) = view.stop(GRACE) {
-                tracing::warn!(%error, "the command cannot be stopped");
-            }
+            stop(view);
         }
         let next = self.import_at.min(self.layer.next());
         let next = self.refresh_at.map_or(next, |at| at.min(next));
@@ -184,5 +198,12 @@ impl<'a> Attendant<'a> {
             }
             Err(failure) => tracing::warn!(error = failure.message, "staged again later"),
         }
+    }
+}
+
+/// Ends the command and everything that it has started.
+fn stop(view: &mut View) {
+    if let Err(error) = view.stop(GRACE) {
+        tracing::warn!(%error, "the command cannot be stopped");
     }
 }

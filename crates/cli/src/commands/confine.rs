@@ -28,6 +28,8 @@ use crate::user_dirs::home;
 #[serde(deny_unknown_fields)]
 struct ConfinePaths {
     writable: Vec<String>,
+    /// Writable too, but for the commands of an agent's tool.
+    agents: Vec<String>,
     private: Vec<String>,
     masked: Vec<String>,
     kept: Vec<String>,
@@ -74,7 +76,9 @@ pub(crate) fn confine(
     // A variable that is set to the home directory, or above it, would open all of it.
     let home = home().and_then(|home| real(&home));
     let opens_home = |path: &Path| home.as_deref().is_some_and(|home| home.starts_with(path));
-    let usual = found(&PATHS.writable).filter(|path| path.starts_with("/tmp") || !opens_home(path));
+    let agents = found(&PATHS.agents).filter(|_| !arguments.is_tool);
+    let usual = found(&PATHS.writable).chain(agents);
+    let usual = usual.filter(|path| path.starts_with("/tmp") || !opens_home(path));
     let kept: Vec<PathBuf> = found(&PATHS.kept).collect();
     let private: Vec<PathBuf> = found(&PATHS.private)
         .filter(|path| path.is_dir() && is_outside(path) && !holds_needed(path))

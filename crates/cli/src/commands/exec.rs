@@ -14,7 +14,7 @@ use super::imported::failure_of;
 use super::make_view::{Wanted, make_view};
 use super::options::settings;
 use super::text::count;
-use super::view::{Copies, current, in_view, is_foreign, masks, settle};
+use super::view::{Copies, Program, current, in_view, is_foreign, masks, settle};
 use super::working_copy::{Unguarded, report_differences};
 use crate::args::{Exec, Global};
 use crate::console::Console;
@@ -67,7 +67,7 @@ pub(crate) fn exec(exec: &Exec, global: &Global, console: &Console) -> Result<Ex
         Ok(view)
     };
     let end = |view: &mut View| (settle(console, view), view.identity().mark.is_some());
-    let (exit, (is_over, is_in_copy)) = in_view(start, &exec.command, None, end)?;
+    let (exit, (is_over, is_in_copy)) = in_view(start, Program::new(&exec.command), None, end)?;
     if is_in_copy {
         let differences = trial.differences().map_err(failure_of)?;
         report_differences(console, unguarded, &differences);

@@ -1,14 +1,16 @@
 //! `mcp`: serves an agent over the Model Context Protocol.
 
 use std::env;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use mcp_server::{ServeError, SessionName};
+use mcp_server::{CommandHost, Offered, ServeError, SessionName};
 use orchestrator_adapter::ActorError;
 use staging_core::{DiskOwner, ErrorKind, StagingOptions, WaitObserver, agent_label};
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::location::Location;
+use crate::settings::Settings;
 
 /// What Claude Code calls its session, in the environment of the servers that it starts.
 const CLAUDE_CODE_SESSION: &str = "CLAUDE_CODE_SESSION_ID";
@@ -23,10 +25,17 @@ pub(super) fn recover_first(options: &StagingOptions, console: &Console) {
 }
 
 pub(super) fn serve(
-    mut options: StagingOptions,
+    settings: Settings,
     session: Option<&str>,
-    elicitation_wait: Option<Duration>,
+    location: &Location,
 ) -> Result<(), Failure> {
+    // Elsewhere no command has a view.
+    let offers_commands = settings.offers_run_command && cfg!(target_os = "linux");
+    let offered = Offered {
+        elicitation_wait: settings.elicitation_wait(),
+        commands: offers_commands.then(|| command_host(location)),
+    };
+    let mut options = settings.options;
     // It serves the session until it ends, so a session whose server is gone is orphaned.
     options.owns_sessions = true;
     options.wait_observer = WaitObserver::default();
@@ -34,11 +43,24 @@ pub(super) fn serve(
         Some(label) => SessionName::Fixed(label.to_owned()),
         None => SessionName::PerCall { otherwise: default_label() },
     };
-    mcp_server::serve_standard_streams(options, name, elicitation_wait).map_err(|error| match error
-    {
+    mcp_server::serve_standard_streams(options, name, offered).map_err(|error| match error {
         ServeError::Staging(ActorError::Staging(error)) => error.into(),
         error => Failure::new(ErrorKind::Io, error.to_string()),
     })
+}
+
+/// This program as the process that runs a command.
+fn command_host(location: &Location) -> CommandHost {
+    let (workspace, state) = (location.root.clone(), location.base.clone());
+    let arguments = vec![
+        "--workspace".into(),
+        workspace.into(),
+        "--state-dir".into(),
+        state.into(),
+        "__run-command".into(),
+    ];
+    // What runs now, also after an update.
+    CommandHost { program: "/proc/self/exe".into(), arguments }
 }
 
 /// The session that the client is in, by its own word; else one for this process.

@@ -4,6 +4,8 @@ mod apply;
 mod approval;
 #[cfg(target_os = "linux")]
 mod attend;
+#[cfg(target_os = "linux")]
+mod caller;
 mod cat;
 #[cfg(target_os = "linux")]
 mod commits;
@@ -20,6 +22,8 @@ mod doctor;
 mod exec;
 mod gc;
 mod hook;
+#[cfg(target_os = "linux")]
+mod host_command;
 #[cfg(target_os = "linux")]
 mod ignored;
 #[cfg(target_os = "linux")]
@@ -60,6 +64,8 @@ mod run;
 mod schema;
 mod serve;
 mod session;
+#[cfg(target_os = "linux")]
+mod session_command;
 mod show;
 mod staged;
 mod status;
@@ -86,6 +92,8 @@ use crate::paths::shown;
 #[cfg(target_os = "linux")]
 pub(crate) use exec::exec as exec_command;
 pub(crate) use hook::run as hook;
+#[cfg(target_os = "linux")]
+pub(crate) use host_command::host_command;
 #[cfg(target_os = "linux")]
 pub(crate) use imported::failure_of as capture_failure;
 #[cfg(not(target_os = "linux"))]
@@ -116,12 +124,11 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         return doctor::doctor(console, &arguments.global, &location);
     }
     let settings = settings(&arguments.global, &location)?;
-    let elicitation_wait = settings.elicitation_wait();
-    let options = settings.options;
     if let Command::Mcp { session } = &arguments.command {
-        mcp::recover_first(&options, console);
-        return mcp::serve(options, session.as_deref(), elicitation_wait);
+        mcp::recover_first(&settings.options, console);
+        return mcp::serve(settings, session.as_deref(), &location);
     }
+    let options = settings.options;
     if let Command::Serve = &arguments.command {
         mcp::recover_first(&options, console);
         return serve::serve(location, options);
@@ -241,6 +248,7 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         | Command::Schema { .. }
         | Command::Mcp { .. }
         | Command::Serve
+        | Command::Host
         | Command::Hook(_)
         | Command::Run(_)
         | Command::Exec(_)

@@ -3,23 +3,16 @@
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use capture::{
-    Bytes, CaptureError, Confined, Plan, PrivateFiles, Report, Rules, SessionCapture, Survey, View,
-};
-use staging_core::{
-    CaptureDir, DiskOwner, ErrorKind, Operation, Patch, Session, SessionId, set_signature,
-};
+use capture::{PrivateFiles, Report, SessionCapture};
+use staging_core::{DiskOwner, ErrorKind, Operation, Patch, Session, set_signature};
 
-use super::attend::Attendant;
 use super::confine::{confine, remark_scopes};
-use super::ignored::{general_rules, tracked};
 use super::imported::{failure_of, report_rest};
-use super::layer_watch::check_layer;
-use super::make_view::{Wanted, make_view};
 use super::options::settings;
-use super::view::{Copies, current, in_view, is_foreign, keeper, masks, settle};
-use super::working_copy::{Unguarded, join_copy, report_differences};
-use crate::args::{Global, Run, ViewKind};
+use super::session_command::{Ended, SessionCommand};
+use super::view::{Program, current, masks};
+use super::working_copy::Unguarded;
+use crate::args::{Global, Run};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
@@ -27,9 +20,6 @@ use crate::private_commits::PrivateCommits;
 
 /// How many paths a remark names.
 const NAMED_MAX: usize = 10;
-
-/// With more files of other users and groups than this, the command gets a copy of the workspace.
-const FOREIGN_MAX: usize = 10;
 
 /// Runs the command. The answer is its exit code, or 125 when Greenroom failed before it began.
 pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitCode, Failure> {
@@ -40,76 +30,25 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     if confine.is_some() {
         remark_scopes(console);
     }
-    let mut options = settings.options;
+    let mut options = settings.options.clone();
     options.owns_sessions = true;
     let owner = DiskOwner::open(options)?;
     super::import_first(&owner, console, false);
     let session = owner.open_session(&label(run))?;
     let capture = SessionCapture::of(&owner, session.id);
-    check_layer(&capture, session.id, settings.layer_bytes_max)?;
-    let plan = Plan {
-        workspace: location.root.clone().into(),
-        copy: None,
-        upper: capture.dir().upper().into(),
-        work: capture.dir().work().into(),
-        layer: None,
+    let command = SessionCommand {
+        program: Program::new(&run.command),
+        directory,
         masks,
-        inside: session.id.to_string(),
-        directory: directory.into(),
-        git: Vec::new(),
         confine,
+        view: run.view,
+        unguarded: if run.unguarded { Unguarded::Allowed } else { Unguarded::Refused },
+        propose_ignored: &run.propose_ignored,
+        caller: None,
     };
-    let unguarded = unguarded(run);
-    let start = || {
-        let view = match join(console, &capture, session.id, &plan, run)? {
-            Some(view) => view,
-            None => {
-                let globs = settings.propose_ignored.iter().chain(&run.propose_ignored);
-                let rules = Rules {
-                    general: general_rules(&location.root),
-                    tracked: tracked(console, &location.root),
-                    proposed: globs.map(|glob| Bytes(glob.clone().into_bytes())).collect(),
-                    ..Rules::default()
-                };
-                let beginning = capture.prepare(rules).map_err(failure_of)?;
-                let surveyed = beginning.surveyed;
-                let is_foreign = surveyed.foreign.len() > FOREIGN_MAX || is_foreign(&location.root);
-                let is_copied = run.view == ViewKind::Copy || is_foreign;
-                remark_survey(console, &surveyed, is_copied);
-                let plan = Plan {
-                    layer: beginning.layer.map(Into::into),
-                    git: capture.hold_git(&surveyed).map_err(failure_of)?,
-                    ..plan
-                };
-                let wanted = Wanted { kind: run.view, is_foreign, unguarded };
-                make_view(console, plan, wanted, &capture)?
-            }
-        };
-        capture.record(view.identity()).map_err(failure_of)?;
-        Ok(view)
-    };
-    let mut attendant =
-        Attendant::new(console, &owner, &capture, session.id, settings.layer_bytes_max);
-    let ended = in_view(start, &run.command, Some(&mut attendant), |view| {
-        let is_over = settle(console, view);
-        let report = capture.import().map_err(failure_of);
-        if view.identity().mark.is_some() {
-            let differences = capture.differences().map_err(failure_of)?;
-            report_differences(console, unguarded, &differences);
-        }
-        if is_over {
-            capture.record_end(view.identity()).map_err(failure_of)?;
-        }
-        report
-    });
+    let ended = command.run(console, &owner, &capture, session.id, &location, &settings);
     let private = capture.private_files().map_err(failure_of)?;
-    if let Err(error) = capture.measure() {
-        tracing::warn!(%error, "what the session holds is not measured");
-    }
-    let done = ended.and_then(|(exit, mut report)| {
-        if let Ok(report) = &mut report {
-            attendant.complete(report);
-        }
+    let done = ended.and_then(|Ended { exit, report, .. }| {
         summarise(console, &owner, &session, report, &private)?;
         Ok(ExitCode::from(exit.code()))
     });
@@ -124,101 +63,8 @@ pub(crate) fn run(run: &Run, global: &Global, console: &Console) -> Result<ExitC
     done
 }
 
-fn unguarded(run: &Run) -> Unguarded {
-    if run.unguarded { Unguarded::Allowed } else { Unguarded::Refused }
-}
-
-/// Joins the view or the working copy of a command of the session that runs; none if there is none.
-fn join(
-    console: &Console,
-    capture: &SessionCapture<'_>,
-    session: SessionId,
-    plan: &Plan,
-    run: &Run,
-) -> Result<Option<View>, Failure> {
-    let Some(identity) = capture.live_view().map_err(failure_of)? else { return Ok(None) };
-    check_globs(capture, &run.propose_ignored)?;
-    if let Some(mark) = identity.mark {
-        let git = capture.git_outside().map_err(failure_of)?;
-        let view = join_copy(console, plan, git, unguarded(run), capture.dir(), mark)?;
-        console.remark(&format!("{session}: joins the copy of its other command"));
-        return Ok(Some(view));
-    }
-    check_joined(identity.confined, Confined::of(plan.confine.as_ref()))?;
-    // Its keeper may just be ending.
-    let joined = View::join(identity, plan.workspace.clone(), plan.directory.clone(), keeper());
-    Ok(joined.ok().inspect(|_| {
-        console.remark(&format!("{session}: joins the view of its other command"));
-    }))
-}
-
-impl Copies for SessionCapture<'_> {
-    fn dir(&self) -> &CaptureDir {
-        SessionCapture::dir(self)
-    }
-
-    fn copy_workspace(&self) -> Result<Vec<String>, CaptureError> {
-        SessionCapture::copy_workspace(self)
-    }
-
-    fn renew_working_copy(&self) -> Result<Vec<String>, CaptureError> {
-        SessionCapture::renew_working_copy(self)
-    }
-
-    fn is_bound_to_working_copy(&self) -> bool {
-        SessionCapture::dir(self).has_working_copy()
-    }
-}
-
-/// A command that is to be confined cannot join a view that is less so.
-fn check_joined(view: Confined, wanted: Confined) -> Result<(), Failure> {
-    if view >= wanted {
-        return Ok(());
-    }
-    let missing = match wanted {
-        Confined::FilesAndNetwork => "--no-network",
-        Confined::Files | Confined::Not => "--confine",
-    };
-    let message = format!("the other command of this session runs without `{missing}`");
-    Err(Failure::new(ErrorKind::Busy, message)
-        .advise("Wait for its end, or give this command another session.")
-        .exits_with(125))
-}
-
-/// A view shows what was recorded before it was made: no other ignored files can be proposed from it.
-fn check_globs(capture: &SessionCapture<'_>, wanted: &[String]) -> Result<(), Failure> {
-    let known = capture.proposed_globs().map_err(failure_of)?;
-    let Some(missing) = wanted.iter().find(|glob| !known.contains(glob)) else { return Ok(()) };
-    let message =
-        format!("the other command of this session runs without `--propose-ignored {missing}`");
-    Err(Failure::new(ErrorKind::Busy, message)
-        .advise(
-            "Wait for its end, give this command another session, or take single files: `greenroom \
-             propose PATH --from-session SESSION`.",
-        )
-        .exits_with(125))
-}
-
-/// What a command in the view cannot change, unless it gets a copy, or what of it is not seen.
-fn remark_survey(console: &Console, surveyed: &Survey, is_copied: bool) {
-    for unreadable in surveyed.unreadable.iter().take(NAMED_MAX) {
-        let unreadable = staging_core::escape_bytes(unreadable);
-        console.remark(&format!("`{unreadable}` cannot be read: changes in it are not seen"));
-    }
-    if let Some(foreign) = surveyed.foreign.first().filter(|_| !is_copied) {
-        let first = staging_core::escape_bytes(foreign);
-        let more = match surveyed.foreign.len() {
-            1 => String::new(),
-            all => format!(" and {} more", all - 1),
-        };
-        console.remark(&format!(
-            "of another user or group, so that the command cannot write it: `{first}`{more}"
-        ));
-    }
-}
-
 /// Names the ignored files that are pending because the user wants them proposed.
-fn remark_ignored(
+pub(super) fn remark_ignored(
     console: &Console,
     capture: &SessionCapture<'_>,
     patches: &[Patch],

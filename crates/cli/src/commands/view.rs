@@ -129,11 +129,25 @@ pub(super) fn is_foreign(workspace: &Path) -> bool {
     !user.is_root() && owner.is_ok_and(|owner| owner != (user.as_raw(), group.as_raw()))
 }
 
-/// Runs the command in the view that `start` makes. The attendant works while it runs, and `end` is
+/// What runs in a view: a program with its arguments, and the variables that its environment has beside
+/// those of this process.
+#[derive(Clone, Copy)]
+pub(super) struct Program<'a> {
+    pub(super) command: &'a [OsString],
+    pub(super) environment: &'a [(OsString, OsString)],
+}
+
+impl<'a> Program<'a> {
+    pub(super) fn new(command: &'a [OsString]) -> Self {
+        Self { command, environment: &[] }
+    }
+}
+
+/// Runs the program in the view that `start` makes. The attendant works while it runs, and `end` is
 /// called when it has ended.
 pub(super) fn in_view<T>(
     start: impl FnOnce() -> Result<View, Failure>,
-    command: &[OsString],
+    program: Program<'_>,
     mut attendant: Option<&mut Attendant<'_>>,
     end: impl FnOnce(&mut View) -> T,
 ) -> Result<(Exit, T), Failure> {
@@ -141,17 +155,24 @@ pub(super) fn in_view<T>(
         Foreground::take().map_err(|source| Failure::io("cannot take signals", &source))?;
     let ended = || {
         let mut view = start()?;
-        view.run(command.to_vec()).map_err(not_started(command))?;
+        let Program { command, environment } = program;
+        view.run_with(command.to_vec(), environment.to_vec()).map_err(not_started(command))?;
         loop {
             let timeout = attendant.as_deref_mut().map(|attendant| attendant.attend(&mut view));
-            let other = attendant.as_deref().and_then(Attendant::descriptor);
-            let waited = view.wait_with(Some(&foreground), other, timeout);
+            let others = attendant.as_deref().map(Attendant::descriptors).unwrap_or_default();
+            let waited = view.wait_with(Some(&foreground), &others, timeout);
             if let Some(exit) = waited.map_err(not_started(command))? {
                 return Ok((exit, end(&mut view)));
             }
         }
     };
     let ended = ended();
+    if ended.is_err() {
+        // Where the keeper was killed, what it has left has this process as its parent.
+        if let Err(error) = capture::end_descendants(GRACE) {
+            tracing::warn!(%error, "what the command has left is not ended");
+        }
+    }
     if let Err(error) = foreground.restore() {
         tracing::debug!(%error, "the terminal stays as the command left it");
     }
@@ -171,8 +192,13 @@ fn not_started(command: &[OsString]) -> impl Fn(ViewError) -> Failure {
 
 /// A view could not be made: what failed, and what the user can do.
 pub(super) fn no_view(failure: capture::Failure) -> Failure {
+    if failure.step == Step::Directory {
+        let advice = "Start it in a directory that the command sees.";
+        return Failure::usage(failure.to_string()).advise(advice);
+    }
     let advice = advice(Machine::read().remedy(&failure));
-    Failure::new(ErrorKind::Unsupported, failure.to_string()).advise(advice)
+    let kind = if failure.step == Step::Lock { ErrorKind::Busy } else { ErrorKind::Unsupported };
+    Failure::new(kind, failure.to_string()).advise(advice)
 }
 
 /// This program as the keeper of a view.

@@ -112,6 +112,7 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
         | Command::Schema { .. }
         | Command::Mcp { .. }
         | Command::Serve
+        | Command::Host
         | Command::Hook(_)
         | Command::Run(_)
         | Command::Exec(_)

@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) propose_ignored: Vec<String>,
     /// How much the commands of a session may write, what is not proposed included.
     pub(crate) layer_bytes_max: Option<u64>,
+    /// Whether agents may run commands by a tool of the MCP server.
+    pub(crate) offers_run_command: bool,
     approves_by_elicitation: bool,
     elicitation_wait: Duration,
 }
@@ -52,6 +54,7 @@ impl Settings {
             confine_write: Vec::new(),
             propose_ignored: Vec::new(),
             layer_bytes_max: None,
+            offers_run_command: false,
             approves_by_elicitation: false,
             elicitation_wait: Duration::from_secs(5 * 60),
         }
@@ -149,6 +152,7 @@ const LIMITS: &[Key<Settings>] = &[
 const MCP: &[Key<Settings>] = &[
     ("approve_by_elicitation", Switch(|to, is| to.approves_by_elicitation = is)),
     ("elicitation_wait", Time(|to, time| to.elicitation_wait = time)),
+    ("run_command", Switch(|to, is| to.offers_run_command = is)),
 ];
 
 /// What commands in a view may change outside of the workspace, and what of theirs is proposed.

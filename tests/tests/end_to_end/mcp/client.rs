@@ -160,6 +160,26 @@ impl Client {
         assert_eq!(self.request("ping", json!({}))["result"], json!({}), "it goes on");
     }
 
+    /// The server's process.
+    pub(crate) fn id(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// Kills the server.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+    }
+
+    /// Calls a tool without waiting; the request's id.
+    pub(crate) fn begin(&mut self, params: Value) -> Value {
+        let id = json!(self.next_id);
+        self.next_id += 1;
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        self.send(&request);
+        id
+    }
+
     /// Closes the input and waits for the end; what was still answered, and the exit code.
     pub(crate) fn end(&mut self) -> (Vec<Value>, Option<i32>) {
         drop(self.input.take());

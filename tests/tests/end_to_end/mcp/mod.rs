@@ -4,6 +4,12 @@ mod approval;
 #[cfg(target_os = "linux")]
 mod captured;
 pub(crate) mod client;
+#[cfg(target_os = "linux")]
+mod commands;
+#[cfg(target_os = "linux")]
+mod commands_confined;
+#[cfg(target_os = "linux")]
+mod commands_ending;
 mod eras;
 mod hostile;
 mod reading;

@@ -34,6 +34,9 @@ pub(super) struct SettingsFile {
     #[serde(default)]
     pub(super) format: Format,
     pub(super) wants: Vec<Want>,
+    /// What the tool `run_command` needs, too.
+    #[serde(default)]
+    pub(super) shell_wants: Vec<Want>,
     /// Keys beside which what is wanted would not count.
     #[serde(default)]
     pub(super) unlike: Vec<Vec<String>>,

@@ -5,6 +5,7 @@
 
 mod agents;
 mod jsonc;
+mod shell;
 mod toml;
 
 use std::env;
@@ -47,6 +48,7 @@ pub(super) fn run(init: &Init, global: &Global, console: &Console) -> Result<(),
 
 fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Result<(), Failure> {
     let (location, options, folder) = locations(init, scope, global)?;
+    shell::check(init, scope, &location, console)?;
     let open = || {
         let layer = DiskOwner::open(options.clone())?;
         console.follow(&layer);
@@ -57,14 +59,21 @@ fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Resu
     let opened = if location.has_state() { Some(open()?) } else { None };
     let mut proposals = Vec::new();
     for settings in files(init, scope, &location.root, &folder) {
-        proposals.extend(change(&location.root, &folder, &settings, init.remove)?);
+        proposals.extend(change(&location.root, &folder, &settings, init)?);
     }
+    let no_shell = no_shell(init, &location);
     let other = other_settings(init, scope, &location.root, &folder);
-    if proposals.is_empty() {
-        report(console, init, scope, other, &[], None)?;
+    let notes: Vec<String> = other.into_iter().chain(no_shell).collect();
+    let location = if proposals.is_empty() {
+        report(console, init, scope, notes, &[], None)?;
+        location
     } else {
-        let layer = opened.map_or_else(open, Ok)?;
-        decide(&Context { console, location, layer }, init, scope, other, proposals)?;
+        let context = Context { console, location, layer: opened.map_or_else(open, Ok)? };
+        decide(&context, init, scope, notes, proposals)?;
+        context.location
+    };
+    if init.with_shell {
+        shell::change(init, scope, &location, console)?;
     }
     if !init.remove && !is_on_the_path() {
         console.remark("`greenroom` is not on your PATH: agents cannot start it");
@@ -92,6 +101,18 @@ fn files(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Vec<Settings>
         Scope::User => {}
     }
     files
+}
+
+/// A note about how the agent gets a shell that is held back, where it has none.
+fn no_shell(init: &Init, location: &Location) -> Option<String> {
+    let is_note = cfg!(target_os = "linux") && !init.remove && !init.with_shell;
+    (is_note && !shell::is_allowed(location)).then(|| {
+        format!(
+            "The agent cannot run commands. `greenroom init {} --with-shell` lets it, held back as its \
+             other writes.",
+            agent_name(&init.agent)
+        )
+    })
 }
 
 /// A note about the other settings of the workspace, when they have entries of Greenroom.
@@ -122,7 +143,7 @@ fn other_settings(init: &Init, scope: Scope, root: &Path, folder: &Path) -> Opti
 /// do not count.
 fn is_set_in(settings: &[Settings], root: &Path, folder: &Path) -> Option<&'static str> {
     // A file that cannot be changed holds nothing that was put there.
-    let is_set = |each: &&Settings| matches!(change(root, folder, each, true), Ok(Some(_)));
+    let is_set = |each: &&Settings| matches!(edit(root, folder, each, &[], true), Ok(Some(_)));
     let own = settings.iter().filter(|each| !each.file.is_common);
     own.filter(is_set).find_map(|each| each.names.last().map(String::as_str))
 }
@@ -160,9 +181,25 @@ fn change(
     root: &Path,
     folder: &Path,
     settings: &Settings,
+    init: &Init,
+) -> Result<Option<Proposal>, Failure> {
+    let for_shell = match init.with_shell || init.remove {
+        true => settings.file.shell_wants.as_slice(),
+        false => &[],
+    };
+    edit(root, folder, settings, for_shell, init.remove)
+}
+
+/// The same; `more` is wanted beside what always is.
+fn edit(
+    root: &Path,
+    folder: &Path,
+    settings: &Settings,
+    more: &[agents::Want],
     remove: bool,
 ) -> Result<Option<Proposal>, Failure> {
     let Settings { names, file: SettingsFile { format, wants, unlike, .. } } = settings;
+    let wants = &[wants.as_slice(), more].concat();
     let is_there = |name: &&String| fs::symlink_metadata(root.join(folder).join(name)).is_ok();
     let name = names.iter().find(is_there).or(names.last());
     let name = folder.join(name.map_or("", String::as_str));
@@ -227,7 +264,7 @@ fn decide(
     context: &Context<'_>,
     init: &Init,
     scope: Scope,
-    other: Option<String>,
+    more: Vec<String>,
     proposals: Vec<Proposal>,
 ) -> Result<(), Failure> {
     let session = context.layer.open_session(LABEL)?.id;
@@ -252,7 +289,7 @@ fn decide(
     // Closing rejects what is still pending, which after an apply is nothing.
     let closed = context.layer.close_session(session);
     let (patches, applied) = decided?;
-    let reported = report(context.console, init, scope, other, &patches, applied.apply);
+    let reported = report(context.console, init, scope, more, &patches, applied.apply);
     context.warn_unreported(reported, "the settings are changed");
     tidy(context, &applied.warnings, applied.kept);
     closed?;
@@ -299,12 +336,12 @@ fn report(
     console: &Console,
     init: &Init,
     scope: Scope,
-    other: Option<String>,
+    more: Vec<String>,
     patches: &[Patch],
     apply: Option<staging_core::ApplyId>,
 ) -> Result<(), Failure> {
     let reach = agents::reach(init.agent, scope).filter(|_| !init.remove);
-    let notes = agents::notes(init.agent, scope, init.remove).chain(other);
+    let notes = agents::notes(init.agent, scope, init.remove).chain(more);
     if console.json {
         let changed = patches.iter().map(|patch| &patch.path).collect();
         let notes: Vec<String> = reach.into_iter().chain(notes).collect();

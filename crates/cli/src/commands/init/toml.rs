@@ -91,6 +91,7 @@ fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::String(one), Value::String(other)) => one.value() == other.value(),
         (Value::Boolean(one), Value::Boolean(other)) => one.value() == other.value(),
+        (Value::Integer(one), Value::Integer(other)) => one.value() == other.value(),
         (Value::Array(one), Value::Array(other)) => {
             one.len() == other.len() && one.iter().zip(other.iter()).all(|(a, b)| same(a, b))
         }
@@ -102,6 +103,7 @@ fn value_of(value: &Json) -> Option<Value> {
     Some(match value {
         Json::String(text) => text.as_str().into(),
         Json::Bool(is) => (*is).into(),
+        Json::Number(number) => number.as_i64()?.into(),
         Json::Array(list) => Value::Array(list.iter().map(value_of).collect::<Option<Array>>()?),
         _ => return None,
     })
