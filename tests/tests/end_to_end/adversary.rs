@@ -419,12 +419,21 @@ impl Drop for World {
 }
 
 fn check_all(options: &[&str], machine: Machine, expected: impl Fn(&Attempt) -> Vec<Reached>) {
+    check(options, machine, |_| true, expected);
+}
+
+fn check(
+    options: &[&str],
+    machine: Machine,
+    is_made: impl Fn(&Attempt) -> bool,
+    expected: impl Fn(&Attempt) -> Vec<Reached>,
+) {
     let Some(home) = home().filter(|_| has_programs(&PROGRAMS)) else { return };
     for user in users() {
         let Some(mut world) = World::new(home, user, machine) else { continue };
         let mut wrong = Vec::new();
         let more = if machine == Machine::Own { &[][..] } else { FROM_A_COPY };
-        for attempt in ATTEMPTS.iter().chain(more) {
+        for attempt in ATTEMPTS.iter().chain(more).filter(|attempt| is_made(attempt)) {
             let reached = world.attempt(options, attempt.0);
             if reached != expected(attempt) {
                 wrong.push((attempt.0, reached));
@@ -461,5 +470,7 @@ fn an_attack_from_a_confined_run_reaches_only_what_is_documented() {
 
 #[test]
 fn an_attack_from_a_run_without_network_reaches_no_port() {
-    check_all(&["--no-network"], Machine::Own, |_| Vec::new());
+    // What is held without it is held by the same mounts.
+    let is_made = |attempt: &Attempt| !attempt.1.is_empty();
+    check(&["--no-network"], Machine::Own, is_made, |_| Vec::new());
 }
