@@ -53,6 +53,8 @@ PROTOCOL = 1
 
 _PAGE = 256
 
+_json_of = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 Result = dict[str, Any]
 
 
@@ -219,7 +221,7 @@ class Greenroom:
         if params is not None:
             message["params"] = params
         # A text that UTF-8 cannot express is an error here, and not a line that nobody can read.
-        line = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        line = _json_of(message).encode() + b"\n"
         if len(line) > self._line_bytes_max:
             raise Limit(f"the call is longer than {self._line_bytes_max} bytes: send less at once")
         with self._lock:

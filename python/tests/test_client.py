@@ -396,7 +396,7 @@ class Published(unittest.TestCase):
             with self.subTest(method):
                 self.assertEqual({field.name for field in fields(cls)} - set(published), set())
         patch = self.resolved({"$ref": "#/$defs/PatchView"})["properties"]
-        self.assertEqual({field.name for field in fields(greenroom.Patch)}, set(patch))
+        self.assertEqual({field.name for field in fields(greenroom.Patch)} - set(patch), set())
 
     def test_every_kind_of_change_is_published(self) -> None:
         changes: list[greenroom.Change] = [

@@ -5,7 +5,7 @@ mod schema;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use end_to_end::{Fixture, Ran, spawn};
@@ -25,12 +25,21 @@ struct Server {
 
 impl Server {
     fn start(stage: &Fixture) -> Self {
+        let (server, begin) = Self::start_unread(stage);
+        begin.send(()).expect("its thread waits");
+        server
+    }
+
+    /// A server of which nothing is read before it is allowed.
+    fn start_unread(stage: &Fixture) -> (Self, Sender<()>) {
         let mut command = stage.command(["serve"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = spawn(&mut command);
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let (sender, lines) = channel();
+        let (begin, begun) = channel();
         std::thread::spawn(move || {
+            let _ = begun.recv();
             for line in output.lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
                     return;
@@ -38,7 +47,7 @@ impl Server {
             }
         });
         let input = child.stdin.take();
-        Self { child, input, lines, last: 0 }
+        (Self { child, input, lines, last: 0 }, begin)
     }
 
     fn write(&mut self, line: &[u8]) {
@@ -232,6 +241,27 @@ fn two_servers_and_the_command_work_on_one_workspace() {
     stage.run(["apply", "--expect", &stage.signature()]).expect(0);
     let error = one.error("apply", &json!({"ids": ["p1"]}));
     assert_eq!((&error["kind"], &error["patches"]), (&json!("closed"), &json!(["p1"])));
+}
+
+#[test]
+fn a_client_that_reads_late_misses_no_event() {
+    let stage = Fixture::new();
+    let (mut late, begin) = Server::start_unread(&stage);
+    late.begin("subscribe", &json!({"since": 0}));
+    let mut server = Server::start(&stage);
+    let session = server.open("agent");
+    // More than the pipe and every queue hold; nothing that holds them grows.
+    for batch in 0..6 {
+        let write = |number: u32| write_of(&format!("{batch}/{number}.txt"), "x\n");
+        let proposals: Vec<Value> = (0..250).map(write).collect();
+        server.result("propose", &json!({"session": session, "proposals": proposals}));
+    }
+    begin.send(()).expect("its thread waits");
+    let newest = 1 + 6 * 250;
+    let messages = std::iter::repeat_with(|| late.next()).filter(|one| one["method"] == "event");
+    let seqs = messages.map(|event| event["params"]["event"]["seq"].as_u64().expect("a number"));
+    let seqs: Vec<u64> = seqs.take(newest as usize).collect();
+    assert_eq!(seqs, (1..=newest).collect::<Vec<_>>(), "each once, in the order of the log");
 }
 
 #[test]
