@@ -156,4 +156,4 @@ pub use patch_formats::{
     Edit, EditsError, MatchLevel, NearMiss, PATCH_BYTES_MAX, PatchError, Placement, replace_in_turn,
 };
 
-pub use diff_engine::{CheckOutcome, Conformance, serve_plugin};
+pub use diff_engine::{BinaryMode, CheckOutcome, Conformance, serve_plugin};
