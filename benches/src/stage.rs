@@ -119,7 +119,7 @@ fn review(target: &Path) -> Result<Vec<(&'static str, Duration)>> {
         median_of(9, || {
             let selection = layer.select(&[]).into_diagnostic()?;
             let mut out = Vec::new();
-            layer.write_stat(&selection.patches, &mut out).into_diagnostic()?;
+            layer.write_stat(&selection.patches, 80, &mut out).into_diagnostic()?;
             check(selection.patches.len() == PENDING)
         })?,
     ));

@@ -46,6 +46,9 @@ pub(crate) struct Global {
     /// When to colour; never with NO_COLOR set
     #[arg(long, value_name = "WHEN", global = true, help_heading = EVERYWHERE, default_value = "auto")]
     pub(crate) color: ColorChoice,
+    /// Print to the terminal without a pager
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub(crate) no_pager: bool,
     /// Print more on standard error; -vv prints more than -v
     #[arg(short, long, global = true, help_heading = EVERYWHERE, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -429,9 +432,12 @@ pub(crate) struct ProposeCopy {
 pub(crate) struct Diff {
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
-    /// Print how many lines each file gains and loses instead
-    #[arg(long)]
+    /// Print how many lines each file gains and loses instead, and what else happens to it
+    #[arg(long, conflicts_with = "name_only")]
     pub(crate) stat: bool,
+    /// Print only the paths of the files
+    #[arg(long)]
+    pub(crate) name_only: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,19 +1,21 @@
 //! Standard output, remarks and questions.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::env;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use serde::Serialize;
 use staging_core::{
-    DiffStagingLayer, RecoverReport, StagingError, escape_for_display, escape_json_line,
+    BinaryMode, DiffOptions, DiffStagingLayer, RecoverReport, StagingError, escape_for_display,
+    escape_json_line, escape_line_for_display,
 };
 
 use crate::args::{ColorChoice, Global};
 use crate::failure::Failure;
 use crate::json::Object;
-use crate::paint::Painter;
+use crate::paging::{Paging, Reading};
+use crate::paint::{Painter, paint_stat};
 use crate::recovery;
 
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -30,6 +32,10 @@ pub(crate) struct Console {
     is_terminal: bool,
     /// And can answer on standard input.
     pub(crate) can_ask: bool,
+    /// What the person reads it with.
+    pub(crate) paging: Paging,
+    /// Diffs go to a program that colours them itself.
+    is_for_viewer: Cell<bool>,
     /// The command's layer, which may recover something at any call.
     layer: RefCell<Option<DiffStagingLayer>>,
     /// What the layer has recovered, as reported so far.
@@ -41,8 +47,8 @@ pub(crate) struct Console {
 impl Console {
     pub(crate) fn new(options: &Global) -> Self {
         let is_terminal = io::stdout().is_terminal();
-        let wants_none = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let wants_none =
+            env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || is_dumb_terminal();
         let is_coloured = match options.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
@@ -55,6 +61,11 @@ impl Console {
             is_coloured,
             is_terminal,
             can_ask: is_terminal && io::stdin().is_terminal() && !options.json,
+            paging: Paging::new(
+                is_terminal && !options.json && !options.no_pager && !is_dumb_terminal(),
+                say,
+            ),
+            is_for_viewer: Cell::new(false),
             layer: RefCell::new(None),
             recovered: RefCell::default(),
             notes: None,
@@ -158,11 +169,13 @@ impl Console {
         &self,
         write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
     ) -> Result<(), Failure> {
-        let mut out = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
-        let written = write(&mut out);
-        let flushed = out.flush();
-        written?;
-        flushed.map_err(|source| Failure::output(&source))
+        let mut pager = self.paging.take();
+        let written = match &mut pager {
+            Some(pager) => buffered(pager, write),
+            None => buffered(&mut io::stdout().lock(), write),
+        };
+        self.paging.put_back(pager);
+        written
     }
 
     /// Writes a diff: painted for a person, as it is into a pipe.
@@ -170,7 +183,76 @@ impl Console {
         &self,
         write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
     ) -> Result<(), Failure> {
-        self.painted(self.is_coloured, write)
+        self.painted(self.is_coloured && !self.is_for_viewer.get(), write)
+    }
+
+    /// Has the diffs that are written from now on go to the program that the user wants to see them in,
+    /// or else through the pager. What it reads has no colours, and nothing in it steers the terminal.
+    pub(crate) fn page_diff(&self) {
+        match self.paging.diff_command() {
+            Some(command) => {
+                self.paging.begin_with(command);
+                self.is_for_viewer.set(true);
+            }
+            None => self.paging.begin(),
+        }
+    }
+
+    /// Writes a diff that a question is about: through the user's pager where it is longer than the
+    /// screen, of which `rows` are left for what comes behind it.
+    pub(crate) fn diff_in_question(
+        &self,
+        rows: usize,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
+    ) -> Result<Reading, Failure> {
+        let screen = screen();
+        let mut long = self.paging.longer_than(screen.rows.saturating_sub(rows), screen.columns);
+        let written = buffered(&mut long, |out| {
+            let mut painter = Painter::new(out, self.is_coloured);
+            write(&mut painter)?;
+            painter.flush().map_err(output_failed)
+        });
+        let reading = long.finish().map_err(|source| Failure::output(&source))?;
+        match written {
+            Err(failure) if reading != Reading::CutShort || !failure.is_closed_pipe => Err(failure),
+            _ => Ok(reading),
+        }
+    }
+
+    /// What was written through a pager, where a reader who has left it before its end goes on with
+    /// what comes behind it.
+    pub(crate) fn read(&self, printed: Result<(), Failure>) -> Result<(), Failure> {
+        match printed {
+            Err(failure) if failure.is_closed_pipe && self.paging.finish() => Ok(()),
+            printed => printed,
+        }
+    }
+
+    /// How a diff is written: for a person without what only programs read.
+    pub(crate) fn diff_options(&self) -> DiffOptions {
+        let binary = if self.is_terminal { BinaryMode::Sizes } else { BinaryMode::Patch };
+        DiffOptions { binary, ..DiffOptions::default() }
+    }
+
+    /// How wide the output may be, as git has it: 80 columns where it is no terminal.
+    pub(crate) fn columns(&self) -> usize {
+        if self.is_terminal { screen().columns } else { COLUMNS }
+    }
+
+    /// Writes a diffstat: with its signs coloured for a person.
+    pub(crate) fn stat(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
+    ) -> Result<(), Failure> {
+        let mut stat = Vec::new();
+        write(&mut stat)?;
+        if self.is_terminal || self.is_coloured {
+            let lines = stat.split(|byte| *byte == b'\n');
+            let lines: Vec<_> = lines.map(escape_line_for_display).collect();
+            stat = lines.join("\n").into_bytes();
+        }
+        let stat = if self.is_coloured { paint_stat(&stat) } else { stat };
+        self.bytes(|out| out.write_all(&stat).map_err(output_failed))
     }
 
     /// Writes a file's content: with nothing hidden on a terminal, as it is into a pipe.
@@ -179,6 +261,11 @@ impl Console {
         write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
     ) -> Result<(), Failure> {
         self.painted(false, write)
+    }
+
+    /// Has what is written from now on go through the user's pager.
+    pub(crate) fn page(&self) {
+        self.paging.begin();
     }
 
     fn painted(
@@ -205,6 +292,7 @@ impl Console {
 
     /// Says something that nobody should miss.
     pub(crate) fn warn(&self, text: &str) {
+        self.paging.finish();
         match &self.notes {
             Some(notes) => notes.borrow_mut().push(text.to_owned()),
             None => say(text),
@@ -214,6 +302,7 @@ impl Console {
     /// Asks for a yes; anything else is a no. What was typed before the question is no answer
     /// to it.
     pub(crate) fn ask(&self, question: &str) -> Result<bool, Failure> {
+        self.paging.finish();
         let failed = |source: io::Error| Failure::io("cannot ask", &source);
         discard_typed_ahead().map_err(failed)?;
         let mut err = io::stderr();
@@ -223,6 +312,48 @@ impl Console {
         io::stdin().read_line(&mut answer).map_err(failed)?;
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
+}
+
+fn buffered(
+    out: &mut dyn Write,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), StagingError>,
+) -> Result<(), Failure> {
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, out);
+    let written = write(&mut out);
+    let flushed = out.flush();
+    written?;
+    flushed.map_err(|source| Failure::output(&source))
+}
+
+fn is_dumb_terminal() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// The columns of a terminal that does not say how many it has, and of what is none.
+const COLUMNS: usize = 80;
+
+/// The size of the terminal.
+struct Screen {
+    rows: usize,
+    columns: usize,
+}
+
+fn screen() -> Screen {
+    let (rows, columns) = terminal_size().unwrap_or((0, 0));
+    let or = |size: usize, usual| if size == 0 { usual } else { size };
+    let named = env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+    Screen { rows: or(rows, 24), columns: or(named.unwrap_or(columns), COLUMNS) }
+}
+
+#[cfg(unix)]
+fn terminal_size() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some((size.ws_row.into(), size.ws_col.into()))
+}
+
+#[cfg(not(unix))]
+fn terminal_size() -> Option<(usize, usize)> {
+    None
 }
 
 /// Writes a line to standard error.

@@ -22,6 +22,8 @@ mod json;
 mod location;
 mod logging;
 mod nearest;
+mod pager;
+mod paging;
 mod paint;
 mod paths;
 mod plugin_host;
@@ -79,7 +81,9 @@ fn main() -> ExitCode {
         return commands::exec_command(exec, &arguments.global, &console)
             .unwrap_or_else(|failure| report(&failure.before_it_began(), &console, None));
     }
-    match commands::run(&arguments, &console) {
+    let done = commands::run(&arguments, &console);
+    console.paging.finish();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has enough of it.
         Err(failure) if failure.is_closed_pipe => ExitCode::SUCCESS,

@@ -206,6 +206,30 @@ fn write_lines<'l>(
     Ok(())
 }
 
+/// A diffstat with its signs coloured, as git colours them.
+pub(crate) fn paint_stat(stat: &[u8]) -> Vec<u8> {
+    let mut painted = Vec::with_capacity(stat.len() * 2);
+    for line in stat.split_inclusive(|byte| *byte == b'\n') {
+        let end = line.len() - usize::from(line.ends_with(b"\n"));
+        let signs =
+            line[..end].iter().rposition(|byte| !b"+-".contains(byte)).map_or(0, |at| at + 1);
+        let is_stat = line[..signs].windows(3).any(|bytes| bytes == b" | ");
+        if !is_stat || signs == end {
+            painted.extend_from_slice(line);
+            continue;
+        }
+        let plus = signs + line[signs..end].iter().take_while(|byte| **byte == b'+').count();
+        painted.extend_from_slice(&line[..signs]);
+        for (colour, part) in [(GREEN, &line[signs..plus]), (RED, &line[plus..end])] {
+            if !part.is_empty() {
+                painted.extend_from_slice(&[colour.as_bytes(), part, RESET.as_bytes()].concat());
+            }
+        }
+        painted.extend_from_slice(&line[end..]);
+    }
+    painted
+}
+
 /// How many lines a hunk has on each side: `@@ -1,2 +3 @@` has 2 and 1.
 fn hunk_lengths(line: &[u8]) -> Option<(u64, u64)> {
     let line = std::str::from_utf8(line.strip_prefix(b"@@ -")?.split(|b| *b == b'@').next()?);
@@ -312,6 +336,15 @@ mod tests {
             let plain = painted(&diff, false, piece);
             proptest::prop_assert_eq!(stripped(&painted(&diff, true, piece)), plain);
         }
+    }
+
+    #[test]
+    fn only_the_signs_of_a_diffstat_are_coloured() {
+        let stat = b" a+ | b--  | 12 ++-\n c | 0\n d | 3 +++\n 2 files changed, 5 insertions(+)\n";
+        let expected = " a+ | b--  | 12 \x1b[32m++\x1b[0m\x1b[31m-\x1b[0m\n c | 0\n d | 3 \x1b[32m+++\x1b[0m\n \
+            2 files changed, 5 insertions(+)\n";
+        assert_eq!(String::from_utf8(paint_stat(stat)).expect("text"), expected);
+        assert_eq!(paint_stat(b""), b"");
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub use remarks::{HEAD_BYTES, Remark};
 pub use render::header::{FileChange, FileHeader, SYMLINK, write_directory};
 pub use render::names::quote;
 pub use render::stat::{Amount, FileStat, render_stat};
+pub use render::summary::write_summary;
 pub use render::unified::{BinaryMode, RenderOptions};
 pub use strategies::library::Library;
 pub use strategies::loading::{LoadedStrategy, Trust, Writers, digest_of, load_library};

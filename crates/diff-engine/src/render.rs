@@ -4,5 +4,6 @@ mod binary;
 pub(crate) mod header;
 pub(crate) mod names;
 pub(crate) mod stat;
+pub(crate) mod summary;
 pub(crate) mod unified;
 pub(crate) mod whole_file;

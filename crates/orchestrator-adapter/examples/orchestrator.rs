@@ -146,7 +146,7 @@ async fn show(
     print_lines(&shown.text, lines_shown);
     println!("In short:");
     let mut stat = Vec::new();
-    staging.layer().write_stat(&shown.patches, &mut stat)?;
+    staging.layer().write_stat(&shown.patches, 80, &mut stat)?;
     print_lines(&stat, usize::MAX);
     println!("signature {}", shown.signature);
     Ok(shown)

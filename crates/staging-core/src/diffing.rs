@@ -23,9 +23,6 @@ use crate::request::DiffOptions;
 /// A longer diff is left out of the notice of a proposed patch.
 const NOTICE_DIFF_BYTES_MAX: usize = 256 * 1024;
 
-/// The width of the diffstat.
-const STAT_COLUMNS: usize = 80;
-
 /// Compares bases with staged contents.
 pub(crate) struct Differ {
     engine: DiffEngine,
@@ -284,7 +281,12 @@ impl Differ {
     }
 
     /// Writes the diffstat.
-    pub(crate) fn write_stat(&self, patches: &[&Patch], out: &mut dyn Write) -> Result<()> {
+    pub(crate) fn write_stat(
+        &self,
+        patches: &[&Patch],
+        columns: usize,
+        out: &mut dyn Write,
+    ) -> Result<()> {
         let stats: Vec<FileStat> = patches
             .iter()
             .map(|patch| {
@@ -298,14 +300,33 @@ impl Differ {
                 FileStat::of(Names::of(patch).change(patch.operation), amount)
             })
             .collect();
-        diff_engine::render_stat(&stats, STAT_COLUMNS, out)
+        diff_engine::render_stat(&stats, columns, out)
             .map_err(|source| StagingError::Output { source })
+    }
+
+    /// Writes what happens to the files besides their lines.
+    pub(crate) fn write_summary(&self, patches: &[&Patch], out: &mut dyn Write) -> Result<()> {
+        for patch in patches {
+            let names = Names::of(patch);
+            for header in names.headers(patch, self.plain_mode) {
+                let written = match header {
+                    Header::Directory { is_new, mode } => {
+                        let path = patch.path.as_bytes();
+                        out.write_all(b" ")
+                            .and_then(|()| diff_engine::write_directory(path, is_new, mode, out))
+                    }
+                    Header::File(header) => diff_engine::write_summary(&header, out),
+                };
+                written.map_err(|source| StagingError::Output { source })?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl From<&DiffOptions> for RenderOptions {
     fn from(options: &DiffOptions) -> Self {
-        Self { context_lines: Some(options.context_lines), ..Self::default() }
+        Self { context_lines: Some(options.context_lines), binary: options.binary }
     }
 }
 

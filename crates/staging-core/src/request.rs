@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use atomic_fs::RelPath;
+use diff_engine::BinaryMode;
 
 use crate::approval::Approval;
 use crate::error::StagingError;
@@ -151,11 +152,13 @@ pub struct SessionStatus {
 pub struct DiffOptions {
     /// Unchanged lines around each hunk.
     pub context_lines: u32,
+    /// How files are shown that have no diff.
+    pub binary: BinaryMode,
 }
 
 impl Default for DiffOptions {
     fn default() -> Self {
-        Self { context_lines: 3 }
+        Self { context_lines: 3, binary: BinaryMode::Patch }
     }
 }
 

@@ -28,6 +28,7 @@ mod machines;
 mod mcp;
 mod moved;
 mod operations;
+mod paging;
 mod patches;
 mod plugins;
 mod processes;

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::Child;
+use std::process::{Child, Command};
 
 use end_to_end::{Fixture, spawn};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 /// The command on a pseudo-terminal of its own.
 pub(crate) struct Terminal {
@@ -23,6 +24,15 @@ impl Terminal {
 
     /// The same, with something typed before the command has begun.
     fn run_with_typed_ahead(stage: &Fixture, arguments: &[&str], typed: &str) -> Self {
+        Self::start(stage.command(arguments), (24, 80), typed)
+    }
+
+    /// A command on a terminal of so many rows and columns.
+    pub(crate) fn of_size(command: Command, size: (u16, u16)) -> Self {
+        Self::start(command, size, "")
+    }
+
+    fn start(mut command: Command, (rows, columns): (u16, u16), typed: &str) -> Self {
         let mut controller: File =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
                 .expect("a terminal")
@@ -34,8 +44,12 @@ impl Terminal {
             rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
                 .expect("ours")
         };
-        let mut command = stage.command(arguments);
-        command.env("TERM", "xterm").stdin(open()).stdout(open()).stderr(open());
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&controller, size).expect("it is ours");
+        if !command.get_envs().any(|(name, _)| name == "TERM") {
+            command.env("TERM", "xterm");
+        }
+        command.stdin(open()).stdout(open()).stderr(open());
         controller.write_all(typed.as_bytes()).expect("the terminal takes it");
         let child = spawn(&mut command);
         Self { child, controller, seen: String::new() }
@@ -43,12 +57,24 @@ impl Terminal {
 
     /// Reads until the command has asked.
     pub(crate) fn until_asked(&mut self) -> &str {
+        self.until("[y/N] ")
+    }
+
+    /// Reads until this is on the terminal.
+    pub(crate) fn until(&mut self, text: &str) -> &str {
         let mut buffer = [0; 4096];
-        while !self.seen.contains("[y/N] ") {
+        while !self.seen.contains(text) {
             let count = self.controller.read(&mut buffer).expect("the command asks");
             self.seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
         }
         &self.seen
+    }
+
+    /// Everything that the command writes, without a carriage return in it, and its exit code.
+    pub(crate) fn until_its_end(self) -> (Option<i32>, String) {
+        let seen = self.seen.clone();
+        let (code, rest) = self.answer_and_read("");
+        (code, (seen + &rest).replace('\r', ""))
     }
 
     /// Answers; the exit code.

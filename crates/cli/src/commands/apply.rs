@@ -1,8 +1,8 @@
 //! `apply`: brings reviewed patches to the workspace.
 
 use staging_core::{
-    ApplyReport, ApplyRequest, ApprovalMeans, DiffOptions, Patch, Selection, Selector,
-    StagingError, check_diffs, set_signature,
+    ApplyReport, ApplyRequest, ApprovalMeans, Patch, Selection, Selector, StagingError,
+    check_diffs, set_signature,
 };
 
 use super::approval::{STAYS_PENDING, ask, asked, named, unasked, unconfirmed};
@@ -81,7 +81,7 @@ fn confirm(context: &Context<'_>, request: &ApplyRequest) -> Result<Vec<Patch>, 
     if !request.confirm_full_replace {
         check_diffs(&patches)?;
     }
-    context.console.diff(|out| context.layer.write_diff(&patches, &DiffOptions::default(), out))?;
+    context.show_in_question(&patches)?;
     context.remark_patches(&patches);
     remark_stale(context.console, &lapsed);
     context.console.warn(&format!("signature {signature}"));

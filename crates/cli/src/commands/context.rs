@@ -1,10 +1,14 @@
 //! A command's surroundings, and what several commands report of patches.
 
+use std::fmt::Write as _;
+
 use staging_core::{DiscardReason, DiskOwner, Patch, Selector};
 
+use super::text::lines;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
+use crate::paging::Reading;
 use crate::selection::resolve;
 use crate::selection_args::SelectionArgs;
 
@@ -19,6 +23,26 @@ impl Context<'_> {
     /// The selectors that the words of a selection mean.
     pub(super) fn resolve(&self, selection: &SelectionArgs) -> Result<Vec<Selector>, Failure> {
         resolve(selection, &self.layer, &self.location)
+    }
+
+    /// Shows the diff of patches that a question is about. What was read in a pager may have left the
+    /// screen, so the question lists the patches then.
+    pub(super) fn show_in_question(&self, patches: &[Patch]) -> Result<(), Failure> {
+        /// Lines of the question itself, the signature included.
+        const ROWS: usize = 4;
+        let options = self.console.diff_options();
+        let remarks: usize = patches.iter().map(|patch| patch.diff.remarks.len()).sum();
+        let reading = self.console.diff_in_question(ROWS + remarks, |out| {
+            self.layer.write_diff(patches, &options, out)
+        })?;
+        if reading == Reading::OnScreen {
+            return Ok(());
+        }
+        self.console.text(&first_lines(patches))?;
+        if reading == Reading::CutShort {
+            self.console.warn("the pager was left before the end of the diff");
+        }
+        Ok(())
     }
 
     /// Warns that a change was made whose report cannot be written.
@@ -54,6 +78,16 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// Patches, a line each, as far as they fit on a screen.
+fn first_lines(patches: &[Patch]) -> String {
+    const LINES_MAX: usize = 15;
+    let mut text = lines(patches.iter().take(LINES_MAX));
+    if let more @ 1.. = patches.len().saturating_sub(LINES_MAX) {
+        let _ = writeln!(text, "and {more} more");
+    }
+    text
 }
 
 pub(super) fn remark_stale(console: &Console, stale: &[Patch]) {

@@ -1,6 +1,6 @@
 //! `diff`: what is pending as one git-style patch.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use staging_core::{DiffOptions, DiffStagingLayer, Patch, PatchId, StagingError, set_signature};
 
@@ -26,10 +26,19 @@ pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failur
             lapsed: json::patches(&selection.lapsed),
             diff: text_of(&context.layer, patches)?,
         })?;
+    } else if arguments.name_only {
+        console.page();
+        console.read(console.text(&paths_of(patches)))?;
     } else if arguments.stat {
-        console.diff(|out| context.layer.write_stat(patches, out))?;
+        console.page();
+        console.read(console.stat(|out| {
+            context.layer.write_stat(patches, console.columns(), out)?;
+            context.layer.write_summary(patches, out)
+        }))?;
     } else {
-        console.diff(|out| context.layer.write_diff(patches, &DiffOptions::default(), out))?;
+        console.page_diff();
+        let options = console.diff_options();
+        console.read(console.diff(|out| context.layer.write_diff(patches, &options, out)))?;
     }
     context.remark_patches(patches);
     let listed: HashSet<PatchId> = selection.lapsed.iter().map(|patch| patch.id).collect();
@@ -45,6 +54,12 @@ pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failur
         console.remark(&format!("{all}, signature {}", selection.signature));
     }
     Ok(())
+}
+
+/// The paths of files, each once and on a line of its own; of a renamed file the new one.
+fn paths_of(patches: &[Patch]) -> String {
+    let path = |patch: &Patch| patch.rename_to.as_ref().unwrap_or(&patch.path).to_string() + "\n";
+    patches.iter().map(path).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// The diff for a JSON object.

@@ -52,6 +52,7 @@ pub(super) fn log(
     if context.console.json {
         return context.console.list("events", &mut || entries.next());
     }
+    context.console.page();
     let mut lines = String::new();
     while let Some(record) = entries.next()? {
         lines.push_str(&event_line(&record));

@@ -128,6 +128,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
         mcp::recover_first(&settings.options, console);
         return mcp::serve(settings, session.as_deref(), &location);
     }
+    console.paging.configure(settings.readers);
     let options = settings.options;
     if let Command::Serve = &arguments.command {
         mcp::recover_first(&options, console);

@@ -1,6 +1,6 @@
 //! `redo`: applies an undone set again.
 
-use staging_core::{ApplyId, ApprovalMeans, DiffOptions, RedoReport, RedoRequest, Reversible};
+use staging_core::{ApplyId, ApprovalMeans, RedoReport, RedoRequest, Reversible};
 
 use super::approval::{ask_for, asked, named, unasked, unconfirmed};
 use super::context::{Context, tidy};
@@ -22,9 +22,7 @@ pub(super) fn redo(
     } else if yes {
         (signature, unasked(&context.location, ApprovalMeans::Yes, "redo --yes")?)
     } else if context.console.can_ask {
-        context
-            .console
-            .diff(|out| context.layer.write_diff(&patches, &DiffOptions::default(), out))?;
+        context.show_in_question(&patches)?;
         context.remark_patches(&patches);
         let files = count(patches.len(), "file", "files");
         ask_for(context, &[], &format!("Apply {apply} again, {files}?"), "not applied")?;

@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 use std::slice;
 
-use staging_core::{
-    ApplyOutcome, DiffOptions, Patch, PatchApply, PatchId, PatchState, Selector, StagingError,
-};
+use staging_core::{ApplyOutcome, Patch, PatchApply, PatchId, PatchState, Selector, StagingError};
 
 use super::context::Context;
 use super::diff::text_of;
@@ -40,12 +38,17 @@ pub(super) fn show(context: &Context<'_>, selection: &SelectionArgs) -> Result<(
     if shown.is_empty() {
         context.console.remark("nothing is pending");
     }
+    context.console.page_diff();
+    context.console.read(print(context, &shown))
+}
+
+fn print(context: &Context<'_>, shown: &[Shown]) -> Result<(), Failure> {
+    let options = context.console.diff_options();
     for (at, Shown { patch, applies }) in shown.iter().enumerate() {
         let space = if at == 0 { "" } else { "\n" };
         context.console.text(&(space.to_owned() + &patch_text(patch, applies)))?;
         if patch.content_kept {
             let patches = slice::from_ref(patch);
-            let options = DiffOptions::default();
             context.console.diff(|out| context.layer.write_diff(patches, &options, out))?;
         }
     }

@@ -92,7 +92,8 @@ fn status_text(root: &Path, status: &Status, trials: &Trials) -> String {
         for patch in &each.patches {
             let _ = writeln!(text, "  {}", line(patch));
         }
-        if !each.patches.is_empty() {
+        // That of everything is below.
+        if !each.patches.is_empty() && each.signature != status.signature {
             let _ = writeln!(text, "  signature {}", each.signature);
             if let Some(result) = trials.of(&each.signature) {
                 let _ = writeln!(text, "  {}", result.line());

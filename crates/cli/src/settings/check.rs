@@ -16,6 +16,7 @@ use self::Allowed::{
 use super::duration::parse_duration;
 use crate::globs::glob_mistake;
 use crate::nearest::nearest;
+use crate::paging::Readers;
 
 /// The strategies that need no library.
 pub(crate) const BUNDLED: [&str; 4] = ["histogram", "myers", "patience", "full-replace"];
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) options: StagingOptions,
     /// Whether a command that does not ask may change files in an agent's environment.
     pub(crate) allows_yes_under_agents: bool,
+    /// The programs in which output and diffs are read.
+    pub(crate) readers: Readers,
     /// Whether commands are confined that do not say otherwise.
     pub(crate) confines: bool,
     /// What stays writable when a command is confined, beside the usual places.
@@ -50,6 +53,7 @@ impl Settings {
         Self {
             options,
             allows_yes_under_agents: false,
+            readers: Readers::default(),
             confines: false,
             confine_write: Vec::new(),
             propose_ignored: Vec::new(),
@@ -104,6 +108,7 @@ const KEYS: &[Key<Settings>] = &[
     ("allow_hard_links", Switch(|to, is| to.options.allow_hard_links = is)),
     ("allow_other_mounts", Switch(|to, is| to.options.allow_other_mounts = is)),
     ("allow_move_aside", Switch(|to, is| to.options.allow_move_aside = is)),
+    ("pager", Text(|to, command| to.readers.pager = Some(command.to_owned()))),
     ("strategies", Libraries(|to| &mut to.options.strategies)),
     ("diff", Table(DIFF)),
     ("plugins", Table(PLUGINS)),
@@ -118,6 +123,7 @@ const KEYS: &[Key<Settings>] = &[
 ];
 
 const DIFF: &[Key<Settings>] = &[
+    ("command", Text(|to, command| to.readers.diff = Some(command.to_owned()))),
     ("strategy", Strategy(|to, name| to.options.diff.strategy = name.to_owned())),
     ("size_max_bytes", Whole("bytes", 0, MAX, |to, bytes| to.options.diff.size_max_bytes = bytes)),
 ];

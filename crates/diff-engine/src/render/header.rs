@@ -174,7 +174,7 @@ impl<'a> FileHeader<'a> {
     /// The modes as they are written, if they differ.
     ///
     /// git knows two modes; a difference they cannot express is written with all bits.
-    fn modes(&self) -> Option<(String, String)> {
+    pub(crate) fn modes(&self) -> Option<(String, String)> {
         if self.new_mode == Some(SYMLINK) {
             // Nothing else in a rename shows that it is a link: without these lines, `git apply`
             // refuses changes below the old name.
@@ -213,14 +213,14 @@ fn prefixed(prefix: &[u8], name: &[u8]) -> Vec<u8> {
 
 /// The mode of a created file: all bits if they are known, which `git apply` reads as one of its two
 /// modes and `patch` sets.
-fn created_mode(mode: Option<u32>) -> String {
+pub(crate) fn created_mode(mode: Option<u32>) -> String {
     match mode.filter(|mode| *mode != SYMLINK) {
         None => git_mode(mode),
         Some(mode) => format!("{:06o}", 0o100000 | (mode & 0o7777)),
     }
 }
 
-fn git_mode(mode: Option<u32>) -> String {
+pub(crate) fn git_mode(mode: Option<u32>) -> String {
     if mode == Some(SYMLINK) {
         return format!("{SYMLINK:o}");
     }

@@ -166,7 +166,7 @@ fn shortened(name: &[u8], columns: usize) -> (&'static [u8], &[u8]) {
 }
 
 /// Both names of a rename, with the folders that they share written once.
-fn renamed(from: &[u8], to: &[u8]) -> Vec<u8> {
+pub(crate) fn renamed(from: &[u8], to: &[u8]) -> Vec<u8> {
     let (quoted_from, quoted_to) = (quote(from), quote(to));
     if quoted_from != from || quoted_to != to {
         return [&quoted_from[..], b" => ", &quoted_to].concat();

@@ -25,6 +25,8 @@ pub enum BinaryMode {
     /// apply` reads and `patch` does not), text as one hunk.
     #[default]
     Patch,
+    /// Text as one hunk, and binary by its sizes, for people. `git apply` refuses such a patch.
+    Sizes,
     /// By its sizes and digests. `git apply` refuses such a patch instead of skipping the file.
     Describe,
 }

@@ -34,6 +34,19 @@ pub(crate) fn write_whole_file(
         let sizes = (bytes(&old, old_measure), bytes(&new, new_measure));
         return write_description(header, binary, sizes, out);
     }
+    if binary && mode == BinaryMode::Sizes {
+        let size = |content: &Option<&mut dyn Content>, measure: Measure| {
+            content.is_some().then(|| readable(measure.bytes))
+        };
+        let sizes = (size(&old, old_measure), size(&new, new_measure));
+        header.write_extended(0, false, out)?;
+        return match sizes {
+            (Some(old), Some(new)) => writeln!(out, "Binary files differ: {old} -> {new}"),
+            (None, Some(new)) => writeln!(out, "Binary file is created: {new}"),
+            (Some(old), None) => writeln!(out, "Binary file is deleted: {old}"),
+            (None, None) => Ok(()),
+        };
+    }
     if binary {
         header.write_extended(0, false, out)?;
         return write_binary_patch((old, old_measure.bytes), (new, new_measure.bytes), out);
@@ -79,6 +92,26 @@ pub(crate) fn write_description(
     Ok(())
 }
 
+/// A number of bytes for people: `812 bytes`, `1.2 KiB`.
+fn readable(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut fitting = None;
+    let mut size = bytes as f64;
+    for unit in units {
+        // What would be rounded up to 1024.0 is one of the next unit.
+        if size < 1023.95 {
+            break;
+        }
+        size /= 1024.0;
+        fitting = Some(unit);
+    }
+    match fitting {
+        None if bytes == 1 => "1 byte".to_owned(),
+        None => format!("{bytes} bytes"),
+        Some(unit) => format!("{size:.1} {unit}"),
+    }
+}
+
 fn measure(content: &mut Option<&mut dyn Content>) -> io::Result<Measure> {
     let mut measure = Measure::default();
     let mut unfinished = false;
@@ -114,4 +147,25 @@ fn write_lines(
         Ok(())
     })?;
     if at_start { Ok(()) } else { out.write_all(NO_NEWLINE) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_readable() {
+        for (bytes, expected) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (1229, "1.2 KiB"),
+            (1_048_524, "1023.9 KiB"),
+            (1_048_575, "1.0 MiB"),
+            (5 << 30, "5.0 GiB"),
+        ] {
+            assert_eq!(readable(bytes), expected);
+        }
+    }
 }

@@ -147,12 +147,25 @@ impl DiffStagingLayer {
         std::mem::take(&mut unpoisoned(&self.0.differ.warnings))
     }
 
-    /// Writes one line for each patch, and the totals.
+    /// Writes one line for each patch, and the totals, in so many columns of text.
     ///
     /// # Errors
     /// When `out` fails.
-    pub fn write_stat(&self, patches: &[Patch], out: &mut dyn io::Write) -> Result<()> {
-        self.0.differ.write_stat(&sorted(patches), out)
+    pub fn write_stat(
+        &self,
+        patches: &[Patch],
+        columns: usize,
+        out: &mut dyn io::Write,
+    ) -> Result<()> {
+        self.0.differ.write_stat(&sorted(patches), columns, out)
+    }
+
+    /// Writes which files are created, deleted or renamed and which modes change, a line each.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn write_summary(&self, patches: &[Patch], out: &mut dyn io::Write) -> Result<()> {
+        self.0.differ.write_summary(&sorted(patches), out)
     }
 
     /// Rejects patches, everything pending when `ids` is empty, and dismisses stale and expired

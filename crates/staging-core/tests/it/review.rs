@@ -194,7 +194,7 @@ fn the_diffstat_counts_lines() {
     let s = world.session("agent");
     world.write(s, "a", "1\n3\n4\n");
     let mut out = Vec::new();
-    world.layer.write_stat(&world.pending(), &mut out).expect("a stat");
+    world.layer.write_stat(&world.pending(), 80, &mut out).expect("a stat");
     let text = String::from_utf8(out).expect("plain text");
     assert!(text.contains("1 file changed, 2 insertions(+), 1 deletion(-)"), "{text}");
 }
