@@ -159,6 +159,16 @@ impl Console {
         self.bytes(|out| out.write_all(text.as_bytes()).map_err(output_failed))
     }
 
+    /// Prints lines that belong above the output: before it for a person, beside it into a pipe and for a
+    /// viewer, which reads a diff and nothing else.
+    pub(crate) fn above(&self, lines: &str) -> Result<(), Failure> {
+        if self.is_terminal && !self.is_for_viewer.get() {
+            return self.report(lines);
+        }
+        lines.lines().for_each(|line| self.remark(line));
+        Ok(())
+    }
+
     /// Says what a command did; nothing where remarks are not wanted.
     pub(crate) fn report(&self, text: &str) -> Result<(), Failure> {
         if self.is_quiet { Ok(()) } else { self.text(text) }

@@ -9,8 +9,8 @@ use serde::Serialize;
 use staging_core::{
     ApplyId, ApplyReport, Base, BaseJson, CheckOutcome, ContentJson, Contested, Digest,
     DiscardReason, FittedFile, InDoubtApply, Operation, Patch, PatchApply, PatchId, PatchState,
-    RecoverReport, RedoReport, RelPath, Session, SessionId, SessionState, SessionStatus, Signature,
-    Status, Timestamp, UndoReport,
+    RecoverReport, RedoReport, RelPath, Risk, Session, SessionId, SessionState, SessionStatus,
+    SetRisk, Signature, Status, Timestamp, UndoReport,
 };
 
 use crate::failure::Failure;
@@ -112,6 +112,9 @@ pub(crate) struct DiscardedView<'a> {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct SelectionView<'a> {
     pub(crate) signature: Signature,
+    /// What the reviewer should know first, by kind; left out when there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) risks: Vec<SetRisk<'a>>,
     pub(crate) patches: Vec<PatchView<'a>>,
     /// What the selection lacks, stale or expired; left out when it is whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -269,6 +272,9 @@ struct DiffView<'a> {
     removed: u64,
     full_replace: bool,
     binary: bool,
+    /// Left out when there is none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    risks: &'a [Risk],
 }
 
 impl<'a> From<&'a Patch> for PatchView<'a> {
@@ -292,6 +298,7 @@ impl<'a> From<&'a Patch> for PatchView<'a> {
                 removed: diff.removed,
                 full_replace: diff.full_replace,
                 binary: diff.binary,
+                risks: &diff.risks,
             },
         }
     }
@@ -305,6 +312,9 @@ pub(crate) fn patches(patches: &[Patch]) -> Vec<PatchView<'_>> {
 pub(crate) struct StatusView<'a> {
     pub(crate) workspace: String,
     pub(crate) signature: Signature,
+    /// The risks of everything pending, by kind; left out when there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) risks: Vec<SetRisk<'a>>,
     /// The results of commands on the sets with these signatures; left out when none was run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) exec: Vec<&'a TrialResult>,
@@ -370,6 +380,7 @@ impl<'a> StatusView<'a> {
         Self {
             workspace: shown(root),
             signature: status.signature,
+            risks: SetRisk::of(status.sessions.iter().flat_map(|each| &each.patches)),
             exec: signatures.filter_map(|signature| trials.of(signature)).collect(),
             sessions: status.sessions.iter().map(PendingView::from).collect(),
             layers,

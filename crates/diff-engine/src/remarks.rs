@@ -13,26 +13,6 @@ pub enum Remark {
         /// Whether they are `\r\n` now.
         to_crlf: bool,
     },
-    /// The file lost more than 90 % of its bytes.
-    Shrank {
-        /// The size before, in bytes.
-        old_bytes: u64,
-        /// The size after, in bytes.
-        new_bytes: u64,
-    },
-    /// The file is executable now and was not before.
-    BecameExecutable,
-    /// The file is created with other permission bits than the default.
-    CreatedWithMode {
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// Everybody can write to the file now and could not before.
-    BecameWritableByAll,
-    /// Everybody can read the file now and could not before.
-    BecameReadableByAll,
-    /// The file's owner cannot read it any more.
-    BecameUnreadable,
     /// The file was valid UTF-8 and is not any more.
     NoLongerUtf8,
     /// The file was not valid UTF-8 and is now.
@@ -82,14 +62,6 @@ impl fmt::Display for Remark {
                 let (from, to) = if *to_crlf { ("LF", "CRLF") } else { ("CRLF", "LF") };
                 write!(f, "line endings flipped from {from} to {to}")
             }
-            Self::Shrank { old_bytes, new_bytes } => {
-                write!(f, "shrank by more than 90 %, from {old_bytes} to {new_bytes} bytes")
-            }
-            Self::BecameExecutable => f.write_str("became executable"),
-            Self::CreatedWithMode { mode } => write!(f, "created with mode {mode:03o}"),
-            Self::BecameWritableByAll => f.write_str("became writable by everybody"),
-            Self::BecameReadableByAll => f.write_str("became readable by everybody"),
-            Self::BecameUnreadable => f.write_str("became unreadable for its owner"),
             Self::NoLongerUtf8 => f.write_str("no longer valid UTF-8"),
             Self::BecameUtf8 => f.write_str("became valid UTF-8"),
             Self::ByteOrderMark { is_there } => {
@@ -98,9 +70,9 @@ impl fmt::Display for Remark {
             }
             Self::Utf16 { is_now } => write!(f, "encoding changed {} UTF-16", to_or_from(*is_now)),
             Self::Utf32 { is_now } => write!(f, "encoding changed {} UTF-32", to_or_from(*is_now)),
-            Self::ReplacedBinary => f.write_str("full replacement: the content is binary"),
+            Self::ReplacedBinary => f.write_str("the content is binary"),
             Self::ReplacedTooLarge { limit_bytes } => {
-                write!(f, "full replacement: the content is over {limit_bytes} bytes")
+                write!(f, "the content is over {limit_bytes} bytes")
             }
             Self::StrategyReplaced { chosen, used, why } => {
                 write!(f, "compared by {used} instead of {chosen}: {why}")
@@ -117,32 +89,6 @@ fn to_or_from(is_now: bool) -> &'static str {
 }
 
 impl Remark {
-    /// The remarks on a change of permission bits. A created file is compared with `plain_mode`, the
-    /// default bits of a new file.
-    pub fn of_modes(old_mode: Option<u32>, new_mode: Option<u32>, plain_mode: u32) -> Vec<Self> {
-        let Some(new) = new_mode.map(|mode| mode & 0o7777) else { return Vec::new() };
-        let old = old_mode.unwrap_or(plain_mode);
-        let gains = |bits: u32| new & bits != 0 && old & bits == 0;
-        let mut remarks = Vec::new();
-        let made_executable = plain_mode | ((plain_mode & 0o444) >> 2);
-        if old_mode.is_none() && new != plain_mode && new != made_executable {
-            remarks.push(Self::CreatedWithMode { mode: new });
-        }
-        if new & 0o111 != 0 && old_mode.is_none_or(|old| old & 0o111 == 0) {
-            remarks.push(Self::BecameExecutable);
-        }
-        if gains(0o002) {
-            remarks.push(Self::BecameWritableByAll);
-        }
-        if gains(0o004) {
-            remarks.push(Self::BecameReadableByAll);
-        }
-        if new & 0o400 == 0 && old & 0o400 != 0 {
-            remarks.push(Self::BecameUnreadable);
-        }
-        remarks
-    }
-
     /// The remarks on the first bytes of two contents, of which [`HEAD_BYTES`] are enough. An empty
     /// content has no encoding that could change.
     pub fn of_heads(old: &[u8], new: &[u8]) -> Vec<Self> {
@@ -175,15 +121,8 @@ pub const HEAD_BYTES: usize = 4;
 
 /// The remarks on a change of content.
 pub(crate) fn of_contents(old: Side<'_>, new: Side<'_>, binary: bool) -> Vec<Remark> {
-    let mut remarks = Vec::new();
-    if let (Some(old_bytes), Some(new_bytes)) = (old.bytes(), new.bytes())
-        && old_bytes > 0
-        && u128::from(new_bytes) * 10 < u128::from(old_bytes)
-    {
-        remarks.push(Remark::Shrank { old_bytes, new_bytes });
-    }
-    let (Side::Text(old), Side::Text(new)) = (old, new) else { return remarks };
-    remarks.extend(Remark::of_heads(old, new));
+    let (Side::Text(old), Side::Text(new)) = (old, new) else { return Vec::new() };
+    let mut remarks = Remark::of_heads(old, new);
     if !binary {
         if let Some(to_crlf) = line_endings_flipped(old, new) {
             remarks.push(Remark::LineEndingsFlipped { to_crlf });

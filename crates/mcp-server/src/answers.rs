@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use staging_core::{
-    Decision, Patch, Proposed, ReviewCommands, Session, SessionId, patch_line, set_signature,
+    Decision, Patch, Proposed, ReviewCommands, Session, SessionId, SetRisk, patch_line,
+    set_signature,
 };
 
 /// What a tool answers.
@@ -51,6 +52,7 @@ impl Answer {
         if !superseded.is_empty() {
             let _ = writeln!(text, "It replaces {}.", names(superseded.iter()));
         }
+        text.push_str(&risks(&patches));
         for patch in &patches {
             for remark in &patch.diff.remarks {
                 let _ = writeln!(text, "{} `{}`: {remark}.", patch.id, patch.path);
@@ -77,6 +79,7 @@ impl Answer {
             "content": self.text,
             "session": session.id.to_string(),
             "signature": signature.map(|signature| signature.to_string()),
+            "risks": SetRisk::of(&self.patches),
             "patches": patches,
         });
         if let Some(News { decided, lapsed }) = &self.news {
@@ -95,6 +98,11 @@ pub(crate) fn how_to_approve(patches: &[Patch]) -> String {
         "The disk is unchanged until the user approves.\nsignature: {signature}\nto review: \
          {diff}\nto approve, the user runs: {apply}"
     )
+}
+
+/// The risks of patches, a line for each kind.
+pub(crate) fn risks(patches: &[Patch]) -> String {
+    SetRisk::of(patches).iter().map(|risk| risk.line() + "\n").collect()
 }
 
 /// A patch in one line.
@@ -124,6 +132,7 @@ pub(crate) fn patch_json(patch: &Patch) -> Value {
         "removed": patch.diff.removed,
         "full_replace": patch.diff.full_replace,
         "remarks": patch.diff.remarks,
+        "risks": patch.diff.risks,
     })
 }
 

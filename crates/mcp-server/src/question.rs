@@ -7,7 +7,7 @@ use staging_core::{
     StagingError, check_client_approval, escape_for_display,
 };
 
-use crate::answers::line;
+use crate::answers::{line, risks};
 use crate::failure::Failure;
 use crate::reading::Bounded;
 use crate::review::own;
@@ -79,6 +79,7 @@ fn message(
     let (id, label) = (session.id, &session.label);
     let mut text =
         format!("An agent asks to change files on the disk (session {id} `{label}`).\n\n");
+    text.push_str(&risks(patches));
     for patch in patches {
         let bytes = match (&patch.base, patch.staged) {
             (Some(base), Some(staged)) => {

@@ -8,7 +8,7 @@ use staging_core::{
     StagingError,
 };
 
-use crate::answers::{Answer, News, how_to_approve, line};
+use crate::answers::{Answer, News, how_to_approve, line, risks};
 use crate::arguments::{Diff, Discard, Nothing};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -37,6 +37,7 @@ pub(crate) fn pending(context: &Context, _: &Nothing) -> Result<Answer, Failure>
     if patches.is_empty() {
         text.push_str("Nothing is pending in this session.");
     } else {
+        text.push_str(&risks(&patches));
         for patch in &patches {
             text.push_str(&line(patch));
             text.push('\n');
@@ -51,7 +52,8 @@ pub(crate) fn pending(context: &Context, _: &Nothing) -> Result<Answer, Failure>
 pub(crate) fn diff(context: &Context, arguments: &Diff) -> Result<Answer, Failure> {
     let ids = own(&context.layer, &context.session, arguments.ids.as_deref())?;
     let selection = context.layer.select(&ids)?;
-    let mut out = Bounded::new(READ_BYTES_MAX);
+    let risks = risks(&selection.patches);
+    let mut out = Bounded::new(READ_BYTES_MAX.saturating_sub(risks.len()));
     context.layer.write_diff(&selection.patches, &DiffOptions::default(), &mut out).map_err(
         |error| match error {
             StagingError::Output { .. } => {
@@ -60,7 +62,7 @@ pub(crate) fn diff(context: &Context, arguments: &Diff) -> Result<Answer, Failur
             error => error.into(),
         },
     )?;
-    let mut text = String::from_utf8_lossy(&out.bytes).into_owned();
+    let mut text = risks + &String::from_utf8_lossy(&out.bytes);
     for patch in &selection.stale {
         text.push_str(&format!("{}\n", Decision::sentence(patch)));
     }

@@ -19,6 +19,8 @@ use crate::patch::{DiffSummary, Operation, Patch};
 use crate::plugins;
 use crate::quarantine::Quarantine;
 use crate::request::DiffOptions;
+use crate::risk::of_contents::{Texts, of_contents, risk_of};
+use crate::risk::of_row::{Targets, made_executable, of_row};
 
 /// A longer diff is left out of the notice of a proposed patch.
 const NOTICE_DIFF_BYTES_MAX: usize = 256 * 1024;
@@ -58,6 +60,11 @@ impl Sided {
             Self::Held(content) => &content[..content.len().min(HEAD_BYTES)],
             Self::TooLarge(_, head) => head,
         }
+    }
+
+    /// The content, where there is one and it is held.
+    fn text(&self) -> Option<&[u8]> {
+        if let Self::Held(content) = self { Some(content) } else { None }
     }
 
     fn is_compared(&self) -> bool {
@@ -137,28 +144,26 @@ impl Differ {
         // diff.
         let options = RenderOptions::default();
         let is_shown = with_text && self.render(patch, &diffs, &sides, &options, &mut text).is_ok();
-        let files =
-            |mode: u32| Some(mode).filter(|mode| EntryKind::of_mode(*mode) == EntryKind::File);
-        let modes = Remark::of_modes(
-            patch.base.as_ref().and_then(|base| files(base.content.mode)),
-            patch.staged.and_then(|staged| files(staged.mode)),
-            self.plain_mode,
-        );
         // The engine adds these remarks to contents that it compares.
         let heads = match old.is_compared() && new.is_compared() || same_content(patch) {
             true => Vec::new(),
             false => Remark::of_heads(old.head(), new.head()),
         };
-        let engine = diffs.iter().flat_map(|diff| &diff.remarks);
-        let mut remarks = of_kinds(patch, old, new);
-        remarks.extend(engine.chain(&heads).chain(&modes).map(ToString::to_string));
+        let remarks = || diffs.iter().flat_map(|diff| &diff.remarks).chain(&heads);
+        let removed = diffs.iter().map(|diff| diff.removed).sum();
+        let texts = Texts { old: old.text(), new: new.text(), removed };
+        let targets = targets(patch, old, new);
+        let mut risks = of_row(patch, Some(self.plain_mode), targets);
+        risks.extend(of_contents(patch, &texts, remarks()));
+        let of_diff = remarks().filter(|remark| risk_of(remark).is_none());
         let summary = DiffSummary {
             strategy: diffs.last().map(|diff| diff.strategy.clone()).unwrap_or_default(),
             added: diffs.iter().map(|diff| diff.added).sum(),
-            removed: diffs.iter().map(|diff| diff.removed).sum(),
+            removed,
             full_replace: diffs.iter().any(|diff| diff.is_whole_file()),
             binary: diffs.iter().any(|diff| diff.binary),
-            remarks,
+            remarks: of_diff.map(ToString::to_string).collect(),
+            risks,
         };
         (summary, is_shown.then(|| text.0.into()))
     }
@@ -351,27 +356,16 @@ fn same_content(patch: &Patch) -> bool {
     old.is_some() && old == new && !patch.changes_kind()
 }
 
-/// Remarks about symbolic links and directories, whose diffs look like those of files.
-fn of_kinds(patch: &Patch, old: &Sided, new: &Sided) -> Vec<String> {
-    let target = |side: &Sided| {
+/// The targets of the symbolic links that a patch is about.
+fn targets(patch: &Patch, old: &Sided, new: &Sided) -> Targets {
+    let target = |kind: Option<EntryKind>, side: &Sided| {
         // Every target is short enough to be held.
-        let target = if let Sided::Held(target) = side { target } else { side.head() };
-        format!("symbolic link to `{}`", atomic_fs::escape_bytes(target))
-    };
-    let named = |kind: EntryKind, side: &Sided| match kind {
-        EntryKind::File => "file".to_owned(),
-        EntryKind::Directory => "directory".to_owned(),
-        EntryKind::Symlink => target(side),
+        let target = side.text().unwrap_or_else(|| side.head());
+        (kind == Some(EntryKind::Symlink)).then(|| atomic_fs::escape_bytes(target))
     };
     let base = patch.base.as_ref().map(|base| base.kind());
-    match (base, patch.staged.map(|staged| staged.kind())) {
-        (Some(old_kind), Some(new_kind)) if old_kind != new_kind => {
-            vec![format!("{} replaced by {}", named(old_kind, old), named(new_kind, new))]
-        }
-        (_, Some(kind)) if kind != EntryKind::File => vec![named(kind, new)],
-        (Some(kind), None) if kind != EntryKind::File => vec![named(kind, old)],
-        _ => Vec::new(),
-    }
+    let staged = patch.staged.map(|staged| staged.kind());
+    Targets { old: target(base, old), new: target(staged, new) }
 }
 
 /// Opens a content that is too large to load, and verifies its digest first.
@@ -435,12 +429,11 @@ impl<'p> Names<'p> {
 
     /// The headers of a patch's sections, in their order.
     fn headers(&self, patch: &Patch, plain_mode: u32) -> Vec<Header<'_>> {
-        let made_executable = plain_mode | ((plain_mode & 0o444) >> 2);
         // Git knows two modes of files: they represent a new file with the default mode, and one
         // that is executable in addition.
         let created = |mode: u32| match mode {
             mode if mode == plain_mode => 0o644,
-            mode if mode == made_executable => 0o755,
+            mode if mode == made_executable(plain_mode) => 0o755,
             mode => mode,
         };
         let is_new = patch.changes_kind() || patch.operation == Operation::Create;

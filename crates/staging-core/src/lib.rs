@@ -84,6 +84,7 @@ mod present;
 mod quarantine;
 mod report;
 mod request;
+mod risk;
 mod session;
 mod sessions;
 mod signature;
@@ -133,6 +134,8 @@ pub use report::{
 pub use request::{
     ApplyRequest, DiffOptions, RedoRequest, Selection, Selector, SessionStatus, Status,
 };
+pub use risk::kind::{Risk, RiskKind};
+pub use risk::set::{RiskyPath, SetRisk};
 pub use session::{Session, SessionState};
 pub use sessions::decisions::Decision;
 pub use sessions::lifecycle::ClosedSession;

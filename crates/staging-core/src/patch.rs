@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Base;
 use crate::ids::{ApplyId, PatchId, SessionId};
+use crate::risk::kind::Risk;
 use crate::signature::Signature;
 use crate::string_enum::string_enum;
 use crate::time::Timestamp;
@@ -208,6 +209,10 @@ pub struct DiffSummary {
     pub full_replace: bool,
     /// Whether a side is binary.
     pub binary: bool,
-    /// Remarks for the reviewer.
+    /// Remarks about the diff.
     pub remarks: Vec<String>,
+    /// What the reviewer should know first. What only a set shows is in
+    /// [`SetRisk`](crate::SetRisk).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub risks: Vec<Risk>,
 }

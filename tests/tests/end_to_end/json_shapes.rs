@@ -45,7 +45,12 @@ const PATCH: [&str; 12] = [
 fn check_patch(patch: &Value) {
     check_keys(patch, &PATCH);
     check_hex(&patch["signature"]);
-    check_keys(&patch["diff"], &["strategy", "added", "removed", "full_replace", "binary"]);
+    let mut diff = vec!["strategy", "added", "removed", "full_replace", "binary"];
+    if let Some(risks) = patch["diff"]["risks"].as_array() {
+        diff.push("risks");
+        assert!(!risks.is_empty(), "left out where there are none");
+    }
+    check_keys(&patch["diff"], &diff);
     if !patch["base"].is_null() {
         check_keys(&patch["base"], &["blake3", "mode", "bytes", "modified_at"]);
         check_time(&patch["base"]["modified_at"]);
@@ -84,7 +89,13 @@ fn status_names_files_that_hold_a_users_displaced_bytes() {
 fn status_names_sessions_and_patches() {
     let stage = stage();
     let status = stage.status();
-    check_keys(&status, &["schema", "workspace", "signature", "sessions"]);
+    check_keys(&status, &["schema", "workspace", "signature", "risks", "sessions"]);
+    let risks = status["risks"].as_array().expect("a list");
+    risks.iter().for_each(|risk| check_keys(risk, &["kind", "paths"]));
+    let kinds: Vec<_> = risks.iter().map(|risk| &risk["kind"]).collect();
+    assert_eq!(kinds, ["deletion", "executable"]);
+    check_keys(&risks[0]["paths"][0], &["patch", "path"]);
+    check_keys(&risks[1]["paths"][0], &["patch", "path", "detail"]);
     check_hex(&status["signature"]);
     assert_eq!(status["workspace"], stage.workspace().to_str().expect("a plain path"));
     let session = &status["sessions"][0];
@@ -151,7 +162,7 @@ fn errors_are_one_object_and_one_sentence() {
 fn reading_commands_answer_with_the_same_patches() {
     let stage = stage();
     let diff = stage.run(["diff", "--json"]).expect(0).json();
-    check_keys(&diff, &["schema", "signature", "patches", "text"]);
+    check_keys(&diff, &["schema", "signature", "risks", "patches", "text"]);
     assert_eq!(diff["signature"], stage.status()["signature"]);
     assert!(diff["text"].as_str().expect("it is UTF-8").starts_with("diff --git a/a.txt"));
     let show = stage.run(["show", "p1", "--json"]).expect(0).json();

@@ -19,6 +19,7 @@ mod ignored_files;
 mod init;
 #[cfg(target_os = "linux")]
 mod init_with_shell;
+mod invisible;
 mod json_shapes;
 mod kill;
 mod layer_limit;
@@ -38,6 +39,7 @@ mod recovering;
 mod rejecting;
 #[cfg(target_os = "linux")]
 mod resuming;
+mod risks;
 mod round_trip;
 #[cfg(target_os = "linux")]
 mod running;

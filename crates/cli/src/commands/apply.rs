@@ -7,7 +7,7 @@ use staging_core::{
 
 use super::approval::{STAYS_PENDING, ask, asked, named, unasked, unconfirmed};
 use super::context::{Context, remark_stale, tidy};
-use super::text::{count, names};
+use super::text::{count, names, risks};
 use crate::args::Apply;
 use crate::failure::Failure;
 use crate::json::AppliedView;
@@ -84,6 +84,8 @@ fn confirm(context: &Context<'_>, request: &ApplyRequest) -> Result<Vec<Patch>, 
     context.show_in_question(&patches)?;
     context.remark_patches(&patches);
     remark_stale(context.console, &lapsed);
+    // The diff may be longer than the screen, so the risks are above the question.
+    context.console.text(&risks(&patches))?;
     context.console.warn(&format!("signature {signature}"));
     let question = format!("Apply {}?", count(patches.len(), "patch", "patches"));
     ask(context.console, &question, "not applied", STAYS_PENDING)?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use staging_core::{DiscardReason, DiskOwner, Patch, Selector};
 
-use super::text::lines;
+use super::text::{lines, risks};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::location::Location;
@@ -32,7 +32,8 @@ impl Context<'_> {
         const ROWS: usize = 4;
         let options = self.console.diff_options();
         let remarks: usize = patches.iter().map(|patch| patch.diff.remarks.len()).sum();
-        let reading = self.console.diff_in_question(ROWS + remarks, |out| {
+        let risks = risks(patches).lines().count();
+        let reading = self.console.diff_in_question(ROWS + remarks + risks, |out| {
             self.layer.write_diff(patches, &options, out)
         })?;
         if reading == Reading::OnScreen {
@@ -67,7 +68,13 @@ impl Context<'_> {
         }
     }
 
-    /// Prints the warnings and remarks about patches that were shown or staged.
+    /// Prints the risks of patches that were staged, and the remarks about them.
+    pub(super) fn remark_staged(&self, patches: &[&Patch]) {
+        risks(patches.iter().copied()).lines().for_each(|line| self.console.remark(line));
+        self.remark_patches(patches.iter().copied());
+    }
+
+    /// Prints the warnings and remarks about the diffs of patches.
     pub(super) fn remark_patches<'p>(&self, patches: impl IntoIterator<Item = &'p Patch>) {
         for warning in self.layer.take_strategy_warnings() {
             self.console.remark(&warning);

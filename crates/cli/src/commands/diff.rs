@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use staging_core::{DiffOptions, DiffStagingLayer, Patch, PatchId, StagingError, set_signature};
+use staging_core::{
+    DiffOptions, DiffStagingLayer, Patch, PatchId, SetRisk, StagingError, set_signature,
+};
 
 use super::context::{Context, remark_stale};
-use super::text::count;
+use super::text::{count, risks};
 use crate::args::Diff;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -22,6 +24,7 @@ pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failur
     if console.json {
         console.object(SelectionView {
             signature: selection.signature,
+            risks: SetRisk::of(patches),
             patches: json::patches(patches),
             lapsed: json::patches(&selection.lapsed),
             diff: text_of(&context.layer, patches)?,
@@ -31,14 +34,22 @@ pub(super) fn diff(context: &Context<'_>, arguments: &Diff) -> Result<(), Failur
         console.read(console.text(&paths_of(patches)))?;
     } else if arguments.stat {
         console.page();
-        console.read(console.stat(|out| {
-            context.layer.write_stat(patches, console.columns(), out)?;
-            context.layer.write_summary(patches, out)
+        let above = console.above(&risks(patches));
+        console.read(above.and_then(|()| {
+            console.stat(|out| {
+                context.layer.write_stat(patches, console.columns(), out)?;
+                context.layer.write_summary(patches, out)
+            })
         }))?;
     } else {
         console.page_diff();
         let options = console.diff_options();
-        console.read(console.diff(|out| context.layer.write_diff(patches, &options, out)))?;
+        let above = console.above(&risks(patches));
+        console.read(
+            above.and_then(|()| {
+                console.diff(|out| context.layer.write_diff(patches, &options, out))
+            }),
+        )?;
     }
     context.remark_patches(patches);
     let listed: HashSet<PatchId> = selection.lapsed.iter().map(|patch| patch.id).collect();
@@ -76,7 +87,8 @@ pub(super) fn text_of(
 pub(super) fn print_empty_diff(console: &Console) -> Result<(), Failure> {
     if console.json {
         let (signature, diff) = (set_signature(&[]), TextView::from(Vec::new()));
-        let view = SelectionView { signature, patches: Vec::new(), lapsed: Vec::new(), diff };
+        let (risks, patches, lapsed) = (Vec::new(), Vec::new(), Vec::new());
+        let view = SelectionView { signature, risks, patches, lapsed, diff };
         return console.object(view);
     }
     Ok(())

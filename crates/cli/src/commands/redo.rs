@@ -4,7 +4,7 @@ use staging_core::{ApplyId, ApprovalMeans, RedoReport, RedoRequest, Reversible};
 
 use super::approval::{ask_for, asked, named, unasked, unconfirmed};
 use super::context::{Context, tidy};
-use super::text::{count, names};
+use super::text::{count, names, risks};
 use crate::args::ExpectedSignature;
 use crate::failure::Failure;
 use crate::json::RedoneView;
@@ -24,6 +24,7 @@ pub(super) fn redo(
     } else if context.console.can_ask {
         context.show_in_question(&patches)?;
         context.remark_patches(&patches);
+        context.console.text(&risks(&patches))?;
         let files = count(patches.len(), "file", "files");
         ask_for(context, &[], &format!("Apply {apply} again, {files}?"), "not applied")?;
         (signature, asked())

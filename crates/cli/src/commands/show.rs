@@ -158,6 +158,9 @@ fn patch_text(patch: &Patch, applies: &[PatchApply]) -> String {
         row("staged", &format_args!("{} mode {mode:o}, {bytes} bytes", staged.digest));
     }
     row("diff", &patch.diff.strategy);
+    for risk in &patch.diff.risks {
+        row("risk", &risk.text());
+    }
     for remark in &patch.diff.remarks {
         row("remark", remark);
     }

@@ -20,7 +20,7 @@ pub(super) fn report_staged(
     fitted: &[FittedFile],
 ) -> Result<(), Failure> {
     print_staged(context.console, session, proposed, fitted)?;
-    context.remark_patches(patches_of(proposed));
+    context.remark_staged(&patches_of(proposed));
     Ok(())
 }
 
@@ -106,7 +106,7 @@ pub(super) fn report_copied(
     } else {
         console.report(&lines(patches.iter().copied()))?;
     }
-    context.remark_patches(patches);
+    context.remark_staged(&patches);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use staging_core::{DiscardReason, InDoubtApply, Patch, SessionState, SessionStat
 
 use super::context::{Context, remark_stale};
 use super::layers;
-use super::text::{count, line, names};
+use super::text::{count, line, names, risks};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{LayerView, StatusView};
@@ -73,8 +73,8 @@ pub(super) fn print_status(
 }
 
 fn status_text(root: &Path, status: &Status, trials: &Trials) -> String {
-    let mut text = format!("workspace {}\n", shown(root));
-    let mut pending = 0;
+    let mut text = format!("workspace {}\n{}", shown(root), risks(pending(status)));
+    let all = pending(status).count();
     let (empty, filled): (Vec<&SessionStatus>, Vec<&SessionStatus>) =
         status.sessions.iter().partition(|each| each.patches.is_empty() && each.lapsed.is_empty());
     for each in filled {
@@ -100,7 +100,6 @@ fn status_text(root: &Path, status: &Status, trials: &Trials) -> String {
             }
         }
         text.push_str(&lapsed_text(&each.lapsed));
-        pending += each.patches.len();
     }
     for contested in &status.contested {
         let (path, patches) = (&contested.path, names(&contested.patches));
@@ -116,16 +115,20 @@ fn status_text(root: &Path, status: &Status, trials: &Trials) -> String {
             .collect();
         let _ = writeln!(text, "\nopen without patches: {}", names(&idle));
     }
-    if pending == 0 {
+    if all == 0 {
         text.push_str("\nnothing is pending\n");
     } else {
-        let all = count(pending, "patch", "patches");
+        let all = count(all, "patch", "patches");
         let _ = writeln!(text, "\neverything pending, {all}: signature {}", status.signature);
         if let Some(result) = trials.of(&status.signature) {
             let _ = writeln!(text, "{}", result.line());
         }
     }
     text
+}
+
+fn pending(status: &Status) -> impl Iterator<Item = &Patch> {
+    status.sessions.iter().flat_map(|each| &each.patches)
 }
 
 /// What a session lacks, and what to do about it.

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use staging_core::{Patch, patch_line};
+use staging_core::{Patch, SetRisk, patch_line};
 
 use super::options::new_file_mode;
 
@@ -14,6 +14,11 @@ pub(super) fn line(patch: &Patch) -> String {
 /// Patches, a line each.
 pub(super) fn lines<'p>(patches: impl IntoIterator<Item = &'p Patch>) -> String {
     patches.into_iter().map(|patch| line(patch) + "\n").collect()
+}
+
+/// The risks of a set, a line for each kind.
+pub(super) fn risks<'p>(patches: impl IntoIterator<Item = &'p Patch>) -> String {
+    SetRisk::of(patches).iter().map(|risk| risk.line() + "\n").collect()
 }
 
 /// `1 patch`, `2 patches`; for every type of number.

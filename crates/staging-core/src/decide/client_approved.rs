@@ -1,9 +1,11 @@
 //! What may be approved through an agent's client: less than a reviewer may approve.
 
-use atomic_fs::{RelPath, folded_name, folded_stem};
+use atomic_fs::RelPath;
 
 use crate::error::{Result, StagingError};
 use crate::patch::Patch;
+use crate::risk::kind::{Risk, RiskKind};
+use crate::risk::names;
 use crate::signature::Signature;
 use crate::signing::set_signature;
 
@@ -45,14 +47,11 @@ pub fn check_diffs(patches: &[Patch]) -> Result<()> {
     }
 }
 
-/// Whether a path is the repository's own, or one of the hidden names under which tools and
-/// agents keep what they run and whom they ask, on whatever file system it lies.
+/// Whether a path is the repository's own, hidden, or one that tools and agents read or run on their
+/// own, on whatever file system it lies.
 fn is_guarded(path: &RelPath) -> bool {
-    let is_hidden = |name: &[u8]| {
-        folded_name(name).starts_with(b".")
-            || matches!(folded_stem(name).as_slice(), b"opencode.json" | b"opencode.jsonc")
-    };
-    path.names_git() || path.components().any(is_hidden)
+    let decides = |risk: Risk| matches!(risk.kind, RiskKind::Hidden | RiskKind::Automation);
+    path.names_git() || names::of(std::iter::once(path)).any(decides)
 }
 
 #[cfg(test)]
@@ -74,6 +73,7 @@ mod tests {
     #[case("\u{200b}.mcp.json", true)]
     #[case("a/\u{feff}.claude/settings.json", true)]
     #[case("\u{ff0e}env", true)]
+    #[case("docs/AGENTS.md", true)]
     #[case("src/main.rs", false)]
     #[case("a.git.rs", false)]
     #[case("na\u{200b}me.rs", false)]

@@ -7,6 +7,7 @@ use crate::base::{Base, BaseStat};
 use crate::error::{Result, StagingError};
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiffSummary, DiscardReason, Patch, PatchState};
+use crate::risk::of_row::of_old_row;
 use crate::signature::Signature;
 use crate::signing::patch_signature;
 use crate::store::columns::{
@@ -24,7 +25,7 @@ macro_rules! select {
              revision, base_digest, base_mode, base_bytes, base_modified_ns, base_inode,
              base_device, base_changed_ns, base_observed_ns, staged_digest, staged_mode,
              staged_bytes, strategy, added, removed, full_replace, binary, remarks, created_ms,
-             updated_ms, apply, kept, batch FROM patches WHERE ",
+             updated_ms, apply, kept, batch, risks FROM patches WHERE ",
             $rest
         )
     };
@@ -54,6 +55,7 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
             full_replace: row.get(24)?,
             binary: row.get(25)?,
             remarks: from_json(row.get(26)?, "a patch's remarks")?,
+            risks: Vec::new(),
         },
         created_at: row.get(27)?,
         updated_at: row.get(28)?,
@@ -62,6 +64,12 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
         batch: row.get(31)?,
     };
     patch.signature = patch_signature(&patch);
+    patch.diff.risks = match row.get_ref(32)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+        // An older version stored it.
+        None => of_old_row(&patch),
+        Some("") => Vec::new(),
+        Some(text) => from_json(Some(text.to_owned()), "a patch's risks")?,
+    };
     Ok(patch)
 }
 
@@ -245,15 +253,19 @@ pub(crate) fn insert(
         [] => None,
         some => Some(to_json(&some, "a patch's remarks")?),
     };
+    let risks = match patch.diff.risks.as_slice() {
+        [] => String::new(),
+        some => to_json(&some, "a patch's risks")?,
+    };
     change(
         connection,
         "INSERT INTO patches(session, path, rename_to, operation, batch, revision,
          base_digest, base_mode, base_bytes, base_modified_ns, base_inode, base_device,
          base_changed_ns, base_observed_ns, staged_digest, staged_mode, staged_bytes, strategy,
          added, removed, full_replace, binary, remarks, created_ms, updated_ms, state,
-         reason_text)
+         reason_text, risks)
          VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
+         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)",
         params![
             patch.session,
             patch.path.as_bytes(),
@@ -282,6 +294,7 @@ pub(crate) fn insert(
             patch.updated_at,
             state,
             owner,
+            risks,
         ],
     )?;
     Ok(PatchId(from_sql(connection.last_insert_rowid())))

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use crate::error::{Result, StagingError};
 
 /// The schema this version writes.
-pub(crate) const SCHEMA: u32 = 5;
+pub(crate) const SCHEMA: u32 = 6;
 
 /// How long a statement waits for another process's transaction.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -212,6 +212,11 @@ CREATE INDEX pending_links ON patches(session)
     WHERE state = 'pending' AND staged_mode = 40960;
 ";
 
+/// What makes version 6 of version 5, which stored risks among the remarks.
+const FROM_5: &str = "
+ALTER TABLE patches ADD COLUMN risks TEXT;
+";
+
 /// What makes version 4 of version 3, which removed no directories.
 const FROM_3: &str = "
 ALTER TABLE applies ADD COLUMN removed_dirs TEXT;
@@ -308,11 +313,12 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
 fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let steps: &[&str] = match version(&transaction)? {
-        0 => &[TABLES, CONTENTS, AGES, FROM_4],
-        1 => &[FROM_1, CONTENTS, FILES_OF_1, FROM_2, AGES, FROM_3, FROM_4],
-        2 => &[FROM_2, AGES, FROM_3, FROM_4],
-        3 => &[FROM_3, FROM_4],
-        4 => &[FROM_4],
+        0 => &[TABLES, CONTENTS, AGES, FROM_4, FROM_5],
+        1 => &[FROM_1, CONTENTS, FILES_OF_1, FROM_2, AGES, FROM_3, FROM_4, FROM_5],
+        2 => &[FROM_2, AGES, FROM_3, FROM_4, FROM_5],
+        3 => &[FROM_3, FROM_4, FROM_5],
+        4 => &[FROM_4, FROM_5],
+        5 => &[FROM_5],
         SCHEMA => return Ok(()),
         found => return Err(StagingError::NewerStore { found, known: SCHEMA }),
     };

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use staging_core::{
     ApplyRequest, DiffOptions, EntryKind, ErrorKind, FileKind, Operation, PatchRequest, Proposal,
-    SessionId, StagingError,
+    SessionId, SetRisk, StagingError,
 };
 
 use crate::world::{World, delete, edit, path, rename, write};
@@ -327,7 +327,7 @@ fn a_link_that_would_lead_out_after_a_move_is_refused() {
 }
 
 #[test]
-fn a_patch_of_a_link_has_a_remark_about_its_kind() {
+fn a_patch_of_a_link_has_a_risk_that_names_its_target() {
     let world = world();
     let session = world.session("agent");
     world.layer.propose(session, link("f", "d/a")).expect("staged");
@@ -343,14 +343,12 @@ fn a_patch_of_a_link_has_a_remark_about_its_kind() {
         assert!(text.contains(part), "{part}\n{text}");
     }
     let pending = world.pending();
-    let remarks: Vec<&str> =
-        pending.iter().flat_map(|patch| &patch.diff.remarks).map(String::as_str).collect();
+    let lines: Vec<String> = SetRisk::of(&pending).iter().map(SetRisk::line).collect();
     let expected = [
-        "file replaced by symbolic link to `d/a`",
-        "symbolic link to `d/a/long/target`",
-        "directory",
+        "risk: removed and created again (1): `f` (file replaced by symbolic link to `d/a`)",
+        "risk: symbolic link (2): `f` (to `d/a`), `l` (to `d/a/long/target`)",
     ];
-    assert_eq!(remarks, expected);
+    assert_eq!(lines, expected);
     let kinds: Vec<EntryKind> = pending.iter().map(|patch| patch.kind()).collect();
     assert_eq!(kinds, [EntryKind::Symlink, EntryKind::Symlink, EntryKind::Directory]);
     assert_eq!(pending[2].operation, Operation::Create);

@@ -21,6 +21,7 @@ mod propose;
 mod recover;
 mod refresh;
 mod review;
+mod risks;
 mod selection;
 mod session_view;
 mod shared;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use rstest::rstest;
-use staging_core::{ApplyRequest, PatchRequest, Proposal};
+use staging_core::{ApplyRequest, PatchRequest, Proposal, Risk, RiskKind};
 
 use crate::world::{World, path, write};
 
@@ -47,8 +47,10 @@ fn a_created_file_is_shown_with_its_mode_unless_it_is_the_default(
     let json = serde_json::to_value(patch).expect("patches are JSON");
     assert_eq!(json["staged"]["mode"], format!("{:06o}", 0o100000 | mode), "all bits");
     let is_plain = mode == plain || mode == plain | ((plain & 0o444) >> 2);
-    let remark = format!("created with mode {mode:03o}");
-    assert_eq!(patch.diff.remarks.contains(&remark), !is_plain, "{:?}", patch.diff.remarks);
+    let detail = patch.diff.risks.iter().find_map(|risk| risk.detail.as_deref());
+    let names_the_mode =
+        detail.is_some_and(|it| it.starts_with(&format!("created with {mode:03o}")));
+    assert_eq!(names_the_mode, !is_plain, "{:?}", patch.diff.risks);
 
     let again = world.session("again");
     let request = PatchRequest { text: text.clone().into_bytes(), ..Default::default() };
@@ -71,18 +73,19 @@ fn a_created_file_is_shown_with_its_mode_unless_it_is_the_default(
 }
 
 #[test]
-fn a_file_too_long_to_be_compared_that_loses_its_byte_order_mark_has_a_remark() {
+fn a_file_too_long_to_be_compared_that_loses_its_byte_order_mark_is_a_risk() {
     let world = World::with(|options| options.diff.size_max_bytes = 1000);
     let long = "0123456789\n".repeat(200);
     world.put("f", format!("\u{feff}{long}"));
     world.put("g", format!("\u{feff}{long}"));
     let s = world.session("agent");
-    let remarks = |name: &str, content: &str| {
+    let risks = |name: &str, content: &str| {
         let proposed = world.layer.propose(s, write(name, content)).expect("staged");
-        proposed.patch.expect("pending").diff.remarks
+        proposed.patch.expect("pending").diff.risks
     };
-    let lost = "lost its byte order mark (BOM)".to_owned();
-    assert!(remarks("f", &long).contains(&lost));
-    assert!(remarks("f", "short\n").contains(&lost));
-    assert!(!remarks("g", &format!("\u{feff}{long}more\n")).contains(&lost));
+    let detail = Some("lost its byte order mark (BOM)".to_owned());
+    let lost = Risk { kind: RiskKind::Encoding, detail };
+    assert!(risks("f", &long).contains(&lost));
+    assert!(risks("f", "short\n").contains(&lost));
+    assert!(!risks("g", &format!("\u{feff}{long}more\n")).contains(&lost));
 }

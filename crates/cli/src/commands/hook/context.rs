@@ -12,7 +12,7 @@ use super::payload::{self, Call, Payload};
 use crate::args::{Global, Harness, agent_name};
 use crate::commands::import_captures;
 use crate::commands::options::options;
-use crate::commands::text::{line, names};
+use crate::commands::text::{line, names, risks};
 use crate::console::say;
 use crate::failure::Failure;
 use crate::location::{Location, current_dir};
@@ -145,7 +145,7 @@ impl HookContext {
                     not an error; continue."
                 .to_owned();
         }
-        let signature = set_signature(&patches);
+        let (signature, risks) = (set_signature(&patches), risks(&patches));
         let mut text = String::from(
             "Staged in Greenroom for the user's approval. The denial of this tool call is expected, not \
              an error: the file on the disk is unchanged until the user approves. Do not write it \
@@ -160,6 +160,7 @@ impl HookContext {
             remarks
                 .extend(of_patch.map(|remark| format!("{} `{}`: {remark}", patch.id, patch.path)));
         }
+        text.push_str(&risks);
         for others in proposed.iter().map(|one| &one.also_pending_in).filter(|ids| !ids.is_empty())
         {
             remarks.push(format!("the same file is also pending in {}", names(others)));

@@ -1,6 +1,6 @@
 //! What reviewers read: what is pending, its diff, and the log.
 
-use staging_core::{DiffOptions, PatchState, Selector};
+use staging_core::{DiffOptions, PatchState, Selector, SetRisk};
 
 use super::calls::{ApplyStatusView, AskApply, Diff, Events, EventsView, Show};
 use super::protocol::body;
@@ -39,6 +39,7 @@ impl Server {
             layer.write_diff(&selection.patches, &options, &mut text)?;
             Ok(body(&SelectionView {
                 signature: selection.signature,
+                risks: SetRisk::of(&selection.patches),
                 patches: json::patches(&selection.patches),
                 lapsed: json::patches(&selection.lapsed),
                 diff: text.into(),
