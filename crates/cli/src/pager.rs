@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
-/// What less and lv are told where the user tells them nothing: to end at once when the output fits on
+/// The options of less and lv where the user sets none: to end at once when the output fits on
 /// the screen, to leave it there, and to pass colours on.
 const DEFAULTS: [(&str, &str); 2] = [("LESS", "FRX"), ("LV", "-c")];
 

@@ -96,14 +96,14 @@ fn the_first_that_names_a_pager_decides(
 }
 
 #[test]
-fn a_pager_keeps_the_colours_and_is_told_what_git_tells_it() {
-    let telling = [("GREENROOM_PAGER", "echo \"LESS=$LESS LV=$LV\"; cat")];
-    let text = shown(&stage(), &["diff"], &telling);
+fn a_pager_keeps_the_colours_and_has_the_options_that_git_gives_it() {
+    let printing = [("GREENROOM_PAGER", "echo \"LESS=$LESS LV=$LV\"; cat")];
+    let text = shown(&stage(), &["diff"], &printing);
     assert!(text.starts_with("LESS=FRX LV=-c\n"), "{text}");
     assert!(text.contains("\x1b[31m-one\x1b[0m"), "{text}");
     // The remarks and the signature stay on the screen behind it.
     assert!(text.ends_with('\n') && text.contains("\n1 patch, signature "), "{text}");
-    let own = [telling[0], ("LESS", "-S")];
+    let own = [printing[0], ("LESS", "-S")];
     assert!(shown(&stage(), &["diff"], &own).starts_with("LESS=-S LV=-c\n"));
 }
 
