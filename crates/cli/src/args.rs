@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -80,7 +80,7 @@ pub(crate) enum Command {
     /// Print what is pending as a git-style patch
     #[command(after_help = examples::DIFF)]
     Diff(Diff),
-    /// Show patches in full; a patch that is named by its id in any state
+    /// Show patches in full, a patch that is named by its id in any state; or one apply, like a1
     #[command(after_help = examples::SHOW)]
     Show {
         #[command(flatten)]
@@ -110,18 +110,13 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Undo an apply whose files are unchanged since; its patches are pending again
+    /// Undo an apply, or some of its files, if they are unchanged since; the patches are pending again
     #[command(after_help = examples::UNDO)]
-    Undo {
-        /// The apply, like a1 [default: the newest one that is on the disk, except those of `init`]
-        apply: Option<staging_core::ApplyId>,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
+    Undo(Undo),
     /// Apply again what was undone
     Redo {
-        /// The undone apply, like a1 [default: the one that was undone last]
+        /// The undone apply, like a1, for all that was undone of it, or an undo [default: the newest
+        /// undo]
         apply: Option<staging_core::ApplyId>,
         /// The signature that was reviewed; refused when it is not the set's
         #[arg(long, value_name = "SIGNATURE", value_parser = signature)]
@@ -129,6 +124,12 @@ pub(crate) enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+    /// List what was applied and undone, the newest first
+    Applies {
+        /// Only the newest N
+        #[arg(short = 'n', long, value_name = "N")]
+        max_count: Option<usize>,
     },
     /// Show the log of events
     Log {
@@ -463,6 +464,36 @@ pub(crate) struct Apply {
     /// Refuse a set on which the last `exec` did not succeed
     #[arg(long)]
     pub(crate) require_exec: bool,
+    /// Keep these words with the apply: `applies`, `show` and `log` print them
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Undo {
+    /// The apply, like a1, and files, directories, globs or patches of it [default: all of the newest apply that
+    /// is on the disk, except those of `init`]
+    #[arg(value_name = "APPLY|PATH")]
+    named: Vec<OsString>,
+    /// Only files, directories and globs, whatever they look like
+    #[arg(last = true, value_name = "PATH")]
+    paths: Vec<OsString>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+impl Undo {
+    /// The apply, where one is named.
+    pub(crate) fn apply(&self) -> Option<ApplyId> {
+        self.named.first()?.to_str()?.parse().ok()
+    }
+
+    /// The files, directories, globs and patches; what is behind `--` in a form that is a path.
+    pub(crate) fn paths(&self) -> Vec<OsString> {
+        let words = self.named.iter().skip(usize::from(self.apply().is_some())).cloned();
+        words.chain(self.paths.iter().map(|path| Path::new(".").join(path).into())).collect()
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -36,7 +36,8 @@ Examples:
 pub(crate) const SHOW: &str = "\
 Examples:
   greenroom show p3           also when it was decided
-  greenroom show src/main.rs";
+  greenroom show src/main.rs
+  greenroom show a1           an apply";
 
 pub(crate) const CAT: &str = "\
 Example:
@@ -48,7 +49,9 @@ Examples:
   greenroom apply p3 src/     the same with a patch and the files of a directory
   greenroom apply --except p5
   greenroom apply agent-1 --expect 1eb33ebc
-                              applies what was reviewed under this signature";
+                              applies what was reviewed under this signature
+  greenroom apply -m 'as agreed on Monday'
+  greenroom apply --rest      without what became stale";
 
 pub(crate) const DISCARD: &str = "\
 Examples:
@@ -58,7 +61,9 @@ Examples:
 pub(crate) const UNDO: &str = "\
 Examples:
   greenroom undo              the newest apply
-  greenroom undo a4";
+  greenroom undo a4           another one
+  greenroom undo a4 src/api   what it changed in a directory
+  greenroom undo '*.lock'     these files of the newest apply";
 
 pub(crate) const REFRESH: &str = "\
 Examples:
@@ -92,12 +97,13 @@ mod tests {
             .flat_map(|text| text.lines())
             .filter_map(|line| line.strip_prefix("  greenroom "))
             .collect();
-        assert_eq!(lines.len(), 28);
+        assert_eq!(lines.len(), 33);
         for line in lines {
             // What it does stands behind the command; a shell reads the rest.
             let command = line.split("  ").next().unwrap_or_default();
             let command =
                 command.split(" < ").next().unwrap_or_default().replace("'use tabs'", "x");
+            let command = command.replace("'as agreed on Monday'", "x");
             let words = std::iter::once("greenroom").chain(command.split_whitespace());
             assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
         }

@@ -35,7 +35,7 @@ pub(crate) struct Failure {
     pub(crate) is_in_the_object: bool,
     /// Patches of the set are stale or expired, and `--rest` applies the others.
     #[serde(skip)]
-    lacks_parts: bool,
+    pub(crate) lacks_parts: bool,
     /// The unknown patch or session.
     #[serde(skip)]
     pub(crate) unknown: Option<Box<Unknown>>,
@@ -271,9 +271,7 @@ fn unchanged_by(command: &Command) -> Option<&'static str> {
         Command::Propose(_) | Command::Refresh { .. } => {
             Some("Nothing was staged and no file was changed.")
         }
-        Command::Apply(_) | Command::Undo { .. } | Command::Redo { .. } => {
-            Some("No file was changed.")
-        }
+        Command::Apply(_) | Command::Undo(_) | Command::Redo { .. } => Some("No file was changed."),
         Command::Discard { .. } => Some("Nothing was discarded."),
         Command::Session(Session::Close { .. }) => Some("The session was not closed."),
         _ => None,

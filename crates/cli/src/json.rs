@@ -7,10 +7,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use schemars::JsonSchema;
 use serde::Serialize;
 use staging_core::{
-    ApplyId, ApplyReport, Base, BaseJson, CheckOutcome, ContentJson, Contested, Digest,
-    DiscardReason, FittedFile, InDoubtApply, Operation, Patch, PatchApply, PatchId, PatchState,
-    RecoverReport, RedoReport, RelPath, Risk, Session, SessionId, SessionState, SessionStatus,
-    SetRisk, Signature, Status, Timestamp, UndoReport,
+    AppliedPatch, ApplyId, ApplyRecord, ApplyReport, Base, BaseJson, CheckOutcome, ContentJson,
+    Contested, Digest, DiscardReason, FittedFile, InDoubtApply, Operation, Patch, PatchApply,
+    PatchId, PatchState, RecoverReport, RedoReport, RelPath, Risk, Session, SessionId,
+    SessionState, SessionStatus, SetRisk, Signature, Status, Timestamp, Totals, UndoReport,
+    UndoneFile,
 };
 
 use crate::failure::Failure;
@@ -193,6 +194,11 @@ pub(crate) struct AppliedView<'a> {
     pub(crate) patches: &'a [PatchId],
     /// Always empty: stale patches make an apply fail.
     pub(crate) stale: Vec<PatchId>,
+    pub(crate) signature: Signature,
+    pub(crate) totals: Totals,
+    /// Stale and expired patches that were left out; left out when there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) left_out: Vec<PatchView<'a>>,
     /// Sentences for a person about an apply that succeeded; left out when there are none.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) warnings: &'a [String],
@@ -203,8 +209,18 @@ pub(crate) struct AppliedView<'a> {
 
 impl<'a> AppliedView<'a> {
     pub(crate) fn new(report: &'a ApplyReport, outcome: &'a str) -> Self {
-        let ApplyReport { apply, patches, warnings, kept, .. } = report;
-        Self { apply: *apply, outcome, patches, stale: Vec::new(), warnings, kept }
+        let ApplyReport { patches, warnings, kept, .. } = report;
+        Self {
+            apply: report.apply,
+            outcome,
+            patches,
+            stale: Vec::new(),
+            signature: report.signature,
+            totals: report.totals,
+            left_out: self::patches(&report.left_out),
+            warnings,
+            kept,
+        }
     }
 }
 
@@ -217,6 +233,13 @@ pub(crate) struct UndoneView<'a> {
     pub(crate) patches: &'a [PatchId],
     /// Those that wait for a decision again.
     pub(crate) pending: &'a [PatchId],
+    /// The signature of those.
+    pub(crate) signature: Signature,
+    /// Those that are still applied.
+    pub(crate) remaining: &'a [PatchId],
+    pub(crate) totals: Totals,
+    /// What was undone.
+    pub(crate) files: &'a [UndoneFile],
     /// Files with users' bytes that could not stay in place; left out when there are none.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(crate) kept: &'a [String],
@@ -224,9 +247,49 @@ pub(crate) struct UndoneView<'a> {
 
 impl<'a> From<&'a UndoReport> for UndoneView<'a> {
     fn from(report: &'a UndoReport) -> Self {
-        let UndoReport { apply, undone, patches, pending, kept } = report;
-        let (apply, undone) = (*apply, *undone);
-        Self { apply, undone, outcome: "committed", patches, pending, kept }
+        let UndoReport { patches, pending, remaining, files, kept, .. } = report;
+        Self {
+            apply: report.apply,
+            undone: report.undone,
+            outcome: "committed",
+            patches,
+            pending,
+            signature: report.signature,
+            remaining,
+            totals: report.totals,
+            files,
+            kept,
+        }
+    }
+}
+
+/// What `applies` lists.
+#[derive(Serialize)]
+pub(crate) struct AppliesView<'a> {
+    pub(crate) applies: &'a [ApplyRecord],
+}
+
+/// What `show` shows of an apply.
+#[derive(Serialize)]
+pub(crate) struct ShownApplyView<'a> {
+    #[serde(flatten)]
+    pub(crate) record: &'a ApplyRecord,
+    pub(crate) patches: Vec<AppliedPatchView<'a>>,
+    /// Nothing of an undo, and once a content was dropped.
+    #[serde(flatten)]
+    pub(crate) diff: TextView,
+}
+
+#[derive(Serialize)]
+pub(crate) struct AppliedPatchView<'a> {
+    #[serde(flatten)]
+    patch: PatchView<'a>,
+    undone_by: Option<ApplyId>,
+}
+
+impl<'a> From<&'a AppliedPatch> for AppliedPatchView<'a> {
+    fn from(applied: &'a AppliedPatch) -> Self {
+        Self { patch: PatchView::from(&applied.patch), undone_by: applied.undone_by }
     }
 }
 
@@ -237,12 +300,14 @@ pub(crate) struct RedoneView<'a> {
     pub(crate) redone: ApplyId,
     pub(crate) outcome: &'a str,
     pub(crate) patches: &'a [PatchId],
+    pub(crate) totals: Totals,
 }
 
 impl<'a> From<&'a RedoReport> for RedoneView<'a> {
     fn from(RedoReport { redone, report }: &'a RedoReport) -> Self {
         let patches = &report.patches;
-        Self { apply: report.apply, redone: *redone, outcome: "committed", patches }
+        let (apply, totals) = (report.apply, report.totals);
+        Self { apply, redone: *redone, outcome: "committed", patches, totals }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
+use staging_core::ApplyId;
 
 /// What a command is about. Words behind `--` are paths, whatever else they look like.
 #[derive(Clone, Debug, Default, Args)]
@@ -12,6 +13,16 @@ pub(crate) struct SelectionArgs {
     /// The same, but only files, directories and globs
     #[arg(last = true, value_name = "PATH")]
     pub(crate) paths: Vec<OsString>,
+}
+
+impl SelectionArgs {
+    /// The apply, where nothing else is named.
+    pub(crate) fn apply(&self) -> Option<ApplyId> {
+        match (self.words.named.as_slice(), self.words.except.as_slice(), self.paths.as_slice()) {
+            ([only], [], []) => only.to_str()?.parse().ok(),
+            _ => None,
+        }
+    }
 }
 
 /// The same where what is behind `--` has another meaning.

@@ -51,7 +51,7 @@ pub use staging_core::{
     PatchState, PathError, Placement, PluginHost, Policy, Process, Proposal, Proposed,
     QuarantinedJournal, RecoverReport, RecoveredApply, RedoReport, RedoRequest, RelPath, RequestId,
     RequestIdError, ReviewCommands, Selector, Session, SessionId, SessionState, SessionStatus,
-    Signature, StagingError, StagingOptions, Status, Timestamp, TrustedLibrary, UndoReport,
+    Signature, StagingError, StagingOptions, Status, Timestamp, TrustedLibrary, UndoReport, UndoRequest,
     WaitObserver, Waiting, WatchHealth, escape_bytes, escape_for_display, escape_line_for_display,
     patch_line, serve_plugin, workspace_key,
 };

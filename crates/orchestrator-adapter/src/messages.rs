@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use staging_core::{
-    ApplyId, ApplyReport, ApplyRequest, ApplyStatus, Approval, ClientApproval, ClosedSession,
-    DiffOptions, EventRecord, Patch, PatchId, PatchProposed, PatchRequest, Proposal, Proposed,
-    RecoverReport, RedoReport, RedoRequest, RelPath, RequestId, Selector, Session, Signature,
-    Status, UndoReport, WatchHealth,
+    ApplyReport, ApplyRequest, ApplyStatus, ClientApproval, ClosedSession, DiffOptions, EventRecord,
+    Patch, PatchId, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport, RedoReport,
+    RedoRequest, RelPath, RequestId, Selector, Session, Signature, Status, UndoReport, UndoRequest,
+    WatchHealth,
 };
 use tokio::sync::mpsc;
 
@@ -176,6 +176,8 @@ pub struct ApplyChangeSet {
     pub rest: bool,
     /// A name for [`AskApply`]. A message with the name of an earlier one is not applied again.
     pub request: Option<RequestId>,
+    /// The reviewer's words, which are kept with the apply.
+    pub message: Option<String>,
     /// The client that asked its user, where the approval comes from a client.
     pub client_approved: Option<ClientApproval>,
 }
@@ -187,13 +189,11 @@ pub struct PerformApply {
     pub request: ApplyRequest,
 }
 
-/// Undoes an applied set; its patches are pending again.
+/// Undoes an applied set, or a part of it; the undone patches are pending again.
 #[derive(Clone, Debug, Default)]
 pub struct UndoApply {
-    /// The apply; without one the newest that is on the disk.
-    pub apply: Option<ApplyId>,
-    /// How it was approved, for the log.
-    pub approval: Approval,
+    /// The apply, its patches and the approval.
+    pub request: UndoRequest,
 }
 
 /// Applies an undone set again.

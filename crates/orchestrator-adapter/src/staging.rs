@@ -10,7 +10,7 @@ use futures_core::Stream;
 use staging_core::{
     ApplyId, ApplyReport, ApplyRequest, ApplyStatus, Approval, DiffOptions, DiffStagingLayer,
     DiskOwner, Patch, Proposed, RecoverReport, RedoReport, RedoRequest, RelPath, RequestId,
-    Selector, Session, StagingError, StagingOptions, Status, UndoReport, WatchHealth,
+    Selector, Session, StagingError, StagingOptions, Status, UndoReport, UndoRequest, WatchHealth,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -159,7 +159,15 @@ impl Staging {
         apply: Option<ApplyId>,
         approval: Approval,
     ) -> Result<UndoReport, ActorError> {
-        self.ask(UndoApply { apply, approval }).await
+        self.undo_part(UndoRequest { apply, approval, ..UndoRequest::default() }).await
+    }
+
+    /// Undoes a part of an applied set.
+    ///
+    /// # Errors
+    /// As [`DiskOwner::undo_part`].
+    pub async fn undo_part(&self, request: UndoRequest) -> Result<UndoReport, ActorError> {
+        self.ask(UndoApply { request }).await
     }
 
     /// Applies an undone set again.

@@ -18,6 +18,8 @@ string_enum! {
         Yes = "yes",
         /// An agent's client reported that its user approved.
         Client = "client",
+        /// A rule of the user's configuration.
+        Policy = "policy",
         /// A call from an embedding program, which has its own rules.
         #[default]
         Library = "library",
@@ -32,16 +34,19 @@ pub struct Approval {
     /// The agent in whose environment the command ran, or the client that reported the approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The name of the rule that approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 impl Approval {
     /// An approval by these means that names no agent.
     pub const fn by(means: ApprovalMeans) -> Self {
-        Self { means, agent: None }
+        Self { means, agent: None, rule: None }
     }
 }
 
-/// For people: `a yes on a terminal`, `--yes under claude-code`.
+/// For people: `a yes on a terminal`, `--yes under claude-code`, ``the rule `docs` ``.
 impl std::fmt::Display for Approval {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.means {
@@ -49,8 +54,12 @@ impl std::fmt::Display for Approval {
             ApprovalMeans::Expect => "--expect",
             ApprovalMeans::Yes => "--yes",
             ApprovalMeans::Client => "the word of the client",
+            ApprovalMeans::Policy => "the rule",
             ApprovalMeans::Library => "a program",
         })?;
+        if let Some(rule) = &self.rule {
+            write!(f, " `{rule}`")?;
+        }
         match (&self.agent, self.means) {
             (Some(agent), ApprovalMeans::Client) => write!(f, " {agent}"),
             (Some(agent), _) => write!(f, " under {agent}"),

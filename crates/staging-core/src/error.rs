@@ -131,6 +131,12 @@ pub enum StagingError {
         /// Why it cannot be undone.
         reason: String,
     },
+    /// No apply has this id.
+    #[error("there is no apply {apply}: `applies` shows them")]
+    ApplyNotFound {
+        /// The id.
+        apply: ApplyId,
+    },
     /// No apply can be undone.
     #[error("there is nothing to undo")]
     NothingToUndo,
@@ -605,7 +611,9 @@ impl StagingError {
             Self::BadLabel { .. } | Self::Usage { .. } => kind(Kind::Usage),
             Self::Patch(_) | Self::Diff { .. } => kind(Kind::Usage),
             Self::SessionNotFound { .. } | Self::NothingPending => kind(Kind::NotFound),
-            Self::NothingToUndo | Self::NothingToRedo => kind(Kind::NotFound),
+            Self::NothingToUndo | Self::NothingToRedo | Self::ApplyNotFound { .. } => {
+                kind(Kind::NotFound)
+            }
             Self::PatchNotFound { patch } => (Kind::NotFound, None, vec![*patch]),
             Self::NothingLeft => kind(Kind::NotFound),
             Self::NoSuchFile { path } | Self::NothingAt { path } => file(Kind::NotFound, path),

@@ -145,12 +145,15 @@ pub enum Event {
         /// How the approval was given; absent in entries of older versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approval: Option<Approval>,
-        /// The apply that is undone, when this is an undo.
+        /// The apply that is undone, wholly or in part, when this is an undo.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undoes: Option<ApplyId>,
-        /// The undone apply that is repeated, when this is a redo.
+        /// The undone apply that is repeated, wholly or in part, when this is a redo.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         redoes: Option<ApplyId>,
+        /// The reviewer's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
     },
     /// An approved set is on disk, durably.
     ApplyCommitted {
@@ -172,12 +175,15 @@ pub enum Event {
         /// The failure.
         reason: String,
     },
-    /// An applied set was undone: its files are as they were before it.
+    /// An applied set was undone, wholly or in part: the undone files are as they were before it.
     ApplyUndone {
         /// The apply that was undone.
         apply: ApplyId,
-        /// The apply that undid it.
+        /// The apply that undid it, which names the patches.
         by: ApplyId,
+        /// How many of its patches are still applied; absent when none is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remaining: Option<u64>,
     },
     /// The process that served a session is dead; the session stays open until it
     /// expires.
@@ -264,7 +270,7 @@ impl Event {
             Self::ApplyStarted { apply, undoes, redoes, .. } => {
                 *apply == id || [*undoes, *redoes].contains(&Some(id))
             }
-            Self::ApplyUndone { apply, by } => [*apply, *by].contains(&id),
+            Self::ApplyUndone { apply, by, .. } => [*apply, *by].contains(&id),
             Self::PatchApplied { apply, .. }
             | Self::ApplyCommitted { apply }
             | Self::ApplyRolledBack { apply, .. }

@@ -128,11 +128,12 @@ pub use present::{
 };
 pub use quarantine::Quarantine;
 pub use report::{
-    ApplyOutcome, ApplyReport, ApplyStatus, Contested, InDoubtApply, PatchApply,
-    QuarantinedJournal, RecoverReport, RecoveredApply, RedoReport, Reversible, UndoReport,
+    AppliedPatch, ApplyOutcome, ApplyRecord, ApplyReport, ApplyStatus, Contested, InDoubtApply,
+    PatchApply, QuarantinedJournal, RecoverReport, RecoveredApply, RedoReport, Reversible, Totals,
+    UndoReport, UndoneFile,
 };
 pub use request::{
-    ApplyRequest, DiffOptions, RedoRequest, Selection, Selector, SessionStatus, Status,
+    ApplyRequest, DiffOptions, RedoRequest, Selection, Selector, SessionStatus, Status, UndoRequest,
 };
 pub use risk::kind::{Risk, RiskKind};
 pub use risk::set::{RiskyPath, SetRisk};

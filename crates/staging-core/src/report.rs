@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use atomic_fs::RelPath;
+use atomic_fs::{EntryKind, RelPath};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -11,6 +11,7 @@ use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::Patch;
 use crate::signature::Signature;
 use crate::string_enum::string_enum;
+use crate::time::Timestamp;
 
 /// One apply of a patch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -38,6 +39,113 @@ pub struct ApplyStatus {
     pub reason: Option<String>,
 }
 
+/// A file that was undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UndoneFile {
+    /// Its patch.
+    pub patch: PatchId,
+    /// The file, as it is again.
+    #[schemars(with = "String")]
+    pub path: RelPath,
+    /// Where the patch had moved it.
+    #[schemars(with = "Option<String>")]
+    pub rename_to: Option<RelPath>,
+}
+
+impl From<&Patch> for UndoneFile {
+    fn from(patch: &Patch) -> Self {
+        Self { patch: patch.id, path: patch.path.clone(), rename_to: patch.rename_to.clone() }
+    }
+}
+
+/// Patches in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Totals {
+    /// Files and symbolic links.
+    pub files: u64,
+    /// Directories that are created or removed by themselves.
+    pub directories: u64,
+    /// Lines added.
+    pub added: u64,
+    /// Lines removed.
+    pub removed: u64,
+}
+
+impl Totals {
+    /// Those of these patches.
+    pub fn of(patches: &[Patch]) -> Self {
+        let mut totals = Self::default();
+        for patch in patches {
+            totals.add(patch.kind(), patch.diff.added, patch.diff.removed);
+        }
+        totals
+    }
+
+    /// Adds a patch of an entry of this kind.
+    pub(crate) fn add(&mut self, kind: EntryKind, added: u64, removed: u64) {
+        match kind {
+            EntryKind::Directory => self.directories += 1,
+            EntryKind::File | EntryKind::Symlink => self.files += 1,
+        }
+        self.added += added;
+        self.removed += removed;
+    }
+}
+
+/// For people: `2 files (+3 -1)`, `1 file, 1 directory (+3 -1)`.
+impl std::fmt::Display for Totals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = |number: u64, one: &str, many: &str| {
+            format!("{number} {}", if number == 1 { one } else { many })
+        };
+        let files = count(self.files, "file", "files");
+        let directories = count(self.directories, "directory", "directories");
+        match (self.files, self.directories) {
+            (_, 0) => f.write_str(&files)?,
+            (0, _) => return f.write_str(&directories),
+            _ => write!(f, "{files}, {directories}")?,
+        }
+        write!(f, " (+{} -{})", self.added, self.removed)
+    }
+}
+
+/// An apply or an undo, as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ApplyRecord {
+    /// Its id.
+    pub apply: ApplyId,
+    /// How it ended; `None` while it runs.
+    pub outcome: Option<ApplyOutcome>,
+    /// Why it was rolled back, or is in doubt.
+    pub reason: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How it was approved; `None` when an older version applied it.
+    pub approval: Option<Approval>,
+    /// The reviewer's words.
+    pub message: Option<String>,
+    /// The apply that it undoes, wholly or in part.
+    pub undoes: Option<ApplyId>,
+    /// The apply that undid the last of it; `None` while something of it is applied.
+    pub undone_by: Option<ApplyId>,
+    /// Its patches in numbers, without those that are older than the history is kept.
+    pub totals: Totals,
+    /// How many of its patches were undone.
+    pub undone: u64,
+    /// Whether some of its patches are older than the history is kept: it can be neither undone nor
+    /// redone.
+    pub forgotten: bool,
+}
+
+/// A patch of an apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedPatch {
+    /// The patch as it is now.
+    pub patch: Patch,
+    /// The undo that undid it, since that apply.
+    pub undone_by: Option<ApplyId>,
+}
+
 /// The result of an apply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ApplyReport {
@@ -49,6 +157,13 @@ pub struct ApplyReport {
     pub patches: Vec<PatchId>,
     /// Always empty: stale patches make an apply fail.
     pub stale: Vec<Patch>,
+    /// What it changes, in numbers.
+    pub totals: Totals,
+    /// The signature of its patches as a set; that of no patch when the apply was made by an earlier
+    /// call.
+    pub signature: Signature,
+    /// Stale and expired patches of the set that were left out, because only the rest was wanted.
+    pub left_out: Vec<Patch>,
     /// Sentences for a person about an apply that succeeded.
     pub warnings: Vec<String>,
     /// Files in `conflicts/` with the bytes of a user's edit that could not stay in place.
@@ -62,10 +177,18 @@ pub struct UndoReport {
     pub apply: ApplyId,
     /// The apply that was undone.
     pub undone: ApplyId,
-    /// That apply's patches, by path.
+    /// Those of that apply's patches that this undo undid, by path.
     pub patches: Vec<PatchId>,
-    /// Those of its patches that are pending again.
+    /// Those of them that are pending again.
     pub pending: Vec<PatchId>,
+    /// The signature of those as a set.
+    pub signature: Signature,
+    /// The patches of that apply that are still applied, by path.
+    pub remaining: Vec<PatchId>,
+    /// What it undid, in numbers, as its patches have them.
+    pub totals: Totals,
+    /// The files of these patches.
+    pub files: Vec<UndoneFile>,
     /// Files in `conflicts/` with the bytes of a user's edit that could not stay in place.
     pub kept: Vec<String>,
 }
@@ -161,12 +284,15 @@ pub struct RecoveredApply {
     pub from_record: bool,
 }
 
-/// An applied set that can be undone, or an undone set that can be redone.
+/// What can be undone of an applied set, or redone of an undone one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reversible {
     /// The apply.
     pub apply: ApplyId,
-    /// Its patches, by path.
+    /// The undo whose patches can be redone; `None` for all that was undone of the apply, and for
+    /// what can be undone.
+    pub undo: Option<ApplyId>,
+    /// The patches, by path.
     pub patches: Vec<Patch>,
     /// Their signature as a set.
     pub signature: Signature,

@@ -1,5 +1,6 @@
 //! Requests to the layer, and its answers about pending patches.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -92,12 +93,18 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// The selection, if an apply of it would not leave out a patch; lapsed ones may be left out
-    /// when only the `rest` is wanted.
+    /// The selection, if an apply of it would not leave out a patch. When only the `rest` is wanted,
+    /// the stale ones are among the lapsed ones, which are left out.
     ///
     /// # Errors
     /// `Stale` when selected patches were found stale; `LostParts` when patches have lapsed.
-    pub fn whole(self, rest: bool) -> Result<Self, StagingError> {
+    pub fn whole(mut self, rest: bool) -> Result<Self, StagingError> {
+        if rest && !self.patches.is_empty() {
+            let listed: HashSet<PatchId> = self.lapsed.iter().map(|patch| patch.id).collect();
+            let unlisted = self.stale.drain(..).filter(|patch| !listed.contains(&patch.id));
+            self.lapsed.extend(unlisted);
+            return Ok(self);
+        }
         if !self.stale.is_empty() {
             return Err(StagingError::Stale { patches: self.stale });
         }
@@ -183,15 +190,29 @@ pub struct ApplyRequest {
     pub client_approved: Option<ClientApproval>,
     /// How the approval was given, for the log.
     pub approval: Approval,
+    /// The reviewer's words, which are kept with the apply.
+    pub message: Option<String>,
     /// Whether it changes agents' settings for Greenroom itself: an undo that names no apply
     /// skips it.
     pub is_own: bool,
 }
 
+/// A request to undo an applied set, or a part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UndoRequest {
+    /// The apply; the newest one that is on the disk when `None`.
+    pub apply: Option<ApplyId>,
+    /// Those of its patches that are undone; all that are still applied when empty.
+    pub patches: Vec<PatchId>,
+    /// How it was approved, for the log.
+    pub approval: Approval,
+}
+
 /// A request to apply an undone set again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedoRequest {
-    /// The undone apply; the one that was undone last when `None`.
+    /// An undone apply, of which everything that was undone is applied again, or an undo, for what it
+    /// undid; the undo that was made last when `None`.
     pub apply: Option<ApplyId>,
     /// The signature that was approved.
     pub expect: Option<Signature>,

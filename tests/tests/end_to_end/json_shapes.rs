@@ -135,10 +135,13 @@ fn propose_and_apply_answer_with_ids() {
     let text = String::from_utf8(ran.stdout).expect("JSON is text");
     assert!(text.starts_with("{\"schema\":1,\"session\":\"s1\",\"patches\":[{\"id\":\"p1\","));
 
+    let signature = stage.signature();
     let applied = stage.run(["apply", "--yes", "--json"]).expect(0);
     assert_eq!(
         String::from_utf8(applied.stdout).expect("JSON is text"),
-        "{\"schema\":1,\"apply\":\"a1\",\"outcome\":\"committed\",\"patches\":[\"p1\"],\"stale\":[]}\n"
+        format!(
+            r#"{{"schema":1,"apply":"a1","outcome":"committed","patches":["p1"],"stale":[],"signature":"{signature}","totals":{{"files":1,"directories":0,"added":1,"removed":0}}}}"#
+        ) + "\n"
     );
 }
 

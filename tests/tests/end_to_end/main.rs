@@ -59,6 +59,7 @@ mod state_dir;
 mod terminal;
 mod under_agents;
 mod undo;
+mod undo_paths;
 mod usage;
 #[cfg(target_os = "linux")]
 mod users;

@@ -103,7 +103,10 @@ fn words_select_patches(
 fn every_command_takes_a_selection() {
     let stage = stage();
     let applied = stage.run(["approve", "*.toml", "--except", "src/", "--yes"]).expect(0);
-    assert_eq!(String::from_utf8_lossy(&applied.stdout), "applied p1 as a1\n");
+    assert_eq!(
+        String::from_utf8_lossy(&applied.stdout),
+        "applied 1 file (+1 -0) as a1; `greenroom undo a1` takes it back\n"
+    );
     let rejected = stage.run(["reject", "src/deep/", "--reason", "no"]).expect(0);
     let said = String::from_utf8_lossy(&rejected.stdout).into_owned();
     assert_eq!(said.matches("discarded p").count(), 2, "{said}");

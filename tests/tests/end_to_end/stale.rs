@@ -143,6 +143,44 @@ fn what_is_left_of_a_set_is_applied_when_that_is_reported() {
 }
 
 #[test]
+fn the_rest_of_a_set_is_a_set_of_its_own_and_says_what_it_leaves_out() {
+    let stage = Fixture::new();
+    stage.write("a.txt", "a\n");
+    stage.propose("a.txt", "agent\n");
+    stage.propose("b.txt", "agent\n");
+    let whole = stage.signature();
+    stage.write("a.txt", "hand\n");
+    // This look is the first one that finds it stale.
+    let refused = stage.run(["apply", "--yes"]).expect(3);
+    assert!(refused.stderr.contains("apply the others with `--rest`"), "{}", refused.stderr);
+    stage.write("a.txt", "a\n");
+    stage.run(["refresh"]).expect(0);
+    stage.write("a.txt", "hand\n");
+    let dry = stage.run(["apply", "--rest", "--dry-run", "--json"]).expect(0).json();
+    let rest = dry["signature"].as_str().expect("a signature").to_owned();
+    assert_eq!(
+        (&dry["left_out"][0]["id"], &dry["left_out"][0]["reason"]),
+        (&"p3".into(), &"stale".into())
+    );
+    stage.run(["apply", "--rest", "--expect", &whole]).expect(4);
+    stage.run(["apply", "--expect", &rest]).expect(3);
+    let applied = stage.run(["apply", "--rest", "--expect", &rest, "--json"]).expect(0);
+    assert!(applied.stderr.contains("greenroom refresh p3"), "{}", applied.stderr);
+    let applied = applied.json();
+    assert_eq!(
+        (&applied["signature"], &applied["left_out"][0]["id"]),
+        (&rest.into(), &"p3".into())
+    );
+    assert_eq!((stage.read("a.txt"), stage.read("b.txt")), (b"hand\n".into(), b"agent\n".into()));
+    assert_eq!(stage.status()["sessions"][0]["lapsed"][0]["id"], "p3", "it stays listed");
+    // Nothing is left of a set that has become stale as a whole.
+    assert_eq!(
+        stage.run(["apply", "--rest", "--yes", "--json"]).expect(1).error_kind(),
+        "not_found"
+    );
+}
+
+#[test]
 fn a_bare_touch_is_no_change() {
     let stage = Fixture::new();
     stage.write("a.txt", "a\n");

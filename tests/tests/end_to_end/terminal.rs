@@ -161,7 +161,7 @@ fn a_yes_applies_what_was_shown_and_what_came_meanwhile_stays_pending() {
     stage.run_with(["propose", "other.txt", "--session", "other"], b"late\n").expect(0);
     let (code, said) = terminal.answer_and_read("y\n");
     assert_eq!(code, Some(0));
-    assert!(said.contains("2 patches that were not shown are still pending"), "{said}");
+    assert!(said.contains("p2, p3 have arrived meanwhile and stay pending"), "{said}");
     assert_eq!((stage.read("a.txt"), stage.pending()), (b"two\n".into(), 2));
     let log = String::from_utf8(stage.run(["log"]).expect(0).stdout).expect("text");
     assert!(log.contains("apply_started a1 p1 approved by a yes on a terminal\n"), "{log}");
@@ -178,7 +178,10 @@ fn a_set_of_which_parts_are_missing_is_not_asked_about() {
     let terminal = Terminal::run(&stage, &["apply"]);
     assert_eq!(terminal.answer("y\n"), Some(3));
     let mut terminal = Terminal::run(&stage, &["apply", "--rest"]);
-    assert!(terminal.until_asked().contains("p1 `a.txt` is stale"), "it says what is missing");
+    let seen = terminal.until_asked().to_owned();
+    assert!(seen.contains("p1 `a.txt` is stale"), "it says what is missing: {seen}");
+    assert!(seen.contains("Apply 1 patch and leave out 1? [y/N] "), "{seen}");
+    assert!(seen.contains(&stage.signature()) && !seen.contains("-one"), "the rest alone: {seen}");
     assert_eq!(terminal.answer("y\n"), Some(0));
     assert_eq!(stage.read("b.txt"), b"b\n");
 }
@@ -191,14 +194,17 @@ fn an_undo_shows_its_files_and_asks_and_so_does_a_redo() {
         let mut terminal = Terminal::run(&stage, &["undo"]);
         let seen = terminal.until_asked();
         assert!(seen.contains("p1 modify a.txt (+1 -1)"), "{seen}");
-        assert!(seen.contains("Undo a1, 1 file? [y/N] "), "{seen}");
+        assert!(seen.contains("Undo 1 file (+1 -1) of a1? [y/N] "), "{seen}");
         assert_eq!(terminal.answer(answer), Some(code));
         assert_eq!(stage.read("a.txt"), content.as_bytes());
     }
     for (answer, code, content) in [("n\n", 4, "one\n"), ("y\n", 0, "two\n")] {
         let mut terminal = Terminal::run(&stage, &["redo"]);
         let seen = terminal.until_asked();
-        assert!(seen.contains("+two") && seen.contains("Apply a1 again, 1 file? [y/N] "), "{seen}");
+        assert!(
+            seen.contains("+two") && seen.contains("Apply 1 file (+1 -1) of a1 again? [y/N] "),
+            "{seen}"
+        );
         assert_eq!(terminal.answer(answer), Some(code));
         assert_eq!(stage.read("a.txt"), content.as_bytes());
     }

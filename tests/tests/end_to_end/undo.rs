@@ -43,7 +43,7 @@ fn what_is_undone_is_shown_as_it_is_and_redone() {
     let stage = applied();
     let after = stage.tree();
     let text = String::from_utf8(stage.run(["undo"]).expect(0).stdout).expect("text");
-    assert_eq!(text, "undid a1 (p1, p3, p2) as a2; p1, p3, p2 are pending again\n");
+    assert_eq!(text, "undid 3 files (+1 -2) of a1 as a2; `greenroom redo a2` applies it again\n");
     let shown = String::from_utf8(stage.run(["show", "p1"]).expect(0).stdout).expect("text");
     assert!(shown.contains("  state      pending\n"), "{shown}");
     assert!(
@@ -71,5 +71,6 @@ fn what_is_undone_is_shown_as_it_is_and_redone() {
 fn nothing_applied_is_nothing_to_undo() {
     let stage = Fixture::new();
     stage.run(["undo"]).expect(1);
-    stage.run(["undo", "p1"]).expect(2);
+    stage.run(["undo", "p1"]).expect(1);
+    stage.run(["undo", "a1", "a.txt"]).expect(1);
 }

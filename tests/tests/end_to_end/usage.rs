@@ -14,7 +14,7 @@ use rstest::rstest;
 #[case::delete_with_content(&["propose", "a", "--delete", "--from", "b"])]
 #[case::no_mode(&["propose", "a", "--mode", "rwx"])]
 #[case::no_signature(&["apply", "--expect", "abc"])]
-#[case::no_apply(&["undo", "p1"])]
+#[case::no_apply(&["redo", "p1"])]
 #[case::no_session(&["cat", "a"])]
 #[case::quiet_and_verbose(&["status", "-q", "-v"])]
 #[case::no_entry(&["watch", "--since", "abc"])]

@@ -7,7 +7,7 @@ use staging_core::{
 
 use super::approval::{STAYS_PENDING, ask, asked, named, unasked, unconfirmed};
 use super::context::{Context, remark_stale, tidy};
-use super::text::{count, names, risks};
+use super::text::{count, names, risks, taken_back_by};
 use crate::args::Apply;
 use crate::failure::Failure;
 use crate::json::AppliedView;
@@ -20,13 +20,14 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
         confirm_full_replace: arguments.confirm_full_replace,
         dry_run: arguments.dry_run,
         rest: arguments.rest,
+        message: arguments.message.clone().filter(|message| !message.trim().is_empty()),
         ..ApplyRequest::default()
     };
     let trials = arguments.require_exec.then(|| Trials::read(&context.layer));
     if let Some(trials) = &trials {
         trials.require(&context.layer.select(&request.ids)?.signature)?;
     }
-    let mut shown = None;
+    let mut is_shown = false;
     if let Some(expected) = &arguments.expect {
         request.approval = unasked(&context.location, ApprovalMeans::Expect, "apply --expect")?;
         request.expect = Some(match expected.to_string().parse() {
@@ -40,7 +41,7 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
         request.approval = asked();
         request.expect = Some(set_signature(&patches));
         request.ids = patches.iter().map(|patch| Selector::Patch(patch.id)).collect();
-        shown = Some(patches.len());
+        is_shown = true;
     }
     if let Some(trials) = &trials {
         // What is applied is what the command has succeeded on.
@@ -51,19 +52,13 @@ pub(super) fn apply(context: &Context<'_>, arguments: &Apply) -> Result<(), Fail
         trials.require(&signature)?;
         request.expect = Some(signature);
     }
-    let report = context.layer.apply(&request)?;
+    let applied = context.layer.apply(&request);
+    let report = applied.map_err(|error| with_rest(context, &request.ids, error))?;
     context.warn_unreported(print(context, &report, request.dry_run), "the change set is applied");
     tidy(context, &report.warnings, report.kept);
-    if shown.is_some()
-        && let Ok(left) = context.layer.select(&ids)
-        && !left.patches.is_empty()
-    {
-        let left = count(
-            left.patches.len(),
-            "patch that was not shown is still",
-            "patches that were not shown are still",
-        );
-        context.console.remark(&format!("{left} pending"));
+    context.remark_lapsed(&report.left_out);
+    if is_shown && let Ok(left) = context.layer.select(&ids) {
+        remark_arrived(context, &left.patches);
     }
     Ok(())
 }
@@ -74,7 +69,9 @@ fn confirm(context: &Context<'_>, request: &ApplyRequest) -> Result<Vec<Patch>, 
     if !context.console.can_ask {
         return Err(unconfirmed("apply"));
     }
-    let Selection { patches, signature, lapsed, .. } = selection.whole(request.rest)?;
+    let whole = selection.whole(request.rest);
+    let Selection { patches, signature, lapsed, .. } =
+        whole.map_err(|error| with_rest(context, &request.ids, error))?;
     if patches.is_empty() {
         return Err(StagingError::NothingPending.into());
     }
@@ -87,9 +84,32 @@ fn confirm(context: &Context<'_>, request: &ApplyRequest) -> Result<Vec<Patch>, 
     // The diff may be longer than the screen, so the risks are above the question.
     context.console.text(&risks(&patches))?;
     context.console.warn(&format!("signature {signature}"));
-    let question = format!("Apply {}?", count(patches.len(), "patch", "patches"));
+    let question = match lapsed.len() {
+        0 => format!("Apply {}?", count(patches.len(), "patch", "patches")),
+        out => format!("Apply {} and leave out {out}?", count(patches.len(), "patch", "patches")),
+    };
     ask(context.console, &question, "not applied", STAYS_PENDING)?;
     Ok(patches)
+}
+
+/// The failure of an apply, which says so where the rest of the set can be applied.
+fn with_rest(context: &Context<'_>, ids: &[Selector], error: StagingError) -> Failure {
+    let is_stale = matches!(error, StagingError::Stale { .. });
+    let mut failure = Failure::from(error);
+    let left = || context.layer.select(ids).is_ok_and(|left| !left.patches.is_empty());
+    failure.lacks_parts |= is_stale && left();
+    failure
+}
+
+/// What is pending of the selection after the apply has arrived since it was shown.
+fn remark_arrived(context: &Context<'_>, arrived: &[Patch]) {
+    let ids: Vec<_> = arrived.iter().map(|patch| patch.id).collect();
+    let named = names(&ids);
+    match ids.len() {
+        0 => {}
+        1 => context.console.remark(&format!("{named} has arrived meanwhile and stays pending")),
+        _ => context.console.remark(&format!("{named} have arrived meanwhile and stay pending")),
+    }
 }
 
 fn print(context: &Context<'_>, report: &ApplyReport, dry_run: bool) -> Result<(), Failure> {
@@ -98,9 +118,9 @@ fn print(context: &Context<'_>, report: &ApplyReport, dry_run: bool) -> Result<(
         let outcome = if dry_run { "dry_run" } else { "committed" };
         return context.console.object(AppliedView::new(report, outcome));
     }
-    let patches = names(&report.patches);
-    context.console.report(&match report.apply {
-        Some(apply) => format!("applied {patches} as {apply}\n"),
-        None => format!("would apply {patches}; nothing was changed\n"),
+    let ApplyReport { apply, totals, .. } = report;
+    context.console.report(&match apply {
+        Some(_) => format!("applied {totals}{}\n", taken_back_by(*apply)),
+        None => format!("would apply {totals}; nothing was changed\n"),
     })
 }

@@ -34,13 +34,13 @@ pub(super) fn unasked(
             ));
         }
     }
-    Ok(Approval { means, agent: agent.map(str::to_owned) })
+    Ok(Approval { agent: agent.map(str::to_owned), ..Approval::by(means) })
 }
 
 /// An approval by a yes to a question.
 pub(super) fn asked() -> Approval {
     let agent = crate::agent::in_environment().map(str::to_owned);
-    Approval { means: ApprovalMeans::Asked, agent }
+    Approval { agent, ..Approval::by(ApprovalMeans::Asked) }
 }
 
 /// The signature that the first digits name, if it is this one.

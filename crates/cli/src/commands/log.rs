@@ -21,7 +21,7 @@ const PAGE: usize = 256;
 const LINES_BYTES: usize = 32 * 1024;
 
 /// The fields of an event in the order in which they read best.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 19] = [
     "apply",
     "patch",
     "session",
@@ -35,6 +35,8 @@ const FIELDS: [&str; 17] = [
     "undoes",
     "redoes",
     "by",
+    "remaining",
+    "message",
     "reason",
     "text",
     "set",
@@ -168,6 +170,8 @@ pub(super) fn event_line(record: &EventRecord) -> String {
     for field in FIELDS {
         let shown = match &fields[field] {
             Value::Null => continue,
+            // On one line, and apart from what is Greenroom's own.
+            text @ Value::String(_) if field == "message" => text.to_string(),
             Value::String(text) => text.clone(),
             Value::Array(items) => {
                 items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
@@ -190,6 +194,7 @@ pub(super) fn event_line(record: &EventRecord) -> String {
             "rename_to" => "-> ",
             "undoes" => "undoes ",
             "redoes" => "redoes ",
+            "message" => "message ",
             _ => "",
         };
         let _ = write!(line, " {before}{shown}");

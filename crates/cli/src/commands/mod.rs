@@ -1,5 +1,6 @@
 //! One function per command.
 
+mod applies;
 mod apply;
 mod approval;
 #[cfg(target_os = "linux")]
@@ -67,11 +68,13 @@ mod session;
 #[cfg(target_os = "linux")]
 mod session_command;
 mod show;
+mod show_apply;
 mod staged;
 mod status;
 mod suggest;
 mod text;
 mod undo;
+mod undo_paths;
 #[cfg(target_os = "linux")]
 mod view;
 mod watch;
@@ -224,14 +227,18 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         Command::Propose(propose) => propose::propose(context, propose),
         Command::Status => status::status(context),
         Command::Diff(diff) => diff::diff(context, diff),
-        Command::Show { selection } => show::show(context, selection),
+        Command::Show { selection } => match selection.apply() {
+            Some(apply) => show_apply::show(context, apply),
+            None => show::show(context, selection),
+        },
         Command::Cat { path, session } => cat::cat(context, path, session),
         Command::Apply(apply) => apply::apply(context, apply),
         Command::Discard { selection, reason, yes } => {
             discard::discard(context, selection, reason.as_deref(), *yes)
         }
-        Command::Undo { apply, yes } => undo::undo(context, *apply, *yes),
+        Command::Undo(undo) => undo::undo(context, undo),
         Command::Redo { apply, expect, yes } => redo::redo(context, *apply, expect.as_ref(), *yes),
+        Command::Applies { max_count } => applies::applies(context, *max_count),
         Command::Log { verify: true, .. } => log::verify(context),
         Command::Log { of, max_count, .. } => log::log(context, of, *max_count),
         Command::Session(Session::List { all }) => session::list(context, *all),

@@ -1,10 +1,10 @@
 //! `redo`: applies an undone set again.
 
-use staging_core::{ApplyId, ApprovalMeans, RedoReport, RedoRequest, Reversible};
+use staging_core::{ApplyId, ApprovalMeans, RedoReport, RedoRequest, Reversible, Totals};
 
 use super::approval::{ask_for, asked, named, unasked, unconfirmed};
 use super::context::{Context, tidy};
-use super::text::{count, names, risks};
+use super::text::{risks, taken_back_by};
 use crate::args::ExpectedSignature;
 use crate::failure::Failure;
 use crate::json::RedoneView;
@@ -15,7 +15,7 @@ pub(super) fn redo(
     expect: Option<&ExpectedSignature>,
     yes: bool,
 ) -> Result<(), Failure> {
-    let Reversible { apply, patches, signature } = context.layer.redoable(apply)?;
+    let Reversible { apply, undo, patches, signature } = context.layer.redoable(apply)?;
     let (expect, approval) = if let Some(expected) = expect {
         let approval = unasked(&context.location, ApprovalMeans::Expect, "redo --expect")?;
         (named(expected, signature)?, approval)
@@ -25,20 +25,20 @@ pub(super) fn redo(
         context.show_in_question(&patches)?;
         context.remark_patches(&patches);
         context.console.text(&risks(&patches))?;
-        let files = count(patches.len(), "file", "files");
-        ask_for(context, &[], &format!("Apply {apply} again, {files}?"), "not applied")?;
+        let files = Totals::of(&patches);
+        ask_for(context, &[], &format!("Apply {files} of {apply} again?"), "not applied")?;
         (signature, asked())
     } else {
         return Err(unconfirmed("redo"));
     };
-    let request = RedoRequest { apply: Some(apply), expect: Some(expect), approval };
+    let request = RedoRequest { apply: undo.or(Some(apply)), expect: Some(expect), approval };
     let redone = context.layer.redo(&request)?;
     let printed = if context.console.json {
         context.console.object(RedoneView::from(&redone))
     } else {
         let RedoReport { redone, report } = &redone;
-        let (patches, by) = (names(&report.patches), report.apply.map(|by| format!(" as {by}")));
-        context.console.report(&format!("redid {redone} ({patches}){}\n", by.unwrap_or_default()))
+        let what = format!("{} of {redone} again", report.totals);
+        context.console.report(&format!("applied {what}{}\n", taken_back_by(report.apply)))
     };
     context.warn_unreported(printed, "the change set is applied");
     tidy(context, &redone.report.warnings, redone.report.kept);

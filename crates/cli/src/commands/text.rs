@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use staging_core::{Patch, SetRisk, patch_line};
+use staging_core::{ApplyId, Patch, SetRisk, patch_line};
 
 use super::options::new_file_mode;
 
@@ -24,6 +24,12 @@ pub(super) fn risks<'p>(patches: impl IntoIterator<Item = &'p Patch>) -> String 
 /// `1 patch`, `2 patches`; for every type of number.
 pub(super) fn count(number: impl Display + PartialEq + From<u8>, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1.into() { one } else { many })
+}
+
+/// The end of a line about an apply: its id, and the command that takes it back.
+pub(super) fn taken_back_by(apply: Option<ApplyId>) -> String {
+    let say = |apply| format!(" as {apply}; `greenroom undo {apply}` takes it back");
+    apply.map(say).unwrap_or_default()
 }
 
 /// A number of bytes for people: `812 bytes`, `4.2 MB`.

@@ -7,7 +7,7 @@ use staging_core::{
     LogCheck, RecoverReport, StagingError, Status, SweepPreview, SweepReport, set_signature,
 };
 
-use super::{diff, discard, gc, log, recover, session, show, staged, status};
+use super::{applies, diff, discard, gc, log, recover, session, show, staged, status};
 use crate::args::{Command, Global, LogSelector, Session};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -55,6 +55,9 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
             diff::print_empty_diff(console)
         }
         Command::Show { selection } => {
+            if let Some(apply) = selection.apply() {
+                return Err(StagingError::ApplyNotFound { apply }.into());
+            }
             check_unknown(selection, location)?;
             show::print_none(console)
         }
@@ -67,16 +70,19 @@ fn respond(command: &Command, location: &Location, console: &Console) -> Result<
             check_unknown(selection, location)?;
             discard::print_discarded(console, &[])
         }
-        Command::Undo { apply: Some(apply), .. } => {
-            let reason = "there is no such apply".to_owned();
-            Err(StagingError::NotUndoable { apply: *apply, reason }.into())
-        }
-        Command::Undo { apply: None, .. } => Err(StagingError::NothingToUndo.into()),
+        Command::Undo(undo) => match undo.apply() {
+            Some(apply) => {
+                let reason = "there is no such apply".to_owned();
+                Err(StagingError::NotUndoable { apply, reason }.into())
+            }
+            None => Err(StagingError::NothingToUndo.into()),
+        },
         Command::Redo { apply: Some(apply), .. } => {
             let reason = "there is no such apply".to_owned();
             Err(StagingError::NotRedoable { apply: *apply, reason }.into())
         }
         Command::Redo { apply: None, .. } => Err(StagingError::NothingToRedo.into()),
+        Command::Applies { .. } => applies::print(console, &[]),
         Command::Log { verify: false, of, .. } => {
             let unknown = of.iter().find_map(|of| match of {
                 LogSelector::Session(session) => Some(session),

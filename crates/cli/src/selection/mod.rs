@@ -1,6 +1,7 @@
 //! What the words of a selection mean, the same for every command.
 
 mod glob;
+mod path_matcher;
 mod resolver;
 mod suggestions;
 
@@ -8,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 
 use staging_core::{DiffStagingLayer, Selector, SessionId, StagingError};
 
+pub(crate) use self::path_matcher::PathMatcher;
 use self::resolver::{Meaning, Resolver, nothing_named, numbered};
 use crate::failure::Failure;
 use crate::location::Location;

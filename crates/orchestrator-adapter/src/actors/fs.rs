@@ -96,10 +96,10 @@ handlers! { FsActor: Done;
         context.notify(Tidy);
         catch_panic(|| actor.owner.apply(&request))
     };
-    UndoApply { apply, approval } -> UndoReport, |actor, context| {
+    UndoApply { request } -> UndoReport, |actor, context| {
         let _span = tracing::info_span!("undo_apply").entered();
         context.notify(Tidy);
-        catch_panic(|| actor.owner.undo_by(apply, &approval))
+        catch_panic(|| actor.owner.undo_part(&request))
     };
     RedoApply { request } -> RedoReport, |actor, context| {
         let _span = tracing::info_span!("redo_apply").entered();

@@ -215,8 +215,8 @@ handlers! { Registry: Answer;
     PerformApply { request } -> ApplyReport, |registry, _| {
         Box::pin(ask(&registry.fs, PerformApply { request }))
     };
-    UndoApply { apply, approval } -> UndoReport, |registry, _| {
-        Box::pin(ask(&registry.fs, UndoApply { apply, approval }))
+    UndoApply { request } -> UndoReport, |registry, _| {
+        Box::pin(ask(&registry.fs, UndoApply { request }))
     };
     RedoApply { request } -> RedoReport, |registry, _| {
         Box::pin(ask(&registry.fs, RedoApply { request }))

@@ -118,19 +118,18 @@ handlers! { SessionActor: Answer;
         let request = ApplyRequest { ids, expect, confirm_full_replace, request, ..default };
         answer(ask(&actor.fs, PerformApply { request }))
     };
-    ApplyChangeSet { ids, expect, confirm_full_replace, rest, request, client_approved } -> ApplyReport,
-    |actor, _| {
+    ApplyChangeSet {
+        ids, expect, confirm_full_replace, rest, request, message, client_approved
+    } -> ApplyReport, |actor, _| {
         let ids = actor.or_all(ids);
         let approval = client_approved.as_ref().map(approval_of).unwrap_or_default();
         let request = ApplyRequest {
-            ids, expect, confirm_full_replace, rest, request, approval, client_approved,
+            ids, expect, confirm_full_replace, rest, request, approval, message, client_approved,
             ..ApplyRequest::default()
         };
         answer(ask(&actor.fs, PerformApply { request }))
     };
-    UndoApply { apply, approval } -> UndoReport, |actor, _| {
-        answer(ask(&actor.fs, UndoApply { apply, approval }))
-    };
+    UndoApply { request } -> UndoReport, |actor, _| answer(ask(&actor.fs, UndoApply { request }));
     RedoApply { request } -> RedoReport, |actor, _| answer(ask(&actor.fs, RedoApply { request }));
     RefreshPatches { ids } -> Vec<Proposed>, |actor, _| {
         let ids = actor.or_all(ids);
@@ -160,7 +159,8 @@ handlers! { SessionActor: Answer;
 
 /// The approval by a client for its user.
 fn approval_of(ClientApproval { client, version }: &ClientApproval) -> Approval {
-    Approval { means: ApprovalMeans::Client, agent: Some(format!("{client} {version}")) }
+    let agent = Some(format!("{client} {version}"));
+    Approval { agent, ..Approval::by(ApprovalMeans::Client) }
 }
 
 /// What is pending of a selection, as one diff.

@@ -20,7 +20,9 @@ use crate::ids::{ApplyId, PatchId, RequestId, SessionId};
 use crate::layer::{DiffStagingLayer, Inner, Tidying};
 use crate::locks::unpoisoned;
 use crate::patch::{DiscardReason, Patch, PatchState};
-use crate::report::{ApplyOutcome, ApplyReport, ApplyStatus, PatchApply};
+use crate::report::{
+    AppliedPatch, ApplyOutcome, ApplyRecord, ApplyReport, ApplyStatus, PatchApply, Totals,
+};
 use crate::request::{ApplyRequest, Selection};
 use crate::signature::Signature;
 use crate::signing::set_signature;
@@ -52,17 +54,18 @@ impl DiskOwner {
             return answer_repeated(status);
         }
         // The selected patches that are pending, with their files checked again.
-        let Selection { patches, signature: found, .. } = match self.select(&request.ids) {
-            // Something else than what was approved is pending now.
-            Err(StagingError::NotPending {
-                patch,
-                reason: Some(DiscardReason::Superseded),
-                ..
-            }) if let Some(expected) = request.expect => {
-                return Err(inner.superseded(&self.patch(patch)?, expected)?);
-            }
-            selection => selection?.whole(request.rest)?,
-        };
+        let Selection { patches, signature: found, lapsed: left_out, .. } =
+            match self.select(&request.ids) {
+                // Something else than what was approved is pending now.
+                Err(StagingError::NotPending {
+                    patch,
+                    reason: Some(DiscardReason::Superseded),
+                    ..
+                }) if let Some(expected) = request.expect => {
+                    return Err(inner.superseded(&self.patch(patch)?, expected)?);
+                }
+                selection => selection?.whole(request.rest)?,
+            };
         // They have to be what was approved, by someone who may approve them.
         if let Some(expected) = request.expect
             && expected != found
@@ -95,16 +98,18 @@ impl DiskOwner {
             check_diffs(&patches)?;
         }
         if request.dry_run {
-            return Ok(report(None, &patches));
+            return Ok(ApplyReport { left_out, ..report(None, &patches) });
         }
         // The patches are locked, applied and recorded.
         let start = Start {
             request: request.request.as_ref(),
             client_approved: request.client_approved.as_ref(),
             is_own: request.is_own,
+            message: request.message.as_deref(),
             ..Start::by(&request.approval)
         };
-        inner.bring(&mut gate, lock, &patches, &start)
+        let report = inner.bring(&mut gate, lock, &patches, &start)?;
+        Ok(ApplyReport { left_out, ..report })
     }
 }
 
@@ -116,6 +121,38 @@ impl DiffStagingLayer {
     /// When the store cannot be read.
     pub fn apply_status(&self, request: &RequestId) -> Result<Option<ApplyStatus>> {
         self.0.store.read(|connection| applies::named(connection, request))
+    }
+
+    /// The applies and undos, the newest first, or as many of the newest as `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn applies(&self, limit: usize) -> Result<Vec<ApplyRecord>> {
+        self.0.store.read(|connection| applies::records(connection, limit))
+    }
+
+    /// One apply or undo with its patches, by path; those that are older than the history is kept are
+    /// missing.
+    ///
+    /// # Errors
+    /// `ApplyNotFound`.
+    pub fn applied(&self, apply: ApplyId) -> Result<(ApplyRecord, Vec<AppliedPatch>)> {
+        self.0.store.read(|connection| {
+            let record =
+                applies::record(connection, apply)?.ok_or(StagingError::ApplyNotFound { apply })?;
+            let patches = match record.undoes {
+                Some(target) => patches::of_undo(connection, apply, target)?,
+                None => patches::of_apply(connection, apply)?,
+            };
+            let with_undo = |patch: Patch| {
+                let is_undo = record.undoes.is_some();
+                let undone_by =
+                    if is_undo { None } else { applies::undo_of(connection, apply, patch.id)? };
+                Ok(AppliedPatch { patch, undone_by })
+            };
+            let patches = patches.into_iter().map(with_undo).collect::<Result<_>>()?;
+            Ok((record, patches))
+        })
     }
 
     /// The applies that a patch was in, oldest first.
@@ -261,9 +298,7 @@ pub(crate) fn record_start(
     start: &Start<'_>,
     patches: &[Patch],
 ) -> Result<(ApplyId, String)> {
-    // The patches of an undo stay with the apply that it undoes.
-    let locked = if start.undoes.is_some() { &[] } else { patches };
-    let (apply, set_id) = applies::start(write, start, locked, &set_ids::suffix(write)?)?;
+    let (apply, set_id) = applies::start(write, start, patches, &set_ids::suffix(write)?)?;
     write.log(Event::ApplyStarted {
         apply,
         patches: patches.iter().map(|patch| patch.id).collect(),
@@ -272,6 +307,7 @@ pub(crate) fn record_start(
         approval: Some(start.approval.clone()),
         undoes: start.undoes,
         redoes: start.redoes,
+        message: start.message.map(str::to_owned),
     })?;
     Ok((apply, set_id))
 }
@@ -308,6 +344,9 @@ fn report(apply: Option<ApplyId>, patches: &[Patch]) -> ApplyReport {
         outcome: ApplyOutcome::Committed,
         patches: patches.iter().map(|patch| patch.id).collect(),
         stale: Vec::new(),
+        totals: Totals::of(patches),
+        signature: set_signature(patches),
+        left_out: Vec::new(),
         warnings: Vec::new(),
         kept: Vec::new(),
     }

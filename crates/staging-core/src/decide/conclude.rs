@@ -10,7 +10,7 @@ use crate::decide::discard::discard_one;
 use crate::decide::put_back::put_back;
 use crate::error::{Result, StagingError, with_causes};
 use crate::event::Event;
-use crate::ids::ApplyId;
+use crate::ids::{ApplyId, PatchId};
 use crate::layer::{Inner, Tidying};
 use crate::patch::{DiscardReason, Patch};
 use crate::report::ApplyOutcome;
@@ -111,16 +111,31 @@ pub(crate) fn commit(
     applies::decide(write, apply, ApplyOutcome::Committed, None)?;
     applies::set_made_dirs(write, apply, made_dirs)?;
     applies::set_removed_dirs(write, apply, removed_dirs)?;
-    for patch in patches::of_apply(write, apply)? {
-        let (session, path) = (patch.session, patch.path);
-        write.log(Event::PatchApplied { patch: patch.id, session, path, apply })?;
-    }
-    if let Some(target) = applies::undoes(write, apply)? {
-        applies::set_undone(write, target, apply)?;
-        write.log(Event::ApplyUndone { apply: target, by: apply })?;
-        put_back(write, target)?;
+    match applies::undoes(write, apply)? {
+        Some(target) => conclude_undo(write, apply, target)?,
+        None => {
+            for patch in patches::of_apply(write, apply)? {
+                let (session, path) = (patch.session, patch.path);
+                write.log(Event::PatchApplied { patch: patch.id, session, path, apply })?;
+            }
+        }
     }
     write.log(Event::ApplyCommitted { apply })
+}
+
+/// Records what an undo took off the disk. The apply is undone when nothing of it is left there.
+fn conclude_undo(write: &mut Write<'_>, undo: ApplyId, target: ApplyId) -> Result<()> {
+    let undoes: HashSet<PatchId> =
+        patches::of_undo(write, undo, target)?.into_iter().map(|patch| patch.id).collect();
+    let (undone, rest): (Vec<Patch>, Vec<Patch>) = patches::applied_by(write, target)?
+        .into_iter()
+        .partition(|patch| undoes.contains(&patch.id));
+    if rest.is_empty() {
+        applies::set_undone(write, target, undo)?;
+    }
+    let remaining = Some(rest.len() as u64).filter(|rest| *rest > 0);
+    write.log(Event::ApplyUndone { apply: target, by: undo, remaining })?;
+    put_back(write, target, undone)
 }
 
 /// Records that nothing changed; the patches can be decided again.

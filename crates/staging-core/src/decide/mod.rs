@@ -6,6 +6,7 @@ pub(crate) mod chosen;
 pub(crate) mod client_approved;
 pub(crate) mod conclude;
 pub(crate) mod discard;
+pub(crate) mod part;
 pub(crate) mod put_back;
 pub(crate) mod redo;
 pub(crate) mod select;

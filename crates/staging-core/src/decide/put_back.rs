@@ -8,16 +8,13 @@ use crate::decide::discard::{discard_one, log_discarded};
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::{ApplyId, SessionId};
-use crate::patch::{DiscardReason, Operation, Patch, PatchState};
+use crate::patch::{DiscardReason, Operation, Patch};
 use crate::store::write::Write;
 use crate::store::{applies, patches};
 
-/// Makes the patches of an apply pending again that was just taken back. What is pending on top
+/// Makes the patches of an apply pending again that were just taken back. What is pending on top
 /// of them is stale; what they cannot be pending beside stays, and they are discarded as undone.
-pub(crate) fn put_back(write: &mut Write<'_>, target: ApplyId) -> Result<()> {
-    let is_applied = |patch: &Patch| patch.state == PatchState::Applied;
-    let undone: Vec<Patch> =
-        patches::of_apply(write, target)?.into_iter().filter(is_applied).collect();
+pub(crate) fn put_back(write: &mut Write<'_>, target: ApplyId, undone: Vec<Patch>) -> Result<()> {
     let frees = |patch: &&Patch| matches!(patch.operation, Operation::Delete | Operation::Rename);
     let freed: HashSet<(SessionId, &RelPath)> =
         undone.iter().filter(frees).map(|patch| (patch.session, &patch.path)).collect();

@@ -1,5 +1,7 @@
 //! Applying an undone set again, whole or not at all.
 
+use rusqlite::Connection;
+
 use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
 use crate::ids::ApplyId;
@@ -9,11 +11,11 @@ use crate::patch::{DiscardReason, Patch, PatchState};
 use crate::report::{RedoReport, Reversible};
 use crate::request::RedoRequest;
 use crate::signing::set_signature;
-use crate::store::applies::{FORGOTTEN, Reversal, Start};
+use crate::store::applies::{FORGOTTEN, Start};
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {
-    /// The undone set that [`redo`](DiskOwner::redo) would apply again.
+    /// The undone patches that [`redo`](DiskOwner::redo) would apply again.
     ///
     /// # Errors
     /// `NotRedoable`, `NothingToRedo`.
@@ -23,8 +25,9 @@ impl DiffStagingLayer {
 }
 
 impl DiskOwner {
-    /// Applies an undone set again, the one that was undone last by default: all of its patches
-    /// or none, those as well that a further undo took out of what is pending. Call
+    /// Applies again what an undo undid, the last one by default: all of its patches or none, those as
+    /// well that a further undo took out of what is pending. Of an apply it is everything that was
+    /// undone and was not applied again. Call
     /// [`tidy`](Self::tidy) once the answer is given.
     ///
     /// # Durability
@@ -37,7 +40,7 @@ impl DiskOwner {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
         let lock = inner.begin(&mut gate)?;
-        let Reversible { apply, patches, signature: found } = inner.undone(request.apply)?;
+        let Reversible { apply, patches, signature: found, .. } = inner.undone(request.apply)?;
         if let Some(expected) = request.expect
             && expected != found
         {
@@ -57,31 +60,61 @@ impl DiskOwner {
 }
 
 impl Inner {
-    /// The apply to repeat with its patches, if it can be.
+    /// The patches to apply again, if they can be.
     fn undone(&self, asked: Option<ApplyId>) -> Result<Reversible> {
         self.store.read(|connection| {
             let newest = || applies::newest_undone(connection)?.ok_or(StagingError::NothingToRedo);
-            let apply = asked.map_or_else(newest, Ok)?;
-            let refused =
-                |reason: &str| Err(StagingError::NotRedoable { apply, reason: reason.to_owned() });
-            match applies::reversal(connection, apply)? {
-                None => return refused("there is no such apply"),
-                Some(Reversal { undone_by: None, .. }) => return refused("it was not undone"),
-                Some(Reversal { is_forgotten: true, .. }) => return refused(FORGOTTEN),
-                Some(_) => {}
+            let asked = asked.map_or_else(newest, Ok)?;
+            match applies::reversal(connection, asked)?.and_then(|reversal| reversal.undoes) {
+                // An undo of an older version has no patches of its own: it is of the whole apply.
+                Some(target) if patches::of_apply(connection, asked)?.is_empty() => {
+                    redoable(connection, target, None)
+                }
+                Some(target) => redoable(connection, target, Some(asked)),
+                None => redoable(connection, asked, None),
             }
-            let patches = patches::of_apply(connection, apply)?;
-            let decided = |patch: &&Patch| match (patch.state, patch.reason) {
-                (PatchState::Pending, _) => false,
-                (_, Some(DiscardReason::Undone | DiscardReason::Stale)) => !patch.content_kept,
-                _ => true,
-            };
-            if let Some(patch) = patches.iter().find(decided) {
-                let (id, state) = (patch.id, patch.state);
-                let reason = patch.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-                return refused(&format!("{id} is {state}{reason}"));
-            }
-            Ok(Reversible { apply, signature: set_signature(&patches), patches })
         })
+    }
+}
+
+/// What can be applied again of an apply: what one undo undid of it, or all that was undone.
+fn redoable(connection: &Connection, apply: ApplyId, undo: Option<ApplyId>) -> Result<Reversible> {
+    let from = undo.unwrap_or(apply);
+    let refused =
+        |reason: &str| Err(StagingError::NotRedoable { apply: from, reason: reason.to_owned() });
+    match applies::reversal(connection, from)? {
+        None => return refused("there is no such apply"),
+        Some(reversal) if !reversal.is_committed => return refused("it never reached the disk"),
+        Some(reversal) if reversal.is_forgotten => return refused(FORGOTTEN),
+        Some(_) => {}
+    }
+    let mut patches = patches::of_apply(connection, from)?;
+    // What is still applied by this apply was not undone.
+    patches.retain(|patch| patch.apply != Some(apply) || !is_applied(patch));
+    if patches.is_empty() {
+        return refused("it was not undone");
+    }
+    // What was applied again is done, unless that is all of it.
+    if !patches.iter().all(is_applied) {
+        patches.retain(|patch| !is_applied(patch));
+    }
+    if let Some(patch) = patches.iter().find(|patch| is_decided(patch)) {
+        let (id, state) = (patch.id, patch.state);
+        let reason = patch.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        return refused(&format!("{id} is {state}{reason}"));
+    }
+    Ok(Reversible { apply, undo, signature: set_signature(&patches), patches })
+}
+
+fn is_applied(patch: &Patch) -> bool {
+    patch.state == PatchState::Applied
+}
+
+/// Whether a patch was decided since it was undone.
+fn is_decided(patch: &Patch) -> bool {
+    match (patch.state, patch.reason) {
+        (PatchState::Pending, _) => false,
+        (_, Some(DiscardReason::Undone | DiscardReason::Stale)) => !patch.content_kept,
+        _ => true,
     }
 }

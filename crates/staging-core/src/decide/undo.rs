@@ -6,36 +6,37 @@ use atomic_fs::{
     Change, ChangeSet, EmptiedDirs, EntryKind, Expected, FsError, Operation as FsOperation, RelPath,
 };
 
-use crate::approval::Approval;
 use crate::decide::apply::record_start;
 use crate::decide::changes::reverse_all;
 use crate::decide::conclude::{Committed, NotCommitted, reason_of_conflicts};
+use crate::decide::part::Part;
 use crate::disk_owner::DiskOwner;
 use crate::error::{Result, StagingError};
 use crate::ids::ApplyId;
 use crate::layer::{DiffStagingLayer, Inner};
 use crate::locks::unpoisoned;
 use crate::patch::{Operation, Patch, PatchState};
-use crate::report::{Reversible, UndoReport};
+use crate::report::{Reversible, Totals, UndoReport, UndoneFile};
+use crate::request::UndoRequest;
 use crate::signing::{set_signature, signature_of_several};
 use crate::store::applies::{FORGOTTEN, RemovedDir, Reversal, Start};
 use crate::store::{applies, patches};
 
 impl DiffStagingLayer {
-    /// The applied set that [`undo`](DiskOwner::undo) would take back.
+    /// What [`undo`](DiskOwner::undo) would take back: the patches of the apply that are still applied.
     ///
     /// # Errors
     /// `NotUndoable`, `NothingToUndo`.
     pub fn undoable(&self, apply: Option<ApplyId>) -> Result<Reversible> {
         let apply = self.0.latest_undoable(apply)?;
-        let patches = self.0.store.peek(|connection| patches::of_apply(connection, apply))?;
-        Ok(Reversible { apply, signature: set_signature(&patches), patches })
+        let patches = self.0.store.peek(|connection| patches::applied_by(connection, apply))?;
+        Ok(Reversible { apply, undo: None, signature: set_signature(&patches), patches })
     }
 }
 
 impl DiskOwner {
     /// Takes an applied set back, by default the newest one that was not undone: whole or not at all,
-    /// as it was applied. By default it passes over changes that Greenroom made to
+    /// as it was applied. Of a set that was undone in part it takes back the rest. By default it passes over changes that Greenroom made to
     /// agents' settings. Its patches are pending again, unless something else is pending
     /// on their files; patches that were proposed on top of them are stale. Call [`tidy`](Self::tidy) once the answer is given.
     ///
@@ -53,45 +54,45 @@ impl DiskOwner {
     /// and nothing has changed. `NotUndoable`, `NothingToUndo`; `RolledBack` and
     /// `InDoubt` as for an apply.
     pub fn undo(&self, apply: Option<ApplyId>) -> Result<UndoReport> {
-        self.undo_by(apply, &Approval::default())
+        self.undo_part(&UndoRequest { apply, ..UndoRequest::default() })
     }
 
-    /// The same, with how it was approved, for the log.
+    /// The same for a part of the set, if patches are named: the others stay applied, and can be undone
+    /// later. Until then the newest apply that was not undone is still this one.
     ///
     /// # Errors
-    /// As [`undo`](Self::undo).
-    pub fn undo_by(&self, apply: Option<ApplyId>, approval: &Approval) -> Result<UndoReport> {
+    /// As [`undo`](Self::undo). `NotUndoable` also when a patch was undone before, and when the rest
+    /// would not hold without it.
+    pub fn undo_part(&self, request: &UndoRequest) -> Result<UndoReport> {
         let inner = &*self.0;
         let mut gate = unpoisoned(&inner.gate);
         // The workspace is locked, and nothing is left of any apply before.
         let lock = inner.begin(&mut gate)?;
         // The set to take back, whose record has to be what was approved.
-        let target = inner.latest_undoable(apply)?;
-        let applied = inner.store.peek(|connection| patches::of_apply(connection, target))?;
-        let left = inner.left_empty(target, &applied)?;
-        let refused = |reason: &str| {
-            Err(StagingError::NotUndoable { apply: target, reason: reason.to_owned() })
+        let target = inner.latest_undoable(request.apply)?;
+        inner.check_record(target)?;
+        let Part { undone, rest } =
+            inner.store.peek(|connection| Part::of(connection, target, &request.patches))?;
+        let left = inner.left_empty(target, &undone)?;
+        let changes = reverse_all(&undone, &left).filter(|changes| !changes.is_empty());
+        let Some(changes) = changes else {
+            let reason = "its record is not complete".to_owned();
+            return Err(StagingError::NotUndoable { apply: target, reason });
         };
-        let Some(changes) = reverse_all(&applied, &left) else {
-            return refused("its record is not complete");
-        };
-        let recorded =
-            inner.store.peek(|connection| applies::approved_signature(connection, target))?;
-        let found = [set_signature(&applied), signature_of_several(&applied)];
-        if recorded.is_some_and(|recorded| !found.contains(&recorded)) {
-            return refused("its record is not what was approved");
-        }
         // The undo is recorded before it changes anything.
         let (by, set_id) = inner.store.write(|write| {
-            let start = Start { undoes: Some(target), ..Start::by(approval) };
-            let started = record_start(write, &start, &applied)?;
+            let start = Start { undoes: Some(target), ..Start::by(&request.approval) };
+            let started = record_start(write, &start, &undone)?;
             // Recovery makes the same changes of the record; the outcome takes its place.
             applies::set_removed_dirs(write, started.0, &left)?;
             Ok(started)
         })?;
-        // The directories that the apply removed come back too. Those that an older version left, or
-        // that are there again, need not be made.
-        let gone = inner.store.peek(|connection| applies::removed_dirs(connection, target))?;
+        // The directories that the apply removed come back too, of a part those above its files. Those
+        // that an older version left, or that are there again, need not be made.
+        let mut gone = inner.store.peek(|connection| applies::removed_dirs(connection, target))?;
+        if !rest.is_empty() {
+            gone.retain(|(dir, _)| undone.iter().any(|patch| patch.path.starts_with(dir)));
+        }
         let makes = |change: &&Change| matches!(change.operation, FsOperation::MakeDir { .. });
         let already: HashSet<RelPath> =
             changes.iter().filter(makes).map(|change| change.path.clone()).collect();
@@ -108,11 +109,20 @@ impl DiskOwner {
         let applied_set = span.in_scope(|| inner.workspace.take_back(&lock, &set, &inner.blobs));
         match inner.conclude(&mut gate, lock, by, &[], applied_set) {
             Ok(Committed { kept, .. }) => {
-                let patches = applied.iter().map(|patch| patch.id).collect();
-                let now = inner.store.peek(|connection| patches::of_apply(connection, target))?;
-                let is_pending = |patch: &Patch| patch.state == PatchState::Pending;
-                let pending = now.into_iter().filter(is_pending).map(|patch| patch.id).collect();
-                Ok(UndoReport { apply: by, undone: target, patches, pending, kept })
+                let mut pending = inner.store.peek(|c| patches::of_apply(c, by))?;
+                pending.retain(|patch| patch.state == PatchState::Pending);
+                let ids = |patches: &[Patch]| patches.iter().map(|patch| patch.id).collect();
+                Ok(UndoReport {
+                    apply: by,
+                    undone: target,
+                    patches: ids(&undone),
+                    pending: ids(&pending),
+                    signature: set_signature(&pending),
+                    remaining: ids(&rest),
+                    totals: Totals::of(&undone),
+                    files: undone.iter().map(UndoneFile::from).collect(),
+                    kept,
+                })
             }
             Err(NotCommitted::Conflicts { conflicts, .. }) => {
                 Err(undo_conflict(target, &conflicts))
@@ -123,6 +133,20 @@ impl DiskOwner {
 }
 
 impl Inner {
+    /// Refuses an apply whose patches are not what was approved.
+    fn check_record(&self, apply: ApplyId) -> Result<()> {
+        let (recorded, patches) = self.store.peek(|connection| {
+            let patches = patches::of_apply(connection, apply)?;
+            Ok((applies::approved_signature(connection, apply)?, patches))
+        })?;
+        let found = [set_signature(&patches), signature_of_several(&patches)];
+        if recorded.is_some_and(|recorded| !found.contains(&recorded)) {
+            let reason = "its record is not what was approved".to_owned();
+            return Err(StagingError::NotUndoable { apply, reason });
+        }
+        Ok(())
+    }
+
     /// The directories that an apply's patches made, as far as nothing will be in them once its
     /// files are taken back, with their permission bits, outermost first.
     fn left_empty(&self, target: ApplyId, applied: &[Patch]) -> Result<Vec<RemovedDir>> {
@@ -166,7 +190,7 @@ impl Inner {
             let reason = match applies::reversal(connection, apply)? {
                 None => "there is no such apply".to_owned(),
                 Some(Reversal { undone_by: Some(by), .. }) => format!("it was undone by {by}"),
-                Some(Reversal { is_undo: true, .. }) => {
+                Some(Reversal { undoes: Some(_), .. }) => {
                     "it is an undo itself: `redo` applies the changes again".to_owned()
                 }
                 Some(Reversal { is_forgotten: true, .. }) => FORGOTTEN.to_owned(),

@@ -304,7 +304,7 @@ fn changes(connection: &Connection, apply: ApplyId) -> Result<Option<Vec<Change>
     let changes: Option<Vec<Change>> = match applies::undoes(connection, apply)? {
         Some(target) => {
             let left = applies::removed_dirs(connection, apply)?;
-            reverse_all(&patches::of_apply(connection, target)?, &left)
+            reverse_all(&patches::of_undo(connection, apply, target)?, &left)
         }
         None => Some(patches::of_apply(connection, apply)?.iter().flat_map(changes_of).collect()),
     };
@@ -314,7 +314,10 @@ fn changes(connection: &Connection, apply: ApplyId) -> Result<Option<Vec<Change>
 /// The apply that an apply undoes, and the files that it changes.
 fn contents(connection: &Connection, apply: ApplyId) -> Result<(Option<ApplyId>, Vec<String>)> {
     let undoes = applies::undoes(connection, apply)?;
-    let patches = patches::of_apply(connection, undoes.unwrap_or(apply))?;
+    let patches = match undoes {
+        Some(target) => patches::of_undo(connection, apply, target)?,
+        None => patches::of_apply(connection, apply)?,
+    };
     Ok((undoes, patches.iter().map(|patch| patch.path.to_string()).collect()))
 }
 

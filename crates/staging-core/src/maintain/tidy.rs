@@ -1,5 +1,6 @@
 //! The workspace's lock, and the cleaning up that an apply leaves until after its answer.
 
+use std::collections::HashSet;
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
@@ -103,7 +104,7 @@ impl Inner {
     /// that were created for them. Nothing promises that they are removed: on an error they stay.
     pub(crate) fn remove_emptied_dirs(&self, lock: &WorkspaceLock, apply: ApplyId) -> Result<()> {
         let dirs = self.store.read(|connection| match applies::undoes(connection, apply)? {
-            Some(target) => applies::made_dirs(connection, target),
+            Some(target) => made_for_undone(connection, target),
             None if applies::is_own(connection, apply)? => made_for_deleted(connection, apply),
             None => Ok(Vec::new()),
         })?;
@@ -112,6 +113,16 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The directories that an apply created, except those that it is still to have created after it was
+/// undone in part.
+fn made_for_undone(connection: &Connection, target: ApplyId) -> Result<Vec<RelPath>> {
+    let applied = patches::applied_by(connection, target)?;
+    let applied: HashSet<&RelPath> = applied.iter().filter_map(Patch::target).collect();
+    let mut made = applies::made_dirs(connection, target)?;
+    made.retain(|dir| !applied.contains(dir));
+    Ok(made)
 }
 
 /// The directories that Greenroom's own applies created, above files that this apply deleted.

@@ -1,19 +1,30 @@
 //! Rows of the applies table, and what they do to their patches.
 
-use atomic_fs::RelPath;
-use rusqlite::Connection;
+use atomic_fs::{EntryKind, RelPath};
 use rusqlite::types::FromSql;
+use rusqlite::{Connection, Row, params};
 
 use crate::approval::{Approval, ApprovalMeans};
 use crate::error::{Result, StagingError};
 use crate::event::ClientApproval;
 use crate::ids::{ApplyId, PatchId, RequestId};
 use crate::patch::Patch;
-use crate::report::{ApplyOutcome, ApplyStatus, InDoubtApply, PatchApply};
+use crate::report::{ApplyOutcome, ApplyRecord, ApplyStatus, InDoubtApply, PatchApply, Totals};
 use crate::signature::Signature;
 use crate::signing::set_signature;
-use crate::store::columns::{change, from_json, from_sql, row, rows, to_json};
+use crate::store::columns::{change, from_json, from_sql, limited, row, rows, to_json};
 use crate::store::write::Write;
+
+/// A statement that selects what [`read_record`] reads.
+macro_rules! record_statement {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, nullif(state, 'started'), reason, started_ms, approval, agent, rule,
+             message, undoes, undone_by, forgotten FROM applies ",
+            $rest
+        )
+    };
+}
 
 /// What is recorded of an apply, an undo or a redo when it starts, in addition to its patches.
 pub(crate) struct Start<'s> {
@@ -25,43 +36,53 @@ pub(crate) struct Start<'s> {
     pub(crate) approval: &'s Approval,
     /// Whether it changes agents' settings for Greenroom, so that a plain undo passes over it.
     pub(crate) is_own: bool,
-    /// The apply that it undoes.
+    /// The apply that it undoes, wholly or in part.
     pub(crate) undoes: Option<ApplyId>,
-    /// The undone apply that it repeats.
+    /// The undone apply that it repeats, wholly or in part.
     pub(crate) redoes: Option<ApplyId>,
+    /// The reviewer's words.
+    pub(crate) message: Option<&'s str>,
 }
 
 impl<'s> Start<'s> {
     /// An apply that was approved in this way, and has no more to it.
     pub(crate) fn by(approval: &'s Approval) -> Self {
         let (request, client_approved, undoes, redoes) = (None, None, None, None);
-        Self { request, client_approved, approval, is_own: false, undoes, redoes }
+        Self { request, client_approved, approval, is_own: false, undoes, redoes, message: None }
     }
 }
 
-/// Starts an apply over patches; the caller has checked that they are pending.
-/// From now on no other call can decide them. The suffix is the end of its change set's id, unique
-/// among those with the same number.
+/// Starts an apply over patches; the caller has checked that they are pending, or that they are applied
+/// when this is an undo. From now on no other call can decide pending ones; those of an undo stay with
+/// their apply. The suffix is the end of its change set's id, unique among those with the same number.
 pub(crate) fn start(
     write: &Write<'_>,
     start: &Start<'_>,
     patches: &[Patch],
     set_suffix: &str,
 ) -> Result<(ApplyId, String)> {
-    let Start { request, approval, is_own, undoes, .. } = start;
+    let Start { request, approval, is_own, undoes, message, .. } = start;
     let request = request.map(RequestId::as_str);
     // The id is known only after the row was inserted.
     let statement = "INSERT INTO applies(set_id, state, signature, started_ms, approval, agent,
-         own, request, undoes) VALUES(?1, 'started', ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let (signature, Approval { means, agent }) = (set_signature(patches), approval);
-    let values = (set_suffix, signature, write.now, means, agent, is_own, request, undoes);
-    change(write, statement, values)?;
+         rule, own, request, undoes, message)
+         VALUES(?1, 'started', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let (signature, Approval { means, agent, rule }) = (set_signature(patches), approval);
+    let (set, now) = (set_suffix, write.now);
+    change(
+        write,
+        statement,
+        params![set, signature, now, means, agent, rule, is_own, request, undoes, message],
+    )?;
     let apply = ApplyId(from_sql(write.last_insert_rowid()));
     let set_id = format!("{apply}-{set_suffix}");
     change(write, "UPDATE applies SET set_id = ?2 WHERE id = ?1", (apply, &set_id))?;
     for patch in patches {
         let statement = "INSERT INTO apply_patches(apply, patch) VALUES(?1, ?2)";
         change(write, statement, (apply, patch.id))?;
+        if undoes.is_some() {
+            continue;
+        }
         let statement = "UPDATE patches SET apply = ?1, updated_ms = ?3 WHERE id = ?2";
         change(write, statement, (apply, patch.id, write.now))?;
     }
@@ -159,14 +180,18 @@ pub(crate) fn newest_undoable(connection: &Connection) -> Result<Option<ApplyId>
     Ok(connection.query_row(statement, [], |row| row.get(0))?)
 }
 
-/// The apply that was undone last and whose patches allow to apply it again.
+/// The newest undo whose patches allow to apply them again. One of an older version has no patches
+/// of its own: it undid the whole apply.
 pub(crate) fn newest_undone(connection: &Connection) -> Result<Option<ApplyId>> {
-    let statement = "SELECT id FROM applies
-         WHERE undone_by IS NOT NULL AND forgotten = 0 AND own = 0
+    let statement =
+        "SELECT undo.id FROM applies undo JOIN applies undone ON undone.id = undo.undoes
+         WHERE undo.state = 'committed' AND undo.forgotten = 0 AND undone.own = 0
          AND EXISTS (SELECT 1 FROM apply_patches JOIN patches ON patches.id = patch
-             WHERE apply_patches.apply = applies.id
+             WHERE apply_patches.apply = CASE
+                 WHEN EXISTS (SELECT 1 FROM apply_patches WHERE apply = undo.id) THEN undo.id
+                 WHEN undone.forgotten = 0 THEN undone.id END
              AND (patches.state = 'pending' OR patches.reason = 'undone'))
-         ORDER BY undone_by DESC LIMIT 1";
+         ORDER BY undo.id DESC LIMIT 1";
     row(connection, statement, [], |row| Ok(row.get(0)?))
 }
 
@@ -183,16 +208,94 @@ pub(crate) fn is_own(connection: &Connection, apply: ApplyId) -> Result<bool> {
     column(connection, apply, "SELECT own FROM applies WHERE id = ?1")
 }
 
-/// The applies that a patch was in, oldest first.
+/// The applies that a patch was in, oldest first; an undo is not among them.
 pub(crate) fn of_patch(connection: &Connection, patch: PatchId) -> Result<Vec<PatchApply>> {
-    let statement = "SELECT id, nullif(state, 'started'), undone_by, approval, agent FROM applies
-         WHERE id IN (SELECT apply FROM apply_patches WHERE patch = ?1) ORDER BY id";
-    rows(connection, statement, [patch], |row| {
-        let (apply, outcome, undone_by) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let (means, agent): (Option<ApprovalMeans>, _) = (row.get(3)?, row.get(4)?);
-        let approval = means.map(|means| Approval { means, agent });
+    let statement = "SELECT id, nullif(state, 'started'), approval, agent, rule FROM applies
+         WHERE undoes IS NULL AND id IN (SELECT apply FROM apply_patches WHERE patch = ?1)
+         ORDER BY id";
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, approval(row, 2)?));
+    let applies = rows(connection, statement, [patch], read)?;
+    let of_one = |(apply, outcome, approval)| {
+        let undone_by = undo_of(connection, apply, patch)?;
         Ok(PatchApply { apply, outcome, undone_by, approval })
+    };
+    applies.into_iter().map(of_one).collect()
+}
+
+/// The undo that undid a patch of an apply. One of an older version names no patch.
+pub(crate) fn undo_of(
+    connection: &Connection,
+    apply: ApplyId,
+    patch: PatchId,
+) -> Result<Option<ApplyId>> {
+    let statement = "SELECT coalesce(
+             (SELECT max(id) FROM applies WHERE undoes = ?1 AND state = 'committed'
+                 AND id IN (SELECT apply FROM apply_patches WHERE patch = ?2)),
+             (SELECT undone_by FROM applies WHERE id = ?1))";
+    Ok(row(connection, statement, (apply, patch), |row| Ok(row.get(0)?))?.flatten())
+}
+
+/// How an apply was approved, in three columns of a row.
+fn approval(row: &Row<'_>, at: usize) -> Result<Option<Approval>> {
+    let means: Option<ApprovalMeans> = row.get(at)?;
+    let (agent, rule) = (row.get(at + 1)?, row.get(at + 2)?);
+    Ok(means.map(|means| Approval { means, agent, rule }))
+}
+
+/// The applies and undos, the newest first, at most `limit`.
+pub(crate) fn records(connection: &Connection, limit: usize) -> Result<Vec<ApplyRecord>> {
+    let statement = record_statement!("ORDER BY id DESC LIMIT ?1");
+    let found = rows(connection, statement, [limited(limit)], read_record)?;
+    found.into_iter().map(|record| with_totals(connection, record)).collect()
+}
+
+/// One of them.
+pub(crate) fn record(connection: &Connection, apply: ApplyId) -> Result<Option<ApplyRecord>> {
+    let found = row(connection, record_statement!("WHERE id = ?1"), [apply], read_record)?;
+    found.map(|record| with_totals(connection, record)).transpose()
+}
+
+fn read_record(row: &Row<'_>) -> Result<ApplyRecord> {
+    Ok(ApplyRecord {
+        apply: row.get(0)?,
+        outcome: row.get(1)?,
+        reason: row.get(2)?,
+        started_at: row.get(3)?,
+        approval: approval(row, 4)?,
+        message: row.get(7)?,
+        undoes: row.get(8)?,
+        undone_by: row.get(9)?,
+        forgotten: row.get(10)?,
+        totals: Totals::default(),
+        undone: 0,
     })
+}
+
+/// The record with its patches in numbers, and how many of them were undone.
+fn with_totals(connection: &Connection, mut record: ApplyRecord) -> Result<ApplyRecord> {
+    let statement = "SELECT coalesce(staged_mode, base_mode, 0), added, removed,
+             patches.state = 'applied' AND patches.apply = ?1
+         FROM apply_patches JOIN patches ON patches.id = patch WHERE apply_patches.apply = ?1";
+    let mut undone = 0;
+    let mut count = |apply: ApplyId| {
+        let mut statement = connection.prepare_cached(statement)?;
+        let mut found = statement.query([apply])?;
+        while let Some(row) = found.next()? {
+            let kind = EntryKind::of_mode(row.get(0)?);
+            record.totals.add(kind, from_sql(row.get(1)?), from_sql(row.get(2)?));
+            undone += u64::from(!row.get::<_, bool>(3)?);
+        }
+        Ok::<_, StagingError>(record.totals != Totals::default())
+    };
+    let is_found = count(record.apply)?;
+    match record.undoes {
+        // One of an older version has no patches of its own.
+        Some(target) if !is_found => drop(count(target)?),
+        Some(_) => {}
+        None if record.outcome == Some(ApplyOutcome::Committed) => record.undone = undone,
+        None => {}
+    }
+    Ok(record)
 }
 
 /// Why an apply with a forgotten patch can be neither undone nor redone.
@@ -201,18 +304,19 @@ pub(crate) const FORGOTTEN: &str = "it is older than old contents are kept";
 /// What decides whether an apply can be undone or redone.
 pub(crate) struct Reversal {
     pub(crate) is_committed: bool,
-    pub(crate) is_undo: bool,
+    /// The apply that it undoes, if it is an undo.
+    pub(crate) undoes: Option<ApplyId>,
     pub(crate) undone_by: Option<ApplyId>,
     /// Whether some of its patches were older than the history is kept.
     pub(crate) is_forgotten: bool,
 }
 
 pub(crate) fn reversal(connection: &Connection, apply: ApplyId) -> Result<Option<Reversal>> {
-    let statement = "SELECT state = 'committed', undoes IS NOT NULL, undone_by, forgotten
+    let statement = "SELECT state = 'committed', undoes, undone_by, forgotten
          FROM applies WHERE id = ?1";
     row(connection, statement, [apply], |row| {
-        let (is_committed, is_undo, undone_by, is_forgotten) = row.try_into()?;
-        Ok(Reversal { is_committed, is_undo, undone_by, is_forgotten })
+        let (is_committed, undoes, undone_by, is_forgotten) = row.try_into()?;
+        Ok(Reversal { is_committed, undoes, undone_by, is_forgotten })
     })
 }
 

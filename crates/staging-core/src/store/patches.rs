@@ -227,6 +227,28 @@ pub(crate) fn of_apply(connection: &Connection, apply: ApplyId) -> Result<Vec<Pa
     rows(connection, statement, [apply], patch)
 }
 
+/// The patches of an apply that are on the disk by it, by path: those that no undo undid.
+pub(crate) fn applied_by(connection: &Connection, apply: ApplyId) -> Result<Vec<Patch>> {
+    let statement = select!(
+        "id IN (SELECT patch FROM apply_patches WHERE apply = ?1)
+         AND state = 'applied' AND apply = ?1 ORDER BY path"
+    );
+    rows(connection, statement, [apply], patch)
+}
+
+/// The patches that an undo undoes, by path. One of an older version has none of its own: it is of
+/// the whole apply.
+pub(crate) fn of_undo(
+    connection: &Connection,
+    undo: ApplyId,
+    undone: ApplyId,
+) -> Result<Vec<Patch>> {
+    match of_apply(connection, undo)? {
+        none if none.is_empty() => of_apply(connection, undone),
+        some => Ok(some),
+    }
+}
+
 /// How a row is inserted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Inserted<'o> {
@@ -407,10 +429,11 @@ pub(crate) fn discard_undone(write: &Write<'_>, id: PatchId) -> Result<()> {
     change(write, statement, (id, write.now)).map(drop)
 }
 
-/// Whether an apply of this patch was undone.
+/// Whether an apply of this patch was undone, at least in part with this patch.
 pub(crate) fn was_undone(connection: &Connection, id: PatchId) -> Result<bool> {
     let statement = "SELECT 1 FROM apply_patches JOIN applies ON applies.id = apply
-         WHERE patch = ?1 AND undone_by IS NOT NULL";
+         WHERE patch = ?1
+         AND (undone_by IS NOT NULL OR (undoes IS NOT NULL AND applies.state = 'committed'))";
     exists(connection, statement, [id])
 }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use crate::error::{Result, StagingError};
 
 /// The schema this version writes.
-pub(crate) const SCHEMA: u32 = 6;
+pub(crate) const SCHEMA: u32 = 7;
 
 /// How long a statement waits for another process's transaction.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -217,6 +217,13 @@ const FROM_5: &str = "
 ALTER TABLE patches ADD COLUMN risks TEXT;
 ";
 
+/// What makes version 7 of version 6, in which an apply had no words of the reviewer, no rule approved
+/// one, and every undo was of a whole apply. Since then an undo has rows of its own in `apply_patches`.
+const FROM_6: &str = "
+ALTER TABLE applies ADD COLUMN message TEXT;
+ALTER TABLE applies ADD COLUMN rule TEXT;
+";
+
 /// What makes version 4 of version 3, which removed no directories.
 const FROM_3: &str = "
 ALTER TABLE applies ADD COLUMN removed_dirs TEXT;
@@ -313,12 +320,13 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
 fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let steps: &[&str] = match version(&transaction)? {
-        0 => &[TABLES, CONTENTS, AGES, FROM_4, FROM_5],
-        1 => &[FROM_1, CONTENTS, FILES_OF_1, FROM_2, AGES, FROM_3, FROM_4, FROM_5],
-        2 => &[FROM_2, AGES, FROM_3, FROM_4, FROM_5],
-        3 => &[FROM_3, FROM_4, FROM_5],
-        4 => &[FROM_4, FROM_5],
-        5 => &[FROM_5],
+        0 => &[TABLES, CONTENTS, AGES, FROM_4, FROM_5, FROM_6],
+        1 => &[FROM_1, CONTENTS, FILES_OF_1, FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6],
+        2 => &[FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6],
+        3 => &[FROM_3, FROM_4, FROM_5, FROM_6],
+        4 => &[FROM_4, FROM_5, FROM_6],
+        5 => &[FROM_5, FROM_6],
+        6 => &[FROM_6],
         SCHEMA => return Ok(()),
         found => return Err(StagingError::NewerStore { found, known: SCHEMA }),
     };

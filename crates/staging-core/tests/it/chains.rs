@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use staging_core::{
     ApplyId, ApplyOutcome, ApplyRequest, Approval, ApprovalMeans, DiscardReason, ErrorKind, Patch,
-    PatchId, PatchState, Proposal, RedoRequest, Selector,
+    PatchId, PatchState, Proposal, RedoRequest, Selector, UndoRequest,
 };
 
 use crate::world::{World, delete, edit, path, rename, set_mode, write};
@@ -226,10 +226,12 @@ fn the_means_of_an_approval_are_logged_with_the_apply_and_stored_with_the_patch(
     let world = populated();
     let [patch] = propose(&world, vec![write("a", "1\n")])[..] else { panic!("one patch") };
     let asked = Approval::by(ApprovalMeans::Asked);
-    let yes = Approval { means: ApprovalMeans::Yes, agent: Some("an agent".to_owned()) };
+    let agent = Some("an agent".to_owned());
+    let yes = Approval { agent, ..Approval::by(ApprovalMeans::Yes) };
     let request = ApplyRequest { approval: asked.clone(), ..ApplyRequest::default() };
     world.layer.apply(&request).expect("applied");
-    world.layer.undo_by(None, &yes).expect("undone");
+    let request = UndoRequest { approval: yes.clone(), ..UndoRequest::default() };
+    world.layer.undo_part(&request).expect("undone");
     let expect = Approval::by(ApprovalMeans::Expect);
     let request = RedoRequest { approval: expect.clone(), ..RedoRequest::default() };
     world.layer.redo(&request).expect("redone");

@@ -31,3 +31,4 @@ mod stale;
 mod states;
 mod store;
 mod undo;
+mod undo_part;
