@@ -163,6 +163,9 @@ pub(crate) enum Command {
         /// Start after this entry of the log, to continue where another watch ended [default: now]
         #[arg(long, value_name = "SEQ", value_parser = entry)]
         since: Option<u64>,
+        /// Apply what the rules in your configuration approve (`policy.approve`), without asking
+        #[arg(long)]
+        apply_policy: bool,
     },
     /// Check the configuration, the state and this machine, and print what to do
     Doctor,

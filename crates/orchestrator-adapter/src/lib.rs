@@ -44,14 +44,15 @@ pub use messages::{
 };
 pub use staging_core::{
     Activity, ApplyId, ApplyOutcome, ApplyReport, ApplyRequest, ApplyStatus, Approval,
-    ApprovalMeans, Base, ChildLimits, ClientApproval, ClosedSession, Confinement, Contested,
-    DiffOptions, DiffStagingLayer, DiffSummary, Digest, DiscardReason, DiskOwner, EntryKind,
-    ErrorKind, Event, EventRecord, Fingerprint, FittedFile, Hosting, IdParseError, InDoubtApply,
-    MatchLevel, Operation, Patch, PatchApply, PatchId, PatchNames, PatchProposed, PatchRequest,
-    PatchState, PathError, Placement, PluginHost, Policy, Process, Proposal, Proposed,
+    ApprovalMeans, ApprovalRules, ApproveRule, AskGlobs, AskRule, Base, ChildLimits,
+    ClientApproval, ClosedSession, Confinement, Contested, DiffOptions, DiffStagingLayer,
+    DiffSummary, Digest, DiscardReason, DiskOwner, EntryKind, ErrorKind, Event, EventRecord,
+    Fingerprint, FittedFile, GlobMistake, Hosting, IdParseError, InDoubtApply, MatchLevel,
+    Operation, Patch, PatchApply, PatchId, PatchNames, PatchProposed, PatchRequest, PatchState,
+    PathError, PathGlobs, Placement, PluginHost, Policy, Process, Proposal, Proposed,
     QuarantinedJournal, RecoverReport, RecoveredApply, RedoReport, RedoRequest, RelPath, RequestId,
     RequestIdError, ReviewCommands, Selector, Session, SessionId, SessionState, SessionStatus,
-    Signature, StagingError, StagingOptions, Status, Timestamp, TrustedLibrary, UndoReport, UndoRequest,
-    WaitObserver, Waiting, WatchHealth, escape_bytes, escape_for_display, escape_line_for_display,
-    patch_line, serve_plugin, workspace_key,
+    Signature, StagingError, StagingOptions, Status, Timestamp, TrustedLibrary, UndoReport,
+    UndoRequest, WaitObserver, Waiting, WatchHealth, escape_bytes, escape_for_display,
+    escape_line_for_display, patch_line, serve_plugin, workspace_key,
 };

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use staging_core::{
-    ApplyReport, ApplyRequest, ApplyStatus, ClientApproval, ClosedSession, DiffOptions, EventRecord,
-    Patch, PatchId, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport, RedoReport,
-    RedoRequest, RelPath, RequestId, Selector, Session, Signature, Status, UndoReport, UndoRequest,
-    WatchHealth,
+    ApplyReport, ApplyRequest, ApplyStatus, ClientApproval, ClosedSession, DiffOptions,
+    EventRecord, Patch, PatchId, PatchProposed, PatchRequest, Proposal, Proposed, RecoverReport,
+    RedoReport, RedoRequest, RelPath, RequestId, Selector, Session, Signature, Status, UndoReport,
+    UndoRequest, WatchHealth,
 };
 use tokio::sync::mpsc;
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use orchestrator_adapter::{
-    ActorError, ApplyChangeSet, ApplyPatch, AskApply, CloseSession, DiscardPatch, EventDelivery,
-    ListSessions, OpenSession, OpenedSession, PatchRequest, Proposal, ProposePatch, ReadThrough,
-    Registry, RelPath, SafeDelete, SafeEdit, SafeRename, SafeSetMode, SafeWrite, Selector,
-    SessionActor, ShowDiff, Shutdown, Staging, Subscribe,
+    ActorError, ApplyChangeSet, ApplyPatch, ApproveRule, AskApply, CloseSession, DiscardPatch,
+    EventDelivery, ListSessions, OpenSession, OpenedSession, PatchRequest, PathGlobs, Proposal,
+    ProposePatch, ReadThrough, Registry, RelPath, SafeDelete, SafeEdit, SafeRename, SafeSetMode,
+    SafeWrite, Selector, SessionActor, ShowDiff, Shutdown, Staging, Subscribe,
 };
 use staging_core::{DiffStagingLayer, DiskOwner, ErrorKind, Event, Patch, StagingOptions};
 use tempfile::TempDir;
@@ -628,4 +628,39 @@ fn a_program_without_actix_embeds_it_and_reads_events_as_a_stream() {
     });
     // The state is free again.
     DiskOwner::open(options()).expect("it opens").status().expect("asked");
+}
+
+#[test]
+fn rules_of_the_embedding_program_apply_sets_and_leave_the_others_to_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    fs::create_dir_all(dir.path().join("work/docs")).expect("a workspace");
+    let mut options = StagingOptions::new(dir.path().join("work"), dir.path().join("state"));
+    let globs = PathGlobs::parse(["docs/**"]).expect("globs");
+    options.approval_rules.approve.push(ApproveRule::new("docs", globs));
+    options.approval_rules.quiet_for = Duration::ZERO;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let staging = Staging::spawn(options).await.expect("spawned");
+        let mut events = staging.events().await.expect("a stream");
+        let code = staging.open_session("code").await.expect("a session").actor;
+        code.send(safe_write("main.rs", "x\n")).await.expect("it runs").expect("staged");
+        let docs = staging.open_session("docs").await.expect("a session").actor;
+        docs.send(safe_write("docs/a.md", "x\n")).await.expect("it runs").expect("staged");
+        let approval = loop {
+            let delivery = events.next().await.expect("the actors run");
+            if let Event::ApplyStarted { approval, .. } = &delivery.record.event {
+                break approval.clone().expect("recorded");
+            }
+        };
+        assert_eq!(approval.rule.as_deref(), Some("docs"));
+        loop {
+            let delivery = events.next().await.expect("the actors run");
+            if matches!(delivery.record.event, Event::ApplyCommitted { .. }) {
+                break;
+            }
+        }
+        assert!(dir.path().join("work/docs/a.md").exists());
+        assert!(!dir.path().join("work/main.rs").exists());
+        staging.shutdown().await.expect("stopped");
+    });
 }

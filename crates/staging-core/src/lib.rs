@@ -85,6 +85,7 @@ mod quarantine;
 mod report;
 mod request;
 mod risk;
+mod rules;
 mod session;
 mod sessions;
 mod signature;
@@ -107,6 +108,7 @@ pub use atomic_fs::{
 pub use approval::{Approval, ApprovalMeans};
 pub use base::{Base, BaseJson, BaseStat, ContentJson};
 pub use captures::CaptureDir;
+pub use decide::by_rules::{RuleOutcome, RuleRunner};
 pub use decide::client_approved::{check_client_approval, check_diffs};
 pub use diffing::{ChildLimits, Confinement, PluginHost, Policy};
 pub use disk_owner::DiskOwner;
@@ -137,6 +139,7 @@ pub use request::{
 };
 pub use risk::kind::{Risk, RiskKind};
 pub use risk::set::{RiskyPath, SetRisk};
+pub use rules::{ApprovalRules, ApproveRule, AskGlobs, AskRule, GlobMistake, PathGlobs};
 pub use session::{Session, SessionState};
 pub use sessions::decisions::Decision;
 pub use sessions::lifecycle::ClosedSession;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use atomic_fs::Digest;
 
 use crate::diffing::{ChildLimits, PluginHost, Policy};
+use crate::rules::ApprovalRules;
 use crate::waiting::WaitObserver;
 
 /// Options of the staging layer for one workspace.
@@ -66,6 +67,9 @@ pub struct StagingOptions {
     pub stored_bytes_max: u64,
     /// How many patches a session may have pending.
     pub session_patches_max: u32,
+    /// The rules by which a process that runs the actors applies sets without asking. A process that
+    /// runs one command ignores them.
+    pub approval_rules: ApprovalRules,
     /// Receives a report of each call that waits for another process, within a second.
     pub wait_observer: WaitObserver,
 }
@@ -121,6 +125,7 @@ impl StagingOptions {
             session_bytes_max: 1 << 30,
             stored_bytes_max: 16 << 30,
             session_patches_max: 100_000,
+            approval_rules: ApprovalRules::default(),
             wait_observer: WaitObserver::default(),
         }
     }

@@ -13,7 +13,8 @@ use std::process::Command;
 
 use end_to_end::{Fixture, greenroom_binary, output};
 use orchestrator_adapter::{
-    ApplyChangeSet, ApplyOutcome, RequestId, ShowDiff, Staging, StagingOptions, safe_write,
+    ApplyChangeSet, ApplyOutcome, ApproveRule, Event, PathGlobs, RequestId, ShowDiff, Staging,
+    StagingOptions, safe_write,
 };
 
 use crate::terminal::Terminal;
@@ -264,6 +265,24 @@ mod embedding {
         staging.shutdown().await?;
         Ok(())
     }
+
+    pub(super) async fn rules(project: PathBuf, state: PathBuf) -> Result {
+        let mut options = StagingOptions::new(&project, &state);
+        let mut docs = ApproveRule::new("docs", PathGlobs::parse(["docs/**"])?);
+        docs.lines_max = Some(400);
+        options.approval_rules.approve.push(docs);
+        let staging = Staging::spawn(options).await?;
+        let mut events = staging.events().await?;
+        let session = staging.open_session("writer").await?.actor;
+        safe_write(&session, "docs/greeting.txt", "good evening\n").await?;
+        while let Some(delivery) = events.next().await {
+            if matches!(delivery.record.event, Event::ApplyCommitted { .. }) {
+                break;
+            }
+        }
+        staging.shutdown().await?;
+        Ok(())
+    }
 }
 
 #[test]
@@ -280,6 +299,10 @@ fn the_documents_rust_stages_and_applies_a_file() {
     let stage = Fixture::new();
     let state = stage.beside("state").join("a");
     check(runtime.block_on(embedding::orchestrators(stage.workspace(), state)), &stage);
+    let stage = Fixture::new();
+    let state = stage.beside("state").join("a");
+    runtime.block_on(embedding::rules(stage.workspace(), state)).expect("every call succeeds");
+    assert_eq!(stage.read("docs/greeting.txt"), b"good evening\n");
 }
 
 #[test]

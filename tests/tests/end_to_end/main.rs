@@ -32,6 +32,7 @@ mod operations;
 mod paging;
 mod patches;
 mod plugins;
+mod policy;
 mod processes;
 mod protected;
 mod quiet;

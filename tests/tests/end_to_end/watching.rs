@@ -10,13 +10,13 @@ use end_to_end::{Fixture, git, spawn};
 use serde_json::Value;
 
 /// A `watch --json` and the events it printed.
-struct Watch {
+pub(crate) struct Watch {
     child: Child,
     events: Receiver<Value>,
 }
 
 impl Watch {
-    fn start(stage: &Fixture, arguments: &[&str]) -> Self {
+    pub(crate) fn start(stage: &Fixture, arguments: &[&str]) -> Self {
         let mut command = stage.command(["watch", "--json"].iter().chain(arguments));
         command.stdout(Stdio::piped());
         let mut child = spawn(&mut command);
@@ -34,7 +34,7 @@ impl Watch {
     }
 
     /// Events until one of this name.
-    fn until(&self, name: &str) -> Vec<Value> {
+    pub(crate) fn until(&self, name: &str) -> Vec<Value> {
         let mut seen: Vec<Value> = Vec::new();
         loop {
             let event = self.events.recv_timeout(Duration::from_secs(60));

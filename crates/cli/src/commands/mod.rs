@@ -159,9 +159,10 @@ fn without_state(
     let location = without_state::wait(&arguments.global, location, console)?;
     let options = options(&arguments.global, &location)?;
     // The events that created the state belong to those that were waited for.
-    let from_the_first = Command::Watch { since: Some(0) };
+    let apply_policy = matches!(&arguments.command, Command::Watch { apply_policy: true, .. });
+    let from_the_first = Command::Watch { since: Some(0), apply_policy };
     let command = match &arguments.command {
-        Command::Watch { since: None } => &from_the_first,
+        Command::Watch { since: None, .. } => &from_the_first,
         command => command,
     };
     open_and_dispatch(command, location, options, console)
@@ -250,7 +251,7 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         Command::Plugin(_) => Ok(()),
         Command::Refresh { selection } => refresh::refresh(context, selection),
         Command::Gc { .. } => gc::gc(context),
-        Command::Watch { since } => watch::watch(context, *since),
+        Command::Watch { since, apply_policy } => watch::watch(context, *since, *apply_policy),
         // They need no layer, or open one of their own.
         Command::Doctor
         | Command::Schema { .. }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use staging_core::{EventRecord, WatchHealth};
+use staging_core::{ApprovalMeans, EventRecord, RuleOutcome, RuleRunner, WatchHealth};
 
-use super::context::Context;
+use super::approval::unasked;
+use super::context::{Context, tidy};
 use super::log::event_line;
+use super::options::{checked_settings, defaults};
 use crate::failure::Failure;
 
 /// Events are read this many at a time.
@@ -22,7 +24,12 @@ const SWEEP_BUDGET: Duration = Duration::from_millis(500);
 ///
 /// Every event is printed once, in the order of the log: the place of the last one
 /// is all that is remembered, and places have no gaps.
-pub(super) fn watch(context: &Context<'_>, since: Option<u64>) -> Result<(), Failure> {
+pub(super) fn watch(
+    context: &Context<'_>,
+    since: Option<u64>,
+    apply_policy: bool,
+) -> Result<(), Failure> {
+    let mut rules = if apply_policy { Some(policy(context)?) } else { None };
     let mut seq = match since {
         Some(seq) => seq,
         None => context.layer.newest_event()?,
@@ -35,6 +42,9 @@ pub(super) fn watch(context: &Context<'_>, since: Option<u64>) -> Result<(), Fai
         if let Some(last) = page.last() {
             seq = last.seq;
             print(context, &page)?;
+        }
+        if let Some(rules) = &mut rules {
+            apply_by(context, rules)?;
         }
         let now = watching.health();
         if matches!(now, WatchHealth::Polling { .. }) && now != health {
@@ -52,6 +62,39 @@ pub(super) fn watch(context: &Context<'_>, since: Option<u64>) -> Result<(), Fai
             std::thread::sleep(FOLLOW_EVERY);
         }
     }
+}
+
+/// The rules of the user's configuration.
+///
+/// # Errors
+/// When there is none that approves. `Refused` in the environment of an agent.
+fn policy(context: &Context<'_>) -> Result<RuleRunner, Failure> {
+    let location = &context.location;
+    unasked(location, ApprovalMeans::Yes, "watch --apply-policy")?;
+    let rules = checked_settings(location, defaults(location))?.policy;
+    if rules.approve.is_empty() {
+        return Err(Failure::usage("there is no rule that approves")
+            .advise("Add `[[policy.approve]]` to your configuration: docs/cli.md has its keys."));
+    }
+    Ok(RuleRunner::new(rules))
+}
+
+/// Applies what rules approve; the log says what was applied.
+fn apply_by(context: &Context<'_>, rules: &mut RuleRunner) -> Result<(), Failure> {
+    for outcome in rules.run(&context.layer)? {
+        match outcome {
+            RuleOutcome::Applied { report, .. } => tidy(context, &report.warnings, report.kept),
+            RuleOutcome::Failed { session, rule, error } => {
+                let message = Failure::from(error).message;
+                context.console.warn(&format!("the rule `{rule}` approved {session}: {message}"));
+            }
+            RuleOutcome::Asks { session, reason } => {
+                context.console.remark(&format!("{session} waits for you: {reason}"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// One line for each event; with `--json` one object for each line.

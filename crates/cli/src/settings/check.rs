@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 use std::time::Duration;
 
-use staging_core::{Digest, Hosting, StagingOptions, TrustedLibrary};
+use staging_core::{
+    ApprovalRules, ApproveRule, AskGlobs, AskRule, Digest, Hosting, Operation, PathGlobs, RiskKind,
+    StagingOptions, TrustedLibrary,
+};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::Allowed::{
-    AbsolutePath, AbsolutePaths, Globs, Hash, Libraries, Strategy, Switch, Table, Text, Time, Whole,
+    AbsolutePath, AbsolutePaths, ApproveRules, AskGlobList, AskRules, Globs, Hash, Libraries,
+    Operations, PathGlobList, Risks, Strategy, Switch, Table, Text, Time, Whole,
 };
 use super::duration::parse_duration;
 use crate::globs::glob_mistake;
@@ -39,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) confine_write: Vec<PathBuf>,
     /// Which ignored files that commands write are proposed.
     pub(crate) propose_ignored: Vec<String>,
+    /// Which sets a long-lived process applies without asking, if it is told to.
+    pub(crate) policy: ApprovalRules,
     /// How much the commands of a session may write, what is not proposed included.
     pub(crate) layer_bytes_max: Option<u64>,
     /// Whether agents may run commands by a tool of the MCP server.
@@ -57,6 +63,7 @@ impl Settings {
             confines: false,
             confine_write: Vec::new(),
             propose_ignored: Vec::new(),
+            policy: ApprovalRules::default(),
             layer_bytes_max: None,
             offers_run_command: false,
             approves_by_elicitation: false,
@@ -95,6 +102,18 @@ enum Allowed<T: 'static> {
     Table(&'static [Key<T>]),
     /// A list of tables, one for each library.
     Libraries(fn(&mut T) -> &mut Vec<TrustedLibrary>),
+    /// A list of globs of paths in the workspace, or of labels.
+    PathGlobList(fn(&mut T, PathGlobs)),
+    /// A list of globs of paths that a person is asked about.
+    AskGlobList(fn(&mut T, AskGlobs)),
+    /// A list of operations.
+    Operations(fn(&mut T, Vec<Operation>)),
+    /// A list of kinds of risk that a rule may cover.
+    Risks(fn(&mut T, Vec<RiskKind>)),
+    /// A list of tables, one for each rule that approves.
+    ApproveRules(fn(&mut T) -> &mut Vec<ApproveRule>),
+    /// A list of tables, one for each rule that keeps a set for a person.
+    AskRules(fn(&mut T) -> &mut Vec<AskRule>),
 }
 
 type Key<T> = (&'static str, Allowed<T>);
@@ -120,6 +139,7 @@ const KEYS: &[Key<Settings>] = &[
     ("limits", Table(LIMITS)),
     ("mcp", Table(MCP)),
     ("run", Table(RUN)),
+    ("policy", Table(POLICY)),
 ];
 
 const DIFF: &[Key<Settings>] = &[
@@ -166,6 +186,32 @@ const RUN: &[Key<Settings>] = &[
     ("confine", Switch(|to, is| to.confines = is)),
     ("confine_write", AbsolutePaths(|to, paths| to.confine_write = paths)),
     ("propose_ignored", Globs(|to, globs| to.propose_ignored = globs)),
+];
+
+/// Which sets `watch --apply-policy` applies.
+const POLICY: &[Key<Settings>] = &[
+    ("quiet_for", Time(|to, time| to.policy.quiet_for = time)),
+    ("approve", ApproveRules(|to| &mut to.policy.approve)),
+    ("always_ask", AskRules(|to| &mut to.policy.always_ask)),
+];
+
+const APPROVE: &[Key<ApproveRule>] = &[
+    ("name", Text(|to, name| to.name = name.to_owned())),
+    ("paths", PathGlobList(|to, globs| to.paths = globs)),
+    ("sessions", PathGlobList(|to, globs| to.sessions = globs)),
+    ("operations", Operations(|to, operations| to.operations = operations)),
+    ("risks", Risks(|to, risks| to.risks = risks)),
+    ("max_files", Whole("files", 1, MAX, |to, files| to.files_max = Some(files))),
+    ("max_lines", Whole("lines", 0, MAX, |to, lines| to.lines_max = Some(lines))),
+    ("max_bytes", Whole("bytes", 0, MAX, |to, bytes| to.bytes_max = Some(bytes))),
+    ("within", Time(|to, time| to.within = time)),
+];
+
+const ALWAYS_ASK: &[Key<AskRule>] = &[
+    ("name", Text(|to, name| to.name = name.to_owned())),
+    ("paths", AskGlobList(|to, globs| to.paths = globs)),
+    ("sessions", PathGlobList(|to, globs| to.sessions = globs)),
+    ("operations", Operations(|to, operations| to.operations = operations)),
 ];
 
 const LIBRARY: &[Key<TrustedLibrary>] = &[
@@ -253,6 +299,32 @@ impl Found<'_> {
                 }
                 return;
             }
+            (ApproveRules(rules), DeValue::Array(list)) => {
+                let new = || ApproveRule::new("", PathGlobs::default());
+                return self.rules(list, full, APPROVE, rules(to), new, |rule| &rule.name);
+            }
+            (AskRules(rules), DeValue::Array(list)) => {
+                return self.rules(list, full, ALWAYS_ASK, rules(to), ask_rule, |rule| &rule.name);
+            }
+            (PathGlobList(set), DeValue::Array(list)) => texts(list)
+                .and_then(|globs| PathGlobs::parse(globs).ok())
+                .map(|globs| set(to, globs)),
+            (AskGlobList(set), DeValue::Array(list)) => texts(list)
+                .and_then(|globs| AskGlobs::parse(globs).ok())
+                .map(|globs| set(to, globs)),
+            (Operations(set), DeValue::Array(list)) => {
+                let parse =
+                    |texts: Vec<&str>| texts.into_iter().map(|text| text.parse().ok()).collect();
+                let operations: Option<Vec<Operation>> = texts(list).and_then(parse);
+                operations.map(|operations| set(to, operations))
+            }
+            (Risks(set), DeValue::Array(list)) => {
+                let is_coverable = |kind: &RiskKind| ApproveRule::COVERABLE.contains(kind);
+                let parse = |text: &str| text.parse().ok().filter(is_coverable);
+                let risks: Option<Vec<RiskKind>> =
+                    texts(list).and_then(|texts| texts.into_iter().map(parse).collect());
+                risks.map(|risks| set(to, risks))
+            }
             (Switch(set), DeValue::Boolean(is)) => Some(*is).map(|is| set(to, is)),
             (Whole(_, min, max, set), DeValue::Integer(number)) => {
                 let digits = number.as_str().trim_start_matches('+');
@@ -304,6 +376,40 @@ impl Found<'_> {
         self.at(span, format!("`{full}` is {there}; expected {expected}"));
     }
 
+    /// A list of rules, each with a name of its own and with paths.
+    fn rules<R>(
+        &mut self,
+        list: &[Spanned<DeValue<'_>>],
+        full: &str,
+        keys: &[Key<R>],
+        rules: &mut Vec<R>,
+        new: impl Fn() -> R,
+        name: impl Fn(&R) -> &str,
+    ) {
+        for (number, value) in list.iter().enumerate() {
+            let full = format!("{full}[{}]", number + 1);
+            let DeValue::Table(table) = value.get_ref() else {
+                self.wrong(value, "a table", &full);
+                continue;
+            };
+            let mut rule = new();
+            self.table(table, keys, &format!("{full}."), &mut rule);
+            for (key, allowed) in keys.iter().filter(|(key, _)| ["name", "paths"].contains(key)) {
+                if !table.contains_key(*key) {
+                    let expected = in_words(allowed);
+                    self.at(value.span(), format!("`{full}` lacks `{key}`: {expected}"));
+                }
+            }
+            if let Some(span) = table.get("name").map(Spanned::span)
+                && rules.iter().any(|known| name(known) == name(&rule))
+            {
+                let there = quoted(name(&rule));
+                self.at(span, format!("`{full}.name` is {there}, as another rule is named"));
+            }
+            rules.push(rule);
+        }
+    }
+
     /// One entry of the list of libraries.
     fn library(
         &mut self,
@@ -349,6 +455,20 @@ impl Found<'_> {
     }
 }
 
+/// The texts of a list of texts that is not empty.
+fn texts<'v>(list: &'v [Spanned<DeValue<'_>>]) -> Option<Vec<&'v str>> {
+    let text = |each: &'v Spanned<DeValue<'_>>| match each.get_ref() {
+        DeValue::String(text) => Some(text.as_ref()),
+        _ => None,
+    };
+    list.iter().map(text).collect::<Option<Vec<&str>>>().filter(|texts| !texts.is_empty())
+}
+
+fn ask_rule() -> AskRule {
+    let (paths, sessions) = (AskGlobs::default(), PathGlobs::default());
+    AskRule { name: String::new(), paths, sessions, operations: Vec::new() }
+}
+
 /// The names of all strategies; a library whose name is wrong has none.
 fn strategies(libraries: &[TrustedLibrary]) -> impl Iterator<Item = &str> + Clone {
     let names = BUNDLED.into_iter().chain(libraries.iter().map(|library| library.name.as_str()));
@@ -392,7 +512,17 @@ fn in_words<T>(allowed: &Allowed<T>) -> String {
         Globs(_) => "a list of globs, as in a .gitignore".to_owned(),
         Hash(_) => "the 64 hex digits of the library's BLAKE3 digest".to_owned(),
         Table(_) => "a table".to_owned(),
-        Libraries(_) => "a list of tables".to_owned(),
+        Libraries(_) | ApproveRules(_) | AskRules(_) => "a list of tables".to_owned(),
+        PathGlobList(_) | AskGlobList(_) => {
+            "a list of globs of paths below the workspace, like [\"docs/**\"]".to_owned()
+        }
+        Risks(_) => {
+            let kinds = ApproveRule::COVERABLE.map(|kind| format!("\"{kind}\""));
+            format!("a list of {}", kinds.join(", "))
+        }
+        Operations(_) => {
+            "a list of \"create\", \"modify\", \"delete\", \"rename\" or \"mode\"".to_owned()
+        }
     }
 }
 
@@ -504,6 +634,34 @@ mod tests {
     #[case::a_name_twice(
         "[[strategies]]\nname = \"x\"\n[[strategies]]\nname = \"x\"",
         "line 4, column 8: `strategies[2].name` is `x`"
+    )]
+    #[case::a_rule_without_paths(
+        "[[policy.approve]]\nname = \"docs\"",
+        "`policy.approve[1]` lacks `paths`: a list of globs"
+    )]
+    #[case::a_rule_without_a_name(
+        "[[policy.always_ask]]\npaths = [\"a\"]",
+        "`policy.always_ask[1]` lacks `name`: text"
+    )]
+    #[case::no_glob(
+        "[[policy.approve]]\nname = \"x\"\npaths = [\"/etc/**\"]",
+        "line 3, column 9: `policy.approve[1].paths` is `[\"/etc/**\"]`; expected a list of globs"
+    )]
+    #[case::no_paths_at_all(
+        "[[policy.approve]]\nname = \"x\"\npaths = []",
+        "`policy.approve[1].paths` is `[]`; expected a list of globs"
+    )]
+    #[case::no_operation(
+        "[[policy.approve]]\nname = \"x\"\npaths = [\"a\"]\noperations = [\"chmod\"]",
+        "expected a list of \"create\""
+    )]
+    #[case::a_risk_that_no_rule_covers(
+        "[[policy.approve]]\nname = \"x\"\npaths = [\"a\"]\nrisks = [\"executable\"]",
+        "line 4, column 9: `policy.approve[1].risks` is `[\"executable\"]`; expected a list of \"shrunk\""
+    )]
+    #[case::a_rule_twice(
+        "[[policy.approve]]\nname = \"x\"\npaths = [\"a\"]\n[[policy.approve]]\nname = \"x\"\npaths = [\"b\"]",
+        "line 5, column 8: `policy.approve[2].name` is `x`, as another rule is named"
     )]
     #[case::no_toml("allow_git = true\n[diff", "line 2, column ")]
     #[case::no_value("allow_git =\n", "line 1, column ")]

@@ -4,7 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use actix::prelude::*;
-use staging_core::{ApplyReport, DiskOwner, RecoverReport, RedoReport, SweepReport, UndoReport};
+use staging_core::{
+    ApplyReport, DiskOwner, RecoverReport, RedoReport, RuleOutcome, RuleRunner, SweepReport,
+    UndoReport,
+};
 
 use super::Plain;
 use crate::error::ActorError;
@@ -15,6 +18,13 @@ struct Tidy;
 
 impl Message for Tidy {
     type Result = ();
+}
+
+/// Applies the sets that rules approve.
+pub(super) struct ApplyByRules;
+
+impl Message for ApplyByRules {
+    type Result = Done<()>;
 }
 
 /// Sweeps for as long as `budget`.
@@ -29,13 +39,15 @@ impl Message for Sweep {
 /// Owns the disk, on a thread of its own, so that its handlers may block.
 pub(super) struct FsActor {
     owner: DiskOwner,
+    rules: RuleRunner,
 }
 
 impl FsActor {
     /// Starts it on a thread of its own.
     pub(super) fn launch(owner: DiskOwner) -> (Addr<Self>, Arbiter) {
         let arbiter = Arbiter::new();
-        let addr = Self::start_in_arbiter(&arbiter.handle(), |_| Self { owner });
+        let rules = RuleRunner::new(owner.options().approval_rules.clone());
+        let addr = Self::start_in_arbiter(&arbiter.handle(), |_| Self { owner, rules });
         (addr, arbiter)
     }
 
@@ -64,6 +76,22 @@ where
 {
     let answered = fs.send(message);
     async { answered.await.unwrap_or(Err(ActorError::Stopped { actor: "FsActor" })) }
+}
+
+/// What rules decided is in the log; what they could not do is reported here alone.
+fn report(outcome: &RuleOutcome) {
+    match outcome {
+        RuleOutcome::Applied { session, rule, report } => {
+            tracing::info!(%session, rule, apply = ?report.apply, "applied by a rule");
+        }
+        RuleOutcome::Failed { session, rule, error } => {
+            tracing::warn!(%session, rule, %error, "a rule's apply failed");
+        }
+        RuleOutcome::Asks { session, reason } => {
+            tracing::info!(%session, reason, "left to the reviewer");
+        }
+        _ => {}
+    }
 }
 
 /// A panic ends this call, not the actor: the layer's locks and transactions take back
@@ -105,6 +133,14 @@ handlers! { FsActor: Done;
         let _span = tracing::info_span!("redo_apply").entered();
         context.notify(Tidy);
         catch_panic(|| actor.owner.redo(&request))
+    };
+    ApplyByRules -> (), |actor, context| {
+        let outcomes = catch_panic(|| actor.rules.run(&actor.owner))?;
+        if !outcomes.is_empty() {
+            context.notify(Tidy);
+        }
+        outcomes.iter().for_each(report);
+        Ok(())
     };
     Sweep { budget } -> SweepReport, |actor, _| {
         let _span = tracing::debug_span!("sweep").entered();

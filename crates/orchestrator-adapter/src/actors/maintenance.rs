@@ -1,4 +1,4 @@
-//! The maintenance actor: flushes, checkpoints and sweeps at intervals.
+//! The maintenance actor: flushes, checkpoints, sweeps and applies by rules at intervals.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use actix::prelude::*;
 use staging_core::DiffStagingLayer;
 
 use super::Plain;
-use super::fs::{self, FsActor, Sweep};
+use super::fs::{self, ApplyByRules, FsActor, Sweep};
 use super::pool::Pool;
 use crate::error::ActorError;
 use crate::messages::Stop;
@@ -17,11 +17,14 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How often the length of the store's log is looked at.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
 
+/// How often sets are looked at that rules may approve.
+const RULES_EVERY: Duration = Duration::from_millis(100);
+
 /// How long one sweep may take; the next one goes on. An apply waits for it, because both are work
 /// of the disk's owner.
 const SWEEP_BUDGET: Duration = Duration::from_millis(250);
 
-/// Flushes, checkpoints and sweeps, one at a time.
+/// Flushes, checkpoints, sweeps and applies by rules, one at a time.
 pub(super) struct MaintenanceActor {
     layer: DiffStagingLayer,
     pool: Pool,
@@ -83,6 +86,11 @@ impl Actor for MaintenanceActor {
                 });
             }
         });
+        if !self.layer.options().approval_rules.approve.is_empty() {
+            context.run_interval(RULES_EVERY, |actor, context| {
+                actor.perform(context, "rules", |actor| fs::ask(&actor.fs, ApplyByRules));
+            });
+        }
         context.run_interval(self.layer.options().sweep_every, |actor, context| {
             actor.perform(context, "sweep", |actor| {
                 let swept = fs::ask(&actor.fs, Sweep { budget: SWEEP_BUDGET });

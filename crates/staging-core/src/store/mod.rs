@@ -22,6 +22,7 @@ pub(crate) mod log;
 pub(crate) mod meta;
 pub(crate) mod patches;
 mod reserve;
+pub(crate) mod rules;
 mod schema;
 pub(crate) mod sessions;
 pub(crate) mod state_dir;

@@ -22,6 +22,8 @@ mod recover;
 mod refresh;
 mod review;
 mod risks;
+#[cfg(unix)]
+mod rules;
 mod selection;
 mod session_view;
 mod shared;

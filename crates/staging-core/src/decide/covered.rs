@@ -1,0 +1,211 @@
+//! Which rule covers a set, or why none does.
+
+use atomic_fs::{EntryKind, RelPath, escape_line_for_display, folded_name, folded_stem};
+use rusqlite::Connection;
+
+use crate::base::Base;
+use crate::error::Result;
+use crate::patch::{Operation, Patch};
+use crate::risk::kind::RiskKind;
+use crate::rules::{ApprovalRules, ApproveRule};
+use crate::store::rules as facts;
+use crate::store::rules::PendingSet;
+
+/// What is asked of the store, and of the machine.
+pub(crate) struct Facts<'c> {
+    pub(crate) connection: &'c Connection,
+    /// The permission bits of a plain new file.
+    pub(crate) new_file_mode: u32,
+}
+
+/// Why no rule approves a set.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// A person has to decide.
+    Person(String),
+    /// The limits of the rule that covers it are reached for now.
+    Full(String),
+}
+
+/// The name of the rule that covers every patch of a set.
+pub(crate) fn covering<'r>(
+    rules: &'r ApprovalRules,
+    set: &PendingSet,
+    facts: &Facts<'_>,
+) -> Result<Result<&'r str, Asks>> {
+    if let Some(reason) = kept(rules, set, facts)? {
+        return Ok(Err(Asks::Person(reason)));
+    }
+    let mut reason = None;
+    for rule in &rules.approve {
+        if !rule.sessions.are_none() && !rule.sessions.matches(set.session.label.as_bytes()) {
+            continue;
+        }
+        match set.patches.iter().find_map(|patch| Some((patch, outside(rule, patch)?))) {
+            None => return within_limits(rule, set, facts),
+            // What a rule covers but for one thing says more than one of other paths.
+            Some((patch, why)) => {
+                let is_of_paths = why == NO_PATH;
+                if !is_of_paths || reason.is_none() {
+                    reason = Some((is_of_paths, named(patch, &why)));
+                }
+            }
+        }
+    }
+    let (_, reason) = reason.unwrap_or_else(|| (true, "no rule is for this session".to_owned()));
+    Ok(Err(Asks::Person(reason)))
+}
+
+const NO_PATH: &str = "is covered by no rule";
+
+fn named(patch: &Patch, why: &str) -> String {
+    format!("{} `{}` {why}", patch.id, patch.path)
+}
+
+/// Why a set is kept for a person, whatever a rule approves.
+fn kept(rules: &ApprovalRules, set: &PendingSet, facts: &Facts<'_>) -> Result<Option<String>> {
+    if set.lacks_parts {
+        return Ok(Some("parts of the set are stale or expired".to_owned()));
+    }
+    let decided = facts::decided_by_person(facts.connection, &set.session.label)?;
+    for patch in &set.patches {
+        if let Some(why) = never(patch, facts.new_file_mode) {
+            return Ok(Some(named(patch, why)));
+        }
+        for path in names(patch) {
+            if set.contested.contains(path) {
+                return Ok(Some(named(patch, "is changed by another session too")));
+            }
+            if decided.contains(path) {
+                return Ok(Some(named(patch, "was rejected or undone before")));
+            }
+        }
+        let asks = rules.always_ask.iter().find(|rule| {
+            let is_session = || {
+                let label = set.session.label.as_bytes();
+                rule.sessions.are_none() || rule.sessions.matches(label)
+            };
+            let is_operation = rule.operations.is_empty()
+                || does(patch).iter().any(|operation| rule.operations.contains(operation));
+            is_operation && is_session() && names(patch).any(|path| rule.paths.matches(path))
+        });
+        if let Some(rule) = asks {
+            return Ok(Some(named(patch, &format!("is kept by the rule `{}`", rule.name))));
+        }
+    }
+    Ok(None)
+}
+
+/// Both names of a rename.
+fn names(patch: &Patch) -> impl Iterator<Item = &RelPath> {
+    std::iter::once(&patch.path).chain(&patch.rename_to)
+}
+
+/// What a patch does: a rename may change the content too, and so may both the mode.
+fn does(patch: &Patch) -> Vec<Operation> {
+    let mut does = vec![patch.operation];
+    if let (Some(base), Some(staged)) = (&patch.base, patch.staged) {
+        if patch.operation == Operation::Rename && base.content.digest != staged.digest {
+            does.push(Operation::Modify);
+        }
+        if patch.operation != Operation::Mode && base.content.mode != staged.mode {
+            does.push(Operation::Mode);
+        }
+    }
+    does
+}
+
+/// What no rule approves.
+fn never(patch: &Patch, new_file_mode: u32) -> Option<&'static str> {
+    let base = patch.base.as_ref().map(|base| base.content);
+    let is_link = |content: &atomic_fs::Fingerprint| content.kind() == EntryKind::Symlink;
+    if patch.diff.full_replace {
+        return Some("has no diff: it is replaced as a whole");
+    }
+    if base.iter().chain(&patch.staged).any(is_link) {
+        return Some("is a symbolic link");
+    }
+    if patch.changes_kind() {
+        return Some("becomes something else than a file");
+    }
+    let is_directory = patch.base.as_ref().map(Base::kind) == Some(EntryKind::Directory)
+        || patch.kind() == EntryKind::Directory;
+    if let Some(staged) = patch.staged.filter(|_| !is_directory) {
+        let before = base.map_or(new_file_mode & 0o666, |base| base.permissions());
+        if staged.permissions() & !before & 0o7777 != 0 {
+            return Some("gives more permissions than the file had, or than a new one gets");
+        }
+    }
+    if names(patch).any(|path| path.names_git()) {
+        return Some("belongs to a repository");
+    }
+    if names(patch).any(|path| path.components().any(is_odd)) {
+        return Some("has a name that a file system may read as another one");
+    }
+    if !patch.diff.remarks.is_empty() {
+        return Some("has a remark");
+    }
+    None
+}
+
+/// Whether a name has characters that are not seen, an end that Windows leaves out, or the form of its
+/// short names.
+fn is_odd(name: &[u8]) -> bool {
+    let is_spelled_out = match std::str::from_utf8(name) {
+        Ok(name) => escape_line_for_display(name) != name,
+        Err(_) => true,
+    };
+    let is_short = name.windows(2).any(|pair| pair[0] == b'~' && pair[1].is_ascii_digit());
+    is_spelled_out || is_short || folded_stem(name) != *folded_name(name)
+}
+
+/// Why a rule does not cover a patch.
+fn outside(rule: &ApproveRule, patch: &Patch) -> Option<String> {
+    if !names(patch).all(|path| rule.paths.matches(path.as_bytes())) {
+        return Some(NO_PATH.to_owned());
+    }
+    let has = |operation: &Operation| rule.operations.contains(operation);
+    if !does(patch).iter().all(has) {
+        return Some("does what the rule for its path does not approve".to_owned());
+    }
+    let risk = patch.diff.risks.iter().find(|risk| match risk.kind {
+        // What is done is an operation, which the rule names.
+        RiskKind::Deletion => false,
+        RiskKind::Mode => !has(&Operation::Mode),
+        kind => !(ApproveRule::COVERABLE.contains(&kind) && rule.risks.contains(&kind)),
+    });
+    risk.map(|risk| format!("has a risk that its rule does not cover: {}", risk.text()))
+}
+
+/// Whether the set and what the rule has approved lately are within its limits.
+fn within_limits<'r>(
+    rule: &'r ApproveRule,
+    set: &PendingSet,
+    facts: &Facts<'_>,
+) -> Result<Result<&'r str, Asks>> {
+    let limits = [rule.files_max, rule.lines_max, rule.bytes_max];
+    if limits.iter().all(Option::is_none) {
+        return Ok(Ok(&rule.name));
+    }
+    let used = facts::approved_lately(facts.connection, &rule.name, rule.within)?;
+    let mut wanted = [set.patches.len() as u64, 0, 0];
+    for patch in &set.patches {
+        wanted[1] += patch.diff.added + patch.diff.removed;
+        wanted[2] += patch.staged.map_or(0, |staged| staged.bytes);
+    }
+    for (((limit, used), wanted), what) in
+        limits.iter().zip(used).zip(wanted).zip(["files", "lines", "bytes"])
+    {
+        let Some(limit) = *limit else { continue };
+        let name = &rule.name;
+        if wanted > limit {
+            let reason = format!("the set has {wanted} {what}, the rule `{name}` allows {limit}");
+            return Ok(Err(Asks::Person(reason)));
+        }
+        if used.saturating_add(wanted) > limit {
+            let reason = format!("the rule `{name}` has approved {used} {what} of {limit} lately");
+            return Ok(Err(Asks::Full(reason)));
+        }
+    }
+    Ok(Ok(&rule.name))
+}
