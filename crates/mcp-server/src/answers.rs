@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use staging_core::{
-    Decision, Patch, Proposed, ReviewCommands, Session, SessionId, SetRisk, patch_line,
-    set_signature,
+    Decided, Patch, Proposed, ReviewCommands, Session, SessionId, SetRisk, decision_json,
+    patch_line, set_signature,
 };
 
 /// What a tool answers.
@@ -15,22 +15,14 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     /// The pending patches that it is about, for programs.
     pub(crate) patches: Vec<Patch>,
-    /// What was decided and what is missing, where the tool tells that.
-    pub(crate) news: Option<News>,
-}
-
-/// What happened to a session's patches.
-#[derive(Debug)]
-pub(crate) struct News {
-    /// Patches that were decided since the agent was last told.
-    pub(crate) decided: Vec<Patch>,
-    /// Stale and expired patches that nobody has settled, so that the session's set lacks them.
-    pub(crate) lapsed: Vec<Patch>,
+    /// Stale and expired patches that nobody has settled, so that the session's set lacks them;
+    /// where the tool lists them.
+    pub(crate) lapsed: Option<Vec<Patch>>,
 }
 
 impl Answer {
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), patches: Vec::new(), news: None }
+        Self { text: text.into(), patches: Vec::new(), lapsed: None }
     }
 
     /// What was staged, and how the user approves it.
@@ -47,7 +39,7 @@ impl Answer {
             let gone = names(superseded.iter());
             let gone = if gone.is_empty() { gone } else { format!(", and {gone} is withdrawn") };
             let _ = writeln!(text, "Nothing to stage: the file already has that content{gone}.");
-            return Self { text, patches, news: None };
+            return Self { text, patches, lapsed: None };
         }
         if !superseded.is_empty() {
             let _ = writeln!(text, "It replaces {}.", names(superseded.iter()));
@@ -68,7 +60,7 @@ impl Answer {
             );
         }
         text.push_str(&how_to_approve(&patches));
-        Self { text, patches, news: None }
+        Self { text, patches, lapsed: None }
     }
 
     /// The patches for programs: what the tools of Greenroom's own give beside the text.
@@ -82,9 +74,11 @@ impl Answer {
             "risks": SetRisk::of(&self.patches),
             "patches": patches,
         });
-        if let Some(News { decided, lapsed }) = &self.news {
-            object["decisions"] = decided.iter().map(decision_json).collect();
-            object["lapsed"] = lapsed.iter().map(decision_json).collect();
+        if let Some(lapsed) = &self.lapsed {
+            let lapsed = lapsed.iter().map(|patch| decision_json(&Decided::of(patch.clone())));
+            object["lapsed"] = lapsed.collect();
+            // They are added to every answer.
+            object["decisions"] = json!([]);
         }
         object
     }
@@ -108,15 +102,6 @@ pub(crate) fn risks(patches: &[Patch]) -> String {
 /// A patch in one line.
 pub(crate) fn line(patch: &Patch) -> String {
     patch_line(patch, None)
-}
-
-fn decision_json(patch: &Patch) -> Value {
-    json!({
-        "id": patch.id.to_string(),
-        "path": patch.path.to_string(),
-        "decision": Decision::of(patch),
-        "reason": patch.reason_text,
-    })
 }
 
 /// A patch for programs.

@@ -1,10 +1,10 @@
 //! The tools that are offered, with their schemas.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rmcp::model::Tool;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Names, descriptions, schemas and annotations. The first fourteen have the names and schemas
 /// of the reference filesystem server, so that agents that know it know these.
@@ -17,13 +17,16 @@ const COMMAND_TOOL: &str = include_str!("command_tool.json");
 /// The name of the tool that runs commands.
 pub(crate) const RUN_COMMAND: &str = "run_command";
 
+/// The decisions that any answer may have.
+const DECISIONS: &str = include_str!("decisions_schema.json");
+
 /// Every tool, in the order in which they are listed.
 pub(crate) fn tools() -> &'static [Tool] {
     static CATALOGUE: OnceLock<Vec<Tool>> = OnceLock::new();
     CATALOGUE.get_or_init(|| {
         let values: Vec<Value> = serde_json::from_str(TOOLS).expect("the file is JSON, as tested");
         let read = |value| serde_json::from_value(value).expect("each is a tool, as tested");
-        values.into_iter().map(read).collect()
+        values.into_iter().map(read).map(reporting_decisions).collect()
     })
 }
 
@@ -35,13 +38,31 @@ pub(crate) fn find(name: &str) -> Option<&'static Tool> {
 /// The tool that asks the client's user; offered only where the user turned it on.
 pub(crate) fn asking_tool() -> &'static Tool {
     static TOOL: OnceLock<Tool> = OnceLock::new();
-    TOOL.get_or_init(|| serde_json::from_str(ASKING_TOOL).expect("the file is a tool, as tested"))
+    TOOL.get_or_init(|| {
+        let tool = serde_json::from_str(ASKING_TOOL).expect("the file is a tool, as tested");
+        reporting_decisions(tool)
+    })
+}
+
+/// The tool with the decisions that its answers may have in the schema of its output.
+fn reporting_decisions(mut tool: Tool) -> Tool {
+    let Some(output) = tool.output_schema.as_mut().map(Arc::make_mut) else { return tool };
+    let decisions: Value = serde_json::from_str(DECISIONS).expect("the file is JSON, as tested");
+    let properties = output.entry("properties").or_insert_with(|| json!({}));
+    if let Some(lapsed) = properties.get_mut("lapsed") {
+        lapsed["items"] = decisions["items"].clone();
+    }
+    properties["decisions"] = decisions;
+    tool
 }
 
 /// The tool that runs commands; offered only where the user turned it on.
 pub(crate) fn command_tool() -> &'static Tool {
     static TOOL: OnceLock<Tool> = OnceLock::new();
-    TOOL.get_or_init(|| serde_json::from_str(COMMAND_TOOL).expect("the file is a tool, as tested"))
+    TOOL.get_or_init(|| {
+        let tool = serde_json::from_str(COMMAND_TOOL).expect("the file is a tool, as tested");
+        reporting_decisions(tool)
+    })
 }
 
 #[cfg(test)]

@@ -27,11 +27,13 @@ mod command_host;
 mod context;
 mod error;
 mod failure;
+mod in_flight;
 mod listing;
 mod paths;
 mod patterns;
 mod question;
 mod reading;
+mod reports;
 mod review;
 mod server;
 mod sessions;
@@ -46,6 +48,7 @@ use std::time::Duration;
 use orchestrator_adapter::{Staging, StagingOptions};
 use rmcp::service::{QuitReason, ServerInitializeError, ServiceExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Mutex, RwLock};
 
 pub use command_host::{CommandEnded, CommandExit, CommandHost, CommandMessage, CommandRequest};
 pub use error::ServeError;
@@ -53,8 +56,11 @@ pub use sessions::SessionName;
 
 use approval::Approvals;
 use command::Commands;
+use in_flight::InFlight;
 use paths::Allowed;
+use reports::Reports;
 use server::Server;
+use sessions::Sessions;
 use transport::LineTransport;
 
 /// What the user's own configuration allows beside the tools that read and stage.
@@ -105,12 +111,23 @@ where
     let staging = Staging::open(options).await?;
     let begun = Arc::new(AtomicBool::new(false));
     let (ending, ended) = tokio::sync::watch::channel(false);
-    let transport = LineTransport::new(input, output, Arc::clone(&begun), ending);
+    let in_flight = InFlight::default();
+    let reports = Arc::new(Reports::new(staging.layer().clone(), Arc::clone(&in_flight)));
+    let (reported, seen) = (Arc::clone(&reports), Arc::clone(&begun));
+    let transport = LineTransport::new(input, output, in_flight, reported, seen, ending);
     let Offered { elicitation_wait, commands } = offered;
     let commands = commands.map(|host| Commands::new(host, ended.clone()));
     let approvals = elicitation_wait.map(|wait| Approvals::new(wait, ended)).transpose()?;
-    let allowed = Allowed::workspace(root);
-    let server = Server::new(staging.clone(), session, allowed, begun, approvals, commands);
+    let server = Server {
+        sessions: Mutex::new(Sessions::new(staging.clone(), session.clone())),
+        staging: staging.clone(),
+        allowed: RwLock::new(Allowed::workspace(root)),
+        begun,
+        approvals,
+        commands,
+        name: session,
+        reports,
+    };
     let served = match server.serve(transport).await {
         Ok(service) => match service.waiting().await {
             Ok(QuitReason::JoinError(error)) | Err(error) => Err(error.to_string()),

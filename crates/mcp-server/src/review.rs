@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use orchestrator_adapter::DiscardPatch;
 use staging_core::{
-    Decision, DiffOptions, DiffStagingLayer, Patch, PatchId, Selection, Selector, Session,
-    StagingError,
+    Decided, DiffOptions, DiffStagingLayer, Patch, PatchId, Selection, Selector, Session,
+    StagingError, decision_lines,
 };
 
-use crate::answers::{Answer, News, how_to_approve, line, risks};
+use crate::answers::{Answer, how_to_approve, line, risks};
 use crate::arguments::{Diff, Discard, Nothing};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -18,18 +18,16 @@ use crate::reading::{Bounded, READ_BYTES_MAX};
 /// How many ids one call may name.
 const IDS_MAX: usize = 10_000;
 
-/// `pending`. The decisions in its answer count as reported from then on.
+/// `pending`. Decisions that the agent has not received are added to the answer, as to every other.
 pub(crate) fn pending(context: &Context, _: &Nothing) -> Result<Answer, Failure> {
     let session = &context.session;
     let Selection { patches, lapsed, .. } =
         context.layer.select(&[Selector::Session(session.id)])?;
-    let decided = context.layer.unreported_decisions(&session.label)?;
-    let mut text: String = decided.iter().map(|patch| Decision::sentence(patch) + "\n").collect();
-    let ids: Vec<PatchId> = decided.iter().map(|patch| patch.id).collect();
-    let reported: HashSet<PatchId> = ids.iter().copied().collect();
-    let known = |patch: &&Patch| !reported.contains(&patch.id);
-    for patch in lapsed.iter().filter(known) {
-        text.push_str(&format!("still missing: {}\n", Decision::sentence(patch)));
+    let unreported = context.layer.unreported_decisions(&session.label)?;
+    let unreported: HashSet<PatchId> = unreported.iter().map(|patch| patch.id).collect();
+    let mut text = String::new();
+    for patch in lapsed.iter().filter(|patch| !unreported.contains(&patch.id)) {
+        text.push_str(&format!("still missing: {}", sentence(patch)));
     }
     if !text.is_empty() {
         text.push('\n');
@@ -44,8 +42,12 @@ pub(crate) fn pending(context: &Context, _: &Nothing) -> Result<Answer, Failure>
         }
         text.push_str(&how_to_approve(&patches));
     }
-    context.layer.set_reported(&ids)?;
-    Ok(Answer { text, patches, news: Some(News { decided, lapsed }) })
+    Ok(Answer { text, patches, lapsed: Some(lapsed) })
+}
+
+/// What a patch's state says, as a line.
+fn sentence(patch: &Patch) -> String {
+    decision_lines(&[Decided::of(patch.clone())])
 }
 
 /// `diff`
@@ -64,12 +66,12 @@ pub(crate) fn diff(context: &Context, arguments: &Diff) -> Result<Answer, Failur
     )?;
     let mut text = risks + &String::from_utf8_lossy(&out.bytes);
     for patch in &selection.stale {
-        text.push_str(&format!("{}\n", Decision::sentence(patch)));
+        text.push_str(&sentence(patch));
     }
     if selection.patches.is_empty() {
         text.push_str("Nothing is pending in this session.");
     }
-    Ok(Answer { text, patches: selection.patches, news: None })
+    Ok(Answer { text, patches: selection.patches, lapsed: None })
 }
 
 /// `discard`: the message to send.

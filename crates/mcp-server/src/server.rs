@@ -22,6 +22,7 @@ use crate::catalogue;
 use crate::command::Commands;
 use crate::failure::Failure;
 use crate::paths::{Allowed, shown};
+use crate::reports::Reports;
 use crate::sessions::{SessionGuard, SessionName, Sessions};
 
 /// How long a client may take to say what its roots are.
@@ -30,8 +31,8 @@ const ROOTS_WAIT: Duration = Duration::from_secs(5);
 const INSTRUCTIONS: &str = "Greenroom stages file changes: every write waits outside the \
     workspace until the user approves it. Reading tools show your own pending changes; programs \
     that you run in a shell do not see them. Tell the user which patches are pending; the user \
-    approves them with `greenroom apply` in a terminal. No tool approves. `pending` reports the \
-    decisions.";
+    approves them with `greenroom apply` in a terminal. No tool approves. Every answer reports the \
+    user's decisions since the last one, with the reasons, as `decisions`.";
 
 /// What more there is to know where commands are run.
 const COMMANDS: &str = "`run_command` runs programs that do see them, and stages what they write: use \
@@ -44,32 +45,22 @@ const NO_COMMANDS: &str = "commands are not run here: the user allows them with 
 
 /// Serves one client.
 pub(crate) struct Server {
-    staging: Staging,
+    pub(crate) staging: Staging,
     /// One call has it at a time, in the order in which they came, so that a call sees what the
     /// ones before it staged.
-    sessions: Mutex<Sessions>,
+    pub(crate) sessions: Mutex<Sessions>,
     /// Held for writing while the client is asked for its roots, so that no call overtakes them.
-    allowed: RwLock<Allowed>,
-    begun: Arc<AtomicBool>,
+    pub(crate) allowed: RwLock<Allowed>,
+    pub(crate) begun: Arc<AtomicBool>,
     /// There when the user wants to be asked through the client.
-    approvals: Option<Approvals>,
+    pub(crate) approvals: Option<Approvals>,
     /// There when the user lets agents run commands.
-    commands: Option<Commands>,
+    pub(crate) commands: Option<Commands>,
+    pub(crate) name: SessionName,
+    pub(crate) reports: Arc<Reports>,
 }
 
 impl Server {
-    pub(crate) fn new(
-        staging: Staging,
-        name: SessionName,
-        allowed: Allowed,
-        begun: Arc<AtomicBool>,
-        approvals: Option<Approvals>,
-        commands: Option<Commands>,
-    ) -> Self {
-        let sessions = Mutex::new(Sessions::new(staging.clone(), name));
-        Self { staging, sessions, allowed: RwLock::new(allowed), begun, approvals, commands }
-    }
-
     fn begin(&self) {
         self.begun.store(true, Ordering::Release);
     }
@@ -253,7 +244,13 @@ impl ServerHandler for Server {
             }
             _ => self.call(&tool.name, request, &context).await.map(CallToolResponse::from),
         };
-        Ok(answered.unwrap_or_else(|failure| refusal(failure).into()))
+        let mut answer = answered.unwrap_or_else(|failure| refusal(failure).into());
+        if let CallToolResponse::Complete(result) = &mut answer
+            && let Ok(label) = claimed(&context).and_then(|claimed| self.name.label(claimed))
+        {
+            self.reports.add(&context.id, label, &tool.name, result).await;
+        }
+        Ok(answer)
     }
 
     async fn on_custom_request(

@@ -25,7 +25,7 @@ pub enum SessionName {
 
 impl SessionName {
     /// The label for a call.
-    fn label(&self, claimed: Option<&str>) -> Result<String, Failure> {
+    pub(crate) fn label(&self, claimed: Option<&str>) -> Result<String, Failure> {
         match (self, claimed) {
             (Self::Fixed(label), _) | (Self::PerCall { otherwise: label }, None) => {
                 Ok(label.clone())

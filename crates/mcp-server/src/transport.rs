@@ -5,30 +5,25 @@
 //! with JSON-RPC errors (JSON-RPC 2.0, section 5.1), reads on, and lets every request that it
 //! took be answered before it says that the input has ended.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rmcp::RoleServer;
-use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
-};
+use rmcp::model::{ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde_json::{Value, json};
 use staging_core::escape_json_line;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::{Mutex, watch};
 
+use crate::in_flight::{InFlight, Unanswered};
+use crate::reports::Reports;
 use crate::top_level_id::{TopLevelId, can_be_id};
 
 /// The longest line that is read.
 pub(crate) const LINE_BYTES_MAX: usize = 64 << 20;
-/// How many requests may wait for their answer before the next line is read.
-const IN_FLIGHT_MAX: usize = 64;
-/// How long their lines may be together before the next one is read.
-const IN_FLIGHT_BYTES_MAX: usize = LINE_BYTES_MAX;
 
 /// How many requests of one batch are refused under their own ids.
 const BATCH_IDS_MAX: usize = 1000;
@@ -44,31 +39,13 @@ pub(crate) struct LineTransport<R, W> {
     skipping: Option<TopLevelId>,
     line_bytes_max: usize,
     output: Arc<Mutex<W>>,
-    in_flight: Arc<watch::Sender<Unanswered>>,
+    in_flight: InFlight,
+    reports: Arc<Reports>,
     /// Whether the handler has been reached. What needs no answer and comes before that
     /// is left out: the SDK would take it for the end of a client that cannot be served.
     begun: Arc<AtomicBool>,
-    /// Told that no answer of the client comes any more.
+    /// Receives that no answer of the client comes any more.
     ending: watch::Sender<bool>,
-}
-
-/// What was taken and not answered yet.
-#[derive(Default)]
-struct Unanswered {
-    /// With the lengths of their lines.
-    requests: HashMap<RequestId, usize>,
-    /// Errors of this transport's own that are being written.
-    errors: usize,
-}
-
-impl Unanswered {
-    fn count(&self) -> usize {
-        self.requests.len() + self.errors
-    }
-
-    fn has_room(&self) -> bool {
-        self.count() < IN_FLIGHT_MAX && self.requests.values().sum::<usize>() < IN_FLIGHT_BYTES_MAX
-    }
 }
 
 /// The result of reading a line.
@@ -86,6 +63,8 @@ where
     pub(crate) fn new(
         input: R,
         output: W,
+        in_flight: InFlight,
+        reports: Arc<Reports>,
         begun: Arc<AtomicBool>,
         ending: watch::Sender<bool>,
     ) -> Self {
@@ -95,7 +74,8 @@ where
             skipping: None,
             line_bytes_max: LINE_BYTES_MAX,
             output: Arc::new(Mutex::new(output)),
-            in_flight: Arc::default(),
+            in_flight,
+            reports,
             begun,
             ending,
         }
@@ -234,6 +214,7 @@ where
                     self.in_flight.send_modify(|unanswered| {
                         unanswered.requests.remove(id);
                     });
+                    self.reports.give_back(id);
                 }
             }
             _ => {}
@@ -265,6 +246,7 @@ where
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let (output, in_flight) = (Arc::clone(&self.output), Arc::clone(&self.in_flight));
+        let reports = Arc::clone(&self.reports);
         async move {
             let answered = match &message {
                 JsonRpcMessage::Response(response) => Some(response.id.clone()),
@@ -281,6 +263,7 @@ where
                 Err(error) => Err(io::Error::other(error)),
             };
             if let Some(id) = answered {
+                reports.sent(&id, written.is_ok()).await;
                 in_flight.send_modify(|unanswered| {
                     unanswered.requests.remove(&id);
                 });

@@ -67,6 +67,7 @@ mod boot;
 mod captures;
 mod contents;
 mod decide;
+mod decision;
 mod diffing;
 mod disk_owner;
 mod error;
@@ -110,6 +111,7 @@ pub use base::{Base, BaseJson, BaseStat, ContentJson};
 pub use captures::CaptureDir;
 pub use decide::by_rules::{RuleOutcome, RuleRunner};
 pub use decide::client_approved::{check_client_approval, check_diffs};
+pub use decision::{Decided, Decision};
 pub use diffing::{ChildLimits, Confinement, PluginHost, Policy};
 pub use disk_owner::DiskOwner;
 pub use error::{ErrorKind, Result, StagingError, with_causes};
@@ -126,7 +128,8 @@ pub use options::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
 pub use present::{
-    AGENT_NAME_BYTES_MAX, ReviewCommands, agent_label, below_root, patch_line, placement_remarks,
+    AGENT_NAME_BYTES_MAX, ReviewCommands, agent_label, below_root, decision_json, decision_lines,
+    patch_line, placement_remarks, report_lines,
 };
 pub use quarantine::Quarantine;
 pub use report::{
@@ -141,7 +144,7 @@ pub use risk::kind::{Risk, RiskKind};
 pub use risk::set::{RiskyPath, SetRisk};
 pub use rules::{ApprovalRules, ApproveRule, AskGlobs, AskRule, GlobMistake, PathGlobs};
 pub use session::{Session, SessionState};
-pub use sessions::decisions::Decision;
+pub use sessions::decisions::{AnswerId, DecisionReport};
 pub use sessions::lifecycle::ClosedSession;
 pub use sessions::view::{FileStatus, Listed, SessionView};
 pub use signature::Signature;

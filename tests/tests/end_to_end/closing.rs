@@ -85,9 +85,10 @@ fn the_agent_receives_what_closing_its_session_rejected() {
     let mut client = Client::greeted(&stage, &["--session", "mine"], json!({}));
     client.ok("write_file", json!({"path": "a.txt", "content": "a"}));
     stage.run(["session", "close", "mine", "--yes", "--reason", "use tabs"]).expect(0);
-    client.refused("pending", json!({}));
-    let pending = client.ok("pending", json!({}));
-    assert!(pending.contains("p1 a.txt is discarded (rejected): use tabs"), "{pending}");
+    let called = client.call("pending", json!({}));
+    assert!(called.is_error, "its session is closed: {}", called.text);
+    let told = called.result["content"][1]["text"].as_str().expect("a text").to_owned();
+    assert!(told.contains("p1 a.txt is discarded (rejected): use tabs"), "{told}");
 }
 
 #[test]

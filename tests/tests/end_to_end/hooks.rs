@@ -80,6 +80,9 @@ fn writes_of_claude_code_wait_and_are_read_back() {
         (stage.read("dir/new.txt"), stage.read("made.txt")),
         (b"new\n".into(), b"made\n".into())
     );
+    let told = hook(&stage, "claude-code", &read(&stage, "a.txt")).expect(0).stdout;
+    let told = String::from_utf8(told).expect("text");
+    assert!(told.contains("additionalContext") && told.contains("are applied"), "{told}");
     passed(hook(&stage, "claude-code", &read(&stage, "a.txt")));
 }
 
@@ -167,7 +170,7 @@ fn the_next_write_is_answered_with_what_was_decided_and_once() {
     assert!(told.contains("\np3 b.txt was undone"), "{told}");
     assert!(!told.contains("p1 a.txt"), "its own doing is no news: {told}");
     let told = reason(hook(&stage, "claude-code", &write(&stage, "a.txt", "third\n")));
-    assert!(!told.contains("Decided"), "{told}");
+    assert!(!told.contains("Decisions"), "{told}");
 }
 
 #[test]

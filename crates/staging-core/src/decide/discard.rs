@@ -1,12 +1,13 @@
 //! Discarding a patch with its event.
 
+use crate::decision::Decision;
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::PatchId;
 use crate::patch::{DiscardReason, Patch};
-use crate::store::patches;
 use crate::store::patches::Needs;
 use crate::store::write::Write;
+use crate::store::{decisions, patches};
 
 /// Discards a patch with its event; `None` when it was decided, or is held by an
 /// apply.
@@ -50,6 +51,7 @@ pub(crate) fn dismiss(
     if !patches::settle(write, patch.id, text)? {
         return Ok(None);
     }
+    decisions::note(write, patch.id, Decision::Dismissed, None)?;
     write.log(Event::PatchDismissed {
         patch: patch.id,
         session: patch.session,

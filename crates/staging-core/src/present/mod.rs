@@ -1,11 +1,13 @@
 //! What the command, hooks and the MCP server show of patches in the same words.
 
 mod commands;
+mod decisions;
 mod labels;
 mod paths;
 mod placements;
 
 pub use self::commands::ReviewCommands;
+pub use self::decisions::{decision_json, decision_lines, report_lines};
 pub use self::labels::{AGENT_NAME_BYTES_MAX, agent_label};
 pub use self::paths::below_root;
 pub use self::placements::placement_remarks;

@@ -1,70 +1,47 @@
-//! Decisions about an agent's patches that its agent has not received yet.
+//! Decisions about an agent's patches, and whether the agent has received them.
+//!
+//! An agent receives the last decision about a patch. Whoever writes an answer claims its decisions in
+//! the store with [`take_decisions`](DiffStagingLayer::take_decisions), and records what became of the
+//! answer.
 
-use serde::Serialize;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::decision::Decided;
 use crate::error::Result;
 use crate::ids::PatchId;
 use crate::layer::DiffStagingLayer;
-use crate::patch::{DiscardReason, Patch, PatchState};
-use crate::store::patches;
+use crate::owner::Owner;
+use crate::patch::Patch;
+use crate::store::{decisions, last_decision, patches};
 
-/// The decision about a patch, for its agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Decision {
-    /// It was applied.
-    Applied,
-    /// A person rejected it.
-    Rejected,
-    /// Its file changed: the agent has to read it again.
-    Stale,
-    /// Its session expired.
-    Expired,
-    /// It was applied and undone; it is pending again, or can be redone.
-    Undone,
-    /// Its agent replaced it.
-    Superseded,
+/// How many decisions one answer has.
+const REPORTED_MAX: usize = 50;
+
+/// Decisions that an answer is about to report to an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionReport {
+    /// The decisions, by the ids of the patches.
+    pub decided: Vec<Decided>,
+    /// How many are left to the next answers.
+    pub left: usize,
+    /// What the store has the answer under.
+    pub answer: AnswerId,
 }
 
-impl Decision {
-    /// The decision about a patch; a pending patch counts as undone.
-    pub fn of(patch: &Patch) -> Self {
-        match (patch.state, patch.reason) {
-            (PatchState::Applied, _) => Self::Applied,
-            (PatchState::Pending, _) | (_, Some(DiscardReason::Undone)) => Self::Undone,
-            (PatchState::Discarded, Some(DiscardReason::Stale)) => Self::Stale,
-            (PatchState::Discarded, Some(DiscardReason::SessionExpired)) => Self::Expired,
-            (PatchState::Discarded, Some(DiscardReason::Superseded)) => Self::Superseded,
-            (PatchState::Discarded, Some(DiscardReason::Rejected) | None) => Self::Rejected,
-        }
-    }
+/// Names an answer with decisions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AnswerId(String);
 
-    /// The sentence for the agent, with the reviewer's reason and the next step.
-    pub fn sentence(patch: &Patch) -> String {
-        let (id, path) = (patch.id, &patch.path);
-        let why = patch.reason_text.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
-        match Self::of(patch) {
-            Self::Applied => format!("{id} {path} is applied"),
-            Self::Rejected => format!("{id} {path} is discarded (rejected){why}"),
-            Self::Stale => format!(
-                "{id} {path} is discarded (stale){why}; read the file again before another proposal"
-            ),
-            Self::Expired => format!(
-                "{id} {path} is discarded (its session expired){why}; propose it again if it is \
-                 still needed"
-            ),
-            Self::Undone if patch.state == PatchState::Pending => format!(
-                "{id} {path} was undone: the file is as it was before, and the patch is pending again"
-            ),
-            Self::Undone => format!("{id} {path} was undone: the file is as it was before"),
-            Self::Superseded => format!("{id} {path} was replaced"),
-        }
+impl AnswerId {
+    /// Unique among the answers of all processes.
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(format!("{}/{}", Owner::this().name(), NEXT.fetch_add(1, Ordering::Relaxed)))
     }
 }
 
 impl DiffStagingLayer {
-    /// The patches of sessions of this label whose decision their agent has not received yet,
+    /// The patches of sessions of this label whose decision no answer has told or is report,
     /// whichever process made it: applied, discarded, or pending again after an undo. Patches that
     /// the agent replaced itself are left out.
     ///
@@ -74,16 +51,58 @@ impl DiffStagingLayer {
         self.0.store.peek(|connection| patches::unreported(connection, label))
     }
 
-    /// Records that the agent of these patches has received the decisions.
+    /// Takes what the agent of sessions of this label has not received, for an answer that is about
+    /// to report it; `None` where that is nothing. No other answer reports it, until
+    /// [`set_undelivered`](Self::set_undelivered) gives it back or this process has died. Call
+    /// [`set_delivered`](Self::set_delivered) once the answer is written.
+    ///
+    /// A process that dies before that call leaves its decisions to the next answer: an agent may
+    /// receive a decision twice, and receives it at least once.
     ///
     /// # Errors
-    /// When the store cannot be written to; the agent receives the decisions again then.
+    /// When the store cannot be read or written to.
+    pub fn take_decisions(&self, label: &str) -> Result<Option<DecisionReport>> {
+        if !self.0.store.peek(|connection| decisions::any(connection, label))? {
+            return Ok(None);
+        }
+        let answer = AnswerId::new();
+        let (decided, left) = self.0.store.write(|write| {
+            let (ids, left) = decisions::claim(write, label, &answer.0, REPORTED_MAX)?;
+            let mut decided = Vec::with_capacity(ids.len());
+            for id in ids {
+                decided.extend(last_decision::of(write, id)?.and_then(|(_, decided)| decided));
+            }
+            Ok((decided, left))
+        })?;
+        Ok((!decided.is_empty()).then_some(DecisionReport { decided, left, answer }))
+    }
+
+    /// Records that an answer with decisions was written to its agent.
+    ///
+    /// # Errors
+    /// When the store cannot be written to; the agent may receive it again then.
+    pub fn set_delivered(&self, answer: &AnswerId) -> Result<()> {
+        self.0.store.write(|write| decisions::delivered(write, &answer.0))
+    }
+
+    /// Gives back the decisions of an answer, because it was not written.
+    ///
+    /// # Errors
+    /// When the store cannot be written to; they are reported once this process has ended.
+    pub fn set_undelivered(&self, answer: &AnswerId) -> Result<()> {
+        self.0.store.write(|write| decisions::undelivered(write, &answer.0))
+    }
+
+    /// Records that the agent of these patches knows the decisions, because they are its own.
+    ///
+    /// # Errors
+    /// When the store cannot be written to; the agent receives them then.
     pub fn set_reported(&self, reported: &[PatchId]) -> Result<()> {
         if reported.is_empty() {
             return Ok(());
         }
         self.0.store.write(|write| {
-            reported.iter().try_for_each(|patch| patches::set_reported(write, *patch))
+            reported.iter().try_for_each(|patch| decisions::set_reported(write, *patch))
         })
     }
 }

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use crate::attempt::{Attempt, CommitError};
 use crate::decide::discard::discard_one;
+use crate::decision::Decision;
 use crate::error::{Result, StagingError};
 use crate::event::Event;
 use crate::ids::{PatchId, SessionId};
@@ -26,7 +27,7 @@ use crate::stage::view::View;
 use crate::store::contents::{Entry, Location, Referred};
 use crate::store::patches::{Inserted, Needs};
 use crate::store::write::Write;
-use crate::store::{contents, meta, patches, sessions};
+use crate::store::{contents, decisions, meta, patches, sessions};
 
 /// Proposals extend a session's expiry at most this often, so that the index of expiries is not
 /// written for each of them.
@@ -117,6 +118,10 @@ impl Inner {
                 session: patch.session,
                 path: patch.path,
             })?;
+        }
+        for (old, path) in &view.refreshed {
+            let by = step_at(steps, path).and_then(Step::now).map(|now| now.id);
+            decisions::note(write, *old, Decision::Refreshed, by)?;
         }
         self.check_limits(write, session.id)?;
         self.touch(write, &session, PROPOSAL_TOUCH_MS)?;

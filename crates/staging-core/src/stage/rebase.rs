@@ -132,6 +132,7 @@ impl View<'_> {
             let reason = format!("{} is pending on the same file", other.id);
             return Err(StagingError::NotRefreshable { patch: patch.id, reason });
         }
+        self.refreshed.push((patch.id, patch.path.clone()));
         self.reapply(patch)
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct View<'a> {
     pub(crate) has_raced: Cell<bool>,
     /// Planned paths of changes that were made from something unknown: their patches are stale at once.
     pub(crate) unproven: BTreeSet<RelPath>,
+    /// Discarded patches that are planned again for a reviewer.
+    pub(crate) refreshed: Vec<(PatchId, RelPath)>,
     /// Whether a symbolic link was planned.
     pub(crate) plans_link: bool,
     /// Whether a pending patch in the store brings one, once that was asked for.
@@ -159,6 +161,7 @@ impl<'a> View<'a> {
             put_bytes: 0,
             has_raced: Cell::new(false),
             unproven: BTreeSet::new(),
+            refreshed: Vec::new(),
             plans_link: false,
             has_links: Cell::new(None),
         }

@@ -362,7 +362,8 @@ pub(crate) fn decide(
     change(write, statement, (apply, outcome, reason, write.now))?;
     let patches = match outcome {
         ApplyOutcome::Committed => {
-            "UPDATE patches SET state = 'applied', unreported = 1, updated_ms = ?2
+            "UPDATE patches SET state = 'applied', updated_ms = ?2, unreported = 1, claimed_by = NULL,
+             decision = CASE WHEN decision = 'undone' THEN 'redone' ELSE 'applied' END
              WHERE apply = ?1 AND state = 'pending'
              AND id IN (SELECT patch FROM apply_patches WHERE apply = ?1)"
         }

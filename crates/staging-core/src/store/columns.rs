@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::approval::ApprovalMeans;
+use crate::decision::Decision;
 use crate::error::{Result, StagingError};
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiscardReason, Operation, PatchState};
@@ -135,4 +136,12 @@ macro_rules! word_column {
     )+ };
 }
 
-word_column!(Operation, PatchState, DiscardReason, SessionState, ApplyOutcome, ApprovalMeans);
+word_column!(
+    Operation,
+    PatchState,
+    DiscardReason,
+    SessionState,
+    ApplyOutcome,
+    ApprovalMeans,
+    Decision
+);

@@ -4,6 +4,7 @@ use atomic_fs::{Digest, Fingerprint, RelPath};
 use rusqlite::{Connection, Row, params};
 
 use crate::base::{Base, BaseStat};
+use crate::decision::Decision;
 use crate::error::{Result, StagingError};
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiffSummary, DiscardReason, Patch, PatchState};
@@ -13,8 +14,8 @@ use crate::signing::patch_signature;
 use crate::store::columns::{
     change, exists, from_json, from_sql, limited, row, rows, sql, to_json,
 };
-use crate::store::contents;
 use crate::store::write::Write;
+use crate::store::{contents, decisions};
 use crate::time::Age;
 
 /// A statement that selects whole patches, as [`patch`] reads them.
@@ -400,7 +401,7 @@ pub(crate) fn lapsed_at(
 /// still lapsed.
 pub(crate) fn settle(write: &Write<'_>, id: PatchId, text: Option<&str>) -> Result<bool> {
     let statement = "UPDATE patches SET lapsed = 0, reason_text = coalesce(?2, reason_text),
-         unreported = max(unreported, ?2 IS NOT NULL), updated_ms = ?3 WHERE id = ?1 AND lapsed = 1";
+         updated_ms = ?3 WHERE id = ?1 AND lapsed = 1";
     Ok(change(write, statement, (id, text, write.now))? == 1)
 }
 
@@ -417,16 +418,17 @@ pub(crate) fn join_batches(connection: &Connection, from: PatchId, to: PatchId) 
 /// Makes a patch pending again that an undo reverted or discarded.
 pub(crate) fn reopen(write: &Write<'_>, id: PatchId) -> Result<()> {
     let statement = "UPDATE patches SET state = 'pending', reason = NULL, reason_text = NULL,
-         apply = NULL, lapsed = 0, unreported = 1, updated_ms = ?2
-         WHERE id = ?1 AND state <> 'pending'";
-    change(write, statement, (id, write.now)).map(drop)
+         apply = NULL, lapsed = 0, updated_ms = ?2 WHERE id = ?1 AND state <> 'pending'";
+    change(write, statement, (id, write.now))?;
+    decisions::note(write, id, Decision::Undone, None)
 }
 
 /// Discards an applied patch that an undo reverted and that cannot be pending again.
 pub(crate) fn discard_undone(write: &Write<'_>, id: PatchId) -> Result<()> {
-    let statement = "UPDATE patches SET state = 'discarded', reason = 'undone', unreported = 1,
-         updated_ms = ?2 WHERE id = ?1 AND state = 'applied'";
-    change(write, statement, (id, write.now)).map(drop)
+    let statement = "UPDATE patches SET state = 'discarded', reason = 'undone', updated_ms = ?2
+         WHERE id = ?1 AND state = 'applied'";
+    change(write, statement, (id, write.now))?;
+    decisions::note(write, id, Decision::Undone, None)
 }
 
 /// Whether an apply of this patch was undone, at least in part with this patch.
@@ -437,17 +439,12 @@ pub(crate) fn was_undone(connection: &Connection, id: PatchId) -> Result<bool> {
     exists(connection, statement, [id])
 }
 
-/// Decided patches of sessions of this label whose decision their agent has not received yet.
+/// Decided patches of sessions of this label whose decision no answer reports yet.
 pub(crate) fn unreported(connection: &Connection, label: &str) -> Result<Vec<Patch>> {
     let statement = select!(
-        "unreported = 1 AND session IN (SELECT id FROM sessions WHERE label = ?1) ORDER BY id"
+        "unreported = 1 AND claimed_by IS NULL AND session IN (SELECT id FROM sessions WHERE label = ?1) ORDER BY id"
     );
     rows(connection, statement, [label], patch)
-}
-
-/// Records that the agent has received the decision.
-pub(crate) fn set_reported(connection: &Connection, id: PatchId) -> Result<()> {
-    change(connection, "UPDATE patches SET unreported = 0 WHERE id = ?1", [id]).map(drop)
 }
 
 /// What happens to a discarded patch's references to contents.
@@ -469,13 +466,16 @@ pub(crate) fn discard(
 ) -> Result<bool> {
     let keep = matches!(needs, Needs::Stay);
     let statement = "UPDATE patches SET state = 'discarded', reason = ?2, reason_text = ?3,
-         updated_ms = ?4, kept = ?5, lapsed = ?6, unreported = ?7, decided_age_ms = ?8,
+         updated_ms = ?4, kept = ?5, lapsed = ?6, decided_age_ms = ?7,
          lapsed_after = CASE WHEN ?6 THEN (SELECT max(id) FROM patches) END
          WHERE id = ?1 AND state = 'pending' AND apply IS NULL
          RETURNING base_digest, staged_digest";
-    let (lapses, reported) = (reason.lapses(), reason.is_to_be_reported());
-    let values = (id, reason, text, write.now, keep, lapses, reported, write.age);
+    let values = (id, reason, text, write.now, keep, reason.lapses(), write.age);
     let Some(mut digests) = row(write, statement, values, digests)? else { return Ok(false) };
+    // What an agent replaces itself does not hide an earlier decision that it has not received.
+    if reason.is_to_be_reported() {
+        decisions::note(write, id, Decision::by(reason), None)?;
+    }
     if let Needs::End { taken_over } = needs {
         for taken in taken_over {
             let held = digests.iter_mut().find(|held| held.as_ref() == Some(taken.as_bytes()));

@@ -7,6 +7,7 @@ mod world;
 mod apply;
 mod chains;
 mod clock;
+mod decisions;
 #[cfg(unix)]
 mod import;
 mod interleaved;

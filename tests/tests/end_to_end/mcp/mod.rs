@@ -10,6 +10,7 @@ mod commands;
 mod commands_confined;
 #[cfg(target_os = "linux")]
 mod commands_ending;
+mod decisions;
 mod eras;
 mod hostile;
 mod reading;

@@ -95,6 +95,7 @@ fn an_agent_learns_when_its_session_has_ended() {
     let mut client = Client::greeted(&stage, &["--session", "mine"], json!({}));
     client.ok("write_file", json!({"path": "a.txt", "content": "a"}));
     stage.run(["session", "close", "mine", "--yes"]).expect(0);
+    let mut told = 0;
     for tool in ["write_file", "read_text_file"] {
         if tool == "read_text_file" {
             stage.run(["session", "close", "mine", "--yes"]).expect(0);
@@ -103,11 +104,13 @@ fn an_agent_learns_when_its_session_has_ended() {
         if tool == "write_file" {
             arguments["content"] = json!("b");
         }
-        let text = client.refused(tool, arguments);
-        assert!(text.contains("is closed") && text.contains("is open now"), "{text}");
+        let called = client.call(tool, arguments);
+        let text = &called.text;
+        assert!(called.is_error && text.contains("is closed"), "{text}");
+        assert!(text.contains("is open now"), "{text}");
+        told += called.result.to_string().matches("p1 a.txt is discarded (rejected)").count();
     }
-    let pending = client.ok("pending", json!({}));
-    assert!(pending.starts_with("p1 a.txt is discarded (rejected)"), "{pending}");
+    assert_eq!(told, 2, "the first answer told it, in words and as data");
     client.ok("write_file", json!({"path": "b.txt", "content": "b"}));
     assert_eq!(stage.pending(), 1);
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use staging_core::{
-    AGENT_NAME_BYTES_MAX, Decision, DiskOwner, Patch, PatchRequest, Proposal, RelPath,
-    ReviewCommands, agent_label, placement_remarks, set_signature,
+    AGENT_NAME_BYTES_MAX, DiskOwner, Patch, PatchRequest, Proposal, RelPath, ReviewCommands,
+    agent_label, placement_remarks, set_signature,
 };
 
 use super::payload::{self, Call, Payload};
@@ -17,9 +17,6 @@ use crate::console::say;
 use crate::failure::Failure;
 use crate::location::{Location, current_dir};
 use crate::recovery;
-
-/// How many decisions one answer has.
-pub(super) const DECISIONS_MAX: usize = 20;
 
 /// Claude Code looks at the disk before it asks a hook, and refuses an edit of text that is only
 /// staged.
@@ -113,12 +110,6 @@ impl HookContext {
             Harness::ClaudeCode => format!(" {CLAUDE_CODE_ADVICE}"),
             Harness::Codex => String::new(),
         }
-    }
-
-    /// Decisions about the agent's patches that it cannot see on the disk.
-    pub(super) fn decided(&self) -> Result<Vec<Patch>, Failure> {
-        let decided = self.layer.unreported_decisions(&self.label)?.into_iter();
-        Ok(decided.filter(|patch| Decision::of(patch) != Decision::Applied).collect())
     }
 
     pub(super) fn propose(&self, proposals: Vec<Proposal>) -> Result<String, Failure> {

@@ -6,6 +6,7 @@
 //! write, no answer would be a yes.
 
 mod context;
+mod decided;
 mod payload;
 mod reading;
 
@@ -18,9 +19,10 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
-use staging_core::{Decision, ErrorKind, escape_json_line};
+use staging_core::{ErrorKind, escape_json_line};
 
-use self::context::{DECISIONS_MAX, HookContext};
+use self::context::HookContext;
+use self::decided::Decided;
 use self::payload::{Call, Payload};
 use crate::args::{Global, Harness, Hook};
 use crate::console::say;
@@ -50,9 +52,11 @@ pub(crate) fn run(hook: &Hook, global: &Global) -> ExitCode {
     }
     match answer {
         Ok(None) => ExitCode::SUCCESS,
-        Ok(Some(object)) => {
+        Ok(Some(Answer { object, decided })) => {
             let mut out = io::stdout();
-            match writeln!(out, "{}", escape_json_line(object)).and_then(|()| out.flush()) {
+            let written = writeln!(out, "{}", escape_json_line(object)).and_then(|()| out.flush());
+            decided.conclude(written.is_ok());
+            match written {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => denied(&format!("cannot write the answer: {error}")),
             }
@@ -97,8 +101,15 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     })
 }
 
-/// The object for the harness; none when the call may go on.
-fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
+/// What the harness is answered.
+struct Answer {
+    object: String,
+    /// The decisions that it reports to the agent.
+    decided: Decided,
+}
+
+/// The answer to the harness; none when the call may go on and nothing is to be reported.
+fn answer(agent: Harness, global: &Global) -> Result<Option<Answer>, Failure> {
     let mut input = Vec::new();
     let mut stdin = io::stdin().lock().take(INPUT_BYTES_MAX + 1);
     stdin
@@ -127,30 +138,22 @@ fn answer(agent: Harness, global: &Global) -> Result<Option<String>, Failure> {
         Call::Read(read) => reading::shown_in_place_of_disk(&context, &read)?,
         Call::Write(change) => Some(context.stage(change)?),
     };
-    let decided = if reason.is_some() { context.decided()? } else { Vec::new() };
-    let reported: Vec<_> = decided.iter().map(|patch| patch.id).collect();
-    let answer = reason.map(|reason| {
-        let mut reason = reason;
-        if !decided.is_empty() {
-            reason.push_str("\nDecisions about your patches:");
+    let decided = Decided::take(context);
+    let output = match (reason, decided.text()) {
+        (None, None) => return Ok(None),
+        (Some(mut reason), text) => {
+            reason.extend(text.map(|text| format!("\n{text}")));
+            json!({
+                "hookEventName": "PreToolUse",
+                "permissionDecision": "deny",
+                "permissionDecisionReason": reason,
+            })
         }
-        for patch in decided.iter().take(DECISIONS_MAX) {
-            reason.push_str(&format!("\n{}", Decision::sentence(patch)));
-        }
-        if decided.len() > DECISIONS_MAX {
-            reason.push_str(&format!("\nand {} more", decided.len() - DECISIONS_MAX));
-        }
-        let output = json!({
-            "hookEventName": "PreToolUse",
-            "permissionDecision": "deny",
-            "permissionDecisionReason": reason,
-        });
-        json!({ "hookSpecificOutput": output }).to_string()
-    });
-    if let Err(error) = context.layer.set_reported(&reported) {
-        tracing::warn!(%error, "the agent receives the decisions again");
-    }
-    Ok(answer)
+        // The harness decides about the call by its own rules.
+        (None, Some(text)) => json!({"hookEventName": "PreToolUse", "additionalContext": text}),
+    };
+    let object = json!({ "hookSpecificOutput": output }).to_string();
+    Ok(Some(Answer { object, decided }))
 }
 
 #[cfg(test)]

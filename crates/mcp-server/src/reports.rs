@@ -1,0 +1,121 @@
+//! Adds the user's decisions to the answers of tools, and records in the store that they were sent.
+//!
+//! An answer claims the decisions that it contains. It has delivered them once it is written to the client;
+//! one that is not written, because the call was cancelled or the client is gone, gives them back.
+//! What a server that was killed had claimed is free again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rmcp::model::{CallToolResult, ContentBlock, MetaObject, RequestId};
+use serde_json::{Value, json};
+use staging_core::{
+    AnswerId, DecisionReport, DiffStagingLayer, Result, decision_json, escape_for_display,
+    report_lines,
+};
+
+use crate::in_flight::InFlight;
+
+/// The tool whose answer begins with the decisions.
+const PENDING: &str = "pending";
+
+/// The place of the decisions in an answer that is an error and has no structured content.
+const META: &str = "greenroom/decisions";
+
+/// The decisions in the answers of one server.
+pub(crate) struct Reports {
+    layer: DiffStagingLayer,
+    in_flight: InFlight,
+    /// The answers that are not written yet, by their requests.
+    claimed: Arc<Mutex<HashMap<RequestId, AnswerId>>>,
+}
+
+impl Reports {
+    pub(crate) fn new(layer: DiffStagingLayer, in_flight: InFlight) -> Self {
+        Self { layer, in_flight, claimed: Arc::default() }
+    }
+
+    /// Adds to the answer what the agent of sessions of this label has not received.
+    pub(crate) async fn add(
+        &self,
+        request: &RequestId,
+        label: String,
+        tool: &str,
+        result: &mut CallToolResult,
+    ) {
+        let taken = self.off_the_loop(move |layer| layer.take_decisions(&label)).await;
+        let Some(report) = taken.flatten() else { return };
+        self.claimed().insert(request.clone(), report.answer.clone());
+        if !self.in_flight.borrow().has(request) {
+            // The call was cancelled: nothing is written.
+            return self.give_back(request);
+        }
+        add_to(&report, tool, result);
+    }
+
+    /// Records what became of the answer to a request.
+    pub(crate) async fn sent(&self, request: &RequestId, is_written: bool) {
+        let Some(answer) = self.claimed().remove(request) else { return };
+        let record = move |layer: &DiffStagingLayer| match is_written {
+            true => layer.set_delivered(&answer),
+            false => layer.set_undelivered(&answer),
+        };
+        self.off_the_loop(record).await;
+    }
+
+    /// Gives back the decisions of the answer to a request, as it will not be written.
+    pub(crate) fn give_back(&self, request: &RequestId) {
+        let Some(answer) = self.claimed().remove(request) else { return };
+        let layer = self.layer.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = layer.set_undelivered(&answer) {
+                tracing::warn!(%error, "the decisions are reported once this server has ended");
+            }
+        });
+    }
+
+    /// Runs a call of the store, whose failure leaves the decisions to a later answer.
+    async fn off_the_loop<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&DiffStagingLayer) -> Result<T> + Send + 'static,
+    ) -> Option<T> {
+        let layer = self.layer.clone();
+        match tokio::task::spawn_blocking(move || work(&layer)).await {
+            Ok(Ok(done)) => Some(done),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a later answer reports the decisions");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    fn claimed(&self) -> std::sync::MutexGuard<'_, HashMap<RequestId, AnswerId>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts decisions into an answer: as text in a block of its own, since the first one is often a
+/// file's content, and as data.
+fn add_to(report: &DecisionReport, tool: &str, result: &mut CallToolResult) {
+    let decisions: Value = report.decided.iter().map(decision_json).collect();
+    let lines = report_lines(report);
+    let lines = escape_for_display(lines.as_bytes());
+    match &mut result.structured_content {
+        Some(structured) if tool == PENDING => {
+            let own = structured["content"].as_str().unwrap_or_default();
+            let text = format!("{lines}\n{own}");
+            structured["content"] = json!(text);
+            structured["decisions"] = decisions;
+            result.content = vec![ContentBlock::text(text)];
+            return;
+        }
+        Some(structured) => structured["decisions"] = decisions,
+        None => {
+            let meta = result.meta.get_or_insert_with(MetaObject::new);
+            meta.0.insert(META.to_owned(), decisions);
+        }
+    }
+    let text = format!("Decisions about your patches:\n{}", lines.trim_end());
+    result.content.push(ContentBlock::text(text));
+}

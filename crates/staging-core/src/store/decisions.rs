@@ -1,0 +1,84 @@
+//! Decisions that agents have not received yet, in the patches table.
+//!
+//! `unreported` is 1 from the decision until the agent has received it. `claimed_by` names the answer
+//! that is about to report it, so that two processes of one session do not report it twice; a later
+//! decision removes that name, and is reported as well.
+
+use rusqlite::Connection;
+
+use crate::decision::Decision;
+use crate::error::Result;
+use crate::ids::PatchId;
+use crate::owner::{Liveness, Owner};
+use crate::store::columns::{change, exists, rows};
+use crate::store::write::Write;
+
+/// Records the last decision about a patch, which its agent has to receive.
+pub(crate) fn note(
+    connection: &Connection,
+    id: PatchId,
+    decision: Decision,
+    replaced_by: Option<PatchId>,
+) -> Result<()> {
+    let statement = "UPDATE patches SET decision = ?2, replaced_by = ?3, unreported = 1,
+         claimed_by = NULL WHERE id = ?1";
+    change(connection, statement, (id, decision, replaced_by)).map(drop)
+}
+
+/// Whether the agent of sessions of this label has not received something. The few unreported
+/// patches are read first: labels have no index.
+pub(crate) fn any(connection: &Connection, label: &str) -> Result<bool> {
+    let statement = "SELECT 1 FROM patches CROSS JOIN sessions ON sessions.id = patches.session
+         WHERE unreported = 1 AND label = ?1";
+    exists(connection, statement, [label])
+}
+
+/// Claims what is to be reported to the agent of sessions of this label, by the order of the patches,
+/// at most `limit`, and returns the patches and how many are left. What another answer has claimed is
+/// left out, unless its process has died.
+pub(crate) fn claim(
+    write: &Write<'_>,
+    label: &str,
+    answer: &str,
+    limit: usize,
+) -> Result<(Vec<PatchId>, usize)> {
+    let statement = "SELECT patches.id, claimed_by
+         FROM patches CROSS JOIN sessions ON sessions.id = patches.session
+         WHERE unreported = 1 AND label = ?1 ORDER BY patches.id";
+    let open: Vec<(PatchId, Option<String>)> =
+        rows(write, statement, [label], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let is_free = |by: &Option<String>| by.as_deref().is_none_or(is_dead);
+    let mut free: Vec<PatchId> =
+        open.into_iter().filter(|(_, by)| is_free(by)).map(|(id, _)| id).collect();
+    let left = free.len().saturating_sub(limit);
+    free.truncate(limit);
+    for id in &free {
+        change(write, "UPDATE patches SET claimed_by = ?2 WHERE id = ?1", (id, answer))?;
+    }
+    Ok((free, left))
+}
+
+/// Whether the process that was about to give an answer is dead, as far as it is known: what is
+/// not known to be received is reported again.
+fn is_dead(answer: &str) -> bool {
+    let process = answer.split('/').next().and_then(Owner::parse);
+    process.is_none_or(|process| process.liveness() != Liveness::Alive)
+}
+
+/// Records that an answer has reached its agent; what was decided since is still unreported.
+pub(crate) fn delivered(connection: &Connection, answer: &str) -> Result<()> {
+    let statement = "UPDATE patches SET unreported = 0, claimed_by = NULL WHERE claimed_by = ?1";
+    change(connection, statement, [answer]).map(drop)
+}
+
+/// Gives back what an answer has claimed.
+pub(crate) fn undelivered(connection: &Connection, answer: &str) -> Result<()> {
+    change(connection, "UPDATE patches SET claimed_by = NULL WHERE claimed_by = ?1", [answer])
+        .map(drop)
+}
+
+/// Records that the agent knows the decision, because it is its own.
+pub(crate) fn set_reported(connection: &Connection, id: PatchId) -> Result<()> {
+    let statement = "UPDATE patches SET unreported = 0, claimed_by = NULL WHERE id = ?1";
+    change(connection, statement, [id]).map(drop)
+}

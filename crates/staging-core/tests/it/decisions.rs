@@ -1,0 +1,74 @@
+//! Each decision reaches its agent once, and at least once whatever dies.
+
+use std::time::Duration;
+
+use staging_core::{ApplyRequest, Decision, PatchId, Selector, decision_lines};
+
+use crate::world::World;
+
+const AGENT: &str = "agent";
+
+/// A world in which p1 is rejected.
+fn rejected() -> World {
+    let world = World::new();
+    world.write(world.session(AGENT), "a", "new\n");
+    world.layer.discard(&[Selector::Patch(PatchId(1))], Some("use tabs")).expect("rejected");
+    world
+}
+
+#[test]
+fn what_one_answer_is_about_to_report_no_other_process_reports() {
+    let world = rejected();
+    let other = world.again();
+    let report = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
+    assert_eq!(report.decided[0].decision, Decision::Rejected);
+    assert_eq!(other.take_decisions(AGENT).expect("read"), None);
+    world.layer.set_undelivered(&report.answer).expect("given back");
+    let report = other.take_decisions(AGENT).expect("read").expect("a decision");
+    other.set_delivered(&report.answer).expect("recorded");
+    assert_eq!(world.layer.take_decisions(AGENT).expect("read"), None);
+}
+
+#[test]
+fn what_a_dead_process_was_about_to_report_is_reported_again() {
+    let world = rejected();
+    world.layer.take_decisions(AGENT).expect("read").expect("a decision");
+    // The process of an earlier boot.
+    let dead = "UPDATE patches SET claimed_by = '1.00000000_1_1/0'";
+    world.store().execute(dead, []).expect("as it left it");
+    let report = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
+    assert_eq!(report.decided.len(), 1);
+}
+
+#[test]
+fn a_decision_that_is_made_while_an_earlier_one_is_reported_is_reported_too() {
+    let world = World::new();
+    world.write(world.session(AGENT), "a", "new\n");
+    world.layer.apply(&ApplyRequest::default()).expect("applied");
+    let report = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
+    world.layer.undo(None).expect("undone");
+    world.layer.set_delivered(&report.answer).expect("recorded");
+    let report = world.layer.take_decisions(AGENT).expect("read").expect("the undo");
+    assert_eq!(report.decided[0].decision, Decision::Undone);
+}
+
+#[test]
+fn the_agent_of_another_label_receives_nothing() {
+    let world = rejected();
+    assert_eq!(world.layer.take_decisions("another").expect("read"), None);
+}
+
+#[test]
+fn an_expired_session_is_reported_to_the_next_one_of_its_label() {
+    let world = World::new();
+    world.write(world.session(AGENT), "a", "new\n");
+    let late = "UPDATE sessions SET expires_age_ms = -1";
+    world.store().execute(late, []).expect("a day later");
+    world.layer.sweep(Duration::from_secs(60)).expect("swept");
+    world.session(AGENT);
+    let report = world.layer.take_decisions(AGENT).expect("read").expect("a decision");
+    assert_eq!(
+        decision_lines(&report.decided),
+        "p1 a is discarded (the session expired); propose it again if it is still needed\n"
+    );
+}
