@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use staging_core::{ApplyId, Digest, PatchId, Signature, Timestamp};
 
 use crate::examples;
@@ -15,15 +15,53 @@ use crate::selection_args::{SelectionArgs, SelectionWords};
 ///
 /// Every write becomes a patch outside the workspace. Read them as one diff, then apply all of it
 /// or none of it.
+///
+/// Without a command: what waits in short, and what to do next.
 #[derive(Debug, Parser)]
 #[command(name = "greenroom", version, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done; 1 failed, nothing changed; 2 usage; 3 stale or in \
     conflict, nothing changed; 4 refused; 5 in doubt, run `greenroom recover`.")]
-pub(crate) struct Arguments {
+struct CommandLine {
     #[command(flatten)]
-    pub(crate) global: Global,
+    global: Global,
     #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// The command line, with the command that is meant where none is typed.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    pub(crate) global: Global,
     pub(crate) command: Command,
+}
+
+impl From<CommandLine> for Arguments {
+    fn from(CommandLine { global, command }: CommandLine) -> Self {
+        Self { global, command: command.unwrap_or(Command::Overview) }
+    }
+}
+
+impl Parser for Arguments {}
+
+impl CommandFactory for Arguments {
+    fn command() -> clap::Command {
+        CommandLine::command()
+    }
+
+    fn command_for_update() -> clap::Command {
+        CommandLine::command_for_update()
+    }
+}
+
+impl FromArgMatches for Arguments {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        CommandLine::from_arg_matches(matches).map(Self::from)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// The heading of the options that every command has.
@@ -76,7 +114,15 @@ pub(crate) enum Command {
     #[command(after_help = examples::EXEC)]
     Exec(Exec),
     /// Show what is pending, and the signatures that approve it
-    Status,
+    Status {
+        /// Print one line for prompts and status bars, like `3 patches +64 -41, 1 stale`, and nothing
+        /// when nothing is pending. Reads what is recorded, without a look at the files
+        #[arg(long)]
+        short: bool,
+    },
+    /// What waits in short, where no command is typed.
+    #[command(skip)]
+    Overview,
     /// Print what is pending as a git-style patch
     #[command(after_help = examples::DIFF)]
     Diff(Diff),
@@ -351,6 +397,9 @@ pub(crate) struct Hook {
     /// Deny the call when the answer takes longer than this
     #[arg(long, value_name = "MS", default_value_t = 30_000)]
     pub(crate) deadline_ms: u64,
+    /// Tell the user what waits, for the hook that runs when the agent stops; never denies anything
+    #[arg(long, conflicts_with = "deadline_ms")]
+    pub(crate) stop: bool,
 }
 
 /// An agent whose hooks are answered.
@@ -631,7 +680,6 @@ fn signature(text: &str) -> Result<ExpectedSignature, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
     use rstest::rstest;
 
     use super::*;

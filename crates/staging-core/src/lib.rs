@@ -94,6 +94,7 @@ mod signing;
 mod stage;
 mod store;
 mod string_enum;
+mod summary;
 mod time;
 #[cfg(target_os = "linux")]
 mod view_layer;
@@ -128,8 +129,8 @@ pub use options::{Hosting, StagingOptions, TrustedLibrary, workspace_key};
 pub use patch::{DiffSummary, DiscardReason, Operation, Patch, PatchState};
 pub use plugins::{PluginError, PluginIdentity, check_plugin, identify_plugin, test_plugin};
 pub use present::{
-    AGENT_NAME_BYTES_MAX, ReviewCommands, agent_label, below_root, decision_json, decision_lines,
-    patch_line, placement_remarks, report_lines,
+    AGENT_NAME_BYTES_MAX, HOW_TO_REVIEW, ReviewCommands, agent_label, below_root, decision_json,
+    decision_lines, patch_line, placement_remarks, report_lines,
 };
 pub use quarantine::Quarantine;
 pub use report::{
@@ -156,6 +157,7 @@ pub use stage::proposal::{PatchNames, PatchRequest, Proposal, Proposed};
 pub use stage::read_base::{Spool, open_without_waiting};
 #[doc(hidden)]
 pub use stage::read_step::ReadStep;
+pub use summary::{Summary, summarise};
 pub use time::Timestamp;
 #[cfg(target_os = "linux")]
 pub use view_layer::WrittenAt;

@@ -387,3 +387,49 @@ fn a_configuration_that_is_no_regular_file_is_refused() {
     let refused = stage.run(["status"]).expect(1);
     assert!(refused.stderr.contains("no regular file"), "{}", refused.stderr);
 }
+
+#[test]
+fn claude_code_also_tells_its_user_what_waits() {
+    let stage = Fixture::new();
+    stage.run(["init", "claude-code", "--yes"]).expect(0);
+    let found = settings(&stage.path(".claude/settings.local.json"));
+    let hook = &found["hooks"]["Stop"][0]["hooks"][0];
+    assert_eq!(hook["command"], "greenroom hook claude-code --stop || true");
+    assert_eq!(found["statusLine"]["command"], "greenroom status --short");
+    stage.run(["init", "claude-code", "--remove", "--yes"]).expect(0);
+    assert!(!stage.path(".claude").exists(), "all of it goes");
+    stage.run(["init", "claude-code", "--shared", "--yes"]).expect(0);
+    let shared = settings(&stage.path(".claude/settings.json"));
+    assert!(shared["hooks"]["Stop"].is_array());
+    assert_eq!(shared["statusLine"], Value::Null, "it would replace everybody's own");
+}
+
+#[rstest]
+#[case::here(|stage: &Fixture| stage.path(".claude/settings.local.json"))]
+#[case::shared(|stage: &Fixture| stage.path(".claude/settings.json"))]
+#[case::in_the_users_own_settings(|stage: &Fixture| stage.beside("home/.claude/settings.json"))]
+fn a_status_line_of_the_user_is_left_alone(#[case] file: fn(&Fixture) -> std::path::PathBuf) {
+    let stage = Fixture::new();
+    let file = file(&stage);
+    fs::create_dir_all(file.parent().expect("a folder")).expect("ours");
+    let mine = json!({"statusLine": {"type": "command", "command": "mine"}});
+    fs::write(&file, mine.to_string()).expect("ours");
+    let ran = stage.run(["init", "claude-code", "--yes"]).expect(0);
+    assert!(ran.stderr.contains("has a status line, which stays"), "{}", ran.stderr);
+    let local = settings(&stage.path(".claude/settings.local.json"));
+    assert_ne!(local["statusLine"]["command"], "greenroom status --short");
+    assert!(local["hooks"]["Stop"].is_array(), "the rest is set");
+    assert_eq!(settings(&file)["statusLine"]["command"], "mine");
+    stage.run(["init", "claude-code", "--remove", "--yes"]).expect(0);
+    assert_eq!(settings(&file), mine, "and stays when init's settings go");
+}
+
+#[test]
+fn an_approval_in_the_agents_window_is_offered_with_its_caveat() {
+    let stage = Fixture::new();
+    let ran = stage.run(["init", "claude-code", "--yes"]).expect(0);
+    assert!(ran.stderr.contains("mcp.approve_by_elicitation = true"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("a hook can answer such a question for you"), "{}", ran.stderr);
+    let ran = stage.run(["init", "codex", "--yes"]).expect(0);
+    assert!(!ran.stderr.contains("approve_by_elicitation"), "{}", ran.stderr);
+}

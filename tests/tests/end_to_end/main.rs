@@ -65,5 +65,6 @@ mod usage;
 #[cfg(target_os = "linux")]
 mod users;
 mod waiting;
+mod waiting_for_review;
 mod watching;
 mod workspace;

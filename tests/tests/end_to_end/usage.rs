@@ -7,7 +7,6 @@ use end_to_end::{Fixture, Ran, output, spawn};
 use rstest::rstest;
 
 #[rstest]
-#[case::no_command(&[])]
 #[case::unknown_command(&["frobnicate"])]
 #[case::no_path(&["propose"])]
 #[case::two_operations(&["propose", "a", "--delete", "--rename-to", "b"])]

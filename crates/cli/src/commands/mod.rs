@@ -67,6 +67,7 @@ mod serve;
 mod session;
 #[cfg(target_os = "linux")]
 mod session_command;
+mod short;
 mod show;
 mod show_apply;
 mod staged;
@@ -119,6 +120,11 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<(), Failur
     if let Command::Recover(Recover { adopt: Some(named), .. }) = &arguments.command {
         location = location.adopt(named.as_deref())?;
         console.remark(&format!("adopted the state in `{}`", shown(&location.state_dir)));
+    }
+    if matches!(arguments.command, Command::Status { short: true })
+        && short::answer(console, &location)?
+    {
+        return Ok(());
     }
     for note in location.notes() {
         console.remark(&note);
@@ -179,7 +185,7 @@ fn open_and_dispatch(
     if !matches!(command, Command::Recover(_)) {
         console.follow(&layer);
     }
-    import_first(&layer, console, matches!(command, Command::Status));
+    import_first(&layer, console, matches!(command, Command::Status { .. }));
     let context = Context { console, location, layer };
     let done = dispatch(command, &context).map_err(|failure| suggest::suggest(&context, failure));
     console.unfollow();
@@ -226,7 +232,9 @@ fn import_first(_: &DiskOwner, _: &Console, _: bool) {}
 fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
     match command {
         Command::Propose(propose) => propose::propose(context, propose),
-        Command::Status => status::status(context),
+        Command::Overview => short::overview(context),
+        Command::Status { short: true } => short::short(context),
+        Command::Status { short: false } => status::status(context),
         Command::Diff(diff) => diff::diff(context, diff),
         Command::Show { selection } => match selection.apply() {
             Some(apply) => show_apply::show(context, apply),

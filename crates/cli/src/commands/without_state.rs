@@ -4,10 +4,11 @@ use std::thread;
 use std::time::Duration;
 
 use staging_core::{
-    LogCheck, RecoverReport, StagingError, Status, SweepPreview, SweepReport, set_signature,
+    LogCheck, RecoverReport, StagingError, Status, Summary, SweepPreview, SweepReport,
+    set_signature,
 };
 
-use super::{applies, diff, discard, gc, log, recover, session, show, staged, status};
+use super::{applies, diff, discard, gc, log, recover, session, short, show, staged, status};
 use crate::args::{Command, Global, LogSelector, Session};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -43,7 +44,8 @@ pub(super) fn answer(
 
 fn respond(command: &Command, location: &Location, console: &Console) -> Result<(), Failure> {
     match command {
-        Command::Status => status::print_status(
+        Command::Overview => short::print_overview(console, &Summary::default()),
+        Command::Status { .. } => status::print_status(
             console,
             &location.root,
             &nothing_pending(),

@@ -402,7 +402,7 @@ fn counts(state: &Path, statement: &str) -> bool {
 }
 
 /// Opens the store of a state, which this connection cannot change; `None` when there is none.
-fn read_store(state: &Path) -> Result<Option<Connection>> {
+pub(crate) fn read_store(state: &Path) -> Result<Option<Connection>> {
     let path = state.join("store.sqlite");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Ok(path.exists().then(|| Connection::open_with_flags(path, flags)).transpose()?)

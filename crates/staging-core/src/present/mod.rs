@@ -6,7 +6,7 @@ mod labels;
 mod paths;
 mod placements;
 
-pub use self::commands::ReviewCommands;
+pub use self::commands::{HOW_TO_REVIEW, ReviewCommands};
 pub use self::decisions::{decision_json, decision_lines, report_lines};
 pub use self::labels::{AGENT_NAME_BYTES_MAX, agent_label};
 pub use self::paths::below_root;

@@ -9,6 +9,7 @@ mod context;
 mod decided;
 mod payload;
 mod reading;
+mod stop;
 
 use std::io::{self, Read as _, Write as _};
 use std::panic::{self, AssertUnwindSafe};
@@ -38,6 +39,9 @@ const DENIED: u8 = 2;
 
 /// Answers one call. The exit code is 0 or [`DENIED`], and nothing else.
 pub(crate) fn run(hook: &Hook, global: &Global) -> ExitCode {
+    if hook.stop {
+        return stop::run(hook.agent, global);
+    }
     // Whoever sets it gives the one answer.
     let answered = Arc::new(AtomicBool::new(false));
     if let Err(error) = watch(&answered, Duration::from_millis(hook.deadline_ms)) {

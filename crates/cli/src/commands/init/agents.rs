@@ -37,12 +37,40 @@ pub(super) struct SettingsFile {
     /// What the tool `run_command` needs, too.
     #[serde(default)]
     pub(super) shell_wants: Vec<Want>,
+    /// What is added where the user has nothing in its place.
+    #[serde(default)]
+    pub(super) offers: Vec<Offer>,
     /// Keys beside which what is wanted would not count.
     #[serde(default)]
     pub(super) unlike: Vec<Vec<String>>,
     /// Whether the settings for oneself and the shared ones need it alike.
     #[serde(default)]
     pub(super) is_common: bool,
+}
+
+/// A key of which only one value counts, in whatever file of the agent it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Offer {
+    pub(super) at: Vec<String>,
+    /// The scopes in which it is added.
+    pub(super) scopes: Vec<Scope>,
+    pub(super) value: Value,
+    /// What is reported of a file that has another value, after its name.
+    pub(super) kept: String,
+}
+
+impl Offer {
+    pub(super) fn want(&self) -> Want {
+        Want::Set { at: self.at.clone(), value: self.value.clone() }
+    }
+}
+
+impl SettingsFile {
+    /// Its names in a scope.
+    pub(super) fn names_in(&self, scope: Scope) -> &[String] {
+        self.names.get(&scope).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// A settings file under the names that it has in one scope.

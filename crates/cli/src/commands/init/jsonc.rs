@@ -46,6 +46,15 @@ pub(super) fn has(text: &str, at: &[String]) -> bool {
     last.is_some_and(|object| object.get(key).is_some())
 }
 
+/// What a key in the text has; nothing where the text cannot be read.
+pub(super) fn value(text: &str, at: &[String]) -> Option<Value> {
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    let top = CstRootNode::parse(text, &options()).ok()?.object_value()?;
+    let (key, path) = at.split_last()?;
+    let object = path.iter().try_fold(top, |object, key| object.object_value(key))?;
+    object.get(key)?.to_serde_value()
+}
+
 /// Comments and trailing commas, which several agents let pass; nothing else that JSON has not.
 fn options() -> ParseOptions {
     ParseOptions {

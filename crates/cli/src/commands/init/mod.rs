@@ -5,6 +5,7 @@
 
 mod agents;
 mod jsonc;
+mod offers;
 mod shell;
 mod toml;
 
@@ -18,7 +19,7 @@ use staging_core::{
     RelPath, Selector, StagingOptions, set_signature,
 };
 
-use self::agents::{AgentSettings, Format, Scope, Settings, SettingsFile};
+use self::agents::{AgentSettings, Format, Scope, Settings, SettingsFile, Want};
 use super::approval::{ask, asked, missing, unasked};
 use super::context::{Context, tidy};
 use super::options::{options, umask, wait_observer};
@@ -57,13 +58,20 @@ fn run_in(init: &Init, scope: Scope, global: &Global, console: &Console) -> Resu
     // What an earlier init left half done is recovered before the files are read. Where there was
     // none, no state is made to find out that nothing is to be changed.
     let opened = if location.has_state() { Some(open()?) } else { None };
-    let mut proposals = Vec::new();
+    let (mut proposals, mut notes) = (Vec::new(), Vec::new());
     for settings in files(init, scope, &location.root, &folder) {
-        proposals.extend(change(&location.root, &folder, &settings, init)?);
+        let mut offered = Vec::new();
+        if init.remove {
+            offered.extend(settings.file.offers.iter().map(agents::Offer::want));
+        } else {
+            let found = offers::to(init.agent, scope, &settings, (&location.root, &folder));
+            offered.extend(found.wants);
+            notes.extend(found.notes);
+        }
+        proposals.extend(change(&location.root, &folder, &settings, init, &offered)?);
     }
-    let no_shell = no_shell(init, &location);
-    let other = other_settings(init, scope, &location.root, &folder);
-    let notes: Vec<String> = other.into_iter().chain(no_shell).collect();
+    notes.extend(other_settings(init, scope, &location.root, &folder));
+    notes.extend(no_shell(init, &location));
     let location = if proposals.is_empty() {
         report(console, init, scope, notes, &[], None)?;
         location
@@ -182,12 +190,13 @@ fn change(
     folder: &Path,
     settings: &Settings,
     init: &Init,
+    offered: &[Want],
 ) -> Result<Option<Proposal>, Failure> {
     let for_shell = match init.with_shell || init.remove {
         true => settings.file.shell_wants.as_slice(),
         false => &[],
     };
-    edit(root, folder, settings, for_shell, init.remove)
+    edit(root, folder, settings, &[for_shell, offered].concat(), init.remove)
 }
 
 /// The same; `more` is wanted beside what always is.
@@ -195,7 +204,7 @@ fn edit(
     root: &Path,
     folder: &Path,
     settings: &Settings,
-    more: &[agents::Want],
+    more: &[Want],
     remove: bool,
 ) -> Result<Option<Proposal>, Failure> {
     let Settings { names, file: SettingsFile { format, wants, unlike, .. } } = settings;
@@ -215,7 +224,7 @@ fn edit(
     let by_hand = |why: &str| {
         let verb =
             if remove { "Remove by hand what init adds" } else { "Add by hand what is missing" };
-        let words: Vec<_> = wants.iter().map(agents::Want::in_words).collect();
+        let words: Vec<_> = wants.iter().map(Want::in_words).collect();
         Failure::refused(format!("`{}` is not changed: {why}", shown(&file)))
             .about(path.to_escaped())
             .advise(format!("{verb}: {}.", words.join("; ")))
