@@ -42,6 +42,8 @@ arguments! {
     Diff { #[serde(default)] ids: Option<Vec<String>>, }
     /// `discard`
     Discard { #[serde(default)] ids: Option<Vec<String>>, #[serde(default)] reason: Option<String>, }
+    /// `wait_for_decision`
+    Wait { #[serde(default)] patches: Option<Vec<String>>, #[serde(default, rename = "timeout_s")] timeout_s: Option<f64>, }
     /// `pending`
     Nothing {}
     /// `run_command`

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 /// of the reference filesystem server, so that agents that know it know these.
 const TOOLS: &str = include_str!("tools.json");
 
+const WAITING_TOOL: &str = include_str!("wait_tool.json");
+
 const ASKING_TOOL: &str = include_str!("asking_tool.json");
 
 const COMMAND_TOOL: &str = include_str!("command_tool.json");
@@ -24,7 +26,9 @@ const DECISIONS: &str = include_str!("decisions_schema.json");
 pub(crate) fn tools() -> &'static [Tool] {
     static CATALOGUE: OnceLock<Vec<Tool>> = OnceLock::new();
     CATALOGUE.get_or_init(|| {
-        let values: Vec<Value> = serde_json::from_str(TOOLS).expect("the file is JSON, as tested");
+        let mut values: Vec<Value> =
+            serde_json::from_str(TOOLS).expect("the file is JSON, as tested");
+        values.push(serde_json::from_str(WAITING_TOOL).expect("the file is JSON, as tested"));
         let read = |value| serde_json::from_value(value).expect("each is a tool, as tested");
         values.into_iter().map(read).map(reporting_decisions).collect()
     })
@@ -84,7 +88,7 @@ mod tests {
     #[test]
     fn no_tool_approves() {
         let names: Vec<&str> = tools().iter().map(|tool| tool.name.as_ref()).collect();
-        assert_eq!(names.len(), 19);
+        assert_eq!(names.len(), 20);
         assert!(!names.contains(&RUN_COMMAND) && command_tool().name == RUN_COMMAND);
         for word in ["apply", "approve", "undo", "accept"] {
             assert!(names.iter().all(|name| !name.contains(word)), "{names:?}");

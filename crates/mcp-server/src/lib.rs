@@ -39,6 +39,7 @@ mod server;
 mod sessions;
 mod top_level_id;
 mod transport;
+mod wait;
 mod writing;
 
 use std::sync::Arc;
@@ -62,6 +63,7 @@ use reports::Reports;
 use server::Server;
 use sessions::Sessions;
 use transport::LineTransport;
+use wait::Waiting;
 
 /// What the user's own configuration allows beside the tools that read and stage.
 #[derive(Clone, Debug, Default)]
@@ -115,6 +117,7 @@ where
     let reports = Arc::new(Reports::new(staging.layer().clone(), Arc::clone(&in_flight)));
     let (reported, seen) = (Arc::clone(&reports), Arc::clone(&begun));
     let transport = LineTransport::new(input, output, in_flight, reported, seen, ending);
+    let waiting = Waiting::new(staging.layer().clone(), ended.clone());
     let Offered { elicitation_wait, commands } = offered;
     let commands = commands.map(|host| Commands::new(host, ended.clone()));
     let approvals = elicitation_wait.map(|wait| Approvals::new(wait, ended)).transpose()?;
@@ -127,6 +130,7 @@ where
         commands,
         name: session,
         reports,
+        waiting,
     };
     let served = match server.serve(transport).await {
         Ok(service) => match service.waiting().await {

@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject, RequestId};
 use serde_json::{Value, json};
 use staging_core::{
-    AnswerId, DecisionReport, DiffStagingLayer, Result, decision_json, escape_for_display,
+    AnswerId, Decided, DecisionReport, DiffStagingLayer, Result, decision_json, escape_for_display,
     report_lines,
 };
 
 use crate::in_flight::InFlight;
+use crate::wait;
 
 /// The tool whose answer begins with the decisions.
 const PENDING: &str = "pending";
@@ -99,6 +100,7 @@ impl Reports {
 /// file's content, and as data.
 fn add_to(report: &DecisionReport, tool: &str, result: &mut CallToolResult) {
     let decisions: Value = report.decided.iter().map(decision_json).collect();
+    let report = &DecisionReport { decided: unreported(report, tool, result), ..report.clone() };
     let lines = report_lines(report);
     let lines = escape_for_display(lines.as_bytes());
     match &mut result.structured_content {
@@ -116,6 +118,20 @@ fn add_to(report: &DecisionReport, tool: &str, result: &mut CallToolResult) {
             meta.0.insert(META.to_owned(), decisions);
         }
     }
+    if lines.is_empty() {
+        return;
+    }
     let text = format!("Decisions about your patches:\n{}", lines.trim_end());
     result.content.push(ContentBlock::text(text));
+}
+
+/// The decisions that the answer does not say by itself.
+fn unreported(report: &DecisionReport, tool: &str, result: &CallToolResult) -> Vec<Decided> {
+    let patches = result.structured_content.as_ref().filter(|_| tool == wait::TOOL);
+    let patches = patches.and_then(|structured| structured["patches"].as_array());
+    let says = |decided: &&Decided| {
+        let id = decided.patch.id.to_string();
+        patches.is_some_and(|patches| patches.iter().any(|patch| patch["id"] == id.as_str()))
+    };
+    report.decided.iter().filter(|decided| !says(decided)).cloned().collect()
 }

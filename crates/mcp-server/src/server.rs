@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::paths::{Allowed, shown};
 use crate::reports::Reports;
 use crate::sessions::{SessionGuard, SessionName, Sessions};
+use crate::wait::{self, Waiting};
 
 /// How long a client may take to say what its roots are.
 const ROOTS_WAIT: Duration = Duration::from_secs(5);
@@ -32,7 +33,8 @@ const INSTRUCTIONS: &str = "Greenroom stages file changes: every write waits out
     workspace until the user approves it. Reading tools show your own pending changes; programs \
     that you run in a shell do not see them. Tell the user which patches are pending; the user \
     approves them with `greenroom apply` in a terminal. No tool approves. Every answer reports the \
-    user's decisions since the last one, with the reasons, as `decisions`.";
+    user's decisions since the last one, with the reasons, as `decisions`; `wait_for_decision` waits \
+    for one.";
 
 /// What more there is to know where commands are run.
 const COMMANDS: &str = "`run_command` runs programs that do see them, and stages what they write: use \
@@ -58,6 +60,7 @@ pub(crate) struct Server {
     pub(crate) commands: Option<Commands>,
     pub(crate) name: SessionName,
     pub(crate) reports: Arc<Reports>,
+    pub(crate) waiting: Waiting,
 }
 
 impl Server {
@@ -110,6 +113,16 @@ impl Server {
         let asked = approvals.take(request, &guard, self.staging.layer()).await?;
         drop(sessions);
         approvals.conclude(asked, &guard, self.staging.layer(), context).await
+    }
+
+    /// Waits for a decision, while other calls are answered.
+    async fn wait(
+        &self,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, Failure> {
+        let guard = self.sessions.lock().await.guard(claimed(context)?).await?;
+        self.waiting.wait(request, &guard, context).await
     }
 
     async fn call(
@@ -241,6 +254,9 @@ impl ServerHandler for Server {
             (Some(approvals), _) => self.ask(approvals, request, &context).await,
             (_, Some(commands)) => {
                 self.run_command(commands, request, &context).await.map(CallToolResponse::from)
+            }
+            _ if tool.name == wait::TOOL => {
+                self.wait(request, &context).await.map(CallToolResponse::from)
             }
             _ => self.call(&tool.name, request, &context).await.map(CallToolResponse::from),
         };

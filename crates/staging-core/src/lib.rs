@@ -162,7 +162,7 @@ pub use time::Timestamp;
 #[cfg(target_os = "linux")]
 pub use view_layer::WrittenAt;
 pub use waiting::{Activity, Process, WaitObserver, Waiting};
-pub use watch::{WatchHealth, Watching};
+pub use watch::{StoreWatch, WatchHealth, Watching};
 
 pub use patch_formats::{
     Edit, EditsError, MatchLevel, NearMiss, PATCH_BYTES_MAX, PatchError, Placement, replace_in_turn,

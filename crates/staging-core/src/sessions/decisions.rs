@@ -51,6 +51,43 @@ impl DiffStagingLayer {
         self.0.store.peek(|connection| patches::unreported(connection, label))
     }
 
+    /// Whether the agent of sessions of this label has not received a decision.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn has_unreported_decisions(&self, label: &str) -> Result<bool> {
+        self.0.store.peek(|connection| decisions::any(connection, label))
+    }
+
+    /// Whether one of these patches is no longer pending, or is pending again by a decision that its
+    /// agent has not received.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_any_decided(&self, ids: &[PatchId]) -> Result<bool> {
+        self.0.store.peek(|connection| {
+            for id in ids {
+                if decisions::is_decided(connection, *id)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    /// These patches as they are now, each with the decision about it, if it has one. A patch that was
+    /// removed with the history is left out.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn last_decisions(&self, ids: &[PatchId]) -> Result<Vec<(Patch, Option<Decided>)>> {
+        self.0.store.read(|connection| {
+            let found =
+                ids.iter().map(|id| last_decision::of(connection, *id)).collect::<Result<Vec<_>>>();
+            Ok(found?.into_iter().flatten().collect())
+        })
+    }
+
     /// Takes what the agent of sessions of this label has not received, for an answer that is about
     /// to report it; `None` where that is nothing. No other answer reports it, until
     /// [`set_undelivered`](Self::set_undelivered) gives it back or this process has died. Call

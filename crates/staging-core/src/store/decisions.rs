@@ -33,6 +33,13 @@ pub(crate) fn any(connection: &Connection, label: &str) -> Result<bool> {
     exists(connection, statement, [label])
 }
 
+/// Whether a patch is decided, or its agent has not received a decision after which it is pending.
+pub(crate) fn is_decided(connection: &Connection, id: PatchId) -> Result<bool> {
+    let statement =
+        "SELECT 1 FROM patches WHERE id = ?1 AND (state <> 'pending' OR unreported = 1)";
+    exists(connection, statement, [id])
+}
+
 /// Claims what is to be reported to the agent of sessions of this label, by the order of the patches,
 /// at most `limit`, and returns the patches and how many are left. What another answer has claimed is
 /// left out, unless its process has died.

@@ -261,7 +261,8 @@ impl Store {
         self.checkpoint.run(&self.path, &self.writer)
     }
 
-    fn log_path(&self) -> PathBuf {
+    /// The file to which every commit is written.
+    pub(crate) fn log_path(&self) -> PathBuf {
         self.path.with_file_name(format!("{FILE}-wal"))
     }
 }

@@ -8,6 +8,7 @@
 //! reports that.
 
 mod interest;
+mod store;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ use crate::layer::DiffStagingLayer;
 use crate::locks::unpoisoned;
 use crate::store::patches;
 use interest::{Changed, Interest};
+
+pub use store::StoreWatch;
 
 /// How long changes are collected before they are checked.
 const GATHER: Duration = Duration::from_millis(20);

@@ -1,5 +1,6 @@
 //! Each decision reaches its agent once, and at least once whatever dies.
 
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use staging_core::{ApplyRequest, Decision, PatchId, Selector, decision_lines};
@@ -71,4 +72,26 @@ fn an_expired_session_is_reported_to_the_next_one_of_its_label() {
         decision_lines(&report.decided),
         "p1 a is discarded (the session expired); propose it again if it is still needed\n"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_decision_of_another_process_is_reported_to_whoever_watches_the_store() {
+    let world = World::new();
+    world.write(world.session(AGENT), "a", "new\n");
+    let (sender, changed) = channel();
+    let watch = world.layer.watch_store(move || {
+        let _ = sender.send(());
+    });
+    watch.as_ref().expect("this system reports writes");
+    let wait = Duration::from_secs(120);
+    world.again().discard(&[Selector::Patch(PatchId(1))], None).expect("rejected");
+    // The report may be about something before; the last one is about the decision.
+    while !world.layer.has_unreported_decisions(AGENT).expect("read") {
+        changed.recv_timeout(wait).expect("it is reported");
+    }
+    drop(watch);
+    while changed.try_recv().is_ok() {}
+    world.write(world.session(AGENT), "b", "new\n");
+    assert!(changed.try_recv().is_err(), "nobody is called any more");
 }

@@ -67,7 +67,7 @@ fn nothing_asks_unless_the_user_turned_it_on() {
     stage.write("greenroom/config.toml", TURNED_ON);
     let mut client = asking(&stage);
     let listed = client.request("tools/list", json!({}));
-    assert_eq!(listed["result"]["tools"].as_array().map(Vec::len), Some(19));
+    assert_eq!(listed["result"]["tools"].as_array().map(Vec::len), Some(20));
     let called = client.request("tools/call", json!({"name": "request_approval"}));
     assert_eq!(called["error"]["code"], -32602, "{called}");
     stage.run(["mcp", "--approve-by-elicitation"]).expect(2);

@@ -75,7 +75,7 @@ fn no_command_is_run_unless_the_users_own_configuration_allows_it() {
     }
     let mut client = client(&fixture);
     let listed = client.request("tools/list", json!({}));
-    assert_eq!(listed["result"]["tools"].as_array().map(Vec::len), Some(19));
+    assert_eq!(listed["result"]["tools"].as_array().map(Vec::len), Some(20));
     let refused = client.refused("run_command", json!({"command": "touch ran"}));
     assert!(refused.contains("`run_command = true` under `[mcp]`"), "{refused}");
     assert!(!fixture.path("ran").exists() && fixture.pending() == 0);

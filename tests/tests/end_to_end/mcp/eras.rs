@@ -42,7 +42,7 @@ fn a_client_without_a_handshake_is_served() {
     let versions = found["result"]["supportedVersions"].as_array().expect("a list").clone();
     assert!(versions.contains(&json!("2026-07-28")), "{found}");
     let tools = client.request("tools/list", json!({"_meta": meta()}));
-    assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(19));
+    assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(20));
     let called = client.call_with(json!({
         "name": "write_file", "arguments": {"path": "a.txt", "content": "a\n"}, "_meta": meta(),
     }));
@@ -75,7 +75,7 @@ fn the_fourteen_tools_are_those_of_the_reference_server() {
         }
     }
     let own: Vec<&str> = tools[14..].iter().filter_map(|tool| tool["name"].as_str()).collect();
-    assert_eq!(own, ["delete_file", "propose", "pending", "diff", "discard"]);
+    assert_eq!(own, ["delete_file", "propose", "pending", "diff", "discard", "wait_for_decision"]);
     for tool in &tools {
         let hints = &tool["annotations"];
         assert!(hints["readOnlyHint"] == true || hints["destructiveHint"] == false, "{tool}");

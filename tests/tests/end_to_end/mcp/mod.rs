@@ -16,4 +16,5 @@ mod hostile;
 mod reading;
 mod review;
 mod sessions;
+mod waiting;
 mod writing;
