@@ -9,16 +9,16 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use orchestrator_adapter::ApplyChangeSet;
+use orchestrator_adapter::{ApplyChangeSet, DiscardPatch};
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ContentBlock, ElicitRequest, ElicitRequestParams,
-    ElicitResult, ElicitationAction, ElicitationSchema, EnumSchema, InputRequest,
-    InputRequiredResult, InputResponses, PrimitiveSchemaDefinition, RequestStateCodec, SealOptions,
+    ElicitResult, InputRequest, InputRequiredResult, InputResponses, RequestStateCodec,
+    SealOptions,
 };
 use rmcp::service::{RequestContext, ServiceError};
 use serde_json::{Value, json};
-use staging_core::{ClientApproval, DiffStagingLayer, Selector};
+use staging_core::{ClientApproval, DiffStagingLayer, PatchId, Selector, escape_for_display};
 use tokio::sync::watch;
 
 use crate::arguments::Diff;
@@ -26,6 +26,7 @@ use crate::calls;
 use crate::captured;
 use crate::error::ServeError;
 use crate::failure::Failure;
+use crate::form::{self, Verdict};
 use crate::question::{self, Question, Shown};
 use crate::sessions::SessionGuard;
 use crate::writing::answered;
@@ -34,11 +35,6 @@ use crate::writing::answered;
 const OPEN_MAX: usize = 16;
 /// The name of the one question in an answer that asks for input.
 const QUESTION: &str = "approval";
-/// The field of the form, and what it may hold.
-const DECISION: &str = "decision";
-const APPROVE: &str = "approve";
-const KEEP: &str = "keep pending";
-
 /// The questions of one server.
 pub(crate) struct Approvals {
     wait: Duration,
@@ -123,22 +119,29 @@ impl Approvals {
                 if !has_initialize {
                     return self.hand_over(question, &bound_to);
                 }
-                let result = self.wait_for(question.message, context).await?;
-                (question.shown, result)
+                let form = form::form(question.message, &question.shown)?;
+                (question.shown, self.wait_for(form, context).await?)
             }
         };
-        if !approves(&result)? {
-            let text = "The user did not approve. The patches stay pending, and the disk is \
-                        unchanged.";
-            return Ok(said(text.to_owned(), &shown, false));
+        match form::verdict(&result, &shown)? {
+            Verdict::Approve(ids) => apply(&shown, ids, guard, layer, context).await,
+            Verdict::Reject(ids, reason) => {
+                reject(&shown, ids, reason, guard, layer, context).await
+            }
+            Verdict::Keep => {
+                let text = "The user did not approve. The patches stay pending, and the disk is \
+                            unchanged.";
+                let ids: Vec<PatchId> = shown.patches.iter().map(|patch| patch.id).collect();
+                Ok(said(text.to_owned(), "kept", &shown, &ids))
+            }
         }
-        self.apply(shown, guard, layer, context).await
     }
 
     /// The question as an answer that the client comes back from (protocol 2026-07-28).
     fn hand_over(&self, question: Question, bound_to: &[u8]) -> Result<CallToolResponse, Failure> {
         let name = random().map_err(|reason| Failure::new(format!("no question: {reason}")))?;
         let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
+        let form = form::form(question.message, &question.shown)?;
         let now = Instant::now();
         {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,7 +153,7 @@ impl Approvals {
         }
         let options = SealOptions::new().associated_data(bound_to).ttl(self.wait);
         let state = self.codec.seal_with(name.as_bytes(), &options);
-        let asked = InputRequest::Elicitation(ElicitRequest::new(form(question.message)?));
+        let asked = InputRequest::Elicitation(ElicitRequest::new(form));
         let requests = std::iter::once((QUESTION.to_owned(), asked)).collect();
         Ok(InputRequiredResult::new(Some(requests), Some(state)).into())
     }
@@ -176,11 +179,10 @@ impl Approvals {
     /// The question as a request of the server's own (protocols with a handshake).
     async fn wait_for(
         &self,
-        message: String,
+        form: ElicitRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<ElicitResult, Failure> {
         let _place = self.waiting.try_acquire().map_err(|_| too_many())?;
-        let form = form(message)?;
         let mut ended = self.ended.clone();
         let asked = context.peer.create_elicitation_with_timeout(form, Some(self.wait));
         let answer = tokio::select! {
@@ -202,42 +204,85 @@ impl Approvals {
             )),
         })
     }
+}
 
-    async fn apply(
-        &self,
-        shown: Shown,
-        guard: &SessionGuard,
-        layer: &DiffStagingLayer,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, Failure> {
-        let message = ApplyChangeSet {
-            ids: shown.patches.iter().copied().map(Selector::Patch).collect(),
-            expect: Some(shown.signature),
-            client_approved: Some(client_approval(context)),
-            ..ApplyChangeSet::default()
-        };
-        let report = answered(guard.session.actor.send(message).await)?;
-        // The answer says it.
-        if let Err(error) = layer.set_reported(&report.patches) {
-            tracing::warn!(%error, "`pending` reports it again");
-        }
-        let ids: Vec<String> = report.patches.iter().map(ToString::to_string).collect();
-        let by = report.apply.map(|apply| format!(" as {apply}")).unwrap_or_default();
-        let mut text = format!("The user approved: {} is applied{by}.", ids.join(", "));
-        for warning in report.warnings.iter().chain(&report.kept) {
-            text.push_str(&format!("\nnote: {warning}"));
-        }
-        Ok(said(text, &shown, true))
+/// Applies what the user approved.
+async fn apply(
+    shown: &Shown,
+    ids: Vec<PatchId>,
+    guard: &SessionGuard,
+    layer: &DiffStagingLayer,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, Failure> {
+    let message = ApplyChangeSet {
+        ids: ids.iter().copied().map(Selector::Patch).collect(),
+        expect: Some(shown.signature_of(&ids)),
+        client_approved: Some(client_approval(context)),
+        ..ApplyChangeSet::default()
+    };
+    let report = answered(guard.session.actor.send(message).await)?;
+    say_once(layer, &report.patches);
+    let by = report.apply.map(|apply| format!(" as {apply}")).unwrap_or_default();
+    let mut text = format!("The user approved: {} is applied{by}.", names(&report.patches));
+    text.push_str(&rest(shown, &ids));
+    for warning in report.warnings.iter().chain(&report.kept) {
+        text.push_str(&format!("\nnote: {warning}"));
+    }
+    Ok(said(text, "approved", shown, &ids))
+}
+
+/// Rejects what the user does not want. The log names the client, as with an approval.
+async fn reject(
+    shown: &Shown,
+    ids: Vec<PatchId>,
+    reason: Option<String>,
+    guard: &SessionGuard,
+    layer: &DiffStagingLayer,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, Failure> {
+    let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let ClientApproval { client, version } = client_approval(context);
+    let message = DiscardPatch {
+        ids: ids.iter().copied().map(Selector::Patch).collect(),
+        reason_text: Some(format!("rejected through the client {client} {version}{why}")),
+    };
+    answered(guard.session.actor.send(message).await)?;
+    say_once(layer, &ids);
+    let text = format!("The user rejected {}{why}.{}", names(&ids), rest(shown, &ids));
+    Ok(said(text, "rejected", shown, &ids))
+}
+
+/// Records that the answer reports the decision.
+fn say_once(layer: &DiffStagingLayer, ids: &[PatchId]) {
+    if let Err(error) = layer.set_reported(ids) {
+        tracing::warn!(%error, "the next answer reports it again");
     }
 }
 
-fn said(text: String, shown: &Shown, applied: bool) -> CallToolResponse {
-    let ids: Vec<String> = shown.patches.iter().map(ToString::to_string).collect();
+/// What the user has decided nothing about.
+fn rest(shown: &Shown, ids: &[PatchId]) -> String {
+    let all = shown.patches.iter().map(|patch| patch.id);
+    let rest: Vec<PatchId> = all.filter(|id| !ids.contains(id)).collect();
+    match rest.len() {
+        0 => String::new(),
+        1 => format!(" {} stays pending.", names(&rest)),
+        _ => format!(" {} stay pending.", names(&rest)),
+    }
+}
+
+fn names(ids: &[PatchId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The answer to the agent; `ids` are the patches that were decided, or were to be.
+fn said(text: String, decision: &str, shown: &Shown, ids: &[PatchId]) -> CallToolResponse {
+    let text = escape_for_display(&text).into_owned();
     let structured = json!({
         "content": &text,
-        "applied": applied,
-        "signature": shown.signature.to_string(),
-        "patches": ids,
+        "applied": decision == "approved",
+        "decision": decision,
+        "signature": shown.signature_of(ids).to_string(),
+        "patches": ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     calls::result(ContentBlock::text(text), structured).into()
 }
@@ -246,38 +291,11 @@ fn too_many() -> Failure {
     Failure::new(format!("{OPEN_MAX} questions are already open: wait until some are answered"))
 }
 
-/// The form wants a choice, and has no default: a client that accepts it empty approves nothing.
-fn form(message: String) -> Result<ElicitRequestParams, Failure> {
-    let choice = EnumSchema::builder(vec![APPROVE.to_owned(), KEEP.to_owned()])
-        .title("Decision")
-        .description("Approving applies exactly what is shown; anything else leaves it pending")
-        .build();
-    let requested_schema = ElicitationSchema::builder()
-        .required_property(DECISION, PrimitiveSchemaDefinition::Enum(choice))
-        .build()
-        .map_err(|reason| Failure::new(format!("no question: {reason}")))?;
-    Ok(ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema })
-}
-
 fn answer_in(mut responses: InputResponses) -> Result<ElicitResult, Failure> {
     let answer = responses.remove(QUESTION).filter(|_| responses.is_empty());
     answer
         .and_then(|answer| serde_json::from_value(answer).ok())
         .ok_or_else(|| Failure::new("the answer belongs to another question: nothing is applied"))
-}
-
-/// Whether an answer is the word that was asked for, and not only an acceptance.
-fn approves(result: &ElicitResult) -> Result<bool, Failure> {
-    if result.action != ElicitationAction::Accept {
-        return Ok(false);
-    }
-    match result.content.as_ref().and_then(|content| content[DECISION].as_str()) {
-        Some(APPROVE) => Ok(true),
-        Some(KEEP) => Ok(false),
-        _ => Err(Failure::new(format!(
-            "the answer is not `{APPROVE}` or `{KEEP}`: nothing is applied"
-        ))),
-    }
 }
 
 /// What the client says of itself, as far as a line of the log can bear it.

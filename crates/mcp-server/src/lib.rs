@@ -27,6 +27,7 @@ mod command_host;
 mod context;
 mod error;
 mod failure;
+mod form;
 mod in_flight;
 mod listing;
 mod paths;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use staging_core::{
     DiffOptions, DiffStagingLayer, Patch, PatchId, ReviewCommands, Selection, Session, Signature,
-    StagingError, check_client_approval, escape_for_display,
+    StagingError, check_client_approval, escape_for_display, set_signature,
 };
 
 use crate::answers::{line, risks};
@@ -26,11 +26,19 @@ pub(crate) struct Question {
     pub(crate) command: String,
 }
 
-/// What a question showed, and its answer would approve.
+/// What a question showed, and its answer would decide about.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
-    pub(crate) patches: Vec<PatchId>,
-    pub(crate) signature: Signature,
+    pub(crate) patches: Vec<Patch>,
+}
+
+impl Shown {
+    /// What an approval of these of its patches names.
+    pub(crate) fn signature_of(&self, ids: &[PatchId]) -> Signature {
+        let part: Vec<Patch> =
+            self.patches.iter().filter(|patch| ids.contains(&patch.id)).cloned().collect();
+        set_signature(&part)
+    }
 }
 
 /// The question about these patches of a session, all of them when none are named; refused where
@@ -65,8 +73,7 @@ pub(crate) fn of(
     written?;
     let command = ReviewCommands::of(&patches).apply;
     let message = message(session, &patches, signature, &diff.bytes, &command);
-    let shown = Shown { patches: patches.iter().map(|patch| patch.id).collect(), signature };
-    Ok(Question { shown, message, command })
+    Ok(Question { shown: Shown { patches }, message, command })
 }
 
 fn message(

@@ -87,7 +87,10 @@ fn what_was_shown_and_approved_is_applied_as_the_clients_word() {
     }
     let schema = &asked["params"]["requestedSchema"];
     assert_eq!(schema["required"], json!(["decision"]));
-    assert_eq!(schema["properties"]["decision"]["enum"], json!(["approve", "keep pending"]));
+    assert_eq!(
+        schema["properties"]["decision"]["enum"],
+        json!(["approve", "reject", "keep pending"])
+    );
     assert_untouched(&stage);
     answer(&mut client, &asked, &approval());
     let result = client.answer_to(&id)["result"].clone();
@@ -131,6 +134,64 @@ fn anything_but_the_word_leaves_it_pending(#[case] result: Value) {
     assert_untouched(&stage);
     assert_eq!(stage.pending(), 1);
     client.assert_serves();
+}
+
+#[test]
+fn the_user_can_reject_with_a_reason() {
+    let stage = stage();
+    let mut client = asking(&stage);
+    write(&mut client, "two\n");
+    let id = ask(&mut client, "q");
+    let asked = question(&mut client);
+    let content = json!({"decision": "reject", "reason": "use \u{1b}tabs"});
+    answer(&mut client, &asked, &json!({"action": "accept", "content": content}));
+    let result = client.answer_to(&id)["result"].clone();
+    let data = &result["structuredContent"];
+    assert_eq!((&data["applied"], &data["decision"]), (&json!(false), &json!("rejected")));
+    assert_eq!(data["content"], "The user rejected p1: use ^[tabs.");
+    assert_untouched(&stage);
+    assert_eq!(stage.pending(), 0);
+    let shown = stage.run(["show", "p1", "--json"]).expect(0).json();
+    assert_eq!(shown["reason_text"], "rejected through the client test 1: use \u{1b}tabs");
+    let next = client.call("pending", json!({}));
+    assert_eq!(next.result["structuredContent"]["decisions"], json!([]), "it was reported");
+}
+
+#[rstest]
+#[case::approved("approve", "p1 p3", &["a.txt", "c.txt"], 1)]
+#[case::approved_with_commas("approve", "p3,p1", &["a.txt", "c.txt"], 1)]
+#[case::one("approve", "p2", &["b.txt"], 2)]
+#[case::all_when_empty("approve", "  ", &["a.txt", "b.txt", "c.txt"], 0)]
+#[case::rejected("reject", "p1 p3", &[], 1)]
+#[case::not_shown("approve", "p1 p4", &[], 4)]
+#[case::no_ids("approve", "all of them", &[], 4)]
+fn the_user_can_choose_some_of_the_patches(
+    #[case] decision: &str,
+    #[case] patches: &str,
+    #[case] applied: &[&str],
+    #[case] pending: usize,
+) {
+    let stage = Fixture::new();
+    stage.configure(TURNED_ON);
+    let mut client = asking(&stage);
+    for name in ["a.txt", "b.txt", "c.txt"] {
+        client.ok("write_file", json!({"path": name, "content": "x\n"}));
+    }
+    let id = ask(&mut client, "q");
+    let asked = question(&mut client);
+    assert_eq!(asked["params"]["requestedSchema"]["properties"]["patches"]["type"], "string");
+    if pending == 4 {
+        client.ok("write_file", json!({"path": "late.txt", "content": "x\n"}));
+    }
+    let content = json!({"decision": decision, "patches": patches});
+    answer(&mut client, &asked, &json!({"action": "accept", "content": content}));
+    let result = client.answer_to(&id)["result"].clone();
+    assert_eq!(result["isError"] == true, pending == 4, "{result}");
+    let there = |name: &&str| stage.path(name).exists();
+    let found: Vec<&str> =
+        ["a.txt", "b.txt", "c.txt", "late.txt"].into_iter().filter(there).collect();
+    assert_eq!(found, applied);
+    assert_eq!(stage.pending(), pending);
 }
 
 #[test]
