@@ -152,6 +152,10 @@ pub(crate) enum Command {
         /// The reason, which the agent is shown
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        /// A comment for a line of what a rejected patch stages, which the agent is shown; can be
+        /// repeated
+        #[arg(long, num_args = 2, value_names = ["FILE:LINE", "TEXT"], allow_hyphen_values = true)]
+        comment: Vec<OsString>,
         /// Do not ask before everything pending is discarded
         #[arg(long)]
         yes: bool,

@@ -56,6 +56,7 @@ Examples:
 pub(crate) const DISCARD: &str = "\
 Examples:
   greenroom discard p3 --reason 'use tabs'
+  greenroom discard p3 --comment src/main.rs:12 'this can be zero'
   greenroom discard agent-1 docs/";
 
 pub(crate) const UNDO: &str = "\
@@ -104,6 +105,7 @@ mod tests {
             let command =
                 command.split(" < ").next().unwrap_or_default().replace("'use tabs'", "x");
             let command = command.replace("'as agreed on Monday'", "x");
+            let command = command.replace("'this can be zero'", "x");
             let words = std::iter::once("greenroom").chain(command.split_whitespace());
             assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
         }

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use staging_core::{
     AppliedPatch, ApplyId, ApplyRecord, ApplyReport, Base, BaseJson, CheckOutcome, ContentJson,
-    Contested, Digest, DiscardReason, FittedFile, InDoubtApply, Operation, Patch, PatchApply,
-    PatchId, PatchState, RecoverReport, RedoReport, RelPath, Risk, Session, SessionId,
+    Contested, Digest, DiscardReason, FittedFile, InDoubtApply, LineComment, Operation, Patch,
+    PatchApply, PatchId, PatchState, RecoverReport, RedoReport, RelPath, Risk, Session, SessionId,
     SessionState, SessionStatus, SetRisk, Signature, Status, Timestamp, Totals, UndoReport,
     UndoneFile,
 };
@@ -171,6 +171,9 @@ pub(crate) struct ShownView<'a> {
     pub(crate) patch: PatchView<'a>,
     pub(crate) remarks: &'a [String],
     pub(crate) reason_text: Option<&'a str>,
+    /// What the reviewer said about single lines; left out when that is nothing.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) comments: &'a [LineComment],
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) apply: Option<ApplyId>,

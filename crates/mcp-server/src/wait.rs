@@ -285,6 +285,7 @@ fn patch_json((patch, decided): &(Patch, Option<Decided>)) -> Value {
             "decision": null,
             "reason": null,
             "replaced_by": null,
+            "comments": [],
             "message": null,
         }),
     };

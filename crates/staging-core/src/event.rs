@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::approval::Approval;
+use crate::comment::LineComment;
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::patch::{DiffSummary, DiscardReason, Operation};
 use crate::signature::Signature;
@@ -85,6 +86,9 @@ pub enum Event {
         reason: DiscardReason,
         /// The reviewer's reason, for the agent.
         text: Option<String>,
+        /// The reviewer's comments for single lines, for the agent; absent when there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        comments: Vec<LineComment>,
     },
     /// The file changed since the agent read it; the patch is discarded.
     PatchStale {
@@ -119,6 +123,9 @@ pub enum Event {
         path: RelPath,
         /// The reviewer's reason, for the agent.
         text: Option<String>,
+        /// The reviewer's comments for single lines, for the agent; absent when there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        comments: Vec<LineComment>,
     },
     /// A patch's apply was undone; the patch is pending again.
     PatchReopened {

@@ -65,6 +65,7 @@ mod attempt;
 mod base;
 mod boot;
 mod captures;
+mod comment;
 mod contents;
 mod decide;
 mod decision;
@@ -110,6 +111,7 @@ pub use atomic_fs::{
 pub use approval::{Approval, ApprovalMeans};
 pub use base::{Base, BaseJson, BaseStat, ContentJson};
 pub use captures::CaptureDir;
+pub use comment::{LineComment, NewComment};
 pub use decide::by_rules::{RuleOutcome, RuleRunner};
 pub use decide::client_approved::{check_client_approval, check_diffs};
 pub use decision::{Decided, Decision};

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Base;
+use crate::comment::LineComment;
 use crate::ids::{ApplyId, PatchId, SessionId};
 use crate::risk::kind::Risk;
 use crate::signature::Signature;
@@ -87,6 +88,9 @@ pub struct Patch {
     pub reason: Option<DiscardReason>,
     /// The reason that the reviewer gave.
     pub reason_text: Option<String>,
+    /// The reviewer's comments for single lines of what it stages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub comments: Vec<LineComment>,
     /// What an approval of this patch alone names; computed from these fields, never stored.
     pub signature: Signature,
     /// 1, and one more each time the agent replaces it.
@@ -136,6 +140,7 @@ impl Patch {
             state: PatchState::Pending,
             reason: None,
             reason_text: None,
+            comments: Vec::new(),
             signature: Signature::from_bytes([0; 32]),
             revision: 1,
             base,

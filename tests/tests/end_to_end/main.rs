@@ -4,6 +4,7 @@
 mod adversary;
 mod authors;
 mod closing;
+mod comments;
 #[cfg(target_os = "linux")]
 mod commits;
 #[cfg(target_os = "linux")]

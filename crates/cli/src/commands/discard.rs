@@ -1,6 +1,8 @@
 //! `discard`: rejects patches.
 
-use staging_core::{DiscardReason, Patch, Selector};
+use std::ffi::{OsStr, OsString};
+
+use staging_core::{DiscardReason, NewComment, Patch, Selector};
 
 use super::approval::{STAYS_PENDING, ask, missing};
 use super::context::Context;
@@ -8,24 +10,47 @@ use super::text::{count, line, lines};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::json::{self, DiscardedView};
+use crate::paths::shown;
 use crate::selection_args::SelectionArgs;
 
 pub(super) fn discard(
     context: &Context<'_>,
     selection: &SelectionArgs,
     reason: Option<&str>,
+    comments: &[OsString],
     yes: bool,
 ) -> Result<(), Failure> {
+    let comments = comments
+        .chunks_exact(2)
+        .map(|pair| comment(context, &pair[0], &pair[1]))
+        .collect::<Result<Vec<_>, _>>()?;
     let ids = context.resolve(selection)?;
     let discarded = if Selector::are_everything(&ids) && !yes {
         let shown = confirm_all(context, &ids)?;
-        if shown.is_empty() { Vec::new() } else { context.layer.discard(&shown, reason)? }
+        match shown.is_empty() {
+            true => Vec::new(),
+            false => context.layer.discard_commented(&shown, reason, &comments)?,
+        }
     } else {
-        context.layer.discard(&ids, reason)?
+        context.layer.discard_commented(&ids, reason, &comments)?
     };
     context
         .warn_unreported(print_discarded(context.console, &discarded), "the patches are discarded");
     Ok(())
+}
+
+/// A comment as it is typed: `FILE:LINE`, and its text.
+fn comment(context: &Context<'_>, place: &OsStr, text: &OsStr) -> Result<NewComment, Failure> {
+    let mistake =
+        || Failure::usage(format!("`{}` is not FILE:LINE, like src/main.rs:12", shown(place)));
+    let (file, line) = place.to_str().and_then(|text| text.rsplit_once(':')).ok_or_else(mistake)?;
+    let line = line.parse().map_err(|_| mistake())?;
+    let comment = text.to_str().ok_or_else(|| Failure::usage("the comment is not UTF-8"))?;
+    Ok(NewComment {
+        path: context.location.file(file.as_ref())?,
+        line,
+        comment: comment.to_owned(),
+    })
 }
 
 pub(super) fn print_discarded(console: &Console, discarded: &[Patch]) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use staging_core::{
     Approval, DiffStagingLayer, ErrorKind, Event, EventRecord, LogCheck, SessionId, StagingError,
+    escape_line_for_display,
 };
 
 use super::context::Context;
@@ -21,7 +22,7 @@ const PAGE: usize = 256;
 const LINES_BYTES: usize = 32 * 1024;
 
 /// The fields of an event in the order in which they read best.
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "apply",
     "patch",
     "session",
@@ -39,6 +40,7 @@ const FIELDS: [&str; 19] = [
     "message",
     "reason",
     "text",
+    "comments",
     "set",
     "committed",
 ];
@@ -173,6 +175,13 @@ pub(super) fn event_line(record: &EventRecord) -> String {
             // On one line, and apart from what is Greenroom's own.
             text @ Value::String(_) if field == "message" => text.to_string(),
             Value::String(text) => text.clone(),
+            Value::Array(items) if field == "comments" => {
+                let shown = items.iter().filter_map(|one| {
+                    let comment = escape_line_for_display(one["comment"].as_str()?);
+                    Some(format!("{}:{} {comment}", one["path"].as_str()?, one["line"]))
+                });
+                shown.collect::<Vec<_>>().join("; ")
+            }
             Value::Array(items) => {
                 items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
             }

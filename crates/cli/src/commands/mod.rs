@@ -242,8 +242,8 @@ fn dispatch(command: &Command, context: &Context<'_>) -> Result<(), Failure> {
         },
         Command::Cat { path, session } => cat::cat(context, path, session),
         Command::Apply(apply) => apply::apply(context, apply),
-        Command::Discard { selection, reason, yes } => {
-            discard::discard(context, selection, reason.as_deref(), *yes)
+        Command::Discard { selection, reason, comment, yes } => {
+            discard::discard(context, selection, reason.as_deref(), comment, *yes)
         }
         Command::Undo(undo) => undo::undo(context, undo),
         Command::Redo { apply, expect, yes } => redo::redo(context, *apply, expect.as_ref(), *yes),

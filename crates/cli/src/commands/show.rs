@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 use std::slice;
 
-use staging_core::{ApplyOutcome, Patch, PatchApply, PatchId, PatchState, Selector, StagingError};
+use staging_core::{
+    ApplyOutcome, LineComment, Patch, PatchApply, PatchId, PatchState, Selector, StagingError,
+    escape_line_for_display,
+};
 
 use super::context::Context;
 use super::diff::text_of;
@@ -76,6 +79,7 @@ fn print_json(
             patch: PatchView::from(patch),
             remarks: &patch.diff.remarks,
             reason_text: patch.reason_text.as_deref(),
+            comments: &patch.comments,
             created_at: patch.created_at,
             updated_at: patch.updated_at,
             apply: patch.apply,
@@ -134,6 +138,10 @@ fn patch_text(patch: &Patch, applies: &[PatchApply]) -> String {
     }
     if let Some(reason) = &patch.reason_text {
         row("because", reason);
+    }
+    for LineComment { path, line, text, comment } in &patch.comments {
+        let [text, comment] = [text, comment].map(|text| escape_line_for_display(text));
+        row("comment", &format_args!("{path}:{line} `{text}`: {comment}"));
     }
     for each in applies {
         let outcome = match (each.outcome, each.undone_by) {

@@ -34,11 +34,12 @@ pub(crate) fn log_discarded(
     reason: DiscardReason,
     text: Option<&str>,
 ) -> Result<()> {
+    let comments = patch.comments.clone();
     let (patch, session, path) = (patch.id, patch.session, patch.path.clone());
     let text = text.map(str::to_owned);
     write.log(match reason {
         DiscardReason::Stale => Event::PatchStale { patch, session, path },
-        reason => Event::PatchDiscarded { patch, session, path, reason, text },
+        reason => Event::PatchDiscarded { patch, session, path, reason, text, comments },
     })
 }
 
@@ -52,11 +53,13 @@ pub(crate) fn dismiss(
         return Ok(None);
     }
     decisions::note(write, patch.id, Decision::Dismissed, None)?;
+    let dismissed = patches::find(write, patch.id)?;
     write.log(Event::PatchDismissed {
         patch: patch.id,
         session: patch.session,
         path: patch.path.clone(),
         text: text.map(str::to_owned),
+        comments: dismissed.as_ref().map(|patch| patch.comments.clone()).unwrap_or_default(),
     })?;
-    patches::find(write, patch.id)
+    Ok(dismissed)
 }

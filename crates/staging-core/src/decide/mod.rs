@@ -5,6 +5,7 @@ pub(crate) mod by_rules;
 pub(crate) mod changes;
 pub(crate) mod chosen;
 pub(crate) mod client_approved;
+pub(crate) mod comments;
 pub(crate) mod conclude;
 pub(crate) mod covered;
 pub(crate) mod discard;

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::attempt::{Attempt, CommitError};
+use crate::comment::NewComment;
 use crate::decide::chosen::{lapsed_of, missing, named};
+use crate::decide::comments::ByPatch;
 use crate::decide::discard::{discard_one, dismiss};
 use crate::error::{Result, StagingError};
 use crate::ids::{PatchId, SessionId};
@@ -176,11 +178,41 @@ impl DiffStagingLayer {
     /// `NotPending` when a patch that is named was decided already, and as [`select`](Self::select);
     /// nothing changes then.
     pub fn discard(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
-        self.0.store.with_reserve(|| self.discard_once(ids, reason_text))
+        self.discard_commented(ids, reason_text, &[])
     }
 
-    fn discard_once(&self, ids: &[Selector], reason_text: Option<&str>) -> Result<Vec<Patch>> {
+    /// The same, with comments for single lines of what the patches stage, for their agents.
+    ///
+    /// # Errors
+    /// As [`discard`](Self::discard), and `Usage` when a comment is empty or too long, its file is not
+    /// staged by exactly one of the patches, or the file has no such line; nothing changes then.
+    pub fn discard_commented(
+        &self,
+        ids: &[Selector],
+        reason_text: Option<&str>,
+        comments: &[NewComment],
+    ) -> Result<Vec<Patch>> {
+        self.0.store.with_reserve(|| self.discard_once(ids, reason_text, comments))
+    }
+
+    fn discard_once(
+        &self,
+        ids: &[Selector],
+        reason_text: Option<&str>,
+        comments: &[NewComment],
+    ) -> Result<Vec<Patch>> {
         let keep = self.0.keeps_history();
+        let placed = match comments {
+            [] => ByPatch::new(),
+            comments => {
+                let meant = self.0.store.read(|connection| {
+                    let (pending, named) = named(connection, ids)?;
+                    let lapsed = lapsed_of(connection, ids)?;
+                    Ok([pending, named, lapsed].concat())
+                })?;
+                self.0.located(&meant, comments)?
+            }
+        };
         let discard = || {
             self.0.store.write_on(false, |write| {
                 // Read under the write lock, so that no decision comes in between.
@@ -189,6 +221,10 @@ impl DiffStagingLayer {
                     return Err(StagingError::not_pending(settled).into());
                 }
                 let lapsed = lapsed_of(write, ids)?;
+                // Their events have them.
+                for (id, comments) in &placed {
+                    patches::set_comments(write, *id, comments)?;
+                }
                 let mut discarded = reject(write, &pending, reason_text, keep)?;
                 for patch in stale.iter().chain(&lapsed) {
                     discarded.extend(dismiss(write, patch, reason_text)?);

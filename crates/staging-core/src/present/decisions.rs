@@ -1,7 +1,9 @@
 //! Decisions in words for the agent.
 
+use atomic_fs::escape_line_for_display;
 use serde_json::{Value, json};
 
+use crate::comment::LineComment;
 use crate::decision::{Decided, Decision};
 use crate::patch::PatchState;
 use crate::sessions::decisions::DecisionReport;
@@ -33,6 +35,7 @@ pub fn decision_json(decided: &Decided) -> Value {
         "decision": decided.decision,
         "reason": patch.reason_text,
         "replaced_by": decided.replaced_by.map(|id| id.to_string()),
+        "comments": patch.comments,
         "message": atomic_fs::escape_for_display(message.trim_end()),
     })
 }
@@ -44,6 +47,13 @@ pub fn report_lines(report: &DecisionReport) -> String {
         text.push_str(&format!("and {} more, in the next answers\n", report.left));
     }
     text
+}
+
+/// A comment below the decision that it belongs to.
+fn comment_line(comment: &LineComment) -> String {
+    let LineComment { path, line, text, comment } = comment;
+    let [text, comment] = [text, comment].map(|text| escape_line_for_display(text));
+    format!("\n  {path}:{line} `{text}`: {comment}")
 }
 
 fn line(patches: &[&Decided], one: &str, several: &str) -> String {
@@ -62,7 +72,8 @@ fn line(patches: &[&Decided], one: &str, several: &str) -> String {
 /// What follows the name of one patch, and the names of several.
 fn words(decided: &Decided) -> (String, String) {
     let why = decided.patch.reason_text.as_ref().map(|text| format!(": {text}"));
-    let why = why.unwrap_or_default();
+    let comments: String = decided.patch.comments.iter().map(comment_line).collect();
+    let why = why.unwrap_or_default() + &comments;
     let is_pending = decided.patch.state == PatchState::Pending;
     let both = |rest: String| (format!("is {rest}"), format!("are {rest}"));
     let was = |rest: String| (format!("was {rest}"), format!("were {rest}"));

@@ -4,6 +4,7 @@ use atomic_fs::{Digest, Fingerprint, RelPath};
 use rusqlite::{Connection, Row, params};
 
 use crate::base::{Base, BaseStat};
+use crate::comment::LineComment;
 use crate::decision::Decision;
 use crate::error::{Result, StagingError};
 use crate::ids::{ApplyId, PatchId, SessionId};
@@ -26,7 +27,7 @@ macro_rules! select {
              revision, base_digest, base_mode, base_bytes, base_modified_ns, base_inode,
              base_device, base_changed_ns, base_observed_ns, staged_digest, staged_mode,
              staged_bytes, strategy, added, removed, full_replace, binary, remarks, created_ms,
-             updated_ms, apply, kept, batch, risks FROM patches WHERE ",
+             updated_ms, apply, kept, batch, risks, comments FROM patches WHERE ",
             $rest
         )
     };
@@ -63,6 +64,7 @@ fn patch(row: &Row<'_>) -> Result<Patch> {
         apply: row.get(29)?,
         content_kept: row.get(30)?,
         batch: row.get(31)?,
+        comments: from_json(row.get(33)?, COMMENTS)?,
     };
     patch.signature = patch_signature(&patch);
     patch.diff.risks = match row.get_ref(32)?.as_str_or_null().map_err(rusqlite::Error::from)? {
@@ -413,6 +415,18 @@ pub(crate) fn set_batch(connection: &Connection, id: PatchId, batch: PatchId) ->
 /// Joins two batches.
 pub(crate) fn join_batches(connection: &Connection, from: PatchId, to: PatchId) -> Result<()> {
     change(connection, "UPDATE patches SET batch = ?2 WHERE batch = ?1", [from, to]).map(drop)
+}
+
+const COMMENTS: &str = "a patch's comments";
+
+/// Records the reviewer's comments for lines of what a patch stages.
+pub(crate) fn set_comments(
+    connection: &Connection,
+    id: PatchId,
+    comments: &[LineComment],
+) -> Result<()> {
+    let statement = "UPDATE patches SET comments = ?2 WHERE id = ?1";
+    change(connection, statement, (id, to_json(&comments, COMMENTS)?)).map(drop)
 }
 
 /// Makes a patch pending again that an undo reverted or discarded.

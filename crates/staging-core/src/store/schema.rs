@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use crate::error::{Result, StagingError};
 
 /// The schema this version writes.
-pub(crate) const SCHEMA: u32 = 8;
+pub(crate) const SCHEMA: u32 = 9;
 
 /// How long a statement waits for another process's transaction.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -212,6 +212,11 @@ CREATE INDEX pending_links ON patches(session)
     WHERE state = 'pending' AND staged_mode = 40960;
 ";
 
+/// What makes version 9 of version 8, in which a rejection had one reason for a whole patch.
+const FROM_8: &str = "
+ALTER TABLE patches ADD COLUMN comments TEXT;
+";
+
 /// What makes version 8 of version 7, which knew of a decision only that its agent had not received it.
 const FROM_7: &str = "
 ALTER TABLE patches ADD COLUMN decision TEXT;
@@ -328,14 +333,18 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
 fn bring_up_to_date(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let steps: &[&str] = match version(&transaction)? {
-        0 => &[TABLES, CONTENTS, AGES, FROM_4, FROM_5, FROM_6, FROM_7],
-        1 => &[FROM_1, CONTENTS, FILES_OF_1, FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6, FROM_7],
-        2 => &[FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6, FROM_7],
-        3 => &[FROM_3, FROM_4, FROM_5, FROM_6, FROM_7],
-        4 => &[FROM_4, FROM_5, FROM_6, FROM_7],
-        5 => &[FROM_5, FROM_6, FROM_7],
-        6 => &[FROM_6, FROM_7],
-        7 => &[FROM_7],
+        0 => &[TABLES, CONTENTS, AGES, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8],
+        1 => &[
+            FROM_1, CONTENTS, FILES_OF_1, FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6, FROM_7,
+            FROM_8,
+        ],
+        2 => &[FROM_2, AGES, FROM_3, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8],
+        3 => &[FROM_3, FROM_4, FROM_5, FROM_6, FROM_7, FROM_8],
+        4 => &[FROM_4, FROM_5, FROM_6, FROM_7, FROM_8],
+        5 => &[FROM_5, FROM_6, FROM_7, FROM_8],
+        6 => &[FROM_6, FROM_7, FROM_8],
+        7 => &[FROM_7, FROM_8],
+        8 => &[FROM_8],
         SCHEMA => return Ok(()),
         found => return Err(StagingError::NewerStore { found, known: SCHEMA }),
     };

@@ -66,6 +66,7 @@ impl Server {
                 patch: PatchView::from(&patch),
                 remarks: &patch.diff.remarks,
                 reason_text: patch.reason_text.as_deref(),
+                comments: &patch.comments,
                 created_at: patch.created_at,
                 updated_at: patch.updated_at,
                 apply: patch.apply,
