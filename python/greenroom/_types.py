@@ -44,6 +44,49 @@ class Base:
 
 
 @dataclass(frozen=True)
+class Risk:
+    """A risk of a patch, such as ``deletion`` or ``executable``, and what exactly it is."""
+
+    kind: str
+    detail: str | None
+
+    @classmethod
+    def from_json(cls, json: Json) -> Risk:
+        """Reads the protocol's object."""
+        return cls(json["kind"], json.get("detail"))
+
+
+@dataclass(frozen=True)
+class RiskyPath:
+    """A patch with a risk, and what exactly it is."""
+
+    patch: str
+    path: str
+    rename_to: str | None
+    detail: str | None
+
+    @classmethod
+    def from_json(cls, json: Json) -> RiskyPath:
+        """Reads the protocol's object."""
+        to = json.get("rename_to")
+        rename_to = None if to is None else unescape_path(to)
+        return cls(json["patch"], unescape_path(json["path"]), rename_to, json.get("detail"))
+
+
+@dataclass(frozen=True)
+class SetRisk:
+    """All risks of one kind in a set. None is left out, however many there are."""
+
+    kind: str
+    paths: tuple[RiskyPath, ...]
+
+    @classmethod
+    def from_json(cls, json: Json) -> SetRisk:
+        """Reads the protocol's object."""
+        return cls(json["kind"], tuple(RiskyPath.from_json(path) for path in json["paths"]))
+
+
+@dataclass(frozen=True)
 class DiffSummary:
     """A diff in numbers. A full replace has none to read, and has to be confirmed."""
 
@@ -52,11 +95,14 @@ class DiffSummary:
     removed: int
     full_replace: bool
     binary: bool
+    risks: tuple[Risk, ...]
 
     @classmethod
     def from_json(cls, json: Json) -> DiffSummary:
         """Reads the protocol's object."""
-        return cls(json["strategy"], json["added"], json["removed"], json["full_replace"], json["binary"])
+        risks = tuple(Risk.from_json(risk) for risk in json.get("risks", ()))
+        numbers = json["strategy"], json["added"], json["removed"]
+        return cls(*numbers, json["full_replace"], json["binary"], risks)
 
 
 @dataclass(frozen=True)
@@ -104,6 +150,10 @@ class Patch:
 def patches_of(json: Iterable[Json]) -> tuple[Patch, ...]:
     """Reads a list of patches."""
     return tuple(Patch.from_json(patch) for patch in json)
+
+
+def _risks_of(json: Json) -> tuple[SetRisk, ...]:
+    return tuple(SetRisk.from_json(risk) for risk in json.get("risks", ()))
 
 
 @dataclass(frozen=True)
@@ -240,6 +290,7 @@ class ShownDiff:
     patches: tuple[Patch, ...]
     lapsed: tuple[Patch, ...]
     diff: bytes
+    risks: tuple[SetRisk, ...]
 
     @property
     def text(self) -> str:
@@ -251,7 +302,8 @@ class ShownDiff:
     def from_json(cls, json: Json) -> ShownDiff:
         """Reads the protocol's object."""
         lapsed = patches_of(json.get("lapsed", ()))
-        return cls(json["signature"], patches_of(json["patches"]), lapsed, bytes_of(json) or b"")
+        diff, risks = bytes_of(json) or b"", _risks_of(json)
+        return cls(json["signature"], patches_of(json["patches"]), lapsed, diff, risks)
 
 
 @dataclass(frozen=True)
@@ -367,6 +419,7 @@ class Status:
     open_journals: tuple[str, ...]
     quarantined: tuple[str, ...]
     kept: tuple[str, ...]
+    risks: tuple[SetRisk, ...]
 
     @property
     def patches(self) -> tuple[Patch, ...]:
@@ -385,6 +438,7 @@ class Status:
             tuple(json.get("open_journals", ())),
             tuple(json.get("quarantined", ())),
             tuple(json.get("kept", ())),
+            _risks_of(json),
         )
 
 

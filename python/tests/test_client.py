@@ -225,6 +225,18 @@ class Deciding(WithServer):
             session.write("a.txt", "2\n")
         self.assertNotEqual(self.greenroom.open_session("agent").id, session.id)
 
+    def test_risks_are_named_by_kind_and_path(self) -> None:
+        self.put("run", "x\n")
+        session = self.greenroom.open_session("agent")
+        session.propose([Delete("run"), Write(".profile", "x\n", mode=0o755)])
+        shown = session.diff()
+        risks = {risk.kind: [each.path for each in risk.paths] for risk in shown.risks}
+        self.assertEqual(risks["deletion"], ["run"])
+        self.assertEqual(risks["executable"], [".profile"])
+        self.assertEqual(self.greenroom.status().risks, shown.risks)
+        of_patch = {risk.kind for patch in shown.patches for risk in patch.diff.risks}
+        self.assertEqual(of_patch, set(risks))
+
     def test_paths_and_exceptions_select_patches(self) -> None:
         session = self.greenroom.open_session("agent")
         for path in ["src/a", "src/b", "docs/c"]:
