@@ -37,6 +37,7 @@ pub(crate) fn resolve(
 /// # Errors
 /// `NotFound` for a word that means nothing, with what may be meant; `Usage` for one that means
 /// several things; `NothingLeft` where the whole workspace is an exception.
+#[cfg(target_os = "linux")]
 pub(crate) fn resolve_words(
     words: &SelectionWords,
     layer: &DiffStagingLayer,
