@@ -157,8 +157,7 @@ fn what_was_rejected_is_not_seen_by_the_next_command() {
     assert_eq!(ran["stdout"], "one\na\n");
     assert_eq!((&ran["patches"], &ran["signature"]), (&json!([]), &Value::Null));
     assert_eq!(fixture.pending(), 0);
-    let said = client.ok("pending", json!({}));
-    assert!(said.contains("rejected"), "the agent hears of it: {said}");
+    assert_eq!(ran["decisions"][0]["decision"], "rejected", "the agent hears of it: {ran}");
 }
 
 #[rstest]
