@@ -336,6 +336,7 @@ pub(crate) struct ConfineArgs {
     pub(crate) no_confine: bool,
     /// Whether it is a command of an agent's tool, which cannot write to the agents' own directories.
     #[arg(skip)]
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no command is run there"))]
     pub(crate) is_tool: bool,
 }
 

@@ -58,6 +58,7 @@ arguments! {
 /// What a command is.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no command is run there"))]
 pub(crate) enum CommandLine {
     /// A text for the shell.
     Shell(String),

@@ -7,12 +7,13 @@ use std::time::Duration;
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Value, json};
 use staging_core::{
-    DiffStagingLayer, Patch, PatchId, Session, Signature, escape_for_display, set_signature,
+    DiffStagingLayer, Patch, PatchId, Session, SetRisk, Signature, escape_for_display,
+    set_signature,
 };
 
 use super::output::Outputs;
 use super::pending;
-use crate::answers::{how_to_approve, line, patch_json};
+use crate::answers::{how_to_approve, line, patch_json, risks};
 use crate::calls;
 use crate::captured;
 use crate::command_host::{CommandEnded, CommandExit};
@@ -83,6 +84,7 @@ pub(super) fn answer(
         "stderr": error,
         "stderr_left_out_bytes": error_left_out,
         "signature": signature,
+        "risks": SetRisk::of(&patches),
         "patches_pending": patches.len(),
         "patches": listed,
         "notes": notes,
@@ -131,7 +133,7 @@ fn text(
         (all, true) => {
             let _ = write!(text, "{all} patches are pending as before.");
         }
-        (_, false) => text.push_str(&how_to_approve(pending)),
+        (_, false) => text.push_str(&(risks(pending) + &how_to_approve(pending))),
     }
     text
 }

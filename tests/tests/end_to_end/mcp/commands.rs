@@ -136,6 +136,7 @@ fn a_command_sees_what_the_tools_have_staged_and_its_writes_are_staged_with_them
     paths.sort_unstable();
     assert_eq!((paths, &ran["patches_pending"]), (vec!["a", "b"], &json!(4)));
     assert_eq!(ran["signature"], json!(fixture.signature()));
+    assert!(ran["risks"].to_string().contains("gone"), "a deletion is among them: {ran}");
 
     // A reviewer applies, and goes on.
     fixture.run(["apply", "--yes"]).expect(0);
